@@ -1,0 +1,2 @@
+//! Part of Lanyard.
+fn main() {}
