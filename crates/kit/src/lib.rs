@@ -1,1 +1,45 @@
-//! Part of Lanyard.
+//! What every Lanyard process shares, and nothing that knows what Lanyard decides.
+//!
+//! A process is put together in this order, and each step is one module here:
+//!
+//! 1. [`config`]: file, then environment, then flags, into one checked struct; an unknown key is refused with the
+//!    nearest right one named. Wrong configuration ends the process with [`life::EXIT_CONFIGURATION`].
+//! 2. [`telemetry`]: the log on standard error, the metrics recorder, and every metric name, label and span field of
+//!    the project as a documented constant.
+//! 3. [`tls`]: the embedded certificate authority, files that only their owner may read, server and client
+//!    configurations, and who a peer is ([`tls::PeerIdentity`]).
+//! 4. [`serve`]: a listener that serves any `tower` service over HTTP/1.1 and HTTP/2, bounded in every direction, and
+//!    drained gracefully.
+//! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
+//!
+//! Beside these: [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
+//! to other people's servers; [`secret`], values that cannot be printed.
+//!
+//! ```no_run
+//! use lanyard_kit::{life, serve, telemetry};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     life::run(life::Options::default(), |life| async move {
+//!         let server = serve::Server::bind(serve::Options::loopback(0)).await?;
+//!         let service = tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+//!             Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+//!         });
+//!         server.run(service, life.stop()).await;
+//!         Ok::<(), serve::ServeError>(())
+//!     })
+//! }
+//! ```
+
+pub mod clock;
+pub mod config;
+pub mod health;
+pub mod http_client;
+pub mod life;
+pub mod secret;
+pub mod serve;
+pub mod telemetry;
+pub mod tls;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use health::Readiness;
+pub use secret::{ConfigSecret, ExposeSecret, SecretBytes, SecretString};

@@ -1,0 +1,243 @@
+//! The three places, and their union.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+use serde::de::DeserializeOwned;
+
+use super::error::ConfigError;
+use super::nearest::nearest;
+
+/// What configuration variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "LANYARD_";
+
+/// Variables with that prefix that are no configuration: where the file is, who calls, and what tests are told. A name
+/// that ends in `_` stands for all that begin with it.
+pub const NOT_CONFIGURATION: &[&str] = &["LANYARD_CONFIG", "LANYARD_PROFILE", "LANYARD_BIN", "LANYARD_TEST_"];
+
+/// What is between the parts of a key in a variable's name.
+const SEPARATOR: &str = "__";
+
+/// Variables by name, as the process was given them.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process. Names or values that are not Unicode cannot be ours, and are left out.
+    #[must_use]
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The variables that are configuration, by the key they set.
+    fn keys(&self) -> impl Iterator<Item = (Vec<String>, &str, &str)> {
+        let ours = |name: &str| {
+            !NOT_CONFIGURATION
+                .iter()
+                .any(|other| name == *other || other.ends_with('_') && name.starts_with(other))
+        };
+        self.0.iter().filter(move |(name, _)| ours(name)).filter_map(|(name, value)| {
+            let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase();
+            Some((key.split(SEPARATOR).map(str::to_owned).collect(), name.as_str(), value.as_str()))
+        })
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    file: Option<PathBuf>,
+    environment: Environment,
+    flags: Option<serde_json::Value>,
+}
+
+impl Sources {
+    /// No source: the defaults alone.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// With this TOML file, which must exist.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// With these variables.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// With these flags: an object in the shape of the configuration, `null` where a flag was not given.
+    #[must_use]
+    pub fn flags(mut self, flags: serde_json::Value) -> Self {
+        self.flags = Some(flags);
+        self
+    }
+}
+
+pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, ConfigError> {
+    let mut figment = Figment::new();
+    if let Some(path) = &sources.file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: path.clone(), reason: error.to_string() })?;
+        figment = figment.merge(FileText { path, text: &text });
+    }
+    // A value that was to be a string although it reads like a number (an account, say) is taken as it was written.
+    // The type alone knows, so it is asked; each round settles one variable, or ends.
+    let mut as_written = BTreeSet::new();
+    loop {
+        let mut figment = figment.clone();
+        for (key, name, value) in sources.environment.keys() {
+            figment = figment.merge(Variable { name, value, as_written: as_written.contains(name), key });
+        }
+        if let Some(flags) = without_nulls(sources.flags.clone()) {
+            figment = figment.merge(Flags(flags));
+        }
+        let error = match figment.extract::<T>() {
+            Ok(config) => return Ok(config),
+            Err(error) => error,
+        };
+        let variable = error
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.source.as_ref()?.custom().map(str::to_owned));
+        match (&error.kind, variable) {
+            (Kind::InvalidType(_, expected), Some(name))
+                if expected.contains("string") && as_written.insert(name.clone()) => {}
+            _ => return Err(described(error)),
+        }
+    }
+}
+
+fn described(error: figment::Error) -> ConfigError {
+    let place = place(error.metadata.as_ref());
+    let key = |last: &str| {
+        let parts = error
+            .path
+            .iter()
+            .map(String::as_str)
+            .chain(std::iter::once(last).filter(|last| !last.is_empty()));
+        parts.collect::<Vec<_>>().join(".")
+    };
+    match &error.kind {
+        // figment's path of an unknown field ends with its parent.
+        Kind::UnknownField(field, known) => {
+            let full = if error.path.last() == Some(field) { key("") } else { key(field) };
+            let sibling = |name: &str| match full.rsplit_once('.') {
+                Some((parent, _)) => format!("{parent}.{name}"),
+                None => name.to_owned(),
+            };
+            let nearest = nearest(field, known.iter().copied()).map(sibling);
+            ConfigError::UnknownKey {
+                place,
+                nearest,
+                known: known.iter().map(|name| sibling(name)).collect(),
+                key: full,
+            }
+        }
+        Kind::Message(reason) if error.path.is_empty() => {
+            ConfigError::Syntax { place, reason: one_line(reason) }
+        }
+        Kind::UnknownVariant(actual, known) => {
+            let hint = match nearest(actual, known.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("known are {}", known.join(", ")),
+            };
+            ConfigError::Value { place, key: key(""), reason: format!("`{actual}` is not known; {hint}") }
+        }
+        kind => ConfigError::Value { place, key: key(""), reason: one_line(&kind.to_string()) },
+    }
+}
+
+fn place(metadata: Option<&Metadata>) -> String {
+    match metadata.and_then(|metadata| Some((metadata.name.as_ref(), metadata.source.as_ref()?))) {
+        Some((_, Source::File(path))) => format!("the configuration file `{}`", path.display()),
+        Some((_, Source::Custom(variable))) => format!("the environment variable `{variable}`"),
+        Some((name, _)) => name.to_owned(),
+        None => metadata.map_or_else(|| "the configuration".to_owned(), |metadata| metadata.name.to_string()),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn without_nulls(flags: Option<serde_json::Value>) -> Option<serde_json::Value> {
+    use serde_json::Value as Json;
+    match flags? {
+        Json::Null => None,
+        Json::Object(members) => {
+            let given =
+                members.into_iter().filter_map(|(name, value)| Some((name, without_nulls(Some(value))?)));
+            Some(Json::Object(given.collect()))
+        }
+        other => Some(other),
+    }
+}
+
+struct FileText<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Provider for FileText<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("the configuration file", Source::File(self.path.to_owned()))
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Toml::string(self.text).data()
+    }
+}
+
+struct Variable<'a> {
+    name: &'a str,
+    value: &'a str,
+    key: Vec<String>,
+    as_written: bool,
+}
+
+impl Provider for Variable<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("the environment", Source::Custom(self.name.to_owned()))
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let value = match self.value.parse::<Value>() {
+            Ok(value) if !self.as_written => value,
+            _ => Value::from(self.value),
+        };
+        let nested =
+            self.key.iter().rev().fold(value, |value, part| Value::from(Dict::from([(part.clone(), value)])));
+        Ok(Map::from([(Profile::Default, nested.into_dict().unwrap_or_default())]))
+    }
+}
+
+struct Flags(serde_json::Value);
+
+impl Provider for Flags {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the command line")
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Serialized::defaults(&self.0).data()
+    }
+}

@@ -1,0 +1,194 @@
+use super::*;
+use crate::{ConfigSecret, ExposeSecret};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct House {
+    listen: String,
+    account: Option<String>,
+    workers: u16,
+    sans: Vec<String>,
+    log: Log,
+    password: Option<ConfigSecret>,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Log {
+    filter: String,
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            account: None,
+            workers: 2,
+            sans: Vec::new(),
+            log: Log::default(),
+            password: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lanyard.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+fn from_environment(pairs: &[(&str, &str)]) -> Result<House, ConfigError> {
+    load(&Sources::none().environment(variables(pairs)))
+}
+
+#[test]
+fn flags_beat_the_environment_which_beats_the_file_which_beats_the_defaults() {
+    let (_dir, path) = file("listen = 'file'\nworkers = 3\n[log]\nfilter = 'file'\n");
+    let environment = variables(&[("LANYARD_WORKERS", "4"), ("LANYARD_LOG__FILTER", "environment")]);
+    let flags = json!({"log": {"filter": "flag", "format": null}, "account": null});
+    let house: House = load(&Sources::none().file(path).environment(environment).flags(flags)).unwrap();
+    assert_eq!((house.listen.as_str(), house.workers), ("file", 4));
+    assert_eq!((house.log.filter.as_str(), house.log.format), ("flag", Format::Text));
+    assert_eq!(house.account, None);
+}
+
+#[test]
+fn no_source_at_all_gives_the_defaults() {
+    assert_eq!(load::<House>(&Sources::none()).unwrap().listen, "127.0.0.1:0");
+}
+
+#[test]
+fn a_variable_is_read_as_the_type_that_the_key_has() {
+    let house = from_environment(&[
+        ("LANYARD_ACCOUNT", "012345678901"),
+        ("LANYARD_LISTEN", "true"),
+        ("LANYARD_WORKERS", "8"),
+        ("LANYARD_LOG__FILTER", "[info]"),
+        ("LANYARD_SANS", "[\"a\", \"b\"]"),
+    ])
+    .unwrap();
+    assert_eq!(house.account.as_deref(), Some("012345678901"));
+    assert_eq!((house.listen.as_str(), house.workers), ("true", 8));
+    assert_eq!((house.log.filter.as_str(), house.sans), ("[info]", vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn variables_that_are_no_configuration_are_left_alone() {
+    let house = from_environment(&[
+        ("LANYARD_TEST_POSTGRES_URL", "postgres://x"),
+        ("LANYARD_CONFIG", "x.toml"),
+        ("LANYARD_BIN", "x"),
+        ("PATH", "/bin"),
+        ("lanyard_workers", "9"),
+    ]);
+    assert_eq!(house.unwrap().workers, 2);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_the_nearest_right_one() {
+    let (_dir, path) = file("[log]\nfromat = 'json'\n");
+    let shown = path.display().to_string();
+    let cases = [
+        (Sources::none().file(&path), format!("the configuration file `{shown}` has the unknown key `log.fromat`; did you mean `log.format`?")),
+        (
+            Sources::none().environment(variables(&[("LANYARD_LISEN", "x")])),
+            "the environment variable `LANYARD_LISEN` has the unknown key `lisen`; did you mean `listen`?".to_owned(),
+        ),
+        (
+            Sources::none().environment(variables(&[("LANYARD_LOG__FITLER", "1")])),
+            "the environment variable `LANYARD_LOG__FITLER` has the unknown key `log.fitler`; did you mean `log.filter`?"
+                .to_owned(),
+        ),
+        (
+            Sources::none().flags(json!({"frobnicate": 1})),
+            "the command line has the unknown key `frobnicate`; known there: `listen`, `account`, `workers`, `sans`, `log`, \
+             `password`, `labels`"
+                .to_owned(),
+        ),
+    ];
+    for (sources, expected) in cases {
+        let refused = load::<House>(&sources).unwrap_err();
+        assert_eq!(refused.to_string(), expected);
+        assert!(matches!(refused, ConfigError::UnknownKey { .. }));
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_its_place_and_what_was_expected() {
+    let (_dir, path) = file("workers = 'many'\n");
+    let cases = [
+        (Sources::none().file(&path), "`workers`", "u16"),
+        (Sources::none().environment(variables(&[("LANYARD_WORKERS", "70000")])), "`LANYARD_WORKERS`", "u16"),
+        (Sources::none().environment(variables(&[("LANYARD_LOG", "3")])), "`LANYARD_LOG`", "struct Log"),
+        (
+            Sources::none().environment(variables(&[("LANYARD_LOG__FORMAT", "jsn")])),
+            "`LANYARD_LOG__FORMAT`",
+            "`jsn` is not known; did you mean `json`?",
+        ),
+        (Sources::none().flags(json!({"sans": "one"})), "the command line", "sequence"),
+    ];
+    for (sources, place, expected) in cases {
+        let refused = load::<House>(&sources).unwrap_err();
+        assert!(matches!(refused, ConfigError::Value { .. }), "{refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains(place) && text.contains(expected) && !text.contains('\n'), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_toml_is_named() {
+    let (_dir, path) = file("listen = \n");
+    let refused = load::<House>(&Sources::none().file(&path)).unwrap_err();
+    assert!(matches!(refused, ConfigError::Syntax { .. }), "{refused:?}");
+    let text = refused.to_string();
+    assert!(text.contains("lanyard.toml") && text.contains("line 1") && !text.contains('\n'), "{text}");
+    let missing = load::<House>(&Sources::none().file("no/such.toml")).unwrap_err();
+    assert!(matches!(missing, ConfigError::File { .. }) && missing.to_string().contains("no/such.toml"));
+}
+
+#[test]
+fn what_is_printed_can_be_put_into_a_file_and_shows_no_secret() {
+    let mut house = House {
+        account: Some("012345678901".to_owned()),
+        sans: vec!["a\"b".to_owned(), "tab\there\u{7f}".to_owned()],
+        password: Some(ConfigSecret::from("correct-horse".to_owned())),
+        ..House::default()
+    };
+    house.labels.insert("team a/b".to_owned(), "ä\n#".to_owned());
+    house.log = Log { filter: "info".to_owned(), format: Format::Json };
+    let text = print_config(&house).unwrap();
+    assert!(!text.contains("correct-horse") && text.contains("password = \"[redacted]\""), "{text}");
+    let (_dir, path) = file(&text);
+    let again: House = load(&Sources::none().file(path)).unwrap();
+    assert_eq!(print_config(&again).unwrap(), text);
+    assert_eq!((again.sans, again.labels), (house.sans, house.labels));
+    assert_eq!(again.log.format, Format::Json);
+}
+
+#[test]
+fn a_secret_is_read_from_any_place_and_does_not_reach_an_error() {
+    let house = from_environment(&[("LANYARD_PASSWORD", "12345")]).unwrap();
+    assert_eq!(house.password.unwrap().expose_secret(), "12345");
+    let refused = load::<House>(&Sources::none().flags(json!({"password": ["correct-horse"]}))).unwrap_err();
+    assert!(!refused.to_string().contains("correct-horse"), "{refused}");
+}

@@ -1,0 +1,245 @@
+//! The client itself.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls_pki_types::CertificateDer;
+use url::{Host, Url};
+
+use super::{AddressRules, HttpClientError, HttpFault};
+use crate::tls::{client_config, install_provider};
+
+/// How to call others.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// From the first step of connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// Of that, for a connection.
+    pub connect_timeout: Duration,
+    /// The longest answer that is read.
+    pub body_bytes_max: usize,
+    /// Which addresses may be called.
+    pub addresses: AddressRules,
+    /// Addresses for host names, in place of DNS and past the address rules; a URL without a port takes the port too.
+    pub resolve: BTreeMap<String, SocketAddr>,
+    /// Trusted in place of the system's authorities, when there are any here.
+    pub roots: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            body_bytes_max: 64 * 1024,
+            addresses: AddressRules::public_only(),
+            resolve: BTreeMap::new(),
+            roots: Vec::new(),
+        }
+    }
+}
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `GET`, `POST` and so on.
+    pub method: Method,
+    /// Where to; HTTPS, a host, no user and no password.
+    pub url: Url,
+    /// Headers; mark secret values as sensitive.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A `GET` without headers.
+    #[must_use]
+    pub fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
+/// What came back, whatever its status but a redirect.
+#[derive(Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The body may hold credentials.
+        f.debug_struct("Answer").field("status", &self.status).field("body_bytes", &self.body.len()).finish()
+    }
+}
+
+/// Calls others; clones share connections.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    inner: reqwest::Client,
+    options: Arc<Options>,
+}
+
+impl HttpClient {
+    /// A client of its own, with its own connections.
+    ///
+    /// # Errors
+    /// [`HttpClientError`] when a root cannot be used, or the system has no authorities and none were given.
+    pub fn new(options: Options) -> Result<Self, HttpClientError> {
+        install_provider();
+        let options = Arc::new(options);
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .tcp_nodelay(true)
+            .timeout(options.timeout)
+            .connect_timeout(options.connect_timeout)
+            .dns_resolver(RuledResolver { options: Arc::clone(&options) });
+        if !options.roots.is_empty() {
+            let config =
+                client_config(&options.roots, None).map_err(|error| HttpClientError(error.to_string()))?;
+            builder = builder.tls_backend_preconfigured(config);
+        }
+        let inner = builder.build().map_err(|error| HttpClientError(chain(&error)))?;
+        Ok(Self { inner, options })
+    }
+
+    /// Sends one request, once, and reads the answer whole.
+    ///
+    /// # Errors
+    /// [`HttpFault`]: no answer, for this reason. An answer with an error status is an answer.
+    pub async fn send(&self, request: Request) -> Result<Answer, HttpFault> {
+        let host = self.admit(&request.url)?;
+        let fault = |error: reqwest::Error| self.fault(&host, &error);
+        let Request { method, url, headers, body } = request;
+        let mut response =
+            self.inner.request(method, url).headers(headers).body(body).send().await.map_err(fault)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        if status.is_redirection() {
+            return Err(HttpFault::Redirect { host, status: status.as_u16() });
+        }
+        let bytes_max = self.options.body_bytes_max;
+        if response.content_length().is_some_and(|length| length > bytes_max as u64) {
+            return Err(HttpFault::TooLarge { host, bytes_max });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            if body.len() + chunk.len() > bytes_max {
+                return Err(HttpFault::TooLarge { host, bytes_max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    /// The host, when the URL may be called: addresses written as numbers never reach the resolver.
+    fn admit(&self, url: &Url) -> Result<String, HttpFault> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let refused = |rule| Err(HttpFault::Refused { host: host.clone(), rule });
+        if url.scheme() != "https" {
+            return refused("only https URLs are called");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused("URLs with a user or a password are not called; send a header");
+        }
+        let literal = match url.host() {
+            None => return refused("the URL has no host"),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        };
+        match literal {
+            Some(address) if !self.options.addresses.allow(&host, address) => {
+                refused("it is no public address; allow the host by name if it should be called")
+            }
+            _ => Ok(host),
+        }
+    }
+
+    fn fault(&self, host: &str, error: &reqwest::Error) -> HttpFault {
+        let host = host.to_owned();
+        if error.is_timeout() {
+            return HttpFault::Timeout { host, limit: self.options.timeout };
+        }
+        if let Some(fault) = causes(error).find_map(|cause| cause.downcast_ref::<ResolveFault>()) {
+            return HttpFault::Resolve { host, reason: fault.0.clone() };
+        }
+        if let Some(fault) = causes(error).find_map(tls_fault) {
+            return HttpFault::Tls { host, reason: fault };
+        }
+        if error.is_connect() {
+            return HttpFault::Connect { host, reason: chain(error) };
+        }
+        HttpFault::Broken { host, reason: chain(error) }
+    }
+}
+
+/// rustls' own words, if it is the cause. They come inside I/O errors, whose `source` skips what they wrap.
+fn tls_fault(cause: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(fault) = cause.downcast_ref::<rustls::Error>() {
+        return Some(fault.to_string());
+    }
+    let wrapped: &(dyn StdError + 'static) = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+    tls_fault(wrapped)
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The innermost cause. The outer ones hold the URL, which may be a presigned one and so a secret.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// No address, or none that may be called.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ResolveFault(String);
+
+/// DNS behind the address rules. Every address of an answer must be allowed: one that mixes public and private
+/// addresses is an attempt to get in.
+struct RuledResolver {
+    options: Arc<Options>,
+}
+
+impl Resolve for RuledResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let options = Arc::clone(&self.options);
+        Box::pin(async move {
+            let host = name.as_str();
+            if let Some(address) = options.resolve.get(host) {
+                return Ok(Box::new(std::iter::once(*address)) as Addrs);
+            }
+            let found =
+                tokio::net::lookup_host((host, 0)).await.map_err(|error| ResolveFault(error.to_string()))?;
+            let found: Vec<SocketAddr> = found.collect();
+            match found.iter().find(|address| !options.addresses.allow(host, address.ip())) {
+                Some(refused) => Err(ResolveFault(format!(
+                    "`{}` is no public address; allow the host by name if it should be called",
+                    refused.ip()
+                ))
+                .into()),
+                None => Ok(Box::new(found.into_iter()) as Addrs),
+            }
+        })
+    }
+}

@@ -1,0 +1,213 @@
+use super::*;
+use crate::serve;
+use crate::tls::{Authority, ClientCertificates, Names, server_config};
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{Method, Request as HttpRequest, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+const HOST: &str = "sts.eu-west-1.amazonaws.com";
+
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+fn full(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+fn stream(chunks: Vec<Result<&'static str, std::io::Error>>) -> Body {
+    let frames = futures::stream::iter(chunks).map(|chunk| chunk.map(|text| Frame::data(Bytes::from(text))));
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// A stand-in of many faces, chosen by the path.
+async fn answer(request: HttpRequest<Incoming>) -> Result<Response<Body>, Infallible> {
+    let response = Response::builder();
+    let response = match request.uri().path() {
+        "/hang" => std::future::pending().await,
+        "/slow-body" => {
+            let first = futures::stream::iter([Ok(Frame::data(Bytes::from("a")))]);
+            response.body(StreamBody::new(first.chain(futures::stream::pending())).boxed_unsync())
+        }
+        "/redirect" => response.status(302).header("location", "https://elsewhere.example/").body(full("")),
+        "/exactly" => response.body(full(vec![b'x'; 64])),
+        "/huge" => response.body(full(vec![b'x'; 65])),
+        "/huge-stream" => response.body(stream((0..7).map(|_| Ok("0123456789")).collect())),
+        "/broken" => response.body(stream(vec![Ok("abc"), Err(std::io::Error::other("gone"))])),
+        "/denied" => response.status(403).body(full("no")),
+        "/echo" => {
+            let method = request.method().clone();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            response.header("x-method", method.as_str()).body(full(body))
+        }
+        _ => response.body(full("ok")),
+    };
+    Ok(response.unwrap())
+}
+
+struct StandIn {
+    address: SocketAddr,
+    authority: Authority,
+    _dir: tempfile::TempDir,
+}
+
+impl StandIn {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        let authority = Authority::create(&dir.path().join("pki"), "test", now).unwrap();
+        let names = Names { dns: vec![HOST.to_owned()], ip: vec![[127, 0, 0, 1].into()] };
+        let certificate = authority.issue_server(&names, time::Duration::DAY, now).unwrap();
+        let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
+        let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
+        let address = server.address();
+        tokio::spawn(server.run(tower::service_fn(answer), CancellationToken::new()));
+        Self { address, authority, _dir: dir }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            body_bytes_max: 64,
+            resolve: [(HOST.to_owned(), self.address)].into(),
+            roots: self.authority.roots().unwrap(),
+            ..Options::default()
+        }
+    }
+
+    fn client(&self) -> HttpClient {
+        HttpClient::new(self.options()).unwrap()
+    }
+}
+
+fn get(url: &str) -> Request {
+    Request::get(url.parse().unwrap())
+}
+
+fn at(path: &str) -> Request {
+    get(&format!("https://{HOST}{path}"))
+}
+
+#[tokio::test]
+async fn an_answer_of_any_status_but_a_redirect_is_an_answer() {
+    let stand_in = StandIn::start().await;
+    let client = stand_in.client();
+    for (path, status, body) in [("/", 200, "ok"), ("/denied", 403, "no")] {
+        let answer = client.send(at(path)).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (status, body.as_bytes()), "{path}");
+    }
+    let request = Request { method: Method::POST, body: Bytes::from("hello"), ..at("/echo") };
+    let answer = client.send(request).await.unwrap();
+    assert_eq!((answer.headers["x-method"].to_str().unwrap(), answer.body.as_ref()), ("POST", &b"hello"[..]));
+}
+
+#[tokio::test]
+async fn immunity_2_a_redirect_is_a_fault_and_nobody_follows_it() {
+    let stand_in = StandIn::start().await;
+    let fault = stand_in.client().send(at("/redirect")).await.unwrap_err();
+    assert_eq!(fault, HttpFault::Redirect { host: HOST.to_owned(), status: 302 });
+}
+
+#[tokio::test]
+async fn immunity_28_an_answer_beyond_the_limit_is_a_fault_declared_or_not() {
+    let stand_in = StandIn::start().await;
+    let client = stand_in.client();
+    assert_eq!(client.send(at("/exactly")).await.unwrap().body.len(), 64);
+    for path in ["/huge", "/huge-stream"] {
+        let fault = client.send(at(path)).await.unwrap_err();
+        assert_eq!(fault, HttpFault::TooLarge { host: HOST.to_owned(), bytes_max: 64 }, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_or_never_comes_is_a_fault_of_its_own() {
+    let stand_in = StandIn::start().await;
+    let client = stand_in.client();
+    let fault = client.send(at("/broken")).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Broken { .. }), "{fault:?}");
+    let limit = Duration::from_millis(200);
+    let client = HttpClient::new(Options { timeout: limit, ..stand_in.options() }).unwrap();
+    for path in ["/hang", "/slow-body"] {
+        let fault = client.send(at(path)).await.unwrap_err();
+        assert_eq!(fault, HttpFault::Timeout { host: HOST.to_owned(), limit }, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_under_another_name_or_another_authority_is_a_tls_fault() {
+    let (stand_in, stranger) = (StandIn::start().await, StandIn::start().await);
+    let mut options = stand_in.options();
+    options.resolve.insert("other.example".to_owned(), stand_in.address);
+    let fault = HttpClient::new(options).unwrap().send(get("https://other.example/")).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Tls { .. }), "{fault:?}");
+    let options = Options { roots: stranger.authority.roots().unwrap(), ..stand_in.options() };
+    let fault = HttpClient::new(options).unwrap().send(at("/")).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Tls { .. }), "{fault:?}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_connect_fault_that_does_not_tell_the_url() {
+    let stand_in = StandIn::start().await;
+    let vacant = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = Options { resolve: [(HOST.to_owned(), vacant)].into(), ..stand_in.options() };
+    let fault = HttpClient::new(options).unwrap().send(at("/?X-Amz-Signature=secret")).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Connect { .. }), "{fault:?}");
+    assert!(!format!("{fault} {fault:?}").contains("secret"), "{fault}");
+}
+
+#[tokio::test]
+async fn only_https_urls_without_credentials_are_called() {
+    let client = StandIn::start().await.client();
+    for url in [
+        &format!("http://{HOST}/"),
+        &format!("https://user@{HOST}/"),
+        &format!("https://user:password@{HOST}/"),
+        "file:///etc/passwd",
+        "data:text/plain,x",
+    ] {
+        let fault = client.send(get(url)).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Refused { .. }), "{url}: {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn immunity_2_private_addresses_are_not_called_unless_allowed_by_name() {
+    let stand_in = StandIn::start().await;
+    let client = stand_in.client();
+    let port = stand_in.address.port();
+    for url in [
+        &format!("https://127.0.0.1:{port}/"),
+        &format!("https://2130706433:{port}/"), // 127.0.0.1 as one number
+        &format!("https://0x7f.1:{port}/"),
+        &format!("https://[::ffff:127.0.0.1]:{port}/"),
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fd00:ec2::254]/",
+    ] {
+        let fault = client.send(get(url)).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Refused { .. }), "{url}: {fault:?}");
+    }
+    let fault = client.send(get(&format!("https://localhost:{port}/"))).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Resolve { .. }), "by name: {fault:?}");
+
+    let addresses = AddressRules::public_only().allow_private("127.0.0.1");
+    let client = HttpClient::new(Options { addresses, ..stand_in.options() }).unwrap();
+    let answer = client.send(get(&format!("https://127.0.0.1:{port}/"))).await.unwrap();
+    assert_eq!(answer.body.as_ref(), b"ok");
+}
+
+#[test]
+fn an_answer_is_not_printed_for_it_may_hold_credentials() {
+    let url: Url = "https://example.com/".parse().unwrap();
+    assert_eq!(Request::get(url).method, Method::GET);
+    let answer = Answer {
+        status: http::StatusCode::OK,
+        headers: http::HeaderMap::new(),
+        body: Bytes::from("correct-horse"),
+    };
+    assert!(!format!("{answer:?}").contains("correct-horse"));
+}

@@ -1,0 +1,175 @@
+//! The life of a process: how it begins, how it is told to stop, in which order it does, and what it exits with.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::Readiness;
+use crate::telemetry::{LogConfig, Metrics, init_log};
+use crate::tls::install_provider;
+
+/// All went well.
+pub const EXIT_OK: u8 = 0;
+/// The work ended with a fault.
+pub const EXIT_FAULT: u8 = 1;
+/// The configuration or the command line is wrong: sysexits' `EX_USAGE`.
+pub const EXIT_CONFIGURATION: u8 = 64;
+/// The work did not finish by the deadline, or a second signal cut it short.
+pub const EXIT_CUT_SHORT: u8 = 75;
+
+/// How a process lives.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its log.
+    pub log: LogConfig,
+    /// Between not-ready and the closed listener, for balancers to look elsewhere. Zero where there are none.
+    pub notice: Duration,
+    /// How long stopping may take after that; above [`Limits::drain_timeout`](crate::serve::Limits), below the half
+    /// minute that Kubernetes grants.
+    pub stop_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { log: LogConfig::default(), notice: Duration::ZERO, stop_timeout: Duration::from_secs(25) }
+    }
+}
+
+/// What the work of a process is given: when to stop, and where to say that it is ready.
+#[derive(Debug, Clone)]
+pub struct Life {
+    stop: CancellationToken,
+    readiness: Readiness,
+    metrics: Option<Metrics>,
+}
+
+impl Life {
+    /// A life outside [`run`], for tests and for `demo`: nobody sends it signals.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self { stop: CancellationToken::new(), readiness: Readiness::new(), metrics: None }
+    }
+
+    /// Cancelled when it is time to stop; each listener and task takes a copy.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Where parts say whether they are ready.
+    #[must_use]
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// The metrics recorder; none outside [`run`].
+    #[must_use]
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
+    }
+
+    /// Stops in order: not ready first, then, after `notice`, the stop token.
+    pub async fn end(&self, notice: Duration) {
+        self.readiness.stop();
+        tokio::time::sleep(notice).await;
+        self.stop.cancel();
+    }
+}
+
+/// Says on standard error why the configuration is wrong, and gives the exit code for it.
+#[expect(clippy::print_stderr, reason = "the log is not set up when the configuration is wrong")]
+pub fn configuration_fault(fault: &dyn Display) -> ExitCode {
+    eprintln!("lanyard: {fault}");
+    ExitCode::from(EXIT_CONFIGURATION)
+}
+
+/// Runs a process: crypto provider, log, metrics, runtime, signals, and the work. On SIGTERM or SIGINT the process is
+/// no longer ready, then the stop token is cancelled, then the work has until the deadline. A second signal ends it.
+pub fn run<W, F, E>(options: Options, work: W) -> ExitCode
+where
+    W: FnOnce(Life) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    install_provider();
+    if let Err(fault) = init_log(&options.log) {
+        return configuration_fault(&fault);
+    }
+    let metrics = match Metrics::install() {
+        Ok(metrics) => metrics,
+        Err(fault) => return configuration_fault(&fault),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            error!(%fault, "cannot start the runtime");
+            return ExitCode::from(EXIT_FAULT);
+        }
+    };
+    let code = runtime.block_on(async {
+        let signals = match signals() {
+            Ok(signals) => signals,
+            Err(fault) => {
+                error!(%fault, "cannot hear signals, and so could not be stopped");
+                return EXIT_FAULT;
+            }
+        };
+        let life = Life { metrics: Some(metrics.clone()), ..Life::detached() };
+        tokio::spawn(metrics.upkeep(life.stop()));
+        live(&life, &options, work(life.clone()), signals).await
+    });
+    // What still runs after the deadline has had its time.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ExitCode::from(code)
+}
+
+/// Signals as they come, or the fault that none can be heard.
+fn signals() -> Result<BoxStream<'static, ()>, std::io::Error> {
+    let both = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let next = |mut both: (Signal, Signal)| async move {
+        tokio::select! { _ = both.0.recv() => {}, _ = both.1.recv() => {} }
+        Some(((), both))
+    };
+    Ok(stream::unfold(both, next).boxed())
+}
+
+async fn live<F, E>(life: &Life, options: &Options, work: F, mut signals: BoxStream<'static, ()>) -> u8
+where
+    F: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        result = work.as_mut() => return finished(result),
+        _ = signals.next() => info!("told to stop: no longer ready, finishing what is open"),
+    }
+    // The work goes on while the notice runs, and may well end before it does.
+    let stopping = futures::future::join(life.end(options.notice), work);
+    tokio::select! {
+        result = tokio::time::timeout(options.notice + options.stop_timeout, stopping) => match result {
+            Ok(((), result)) => return finished(result),
+            Err(_) => warn!("stopped before everything was finished: the time for it was up"),
+        },
+        _ = signals.next() => warn!("stopped before everything was finished: told twice"),
+    }
+    EXIT_CUT_SHORT
+}
+
+fn finished<E: Display>(result: Result<(), E>) -> u8 {
+    match result {
+        Ok(()) => EXIT_OK,
+        Err(fault) => {
+            error!(%fault, "ended with a fault");
+            EXIT_FAULT
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! One listener: TLS or not, HTTP/1.1 and HTTP/2, any `tower` service behind it.
+//!
+//! Everything that a stranger can make grow is bounded by [`Limits`]: connections, the time for a handshake and for a
+//! request's head, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
+//! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
+//! words: [`read_body`] reads one up to a limit.
+//!
+//! Each request carries a [`Peer`] in its extensions. A client certificate that verifies but names nobody of this hub
+//! ends the connection before any request is read.
+
+mod body;
+mod connection;
+mod listener;
+
+pub use body::{BodyError, read_body};
+pub use connection::Peer;
+pub use listener::Server;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How to listen.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// TLS, or none for a loopback listener in tests and behind a terminating proxy.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// Plain HTTP on 127.0.0.1.
+    #[must_use]
+    pub fn loopback(port: u16) -> Self {
+        Self {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+            tls: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same listener with TLS.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+}
+
+/// What a stranger may make a listener hold or wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections; beyond it, new ones wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// The whole TLS handshake. Slow clients on bad networks need two round trips.
+    pub handshake_timeout: Duration,
+    /// From the first byte of an HTTP/1 request's head to its last; also how long a new connection may say nothing.
+    pub head_timeout: Duration,
+    /// Bytes of a request's head. HTTP/1 counts its read buffer, so the body's first bytes may be among them.
+    pub head_bytes_max: u32,
+    /// Header lines of an HTTP/1 request.
+    pub headers_max: usize,
+    /// Concurrent requests on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// After this, give or take a tenth, a connection takes no new requests, finishes those it has and is closed.
+    pub connection_age_max: Duration,
+    /// On a graceful stop, how long open requests may take before they are cut off.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(10),
+            head_bytes_max: 64 * 1024,
+            headers_max: 100,
+            streams_max: 256,
+            connection_age_max: Duration::from_secs(10 * 60),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a listener does not exist.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be bound.
+    #[error("cannot listen on `{address}`: {reason}; choose a free address or port 0")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's own words.
+        reason: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests;

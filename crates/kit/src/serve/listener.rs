@@ -1,0 +1,216 @@
+//! Accepting connections, and stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::{debug, warn};
+
+use super::connection::{self, BoxError, Peer, Protocol};
+use super::{Limits, Options, ServeError};
+use crate::telemetry::names;
+use crate::tls::PeerIdentity;
+
+/// How long to leave `accept` alone when the process has no file descriptor left: long enough not to spin, short
+/// enough that nobody notices once one is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound listener that does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+}
+
+impl Server {
+    /// Binds the address. Connections wait in the kernel's backlog until [`Self::run`].
+    ///
+    /// # Errors
+    /// [`ServeError::Bind`] when the system refuses.
+    pub async fn bind(options: Options) -> Result<Self, ServeError> {
+        let fault = |reason| ServeError::Bind { address: options.address, reason };
+        let listener = TcpListener::bind(options.address).await.map_err(fault)?;
+        let address = listener.local_addr().map_err(fault)?;
+        Ok(Self { listener, address, options })
+    }
+
+    /// Where it listens; with the port that was free where 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then takes no new connections or requests, lets the open ones finish up to the drain
+    /// timeout, and cuts off the rest.
+    pub async fn run<S, B>(self, service: S, stop: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let limits = self.options.limits;
+        let acceptor = self.options.tls.map(TlsAcceptor::from);
+        let slots = Arc::new(Semaphore::new(limits.connections_max));
+        let connections = TaskTracker::new();
+        let cut = CancellationToken::new();
+        let mut ages = Ages::new(limits.connection_age_max);
+        let open = metrics::gauge!(names::CONNECTIONS);
+        while let Some((stream, address, slot)) = next(&self.listener, &slots, &stop).await {
+            let accepted = Accepted {
+                stream,
+                address,
+                acceptor: acceptor.clone(),
+                limits,
+                age_max: ages.next(),
+                stop: stop.clone(),
+            };
+            let (service, cut, open) = (service.clone(), cut.clone(), open.clone());
+            connections.spawn(async move {
+                open.increment(1);
+                let _ = cut.run_until_cancelled(accepted.serve(service)).await;
+                open.decrement(1);
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        connections.close();
+        if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
+            warn!(connections = connections.len(), "cutting off the connections that did not finish in time");
+            cut.cancel();
+            connections.wait().await;
+        }
+    }
+}
+
+/// The next connection and its slot; none once it is time to stop.
+async fn next(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let accept = async {
+        // The semaphore is never closed, so an error cannot be; `None` then ends the listener rather than spin.
+        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => return Some((stream, address, slot)),
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    warn!(%error, "cannot accept connections for the moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(accept).await.flatten()
+}
+
+/// Whether only the connection about to be accepted is at fault, so that the next may be taken at once.
+fn is_about_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+struct Accepted {
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    limits: Limits,
+    age_max: Duration,
+    stop: CancellationToken,
+}
+
+impl Accepted {
+    async fn serve<S, B>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Self { stream, address, acceptor, limits, age_max, stop } = self;
+        // With Nagle's algorithm on, HTTP/2 over TLS stalls 40 ms for the peer's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(peer.address = %address, %error, "the connection was gone before it was served");
+            return;
+        }
+        let result = match acceptor {
+            None => {
+                let peer = Peer { address, identity: None };
+                connection::serve(stream, Protocol::Either, peer, service, limits, age_max, stop).await
+            }
+            Some(acceptor) => {
+                let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
+                let stream = match stop.run_until_cancelled(handshake).await {
+                    Some(Ok(Ok(stream))) => stream,
+                    Some(Ok(Err(error))) => {
+                        return debug!(peer.address = %address, %error, "no TLS handshake");
+                    }
+                    Some(Err(_)) => return debug!(peer.address = %address, "the TLS handshake took too long"),
+                    None => return,
+                };
+                let (_, session) = stream.get_ref();
+                let identity = match session.peer_certificates().map(PeerIdentity::from_chain).transpose() {
+                    Ok(identity) => identity.map(Arc::new),
+                    Err(error) => {
+                        return warn!(peer.address = %address, %error, "refused a client certificate");
+                    }
+                };
+                let protocol = Protocol::from_alpn(session.alpn_protocol());
+                let peer = Peer { address, identity };
+                connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
+            }
+        };
+        if let Err(error) = result {
+            debug!(peer.address = %address, error, "the connection broke off");
+        }
+    }
+}
+
+/// The age limits of successive connections, spread by a tenth, so that those opened together do not end together.
+struct Ages {
+    middle: Duration,
+    count: u32,
+}
+
+impl Ages {
+    const STEPS: u32 = 21;
+
+    fn new(middle: Duration) -> Self {
+        Self { middle, count: 0 }
+    }
+
+    fn next(&mut self) -> Duration {
+        self.count = (self.count + 1) % Self::STEPS;
+        // 90 % to 110 %, in steps that visit every value once before any comes again (8 and 21 share no factor).
+        let percent = 90 + self.count * 8 % Self::STEPS;
+        self.middle * percent / 100
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_ages_are_spread_by_a_tenth_and_do_not_bunch() {
+        let mut ages = Ages::new(Duration::from_secs(100));
+        let mut seen: Vec<u64> = (0..21).map(|_| ages.next().as_secs()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (90..=110).collect::<Vec<_>>());
+    }
+}

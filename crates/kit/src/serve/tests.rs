@@ -1,0 +1,316 @@
+use super::*;
+use crate::tls::{
+    Authority, ClientCertificates, KeyedCertificate, Names, PeerIdentity, client_config, server_config,
+};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
+use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Far above what anything here takes, so that a hang is a failure rather than a wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct House {
+    authority: Authority,
+    _dir: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority =
+            Authority::create(&dir.path().join("pki"), "hub-1", OffsetDateTime::now_utc()).unwrap();
+        Self { authority, _dir: dir }
+    }
+
+    fn options(&self) -> Options {
+        let certificate =
+            self.authority.issue_server(&Names::loopback(), time::Duration::DAY, now()).unwrap();
+        let roots = self.authority.roots().unwrap();
+        Options::loopback(0)
+            .with_tls(server_config(&certificate, ClientCertificates::Optional(&roots)).unwrap())
+    }
+
+    async fn connect(
+        &self,
+        address: SocketAddr,
+        alpn: &[u8],
+        certificate: Option<&KeyedCertificate>,
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let mut config = client_config(&self.authority.roots().unwrap(), certificate).unwrap();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        let stream = TcpStream::connect(address).await?;
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Serves `answer` until told to stop.
+async fn start<F, R>(options: Options, answer: F) -> Running
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let server = Server::bind(options).await.unwrap();
+    let (address, stop) = (server.address(), CancellationToken::new());
+    let service = tower::service_fn(move |request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let task = tokio::spawn(server.run(service, stop.clone()));
+    Running { address, stop, task }
+}
+
+/// Tells who asked, over which version.
+async fn who(request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let peer = request.extensions().get::<Peer>().unwrap();
+    let name = peer.identity.as_ref().map_or("nobody".to_owned(), ToString::to_string);
+    Response::new(Full::from(format!("{name} {} {:?}", peer.address.ip(), request.version())))
+}
+
+type H1 = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn http1<IO>(io: IO) -> H1
+where
+    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn get() -> Request<Full<Bytes>> {
+    Request::get("/").header("host", "localhost").body(Full::default()).unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn http1_and_http2_are_served_plain_and_over_tls_with_the_peer_known() {
+    let house = House::new();
+    let running = start(house.options(), who).await;
+    let plain = start(Options::loopback(0), who).await;
+    let spoke = house.authority.issue_spoke("9f0c", time::Duration::DAY, now()).unwrap();
+    let spoke_name = PeerIdentity::spoke("hub-1", "9f0c").unwrap().to_string();
+    for (certificate, name) in [(Some(&spoke), spoke_name.as_str()), (None, "nobody")] {
+        let io = house.connect(running.address, b"http/1.1", certificate).await.unwrap();
+        let answer = text(http1(io).await.send_request(get()).await.unwrap()).await;
+        assert_eq!(answer, format!("{name} 127.0.0.1 HTTP/1.1"));
+
+        let io = TokioIo::new(house.connect(running.address, b"h2", certificate).await.unwrap());
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("https://localhost/").body(Full::<Bytes>::default()).unwrap();
+        assert_eq!(
+            text(sender.send_request(request).await.unwrap()).await,
+            format!("{name} 127.0.0.1 HTTP/2.0")
+        );
+    }
+    let io = TcpStream::connect(plain.address).await.unwrap();
+    assert_eq!(text(http1(io).await.send_request(get()).await.unwrap()).await, "nobody 127.0.0.1 HTTP/1.1");
+    let io = TokioIo::new(TcpStream::connect(plain.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://localhost/").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(text(sender.send_request(request).await.unwrap()).await, "nobody 127.0.0.1 HTTP/2.0");
+}
+
+#[tokio::test]
+async fn an_axum_router_is_served_as_it_is() {
+    let router = axum::Router::new().route("/livez", axum::routing::get(|| async { "live" }));
+    let server = Server::bind(Options::loopback(0)).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(router, CancellationToken::new()));
+    let mut sender = http1(TcpStream::connect(address).await.unwrap()).await;
+    let request = Request::get("/livez").header("host", "x").body(Full::default()).unwrap();
+    assert_eq!(text(sender.send_request(request).await.unwrap()).await, "live");
+}
+
+#[tokio::test]
+async fn a_certificate_that_verifies_but_names_nobody_ends_the_connection() {
+    let house = House::new();
+    let asked = Arc::new(Notify::new());
+    let running = start(house.options(), {
+        let asked = Arc::clone(&asked);
+        move |request| {
+            asked.notify_one();
+            who(request)
+        }
+    })
+    .await;
+    // A service's certificate signed by the right key, but with no URI: made by hand, as no function of ours does.
+    let dir = house._dir.path().join("pki");
+    let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(dir.join("spokes.key")).unwrap()).unwrap();
+    let chain = std::fs::read_to_string(dir.join("spokes.crt")).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&chain, key).unwrap();
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["somebody".to_owned()]).unwrap();
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = params.signed_by(&leaf_key, &issuer).unwrap();
+    let nobody =
+        KeyedCertificate { chain_pem: leaf.pem() + &chain, key_pem: leaf_key.serialize_pem().into() };
+    let mut io = house.connect(running.address, b"http/1.1", Some(&nobody)).await.unwrap();
+    let _ = io.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut answer = Vec::new();
+    let _ =
+        tokio::time::timeout(PATIENCE, io.read_to_end(&mut answer)).await.expect("the connection must end");
+    assert_eq!(answer, b"");
+    assert!(futures::FutureExt::now_or_never(asked.notified()).is_none(), "a request was served");
+}
+
+#[tokio::test]
+async fn stopping_lets_open_requests_finish_and_takes_no_new_ones() {
+    let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let running = start(Options::loopback(0), {
+        let (entered, release) = (Arc::clone(&entered), Arc::clone(&release));
+        move |_| {
+            let (entered, release) = (Arc::clone(&entered), Arc::clone(&release));
+            async move {
+                entered.notify_one();
+                release.notified().await;
+                Response::new(Full::from("finished"))
+            }
+        }
+    })
+    .await;
+    let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    let open = tokio::spawn(async move { text(sender.send_request(get()).await.unwrap()).await });
+    entered.notified().await;
+    running.stop.cancel();
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, idle.read_to_end(&mut rest))
+        .await
+        .expect("an idle connection is closed")
+        .unwrap();
+    assert!(!running.task.is_finished());
+    release.notify_one();
+    assert_eq!(open.await.unwrap(), "finished");
+    tokio::time::timeout(PATIENCE, running.task).await.expect("the server ends").unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_outlasts_the_drain_is_cut_off() {
+    let entered = Arc::new(Notify::new());
+    let mut options = Options::loopback(0);
+    options.limits.drain_timeout = Duration::from_millis(50);
+    let running = start(options, {
+        let entered = Arc::clone(&entered);
+        move |_| {
+            entered.notify_one();
+            std::future::pending()
+        }
+    })
+    .await;
+    let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let open = tokio::spawn(async move { sender.send_request(get()).await });
+    entered.notified().await;
+    running.stop.cancel();
+    tokio::time::timeout(PATIENCE, running.task).await.expect("the server ends").unwrap();
+    assert!(open.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
+    let house = House::new();
+    let mut options = house.options();
+    options.limits.handshake_timeout = Duration::from_millis(100);
+    let running = start(options, who).await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "a peer that never shakes hands is let go");
+
+    let mut options = Options::loopback(0);
+    options.limits.head_timeout = Duration::from_millis(100);
+    options.limits.head_bytes_max = 8192;
+    let running = start(options, who).await;
+    let mut slow = TcpStream::connect(running.address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nslow: ").await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, slow.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "a peer that never ends its head is let go");
+
+    for (length, expected) in
+        [(1_000, StatusCode::OK), (100_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)]
+    {
+        let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+        let mut request = get();
+        request.headers_mut().insert("filler", "x".repeat(length).parse().unwrap());
+        let answered = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.unwrap();
+        match answered {
+            Ok(response) => assert_eq!(response.status(), expected, "{length} bytes"),
+            // The answer may be lost when the server closes with unread input.
+            Err(error) => assert_ne!(expected, StatusCode::OK, "{length} bytes: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_until_one_is_free() {
+    let mut options = Options::loopback(0);
+    options.limits.connections_max = 1;
+    let slots = Arc::new(Semaphore::new(0));
+    let running = start(options, {
+        let slots = Arc::clone(&slots);
+        move |request| {
+            let slots = Arc::clone(&slots);
+            async move {
+                slots.add_permits(1);
+                who(request).await
+            }
+        }
+    })
+    .await;
+    let mut first = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    text(first.send_request(get()).await.unwrap()).await;
+    let mut second = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let waiting = tokio::spawn(async move { text(second.send_request(get()).await.unwrap()).await });
+    text(first.send_request(get()).await.unwrap()).await;
+    assert_eq!(slots.available_permits(), 2, "only the first connection is served");
+    assert!(!waiting.is_finished());
+    drop(first);
+    let answer = tokio::time::timeout(PATIENCE, waiting).await.expect("the second is served now").unwrap();
+    assert_eq!(answer, "nobody 127.0.0.1 HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_connection_past_its_age_is_closed_after_its_last_answer() {
+    let mut options = Options::loopback(0);
+    options.limits.connection_age_max = Duration::from_millis(50);
+    let running = start(options, who).await;
+    let mut io = TcpStream::connect(running.address).await.unwrap();
+    io.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, io.read_to_string(&mut answer)).await.expect("closed at its age").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("HTTP/1.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let first = Server::bind(Options::loopback(0)).await.unwrap();
+    let refused = Server::bind(Options::loopback(first.address().port())).await.unwrap_err();
+    assert!(refused.to_string().contains(&first.address().to_string()), "{refused}");
+}

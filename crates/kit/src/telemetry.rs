@@ -1,0 +1,34 @@
+//! What a process shows of itself: a log on standard error and metrics in Prometheus' text format.
+//!
+//! Every metric name, label and span field of the project is a constant in [`names`], documented there and nowhere
+//! else. A label's values are a closed enum ([`Label`]), all of them present from the start ([`Counters`],
+//! [`Histograms`]), so that a rate over a reason that has not yet occurred is zero rather than absent. An ARN, a user
+//! name or anything else that callers choose is never a label.
+
+mod family;
+mod log;
+mod metrics;
+pub mod names;
+
+pub use family::{Counters, Histograms, Label, Labels};
+pub use log::{LogConfig, LogFormat, init_log};
+pub use metrics::Metrics;
+
+/// Why a process cannot show itself.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("log filter `{filter}` is not valid: {reason}; write it like `info,lanyard_authn=debug`")]
+    Filter {
+        /// The filter asked for.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Somebody set up the log already.
+    #[error("the log is set up already; a process does so once")]
+    LogTwice,
+    /// Somebody installed a recorder already, or a bucket list is not one.
+    #[error("the metrics recorder cannot be installed: {0}; a process does so once")]
+    Recorder(String),
+}

@@ -1,0 +1,142 @@
+//! The metrics recorder of the process.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tokio_util::sync::CancellationToken;
+
+use super::TelemetryError;
+use super::names::{Kind, METRICS, SECONDS_BUCKETS};
+
+/// How often observations are folded into buckets when nobody scrapes; they take memory until then.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The recorder, to render what it holds.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Installs the recorder for the whole process.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Recorder`] when there is one already.
+    pub fn install() -> Result<Self, TelemetryError> {
+        let recorder = recorder()?;
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder)
+            .map_err(|error| TelemetryError::Recorder(error.to_string()))?;
+        describe();
+        Ok(Self { handle })
+    }
+
+    /// Everything, in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Keeps memory bounded while nobody scrapes, until `stop`.
+    pub async fn upkeep(self, stop: CancellationToken) {
+        let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+        while stop.run_until_cancelled(interval.tick()).await.is_some() {
+            self.handle.run_upkeep();
+        }
+    }
+}
+
+fn recorder() -> Result<PrometheusRecorder, TelemetryError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets(SECONDS_BUCKETS)
+        .map_err(|error| TelemetryError::Recorder(error.to_string()))?;
+    Ok(builder.build_recorder())
+}
+
+fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metrics::Unit::Seconds, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Counters, Histograms, Label, names};
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    enum Outcome {
+        Verified,
+        Refused,
+    }
+
+    impl Label for Outcome {
+        const KEY: &'static str = names::OUTCOME;
+        const ALL: &'static [Self] = &[Self::Verified, Self::Refused];
+        fn value(self) -> &'static str {
+            match self {
+                Self::Verified => "verified",
+                Self::Refused => "refused",
+            }
+        }
+        fn index(self) -> usize {
+            self as usize
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    enum Reason {
+        None,
+        Expired,
+    }
+
+    impl Label for Reason {
+        const KEY: &'static str = names::REASON;
+        const ALL: &'static [Self] = &[Self::None, Self::Expired];
+        fn value(self) -> &'static str {
+            match self {
+                Self::None => "none",
+                Self::Expired => "expired",
+            }
+        }
+        fn index(self) -> usize {
+            self as usize
+        }
+    }
+
+    #[test]
+    fn every_combination_of_labels_is_shown_from_the_start_and_counted_in_its_own_place() {
+        let recorder = recorder().unwrap();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            let answers = Counters::<(Outcome, Reason)>::new(names::AUTHN_ANSWERS_TOTAL);
+            answers.increment((Outcome::Refused, Reason::Expired));
+            answers.add((Outcome::Verified, Reason::None), 3);
+            let seconds = Histograms::<()>::new(names::AUTHZ_SECONDS);
+            seconds.record((), Duration::from_nanos(1_700));
+        });
+        let text = handle.render();
+        for line in [
+            r#"lanyard_authn_answers_total{outcome="refused",reason="expired"} 1"#,
+            r#"lanyard_authn_answers_total{outcome="verified",reason="none"} 3"#,
+            r#"lanyard_authn_answers_total{outcome="verified",reason="expired"} 0"#,
+            r#"lanyard_authn_answers_total{outcome="refused",reason="none"} 0"#,
+            r#"lanyard_authz_seconds_bucket{le="0.000001"} 0"#,
+            r#"lanyard_authz_seconds_bucket{le="0.0000025"} 1"#,
+            "# HELP lanyard_authn_answers_total Answers about client tokens, by outcome and reason.",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        }
+    }
+}

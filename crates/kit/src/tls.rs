@@ -1,0 +1,21 @@
+//! Who is at the other end of a connection: the embedded certificate authority, certificates and keys on disk, rustls
+//! configurations, and peer identity.
+//!
+//! A hub has one root with two issuing keys below it, one for services and one for spokes. Which of them signed a
+//! certificate decides what its URI may say: the spokes' key cannot make a service, nor a server of any name. Trust
+//! the root, and [`PeerIdentity::from_chain`] tells the rest.
+
+mod authority;
+mod config;
+mod files;
+mod identity;
+mod leaf;
+
+pub use authority::{Authority, AuthorityError};
+pub use config::{ClientCertificates, TlsError, client_config, install_provider, provider, server_config};
+pub use files::{FileError, read_secret_file, secure_dir, write_public_file, write_secret_file};
+pub use identity::{PeerError, PeerIdentity};
+pub use leaf::{KeyedCertificate, Names, certificates_from_pem};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+use super::*;
+use crate::secret::ExposeSecret;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+const DAY: Duration = Duration::DAY;
+
+fn authority(hub: &str) -> (tempfile::TempDir, Authority) {
+    let scratch = tempfile::tempdir().unwrap();
+    let authority = Authority::create(&scratch.path().join("pki"), hub, OffsetDateTime::now_utc()).unwrap();
+    (scratch, authority)
+}
+
+fn server(authority: &Authority) -> KeyedCertificate {
+    authority.issue_server(&Names::loopback(), DAY, OffsetDateTime::now_utc()).unwrap()
+}
+
+/// Handshakes in memory; the answer is whom the server sees, or the first error of either side.
+async fn handshake(
+    server: Arc<rustls::ServerConfig>,
+    client: rustls::ClientConfig,
+    name: &str,
+) -> Result<Option<Result<PeerIdentity, PeerError>>, String> {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let connect = async {
+        let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, near).await?;
+        // With TLS 1.3 a client learns only by reading that its certificate was refused.
+        stream.write_all(b"?").await?;
+        stream.read_u8().await
+    };
+    let accept = async {
+        let mut stream = TlsAcceptor::from(server).accept(far).await?;
+        let peer = stream.get_ref().1.peer_certificates().map(PeerIdentity::from_chain);
+        stream.read_u8().await?;
+        stream.write_all(b"!").await?;
+        Ok::<_, std::io::Error>(peer)
+    };
+    let (connected, accepted) = tokio::join!(connect, accept);
+    match (connected, accepted) {
+        (Ok(_), Ok(peer)) => Ok(peer),
+        (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_whom_its_certificate_names() {
+    let (_dir, authority) = authority("hub-1");
+    let now = OffsetDateTime::now_utc();
+    let roots = authority.roots().unwrap();
+    let gateway = authority.issue_service("gateway", &Names::default(), DAY, now).unwrap();
+    let spoke = authority.issue_spoke("9f0c", DAY, now).unwrap();
+    let cases = [
+        (Some(&gateway), Some(PeerIdentity::service("hub-1", "gateway").unwrap())),
+        (Some(&spoke), Some(PeerIdentity::spoke("hub-1", "9f0c").unwrap())),
+        (None, None),
+    ];
+    let server = server_config(&server(&authority), ClientCertificates::Optional(&roots)).unwrap();
+    for (certificate, expected) in cases {
+        let client = client_config(&roots, certificate).unwrap();
+        let seen = handshake(Arc::clone(&server), client, "localhost").await.unwrap();
+        assert_eq!(seen.map(Result::unwrap), expected);
+    }
+}
+
+#[tokio::test]
+async fn nobody_speaks_without_a_certificate_where_one_is_required() {
+    let (_dir, authority) = authority("hub-1");
+    let roots = authority.roots().unwrap();
+    let server = server_config(&server(&authority), ClientCertificates::Required(&roots)).unwrap();
+    let refused = handshake(server, client_config(&roots, None).unwrap(), "localhost").await;
+    assert!(refused.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_hub_or_past_its_end_is_refused_though_optional() {
+    let (_dir, ours) = authority("hub-1");
+    let (_other_dir, other) = authority("hub-1");
+    let now = OffsetDateTime::now_utc();
+    let roots = ours.roots().unwrap();
+    let listening = server_config(&server(&ours), ClientCertificates::Optional(&roots)).unwrap();
+    let cases = [
+        ("same names, another root", other.issue_spoke("9f0c", DAY, now).unwrap()),
+        ("expired", ours.issue_spoke("9f0c", DAY, now - 2 * DAY).unwrap()),
+        ("not yet valid", ours.issue_spoke("9f0c", DAY, now + DAY).unwrap()),
+        ("a server's, which is for no client", server(&ours)),
+    ];
+    for (what, certificate) in cases {
+        let client = client_config(&roots, Some(&certificate)).unwrap();
+        assert!(handshake(Arc::clone(&listening), client, "localhost").await.is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_trusts_a_server_of_its_hub_under_the_issued_names_alone() {
+    let (_dir, authority) = authority("hub-1");
+    let roots = authority.roots().unwrap();
+    let names = Names::loopback().and(["gateway.lanyard.svc".to_owned(), "10.1.2.3".to_owned()]);
+    let certificate = authority.issue_server(&names, DAY, OffsetDateTime::now_utc()).unwrap();
+    let server = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
+    let cases = [
+        ("localhost", true),
+        ("127.0.0.1", true),
+        ("::1", true),
+        ("gateway.lanyard.svc", true),
+        ("10.1.2.3", true),
+        ("gateway", false),
+        ("127.0.0.2", false),
+    ];
+    for (name, trusted) in cases {
+        let client = client_config(&roots, None).unwrap();
+        assert_eq!(handshake(Arc::clone(&server), client, name).await.is_ok(), trusted, "{name}");
+    }
+}
+
+/// A certificate of the asked kind, signed by one issuing key of the folder as its holder could sign it.
+fn forged(dir: &Path, which: &str, uri: &str, server: bool) -> KeyedCertificate {
+    let key =
+        rcgen::KeyPair::from_pem(&fs::read_to_string(dir.join(format!("{which}.key"))).unwrap()).unwrap();
+    let chain = fs::read_to_string(dir.join(format!("{which}.crt"))).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&chain, key).unwrap();
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.subject_alt_names.push(rcgen::SanType::URI(uri.try_into().unwrap()));
+    params.extended_key_usages = vec![match server {
+        true => rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+        false => rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    let leaf = params.signed_by(&leaf_key, &issuer).unwrap();
+    KeyedCertificate { chain_pem: leaf.pem() + &chain, key_pem: leaf_key.serialize_pem().into() }
+}
+
+#[tokio::test]
+async fn the_spokes_issuing_key_can_make_neither_a_service_nor_a_server() {
+    let (dir, authority) = authority("hub-1");
+    let pki = dir.path().join("pki");
+    let roots = authority.roots().unwrap();
+    let ours = server_config(&server(&authority), ClientCertificates::Optional(&roots)).unwrap();
+
+    let service = forged(&pki, "spokes", "lanyard://hub/hub-1/service/gateway", false);
+    let client = client_config(&roots, Some(&service)).unwrap();
+    let seen = handshake(Arc::clone(&ours), client, "localhost").await.unwrap().unwrap();
+    assert!(matches!(seen, Err(PeerError::Issuer { .. })), "{seen:?}");
+
+    let spoke = forged(&pki, "services", "lanyard://hub/hub-1/spoke/9f0c", false);
+    let client = client_config(&roots, Some(&spoke)).unwrap();
+    let seen = handshake(Arc::clone(&ours), client, "localhost").await.unwrap().unwrap();
+    assert!(matches!(seen, Err(PeerError::Issuer { .. })), "{seen:?}");
+
+    let false_server = forged(&pki, "spokes", "lanyard://hub/hub-1/spoke/9f0c", true);
+    let theirs = server_config(&false_server, ClientCertificates::NotAsked).unwrap();
+    assert!(handshake(theirs, client_config(&roots, None).unwrap(), "localhost").await.is_err());
+}
+
+#[test]
+fn an_authority_is_loaded_as_it_was_made_and_never_made_twice() {
+    let (dir, made) = authority("hub-1");
+    let pki = dir.path().join("pki");
+    let now = OffsetDateTime::now_utc();
+    let loaded = Authority::load_or_create(&pki, "hub-1", now).unwrap();
+    assert_eq!(loaded.root_pem(), made.root_pem());
+    assert!(matches!(Authority::create(&pki, "hub-1", now), Err(AuthorityError::Exists { .. })));
+    assert!(matches!(Authority::load(&pki, "hub-2"), Err(AuthorityError::OtherHub { .. })));
+}
+
+#[test]
+fn immunity_57_the_authority_refuses_keys_that_others_may_read() {
+    let (dir, _made) = authority("hub-1");
+    let pki = dir.path().join("pki");
+    let names: Vec<PathBuf> = ["services.key", "spokes.key"].iter().map(|name| pki.join(name)).collect();
+    for name in &names {
+        assert_eq!(fs::metadata(name).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(name, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(
+            Authority::load(&pki, "hub-1"),
+            Err(AuthorityError::File(FileError::LooseMode { .. }))
+        ));
+        fs::set_permissions(name, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert!(Authority::load(&pki, "hub-1").is_ok());
+}
+
+#[test]
+fn a_damaged_authority_is_named_and_not_replaced() {
+    let (dir, _made) = authority("hub-1");
+    let pki = dir.path().join("pki");
+    let key = fs::read(pki.join("spokes.key")).unwrap();
+    fs::write(pki.join("spokes.key"), fs::read(pki.join("services.key")).unwrap()).unwrap();
+    let load = || Authority::load_or_create(&pki, "hub-1", OffsetDateTime::now_utc()).unwrap_err();
+    assert!(matches!(load(), AuthorityError::Damaged { .. }), "another's key");
+    fs::write(pki.join("spokes.key"), "nonsense").unwrap();
+    assert!(matches!(load(), AuthorityError::Damaged { .. }), "no key");
+    fs::write(pki.join("spokes.key"), key).unwrap();
+    fs::write(pki.join("root.crt"), "").unwrap();
+    assert!(matches!(load(), AuthorityError::Damaged { .. }), "no root");
+}
+
+#[test]
+fn names_that_cannot_stand_in_a_certificate_are_refused() {
+    let (_dir, authority) = authority("hub-1");
+    let now = OffsetDateTime::now_utc();
+    for name in ["", "a b", "ä.example", "a/b", "*.*.example", &"a".repeat(300)] {
+        let names = Names { dns: vec![name.to_owned()], ip: Vec::new() };
+        let issued = authority.issue_server(&names, DAY, now);
+        assert!(matches!(issued, Err(AuthorityError::Name(_))), "{name}");
+        assert!(matches!(authority.issue_spoke(name, DAY, now), Err(AuthorityError::Identity(_))), "{name}");
+    }
+    assert!(Authority::create(Path::new("unused"), "a hub", now).is_err());
+    assert!(!Path::new("unused").exists());
+}
+
+#[test]
+fn a_key_is_not_printed() {
+    let (_dir, authority) = authority("hub-1");
+    let certificate = server(&authority);
+    let key = certificate.key_pem.expose_secret().lines().nth(1).unwrap().to_owned();
+    assert!(!format!("{certificate:?}{authority:?}").contains(&key));
+}
