@@ -1,1 +1,30 @@
-//! Part of Lanyard.
+//! What Lanyard's services promise each other.
+//!
+//! Per service its domain types, traits and errors: [`authn`] proves who is knocking and admits management calls,
+//! [`mapping`] turns an identity into user info, [`authz`] decides which doors that opens, [`credentials`] mints role
+//! sessions. Each trait is implemented by its service's engine, and by a gRPC client here, so that doors need not know
+//! which of the two they hold. [`proof`] is the codec of the value by which authz knows what mapping granted.
+//!
+//! "No" is an answer and stands in the `Ok` of a call; an `Err` means that there is none ([`Fault`], [`CallError`]).
+
+pub mod access_policies;
+pub mod authn;
+pub mod authz;
+pub mod credentials;
+mod fault;
+mod identity;
+mod ids;
+pub mod mapping;
+mod mutation;
+pub mod proof;
+
+pub use fault::{CallError, Denial, Fault};
+pub use identity::{
+    Actor, ActorKind, Authority, CALLER_CHOSEN, Identity, IdentityKind, SignatureUse, TrustedAccount, UserInfo,
+    Vouched,
+};
+pub use ids::{
+    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId, InvalidName, Revision,
+    Scope,
+};
+pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};

@@ -1,1 +1,19 @@
-//! Part of Lanyard.
+//! The doors of a hub: thin HTTP for Kubernetes, gRPC for everyone else, and the one place that sees all stages.
+//!
+//! Nothing is decided here. [`kubernetes`] reads the reviews that API servers send and writes their answers;
+//! [`door`] lets management calls in once authn has admitted them; [`explain`] asks every stage in turn and keeps what
+//! each said. What stands behind is anything that implements [`Services`]: the engines of this process, or clients of
+//! services elsewhere.
+
+pub mod config;
+pub mod directory;
+pub mod door;
+pub mod explain;
+pub mod kubernetes;
+pub mod recorder;
+mod services;
+
+pub use config::GatewayConfig;
+pub use directory::Directory;
+pub use recorder::Recorder;
+pub use services::Services;

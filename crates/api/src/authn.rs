@@ -1,0 +1,116 @@
+//! What authn promises: who is knocking, whether a management call may go on, and the accounts behind both.
+
+pub mod accounts;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use lanyard_iam::{AccessKeyId, TokenDigest};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+pub use accounts::Accounts;
+
+use crate::{
+    fault::{Denial, Fault},
+    identity::{Actor, Authority, Identity, Vouched},
+    ids::ClusterUid,
+};
+
+/// Proves who bears a client token.
+pub trait Authenticate: Send + Sync + 'static {
+    /// Verified, refused, or not our kind of token; `Err` when there is no answer (STS down, throttled, slow).
+    fn authenticate(
+        &self,
+        query: AuthenticateQuery,
+    ) -> impl Future<Output = Result<Authentication, Fault>> + Send;
+}
+
+/// A token, and the cluster whose API server asks.
+#[derive(Debug, Clone)]
+pub struct AuthenticateQuery {
+    /// As it came, prefix included.
+    pub token: SecretString,
+    /// The asking cluster; known by its credential, never by the token.
+    pub cluster: ClusterUid,
+    /// The audiences that the API server asked for; part of the cache's key.
+    pub audiences: Vec<String>,
+    /// Collect what explanations need beyond the answer (a look at other clusters' ids, for one).
+    pub explain: bool,
+}
+
+/// The answer to [`AuthenticateQuery`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Authentication {
+    /// Not a `k8s-aws-v1.` token: another authenticator's affair.
+    NotOurs,
+    /// Somebody, proven.
+    Verified(Verified),
+    /// Our kind of token, and no.
+    Refused(Refusal),
+}
+
+/// Somebody, proven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// Who.
+    pub identity: Vouched<Identity>,
+    /// The token's digest, by which logs name it.
+    pub token: TokenDigest,
+    /// When the signature's life ends.
+    pub not_after: OffsetDateTime,
+    /// Who was asked: `local IAM`, `AWS STS sts.us-east-1.amazonaws.com`.
+    pub verifier: String,
+    /// Whether signature work was saved by the token cache.
+    pub cached: bool,
+}
+
+/// A definite no from authn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Stable reason code and the text for people who may know.
+    pub denial: Denial,
+    /// Which part of the token failed: `host`, `X-Amz-Date`, `signature`, …; empty when none did.
+    pub part: String,
+    /// Whose account it would be, where that is known.
+    pub authority: Option<Authority>,
+    /// The key that the token names, if it got that far.
+    pub access_key_id: Option<AccessKeyId>,
+    /// More for explanations: which other cluster's id fits, what could not be told apart.
+    pub hints: Vec<String>,
+}
+
+/// Verifies and weighs management calls.
+pub trait Admit: Send + Sync + 'static {
+    /// The actor, or the refusal that names the statement or its lack; `Err` when there is no answer.
+    fn admit(&self, query: AdmitQuery) -> impl Future<Output = Result<Admission, Fault>> + Send;
+}
+
+/// A management call at a door, before anything of it is believed.
+#[derive(Debug, Clone)]
+pub struct AdmitQuery {
+    /// The gRPC method path, `/lanyard.mapping.v1.Entries/CreateAccessEntry`.
+    pub method: String,
+    /// The authority that the client addressed (HTTP/2 `:authority`).
+    pub authority: String,
+    /// The request's headers, lower case, as they came.
+    pub headers: Vec<(String, String)>,
+    /// The message's bytes as sent, without the gRPC frame.
+    pub body: Bytes,
+    /// The client's address, for `aws:SourceIp`.
+    pub source_ip: Option<std::net::IpAddr>,
+    /// The principal that a client certificate names, already verified by the door.
+    pub certificate_principal: Option<String>,
+}
+
+/// The answer to [`AdmitQuery`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on as this actor.
+    Admitted(Vouched<Actor>),
+    /// The caller is not proven (bad signature, stale date, another hub).
+    Unauthenticated(Denial),
+    /// The caller is known and may not.
+    Forbidden(Denial),
+}

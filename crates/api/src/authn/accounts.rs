@@ -1,0 +1,337 @@
+//! Accounts, users, access keys, roles and policy documents.
+
+use std::{collections::BTreeMap, future::Future};
+
+use lanyard_iam::{AccessKeyId, AccountId, Partition};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    fault::CallError,
+    identity::{Actor, Authority, Vouched},
+    mutation::{Mutated, Mutation, Page, PageQuery},
+};
+
+/// An account number and who vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Twelve digits; registered once on a hub.
+    pub id: AccountId,
+    /// Where its ARNs live.
+    pub partition: Partition,
+    /// Who vouches for its identities.
+    pub authority: Authority,
+    /// For people.
+    pub name: String,
+    /// When it was registered.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A local IAM user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Its account.
+    pub account: AccountId,
+    /// `/` or `/team/`.
+    pub path: String,
+    /// Unique in the account, whatever the path and letter case.
+    pub name: String,
+    /// `AIDA…`; a user made again under the same name has another.
+    pub principal_id: String,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// An access key without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessKey {
+    /// `LKIA…`.
+    pub id: AccessKeyId,
+    /// The owner's account.
+    pub account: AccountId,
+    /// The owner's name.
+    pub user: String,
+    /// Only an active key signs.
+    pub active: bool,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A new access key; its secret is shown this once.
+#[derive(Debug)]
+pub struct NewAccessKey {
+    /// The key.
+    pub key: AccessKey,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+/// A local IAM role; in an account of authority `aws`, what is known of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IamRole {
+    /// Its account.
+    pub account: AccountId,
+    /// `/` or `/team/`.
+    pub path: String,
+    /// Unique in the account, whatever the path and letter case.
+    pub name: String,
+    /// `AROA…`; a role made again under the same name has another.
+    pub principal_id: String,
+    /// Who may assume it, as the JSON given.
+    pub trust_policy: String,
+    /// 3600 to 43200.
+    pub session_seconds_max: u32,
+    /// Sessions issued before this moment are refused.
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub revoked_before: Option<OffsetDateTime>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Whose inline policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyOwner {
+    /// A user's, by name.
+    User(String),
+    /// A role's, by name.
+    Role(String),
+}
+
+impl PolicyOwner {
+    /// `user` or `role`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Role(_) => "role",
+        }
+    }
+
+    /// The owner's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User(name) | Self::Role(name) => name,
+        }
+    }
+}
+
+/// An inline policy document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlinePolicy {
+    /// The owner's account.
+    pub account: AccountId,
+    /// Whose.
+    pub owner: PolicyOwner,
+    /// Its name, unique at its owner.
+    pub name: String,
+    /// The document, as the JSON given.
+    pub document: String,
+}
+
+/// What makes a user.
+#[derive(Debug, Clone)]
+pub struct CreateUser {
+    /// The account; none means the actor's own.
+    pub account: Option<AccountId>,
+    /// Empty means `/`.
+    pub path: String,
+    /// 1 to 64 of `[\w+=,.@-]`.
+    pub name: String,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What makes a role.
+#[derive(Debug, Clone)]
+pub struct CreateRole {
+    /// The account; none means the actor's own.
+    pub account: Option<AccountId>,
+    /// Empty means `/`.
+    pub path: String,
+    /// 1 to 64 of `[\w+=,.@-]`.
+    pub name: String,
+    /// Who may assume it.
+    pub trust_policy: String,
+    /// 0 means 3600.
+    pub session_seconds_max: u32,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Something with a name in an account; no account means the actor's own.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The name.
+    pub name: String,
+}
+
+/// The accounts of the hub and the principals of local ones.
+pub trait Accounts: Send + Sync + 'static {
+    /// Registers an account with its one authority.
+    fn create_account(
+        &self,
+        by: Mutation,
+        account: CreateAccount,
+    ) -> impl Future<Output = Result<Mutated<Account>, CallError>> + Send;
+    /// Removes an account that nothing names any more.
+    fn delete_account(
+        &self,
+        by: Mutation,
+        id: AccountId,
+    ) -> impl Future<Output = Result<Mutated<Account>, CallError>> + Send;
+    /// The accounts that the actor may see.
+    fn list_accounts(
+        &self,
+        by: Vouched<Actor>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<Account>, CallError>> + Send;
+
+    /// Makes a user.
+    fn create_user(
+        &self,
+        by: Mutation,
+        user: CreateUser,
+    ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
+    /// One user.
+    fn get_user(
+        &self,
+        by: Vouched<Actor>,
+        user: Named,
+    ) -> impl Future<Output = Result<User, CallError>> + Send;
+    /// Users by name.
+    fn list_users(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<User>, CallError>> + Send;
+    /// Deletes a user with its keys and inline policies.
+    fn delete_user(
+        &self,
+        by: Mutation,
+        user: Named,
+    ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
+
+    /// Makes an access key; the secret is in this answer alone.
+    fn create_access_key(
+        &self,
+        by: Mutation,
+        user: Named,
+    ) -> impl Future<Output = Result<Mutated<NewAccessKey>, CallError>> + Send;
+    /// A user's keys.
+    fn list_access_keys(
+        &self,
+        by: Vouched<Actor>,
+        user: Named,
+    ) -> impl Future<Output = Result<Vec<AccessKey>, CallError>> + Send;
+    /// Switches a key on or off.
+    fn set_access_key_active(
+        &self,
+        by: Mutation,
+        user: Named,
+        key: AccessKeyId,
+        active: bool,
+    ) -> impl Future<Output = Result<Mutated<AccessKey>, CallError>> + Send;
+    /// Deletes a key.
+    fn delete_access_key(
+        &self,
+        by: Mutation,
+        user: Named,
+        key: AccessKeyId,
+    ) -> impl Future<Output = Result<Mutated<AccessKey>, CallError>> + Send;
+
+    /// Makes a role.
+    fn create_role(
+        &self,
+        by: Mutation,
+        role: CreateRole,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// One role.
+    fn get_role(
+        &self,
+        by: Vouched<Actor>,
+        role: Named,
+    ) -> impl Future<Output = Result<IamRole, CallError>> + Send;
+    /// Roles by name.
+    fn list_roles(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<IamRole>, CallError>> + Send;
+    /// Replaces a role's trust policy.
+    fn update_trust_policy(
+        &self,
+        by: Mutation,
+        role: Named,
+        trust_policy: String,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// Refuses all sessions of a role issued until now.
+    fn revoke_sessions(
+        &self,
+        by: Mutation,
+        role: Named,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// Deletes a role with its inline policies.
+    fn delete_role(
+        &self,
+        by: Mutation,
+        role: Named,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+
+    /// Puts an inline policy on a user or role.
+    fn put_policy(
+        &self,
+        by: Mutation,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+        document: String,
+    ) -> impl Future<Output = Result<Mutated<InlinePolicy>, CallError>> + Send;
+    /// A user's or role's inline policies.
+    fn list_policies(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+    ) -> impl Future<Output = Result<Vec<InlinePolicy>, CallError>> + Send;
+    /// Removes an inline policy.
+    fn delete_policy(
+        &self,
+        by: Mutation,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> impl Future<Output = Result<Mutated<InlinePolicy>, CallError>> + Send;
+}
+
+/// What registers an account.
+#[derive(Debug, Clone)]
+pub struct CreateAccount {
+    /// The number.
+    pub id: AccountId,
+    /// Its partition.
+    pub partition: Partition,
+    /// Who vouches for it.
+    pub authority: Authority,
+    /// For people.
+    pub name: String,
+}

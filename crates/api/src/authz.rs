@@ -1,0 +1,329 @@
+//! What authz promises: which doors a badge opens, the RBAC objects behind that, and finished decisions by id.
+
+mod text;
+
+use std::future::Future;
+
+use lanyard_rbac::ObjectKey;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    fault::{CallError, Fault},
+    identity::{Actor, UserInfo, Vouched},
+    ids::{ClusterId, ClusterUid, DecisionId, Revision},
+    mutation::{Mutated, Mutation, Page, PageQuery},
+};
+
+/// Decides access reviews.
+pub trait Authorize: Send + Sync + 'static {
+    /// Allow, deny or no opinion. To a review that bears a proof this is never an error: what cannot be decided is denied.
+    fn authorize(&self, review: Review) -> impl Future<Output = Result<Decision, Fault>> + Send;
+    /// Many reviews of one cluster, answered in order from one snapshot.
+    fn authorize_batch(
+        &self,
+        reviews: Vec<Review>,
+    ) -> impl Future<Output = Result<Vec<Decision>, Fault>> + Send;
+    /// What a user may do in a namespace (`SelfSubjectRulesReview`).
+    fn rules_for(&self, query: RulesQuery) -> impl Future<Output = Result<Rules, Fault>> + Send;
+    /// Who may do it: subjects of RBAC, and grants by id.
+    fn who_can(&self, query: WhoCanQuery) -> impl Future<Output = Result<WhoCan, Fault>> + Send;
+}
+
+/// A SubjectAccessReview, parsed.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The asking cluster.
+    pub cluster: ClusterUid,
+    /// Who wants in; the proof is in its extra.
+    pub user: UserInfo,
+    /// What is asked.
+    pub attributes: Attributes,
+    /// Also name what would have allowed it, at length.
+    pub explain: bool,
+    /// Weigh RBAC whatever the cluster's mode: for those who ask us alone.
+    pub full: bool,
+    /// The access entry to take access policies from, in place of a proof: for explanations about a person whom nobody
+    /// proved. Never set from anything that an API server sends.
+    pub grant: Option<crate::ids::EntryId>,
+}
+
+/// What is asked of a door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attributes {
+    /// Something in the API.
+    Resource(ResourceAttributes),
+    /// A path.
+    NonResource {
+        /// As asked, never cleaned.
+        path: String,
+        /// Lower case.
+        verb: String,
+    },
+}
+
+/// Kubernetes' `resourceAttributes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceAttributes {
+    /// Empty for cluster-scoped ones, and for "all namespaces".
+    pub namespace: String,
+    /// `get`, `list`, …
+    pub verb: String,
+    /// Empty for core.
+    pub group: String,
+    /// The API version.
+    pub version: String,
+    /// Plural, lower case.
+    pub resource: String,
+    /// `log`, `exec`, …
+    pub subresource: String,
+    /// Empty for all.
+    pub name: String,
+    /// What could be parsed of the selectors; recorded.
+    pub selectors: Option<Box<Selectors>>,
+}
+
+/// Field and label selectors of a review (KEP-4601).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selectors {
+    /// On fields.
+    pub field: Vec<SelectorRequirement>,
+    /// On labels.
+    pub label: Vec<SelectorRequirement>,
+}
+
+/// One requirement of a selector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectorRequirement {
+    /// The field or label.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
+    pub operator: String,
+    /// Its values.
+    pub values: Vec<String>,
+}
+
+/// Kubernetes' three answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Yes.
+    Allow,
+    /// No, whatever others say.
+    Deny,
+    /// Nothing matched; another authorizer may know.
+    NoOpinion,
+}
+
+/// A verdict with what decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer.
+    pub verdict: Verdict,
+    /// What decided it, as data; text is made last.
+    pub reason: Reason,
+    /// Set where a review could not be evaluated whole (Kubernetes' `evaluationError`).
+    pub evaluation_error: Option<String>,
+    /// What would have allowed it; empty unless asked for.
+    pub hints: Vec<String>,
+    /// Of the snapshot that answered.
+    pub revision: Revision,
+}
+
+/// What decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// An RBAC rule.
+    Rbac {
+        /// The binding.
+        binding: ObjectKey,
+        /// The role.
+        role: ObjectKey,
+        /// The rule's place in the role, from 0.
+        rule: u32,
+    },
+    /// The group `system:masters`.
+    SystemMasters,
+    /// An access policy of the proof's grant.
+    AccessPolicy {
+        /// Its name.
+        policy: String,
+        /// The rule's place in it, from 0.
+        rule: u32,
+        /// `cluster`, or the namespace pattern that matched.
+        scope: String,
+    },
+    /// A block holds.
+    Blocked,
+    /// The proof's grant is gone, ended, or no longer gives what the review claims.
+    GrantRevoked,
+    /// Somebody tries to impersonate the proof itself.
+    ProofImpersonation,
+    /// The review bears a proof that is forged, of another cluster or too old.
+    ProofInvalid,
+    /// The review could not be answered (shed, too long, not parsed, stale) and bears a proof.
+    Unanswerable,
+    /// Nothing matched.
+    NothingMatched,
+}
+
+impl Reason {
+    /// Stable, in snake case, for metrics and wires.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rbac { .. } => "rbac",
+            Self::SystemMasters => "system_masters",
+            Self::AccessPolicy { .. } => "access_policy",
+            Self::Blocked => "blocked",
+            Self::GrantRevoked => "grant_revoked",
+            Self::ProofImpersonation => "proof_impersonation",
+            Self::ProofInvalid => "proof_invalid",
+            Self::Unanswerable => "unanswerable",
+            Self::NothingMatched => "nothing_matched",
+        }
+    }
+}
+
+/// Asks for a user's rules.
+#[derive(Debug, Clone)]
+pub struct RulesQuery {
+    /// The cluster.
+    pub cluster: ClusterUid,
+    /// Whose.
+    pub user: UserInfo,
+    /// In which namespace.
+    pub namespace: String,
+    /// For a person without a proof: the entry to take access policies from.
+    pub grant: Option<crate::ids::EntryId>,
+}
+
+/// A user's rules in a namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// With verbs, groups, resources and names.
+    pub resource: Vec<lanyard_rbac::PolicyRule>,
+    /// With verbs and URLs.
+    pub non_resource: Vec<lanyard_rbac::PolicyRule>,
+    /// Something could not be enumerated.
+    pub incomplete: bool,
+    /// Why.
+    pub evaluation_error: Option<String>,
+}
+
+/// Asks who may.
+#[derive(Debug, Clone)]
+pub struct WhoCanQuery {
+    /// The cluster.
+    pub cluster: ClusterUid,
+    /// What.
+    pub attributes: Attributes,
+}
+
+/// Who may.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoCan {
+    /// Each with what gives it.
+    pub holders: Vec<Holder>,
+    /// Somebody could not be enumerated (members of a group, for one).
+    pub incomplete: bool,
+}
+
+/// Somebody who may, and by what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// `User ana`, `Group devs`, `ServiceAccount ns/name`, or `access entry <id>`; doors turn ids into ARNs for who may know.
+    pub subject: String,
+    /// The entry's number, for access policies.
+    pub entry: Option<crate::ids::EntryId>,
+    /// `ClusterRoleBinding/x → ClusterRole/y rule 2`.
+    pub via: String,
+}
+
+/// The RBAC objects of clusters.
+pub trait Objects: Send + Sync + 'static {
+    /// Puts objects in place, given as any `kubectl get -o yaml|json` output; `replace` also removes those not in it.
+    fn apply_objects(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        documents: String,
+        replace: bool,
+    ) -> impl Future<Output = Result<Mutated<ApplySummary>, CallError>> + Send;
+    /// Removes one.
+    fn delete_object(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        key: ObjectKey,
+    ) -> impl Future<Output = Result<Mutated<ObjectKey>, CallError>> + Send;
+    /// All of them, by key.
+    fn list_objects(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<lanyard_rbac::Object>, CallError>> + Send;
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplySummary {
+    /// New ones.
+    pub created: u32,
+    /// Changed ones.
+    pub changed: u32,
+    /// Those that were the same already.
+    pub unchanged: u32,
+    /// Removed ones.
+    pub removed: u32,
+    /// Documents of other kinds.
+    pub skipped: Vec<String>,
+}
+
+/// Finished decisions, kept for `explain --id` within bounds.
+pub trait Decisions: Send + Sync + 'static {
+    /// Takes a batch; never waits for the store.
+    fn record(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// One, while it is kept.
+    fn find(
+        &self,
+        by: Vouched<Actor>,
+        id: DecisionId,
+    ) -> impl Future<Output = Result<DecisionRecord, CallError>> + Send;
+}
+
+/// One answer of the suite, as `explain --id` finds it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRecord {
+    /// Its number.
+    pub id: DecisionId,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Where.
+    pub cluster: ClusterUid,
+    /// `token_review` or `subject_access_review`.
+    pub kind: DecisionKind,
+    /// `verified`, `refused`, `no_answer`, `allow`, `deny`, `no_opinion`.
+    pub outcome: String,
+    /// The stable reason code.
+    pub reason: String,
+    /// Who, as far as known: a canonical ARN or a username.
+    pub who: String,
+    /// What was asked, in a line; for a token its digest's first digits.
+    pub what: String,
+    /// At length, for those who may know.
+    pub detail: String,
+}
+
+/// The kinds of recorded decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionKind {
+    /// At TokenReview.
+    TokenReview,
+    /// At SubjectAccessReview.
+    SubjectAccessReview,
+}

@@ -1,0 +1,259 @@
+//! What authn proves about a person or program, and what mapping makes of it.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterUid, InvalidName};
+
+/// Longest name of a self-hosted STS.
+const STS_NAME_CHARS_MAX: usize = 63;
+
+/// Who vouches for the identities of an account. On a hub an account number has exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Authority {
+    /// AWS, by its STS.
+    Aws,
+    /// Lanyard's own users, roles and keys.
+    Local,
+    /// One named self-hosted STS.
+    Sts(String),
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aws => f.write_str("aws"),
+            Self::Local => f.write_str("local"),
+            Self::Sts(name) => write!(f, "sts:{name}"),
+        }
+    }
+}
+
+impl FromStr for Authority {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let name_is_good = |name: &str| {
+            (1..=STS_NAME_CHARS_MAX).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        match input {
+            "aws" => Ok(Self::Aws),
+            "local" => Ok(Self::Local),
+            _ => match input.strip_prefix("sts:") {
+                Some(name) if name_is_good(name) => Ok(Self::Sts(name.to_owned())),
+                _ => Err(InvalidName {
+                    what: "authority",
+                    input: input.chars().take(80).collect(),
+                    rule: "`aws`, `local`, or `sts:` and a name of lower-case letters, digits and `-`",
+                }),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Authority {
+    type Error = InvalidName;
+
+    fn try_from(input: String) -> Result<Self, Self::Error> {
+        input.parse()
+    }
+}
+
+impl From<Authority> for String {
+    fn from(authority: Authority) -> Self {
+        authority.to_string()
+    }
+}
+
+/// An identity of AWS kind, as its authority vouched for it.
+///
+/// Everything here is verified but the session name (and what it is part of: `arn`, `user_id`) and the session tags,
+/// which whoever assumed the role chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Who vouches.
+    pub authority: Authority,
+    /// The account, verified.
+    pub account: AccountId,
+    /// The partition, verified.
+    pub partition: Partition,
+    /// `AIDA…`, `AROA…`, the account number for root: without the session name. Verified.
+    pub principal_id: String,
+    /// The whole ARN, session included.
+    pub arn: PrincipalArn,
+    /// The principal's ARN with the role session removed.
+    pub canonical_arn: CanonicalArn,
+    /// The path of the role or user where the authority tells it (local IAM does; STS leaves a role's out).
+    pub principal_arn: Option<PrincipalArn>,
+    /// Of a role session; chosen by the caller.
+    pub session_name: Option<String>,
+    /// Session tags; chosen by the caller.
+    pub tags: BTreeMap<String, String>,
+    /// The key that signed the token.
+    pub access_key_id: AccessKeyId,
+    /// A break-glass identity is a local principal of a kind reserved for it.
+    pub kind: IdentityKind,
+    /// Ancestors of a local role session (`key/<id>`, `user/<id>`, `role/<id>`): what a block or a deletion reaches.
+    pub ancestors: Vec<String>,
+}
+
+/// Ordinary, or the sealed way back in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityKind {
+    /// A user, role session, root or federated user.
+    Ordinary,
+    /// A cluster's break-glass identity.
+    BreakGlass,
+}
+
+/// Which parts of an identity the caller chose, for explanations and for templates.
+pub const CALLER_CHOSEN: &[&str] = &["session_name", "tags"];
+
+/// What Kubernetes sees of somebody: the badge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserInfo {
+    /// The username.
+    pub username: String,
+    /// Stable over renames: `aws-iam-authenticator:<account>:<user id>`.
+    pub uid: String,
+    /// Groups, without those the API server adds.
+    pub groups: Vec<String>,
+    /// Extra values: the ARN's parts and the proof. Keys are lower case.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// A value together with what proves that authn answered it.
+///
+/// In one process the voucher is empty: nobody stands between. Over the wire it is authn's MAC over the value, for one
+/// cluster and one minute, so that a door carries an identity or an actor but cannot make one up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched<T> {
+    /// What was answered.
+    pub value: T,
+    /// Opaque to doors; checked by the gRPC server of the service addressed.
+    pub voucher: bytes::Bytes,
+}
+
+impl<T> Vouched<T> {
+    /// A value that stays in this process.
+    pub fn in_process(value: T) -> Self {
+        Self { value, voucher: bytes::Bytes::new() }
+    }
+}
+
+/// A (authority, account) pair that a cluster lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedAccount {
+    /// Who vouches for it.
+    pub authority: Authority,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// Who performs a management call, as admitted by authn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// Who.
+    pub kind: ActorKind,
+    /// The action that was admitted, such as `eks:CreateAccessEntry`.
+    pub action: String,
+    /// The resource's ARN that it was admitted for.
+    pub resource: String,
+    /// SHA-256 of the request's bytes, so that the admission fits one request alone.
+    #[serde(with = "hex_digest")]
+    pub request_digest: [u8; 32],
+    /// The signature of a mutation, which counts once.
+    pub signature: Option<SignatureUse>,
+    /// The statement that allowed it, for the audit line.
+    pub allowed_by: String,
+}
+
+/// The kinds of actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A principal of an account, with the account its names resolve in.
+    Principal {
+        /// Its authority.
+        authority: Authority,
+        /// Its whole ARN, session included.
+        arn: PrincipalArn,
+        /// Its unique id.
+        principal_id: String,
+    },
+    /// A spoke cluster, by its certificate: its own aws-auth, RBAC, ServiceAccounts and keys alone.
+    Spoke {
+        /// Which.
+        cluster: ClusterUid,
+    },
+    /// Lanyard itself: first start, pinning, break-glass.
+    System {
+        /// Why it acts.
+        purpose: String,
+    },
+}
+
+impl Actor {
+    /// Lanyard itself.
+    pub fn system(purpose: &str) -> Self {
+        Self {
+            kind: ActorKind::System { purpose: purpose.to_owned() },
+            action: String::from("lanyard:System"),
+            resource: String::from("*"),
+            request_digest: [0; 32],
+            signature: None,
+            allowed_by: String::from("system"),
+        }
+    }
+
+    /// The account that its names resolve in; none for spokes and the system.
+    pub fn account(&self) -> Option<AccountId> {
+        match &self.kind {
+            ActorKind::Principal { arn, .. } => Some(arn.account),
+            ActorKind::Spoke { .. } | ActorKind::System { .. } => None,
+        }
+    }
+
+    /// How audit lines and lists name it.
+    pub fn name(&self) -> String {
+        match &self.kind {
+            ActorKind::Principal { arn, .. } => arn.to_string(),
+            ActorKind::Spoke { cluster } => format!("spoke:{cluster}"),
+            ActorKind::System { purpose } => format!("system:{purpose}"),
+        }
+    }
+}
+
+/// One use of a signature: its digest, and until when a second arrival has to be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureUse {
+    /// SHA-256 of the signature with its key id and hub id.
+    #[serde(with = "hex_digest")]
+    pub digest: [u8; 32],
+    /// After this moment the signature is too old anyway.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: time::OffsetDateTime,
+}
+
+mod hex_digest {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(digest: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex::encode(digest))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        let mut digest = [0; 32];
+        hex::decode_to_slice(&text, &mut digest).map_err(|_| D::Error::custom("not 64 hex digits"))?;
+        Ok(digest)
+    }
+}

@@ -1,0 +1,210 @@
+//! Names, numbers and clocks that every service uses in the same meaning.
+
+use std::{fmt, str::FromStr};
+
+use lanyard_iam::AccountId;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Longest cluster id and name, in characters (EKS `CreateCluster`).
+pub const CLUSTER_NAME_CHARS_MAX: usize = 100;
+
+/// A name or number that breaks its own rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{input}` is not valid: {rule}")]
+pub struct InvalidName {
+    /// What was being read, such as `cluster id`.
+    pub what: &'static str,
+    /// The input as given.
+    pub input: String,
+    /// The rule it broke.
+    pub rule: &'static str,
+}
+
+/// What people, flags, URLs and tokens call a cluster: unique on the hub, by default its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterId(String);
+
+impl ClusterId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClusterId {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let mut bytes = input.bytes();
+        let starts = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let rest = bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if starts && rest && input.len() <= CLUSTER_NAME_CHARS_MAX {
+            return Ok(Self(input.to_owned()));
+        }
+        Err(InvalidName {
+            what: "cluster id",
+            input: input.chars().take(CLUSTER_NAME_CHARS_MAX).collect(),
+            rule: "1 to 100 letters, digits, `-` and `_`, the first a letter or digit",
+        })
+    }
+}
+
+impl TryFrom<String> for ClusterId {
+    type Error = InvalidName;
+
+    fn try_from(input: String) -> Result<Self, Self::Error> {
+        input.parse()
+    }
+}
+
+impl From<ClusterId> for String {
+    fn from(id: ClusterId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new random one.
+            pub fn random() -> Self {
+                Self(Uuid::new_v4())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(input: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(input).map(Self).map_err(|_| InvalidName {
+                    what: $what,
+                    input: input.chars().take(64).collect(),
+                    rule: "a UUID",
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A cluster's random number: never used again, unlike its id and name. Keys, caches and sealed claims use it.
+    ClusterUid,
+    "cluster uid"
+);
+uuid_id!(
+    /// The hub's random number, made at first start; management calls sign it.
+    HubId,
+    "hub id"
+);
+uuid_id!(
+    /// Names one answer of the suite, so that `explain --id` finds it again. Random: it cannot be guessed.
+    DecisionId,
+    "decision id"
+);
+uuid_id!(
+    /// A block's number.
+    BlockId,
+    "block id"
+);
+uuid_id!(
+    /// An access entry's number: an entry deleted and made again for the same principal has another one.
+    EntryId,
+    "access entry id"
+);
+
+/// A scope's counter: one more for each committed mutation in it, in commit order.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a change belongs to, and has one chain and one counter of revisions for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The hub itself: accounts, the list of clusters, hub-wide blocks.
+    Hub,
+    /// One account: users, keys, roles, policies, blocks.
+    Account(AccountId),
+    /// One cluster: entries, aws-auth, RBAC, nodes, blocks.
+    Cluster(ClusterUid),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hub => f.write_str("hub"),
+            Self::Account(id) => write!(f, "account/{id}"),
+            Self::Cluster(uid) => write!(f, "cluster/{uid}"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidName {
+            what: "scope",
+            input: input.chars().take(64).collect(),
+            rule: "`hub`, `account/<12 digits>` or `cluster/<uid>`",
+        };
+        match input.split_once('/') {
+            None if input == "hub" => Ok(Self::Hub),
+            Some(("account", id)) => id.parse().map(Self::Account).map_err(|_| invalid()),
+            Some(("cluster", uid)) => uid.parse().map(Self::Cluster).map_err(|_| invalid()),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_follows_the_rule_of_eks_names() {
+        for good in ["a", "dev-1", "0_x", &"a".repeat(100)] {
+            assert!(good.parse::<ClusterId>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "a.b", "a/b", "ä", "a b", &"a".repeat(101)] {
+            assert!(bad.parse::<ClusterId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_scope_reads_back_what_it_writes() {
+        for scope in [Scope::Hub, Scope::Cluster(ClusterUid::random())] {
+            assert_eq!(scope.to_string().parse::<Scope>(), Ok(scope));
+        }
+        for bad in ["", "Hub", "account/1", "cluster/x", "hub/"] {
+            assert!(bad.parse::<Scope>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Access entries and policy associations (EKS: access entries, access policies).
+
+use std::{collections::BTreeMap, future::Future};
+
+use lanyard_iam::PrincipalArn;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    fault::CallError,
+    identity::{Actor, Authority, Vouched},
+    ids::{ClusterId, ClusterUid, EntryId},
+    mutation::{Mutated, Mutation, Page, PageQuery},
+};
+
+/// Principal ARN → username and groups, in one cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessEntry {
+    /// Its number, part of its ARN.
+    pub id: EntryId,
+    /// The cluster.
+    pub cluster: ClusterUid,
+    /// Who vouches for the principal's account.
+    pub authority: Authority,
+    /// A user or role, with its path.
+    pub principal_arn: PrincipalArn,
+    /// Its unique id, where known: then the match is by it.
+    pub principal_id: Option<String>,
+    /// What kind of thing knocks.
+    pub entry_type: EntryType,
+    /// A name, or a template with `{{SessionName}}` and the like.
+    pub username: String,
+    /// Groups, exactly as given.
+    pub groups: Vec<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// From then on it does not count.
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub ends_at: Option<OffsetDateTime>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub modified_at: OffsetDateTime,
+}
+
+/// EKS's types of access entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntryType {
+    /// People and programs.
+    #[serde(rename = "STANDARD")]
+    Standard,
+    /// Linux nodes on EC2.
+    #[serde(rename = "EC2_LINUX")]
+    Ec2Linux,
+    /// Windows nodes on EC2.
+    #[serde(rename = "EC2_WINDOWS")]
+    Ec2Windows,
+    /// Fargate.
+    #[serde(rename = "FARGATE_LINUX")]
+    FargateLinux,
+    /// Hybrid nodes.
+    #[serde(rename = "HYBRID_LINUX")]
+    HybridLinux,
+    /// EKS Auto Mode nodes.
+    #[serde(rename = "EC2")]
+    Ec2,
+    /// SageMaker HyperPod nodes.
+    #[serde(rename = "HYPERPOD_LINUX")]
+    HyperpodLinux,
+}
+
+/// An access policy at an entry, and where it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyAssociation {
+    /// The cluster.
+    pub cluster: ClusterUid,
+    /// The entry.
+    pub entry: EntryId,
+    /// `arn:<partition>:eks::aws:cluster-access-policy/<name>`.
+    pub policy_arn: String,
+    /// Where it holds.
+    pub scope: AccessScope,
+    /// From then on it does not count.
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub ends_at: Option<OffsetDateTime>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub associated_at: OffsetDateTime,
+    /// When it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub modified_at: OffsetDateTime,
+}
+
+/// Where an access policy holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "namespaces", rename_all = "snake_case")]
+pub enum AccessScope {
+    /// The whole cluster.
+    Cluster,
+    /// These namespaces; `*` stands for any characters (`dev-*`).
+    Namespace(Vec<String>),
+}
+
+/// How an entry stands towards its principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryState {
+    /// It counts.
+    Active,
+    /// Its end has passed.
+    Ended,
+    /// The principal of this ARN is not the one it was made for: re-bind it or delete it.
+    Stale,
+}
+
+/// Names an entry.
+#[derive(Debug, Clone)]
+pub struct EntryRef {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The principal, with its path.
+    pub principal_arn: String,
+}
+
+/// What makes an entry (EKS `CreateAccessEntry`).
+#[derive(Debug, Clone)]
+pub struct CreateAccessEntry {
+    /// Which.
+    pub entry: EntryRef,
+    /// Default [`EntryType::Standard`].
+    pub entry_type: Option<EntryType>,
+    /// Default by type.
+    pub username: Option<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// An end.
+    pub ends_at: Option<OffsetDateTime>,
+    /// The principal's unique id, where the operator knows it and the hub cannot.
+    pub principal_id: Option<String>,
+}
+
+/// What changes an entry (EKS `UpdateAccessEntry`); what is absent stays.
+#[derive(Debug, Clone)]
+pub struct UpdateAccessEntry {
+    /// Which.
+    pub entry: EntryRef,
+    /// A new username or template.
+    pub username: Option<String>,
+    /// New groups, all of them.
+    pub groups: Option<Vec<String>>,
+    /// A new end; `Some(None)` takes it away.
+    pub ends_at: Option<Option<OffsetDateTime>>,
+    /// Binds a stale entry to the principal that bears the ARN now.
+    pub rebind: bool,
+}
+
+/// An entry with its state and associations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryDetail {
+    /// The entry.
+    pub entry: AccessEntry,
+    /// `arn:…:access-entry/…`.
+    pub arn: String,
+    /// How it stands.
+    pub state: EntryState,
+    /// Its policies.
+    pub associations: Vec<PolicyAssociation>,
+}
+
+/// The access entries of clusters.
+pub trait Entries: Send + Sync + 'static {
+    /// Makes one.
+    fn create_entry(
+        &self,
+        by: Mutation,
+        entry: CreateAccessEntry,
+    ) -> impl Future<Output = Result<Mutated<EntryDetail>, CallError>> + Send;
+    /// One, whole.
+    fn get_entry(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+    ) -> impl Future<Output = Result<EntryDetail, CallError>> + Send;
+    /// Those of a cluster; of one access policy alone if it is given.
+    fn list_entries(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        policy_arn: Option<String>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<EntryDetail>, CallError>> + Send;
+    /// Changes one.
+    fn update_entry(
+        &self,
+        by: Mutation,
+        entry: UpdateAccessEntry,
+    ) -> impl Future<Output = Result<Mutated<EntryDetail>, CallError>> + Send;
+    /// Deletes one with its associations; the notices say what its principal still resolves to.
+    fn delete_entry(
+        &self,
+        by: Mutation,
+        entry: EntryRef,
+    ) -> impl Future<Output = Result<Mutated<EntryDetail>, CallError>> + Send;
+    /// Puts an access policy on an entry, or changes its scope.
+    fn associate_policy(
+        &self,
+        by: Mutation,
+        entry: EntryRef,
+        policy_arn: String,
+        scope: AccessScope,
+        ends_at: Option<OffsetDateTime>,
+    ) -> impl Future<Output = Result<Mutated<PolicyAssociation>, CallError>> + Send;
+    /// Takes one off.
+    fn disassociate_policy(
+        &self,
+        by: Mutation,
+        entry: EntryRef,
+        policy_arn: String,
+    ) -> impl Future<Output = Result<Mutated<PolicyAssociation>, CallError>> + Send;
+}

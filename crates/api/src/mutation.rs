@@ -1,0 +1,103 @@
+//! What every mutation takes and answers, and how lists page.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    identity::{Actor, Vouched},
+    ids::Revision,
+};
+
+/// Most items of one page.
+pub const PAGE_ITEMS_MAX: u32 = 100;
+
+/// Who asks for a change, and why.
+#[derive(Debug, Clone)]
+pub struct Mutation {
+    /// Admitted by authn for this very request.
+    pub actor: Vouched<Actor>,
+    /// What the caller gave as reason; it stands in the change line.
+    pub reason: Option<String>,
+    /// The caller accepts that the write leaves a cluster without an administrator.
+    pub allow_lockout: bool,
+}
+
+impl Mutation {
+    /// A change by Lanyard itself.
+    pub fn system(purpose: &str) -> Self {
+        Self { actor: Vouched::in_process(Actor::system(purpose)), reason: None, allow_lockout: false }
+    }
+
+    /// A change by an actor, with no reason given.
+    pub fn by(actor: Vouched<Actor>) -> Self {
+        Self { actor, reason: None, allow_lockout: false }
+    }
+}
+
+/// The answer of a mutation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mutated<T> {
+    /// What it made, changed or removed.
+    pub value: T,
+    /// The scope's revision that holds it.
+    pub revision: Revision,
+    /// Whether every live replica that serves the scope has applied it.
+    pub confirmed: bool,
+    /// Who has not yet, with the moment it must have stopped.
+    pub pending: Vec<String>,
+    /// What the caller should know: near collisions, what a deleted entry's principal still resolves to.
+    pub notices: Vec<String>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageQuery {
+    /// At most this many; 0 means the most.
+    pub items_max: u32,
+    /// Where the page before ended; empty for the first.
+    pub token: String,
+}
+
+/// A part of a list, in the order of its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// For the next page; none on the last.
+    pub next_token: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Cuts the page that was asked for out of items in the order of their keys. The token is the last key given, so that
+    /// pages stay whole under concurrent writes.
+    pub fn cut(items: impl Iterator<Item = T>, query: &PageQuery, key: impl Fn(&T) -> String) -> Self {
+        let most = match query.items_max {
+            0 => PAGE_ITEMS_MAX,
+            n => n.min(PAGE_ITEMS_MAX),
+        } as usize;
+        let mut rest = items.skip_while(|item| !query.token.is_empty() && key(item) <= query.token);
+        let items: Vec<T> = rest.by_ref().take(most).collect();
+        let next_token = rest.next().and_then(|_| items.last().map(key));
+        Self { items, next_token }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_put_together_are_the_list() {
+        let all: Vec<String> = (0..250).map(|n| format!("{n:04}")).collect();
+        let mut seen = Vec::new();
+        let mut query = PageQuery { items_max: 99, token: String::new() };
+        loop {
+            let page = Page::cut(all.iter().cloned(), &query, Clone::clone);
+            seen.extend(page.items);
+            match page.next_token {
+                Some(token) => query.token = token,
+                None => break,
+            }
+        }
+        assert_eq!(seen, all);
+    }
+}

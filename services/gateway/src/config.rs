@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of the doors. Every one is explicit, so that an operator sees what a caller can cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Most bytes of a review. An API server takes 1 MiB of headers, which come here as JSON.
+    pub review_bytes_max: usize,
+    /// Most bytes of a management call's message.
+    pub message_bytes_max: usize,
+    /// Most reviews in work at once; one more is shed.
+    pub reviews_in_flight_max: usize,
+    /// Milliseconds until a review is answered without its answer: less than the 3 s that our webhook files allow.
+    pub review_timeout_ms: u64,
+    /// Decisions that wait to be recorded; one more is dropped and counted.
+    pub recorder_queue_max: usize,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            review_bytes_max: 4 << 20,
+            message_bytes_max: 4 << 20,
+            reviews_in_flight_max: 4096,
+            review_timeout_ms: 2500,
+            recorder_queue_max: 16_384,
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Until a review is answered without its answer.
+    pub fn review_timeout(&self) -> Duration {
+        Duration::from_millis(self.review_timeout_ms)
+    }
+}

@@ -1,0 +1,87 @@
+//! Which clusters there are, and whose API server knocks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+use lanyard_api::{
+    ClusterUid,
+    mapping::{Cluster, ClusterDirectory},
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+/// A cluster as the doors see it.
+#[derive(Debug)]
+pub struct Spoke {
+    /// The cluster.
+    pub cluster: Arc<Cluster>,
+    /// SHA-256 of its API server's bearer tokens.
+    credentials: Vec<[u8; 32]>,
+}
+
+impl Spoke {
+    /// Whether the bearer token is one of this cluster's. Hashes are compared, so time tells nothing of the token.
+    pub fn bears(&self, token: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        self.credentials.contains(&digest)
+    }
+}
+
+struct Index {
+    source: Arc<ClusterDirectory>,
+    by_id: HashMap<String, Arc<Spoke>>,
+    by_uid: HashMap<ClusterUid, Arc<Spoke>>,
+}
+
+/// The directory of clusters, kept current by mapping's watch.
+#[derive(Clone)]
+pub struct Directory {
+    watch: watch::Receiver<Arc<ClusterDirectory>>,
+    index: Arc<ArcSwap<Index>>,
+}
+
+impl Directory {
+    /// Follows the watch.
+    pub fn follow(watch: watch::Receiver<Arc<ClusterDirectory>>) -> Self {
+        let index = compile(&watch.borrow());
+        Self { watch, index: Arc::new(ArcSwap::from_pointee(index)) }
+    }
+
+    /// The cluster of an id.
+    pub fn by_id(&self, id: &str) -> Option<Arc<Spoke>> {
+        self.current().by_id.get(id).cloned()
+    }
+
+    /// The cluster of a uid.
+    pub fn by_uid(&self, uid: ClusterUid) -> Option<Arc<Spoke>> {
+        self.current().by_uid.get(&uid).cloned()
+    }
+
+    /// Compiled when the first reader comes after a change, so that a cluster is there as soon as its creation has answered.
+    fn current(&self) -> Guard<Arc<Index>> {
+        let index = self.index.load();
+        let source = self.watch.borrow();
+        if Arc::ptr_eq(&index.source, &source) {
+            return index;
+        }
+        let compiled = compile(&source);
+        drop(source);
+        self.index.store(Arc::new(compiled));
+        self.index.load()
+    }
+}
+
+fn compile(directory: &Arc<ClusterDirectory>) -> Index {
+    let mut index = Index { source: Arc::clone(directory), by_id: HashMap::new(), by_uid: HashMap::new() };
+    for entry in &directory.clusters {
+        let credentials = entry.credentials.iter().filter_map(|credential| {
+            let mut digest = [0; 32];
+            hex::decode_to_slice(&credential.token_sha256, &mut digest).ok().map(|()| digest)
+        });
+        let spoke =
+            Arc::new(Spoke { cluster: Arc::clone(&entry.cluster), credentials: credentials.collect() });
+        index.by_id.insert(entry.cluster.id.to_string(), Arc::clone(&spoke));
+        index.by_uid.insert(entry.cluster.uid, spoke);
+    }
+    index
+}

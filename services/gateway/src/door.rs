@@ -1,0 +1,113 @@
+//! gRPC's door: nothing passes to a management method that authn has not admitted for that very message.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
+use bytes::{Buf, Bytes};
+use http::header;
+use lanyard_api::{
+    authn::{Admission, Admit, AdmitQuery},
+    methods,
+};
+use lanyard_kit::serve::{self, BodyError};
+use tonic::Status;
+
+use crate::{kubernetes::Gateway, services::Services};
+
+/// Bytes before each gRPC message: a flag for compression, and the length.
+const FRAME_BYTES: usize = 5;
+
+/// Puts authn's admission before every method of `routes` that is not open to all.
+pub fn guard<S: Services>(gateway: Arc<Gateway<S>>, routes: Router) -> Router {
+    routes.layer(middleware::from_fn_with_state(gateway, admit::<S>))
+}
+
+async fn admit<S: Services>(State(gateway): State<Arc<Gateway<S>>>, request: Request, next: Next) -> Response {
+    if methods::is_open(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match admitted(&gateway, request).await {
+        Ok(request) => next.run(request).await,
+        Err(status) => status.into_http(),
+    }
+}
+
+/// The same request with its actor in the extensions.
+async fn admitted<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Request, Status> {
+    let (mut parts, body) = request.into_parts();
+    let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
+    let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
+    let query = AdmitQuery {
+        method: parts.uri.path().to_owned(),
+        authority: authority(&parts).to_owned(),
+        headers: headers(&parts)?,
+        body: message(framed.clone())?,
+        source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
+        certificate_principal: None,
+    };
+    match gateway.parts.services.authn().admit(query).await? {
+        Admission::Admitted(actor) => {
+            parts.extensions.insert(actor);
+            Ok(Request::from_parts(parts, Body::from(framed)))
+        }
+        Admission::Unauthenticated(denial) => Err(lanyard_api::grpc::unauthenticated(&denial)),
+        Admission::Forbidden(denial) => Err(lanyard_api::grpc::forbidden(&denial)),
+    }
+}
+
+fn unread(error: BodyError) -> Status {
+    match error {
+        BodyError::TooLong { .. } => Status::resource_exhausted(error.to_string()),
+        BodyError::Incomplete => Status::cancelled(error.to_string()),
+    }
+}
+
+fn authority(parts: &http::request::Parts) -> &str {
+    let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    parts.uri.authority().map(http::uri::Authority::as_str).or_else(host).unwrap_or_default()
+}
+
+fn headers(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Status> {
+    let text = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let value = value.to_str().map_err(|_| {
+            Status::invalid_argument(format!("header `{name}` is not ASCII text: it cannot be signed"))
+        })?;
+        Ok((name.as_str().to_owned(), value.to_owned()))
+    };
+    parts.headers.iter().map(text).collect()
+}
+
+/// The one message of a frame: what is signed is its bytes as sent, uncompressed.
+fn message(mut framed: Bytes) -> Result<Bytes, Status> {
+    if framed.len() < FRAME_BYTES {
+        return Err(Status::invalid_argument("the call has no message: management calls send exactly one"));
+    }
+    if framed.get_u8() != 0 {
+        return Err(Status::unimplemented("compressed messages cannot be admitted: send them uncompressed"));
+    }
+    if framed.get_u32() as usize != framed.len() {
+        return Err(Status::invalid_argument("the frame does not hold exactly one message"));
+    }
+    Ok(framed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_holds_exactly_one_uncompressed_message() {
+        let ok = |bytes: &'static [u8]| message(Bytes::from_static(bytes));
+        assert_eq!(ok(&[0, 0, 0, 0, 2, 7, 8]).unwrap(), Bytes::from_static(&[7, 8]));
+        assert_eq!(ok(&[0, 0, 0, 0, 0]).unwrap(), Bytes::new());
+        for bad in [&[][..], &[0, 0, 0, 0], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            assert!(ok(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One question, every stage's answer: token, identity, mapping, decision.
+
+use lanyard_api::{
+    Actor, Authority, CallError, ClusterId, Fault, Identity, UserInfo, Vouched,
+    authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
+    authz::{Attributes, Authorize, Decision, Review, Verdict},
+    mapping::{Clusters, Grant, GrantKind, Mapped, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery},
+    proof,
+};
+use lanyard_iam::PrincipalArn;
+use secrecy::SecretString;
+
+use crate::{kubernetes::Gateway, services::Services};
+
+/// What to explain.
+#[derive(Debug, Clone)]
+pub struct ExplainQuery {
+    /// Who knocks.
+    pub subject: Subject,
+    /// At which cluster.
+    pub cluster: ClusterId,
+    /// And asks what; none for the handshake alone.
+    pub attributes: Option<Attributes>,
+}
+
+/// Who knocks.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// Whoever bears this token.
+    Token(SecretString),
+    /// Somebody by name: nobody proved it, so nothing is granted by asking.
+    As {
+        /// Who would vouch.
+        authority: Authority,
+        /// Whom for.
+        arn: PrincipalArn,
+        /// The unique id, where known.
+        principal_id: Option<String>,
+    },
+}
+
+/// The stages in their order; the last one decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// At least one.
+    pub stages: Vec<Stage>,
+    /// What kubectl's user would see.
+    pub verdict: FinalVerdict,
+    /// The next step, where it was a no.
+    pub advice: Vec<String>,
+}
+
+/// One stage's part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// `token`, `identity`, `mapping`, `decision`.
+    pub name: &'static str,
+    /// How it ended.
+    pub outcome: StageOutcome,
+    /// The stable reason code.
+    pub code: String,
+    /// What it found, for people: `name: value`.
+    pub lines: Vec<String>,
+}
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageOutcome {
+    /// On to the next.
+    Passed,
+    /// No.
+    Refused,
+    /// There is no answer.
+    NoAnswer,
+}
+
+/// What the person at kubectl sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalVerdict {
+    /// In; with attributes asked, allowed.
+    Allowed,
+    /// `error: You must be logged in to the server (Unauthorized)`.
+    Unauthorized,
+    /// `Error from server (Forbidden)`: known, and may not.
+    Forbidden,
+    /// Lanyard has no opinion; the cluster's own RBAC decides.
+    LeftToCluster,
+    /// A stage had no answer.
+    NoAnswer,
+}
+
+impl FinalVerdict {
+    /// Stable, in snake case.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::LeftToCluster => "left_to_cluster",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+impl StageOutcome {
+    /// Stable, in snake case.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Trace {
+    stages: Vec<Stage>,
+    advice: Vec<String>,
+}
+
+impl Trace {
+    fn stage(&mut self, name: &'static str, outcome: StageOutcome, code: &str, lines: Vec<String>) {
+        self.stages.push(Stage { name, outcome, code: code.to_owned(), lines });
+    }
+
+    fn no_answer(mut self, name: &'static str, fault: &Fault) -> Explanation {
+        self.stage(name, StageOutcome::NoAnswer, fault.code(), vec![fault.to_string()]);
+        self.advice.push("this is a fault, not a refusal: try again, then look at /readyz and the log".to_owned());
+        self.end(FinalVerdict::NoAnswer)
+    }
+
+    fn end(self, verdict: FinalVerdict) -> Explanation {
+        Explanation { stages: self.stages, verdict, advice: self.advice }
+    }
+}
+
+/// Asks every stage in turn.
+///
+/// # Errors
+/// [`CallError`] where the cluster is not one that the actor may describe.
+pub async fn explain<S: Services>(
+    gateway: &Gateway<S>,
+    by: Vouched<Actor>,
+    query: ExplainQuery,
+) -> Result<Explanation, CallError> {
+    let services = &gateway.parts.services;
+    let cluster = services.mapping().get_cluster(by.clone(), query.cluster.clone()).await?;
+    let mut trace = Trace::default();
+    let resolution = match query.subject {
+        Subject::Token(token) => {
+            let ask = AuthenticateQuery { token, cluster: cluster.uid, audiences: Vec::new(), explain: true };
+            let verified = match services.authn().authenticate(ask).await {
+                Ok(Authentication::Verified(verified)) => verified,
+                Ok(other) => return Ok(refused_by_authn(trace, other)),
+                Err(fault) => return Ok(trace.no_answer("token", &fault)),
+            };
+            trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
+            trace.stage("identity", StageOutcome::Passed, "verified", identity_lines(&verified.identity.value));
+            let ask = ResolveQuery { cluster: cluster.uid, identity: verified.identity, explain: true };
+            match services.mapping().resolve(ask).await {
+                Ok(resolution) => resolution,
+                Err(fault) => return Ok(trace.no_answer("mapping", &fault)),
+            }
+        }
+        Subject::As { authority, arn, principal_id } => {
+            let lines = vec![format!("principal: {arn}"), format!("authority: {authority}, not proven")];
+            trace.stage("identity", StageOutcome::Passed, "assumed", lines);
+            let ask = PreviewQuery { cluster: cluster.uid, authority, arn, principal_id };
+            services.mapping().preview(by, ask).await?
+        }
+    };
+    let mapped = match resolution {
+        Resolution::Mapped(mapped) => mapped,
+        Resolution::Blocked(block) => {
+            trace.stage("mapping", StageOutcome::Refused, "blocked", vec![format!("block: {block}")]);
+            trace.advice.push(format!("a block holds; `lanyard block list` names who put up {block} and why"));
+            return Ok(trace.end(FinalVerdict::Unauthorized));
+        }
+        Resolution::Unmapped(unmapped) => {
+            let code = unmapped.denial.code.to_string();
+            let mut lines = vec![unmapped.denial.message];
+            lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
+            trace.stage("mapping", StageOutcome::Refused, &code, lines);
+            trace.advice.push(format!(
+                "nothing in cluster `{}` maps this principal: make an access entry with `lanyard entry create`",
+                cluster.id
+            ));
+            return Ok(trace.end(FinalVerdict::Unauthorized));
+        }
+    };
+    trace.stage("mapping", StageOutcome::Passed, "mapped", mapping_lines(&mapped));
+    let Some(attributes) = query.attributes else {
+        return Ok(trace.end(FinalVerdict::Allowed));
+    };
+    let review = Review {
+        cluster: cluster.uid,
+        grant: entry_of(&mapped.grant, &mapped.user),
+        user: mapped.user,
+        attributes,
+        explain: true,
+        full: false,
+    };
+    Ok(match services.authz().authorize(review.clone()).await {
+        Ok(decision) => decided(trace, &review, &decision),
+        Err(fault) => trace.no_answer("decision", &fault),
+    })
+}
+
+/// The entry in place of a proof, where nobody proved the person.
+fn entry_of(grant: &Grant, user: &UserInfo) -> Option<lanyard_api::EntryId> {
+    let by_entry = grant.kind == GrantKind::AccessEntry && !user.extra.contains_key(proof::EXTRA_KEY);
+    by_entry.then_some(grant.id)
+}
+
+fn refused_by_authn(mut trace: Trace, answer: Authentication) -> Explanation {
+    match answer {
+        Authentication::Refused(refusal) => {
+            let code = refusal.denial.code.to_string();
+            let mut lines = vec![refusal.denial.message];
+            if !refusal.part.is_empty() {
+                lines.push(format!("part: {}", refusal.part));
+            }
+            lines.extend(refusal.authority.map(|authority| format!("authority: {authority}")));
+            lines.extend(refusal.access_key_id.map(|key| format!("access key: {key}")));
+            lines.extend(refusal.hints.iter().map(|hint| format!("hint: {hint}")));
+            trace.stage("token", StageOutcome::Refused, &code, lines);
+            trace.advice.push("make a fresh token with `lanyard token --cluster-name` and the right credentials".to_owned());
+        }
+        Authentication::NotOurs | Authentication::Verified(_) => {
+            let line = "the token does not begin with `k8s-aws-v1.`: another authenticator has to know it".to_owned();
+            trace.stage("token", StageOutcome::Refused, "not_ours", vec![line]);
+        }
+    }
+    trace.end(FinalVerdict::Unauthorized)
+}
+
+fn token_lines(verified: &Verified) -> Vec<String> {
+    vec![
+        format!("token: {}", verified.token),
+        format!("verified by: {}", verified.verifier),
+        format!("from the token cache: {}", if verified.cached { "yes" } else { "no" }),
+        format!("good until: {}", verified.not_after),
+    ]
+}
+
+fn identity_lines(identity: &Identity) -> Vec<String> {
+    let mut lines = vec![
+        format!("arn: {}", identity.arn),
+        format!("canonical arn: {}", identity.canonical_arn),
+        format!("principal id: {} (verified)", identity.principal_id),
+        format!("account: {} of authority {} (verified)", identity.account, identity.authority),
+        format!("access key: {} (verified)", identity.access_key_id),
+    ];
+    lines.extend(identity.session_name.iter().map(|name| format!("session name: {name} (chosen by the caller)")));
+    lines.extend(identity.tags.iter().map(|(key, value)| format!("session tag {key}: {value} (chosen by the caller)")));
+    lines
+}
+
+fn mapping_lines(mapped: &Mapped) -> Vec<String> {
+    let how = serde_json::to_value(mapped.matched_by).ok();
+    let how = how.as_ref().and_then(|value| value.as_str()).unwrap_or_default().replace('_', " ");
+    vec![
+        format!("by: {}", mapped.grant.name),
+        format!("matched by: {how}"),
+        format!("username: {}", mapped.user.username),
+        format!("groups: {}", if mapped.user.groups.is_empty() { "none".to_owned() } else { mapped.user.groups.join(", ") }),
+        format!("revision: {}", mapped.grant.revision),
+    ]
+}
+
+fn decided(mut trace: Trace, review: &Review, decision: &Decision) -> Explanation {
+    let mut lines = vec![format!("asked: {}", review.attributes), decision.reason.to_string()];
+    lines.extend(decision.evaluation_error.iter().map(|error| format!("evaluation error: {error}")));
+    lines.extend(decision.hints.iter().map(|hint| format!("hint: {hint}")));
+    let (outcome, verdict) = match decision.verdict {
+        Verdict::Allow => (StageOutcome::Passed, FinalVerdict::Allowed),
+        Verdict::Deny => (StageOutcome::Refused, FinalVerdict::Forbidden),
+        Verdict::NoOpinion => (StageOutcome::Refused, FinalVerdict::LeftToCluster),
+    };
+    trace.stage("decision", outcome, decision.reason.code(), lines);
+    match verdict {
+        FinalVerdict::LeftToCluster => trace.advice.push(
+            "Lanyard has no opinion: the cluster's own RBAC decides; where it does not allow either, kubectl says Forbidden".to_owned(),
+        ),
+        FinalVerdict::Forbidden => trace.advice.push("kubectl says Forbidden, whatever RBAC gives".to_owned()),
+        FinalVerdict::Allowed | FinalVerdict::Unauthorized | FinalVerdict::NoAnswer => {}
+    }
+    trace.end(verdict)
+}

@@ -1,0 +1,14 @@
+//! Kubernetes' side of the gateway: reviews from API servers, and enough of the API for `kubectl auth`.
+
+mod access_review;
+mod answer;
+mod discovery;
+mod router;
+mod selectors;
+mod self_review;
+mod state;
+mod token_review;
+pub mod wire;
+
+pub use router::router;
+pub use state::{Gateway, HubInfo, Parts};

@@ -1,0 +1,223 @@
+//! `POST /clusters/{id}/subjectaccessreview`: does this door open for this badge.
+//!
+//! Whatever happens here to a review that bears a proof, the answer is a decision: on an error status the API server would
+//! go on to RBAC with the groups in its cache.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use lanyard_api::{
+    DecisionId, Fault, UserInfo,
+    authz::{
+        Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Reason, ResourceAttributes, Review, Verdict,
+    },
+    proof,
+};
+
+use super::{
+    answer, selectors,
+    state::Gateway,
+    token_review,
+    wire::{
+        AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec, AccessReviewStatus, ReviewVersion,
+        api_version,
+    },
+};
+use crate::{directory::Spoke, services::Services};
+
+const KIND: &str = "SubjectAccessReview";
+
+/// Answers one SubjectAccessReview of one cluster's API server.
+pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Response<Body> {
+    let review: AccessReviewIn<'_> = match serde_json::from_slice(&body) {
+        Ok(review) => review,
+        Err(_) if may_bear_proof(&body) => {
+            return unanswerable(gateway, spoke, ReviewVersion::V1, "the review could not be read");
+        }
+        Err(error) => return token_review::malformed(&error),
+    };
+    let version =
+        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHORIZATION, KIND) {
+            Ok(version) => version,
+            Err(error) if may_bear_proof(&body) => {
+                return unanswerable(gateway, spoke, ReviewVersion::V1, &error.to_string());
+            }
+            Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+    let bears_proof = bears_proof(&review.spec);
+    let Some((user, attributes)) = parse(review.spec) else {
+        const BOTH: &str = "spec must have one of resourceAttributes and nonResourceAttributes";
+        return match bears_proof {
+            true => unanswerable(gateway, spoke, version, BOTH),
+            false => answer::status(StatusCode::BAD_REQUEST, BOTH),
+        };
+    };
+    let review = Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
+    let Some(_place) = gateway.admit() else {
+        return match bears_proof {
+            true => unanswerable(gateway, spoke, version, "too many reviews in work"),
+            false => answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"),
+        };
+    };
+    let limit = gateway.parts.config.review_timeout();
+    let asked = gateway.parts.services.authz().authorize(review.clone());
+    let answered = tokio::time::timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
+    match answered {
+        Ok(decision) => write(gateway, spoke, version, &review, &decision),
+        Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),
+        Err(fault) => {
+            tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an access review has no answer");
+            answer::status(answer::fault_code(&fault), &fault.to_string())
+        }
+    }
+}
+
+/// Denied, for a body that was longer than anything that is read.
+pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Response<Body> {
+    unanswerable(gateway, spoke, ReviewVersion::V1, "the review is longer than this hub reads")
+}
+
+fn bears_proof(spec: &AccessReviewSpec) -> bool {
+    spec.extra.as_ref().is_some_and(|extra| extra.keys().any(|key| key.eq_ignore_ascii_case(proof::EXTRA_KEY)))
+}
+
+/// Whether unread bytes could hold the proof's key, as text or with JSON's escapes. In doubt, yes: the answer is *denied*.
+fn may_bear_proof(body: &[u8]) -> bool {
+    const DOMAIN: &[u8] = b"lanyard.dev";
+    body.windows(DOMAIN.len()).any(|window| window.eq_ignore_ascii_case(DOMAIN))
+        || body.windows(2).any(|window| window == b"\\u")
+}
+
+/// User and attributes; none where there is not exactly one kind of attributes.
+pub(super) fn parse(spec: AccessReviewSpec) -> Option<(UserInfo, Attributes)> {
+    let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
+        (Some(r), None) => Attributes::Resource(ResourceAttributes {
+            selectors: selectors::read(r.field_selector.as_ref(), r.label_selector.as_ref()).map(Box::new),
+            namespace: r.namespace,
+            verb: r.verb,
+            group: r.group,
+            version: r.version,
+            resource: r.resource,
+            subresource: r.subresource,
+            name: r.name,
+        }),
+        (None, Some(path)) => Attributes::NonResource { path: path.path, verb: path.verb },
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let extra: BTreeMap<String, Vec<String>> =
+        spec.extra.unwrap_or_default().into_iter().map(|(key, values)| (key, values.unwrap_or_default())).collect();
+    let user =
+        UserInfo { username: spec.user, uid: spec.uid, groups: spec.groups.unwrap_or_default(), extra };
+    Some((user, attributes))
+}
+
+fn write<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    version: ReviewVersion,
+    review: &Review,
+    decision: &Decision,
+) -> Response<Body> {
+    let id = DecisionId::random();
+    let reason = line(decision, id);
+    let status = AccessReviewStatus {
+        allowed: decision.verdict == Verdict::Allow,
+        denied: decision.verdict == Verdict::Deny,
+        reason: &reason,
+        evaluation_error: decision.evaluation_error.as_deref(),
+    };
+    let body = AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status };
+    let response = answer::json(StatusCode::OK, &body);
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::SubjectAccessReview,
+        outcome: verdict_name(decision.verdict).to_owned(),
+        reason: decision.reason.code().to_owned(),
+        who: review.user.username.clone(),
+        what: review.attributes.to_string(),
+        detail: reason,
+    });
+    response
+}
+
+/// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused.
+fn line(decision: &Decision, id: DecisionId) -> String {
+    let mut line = decision.reason.to_string();
+    if let Some(hint) = decision.hints.first() {
+        line.push_str("; ");
+        line.push_str(hint);
+    }
+    format!("{line} ({id})")
+}
+
+/// `allow`, `deny` or `no_opinion`.
+pub(super) fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Deny => "deny",
+        Verdict::NoOpinion => "no_opinion",
+    }
+}
+
+fn unanswerable<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    version: ReviewVersion,
+    why: &str,
+) -> Response<Body> {
+    let id = DecisionId::random();
+    let reason = format!("{} ({id})", Reason::Unanswerable);
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::SubjectAccessReview,
+        outcome: "deny".to_owned(),
+        reason: Reason::Unanswerable.code().to_owned(),
+        who: String::new(),
+        what: String::new(),
+        detail: why.to_owned(),
+    });
+    let status = AccessReviewStatus {
+        allowed: false,
+        denied: true,
+        reason: &reason,
+        evaluation_error: Some(why),
+    };
+    answer::json(
+        StatusCode::OK,
+        &AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immunity_59_unread_bytes_that_could_hold_a_proof_are_taken_to_hold_one() {
+        for yes in [&br#"{"extra":{"lanyard.dev/proof""#[..], b"LANYARD.DEV\\/proof", b"{\"l\\u0061nyard"] {
+            assert!(may_bear_proof(yes), "{}", String::from_utf8_lossy(yes));
+        }
+        for no in [&b""[..], b"{", b"not json", br#"{"extra":{"lanyard":1"#] {
+            assert!(!may_bear_proof(no), "{}", String::from_utf8_lossy(no));
+        }
+    }
+
+    #[test]
+    fn a_review_has_exactly_one_kind_of_attributes() {
+        let parse = |text: &str| super::parse(serde_json::from_str(text).unwrap());
+        assert!(parse(r#"{"user":"a"}"#).is_none());
+        assert!(parse(r#"{"resourceAttributes":{},"nonResourceAttributes":{}}"#).is_none());
+        let (user, attributes) =
+            parse(r#"{"user":"a","extra":{"k":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#).unwrap();
+        assert_eq!(user.extra["k"], Vec::<String>::new());
+        assert_eq!(attributes, Attributes::NonResource { path: "/x".into(), verb: "get".into() });
+    }
+}

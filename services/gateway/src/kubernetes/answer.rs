@@ -1,0 +1,69 @@
+//! Bodies and errors as Kubernetes writes them.
+
+use axum::body::Body;
+use http::{Response, StatusCode, header};
+use lanyard_api::Fault;
+use serde::Serialize;
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => raw_json(status, bytes),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal fault, see the log")
+        }
+    }
+}
+
+/// An answer that is JSON already.
+pub(super) fn raw_json(status: StatusCode, bytes: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(bytes.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, const { header::HeaderValue::from_static("application/json") });
+    response
+}
+
+/// A line of text.
+pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
+    let mut response = Response::new(Body::from(text.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, const { header::HeaderValue::from_static("text/plain; charset=utf-8") });
+    response
+}
+
+/// Kubernetes' `Status` object, which kubectl shows as an error.
+pub(super) fn status(code: StatusCode, message: &str) -> Response<Body> {
+    let reason = match code {
+        StatusCode::BAD_REQUEST => "BadRequest",
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::NOT_FOUND => "NotFound",
+        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
+        StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
+        _ => "ServiceUnavailable",
+    };
+    let body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code.as_u16(),
+    });
+    let mut response = json(code, &body);
+    if code == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, const { header::HeaderValue::from_static("1") });
+    }
+    response
+}
+
+/// The status by which a fault leaves: an API server tries 429 and 5xx again, and caches neither.
+pub(super) fn fault_code(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Fault::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+        Fault::Unavailable { .. } | Fault::Stale { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

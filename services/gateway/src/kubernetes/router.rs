@@ -1,0 +1,199 @@
+//! Paths to reviews: who may knock where.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    routing::{any, get},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, header};
+use lanyard_kit::{
+    serve::{self, BodyError},
+    tls::PeerIdentity,
+};
+use serde_json::json;
+
+use super::{
+    access_review, answer, discovery,
+    self_review::{self, SelfReview},
+    state::{Code, Gateway, Route},
+    token_review,
+};
+use crate::{directory::Spoke, services::Services};
+
+/// All paths of the HTTP listener.
+pub fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
+    Router::new()
+        .route("/clusters/{id}/tokenreview", any(token_review_route::<S>))
+        .route("/clusters/{id}/subjectaccessreview", any(access_review_route::<S>))
+        .route("/clusters/{id}/{*rest}", any(kubectl_route::<S>))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz::<S>))
+        .route("/version", get(version::<S>))
+        .route("/metrics", get(metrics::<S>))
+        .fallback(|| async {
+            answer::status(
+                StatusCode::NOT_FOUND,
+                "not found: API servers post to /clusters/<id>/tokenreview and /clusters/<id>/subjectaccessreview; \
+                 /livez, /readyz, /version and /metrics are for operators",
+            )
+        })
+        .with_state(gateway)
+}
+
+async fn token_review_route<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let response = match knock(&gateway, &id, &request) {
+        Err(refused) => refused,
+        Ok(spoke) => match read(&gateway, request).await {
+            Ok(body) => token_review::answer(&gateway, &spoke, body).await,
+            Err(error) => unread(error),
+        },
+    };
+    gateway.requests.increment((Route::TokenReview, Code::from(response.status())));
+    response
+}
+
+async fn access_review_route<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let response = match knock(&gateway, &id, &request) {
+        Err(refused) => refused,
+        Ok(spoke) => match read(&gateway, request).await {
+            Ok(body) => access_review::answer(&gateway, &spoke, body).await,
+            Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
+            Err(error) => unread(error),
+        },
+    };
+    gateway.requests.increment((Route::AccessReview, Code::from(response.status())));
+    response
+}
+
+async fn read<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Bytes, BodyError> {
+    serve::read_body(request.into_body(), gateway.parts.config.review_bytes_max).await
+}
+
+fn unread(error: BodyError) -> Response<Body> {
+    let code = match error {
+        BodyError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Incomplete => StatusCode::BAD_REQUEST,
+    };
+    answer::status(code, &error.to_string())
+}
+
+/// An API server at its own cluster's door: by certificate or bearer token, and at no other door.
+///
+/// The cluster that does not exist and the cluster that is not the caller's answer alike.
+fn knock<S: Services>(gateway: &Gateway<S>, id: &str, request: &Request) -> Result<Arc<Spoke>, Response<Body>> {
+    if let Some(refused) = impersonates(request.headers()) {
+        return Err(refused);
+    }
+    if request.method() != Method::POST {
+        let mut response = answer::status(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST");
+        response.headers_mut().insert(header::ALLOW, const { header::HeaderValue::from_static("POST") });
+        return Err(response);
+    }
+    let spoke = gateway.parts.directory.by_id(id);
+    let known = spoke.filter(|spoke| by_certificate(gateway, spoke, request) || by_token(spoke, request.headers()));
+    known.ok_or_else(|| {
+        answer::status(
+            StatusCode::UNAUTHORIZED,
+            "this is no credential of this cluster's API server: write its webhook files with `lanyard cluster webhook-config`",
+        )
+    })
+}
+
+fn by_certificate<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, request: &Request) -> bool {
+    let peer = request.extensions().get::<serve::Peer>().and_then(|peer| peer.identity.as_deref());
+    match peer {
+        Some(PeerIdentity::Spoke { hub, cluster_uid }) => {
+            *hub == gateway.parts.hub.hub_id.to_string() && *cluster_uid == spoke.cluster.uid.to_string()
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn by_token(spoke: &Spoke, headers: &HeaderMap) -> bool {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .is_some_and(|token| spoke.bears(token))
+}
+
+/// `Impersonate-User`, `-Group`, `-Uid`, `-Extra-…`: nobody acts for somebody else through this door.
+fn impersonates(headers: &HeaderMap) -> Option<Response<Body>> {
+    let name = headers.keys().find(|name| name.as_str().starts_with("impersonate-"))?;
+    Some(answer::status(
+        StatusCode::FORBIDDEN,
+        &format!("header `{name}` is refused: impersonation does not pass Lanyard; remove `--as` and the like"),
+    ))
+}
+
+async fn kubectl_route<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    Path((id, rest)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    let response = kubectl(&gateway, &id, &rest, request).await;
+    gateway.requests.increment((Route::SelfReview, Code::from(response.status())));
+    response
+}
+
+async fn kubectl<S: Services>(gateway: &Arc<Gateway<S>>, id: &str, rest: &str, request: Request) -> Response<Body> {
+    if let Some(refused) = impersonates(request.headers()) {
+        return refused;
+    }
+    if request.method() == Method::GET {
+        return discovery::answer(rest);
+    }
+    let parts: Vec<&str> = rest.split('/').collect();
+    let (version, review) = match parts.as_slice() {
+        ["apis", group, version, resource] if request.method() == Method::POST => {
+            (*version, SelfReview::of(group, resource))
+        }
+        _ => ("", None),
+    };
+    let Some(review) = review else {
+        return discovery::answer("");
+    };
+    let headers = request.headers().clone();
+    // No cluster and no such person answer alike, so that names of clusters cannot be tried.
+    let Some(spoke) = gateway.parts.directory.by_id(id) else {
+        return answer::status(StatusCode::UNAUTHORIZED, "Unauthorized");
+    };
+    match read(gateway, request).await {
+        Ok(body) => self_review::answer(gateway, &spoke, review, version, &headers, body).await,
+        Err(error) => unread(error),
+    }
+}
+
+async fn readyz<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
+    let report = gateway.parts.readiness.report();
+    let code = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer::json(code, &report)
+}
+
+async fn version<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
+    let hub = &gateway.parts.hub;
+    let body = json!({
+        "version": hub.version, "hubId": hub.hub_id.to_string(), "account": hub.account,
+        "partition": hub.partition, "region": hub.region,
+    });
+    answer::json(StatusCode::OK, &body)
+}
+
+async fn metrics<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
+    match &gateway.parts.metrics {
+        Some(metrics) => answer::plain(StatusCode::OK, metrics.render()),
+        None => answer::plain(StatusCode::NOT_FOUND, "metrics are switched off"),
+    }
+}

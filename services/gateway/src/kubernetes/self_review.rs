@@ -1,0 +1,220 @@
+//! The `Self*Review` APIs: what `kubectl auth whoami` and `kubectl auth can-i` ask, answered by the same engines.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use lanyard_api::{
+    Fault, UserInfo,
+    authz::{Authorize, Review, RulesQuery, Verdict},
+    mapping::Mapped,
+    proof,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    access_review, answer,
+    state::Gateway,
+    token_review::{self, Outcome},
+    wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
+};
+use crate::{directory::Spoke, services::Services};
+
+/// Which of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SelfReview {
+    /// `selfsubjectreviews`: who am I.
+    Subject,
+    /// `selfsubjectaccessreviews`: may I.
+    Access,
+    /// `selfsubjectrulesreviews`: what may I.
+    Rules,
+}
+
+impl SelfReview {
+    /// By the group and resource of the path.
+    pub(super) fn of(group: &str, resource: &str) -> Option<Self> {
+        match (group, resource) {
+            (AUTHENTICATION, "selfsubjectreviews") => Some(Self::Subject),
+            (AUTHORIZATION, "selfsubjectaccessreviews") => Some(Self::Access),
+            (AUTHORIZATION, "selfsubjectrulesreviews") => Some(Self::Rules),
+            _ => None,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Subject => "SelfSubjectReview",
+            Self::Access => "SelfSubjectAccessReview",
+            Self::Rules => "SelfSubjectRulesReview",
+        }
+    }
+
+    fn group(self) -> &'static str {
+        match self {
+            Self::Subject => AUTHENTICATION,
+            Self::Access | Self::Rules => AUTHORIZATION,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    #[serde(default)]
+    api_version: Option<String>,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    spec: Value,
+}
+
+/// The bearer token of a person's own request.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").filter(|token| !token.is_empty())
+}
+
+/// Answers a person about themselves.
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    review: SelfReview,
+    path_version: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let envelope: Envelope = match serde_json::from_slice(&body) {
+        Ok(envelope) => envelope,
+        Err(error) => return token_review::malformed(&error),
+    };
+    let version = match ReviewVersion::read(
+        envelope.api_version.as_deref(),
+        envelope.kind.as_deref(),
+        review.group(),
+        review.kind(),
+    ) {
+        Ok(version) if version.name() == path_version => version,
+        Ok(_) => return answer::status(StatusCode::BAD_REQUEST, "apiVersion and path name different versions"),
+        Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let Some(_place) = gateway.admit() else {
+        return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
+    };
+    let Some(token) = bearer(headers) else {
+        return answer::status(StatusCode::UNAUTHORIZED, "no bearer token: use `lanyard token` as exec plugin");
+    };
+    let limit = gateway.parts.config.review_timeout();
+    let work = async {
+        let mapped = match token_review::decide(gateway, spoke, token, Vec::new(), false).await? {
+            Outcome::Mapped(mapped, _) => mapped,
+            Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
+            Outcome::Refused { denial, .. } => return Ok(unauthorized(&denial.code)),
+        };
+        status(gateway, spoke, review, &mapped, &envelope.spec).await
+    };
+    let answered = tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
+    match answered {
+        Ok(Ok(status)) => {
+            let body = json!({
+                "kind": review.kind(),
+                "apiVersion": api_version(review.group(), version),
+                "metadata": { "creationTimestamp": null },
+                "spec": envelope.spec,
+                "status": status,
+            });
+            answer::json(StatusCode::CREATED, &body)
+        }
+        Ok(Err((code, message))) => answer::status(code, &message),
+        Err(fault) => answer::status(answer::fault_code(&fault), &fault.to_string()),
+    }
+}
+
+type Answer = Result<Value, (StatusCode, String)>;
+
+fn unauthorized(reason: &str) -> Answer {
+    Err((StatusCode::UNAUTHORIZED, format!("Unauthorized: {reason}; `lanyard explain --token -` says why")))
+}
+
+async fn status<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    review: SelfReview,
+    mapped: &Mapped,
+    spec: &Value,
+) -> Result<Answer, Fault> {
+    let user = as_kubernetes_sees(&mapped.user);
+    match review {
+        SelfReview::Subject => Ok(Ok(json!({ "userInfo": user_info(&user) }))),
+        SelfReview::Access => access(gateway, spoke, user, spec).await,
+        SelfReview::Rules => rules(gateway, spoke, user, spec).await,
+    }
+}
+
+/// The API server adds a group of its own to everyone it lets in; those who ask us alone get the same.
+fn as_kubernetes_sees(user: &UserInfo) -> UserInfo {
+    let mut user = user.clone();
+    if !user.groups.iter().any(|group| group == proof::AUTHENTICATED_GROUP) {
+        user.groups.push(proof::AUTHENTICATED_GROUP.to_owned());
+    }
+    user
+}
+
+/// Without the proof: it is for API servers, not for people's screens.
+fn user_info(user: &UserInfo) -> Value {
+    let extra: serde_json::Map<String, Value> = user
+        .extra
+        .iter()
+        .filter(|(key, _)| key.as_str() != proof::EXTRA_KEY)
+        .map(|(key, values)| (key.clone(), json!(values)))
+        .collect();
+    json!({ "username": user.username, "uid": user.uid, "groups": user.groups, "extra": extra })
+}
+
+async fn access<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    user: UserInfo,
+    spec: &Value,
+) -> Result<Answer, Fault> {
+    let Some((_, attributes)) =
+        serde_json::from_value::<AccessReviewSpec>(spec.clone()).ok().and_then(access_review::parse)
+    else {
+        let rule = "spec must have one of resourceAttributes and nonResourceAttributes";
+        return Ok(Err((StatusCode::BAD_REQUEST, rule.to_owned())));
+    };
+    let review = Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
+    let decision = gateway.parts.services.authz().authorize(review).await?;
+    let mut reason = decision.reason.to_string();
+    for hint in &decision.hints {
+        reason.push_str("; ");
+        reason.push_str(hint);
+    }
+    Ok(Ok(json!({
+        "allowed": decision.verdict == Verdict::Allow,
+        "denied": decision.verdict == Verdict::Deny,
+        "reason": reason,
+        "evaluationError": decision.evaluation_error.unwrap_or_default(),
+    })))
+}
+
+async fn rules<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    user: UserInfo,
+    spec: &Value,
+) -> Result<Answer, Fault> {
+    let namespace = spec.get("namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let query = RulesQuery { cluster: spoke.cluster.uid, user, namespace, grant: None };
+    let rules = gateway.parts.services.authz().rules_for(query).await?;
+    Ok(Ok(json!({
+        "resourceRules": rules.resource,
+        "nonResourceRules": rules.non_resource,
+        "incomplete": rules.incomplete,
+        "evaluationError": rules.evaluation_error.unwrap_or_default(),
+    })))
+}
+

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use lanyard_api::HubId;
+use lanyard_kit::{
+    Clock, Readiness,
+    telemetry::{Counters, Label, names},
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{config::GatewayConfig, directory::Directory, recorder::Recorder, services::Services};
+
+/// What a hub tells of itself to anybody.
+#[derive(Debug, Clone)]
+pub struct HubInfo {
+    /// Management calls sign it.
+    pub hub_id: HubId,
+    /// The account made at first start.
+    pub account: String,
+    /// Its partition.
+    pub partition: String,
+    /// The region that management calls sign.
+    pub region: String,
+    /// Lanyard's version.
+    pub version: &'static str,
+}
+
+/// What the gateway is put together from.
+pub struct Parts<S> {
+    /// What stands behind.
+    pub services: Arc<S>,
+    /// The clusters.
+    pub directory: Directory,
+    /// Where decisions go.
+    pub recorder: Recorder,
+    /// The limits.
+    pub config: GatewayConfig,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The hub.
+    pub hub: HubInfo,
+    /// For `/readyz`.
+    pub readiness: Readiness,
+    /// For `/metrics`; none where no recorder is installed.
+    pub metrics: Option<lanyard_kit::telemetry::Metrics>,
+}
+
+/// The gateway's shared state.
+pub struct Gateway<S> {
+    pub(crate) parts: Parts<S>,
+    in_flight: Semaphore,
+    pub(super) requests: Counters<(Route, Code)>,
+}
+
+impl<S: Services> Gateway<S> {
+    /// Puts it together.
+    pub fn new(parts: Parts<S>) -> Arc<Self> {
+        let in_flight = Semaphore::new(parts.config.reviews_in_flight_max);
+        Arc::new(Self { parts, in_flight, requests: Counters::new(names::GATEWAY_REQUESTS_TOTAL) })
+    }
+
+    /// A place among the reviews in work, or none: then the review is shed.
+    pub(super) fn admit(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.in_flight.try_acquire().ok();
+        if permit.is_none() {
+            metrics::counter!(names::GATEWAY_SHED_TOTAL).increment(1);
+        }
+        permit
+    }
+}
+
+/// The kinds of request that are counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route {
+    TokenReview,
+    AccessReview,
+    SelfReview,
+}
+
+impl Label for Route {
+    const KEY: &'static str = names::ROUTE;
+    const ALL: &'static [Self] = &[Self::TokenReview, Self::AccessReview, Self::SelfReview];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::TokenReview => "tokenreview",
+            Self::AccessReview => "subjectaccessreview",
+            Self::SelfReview => "selfreview",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The classes of status that are counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Code {
+    Ok,
+    ClientError,
+    ServerError,
+}
+
+impl Label for Code {
+    const KEY: &'static str = names::CODE;
+    const ALL: &'static [Self] = &[Self::Ok, Self::ClientError, Self::ServerError];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Ok => "2xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl From<http::StatusCode> for Code {
+    fn from(status: http::StatusCode) -> Self {
+        if status.is_success() {
+            Self::Ok
+        } else if status.is_client_error() {
+            Self::ClientError
+        } else {
+            Self::ServerError
+        }
+    }
+}

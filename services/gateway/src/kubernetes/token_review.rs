@@ -1,0 +1,242 @@
+//! `POST /clusters/{id}/tokenreview`: who bears this token, and as whom does this cluster know them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use lanyard_api::{
+    DecisionId, Denial, Fault,
+    authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
+    authz::{DecisionKind, DecisionRecord},
+    mapping::{Mapped, Resolution, Resolve, ResolveQuery},
+};
+
+use super::{
+    answer,
+    state::Gateway,
+    wire::{AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version},
+};
+use crate::{directory::Spoke, services::Services};
+
+const KIND: &str = "TokenReview";
+
+/// How a token ended, before it is written down.
+pub(super) enum Outcome {
+    /// Not our kind: nothing to record, nothing to say.
+    NotOurs,
+    /// In.
+    Mapped(Box<Mapped>, Box<Verified>),
+    /// Our kind, and no: by authn or by mapping.
+    Refused { denial: Denial, who: String, what: String, detail: String },
+}
+
+/// Answers one TokenReview of one cluster's API server.
+pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Response<Body> {
+    let review: TokenReviewIn<'_> = match serde_json::from_slice(&body) {
+        Ok(review) => review,
+        Err(error) => return malformed(&error),
+    };
+    let version =
+        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHENTICATION, KIND) {
+            Ok(version) => version,
+            Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+    let Some(_place) = gateway.admit() else {
+        return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
+    };
+    let asked = review.spec.audiences.unwrap_or_default();
+    let audiences = match intersection(&asked, &spoke.cluster.audiences) {
+        Ok(audiences) => audiences,
+        Err(denial) => {
+            let refused = Outcome::Refused { denial, who: String::new(), what: String::new(), detail: String::new() };
+            return write(gateway, spoke, version, &refused, None);
+        }
+    };
+    let limit = gateway.parts.config.review_timeout();
+    let work = decide(gateway, spoke, review.spec.token.as_ref(), asked, false);
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(outcome)) => write(gateway, spoke, version, &outcome, audiences),
+        Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault),
+        Err(_) => no_answer(gateway, spoke, version, &Fault::TimedOut { part: "the review".into(), limit }),
+    }
+}
+
+/// Those asked for that this cluster has; `None` where none was asked for, refused where none is left.
+fn intersection(asked: &[String], own: &[String]) -> Result<Option<Vec<String>>, Denial> {
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let both: Vec<String> = asked.iter().filter(|audience| own.contains(audience)).cloned().collect();
+    if both.is_empty() {
+        return Err(Denial {
+            code: "audience".into(),
+            message: "none of the audiences asked for is this cluster's".to_owned(),
+        });
+    }
+    Ok(Some(both))
+}
+
+/// Token to identity to user info; shared with the `Self*Review` APIs.
+pub(super) async fn decide<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    token: &str,
+    audiences: Vec<String>,
+    explain: bool,
+) -> Result<Outcome, Fault> {
+    let cluster = spoke.cluster.uid;
+    let query = AuthenticateQuery { token: token.into(), cluster, audiences, explain };
+    let verified = match gateway.parts.services.authn().authenticate(query).await? {
+        Authentication::NotOurs => return Ok(Outcome::NotOurs),
+        Authentication::Verified(verified) => verified,
+        Authentication::Refused(refusal) => {
+            let detail = std::iter::once(refusal.denial.message.as_str())
+                .chain(refusal.hints.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join("\n");
+            return Ok(Outcome::Refused {
+                denial: refusal.denial,
+                who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default(),
+                what: refusal.part,
+                detail,
+            });
+        }
+    };
+    let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
+    let who = || verified.identity.value.canonical_arn.to_string();
+    let what = || format!("token {}", verified.token);
+    Ok(match gateway.parts.services.mapping().resolve(query).await? {
+        Resolution::Mapped(mapped) => Outcome::Mapped(mapped, Box::new(verified)),
+        Resolution::Blocked(block) => Outcome::Refused {
+            denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
+            who: who(),
+            what: what(),
+            detail: format!("block {block} holds; `lanyard block list` tells who put it up and why"),
+        },
+        Resolution::Unmapped(unmapped) => Outcome::Refused {
+            who: who(),
+            what: what(),
+            detail: std::iter::once(unmapped.denial.message.as_str())
+                .chain(unmapped.near_misses.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            denial: unmapped.denial,
+        },
+    })
+}
+
+fn write<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    version: ReviewVersion,
+    outcome: &Outcome,
+    audiences: Option<Vec<String>>,
+) -> Response<Body> {
+    let status = match outcome {
+        Outcome::NotOurs => TokenReviewStatus::default(),
+        Outcome::Mapped(mapped, verified) => {
+            record_mapped(gateway, spoke, mapped, verified);
+            let user = &mapped.user;
+            TokenReviewStatus {
+                authenticated: true,
+                user: Some(UserOut {
+                    username: &user.username,
+                    uid: &user.uid,
+                    groups: &user.groups,
+                    extra: &user.extra,
+                }),
+                audiences,
+                error: None,
+            }
+        }
+        Outcome::Refused { denial, who, what, detail } => {
+            let id = DecisionId::random();
+            gateway.parts.recorder.take(DecisionRecord {
+                id,
+                at: gateway.parts.clock.now(),
+                cluster: spoke.cluster.uid,
+                kind: DecisionKind::TokenReview,
+                outcome: "refused".to_owned(),
+                reason: denial.code.to_string(),
+                who: who.clone(),
+                what: what.clone(),
+                detail: detail.clone(),
+            });
+            // The reason code alone: the text may name what this API server's readers may not know.
+            TokenReviewStatus { error: Some(format!("{} ({id})", denial.code)), ..TokenReviewStatus::default() }
+        }
+    };
+    answer::json(StatusCode::OK, &TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status })
+}
+
+fn record_mapped<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, mapped: &Mapped, verified: &Verified) {
+    gateway.parts.recorder.take(DecisionRecord {
+        id: DecisionId::random(),
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::TokenReview,
+        outcome: "verified".to_owned(),
+        reason: "mapped".to_owned(),
+        who: verified.identity.value.canonical_arn.to_string(),
+        what: format!("token {}", verified.token),
+        detail: mapped.grant.name.clone(),
+    });
+}
+
+fn no_answer<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    version: ReviewVersion,
+    fault: &Fault,
+) -> Response<Body> {
+    let id = DecisionId::random();
+    tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "a token review has no answer");
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::TokenReview,
+        outcome: "no_answer".to_owned(),
+        reason: fault.code().to_owned(),
+        who: String::new(),
+        what: String::new(),
+        detail: fault.to_string(),
+    });
+    let status = TokenReviewStatus {
+        error: Some(format!("no_answer: {} ({id})", fault.code())),
+        ..TokenReviewStatus::default()
+    };
+    let body = TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status };
+    answer::json(answer::fault_code(fault), &body)
+}
+
+/// serde's text names types and places, never the input's strings; the token is not in it.
+pub(super) fn malformed(error: &serde_json::Error) -> Response<Body> {
+    let place = format!("line {} column {}", error.line(), error.column());
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "ends too early",
+        serde_json::error::Category::Syntax => "is not JSON",
+        serde_json::error::Category::Data => "has a member of the wrong type",
+        serde_json::error::Category::Io => "could not be read",
+    };
+    answer::status(StatusCode::BAD_REQUEST, &format!("the body {what} at {place}: send a review object"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn immunity_29_audiences_are_the_intersection_or_a_refusal_or_left_out() {
+        let own = list(&["https://kubernetes.default.svc", "b"]);
+        assert_eq!(intersection(&[], &own), Ok(None));
+        assert_eq!(intersection(&list(&["x", "b"]), &own), Ok(Some(list(&["b"]))));
+        assert_eq!(intersection(&list(&["x"]), &own).unwrap_err().code, "audience");
+        assert_eq!(intersection(&list(&["x"]), &[]).unwrap_err().code, "audience");
+    }
+}

@@ -1,0 +1,276 @@
+//! The shapes of Kubernetes' review APIs, read without copying and written as the API server expects them.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+
+/// The API group and version of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewVersion {
+    /// Stable.
+    V1,
+    /// What API servers send by default to this day.
+    V1Beta1,
+}
+
+/// What is wrong with a review's envelope.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Another version or group.
+    #[error("apiVersion `{found}` is not served here: send `{group}/v1` or `{group}/v1beta1`")]
+    Version {
+        /// As sent, cut.
+        found: String,
+        /// The group of this path.
+        group: &'static str,
+    },
+    /// Another kind.
+    #[error("kind `{found}` does not belong here: send `{kind}`")]
+    Kind {
+        /// As sent, cut.
+        found: String,
+        /// The kind of this path.
+        kind: &'static str,
+    },
+}
+
+/// Most characters of somebody's input that an error repeats.
+const REPEATED_CHARS_MAX: usize = 64;
+
+impl ReviewVersion {
+    /// Reads an envelope. API servers always name version and kind; where they are missing the newer form is meant.
+    pub fn read(
+        api_version: Option<&str>,
+        kind: Option<&str>,
+        group: &'static str,
+        expected: &'static str,
+    ) -> Result<Self, EnvelopeError> {
+        let cut = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
+        if let Some(found) = kind.filter(|kind| !kind.is_empty() && *kind != expected) {
+            return Err(EnvelopeError::Kind { found: cut(found), kind: expected });
+        }
+        let Some(found) = api_version.filter(|version| !version.is_empty()) else { return Ok(Self::V1) };
+        match found.strip_prefix(group).and_then(|rest| rest.strip_prefix('/')) {
+            Some("v1") => Ok(Self::V1),
+            Some("v1beta1") => Ok(Self::V1Beta1),
+            _ => Err(EnvelopeError::Version { found: cut(found), group }),
+        }
+    }
+
+    /// `v1` or `v1beta1`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V1Beta1 => "v1beta1",
+        }
+    }
+}
+
+/// The group of TokenReview and SelfSubjectReview.
+pub const AUTHENTICATION: &str = "authentication.k8s.io";
+/// The group of the access reviews.
+pub const AUTHORIZATION: &str = "authorization.k8s.io";
+
+/// A TokenReview as it comes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenReviewIn<'a> {
+    /// `authentication.k8s.io/v1`.
+    #[serde(borrow, default)]
+    pub api_version: Option<Cow<'a, str>>,
+    /// `TokenReview`.
+    #[serde(borrow, default)]
+    pub kind: Option<Cow<'a, str>>,
+    /// What is asked.
+    #[serde(borrow, default)]
+    pub spec: TokenReviewSpec<'a>,
+}
+
+/// What a TokenReview asks.
+#[derive(Default, Deserialize)]
+pub struct TokenReviewSpec<'a> {
+    /// The bearer token. Never printed.
+    #[serde(borrow, default)]
+    pub token: Cow<'a, str>,
+    /// The audiences that the API server stands for.
+    #[serde(default)]
+    pub audiences: Option<Vec<String>>,
+}
+
+/// A TokenReview as it goes back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenReviewOut<'a> {
+    /// As asked.
+    pub api_version: &'static str,
+    /// `TokenReview`.
+    pub kind: &'static str,
+    /// The answer.
+    pub status: TokenReviewStatus<'a>,
+}
+
+/// The answer to a TokenReview.
+#[derive(Default, Serialize)]
+pub struct TokenReviewStatus<'a> {
+    /// Whether the token is somebody's.
+    pub authenticated: bool,
+    /// Whose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserOut<'a>>,
+    /// Those asked for that the token is good for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audiences: Option<Vec<String>>,
+    /// Makes the answer one that the API server does not cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A user as Kubernetes writes one.
+#[derive(Serialize)]
+pub struct UserOut<'a> {
+    /// The username.
+    pub username: &'a str,
+    /// The uid.
+    pub uid: &'a str,
+    /// The groups.
+    pub groups: &'a [String],
+    /// The extra.
+    pub extra: &'a BTreeMap<String, Vec<String>>,
+}
+
+/// A SubjectAccessReview as it comes, in either version.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessReviewIn<'a> {
+    /// `authorization.k8s.io/v1`.
+    #[serde(borrow, default)]
+    pub api_version: Option<Cow<'a, str>>,
+    /// `SubjectAccessReview`.
+    #[serde(borrow, default)]
+    pub kind: Option<Cow<'a, str>>,
+    /// What is asked.
+    #[serde(default)]
+    pub spec: AccessReviewSpec,
+}
+
+/// What a SubjectAccessReview asks. v1 says `groups`, v1beta1 `group`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessReviewSpec {
+    /// The username.
+    #[serde(default)]
+    pub user: String,
+    /// The uid.
+    #[serde(default)]
+    pub uid: String,
+    /// The groups.
+    #[serde(default, alias = "group")]
+    pub groups: Option<Vec<String>>,
+    /// The extra.
+    #[serde(default)]
+    pub extra: Option<BTreeMap<String, Option<Vec<String>>>>,
+    /// Something in the API, or
+    #[serde(default)]
+    pub resource_attributes: Option<ResourceIn>,
+    /// a path.
+    #[serde(default)]
+    pub non_resource_attributes: Option<NonResourceIn>,
+}
+
+/// `resourceAttributes`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceIn {
+    #[serde(default)]
+    pub(super) namespace: String,
+    #[serde(default)]
+    pub(super) verb: String,
+    #[serde(default)]
+    pub(super) group: String,
+    #[serde(default)]
+    pub(super) version: String,
+    #[serde(default)]
+    pub(super) resource: String,
+    #[serde(default)]
+    pub(super) subresource: String,
+    #[serde(default)]
+    pub(super) name: String,
+    /// Read leniently: a selector that cannot be read leaves the review unscoped (KEP-4601), it does not fail it.
+    #[serde(default)]
+    pub(super) field_selector: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(super) label_selector: Option<serde_json::Value>,
+}
+
+/// `nonResourceAttributes`.
+#[derive(Default, Deserialize)]
+pub struct NonResourceIn {
+    #[serde(default)]
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) verb: String,
+}
+
+/// A SubjectAccessReview as it goes back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessReviewOut<'a> {
+    /// As asked.
+    pub api_version: &'static str,
+    /// `SubjectAccessReview`.
+    pub kind: &'static str,
+    /// The answer.
+    pub status: AccessReviewStatus<'a>,
+}
+
+/// The answer to an access review. Never both allowed and denied.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessReviewStatus<'a> {
+    /// Yes.
+    pub allowed: bool,
+    /// No, whatever others say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
+    /// One line: what decided, or what would help, and the decision id.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub reason: &'a str,
+    /// Why it could not be evaluated whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_error: Option<&'a str>,
+}
+
+/// `authentication.k8s.io/v1` and so on, without putting it together each time.
+pub fn api_version(group: &'static str, version: ReviewVersion) -> &'static str {
+    match (group, version) {
+        (AUTHENTICATION, ReviewVersion::V1) => "authentication.k8s.io/v1",
+        (AUTHENTICATION, ReviewVersion::V1Beta1) => "authentication.k8s.io/v1beta1",
+        (_, ReviewVersion::V1) => "authorization.k8s.io/v1",
+        (_, ReviewVersion::V1Beta1) => "authorization.k8s.io/v1beta1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_names_this_group_and_kind_or_nothing() {
+        let read = |version, kind| ReviewVersion::read(version, kind, AUTHENTICATION, "TokenReview");
+        assert_eq!(read(Some("authentication.k8s.io/v1"), Some("TokenReview")), Ok(ReviewVersion::V1));
+        assert_eq!(read(Some("authentication.k8s.io/v1beta1"), None), Ok(ReviewVersion::V1Beta1));
+        assert_eq!(read(None, None), Ok(ReviewVersion::V1));
+        for bad in ["authentication.k8s.io/v2", "authorization.k8s.io/v1", "v1", "authentication.k8s.io"] {
+            assert!(read(Some(bad), None).is_err(), "{bad}");
+        }
+        assert!(read(None, Some("SubjectAccessReview")).is_err());
+    }
+
+    #[test]
+    fn both_spellings_of_groups_are_read() {
+        for (spec, groups) in [(r#"{"groups":["a"]}"#, vec!["a"]), (r#"{"group":["b"]}"#, vec!["b"])] {
+            let spec: AccessReviewSpec = serde_json::from_str(spec).unwrap();
+            assert_eq!(spec.groups.unwrap(), groups);
+        }
+    }
+}

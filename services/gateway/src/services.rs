@@ -1,0 +1,27 @@
+use lanyard_api::{
+    authn::{Accounts, Admit, Authenticate},
+    authz::{Authorize, Decisions, Objects},
+    credentials::Sessions,
+    mapping::{Blocks, Clusters, Entries, Preview, Resolve},
+};
+
+/// Everything that stands behind the doors, as one parameter.
+pub trait Services: Send + Sync + 'static {
+    /// authn, for tokens and for management calls.
+    type Authn: Authenticate + Admit + Accounts;
+    /// mapping.
+    type Mapping: Resolve + Preview + Clusters + Entries + Blocks;
+    /// authz.
+    type Authz: Authorize + Objects + Decisions;
+    /// credentials.
+    type Credentials: Sessions;
+
+    /// Who is knocking.
+    fn authn(&self) -> &Self::Authn;
+    /// Which badge.
+    fn mapping(&self) -> &Self::Mapping;
+    /// Which doors.
+    fn authz(&self) -> &Self::Authz;
+    /// The way out.
+    fn credentials(&self) -> &Self::Credentials;
+}
