@@ -1,0 +1,172 @@
+//! `cargo xtask bench`: runs the benchmarks and writes docs/benchmarks.md.
+//!
+//! A benchmark says each figure on a line of its own: `lanyard-bench ` and a JSON object with `group`, `name`, `value`,
+//! `unit` and, where there is one, `goal`. The machine's load is noted beside each, as it was when the figure came.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::command::answer;
+use crate::watchdog::Watchdog;
+use crate::workspace::{Metadata, cargo, root};
+
+/// What a figure's line begins with.
+const MARK: &str = "lanyard-bench ";
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Figure {
+    /// The table it belongs to.
+    group: String,
+    /// What was measured.
+    name: String,
+    value: f64,
+    unit: String,
+    /// What it should be, in words.
+    #[serde(default)]
+    goal: Option<String>,
+    /// The load average of the last minute when it came.
+    #[serde(skip)]
+    load: String,
+}
+
+/// Runs the benchmarks of these packages, or of all.
+pub(crate) fn run(packages: &[String]) -> Result<()> {
+    let names = bench_packages(packages)?;
+    ensure!(
+        !names.is_empty(),
+        "there are no benchmarks in {}",
+        if packages.is_empty() { "the workspace" } else { "those packages" }
+    );
+    let watchdog = Watchdog::start()?;
+    let mut figures = Vec::new();
+    for name in &names {
+        println!("\n== {name} ==");
+        figures.extend(measure(&watchdog, name)?);
+    }
+    ensure!(!figures.is_empty(), "the benchmarks said no figure; each is a line `{MARK}{{…}}`");
+    let path = root()?.join("docs/benchmarks.md");
+    fs::write(&path, render(&figures, &machine()))?;
+    println!("\n{} figures in {}", figures.len(), path.display());
+    Ok(())
+}
+
+fn bench_packages(packages: &[String]) -> Result<Vec<String>> {
+    let metadata = Metadata::load()?;
+    let has_benches = |package: &&crate::workspace::Package| {
+        package.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "bench"))
+    };
+    let asked =
+        |package: &&crate::workspace::Package| packages.is_empty() || packages.contains(&package.name);
+    Ok(metadata.members().filter(has_benches).filter(asked).map(|package| package.name.clone()).collect())
+}
+
+fn measure(watchdog: &Watchdog, package: &str) -> Result<Vec<Figure>> {
+    let mut command = Command::new(cargo());
+    command.args(["bench", "--locked", "--benches", "--package", package]).current_dir(root()?);
+    let mut running = watchdog.spawn(command.stdout(Stdio::piped()))?;
+    let output = running.child.stdout.take().context("a piped command has an output")?;
+    let mut figures = Vec::new();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("cannot read what the benchmark says")?;
+        println!("{line}");
+        if let Some(figure) = parse(&line)? {
+            figures.push(Figure { load: load(), ..figure });
+        }
+    }
+    ensure!(running.child.wait()?.success(), "the benchmarks of {package} failed");
+    Ok(figures)
+}
+
+fn parse(line: &str) -> Result<Option<Figure>> {
+    let Some(json) = line.strip_prefix(MARK) else { return Ok(None) };
+    serde_json::from_str(json).map(Some).with_context(|| format!("not a figure: {line}"))
+}
+
+fn load() -> String {
+    let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    loads.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()
+}
+
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("an unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let date = answer("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default();
+    let rustc = answer("rustc", &["--version"]).unwrap_or_default();
+    format!("{date}, {model}, {cores} cores, {rustc}")
+}
+
+fn render(figures: &[Figure], machine: &str) -> String {
+    let mut text = format!(
+        "# Benchmarks\n\nWritten by `cargo xtask bench`; do not edit.\n\nMeasured: {machine}. *Load* is the machine's load \
+         average over the minute before each figure.\n"
+    );
+    let mut groups: Vec<&str> = Vec::new();
+    for figure in figures {
+        if !groups.contains(&figure.group.as_str()) {
+            groups.push(&figure.group);
+        }
+    }
+    for group in groups {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "\n## {group}\n\n| what | measured | goal | load |\n|---|---:|---|---:|\n");
+        for Figure { name, value, unit, goal, load, .. } in
+            figures.iter().filter(|figure| figure.group == group)
+        {
+            let goal = goal.as_deref().unwrap_or("");
+            let _ = writeln!(text, "| {name} | {} {unit} | {goal} | {load} |", rounded(*value));
+        }
+    }
+    text
+}
+
+/// Three figures that count, and no more decimals than that: the rest is noise.
+fn rounded(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_the_mark_is_a_figure_and_a_broken_one_is_an_error() {
+        let line = r#"lanyard-bench {"group":"RBAC","name":"allowed, 10 bindings","value":123.4,"unit":"ns","goal":"under 500 ns"}"#;
+        let figure = parse(line).unwrap().unwrap();
+        assert_eq!(
+            (figure.group.as_str(), figure.value, figure.goal.as_deref()),
+            ("RBAC", 123.4, Some("under 500 ns"))
+        );
+        assert_eq!(parse("running 1 benchmark").unwrap(), None);
+        assert!(parse("lanyard-bench {}").is_err());
+        assert!(parse(r#"lanyard-bench {"group":"a","name":"b","value":1,"unit":"ns","gaol":""}"#).is_err());
+    }
+
+    #[test]
+    fn figures_stand_in_the_table_of_their_group_with_the_load_beside_them() {
+        let figure = |group: &str, value| Figure {
+            group: group.to_owned(),
+            name: "n".to_owned(),
+            value,
+            unit: "ns".to_owned(),
+            goal: None,
+            load: "0.50".to_owned(),
+        };
+        let text = render(&[figure("A", 1234.5), figure("B", 0.123_45), figure("A", 12.34)], "a machine");
+        assert!(text.contains("## A\n\n| what | measured | goal | load |\n|---|---:|---|---:|\n| n | 1234 ns |  | 0.50 |\n| n | 12.3 ns |"), "{text}");
+        assert!(text.contains("## B") && text.contains("| n | 0.123 ns |  | 0.50 |"), "{text}");
+    }
+}

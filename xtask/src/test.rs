@@ -1,0 +1,257 @@
+//! `cargo xtask test`: the stages one after the other, each with its time, and the tally last.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::command::{Finished, run as run_command, show_all};
+use crate::postgres::Postgres;
+use crate::python::Python;
+use crate::tally::Tally;
+use crate::tools::{self, Tool};
+use crate::walls;
+use crate::watchdog::Watchdog;
+use crate::workspace::{Metadata, cargo, on_path, root};
+
+/// How a stage ended.
+enum Outcome {
+    /// These tests ran.
+    Ran(Tally),
+    /// Nothing was run, for this reason.
+    Skipped(String),
+}
+
+/// One stage: its name, whether the quick run has it, and what it does.
+struct Stage {
+    name: &'static str,
+    quick: bool,
+    work: fn(&House) -> Result<Outcome>,
+}
+
+const STAGES: &[Stage] = &[
+    Stage { name: "fmt", quick: true, work: fmt },
+    Stage { name: "crate walls", quick: true, work: crate_walls },
+    Stage { name: "clippy", quick: true, work: clippy },
+    Stage { name: "doc", quick: false, work: doc },
+    Stage { name: "bans", quick: false, work: bans },
+    Stage { name: "rust tests", quick: true, work: rust_tests },
+    Stage { name: "conformance", quick: false, work: conformance },
+    Stage { name: "real clients", quick: false, work: clients },
+    Stage { name: "real kube-apiserver", quick: false, work: apiserver },
+];
+
+/// What the stages share.
+struct House {
+    root: PathBuf,
+    watchdog: Watchdog,
+    quick: bool,
+}
+
+/// Runs the stages; the answer is whether all of them passed.
+pub(crate) fn run(quick: bool, only: &[String]) -> Result<bool> {
+    let house = House { root: root()?, watchdog: Watchdog::start()?, quick };
+    let mut total = Tally::default();
+    let mut notes = Vec::new();
+    for stage in STAGES.iter().filter(|stage| !quick || stage.quick) {
+        if !only.is_empty() && !only.iter().any(|word| stage.name.contains(word.as_str())) {
+            continue;
+        }
+        let (tally, note) = timed(&house, stage);
+        total += tally;
+        notes.push(note);
+    }
+    drop(house);
+    println!("\n{}\n{total}", notes.join("\n"));
+    Ok(total.failed == 0 && total.passed > 0)
+}
+
+fn timed(house: &House, stage: &Stage) -> (Tally, String) {
+    println!("\n== {} ==", stage.name);
+    let start = Instant::now();
+    let (tally, said) = match (stage.work)(house) {
+        Ok(Outcome::Ran(tally)) => (tally, tally.to_string()),
+        Ok(Outcome::Skipped(reason)) => (Tally::SKIPPED, format!("skipped: {reason}")),
+        Err(fault) => (Tally::FAILED, format!("failed: {fault:#}")),
+    };
+    let note = format!("{:<22} {:>7.1} s  {said}", stage.name, start.elapsed().as_secs_f64());
+    println!("{note}");
+    (tally, note)
+}
+
+impl House {
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(&self.root);
+        command
+    }
+
+    /// A stage that is one check: it passes or it fails.
+    fn check(&self, command: &mut Command) -> Result<Outcome> {
+        let finished = run_command(&self.watchdog, command, show_all)?;
+        Ok(Outcome::Ran(if finished.status.success() { Tally::PASSED } else { Tally::FAILED }))
+    }
+
+    /// The conformance tests of one folder, or all that have no folder of their own.
+    fn pytest(&self, python: &Python, folder: &str, set: &[(&str, &Path)]) -> Result<Outcome> {
+        let tests = self.root.join("tests/conformance").join(folder);
+        if !has_tests(&tests, folder.is_empty()) {
+            return Ok(Outcome::Skipped(format!("there are no tests in tests/conformance/{folder}")));
+        }
+        let lanyard = self.lanyard()?;
+        let mut command = Command::new(python.program("pytest"));
+        command
+            .args(["-p", "no:cacheprovider", "--color=no", "-ra", "--durations=5"])
+            .current_dir(&self.root);
+        command
+            .env("LANYARD_BIN", lanyard)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_CLI", python.program("aws")).envs(set.iter().copied());
+        // No credentials or settings of whoever runs this may decide a test.
+        for name in
+            ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "KUBECONFIG"]
+        {
+            command.env_remove(name);
+        }
+        if folder.is_empty() {
+            command.args(OWN_FOLDERS.iter().map(|own| format!("--ignore={}", tests.join(own).display())));
+        }
+        let finished = run_command(&self.watchdog, command.arg(&tests), show_all)?;
+        Ok(Outcome::Ran(judged(&finished, Tally::of_pytest(&finished.lines))))
+    }
+
+    /// The program under test, built as it is.
+    fn lanyard(&self) -> Result<PathBuf> {
+        let built = run_command(
+            &self.watchdog,
+            &mut self.cargo(&["build", "--locked", "--package", "lanyard"]),
+            show_all,
+        )?;
+        anyhow::ensure!(built.status.success(), "lanyard does not build");
+        Ok(Metadata::load()?.target_directory.join("debug/lanyard"))
+    }
+}
+
+/// Folders of `tests/conformance` that are stages of their own.
+const OWN_FOLDERS: &[&str] = &["clients", "apiserver"];
+
+/// Whether a folder has tests, in itself or below.
+fn has_tests(folder: &Path, without_own: bool) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        match path.is_dir() {
+            true => !(without_own && OWN_FOLDERS.contains(&name.as_ref())) && has_tests(&path, false),
+            false => name.starts_with("test_") && name.ends_with(".py"),
+        }
+    })
+}
+
+/// A run that failed without a failed test did not get as far as its tests; one without any test tested nothing.
+fn judged(finished: &Finished, mut tally: Tally) -> Tally {
+    if !finished.status.success() && tally.failed == 0 {
+        tally += Tally::FAILED;
+    } else if tally.is_empty() {
+        println!("no test ran");
+        tally += Tally::FAILED;
+    }
+    tally
+}
+
+fn fmt(house: &House) -> Result<Outcome> {
+    house.check(&mut house.cargo(&["fmt", "--all", "--", "--check"]))
+}
+
+fn crate_walls(_: &House) -> Result<Outcome> {
+    let faults = walls::faults()?;
+    for fault in &faults {
+        println!("{fault}");
+    }
+    Ok(Outcome::Ran(if faults.is_empty() { Tally::PASSED } else { Tally::FAILED }))
+}
+
+fn clippy(house: &House) -> Result<Outcome> {
+    house.check(&mut house.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn doc(house: &House) -> Result<Outcome> {
+    let mut command = house.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    house.check(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn bans(house: &House) -> Result<Outcome> {
+    if on_path("cargo-deny").is_none() {
+        let reason = "cargo-deny is not installed, so licences and sources are not looked at; the bans are, by crate walls";
+        return Ok(Outcome::Skipped(reason.to_owned()));
+    }
+    house.check(&mut house.cargo(&[
+        "deny",
+        "--workspace",
+        "--locked",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+fn rust_tests(house: &House) -> Result<Outcome> {
+    let mut command = house.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let passed = |line: &str| {
+        line.starts_with("test ") && (line.ends_with(" ... ok") || line.ends_with(" ... ignored"))
+    };
+    let postgres = if house.quick { None } else { Some(Postgres::start(&house.watchdog)?) };
+    match &postgres {
+        Some(postgres) => command.env("LANYARD_TEST_POSTGRES_URL", &postgres.url),
+        None => command.env_remove("LANYARD_TEST_POSTGRES_URL"),
+    };
+    let finished = run_command(&house.watchdog, &mut command, passed)?;
+    Ok(Outcome::Ran(judged(&finished, Tally::of_cargo(&finished.lines))))
+}
+
+fn conformance(house: &House) -> Result<Outcome> {
+    let python = Python::prepare(&house.watchdog)?;
+    let postgres = Postgres::start(&house.watchdog)?;
+    house.pytest(&python, "", &[("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))])
+}
+
+fn clients(house: &House) -> Result<Outcome> {
+    let kubectl = match tools::kubectl() {
+        Tool::There(path) => path,
+        Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
+    };
+    let authenticator = match tools::authenticator(&house.watchdog)? {
+        Tool::There(path) => path,
+        Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
+    };
+    let python = Python::prepare(&house.watchdog)?;
+    house.pytest(&python, "clients", &[("KUBECTL", &kubectl), ("AWS_IAM_AUTHENTICATOR", &authenticator)])
+}
+
+fn apiserver(house: &House) -> Result<Outcome> {
+    let mut found = Vec::new();
+    for (variable, tool) in [
+        ("KUBECTL", tools::kubectl()),
+        ("ETCD", tools::etcd().context("cannot get etcd")?),
+        ("KUBE_APISERVER", tools::kube_apiserver(&house.watchdog)?),
+    ] {
+        match tool {
+            Tool::There(path) => found.push((variable, path)),
+            Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
+        }
+    }
+    let python = Python::prepare(&house.watchdog)?;
+    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.pytest(&python, "apiserver", &set)
+}

@@ -1,0 +1,258 @@
+//! The real programs that tests are held against: built or fetched once, kept by version.
+//!
+//! aws-iam-authenticator and kube-apiserver are built with Go's own tools from their modules; etcd comes out of Debian's
+//! package without being installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::command::{answer, run, show_all};
+use crate::watchdog::Watchdog;
+use crate::workspace::{cache_dir, is_executable, on_path};
+
+/// The version that the `token` command is taken from.
+const AUTHENTICATOR: &str = "v0.7.10";
+/// The Kubernetes that Lanyard is held against.
+const KUBERNETES: &str = "v1.35.4";
+/// The version of its staging modules.
+const STAGING: &str = "v0.35.4";
+
+/// Whether a program is there, and if not, why in so many words.
+pub(crate) enum Tool {
+    There(PathBuf),
+    Missing(String),
+}
+
+/// `kubectl` of this machine.
+pub(crate) fn kubectl() -> Tool {
+    on_path("kubectl").map_or_else(|| Tool::Missing("kubectl is not installed".to_owned()), Tool::There)
+}
+
+/// aws-iam-authenticator, built if it is not in the cache.
+pub(crate) fn authenticator(watchdog: &Watchdog) -> Result<Tool> {
+    go_tool(watchdog, "aws-iam-authenticator", AUTHENTICATOR, |go, folder, target| {
+        let package = "sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator";
+        go.run(folder, &["mod", "init", "lanyard.test/aws-iam-authenticator"])?;
+        go.run(folder, &["get", &format!("{package}@{AUTHENTICATOR}")])?;
+        go.build(folder, target, &["-ldflags", "-s -w"], package)
+    })
+}
+
+/// kube-apiserver, built if it is not in the cache.
+pub(crate) fn kube_apiserver(watchdog: &Watchdog) -> Result<Tool> {
+    go_tool(watchdog, "kube-apiserver", KUBERNETES, |go, folder, target| {
+        fs::write(folder.join("main.go"), KUBE_APISERVER_MAIN)?;
+        fs::write(
+            folder.join("go.mod"),
+            kube_apiserver_module(&go.module_file("k8s.io/kubernetes", KUBERNETES)?)?,
+        )?;
+        let minor = KUBERNETES.split('.').nth(1).unwrap_or_default();
+        let version = "-X k8s.io/component-base/version";
+        let flags = format!(
+            "-s -w {version}.gitVersion={KUBERNETES} {version}.gitMajor=1 {version}.gitMinor={minor}"
+        );
+        // The scratch module has no go.sum; it is filled in as modules come, each verified by the checksum database.
+        go.build(folder, target, &["-mod=mod", "-ldflags", &flags], ".")
+    })
+}
+
+/// etcd: this machine's, or taken out of Debian's package.
+pub(crate) fn etcd() -> Result<Tool> {
+    if let Some(path) = on_path("etcd") {
+        return Ok(Tool::There(path));
+    }
+    let folder = cache_dir()?.join("etcd");
+    let program = folder.join("usr/bin/etcd");
+    if is_executable(&program) {
+        return Ok(Tool::There(program));
+    }
+    if on_path("apt-get").is_none() || on_path("dpkg-deb").is_none() {
+        return Ok(Tool::Missing("etcd is not installed, and there is no apt-get to fetch it".to_owned()));
+    }
+    fs::create_dir_all(&folder)?;
+    let download = || Command::new("apt-get").args(["download", "etcd-server"]).current_dir(&folder).output();
+    if !download()?.status.success() {
+        apt_get(&["update"])?;
+        let output = download()?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Ok(Tool::Missing(format!("etcd-server cannot be fetched: {reason}")));
+        }
+    }
+    let package = fs::read_dir(&folder)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get download left no package behind")?;
+    let status = Command::new("dpkg-deb").arg("-x").arg(&package).arg(&folder).status()?;
+    ensure!(status.success() && is_executable(&program), "{} holds no usr/bin/etcd", package.display());
+    fs::remove_file(package)?;
+    Ok(Tool::There(program))
+}
+
+/// Installs one of Debian's packages, as root or by `sudo -n`.
+pub(crate) fn apt_install(package: &str) -> Result<()> {
+    ensure!(
+        on_path("apt-get").is_some(),
+        "{package} is not installed, and there is no apt-get to install it"
+    );
+    if apt_get(&["install", "--yes", "--no-install-recommends", package]).is_err() {
+        // The lists of a new machine may be old or missing.
+        apt_get(&["update"])?;
+        apt_get(&["install", "--yes", "--no-install-recommends", package])?;
+    }
+    Ok(())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let is_root = answer("id", &["-u"]).is_some_and(|id| id == "0");
+    let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
+    let words: Vec<&str> = prefix
+        .iter()
+        .copied()
+        .chain(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"])
+        .collect();
+    let (program, first) = words.split_first().context("no command")?;
+    let output = Command::new(program).args(first).args(arguments).stdin(Stdio::null()).output()?;
+    ensure!(
+        output.status.success(),
+        "apt-get {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// A Go program out of the cache, or built in a scratch module.
+fn go_tool(
+    watchdog: &Watchdog,
+    name: &str,
+    version: &str,
+    build: impl FnOnce(&Go<'_>, &Path, &Path) -> Result<()>,
+) -> Result<Tool> {
+    let folder = cache_dir()?.join(format!("{name}-{version}"));
+    let program = folder.join(name);
+    if is_executable(&program) {
+        return Ok(Tool::There(program));
+    }
+    let Some(path) = on_path("go") else {
+        return Ok(Tool::Missing(format!("{name} {version} is built with Go, which is not installed")));
+    };
+    println!("building {name} {version} once; this takes some minutes");
+    let scratch = watchdog.scratch().join(name);
+    fs::create_dir_all(&scratch)?;
+    fs::create_dir_all(&folder)?;
+    // Named after this process, so that two runs at once do not write into one file; renamed when it is whole.
+    let target = folder.join(format!("{name}.{}", std::process::id()));
+    build(&Go { path, watchdog }, &scratch, &target)?;
+    fs::rename(&target, &program)?;
+    Ok(Tool::There(program))
+}
+
+struct Go<'a> {
+    path: PathBuf,
+    watchdog: &'a Watchdog,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    go_mod: PathBuf,
+}
+
+impl Go<'_> {
+    fn run(&self, folder: &Path, arguments: &[&str]) -> Result<()> {
+        // Tests can wait; whoever works on this machine cannot.
+        let mut command = match on_path("nice") {
+            Some(nice) => {
+                let mut command = Command::new(nice);
+                command.args(["-n", "15"]).arg(&self.path);
+                command
+            }
+            None => Command::new(&self.path),
+        };
+        // A toolchain download would be another build than the one asked for, and needs a network that is not everywhere.
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .env("GOTOOLCHAIN", "local")
+            .env("GOFLAGS", "-buildvcs=false");
+        command.env("GOWORK", "off").env("CGO_ENABLED", "0");
+        let finished = run(self.watchdog, &mut command, show_all)?;
+        ensure!(finished.status.success(), "go {} failed", arguments.join(" "));
+        Ok(())
+    }
+
+    fn build(&self, folder: &Path, target: &Path, flags: &[&str], package: &str) -> Result<()> {
+        let target = target.to_str().context("the cache folder's name is not Unicode")?;
+        let arguments: Vec<&str> = ["build", "-trimpath", "-o", target]
+            .into_iter()
+            .chain(flags.iter().copied())
+            .chain([package])
+            .collect();
+        self.run(folder, &arguments)
+    }
+
+    /// The text of a module's go.mod.
+    fn module_file(&self, module: &str, version: &str) -> Result<String> {
+        let program = self.path.to_str().context("the path of go is not Unicode")?;
+        let said = answer(program, &["mod", "download", "-json", &format!("{module}@{version}")]);
+        let said = said.with_context(|| format!("cannot download {module} {version}"))?;
+        let module: Module = serde_json::from_str(&said).context("cannot read what go mod download says")?;
+        Ok(fs::read_to_string(module.go_mod)?)
+    }
+}
+
+const KUBE_APISERVER_MAIN: &str = r#"package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+)
+
+func main() { os.Exit(cli.Run(app.NewAPIServerCommand())) }
+"#;
+
+/// A module that needs Kubernetes: its staging modules are required at v0.0.0, which only its own repository can
+/// replace, so each is replaced here by the version published for it.
+fn kube_apiserver_module(kubernetes: &str) -> Result<String> {
+    let staging = |line: &str| {
+        let name = line.trim().strip_suffix(" v0.0.0")?;
+        name.starts_with("k8s.io/").then(|| format!("replace {name} => {name} {STAGING}\n"))
+    };
+    let replaces: String = kubernetes.lines().filter_map(staging).collect();
+    let go = kubernetes.lines().find(|line| line.starts_with("go "));
+    let Some(go) = go.filter(|_| !replaces.is_empty()) else {
+        bail!("the go.mod of Kubernetes {KUBERNETES} is not as expected: no go line, or no staging modules");
+    };
+    Ok(format!(
+        "module lanyard.test/kube-apiserver\n\n{go}\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n{replaces}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_staging_module_is_replaced_and_nothing_else() {
+        let go_mod = "module k8s.io/kubernetes\n\ngo 1.25.0\n\nrequire (\n\tgithub.com/x/y v0.0.0\n\tk8s.io/api v0.0.0\n\
+            \tk8s.io/klog/v2 v2.130.1\n\tk8s.io/kube-proxy v0.0.0\n)\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n";
+        let module = kube_apiserver_module(go_mod).unwrap();
+        let replaces: Vec<&str> = module.lines().filter(|line| line.starts_with("replace")).collect();
+        assert_eq!(
+            replaces,
+            [
+                "replace k8s.io/api => k8s.io/api v0.35.4",
+                "replace k8s.io/kube-proxy => k8s.io/kube-proxy v0.35.4"
+            ]
+        );
+        assert!(module.contains("\ngo 1.25.0\n"), "{module}");
+        assert!(kube_apiserver_module("module k8s.io/kubernetes\n").is_err());
+    }
+}
