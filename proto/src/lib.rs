@@ -1,1 +1,33 @@
-//! Part of Lanyard.
+//! The gRPC wire of Lanyard: packages `lanyard.<service>.v1`, generated from the `.proto` files beside this crate, whose
+//! comments are the documentation of the API.
+//!
+//! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials` and `gateway` are the services. Maps are
+//! ordered, so that a message has one encoding and thus one digest. Messages with secrets in them do not print them.
+//! Nothing is decided here: `lanyard-api` turns messages into domain types and back.
+
+mod secrets;
+
+macro_rules! package {
+    ($($name:ident = $package:literal),+ $(,)?) => {$(
+        #[allow(missing_docs, unreachable_pub, unused_qualifications, rustdoc::all, clippy::all, clippy::large_futures)]
+        #[doc = concat!("Package `", $package, "`.")]
+        pub mod $name {
+            /// Version 1.
+            pub mod v1 {
+                tonic::include_proto!($package);
+            }
+        }
+    )+};
+}
+
+package! {
+    authn = "lanyard.authn.v1",
+    authz = "lanyard.authz.v1",
+    call = "lanyard.call.v1",
+    credentials = "lanyard.credentials.v1",
+    gateway = "lanyard.gateway.v1",
+    mapping = "lanyard.mapping.v1",
+}
+
+/// All of it as an encoded `FileDescriptorSet`, comments included: for reflection, and for tests that go over all methods.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("lanyard");
