@@ -1,0 +1,157 @@
+//! When an endpoint is down for everyone, its callers are told at once instead of after a timeout each.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use lanyard_kit::telemetry::names;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::locked;
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerOptions {
+    /// So many different principals, each verified by STS before, have to meet a fault while nobody gets an answer.
+    pub principals_min: usize,
+    /// Faults older than this do not count.
+    pub window_seconds: u64,
+    /// How long it stays open; then everyone may try again.
+    pub open_seconds: u64,
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        Self { principals_min: 3, window_seconds: 30, open_seconds: 5 }
+    }
+}
+
+/// Endpoints whose breaker is remembered: those of all known regions in three forms (plain, FIPS, dual stack), and
+/// self-hosted ones beside.
+const ENDPOINTS_MAX: usize = 512;
+/// Principals remembered of one endpoint; more change nothing.
+const PRINCIPALS_MAX: usize = 64;
+
+/// One breaker for each endpoint. A fault counts only for a principal that STS has verified before, and any answer at
+/// all wipes the count: who makes up keys, or sends what makes STS stumble, opens nothing while others get answers.
+/// After its time an open breaker closes with nothing counted: no caller is picked as a probe who could hold it open.
+pub(crate) struct Breaker {
+    options: BreakerOptions,
+    endpoints: Mutex<HashMap<String, Endpoint>>,
+}
+
+#[derive(Default)]
+struct Endpoint {
+    faults: HashMap<String, Instant>,
+    open_until: Option<Instant>,
+}
+
+impl Breaker {
+    pub(crate) fn new(options: BreakerOptions) -> Self {
+        Self { options, endpoints: Mutex::new(HashMap::new()) }
+    }
+
+    /// Lets a call through, or says for how long none will be.
+    pub(crate) fn admit(&self, endpoint: &str, now: Instant) -> Result<(), Duration> {
+        let mut endpoints = locked(&self.endpoints);
+        let Some(state) = endpoints.get_mut(endpoint) else { return Ok(()) };
+        match state.open_until.and_then(|until| until.checked_duration_since(now)) {
+            Some(left) if !left.is_zero() => Err(left),
+            _ => {
+                if state.open_until.take().is_some() {
+                    tracing::info!(endpoint, "the breaker of an STS endpoint has closed: calls go out again");
+                    show(&endpoints, now);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The endpoint has answered somebody, whatever it said.
+    pub(crate) fn answered(&self, endpoint: &str) {
+        if let Some(state) = locked(&self.endpoints).get_mut(endpoint) {
+            state.faults.clear();
+        }
+    }
+
+    /// A verified principal has met a fault.
+    pub(crate) fn faulted(&self, endpoint: &str, principal: &str, now: Instant) {
+        let mut endpoints = locked(&self.endpoints);
+        if !endpoints.contains_key(endpoint) && endpoints.len() >= ENDPOINTS_MAX {
+            return;
+        }
+        let state = endpoints.entry(endpoint.to_owned()).or_default();
+        let window = Duration::from_secs(self.options.window_seconds);
+        state.faults.retain(|_, at| now.saturating_duration_since(*at) < window);
+        if state.faults.len() < PRINCIPALS_MAX || state.faults.contains_key(principal) {
+            state.faults.insert(principal.to_owned(), now);
+        }
+        if state.faults.len() < self.options.principals_min || state.open_until.is_some() {
+            return;
+        }
+        state.open_until = Some(now + Duration::from_secs(self.options.open_seconds));
+        state.faults.clear();
+        let open_seconds = self.options.open_seconds;
+        tracing::warn!(
+            endpoint,
+            open_seconds,
+            "an STS endpoint fails for several principals: its breaker is open"
+        );
+        show(&endpoints, now);
+    }
+}
+
+/// The gauge tells whether any breaker is open; the log tells which.
+fn show(endpoints: &HashMap<String, Endpoint>, now: Instant) {
+    let open = endpoints.values().any(|state| state.open_until.is_some_and(|until| until > now));
+    metrics::gauge!(names::AWS_BREAKER_OPEN).set(if open { 1.0 } else { 0.0 });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "sts.eu-west-1.amazonaws.com";
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn it_opens_when_several_principals_fail_and_closes_after_its_time() {
+        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        for principal in ["ana", "bo"] {
+            breaker.faulted(HOST, principal, start);
+            assert_eq!(breaker.admit(HOST, start), Ok(()), "after {principal}");
+        }
+        breaker.faulted(HOST, "cy", start);
+        assert_eq!(breaker.admit(HOST, start + seconds(1)), Err(seconds(4)));
+        assert_eq!(breaker.admit("sts.us-east-1.amazonaws.com", start), Ok(()), "another endpoint");
+        assert_eq!(breaker.admit(HOST, start + seconds(5)), Ok(()));
+        breaker.faulted(HOST, "ana", start + seconds(5));
+        assert_eq!(breaker.admit(HOST, start + seconds(5)), Ok(()), "it counts anew");
+    }
+
+    #[test]
+    fn immunity_55_one_principal_cannot_open_it_and_an_answer_to_anyone_wipes_the_count() {
+        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        for call in 0..1000 {
+            breaker.faulted(HOST, "mallory", start + Duration::from_millis(call));
+        }
+        assert_eq!(breaker.admit(HOST, start + seconds(1)), Ok(()));
+        breaker.faulted(HOST, "accomplice", start + seconds(1));
+        breaker.answered(HOST);
+        breaker.faulted(HOST, "third", start + seconds(1));
+        assert_eq!(breaker.admit(HOST, start + seconds(1)), Ok(()));
+    }
+
+    #[test]
+    fn faults_that_lie_far_apart_do_not_add_up() {
+        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        for (step, principal) in (0u64..).zip(["a", "b", "c", "d", "e"]) {
+            breaker.faulted(HOST, principal, start + seconds(20 * step));
+        }
+        assert_eq!(breaker.admit(HOST, start + seconds(80)), Ok(()));
+    }
+}

@@ -1,0 +1,178 @@
+//! How often something may be done: one bounded table of buckets, and who has been verified lately.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// A rate with room for bursts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Calls a second, over time. 0 lets nothing through beyond the burst of the first second.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+impl Quota {
+    /// The time that one call uses up.
+    fn interval(self) -> Duration {
+        Duration::from_secs(1) / self.per_second.max(1)
+    }
+}
+
+/// A bucket for each key, by the generic cell rate algorithm: of each key one moment is kept, until which it has used
+/// up its calls. A moment that has passed is as good as none, so the table forgets it when it needs room.
+pub(crate) struct Buckets<K> {
+    quota: Quota,
+    keys_max: usize,
+    used_until: Mutex<HashMap<K, Instant>>,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    pub(crate) fn new(quota: Quota, keys_max: usize) -> Self {
+        Self { quota, keys_max, used_until: Mutex::new(HashMap::new()) }
+    }
+
+    /// Takes one call of the key, or says after which time to try again. A table full of keys that are all in use takes
+    /// no new key until one has come to rest.
+    pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
+        let mut table = locked(&self.used_until);
+        let interval = self.quota.interval();
+        if !table.contains_key(&key) && table.len() >= self.keys_max {
+            table.retain(|_, until| *until > now);
+            if table.len() >= self.keys_max {
+                return Err(interval);
+            }
+        }
+        let until = table.entry(key).or_insert(now);
+        let from = (*until).max(now);
+        let room = interval * self.quota.burst.saturating_sub(1);
+        match (from - now).checked_sub(room) {
+            None | Some(Duration::ZERO) => {
+                *until = from + interval;
+                Ok(())
+            }
+            Some(wait) => Err(wait),
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        locked(&self.used_until).len()
+    }
+}
+
+/// Which keys STS has verified lately, and whose they are. Bounded; the one to go first is the oldest.
+pub(crate) struct Proven<K> {
+    life: Duration,
+    keys_max: usize,
+    keys: Mutex<HashMap<K, (String, Instant)>>,
+}
+
+impl<K: Hash + Eq + Clone> Proven<K> {
+    pub(crate) fn new(life: Duration, keys_max: usize) -> Self {
+        Self { life, keys_max, keys: Mutex::new(HashMap::new()) }
+    }
+
+    /// The principal of a key that was verified lately.
+    pub(crate) fn principal(&self, key: &K, now: Instant) -> Option<String> {
+        let keys = locked(&self.keys);
+        keys.get(key).filter(|(_, until)| *until > now).map(|(principal, _)| principal.clone())
+    }
+
+    /// STS has just verified the key.
+    pub(crate) fn insert(&self, key: K, principal: String, now: Instant) {
+        let mut keys = locked(&self.keys);
+        if !keys.contains_key(&key) && keys.len() >= self.keys_max {
+            keys.retain(|_, (_, until)| *until > now);
+        }
+        if !keys.contains_key(&key) && keys.len() >= self.keys_max {
+            let oldest = keys.iter().min_by_key(|(_, (_, until))| *until).map(|(key, _)| key.clone());
+            oldest.map(|key| keys.remove(&key));
+        }
+        keys.insert(key, (principal, now + self.life));
+    }
+
+    /// STS has just said that the key is none.
+    pub(crate) fn remove(&self, key: &K) {
+        locked(&self.keys).remove(key);
+    }
+}
+
+/// The tables hold no invariant that a panic elsewhere could break half-way.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const QUOTA: Quota = Quota { per_second: 10, burst: 3 };
+    const STEP: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_key_has_its_burst_and_then_its_rate_and_says_when_to_come_again() {
+        let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+        for call in 0..3 {
+            assert_eq!(buckets.take("a", start), Ok(()), "call {call}");
+        }
+        assert_eq!(buckets.take("a", start), Err(STEP));
+        assert_eq!(buckets.take("a", start + STEP / 2), Err(STEP / 2));
+        assert_eq!(buckets.take("a", start + STEP), Ok(()));
+        assert_eq!(buckets.take("a", start + STEP), Err(STEP));
+        assert_eq!(buckets.take("b", start), Ok(()), "another key has a bucket of its own");
+    }
+
+    #[test]
+    fn immunity_28_a_flood_of_keys_does_not_grow_the_table_and_does_not_push_anyone_out() {
+        let (buckets, start) = (Buckets::new(QUOTA, 100), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(buckets.take(0, start), Ok(()));
+        }
+        let refused = (1..1000).filter(|key| buckets.take(*key, start).is_err()).count();
+        assert_eq!((buckets.len(), refused), (100, 900));
+        assert_eq!(buckets.take(0, start), Err(STEP), "who is over the limit is not forgotten");
+        assert_eq!(buckets.take(5000, start + Duration::from_secs(1)), Ok(()), "keys at rest make room");
+        assert_eq!(buckets.len(), 1);
+    }
+
+    #[test]
+    fn a_proof_ends_and_the_oldest_makes_room() {
+        let (proven, start) = (Proven::new(Duration::from_secs(60), 2), Instant::now());
+        proven.insert("a", "ana".to_owned(), start);
+        assert_eq!(proven.principal(&"a", start + Duration::from_secs(59)).as_deref(), Some("ana"));
+        assert_eq!(proven.principal(&"a", start + Duration::from_secs(60)), None);
+        proven.insert("b", "bo".to_owned(), start + STEP);
+        proven.insert("c", "cy".to_owned(), start + STEP);
+        assert_eq!(proven.principal(&"a", start + STEP), None);
+        assert_eq!(proven.principal(&"b", start + STEP).as_deref(), Some("bo"));
+        proven.remove(&"b");
+        assert_eq!(proven.principal(&"b", start + STEP), None);
+    }
+
+    proptest! {
+        /// The model: in any second's window there are at most `burst + rate` calls.
+        #[test]
+        fn no_window_holds_more_than_burst_and_rate(gaps in prop::collection::vec(0u64..400, 1..200)) {
+            let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+            let mut at = Duration::ZERO;
+            let mut taken = Vec::new();
+            for gap in gaps {
+                at += Duration::from_millis(gap);
+                if buckets.take("a", start + at).is_ok() {
+                    taken.push(at);
+                }
+            }
+            for (place, from) in taken.iter().enumerate() {
+                let within = taken[place..].iter().take_while(|call| **call - *from < Duration::from_secs(1)).count();
+                prop_assert!(within <= 13, "{within} calls from {from:?}");
+            }
+        }
+    }
+}
