@@ -204,3 +204,23 @@ fn random_hex() -> Result<String> {
         .context("no random bytes")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_server_listens_on_the_loopback_address_and_ends_with_its_owner() {
+        if find().is_none() {
+            println!("PostgreSQL is not installed, and a unit test installs nothing");
+            return;
+        }
+        let watchdog = Watchdog::start().unwrap();
+        let postgres = Postgres::start(&watchdog).unwrap();
+        let port: u16 = postgres.url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+        let connect = || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        assert!(connect().is_ok());
+        drop(postgres);
+        assert!(connect().is_err());
+    }
+}

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -41,7 +42,9 @@ pub(crate) struct Watchdog {
 impl Watchdog {
     /// Starts it, with an empty scratch folder.
     pub(crate) fn start() -> Result<Self> {
-        let scratch = std::env::temp_dir().join(format!("lanyard-xtask-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let scratch = std::env::temp_dir().join(format!("lanyard-xtask-{}-{number}", std::process::id()));
         // Others may pass through it (a database server is another user), but list nothing.
         DirBuilder::new()
             .mode(0o711)
@@ -136,7 +139,6 @@ mod tests {
     fn what_a_command_leaves_behind_is_ended_with_it_and_the_scratch_folder_too() {
         let scratch = tempfile::tempdir().unwrap();
         let pid_file = scratch.path().join("pid");
-        // The watchdog's folder is named after this process, so there is one at a time.
         let watchdog = Watchdog::start().unwrap();
         let folder = watchdog.scratch().to_owned();
         let script = format!("sh -c 'echo $$ > {}; exec sleep 600' | cat", pid_file.display());

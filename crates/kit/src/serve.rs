@@ -67,7 +67,7 @@ pub struct Limits {
     pub streams_max: u32,
     /// After this, give or take a tenth, a connection takes no new requests, finishes those it has and is closed.
     pub connection_age_max: Duration,
-    /// On a graceful stop, how long open requests may take before they are cut off.
+    /// On a graceful stop, and at a connection's age, how long open requests may take before they are cut off.
     pub drain_timeout: Duration,
 }
 

@@ -35,6 +35,13 @@ impl Environment {
             .collect()
     }
 
+    /// Without these variables: a program's own, which say nothing about its configuration.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+
     /// The variables that are configuration, by the key they set.
     fn keys(&self) -> impl Iterator<Item = (Vec<String>, &str, &str)> {
         let ours = |name: &str| {

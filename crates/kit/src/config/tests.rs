@@ -105,6 +105,15 @@ fn variables_that_are_no_configuration_are_left_alone() {
 }
 
 #[test]
+fn a_program_can_keep_variables_of_its_own() {
+    let environment = variables(&[("LANYARD_ENDPOINT", "x"), ("LANYARD_WORKERS", "5")]);
+    assert!(load::<House>(&Sources::none().environment(environment.clone())).is_err());
+    let house: House =
+        load(&Sources::none().environment(environment.without(&["LANYARD_ENDPOINT"]))).unwrap();
+    assert_eq!(house.workers, 5);
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_place_and_the_nearest_right_one() {
     let (_dir, path) = file("[log]\nfromat = 'json'\n");
     let shown = path.display().to_string();

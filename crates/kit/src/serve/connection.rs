@@ -48,7 +48,8 @@ impl Protocol {
     }
 }
 
-/// Serves one connection until the peer is done, its age is reached, or `stop` says to finish what is open.
+/// Serves one connection until the peer is done, its age is reached, or `stop` is cancelled; in the last two cases open
+/// requests have the drain timeout to finish.
 pub(super) async fn serve<IO, S, B>(
     io: IO,
     protocol: Protocol,
@@ -78,7 +79,8 @@ where
         () = tokio::time::sleep(age_max) => {}
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    // A stream that never ends would otherwise hold the connection past any age.
+    tokio::time::timeout(limits.drain_timeout, connection).await.unwrap_or(Ok(()))
 }
 
 fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {

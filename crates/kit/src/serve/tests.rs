@@ -309,6 +309,17 @@ async fn a_connection_past_its_age_is_closed_after_its_last_answer() {
 }
 
 #[tokio::test]
+async fn a_request_that_never_ends_does_not_hold_a_connection_past_its_age() {
+    let mut options = Options::loopback(0);
+    options.limits.connection_age_max = Duration::from_millis(50);
+    options.limits.drain_timeout = Duration::from_millis(50);
+    let running = start(options, |_| std::future::pending()).await;
+    let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let open = tokio::time::timeout(PATIENCE, sender.send_request(get())).await.expect("cut off");
+    assert!(open.is_err());
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_named() {
     let first = Server::bind(Options::loopback(0)).await.unwrap();
     let refused = Server::bind(Options::loopback(first.address().port())).await.unwrap_err();
