@@ -1,0 +1,214 @@
+//! Identifiers and secrets: account numbers, regions, access keys, unique principal ids.
+//!
+//! Generators take their random bytes as input: this crate has no source of randomness of its own.
+
+mod key;
+mod principal;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use key::{AccessKeyId, Credentials, InvalidAccessKeyId, SecretAccessKey, SessionToken};
+pub use principal::{InvalidPrincipalId, PrincipalId, PrincipalIdKind};
+
+/// An AWS-style account number: twelve digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId([u8; 12]);
+
+/// The text is not an account number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an account: it has to be twelve digits, leading zeros included")]
+pub struct InvalidAccountId(pub String);
+
+impl AccountId {
+    /// Reads twelve ASCII digits.
+    ///
+    /// # Errors
+    /// Anything else, surrounding blanks included.
+    pub fn parse(text: &str) -> Result<Self, InvalidAccountId> {
+        match <[u8; 12]>::try_from(text.as_bytes()) {
+            Ok(digits) if digits.iter().all(u8::is_ascii_digit) => Ok(Self(digits)),
+            _ => Err(InvalidAccountId(text.to_owned())),
+        }
+    }
+
+    /// The twelve digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// A number made from random bytes: never all zeros, and with a first digit other than 0 (which people drop).
+    #[must_use]
+    pub fn generate(random: u64) -> Self {
+        const LOWEST: u64 = 100_000_000_000;
+        const COUNT: u64 = 900_000_000_000;
+        let mut number = LOWEST + random % COUNT;
+        let mut digits = [b'0'; 12];
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        Self(digits)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = InvalidAccountId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = InvalidAccountId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(account: AccountId) -> Self {
+        account.as_str().to_owned()
+    }
+}
+
+/// The name of a region: one lower-case DNS label. Whether AWS has such a region is another question
+/// ([`crate::Partition::has_known_region`]).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Region(Box<str>);
+
+/// The text is not the name of a region.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a region name: use 1 to {max} lower-case letters, digits and inner hyphens, such as us-west-2",
+    max = Region::LENGTH_MAX
+)]
+pub struct InvalidRegion(pub String);
+
+impl Region {
+    /// Longest name, in bytes: what a DNS label may have.
+    pub const LENGTH_MAX: usize = 63;
+
+    /// Reads a region name.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or not a lower-case DNS label.
+    pub fn parse(text: &str) -> Result<Self, InvalidRegion> {
+        if is_region_label(text) { Ok(Self(text.into())) } else { Err(InvalidRegion(text.to_owned())) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether the text is a region label: lower-case letters, digits and inner hyphens. Upper case is left out on purpose:
+/// DNS would take `US-GOV-WEST-1` for `us-gov-west-1`, rules by name would not.
+pub(crate) fn is_region_label(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= Region::LENGTH_MAX
+        && bytes.first().is_some_and(|&byte| plain(byte))
+        && bytes.last().is_some_and(|&byte| plain(byte))
+        && bytes.iter().all(|&byte| plain(byte) || byte == b'-')
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Region {
+    type Err = InvalidRegion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = InvalidRegion;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Region> for String {
+    fn from(region: Region) -> Self {
+        region.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_twelve_digits() {
+        for text in ["000000000000", "111122223333", "012345678901"] {
+            assert_eq!(AccountId::parse(text).unwrap().to_string(), text);
+        }
+        for text in
+            ["", "11112222333", "1111222233334", "11112222333a", " 11112222333", "１11122223333", "aws"]
+        {
+            assert_eq!(AccountId::parse(text), Err(InvalidAccountId(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_generated_account_is_one_that_can_be_read() {
+        for random in [0, 1, 899_999_999_999, 900_000_000_000, u64::MAX] {
+            let account = AccountId::generate(random);
+            assert_eq!(AccountId::parse(account.as_str()), Ok(account), "{random}");
+            assert!(!account.as_str().starts_with('0'), "{account}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_one_lower_case_label() {
+        for text in ["us-west-2", "not-a-region", "r", "9"] {
+            assert_eq!(Region::parse(text).unwrap().as_str(), text);
+        }
+        let long = "a".repeat(64);
+        for text in ["", "-a", "a-", "us.west", "US-WEST-2", "us west", "us_west", "ü", &long] {
+            assert!(Region::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_are_plain_strings_in_json() {
+        let account: AccountId = serde_json::from_str("\"111122223333\"").unwrap();
+        assert_eq!(serde_json::to_string(&account).unwrap(), "\"111122223333\"");
+        assert!(serde_json::from_str::<AccountId>("\"1\"").is_err());
+        assert!(serde_json::from_str::<Region>("\"US\"").is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! What is asked of policies.
+
+use std::collections::HashMap;
+
+use super::document::PolicyDocument;
+use crate::arn::{PrincipalArn, PrincipalKind};
+use crate::id::PrincipalId;
+
+/// A document with the name it is known by, for naming the statement that decided.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedDocument<'a> {
+    /// The policy's name.
+    pub name: &'a str,
+    /// The policy.
+    pub document: &'a PolicyDocument,
+}
+
+/// What is asked: may this action be done on this resource, under these circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestContext<'a> {
+    /// The action, `service:Name`; letter case does not count.
+    pub action: &'a str,
+    /// The resource's ARN, or `*` for an action without resource.
+    pub resource: &'a str,
+    /// The circumstances.
+    pub keys: &'a ConditionKeys,
+}
+
+/// The condition keys of a request, with their values. Names ignore letter case; a key without values is absent.
+#[derive(Clone, Debug, Default)]
+pub struct ConditionKeys {
+    values: HashMap<Box<str>, Vec<String>>,
+}
+
+impl ConditionKeys {
+    /// No keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key's single value, in place of what it had.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.set_all(name, [value.into()])
+    }
+
+    /// Sets a key's many values, in place of what it had; none takes the key away.
+    pub fn set_all(&mut self, name: &str, values: impl IntoIterator<Item = String>) -> &mut Self {
+        let values: Vec<String> = values.into_iter().collect();
+        let name = name.to_ascii_lowercase().into_boxed_str();
+        if values.is_empty() {
+            self.values.remove(&name);
+        } else {
+            self.values.insert(name, values);
+        }
+        self
+    }
+
+    /// Sets what is known about the caller: `aws:PrincipalArn` (for a session the role's own ARN, which is `role` where it
+    /// is known with its path), `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:userid`, and `aws:username` for users.
+    pub fn set_principal(
+        &mut self,
+        arn: &PrincipalArn,
+        role: Option<&PrincipalArn>,
+        id: &PrincipalId,
+    ) -> &mut Self {
+        let shown = role.map_or_else(|| arn.canonical().to_string(), ToString::to_string);
+        let (kind, user_id) = match &arn.kind {
+            PrincipalKind::Root => ("Account", id.to_string()),
+            PrincipalKind::User { .. } => ("User", id.to_string()),
+            PrincipalKind::FederatedUser { .. } => ("FederatedUser", id.to_string()),
+            PrincipalKind::Role { .. } => ("AssumedRole", id.to_string()),
+            PrincipalKind::AssumedRole { session, .. } => ("AssumedRole", format!("{id}:{session}")),
+        };
+        if let PrincipalKind::User { name, .. } = &arn.kind {
+            self.set("aws:username", name.as_str());
+        }
+        self.set("aws:PrincipalArn", shown)
+            .set("aws:PrincipalAccount", arn.account.as_str())
+            .set("aws:PrincipalType", kind)
+            .set("aws:userid", user_id)
+    }
+
+    /// The values of a key, never an empty list.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[String]> {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.get_folded(&name.to_ascii_lowercase())
+        } else {
+            self.get_folded(name)
+        }
+    }
+
+    /// The values of a key whose name is in lower case already.
+    pub(super) fn get_folded(&self, name: &str) -> Option<&[String]> {
+        self.values.get(name).map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_ignore_letter_case_and_an_empty_list_is_no_key() {
+        let mut keys = ConditionKeys::new();
+        keys.set("aws:PrincipalTag/Team", "a").set("AWS:principaltag/team", "b");
+        assert_eq!(keys.get("aws:principalTAG/team"), Some(["b".to_owned()].as_slice()));
+        keys.set_all("aws:PrincipalTag/Team", []);
+        assert_eq!(keys.get("aws:PrincipalTag/Team"), None);
+    }
+
+    #[test]
+    fn the_callers_keys_are_those_of_the_role_behind_a_session() {
+        let session = PrincipalArn::parse("arn:aws:sts::111122223333:assumed-role/Admin/ana").unwrap();
+        let role = PrincipalArn::parse("arn:aws:iam::111122223333:role/team/Admin").unwrap();
+        let id = PrincipalId::parse("AROAX").unwrap();
+        let mut keys = ConditionKeys::new();
+        keys.set_principal(&session, Some(&role), &id);
+        let get = |name: &str| keys.get(name).map(|values| values[0].as_str());
+        assert_eq!(get("aws:PrincipalArn"), Some("arn:aws:iam::111122223333:role/team/Admin"));
+        assert_eq!((get("aws:userid"), get("aws:username")), (Some("AROAX:ana"), None));
+        assert_eq!(
+            (get("aws:PrincipalAccount"), get("aws:PrincipalType")),
+            (Some("111122223333"), Some("AssumedRole"))
+        );
+        let user = PrincipalArn::parse("arn:aws:iam::111122223333:user/team/ana").unwrap();
+        keys.set_principal(&user, None, &PrincipalId::parse("AIDAX").unwrap());
+        assert_eq!(keys.get("aws:username").unwrap(), ["ana"]);
+        assert_eq!(keys.get("aws:PrincipalArn").unwrap(), ["arn:aws:iam::111122223333:user/team/ana"]);
+    }
+}

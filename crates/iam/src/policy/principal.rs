@@ -1,0 +1,136 @@
+//! The `Principal` element of trust policies.
+
+use super::err::{PolicyError, PolicyFault};
+use super::json::At;
+use super::statement::Effect;
+use super::trust::{Named, TrustCaller};
+use crate::arn::{PrincipalArn, PrincipalKind};
+use crate::id::{AccountId, PrincipalId, PrincipalIdKind};
+use crate::partition::Partition;
+
+/// Longest name of a service or identity provider, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// Whom a statement of a trust policy is about.
+#[derive(Clone, Debug)]
+pub(super) struct PrincipalElement(Vec<Principal>);
+
+#[derive(Clone, Debug)]
+enum Principal {
+    /// `*`
+    Anyone,
+    /// A number, or an account's root. A number alone holds in the partition of the caller.
+    Account(Option<Partition>, AccountId),
+    /// A user, a role, a role's session or a federated user.
+    Arn(PrincipalArn),
+    /// A unique id, which a principal made anew under the same name does not have.
+    Id(PrincipalId),
+    Service(Box<str>),
+    Federated(Box<str>),
+}
+
+impl PrincipalElement {
+    pub(super) fn parse(at: &At<'_>) -> Result<Self, PolicyError> {
+        if let Ok(text) = at.text() {
+            return if text == "*" {
+                Ok(Self(vec![Principal::Anyone]))
+            } else {
+                Err(at.fail(PolicyFault::Principal(text.to_owned())))
+            };
+        }
+        let mut principals = Vec::new();
+        for (kind, values) in at.members()? {
+            let parse = match kind {
+                "AWS" => Principal::aws,
+                "Service" => Principal::service,
+                "Federated" => Principal::federated,
+                "CanonicalUser" => return Err(values.fail(PolicyFault::NotSupported(kind.to_owned()))),
+                _ => return Err(at.fail(PolicyFault::UnknownElement(kind.to_owned()))),
+            };
+            for value in values.items()? {
+                let text = value.text()?;
+                principals
+                    .push(parse(text).ok_or_else(|| value.fail(PolicyFault::Principal(text.to_owned())))?);
+            }
+        }
+        if principals.is_empty() { Err(at.fail(PolicyFault::Empty)) } else { Ok(Self(principals)) }
+    }
+
+    /// How the element names the caller, if it does; by itself before by its account.
+    pub(super) fn names(&self, caller: &TrustCaller<'_>, effect: Effect) -> Option<Named> {
+        self.0.iter().filter_map(|principal| principal.names(caller, effect)).max()
+    }
+}
+
+impl Principal {
+    fn aws(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Anyone);
+        }
+        if let Ok(account) = AccountId::parse(text) {
+            return Some(Self::Account(None, account));
+        }
+        if let Ok(arn) = PrincipalArn::parse(text) {
+            return Some(match arn.kind {
+                PrincipalKind::Root => Self::Account(Some(arn.partition), arn.account),
+                _ => Self::Arn(arn),
+            });
+        }
+        let id = PrincipalId::parse(text).ok()?;
+        (id.kind() != PrincipalIdKind::Other).then_some(Self::Id(id))
+    }
+
+    fn service(text: &str) -> Option<Self> {
+        let is_host = !text.is_empty()
+            && text.len() <= NAME_BYTES_MAX
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+        (is_host && text.contains('.')).then(|| Self::Service(text.into()))
+    }
+
+    fn federated(text: &str) -> Option<Self> {
+        let is_name = !text.is_empty()
+            && text.len() <= NAME_BYTES_MAX
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*' && byte != b'?');
+        is_name.then(|| Self::Federated(text.into()))
+    }
+
+    fn names(&self, caller: &TrustCaller<'_>, effect: Effect) -> Option<Named> {
+        match (self, caller) {
+            // Everyone is refused by a deny; an allow for everyone is for principals of accounts alone, each of which
+            // still needs what its own account gives it.
+            (Self::Anyone, TrustCaller::Aws { .. }) => Some(Named::Account),
+            (Self::Anyone, _) => (effect == Effect::Deny).then_some(Named::Account),
+            (Self::Account(partition, account), TrustCaller::Aws { principal, .. }) => {
+                let same =
+                    *account == principal.account && partition.is_none_or(|name| name == principal.partition);
+                same.then_some(Named::Account)
+            }
+            (Self::Arn(arn), TrustCaller::Aws { principal, role, .. }) => {
+                names_principal(arn, principal, *role).then_some(Named::Itself)
+            }
+            (Self::Id(id), TrustCaller::Aws { id: found, .. }) => (id == *found).then_some(Named::Itself),
+            (Self::Service(name), TrustCaller::Service(found)) => {
+                (**name == **found).then_some(Named::Itself)
+            }
+            (Self::Federated(name), TrustCaller::Federated(found)) => {
+                (**name == **found).then_some(Named::Itself)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A role's ARN names each of its sessions. Where the role's path is not known, its name decides: IAM keeps role names
+/// unique in an account whatever their path.
+fn names_principal(arn: &PrincipalArn, principal: &PrincipalArn, role: Option<&PrincipalArn>) -> bool {
+    if arn == principal {
+        return true;
+    }
+    match (&arn.kind, &principal.kind, role) {
+        (PrincipalKind::Role { .. }, PrincipalKind::AssumedRole { .. }, Some(role)) => arn == role,
+        (PrincipalKind::Role { name, .. }, PrincipalKind::AssumedRole { role, .. }, None) => {
+            name == role && arn.account == principal.account && arn.partition == principal.partition
+        }
+        _ => false,
+    }
+}

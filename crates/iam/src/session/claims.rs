@@ -1,0 +1,166 @@
+//! What a session says about itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::err::SessionError;
+use super::{
+    SESSION_ANCESTORS_MAX, SESSION_CHAIN_DEPTH_MAX, SESSION_LIFETIME_MAX, SESSION_TAG_KEY_MAX,
+    SESSION_TAG_VALUE_MAX, SESSION_TAGS_MAX,
+};
+use crate::arn::{PrincipalArn, PrincipalKind, is_session_name};
+use crate::id::{AccessKeyId, PrincipalId};
+use crate::policy::PolicyDocument;
+
+/// Longest name of an authority, association or provider subject, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// The claims of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionClaims {
+    /// Who vouches for the account: `aws`, `local`, or the name of a self-hosted STS.
+    pub authority: String,
+    /// The IAM role with its path; or, after an exchange, the AWS principal.
+    pub principal: PrincipalArn,
+    /// Its unique id.
+    pub principal_id: PrincipalId,
+    /// The session's name, chosen by whoever assumed the role.
+    pub session_name: String,
+    /// The session's tags.
+    pub tags: BTreeMap<String, String>,
+    /// Which tags go on to sessions made from this one; each is a key of [`Self::tags`].
+    pub transitive_keys: BTreeSet<String>,
+    /// Who stands behind it, if that was said.
+    pub source_identity: Option<String>,
+    /// What narrows it.
+    pub session_policy: Option<PolicyDocument>,
+    /// When it was issued, in whole seconds.
+    pub issued_at: OffsetDateTime,
+    /// When it ends, in whole seconds.
+    pub expires_at: OffsetDateTime,
+    /// The revision of the account's state that it was made from: a verifier whose state is older cannot judge it.
+    pub revision: u64,
+    /// 0 when a user or provider assumed the role, one more for each role in between.
+    pub chain_depth: u8,
+    /// All that it descends from.
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// Something that a session descends from. When it is gone, or made anew, the session is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ancestor {
+    /// The key that signed the request; in a chain also the keys of the sessions before.
+    #[serde(rename = "k")]
+    AccessKey(AccessKeyId),
+    /// A user, by unique id.
+    #[serde(rename = "u")]
+    User(PrincipalId),
+    /// A role, by unique id.
+    #[serde(rename = "r")]
+    Role(PrincipalId),
+    /// An identity provider and the subject it vouched for.
+    #[serde(rename = "p")]
+    Provider {
+        /// The provider's ARN or name.
+        #[serde(rename = "a")]
+        provider: String,
+        /// The subject.
+        #[serde(rename = "s")]
+        subject: String,
+    },
+    /// A Pod Identity association, by id.
+    #[serde(rename = "a")]
+    Association(String),
+    /// A cluster, by its uid.
+    #[serde(rename = "c")]
+    Cluster(String),
+}
+
+impl SessionClaims {
+    /// The ARN that the session acts under: for a role `arn:P:sts::A:assumed-role/ROLE/SESSION` (without the role's path),
+    /// for any other principal its own.
+    #[must_use]
+    pub fn session_arn(&self) -> PrincipalArn {
+        match &self.principal.kind {
+            PrincipalKind::Role { name, .. } => PrincipalArn {
+                kind: PrincipalKind::AssumedRole { role: name.clone(), session: self.session_name.clone() },
+                ..self.principal
+            },
+            _ => self.principal.clone(),
+        }
+    }
+
+    /// Judges the claims as those of a session that may exist.
+    ///
+    /// # Errors
+    /// [`SessionError::InvalidClaim`] with the rule that is broken.
+    pub fn validate(&self) -> Result<(), SessionError> {
+        let lifetime = self.expires_at - self.issued_at;
+        let whole_seconds = self.issued_at.nanosecond() == 0 && self.expires_at.nanosecond() == 0;
+        ensure(is_short(&self.authority), "authority", "1 to 512 bytes")?;
+        ensure(is_session_name(&self.session_name), "name", "2 to 64 letters, digits and `_+=,.@-`")?;
+        ensure(
+            lifetime.is_positive() && lifetime <= SESSION_LIFETIME_MAX && whole_seconds,
+            "lifetime",
+            "whole seconds, at most 12 hours",
+        )?;
+        ensure(self.chain_depth <= SESSION_CHAIN_DEPTH_MAX, "chain", "at most 8 roles one from another")?;
+        ensure(self.ancestors.len() <= SESSION_ANCESTORS_MAX, "ancestors", "at most 32")?;
+        ensure(self.ancestors.iter().all(Ancestor::is_bounded), "ancestors", "1 to 512 bytes each")?;
+        ensure(
+            self.source_identity.as_deref().is_none_or(|text| text.len() <= 256 && is_source_identity(text)),
+            "source identity",
+            "2 to 256 letters, digits and `_+=,.@-`",
+        )?;
+        self.validate_tags()
+    }
+
+    fn validate_tags(&self) -> Result<(), SessionError> {
+        ensure(self.tags.len() <= SESSION_TAGS_MAX, "tags", "at most 50")?;
+        let is_tag = |(key, value): (&String, &String)| {
+            (1..=SESSION_TAG_KEY_MAX).contains(&key.chars().count())
+                && value.chars().count() <= SESSION_TAG_VALUE_MAX
+                && key.chars().chain(value.chars()).all(is_tag_character)
+        };
+        ensure(
+            self.tags.iter().all(is_tag),
+            "tags",
+            "keys of 1 to 128 and values of up to 256 letters, digits, blanks and `_.:/=+-@`",
+        )?;
+        let folded: BTreeSet<String> = self.tags.keys().map(|key| key.to_lowercase()).collect();
+        ensure(folded.len() == self.tags.len(), "tags", "keys differ by more than letter case")?;
+        ensure(
+            self.transitive_keys.iter().all(|key| self.tags.contains_key(key)),
+            "transitive tag keys",
+            "each is the key of a tag",
+        )
+    }
+}
+
+impl Ancestor {
+    fn is_bounded(&self) -> bool {
+        match self {
+            Self::AccessKey(_) | Self::User(_) | Self::Role(_) => true,
+            Self::Provider { provider, subject } => is_short(provider) && is_short(subject),
+            Self::Association(id) | Self::Cluster(id) => is_short(id),
+        }
+    }
+}
+
+fn ensure(holds: bool, claim: &'static str, rule: &'static str) -> Result<(), SessionError> {
+    if holds { Ok(()) } else { Err(SessionError::InvalidClaim { claim, rule }) }
+}
+
+fn is_short(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+}
+
+fn is_source_identity(text: &str) -> bool {
+    text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+fn is_tag_character(character: char) -> bool {
+    character.is_alphanumeric() || " _.:/=+-@".contains(character)
+}

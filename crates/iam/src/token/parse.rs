@@ -1,0 +1,248 @@
+//! Judging a token, part by part.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::err::{TokenError, shown};
+use super::parsed::ParsedToken;
+use super::query::TokenQuery;
+use super::rules::{AcceptedHost, TokenRules};
+use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, TOKEN_SKEW_MAX};
+use crate::id::{AccessKeyId, SessionToken};
+use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature, encode_into};
+
+/// Room for the longest URL that fits into a token.
+const URL_BYTES_MAX: usize = TOKEN_BYTES_MAX / 4 * 3;
+/// Longest API version; a date has ten characters.
+const VERSION_BYTES_MAX: usize = 32;
+
+impl ParsedToken {
+    /// Judges a token by the whole allow-list, in this order: length, prefix, encoding, URL (scheme, user, host, path,
+    /// fragment), query, parameter names, and each parameter. What is left to verify is the signature.
+    ///
+    /// # Errors
+    /// The first part that is refused.
+    pub fn parse(raw: &str, rules: &TokenRules, now: OffsetDateTime) -> Result<Self, TokenError> {
+        if raw.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::TooLong(raw.len()));
+        }
+        let encoded = raw.strip_prefix(TOKEN_PREFIX).ok_or(TokenError::Prefix)?;
+        let mut buffer = Zeroizing::new([0u8; URL_BYTES_MAX]);
+        let length =
+            URL_SAFE_NO_PAD.decode_slice(encoded, buffer.as_mut_slice()).map_err(|_| TokenError::Encoding)?;
+        let decoded = buffer.get(..length).unwrap_or_default();
+        if !decoded.iter().all(u8::is_ascii_graphic) {
+            return Err(TokenError::Url);
+        }
+        let url = Url::split(std::str::from_utf8(decoded).map_err(|_| TokenError::Url)?)?;
+        let accepted = url.judge(rules)?;
+        judge_parameters(TokenQuery::parse(url.query)?, url.host, &accepted, now)
+    }
+}
+
+/// A URL cut at its delimiters.
+struct Url<'a> {
+    scheme: &'a str,
+    has_user: bool,
+    host: &'a str,
+    path: &'a str,
+    query: &'a str,
+    has_fragment: bool,
+}
+
+impl<'a> Url<'a> {
+    fn split(text: &'a str) -> Result<Self, TokenError> {
+        let (scheme, rest) = text.split_once("://").ok_or(TokenError::Url)?;
+        let is_scheme = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        if !is_scheme(scheme) {
+            return Err(TokenError::Url);
+        }
+        let (rest, fragment) = cut(rest, '#');
+        let (rest, query) = cut(rest, '?');
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, host) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+        Ok(Self {
+            scheme,
+            has_user: user.is_some(),
+            host,
+            path,
+            query: query.unwrap_or_default(),
+            has_fragment: fragment.is_some(),
+        })
+    }
+
+    fn judge<'r>(&self, rules: &'r TokenRules) -> Result<AcceptedHost<'r>, TokenError>
+    where
+        'a: 'r,
+    {
+        // Letter case counts in hosts, but not in schemes: URL parsers fold these.
+        if !self.scheme.eq_ignore_ascii_case("https") {
+            return Err(TokenError::Scheme);
+        }
+        if self.has_user {
+            return Err(TokenError::UserInfo);
+        }
+        let accepted = rules.judge_host(self.host)?;
+        if self.path != "/" {
+            return Err(TokenError::Path);
+        }
+        if self.has_fragment { Err(TokenError::Fragment) } else { Ok(accepted) }
+    }
+}
+
+fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+fn judge_parameters(
+    query: TokenQuery<'_>,
+    host: &str,
+    accepted: &AcceptedHost<'_>,
+    now: OffsetDateTime,
+) -> Result<ParsedToken, TokenError> {
+    if query.action.as_deref() != Some("GetCallerIdentity") {
+        return Err(TokenError::Action);
+    }
+    let version = query.version.as_deref();
+    if !version.is_none_or(is_version) {
+        return Err(TokenError::Version);
+    }
+    let signed_headers = query.signed_headers.as_deref().ok_or(TokenError::SignedHeadersMissing)?;
+    judge_signed_headers(signed_headers)?;
+    let expires =
+        seconds(query.expires.as_deref().ok_or(TokenError::ExpiresMissing)?).ok_or(TokenError::Expires)?;
+    let date = query.date.as_deref().ok_or(TokenError::DateMissing)?;
+    let date = AmzDate::parse(date).ok_or(TokenError::DateMalformed)?;
+    let not_after = date.at() + TOKEN_AGE_MAX;
+    if now > not_after {
+        return Err(TokenError::TooOld { date: date.at(), not_after });
+    }
+    if date.at() > now + TOKEN_SKEW_MAX {
+        return Err(TokenError::Future { date: date.at() });
+    }
+    if query.algorithm.as_deref() != Some(ALGORITHM) {
+        return Err(TokenError::Algorithm);
+    }
+    let credential = query.credential.as_deref().ok_or(TokenError::CredentialMissing)?;
+    let access_key_id = judge_credential(credential, accepted.region, &date)?;
+    let security_token = query.security_token.as_deref();
+    if !security_token.is_none_or(is_security_token) {
+        return Err(TokenError::SecurityToken);
+    }
+    let signature = query.signature.as_deref().ok_or(TokenError::SignatureMissing)?;
+    let signature = Signature::parse(signature).ok_or(TokenError::SignatureMalformed)?;
+    let fields = Fields { version, credential, date: date.as_str(), expires, security_token, signed_headers };
+    Ok(ParsedToken {
+        host: host.into(),
+        region: accepted.region.into(),
+        self_hosted: accepted.self_hosted.map(Into::into),
+        access_key_id,
+        date,
+        not_after,
+        expires,
+        canonical_query: SecretString::from(fields.canonical_query()),
+        session_token: security_token.map(|token| SessionToken::new(token.to_owned())),
+        signature,
+    })
+}
+
+/// The judged parameters that are signed.
+struct Fields<'a> {
+    version: Option<&'a str>,
+    credential: &'a str,
+    date: &'a str,
+    expires: u16,
+    security_token: Option<&'a str>,
+    signed_headers: &'a str,
+}
+
+impl Fields<'_> {
+    /// The query that was signed, in canonical order and spelling.
+    fn canonical_query(&self) -> String {
+        let token_bytes = self.security_token.map_or(0, str::len);
+        // Room for every third character of a session token to be escaped: more would grow once.
+        let mut out = String::with_capacity(320 + token_bytes + token_bytes * 2 / 3);
+        out.push_str("Action=GetCallerIdentity");
+        let mut push = |name: &str, value: &str| {
+            out.push('&');
+            out.push_str(name);
+            out.push('=');
+            encode_into(value, &mut out);
+        };
+        if let Some(version) = self.version {
+            push("Version", version);
+        }
+        push("X-Amz-Algorithm", ALGORITHM);
+        push("X-Amz-Credential", self.credential);
+        push("X-Amz-Date", self.date);
+        push("X-Amz-Expires", &self.expires.to_string());
+        if let Some(token) = self.security_token {
+            push("X-Amz-Security-Token", token);
+        }
+        push("X-Amz-SignedHeaders", self.signed_headers);
+        out
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    text.len() <= VERSION_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+}
+
+fn is_security_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Exactly `host` and the cluster's header: another one's value would not be known here, so nobody could verify it.
+fn judge_signed_headers(list: &str) -> Result<(), TokenError> {
+    let (mut host, mut cluster_id) = (0, 0);
+    let mut unknown = None;
+    for name in list.split(';') {
+        if name.eq_ignore_ascii_case("host") {
+            host += 1;
+        } else if name.eq_ignore_ascii_case(CLUSTER_ID_HEADER) {
+            cluster_id += 1;
+        } else {
+            unknown = unknown.or(Some(name));
+        }
+    }
+    match (cluster_id, host, unknown) {
+        (0, _, _) => Err(TokenError::ClusterIdNotSigned),
+        (_, 0, _) => Err(TokenError::HostNotSigned),
+        (_, _, Some(name)) => Err(TokenError::UnknownSignedHeader(shown(name))),
+        (1, 1, None) => Ok(()),
+        (_, _, None) => Err(TokenError::UnknownSignedHeader(shown(list))),
+    }
+}
+
+/// Digits alone, in the one spelling, up to 15 minutes.
+fn seconds(text: &str) -> Option<u16> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let seconds: u16 = is_plain.then(|| text.parse().ok()).flatten()?;
+    (i64::from(seconds) <= TOKEN_AGE_MAX.whole_seconds()).then_some(seconds)
+}
+
+/// `KEY/YYYYMMDD/REGION/sts/aws4_request`, of the host's region and the date's day.
+fn judge_credential(text: &str, host_region: &str, date: &AmzDate) -> Result<AccessKeyId, TokenError> {
+    let mut parts = text.split('/');
+    let (Some(key), Some(day), Some(region), Some(service), Some(SCOPE_END), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(TokenError::Credential);
+    };
+    let key = AccessKeyId::parse(key).map_err(|_| TokenError::Credential)?;
+    if region != host_region {
+        return Err(TokenError::ScopeRegion { found: shown(region), expected: host_region.to_owned() });
+    }
+    if service != TOKEN_SERVICE {
+        return Err(TokenError::ScopeService(shown(service)));
+    }
+    if day != date.day() { Err(TokenError::ScopeDay) } else { Ok(key) }
+}

@@ -1,0 +1,95 @@
+//! The query of a token: the allow-list of its parameters.
+
+use std::borrow::Cow;
+
+use super::err::{TokenError, shown};
+use crate::sigv4::{decode_into, has_valid_escapes};
+
+/// The parameters that a token may have, in the order of a canonical query (the signature, which is not part of one,
+/// last).
+const NAMES: [&str; COUNT] = [
+    "Action",
+    "Version",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+];
+
+const COUNT: usize = 9;
+
+/// The values of a token's parameters, decoded.
+#[derive(Default)]
+pub(super) struct TokenQuery<'a> {
+    pub(super) action: Option<Cow<'a, str>>,
+    pub(super) version: Option<Cow<'a, str>>,
+    pub(super) algorithm: Option<Cow<'a, str>>,
+    pub(super) credential: Option<Cow<'a, str>>,
+    pub(super) date: Option<Cow<'a, str>>,
+    pub(super) expires: Option<Cow<'a, str>>,
+    pub(super) security_token: Option<Cow<'a, str>>,
+    pub(super) signed_headers: Option<Cow<'a, str>>,
+    pub(super) signature: Option<Cow<'a, str>>,
+}
+
+impl<'a> TokenQuery<'a> {
+    /// Reads a query: well formed as a whole, then no name in two spellings, then none outside the list, then none
+    /// twice. Names are compared ignoring letter case and never decoded, so an escaped name is one outside the list.
+    pub(super) fn parse(query: &'a str) -> Result<Self, TokenError> {
+        if query.contains(';') || !has_valid_escapes(query) {
+            return Err(TokenError::Query);
+        }
+        let mut spelled: [Option<&str>; COUNT] = [None; COUNT];
+        let mut parsed = Self::default();
+        let (mut duplicate, mut not_allowed, mut repeated) = (None, None, None);
+        // No query has no parameters; otherwise an empty one is a parameter outside the list.
+        for parameter in query.split('&').take_while(|_| !query.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let slots = NAMES.iter().zip(&mut spelled).zip(parsed.slots());
+            let known = slots.into_iter().find(|((known, _), _)| known.eq_ignore_ascii_case(name));
+            let Some(((known, spelling), slot)) = known else {
+                not_allowed = not_allowed.or(Some(name));
+                continue;
+            };
+            match spelling.replace(name) {
+                None => *slot = Some(decode(value)?),
+                Some(before) if before == name => repeated = repeated.or(Some(*known)),
+                Some(_) => duplicate = duplicate.or(Some(*known)),
+            }
+        }
+        match (duplicate, not_allowed, repeated) {
+            (Some(name), _, _) => Err(TokenError::DuplicateParameter(name)),
+            (None, Some(name), _) => Err(TokenError::ParameterNotAllowed(shown(name))),
+            (None, None, Some(name)) => Err(TokenError::RepeatedParameter(name)),
+            (None, None, None) => Ok(parsed),
+        }
+    }
+
+    /// The fields in the order of [`NAMES`].
+    fn slots(&mut self) -> [&mut Option<Cow<'a, str>>; COUNT] {
+        [
+            &mut self.action,
+            &mut self.version,
+            &mut self.algorithm,
+            &mut self.credential,
+            &mut self.date,
+            &mut self.expires,
+            &mut self.security_token,
+            &mut self.signed_headers,
+            &mut self.signature,
+        ]
+    }
+}
+
+/// A decoded value; borrowed when there is nothing to decode.
+fn decode(value: &str) -> Result<Cow<'_, str>, TokenError> {
+    if !value.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Ok(Cow::Borrowed(value));
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    decode_into(value, &mut bytes);
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| TokenError::Query)
+}
