@@ -10,21 +10,24 @@
 pub mod access_policies;
 pub mod authn;
 pub mod authz;
+pub mod aws_auth;
 pub mod credentials;
 mod fault;
+pub mod grants;
 mod identity;
 mod ids;
 pub mod mapping;
 mod mutation;
 pub mod proof;
+pub mod template;
 
 pub use fault::{CallError, Denial, Fault};
 pub use identity::{
-    Actor, ActorKind, Authority, CALLER_CHOSEN, Identity, IdentityKind, SignatureUse, TrustedAccount, UserInfo,
-    Vouched,
+    Actor, ActorKind, Authority, CALLER_CHOSEN, Identity, IdentityKind, Lineage, SignatureUse,
+    TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
-    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId, InvalidName, Revision,
-    Scope,
+    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId, InvalidName,
+    Revision, Scope,
 };
 pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};

@@ -16,8 +16,8 @@ pub use clusters::{
     ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, UpdateCluster,
 };
 pub use entries::{
-    AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryRef, EntryState, EntryType, PolicyAssociation,
-    UpdateAccessEntry,
+    AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
+    PolicyAssociation, UpdateAccessEntry,
 };
 
 use crate::{

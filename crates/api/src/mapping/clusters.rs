@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
-use lanyard_iam::{AccountId, Partition};
+use lanyard_iam::{AccessKeyId, AccountId, Partition};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -195,6 +195,10 @@ pub struct Node {
     pub private_dns_name: String,
     /// The role whose sessions may be this node, without path.
     pub role_arn: Option<String>,
+    /// The long-term key whose sessions may be this node, where the hub keeps it (local IAM): a node role is shared, and
+    /// a session's name is chosen by whoever makes it.
+    #[serde(default)]
+    pub access_key_id: Option<AccessKeyId>,
 }
 
 /// A cluster's API server at the gateway: a bearer token, known by its hash.

@@ -1,0 +1,237 @@
+//! The aws-auth ConfigMap, read: whom its parts map to what, and what is wrong with it.
+//!
+//! Real ConfigMaps are written by hand, so reading is in two degrees. What makes the whole unreadable (YAML that does not
+//! parse, a part that is no list) is *fatal*: such a version must not replace the one in force, or one typo locks everyone
+//! out. What is wrong with one line costs that line alone, and is reported with its place in the document as pushed.
+//!
+//! The form may be any that holds the data: the ConfigMap as `kubectl get -o yaml|json` prints it, a list with it inside,
+//! its `data` alone; each part as text (as Kubernetes keeps it) or as a native list.
+
+mod document;
+mod lines;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+
+use lanyard_iam::{AccountId, CanonicalArn, FoldedArn};
+
+use crate::{mapping::AwsAuthFinding, template::Template};
+
+/// Longest document, in bytes: what Kubernetes lets a ConfigMap hold.
+pub const CONTENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most lines of one part.
+pub const LINES_MAX: usize = 5_000;
+
+/// Most groups of one line.
+pub const GROUPS_MAX: usize = 100;
+
+/// Most findings that are kept; beyond them only their number.
+pub const FINDINGS_MAX: usize = 200;
+
+/// The group that makes an administrator of whoever is in it, whatever any authorizer says.
+pub const MASTERS_GROUP: &str = "system:masters";
+
+/// The group of nodes, which a mapping by session name must name to be a node's.
+pub const NODES_GROUP: &str = "system:nodes";
+
+/// How a node's username begins.
+pub const NODE_USERNAME_PREFIX: &str = "system:node:";
+
+/// Prefixes that no mapping may give a username, nodes apart (EKS's, and our own).
+pub const RESERVED_USERNAME_PREFIXES: [&str; 6] = ["system:", "eks:", "aws:", "amazon:", "iam:", "lanyard:"];
+
+/// The three parts of aws-auth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AwsAuthPart {
+    /// `mapRoles`
+    MapRoles,
+    /// `mapUsers`
+    MapUsers,
+    /// `mapAccounts`
+    MapAccounts,
+}
+
+impl AwsAuthPart {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 3] = [Self::MapRoles, Self::MapUsers, Self::MapAccounts];
+
+    /// Its key in the ConfigMap.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MapRoles => "mapRoles",
+            Self::MapUsers => "mapUsers",
+            Self::MapAccounts => "mapAccounts",
+        }
+    }
+}
+
+impl fmt::Display for AwsAuthPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an aws-auth maps. Lines that can never match, or that a later one of the same principal overrides, are not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsAuth {
+    /// Of `mapRoles` and `mapUsers`, in this order and within it as they stand.
+    pub lines: Vec<AwsAuthLine>,
+    /// Of `mapAccounts`.
+    pub accounts: Vec<AwsAuthAccount>,
+    /// Lines whose ARN no identity ever has, for near misses.
+    pub dead: Vec<DeadLine>,
+}
+
+/// One principal's line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsAuthLine {
+    /// `mapRoles` or `mapUsers`.
+    pub part: AwsAuthPart,
+    /// Its place in its part, from 0.
+    pub index: usize,
+    /// Its line in the document, from 1.
+    pub line: u32,
+    /// Whom it maps; compared ignoring case.
+    pub arn: CanonicalArn,
+    /// What it maps to.
+    pub username: Template,
+    /// The groups it gives.
+    pub groups: Vec<Template>,
+}
+
+impl AwsAuthLine {
+    /// The key it is looked up by.
+    #[must_use]
+    pub fn key(&self) -> FoldedArn {
+        self.arn.folded()
+    }
+
+    /// `mapRoles[3]`
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}[{}]", self.part, self.index)
+    }
+
+    /// Whether it maps nodes: its username is exactly one of the two that nodes have.
+    #[must_use]
+    pub fn is_for_nodes(&self) -> bool {
+        lines::is_node_username(&self.username)
+    }
+
+    /// Whether it makes administrators.
+    #[must_use]
+    pub fn gives_masters(&self) -> bool {
+        self.groups.iter().any(|group| group.as_str() == MASTERS_GROUP)
+    }
+}
+
+/// An account whose principals are all let in, each under its ARN and without groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwsAuthAccount {
+    /// Its place in `mapAccounts`, from 0.
+    pub index: usize,
+    /// Its line in the document, from 1.
+    pub line: u32,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// A line that no identity ever matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLine {
+    /// `mapRoles[3]`
+    pub path: String,
+    /// The ARN as written.
+    pub written: String,
+    /// The one that would match.
+    pub canonical: CanonicalArn,
+}
+
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What it maps; empty where a finding is fatal.
+    pub auth: AwsAuth,
+    /// What is wrong with it, in the order of its lines.
+    pub findings: Vec<AwsAuthFinding>,
+}
+
+impl Checked {
+    /// Whether the version is bad as a whole.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.findings.iter().any(|finding| finding.fatal)
+    }
+}
+
+impl AwsAuth {
+    /// Reads a document. Never fails: what is wrong stands in the findings.
+    #[must_use]
+    pub fn check(content: &str) -> Checked {
+        let mut findings = Findings::default();
+        let mut auth = AwsAuth::default();
+        if content.len() > CONTENT_BYTES_MAX {
+            let message =
+                format!("the document has {} bytes, a ConfigMap holds {CONTENT_BYTES_MAX}", content.len());
+            findings.fatal(None, "", message);
+        } else if let Some(parts) = document::parts(content, &mut findings) {
+            for (part, node) in parts {
+                lines::read(part, &node, content, &mut auth, &mut findings);
+            }
+        }
+        let findings = findings.finish();
+        let fatal = findings.iter().any(|finding| finding.fatal);
+        Checked { auth: if fatal { AwsAuth::default() } else { auth }, findings }
+    }
+}
+
+/// Collects findings within their limit.
+#[derive(Default)]
+struct Findings {
+    list: Vec<AwsAuthFinding>,
+    more: usize,
+}
+
+impl Findings {
+    /// A fault of a part: the rest counts.
+    fn minor(&mut self, at: Option<tree::Position>, path: impl Into<String>, message: impl Into<String>) {
+        self.push(false, at, path.into(), message.into());
+    }
+
+    /// A fault of the whole.
+    fn fatal(&mut self, at: Option<tree::Position>, path: impl Into<String>, message: impl Into<String>) {
+        self.push(true, at, path.into(), message.into());
+    }
+
+    fn push(&mut self, fatal: bool, at: Option<tree::Position>, path: String, message: String) {
+        if self.list.len() >= FINDINGS_MAX && !fatal {
+            self.more += 1;
+            return;
+        }
+        let at = at.unwrap_or(tree::Position { line: 0, column: 0 });
+        self.list.push(AwsAuthFinding { fatal, line: at.line, column: at.column, path, message });
+    }
+
+    fn finish(mut self) -> Vec<AwsAuthFinding> {
+        self.list.sort_by_key(|finding| (finding.line, finding.column));
+        if self.more > 0 {
+            let message = format!("{} more findings are not shown", self.more);
+            self.list.push(AwsAuthFinding { fatal: false, line: 0, column: 0, path: String::new(), message });
+        }
+        self.list
+    }
+}
+
+/// Input as a message shows it: bounded, on one line.
+fn shown(text: &str) -> String {
+    const CHARS_MAX: usize = 120;
+    let mut short: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(CHARS_MAX).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,267 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ACCOUNT: &str = "111122223333";
+
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+}
+
+/// A ConfigMap's data with this as mapRoles.
+fn map_roles(list: &str) -> String {
+    let indented: String = list.lines().map(|line| format!("  {line}\n")).collect();
+    format!("mapRoles: |\n{indented}")
+}
+
+/// `line:column path` of each finding, `!` before fatal ones.
+fn places(checked: &Checked) -> Vec<String> {
+    let mark = |fatal| if fatal { "!" } else { "" };
+    checked.findings.iter().map(|f| format!("{}{}:{} {}", mark(f.fatal), f.line, f.column, f.path)).collect()
+}
+
+fn says(checked: &Checked, text: &str) -> bool {
+    checked.findings.iter().any(|finding| finding.message.contains(text))
+}
+
+#[test]
+fn the_same_map_is_read_from_every_form_it_comes_in() {
+    let list = "- rolearn: arn:aws:iam::111122223333:role/dev\n  username: dev\n  groups:\n  - devs\n";
+    let data = map_roles(list);
+    let nested: String = data.lines().map(|line| format!("  {line}\n")).collect();
+    let config_map = format!(
+        "apiVersion: v1\ndata:\n{nested}kind: ConfigMap\nmetadata:\n  name: aws-auth\n  namespace: kube-system\n"
+    );
+    let json = serde_json::json!({
+        "kind": "ConfigMap", "metadata": {"name": "aws-auth"}, "data": {"mapRoles": list}
+    });
+    let other = serde_json::json!({"kind": "ConfigMap", "metadata": {"name": "coredns"}, "data": {"a": "b"}});
+    let listed = serde_json::json!({"kind": "List", "items": [other, json.clone()]});
+    let forms = [
+        data,
+        config_map,
+        json.to_string(),
+        serde_json::to_string_pretty(&json).unwrap(),
+        listed.to_string(),
+        format!("mapRoles:\n{list}"),
+        format!("data:\n  mapRoles: {}\n  mapUsers: \"\"\n  mapAccounts: \"''\"\n", serde_json::json!(list)),
+    ];
+    for form in forms {
+        let checked = AwsAuth::check(&form);
+        assert_eq!(checked.findings, [], "{form}");
+        let [line] = checked.auth.lines.as_slice() else { panic!("{form}: {checked:?}") };
+        assert_eq!((line.arn.as_str(), line.username.as_str()), (role("dev").as_str(), "dev"), "{form}");
+        assert_eq!(line.groups.iter().map(Template::as_str).collect::<Vec<_>>(), ["devs"], "{form}");
+    }
+}
+
+#[test]
+fn what_makes_the_whole_unreadable_is_fatal_and_names_its_place() {
+    let cases = [
+        ("", "!0:0 ", "empty"),
+        ("# nothing\n", "!0:0 ", "empty"),
+        ("just text", "!1:1 ", "no ConfigMap"),
+        ("- a\n", "!1:1 ", "no ConfigMap"),
+        ("maproles: []\n", "!1:1 maproles", "write `mapRoles`"),
+        ("kind: Secret\ndata: {}\n", "!1:1 kind", "not a ConfigMap"),
+        ("kind: ConfigMap\nmetadata: {name: other}\ndata: {}\n", "!1:1 metadata.name", "another ConfigMap"),
+        ("kind: List\nitems: []\n", "!1:1 items", "aws-auth"),
+        ("mapRoles: []\nmapRoles: []\n", "!2:1 ", "twice"),
+        ("mapRoles: |\n  rolearn: x\n", "!2:3 mapRoles", "has to be a list"),
+        ("mapRoles: |\n  - rolearn: x\n   username: y\n", "!3:4 mapRoles", "not YAML"),
+        ("mapRoles: []\n---\nmapRoles: []\n", "!2:1 ", "second YAML document"),
+        ("mapRoles: \"- a: [\\n\"\n", "!1:", "not YAML"),
+    ];
+    for (document, place, message) in cases {
+        let checked = AwsAuth::check(document);
+        assert!(checked.is_fatal(), "{document}");
+        assert_eq!(checked.auth, AwsAuth::default(), "{document}");
+        assert!(places(&checked).iter().any(|p| p.starts_with(place)), "{document}: {:?}", checked.findings);
+        assert!(says(&checked, message), "{document}: {:?}", checked.findings);
+    }
+    let long = format!("mapRoles: |\n{}", " ".repeat(CONTENT_BYTES_MAX));
+    assert!(AwsAuth::check(&long).is_fatal());
+    let many = format!("mapAccounts: [{}]", "x,".repeat(LINES_MAX + 1));
+    assert!(AwsAuth::check(&many).is_fatal());
+}
+
+#[test]
+fn an_empty_map_may_be_pushed_by_name() {
+    for document in
+        ["data: {}", "data:", "mapRoles: \"\"", "mapRoles: \"''\"", "mapRoles:", "mapRoles: |\n  # none\n"]
+    {
+        let checked = AwsAuth::check(document);
+        assert_eq!((checked.findings.len(), checked.auth), (0, AwsAuth::default()), "{document}");
+    }
+}
+
+#[test]
+fn a_bad_line_costs_itself_alone() {
+    let good = format!("- rolearn: {}\n  username: kept\n", role("kept"));
+    let cases = [
+        ("- username: x", "3:5", "no rolearn"),
+        ("- text", "3:5", "no mapping"),
+        ("- rolearn: arn:aws:iam::1:role/x\n  username: x", "3:14", "twelve digits"),
+        ("- rolearn: arn:aws:s3:::bucket\n  username: x", "3:14", "iam and sts"),
+        ("- userarn: arn:aws:iam::111122223333:user/x\n  username: x", "3:5", "mapRoles takes rolearn"),
+        ("- sso: {permissionSetName: A, accountID: '1'}\n  username: x", "3:5", "sso is not read"),
+        ("- rolearn: arn:aws:iam::111122223333:role/x\n  username: system:admin", "4:15", "reserved"),
+        (
+            "- rolearn: arn:aws:iam::111122223333:role/x\n  username: lanyard:break-glass:a",
+            "4:15",
+            "reserved",
+        ),
+        (
+            "- rolearn: arn:aws:iam::111122223333:role/x\n  username: system:node:{{SessionName}}",
+            "4:15",
+            "system:nodes",
+        ),
+        ("- rolearn: arn:aws:iam::111122223333:role/x\n  username: '{{Nope}}'", "4:15", "not a placeholder"),
+        ("- rolearn: arn:aws:iam::111122223333:role/x\n  RoleArn: y\n  username: x", "4:5", "twice"),
+        ("- rolearn: arn:aws:iam::111122223333:role/team/x\n  username: x", "3:14", "role/x`"),
+        ("- rolearn: arn:aws:sts::111122223333:assumed-role/x/s\n  username: x", "3:14", "role/x`"),
+    ];
+    for (bad, place, message) in cases {
+        let checked = AwsAuth::check(&format!(
+            "{}{}",
+            map_roles(bad).replace("mapRoles: |\n", "# top\nmapRoles: |\n"),
+            map_roles(&good).replace("mapRoles: |\n", "")
+        ));
+        assert!(!checked.is_fatal(), "{bad}: {:?}", checked.findings);
+        let kept: Vec<&str> = checked.auth.lines.iter().map(|line| line.username.as_str()).collect();
+        assert_eq!(kept, ["kept"], "{bad}");
+        assert!(places(&checked).iter().any(|p| p.starts_with(place)), "{bad}: {:?}", checked.findings);
+        assert!(says(&checked, message), "{bad}: {:?}", checked.findings);
+    }
+}
+
+#[test]
+fn an_odd_line_counts_and_is_reported() {
+    let arn = role("x");
+    let cases = [
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: system:masters"),
+            "x",
+            vec![],
+            "has to be a list",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups:\n  - system:bootstrappers - system:nodes"),
+            "x",
+            vec!["system:bootstrappers - system:nodes"],
+            "one group",
+        ),
+        (format!("- rolearn: {arn}\n  groups: [a]"), arn.as_str(), vec!["a"], "no username"),
+        (format!("- ROLEARN: {arn}\n  UserName: x\n  Groups: [a, a, b]"), "x", vec!["a", "b"], ""),
+        (format!("- rolearn: {arn}\n  username: x\n  userid: AROAX"), "x", vec![], "userid is not used"),
+        (format!("- rolearn: {arn}\n  username: x\n  team: y"), "x", vec![], "`team`"),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: ['{{{{SessionName}}}}', b]"),
+            "x",
+            vec!["b"],
+            "chosen by the caller",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: ['system:{{{{AccountID}}}}']"),
+            "x",
+            vec![],
+            "not reserved",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: ['a{{{{AccountID}}}}']"),
+            "x",
+            vec!["a{{AccountID}}"],
+            "",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: x\n  groups: ['lanyard:break-glass']"),
+            "x",
+            vec![],
+            "Lanyard's own",
+        ),
+        (
+            format!("- rolearn: {arn}\n  username: a\n- rolearn: {}\n  username: x", role("X")),
+            "x",
+            vec![],
+            "the last one counts",
+        ),
+        (format!("- rolearn: ARN:aws:IAM::{ACCOUNT}:Role/x\n  username: x"), "x", vec![], ""),
+    ];
+    for (list, username, groups, message) in cases {
+        let checked = AwsAuth::check(&map_roles(&list));
+        let [line] = checked.auth.lines.as_slice() else { panic!("{list}: {checked:?}") };
+        assert_eq!(line.username.as_str(), username, "{list}");
+        assert_eq!(line.groups.iter().map(Template::as_str).collect::<Vec<_>>(), groups, "{list}");
+        assert_eq!(checked.findings.is_empty(), message.is_empty(), "{list}: {:?}", checked.findings);
+        assert!(message.is_empty() || says(&checked, message), "{list}: {:?}", checked.findings);
+    }
+}
+
+#[test]
+fn a_node_line_is_one_of_exactly_two() {
+    let cases = [
+        ("system:node:{{EC2PrivateDNSName}}", "[]", true),
+        ("system:node:{{EC2PrivateDNSName}}", "[system:bootstrappers, system:nodes]", true),
+        ("system:node:{{SessionName}}", "[system:nodes]", true),
+        ("system:node:{{SessionName}}", "[]", false),
+        ("system:node:{{SessionNameRaw}}", "[system:nodes]", false),
+        ("system:node:x{{SessionName}}", "[system:nodes]", false),
+        ("system:node:ip-10-0-0-1.ec2.internal", "[system:nodes]", false),
+        ("system:{{SessionName}}", "[system:nodes]", false),
+    ];
+    for (username, groups, kept) in cases {
+        let list = format!("- rolearn: {}\n  username: '{username}'\n  groups: {groups}", role("node"));
+        let lines = AwsAuth::check(&map_roles(&list)).auth.lines;
+        assert_eq!(lines.len(), usize::from(kept), "{username} {groups}");
+        assert!(lines.iter().all(AwsAuthLine::is_for_nodes), "{username} {groups}");
+    }
+}
+
+#[test]
+fn an_account_is_twelve_digits_as_written() {
+    let checked = AwsAuth::check(
+        "mapAccounts: |\n  - \"111122223333\"\n  - 012345678901\n  - 12345678901\n  - x\n  - 111122223333\n",
+    );
+    let accounts: Vec<&str> = checked.auth.accounts.iter().map(|a| a.account.as_str()).collect::<Vec<_>>();
+    assert_eq!(accounts, ["111122223333", "012345678901"]);
+    assert_eq!(places(&checked), ["4:5 mapAccounts[2]", "5:5 mapAccounts[3]", "6:5 mapAccounts[4]"]);
+    assert!(says(&checked, "leading zeros"));
+}
+
+#[test]
+fn a_line_that_never_matches_is_kept_for_the_near_miss() {
+    let checked = AwsAuth::check(&map_roles(&format!("- rolearn: {}\n  username: x", role("team/x"))));
+    let [dead] = checked.auth.dead.as_slice() else { panic!("{checked:?}") };
+    assert_eq!((dead.path.as_str(), dead.canonical.as_str()), ("mapRoles[0]", role("x").as_str()));
+}
+
+#[test]
+fn findings_are_bounded_and_a_fatal_one_is_always_among_them() {
+    let list: String = (0..FINDINGS_MAX + 50).map(|_| "- text\n").collect();
+    let checked = AwsAuth::check(&format!("{}mapUsers: text\n", map_roles(&list)));
+    assert_eq!(checked.findings.len(), FINDINGS_MAX + 2);
+    assert!(checked.is_fatal());
+    assert!(says(&checked, "50 more findings"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = AwsAuth::check(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn no_shuffled_config_map_makes_the_reader_panic(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "mapRoles: ", "mapUsers:", "mapAccounts: ", "|\n", "\n", "  ", "- ", "rolearn: ", "username: ", "groups:",
+            "arn:aws:iam::111122223333:role/x", "{{SessionName}}", "\"", "'", "[", "]", "{", "}", "&a ", "*a", "<<: ",
+            "\\n", "kind: List", "items:", "data:", "#", "---", "!!binary ", "? ", "é", "\t",
+        ]), 0..40),
+    ) {
+        let checked = AwsAuth::check(&pieces.concat());
+        prop_assert!(!checked.is_fatal() || checked.auth == AwsAuth::default());
+        for line in &checked.auth.lines {
+            prop_assert!(!line.username.as_str().is_empty());
+        }
+    }
+}

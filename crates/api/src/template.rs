@@ -1,0 +1,385 @@
+//! Usernames and groups with placeholders: `ops:{{SessionName}}`.
+//!
+//! A template is parsed once, when it is written or read from a ConfigMap, and expanded for each identity. authz asks the
+//! other way round: whether a name that somebody bears can have come of it.
+
+use std::fmt;
+
+/// Longest template, in bytes.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Most placeholders of one template.
+pub const PLACEHOLDERS_MAX: usize = 4;
+
+/// Longest value of a placeholder, in bytes: a node's name.
+const VALUE_BYTES_MAX: usize = 253;
+
+/// What stands for a part of the identity (aws-iam-authenticator's names, case and all).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placeholder {
+    /// `{{AccountID}}`: the account's twelve digits.
+    AccountId,
+    /// `{{AccessKeyID}}`: the key that signed.
+    AccessKeyId,
+    /// `{{SessionName}}`: the session's name, each `@` as `-`. Chosen by the caller.
+    SessionName,
+    /// `{{SessionNameRaw}}`: the session's name as it is. Chosen by the caller.
+    SessionNameRaw,
+    /// `{{EC2PrivateDNSName}}`: the node's own name, as bound to the instance.
+    Ec2PrivateDnsName,
+}
+
+impl Placeholder {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::AccountId,
+        Self::AccessKeyId,
+        Self::SessionName,
+        Self::SessionNameRaw,
+        Self::Ec2PrivateDnsName,
+    ];
+
+    /// Its name, without the braces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccountId => "AccountID",
+            Self::AccessKeyId => "AccessKeyID",
+            Self::SessionName => "SessionName",
+            Self::SessionNameRaw => "SessionNameRaw",
+            Self::Ec2PrivateDnsName => "EC2PrivateDNSName",
+        }
+    }
+
+    /// Whether the caller chooses what stands there.
+    #[must_use]
+    pub const fn is_caller_chosen(self) -> bool {
+        matches!(self, Self::SessionName | Self::SessionNameRaw)
+    }
+
+    /// Whether this text can have come of it. No value holds a `:`, a `/` or a blank, so that one cannot reach into what
+    /// stands beside it.
+    fn admits(self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let session = |b: &u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(b);
+        match self {
+            Self::AccountId => bytes.len() == 12 && bytes.iter().all(u8::is_ascii_digit),
+            Self::AccessKeyId => {
+                (16..=128).contains(&bytes.len())
+                    && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            }
+            Self::SessionName => {
+                (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| session(b) && *b != b'@')
+            }
+            Self::SessionNameRaw => (1..=64).contains(&bytes.len()) && bytes.iter().all(session),
+            Self::Ec2PrivateDnsName => is_node_name(text),
+        }
+    }
+}
+
+/// Whether the text may be a node's name: a DNS name in lower case (Kubernetes' rule for Node objects).
+#[must_use]
+pub fn is_node_name(text: &str) -> bool {
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=253).contains(&text.len())
+        && text.split('.').all(|label| {
+            let bytes = label.as_bytes();
+            bytes.first().is_some_and(plain)
+                && bytes.last().is_some_and(plain)
+                && bytes.iter().all(|b| plain(b) || *b == b'-')
+        })
+}
+
+/// A name with placeholders in it, or none.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Template {
+    source: Box<str>,
+    parts: Box<[Part]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Part {
+    Literal(Box<str>),
+    Placeholder(Placeholder),
+}
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Nothing at all.
+    #[error("a name must not be empty")]
+    Empty,
+    /// Longer than a name may be.
+    #[error("a name has at most {NAME_BYTES_MAX} bytes, this one has {0}")]
+    TooLong(usize),
+    /// A control character, which no log or wire carries well.
+    #[error("a name holds no control characters, this one has {0:?}")]
+    Control(char),
+    /// More placeholders than [`PLACEHOLDERS_MAX`].
+    #[error("a name has at most {PLACEHOLDERS_MAX} placeholders, this one has more")]
+    TooManyPlaceholders,
+    /// Braces that are not closed.
+    #[error("`{0}` opens a placeholder with `{{{{` that is not closed with `}}}}`")]
+    Unclosed(String),
+    /// A placeholder that does not exist.
+    #[error(
+        "`{{{{{0}}}}}` is not a placeholder: use AccountID, AccessKeyID, SessionName, SessionNameRaw or \
+         EC2PrivateDNSName between double braces, without blanks"
+    )]
+    Unknown(String),
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// As [`TemplateError`] says.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        if text.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        if text.len() > NAME_BYTES_MAX {
+            return Err(TemplateError::TooLong(text.len()));
+        }
+        if let Some(control) = text.chars().find(|c| c.is_control()) {
+            return Err(TemplateError::Control(control));
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, opened)) = rest.split_once("{{") {
+            let (name, after) =
+                opened.split_once("}}").ok_or_else(|| TemplateError::Unclosed(text.to_owned()))?;
+            let placeholder = Placeholder::ALL
+                .into_iter()
+                .find(|placeholder| placeholder.name() == name)
+                .ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
+            if !before.is_empty() {
+                parts.push(Part::Literal(before.into()));
+            }
+            parts.push(Part::Placeholder(placeholder));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Literal(rest.into()));
+        }
+        let placeholders = parts.iter().filter(|part| matches!(part, Part::Placeholder(_))).count();
+        if placeholders > PLACEHOLDERS_MAX {
+            return Err(TemplateError::TooManyPlaceholders);
+        }
+        Ok(Self { source: text.into(), parts: parts.into() })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it is a name already.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.placeholders().next().is_none()
+    }
+
+    /// The placeholders, in order.
+    pub fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Placeholder(placeholder) => Some(*placeholder),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// What stands before the first placeholder: the part that nobody but its author chose.
+    #[must_use]
+    pub fn literal_prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => text,
+            Some(Part::Placeholder(_)) | None => "",
+        }
+    }
+
+    /// The name that it becomes, each placeholder as `value` has it.
+    ///
+    /// # Errors
+    /// What `value` says for a placeholder that this identity has nothing for; nothing is left out or made up.
+    pub fn expand<'a, E>(
+        &self,
+        mut value: impl FnMut(Placeholder) -> Result<&'a str, E>,
+    ) -> Result<String, E> {
+        let mut name = String::with_capacity(self.source.len() + 48);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => name.push_str(text),
+                Part::Placeholder(Placeholder::SessionName) => {
+                    name.extend(
+                        value(Placeholder::SessionName)?.chars().map(|c| if c == '@' { '-' } else { c }),
+                    );
+                }
+                Part::Placeholder(placeholder) => name.push_str(value(*placeholder)?),
+            }
+        }
+        Ok(name)
+    }
+
+    /// Whether the name can have come of this template, whoever it was expanded for. Each placeholder is held to what its
+    /// values look like, and one name must be the same session's throughout only as far as that goes: this tells a changed
+    /// template from an unchanged one, it identifies nobody.
+    #[must_use]
+    pub fn admits(&self, name: &str) -> bool {
+        match &*self.parts {
+            [Part::Literal(text)] => name == &**text,
+            [Part::Literal(text), Part::Placeholder(last)] => {
+                name.strip_prefix(&**text).is_some_and(|value| last.admits(value))
+            }
+            parts => name.len() <= NAME_BYTES_MAX + PLACEHOLDERS_MAX * VALUE_BYTES_MAX && fits(parts, name),
+        }
+    }
+}
+
+/// Follows the parts with all places in the name that can have been reached, so that the time is bounded whatever the
+/// template: parts times places times the length of a value.
+fn fits(parts: &[Part], name: &str) -> bool {
+    let mut reached = vec![0];
+    for part in parts {
+        let mut next = Vec::new();
+        for &from in &reached {
+            let rest = name.get(from..).unwrap_or_default();
+            match part {
+                Part::Literal(text) if rest.starts_with(&**text) => next.push(from + text.len()),
+                Part::Literal(_) => {}
+                Part::Placeholder(placeholder) => {
+                    let ends =
+                        (1..=rest.len().min(VALUE_BYTES_MAX)).filter(|&end| rest.is_char_boundary(end));
+                    next.extend(
+                        ends.filter(|&end| rest.get(..end).is_some_and(|value| placeholder.admits(value)))
+                            .map(|end| from + end),
+                    );
+                }
+            }
+        }
+        next.sort_unstable();
+        next.dedup();
+        reached = next;
+    }
+    reached.contains(&name.len())
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({:?})", self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn expand(template: &str) -> String {
+        let value = |placeholder| {
+            Ok::<_, ()>(match placeholder {
+                Placeholder::AccountId => "111122223333",
+                Placeholder::AccessKeyId => "AKIAIOSFODNN7EXAMPLE",
+                Placeholder::SessionName | Placeholder::SessionNameRaw => "ana@corp.example",
+                Placeholder::Ec2PrivateDnsName => "ip-10-0-0-1.ec2.internal",
+            })
+        };
+        Template::parse(template).unwrap().expand(value).unwrap()
+    }
+
+    #[test]
+    fn a_template_expands_each_placeholder_it_holds() {
+        let cases = [
+            ("ana", "ana"),
+            ("ops:{{SessionName}}", "ops:ana-corp.example"),
+            ("ops:{{SessionNameRaw}}", "ops:ana@corp.example"),
+            ("{{AccountID}}:{{SessionName}}:x", "111122223333:ana-corp.example:x"),
+            ("system:node:{{EC2PrivateDNSName}}", "system:node:ip-10-0-0-1.ec2.internal"),
+            ("k{{AccessKeyID}}", "kAKIAIOSFODNN7EXAMPLE"),
+            ("{ordinary} braces}}", "{ordinary} braces}}"),
+        ];
+        for (template, name) in cases {
+            assert_eq!(expand(template), name, "{template}");
+            assert!(Template::parse(template).unwrap().admits(name), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_template_is_refused_by_its_fault() {
+        let long = "a".repeat(NAME_BYTES_MAX + 1);
+        let unknown = |name: &str| TemplateError::Unknown(name.to_owned());
+        let cases = [
+            ("", TemplateError::Empty),
+            ("{{sessionname}}", unknown("sessionname")),
+            ("{{ SessionName }}", unknown(" SessionName ")),
+            ("{{}}", unknown("")),
+            ("a{{SessionName", TemplateError::Unclosed("a{{SessionName".to_owned())),
+            ("{{{SessionName}}}", unknown("{SessionName")),
+            ("a\u{7}", TemplateError::Control('\u{7}')),
+            ("a\nb", TemplateError::Control('\n')),
+            (&long, TemplateError::TooLong(long.len())),
+            (&"{{SessionName}}".repeat(PLACEHOLDERS_MAX + 1), TemplateError::TooManyPlaceholders),
+        ];
+        for (text, error) in cases {
+            assert_eq!(Template::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_admits_what_can_have_come_of_it_and_nothing_beside() {
+        let cases = [
+            ("ana", "ana", true),
+            ("ana", "ana2", false),
+            ("ops:{{SessionName}}", "ops:ana", true),
+            ("ops:{{SessionName}}", "ops:ana@x", false),
+            ("ops:{{SessionNameRaw}}", "ops:ana@x", true),
+            ("ops:{{SessionName}}", "ops:", false),
+            ("ops:{{SessionName}}", "ops:ana:admin", false),
+            ("ops:{{SessionName}}", "dev:ana", false),
+            ("ops:{{SessionName}}:x", "ops:ana:x", true),
+            ("ops:{{SessionName}}-x", "ops:a-x-x", true),
+            ("{{AccountID}}{{SessionName}}", "111122223333ana", true),
+            ("{{AccountID}}{{SessionName}}", "11112222333ana", false),
+            ("system:node:{{EC2PrivateDNSName}}", "system:node:ip-10-0-0-1.ec2.internal", true),
+            ("system:node:{{EC2PrivateDNSName}}", "system:node:a:b", false),
+            ("system:node:{{EC2PrivateDNSName}}", "system:node:Upper", false),
+        ];
+        for (template, name, admitted) in cases {
+            assert_eq!(Template::parse(template).unwrap().admits(name), admitted, "{template} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_or_the_matcher_panic(text in "[a-zA-Z:{}@é]{0,40}", name in "\\PC{0,40}") {
+            if let Ok(template) = Template::parse(&text) {
+                let _ = template.admits(&name);
+                prop_assert_eq!(template.as_str(), text);
+            }
+        }
+
+        #[test]
+        fn what_a_template_becomes_it_admits(
+            parts in prop::collection::vec(
+                prop_oneof![Just("{{SessionName}}"), Just("{{AccountID}}"), Just(":"), Just("a-"), Just("é")],
+                1..5,
+            ),
+            session in "[A-Za-z0-9_+=,.@-]{1,20}",
+        ) {
+            let template = Template::parse(&parts.concat()).unwrap();
+            let value = |placeholder| Ok::<_, ()>(match placeholder {
+                Placeholder::AccountId => "111122223333",
+                _ => session.as_str(),
+            });
+            let name = template.expand(value).unwrap();
+            prop_assert!(template.admits(&name), "{} {}", template, name);
+        }
+    }
+}
