@@ -95,7 +95,8 @@ impl House {
 
     /// The conformance tests of one folder, or all that have no folder of their own.
     fn pytest(&self, python: &Python, folder: &str, set: &[(&str, &Path)]) -> Result<Outcome> {
-        let tests = self.root.join("tests/conformance").join(folder);
+        let all = self.root.join("tests/conformance");
+        let tests = all.join(folder);
         if !has_tests(&tests, folder.is_empty()) {
             return Ok(Outcome::Skipped(format!("there are no tests in tests/conformance/{folder}")));
         }
@@ -109,12 +110,15 @@ impl House {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("AWS_CLI", python.program("aws")).envs(set.iter().copied());
+        // What the stages share lies in the folder above theirs.
+        command.env("PYTHONPATH", &all);
         // No credentials or settings of whoever runs this may decide a test.
         for name in
             ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "KUBECONFIG"]
         {
             command.env_remove(name);
         }
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         if folder.is_empty() {
             command.args(OWN_FOLDERS.iter().map(|own| format!("--ignore={}", tests.join(own).display())));
         }
