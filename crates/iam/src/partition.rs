@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Region;
+
 /// One of the separate worlds of AWS. Accounts, ARNs and endpoints never cross from one to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
@@ -102,10 +104,16 @@ impl Partition {
         }
     }
 
-    /// Whether the region is one that AWS has opened in this partition (a list, so a new region is not on it at first).
+    /// The STS host of a region, as stock clients address it.
     #[must_use]
-    pub fn has_known_region(self, region: &str) -> bool {
-        let names: &[&str] = match self {
+    pub fn sts_host(self, region: &Region) -> String {
+        format!("sts.{region}.{}", self.dns_suffix())
+    }
+
+    /// The regions that AWS has opened in this partition (a list, so a new region is not on it at first).
+    #[must_use]
+    pub const fn known_regions(self) -> &'static [&'static str] {
+        match self {
             Self::Aws => COMMERCIAL_REGIONS,
             Self::AwsUsGov => &["us-gov-east-1", "us-gov-west-1"],
             Self::AwsCn => &["cn-north-1", "cn-northwest-1"],
@@ -114,8 +122,13 @@ impl Partition {
             Self::AwsIsoE => &["eu-isoe-west-1"],
             Self::AwsIsoF => &["us-isof-east-1", "us-isof-south-1"],
             Self::AwsEusc => &["eusc-de-east-1"],
-        };
-        names.contains(&region)
+        }
+    }
+
+    /// Whether the region is one of [`Self::known_regions`].
+    #[must_use]
+    pub fn has_known_region(self, region: &str) -> bool {
+        self.known_regions().contains(&region)
     }
 }
 
@@ -254,12 +267,13 @@ mod tests {
     #[test]
     fn every_known_region_follows_the_naming_rule_of_its_partition() {
         for partition in Partition::ALL {
-            for region in COMMERCIAL_REGIONS.iter().chain(&["us-gov-west-1", "cn-north-1", "us-iso-east-1"]) {
-                if partition.has_known_region(region) {
-                    assert_eq!(partition_of_region(region), Some(partition), "{region}");
-                }
+            for region in partition.known_regions() {
+                assert_eq!(partition_of_region(region), Some(partition), "{region}");
+                let host = partition.sts_host(&Region::parse(region).unwrap());
+                assert_eq!(host, format!("sts.{region}.{}", partition.dns_suffix()));
             }
         }
+        assert!(Partition::Aws.has_known_region("us-west-2"));
         assert!(!Partition::AwsCn.has_known_region("us-west-2"));
     }
 }

@@ -74,7 +74,7 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// The value of a header that may stand at most once.
-    pub(crate) fn single_header(&self, name: &'static str) -> Result<Option<&'a str>, SigV4Error> {
+    pub(crate) fn single_header(&self, name: &str) -> Result<Option<&'a str>, SigV4Error> {
         let mut values = self.header_values(name);
         match (values.next(), values.next()) {
             (value, None) => Ok(value.map(str::trim)),

@@ -114,6 +114,11 @@ fn each_part_out_of_order_is_refused_by_its_name() {
             parts(SigV4Error::SignedHeaderMissing(own("x-lanyard-nonce"))),
         ),
         ("order", auth("host;x-amz-content", "x-amz-content"), unsigned("host")),
+        (
+            "two nonces",
+            with("X-Lanyard-Nonce", "n-2"),
+            parts(SigV4Error::DuplicateHeader(own("x-lanyard-nonce"))),
+        ),
         ("other host", edit("host", |_| own("evil.example")), mismatch.clone()),
         ("other hub", edit("x-lanyard-hub-id", |_| own("hub-2")), mismatch.clone()),
         ("other nonce", edit("x-lanyard-nonce", |_| own("n-2")), mismatch.clone()),

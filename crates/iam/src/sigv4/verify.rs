@@ -328,8 +328,9 @@ fn judge_headers(
         if !is_signed(name) {
             return Err(SigV4Error::HeaderNotSigned((*name).to_owned()));
         }
+        // A second value would be signed along with the first, and leave open which of them is read.
+        request.single_header(name)?;
     }
-    request.single_header("host")?;
     for (name, _) in request.headers {
         let is_amz = name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"));
         let may_follow =

@@ -14,8 +14,6 @@ use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOK
 use crate::id::{AccessKeyId, SessionToken};
 use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature, encode_into};
 
-/// Room for the longest URL that fits into a token.
-const URL_BYTES_MAX: usize = TOKEN_BYTES_MAX / 4 * 3;
 /// Longest API version; a date has ten characters.
 const VERSION_BYTES_MAX: usize = 32;
 
@@ -30,7 +28,8 @@ impl ParsedToken {
             return Err(TokenError::TooLong(raw.len()));
         }
         let encoded = raw.strip_prefix(TOKEN_PREFIX).ok_or(TokenError::Prefix)?;
-        let mut buffer = Zeroizing::new([0u8; URL_BYTES_MAX]);
+        // As long as it has to be: wiping it costs by the byte.
+        let mut buffer = Zeroizing::new(vec![0u8; encoded.len().div_ceil(4) * 3]);
         let length =
             URL_SAFE_NO_PAD.decode_slice(encoded, buffer.as_mut_slice()).map_err(|_| TokenError::Encoding)?;
         let decoded = buffer.get(..length).unwrap_or_default();
