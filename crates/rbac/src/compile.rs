@@ -8,10 +8,11 @@ use crate::aggregation::{self, ClusterRoles};
 use crate::index::{Binding, Bound, CLUSTER, CompiledRole, Index};
 use crate::key::ObjectKey;
 use crate::matcher::{Matcher, Source};
-use crate::names::{NONE, number_of};
+use crate::names::{NONE, Names, number_of};
 use crate::object::{Object, PolicyRule, Subject};
 use crate::problem::Problem;
 use crate::rulebook::Rulebook;
+use crate::subjects::Subjects;
 
 /// Up to so many roles of a subject in one place are asked one after the other; beyond, they are put together.
 const SINGLE_ROLES_MAX: usize = 4;
@@ -38,8 +39,15 @@ impl Index {
 #[derive(Default)]
 struct Compiler {
     index: Index,
-    users: Vec<Link>,
-    groups: Vec<Link>,
+    users: Links,
+    groups: Links,
+}
+
+/// All links to subjects of one kind.
+#[derive(Default)]
+struct Links {
+    names: Names,
+    links: Vec<Link>,
 }
 
 /// That a subject has a role in a place by a binding; in the order in which an index keeps them.
@@ -148,22 +156,16 @@ impl Compiler {
     }
 
     fn link(&mut self, subject: &Subject, binding_namespace: &str, link: Link) {
-        let (names, links, name) = match subject {
-            Subject::User(name) => (&mut self.index.users.names, &mut self.users, name.clone()),
-            Subject::Group(name) => (&mut self.index.groups.names, &mut self.groups, name.clone()),
+        match subject {
+            Subject::User(name) => self.users.add(name, link),
+            Subject::Group(name) => self.groups.add(name, link),
             Subject::ServiceAccount { namespace, name } => {
                 let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
                 let namespace = namespace.unwrap_or(binding_namespace);
-                if namespace.is_empty() {
-                    return;
+                if !namespace.is_empty() {
+                    self.users.add(&format!("system:serviceaccount:{namespace}:{name}"), link);
                 }
-                let user = format!("system:serviceaccount:{namespace}:{name}");
-                (&mut self.index.users.names, &mut self.users, user)
             }
-        };
-        let subject = names.intern(&name);
-        if subject != NONE {
-            links.push(Link { subject, ..link });
         }
     }
 
@@ -171,39 +173,38 @@ impl Compiler {
         let mut merged = Merged::default();
         let users = std::mem::take(&mut self.users);
         let groups = std::mem::take(&mut self.groups);
-        self.index.users.spans = self.bind(users, self.index.users.names.len(), &mut merged);
-        self.index.groups.spans = self.bind(groups, self.index.groups.names.len(), &mut merged);
+        self.index.users = self.bind(users, &mut merged);
+        self.index.groups = self.bind(groups, &mut merged);
         let mut index = self.index;
-        for names in [&mut index.users.names, &mut index.groups.names, &mut index.namespaces] {
-            names.shrink();
-        }
-        index.bounds.shrink_to_fit();
+        index.namespaces.shrink();
         index.merged_bindings.shrink_to_fit();
         index.matchers.shrink_to_fit();
         index.bindings.shrink_to_fit();
         index
     }
 
-    /// Lays out what is bound to each of `subjects` subjects; the answer is where each one's begins and ends.
-    fn bind(&mut self, mut links: Vec<Link>, subjects: usize, merged: &mut Merged) -> Vec<(u32, u32)> {
+    fn bind(&mut self, Links { names, mut links }: Links, merged: &mut Merged) -> Subjects {
         links.sort_unstable();
         // One binding is enough for a role; a missing role has no number, so there each binding stays.
         links.dedup_by(|later, kept| {
             later.role != NONE
                 && (later.subject, later.namespace, later.role) == (kept.subject, kept.namespace, kept.role)
         });
-        let mut spans = Vec::with_capacity(subjects);
+        let mut subjects = Subjects::with_capacity(names.len());
+        let mut bounds = Vec::new();
         for of_subject in links.chunk_by(|left, right| left.subject == right.subject) {
-            let start = number_of(self.index.bounds.len());
+            bounds.clear();
             for in_place in of_subject.chunk_by(|left, right| left.namespace == right.namespace) {
-                self.bind_in_place(in_place, merged);
+                self.bind_in_place(in_place, &mut bounds, merged);
             }
-            spans.push((start, number_of(self.index.bounds.len())));
+            let name = of_subject.first().and_then(|link| names.get(link.subject));
+            name.into_iter().for_each(|name| subjects.insert(name, &bounds));
         }
-        spans
+        subjects.shrink();
+        subjects
     }
 
-    fn bind_in_place(&mut self, links: &[Link], merged: &mut Merged) {
+    fn bind_in_place(&mut self, links: &[Link], bounds: &mut Vec<Bound>, merged: &mut Merged) {
         let (found, missing) = links.split_at(links.partition_point(|link| link.role != NONE));
         let together =
             (found.len() > SINGLE_ROLES_MAX).then(|| merged.matcher(&mut self.index, found)).flatten();
@@ -211,11 +212,20 @@ impl Compiler {
             (Some(matcher), Some(first)) => {
                 let binding = number_of(self.index.merged_bindings.len());
                 self.index.merged_bindings.extend(found.iter().map(|link| link.binding));
-                self.index.bounds.push(Bound { namespace: first.namespace, matcher, binding });
+                bounds.push(Bound { namespace: first.namespace, matcher, binding });
             }
-            _ => self.index.bounds.extend(found.iter().map(Link::bound)),
+            _ => bounds.extend(found.iter().map(Link::bound)),
         }
-        self.index.bounds.extend(missing.iter().map(Link::bound));
+        bounds.extend(missing.iter().map(Link::bound));
+    }
+}
+
+impl Links {
+    fn add(&mut self, name: &str, link: Link) {
+        let subject = self.names.intern(name);
+        if subject != NONE {
+            self.links.push(Link { subject, ..link });
+        }
     }
 }
 

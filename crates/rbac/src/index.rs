@@ -7,6 +7,7 @@ use crate::matcher::{Entry, Matcher};
 use crate::names::{NONE, Names};
 use crate::problem::Problem;
 use crate::rulebook::{Query, Rulebook};
+use crate::subjects::Subjects;
 
 /// Stands for the whole cluster where a namespace's number is expected; namespaces are counted from 1.
 pub(crate) const CLUSTER: u32 = 0;
@@ -21,8 +22,6 @@ pub struct Index {
     pub(crate) namespaces: Names,
     pub(crate) users: Subjects,
     pub(crate) groups: Subjects,
-    /// What is bound to whom: by subject, then by namespace, the cluster first.
-    pub(crate) bounds: Vec<Bound>,
     /// The bindings of those bounds that are of several roles at once.
     pub(crate) merged_bindings: Vec<u32>,
     /// Those of the single roles first, under the role's number, then those of several roles at once.
@@ -32,13 +31,6 @@ pub struct Index {
     /// In the order of their keys.
     pub(crate) bindings: Vec<Binding>,
     pub(crate) problems: Vec<Problem>,
-}
-
-/// Names of one kind of subject, and where what is bound to each begins and ends.
-#[derive(Debug, Default)]
-pub(crate) struct Subjects {
-    pub(crate) names: Names,
-    pub(crate) spans: Vec<(u32, u32)>,
 }
 
 /// A subject of an index.
@@ -95,7 +87,7 @@ impl Index {
         grant.map(Grant::Rule)
     }
 
-    /// What grants nothing, though somebody may expect it to; in the order of the objects' keys.
+    /// What grants nothing, though somebody may expect it to: roles, then bindings, in the order of their keys.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -124,7 +116,6 @@ impl Index {
             + self.namespaces.memory_bytes()
             + self.users.memory_bytes()
             + self.groups.memory_bytes()
-            + self.bounds.capacity() * size_of::<Bound>()
             + self.merged_bindings.capacity() * size_of::<u32>()
             + self.matchers.iter().map(Matcher::memory_bytes).sum::<usize>()
             + self.roles.capacity() * size_of::<CompiledRole>()
@@ -139,8 +130,8 @@ impl Index {
         &'s self,
         user: User<'s, G>,
     ) -> impl Iterator<Item = SubjectId> + 's {
-        let itself = self.users.names.find(user.name.as_bytes()).map(SubjectId::User);
-        let groups = user.groups.iter().filter_map(|group| self.groups.names.find(group.as_ref().as_bytes()));
+        let itself = self.users.find(user.name).map(SubjectId::User);
+        let groups = user.groups.iter().filter_map(|group| self.groups.find(group.as_ref()));
         itself.into_iter().chain(groups.map(SubjectId::Group))
     }
 
@@ -221,18 +212,16 @@ impl Index {
 
     /// All that is bound to a subject, the cluster first, then by namespace.
     pub(crate) fn bounds_of(&self, subject: SubjectId) -> &[Bound] {
-        let (subjects, number) = match subject {
-            SubjectId::User(number) => (&self.users, number),
-            SubjectId::Group(number) => (&self.groups, number),
-        };
-        let span = subjects.spans.get(number as usize);
-        span.and_then(|&(start, end)| self.bounds.get(start as usize..end as usize)).unwrap_or_default()
+        match subject {
+            SubjectId::User(number) => self.users.bounds(number),
+            SubjectId::Group(number) => self.groups.bounds(number),
+        }
     }
 
     pub(crate) fn subject_name(&self, subject: SubjectId) -> Option<SubjectName<'_>> {
         match subject {
-            SubjectId::User(number) => self.users.names.get(number).map(SubjectName::User),
-            SubjectId::Group(number) => self.groups.names.get(number).map(SubjectName::Group),
+            SubjectId::User(number) => self.users.name(number).map(SubjectName::User),
+            SubjectId::Group(number) => self.groups.name(number).map(SubjectName::Group),
         }
     }
 
@@ -255,12 +244,6 @@ impl Index {
 impl Bound {
     pub(crate) const fn is_in_cluster(&self) -> bool {
         self.namespace == CLUSTER
-    }
-}
-
-impl Subjects {
-    fn memory_bytes(&self) -> usize {
-        self.names.memory_bytes() + self.spans.capacity() * size_of::<(u32, u32)>()
     }
 }
 

@@ -71,6 +71,7 @@ mod problem;
 mod rule_set;
 mod rulebook;
 mod selector;
+mod subjects;
 mod wire;
 
 pub use attributes::{Attributes, NonResourceAttributes, ResourceAttributes, SYSTEM_MASTERS, Target, User};

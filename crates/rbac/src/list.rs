@@ -8,7 +8,7 @@ use crate::attributes::{Attributes, SYSTEM_MASTERS, User};
 use crate::grant::{Grant, SubjectName};
 use crate::index::{Index, SubjectId};
 use crate::matcher::Matcher;
-use crate::names::{NONE, number_of};
+use crate::names::NONE;
 use crate::object::PolicyRule;
 
 /// What a user may do in a namespace, as a SelfSubjectRulesReview answers it.
@@ -89,8 +89,8 @@ impl Index {
         let query = self.book.query(attributes);
         let namespace = self.namespace_asked(attributes);
         let masters = Holder { subject: SubjectName::Group(SYSTEM_MASTERS), via: Grant::SystemMasters };
-        let groups = (0..number_of(self.groups.names.len())).map(SubjectId::Group);
-        let users = (0..number_of(self.users.names.len())).map(SubjectId::User);
+        let groups = self.groups.numbers().map(SubjectId::Group);
+        let users = self.users.numbers().map(SubjectId::User);
         let granted = groups.chain(users).filter_map(|subject| self.grant_of(subject, namespace, &query));
         let granted = granted.map(|grant| Holder { subject: grant.subject(), via: Grant::Rule(grant) });
         let others = granted.filter(|holder| holder.subject != masters.subject);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::object::{
-    AggregationRule, ClusterRole, ClusterRoleBinding, LabelRequirement, LabelSelector, PolicyRule, Role,
+    AggregationRule, ClusterRole, ClusterRoleBinding, LabelRequirement, LabelSelector, PolicyRule,
     RoleBinding, RoleRef, Subject,
 };
 
