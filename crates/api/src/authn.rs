@@ -46,7 +46,7 @@ pub enum Authentication {
     /// Not a `k8s-aws-v1.` token: another authenticator's affair.
     NotOurs,
     /// Somebody, proven.
-    Verified(Verified),
+    Verified(Box<Verified>),
     /// Our kind of token, and no.
     Refused(Refusal),
 }
@@ -108,7 +108,7 @@ pub struct AdmitQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// Go on as this actor.
-    Admitted(Vouched<Actor>),
+    Admitted(Box<Vouched<Actor>>),
     /// The caller is not proven (bad signature, stale date, another hub).
     Unauthenticated(Denial),
     /// The caller is known and may not.

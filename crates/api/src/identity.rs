@@ -188,6 +188,8 @@ pub enum ActorKind {
         arn: PrincipalArn,
         /// Its unique id.
         principal_id: String,
+        /// What a role session made by it descends from and inherits.
+        lineage: Box<Lineage>,
     },
     /// A spoke cluster, by its certificate: its own aws-auth, RBAC, ServiceAccounts and keys alone.
     Spoke {
@@ -199,6 +201,22 @@ pub enum ActorKind {
         /// Why it acts.
         purpose: String,
     },
+}
+
+/// What a role session made by an actor descends from and inherits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lineage {
+    /// The key that signed the call.
+    pub access_key_id: AccessKeyId,
+    /// The actor's own ancestors if it is a role session, the nearest first: `key/<id>`, `user/<id>`, `role/<id>`.
+    pub ancestors: Vec<String>,
+    /// Its transitive session tags.
+    pub transitive_tags: BTreeMap<String, String>,
+    /// Its source identity.
+    pub source_identity: Option<String>,
+    /// How many roles were assumed on the way to it: 0 for a user.
+    pub chain_depth: u8,
 }
 
 impl Actor {

@@ -370,8 +370,14 @@ mod tests {
         let (keys, cluster) = ([key(1)], proof.cluster);
         assert_eq!(verify(&value, &keys, cluster, "bob", &["a"], now), Err(ProofError::Mismatch));
         assert_eq!(verify(&value, &keys, cluster, "ana", &[], now), Err(ProofError::Mismatch));
-        assert_eq!(verify(&value, &keys, cluster, "ana", &["a", "system:masters"], now), Err(ProofError::Mismatch));
-        assert_eq!(verify(&value, &keys, ClusterUid::random(), "ana", &["a"], now), Err(ProofError::Mismatch));
+        assert_eq!(
+            verify(&value, &keys, cluster, "ana", &["a", "system:masters"], now),
+            Err(ProofError::Mismatch)
+        );
+        assert_eq!(
+            verify(&value, &keys, ClusterUid::random(), "ana", &["a"], now),
+            Err(ProofError::Mismatch)
+        );
         assert_eq!(verify(&value, &[key(3)], cluster, "ana", &["a"], now), Err(ProofError::UnknownKey));
         let late = proof.not_after + time::Duration::seconds(1);
         assert_eq!(verify(&value, &keys, cluster, "ana", &["a"], late), Err(ProofError::Expired));
@@ -396,10 +402,7 @@ mod tests {
     #[test]
     fn immunity_12_handles_of_shifted_parts_differ() {
         let key = key(1);
-        assert_ne!(
-            key.session(&Authority::Local, "ab", "cd"),
-            key.session(&Authority::Local, "abc", "d")
-        );
+        assert_ne!(key.session(&Authority::Local, "ab", "cd"), key.session(&Authority::Local, "abc", "d"));
         assert_ne!(key.account(&Authority::Aws, "1"), key.account(&Authority::Local, "1"));
         assert_ne!(key.account(&Authority::Aws, "1"), key.access_key("1"));
     }

@@ -1,0 +1,21 @@
+//! What the gRPC adapters of all services share.
+//!
+//! A service's `convert`, `server` and `client` modules are beside its traits; here is what they are made of. On the server
+//! side [`Served`] wraps any implementation of a trait, and a [`Door`] says whom its actors are taken from. On the client
+//! side [`Remote`] implements the same traits over anything that sends HTTP/2 requests. Between them go statuses, from which
+//! a client reads back the very error that the service gave.
+
+mod client;
+mod door;
+pub(crate) mod field;
+pub(crate) mod frame;
+mod server;
+mod status;
+
+pub use client::{Remote, Wire, admitted_at_the_door};
+pub use door::{ACTOR_METADATA, Door};
+pub use server::{MESSAGE_BYTES_MAX, Served};
+pub use status::{ERROR_DOMAIN, forbidden, unauthenticated};
+
+pub(crate) use client::{call, received};
+pub(crate) use server::serve;

@@ -1,0 +1,157 @@
+//! Every management method with its action, and how its request says what it is about.
+//!
+//! Both doors ask this one table. Admit decodes the request's bytes with [`read`], fills in from its snapshots what the
+//! request does not say ([`Place`]), evaluates policy documents for ([`Call::action`], [`Resource::arn`]), and puts
+//! [`Call::request_digest`] into the actor. A method that is in none of the lists passes no door.
+//!
+//! Where AWS has the operation, action and resource are AWS's (Service Authorization Reference); else the action is
+//! `lanyard:<Method>`.
+
+mod table;
+mod target;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+pub use table::MANAGED;
+pub use target::{AccountRef, ClusterRef, Place, Resource, Target, Targeted};
+
+use crate::fault::{CallError, Denial};
+
+/// The code of a [`Denial`] that is no refusal by policy: the request's bytes could not be read. Doors answer it as a wrong
+/// argument.
+pub const INVALID_REQUEST: &str = "invalid_request";
+
+/// The code of a [`Denial`] for a method that no door lets through.
+pub const UNKNOWN_METHOD: &str = "unknown_method";
+
+/// Methods that need no signature at the front door: what a client has to know before it can sign, whether the hub is
+/// there, and what it speaks.
+pub const OPEN: &[&str] = &[
+    "/lanyard.gateway.v1.Explain/Hub",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Methods between services, which know each other by certificate. No front door lets them through.
+pub const INTERNAL: &[&str] = &[
+    "/lanyard.authn.v1.Authenticate/Authenticate",
+    "/lanyard.authn.v1.Admit/Admit",
+    "/lanyard.mapping.v1.Resolve/Resolve",
+    "/lanyard.mapping.v1.Resolve/ResolveBreakGlass",
+    "/lanyard.mapping.v1.Clusters/WatchDirectory",
+    "/lanyard.authz.v1.Authorize/Authorize",
+    "/lanyard.authz.v1.Decisions/RecordDecisions",
+];
+
+/// Whether a method needs no signature at the front door.
+pub fn is_open(path: &str) -> bool {
+    OPEN.contains(&path)
+}
+
+/// One management method.
+#[derive(Debug)]
+pub struct Method {
+    /// `/lanyard.<service>.v1.<Service>/<Method>`.
+    pub path: &'static str,
+    /// Whether it changes anything: then its signature counts once.
+    pub mutates: bool,
+    /// What it is called in policy documents.
+    pub action: Action,
+    /// The request's full name, `lanyard.<service>.v1.<Message>`.
+    pub request: &'static str,
+    read: fn(&'static Method, &[u8]) -> Result<Call, CallError>,
+}
+
+/// What a method is called in policy documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Always this.
+    Always(&'static str),
+    /// AWS has one operation for users and another for roles.
+    ByOwner {
+        /// When it is about a user.
+        user: &'static str,
+        /// When it is about a role.
+        role: &'static str,
+    },
+}
+
+impl Action {
+    fn of(self, resource: &Resource) -> &'static str {
+        match (self, resource) {
+            (Self::Always(action), _) | (Self::ByOwner { role: action, .. }, Resource::Role { .. }) => action,
+            (Self::ByOwner { user, .. }, _) => user,
+        }
+    }
+}
+
+/// A management call, read from its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The IAM action.
+    pub action: &'static str,
+    /// Whether its signature counts once.
+    pub mutates: bool,
+    /// What it is about.
+    pub target: Target,
+    /// For [`crate::Actor::request_digest`]: [`request_digest`] of the message.
+    pub request_digest: [u8; 32],
+}
+
+/// A request of a managed method.
+pub trait Managed: Targeted + Message + Default {
+    /// Its method; each has a request of its own.
+    const METHOD: &'static Method;
+
+    /// What admission says of this very request.
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] where a field that says what it is about cannot be read.
+    fn call(&self) -> Result<Call, CallError> {
+        let target = self.target()?;
+        Ok(Call {
+            action: Self::METHOD.action.of(&target.resource),
+            mutates: Self::METHOD.mutates,
+            target,
+            request_digest: request_digest(self),
+        })
+    }
+}
+
+/// SHA-256 of the one encoding that a message has here, whatever order its sender wrote the fields in. The signature is over
+/// the bytes as sent; the digest ties the admission to what was understood of them, so that it can be checked again wherever
+/// the message is still a message.
+pub fn request_digest(message: &impl Message) -> [u8; 32] {
+    Sha256::digest(message.encode_to_vec()).into()
+}
+
+/// The managed method of a path.
+pub fn find(path: &str) -> Option<&'static Method> {
+    MANAGED.iter().find(|method| method.path == path)
+}
+
+/// Reads a call at a door: the method's path, and the message's bytes without the frame.
+///
+/// # Errors
+/// A [`Denial`] with code [`UNKNOWN_METHOD`] or [`INVALID_REQUEST`]. Ask only after the signature was verified: strangers
+/// learn nothing about what can be read.
+pub fn read(path: &str, message: &[u8]) -> Result<Call, Denial> {
+    let denial = |code: &'static str, message: String| Denial { code: code.into(), message };
+    let method = find(path)
+        .ok_or_else(|| denial(UNKNOWN_METHOD, format!("`{path}` is not a method that this door lets through")))?;
+    (method.read)(method, message).map_err(|error| denial(INVALID_REQUEST, error.to_string()))
+}
+
+fn read_as<M: Managed>(method: &'static Method, message: &[u8]) -> Result<Call, CallError> {
+    let request = M::decode(message).map_err(|error| {
+        CallError::invalid("request", "malformed", format!("not a `{}`: {error}", method.request))
+    })?;
+    request.call()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! The table itself.
+
+use lanyard_proto::{authn, authz, credentials, gateway, mapping};
+
+use super::{Action, Managed, Method, read_as};
+
+macro_rules! is_mutation {
+    () => {
+        false
+    };
+    (mutates) => {
+        true
+    };
+}
+
+macro_rules! managed {
+    ($($package:ident . $service:literal {
+        $($rpc:literal $request:ident $($mutates:ident)? => $action:expr;)+
+    })+) => {
+        /// All management methods.
+        pub const MANAGED: &[&Method] = &[$($(<$package::v1::$request as Managed>::METHOD,)+)+];
+
+        $($(
+            impl Managed for $package::v1::$request {
+                const METHOD: &'static Method = &Method {
+                    path: concat!("/lanyard.", stringify!($package), ".v1.", $service, "/", $rpc),
+                    mutates: is_mutation!($($mutates)?),
+                    action: $action,
+                    request: concat!("lanyard.", stringify!($package), ".v1.", stringify!($request)),
+                    read: read_as::<Self>,
+                };
+            }
+        )+)+
+    };
+}
+
+const fn by_owner(user: &'static str, role: &'static str) -> Action {
+    Action::ByOwner { user, role }
+}
+
+use Action::Always as is;
+
+managed! {
+    authn."Accounts" {
+        "CreateAccount" CreateAccountRequest mutates => is("lanyard:CreateAccount");
+        "DeleteAccount" DeleteAccountRequest mutates => is("lanyard:DeleteAccount");
+        "ListAccounts" ListAccountsRequest => is("lanyard:ListAccounts");
+        "CreateUser" CreateUserRequest mutates => is("iam:CreateUser");
+        "GetUser" GetUserRequest => is("iam:GetUser");
+        "ListUsers" ListUsersRequest => is("iam:ListUsers");
+        "DeleteUser" DeleteUserRequest mutates => is("iam:DeleteUser");
+        "CreateAccessKey" CreateAccessKeyRequest mutates => is("iam:CreateAccessKey");
+        "ListAccessKeys" ListAccessKeysRequest => is("iam:ListAccessKeys");
+        "UpdateAccessKey" UpdateAccessKeyRequest mutates => is("iam:UpdateAccessKey");
+        "DeleteAccessKey" DeleteAccessKeyRequest mutates => is("iam:DeleteAccessKey");
+        "CreateRole" CreateRoleRequest mutates => is("iam:CreateRole");
+        "GetRole" GetRoleRequest => is("iam:GetRole");
+        "ListRoles" ListRolesRequest => is("iam:ListRoles");
+        "UpdateAssumeRolePolicy" UpdateAssumeRolePolicyRequest mutates => is("iam:UpdateAssumeRolePolicy");
+        "RevokeSessions" RevokeSessionsRequest mutates => is("lanyard:RevokeSessions");
+        "DeleteRole" DeleteRoleRequest mutates => is("iam:DeleteRole");
+        "PutPolicy" PutPolicyRequest mutates => by_owner("iam:PutUserPolicy", "iam:PutRolePolicy");
+        "ListPolicies" ListPoliciesRequest => by_owner("iam:ListUserPolicies", "iam:ListRolePolicies");
+        "DeletePolicy" DeletePolicyRequest mutates => by_owner("iam:DeleteUserPolicy", "iam:DeleteRolePolicy");
+    }
+    mapping."Preview" {
+        "Preview" PreviewRequest => is("lanyard:Preview");
+    }
+    mapping."Clusters" {
+        "CreateCluster" CreateClusterRequest mutates => is("eks:CreateCluster");
+        "DescribeCluster" DescribeClusterRequest => is("eks:DescribeCluster");
+        "ListClusters" ListClustersRequest => is("eks:ListClusters");
+        "UpdateClusterConfig" UpdateClusterConfigRequest mutates => is("eks:UpdateClusterConfig");
+        "DeleteCluster" DeleteClusterRequest mutates => is("eks:DeleteCluster");
+        "PushAwsAuth" PushAwsAuthRequest mutates => is("lanyard:PushAwsAuth");
+        "GetAwsAuth" GetAwsAuthRequest => is("lanyard:GetAwsAuth");
+        "SetNode" SetNodeRequest mutates => is("lanyard:SetNode");
+        "ListNodes" ListNodesRequest => is("lanyard:ListNodes");
+        "CreateSpokeCredential" CreateSpokeCredentialRequest mutates => is("lanyard:CreateSpokeCredential");
+        "ArmBreakGlass" ArmBreakGlassRequest mutates => is("lanyard:ArmBreakGlass");
+        "DisarmBreakGlass" DisarmBreakGlassRequest mutates => is("lanyard:DisarmBreakGlass");
+        "ListBreakGlass" ListBreakGlassRequest => is("lanyard:ListBreakGlass");
+    }
+    mapping."Entries" {
+        "CreateAccessEntry" CreateAccessEntryRequest mutates => is("eks:CreateAccessEntry");
+        "DescribeAccessEntry" DescribeAccessEntryRequest => is("eks:DescribeAccessEntry");
+        "ListAccessEntries" ListAccessEntriesRequest => is("eks:ListAccessEntries");
+        "UpdateAccessEntry" UpdateAccessEntryRequest mutates => is("eks:UpdateAccessEntry");
+        "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
+        "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
+        "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
+    }
+    mapping."Blocks" {
+        "CreateBlock" CreateBlockRequest mutates => is("lanyard:CreateBlock");
+        "DeleteBlock" DeleteBlockRequest mutates => is("lanyard:DeleteBlock");
+        "ListBlocks" ListBlocksRequest => is("lanyard:ListBlocks");
+    }
+    authz."Authorize" {
+        "AuthorizeBatch" AuthorizeBatchRequest => is("lanyard:AuthorizeBatch");
+        "RulesFor" RulesForRequest => is("lanyard:RulesFor");
+        "WhoCan" WhoCanRequest => is("lanyard:WhoCan");
+    }
+    authz."Objects" {
+        "ApplyObjects" ApplyObjectsRequest mutates => is("lanyard:ApplyObjects");
+        "DeleteObject" DeleteObjectRequest mutates => is("lanyard:DeleteObject");
+        "ListObjects" ListObjectsRequest => is("lanyard:ListObjects");
+    }
+    authz."Decisions" {
+        "FindDecision" FindDecisionRequest => is("lanyard:FindDecision");
+    }
+    credentials."Sessions" {
+        "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");
+    }
+    gateway."Explain" {
+        "Explain" ExplainRequest => is("lanyard:Explain");
+        "ExplainDecision" ExplainDecisionRequest => is("lanyard:ExplainDecision");
+    }
+}

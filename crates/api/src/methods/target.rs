@@ -1,0 +1,142 @@
+//! What a request is about, as policy documents see it.
+
+mod arn;
+mod requests;
+
+use lanyard_iam::AccountId;
+
+use crate::{
+    fault::CallError,
+    ids::{ClusterId, ClusterUid, DecisionId},
+};
+
+pub use arn::Place;
+
+/// What a request is about. Names are as the caller wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// In which account names are looked up. A cluster's account is the cluster's own, whatever stands here.
+    pub account: AccountRef,
+    /// The cluster, where it is about one that exists.
+    pub cluster: Option<ClusterRef>,
+    /// The resource, of which Admit makes an ARN.
+    pub resource: Resource,
+    /// Condition keys that the request itself gives, with their values; a key stands once.
+    pub keys: Vec<(String, Vec<String>)>,
+}
+
+/// Whose account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRef {
+    /// The caller's.
+    Own,
+    /// This one.
+    Named(AccountId),
+}
+
+/// How a request names a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterRef {
+    /// By what people call it.
+    Id(ClusterId),
+    /// By its number.
+    Uid(ClusterUid),
+}
+
+/// The kinds of resource.
+///
+/// IAM names are unique ignoring letter case, policy documents compare them exactly. So for a user or role that exists, Admit
+/// takes path and name as they are stored ([`Place`]): else another spelling would walk around a `Deny`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// The hub itself: what belongs to no account.
+    Hub,
+    /// The account, for what concerns all of it.
+    Account,
+    /// The account's clusters, as a list.
+    Clusters,
+    /// A cluster that is to be made.
+    NewCluster {
+        /// Its region.
+        region: String,
+        /// Its name.
+        name: String,
+    },
+    /// [`Target::cluster`].
+    Cluster,
+    /// An access entry of [`Target::cluster`].
+    AccessEntry {
+        /// Its principal.
+        principal_arn: String,
+    },
+    /// The account's users, as a list.
+    Users,
+    /// A user.
+    User {
+        /// Its path, where the request gives it.
+        path: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// The account's roles, as a list.
+    Roles,
+    /// A role.
+    Role {
+        /// Its path, where the request gives it.
+        path: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// A finished decision.
+    Decision(DecisionId),
+}
+
+/// A request that says what it is about.
+pub trait Targeted {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] with the field that cannot be read.
+    fn target(&self) -> Result<Target, CallError>;
+}
+
+impl Target {
+    /// A resource of the caller's own account.
+    pub fn own(resource: Resource) -> Self {
+        Self { account: AccountRef::Own, cluster: None, resource, keys: Vec::new() }
+    }
+
+    /// The same in the account that the request names, if it names one.
+    ///
+    /// # Errors
+    /// When it is not an account number.
+    fn in_account(self, account: Option<&str>) -> Result<Self, CallError> {
+        let Some(account) = account else { return Ok(self) };
+        let account = crate::grpc::field::parse("account", account)?;
+        Ok(Self { account: AccountRef::Named(account), ..self })
+    }
+
+    /// A resource of an existing cluster.
+    fn of_cluster(cluster: ClusterRef, resource: Resource) -> Self {
+        Self { cluster: Some(cluster), ..Self::own(resource) }
+    }
+
+    /// With a condition key; one without values is not there.
+    fn key<V: Into<String>>(mut self, name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+        let values: Vec<String> = values.into_iter().map(Into::into).collect();
+        if !values.is_empty() {
+            self.keys.push((name.into(), values));
+        }
+        self
+    }
+
+    /// With the condition keys of tags that the request sets: `aws:RequestTag/<key>` each, and `aws:TagKeys`.
+    fn tags<'a>(mut self, tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        let mut names = Vec::new();
+        for (name, value) in tags {
+            names.push(name.clone());
+            self = self.key(format!("aws:RequestTag/{name}"), [value]);
+        }
+        self.key("aws:TagKeys", names)
+    }
+}

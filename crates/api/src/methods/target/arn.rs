@@ -1,0 +1,98 @@
+//! The ARN of a resource.
+
+use lanyard_iam::{AccountId, Partition, PrincipalArn, PrincipalKind};
+
+use super::{ClusterRef, Resource, Target};
+use crate::{
+    ids::{EntryId, HubId},
+    mapping::Cluster,
+};
+
+/// What Admit knows and the request does not say.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The partition of the account that the call is about.
+    pub partition: Partition,
+    /// The account that the call is about; for [`Resource::Hub`] the one made at first start.
+    pub account: AccountId,
+    /// The hub's region.
+    pub region: &'a str,
+    /// The hub.
+    pub hub: HubId,
+    /// The cluster that the target names, if it exists.
+    pub cluster: Option<&'a Cluster>,
+    /// Path and name of the user or role that the target names, as stored, if it exists.
+    pub stored: Option<(&'a str, &'a str)>,
+    /// The access entry that the target names, if it exists.
+    pub entry: Option<EntryId>,
+}
+
+impl Target {
+    /// The ARN that policy documents are held against.
+    pub fn arn(&self, place: &Place<'_>) -> String {
+        let Place { partition, account, region, .. } = place;
+        let iam = |kind: &str, rest: String| format!("arn:{partition}:iam::{account}:{kind}/{rest}");
+        let lanyard = |rest: String| format!("arn:{partition}:lanyard::{account}:{rest}");
+        match &self.resource {
+            Resource::Hub => lanyard(format!("hub/{}", place.hub)),
+            Resource::Account => lanyard(format!("account/{account}")),
+            Resource::Decision(id) => lanyard(format!("decision/{id}")),
+            Resource::Clusters => format!("arn:{partition}:eks:{region}:{account}:cluster/*"),
+            Resource::NewCluster { region, name } => {
+                format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
+            }
+            Resource::Cluster => self.in_cluster(place, |name| format!("cluster/{name}")),
+            Resource::AccessEntry { principal_arn } => self.in_cluster(place, |name| {
+                let entry = place.entry.map_or_else(|| String::from("*"), |id| id.to_string());
+                format!("access-entry/{name}/{}/{entry}", principal_in_arn(principal_arn))
+            }),
+            Resource::Users => iam("user", String::new()),
+            Resource::Roles => iam("role", String::new()),
+            Resource::User { path, name } => iam("user", full_name(place, path.as_deref(), name)),
+            Resource::Role { path, name } => iam("role", full_name(place, path.as_deref(), name)),
+        }
+    }
+
+    /// An ARN in the region and account of the cluster; of one that does not exist, in the caller's own.
+    fn in_cluster(&self, place: &Place<'_>, resource: impl Fn(&str) -> String) -> String {
+        let Some(cluster) = place.cluster else {
+            let name = match &self.cluster {
+                Some(ClusterRef::Id(id)) => id.to_string(),
+                Some(ClusterRef::Uid(uid)) => uid.to_string(),
+                None => String::new(),
+            };
+            return format!(
+                "arn:{}:eks:{}:{}:{}",
+                place.partition,
+                place.region,
+                place.account,
+                resource(&name)
+            );
+        };
+        format!(
+            "arn:{}:eks:{}:{}:{}",
+            cluster.partition,
+            cluster.region,
+            cluster.account,
+            resource(&cluster.name)
+        )
+    }
+}
+
+/// Path and name without the leading slash; as stored, wherever it exists.
+fn full_name(place: &Place<'_>, path: Option<&str>, name: &str) -> String {
+    let (path, name) = place.stored.unwrap_or((path.filter(|path| !path.is_empty()).unwrap_or("/"), name));
+    format!("{}{name}", path.strip_prefix('/').unwrap_or(path))
+}
+
+/// `role/<account>/<name without path>`, as in the ARN of an access entry. What is no user or role has no entry, and gets a
+/// name that none can have.
+fn principal_in_arn(principal_arn: &str) -> String {
+    let parsed = PrincipalArn::parse(principal_arn).ok();
+    let named = parsed.as_ref().and_then(|arn| match &arn.kind {
+        PrincipalKind::User { name, .. } => Some(("user", arn.account, name)),
+        PrincipalKind::Role { name, .. } => Some(("role", arn.account, name)),
+        PrincipalKind::Root | PrincipalKind::AssumedRole { .. } | PrincipalKind::FederatedUser { .. } => None,
+    });
+    named.map_or_else(|| String::from("none"), |(kind, account, name)| format!("{kind}/{account}/{name}"))
+}

@@ -1,0 +1,187 @@
+//! What each request is about.
+
+use lanyard_iam::{PrincipalArn, PrincipalKind};
+use lanyard_proto::{
+    authn::v1::{self as authn, policy_owner::Owner},
+    authz::v1 as authz, credentials::v1 as credentials, gateway::v1 as gateway,
+    mapping::v1::{self as mapping, access_scope::Scope as Where},
+};
+
+use super::{AccountRef, ClusterRef, Resource, Target, Targeted};
+use crate::{
+    fault::CallError,
+    grpc::field,
+    ids::Scope,
+    mapping::{AuthenticationMode, EntryType},
+};
+
+macro_rules! targets {
+    ($($($request:path),+ => |$m:ident| $target:expr;)+) => {$($(
+        impl Targeted for $request {
+            fn target(&self) -> Result<Target, CallError> {
+                let $m = self;
+                $target
+            }
+        }
+    )+)+};
+}
+
+targets! {
+    authn::CreateAccountRequest, authn::DeleteAccountRequest => |_m| Ok(Target::own(Resource::Hub));
+    authn::ListAccountsRequest => |_m| Ok(Target::own(Resource::Account));
+
+    authn::CreateUserRequest => |m| {
+        let resource = Resource::User { path: Some(m.path.clone()), name: m.name.clone() };
+        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::CreateRoleRequest => |m| {
+        let resource = Resource::Role { path: Some(m.path.clone()), name: m.name.clone() };
+        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::GetUserRequest, authn::DeleteUserRequest => |m| Target::own(user(&m.name)).in_account(m.account.as_deref());
+    authn::CreateAccessKeyRequest, authn::ListAccessKeysRequest, authn::UpdateAccessKeyRequest,
+    authn::DeleteAccessKeyRequest => |m| Target::own(user(&m.user)).in_account(m.account.as_deref());
+    authn::GetRoleRequest, authn::UpdateAssumeRolePolicyRequest, authn::RevokeSessionsRequest,
+    authn::DeleteRoleRequest => |m| Target::own(role(&m.name)).in_account(m.account.as_deref());
+    authn::ListUsersRequest => |m| Target::own(Resource::Users).in_account(m.account.as_deref());
+    authn::ListRolesRequest => |m| Target::own(Resource::Roles).in_account(m.account.as_deref());
+    authn::PutPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
+        let owner = field::required("owner", m.owner.as_ref().and_then(|owner| owner.owner.as_ref()))?;
+        let resource = match owner {
+            Owner::User(name) => user(name),
+            Owner::Role(name) => role(name),
+        };
+        Target::own(resource).in_account(m.account.as_deref())
+    };
+
+    mapping::PreviewRequest => |m| {
+        Ok(Target::of_cluster(uid(&m.cluster_uid)?, Resource::Cluster).key("eks:principalArn", [&m.arn]))
+    };
+    mapping::CreateClusterRequest => |m| {
+        let resource = Resource::NewCluster { region: m.region.clone(), name: m.name.clone() };
+        let target = Target::own(resource)
+            .tags(&m.tags)
+            .key("eks:bootstrapClusterCreatorAdminPermissions", [m.bootstrap_creator_admin.unwrap_or(true).to_string()]);
+        with_mode(target, m.authentication_mode)?.in_account(m.account.as_deref())
+    };
+    mapping::UpdateClusterConfigRequest => |m| {
+        let tags = m.tags.iter().flat_map(|tags| &tags.tags);
+        with_mode(Target::of_cluster(id(&m.cluster)?, Resource::Cluster).tags(tags), m.authentication_mode)
+    };
+    mapping::ListClustersRequest, mapping::ListBreakGlassRequest => |_m| Ok(Target::own(Resource::Clusters));
+    mapping::DescribeClusterRequest, mapping::DeleteClusterRequest, mapping::PushAwsAuthRequest,
+    mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest,
+    mapping::CreateSpokeCredentialRequest, mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
+    mapping::ListAccessEntriesRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
+    authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
+    };
+
+    mapping::CreateAccessEntryRequest => |m| {
+        let kind = field::optional_enum::<EntryType>("entry_type", m.entry_type)?;
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
+            .tags(&m.tags)
+            .key("eks:principalArn", [&m.principal_arn])
+            .key("eks:kubernetesGroups", &m.groups)
+            .key("eks:username", &m.username)
+            .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
+    };
+    mapping::DescribeAccessEntryRequest, mapping::DeleteAccessEntryRequest => |m| entry(&m.cluster, &m.principal_arn);
+    mapping::UpdateAccessEntryRequest => |m| {
+        Ok(entry(&m.cluster, &m.principal_arn)?
+            .key("eks:kubernetesGroups", m.groups.iter().flat_map(|groups| &groups.values))
+            .key("eks:username", &m.username))
+    };
+    mapping::AssociateAccessPolicyRequest => |m| {
+        let target = entry(&m.cluster, &m.principal_arn)?.key("eks:policyArn", [&m.policy_arn]);
+        Ok(match field::required("scope", m.scope.as_ref().and_then(|scope| scope.scope.as_ref()))? {
+            Where::Cluster(()) => target.key("eks:accessScope", ["cluster"]),
+            Where::Namespaces(namespaces) => {
+                target.key("eks:accessScope", ["namespace"]).key("eks:namespaces", &namespaces.names)
+            }
+        })
+    };
+    mapping::DisassociateAccessPolicyRequest => |m| {
+        Ok(entry(&m.cluster, &m.principal_arn)?.key("eks:policyArn", [&m.policy_arn]))
+    };
+
+    mapping::CreateBlockRequest, mapping::DeleteBlockRequest, mapping::ListBlocksRequest => |m| {
+        Ok(match field::parse("scope", &m.scope)? {
+            Scope::Hub => Target::own(Resource::Hub),
+            Scope::Account(account) => {
+                Target { account: AccountRef::Named(account), ..Target::own(Resource::Account) }
+            }
+            Scope::Cluster(uid) => Target::of_cluster(ClusterRef::Uid(uid), Resource::Cluster),
+        })
+    };
+
+    authz::RulesForRequest, authz::WhoCanRequest => |m| {
+        Ok(Target::of_cluster(uid(&m.cluster_uid)?, Resource::Cluster))
+    };
+    authz::AuthorizeBatchRequest => |m| {
+        let first = field::required("reviews", m.reviews.first())?;
+        if m.reviews.iter().any(|review| review.cluster_uid != first.cluster_uid) {
+            let message = "all reviews of a batch have to be of one cluster: send one batch for each";
+            return Err(CallError::invalid("reviews", "one_cluster", message));
+        }
+        Ok(Target::of_cluster(uid(&first.cluster_uid)?, Resource::Cluster))
+    };
+    authz::FindDecisionRequest, gateway::ExplainDecisionRequest => |m| {
+        Ok(Target::own(Resource::Decision(field::parse("id", &m.id)?)))
+    };
+
+    credentials::AssumeRoleRequest => |m| assume_role(m);
+}
+
+fn user(name: &str) -> Resource {
+    Resource::User { path: None, name: name.to_owned() }
+}
+
+fn role(name: &str) -> Resource {
+    Resource::Role { path: None, name: name.to_owned() }
+}
+
+fn id(cluster: &str) -> Result<ClusterRef, CallError> {
+    field::parse("cluster", cluster).map(ClusterRef::Id)
+}
+
+fn uid(cluster: &str) -> Result<ClusterRef, CallError> {
+    field::parse("cluster_uid", cluster).map(ClusterRef::Uid)
+}
+
+fn entry(cluster: &str, principal_arn: &str) -> Result<Target, CallError> {
+    let resource = Resource::AccessEntry { principal_arn: principal_arn.to_owned() };
+    Ok(Target::of_cluster(id(cluster)?, resource).key("eks:principalArn", [principal_arn]))
+}
+
+fn with_mode(target: Target, mode: i32) -> Result<Target, CallError> {
+    let mode = field::optional_enum::<AuthenticationMode>("authentication_mode", mode)?;
+    Ok(match mode {
+        None => target,
+        Some(mode) => target.key("eks:authenticationMode", [aws_name(&mode)?]),
+    })
+}
+
+/// How AWS writes a value of an enumeration; the domain types serialize so.
+fn aws_name(value: &impl serde::Serialize) -> Result<String, CallError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        _ => Err(crate::fault::Fault::Internal.into()),
+    }
+}
+
+/// STS's own: the role is the resource, in whatever account it is.
+fn assume_role(m: &credentials::AssumeRoleRequest) -> Result<Target, CallError> {
+    let arn: PrincipalArn = field::parse("role_arn", &m.role_arn)?;
+    let PrincipalKind::Role { path, name } = &arn.kind else {
+        let message = format!("`{}` is not a role: give `arn:<partition>:iam::<account>:role/<path and name>`", arn);
+        return Err(CallError::invalid("role_arn", "malformed", message));
+    };
+    let resource = Resource::Role { path: Some(path.clone()), name: name.clone() };
+    Ok(Target { account: AccountRef::Named(arn.account), ..Target::own(resource) }
+        .tags(&m.tags)
+        .key("sts:RoleSessionName", [&m.session_name])
+        .key("sts:TransitiveTagKeys", &m.transitive_tag_keys)
+        .key("sts:ExternalId", &m.external_id)
+        .key("sts:SourceIdentity", &m.source_identity))
+}
