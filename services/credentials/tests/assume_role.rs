@@ -1,0 +1,125 @@
+//! A role is assumed against a real store, and the session opened again as authn would.
+
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, Vouched,
+    authn::accounts::{Account, IamRole},
+    credentials::{AssumeRole, Sessions},
+};
+use lanyard_credentials::{Credentials, opening_keys};
+use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener};
+use lanyard_store::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl};
+use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+
+const ACCOUNT: &str = "111122223333";
+const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/team/dev";
+
+struct Hub {
+    _folder: tempfile::TempDir,
+    store: Store,
+    engine: Credentials,
+}
+
+async fn hub() -> Hub {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = Keyring::new(EnvelopeKey::random().unwrap());
+    let url = StoreUrl::Sqlite(folder.path().join("hub.db"));
+    let store = Store::open(&StoreOptions::new(url, keyring)).await.unwrap();
+    let now = OffsetDateTime::now_utc();
+    let account: AccountId = ACCOUNT.parse().unwrap();
+    let mutation = Mutation::system("test");
+    let mut tx = store.begin("test", &mutation, &[Scope::Hub, Scope::Account(account)]).await.unwrap();
+    tx.insert(&Account {
+        id: account,
+        partition: Partition::Aws,
+        authority: Authority::Local,
+        name: String::new(),
+        created_at: now,
+    })
+    .await
+    .unwrap();
+    tx.insert(&IamRole {
+        account,
+        path: "/team/".to_owned(),
+        name: "dev".to_owned(),
+        principal_id: "AROAAAAAAAAAAAAAAAAAA".to_owned(),
+        trust_policy: "{}".to_owned(),
+        session_seconds_max: 7_200,
+        revoked_before: None,
+        tags: BTreeMap::new(),
+        created_at: now,
+    })
+    .await
+    .unwrap();
+    tx.commit_unrecorded().await.unwrap();
+    let engine = Credentials::new(&store).unwrap();
+    Hub { _folder: folder, store, engine }
+}
+
+fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
+    let mut actor = Actor::system("test");
+    actor.action = "sts:AssumeRole".to_owned();
+    actor.resource = resource.to_owned();
+    actor.kind = ActorKind::Principal {
+        authority: Authority::Local,
+        arn: PrincipalArn::parse("arn:aws:iam::111122223333:user/ana").unwrap(),
+        principal_id: "AIDAAAAAAAAAAAAAAAAAA".to_owned(),
+        lineage: Box::new(Lineage {
+            access_key_id: AccessKeyId::parse(key).unwrap(),
+            ancestors: Vec::new(),
+            transitive_tags: BTreeMap::new(),
+            source_identity: None,
+            chain_depth,
+        }),
+    };
+    Vouched::in_process(actor)
+}
+
+fn query(role_arn: &str) -> AssumeRole {
+    AssumeRole { role_arn: role_arn.to_owned(), session_name: "ana".to_owned(), ..AssumeRole::default() }
+}
+
+const KEY: &str = "LKIAAAAAAAAAAAAAAAAA";
+
+#[tokio::test]
+async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from() {
+    let hub = hub().await;
+    let session = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    assert_eq!(session.arn, "arn:aws:sts::111122223333:assumed-role/dev/ana");
+    assert_eq!(session.assumed_role_id, "AROAAAAAAAAAAAAAAAAAA:ana");
+    let opener = SessionOpener::new(&[opening_keys(hub.store.keyring()).unwrap()]).unwrap();
+    let opened = opener
+        .open(&session.access_key_id, session.session_token.expose_secret(), OffsetDateTime::now_utc())
+        .unwrap();
+    assert_eq!(opened.secret_access_key.expose(), session.secret_access_key.expose_secret());
+    let ancestors = opened.claims.ancestors;
+    assert!(ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(KEY).unwrap())), "{ancestors:?}");
+    assert!(ancestors.iter().any(|ancestor| matches!(ancestor, Ancestor::User(_))), "{ancestors:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike() {
+    let hub = hub().await;
+    let absent = "arn:aws:iam::111122223333:role/team/none";
+    let other_path = "arn:aws:iam::111122223333:role/dev";
+    let mut texts = Vec::new();
+    for (admitted, asked) in [(absent, absent), (other_path, other_path), (absent, ROLE_ARN)] {
+        let refused = hub.engine.assume_role(actor(admitted, KEY, 0), query(asked)).await.unwrap_err();
+        assert!(matches!(refused, CallError::Denied(_)), "{refused:?}");
+        texts.push(refused.to_string());
+    }
+    texts.dedup();
+    assert_eq!(texts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_chained_session_lives_an_hour_at_most() {
+    let hub = hub().await;
+    let ask = |seconds| AssumeRole { duration_seconds: seconds, ..query(ROLE_ARN) };
+    let by_user = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), ask(7_200)).await;
+    assert!(by_user.is_ok());
+    let by_session = hub.engine.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1), ask(7_200)).await;
+    assert!(matches!(by_session, Err(CallError::Invalid { rule: "duration", .. })));
+}
