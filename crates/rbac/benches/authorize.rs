@@ -25,6 +25,10 @@ enum Shape {
     Namespace,
 }
 
+/// Shows allocations beside the times, where there are any: a decision must have none.
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     for (shape, name) in [(Shape::Cluster, "ClusterRoleBindings"), (Shape::Namespace, "RoleBindings")] {
         for size in SIZES {
@@ -120,7 +124,7 @@ fn decide(bencher: Bencher<'_, '_>, shape: Shape, size: usize, users: usize, gro
 
 macro_rules! decisions {
     ($($name:ident: $shape:ident, $users:expr, $groups:expr, $verb:literal;)*) => {$(
-        #[divan::bench(args = SIZES)]
+        #[divan::bench(args = SIZES, sample_count = 2_000)]
         fn $name(bencher: Bencher<'_, '_>, size: usize) {
             let groups: &[&str] = $groups;
             let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();

@@ -14,9 +14,13 @@ use crate::object::{AggregationRule, ClusterRole, PolicyRule};
 /// is fewer of even the shortest rules.
 pub(crate) const AGGREGATED_RULES_MAX: usize = 16_384;
 
-/// Roles looked at for all aggregated roles together: a bound on the work of objects made to be slow, some
-/// seconds of it. A thousand aggregated roles over ten thousand others stay below.
+/// Roles looked at for all aggregated roles together: a bound on the work that objects made to be slow can cause,
+/// about a second of it. A thousand aggregated roles over ten thousand others stay below.
 const STEPS_MAX: usize = 20_000_000;
+
+/// What all aggregated roles together can gather, in rules and the resources they name: a bound on the memory, some
+/// hundred megabytes. The three aggregated roles of a new cluster gather some five hundred.
+const WEIGHT_MAX: usize = 2_000_000;
 
 /// All cluster roles by name.
 pub(crate) type ClusterRoles<'a> = BTreeMap<&'a str, &'a ClusterRole>;
@@ -31,13 +35,33 @@ pub(crate) struct Gathered<'a> {
 
 /// What every aggregated role gathers, by its name.
 pub(crate) fn gather<'a>(roles: &ClusterRoles<'a>) -> BTreeMap<&'a str, Gathered<'a>> {
-    let mut steps = STEPS_MAX;
+    let mut budget = Budget { steps: STEPS_MAX, weight: WEIGHT_MAX };
     let aggregated = roles.values().filter_map(|role| Some((role.name.as_str(), role.aggregation.as_ref()?)));
     let mut selected: BTreeMap<&str, Selected<'_>> = BTreeMap::new();
     for (name, rule) in aggregated {
-        selected.insert(name, select(roles, name, rule, &mut steps));
+        selected.insert(name, select(roles, name, rule, &mut budget));
     }
-    selected.keys().map(|&name| (name, reach(&selected, name, &mut steps))).collect()
+    selected.keys().map(|&name| (name, reach(&selected, name, &mut budget))).collect()
+}
+
+/// What is left of the limits for all aggregated roles together.
+struct Budget {
+    steps: usize,
+    weight: usize,
+}
+
+impl Budget {
+    fn take_step(&mut self) -> bool {
+        let left = self.steps.checked_sub(1);
+        self.steps = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    fn take_rule(&mut self, rule: &PolicyRule) -> bool {
+        let left = self.weight.checked_sub(rule.resources.len().saturating_add(1));
+        self.weight = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 /// The roles that one role's selectors match, in the controller's order: by selector, then by name.
@@ -51,16 +75,15 @@ fn select<'a>(
     roles: &ClusterRoles<'a>,
     name: &str,
     rule: &AggregationRule,
-    steps: &mut usize,
+    budget: &mut Budget,
 ) -> Selected<'a> {
     let mut selected = Selected::default();
     for selector in &rule.selectors {
         for role in roles.values() {
-            let Some(left) = steps.checked_sub(1) else {
+            if !budget.take_step() {
                 selected.cut = true;
                 return selected;
-            };
-            *steps = left;
+            }
             if role.name != name && selector.matches(&role.labels) {
                 selected.roles.push(role);
             }
@@ -69,7 +92,7 @@ fn select<'a>(
     selected
 }
 
-fn reach<'a>(selected: &BTreeMap<&'a str, Selected<'a>>, name: &'a str, steps: &mut usize) -> Gathered<'a> {
+fn reach<'a>(selected: &BTreeMap<&'a str, Selected<'a>>, name: &'a str, budget: &mut Budget) -> Gathered<'a> {
     let mut gathered = Gathered::default();
     let mut seen_roles: HashSet<&str, RandomState> = HashSet::from_iter([name]);
     let mut seen_rules: HashSet<&PolicyRule, RandomState> = HashSet::default();
@@ -81,11 +104,10 @@ fn reach<'a>(selected: &BTreeMap<&'a str, Selected<'a>>, name: &'a str, steps: &
             open.pop();
             continue;
         };
-        let Some(left) = steps.checked_sub(1) else {
+        if !budget.take_step() {
             gathered.cut = true;
-            break;
-        };
-        *steps = left;
+            return gathered;
+        }
         if !seen_roles.insert(&role.name) {
             continue;
         }
@@ -95,7 +117,7 @@ fn reach<'a>(selected: &BTreeMap<&'a str, Selected<'a>>, name: &'a str, steps: &
             continue;
         }
         for rule in role.rules.iter().filter(|rule| seen_rules.insert(rule)) {
-            if gathered.rules.len() == AGGREGATED_RULES_MAX {
+            if gathered.rules.len() == AGGREGATED_RULES_MAX || !budget.take_rule(rule) {
                 gathered.cut = true;
                 return gathered;
             }
@@ -208,5 +230,23 @@ mod tests {
         let gathered = gather(&by_name);
         assert!(gathered["all"].cut);
         assert_eq!(gathered["all"].rules.len(), AGGREGATED_RULES_MAX);
+    }
+
+    #[test]
+    fn all_roles_together_gather_no_more_than_the_limit_and_the_last_say_so() {
+        let resources = vec!["pods".to_owned(); 999];
+        let rule = |verb: usize| PolicyRule {
+            verbs: vec![verb.to_string()],
+            resources: resources.clone(),
+            ..PolicyRule::default()
+        };
+        let mut roles =
+            vec![ClusterRole { rules: (0..100).map(rule).collect(), ..role("all", &[("to", "all")], &[]) }];
+        roles.extend((0..25).map(|number| aggregated(&format!("gather-{number:02}"), &[], &[("to", "all")])));
+        let by_name: ClusterRoles<'_> = roles.iter().map(|role| (role.name.as_str(), role)).collect();
+        let gathered = gather(&by_name);
+        let sizes: Vec<_> = gathered.values().map(|gathered| (gathered.rules.len(), gathered.cut)).collect();
+        assert_eq!(sizes[..20], [(100, false); 20]);
+        assert_eq!(sizes[20..], [(0, true); 5]);
     }
 }

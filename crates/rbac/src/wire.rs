@@ -1,14 +1,18 @@
 //! The Kubernetes wire shape of the objects: read strictly where it decides something, written as `kubectl` prints it.
 
+mod convert;
 mod fault;
 mod member;
 mod name;
 mod read;
 mod rule;
-mod serde;
+
 mod tree;
 
 pub use fault::{Fault, ObjectError, Position};
 pub(crate) use fault::{Flaw, Segment, shown};
 pub(crate) use read::{Document, document};
 pub(crate) use tree::{Node, Placed, Plain, position};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 use crate::parse::parse;
-use crate::{Attributes, Grant, Index, Object, ObjectKey, Problem, ResourceAttributes, SubjectName, User};
+use crate::{
+    Attributes, ClusterRole, Grant, Index, Object, ObjectKey, PolicyRule, Problem, ResourceAttributes,
+    RoleBinding, RoleRef, Subject, SubjectName, User,
+};
 
 const RBAC: &str = "apiVersion: rbac.authorization.k8s.io/v1\n";
 
@@ -82,6 +85,32 @@ fn a_role_binding_gives_no_path_even_of_a_cluster_role() {
     assert_eq!(said(&index, "ana", &[], &asked), None);
     assert!(said(&index, "ben", &[], &asked).is_some());
     assert!(index.rules_for(User { name: "ana", groups: &[] as &[&str] }, "team-a").non_resource.is_empty());
+}
+
+#[test]
+fn a_role_binding_without_a_namespace_gives_nothing() {
+    let rule = PolicyRule {
+        verbs: vec!["*".to_owned()],
+        api_groups: vec!["*".to_owned()],
+        resources: vec!["*".to_owned()],
+        ..PolicyRule::default()
+    };
+    let role = ClusterRole { name: "admin".to_owned(), rules: vec![rule], ..ClusterRole::default() };
+    let binding = RoleBinding {
+        namespace: String::new(),
+        name: "b".to_owned(),
+        subjects: vec![
+            Subject::User("ana".to_owned()),
+            Subject::ServiceAccount { namespace: None, name: "x".to_owned() },
+        ],
+        role: RoleRef::ClusterRole("admin".to_owned()),
+    };
+    let index = Index::compile(&[Object::ClusterRole(role), Object::RoleBinding(binding)]);
+    for name in ["ana", "system:serviceaccount::x"] {
+        for namespace in ["", "team-a"] {
+            assert_eq!(said(&index, name, &[], &pods("get", namespace)), None, "{name} {namespace}");
+        }
+    }
 }
 
 #[test]
