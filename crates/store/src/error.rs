@@ -1,0 +1,224 @@
+//! Why the store has no answer, or refused a write; and what a caller makes of it.
+
+use lanyard_api::{CallError, ClusterId, ClusterUid, Fault, Revision, Scope};
+
+use lanyard_iam::AccountId;
+
+use crate::{keyring::KeyringError, kind::Kind};
+
+/// Why a transaction or a read did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A record with this key, or with another name or number that must be unique, is there already.
+    #[error("{} `{key}` exists already", .kind.noun())]
+    Exists {
+        /// Of which kind.
+        kind: Kind,
+        /// The key of the record that was to be written.
+        key: String,
+    },
+    /// What the record names does not exist: its cluster, account, user or entry.
+    #[error("{} `{key}` names something that does not exist: make that first", .kind.noun())]
+    Dangling {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+    },
+    /// Other records name it still.
+    #[error("{} `{key}` is still in use: remove what names it first", .kind.noun())]
+    InUse {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+    },
+    /// A record breaks a rule of its table.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The transaction writes in a scope that it did not name when it began.
+    #[error("the transaction writes in scope `{0}`, which it did not begin with: name it in begin")]
+    ScopeNotBegun(Scope),
+    /// The signature was used before.
+    #[error("this signature was used before: sign again")]
+    Replayed {
+        /// What that use answered, where it can be given again: recorded, and its scopes not changed since.
+        answer: Option<Vec<u8>>,
+    },
+    /// The write would leave clusters without an administrator.
+    #[error("the change would leave {} without a live administrator: allow it by name, or add another first", how_many(.clusters))]
+    Lockout {
+        /// Which.
+        clusters: Vec<LockedOut>,
+    },
+    /// A reason that a change line does not take.
+    #[error("the reason is longer than 2048 bytes or holds a NUL character: shorten it")]
+    Reason,
+    /// A write of this transaction failed before, so it cannot be committed.
+    #[error("the transaction failed before: begin another")]
+    Aborted,
+    /// Another transaction was in the way; trying again may help.
+    #[error("another transaction was in the way: try again")]
+    Conflict,
+    /// The store shows a lower revision than one that this process has seen: a restored dump, or a standby that lags.
+    #[error(
+        "scope `{scope}` is at revision {found} in the store, and was at {seen}: an old dump or standby was put in place; \
+         restart the process only when that is what you want"
+    )]
+    Regressed {
+        /// The scope.
+        scope: Scope,
+        /// The highest revision seen.
+        seen: Revision,
+        /// What the store has now.
+        found: Revision,
+    },
+    /// The database cannot be reached, or is too slow.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The database holds what Lanyard never wrote, or refused what it always takes.
+    #[error("the store is at fault: {0}")]
+    Broken(String),
+    /// A key is missing, or something sealed does not open.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+/// A cluster that a refused write would have left without an administrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedOut {
+    /// Its number.
+    pub cluster: ClusterUid,
+    /// Its id; for those alone who may know the cluster.
+    pub id: ClusterId,
+    /// Its account, by which to tell who may know it.
+    pub account: AccountId,
+}
+
+/// Why a record cannot be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A text that the database cannot hold or compare exactly.
+    #[error("{} `{}` holds a NUL character: take it out", .kind.noun(), .key.escape_debug())]
+    Nul {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+    },
+    /// A name is longer than the store compares.
+    #[error("a name of this {} is {bytes} bytes long, the limit is {limit}", .kind.noun())]
+    TextTooLong {
+        /// Of which kind.
+        kind: Kind,
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// The database's own rules refuse it.
+    #[error("{} `{key}` breaks a rule of its table", .kind.noun())]
+    Refused {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+    },
+    /// A record is longer than the store takes.
+    #[error("{} `{key}` is {bytes} bytes long, the limit is {limit}", .kind.noun())]
+    TooLong {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// Bytes that are no record of their kind.
+    #[error("a stored {} cannot be read: {detail}", .kind.noun())]
+    Unreadable {
+        /// Of which kind.
+        kind: Kind,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A record in a scope where its kind has no place.
+    #[error("{} `{key}` has no place in scope `{scope}`", .kind.noun())]
+    Misplaced {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+        /// The scope.
+        scope: Scope,
+    },
+}
+
+fn how_many(clusters: &[LockedOut]) -> String {
+    match clusters.len() {
+        1 => "a cluster".to_owned(),
+        n => format!("{n} clusters"),
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict => {
+                Self::Unavailable { part: "the store".into(), detail: "try again".into() }
+            }
+            StoreError::Exists { .. }
+            | StoreError::Dangling { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Record(_)
+            | StoreError::ScopeNotBegun(_)
+            | StoreError::Replayed { .. }
+            | StoreError::Lockout { .. }
+            | StoreError::Regressed { .. }
+            | StoreError::Reason
+            | StoreError::Aborted
+            | StoreError::Broken(_)
+            | StoreError::Keyring(_) => Self::Internal,
+        }
+    }
+}
+
+impl From<StoreError> for CallError {
+    /// What a caller is told. Faults are logged here, for their text stays inside.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists { kind, key } => Self::exists(kind.noun(), key),
+            StoreError::Dangling { .. } => Self::precondition("dangling", error.to_string()),
+            StoreError::InUse { .. } => Self::precondition("in_use", error.to_string()),
+            StoreError::Reason => Self::invalid("reason", "length", error.to_string()),
+            StoreError::Record(RecordError::Nul { kind, .. }) => {
+                Self::invalid(kind.as_str(), "nul", error.to_string())
+            }
+            StoreError::Record(RecordError::TextTooLong { kind, .. }) => {
+                Self::invalid(kind.as_str(), "length", error.to_string())
+            }
+            StoreError::Record(RecordError::Refused { kind, .. }) => {
+                Self::invalid(kind.as_str(), "refused", error.to_string())
+            }
+            StoreError::Record(RecordError::TooLong { kind, limit, .. }) => Self::LimitExceeded {
+                what: format!("bytes of one {}", kind.noun()).into(),
+                limit: limit as u64,
+            },
+            StoreError::Replayed { .. } => Self::Replayed,
+            StoreError::Lockout { .. } => Self::precondition("lockout", error.to_string()),
+            StoreError::Record(RecordError::Unreadable { .. } | RecordError::Misplaced { .. })
+            | StoreError::ScopeNotBegun(_)
+            | StoreError::Aborted
+            | StoreError::Conflict
+            | StoreError::Regressed { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::Broken(_)
+            | StoreError::Keyring(_) => {
+                tracing::error!(error = %error, "the store did not do a mutation");
+                Self::Fault(Fault::from(error))
+            }
+        }
+    }
+}

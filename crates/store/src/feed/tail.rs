@@ -1,0 +1,59 @@
+//! The tailer: finds other processes' commits, and sweeps what is kept no longer.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+
+use crate::store::{Inner, Store};
+
+/// How often expired signatures and old decisions are removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Runs until the last handle of the store is dropped.
+pub(crate) async fn tail(
+    store: Weak<Inner>,
+    wake: Arc<Notify>,
+    mut listener: Option<PgListener>,
+    poll: Duration,
+    is_shared: bool,
+) {
+    let mut swept = Instant::now();
+    let mut is_behind = false;
+    loop {
+        // Alone with the file there is nothing to look for but what a failed delivery left.
+        let pause = if is_shared || is_behind { poll } else { SWEEP_INTERVAL };
+        tokio::select! {
+            () = wake.notified() => {}
+            () = heard(&mut listener, poll) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        let Some(inner) = store.upgrade() else { return };
+        let store = Store::of(inner);
+        is_behind = match store.catch_up().await {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::warn!(error = %error, "the store cannot be followed: trying again");
+                true
+            }
+        };
+        if swept.elapsed() >= SWEEP_INTERVAL {
+            swept = Instant::now();
+            if let Err(error) = store.sweep().await {
+                tracing::warn!(error = %error, "the store cannot be swept: trying again later");
+            }
+        }
+    }
+}
+
+/// Waits for word of a commit. What it says is not trusted: the counters are looked at.
+async fn heard(listener: &mut Option<PgListener>, pause: Duration) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    if let Err(error) = listener.recv().await {
+        tracing::debug!(error = %error, "no word of commits: polling");
+        tokio::time::sleep(pause).await;
+    }
+}

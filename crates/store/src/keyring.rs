@@ -1,0 +1,12 @@
+//! Secrets at rest: keys for each purpose, and sealing that binds a value to its place.
+
+mod envelope;
+mod purpose;
+mod ring;
+mod sealed;
+
+pub use envelope::EnvelopeKey;
+pub use purpose::Purpose;
+pub(crate) use ring::StoredKey;
+pub use ring::{Keyring, KeyringError, PurposeKey};
+pub use sealed::{Place, Sealed};

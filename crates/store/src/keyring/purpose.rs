@@ -1,0 +1,69 @@
+//! What keys are for.
+
+/// What a key is for; each purpose has a random key of its own, in versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Seals the secrets of local access keys.
+    AccessKeySecret,
+    /// Signs role sessions (an Ed25519 seed).
+    SessionSigning,
+    /// Opens role sessions.
+    SessionOpening,
+    /// Derives a role session's secret key from its token.
+    SessionSecret,
+    /// Makes the proof that authz believes.
+    Proof,
+    /// Seals the token cache's values.
+    TokenCache,
+    /// Vouches between services.
+    Vouch,
+    /// Seals the kubeconfigs of spokes.
+    SpokeKubeconfig,
+    /// Chains change lines.
+    Chain,
+    /// Seals page tokens.
+    PageToken,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::AccessKeySecret,
+        Self::SessionSigning,
+        Self::SessionOpening,
+        Self::SessionSecret,
+        Self::Proof,
+        Self::TokenCache,
+        Self::Vouch,
+        Self::SpokeKubeconfig,
+        Self::Chain,
+        Self::PageToken,
+    ];
+
+    /// As it stands in the database and in associated data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessKeySecret => "access_key_secret",
+            Self::SessionSigning => "session_signing",
+            Self::SessionOpening => "session_opening",
+            Self::SessionSecret => "session_secret",
+            Self::Proof => "proof",
+            Self::TokenCache => "token_cache",
+            Self::Vouch => "vouch",
+            Self::SpokeKubeconfig => "spoke_kubeconfig",
+            Self::Chain => "chain",
+            Self::PageToken => "page_token",
+        }
+    }
+
+    /// The purpose of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

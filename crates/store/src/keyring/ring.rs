@@ -1,0 +1,225 @@
+//! All purposes' keys of one hub, in memory.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand;
+use lanyard_kit::tls::FileError;
+use zeroize::Zeroizing;
+
+use super::{
+    envelope::{EnvelopeKey, KEY_BYTES},
+    purpose::Purpose,
+    sealed::{Place, Sealed, open, open_as, seal, seal_as},
+};
+use crate::telemetry;
+
+/// The table of the purposes' keys, part of the associated data of each.
+const TABLE: &str = "purpose_keys";
+
+/// Why a key is not there, or a value does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// No store has been opened with this keyring yet, or the purpose's keys are kept from this process.
+    #[error("there is no key for purpose `{0}`: open a store with this keyring first")]
+    Locked(Purpose),
+    /// A value that was moved, forged, or sealed for something else.
+    #[error("a sealed value of purpose `{0}` does not open: it was moved or altered")]
+    Unopened(Purpose),
+    /// The keys in the database lie under another envelope key.
+    #[error(
+        "the keys in the store lie under envelope key `{stored}` and this process has `{given}`: give it the key that the \
+         store was made with"
+    )]
+    ForeignEnvelope {
+        /// The id of the key that is needed.
+        stored: String,
+        /// The id of the key that was given.
+        given: String,
+    },
+    /// Not an envelope key.
+    #[error("the envelope key is not 64 hex digits: make one with 32 random bytes")]
+    Envelope,
+    /// The file cannot hold a key.
+    #[error("envelope key: {0}")]
+    File(#[from] FileError),
+    /// The system gives no random bytes, or the crypto library refuses its work.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+/// The bytes of a purpose's key, wiped when dropped.
+pub type PurposeKey = Zeroizing<[u8; KEY_BYTES]>;
+
+type Versions = BTreeMap<u32, PurposeKey>;
+type Keys = BTreeMap<Purpose, Versions>;
+
+/// Seals and opens, each purpose with its own key. Clones share what they hold; nothing of it can be printed.
+#[derive(Clone)]
+pub struct Keyring {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// The first seals; all open.
+    envelopes: Vec<EnvelopeKey>,
+    keys: ArcSwap<Keys>,
+    unopened: AtomicU64,
+}
+
+/// A purpose's key as it lies in the database.
+#[derive(Clone)]
+pub(crate) struct StoredKey {
+    pub(crate) purpose: Purpose,
+    pub(crate) version: u32,
+    pub(crate) envelope: String,
+    pub(crate) sealed: Sealed,
+}
+
+impl Keyring {
+    /// A keyring that gets the purposes' keys from the store it is opened with.
+    pub fn new(envelope: EnvelopeKey) -> Self {
+        Self::with_previous(envelope, Vec::new())
+    }
+
+    /// The same, that can still open what lies under earlier envelope keys. The store then seals it anew.
+    pub fn with_previous(envelope: EnvelopeKey, previous: Vec<EnvelopeKey>) -> Self {
+        let envelopes = std::iter::once(envelope).chain(previous).collect();
+        Self { inner: Arc::new(Inner { envelopes, keys: ArcSwap::default(), unopened: AtomicU64::new(0) }) }
+    }
+
+    /// Seals a value for one place, under the newest key of the purpose.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened.
+    pub fn seal(&self, purpose: Purpose, place: &Place, plain: &[u8]) -> Result<Sealed, KeyringError> {
+        let keys = self.inner.keys.load();
+        let (version, key) = newest(&keys, purpose)?;
+        seal(key, purpose, version, place, plain).map_err(|_| KeyringError::Random)
+    }
+
+    /// Opens a value at the place it was sealed for.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unopened`] for anything else than that; each is counted.
+    pub fn open(
+        &self,
+        purpose: Purpose,
+        place: &Place,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        let keys = self.inner.keys.load();
+        let versions = keys.get(&purpose).ok_or(KeyringError::Locked(purpose))?;
+        let key = sealed.version().and_then(|version| versions.get(&version));
+        key.and_then(|key| open(key, purpose, place, sealed).ok()).ok_or_else(|| {
+            self.inner.unopened.fetch_add(1, Ordering::Relaxed);
+            telemetry::unopened(purpose);
+            KeyringError::Unopened(purpose)
+        })
+    }
+
+    /// The newest key of a purpose, for what is not sealing: MACs, derivation, seeds.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened.
+    pub fn purpose_key(&self, purpose: Purpose) -> Result<PurposeKey, KeyringError> {
+        let keys = self.inner.keys.load();
+        newest(&keys, purpose).map(|(_, key)| key.clone())
+    }
+
+    /// All keys of a purpose with their versions, the newest first: the first makes, all verify.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened.
+    pub fn purpose_keys(&self, purpose: Purpose) -> Result<Vec<(u32, PurposeKey)>, KeyringError> {
+        let keys = self.inner.keys.load();
+        let versions = keys.get(&purpose).ok_or(KeyringError::Locked(purpose))?;
+        Ok(versions.iter().rev().map(|(version, key)| (*version, key.clone())).collect())
+    }
+
+    /// How many values did not open so far.
+    pub fn unopened(&self) -> u64 {
+        self.inner.unopened.load(Ordering::Relaxed)
+    }
+
+    /// The id of the envelope key that seals.
+    pub(crate) fn envelope_id(&self) -> Result<String, KeyringError> {
+        self.inner.envelopes.first().map(EnvelopeKey::id).ok_or(KeyringError::Envelope)
+    }
+
+    /// A new key of a purpose, sealed under the envelope key; it counts once the store has it.
+    pub(crate) fn make_key(&self, purpose: Purpose, version: u32) -> Result<StoredKey, KeyringError> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
+        self.seal_key(purpose, version, &key)
+    }
+
+    /// Takes the keys that lie in the database in place of those it had. Answers those that lie under an earlier envelope
+    /// key alone, sealed anew.
+    pub(crate) fn take_keys(&self, stored: &[StoredKey]) -> Result<Vec<StoredKey>, KeyringError> {
+        let first = self.envelope_id()?;
+        let mut keys = Keys::new();
+        let mut anew = Vec::new();
+        for one in stored {
+            let Some(key) = self.open_key(one)? else { continue };
+            let under_first = stored.iter().any(|other| {
+                (other.purpose, other.version) == (one.purpose, one.version) && other.envelope == first
+            });
+            if !under_first {
+                anew.push(self.seal_key(one.purpose, one.version, &key)?);
+            }
+            keys.entry(one.purpose).or_default().insert(one.version, key);
+        }
+        let lacking =
+            stored.iter().find(|one| !keys.get(&one.purpose).is_some_and(|v| v.contains_key(&one.version)));
+        if let Some(lacking) = lacking {
+            return Err(KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given: first });
+        }
+        self.inner.keys.store(Arc::new(keys));
+        Ok(anew)
+    }
+
+    fn seal_key(
+        &self,
+        purpose: Purpose,
+        version: u32,
+        key: &[u8; KEY_BYTES],
+    ) -> Result<StoredKey, KeyringError> {
+        let envelope = self.inner.envelopes.first().ok_or(KeyringError::Envelope)?;
+        let place = place_of_key(purpose, version, &envelope.id());
+        let sealed = seal_as(envelope.secret(), TABLE, 0, &place, key).map_err(|_| KeyringError::Random)?;
+        Ok(StoredKey { purpose, version, envelope: envelope.id(), sealed })
+    }
+
+    fn open_key(&self, stored: &StoredKey) -> Result<Option<PurposeKey>, KeyringError> {
+        let Some(envelope) = self.inner.envelopes.iter().find(|key| key.id() == stored.envelope) else {
+            return Ok(None);
+        };
+        let place = place_of_key(stored.purpose, stored.version, &stored.envelope);
+        let opened = open_as(envelope.secret(), TABLE, &place, &stored.sealed).ok();
+        let key = opened.and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
+        key.map(Some).ok_or(KeyringError::Unopened(stored.purpose))
+    }
+}
+
+fn place_of_key(purpose: Purpose, version: u32, envelope: &str) -> Place {
+    Place::new(TABLE, format!("{purpose}/{version}"), envelope)
+}
+
+fn newest(keys: &Keys, purpose: Purpose) -> Result<(u32, &PurposeKey), KeyringError> {
+    let newest = keys.get(&purpose).and_then(BTreeMap::last_key_value);
+    newest.map(|(version, key)| (*version, key)).ok_or(KeyringError::Locked(purpose))
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring")
+    }
+}

@@ -1,0 +1,174 @@
+//! The lockout guard: no write takes a cluster from some live administrators to none, unless it says so.
+
+use std::collections::BTreeSet;
+
+use lanyard_api::{ClusterUid, Scope};
+use time::OffsetDateTime;
+
+use crate::{
+    error::{LockedOut, StoreError},
+    kind::Kind,
+    sql::{Connection, Value},
+};
+
+/// The clusters that have a live administrator. Parameters: `$1` the moment, `$2` one cluster alone, or empty.
+///
+/// Live is who could log in now. The source counts: a line of aws-auth where the mode reads it, an entry where the mode does,
+/// while it has the cluster administrator's policy and neither has ended. Nothing blocks the principal or its account, in
+/// the cluster, all clusters of its account, or the hub. The account is registered with that authority and the cluster
+/// trusts it. A local user has an active key that is not blocked. A local role exists, and so does some local user with
+/// such a key who might assume it: which ones its trust policy lets is not weighed here. Of other authorities' principals
+/// nothing more is known.
+const LIVE: &str = "\
+SELECT DISTINCT a.cluster FROM administrators a
+JOIN clusters c ON c.uid = a.cluster
+JOIN cluster_trusts t ON t.cluster = a.cluster AND t.authority = a.authority AND t.account = a.account
+JOIN accounts n ON n.id = a.account AND n.authority = a.authority AND n.partition_name = a.partition_name
+LEFT JOIN access_entries e ON e.cluster = a.cluster AND e.id = a.entry
+WHERE ($2 = '' OR a.cluster = $2)
+AND (a.ends_at IS NULL OR a.ends_at > $1)
+AND (
+    (a.entry IS NULL AND c.authentication_mode <> 'API')
+    OR (
+        a.entry IS NOT NULL AND c.authentication_mode <> 'CONFIG_MAP' AND (e.ends_at IS NULL OR e.ends_at > $1)
+        AND EXISTS (
+            SELECT 1 FROM policy_associations p
+            WHERE p.cluster = a.cluster AND p.entry = a.entry AND p.policy_name = 'AmazonEKSClusterAdminPolicy'
+            AND p.is_cluster_wide = 1 AND (p.ends_at IS NULL OR p.ends_at > $1)
+        )
+    )
+)
+AND NOT EXISTS (
+    SELECT 1 FROM blocks b
+    WHERE (b.scope = 'hub' OR b.cluster = a.cluster OR b.account = c.account) AND b.target_authority = a.authority
+    AND (
+        (b.target_kind = 'principal' AND b.target_arn_folded = a.arn_folded)
+        OR (b.target_kind = 'account' AND b.target_account = a.account)
+    )
+)
+AND (
+    a.authority <> 'local'
+    OR (
+        a.principal_kind = 'user' AND EXISTS (
+            SELECT 1 FROM users u JOIN access_keys k ON k.account = u.account AND k.user_name = u.name
+            WHERE u.account = a.account AND u.name_folded = a.principal_name AND LOWER(u.path) = a.principal_path
+            AND (a.principal_id IS NULL OR a.principal_id = u.principal_id) AND k.active = 1
+            AND NOT EXISTS (
+                SELECT 1 FROM blocks b WHERE b.target_kind = 'access_key' AND b.target_access_key = k.id
+                AND (b.scope = 'hub' OR b.cluster = a.cluster OR b.account = c.account)
+            )
+        )
+    )
+    OR (
+        a.principal_kind = 'role' AND EXISTS (
+            SELECT 1 FROM iam_roles r WHERE r.account = a.account AND r.name_folded = a.principal_name
+            AND (a.principal_id IS NULL OR a.principal_id = r.principal_id)
+        )
+        AND EXISTS (
+            SELECT 1 FROM users u
+            JOIN accounts m ON m.id = u.account AND m.authority = 'local'
+            JOIN access_keys k ON k.account = u.account AND k.user_name = u.name
+            WHERE k.active = 1
+            AND NOT EXISTS (
+                SELECT 1 FROM blocks b WHERE (b.scope = 'hub' OR b.cluster = a.cluster OR b.account = c.account)
+                AND (
+                    (b.target_kind = 'access_key' AND b.target_access_key = k.id)
+                    OR (b.target_kind = 'account' AND b.target_authority = 'local' AND b.target_account = u.account)
+                    OR (
+                        b.target_kind = 'principal' AND b.target_authority = 'local' AND b.target_arn_folded =
+                        'arn:' || m.partition_name || ':iam::' || u.account || ':user' || LOWER(u.path) || u.name_folded
+                    )
+                )
+            )
+        )
+    )
+)";
+
+/// What a transaction does to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    Insert,
+    Put,
+    Delete,
+}
+
+/// Whether a write may make or unmake a live administrator.
+pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
+    match kind {
+        Kind::Account
+        | Kind::Cluster
+        | Kind::User
+        | Kind::AccessKey
+        | Kind::IamRole
+        | Kind::PolicyAssociation
+        | Kind::Administrator => true,
+        // A new entry has no policy yet; the end of a block locks nobody out.
+        Kind::AccessEntry => write != Write::Insert,
+        Kind::Block => write != Write::Delete,
+        Kind::SpokeCredential
+        | Kind::InlinePolicy
+        | Kind::AwsAuthVersion
+        | Kind::Node
+        | Kind::BreakGlass
+        | Kind::RbacObject
+        | Kind::Setting => false,
+    }
+}
+
+/// The guard of one transaction: which clusters had a live administrator before its first write that is weighed.
+pub(crate) struct Guard {
+    now: OffsetDateTime,
+    /// One cluster alone, or empty: accounts and the hub reach them all.
+    cluster: String,
+    before: BTreeSet<String>,
+}
+
+impl Guard {
+    /// Waits for every other transaction that is weighed, and looks.
+    ///
+    /// Two that each leave one administrator could leave none together; so the guard's row is locked, always after the scopes,
+    /// and until the end.
+    pub(crate) async fn begin(
+        connection: &mut Connection,
+        now: OffsetDateTime,
+        scopes: impl Iterator<Item = Scope>,
+    ) -> Result<Self, StoreError> {
+        connection.execute("UPDATE guards SET name = name WHERE name = 'lockout'", []).await?;
+        let scopes: Vec<_> = scopes.collect();
+        let cluster = match scopes.as_slice() {
+            [Scope::Cluster(uid)] => uid.to_string(),
+            _ => String::new(),
+        };
+        let before = live(connection, now, &cluster).await?;
+        Ok(Self { now, cluster, before })
+    }
+
+    /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it.
+    pub(crate) async fn locked_out(&self, connection: &mut Connection) -> Result<Vec<LockedOut>, StoreError> {
+        const CLUSTER: &str = "SELECT id, account FROM clusters WHERE uid = $1 AND allows_lockout = 0";
+        let after = live(connection, self.now, &self.cluster).await?;
+        let mut clusters = Vec::new();
+        for uid in self.before.difference(&after) {
+            if let Some(line) = connection.fetch_one(CLUSTER, [uid.as_str().into()]).await? {
+                let broken =
+                    |_| StoreError::Broken(format!("cluster `{uid}` has an id or account that is none"));
+                let cluster: ClusterUid = uid.parse().map_err(broken)?;
+                let id = line.text(0)?.parse().map_err(broken)?;
+                let account = line.text(1)?.parse();
+                let account = account
+                    .map_err(|_| StoreError::Broken(format!("cluster `{uid}` has no good account")))?;
+                clusters.push(LockedOut { cluster, id, account });
+            }
+        }
+        Ok(clusters)
+    }
+}
+
+async fn live(
+    connection: &mut Connection,
+    now: OffsetDateTime,
+    cluster: &str,
+) -> Result<BTreeSet<String>, StoreError> {
+    let lines = connection.fetch(LIVE, [Value::moment(now), cluster.into()]).await?;
+    lines.iter().map(|line| Ok(line.text(0)?)).collect()
+}

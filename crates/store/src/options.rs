@@ -1,0 +1,143 @@
+//! Which database, and how it is used.
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use lanyard_kit::{Clock, ExposeSecret, SecretString, SystemClock};
+
+use crate::keyring::Keyring;
+
+/// Connections that one process keeps, unless told otherwise.
+pub const CONNECTIONS_MAX: u32 = 8;
+/// How often a shared store is asked for other processes' commits, behind the wake-ups that Postgres sends.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a transaction waits for a connection, or for others' locks.
+pub const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How many finished decisions are kept for `explain --id`.
+pub const DECISIONS_MAX: u64 = 100_000;
+/// How long they are kept.
+pub const DECISIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Where the database is.
+#[derive(Clone)]
+pub enum StoreUrl {
+    /// A file, made if it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL, which may hold a password.
+    Postgres(SecretString),
+}
+
+/// A text that names no database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store's URL is not one: write `sqlite:<path>` or `postgres://<user>@<host>/<database>`")]
+pub struct StoreUrlError;
+
+impl FromStr for StoreUrl {
+    type Err = StoreUrlError;
+
+    /// Reads `sqlite:<path>`, `postgres://…` and `postgresql://…`. The error does not repeat the text: it may hold a password.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(SecretString::from(text)));
+        }
+        let path = text.strip_prefix("sqlite:").ok_or(StoreUrlError)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains(['?', '\0']) {
+            Err(StoreUrlError)
+        } else {
+            Ok(Self::Sqlite(path.into()))
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
+            Self::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+impl StoreUrl {
+    pub(crate) fn expose(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(url) => Some(url.expose_secret()),
+        }
+    }
+}
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// Which database.
+    pub url: StoreUrl,
+    /// Opens the purposes' keys that lie in the database, and makes those that are missing.
+    pub keyring: Keyring,
+    /// Tells the time of change lines, ends and sweeps.
+    pub clock: Arc<dyn Clock>,
+    /// Most connections of this process.
+    pub connections_max: u32,
+    /// Other processes write to the database too, so their commits are tailed. Always so on Postgres.
+    pub shared: bool,
+    /// How often to look for others' commits.
+    pub poll_interval: Duration,
+    /// How long to wait for a connection, or for others' locks.
+    pub wait_max: Duration,
+    /// How many finished decisions are kept.
+    pub decisions_max: u64,
+    /// How long they are kept.
+    pub decisions_kept: Duration,
+}
+
+impl StoreOptions {
+    /// The defaults: the system's clock, and for SQLite the one process that has the file.
+    pub fn new(url: StoreUrl, keyring: Keyring) -> Self {
+        let shared = matches!(url, StoreUrl::Postgres(_));
+        Self {
+            url,
+            keyring,
+            clock: Arc::new(SystemClock),
+            connections_max: CONNECTIONS_MAX,
+            shared,
+            poll_interval: POLL_INTERVAL,
+            wait_max: WAIT_MAX,
+            decisions_max: DECISIONS_MAX,
+            decisions_kept: DECISIONS_KEPT,
+        }
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions")
+            .field("url", &self.url)
+            .field("connections_max", &self.connections_max)
+            .field("shared", &self.shared)
+            .field("poll_interval", &self.poll_interval)
+            .field("wait_max", &self.wait_max)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_file_or_a_server() {
+        let cases = [
+            ("sqlite:/data/lanyard.db", "Sqlite(/data/lanyard.db)"),
+            ("sqlite:///data/lanyard.db", "Sqlite(/data/lanyard.db)"),
+            ("sqlite:lanyard.db", "Sqlite(lanyard.db)"),
+            ("postgres://lanyard:secret@db/lanyard", "Postgres"),
+            ("postgresql://db/lanyard", "Postgres"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(format!("{:?}", text.parse::<StoreUrl>().unwrap()), shown, "{text}");
+        }
+        for bad in ["", "sqlite:", "sqlite://", "mysql://db", "/data/lanyard.db", "sqlite:a?mode=ro"] {
+            assert_eq!(bad.parse::<StoreUrl>().unwrap_err(), StoreUrlError, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One connection for both databases: a statement is written once, with `$1` placeholders that both understand.
+
+mod connection;
+mod database;
+mod value;
+
+pub(crate) use connection::{Connection, Line, SqlError, Violation};
+pub(crate) use database::{Access, Database};
+pub(crate) use value::{Value, millis, moment};

@@ -1,0 +1,225 @@
+//! A database transaction of either kind, and the rows it answers.
+
+use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, error::ErrorKind, postgres::PgRow, sqlite::SqliteRow};
+
+use super::value::Value;
+use crate::error::StoreError;
+
+/// A database transaction.
+pub(crate) enum Connection {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// One row of an answer, its columns by place from 0.
+pub(crate) enum Line {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// A rule of the database that a statement broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Violation {
+    Unique,
+    ForeignKey,
+    Other,
+}
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub(crate) struct SqlError(sqlx::Error);
+
+/// Binds values one by one.
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql.into_sql_str());
+        for value in $values {
+            query = match value {
+                Value::Integer(value) => query.bind(value),
+                Value::Text(value) => query.bind(value),
+                Value::Bytes(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+impl Connection {
+    /// Runs a statement; answers how many rows it touched.
+    pub(crate) async fn execute<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<u64, SqlError> {
+        self.execute_all(sql, values.into()).await
+    }
+
+    /// The same with as many values as there are.
+    pub(crate) async fn execute_all(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, SqlError> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
+            }
+            Self::Postgres(tx) => {
+                bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs a query; answers all its rows.
+    pub(crate) async fn fetch<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Vec<Line>, SqlError> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
+                rows.into_iter().map(Line::Sqlite).collect()
+            }
+            Self::Postgres(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
+                rows.into_iter().map(Line::Postgres).collect()
+            }
+        })
+    }
+
+    /// Runs a query that answers one row at most.
+    pub(crate) async fn fetch_one<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Option<Line>, SqlError> {
+        Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a query for one number, such as a count; 0 where there is no row.
+    pub(crate) async fn number<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<i64, SqlError> {
+        match self.fetch_one(sql, values).await? {
+            Some(line) => line.integer(0),
+            None => Ok(0),
+        }
+    }
+
+    /// Makes it all count.
+    pub(crate) async fn commit(self) -> Result<(), SqlError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await.map_err(SqlError),
+            Self::Postgres(tx) => tx.commit().await.map_err(SqlError),
+        }
+    }
+
+    /// Whether commits can wake others.
+    pub(crate) fn notifies(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// Reads one column; an absent value is none.
+macro_rules! column {
+    ($line:expr, $at:expr) => {
+        match $line {
+            Line::Sqlite(row) => row.try_get($at).map_err(SqlError),
+            Line::Postgres(row) => row.try_get($at).map_err(SqlError),
+        }
+    };
+}
+
+impl Line {
+    pub(crate) fn integer(&self, at: usize) -> Result<i64, SqlError> {
+        column!(self, at)
+    }
+
+    pub(crate) fn text(&self, at: usize) -> Result<String, SqlError> {
+        column!(self, at)
+    }
+
+    pub(crate) fn text_or_none(&self, at: usize) -> Result<Option<String>, SqlError> {
+        column!(self, at)
+    }
+
+    pub(crate) fn bytes(&self, at: usize) -> Result<Vec<u8>, SqlError> {
+        column!(self, at)
+    }
+
+    pub(crate) fn bytes_or_none(&self, at: usize) -> Result<Option<Vec<u8>>, SqlError> {
+        column!(self, at)
+    }
+
+    /// A number that is never negative.
+    pub(crate) fn unsigned(&self, at: usize) -> Result<u64, StoreError> {
+        let number = self.integer(at)?;
+        u64::try_from(number).map_err(|_| StoreError::Broken(format!("a counter is {number}")))
+    }
+}
+
+impl SqlError {
+    /// The rule that was broken, if that is what it is.
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        let kind = self.0.as_database_error()?.kind();
+        match kind {
+            ErrorKind::UniqueViolation => Some(Violation::Unique),
+            ErrorKind::ForeignKeyViolation => Some(Violation::ForeignKey),
+            ErrorKind::NotNullViolation | ErrorKind::CheckViolation => Some(Violation::Other),
+            _ => None,
+        }
+    }
+
+    /// Whether another transaction was in the way: serialization failure, deadlock, lock timeout; SQLite's busy and locked.
+    fn is_conflict(&self) -> bool {
+        const POSTGRES: [&str; 3] = ["40001", "40P01", "55P03"];
+        const SQLITE_BUSY: i32 = 5;
+        const SQLITE_LOCKED: i32 = 6;
+        let Some(error) = self.0.as_database_error() else { return false };
+        let Some(code) = error.code() else { return false };
+        if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+            // The low byte is the code proper, the rest says more of it.
+            return code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, SQLITE_BUSY | SQLITE_LOCKED));
+        }
+        POSTGRES.contains(&&*code)
+    }
+
+    /// Whether the database is away rather than of another opinion.
+    fn is_absence(&self) -> bool {
+        if let Some(error) = self.0.as_database_error() {
+            // Postgres: connection exceptions, out of resources, going down or starting, statement cancelled.
+            const CLASSES: [&str; 3] = ["08", "53", "57"];
+            let is_postgres = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some();
+            return is_postgres
+                && error.code().is_some_and(|code| CLASSES.iter().any(|class| code.starts_with(class)));
+        }
+        matches!(
+            self.0,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        )
+    }
+}
+
+impl From<SqlError> for StoreError {
+    fn from(error: SqlError) -> Self {
+        if error.is_conflict() {
+            return Self::Conflict;
+        }
+        // A driver's text may quote what was stored; it goes to the log, its first line to the operator.
+        let text = error.0.to_string();
+        if error.is_absence() { Self::Unavailable(text) } else { Self::Broken(text) }
+    }
+}
+
+impl From<sqlx::Error> for SqlError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}

@@ -1,0 +1,209 @@
+//! The database, opened.
+
+use std::sync::Arc;
+
+use lanyard_api::{ClusterId, Revision, Scope, mapping::Cluster};
+use lanyard_kit::Clock;
+use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
+
+use crate::{
+    change::Change,
+    error::StoreError,
+    feed::{CHANNEL, Feed, tail},
+    keyring::Keyring,
+    kind::Kind,
+    model::Row,
+    options::StoreOptions,
+    record::{Record, record_of},
+    sql::{Access, Connection, Database},
+    tables::{
+        changes::{attach_sealed, counter_of, counters, lines_after, sealed_rows_of},
+        clusters::cluster_by_id,
+        decisions, scope_id,
+        secrets::open_keys,
+        signatures, statements,
+    },
+};
+
+/// One database, opened and migrated. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    database: Database,
+    options: StoreOptions,
+    feed: Feed,
+    tailer: std::sync::OnceLock<AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(tailer) = self.tailer.get() {
+            tailer.abort();
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database, makes or migrates its tables, fetches or makes the purposes' keys into the keyring, and starts the
+    /// tailer. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it cannot be reached, [`StoreError::Keyring`] where the envelope key is not the one
+    /// that the store was made with, [`StoreError::Broken`] for a database of another version.
+    pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let database = Database::open(options).await?;
+        open_keys(&database, &options.keyring, options.wait_max).await?;
+        let mut listener = database.listener().await?;
+        if let Some(listener) = &mut listener {
+            listener.listen(CHANNEL).await.map_err(crate::sql::SqlError::from)?;
+        }
+        let feed = Feed::default();
+        let wake = Arc::clone(&feed.wake);
+        let (options, tailer) = (options.clone(), std::sync::OnceLock::new());
+        let (poll, is_shared) = (options.poll_interval, options.shared);
+        let inner = Arc::new(Inner { database, options, feed, tailer });
+        let store = Self { inner };
+        let begun = counters(&mut store.read().await?).await?;
+        store.feed().begin(&begun);
+        let task = tokio::spawn(tail(Arc::downgrade(&store.inner), wake, listener, poll, is_shared));
+        // Set once, right here.
+        let _ = store.inner.tailer.set(task.abort_handle());
+        Ok(store)
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// The keyring, with the purposes' keys in it.
+    pub fn keyring(&self) -> &Keyring {
+        &self.inner.options.keyring
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.options.clock
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// When the database does not answer, or what it holds is no such record.
+    pub async fn get<R: Record>(&self, scope: Scope, key: &str) -> Result<Option<R>, StoreError> {
+        if key.contains('\0') {
+            return Ok(None);
+        }
+        let id = scope_id(R::KIND, scope, key)?;
+        let mut connection = self.read().await?;
+        let line = connection.fetch_one(statements(R::KIND).select_one, [id.into(), key.into()]).await?;
+        line.map(|line| record_of(&line.bytes(0)?)).transpose()
+    }
+
+    /// A cluster by its id.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn cluster_by_id(&self, id: &ClusterId) -> Result<Option<Cluster>, StoreError> {
+        cluster_by_id(&mut self.read().await?, id).await
+    }
+
+    /// All records of a kind in a scope, in the order of their keys, and the revision they are of.
+    ///
+    /// # Errors
+    /// As [`Self::load_rows`], and where a record cannot be read.
+    pub async fn load<R: Record>(&self, scope: Scope) -> Result<(Revision, Vec<R>), StoreError> {
+        let (revision, rows) = self.load_rows(scope, &[R::KIND]).await?;
+        let records: Result<Vec<R>, _> = rows.iter().map(Row::decode).collect();
+        Ok((revision, records?))
+    }
+
+    /// All rows of some kinds in a scope, kind by kind, in the order of their keys, and the revision they are of: of one moment.
+    ///
+    /// # Errors
+    /// [`StoreError::Regressed`] where that revision is lower than one seen before; otherwise when the database does not
+    /// answer.
+    pub async fn load_rows(&self, scope: Scope, kinds: &[Kind]) -> Result<(Revision, Vec<Row>), StoreError> {
+        let seen = self.feed().seen(scope);
+        let mut connection = self.read().await?;
+        let (revision, _) = counter_of(&mut connection, scope).await?;
+        self.feed().refuse_lower(scope, seen, revision)?;
+        let mut rows = Vec::new();
+        for kind in kinds {
+            rows.extend(sealed_rows_of(&mut connection, *kind, scope).await?);
+        }
+        Ok((revision, rows))
+    }
+
+    /// A scope's counter; 0 for one that was never written in.
+    ///
+    /// # Errors
+    /// As [`Self::load_rows`].
+    pub async fn revision(&self, scope: Scope) -> Result<Revision, StoreError> {
+        Ok(self.load_rows(scope, &[]).await?.0)
+    }
+
+    /// The lines of the next so many revisions after one, in order: whole revisions.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a line cannot be read.
+    pub async fn changes_since(
+        &self,
+        scope: Scope,
+        revision: Revision,
+        revisions_max: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut connection = self.read().await?;
+        let lines = lines_after(&mut connection, scope, revision, u64::from(revisions_max)).await?;
+        let mut changes: Vec<Change> = lines.into_iter().map(|line| line.change).collect();
+        attach_sealed(&mut connection, &mut changes).await?;
+        Ok(changes)
+    }
+
+    /// Removes what is kept no longer: signatures that are too old to be accepted anyway, decisions beyond their bounds. The
+    /// store does so by itself every minute.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.clock().now();
+        let (mut connection, permit) = self.open_connection(Access::Write).await?;
+        signatures::sweep(&mut connection, now).await?;
+        decisions::sweep(&mut connection, self.options(), now).await?;
+        connection.commit().await?;
+        drop(permit);
+        Ok(())
+    }
+
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.inner.options
+    }
+
+    /// A view of one moment.
+    pub(crate) async fn read(&self) -> Result<Connection, StoreError> {
+        Ok(self.open_connection(Access::Read).await?.0)
+    }
+
+    pub(crate) async fn open_connection(
+        &self,
+        access: Access,
+    ) -> Result<(Connection, Option<OwnedSemaphorePermit>), StoreError> {
+        self.database().begin(access, self.options().wait_max).await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("url", &self.options().url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! What a store promises, a function for each promise, run on SQLite and on PostgreSQL.
+
+mod chain;
+mod feed;
+mod followed;
+mod lockout;
+mod records;
+mod secrets;
+mod signatures;
+mod tables;
+mod world;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use lanyard_kit::{SecretString, TestClock};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
+use time::{OffsetDateTime, macros::datetime};
+
+use crate::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl, sql::Access};
+
+/// Where a private PostgreSQL listens; the test runner of the project sets it.
+const POSTGRES_URL: &str = "LANYARD_TEST_POSTGRES_URL";
+
+pub(super) const NOON: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
+
+/// A database of a test's own.
+#[derive(Clone)]
+pub(super) struct Bench {
+    pub(super) url: StoreUrl,
+    pub(super) clock: TestClock,
+    pub(super) envelope: EnvelopeKey,
+    _folder: Option<Arc<TempDir>>,
+}
+
+impl Bench {
+    /// The options of one process. Every process has a keyring of its own.
+    pub(super) fn options(&self) -> StoreOptions {
+        let mut options = StoreOptions::new(self.url.clone(), Keyring::new(self.envelope.clone()));
+        options.clock = Arc::new(self.clock.clone());
+        options.connections_max = 4;
+        // No test waits for a poll: each says `catch_up` when it is time, or waits to be woken.
+        options.poll_interval = Duration::from_secs(600);
+        options.wait_max = Duration::from_secs(30);
+        options
+    }
+
+    /// One more process with the database.
+    pub(super) async fn open(&self) -> Store {
+        Store::open(&self.options()).await.unwrap()
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.url, StoreUrl::Postgres(_))
+    }
+}
+
+/// Does something to the database past Lanyard.
+pub(super) async fn tamper(store: &Store, sql: &'static str) {
+    let (mut connection, _permit) = store.open_connection(Access::Write).await.unwrap();
+    connection.execute(sql, []).await.unwrap();
+    connection.commit().await.unwrap();
+}
+
+async fn on_sqlite<F: Future<Output = ()>>(promise: fn(Bench) -> F) {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let url = StoreUrl::Sqlite(folder.path().join("lanyard.db"));
+    let envelope = EnvelopeKey::random().unwrap();
+    promise(Bench { url, clock: TestClock::new(NOON), envelope, _folder: Some(folder) }).await;
+}
+
+async fn on_postgres<F: Future<Output = ()>>(promise: fn(Bench) -> F) {
+    let Ok(server) = std::env::var(POSTGRES_URL) else {
+        println!("skipped: {POSTGRES_URL} is not set");
+        return;
+    };
+    let schema = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let run = |sql: String| sqlx::query(AssertSqlSafe(sql));
+    run(format!("CREATE SCHEMA {schema}")).execute(&mut connection).await.unwrap();
+    let separator = if server.contains('?') { '&' } else { '?' };
+    let url = format!("{server}{separator}options[search_path]={schema}");
+    let url = StoreUrl::Postgres(SecretString::from(url));
+    let envelope = EnvelopeKey::random().unwrap();
+    promise(Bench { url, clock: TestClock::new(NOON), envelope, _folder: None }).await;
+    run(format!("DROP SCHEMA {schema} CASCADE")).execute(&mut connection).await.unwrap();
+}
+
+/// Instantiates promises for both databases.
+macro_rules! store_suite {
+    ($($group:ident: $($promise:ident),* $(,)?;)*) => {
+        mod sqlite { $(mod $group { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::super::on_sqlite(super::super::$group::$promise).await;
+            }
+        )* })* }
+
+        mod postgres { $(mod $group { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::super::on_postgres(super::super::$group::$promise).await;
+            }
+        )* })* }
+    };
+}
+
+store_suite! {
+    records:
+        a_record_of_every_kind_reads_back_and_is_listed_by_key,
+        a_record_is_replaced_only_by_a_different_one,
+        what_must_be_unique_is,
+        a_record_needs_what_it_names,
+        what_is_named_stays,
+        what_hangs_on_a_record_goes_with_it_line_by_line,
+        a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again,
+        a_transaction_is_all_or_nothing,
+        a_write_outside_the_scopes_begun_with_is_refused,
+        immunity_15_keys_are_compared_byte_by_byte,
+        immunity_15_a_text_that_one_database_could_not_hold_is_refused_by_both;
+    chain:
+        revisions_have_no_gaps_and_lines_say_who_what_and_why,
+        a_mutation_that_changes_nothing_writes_no_line,
+        an_untouched_chain_verifies,
+        a_changed_removed_or_moved_line_is_found,
+        a_record_written_past_lanyard_is_found,
+        concurrent_mutations_of_a_scope_get_one_revision_each,
+        mutations_of_crossing_scopes_do_not_deadlock;
+    signatures:
+        immunity_32_a_signature_counts_once,
+        the_recorded_answer_comes_back_while_nothing_has_changed,
+        a_mutation_that_failed_leaves_its_signature_unused,
+        an_expired_signature_is_forgotten;
+    lockout:
+        immunity_56_each_way_of_losing_the_last_administrator_is_refused,
+        immunity_56_losing_the_last_administrator_is_allowed_when_it_is_said,
+        immunity_56_a_second_administrator_makes_each_of_these_harmless,
+        immunity_56_who_could_not_log_in_is_no_administrator,
+        immunity_56_two_at_once_cannot_take_one_each,
+        a_cluster_without_administrators_may_stay_so,
+        an_administrator_whose_end_passes_is_not_a_write;
+    secrets:
+        a_sealed_value_opens_at_its_place,
+        immunity_38_a_sealed_value_that_was_moved_does_not_open,
+        a_secret_goes_with_its_record,
+        a_rotated_key_seals_anew_and_still_opens_what_is_old,
+        another_process_has_a_rotated_key_before_its_followers_see_the_change,
+        a_store_opens_with_the_envelope_key_it_was_made_with_alone,
+        an_envelope_key_can_be_replaced,
+        two_first_starts_at_once_make_one_set_of_keys;
+    feed:
+        a_follower_has_applied_a_commit_before_it_returns,
+        a_commit_of_another_process_is_followed_in_order_and_once,
+        a_commit_after_anothers_brings_both,
+        a_commit_whose_caller_went_away_is_delivered_all_the_same,
+        the_tailer_finds_commits_of_other_processes_by_itself,
+        a_store_that_went_back_in_time_is_refused;
+    followed:
+        a_snapshot_is_loaded_on_demand_and_moves_on_with_each_commit,
+        many_who_ask_at_once_wait_for_one_load,
+        the_snapshot_unread_for_longest_makes_room,
+        a_change_of_another_kind_moves_the_revision_alone,
+        a_change_that_cannot_be_read_drops_the_snapshot,
+        a_change_during_a_load_is_not_lost,
+        an_access_key_comes_with_what_is_sealed_for_it,
+        whatever_the_order_of_commits_a_followed_snapshot_is_a_fresh_load;
+    tables:
+        decisions_are_kept_within_their_bounds,
+        a_lease_has_one_holder_at_a_time,
+        settings_read_back_in_their_types,
+        a_store_opens_again_as_it_was;
+}

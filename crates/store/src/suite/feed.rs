@@ -1,0 +1,168 @@
+//! Followers get every change once and in order.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Context,
+    time::Duration,
+};
+
+use lanyard_api::{Revision, Scope};
+use tokio::sync::mpsc;
+
+use super::{Bench, followed::Settings, tamper, world::*};
+use crate::{Change, Followed, Follower, Store, StoreError};
+
+/// How long a test waits for what comes by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<(u64, u32)>>);
+
+impl Recorder {
+    fn on(store: &Store) -> Arc<Self> {
+        let recorder = Arc::new(Self::default());
+        store.follow(recorder.clone());
+        recorder
+    }
+
+    fn seen(&self) -> Vec<(u64, u32)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Follower for Recorder {
+    fn apply(&self, changes: &[Change]) {
+        self.0.lock().unwrap().extend(changes.iter().map(|change| (change.revision.0, change.sequence)));
+    }
+}
+
+pub(super) async fn a_follower_has_applied_a_commit_before_it_returns(bench: Bench) {
+    let store = bench.open().await;
+    put(&store, &setting("a", "0")).await.unwrap();
+    let recorder = Recorder::on(&store);
+    for n in 1..=3 {
+        let committed = put(&store, &setting("a", &n.to_string())).await.unwrap();
+        assert!(committed.applied);
+        assert_eq!(recorder.seen().last(), Some(&(committed.revision.0, 0)));
+    }
+    store.catch_up().await.unwrap();
+    assert_eq!(recorder.seen(), [(2, 0), (3, 0), (4, 0)], "from when it began to follow, and none twice");
+}
+
+pub(super) async fn a_commit_of_another_process_is_followed_in_order_and_once(bench: Bench) {
+    let (store, other) = (bench.open().await, bench.open().await);
+    let recorder = Recorder::on(&other);
+    let mut transaction = begin_hub(&store).await;
+    transaction.insert(&setting("a", "1")).await.unwrap();
+    transaction.insert(&setting("b", "1")).await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    // More than are fetched at a time.
+    for n in 2..=450 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+    }
+    other.catch_up().await.unwrap();
+    other.catch_up().await.unwrap();
+    let expected: Vec<_> =
+        [(1, 0), (1, 1)].into_iter().chain((2..=450).map(|revision| (revision, 0))).collect();
+    assert_eq!(recorder.seen(), expected);
+}
+
+pub(super) async fn a_commit_after_anothers_brings_both(bench: Bench) {
+    let (store, other) = (bench.open().await, bench.open().await);
+    let recorder = Recorder::on(&other);
+    put(&store, &setting("a", "1")).await.unwrap();
+    put(&store, &setting("a", "2")).await.unwrap();
+    put(&other, &setting("a", "3")).await.unwrap();
+    assert_eq!(recorder.seen(), [(1, 0), (2, 0), (3, 0)]);
+}
+
+pub(super) async fn a_commit_whose_caller_went_away_is_delivered_all_the_same(bench: Bench) {
+    let store = bench.open().await;
+    let recorder = Recorder::on(&store);
+    for polls in 0..40 {
+        let mut transaction = begin_hub(&store).await;
+        transaction.put(&setting("a", &format!("{polls}"))).await.unwrap();
+        {
+            // The caller polls so many times and goes away.
+            let mut commit = pin!(transaction.commit_unrecorded());
+            for _ in 0..polls {
+                let waker = futures::task::noop_waker();
+                if commit.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        // Whoever holds the scope's lock now knows that the commit came to its end, one way or the other.
+        let after = begin_hub(&store).await;
+        let revision = after.next_revision(Scope::Hub).unwrap().0 - 1;
+        drop(after);
+        let all = async {
+            while recorder.seen().len() < usize::try_from(revision).unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.unwrap();
+        let expected: Vec<_> = (1..=revision).map(|revision| (revision, 0)).collect();
+        assert_eq!(recorder.seen(), expected, "after {polls} polls");
+    }
+    // Polled often enough, it does commit.
+    assert!(!recorder.seen().is_empty());
+}
+
+struct Channel(mpsc::UnboundedSender<u64>);
+
+impl Follower for Channel {
+    fn apply(&self, changes: &[Change]) {
+        for change in changes {
+            self.0.send(change.revision.0).unwrap();
+        }
+    }
+}
+
+pub(super) async fn the_tailer_finds_commits_of_other_processes_by_itself(bench: Bench) {
+    let mut options = bench.options();
+    if !bench.is_postgres() {
+        // Postgres says when there is something; a shared SQLite file has to be asked.
+        (options.shared, options.poll_interval) = (true, Duration::from_millis(10));
+    }
+    let (store, other) = (bench.open().await, Store::open(&options).await.unwrap());
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    for n in 1..=3 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+        let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
+        assert_eq!(revision, Some(n));
+    }
+}
+
+pub(super) async fn a_store_that_went_back_in_time_is_refused(bench: Bench) {
+    let store = bench.open().await;
+    let followed = Followed::new(&store, Settings::default(), 10);
+    for n in 1..=3 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+    }
+    let held = followed.get(Scope::Hub).await.unwrap();
+    tamper(&store, "UPDATE scopes SET revision = 2").await;
+    let regressed = |result: Result<(), StoreError>| match result {
+        Err(StoreError::Regressed { scope, seen, found }) => {
+            assert_eq!((scope, seen, found), (Scope::Hub, Revision(3), Revision(2)));
+        }
+        other => panic!("{other:?}"),
+    };
+    regressed(store.load_rows(Scope::Hub, &[]).await.map(drop));
+    regressed(store.begin("test", &by("test"), &[Scope::Hub]).await.map(drop));
+    regressed(store.catch_up().await);
+    let fresh = Followed::new(&store, Settings::default(), 10);
+    regressed(fresh.get(Scope::Hub).await.map(drop));
+    // What is in memory is newer, and stays.
+    assert!(Arc::ptr_eq(&held, &followed.get(Scope::Hub).await.unwrap()));
+
+    tamper(&store, "DELETE FROM changes").await;
+    tamper(&store, "DELETE FROM scopes").await;
+    assert!(matches!(store.catch_up().await, Err(StoreError::Regressed { found: Revision(0), .. })));
+    // A process that has seen nothing has nothing to hold against it.
+    bench.open().await.catch_up().await.unwrap();
+}

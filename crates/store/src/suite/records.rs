@@ -1,0 +1,351 @@
+//! Records, their constraints, and what goes with them.
+
+use std::fmt::Debug;
+
+use lanyard_api::{Authority, Scope, authn::accounts::*, mapping::*};
+
+use super::{Bench, world::*};
+use crate::{Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};
+
+async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, second: R) {
+    let scope = first.scope();
+    let kind = R::KIND;
+    for record in [&second, &first] {
+        insert(store, record).await.unwrap();
+        let read: Option<R> = store.get(scope, &record.key()).await.unwrap();
+        assert_eq!(read.as_ref(), Some(record), "{kind}");
+    }
+    let mut keys = vec![first.key(), second.key()];
+    keys.sort();
+    let (_, listed) = store.load::<R>(scope).await.unwrap();
+    assert_eq!(listed.iter().map(Record::key).collect::<Vec<_>>(), keys, "{kind}");
+
+    let mut transaction = store.begin("test", &by("test"), &[scope]).await.unwrap();
+    assert_eq!(transaction.get::<R>(scope, &first.key()).await.unwrap().as_ref(), Some(&first), "{kind}");
+    assert_eq!(transaction.list::<R>(scope).await.unwrap().len(), 2, "{kind}");
+    assert_eq!(transaction.count::<R>(scope).await.unwrap(), 2, "{kind}");
+    drop(transaction);
+
+    let change = store.changes_since(scope, lanyard_api::Revision(0), u32::MAX).await.unwrap().pop().unwrap();
+    assert_eq!((change.kind, &change.key), (kind, &first.key()));
+    assert_eq!(change.after::<R>().unwrap().as_ref(), Some(&first), "{kind}");
+}
+
+pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench: Bench) {
+    let store = bench.open().await;
+    round_trip(&store, account(HOME, Authority::Local), account(AWAY, Authority::Aws)).await;
+    let (dev, prod) = (cluster("dev"), cluster("prod"));
+    round_trip(&store, dev.clone(), prod).await;
+    round_trip(&store, credential(&dev, "a"), credential(&dev, "b")).await;
+    round_trip(&store, user("ana"), user("bob")).await;
+    round_trip(&store, key("ana", 1), key("bob", 2)).await;
+    round_trip(&store, role("dev"), role("ops")).await;
+    let owners = (PolicyOwner::User("ana".to_owned()), PolicyOwner::Role("dev".to_owned()));
+    round_trip(&store, policy(owners.0, "all"), policy(owners.1, "all")).await;
+    let entries = (
+        entry(&dev, "arn:aws:iam::111122223333:user/ana"),
+        entry(&dev, "arn:aws:iam::111122223333:role/dev"),
+    );
+    let associations = (association(&entries.0, ADMIN_POLICY), association(&entries.1, ADMIN_POLICY));
+    let administrators = (administrator(&entries.0), administrator(&entries.1));
+    round_trip(&store, entries.0, entries.1).await;
+    round_trip(&store, associations.0, associations.1).await;
+    round_trip(&store, administrators.0, administrators.1).await;
+    round_trip(&store, aws_auth(&dev, 9), aws_auth(&dev, 10)).await;
+    round_trip(&store, node(&dev, "i-1"), node(&dev, "i-2")).await;
+    round_trip(&store, object(&dev, "view"), object(&dev, "edit")).await;
+    for scope in [Scope::Hub, home(), Scope::Cluster(dev.uid)] {
+        let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
+        round_trip(&store, block(scope, target.clone()), block(scope, target)).await;
+    }
+    round_trip(&store, setting("a", "1"), setting("b", "2")).await;
+
+    let glass = break_glass(&dev);
+    insert(&store, &glass).await.unwrap();
+    assert_eq!(store.get(Scope::Cluster(dev.uid), Kind::ONLY_KEY).await.unwrap(), Some(glass));
+    assert_eq!(store.cluster_by_id(&dev.id).await.unwrap(), Some(dev));
+}
+
+pub(super) async fn a_record_is_replaced_only_by_a_different_one(bench: Bench) {
+    let store = bench.open().await;
+    let mut setting = setting("a", "1");
+    assert_eq!(put(&store, &setting).await.unwrap().revision.0, 1);
+    assert_eq!(put(&store, &setting).await.unwrap().revision.0, 1, "the same again");
+    setting.value = "2".to_owned();
+    assert_eq!(put(&store, &setting).await.unwrap().revision.0, 2);
+    assert_eq!(store.get::<Setting>(Scope::Hub, "a").await.unwrap(), Some(setting.clone()));
+    assert!(matches!(insert(&store, &setting).await, Err(StoreError::Exists { kind: Kind::Setting, .. })));
+    let mut transaction = begin_hub(&store).await;
+    assert_eq!(transaction.delete::<Setting>(Scope::Hub, "b").await.unwrap(), None);
+    assert_eq!(transaction.delete::<Setting>(Scope::Hub, "a").await.unwrap(), Some(setting));
+    assert_eq!(transaction.commit_unrecorded().await.unwrap().revision.0, 3);
+    assert_eq!(store.get::<Setting>(Scope::Hub, "a").await.unwrap(), None);
+}
+
+fn exists<T: Debug>(result: Result<T, StoreError>, what: &str) {
+    assert!(matches!(result, Err(StoreError::Exists { .. })), "{what}: {result:?}");
+}
+
+pub(super) async fn what_must_be_unique_is(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    exists(insert(&store, &account(HOME, Authority::Aws)).await, "an account number has one authority");
+    exists(insert(&store, &cluster("dev")).await, "an id is a cluster's on the hub");
+    let mut twin = cluster("other");
+    twin.name = "dev".to_owned();
+    exists(insert(&store, &twin).await, "a name is a cluster's in partition, account and region");
+    twin.region = "eu-west-1".to_owned();
+    insert(&store, &twin).await.unwrap();
+
+    insert(&store, &user("ana")).await.unwrap();
+    let mut capital = user("Ana");
+    capital.principal_id = "AIDAOTHER".to_owned();
+    exists(insert(&store, &capital).await, "letter case does not make another user");
+    capital.name = "bea".to_owned();
+    capital.principal_id = user("ana").principal_id;
+    exists(insert(&store, &capital).await, "a unique id is one user's");
+    insert(&store, &role("ana")).await.unwrap();
+    let mut capital = role("ANA");
+    capital.principal_id = "AROAOTHER".to_owned();
+    exists(insert(&store, &capital).await, "letter case does not make another role");
+    insert(&store, &key("ana", 1)).await.unwrap();
+    exists(insert(&store, &key("ana", 1)).await, "a key id is one key's");
+
+    let of_path = entry(&dev, "arn:aws:iam::111122223333:role/team/dev");
+    insert(&store, &of_path).await.unwrap();
+    exists(
+        insert(&store, &entry(&dev, "arn:aws:iam::111122223333:role/dev")).await,
+        "a path does not make another role",
+    );
+    insert(&store, &entry(&dev, "arn:aws:iam::111122223333:user/dev")).await.unwrap();
+    let mut of_aws = entry(&dev, "arn:aws:iam::111122223333:role/dev");
+    of_aws.authority = Authority::Aws;
+    insert(&store, &of_aws).await.unwrap();
+    insert(&store, &entry(&twin, "arn:aws:iam::111122223333:role/dev")).await.unwrap();
+    let mut same_id = entry(&dev, "arn:aws:iam::111122223333:role/new");
+    same_id.id = of_path.id;
+    exists(insert(&store, &same_id).await, "an entry's number is its own");
+
+    let mut same_token = credential(&dev, "b");
+    insert(&store, &credential(&dev, "a")).await.unwrap();
+    same_token.token_sha256 = credential(&dev, "a").token_sha256;
+    exists(insert(&store, &same_token).await, "a token is one credential's");
+}
+
+pub(super) async fn a_record_needs_what_it_names(bench: Bench) {
+    let store = bench.open().await;
+    let dangling = |result: Result<_, StoreError>, what: &str| {
+        assert!(matches!(result, Err(StoreError::Dangling { .. })), "{what}: {result:?}");
+    };
+    dangling(insert(&store, &cluster("dev")).await, "a cluster needs its account");
+    dangling(insert(&store, &user("ana")).await, "a user needs its account");
+    dangling(insert(&store, &role("ana")).await, "a role needs its account");
+    let dev = founded(&store).await;
+    dangling(insert(&store, &key("ana", 1)).await, "a key needs its user");
+    dangling(
+        insert(&store, &policy(PolicyOwner::Role("ana".to_owned()), "p")).await,
+        "a policy needs its owner",
+    );
+    let unknown = cluster("unknown");
+    dangling(insert(&store, &credential(&unknown, "a")).await, "a credential needs its cluster");
+    dangling(
+        insert(&store, &entry(&unknown, "arn:aws:iam::111122223333:role/a")).await,
+        "an entry needs its cluster",
+    );
+    let homeless = entry(&dev, "arn:aws:iam::111122223333:role/a");
+    dangling(insert(&store, &association(&homeless, ADMIN_POLICY)).await, "an association needs its entry");
+    dangling(insert(&store, &administrator(&homeless)).await, "an administrator by entry needs it");
+    dangling(insert(&store, &object(&unknown, "a")).await, "an object needs its cluster");
+    let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
+    dangling(insert(&store, &block(Scope::Cluster(unknown.uid), target)).await, "a block needs its cluster");
+
+    // An entry of one cluster is none in another.
+    let twin = cluster("twin");
+    insert(&store, &twin).await.unwrap();
+    insert(&store, &homeless).await.unwrap();
+    let mut moved = association(&homeless, ADMIN_POLICY);
+    moved.cluster = twin.uid;
+    dangling(insert(&store, &moved).await, "an association stays in its entry's cluster");
+}
+
+pub(super) async fn what_is_named_stays(bench: Bench) {
+    let store = bench.open().await;
+    founded(&store).await;
+    let in_use = delete(&store, &account(HOME, Authority::Local), &[home()]).await;
+    assert!(matches!(in_use, Err(StoreError::InUse { kind: Kind::Account, .. })), "{in_use:?}");
+    assert!(store.get::<Account>(Scope::Hub, HOME).await.unwrap().is_some());
+
+    let away = Scope::Account(account_id(AWAY));
+    insert(&store, &account(AWAY, Authority::Aws)).await.unwrap();
+    let target = BlockTarget::Account { authority: Authority::Aws, account: account_id(AWAY) };
+    insert(&store, &block(away, target)).await.unwrap();
+    delete(&store, &account(AWAY, Authority::Aws), &[away]).await.unwrap();
+    assert_eq!(store.load::<Block>(away).await.unwrap().1, [], "its own blocks go with it");
+}
+
+pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let owner = PolicyOwner::User("ana".to_owned());
+    insert(&store, &user("ana")).await.unwrap();
+    insert(&store, &key("ana", 1)).await.unwrap();
+    insert(&store, &policy(owner, "p")).await.unwrap();
+    insert(&store, &user("bob")).await.unwrap();
+    insert(&store, &key("bob", 2)).await.unwrap();
+    let before = store.revision(home()).await.unwrap();
+    delete(&store, &user("ana"), &[]).await.unwrap();
+    let lines = store.changes_since(home(), before, 10).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.kind, line.key.clone(), line.after.is_none())).collect();
+    assert_eq!(
+        told,
+        [
+            (Kind::AccessKey, key("ana", 1).id.to_string(), true),
+            (Kind::InlinePolicy, "user/ana/p".to_owned(), true),
+            (Kind::User, "ana".to_owned(), true),
+        ]
+    );
+    assert_eq!(store.load::<AccessKey>(home()).await.unwrap().1, [key("bob", 2)]);
+
+    let scope = Scope::Cluster(dev.uid);
+    let entry = entry(&dev, "arn:aws:iam::111122223333:user/bob");
+    insert(&store, &entry).await.unwrap();
+    insert(&store, &association(&entry, ADMIN_POLICY)).await.unwrap();
+    insert(&store, &administrator(&entry)).await.unwrap();
+    let mut mutation = by("test");
+    mutation.allow_lockout = true;
+    let mut transaction = store.begin("test", &mutation, &[scope]).await.unwrap();
+    transaction.delete::<AccessEntry>(scope, &entry.key()).await.unwrap();
+    let revision = transaction.commit_unrecorded().await.unwrap().revision;
+    let lines = store.changes_since(scope, lanyard_api::Revision(revision.0 - 1), 1).await.unwrap();
+    let kinds: Vec<_> = lines.iter().map(|line| line.kind).collect();
+    assert_eq!(kinds, [Kind::PolicyAssociation, Kind::Administrator, Kind::AccessEntry]);
+    assert_eq!(store.verify_chain(scope).await.unwrap().fault, None);
+}
+
+pub(super) async fn a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let scope = Scope::Cluster(dev.uid);
+    let entry = entry(&dev, "arn:aws:iam::111122223333:user/bob");
+    insert(&store, &entry).await.unwrap();
+    insert(&store, &association(&entry, ADMIN_POLICY)).await.unwrap();
+    insert(&store, &administrator(&entry)).await.unwrap();
+    insert(&store, &aws_auth(&dev, 1)).await.unwrap();
+    insert(&store, &node(&dev, "i-1")).await.unwrap();
+    insert(&store, &break_glass(&dev)).await.unwrap();
+    insert(&store, &object(&dev, "view")).await.unwrap();
+    let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
+    insert(&store, &block(scope, target)).await.unwrap();
+    insert(&store, &credential(&dev, "a")).await.unwrap();
+
+    let half = delete(&store, &dev, &[]).await;
+    assert!(matches!(half, Err(StoreError::ScopeNotBegun(missing)) if missing == scope), "{half:?}");
+    delete(&store, &dev, &[scope]).await.unwrap();
+    let every = [Kind::ALL.as_slice()].concat();
+    assert_eq!(store.load_rows(scope, &every).await.unwrap().1, []);
+    assert_eq!(store.load::<SpokeCredential>(Scope::Hub).await.unwrap().1, []);
+    for scope in [scope, Scope::Hub] {
+        assert_eq!(store.verify_chain(scope).await.unwrap().fault, None, "{scope}");
+    }
+
+    let again = insert(&store, &dev).await;
+    assert!(matches!(again, Err(StoreError::Exists { kind: Kind::Cluster, .. })), "{again:?}");
+    let mut anew = dev.clone();
+    anew.uid = lanyard_api::ClusterUid::random();
+    insert(&store, &anew).await.unwrap();
+    assert_eq!(store.load::<RbacObject>(Scope::Cluster(anew.uid)).await.unwrap().1, []);
+}
+
+pub(super) async fn a_transaction_is_all_or_nothing(bench: Bench) {
+    let store = bench.open().await;
+    let mut transaction = begin_hub(&store).await;
+    transaction.insert(&setting("a", "1")).await.unwrap();
+    drop(transaction);
+    assert_eq!(store.get::<Setting>(Scope::Hub, "a").await.unwrap(), None);
+
+    let mut transaction = begin_hub(&store).await;
+    transaction.insert(&setting("a", "1")).await.unwrap();
+    assert!(transaction.insert(&setting("a", "2")).await.is_err());
+    let failed = transaction.commit_unrecorded().await;
+    assert!(matches!(failed, Err(StoreError::Aborted)), "{failed:?}");
+    assert_eq!(store.load::<Setting>(Scope::Hub).await.unwrap().1, []);
+    assert_eq!(store.revision(Scope::Hub).await.unwrap().0, 0);
+}
+
+pub(super) async fn a_write_outside_the_scopes_begun_with_is_refused(bench: Bench) {
+    let store = bench.open().await;
+    founded(&store).await;
+    let mut transaction = begin_hub(&store).await;
+    let refused = transaction.insert(&user("ana")).await;
+    assert!(matches!(refused, Err(StoreError::ScopeNotBegun(scope)) if scope == home()), "{refused:?}");
+    assert!(matches!(transaction.commit_unrecorded().await, Err(StoreError::Aborted)));
+    assert_eq!(store.get::<User>(home(), "ana").await.unwrap(), None);
+    let none = store.begin("test", &by("test"), &[]).await;
+    assert!(none.is_err());
+    let misplaced = store.get::<User>(Scope::Hub, "ana").await;
+    assert!(matches!(misplaced, Err(StoreError::Record(RecordError::Misplaced { .. }))), "{misplaced:?}");
+}
+
+pub(super) async fn immunity_15_keys_are_compared_byte_by_byte(bench: Bench) {
+    let store = bench.open().await;
+    // Each pair is one name to some collation or other: letter case, trailing blanks, accents, normal forms, width, ß and ss,
+    // dotless i, a letter that is ignored, digits of other scripts.
+    let pairs = [
+        ("a", "A"),
+        ("a", "a "),
+        ("a", "a\t"),
+        ("a", " a"),
+        ("a", "á"),
+        ("\u{e9}", "e\u{301}"),
+        ("ss", "ß"),
+        ("i", "ı"),
+        ("I", "İ"),
+        ("a", "ａ"),
+        ("a", "a\u{200b}"),
+        ("a", "a\u{ad}"),
+        ("a", "а"),
+        ("1", "١"),
+        ("ﬁ", "fi"),
+        ("K", "\u{212a}"),
+    ];
+    for (one, other) in pairs {
+        for name in [one, other] {
+            let mut transaction = begin_hub(&store).await;
+            transaction.put(&setting(name, name)).await.unwrap();
+            transaction.commit_unrecorded().await.unwrap();
+        }
+        for name in [one, other] {
+            let found = store.get::<Setting>(Scope::Hub, name).await.unwrap();
+            assert_eq!(
+                found.map(|setting| setting.value).as_deref(),
+                Some(name),
+                "{name:?} of {one:?} and {other:?}"
+            );
+        }
+    }
+    // The order of lists, by which they page, is that of bytes too.
+    let (_, listed) = store.load::<Setting>(Scope::Hub).await.unwrap();
+    let names: Vec<_> = listed.into_iter().map(|setting| setting.name).collect();
+    let mut sorted = names.clone();
+    sorted.sort();
+    assert_eq!(names, sorted);
+}
+
+pub(super) async fn immunity_15_a_text_that_one_database_could_not_hold_is_refused_by_both(bench: Bench) {
+    let store = bench.open().await;
+    let nul = insert(&store, &setting("a\0b", "1")).await;
+    assert!(matches!(nul, Err(StoreError::Record(RecordError::Nul { .. }))), "{nul:?}");
+    assert_eq!(store.get::<Setting>(Scope::Hub, "a\0b").await.unwrap(), None);
+    let long = insert(&store, &setting(&"n".repeat(crate::TEXT_BYTES_MAX + 1), "1")).await;
+    assert!(matches!(long, Err(StoreError::Record(RecordError::TextTooLong { .. }))), "{long:?}");
+    insert(&store, &setting(&"n".repeat(crate::TEXT_BYTES_MAX), "\0 is fine in a value")).await.unwrap();
+    let huge = insert(&store, &setting("huge", &"v".repeat(crate::RECORD_BYTES_MAX))).await;
+    assert!(matches!(huge, Err(StoreError::Record(RecordError::TooLong { .. }))), "{huge:?}");
+    let empty = insert(&store, &setting("", "1")).await;
+    assert!(matches!(empty, Err(StoreError::Record(RecordError::Refused { .. }))), "{empty:?}");
+    for reason in ["a\0b".to_owned(), "r".repeat(crate::REASON_BYTES_MAX + 1)] {
+        let mut mutation = by("test");
+        mutation.reason = Some(reason);
+        assert!(matches!(store.begin("test", &mutation, &[Scope::Hub]).await, Err(StoreError::Reason)));
+    }
+}

@@ -1,0 +1,223 @@
+//! Sealed values and the keys that seal them.
+
+use std::sync::{Arc, Mutex};
+
+use lanyard_api::{
+    Authority,
+    authn::accounts::{AccessKey, User},
+};
+
+use super::{Bench, tamper, world::*};
+use crate::{
+    Change, EnvelopeKey, Follower, Keyring, KeyringError, Place, Purpose, Sealed, Store, StoreError,
+};
+
+const SECRET: &[u8] = b"correct horse battery staple";
+
+async fn keep(store: &Store, key: &AccessKey) -> Sealed {
+    let sealed = store.keyring().seal(Purpose::AccessKeySecret, &Place::of(key), SECRET).unwrap();
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    transaction.put(key).await.unwrap();
+    transaction.put_secret(&Place::of(key), &sealed).await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    sealed
+}
+
+async fn with_users(bench: &Bench) -> Store {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    insert(&store, &user("ana")).await.unwrap();
+    insert(&store, &user("bob")).await.unwrap();
+    store
+}
+
+pub(super) async fn a_sealed_value_opens_at_its_place(bench: Bench) {
+    let store = with_users(&bench).await;
+    let key = key("ana", 1);
+    keep(&store, &key).await;
+    let other = bench.open().await;
+    let sealed = other.secret(&Place::of(&key)).await.unwrap().unwrap();
+    let opened = other.keyring().open(Purpose::AccessKeySecret, &Place::of(&key), &sealed).unwrap();
+    assert_eq!(opened.as_slice(), SECRET);
+    assert!(!sealed.as_bytes().windows(7).any(|part| part == b"correct"));
+    let printed = format!("{sealed:?} {:?} {:?} {:?}", store, store.keyring(), bench.envelope);
+    assert!(!printed.contains("correct") && !printed.contains("99, 111"), "{printed}");
+}
+
+pub(super) async fn immunity_38_a_sealed_value_that_was_moved_does_not_open(bench: Bench) {
+    let store = with_users(&bench).await;
+    let (mine, theirs) = (key("ana", 1), key("bob", 2));
+    keep(&store, &mine).await;
+    keep(&store, &theirs).await;
+    let keyring = store.keyring();
+    let refused = |sealed: &Sealed, purpose: Purpose, place: &Place, what: &str| {
+        let before = keyring.unopened();
+        let opened = keyring.open(purpose, place, sealed);
+        assert!(matches!(opened, Err(KeyringError::Unopened(of)) if of == purpose), "{what}");
+        assert_eq!(keyring.unopened(), before + 1, "{what} is counted");
+    };
+
+    // In the database: one row's secret in the other's.
+    tamper(
+        &store,
+        "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE place_row LIKE '%1') WHERE place_row LIKE '%2'",
+    )
+    .await;
+    let moved = store.secret(&Place::of(&theirs)).await.unwrap().unwrap();
+    refused(&moved, Purpose::AccessKeySecret, &Place::of(&theirs), "another row's value");
+    let place = Place::of(&mine);
+    keyring.open(Purpose::AccessKeySecret, &place, &moved).unwrap();
+
+    refused(&moved, Purpose::TokenCache, &place, "another purpose");
+    for other in [
+        Place::new("user", &*place.row, &*place.owner),
+        Place::new(&*place.table, "x", &*place.owner),
+        Place::new(&*place.table, &*place.row, "account/444455556666"),
+        // The same characters, cut elsewhere.
+        Place::new(format!("{}{}", place.table, &place.row[..1]), &place.row[1..], &*place.owner),
+        Place::new(&*place.table, format!("{}{}", place.row, &place.owner[..1]), &place.owner[1..]),
+    ] {
+        refused(&moved, Purpose::AccessKeySecret, &other, "another place");
+    }
+    for at in 0..moved.as_bytes().len() {
+        let mut bytes = moved.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        refused(&Sealed::from_bytes(bytes), Purpose::AccessKeySecret, &place, "an altered value");
+        refused(
+            &Sealed::from_bytes(moved.as_bytes()[..at].to_vec()),
+            Purpose::AccessKeySecret,
+            &place,
+            "a cut value",
+        );
+    }
+    // An old value put back into a place that was deleted and made anew for another key.
+    let again = key("bob", 3);
+    refused(&moved, Purpose::AccessKeySecret, &Place::of(&again), "an old value in a new place");
+    // A purpose's key itself, moved to another purpose in the database.
+    tamper(
+        &store,
+        "UPDATE purpose_keys SET sealed = (SELECT sealed FROM purpose_keys WHERE purpose = 'proof') WHERE purpose = 'vouch'",
+    )
+    .await;
+    let opened = Store::open(&bench.options()).await;
+    assert!(matches!(opened, Err(StoreError::Keyring(KeyringError::Unopened(Purpose::Vouch)))), "{opened:?}");
+}
+
+pub(super) async fn a_secret_goes_with_its_record(bench: Bench) {
+    let store = with_users(&bench).await;
+    let keys = [key("ana", 1), key("ana", 2), key("bob", 3)];
+    for key in &keys {
+        keep(&store, key).await;
+    }
+    delete(&store, &keys[0], &[]).await.unwrap();
+    assert_eq!(store.secret(&Place::of(&keys[0])).await.unwrap(), None);
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    transaction.delete::<User>(home(), "ana").await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    assert_eq!(store.secret(&Place::of(&keys[1])).await.unwrap(), None);
+    assert!(store.secret(&Place::of(&keys[2])).await.unwrap().is_some());
+
+    let place = Place::new("spoke", "dev", "hub");
+    let sealed = store.keyring().seal(Purpose::SpokeKubeconfig, &place, SECRET).unwrap();
+    let mut transaction = begin_hub(&store).await;
+    transaction.put_secret(&place, &sealed).await.unwrap();
+    assert!(transaction.delete_secret(&place).await.unwrap());
+    assert!(!transaction.delete_secret(&place).await.unwrap());
+    transaction.commit_unrecorded().await.unwrap();
+    assert_eq!(store.secret(&place).await.unwrap(), None);
+}
+
+pub(super) async fn a_rotated_key_seals_anew_and_still_opens_what_is_old(bench: Bench) {
+    let store = bench.open().await;
+    let place = Place::new("t", "r", "o");
+    let purpose = Purpose::SpokeKubeconfig;
+    let (old, old_key) = (
+        store.keyring().seal(purpose, &place, SECRET).unwrap(),
+        store.keyring().purpose_key(purpose).unwrap(),
+    );
+    assert_eq!(store.rotate(&by("test"), purpose).await.unwrap(), 2);
+    let keyring = store.keyring();
+    let new = keyring.seal(purpose, &place, SECRET).unwrap();
+    assert_ne!(*keyring.purpose_key(purpose).unwrap(), *old_key);
+    let versions: Vec<u32> =
+        keyring.purpose_keys(purpose).unwrap().into_iter().map(|(version, _)| version).collect();
+    assert_eq!(versions, [2, 1]);
+    for sealed in [&old, &new] {
+        assert_eq!(keyring.open(purpose, &place, sealed).unwrap().as_slice(), SECRET);
+    }
+    assert_eq!(keyring.purpose_keys(Purpose::Proof).unwrap().len(), 1, "the others are as they were");
+    let reopened = bench.open().await;
+    assert_eq!(reopened.keyring().open(purpose, &place, &new).unwrap().as_slice(), SECRET);
+}
+
+/// Notes the newest version of a purpose's key each time that it sees a change.
+struct Versions {
+    keyring: Keyring,
+    seen: Mutex<Vec<u32>>,
+}
+
+impl Follower for Versions {
+    fn apply(&self, _: &[Change]) {
+        let newest = self.keyring.purpose_keys(Purpose::Proof).unwrap()[0].0;
+        self.seen.lock().unwrap().push(newest);
+    }
+}
+
+pub(super) async fn another_process_has_a_rotated_key_before_its_followers_see_the_change(bench: Bench) {
+    let (store, other) = (bench.open().await, bench.open().await);
+    let follower = Arc::new(Versions { keyring: other.keyring().clone(), seen: Mutex::default() });
+    other.follow(follower.clone());
+    put(&store, &setting("a", "1")).await.unwrap();
+    other.catch_up().await.unwrap();
+    store.rotate(&by("test"), Purpose::Proof).await.unwrap();
+    other.catch_up().await.unwrap();
+    assert_eq!(*follower.seen.lock().unwrap(), [1, 2]);
+    let (one, two) =
+        (store.keyring().purpose_key(Purpose::Proof), other.keyring().purpose_key(Purpose::Proof));
+    assert_eq!(*one.unwrap(), *two.unwrap());
+}
+
+pub(super) async fn a_store_opens_with_the_envelope_key_it_was_made_with_alone(bench: Bench) {
+    let locked = Keyring::new(bench.envelope.clone()).purpose_key(Purpose::Chain);
+    assert!(matches!(locked, Err(KeyringError::Locked(Purpose::Chain))), "before a store is opened");
+    drop(bench.open().await);
+    let mut options = bench.options();
+    let foreign = EnvelopeKey::random().unwrap();
+    options.keyring = Keyring::new(foreign.clone());
+    match Store::open(&options).await {
+        Err(StoreError::Keyring(KeyringError::ForeignEnvelope { stored, given })) => {
+            assert_eq!((stored, given), (bench.envelope.id(), foreign.id()));
+        }
+        other => panic!("{other:?}"),
+    }
+    // And left nothing of its own behind.
+    drop(bench.open().await);
+}
+
+pub(super) async fn an_envelope_key_can_be_replaced(bench: Bench) {
+    let place = Place::new("t", "r", "o");
+    let sealed = bench.open().await.keyring().seal(Purpose::SpokeKubeconfig, &place, SECRET).unwrap();
+    let new = EnvelopeKey::random().unwrap();
+    let mut options = bench.options();
+    options.keyring = Keyring::with_previous(new.clone(), vec![bench.envelope.clone()]);
+    drop(Store::open(&options).await.unwrap());
+    options.keyring = Keyring::new(new);
+    let store = Store::open(&options).await.unwrap();
+    assert_eq!(store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed).unwrap().as_slice(), SECRET);
+}
+
+pub(super) async fn two_first_starts_at_once_make_one_set_of_keys(bench: Bench) {
+    let options = [bench.options(), bench.options(), bench.options()];
+    let opened = futures::future::join_all(options.iter().map(Store::open)).await;
+    let stores: Vec<Store> = opened.into_iter().map(Result::unwrap).collect();
+    for purpose in Purpose::ALL {
+        let first = stores[0].keyring().purpose_key(purpose).unwrap();
+        for store in &stores {
+            assert_eq!(*store.keyring().purpose_key(purpose).unwrap(), *first, "{purpose}");
+        }
+        for other in Purpose::ALL {
+            let theirs = stores[0].keyring().purpose_key(other).unwrap();
+            assert_eq!(*first == *theirs, purpose == other, "each purpose has a key of its own");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Tables beside the records: decisions, leases, settings, and opening again.
+
+use std::time::Duration;
+
+use lanyard_api::{
+    ClusterUid, DecisionId, HubId, Scope,
+    authz::{DecisionKind, DecisionRecord},
+};
+use time::OffsetDateTime;
+
+use super::{Bench, NOON, world::*};
+use crate::{Setting, Store, StoreError};
+
+fn decision(at: OffsetDateTime) -> DecisionRecord {
+    DecisionRecord {
+        id: DecisionId::random(),
+        at,
+        cluster: ClusterUid::random(),
+        kind: DecisionKind::TokenReview,
+        outcome: "verified".to_owned(),
+        reason: "none".to_owned(),
+        who: "ana".to_owned(),
+        what: "token".to_owned(),
+        detail: "at length".to_owned(),
+    }
+}
+
+pub(super) async fn decisions_are_kept_within_their_bounds(bench: Bench) {
+    let mut options = bench.options();
+    options.decisions_max = 3;
+    options.decisions_kept = Duration::from_secs(3600);
+    let store = Store::open(&options).await.unwrap();
+    let batch: Vec<_> = (0..5).map(|n| decision(NOON + time::Duration::minutes(n))).collect();
+    store.put_decisions(&batch).await.unwrap();
+    store.put_decisions(&batch[..1]).await.unwrap();
+    for decision in &batch {
+        assert_eq!(store.get_decision(decision.id).await.unwrap().as_ref(), Some(decision));
+    }
+    assert_eq!(store.get_decision(DecisionId::random()).await.unwrap(), None);
+    let kept = async || {
+        let mut kept = Vec::new();
+        for decision in &batch {
+            kept.push(store.get_decision(decision.id).await.unwrap().is_some());
+        }
+        kept
+    };
+    store.sweep().await.unwrap();
+    assert_eq!(kept().await, [false, false, true, true, true], "the newest");
+    bench.clock.set(NOON + time::Duration::minutes(63));
+    store.sweep().await.unwrap();
+    assert_eq!(kept().await, [false, false, false, true, true], "for an hour");
+}
+
+pub(super) async fn a_lease_has_one_holder_at_a_time(bench: Bench) {
+    let stores = [bench.open().await, bench.open().await];
+    let minute = Duration::from_secs(60);
+    let each = (0..8).map(|n| {
+        let store = stores[n % 2].clone();
+        tokio::spawn(
+            async move { store.acquire_lease("sweeper", &format!("replica-{n}"), minute).await.unwrap() },
+        )
+    });
+    let taken = futures::future::join_all(each).await.into_iter().map(Result::unwrap);
+    let taken: Vec<_> = taken.flatten().collect();
+    let [first] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((first.term, first.ends_at), (1, NOON + minute));
+
+    let [store, _] = &stores;
+    bench.clock.advance(time::Duration::seconds(30));
+    let renewed = store.acquire_lease("sweeper", &first.holder, minute).await.unwrap().unwrap();
+    assert_eq!((renewed.term, renewed.ends_at), (1, NOON + time::Duration::seconds(90)));
+    assert_eq!(store.acquire_lease("sweeper", "other", minute).await.unwrap(), None);
+    assert!(store.acquire_lease("another", "other", minute).await.unwrap().is_some());
+    bench.clock.advance(time::Duration::seconds(60));
+    let other = store.acquire_lease("sweeper", "other", minute).await.unwrap().unwrap();
+    assert_eq!(other.term, 2, "its end had come");
+    assert!(!store.release_lease(&renewed).await.unwrap());
+    assert!(store.release_lease(&other).await.unwrap());
+    assert_eq!(store.acquire_lease("sweeper", "third", minute).await.unwrap().unwrap().term, 3);
+}
+
+pub(super) async fn settings_read_back_in_their_types(bench: Bench) {
+    let store = bench.open().await;
+    assert_eq!(store.hub_id().await.unwrap(), None);
+    assert_eq!(store.external_url().await.unwrap(), None);
+    assert_eq!(store.embedded_account().await.unwrap(), None);
+    let (hub, home) = (HubId::random(), account_id(HOME));
+    let mut transaction = begin_hub(&store).await;
+    transaction.put(&Setting::hub_id(hub)).await.unwrap();
+    transaction.put(&Setting::external_url("https://hub.example")).await.unwrap();
+    transaction.put(&Setting::embedded_account(home)).await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    assert_eq!(store.hub_id().await.unwrap(), Some(hub));
+    assert_eq!(store.external_url().await.unwrap().as_deref(), Some("https://hub.example"));
+    assert_eq!(store.embedded_account().await.unwrap(), Some(home));
+    put(&store, &Setting::new(Setting::HUB_ID, "none")).await.unwrap();
+    assert!(matches!(store.hub_id().await, Err(StoreError::Broken(_))));
+}
+
+pub(super) async fn a_store_opens_again_as_it_was(bench: Bench) {
+    let store = bench.open().await;
+    put(&store, &setting("a", "1")).await.unwrap();
+    drop(store);
+    let store = bench.open().await;
+    assert_eq!(store.get(Scope::Hub, "a").await.unwrap(), Some(setting("a", "1")));
+    put(&store, &setting("a", "2")).await.unwrap();
+    let report = store.verify_chain(Scope::Hub).await.unwrap();
+    assert_eq!((report.revision.0, report.fault), (2, None));
+}

@@ -1,0 +1,17 @@
+//! The tables, one file for each family: which columns a record has, and what hangs on it.
+
+mod accounts;
+pub(crate) mod administrators;
+pub(crate) mod changes;
+pub(crate) mod clusters;
+pub(crate) mod decisions;
+mod entries;
+pub(crate) mod leases;
+mod principal;
+pub(crate) mod rbac;
+mod schema;
+pub(crate) mod secrets;
+pub(crate) mod settings;
+pub(crate) mod signatures;
+
+pub(crate) use schema::{dependants, scope_id, statements};

@@ -1,0 +1,111 @@
+//! Accounts, users, access keys, roles and inline policies.
+
+use lanyard_api::{
+    Scope,
+    authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+};
+
+use crate::{
+    kind::Kind,
+    record::{Columns, Record},
+    sql::Value,
+};
+
+impl Record for Account {
+    const KIND: Kind = Kind::Account;
+
+    fn scope(&self) -> Scope {
+        Scope::Hub
+    }
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Columns for Account {
+    fn columns(&self) -> Vec<Value> {
+        vec![self.partition.to_string().into(), self.authority.to_string().into()]
+    }
+}
+
+impl Record for User {
+    const KIND: Kind = Kind::User;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Columns for User {
+    fn columns(&self) -> Vec<Value> {
+        vec![folded(&self.name), self.path.as_str().into(), self.principal_id.as_str().into()]
+    }
+}
+
+impl Record for AccessKey {
+    const KIND: Kind = Kind::AccessKey;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Columns for AccessKey {
+    fn columns(&self) -> Vec<Value> {
+        vec![self.user.as_str().into(), self.active.into()]
+    }
+}
+
+impl Record for IamRole {
+    const KIND: Kind = Kind::IamRole;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Columns for IamRole {
+    fn columns(&self) -> Vec<Value> {
+        vec![folded(&self.name), self.principal_id.as_str().into()]
+    }
+}
+
+impl Record for InlinePolicy {
+    const KIND: Kind = Kind::InlinePolicy;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.owner.kind(), self.owner.name(), self.name)
+    }
+}
+
+impl Columns for InlinePolicy {
+    fn columns(&self) -> Vec<Value> {
+        let (user, role) = match &self.owner {
+            PolicyOwner::User(name) => (Some(name.as_str()), None),
+            PolicyOwner::Role(name) => (None, Some(name.as_str())),
+        };
+        vec![Value::text_or_none(user), Value::text_or_none(role)]
+    }
+}
+
+/// IAM tells names apart without letter case; they hold ASCII only.
+fn folded(name: &str) -> Value {
+    name.to_ascii_lowercase().into()
+}

@@ -1,0 +1,132 @@
+//! Access entries, policy associations and blocks.
+
+use lanyard_api::{
+    Scope,
+    mapping::{AccessEntry, AccessScope, Block, BlockTarget, PolicyAssociation},
+};
+
+use super::principal::{FoldedPrincipal, known_as};
+use crate::{
+    kind::Kind,
+    record::{Columns, Record},
+    sql::Value,
+};
+
+impl Record for AccessEntry {
+    const KIND: Kind = Kind::AccessEntry;
+
+    fn scope(&self) -> Scope {
+        Scope::Cluster(self.cluster)
+    }
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Columns for AccessEntry {
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.authority.to_string().into(),
+            known_as(&self.principal_arn).as_str().into(),
+            Value::moment_or_none(self.ends_at),
+        ]
+    }
+}
+
+impl Record for PolicyAssociation {
+    const KIND: Kind = Kind::PolicyAssociation;
+
+    fn scope(&self) -> Scope {
+        Scope::Cluster(self.cluster)
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.entry, self.policy_arn)
+    }
+}
+
+impl Columns for PolicyAssociation {
+    fn columns(&self) -> Vec<Value> {
+        let name = self.policy_arn.rsplit_once('/').map_or(self.policy_arn.as_str(), |(_, name)| name);
+        vec![
+            self.entry.to_string().into(),
+            name.into(),
+            matches!(self.scope, AccessScope::Cluster).into(),
+            Value::moment_or_none(self.ends_at),
+        ]
+    }
+}
+
+impl Record for Block {
+    const KIND: Kind = Kind::Block;
+
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Columns for Block {
+    fn columns(&self) -> Vec<Value> {
+        let (account, cluster) = match self.scope {
+            Scope::Hub => (None, None),
+            Scope::Account(id) => (Some(id.to_string()), None),
+            Scope::Cluster(uid) => (None, Some(uid.to_string())),
+        };
+        let target = Target::of(&self.target);
+        vec![
+            Value::Text(account),
+            Value::Text(cluster),
+            target.kind.into(),
+            Value::Text(target.authority),
+            Value::Text(target.account),
+            Value::Text(target.arn),
+            Value::Text(target.access_key),
+            Value::Text(target.session),
+        ]
+    }
+}
+
+/// A block's target, spread over its columns.
+#[derive(Default)]
+struct Target {
+    kind: &'static str,
+    authority: Option<String>,
+    account: Option<String>,
+    arn: Option<String>,
+    access_key: Option<String>,
+    session: Option<String>,
+}
+
+impl Target {
+    fn of(target: &BlockTarget) -> Self {
+        match target {
+            BlockTarget::Principal { authority, canonical_arn } => Self {
+                kind: "principal",
+                authority: Some(authority.to_string()),
+                arn: Some(FoldedPrincipal::of(canonical_arn).arn),
+                ..Self::default()
+            },
+            BlockTarget::Account { authority, account } => Self {
+                kind: "account",
+                authority: Some(authority.to_string()),
+                account: Some(account.to_string()),
+                ..Self::default()
+            },
+            BlockTarget::AccessKey { access_key_id } => {
+                Self { kind: "access_key", access_key: Some(access_key_id.to_string()), ..Self::default() }
+            }
+            BlockTarget::Session { authority, canonical_arn, session_name } => Self {
+                kind: "session",
+                authority: Some(authority.to_string()),
+                arn: Some(FoldedPrincipal::of(canonical_arn).arn),
+                session: Some(session_name.clone()),
+                ..Self::default()
+            },
+        }
+    }
+}

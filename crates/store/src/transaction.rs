@@ -1,0 +1,241 @@
+//! A mutation: one database transaction with its locks, its change lines and its guard.
+
+mod commit;
+mod write;
+
+use std::collections::{BTreeMap, HashMap};
+
+use lanyard_api::{ClusterId, Mutation, Revision, Scope, SignatureUse, mapping::Cluster};
+use time::OffsetDateTime;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    error::StoreError,
+    kind::Kind,
+    lockout::Guard,
+    record::{Record, record_of},
+    sql::{Access, Connection},
+    store::Store,
+    tables::{
+        changes::{lock_counter, rows_of},
+        clusters::cluster_by_id,
+        scope_id, signatures, statements,
+    },
+    telemetry::Timer,
+};
+
+/// Longest reason that a change line takes.
+pub const REASON_BYTES_MAX: usize = 2048;
+
+/// One mutation: its reads and writes, all or none of them. Dropped without [`Transaction::commit`], it leaves nothing.
+///
+/// After a write that failed it cannot be committed any more.
+pub struct Transaction {
+    store: Store,
+    connection: Connection,
+    /// SQLite's one writer's.
+    permit: Option<OwnedSemaphorePermit>,
+    timer: Timer,
+    now: OffsetDateTime,
+    actor: String,
+    reason: Option<String>,
+    signature: Option<SignatureUse>,
+    allow_lockout: bool,
+    /// As it began: the first is the one whose revision is answered.
+    first: Scope,
+    counters: BTreeMap<Scope, Counter>,
+    /// In the order of first writes; the index finds them again.
+    writes: Vec<Written>,
+    written: HashMap<(Scope, Kind, String), usize>,
+    guard: Option<Guard>,
+    is_failed: bool,
+}
+
+/// A locked counter.
+struct Counter {
+    revision: Revision,
+    mac: Vec<u8>,
+}
+
+/// What became of one record so far.
+struct Written {
+    scope: Scope,
+    kind: Kind,
+    key: String,
+    before: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
+}
+
+/// A committed mutation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Of the first scope that the transaction began with.
+    pub revision: Revision,
+    /// Of each of its scopes.
+    pub revisions: BTreeMap<Scope, Revision>,
+    /// This process's followers have applied it. Otherwise the store went away between commit and delivery, and they will as
+    /// soon as it is back.
+    pub applied: bool,
+}
+
+impl Store {
+    /// Begins a mutation that writes in these scopes, and holds their counters until its end. `name` labels its metrics.
+    ///
+    /// Where the actor's signature is one that counts once, it is used up by this mutation, if it commits.
+    ///
+    /// # Errors
+    /// [`StoreError::Replayed`] for a signature that was used; [`StoreError::Regressed`] where the store is an old one.
+    pub async fn begin(
+        &self,
+        name: &'static str,
+        mutation: &Mutation,
+        scopes: &[Scope],
+    ) -> Result<Transaction, StoreError> {
+        let mut timer = Timer::start(name);
+        let begun = self.begin_timed(mutation, scopes).await;
+        let (connection, permit, counters) = begun.inspect_err(|error| timer.failed(error))?;
+        let first = scopes.first().copied().unwrap_or(Scope::Hub);
+        let actor = &mutation.actor.value;
+        let mut transaction = Transaction {
+            store: self.clone(),
+            connection,
+            permit,
+            timer,
+            now: self.clock().now(),
+            actor: actor.name(),
+            reason: mutation.reason.clone(),
+            signature: actor.signature.clone(),
+            allow_lockout: mutation.allow_lockout,
+            first,
+            counters,
+            writes: Vec::new(),
+            written: HashMap::new(),
+            guard: None,
+            is_failed: false,
+        };
+        transaction.claim_signature().await?;
+        Ok(transaction)
+    }
+
+    async fn begin_timed(&self, mutation: &Mutation, scopes: &[Scope]) -> Result<Begun, StoreError> {
+        if scopes.is_empty() {
+            return Err(StoreError::ScopeNotBegun(Scope::Hub));
+        }
+        if mutation
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.len() > REASON_BYTES_MAX || reason.contains('\0'))
+        {
+            return Err(StoreError::Reason);
+        }
+        // The scopes' own order is that of locking: hub, accounts, clusters. What was seen has to be known before.
+        let mut counters: BTreeMap<Scope, Counter> = BTreeMap::new();
+        let seen: BTreeMap<Scope, Revision> =
+            scopes.iter().map(|scope| (*scope, self.feed().seen(*scope))).collect();
+        let (mut connection, permit) = self.open_connection(Access::Write).await?;
+        for (scope, seen) in seen {
+            let (revision, mac) = lock_counter(&mut connection, scope).await?;
+            self.feed().refuse_lower(scope, seen, revision)?;
+            counters.insert(scope, Counter { revision, mac });
+        }
+        Ok((connection, permit, counters))
+    }
+}
+
+type Begun = (Connection, Option<OwnedSemaphorePermit>, BTreeMap<Scope, Counter>);
+
+impl Transaction {
+    /// The moment of this mutation: what its records and change lines say.
+    pub fn now(&self) -> OffsetDateTime {
+        self.now
+    }
+
+    /// The revision of a scope that this mutation will be, if it changes anything there.
+    ///
+    /// # Errors
+    /// [`StoreError::ScopeNotBegun`].
+    pub fn next_revision(&self, scope: Scope) -> Result<Revision, StoreError> {
+        let counter = self.counters.get(&scope).ok_or(StoreError::ScopeNotBegun(scope))?;
+        Ok(Revision(counter.revision.0 + 1))
+    }
+
+    /// One record, of any scope. In scopes that the transaction did not begin with, another may change it before this one
+    /// commits.
+    ///
+    /// # Errors
+    /// When the database does not answer, or what it holds is no such record.
+    pub async fn get<R: Record>(&mut self, scope: Scope, key: &str) -> Result<Option<R>, StoreError> {
+        let body = self.body(R::KIND, scope, key).await;
+        self.noted(body)?.as_deref().map(record_of).transpose()
+    }
+
+    /// All records of a kind in a scope, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn list<R: Record>(&mut self, scope: Scope) -> Result<Vec<R>, StoreError> {
+        let rows = rows_of(&mut self.connection, R::KIND, scope).await;
+        self.noted(rows)?.iter().map(|(_, body)| record_of(body)).collect()
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the kind has no place in the scope.
+    pub async fn count<R: Record>(&mut self, scope: Scope) -> Result<u64, StoreError> {
+        let id = scope_id(R::KIND, scope, "")?;
+        let count = self.connection.number(statements(R::KIND).count, [id.into()]).await;
+        Ok(u64::try_from(self.noted(count.map_err(StoreError::from))?).unwrap_or(0))
+    }
+
+    /// A cluster by its id.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn cluster_by_id(&mut self, id: &ClusterId) -> Result<Option<Cluster>, StoreError> {
+        let cluster = cluster_by_id(&mut self.connection, id).await;
+        self.noted(cluster)
+    }
+
+    /// The bytes of one record.
+    async fn body(&mut self, kind: Kind, scope: Scope, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if key.contains('\0') {
+            return Ok(None);
+        }
+        let id = scope_id(kind, scope, key)?;
+        let line = self.connection.fetch_one(statements(kind).select_one, [id.into(), key.into()]).await?;
+        Ok(line.map(|line| line.bytes(0)).transpose()?)
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Remembers a failure: Postgres takes nothing more from a transaction after one, and SQLite is held to the same.
+    pub(crate) fn noted<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        done.inspect_err(|error| {
+            self.is_failed = true;
+            self.timer.failed(error);
+        })
+    }
+
+    async fn claim_signature(&mut self) -> Result<(), StoreError> {
+        let Some(signature) = self.signature.clone() else { return Ok(()) };
+        let revisions = self.revisions();
+        let claimed = signatures::claim(&mut self.connection, &signature, &revisions).await;
+        self.noted(claimed)
+    }
+
+    fn revisions(&self) -> BTreeMap<Scope, Revision> {
+        self.counters.iter().map(|(scope, counter)| (*scope, counter.revision)).collect()
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("actor", &self.actor)
+            .field("writes", &self.writes.len())
+            .finish_non_exhaustive()
+    }
+}
