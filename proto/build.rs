@@ -15,6 +15,7 @@ const SECRET: &[&str] = &[
     ".lanyard.authn.v1.AdmitRequest",
     ".lanyard.authn.v1.Header",
     ".lanyard.authn.v1.AccessKeyCreated",
+    ".lanyard.mapping.v1.ResolveBreakGlassRequest",
     ".lanyard.mapping.v1.SpokeCredentialCreated",
     ".lanyard.mapping.v1.BreakGlassArmed",
     ".lanyard.credentials.v1.RoleSession",

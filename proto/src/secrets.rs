@@ -22,6 +22,7 @@ redacted! {
     authn::AdmitRequest { method, authority, source_ip, certificate_principal }
     authn::Header { name }
     authn::AccessKeyCreated { key, mutated }
+    mapping::ResolveBreakGlassRequest { cluster_uid }
     mapping::SpokeCredentialCreated { credential, mutated }
     mapping::BreakGlassArmed { break_glass, mutated }
     credentials::RoleSession { access_key_id, expires_at, arn, assumed_role_id }
@@ -53,6 +54,7 @@ mod tests {
             format!("{:?}", authn::AdmitRequest { body: SECRET.into(), ..Default::default() }),
             format!("{header:?}"),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
+            format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),
             format!("{:?}", mapping::SpokeCredentialCreated { token: secret(), ..Default::default() }),
             format!("{:?}", mapping::BreakGlassArmed { token: secret(), ..Default::default() }),
             format!("{:?}", credentials::RoleSession { secret_access_key: secret(), ..Default::default() }),

@@ -1,6 +1,10 @@
 //! What authn promises: who is knocking, whether a management call may go on, and the accounts behind both.
 
 pub mod accounts;
+mod client;
+mod convert;
+pub mod server;
+mod vouching;
 
 use std::future::Future;
 
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use accounts::Accounts;
+pub use vouching::Vouching;
 
 use crate::{
     fault::{Denial, Fault},

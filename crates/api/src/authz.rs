@@ -1,5 +1,8 @@
 //! What authz promises: which doors a badge opens, the RBAC objects behind that, and finished decisions by id.
 
+mod client;
+mod convert;
+pub mod server;
 mod text;
 
 use std::future::Future;

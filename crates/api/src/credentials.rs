@@ -1,5 +1,9 @@
 //! What credentials promises so far: role sessions.
 
+mod client;
+mod convert;
+pub mod server;
+
 use std::{collections::BTreeMap, future::Future};
 
 use lanyard_iam::AccessKeyId;

@@ -6,14 +6,19 @@
 //! a client reads back the very error that the service gave.
 
 mod client;
+pub(crate) mod codec;
 mod door;
 pub(crate) mod field;
 pub(crate) mod frame;
+mod layer;
+pub(crate) mod mutation;
 mod server;
 mod status;
 
-pub use client::{Remote, Wire, admitted_at_the_door};
+pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
 pub use door::{ACTOR_METADATA, Door};
+pub use layer::{Prepare, Prepared};
+pub use mutation::Mutating;
 pub use server::{MESSAGE_BYTES_MAX, Served};
 pub use status::{ERROR_DOMAIN, forbidden, unauthenticated};
 

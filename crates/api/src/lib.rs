@@ -14,12 +14,18 @@ pub mod aws_auth;
 pub mod credentials;
 mod fault;
 pub mod grants;
+pub mod grpc;
 mod identity;
 mod ids;
 pub mod mapping;
+pub mod methods;
 mod mutation;
 pub mod proof;
+pub mod signing;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod template;
+pub mod voucher;
 
 pub use fault::{CallError, Denial, Fault};
 pub use identity::{

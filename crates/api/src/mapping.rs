@@ -1,8 +1,11 @@
 //! What mapping promises: which badge a proven identity gets in a cluster, and the tables behind that.
 
 pub mod blocks;
+mod client;
 pub mod clusters;
+mod convert;
 pub mod entries;
+pub mod server;
 
 use std::future::Future;
 

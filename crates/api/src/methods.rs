@@ -131,7 +131,7 @@ pub fn request_digest(message: &impl Message) -> [u8; 32] {
 
 /// The managed method of a path.
 pub fn find(path: &str) -> Option<&'static Method> {
-    MANAGED.iter().find(|method| method.path == path)
+    MANAGED.iter().copied().find(|method| method.path == path)
 }
 
 /// Reads a call at a door: the method's path, and the message's bytes without the frame.
@@ -141,8 +141,9 @@ pub fn find(path: &str) -> Option<&'static Method> {
 /// learn nothing about what can be read.
 pub fn read(path: &str, message: &[u8]) -> Result<Call, Denial> {
     let denial = |code: &'static str, message: String| Denial { code: code.into(), message };
-    let method = find(path)
-        .ok_or_else(|| denial(UNKNOWN_METHOD, format!("`{path}` is not a method that this door lets through")))?;
+    let method = find(path).ok_or_else(|| {
+        denial(UNKNOWN_METHOD, format!("`{path}` is not a method that this door lets through"))
+    })?;
     (method.read)(method, message).map_err(|error| denial(INVALID_REQUEST, error.to_string()))
 }
 

@@ -252,10 +252,17 @@ mod tests {
     #[test]
     fn the_service_addressed_reads_what_authn_said_until_the_end() {
         for at in [now(), now() + VOUCHER_LIFETIME] {
-            assert_eq!(key(Audience::Mapping).open(&voucher(), CLUSTER, at), Ok(Actor::system("test")), "{at}");
+            assert_eq!(
+                key(Audience::Mapping).open(&voucher(), CLUSTER, at),
+                Ok(Actor::system("test")),
+                "{at}"
+            );
         }
         let late = now() + VOUCHER_LIFETIME + Duration::seconds(1);
-        assert_eq!(key(Audience::Mapping).open::<Actor>(&voucher(), CLUSTER, late), Err(VoucherError::Expired));
+        assert_eq!(
+            key(Audience::Mapping).open::<Actor>(&voucher(), CLUSTER, late),
+            Err(VoucherError::Expired)
+        );
     }
 
     #[test]

@@ -56,9 +56,11 @@ pub(crate) fn optional_enum_number<D: WireEnum>(value: Option<D>) -> i32 {
 pub(crate) fn optional_enum<D: WireEnum>(field: &'static str, number: i32) -> Result<Option<D>, CallError> {
     match D::Wire::try_from(number) {
         Ok(wire) => Ok(D::from_wire(wire)),
-        Err(_) => {
-            Err(CallError::invalid(field, "unknown_value", format!("`{number}` is not a value of this enumeration")))
-        }
+        Err(_) => Err(CallError::invalid(
+            field,
+            "unknown_value",
+            format!("`{number}` is not a value of this enumeration"),
+        )),
     }
 }
 
@@ -125,6 +127,14 @@ where
     D: TryFrom<W, Error = CallError>,
 {
     items.into_iter().map(D::try_from).collect()
+}
+
+/// Every item of a list; errors name the item's own field.
+pub(crate) fn each_in<W, D>(_: &'static str, items: Vec<W>) -> Result<Vec<D>, CallError>
+where
+    D: TryFrom<W, Error = CallError>,
+{
+    each(items)
 }
 
 /// Every item of a list, for the wire.

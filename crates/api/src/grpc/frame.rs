@@ -15,7 +15,8 @@ where
     B::Error: Into<tonic::codegen::StdError>,
 {
     let framed = Limited::new(body, bytes_max + FRAME_BYTES).collect().await;
-    let framed = framed.map_err(|_| Status::resource_exhausted(format!("the message is over {bytes_max} bytes")))?;
+    let framed =
+        framed.map_err(|_| Status::resource_exhausted(format!("the message is over {bytes_max} bytes")))?;
     let framed = framed.to_bytes();
     Ok((framed.clone(), message(framed)?))
 }
@@ -25,7 +26,9 @@ fn message(mut framed: Bytes) -> Result<Bytes, Status> {
         return Err(Status::invalid_argument("the call has no message, and exactly one can be signed"));
     }
     if framed.get_u8() != 0 {
-        return Err(Status::invalid_argument("the message is compressed, and the signature is of its plain bytes"));
+        return Err(Status::invalid_argument(
+            "the message is compressed, and the signature is of its plain bytes",
+        ));
     }
     if u64::from(framed.get_u32()) != framed.len() as u64 {
         return Err(Status::invalid_argument("the call has several messages, and exactly one can be signed"));

@@ -71,7 +71,10 @@ impl From<CallError> for Status {
             }
             CallError::Invalid { field, rule, message: description } => {
                 let mut parts = Parts::new("invalid", rule).with("field", &field);
-                parts.details.add_bad_request_violation(&*field, cut(&description, MESSAGE_BYTES_MAX));
+                parts.details.add_bad_request_violation(
+                    cut(&field, VALUE_BYTES_MAX),
+                    cut(&description, MESSAGE_BYTES_MAX),
+                );
                 parts.status(Code::InvalidArgument, &message)
             }
             CallError::Precondition { rule, .. } => {
@@ -244,9 +247,7 @@ fn foreign(status: &Status) -> CallError {
             code: "refused_on_the_way".into(),
             message: "something between here and the service refused the call".to_owned(),
         }),
-        Code::ResourceExhausted => {
-            Fault::Throttled { part: "the service".into(), retry_after: None }.into()
-        }
+        Code::ResourceExhausted => Fault::Throttled { part: "the service".into(), retry_after: None }.into(),
         Code::Unavailable => unavailable("it cannot be reached".into()),
         Code::DeadlineExceeded | Code::Cancelled => unavailable("it did not answer in time".into()),
         Code::Unimplemented => unavailable("it does not know this method".into()),

@@ -1,8 +1,9 @@
 //! The table itself.
 
-use lanyard_proto::{authn, authz, credentials, gateway, mapping};
+use lanyard_proto::{authn, authz, call, credentials, gateway, mapping};
 
 use super::{Action, Managed, Method, read_as};
+use crate::grpc::Mutating;
 
 macro_rules! is_mutation {
     () => {
@@ -10,6 +11,21 @@ macro_rules! is_mutation {
     };
     (mutates) => {
         true
+    };
+}
+
+macro_rules! mutating {
+    ($request:ty) => {};
+    ($request:ty, mutates) => {
+        impl Mutating for $request {
+            fn mutation(&self) -> Option<&call::v1::Mutation> {
+                self.mutation.as_ref()
+            }
+
+            fn set_mutation(&mut self, mutation: call::v1::Mutation) {
+                self.mutation = Some(mutation);
+            }
+        }
     };
 }
 
@@ -30,6 +46,8 @@ macro_rules! managed {
                     read: read_as::<Self>,
                 };
             }
+
+            mutating!($package::v1::$request $(, $mutates)?);
         )+)+
     };
 }

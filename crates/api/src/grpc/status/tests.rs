@@ -33,11 +33,14 @@ fn call_error() -> impl Strategy<Value = CallError> {
     prop_oneof![
         (cow(), text()).prop_map(|(kind, name)| CallError::NotFound { kind, name }),
         (cow(), text()).prop_map(|(kind, name)| CallError::AlreadyExists { kind, name }),
-        (cow(), code(), text()).prop_map(|(field, rule, message)| CallError::Invalid { field, rule, message }),
+        (cow(), code(), text()).prop_map(|(field, rule, message)| CallError::Invalid {
+            field,
+            rule,
+            message
+        }),
         (code(), text()).prop_map(|(rule, message)| CallError::Precondition { rule, message }),
         (cow(), any::<u64>()).prop_map(|(what, limit)| CallError::LimitExceeded { what, limit }),
-        (code(), text())
-            .prop_map(|(code, message)| CallError::Denied(Denial { code: code.into(), message })),
+        (code(), text()).prop_map(|(code, message)| CallError::Denied(Denial { code: code.into(), message })),
         Just(CallError::Replayed),
         fault().prop_map(CallError::Fault),
     ]
@@ -60,11 +63,13 @@ proptest! {
     fn an_error_of_a_call_reads_back_as_it_was(error in call_error()) {
         prop_assert_eq!(CallError::from(over_the_wire(error.clone().into())), error);
     }
+}
 
-    #[test]
-    fn a_status_of_any_error_fits_into_headers(text in "\\PC{4000}", rule in code()) {
+#[test]
+fn a_status_of_any_length_fits_into_headers() {
+    for text in ["x", "%", "é", "\u{1F574}"].map(|text| text.repeat(8000)) {
         let errors = [
-            CallError::Invalid { field: text.clone().into(), rule, message: text.clone() },
+            CallError::Invalid { field: text.clone().into(), rule: "lockout", message: text.clone() },
             CallError::NotFound { kind: text.clone().into(), name: text.clone() },
             CallError::Denied(Denial { code: text.clone().into(), message: text.clone() }),
             Fault::Unavailable { part: text.clone().into(), detail: text.into() }.into(),
@@ -73,7 +78,7 @@ proptest! {
             let mut headers = http::HeaderMap::new();
             Status::from(error).add_header(&mut headers).unwrap();
             let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-            prop_assert!(bytes < 14 * 1024, "{bytes}");
+            assert!(bytes < 10 * 1024, "{bytes}");
         }
     }
 }
@@ -95,7 +100,11 @@ fn every_error_has_its_code_and_reason() {
         (Fault::Internal.into(), Code::Internal, "internal"),
         (CallError::not_found("cluster", "dev").into(), Code::NotFound, "not_found"),
         (CallError::exists("cluster", "dev").into(), Code::AlreadyExists, "already_exists"),
-        (CallError::invalid("groups", "reserved_group", "no").into(), Code::InvalidArgument, "reserved_group"),
+        (
+            CallError::invalid("groups", "reserved_group", "no").into(),
+            Code::InvalidArgument,
+            "reserved_group",
+        ),
         (CallError::precondition("lockout", "no").into(), Code::FailedPrecondition, "lockout"),
         (
             CallError::LimitExceeded { what: text("keys"), limit: 2 }.into(),

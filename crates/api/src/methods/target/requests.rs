@@ -3,7 +3,9 @@
 use lanyard_iam::{PrincipalArn, PrincipalKind};
 use lanyard_proto::{
     authn::v1::{self as authn, policy_owner::Owner},
-    authz::v1 as authz, credentials::v1 as credentials, gateway::v1 as gateway,
+    authz::v1 as authz,
+    credentials::v1 as credentials,
+    gateway::v1 as gateway,
     mapping::v1::{self as mapping, access_scope::Scope as Where},
 };
 
@@ -174,7 +176,8 @@ fn aws_name(value: &impl serde::Serialize) -> Result<String, CallError> {
 fn assume_role(m: &credentials::AssumeRoleRequest) -> Result<Target, CallError> {
     let arn: PrincipalArn = field::parse("role_arn", &m.role_arn)?;
     let PrincipalKind::Role { path, name } = &arn.kind else {
-        let message = format!("`{}` is not a role: give `arn:<partition>:iam::<account>:role/<path and name>`", arn);
+        let message =
+            format!("`{}` is not a role: give `arn:<partition>:iam::<account>:role/<path and name>`", arn);
         return Err(CallError::invalid("role_arn", "malformed", message));
     };
     let resource = Resource::Role { path: Some(path.clone()), name: name.clone() };

@@ -1,0 +1,157 @@
+//! Conversions between authn's domain types and messages.
+
+mod accounts;
+mod identity;
+
+use bytes::Bytes;
+use lanyard_iam::TokenDigest;
+use lanyard_proto::authn::v1::{self as pb, admit_response, authenticate_response};
+use secrecy::ExposeSecret as _;
+
+pub(super) use accounts::named;
+
+use super::{Admission, AdmitQuery, AuthenticateQuery, Authentication, Refusal, Verified};
+use crate::{
+    fault::{CallError, Denial},
+    grpc::{codec::convert, field},
+    identity::Vouched,
+};
+
+convert! { AuthenticateQuery = pb::AuthenticateRequest {
+    token: secret, audiences: plain, explain: plain; cluster = cluster_uid: text,
+} }
+
+convert! { Refusal = pb::Refusal {
+    denial: message, part: plain, authority: optional_text, access_key_id: optional_text, hints: plain,
+} }
+
+impl From<Denial> for pb::Denial {
+    fn from(denial: Denial) -> Self {
+        Self { code: denial.code.into_owned(), message: denial.message }
+    }
+}
+
+impl TryFrom<pb::Denial> for Denial {
+    type Error = CallError;
+
+    fn try_from(denial: pb::Denial) -> Result<Self, CallError> {
+        Ok(Self { code: denial.code.into(), message: denial.message })
+    }
+}
+
+impl From<Verified> for pb::Verified {
+    fn from(verified: Verified) -> Self {
+        Self {
+            identity: Some(verified.identity.value.into()),
+            voucher: verified.identity.voucher,
+            token_sha256: Bytes::copy_from_slice(verified.token.as_bytes()),
+            not_after: Some(field::timestamp(verified.not_after)),
+            verifier: verified.verifier,
+            cached: verified.cached,
+        }
+    }
+}
+
+impl From<Authentication> for pb::AuthenticateResponse {
+    fn from(answer: Authentication) -> Self {
+        use authenticate_response::Answer;
+        let answer = match answer {
+            Authentication::NotOurs => Answer::NotOurs(()),
+            Authentication::Verified(verified) => Answer::Verified((*verified).into()),
+            Authentication::Refused(refusal) => Answer::Refused(refusal.into()),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+/// Reads the answer for a token. Whoever asked knows the token's digest, and takes no answer to another.
+pub(crate) fn authentication(
+    answer: pb::AuthenticateResponse,
+    token: &secrecy::SecretString,
+) -> Result<Authentication, CallError> {
+    use authenticate_response::Answer;
+    Ok(match field::required("answer", answer.answer)? {
+        Answer::NotOurs(()) => Authentication::NotOurs,
+        Answer::Refused(refusal) => Authentication::Refused(refusal.try_into()?),
+        Answer::Verified(verified) => {
+            let token = TokenDigest::of(token.expose_secret());
+            if field::digest("token_sha256", &verified.token_sha256)? != *token.as_bytes() {
+                return Err(CallError::invalid(
+                    "token_sha256",
+                    "other_token",
+                    "the answer is for another token",
+                ));
+            }
+            let identity = field::required("identity", verified.identity)?.try_into()?;
+            Authentication::Verified(Box::new(Verified {
+                identity: Vouched { value: identity, voucher: verified.voucher },
+                token,
+                not_after: field::moment("not_after", verified.not_after)?,
+                verifier: verified.verifier,
+                cached: verified.cached,
+            }))
+        }
+    })
+}
+
+impl From<AdmitQuery> for pb::AdmitRequest {
+    fn from(query: AdmitQuery) -> Self {
+        Self {
+            method: query.method,
+            authority: query.authority,
+            headers: query.headers.into_iter().map(|(name, value)| pb::Header { name, value }).collect(),
+            body: query.body,
+            source_ip: query.source_ip.map(|ip| ip.to_string()),
+            certificate_principal: query.certificate_principal,
+        }
+    }
+}
+
+impl TryFrom<pb::AdmitRequest> for AdmitQuery {
+    type Error = CallError;
+
+    fn try_from(request: pb::AdmitRequest) -> Result<Self, CallError> {
+        Ok(Self {
+            method: request.method,
+            authority: request.authority,
+            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: request.body,
+            source_ip: field::optional("source_ip", request.source_ip.as_deref())?,
+            certificate_principal: request.certificate_principal,
+        })
+    }
+}
+
+impl From<Admission> for pb::AdmitResponse {
+    fn from(admission: Admission) -> Self {
+        use admit_response::Answer;
+        let answer = match admission {
+            Admission::Admitted(actor) => {
+                let Vouched { value, voucher } = *actor;
+                Answer::Admitted(pb::Admitted { actor: Some(value.into()), voucher })
+            }
+            Admission::Unauthenticated(denial) => Answer::Unauthenticated(denial.into()),
+            Admission::Forbidden(denial) => Answer::Forbidden(denial.into()),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+impl TryFrom<pb::AdmitResponse> for Admission {
+    type Error = CallError;
+
+    fn try_from(response: pb::AdmitResponse) -> Result<Self, CallError> {
+        use admit_response::Answer;
+        Ok(match field::required("answer", response.answer)? {
+            Answer::Admitted(pb::Admitted { actor, voucher }) => {
+                let value = field::required("actor", actor)?.try_into()?;
+                Self::Admitted(Box::new(Vouched { value, voucher }))
+            }
+            Answer::Unauthenticated(denial) => Self::Unauthenticated(denial.try_into()?),
+            Answer::Forbidden(denial) => Self::Forbidden(denial.try_into()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Identities and actors.
+
+use lanyard_proto::authn::v1::{self as pb, actor};
+
+use crate::{
+    fault::CallError,
+    grpc::{
+        codec::{convert, digest},
+        field::{self, wire_enum},
+    },
+    identity::{Actor, ActorKind, Identity, IdentityKind, Lineage, SignatureUse},
+};
+
+wire_enum! { IdentityKind = pb::identity::Kind { Ordinary, BreakGlass } }
+
+convert! { Identity = pb::Identity {
+    authority: text, account: text, partition: text, principal_id: plain, arn: text, canonical_arn: text,
+    principal_arn: optional_text, session_name: plain, tags: plain, access_key_id: text, kind: choice, ancestors: plain,
+} }
+
+convert! { SignatureUse = pb::SignatureUse { digest: digest, expires_at: moment } }
+
+convert! { Lineage = actor::Lineage {
+    access_key_id: text, ancestors: plain, transitive_tags: plain, source_identity: plain, chain_depth: small,
+} }
+
+impl From<Actor> for pb::Actor {
+    fn from(actor: Actor) -> Self {
+        Self {
+            kind: Some(actor.kind.into()),
+            action: actor.action,
+            resource: actor.resource,
+            request_digest: digest::write(actor.request_digest),
+            signature: actor.signature.map(Into::into),
+            allowed_by: actor.allowed_by,
+        }
+    }
+}
+
+impl TryFrom<pb::Actor> for Actor {
+    type Error = CallError;
+
+    fn try_from(actor: pb::Actor) -> Result<Self, CallError> {
+        Ok(Self {
+            kind: field::required("kind", actor.kind)?.try_into()?,
+            action: actor.action,
+            resource: actor.resource,
+            request_digest: field::digest("request_digest", &actor.request_digest)?,
+            signature: actor.signature.map(TryInto::try_into).transpose()?,
+            allowed_by: actor.allowed_by,
+        })
+    }
+}
+
+impl From<ActorKind> for actor::Kind {
+    fn from(kind: ActorKind) -> Self {
+        match kind {
+            ActorKind::Principal { authority, arn, principal_id, lineage } => {
+                Self::Principal(actor::Principal {
+                    authority: authority.to_string(),
+                    arn: arn.to_string(),
+                    principal_id,
+                    lineage: Some((*lineage).into()),
+                })
+            }
+            ActorKind::Spoke { cluster } => Self::Spoke(actor::Spoke { cluster_uid: cluster.to_string() }),
+            ActorKind::System { purpose } => Self::System(actor::System { purpose }),
+        }
+    }
+}
+
+impl TryFrom<actor::Kind> for ActorKind {
+    type Error = CallError;
+
+    fn try_from(kind: actor::Kind) -> Result<Self, CallError> {
+        Ok(match kind {
+            actor::Kind::Principal(principal) => Self::Principal {
+                authority: field::parse("authority", &principal.authority)?,
+                arn: field::parse("arn", &principal.arn)?,
+                principal_id: principal.principal_id,
+                lineage: Box::new(field::required("lineage", principal.lineage)?.try_into()?),
+            },
+            actor::Kind::Spoke(spoke) => {
+                Self::Spoke { cluster: field::parse("cluster_uid", &spoke.cluster_uid)? }
+            }
+            actor::Kind::System(actor::System { purpose }) => Self::System { purpose },
+        })
+    }
+}

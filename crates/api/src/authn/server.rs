@@ -1,0 +1,86 @@
+//! Authn's traits, served over gRPC.
+
+use lanyard_proto::authn::v1::{self as pb, accounts_server, admit_server, authenticate_server};
+
+use super::{Accounts, Admit, Authenticate, convert::named};
+use crate::grpc::{codec, field, mutation::page_query, serve};
+
+serve! {
+    /// Serves [`Authenticate`], between services. Wrap the engine into [`super::Vouching`] first.
+    pub fn authenticate = Authenticate as authenticate_server::Authenticate in AuthenticateServer;
+    internal authenticate(pb::AuthenticateRequest) -> pb::AuthenticateResponse
+        = |engine, (), m| engine.authenticate(m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Admit`], between services. Wrap the engine into [`super::Vouching`] first.
+    pub fn admit = Admit as admit_server::Admit in AdmitServer;
+    internal admit(pb::AdmitRequest) -> pb::AdmitResponse = |engine, (), m| engine.admit(m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Accounts`].
+    pub fn accounts = Accounts as accounts_server::Accounts in AccountsServer;
+    mutation create_account(pb::CreateAccountRequest) -> pb::AccountMutated
+        = |engine, by, m| engine.create_account(by, m.try_into()?).await?.into();
+    mutation delete_account(pb::DeleteAccountRequest) -> pb::AccountMutated
+        = |engine, by, m| engine.delete_account(by, field::parse("id", &m.id)?).await?.into();
+    actor list_accounts(pb::ListAccountsRequest) -> pb::AccountPage
+        = |engine, by, m| engine.list_accounts(by, page_query(m.page)).await?.into();
+
+    mutation create_user(pb::CreateUserRequest) -> pb::UserMutated
+        = |engine, by, m| engine.create_user(by, m.try_into()?).await?.into();
+    actor get_user(pb::GetUserRequest) -> pb::User
+        = |engine, by, m| engine.get_user(by, named(m.account.as_deref(), m.name)?).await?.into();
+    actor list_users(pb::ListUsersRequest) -> pb::UserPage = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.list_users(by, account, page_query(m.page)).await?.into()
+    };
+    mutation delete_user(pb::DeleteUserRequest) -> pb::UserMutated
+        = |engine, by, m| engine.delete_user(by, named(m.account.as_deref(), m.name)?).await?.into();
+
+    mutation create_access_key(pb::CreateAccessKeyRequest) -> pb::AccessKeyCreated
+        = |engine, by, m| engine.create_access_key(by, named(m.account.as_deref(), m.user)?).await?.into();
+    actor list_access_keys(pb::ListAccessKeysRequest) -> pb::ListAccessKeysResponse = |engine, by, m| {
+        let keys = engine.list_access_keys(by, named(m.account.as_deref(), m.user)?).await?;
+        pb::ListAccessKeysResponse { keys: field::all(keys) }
+    };
+    mutation update_access_key(pb::UpdateAccessKeyRequest) -> pb::AccessKeyMutated = |engine, by, m| {
+        let key = field::parse("access_key_id", &m.access_key_id)?;
+        engine.set_access_key_active(by, named(m.account.as_deref(), m.user)?, key, m.active).await?.into()
+    };
+    mutation delete_access_key(pb::DeleteAccessKeyRequest) -> pb::AccessKeyMutated = |engine, by, m| {
+        let key = field::parse("access_key_id", &m.access_key_id)?;
+        engine.delete_access_key(by, named(m.account.as_deref(), m.user)?, key).await?.into()
+    };
+
+    mutation create_role(pb::CreateRoleRequest) -> pb::IamRoleMutated
+        = |engine, by, m| engine.create_role(by, m.try_into()?).await?.into();
+    actor get_role(pb::GetRoleRequest) -> pb::IamRole
+        = |engine, by, m| engine.get_role(by, named(m.account.as_deref(), m.name)?).await?.into();
+    actor list_roles(pb::ListRolesRequest) -> pb::IamRolePage = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.list_roles(by, account, page_query(m.page)).await?.into()
+    };
+    mutation update_assume_role_policy(pb::UpdateAssumeRolePolicyRequest) -> pb::IamRoleMutated = |engine, by, m| {
+        engine.update_trust_policy(by, named(m.account.as_deref(), m.name)?, m.trust_policy).await?.into()
+    };
+    mutation revoke_sessions(pb::RevokeSessionsRequest) -> pb::IamRoleMutated
+        = |engine, by, m| engine.revoke_sessions(by, named(m.account.as_deref(), m.name)?).await?.into();
+    mutation delete_role(pb::DeleteRoleRequest) -> pb::IamRoleMutated
+        = |engine, by, m| engine.delete_role(by, named(m.account.as_deref(), m.name)?).await?.into();
+
+    mutation put_policy(pb::PutPolicyRequest) -> pb::InlinePolicyMutated = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.put_policy(by, account, codec::message::read("owner", m.owner)?, m.name, m.document).await?.into()
+    };
+    actor list_policies(pb::ListPoliciesRequest) -> pb::ListPoliciesResponse = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        let policies = engine.list_policies(by, account, codec::message::read("owner", m.owner)?).await?;
+        pb::ListPoliciesResponse { policies: field::all(policies) }
+    };
+    mutation delete_policy(pb::DeletePolicyRequest) -> pb::InlinePolicyMutated = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.delete_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
+    };
+}

@@ -1,0 +1,225 @@
+//! Conversions between authz's domain types and messages.
+
+use lanyard_proto::authz::v1::{self as pb, attributes, reason};
+use lanyard_rbac::PolicyRule;
+
+use super::{
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionRecord, Holder, Reason, ResourceAttributes,
+    Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+};
+use crate::{
+    fault::{CallError, Fault},
+    grpc::{
+        codec::{convert, optional_message},
+        field::{self, wire_enum},
+        mutation::{join, mutated, split},
+    },
+    mutation::{Mutated, Page},
+};
+
+wire_enum! { Verdict = pb::Verdict { Allow, Deny, NoOpinion } }
+wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview } }
+
+convert! { Review = pb::Review {
+    user: message, attributes: message, explain: plain, full: plain;
+    cluster = cluster_uid: text, grant = entry_id: optional_text,
+} }
+convert! { SelectorRequirement = pb::selectors::Requirement { key: plain, operator: plain, values: plain } }
+convert! { Selectors = pb::Selectors { field: items, label: items } }
+convert! { Decision = pb::Decision {
+    verdict: choice, reason: message, evaluation_error: plain, hints: plain, revision: revision,
+} }
+convert! { RulesQuery = pb::RulesForRequest {
+    user: message, namespace: plain; cluster = cluster_uid: text, grant = entry_id: optional_text,
+} }
+convert! { WhoCanQuery = pb::WhoCanRequest { attributes: message; cluster = cluster_uid: text } }
+convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain } }
+convert! { Holder = pb::Holder { subject: plain, via: plain; entry = entry_id: optional_text } }
+convert! { DecisionRecord = pb::DecisionRecord {
+    id: text, at: moment, kind: choice, outcome: plain, reason: plain, who: plain, what: plain, detail: plain;
+    cluster = cluster_uid: text,
+} }
+
+mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
+
+impl From<Attributes> for pb::Attributes {
+    fn from(asked: Attributes) -> Self {
+        let attributes = match asked {
+            Attributes::Resource(resource) => attributes::Attributes::Resource(resource.into()),
+            Attributes::NonResource { path, verb } => {
+                attributes::Attributes::NonResource(pb::NonResourceAttributes { path, verb })
+            }
+        };
+        Self { attributes: Some(attributes) }
+    }
+}
+
+impl TryFrom<pb::Attributes> for Attributes {
+    type Error = CallError;
+
+    fn try_from(message: pb::Attributes) -> Result<Self, CallError> {
+        Ok(match field::required("attributes", message.attributes)? {
+            attributes::Attributes::Resource(resource) => Self::Resource(resource.try_into()?),
+            attributes::Attributes::NonResource(pb::NonResourceAttributes { path, verb }) => {
+                Self::NonResource { path, verb }
+            }
+        })
+    }
+}
+
+impl From<ResourceAttributes> for pb::ResourceAttributes {
+    fn from(asked: ResourceAttributes) -> Self {
+        Self {
+            namespace: asked.namespace,
+            verb: asked.verb,
+            group: asked.group,
+            version: asked.version,
+            resource: asked.resource,
+            subresource: asked.subresource,
+            name: asked.name,
+            selectors: asked.selectors.map(|selectors| (*selectors).into()),
+        }
+    }
+}
+
+impl TryFrom<pb::ResourceAttributes> for ResourceAttributes {
+    type Error = CallError;
+
+    fn try_from(message: pb::ResourceAttributes) -> Result<Self, CallError> {
+        Ok(Self {
+            namespace: message.namespace,
+            verb: message.verb,
+            group: message.group,
+            version: message.version,
+            resource: message.resource,
+            subresource: message.subresource,
+            name: message.name,
+            selectors: optional_message::read("selectors", message.selectors)?.map(Box::new),
+        })
+    }
+}
+
+impl From<Reason> for pb::Reason {
+    fn from(decided: Reason) -> Self {
+        let reason = match decided {
+            Reason::Rbac { binding, role, rule } => reason::Reason::Rbac(reason::Rbac {
+                binding: binding.to_string(),
+                role: role.to_string(),
+                rule,
+            }),
+            Reason::SystemMasters => reason::Reason::SystemMasters(()),
+            Reason::AccessPolicy { policy, rule, scope } => {
+                reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope })
+            }
+            Reason::Blocked => reason::Reason::Blocked(()),
+            Reason::GrantRevoked => reason::Reason::GrantRevoked(()),
+            Reason::ProofImpersonation => reason::Reason::ProofImpersonation(()),
+            Reason::ProofInvalid => reason::Reason::ProofInvalid(()),
+            Reason::Unanswerable => reason::Reason::Unanswerable(()),
+            Reason::NothingMatched => reason::Reason::NothingMatched(()),
+        };
+        Self { reason: Some(reason) }
+    }
+}
+
+impl TryFrom<pb::Reason> for Reason {
+    type Error = CallError;
+
+    fn try_from(message: pb::Reason) -> Result<Self, CallError> {
+        Ok(match field::required("reason", message.reason)? {
+            reason::Reason::Rbac(rbac) => Self::Rbac {
+                binding: field::parse("binding", &rbac.binding)?,
+                role: field::parse("role", &rbac.role)?,
+                rule: rbac.rule,
+            },
+            reason::Reason::SystemMasters(()) => Self::SystemMasters,
+            reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope }) => {
+                Self::AccessPolicy { policy, rule, scope }
+            }
+            reason::Reason::Blocked(()) => Self::Blocked,
+            reason::Reason::GrantRevoked(()) => Self::GrantRevoked,
+            reason::Reason::ProofImpersonation(()) => Self::ProofImpersonation,
+            reason::Reason::ProofInvalid(()) => Self::ProofInvalid,
+            reason::Reason::Unanswerable(()) => Self::Unanswerable,
+            reason::Reason::NothingMatched(()) => Self::NothingMatched,
+        })
+    }
+}
+
+impl From<Rules> for pb::Rules {
+    fn from(rules: Rules) -> Self {
+        Self {
+            resource: rules.resource.into_iter().map(rule_message).collect(),
+            non_resource: rules.non_resource.into_iter().map(rule_message).collect(),
+            incomplete: rules.incomplete,
+            evaluation_error: rules.evaluation_error,
+        }
+    }
+}
+
+impl TryFrom<pb::Rules> for Rules {
+    type Error = CallError;
+
+    fn try_from(message: pb::Rules) -> Result<Self, CallError> {
+        Ok(Self {
+            resource: message.resource.into_iter().map(rule).collect(),
+            non_resource: message.non_resource.into_iter().map(rule).collect(),
+            incomplete: message.incomplete,
+            evaluation_error: message.evaluation_error,
+        })
+    }
+}
+
+fn rule_message(rule: PolicyRule) -> pb::PolicyRule {
+    let PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls } = rule;
+    pb::PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls }
+}
+
+fn rule(message: pb::PolicyRule) -> PolicyRule {
+    let pb::PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls } = message;
+    PolicyRule { verbs, api_groups, resources, resource_names, non_resource_urls }
+}
+
+impl From<Mutated<ApplySummary>> for pb::ObjectsApplied {
+    fn from(answer: Mutated<ApplySummary>) -> Self {
+        let (ApplySummary { created, changed, unchanged, removed, skipped }, mutated) = split(answer);
+        Self { created, changed, unchanged, removed, skipped, mutated }
+    }
+}
+
+impl TryFrom<pb::ObjectsApplied> for Mutated<ApplySummary> {
+    type Error = CallError;
+
+    fn try_from(answer: pb::ObjectsApplied) -> Result<Self, CallError> {
+        let pb::ObjectsApplied { created, changed, unchanged, removed, skipped, mutated } = answer;
+        join(ApplySummary { created, changed, unchanged, removed, skipped }, mutated)
+    }
+}
+
+/// A page of RBAC objects, each as Kubernetes' JSON.
+pub(super) fn object_page(page: Page<lanyard_rbac::Object>) -> Result<pb::ObjectPage, Fault> {
+    let manifest = |object: &lanyard_rbac::Object| serde_json::to_string(object);
+    let manifests: Result<Vec<_>, _> = page.items.iter().map(manifest).collect();
+    let manifests = manifests.map_err(|error| {
+        tracing::error!(%error, "an RBAC object cannot be written");
+        Fault::Internal
+    })?;
+    let items = manifests.into_iter().map(|manifest| pb::Object { manifest }).collect();
+    Ok(pb::ObjectPage { items, next_token: page.next_token })
+}
+
+impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
+    type Error = CallError;
+
+    fn try_from(page: pb::ObjectPage) -> Result<Self, CallError> {
+        let object = |object: pb::Object| {
+            serde_json::from_str(&object.manifest)
+                .map_err(|error| CallError::invalid("manifest", "malformed", error.to_string()))
+        };
+        let items = page.items.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok(Self { items, next_token: page.next_token })
+    }
+}
+
+#[cfg(test)]
+mod tests;

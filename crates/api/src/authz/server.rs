@@ -1,0 +1,44 @@
+//! Authz's traits, served over gRPC.
+
+use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, objects_server};
+
+use super::{Authorize, Decisions, Objects, convert::object_page};
+use crate::grpc::{field, mutation::page_query, serve};
+
+serve! {
+    /// Serves [`Authorize`].
+    pub fn authorize = Authorize as authorize_server::Authorize in AuthorizeServer;
+    internal authorize(pb::Review) -> pb::Decision = |engine, (), m| engine.authorize(m.try_into()?).await?.into();
+    question authorize_batch(pb::AuthorizeBatchRequest) -> pb::AuthorizeBatchResponse = |engine, (), m| {
+        let decisions = engine.authorize_batch(field::each(m.reviews)?).await?;
+        pb::AuthorizeBatchResponse { decisions: field::all(decisions) }
+    };
+    question rules_for(pb::RulesForRequest) -> pb::Rules
+        = |engine, (), m| engine.rules_for(m.try_into()?).await?.into();
+    question who_can(pb::WhoCanRequest) -> pb::WhoCanResponse
+        = |engine, (), m| engine.who_can(m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Objects`].
+    pub fn objects = Objects as objects_server::Objects in ObjectsServer;
+    mutation apply_objects(pb::ApplyObjectsRequest) -> pb::ObjectsApplied = |engine, by, m| {
+        engine.apply_objects(by, field::parse("cluster", &m.cluster)?, m.documents, m.replace).await?.into()
+    };
+    mutation delete_object(pb::DeleteObjectRequest) -> pb::ObjectDeleted = |engine, by, m| {
+        let key = field::parse("key", &m.key)?;
+        engine.delete_object(by, field::parse("cluster", &m.cluster)?, key).await?.into()
+    };
+    actor list_objects(pb::ListObjectsRequest) -> pb::ObjectPage = |engine, by, m| {
+        object_page(engine.list_objects(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?)?
+    };
+}
+
+serve! {
+    /// Serves [`Decisions`].
+    pub fn decisions = Decisions as decisions_server::Decisions in DecisionsServer;
+    internal record_decisions(pb::RecordDecisionsRequest) -> ()
+        = |engine, (), m| engine.record(field::each(m.records)?).await?;
+    actor find_decision(pb::FindDecisionRequest) -> pb::DecisionRecord
+        = |engine, by, m| engine.find(by, field::parse("id", &m.id)?).await?.into();
+}

@@ -1,0 +1,127 @@
+//! The client side: the domain traits over anything that sends HTTP/2 requests.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use tonic::{
+    Request,
+    body::Body,
+    codegen::{Service, StdError, http},
+    metadata::MetadataValue,
+};
+
+use super::{door::ACTOR_METADATA, mutation::Mutating};
+use crate::{
+    fault::{CallError, Fault},
+    identity::{Actor, Vouched},
+    mapping::ClusterDirectory,
+    mutation::Mutation,
+};
+
+/// How long a call may take unless [`Remote::with_timeout`] says otherwise.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What sends requests: a `tonic::transport::Channel`, or layers over one.
+pub trait Wire:
+    Service<http::Request<Body>, Response = http::Response<Body>, Error: Into<StdError> + Send, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<C> Wire for C where
+    C: Service<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error: Into<StdError> + Send,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// A service at the other end of a channel. It implements every domain trait; call those that the other end serves.
+#[derive(Debug, Clone)]
+pub struct Remote<C> {
+    channel: C,
+    timeout: Duration,
+    /// Kept by one task, once somebody asked for it.
+    pub(crate) directory: Arc<OnceLock<watch::Receiver<Arc<ClusterDirectory>>>>,
+}
+
+impl<C: Wire> Remote<C> {
+    /// A service.
+    pub fn new(channel: C) -> Self {
+        Self { channel, timeout: CALL_TIMEOUT, directory: Arc::default() }
+    }
+
+    /// With another limit on the time that a call may take.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    pub(crate) fn channel(&self) -> C {
+        self.channel.clone()
+    }
+
+    /// A request between services.
+    pub(crate) fn internal<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    /// A request of an actor. The voucher goes over the wire; the actor itself stays in the extensions, for layers of this
+    /// process.
+    pub(crate) fn actor<M>(&self, by: Vouched<Actor>, message: M) -> Request<M> {
+        let mut request = self.internal(message);
+        if !by.voucher.is_empty() {
+            request.metadata_mut().insert_bin(ACTOR_METADATA, MetadataValue::from_bytes(&by.voucher));
+        }
+        request.extensions_mut().insert(by);
+        request
+    }
+
+    /// A request that changes something.
+    pub(crate) fn mutation<M: Mutating>(&self, by: Mutation, mut message: M) -> Request<M> {
+        message.set_mutation((&by).into());
+        self.actor(by.actor, message)
+    }
+}
+
+/// The actor of a client that signs its calls, or has a certificate: the hub's front door finds out who that is.
+pub fn admitted_at_the_door() -> Vouched<Actor> {
+    Vouched::in_process(Actor::system("whoever the hub's front door admits"))
+}
+
+/// Sends a request by the generated client, and reads the answer.
+macro_rules! call {
+    ($remote:ident.$client:ident::$rpc:ident($request:expr)) => {
+        $crate::grpc::received(TryFrom::try_from(call!(raw $remote.$client::$rpc($request))))
+    };
+    (raw $remote:ident.$client:ident::$rpc:ident($request:expr)) => {
+        $client::new($remote.channel())
+            .max_decoding_message_size($crate::grpc::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size($crate::grpc::MESSAGE_BYTES_MAX)
+            .$rpc($request)
+            .await?
+            .into_inner()
+    };
+}
+pub(crate) use call;
+
+/// An answer that cannot be read is a fault: the service is of another version, or not ours.
+pub(crate) fn received<T, E: From<Fault>>(answer: Result<T, CallError>) -> Result<T, E> {
+    answer.map_err(|error| {
+        tracing::error!(%error, "an answer of a service cannot be read");
+        Fault::Internal.into()
+    })
+}

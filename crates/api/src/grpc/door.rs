@@ -1,0 +1,133 @@
+//! Whom a server takes actors from.
+
+use lanyard_proto::call::v1 as pb;
+use tonic::{Request, Status};
+
+use super::{mutation::Mutating, status::unauthenticated};
+use crate::{
+    fault::Denial,
+    identity::{Actor, Identity, Vouched},
+    ids::ClusterUid,
+    methods::{Managed, request_digest},
+    mutation::Mutation,
+    voucher::{Now, VouchKey},
+};
+
+/// The metadata in which an actor's voucher goes from a door to a service.
+pub const ACTOR_METADATA: &str = "lanyard-actor-bin";
+
+/// Whom a server takes actors from: either from the door in front of it, in the same process, or from vouchers. What comes
+/// the other way is not looked at.
+#[derive(Clone)]
+pub struct Door(Way);
+
+#[derive(Clone)]
+enum Way {
+    Behind,
+    Vouched { key: VouchKey, now: Now },
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Way::Behind => "Door(behind)",
+            Way::Vouched { .. } => "Door(vouched)",
+        })
+    }
+}
+
+impl Door {
+    /// Behind a front door of this process, which asked Admit and put the `Vouched<Actor>` into the request's extensions.
+    /// Methods between services are refused.
+    pub fn behind_door() -> Self {
+        Self(Way::Behind)
+    }
+
+    /// Between services: an actor is what authn vouched for under this service's key.
+    pub fn vouched(key: VouchKey, now: Now) -> Self {
+        Self(Way::Vouched { key, now })
+    }
+
+    /// The actor of a request, if it was admitted for this very message and what it does.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, with no more than that: who made the actor up should not learn how.
+    pub fn actor<M: Managed>(&self, request: &Request<M>) -> Result<Vouched<Actor>, Status> {
+        let actor = match &self.0 {
+            Way::Behind => request.extensions().get::<Vouched<Actor>>().cloned(),
+            Way::Vouched { key, now } => opened(key, now, request),
+        };
+        let message = request.get_ref();
+        let fits = |actor: &Vouched<Actor>| {
+            let call = message.call();
+            call.is_ok_and(|call| call.action == actor.value.action)
+                && request_digest(message) == actor.value.request_digest
+        };
+        actor.filter(fits).ok_or_else(not_admitted)
+    }
+
+    /// The change that a request asks for, with its actor.
+    ///
+    /// # Errors
+    /// As [`Door::actor`] says.
+    pub fn mutation<M: Mutating>(&self, request: &Request<M>) -> Result<Mutation, Status> {
+        let actor = self.actor(request)?;
+        let pb::Mutation { reason, allow_lockout } =
+            request.get_ref().mutation().cloned().unwrap_or_default();
+        Ok(Mutation { actor, reason: Some(reason).filter(|reason| !reason.is_empty()), allow_lockout })
+    }
+
+    /// Lets a question of people pass that a service may ask too. Behind a door it has an actor; between services the
+    /// certificate is enough, for the service that asks has asked Admit.
+    ///
+    /// # Errors
+    /// As [`Door::actor`] says.
+    pub fn question<M: Managed>(&self, request: &Request<M>) -> Result<(), Status> {
+        match self.0 {
+            Way::Behind => self.actor(request).map(|_| ()),
+            Way::Vouched { .. } => Ok(()),
+        }
+    }
+
+    /// Lets a call between services pass.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED behind a front door: no admission leads there.
+    pub fn internal<M>(&self, _: &Request<M>) -> Result<(), Status> {
+        match self.0 {
+            Way::Behind => Err(Status::from(&Denial {
+                code: "between_services".into(),
+                message: "this method is between services: no front door lets it through".to_owned(),
+            })),
+            Way::Vouched { .. } => Ok(()),
+        }
+    }
+
+    /// The identity that authn vouched for, for this cluster.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED.
+    pub fn identity(&self, voucher: bytes::Bytes, cluster: ClusterUid) -> Result<Vouched<Identity>, Status> {
+        let value = match &self.0 {
+            Way::Behind => None,
+            Way::Vouched { key, now } => key.open(&voucher, Some(cluster), now()).ok(),
+        };
+        value.map(|value| Vouched { value, voucher }).ok_or_else(not_admitted)
+    }
+}
+
+fn opened<M>(key: &VouchKey, now: &Now, request: &Request<M>) -> Option<Vouched<Actor>> {
+    let voucher = request.metadata().get_bin(ACTOR_METADATA)?.to_bytes().ok()?;
+    let value = key.open(&voucher, None, now()).ok()?;
+    Some(Vouched { value, voucher })
+}
+
+fn not_admitted() -> Status {
+    unauthenticated(&Denial {
+        code: "not_admitted".into(),
+        message: "the call bears no admission that fits it: send it through the hub's front door".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Conversions between mapping's domain types and messages.
+
+mod blocks;
+mod clusters;
+mod entries;
+
+use std::collections::BTreeMap;
+
+use lanyard_proto::mapping::v1::{self as pb, mapped, resolution};
+
+use super::{BreakGlassQuery, Grant, GrantKind, Mapped, MatchedBy, PreviewQuery, Resolution, Unmapped};
+use crate::{
+    fault::CallError,
+    grpc::{
+        codec::convert,
+        field::{self, wire_enum},
+    },
+    identity::UserInfo,
+};
+
+pub(super) use entries::entry_ref;
+
+wire_enum! { GrantKind = pb::grant::Kind { AccessEntry, AwsAuth, IdentityProvider, BreakGlass } }
+wire_enum! { MatchedBy = mapped::MatchedBy { PrincipalId, Arn, AwsAuthArn, AwsAuthAccount, BreakGlass } }
+
+convert! { Grant = pb::Grant { kind: choice, id: text, revision: revision, name: plain } }
+convert! { Mapped = pb::Mapped { user: message, grant: message, matched_by: choice } }
+convert! { Unmapped = pb::Unmapped { denial: message, near_misses: plain } }
+convert! { PreviewQuery = pb::PreviewRequest {
+    authority: text, arn: text, principal_id: plain; cluster = cluster_uid: text,
+} }
+convert! { BreakGlassQuery = pb::ResolveBreakGlassRequest { credential: secret; cluster = cluster_uid: text } }
+
+impl From<UserInfo> for pb::UserInfo {
+    fn from(user: UserInfo) -> Self {
+        let extra = user.extra.into_iter().map(|(key, values)| (key, pb::ExtraValue { values })).collect();
+        Self { username: user.username, uid: user.uid, groups: user.groups, extra }
+    }
+}
+
+impl TryFrom<pb::UserInfo> for UserInfo {
+    type Error = CallError;
+
+    fn try_from(user: pb::UserInfo) -> Result<Self, CallError> {
+        let extra: BTreeMap<_, _> = user.extra.into_iter().map(|(key, extra)| (key, extra.values)).collect();
+        Ok(Self { username: user.username, uid: user.uid, groups: user.groups, extra })
+    }
+}
+
+impl From<Resolution> for pb::Resolution {
+    fn from(resolution: Resolution) -> Self {
+        use resolution::Answer;
+        let answer = match resolution {
+            Resolution::Mapped(mapped) => Answer::Mapped((*mapped).into()),
+            Resolution::Blocked(block) => {
+                Answer::Blocked(resolution::Blocked { block_id: block.to_string() })
+            }
+            Resolution::Unmapped(unmapped) => Answer::Unmapped(unmapped.into()),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+impl TryFrom<pb::Resolution> for Resolution {
+    type Error = CallError;
+
+    fn try_from(message: pb::Resolution) -> Result<Self, CallError> {
+        use resolution::Answer;
+        Ok(match field::required("answer", message.answer)? {
+            Answer::Mapped(mapped) => Self::Mapped(Box::new(mapped.try_into()?)),
+            Answer::Blocked(blocked) => Self::Blocked(field::parse("block_id", &blocked.block_id)?),
+            Answer::Unmapped(unmapped) => Self::Unmapped(unmapped.try_into()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

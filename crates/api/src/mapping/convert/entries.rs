@@ -1,0 +1,135 @@
+//! Access entries and policy associations.
+
+use lanyard_proto::{
+    call::v1 as call,
+    mapping::v1::{self as pb, access_scope::Scope, update_access_entry_request::End},
+};
+
+use crate::{
+    fault::CallError,
+    grpc::{
+        codec::{convert, optional_choice, optional_moment},
+        field::{self, wire_enum},
+        mutation::{mutated, pages},
+    },
+    mapping::{
+        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryRef, EntryState, EntryType,
+        PolicyAssociation, UpdateAccessEntry,
+    },
+};
+
+wire_enum! { EntryType = pb::EntryType {
+    Standard, Ec2Linux, Ec2Windows, FargateLinux, HybridLinux, Ec2, HyperpodLinux,
+} }
+wire_enum! { EntryState = pb::access_entry_detail::State { Active, Ended, Stale } }
+
+convert! { AccessEntry = pb::AccessEntry {
+    id: text, authority: text, principal_arn: text, principal_id: plain, entry_type: choice, username: plain,
+    groups: plain, tags: plain, ends_at: optional_moment, created_at: moment, modified_at: moment;
+    cluster = cluster_uid: text,
+} }
+convert! { PolicyAssociation = pb::PolicyAssociation {
+    policy_arn: plain, scope: message, ends_at: optional_moment, associated_at: moment, modified_at: moment;
+    cluster = cluster_uid: text, entry = entry_id: text,
+} }
+convert! { EntryDetail = pb::AccessEntryDetail { entry: message, arn: plain, state: choice, associations: items } }
+
+mutated! {
+    EntryDetail = pb::AccessEntryMutated { entry: message }
+    PolicyAssociation = pb::PolicyAssociationMutated { association: message }
+}
+
+pages! { EntryDetail = pb::AccessEntryPage }
+
+impl From<AccessScope> for pb::AccessScope {
+    fn from(scope: AccessScope) -> Self {
+        let scope = match scope {
+            AccessScope::Cluster => Scope::Cluster(()),
+            AccessScope::Namespace(names) => Scope::Namespaces(pb::access_scope::Namespaces { names }),
+        };
+        Self { scope: Some(scope) }
+    }
+}
+
+impl TryFrom<pb::AccessScope> for AccessScope {
+    type Error = CallError;
+
+    fn try_from(message: pb::AccessScope) -> Result<Self, CallError> {
+        Ok(match field::required("scope", message.scope)? {
+            Scope::Cluster(()) => Self::Cluster,
+            Scope::Namespaces(namespaces) => Self::Namespace(namespaces.names),
+        })
+    }
+}
+
+/// The entry that a request names.
+pub(crate) fn entry_ref(cluster: &str, principal_arn: String) -> Result<EntryRef, CallError> {
+    Ok(EntryRef { cluster: field::parse("cluster", cluster)?, principal_arn })
+}
+
+impl From<CreateAccessEntry> for pb::CreateAccessEntryRequest {
+    fn from(asked: CreateAccessEntry) -> Self {
+        Self {
+            mutation: None,
+            cluster: asked.entry.cluster.into(),
+            principal_arn: asked.entry.principal_arn,
+            entry_type: optional_choice::write(asked.entry_type),
+            username: asked.username,
+            groups: asked.groups,
+            tags: asked.tags,
+            ends_at: optional_moment::write(asked.ends_at),
+            principal_id: asked.principal_id,
+        }
+    }
+}
+
+impl TryFrom<pb::CreateAccessEntryRequest> for CreateAccessEntry {
+    type Error = CallError;
+
+    fn try_from(message: pb::CreateAccessEntryRequest) -> Result<Self, CallError> {
+        Ok(Self {
+            entry: entry_ref(&message.cluster, message.principal_arn)?,
+            entry_type: optional_choice::read("entry_type", message.entry_type)?,
+            username: message.username,
+            groups: message.groups,
+            tags: message.tags,
+            ends_at: optional_moment::read("ends_at", message.ends_at)?,
+            principal_id: message.principal_id,
+        })
+    }
+}
+
+impl From<UpdateAccessEntry> for pb::UpdateAccessEntryRequest {
+    fn from(asked: UpdateAccessEntry) -> Self {
+        Self {
+            mutation: None,
+            cluster: asked.entry.cluster.into(),
+            principal_arn: asked.entry.principal_arn,
+            username: asked.username,
+            groups: asked.groups.map(|values| call::Strings { values }),
+            end: asked
+                .ends_at
+                .map(|end| end.map_or(End::Endless(()), |end| End::EndsAt(field::timestamp(end)))),
+            rebind: asked.rebind,
+        }
+    }
+}
+
+impl TryFrom<pb::UpdateAccessEntryRequest> for UpdateAccessEntry {
+    type Error = CallError;
+
+    fn try_from(message: pb::UpdateAccessEntryRequest) -> Result<Self, CallError> {
+        let ends_at = match message.end {
+            None => None,
+            Some(End::Endless(())) => Some(None),
+            Some(End::EndsAt(end)) => Some(optional_moment::read("ends_at", Some(end))?),
+        };
+        Ok(Self {
+            entry: entry_ref(&message.cluster, message.principal_arn)?,
+            username: message.username,
+            groups: message.groups.map(|groups| groups.values),
+            ends_at,
+            rebind: message.rebind,
+        })
+    }
+}

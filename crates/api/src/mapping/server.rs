@@ -1,0 +1,149 @@
+//! Mapping's traits, served over gRPC.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt as _, stream};
+use lanyard_proto::mapping::v1::{
+    self as pb, blocks_server, clusters_server, entries_server, preview_server, resolve_server,
+};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::{
+    Blocks, ClusterDirectory, Clusters, Entries, Preview, Resolve, ResolveQuery, convert::entry_ref,
+};
+use crate::{
+    grpc::{codec, field, mutation::page_query, serve},
+    identity::{Identity, Vouched},
+    ids::ClusterUid,
+};
+
+serve! {
+    /// Serves [`Resolve`], between services.
+    pub fn resolve = Resolve as resolve_server::Resolve in ResolveServer;
+    internal resolve_break_glass(pb::ResolveBreakGlassRequest) -> pb::Resolution
+        = |engine, (), m| engine.resolve_break_glass(m.try_into()?).await?.into();
+    => {
+        async fn resolve(&self, request: Request<pb::ResolveRequest>) -> Result<Response<pb::Resolution>, Status> {
+            self.door.internal(&request)?;
+            let message = request.into_inner();
+            let cluster: ClusterUid = field::parse("cluster_uid", &message.cluster_uid)?;
+            let identity: Vouched<Identity> = self.door.identity(message.identity_voucher, cluster)?;
+            let query = ResolveQuery { cluster, identity, explain: message.explain };
+            Ok(Response::new(self.engine.resolve(query).await?.into()))
+        }
+    }
+}
+
+serve! {
+    /// Serves [`Preview`].
+    pub fn preview = Preview as preview_server::Preview in PreviewServer;
+    actor preview(pb::PreviewRequest) -> pb::Resolution
+        = |engine, by, m| engine.preview(by, m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Clusters`].
+    pub fn clusters = Clusters as clusters_server::Clusters in ClustersServer;
+    mutation create_cluster(pb::CreateClusterRequest) -> pb::ClusterMutated
+        = |engine, by, m| engine.create_cluster(by, m.try_into()?).await?.into();
+    actor describe_cluster(pb::DescribeClusterRequest) -> pb::Cluster
+        = |engine, by, m| engine.get_cluster(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor list_clusters(pb::ListClustersRequest) -> pb::ClusterPage
+        = |engine, by, m| engine.list_clusters(by, page_query(m.page)).await?.into();
+    mutation update_cluster_config(pb::UpdateClusterConfigRequest) -> pb::ClusterMutated = |engine, by, m| {
+        let id = field::parse("cluster", &m.cluster)?;
+        engine.update_cluster(by, id, m.try_into()?).await?.into()
+    };
+    mutation delete_cluster(pb::DeleteClusterRequest) -> pb::ClusterMutated
+        = |engine, by, m| engine.delete_cluster(by, field::parse("cluster", &m.cluster)?).await?.into();
+
+    mutation push_aws_auth(pb::PushAwsAuthRequest) -> pb::AwsAuthMutated
+        = |engine, by, m| engine.push_aws_auth(by, field::parse("cluster", &m.cluster)?, m.content).await?.into();
+    actor get_aws_auth(pb::GetAwsAuthRequest) -> pb::GetAwsAuthResponse = |engine, by, m| {
+        let versions = engine.get_aws_auth(by, field::parse("cluster", &m.cluster)?).await?;
+        pb::GetAwsAuthResponse { versions: field::all(versions) }
+    };
+
+    mutation set_node(pb::SetNodeRequest) -> pb::NodeMutated = |engine, by, m| {
+        let node = codec::message::read("node", m.node)?;
+        engine.set_node(by, field::parse("cluster", &m.cluster)?, node).await?.into()
+    };
+    actor list_nodes(pb::ListNodesRequest) -> pb::NodePage
+        = |engine, by, m| engine.list_nodes(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into();
+
+    mutation create_spoke_credential(pb::CreateSpokeCredentialRequest) -> pb::SpokeCredentialCreated
+        = |engine, by, m| engine.create_spoke_credential(by, field::parse("cluster", &m.cluster)?).await?.into();
+
+    mutation arm_break_glass(pb::ArmBreakGlassRequest) -> pb::BreakGlassArmed
+        = |engine, by, m| engine.arm_break_glass(by, field::parse("cluster", &m.cluster)?).await?.into();
+    mutation disarm_break_glass(pb::DisarmBreakGlassRequest) -> pb::BreakGlassMutated
+        = |engine, by, m| engine.disarm_break_glass(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor list_break_glass(pb::ListBreakGlassRequest) -> pb::ListBreakGlassResponse = |engine, by, _m| {
+        pb::ListBreakGlassResponse { armed: field::all(engine.list_break_glass(by).await?) }
+    };
+
+    => {
+        type WatchDirectoryStream = Directories;
+
+        async fn watch_directory(&self, request: Request<()>) -> Result<Response<Directories>, Status> {
+            self.door.internal(&request)?;
+            Ok(Response::new(directories(self.engine.directory())))
+        }
+    }
+}
+
+/// The directory as it is, and anew after each change.
+type Directories = Pin<Box<dyn Stream<Item = Result<pb::ClusterDirectory, Status>> + Send>>;
+
+fn directories(mut watched: watch::Receiver<Arc<ClusterDirectory>>) -> Directories {
+    watched.mark_changed();
+    let next = |mut watched: watch::Receiver<Arc<ClusterDirectory>>| async move {
+        // The engine going away ends the stream.
+        watched.changed().await.ok()?;
+        let directory = Arc::clone(&watched.borrow_and_update());
+        Some((pb::ClusterDirectory::from(&*directory), watched))
+    };
+    stream::unfold(watched, next).map(Ok).boxed()
+}
+
+serve! {
+    /// Serves [`Entries`].
+    pub fn entries = Entries as entries_server::Entries in EntriesServer;
+    mutation create_access_entry(pb::CreateAccessEntryRequest) -> pb::AccessEntryMutated
+        = |engine, by, m| engine.create_entry(by, m.try_into()?).await?.into();
+    actor describe_access_entry(pb::DescribeAccessEntryRequest) -> pb::AccessEntryDetail
+        = |engine, by, m| engine.get_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
+    actor list_access_entries(pb::ListAccessEntriesRequest) -> pb::AccessEntryPage = |engine, by, m| {
+        let cluster = field::parse("cluster", &m.cluster)?;
+        engine.list_entries(by, cluster, m.policy_arn, page_query(m.page)).await?.into()
+    };
+    mutation update_access_entry(pb::UpdateAccessEntryRequest) -> pb::AccessEntryMutated
+        = |engine, by, m| engine.update_entry(by, m.try_into()?).await?.into();
+    mutation delete_access_entry(pb::DeleteAccessEntryRequest) -> pb::AccessEntryMutated
+        = |engine, by, m| engine.delete_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
+    mutation associate_access_policy(pb::AssociateAccessPolicyRequest) -> pb::PolicyAssociationMutated
+        = |engine, by, m| {
+            let scope = codec::message::read("scope", m.scope)?;
+            let ends_at = field::optional_moment("ends_at", m.ends_at)?;
+            let entry = entry_ref(&m.cluster, m.principal_arn)?;
+            engine.associate_policy(by, entry, m.policy_arn, scope, ends_at).await?.into()
+        };
+    mutation disassociate_access_policy(pb::DisassociateAccessPolicyRequest) -> pb::PolicyAssociationMutated
+        = |engine, by, m| {
+            let entry = entry_ref(&m.cluster, m.principal_arn)?;
+            engine.disassociate_policy(by, entry, m.policy_arn).await?.into()
+        };
+}
+
+serve! {
+    /// Serves [`Blocks`].
+    pub fn blocks = Blocks as blocks_server::Blocks in BlocksServer;
+    mutation create_block(pb::CreateBlockRequest) -> pb::BlockMutated
+        = |engine, by, m| engine.create_block(by, m.try_into()?).await?.into();
+    mutation delete_block(pb::DeleteBlockRequest) -> pb::BlockMutated = |engine, by, m| {
+        engine.delete_block(by, field::parse("scope", &m.scope)?, field::parse("id", &m.id)?).await?.into()
+    };
+    actor list_blocks(pb::ListBlocksRequest) -> pb::BlockPage
+        = |engine, by, m| engine.list_blocks(by, field::parse("scope", &m.scope)?, page_query(m.page)).await?.into();
+}

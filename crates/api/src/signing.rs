@@ -1,0 +1,102 @@
+//! Signing gRPC calls: AWS Signature Version 4, as service `lanyard`.
+//!
+//! Signed are `POST`, the method's path, and the headers `host` (the authority), `x-amz-date`, `x-lanyard-hub-id`,
+//! `x-lanyard-nonce`, `x-amz-content-sha256` (of the message as sent, uncompressed, without its frame), and
+//! `x-amz-security-token` where the key has one. So a signature is good for one message to one method of one hub. Calls that
+//! send a stream of messages cannot be signed, and the API has none.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, Region, Signer};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION},
+};
+use uuid::Uuid;
+
+use crate::{
+    grpc::{MESSAGE_BYTES_MAX, Prepare, Prepared, Wire, frame},
+    ids::HubId,
+    voucher::Now,
+};
+
+/// The service in credential scopes.
+pub const SERVICE: &str = "lanyard";
+
+/// The header that names the hub: a signature for one hub is none for another.
+pub const HUB_ID_HEADER: &str = "x-lanyard-hub-id";
+
+/// The header that makes two calls of one second differ.
+pub const NONCE_HEADER: &str = "x-lanyard-nonce";
+
+/// A channel whose calls are signed.
+pub type SignedChannel<C> = Prepared<C, Signing>;
+
+/// Who signs, and what for.
+#[derive(Clone)]
+pub struct Signing {
+    /// Who signs.
+    pub credentials: Arc<Credentials>,
+    /// The hub's region.
+    pub region: Region,
+    /// The hub.
+    pub hub: HubId,
+    /// The authority that the channel addresses: host and port of its URL, as they stand there.
+    pub authority: String,
+    /// The clock.
+    pub now: Now,
+}
+
+impl std::fmt::Debug for Signing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Signing");
+        debug.field("access_key_id", &self.credentials.access_key_id).field("region", &self.region);
+        debug.field("hub", &self.hub).field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+impl Signing {
+    /// Signs every call of a channel.
+    pub fn over<C: Wire>(self, channel: C) -> SignedChannel<C> {
+        Prepared::new(channel, self)
+    }
+
+    /// The headers that sign a message to a method.
+    fn headers(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Status> {
+        let (hub, nonce) = (self.hub.to_string(), Uuid::new_v4().to_string());
+        let own = [(HUB_ID_HEADER, &*hub), (NONCE_HEADER, &*nonce)];
+        let [first, second] = own;
+        let headers = [("host", &*self.authority), first, second];
+        let request = HttpRequest { method: "POST", path, query: "", headers: &headers };
+        let mut signer = Signer::new(&self.credentials, self.region.as_str(), SERVICE);
+        signer.style.content_sha256_header = true;
+        let signed = signer
+            .sign_headers(&request, &PayloadHash::of(message), (self.now)())
+            .map_err(|error| Status::invalid_argument(format!("the call cannot be signed: {error}")))?;
+        own.into_iter().chain(signed.iter()).map(|(name, value)| header(name, value)).collect()
+    }
+}
+
+fn header(name: &'static str, value: &str) -> Result<(HeaderName, HeaderValue), Status> {
+    let name = HeaderName::from_static(name);
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        Status::invalid_argument(format!("the value of header `{name}` is not one that HTTP allows"))
+    })?;
+    value.set_sensitive(name == AUTHORIZATION || name == "x-amz-security-token");
+    Ok((name, value))
+}
+
+impl Prepare for Signing {
+    async fn prepare(&self, request: Request<Body>) -> Result<Request<Body>, Status> {
+        let (mut parts, body) = request.into_parts();
+        let (framed, message): (Bytes, Bytes) = frame::one_message(body, MESSAGE_BYTES_MAX).await?;
+        parts.headers.extend(self.headers(parts.uri.path(), &message)?);
+        Ok(Request::from_parts(parts, Body::new(Full::new(framed))))
+    }
+}
+
+#[cfg(test)]
+mod tests;
