@@ -12,23 +12,81 @@ use axum::{
 use bytes::{Buf, Bytes};
 use http::header;
 use lanyard_api::{
-    authn::{Admission, Admit, AdmitQuery},
-    methods,
+    authn::{self, Admission, Admit, AdmitQuery},
+    authz, credentials,
+    grpc::{Door, Served, forbidden, unauthenticated},
+    mapping, methods,
 };
-use lanyard_kit::serve::{self, BodyError};
-use tonic::Status;
+use lanyard_kit::{
+    Readiness,
+    serve::{self, BodyError},
+};
+use tonic::{Status, service::Routes};
+use tonic_health::ServingStatus;
 
-use crate::{kubernetes::Gateway, services::Services};
+use crate::{explain::ExplainServer, kubernetes::Gateway, services::Services};
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 const FRAME_BYTES: usize = 5;
+
+/// Every management method, behind authn's admission; health and reflection before it.
+///
+/// # Errors
+/// Where reflection cannot read its own descriptors.
+pub async fn routes<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    readiness: Readiness,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let services = &gateway.parts.services;
+    let door = Door::behind_door();
+    let authn = Served::new(Arc::clone(services.authn()), door.clone());
+    let mapping = Served::new(Arc::clone(services.mapping()), door.clone());
+    let authz = Served::new(Arc::clone(services.authz()), door.clone());
+    let credentials = Served::new(Arc::clone(services.credentials()), door);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let mut routes = Routes::builder();
+    routes
+        .add_service(authn::server::accounts(authn))
+        .add_service(mapping::server::preview(mapping.clone()))
+        .add_service(mapping::server::clusters(mapping.clone()))
+        .add_service(mapping::server::entries(mapping.clone()))
+        .add_service(mapping::server::blocks(mapping))
+        .add_service(authz::server::authorize(authz.clone()))
+        .add_service(authz::server::objects(authz.clone()))
+        .add_service(authz::server::decisions(authz))
+        .add_service(credentials::server::sessions(credentials))
+        .add_service(ExplainServer::service(Arc::clone(gateway)))
+        .add_service(health(readiness).await)
+        .add_service(reflection);
+    Ok(guard(Arc::clone(gateway), routes.routes().into_axum_router()))
+}
+
+/// gRPC's own health service, which says what `/readyz` says.
+async fn health(
+    readiness: Readiness,
+) -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    tokio::spawn(async move {
+        readiness.wait().await;
+        reporter.set_service_status("", ServingStatus::Serving).await;
+    });
+    service
+}
 
 /// Puts authn's admission before every method of `routes` that is not open to all.
 pub fn guard<S: Services>(gateway: Arc<Gateway<S>>, routes: Router) -> Router {
     routes.layer(middleware::from_fn_with_state(gateway, admit::<S>))
 }
 
-async fn admit<S: Services>(State(gateway): State<Arc<Gateway<S>>>, request: Request, next: Next) -> Response {
+async fn admit<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if methods::is_open(request.uri().path()) {
         return next.run(request).await;
     }
@@ -53,11 +111,11 @@ async fn admitted<S: Services>(gateway: &Gateway<S>, request: Request) -> Result
     };
     match gateway.parts.services.authn().admit(query).await? {
         Admission::Admitted(actor) => {
-            parts.extensions.insert(actor);
+            parts.extensions.insert(*actor);
             Ok(Request::from_parts(parts, Body::from(framed)))
         }
-        Admission::Unauthenticated(denial) => Err(lanyard_api::grpc::unauthenticated(&denial)),
-        Admission::Forbidden(denial) => Err(lanyard_api::grpc::forbidden(&denial)),
+        Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),
+        Admission::Forbidden(denial) => Err(forbidden(&denial)),
     }
 }
 
@@ -106,7 +164,9 @@ mod tests {
         let ok = |bytes: &'static [u8]| message(Bytes::from_static(bytes));
         assert_eq!(ok(&[0, 0, 0, 0, 2, 7, 8]).unwrap(), Bytes::from_static(&[7, 8]));
         assert_eq!(ok(&[0, 0, 0, 0, 0]).unwrap(), Bytes::new());
-        for bad in [&[][..], &[0, 0, 0, 0], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for bad in
+            [&[][..], &[0, 0, 0, 0], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
             assert!(ok(bad).is_err(), "{bad:?}");
         }
     }

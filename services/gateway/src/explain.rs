@@ -1,5 +1,7 @@
 //! One question, every stage's answer: token, identity, mapping, decision.
 
+mod grpc;
+
 use lanyard_api::{
     Actor, Authority, CallError, ClusterId, Fault, Identity, UserInfo, Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
@@ -11,6 +13,8 @@ use lanyard_iam::PrincipalArn;
 use secrecy::SecretString;
 
 use crate::{kubernetes::Gateway, services::Services};
+
+pub use grpc::ExplainServer;
 
 /// What to explain.
 #[derive(Debug, Clone)]
@@ -126,7 +130,8 @@ impl Trace {
 
     fn no_answer(mut self, name: &'static str, fault: &Fault) -> Explanation {
         self.stage(name, StageOutcome::NoAnswer, fault.code(), vec![fault.to_string()]);
-        self.advice.push("this is a fault, not a refusal: try again, then look at /readyz and the log".to_owned());
+        self.advice
+            .push("this is a fault, not a refusal: try again, then look at /readyz and the log".to_owned());
         self.end(FinalVerdict::NoAnswer)
     }
 
@@ -151,12 +156,17 @@ pub async fn explain<S: Services>(
         Subject::Token(token) => {
             let ask = AuthenticateQuery { token, cluster: cluster.uid, audiences: Vec::new(), explain: true };
             let verified = match services.authn().authenticate(ask).await {
-                Ok(Authentication::Verified(verified)) => verified,
+                Ok(Authentication::Verified(verified)) => *verified,
                 Ok(other) => return Ok(refused_by_authn(trace, other)),
                 Err(fault) => return Ok(trace.no_answer("token", &fault)),
             };
             trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
-            trace.stage("identity", StageOutcome::Passed, "verified", identity_lines(&verified.identity.value));
+            trace.stage(
+                "identity",
+                StageOutcome::Passed,
+                "verified",
+                identity_lines(&verified.identity.value),
+            );
             let ask = ResolveQuery { cluster: cluster.uid, identity: verified.identity, explain: true };
             match services.mapping().resolve(ask).await {
                 Ok(resolution) => resolution,
@@ -174,7 +184,9 @@ pub async fn explain<S: Services>(
         Resolution::Mapped(mapped) => mapped,
         Resolution::Blocked(block) => {
             trace.stage("mapping", StageOutcome::Refused, "blocked", vec![format!("block: {block}")]);
-            trace.advice.push(format!("a block holds; `lanyard block list` names who put up {block} and why"));
+            trace
+                .advice
+                .push(format!("a block holds; `lanyard block list` names who put up {block} and why"));
             return Ok(trace.end(FinalVerdict::Unauthorized));
         }
         Resolution::Unmapped(unmapped) => {
@@ -225,10 +237,13 @@ fn refused_by_authn(mut trace: Trace, answer: Authentication) -> Explanation {
             lines.extend(refusal.access_key_id.map(|key| format!("access key: {key}")));
             lines.extend(refusal.hints.iter().map(|hint| format!("hint: {hint}")));
             trace.stage("token", StageOutcome::Refused, &code, lines);
-            trace.advice.push("make a fresh token with `lanyard token --cluster-name` and the right credentials".to_owned());
+            trace.advice.push(
+                "make a fresh token with `lanyard token --cluster-name` and the right credentials".to_owned(),
+            );
         }
         Authentication::NotOurs | Authentication::Verified(_) => {
-            let line = "the token does not begin with `k8s-aws-v1.`: another authenticator has to know it".to_owned();
+            let line = "the token does not begin with `k8s-aws-v1.`: another authenticator has to know it"
+                .to_owned();
             trace.stage("token", StageOutcome::Refused, "not_ours", vec![line]);
         }
     }
@@ -252,8 +267,12 @@ fn identity_lines(identity: &Identity) -> Vec<String> {
         format!("account: {} of authority {} (verified)", identity.account, identity.authority),
         format!("access key: {} (verified)", identity.access_key_id),
     ];
-    lines.extend(identity.session_name.iter().map(|name| format!("session name: {name} (chosen by the caller)")));
-    lines.extend(identity.tags.iter().map(|(key, value)| format!("session tag {key}: {value} (chosen by the caller)")));
+    lines.extend(
+        identity.session_name.iter().map(|name| format!("session name: {name} (chosen by the caller)")),
+    );
+    lines.extend(
+        identity.tags.iter().map(|(key, value)| format!("session tag {key}: {value} (chosen by the caller)")),
+    );
     lines
 }
 
@@ -264,7 +283,10 @@ fn mapping_lines(mapped: &Mapped) -> Vec<String> {
         format!("by: {}", mapped.grant.name),
         format!("matched by: {how}"),
         format!("username: {}", mapped.user.username),
-        format!("groups: {}", if mapped.user.groups.is_empty() { "none".to_owned() } else { mapped.user.groups.join(", ") }),
+        format!(
+            "groups: {}",
+            if mapped.user.groups.is_empty() { "none".to_owned() } else { mapped.user.groups.join(", ") }
+        ),
         format!("revision: {}", mapped.grant.revision),
     ]
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lanyard_api::authz::{DecisionRecord, Decisions};
-use lanyard_kit::telemetry;
+use lanyard_kit::telemetry::names;
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::services::Services;
@@ -36,7 +36,7 @@ impl Recorder {
     /// Takes one.
     pub fn take(&self, record: DecisionRecord) {
         if self.0.try_send(record).is_err() {
-            metrics::counter!(telemetry::DECISIONS_DROPPED_TOTAL).increment(1);
+            metrics::counter!(names::DECISIONS_DROPPED_TOTAL).increment(1);
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use lanyard_api::{
     authn::{Accounts, Admit, Authenticate},
     authz::{Authorize, Decisions, Objects},
@@ -17,11 +19,11 @@ pub trait Services: Send + Sync + 'static {
     type Credentials: Sessions;
 
     /// Who is knocking.
-    fn authn(&self) -> &Self::Authn;
+    fn authn(&self) -> &Arc<Self::Authn>;
     /// Which badge.
-    fn mapping(&self) -> &Self::Mapping;
+    fn mapping(&self) -> &Arc<Self::Mapping>;
     /// Which doors.
-    fn authz(&self) -> &Self::Authz;
+    fn authz(&self) -> &Arc<Self::Authz>;
     /// The way out.
-    fn credentials(&self) -> &Self::Credentials;
+    fn credentials(&self) -> &Arc<Self::Credentials>;
 }

@@ -11,7 +11,8 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     DecisionId, Fault, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Reason, ResourceAttributes, Review, Verdict,
+        Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Reason, ResourceAttributes, Review,
+        Verdict,
     },
     proof,
 };
@@ -30,7 +31,11 @@ use crate::{directory::Spoke, services::Services};
 const KIND: &str = "SubjectAccessReview";
 
 /// Answers one SubjectAccessReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Response<Body> {
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    body: Bytes,
+) -> Response<Body> {
     let review: AccessReviewIn<'_> = match serde_json::from_slice(&body) {
         Ok(review) => review,
         Err(_) if may_bear_proof(&body) => {
@@ -39,7 +44,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         Err(error) => return token_review::malformed(&error),
     };
     let version =
-        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHORIZATION, KIND) {
+        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHORIZATION, KIND)
+        {
             Ok(version) => version,
             Err(error) if may_bear_proof(&body) => {
                 return unanswerable(gateway, spoke, ReviewVersion::V1, &error.to_string());
@@ -54,7 +60,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
             false => answer::status(StatusCode::BAD_REQUEST, BOTH),
         };
     };
-    let review = Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
+    let review =
+        Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
     let Some(_place) = gateway.admit() else {
         return match bears_proof {
             true => unanswerable(gateway, spoke, version, "too many reviews in work"),
@@ -82,7 +89,9 @@ pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Resp
 }
 
 fn bears_proof(spec: &AccessReviewSpec) -> bool {
-    spec.extra.as_ref().is_some_and(|extra| extra.keys().any(|key| key.eq_ignore_ascii_case(proof::EXTRA_KEY)))
+    spec.extra
+        .as_ref()
+        .is_some_and(|extra| extra.keys().any(|key| key.eq_ignore_ascii_case(proof::EXTRA_KEY)))
 }
 
 /// Whether unread bytes could hold the proof's key, as text or with JSON's escapes. In doubt, yes: the answer is *denied*.
@@ -108,8 +117,12 @@ pub(super) fn parse(spec: AccessReviewSpec) -> Option<(UserInfo, Attributes)> {
         (None, Some(path)) => Attributes::NonResource { path: path.path, verb: path.verb },
         (Some(_), Some(_)) | (None, None) => return None,
     };
-    let extra: BTreeMap<String, Vec<String>> =
-        spec.extra.unwrap_or_default().into_iter().map(|(key, values)| (key, values.unwrap_or_default())).collect();
+    let extra: BTreeMap<String, Vec<String>> = spec
+        .extra
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, values)| (key, values.unwrap_or_default()))
+        .collect();
     let user =
         UserInfo { username: spec.user, uid: spec.uid, groups: spec.groups.unwrap_or_default(), extra };
     Some((user, attributes))
@@ -184,12 +197,8 @@ fn unanswerable<S: Services>(
         what: String::new(),
         detail: why.to_owned(),
     });
-    let status = AccessReviewStatus {
-        allowed: false,
-        denied: true,
-        reason: &reason,
-        evaluation_error: Some(why),
-    };
+    let status =
+        AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };
     answer::json(
         StatusCode::OK,
         &AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status },
@@ -216,7 +225,8 @@ mod tests {
         assert!(parse(r#"{"user":"a"}"#).is_none());
         assert!(parse(r#"{"resourceAttributes":{},"nonResourceAttributes":{}}"#).is_none());
         let (user, attributes) =
-            parse(r#"{"user":"a","extra":{"k":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#).unwrap();
+            parse(r#"{"user":"a","extra":{"k":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#)
+                .unwrap();
         assert_eq!(user.extra["k"], Vec::<String>::new());
         assert_eq!(attributes, Attributes::NonResource { path: "/x".into(), verb: "get".into() });
     }

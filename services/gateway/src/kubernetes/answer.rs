@@ -20,7 +20,9 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> 
 pub(super) fn raw_json(status: StatusCode, bytes: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, const { header::HeaderValue::from_static("application/json") });
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, const { header::HeaderValue::from_static("application/json") });
     response
 }
 
@@ -28,9 +30,10 @@ pub(super) fn raw_json(status: StatusCode, bytes: impl Into<Body>) -> Response<B
 pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
     let mut response = Response::new(Body::from(text.into()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, const { header::HeaderValue::from_static("text/plain; charset=utf-8") });
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        const { header::HeaderValue::from_static("text/plain; charset=utf-8") },
+    );
     response
 }
 

@@ -140,7 +140,9 @@ fn resources(group: &str, version: &str) -> Option<Value> {
         })
         .collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }))
+    Some(
+        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }),
+    )
 }
 
 #[cfg(test)]
@@ -150,7 +152,8 @@ mod tests {
     #[test]
     fn every_listed_group_has_its_resources_and_others_are_not_found() {
         for (group, version, kinds) in GROUPS {
-            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let path =
+                if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             assert_eq!(answer(&path).status(), StatusCode::OK, "{path}");
             assert!(!kinds.is_empty());
         }

@@ -92,7 +92,11 @@ fn unread(error: BodyError) -> Response<Body> {
 /// An API server at its own cluster's door: by certificate or bearer token, and at no other door.
 ///
 /// The cluster that does not exist and the cluster that is not the caller's answer alike.
-fn knock<S: Services>(gateway: &Gateway<S>, id: &str, request: &Request) -> Result<Arc<Spoke>, Response<Body>> {
+fn knock<S: Services>(
+    gateway: &Gateway<S>,
+    id: &str,
+    request: &Request,
+) -> Result<Arc<Spoke>, Response<Body>> {
     if let Some(refused) = impersonates(request.headers()) {
         return Err(refused);
     }
@@ -102,7 +106,8 @@ fn knock<S: Services>(gateway: &Gateway<S>, id: &str, request: &Request) -> Resu
         return Err(response);
     }
     let spoke = gateway.parts.directory.by_id(id);
-    let known = spoke.filter(|spoke| by_certificate(gateway, spoke, request) || by_token(spoke, request.headers()));
+    let known =
+        spoke.filter(|spoke| by_certificate(gateway, spoke, request) || by_token(spoke, request.headers()));
     known.ok_or_else(|| {
         answer::status(
             StatusCode::UNAUTHORIZED,
@@ -134,7 +139,9 @@ fn impersonates(headers: &HeaderMap) -> Option<Response<Body>> {
     let name = headers.keys().find(|name| name.as_str().starts_with("impersonate-"))?;
     Some(answer::status(
         StatusCode::FORBIDDEN,
-        &format!("header `{name}` is refused: impersonation does not pass Lanyard; remove `--as` and the like"),
+        &format!(
+            "header `{name}` is refused: impersonation does not pass Lanyard; remove `--as` and the like"
+        ),
     ))
 }
 
@@ -148,7 +155,12 @@ async fn kubectl_route<S: Services>(
     response
 }
 
-async fn kubectl<S: Services>(gateway: &Arc<Gateway<S>>, id: &str, rest: &str, request: Request) -> Response<Body> {
+async fn kubectl<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    id: &str,
+    rest: &str,
+    request: Request,
+) -> Response<Body> {
     if let Some(refused) = impersonates(request.headers()) {
         return refused;
     }

@@ -28,7 +28,9 @@ fn requirement(value: &Value) -> Option<SelectorRequirement> {
     let operator = value.get("operator")?.as_str()?;
     let values: Vec<String> = match value.get("values") {
         None | Some(Value::Null) => Vec::new(),
-        Some(list) => list.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+        Some(list) => {
+            list.as_array()?.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>()?
+        }
     };
     let fits = match operator {
         "In" | "NotIn" => !values.is_empty(),

@@ -73,7 +73,12 @@ struct Envelope {
 
 /// The bearer token of a person's own request.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").filter(|token| !token.is_empty())
+    headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")
+        .filter(|token| !token.is_empty())
 }
 
 /// Answers a person about themselves.
@@ -96,14 +101,19 @@ pub(super) async fn answer<S: Services>(
         review.kind(),
     ) {
         Ok(version) if version.name() == path_version => version,
-        Ok(_) => return answer::status(StatusCode::BAD_REQUEST, "apiVersion and path name different versions"),
+        Ok(_) => {
+            return answer::status(StatusCode::BAD_REQUEST, "apiVersion and path name different versions");
+        }
         Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let Some(_place) = gateway.admit() else {
         return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
     };
     let Some(token) = bearer(headers) else {
-        return answer::status(StatusCode::UNAUTHORIZED, "no bearer token: use `lanyard token` as exec plugin");
+        return answer::status(
+            StatusCode::UNAUTHORIZED,
+            "no bearer token: use `lanyard token` as exec plugin",
+        );
     };
     let limit = gateway.parts.config.review_timeout();
     let work = async {
@@ -186,7 +196,8 @@ async fn access<S: Services>(
         let rule = "spec must have one of resourceAttributes and nonResourceAttributes";
         return Ok(Err((StatusCode::BAD_REQUEST, rule.to_owned())));
     };
-    let review = Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
+    let review =
+        Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
     let decision = gateway.parts.services.authz().authorize(review).await?;
     let mut reason = decision.reason.to_string();
     for hint in &decision.hints {
@@ -217,4 +228,3 @@ async fn rules<S: Services>(
         "evaluationError": rules.evaluation_error.unwrap_or_default(),
     })))
 }
-

@@ -15,7 +15,9 @@ use lanyard_api::{
 use super::{
     answer,
     state::Gateway,
-    wire::{AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version},
+    wire::{
+        AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version,
+    },
 };
 use crate::{directory::Spoke, services::Services};
 
@@ -32,16 +34,24 @@ pub(super) enum Outcome {
 }
 
 /// Answers one TokenReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Response<Body> {
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    body: Bytes,
+) -> Response<Body> {
     let review: TokenReviewIn<'_> = match serde_json::from_slice(&body) {
         Ok(review) => review,
         Err(error) => return malformed(&error),
     };
-    let version =
-        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHENTICATION, KIND) {
-            Ok(version) => version,
-            Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
-        };
+    let version = match ReviewVersion::read(
+        review.api_version.as_deref(),
+        review.kind.as_deref(),
+        AUTHENTICATION,
+        KIND,
+    ) {
+        Ok(version) => version,
+        Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
     let Some(_place) = gateway.admit() else {
         return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
     };
@@ -49,7 +59,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
         Ok(audiences) => audiences,
         Err(denial) => {
-            let refused = Outcome::Refused { denial, who: String::new(), what: String::new(), detail: String::new() };
+            let refused =
+                Outcome::Refused { denial, who: String::new(), what: String::new(), detail: String::new() };
             return write(gateway, spoke, version, &refused, None);
         }
     };
@@ -107,7 +118,7 @@ pub(super) async fn decide<S: Services>(
     let who = || verified.identity.value.canonical_arn.to_string();
     let what = || format!("token {}", verified.token);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
-        Resolution::Mapped(mapped) => Outcome::Mapped(mapped, Box::new(verified)),
+        Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
         Resolution::Blocked(block) => Outcome::Refused {
             denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
             who: who(),
@@ -164,10 +175,16 @@ fn write<S: Services>(
                 detail: detail.clone(),
             });
             // The reason code alone: the text may name what this API server's readers may not know.
-            TokenReviewStatus { error: Some(format!("{} ({id})", denial.code)), ..TokenReviewStatus::default() }
+            TokenReviewStatus {
+                error: Some(format!("{} ({id})", denial.code)),
+                ..TokenReviewStatus::default()
+            }
         }
     };
-    answer::json(StatusCode::OK, &TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status })
+    answer::json(
+        StatusCode::OK,
+        &TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status },
+    )
 }
 
 fn record_mapped<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, mapped: &Mapped, verified: &Verified) {

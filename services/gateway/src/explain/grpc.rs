@@ -1,0 +1,152 @@
+//! `lanyard.gateway.v1.Explain` over gRPC.
+
+use std::sync::Arc;
+
+use lanyard_api::{
+    Actor, Authority, Vouched,
+    authz::{Attributes, DecisionKind, DecisionRecord, Decisions},
+};
+use lanyard_iam::PrincipalArn;
+use lanyard_proto::gateway::v1::{self as pb, explain_server};
+use tonic::{Request, Response, Status};
+
+use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject};
+use crate::{kubernetes::Gateway, services::Services};
+
+/// Serves explanations to admitted callers, and the hub's own names to anybody.
+pub struct ExplainServer<S>(Arc<Gateway<S>>);
+
+impl<S: Services> ExplainServer<S> {
+    /// The tonic service.
+    pub fn service(gateway: Arc<Gateway<S>>) -> explain_server::ExplainServer<Self> {
+        explain_server::ExplainServer::new(Self(gateway))
+    }
+}
+
+/// Put there by the door; without it nothing is explained.
+fn actor<T>(request: &Request<T>) -> Result<Vouched<Actor>, Status> {
+    let actor = request.extensions().get::<Vouched<Actor>>().cloned();
+    actor.ok_or_else(|| Status::unauthenticated("the call was not admitted"))
+}
+
+#[tonic::async_trait]
+impl<S: Services> explain_server::Explain for ExplainServer<S> {
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::Explanation>, Status> {
+        let by = actor(&request)?;
+        let query = ExplainQuery::try_from(request.into_inner())?;
+        let explanation = super::explain(&self.0, by, query).await?;
+        Ok(Response::new(explanation.into()))
+    }
+
+    async fn explain_decision(
+        &self,
+        request: Request<pb::ExplainDecisionRequest>,
+    ) -> Result<Response<pb::Explanation>, Status> {
+        let by = actor(&request)?;
+        let id = request.into_inner().id.parse().map_err(|error| invalid("id", error))?;
+        let record = self.0.parts.services.authz().find(by, id).await?;
+        Ok(Response::new(record_explanation(&record)))
+    }
+
+    async fn hub(&self, _: Request<()>) -> Result<Response<pb::HubInfo>, Status> {
+        let hub = &self.0.parts.hub;
+        Ok(Response::new(pb::HubInfo {
+            hub_id: hub.hub_id.to_string(),
+            version: hub.version.to_owned(),
+            account: hub.account.clone(),
+            region: hub.region.clone(),
+        }))
+    }
+}
+
+fn invalid(field: &str, error: impl std::fmt::Display) -> Status {
+    Status::invalid_argument(format!("{field}: {error}"))
+}
+
+impl TryFrom<pb::ExplainRequest> for ExplainQuery {
+    type Error = Status;
+
+    fn try_from(request: pb::ExplainRequest) -> Result<Self, Status> {
+        let subject = match request.who {
+            None => return Err(invalid("who", "give a token or a principal")),
+            Some(pb::explain_request::Who::Token(token)) => Subject::Token(token.into()),
+            Some(pb::explain_request::Who::Principal(principal)) => Subject::As {
+                arn: PrincipalArn::parse(&principal.arn).map_err(|error| invalid("principal.arn", error))?,
+                authority: principal
+                    .authority
+                    .map(|authority| authority.parse::<Authority>())
+                    .transpose()
+                    .map_err(|error| invalid("principal.authority", error))?
+                    .unwrap_or(Authority::Local),
+                principal_id: principal.principal_id,
+            },
+        };
+        Ok(Self {
+            subject,
+            cluster: request.cluster.parse().map_err(|error| invalid("cluster", error))?,
+            attributes: request.attributes.map(Attributes::try_from).transpose()?,
+        })
+    }
+}
+
+impl From<Explanation> for pb::Explanation {
+    fn from(explanation: Explanation) -> Self {
+        Self {
+            verdict: explanation.verdict.code().to_owned(),
+            advice: explanation.advice,
+            stages: explanation.stages.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Stage> for pb::Stage {
+    fn from(stage: Stage) -> Self {
+        let outcome = match stage.outcome {
+            StageOutcome::Passed => pb::stage::Outcome::Passed,
+            StageOutcome::Refused => pb::stage::Outcome::Refused,
+            StageOutcome::NoAnswer => pb::stage::Outcome::Fault,
+        };
+        Self { name: stage.name.to_owned(), outcome: outcome.into(), code: stage.code, lines: stage.lines }
+    }
+}
+
+/// A finished decision as it was kept: one stage, with what was known then.
+fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
+    let name = match record.kind {
+        DecisionKind::TokenReview => "token review",
+        DecisionKind::SubjectAccessReview => "subject access review",
+    };
+    let outcome = match record.outcome.as_str() {
+        "verified" | "allow" => pb::stage::Outcome::Passed,
+        "no_answer" => pb::stage::Outcome::Fault,
+        _ => pb::stage::Outcome::Refused,
+    };
+    let verdict = match (record.kind, record.outcome.as_str()) {
+        (_, "verified" | "allow") => "allowed",
+        (_, "no_answer") => "no_answer",
+        (_, "no_opinion") => "left_to_cluster",
+        (DecisionKind::TokenReview, _) => "unauthorized",
+        (DecisionKind::SubjectAccessReview, _) => "forbidden",
+    };
+    let named = |name: &str, value: &str| (!value.is_empty()).then(|| format!("{name}: {value}"));
+    let lines = [
+        Some(format!("at: {}", record.at)),
+        named("who", &record.who),
+        named("asked", &record.what),
+        named("outcome", &record.outcome),
+    ];
+    let lines = lines.into_iter().flatten().chain(record.detail.lines().map(str::to_owned)).collect();
+    pb::Explanation {
+        stages: vec![pb::Stage {
+            name: name.to_owned(),
+            outcome: outcome.into(),
+            code: record.reason.clone(),
+            lines,
+        }],
+        verdict: verdict.to_owned(),
+        advice: Vec::new(),
+    }
+}
