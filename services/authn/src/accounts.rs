@@ -1,0 +1,297 @@
+//! Accounts, users, access keys, roles and inline policies, with IAM's rules.
+//!
+//! A name resolves in one account: the actor's own, or the one that a hub operator names, whom Admit has let act on the hub
+//! itself. In any other account nothing exists. Names are spelled as they were given when the thing was made.
+
+mod keys;
+mod policies;
+mod registry;
+mod roles;
+mod rules;
+mod users;
+
+use lanyard_api::authn::accounts::{
+    AccessKey, Account, Accounts, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
+    NewAccessKey, PolicyOwner, User,
+};
+use lanyard_api::{
+    Actor, ActorKind, CallError, Denial, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
+};
+use lanyard_iam::{AccessKeyId, AccountId};
+use lanyard_store::{Committed, StoreError, Transaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cache::SharedCache;
+use crate::engine::Engine;
+use crate::numbers::NoRandomness;
+
+/// A transaction that has begun, or the answer of the first arrival of this very signature.
+enum Begun<T> {
+    Now(Transaction),
+    Before(Box<Mutated<T>>),
+}
+
+/// Begins a mutation, or returns what its first arrival was answered.
+macro_rules! begin {
+    ($engine:expr, $name:literal, $by:expr, $scope:expr) => {
+        match $engine.begin($name, $by, $scope).await? {
+            $crate::accounts::Begun::Now(transaction) => transaction,
+            $crate::accounts::Begun::Before(answer) => return Ok(*answer),
+        }
+    };
+}
+use begin;
+
+impl<S: SharedCache> Engine<S> {
+    /// The account in which the actor's names resolve.
+    fn account_for(&self, actor: &Actor, named: Option<AccountId>) -> Result<AccountId, CallError> {
+        match (&actor.kind, named) {
+            (ActorKind::Principal { arn, .. }, None) => Ok(arn.account),
+            (ActorKind::Principal { arn, .. }, Some(account)) if arn.account == account => Ok(account),
+            (ActorKind::Principal { .. }, Some(account)) if self.acts_on_hub(actor) => Ok(account),
+            (ActorKind::Principal { .. }, Some(account)) => Err(CallError::not_found("account", account)),
+            (ActorKind::System { .. }, named) => Ok(named.unwrap_or(self.hub.account)),
+            (ActorKind::Spoke { .. }, _) => Err(CallError::Denied(Denial {
+                code: "spoke".into(),
+                message: "a spoke manages no accounts; call with a principal's signature".to_owned(),
+            })),
+        }
+    }
+
+    /// Whether Admit let the actor act on the hub itself: a hub operator.
+    fn acts_on_hub(&self, actor: &Actor) -> bool {
+        match &actor.kind {
+            ActorKind::System { .. } => true,
+            ActorKind::Principal { arn, .. } => {
+                arn.account == self.hub.account && actor.resource == self.hub.arn()
+            }
+            ActorKind::Spoke { .. } => false,
+        }
+    }
+
+    fn for_operators(&self, actor: &Actor) -> Result<(), CallError> {
+        if self.acts_on_hub(actor) {
+            return Ok(());
+        }
+        Err(CallError::Denied(Denial {
+            code: "hub_operator".into(),
+            message: format!(
+                "`{}` is for hub operators, whose policies allow it on `{}`",
+                actor.action,
+                self.hub.arn()
+            ),
+        }))
+    }
+
+    /// The scope of a local account: users and roles live in no other.
+    async fn local_scope(
+        &self,
+        actor: &Actor,
+        named: Option<AccountId>,
+    ) -> Result<(AccountId, Scope), CallError> {
+        let account = self.account_for(actor, named)?;
+        let hub = self.directory.hub().await?;
+        match hub.account(account) {
+            None => Err(CallError::not_found("account", account)),
+            Some(_) if hub.is_local(account) => Ok((account, Scope::Account(account))),
+            Some(other) => Err(CallError::precondition(
+                "not_local",
+                format!(
+                    "the principals of account `{account}` are kept by authority `{}`, not here",
+                    other.authority
+                ),
+            )),
+        }
+    }
+
+    async fn begin<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        by: &Mutation,
+        scope: Scope,
+    ) -> Result<Begun<T>, CallError> {
+        match self.store.begin(name, by, &[scope]).await {
+            Ok(transaction) => Ok(Begun::Now(transaction)),
+            Err(error) => recorded(error).map(|answer| Begun::Before(Box::new(answer))),
+        }
+    }
+
+    /// Commits, and keeps the answer for a second arrival of the same signature.
+    async fn commit<T: Serialize + DeserializeOwned>(
+        &self,
+        transaction: Transaction,
+        scope: Scope,
+        value: T,
+    ) -> Result<Mutated<T>, CallError> {
+        let revision = transaction.next_revision(scope)?;
+        let answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices: Vec::new() };
+        match transaction.commit(Some(&answer)).await {
+            Ok(committed) => Ok(mutated(answer.value, &committed)),
+            Err(error) => recorded(error),
+        }
+    }
+}
+
+/// What a used signature was answered, if it can be given again.
+fn recorded<T: DeserializeOwned>(error: StoreError) -> Result<Mutated<T>, CallError> {
+    let StoreError::Replayed { answer: Some(answer) } = error else { return Err(error.into()) };
+    serde_json::from_slice(&answer).map_err(|_| CallError::Replayed)
+}
+
+fn mutated<T>(value: T, committed: &Committed) -> Mutated<T> {
+    let pending = if committed.applied {
+        Vec::new()
+    } else {
+        vec!["this replica, until it reaches the store again".to_owned()]
+    };
+    Mutated {
+        value,
+        revision: committed.revision,
+        confirmed: committed.applied,
+        pending,
+        notices: Vec::new(),
+    }
+}
+
+/// Refuses one more than so many.
+fn below(limit: u64, count: u64, what: &'static str) -> Result<(), CallError> {
+    if count < limit { Ok(()) } else { Err(CallError::LimitExceeded { what: what.into(), limit }) }
+}
+
+impl From<NoRandomness> for Fault {
+    fn from(error: NoRandomness) -> Self {
+        tracing::error!(%error, "nothing can be made");
+        Self::Internal
+    }
+}
+
+impl<S: SharedCache> Accounts for Engine<S> {
+    async fn create_account(
+        &self,
+        by: Mutation,
+        account: CreateAccount,
+    ) -> Result<Mutated<Account>, CallError> {
+        self.create_account_record(by, account).await
+    }
+
+    async fn delete_account(&self, by: Mutation, account: AccountId) -> Result<Mutated<Account>, CallError> {
+        self.delete_account_record(by, account).await
+    }
+
+    async fn list_accounts(&self, by: Vouched<Actor>, page: PageQuery) -> Result<Page<Account>, CallError> {
+        self.visible_accounts(&by.value, &page).await
+    }
+
+    async fn create_user(&self, by: Mutation, user: CreateUser) -> Result<Mutated<User>, CallError> {
+        self.create_user_record(by, user).await
+    }
+
+    async fn get_user(&self, by: Vouched<Actor>, user: Named) -> Result<User, CallError> {
+        self.user_record(&by.value, &user).await
+    }
+
+    async fn list_users(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        page: PageQuery,
+    ) -> Result<Page<User>, CallError> {
+        self.user_records(&by.value, account, &page).await
+    }
+
+    async fn delete_user(&self, by: Mutation, user: Named) -> Result<Mutated<User>, CallError> {
+        self.delete_user_record(by, user).await
+    }
+
+    async fn create_access_key(&self, by: Mutation, user: Named) -> Result<Mutated<NewAccessKey>, CallError> {
+        self.create_key(by, user).await
+    }
+
+    async fn list_access_keys(&self, by: Vouched<Actor>, user: Named) -> Result<Vec<AccessKey>, CallError> {
+        self.keys_of(&by.value, &user).await
+    }
+
+    async fn set_access_key_active(
+        &self,
+        by: Mutation,
+        user: Named,
+        key: AccessKeyId,
+        active: bool,
+    ) -> Result<Mutated<AccessKey>, CallError> {
+        self.switch_key(by, user, key, active).await
+    }
+
+    async fn delete_access_key(
+        &self,
+        by: Mutation,
+        user: Named,
+        key: AccessKeyId,
+    ) -> Result<Mutated<AccessKey>, CallError> {
+        self.delete_key(by, user, key).await
+    }
+
+    async fn create_role(&self, by: Mutation, role: CreateRole) -> Result<Mutated<IamRole>, CallError> {
+        self.create_role_record(by, role).await
+    }
+
+    async fn get_role(&self, by: Vouched<Actor>, role: Named) -> Result<IamRole, CallError> {
+        self.role_record(&by.value, &role).await
+    }
+
+    async fn list_roles(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        page: PageQuery,
+    ) -> Result<Page<IamRole>, CallError> {
+        self.role_records(&by.value, account, &page).await
+    }
+
+    async fn update_trust_policy(
+        &self,
+        by: Mutation,
+        role: Named,
+        trust_policy: String,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        self.replace_trust_policy(by, role, trust_policy).await
+    }
+
+    async fn revoke_sessions(&self, by: Mutation, role: Named) -> Result<Mutated<IamRole>, CallError> {
+        self.revoke_role_sessions(by, role).await
+    }
+
+    async fn delete_role(&self, by: Mutation, role: Named) -> Result<Mutated<IamRole>, CallError> {
+        self.delete_role_record(by, role).await
+    }
+
+    async fn put_policy(
+        &self,
+        by: Mutation,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+        document: String,
+    ) -> Result<Mutated<InlinePolicy>, CallError> {
+        self.put_inline_policy(by, account, owner, name, document).await
+    }
+
+    async fn list_policies(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+    ) -> Result<Vec<InlinePolicy>, CallError> {
+        self.policies_of(&by.value, account, owner).await
+    }
+
+    async fn delete_policy(
+        &self,
+        by: Mutation,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> Result<Mutated<InlinePolicy>, CallError> {
+        self.delete_inline_policy(by, account, owner, name).await
+    }
+}

@@ -1,0 +1,246 @@
+//! IAM's rules about names, paths, tags and documents (IAM API reference; quotas are configuration).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lanyard_api::CallError;
+use lanyard_iam::policy::PolicyError;
+use lanyard_iam::{PolicyDocument, TrustPolicy};
+
+/// Longest name of a user or role, in characters.
+const NAME_CHARS_MAX: usize = 64;
+/// Longest name of an inline policy, in characters.
+const POLICY_NAME_CHARS_MAX: usize = 128;
+/// Longest path, slashes included, in characters.
+const PATH_CHARS_MAX: usize = 512;
+/// Longest key of a tag, in characters.
+const TAG_KEY_CHARS_MAX: usize = 128;
+/// Longest value of a tag, in characters.
+const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Longest name of an account, in characters.
+const ACCOUNT_NAME_CHARS_MAX: usize = 128;
+/// Shortest and longest maximum of a role's sessions, in seconds.
+const SESSION_SECONDS: std::ops::RangeInclusive<u32> = 3_600..=43_200;
+/// What of an input is repeated in a refusal.
+const SHOWN_CHARS_MAX: usize = 80;
+
+fn shown(input: &str) -> String {
+    let cut: String = input.chars().take(SHOWN_CHARS_MAX).collect();
+    cut.escape_debug().to_string()
+}
+
+fn is_name(text: &str, chars_max: usize) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    (1..=chars_max).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// The name of a user or role.
+pub(super) fn name(field: &'static str, text: &str) -> Result<(), CallError> {
+    if is_name(text, NAME_CHARS_MAX) {
+        return Ok(());
+    }
+    let message =
+        format!("`{}` is not a name; use 1 to {NAME_CHARS_MAX} letters, digits and `_+=,.@-`", shown(text));
+    Err(CallError::invalid(field, "name", message))
+}
+
+/// The name of an inline policy.
+pub(super) fn policy_name(text: &str) -> Result<(), CallError> {
+    if is_name(text, POLICY_NAME_CHARS_MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is not a policy name; use 1 to {POLICY_NAME_CHARS_MAX} letters, digits and `_+=,.@-`",
+        shown(text)
+    );
+    Err(CallError::invalid("name", "name", message))
+}
+
+/// The path of a user or role; empty means `/`.
+pub(super) fn path(text: &str) -> Result<String, CallError> {
+    let text = if text.is_empty() { "/" } else { text };
+    let fits = text.len() <= PATH_CHARS_MAX
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && !text.contains("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(text.to_owned());
+    }
+    let message = format!(
+        "`{}` is not a path; begin and end it with one slash, between visible ASCII characters, at most {PATH_CHARS_MAX}",
+        shown(text)
+    );
+    Err(CallError::invalid("path", "path", message))
+}
+
+/// The tags of a user or role.
+pub(super) fn tags(tags: &BTreeMap<String, String>, tags_max: u64) -> Result<(), CallError> {
+    if tags.len() as u64 > tags_max {
+        return Err(CallError::LimitExceeded { what: "tags of one user or role".into(), limit: tags_max });
+    }
+    let allowed = |text: &str| text.chars().all(|char| char.is_alphanumeric() || " _.:/=+-@".contains(char));
+    let mut folded = BTreeSet::new();
+    for (key, value) in tags {
+        let lower = key.to_lowercase();
+        let fits = (1..=TAG_KEY_CHARS_MAX).contains(&key.chars().count())
+            && value.chars().count() <= TAG_VALUE_CHARS_MAX
+            && allowed(key)
+            && allowed(value);
+        if !fits {
+            let message = format!(
+                "tag `{}` breaks a rule; use keys of 1 to {TAG_KEY_CHARS_MAX} and values of at most \
+                 {TAG_VALUE_CHARS_MAX} letters, digits, blanks and `_.:/=+-@`",
+                shown(key)
+            );
+            return Err(CallError::invalid("tags", "tag", message));
+        }
+        if lower.starts_with("aws:") {
+            let message =
+                format!("tag `{}` begins with `aws:`, which is reserved; choose another key", shown(key));
+            return Err(CallError::invalid("tags", "reserved_tag", message));
+        }
+        if !folded.insert(lower) {
+            let message = format!("tag `{}` stands twice in other letter case; keep one of them", shown(key));
+            return Err(CallError::invalid("tags", "duplicate_tag", message));
+        }
+    }
+    Ok(())
+}
+
+/// The longest that sessions of a role may last; 0 means the shortest maximum.
+pub(super) fn session_seconds_max(seconds: u32) -> Result<u32, CallError> {
+    match seconds {
+        0 => Ok(*SESSION_SECONDS.start()),
+        _ if SESSION_SECONDS.contains(&seconds) => Ok(seconds),
+        _ => {
+            let message = format!(
+                "`{seconds}` is out of range; use {} to {} seconds",
+                SESSION_SECONDS.start(),
+                SESSION_SECONDS.end()
+            );
+            Err(CallError::invalid("session_seconds_max", "session_seconds_max", message))
+        }
+    }
+}
+
+/// The name of an account, for people.
+pub(super) fn account_name(text: &str) -> Result<(), CallError> {
+    let count = text.chars().count();
+    if (1..=ACCOUNT_NAME_CHARS_MAX).contains(&count) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let message =
+        format!("`{}` is not a name; use 1 to {ACCOUNT_NAME_CHARS_MAX} printable characters", shown(text));
+    Err(CallError::invalid("name", "name", message))
+}
+
+/// A trust policy.
+pub(super) fn trust_policy(json: &str) -> Result<(), CallError> {
+    TrustPolicy::parse(json).map(|_| ()).map_err(|error| malformed("trust_policy", &error))
+}
+
+/// An inline policy.
+pub(super) fn document(json: &str) -> Result<(), CallError> {
+    PolicyDocument::parse(json).map(|_| ()).map_err(|error| malformed("document", &error))
+}
+
+fn malformed(field: &'static str, error: &PolicyError) -> CallError {
+    CallError::invalid(field, "malformed_policy_document", error.to_string())
+}
+
+/// How much of a quota a document takes: blanks are not counted.
+pub(super) fn policy_chars(json: &str) -> u64 {
+    json.chars().filter(|char| !char.is_whitespace()).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_iams_characters_and_length() {
+        let longest = "a".repeat(64);
+        for good in ["a", "Ana.B-c_d+e=f,g@h", "0", &longest] {
+            assert_eq!(name("name", good), Ok(()), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in ["", "a b", "a/b", "ä", "a:b", "a\0", "a*", &long] {
+            assert!(name("name", bad).is_err(), "{bad:?}");
+        }
+        let longest = "a".repeat(128);
+        assert_eq!(policy_name(&longest), Ok(()));
+        assert!(policy_name(&format!("{longest}a")).is_err());
+    }
+
+    #[test]
+    fn a_path_begins_and_ends_with_a_slash() {
+        for (text, expected) in [("", "/"), ("/", "/"), ("/team/", "/team/"), ("/a/b/", "/a/b/")] {
+            assert_eq!(path(text).unwrap(), expected, "{text}");
+        }
+        let long = format!("/{}/", "a".repeat(511));
+        for bad in ["a", "/a", "a/", "//", "/a//b/", "/a b/", "/ä/", &long] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_follow_iams_rules() {
+        let check = |pairs: &[(&str, &str)]| {
+            let map = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            tags(&map, 3)
+        };
+        let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
+        assert_eq!(check(&[("Team", "äpfel + birnen"), ("cost:center", "")]), Ok(()));
+        let refused: [&[(&str, &str)]; 8] = [
+            &[("", "v")],
+            &[("k*", "v")],
+            &[("k", "v!")],
+            &[("aws:x", "v")],
+            &[("AWS:x", "v")],
+            &[("Team", "a"), ("team", "b")],
+            &[(&long_key, "v")],
+            &[("k", &long_value)],
+        ];
+        for pairs in refused {
+            assert!(check(pairs).is_err(), "{pairs:?}");
+        }
+        assert!(matches!(
+            check(&[("a", ""), ("b", ""), ("c", ""), ("d", "")]),
+            Err(CallError::LimitExceeded { .. })
+        ));
+    }
+
+    #[test]
+    fn a_roles_sessions_last_one_to_twelve_hours_at_most() {
+        for (seconds, expected) in
+            [(0, Some(3_600)), (3_600, Some(3_600)), (43_200, Some(43_200)), (3_599, None), (43_201, None)]
+        {
+            assert_eq!(session_seconds_max(seconds).ok(), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_shows_little_of_its_input_and_no_control_characters() {
+        let error = name("name", &format!("\u{1b}[31m{}", "x".repeat(10_000))).unwrap_err().to_string();
+        assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn documents_are_judged_when_written() {
+        let allow =
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}}]}"#;
+        assert_eq!((document(allow), trust_policy(trust)), (Ok(()), Ok(())));
+        assert!(document(trust).is_err() && trust_policy(allow).is_err(), "each in the other's place");
+        for bad in [
+            "",
+            "{}",
+            "null",
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}"#,
+        ] {
+            assert!(document(bad).is_err(), "{bad}");
+            assert!(trust_policy(bad).is_err(), "{bad}");
+        }
+        assert_eq!(policy_chars("{ \"a\":\n\t1 }"), 7);
+    }
+}

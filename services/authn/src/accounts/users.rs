@@ -1,0 +1,59 @@
+//! Users.
+
+use lanyard_api::authn::accounts::{CreateUser, Named, User};
+use lanyard_api::{Actor, CallError, Mutated, Mutation, Page, PageQuery};
+use lanyard_iam::AccountId;
+
+use super::{begin, below, rules};
+use crate::cache::SharedCache;
+use crate::engine::Engine;
+use crate::numbers::new_user_id;
+
+impl<S: SharedCache> Engine<S> {
+    pub(super) async fn create_user_record(
+        &self,
+        by: Mutation,
+        user: CreateUser,
+    ) -> Result<Mutated<User>, CallError> {
+        let (account, scope) = self.local_scope(&by.actor.value, user.account).await?;
+        rules::name("name", &user.name)?;
+        let path = rules::path(&user.path)?;
+        rules::tags(&user.tags, self.config.limits.tags_max)?;
+        let principal_id = new_user_id(account, &self.random).map_err(lanyard_api::Fault::from)?.to_string();
+        let mut transaction = begin!(self, "create_user", &by, scope);
+        below(self.config.limits.users_max, transaction.count::<User>(scope).await?, "users of one account")?;
+        let CreateUser { name, tags, .. } = user;
+        let user = User { account, path, name, principal_id, tags, created_at: transaction.now() };
+        transaction.insert(&user).await?;
+        self.commit(transaction, scope, user).await
+    }
+
+    pub(super) async fn user_record(&self, actor: &Actor, user: &Named) -> Result<User, CallError> {
+        let (_, scope) = self.local_scope(actor, user.account).await?;
+        let found = self.store.get::<User>(scope, &user.name).await?;
+        found.ok_or_else(|| CallError::not_found("user", &user.name))
+    }
+
+    pub(super) async fn user_records(
+        &self,
+        actor: &Actor,
+        account: Option<AccountId>,
+        page: &PageQuery,
+    ) -> Result<Page<User>, CallError> {
+        let (_, scope) = self.local_scope(actor, account).await?;
+        let (_, users) = self.store.load::<User>(scope).await?;
+        Ok(Page::cut(users.into_iter(), page, |user| user.name.clone()))
+    }
+
+    pub(super) async fn delete_user_record(
+        &self,
+        by: Mutation,
+        user: Named,
+    ) -> Result<Mutated<User>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, user.account).await?;
+        let mut transaction = begin!(self, "delete_user", &by, scope);
+        let deleted = transaction.delete::<User>(scope, &user.name).await?;
+        let deleted = deleted.ok_or_else(|| CallError::not_found("user", &user.name))?;
+        self.commit(transaction, scope, deleted).await
+    }
+}

@@ -1,0 +1,169 @@
+//! May this call go on, and as whom: the signature first, then the policies, own account only.
+//!
+//! A management call is signed with SigV4 by a local key or role session, for this hub, this method and this very message.
+//! Nothing of the message is read before its signature holds. A client token of a cluster is never a proof here: it signs
+//! another service, and whatever signs `x-k8s-aws-id` is refused by name.
+
+mod context;
+mod denial;
+mod signature;
+mod weigh;
+
+use lanyard_api::authn::{Admission, Admit, AdmitQuery};
+use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Lineage, Vouched, methods};
+use lanyard_kit::telemetry::{Counters, Label, names};
+
+use crate::blocks::Someone;
+use crate::cache::SharedCache;
+use crate::engine::Engine;
+use crate::local_keys::Signer;
+use crate::snapshot::HubSnapshot;
+
+/// How an admission ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Admitted,
+    Refused,
+    Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Admitted, Self::Refused, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The metric of admissions.
+pub(crate) struct Admissions(Counters<Outcome>);
+
+impl Default for Admissions {
+    fn default() -> Self {
+        Self(Counters::new(names::AUTHN_ADMISSIONS_TOTAL))
+    }
+}
+
+impl<S: SharedCache> Admit for Engine<S> {
+    async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
+        let answer = self.judge(&query).await;
+        self.admissions.0.increment(match &answer {
+            Ok(Admission::Admitted(_)) => Outcome::Admitted,
+            Ok(Admission::Unauthenticated(_) | Admission::Forbidden(_)) => Outcome::Refused,
+            Err(_) => Outcome::Fault,
+        });
+        answer
+    }
+}
+
+impl<S: SharedCache> Engine<S> {
+    async fn judge(&self, query: &AdmitQuery) -> Result<Admission, Fault> {
+        let now = self.clock.now();
+        let headers = match signature::headers(query, self.hub.id) {
+            Ok(headers) => headers,
+            Err(denial) => return Ok(Admission::Unauthenticated(denial)),
+        };
+        let request = signature::request(query, &headers);
+        let signed = match signature::parse(&request, self.hub.region.as_str(), now) {
+            Ok(signed) => signed,
+            Err(denial) => return Ok(Admission::Unauthenticated(denial)),
+        };
+        let hub = self.directory.hub().await?;
+        let token = signed.session_token().map(|token| lanyard_iam::SessionToken::new(token.to_owned()));
+        let signer = match self.keys.find(&hub, signed.access_key_id(), token.as_ref(), now).await? {
+            Ok(signer) => signer,
+            Err(rejection) => return Ok(Admission::Unauthenticated(denial::rejected(&rejection))),
+        };
+        if let Err(denial) =
+            signature::verify(&signer, &signed, &request, self.hub.region.as_str(), &query.body)
+        {
+            return Ok(Admission::Unauthenticated(denial));
+        }
+        if let Err(rejection) = &signer.standing {
+            return Ok(Admission::Unauthenticated(denial::rejected(rejection)));
+        }
+        if let Some(denial) = blocked(&hub, &signer) {
+            return Ok(Admission::Forbidden(denial));
+        }
+        let call = match methods::read(&query.method, &query.body) {
+            Ok(call) => call,
+            Err(denial) => return Ok(Admission::Forbidden(denial)),
+        };
+        let weighed = self.weigh(&hub, &signer, &call, query.source_ip, now).await?;
+        let allowed = match weighed {
+            Ok(allowed) => allowed,
+            Err(denial) => return Ok(Admission::Forbidden(denial)),
+        };
+        // A session that is made is not a change of any record, and its signature counts once all the same.
+        let once = call.mutates || call.action == weigh::ASSUME_ROLE;
+        let actor = Actor {
+            kind: kind(&signer),
+            action: call.action.to_owned(),
+            resource: allowed.resource,
+            request_digest: call.request_digest,
+            signature: once.then(|| signature::use_of(&signed, self.hub.id)),
+            allowed_by: allowed.by,
+        };
+        Ok(Admission::Admitted(Box::new(Vouched::in_process(actor))))
+    }
+}
+
+/// The block that stops the caller, of the hub or of their own account.
+fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
+    let identity = signer.identity();
+    let who = Someone {
+        authority: &Authority::Local,
+        account: identity.account,
+        canonical_arn: &identity.canonical_arn,
+        session_name: identity.session_name.as_deref(),
+    };
+    let indexes = [&hub.blocks, &signer.account.snapshot.blocks];
+    let keys: Vec<_> =
+        identity.ancestors.iter().filter_map(|name| name.strip_prefix("key/")?.parse().ok()).collect();
+    let block = indexes.iter().find_map(|index| {
+        let key = std::iter::once(&signer.access_key_id).chain(&keys).find_map(|key| index.on_key(key));
+        let kin = || {
+            signer.kin.iter().find_map(|kin| {
+                index.on(&Someone {
+                    authority: &Authority::Local,
+                    account: kin.account,
+                    canonical_arn: &kin.canonical_arn,
+                    session_name: None,
+                })
+            })
+        };
+        key.or_else(|| index.on(&who)).or_else(kin)
+    })?;
+    let message = format!("block `{block}` stops this caller; whoever put it up can lift it");
+    Some(Denial { code: "blocked".into(), message })
+}
+
+fn kind(signer: &Signer) -> ActorKind {
+    let identity = signer.identity();
+    let claims = signer.session.as_deref();
+    let transitive = claims.map(|claims| {
+        let tags = claims.tags.iter().filter(|(key, _)| claims.transitive_keys.contains(*key));
+        tags.map(|(key, value)| (key.clone(), value.clone())).collect()
+    });
+    ActorKind::Principal {
+        authority: Authority::Local,
+        principal_id: identity.principal_id,
+        lineage: Box::new(Lineage {
+            access_key_id: signer.access_key_id.clone(),
+            ancestors: identity.ancestors,
+            transitive_tags: transitive.unwrap_or_default(),
+            source_identity: claims.and_then(|claims| claims.source_identity.clone()),
+            chain_depth: claims.map_or(0, |claims| claims.chain_depth.saturating_add(1)),
+        }),
+        arn: identity.arn,
+    }
+}

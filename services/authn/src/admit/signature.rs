@@ -1,0 +1,106 @@
+//! The signature of a call: SigV4 as service `lanyard`, over method, host, hub, nonce and the message's hash.
+
+use lanyard_api::authn::AdmitQuery;
+use lanyard_api::signing::{HUB_ID_HEADER, NONCE_HEADER, SERVICE};
+use lanyard_api::{Denial, HubId, SignatureUse};
+use lanyard_iam::sigv4::Expected;
+use lanyard_iam::token::CLUSTER_ID_HEADER;
+use lanyard_iam::{HttpRequest, PayloadHash, SignedRequest};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use super::denial::denial;
+use crate::local_keys::Signer;
+
+/// What a signature has to cover, beside `host` and whatever else begins with `x-amz-`.
+const REQUIRED: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", HUB_ID_HEADER, NONCE_HEADER];
+/// Fewest and most characters of a nonce.
+const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// The headers as they were signed: those that came, with the authority as `host`.
+pub(super) fn headers(query: &AdmitQuery, hub: HubId) -> Result<Vec<(&str, &str)>, Denial> {
+    if query.certificate_principal.is_some() {
+        let message = "certificates of principals are not accepted here; sign the call with an access key";
+        return Err(denial("certificate_principal", message));
+    }
+    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(query.headers.len() + 1);
+    headers.push(("host", &query.authority));
+    for (name, value) in &query.headers {
+        if name.eq_ignore_ascii_case("host") {
+            if *value != query.authority {
+                return Err(denial(
+                    "host",
+                    "the host header differs from the authority that was addressed; send one",
+                ));
+            }
+            continue;
+        }
+        if name.eq_ignore_ascii_case(CLUSTER_ID_HEADER) {
+            let message = "what signs a cluster's id is a client token, which every cluster sees: it proves no management \
+                           call; sign for this hub";
+            return Err(denial("cluster_token", message));
+        }
+        headers.push((name, value));
+    }
+    let one = |name: &str| {
+        let mut values =
+            headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+        values.next().filter(|_| values.next().is_none())
+    };
+    if one(HUB_ID_HEADER) != Some(hub.to_string().as_str()) {
+        let message = format!("`{HUB_ID_HEADER}` has to stand once and name this hub, `{hub}`; sign for it");
+        return Err(denial("wrong_hub", message));
+    }
+    let is_nonce = |text: &str| {
+        NONCE_CHARS.contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if !one(NONCE_HEADER).is_some_and(is_nonce) {
+        let message =
+            format!("`{NONCE_HEADER}` has to stand once, with 16 to 64 letters, digits, `-` and `_`");
+        return Err(denial("nonce", message));
+    }
+    Ok(headers)
+}
+
+/// The call as it was signed.
+pub(super) fn request<'a>(query: &'a AdmitQuery, headers: &'a [(&'a str, &'a str)]) -> HttpRequest<'a> {
+    HttpRequest { method: "POST", path: &query.method, query: "", headers }
+}
+
+/// Judges every part but the signature itself.
+pub(super) fn parse<'a>(
+    request: &HttpRequest<'a>,
+    region: &str,
+    now: OffsetDateTime,
+) -> Result<SignedRequest<'a>, Denial> {
+    let expected = Expected { required_headers: &REQUIRED, ..Expected::new(region, SERVICE, now) };
+    SignedRequest::parse(request, &expected).map_err(|error| denial(error.reason_code(), error.to_string()))
+}
+
+/// Verifies the signature over the message's bytes as they came. The region is the hub's, which [`parse`] has required.
+pub(super) fn verify(
+    signer: &Signer,
+    signed: &SignedRequest<'_>,
+    request: &HttpRequest<'_>,
+    region: &str,
+    body: &[u8],
+) -> Result<(), Denial> {
+    let payload = PayloadHash::of(body);
+    let verify = |key: &_| signed.verify(request, &payload, key);
+    let verified = signer.secret.verify(signed.date().day(), region, SERVICE, verify);
+    verified.map_err(|mismatch| {
+        denial(mismatch.reason_code(), format!("{mismatch}; sign the call as it is sent"))
+    })
+}
+
+/// One use of a signature, to be known again until it is too old for any replica's clock.
+pub(super) fn use_of(signed: &SignedRequest<'_>, hub: HubId) -> SignatureUse {
+    let mut hash = Sha256::new();
+    let key = signed.access_key_id().as_str();
+    hash.update((key.len() as u64).to_be_bytes());
+    hash.update(key);
+    hash.update(hub.0.as_bytes());
+    hash.update(signed.signature().as_bytes());
+    SignatureUse { digest: hash.finalize().into(), expires_at: signed.not_after() + Expected::SKEW_MAX }
+}

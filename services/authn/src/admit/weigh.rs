@@ -1,0 +1,250 @@
+//! Holding a call against policies: the caller's own account, and roles elsewhere only by assuming them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use lanyard_api::mapping::Cluster;
+use lanyard_api::methods::{AccountRef, Call, ClusterRef, Place, Resource};
+use lanyard_api::{Denial, Fault};
+use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
+use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
+use time::OffsetDateTime;
+
+use super::context;
+use super::denial::{denial, refused, statement};
+use crate::cache::SharedCache;
+use crate::engine::Engine;
+use crate::local_keys::Signer;
+use crate::snapshot::{ClusterView, EntryView, HubSnapshot, Principal};
+
+/// The one action that is weighed with the resource's own policy.
+pub(super) const ASSUME_ROLE: &str = "sts:AssumeRole";
+/// What a session's tags need beside it.
+const TAG_SESSION: &str = "sts:TagSession";
+/// What a source identity needs beside it.
+const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
+/// A hub operator sees all accounts, anybody else their own.
+const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
+
+/// What was allowed.
+pub(super) struct Allowed {
+    /// The resource's ARN.
+    pub(super) resource: String,
+    /// The statement.
+    pub(super) by: String,
+}
+
+/// A caller with everything that their policies are held against.
+struct Caller<'a> {
+    signer: &'a Signer,
+    keys: ConditionKeys,
+}
+
+impl Caller<'_> {
+    /// The caller's own policies, narrowed by their session's.
+    fn evaluate(&self, action: &str, resource: &str) -> Evaluation {
+        let session = self.signer.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
+        let request = RequestContext { action, resource, keys: &self.keys };
+        evaluate(&self.signer.owner.policies.named(), session, &request)
+    }
+
+    fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
+        let evaluation = self.evaluate(action, &resource);
+        match &evaluation.deciding {
+            Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
+            _ => Err(refused(&evaluation, &self.signer.arn().to_string(), action, &resource)),
+        }
+    }
+}
+
+impl<S: SharedCache> Engine<S> {
+    /// The statement that allows the call, or the refusal.
+    pub(super) async fn weigh(
+        &self,
+        hub: &HubSnapshot,
+        signer: &Signer,
+        call: &Call,
+        source_ip: Option<IpAddr>,
+        now: OffsetDateTime,
+    ) -> Result<Result<Allowed, Denial>, Fault> {
+        if let Some(policy) = &signer.owner.policies.unreadable {
+            let message =
+                format!("policy `{policy}` of the caller cannot be read and may deny this; put it anew");
+            return Ok(Err(denial("policy_unreadable", message)));
+        }
+        let keys = context::of_caller(signer, source_ip, self.hub.region.as_str(), now);
+        let mut caller = Caller { signer, keys };
+        for (name, values) in &call.target.keys {
+            caller.keys.set_all(name, values.iter().cloned());
+        }
+        if call.action == ASSUME_ROLE {
+            return self.weigh_assume_role(hub, &caller, call).await;
+        }
+        let own = signer.account.account.id;
+        let on_hub = match (&call.target.resource, call.target.account) {
+            (Resource::Hub, _) => true,
+            (_, AccountRef::Named(account)) => account != own,
+            (_, AccountRef::Own) => false,
+        };
+        if on_hub {
+            return Ok(self.weigh_on_hub(&caller, call, own));
+        }
+        if call.action == LIST_ACCOUNTS && own == self.hub.account {
+            let all = caller.ask(call.action, self.hub.arn());
+            if all.is_ok() {
+                return Ok(all);
+            }
+        }
+        let resource = self.own_resource(hub, &mut caller, call).await?;
+        Ok(caller.ask(call.action, resource))
+    }
+
+    /// What belongs to no account, or to another one than the caller's: the hub operators' affair, who are principals of
+    /// the hub's own account. To everybody else there is no other account.
+    fn weigh_on_hub(&self, caller: &Caller<'_>, call: &Call, own: AccountId) -> Result<Allowed, Denial> {
+        if own == self.hub.account {
+            return caller.ask(call.action, self.hub.arn());
+        }
+        let message = "policies reach their own account alone: this is for hub operators, or for a role of the other \
+                       account that you assume";
+        Err(denial("other_account", message))
+    }
+
+    /// The ARN of something in the caller's own account. What is in another one looks exactly like what is nowhere.
+    async fn own_resource(
+        &self,
+        hub: &HubSnapshot,
+        caller: &mut Caller<'_>,
+        call: &Call,
+    ) -> Result<String, Fault> {
+        let signer = caller.signer;
+        let (account, snapshot) = (&signer.account.account, &signer.account.snapshot);
+        let owner = match &call.target.resource {
+            Resource::User { name, .. } => snapshot.user(name),
+            Resource::Role { name, .. } => snapshot.role(name),
+            _ => None,
+        };
+        let cluster = named_cluster(hub, call).filter(|view| view.cluster.account == account.id);
+        let entry = self.named_entry(cluster, call).await?;
+        let tags = match (owner, &entry, cluster) {
+            (Some(owner), ..) => Some(owner.tags()),
+            (None, Some(entry), _) => Some(&entry.tags),
+            (None, None, Some(view)) => Some(&view.cluster.tags),
+            (None, None, None) => None,
+        };
+        if let Some(tags) = tags {
+            context::set_resource_tags(&mut caller.keys, tags);
+        }
+        let cluster: Option<&Cluster> = cluster.map(|view| &*view.cluster);
+        Ok(call.target.arn(&Place {
+            partition: account.partition,
+            account: account.id,
+            region: self.hub.region.as_str(),
+            hub: self.hub.id,
+            cluster,
+            stored: owner.map(|owner| match &owner.principal {
+                Principal::User(user) => (user.path.as_str(), user.name.as_str()),
+                Principal::Role { role, .. } => (role.path.as_str(), role.name.as_str()),
+            }),
+            entry: entry.map(|entry| entry.id),
+        }))
+    }
+
+    /// The access entry that the call is about, if it exists.
+    async fn named_entry(
+        &self,
+        cluster: Option<&Arc<ClusterView>>,
+        call: &Call,
+    ) -> Result<Option<EntryView>, Fault> {
+        let (Some(view), Resource::AccessEntry { principal_arn }) = (cluster, &call.target.resource) else {
+            return Ok(None);
+        };
+        let snapshot = self.directory.cluster(view.cluster.uid).await?;
+        Ok(snapshot.entry(principal_arn).cloned())
+    }
+
+    /// Identity policies, session policy and the role's trust policy together. A role that is not there and one that does
+    /// not let the caller are answered alike.
+    async fn weigh_assume_role(
+        &self,
+        hub: &HubSnapshot,
+        caller: &Caller<'_>,
+        call: &Call,
+    ) -> Result<Result<Allowed, Denial>, Fault> {
+        let signer = caller.signer;
+        let (AccountRef::Named(account), Resource::Role { path: Some(path), name }) =
+            (call.target.account, &call.target.resource)
+        else {
+            return Ok(Err(denial(
+                "invalid_request",
+                "role_arn: the call names no role; give its whole ARN",
+            )));
+        };
+        let kind = PrincipalKind::Role { path: path.clone(), name: name.clone() };
+        let role = PrincipalArn { partition: signer.account.account.partition, account, kind };
+        let resource = role.to_string();
+        let who = signer.arn().to_string();
+        let uniform = || {
+            let message = format!(
+                "`{who}` may not `{ASSUME_ROLE}` on `{resource}`: there is no such role, its trust policy does not let \
+                 the caller with these parameters, or the caller's own policies do not"
+            );
+            Ok(Err(denial("access_denied", message)))
+        };
+        let by_identity = caller.evaluate(ASSUME_ROLE, &resource);
+        if by_identity.decision == Decision::ExplicitDeny {
+            return Ok(Err(refused(&by_identity, &who, ASSUME_ROLE, &resource)));
+        }
+        let local = self.directory.local_account(hub, account).await?;
+        let found = local.as_ref().and_then(|local| local.snapshot.role(name));
+        let Some((owner, partition)) = found.zip(local.as_ref().map(|local| local.account.partition)) else {
+            return uniform();
+        };
+        let Principal::Role { trust: Some(trust), .. } = &owner.principal else { return uniform() };
+        if owner.arn(partition) != role {
+            return uniform();
+        }
+        let own = signer.owner.arn(signer.account.account.partition);
+        let arn = signer.arn();
+        let trusted = TrustCaller::Aws {
+            principal: &arn,
+            role: signer.session.as_ref().map(|_| &own),
+            id: &signer.owner.id,
+        };
+        let session = signer.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
+        let mut keys = caller.keys.clone();
+        context::set_resource_tags(&mut keys, owner.tags());
+        let mut by = String::new();
+        for action in needed_actions(call, signer) {
+            let request = RequestContext { action, resource: &resource, keys: &keys };
+            let policies = signer.owner.policies.named();
+            let evaluation = evaluate_assume_role(&policies, session, trust, &trusted, &role, &request);
+            match &evaluation.deciding {
+                Some(place) if evaluation.is_allowed() && by.is_empty() => by = statement(place),
+                Some(_) if evaluation.is_allowed() => {}
+                _ => return uniform(),
+            }
+        }
+        Ok(Ok(Allowed { resource, by }))
+    }
+}
+
+/// Everything that a session with these parameters needs to be allowed. What a session inherits from the one before it has
+/// to be allowed as what it is given.
+fn needed_actions<'a>(call: &Call, signer: &Signer) -> impl Iterator<Item = &'a str> {
+    let is_given = |key: &str| call.target.keys.iter().any(|(name, _)| name.eq_ignore_ascii_case(key));
+    let claims = signer.session.as_deref();
+    let tags = is_given("aws:TagKeys") || claims.is_some_and(|claims| !claims.transitive_keys.is_empty());
+    let source =
+        is_given("sts:SourceIdentity") || claims.is_some_and(|claims| claims.source_identity.is_some());
+    [Some(ASSUME_ROLE), tags.then_some(TAG_SESSION), source.then_some(SET_SOURCE_IDENTITY)]
+        .into_iter()
+        .flatten()
+}
+
+fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
+    match call.target.cluster.as_ref()? {
+        ClusterRef::Id(id) => hub.cluster_by_id(id),
+        ClusterRef::Uid(uid) => hub.cluster(*uid),
+    }
+}

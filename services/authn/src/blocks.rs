@@ -1,0 +1,151 @@
+//! Standing refusals, indexed for a look at each request.
+
+use std::collections::HashMap;
+
+use lanyard_api::{
+    Authority, BlockId,
+    mapping::{Block, BlockTarget},
+};
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, FoldedArn};
+
+/// The blocks of one scope.
+#[derive(Debug, Default)]
+pub(crate) struct BlockIndex {
+    principals: HashMap<(Authority, FoldedArn), BlockId>,
+    accounts: HashMap<(Authority, AccountId), BlockId>,
+    keys: HashMap<AccessKeyId, BlockId>,
+    sessions: HashMap<(Authority, FoldedArn, String), BlockId>,
+}
+
+/// Somebody, as blocks name people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Someone<'a> {
+    pub(crate) authority: &'a Authority,
+    pub(crate) account: AccountId,
+    pub(crate) canonical_arn: &'a CanonicalArn,
+    pub(crate) session_name: Option<&'a str>,
+}
+
+impl BlockIndex {
+    pub(crate) fn compile<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
+        let mut index = Self::default();
+        for block in blocks {
+            match block.target.clone() {
+                BlockTarget::Principal { authority, canonical_arn } => {
+                    index.principals.insert((authority, canonical_arn.folded()), block.id);
+                }
+                BlockTarget::Account { authority, account } => {
+                    index.accounts.insert((authority, account), block.id);
+                }
+                BlockTarget::AccessKey { access_key_id } => {
+                    index.keys.insert(access_key_id, block.id);
+                }
+                BlockTarget::Session { authority, canonical_arn, session_name } => {
+                    index.sessions.insert((authority, canonical_arn.folded(), session_name), block.id);
+                }
+            }
+        }
+        index
+    }
+
+    /// The block on a key.
+    pub(crate) fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
+        self.keys.get(key).copied()
+    }
+
+    /// The block on somebody, their account or their session. Without blocks it costs nothing.
+    pub(crate) fn on(&self, who: &Someone<'_>) -> Option<BlockId> {
+        if self.principals.is_empty() && self.accounts.is_empty() && self.sessions.is_empty() {
+            return None;
+        }
+        let account = self.accounts.get(&(who.authority.clone(), who.account));
+        let principal = || {
+            let folded = (who.authority.clone(), who.canonical_arn.folded());
+            self.principals.get(&folded).copied().or_else(|| {
+                let session = who.session_name?.to_owned();
+                self.sessions.get(&(folded.0, folded.1, session)).copied()
+            })
+        };
+        account.copied().or_else(principal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::Scope;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/Dev";
+
+    fn block(target: BlockTarget) -> Block {
+        Block {
+            id: BlockId::random(),
+            scope: Scope::Hub,
+            target,
+            reason: "left".to_owned(),
+            created_by: "ana".to_owned(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn is_blocked(target: BlockTarget, authority: &Authority, arn: &str, session_name: Option<&str>) -> bool {
+        let canonical_arn = CanonicalArn::parse(arn).unwrap();
+        let account = AccountId::parse(arn.split(':').nth(4).unwrap()).unwrap();
+        let block = block(target);
+        let found = BlockIndex::compile([&block]).on(&Someone {
+            authority,
+            account,
+            canonical_arn: &canonical_arn,
+            session_name,
+        });
+        assert!(found.is_none_or(|id| id == block.id));
+        found.is_some()
+    }
+
+    #[test]
+    fn a_block_stops_whom_it_names_and_nobody_else() {
+        let (aws, local) = (Authority::Aws, Authority::Local);
+        let principal =
+            || BlockTarget::Principal { authority: Authority::Aws, canonical_arn: ROLE.parse().unwrap() };
+        let account = || BlockTarget::Account {
+            authority: Authority::Aws,
+            account: AccountId::parse("111122223333").unwrap(),
+        };
+        let session = || BlockTarget::Session {
+            authority: Authority::Aws,
+            canonical_arn: ROLE.parse().unwrap(),
+            session_name: "ana".to_owned(),
+        };
+        let other = "arn:aws:iam::111122223333:role/Dev2";
+        let cases = [
+            ("principal", is_blocked(principal(), &aws, ROLE, Some("x")), true),
+            (
+                "principal, other letter case",
+                is_blocked(principal(), &aws, &ROLE.replace("Dev", "DEV"), None),
+                true,
+            ),
+            ("principal, other authority", is_blocked(principal(), &local, ROLE, None), false),
+            ("principal, other role", is_blocked(principal(), &aws, other, None), false),
+            ("account", is_blocked(account(), &aws, other, None), true),
+            ("account, other authority", is_blocked(account(), &local, other, None), false),
+            ("account, other number", is_blocked(account(), &aws, &ROLE.replace('1', "4"), None), false),
+            ("session", is_blocked(session(), &aws, ROLE, Some("ana")), true),
+            ("session, other letter case", is_blocked(session(), &aws, ROLE, Some("Ana")), false),
+            ("session, none", is_blocked(session(), &aws, ROLE, None), false),
+        ];
+        for (what, found, expected) in cases {
+            assert_eq!(found, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_block_on_a_key_is_found_by_the_key() {
+        let key = AccessKeyId::parse("AKIAEXAMPLE123456789").unwrap();
+        let block = block(BlockTarget::AccessKey { access_key_id: key.clone() });
+        let index = BlockIndex::compile([&block]);
+        assert_eq!(index.on_key(&key), Some(block.id));
+        assert_eq!(index.on_key(&AccessKeyId::parse("AKIAEXAMPLE123456780").unwrap()), None);
+    }
+}

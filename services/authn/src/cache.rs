@@ -1,0 +1,158 @@
+//! The token cache: STS is asked once about a token, and what it said is kept for a while.
+//!
+//! What is kept is an identity or a definite refusal, never a mapping, never the token, never a fault. A hit saves the
+//! question to STS and nothing else: format, dates, blocks and trusted accounts are looked at each time, before and after.
+//! Each value is sealed with its own key as associated data and has its end and its access key inside, judged by our own
+//! clock: whoever can write where values lie can neither make one up nor move one.
+
+mod key;
+mod seal;
+mod value;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lanyard_api::Fault;
+use lanyard_kit::telemetry::names;
+use metrics::{Counter, Gauge, counter, gauge};
+use moka::future::Cache;
+use time::OffsetDateTime;
+
+pub(crate) use key::CacheKey;
+pub(crate) use seal::{SealKey, Sealer};
+use value::Value;
+
+use crate::config::TokenCacheConfig;
+use crate::verifier::{Question, Verification, Verifier};
+
+/// A store of sealed values that replicas share: a second level behind each one's own.
+pub trait SharedCache: Send + Sync + 'static {
+    /// What lies under a key. Whoever cannot be reached has nothing.
+    fn get(&self, key: &[u8; 32]) -> impl Future<Output = Option<Vec<u8>>> + Send;
+    /// Puts a value there for a while.
+    fn put(&self, key: &[u8; 32], sealed: &[u8], lifetime: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// No second level.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotShared;
+
+impl SharedCache for NotShared {
+    async fn get(&self, _: &[u8; 32]) -> Option<Vec<u8>> {
+        None
+    }
+
+    async fn put(&self, _: &[u8; 32], _: &[u8], _: Duration) {}
+}
+
+/// A verifier whose answers are kept.
+pub(crate) struct Cached<V, S = NotShared> {
+    inner: V,
+    shared: S,
+    sealer: Sealer,
+    config: TokenCacheConfig,
+    kept: Cache<CacheKey, Arc<[u8]>>,
+    metrics: CacheMetrics,
+}
+
+struct CacheMetrics {
+    hits: Counter,
+    misses: Counter,
+    unsealed: Counter,
+    entries: Gauge,
+}
+
+impl<V: Verifier, S: SharedCache> Cached<V, S> {
+    pub(crate) fn new(inner: V, shared: S, sealer: Sealer, config: &TokenCacheConfig) -> Self {
+        let longest = config.lifetime().max(config.refusal());
+        let kept = Cache::builder().max_capacity(config.entries_max).time_to_live(longest).build();
+        let metrics = CacheMetrics {
+            hits: counter!(names::AUTHN_CACHE_HITS_TOTAL),
+            misses: counter!(names::AUTHN_CACHE_MISSES_TOTAL),
+            unsealed: counter!(names::AUTHN_CACHE_UNSEALED_TOTAL),
+            entries: gauge!(names::AUTHN_CACHE_ENTRIES),
+        };
+        Self { inner, shared, sealer, config: config.clone(), kept, metrics }
+    }
+
+    /// Opens what lies under a key, if it is good for this question.
+    fn open(&self, key: &CacheKey, sealed: &[u8], question: &Question<'_>) -> Option<Verification> {
+        let opened = self.sealer.open(key, sealed);
+        let value = opened.and_then(|bytes| Value::read(&bytes));
+        let Some(value) = value.filter(|value| value.is_about(question)) else {
+            self.metrics.unsealed.increment(1);
+            tracing::warn!(
+                "a cached answer did not open, was moved or forged: it is dropped and STS is asked"
+            );
+            return None;
+        };
+        value.answer_at(question.now)
+    }
+
+    /// Asks, and seals the answer for as long as it may be kept.
+    async fn ask(&self, key: &CacheKey, question: Question<'_>) -> Result<Arc<[u8]>, Fault> {
+        let shared = self.shared.get(key.as_bytes()).await;
+        if let Some(sealed) = shared.filter(|sealed| self.open(key, sealed, &question).is_some()) {
+            return Ok(sealed.into());
+        }
+        let verification = self.inner.verify(question).await?;
+        let value = Value::new(verification, &question, self.until(&question));
+        let lifetime = value.lifetime_at(question.now);
+        let sealed = self.sealer.seal(key, &value.write()?)?;
+        self.shared.put(key.as_bytes(), &sealed, lifetime).await;
+        Ok(sealed.into())
+    }
+
+    /// The ends of an identity and of a refusal that are made now: neither outlives the signature.
+    fn until(&self, question: &Question<'_>) -> (OffsetDateTime, OffsetDateTime) {
+        let end = |lifetime: Duration| (question.now + lifetime).min(question.token.not_after());
+        (end(self.config.lifetime()), end(self.config.refusal()))
+    }
+}
+
+impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
+    async fn verify(&self, question: Question<'_>) -> Result<Verification, Fault> {
+        let key = CacheKey::of(question.raw, question.cluster.cluster.uid, question.audiences);
+        if let Some(sealed) = self.kept.get(&key).await {
+            if let Some(verification) = self.open(&key, &sealed, &question) {
+                self.metrics.hits.increment(1);
+                return Ok(verification.marked_cached());
+            }
+            self.kept.invalidate(&key).await;
+        }
+        // Of those who ask at once about one token, one asks STS and the others wait for its answer.
+        let asked = AtomicBool::new(false);
+        let answer = self.kept.try_get_with(key, async {
+            asked.store(true, Ordering::Relaxed);
+            self.ask(&key, question).await
+        });
+        let sealed = answer.await.map_err(|fault: Arc<Fault>| (*fault).clone())?;
+        self.metrics.entries.set(self.kept.entry_count() as f64);
+        let asked = asked.load(Ordering::Relaxed);
+        let counter = if asked { &self.metrics.misses } else { &self.metrics.hits };
+        counter.increment(1);
+        match self.open(&key, &sealed, &question) {
+            Some(verification) if asked => Ok(verification),
+            Some(verification) => Ok(verification.marked_cached()),
+            // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
+            None => {
+                self.kept.invalidate(&key).await;
+                self.inner.verify(question).await
+            }
+        }
+    }
+}
+
+impl Verification {
+    fn marked_cached(mut self) -> Self {
+        if let Self::Verified(proven) = &mut self {
+            proven.cached = true;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! What is kept of an answer.
+
+use std::time::Duration;
+
+use lanyard_api::{Authority, Fault, Identity, authn::Refusal};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::verifier::{Proven, Question, Verification};
+
+/// An answer with its own end, and the key and authority that it is about.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Value {
+    /// Milliseconds since 1970.
+    end: i64,
+    key: String,
+    authority: Authority,
+    answer: Answer,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Answer {
+    Verified { identity: Box<Identity>, verifier: String },
+    Refused(Refusal),
+}
+
+fn milliseconds(moment: OffsetDateTime) -> i64 {
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MIN)
+}
+
+impl Value {
+    /// `until` holds the ends of an identity and of a refusal.
+    pub(super) fn new(
+        verification: Verification,
+        question: &Question<'_>,
+        until: (OffsetDateTime, OffsetDateTime),
+    ) -> Self {
+        let (end, answer) = match verification {
+            Verification::Verified(proven) => {
+                let Proven { identity, verifier, .. } = *proven;
+                (until.0, Answer::Verified { identity: Box::new(identity), verifier })
+            }
+            Verification::Refused(refusal) => (until.1, Answer::Refused(refusal)),
+        };
+        Self {
+            end: milliseconds(end),
+            key: question.token.access_key_id().to_string(),
+            authority: question.authority.clone(),
+            answer,
+        }
+    }
+
+    pub(super) fn write(&self) -> Result<Vec<u8>, Fault> {
+        serde_json::to_vec(self).map_err(|_| Fault::Internal)
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// Whether it was said about the key and authority that are asked about.
+    pub(super) fn is_about(&self, question: &Question<'_>) -> bool {
+        self.key == question.token.access_key_id().as_str() && self.authority == *question.authority
+    }
+
+    /// How long it is still good.
+    pub(super) fn lifetime_at(&self, now: OffsetDateTime) -> Duration {
+        Duration::from_millis(u64::try_from(self.end.saturating_sub(milliseconds(now))).unwrap_or(0))
+    }
+
+    /// The answer, while it is good.
+    pub(super) fn answer_at(self, now: OffsetDateTime) -> Option<Verification> {
+        if self.lifetime_at(now).is_zero() {
+            return None;
+        }
+        Some(match self.answer {
+            Answer::Verified { identity, verifier } => {
+                Verification::Verified(Box::new(Proven { identity: *identity, verifier, cached: false }))
+            }
+            Answer::Refused(refusal) => Verification::Refused(refusal),
+        })
+    }
+}

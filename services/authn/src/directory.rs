@@ -1,0 +1,95 @@
+//! The snapshots, kept up with the store; loaded when first asked for.
+
+use std::sync::Arc;
+
+use lanyard_api::authn::accounts::Account;
+use lanyard_api::{ClusterUid, Fault, Revision, Scope};
+use lanyard_iam::{AccountId, Region, StsAuthority};
+use lanyard_store::{Followed, Store, StoreError};
+
+use crate::config::SnapshotConfig;
+use crate::snapshot::{AccountModel, AccountSnapshot, ClusterModel, ClusterSnapshot, HubModel, HubSnapshot};
+
+/// What authn knows of hub, accounts and clusters. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    hub: Followed<HubModel>,
+    accounts: Followed<AccountModel>,
+    clusters: Followed<ClusterModel>,
+}
+
+/// One of Lanyard's own accounts.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalAccount {
+    pub(crate) account: Account,
+    pub(crate) snapshot: Arc<AccountSnapshot>,
+}
+
+impl Directory {
+    pub(crate) fn new(
+        store: &Store,
+        region: Region,
+        self_hosted: Vec<StsAuthority>,
+        config: &SnapshotConfig,
+    ) -> Self {
+        let keyring = store.keyring().clone();
+        Self {
+            hub: Followed::new(store, HubModel { region, self_hosted }, 1),
+            accounts: Followed::new(store, AccountModel { keyring }, config.accounts_max),
+            clusters: Followed::new(store, ClusterModel, config.clusters_max),
+        }
+    }
+
+    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
+        match self.hub.peek(Scope::Hub) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.hub.get(Scope::Hub).await.map_err(unavailable),
+        }
+    }
+
+    /// The state of a local account; none where the hub knows it as somebody else's, or not at all. Only numbers that are
+    /// registered are loaded, so that made-up ones push nothing out.
+    pub(crate) async fn local_account(
+        &self,
+        hub: &HubSnapshot,
+        id: AccountId,
+    ) -> Result<Option<LocalAccount>, Fault> {
+        let Some(account) = hub.account(id).filter(|_| hub.is_local(id)) else { return Ok(None) };
+        let snapshot = self.account(id).await?;
+        Ok(Some(LocalAccount { account: account.clone(), snapshot }))
+    }
+
+    /// The state of a registered account of any authority.
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Arc<AccountSnapshot>, Fault> {
+        let scope = Scope::Account(id);
+        match self.accounts.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.accounts.get(scope).await.map_err(unavailable),
+        }
+    }
+
+    /// The revision that is known of an account.
+    pub(crate) fn account_revision(&self, id: AccountId) -> Revision {
+        self.accounts.revision(Scope::Account(id)).unwrap_or_default()
+    }
+
+    pub(crate) async fn cluster(&self, uid: ClusterUid) -> Result<Arc<ClusterSnapshot>, Fault> {
+        let scope = Scope::Cluster(uid);
+        match self.clusters.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.clusters.get(scope).await.map_err(unavailable),
+        }
+    }
+}
+
+/// What is not in memory and cannot be loaded is no answer.
+fn unavailable(error: StoreError) -> Fault {
+    tracing::error!(%error, "a snapshot cannot be loaded");
+    Fault::from(error)
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Directory")
+    }
+}

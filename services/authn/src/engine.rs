@@ -1,0 +1,309 @@
+//! The engine: one type behind the three traits, with all that they share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_lc_rs::rand::SystemRandom;
+use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
+use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Vouched};
+use lanyard_aws::StsClient;
+use lanyard_iam::{AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, looks_like_token};
+use lanyard_kit::{Clock, ExposeSecret as _};
+use lanyard_store::{Purpose, Store};
+
+use crate::admit::Admissions;
+use crate::answers::Answers;
+use crate::blocks::{BlockIndex, Someone};
+use crate::cache::{Cached, NotShared, SealKey, Sealer, SharedCache};
+use crate::config::{AuthnConfig, ConfigError};
+use crate::directory::Directory;
+use crate::local_keys::{Kin, LocalKeys};
+use crate::snapshot::{ClusterView, HubSnapshot};
+use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, refusal};
+
+/// What the hub is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// Its id, which management calls sign.
+    pub id: HubId,
+    /// The account made at first start: its administrators are the hub's operators.
+    pub account: AccountId,
+    /// That account's partition.
+    pub partition: Partition,
+    /// The hub's own region.
+    pub region: Region,
+}
+
+impl Hub {
+    /// The hub itself as policy documents name it: what belongs to no account.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:{}:lanyard::{}:hub/{}", self.partition, self.account, self.id)
+    }
+}
+
+/// What the engine is made of.
+pub struct Parts<S = NotShared> {
+    /// The store.
+    pub store: Store,
+    /// Opens role sessions; it cannot mint them.
+    pub sessions: SessionOpener,
+    /// Calls STS.
+    pub sts: Arc<StsClient>,
+    /// The second level of the token cache.
+    pub shared_cache: S,
+    /// What the hub is.
+    pub hub: Hub,
+    /// What was configured.
+    pub config: AuthnConfig,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A configured value breaks its rule.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store's keyring has no key for the token cache.
+    #[error("the token cache has no key: {0}")]
+    CacheKey(String),
+}
+
+/// authn: proves client tokens, admits management calls, keeps accounts.
+pub struct Engine<S = NotShared> {
+    pub(crate) store: Store,
+    pub(crate) directory: Directory,
+    pub(crate) keys: Arc<LocalKeys>,
+    pub(crate) hub: Hub,
+    pub(crate) config: AuthnConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: SystemRandom,
+    local: LocalIam,
+    sts: Cached<StsVerifier, S>,
+    answers: Answers,
+    pub(crate) admissions: Admissions,
+}
+
+impl<S: SharedCache> Engine<S> {
+    /// Puts the engine together. Snapshots are loaded when they are first asked for.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the configuration or the keyring does not do.
+    pub fn new(parts: Parts<S>) -> Result<Self, EngineError> {
+        let Parts { store, sessions, sts, shared_cache, hub, config, clock } = parts;
+        let self_hosted = config.validate()?;
+        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots);
+        let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
+        let sealer = sealer(&store)?;
+        Ok(Self {
+            local: LocalIam::new(Arc::clone(&keys)),
+            sts: Cached::new(StsVerifier::new(sts), shared_cache, sealer, &config.token_cache),
+            answers: Answers::default(),
+            admissions: Admissions::default(),
+            store,
+            directory,
+            keys,
+            hub,
+            config,
+            clock,
+            random: SystemRandom::new(),
+        })
+    }
+
+    async fn prove(&self, query: &AuthenticateQuery) -> Result<Authentication, Fault> {
+        let raw = query.token.expose_secret();
+        if !looks_like_token(raw) {
+            return Ok(Authentication::NotOurs);
+        }
+        let hub = self.directory.hub().await?;
+        let Some(cluster) = hub.cluster(query.cluster) else {
+            return Ok(refuse(
+                "unknown_cluster",
+                "the cluster is not registered on this hub; register it first",
+            ));
+        };
+        let now = self.clock.now();
+        let token = match ParsedToken::parse(raw, &cluster.rules, now) {
+            Ok(token) => token,
+            Err(error) => {
+                let denial = Denial { code: error.reason_code().into(), message: error.to_string() };
+                let part = error.part().as_str().to_owned();
+                let refusal =
+                    Refusal { denial, part, authority: None, access_key_id: None, hints: Vec::new() };
+                return Ok(Authentication::Refused(refusal));
+            }
+        };
+        // Ids are used again, clusters are not: a token is for none that came after it.
+        if token.date().at()
+            < cluster.cluster.created_at.replace_nanosecond(0).unwrap_or(cluster.cluster.created_at)
+        {
+            let message = "the token was made before this cluster was registered; make a new one";
+            return Ok(refuse("older_than_cluster", message));
+        }
+        let authority = authority_of(&token);
+        let question =
+            Question { raw, token: &token, cluster, audiences: &query.audiences, authority: &authority, now };
+        let answer = self.verify(&hub, question, query.explain).await?;
+        Ok(match answer {
+            Ok(proven) => Authentication::Verified(Box::new(Verified {
+                identity: Vouched::in_process(proven.identity),
+                token: TokenDigest::of(raw),
+                not_after: token.not_after(),
+                verifier: proven.verifier,
+                cached: proven.cached,
+            })),
+            Err(refusal) => Authentication::Refused(refusal),
+        })
+    }
+
+    /// Everything beyond the token's form: who may vouch here, whom blocks stop, whose signature it is.
+    async fn verify(
+        &self,
+        hub: &HubSnapshot,
+        question: Question<'_>,
+        explain: bool,
+    ) -> Result<Result<Box<Proven>, Refusal>, Fault> {
+        let Question { token, cluster, authority, .. } = question;
+        let key = token.access_key_id();
+        let refuse = |code, message: String| Ok(Err(refusal(code, message, "", authority, key)));
+        if !cluster.trusts_any_of(authority) {
+            let message = format!(
+                "this cluster lets in no account of authority `{authority}`; add one to its trusted accounts"
+            );
+            return refuse("authority_not_trusted", message);
+        }
+        // Whoever may be blocked in this cluster: by the hub, by the cluster's account, by the cluster.
+        let account = self.directory.account(cluster.cluster.account).await?;
+        let own = self.directory.cluster(cluster.cluster.uid).await?;
+        let blocks = [&hub.blocks, &account.blocks, &own.blocks];
+        if let Some(block) = blocks.iter().find_map(|index| index.on_key(key)) {
+            return refuse("blocked", blocked("access key", block));
+        }
+        let (proven, kin) = if *authority == Authority::Local {
+            match self.local.verify(hub, question, explain).await? {
+                Ok(found) => (found.proven, found.kin),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        } else {
+            match self.sts.verify(question).await? {
+                Verification::Verified(proven) => (proven, Vec::new()),
+                Verification::Refused(refusal) => return Ok(Err(refusal)),
+            }
+        };
+        let identity = &proven.identity;
+        if let Some((code, message)) = not_let_in(hub, cluster, identity) {
+            return refuse(code, message);
+        }
+        if let Some((what, block)) = block_on(&blocks, identity, &kin) {
+            return refuse("blocked", blocked(what, block));
+        }
+        Ok(Ok(proven))
+    }
+}
+
+/// Whose a token is, by its key and host: nobody else is asked about it.
+fn authority_of(token: &ParsedToken) -> Authority {
+    match token.self_hosted() {
+        _ if token.access_key_id().is_local() => Authority::Local,
+        Some(name) => Authority::Sts(name.to_owned()),
+        None => Authority::Aws,
+    }
+}
+
+/// Why the proven identity may not come in here: a verifier answers for accounts of its own alone, and a cluster lets in
+/// the pairs that it lists alone.
+fn not_let_in(
+    hub: &HubSnapshot,
+    cluster: &ClusterView,
+    identity: &Identity,
+) -> Option<(&'static str, String)> {
+    let Identity { authority, account, partition, .. } = identity;
+    match hub.account(*account) {
+        None => Some((
+            "account_not_registered",
+            format!("account `{account}` is not registered on this hub; a hub operator registers it"),
+        )),
+        Some(registered) if registered.authority != *authority => Some((
+            "account_of_other_authority",
+            format!(
+                "account `{account}` belongs to another authority than `{authority}`, which vouched for this identity"
+            ),
+        )),
+        Some(_) if *partition != cluster.cluster.partition => {
+            Some(("partition", format!("the identity is of partition `{partition}`, the cluster is not")))
+        }
+        Some(_) if !cluster.trusts(authority, *account) => Some((
+            "account_not_trusted",
+            format!(
+                "this cluster does not let in account `{account}` of authority `{authority}`; add it to its trusted accounts"
+            ),
+        )),
+        Some(_) => None,
+    }
+}
+
+/// The block that stops somebody, themselves or what their session descends from.
+fn block_on(blocks: &[&BlockIndex], identity: &Identity, kin: &[Kin]) -> Option<(&'static str, BlockId)> {
+    let who = Someone {
+        authority: &identity.authority,
+        account: identity.account,
+        canonical_arn: &identity.canonical_arn,
+        session_name: identity.session_name.as_deref(),
+    };
+    let find = |on: &dyn Fn(&BlockIndex) -> Option<BlockId>| blocks.iter().find_map(|index| on(index));
+    if let Some(block) = find(&|index| index.on(&who)) {
+        return Some(("principal", block));
+    }
+    let keys = identity.ancestors.iter().filter_map(|name| name.strip_prefix("key/")?.parse().ok());
+    for key in keys {
+        if let Some(block) = find(&|index| index.on_key(&key)) {
+            return Some(("access key that the session was made with", block));
+        }
+    }
+    for Kin { account, canonical_arn } in kin {
+        let who =
+            Someone { authority: &Authority::Local, account: *account, canonical_arn, session_name: None };
+        if let Some(block) = find(&|index| index.on(&who)) {
+            return Some(("principal that made the session", block));
+        }
+    }
+    None
+}
+
+fn blocked(what: &str, block: BlockId) -> String {
+    format!("block `{block}` stops the {what}; whoever put it up can lift it")
+}
+
+fn refuse(code: &'static str, message: &str) -> Authentication {
+    Authentication::Refused(Refusal {
+        denial: Denial { code: code.into(), message: message.to_owned() },
+        part: String::new(),
+        authority: None,
+        access_key_id: None,
+        hints: Vec::new(),
+    })
+}
+
+fn sealer(store: &Store) -> Result<Sealer, EngineError> {
+    let keys = store.keyring().purpose_keys(Purpose::TokenCache);
+    let keys = keys.map_err(|error| EngineError::CacheKey(error.to_string()))?;
+    let keys: Vec<SealKey> = keys.into_iter().map(|(id, key)| SealKey { id, key }).collect();
+    Sealer::new(&keys).map_err(|fault| EngineError::CacheKey(fault.to_string()))
+}
+
+impl<S: SharedCache> Authenticate for Engine<S> {
+    async fn authenticate(&self, query: AuthenticateQuery) -> Result<Authentication, Fault> {
+        let started = Instant::now();
+        let answer = self.prove(&query).await;
+        self.answers.count(&answer, started.elapsed());
+        answer
+    }
+}
+
+impl<S> std::fmt::Debug for Engine<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("hub", &self.hub).finish_non_exhaustive()
+    }
+}

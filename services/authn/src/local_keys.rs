@@ -1,0 +1,300 @@
+//! Whose a local key is: a user's long-term key by its record, a role session's by its sealed token.
+//!
+//! A session carries all that it descends from. Nothing of it is believed further than the snapshots bear out: the role,
+//! the key and user behind it and every role in between have to be there still, the same ones, and not revoked since.
+
+use std::sync::Arc;
+
+use lanyard_api::{Authority, Fault, Identity, IdentityKind};
+use lanyard_iam::{
+    AccessKeyId, AccountId, Ancestor, CanonicalArn, OpenedSession, Partition, PrincipalArn, PrincipalId,
+    SessionClaims, SessionError, SessionOpener, SessionToken,
+};
+use time::OffsetDateTime;
+
+use crate::directory::{Directory, LocalAccount};
+use crate::key_secret::KeySecret;
+use crate::numbers::{account_of_key, account_of_principal};
+use crate::snapshot::{HubSnapshot, OwnerView, Principal};
+
+/// Finds out whose a local key is.
+pub(crate) struct LocalKeys {
+    directory: Directory,
+    opener: SessionOpener,
+}
+
+/// The claimed holder of a local key. Verify the signature with its secret first, then ask for its [`Self::standing`]:
+/// who has no secret learns nothing about the state of somebody's key.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    pub(crate) account: LocalAccount,
+    /// The user, or the session's role.
+    pub(crate) owner: Arc<OwnerView>,
+    pub(crate) secret: Arc<KeySecret>,
+    pub(crate) access_key_id: AccessKeyId,
+    pub(crate) session: Option<Arc<SessionClaims>>,
+    /// The principals that a session descends from, for blocks.
+    pub(crate) kin: Vec<Kin>,
+    /// Whether the key counts at this moment.
+    pub(crate) standing: Result<(), Rejection>,
+}
+
+/// A principal of a local account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kin {
+    pub(crate) account: AccountId,
+    pub(crate) canonical_arn: CanonicalArn,
+}
+
+/// Why a local key does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("the access key does not exist on this hub; use another, or see whether it was deleted")]
+    UnknownKey,
+    #[error("the access key is switched off; switch it on, or use another")]
+    InactiveKey,
+    #[error("the secret of the access key cannot be opened; make a new key")]
+    SealedKey,
+    #[error("the key is a session's, and its session token is missing; send both")]
+    NoSessionToken,
+    #[error("the key is a long-term one and has no session token; send it without one")]
+    SpareSessionToken,
+    #[error("{0}")]
+    Session(#[from] SessionError),
+    #[error("the role behind the session is gone, or was made anew; assume it again")]
+    RoleGone,
+    #[error("the {0} that the session descends from is gone, switched off or made anew; make a new session")]
+    AncestorGone(&'static str),
+    #[error("the sessions of this role were revoked after this one was made; assume it again")]
+    Revoked,
+}
+
+impl Rejection {
+    /// Stable, snake case.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => "unknown_key",
+            Self::InactiveKey => "inactive_key",
+            Self::SealedKey => "sealed_key",
+            Self::NoSessionToken => "session_token_missing",
+            Self::SpareSessionToken => "session_token_unexpected",
+            Self::Session(error) => error.reason_code(),
+            Self::RoleGone => "session_role_gone",
+            Self::AncestorGone(_) => "session_ancestor_gone",
+            Self::Revoked => "session_revoked",
+        }
+    }
+
+    /// The part of a token that is at fault.
+    pub(crate) fn part(&self) -> &'static str {
+        match self {
+            Self::UnknownKey | Self::InactiveKey | Self::SealedKey => "X-Amz-Credential",
+            _ => "X-Amz-Security-Token",
+        }
+    }
+}
+
+impl LocalKeys {
+    pub(crate) fn new(directory: Directory, opener: SessionOpener) -> Self {
+        Self { directory, opener }
+    }
+
+    /// The claimed holder of a key.
+    pub(crate) async fn find(
+        &self,
+        hub: &HubSnapshot,
+        key: &AccessKeyId,
+        session_token: Option<&SessionToken>,
+        now: OffsetDateTime,
+    ) -> Result<Result<Signer, Rejection>, Fault> {
+        match (key.is_session(), session_token) {
+            (false, None) => self.long_term(hub, key).await,
+            (false, Some(_)) => Ok(Err(Rejection::SpareSessionToken)),
+            (true, None) => Ok(Err(Rejection::NoSessionToken)),
+            (true, Some(token)) => match self.opener.open(key, token.expose(), now) {
+                Ok(opened) => self.session(hub, opened).await,
+                Err(fault @ (SessionError::Keys(_) | SessionError::Random)) => {
+                    tracing::error!(%fault, "role sessions cannot be opened");
+                    Err(Fault::Internal)
+                }
+                Err(error) => Ok(Err(error.into())),
+            },
+        }
+    }
+
+    async fn long_term(
+        &self,
+        hub: &HubSnapshot,
+        key: &AccessKeyId,
+    ) -> Result<Result<Signer, Rejection>, Fault> {
+        let Some(account) = account_of_key(key) else { return Ok(Err(Rejection::UnknownKey)) };
+        let Some(account) = self.directory.local_account(hub, account).await? else {
+            return Ok(Err(Rejection::UnknownKey));
+        };
+        let Some(view) = account.snapshot.key(key) else { return Ok(Err(Rejection::UnknownKey)) };
+        let Some(secret) = view.secret.clone() else { return Ok(Err(Rejection::SealedKey)) };
+        let standing = if view.key.active { Ok(()) } else { Err(Rejection::InactiveKey) };
+        let (owner, access_key_id) = (Arc::clone(&view.owner), key.clone());
+        Ok(Ok(Signer { owner, secret, access_key_id, session: None, kin: Vec::new(), standing, account }))
+    }
+
+    async fn session(
+        &self,
+        hub: &HubSnapshot,
+        opened: OpenedSession,
+    ) -> Result<Result<Signer, Rejection>, Fault> {
+        let OpenedSession { access_key_id, secret_access_key, claims } = opened;
+        let role_account = claims.principal.account;
+        let Some(account) = self.directory.local_account(hub, role_account).await? else {
+            return Ok(Err(Rejection::RoleGone));
+        };
+        // What is in memory may be from before the session: then a role that it does not show may well be there.
+        if self.directory.account_revision(role_account).0 < claims.revision {
+            return Err(Fault::Unavailable {
+                part: "the state of the session's account".into(),
+                detail: "what is in memory is older than the session".into(),
+            });
+        }
+        let Some(owner) = account.snapshot.principal(&claims.principal_id).cloned() else {
+            return Ok(Err(Rejection::RoleGone));
+        };
+        let is_it = owner.arn(account.account.partition) == claims.principal
+            && claims.authority == Authority::Local.to_string();
+        if !is_it {
+            return Ok(Err(Rejection::RoleGone));
+        }
+        let mut kin = Vec::with_capacity(claims.ancestors.len());
+        let mut standing = not_revoked(&owner, &claims);
+        for ancestor in &claims.ancestors {
+            let found = self.ancestor(hub, ancestor, &claims).await?;
+            match found {
+                Ok(found) => kin.extend(found),
+                Err(rejection) => standing = standing.and(Err(rejection)),
+            }
+        }
+        Ok(Ok(Signer {
+            account,
+            owner,
+            secret: Arc::new(KeySecret::new(secret_access_key)),
+            access_key_id,
+            session: Some(Arc::new(claims)),
+            kin,
+            standing,
+        }))
+    }
+
+    /// Whether what a session descends from is still there; a principal is answered, for blocks.
+    async fn ancestor(
+        &self,
+        hub: &HubSnapshot,
+        ancestor: &Ancestor,
+        claims: &SessionClaims,
+    ) -> Result<Result<Option<Kin>, Rejection>, Fault> {
+        match ancestor {
+            // A session's key has no record; its role and all before it are ancestors themselves.
+            Ancestor::AccessKey(key) if key.is_session() => Ok(Ok(None)),
+            Ancestor::AccessKey(key) => {
+                let Some(account) = account_of_key(key) else {
+                    return Ok(Err(Rejection::AncestorGone("access key")));
+                };
+                let account = self.directory.local_account(hub, account).await?;
+                let key = account.as_ref().and_then(|account| account.snapshot.key(key));
+                Ok(match key {
+                    Some(view) if view.key.active => Ok(None),
+                    _ => Err(Rejection::AncestorGone("access key")),
+                })
+            }
+            Ancestor::User(id) => self.principal_ancestor(hub, id, "user", claims).await,
+            Ancestor::Role(id) => self.principal_ancestor(hub, id, "role", claims).await,
+            Ancestor::Cluster(uid) => {
+                let known = uid.parse().ok().and_then(|uid| hub.cluster(uid));
+                Ok(known.map(|_| None).ok_or(Rejection::AncestorGone("cluster")))
+            }
+            // Nothing here mints such sessions, so nothing here can say that what they descend from is there.
+            Ancestor::Provider { .. } => Ok(Err(Rejection::AncestorGone("identity provider"))),
+            Ancestor::Association(_) => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
+        }
+    }
+
+    async fn principal_ancestor(
+        &self,
+        hub: &HubSnapshot,
+        id: &PrincipalId,
+        kind: &'static str,
+        claims: &SessionClaims,
+    ) -> Result<Result<Option<Kin>, Rejection>, Fault> {
+        let gone = Ok(Err(Rejection::AncestorGone(kind)));
+        let Some(account) = account_of_principal(id) else { return gone };
+        let Some(account) = self.directory.local_account(hub, account).await? else { return gone };
+        let Some(owner) = account.snapshot.principal(id) else { return gone };
+        Ok(not_revoked(owner, claims).map(|()| Some(owner.kin(account.account.partition))))
+    }
+}
+
+impl OwnerView {
+    /// As blocks name it: a role without its path.
+    pub(crate) fn kin(&self, partition: Partition) -> Kin {
+        let arn = self.arn(partition);
+        let arn = match &self.principal {
+            Principal::User(_) => arn,
+            Principal::Role { .. } => arn.without_path(),
+        };
+        Kin { account: arn.account, canonical_arn: arn.canonical() }
+    }
+}
+
+/// Whether no revocation of this role came after the session was made. Sessions count whole seconds, so one that was made
+/// in the second of the revocation is refused too.
+fn not_revoked(owner: &OwnerView, claims: &SessionClaims) -> Result<(), Rejection> {
+    match &owner.principal {
+        Principal::Role { role, .. }
+            if role.revoked_before.is_some_and(|moment| claims.issued_at <= moment) =>
+        {
+            Err(Rejection::Revoked)
+        }
+        Principal::Role { .. } | Principal::User(_) => Ok(()),
+    }
+}
+
+impl Signer {
+    /// The ARN that it acts under.
+    pub(crate) fn arn(&self) -> PrincipalArn {
+        match &self.session {
+            Some(claims) => claims.session_arn(),
+            None => self.owner.arn(self.account.account.partition),
+        }
+    }
+
+    /// As mapping and explanations see it.
+    pub(crate) fn identity(&self) -> Identity {
+        let arn = self.arn();
+        let claims = self.session.as_deref();
+        Identity {
+            authority: Authority::Local,
+            account: self.account.account.id,
+            partition: self.account.account.partition,
+            principal_id: self.owner.id.to_string(),
+            canonical_arn: arn.canonical(),
+            principal_arn: Some(self.owner.arn(self.account.account.partition)),
+            session_name: claims.map(|claims| claims.session_name.clone()),
+            tags: claims.map(|claims| claims.tags.clone()).unwrap_or_default(),
+            access_key_id: self.access_key_id.clone(),
+            kind: IdentityKind::Ordinary,
+            ancestors: claims.map(|claims| ancestor_names(&claims.ancestors)).unwrap_or_default(),
+            arn,
+        }
+    }
+}
+
+/// `key/<id>`, `user/<id>`, `role/<id>`, …: what blocks and proofs name.
+fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
+    let name = |ancestor: &Ancestor| match ancestor {
+        Ancestor::AccessKey(key) => format!("key/{key}"),
+        Ancestor::User(id) => format!("user/{id}"),
+        Ancestor::Role(id) => format!("role/{id}"),
+        Ancestor::Provider { .. } => "provider".to_owned(),
+        Ancestor::Association(id) => format!("association/{id}"),
+        Ancestor::Cluster(uid) => format!("cluster/{uid}"),
+    };
+    ancestors.iter().map(name).collect()
+}

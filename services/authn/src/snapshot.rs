@@ -1,0 +1,12 @@
+//! What authn knows, compiled for looking up: the hub's accounts and clusters, an account's users, keys, roles and
+//! policies, and the blocks of each.
+//!
+//! Rows come from the store; from rows to snapshot everything is a pure function.
+
+mod account;
+mod cluster;
+mod hub;
+
+pub(crate) use account::{AccountModel, AccountSnapshot, OwnerView, Principal};
+pub(crate) use cluster::{ClusterModel, ClusterSnapshot, EntryView};
+pub(crate) use hub::{ClusterView, HubModel, HubSnapshot};

@@ -1,0 +1,284 @@
+//! An account's scope: users, keys with their opened secrets, roles, inline policies, blocks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
+use lanyard_api::mapping::Block;
+use lanyard_api::{Revision, Scope};
+use lanyard_iam::{
+    AccessKeyId, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind,
+    SecretAccessKey, TrustPolicy,
+};
+use lanyard_store::{Change, Keyring, Kind, Model, Place, Purpose, Row, Sealed, StoreError};
+
+use super::cluster::set;
+use crate::blocks::BlockIndex;
+use crate::key_secret::KeySecret;
+
+/// Compiles an account's scope, and opens the secrets of its keys: once each, when they first come along.
+#[derive(Debug)]
+pub(crate) struct AccountModel {
+    pub(crate) keyring: Keyring,
+}
+
+/// An account's decoded records, by key.
+#[derive(Debug, Default)]
+pub(crate) struct AccountRows {
+    users: BTreeMap<String, User>,
+    keys: BTreeMap<String, StoredKey>,
+    roles: BTreeMap<String, StoredRole>,
+    policies: BTreeMap<String, StoredPolicy>,
+    blocks: BTreeMap<String, Block>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredKey {
+    key: AccessKey,
+    /// None where what is stored does not open: the key then verifies nothing.
+    secret: Option<Arc<KeySecret>>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredRole {
+    role: Arc<IamRole>,
+    trust: Option<Arc<TrustPolicy>>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredPolicy {
+    policy: InlinePolicy,
+    document: Option<Arc<PolicyDocument>>,
+}
+
+/// An account, for looking up.
+#[derive(Debug)]
+pub(crate) struct AccountSnapshot {
+    users: HashMap<String, Arc<OwnerView>>,
+    roles: HashMap<String, Arc<OwnerView>>,
+    by_id: HashMap<PrincipalId, Arc<OwnerView>>,
+    keys: HashMap<AccessKeyId, KeyView>,
+    pub(crate) blocks: BlockIndex,
+}
+
+/// A key, with its owner.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyView {
+    pub(crate) key: AccessKey,
+    pub(crate) secret: Option<Arc<KeySecret>>,
+    pub(crate) owner: Arc<OwnerView>,
+}
+
+/// A user or role, with what its policies let it do.
+#[derive(Debug)]
+pub(crate) struct OwnerView {
+    pub(crate) principal: Principal,
+    pub(crate) id: PrincipalId,
+    pub(crate) policies: Policies,
+}
+
+/// The two kinds of principal that own policies.
+#[derive(Debug)]
+pub(crate) enum Principal {
+    User(User),
+    Role { role: Arc<IamRole>, trust: Option<Arc<TrustPolicy>> },
+}
+
+/// The inline policies of a principal.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    documents: Vec<(String, Arc<PolicyDocument>)>,
+    /// The name of one that cannot be read: it may hold a deny, so nothing is allowed until it is put right.
+    pub(crate) unreadable: Option<String>,
+}
+
+impl Policies {
+    pub(crate) fn named(&self) -> Vec<NamedDocument<'_>> {
+        self.documents.iter().map(|(name, document)| NamedDocument { name, document }).collect()
+    }
+}
+
+impl OwnerView {
+    /// Its own ARN, path included.
+    pub(crate) fn arn(&self, partition: Partition) -> PrincipalArn {
+        let (account, kind) = match &self.principal {
+            Principal::User(User { account, path, name, .. }) => {
+                (*account, PrincipalKind::User { path: path.clone(), name: name.clone() })
+            }
+            Principal::Role { role, .. } => {
+                (role.account, PrincipalKind::Role { path: role.path.clone(), name: role.name.clone() })
+            }
+        };
+        PrincipalArn { partition, account, kind }
+    }
+
+    /// Its tags.
+    pub(crate) fn tags(&self) -> &BTreeMap<String, String> {
+        match &self.principal {
+            Principal::User(user) => &user.tags,
+            Principal::Role { role, .. } => &role.tags,
+        }
+    }
+}
+
+impl AccountSnapshot {
+    pub(crate) fn key(&self, id: &AccessKeyId) -> Option<&KeyView> {
+        self.keys.get(id)
+    }
+
+    /// A user by its exact name.
+    pub(crate) fn user(&self, name: &str) -> Option<&Arc<OwnerView>> {
+        self.users.get(name)
+    }
+
+    /// A role by its exact name.
+    pub(crate) fn role(&self, name: &str) -> Option<&Arc<OwnerView>> {
+        self.roles.get(name)
+    }
+
+    /// A user or role by its unique id.
+    pub(crate) fn principal(&self, id: &PrincipalId) -> Option<&Arc<OwnerView>> {
+        self.by_id.get(id)
+    }
+}
+
+impl AccountModel {
+    fn stored_key(&self, key: AccessKey, sealed: Option<&Sealed>) -> StoredKey {
+        let opened = sealed.and_then(|sealed| {
+            let place = Place::of(&key);
+            let plain = self.keyring.open(Purpose::AccessKeySecret, &place, sealed).ok()?;
+            let text = std::str::from_utf8(&plain).ok()?;
+            Some(Arc::new(KeySecret::new(SecretAccessKey::new(text.to_owned()))))
+        });
+        if opened.is_none() {
+            tracing::error!(access_key_id = %key.id, "the secret of an access key does not open: the key verifies nothing");
+        }
+        StoredKey { key, secret: opened }
+    }
+
+    fn put(&self, rows: &mut AccountRows, row: &Row) -> Result<(), StoreError> {
+        match row.kind {
+            Kind::User => set(&mut rows.users, &row.key, Some(row.decode()?)),
+            Kind::AccessKey => {
+                let key = self.stored_key(row.decode()?, row.sealed.as_ref());
+                set(&mut rows.keys, &row.key, Some(key));
+            }
+            Kind::IamRole => set(&mut rows.roles, &row.key, Some(stored_role(row.decode()?))),
+            Kind::InlinePolicy => set(&mut rows.policies, &row.key, Some(stored_policy(row.decode()?))),
+            Kind::Block => set(&mut rows.blocks, &row.key, Some(row.decode()?)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A changed key keeps its opened secret: no change of a key record changes the secret.
+    fn apply_key(&self, rows: &mut AccountRows, change: &Change) -> Result<(), StoreError> {
+        let key: Option<AccessKey> = change.after()?;
+        let known = rows.keys.get(&change.key).and_then(|stored| stored.secret.clone());
+        let stored = key.map(|key| match known {
+            Some(secret) => StoredKey { key, secret: Some(secret) },
+            None => self.stored_key(key, change.sealed.as_ref()),
+        });
+        set(&mut rows.keys, &change.key, stored);
+        Ok(())
+    }
+}
+
+fn stored_role(role: IamRole) -> StoredRole {
+    let trust = TrustPolicy::parse(&role.trust_policy).map(Arc::new);
+    if let Err(error) = &trust {
+        tracing::error!(role = role.name, %error, "a stored trust policy cannot be read: nobody may assume the role");
+    }
+    StoredRole { role: Arc::new(role), trust: trust.ok() }
+}
+
+fn stored_policy(policy: InlinePolicy) -> StoredPolicy {
+    let document = PolicyDocument::parse(&policy.document).map(Arc::new);
+    if let Err(error) = &document {
+        tracing::error!(policy = policy.name, %error, "a stored policy cannot be read: its owner is allowed nothing");
+    }
+    StoredPolicy { policy, document: document.ok() }
+}
+
+impl Model for AccountModel {
+    type Rows = AccountRows;
+    type Snapshot = AccountSnapshot;
+    const KINDS: &'static [Kind] =
+        &[Kind::User, Kind::AccessKey, Kind::IamRole, Kind::InlinePolicy, Kind::Block];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AccountRows, StoreError> {
+        let mut account = AccountRows::default();
+        rows.iter().try_for_each(|row| self.put(&mut account, row))?;
+        Ok(account)
+    }
+
+    fn apply(&self, rows: &mut AccountRows, change: &Change) -> Result<(), StoreError> {
+        match change.kind {
+            Kind::User => set(&mut rows.users, &change.key, change.after()?),
+            Kind::AccessKey => self.apply_key(rows, change)?,
+            Kind::IamRole => set(&mut rows.roles, &change.key, change.after()?.map(stored_role)),
+            Kind::InlinePolicy => set(&mut rows.policies, &change.key, change.after()?.map(stored_policy)),
+            Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compile(&self, _: Scope, rows: &AccountRows, _: Revision) -> AccountSnapshot {
+        let mut policies = policies_by_owner(rows);
+        let mut of = |owner: PolicyOwner| policies.remove(&owner).unwrap_or_default();
+        let mut users = HashMap::with_capacity(rows.users.len());
+        for user in rows.users.values() {
+            let view = owner(Principal::User(user.clone()), of(PolicyOwner::User(user.name.clone())));
+            users.extend(view.map(|view| (user.name.clone(), Arc::new(view))));
+        }
+        let mut roles = HashMap::with_capacity(rows.roles.len());
+        for StoredRole { role, trust } in rows.roles.values() {
+            let principal = Principal::Role { role: Arc::clone(role), trust: trust.clone() };
+            let view = owner(principal, of(PolicyOwner::Role(role.name.clone())));
+            roles.extend(view.map(|view| (role.name.clone(), Arc::new(view))));
+        }
+        let keys = rows.keys.values().filter_map(|StoredKey { key, secret }| {
+            let owner = Arc::clone(users.get(&key.user)?);
+            Some((key.id.clone(), KeyView { key: key.clone(), secret: secret.clone(), owner }))
+        });
+        AccountSnapshot {
+            keys: keys.collect(),
+            by_id: users
+                .values()
+                .chain(roles.values())
+                .map(|view| (view.id.clone(), Arc::clone(view)))
+                .collect(),
+            blocks: BlockIndex::compile(rows.blocks.values()),
+            users,
+            roles,
+        }
+    }
+}
+
+fn policies_by_owner(rows: &AccountRows) -> BTreeMap<PolicyOwner, Policies> {
+    let mut owners: BTreeMap<PolicyOwner, Policies> = BTreeMap::new();
+    for StoredPolicy { policy, document } in rows.policies.values() {
+        let policies = owners.entry(policy.owner.clone()).or_default();
+        match document {
+            Some(document) => policies.documents.push((policy.name.clone(), Arc::clone(document))),
+            None => policies.unreadable = Some(policy.name.clone()),
+        }
+    }
+    owners
+}
+
+/// The view of a principal; none, and loud, where its stored id is none.
+fn owner(principal: Principal, policies: Policies) -> Option<OwnerView> {
+    let id = match &principal {
+        Principal::User(user) => &user.principal_id,
+        Principal::Role { role, .. } => &role.principal_id,
+    };
+    match PrincipalId::parse(id) {
+        Ok(id) => Some(OwnerView { id, principal, policies }),
+        Err(_) => {
+            tracing::error!(principal_id = id, "a stored principal has no usable id: it is left out");
+            None
+        }
+    }
+}
