@@ -1,3 +1,5 @@
+//! What the doors can be told.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_review_has_exactly_one_kind_of_attributes() {
-        let parse = |text: &str| super::parse(serde_json::from_str(text).unwrap());
+        let parse = |text: &str| parse(serde_json::from_str(text).unwrap());
         assert!(parse(r#"{"user":"a"}"#).is_none());
         assert!(parse(r#"{"resourceAttributes":{},"nonResourceAttributes":{}}"#).is_none());
         let (user, attributes) =

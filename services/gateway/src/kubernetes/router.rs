@@ -50,13 +50,13 @@ async fn token_review_route<S: Services>(
     request: Request,
 ) -> Response<Body> {
     let response = match knock(&gateway, &id, &request) {
-        Err(refused) => refused,
+        Err(refused) => *refused,
         Ok(spoke) => match read(&gateway, request).await {
             Ok(body) => token_review::answer(&gateway, &spoke, body).await,
             Err(error) => unread(error),
         },
     };
-    gateway.requests.increment((Route::TokenReview, Code::from(response.status())));
+    gateway.requests.increment((Route::Token, Code::from(response.status())));
     response
 }
 
@@ -66,14 +66,14 @@ async fn access_review_route<S: Services>(
     request: Request,
 ) -> Response<Body> {
     let response = match knock(&gateway, &id, &request) {
-        Err(refused) => refused,
+        Err(refused) => *refused,
         Ok(spoke) => match read(&gateway, request).await {
             Ok(body) => access_review::answer(&gateway, &spoke, body).await,
             Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
             Err(error) => unread(error),
         },
     };
-    gateway.requests.increment((Route::AccessReview, Code::from(response.status())));
+    gateway.requests.increment((Route::Access, Code::from(response.status())));
     response
 }
 
@@ -96,23 +96,23 @@ fn knock<S: Services>(
     gateway: &Gateway<S>,
     id: &str,
     request: &Request,
-) -> Result<Arc<Spoke>, Response<Body>> {
+) -> Result<Arc<Spoke>, Box<Response<Body>>> {
     if let Some(refused) = impersonates(request.headers()) {
-        return Err(refused);
+        return Err(Box::new(refused));
     }
     if request.method() != Method::POST {
         let mut response = answer::status(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST");
         response.headers_mut().insert(header::ALLOW, const { header::HeaderValue::from_static("POST") });
-        return Err(response);
+        return Err(Box::new(response));
     }
     let spoke = gateway.parts.directory.by_id(id);
     let known =
         spoke.filter(|spoke| by_certificate(gateway, spoke, request) || by_token(spoke, request.headers()));
     known.ok_or_else(|| {
-        answer::status(
+        Box::new(answer::status(
             StatusCode::UNAUTHORIZED,
             "this is no credential of this cluster's API server: write its webhook files with `lanyard cluster webhook-config`",
-        )
+        ))
     })
 }
 
@@ -151,7 +151,7 @@ async fn kubectl_route<S: Services>(
     request: Request,
 ) -> Response<Body> {
     let response = kubectl(&gateway, &id, &rest, request).await;
-    gateway.requests.increment((Route::SelfReview, Code::from(response.status())));
+    gateway.requests.increment((Route::Oneself, Code::from(response.status())));
     response
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 const REQUIREMENTS_MAX: usize = 64;
 
 /// Reads both selectors; none if there is none, or if one of them has a requirement that cannot be read.
-pub fn read(field: Option<&Value>, label: Option<&Value>) -> Option<Selectors> {
+pub(super) fn read(field: Option<&Value>, label: Option<&Value>) -> Option<Selectors> {
     if field.is_none() && label.is_none() {
         return None;
     }

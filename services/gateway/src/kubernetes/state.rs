@@ -71,20 +71,20 @@ impl<S: Services> Gateway<S> {
 /// The kinds of request that are counted.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Route {
-    TokenReview,
-    AccessReview,
-    SelfReview,
+    Token,
+    Access,
+    Oneself,
 }
 
 impl Label for Route {
     const KEY: &'static str = names::ROUTE;
-    const ALL: &'static [Self] = &[Self::TokenReview, Self::AccessReview, Self::SelfReview];
+    const ALL: &'static [Self] = &[Self::Token, Self::Access, Self::Oneself];
 
     fn value(self) -> &'static str {
         match self {
-            Self::TokenReview => "tokenreview",
-            Self::AccessReview => "subjectaccessreview",
-            Self::SelfReview => "selfreview",
+            Self::Token => "tokenreview",
+            Self::Access => "subjectaccessreview",
+            Self::Oneself => "selfreview",
         }
     }
 
