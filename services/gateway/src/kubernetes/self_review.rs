@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use lanyard_api::{
     Fault, UserInfo,
     authz::{Authorize, Review, RulesQuery, Verdict},
-    mapping::Mapped,
+    mapping::{BREAK_GLASS_PREFIX, Mapped},
     proof,
 };
 use serde::Deserialize;
@@ -115,10 +115,14 @@ pub(super) async fn answer<S: Services>(
             "no bearer token: use `lanyard token` as exec plugin",
         );
     };
+    if token.starts_with(BREAK_GLASS_PREFIX) {
+        let why = "a break-glass credential opens a cluster's API server, once: do not spend it here";
+        return answer::status(StatusCode::UNAUTHORIZED, why);
+    }
     let limit = gateway.parts.config.review_timeout();
     let work = async {
         let mapped = match token_review::decide(gateway, spoke, token, Vec::new(), false).await? {
-            Outcome::Mapped(mapped, _) => mapped,
+            Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
             Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
             Outcome::Refused { denial, .. } => return Ok(unauthorized(&denial.code)),
         };

@@ -6,11 +6,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use lanyard_api::{
-    DecisionId, Denial, Fault,
+    BlockId, DecisionId, Denial, Fault, UserInfo,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{DecisionKind, DecisionRecord},
-    mapping::{Mapped, Resolution, Resolve, ResolveQuery},
+    mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
+use lanyard_iam::TokenDigest;
 
 use super::{
     answer,
@@ -29,6 +30,8 @@ pub(super) enum Outcome {
     NotOurs,
     /// In.
     Mapped(Box<Mapped>, Box<Verified>),
+    /// In by the cluster's break-glass credential.
+    BrokenIn(Box<Mapped>),
     /// Our kind, and no: by authn or by mapping.
     Refused { denial: Denial, who: String, what: String, detail: String },
 }
@@ -97,6 +100,9 @@ pub(super) async fn decide<S: Services>(
     explain: bool,
 ) -> Result<Outcome, Fault> {
     let cluster = spoke.cluster.uid;
+    if token.starts_with(BREAK_GLASS_PREFIX) {
+        return break_glass(gateway, spoke, token).await;
+    }
     let query = AuthenticateQuery { token: token.into(), cluster, audiences, explain };
     let verified = match gateway.parts.services.authn().authenticate(query).await? {
         Authentication::NotOurs => return Ok(Outcome::NotOurs),
@@ -119,22 +125,45 @@ pub(super) async fn decide<S: Services>(
     let what = || format!("token {}", verified.token);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
         Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
-        Resolution::Blocked(block) => Outcome::Refused {
-            denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
-            who: who(),
-            what: what(),
-            detail: format!("block {block} holds; `lanyard block list` tells who put it up and why"),
-        },
-        Resolution::Unmapped(unmapped) => Outcome::Refused {
-            who: who(),
-            what: what(),
-            detail: std::iter::once(unmapped.denial.message.as_str())
-                .chain(unmapped.near_misses.iter().map(String::as_str))
-                .collect::<Vec<_>>()
-                .join("\n"),
-            denial: unmapped.denial,
-        },
+        Resolution::Blocked(block) => blocked(block, who(), what()),
+        Resolution::Unmapped(near) => unmapped(near, who(), what()),
     })
+}
+
+/// The way back in: mapping's affair alone, which writes the one use down before it answers.
+async fn break_glass<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    token: &str,
+) -> Result<Outcome, Fault> {
+    let what = format!("break-glass credential {}", TokenDigest::of(token));
+    let query = BreakGlassQuery { cluster: spoke.cluster.uid, credential: token.into() };
+    Ok(match gateway.parts.services.mapping().resolve_break_glass(query).await? {
+        Resolution::Mapped(mapped) => {
+            tracing::warn!(cluster.name = %spoke.cluster.id, "somebody came in by break-glass");
+            Outcome::BrokenIn(mapped)
+        }
+        Resolution::Blocked(block) => blocked(block, String::new(), what),
+        Resolution::Unmapped(near) => unmapped(near, String::new(), what),
+    })
+}
+
+fn blocked(block: BlockId, who: String, what: String) -> Outcome {
+    Outcome::Refused {
+        denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
+        who,
+        what,
+        detail: format!("block {block} holds; `lanyard block list` tells who put it up and why"),
+    }
+}
+
+fn unmapped(near: Unmapped, who: String, what: String) -> Outcome {
+    let mut detail = near.denial.message.clone();
+    for miss in &near.near_misses {
+        detail.push('\n');
+        detail.push_str(miss);
+    }
+    Outcome::Refused { denial: near.denial, who, what, detail }
 }
 
 fn write<S: Services>(
@@ -147,19 +176,19 @@ fn write<S: Services>(
     let status = match outcome {
         Outcome::NotOurs => TokenReviewStatus::default(),
         Outcome::Mapped(mapped, verified) => {
-            record_mapped(gateway, spoke, mapped, verified);
-            let user = &mapped.user;
-            TokenReviewStatus {
-                authenticated: true,
-                user: Some(UserOut {
-                    username: &user.username,
-                    uid: &user.uid,
-                    groups: &user.groups,
-                    extra: &user.extra,
-                }),
-                audiences,
-                error: None,
-            }
+            let who = verified.identity.value.canonical_arn.to_string();
+            record_mapped(gateway, spoke, mapped, who, format!("token {}", verified.token));
+            authenticated(mapped, audiences)
+        }
+        Outcome::BrokenIn(mapped) => {
+            record_mapped(
+                gateway,
+                spoke,
+                mapped,
+                mapped.user.username.clone(),
+                "break-glass credential".to_owned(),
+            );
+            authenticated(mapped, audiences)
         }
         Outcome::Refused { denial, who, what, detail } => {
             let id = DecisionId::random();
@@ -187,7 +216,23 @@ fn write<S: Services>(
     )
 }
 
-fn record_mapped<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, mapped: &Mapped, verified: &Verified) {
+fn authenticated(mapped: &Mapped, audiences: Option<Vec<String>>) -> TokenReviewStatus<'_> {
+    let UserInfo { username, uid, groups, extra } = &mapped.user;
+    TokenReviewStatus {
+        authenticated: true,
+        user: Some(UserOut { username, uid, groups, extra }),
+        audiences,
+        error: None,
+    }
+}
+
+fn record_mapped<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    mapped: &Mapped,
+    who: String,
+    what: String,
+) {
     gateway.parts.recorder.take(DecisionRecord {
         id: DecisionId::random(),
         at: gateway.parts.clock.now(),
@@ -195,8 +240,8 @@ fn record_mapped<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, mapped: &Mapp
         kind: DecisionKind::TokenReview,
         outcome: "verified".to_owned(),
         reason: "mapped".to_owned(),
-        who: verified.identity.value.canonical_arn.to_string(),
-        what: format!("token {}", verified.token),
+        who,
+        what,
         detail: mapped.grant.name.clone(),
     });
 }
