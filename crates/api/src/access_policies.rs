@@ -36,7 +36,7 @@ impl AccessPolicy {
     /// Its ARN: `arn:<partition>:eks::aws:cluster-access-policy/<name>`, with no region, and the word `aws` as account.
     #[must_use]
     pub fn arn(&self, partition: Partition) -> String {
-        format!("arn:{partition}{ARN_MIDDLE}{}", self.name)
+        AccessPolicies::arn_of(&self.name, partition)
     }
 }
 
@@ -58,6 +58,12 @@ impl AccessPolicies {
             AccessPolicies::parse(SOURCE).expect("the compiled-in access policies are well formed")
         });
         &PUBLISHED
+    }
+
+    /// The ARN of the policy of that name in a partition.
+    #[must_use]
+    pub fn arn_of(name: &str, partition: Partition) -> String {
+        format!("arn:{partition}{ARN_MIDDLE}{name}")
     }
 
     /// The policy of that name.

@@ -1,0 +1,134 @@
+//! Who is an administrator by which source: the rows that the store's lockout guard counts. They are written in the
+//! transaction of whatever changes them.
+//!
+//! Whether such a principal could log in now (its keys, blocks on it, the account's trust, the mode) the store joins in
+//! itself, so none of that is asked here.
+
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    Authority, Scope,
+    access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
+    aws_auth::{AwsAuth, AwsAuthLine},
+    mapping::{
+        AccessEntry, AccessScope, AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster,
+        PolicyAssociation,
+    },
+};
+use lanyard_iam::{CanonicalArn, PrincipalArn};
+use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
+
+use crate::{key, resolution::counts_entries};
+
+/// Whether an association makes administrators.
+pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
+    association.scope == AccessScope::Cluster
+        && association.policy_arn.rsplit_once('/').is_some_and(|(_, name)| name == CLUSTER_ADMIN_POLICY)
+}
+
+/// The row of an entry, given its association with the administrator's policy.
+fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Administrator {
+    let ends_at = match (entry.ends_at, association.ends_at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Administrator {
+        cluster: entry.cluster,
+        source: AdministratorSource::Entry(entry.id),
+        authority: entry.authority.clone(),
+        account: entry.principal_arn.account,
+        canonical_arn: key::known_as(&entry.principal_arn),
+        principal_id: entry.principal_id.clone(),
+        ends_at,
+    }
+}
+
+/// Puts or removes the row of one entry, by whether it has the administrator's policy now.
+pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Result<(), StoreError> {
+    let scope = Scope::Cluster(entry.cluster);
+    let source = AdministratorSource::Entry(entry.id).to_string();
+    match tx.get::<PolicyAssociation>(scope, &administrator_key(entry)).await? {
+        Some(association) if makes_administrator(&association) => {
+            tx.put(&of_entry(entry, &association)).await
+        }
+        _ => tx.delete::<Administrator>(scope, &source).await.map(drop),
+    }
+}
+
+/// The key under which an entry's association with the administrator's policy is stored, if it has it.
+fn administrator_key(entry: &AccessEntry) -> String {
+    let policy = AccessPolicies::arn_of(CLUSTER_ADMIN_POLICY, entry.principal_arn.partition);
+    format!("{}/{policy}", entry.id)
+}
+
+/// Makes the rows of aws-auth be those of this map: its lines that give `system:masters`, but for principals with an entry
+/// where entries count, for an entry wins over aws-auth entirely.
+pub(crate) async fn sync_aws_auth(
+    tx: &mut Transaction,
+    cluster: &Cluster,
+    auth: &AwsAuth,
+) -> Result<(), StoreError> {
+    let scope = Scope::Cluster(cluster.uid);
+    let mut wanted = BTreeMap::new();
+    if auth.lines.iter().any(AwsAuthLine::gives_masters) {
+        let entries: Vec<AccessEntry> =
+            if counts_entries(cluster.authentication_mode) { tx.list(scope).await? } else { Vec::new() };
+        let taken: Vec<Box<str>> = entries.iter().map(principal_key).collect();
+        for line in auth.lines.iter().filter(|line| line.gives_masters()) {
+            if let Some(row) = of_line(cluster, line)
+                && !taken.contains(&key::principal_owned(&row.authority, row.canonical_arn.as_str()))
+            {
+                wanted.insert(row.key(), row);
+            }
+        }
+    }
+    let rows: Vec<Administrator> = tx.list(scope).await?;
+    for row in rows.iter().filter(|row| matches!(row.source, AdministratorSource::AwsAuth(_))) {
+        if !wanted.contains_key(&row.key()) {
+            tx.delete::<Administrator>(scope, &row.key()).await?;
+        }
+    }
+    for row in wanted.values() {
+        tx.put(row).await?;
+    }
+    Ok(())
+}
+
+fn principal_key(entry: &AccessEntry) -> Box<str> {
+    key::principal_owned(&entry.authority, key::known_as(&entry.principal_arn).as_str())
+}
+
+/// The same after an entry came or went: its principal's line counts or does not.
+pub(crate) async fn sync_shadow(tx: &mut Transaction, cluster: &Cluster) -> Result<(), StoreError> {
+    if cluster.authentication_mode != AuthenticationMode::ApiAndConfigMap {
+        return Ok(());
+    }
+    let auth = in_force(tx, cluster).await?;
+    sync_aws_auth(tx, cluster, &auth).await
+}
+
+/// The aws-auth in force, as the transaction sees it.
+pub(crate) async fn in_force(tx: &mut Transaction, cluster: &Cluster) -> Result<AwsAuth, StoreError> {
+    let versions: Vec<AwsAuthVersion> = tx.list(Scope::Cluster(cluster.uid)).await?;
+    let newest = versions.iter().rev().find(|version| version.status == AwsAuthStatus::Accepted);
+    Ok(newest.map(|version| AwsAuth::check(&version.content).auth).unwrap_or_default())
+}
+
+/// The row of a line; none for an account that the cluster does not trust, for nobody of it gets in.
+fn of_line(cluster: &Cluster, line: &AwsAuthLine) -> Option<Administrator> {
+    let principal = PrincipalArn::parse(line.arn.as_str()).ok()?;
+    let authority: &Authority = &cluster
+        .trusted_accounts
+        .iter()
+        .find(|pair| pair.account == principal.account && principal.partition == cluster.partition)?
+        .authority;
+    Some(Administrator {
+        cluster: cluster.uid,
+        source: AdministratorSource::AwsAuth(line.path()),
+        authority: authority.clone(),
+        account: principal.account,
+        canonical_arn: CanonicalArn::of(&principal),
+        principal_id: None,
+        ends_at: None,
+    })
+}

@@ -1,0 +1,76 @@
+//! The badge as Kubernetes sees it: user info with the proof in it.
+
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    Authority, Identity, UserInfo,
+    mapping::{Cluster, Mapped},
+    proof::{EXTRA_KEY, Proof, ProofKey},
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::{knock::Knock, resolution::Badge};
+
+/// How much longer than the API server's token cache a proof holds: a request that began within it may be under way.
+pub(crate) const PROOF_GRACE: Duration = Duration::seconds(60);
+
+/// When a proof minted now ends.
+pub(crate) fn not_after(cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTime {
+    now.saturating_add(Duration::seconds(cluster.token_cache_seconds.into())).saturating_add(PROOF_GRACE)
+}
+
+/// The badge of a proven identity.
+pub(crate) fn user_info(
+    badge: Badge,
+    identity: &Identity,
+    cluster: &Cluster,
+    key: &ProofKey,
+    now: OffsetDateTime,
+) -> Mapped {
+    let mut extra = known_extra(&Knock::of(identity), &identity.arn.to_string());
+    let proof = Proof {
+        cluster: cluster.uid,
+        grant_kind: badge.grant.kind,
+        grant: badge.grant.id,
+        revision: badge.grant.revision,
+        handles: key.handles(identity),
+        local: identity.authority == Authority::Local,
+        not_after: not_after(cluster, now),
+    };
+    extra.insert(EXTRA_KEY.to_owned(), vec![proof.mint(key, &badge.username, &badge.groups)]);
+    with_extra(badge, &Knock::of(identity), extra)
+}
+
+/// The badge that an ARN would get: no proof, and nothing that only a signature tells.
+pub(crate) fn supposed(badge: Badge, knock: &Knock<'_>, arn: &str) -> Mapped {
+    let extra = known_extra(knock, arn);
+    with_extra(badge, knock, extra)
+}
+
+fn with_extra(badge: Badge, knock: &Knock<'_>, extra: BTreeMap<String, Vec<String>>) -> Mapped {
+    let Badge { username, groups, grant, matched_by } = badge;
+    let uid = knock
+        .principal_id
+        .map(|id| format!("aws-iam-authenticator:{}:{id}", knock.account))
+        .unwrap_or_default();
+    Mapped { user: UserInfo { username, uid, groups, extra }, grant, matched_by }
+}
+
+/// aws-iam-authenticator's keys in lower case, for so does the API server make them where somebody is impersonated.
+fn known_extra(knock: &Knock<'_>, arn: &str) -> BTreeMap<String, Vec<String>> {
+    let mut extra = BTreeMap::new();
+    let mut add = |key: &str, value: &str| drop(extra.insert(key.to_owned(), vec![value.to_owned()]));
+    add("arn", arn);
+    add("canonicalarn", knock.canonical.as_str());
+    if let Some(name) = knock.session_name {
+        add("sessionname", name);
+    }
+    if let Some(key) = knock.access_key_id {
+        add("accesskeyid", key.as_str());
+    }
+    if let Some(id) = knock.principal_id {
+        add("principalid", id);
+        add("sigs.k8s.io/aws-iam-authenticator/principalid", id);
+    }
+    extra
+}

@@ -1,0 +1,185 @@
+//! Standing refusals, compiled for lookup.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    BlockId,
+    mapping::{Block, BlockTarget},
+};
+use lanyard_iam::CanonicalArn;
+
+use crate::{key, knock::Knock};
+
+/// The blocks of one scope.
+#[derive(Debug, Default)]
+pub(crate) struct BlockSet {
+    principals: Map,
+    accounts: Map,
+    access_keys: Map,
+    /// Role → its blocked sessions, by name.
+    sessions: HashMap<Box<str>, BlockedSessions, RandomState>,
+}
+
+/// The names of sessions, with what blocks them.
+type BlockedSessions = Vec<(Box<str>, BlockId)>;
+
+type Map = HashMap<Box<str>, BlockId, RandomState>;
+
+impl BlockSet {
+    pub(crate) fn compile<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
+        let mut set = Self::default();
+        for block in blocks {
+            match &block.target {
+                BlockTarget::Principal { authority, canonical_arn } => {
+                    set.principals
+                        .insert(key::principal_owned(authority, path_less(canonical_arn).as_str()), block.id);
+                }
+                BlockTarget::Account { authority, account } => {
+                    set.accounts.insert(key::principal_owned(authority, account.as_str()), block.id);
+                }
+                BlockTarget::AccessKey { access_key_id } => {
+                    set.access_keys.insert(access_key_id.as_str().into(), block.id);
+                }
+                BlockTarget::Session { authority, canonical_arn, session_name } => {
+                    let role = key::principal_owned(authority, path_less(canonical_arn).as_str());
+                    set.sessions.entry(role).or_default().push((session_name.as_str().into(), block.id));
+                }
+            }
+        }
+        set
+    }
+
+    /// The block that stops them, if any does.
+    pub(crate) fn find(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        self.account(knock)
+            .or_else(|| self.key(knock))
+            .or_else(|| self.principal(knock))
+            .or_else(|| self.session(knock))
+    }
+
+    /// Whether a principal by this canonical ARN is blocked: for the ancestors of a session.
+    pub(crate) fn stops_principal(
+        &self,
+        authority: &lanyard_api::Authority,
+        canonical: &str,
+    ) -> Option<BlockId> {
+        key::principal(authority, canonical, |key| self.principals.get(key).copied())
+    }
+
+    /// Whether any principal is blocked here.
+    pub(crate) fn has_principals(&self) -> bool {
+        !self.principals.is_empty()
+    }
+
+    fn account(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        if self.accounts.is_empty() {
+            return None;
+        }
+        key::principal(knock.authority, knock.account.as_str(), |key| self.accounts.get(key).copied())
+    }
+
+    fn key(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        if self.access_keys.is_empty() {
+            return None;
+        }
+        let own = knock.access_key_id.map(lanyard_iam::AccessKeyId::as_str);
+        let origins = knock.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("key/"));
+        own.into_iter().chain(origins).find_map(|key| self.access_keys.get(key).copied())
+    }
+
+    fn principal(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        if self.principals.is_empty() {
+            return None;
+        }
+        self.stops_principal(knock.authority, knock.canonical.as_str())
+    }
+
+    fn session(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        let name = knock.session_name.filter(|_| !self.sessions.is_empty())?;
+        key::principal(knock.authority, knock.canonical.as_str(), |key| {
+            self.sessions.get(key)?.iter().find(|(blocked, _)| **blocked == *name).map(|(_, id)| *id)
+        })
+    }
+}
+
+/// A block may have been written with a role's path; nobody knocks with it.
+fn path_less(arn: &CanonicalArn) -> CanonicalArn {
+    lanyard_iam::PrincipalArn::parse(arn.as_str())
+        .map_or_else(|_| arn.clone(), |principal| key::known_as(&principal))
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::{Authority, Scope};
+    use lanyard_iam::AccessKeyId;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn block(target: BlockTarget) -> Block {
+        Block {
+            id: BlockId::random(),
+            scope: Scope::Hub,
+            target,
+            reason: String::from("test"),
+            created_by: String::new(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_block_stops_whom_it_names_and_nobody_else() {
+        let (aws, local) = (Authority::Aws, Authority::Local);
+        let arn = |text: &str| text.parse::<CanonicalArn>().unwrap();
+        let key = |text: &str| AccessKeyId::parse(text).unwrap();
+        let dev = arn("arn:aws:iam::111122223333:role/Dev");
+        let (mine, other) = (key("LKIAMINEMINEMINEMINE"), key("LKIAOTHEROTHEROTHERO"));
+        let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}")];
+        let knock = Knock {
+            authority: &aws,
+            partition: lanyard_iam::Partition::Aws,
+            account: "111122223333".parse().unwrap(),
+            principal_id: Some("AROAX"),
+            canonical: &dev,
+            session_name: Some("ana"),
+            access_key_id: Some(&other),
+            ancestors: &ancestors,
+        };
+        let principal = |authority: &Authority, text: &str| BlockTarget::Principal {
+            authority: authority.clone(),
+            canonical_arn: arn(text),
+        };
+        let account = |authority: &Authority, id: &str| BlockTarget::Account {
+            authority: authority.clone(),
+            account: id.parse().unwrap(),
+        };
+        let session = |text: &str, name: &str| BlockTarget::Session {
+            authority: aws.clone(),
+            canonical_arn: arn(text),
+            session_name: name.to_owned(),
+        };
+        let cases = [
+            (principal(&aws, "arn:aws:iam::111122223333:role/dev"), true),
+            (principal(&aws, "arn:aws:iam::111122223333:role/team/Dev"), true),
+            (principal(&local, "arn:aws:iam::111122223333:role/Dev"), false),
+            (principal(&aws, "arn:aws:iam::111122223333:user/Dev"), false),
+            (principal(&aws, "arn:aws:iam::444455556666:role/Dev"), false),
+            (account(&aws, "111122223333"), true),
+            (account(&local, "111122223333"), false),
+            (account(&aws, "444455556666"), false),
+            (BlockTarget::AccessKey { access_key_id: other.clone() }, true),
+            (BlockTarget::AccessKey { access_key_id: mine.clone() }, true),
+            (BlockTarget::AccessKey { access_key_id: key("LKIATHIRDTHIRDTHIRDT") }, false),
+            (session("arn:aws:iam::111122223333:role/dev", "ana"), true),
+            (session("arn:aws:iam::111122223333:role/dev", "Ana"), false),
+            (session("arn:aws:iam::111122223333:role/ops", "ana"), false),
+        ];
+        for (target, stops) in cases {
+            let block = block(target);
+            let found = BlockSet::compile([&block]).find(&knock);
+            assert_eq!(found, stops.then_some(block.id), "{:?}", block.target);
+        }
+        assert_eq!(BlockSet::default().find(&knock), None);
+    }
+}

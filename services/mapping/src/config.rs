@@ -1,0 +1,69 @@
+//! What mapping may be told, with defaults.
+
+use serde::{Deserialize, Serialize};
+
+/// Configuration of mapping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MappingConfig {
+    /// How much may be written.
+    pub limits: Limits,
+    /// How much is kept in memory.
+    pub memory: Memory,
+}
+
+/// How many of each thing there may be. EKS's quotas where it publishes one, else a number that no honest use meets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Clusters of one account in one region (EKS: 100).
+    pub clusters_per_region: u64,
+    /// Access entries of one cluster (EKS: 3 000).
+    pub entries_per_cluster: u64,
+    /// Access policies of one entry (EKS publishes none).
+    pub policies_per_entry: u64,
+    /// Groups of one entry.
+    pub groups_per_entry: usize,
+    /// Namespaces, or patterns of them, of one access scope.
+    pub namespaces_per_scope: usize,
+    /// Nodes of one cluster (Kubernetes is built for 5 000).
+    pub nodes_per_cluster: u64,
+    /// Blocks of one scope.
+    pub blocks_per_scope: u64,
+    /// Accounts that one cluster trusts.
+    pub trusted_accounts_per_cluster: usize,
+    /// Versions of aws-auth that are kept beside the one in force.
+    pub aws_auth_versions_kept: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clusters_per_region: 100,
+            entries_per_cluster: 3_000,
+            policies_per_entry: 40,
+            groups_per_entry: 100,
+            namespaces_per_scope: 100,
+            nodes_per_cluster: 10_000,
+            blocks_per_scope: 10_000,
+            trusted_accounts_per_cluster: 100,
+            aws_auth_versions_kept: 10,
+        }
+    }
+}
+
+/// How many snapshots stay in memory, those used last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Clusters.
+    pub clusters_max: usize,
+    /// Accounts.
+    pub accounts_max: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { clusters_max: 2_000, accounts_max: 2_000 }
+    }
+}

@@ -1,0 +1,129 @@
+//! The engine: answers from snapshots, changes in transactions.
+//!
+//! What is asked on a request's path is in `resolve`; the rest of the files are the management calls, one family each.
+
+mod aws_auth;
+mod blocks;
+mod break_glass;
+mod clusters;
+mod commit;
+mod directory;
+mod entries;
+mod policies;
+mod preview;
+mod resolve;
+mod sight;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use lanyard_api::{EntryId, Scope, proof::ProofKey};
+use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
+
+use crate::{config::MappingConfig, store::State};
+
+/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries` and `Blocks`. Clones share it.
+#[derive(Clone)]
+pub struct Mapping {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    state: State,
+    config: MappingConfig,
+    proof_key: Arc<MintingKey>,
+    stale: StaleKnocks,
+}
+
+/// Why mapping cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The hub's state could not be loaded.
+    #[error("the hub cannot be loaded: {0}")]
+    Store(#[from] StoreError),
+    /// There is no key to mint proofs with.
+    #[error("the proof's key is not there: {0}")]
+    Keyring(#[from] KeyringError),
+}
+
+impl Mapping {
+    /// Begins to follow a store.
+    ///
+    /// # Errors
+    /// When the hub's state or the proof's key cannot be had.
+    pub async fn open(store: &Store, config: MappingConfig) -> Result<Self, OpenError> {
+        let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
+        let state = State::open(store, &config.memory).await?;
+        store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
+        let inner = Inner { store: store.clone(), state, config, proof_key, stale: StaleKnocks::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl std::fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mapping").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+/// The newest key of the proof; a rotation is a change of the hub.
+struct MintingKey {
+    keyring: Keyring,
+    key: ArcSwap<ProofKey>,
+}
+
+impl MintingKey {
+    fn new(keyring: Keyring) -> Result<Self, KeyringError> {
+        let key = ArcSwap::from_pointee(newest(&keyring)?);
+        Ok(Self { keyring, key })
+    }
+}
+
+fn newest(keyring: &Keyring) -> Result<ProofKey, KeyringError> {
+    let keys = keyring.purpose_keys(Purpose::Proof)?;
+    let (version, secret) = keys.first().ok_or(KeyringError::Locked(Purpose::Proof))?;
+    Ok(ProofKey::new(*version, secret))
+}
+
+impl Follower for MintingKey {
+    fn apply(&self, changes: &[Change]) {
+        if !changes.iter().any(|change| change.scope == Scope::Hub) {
+            return;
+        }
+        match newest(&self.keyring) {
+            Ok(key) if key.id() != self.key.load().id() => self.key.store(Arc::new(key)),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(error = %error, "the proof's key could not be read: the one before stays in use")
+            }
+        }
+    }
+}
+
+/// Who knocked under the ARN of a stale entry, as their authority proved it: what `rebind` binds to where the hub does not
+/// keep the principal itself. In memory, bounded, the first come stay.
+#[derive(Default)]
+struct StaleKnocks {
+    by_entry: papaya::HashMap<EntryId, Box<str>, foldhash::fast::RandomState>,
+}
+
+impl StaleKnocks {
+    /// Entries for which a knock is remembered.
+    const ENTRIES_MAX: usize = 10_000;
+
+    fn note(&self, entry: EntryId, principal_id: &str) {
+        let known = self.by_entry.pin();
+        if known.contains_key(&entry) || known.len() < Self::ENTRIES_MAX {
+            known.insert(entry, principal_id.into());
+        }
+    }
+
+    fn knows(&self, entry: EntryId) -> bool {
+        self.by_entry.pin().contains_key(&entry)
+    }
+
+    fn take(&self, entry: EntryId) -> Option<Box<str>> {
+        self.by_entry.pin().remove(&entry).cloned()
+    }
+}

@@ -1,0 +1,90 @@
+//! Policy associations of access entries.
+
+use lanyard_api::{
+    CallError, Mutated, Mutation, Scope,
+    mapping::{AccessScope, EntryRef, PolicyAssociation},
+};
+use lanyard_store::Record as _;
+use time::OffsetDateTime;
+
+use super::{
+    Mapping,
+    commit::{commit, fresh},
+    entries::{current, find, stored},
+    sight::Call,
+};
+use crate::{
+    administrators,
+    rules::{self, shown},
+};
+
+impl Mapping {
+    pub(super) async fn associate(
+        &self,
+        by: Mutation,
+        entry: EntryRef,
+        policy_arn: String,
+        access_scope: AccessScope,
+        ends_at: Option<OffsetDateTime>,
+    ) -> Result<Mutated<PolicyAssociation>, CallError> {
+        let cluster = self.seen(&by.actor.value, &entry.cluster, Call::Management).await?;
+        rules::entry::mode(cluster.authentication_mode)?;
+        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let id = find(&cluster, &snapshot, &entry)?.record.id;
+        let limits = &self.inner.config.limits;
+        let policy = rules::policy::policy(&policy_arn, cluster.partition)?;
+        rules::policy::scope(&access_scope, limits.namespaces_per_scope)?;
+        rules::entry::end(ends_at, self.inner.store.clock().now())?;
+        let scope = Scope::Cluster(cluster.uid);
+        let mut tx = fresh!(self.begin("associate_access_policy", &by, &[scope]).await?);
+        let cluster = current(&mut tx, &cluster).await?;
+        rules::entry::mode(cluster.authentication_mode)?;
+        let record = stored(&mut tx, scope, id, &entry).await?;
+        rules::policy::fits_type(policy, record.entry_type)?;
+        let now = tx.now();
+        let fresh = PolicyAssociation {
+            cluster: cluster.uid,
+            entry: id,
+            policy_arn,
+            scope: access_scope,
+            ends_at,
+            associated_at: now,
+            modified_at: now,
+        };
+        let association = match tx.get::<PolicyAssociation>(scope, &fresh.key()).await? {
+            Some(before) if before.scope == fresh.scope && before.ends_at == fresh.ends_at => before,
+            Some(before) => PolicyAssociation { associated_at: before.associated_at, ..fresh },
+            None => {
+                let limit = limits.policies_per_entry;
+                if snapshot.associations_of(id).len() as u64 >= limit {
+                    return Err(CallError::LimitExceeded {
+                        what: "access policies of one entry".into(),
+                        limit,
+                    });
+                }
+                fresh
+            }
+        };
+        tx.put(&association).await?;
+        administrators::sync_entry(&mut tx, &record).await?;
+        commit(tx, scope, association, Vec::new()).await
+    }
+
+    pub(super) async fn disassociate(
+        &self,
+        by: Mutation,
+        entry: EntryRef,
+        policy_arn: String,
+    ) -> Result<Mutated<PolicyAssociation>, CallError> {
+        let cluster = self.seen(&by.actor.value, &entry.cluster, Call::Management).await?;
+        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let id = find(&cluster, &snapshot, &entry)?.record.id;
+        let scope = Scope::Cluster(cluster.uid);
+        let mut tx = fresh!(self.begin("disassociate_access_policy", &by, &[scope]).await?);
+        let record = stored(&mut tx, scope, id, &entry).await?;
+        let gone: Option<PolicyAssociation> = tx.delete(scope, &format!("{id}/{policy_arn}")).await?;
+        let gone = gone.ok_or_else(|| CallError::not_found("policy association", shown(&policy_arn)))?;
+        administrators::sync_entry(&mut tx, &record).await?;
+        commit(tx, scope, gone, Vec::new()).await
+    }
+}

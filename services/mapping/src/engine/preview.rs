@@ -1,0 +1,42 @@
+//! `Preview`: what an ARN that nobody proved would become.
+
+use lanyard_api::{
+    Actor, Authority, CallError, Vouched,
+    mapping::{Preview, PreviewQuery, Resolution},
+};
+
+use super::{
+    Mapping,
+    resolve::{View, registered, unmapped},
+};
+use crate::{badge, key, knock::Knock, resolution::World};
+
+impl Preview for Mapping {
+    async fn preview(&self, by: Vouched<Actor>, query: PreviewQuery) -> Result<Resolution, CallError> {
+        let cluster = self.seen_by_uid(&by.value, query.cluster).await?;
+        let hub = self.inner.state.hub().await?;
+        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let canonical = key::known_as(&query.arn);
+        let mut principal_id = query.principal_id.clone();
+        let kept =
+            hub.accounts.get(&query.arn.account).is_some_and(|account| account.authority == Authority::Local);
+        if principal_id.is_none() && query.authority == Authority::Local && kept {
+            let account = self.inner.state.account(query.arn.account).await?;
+            principal_id = account.bearer(&query.arn).map(|principal| principal.principal_id.to_string());
+        }
+        let view = View { hub, cluster, snapshot };
+        let knock = Knock::supposed(&query.authority, &query.arn, &canonical, principal_id.as_deref());
+        if let Some(block) = self.blocked(&view, &knock).await? {
+            return Ok(Resolution::Blocked(block));
+        }
+        let now = self.inner.store.clock().now();
+        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
+        match registered(&view.hub, &knock, &view.cluster).and_then(|()| world.resolve(&knock)) {
+            Ok(found) => {
+                let mapped = badge::supposed(found, &knock, &query.arn.to_string());
+                Ok(Resolution::Mapped(Box::new(mapped)))
+            }
+            Err(refused) => Ok(unmapped(refused, self.near_misses(&view, &knock, now))),
+        }
+    }
+}

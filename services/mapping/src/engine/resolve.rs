@@ -1,0 +1,177 @@
+//! `Resolve`: the one call on a request's path. No SQL, but for break-glass.
+
+use lanyard_api::{
+    BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
+    mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
+};
+use lanyard_kit::telemetry::names;
+
+use super::Mapping;
+use crate::{
+    badge,
+    hub::HubSnapshot,
+    knock::Knock,
+    near_miss::{self, NEAR_MISSES_MAX},
+    resolution::{Refused, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
+    snapshot::ClusterSnapshot,
+};
+
+/// The cluster is not there any more.
+const UNKNOWN_CLUSTER: &str = "unknown_cluster";
+
+/// Clusters that are looked at for an explanation.
+const ELSEWHERE_MAX: usize = 200;
+
+impl Resolve for Mapping {
+    async fn resolve(&self, query: ResolveQuery) -> Result<Resolution, Fault> {
+        counted(self.answer(&query).await)
+    }
+
+    async fn resolve_break_glass(&self, query: BreakGlassQuery) -> Result<Resolution, Fault> {
+        counted(self.use_break_glass(query).await)
+    }
+}
+
+fn counted(answer: Result<Resolution, Fault>) -> Result<Resolution, Fault> {
+    let outcome = match &answer {
+        Ok(Resolution::Mapped(_)) => "mapped",
+        Ok(Resolution::Blocked(_)) => "blocked",
+        Ok(Resolution::Unmapped(_)) => "unmapped",
+        Err(_) => "fault",
+    };
+    metrics::counter!(names::MAPPING_RESOLUTIONS_TOTAL, names::OUTCOME => outcome).increment(1);
+    answer
+}
+
+/// What a question about one cluster is answered from.
+pub(super) struct View {
+    pub(super) hub: std::sync::Arc<HubSnapshot>,
+    pub(super) cluster: std::sync::Arc<Cluster>,
+    pub(super) snapshot: std::sync::Arc<ClusterSnapshot>,
+}
+
+impl Mapping {
+    async fn answer(&self, query: &ResolveQuery) -> Result<Resolution, Fault> {
+        let identity = &query.identity.value;
+        let Some(view) = self.view(query.cluster).await? else {
+            return Ok(unmapped(
+                Refused::new(UNKNOWN_CLUSTER, "the cluster is not registered any more"),
+                Vec::new(),
+            ));
+        };
+        if identity.kind == IdentityKind::BreakGlass {
+            // The one way in with it is its credential, which is used up there.
+            return Ok(unmapped(super::break_glass::refused(), Vec::new()));
+        }
+        let knock = Knock::of(identity);
+        if let Some(block) = self.blocked(&view, &knock).await? {
+            return Ok(Resolution::Blocked(block));
+        }
+        let now = self.inner.store.clock().now();
+        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
+        match registered(&view.hub, &knock, &view.cluster).and_then(|()| world.resolve(&knock)) {
+            Ok(found) => {
+                let key = self.inner.proof_key.key.load();
+                let mapped = badge::user_info(found, identity, &view.cluster, &key, now);
+                Ok(Resolution::Mapped(Box::new(mapped)))
+            }
+            Err(refused) => {
+                self.note_stale(&refused, identity, &view.snapshot);
+                let misses = if query.explain { self.near_misses(&view, &knock, now) } else { Vec::new() };
+                Ok(unmapped(refused, misses))
+            }
+        }
+    }
+
+    pub(super) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
+        let hub = self.inner.state.hub().await?;
+        let Some(cluster) = hub.clusters.get(&uid).cloned() else { return Ok(None) };
+        let snapshot = self.inner.state.cluster(uid).await?;
+        Ok(Some(View { hub, cluster, snapshot }))
+    }
+
+    /// The block that stops them: of the hub, of the cluster's account, of the cluster. It reaches a session through what
+    /// it descends from.
+    pub(super) async fn blocked(&self, view: &View, knock: &Knock<'_>) -> Result<Option<BlockId>, Fault> {
+        let account = self.inner.state.account(view.cluster.account).await?;
+        let sets = [&view.hub.blocks, &account.blocks, &view.snapshot.blocks];
+        if let Some(block) = sets.iter().find_map(|set| set.find(knock)) {
+            return Ok(Some(block));
+        }
+        if knock.ancestors.is_empty() || !sets.iter().any(|set| set.has_principals()) {
+            return Ok(None);
+        }
+        for id in view.hub.local_accounts() {
+            let principals = self.inner.state.account(id).await?;
+            for ancestor in knock.ancestors {
+                let Some(("user" | "role", principal_id)) = ancestor.split_once('/') else { continue };
+                let Some(canonical) = principals.canonical_of(principal_id, knock.partition, id) else {
+                    continue;
+                };
+                let authority = lanyard_api::Authority::Local;
+                if let Some(block) = sets.iter().find_map(|set| set.stops_principal(&authority, &canonical)) {
+                    return Ok(Some(block));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.
+    fn note_stale(&self, refused: &Refused, identity: &Identity, snapshot: &ClusterSnapshot) {
+        if refused.code == STALE_ENTRY
+            && let Some(entry) = snapshot.entry_of(&identity.authority, identity.canonical_arn.as_str())
+        {
+            self.inner.stale.note(entry.record.id, &identity.principal_id);
+        }
+    }
+
+    /// What came near: here, and in the other clusters of the cluster's own account, for those who may know one may know
+    /// the other.
+    pub(super) fn near_misses(
+        &self,
+        view: &View,
+        knock: &Knock<'_>,
+        now: time::OffsetDateTime,
+    ) -> Vec<String> {
+        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
+        let mut misses = near_miss::in_cluster(&world, knock);
+        let others = view
+            .hub
+            .clusters
+            .values()
+            .filter(|other| other.account == view.cluster.account && other.uid != view.cluster.uid);
+        for other in others.take(ELSEWHERE_MAX) {
+            if misses.len() >= NEAR_MISSES_MAX {
+                break;
+            }
+            let Some(snapshot) = self.inner.state.cluster_in_memory(other.uid) else { continue };
+            let world = World { cluster: other, snapshot: &snapshot, now };
+            if world.resolve(knock).is_ok() {
+                misses.push(near_miss::elsewhere(&other.id));
+            }
+        }
+        misses
+    }
+}
+
+/// The hub knows the account under this authority: an account number has one, whatever a cluster's list says.
+pub(super) fn registered(hub: &HubSnapshot, knock: &Knock<'_>, cluster: &Cluster) -> Result<(), Refused> {
+    match hub.accounts.get(&knock.account) {
+        Some(account) if account.authority == *knock.authority && account.partition == knock.partition => {
+            Ok(())
+        }
+        _ => {
+            let message = format!(
+                "account {} is not one of authority {} here, so that cluster `{}` cannot let its principals in",
+                knock.account, knock.authority, cluster.id
+            );
+            Err(Refused::new(UNTRUSTED_ACCOUNT, message))
+        }
+    }
+}
+
+pub(super) fn unmapped(refused: Refused, near_misses: Vec<String>) -> Resolution {
+    let denial = Denial { code: refused.code.into(), message: refused.message };
+    Resolution::Unmapped(Unmapped { denial, near_misses })
+}

@@ -1,0 +1,72 @@
+//! What the hub's scope says: accounts, clusters, their API servers' credentials, blocks for everywhere.
+
+use std::{collections::HashMap, sync::Arc};
+
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    Authority, ClusterId, ClusterUid, Revision,
+    authn::accounts::Account,
+    mapping::{Block, Cluster, ClusterDirectory, DirectoryEntry, SpokeCredential},
+};
+use lanyard_iam::AccountId;
+
+use crate::blocks::BlockSet;
+
+/// The hub at one revision.
+#[derive(Debug)]
+pub(crate) struct HubSnapshot {
+    pub(crate) accounts: HashMap<AccountId, Account, RandomState>,
+    pub(crate) clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState>,
+    by_id: HashMap<ClusterId, ClusterUid, RandomState>,
+    pub(crate) blocks: BlockSet,
+    pub(crate) block_list: Vec<Block>,
+    pub(crate) directory: Arc<ClusterDirectory>,
+}
+
+impl HubSnapshot {
+    pub(crate) fn compile<'a>(
+        revision: Revision,
+        accounts: impl Iterator<Item = &'a Account>,
+        clusters: impl Iterator<Item = &'a Arc<Cluster>>,
+        credentials: impl Iterator<Item = &'a SpokeCredential>,
+        blocks: impl Iterator<Item = &'a Block>,
+    ) -> Self {
+        let clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState> =
+            clusters.map(|cluster| (cluster.uid, Arc::clone(cluster))).collect();
+        let by_id: HashMap<ClusterId, ClusterUid, RandomState> =
+            clusters.values().map(|cluster| (cluster.id.clone(), cluster.uid)).collect();
+        let mut by_cluster: HashMap<ClusterUid, Vec<SpokeCredential>> = HashMap::new();
+        for credential in credentials {
+            by_cluster.entry(credential.cluster).or_default().push(credential.clone());
+        }
+        let mut entries: Vec<DirectoryEntry> = clusters
+            .values()
+            .map(|cluster| DirectoryEntry {
+                cluster: Arc::clone(cluster),
+                credentials: by_cluster.remove(&cluster.uid).unwrap_or_default(),
+            })
+            .collect();
+        entries.sort_by(|a, b| a.cluster.id.cmp(&b.cluster.id));
+        let block_list: Vec<Block> = blocks.cloned().collect();
+        Self {
+            accounts: accounts.map(|account| (account.id, account.clone())).collect(),
+            clusters,
+            by_id,
+            blocks: BlockSet::compile(&block_list),
+            block_list,
+            directory: Arc::new(ClusterDirectory { revision, clusters: entries }),
+        }
+    }
+
+    pub(crate) fn cluster_by_id(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
+        self.by_id.get(id).and_then(|uid| self.clusters.get(uid))
+    }
+
+    /// The accounts whose principals the hub keeps itself.
+    pub(crate) fn local_accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.accounts
+            .values()
+            .filter(|account| account.authority == Authority::Local)
+            .map(|account| account.id)
+    }
+}

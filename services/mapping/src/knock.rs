@@ -1,0 +1,61 @@
+//! Somebody at the door, as resolution sees them.
+
+use lanyard_api::{Authority, Identity};
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
+
+/// An identity, proven or supposed, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Knock<'a> {
+    pub(crate) authority: &'a Authority,
+    pub(crate) partition: Partition,
+    pub(crate) account: AccountId,
+    /// Not known of an ARN that nobody proved.
+    pub(crate) principal_id: Option<&'a str>,
+    pub(crate) canonical: &'a CanonicalArn,
+    /// Chosen by the caller.
+    pub(crate) session_name: Option<&'a str>,
+    /// Not known of an ARN that nobody proved.
+    pub(crate) access_key_id: Option<&'a AccessKeyId>,
+    /// `key/<id>`, `user/<id>`, `role/<id>`.
+    pub(crate) ancestors: &'a [String],
+}
+
+impl<'a> Knock<'a> {
+    pub(crate) fn of(identity: &'a Identity) -> Self {
+        Self {
+            authority: &identity.authority,
+            partition: identity.partition,
+            account: identity.account,
+            principal_id: Some(&identity.principal_id),
+            canonical: &identity.canonical_arn,
+            session_name: identity.session_name.as_deref(),
+            access_key_id: Some(&identity.access_key_id),
+            ancestors: &identity.ancestors,
+        }
+    }
+
+    /// Of an ARN that nobody proved; `canonical` is what it is known as.
+    pub(crate) fn supposed(
+        authority: &'a Authority,
+        arn: &'a PrincipalArn,
+        canonical: &'a CanonicalArn,
+        principal_id: Option<&'a str>,
+    ) -> Self {
+        Self {
+            authority,
+            partition: arn.partition,
+            account: arn.account,
+            principal_id,
+            canonical,
+            session_name: arn.session_name(),
+            access_key_id: None,
+            ancestors: &[],
+        }
+    }
+
+    /// Whether this key signed, or is what the session descends from.
+    pub(crate) fn comes_of_key(&self, key: &AccessKeyId) -> bool {
+        self.access_key_id == Some(key)
+            || self.ancestors.iter().any(|ancestor| ancestor.strip_prefix("key/") == Some(key.as_str()))
+    }
+}

@@ -1,0 +1,159 @@
+//! What came near to mapping somebody: for people who may know the cluster.
+
+use lanyard_api::{ClusterId, mapping::Cluster};
+use lanyard_iam::PrincipalArn;
+
+use crate::{
+    knock::Knock,
+    resolution::{World, counts_aws_auth, counts_entries},
+    snapshot::ClusterSnapshot,
+};
+
+/// Most near misses that are told.
+pub(crate) const NEAR_MISSES_MAX: usize = 5;
+
+/// Most letters by which a name may differ and still be meant.
+const DISTANCE_MAX: usize = 2;
+
+/// What came near in the cluster itself.
+pub(crate) fn in_cluster(world: &World<'_>, knock: &Knock<'_>) -> Vec<String> {
+    let (cluster, snapshot) = (world.cluster, world.snapshot);
+    let canonical = knock.canonical.as_str();
+    let mut misses = Vec::new();
+    ignored_by_mode(cluster, snapshot, knock, &mut misses);
+    if let Some(in_force) = world.aws_auth() {
+        for dead in
+            in_force.auth.dead.iter().filter(|dead| dead.canonical.as_str().eq_ignore_ascii_case(canonical))
+        {
+            misses.push(format!(
+                "{} of aws-auth has `{}`: the canonical ARN is `{}`, write that",
+                dead.path, dead.written, dead.canonical
+            ));
+        }
+    }
+    if let Ok(own) = PrincipalArn::parse(canonical) {
+        for entry in snapshot.entries() {
+            if misses.len() >= NEAR_MISSES_MAX {
+                break;
+            }
+            let record = &entry.record;
+            if let Some(difference) = difference(&own, knock, &record.principal_arn, &record.authority) {
+                misses.push(format!("an access entry exists for `{}`: {difference}", record.principal_arn));
+            }
+        }
+    }
+    misses.truncate(NEAR_MISSES_MAX);
+    misses
+}
+
+/// Where else the principal is mapped.
+pub(crate) fn elsewhere(id: &ClusterId) -> String {
+    format!("it is mapped in cluster `{id}`: is that the one you meant?")
+}
+
+fn ignored_by_mode(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    knock: &Knock<'_>,
+    misses: &mut Vec<String>,
+) {
+    let mode = cluster.authentication_mode;
+    let canonical = knock.canonical.as_str();
+    if !counts_entries(mode)
+        && let Some(entry) = snapshot.entry_of(knock.authority, canonical)
+    {
+        misses.push(format!(
+            "an access entry exists for `{}`, and mode CONFIG_MAP ignores it",
+            entry.record.principal_arn
+        ));
+    }
+    if !counts_aws_auth(mode)
+        && let Some(line) = snapshot.aws_auth.as_ref().and_then(|in_force| in_force.line(canonical))
+    {
+        misses.push(format!("{} of aws-auth maps it, and mode API ignores aws-auth", line.path()));
+    }
+}
+
+/// What sets an entry's principal apart from whoever knocks, where it is one thing.
+fn difference(
+    own: &PrincipalArn,
+    knock: &Knock<'_>,
+    other: &PrincipalArn,
+    authority: &lanyard_api::Authority,
+) -> Option<String> {
+    let (name, other_name) = (own.name()?, other.name()?);
+    let same_name = name.eq_ignore_ascii_case(other_name);
+    let same_kind = std::mem::discriminant(&own.kind) == std::mem::discriminant(&other.kind);
+    if same_name && same_kind && own.account == other.account {
+        return if authority == knock.authority {
+            Some(format!("its path is `{}`", other.path().unwrap_or("/")))
+        } else {
+            Some(format!(
+                "it is for the account of authority {authority}, this one is of {}",
+                knock.authority
+            ))
+        };
+    }
+    if same_name && same_kind {
+        return Some(format!("it is in account {}", other.account));
+    }
+    if same_name && own.account == other.account {
+        return Some(String::from("that is another kind of principal"));
+    }
+    let near = own.account == other.account && same_kind && is_near(name, other_name);
+    near.then(|| String::from("the names are nearly the same"))
+}
+
+/// Whether two names differ by a slip: at most two letters put in, left out or changed, and in less than half of them.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    let shorter = a.len().min(b.len());
+    if a.len().abs_diff(b.len()) > DISTANCE_MAX || shorter < 2 * DISTANCE_MAX {
+        return false;
+    }
+    distance(a.as_bytes(), b.as_bytes()) <= DISTANCE_MAX
+}
+
+/// Levenshtein's distance.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (at, from) in a.iter().enumerate() {
+        let mut diagonal = at;
+        let mut left = at + 1;
+        for (cell, to) in row.iter_mut().zip(std::iter::once(&0).chain(b)).skip(1) {
+            let changed = diagonal + usize::from(from != to);
+            diagonal = *cell;
+            *cell = changed.min(diagonal + 1).min(left + 1);
+            left = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_near_and_another_name_is_not() {
+        for (a, b, near) in [
+            ("developers", "developer", true),
+            ("developers", "devlopers", true),
+            ("Developers", "develoeprs", true),
+            ("developers", "operators", false),
+            ("dev", "ops", false),
+            ("dev", "dex", false),
+            ("abcd", "abce", true),
+        ] {
+            assert_eq!(is_near(a, b), near, "{a} {b}");
+        }
+        for (a, b, wanted) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0)]
+        {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), wanted, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What an account's scope says: which local principals bear which names now, and the account's blocks.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    authn::accounts::{IamRole, User},
+    mapping::Block,
+};
+use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
+
+use crate::blocks::BlockSet;
+
+/// An account at one revision.
+#[derive(Debug, Default)]
+pub(crate) struct AccountSnapshot {
+    users: HashMap<Box<str>, LocalPrincipal, RandomState>,
+    roles: HashMap<Box<str>, LocalPrincipal, RandomState>,
+    /// Unique id → kind and name in lower case.
+    by_id: HashMap<Box<str>, (Named, Box<str>), RandomState>,
+    pub(crate) blocks: BlockSet,
+    pub(crate) block_list: Vec<Block>,
+}
+
+/// A user or role that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalPrincipal {
+    pub(crate) principal_id: Box<str>,
+    pub(crate) path: Box<str>,
+    pub(crate) name: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    User,
+    Role,
+}
+
+impl AccountSnapshot {
+    pub(crate) fn compile<'a>(
+        users: impl Iterator<Item = &'a User>,
+        roles: impl Iterator<Item = &'a IamRole>,
+        blocks: impl Iterator<Item = &'a Block>,
+    ) -> Self {
+        let mut snapshot = Self::default();
+        let principal = |id: &str, path: &str, name: &str| LocalPrincipal {
+            principal_id: id.into(),
+            path: path.into(),
+            name: name.into(),
+        };
+        for user in users {
+            let key: Box<str> = user.name.to_ascii_lowercase().into();
+            snapshot.by_id.insert(user.principal_id.as_str().into(), (Named::User, key.clone()));
+            snapshot.users.insert(key, principal(&user.principal_id, &user.path, &user.name));
+        }
+        for role in roles {
+            let key: Box<str> = role.name.to_ascii_lowercase().into();
+            snapshot.by_id.insert(role.principal_id.as_str().into(), (Named::Role, key.clone()));
+            snapshot.roles.insert(key, principal(&role.principal_id, &role.path, &role.name));
+        }
+        snapshot.block_list = blocks.cloned().collect();
+        snapshot.blocks = BlockSet::compile(&snapshot.block_list);
+        snapshot
+    }
+
+    /// The principal that bears the ARN's name now, whatever its path. For a session, its role.
+    pub(crate) fn bearer(&self, arn: &PrincipalArn) -> Option<&LocalPrincipal> {
+        let name = arn.name()?.to_ascii_lowercase();
+        match arn.kind {
+            PrincipalKind::User { .. } => self.users.get(name.as_str()),
+            PrincipalKind::Role { .. } | PrincipalKind::AssumedRole { .. } => self.roles.get(name.as_str()),
+            PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => None,
+        }
+    }
+
+    /// The canonical ARN of whoever has this unique id, as far as a block names it.
+    pub(crate) fn canonical_of(
+        &self,
+        principal_id: &str,
+        partition: lanyard_iam::Partition,
+        account: AccountId,
+    ) -> Option<String> {
+        let (named, key) = self.by_id.get(principal_id)?;
+        match named {
+            Named::User => {
+                let user = self.users.get(key)?;
+                Some(format!("arn:{partition}:iam::{account}:user{}{}", user.path, user.name))
+            }
+            Named::Role => Some(format!("arn:{partition}:iam::{account}:role/{key}")),
+        }
+    }
+}

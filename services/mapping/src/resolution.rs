@@ -1,0 +1,285 @@
+//! Which badge a knock gets: the trusted account, then by the cluster's mode its access entry, then aws-auth.
+//!
+//! Pure: it answers from a cluster's snapshot and the time, and nothing else.
+
+use lanyard_api::{
+    Authority,
+    aws_auth::AwsAuthPart,
+    grants,
+    mapping::{AuthenticationMode, Cluster, Grant, GrantKind, MatchedBy, Node},
+    template::{Placeholder, Template},
+};
+use lanyard_iam::{PrincipalArn, PrincipalKind};
+use time::OffsetDateTime;
+
+use crate::{
+    key,
+    knock::Knock,
+    rules::{cluster::is_instance_id, entry::reserved_prefix},
+    snapshot::{ClusterSnapshot, Entry, InForce, line_grant},
+};
+
+/// What somebody gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Badge {
+    pub(crate) username: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) grant: Grant,
+    pub(crate) matched_by: MatchedBy,
+}
+
+/// Why somebody gets none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refused {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Nothing maps this principal.
+pub(crate) const UNMAPPED: &str = "unmapped";
+/// The cluster does not trust the account, or not under this authority.
+pub(crate) const UNTRUSTED_ACCOUNT: &str = "untrusted_account";
+/// The entry is for another principal that bore the same ARN.
+pub(crate) const STALE_ENTRY: &str = "stale_entry";
+/// The entry's end has passed.
+pub(crate) const ENTRY_ENDED: &str = "entry_ended";
+/// The template has no value for this identity, or becomes somebody else's name.
+pub(crate) const TEMPLATE_REFUSED: &str = "template_refused";
+/// The template becomes a reserved name.
+pub(crate) const RESERVED_USERNAME: &str = "reserved_username";
+/// No node is bound to this session.
+pub(crate) const UNKNOWN_NODE: &str = "unknown_node";
+
+/// A cluster at a moment.
+pub(crate) struct World<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) snapshot: &'a ClusterSnapshot,
+    pub(crate) now: OffsetDateTime,
+}
+
+impl World<'_> {
+    /// The badge, or why there is none. An entry wins over aws-auth entirely: where it has ended or gone stale, what stands
+    /// behind it does not count either, or an end would raise rights.
+    pub(crate) fn resolve(&self, knock: &Knock<'_>) -> Result<Badge, Refused> {
+        self.trusted(knock)?;
+        if counts_entries(self.cluster.authentication_mode)
+            && let Some((entry, matched_by)) = self.entry(knock)?
+        {
+            return self.by_entry(knock, entry, matched_by);
+        }
+        if let Some(in_force) = self.aws_auth() {
+            if let Some(badge) = self.by_line(knock, in_force)? {
+                return Ok(badge);
+            }
+            if let Some(badge) = self.by_account(knock, in_force) {
+                return Ok(badge);
+            }
+        }
+        Err(Refused::new(
+            UNMAPPED,
+            format!(
+                "nothing maps `{}` in cluster `{}`: make an access entry for it",
+                knock.canonical, self.cluster.id
+            ),
+        ))
+    }
+
+    /// The aws-auth that counts.
+    pub(crate) fn aws_auth(&self) -> Option<&InForce> {
+        self.snapshot.aws_auth.as_deref().filter(|_| counts_aws_auth(self.cluster.authentication_mode))
+    }
+
+    fn trusted(&self, knock: &Knock<'_>) -> Result<(), Refused> {
+        let listed = |pair: &lanyard_api::TrustedAccount| {
+            pair.account == knock.account && pair.authority == *knock.authority
+        };
+        if knock.partition == self.cluster.partition && self.cluster.trusted_accounts.iter().any(listed) {
+            return Ok(());
+        }
+        let message = format!(
+            "cluster `{}` does not trust account {} of {}: add the pair to its trusted accounts",
+            self.cluster.id, knock.account, knock.authority
+        );
+        Err(Refused::new(UNTRUSTED_ACCOUNT, message))
+    }
+
+    /// By the unique id where it is known on both sides, else by authority, partition, account and name.
+    fn entry(&self, knock: &Knock<'_>) -> Result<Option<(&Entry, MatchedBy)>, Refused> {
+        if let Some(entry) = self.snapshot.entry_by_id(knock) {
+            return Ok(Some((entry, MatchedBy::PrincipalId)));
+        }
+        let Some(entry) = self.snapshot.entry_of(knock.authority, knock.canonical.as_str()) else {
+            return Ok(None);
+        };
+        match (&entry.record.principal_id, knock.principal_id) {
+            (None, _) => Ok(Some((entry, MatchedBy::Arn))),
+            // Nobody proved who asks: the question is what the entry's own principal gets.
+            (Some(_), None) => Ok(Some((entry, MatchedBy::PrincipalId))),
+            (Some(_), Some(_)) => Err(Refused::new(
+                STALE_ENTRY,
+                format!(
+                    "the entry for `{}` was made for another principal that bore this ARN: re-bind it or delete it",
+                    entry.record.principal_arn
+                ),
+            )),
+        }
+    }
+
+    fn by_entry(&self, knock: &Knock<'_>, entry: &Entry, matched_by: MatchedBy) -> Result<Badge, Refused> {
+        if let Some(end) = entry.record.ends_at.filter(|end| *end <= self.now) {
+            let message =
+                format!("the entry for `{}` ended at {end}: give it a later end", entry.record.principal_arn);
+            return Err(Refused::new(ENTRY_ENDED, message));
+        }
+        let for_nodes = crate::rules::entry::is_node_type(entry.record.entry_type);
+        let username = self.username(&entry.username, knock, for_nodes)?;
+        let grant = Grant {
+            kind: GrantKind::AccessEntry,
+            id: entry.record.id,
+            revision: self.snapshot.revision,
+            name: entry.name.clone(),
+        };
+        Ok(Badge { username, groups: entry.record.groups.clone(), grant, matched_by })
+    }
+
+    fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
+        let Some(line) = in_force.line(knock.canonical.as_str()) else { return Ok(None) };
+        let for_nodes = line.is_for_nodes();
+        let username = self.username(&line.username, knock, for_nodes)?;
+        let mut groups = Vec::with_capacity(line.groups.len());
+        for group in &line.groups {
+            let name = self.expand(group, knock, for_nodes)?;
+            if !group.is_literal() && reserved_prefix(&name).is_some() {
+                let message = format!("the group `{group}` becomes `{name}`, which is reserved");
+                return Err(Refused::new(TEMPLATE_REFUSED, message));
+            }
+            groups.push(name);
+        }
+        let grant = Grant {
+            kind: GrantKind::AwsAuth,
+            id: line_grant(self.cluster.uid, line),
+            revision: self.snapshot.revision,
+            name: format!("aws-auth version {}, {} line {}", in_force.version, line.part, line.line),
+        };
+        Ok(Some(Badge { username, groups, grant, matched_by: MatchedBy::AwsAuthArn }))
+    }
+
+    fn by_account(&self, knock: &Knock<'_>, in_force: &InForce) -> Option<Badge> {
+        let line = in_force.account_line(knock.account)?;
+        let part = AwsAuthPart::MapAccounts;
+        let grant = Grant {
+            kind: GrantKind::AwsAuth,
+            id: grants::aws_auth_grant(self.cluster.uid, part, knock.account.as_str()),
+            revision: self.snapshot.revision,
+            name: format!("aws-auth version {}, {part} line {line}", in_force.version),
+        };
+        let username = knock.canonical.to_string();
+        Some(Badge { username, groups: Vec::new(), grant, matched_by: MatchedBy::AwsAuthAccount })
+    }
+
+    /// What a template becomes, refused where it is a reserved name or another principal's.
+    fn username(&self, template: &Template, knock: &Knock<'_>, for_nodes: bool) -> Result<String, Refused> {
+        let name = self.expand(template, knock, for_nodes)?;
+        if for_nodes || template.is_literal() {
+            return Ok(name);
+        }
+        if let Some(prefix) = reserved_prefix(&name) {
+            let message = format!("the username `{template}` becomes `{name}`: `{prefix}` is reserved");
+            return Err(Refused::new(RESERVED_USERNAME, message));
+        }
+        if self.is_anothers(&name, knock) {
+            let message = format!("the username `{template}` becomes `{name}`, which is another principal's");
+            return Err(Refused::new(TEMPLATE_REFUSED, message));
+        }
+        Ok(name)
+    }
+
+    /// Another's literal username in this cluster, or one in the form of another principal's default: its ARN.
+    fn is_anothers(&self, name: &str, knock: &Knock<'_>) -> bool {
+        let canonical = knock.canonical.as_str();
+        if name.starts_with("arn:") {
+            let own = PrincipalArn::parse(name).is_ok_and(|arn| {
+                let same = key::known_as(&arn).as_str().eq_ignore_ascii_case(canonical);
+                let session = match &arn.kind {
+                    PrincipalKind::AssumedRole { session, .. } => knock
+                        .session_name
+                        .is_some_and(|own| *session == own.replace('@', "-") || session == own),
+                    _ => true,
+                };
+                same && session
+            });
+            if !own {
+                return true;
+            }
+        }
+        let mode = self.cluster.authentication_mode;
+        (counts_entries(mode) && self.snapshot.is_entry_name_of_another(name, canonical))
+            || (counts_aws_auth(mode) && self.snapshot.is_aws_auth_name_of_another(name, canonical))
+    }
+
+    fn expand(&self, template: &Template, knock: &Knock<'_>, for_nodes: bool) -> Result<String, Refused> {
+        let missing = |what: &str| {
+            let message = format!("`{template}` needs {what}, and `{}` has none", knock.canonical);
+            Refused::new(TEMPLATE_REFUSED, message)
+        };
+        template.expand(|placeholder| match placeholder {
+            Placeholder::AccountId => Ok(knock.account.as_str()),
+            Placeholder::AccessKeyId => knock
+                .access_key_id
+                .map(lanyard_iam::AccessKeyId::as_str)
+                .ok_or_else(|| missing("an access key")),
+            Placeholder::Ec2PrivateDnsName => {
+                self.node(knock, true).map(|node| node.private_dns_name.as_str())
+            }
+            Placeholder::SessionName if for_nodes => {
+                self.node(knock, false).map(|node| node.private_dns_name.as_str())
+            }
+            Placeholder::SessionName | Placeholder::SessionNameRaw => {
+                knock.session_name.ok_or_else(|| missing("a session name"))
+            }
+        })
+    }
+
+    /// The node that a session is. Its name is chosen by whoever makes the session, so it is believed only as far as the
+    /// node was bound to: its role, and where the hub keeps it, its key.
+    fn node(&self, knock: &Knock<'_>, on_ec2: bool) -> Result<&Node, Refused> {
+        let session = knock.session_name.unwrap_or_default();
+        let bound = self.snapshot.nodes.get(session).filter(|_| !on_ec2 || is_instance_id(session));
+        let node = bound.ok_or_else(|| {
+            let message = format!("no node of the cluster is bound to session `{session}`: bind it first");
+            Refused::new(UNKNOWN_NODE, message)
+        })?;
+        let role_fits =
+            node.role_arn.as_deref().is_some_and(|role| role.eq_ignore_ascii_case(knock.canonical.as_str()));
+        let key_fits = match &node.access_key_id {
+            None => true,
+            // A key kept by the hub can be told; an ARN that nobody proved has none to tell.
+            Some(key) => *knock.authority == Authority::Local && knock.comes_of_key(key),
+        };
+        if role_fits && (key_fits || knock.access_key_id.is_none()) {
+            return Ok(node);
+        }
+        let bound_to = if role_fits { "another key" } else { "another role" };
+        let message = format!("the node of session `{session}` is bound to {bound_to}");
+        Err(Refused::new(UNKNOWN_NODE, message))
+    }
+}
+
+/// Whether access entries count.
+pub(crate) fn counts_entries(mode: AuthenticationMode) -> bool {
+    mode != AuthenticationMode::ConfigMap
+}
+
+/// Whether aws-auth counts.
+pub(crate) fn counts_aws_auth(mode: AuthenticationMode) -> bool {
+    mode != AuthenticationMode::Api
+}
+
+#[cfg(test)]
+mod tests;

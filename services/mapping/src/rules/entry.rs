@@ -1,0 +1,263 @@
+//! The rules of access entries (EKS user guide, "Create access entries").
+
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    Authority,
+    aws_auth::{NODES_GROUP, RESERVED_USERNAME_PREFIXES},
+    mapping::{AuthenticationMode, Cluster, EntryType},
+    template::{Placeholder, Template},
+};
+use lanyard_iam::{PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
+use time::OffsetDateTime;
+
+use super::{Broken, Rule, shown};
+
+/// Most tags of a resource.
+pub(crate) const TAGS_MAX: usize = 50;
+/// Longest tag key, in characters.
+pub(crate) const TAG_KEY_CHARS_MAX: usize = 128;
+/// Longest tag value, in characters.
+pub(crate) const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Longest group, in bytes.
+pub(crate) const GROUP_BYTES_MAX: usize = 256;
+/// The path of service-linked roles.
+const SERVICE_LINKED_PATH: &str = "/aws-service-role/";
+
+const PRINCIPAL: &str = "principal_arn";
+
+/// An entry is for an IAM user or role, by its whole ARN.
+pub(crate) fn principal(text: &str) -> Result<PrincipalArn, Broken> {
+    let invalid = |why: String| Broken::new(PRINCIPAL, Rule::PrincipalInvalid, why);
+    let arn = PrincipalArn::parse(text).map_err(|error| invalid(shown(&error.to_string())))?;
+    match &arn.kind {
+        PrincipalKind::User { .. } => Ok(arn),
+        PrincipalKind::Role { path, .. } if path.starts_with(SERVICE_LINKED_PATH) => {
+            Err(invalid(format!("`{arn}` is a service-linked role: entries are for roles that you made")))
+        }
+        PrincipalKind::Role { .. } => Ok(arn),
+        PrincipalKind::AssumedRole { role, .. } => {
+            Err(invalid(format!("`{arn}` is a session: name its role, with its path, such as role/{role}")))
+        }
+        PrincipalKind::FederatedUser { .. } => {
+            Err(invalid(format!("`{arn}` is a federated user: entries are for users and roles")))
+        }
+        PrincipalKind::Root => {
+            Err(invalid(format!("`{arn}` is an account: entries are for users and roles")))
+        }
+    }
+}
+
+/// The account's authority, if the cluster trusts the account.
+pub(crate) fn trusted(principal: &PrincipalArn, cluster: &Cluster) -> Result<Authority, Broken> {
+    if principal.partition != cluster.partition {
+        let message = format!(
+            "`{principal}` is of partition {}, the cluster of {}",
+            principal.partition, cluster.partition
+        );
+        return Err(Broken::new(PRINCIPAL, Rule::PrincipalInvalid, message));
+    }
+    let pair = cluster.trusted_accounts.iter().find(|pair| pair.account == principal.account);
+    pair.map(|pair| pair.authority.clone()).ok_or_else(|| {
+        let message = format!(
+            "the cluster does not trust account {}: add it to its trusted accounts first",
+            principal.account
+        );
+        Broken::new(PRINCIPAL, Rule::UntrustedAccount, message)
+    })
+}
+
+/// A unique id is of the kind that its principal has.
+pub(crate) fn principal_id(id: &str, principal: &PrincipalArn) -> Result<(), Broken> {
+    let wanted = match principal.kind {
+        PrincipalKind::User { .. } => PrincipalIdKind::User,
+        _ => PrincipalIdKind::Role,
+    };
+    match PrincipalId::parse(id) {
+        Ok(parsed) if parsed.kind() == wanted => Ok(()),
+        _ => {
+            let form = if wanted == PrincipalIdKind::User { "AIDA…" } else { "AROA…" };
+            let message =
+                format!("`{}` is not the unique id of `{principal}`: it begins as {form}", shown(id));
+            Err(Broken::new("principal_id", Rule::PrincipalId, message))
+        }
+    }
+}
+
+/// Nodes are roles of the cluster's own account.
+pub(crate) fn node_principal(
+    entry_type: EntryType,
+    principal: &PrincipalArn,
+    cluster: &Cluster,
+) -> Result<(), Broken> {
+    let is_role = matches!(principal.kind, PrincipalKind::Role { .. });
+    if !is_node_type(entry_type) || (is_role && principal.account == cluster.account) {
+        return Ok(());
+    }
+    let message =
+        format!("an entry for nodes is for a role of account {}, `{principal}` is none", cluster.account);
+    Err(Broken::new(PRINCIPAL, Rule::NodePrincipal, message))
+}
+
+/// Whether nodes knock with it.
+pub(crate) fn is_node_type(entry_type: EntryType) -> bool {
+    entry_type != EntryType::Standard
+}
+
+/// Only STANDARD entries have a username and groups of their own.
+pub(crate) fn custom_badge(entry_type: EntryType, field: &'static str) -> Result<(), Broken> {
+    if entry_type == EntryType::Standard {
+        return Ok(());
+    }
+    let message = format!("{field} is for entries of type STANDARD: nodes have theirs by their type");
+    Err(Broken::new(field, Rule::NotStandard, message))
+}
+
+/// The username that an entry has when none is given.
+pub(crate) fn default_username(entry_type: EntryType, principal: &PrincipalArn) -> String {
+    match (entry_type, &principal.kind) {
+        (EntryType::Ec2Linux | EntryType::Ec2Windows | EntryType::Ec2, _) => {
+            String::from("system:node:{{EC2PrivateDNSName}}")
+        }
+        (EntryType::FargateLinux | EntryType::HybridLinux | EntryType::HyperpodLinux, _) => {
+            String::from("system:node:{{SessionName}}")
+        }
+        (EntryType::Standard, PrincipalKind::Role { name, .. }) => format!(
+            "arn:{}:sts::{}:assumed-role/{name}/{{{{SessionName}}}}",
+            principal.partition, principal.account
+        ),
+        (EntryType::Standard, _) => principal.to_string(),
+    }
+}
+
+/// The groups that an entry has by its type.
+pub(crate) fn default_groups(entry_type: EntryType) -> Vec<String> {
+    if is_node_type(entry_type) { vec![NODES_GROUP.to_owned()] } else { Vec::new() }
+}
+
+/// A username of one's own choice.
+pub(crate) fn username(text: &str) -> Result<Template, Broken> {
+    let broken = |rule, message: String| Err(Broken::new("username", rule, message));
+    let template = match Template::parse(text) {
+        Ok(template) => template,
+        Err(error) => return broken(Rule::UsernameInvalid, error.to_string()),
+    };
+    if text.trim() != text {
+        return broken(Rule::UsernameInvalid, format!("`{}` begins or ends with a blank", shown(text)));
+    }
+    if let Some(prefix) = reserved_prefix(text) {
+        return broken(
+            Rule::UsernameReserved,
+            format!("`{}` begins with `{prefix}`, which is reserved", shown(text)),
+        );
+    }
+    if template.placeholders().any(|placeholder| placeholder == Placeholder::Ec2PrivateDnsName) {
+        return broken(Rule::UsernameNode, format!("`{}` names a node: only node types do", shown(text)));
+    }
+    if !session_has_prefix(text) {
+        let message = format!(
+            "`{}` lets its bearer choose the whole name: put a `:` before the session's name",
+            shown(text)
+        );
+        return broken(Rule::UsernameSession, message);
+    }
+    Ok(template)
+}
+
+/// The reserved prefix that a name begins with.
+pub(crate) fn reserved_prefix(name: &str) -> Option<&'static str> {
+    RESERVED_USERNAME_PREFIXES.into_iter().find(|prefix| name.starts_with(prefix))
+}
+
+/// What the caller chooses stands behind a `:`, which no session's name holds.
+fn session_has_prefix(text: &str) -> bool {
+    text.find("{{SessionName").is_none_or(|at| text.get(..at).is_some_and(|before| before.contains(':')))
+}
+
+/// Groups of one's own choice.
+pub(crate) fn groups(groups: &[String], most: usize) -> Result<(), Broken> {
+    let broken = |rule, message: String| Err(Broken::new("groups", rule, message));
+    if groups.len() > most {
+        return broken(
+            Rule::GroupInvalid,
+            format!("an entry has at most {most} groups, these are {}", groups.len()),
+        );
+    }
+    for group in groups {
+        let prefix = ["system:", "lanyard:"].into_iter().find(|prefix| group.starts_with(prefix));
+        if let Some(prefix) = prefix {
+            let message = format!(
+                "the kubernetes group name {} is invalid, it cannot start with {prefix}",
+                shown(group)
+            );
+            return broken(Rule::GroupReserved, message);
+        }
+        let fault = if group.is_empty() || group.trim() != group {
+            "is empty or has blanks around it"
+        } else if group.len() > GROUP_BYTES_MAX {
+            "is too long"
+        } else if group.chars().any(char::is_control) {
+            "holds a control character"
+        } else if group.contains("{{") {
+            "is a template: an entry's groups are names, so that nobody chooses their own"
+        } else {
+            continue;
+        };
+        return broken(Rule::GroupInvalid, format!("the group `{}` {fault}", shown(group)));
+    }
+    Ok(())
+}
+
+/// Tags, of any resource here.
+pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Broken> {
+    let broken = |message: String| Err(Broken::new("tags", Rule::Tags, message));
+    if tags.len() > TAGS_MAX {
+        return broken(format!("a resource has at most {TAGS_MAX} tags, these are {}", tags.len()));
+    }
+    for (key, value) in tags {
+        if !(1..=TAG_KEY_CHARS_MAX).contains(&key.chars().count()) {
+            return broken(format!(
+                "the tag key `{}` is not 1 to {TAG_KEY_CHARS_MAX} characters long",
+                shown(key)
+            ));
+        }
+        if value.chars().count() > TAG_VALUE_CHARS_MAX {
+            return broken(format!(
+                "the value of tag `{key}` is longer than {TAG_VALUE_CHARS_MAX} characters"
+            ));
+        }
+        let is_aws = |text: &str| text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("aws:"));
+        if is_aws(key) || is_aws(value) {
+            return broken(format!("the tag `{}` begins with `aws:`, which is reserved", shown(key)));
+        }
+        if key.chars().chain(value.chars()).any(char::is_control) {
+            return broken(format!("the tag `{}` holds a control character", shown(key)));
+        }
+    }
+    Ok(())
+}
+
+/// An end lies in the future.
+pub(crate) fn end(ends_at: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), Broken> {
+    match ends_at {
+        Some(end) if end <= now => Err(Broken::new(
+            "ends_at",
+            Rule::End,
+            format!("the end `{end}` has passed: give a later one, or none"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Entries can be worked on in the modes in which they count.
+pub(crate) fn mode(mode: AuthenticationMode) -> Result<(), Broken> {
+    if mode == AuthenticationMode::ConfigMap {
+        let message =
+            "entries do not count in mode CONFIG_MAP: set the cluster's mode to API_AND_CONFIG_MAP first";
+        return Err(Broken::new("cluster", Rule::AuthenticationMode, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

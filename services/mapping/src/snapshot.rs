@@ -1,0 +1,216 @@
+//! A cluster's mappings, compiled for lookup: whom each principal is, in one step, however many there are.
+
+use std::{collections::HashMap, sync::Arc};
+
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    EntryId, Revision,
+    aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
+    grants,
+    mapping::{AccessEntry, AwsAuthVersion, Block, BreakGlass, Node, PolicyAssociation},
+    template::Template,
+};
+use lanyard_iam::{AccountId, CanonicalArn};
+
+use crate::{blocks::BlockSet, key, knock::Knock};
+
+/// A cluster at one revision.
+#[derive(Debug, Default)]
+pub(crate) struct ClusterSnapshot {
+    pub(crate) revision: Revision,
+    entries: Vec<Arc<Entry>>,
+    by_id: Map<usize>,
+    by_principal: Map<usize>,
+    entry_names: Names,
+    pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
+    pub(crate) aws_auth: Option<Arc<InForce>>,
+    pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
+    pub(crate) nodes: Map<Node>,
+    pub(crate) blocks: BlockSet,
+    pub(crate) block_list: Vec<Block>,
+    pub(crate) break_glass: Option<BreakGlass>,
+}
+
+type Map<T> = HashMap<Box<str>, T, RandomState>;
+
+/// An entry, its username parsed.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: AccessEntry,
+    pub(crate) username: Template,
+    /// What its principal is known as when it knocks.
+    pub(crate) canonical: CanonicalArn,
+    /// For people: `access entry arn:…`.
+    pub(crate) name: String,
+}
+
+impl Entry {
+    pub(crate) fn compile(record: AccessEntry) -> Result<Self, lanyard_api::template::TemplateError> {
+        Ok(Self {
+            username: Template::parse(&record.username)?,
+            canonical: key::known_as(&record.principal_arn),
+            name: format!("access entry {}", record.principal_arn),
+            record,
+        })
+    }
+}
+
+/// The version of aws-auth that counts.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) version: u64,
+    pub(crate) auth: AwsAuth,
+    roles: Map<usize>,
+    users: Map<usize>,
+    accounts: HashMap<AccountId, u32, RandomState>,
+    names: Names,
+}
+
+impl InForce {
+    pub(crate) fn compile(version: u64, auth: AwsAuth) -> Self {
+        let (mut roles, mut users) = (Map::default(), Map::default());
+        let mut names = Names::default();
+        for (at, line) in auth.lines.iter().enumerate() {
+            let map = if line.part == AwsAuthPart::MapUsers { &mut users } else { &mut roles };
+            map.insert(line.key().as_str().into(), at);
+            if line.username.is_literal() {
+                names.add(line.username.as_str(), line.key().as_str());
+            }
+        }
+        let accounts = auth.accounts.iter().map(|account| (account.account, account.line)).collect();
+        Self { version, auth, roles, users, accounts, names }
+    }
+
+    /// The line that maps a principal: roles before users.
+    pub(crate) fn line(&self, canonical: &str) -> Option<&AwsAuthLine> {
+        let at = key::arn(canonical, |arn| self.roles.get(arn).or_else(|| self.users.get(arn)).copied())?;
+        self.auth.lines.get(at)
+    }
+
+    /// The line of the document that lets a whole account in.
+    pub(crate) fn account_line(&self, account: AccountId) -> Option<u32> {
+        self.accounts.get(&account).copied()
+    }
+}
+
+/// Whose a username is, where somebody bears it literally.
+#[derive(Debug, Default)]
+struct Names(Map<Owner>);
+
+#[derive(Debug)]
+enum Owner {
+    /// This principal's, by its canonical ARN in lower case.
+    One(Box<str>),
+    /// Several share it.
+    Several,
+}
+
+impl Names {
+    fn add(&mut self, name: &str, owner: &str) {
+        self.0
+            .entry(name.into())
+            .and_modify(|known| {
+                if !matches!(known, Owner::One(one) if **one == *owner) {
+                    *known = Owner::Several;
+                }
+            })
+            .or_insert_with(|| Owner::One(owner.into()));
+    }
+
+    fn is_anothers(&self, name: &str, canonical: &str) -> bool {
+        match self.0.get(name) {
+            None => false,
+            Some(Owner::Several) => true,
+            Some(Owner::One(owner)) => !owner.eq_ignore_ascii_case(canonical),
+        }
+    }
+}
+
+/// What a snapshot is compiled from.
+#[derive(Default)]
+pub(crate) struct Parts<'a> {
+    pub(crate) revision: Revision,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) associations: Vec<&'a PolicyAssociation>,
+    /// In the order of their numbers.
+    pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
+    pub(crate) aws_auth: Option<Arc<InForce>>,
+    pub(crate) nodes: Vec<&'a Node>,
+    pub(crate) blocks: Vec<&'a Block>,
+    pub(crate) break_glass: Option<&'a BreakGlass>,
+}
+
+impl ClusterSnapshot {
+    pub(crate) fn compile(parts: Parts<'_>) -> Self {
+        let Parts { revision, mut entries, associations, versions, aws_auth, nodes, blocks, break_glass } =
+            parts;
+        entries.sort_by_cached_key(|entry| entry.record.principal_arn.to_string());
+        let mut snapshot =
+            Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
+        for (at, entry) in entries.iter().enumerate() {
+            snapshot.index(at, entry);
+        }
+        snapshot.entries = entries;
+        for association in associations {
+            snapshot.associations.entry(association.entry).or_default().push(association.clone());
+        }
+        snapshot.nodes =
+            nodes.into_iter().map(|node| (node.instance_id.as_str().into(), node.clone())).collect();
+        snapshot.block_list = blocks.into_iter().cloned().collect();
+        snapshot.blocks = BlockSet::compile(&snapshot.block_list);
+        snapshot
+    }
+
+    fn index(&mut self, at: usize, entry: &Entry) {
+        let AccessEntry { authority, principal_id, .. } = &entry.record;
+        let canonical = entry.canonical.as_str();
+        if let Some(id) = principal_id {
+            key::unique_id(authority, id, |id| self.by_id.insert(id.into(), at));
+        }
+        self.by_principal.insert(key::principal_owned(authority, canonical), at);
+        if entry.username.is_literal() {
+            self.entry_names.add(entry.username.as_str(), entry.canonical.folded().as_str());
+        }
+    }
+
+    /// All entries, in the order of their principals' ARNs.
+    pub(crate) fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The entry that is bound to whoever knocks by their unique id.
+    pub(crate) fn entry_by_id(&self, knock: &Knock<'_>) -> Option<&Arc<Entry>> {
+        let at = key::unique_id(knock.authority, knock.principal_id?, |id| self.by_id.get(id).copied())?;
+        self.entries.get(at)
+    }
+
+    /// The entry for a principal of this authority and name.
+    pub(crate) fn entry_of(
+        &self,
+        authority: &lanyard_api::Authority,
+        canonical: &str,
+    ) -> Option<&Arc<Entry>> {
+        let at = key::principal(authority, canonical, |key| self.by_principal.get(key).copied())?;
+        self.entries.get(at)
+    }
+
+    /// Whether an entry gives this username literally to another principal.
+    pub(crate) fn is_entry_name_of_another(&self, name: &str, canonical: &str) -> bool {
+        self.entry_names.is_anothers(name, canonical)
+    }
+
+    /// Whether a line of aws-auth does.
+    pub(crate) fn is_aws_auth_name_of_another(&self, name: &str, canonical: &str) -> bool {
+        self.aws_auth.as_ref().is_some_and(|in_force| in_force.names.is_anothers(name, canonical))
+    }
+
+    /// The associations of an entry, in the order of their policies' ARNs.
+    pub(crate) fn associations_of(&self, entry: EntryId) -> Vec<PolicyAssociation> {
+        self.associations.get(&entry).cloned().unwrap_or_default()
+    }
+}
+
+/// The number of a line's grant.
+pub(crate) fn line_grant(cluster: lanyard_api::ClusterUid, line: &AwsAuthLine) -> EntryId {
+    grants::aws_auth_grant(cluster, line.part, line.key().as_str())
+}

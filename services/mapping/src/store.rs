@@ -1,0 +1,333 @@
+//! The snapshots, kept up with the store. Beside the engine's transactions this is the only place that knows how rows are
+//! stored.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use lanyard_api::{
+    ClusterUid, Fault, Revision, Scope,
+    authn::accounts::{Account, IamRole, User},
+    aws_auth::AwsAuth,
+    mapping::{
+        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, Cluster, ClusterDirectory, Node,
+        PolicyAssociation, SpokeCredential,
+    },
+};
+use lanyard_iam::AccountId;
+use lanyard_store::{Change, Followed, Follower, Kind, Model, Row, Store, StoreError};
+use tokio::sync::watch;
+
+use crate::{
+    config::Memory,
+    hub::HubSnapshot,
+    principals::AccountSnapshot,
+    snapshot::{ClusterSnapshot, Entry, InForce, Parts},
+};
+
+/// The state that mapping answers from.
+pub(crate) struct State {
+    hub: Followed<HubModel>,
+    accounts: Followed<AccountModel>,
+    clusters: Followed<ClusterModel>,
+    directory: Arc<DirectoryFeed>,
+}
+
+impl State {
+    /// Loads the hub, and follows it.
+    pub(crate) async fn open(store: &Store, memory: &Memory) -> Result<Self, StoreError> {
+        let hub = Followed::new(store, HubModel, 1);
+        let directory = Arc::new(DirectoryFeed::new(hub.clone()));
+        // Behind the hub's own: when the feed hears of a change, the snapshot has it.
+        store.follow(Arc::clone(&directory) as Arc<dyn Follower>);
+        let state = Self {
+            accounts: Followed::new(store, AccountModel, memory.accounts_max),
+            clusters: Followed::new(store, ClusterModel, memory.clusters_max),
+            hub,
+            directory,
+        };
+        state.hub.get(Scope::Hub).await?;
+        state.directory.publish();
+        Ok(state)
+    }
+
+    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
+        match self.hub.peek(Scope::Hub) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.hub.get(Scope::Hub).await.map_err(fault),
+        }
+    }
+
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Arc<AccountSnapshot>, Fault> {
+        let scope = Scope::Account(id);
+        match self.accounts.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.accounts.get(scope).await.map_err(fault),
+        }
+    }
+
+    pub(crate) async fn cluster(&self, uid: ClusterUid) -> Result<Arc<ClusterSnapshot>, Fault> {
+        let scope = Scope::Cluster(uid);
+        match self.clusters.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.clusters.get(scope).await.map_err(fault),
+        }
+    }
+
+    /// A cluster's snapshot if it is in memory: for looks at other clusters, which load nothing.
+    pub(crate) fn cluster_in_memory(&self, uid: ClusterUid) -> Option<Arc<ClusterSnapshot>> {
+        self.clusters.peek(Scope::Cluster(uid))
+    }
+
+    pub(crate) fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
+        self.directory.sender.subscribe()
+    }
+}
+
+fn fault(error: StoreError) -> Fault {
+    tracing::error!(error = %error, "a snapshot could not be loaded");
+    Fault::from(error)
+}
+
+/// Hands the gateway a new directory after each change of the hub.
+struct DirectoryFeed {
+    hub: Followed<HubModel>,
+    sender: watch::Sender<Arc<ClusterDirectory>>,
+    /// Keeps the order: what is sent last is the newest.
+    turn: RwLock<()>,
+}
+
+impl DirectoryFeed {
+    fn new(hub: Followed<HubModel>) -> Self {
+        Self { hub, sender: watch::Sender::default(), turn: RwLock::new(()) }
+    }
+
+    fn publish(&self) {
+        let _turn = self.turn.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = self.hub.peek(Scope::Hub) {
+            self.sender.send_if_modified(|directory| {
+                let newer =
+                    !Arc::ptr_eq(directory, &hub.directory) && hub.directory.revision >= directory.revision;
+                if newer {
+                    *directory = Arc::clone(&hub.directory);
+                }
+                newer
+            });
+        }
+    }
+}
+
+impl Follower for DirectoryFeed {
+    fn apply(&self, changes: &[Change]) {
+        if changes.iter().any(|change| change.scope == Scope::Hub) {
+            self.publish();
+        }
+    }
+}
+
+/// Hub rows → [`HubSnapshot`].
+pub(crate) struct HubModel;
+
+/// The hub's rows, read.
+#[derive(Default)]
+pub(crate) struct HubRows {
+    accounts: BTreeMap<String, Account>,
+    clusters: BTreeMap<String, Arc<Cluster>>,
+    credentials: BTreeMap<String, SpokeCredential>,
+    blocks: BTreeMap<String, Block>,
+}
+
+impl Model for HubModel {
+    type Rows = HubRows;
+    type Snapshot = HubSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::Account, Kind::Cluster, Kind::SpokeCredential, Kind::Block];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<HubRows, StoreError> {
+        let mut read = HubRows::default();
+        for row in rows {
+            match row.kind {
+                Kind::Account => drop(read.accounts.insert(row.key.clone(), row.decode()?)),
+                Kind::Cluster => drop(read.clusters.insert(row.key.clone(), Arc::new(row.decode()?))),
+                Kind::SpokeCredential => drop(read.credentials.insert(row.key.clone(), row.decode()?)),
+                Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn apply(&self, rows: &mut HubRows, change: &Change) -> Result<(), StoreError> {
+        let key = change.key.clone();
+        match change.kind {
+            Kind::Account => set(&mut rows.accounts, key, change.after()?),
+            Kind::Cluster => set(&mut rows.clusters, key, change.after()?.map(Arc::new)),
+            Kind::SpokeCredential => set(&mut rows.credentials, key, change.after()?),
+            Kind::Block => set(&mut rows.blocks, key, change.after()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compile(&self, _: Scope, rows: &HubRows, revision: Revision) -> HubSnapshot {
+        HubSnapshot::compile(
+            revision,
+            rows.accounts.values(),
+            rows.clusters.values(),
+            rows.credentials.values(),
+            rows.blocks.values(),
+        )
+    }
+}
+
+/// Account rows → [`AccountSnapshot`].
+pub(crate) struct AccountModel;
+
+/// An account's rows, read.
+#[derive(Default)]
+pub(crate) struct AccountRows {
+    users: BTreeMap<String, User>,
+    roles: BTreeMap<String, IamRole>,
+    blocks: BTreeMap<String, Block>,
+}
+
+impl Model for AccountModel {
+    type Rows = AccountRows;
+    type Snapshot = AccountSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::User, Kind::IamRole, Kind::Block];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AccountRows, StoreError> {
+        let mut read = AccountRows::default();
+        for row in rows {
+            match row.kind {
+                Kind::User => drop(read.users.insert(row.key.clone(), row.decode()?)),
+                Kind::IamRole => drop(read.roles.insert(row.key.clone(), row.decode()?)),
+                Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn apply(&self, rows: &mut AccountRows, change: &Change) -> Result<(), StoreError> {
+        let key = change.key.clone();
+        match change.kind {
+            Kind::User => set(&mut rows.users, key, change.after()?),
+            Kind::IamRole => set(&mut rows.roles, key, change.after()?),
+            Kind::Block => set(&mut rows.blocks, key, change.after()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compile(&self, _: Scope, rows: &AccountRows, _: Revision) -> AccountSnapshot {
+        AccountSnapshot::compile(rows.users.values(), rows.roles.values(), rows.blocks.values())
+    }
+}
+
+/// Cluster rows → [`ClusterSnapshot`].
+pub(crate) struct ClusterModel;
+
+/// A cluster's rows, read, with what is costly to compile compiled once.
+#[derive(Default)]
+pub(crate) struct ClusterRows {
+    entries: BTreeMap<String, Arc<Entry>>,
+    associations: BTreeMap<String, PolicyAssociation>,
+    versions: BTreeMap<String, Arc<AwsAuthVersion>>,
+    in_force: Option<Arc<InForce>>,
+    nodes: BTreeMap<String, Node>,
+    blocks: BTreeMap<String, Block>,
+    break_glass: Option<BreakGlass>,
+}
+
+impl ClusterRows {
+    /// The newest accepted version counts.
+    fn compile_aws_auth(&mut self) {
+        let newest = self.versions.values().rev().find(|version| version.status == AwsAuthStatus::Accepted);
+        let unchanged = match (newest, &self.in_force) {
+            (Some(newest), Some(in_force)) => newest.version == in_force.version,
+            (None, None) => true,
+            _ => false,
+        };
+        if !unchanged {
+            self.in_force = newest.map(|version| {
+                Arc::new(InForce::compile(version.version, AwsAuth::check(&version.content).auth))
+            });
+        }
+    }
+}
+
+impl Model for ClusterModel {
+    type Rows = ClusterRows;
+    type Snapshot = ClusterSnapshot;
+    const KINDS: &'static [Kind] = &[
+        Kind::AccessEntry,
+        Kind::PolicyAssociation,
+        Kind::AwsAuthVersion,
+        Kind::Node,
+        Kind::BreakGlass,
+        Kind::Block,
+    ];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<ClusterRows, StoreError> {
+        let mut read = ClusterRows::default();
+        for row in rows {
+            match row.kind {
+                Kind::AccessEntry => drop(read.entries.insert(row.key.clone(), entry(row.decode()?)?)),
+                Kind::PolicyAssociation => drop(read.associations.insert(row.key.clone(), row.decode()?)),
+                Kind::AwsAuthVersion => drop(read.versions.insert(row.key.clone(), Arc::new(row.decode()?))),
+                Kind::Node => drop(read.nodes.insert(row.key.clone(), row.decode()?)),
+                Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
+                Kind::BreakGlass => read.break_glass = Some(row.decode()?),
+                _ => {}
+            }
+        }
+        read.compile_aws_auth();
+        Ok(read)
+    }
+
+    fn apply(&self, rows: &mut ClusterRows, change: &Change) -> Result<(), StoreError> {
+        let key = change.key.clone();
+        match change.kind {
+            Kind::AccessEntry => set(&mut rows.entries, key, change.after()?.map(entry).transpose()?),
+            Kind::PolicyAssociation => set(&mut rows.associations, key, change.after()?),
+            Kind::AwsAuthVersion => {
+                set(&mut rows.versions, key, change.after()?.map(Arc::new));
+                rows.compile_aws_auth();
+            }
+            Kind::Node => set(&mut rows.nodes, key, change.after()?),
+            Kind::Block => set(&mut rows.blocks, key, change.after()?),
+            Kind::BreakGlass => rows.break_glass = change.after()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compile(&self, _: Scope, rows: &ClusterRows, revision: Revision) -> ClusterSnapshot {
+        ClusterSnapshot::compile(Parts {
+            revision,
+            entries: rows.entries.values().cloned().collect(),
+            associations: rows.associations.values().collect(),
+            versions: rows.versions.values().cloned().collect(),
+            aws_auth: rows.in_force.clone(),
+            nodes: rows.nodes.values().collect(),
+            blocks: rows.blocks.values().collect(),
+            break_glass: rows.break_glass.as_ref(),
+        })
+    }
+}
+
+fn set<T>(map: &mut BTreeMap<String, T>, key: String, value: Option<T>) {
+    match value {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+/// Entries were judged when they were written; one that cannot be read is the store's fault.
+fn entry(record: AccessEntry) -> Result<Arc<Entry>, StoreError> {
+    let id = record.id;
+    Entry::compile(record)
+        .map(Arc::new)
+        .map_err(|error| StoreError::Broken(format!("access entry `{id}` has no readable username: {error}")))
+}
