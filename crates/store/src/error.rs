@@ -3,6 +3,7 @@
 use lanyard_api::{CallError, ClusterId, ClusterUid, Fault, Revision, Scope};
 
 use lanyard_iam::AccountId;
+use lanyard_kit::tls::FileError;
 
 use crate::{keyring::KeyringError, kind::Kind};
 
@@ -14,7 +15,7 @@ pub enum StoreError {
     Exists {
         /// Of which kind.
         kind: Kind,
-        /// The key of the record that was to be written.
+        /// What people call the record that was to be written.
         key: String,
     },
     /// What the record names does not exist: its cluster, account, user or entry.
@@ -79,6 +80,9 @@ pub enum StoreError {
     /// The database holds what Lanyard never wrote, or refused what it always takes.
     #[error("the store is at fault: {0}")]
     Broken(String),
+    /// The database's file may not be used, or cannot be.
+    #[error("the store's file: {0}")]
+    File(#[from] FileError),
     /// A key is missing, or something sealed does not open.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -180,6 +184,7 @@ impl From<StoreError> for Fault {
             | StoreError::Reason
             | StoreError::Aborted
             | StoreError::Broken(_)
+            | StoreError::File(_)
             | StoreError::Keyring(_) => Self::Internal,
         }
     }
@@ -215,10 +220,88 @@ impl From<StoreError> for CallError {
             | StoreError::Regressed { .. }
             | StoreError::Unavailable(_)
             | StoreError::Broken(_)
+            | StoreError::File(_)
             | StoreError::Keyring(_) => {
                 tracing::error!(error = %error, "the store did not do a mutation");
                 Self::Fault(Fault::from(error))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: StoreError) -> String {
+        match CallError::from(error) {
+            CallError::NotFound { .. } => "not found".to_owned(),
+            CallError::AlreadyExists { kind, name } => format!("exists: {kind} {name}"),
+            CallError::Invalid { field, rule, .. } => format!("invalid: {field} {rule}"),
+            CallError::Precondition { rule, message } => format!("precondition: {rule}: {message}"),
+            CallError::LimitExceeded { what, limit } => format!("limit: {what} {limit}"),
+            CallError::Denied(_) => "denied".to_owned(),
+            CallError::Replayed => "replayed".to_owned(),
+            CallError::Fault(fault) => format!("fault: {}: {fault}", fault.code()),
+        }
+    }
+
+    #[test]
+    fn a_caller_is_told_what_it_can_act_on_and_nothing_of_others_or_of_the_database() {
+        let (kind, key) = (Kind::User, "ana".to_owned());
+        let cluster = LockedOut {
+            cluster: ClusterUid::random(),
+            id: "prod".parse().unwrap(),
+            account: "111122223333".parse().unwrap(),
+        };
+        let scope = Scope::Hub;
+        let cases = [
+            (StoreError::Exists { kind, key: key.clone() }, "exists: user ana"),
+            (
+                StoreError::Dangling { kind, key: key.clone() },
+                "precondition: dangling: user `ana` names something that does not exist: make that first",
+            ),
+            (
+                StoreError::InUse { kind, key: key.clone() },
+                "precondition: in_use: user `ana` is still in use: remove what names it first",
+            ),
+            (RecordError::Nul { kind, key: key.clone() }.into(), "invalid: user nul"),
+            (RecordError::TextTooLong { kind, bytes: 2000, limit: 1024 }.into(), "invalid: user length"),
+            (RecordError::Refused { kind, key: key.clone() }.into(), "invalid: user refused"),
+            (
+                RecordError::TooLong { kind, key: key.clone(), bytes: 9, limit: 8 }.into(),
+                "limit: bytes of one user 8",
+            ),
+            (
+                RecordError::Unreadable { kind, detail: "at line 1".to_owned() }.into(),
+                "fault: internal: internal fault, see the log",
+            ),
+            (
+                RecordError::Misplaced { kind, key, scope }.into(),
+                "fault: internal: internal fault, see the log",
+            ),
+            (StoreError::Reason, "invalid: reason length"),
+            (StoreError::Replayed { answer: None }, "replayed"),
+            (
+                StoreError::Lockout { clusters: vec![cluster] },
+                "precondition: lockout: the change would leave a cluster without a live administrator: allow it by name, \
+                 or add another first",
+            ),
+            (StoreError::Conflict, "fault: unavailable: the store is not available: try again"),
+            (
+                StoreError::Unavailable("10.0.0.1 refused".to_owned()),
+                "fault: unavailable: the store is not available: try again",
+            ),
+            (StoreError::Broken("SELECT".to_owned()), "fault: internal: internal fault, see the log"),
+            (StoreError::Aborted, "fault: internal: internal fault, see the log"),
+            (StoreError::ScopeNotBegun(scope), "fault: internal: internal fault, see the log"),
+            (
+                StoreError::Regressed { scope, seen: Revision(2), found: Revision(1) },
+                "fault: internal: internal fault, see the log",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(told(error), expected);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use lanyard_api::{Revision, Scope};
 
-use self::slot::Slot;
+use self::slot::{Load, Slot};
 use crate::{change::Change, error::StoreError, feed::Follower, model::Model, store::Store};
 
 /// The snapshots of a model, one for each scope that was asked for. Clones share them.
@@ -78,12 +78,16 @@ impl<M: Model> Followed<M> {
         }
         // From here on changes are kept, so that none is lost between what is read now and what follows.
         let load = slot.begin_load();
-        let (revision, rows) = self.store.load_rows(scope, M::KINDS).await?;
-        let rows = self.shared.model.build(scope, rows)?;
-        let snapshot = load.finish(&self.shared.model, scope, rows, revision)?;
+        let loaded = self.load(scope, load).await;
         slot.used(self.shared.tick.fetch_add(1, Ordering::Relaxed));
         self.shared.make_room(scope);
-        Ok(snapshot)
+        loaded
+    }
+
+    async fn load(&self, scope: Scope, load: Load<'_, M>) -> Result<Arc<M::Snapshot>, StoreError> {
+        let (revision, rows) = self.store.load_rows(scope, M::KINDS).await?;
+        let rows = self.shared.model.build(scope, rows)?;
+        load.finish(&self.shared.model, scope, rows, revision)
     }
 
     /// The revision that the snapshot in memory is true of: at least the one it was compiled at.
@@ -102,15 +106,18 @@ impl<M: Model> Followed<M> {
 }
 
 impl<M: Model> Shared<M> {
-    /// Drops the snapshots that were unread for longest, but for the one just loaded.
-    fn make_room(&self, loaded: Scope) {
+    /// Drops the snapshots that were unread for longest, but for the one just asked for; and places where nothing came to be.
+    fn make_room(&self, asked: Scope) {
         let slots = self.slots.pin();
-        let mut ready: Vec<_> = slots.iter().filter(|(_, slot)| slot.is_ready()).collect();
-        if ready.len() <= self.scopes_max {
-            return;
+        let (mut ready, idle): (Vec<_>, Vec<_>) = slots
+            .iter()
+            .filter(|(_, slot)| slot.is_ready() || slot.is_idle())
+            .partition(|(_, slot)| slot.is_ready());
+        for (scope, _) in idle {
+            slots.remove(scope);
         }
-        let surplus = ready.len() - self.scopes_max;
-        ready.sort_unstable_by_key(|(scope, slot)| (**scope == loaded, slot.last_used()));
+        let surplus = ready.len().saturating_sub(self.scopes_max);
+        ready.sort_unstable_by_key(|(scope, slot)| (**scope == asked, slot.last_used()));
         for (scope, _) in ready.into_iter().take(surplus) {
             slots.remove(scope);
         }

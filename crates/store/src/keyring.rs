@@ -10,3 +10,6 @@ pub use purpose::Purpose;
 pub(crate) use ring::StoredKey;
 pub use ring::{Keyring, KeyringError, PurposeKey};
 pub use sealed::{Place, Sealed};
+
+#[cfg(test)]
+mod tests;

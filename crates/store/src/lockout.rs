@@ -164,7 +164,8 @@ impl Guard {
     }
 }
 
-async fn live(
+/// The clusters that have a live administrator; of one alone where one is given.
+pub(crate) async fn live(
     connection: &mut Connection,
     now: OffsetDateTime,
     cluster: &str,

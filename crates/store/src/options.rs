@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use lanyard_kit::{Clock, ExposeSecret, SecretString, SystemClock};
+use lanyard_kit::{Clock, SecretString, SystemClock};
 
 use crate::keyring::Keyring;
 
@@ -54,15 +54,6 @@ impl fmt::Debug for StoreUrl {
         match self {
             Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
             Self::Postgres(_) => f.write_str("Postgres"),
-        }
-    }
-}
-
-impl StoreUrl {
-    pub(crate) fn expose(&self) -> Option<&str> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(url) => Some(url.expose_secret()),
         }
     }
 }

@@ -23,6 +23,10 @@ pub trait Record: Columns + Serialize + DeserializeOwned + Clone + Send + Sync +
     fn scope(&self) -> Scope;
     /// Unique among its kind in its scope; see [`Kind`] for what it is.
     fn key(&self) -> String;
+    /// What people call it, where the key is only a number.
+    fn name(&self) -> String {
+        self.key()
+    }
 }
 
 /// The columns of a record beside scope, key and body, in the order of its table; implemented here alone.

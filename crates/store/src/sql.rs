@@ -2,6 +2,7 @@
 
 mod connection;
 mod database;
+mod file;
 mod value;
 
 pub(crate) use connection::{Connection, Line, SqlError, Violation};

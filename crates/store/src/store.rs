@@ -88,6 +88,15 @@ impl Store {
         &self.inner.options.clock
     }
 
+    /// Waits for the transactions at work and closes the database; nothing can be read or written after that. Dropping the last
+    /// handle closes it too, without waiting.
+    pub async fn close(&self) {
+        if let Some(tailer) = self.inner.tailer.get() {
+            tailer.abort();
+        }
+        self.database().close().await;
+    }
+
     /// One record.
     ///
     /// # Errors

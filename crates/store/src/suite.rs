@@ -3,6 +3,7 @@
 mod chain;
 mod feed;
 mod followed;
+mod guard_model;
 mod lockout;
 mod records;
 mod secrets;
@@ -110,10 +111,11 @@ store_suite! {
         a_record_of_every_kind_reads_back_and_is_listed_by_key,
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
+        immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,
         what_is_named_stays,
         what_hangs_on_a_record_goes_with_it_line_by_line,
-        a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again,
+        immunity_37_a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again,
         a_transaction_is_all_or_nothing,
         a_write_outside_the_scopes_begun_with_is_refused,
         immunity_15_keys_are_compared_byte_by_byte,
@@ -122,8 +124,8 @@ store_suite! {
         revisions_have_no_gaps_and_lines_say_who_what_and_why,
         a_mutation_that_changes_nothing_writes_no_line,
         an_untouched_chain_verifies,
-        a_changed_removed_or_moved_line_is_found,
-        a_record_written_past_lanyard_is_found,
+        immunity_54_a_changed_removed_or_moved_line_is_found,
+        immunity_54_a_record_written_past_lanyard_is_found,
         concurrent_mutations_of_a_scope_get_one_revision_each,
         mutations_of_crossing_scopes_do_not_deadlock;
     signatures:
@@ -139,6 +141,8 @@ store_suite! {
         immunity_56_two_at_once_cannot_take_one_each,
         a_cluster_without_administrators_may_stay_so,
         an_administrator_whose_end_passes_is_not_a_write;
+    guard_model:
+        immunity_56_the_guard_counts_whom_the_rule_counts;
     secrets:
         a_sealed_value_opens_at_its_place,
         immunity_38_a_sealed_value_that_was_moved_does_not_open,
@@ -147,14 +151,14 @@ store_suite! {
         another_process_has_a_rotated_key_before_its_followers_see_the_change,
         a_store_opens_with_the_envelope_key_it_was_made_with_alone,
         an_envelope_key_can_be_replaced,
-        two_first_starts_at_once_make_one_set_of_keys;
+        first_starts_at_once_make_one_set_of_keys;
     feed:
-        a_follower_has_applied_a_commit_before_it_returns,
+        immunity_17_a_follower_has_applied_a_commit_before_it_returns,
         a_commit_of_another_process_is_followed_in_order_and_once,
         a_commit_after_anothers_brings_both,
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
-        a_store_that_went_back_in_time_is_refused;
+        immunity_54_a_store_that_went_back_in_time_is_refused;
     followed:
         a_snapshot_is_loaded_on_demand_and_moves_on_with_each_commit,
         many_who_ask_at_once_wait_for_one_load,

@@ -67,6 +67,7 @@ impl Timer {
             StoreError::Conflict => Outcome::Conflict,
             StoreError::Unavailable(_)
             | StoreError::Broken(_)
+            | StoreError::File(_)
             | StoreError::Keyring(_)
             | StoreError::Regressed { .. }
             | StoreError::ScopeNotBegun(_) => Outcome::Fault,

@@ -60,6 +60,11 @@ impl<M: Model> Slot<M> {
         self.published.load().is_some()
     }
 
+    /// Whether it has no snapshot and nobody is about to load one.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_ready() && self.loading.try_lock().is_ok()
+    }
+
     /// Notes when it was read. Written only when it differs, so that readers on many cores do not fight over it.
     pub(super) fn used(&self, tick: u64) {
         if self.used.load(Ordering::Relaxed) != tick {

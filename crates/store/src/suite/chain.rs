@@ -103,7 +103,7 @@ pub(super) async fn an_untouched_chain_verifies(bench: Bench) {
     assert_eq!(other.verify_chain(Scope::Hub).await.unwrap().fault, None);
 }
 
-pub(super) async fn a_changed_removed_or_moved_line_is_found(bench: Bench) {
+pub(super) async fn immunity_54_a_changed_removed_or_moved_line_is_found(bench: Bench) {
     let line = |revision, sequence| ChainFault::Line { revision: Revision(revision), sequence };
     let cases = [
         ("UPDATE changes SET actor = 'system:other' WHERE revision = 1", line(1, 0)),
@@ -142,7 +142,7 @@ pub(super) async fn a_changed_removed_or_moved_line_is_found(bench: Bench) {
     }
 }
 
-pub(super) async fn a_record_written_past_lanyard_is_found(bench: Bench) {
+pub(super) async fn immunity_54_a_record_written_past_lanyard_is_found(bench: Bench) {
     let store = written(&bench).await;
     let found = |key: &str| Some(ChainFault::Record { kind: Kind::Setting, key: key.to_owned() });
     tamper(&store, "INSERT INTO settings (name, body) SELECT 'c', body FROM settings WHERE name = 'a'").await;

@@ -89,7 +89,6 @@ fn exists<T: Debug>(result: Result<T, StoreError>, what: &str) {
 pub(super) async fn what_must_be_unique_is(bench: Bench) {
     let store = bench.open().await;
     let dev = founded(&store).await;
-    exists(insert(&store, &account(HOME, Authority::Aws)).await, "an account number has one authority");
     exists(insert(&store, &cluster("dev")).await, "an id is a cluster's on the hub");
     let mut twin = cluster("other");
     twin.name = "dev".to_owned();
@@ -130,6 +129,15 @@ pub(super) async fn what_must_be_unique_is(bench: Bench) {
     insert(&store, &credential(&dev, "a")).await.unwrap();
     same_token.token_sha256 = credential(&dev, "a").token_sha256;
     exists(insert(&store, &same_token).await, "a token is one credential's");
+}
+
+pub(super) async fn immunity_31_an_account_number_has_one_authority(bench: Bench) {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    for other in [Authority::Aws, Authority::Sts("minio".to_owned()), Authority::Local] {
+        exists(insert(&store, &account(HOME, other.clone())).await, &other.to_string());
+    }
+    assert_eq!(store.load::<Account>(Scope::Hub).await.unwrap().1, [account(HOME, Authority::Local)]);
 }
 
 pub(super) async fn a_record_needs_what_it_names(bench: Bench) {
@@ -222,7 +230,9 @@ pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Benc
     assert_eq!(store.verify_chain(scope).await.unwrap().fault, None);
 }
 
-pub(super) async fn a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again(bench: Bench) {
+pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_its_uid_is_never_used_again(
+    bench: Bench,
+) {
     let store = bench.open().await;
     let dev = founded(&store).await;
     let scope = Scope::Cluster(dev.uid);

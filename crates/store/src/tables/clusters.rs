@@ -36,6 +36,10 @@ impl Record for Cluster {
     fn key(&self) -> String {
         self.uid.to_string()
     }
+
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 impl Columns for Cluster {

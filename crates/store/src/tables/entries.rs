@@ -22,6 +22,10 @@ impl Record for AccessEntry {
     fn key(&self) -> String {
         self.id.to_string()
     }
+
+    fn name(&self) -> String {
+        self.principal_arn.to_string()
+    }
 }
 
 impl Columns for AccessEntry {
@@ -43,6 +47,10 @@ impl Record for PolicyAssociation {
 
     fn key(&self) -> String {
         format!("{}/{}", self.entry, self.policy_arn)
+    }
+
+    fn name(&self) -> String {
+        self.policy_arn.clone()
     }
 }
 

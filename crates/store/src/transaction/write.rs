@@ -61,18 +61,18 @@ impl Transaction {
         self.weigh(R::KIND, Write::Put).await?;
         let values = self.values(record, &key, body.clone())?;
         let done = self.connection.execute_all(statements(R::KIND).update, values).await;
-        done.map_err(|error| refused(R::KIND, &key, error))?;
-        self.run(R::KIND, &key, record.after_write()).await?;
+        done.map_err(|error| refused(record, error))?;
+        self.run(record, record.after_write()).await?;
         self.note(Written { scope, kind: R::KIND, key, before: Some(before), after: Some(body) })
     }
 
     async fn insert_body<R: Record>(&mut self, record: &R, body: Vec<u8>) -> Result<(), StoreError> {
         let (scope, key) = (record.scope(), record.key());
         let values = self.values(record, &key, body.clone())?;
-        self.run(R::KIND, &key, record.before_insert()).await?;
+        self.run(record, record.before_insert()).await?;
         let done = self.connection.execute_all(statements(R::KIND).insert, values).await;
-        done.map_err(|error| refused(R::KIND, &key, error))?;
-        self.run(R::KIND, &key, record.after_write()).await?;
+        done.map_err(|error| refused(record, error))?;
+        self.run(record, record.after_write()).await?;
         self.note(Written { scope, kind: R::KIND, key, before: None, after: Some(body) })
     }
 
@@ -81,7 +81,7 @@ impl Transaction {
         let record: R = record_of(&body)?;
         self.weigh(R::KIND, Write::Delete).await?;
         self.delete_dependants(R::KIND, scope, key).await?;
-        self.run(R::KIND, key, record.before_delete()).await?;
+        self.run(&record, record.before_delete()).await?;
         self.delete_row(R::KIND, scope, key.to_owned(), body).await?;
         Ok(Some(record))
     }
@@ -126,10 +126,10 @@ impl Transaction {
         Ok(())
     }
 
-    async fn run(&mut self, kind: Kind, key: &str, statements: Vec<Statement>) -> Result<(), StoreError> {
+    async fn run<R: Record>(&mut self, record: &R, statements: Vec<Statement>) -> Result<(), StoreError> {
         for Statement { sql, values } in statements {
             let done = self.connection.execute_all(sql, values).await;
-            done.map_err(|error| refused(kind, key, error))?;
+            done.map_err(|error| refused(record, error))?;
         }
         Ok(())
     }
@@ -181,8 +181,8 @@ fn scope_named(kind: Kind, key: &str) -> Result<Scope, StoreError> {
 }
 
 /// What a failed write means for the record.
-fn refused(kind: Kind, key: &str, error: SqlError) -> StoreError {
-    let key = key.to_owned();
+fn refused<R: Record>(record: &R, error: SqlError) -> StoreError {
+    let (kind, key) = (R::KIND, record.name());
     match error.violation() {
         Some(Violation::Unique) => StoreError::Exists { kind, key },
         Some(Violation::ForeignKey) => StoreError::Dangling { kind, key },
