@@ -1,0 +1,116 @@
+//! The decision, pure: a review, what is in memory, a moment → allow, deny or no opinion.
+//!
+//! The order is the rule: impersonating the proof is denied first, whoever asks; then a proof must verify, its grant must
+//! still give what the review claims, and whom it is for must be trusted, unblocked and alive; then access policies of the
+//! grant as it is now; then, where RBAC is ours to evaluate, RBAC. What nothing allows is no opinion.
+
+mod asked;
+mod bearing;
+mod hints;
+mod impersonation;
+mod list;
+mod standing;
+mod world;
+
+use lanyard_api::{
+    Revision,
+    authz::{Decision, Reason, Review, Verdict},
+};
+use lanyard_rbac::{Grant as RbacGrant, User};
+use time::OffsetDateTime;
+
+pub(crate) use asked::{Asked, Selected};
+pub(crate) use bearing::{Bearing, proof_in};
+pub(crate) use list::{rules_for, who_can};
+pub(crate) use world::{Lacking, Sight, World};
+
+use self::{
+    impersonation::impersonates_the_proof,
+    standing::{Standing, standing},
+};
+
+/// Most groups of one review. mapping gives far fewer, and each costs a look-up.
+pub(crate) const REVIEW_GROUPS_MAX: usize = 4096;
+
+/// What a review that cannot be weighed says of itself.
+const TOO_MANY_GROUPS: &str = "the review has more groups than are weighed";
+
+/// Decides a review from what is in memory.
+///
+/// # Errors
+/// What has to be brought into memory first.
+pub(crate) fn decide<W: World>(world: &W, review: &Review, now: OffsetDateTime) -> Result<Decision, Lacking> {
+    if impersonates_the_proof(&review.attributes) {
+        return Ok(decided(Verdict::Deny, Reason::ProofImpersonation, Revision::default()));
+    }
+    if review.user.groups.len() > REVIEW_GROUPS_MAX {
+        return Ok(unanswerable(proof_in(&review.user.extra) != Bearing::Nothing, TOO_MANY_GROUPS));
+    }
+    let Some(sight) = Sight::open(world, review.cluster, now)? else {
+        return Ok(of_no_cluster(review));
+    };
+    let standing = standing(&sight, &review.user, review.grant)?;
+    let mut decision = weigh(&sight, review, &standing);
+    if review.explain && decision.verdict != Verdict::Allow {
+        decision.hints = hints::of(&sight, review, &standing);
+    }
+    Ok(decision)
+}
+
+fn weigh<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing) -> Decision {
+    let grant = match standing {
+        Standing::Refused(refusal) => return decided(Verdict::Deny, refusal.reason.clone(), sight.revision),
+        Standing::Granted(grant) => Some(grant),
+        Standing::Bare => None,
+    };
+    let selected = Selected::of(&review.attributes);
+    let asked = Asked::of(&review.attributes, &selected);
+    let by_policy = grant.and_then(|grant| grant.allows(&asked.0, sight.now)).map(|found| found.reason());
+    let by_rbac = || {
+        let user = User { name: &review.user.username, groups: &review.user.groups };
+        let is_ours = review.full || sight.spoke.is_full();
+        is_ours.then(|| sight.cluster.index.authorize(user, &asked.0)).flatten().map(reason_of)
+    };
+    let reason = by_policy.or_else(by_rbac);
+    let verdict = if reason.is_some() { Verdict::Allow } else { Verdict::NoOpinion };
+    let mut decision = decided(verdict, reason.unwrap_or(Reason::NothingMatched), sight.revision);
+    decision.evaluation_error = selected.fault;
+    decision
+}
+
+fn reason_of(grant: RbacGrant<'_>) -> Reason {
+    match grant {
+        RbacGrant::SystemMasters => Reason::SystemMasters,
+        RbacGrant::Rule(grant) => Reason::Rbac {
+            binding: grant.binding().clone(),
+            role: grant.role().clone(),
+            rule: u32::try_from(grant.rule_index()).unwrap_or(u32::MAX),
+        },
+    }
+}
+
+/// The answer where there is no such cluster: a proof for it proves nothing, and nothing else is known of it.
+fn of_no_cluster(review: &Review) -> Decision {
+    if proof_in(&review.user.extra) != Bearing::Nothing {
+        return decided(Verdict::Deny, Reason::ProofInvalid, Revision::default());
+    }
+    unanswerable(false, "the cluster does not exist")
+}
+
+/// The answer to a review that cannot be decided. One that bears a proof is denied: on anything else the API server would
+/// let RBAC decide, by groups that may be gone.
+pub(crate) fn unanswerable(bears_proof: bool, why: &str) -> Decision {
+    let (verdict, reason) = if bears_proof {
+        (Verdict::Deny, Reason::Unanswerable)
+    } else {
+        (Verdict::NoOpinion, Reason::NothingMatched)
+    };
+    Decision { evaluation_error: Some(why.to_owned()), ..decided(verdict, reason, Revision::default()) }
+}
+
+fn decided(verdict: Verdict, reason: Reason, revision: Revision) -> Decision {
+    Decision { verdict, reason, evaluation_error: None, hints: Vec::new(), revision }
+}
+
+#[cfg(test)]
+mod tests;

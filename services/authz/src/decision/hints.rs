@@ -1,0 +1,107 @@
+//! For a refusal: what would have allowed it. For people who ask for an explanation, and off the path of everybody else.
+
+use lanyard_api::{
+    access_policies::{AccessPolicies, AccessPolicy},
+    authz::Review,
+    mapping::GrantKind,
+};
+use lanyard_rbac::{Attributes, Target, User};
+
+use super::{Asked, Selected, Sight, World, standing::Standing};
+use crate::grant::{Association, Grant};
+
+/// Most hints of one explanation.
+const HINTS_MAX: usize = 12;
+
+/// Most published access policies that are proposed.
+const PROPOSED_MAX: usize = 3;
+
+/// How much broader a word that means all is taken to be than a word that means one.
+const ALL_BREADTH: usize = 1_000;
+
+/// What would have allowed it; one line each, the nearest first.
+pub(super) fn of<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing) -> Vec<String> {
+    let selected = Selected::of(&review.attributes);
+    let asked = Asked::of(&review.attributes, &selected).0;
+    let mut hints = match standing {
+        Standing::Refused(refusal) => return vec![refusal.detail.clone()],
+        Standing::Granted(grant) => of_policies(sight, grant, &asked),
+        Standing::Bare => Vec::new(),
+    };
+    hints.extend(of_rbac(sight, review, &asked));
+    hints.truncate(HINTS_MAX);
+    hints
+}
+
+fn of_policies<W: World>(sight: &Sight<'_, W>, grant: &Grant, asked: &Attributes<'_>) -> Vec<String> {
+    if grant.kind != GrantKind::AccessEntry {
+        return vec![
+            "only access entries have access policies, and this user was mapped by something else".to_owned(),
+        ];
+    }
+    let near = grant.policies().iter().filter(|association| association.would_allow(asked));
+    let mut hints: Vec<String> = near.map(|association| near_miss(association, sight.now)).collect();
+    if grant.policies().is_empty() {
+        hints.push("the access entry has no access policies".to_owned());
+    }
+    let has = |policy: &AccessPolicy| grant.policies().iter().any(|known| known.policy().name == policy.name);
+    let mut others: Vec<&AccessPolicy> = AccessPolicies::published()
+        .iter()
+        .filter(|policy| {
+            !policy.service_linked_only && !has(policy) && policy.rules.first_match(asked).is_some()
+        })
+        .collect();
+    others.sort_by_key(|policy| breadth(policy));
+    let place = place_needed(asked);
+    let proposed = others.into_iter().take(PROPOSED_MAX);
+    hints.extend(
+        proposed
+            .map(|policy| format!("access policy {} would allow it, associated for {place}", policy.name)),
+    );
+    hints
+}
+
+fn near_miss(association: &Association, now: time::OffsetDateTime) -> String {
+    let name = &association.policy().name;
+    if association.has_ended(now) {
+        return format!("access policy {name} allowed it until its association ended");
+    }
+    format!("access policy {name} allows it in {} only", association.place())
+}
+
+fn place_needed(asked: &Attributes<'_>) -> String {
+    match asked.target {
+        Target::Resource(resource) if !resource.namespace.is_empty() => {
+            format!("namespace {} or the cluster", shown(resource.namespace))
+        }
+        Target::Resource(_) | Target::NonResource(_) => "the cluster".to_owned(),
+    }
+}
+
+fn breadth(policy: &AccessPolicy) -> usize {
+    let words =
+        |words: &[String]| words.iter().map(|word| if word == "*" { ALL_BREADTH } else { 1 }).sum::<usize>();
+    let rules = policy.rules.rules().iter();
+    rules.map(|rule| words(&rule.verbs) * (words(&rule.resources) + words(&rule.non_resource_urls))).sum()
+}
+
+fn of_rbac<W: World>(sight: &Sight<'_, W>, review: &Review, asked: &Attributes<'_>) -> Vec<String> {
+    let index = &sight.cluster.index;
+    let user = User { name: &review.user.username, groups: &review.user.groups };
+    if !(review.full || sight.spoke.is_full()) {
+        if let Some(grant) = index.authorize(user, asked) {
+            return vec![format!("the cluster's own RBAC, as last seen here, allows it: {grant}")];
+        }
+        if index.roles() + index.bindings() == 0 {
+            return vec!["RBAC is left to the cluster, and none of it is known here".to_owned()];
+        }
+    }
+    let near_misses = index.explain(user, asked).near_misses;
+    near_misses.iter().map(|near_miss| format!("RBAC: {near_miss}")).collect()
+}
+
+/// Input as a hint shows it: bounded, on one line.
+fn shown(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect()
+}

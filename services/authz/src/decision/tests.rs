@@ -1,0 +1,4 @@
+mod lists;
+mod proofs;
+mod rbac;
+mod stage;

@@ -1,0 +1,191 @@
+//! Where RBAC is weighed, that no input is left out, and what refusals hint at.
+
+use lanyard_api::{
+    authz::{Attributes, Review, SelectorRequirement, Selectors, Verdict},
+    mapping::{AccessScope, AuthorizerMode},
+};
+use proptest::prelude::*;
+
+use super::stage::{NOW, Stage, bare, get_pods, resource, texts};
+
+const ONE_RULE: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: one, namespace: team-a}
+rules: [{verbs: [get], apiGroups: [apps], resources: [deployments/scale], resourceNames: [web]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: one, namespace: team-a}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: one}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: devs}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: paths}
+rules: [{verbs: [get], nonResourceURLs: [/metrics]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: paths}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: paths}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: ana}
+";
+
+fn scale() -> Attributes {
+    let mut attributes = resource("get", "apps", "deployments/scale", "team-a");
+    let Attributes::Resource(asked) = &mut attributes else { panic!() };
+    asked.name = "web".to_owned();
+    attributes
+}
+
+#[test]
+fn rbac_is_weighed_in_full_mode_and_for_those_who_ask_us_alone() {
+    let cases = [
+        (AuthorizerMode::Full, false, Verdict::Allow),
+        (AuthorizerMode::Full, true, Verdict::Allow),
+        (AuthorizerMode::WebhookFirst, true, Verdict::Allow),
+        (AuthorizerMode::WebhookFirst, false, Verdict::NoOpinion),
+    ];
+    for (mode, full, expected) in cases {
+        let mut stage = Stage::new(mode);
+        stage.rbac(ONE_RULE);
+        for (user, asked) in [(bare("x", &["devs"]), scale()), (bare("root", &["system:masters"]), scale())] {
+            let review = Review { full, ..stage.review(user, asked) };
+            assert_eq!(stage.decide(&review).verdict, expected, "{mode:?} {full}");
+        }
+    }
+}
+
+/// Changes one of the inputs.
+fn change(review: &mut Review, which: usize, to: &str) -> bool {
+    let before = (review.user.clone(), review.attributes.clone());
+    match (which, &mut review.attributes) {
+        (0, _) => review.user.groups = texts(&[to]),
+        (1, Attributes::NonResource { path, .. }) => *path = to.to_owned(),
+        (2, Attributes::NonResource { verb, .. }) => *verb = to.to_owned(),
+        (3, Attributes::NonResource { .. }) => review.user.username = to.to_owned(),
+        (1, Attributes::Resource(asked)) => asked.verb = to.to_owned(),
+        (2, Attributes::Resource(asked)) => asked.group = to.to_owned(),
+        (3, Attributes::Resource(asked)) => asked.resource = to.to_owned(),
+        (4, Attributes::Resource(asked)) => asked.subresource = to.to_owned(),
+        (5, Attributes::Resource(asked)) => asked.namespace = to.to_owned(),
+        (6, Attributes::Resource(asked)) => asked.name = to.to_owned(),
+        _ => return false,
+    }
+    let is_path = matches!(review.attributes, Attributes::NonResource { .. });
+    !(is_path && which == 0) && before != (review.user.clone(), review.attributes.clone())
+}
+
+proptest! {
+    #[test]
+    fn immunity_13_every_input_of_a_review_counts(
+        is_path in any::<bool>(),
+        which in 0..7usize,
+        to in prop_oneof![
+            Just(String::new()),
+            "[a-z./]{1,8}",
+            Just("/metrics/".to_owned()),
+            Just("/../metrics".to_owned()),
+            Just("team-a ".to_owned()),
+            Just("WEB".to_owned()),
+        ],
+    ) {
+        let mut stage = Stage::new(AuthorizerMode::Full);
+        stage.rbac(ONE_RULE);
+        let path = Attributes::NonResource { path: "/metrics".to_owned(), verb: "get".to_owned() };
+        let mut review = if is_path {
+            stage.review(bare("ana", &[]), path)
+        } else {
+            stage.review(bare("x", &["devs"]), scale())
+        };
+        prop_assert_eq!(stage.decide(&review).verdict, Verdict::Allow);
+        if change(&mut review, which, &to) {
+            prop_assert_eq!(stage.decide(&review).verdict, Verdict::NoOpinion, "{:?}", review);
+        }
+    }
+}
+
+#[test]
+fn immunity_30_an_unreadable_selector_changes_no_decision_and_is_said() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    stage.rbac(ONE_RULE);
+    let bad =
+        SelectorRequirement { key: "app".to_owned(), operator: "Like".to_owned(), values: texts(&["web"]) };
+    for (user, expected) in [(bare("x", &["devs"]), Verdict::Allow), (bare("x", &[]), Verdict::NoOpinion)] {
+        let mut review = stage.review(user, scale());
+        let Attributes::Resource(asked) = &mut review.attributes else { panic!() };
+        asked.selectors = Some(Box::new(Selectors { field: vec![], label: vec![bad.clone()] }));
+        let decision = stage.decide(&review);
+        assert_eq!(decision.verdict, expected);
+        let said = decision.evaluation_error.unwrap();
+        assert_eq!(said, "`Like` is not an operator of a label selector: the request counts as unscoped");
+    }
+}
+
+#[test]
+fn an_explanation_names_what_would_have_allowed_it_and_nobody_else_pays_for_one() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    stage.rbac(ONE_RULE);
+    let ana = stage.person("ana", "ana", &["devs"]);
+    let mut asked = stage.review(stage.log_in(&ana), get_pods("prod"));
+    assert_eq!(stage.decide(&asked).hints, [""; 0]);
+    asked.explain = true;
+    let none = stage.decide(&asked);
+    assert_eq!(none.hints[0], "the access entry has no access policies");
+    assert_eq!(
+        none.hints[1],
+        "access policy AmazonEKSViewPolicy would allow it, associated for namespace prod or the cluster"
+    );
+    stage.associate(&ana, "AmazonEKSViewPolicy", AccessScope::Namespace(texts(&["dev-*", "a"])), None);
+    stage.associate(&ana, "AmazonEKSEditPolicy", AccessScope::Cluster, Some(NOW));
+    let near = stage.decide(&asked);
+    assert_eq!(near.verdict, Verdict::NoOpinion);
+    assert!(
+        near.hints
+            .contains(&"access policy AmazonEKSViewPolicy allows it in namespaces dev-*, a only".to_owned()),
+        "{near:?}"
+    );
+    assert!(
+        near.hints
+            .contains(&"access policy AmazonEKSEditPolicy allowed it until its association ended".to_owned()),
+        "{near:?}"
+    );
+    let mut other_name = stage.review(bare("x", &["devs"]), scale());
+    let Attributes::Resource(attributes) = &mut other_name.attributes else { panic!() };
+    attributes.name = "db".to_owned();
+    other_name.explain = true;
+    let hints = stage.decide(&other_name).hints;
+    assert!(hints[0].starts_with("RBAC: rule 1 of `Role/team-a/one`"), "{hints:?}");
+}
+
+#[test]
+fn where_rbac_is_the_clusters_own_an_explanation_says_what_it_would_say() {
+    let mut stage = Stage::new(AuthorizerMode::WebhookFirst);
+    let mut review = stage.review(bare("x", &["devs"]), scale());
+    review.explain = true;
+    assert_eq!(stage.decide(&review).hints, ["RBAC is left to the cluster, and none of it is known here"]);
+    stage.rbac(ONE_RULE);
+    let hints = stage.decide(&review).hints;
+    assert_eq!(hints.len(), 1);
+    assert!(
+        hints[0].starts_with("the cluster's own RBAC, as last seen here, allows it: rule 1 of"),
+        "{hints:?}"
+    );
+}
+
+#[test]
+fn a_refusal_is_explained_by_what_is_lost() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    let ana = stage.person("ana", "ana", &["devs"]);
+    let mut review = stage.review(stage.log_in(&ana), get_pods("a"));
+    review.explain = true;
+    let mut changed = ana.entry.clone();
+    changed.groups.clear();
+    stage.put_entry(&changed);
+    let decision = stage.decide(&review);
+    let lost = format!("the access entry {} no longer gives the group `devs`", ana.entry.id);
+    assert_eq!((decision.verdict, decision.hints), (Verdict::Deny, vec![lost]));
+}

@@ -1,0 +1,87 @@
+//! What decisions are made from.
+
+use std::sync::Arc;
+
+use lanyard_api::{ClusterUid, Revision, Scope, proof::Handle};
+use lanyard_iam::AccountId;
+use time::OffsetDateTime;
+
+use crate::{
+    handles::{BlockSet, ProofKeys},
+    snapshot::{AccountSnapshot, ClusterSnapshot, HubSnapshot, Spoke},
+};
+
+/// What is in memory. None is "not in memory", never "does not exist".
+pub(crate) trait World {
+    fn hub(&self) -> Option<Arc<HubSnapshot>>;
+    fn account(&self, account: AccountId) -> Option<Arc<AccountSnapshot>>;
+    /// The snapshot with the revision that it is true of.
+    fn cluster(&self, cluster: ClusterUid) -> Option<(Arc<ClusterSnapshot>, Revision)>;
+    fn keys(&self) -> &ProofKeys;
+    /// Whether there are proof keys by now that these snapshots were not made with.
+    fn has_newer_keys(&self) -> bool;
+}
+
+/// What has to be in memory before there can be an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// Snapshots of these scopes.
+    Scopes(Vec<Scope>),
+    /// Everything, made with the newer keys.
+    Keys,
+}
+
+/// One cluster as it is at one moment: a question is answered from one of these, so that it sees one state.
+pub(crate) struct Sight<'w, W> {
+    pub(crate) world: &'w W,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) hub: Arc<HubSnapshot>,
+    pub(crate) spoke: Arc<Spoke>,
+    /// Of the cluster's own account.
+    pub(crate) account: Arc<AccountSnapshot>,
+    pub(crate) cluster: Arc<ClusterSnapshot>,
+    pub(crate) revision: Revision,
+}
+
+impl<'w, W: World> Sight<'w, W> {
+    /// None where there is no such cluster.
+    pub(crate) fn open(
+        world: &'w W,
+        cluster: ClusterUid,
+        now: OffsetDateTime,
+    ) -> Result<Option<Self>, Lacking> {
+        let hub = world.hub().ok_or_else(|| Lacking::Scopes(vec![Scope::Hub]))?;
+        let Some(spoke) = hub.spoke(cluster).map(Arc::clone) else { return Ok(None) };
+        let (account, snapshot) = (world.account(spoke.account), world.cluster(cluster));
+        let (Some(account), Some((snapshot, revision))) = (account, snapshot) else {
+            return Err(Lacking::Scopes(vec![Scope::Account(spoke.account), Scope::Cluster(cluster)]));
+        };
+        Ok(Some(Self { world, now, hub, spoke, account, cluster: snapshot, revision }))
+    }
+
+    /// Whether any of the three blocks that reach this cluster's people do as `is_blocked` asks.
+    pub(crate) fn any_blocks(&self, is_blocked: impl Fn(&BlockSet) -> bool) -> bool {
+        [&self.hub.blocks, &self.account.blocks, &self.cluster.blocks].into_iter().any(is_blocked)
+    }
+
+    /// Whether a local user or role of this account has one of these unique ids.
+    pub(crate) fn has_principal(&self, account: AccountId, ids: &[Handle]) -> Result<bool, Lacking> {
+        let home =
+            self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))?;
+        Ok(ids.iter().any(|id| home.has_principal(id)))
+    }
+
+    /// Whether this is an active local key: of this account, as nearly always, or of another whose user assumed a role here.
+    pub(crate) fn has_key(&self, account: AccountId, access_key: &Handle) -> Result<bool, Lacking> {
+        let mut lacking = Vec::new();
+        let others = self.hub.local_accounts().filter(|other| *other != account);
+        for account in std::iter::once(account).chain(others) {
+            match self.world.account(account) {
+                Some(snapshot) if snapshot.has_key(access_key) => return Ok(true),
+                Some(_) => {}
+                None => lacking.push(Scope::Account(account)),
+            }
+        }
+        if lacking.is_empty() { Ok(false) } else { Err(Lacking::Scopes(lacking)) }
+    }
+}

@@ -1,0 +1,120 @@
+//! The engine: answers from memory, loads what is not there, counts.
+
+mod authorize;
+mod decisions;
+mod objects;
+mod telemetry;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
+use lanyard_kit::Clock;
+use lanyard_store::{Store, StoreError};
+use time::OffsetDateTime;
+
+use crate::{config::AuthzConfig, decision::Lacking, snapshot::Spoke, store::View};
+
+use self::{decisions::DecisionLog, telemetry::Telemetry};
+
+/// Rounds of loading for one question. Each answers all that the one before was lacking; more than a few happen only where
+/// memory is too small for what is asked.
+const ROUNDS_MAX: usize = 8;
+
+/// authz: decides access reviews, keeps the RBAC objects of clusters, and finished decisions. Clones share everything.
+#[derive(Clone)]
+pub struct Authz {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    config: AuthzConfig,
+    clock: Arc<dyn Clock>,
+    view: ArcSwap<View>,
+    /// Held while a view with newer keys is made, so that one is.
+    renewing: Mutex<()>,
+    log: DecisionLog,
+    telemetry: Telemetry,
+}
+
+impl Authz {
+    /// Starts on a store. Needs a Tokio runtime, for the hand that stores finished decisions.
+    ///
+    /// # Errors
+    /// [`StoreError::Keyring`] where this process has no key for proofs.
+    pub fn start(store: &Store, config: AuthzConfig) -> Result<Self, StoreError> {
+        let view = View::follow(store, &config)?;
+        let log = DecisionLog::start(store.clone(), &config);
+        let inner = Inner {
+            store: store.clone(),
+            clock: Arc::clone(store.clock()),
+            view: ArcSwap::from_pointee(view),
+            renewing: Mutex::new(()),
+            log,
+            telemetry: Telemetry::new(),
+            config,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Waits until the decisions handed over so far are stored, or given up: for the end of a process.
+    pub async fn flush(&self) {
+        self.inner.log.flush().await;
+    }
+}
+
+impl Inner {
+    /// Asks until everything that the answer needs is in memory.
+    async fn ask<T>(
+        &self,
+        question: impl Fn(&View, OffsetDateTime) -> Result<T, Lacking>,
+    ) -> Result<T, Fault> {
+        for _ in 0..ROUNDS_MAX {
+            // In one process the first round answers, as a rule; the view must not be held across an await without owning it.
+            let view = self.view.load();
+            let lacking = match question(&view, self.clock.now()) {
+                Ok(answer) => return Ok(answer),
+                Err(lacking) => lacking,
+            };
+            let view = arc_swap::Guard::into_inner(view);
+            lacking.supply(&view, || self.renew(&view)).await.map_err(fault)?;
+        }
+        Err(Fault::Unavailable {
+            part: "the snapshot".into(),
+            detail: "it was dropped from memory as often as it was loaded".into(),
+        })
+    }
+
+    /// Makes a view with the keys that the keyring has by now, in place of this one.
+    fn renew(&self, stale: &Arc<View>) -> Result<(), StoreError> {
+        let _alone = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&self.view.load(), stale) {
+            self.view.store(Arc::new(View::follow(&self.store, &self.config)?));
+            stale.retire();
+        }
+        Ok(())
+    }
+
+    /// The cluster of an id, where the actor may know of it.
+    async fn spoke(&self, actor: &Actor, id: &ClusterId) -> Result<Arc<Spoke>, CallError> {
+        let hub = self.view.load_full().loaded_hub().await?;
+        let found = hub.spoke_by_id(id).filter(|spoke| may_know(actor, spoke));
+        found.map(Arc::clone).ok_or_else(|| CallError::not_found("cluster", id))
+    }
+}
+
+/// Names resolve inside the actor's account; a spoke knows itself. What one may not know does not exist.
+fn may_know(actor: &Actor, spoke: &Spoke) -> bool {
+    match &actor.kind {
+        ActorKind::Principal { arn, .. } => arn.account == spoke.account,
+        ActorKind::Spoke { cluster } => *cluster == spoke.uid,
+        ActorKind::System { .. } => true,
+    }
+}
+
+/// A fault, logged for those who can do something about it.
+fn fault(error: StoreError) -> Fault {
+    tracing::error!(%error, "a snapshot is not available");
+    Fault::from(error)
+}

@@ -1,0 +1,70 @@
+//! What authz counts.
+
+use std::time::Instant;
+
+use lanyard_api::{
+    Fault,
+    authz::{Decision, Reason, Verdict},
+};
+use lanyard_kit::telemetry::{Counters, Histograms, Label, names};
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Allow,
+    Deny,
+    NoOpinion,
+}
+
+impl Label for Answer {
+    const KEY: &'static str = names::DECISION;
+    const ALL: &'static [Self] = &[Self::Allow, Self::Deny, Self::NoOpinion];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::NoOpinion => "no_opinion",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Counters and histograms of decisions, registered once.
+#[derive(Debug)]
+pub(super) struct Telemetry {
+    decisions: Counters<Answer>,
+    seconds: Histograms<()>,
+    faults: Counters<()>,
+}
+
+impl Telemetry {
+    pub(super) fn new() -> Self {
+        Self {
+            decisions: Counters::new(names::AUTHZ_DECISIONS_TOTAL),
+            seconds: Histograms::new(names::AUTHZ_SECONDS),
+            faults: Counters::new(names::AUTHZ_FAULTS_TOTAL),
+        }
+    }
+
+    /// One answer, or the lack of one.
+    pub(super) fn count(&self, began: Instant, answer: &Result<Decision, Fault>) {
+        self.seconds.record((), began.elapsed());
+        match answer {
+            Ok(decision) => {
+                let answer = match decision.verdict {
+                    Verdict::Allow => Answer::Allow,
+                    Verdict::Deny => Answer::Deny,
+                    Verdict::NoOpinion => Answer::NoOpinion,
+                };
+                self.decisions.increment(answer);
+                if decision.reason == Reason::Unanswerable {
+                    self.faults.increment(());
+                }
+            }
+            Err(_) => self.faults.increment(()),
+        }
+    }
+}

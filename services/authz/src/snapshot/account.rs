@@ -1,0 +1,87 @@
+//! An account's scope: its blocks, and who of its local principals and keys is alive.
+
+use lanyard_api::{
+    Authority,
+    authn::accounts::{AccessKey, IamRole, User},
+    mapping::Block,
+    proof::Handle,
+};
+
+use super::{Table, set};
+use crate::handles::{BlockSet, HandleSet, ProofKeys};
+
+/// An account's records: handles in place of principals and keys.
+#[derive(Debug)]
+pub(crate) struct AccountRows {
+    keys: ProofKeys,
+    users: Table<Vec<Handle>>,
+    roles: Table<Vec<Handle>>,
+    access_keys: Table<Vec<Handle>>,
+    blocks: Table<Block>,
+}
+
+/// An account, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct AccountSnapshot {
+    principals: HandleSet,
+    access_keys: HandleSet,
+    /// Those that hold in all clusters of this account.
+    pub(crate) blocks: BlockSet,
+}
+
+impl AccountRows {
+    pub(crate) fn new(keys: ProofKeys) -> Self {
+        Self {
+            keys,
+            users: Table::new(),
+            roles: Table::new(),
+            access_keys: Table::new(),
+            blocks: Table::new(),
+        }
+    }
+
+    pub(crate) fn set_user(&mut self, key: &str, user: Option<User>) {
+        let handles = user.map(|user| self.principal(&user.principal_id));
+        set(&mut self.users, key, handles);
+    }
+
+    pub(crate) fn set_role(&mut self, key: &str, role: Option<IamRole>) {
+        let handles = role.map(|role| self.principal(&role.principal_id));
+        set(&mut self.roles, key, handles);
+    }
+
+    /// A deactivated key is as good as none.
+    pub(crate) fn set_access_key(&mut self, key: &str, access_key: Option<AccessKey>) {
+        let active = access_key.filter(|access_key| access_key.active);
+        let handles = active.map(|active| self.keys.each(|key| key.access_key(active.id.as_str())).collect());
+        set(&mut self.access_keys, key, handles);
+    }
+
+    pub(crate) fn set_block(&mut self, key: &str, block: Option<Block>) {
+        set(&mut self.blocks, key, block);
+    }
+
+    pub(crate) fn compile(&self) -> AccountSnapshot {
+        AccountSnapshot {
+            principals: self.users.values().chain(self.roles.values()).flatten().copied().collect(),
+            access_keys: self.access_keys.values().flatten().copied().collect(),
+            blocks: BlockSet::compile(self.blocks.values(), &self.keys),
+        }
+    }
+
+    fn principal(&self, principal_id: &str) -> Vec<Handle> {
+        self.keys.each(|key| key.principal_id(&Authority::Local, principal_id)).collect()
+    }
+}
+
+impl AccountSnapshot {
+    /// Whether a local user or role has this unique id.
+    pub(crate) fn has_principal(&self, principal_id: &Handle) -> bool {
+        self.principals.contains(principal_id)
+    }
+
+    /// Whether this is an active key of a local user.
+    pub(crate) fn has_key(&self, access_key: &Handle) -> bool {
+        self.access_keys.contains(access_key)
+    }
+}

@@ -1,0 +1,265 @@
+//! A cluster's scope: RBAC, grants, blocks.
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+    sync::Arc,
+};
+
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    Authority, ClusterUid, EntryId, UserInfo,
+    access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
+    grants::break_glass_grant,
+    mapping::{
+        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, GrantKind, Node, PolicyAssociation,
+    },
+    proof::{Handle, Handles},
+};
+use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn, PrincipalKind};
+use lanyard_rbac::{Index, Object};
+
+use super::{Table, aws_auth::AwsAuthGrants, set};
+use crate::{
+    grant::{Association, Badge, Grant},
+    handles::{BlockSet, ProofKeys},
+};
+
+/// RBAC objects by the text of their key.
+pub(crate) type RbacObjects = BTreeMap<String, Arc<Object>>;
+
+/// A cluster's records.
+#[derive(Debug)]
+pub(crate) struct ClusterRows {
+    cluster: ClusterUid,
+    keys: ProofKeys,
+    entries: Table<AccessEntry>,
+    associations: Table<PolicyAssociation>,
+    compiled: HashMap<EntryId, Arc<Entry>, RandomState>,
+    /// The newest accepted version.
+    aws_auth: Option<(u64, Arc<AwsAuthGrants>)>,
+    break_glass: Option<Arc<Grant>>,
+    /// The name that each instance is bound to.
+    nodes: Table<String>,
+    blocks: Table<Block>,
+    objects: Arc<RbacObjects>,
+    index: OnceCell<Arc<Index>>,
+}
+
+/// A cluster, compiled.
+#[derive(Debug)]
+pub(crate) struct ClusterSnapshot {
+    entries: HashMap<EntryId, Arc<Entry>, RandomState>,
+    /// Under each principal's handles the entry that is for it.
+    by_principal: HashMap<Handle, Arc<Entry>, RandomState>,
+    aws_auth: Option<Arc<AwsAuthGrants>>,
+    break_glass: Option<Arc<Grant>>,
+    nodes: HashSet<String, RandomState>,
+    pub(crate) blocks: BlockSet,
+    pub(crate) objects: Arc<RbacObjects>,
+    pub(crate) index: Arc<Index>,
+}
+
+/// An access entry: its grant, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) authority: Authority,
+    pub(crate) account: AccountId,
+    /// Under each key; the first is the newest key's.
+    pub(crate) account_handles: Vec<Handle>,
+    pub(crate) principal_handles: Vec<Handle>,
+    /// Empty where the unique id is not known.
+    pub(crate) principal_id_handles: Vec<Handle>,
+}
+
+/// Which entry is for a principal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EntryOf<'a> {
+    /// None.
+    None,
+    /// This one.
+    Its(&'a Arc<Entry>),
+    /// One that is for another principal that bore the same ARN.
+    Stale,
+}
+
+impl ClusterRows {
+    pub(crate) fn new(cluster: ClusterUid, keys: ProofKeys) -> Self {
+        Self {
+            cluster,
+            keys,
+            entries: Table::new(),
+            associations: Table::new(),
+            compiled: HashMap::default(),
+            aws_auth: None,
+            break_glass: None,
+            nodes: Table::new(),
+            blocks: Table::new(),
+            objects: Arc::default(),
+            index: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn set_entry(&mut self, key: &str, entry: Option<AccessEntry>) {
+        if let Some(id) = entry.as_ref().or(self.entries.get(key)).map(|entry| entry.id) {
+            set(&mut self.entries, key, entry);
+            self.compile_entry(id);
+        }
+    }
+
+    pub(crate) fn set_association(&mut self, key: &str, association: Option<PolicyAssociation>) {
+        if let Some(id) =
+            association.as_ref().or(self.associations.get(key)).map(|association| association.entry)
+        {
+            set(&mut self.associations, key, association);
+            self.compile_entry(id);
+        }
+    }
+
+    /// Only the newest accepted version is kept. Where that one goes, none is in force: versions before it are not known here.
+    pub(crate) fn set_aws_auth(&mut self, key: &str, version: Option<AwsAuthVersion>) {
+        let newest = self.aws_auth.as_ref().map(|(newest, _)| *newest);
+        match version {
+            Some(version)
+                if version.status == AwsAuthStatus::Accepted
+                    && newest.is_none_or(|newest| newest <= version.version) =>
+            {
+                let grants = AwsAuthGrants::compile(self.cluster, &version.content);
+                self.aws_auth = Some((version.version, Arc::new(grants)));
+            }
+            Some(_) => {}
+            None if newest.is_some() && newest == key.parse().ok() => self.aws_auth = None,
+            None => {}
+        }
+    }
+
+    /// The grant of an armed identity gives the cluster administrator's policy until it ends.
+    pub(crate) fn set_break_glass(&mut self, break_glass: Option<&BreakGlass>) {
+        self.break_glass = break_glass.map(|armed| {
+            let policy = AccessPolicies::published().by_name(CLUSTER_ADMIN_POLICY);
+            let id = break_glass_grant(self.cluster, &armed.token_sha256);
+            let badge = Badge::BreakGlass;
+            let policies = policy.map(Association::in_cluster);
+            Arc::new(Grant::new(id, GrantKind::BreakGlass, badge, Some(armed.ends_at), policies))
+        });
+    }
+
+    pub(crate) fn set_node(&mut self, key: &str, node: Option<Node>) {
+        set(&mut self.nodes, key, node.map(|node| node.private_dns_name));
+    }
+
+    pub(crate) fn set_block(&mut self, key: &str, block: Option<Block>) {
+        set(&mut self.blocks, key, block);
+    }
+
+    pub(crate) fn set_object(&mut self, key: &str, object: Option<Object>) {
+        set(Arc::make_mut(&mut self.objects), key, object.map(Arc::new));
+        self.index = OnceCell::new();
+    }
+
+    pub(crate) fn compile(&self) -> ClusterSnapshot {
+        let mut by_principal = HashMap::default();
+        for entry in self.compiled.values() {
+            let handles = entry.principal_handles.iter().chain(&entry.principal_id_handles);
+            by_principal.extend(handles.map(|handle| (*handle, Arc::clone(entry))));
+        }
+        let index = || Arc::new(Index::compile(self.objects.values().map(|object| &**object)));
+        ClusterSnapshot {
+            entries: self.compiled.clone(),
+            by_principal,
+            aws_auth: self.aws_auth.as_ref().map(|(_, grants)| Arc::clone(grants)),
+            break_glass: self.break_glass.clone(),
+            nodes: self.nodes.values().cloned().collect(),
+            blocks: BlockSet::compile(self.blocks.values(), &self.keys),
+            objects: Arc::clone(&self.objects),
+            index: Arc::clone(self.index.get_or_init(index)),
+        }
+    }
+
+    fn compile_entry(&mut self, id: EntryId) {
+        let Some(entry) = self.entries.get(&id.to_string()) else {
+            self.compiled.remove(&id);
+            return;
+        };
+        // Keys of associations begin with their entry's; `0` is the character after `/`.
+        let (from, to) = (format!("{id}/"), format!("{id}0"));
+        let range =
+            self.associations.range::<str, _>((Bound::Included(from.as_str()), Bound::Excluded(to.as_str())));
+        let grant = Grant::of_entry(entry, range.map(|(_, association)| association));
+        self.compiled.insert(id, Arc::new(Entry::compile(entry, grant, &self.keys)));
+    }
+}
+
+impl Entry {
+    fn compile(entry: &AccessEntry, grant: Grant, keys: &ProofKeys) -> Self {
+        let canonical = lookup_arn(&entry.principal_arn);
+        let ids = entry.principal_id.iter();
+        Self {
+            grant: Arc::new(grant),
+            authority: entry.authority.clone(),
+            account: entry.principal_arn.account,
+            account_handles: keys
+                .each(|key| key.account(&entry.authority, entry.principal_arn.account.as_str()))
+                .collect(),
+            principal_handles: keys.each(|key| key.principal(&entry.authority, canonical.as_str())).collect(),
+            principal_id_handles: ids
+                .flat_map(|id| keys.each(|key| key.principal_id(&entry.authority, id)))
+                .collect(),
+        }
+    }
+}
+
+/// The ARN by which an identity of the principal knocks: STS leaves the path of roles out, and of nobody else.
+fn lookup_arn(principal: &PrincipalArn) -> CanonicalArn {
+    match principal.kind {
+        PrincipalKind::Role { .. } => principal.without_path().canonical(),
+        _ => principal.canonical(),
+    }
+}
+
+impl ClusterSnapshot {
+    /// What a proof of this user stands on; none where it is gone.
+    pub(crate) fn grant(&self, kind: GrantKind, id: EntryId, user: &UserInfo) -> Option<&Arc<Grant>> {
+        match kind {
+            GrantKind::AccessEntry => self.entries.get(&id).map(|entry| &entry.grant),
+            GrantKind::AwsAuth => self.aws_auth.as_ref().and_then(|grants| grants.grant(id, user)),
+            GrantKind::BreakGlass => self.break_glass.as_ref().filter(|grant| grant.id == id),
+            // There are no identity-provider configurations yet, so that nothing stands behind such a proof.
+            GrantKind::IdentityProvider => None,
+        }
+    }
+
+    /// The entry of a number.
+    pub(crate) fn entry(&self, id: EntryId) -> Option<&Arc<Entry>> {
+        self.entries.get(&id)
+    }
+
+    /// The armed break-glass identity's grant.
+    pub(crate) fn break_glass(&self) -> Option<&Arc<Grant>> {
+        self.break_glass.as_ref()
+    }
+
+    /// Whether an instance is bound to this name.
+    pub(crate) fn has_node(&self, name: &str) -> bool {
+        self.nodes.contains(name)
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.values()
+    }
+
+    /// The entry that mapping would find for a principal: by its unique id, else by its ARN.
+    pub(crate) fn entry_of(&self, handles: &Handles) -> EntryOf<'_> {
+        if let Some(entry) = self.by_principal.get(&handles.principal_id) {
+            return EntryOf::Its(entry);
+        }
+        match self.by_principal.get(&handles.principal) {
+            None => EntryOf::None,
+            Some(entry) if entry.principal_id_handles.is_empty() => EntryOf::Its(entry),
+            Some(_) => EntryOf::Stale,
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Snapshots that keep up with the store: the models, and the view that decisions are made from.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use lanyard_api::{ClusterUid, Revision, Scope, proof::ProofKey};
+use lanyard_iam::AccountId;
+use lanyard_store::{
+    Change, Followed, Keyring, KeyringError, Kind, Model, Purpose, RbacObject, Record, Row, Store, StoreError,
+};
+
+use crate::{
+    config::AuthzConfig,
+    decision::{Lacking, World},
+    handles::ProofKeys,
+    snapshot::{AccountRows, AccountSnapshot, ClusterRows, ClusterSnapshot, HubRows, HubSnapshot},
+};
+
+/// One record of a scope: as it is now, or its bare key where it is gone.
+pub(crate) enum Fact<'a> {
+    Row(&'a Row),
+    Change(&'a Change),
+}
+
+impl Fact<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Row(row) => row.kind,
+            Self::Change(change) => change.kind,
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::Row(row) => &row.key,
+            Self::Change(change) => &change.key,
+        }
+    }
+
+    fn now<R: Record>(&self) -> Result<Option<R>, StoreError> {
+        match self {
+            Self::Row(row) => row.decode().map(Some),
+            Self::Change(change) => change.after(),
+        }
+    }
+}
+
+/// Rows that take facts.
+pub(crate) trait Takes {
+    fn take(&mut self, fact: &Fact<'_>) -> Result<(), StoreError>;
+}
+
+impl Takes for HubRows {
+    fn take(&mut self, fact: &Fact<'_>) -> Result<(), StoreError> {
+        match fact.kind() {
+            Kind::Account => self.set_account(fact.key(), fact.now()?),
+            Kind::Cluster => self.set_cluster(fact.key(), fact.now()?),
+            Kind::Block => self.set_block(fact.key(), fact.now()?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Takes for AccountRows {
+    fn take(&mut self, fact: &Fact<'_>) -> Result<(), StoreError> {
+        match fact.kind() {
+            Kind::User => self.set_user(fact.key(), fact.now()?),
+            Kind::IamRole => self.set_role(fact.key(), fact.now()?),
+            Kind::AccessKey => self.set_access_key(fact.key(), fact.now()?),
+            Kind::Block => self.set_block(fact.key(), fact.now()?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Takes for ClusterRows {
+    fn take(&mut self, fact: &Fact<'_>) -> Result<(), StoreError> {
+        match fact.kind() {
+            Kind::AccessEntry => self.set_entry(fact.key(), fact.now()?),
+            Kind::PolicyAssociation => self.set_association(fact.key(), fact.now()?),
+            Kind::AwsAuthVersion => self.set_aws_auth(fact.key(), fact.now()?),
+            Kind::Node => self.set_node(fact.key(), fact.now()?),
+            Kind::BreakGlass => self.set_break_glass(fact.now()?.as_ref()),
+            Kind::Block => self.set_block(fact.key(), fact.now()?),
+            Kind::RbacObject => {
+                let stored: Option<RbacObject> = fact.now()?;
+                self.set_object(fact.key(), stored.map(|stored| stored.object));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What the three models share: the keys that handles are made with, and whether they are the newest still.
+#[derive(Clone, Debug)]
+struct Keys {
+    keys: ProofKeys,
+    /// Once set, snapshots are dropped with the next change of their scope: nobody reads them any more.
+    retired: Arc<AtomicBool>,
+}
+
+impl Keys {
+    fn refuse_if_retired(&self) -> Result<(), StoreError> {
+        if self.retired.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("made with keys that are not the newest".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+struct HubModel(Keys);
+struct AccountModel(Keys);
+struct ClusterModel(Keys);
+
+fn take_all(rows: &mut impl Takes, all: &[Row]) -> Result<(), StoreError> {
+    all.iter().try_for_each(|row| rows.take(&Fact::Row(row)))
+}
+
+impl Model for HubModel {
+    type Rows = HubRows;
+    type Snapshot = HubSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::Account, Kind::Cluster, Kind::Block];
+
+    fn build(&self, _scope: Scope, all: Vec<Row>) -> Result<Self::Rows, StoreError> {
+        let mut rows = HubRows::default();
+        take_all(&mut rows, &all)?;
+        Ok(rows)
+    }
+
+    fn apply(&self, rows: &mut Self::Rows, change: &Change) -> Result<(), StoreError> {
+        self.0.refuse_if_retired()?;
+        rows.take(&Fact::Change(change))
+    }
+
+    fn compile(&self, _scope: Scope, rows: &Self::Rows, _revision: Revision) -> Self::Snapshot {
+        rows.compile(&self.0.keys)
+    }
+}
+
+impl Model for AccountModel {
+    type Rows = AccountRows;
+    type Snapshot = AccountSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::User, Kind::IamRole, Kind::AccessKey, Kind::Block];
+
+    fn build(&self, _scope: Scope, all: Vec<Row>) -> Result<Self::Rows, StoreError> {
+        let mut rows = AccountRows::new(self.0.keys.clone());
+        take_all(&mut rows, &all)?;
+        Ok(rows)
+    }
+
+    fn apply(&self, rows: &mut Self::Rows, change: &Change) -> Result<(), StoreError> {
+        self.0.refuse_if_retired()?;
+        rows.take(&Fact::Change(change))
+    }
+
+    fn compile(&self, _scope: Scope, rows: &Self::Rows, _revision: Revision) -> Self::Snapshot {
+        rows.compile()
+    }
+}
+
+impl Model for ClusterModel {
+    type Rows = ClusterRows;
+    type Snapshot = ClusterSnapshot;
+    const KINDS: &'static [Kind] = &[
+        Kind::AccessEntry,
+        Kind::PolicyAssociation,
+        Kind::AwsAuthVersion,
+        Kind::Node,
+        Kind::BreakGlass,
+        Kind::RbacObject,
+        Kind::Block,
+    ];
+
+    fn build(&self, scope: Scope, all: Vec<Row>) -> Result<Self::Rows, StoreError> {
+        let Scope::Cluster(cluster) = scope else {
+            return Err(StoreError::Broken(format!("scope {scope} is no cluster")));
+        };
+        let mut rows = ClusterRows::new(cluster, self.0.keys.clone());
+        take_all(&mut rows, &all)?;
+        Ok(rows)
+    }
+
+    fn apply(&self, rows: &mut Self::Rows, change: &Change) -> Result<(), StoreError> {
+        self.0.refuse_if_retired()?;
+        rows.take(&Fact::Change(change))
+    }
+
+    fn compile(&self, _scope: Scope, rows: &Self::Rows, _revision: Revision) -> Self::Snapshot {
+        rows.compile()
+    }
+}
+
+/// Everything in memory, made with one set of proof keys.
+pub(crate) struct View {
+    keyring: Keyring,
+    keys: Keys,
+    hub: Followed<HubModel>,
+    accounts: Followed<AccountModel>,
+    clusters: Followed<ClusterModel>,
+}
+
+impl View {
+    /// With the keys that the store has now.
+    pub(crate) fn follow(store: &Store, config: &AuthzConfig) -> Result<Self, StoreError> {
+        let keyring = store.keyring().clone();
+        let keys = Keys { keys: proof_keys(&keyring)?, retired: Arc::default() };
+        Ok(Self {
+            hub: Followed::new(store, HubModel(keys.clone()), 1),
+            accounts: Followed::new(store, AccountModel(keys.clone()), config.accounts_max),
+            clusters: Followed::new(store, ClusterModel(keys.clone()), config.clusters_max),
+            keyring,
+            keys,
+        })
+    }
+
+    /// Lets go of the snapshots, one by one as their scopes change.
+    pub(crate) fn retire(&self) {
+        self.keys.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Brings snapshots into memory.
+    pub(crate) async fn load(&self, scopes: &[Scope]) -> Result<(), StoreError> {
+        for scope in scopes {
+            match scope {
+                Scope::Hub => self.hub.get(*scope).await.map(drop)?,
+                Scope::Account(_) => self.accounts.get(*scope).await.map(drop)?,
+                Scope::Cluster(_) => self.clusters.get(*scope).await.map(drop)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The hub, loaded if need be.
+    pub(crate) async fn loaded_hub(&self) -> Result<Arc<HubSnapshot>, StoreError> {
+        self.hub.get(Scope::Hub).await
+    }
+
+    /// A cluster, loaded if need be.
+    pub(crate) async fn loaded_cluster(
+        &self,
+        cluster: ClusterUid,
+    ) -> Result<Arc<ClusterSnapshot>, StoreError> {
+        self.clusters.get(Scope::Cluster(cluster)).await
+    }
+}
+
+impl World for View {
+    fn hub(&self) -> Option<Arc<HubSnapshot>> {
+        self.hub.peek(Scope::Hub)
+    }
+
+    fn account(&self, account: AccountId) -> Option<Arc<AccountSnapshot>> {
+        self.accounts.peek(Scope::Account(account))
+    }
+
+    fn cluster(&self, cluster: ClusterUid) -> Option<(Arc<ClusterSnapshot>, Revision)> {
+        self.clusters.peek_at(Scope::Cluster(cluster))
+    }
+
+    fn keys(&self) -> &ProofKeys {
+        &self.keys.keys
+    }
+
+    fn has_newer_keys(&self) -> bool {
+        let newest =
+            self.keyring.purpose_keys(Purpose::Proof).ok().and_then(|keys| keys.first().map(|key| key.0));
+        newest != self.keys.keys.all().first().map(ProofKey::id)
+    }
+}
+
+fn proof_keys(keyring: &Keyring) -> Result<ProofKeys, KeyringError> {
+    let keys = keyring.purpose_keys(Purpose::Proof)?;
+    Ok(ProofKeys::new(keys.iter().map(|(version, secret)| ProofKey::new(*version, secret)).collect()))
+}
+
+/// The same for all questions of a batch: what was seen once stays as it was.
+pub(crate) struct Pinned<'w, W> {
+    world: &'w W,
+    seen: std::cell::RefCell<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    hub: Option<Arc<HubSnapshot>>,
+    accounts: Vec<(AccountId, Arc<AccountSnapshot>)>,
+    clusters: Vec<(ClusterUid, (Arc<ClusterSnapshot>, Revision))>,
+}
+
+impl<'w, W: World> Pinned<'w, W> {
+    pub(crate) fn new(world: &'w W) -> Self {
+        Self { world, seen: std::cell::RefCell::default() }
+    }
+}
+
+impl<W: World> World for Pinned<'_, W> {
+    fn hub(&self) -> Option<Arc<HubSnapshot>> {
+        let mut seen = self.seen.borrow_mut();
+        if seen.hub.is_none() {
+            seen.hub = self.world.hub();
+        }
+        seen.hub.clone()
+    }
+
+    fn account(&self, account: AccountId) -> Option<Arc<AccountSnapshot>> {
+        once(&mut self.seen.borrow_mut().accounts, account, || self.world.account(account))
+    }
+
+    fn cluster(&self, cluster: ClusterUid) -> Option<(Arc<ClusterSnapshot>, Revision)> {
+        once(&mut self.seen.borrow_mut().clusters, cluster, || self.world.cluster(cluster))
+    }
+
+    fn keys(&self) -> &ProofKeys {
+        self.world.keys()
+    }
+
+    fn has_newer_keys(&self) -> bool {
+        self.world.has_newer_keys()
+    }
+}
+
+fn once<K: PartialEq, V: Clone>(
+    seen: &mut Vec<(K, V)>,
+    key: K,
+    look: impl FnOnce() -> Option<V>,
+) -> Option<V> {
+    if let Some((_, known)) = seen.iter().find(|(known, _)| *known == key) {
+        return Some(known.clone());
+    }
+    let found = look()?;
+    seen.push((key, found.clone()));
+    Some(found)
+}
+
+impl Lacking {
+    /// Brings what is lacking into memory; where newer keys are, makes another view.
+    pub(crate) async fn supply(
+        self,
+        view: &View,
+        renew: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Scopes(scopes) => view.load(&scopes).await,
+            Self::Keys => renew(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs `tests/scenarios/*.yaml`.

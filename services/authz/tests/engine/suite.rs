@@ -1,0 +1,67 @@
+//! What the three traits promise, a function for each promise, for any implementation.
+
+mod authorize;
+mod decisions;
+mod objects;
+
+/// Instantiates every promise for one form.
+macro_rules! suite {
+    ($form:ident: $($module:ident { $($promise:ident,)+ })+) => {
+        mod $form {
+            $(mod $module {
+                $(
+                    #[tokio::test]
+                    async fn $promise() {
+                        let stage = crate::stage::Stage::new().await;
+                        let form = crate::form::$form(&stage);
+                        crate::suite::$module::$promise(&stage, &form).await;
+                    }
+                )+
+            })+
+        }
+    };
+    ($($form:ident),+; $promises:tt) => {
+        $(suite!(@ $form $promises);)+
+    };
+    (@ $form:ident { $($promises:tt)+ }) => {
+        suite!($form: $($promises)+);
+    };
+}
+
+suite!(engine, grpc; {
+    authorize {
+        what_nothing_allows_is_no_opinion,
+        a_proof_gives_the_access_policies_of_its_entry,
+        an_answer_is_explained_where_that_is_asked,
+        immunity_16_what_has_ended_does_not_count,
+        immunity_17_a_new_grant_counts_at_the_next_review,
+        immunity_25_a_revocation_is_one_revision_and_seen_by_the_next_review,
+        immunity_37_a_cluster_made_anew_takes_no_proof_of_the_old_one,
+        immunity_40_nobody_impersonates_the_proof,
+        immunity_42_a_block_denies_at_the_next_review_until_it_is_lifted,
+        immunity_59_an_oversized_review_with_a_proof_is_denied,
+        immunity_60_a_lost_group_denies_and_a_gained_one_does_not,
+        a_deactivated_key_denies_at_the_next_review,
+        a_batch_answers_in_order_what_single_reviews_answer,
+        a_users_rules_and_those_who_can_are_listed,
+    }
+    objects {
+        what_is_applied_counts_at_the_next_review,
+        an_apply_says_what_it_did_and_the_same_again_does_nothing,
+        replacing_removes_what_is_not_given,
+        a_binding_keeps_its_role,
+        a_bad_document_is_refused_whole_with_its_place,
+        an_object_is_deleted_once,
+        objects_are_listed_page_by_page,
+        immunity_33_a_cluster_of_another_account_does_not_exist,
+        a_spoke_has_its_own_objects_alone,
+        a_signature_seen_again_gets_the_first_answer,
+    }
+    decisions {
+        what_was_recorded_is_found,
+        immunity_58_a_decision_of_another_account_does_not_exist,
+        a_spoke_finds_no_decision,
+        a_decision_of_a_deleted_cluster_is_not_found,
+        an_overlong_text_is_cut,
+    }
+});

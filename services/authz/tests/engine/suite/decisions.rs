@@ -1,0 +1,75 @@
+//! What [`lanyard_api::authz::Decisions`] promises.
+
+use lanyard_api::{
+    CallError, ClusterUid, DecisionId,
+    authz::{DecisionKind, DecisionRecord},
+};
+
+use crate::{
+    form::Form,
+    stage::{ABROAD, HOME, START, Stage, actor_of, spoke},
+};
+
+fn record(cluster: ClusterUid) -> DecisionRecord {
+    DecisionRecord {
+        id: DecisionId::random(),
+        at: START,
+        cluster,
+        kind: DecisionKind::SubjectAccessReview,
+        outcome: "deny".to_owned(),
+        reason: "blocked".to_owned(),
+        who: "ana".to_owned(),
+        what: "get pods in namespace a".to_owned(),
+        detail: "a block names the principal".to_owned(),
+    }
+}
+
+fn is_not_found(answer: Result<DecisionRecord, CallError>, id: DecisionId) {
+    assert_eq!(answer, Err(CallError::not_found("decision", id)));
+}
+
+pub(crate) async fn what_was_recorded_is_found(stage: &Stage, form: &impl Form) {
+    let cluster = stage.cluster("main").await;
+    let records: Vec<_> = (0..100).map(|_| record(cluster.uid)).collect();
+    form.record(records.clone()).await.unwrap();
+    for expected in &records {
+        assert_eq!(form.find(actor_of(HOME), expected.id).await.as_ref(), Ok(expected));
+    }
+    let unknown = DecisionId::random();
+    is_not_found(form.find(actor_of(HOME), unknown).await, unknown);
+}
+
+pub(crate) async fn immunity_58_a_decision_of_another_account_does_not_exist(
+    stage: &Stage,
+    form: &impl Form,
+) {
+    let cluster = stage.cluster("main").await;
+    let kept = record(cluster.uid);
+    form.record(vec![kept.clone()]).await.unwrap();
+    is_not_found(form.find(actor_of(ABROAD), kept.id).await, kept.id);
+    assert_eq!(form.find(actor_of(HOME), kept.id).await, Ok(kept));
+}
+
+pub(crate) async fn a_spoke_finds_no_decision(stage: &Stage, form: &impl Form) {
+    let cluster = stage.cluster("main").await;
+    let kept = record(cluster.uid);
+    form.record(vec![kept.clone()]).await.unwrap();
+    is_not_found(form.find(spoke(cluster.uid), kept.id).await, kept.id);
+}
+
+pub(crate) async fn a_decision_of_a_deleted_cluster_is_not_found(stage: &Stage, form: &impl Form) {
+    let cluster = stage.cluster("main").await;
+    let kept = record(cluster.uid);
+    form.record(vec![kept.clone()]).await.unwrap();
+    stage.delete_cluster(&cluster).await;
+    is_not_found(form.find(actor_of(HOME), kept.id).await, kept.id);
+}
+
+pub(crate) async fn an_overlong_text_is_cut(stage: &Stage, form: &impl Form) {
+    let cluster = stage.cluster("main").await;
+    let mut long = record(cluster.uid);
+    long.who = "é".repeat(10_000);
+    form.record(vec![long.clone()]).await.unwrap();
+    let found = form.find(actor_of(HOME), long.id).await.unwrap();
+    assert_eq!((found.who.len(), found.what), (4096, long.what));
+}
