@@ -24,3 +24,6 @@ pub use status::{ERROR_DOMAIN, forbidden, unauthenticated};
 
 pub(crate) use client::{call, received};
 pub(crate) use server::serve;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@
 //! sessions. Each trait is implemented by its service's engine, and by a gRPC client here, so that doors need not know
 //! which of the two they hold. [`proof`] is the codec of the value by which authz knows what mapping granted.
 //!
+//! Over gRPC: [`grpc`] has what servers ([`grpc::Served`] behind a [`grpc::Door`]) and clients ([`grpc::Remote`]) are made
+//! of; [`methods`] is the one table of management methods with their actions and resources; [`signing`] signs calls; and
+//! [`voucher`] is how a service knows that authn said so, whoever carried the answer.
+//!
 //! "No" is an answer and stands in the `Ok` of a call; an `Err` means that there is none ([`Fault`], [`CallError`]).
 
 pub mod access_policies;
@@ -22,7 +26,7 @@ pub mod methods;
 mod mutation;
 pub mod proof;
 pub mod signing;
-#[cfg(feature = "suite")]
+#[cfg(any(test, feature = "suite"))]
 pub mod suite;
 pub mod template;
 pub mod voucher;

@@ -1,7 +1,7 @@
 //! Every management method with its action, and how its request says what it is about.
 //!
 //! Both doors ask this one table. Admit decodes the request's bytes with [`read`], fills in from its snapshots what the
-//! request does not say ([`Place`]), evaluates policy documents for ([`Call::action`], [`Resource::arn`]), and puts
+//! request does not say ([`Place`]), evaluates policy documents for ([`Call::action`], [`Target::arn`]), and puts
 //! [`Call::request_digest`] into the actor. A method that is in none of the lists passes no door.
 //!
 //! Where AWS has the operation, action and resource are AWS's (Service Authorization Reference); else the action is

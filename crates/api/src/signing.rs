@@ -43,7 +43,7 @@ pub struct Signing {
     /// The hub's region.
     pub region: Region,
     /// The hub.
-    pub hub: HubId,
+    pub hub_id: HubId,
     /// The authority that the channel addresses: host and port of its URL, as they stand there.
     pub authority: String,
     /// The clock.
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Signing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut debug = f.debug_struct("Signing");
         debug.field("access_key_id", &self.credentials.access_key_id).field("region", &self.region);
-        debug.field("hub", &self.hub).field("authority", &self.authority).finish_non_exhaustive()
+        debug.field("hub_id", &self.hub_id).field("authority", &self.authority).finish_non_exhaustive()
     }
 }
 
@@ -66,7 +66,7 @@ impl Signing {
 
     /// The headers that sign a message to a method.
     fn headers(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Status> {
-        let (hub, nonce) = (self.hub.to_string(), Uuid::new_v4().to_string());
+        let (hub, nonce) = (self.hub_id.to_string(), Uuid::new_v4().to_string());
         let own = [(HUB_ID_HEADER, &*hub), (NONCE_HEADER, &*nonce)];
         let [first, second] = own;
         let headers = [("host", &*self.authority), first, second];

@@ -152,6 +152,3 @@ impl TryFrom<pb::AdmitResponse> for Admission {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -220,6 +220,3 @@ impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
         Ok(Self { items, next_token: page.next_token })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -35,3 +35,25 @@ fn message(mut framed: Bytes) -> Result<Bytes, Status> {
     }
     Ok(framed)
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_frame_holds_exactly_one_uncompressed_message_within_the_limit() {
+        let read = |bytes: &'static [u8]| one_message(Full::new(Bytes::from_static(bytes)), 2);
+        let whole = read(&[0, 0, 0, 0, 2, 7, 8]).await.unwrap();
+        assert_eq!(whole, (Bytes::from_static(&[0, 0, 0, 0, 2, 7, 8]), Bytes::from_static(&[7, 8])));
+        assert_eq!(read(&[0, 0, 0, 0, 0]).await.unwrap().1, Bytes::new());
+        let refused: [&[u8]; 5] =
+            [&[], &[0, 0, 0, 0], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 7], &[0, 0, 0, 0, 0, 0, 0]];
+        for bytes in refused {
+            assert_eq!(read(bytes).await.unwrap_err().code(), tonic::Code::InvalidArgument, "{bytes:?}");
+        }
+        let long = read(&[0, 0, 0, 0, 3, 7, 8, 9]).await;
+        assert_eq!(long.unwrap_err().code(), tonic::Code::ResourceExhausted);
+    }
+}

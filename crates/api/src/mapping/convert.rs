@@ -73,6 +73,3 @@ impl TryFrom<pb::Resolution> for Resolution {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

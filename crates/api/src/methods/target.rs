@@ -140,3 +140,6 @@ impl Target {
         self.key("aws:TagKeys", names)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,143 @@
+use std::collections::{BTreeMap, BTreeSet};
 
+use lanyard_proto::{authn::v1 as authn, mapping::v1 as mapping};
+use proptest::prelude::*;
+use prost_types::{DescriptorProto, FileDescriptorSet, MethodDescriptorProto};
+
+use super::*;
+
+fn descriptors() -> FileDescriptorSet {
+    FileDescriptorSet::decode(lanyard_proto::DESCRIPTORS).unwrap()
+}
+
+/// Every method of the protos, by path.
+fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
+    let mut methods = BTreeMap::new();
+    for file in descriptors().file {
+        for service in &file.service {
+            for method in &service.method {
+                methods.insert(
+                    format!("/{}.{}/{}", file.package(), service.name(), method.name()),
+                    method.clone(),
+                );
+            }
+        }
+    }
+    methods
+}
+
+fn wire_message(name: &str) -> DescriptorProto {
+    let full = |file: &prost_types::FileDescriptorProto, message: &DescriptorProto| {
+        format!("{}.{}", file.package(), message.name()) == name
+    };
+    let find = |file: prost_types::FileDescriptorProto| {
+        file.message_type.clone().into_iter().find(|message| full(&file, message))
+    };
+    descriptors().file.into_iter().find_map(find).unwrap()
+}
+
+#[test]
+fn every_method_of_the_protos_is_managed_internal_or_open_and_just_one_of_them() {
+    let methods = wire_methods();
+    assert!(methods.len() > 50);
+    for path in methods.keys() {
+        let lists = [find(path).is_some(), INTERNAL.contains(&&**path), is_open(path)];
+        assert_eq!(lists.into_iter().filter(|listed| *listed).count(), 1, "{path}");
+    }
+    let listed = MANAGED.iter().map(|method| method.path).chain(INTERNAL.iter().copied());
+    let ours = listed.chain(OPEN.iter().copied().filter(|path| path.starts_with("/lanyard.")));
+    let ours: Vec<&str> = ours.collect();
+    for path in &ours {
+        assert!(methods.contains_key(*path), "{path} is not in the protos");
+    }
+    assert_eq!(ours.iter().collect::<BTreeSet<_>>().len(), methods.len());
+}
+
+#[test]
+fn the_table_reads_the_request_of_the_protos_and_knows_whether_it_changes_anything() {
+    let methods = wire_methods();
+    for method in MANAGED {
+        let wire = &methods[method.path];
+        assert_eq!(wire.input_type().trim_start_matches('.'), method.request, "{}", method.path);
+        let has_mutation = wire_message(method.request).field.iter().any(|field| field.name() == "mutation");
+        assert_eq!(method.mutates, has_mutation, "{}", method.path);
+    }
+}
+
+#[test]
+fn no_method_takes_a_stream_for_what_is_signed_is_one_message() {
+    for (path, method) in wire_methods() {
+        assert!(!method.client_streaming(), "{path}");
+    }
+}
+
+#[test]
+fn an_action_is_of_one_method_and_ours_bear_its_name() {
+    let mut seen = BTreeSet::new();
+    for method in MANAGED {
+        let actions = match method.action {
+            Action::Always(action) => vec![action],
+            Action::ByOwner { user, role } => vec![user, role],
+        };
+        for action in actions {
+            assert!(seen.insert(action), "{action} stands for two methods");
+            let (service, name) = action.split_once(':').unwrap();
+            match service {
+                "lanyard" => assert_eq!(method.path.rsplit('/').next(), Some(name)),
+                "eks" | "iam" | "sts" => {}
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_no_table_passes_no_door() {
+    for path in ["/lanyard.authn.v1.Admit/Admit", "/lanyard.mapping.v1.Clusters/WatchDirectory", "/x.Y/Z", ""]
+    {
+        assert_eq!(read(path, b"").unwrap_err().code, UNKNOWN_METHOD, "{path}");
+        assert!(!is_open(path));
+    }
+    assert!(is_open("/lanyard.gateway.v1.Explain/Hub"));
+    assert!(!is_open("/lanyard.gateway.v1.Explain/Explain"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused_by_every_method(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for method in MANAGED {
+            if let Err(denial) = read(method.path, &bytes) {
+                prop_assert_eq!(denial.code, INVALID_REQUEST);
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_is_of_what_was_understood_not_of_how_it_was_written(cluster in "[a-z]{1,9}", arn in "[a-z]{1,9}") {
+        let request = mapping::DescribeAccessEntryRequest { cluster: cluster.clone(), principal_arn: arn.clone() };
+        let first = mapping::DescribeAccessEntryRequest { cluster, ..Default::default() }.encode_to_vec();
+        let second = mapping::DescribeAccessEntryRequest { principal_arn: arn, ..Default::default() }.encode_to_vec();
+        let swapped = [second, first].concat();
+        let path = "/lanyard.mapping.v1.Entries/DescribeAccessEntry";
+        let (here, there) = (read(path, &request.encode_to_vec()).unwrap(), read(path, &swapped).unwrap());
+        prop_assert_eq!(here.request_digest, request_digest(&request));
+        prop_assert_eq!(here, there);
+    }
+}
+
+#[test]
+fn two_messages_have_two_digests() {
+    let digest = |name: &str| request_digest(&authn::GetUserRequest { account: None, name: name.to_owned() });
+    assert_ne!(digest("ana"), digest("bob"));
+}
+
+#[test]
+fn a_policy_of_a_user_and_one_of_a_role_are_two_actions() {
+    let action = |owner| {
+        let owner = Some(authn::PolicyOwner { owner: Some(owner) });
+        authn::PutPolicyRequest { owner, ..Default::default() }.call().unwrap().action
+    };
+    assert_eq!(action(authn::policy_owner::Owner::User("a".to_owned())), "iam:PutUserPolicy");
+    assert_eq!(action(authn::policy_owner::Owner::Role("a".to_owned())), "iam:PutRolePolicy");
+    assert!(authn::PutPolicyRequest::default().call().is_err());
+}

@@ -1,0 +1,254 @@
+use lanyard_iam::{AccessKeyId, AccountId, TokenDigest};
+use secrecy::ExposeSecret as _;
+
+use super::{samples::*, *};
+use crate::{
+    CallError, Fault,
+    authn::{
+        Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Refusal,
+        Verified,
+        accounts::{
+            AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
+            NewAccessKey, PolicyOwner, User,
+        },
+    },
+    credentials::{AssumeRole, RoleSession, Sessions},
+    voucher::VoucherError,
+};
+
+fake! { Accounts {
+    change create_account(asked: CreateAccount) -> Mutated<Account>, CallError = mutated(account());
+    change delete_account(id: AccountId) -> Mutated<Account>, CallError = mutated(account());
+    ask list_accounts(query: PageQuery) -> Page<Account>, CallError = page(vec![account(), account()]);
+    change create_user(asked: CreateUser) -> Mutated<User>, CallError = mutated(user());
+    ask get_user(named: Named) -> User, CallError = user();
+    ask list_users(of: Option<AccountId>, query: PageQuery) -> Page<User>, CallError = page(vec![user()]);
+    change delete_user(named: Named) -> Mutated<User>, CallError = mutated(user());
+    change create_access_key(named: Named) -> Mutated<NewAccessKey>, CallError
+        = mutated(NewAccessKey { key: access_key(), secret: "hush".into() });
+    ask list_access_keys(named: Named) -> Vec<AccessKey>, CallError = vec![access_key()];
+    change set_access_key_active(named: Named, key: AccessKeyId, active: bool) -> Mutated<AccessKey>, CallError
+        = mutated(access_key());
+    change delete_access_key(named: Named, key: AccessKeyId) -> Mutated<AccessKey>, CallError = mutated(access_key());
+    change create_role(asked: CreateRole) -> Mutated<IamRole>, CallError = mutated(role());
+    ask get_role(named: Named) -> IamRole, CallError = IamRole { revoked_before: None, ..role() };
+    ask list_roles(of: Option<AccountId>, query: PageQuery) -> Page<IamRole>, CallError = page(vec![role()]);
+    change update_trust_policy(named: Named, policy: String) -> Mutated<IamRole>, CallError = mutated(role());
+    change revoke_sessions(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
+    change delete_role(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
+    change put_policy(of: Option<AccountId>, owner: PolicyOwner, name: String, document: String)
+        -> Mutated<InlinePolicy>, CallError = mutated(policy());
+    ask list_policies(of: Option<AccountId>, owner: PolicyOwner) -> Vec<InlinePolicy>, CallError
+        = vec![policy(), InlinePolicy { owner: PolicyOwner::Role(text("Admin")), ..policy() }];
+    change delete_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> Mutated<InlinePolicy>, CallError
+        = mutated(policy());
+} }
+
+fake! { Sessions {
+    ask assume_role(query: AssumeRole) -> RoleSession, CallError = RoleSession {
+        access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+        secret_access_key: "hush".into(),
+        session_token: "hush hush".into(),
+        expires_at: moment(20),
+        arn: text(SESSION),
+        assumed_role_id: text("AROAX:ana"),
+        packed_policy_percent: 3,
+    };
+} }
+
+fn named(account: Option<&str>, name: &str) -> Named {
+    Named { account: account.map(|account| account.parse().unwrap()), name: text(name) }
+}
+
+async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
+    let own = || named(None, "ana");
+    let other = || named(Some(ACCOUNT), "Admin");
+    let of = || Some(ACCOUNT.parse().unwrap());
+    let key = || KEY.parse().unwrap();
+    let create_account = CreateAccount {
+        id: ACCOUNT.parse().unwrap(),
+        partition: "aws".parse().unwrap(),
+        authority: crate::Authority::Sts(text("corp")),
+        name: text("main"),
+    };
+    let create_user = CreateUser { account: of(), path: text("/x/"), name: text("ana"), tags: tags(&["a"]) };
+    let create_role = CreateRole {
+        account: None,
+        path: String::new(),
+        name: text("Admin"),
+        trust_policy: text("{}"),
+        session_seconds_max: 7200,
+        tags: tags(&["b"]),
+    };
+    answers![
+        to.create_account(change(), create_account),
+        to.delete_account(silent_change(), ACCOUNT.parse().unwrap()),
+        to.list_accounts(actor(), some_page()),
+        to.create_user(change(), create_user),
+        to.get_user(actor(), other()),
+        to.list_users(actor(), of(), some_page()),
+        to.list_users(actor(), None, PageQuery::default()),
+        to.delete_user(change(), own()),
+        to.create_access_key(change(), other()),
+        to.list_access_keys(actor(), own()),
+        to.set_access_key_active(change(), own(), key(), true),
+        to.set_access_key_active(change(), other(), key(), false),
+        to.delete_access_key(change(), own(), key()),
+        to.create_role(change(), create_role),
+        to.get_role(actor(), own()),
+        to.list_roles(actor(), None, some_page()),
+        to.update_trust_policy(change(), other(), text("{\"a\":1}")),
+        to.revoke_sessions(change(), own()),
+        to.delete_role(change(), other()),
+        to.put_policy(change(), of(), PolicyOwner::Role(text("Admin")), text("p"), text("{}")),
+        to.list_policies(actor(), None, PolicyOwner::User(text("ana"))),
+        to.delete_policy(change(), None, PolicyOwner::User(text("ana")), text("p")),
+    ]
+}
+
+async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
+    let whole = AssumeRole {
+        role_arn: text(ROLE),
+        session_name: text("ana"),
+        duration_seconds: 900,
+        tags: tags(&["a"]),
+        transitive_tag_keys: vec![text("a")],
+        external_id: Some(text("x")),
+        source_identity: Some(text("y")),
+        session_policy: Some(text("{}")),
+    };
+    let least = AssumeRole { role_arn: text(ROLE), session_name: text("bob"), ..AssumeRole::default() };
+    answers![to.assume_role(actor(), whole), to.assume_role(actor(), least)]
+}
+
+#[tokio::test]
+async fn accounts_are_the_same_over_grpc() {
+    same_over_grpc!(account_calls);
+}
+
+#[tokio::test]
+async fn sessions_are_the_same_over_grpc() {
+    same_over_grpc!(session_calls);
+}
+
+#[tokio::test]
+async fn secrets_that_are_shown_once_arrive() {
+    let client = served(&Arc::default());
+    let key = client.create_access_key(change(), named(None, "ana")).await.unwrap();
+    assert_eq!(key.value.secret.expose_secret(), "hush");
+    let query = AssumeRole { role_arn: text(ROLE), session_name: text("ana"), ..AssumeRole::default() };
+    let session = client.assume_role(actor(), query).await.unwrap();
+    assert_eq!(session.secret_access_key.expose_secret(), "hush");
+    assert_eq!(session.session_token.expose_secret(), "hush hush");
+}
+
+const TOKEN: &str = "k8s-aws-v1.aGVsbG8";
+
+fn verified() -> Verified {
+    Verified {
+        identity: Vouched::in_process(identity()),
+        token: TokenDigest::of(TOKEN),
+        not_after: moment(30),
+        verifier: text("local IAM"),
+        cached: true,
+    }
+}
+
+fn refusal() -> Refusal {
+    Refusal {
+        denial: denial("expired"),
+        part: text("X-Amz-Date"),
+        authority: Some(crate::Authority::Aws),
+        access_key_id: Some(KEY.parse().unwrap()),
+        hints: vec![text("one"), text("two")],
+    }
+}
+
+impl Authenticate for Fake {
+    async fn authenticate(&self, query: AuthenticateQuery) -> Result<Authentication, Fault> {
+        let AuthenticateQuery { token, cluster, audiences, explain } = query;
+        self.note(format!("{} {cluster} {audiences:?} {explain}", token.expose_secret()));
+        Ok(match token.expose_secret() {
+            TOKEN => Authentication::Verified(Box::new(verified())),
+            "refused" => Authentication::Refused(refusal()),
+            "fault" => return Err(Fault::Throttled { part: "STS".into(), retry_after: None }),
+            _ => Authentication::NotOurs,
+        })
+    }
+}
+
+impl Admit for Fake {
+    async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
+        self.note(format!("{query:?}"));
+        Ok(match &*query.authority {
+            "stranger" => Admission::Unauthenticated(denial("signature")),
+            "tenant" => Admission::Forbidden(denial("implicit_deny")),
+            _ => Admission::Admitted(Box::new(actor())),
+        })
+    }
+}
+
+fn authenticate(token: &str) -> AuthenticateQuery {
+    AuthenticateQuery { token: token.into(), cluster: uid(3), audiences: vec![text("a")], explain: true }
+}
+
+#[tokio::test]
+async fn every_answer_to_a_token_arrives_and_an_identity_comes_with_a_voucher_for_its_cluster() {
+    let fake = Arc::default();
+    let client = served(&fake);
+    for token in ["refused", "other"] {
+        let expected = fake.authenticate(authenticate(token)).await.unwrap();
+        assert_eq!(client.authenticate(authenticate(token)).await, Ok(expected), "{token}");
+    }
+    let fault = client.authenticate(authenticate("fault")).await;
+    assert_eq!(fault, Err(Fault::Throttled { part: "STS".into(), retry_after: None }));
+    let Ok(Authentication::Verified(answer)) = client.authenticate(authenticate(TOKEN)).await else {
+        panic!("not verified")
+    };
+    let voucher = answer.identity.voucher.clone();
+    assert_eq!(
+        Verified { identity: Vouched::in_process(answer.identity.value.clone()), ..*answer },
+        verified()
+    );
+    let key = vouchers().key(Audience::Mapping);
+    assert_eq!(key.open(&voucher, Some(uid(3)), moment(0)), Ok(identity()));
+    assert_eq!(key.open::<crate::Identity>(&voucher, Some(uid(4)), moment(0)), Err(VoucherError::Mismatch));
+    let asked = fake.asked.lock().unwrap();
+    assert_eq!(asked.last().unwrap(), &format!("{TOKEN} {} [\"a\"] true", uid(3)));
+}
+
+fn admit(authority: &str, method: &str) -> AdmitQuery {
+    AdmitQuery {
+        method: text(method),
+        authority: text(authority),
+        headers: vec![(text("b"), text("1")), (text("a"), text("2")), (text("b"), text("3"))],
+        body: bytes::Bytes::from_static(b"\x00\xff"),
+        source_ip: Some("::1".parse().unwrap()),
+        certificate_principal: Some(text(ROLE)),
+    }
+}
+
+#[tokio::test]
+async fn every_admission_arrives_and_an_actor_comes_with_a_voucher_for_the_service_addressed() {
+    const GET_USER: &str = "/lanyard.authn.v1.Accounts/GetUser";
+    let (here, there) = (Fake::default(), Arc::default());
+    let client = served(&there);
+    for authority in ["stranger", "tenant"] {
+        let expected = here.admit(admit(authority, GET_USER)).await.unwrap();
+        assert_eq!(client.admit(admit(authority, GET_USER)).await, Ok(expected), "{authority}");
+    }
+    assert_eq!(*here.asked.lock().unwrap(), *there.asked.lock().unwrap());
+    for (method, audience) in [
+        (GET_USER, Audience::Authn),
+        ("/lanyard.mapping.v1.Entries/DescribeAccessEntry", Audience::Mapping),
+        ("/lanyard.gateway.v1.Explain/Explain", Audience::Gateway),
+    ] {
+        let Ok(Admission::Admitted(admitted)) = client.admit(admit("member", method)).await else {
+            panic!("{method}")
+        };
+        let opened = vouchers().key(audience).open(&admitted.voucher, None, moment(0));
+        assert_eq!(opened, Ok(actor().value), "{method}");
+    }
+    let elsewhere = client.admit(admit("member", "/grpc.health.v1.Health/Check")).await;
+    assert_eq!(elsewhere, Err(Fault::Internal));
+}

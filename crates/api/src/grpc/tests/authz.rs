@@ -1,0 +1,179 @@
+use lanyard_rbac::{Object, ObjectKey, PolicyRule};
+
+use super::{samples::*, *};
+use crate::{
+    CallError, ClusterId, DecisionId, Fault,
+    authz::{
+        ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Decisions, Holder,
+        Objects, Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors,
+        Verdict, WhoCan, WhoCanQuery,
+    },
+};
+
+fn reasons() -> Vec<Reason> {
+    vec![
+        Reason::Rbac {
+            binding: ObjectKey::role_binding("team-a", "devs"),
+            role: ObjectKey::cluster_role("view"),
+            rule: 2,
+        },
+        Reason::SystemMasters,
+        Reason::AccessPolicy { policy: text("AmazonEKSViewPolicy"), rule: 1, scope: text("dev-*") },
+        Reason::Blocked,
+        Reason::GrantRevoked,
+        Reason::ProofImpersonation,
+        Reason::ProofInvalid,
+        Reason::Unanswerable,
+        Reason::NothingMatched,
+    ]
+}
+
+fn decision(reason: Reason, verdict: Verdict) -> Decision {
+    Decision {
+        verdict,
+        reason,
+        evaluation_error: (verdict == Verdict::Deny).then(|| text("stale")),
+        hints: vec![text("bind view")],
+        revision: Revision(9),
+    }
+}
+
+fn rule() -> PolicyRule {
+    PolicyRule {
+        verbs: vec![text("get")],
+        api_groups: vec![text("apps")],
+        resources: vec![text("deployments")],
+        resource_names: vec![text("web")],
+        non_resource_urls: vec![text("/healthz*")],
+    }
+}
+
+fn object() -> Object {
+    let manifest = r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"view"},
+        "rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}"#;
+    serde_json::from_str(manifest).unwrap()
+}
+
+fn record(kind: DecisionKind) -> DecisionRecord {
+    DecisionRecord {
+        id: DecisionId(uuid::Uuid::from_u128(4)),
+        at: moment(1),
+        cluster: uid(1),
+        kind,
+        outcome: text("allow"),
+        reason: text("rbac"),
+        who: text("ana"),
+        what: text("get pods"),
+        detail: text("line\nline"),
+    }
+}
+
+fake! { Authorize {
+    plain authorize(review: Review) -> Decision, Fault = decision(Reason::Blocked, Verdict::Deny);
+    plain authorize_batch(reviews: Vec<Review>) -> Vec<Decision>, Fault
+        = reasons().into_iter().map(|reason| decision(reason, Verdict::NoOpinion)).collect();
+    plain rules_for(query: RulesQuery) -> Rules, Fault = Rules {
+        resource: vec![rule()],
+        non_resource: vec![PolicyRule::default(), rule()],
+        incomplete: true,
+        evaluation_error: Some(text("a role is gone")),
+    };
+    plain who_can(query: WhoCanQuery) -> WhoCan, Fault = WhoCan {
+        holders: vec![
+            Holder { subject: text("User ana"), entry: None, via: text("x") },
+            Holder { subject: text("access entry"), entry: Some(entry_id()), via: text("y") },
+        ],
+        incomplete: true,
+    };
+} }
+
+fake! { Objects {
+    change apply_objects(id: ClusterId, documents: String, replace: bool) -> Mutated<ApplySummary>, CallError
+        = mutated(ApplySummary { created: 1, changed: 2, unchanged: 3, removed: 4, skipped: vec![text("Pod/x")] });
+    change delete_object(id: ClusterId, key: ObjectKey) -> Mutated<ObjectKey>, CallError = mutated(key);
+    ask list_objects(id: ClusterId, query: PageQuery) -> Page<Object>, CallError = page(vec![object()]);
+} }
+
+fake! { Decisions {
+    plain record(batch: Vec<DecisionRecord>) -> (), Fault = ();
+    ask find(id: DecisionId) -> DecisionRecord, CallError = record(DecisionKind::SubjectAccessReview);
+} }
+
+fn pods() -> ResourceAttributes {
+    let requirement =
+        |key: &str| SelectorRequirement { key: text(key), operator: text("In"), values: vec![text("v")] };
+    ResourceAttributes {
+        namespace: text("team-a"),
+        verb: text("get"),
+        group: text("apps"),
+        version: text("v1"),
+        resource: text("pods"),
+        subresource: text("log"),
+        name: text("web-1"),
+        selectors: Some(Box::new(Selectors { field: vec![requirement("f")], label: vec![requirement("l")] })),
+    }
+}
+
+fn review(attributes: Attributes, number: u128) -> Review {
+    let odd = number % 2 == 1;
+    Review {
+        cluster: uid(1),
+        user: user_info(),
+        attributes,
+        explain: odd,
+        full: !odd,
+        grant: odd.then(entry_id),
+    }
+}
+
+async fn authorize_calls<T: Authorize>(to: &T) -> Vec<String> {
+    let path = || Attributes::NonResource { path: text("/a/../b"), verb: text("get") };
+    let bare = ResourceAttributes { selectors: None, ..pods() };
+    let nine = (0..9).map(|number| review(path(), number)).collect();
+    let rules = |grant| RulesQuery { cluster: uid(1), user: user_info(), namespace: text("team-a"), grant };
+    answers![
+        to.authorize(review(Attributes::Resource(pods()), 1)),
+        to.authorize(review(Attributes::Resource(bare), 2)),
+        to.authorize_batch(nine),
+        to.rules_for(rules(None)),
+        to.rules_for(rules(Some(entry_id()))),
+        to.who_can(WhoCanQuery { cluster: uid(1), attributes: path() }),
+    ]
+}
+
+async fn object_calls<T: Objects>(to: &T) -> Vec<String> {
+    let dev: ClusterId = "dev".parse().unwrap();
+    answers![
+        to.apply_objects(change(), dev.clone(), text("kind: List"), true),
+        to.apply_objects(silent_change(), dev.clone(), String::new(), false),
+        to.delete_object(change(), dev.clone(), ObjectKey::role("team-a", "dev")),
+        to.list_objects(actor(), dev, some_page()),
+    ]
+}
+
+async fn decision_calls<T: Decisions>(to: &T) -> Vec<String> {
+    let batch = vec![record(DecisionKind::TokenReview), record(DecisionKind::SubjectAccessReview)];
+    answers![to.record(batch), to.find(actor(), DecisionId(uuid::Uuid::from_u128(4)))]
+}
+
+#[tokio::test]
+async fn authorization_is_the_same_over_grpc() {
+    same_over_grpc!(authorize_calls);
+}
+
+#[tokio::test]
+async fn objects_are_the_same_over_grpc() {
+    same_over_grpc!(object_calls);
+}
+
+#[tokio::test]
+async fn decisions_are_the_same_over_grpc() {
+    same_over_grpc!(decision_calls);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_answered_whole_is_a_fault() {
+    let client = served(&Arc::default());
+    let one = vec![review(Attributes::Resource(pods()), 1)];
+    assert_eq!(client.authorize_batch(one).await, Err(Fault::Internal));
+}

@@ -1,0 +1,305 @@
+use lanyard_iam::PrincipalArn;
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::{samples::*, *};
+use crate::{
+    Authority, BlockId, CallError, ClusterId, Fault, Scope,
+    mapping::{
+        AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block, Blocks,
+        BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters, CreateAccessEntry, CreateBlock,
+        CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryRef, EntryType, Node, PolicyAssociation,
+        Preview, PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential, Unmapped,
+        UpdateAccessEntry, UpdateCluster,
+    },
+    suite::IdentityVouching,
+};
+
+fn directory(revision: u64) -> Arc<ClusterDirectory> {
+    let entry = DirectoryEntry { cluster: Arc::new(cluster()), credentials: vec![spoke_credential()] };
+    Arc::new(ClusterDirectory { revision: Revision(revision), clusters: vec![entry] })
+}
+
+fake! { Clusters {
+    change create_cluster(asked: CreateCluster) -> Mutated<Cluster>, CallError = mutated(cluster());
+    ask get_cluster(id: ClusterId) -> Cluster, CallError
+        = Cluster { endpoint: None, certificate_authority: None, ..cluster() };
+    ask list_clusters(query: PageQuery) -> Page<Cluster>, CallError = page(vec![cluster()]);
+    change update_cluster(id: ClusterId, asked: UpdateCluster) -> Mutated<Cluster>, CallError = mutated(cluster());
+    change delete_cluster(id: ClusterId) -> Mutated<Cluster>, CallError = mutated(cluster());
+    change push_aws_auth(id: ClusterId, content: String) -> Mutated<AwsAuthVersion>, CallError = mutated(aws_auth());
+    ask get_aws_auth(id: ClusterId) -> Vec<AwsAuthVersion>, CallError
+        = vec![aws_auth(), AwsAuthVersion { status: AwsAuthStatus::Accepted, ..aws_auth() }];
+    change set_node(id: ClusterId, node: Node) -> Mutated<Node>, CallError = mutated(node);
+    ask list_nodes(id: ClusterId, query: PageQuery) -> Page<Node>, CallError = page(vec![node()]);
+    change create_spoke_credential(id: ClusterId) -> Mutated<(SpokeCredential, SecretString)>, CallError
+        = mutated((spoke_credential(), "hush".into()));
+    change arm_break_glass(id: ClusterId) -> Mutated<(BreakGlass, SecretString)>, CallError
+        = mutated((break_glass(false), "hush".into()));
+    change disarm_break_glass(id: ClusterId) -> Mutated<BreakGlass>, CallError = mutated(break_glass(true));
+    ask list_break_glass() -> Vec<BreakGlass>, CallError = vec![break_glass(false), break_glass(true)];
+}
+    fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
+        let (sender, receiver) = watch::channel(directory(1));
+        // As an engine would after a change, and for as long as it lives.
+        tokio::spawn(async move {
+            sender.send_replace(directory(2));
+            sender.closed().await;
+        });
+        receiver
+    }
+}
+
+fake! { Entries {
+    change create_entry(asked: CreateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
+    ask get_entry(named: EntryRef) -> EntryDetail, CallError = entry();
+    ask list_entries(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryDetail>, CallError
+        = page(vec![entry()]);
+    change update_entry(asked: UpdateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
+    change delete_entry(named: EntryRef) -> Mutated<EntryDetail>, CallError = mutated(entry());
+    change associate_policy(
+        named: EntryRef, policy: String, scope: AccessScope, ends_at: Option<OffsetDateTime>
+    ) -> Mutated<PolicyAssociation>, CallError = mutated(association(scope));
+    change disassociate_policy(named: EntryRef, policy: String) -> Mutated<PolicyAssociation>, CallError
+        = mutated(association(AccessScope::Cluster));
+} }
+
+fake! { Blocks {
+    change create_block(asked: CreateBlock) -> Mutated<Block>, CallError = mutated(block(asked.target));
+    change delete_block(scope: Scope, id: BlockId) -> Mutated<Block>, CallError
+        = mutated(block(block_targets()[0].clone()));
+    ask list_blocks(scope: Scope, query: PageQuery) -> Page<Block>, CallError
+        = page(block_targets().map(block).into());
+} }
+
+fake! { Preview {
+    ask preview(query: PreviewQuery) -> Resolution, CallError = Resolution::Mapped(Box::new(mapped()));
+} }
+
+impl Resolve for Fake {
+    async fn resolve(&self, query: ResolveQuery) -> Result<Resolution, Fault> {
+        self.note(format!("{} {:?} {}", query.cluster, query.identity.value, query.explain));
+        Ok(match query.explain {
+            true => Resolution::Unmapped(Unmapped {
+                denial: denial("unmapped"),
+                near_misses: vec![text("an entry exists for role X without its path")],
+            }),
+            false => Resolution::Mapped(Box::new(mapped())),
+        })
+    }
+
+    async fn resolve_break_glass(&self, query: BreakGlassQuery) -> Result<Resolution, Fault> {
+        self.note(format!("{} {}", query.cluster, query.credential.expose_secret()));
+        Ok(Resolution::Blocked(BlockId(uuid::Uuid::from_u128(5))))
+    }
+}
+
+fn dev() -> ClusterId {
+    "dev-1".parse().unwrap()
+}
+
+async fn cluster_calls<T: Clusters>(to: &T) -> Vec<String> {
+    let least = CreateCluster {
+        account: None,
+        name: text("dev"),
+        id: None,
+        region: text("us-west-2"),
+        endpoint: None,
+        certificate_authority: None,
+        authentication_mode: None,
+        authorizer_mode: None,
+        trusted_accounts: vec![],
+        audiences: vec![],
+        token_cache_seconds: None,
+        bootstrap_creator_admin: false,
+        tags: tags(&[]),
+    };
+    let whole = CreateCluster {
+        account: Some(ACCOUNT.parse().unwrap()),
+        id: Some(text("dev-1")),
+        endpoint: Some(text("https://x")),
+        certificate_authority: Some(text("PEM")),
+        authentication_mode: Some(AuthenticationMode::ApiAndConfigMap),
+        authorizer_mode: Some(AuthorizerMode::WebhookFirst),
+        trusted_accounts: cluster().trusted_accounts,
+        audiences: vec![text("a"), text("b")],
+        token_cache_seconds: Some(0),
+        bootstrap_creator_admin: true,
+        tags: tags(&["a"]),
+        ..least.clone()
+    };
+    let update = UpdateCluster {
+        authentication_mode: Some(AuthenticationMode::Api),
+        authorizer_mode: Some(AuthorizerMode::Full),
+        trusted_accounts: Some(vec![]),
+        audiences: Some(vec![]),
+        token_cache_seconds: Some(5),
+        endpoint: Some(text("https://y")),
+        certificate_authority: Some(text("PEM2")),
+        tags: Some(tags(&[])),
+    };
+    answers![
+        to.create_cluster(change(), least),
+        to.create_cluster(change(), whole),
+        to.get_cluster(actor(), dev()),
+        to.list_clusters(actor(), some_page()),
+        to.update_cluster(change(), dev(), update),
+        to.update_cluster(silent_change(), dev(), UpdateCluster::default()),
+        to.delete_cluster(change(), dev()),
+        to.push_aws_auth(change(), dev(), text("mapRoles: |\n  - x")),
+        to.get_aws_auth(actor(), dev()),
+        to.set_node(change(), dev(), node()),
+        to.set_node(change(), dev(), Node { role_arn: None, access_key_id: None, ..node() }),
+        to.list_nodes(actor(), dev(), some_page()),
+        to.create_spoke_credential(change(), dev()),
+        to.arm_break_glass(change(), dev()),
+        to.disarm_break_glass(change(), dev()),
+        to.list_break_glass(actor()),
+    ]
+}
+
+async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
+    let named = || EntryRef { cluster: dev(), principal_arn: text(ROLE) };
+    let least = CreateAccessEntry {
+        entry: named(),
+        entry_type: None,
+        username: None,
+        groups: vec![],
+        tags: tags(&[]),
+        ends_at: None,
+        principal_id: None,
+    };
+    let whole = CreateAccessEntry {
+        entry_type: Some(EntryType::Ec2Linux),
+        username: Some(text("ana")),
+        groups: vec![text("devs")],
+        tags: tags(&["a"]),
+        ends_at: Some(moment(1)),
+        principal_id: Some(text("AROAX")),
+        ..least.clone()
+    };
+    let update = |username: Option<&str>, groups, ends_at, rebind| UpdateAccessEntry {
+        entry: named(),
+        username: username.map(text),
+        groups,
+        ends_at,
+        rebind,
+    };
+    let namespaces = AccessScope::Namespace(vec![text("dev-*"), text("x")]);
+    answers![
+        to.create_entry(change(), least),
+        to.create_entry(change(), whole),
+        to.get_entry(actor(), named()),
+        to.list_entries(actor(), dev(), None, some_page()),
+        to.list_entries(actor(), dev(), Some(text("arn:policy")), PageQuery::default()),
+        to.update_entry(change(), update(None, None, None, false)),
+        to.update_entry(change(), update(Some("bob"), Some(vec![]), Some(None), true)),
+        to.update_entry(change(), update(None, Some(vec![text("a")]), Some(Some(moment(2))), false)),
+        to.delete_entry(change(), named()),
+        to.associate_policy(change(), named(), text("p"), AccessScope::Cluster, None),
+        to.associate_policy(change(), named(), text("p"), namespaces, Some(moment(3))),
+        to.disassociate_policy(change(), named(), text("p")),
+    ]
+}
+
+async fn block_calls<T: Blocks>(to: &T) -> Vec<String> {
+    let [principal, account, key, session] = block_targets();
+    let of = |scope, target| CreateBlock { scope, target, reason: text("leaked") };
+    let account_scope = Scope::Account(ACCOUNT.parse().unwrap());
+    answers![
+        to.create_block(change(), of(Scope::Hub, principal)),
+        to.create_block(change(), of(account_scope, account)),
+        to.create_block(change(), of(Scope::Cluster(uid(1)), key)),
+        to.create_block(change(), of(Scope::Hub, session)),
+        to.delete_block(change(), account_scope, BlockId(uuid::Uuid::from_u128(9))),
+        to.list_blocks(actor(), Scope::Cluster(uid(2)), some_page()),
+    ]
+}
+
+async fn preview_calls<T: Preview>(to: &T) -> Vec<String> {
+    let arn: PrincipalArn = ROLE.parse().unwrap();
+    let query = |principal_id| PreviewQuery {
+        cluster: uid(1),
+        authority: Authority::Aws,
+        arn: arn.clone(),
+        principal_id,
+    };
+    answers![to.preview(actor(), query(None)), to.preview(actor(), query(Some(text("AROAX"))))]
+}
+
+#[tokio::test]
+async fn clusters_are_the_same_over_grpc() {
+    same_over_grpc!(cluster_calls);
+}
+
+#[tokio::test]
+async fn entries_are_the_same_over_grpc() {
+    same_over_grpc!(entry_calls);
+}
+
+#[tokio::test]
+async fn blocks_are_the_same_over_grpc() {
+    same_over_grpc!(block_calls);
+}
+
+#[tokio::test]
+async fn previews_are_the_same_over_grpc() {
+    same_over_grpc!(preview_calls);
+}
+
+#[tokio::test]
+async fn credentials_of_spokes_and_of_last_resort_arrive() {
+    let client = served(&Arc::default());
+    let spoke = client.create_spoke_credential(change(), dev()).await.unwrap();
+    let armed = client.arm_break_glass(change(), dev()).await.unwrap();
+    assert_eq!([spoke.value.1.expose_secret(), armed.value.1.expose_secret()], ["hush", "hush"]);
+}
+
+#[tokio::test]
+async fn a_directory_is_heard_at_once_and_after_each_change() {
+    let client = served(&Arc::default());
+    let mut heard = client.directory();
+    let newest = heard.wait_for(|directory| directory.revision == Revision(2)).await.unwrap().clone();
+    assert_eq!(newest, directory(2));
+    assert_eq!(**client.directory().borrow(), *directory(2), "one task, whoever asks");
+}
+
+fn knock(explain: bool) -> ResolveQuery {
+    ResolveQuery { cluster: uid(3), identity: Vouched::in_process(identity()), explain }
+}
+
+#[tokio::test]
+async fn a_vouched_identity_is_resolved_and_every_resolution_arrives() {
+    let (here, there) = (Fake::default(), Arc::default());
+    let client = IdentityVouching::new(served(&there), vouchers());
+    for explain in [true, false] {
+        assert_eq!(client.resolve(knock(explain)).await, here.resolve(knock(explain)).await);
+    }
+    let break_glass = || BreakGlassQuery { cluster: uid(3), credential: "lbg_x".into() };
+    assert_eq!(
+        client.resolve_break_glass(break_glass()).await,
+        here.resolve_break_glass(break_glass()).await
+    );
+    assert_eq!(*here.asked.lock().unwrap(), *there.asked.lock().unwrap());
+}
+
+#[tokio::test]
+async fn immunity_41_an_identity_that_authn_did_not_vouch_for_this_cluster_is_nobody() {
+    let fake = Arc::default();
+    let client = served(&fake);
+    let vouched = |audience, cluster| {
+        let in_process = Vouched::in_process(identity());
+        vouchers().vouched(in_process, audience, cluster).unwrap()
+    };
+    let wrong = [
+        Vouched::in_process(identity()),
+        vouched(Audience::Mapping, Some(uid(4))),
+        vouched(Audience::Mapping, None),
+        vouched(Audience::Authz, Some(uid(3))),
+    ];
+    for identity in wrong {
+        assert_eq!(client.resolve(ResolveQuery { identity, ..knock(false) }).await, Err(Fault::Internal));
+    }
+    assert!(fake.asked.lock().unwrap().is_empty());
+}
