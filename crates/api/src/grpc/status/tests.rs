@@ -48,7 +48,7 @@ fn call_error() -> impl Strategy<Value = CallError> {
 
 /// What a client gets of a status that went through headers.
 fn over_the_wire(status: Status) -> Status {
-    let mut headers = http::HeaderMap::new();
+    let mut headers = tonic::codegen::http::HeaderMap::new();
     status.add_header(&mut headers).unwrap();
     Status::from_header_map(&headers).unwrap()
 }
@@ -75,7 +75,7 @@ fn a_status_of_any_length_fits_into_headers() {
             Fault::Unavailable { part: text.clone().into(), detail: text.into() }.into(),
         ];
         for error in errors {
-            let mut headers = http::HeaderMap::new();
+            let mut headers = tonic::codegen::http::HeaderMap::new();
             Status::from(error).add_header(&mut headers).unwrap();
             let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
             assert!(bytes < 10 * 1024, "{bytes}");
