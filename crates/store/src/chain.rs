@@ -13,7 +13,10 @@ use crate::{
     kind::Kind,
     sql::{Connection, millis},
     store::Store,
-    tables::changes::{ChainedChange, counter_of, lines_after, rows_of},
+    tables::{
+        changes::{ChainedChange, counter_of, lines_after, rows_of},
+        secrets::reload_keys,
+    },
 };
 
 /// Revisions read at a time.
@@ -56,6 +59,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer. A fault in the chain is an answer.
     pub async fn verify_chain(&self, scope: Scope) -> Result<ChainReport, StoreError> {
+        // Another process may have made a key meanwhile.
+        reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
         let mut connection = self.read().await?;
         let (revision, mac) = counter_of(&mut connection, scope).await?;
         let mut reader = Reader::new(scope);

@@ -199,6 +199,7 @@ impl Store {
         if changes.iter().any(|change| is_rotation(change.kind, &change.key)) {
             reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
         }
+        self.learn_keys(changes.iter().filter_map(|change| change.sealed.as_ref())).await?;
         // Before the followers: one that panics must not get the same lines again.
         raise(&self.feed().applied, last.scope, last.revision);
         raise(&self.feed().seen, last.scope, last.revision);

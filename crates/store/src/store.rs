@@ -143,6 +143,8 @@ impl Store {
         for kind in kinds {
             rows.extend(sealed_rows_of(&mut connection, *kind, scope).await?);
         }
+        drop(connection);
+        self.learn_keys(rows.iter().filter_map(|row| row.sealed.as_ref())).await?;
         Ok((revision, rows))
     }
 
@@ -168,6 +170,8 @@ impl Store {
         let lines = lines_after(&mut connection, scope, revision, u64::from(revisions_max)).await?;
         let mut changes: Vec<Change> = lines.into_iter().map(|line| line.change).collect();
         attach_sealed(&mut connection, &mut changes).await?;
+        drop(connection);
+        self.learn_keys(changes.iter().filter_map(|change| change.sealed.as_ref())).await?;
         Ok(changes)
     }
 

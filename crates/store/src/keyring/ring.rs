@@ -144,6 +144,15 @@ impl Keyring {
         Ok(versions.iter().rev().map(|(version, key)| (*version, key.clone())).collect())
     }
 
+    /// Whether the key that sealed a value of a purpose is here.
+    pub(crate) fn knows(&self, purpose: Purpose, sealed: &Sealed) -> bool {
+        let keys = self.inner.keys.load();
+        let versions = keys.get(&purpose);
+        sealed
+            .version()
+            .is_none_or(|version| versions.is_some_and(|versions| versions.contains_key(&version)))
+    }
+
     /// How many values did not open so far.
     pub fn unopened(&self) -> u64 {
         self.inner.unopened.load(Ordering::Relaxed)

@@ -162,8 +162,26 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn secret(&self, place: &Place) -> Result<Option<Sealed>, StoreError> {
-        let mut connection = self.read().await?;
-        get(&mut connection, place).await
+        let sealed = get(&mut self.read().await?, place).await?;
+        // Its purpose is not written on it: the key is here for certain if every purpose has that version.
+        let is_known =
+            |sealed: &Sealed| Purpose::ALL.iter().all(|purpose| self.keyring().knows(*purpose, sealed));
+        if !sealed.as_ref().is_none_or(is_known) {
+            reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
+        }
+        Ok(sealed)
+    }
+
+    /// Fetches the purposes' keys again where the secret of an access key is sealed under one that another process made
+    /// meanwhile.
+    pub(crate) async fn learn_keys(
+        &self,
+        mut sealed: impl Iterator<Item = &Sealed>,
+    ) -> Result<(), StoreError> {
+        if sealed.all(|sealed| self.keyring().knows(Purpose::AccessKeySecret, sealed)) {
+            return Ok(());
+        }
+        reload_keys(self.database(), self.keyring(), self.options().wait_max).await
     }
 
     /// Makes a new version of a purpose's key, which seals and makes from now on; the older ones still open and verify. Every
