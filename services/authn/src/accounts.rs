@@ -28,7 +28,7 @@ use crate::numbers::NoRandomness;
 
 /// A transaction that has begun, or the answer of the first arrival of this very signature.
 enum Begun<T> {
-    Now(Transaction),
+    Now(Box<Transaction>),
     Before(Box<Mutated<T>>),
 }
 
@@ -36,7 +36,7 @@ enum Begun<T> {
 macro_rules! begin {
     ($engine:expr, $name:literal, $by:expr, $scope:expr) => {
         match $engine.begin($name, $by, $scope).await? {
-            $crate::accounts::Begun::Now(transaction) => transaction,
+            $crate::accounts::Begun::Now(transaction) => *transaction,
             $crate::accounts::Begun::Before(answer) => return Ok(*answer),
         }
     };
@@ -112,7 +112,7 @@ impl<S: SharedCache> Engine<S> {
         scope: Scope,
     ) -> Result<Begun<T>, CallError> {
         match self.store.begin(name, by, &[scope]).await {
-            Ok(transaction) => Ok(Begun::Now(transaction)),
+            Ok(transaction) => Ok(Begun::Now(Box::new(transaction))),
             Err(error) => recorded(error).map(|answer| Begun::Before(Box::new(answer))),
         }
     }

@@ -23,7 +23,7 @@ impl<S: SharedCache> Engine<S> {
         let id = new_access_key_id(account, &self.random).map_err(Fault::from)?;
         let secret = new_secret(&self.random).map_err(Fault::from)?;
         let mut transaction = match self.begin::<()>("create_access_key", &by, scope).await? {
-            Begun::Now(transaction) => transaction,
+            Begun::Now(transaction) => *transaction,
             Begun::Before(_) => return Err(CallError::Replayed),
         };
         require_user(&mut transaction, scope, &user.name).await?;

@@ -22,6 +22,8 @@ const ACCOUNT_NAME_CHARS_MAX: usize = 128;
 const SESSION_SECONDS: std::ops::RangeInclusive<u32> = 3_600..=43_200;
 /// What of an input is repeated in a refusal.
 const SHOWN_CHARS_MAX: usize = 80;
+/// Longest account of what is wrong with a document: it quotes the document.
+const MALFORMED_CHARS_MAX: usize = 400;
 
 fn shown(input: &str) -> String {
     let cut: String = input.chars().take(SHOWN_CHARS_MAX).collect();
@@ -145,7 +147,8 @@ pub(super) fn document(json: &str) -> Result<(), CallError> {
 }
 
 fn malformed(field: &'static str, error: &PolicyError) -> CallError {
-    CallError::invalid(field, "malformed_policy_document", error.to_string())
+    let message: String = error.to_string().chars().take(MALFORMED_CHARS_MAX).collect();
+    CallError::invalid(field, "malformed_policy_document", message)
 }
 
 /// How much of a quota a document takes: blanks are not counted.

@@ -1,0 +1,424 @@
+//! What `Accounts` promises: a function for each, run on the engine and on the engine behind gRPC.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lanyard_api::authn::accounts::{Accounts, CreateAccount, CreateRole, CreateUser, Named, PolicyOwner};
+use lanyard_api::grpc::{Door, Remote, Served};
+use lanyard_api::suite::{admitting, serve_in_process};
+use lanyard_api::voucher::{Audience, Vouchers};
+use lanyard_api::{
+    Actor, ActorKind, Authority, CallError, Lineage, Mutation, PageQuery, Scope, SignatureUse, Vouched, authn,
+};
+use lanyard_iam::{AccountId, Partition, PrincipalArn};
+use lanyard_kit::ExposeSecret as _;
+use time::Duration;
+use tonic::service::Routes;
+use world::{World, account, verified, world};
+
+const ALLOW: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"}}]}"#;
+
+/// Runs a promise on both forms.
+macro_rules! promises {
+    ($($name:ident,)+) => {
+        mod engine {
+            $(#[tokio::test]
+            async fn $name() {
+                let world = super::world().await;
+                super::$name(&world, &*world.engine).await;
+            })+
+        }
+
+        mod grpc {
+            $(#[tokio::test]
+            async fn $name() {
+                let world = super::world().await;
+                let remote = super::behind_grpc(&world);
+                super::$name(&world, &remote).await;
+            })+
+        }
+    };
+}
+
+promises! {
+    what_was_made_is_found_and_listed_in_pages,
+    names_follow_iams_rules_and_are_unique_whatever_their_letter_case,
+    immunity_15_names_are_compared_byte_by_byte,
+    a_keys_secret_is_in_one_answer_alone_and_signs,
+    a_user_has_two_keys_at_most_and_owns_no_other_users,
+    policies_are_judged_when_written_and_limited_together,
+    a_role_keeps_its_trust_policy_and_its_revocation,
+    deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another,
+    immunity_33_names_resolve_in_the_actors_own_account,
+    immunity_31_an_account_number_has_one_authority,
+    a_second_arrival_of_a_signature_gets_the_recorded_answer,
+    a_second_arrival_of_a_signature_that_made_a_secret_has_to_be_signed_anew,
+}
+
+fn behind_grpc(world: &World) -> impl Accounts {
+    let clock = world.clock.clone();
+    let now: lanyard_api::voucher::Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
+    let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
+    let door = Door::vouched(vouchers.key(Audience::Authn), now);
+    let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&world.engine), door)));
+    Remote::new(admitting(serve_in_process(routes), vouchers))
+}
+
+/// An actor of an account, admitted for its own resources alone.
+fn actor_of(account: AccountId) -> Vouched<Actor> {
+    let arn = PrincipalArn::parse(&format!("arn:aws:iam::{account}:user/test")).unwrap();
+    let lineage = Lineage {
+        access_key_id: "LKIAAAAAAAAAAAAAAAAA".parse().unwrap(),
+        ancestors: Vec::new(),
+        transitive_tags: BTreeMap::new(),
+        source_identity: None,
+        chain_depth: 0,
+    };
+    let kind = ActorKind::Principal {
+        authority: Authority::Local,
+        arn,
+        principal_id: "AIDATEST".to_owned(),
+        lineage: Box::new(lineage),
+    };
+    Vouched::in_process(Actor { kind, resource: "arn:aws:iam::own".to_owned(), ..Actor::system("test") })
+}
+
+fn by(world: &World) -> Mutation {
+    Mutation::by(actor_of(world.hub.account))
+}
+
+/// The same with a signature that counts once.
+fn signed(world: &World, digest: u8) -> Mutation {
+    let mut by = by(world);
+    by.actor.value.signature =
+        Some(SignatureUse { digest: [digest; 32], expires_at: world.now() + Duration::minutes(10) });
+    by
+}
+
+/// A hub operator, as Admit lets them act on the hub itself.
+fn operator(world: &World) -> Mutation {
+    let mut by = by(world);
+    by.actor.value.resource = world.hub.arn();
+    by
+}
+
+fn user(name: &str) -> CreateUser {
+    CreateUser { account: None, path: String::new(), name: name.to_owned(), tags: BTreeMap::new() }
+}
+
+fn role(name: &str) -> CreateRole {
+    CreateRole {
+        account: None,
+        path: String::new(),
+        name: name.to_owned(),
+        trust_policy: TRUST.to_owned(),
+        session_seconds_max: 0,
+        tags: BTreeMap::new(),
+    }
+}
+
+fn named(name: &str) -> Named {
+    Named { account: None, name: name.to_owned() }
+}
+
+fn rule<T: std::fmt::Debug>(result: Result<T, CallError>) -> &'static str {
+    match result {
+        Err(CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. }) => rule,
+        Err(CallError::NotFound { .. }) => "not_found",
+        Err(CallError::AlreadyExists { .. }) => "exists",
+        Err(CallError::LimitExceeded { .. }) => "limit",
+        Err(CallError::Denied(_)) => "denied",
+        Err(CallError::Replayed) => "replayed",
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn what_was_made_is_found_and_listed_in_pages(world: &World, accounts: &impl Accounts) {
+    let actor = || actor_of(world.hub.account);
+    let mut made = Vec::new();
+    for number in 0..5 {
+        let path = if number % 2 == 0 { "" } else { "/team/" };
+        let tags = [("team".to_owned(), "blue".to_owned())].into();
+        let user = CreateUser { path: path.to_owned(), tags, ..user(&format!("user-{number}")) };
+        let answer = accounts.create_user(by(world), user).await.unwrap();
+        assert!(answer.confirmed && answer.pending.is_empty());
+        assert_eq!(answer.revision, world.store.revision(Scope::Account(world.hub.account)).await.unwrap());
+        assert_eq!(accounts.get_user(actor(), named(&answer.value.name)).await.unwrap(), answer.value);
+        made.push(answer.value);
+    }
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = accounts.list_users(actor(), None, PageQuery { items_max: 2, token }).await.unwrap();
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items);
+        let Some(next) = page.next_token else { break };
+        token = next;
+    }
+    seen.retain(|user| user.name != "administrator");
+    assert_eq!(seen, made);
+    assert_eq!((made[0].path.as_str(), made[1].path.as_str()), ("/", "/team/"));
+    let made = accounts.create_role(by(world), role("Dev")).await.unwrap().value;
+    assert_eq!(accounts.get_role(actor(), named("Dev")).await.unwrap(), made);
+    assert_eq!(accounts.list_roles(actor(), None, PageQuery::default()).await.unwrap().items, [made]);
+    for missing in [
+        accounts.get_user(actor(), named("nobody")).await.map(|_| ()),
+        accounts.get_role(actor(), named("nobody")).await.map(|_| ()),
+    ] {
+        assert_eq!(rule(missing), "not_found");
+    }
+}
+
+async fn names_follow_iams_rules_and_are_unique_whatever_their_letter_case(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    for bad in ["", "a b", "a/b", "ä", &"a".repeat(65)] {
+        assert_eq!(rule(accounts.create_user(by(world), user(bad)).await), "name", "{bad}");
+        assert_eq!(rule(accounts.create_role(by(world), role(bad)).await), "name", "{bad}");
+    }
+    let bad_path = CreateUser { path: "team".to_owned(), ..user("x") };
+    assert_eq!(rule(accounts.create_user(by(world), bad_path).await), "path");
+    let bad_tag = CreateUser { tags: [("aws:x".to_owned(), String::new())].into(), ..user("x") };
+    assert_eq!(rule(accounts.create_user(by(world), bad_tag).await), "reserved_tag");
+    accounts.create_user(by(world), user("Ana")).await.unwrap();
+    accounts.create_role(by(world), role("Ana")).await.unwrap();
+    for again in ["Ana", "ana", "ANA"] {
+        assert_eq!(rule(accounts.create_user(by(world), user(again)).await), "exists", "{again}");
+        assert_eq!(rule(accounts.create_role(by(world), role(again)).await), "exists", "{again}");
+    }
+    let elsewhere = CreateUser { path: "/other/".to_owned(), ..user("ana") };
+    assert_eq!(rule(accounts.create_user(by(world), elsewhere).await), "exists", "whatever the path");
+}
+
+async fn immunity_15_names_are_compared_byte_by_byte(world: &World, accounts: &impl Accounts) {
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    for other in ["ana ", " ana", "ana\u{0}", "an\u{e1}", "\u{ff41}na", "ana\u{200b}", "anа"] {
+        assert_eq!(rule(accounts.create_user(by(world), user(other)).await), "name", "{other:?}");
+        let found = accounts.get_user(actor_of(world.hub.account), named(other)).await;
+        assert_eq!(rule(found), "not_found", "{other:?}");
+    }
+}
+
+async fn a_keys_secret_is_in_one_answer_alone_and_signs(world: &World, accounts: &impl Accounts) {
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    let made = accounts.create_access_key(by(world), named("ana")).await.unwrap().value;
+    assert!(made.key.active && made.key.id.as_str().starts_with("LKIA"));
+    assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
+    let listed = accounts.list_access_keys(actor_of(world.hub.account), named("ana")).await.unwrap();
+    assert_eq!(listed, [made.key.clone()]);
+    let credentials = world::credentials_of(&made);
+    verified(world.knock(&credentials, &world.cluster).await);
+    let changes =
+        world.store.changes_since(Scope::Account(world.hub.account), Default::default(), 100).await.unwrap();
+    for change in changes {
+        let bytes = [change.before.unwrap_or_default(), change.after.unwrap_or_default()].concat();
+        assert!(!String::from_utf8_lossy(&bytes).contains(made.secret.expose_secret()));
+    }
+}
+
+async fn a_user_has_two_keys_at_most_and_owns_no_other_users(world: &World, accounts: &impl Accounts) {
+    for name in ["ana", "bo"] {
+        accounts.create_user(by(world), user(name)).await.unwrap();
+    }
+    let first = accounts.create_access_key(by(world), named("ana")).await.unwrap().value.key;
+    accounts.create_access_key(by(world), named("ana")).await.unwrap();
+    assert_eq!(rule(accounts.create_access_key(by(world), named("ana")).await), "limit");
+    assert_eq!(rule(accounts.create_access_key(by(world), named("nobody")).await), "not_found");
+    let id = || first.id.clone();
+    assert_eq!(rule(accounts.set_access_key_active(by(world), named("bo"), id(), false).await), "not_found");
+    assert_eq!(rule(accounts.delete_access_key(by(world), named("bo"), id()).await), "not_found");
+    let off = accounts.set_access_key_active(by(world), named("ana"), id(), false).await.unwrap().value;
+    assert!(!off.active);
+    accounts.delete_access_key(by(world), named("ana"), id()).await.unwrap();
+    assert_eq!(rule(accounts.delete_access_key(by(world), named("ana"), id()).await), "not_found");
+    accounts.create_access_key(by(world), named("ana")).await.unwrap();
+}
+
+async fn policies_are_judged_when_written_and_limited_together(world: &World, accounts: &impl Accounts) {
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    accounts.create_role(by(world), role("ana")).await.unwrap();
+    let (of_user, of_role) = (|| PolicyOwner::User("ana".to_owned()), || PolicyOwner::Role("ana".to_owned()));
+    let put = async |owner: PolicyOwner, name: &str, document: &str| {
+        accounts.put_policy(by(world), None, owner, name.to_owned(), document.to_owned()).await
+    };
+    assert_eq!(rule(put(of_user(), "p", "{}").await), "malformed_policy_document");
+    assert_eq!(rule(put(of_user(), "a b", ALLOW).await), "name");
+    assert_eq!(rule(put(PolicyOwner::User("nobody".to_owned()), "p", ALLOW).await), "not_found");
+    put(of_user(), "p", ALLOW).await.unwrap();
+    put(of_role(), "p", ALLOW).await.unwrap();
+    let other = ALLOW.replace("eks:*", "iam:*");
+    put(of_user(), "p", &other).await.unwrap();
+    let actor = || actor_of(world.hub.account);
+    let listed = accounts.list_policies(actor(), None, of_user()).await.unwrap();
+    assert_eq!(listed.iter().map(|policy| policy.document.as_str()).collect::<Vec<_>>(), [other.as_str()]);
+    // 2 048 characters for a user together, blanks aside; a role has more room.
+    let actions: Vec<String> = (0..60).map(|number| format!("\"eks:Action{number:018}\"")).collect();
+    let long = ALLOW.replace("\"eks:*\"", &format!("[{}]", actions.join(",")));
+    put(of_user(), "long", &format!("{}{long}", " ".repeat(4_000))).await.unwrap();
+    assert_eq!(rule(put(of_user(), "one-more", ALLOW).await), "limit");
+    put(of_role(), "long", &long).await.unwrap();
+    put(of_role(), "one-more", ALLOW).await.unwrap();
+    let delete = async |name: &str| accounts.delete_policy(by(world), None, of_user(), name.to_owned()).await;
+    delete("long").await.unwrap();
+    assert_eq!(rule(delete("long").await), "not_found");
+    assert_eq!(
+        rule(accounts.list_policies(actor(), None, PolicyOwner::Role("nobody".to_owned())).await),
+        "not_found"
+    );
+}
+
+async fn a_role_keeps_its_trust_policy_and_its_revocation(world: &World, accounts: &impl Accounts) {
+    let bad = CreateRole { trust_policy: ALLOW.to_owned(), ..role("Dev") };
+    assert_eq!(rule(accounts.create_role(by(world), bad).await), "malformed_policy_document");
+    let long = CreateRole { session_seconds_max: 43_201, ..role("Dev") };
+    assert_eq!(rule(accounts.create_role(by(world), long).await), "session_seconds_max");
+    let made = accounts.create_role(by(world), role("Dev")).await.unwrap().value;
+    assert_eq!((made.session_seconds_max, made.revoked_before), (3_600, None));
+    let other = TRUST.replace('*', "111122223333");
+    let changed = accounts.update_trust_policy(by(world), named("Dev"), other.clone()).await.unwrap().value;
+    assert_eq!(changed.trust_policy, other);
+    assert_eq!(
+        rule(accounts.update_trust_policy(by(world), named("Dev"), ALLOW.to_owned()).await),
+        "malformed_policy_document"
+    );
+    let revoked = accounts.revoke_sessions(by(world), named("Dev")).await.unwrap().value;
+    assert_eq!(revoked.revoked_before, Some(world.now()));
+    for missing in [
+        accounts.revoke_sessions(by(world), named("nobody")).await,
+        accounts.delete_role(by(world), named("nobody")).await,
+        accounts.update_trust_policy(by(world), named("nobody"), other).await,
+    ] {
+        assert_eq!(rule(missing), "not_found");
+    }
+}
+
+async fn deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    let first = accounts.create_user(by(world), user("ana")).await.unwrap().value;
+    let key = accounts.create_access_key(by(world), named("ana")).await.unwrap().value;
+    let owner = || PolicyOwner::User("ana".to_owned());
+    accounts.put_policy(by(world), None, owner(), "p".to_owned(), ALLOW.to_owned()).await.unwrap();
+    assert_eq!(accounts.delete_user(by(world), named("ana")).await.unwrap().value, first);
+    assert_eq!(rule(accounts.delete_user(by(world), named("ana")).await), "not_found");
+    let again = accounts.create_user(by(world), user("ana")).await.unwrap().value;
+    assert_ne!(first.principal_id, again.principal_id);
+    let actor = || actor_of(world.hub.account);
+    assert_eq!(accounts.list_access_keys(actor(), named("ana")).await.unwrap(), []);
+    assert_eq!(accounts.list_policies(actor(), None, owner()).await.unwrap(), []);
+    let answer = world.knock(&world::credentials_of(&key), &world.cluster).await;
+    assert_eq!(world::code(answer), "unknown_key");
+}
+
+async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, accounts: &impl Accounts) {
+    let tenant = world.register("222233334444", Authority::Local).await;
+    let theirs = || Mutation::by(actor_of(tenant));
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    accounts.create_role(by(world), role("Dev")).await.unwrap();
+    let key = accounts.create_access_key(by(world), named("ana")).await.unwrap().value.key.id;
+    let owner = || PolicyOwner::User("ana".to_owned());
+    let home = Some(world.hub.account);
+    for account in [None, home, Some(account("999988887777"))] {
+        let named = |name: &str| Named { account, name: name.to_owned() };
+        let actor = || actor_of(tenant);
+        let outcomes = [
+            accounts.get_user(actor(), named("ana")).await.map(drop),
+            accounts.delete_user(theirs(), named("ana")).await.map(drop),
+            accounts.create_access_key(theirs(), named("ana")).await.map(drop),
+            accounts.list_access_keys(actor(), named("ana")).await.map(drop),
+            accounts.set_access_key_active(theirs(), named("ana"), key.clone(), false).await.map(drop),
+            accounts.delete_access_key(theirs(), named("ana"), key.clone()).await.map(drop),
+            accounts.get_role(actor(), named("Dev")).await.map(drop),
+            accounts.update_trust_policy(theirs(), named("Dev"), TRUST.to_owned()).await.map(drop),
+            accounts.revoke_sessions(theirs(), named("Dev")).await.map(drop),
+            accounts.delete_role(theirs(), named("Dev")).await.map(drop),
+            accounts.put_policy(theirs(), account, owner(), "p".to_owned(), ALLOW.to_owned()).await.map(drop),
+            accounts.list_policies(actor(), account, owner()).await.map(drop),
+            accounts.delete_policy(theirs(), account, owner(), "p".to_owned()).await.map(drop),
+        ];
+        for (place, outcome) in outcomes.into_iter().enumerate() {
+            assert_eq!(rule(outcome), "not_found", "call {place} for {account:?}");
+        }
+        if account.is_some() {
+            let users = accounts.list_users(actor(), account, PageQuery::default()).await;
+            assert_eq!(rule(users), "not_found", "{account:?}");
+            let roles = accounts.list_roles(actor(), account, PageQuery::default()).await;
+            assert_eq!(rule(roles), "not_found", "{account:?}");
+            let made = accounts.create_user(theirs(), CreateUser { account, ..user("mallory") }).await;
+            assert_eq!(rule(made), "not_found", "{account:?}");
+        }
+    }
+    let own = accounts.list_users(actor_of(tenant), None, PageQuery::default()).await.unwrap();
+    assert_eq!(own.items, []);
+    let seen = accounts.list_accounts(actor_of(tenant), PageQuery::default()).await.unwrap();
+    assert_eq!(seen.items.iter().map(|account| account.id).collect::<Vec<_>>(), [tenant]);
+    let make = CreateUser { account: Some(tenant), ..user("first") };
+    accounts.create_user(operator(world), make).await.unwrap();
+    assert_eq!(accounts.get_user(actor_of(tenant), named("first")).await.unwrap().account, tenant);
+}
+
+async fn immunity_31_an_account_number_has_one_authority(world: &World, accounts: &impl Accounts) {
+    let make = |id: &str, authority| CreateAccount {
+        id: account(id),
+        partition: Partition::Aws,
+        authority,
+        name: "test".to_owned(),
+    };
+    let sts = |name: &str| Authority::Sts(name.to_owned());
+    assert_eq!(
+        rule(accounts.create_account(by(world), make("999988887777", Authority::Local)).await),
+        "denied"
+    );
+    accounts.create_account(operator(world), make("999988887777", Authority::Local)).await.unwrap();
+    for authority in [Authority::Local, Authority::Aws, sts("lab")] {
+        assert_eq!(
+            rule(accounts.create_account(operator(world), make("999988887777", authority)).await),
+            "exists"
+        );
+    }
+    assert_eq!(
+        rule(accounts.create_account(operator(world), make("888877776666", sts("nowhere"))).await),
+        "unknown_sts"
+    );
+    accounts.create_account(operator(world), make("888877776666", sts("lab"))).await.unwrap();
+    let in_lab = CreateUser { account: Some(account("888877776666")), ..user("ana") };
+    assert_eq!(rule(accounts.create_user(operator(world), in_lab).await), "not_local");
+    assert_eq!(rule(accounts.delete_account(operator(world), world.hub.account).await), "hub_account");
+    assert_eq!(rule(accounts.delete_account(by(world), account("999988887777")).await), "denied");
+    accounts.delete_account(operator(world), account("999988887777")).await.unwrap();
+    assert_eq!(rule(accounts.delete_account(operator(world), account("999988887777")).await), "not_found");
+}
+
+async fn a_second_arrival_of_a_signature_gets_the_recorded_answer(world: &World, accounts: &impl Accounts) {
+    let first = accounts.create_user(signed(world, 1), user("ana")).await.unwrap();
+    let second = accounts.create_user(signed(world, 1), user("ana")).await.unwrap();
+    assert_eq!(first, second);
+    accounts.create_user(by(world), user("bo")).await.unwrap();
+    assert_eq!(
+        rule(accounts.create_user(signed(world, 1), user("ana")).await),
+        "replayed",
+        "the account has moved on"
+    );
+    assert_eq!(
+        rule(accounts.create_user(signed(world, 2), user("ana")).await),
+        "exists",
+        "another signature is another call"
+    );
+}
+
+async fn a_second_arrival_of_a_signature_that_made_a_secret_has_to_be_signed_anew(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    accounts.create_access_key(signed(world, 1), named("ana")).await.unwrap();
+    assert_eq!(rule(accounts.create_access_key(signed(world, 1), named("ana")).await), "replayed");
+    assert_eq!(accounts.list_access_keys(actor_of(world.hub.account), named("ana")).await.unwrap().len(), 1);
+}

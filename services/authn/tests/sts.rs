@@ -1,0 +1,221 @@
+//! Tokens that STS has to verify: over TLS, against the stand-in, through the token cache.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod world;
+
+use lanyard_api::authn::accounts::{Accounts, CreateAccount};
+use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
+use lanyard_api::mapping::BlockTarget;
+use lanyard_api::{Authority, CallError, Fault, Scope, TrustedAccount};
+use lanyard_aws::stand_in::Behaviour;
+use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
+use lanyard_iam::{CanonicalArn, Credentials, Region};
+use time::Duration;
+use world::{
+    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, refused, system, verified, world,
+};
+
+fn at_lab(world: &World, by: &Credentials, cluster_id: &str) -> String {
+    let region = Region::parse("lab").unwrap();
+    mint_token(by, LAB_HOST, &region, cluster_id, world.now(), TOKEN_EXPIRES).unwrap().expose().to_owned()
+}
+
+#[tokio::test]
+async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time() {
+    let world = world().await;
+    let ana = world.aws_user("ana");
+    let token = world.token(&ana, "dev");
+    let first = verified(world.ask(token.expose(), &world.cluster).await);
+    let identity = &first.identity.value;
+    assert_eq!(identity.arn.to_string(), format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana"));
+    assert_eq!((&identity.authority, identity.principal_id.as_str()), (&Authority::Aws, "AIDAUSER"));
+    assert_eq!((first.verifier.as_str(), first.cached), ("AWS STS sts.eu-west-1.amazonaws.com", false));
+    let second = verified(world.ask(token.expose(), &world.cluster).await);
+    assert!(second.cached);
+    assert_eq!((second.identity, world.sts.calls()), (first.identity, 1));
+    world.clock.advance(Duration::seconds(60));
+    assert!(!verified(world.ask(token.expose(), &world.cluster).await).cached);
+    assert_eq!(world.sts.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_role_session_keeps_its_name_and_loses_no_part() {
+    let world = world().await;
+    let arn = format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/Dev/ana@example.com");
+    let dev = world.at_sts("ASIAEXAMPLE123456789", AWS_ACCOUNT, &arn, "AROADEV:ana@example.com");
+    let identity = verified(world.knock(&dev, &world.cluster).await).identity.value;
+    assert_eq!(identity.canonical_arn.as_str(), format!("arn:aws:iam::{AWS_ACCOUNT}:role/Dev"));
+    assert_eq!(
+        (identity.session_name.as_deref(), identity.principal_id.as_str()),
+        (Some("ana@example.com"), "AROADEV")
+    );
+}
+
+#[tokio::test]
+async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept() {
+    let world = world().await;
+    let ana = world.aws_user("ana");
+    let token = world.token(&ana, "dev");
+    let cases = [
+        (Behaviour::Throttled400, "throttled"),
+        (Behaviour::Throttled429, "throttled"),
+        (Behaviour::ServerError, "unavailable"),
+        (Behaviour::Hang, "timed_out"),
+        (Behaviour::Truncated, "unavailable"),
+        (Behaviour::Redirect, "unavailable"),
+        (Behaviour::HugeBody, "unavailable"),
+        (Behaviour::BadJson, "unavailable"),
+        (Behaviour::AnotherPrincipal, "unavailable"),
+    ];
+    for (behaviour, expected) in cases {
+        world.sts.behave(behaviour);
+        let fault = world.ask(token.expose(), &world.cluster).await.unwrap_err();
+        assert_eq!(fault.code(), expected, "{behaviour:?}: {fault}");
+        world.sts.behave(Behaviour::Honest);
+        let honest = verified(world.knock(&world.aws_user("bo"), &world.cluster).await);
+        assert_eq!(honest.identity.value.account, account(AWS_ACCOUNT));
+    }
+    assert!(!verified(world.ask(token.expose(), &world.cluster).await).cached);
+}
+
+#[tokio::test]
+async fn v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said() {
+    let world = world().await;
+    let ana = world.aws_user("ana");
+    let token = world.token(&ana, "prod");
+    let refusal = refused(world.ask(token.expose(), &world.cluster).await);
+    assert_eq!((&*refusal.denial.code, refusal.part.as_str()), ("signature_or_cluster", "X-Amz-Signature"));
+    assert_eq!((refusal.authority, refusal.access_key_id), (Some(Authority::Aws), Some(ana.access_key_id)));
+    assert!(refusal.denial.message.contains("another cluster"), "{}", refusal.denial.message);
+}
+
+#[tokio::test]
+async fn immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked_about_at_once() {
+    let world = world().await;
+    let ana = world.aws_user("ana");
+    world.sts.remove(&ana.access_key_id);
+    let token = world.token(&ana, "dev");
+    for _ in 0..3 {
+        assert_eq!(code(world.ask(token.expose(), &world.cluster).await), "invalid_key");
+    }
+    assert_eq!(world.sts.calls(), 1);
+    world.aws_user("ana");
+    world.clock.advance(Duration::seconds(1));
+    verified(world.knock(&ana, &world.cluster).await);
+    world.clock.advance(Duration::seconds(9));
+    verified(world.ask(token.expose(), &world.cluster).await);
+}
+
+#[tokio::test]
+async fn a_hit_saves_nothing_but_the_question_to_sts() {
+    let world = world().await;
+    let ana = world.aws_user("ana");
+    let token = world.token(&ana, "dev");
+    verified(world.ask(token.expose(), &world.cluster).await);
+    let arn = CanonicalArn::parse(&format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana")).unwrap();
+    for target in [
+        BlockTarget::Principal { authority: Authority::Aws, canonical_arn: arn },
+        BlockTarget::AccessKey { access_key_id: ana.access_key_id.clone() },
+        BlockTarget::Account { authority: Authority::Aws, account: account(AWS_ACCOUNT) },
+    ] {
+        let block = world.block(Scope::Hub, target.clone()).await;
+        assert_eq!(code(world.ask(token.expose(), &world.cluster).await), "blocked", "{target:?}");
+        world.remove(&block).await;
+        assert!(verified(world.ask(token.expose(), &world.cluster).await).cached);
+    }
+    let mut cluster = world.cluster.clone();
+    cluster.trusted_accounts.retain(|pair| pair.authority != Authority::Aws);
+    world.put(&cluster).await;
+    assert_eq!(code(world.ask(token.expose(), &cluster).await), "authority_not_trusted");
+    cluster
+        .trusted_accounts
+        .push(TrustedAccount { authority: Authority::Aws, account: account("999988887777") });
+    world.register("999988887777", Authority::Aws).await;
+    world.put(&cluster).await;
+    assert_eq!(code(world.ask(token.expose(), &cluster).await), "account_not_trusted");
+    world.clock.advance(Duration::minutes(16));
+    assert_eq!(code(world.ask(token.expose(), &cluster).await), "token_expired");
+    assert_eq!(world.sts.calls(), 1);
+}
+
+#[tokio::test]
+async fn immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another() {
+    let world = world().await;
+    let twin = cluster_of(&world.hub, "twin", world.hub.account, world.now());
+    world.put(&twin).await;
+    let ana = world.aws_user("ana");
+    let token = world.token(&ana, "dev");
+    verified(world.ask(token.expose(), &world.cluster).await);
+    assert_eq!(code(world.ask(token.expose(), &twin).await), "signature_or_cluster");
+    let audiences = vec!["other".to_owned()];
+    let query = AuthenticateQuery { audiences, ..world.query(token.expose(), &world.cluster) };
+    assert!(!verified(world.engine.authenticate(query).await).cached);
+    assert_eq!(world.sts.calls(), 3);
+}
+
+#[tokio::test]
+async fn immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts() {
+    let world = world().await;
+    let arn = format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana");
+    let by_aws = world.aws_user("ana");
+    let by_lab = world.at_sts("LABKEYLABKEYLABKEY00", AWS_ACCOUNT, &arn, "AIDALAB");
+    verified(world.knock(&by_aws, &world.cluster).await);
+    let claimed = at_lab(&world, &by_lab, "dev");
+    let refusal = refused(world.ask(&claimed, &world.cluster).await);
+    assert_eq!(&*refusal.denial.code, "account_of_other_authority");
+    assert_eq!(refusal.authority, Some(Authority::Sts("lab".to_owned())));
+    // Neither can a local account take the number.
+    let take = CreateAccount {
+        id: account(AWS_ACCOUNT),
+        partition: world.hub.partition,
+        authority: Authority::Local,
+        name: "taken".to_owned(),
+    };
+    let taken = world.engine.create_account(system(), take).await.unwrap_err();
+    assert!(matches!(taken, CallError::AlreadyExists { .. }), "{taken:?}");
+    // AWS vouches for no account of the lab's, nor for one that nobody has registered.
+    let lab_arn = format!("arn:aws:iam::{LAB_ACCOUNT}:user/ana");
+    let of_lab = world.at_sts("AKIALABLABLABLABLAB0", LAB_ACCOUNT, &lab_arn, "AIDALAB");
+    assert_eq!(code(world.knock(&of_lab, &world.cluster).await), "account_of_other_authority");
+    let stranger =
+        world.at_sts("AKIASTRANGER00000000", "123412341234", "arn:aws:iam::123412341234:user/x", "AIDAX");
+    assert_eq!(code(world.knock(&stranger, &world.cluster).await), "account_not_registered");
+}
+
+#[tokio::test]
+async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host() {
+    let world = world().await;
+    let arn = format!("arn:aws:iam::{LAB_ACCOUNT}:user/ana");
+    let ana = world.at_sts("LABKEYLABKEYLABKEY00", LAB_ACCOUNT, &arn, "AIDALAB");
+    let answer = verified(world.ask(&at_lab(&world, &ana, "dev"), &world.cluster).await);
+    assert_eq!(answer.identity.value.authority, Authority::Sts("lab".to_owned()));
+    assert_eq!(answer.verifier, "STS lab sts.lab.example");
+    let mut without = cluster_of(&world.hub, "without", world.hub.account, world.now());
+    without.trusted_accounts.retain(|pair| !matches!(pair.authority, Authority::Sts(_)));
+    world.put(&without).await;
+    assert_eq!(code(world.ask(&at_lab(&world, &ana, "without"), &without).await), "token_host");
+}
+
+#[tokio::test]
+async fn immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts() {
+    let world = world().await;
+    let mallory = world.aws_user("mallory");
+    let token = world.token(&mallory, "dev");
+    verified(world.ask(token.expose(), &world.cluster).await);
+    world.sts.remove(&mallory.access_key_id);
+    world.sts.behave(Behaviour::ServerError);
+    for _ in 0..10 {
+        world.clock.advance(Duration::seconds(1));
+        world.knock(&mallory, &world.cluster).await.unwrap_err();
+    }
+    world.sts.behave(Behaviour::Honest);
+    assert!(verified(world.ask(token.expose(), &world.cluster).await).cached);
+    verified(world.knock(&world.aws_user("ana"), &world.cluster).await);
+    world.clock.advance(Duration::seconds(50));
+    assert_eq!(code(world.ask(token.expose(), &world.cluster).await), "invalid_key");
+    world.sts.behave(Behaviour::ServerError);
+    world.clock.advance(Duration::seconds(11));
+    let fault: Result<Authentication, Fault> = world.ask(token.expose(), &world.cluster).await;
+    assert!(fault.is_err(), "STS being away prolongs nothing: {fault:?}");
+}
