@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Scope, Vouched,
+    Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
     authn::accounts::IamRole,
     credentials::{AssumeRole, RoleSession, Sessions},
 };
@@ -37,6 +37,7 @@ pub struct Credentials {
 }
 
 struct Inner {
+    store: Store,
     roles: Followed<Roles>,
     minter: SessionMinter,
     clock: Arc<dyn Clock>,
@@ -50,7 +51,9 @@ impl Credentials {
     pub fn new(store: &Store) -> Result<Self, KeysError> {
         let minter = SessionMinter::new(&minting_keys(store.keyring())?)?;
         let roles = Followed::new(store, Roles, ACCOUNTS_MAX);
-        Ok(Self { inner: Arc::new(Inner { roles, minter, clock: Arc::clone(store.clock()) }) })
+        Ok(Self {
+            inner: Arc::new(Inner { store: store.clone(), roles, minter, clock: Arc::clone(store.clock()) }),
+        })
     }
 
     async fn roles(&self, arn: &PrincipalArn) -> Result<Arc<RoleSnapshot>, CallError> {
@@ -59,6 +62,16 @@ impl Credentials {
             Some(snapshot) => Ok(snapshot),
             None => Ok(self.inner.roles.get(scope).await?),
         }
+    }
+
+    /// A signature makes one session: whoever captures the call and sends it again gets none.
+    async fn use_up(&self, by: Vouched<Actor>, scope: Scope) -> Result<(), CallError> {
+        if by.value.signature.is_none() {
+            return Ok(());
+        }
+        let transaction = self.inner.store.begin("assume_role", &Mutation::by(by), &[scope]).await?;
+        transaction.commit_unrecorded().await?;
+        Ok(())
     }
 
     fn mint(
@@ -88,7 +101,7 @@ impl Credentials {
             issued_at,
             expires_at: issued_at + Duration::seconds(i64::from(seconds)),
             revision,
-            chain_depth: by.chain_depth.saturating_add(u8::from(chained)),
+            chain_depth: by.chain_depth,
             ancestors: ancestors(by, principal)?,
         };
         let minted = self.inner.minter.mint(&claims, &SystemRandom::new()).map_err(unminted)?;
@@ -128,7 +141,9 @@ impl Sessions for Credentials {
         let role = snapshot.role(name).filter(|role| role.path == *path && role.name == *name);
         let role = role.ok_or_else(refused)?;
         let revision = snapshot.revision.0;
-        self.mint(arn.clone(), role, revision, lineage, (principal, principal_id), &query)
+        let session = self.mint(arn.clone(), role, revision, lineage, (principal, principal_id), &query)?;
+        self.use_up(by.clone(), Scope::Account(arn.account)).await?;
+        Ok(session)
     }
 }
 
@@ -172,9 +187,8 @@ fn ancestors(
         PrincipalKind::User { .. } => Ancestor::User(id),
         _ => Ancestor::Role(id),
     });
-    if !by.access_key_id.is_session() {
-        ancestors.push(Ancestor::AccessKey(by.access_key_id.clone()));
-    }
+    // A session's key too, though it has no record: a block may name it.
+    ancestors.push(Ancestor::AccessKey(by.access_key_id.clone()));
     for text in &by.ancestors {
         ancestors.push(ancestor(text).ok_or(Fault::Internal)?);
     }

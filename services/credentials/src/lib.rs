@@ -11,4 +11,4 @@ mod model;
 pub mod rules;
 
 pub use engine::Credentials;
-pub use keys::{KeysError, minting_keys, opening_keys};
+pub use keys::{KeysError, minting_keys, opening_keys, session_opener};

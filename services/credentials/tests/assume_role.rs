@@ -1,15 +1,17 @@
 //! A role is assumed against a real store, and the session opened again as authn would.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, Vouched,
+    Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
 };
-use lanyard_credentials::{Credentials, opening_keys};
+use lanyard_credentials::{Credentials, opening_keys, session_opener};
 use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener};
-use lanyard_store::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl};
+use lanyard_store::{EnvelopeKey, Keyring, Purpose, Store, StoreOptions, StoreUrl};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
@@ -122,4 +124,49 @@ async fn a_chained_session_lives_an_hour_at_most() {
     assert!(by_user.is_ok());
     let by_session = hub.engine.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1), ask(7_200)).await;
     assert!(matches!(by_session, Err(CallError::Invalid { rule: "duration", .. })));
+}
+
+#[tokio::test]
+async fn immunity_32_a_signature_makes_one_session() {
+    let hub = hub().await;
+    let mut by = actor(ROLE_ARN, KEY, 0);
+    let expires_at = OffsetDateTime::now_utc() + time::Duration::minutes(10);
+    by.value.signature = Some(SignatureUse { digest: [1; 32], expires_at });
+    let refused =
+        hub.engine.assume_role(by.clone(), AssumeRole { duration_seconds: 1, ..query(ROLE_ARN) }).await;
+    assert!(matches!(refused, Err(CallError::Invalid { .. })), "a call that makes nothing uses nothing up");
+    hub.engine.assume_role(by.clone(), query(ROLE_ARN)).await.unwrap();
+    let again = hub.engine.assume_role(by, query(ROLE_ARN)).await;
+    assert!(matches!(again, Err(CallError::Replayed)), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing() {
+    let hub = hub().await;
+    let before = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let mutation = Mutation::system("test");
+    hub.store.rotate(&mutation, Purpose::SessionOpening).await.unwrap();
+    let half = opening_keys(hub.store.keyring()).unwrap().key_id;
+    hub.store.rotate(&mutation, Purpose::SessionSigning).await.unwrap();
+    hub.store.rotate(&mutation, Purpose::SessionSecret).await.unwrap();
+    assert_eq!(opening_keys(hub.store.keyring()).unwrap().key_id, half + 1);
+    let after = Credentials::new(&hub.store).unwrap();
+    let after = after.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let opener = session_opener(hub.store.keyring()).unwrap();
+    for session in [before, after] {
+        let token = session.session_token.expose_secret();
+        opener.open(&session.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_chained_session_names_the_key_of_the_session_before() {
+    let hub = hub().await;
+    let session = "LSIAAAAAAAAAAAAAAAAA";
+    let made = hub.engine.assume_role(actor(ROLE_ARN, session, 1), query(ROLE_ARN)).await.unwrap();
+    let opener = session_opener(hub.store.keyring()).unwrap();
+    let token = made.session_token.expose_secret();
+    let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
+    assert!(opened.claims.ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(session).unwrap())));
+    assert_eq!(opened.claims.chain_depth, 1);
 }
