@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, Vouched,
+    Authority,
     authz::{Attributes, DecisionKind, DecisionRecord, Decisions},
+    grpc::Door,
 };
 use lanyard_iam::PrincipalArn;
 use lanyard_proto::gateway::v1::{self as pb, explain_server};
@@ -14,19 +15,16 @@ use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject};
 use crate::{kubernetes::Gateway, services::Services};
 
 /// Serves explanations to admitted callers, and the hub's own names to anybody.
-pub struct ExplainServer<S>(Arc<Gateway<S>>);
+pub struct ExplainServer<S> {
+    gateway: Arc<Gateway<S>>,
+    door: Door,
+}
 
 impl<S: Services> ExplainServer<S> {
     /// The tonic service.
     pub fn service(gateway: Arc<Gateway<S>>) -> explain_server::ExplainServer<Self> {
-        explain_server::ExplainServer::new(Self(gateway))
+        explain_server::ExplainServer::new(Self { gateway, door: Door::behind_door() })
     }
-}
-
-/// Put there by the door; without it nothing is explained.
-fn actor<T>(request: &Request<T>) -> Result<Vouched<Actor>, Status> {
-    let actor = request.extensions().get::<Vouched<Actor>>().cloned();
-    actor.ok_or_else(|| Status::unauthenticated("the call was not admitted"))
 }
 
 #[tonic::async_trait]
@@ -35,9 +33,9 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
-        let by = actor(&request)?;
+        let by = self.door.actor(&request)?;
         let query = ExplainQuery::try_from(request.into_inner())?;
-        let explanation = super::explain(&self.0, by, query).await?;
+        let explanation = super::explain(&self.gateway, by, query).await?;
         Ok(Response::new(explanation.into()))
     }
 
@@ -45,14 +43,14 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         &self,
         request: Request<pb::ExplainDecisionRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
-        let by = actor(&request)?;
+        let by = self.door.actor(&request)?;
         let id = request.into_inner().id.parse().map_err(|error| invalid("id", error))?;
-        let record = self.0.parts.services.authz().find(by, id).await?;
+        let record = self.gateway.parts.services.authz().find(by, id).await?;
         Ok(Response::new(record_explanation(&record)))
     }
 
     async fn hub(&self, _: Request<()>) -> Result<Response<pb::HubInfo>, Status> {
-        let hub = &self.0.parts.hub;
+        let hub = &self.gateway.parts.hub;
         Ok(Response::new(pb::HubInfo {
             hub_id: hub.hub_id.to_string(),
             version: hub.version.to_owned(),

@@ -19,7 +19,7 @@ pub enum EnvelopeError {
     /// Another version or group.
     #[error("apiVersion `{found}` is not served here: send `{group}/v1` or `{group}/v1beta1`")]
     Version {
-        /// As sent, cut.
+        /// As sent, cut, on one line.
         found: String,
         /// The group of this path.
         group: &'static str,
@@ -27,7 +27,7 @@ pub enum EnvelopeError {
     /// Another kind.
     #[error("kind `{found}` does not belong here: send `{kind}`")]
     Kind {
-        /// As sent, cut.
+        /// As sent, cut, on one line.
         found: String,
         /// The kind of this path.
         kind: &'static str,
@@ -45,7 +45,9 @@ impl ReviewVersion {
         group: &'static str,
         expected: &'static str,
     ) -> Result<Self, EnvelopeError> {
-        let cut = |text: &str| text.chars().take(REPEATED_CHARS_MAX).collect::<String>();
+        let cut = |text: &str| {
+            text.chars().take(REPEATED_CHARS_MAX).flat_map(char::escape_debug).collect::<String>()
+        };
         if let Some(found) = kind.filter(|kind| !kind.is_empty() && *kind != expected) {
             return Err(EnvelopeError::Kind { found: cut(found), kind: expected });
         }
@@ -264,6 +266,8 @@ mod tests {
             assert!(read(Some(bad), None).is_err(), "{bad}");
         }
         assert!(read(None, Some("SubjectAccessReview")).is_err());
+        let error = read(Some("v1\n\u{1b}[31m"), None).unwrap_err().to_string();
+        assert!(error.contains(r"`v1\n\u{1b}[31m`"), "{error}");
     }
 
     #[test]
