@@ -15,6 +15,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::shown::shown;
+
 pub use caller::{CallerIdentity, CallerIdentityError};
 pub use canonical::{CanonicalArn, FoldedArn};
 pub use pattern::{ArnPattern, ArnPatternError};
@@ -38,10 +40,10 @@ pub enum ArnError {
     #[error("the ARN has {0} bytes, at most {max} are allowed", max = ARN_BYTES_MAX)]
     TooLong(usize),
     /// Not six sections, or not beginning with `arn:`.
-    #[error("`{0}` is not an ARN: it has to have the form arn:partition:service:region:account:resource")]
+    #[error("`{}` is not an ARN: it has to have the form arn:partition:service:region:account:resource", shown(.0))]
     Malformed(String),
     /// Partition, service or resource is empty.
-    #[error("`{0}` is not an ARN: its partition, service and resource must not be empty")]
+    #[error("`{}` is not an ARN: its partition, service and resource must not be empty", shown(.0))]
     EmptySection(String),
     /// A blank or control character, or one outside ASCII and letters.
     #[error("the ARN holds the character {0:?}: blanks and control characters are not allowed")]

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::shown::shown;
+
 pub use key::{AccessKeyId, Credentials, InvalidAccessKeyId, SecretAccessKey, SessionToken};
 pub use principal::{InvalidPrincipalId, PrincipalId, PrincipalIdKind};
 
@@ -20,7 +22,7 @@ pub struct AccountId([u8; 12]);
 
 /// The text is not an account number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an account: it has to be twelve digits, leading zeros included")]
+#[error("`{}` is not an account: it has to be twelve digits, leading zeros included", shown(.0))]
 pub struct InvalidAccountId(pub String);
 
 impl AccountId {
@@ -99,7 +101,7 @@ pub struct Region(Box<str>);
 /// The text is not the name of a region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a region name: use 1 to {max} lower-case letters, digits and inner hyphens, such as us-west-2",
+    "`{}` is not a region name: use 1 to {max} lower-case letters, digits and inner hyphens, such as us-west-2", shown(.0),
     max = Region::LENGTH_MAX
 )]
 pub struct InvalidRegion(pub String);

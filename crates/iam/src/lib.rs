@@ -28,6 +28,7 @@ pub mod id;
 pub mod partition;
 pub mod policy;
 pub mod session;
+mod shown;
 pub mod sigv4;
 pub mod token;
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Region;
+use crate::shown::shown;
 
 /// One of the separate worlds of AWS. Accounts, ARNs and endpoints never cross from one to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub enum Partition {
 /// The text is not the name of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a partition: use one of aws, aws-us-gov, aws-cn, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc"
+    "`{}` is not a partition: use one of aws, aws-us-gov, aws-cn, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc", shown(.0)
 )]
 pub struct UnknownPartition(pub String);
 

@@ -3,6 +3,7 @@
 use super::canonical::CanonicalArn;
 use super::principal::{PrincipalArn, PrincipalArnError, PrincipalKind};
 use crate::id::{AccountId, PrincipalId};
+use crate::shown::shown;
 
 /// A caller's identity as STS states it, with its parts checked against each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +23,10 @@ pub enum CallerIdentityError {
     #[error("the caller's ARN is unusable: {0}")]
     Arn(#[from] PrincipalArnError),
     /// An IAM role as caller: STS answers with the session, never with the role.
-    #[error("`{0}` cannot be a caller: a role acts through a session")]
+    #[error("`{}` cannot be a caller: a role acts through a session", shown(.0))]
     NotACaller(String),
     /// The account is not twelve digits.
-    #[error("`{0}` is not an account number")]
+    #[error("`{}` is not an account number", shown(.0))]
     Account(String),
     /// Account and ARN disagree.
     #[error("the account `{account}` differs from that of the ARN `{arn}`")]
@@ -36,10 +37,10 @@ pub enum CallerIdentityError {
         arn: PrincipalArn,
     },
     /// The user id of a role session is not `ID:SESSION`, or another one has a form it cannot have.
-    #[error("the user id `{0}` is malformed: a role session's is ID:SESSION, any other a plain id")]
+    #[error("the user id `{}` is malformed: a role session's is ID:SESSION, any other a plain id", shown(.0))]
     UserId(String),
     /// The session name of the user id is not that of the ARN.
-    #[error("the session `{user_id}` of the user id differs from `{arn}` in the ARN")]
+    #[error("the session `{}` of the user id differs from `{}` in the ARN", shown(.user_id), shown(.arn))]
     OtherSession {
         /// The session name in the user id.
         user_id: String,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ARN_BYTES_MAX;
 use super::wildcard::wildcard_matches;
+use crate::shown::shown;
 
 /// A pattern over ARNs: six sections, each with `*` (any run of characters) and `?` (exactly one character). A wildcard
 /// never reaches into the next section; the sixth runs to the end and may hold colons.
@@ -22,7 +23,7 @@ pub enum ArnPatternError {
     TooLong(usize),
     /// Not six sections.
     #[error(
-        "`{0}` is not an ARN pattern: it needs six sections, arn:partition:service:region:account:resource"
+        "`{}` is not an ARN pattern: it needs six sections, arn:partition:service:region:account:resource", shown(.0)
     )]
     Sections(String),
 }

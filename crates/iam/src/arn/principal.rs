@@ -9,6 +9,7 @@ use super::canonical::CanonicalArn;
 use super::{ArnError, split_arn};
 use crate::id::AccountId;
 use crate::partition::Partition;
+use crate::shown::shown;
 
 /// Longest name of a user, role, federated user or role session, in characters (IAM's limit).
 pub(super) const NAME_LENGTH_MAX: usize = 64;
@@ -67,28 +68,28 @@ pub enum PrincipalArnError {
     #[error(transparent)]
     Arn(#[from] ArnError),
     /// A partition that does not exist.
-    #[error("`{0}` is not a partition of AWS")]
+    #[error("`{}` is not a partition of AWS", shown(.0))]
     Partition(String),
     /// A service other than `iam` and `sts`.
-    #[error("principals belong to the services iam and sts, not to `{0}`")]
+    #[error("principals belong to the services iam and sts, not to `{}`", shown(.0))]
     Service(String),
     /// Principals have no region.
-    #[error("a principal's ARN has no region, this one has `{0}`")]
+    #[error("a principal's ARN has no region, this one has `{}`", shown(.0))]
     Region(String),
     /// The account is not twelve digits.
-    #[error("the account of a principal's ARN is twelve digits, not `{0}`")]
+    #[error("the account of a principal's ARN is twelve digits, not `{}`", shown(.0))]
     Account(String),
     /// The resource is none of those that name a principal.
-    #[error("`{0}` names no principal: use root, user/…, role/…, assumed-role/…/… or federated-user/…")]
+    #[error("`{}` names no principal: use root, user/…, role/…, assumed-role/…/… or federated-user/…", shown(.0))]
     Resource(String),
     /// A session ARN without a session name.
-    #[error("`{0}` names no session: an assumed role has the form assumed-role/ROLE/SESSION")]
+    #[error("`{}` names no session: an assumed role has the form assumed-role/ROLE/SESSION", shown(.0))]
     NoSession(String),
     /// A name with a character that IAM does not allow, or of a length that it does not.
-    #[error("`{0}` is not a name: use 1 to {max} letters, digits and `_+=,.@-`", max = NAME_LENGTH_MAX)]
+    #[error("`{}` is not a name: use 1 to {max} letters, digits and `_+=,.@-`", shown(.0), max = NAME_LENGTH_MAX)]
     Name(String),
     /// A path with a character that IAM does not allow, or too long.
-    #[error("`{0}` is not a path: use slashes and visible ASCII, at most {max} characters", max = PATH_LENGTH_MAX)]
+    #[error("`{}` is not a path: use slashes and visible ASCII, at most {max} characters", shown(.0), max = PATH_LENGTH_MAX)]
     Path(String),
 }
 

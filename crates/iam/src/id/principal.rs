@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::key::id_char;
+use crate::shown::shown;
 
 /// The characters of generated ids: 32, so that five random bits make one.
 pub(super) const ID_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -29,7 +30,7 @@ pub enum PrincipalIdKind {
 
 /// The text is not a unique id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a principal id: use 1 to {max} letters, digits and `_+=,.@:-`", max = PrincipalId::LENGTH_MAX)]
+#[error("`{}` is not a principal id: use 1 to {max} letters, digits and `_+=,.@:-`", shown(.0), max = PrincipalId::LENGTH_MAX)]
 pub struct InvalidPrincipalId(pub String);
 
 impl PrincipalId {

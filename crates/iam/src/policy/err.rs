@@ -1,6 +1,7 @@
 //! Where and why a policy document is refused.
 
 use super::{POLICY_DEPTH_MAX, POLICY_STATEMENTS_MAX};
+use crate::shown::shown;
 
 /// A document is refused: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,10 +45,10 @@ pub enum PolicyFault {
     #[error("`{0}` is missing")]
     Missing(&'static str),
     /// A member that the grammar does not have here (names count their letter case).
-    #[error("`{0}` is not an element of a policy here")]
+    #[error("`{}` is not an element of a policy here", shown(.0))]
     UnknownElement(String),
     /// A member given twice.
-    #[error("`{0}` stands twice")]
+    #[error("`{}` stands twice", shown(.0))]
     Duplicate(String),
     /// A list without anything in it.
     #[error("the list must not be empty")]
@@ -64,33 +65,33 @@ pub enum PolicyFault {
         document: &'static str,
     },
     /// Something of IAM's that is not built.
-    #[error("`{0}` is not supported: write the statement without it")]
+    #[error("`{}` is not supported: write the statement without it", shown(.0))]
     NotSupported(String),
     /// Another version of the language.
-    #[error("`{0}` is not a version of the policy language: use 2012-10-17")]
+    #[error("`{}` is not a version of the policy language: use 2012-10-17", shown(.0))]
     Version(String),
     /// Neither Allow nor Deny.
-    #[error("`{0}` is not an effect: use Allow or Deny")]
+    #[error("`{}` is not an effect: use Allow or Deny", shown(.0))]
     Effect(String),
     /// A statement id of other characters than letters and digits.
-    #[error("`{0}` is not a statement id: use letters and digits")]
+    #[error("`{}` is not a statement id: use letters and digits", shown(.0))]
     Sid(String),
     /// An action that none could be.
-    #[error("`{0}` is not an action: use service:Action, with * and ? in the action's name, or *")]
+    #[error("`{}` is not an action: use service:Action, with * and ? in the action's name, or *", shown(.0))]
     Action(String),
     /// A resource that none could be.
-    #[error("`{0}` is not a resource: use an ARN of six sections, with * and ? inside them, or *")]
+    #[error("`{}` is not a resource: use an ARN of six sections, with * and ? inside them, or *", shown(.0))]
     Resource(String),
     /// A principal that none could be.
     #[error(
-        "`{0}` is not a principal: use a twelve-digit account, the ARN of a user, role, session or root, a unique id, or *"
+        "`{}` is not a principal: use a twelve-digit account, the ARN of a user, role, session or root, a unique id, or *", shown(.0)
     )]
     Principal(String),
     /// An operator that IAM does not have.
-    #[error("`{0}` is not a condition operator")]
+    #[error("`{}` is not a condition operator", shown(.0))]
     Operator(String),
     /// A value that the operator cannot compare with.
-    #[error("`{value}` is not {expected}")]
+    #[error("`{}` is not {expected}", shown(.value))]
     Value {
         /// The value.
         value: String,
@@ -99,7 +100,7 @@ pub enum PolicyFault {
     },
     /// A variable that is not closed, or empty, or stands where none may.
     #[error(
-        "`{0}` holds a malformed variable, or one where none may be: use ${{key}} or ${{key, 'default'}}, with Version 2012-10-17"
+        "`{}` holds a malformed variable, or one where none may be: use ${{key}} or ${{key, 'default'}}, with Version 2012-10-17", shown(.0)
     )]
     Variable(String),
 }

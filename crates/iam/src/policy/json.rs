@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use super::err::{PolicyError, PolicyFault};
 use super::{POLICY_DEPTH_MAX, POLICY_TEXT_BYTES_MAX};
+use crate::shown::shown;
 
 /// A JSON value with its members in order, doubled ones included, so that they can be refused.
 #[derive(Debug)]
@@ -136,7 +137,7 @@ impl<'a> At<'a> {
             if members.iter().any(|(seen, _)| seen == name) {
                 return Err(self.fail(PolicyFault::Duplicate(name.clone())));
             }
-            members.push((name, At { path: format!("{}.{name}", self.path), json }));
+            members.push((name, At { path: format!("{}.{}", self.path, shown(name)), json }));
         }
         Ok(members)
     }

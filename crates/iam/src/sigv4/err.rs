@@ -2,6 +2,8 @@
 
 use time::OffsetDateTime;
 
+use crate::shown::shown;
+
 /// Why the signature parts of a request are refused, before any key is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigV4Error {
@@ -12,13 +14,13 @@ pub enum SigV4Error {
     #[error("the request is signed twice, in the Authorization header and in the query: choose one")]
     SignedTwice,
     /// To be signed, though it carries parts of a signature already.
-    #[error("the request to sign already has `{0}`: leave it out")]
+    #[error("the request to sign already has `{}`: leave it out", shown(.0))]
     AlreadySigned(String),
     /// A header that may stand once stands twice.
-    #[error("the header `{0}` stands more than once")]
+    #[error("the header `{}` stands more than once", shown(.0))]
     DuplicateHeader(String),
     /// A signature parameter stands twice, also when its letter case differs.
-    #[error("the query parameter `{0}` stands more than once")]
+    #[error("the query parameter `{}` stands more than once", shown(.0))]
     DuplicateParameter(String),
     /// A signature parameter is missing.
     #[error("the query parameter `{0}` is missing")]
@@ -41,7 +43,7 @@ pub enum SigV4Error {
     #[error("the credential is malformed: it has to be KEY/YYYYMMDD/REGION/SERVICE/aws4_request")]
     MalformedCredential,
     /// Signed for another region.
-    #[error("the credential is scoped to region `{found}`, expected `{expected}`")]
+    #[error("the credential is scoped to region `{}`, expected `{expected}`", shown(.found))]
     Region {
         /// The region in the scope.
         found: String,
@@ -49,7 +51,7 @@ pub enum SigV4Error {
         expected: String,
     },
     /// Signed for another service.
-    #[error("the credential is scoped to service `{found}`, expected `{expected}`")]
+    #[error("the credential is scoped to service `{}`, expected `{expected}`", shown(.found))]
     Service {
         /// The service in the scope.
         found: String,
@@ -98,10 +100,10 @@ pub enum SigV4Error {
     #[error("more than {max} headers are signed", max = super::SIGNED_HEADERS_MAX)]
     TooManySignedHeaders,
     /// A header that has to be signed is not.
-    #[error("the header `{0}` has to be signed")]
+    #[error("the header `{}` has to be signed", shown(.0))]
     HeaderNotSigned(String),
     /// A header is named as signed, and is not there.
-    #[error("the signed header `{0}` is missing from the request")]
+    #[error("the signed header `{}` is missing from the request", shown(.0))]
     SignedHeaderMissing(String),
     /// The signature is not 64 lower-case hex digits.
     #[error("the signature is malformed: it has to be 64 lower-case hex digits")]

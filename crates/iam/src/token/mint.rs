@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, Token};
 use crate::id::{Credentials, Region};
+use crate::shown::shown;
 use crate::sigv4::{HttpRequest, PayloadHash, SigV4Error, Signer};
 
 /// The lifetime that stock clients put into their tokens.
@@ -23,10 +24,10 @@ pub enum MintError {
     #[error("a token lives from 0 to {max} s", max = TOKEN_AGE_MAX.whole_seconds())]
     Expires,
     /// The cluster id cannot be a header's value.
-    #[error("`{0}` cannot be a cluster id: use 1 to {max} visible ASCII characters", max = CLUSTER_ID_BYTES_MAX)]
+    #[error("`{}` cannot be a cluster id: use 1 to {max} visible ASCII characters", shown(.0), max = CLUSTER_ID_BYTES_MAX)]
     ClusterId(String),
     /// The host cannot be one.
-    #[error("`{0}` is not a host")]
+    #[error("`{}` is not a host", shown(.0))]
     Host(String),
     /// Too long, by the session token.
     #[error("the token would have {0} bytes, at most {max} are accepted: use a session with fewer tags", max = TOKEN_BYTES_MAX)]
