@@ -211,7 +211,7 @@ async fn a_keys_secret_is_in_one_answer_alone_and_signs(world: &World, accounts:
     assert!(made.key.active && made.key.id.as_str().starts_with("LKIA"));
     assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
     let listed = accounts.list_access_keys(actor_of(world.hub.account), named("ana")).await.unwrap();
-    assert_eq!(listed, [made.key.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made.key));
     let credentials = world::credentials_of(&made);
     verified(world.knock(&credentials, &world.cluster).await);
     let changes =

@@ -300,7 +300,8 @@ async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack() {
             r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Ok","Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*","Condition":{condition}}}]}}"#
         )
     };
-    let cases: Vec<(&str, String, Option<(&str, &str)>)> = vec![
+    type Refusal = Option<(&'static str, &'static str)>;
+    let cases: Vec<(&str, String, Refusal)> = vec![
         ("no-policy", allow("iam:*", "*"), Some(("implicit_deny", "no statement"))),
         ("exact", allow("eks:DescribeCluster", &cluster), None),
         (

@@ -1,0 +1,109 @@
+//! The debug log of a run in which everything happens holds no secret.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod world;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use lanyard_api::authn::accounts::{Accounts, Named};
+use lanyard_api::authn::{Admit, AdmitQuery};
+use lanyard_aws::stand_in::Behaviour;
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, SecretAccessKey, Signer};
+use tracing_subscriber::fmt::MakeWriter;
+use world::{REGION, system, world};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn immunity_27_the_debug_log_of_a_full_run_holds_no_secret() {
+    let log = Log::default();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .init();
+    let world = world().await;
+    let home = world.hub.account;
+    let (user, key) = world.user(home, "/", "ana").await;
+    let role = world.role(home, "/", "Dev", "*").await;
+    let (session, _) = world.session(&role, &user, &key.access_key_id).await;
+    let at_aws = world.aws_user("ana");
+    let guess =
+        Credentials { secret_access_key: SecretAccessKey::new("guessguessguess".to_owned()), ..key.clone() };
+    let everyone = [&world.administrator, &key, &session.credentials, &at_aws, &guess];
+    let mut secrets: Vec<String> = Vec::new();
+    for behaviour in [Behaviour::Honest, Behaviour::ServerError, Behaviour::Denied, Behaviour::Truncated] {
+        world.sts.behave(behaviour);
+        for by in everyone {
+            let token = world.token(by, "dev");
+            let _ = world.ask(token.expose(), &world.cluster).await;
+            secrets.push(token.expose()[11..60].to_owned());
+            secrets.push(token.expose()[token.expose().len() - 40..].to_owned());
+        }
+        world.clock.advance(time::Duration::seconds(1));
+    }
+    for by in everyone {
+        let (hub, body) = (world.hub.id.to_string(), b"\x0a\x03dev");
+        let own = [
+            ("host", "127.0.0.1"),
+            ("x-lanyard-hub-id", hub.as_str()),
+            ("x-lanyard-nonce", "0123456789abcdef"),
+        ];
+        let method = "/lanyard.mapping.v1.Clusters/DescribeCluster";
+        let request = HttpRequest { method: "POST", path: method, query: "", headers: &own };
+        let mut signer = Signer::new(by, REGION, "lanyard");
+        signer.style.content_sha256_header = true;
+        let signed = signer.sign_headers(&request, &PayloadHash::of(body), world.now()).unwrap();
+        let headers: Vec<(String, String)> = own[1..]
+            .iter()
+            .copied()
+            .chain(signed.iter())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let authorization = &headers.iter().find(|(name, _)| name == "authorization").unwrap().1;
+        secrets.push(authorization[authorization.len() - 64..].to_owned());
+        let query = AdmitQuery {
+            method: method.to_owned(),
+            authority: "127.0.0.1".to_owned(),
+            headers,
+            body: Bytes::from_static(body),
+            source_ip: None,
+            certificate_principal: None,
+        };
+        let shown = format!("{:?}", world.engine.admit(query).await);
+        assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
+    }
+    world.engine.delete_user(system(), Named { account: Some(home), name: "ana".to_owned() }).await.unwrap();
+    for by in everyone {
+        secrets.push(by.secret_access_key.expose().to_owned());
+        secrets.extend(by.session_token.iter().map(|token| token.expose()[..40].to_owned()));
+    }
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("STS has not answered"), "the log was on: {}", text.len());
+    for secret in &secrets {
+        assert!(!text.contains(secret.as_str()), "{secret} is in the log");
+    }
+}

@@ -1,0 +1,124 @@
+//! `Authenticate` and `Admit` keep their promises over gRPC too: yes, no and no answer stay three different things.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod world;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lanyard_api::authn::{
+    self, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Vouching,
+};
+use lanyard_api::grpc::{Door, Remote, Served};
+use lanyard_api::suite::serve_in_process;
+use lanyard_api::voucher::{Audience, Now, Vouchers};
+use lanyard_api::{Actor, Identity};
+use lanyard_aws::stand_in::Behaviour;
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, Signer};
+use tonic::service::Routes;
+use world::{REGION, World, world};
+
+fn vouchers(world: &World) -> (Vouchers, Now) {
+    let clock = world.clock.clone();
+    let now: Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
+    (Vouchers::new([7; 32], Arc::clone(&now)), now)
+}
+
+fn behind_grpc(world: &World) -> impl Authenticate + Admit {
+    let (vouchers, now) = vouchers(world);
+    let door = Door::vouched(vouchers.key(Audience::Authn), now);
+    let served = Served::new(Arc::new(Vouching::new(Arc::clone(&world.engine), vouchers)), door);
+    let routes =
+        Routes::new(authn::server::authenticate(served.clone())).add_service(authn::server::admit(served));
+    Remote::new(serve_in_process(routes))
+}
+
+#[tokio::test]
+async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked() {
+    let world = world().await;
+    let remote = behind_grpc(&world);
+    let token = world.token(&world.administrator, "dev");
+    let here = world::verified(world.ask(token.expose(), &world.cluster).await);
+    let there = world::verified(remote.authenticate(world.query(token.expose(), &world.cluster)).await);
+    assert_eq!(
+        (&there.identity.value, there.not_after, &there.verifier),
+        (&here.identity.value, here.not_after, &here.verifier)
+    );
+    let (vouchers, _) = vouchers(&world);
+    let key = vouchers.key(Audience::Mapping);
+    let opened: Identity = key.open(&there.identity.voucher, Some(world.cluster.uid), world.now()).unwrap();
+    assert_eq!(opened, here.identity.value);
+    let other = lanyard_api::ClusterUid::random();
+    assert!(key.open::<Identity>(&there.identity.voucher, Some(other), world.now()).is_err());
+}
+
+#[tokio::test]
+async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are() {
+    let world = world().await;
+    let remote = behind_grpc(&world);
+    let ask = async |query: AuthenticateQuery| {
+        (world.engine.authenticate(query.clone()).await, remote.authenticate(query).await)
+    };
+    let (here, there) = ask(world.query("not ours", &world.cluster)).await;
+    assert_eq!((&here, &there), (&Ok(Authentication::NotOurs), &Ok(Authentication::NotOurs)));
+    let wrong = world.token(&world.administrator, "prod");
+    let query = AuthenticateQuery { explain: true, ..world.query(wrong.expose(), &world.cluster) };
+    let (here, there) = ask(query).await;
+    let refusal = world::refused(here);
+    assert!(!refusal.hints.is_empty());
+    assert_eq!(refusal, world::refused(there));
+    for behaviour in [Behaviour::Throttled429, Behaviour::ServerError, Behaviour::Hang] {
+        world.sts.behave(behaviour);
+        let token = world.token(&world.aws_user("ana"), "dev");
+        let (here, there) = ask(world.query(token.expose(), &world.cluster)).await;
+        assert_eq!(here.unwrap_err(), there.unwrap_err(), "{behaviour:?}");
+    }
+}
+
+fn call(world: &World, by: &Credentials, hub: &str) -> AdmitQuery {
+    let body = b"\x0a\x03dev";
+    let own = [("host", "127.0.0.1"), ("x-lanyard-hub-id", hub), ("x-lanyard-nonce", "0123456789abcdef")];
+    let method = "/lanyard.mapping.v1.Clusters/DescribeCluster";
+    let request = HttpRequest { method: "POST", path: method, query: "", headers: &own };
+    let mut signer = Signer::new(by, REGION, "lanyard");
+    signer.style.content_sha256_header = true;
+    let signed = signer.sign_headers(&request, &PayloadHash::of(body), world.now()).unwrap();
+    let headers = own[1..].iter().copied().chain(signed.iter());
+    AdmitQuery {
+        method: method.to_owned(),
+        authority: "127.0.0.1".to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        body: Bytes::from_static(body),
+        source_ip: None,
+        certificate_principal: None,
+    }
+}
+
+#[tokio::test]
+async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed() {
+    let world = world().await;
+    let remote = behind_grpc(&world);
+    let query = call(&world, &world.administrator, &world.hub.id.to_string());
+    let Admission::Admitted(here) = world.engine.admit(query.clone()).await.unwrap() else { panic!() };
+    let Admission::Admitted(there) = remote.admit(query).await.unwrap() else { panic!() };
+    assert_eq!(here.value, there.value);
+    let (vouchers, _) = vouchers(&world);
+    let opened = vouchers.key(Audience::Mapping).open::<Actor>(&there.voucher, None, world.now()).unwrap();
+    assert_eq!(opened, here.value);
+    assert!(vouchers.key(Audience::Authz).open::<Actor>(&there.voucher, None, world.now()).is_err());
+}
+
+#[tokio::test]
+async fn not_proven_and_not_allowed_stay_two_things() {
+    let world = world().await;
+    let remote = behind_grpc(&world);
+    let (_, key) = world.user(world.hub.account, "/", "ana").await;
+    let hub = world.hub.id.to_string();
+    let other_hub = lanyard_api::HubId::random().to_string();
+    for query in [call(&world, &key, &hub), call(&world, &world.administrator, &other_hub)] {
+        let here = world.engine.admit(query.clone()).await.unwrap();
+        assert!(!matches!(here, Admission::Admitted(_)));
+        assert_eq!(remote.admit(query).await.unwrap(), here);
+    }
+}
