@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use lanyard_gateway::kubernetes::wire::{
+    AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus, ReviewVersion,
+    TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version,
+};
+use serde_json::Value;
+
+use super::promise;
+
+/// A TokenReview's or a SubjectAccessReview's body.
+pub fn review_bodies(input: &[u8]) -> bool {
+    // Read a second time without the types; what nests too deep for that is read with them alone.
+    let plain = serde_json::from_slice::<Value>(input).ok();
+    token_review(input, plain.as_ref()) | access_review(input, plain.as_ref())
+}
+
+/// The member of an object, where there is an object with that member.
+fn member<'a>(plain: Option<&'a Value>, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(plain?, |value, name| value.as_object()?.get(*name))
+}
+
+fn token_review(input: &[u8], plain: Option<&Value>) -> bool {
+    let Ok(review) = serde_json::from_slice::<TokenReviewIn<'_>>(input) else { return false };
+    let Some(version) =
+        envelope(review.api_version.as_deref(), review.kind.as_deref(), AUTHENTICATION, "TokenReview")
+    else {
+        return false;
+    };
+    if let Some(token) = member(plain, &["spec", "token"]) {
+        assert_eq!(token.as_str(), Some(&*review.spec.token), "another token than the body has");
+    }
+    if let Some(audiences) = member(plain, &["spec", "audiences"]) {
+        assert_eq!(serde_json::to_value(&review.spec.audiences).ok().as_ref(), Some(audiences));
+    }
+    let groups = review.spec.audiences.clone().unwrap_or_default();
+    let extra = BTreeMap::from([(review.spec.token.to_string(), groups.clone())]);
+    let token = &*review.spec.token;
+    let answer = TokenReviewOut {
+        api_version: api_version(AUTHENTICATION, version),
+        kind: "TokenReview",
+        status: TokenReviewStatus {
+            authenticated: true,
+            user: Some(UserOut { username: token, uid: token, groups: &groups, extra: &extra }),
+            audiences: review.spec.audiences.clone(),
+            error: Some(token.to_owned()),
+        },
+    };
+    let written =
+        serde_json::to_vec(&answer).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    for path in [&["status", "user", "username"][..], &["status", "user", "uid"], &["status", "error"]] {
+        assert_eq!(member(written.as_ref(), path).and_then(Value::as_str), Some(token), "{path:?}");
+    }
+    true
+}
+
+fn access_review(input: &[u8], plain: Option<&Value>) -> bool {
+    let Ok(review) = serde_json::from_slice::<AccessReviewIn<'_>>(input) else { return false };
+    let (api, kind) = (review.api_version.as_deref(), review.kind.as_deref());
+    let Some(version) = envelope(api, kind, AUTHORIZATION, "SubjectAccessReview") else { return false };
+    let spec = &review.spec;
+    for (name, read) in [("user", &spec.user), ("uid", &spec.uid)] {
+        if let Some(value) = member(plain, &["spec", name]) {
+            assert_eq!(value.as_str(), Some(read.as_str()), "another {name} than the body has");
+        }
+    }
+    // Both spellings at once are refused, so one of them is all there is.
+    if let Some(groups) = member(plain, &["spec", "groups"]).or_else(|| member(plain, &["spec", "group"])) {
+        assert_eq!(serde_json::to_value(&spec.groups).ok().as_ref(), Some(groups));
+    }
+    if let Some(extra) = member(plain, &["spec", "extra"]) {
+        assert_eq!(serde_json::to_value(&spec.extra).ok().as_ref(), Some(extra));
+    }
+    for (name, is_there) in [
+        ("resourceAttributes", spec.resource_attributes.is_some()),
+        ("nonResourceAttributes", spec.non_resource_attributes.is_some()),
+    ] {
+        if let Some(value) = member(plain, &["spec", name]) {
+            assert_eq!(!value.is_null(), is_there, "{name}");
+        }
+    }
+    let status = AccessReviewStatus { denied: true, reason: &spec.user, ..AccessReviewStatus::default() };
+    let answer = AccessReviewOut {
+        api_version: api_version(AUTHORIZATION, version),
+        kind: "SubjectAccessReview",
+        status,
+    };
+    let written =
+        serde_json::to_vec(&answer).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let reason = member(written.as_ref(), &["status", "reason"]).and_then(Value::as_str);
+    assert_eq!(reason.unwrap_or_default(), spec.user);
+    true
+}
+
+fn envelope(
+    api_version: Option<&str>,
+    kind: Option<&str>,
+    group: &'static str,
+    expected: &'static str,
+) -> Option<ReviewVersion> {
+    match ReviewVersion::read(api_version, kind, group, expected) {
+        Ok(version) => Some(version),
+        Err(error) => {
+            promise::is_one_bounded_line(&error.to_string());
+            None
+        }
+    }
+}
