@@ -1,0 +1,104 @@
+//! What mapping promises, one function each, held against the engine and against the engine behind gRPC.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+#[path = "promises/aws_auth.rs"]
+mod aws_auth;
+#[path = "promises/bench.rs"]
+mod bench;
+#[path = "promises/blocks.rs"]
+mod blocks;
+#[path = "promises/break_glass.rs"]
+mod break_glass;
+#[path = "promises/clusters.rs"]
+mod clusters;
+#[path = "promises/entries.rs"]
+mod entries;
+#[path = "promises/lockout.rs"]
+mod lockout;
+#[path = "promises/resolve.rs"]
+mod resolve;
+#[path = "promises/tenants.rs"]
+mod tenants;
+
+/// Instantiates promises for the engine and for the engine behind gRPC.
+macro_rules! suite {
+    ($($group:ident: $($promise:ident),* $(,)?;)*) => {
+        mod engine { $(mod $group { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                Box::pin(crate::$group::$promise(crate::bench::engine().await)).await;
+            }
+        )* })* }
+
+        mod grpc { $(mod $group { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                Box::pin(crate::$group::$promise(crate::bench::grpc().await)).await;
+            }
+        )* })* }
+    };
+}
+
+suite! {
+    clusters:
+        a_cluster_is_born_with_its_creator_as_a_visible_administrator,
+        a_creator_who_is_a_session_is_known_by_its_whole_role,
+        the_creators_entry_is_removed_like_any_other,
+        a_taken_id_gets_another_end_and_a_taken_name_is_refused,
+        a_change_of_a_cluster_is_held_against_every_rule,
+        modes_go_one_way,
+        immunity_37_a_cluster_made_anew_under_a_name_shares_nothing_with_the_one_before,
+        the_directory_has_every_change_before_the_call_returns,
+        a_spokes_bearer_token_is_shown_once_and_kept_as_a_hash,
+        nodes_are_bound_by_session_role_and_name,
+        the_same_signed_request_is_answered_once_and_then_repeated;
+    entries:
+        an_entry_is_made_read_listed_changed_and_deleted,
+        each_rule_refuses_with_its_own_code,
+        entries_are_limited,
+        a_local_principal_has_to_exist_and_its_id_is_kept,
+        a_principal_made_anew_leaves_its_entry_stale_until_it_is_bound_again,
+        a_principal_of_aws_is_bound_again_to_whom_its_authority_proved,
+        a_policy_is_associated_once_and_its_scope_is_replaced,
+        a_policy_is_held_against_every_rule,
+        immunity_15_names_are_compared_byte_by_byte,
+        immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
+        lists_page_without_gap_or_repetition;
+    resolve:
+        a_badge_has_uid_extra_and_a_proof_that_verifies,
+        immunity_17_a_new_entry_counts_at_once,
+        immunity_25_a_revocation_that_has_returned_has_happened,
+        immunity_60_a_group_that_was_taken_is_in_no_later_badge,
+        immunity_31_an_account_is_of_one_authority_whatever_a_cluster_says,
+        a_preview_has_no_proof,
+        near_misses_are_named_when_asked_for,
+        a_break_glass_identity_from_anywhere_else_is_refused;
+    aws_auth:
+        a_bad_version_is_kept_as_rejected_and_the_last_good_one_stays_in_force,
+        a_part_that_is_bad_costs_nothing_else,
+        the_same_version_again_is_no_new_one,
+        old_versions_go_and_the_one_in_force_stays,
+        a_spoke_pushes_its_own_and_nothing_else,
+        it_counts_by_mode;
+    blocks:
+        immunity_42_a_block_beats_every_mapping_in_every_mode,
+        a_block_of_the_account_or_hub_holds_everywhere_below,
+        a_block_reaches_sessions_through_what_they_descend_from,
+        blocks_are_listed_with_who_and_why_and_lifted;
+    break_glass:
+        it_lets_one_in_once_within_the_hour,
+        of_two_who_come_at_once_one_gets_in,
+        it_is_outside_system_masters_and_its_proof_verifies,
+        immunity_57_its_credential_lies_nowhere_in_the_clear,
+        it_is_visible_replaced_and_put_away;
+    lockout:
+        immunity_56_no_mutation_takes_the_last_administrator,
+        immunity_56_every_mutating_method_is_looked_at,
+        immunity_56_an_aws_auth_without_administrators_is_kept_out_of_force,
+        a_lockout_is_allowed_by_name_or_by_tag;
+    tenants:
+        immunity_33_another_accounts_cluster_does_not_exist_for_any_method,
+        immunity_33_every_method_is_looked_at,
+        immunity_58_lists_and_near_misses_tell_nothing_of_other_accounts;
+}

@@ -1,0 +1,139 @@
+use lanyard_api::{
+    Authority, PageQuery, Scope,
+    mapping::{AuthenticationMode, Block, BlockTarget, CreateBlock, Resolve},
+};
+
+use crate::{aws_auth::map, bench::*};
+
+pub(crate) fn principal(text: &str) -> BlockTarget {
+    BlockTarget::Principal { authority: Authority::Local, canonical_arn: text.parse().unwrap() }
+}
+
+pub(crate) fn block(scope: Scope, target: BlockTarget) -> CreateBlock {
+    CreateBlock { scope, target, reason: String::from("seen on a stick") }
+}
+
+pub(crate) async fn immunity_42_a_block_beats_every_mapping_in_every_mode<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    use AuthenticationMode::{Api, ApiAndConfigMap, ConfigMap};
+    for (nth, mode) in [ConfigMap, ApiAndConfigMap, Api].into_iter().enumerate() {
+        let asked = lanyard_api::mapping::CreateCluster {
+            authentication_mode: Some(mode),
+            ..cluster_named(&format!("c{nth}"))
+        };
+        let cluster = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+        bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map("ops", "ops")).await.unwrap();
+        if mode != ConfigMap {
+            bench.entry(&cluster, &of(OWN, "role/ops")).await;
+        }
+        let who = identity(&of(OWN, "assumed-role/ops/ss"), "AROAOPS");
+        let session = BlockTarget::Session {
+            authority: Authority::Local,
+            canonical_arn: of(OWN, "role/ops").parse().unwrap(),
+            session_name: String::from("ss"),
+        };
+        let targets = [
+            principal(&of(OWN, "role/ops")),
+            session,
+            BlockTarget::AccessKey { access_key_id: who.access_key_id.clone() },
+            BlockTarget::Account { authority: Authority::Local, account: account(OWN) },
+        ];
+        for target in targets {
+            let scope = Scope::Cluster(cluster.uid);
+            assert_ne!(bench.name_of(&cluster, &who).await, "blocked", "{mode:?} {target:?}");
+            let forced = lanyard_api::Mutation { allow_lockout: true, ..by(admin()) };
+            let put = bench.calls.create_block(forced, block(scope, target.clone())).await.unwrap().value;
+            assert_eq!(bench.name_of(&cluster, &who).await, "blocked", "{mode:?} {target:?}");
+            // No bad aws-auth and no deleted entry undoes it.
+            bench
+                .calls
+                .push_aws_auth(by(admin()), cluster.id.clone(), String::from("mapRoles: x"))
+                .await
+                .unwrap();
+            assert_eq!(bench.name_of(&cluster, &who).await, "blocked", "{mode:?} {target:?}");
+            bench.calls.delete_block(by(admin()), scope, put.id).await.unwrap();
+        }
+        assert_ne!(bench.name_of(&cluster, &who).await, "blocked", "{mode:?}");
+    }
+}
+
+pub(crate) async fn a_block_of_the_account_or_hub_holds_everywhere_below<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    let target = || principal(&of(OWN, "user/zoe"));
+    let other = Scope::Account(account(TENANT));
+    bench.calls.create_block(by(eve()), block(other, target())).await.unwrap();
+    assert_eq!(
+        bench.name_of(&cluster, &zoe).await,
+        of(OWN, "user/zoe"),
+        "another account's block holds there alone"
+    );
+    let own = Scope::Account(account(OWN));
+    let put = bench.calls.create_block(by(admin()), block(own, target())).await.unwrap().value;
+    assert_eq!(bench.name_of(&cluster, &zoe).await, "blocked");
+    bench.calls.delete_block(by(admin()), own, put.id).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &zoe).await, of(OWN, "user/zoe"));
+    let refused = bench.calls.create_block(by(admin()), block(Scope::Hub, target())).await;
+    assert_eq!(code_of(refused), "denied:hub_operator");
+    bench.calls.create_block(by(operator()), block(Scope::Hub, target())).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &zoe).await, "blocked");
+    assert_eq!(
+        code_of(bench.calls.list_blocks(admin(), Scope::Hub, PageQuery::default()).await),
+        "denied:hub_operator"
+    );
+    let listed = bench.calls.list_blocks(operator(), Scope::Hub, PageQuery::default()).await.unwrap();
+    assert_eq!(listed.items.len(), 1);
+}
+
+pub(crate) async fn a_block_reaches_sessions_through_what_they_descend_from<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "role/ops")).await;
+    let mut session = identity(&of(OWN, "assumed-role/ops/ss"), "AROAOPS");
+    session.ancestors = vec![
+        format!("key/{}", key_of(OWN, "ana")),
+        String::from("user/AIDAANA"),
+        String::from("role/AROADEV"),
+        String::from("role/AROAOPS"),
+    ];
+    let scope = Scope::Cluster(cluster.uid);
+    let cases = [
+        (principal(&of(OWN, "user/team/ana")), true),
+        (principal(&of(OWN, "role/dev")), true),
+        (BlockTarget::AccessKey { access_key_id: key_of(OWN, "ana").parse().unwrap() }, true),
+        (principal(&of(OWN, "user/zoe")), false),
+        (principal(&of(TENANT, "role/dev")), false),
+        (BlockTarget::AccessKey { access_key_id: key_of(OWN, "zoe").parse().unwrap() }, false),
+    ];
+    for (target, stops) in cases {
+        let put = bench.calls.create_block(by(admin()), block(scope, target.clone())).await.unwrap().value;
+        let name = bench.name_of(&cluster, &session).await;
+        assert_eq!(name == "blocked", stops, "{target:?}: {name}");
+        bench.calls.delete_block(by(admin()), scope, put.id).await.unwrap();
+    }
+}
+
+pub(crate) async fn blocks_are_listed_with_who_and_why_and_lifted<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let scope = Scope::Cluster(cluster.uid);
+    let asked = || block(scope, principal(&of(OWN, "user/zoe")));
+    let put: Block = bench.calls.create_block(by(admin()), asked()).await.unwrap().value;
+    assert_eq!((put.created_by.as_str(), put.created_at), ("arn:aws:iam::111122223333:user/admin", NOON));
+    assert_eq!(code_of(bench.calls.create_block(by(admin()), asked()).await), "exists");
+    let unreasonable = CreateBlock { reason: String::new(), ..block(scope, principal(&of(OWN, "role/dev"))) };
+    assert_eq!(code_of(bench.calls.create_block(by(admin()), unreasonable).await), "block_reason");
+    let listed = bench.calls.list_blocks(admin(), scope, PageQuery::default()).await.unwrap();
+    assert_eq!(listed.items, std::slice::from_ref(&put));
+    bench.calls.delete_block(by(admin()), scope, put.id).await.unwrap();
+    assert_eq!(code_of(bench.calls.delete_block(by(admin()), scope, put.id).await), "not_found");
+    for nth in 0..8 {
+        let target = principal(&of(AWS, &format!("role/r{nth}")));
+        bench.calls.create_block(by(admin()), block(scope, target)).await.unwrap();
+    }
+    assert_eq!(code_of(bench.calls.create_block(by(admin()), asked()).await), "limit");
+}

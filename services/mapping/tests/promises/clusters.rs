@@ -1,0 +1,316 @@
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    Authority, PageQuery, Scope, SignatureUse, TrustedAccount,
+    mapping::{
+        AccessScope, AuthenticationMode, AuthorizerMode, CreateCluster, EntryState, Node, Resolution,
+        Resolve, UpdateCluster,
+    },
+    proof::{EXTRA_KEY, Proof, ProofError, ProofKey},
+};
+use lanyard_store::Purpose;
+use secrecy::ExposeSecret;
+
+use crate::bench::*;
+
+pub(crate) async fn a_cluster_is_born_with_its_creator_as_a_visible_administrator<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let made = bench.calls.create_cluster(by(admin()), cluster_named("dev")).await.unwrap();
+    assert!(made.confirmed && made.pending.is_empty());
+    let cluster = made.value;
+    assert_eq!(cluster.arn(), "arn:aws:eks:us-west-2:111122223333:cluster/dev");
+    assert_eq!(
+        (cluster.id.as_str(), cluster.created_by.as_str()),
+        ("dev", "arn:aws:iam::111122223333:user/admin")
+    );
+    assert_eq!(
+        cluster.trusted_accounts[0],
+        TrustedAccount { authority: Authority::Local, account: account(OWN) }
+    );
+    assert_eq!(cluster.authorizer_mode, AuthorizerMode::WebhookFirst);
+    assert_eq!((cluster.token_cache_seconds, cluster.audiences.len()), (10, 1));
+    let page =
+        bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await.unwrap();
+    let [entry] = page.items.as_slice() else { panic!("{page:?}") };
+    assert_eq!(entry.entry.principal_arn.to_string(), of(OWN, "user/admin"));
+    assert_eq!((entry.entry.principal_id.as_deref(), entry.state), (Some("AIDAADMIN"), EntryState::Active));
+    assert_eq!(entry.associations[0].policy_arn, CLUSTER_ADMIN);
+    assert_eq!(entry.associations[0].scope, AccessScope::Cluster);
+    let known = identity(&of(OWN, "user/admin"), "AIDAADMIN");
+    assert_eq!(bench.name_of(&cluster, &known).await, of(OWN, "user/admin"));
+    let without = CreateCluster { bootstrap_creator_admin: false, ..cluster_named("bare") };
+    let bare = bench.calls.create_cluster(by(admin()), without).await.unwrap().value;
+    assert_eq!(bench.name_of(&bare, &known).await, "unmapped");
+}
+
+pub(crate) async fn a_creator_who_is_a_session_is_known_by_its_whole_role<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let session = session_actor("assumed-role/dev/ana", "AROADEV");
+    let cluster = bench.calls.create_cluster(by(session), cluster_named("dev")).await.unwrap().value;
+    let entry = bench.calls.get_entry(admin(), entry_ref(&cluster, &of(OWN, "role/team/dev"))).await.unwrap();
+    assert_eq!(entry.entry.username, "arn:aws:sts::111122223333:assumed-role/dev/{{SessionName}}");
+    let name = bench.name_of(&cluster, &identity(&of(OWN, "assumed-role/dev/bob"), "AROADEV")).await;
+    assert_eq!(name, "arn:aws:sts::111122223333:assumed-role/dev/bob");
+}
+
+pub(crate) async fn the_creators_entry_is_removed_like_any_other<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let creator = of(OWN, "user/admin");
+    let other = of(OWN, "user/zoe");
+    bench.entry(&cluster, &other).await;
+    let zoe = entry_ref(&cluster, &other);
+    bench
+        .calls
+        .associate_policy(by(admin()), zoe, CLUSTER_ADMIN.to_owned(), AccessScope::Cluster, None)
+        .await
+        .unwrap();
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &creator)).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, "unmapped");
+    // Never derived again from whoever happens to call.
+    bench.calls.get_cluster(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, "unmapped");
+}
+
+pub(crate) async fn a_taken_id_gets_another_end_and_a_taken_name_is_refused<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let first = bench.cluster().await;
+    assert_eq!(code_of(bench.calls.create_cluster(by(admin()), cluster_named("dev")).await), "exists");
+    let elsewhere = CreateCluster { region: String::from("eu-west-1"), ..cluster_named("dev") };
+    let second = bench.calls.create_cluster(by(admin()), elsewhere).await.unwrap();
+    assert!(
+        second.value.id.as_str().starts_with("dev-") && second.value.id.as_str().len() == "dev-".len() + 6
+    );
+    assert!(second.notices.iter().any(|notice| notice.contains("is taken")), "{:?}", second.notices);
+    assert_ne!(second.value.uid, first.uid);
+    let of_tenant = CreateCluster { trusted_accounts: vec![], ..cluster_named("dev") };
+    let third = bench.calls.create_cluster(by(eve()), of_tenant).await.unwrap().value;
+    assert!(third.id.as_str().starts_with("dev-"));
+    let asked = CreateCluster { id: Some(String::from("dev")), ..cluster_named("other") };
+    assert_eq!(code_of(bench.calls.create_cluster(by(admin()), asked).await), "exists");
+    let asked = CreateCluster { id: Some(String::from("chosen")), ..cluster_named("other") };
+    assert_eq!(bench.calls.create_cluster(by(admin()), asked).await.unwrap().value.id.as_str(), "chosen");
+    for name in ["three", "four"] {
+        let made = bench.calls.create_cluster(by(admin()), cluster_named(name)).await;
+        assert!(made.is_ok(), "{name}");
+    }
+    assert_eq!(code_of(bench.calls.create_cluster(by(admin()), cluster_named("five")).await), "limit");
+}
+
+pub(crate) async fn a_change_of_a_cluster_is_held_against_every_rule<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let base = || cluster_named("new");
+    let pair = |authority, id: &str| TrustedAccount { authority, account: account(id) };
+    let refused = [
+        (CreateCluster { name: String::from("a.b"), ..base() }, "cluster_name"),
+        (CreateCluster { id: Some(String::from("-")), ..base() }, "cluster_id"),
+        (CreateCluster { region: String::from("cn-north-1"), ..base() }, "region"),
+        (CreateCluster { endpoint: Some(String::from("http://a")), ..base() }, "endpoint"),
+        (CreateCluster { certificate_authority: Some(String::from("x")), ..base() }, "certificate_authority"),
+        (CreateCluster { audiences: vec![String::from("a b")], ..base() }, "audiences"),
+        (CreateCluster { token_cache_seconds: Some(100_000), ..base() }, "token_cache_seconds"),
+        (CreateCluster { trusted_accounts: vec![pair(Authority::Aws, OWN)], ..base() }, "trusted_accounts"),
+        (CreateCluster { tags: BTreeMap::from([(String::from("aws:x"), String::new())]), ..base() }, "tags"),
+        (
+            CreateCluster {
+                authentication_mode: Some(AuthenticationMode::ConfigMap),
+                bootstrap_creator_admin: false,
+                ..base()
+            },
+            "bootstrap_required",
+        ),
+        (CreateCluster { account: Some(account(TENANT)), ..base() }, "not_found"),
+    ];
+    for (asked, rule) in refused {
+        assert_eq!(code_of(bench.calls.create_cluster(by(admin()), asked).await), rule);
+    }
+    let cluster = bench.cluster().await;
+    let nothing = UpdateCluster::default;
+    let refused = [
+        (UpdateCluster { endpoint: Some(String::from("a")), ..nothing() }, "endpoint"),
+        (UpdateCluster { audiences: Some(vec![]), ..nothing() }, "audiences"),
+        (UpdateCluster { token_cache_seconds: Some(3_601), ..nothing() }, "token_cache_seconds"),
+        (UpdateCluster { trusted_accounts: Some(vec![]), ..nothing() }, "trusted_accounts"),
+        (UpdateCluster { tags: Some(BTreeMap::from([(String::new(), String::new())])), ..nothing() }, "tags"),
+    ];
+    for (change, rule) in refused {
+        assert_eq!(code_of(bench.calls.update_cluster(by(admin()), cluster.id.clone(), change).await), rule);
+    }
+    let change = UpdateCluster {
+        endpoint: Some(String::from("https://10.0.0.1:6443")),
+        token_cache_seconds: Some(30),
+        authorizer_mode: Some(AuthorizerMode::Full),
+        audiences: Some(vec![String::from("a")]),
+        tags: Some(BTreeMap::from([(String::from("team"), String::from("a"))])),
+        ..nothing()
+    };
+    let changed = bench.calls.update_cluster(by(admin()), cluster.id.clone(), change).await.unwrap();
+    assert_eq!(changed.value.token_cache_seconds, 30);
+    let read = bench.calls.get_cluster(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(read, changed.value);
+    assert_eq!((read.uid, read.trusted_accounts.len()), (cluster.uid, 2));
+}
+
+pub(crate) async fn modes_go_one_way<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    use AuthenticationMode::{Api, ApiAndConfigMap, ConfigMap};
+    let cluster = bench.cluster_in(ConfigMap).await;
+    let change = |mode| UpdateCluster { authentication_mode: Some(mode), ..UpdateCluster::default() };
+    let set =
+        async |mode| code_of(bench.calls.update_cluster(by(admin()), cluster.id.clone(), change(mode)).await);
+    assert_eq!(set(Api).await, "mode_transition");
+    assert_eq!(set(ConfigMap).await, "mode_transition");
+    let admin_user = identity(&of(OWN, "user/admin"), "AIDAADMIN");
+    assert_eq!(bench.name_of(&cluster, &admin_user).await, "unmapped");
+    assert_eq!(set(ApiAndConfigMap).await, "ok");
+    assert_eq!(bench.name_of(&cluster, &admin_user).await, of(OWN, "user/admin"));
+    assert_eq!(set(ConfigMap).await, "mode_transition");
+    assert_eq!(set(Api).await, "ok");
+    for back in [ConfigMap, ApiAndConfigMap, Api] {
+        assert_eq!(set(back).await, "mode_transition");
+    }
+}
+
+pub(crate) async fn immunity_37_a_cluster_made_anew_under_a_name_shares_nothing_with_the_one_before<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let old = bench.cluster().await;
+    let admin_user = identity(&of(OWN, "user/admin"), "AIDAADMIN");
+    let Resolution::Mapped(before) = bench.resolve(old.uid, &admin_user).await.unwrap() else { panic!() };
+    bench.calls.create_spoke_credential(by(admin()), old.id.clone()).await.unwrap();
+    bench.calls.delete_cluster(by(admin()), old.id.clone()).await.unwrap();
+    assert_eq!(bench.name_of(&old, &admin_user).await, "unknown_cluster");
+    let new = bench.cluster().await;
+    assert_eq!(new.id, old.id);
+    assert_ne!(new.uid, old.uid);
+    assert_eq!(bench.name_of(&old, &admin_user).await, "unknown_cluster");
+    let directory = bench.calls.directory();
+    let mut directory = directory;
+    let now =
+        directory.wait_for(|d| d.clusters.iter().any(|c| c.cluster.uid == new.uid)).await.unwrap().clone();
+    assert!(now.clusters.iter().all(|entry| entry.credentials.is_empty() && entry.cluster.uid != old.uid));
+    let keys = proof_keys(&bench);
+    let value = &before.user.extra[EXTRA_KEY][0];
+    let verified = Proof::verify(value, &keys, new.uid, &before.user.username, &before.user.groups, NOON);
+    assert_eq!(verified, Err(ProofError::Mismatch));
+}
+
+pub(crate) fn proof_keys<C, R>(bench: &Bench<C, R>) -> Vec<ProofKey> {
+    let keys = bench.store.keyring().purpose_keys(Purpose::Proof).unwrap();
+    keys.iter().map(|(id, secret)| ProofKey::new(*id, secret)).collect()
+}
+
+pub(crate) async fn the_directory_has_every_change_before_the_call_returns<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let mut directory = bench.calls.directory();
+    let cluster = bench.cluster().await;
+    let (credential, _) =
+        bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap().value;
+    let seen = directory
+        .wait_for(|d| {
+            d.clusters.iter().any(|c| c.cluster.uid == cluster.uid && c.credentials == [credential.clone()])
+        })
+        .await
+        .unwrap()
+        .clone();
+    assert!(seen.revision.0 > 0);
+    bench.calls.delete_cluster(by(admin()), cluster.id.clone()).await.unwrap();
+    directory.wait_for(|d| d.clusters.is_empty()).await.unwrap();
+}
+
+pub(crate) async fn a_spokes_bearer_token_is_shown_once_and_kept_as_a_hash<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    use sha2::Digest as _;
+    let cluster = bench.cluster().await;
+    let mut made = Vec::new();
+    for _ in 0..6 {
+        made.push(bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap());
+        bench.clock.advance(time::Duration::SECOND);
+    }
+    let (credential, secret) = &made[0].value;
+    let token = secret.expose_secret();
+    assert!(token.starts_with("lsp_") && token.len() == 4 + 43, "{}", token.len());
+    assert_eq!(credential.token_sha256, hex::encode(sha2::Sha256::digest(token.as_bytes())));
+    assert!(!format!("{:?}", made[0]).contains(token));
+    assert_eq!(made[5].notices.len(), 1, "{:?}", made[5].notices);
+    let mut directory = bench.calls.directory();
+    let last = made[5].value.0.clone();
+    let now = directory
+        .wait_for(|d| d.clusters.iter().any(|c| c.credentials.contains(&last)))
+        .await
+        .unwrap()
+        .clone();
+    let kept: Vec<&str> = now.clusters[0].credentials.iter().map(|c| c.id.as_str()).collect();
+    assert_eq!(kept.len(), 5);
+    assert!(!kept.contains(&credential.id.as_str()));
+}
+
+fn node(instance: &str, name: &str, role: Option<&str>) -> Node {
+    Node {
+        cluster: lanyard_api::ClusterUid::random(),
+        instance_id: instance.to_owned(),
+        private_dns_name: name.to_owned(),
+        role_arn: role.map(str::to_owned),
+        access_key_id: None,
+    }
+}
+
+pub(crate) async fn nodes_are_bound_by_session_role_and_name<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let set = async |node| code_of(bench.calls.set_node(by(admin()), cluster.id.clone(), node).await);
+    assert_eq!(set(node("i-01234567", "a.internal", None)).await, "node_role");
+    let mut nodes = entry(&cluster, &of(OWN, "role/node"));
+    nodes.entry_type = Some(lanyard_api::mapping::EntryType::Ec2Linux);
+    let made = bench.calls.create_entry(by(admin()), nodes).await.unwrap().value.entry;
+    assert_eq!(
+        (made.username.as_str(), made.groups.as_slice()),
+        ("system:node:{{EC2PrivateDNSName}}", &[String::from("system:nodes")][..])
+    );
+    let knock = identity(&of(OWN, "assumed-role/node/i-01234567"), "AROANODE");
+    assert_eq!(bench.name_of(&cluster, &knock).await, "unknown_node");
+    assert_eq!(set(node("i-01234567", "a.internal", None)).await, "ok");
+    assert_eq!(bench.name_of(&cluster, &knock).await, "system:node:a.internal");
+    assert_eq!(set(node("i-89abcdef", "a.internal", None)).await, "node_name");
+    assert_eq!(set(node("i-89abcdef", "B", None)).await, "node_name");
+    assert_eq!(set(node("i", "b", None)).await, "node_instance");
+    assert_eq!(set(node("i-89abcdef", "b", Some("arn:aws:iam::111122223333:user/x"))).await, "node_role");
+    assert_eq!(set(node("i-89abcdef", "b", Some("arn:aws:iam::111122223333:role/path/other"))).await, "ok");
+    let stolen = identity(&of(OWN, "assumed-role/node/i-89abcdef"), "AROANODE");
+    assert_eq!(bench.name_of(&cluster, &stolen).await, "unknown_node");
+    assert_eq!(set(node("i-01234567", "a2.internal", None)).await, "ok");
+    assert_eq!(bench.name_of(&cluster, &knock).await, "system:node:a2.internal");
+    assert_eq!(set(node("i-00000003", "c", None)).await, "ok");
+    assert_eq!(set(node("i-00000004", "d", None)).await, "limit");
+    let listed =
+        bench.calls.list_nodes(admin(), cluster.id.clone(), PageQuery::default()).await.unwrap().items;
+    let names: Vec<&str> = listed.iter().map(|node| node.instance_id.as_str()).collect();
+    assert_eq!(names, ["i-00000003", "i-01234567", "i-89abcdef"]);
+    assert_eq!(listed[2].role_arn.as_deref(), Some("arn:aws:iam::111122223333:role/other"));
+    assert!(listed.iter().all(|node| node.cluster == cluster.uid));
+}
+
+pub(crate) async fn the_same_signed_request_is_answered_once_and_then_repeated<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let mut signed = admin();
+    signed.value.signature =
+        Some(SignatureUse { digest: [9; 32], expires_at: NOON + time::Duration::MINUTE });
+    let ask = || entry(&cluster, &of(OWN, "user/zoe"));
+    let first = bench.calls.create_entry(by(signed.clone()), ask()).await.unwrap();
+    let again = bench.calls.create_entry(by(signed.clone()), ask()).await.unwrap();
+    assert_eq!(first, again);
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(OWN, "user/zoe"))).await.unwrap();
+    assert_eq!(code_of(bench.calls.create_entry(by(signed), ask()).await), "replayed");
+    let left = bench.calls.get_entry(admin(), entry_ref(&cluster, &of(OWN, "user/zoe"))).await;
+    assert_eq!(code_of(left), "not_found");
+    let revision = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+    assert!(revision > first.revision);
+}

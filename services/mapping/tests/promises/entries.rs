@@ -1,0 +1,375 @@
+use std::collections::BTreeMap;
+
+use lanyard_api::{
+    PageQuery, Scope,
+    authn::accounts::{IamRole, User},
+    mapping::{
+        AccessScope, AuthenticationMode, CreateAccessEntry, EntryState, EntryType, Resolve, UpdateAccessEntry,
+    },
+};
+use time::Duration;
+
+use crate::bench::*;
+
+pub(crate) fn change(cluster: &lanyard_api::mapping::Cluster, principal: &str) -> UpdateAccessEntry {
+    let entry = entry_ref(cluster, principal);
+    UpdateAccessEntry { entry, username: None, groups: None, ends_at: None, rebind: false }
+}
+
+pub(crate) async fn an_entry_is_made_read_listed_changed_and_deleted<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let dev = of(OWN, "role/team/dev");
+    let asked = CreateAccessEntry {
+        groups: vec![String::from("devs")],
+        tags: BTreeMap::from([(String::from("team"), String::from("a"))]),
+        ends_at: Some(NOON + Duration::HOUR),
+        ..entry(&cluster, &dev)
+    };
+    let made = bench.calls.create_entry(by(admin()), asked.clone()).await.unwrap().value;
+    assert_eq!(made.entry.username, "arn:aws:sts::111122223333:assumed-role/dev/{{SessionName}}");
+    let prefix = "arn:aws:eks:us-west-2:111122223333:access-entry/empty/role/111122223333/dev/";
+    assert_eq!(made.arn, format!("{prefix}{}", made.entry.id));
+    assert_eq!((made.entry.created_at, made.entry.modified_at, made.state), (NOON, NOON, EntryState::Active));
+    assert_eq!(code_of(bench.calls.create_entry(by(admin()), asked).await), "exists");
+    assert_eq!(bench.calls.get_entry(admin(), entry_ref(&cluster, &dev)).await.unwrap(), made);
+
+    bench.clock.advance(Duration::MINUTE);
+    let update =
+        UpdateAccessEntry { username: Some(String::from("dev:{{SessionName}}")), ..change(&cluster, &dev) };
+    let updated = bench.calls.update_entry(by(admin()), update).await.unwrap().value.entry;
+    assert_eq!((updated.username.as_str(), updated.groups.len()), ("dev:{{SessionName}}", 1));
+    assert_eq!((updated.created_at, updated.modified_at), (NOON, NOON + Duration::MINUTE));
+    assert_eq!((updated.id, updated.ends_at), (made.entry.id, made.entry.ends_at));
+    let update = UpdateAccessEntry { groups: Some(vec![]), ends_at: Some(None), ..change(&cluster, &dev) };
+    let updated = bench.calls.update_entry(by(admin()), update).await.unwrap().value.entry;
+    assert_eq!(
+        (updated.groups.len(), updated.ends_at, updated.username.as_str()),
+        (0, None, "dev:{{SessionName}}")
+    );
+    let revision = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+    let same = bench.calls.update_entry(by(admin()), change(&cluster, &dev)).await.unwrap();
+    assert_eq!((same.revision, same.value.entry.modified_at), (revision, updated.modified_at));
+
+    let listed =
+        bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await.unwrap();
+    assert_eq!(listed.items.iter().map(|detail| detail.entry.id).collect::<Vec<_>>(), [made.entry.id]);
+    let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &dev)).await.unwrap().value;
+    assert_eq!(gone.entry.id, made.entry.id);
+    assert_eq!(code_of(bench.calls.get_entry(admin(), entry_ref(&cluster, &dev)).await), "not_found");
+    assert_eq!(code_of(bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &dev)).await), "not_found");
+    let anew = bench.entry(&cluster, &dev).await.value;
+    assert_ne!(anew.entry.id, made.entry.id);
+}
+
+pub(crate) async fn each_rule_refuses_with_its_own_code<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.empty_cluster().await;
+    let base = || entry(&cluster, &of(OWN, "role/ops"));
+    let at = |principal: &str| entry(&cluster, principal);
+    let node = |entry_type| CreateAccessEntry { entry_type: Some(entry_type), ..base() };
+    let groups = |names: &[&str]| CreateAccessEntry {
+        groups: names.iter().map(ToString::to_string).collect(),
+        ..base()
+    };
+    let username = |name: &str| CreateAccessEntry { username: Some(name.to_owned()), ..base() };
+    let refused = [
+        (at("x"), "invalid_principal"),
+        (at(&of(OWN, "assumed-role/ops/ana")), "invalid_principal"),
+        (at(&of(OWN, "root")), "invalid_principal"),
+        (at("arn:aws-cn:iam::111122223333:role/ops"), "invalid_principal"),
+        (at(&of(OWN, "role/aws-service-role/x/y")), "invalid_principal"),
+        (at(&of(TENANT, "role/dev")), "untrusted_account"),
+        (at("arn:aws:iam::999988887777:role/x"), "untrusted_account"),
+        (username("system:admin"), "reserved_username"),
+        (username("{{SessionName}}"), "session_name_without_prefix"),
+        (username("x:{{EC2PrivateDNSName}}"), "node_placeholder"),
+        (username("{{Nope}}"), "invalid_username"),
+        (groups(&["system:masters"]), "reserved_group"),
+        (groups(&["a", "b", "c", "d"]), "invalid_group"),
+        (groups(&["{{SessionName}}"]), "invalid_group"),
+        (
+            CreateAccessEntry { username: Some(String::from("x")), ..node(EntryType::Ec2Linux) },
+            "not_standard",
+        ),
+        (
+            CreateAccessEntry { groups: vec![String::from("x")], ..node(EntryType::FargateLinux) },
+            "not_standard",
+        ),
+        (
+            CreateAccessEntry { entry_type: Some(EntryType::Ec2Linux), ..at(&of(AWS, "role/x")) },
+            "node_principal",
+        ),
+        (CreateAccessEntry { ends_at: Some(NOON), ..base() }, "end_in_the_past"),
+        (
+            CreateAccessEntry { tags: BTreeMap::from([(String::from("aws:a"), String::new())]), ..base() },
+            "tags",
+        ),
+        (CreateAccessEntry { principal_id: Some(String::from("AIDAX")), ..base() }, "principal_id"),
+        (CreateAccessEntry { principal_id: Some(String::from("AROAELSE")), ..base() }, "principal_id"),
+    ];
+    for (asked, rule) in refused {
+        let shown = format!("{asked:?}");
+        assert_eq!(code_of(bench.calls.create_entry(by(admin()), asked).await), rule, "{shown}");
+    }
+    let listed =
+        bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await.unwrap();
+    assert!(listed.items.is_empty());
+
+    bench.entry(&cluster, &of(OWN, "role/ops")).await;
+    let ops = of(OWN, "role/ops");
+    let refused = [
+        (
+            UpdateAccessEntry { username: Some(String::from("eks:x")), ..change(&cluster, &ops) },
+            "reserved_username",
+        ),
+        (
+            UpdateAccessEntry { groups: Some(vec![String::from("system:x")]), ..change(&cluster, &ops) },
+            "reserved_group",
+        ),
+        (UpdateAccessEntry { ends_at: Some(Some(NOON)), ..change(&cluster, &ops) }, "end_in_the_past"),
+        (change(&cluster, &of(OWN, "role/absent")), "not_found"),
+    ];
+    for (asked, rule) in refused {
+        assert_eq!(code_of(bench.calls.update_entry(by(admin()), asked).await), rule);
+    }
+    let nodes =
+        CreateAccessEntry { entry_type: Some(EntryType::Ec2Linux), ..entry(&cluster, &of(OWN, "role/node")) };
+    bench.calls.create_entry(by(admin()), nodes).await.unwrap();
+    let update =
+        UpdateAccessEntry { username: Some(String::from("x")), ..change(&cluster, &of(OWN, "role/node")) };
+    assert_eq!(code_of(bench.calls.update_entry(by(admin()), update).await), "not_standard");
+    let old = bench.cluster_in(AuthenticationMode::ConfigMap).await;
+    assert_eq!(
+        code_of(bench.calls.create_entry(by(admin()), entry(&old, &ops)).await),
+        "authentication_mode"
+    );
+}
+
+pub(crate) async fn entries_are_limited<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.empty_cluster().await;
+    for nth in 0..12 {
+        bench.entry(&cluster, &of(AWS, &format!("role/r{nth}"))).await;
+    }
+    let one_more = bench.calls.create_entry(by(admin()), entry(&cluster, &of(AWS, "role/more"))).await;
+    assert_eq!(code_of(one_more), "limit");
+}
+
+pub(crate) async fn a_local_principal_has_to_exist_and_its_id_is_kept<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    for absent in ["user/nobody", "role/dev", "role/other/dev", "user/ana", "role/admin"] {
+        let made = bench.calls.create_entry(by(admin()), entry(&cluster, &of(OWN, absent))).await;
+        assert_eq!(code_of(made), "invalid_principal", "{absent}");
+    }
+    let ana = bench.entry(&cluster, &of(OWN, "user/team/ana")).await.value.entry;
+    assert_eq!(ana.principal_id.as_deref(), Some("AIDAANA"));
+    let of_aws = bench.entry(&cluster, &of(AWS, "role/x")).await.value.entry;
+    assert_eq!(of_aws.principal_id, None);
+    let given = CreateAccessEntry {
+        principal_id: Some(String::from("AROAGIVEN")),
+        ..entry(&cluster, &of(AWS, "role/y"))
+    };
+    let given = bench.calls.create_entry(by(admin()), given).await.unwrap().value.entry;
+    assert_eq!(given.principal_id.as_deref(), Some("AROAGIVEN"));
+}
+
+pub(crate) async fn a_principal_made_anew_leaves_its_entry_stale_until_it_is_bound_again<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let dev = of(OWN, "role/team/dev");
+    bench.entry(&cluster, &dev).await;
+    let old = identity(&of(OWN, "assumed-role/dev/ana"), "AROADEV");
+    let new = identity(&of(OWN, "assumed-role/dev/ana"), "AROANEW");
+    assert!(bench.name_of(&cluster, &old).await.ends_with("/ana"));
+    let state = async || bench.calls.get_entry(admin(), entry_ref(&cluster, &dev)).await.unwrap().state;
+    bench.remove::<IamRole>(Scope::Account(account(OWN)), "dev").await;
+    assert_eq!(state().await, EntryState::Stale);
+    let rebind = || UpdateAccessEntry { rebind: true, ..change(&cluster, &dev) };
+    assert_eq!(code_of(bench.calls.update_entry(by(admin()), rebind()).await), "invalid_principal");
+    bench.write(&role(OWN, "dev", "/team/", "AROANEW")).await;
+    assert_eq!(state().await, EntryState::Stale);
+    assert_eq!(bench.name_of(&cluster, &new).await, "stale_entry");
+    let bound = bench.calls.update_entry(by(admin()), rebind()).await.unwrap().value;
+    assert_eq!((bound.entry.principal_id.as_deref(), bound.state), (Some("AROANEW"), EntryState::Active));
+    assert!(bench.name_of(&cluster, &new).await.ends_with("/ana"));
+    assert_eq!(bench.name_of(&cluster, &old).await, "stale_entry");
+}
+
+pub(crate) async fn a_principal_of_aws_is_bound_again_to_whom_its_authority_proved<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let principal = of(AWS, "role/x");
+    let asked =
+        CreateAccessEntry { principal_id: Some(String::from("AROAOLD")), ..entry(&cluster, &principal) };
+    bench.calls.create_entry(by(admin()), asked).await.unwrap();
+    let rebind = || UpdateAccessEntry { rebind: true, ..change(&cluster, &principal) };
+    assert_eq!(code_of(bench.calls.update_entry(by(admin()), rebind()).await), "rebind_unknown");
+    let new = identity(&of(AWS, "assumed-role/x/s"), "AROANEW");
+    assert_eq!(bench.name_of(&cluster, &new).await, "stale_entry");
+    let seen = bench.calls.get_entry(admin(), entry_ref(&cluster, &principal)).await.unwrap();
+    assert_eq!(seen.state, EntryState::Stale);
+    let bound = bench.calls.update_entry(by(admin()), rebind()).await.unwrap().value;
+    assert_eq!((bound.entry.principal_id.as_deref(), bound.state), (Some("AROANEW"), EntryState::Active));
+    assert!(bench.name_of(&cluster, &new).await.ends_with("/s"));
+}
+
+pub(crate) async fn a_policy_is_associated_once_and_its_scope_is_replaced<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let ops = of(OWN, "role/ops");
+    bench.entry(&cluster, &ops).await;
+    let view = policy("AmazonEKSViewPolicy");
+    let associate = async |scope| {
+        let entry = entry_ref(&cluster, &ops);
+        bench.calls.associate_policy(by(admin()), entry, view.clone(), scope, None).await
+    };
+    let first = associate(AccessScope::Namespace(vec![String::from("dev-*")])).await.unwrap().value;
+    assert_eq!((first.associated_at, first.modified_at), (NOON, NOON));
+    bench.clock.advance(Duration::MINUTE);
+    let same = associate(AccessScope::Namespace(vec![String::from("dev-*")])).await.unwrap().value;
+    assert_eq!(same, first);
+    let moved = associate(AccessScope::Cluster).await.unwrap().value;
+    assert_eq!((moved.associated_at, moved.modified_at), (NOON, NOON + Duration::MINUTE));
+    let detail = bench.calls.get_entry(admin(), entry_ref(&cluster, &ops)).await.unwrap();
+    assert_eq!(detail.associations, [moved]);
+    let of_policy = async |arn: &str| {
+        let page = bench
+            .calls
+            .list_entries(admin(), cluster.id.clone(), Some(arn.to_owned()), PageQuery::default())
+            .await;
+        page.unwrap().items.len()
+    };
+    assert_eq!((of_policy(&view).await, of_policy(CLUSTER_ADMIN).await), (1, 0));
+    let entry = || entry_ref(&cluster, &ops);
+    bench.calls.disassociate_policy(by(admin()), entry(), view.clone()).await.unwrap();
+    assert_eq!(
+        code_of(bench.calls.disassociate_policy(by(admin()), entry(), view.clone()).await),
+        "not_found"
+    );
+    assert_eq!(of_policy(&view).await, 0);
+    associate(AccessScope::Cluster).await.unwrap();
+    bench.calls.delete_entry(by(admin()), entry()).await.unwrap();
+    bench.entry(&cluster, &ops).await;
+    let anew = bench.calls.get_entry(admin(), entry()).await.unwrap();
+    assert!(anew.associations.is_empty());
+}
+
+pub(crate) async fn a_policy_is_held_against_every_rule<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.empty_cluster().await;
+    let ops = of(OWN, "role/ops");
+    bench.entry(&cluster, &ops).await;
+    let nodes =
+        CreateAccessEntry { entry_type: Some(EntryType::Ec2Linux), ..entry(&cluster, &of(OWN, "role/node")) };
+    bench.calls.create_entry(by(admin()), nodes).await.unwrap();
+    let associate = async |principal: &str, name: &str, scope, end| {
+        let entry = entry_ref(&cluster, principal);
+        code_of(bench.calls.associate_policy(by(admin()), entry, policy(name), scope, end).await)
+    };
+    let namespaces = |names: &[&str]| AccessScope::Namespace(names.iter().map(ToString::to_string).collect());
+    let (view, whole) = ("AmazonEKSViewPolicy", AccessScope::Cluster);
+    assert_eq!(associate(&ops, "Nope", whole.clone(), None).await, "not_found");
+    assert_eq!(associate(&ops, "AmazonEKSHybridPolicy", whole.clone(), None).await, "service_linked_policy");
+    assert_eq!(associate(&ops, view, namespaces(&[]), None).await, "namespaces_missing");
+    assert_eq!(associate(&ops, view, namespaces(&["A"]), None).await, "invalid_namespace");
+    assert_eq!(associate(&ops, view, whole.clone(), Some(NOON)).await, "end_in_the_past");
+    assert_eq!(associate(&of(OWN, "role/node"), view, whole.clone(), None).await, "not_standard");
+    assert_eq!(associate(&of(OWN, "role/absent"), view, whole.clone(), None).await, "not_found");
+    for name in [view, "AmazonEKSEditPolicy", "AmazonEKSAdminPolicy"] {
+        assert_eq!(associate(&ops, name, whole.clone(), None).await, "ok");
+    }
+    assert_eq!(associate(&ops, "AmazonEKSAdminViewPolicy", whole.clone(), None).await, "limit");
+    assert_eq!(associate(&ops, view, namespaces(&["a"]), Some(NOON + Duration::HOUR)).await, "ok");
+}
+
+pub(crate) async fn immunity_15_names_are_compared_byte_by_byte<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.empty_cluster().await;
+    bench.write::<User>(&user(OWN, "admin2", "/", "AIDATWO")).await;
+    let ops = of(OWN, "role/ops");
+    bench.entry(&cluster, &ops).await;
+    for other in [
+        "role/ops ",
+        " role/ops",
+        "role/ops\u{200b}",
+        "role/óps",
+        "role/o\u{301}ps",
+        "role/ops\0",
+        "role/ops\t",
+    ] {
+        let arn = of(OWN, other);
+        assert_eq!(
+            code_of(bench.calls.get_entry(admin(), entry_ref(&cluster, &arn)).await),
+            "not_found",
+            "{arn:?}"
+        );
+        let made = bench.calls.create_entry(by(admin()), entry(&cluster, &arn)).await;
+        assert_eq!(code_of(made), "invalid_principal", "{arn:?}");
+    }
+    let groups = ["devs", "Devs", "dévs"].map(str::to_owned).to_vec();
+    let update = UpdateAccessEntry { groups: Some(groups.clone()), ..change(&cluster, &ops) };
+    let kept = bench.calls.update_entry(by(admin()), update).await.unwrap().value.entry;
+    assert_eq!(kept.groups, groups);
+    for id in ["empty ", "EMPTY", "empt\u{443}"] {
+        if let Ok(id) = id.parse() {
+            assert_eq!(code_of(bench.calls.get_cluster(admin(), id).await), "not_found");
+        }
+    }
+}
+
+const MAP: &str = "
+mapRoles: |
+  - rolearn: arn:aws:iam::111122223333:role/ops
+    username: behind
+    groups: [system:masters]
+";
+
+pub(crate) async fn immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let (ops, zoe) = (of(OWN, "role/ops"), of(OWN, "user/zoe"));
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), MAP.to_owned()).await.unwrap();
+    bench.entry(&cluster, &ops).await;
+    bench.entry(&cluster, &zoe).await;
+    let knock = identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS");
+    assert!(bench.name_of(&cluster, &knock).await.ends_with("assumed-role/ops/s"));
+    let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &ops)).await.unwrap();
+    assert!(gone.notices[0].contains("still resolves, by mapRoles[0]"), "{:?}", gone.notices);
+    assert!(
+        gone.notices[0].contains("behind") && gone.notices[0].contains("system:masters"),
+        "{:?}",
+        gone.notices
+    );
+    assert_eq!(bench.name_of(&cluster, &knock).await, "behind");
+    let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &zoe)).await.unwrap();
+    assert!(gone.notices[0].contains("resolves to nothing"), "{:?}", gone.notices);
+}
+
+pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.empty_cluster().await;
+    for nth in 0..9 {
+        bench.entry(&cluster, &of(AWS, &format!("role/r{nth}"))).await;
+    }
+    let mut seen = Vec::new();
+    let mut page = PageQuery { items_max: 4, token: String::new() };
+    loop {
+        let cut = bench.calls.list_entries(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
+        seen.extend(cut.items.into_iter().map(|detail| detail.entry.principal_arn.to_string()));
+        match cut.next_token {
+            Some(token) => page.token = token,
+            None => break,
+        }
+    }
+    let wanted: Vec<String> = (0..9).map(|nth| of(AWS, &format!("role/r{nth}"))).collect();
+    assert_eq!(seen, wanted);
+}

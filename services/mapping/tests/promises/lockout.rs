@@ -1,0 +1,177 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use lanyard_api::{
+    Authority, Mutation, Scope, TrustedAccount,
+    mapping::{
+        AccessScope, AuthenticationMode, AwsAuthStatus, BlockTarget, Cluster, CreateCluster, Resolve,
+        UpdateCluster,
+    },
+    methods::MANAGED,
+};
+
+use crate::{
+    aws_auth::map,
+    bench::*,
+    blocks::{block, principal},
+    entries::change,
+};
+
+/// Methods that can take a cluster's last administrator, each with a case below.
+const DANGEROUS: [&str; 7] = [
+    "CreateAccessEntry",
+    "DeleteAccessEntry",
+    "AssociateAccessPolicy",
+    "DisassociateAccessPolicy",
+    "UpdateClusterConfig",
+    "PushAwsAuth",
+    "CreateBlock",
+];
+
+/// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
+const HARMLESS: [&str; 8] = [
+    "CreateCluster",
+    "DeleteCluster",
+    "UpdateAccessEntry",
+    "SetNode",
+    "CreateSpokeCredential",
+    "ArmBreakGlass",
+    "DisarmBreakGlass",
+    "DeleteBlock",
+];
+
+pub(crate) async fn immunity_56_every_mutating_method_is_looked_at<C: Calls, R: Resolve>(_: Bench<C, R>) {
+    let managed =
+        MANAGED.iter().filter(|method| method.mutates && method.path.starts_with("/lanyard.mapping."));
+    let all: BTreeSet<&str> = managed.filter_map(|method| method.path.rsplit('/').next()).collect();
+    let known: BTreeSet<&str> = DANGEROUS.into_iter().chain(HARMLESS).collect();
+    assert_eq!(all, known);
+}
+
+/// A cluster whose one administrator is its creator, by an entry.
+async fn by_entry<C: Calls, R: Resolve>(bench: &Bench<C, R>, name: &str) -> Cluster {
+    bench.calls.create_cluster(by(admin()), cluster_named(name)).await.unwrap().value
+}
+
+/// A cluster whose one administrator is the user `zoe`, by aws-auth.
+async fn by_aws_auth<C: Calls, R: Resolve>(bench: &Bench<C, R>, name: &str) -> Cluster {
+    let asked = CreateCluster { bootstrap_creator_admin: false, ..cluster_named(name) };
+    let cluster = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map("ops", "ops")).await.unwrap();
+    cluster
+}
+
+pub(crate) async fn immunity_56_no_mutation_takes_the_last_administrator<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let creator = of(OWN, "user/admin");
+    let cluster = by_entry(&bench, "entry").await;
+    let entry_of = || entry_ref(&cluster, &creator);
+
+    let deleted = bench.calls.delete_entry(by(admin()), entry_of()).await;
+    assert_eq!(code_of(deleted), "lockout", "DeleteAccessEntry");
+    let narrowed = AccessScope::Namespace(vec![String::from("a")]);
+    let narrowed =
+        bench.calls.associate_policy(by(admin()), entry_of(), CLUSTER_ADMIN.to_owned(), narrowed, None).await;
+    assert_eq!(code_of(narrowed), "lockout", "AssociateAccessPolicy");
+    let taken = bench.calls.disassociate_policy(by(admin()), entry_of(), CLUSTER_ADMIN.to_owned()).await;
+    assert_eq!(code_of(taken), "lockout", "DisassociateAccessPolicy");
+    let targets = [
+        principal(&creator),
+        BlockTarget::Account { authority: Authority::Local, account: account(OWN) },
+        BlockTarget::AccessKey { access_key_id: key_of(OWN, "admin").parse().unwrap() },
+    ];
+    for target in targets {
+        for scope in [Scope::Cluster(cluster.uid), Scope::Account(account(OWN)), Scope::Hub] {
+            let put = bench.calls.create_block(by(operator()), block(scope, target.clone())).await;
+            assert_eq!(code_of(put), "lockout", "CreateBlock {scope} {target:?}");
+        }
+    }
+
+    let mapped = by_aws_auth(&bench, "mapped").await;
+    let zoe = of(OWN, "user/zoe");
+    let shadow = bench.calls.create_entry(by(admin()), entry(&mapped, &zoe)).await;
+    assert_eq!(code_of(shadow), "lockout", "CreateAccessEntry");
+    let api =
+        UpdateCluster { authentication_mode: Some(AuthenticationMode::Api), ..UpdateCluster::default() };
+    let moved = bench.calls.update_cluster(by(admin()), mapped.id.clone(), api).await;
+    assert_eq!(code_of(moved), "lockout", "UpdateClusterConfig, mode");
+
+    let asked = CreateCluster { bootstrap_creator_admin: false, ..cluster_named("foreign") };
+    let foreign = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    let outside = of(AWS, "role/admin");
+    bench.entry(&foreign, &outside).await;
+    let outside = entry_ref(&foreign, &outside);
+    bench
+        .calls
+        .associate_policy(by(admin()), outside, CLUSTER_ADMIN.to_owned(), AccessScope::Cluster, None)
+        .await
+        .unwrap();
+    let own = TrustedAccount { authority: Authority::Local, account: account(OWN) };
+    let untrusted = UpdateCluster { trusted_accounts: Some(vec![own]), ..UpdateCluster::default() };
+    let untrusted = bench.calls.update_cluster(by(admin()), foreign.id.clone(), untrusted).await;
+    assert_eq!(code_of(untrusted), "lockout", "UpdateClusterConfig, trusted accounts");
+
+    // Refused writes left nothing, and the rest goes on.
+    assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, creator);
+    assert_eq!(bench.name_of(&mapped, &identity(&zoe, "AIDAZOE")).await, "zoe");
+    let renamed = lanyard_api::mapping::UpdateAccessEntry {
+        username: Some(String::from("chief")),
+        ends_at: Some(Some(NOON + time::Duration::HOUR)),
+        ..change(&cluster, &creator)
+    };
+    bench.calls.update_entry(by(admin()), renamed).await.unwrap();
+    bench.calls.delete_cluster(by(admin()), cluster.id.clone()).await.unwrap();
+}
+
+pub(crate) async fn immunity_56_an_aws_auth_without_administrators_is_kept_out_of_force<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = by_aws_auth(&bench, "mapped").await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    let dead = map("ops", "ops").replace("user/zoe", "user/nobody");
+    for without in [String::from("data: {}"), dead, map("ops", "ops").replace("system:masters", "devs")] {
+        let pushed = bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), without).await.unwrap().value;
+        assert_eq!(pushed.status, AwsAuthStatus::Rejected);
+        let fatal = pushed.findings.iter().find(|finding| finding.fatal).unwrap();
+        assert!(fatal.message.contains("without an administrator"), "{fatal:?}");
+        assert_eq!(bench.name_of(&cluster, &zoe).await, "zoe");
+    }
+    // With another administrator it may go.
+    let creator = of(OWN, "user/admin");
+    bench.entry(&cluster, &creator).await;
+    let entry = entry_ref(&cluster, &creator);
+    bench
+        .calls
+        .associate_policy(by(admin()), entry.clone(), CLUSTER_ADMIN.to_owned(), AccessScope::Cluster, None)
+        .await
+        .unwrap();
+    let pushed =
+        bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), String::from("data: {}")).await.unwrap();
+    assert_eq!(pushed.value.status, AwsAuthStatus::Accepted);
+    assert_eq!(bench.name_of(&cluster, &zoe).await, "unmapped");
+    assert_eq!(code_of(bench.calls.delete_entry(by(admin()), entry.clone()).await), "lockout");
+    // A line for its own principal does not save the entry's: it counts only once the entry is gone, and then it does.
+    let line = map("ops", "ops").replace("user/zoe", "user/admin");
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), line).await.unwrap();
+    bench.calls.delete_entry(by(admin()), entry).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, "zoe");
+}
+
+pub(crate) async fn a_lockout_is_allowed_by_name_or_by_tag<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let creator = of(OWN, "user/admin");
+    let cluster = by_entry(&bench, "one").await;
+    let forced = Mutation { allow_lockout: true, ..by(admin()) };
+    bench.calls.delete_entry(forced, entry_ref(&cluster, &creator)).await.unwrap();
+    let tags = BTreeMap::from([(String::from("lanyard:allow-lockout"), String::from("true"))]);
+    let asked = CreateCluster { tags, ..cluster_named("two") };
+    let tagged = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    bench.calls.delete_entry(by(admin()), entry_ref(&tagged, &creator)).await.unwrap();
+    let mapped = by_aws_auth(&bench, "three").await;
+    let forced = Mutation { allow_lockout: true, ..by(admin()) };
+    let pushed =
+        bench.calls.push_aws_auth(forced, mapped.id.clone(), String::from("data: {}")).await.unwrap();
+    assert_eq!(pushed.value.status, AwsAuthStatus::Accepted);
+}

@@ -1,0 +1,186 @@
+use lanyard_api::{
+    Authority, Denial, IdentityKind, Scope, Vouched,
+    authn::accounts::Account,
+    mapping::{GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry},
+    proof::{EXTRA_KEY, Proof},
+};
+use time::Duration;
+
+use crate::{bench::*, clusters::proof_keys, entries::change};
+
+pub(crate) async fn a_badge_has_uid_extra_and_a_proof_that_verifies<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let dev = of(OWN, "role/team/dev");
+    let made = bench.entry(&cluster, &dev).await;
+    let who = identity(&of(OWN, "assumed-role/dev/ana@corp"), "AROADEV");
+    let Resolution::Mapped(mapped) = bench.resolve(cluster.uid, &who).await.unwrap() else { panic!() };
+    let user = &mapped.user;
+    assert_eq!(user.username, "arn:aws:sts::111122223333:assumed-role/dev/ana-corp");
+    assert_eq!(user.uid, "aws-iam-authenticator:111122223333:AROADEV");
+    let extra = |key: &str| user.extra[key].as_slice();
+    assert_eq!(extra("arn"), ["arn:aws:sts::111122223333:assumed-role/dev/ana@corp"]);
+    assert_eq!(extra("canonicalarn"), ["arn:aws:iam::111122223333:role/dev"]);
+    assert_eq!(extra("sessionname"), ["ana@corp"]);
+    assert_eq!(extra("accesskeyid"), [who.access_key_id.as_str()]);
+    assert_eq!(extra("principalid"), ["AROADEV"]);
+    assert_eq!(extra("sigs.k8s.io/aws-iam-authenticator/principalid"), ["AROADEV"]);
+    assert!(user.extra.keys().all(|key| *key == key.to_lowercase()));
+    assert_eq!((mapped.grant.kind, mapped.grant.id), (GrantKind::AccessEntry, made.value.entry.id));
+    assert_eq!((mapped.grant.revision, mapped.matched_by), (made.revision, MatchedBy::PrincipalId));
+
+    let keys = proof_keys(&bench);
+    let value = &user.extra[EXTRA_KEY][0];
+    let proof = Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, NOON).unwrap();
+    assert_eq!((proof.grant, proof.revision, proof.local), (mapped.grant.id, mapped.grant.revision, true));
+    assert_eq!(proof.handles, keys[0].handles(&who));
+    assert_eq!(proof.not_after, NOON + Duration::seconds(10 + 60));
+    let later = NOON + Duration::seconds(71);
+    assert!(Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, later).is_err());
+}
+
+pub(crate) async fn immunity_17_a_new_entry_counts_at_once<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    for _ in 0..3 {
+        assert_eq!(bench.name_of(&cluster, &zoe).await, "unmapped");
+    }
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    assert_eq!(bench.name_of(&cluster, &zoe).await, of(OWN, "user/zoe"));
+}
+
+pub(crate) async fn immunity_25_a_revocation_that_has_returned_has_happened<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    for _ in 0..3 {
+        bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+        let before = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+        assert_eq!(bench.name_of(&cluster, &zoe).await, of(OWN, "user/zoe"));
+        let gone =
+            bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(OWN, "user/zoe"))).await.unwrap();
+        assert_eq!((gone.revision.0, gone.confirmed), (before.0 + 1, true));
+        assert_eq!(bench.name_of(&cluster, &zoe).await, "unmapped");
+    }
+}
+
+pub(crate) async fn immunity_60_a_group_that_was_taken_is_in_no_later_badge<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    let groups = |names: &[&str]| UpdateAccessEntry {
+        groups: Some(names.iter().map(ToString::to_string).collect()),
+        ..change(&cluster, &of(OWN, "user/zoe"))
+    };
+    bench.calls.update_entry(by(admin()), groups(&["a", "b"])).await.unwrap();
+    let Resolution::Mapped(before) = bench.resolve(cluster.uid, &zoe).await.unwrap() else { panic!() };
+    let changed = bench.calls.update_entry(by(admin()), groups(&["b"])).await.unwrap();
+    let Resolution::Mapped(after) = bench.resolve(cluster.uid, &zoe).await.unwrap() else { panic!() };
+    assert_eq!((before.user.groups.len(), after.user.groups.as_slice()), (2, &[String::from("b")][..]));
+    assert_eq!((after.grant.id, after.grant.revision), (before.grant.id, changed.revision));
+    assert!(after.grant.revision > before.grant.revision);
+    // What was proven with both groups is no proof for one.
+    let keys = proof_keys(&bench);
+    let old = &before.user.extra[EXTRA_KEY][0];
+    assert!(Proof::verify(old, &keys, cluster.uid, &after.user.username, &after.user.groups, NOON).is_err());
+}
+
+pub(crate) async fn immunity_31_an_account_is_of_one_authority_whatever_a_cluster_says<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(AWS, "role/x")).await;
+    let known = identity(&of(AWS, "assumed-role/x/s"), "AROAX");
+    assert!(bench.name_of(&cluster, &known).await.ends_with("/s"));
+    for authority in [Authority::Local, Authority::Sts(String::from("lab"))] {
+        let posing = lanyard_api::Identity { authority, ..known.clone() };
+        assert_eq!(bench.name_of(&cluster, &posing).await, "untrusted_account");
+    }
+    let unregistered = identity("arn:aws:sts::999988887777:assumed-role/x/s", "AROAX");
+    assert_eq!(bench.name_of(&cluster, &unregistered).await, "untrusted_account");
+    bench.remove::<Account>(Scope::Hub, AWS).await;
+    assert_eq!(bench.name_of(&cluster, &known).await, "untrusted_account");
+}
+
+pub(crate) async fn a_preview_has_no_proof<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "role/team/dev")).await;
+    let preview = async |text: &str| {
+        let query = PreviewQuery {
+            cluster: cluster.uid,
+            authority: Authority::Local,
+            arn: arn(text),
+            principal_id: None,
+        };
+        bench.calls.preview(admin(), query).await.unwrap()
+    };
+    let Resolution::Mapped(mapped) = preview(&of(OWN, "assumed-role/dev/ana")).await else { panic!() };
+    assert_eq!(mapped.user.username, "arn:aws:sts::111122223333:assumed-role/dev/ana");
+    assert_eq!(mapped.user.uid, "aws-iam-authenticator:111122223333:AROADEV");
+    assert!(!mapped.user.extra.contains_key(EXTRA_KEY) && !mapped.user.extra.contains_key("accesskeyid"));
+    let Resolution::Unmapped(unmapped) = preview(&of(OWN, "role/team/dev")).await else { panic!() };
+    assert_eq!(unmapped.denial.code, "template_refused");
+    let Resolution::Unmapped(unmapped) = preview(&of(OWN, "user/zoe")).await else { panic!() };
+    assert_eq!(unmapped.denial.code, "unmapped");
+}
+
+pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(AWS, "user/team/bob")).await;
+    bench.entry(&cluster, &of(AWS, "role/developers")).await;
+    let map = "mapRoles: |\n  - rolearn: arn:aws:iam::444455556666:role/path/ops\n    username: x\n";
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map.to_owned()).await.unwrap();
+    let other = bench.calls.create_cluster(by(admin()), cluster_named("other")).await.unwrap().value;
+    bench.entry(&other, &of(OWN, "user/zoe")).await;
+    // A look at other clusters loads nothing, so it has to be in use.
+    assert_eq!(bench.name_of(&other, &identity(&of(OWN, "user/zoe"), "AIDAZOE")).await, of(OWN, "user/zoe"));
+    let cases = [
+        (identity(&of(AWS, "user/bob"), "AIDAB"), "its path is `/team/`"),
+        (
+            identity(
+                &of(AWS, "role/x").replace("iam", "sts").replace("role/x", "assumed-role/bob/s"),
+                "AROAB",
+            ),
+            "another kind of principal",
+        ),
+        (identity(&of(AWS, "assumed-role/developer/s"), "AROAD"), "nearly the same"),
+        (
+            identity(&of(AWS, "assumed-role/ops/s"), "AROAO"),
+            "the canonical ARN is `arn:aws:iam::444455556666:role/ops`",
+        ),
+        (identity(&of(OWN, "assumed-role/developers/s"), "AROAD"), "it is in account 444455556666"),
+        (identity(&of(OWN, "user/zoe"), "AIDAZOE"), "it is mapped in cluster `other`"),
+    ];
+    for (who, miss) in cases {
+        for explain in [true, false] {
+            let identity = Vouched::in_process(who.clone());
+            let query = ResolveQuery { cluster: cluster.uid, identity, explain };
+            let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else {
+                panic!("{who:?}")
+            };
+            assert_eq!(unmapped.denial.code, "unmapped", "{who:?}");
+            let named = unmapped.near_misses.iter().any(|text| text.contains(miss));
+            assert_eq!(named, explain, "{miss}: {:?}", unmapped.near_misses);
+        }
+    }
+}
+
+pub(crate) async fn a_break_glass_identity_from_anywhere_else_is_refused<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let posing = lanyard_api::Identity {
+        kind: IdentityKind::BreakGlass,
+        ..identity(&of(OWN, "user/admin"), "AIDAADMIN")
+    };
+    let Resolution::Unmapped(unmapped) = bench.resolve(cluster.uid, &posing).await.unwrap() else { panic!() };
+    let Denial { code, .. } = unmapped.denial;
+    assert_eq!(code, "break_glass_refused");
+}
