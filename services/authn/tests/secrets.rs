@@ -7,13 +7,14 @@ mod world;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use lanyard_api::authn::Admit;
 use lanyard_api::authn::accounts::{Accounts, Named};
-use lanyard_api::authn::{Admit, AdmitQuery};
 use lanyard_aws::stand_in::Behaviour;
-use lanyard_iam::{Credentials, HttpRequest, PayloadHash, SecretAccessKey, Signer};
+use lanyard_iam::{Credentials, SecretAccessKey};
+use prost::Message;
 use tracing_subscriber::fmt::MakeWriter;
-use world::{REGION, system, world};
+use world::call::{DESCRIBE, describe, sign};
+use world::{system, world};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -66,33 +67,9 @@ async fn immunity_27_the_debug_log_of_a_full_run_holds_no_secret() {
         world.clock.advance(time::Duration::seconds(1));
     }
     for by in everyone {
-        let (hub, body) = (world.hub.id.to_string(), b"\x0a\x03dev");
-        let own = [
-            ("host", "127.0.0.1"),
-            ("x-lanyard-hub-id", hub.as_str()),
-            ("x-lanyard-nonce", "0123456789abcdef"),
-        ];
-        let method = "/lanyard.mapping.v1.Clusters/DescribeCluster";
-        let request = HttpRequest { method: "POST", path: method, query: "", headers: &own };
-        let mut signer = Signer::new(by, REGION, "lanyard");
-        signer.style.content_sha256_header = true;
-        let signed = signer.sign_headers(&request, &PayloadHash::of(body), world.now()).unwrap();
-        let headers: Vec<(String, String)> = own[1..]
-            .iter()
-            .copied()
-            .chain(signed.iter())
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let authorization = &headers.iter().find(|(name, _)| name == "authorization").unwrap().1;
+        let query = sign(by, DESCRIBE, &describe("dev").encode_to_vec(), &world.signing());
+        let authorization = &query.headers.iter().find(|(name, _)| name == "authorization").unwrap().1;
         secrets.push(authorization[authorization.len() - 64..].to_owned());
-        let query = AdmitQuery {
-            method: method.to_owned(),
-            authority: "127.0.0.1".to_owned(),
-            headers,
-            body: Bytes::from_static(body),
-            source_ip: None,
-            certificate_principal: None,
-        };
         let shown = format!("{:?}", world.engine.admit(query).await);
         assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     }

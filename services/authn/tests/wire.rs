@@ -6,18 +6,19 @@ mod world;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use lanyard_api::authn::{
     self, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Vouching,
 };
 use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::suite::serve_in_process;
 use lanyard_api::voucher::{Audience, Now, Vouchers};
-use lanyard_api::{Actor, Identity};
+use lanyard_api::{Actor, HubId, Identity};
 use lanyard_aws::stand_in::Behaviour;
-use lanyard_iam::{Credentials, HttpRequest, PayloadHash, Signer};
+use lanyard_iam::Credentials;
+use prost::Message;
 use tonic::service::Routes;
-use world::{REGION, World, world};
+use world::call::{DESCRIBE, Signing, describe, sign};
+use world::{World, world};
 
 fn vouchers(world: &World) -> (Vouchers, Now) {
     let clock = world.clock.clone();
@@ -76,30 +77,15 @@ async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are() {
     }
 }
 
-fn call(world: &World, by: &Credentials, hub: &str) -> AdmitQuery {
-    let body = b"\x0a\x03dev";
-    let own = [("host", "127.0.0.1"), ("x-lanyard-hub-id", hub), ("x-lanyard-nonce", "0123456789abcdef")];
-    let method = "/lanyard.mapping.v1.Clusters/DescribeCluster";
-    let request = HttpRequest { method: "POST", path: method, query: "", headers: &own };
-    let mut signer = Signer::new(by, REGION, "lanyard");
-    signer.style.content_sha256_header = true;
-    let signed = signer.sign_headers(&request, &PayloadHash::of(body), world.now()).unwrap();
-    let headers = own[1..].iter().copied().chain(signed.iter());
-    AdmitQuery {
-        method: method.to_owned(),
-        authority: "127.0.0.1".to_owned(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        body: Bytes::from_static(body),
-        source_ip: None,
-        certificate_principal: None,
-    }
+fn call(world: &World, by: &Credentials, hub: HubId) -> AdmitQuery {
+    sign(by, DESCRIBE, &describe("dev").encode_to_vec(), &Signing { hub, ..world.signing() })
 }
 
 #[tokio::test]
 async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed() {
     let world = world().await;
     let remote = behind_grpc(&world);
-    let query = call(&world, &world.administrator, &world.hub.id.to_string());
+    let query = call(&world, &world.administrator, world.hub.id);
     let Admission::Admitted(here) = world.engine.admit(query.clone()).await.unwrap() else { panic!() };
     let Admission::Admitted(there) = remote.admit(query).await.unwrap() else { panic!() };
     assert_eq!(here.value, there.value);
@@ -114,9 +100,9 @@ async fn not_proven_and_not_allowed_stay_two_things() {
     let world = world().await;
     let remote = behind_grpc(&world);
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
-    let hub = world.hub.id.to_string();
-    let other_hub = lanyard_api::HubId::random().to_string();
-    for query in [call(&world, &key, &hub), call(&world, &world.administrator, &other_hub)] {
+    let hub = world.hub.id;
+    let other_hub = HubId::random();
+    for query in [call(&world, &key, hub), call(&world, &world.administrator, other_hub)] {
         let here = world.engine.admit(query.clone()).await.unwrap();
         assert!(!matches!(here, Admission::Admitted(_)));
         assert_eq!(remote.admit(query).await.unwrap(), here);

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod call;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,0 +1,338 @@
+//! What a call may do: real policy documents, in the caller's own account.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod world;
+
+use lanyard_api::authn::Admission;
+use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
+use lanyard_api::mapping::{AccessEntry, EntryType};
+use lanyard_api::{ActorKind, Authority, EntryId};
+use lanyard_iam::{PolicyDocument, PrincipalArn};
+use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials, mapping::v1 as mapping};
+use world::call::{
+    ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
+    admitted, allow, assume, describe, forbidden,
+};
+use world::{REGION, cluster_of, system, world};
+
+#[tokio::test]
+async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack() {
+    let world = world().await;
+    let account = world.hub.account;
+    let cluster = format!("arn:aws:eks:{REGION}:{account}:cluster/dev");
+    let statement = |effect: &str, rest: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Ok","Effect":"Allow","Action":"eks:*","Resource":"*"}},{{"Sid":"Second","Effect":"{effect}",{rest}}}]}}"#
+        )
+    };
+    let conditioned = |condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Ok","Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*","Condition":{condition}}}]}}"#
+        )
+    };
+    type Refusal = Option<(&'static str, &'static str)>;
+    let cases: Vec<(&str, String, Refusal)> = vec![
+        ("no-policy", allow("iam:*", "*"), Some(("implicit_deny", "no statement"))),
+        ("exact", allow("eks:DescribeCluster", &cluster), None),
+        (
+            "other-resource",
+            allow("eks:DescribeCluster", &format!("{cluster}2")),
+            Some(("implicit_deny", "other resources")),
+        ),
+        (
+            "deny",
+            statement("Deny", r#""Action":"eks:Describe*","Resource":"*""#),
+            Some(("explicit_deny", "`Second` of policy `p`")),
+        ),
+        ("not-action", statement("Deny", r#""NotAction":"eks:DescribeCluster","Resource":"*""#), None),
+        ("ip", conditioned(r#"{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}"#), None),
+        (
+            "other-ip",
+            conditioned(r#"{"IpAddress":{"aws:SourceIp":"10.2.0.0/16"}}"#),
+            Some(("implicit_deny", "`aws:SourceIp`")),
+        ),
+        ("date", conditioned(r#"{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#), None),
+        (
+            "late",
+            conditioned(r#"{"DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#),
+            Some(("implicit_deny", "`aws:CurrentTime`")),
+        ),
+        ("arn", conditioned(r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/a*"}}"#), None),
+        ("tag", conditioned(r#"{"StringEquals":{"aws:ResourceTag/env":"test"}}"#), None),
+        (
+            "other-tag",
+            conditioned(r#"{"StringEquals":{"aws:ResourceTag/env":"live"}}"#),
+            Some(("implicit_deny", "aws:ResourceTag/env")),
+        ),
+    ];
+    let mut cluster = world.cluster.clone();
+    cluster.tags.insert("env".to_owned(), "test".to_owned());
+    world.put(&cluster).await;
+    for (name, document, refusal) in cases {
+        let key = world.policed(&format!("a-{name}"), &document).await;
+        let answer = world.call(&key, DESCRIBE, &describe("dev")).await;
+        match refusal {
+            None => drop(admitted(answer)),
+            Some((code, words)) => {
+                let denial = forbidden(answer);
+                assert_eq!(denial.code, code, "{name}: {denial}");
+                assert!(denial.message.contains(words), "{name}: {denial}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn() {
+    let world = world().await;
+    let document = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"eks:*","Resource":"*"},
+        {"Sid":"NoMasters","Effect":"Deny","Action":"eks:CreateAccessEntry","Resource":"*",
+         "Condition":{"ForAnyValue:StringLike":{"eks:kubernetesGroups":"admin*"}}},
+        {"Sid":"KeepBo","Effect":"Deny","Action":"eks:DeleteAccessEntry","Resource":"arn:aws:eks:*:*:access-entry/*/bo/*"}]}"#;
+    let key = world.policed("ana", document).await;
+    let create = |groups: &[&str]| mapping::CreateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: "arn:aws:iam::111122223333:role/Dev".to_owned(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..Default::default()
+    };
+    admitted(world.call(&key, CREATE_ENTRY, &create(&["viewers"])).await);
+    let denial = forbidden(world.call(&key, CREATE_ENTRY, &create(&["viewers", "admins"])).await);
+    assert!(denial.message.contains("`NoMasters`"), "{denial}");
+    let entry = AccessEntry {
+        id: EntryId::random(),
+        cluster: world.cluster.uid,
+        authority: Authority::Aws,
+        principal_arn: PrincipalArn::parse("arn:aws:iam::111122223333:user/team/bo").unwrap(),
+        principal_id: None,
+        entry_type: EntryType::Standard,
+        username: "bo".to_owned(),
+        groups: Vec::new(),
+        tags: Default::default(),
+        ends_at: None,
+        created_at: world.now(),
+        modified_at: world.now(),
+    };
+    world.put(&entry).await;
+    let delete = |arn: &str| mapping::DeleteAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: arn.to_owned(),
+        ..Default::default()
+    };
+    let denial =
+        forbidden(world.call(&key, DELETE_ENTRY, &delete("arn:aws:iam::111122223333:user/team/bo")).await);
+    assert!(
+        denial.message.contains("`KeepBo`") && denial.message.contains(&entry.id.to_string()),
+        "{denial}"
+    );
+    admitted(world.call(&key, DELETE_ENTRY, &delete("arn:aws:iam::111122223333:user/cy")).await);
+}
+
+#[tokio::test]
+async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing() {
+    let world = world().await;
+    let tenant = world.register("222233334444", Authority::Local).await;
+    let (user, key) = world.user(tenant, "/", "mallory").await;
+    world.policy(tenant, PolicyOwner::User(user.name), "all", &allow("*", "*")).await;
+    let foreign = admitted(world.call(&key, DESCRIBE, &describe("dev")).await);
+    let absent = admitted(world.call(&key, DESCRIBE, &describe("nothing")).await);
+    assert_eq!(
+        foreign.resource.replace("/dev", ""),
+        absent.resource.replace("/nothing", ""),
+        "alike, and in their own account"
+    );
+    assert!(foreign.resource.contains(&tenant.to_string()));
+    let create = |account: Option<String>| authn::CreateUserRequest {
+        account,
+        name: "x".to_owned(),
+        ..Default::default()
+    };
+    admitted(world.call(&key, CREATE_USER, &create(None)).await);
+    for account in [world.hub.account.to_string(), "999988887777".to_owned()] {
+        let denial = forbidden(world.call(&key, CREATE_USER, &create(Some(account))).await);
+        assert_eq!(denial.code, "other_account", "there or not: {denial}");
+    }
+    let register = authn::CreateAccountRequest { id: "999988887777".to_owned(), ..Default::default() };
+    assert_eq!(forbidden(world.call(&key, CREATE_ACCOUNT, &register).await).code, "other_account");
+    let list = authn::ListAccountsRequest::default();
+    let own = admitted(world.call(&key, LIST_ACCOUNTS, &list).await);
+    let seen =
+        world.engine.list_accounts(lanyard_api::Vouched::in_process(own), Default::default()).await.unwrap();
+    assert_eq!(seen.items.iter().map(|account| account.id).collect::<Vec<_>>(), [tenant]);
+    let own = admitted(world.call(&world.administrator, LIST_ACCOUNTS, &list).await);
+    let seen =
+        world.engine.list_accounts(lanyard_api::Vouched::in_process(own), Default::default()).await.unwrap();
+    assert_eq!(seen.items.len(), 4);
+    // A hub operator makes the first user of another account; a lesser principal of the hub's account does not.
+    let operator =
+        admitted(world.call(&world.administrator, CREATE_USER, &create(Some(tenant.to_string()))).await);
+    assert_eq!(operator.resource, world.hub.arn());
+    let lesser =
+        world.policed("lesser", &allow("*", &format!("arn:aws:*:*:{}:user/*", world.hub.account))).await;
+    assert_eq!(
+        forbidden(world.call(&lesser, CREATE_USER, &create(Some(tenant.to_string()))).await).code,
+        "implicit_deny"
+    );
+    admitted(world.call(&lesser, CREATE_USER, &create(None)).await);
+}
+
+#[tokio::test]
+async fn a_deny_on_a_user_is_not_walked_around_by_spelling() {
+    let world = world().await;
+    world.user(world.hub.account, "/team/", "Boss").await;
+    let document = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iam:*","Resource":"*"}},
+            {{"Effect":"Deny","Action":"iam:*","Resource":"arn:aws:iam::{}:user/team/Boss"}}]}}"#,
+        world.hub.account
+    );
+    let key = world.policed("ana", &document).await;
+    let get = |name: &str| authn::GetUserRequest { account: None, name: name.to_owned() };
+    assert_eq!(forbidden(world.call(&key, GET_USER, &get("Boss")).await).code, "explicit_deny");
+    let other = admitted(world.call(&key, GET_USER, &get("boss")).await);
+    let named = Named { account: None, name: "boss".to_owned() };
+    let missing = world.engine.get_user(lanyard_api::Vouched::in_process(other), named).await;
+    assert!(missing.is_err(), "another spelling names nobody");
+}
+
+#[tokio::test]
+async fn assuming_a_role_weighs_both_sides_as_iam_does() {
+    let world = world().await;
+    let home = world.hub.account;
+    let away = world.register("222233334444", Authority::Local).await;
+    let ana = world.policed("ana", &allow("iam:GetUser", "*")).await;
+    let bo = world.policed("bo", &allow("sts:AssumeRole", "*")).await;
+    let itself = world.role(home, "/team/", "Itself", &format!("arn:aws:iam::{home}:user/ana")).await;
+    let by_account = world.role(home, "/", "ByAccount", &home.to_string()).await;
+    let cross = world.role(away, "/", "Cross", &home.to_string()).await;
+    let cross_named = world.role(away, "/", "CrossNamed", &format!("arn:aws:iam::{home}:user/ana")).await;
+    let nobody = world.role(home, "/", "Nobody", "arn:aws:iam::999988887777:root").await;
+    let gone = IamRole { name: "Gone".to_owned(), ..nobody.clone() };
+    let other_path = IamRole { path: "/".to_owned(), ..itself.clone() };
+    let cases = [
+        ("named itself, same account", &ana, &itself, true),
+        ("named by its account, without identity policy", &ana, &by_account, false),
+        ("named by its account, with identity policy", &bo, &by_account, true),
+        ("not named", &bo, &itself, false),
+        ("across accounts, with identity policy", &bo, &cross, true),
+        ("across accounts, named but without identity policy", &ana, &cross_named, false),
+        ("trusts somebody else", &bo, &nobody, false),
+        ("is not there", &bo, &gone, false),
+        ("another path", &ana, &other_path, false),
+    ];
+    let mut texts = std::collections::BTreeSet::new();
+    for (what, by, role, expected) in cases {
+        match world.call(by, ASSUME_ROLE, &assume(&world, role)).await {
+            Admission::Admitted(actor) => {
+                assert!(expected, "{what}");
+                assert_eq!(actor.value.resource, assume(&world, role).role_arn, "{what}");
+            }
+            Admission::Forbidden(denial) => {
+                assert!(!expected, "{what}: {denial}");
+                let who = denial
+                    .message
+                    .replace(&assume(&world, role).role_arn, "R")
+                    .replace("user/ana", "user/bo");
+                texts.insert((denial.code.into_owned(), who));
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    assert_eq!(
+        texts.len(),
+        1,
+        "immunity_58: a role that is not there is refused as one that does not let: {texts:?}"
+    );
+}
+
+#[tokio::test]
+async fn tags_and_a_source_identity_need_permissions_of_their_own() {
+    let world = world().await;
+    let home = world.hub.account;
+    let ana = world.policed("ana", &allow("iam:GetUser", "*")).await;
+    let role = world.role(home, "/", "Dev", &format!("arn:aws:iam::{home}:user/ana")).await;
+    let plain = assume(&world, &role);
+    let tagged =
+        credentials::AssumeRoleRequest { tags: [("a".to_owned(), "b".to_owned())].into(), ..plain.clone() };
+    let named = credentials::AssumeRoleRequest { source_identity: Some("ana".to_owned()), ..plain.clone() };
+    admitted(world.call(&ana, ASSUME_ROLE, &plain).await);
+    for request in [&tagged, &named] {
+        assert_eq!(forbidden(world.call(&ana, ASSUME_ROLE, request).await).code, "access_denied");
+    }
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/ana"}},
+            "Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],
+            "Condition":{{"StringEquals":{{"sts:ExternalId":"x1"}}}}}}]}}"#
+    );
+    let of_role = Named { account: Some(home), name: "Dev".to_owned() };
+    world.engine.update_trust_policy(system(), of_role, trust).await.unwrap();
+    assert_eq!(
+        forbidden(world.call(&ana, ASSUME_ROLE, &tagged).await).code,
+        "access_denied",
+        "without the external id"
+    );
+    for request in [&tagged, &named] {
+        let with_id =
+            credentials::AssumeRoleRequest { external_id: Some("x1".to_owned()), ..request.clone() };
+        admitted(world.call(&ana, ASSUME_ROLE, &with_id).await);
+    }
+}
+
+#[tokio::test]
+async fn a_session_acts_with_its_roles_policies_and_its_own_policy_narrows_them() {
+    let world = world().await;
+    let home = world.hub.account;
+    let (user, key) = world.user(home, "/", "ana").await;
+    let role = world.role(home, "/team/", "Dev", "*").await;
+    world.policy(home, PolicyOwner::Role("Dev".to_owned()), "eks", &allow("eks:*", "*")).await;
+    let (plain, mut claims) = world.session(&role, &user, &key.access_key_id).await;
+    let actor = admitted(world.call(&plain.credentials, DESCRIBE, &describe("dev")).await);
+    assert_eq!(actor.name(), format!("arn:aws:sts::{home}:assumed-role/Dev/ana@example.com"));
+    let ActorKind::Principal { lineage, principal_id, .. } = actor.kind else { panic!() };
+    assert_eq!((lineage.chain_depth, principal_id), (1, role.principal_id.clone()));
+    assert_eq!(
+        lineage.ancestors,
+        [format!("user/{}", user.principal_id), format!("key/{}", key.access_key_id)]
+    );
+    claims.session_policy = Some(PolicyDocument::parse_session(&allow("eks:ListClusters", "*")).unwrap());
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let narrowed = world.minter.mint(&claims, &random).unwrap().credentials;
+    let denial = forbidden(world.call(&narrowed, DESCRIBE, &describe("dev")).await);
+    assert!(denial.message.contains("session policy"), "{denial}");
+    admitted(
+        world
+            .call(
+                &narrowed,
+                "/lanyard.mapping.v1.Clusters/ListClusters",
+                &mapping::ListClustersRequest::default(),
+            )
+            .await,
+    );
+    // Its tags are the principal's, in place of the role's own.
+    claims.session_policy = None;
+    claims.tags.insert("team".to_owned(), "blue".to_owned());
+    claims.transitive_keys.insert("team".to_owned());
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalTag/team":"blue"}}}]}"#;
+    world.policy(home, PolicyOwner::Role("Dev".to_owned()), "team", document).await;
+    let tagged = world.minter.mint(&claims, &random).unwrap().credentials;
+    let actor = admitted(world.call(&tagged, DESCRIBE, &describe("dev")).await);
+    let ActorKind::Principal { lineage, .. } = actor.kind else { panic!() };
+    assert_eq!(lineage.transitive_tags.get("team").map(String::as_str), Some("blue"));
+    assert_eq!(
+        forbidden(world.call(&plain.credentials, DESCRIBE, &describe("dev")).await).code,
+        "explicit_deny"
+    );
+}
+
+#[tokio::test]
+async fn immunity_58_a_foreign_and_an_absent_cluster_are_refused_in_the_same_words() {
+    let world = world().await;
+    let tenant = world.register("222233334444", Authority::Local).await;
+    world.put(&cluster_of(&world.hub, "theirs", tenant, world.now())).await;
+    let key = world.policed("ana", &allow("eks:DescribeCluster", "arn:aws:eks:*:*:cluster/dev")).await;
+    let text = async |cluster: &str| {
+        forbidden(world.call(&key, DESCRIBE, &describe(cluster)).await).to_string().replace(cluster, "X")
+    };
+    assert_eq!(text("theirs").await, text("absent").await);
+}
