@@ -4,100 +4,21 @@
 //! so each world here has all its bindings exactly there, each for another user. The asked user is drawn from all of
 //! them (`spread`), as on a server with many users, or is one of a few (`few`), as in most of a server's minutes.
 
+mod world;
+
 use divan::{Bencher, black_box};
-use lanyard_rbac::{
-    Attributes, ClusterRole, ClusterRoleBinding, Index, Object, PolicyRule, ResourceAttributes, RoleBinding,
-    RoleRef, Subject, User, parse,
-};
-
-const SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
-
-/// Distinct cluster roles; every binding gives one of them.
-const ROLES: usize = 20;
+use lanyard_rbac::{Index, Object, RoleBinding, RoleRef, Subject, User, parse};
+use world::{ROLES, SIZES, Shape, ask, role, user, world};
 
 /// The users of the `few` benches; as many as fit the processor's nearest caches together with all else.
 const FEW: usize = 10;
-
-/// Where all bindings of a world are.
-#[derive(Clone, Copy)]
-enum Shape {
-    Cluster,
-    Namespace,
-}
 
 /// Shows allocations beside the times, where there are any: a decision must have none.
 #[global_allocator]
 static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
 
 fn main() {
-    for (shape, name) in [(Shape::Cluster, "ClusterRoleBindings"), (Shape::Namespace, "RoleBindings")] {
-        for size in SIZES {
-            let bytes = Index::compile(&world(shape, size)).memory_bytes();
-            eprintln!("{size:>7} {name}: {bytes:>10} bytes, {:>5} for each", bytes / size);
-        }
-    }
     divan::main();
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
-}
-
-fn role(number: usize) -> Object {
-    let rule = |verbs: &str, groups: &[&str], resources: &str| PolicyRule {
-        verbs: words(verbs),
-        api_groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        resources: words(resources),
-        ..PolicyRule::default()
-    };
-    Object::ClusterRole(ClusterRole {
-        name: format!("role-{number}"),
-        rules: vec![
-            rule("get list watch", &[""], "configmaps endpoints services services/status"),
-            rule(
-                "get list watch create update patch delete",
-                &["apps"],
-                "deployments deployments/scale statefulsets",
-            ),
-            rule("get list watch", &["batch"], "jobs cronjobs jobs/status"),
-            rule("get list watch", &[""], "pods pods/log pods/status"),
-        ],
-        ..ClusterRole::default()
-    })
-}
-
-/// A world whose bindings each give a role to one user, as long a name as IAM roles have.
-fn world(shape: Shape, size: usize) -> Vec<Object> {
-    let mut objects: Vec<Object> = (0..ROLES).map(role).collect();
-    objects.extend((0..size).map(|number| {
-        let (name, subjects, role) = (
-            format!("binding-{number}"),
-            vec![Subject::User(user(number))],
-            format!("role-{}", number % ROLES),
-        );
-        match shape {
-            Shape::Cluster => {
-                Object::ClusterRoleBinding(ClusterRoleBinding { name, subjects, cluster_role: role })
-            }
-            Shape::Namespace => Object::RoleBinding(RoleBinding {
-                namespace: "team-a".to_owned(),
-                name,
-                subjects,
-                role: RoleRef::ClusterRole(role),
-            }),
-        }
-    }));
-    objects
-}
-
-fn user(number: usize) -> String {
-    format!("arn:aws:iam::111122223333:role/person-{number}")
-}
-
-fn ask(verb: &str) -> Attributes<'_> {
-    let asked =
-        ResourceAttributes { resource: "pods", namespace: "team-a", name: "web-0", ..Default::default() };
-    Attributes::resource(verb, asked)
 }
 
 /// Asks in turn for users strewn over all bindings; the names are made beforehand.
