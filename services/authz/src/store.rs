@@ -107,7 +107,9 @@ struct Keys {
 impl Keys {
     fn refuse_if_retired(&self) -> Result<(), StoreError> {
         if self.retired.load(Ordering::Relaxed) {
-            return Err(StoreError::Unavailable("made with keys that are not the newest".to_owned()));
+            return Err(StoreError::Unavailable(
+                "let go after a rotation of the proof key, as it should be".to_owned(),
+            ));
         }
         Ok(())
     }
