@@ -5,6 +5,7 @@ mod client;
 pub mod clusters;
 mod convert;
 pub mod entries;
+mod rule;
 pub mod server;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ pub use entries::{
     AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
     PolicyAssociation, UpdateAccessEntry,
 };
+pub use rule::Rule;
 
 use crate::{
     fault::{CallError, Denial, Fault},

@@ -68,13 +68,11 @@ impl ProofKey {
         self.id
     }
 
-    fn handle(&self, purpose: u8, parts: &[&str]) -> Handle {
+    fn handle(&self, purpose: u8, fill: impl FnOnce(&mut Hmac<Sha256>)) -> Handle {
         let mut mac = self.mac.clone();
         mac.update(b"handle");
         mac.update(&[purpose]);
-        for part in parts {
-            update_sized(&mut mac, part.as_bytes());
-        }
+        fill(&mut mac);
         let mut handle = [0; HANDLE_BYTES];
         for (to, from) in handle.iter_mut().zip(mac.finalize().into_bytes()) {
             *to = from;
@@ -84,27 +82,41 @@ impl ProofKey {
 
     /// The handle of an account.
     pub fn account(&self, authority: &Authority, account: &str) -> Handle {
-        self.handle(1, &[&authority.to_string(), account])
+        self.handle(1, |mac| {
+            update_authority(mac, authority);
+            update_sized(mac, account.as_bytes());
+        })
     }
 
-    /// The handle of a principal by its canonical ARN.
+    /// The handle of a principal by its canonical ARN, whatever the letter case: IAM tells names apart ignoring it, and a
+    /// block is written by hand.
     pub fn principal(&self, authority: &Authority, canonical_arn: &str) -> Handle {
-        self.handle(2, &[&authority.to_string(), canonical_arn])
+        self.handle(2, |mac| {
+            update_authority(mac, authority);
+            update_folded(mac, canonical_arn);
+        })
     }
 
     /// The handle of a principal by its unique id.
     pub fn principal_id(&self, authority: &Authority, principal_id: &str) -> Handle {
-        self.handle(3, &[&authority.to_string(), principal_id])
+        self.handle(3, |mac| {
+            update_authority(mac, authority);
+            update_sized(mac, principal_id.as_bytes());
+        })
     }
 
     /// The handle of an access key.
     pub fn access_key(&self, access_key_id: &str) -> Handle {
-        self.handle(4, &[access_key_id])
+        self.handle(4, |mac| update_sized(mac, access_key_id.as_bytes()))
     }
 
-    /// The handle of a role session.
+    /// The handle of a role session: the role's letter case does not count, the session's does.
     pub fn session(&self, authority: &Authority, canonical_arn: &str, name: &str) -> Handle {
-        self.handle(5, &[&authority.to_string(), canonical_arn, name])
+        self.handle(5, |mac| {
+            update_authority(mac, authority);
+            update_folded(mac, canonical_arn);
+            update_sized(mac, name.as_bytes());
+        })
     }
 
     /// All handles of an identity. The access key is the long-term one where the hub knows it: a local session's ancestor.
@@ -112,7 +124,7 @@ impl ProofKey {
         let Identity { authority, canonical_arn, .. } = identity;
         let origin = identity.ancestors.iter().find_map(|a| a.strip_prefix("key/"));
         Handles {
-            account: self.account(authority, &identity.account.to_string()),
+            account: self.account(authority, identity.account.as_str()),
             principal: self.principal(authority, canonical_arn.as_str()),
             principal_id: self.principal_id(authority, &identity.principal_id),
             access_key: self.access_key(origin.unwrap_or(identity.access_key_id.as_str())),
@@ -127,6 +139,30 @@ impl ProofKey {
 fn update_sized(mac: &mut Hmac<Sha256>, bytes: &[u8]) {
     mac.update(&(bytes.len() as u64).to_be_bytes());
     mac.update(bytes);
+}
+
+/// An authority as its text, without making it.
+fn update_authority(mac: &mut Hmac<Sha256>, authority: &Authority) {
+    let (head, name) = match authority {
+        Authority::Aws => ("aws", ""),
+        Authority::Local => ("local", ""),
+        Authority::Sts(name) => ("sts:", name.as_str()),
+    };
+    mac.update(&((head.len() + name.len()) as u64).to_be_bytes());
+    mac.update(head.as_bytes());
+    mac.update(name.as_bytes());
+}
+
+/// A text in lower case, a piece at a time.
+fn update_folded(mac: &mut Hmac<Sha256>, text: &str) {
+    mac.update(&(text.len() as u64).to_be_bytes());
+    for piece in text.as_bytes().chunks(64) {
+        let mut folded = [0; 64];
+        for (to, from) in folded.iter_mut().zip(piece) {
+            *to = from.to_ascii_lowercase();
+        }
+        mac.update(folded.get(..piece.len()).unwrap_or_default());
+    }
 }
 
 /// The keyed hashes of one identity.
@@ -397,6 +433,20 @@ mod tests {
             let changed = String::from_utf8(bytes).unwrap();
             assert!(Proof::verify(&changed, &[key(1)], proof.cluster, "ana", &[], now).is_err(), "{at}");
         }
+    }
+
+    #[test]
+    fn a_principals_handle_ignores_letter_case_and_nothing_else() {
+        let key = key(1);
+        let long = format!("arn:aws:iam::111122223333:user/{}/Ana", "Path".repeat(40));
+        for arn in ["arn:aws:iam::111122223333:role/Dev", &long] {
+            let of =
+                |arn: &str| (key.principal(&Authority::Aws, arn), key.session(&Authority::Aws, arn, "Ana"));
+            assert_eq!(of(arn), of(&arn.to_uppercase()), "{arn}");
+            assert_ne!(of(arn), of(&format!("{arn} ")), "{arn}");
+            assert_ne!(of(arn).1, key.session(&Authority::Aws, arn, "ana"), "{arn}");
+        }
+        assert_ne!(key.principal_id(&Authority::Aws, "AROAX"), key.principal_id(&Authority::Aws, "AROAx"));
     }
 
     #[test]

@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lanyard_api::{EntryId, Scope, proof::ProofKey};
+use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
 
+use self::resolve::Outcome;
 use crate::{config::MappingConfig, store::State};
 
 /// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries` and `Blocks`. Clones share it.
@@ -34,6 +36,8 @@ struct Inner {
     config: MappingConfig,
     proof_key: Arc<MintingKey>,
     stale: StaleKnocks,
+    resolutions: Counters<Outcome>,
+    aws_auth_rejected: Counters<()>,
 }
 
 /// Why mapping cannot begin.
@@ -56,7 +60,15 @@ impl Mapping {
         let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
         let state = State::open(store, &config.memory).await?;
         store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
-        let inner = Inner { store: store.clone(), state, config, proof_key, stale: StaleKnocks::default() };
+        let inner = Inner {
+            store: store.clone(),
+            state,
+            config,
+            proof_key,
+            stale: StaleKnocks::default(),
+            resolutions: Counters::new(names::MAPPING_RESOLUTIONS_TOTAL),
+            aws_auth_rejected: Counters::new(names::MAPPING_AWS_AUTH_REJECTED_TOTAL),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

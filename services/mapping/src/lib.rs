@@ -3,7 +3,7 @@
 //! [`Mapping`] is the engine. Behind `Resolve` it answers from memory: blocks first, then by the cluster's authentication
 //! mode its access entries, then aws-auth; and it mints the proof by which authz knows what was granted. The cost of an
 //! answer does not grow with a cluster's entries. Behind `Clusters`, `Entries` and `Blocks` it changes the tables those
-//! answers come from: each change is one transaction of the store, held against every rule first ([`Rule`]), and the
+//! answers come from: each change is one transaction of the store, held against every rule first ([`lanyard_api::mapping::Rule`]), and the
 //! snapshots have it before the call returns. `Preview` asks the same of an ARN that nobody proved.
 //!
 //! From the pure to the rest:
@@ -33,4 +33,3 @@ mod store;
 
 pub use config::{Limits, MappingConfig, Memory};
 pub use engine::{Mapping, OpenError};
-pub use rules::Rule;

@@ -138,7 +138,8 @@ impl World<'_> {
             return Err(Refused::new(ENTRY_ENDED, message));
         }
         let for_nodes = crate::rules::entry::is_node_type(entry.record.entry_type);
-        let username = self.username(&entry.username, knock, for_nodes)?;
+        let own = Own { node: for_nodes, default_name: entry.has_default_name };
+        let username = self.username(&entry.username, knock, own)?;
         let grant = Grant {
             kind: GrantKind::AccessEntry,
             id: entry.record.id,
@@ -151,7 +152,7 @@ impl World<'_> {
     fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
         let Some(line) = in_force.line(knock.canonical.as_str()) else { return Ok(None) };
         let for_nodes = line.is_for_nodes();
-        let username = self.username(&line.username, knock, for_nodes)?;
+        let username = self.username(&line.username, knock, Own { node: for_nodes, default_name: false })?;
         let mut groups = Vec::with_capacity(line.groups.len());
         for group in &line.groups {
             let name = self.expand(group, knock, for_nodes)?;
@@ -184,16 +185,16 @@ impl World<'_> {
     }
 
     /// What a template becomes, refused where it is a reserved name or another principal's.
-    fn username(&self, template: &Template, knock: &Knock<'_>, for_nodes: bool) -> Result<String, Refused> {
-        let name = self.expand(template, knock, for_nodes)?;
-        if for_nodes || template.is_literal() {
+    fn username(&self, template: &Template, knock: &Knock<'_>, own: Own) -> Result<String, Refused> {
+        let name = self.expand(template, knock, own.node)?;
+        if own.node || template.is_literal() {
             return Ok(name);
         }
         if let Some(prefix) = reserved_prefix(&name) {
             let message = format!("the username `{template}` becomes `{name}`: `{prefix}` is reserved");
             return Err(Refused::new(RESERVED_USERNAME, message));
         }
-        if self.is_anothers(&name, knock) {
+        if self.is_anothers(&name, knock, own.default_name) {
             let message = format!("the username `{template}` becomes `{name}`, which is another principal's");
             return Err(Refused::new(TEMPLATE_REFUSED, message));
         }
@@ -201,24 +202,11 @@ impl World<'_> {
     }
 
     /// Another's literal username in this cluster, or one in the form of another principal's default: its ARN.
-    fn is_anothers(&self, name: &str, knock: &Knock<'_>) -> bool {
-        let canonical = knock.canonical.as_str();
-        if name.starts_with("arn:") {
-            let own = PrincipalArn::parse(name).is_ok_and(|arn| {
-                let same = key::known_as(&arn).as_str().eq_ignore_ascii_case(canonical);
-                let session = match &arn.kind {
-                    PrincipalKind::AssumedRole { session, .. } => knock
-                        .session_name
-                        .is_some_and(|own| *session == own.replace('@', "-") || session == own),
-                    _ => true,
-                };
-                same && session
-            });
-            if !own {
-                return true;
-            }
+    fn is_anothers(&self, name: &str, knock: &Knock<'_>, is_default_name: bool) -> bool {
+        if !is_default_name && name.starts_with("arn:") && !is_own_arn(name, knock) {
+            return true;
         }
-        let mode = self.cluster.authentication_mode;
+        let (mode, canonical) = (self.cluster.authentication_mode, knock.canonical.as_str());
         (counts_entries(mode) && self.snapshot.is_entry_name_of_another(name, canonical))
             || (counts_aws_auth(mode) && self.snapshot.is_aws_auth_name_of_another(name, canonical))
     }
@@ -269,6 +257,28 @@ impl World<'_> {
         let message = format!("the node of session `{session}` is bound to {bound_to}");
         Err(Refused::new(UNKNOWN_NODE, message))
     }
+}
+
+/// What a template is to its principal.
+#[derive(Clone, Copy)]
+struct Own {
+    /// It names a node, by what the node was bound to.
+    node: bool,
+    /// It is the default of the principal itself.
+    default_name: bool,
+}
+
+/// Whether a username in the form of an ARN is that of whoever knocks: their principal's, or their own session's.
+fn is_own_arn(name: &str, knock: &Knock<'_>) -> bool {
+    let Ok(arn) = PrincipalArn::parse(name) else { return false };
+    let own_session = match (&arn.kind, knock.session_name) {
+        (PrincipalKind::AssumedRole { session, .. }, Some(own)) => {
+            *session == own || *session == own.replace('@', "-")
+        }
+        (PrincipalKind::AssumedRole { .. }, None) => false,
+        _ => true,
+    };
+    own_session && key::known_as(&arn).as_str().eq_ignore_ascii_case(knock.canonical.as_str())
 }
 
 /// Whether access entries count.

@@ -12,7 +12,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccountId, CanonicalArn};
 
-use crate::{blocks::BlockSet, key, knock::Knock};
+use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
 
 /// A cluster at one revision.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) username: Template,
     /// What its principal is known as when it knocks.
     pub(crate) canonical: CanonicalArn,
+    /// The username is the default one of its principal, so that what it becomes is never another's ARN.
+    pub(crate) has_default_name: bool,
     /// For people: `access entry arn:…`.
     pub(crate) name: String,
 }
@@ -49,9 +51,17 @@ impl Entry {
         Ok(Self {
             username: Template::parse(&record.username)?,
             canonical: key::known_as(&record.principal_arn),
+            has_default_name: record.username == default_username(record.entry_type, &record.principal_arn),
             name: format!("access entry {}", record.principal_arn),
             record,
         })
+    }
+}
+
+impl Entry {
+    /// What lists are ordered by: the principal's ARN, and the authority where accounts changed theirs.
+    pub(crate) fn page_key(&self) -> String {
+        format!("{} {}", self.record.principal_arn, self.record.authority)
     }
 }
 
@@ -144,7 +154,7 @@ impl ClusterSnapshot {
     pub(crate) fn compile(parts: Parts<'_>) -> Self {
         let Parts { revision, mut entries, associations, versions, aws_auth, nodes, blocks, break_glass } =
             parts;
-        entries.sort_by_cached_key(|entry| entry.record.principal_arn.to_string());
+        entries.sort_by_cached_key(|entry| entry.page_key());
         let mut snapshot =
             Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
         for (at, entry) in entries.iter().enumerate() {
@@ -173,7 +183,7 @@ impl ClusterSnapshot {
         }
     }
 
-    /// All entries, in the order of their principals' ARNs.
+    /// All entries, in the order of [`Entry::page_key`].
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }

@@ -64,7 +64,9 @@ suite! {
         a_policy_is_held_against_every_rule,
         immunity_15_names_are_compared_byte_by_byte,
         immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
-        lists_page_without_gap_or_repetition;
+        lists_page_without_gap_or_repetition,
+        immunity_16_an_end_is_kept_to_the_moment,
+        a_fresh_start_answers_what_the_changes_left;
     resolve:
         a_badge_has_uid_extra_and_a_proof_that_verifies,
         immunity_17_a_new_entry_counts_at_once,

@@ -5,7 +5,6 @@ use lanyard_api::{
     aws_auth::{AwsAuth, CONTENT_BYTES_MAX, Checked},
     mapping::{AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, Cluster},
 };
-use lanyard_kit::telemetry::names;
 use lanyard_store::{Record as _, StoreError, Transaction};
 
 use super::{
@@ -98,7 +97,7 @@ impl Mapping {
         if let Some(auth) = &auth {
             administrators::sync_aws_auth(&mut tx, &cluster, auth).await?;
         } else {
-            metrics::counter!(names::MAPPING_AWS_AUTH_REJECTED_TOTAL).increment(1);
+            self.inner.aws_auth_rejected.increment(());
             tracing::warn!(cluster.uid = %cluster.uid, version = version.version, "an aws-auth was kept out of force");
         }
         commit(tx, scope, version, Vec::new()).await

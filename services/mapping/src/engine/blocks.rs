@@ -2,20 +2,39 @@
 
 use lanyard_api::{
     Actor, BlockId, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
-    mapping::{Block, Blocks, CreateBlock},
+    mapping::{Block, BlockTarget, Blocks, CreateBlock},
 };
+use lanyard_iam::{CanonicalArn, PrincipalArn};
 
 use super::{
     Mapping,
     commit::{commit, fresh},
 };
-use crate::rules;
+use crate::{key, rules};
+
+/// A block names whom it stops as they knock: a role without its path, which STS leaves out.
+fn as_it_knocks(target: BlockTarget) -> BlockTarget {
+    let known_as = |arn: CanonicalArn| match PrincipalArn::parse(arn.as_str()) {
+        Ok(principal) => key::known_as(&principal),
+        Err(_) => arn,
+    };
+    match target {
+        BlockTarget::Principal { authority, canonical_arn } => {
+            BlockTarget::Principal { authority, canonical_arn: known_as(canonical_arn) }
+        }
+        BlockTarget::Session { authority, canonical_arn, session_name } => {
+            BlockTarget::Session { authority, canonical_arn: known_as(canonical_arn), session_name }
+        }
+        other @ (BlockTarget::Account { .. } | BlockTarget::AccessKey { .. }) => other,
+    }
+}
 
 impl Blocks for Mapping {
     async fn create_block(&self, by: Mutation, block: CreateBlock) -> Result<Mutated<Block>, CallError> {
         let CreateBlock { scope, target, reason } = block;
         self.seen_scope(&by.actor.value, scope).await?;
         rules::cluster::block(&reason, &target)?;
+        let target = as_it_knocks(target);
         let mut tx = fresh!(self.begin("create_block", &by, &[scope]).await?);
         let standing: Vec<Block> = tx.list(scope).await?;
         if let Some(twin) = standing.iter().find(|other| other.target == target) {

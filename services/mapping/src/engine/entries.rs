@@ -81,7 +81,7 @@ impl Entries for Mapping {
                 .is_some_and(|of_entry| of_entry.iter().any(|association| association.policy_arn == *arn)),
         };
         let wanted = snapshot.entries().iter().filter(has_policy);
-        let cut = Page::cut(wanted, &page, |entry| entry.record.principal_arn.to_string());
+        let cut = Page::cut(wanted, &page, |entry| entry.page_key());
         let mut items = Vec::with_capacity(cut.items.len());
         for entry in cut.items {
             let associations = snapshot.associations_of(entry.record.id);
@@ -314,7 +314,8 @@ fn arn_of(cluster: &Cluster, entry: &AccessEntry) -> String {
     )
 }
 
-/// The entry of a principal, by its whole ARN.
+/// The entry of a principal, by its whole ARN. Where its account changed its authority there may be two: the one that the
+/// cluster trusts comes first, for the other is only there to be deleted.
 pub(super) fn find<'s>(
     cluster: &Cluster,
     snapshot: &'s ClusterSnapshot,
@@ -322,16 +323,15 @@ pub(super) fn find<'s>(
 ) -> Result<&'s Entry, CallError> {
     let missing = || CallError::not_found(ENTRY, rules::shown(&entry.principal_arn));
     let principal = PrincipalArn::parse(&entry.principal_arn).map_err(|_| missing())?;
+    let is_it =
+        |found: &Entry| found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn);
     let canonical = key::known_as(&principal);
-    // An account may have left the cluster's list since, or be trusted under another authority.
-    let authorities = cluster
-        .trusted_accounts
-        .iter()
-        .map(|pair| &pair.authority)
-        .chain([&Authority::Aws, &Authority::Local]);
-    authorities
-        .filter_map(|authority| snapshot.entry_of(authority, canonical.as_str()))
-        .find(|found| found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn))
+    let trusted = cluster.trusted_accounts.iter().find(|pair| pair.account == principal.account);
+    let by_trust = trusted
+        .and_then(|pair| snapshot.entry_of(&pair.authority, canonical.as_str()))
+        .filter(|found| is_it(found));
+    by_trust
+        .or_else(|| snapshot.entries().iter().find(|found| is_it(found)))
         .map(|found| &**found)
         .ok_or_else(missing)
 }

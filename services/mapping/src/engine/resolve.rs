@@ -4,7 +4,7 @@ use lanyard_api::{
     BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
     mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
 };
-use lanyard_kit::telemetry::names;
+use lanyard_kit::telemetry::{Label, names};
 
 use super::Mapping;
 use crate::{
@@ -24,23 +24,54 @@ const ELSEWHERE_MAX: usize = 200;
 
 impl Resolve for Mapping {
     async fn resolve(&self, query: ResolveQuery) -> Result<Resolution, Fault> {
-        counted(self.answer(&query).await)
+        let answer = self.answer(&query).await;
+        self.inner.resolutions.increment(Outcome::of(&answer));
+        answer
     }
 
     async fn resolve_break_glass(&self, query: BreakGlassQuery) -> Result<Resolution, Fault> {
-        counted(self.use_break_glass(query).await)
+        let answer = self.use_break_glass(query).await;
+        self.inner.resolutions.increment(Outcome::of(&answer));
+        answer
     }
 }
 
-fn counted(answer: Result<Resolution, Fault>) -> Result<Resolution, Fault> {
-    let outcome = match &answer {
-        Ok(Resolution::Mapped(_)) => "mapped",
-        Ok(Resolution::Blocked(_)) => "blocked",
-        Ok(Resolution::Unmapped(_)) => "unmapped",
-        Err(_) => "fault",
-    };
-    metrics::counter!(names::MAPPING_RESOLUTIONS_TOTAL, names::OUTCOME => outcome).increment(1);
-    answer
+/// What a resolution came to, for its counter.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome {
+    Mapped,
+    Unmapped,
+    Blocked,
+    Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Mapped, Self::Unmapped, Self::Blocked, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Mapped => "mapped",
+            Self::Unmapped => "unmapped",
+            Self::Blocked => "blocked",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Outcome {
+    fn of(answer: &Result<Resolution, Fault>) -> Self {
+        match answer {
+            Ok(Resolution::Mapped(_)) => Self::Mapped,
+            Ok(Resolution::Blocked(_)) => Self::Blocked,
+            Ok(Resolution::Unmapped(_)) => Self::Unmapped,
+            Err(_) => Self::Fault,
+        }
+    }
 }
 
 /// What a question about one cluster is answered from.

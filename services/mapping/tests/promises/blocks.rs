@@ -125,6 +125,10 @@ pub(crate) async fn blocks_are_listed_with_who_and_why_and_lifted<C: Calls, R: R
     let put: Block = bench.calls.create_block(by(admin()), asked()).await.unwrap().value;
     assert_eq!((put.created_by.as_str(), put.created_at), ("arn:aws:iam::111122223333:user/admin", NOON));
     assert_eq!(code_of(bench.calls.create_block(by(admin()), asked()).await), "exists");
+    let with_path = principal(&of(OWN, "role/team/dev"));
+    let kept = bench.calls.create_block(by(admin()), block(scope, with_path)).await.unwrap().value;
+    assert_eq!(kept.target, principal(&of(OWN, "role/dev")), "as it knocks");
+    bench.calls.delete_block(by(admin()), scope, kept.id).await.unwrap();
     let unreasonable = CreateBlock { reason: String::new(), ..block(scope, principal(&of(OWN, "role/dev"))) };
     assert_eq!(code_of(bench.calls.create_block(by(admin()), unreasonable).await), "block_reason");
     let listed = bench.calls.list_blocks(admin(), scope, PageQuery::default()).await.unwrap();

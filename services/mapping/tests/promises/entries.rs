@@ -4,7 +4,8 @@ use lanyard_api::{
     PageQuery, Scope,
     authn::accounts::{IamRole, User},
     mapping::{
-        AccessScope, AuthenticationMode, CreateAccessEntry, EntryState, EntryType, Resolve, UpdateAccessEntry,
+        AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, Entries, EntryState, EntryType,
+        Resolve, UpdateAccessEntry,
     },
 };
 use time::Duration;
@@ -372,4 +373,76 @@ pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(b
     }
     let wanted: Vec<String> = (0..9).map(|nth| of(AWS, &format!("role/r{nth}"))).collect();
     assert_eq!(seen, wanted);
+}
+
+pub(crate) async fn immunity_16_an_end_is_kept_to_the_moment<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    let map = "mapUsers: |\n  - userarn: arn:aws:iam::111122223333:user/zoe\n    username: behind\n";
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map.to_owned()).await.unwrap();
+    let asked =
+        CreateAccessEntry { ends_at: Some(NOON + Duration::HOUR), ..entry(&cluster, &of(OWN, "user/zoe")) };
+    bench.calls.create_entry(by(admin()), asked).await.unwrap();
+    let state = async || {
+        bench.calls.get_entry(admin(), entry_ref(&cluster, &of(OWN, "user/zoe"))).await.unwrap().state
+    };
+    bench.clock.advance(Duration::HOUR - Duration::MILLISECOND);
+    assert_eq!(
+        (bench.name_of(&cluster, &zoe).await, state().await),
+        (of(OWN, "user/zoe"), EntryState::Active)
+    );
+    bench.clock.advance(Duration::MILLISECOND);
+    assert_eq!(
+        (bench.name_of(&cluster, &zoe).await.as_str(), state().await),
+        ("entry_ended", EntryState::Ended)
+    );
+    let later = UpdateAccessEntry { ends_at: Some(None), ..change(&cluster, &of(OWN, "user/zoe")) };
+    bench.calls.update_entry(by(admin()), later).await.unwrap();
+    assert_eq!(bench.name_of(&cluster, &zoe).await, of(OWN, "user/zoe"));
+}
+
+pub(crate) async fn a_fresh_start_answers_what_the_changes_left<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let principals = ["role/ops", "role/team/dev", "user/zoe", "user/team/ana"].map(|name| of(OWN, name));
+    for round in 0..3 {
+        for (nth, principal) in principals.iter().enumerate() {
+            let entry = entry_ref(&cluster, principal);
+            match (round + nth) % 3 {
+                0 => drop(bench.calls.create_entry(by(admin()), self::entry(&cluster, principal)).await),
+                1 => drop(bench.calls.delete_entry(by(admin()), entry).await),
+                _ => {
+                    let policy = policy("AmazonEKSViewPolicy");
+                    drop(
+                        bench
+                            .calls
+                            .associate_policy(by(admin()), entry, policy, AccessScope::Cluster, None)
+                            .await,
+                    );
+                }
+            }
+        }
+        let content = crate::aws_auth::map("ops", &format!("round{round}"));
+        bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), content).await.unwrap();
+    }
+    let fresh = lanyard_mapping::Mapping::open(&bench.store, lanyard_mapping::MappingConfig::default())
+        .await
+        .unwrap();
+    let id = cluster.id.clone();
+    let before = bench.calls.list_entries(admin(), id.clone(), None, PageQuery::default()).await.unwrap();
+    assert!(before.items.len() > 1);
+    assert_eq!(fresh.list_entries(admin(), id.clone(), None, PageQuery::default()).await.unwrap(), before);
+    assert_eq!(
+        fresh.get_aws_auth(admin(), id.clone()).await.unwrap(),
+        bench.calls.get_aws_auth(admin(), id).await.unwrap()
+    );
+    for who in
+        [identity(&of(OWN, "assumed-role/ops/ss"), "AROAOPS"), identity(&of(OWN, "user/zoe"), "AIDAZOE")]
+    {
+        let query = || lanyard_api::mapping::ResolveQuery {
+            cluster: cluster.uid,
+            identity: lanyard_api::Vouched::in_process(who.clone()),
+            explain: false,
+        };
+        assert_eq!(fresh.resolve(query()).await.unwrap(), bench.resolver.resolve(query()).await.unwrap());
+    }
 }
