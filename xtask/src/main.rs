@@ -40,7 +40,7 @@ enum Task {
     },
     /// Run the benchmarks and write docs/benchmarks.md
     Bench {
-        /// Only the packages of this name
+        /// Only the packages of this name; then nothing is written
         #[arg(long, short, value_name = "PACKAGE")]
         package: Vec<String>,
     },

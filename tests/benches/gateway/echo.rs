@@ -1,0 +1,61 @@
+//! What nobody can be faster than: an axum handler on the same HTTP stack that sends the body back as it came.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use http::header::CONTENT_TYPE;
+use lanyard_kit::serve;
+use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Server;
+use crate::process::{self, Process};
+
+/// The first argument by which this program becomes the echo.
+pub(crate) const ROLE: &str = "echo";
+/// Its one path.
+pub(crate) const PATH: &str = "/echo";
+/// The name of its authority.
+const AUTHORITY: &str = "echo";
+
+/// The running echo.
+pub(crate) struct Echo {
+    pub(crate) server: Server,
+    pub(crate) process: Process,
+}
+
+impl Echo {
+    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+        let mut command = process::server(&std::env::current_exe()?);
+        let mut process = Process::spawn(command.arg(ROLE).arg(folder).stdout(Stdio::piped()))?;
+        let output = process.child.stdout.take().context("a piped command has an output")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.trim().parse().with_context(|| format!("the echo says `{}`", line.trim()))?;
+        let roots = Authority::load(folder, AUTHORITY)?.roots()?;
+        Ok(Self { server: Server::new(address, &roots)?, process })
+    }
+}
+
+/// Is the echo, until it is killed. TLS as the hub has it: clients may show a certificate.
+pub(crate) fn run(folder: &Path) -> Result<()> {
+    lanyard_kit::tls::install_provider();
+    let now = OffsetDateTime::now_utc();
+    let authority = Authority::create(folder, AUTHORITY, now)?;
+    let certificate = authority.issue_server(&Names::loopback(), Duration::DAY, now)?;
+    let tls = server_config(&certificate, ClientCertificates::Optional(&authority.roots()?))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await?;
+        println!("{}", server.address());
+        let answer = |body: Bytes| async move { ([(CONTENT_TYPE, "application/json")], body) };
+        server.run(Router::new().route(PATH, post(answer)), CancellationToken::new()).await;
+        Ok(())
+    })
+}

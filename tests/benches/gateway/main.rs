@@ -1,0 +1,70 @@
+//! Lanyard as an API server sees it: the released program, over TLS, beside an echo on the same HTTP stack.
+//!
+//! One hub is measured from beginning to end: its folder is filled with many clusters, it is started, every cluster is
+//! used once, and then one of them is asked as fast as it answers. Server and load each have one core, where the
+//! machine has two; every answer is looked at. `LANYARD_BIN` names the program, the one in the target folder is the default.
+#![allow(clippy::print_stdout, reason = "a benchmark says its figures on standard output")]
+
+mod client;
+mod echo;
+mod figure;
+mod hub;
+mod load;
+mod process;
+mod questions;
+mod sts;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// As the hub has it, so that the echo is built alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let outcome = match (arguments.next().as_deref(), arguments.next()) {
+        (Some(echo::ROLE), Some(folder)) => echo::run(folder.as_ref()),
+        _ => bench(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("gateway bench: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench() -> Result<()> {
+    lanyard_kit::tls::install_provider();
+    let folder = tempfile::tempdir()?;
+    let filling = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let world = filling.block_on(world::fill(&folder.path().join("hub")))?;
+    drop(filling);
+    // The load's core; what is started from here on says its own.
+    process::pin_self();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure(folder.path(), &world))
+}
+
+async fn measure(folder: &std::path::Path, world: &world::World) -> Result<()> {
+    let sts = sts::StandIn::start(&folder.join("sts")).await?;
+    let hub = hub::Hub::start(folder, &sts).await?;
+    figure::say("Start", "from nothing to ready", hub.start.as_secs_f64() * 1e3, "ms", None);
+    figure::say("Start", "resident memory when ready", hub.process.resident_megabytes()?, "MB", None);
+    let questions = questions::Questions::new(world, &hub, &sts);
+    questions.use_every_cluster().await?;
+    let used = "resident memory with every cluster in use";
+    figure::say("Start", used, hub.process.resident_megabytes()?, "MB", None);
+    let echo = echo::Echo::start(&folder.join("echo")).await?;
+    load::compare(&questions.local_token_reviews()?, &hub, &echo, load::Goals::LOCAL).await?;
+    load::compare(&questions.access_reviews().await?, &hub, &echo, load::Goals::CACHED).await?;
+    let cached = questions.cached_token_reviews().await?;
+    load::compare(&cached, &hub, &echo, load::Goals::CACHED).await?;
+    let kept = "resident memory with the token cache full";
+    figure::say("Start", kept, hub.process.resident_megabytes()?, "MB", None);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! What the API servers ask, made beforehand, with what the answers have to begin with.
+
+use anyhow::{Context, Result};
+use lanyard_iam::token::TOKEN_EXPIRES;
+use lanyard_iam::{Credentials, Region, mint_token};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::client::post;
+use crate::hub::Hub;
+use crate::load::{Asked, Scenario};
+use crate::sts;
+use crate::world::{self, World};
+
+/// Sessions whose answers are kept.
+const SESSIONS: usize = 50_000;
+/// Tokens of the local administrator; they are never kept, so a few do.
+const LOCAL_TOKENS: usize = 16;
+/// Different access reviews.
+const REVIEWS: usize = 1_000;
+
+/// Makes them.
+pub(crate) struct Questions<'a> {
+    world: &'a World,
+    hub: &'a Hub,
+    sts_host: &'a str,
+}
+
+impl<'a> Questions<'a> {
+    pub(crate) fn new(world: &'a World, hub: &'a Hub, sts: &'a sts::StandIn) -> Self {
+        Self { world, hub, sts_host: &sts.host }
+    }
+
+    /// One TokenReview and one SubjectAccessReview of every cluster, so that all of them are in memory.
+    pub(crate) async fn use_every_cluster(&self) -> Result<()> {
+        let mut connection = self.hub.server.connect().await?;
+        for number in 0..world::CLUSTERS {
+            let asked = self.local_token_review(number)?;
+            let answer = connection.ask(&asked.request).await?;
+            asked.check(answer)?;
+            let user = user_of(answer)?;
+            let asked = access_review(number, &user, 0);
+            asked.check(connection.ask(&asked.request).await?)?;
+        }
+        Ok(())
+    }
+
+    /// TokenReviews of a local key.
+    pub(crate) fn local_token_reviews(&self) -> Result<Scenario> {
+        let questions = (0..LOCAL_TOKENS).map(|_| self.local_token_review(0)).collect::<Result<_>>()?;
+        Ok(Scenario { name: "TokenReview, local IAM".to_owned(), questions })
+    }
+
+    fn local_token_review(&self, cluster: usize) -> Result<Asked> {
+        let host = format!("sts.{}.amazonaws.com", world::REGION);
+        token_review(cluster, &self.world.administrator, &host, world::REGION, world::ADMINISTRATOR)
+    }
+
+    /// TokenReviews of people whom STS has proved already; asked once here, one after the other.
+    pub(crate) async fn cached_token_reviews(&self) -> Result<Scenario> {
+        let question = |number| {
+            let role = format!("arn:aws:iam::{}:role/{}", sts::ACCOUNT, sts::role(number));
+            let username = format!("{role}/person-{number}");
+            token_review(0, &sts::credentials(number), self.sts_host, sts::REGION, &username)
+        };
+        // The first role is the administrator's place in the list of entries, so it has none of its own.
+        let numbers = (0..).filter(|number| number % sts::ROLES != 0).take(SESSIONS);
+        let questions = numbers.map(question).collect::<Result<Vec<_>>>()?;
+        let begun = std::time::Instant::now();
+        crate::load::once(&questions, &self.hub.server).await?;
+        println!("{SESSIONS} answers of STS kept in {:.1?}", begun.elapsed());
+        Ok(Scenario { name: format!("TokenReview, one of {SESSIONS} kept answers of STS"), questions })
+    }
+
+    /// SubjectAccessReviews as an API server sends them after a TokenReview: with the proof that it was given.
+    pub(crate) async fn access_reviews(&self) -> Result<Scenario> {
+        let mut connection = self.hub.server.connect().await?;
+        let asked = self.local_token_review(0)?;
+        let answer = connection.ask(&asked.request).await?;
+        asked.check(answer)?;
+        let user = user_of(answer)?;
+        let questions = (0..REVIEWS).map(|number| access_review(0, &user, number)).collect();
+        Ok(Scenario { name: "SubjectAccessReview, allowed by an access policy".to_owned(), questions })
+    }
+}
+
+fn token_review(
+    cluster: usize,
+    key: &Credentials,
+    host: &str,
+    region: &str,
+    username: &str,
+) -> Result<Asked> {
+    let region = Region::parse(region)?;
+    let id = world::cluster_id(cluster);
+    let token = mint_token(key, host, &region, &id, OffsetDateTime::now_utc(), TOKEN_EXPIRES)?;
+    let body = json!({
+        "kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "metadata": { "creationTimestamp": null },
+        "spec": { "token": token.expose(), "audiences": ["https://kubernetes.default.svc"] },
+        "status": { "user": {} },
+    });
+    let begins = format!(
+        r#"{{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","status":{{"authenticated":true,"user":{{"username":"{username}","#
+    );
+    let path = format!("/clusters/{id}/tokenreview");
+    Ok(Asked::new(&path, &world::bearer(cluster), &body.to_string(), begins))
+}
+
+/// What an API server knows of somebody after a TokenReview.
+fn user_of(answer: &[u8]) -> Result<Value> {
+    let answer: Value = serde_json::from_slice(answer)?;
+    Ok(answer.pointer("/status/user").context("an answer without a user")?.clone())
+}
+
+fn access_review(cluster: usize, user: &Value, number: usize) -> Asked {
+    let part = |name: &str| user.get(name).cloned().unwrap_or_default();
+    let mut groups = part("groups").as_array().cloned().unwrap_or_default();
+    groups.push("system:authenticated".into());
+    let body = json!({
+        "kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": { "creationTimestamp": null },
+        "spec": {
+            "resourceAttributes": {
+                "namespace": format!("team-{}", number % 10), "verb": "get", "version": "v1", "resource": "pods",
+                "name": format!("web-{number}"),
+            },
+            "user": part("username"), "uid": part("uid"), "groups": groups, "extra": part("extra"),
+        },
+        "status": { "allowed": false },
+    });
+    let begins =
+        r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","status":{"allowed":true,"#;
+    let path = format!("/clusters/{}/subjectaccessreview", world::cluster_id(cluster));
+    Asked::new(&path, &world::bearer(cluster), &body.to_string(), begins.to_owned())
+}
+
+impl Asked {
+    fn new(path: &str, bearer: &str, body: &str, begins: String) -> Self {
+        Self {
+            request: post(path, bearer, body),
+            echoed: post(crate::echo::PATH, bearer, body),
+            body_bytes: body.len(),
+            begins: begins.into_bytes(),
+        }
+    }
+}
