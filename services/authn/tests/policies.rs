@@ -179,6 +179,25 @@ async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_loo
 }
 
 #[tokio::test]
+async fn immunity_33_a_uid_opens_no_cluster_of_another_account() {
+    const WHO_CAN: &str = "/lanyard.authz.v1.Authorize/WhoCan";
+    let world = world().await;
+    let tenant = world.register("222233334444", Authority::Local).await;
+    let (user, key) = world.user(tenant, "/", "mallory").await;
+    world.policy(tenant, PolicyOwner::User(user.name), "all", &allow("*", "*")).await;
+    let asked = |uid: String| lanyard_proto::authz::v1::WhoCanRequest {
+        cluster_uid: uid,
+        attributes: Some(lanyard_proto::authz::v1::Attributes::default()),
+    };
+    let there = world.cluster.uid.to_string();
+    for uid in [there.clone(), lanyard_api::ClusterUid::random().to_string()] {
+        let denial = forbidden(world.call(&key, WHO_CAN, &asked(uid.clone())).await);
+        assert_eq!(denial.code, "unknown_cluster", "{uid}: there or not, it looks alike");
+    }
+    admitted(world.call(&world.administrator, WHO_CAN, &asked(there)).await);
+}
+
+#[tokio::test]
 async fn a_deny_on_a_user_is_not_walked_around_by_spelling() {
     let world = world().await;
     world.user(world.hub.account, "/team/", "Boss").await;

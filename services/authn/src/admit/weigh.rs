@@ -95,6 +95,9 @@ impl<S: SharedCache> Engine<S> {
                 return Ok(all);
             }
         }
+        if names_foreign_cluster(hub, call, own) {
+            return Ok(Err(denial("unknown_cluster", "there is no such cluster in the caller's account")));
+        }
         let resource = self.own_resource(hub, &mut caller, call).await?;
         Ok(caller.ask(call.action, resource))
     }
@@ -240,6 +243,13 @@ fn needed_actions<'a>(call: &Call, signer: &Signer) -> impl Iterator<Item = &'a 
     [Some(ASSUME_ROLE), tags.then_some(TAG_SESSION), source.then_some(SET_SOURCE_IDENTITY)]
         .into_iter()
         .flatten()
+}
+
+/// Whether a call names, by uid, a cluster of another account or none at all. An id is resolved once more by the service,
+/// inside the actor's account; a uid is taken there as it is, by methods that ask no actor.
+fn names_foreign_cluster(hub: &HubSnapshot, call: &Call, own: AccountId) -> bool {
+    matches!(call.target.cluster, Some(ClusterRef::Uid(_)))
+        && named_cluster(hub, call).is_none_or(|view| view.cluster.account != own)
 }
 
 fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
