@@ -11,6 +11,7 @@ use lanyard_api::{
 };
 use lanyard_iam::PrincipalArn;
 use secrecy::SecretString;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{kubernetes::Gateway, services::Services};
 
@@ -250,12 +251,18 @@ fn refused_by_authn(mut trace: Trace, answer: Authentication) -> Explanation {
     trace.end(FinalVerdict::Unauthorized)
 }
 
+/// As RFC 3339 writes it, to the second.
+pub(super) fn moment(at: OffsetDateTime) -> String {
+    // Formatting a UTC time as RFC 3339 fails only beyond the year 9999.
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}
+
 fn token_lines(verified: &Verified) -> Vec<String> {
     vec![
         format!("token: {}", verified.token),
         format!("verified by: {}", verified.verifier),
         format!("from the token cache: {}", if verified.cached { "yes" } else { "no" }),
-        format!("good until: {}", verified.not_after),
+        format!("good until: {}", moment(verified.not_after)),
     ]
 }
 

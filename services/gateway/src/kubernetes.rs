@@ -3,6 +3,7 @@
 mod access_review;
 mod answer;
 mod discovery;
+mod protobuf;
 mod router;
 mod selectors;
 mod self_review;

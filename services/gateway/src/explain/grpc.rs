@@ -131,7 +131,7 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
     };
     let named = |name: &str, value: &str| (!value.is_empty()).then(|| format!("{name}: {value}"));
     let lines = [
-        Some(format!("at: {}", record.at)),
+        Some(format!("at: {}", super::moment(record.at))),
         named("who", &record.who),
         named("asked", &record.what),
         named("outcome", &record.outcome),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    access_review, answer,
+    access_review, answer, protobuf,
     state::Gateway,
     token_review::{self, Outcome},
     wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
@@ -71,6 +71,19 @@ struct Envelope {
     spec: Value,
 }
 
+/// The body in whichever of its two forms the client sends.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Envelope, Box<Response<Body>>> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let parsed = if media_type == Some(protobuf::MEDIA_TYPE) {
+        let value = protobuf::to_json(body)
+            .map_err(|error| Box::new(answer::status(StatusCode::BAD_REQUEST, &error.to_string())))?;
+        serde_json::from_value(value)
+    } else {
+        serde_json::from_slice(body)
+    };
+    parsed.map_err(|error| Box::new(token_review::malformed(&error)))
+}
+
 /// The bearer token of a person's own request.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers
@@ -90,9 +103,9 @@ pub(super) async fn answer<S: Services>(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let envelope: Envelope = match serde_json::from_slice(&body) {
+    let envelope = match read(headers, &body) {
         Ok(envelope) => envelope,
-        Err(error) => return token_review::malformed(&error),
+        Err(refused) => return *refused,
     };
     let version = match ReviewVersion::read(
         envelope.api_version.as_deref(),
