@@ -1,0 +1,170 @@
+//! The command line: what there is, and what every command shares.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::{
+    commands, demo,
+    exit::Ending,
+    failure::Failure,
+    hub::{Hub, HubArgs},
+    output::{Output, Tabular},
+    serve,
+};
+
+const EXAMPLES: &str = "\
+Begin here:
+  lanyard demo      the tour: people let in and refused, each explained
+  lanyard serve     a hub of your own, on this machine
+  lanyard cluster create dev --region us-east-1
+  lanyard iam user create ana && lanyard iam access-key create ana
+  lanyard entry create dev arn:aws:iam::ACCOUNT:user/ana --group devs
+  lanyard explain --as arn:aws:iam::ACCOUNT:user/ana --cluster dev get pods -n team-a
+
+Exit codes:
+  0   yes: done, allowed, valid
+  1   no: refused, forbidden, invalid
+  2   the command line, or a file that it names, is wrong
+  69  no answer: nobody answers, or not now; try again";
+
+/// Access between AWS identities and Kubernetes clusters: who knocks, which badge they get, which doors it opens.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// How the answer is shown: `table`, `json` or `yaml`.
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    pub output: Output,
+    #[command(flatten)]
+    pub hub: HubArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole suite in this process.
+    Serve(serve::Args),
+    /// The tour that a newcomer runs first.
+    Demo(demo::Args),
+    /// Make a client token, as kubectl's exec plugin; or look at one.
+    Token(commands::token::TokenArgs),
+    /// Say why somebody gets in, or does not: each stage in turn.
+    Explain(commands::explain::ExplainArgs),
+    /// Accounts, users, access keys, roles, policies and sessions of the hub.
+    #[command(subcommand)]
+    Iam(commands::iam::IamCommand),
+    /// The clusters that the hub serves, and what their API servers need.
+    #[command(subcommand)]
+    Cluster(commands::cluster::ClusterCommand),
+    /// A person's kubeconfig for a cluster.
+    Kubeconfig(commands::kubeconfig::KubeconfigArgs),
+    /// Access entries: which principal gets which badge, and which access policies.
+    #[command(subcommand)]
+    Entry(commands::entry::EntryCommand),
+    /// The published access policies.
+    AccessPolicies(commands::access_policies::AccessPoliciesArgs),
+    /// The aws-auth ConfigMap: push a version, see what is in force, check a file offline.
+    #[command(subcommand)]
+    AwsAuth(commands::aws_auth::AwsAuthCommand),
+    /// Which node name an instance has.
+    #[command(subcommand)]
+    Node(commands::node::NodeCommand),
+    /// Standing refusals, which beat every mapping.
+    #[command(subcommand)]
+    Block(commands::block::BlockCommand),
+    /// RBAC objects of a cluster; and decisions from files, offline.
+    #[command(subcommand)]
+    Rbac(commands::rbac::RbacCommand),
+    /// What somebody may do in a cluster.
+    Rules(commands::rules::RulesArgs),
+    /// Who may do something in a cluster.
+    WhoCan(commands::who_can::WhoCanArgs),
+    /// A completion script for your shell.
+    Completion(commands::completion::CompletionArgs),
+}
+
+/// What every command shares.
+#[derive(Debug)]
+pub struct Context {
+    /// Where the hub is and who calls.
+    pub hub: HubArgs,
+    /// How the answer is shown.
+    pub output: Output,
+}
+
+impl Context {
+    /// The hub, connected.
+    pub async fn connect(&self) -> Result<Hub, Failure> {
+        Hub::connect(&self.hub).await
+    }
+
+    /// Shows an answer that is a yes.
+    pub fn show(&self, value: &(impl Serialize + Tabular)) -> Result<Ending, Failure> {
+        self.output.show(value)?;
+        Ok(Ending::Yes)
+    }
+}
+
+/// Runs this process's command line.
+pub fn run() -> ExitCode {
+    let Cli { hub, output, command } = Cli::parse();
+    let context = Context { hub, output };
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        command => match ask(&context, command) {
+            Ok(ending) => ending.into(),
+            Err(failure) => {
+                complain(&format!("lanyard: {failure}"));
+                failure.exit_code()
+            }
+        },
+    }
+}
+
+fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::NoAnswer(format!("no runtime: {error}")))?;
+    runtime.block_on(Box::pin(async {
+        match command {
+            // They have lives of their own.
+            Command::Serve(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Token(args) => Box::pin(args.run(context)).await,
+            Command::Explain(args) => Box::pin(args.run(context)).await,
+            Command::Iam(command) => Box::pin(command.run(context)).await,
+            Command::Cluster(command) => Box::pin(command.run(context)).await,
+            Command::Kubeconfig(args) => Box::pin(args.run(context)).await,
+            Command::Entry(command) => Box::pin(command.run(context)).await,
+            Command::AccessPolicies(args) => args.run(context),
+            Command::AwsAuth(command) => Box::pin(command.run(context)).await,
+            Command::Node(command) => Box::pin(command.run(context)).await,
+            Command::Block(command) => Box::pin(command.run(context)).await,
+            Command::Rbac(command) => Box::pin(command.run(context)).await,
+            Command::Rules(args) => Box::pin(args.run(context)).await,
+            Command::WhoCan(args) => Box::pin(args.run(context)).await,
+            Command::Completion(args) => args.run(),
+        }
+    }))
+}
+
+/// One message on standard error.
+#[expect(clippy::print_stderr, reason = "commands have no log of their own")]
+pub fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! The command line itself: it holds together, and it teaches.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn every_command_and_flag_fits_with_the_others() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_says_what_it_does_and_every_flag_what_it_is() {
+    fn visit(command: &clap::Command, path: &str) {
+        assert!(command.get_about().is_some(), "`{path}` says nothing of itself");
+        for argument in command
+            .get_arguments()
+            .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
+            let id = argument.get_id();
+            assert!(argument.get_help().is_some(), "`{path}` says nothing of `{id}`");
+        }
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            visit(inner, &format!("{path} {}", inner.get_name()));
+        }
+    }
+    visit(&Cli::command(), "lanyard");
+}
+
+#[test]
+fn lines_as_people_type_them_are_understood() {
+    for line in [
+        "lanyard serve --region us-east-1 --ready-file /tmp/x --print-config",
+        "lanyard demo --keep",
+        "lanyard token --cluster-name dev --region us-east-1 --raw",
+        "lanyard token --cluster-id dev --role-arn arn:aws:iam::111122223333:role/x --session-name ana",
+        "lanyard token -i dev -r arn:aws:iam::111122223333:role/x",
+        "lanyard token inspect",
+        "lanyard token inspect - --cluster dev",
+        "lanyard explain --token - --cluster dev",
+        "lanyard explain --token - --cluster dev get pods -n team-a",
+        "lanyard explain --as arn:aws:iam::111122223333:user/ana --authority local --cluster dev get /metrics",
+        "lanyard explain --id 00000000-0000-4000-8000-000000000000 --output json",
+        "lanyard -o json cluster list --hub https://hub.example --ca ca.pem",
+        "lanyard cluster create dev --region us-east-1 --authentication-mode API --trust aws/111122223333",
+        "lanyard cluster webhook-config dev --out /tmp/x",
+        "lanyard cluster break-glass arm dev --reason x",
+        "lanyard kubeconfig dev --server https://kube:6443 --server-ca ca.pem",
+        "lanyard entry create dev arn:aws:iam::111122223333:user/ana --type STANDARD --group a --group b",
+        "lanyard entry update dev arn:aws:iam::111122223333:user/ana --no-groups --endless --allow-lockout",
+        "lanyard entry associate dev arn:aws:iam::111122223333:user/ana AmazonEKSViewPolicy -n a -n b",
+        "lanyard access-policies",
+        "lanyard aws-auth check - --strict",
+        "lanyard node set dev i-0123456789abcdef0 ip.internal --role arn:aws:iam::111122223333:role/n",
+        "lanyard block create --principal arn:aws:iam::111122223333:user/ana --reason left",
+        "lanyard block list --in-account 111122223333",
+        "lanyard rbac delete dev RoleBinding/team-a/x",
+        "lanyard rbac check -f a.yaml -f b.yaml --reviews -",
+        "lanyard rules --as arn:aws:iam::111122223333:user/ana --cluster dev -n team-a",
+        "lanyard who-can list pods -n team-a --cluster dev",
+        "lanyard iam access-key update ana LKIAAAAAAAAAAAAAAAAA --inactive",
+        "lanyard iam role create x --trust a --trust b",
+        "lanyard iam policy put --user ana p --document -",
+        "lanyard iam assume-role arn:aws:iam::111122223333:role/x --session-name s --credential-process",
+        "lanyard completion fish",
+    ] {
+        assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+    }
+}
+
+#[test]
+fn lines_that_mean_nothing_are_refused_as_usage() {
+    for line in [
+        "lanyard",
+        "lanyard nothing",
+        "lanyard token",
+        "lanyard token --raw",
+        "lanyard token --cluster-name dev --role-arn role/x",
+        "lanyard explain --cluster dev",
+        "lanyard explain --token -",
+        "lanyard explain --token - --as arn:aws:iam::111122223333:user/ana --cluster dev",
+        "lanyard explain --as ana --cluster dev",
+        "lanyard explain --token - --cluster dev --authority local",
+        "lanyard explain --id x",
+        "lanyard cluster get",
+        "lanyard cluster get a/b",
+        "lanyard cluster create dev --authentication-mode MAYBE",
+        "lanyard entry update dev arn --group a --no-groups",
+        "lanyard entry create dev arn --ends-at tomorrow",
+        "lanyard block create --reason x",
+        "lanyard block create --principal arn:aws:iam::111122223333:user/a --account 111122223333",
+        "lanyard block list --cluster dev --in-account 111122223333",
+        "lanyard iam access-key update ana LKIAAAAAAAAAAAAAAAAA",
+        "lanyard iam access-key update ana LKIAAAAAAAAAAAAAAAAA --active --inactive",
+        "lanyard iam role create x",
+        "lanyard iam policy list",
+        "lanyard rbac check -f x",
+        "lanyard rbac delete dev Pod/x",
+        "lanyard rules --cluster dev",
+        "lanyard who-can get pods",
+    ] {
+        let refused = parse(line).expect_err(line);
+        assert_eq!(refused.exit_code(), i32::from(crate::exit::USAGE), "{line}");
+    }
+}

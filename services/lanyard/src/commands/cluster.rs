@@ -1,0 +1,192 @@
+//! `lanyard cluster`: the clusters that a hub serves, and what their API servers need.
+
+mod settings;
+mod webhook_config;
+
+use clap::Subcommand;
+use lanyard_api::{
+    ClusterId,
+    grpc::admitted_at_the_door,
+    mapping::{BreakGlass, Cluster, Clusters, SpokeCredential},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+pub use settings::{CreateArgs, UpdateArgs};
+pub use webhook_config::WebhookConfigArgs;
+pub(super) use webhook_config::gateway_url;
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{ChangeArgs, all_pages},
+    input::moment_text,
+    show::{Changed, Fields, Listing, Row, changed, wire_name},
+};
+
+/// What there is to do with clusters.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Register a cluster.
+    #[command(after_help = settings::CREATE)]
+    Create(CreateArgs),
+    /// The clusters that you may see.
+    List,
+    /// One cluster.
+    Get {
+        /// The cluster's id.
+        cluster: ClusterId,
+    },
+    /// Change a cluster; what is not given stays.
+    #[command(after_help = settings::UPDATE)]
+    Update(UpdateArgs),
+    /// Remove a cluster with all that hangs on it. Its uid is never used again.
+    Delete {
+        /// The cluster's id.
+        cluster: ClusterId,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Write the files that a kube-apiserver needs to ask this hub.
+    #[command(after_help = webhook_config::HELP)]
+    WebhookConfig(WebhookConfigArgs),
+    /// Make a bearer token for the cluster's API server; it is shown this once.
+    SpokeCredential {
+        /// The cluster's id.
+        cluster: ClusterId,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// The sealed way back in, for when every mapping is gone.
+    #[command(subcommand)]
+    BreakGlass(BreakGlassCommand),
+}
+
+/// What there is to do with the way back in.
+#[derive(Debug, Subcommand)]
+pub enum BreakGlassCommand {
+    /// Arm it for one use within an hour; its credential is shown this once.
+    #[command(
+        after_help = "Examples:\n  lanyard cluster break-glass arm dev --reason 'every mapping is gone'\n\n\
+                            Then: kubectl --token THE-CREDENTIAL …, once, within the hour. It is outside system:masters."
+    )]
+    Arm {
+        /// The cluster's id.
+        cluster: ClusterId,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Put it away again; what it opened is denied from the next request.
+    Disarm {
+        /// The cluster's id.
+        cluster: ClusterId,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Where it is armed.
+    List,
+}
+
+impl Row for Cluster {
+    const COLUMNS: &'static [&'static str] = &["ID", "REGION", "ACCOUNT", "MODE", "AUTHORIZER", "UID"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.region.clone(),
+            self.account.to_string(),
+            wire_name(&self.authentication_mode),
+            wire_name(&self.authorizer_mode),
+            self.uid.to_string(),
+        ]
+    }
+}
+
+impl Row for BreakGlass {
+    const COLUMNS: &'static [&'static str] = &["CLUSTER UID", "ARMED BY", "ARMED AT", "ENDS AT", "USED AT"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.cluster.to_string(),
+            self.armed_by.clone(),
+            moment_text(self.armed_at),
+            moment_text(self.ends_at),
+            self.used_at.map_or_else(|| "-".to_owned(), moment_text),
+        ]
+    }
+}
+
+/// A credential with its token, for the one time that it is shown.
+#[derive(Serialize)]
+struct WithToken<T> {
+    #[serde(flatten)]
+    known: T,
+    token: String,
+}
+
+impl<T> WithToken<T> {
+    fn of((known, token): (T, SecretString)) -> Self {
+        Self { known, token: token.expose_secret().to_owned() }
+    }
+}
+
+impl Row for WithToken<SpokeCredential> {
+    const COLUMNS: &'static [&'static str] = &["CREDENTIAL", "TOKEN (shown this once)"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.known.id.clone(), self.token.clone()]
+    }
+}
+
+impl Row for WithToken<BreakGlass> {
+    const COLUMNS: &'static [&'static str] = &["ENDS AT", "TOKEN (shown this once)"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![moment_text(self.known.ends_at), self.token.clone()]
+    }
+}
+
+impl ClusterCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let hub = context.connect().await?;
+        let remote = hub.remote();
+        match self {
+            Self::Create(args) => {
+                let (change, cluster) = args.split(context, &hub)?;
+                context.show(&Changed(remote.create_cluster(change.into(), cluster).await?))
+            }
+            Self::List => {
+                let clusters =
+                    all_pages(async |page| remote.list_clusters(admitted_at_the_door(), page).await);
+                context.show(&Listing(clusters.await?))
+            }
+            Self::Get { cluster } => {
+                context.show(&Fields(remote.get_cluster(admitted_at_the_door(), cluster).await?))
+            }
+            Self::Update(args) => {
+                let (change, cluster, update) = args.split()?;
+                context.show(&Changed(remote.update_cluster(change.into(), cluster, update).await?))
+            }
+            Self::Delete { cluster, change } => {
+                context.show(&Changed(remote.delete_cluster(change.into(), cluster).await?))
+            }
+            Self::WebhookConfig(args) => args.run(context, &hub).await,
+            Self::SpokeCredential { cluster, change } => {
+                let made = remote.create_spoke_credential(change.into(), cluster).await?;
+                context.show(&changed(made, WithToken::of))
+            }
+            Self::BreakGlass(BreakGlassCommand::Arm { cluster, change }) => {
+                let armed = remote.arm_break_glass(change.into(), cluster).await?;
+                context.show(&changed(armed, WithToken::of))
+            }
+            Self::BreakGlass(BreakGlassCommand::Disarm { cluster, change }) => {
+                context.show(&Changed(remote.disarm_break_glass(change.into(), cluster).await?))
+            }
+            Self::BreakGlass(BreakGlassCommand::List) => {
+                context.show(&Listing(remote.list_break_glass(admitted_at_the_door()).await?))
+            }
+        }
+    }
+}

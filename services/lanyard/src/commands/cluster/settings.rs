@@ -1,0 +1,171 @@
+//! The settings of a cluster, as flags.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+use lanyard_api::{
+    ClusterId, TrustedAccount,
+    mapping::{AuthenticationMode, AuthorizerMode, CreateCluster, UpdateCluster},
+};
+use lanyard_iam::AccountId;
+
+use crate::{
+    cli::Context,
+    commands::choice,
+    failure::Failure,
+    hub::{ChangeArgs, Hub},
+    input::{Source, key_value},
+};
+
+pub(super) const CREATE: &str = "\
+Examples:
+  lanyard cluster create dev --region us-east-1
+  lanyard cluster create shop --authentication-mode API --trust aws/111122223333
+  lanyard cluster create lab --authorizer-mode full      # RBAC is evaluated here too
+
+You become its administrator by an ordinary, visible, removable access entry; --no-creator-admin leaves that out.";
+
+pub(super) const UPDATE: &str = "\
+Examples:
+  lanyard cluster update dev --authentication-mode API
+  lanyard cluster update dev --trust local/111122223333 --trust aws/444455556666   # all of them
+  lanyard cluster update dev --tag lanyard:allow-lockout=true                      # all of them";
+
+const AUTHENTICATION_MODES: &[&str] = &["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"];
+const AUTHORIZER_MODES: &[&str] = &["webhook-first", "full"];
+
+/// What can be set when a cluster is made and later.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Whether aws-auth, access entries or both count; it changes in this order only.
+    #[arg(long, value_name = "MODE", value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES))]
+    authentication_mode: Option<AuthenticationMode>,
+    /// Whether RBAC is left to the API server, or evaluated here too.
+    #[arg(long, value_name = "MODE", value_parser = choice::<AuthorizerMode>(AUTHORIZER_MODES))]
+    authorizer_mode: Option<AuthorizerMode>,
+    /// An account whose identities are let in, as AUTHORITY/ACCOUNT (`aws/111122223333`); may be given again.
+    #[arg(long = "trust", value_name = "AUTHORITY/ACCOUNT", value_parser = trusted)]
+    trusted: Vec<TrustedAccount>,
+    /// An audience that tokens are for here; may be given again.
+    #[arg(long = "audience", value_name = "AUDIENCE")]
+    audiences: Vec<String>,
+    /// How long the API server may keep an answer, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    token_cache_seconds: Option<u32>,
+    /// The API server's URL.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The API server's CA (PEM).
+    #[arg(long, value_name = "FILE")]
+    certificate_authority: Option<PathBuf>,
+    /// A tag; may be given again.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
+}
+
+impl Settings {
+    fn certificate_authority(&self) -> Result<Option<String>, Failure> {
+        self.certificate_authority.clone().map(|path| Source::File(path).read()).transpose()
+    }
+}
+
+/// `aws/111122223333`, `local/…`, `sts:lab/…`.
+fn trusted(text: &str) -> Result<TrustedAccount, String> {
+    let (authority, account) =
+        text.rsplit_once('/').ok_or("write AUTHORITY/ACCOUNT, such as aws/111122223333")?;
+    Ok(TrustedAccount {
+        authority: authority.parse().map_err(|error| format!("{error}"))?,
+        account: account.parse().map_err(|error| format!("{error}"))?,
+    })
+}
+
+/// What makes a cluster.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Its name.
+    name: String,
+    /// What tokens sign; by default the name.
+    #[arg(long)]
+    id: Option<String>,
+    /// Its account; by default your own.
+    #[arg(long)]
+    account: Option<AccountId>,
+    /// Make no access entry for yourself.
+    #[arg(long)]
+    no_creator_admin: bool,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl CreateArgs {
+    pub(super) fn split(self, context: &Context, hub: &Hub) -> Result<(ChangeArgs, CreateCluster), Failure> {
+        let of_hub = || hub.target.names.as_ref().map(|(_, region)| region.clone());
+        let region = context.hub.region.clone().or_else(of_hub);
+        let cluster = CreateCluster {
+            account: self.account,
+            name: self.name,
+            id: self.id,
+            region: region
+                .ok_or_else(|| Failure::usage("which region is it in? Add --region, such as us-east-1"))?,
+            certificate_authority: self.settings.certificate_authority()?,
+            endpoint: self.settings.endpoint,
+            authentication_mode: self.settings.authentication_mode,
+            authorizer_mode: self.settings.authorizer_mode,
+            trusted_accounts: self.settings.trusted,
+            audiences: self.settings.audiences,
+            token_cache_seconds: self.settings.token_cache_seconds,
+            bootstrap_creator_admin: !self.no_creator_admin,
+            tags: BTreeMap::from_iter(self.settings.tags),
+        };
+        Ok((self.change, cluster))
+    }
+}
+
+/// What changes a cluster.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The cluster's id.
+    cluster: ClusterId,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl UpdateArgs {
+    pub(super) fn split(self) -> Result<(ChangeArgs, ClusterId, UpdateCluster), Failure> {
+        let some = |list: bool| list.then_some(());
+        let settings = self.settings;
+        let update = UpdateCluster {
+            certificate_authority: settings.certificate_authority()?,
+            authentication_mode: settings.authentication_mode,
+            authorizer_mode: settings.authorizer_mode,
+            trusted_accounts: some(!settings.trusted.is_empty()).map(|()| settings.trusted),
+            audiences: some(!settings.audiences.is_empty()).map(|()| settings.audiences),
+            token_cache_seconds: settings.token_cache_seconds,
+            endpoint: settings.endpoint,
+            tags: some(!settings.tags.is_empty()).map(|()| BTreeMap::from_iter(settings.tags)),
+        };
+        Ok((self.change, self.cluster, update))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trusted_account_is_a_pair_of_authority_and_number() {
+        for text in ["aws/111122223333", "local/000000000000", "sts:lab/111122223333"] {
+            let pair = trusted(text).unwrap();
+            assert_eq!(format!("{}/{}", pair.authority, pair.account), text);
+        }
+        for bad in
+            ["", "111122223333", "aws/", "aws/1", "AWS/111122223333", "/111122223333", "sts:/111122223333"]
+        {
+            assert!(trusted(bad).is_err(), "{bad}");
+        }
+    }
+}

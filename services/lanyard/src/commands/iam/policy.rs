@@ -1,0 +1,116 @@
+//! `lanyard iam policy`.
+
+use clap::{Args, Subcommand};
+use lanyard_api::{
+    authn::{
+        Accounts,
+        accounts::{InlinePolicy, PolicyOwner},
+    },
+    grpc::admitted_at_the_door,
+};
+
+use super::AccountArg;
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{ChangeArgs, Hub},
+    input::Source,
+    show::{Changed, Listing, Row},
+};
+
+const PUT: &str = r#"Examples:
+  lanyard iam policy put --user ana reader --document reader.json
+  echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:Describe*","Resource":"*"}]}' |
+    lanyard iam policy put --role auditor reader --document -"#;
+
+/// What there is to do with inline policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Put a policy document on a user or role.
+    #[command(after_help = PUT)]
+    Put {
+        #[command(flatten)]
+        owner: OwnerArgs,
+        /// The policy's name.
+        name: String,
+        /// The policy document (JSON); `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        document: Source,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// The inline policies of a user or role.
+    List {
+        #[command(flatten)]
+        owner: OwnerArgs,
+        #[command(flatten)]
+        account: AccountArg,
+    },
+    /// Remove one.
+    Delete {
+        #[command(flatten)]
+        owner: OwnerArgs,
+        /// The policy's name.
+        name: String,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+}
+
+/// Whose policy.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct OwnerArgs {
+    /// The user.
+    #[arg(long)]
+    user: Option<String>,
+    /// The role.
+    #[arg(long)]
+    role: Option<String>,
+}
+
+impl OwnerArgs {
+    fn owner(self) -> Result<PolicyOwner, Failure> {
+        match (self.user, self.role) {
+            (Some(user), None) => Ok(PolicyOwner::User(user)),
+            (None, Some(role)) => Ok(PolicyOwner::Role(role)),
+            _ => Err(Failure::usage("whose policy? Add either --user or --role")),
+        }
+    }
+}
+
+impl Row for InlinePolicy {
+    const COLUMNS: &'static [&'static str] = &["NAME", "OF", "DOCUMENT"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.clone(), format!("{} {}", self.owner.kind(), self.owner.name()), self.document.clone()]
+    }
+}
+
+impl PolicyCommand {
+    pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
+        let remote = hub.remote();
+        match self {
+            Self::Put { owner, name, document, account, change } => {
+                let (owner, document) = (owner.owner()?, document.read()?);
+                let put = remote.put_policy(change.into(), account.account, owner, name, document);
+                context.show(&Changed(put.await?))
+            }
+            Self::List { owner, account } => {
+                let owner = owner.owner()?;
+                let policies = remote.list_policies(admitted_at_the_door(), account.account, owner);
+                context.show(&Listing(policies.await?))
+            }
+            Self::Delete { owner, name, account, change } => {
+                let owner = owner.owner()?;
+                let gone = remote.delete_policy(change.into(), account.account, owner, name);
+                context.show(&Changed(gone.await?))
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `lanyard iam role`, and what ends a role's sessions.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use lanyard_api::{
+    authn::{
+        Accounts,
+        accounts::{CreateRole, IamRole},
+    },
+    grpc::admitted_at_the_door,
+};
+use serde_json::json;
+
+use super::AccountArg;
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{ChangeArgs, Hub, all_pages},
+    input::{Source, key_value, moment_text},
+    show::{Changed, Fields, Listing, Row},
+};
+
+const CREATE: &str = "\
+Examples:
+  lanyard iam role create deployer --trust arn:aws:iam::111122223333:user/ana
+  lanyard iam role create deployer --path /ci/ --trust-policy trust.json --session-seconds-max 7200";
+
+/// What there is to do with roles.
+#[derive(Debug, Subcommand)]
+pub enum RoleCommand {
+    /// Make a role.
+    #[command(after_help = CREATE)]
+    Create {
+        /// Unique in the account, whatever the path and letter case.
+        name: String,
+        /// `/`, or a path such as `/team/`.
+        #[arg(long, default_value = "/")]
+        path: String,
+        #[command(flatten)]
+        trust: TrustArgs,
+        /// The longest session, 3600 to 43200; 0 means 3600.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        session_seconds_max: u32,
+        /// A tag; may be given again.
+        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+        tags: Vec<(String, String)>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// One role.
+    Get {
+        /// The role's name.
+        name: String,
+        #[command(flatten)]
+        account: AccountArg,
+    },
+    /// The roles of an account.
+    List {
+        #[command(flatten)]
+        account: AccountArg,
+    },
+    /// Replace who may assume a role.
+    UpdateTrust {
+        /// The role's name.
+        name: String,
+        #[command(flatten)]
+        trust: TrustArgs,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Delete a role with its inline policies; its sessions end with it.
+    Delete {
+        /// The role's name.
+        name: String,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+}
+
+/// Who may assume a role.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TrustArgs {
+    /// The trust policy (JSON); `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    trust_policy: Option<Source>,
+    /// A principal that may assume it, in place of a whole document; may be given again.
+    #[arg(long, value_name = "ARN")]
+    trust: Vec<String>,
+}
+
+impl TrustArgs {
+    fn document(self) -> Result<String, Failure> {
+        match self.trust_policy {
+            Some(source) => source.read(),
+            None => Ok(trusting(&self.trust)),
+        }
+    }
+}
+
+/// The plainest trust policy: these principals may assume the role.
+fn trusting(principals: &[String]) -> String {
+    let statement =
+        json!({ "Effect": "Allow", "Principal": { "AWS": principals }, "Action": "sts:AssumeRole" });
+    json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+}
+
+/// What ends a role's sessions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lanyard iam revoke-sessions deployer --reason 'runner stolen'")]
+pub struct RevokeSessionsArgs {
+    /// The role's name.
+    role: String,
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl Row for IamRole {
+    const COLUMNS: &'static [&'static str] =
+        &["NAME", "PATH", "ACCOUNT", "PRINCIPAL ID", "SESSIONS UP TO", "REVOKED BEFORE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.path.clone(),
+            self.account.to_string(),
+            self.principal_id.clone(),
+            format!("{} s", self.session_seconds_max),
+            self.revoked_before.map_or_else(|| "-".to_owned(), moment_text),
+        ]
+    }
+}
+
+impl RoleCommand {
+    pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
+        let remote = hub.remote();
+        match self {
+            Self::Create { name, path, trust, session_seconds_max, tags, account, change } => {
+                let role = CreateRole {
+                    account: account.account,
+                    path,
+                    name,
+                    trust_policy: trust.document()?,
+                    session_seconds_max,
+                    tags: BTreeMap::from_iter(tags),
+                };
+                context.show(&Changed(remote.create_role(change.into(), role).await?))
+            }
+            Self::Get { name, account } => {
+                context.show(&Fields(remote.get_role(admitted_at_the_door(), account.named(name)).await?))
+            }
+            Self::List { account } => {
+                let roles = all_pages(async |page| {
+                    remote.list_roles(admitted_at_the_door(), account.account, page).await
+                });
+                context.show(&Listing(roles.await?))
+            }
+            Self::UpdateTrust { name, trust, account, change } => {
+                let (role, document) = (account.named(name), trust.document()?);
+                context.show(&Changed(remote.update_trust_policy(change.into(), role, document).await?))
+            }
+            Self::Delete { name, account, change } => {
+                context.show(&Changed(remote.delete_role(change.into(), account.named(name)).await?))
+            }
+        }
+    }
+}
+
+impl RevokeSessionsArgs {
+    pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
+        let role = self.account.named(self.role);
+        context.show(&Changed(hub.remote().revoke_sessions(self.change.into(), role).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_iam::TrustPolicy;
+
+    use super::*;
+
+    #[test]
+    fn the_plainest_trust_policy_is_one() {
+        let text = trusting(&["arn:aws:iam::111122223333:user/ana".to_owned(), "444455556666".to_owned()]);
+        assert!(TrustPolicy::parse(&text).is_ok(), "{text}");
+    }
+}

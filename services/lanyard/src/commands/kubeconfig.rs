@@ -1,0 +1,59 @@
+//! `lanyard kubeconfig ID`: a person's kubeconfig, with `lanyard token` as its exec plugin.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lanyard_api::{ClusterId, grpc::admitted_at_the_door, mapping::Clusters};
+
+use super::cluster::gateway_url;
+use crate::{cli::Context, exit::Ending, failure::Failure, input::Source, kubefiles, output::line};
+
+const HELP: &str = "\
+Examples:
+  lanyard kubeconfig dev --server https://kube.example:6443 > ana.kubeconfig
+  lanyard kubeconfig dev > me.kubeconfig     # kubectl talks to the hub alone: whoami, can-i
+  KUBECONFIG=me.kubeconfig kubectl auth whoami
+
+It holds no secret: the exec plugin finds credentials as AWS tools do, on the machine where kubectl runs.";
+
+/// The flags of `lanyard kubeconfig`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct KubeconfigArgs {
+    /// The cluster's id.
+    cluster: ClusterId,
+    /// The API server's URL; by default the hub's own, which answers whoami and can-i.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The API server's CA (PEM); by default the one registered with the cluster.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    server_ca: Option<PathBuf>,
+    /// How kubectl calls this program.
+    #[arg(long, value_name = "COMMAND", default_value = "lanyard")]
+    plugin: String,
+    /// The URL of the hub's gateway; by default the ready-file's.
+    #[arg(long, value_name = "URL", conflicts_with = "server")]
+    gateway: Option<String>,
+}
+
+impl KubeconfigArgs {
+    /// Prints it.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let hub = context.connect().await?;
+        let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster).await?;
+        let (server, ca) = match self.server {
+            Some(server) => {
+                let given = self.server_ca.map(|path| Source::File(path).read()).transpose()?;
+                (server, given.or_else(|| cluster.certificate_authority.clone()))
+            }
+            None => {
+                let gateway = gateway_url(self.gateway.as_deref(), &hub)?;
+                (format!("{gateway}/clusters/{}", cluster.id), Some(hub.target.ca_pem.clone()))
+            }
+        };
+        let profile = context.hub.profile.as_deref();
+        let text = kubefiles::user_kubeconfig(&cluster, &server, ca.as_deref(), &self.plugin, profile);
+        line(text.trim_end())?;
+        Ok(Ending::Yes)
+    }
+}

@@ -1,0 +1,123 @@
+//! `lanyard rbac`: the RBAC objects of a cluster; and decisions from files, offline.
+
+mod check;
+mod review;
+
+use clap::Subcommand;
+use lanyard_api::{
+    ClusterId,
+    authz::{ApplySummary, Objects},
+    grpc::admitted_at_the_door,
+};
+use lanyard_rbac::{Object, ObjectKey};
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{ChangeArgs, all_pages},
+    input::Source,
+    show::{Changed, Listing, Row, changed},
+};
+
+pub use check::CheckArgs;
+
+const APPLY: &str = "\
+Examples:
+  kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A -o yaml | lanyard rbac apply dev -f -
+  lanyard rbac apply dev -f rbac.yaml --replace     # also removes what is not in it";
+
+/// What there is to do with RBAC objects.
+#[derive(Debug, Subcommand)]
+pub enum RbacCommand {
+    /// Put objects in place.
+    #[command(after_help = APPLY)]
+    Apply {
+        /// The cluster's id.
+        cluster: ClusterId,
+        /// Any output of `kubectl get -o yaml` or `-o json`; `-` is standard input.
+        #[arg(long, short, value_name = "FILE")]
+        file: Source,
+        /// Also remove the objects that are not in it.
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// The objects of a cluster; with --output json as `kubectl apply` takes them.
+    List {
+        /// The cluster's id.
+        cluster: ClusterId,
+    },
+    /// Remove an object.
+    Delete {
+        /// The cluster's id.
+        cluster: ClusterId,
+        /// `ClusterRole/NAME`, `RoleBinding/NAMESPACE/NAME` and so on.
+        key: ObjectKey,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Decide SubjectAccessReviews by objects in files, without a hub.
+    #[command(after_help = check::HELP)]
+    Check(CheckArgs),
+}
+
+impl Row for ApplySummary {
+    const COLUMNS: &'static [&'static str] = &["CREATED", "CHANGED", "UNCHANGED", "REMOVED", "SKIPPED"];
+
+    fn cells(&self) -> Vec<String> {
+        let skipped = if self.skipped.is_empty() { "-".to_owned() } else { self.skipped.join("\n") };
+        let counts = [self.created, self.changed, self.unchanged, self.removed];
+        counts.map(|count| count.to_string()).into_iter().chain([skipped]).collect()
+    }
+}
+
+impl Row for Object {
+    const COLUMNS: &'static [&'static str] = &["KIND", "NAMESPACE", "NAME"];
+
+    fn cells(&self) -> Vec<String> {
+        let key = self.key();
+        vec![key.kind().as_str().to_owned(), key.namespace().unwrap_or("-").to_owned(), key.name().to_owned()]
+    }
+}
+
+/// A removed object, by its key.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Gone(String);
+
+impl Row for Gone {
+    const COLUMNS: &'static [&'static str] = &["REMOVED"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.0.clone()]
+    }
+}
+
+impl RbacCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        match self {
+            Self::Check(args) => args.run(context),
+            Self::Apply { cluster, file, replace, change } => {
+                let documents = file.read()?;
+                let remote = context.connect().await?.remote();
+                let applied = remote.apply_objects(change.into(), cluster, documents, replace).await?;
+                context.show(&Changed(applied))
+            }
+            Self::List { cluster } => {
+                let remote = context.connect().await?.remote();
+                let objects = all_pages(async |page| {
+                    remote.list_objects(admitted_at_the_door(), cluster.clone(), page).await
+                });
+                context.show(&Listing(objects.await?))
+            }
+            Self::Delete { cluster, key, change } => {
+                let remote = context.connect().await?.remote();
+                let gone = remote.delete_object(change.into(), cluster, key).await?;
+                context.show(&changed(gone, |key| Gone(key.to_string())))
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `lanyard who-can VERB RESOURCE --cluster C`.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use lanyard_api::{
+    ClusterId, EntryId,
+    authz::{Holder, WhoCan, WhoCanQuery},
+    grpc::admitted_at_the_door,
+    mapping::{Clusters, Entries},
+};
+use serde::Serialize;
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{Hub, all_pages, request},
+    output::Tabular,
+    question::Question,
+};
+
+const HELP: &str = "\
+Examples:
+  lanyard who-can delete pods -n team-a --cluster dev
+  lanyard who-can get secrets --cluster dev
+  lanyard who-can get /metrics --cluster dev
+
+It is answered by the engine that decides. Members of a group are known to their identity provider alone; then the answer \
+says that it is incomplete.";
+
+/// The flags of `lanyard who-can`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct WhoCanArgs {
+    #[command(flatten)]
+    question: Question,
+    /// The cluster's id.
+    #[arg(long, value_name = "CLUSTER")]
+    cluster: ClusterId,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    holders: Vec<Named>,
+    incomplete: bool,
+}
+
+/// Somebody who may, an access entry by its principal.
+#[derive(Debug, Serialize)]
+struct Named {
+    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<EntryId>,
+    via: String,
+}
+
+impl Tabular for Shown {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["WHO", "BY"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let who = |named: &Named| named.principal_arn.clone().unwrap_or_else(|| named.subject.clone());
+        self.holders.iter().map(|named| vec![who(named), named.via.clone()]).collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let note = "incomplete: there may be others, such as the members of a group";
+        self.incomplete.then(|| note.to_owned()).into_iter().collect()
+    }
+}
+
+impl WhoCanArgs {
+    /// Asks.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let attributes = self.question.required().map_err(Failure::usage)?;
+        let hub = context.connect().await?;
+        let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
+        let query = WhoCanQuery { cluster: cluster.uid, attributes };
+        let answer = hub.authorize().who_can(request(query.into())).await?.into_inner();
+        let answer = WhoCan::try_from(answer)?;
+        let principals = match answer.holders.iter().any(|holder| holder.entry.is_some()) {
+            true => principals(&hub, &self.cluster).await?,
+            false => BTreeMap::new(),
+        };
+        let holders: Vec<Named> =
+            answer.holders.into_iter().map(|holder| named(holder, &principals)).collect();
+        let somebody = !holders.is_empty();
+        context.show(&Shown { holders, incomplete: answer.incomplete })?;
+        Ok(somebody.into())
+    }
+}
+
+fn named(holder: Holder, principals: &BTreeMap<EntryId, String>) -> Named {
+    let principal_arn = holder.entry.and_then(|id| principals.get(&id).cloned());
+    Named { subject: holder.subject, principal_arn, entry: holder.entry, via: holder.via }
+}
+
+/// Whose entries they are, for those who may see them; for others the numbers stay numbers.
+async fn principals(hub: &Hub, cluster: &ClusterId) -> Result<BTreeMap<EntryId, String>, Failure> {
+    let remote = hub.remote();
+    let entries = all_pages(async |page| {
+        remote.list_entries(admitted_at_the_door(), cluster.clone(), None, page).await
+    });
+    match entries.await {
+        Ok(entries) => Ok(entries
+            .into_iter()
+            .map(|detail| (detail.entry.id, detail.entry.principal_arn.to_string()))
+            .collect()),
+        Err(Failure::Refused(_)) => Ok(BTreeMap::new()),
+        Err(failure) => Err(failure),
+    }
+}

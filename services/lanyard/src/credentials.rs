@@ -1,0 +1,249 @@
+//! Finding credentials as AWS tools do: environment, then profile, then the profile's `credential_process`.
+
+mod ini;
+mod process;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
+
+/// Why there are no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// Nothing was configured anywhere.
+    #[error(
+        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in {files}; \
+         `lanyard serve` writes one for its administrator"
+    )]
+    None {
+        /// The files looked at.
+        files: String,
+    },
+    /// A profile that was asked for does not exist.
+    #[error("profile `{profile}` is in neither {files}: name another with --profile or AWS_PROFILE")]
+    NoProfile {
+        /// The profile asked for.
+        profile: String,
+        /// The files looked at.
+        files: String,
+    },
+    /// Half of a pair.
+    #[error("{place} has `{have}` without `{lack}`: give both")]
+    Half {
+        /// Where: the environment, or a profile.
+        place: String,
+        /// What is there.
+        have: &'static str,
+        /// What is not.
+        lack: &'static str,
+    },
+    /// An access key id of the wrong form.
+    #[error("the access key id in {place} is not one: 16 to 128 letters, digits and `_`")]
+    AccessKeyId {
+        /// Where.
+        place: String,
+    },
+    /// A file that cannot be read.
+    #[error("`{path}` cannot be read: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's own words.
+        reason: std::io::Error,
+    },
+    /// A line that is none.
+    #[error("`{path}` line {line} is neither `[section]` nor `key = value`")]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// `credential_process` failed.
+    #[error("the credential_process of profile `{profile}` {reason}")]
+    Process {
+        /// Whose.
+        profile: String,
+        /// What it did.
+        reason: String,
+    },
+}
+
+/// Where to look; every part defaults as AWS tools have it.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup {
+    /// `--profile`; then the environment's keys are not used.
+    pub profile: Option<String>,
+}
+
+/// A profile's settings, or the environment's.
+#[derive(Debug)]
+pub struct Found {
+    /// What to sign with.
+    pub credentials: Credentials,
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's.
+    pub region: Option<String>,
+    /// Whether somebody chose them.
+    pub origin: Origin,
+}
+
+/// How credentials came to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// By the environment, or by a profile or file that was named.
+    Chosen,
+    /// They stand in the default profile of the default files.
+    DefaultProfile,
+}
+
+impl Lookup {
+    /// Finds credentials.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the place and what is wrong there.
+    pub fn find(&self) -> Result<Found, CredentialsError> {
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        if self.profile.is_none()
+            && let Some(credentials) = from_environment()?
+        {
+            return Ok(Found { credentials, region, origin: Origin::Chosen });
+        }
+        let asked = self.profile.clone().or_else(|| variable("AWS_PROFILE"));
+        let name = asked.clone().unwrap_or_else(|| "default".to_owned());
+        let named_file = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"]
+            .into_iter()
+            .any(|name| variable(name).is_some());
+        let origin = if asked.is_some() || named_file { Origin::Chosen } else { Origin::DefaultProfile };
+        let (credentials_file, config_file) = (credentials_file(), config_file());
+        let files = || format!("`{}` nor `{}`", credentials_file.display(), config_file.display());
+        let secrets = ini::section(&credentials_file, &name)?;
+        let config = ini::section(&config_file, &config_section(&name))?;
+        if secrets.is_none() && config.is_none() {
+            return Err(match asked {
+                Some(profile) => CredentialsError::NoProfile { profile, files: files() },
+                None => CredentialsError::None { files: files() },
+            });
+        }
+        let get = |key: &str| {
+            let of = |section: &Option<ini::Section>| {
+                section.as_ref().and_then(|section| section.get(key).cloned())
+            };
+            of(&secrets).or_else(|| of(&config))
+        };
+        let region = region.or_else(|| get("region"));
+        let place = format!("profile `{name}`");
+        let pair = (get("aws_access_key_id"), get("aws_secret_access_key"));
+        if let Some(credentials) = assemble(pair, get("aws_session_token"), &place)? {
+            return Ok(Found { credentials, region, origin });
+        }
+        match get("credential_process") {
+            Some(command) => Ok(Found { credentials: process::run(&name, &command)?, region, origin }),
+            None => Err(CredentialsError::None { files: files() }),
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn from_environment() -> Result<Option<Credentials>, CredentialsError> {
+    let pair = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
+    assemble(pair, variable("AWS_SESSION_TOKEN"), "the environment")
+}
+
+/// Credentials out of their parts; none where there is no part.
+fn assemble(
+    pair: (Option<String>, Option<String>),
+    token: Option<String>,
+    place: &str,
+) -> Result<Option<Credentials>, CredentialsError> {
+    let half = |have, lack| CredentialsError::Half { place: place.to_owned(), have, lack };
+    match pair {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(half("access key id", "secret access key")),
+        (None, Some(_)) => Err(half("secret access key", "access key id")),
+        (Some(id), Some(secret)) => {
+            let access_key_id = AccessKeyId::parse(&id)
+                .map_err(|_| CredentialsError::AccessKeyId { place: place.to_owned() })?;
+            Ok(Some(Credentials {
+                access_key_id,
+                secret_access_key: SecretAccessKey::new(secret),
+                session_token: token.map(SessionToken::new),
+            }))
+        }
+    }
+}
+
+fn home(below: &str) -> PathBuf {
+    let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
+    home.join(".aws").join(below)
+}
+
+fn credentials_file() -> PathBuf {
+    variable("AWS_SHARED_CREDENTIALS_FILE").map_or_else(|| home("credentials"), PathBuf::from)
+}
+
+fn config_file() -> PathBuf {
+    variable("AWS_CONFIG_FILE").map_or_else(|| home("config"), PathBuf::from)
+}
+
+/// The config file says `[profile x]` where the credentials file says `[x]`.
+fn config_section(profile: &str) -> String {
+    if profile == "default" { profile.to_owned() } else { format!("profile {profile}") }
+}
+
+/// Reads the credentials of one profile of one file: how `lanyard` finds the administrator that `serve` made.
+///
+/// # Errors
+/// [`CredentialsError`] names the file and what is wrong there.
+pub fn of_file(path: &Path, profile: &str) -> Result<Credentials, CredentialsError> {
+    let none = || CredentialsError::NoProfile {
+        profile: profile.to_owned(),
+        files: format!("`{}`", path.display()),
+    };
+    let mut section = ini::section(path, profile)?.ok_or_else(none)?;
+    let mut take = |key: &str| section.remove(key);
+    let pair = (take("aws_access_key_id"), take("aws_secret_access_key"));
+    let token = take("aws_session_token");
+    assemble(pair, token, &format!("profile `{profile}`"))?.ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn half_a_pair_is_named_and_no_pair_is_nothing() {
+        assert!(assemble((None, None), None, "x").unwrap().is_none());
+        assert!(matches!(assemble((some("LKIA"), None), None, "x"), Err(CredentialsError::Half { .. })));
+        assert!(matches!(assemble((None, some("s")), None, "x"), Err(CredentialsError::Half { .. })));
+        let bad = assemble((some("short"), some("s")), None, "x");
+        assert!(matches!(bad, Err(CredentialsError::AccessKeyId { .. })));
+        let good = assemble((some("LKIAAAAAAAAAAAAAAAAA"), some("s")), some("t"), "x").unwrap().unwrap();
+        assert!(good.session_token.is_some());
+    }
+
+    #[test]
+    fn a_profile_of_a_file_is_read_and_a_missing_one_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        std::fs::write(
+            &path,
+            "# by hand\n[default]\naws_access_key_id = LKIAAAAAAAAAAAAAAAAA\naws_secret_access_key=abc=\n",
+        )
+        .unwrap();
+        let found = of_file(&path, "default").unwrap();
+        assert_eq!(found.access_key_id.as_str(), "LKIAAAAAAAAAAAAAAAAA");
+        assert_eq!(found.secret_access_key.expose(), "abc=");
+        let missing = of_file(&path, "other").unwrap_err().to_string();
+        assert!(missing.contains("`other`"), "{missing}");
+    }
+}

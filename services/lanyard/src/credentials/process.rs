@@ -1,0 +1,114 @@
+//! `credential_process`: a command that prints credentials as JSON (AWS SDK: process credential provider, version 1).
+
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use lanyard_iam::Credentials;
+use serde::Deserialize;
+
+use super::{CredentialsError, assemble};
+
+/// How long the command may take; people may have to touch a key.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Most bytes of its answer.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// How often the end is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    version: u32,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+}
+
+/// Runs the command as a shell would, without a shell.
+pub(super) fn run(profile: &str, command: &str) -> Result<Credentials, CredentialsError> {
+    let failed = |reason: String| CredentialsError::Process { profile: profile.to_owned(), reason };
+    let words = words(command).ok_or_else(|| failed("has an open quote: close it".to_owned()))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("cannot run `{program}`: {error}")))?;
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.map(|out| out.take(ANSWER_BYTES_MAX).read_to_string(&mut text)).transpose().map(|_| text)
+    });
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begun.elapsed() < TIMEOUT => std::thread::sleep(POLL),
+            Ok(None) => {
+                // It may have ended by itself meanwhile; either way it is gone.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(failed(format!("took longer than {} s", TIMEOUT.as_secs())));
+            }
+            Err(error) => return Err(failed(format!("was lost: {error}"))),
+        }
+    };
+    if !status.success() {
+        return Err(failed(format!("ended with {status}; its own words stand above")));
+    }
+    let text = reader.join().ok().and_then(Result::ok).unwrap_or_default();
+    // The text holds a secret: an error names the place alone.
+    let answer: Answer = serde_json::from_str(&text).map_err(|error| {
+        failed(format!("printed no credentials (line {}, column {})", error.line(), error.column()))
+    })?;
+    if answer.version != 1 {
+        return Err(failed(format!("speaks version {}, not 1", answer.version)));
+    }
+    let pair = (Some(answer.access_key_id), Some(answer.secret_access_key));
+    let place = format!("the credential_process of `{profile}`");
+    assemble(pair, answer.session_token, &place)?.ok_or_else(|| failed("printed no key".to_owned()))
+}
+
+/// Splits at blanks outside quotes; none if a quote stays open.
+fn words(command: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for character in command.chars() {
+        match (quote, character) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keep_blanks_and_an_open_one_is_refused() {
+        assert_eq!(words(r#"a "b c" 'd"e' """#).unwrap(), ["a", "b c", "d\"e", ""]);
+        assert_eq!(words("a 'b"), None);
+    }
+
+    #[test]
+    fn an_answer_is_read_and_a_bad_one_is_named_without_its_text() {
+        let good =
+            r#"printf '{"Version":1,"AccessKeyId":"LKIAAAAAAAAAAAAAAAAA","SecretAccessKey":"s3cret"}'"#;
+        assert_eq!(run("p", good).unwrap().secret_access_key.expose(), "s3cret");
+        let bad = run("p", "printf s3cret").unwrap_err().to_string();
+        assert!(!bad.contains("s3cret"), "{bad}");
+        assert!(run("p", "false").unwrap_err().to_string().contains("exit status"), "the status is named");
+        assert!(run("p", "lanyard-no-such-program").is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a command did not come to a yes, and how that ends it.
+
+use std::{io, process::ExitCode};
+
+use lanyard_api::{CallError, Fault};
+use tonic::Status;
+
+use crate::{
+    credentials::CredentialsError,
+    exit::{NO, NO_ANSWER, USAGE},
+};
+
+/// Why a command stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line, or something that it names, cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// The hub's answer is no.
+    #[error(transparent)]
+    Refused(CallError),
+    /// There is no answer: not to be read as no.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+impl Failure {
+    /// Something on the command line, or in a file that it names, that breaks a rule.
+    pub fn usage(message: impl ToString) -> Self {
+        Self::Usage(message.to_string())
+    }
+
+    /// The code that the process ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => USAGE,
+            Self::Refused(_) => NO,
+            Self::NoAnswer(_) => NO_ANSWER,
+        })
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Fault(fault) => fault.into(),
+            // The hub read the command as it was meant, and the command is wrong.
+            CallError::Invalid { field, message, .. } => Self::Usage(format!("{field}: {message}")),
+            // The signature counts once, and this one is spent although nobody else saw the answer.
+            error @ CallError::Replayed => Self::NoAnswer(error.to_string()),
+            error => Self::Refused(error),
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::NoAnswer(format!("no answer: {fault}; this is no refusal, so try again"))
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        CallError::from(status).into()
+    }
+}
+
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::NoAnswer(format!("standard output cannot be written: {error}"))
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::NoAnswer(format!("the answer cannot be shown: {error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::Denial;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_a_fault_and_a_wrong_line_end_differently() {
+        let denied = CallError::Denied(Denial {
+            code: "no_statement".into(),
+            message: "no statement allows it".into(),
+        });
+        let cases: [(Failure, u8); 7] = [
+            (Failure::usage("x"), 2),
+            (CallError::invalid("region", "malformed", "x").into(), 2),
+            (denied.into(), 1),
+            (CallError::not_found("cluster", "dev").into(), 1),
+            (CallError::Replayed.into(), 69),
+            (CallError::Fault(Fault::Internal).into(), 69),
+            (Status::unavailable("away").into(), 69),
+        ];
+        for (failure, code) in cases {
+            let ended = format!("{:?}", failure.exit_code());
+            assert_eq!(ended, format!("{:?}", ExitCode::from(code)), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The way to a hub: where it is, whom to trust there, and who signs.
+
+mod pages;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use lanyard_api::{
+    Authority, HubId, InvalidName, Mutation,
+    authn::Accounts,
+    grpc::{MESSAGE_BYTES_MAX, Remote, admitted_at_the_door},
+    signing::{SignedChannel, Signing},
+};
+use lanyard_iam::{AccountId, Credentials, Region};
+use lanyard_kit::{Clock, SystemClock};
+use lanyard_proto::{
+    authz::v1::authorize_client::AuthorizeClient, gateway::v1::explain_client::ExplainClient,
+};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+pub use pages::all_pages;
+pub use target::{HubArgs, Target};
+
+use crate::{
+    credentials::{self, CredentialsError, Found, Origin},
+    failure::Failure,
+};
+
+/// How long the TCP and TLS handshakes may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call may take; a confirmed revocation waits for replicas.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A hub that calls are signed for.
+#[derive(Debug)]
+pub struct Hub {
+    wire: SignedChannel<Channel>,
+    /// Where it is and what is known of it.
+    pub target: Target,
+}
+
+impl Hub {
+    /// Connects, with the credentials that AWS tools would find.
+    ///
+    /// # Errors
+    /// [`Failure`] says what is missing, or that nobody answers.
+    pub async fn connect(args: &HubArgs) -> Result<Self, Failure> {
+        let target = Target::of(args)?;
+        // Whether there is a hub at all comes first: without one, credentials do not matter.
+        let channel = channel(&target).await?;
+        let credentials = credentials_for_calls(args, &target)?;
+        Self::over(channel, target, credentials).await
+    }
+
+    /// Connects with these credentials.
+    ///
+    /// # Errors
+    /// [`Failure`] says that nobody answers.
+    pub async fn connect_as(args: &HubArgs, credentials: Credentials) -> Result<Self, Failure> {
+        let target = Target::of(args)?;
+        let channel = channel(&target).await?;
+        Self::over(channel, target, credentials).await
+    }
+
+    async fn over(channel: Channel, target: Target, credentials: Credentials) -> Result<Self, Failure> {
+        let (hub_id, region) = match &target.names {
+            Some(names) => names.clone(),
+            // The one call that needs no signature: signing needs its answer.
+            None => {
+                let info = ExplainClient::new(channel.clone()).hub(()).await?.into_inner();
+                (info.hub_id, info.region)
+            }
+        };
+        let hub_id: HubId = hub_id
+            .parse()
+            .map_err(|error: InvalidName| Failure::usage(format!("the hub's own id: {error}")))?;
+        let region = Region::parse(&region)
+            .map_err(|error| Failure::usage(format!("the hub's own region: {error}")))?;
+        let signing = Signing {
+            credentials: Arc::new(credentials),
+            region,
+            hub_id,
+            authority: target.url.trim_start_matches("https://").to_owned(),
+            now: Arc::new(|| SystemClock.now()),
+        };
+        Ok(Self { wire: signing.over(channel), target })
+    }
+
+    /// The services behind the front door.
+    pub fn remote(&self) -> Remote<SignedChannel<Channel>> {
+        Remote::new(self.wire.clone()).with_timeout(CALL_TIMEOUT)
+    }
+
+    /// Explanations, which have no trait of their own.
+    pub fn explain(&self) -> ExplainClient<SignedChannel<Channel>> {
+        ExplainClient::new(self.wire.clone())
+    }
+
+    /// Questions to authz. Its trait knows faults alone; asked here, a refusal stays one.
+    pub fn authorize(&self) -> AuthorizeClient<SignedChannel<Channel>> {
+        AuthorizeClient::new(self.wire.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Who vouches for an account: on a hub each has exactly one authority.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the caller may not see it; then they have to say.
+    pub async fn authority_of(&self, account: AccountId) -> Result<Authority, Failure> {
+        let remote = self.remote();
+        let accounts = all_pages(async |page| remote.list_accounts(admitted_at_the_door(), page).await).await;
+        let unknown = || {
+            let rule = "is not on this hub, or not for you to see: add --authority aws or local";
+            Failure::usage(format!("account {account} {rule}"))
+        };
+        match accounts {
+            Ok(accounts) => accounts
+                .into_iter()
+                .find(|known| known.id == account)
+                .map(|known| known.authority)
+                .ok_or_else(unknown),
+            Err(Failure::Refused(_)) => Err(unknown()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// A call's message with the time that it may take.
+pub fn request<M>(message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(CALL_TIMEOUT);
+    request
+}
+
+/// Why a change is made, for the audit line, and what it may do.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ChangeArgs {
+    /// Why; it stands in the audit line.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Accept that the change leaves a cluster without an administrator who could log in.
+    #[arg(long)]
+    pub allow_lockout: bool,
+}
+
+impl From<ChangeArgs> for Mutation {
+    fn from(args: ChangeArgs) -> Self {
+        Self { reason: args.reason, allow_lockout: args.allow_lockout, ..Self::by(admitted_at_the_door()) }
+    }
+}
+
+async fn channel(target: &Target) -> Result<Channel, Failure> {
+    lanyard_kit::tls::install_provider();
+    let url = &target.url;
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&target.ca_pem));
+    let endpoint = Endpoint::from_shared(url.clone())
+        .and_then(|endpoint| endpoint.tls_config(tls))
+        .map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
+    let connected = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
+    connected.map_err(|error| {
+        let cause = causes(&error);
+        Failure::NoAnswer(format!(
+            "no hub answers at `{url}`: {cause}; start one with `lanyard serve`, or name another with --hub and --ca"
+        ))
+    })
+}
+
+/// An error with what it comes from, joined by colons, each thing said once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// Whose credentials sign management calls. Credentials that were given by name or by environment always count. A default
+/// profile that merely happens to be there counts if its key is one of Lanyard's, for another's means nothing to a hub;
+/// otherwise the hub's own administrator signs, where this user may read that file.
+fn credentials_for_calls(args: &HubArgs, target: &Target) -> Result<Credentials, Failure> {
+    let found = credentials::Lookup { profile: args.profile.clone() }.find();
+    let administrator = target.credentials.as_deref().filter(|path| path.exists());
+    match (found, administrator) {
+        (Ok(Found { credentials, origin: Origin::DefaultProfile, .. }), Some(path))
+            if !credentials.access_key_id.is_local() =>
+        {
+            Ok(credentials::of_file(path, "default")?)
+        }
+        (Ok(found), _) => Ok(found.credentials),
+        (Err(CredentialsError::None { .. }), Some(path)) => Ok(credentials::of_file(path, "default")?),
+        (Err(error), _) => Err(error.into()),
+    }
+}

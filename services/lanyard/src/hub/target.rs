@@ -1,0 +1,171 @@
+//! Which hub, found without a call.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use crate::{failure::Failure, place, serve::Ready};
+
+/// Where the hub is and who calls.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The hub and who calls it")]
+pub struct HubArgs {
+    /// The hub's gRPC address, https://HOST:PORT; by default the one in the ready-file.
+    #[arg(long, global = true, value_name = "URL", env = "LANYARD_HUB", hide_env_values = true)]
+    pub hub: Option<String>,
+    /// The certificate (PEM) of the authority that the hub's certificate comes from.
+    #[arg(long, global = true, value_name = "FILE", env = "LANYARD_CA", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// What `lanyard serve` wrote; by default ready.json in its data folder.
+    #[arg(long, global = true, value_name = "FILE", env = "LANYARD_READY_FILE", hide_env_values = true)]
+    pub ready_file: Option<PathBuf>,
+    /// The profile of the AWS credentials and config files to sign with.
+    #[arg(long, global = true, value_name = "NAME", env = "LANYARD_PROFILE", hide_env_values = true)]
+    pub profile: Option<String>,
+    /// The region of clusters and STS hosts; by default that of the environment, the profile or the hub.
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+}
+
+/// A hub's address with all that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// gRPC, always https.
+    pub url: String,
+    /// Whom to trust there.
+    pub ca_pem: String,
+    /// Hub id and region, where the ready-file tells them.
+    pub names: Option<(String, String)>,
+    /// The URL of Kubernetes' HTTP, where known.
+    pub gateway: Option<String>,
+    /// The embedded administrator's credentials, where this is the hub of the ready-file.
+    pub credentials: Option<PathBuf>,
+}
+
+/// Why no hub is known.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// No ready-file, or a broken one, and no address given.
+    #[error("{0}")]
+    Ready(String),
+    /// Signatures keep others from changing a call, not from reading it.
+    #[error("`{0}` is not https: a hub is called over TLS alone, so write https://HOST:PORT")]
+    NotHttps(String),
+    /// Nobody to trust.
+    #[error(
+        "--hub `{0}` needs --ca FILE: the certificate of the authority that the hub's certificate comes from"
+    )]
+    NoCa(String),
+    /// A certificate file that cannot be read.
+    #[error("the CA file `{}` cannot be read: {reason}", path.display())]
+    Ca {
+        /// Which.
+        path: PathBuf,
+        /// The system's own words.
+        reason: std::io::Error,
+    },
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        match error {
+            // Nothing is wrong with the command: there is no hub to ask.
+            TargetError::Ready(error) => Self::NoAnswer(error),
+            error => Self::usage(error),
+        }
+    }
+}
+
+impl Target {
+    /// Finds the hub that flags, environment and ready-file name.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what to add.
+    pub fn of(args: &HubArgs) -> Result<Self, TargetError> {
+        let default = place::data_dir().join(place::READY_FILE);
+        let read = |path: &Path| Ready::read(path).map_err(|error| TargetError::Ready(error.to_string()));
+        let ready = match &args.ready_file {
+            Some(path) => Some(read(path)?),
+            None if default.exists() || args.hub.is_none() => Some(read(&default)?),
+            None => None,
+        };
+        Self::assemble(args.hub.as_deref(), args.ca.as_deref(), ready)
+    }
+
+    fn assemble(hub: Option<&str>, ca: Option<&Path>, ready: Option<Ready>) -> Result<Self, TargetError> {
+        let same = |url: &str, ready: &Ready| url.trim_end_matches('/') == ready.grpc.trim_end_matches('/');
+        // A ready-file of another hub says nothing about this one.
+        let ready = ready.filter(|ready| hub.is_none_or(|url| same(url, ready)));
+        let url = match (hub, &ready) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(ready)) => ready.grpc.trim_end_matches('/').to_owned(),
+            (None, None) => String::new(),
+        };
+        if !url.starts_with("https://") {
+            return Err(TargetError::NotHttps(url));
+        }
+        let Some(ca) = ca.map(Path::to_owned).or_else(|| ready.as_ref().map(|ready| ready.ca.clone())) else {
+            return Err(TargetError::NoCa(url));
+        };
+        let ca_pem = fs::read_to_string(&ca).map_err(|reason| TargetError::Ca { path: ca, reason })?;
+        Ok(match ready {
+            Some(ready) => Self {
+                url,
+                ca_pem,
+                names: Some((ready.hub_id, ready.region)),
+                gateway: Some(ready.gateway),
+                credentials: Some(ready.credentials),
+            },
+            None => Self { url, ca_pem, names: None, gateway: None, credentials: None },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(folder: &Path) -> Ready {
+        let ca = folder.join("ca.pem");
+        fs::write(&ca, "PEM").unwrap();
+        Ready {
+            gateway: "https://127.0.0.1:8443".to_owned(),
+            grpc: "https://127.0.0.1:8444".to_owned(),
+            ca,
+            credentials: folder.join("credentials"),
+            account: "111122223333".to_owned(),
+            region: "us-east-1".to_owned(),
+            hub_id: "8c0c9f3a-0000-4000-8000-000000000000".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_ready_file_tells_all_unless_another_hub_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = ready(folder.path());
+        let all = Target::assemble(None, None, Some(ready.clone())).unwrap();
+        assert_eq!(all.url, "https://127.0.0.1:8444");
+        assert_eq!(all.names, Some((ready.hub_id.clone(), "us-east-1".to_owned())));
+        assert_eq!(all.credentials, Some(ready.credentials.clone()));
+        let same = Target::assemble(Some("https://127.0.0.1:8444/"), None, Some(ready.clone())).unwrap();
+        assert_eq!(same, all);
+        let other =
+            Target::assemble(Some("https://hub.example"), Some(&ready.ca), Some(ready.clone())).unwrap();
+        assert_eq!((other.names, other.gateway, other.credentials), (None, None, None));
+    }
+
+    #[test]
+    fn a_hub_is_never_called_without_tls_or_without_somebody_to_trust() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = ready(folder.path());
+        let plain = Target::assemble(Some("http://127.0.0.1:8444"), Some(&ready.ca), None);
+        assert!(matches!(plain, Err(TargetError::NotHttps(_))));
+        let untrusted = Target::assemble(Some("https://hub.example"), None, Some(ready.clone()));
+        assert!(matches!(untrusted, Err(TargetError::NoCa(_))), "another hub's CA is not this one's");
+        let ready = Ready { grpc: "http://127.0.0.1:1".to_owned(), ..ready };
+        assert!(matches!(Target::assemble(None, None, Some(ready)), Err(TargetError::NotHttps(_))));
+    }
+}

@@ -1,0 +1,135 @@
+//! What commands read: files, standard input, and values of flags.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::failure::Failure;
+
+/// Most bytes of one file that a command reads; a cluster's whole RBAC is far below.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// A file, or standard input where it is `-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `-`
+    Stdin,
+    /// A path.
+    File(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "-" { Self::Stdin } else { Self::File(text.into()) })
+    }
+}
+
+impl Source {
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] names what cannot be read and why.
+    pub fn read(&self) -> Result<String, Failure> {
+        match self {
+            Self::Stdin => bounded(io::stdin().lock(), "standard input"),
+            Self::File(path) => {
+                let file = File::open(path).map_err(|error| unreadable(&shown(path), &error))?;
+                bounded(file, &shown(path))
+            }
+        }
+    }
+
+    /// How messages name it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => shown(path),
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Failure {
+    Failure::usage(format!("{name} cannot be read: {error}"))
+}
+
+fn bounded(from: impl Read, name: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Failure::usage(format!(
+            "{name} is longer than {FILE_BYTES_MAX} bytes: give it in parts"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{name} is not UTF-8: save it as UTF-8")))
+}
+
+/// `KEY=VALUE`, where the value may hold `=`.
+///
+/// # Errors
+/// Where there is no `=`, or nothing before it.
+pub fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+/// A moment, as RFC 3339 writes it.
+///
+/// # Errors
+/// Anything else.
+pub fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|error| format!("{error}: write it as RFC 3339 has it, such as 2030-01-31T17:00:00Z"))
+}
+
+/// How a moment is shown.
+pub fn moment_text(moment: OffsetDateTime) -> String {
+    moment.format(&Rfc3339).unwrap_or_else(|_| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_hold_what_separates_it_from_its_key() {
+        assert_eq!(key_value("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(key_value("a="), Ok(("a".to_owned(), String::new())));
+        for bad in ["", "a", "=b"] {
+            assert!(key_value(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_reads_back_what_it_writes_and_nothing_looser() {
+        for text in ["2030-01-31T17:00:00Z", "2030-01-31T17:00:00.5+02:00"] {
+            assert_eq!(moment_text(moment(text).unwrap()), text);
+        }
+        for bad in ["", "2030-01-31", "tomorrow", "2030-01-31 17:00:00"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_no_text_is_refused_by_name() {
+        let long = bounded(io::repeat(b'a'), "x").unwrap_err().to_string();
+        assert!(long.starts_with("x is longer than"), "{long}");
+        let bytes = bounded(&[0xff_u8][..], "x").unwrap_err().to_string();
+        assert!(bytes.contains("UTF-8"), "{bytes}");
+        assert_eq!("-".parse(), Ok(Source::Stdin));
+        let missing = Source::File("/nonexistent/file".into()).read().unwrap_err().to_string();
+        assert!(missing.contains("`/nonexistent/file`"), "{missing}");
+    }
+}

@@ -1,0 +1,282 @@
+//! Commands that need no hub, run as people run them: what they say, and the code that they end with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+const YES: i32 = 0;
+const NO: i32 = 1;
+const USAGE: i32 = 2;
+const NO_ANSWER: i32 = 69;
+
+const KEY: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "LKIAAAAAAAAAAAAAAAAA"),
+    ("AWS_SECRET_ACCESS_KEY", "s3cret-half-of-the-key"),
+    ("AWS_REGION", "us-east-1"),
+];
+
+const RBAC: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: view}
+rules: [{verbs: [get, list], apiGroups: [''], resources: [pods]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: devs, namespace: team-a}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: devs}]
+";
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// A home of its own, so that nobody's settings decide.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn run(&self, words: &[&str], stdin: &str, variables: &[(&str, &str)]) -> Said {
+        let mut child = Command::new(Path::new(env!("CARGO_BIN_EXE_lanyard")))
+            .args(words)
+            .env_clear()
+            .env("HOME", self.0.path())
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that is wrong ends without reading.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+#[test]
+fn a_token_is_made_and_looked_at_without_any_server() {
+    let home = Home::new();
+    let raw = home.run(&["token", "--cluster-name", "dev", "--raw"], "", &KEY);
+    assert_eq!(raw.code, YES, "{}", raw.err);
+    assert!(raw.out.starts_with("k8s-aws-v1."), "{}", raw.out.len());
+    let words = ["token", "inspect", "-", "--cluster", "dev", "--output", "json"];
+    let own = home.run(&words, &raw.out, &KEY);
+    assert_eq!(own.code, YES, "{}", own.err);
+    let shown: serde_json::Value = serde_json::from_str(&own.out).unwrap();
+    let cluster = shown["parts"].as_array().unwrap().iter().find(|part| part["part"] == "cluster").unwrap();
+    assert_eq!(cluster["state"], "verified", "the key that signed is at hand");
+    let other = home.run(&["token", "inspect", "-", "--cluster", "prod"], &raw.out, &KEY);
+    assert_eq!(other.code, NO, "{}", other.out);
+    let stranger = home.run(&words, &raw.out, &[]);
+    assert_eq!(stranger.code, YES, "whoever lacks the key cannot tell");
+    assert!(!stranger.out.contains(raw.out.trim()) && !stranger.out.contains(KEY[1].1));
+}
+
+#[test]
+fn the_exec_plugin_speaks_the_version_it_is_asked_for() {
+    let home = Home::new();
+    let said = home.run(&["token", "--cluster-name", "dev"], "", &KEY);
+    let credential: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(credential["apiVersion"], "client.authentication.k8s.io/v1beta1");
+    assert_eq!(credential["kind"], "ExecCredential");
+    let inspected = home.run(&["token", "inspect"], &said.out, &[]);
+    assert_eq!(inspected.code, YES, "an ExecCredential holds a token: {}", inspected.err);
+    let info = r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1","kind":"ExecCredential"}"#;
+    let old = home.run(
+        &["token", "--cluster-name", "dev"],
+        "",
+        &[KEY.as_slice(), &[("KUBERNETES_EXEC_INFO", info)]].concat(),
+    );
+    assert_eq!(old.code, USAGE);
+    assert!(old.err.contains("v1alpha1"), "{}", old.err);
+}
+
+#[test]
+fn without_credentials_or_region_the_next_step_is_named() {
+    let home = Home::new();
+    let nobody = home.run(&["token", "--cluster-name", "dev", "--region", "us-east-1"], "", &[]);
+    assert_eq!(nobody.code, USAGE);
+    assert!(nobody.err.contains("AWS_ACCESS_KEY_ID"), "{}", nobody.err);
+    let nowhere = home.run(&["token", "--cluster-name", "dev"], "", &KEY[..2]);
+    assert_eq!(nowhere.code, USAGE);
+    assert!(nowhere.err.contains("--region"), "{}", nowhere.err);
+}
+
+#[test]
+fn a_bad_token_is_refused_and_never_repeated() {
+    let home = Home::new();
+    for bad in ["nonsense", "k8s-aws-v1.%", "k8s-aws-v1.aHR0cHM6Ly9ldmlsLmV4YW1wbGUv"] {
+        let said = home.run(&["token", "inspect", "-"], bad, &[]);
+        assert_eq!(said.code, NO, "{bad}: {}", said.err);
+        assert!(!format!("{}{}", said.out, said.err).contains(bad), "{bad}");
+    }
+    let empty = home.run(&["token", "inspect", "-"], "\n", &[]);
+    assert_eq!(empty.code, USAGE, "{}", empty.out);
+    let spilled = home.run(&["token", "inspect", "k8s-aws-v1.abc"], "", &[]);
+    assert_eq!(spilled.code, USAGE);
+    assert!(
+        spilled.err.contains("standard input") && !spilled.err.contains("k8s-aws-v1.abc"),
+        "{}",
+        spilled.err
+    );
+}
+
+#[test]
+fn aws_auth_is_checked_as_a_hub_would_read_it() {
+    let home = Home::new();
+    let good = "mapUsers: |\n  - userarn: arn:aws:iam::111122223333:user/ana\n    username: ana\n    groups: [devs]\n";
+    let minor = format!("{good}  - username: nobody\n");
+    let fatal = "mapRoles: |\n  - rolearn: [\n";
+    for (text, code, strict) in [(good, YES, YES), (minor.as_str(), YES, NO), (fatal, NO, NO)] {
+        assert_eq!(home.run(&["aws-auth", "check", "-"], text, &[]).code, code, "{text}");
+        assert_eq!(home.run(&["aws-auth", "check", "--strict", "-"], text, &[]).code, strict, "{text}");
+    }
+    let path = home.file("aws-auth.yaml", &minor);
+    insta::assert_snapshot!(home.run(&["aws-auth", "check", &path], "", &[]).out);
+    insta::assert_snapshot!(home.run(&["aws-auth", "check", "-", "--output", "json"], fatal, &[]).out);
+}
+
+#[test]
+fn reviews_are_decided_in_order_a_line_each() {
+    let home = Home::new();
+    let objects = home.file("rbac.yaml", RBAC);
+    let ask = |user: &str, groups: &str, verb: &str, namespace: &str| {
+        format!(
+            r#"{{"user":"{user}","groups":[{groups}],"resourceAttributes":{{"verb":"{verb}","resource":"pods","namespace":"{namespace}"}}}}"#
+        )
+    };
+    let reviews = [
+        ask("ana", r#""devs""#, "get", "team-a"),
+        ask("ana", r#""devs""#, "get", "team-b"),
+        ask("ana", r#""devs""#, "delete", "team-a"),
+        ask("root", r#""system:masters""#, "delete", "team-a"),
+    ]
+    .join("\n");
+    let words = ["rbac", "check", "-f", &objects, "--reviews", "-"];
+    let json = home.run(&[&words[..], &["--output", "json"]].concat(), &reviews, &[]);
+    assert_eq!(json.code, YES, "all were decided: {}", json.err);
+    let allowed: Vec<bool> = json
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["allowed"].as_bool().unwrap())
+        .collect();
+    assert_eq!(allowed, [true, false, false, true]);
+    insta::assert_snapshot!(json.out);
+    insta::assert_snapshot!(home.run(&words, &reviews, &[]).out);
+    assert_eq!(home.run(&[&words[..], &["--all-allowed"]].concat(), &reviews, &[]).code, NO);
+}
+
+#[test]
+fn reviews_that_say_their_answer_are_a_test() {
+    let home = Home::new();
+    let objects = home.file("rbac.yaml", RBAC);
+    let review = |verb: &str, allowed: bool| {
+        format!(
+            r#"{{"spec":{{"groups":["devs"],"resourceAttributes":{{"verb":"{verb}","resource":"pods","namespace":"team-a"}}}},"status":{{"allowed":{allowed}}}}}"#
+        )
+    };
+    let run = |reviews: &str| {
+        home.run(&["rbac", "check", "-f", &objects, "--reviews", "-", "--expect"], reviews, &[])
+    };
+    assert_eq!(run(&format!("[{},{}]", review("get", true), review("delete", false))).code, YES);
+    let wrong = run(&format!("[{},{}]", review("get", true), review("delete", true)));
+    assert_eq!(wrong.code, NO);
+    assert!(wrong.err.contains("review 2"), "{}", wrong.err);
+    let silent = run(r#"{"user":"ana","nonResourceAttributes":{"path":"/x","verb":"get"}}"#);
+    assert_eq!(silent.code, USAGE, "{}", silent.err);
+}
+
+#[test]
+fn bad_objects_and_reviews_are_named_by_place() {
+    let home = Home::new();
+    let objects = home.file("rbac.yaml", RBAC);
+    let broken = home.file("broken.yaml", "kind: ClusterRole\nmetadata: {name: [\n");
+    let good = r#"{"user":"ana","nonResourceAttributes":{"path":"/x","verb":"get"}}"#;
+    for (file, reviews, named) in [
+        (&broken, good, "broken.yaml"),
+        (&objects, r#"{"user":"ana"}"#, "review 1"),
+        (&objects, "", "no reviews"),
+        (&objects, "{", "neither JSON nor YAML"),
+    ] {
+        let said = home.run(&["rbac", "check", "-f", file, "--reviews", "-"], reviews, &[]);
+        assert_eq!(said.code, USAGE, "{reviews}");
+        assert!(said.err.contains(named), "{}", said.err);
+        assert!(said.out.is_empty(), "nothing is decided in part: {}", said.out);
+    }
+    let twice = home.run(&["rbac", "check", "-f", "-", "--reviews", "-"], good, &[]);
+    assert_eq!(twice.code, USAGE);
+}
+
+#[test]
+fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
+    let home = Home::new();
+    for words in [&["cluster", "list"][..], &["entry", "list", "dev"], &["iam", "user", "list"]] {
+        let said = home.run(words, "", &KEY);
+        assert_eq!(said.code, NO_ANSWER, "{words:?}: {}", said.err);
+        assert!(said.err.contains("lanyard serve"), "{}", said.err);
+    }
+    let plain = home.run(&["cluster", "list", "--hub", "http://127.0.0.1:1"], "", &KEY);
+    assert_eq!(plain.code, USAGE);
+    assert!(plain.err.contains("https"), "{}", plain.err);
+    let untrusted = home.run(&["cluster", "list", "--hub", "https://127.0.0.1:1"], "", &KEY);
+    assert_eq!(untrusted.code, USAGE);
+    assert!(untrusted.err.contains("--ca"), "{}", untrusted.err);
+}
+
+#[test]
+fn access_policies_are_listed_offline() {
+    let home = Home::new();
+    let said = home.run(&["access-policies", "--output", "json", "--partition", "aws-cn"], "", &[]);
+    let policies: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let arns: Vec<&str> =
+        policies.as_array().unwrap().iter().map(|policy| policy["arn"].as_str().unwrap()).collect();
+    assert!(arns.contains(&"arn:aws-cn:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"), "{arns:?}");
+    assert_eq!(home.run(&["access-policies", "--partition", "moon"], "", &[]).code, USAGE);
+}
+
+#[test]
+fn help_teaches_and_completion_completes() {
+    let home = Home::new();
+    for words in [
+        &["--help"][..],
+        &["token", "--help"],
+        &["token", "inspect", "--help"],
+        &["explain", "--help"],
+        &["cluster", "--help"],
+        &["entry", "create", "--help"],
+        &["rbac", "check", "--help"],
+        &["block", "create", "--help"],
+    ] {
+        let said = home.run(words, "", &[]);
+        assert_eq!(said.code, YES, "{words:?}");
+        insta::assert_snapshot!(words.join(" "), said.out);
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let said = home.run(&["completion", shell], "", &[]);
+        assert_eq!(said.code, YES, "{shell}");
+        assert!(said.out.contains("break-glass"), "{shell}");
+    }
+}
