@@ -17,7 +17,8 @@ pub const ENVIRONMENT_PREFIX: &str = "LANYARD_";
 
 /// Variables with that prefix that are no configuration: where the file is, who calls, and what tests are told. A name
 /// that ends in `_` stands for all that begin with it.
-pub const NOT_CONFIGURATION: &[&str] = &["LANYARD_CONFIG", "LANYARD_PROFILE", "LANYARD_BIN", "LANYARD_TEST_"];
+pub const NOT_CONFIGURATION: &[&str] =
+    &["LANYARD_CONFIG", "LANYARD_HUB", "LANYARD_CA", "LANYARD_PROFILE", "LANYARD_BIN", "LANYARD_TEST_"];
 
 /// What is between the parts of a key in a variable's name.
 const SEPARATOR: &str = "__";
