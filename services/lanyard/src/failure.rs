@@ -17,11 +17,19 @@ pub enum Failure {
     #[error("{0}")]
     Usage(String),
     /// The hub's answer is no.
-    #[error(transparent)]
+    #[error("{}{}", .0, next_step(.0))]
     Refused(CallError),
     /// There is no answer: not to be read as no.
     #[error("{0}")]
     NoAnswer(String),
+}
+
+/// What the command line has for a refusal that the hub can only speak of in general.
+fn next_step(error: &CallError) -> &'static str {
+    match error {
+        CallError::Precondition { rule: "lockout", .. } => " (--allow-lockout allows it)",
+        _ => "",
+    }
 }
 
 impl Failure {

@@ -59,7 +59,11 @@ pub fn line(text: &str) -> io::Result<()> {
 /// As a table, with notes below it.
 pub fn table(value: &impl Tabular) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(value.columns());
+    // As wide as the terminal; where there is none, as wide as it takes.
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .set_header(value.columns());
     let rows = value.rows();
     let mut text = if rows.is_empty() {
         "nothing to show".to_owned()

@@ -88,7 +88,11 @@ impl Row for InlinePolicy {
     const COLUMNS: &'static [&'static str] = &["NAME", "OF", "DOCUMENT"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.name.clone(), format!("{} {}", self.owner.kind(), self.owner.name()), self.document.clone()]
+        vec![
+            self.name.clone(),
+            format!("{} {}", self.owner.kind(), self.owner.name()),
+            self.document.trim().to_owned(),
+        ]
     }
 }
 
