@@ -43,10 +43,11 @@ pub async fn routes<S: Services>(
     let mapping = Served::new(Arc::clone(services.mapping()), door.clone());
     let authz = Served::new(Arc::clone(services.authz()), door.clone());
     let credentials = Served::new(Arc::clone(services.credentials()), door);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let mut routes = Routes::builder();
     routes
         .add_service(authn::server::accounts(authn))
@@ -60,7 +61,9 @@ pub async fn routes<S: Services>(
         .add_service(credentials::server::sessions(credentials))
         .add_service(ExplainServer::service(Arc::clone(gateway)))
         .add_service(health(readiness).await)
-        .add_service(reflection);
+        .add_service(reflection().build_v1()?)
+        // Most clients in other languages know the older name alone.
+        .add_service(reflection().build_v1alpha()?);
     Ok(guard(Arc::clone(gateway), routes.routes().into_axum_router()))
 }
 

@@ -23,7 +23,7 @@ use super::{
     token_review,
     wire::{
         AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec, AccessReviewStatus, ReviewVersion,
-        api_version,
+        api_version, read_review,
     },
 };
 use crate::{directory::Spoke, services::Services};
@@ -36,7 +36,7 @@ pub(super) async fn answer<S: Services>(
     spoke: &Spoke,
     body: Bytes,
 ) -> Response<Body> {
-    let review: AccessReviewIn<'_> = match serde_json::from_slice(&body) {
+    let review: AccessReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(_) if may_bear_proof(&body) => {
             return unanswerable(gateway, spoke, ReviewVersion::V1, "the review could not be read");

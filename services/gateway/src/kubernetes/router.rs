@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
 use lanyard_kit::{
     serve::{self, BodyError},
     tls::PeerIdentity,
@@ -23,6 +24,9 @@ use super::{
     token_review,
 };
 use crate::{directory::Spoke, services::Services};
+
+/// Most bytes that are read of a review that is too long, only to be thrown away.
+const DISCARDED_BYTES_MAX: usize = 32 << 20;
 
 /// All paths of the HTTP listener.
 pub fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
@@ -50,7 +54,10 @@ async fn token_review_route<S: Services>(
     request: Request,
 ) -> Response<Body> {
     let response = match knock(&gateway, &id, &request) {
-        Err(refused) => *refused,
+        Err(refused) => {
+            drain(request).await;
+            *refused
+        }
         Ok(spoke) => match read(&gateway, request).await {
             Ok(body) => token_review::answer(&gateway, &spoke, body).await,
             Err(error) => unread(error),
@@ -66,7 +73,10 @@ async fn access_review_route<S: Services>(
     request: Request,
 ) -> Response<Body> {
     let response = match knock(&gateway, &id, &request) {
-        Err(refused) => *refused,
+        Err(refused) => {
+            drain(request).await;
+            *refused
+        }
         Ok(spoke) => match read(&gateway, request).await {
             Ok(body) => access_review::answer(&gateway, &spoke, body).await,
             Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
@@ -77,8 +87,34 @@ async fn access_review_route<S: Services>(
     response
 }
 
+/// Most bytes of a refused request that are read before it is answered.
+const DRAINED_BYTES_MAX: usize = 256 * 1024;
+
+/// Takes the body of a request that is refused by its head. A client that is still sending would otherwise see its
+/// connection cut and not the answer.
+async fn drain(request: Request) {
+    // Too long or cut short: the answer is the same refusal.
+    let _ = serve::read_body(request.into_body(), DRAINED_BYTES_MAX).await;
+}
+
 async fn read<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Bytes, BodyError> {
-    serve::read_body(request.into_body(), gateway.parts.config.review_bytes_max).await
+    let mut body = request.into_body();
+    let read = serve::read_body(&mut body, gateway.parts.config.review_bytes_max).await;
+    if matches!(read, Err(BodyError::TooLong { .. })) {
+        // In vain where it takes too long: then the connection is cut.
+        let _ = tokio::time::timeout(gateway.parts.config.review_timeout(), discard(body)).await;
+    }
+    read
+}
+
+/// A client that is still sending may not see an answer: over HTTP/1.1 its connection would be cut in place of it, and an
+/// API server takes that for no answer, upon which RBAC decides.
+async fn discard(mut body: Body) {
+    let mut left = DISCARDED_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = rest;
+    }
 }
 
 fn unread(error: BodyError) -> Response<Body> {
@@ -162,6 +198,7 @@ async fn kubectl<S: Services>(
     request: Request,
 ) -> Response<Body> {
     if let Some(refused) = impersonates(request.headers()) {
+        drain(request).await;
         return refused;
     }
     if request.method() == Method::GET {
@@ -175,11 +212,13 @@ async fn kubectl<S: Services>(
         _ => ("", None),
     };
     let Some(review) = review else {
+        drain(request).await;
         return discovery::answer("");
     };
     let headers = request.headers().clone();
     // No cluster and no such person answer alike, so that names of clusters cannot be tried.
     let Some(spoke) = gateway.parts.directory.by_id(id) else {
+        drain(request).await;
         return answer::status(StatusCode::UNAUTHORIZED, "Unauthorized");
     };
     match read(gateway, request).await {

@@ -17,7 +17,8 @@ use super::{
     answer,
     state::Gateway,
     wire::{
-        AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version,
+        AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut,
+        api_version, read_review,
     },
 };
 use crate::{directory::Spoke, services::Services};
@@ -42,7 +43,7 @@ pub(super) async fn answer<S: Services>(
     spoke: &Spoke,
     body: Bytes,
 ) -> Response<Body> {
-    let review: TokenReviewIn<'_> = match serde_json::from_slice(&body) {
+    let review: TokenReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(error) => return malformed(&error),
     };

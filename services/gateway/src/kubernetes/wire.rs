@@ -73,6 +73,15 @@ pub const AUTHENTICATION: &str = "authentication.k8s.io";
 /// The group of the access reviews.
 pub const AUTHORIZATION: &str = "authorization.k8s.io";
 
+/// Reads a review. It is an object: serde would also take an array of a struct's members in their order, which no API
+/// server sends.
+pub fn read_review<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') | None => serde_json::from_slice(body),
+        Some(_) => Err(serde::de::Error::custom("a review is an object")),
+    }
+}
+
 /// A TokenReview as it comes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -268,6 +277,14 @@ mod tests {
         assert!(read(None, Some("SubjectAccessReview")).is_err());
         let error = read(Some("v1\n\u{1b}[31m"), None).unwrap_err().to_string();
         assert!(error.contains(r"`v1\n\u{1b}[31m`"), "{error}");
+    }
+
+    #[test]
+    fn a_review_is_an_object() {
+        assert!(read_review::<TokenReviewIn<'_>>(b" \n{}").is_ok());
+        for bad in [&b"[]"[..], b"", b" ", b"null", b"\"a\"", b"[null, null, [\"token\"]]"] {
+            assert!(read_review::<TokenReviewIn<'_>>(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
     }
 
     #[test]
