@@ -1,0 +1,168 @@
+//! `lanyard serve`: the whole suite in one process.
+
+mod config;
+mod credentials_file;
+mod hub;
+mod listeners;
+mod ready;
+mod suite;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use lanyard_gateway::{Directory, Recorder, door, kubernetes};
+use lanyard_kit::{
+    Clock, SystemClock,
+    config::{Environment, Sources, load, print_config},
+    life::{self, Life},
+    tls,
+};
+use serde_json::json;
+
+pub use config::ServeConfig;
+pub use ready::Ready;
+
+use crate::{output, place};
+
+/// The flags of `lanyard serve`; each is a key of the configuration file too.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Configuration comes from --config, then LANYARD_ variables (LANYARD_GATEWAY__REVIEW_TIMEOUT_MS), then \
+                        flags; the later one wins.\n\nExamples:\n  lanyard serve\n  lanyard serve --listen 127.0.0.1:0 \
+                        --grpc-listen 127.0.0.1:0 --ready-file /tmp/ready.json\n  lanyard serve --print-config > lanyard.toml"
+)]
+pub struct Args {
+    /// A TOML file.
+    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The hub's folder: database, keys, CA, credentials [default: ~/.local/share/lanyard].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where Kubernetes' HTTP listens; port 0 takes a free one [default: 127.0.0.1:8443].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_listen: Option<String>,
+    /// A name or address that the certificates hold beyond loopback; may be given again.
+    #[arg(long, value_name = "NAME")]
+    pub tls_san: Vec<String>,
+    /// The URL that webhook files name.
+    #[arg(long, value_name = "URL")]
+    pub external_url: Option<String>,
+    /// The region that management calls sign [default: us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The number of the account made at first start.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    /// Written once everything answers: one JSON object with URLs, CA and credentials.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Lets the administrator's profile work on listeners that are not on loopback.
+    #[arg(long)]
+    pub administrator_on_public_listener: bool,
+    /// What is logged, such as `info,lanyard_authn=debug`.
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Shows the configuration as it would be used, and ends.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+impl Args {
+    fn sources(&self) -> Sources {
+        let flags = json!({
+            "data_dir": self.data_dir,
+            "listen": self.listen,
+            "grpc_listen": self.grpc_listen,
+            "tls_san": (!self.tls_san.is_empty()).then_some(&self.tls_san),
+            "external_url": self.external_url,
+            "region": self.region,
+            "account": self.account,
+            "ready_file": self.ready_file,
+            "administrator_on_public_listener": self.administrator_on_public_listener.then_some(true),
+            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+        });
+        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
+        match &self.config {
+            Some(path) => sources.file(path),
+            None => sources,
+        }
+    }
+}
+
+/// Serves until told to stop.
+pub fn run(args: &Args) -> ExitCode {
+    let config = match load::<ServeConfig>(&args.sources()) {
+        Ok(config) => config,
+        Err(error) => return life::configuration_fault(&error),
+    };
+    let config = match config.validated() {
+        Ok(config) => config,
+        Err(error) => return life::configuration_fault(&error),
+    };
+    if args.print_config {
+        return match print_config(&config) {
+            Ok(text) => output::line(text.trim_end()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+            Err(error) => life::configuration_fault(&error),
+        };
+    }
+    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    life::run(options, |life| async move { serve(config, life).await.map_err(|error| format!("{error:#}")) })
+}
+
+/// Store, engines, doors, listeners, in this order; then ready.
+async fn serve(config: ServeConfig, life: Life) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ready = life.readiness().register("hub");
+    let opened = hub::open(&config, &clock).await?;
+    let ca = tls::Authority::load_or_create(
+        &config.data_dir.join("pki"),
+        &opened.hub.id.to_string(),
+        clock.now(),
+    )?;
+    let listeners = listeners::bind(&config, &ca, clock.now()).await?;
+    let suite = Arc::new(suite::Suite::start(&opened, &config).await?);
+    let gateway_url =
+        config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
+    let gateway = kubernetes::Gateway::new(kubernetes::Parts {
+        directory: Directory::follow(suite.directory()),
+        recorder: Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max),
+        services: Arc::clone(&suite),
+        config: config.gateway.clone(),
+        clock: Arc::clone(&clock),
+        hub: kubernetes::HubInfo {
+            hub_id: opened.hub.id,
+            account: opened.hub.account.to_string(),
+            partition: opened.hub.partition.to_string(),
+            region: opened.hub.region.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        readiness: life.readiness().clone(),
+        metrics: life.metrics().cloned(),
+    });
+    let grpc = door::routes(&gateway, life.readiness().clone()).await?;
+    let about = Ready {
+        gateway: gateway_url.trim_end_matches('/').to_owned(),
+        grpc: format!("https://{}", listeners.grpc.address()),
+        ca: ca.root_path().to_owned(),
+        credentials: opened.credentials_file.clone(),
+        account: opened.hub.account.to_string(),
+        region: opened.hub.region.to_string(),
+        hub_id: opened.hub.id.to_string(),
+    };
+    ready.ready();
+    let (http, rpc) = (
+        tokio::spawn(listeners.gateway.run(kubernetes::router(gateway), life.stop())),
+        tokio::spawn(listeners.grpc.run(grpc, life.stop())),
+    );
+    about.write_to_data(&config.data_dir.join(place::READY_FILE))?;
+    if let Some(path) = &config.ready_file {
+        about.write(path)?;
+    }
+    tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
+    http.await?;
+    rpc.await?;
+    suite.flush().await;
+    Ok(())
+}

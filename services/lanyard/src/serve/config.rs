@@ -1,0 +1,185 @@
+//! What `lanyard serve` can be told: by file, environment and flags, the later one wins.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use lanyard_authn::AuthnConfig;
+use lanyard_authz::AuthzConfig;
+use lanyard_gateway::GatewayConfig;
+use lanyard_iam::{AccountId, Region};
+use lanyard_kit::{ConfigSecret, telemetry::LogConfig};
+use lanyard_mapping::MappingConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::place;
+
+/// Where Kubernetes and people knock by default.
+const GATEWAY_PORT: u16 = 8443;
+/// Where gRPC listens by default.
+const GRPC_PORT: u16 = 8444;
+
+/// The configuration of `lanyard serve`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeConfig {
+    /// The folder of the hub: database, keys, CA, credentials. Mode 0700.
+    pub data_dir: PathBuf,
+    /// Where Kubernetes' HTTP listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where gRPC listens; port 0 takes a free one.
+    pub grpc_listen: SocketAddr,
+    /// Names and addresses beyond loopback that the certificates hold.
+    pub tls_san: Vec<String>,
+    /// The URL that webhook files name, where it is not the listener's own.
+    pub external_url: Option<String>,
+    /// The region that management calls sign and clusters are in by default.
+    pub region: String,
+    /// The number of the account made at first start; a random one by default.
+    pub account: Option<String>,
+    /// `sqlite:<path>` or `postgres://…`; a SQLite file in the data folder by default.
+    pub store: Option<ConfigSecret>,
+    /// Lets the embedded administrator's profile work although a listener is not on loopback.
+    pub administrator_on_public_listener: bool,
+    /// Written once everything answers, one JSON object for scripts.
+    pub ready_file: Option<PathBuf>,
+    /// The doors' limits.
+    pub gateway: GatewayConfig,
+    /// authn: token cache, STS, limits of accounts.
+    pub authn: AuthnConfig,
+    /// mapping: limits of clusters and entries.
+    pub mapping: MappingConfig,
+    /// authz: what is kept in memory.
+    pub authz: AuthzConfig,
+    /// The log on standard error.
+    pub log: LogConfig,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            data_dir: place::data_dir(),
+            listen: loopback(GATEWAY_PORT),
+            grpc_listen: loopback(GRPC_PORT),
+            tls_san: Vec::new(),
+            external_url: None,
+            region: "us-east-1".to_owned(),
+            account: None,
+            store: None,
+            administrator_on_public_listener: false,
+            ready_file: None,
+            gateway: GatewayConfig::default(),
+            authn: AuthnConfig::default(),
+            mapping: MappingConfig::default(),
+            authz: AuthzConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// A value that breaks a rule, found before any port is bound.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// Anybody on the network could try the administrator's key.
+    #[error(
+        "`{0}` is not a loopback address, and the embedded administrator's profile works on loopback listeners only: listen \
+         on 127.0.0.1, or say administrator_on_public_listener = true"
+    )]
+    PublicListener(SocketAddr),
+    /// A region of the wrong form.
+    #[error("region: {0}")]
+    Region(String),
+    /// An account number of the wrong form.
+    #[error("account: {0}")]
+    Account(String),
+    /// An external URL that webhooks cannot use.
+    #[error("external_url `{0}`: write https://host[:port], without path, query or user")]
+    ExternalUrl(String),
+}
+
+impl ServeConfig {
+    /// Looks at what the shapes cannot say.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the value, the rule and the next step.
+    pub fn validated(self) -> Result<Self, InvalidConfig> {
+        for address in [self.listen, self.grpc_listen] {
+            if !address.ip().is_loopback() && !self.administrator_on_public_listener {
+                return Err(InvalidConfig::PublicListener(address));
+            }
+        }
+        Region::parse(&self.region).map_err(|error| InvalidConfig::Region(error.to_string()))?;
+        if let Some(account) = &self.account {
+            AccountId::parse(account).map_err(|error| InvalidConfig::Account(error.to_string()))?;
+        }
+        if let Some(text) = &self.external_url {
+            let bad = || InvalidConfig::ExternalUrl(text.clone());
+            let url = url::Url::parse(text).map_err(|_| bad())?;
+            let plain = url.scheme() == "https"
+                && url.has_host()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none();
+            if !plain {
+                return Err(bad());
+            }
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immunity_57_a_public_listener_is_refused_unless_it_is_said_by_name() {
+        let public = ServeConfig { listen: "0.0.0.0:8443".parse().unwrap(), ..ServeConfig::default() };
+        assert!(matches!(public.clone().validated(), Err(InvalidConfig::PublicListener(_))));
+        let grpc = ServeConfig { grpc_listen: "[::]:1".parse().unwrap(), ..ServeConfig::default() };
+        assert!(matches!(grpc.validated(), Err(InvalidConfig::PublicListener(_))));
+        assert!(ServeConfig { administrator_on_public_listener: true, ..public }.validated().is_ok());
+        assert!(ServeConfig::default().validated().is_ok());
+    }
+
+    #[test]
+    fn an_external_url_is_https_and_a_host_alone() {
+        let with = |url: &str| {
+            ServeConfig { external_url: Some(url.to_owned()), ..ServeConfig::default() }.validated()
+        };
+        for good in ["https://hub.example", "https://hub.example:8443/"] {
+            assert!(with(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://hub.example",
+            "https://hub.example/x",
+            "https://u@hub.example",
+            "hub.example",
+            "https://h?q",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_sample_configuration_is_the_default_written_out() {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/lanyard.toml");
+        let read: ServeConfig =
+            lanyard_kit::config::load(&lanyard_kit::config::Sources::none().file(sample)).unwrap();
+        let json = |config: &ServeConfig| serde_json::to_value(config).unwrap();
+        assert_eq!(json(&read), json(&ServeConfig::default()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_right_one() {
+        let flags = serde_json::json!({ "listn": "127.0.0.1:0" });
+        let refused =
+            lanyard_kit::config::load::<ServeConfig>(&lanyard_kit::config::Sources::none().flags(flags));
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("listn") && text.contains("`listen`"), "{text}");
+    }
+}

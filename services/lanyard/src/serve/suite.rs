@@ -1,0 +1,81 @@
+//! The engines of this process, composed with no socket between them.
+
+use std::sync::Arc;
+
+use lanyard_api::mapping::{ClusterDirectory, Clusters};
+use lanyard_authn::Engine as Authn;
+use lanyard_authz::Authz;
+use lanyard_aws::StsClient;
+use lanyard_credentials::{Credentials, session_opener};
+use lanyard_gateway::Services;
+use lanyard_mapping::Mapping;
+use tokio::sync::watch;
+
+use super::{config::ServeConfig, hub::OpenedHub};
+
+/// All four services.
+pub struct Suite {
+    authn: Arc<Authn>,
+    mapping: Arc<Mapping>,
+    authz: Arc<Authz>,
+    credentials: Arc<Credentials>,
+}
+
+impl Suite {
+    /// Starts every engine on one store.
+    ///
+    /// # Errors
+    /// Where a key is missing or a configured value breaks its rule.
+    pub async fn start(hub: &OpenedHub, config: &ServeConfig) -> anyhow::Result<Self> {
+        let store = &hub.store;
+        let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options())?;
+        let authn = Authn::new(lanyard_authn::Parts {
+            store: store.clone(),
+            sessions: session_opener(store.keyring())?,
+            sts: Arc::new(sts),
+            shared_cache: lanyard_authn::NotShared,
+            hub: hub.hub.clone(),
+            config: config.authn.clone(),
+            clock: Arc::clone(store.clock()),
+        })?;
+        Ok(Self {
+            authn: Arc::new(authn),
+            mapping: Arc::new(Mapping::open(store, config.mapping.clone()).await?),
+            authz: Arc::new(Authz::start(store, config.authz.clone())?),
+            credentials: Arc::new(Credentials::new(store)?),
+        })
+    }
+
+    /// The clusters, for the gateway.
+    pub fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
+        self.mapping.directory()
+    }
+
+    /// Waits until what was handed over for the store is there.
+    pub async fn flush(&self) {
+        self.authz.flush().await;
+    }
+}
+
+impl Services for Suite {
+    type Authn = Authn;
+    type Mapping = Mapping;
+    type Authz = Authz;
+    type Credentials = Credentials;
+
+    fn authn(&self) -> &Arc<Authn> {
+        &self.authn
+    }
+
+    fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    fn authz(&self) -> &Arc<Authz> {
+        &self.authz
+    }
+
+    fn credentials(&self) -> &Arc<Credentials> {
+        &self.credentials
+    }
+}
