@@ -27,7 +27,7 @@ const VERSION: u8 = 1;
 const HANDLE_BYTES: usize = 16;
 const HANDLES: usize = 5;
 const MAC_BYTES: usize = 32;
-const BODY_BYTES: usize = 1 + 4 + 16 + 1 + 1 + 16 + 8 + HANDLES * HANDLE_BYTES + 8;
+const BODY_BYTES: usize = 1 + 4 + 16 + 1 + 1 + 16 + 8 + HANDLES * HANDLE_BYTES + 8 + 8;
 const PROOF_BYTES: usize = BODY_BYTES + MAC_BYTES;
 const PROOF_CHARS: usize = (PROOF_BYTES * 4).div_ceil(3);
 
@@ -201,6 +201,8 @@ pub struct Proof {
     pub handles: Handles,
     /// Whether the hub keeps this principal and key itself, so that they have to be alive.
     pub local: bool,
+    /// When it was minted, in whole milliseconds: sessions of a role that were revoked later do not count.
+    pub minted_at: OffsetDateTime,
     /// The end, in whole seconds.
     pub not_after: OffsetDateTime,
 }
@@ -236,6 +238,7 @@ impl Proof {
         for handle in self.handles.all() {
             bytes.extend(handle.0);
         }
+        bytes.extend(unix_millis(self.minted_at).to_be_bytes());
         bytes.extend(self.not_after.unix_timestamp().to_be_bytes());
         let mac = mac_of(key, &bytes, username, groups);
         bytes.extend(mac);
@@ -295,10 +298,20 @@ impl Proof {
             access_key: Handle(reader.array()?),
             session: Handle(reader.array()?),
         };
+        let minted_at = i128::from(i64::from_be_bytes(reader.array()?)) * NANOS_PER_MILLI;
+        let minted_at =
+            OffsetDateTime::from_unix_timestamp_nanos(minted_at).map_err(|_| ProofError::Malformed)?;
         let not_after = OffsetDateTime::from_unix_timestamp(i64::from_be_bytes(reader.array()?))
             .map_err(|_| ProofError::Malformed)?;
-        Ok(Self { cluster, grant_kind, grant, revision, handles, local, not_after })
+        Ok(Self { cluster, grant_kind, grant, revision, handles, local, minted_at, not_after })
     }
+}
+
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+fn unix_millis(at: OffsetDateTime) -> i64 {
+    // Beyond 292 million years there is no clock to have told it.
+    i64::try_from(at.unix_timestamp_nanos() / NANOS_PER_MILLI).unwrap_or(i64::MAX)
 }
 
 fn kind_byte(kind: GrantKind) -> u8 {
@@ -376,6 +389,7 @@ mod tests {
                 session: Handle::NONE,
             },
             local: true,
+            minted_at: now.replace_nanosecond(7_000_000).unwrap(),
             not_after: now.replace_nanosecond(0).unwrap() + time::Duration::minutes(1),
         }
     }

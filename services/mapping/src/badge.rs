@@ -35,6 +35,7 @@ pub(crate) fn user_info(
         revision: badge.grant.revision,
         handles: key.handles(identity),
         local: identity.authority == Authority::Local,
+        minted_at: now,
         not_after: not_after(cluster, now),
     };
     extra.insert(EXTRA_KEY.to_owned(), vec![proof.mint(key, &badge.username, &badge.groups)]);

@@ -100,6 +100,9 @@ fn of_proof<W: World>(sight: &Sight<'_, W>, user: &UserInfo, value: &str) -> Jud
                 "the principal was deleted; one made anew under its name is another",
             )));
         }
+        if sight.is_revoked(account, &proof.handles.principal_id, proof.minted_at)? {
+            return Ok(Err(Refusal::blocked("the role's sessions from before now were revoked")));
+        }
         if !sight.has_key(account, &proof.handles.access_key)? {
             return Ok(Err(Refusal::blocked("the access key was deactivated or deleted")));
         }

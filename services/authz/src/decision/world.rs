@@ -71,6 +71,18 @@ impl<'w, W: World> Sight<'w, W> {
         Ok(ids.iter().any(|id| home.has_principal(id)))
     }
 
+    /// Whether sessions of this local role from before a moment are revoked.
+    pub(crate) fn is_revoked(
+        &self,
+        account: AccountId,
+        principal_id: &Handle,
+        at: OffsetDateTime,
+    ) -> Result<bool, Lacking> {
+        let home =
+            self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))?;
+        Ok(home.is_revoked(principal_id, at))
+    }
+
     /// Whether this is an active local key: of this account, as nearly always, or of another whose user assumed a role here.
     pub(crate) fn has_key(&self, account: AccountId, access_key: &Handle) -> Result<bool, Lacking> {
         let mut lacking = Vec::new();

@@ -1,11 +1,15 @@
 //! An account's scope: its blocks, and who of its local principals and keys is alive.
 
+use std::collections::HashMap;
+
 use lanyard_api::{
     Authority,
     authn::accounts::{AccessKey, IamRole, User},
     mapping::Block,
     proof::Handle,
 };
+
+use time::OffsetDateTime;
 
 use super::{Table, set};
 use crate::handles::{BlockSet, HandleSet, ProofKeys};
@@ -15,9 +19,16 @@ use crate::handles::{BlockSet, HandleSet, ProofKeys};
 pub(crate) struct AccountRows {
     keys: ProofKeys,
     users: Table<Vec<Handle>>,
-    roles: Table<Vec<Handle>>,
+    roles: Table<Role>,
     access_keys: Table<Vec<Handle>>,
     blocks: Table<Block>,
+}
+
+/// A role: its handles, and since when its sessions count.
+#[derive(Debug)]
+struct Role {
+    handles: Vec<Handle>,
+    revoked_before: Option<OffsetDateTime>,
 }
 
 /// An account, compiled.
@@ -25,6 +36,8 @@ pub(crate) struct AccountRows {
 pub(crate) struct AccountSnapshot {
     principals: HandleSet,
     access_keys: HandleSet,
+    /// Roles whose sessions were revoked, by their unique ids.
+    revoked_before: HashMap<Handle, OffsetDateTime>,
     /// Those that hold in all clusters of this account.
     pub(crate) blocks: BlockSet,
 }
@@ -46,8 +59,11 @@ impl AccountRows {
     }
 
     pub(crate) fn set_role(&mut self, key: &str, role: Option<IamRole>) {
-        let handles = role.map(|role| self.principal(&role.principal_id));
-        set(&mut self.roles, key, handles);
+        let role = role.map(|role| Role {
+            handles: self.principal(&role.principal_id),
+            revoked_before: role.revoked_before,
+        });
+        set(&mut self.roles, key, role);
     }
 
     /// A deactivated key is as good as none.
@@ -63,7 +79,14 @@ impl AccountRows {
 
     pub(crate) fn compile(&self) -> AccountSnapshot {
         AccountSnapshot {
-            principals: self.users.values().chain(self.roles.values()).flatten().copied().collect(),
+            principals: self
+                .users
+                .values()
+                .flatten()
+                .chain(self.roles.values().flat_map(|role| &role.handles))
+                .copied()
+                .collect(),
+            revoked_before: self.roles.values().flat_map(Role::revocations).collect(),
             access_keys: self.access_keys.values().flatten().copied().collect(),
             blocks: BlockSet::compile(self.blocks.values(), &self.keys),
         }
@@ -74,7 +97,18 @@ impl AccountRows {
     }
 }
 
+impl Role {
+    fn revocations(&self) -> impl Iterator<Item = (Handle, OffsetDateTime)> {
+        self.revoked_before.into_iter().flat_map(|at| self.handles.iter().map(move |handle| (*handle, at)))
+    }
+}
+
 impl AccountSnapshot {
+    /// Whether sessions of this principal from before a moment are revoked.
+    pub(crate) fn is_revoked(&self, principal_id: &Handle, at: OffsetDateTime) -> bool {
+        self.revoked_before.get(principal_id).is_some_and(|revoked_before| at < *revoked_before)
+    }
+
     /// Whether a local user or role has this unique id.
     pub(crate) fn has_principal(&self, principal_id: &Handle) -> bool {
         self.principals.contains(principal_id)

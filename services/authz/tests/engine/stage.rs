@@ -185,6 +185,7 @@ impl Stage {
                 session: Handle::NONE,
             },
             local: true,
+            minted_at: self.clock.now(),
             not_after: self.clock.now() + Duration::hours(1),
         };
         bearing(&key, &proof, &person.entry.username, &person.entry.groups)

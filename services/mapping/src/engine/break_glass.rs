@@ -125,6 +125,7 @@ impl Mapping {
                 session: Handle::NONE,
             },
             local: false,
+            minted_at: now,
             not_after: badge::not_after(cluster, now),
         };
         let value = proof.mint(&key, &username, &groups);

@@ -343,6 +343,7 @@ fn proof_of_line(stage: &Stage, part: AwsAuthPart, line_key: &str, arn: &str, na
             session: Handle::NONE,
         },
         local: true,
+        minted_at: NOW,
         not_after: NOW + Duration::minutes(1),
     }
 }
@@ -434,6 +435,7 @@ fn a_break_glass_identity_may_everything_until_its_hour_is_over() {
         revision: REVISION,
         handles: none,
         local: true,
+        minted_at: NOW,
         not_after: NOW + Duration::minutes(1),
     };
     let user = stage.bearing(&proof, "lanyard:break-glass:main", &texts(&["lanyard:break-glass"]));

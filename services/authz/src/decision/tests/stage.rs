@@ -272,6 +272,7 @@ impl Stage {
             revision: REVISION,
             handles: self.handles(person),
             local: entry.authority == Authority::Local,
+            minted_at: NOW,
             not_after: NOW + Duration::minutes(1),
         }
     }

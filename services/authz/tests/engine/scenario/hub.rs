@@ -115,6 +115,7 @@ impl Hub {
                 session: Handle::NONE,
             },
             local: true,
+            minted_at: self.stage.clock_now(),
             not_after: self.stage.clock_now() + Duration::seconds(70),
         };
         let badge = bearing(&key, &proof, username, &entry.groups);
