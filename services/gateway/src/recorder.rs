@@ -10,8 +10,8 @@ use crate::services::Services;
 
 /// Most decisions of one batch.
 const BATCH_MAX: usize = 512;
-/// How long a batch may wait for company.
-const BATCH_WAIT: Duration = Duration::from_millis(50);
+/// How long a batch may wait for company: less than anybody needs to ask for a decision by its id.
+const BATCH_WAIT: Duration = Duration::from_millis(2);
 
 /// Takes finished decisions without waiting. What does not fit is dropped and counted.
 #[derive(Clone)]
