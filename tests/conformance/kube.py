@@ -1,0 +1,245 @@
+"""A real kube-apiserver on a real etcd, both on loopback, both gone after the test."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import requests
+
+READY_SECONDS_MAX = 90
+STOP_SECONDS_MAX = 20
+COMMAND_SECONDS_MAX = 60
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(what: str, check, seconds: float = READY_SECONDS_MAX):
+    """Calls `check` until it returns something true; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+@dataclass
+class Etcd:
+    """The store of the API servers of one run."""
+
+    process: subprocess.Popen
+    url: str
+
+
+@dataclass
+class ApiServer:
+    """One running API server. `admin` is in system:masters by a static token, to set the stage with."""
+
+    folder: pathlib.Path
+    port: int
+    admin_token: str
+    process: subprocess.Popen | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca(self) -> pathlib.Path:
+        return self.folder / "certs" / "apiserver.crt"
+
+    def kubectl(
+        self,
+        *arguments: str,
+        token: str | None = None,
+        kubeconfig: pathlib.Path | None = None,
+        stdin: str | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess:
+        """Stock kubectl, with a bearer token or with a kubeconfig of somebody's own."""
+        command = [
+            os.environ["KUBECTL"],
+            f"--kubeconfig={kubeconfig or '/dev/null'}",
+            "--request-timeout=20s",
+        ]
+        if token is not None:
+            command += [f"--server={self.url}", f"--certificate-authority={self.ca}", f"--token={token}"]
+        variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "KUBECTL_KUBERC": "false"} | (
+            environment or {}
+        )
+        return subprocess.run(
+            [*command, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            env=variables,
+        )
+
+    def admin(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self.kubectl(*arguments, token=self.admin_token, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def request(
+        self, path: str, *, token: str, headers: dict | None = None, body: dict | None = None
+    ) -> requests.Response:
+        """One request and no more, so that "the next request" is the next one."""
+        with requests.Session() as session:
+            session.trust_env = False
+            sent = {"Authorization": f"Bearer {token}"} | (headers or {})
+            method = "GET" if body is None else "POST"
+            return session.request(
+                method, self.url + path, headers=sent, json=body, verify=str(self.ca), timeout=30
+            )
+
+    def get_as_written(self, path: str, *, token: str) -> tuple[int, str]:
+        """Status and body of a GET whose path no library has made tidy."""
+        trust = ssl.create_default_context(cafile=str(self.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=trust)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def log(self) -> str:
+        return (self.folder / "kube-apiserver.log").read_text(errors="replace")
+
+
+def stop(process: subprocess.Popen | None) -> None:
+    if process is None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def start_etcd(folder: pathlib.Path) -> Etcd:
+    folder.mkdir(parents=True, exist_ok=True)
+    client = f"http://127.0.0.1:{free_port()}"
+    peer = f"http://127.0.0.1:{free_port()}"
+    command = [
+        os.environ["ETCD"],
+        f"--data-dir={folder / 'data'}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+    ]
+    command += [
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+    ]
+    return Etcd(_spawn(folder / "etcd.log", [*command, "--unsafe-no-fsync"]), client)
+
+
+def start(folder: pathlib.Path, etcd: Etcd, webhook_flags: list[str]) -> ApiServer:
+    """Starts a kube-apiserver with the flags that `lanyard cluster webhook-config` writes. Each folder is a cluster."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = ApiServer(folder, free_port(), secrets.token_hex(16))
+    key = folder / "service-account.key"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    tokens = folder / "tokens.csv"
+    tokens.write_text(f'{server.admin_token},stage-hand,1,"system:masters"\n')
+    tokens.chmod(0o600)
+    command = [
+        os.environ["KUBE_APISERVER"],
+        f"--etcd-servers={etcd.url}",
+        f"--etcd-prefix=/{folder.name}",
+        f"--cert-dir={folder / 'certs'}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={server.port}",
+        f"--token-auth-file={tokens}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--endpoint-reconciler-type=none",
+        *webhook_flags,
+    ]
+    server.process = _spawn(folder / "kube-apiserver.log", command)
+    try:
+        wait_for("readiness of kube-apiserver", lambda: _ready(server))
+    except BaseException:
+        stop(server.process)
+        raise
+    return server
+
+
+def _spawn(log: pathlib.Path, command: list[str]) -> subprocess.Popen:
+    with log.open("w") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+
+def _ready(server: ApiServer) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"kube-apiserver ended: {server.log()[-2000:]}")
+    if not server.ca.exists():
+        return False
+    try:
+        return server.request("/readyz", token=server.admin_token).ok
+    except requests.exceptions.ConnectionError:
+        return False
+
+
+def objects(*items: dict) -> str:
+    """A List for `kubectl apply -f -`."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
+
+
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+
+def cluster_role(name: str, *rules: dict) -> dict:
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": list(rules),
+    }
+
+
+def rule(verbs: str, resources: str, group: str = "") -> dict:
+    """A rule of words in lists."""
+    return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
+
+
+def bound(name: str, role: str, subject: str, kind: str = "Group") -> dict:
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC_GROUP, "kind": kind, "name": subject}],
+    }
+
+
+def namespace(name: str) -> dict:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def config_map(name: str, where: str) -> dict:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": where},
+        "data": {"a": "b"},
+    }

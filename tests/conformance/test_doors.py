@@ -1,0 +1,233 @@
+"""Who may knock at a cluster's doors, and what becomes of what is no review."""
+
+import json
+
+import pytest
+import requests
+
+from cluster import PROOF, access_review_of
+
+DOORS = ["tokenreview", "subjectaccessreview"]
+# More than any review that the hub reads.
+TOO_MANY_BYTES = 5 << 20
+
+
+@pytest.fixture(scope="module")
+def world(hub):
+    cluster = hub.create_cluster("doors")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, policy="AmazonEKSViewPolicy")
+    return cluster, ana, cluster.log_in(ana)
+
+
+def body_of(door, user):
+    if door == "tokenreview":
+        return {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "x"}}
+    return access_review_of(user, verb="get", resource="pods")
+
+
+def status_of(response) -> dict:
+    """Kubernetes' Status object, whose code is the response's."""
+    status = response.json()
+    assert (
+        status["kind"] == "Status"
+        and status["status"] == "Failure"
+        and status["code"] == response.status_code
+    )
+    return status
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_credential_a_wrong_one_another_clusters_and_an_unknown_cluster_answer_alike(hub, world, door):
+    cluster, ana, user = world
+    other = hub.create_cluster("neighbour")
+    body = body_of(door, user)
+    answers = [
+        cluster.post(door, body, bearer=""),
+        cluster.post(door, body, bearer="wrong"),
+        cluster.post(door, body, bearer=other.spoke),
+        cluster.post(door, body, bearer=cluster.token(ana)),
+        cluster.post(door, body, bearer="", headers={"Authorization": f"Basic {cluster.spoke}"}),
+    ]
+    unknown = type(cluster)(hub, "nobody-knows-this-one", "", cluster.spoke)
+    answers.append(unknown.post(door, body))
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1, "who knocks in vain learns which clusters there are"
+    assert status_of(answers[0])["reason"] == "Unauthorized"
+    assert cluster.post(door, body).status_code == 200
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Impersonate-User",
+        "impersonate-group",
+        "Impersonate-Uid",
+        "IMPERSONATE-EXTRA-lanyard.dev%2Fproof",
+        "Impersonate-Extra-Scopes",
+    ],
+)
+def immunity_24_impersonation_headers_are_refused_by_name(world, door, header):
+    cluster, _, user = world
+    response = cluster.post(door, body_of(door, user), headers={header: "system:admin"})
+    assert response.status_code == 403
+    assert header.lower() in status_of(response)["message"].lower()
+
+
+@pytest.mark.parametrize("header", ["Impersonate-User", "Impersonate-Extra-X"])
+@pytest.mark.parametrize(
+    "path", ["apis/authentication.k8s.io/v1/selfsubjectreviews", "api", "version", "api/v1/pods"]
+)
+@pytest.mark.parametrize("more", [{}, {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}])
+def immunity_24_impersonation_passes_no_path_of_the_self_reviews_either(world, header, path, more):
+    cluster, ana, _ = world
+    for method in ("GET", "POST"):
+        response = cluster.post(
+            path, {}, bearer=cluster.token(ana), headers={header: "ben"} | more, method=method
+        )
+        assert response.status_code == 403, (method, path)
+        assert header.lower() in response.text.lower()
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_reviews_are_posted(world, door, method):
+    cluster, _, user = world
+    response = cluster.post(door, body_of(door, user), method=method)
+    assert response.status_code == 405 and response.headers["Allow"] == "POST"
+
+
+BODIES = {
+    "nothing": b"",
+    "no JSON": b"token=abc",
+    "half": b'{"spec":{"token":"abc',
+    "an array": b"[]",
+    "null": b"null",
+    "a number": b"1e999",
+    "no UTF-8": b'{"spec":{"token":"\xff\xfe"}}',
+    "depth": b'{"spec":' * 5000,
+    "another kind": b'{"apiVersion":"v1","kind":"Pod"}',
+    "another version": b'{"apiVersion":"authentication.k8s.io/v3","kind":"TokenReview"}',
+    "types": b'{"spec":{"token":7,"user":7,"audiences":7,"groups":"x"}}',
+    "both attributes": b'{"spec":{"user":"a","resourceAttributes":{},"nonResourceAttributes":{}}}',
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_no_review_is_a_client_error_that_repeats_nothing(world, door, name):
+    cluster, _, _ = world
+    response = cluster.post(door, BODIES[name])
+    if door == "tokenreview" and name == "both attributes":
+        # A review without a token is a token of another kind.
+        assert response.status_code == 200 and response.json()["status"] == {"authenticated": False}
+        return
+    assert 400 <= response.status_code < 500, (response.status_code, response.text)
+    assert "abc" not in status_of(response)["message"]
+
+
+def immunity_28_a_body_without_an_end_is_cut_off(world):
+    cluster, _, _ = world
+    long_token = json.dumps({"spec": {"token": "k8s-aws-v1." + "a" * TOO_MANY_BYTES}}).encode()
+    assert cluster.post("tokenreview", long_token).status_code == 413
+    # An access review may hold a proof anywhere in what was not read.
+    response = cluster.post("subjectaccessreview", b"x" * TOO_MANY_BYTES)
+    assert response.status_code == 200 and response.json()["status"]["denied"]
+
+
+def immunity_28_a_head_without_an_end_is_cut_off(world):
+    cluster, _, _ = world
+    try:
+        response = cluster.post("tokenreview", {}, headers={"X-Long": "a" * (1 << 20)})
+    except requests.exceptions.ConnectionError:
+        return  # Cut off in the middle of it.
+    assert 400 <= response.status_code < 500
+
+
+def immunity_59_a_review_with_a_proof_is_denied_whatever_is_wrong_with_it(world):
+    cluster, _, user = world
+    proof = user["extra"][PROOF]
+    good = access_review_of(user, verb="get", resource="pods")
+
+    def changed(change):
+        review = json.loads(json.dumps(good))
+        change(review)
+        return json.dumps(review).encode()
+
+    spoilt = {
+        "no attributes": changed(lambda review: review["spec"].pop("resourceAttributes")),
+        "both attributes": changed(
+            lambda review: review["spec"].update(nonResourceAttributes={"path": "/x"})
+        ),
+        "a verb of another type": changed(lambda review: review["spec"]["resourceAttributes"].update(verb=7)),
+        "groups of another type": changed(lambda review: review["spec"].update(groups={"a": "b"})),
+        "another version": changed(lambda review: review.update(apiVersion="authorization.k8s.io/v9")),
+        "another kind": changed(lambda review: review.update(kind="SelfSubjectAccessReview")),
+        "cut": json.dumps(good).encode()[:-20],
+        "a key with escapes": b'{"spec":{"extra":{"l\\u0061nyard.dev/proof":["'
+        + proof[0].encode()
+        + b'"]},"user":7}}',
+        "a key in capitals": b'{"spec":{"extra":{"LANYARD.DEV/PROOF":["'
+        + proof[0].encode()
+        + b'"]},"user":7}}',
+        "5 MiB of groups": changed(lambda review: review["spec"]["groups"].append("g" * TOO_MANY_BYTES)),
+        "1 MiB of headers": changed(
+            lambda review: review["spec"]["extra"].update({"long": ["x" * (1 << 20)]})
+        ),
+        "100 000 extras": changed(
+            lambda review: review["spec"]["extra"].update({f"k{n}": ["v"] for n in range(100_000)})
+        ),
+    }
+    assert cluster.post("subjectaccessreview", good).json()["status"]["allowed"]
+    for name, body in spoilt.items():
+        response = cluster.post("subjectaccessreview", body)
+        assert response.status_code == 200, (name, response.status_code)
+        status = response.json()["status"]
+        if name in ("1 MiB of headers", "100 000 extras"):
+            # Read whole, and answered as ever: only what cannot be answered is denied.
+            assert status["allowed"], (name, status)
+            continue
+        assert status["denied"] is True and status["allowed"] is False, (name, status)
+        assert status["evaluationError"], name
+
+
+def immunity_59_a_hub_that_sheds_denies_what_bears_a_proof_and_asks_the_rest_to_come_again(new_hub):
+    hub = new_hub("shedding")
+    hub.start()
+    cluster = hub.create_cluster()
+    ana = hub.create_user()
+    cluster.entry(ana, policy="AmazonEKSClusterAdminPolicy")
+    user = cluster.log_in(ana)
+    assert cluster.verdict(user, verb="get", resource="pods")[0] == "allowed"
+    hub.stop()
+    full = new_hub("shedding", settings={"LANYARD_GATEWAY__REVIEWS_IN_FLIGHT_MAX": "0"})
+    full.start()
+    busy = type(cluster)(full, cluster.id, cluster.uid, cluster.spoke)
+    response = busy.post("subjectaccessreview", access_review_of(user, verb="get", resource="pods"))
+    assert response.status_code == 200
+    assert response.json()["status"]["denied"] and response.json()["status"]["evaluationError"]
+    bare = {"username": "ben", "groups": []}
+    response = busy.post("subjectaccessreview", access_review_of(bare, verb="get", resource="pods"))
+    assert response.status_code == 429 and response.headers["Retry-After"]
+    response = busy.post("tokenreview", {"spec": {"token": cluster.token(ana)}})
+    assert response.status_code == 429
+
+
+def test_operators_see_life_readiness_version_and_counts_without_names(hub, world):
+    cluster, ana, _ = world
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = hub.ca
+
+    def get(path):
+        return session.get(hub.url + path, timeout=10)
+
+    assert get("/livez").status_code == 200
+    assert get("/readyz").json()["ready"] is True
+    assert get("/version").json()["hubId"] == hub.ready["hub_id"]
+    metrics = get("/metrics").text
+    assert 'lanyard_gateway_requests_total{route="tokenreview",code="2xx"}' in metrics
+    assert ana.arn not in metrics and cluster.id not in metrics
+    assert get("/clusters").status_code == 404
+    assert get("/../../etc/passwd").status_code == 404

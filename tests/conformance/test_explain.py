@@ -1,0 +1,140 @@
+"""`lanyard explain`: Unauthorized told from Forbidden, each stage named, and nothing told to who may not know."""
+
+import json
+
+import pytest
+
+import tokens
+from cluster import with_id
+from hub import NO, NO_ANSWER, USAGE, YES
+from tokens import minutes
+
+
+@pytest.fixture(scope="module")
+def world(hub):
+    cluster = hub.create_cluster("explained")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, groups=["devs"], policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    return cluster, ana
+
+
+def explain(hub, cluster, token, *question):
+    return hub.explain("--token", "-", "--cluster", cluster.id, *question, stdin=token)
+
+
+def test_every_stage_of_a_yes_is_told(hub, world):
+    cluster, ana = world
+    told = explain(hub, cluster, cluster.token(ana), "get", "pods", "-n", "team-a")
+    assert told["verdict"] == "allowed"
+    assert [stage["name"] for stage in told["stages"]] == ["token", "identity", "mapping", "decision"]
+    text = json.dumps(told)
+    for part in (
+        ana.arn,
+        ana.principal_id,
+        ana.credentials.access_key_id,
+        "local",
+        "devs",
+        "AmazonEKSViewPolicy",
+    ):
+        assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("choices", "stage", "code"),
+    [
+        ({"at": tokens.now() - minutes(20)}, "token", "token_expired"),
+        ({"header": "x-other"}, "token", "cluster_id_not_signed"),
+    ],
+)
+def test_unauthorized_names_the_stage_and_the_part_that_failed(hub, world, choices, stage, code):
+    cluster, ana = world
+    told = explain(hub, cluster, cluster.token(ana, **choices), "get", "pods")
+    assert told["verdict"] == "unauthorized"
+    assert (told["stages"][-1]["name"], told["stages"][-1]["code"]) == (stage, code)
+    assert told["advice"]
+
+
+def test_unmapped_is_unauthorized_and_says_what_would_map(hub, world):
+    cluster, _ = world
+    stranger = hub.create_user("stranger")
+    told = explain(hub, cluster, cluster.token(stranger))
+    assert told["verdict"] == "unauthorized"
+    assert told["stages"][-1]["code"] == "unmapped" and "entry" in " ".join(told["advice"])
+
+
+def test_what_the_cluster_decides_is_not_called_forbidden(hub, world):
+    cluster, ana = world
+    told = explain(hub, cluster, cluster.token(ana), "delete", "pods", "-n", "team-a")
+    assert told["verdict"] == "left_to_cluster"
+
+
+def test_an_arn_is_explained_without_a_token(hub, world):
+    cluster, ana = world
+    told = hub.explain("--as", ana.arn, "--cluster", cluster.id, "get", "pods", "-n", "team-a")
+    assert told["verdict"] == "allowed"
+    told = hub.explain("--as", ana.arn + "-nobody", "--cluster", cluster.id, "get", "pods")
+    assert told["verdict"] == "unauthorized"
+
+
+def immunity_58_near_misses_and_decisions_are_for_those_who_may_know(hub, world):
+    cluster, ana = world
+    token = cluster.token(hub.create_user("stranger"))
+    error = cluster.token_review(token)["status"]["error"]
+    code, decision = with_id(error)
+    assert code == "unmapped" and error == f"unmapped ({decision})", "an API server is told more than a code"
+    assert hub.explain_decision(decision)["verdict"] == "unauthorized"
+    # ana may come in, and may manage nothing: for her there is neither decision nor cluster.
+    for words in (
+        ["explain", "--id", decision],
+        ["explain", "--as", ana.arn, "--cluster", cluster.id],
+        ["cluster", "get", cluster.id],
+    ):
+        why = hub.refused(*words, credentials=ana.credentials, code=NO)
+        assert ana.credentials.secret not in why
+    unknown = hub.refused("explain", "--id", "00000000-0000-4000-8000-000000000000", code=NO)
+    assert "00000000-0000-4000-8000-000000000000" in unknown
+
+
+def test_token_inspect_is_offline_and_prints_nothing_secret(hub, world):
+    cluster, ana = world
+    token = cluster.token(ana)
+    done = hub.run("token", "inspect", "-", "--cluster", cluster.id, stdin=token)
+    assert done.returncode == YES, done.stderr
+    assert not hub.secrets.seen_in(done.stdout)
+    assert ana.credentials.access_key_id in done.stdout
+    for spoilt in (
+        tokens.PREFIX + "%",
+        "nonsense",
+        cluster.token(ana, header="x-other"),
+        cluster.token(ana, at=tokens.now() - minutes(20)),
+    ):
+        done = hub.run("token", "inspect", "-", stdin=spoilt)
+        assert done.returncode == NO, done.stdout
+
+
+def test_commands_end_with_the_code_that_scripts_can_rely_on(hub, world):
+    cluster, _ = world
+    assert hub.run("cluster", "get", cluster.id).returncode == YES
+    assert hub.run("cluster", "get", "there-is-none").returncode == NO
+    assert hub.run("cluster", "get").returncode == USAGE
+    assert hub.run("explain", "--as", "not-an-arn", "--cluster", cluster.id).returncode == USAGE
+    nobody = {"LANYARD_HUB": "https://127.0.0.1:1", "LANYARD_CA": hub.ca}
+    assert hub.run("cluster", "list", environment=nobody).returncode == NO_ANSWER
+
+
+def test_rules_and_who_can_agree_with_the_check(hub):
+    cluster = hub.create_cluster("asked-who", "--authorizer-mode", "full")
+    ana, ben = hub.create_user("ana"), hub.create_user("ben")
+    cluster.entry(ana, policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    cluster.entry(ben)
+    holders = json.dumps(hub.cli("who-can", "list", "pods", "-n", "team-a", "--cluster", cluster.id))
+    assert ana.arn in holders and ben.arn not in holders
+    assert (
+        cluster.verdict(cluster.log_in(ana), verb="list", resource="pods", namespace="team-a")[0] == "allowed"
+    )
+    assert (
+        cluster.verdict(cluster.log_in(ben), verb="list", resource="pods", namespace="team-a")[0]
+        == "no opinion"
+    )
+    rules = json.dumps(hub.cli("rules", "--as", ana.arn, "--cluster", cluster.id, "-n", "team-a"))
+    assert "pods" in rules and "list" in rules

@@ -1,0 +1,106 @@
+"""The guard against locking everybody out, over every kind of write that could."""
+
+import pytest
+
+from hub import NO
+
+ADMIN = "AmazonEKSClusterAdminPolicy"
+
+
+@pytest.fixture
+def guarded(hub):
+    """A cluster with one administrator, ana, who is not its creator."""
+    cluster = hub.create_cluster("guarded", "--no-creator-admin")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, policy=ADMIN)
+    return cluster, ana
+
+
+def test_the_creator_is_an_ordinary_entry_that_can_be_removed_once_somebody_else_is_there(hub, cluster):
+    entries = hub.cli("entry", "list", cluster.id)
+    assert len(entries) == 1 and entries[0]["associations"][0]["policy_arn"].endswith(ADMIN)
+    creator = entries[0]["entry"]["principal_arn"]
+    assert "administrator" in hub.refused("entry", "delete", cluster.id, creator, code=NO)
+    ana = hub.create_user("ana")
+    cluster.entry(ana, policy=ADMIN)
+    hub.cli("entry", "delete", cluster.id, creator)
+    assert [e["entry"]["principal_arn"] for e in hub.cli("entry", "list", cluster.id)] == [ana.arn]
+
+
+def writes(hub, cluster, ana):
+    """Every kind of write by which the last administrator could go."""
+    key = ana.credentials.access_key_id
+    return {
+        "delete the entry": ["entry", "delete", cluster.id, ana.arn],
+        "take the policy off": ["entry", "disassociate", cluster.id, ana.arn, ADMIN],
+        "narrow the policy": ["entry", "associate", cluster.id, ana.arn, ADMIN, "--namespace", "team-a"],
+        "switch the key off": ["iam", "access-key", "update", ana.name, key, "--inactive"],
+        "delete the key": ["iam", "access-key", "delete", ana.name, key],
+        "delete the user": ["iam", "user", "delete", ana.name],
+        "block the principal": [
+            "block",
+            "create",
+            "--cluster",
+            cluster.id,
+            "--principal",
+            ana.arn,
+            "--reason",
+            "x",
+        ],
+        "block the key": ["block", "create", "--cluster", cluster.id, "--access-key", key, "--reason", "x"],
+        "block the account": [
+            "block",
+            "create",
+            "--cluster",
+            cluster.id,
+            "--account",
+            hub.account,
+            "--reason",
+            "x",
+        ],
+    }
+
+
+def test_no_write_takes_the_last_administrator_away_unless_it_says_so(hub, guarded):
+    cluster, ana = guarded
+    for name, words in writes(hub, cluster, ana).items():
+        why = hub.refused(*words, code=NO)
+        assert "administrator" in why and "--allow-lockout" in why, (name, why)
+        assert cluster.verdict(cluster.log_in(ana), verb="delete", resource="nodes")[0] == "allowed", name
+    hub.cli("entry", "delete", cluster.id, ana.arn, "--allow-lockout")
+    assert cluster.refusal(ana) == "unmapped"
+
+
+def test_an_administrator_whose_key_is_off_does_not_count(hub, guarded):
+    cluster, ana = guarded
+    ben = hub.create_user("ben")
+    cluster.entry(ben, policy=ADMIN)
+    hub.cli("iam", "access-key", "update", ben.name, ben.credentials.access_key_id, "--inactive")
+    assert "administrator" in hub.refused("entry", "delete", cluster.id, ana.arn, code=NO)
+    hub.cli("iam", "access-key", "update", ben.name, ben.credentials.access_key_id, "--active")
+    hub.cli("entry", "delete", cluster.id, ana.arn)
+
+
+def test_a_cluster_can_be_told_that_nobody_minds(hub, guarded):
+    cluster, ana = guarded
+    hub.cli("cluster", "update", cluster.id, "--tag", "lanyard:allow-lockout=true")
+    hub.cli("entry", "delete", cluster.id, ana.arn)
+
+
+def test_an_aws_auth_that_would_lock_everybody_out_is_treated_like_a_bad_one(hub, guarded):
+    cluster, ana = guarded
+    masters = f"mapUsers: |\n  - userarn: {ana.arn}\n    username: ana\n    groups: [system:masters]\n"
+    assert cluster.push_aws_auth(masters).returncode == 0
+    hub.cli("entry", "delete", cluster.id, ana.arn)
+    done = cluster.push_aws_auth(masters.replace("system:masters", "devs"))
+    assert done.returncode == NO and "administrator" in done.stdout + done.stderr
+    assert "system:masters" in cluster.log_in(ana)["groups"]
+
+
+def test_moving_to_entries_alone_counts_entries_alone(hub, guarded):
+    cluster, ana = guarded
+    masters = f"mapUsers: |\n  - userarn: {ana.arn}\n    username: ana\n    groups: [system:masters]\n"
+    assert cluster.push_aws_auth(masters).returncode == 0
+    hub.cli("entry", "delete", cluster.id, ana.arn)
+    why = hub.refused("cluster", "update", cluster.id, "--authentication-mode", "API", code=NO)
+    assert "administrator" in why

@@ -1,0 +1,242 @@
+"""Who may change things: the gRPC front door, met by a client and a signer of another make."""
+
+import json
+
+import grpc
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+import tokens
+from hub import NO, unique
+from management import FrontDoor
+
+CREATE_USER = "/lanyard.authn.v1.Accounts/CreateUser"
+GET_USER = "/lanyard.authn.v1.Accounts/GetUser"
+DELETE_USER = "/lanyard.authn.v1.Accounts/DeleteUser"
+LIST_CLUSTERS = "/lanyard.mapping.v1.Clusters/ListClusters"
+DESCRIBE_CLUSTER = "/lanyard.mapping.v1.Clusters/DescribeCluster"
+
+
+@pytest.fixture(scope="module")
+def door(hub):
+    door = FrontDoor(hub)
+    yield door
+    door.close()
+
+
+@pytest.fixture(scope="module")
+def admin(hub):
+    return hub.administrator()
+
+
+def test_a_signature_of_another_make_is_a_signature(hub, door, admin):
+    name = unique("by-grpc")
+    made = door.call(CREATE_USER, {"name": name}, admin)
+    assert made.code == StatusCode.OK, made
+    assert made.message["user"]["account"] == hub.account and made.message["mutated"]["confirmed"] is True
+    assert hub.cli("iam", "user", "get", name)["principal_id"] == made.message["user"]["principal_id"]
+
+
+def test_health_and_reflection_are_open_and_nothing_between_services_is(door):
+    health = door.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=bytes,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    assert health(b"", timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+    stub = reflection_pb2_grpc.ServerReflectionStub(door.channel)
+    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    names = {
+        s.name for s in next(stub.ServerReflectionInfo(asked, timeout=10)).list_services_response.service
+    }
+    assert {"lanyard.authn.v1.Accounts", "lanyard.mapping.v1.Entries", "lanyard.gateway.v1.Explain"} <= names
+    info = door.send("/lanyard.gateway.v1.Explain/Hub", b"", [])
+    assert info.message["hub_id"] == door.hub.ready["hub_id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/lanyard.authn.v1.Authenticate/Authenticate",
+        "/lanyard.authn.v1.Admit/Admit",
+        "/lanyard.mapping.v1.Resolve/Resolve",
+        "/lanyard.mapping.v1.Resolve/ResolveBreakGlass",
+        "/lanyard.mapping.v1.Clusters/WatchDirectory",
+        "/lanyard.authz.v1.Authorize/Authorize",
+        "/lanyard.authz.v1.Decisions/RecordDecisions",
+        "/no.such.Service/Method",
+    ],
+)
+def test_what_services_ask_each_other_passes_no_front_door_even_signed(door, admin, path):
+    answer = door.send(path, b"", door.sign(path, b"", admin))
+    assert answer.code in (StatusCode.PERMISSION_DENIED, StatusCode.UNIMPLEMENTED), answer
+    assert door.send(path, b"", []).code in (StatusCode.UNAUTHENTICATED, StatusCode.UNIMPLEMENTED)
+
+
+def test_nothing_is_changed_or_told_without_a_signature(door):
+    for path, request in ((CREATE_USER, {"name": "x"}), (LIST_CLUSTERS, {})):
+        assert door.send(path, door.encode(path, request), []).code == StatusCode.UNAUTHENTICATED, path
+
+
+def immunity_32_a_users_cluster_token_is_no_management_proof(hub, door):
+    ana = hub.create_user("ana")
+    hub.cli("iam", "policy", "put", "--user", ana.name, "all", "--document", "-", stdin=everything())
+    assert door.call(LIST_CLUSTERS, {}, ana.credentials).code == StatusCode.OK
+    cluster = hub.create_cluster()
+    token = cluster.token(ana)
+    body = door.encode(LIST_CLUSTERS, {})
+    part = {
+        name: tokens.parameter(token, f"X-Amz-{name}")
+        for name in ("Credential", "Date", "SignedHeaders", "Signature")
+    }
+    as_header = "AWS4-HMAC-SHA256 " + ", ".join(
+        f"{name}={part[name]}" for name in ("Credential", "SignedHeaders", "Signature")
+    )
+    for authorization in (f"Bearer {token}", token, as_header):
+        metadata = [
+            ("authorization", authorization),
+            ("x-amz-date", part["Date"]),
+            ("x-k8s-aws-id", cluster.id),
+            ("x-lanyard-hub-id", hub.ready["hub_id"]),
+            ("x-lanyard-nonce", "1"),
+        ]
+        assert door.send(LIST_CLUSTERS, body, metadata).code == StatusCode.UNAUTHENTICATED, authorization[:20]
+    # And the other way round: what signs management calls signs no cluster token.
+    assert cluster.refusal(ana, service="lanyard") == "scope_service"
+
+
+def immunity_32_a_captured_signature_is_good_for_one_method_message_and_hub(hub, door, admin, new_hub):
+    name = unique("captured")
+    body = door.encode(CREATE_USER, {"name": name})
+    metadata = door.sign(CREATE_USER, body, admin)
+
+    def refused(path, body, metadata):
+        answer = door.send(path, body, metadata)
+        assert answer.code == StatusCode.UNAUTHENTICATED, answer
+        return answer.details
+
+    refused(DELETE_USER, body, metadata)
+    refused(CREATE_USER, door.encode(CREATE_USER, {"name": name + "-other"}), metadata)
+    other = new_hub("other").start()
+    assert "hub" in refused(
+        CREATE_USER, body, door.sign(CREATE_USER, body, admin, hub_id=other.ready["hub_id"])
+    )
+    refused(CREATE_USER, body, door.sign(CREATE_USER, body, admin, host="elsewhere.example"))
+    for left_out in ("x-lanyard-nonce", "x-lanyard-hub-id", "x-amz-content-sha256", "x-amz-date"):
+        refused(CREATE_USER, body, [pair for pair in metadata if pair[0] != left_out])
+    changed = [(key, "other" if key == "x-lanyard-nonce" else value) for key, value in metadata]
+    refused(CREATE_USER, body, changed)
+    assert "does not exist" in hub.refused("iam", "user", "get", name, code=NO), "one of them counted"
+
+
+def immunity_32_a_mutating_signature_counts_once(hub, door, admin):
+    name = unique("once")
+    body = door.encode(CREATE_USER, {"name": name})
+    metadata = door.sign(CREATE_USER, body, admin)
+    first = door.send(CREATE_USER, body, metadata)
+    assert first.code == StatusCode.OK
+    # While the object is as that call left it, the same call gets the same answer, and nothing is made twice.
+    again = door.send(CREATE_USER, body, metadata)
+    assert (again.code, again.message.get("user")) == (StatusCode.OK, first.message["user"])
+    hub.cli("iam", "user", "delete", name)
+    after = door.send(CREATE_USER, body, metadata)
+    assert after.code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE, StatusCode.ABORTED), after
+    assert "does not exist" in hub.refused("iam", "user", "get", name, code=NO), "a replay made it again"
+
+
+def immunity_32_an_answer_that_held_a_secret_is_never_given_again(hub, door, admin):
+    user = hub.create_user("secretive")
+    path = "/lanyard.authn.v1.Accounts/CreateAccessKey"
+    body = door.encode(path, {"user": user.name})
+    metadata = door.sign(path, body, admin)
+    first = door.send(path, body, metadata)
+    hub.secrets.add("a user's secret access key", first.message["secret"])
+    again = door.send(path, body, metadata)
+    assert again.code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE, StatusCode.ABORTED), (
+        again.code
+    )
+    assert not again.message
+    assert len(hub.cli("iam", "access-key", "list", user.name)) == 2
+
+
+def test_a_signature_is_for_this_service_region_and_time(door, admin, hub):
+    for other in ({"service": "eks"}, {"service": "sts"}, {"region": "eu-west-1"}):
+        assert door.call(LIST_CLUSTERS, {}, admin, **other).code == StatusCode.UNAUTHENTICATED, other
+    wrong = type(admin)(admin.access_key_id, "w" * 40)
+    assert door.call(LIST_CLUSTERS, {}, wrong).code == StatusCode.UNAUTHENTICATED
+    unknown = type(admin)("AKIAIOSFODNN7EXAMPLE", admin.secret)
+    assert door.call(LIST_CLUSTERS, {}, unknown).code == StatusCode.UNAUTHENTICATED
+
+
+def test_what_a_user_may_is_in_policy_documents_and_a_refusal_names_the_lack(hub, door):
+    ana = hub.create_user("ana")
+    cluster = hub.create_cluster()
+    asked = {"cluster": cluster.id}
+    refused = door.call(DESCRIBE_CLUSTER, asked, ana.credentials)
+    assert refused.code in (StatusCode.PERMISSION_DENIED, StatusCode.NOT_FOUND), refused
+    arn = f"arn:aws:eks:us-east-1:{hub.account}:cluster/{cluster.id}"
+    allow = {"Effect": "Allow", "Action": "eks:Describe*", "Resource": arn}
+    hub.cli("iam", "policy", "put", "--user", ana.name, "describe", "--document", "-", stdin=document(allow))
+    assert door.call(DESCRIBE_CLUSTER, asked, ana.credentials).code == StatusCode.OK
+    assert (
+        door.call("/lanyard.mapping.v1.Clusters/DeleteCluster", asked, ana.credentials).code
+        == StatusCode.PERMISSION_DENIED
+    )
+    deny = {"Effect": "Deny", "Action": "*", "Resource": arn}
+    hub.cli(
+        "iam", "policy", "put", "--user", ana.name, "not-this", "--document", "-", stdin=document(allow, deny)
+    )
+    refused = door.call(DESCRIBE_CLUSTER, asked, ana.credentials)
+    assert refused.code in (StatusCode.PERMISSION_DENIED, StatusCode.NOT_FOUND)
+
+
+def test_a_key_switched_off_or_blocked_manages_nothing_any_more(hub, door):
+    ana = hub.create_user("ana")
+    hub.cli("iam", "policy", "put", "--user", ana.name, "all", "--document", "-", stdin=everything())
+    assert door.call(LIST_CLUSTERS, {}, ana.credentials).code == StatusCode.OK
+    key = ana.credentials.access_key_id
+    hub.cli("iam", "access-key", "update", ana.name, key, "--inactive")
+    assert door.call(LIST_CLUSTERS, {}, ana.credentials).code == StatusCode.UNAUTHENTICATED
+    hub.cli("iam", "access-key", "update", ana.name, key, "--active")
+    block = hub.cli("block", "create", "--access-key", key, "--reason", "x")["value"]
+    assert door.call(LIST_CLUSTERS, {}, ana.credentials).code == StatusCode.PERMISSION_DENIED
+    hub.cli("block", "delete", block["id"])
+    assert door.call(LIST_CLUSTERS, {}, ana.credentials).code == StatusCode.OK
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xff\xfe", b"a" * 100_000, b"\x1a\x05\x00"]
+)
+def test_any_bytes_as_a_message_are_a_wrong_argument_and_never_a_fault(door, admin, body):
+    for path in (CREATE_USER, DESCRIBE_CLUSTER, "/lanyard.mapping.v1.Entries/CreateAccessEntry"):
+        answer = door.send(path, body, door.sign(path, body, admin))
+        assert answer.code in (
+            StatusCode.INVALID_ARGUMENT,
+            StatusCode.NOT_FOUND,
+            StatusCode.PERMISSION_DENIED,
+        ), (path, answer)
+
+
+def immunity_28_a_message_without_an_end_is_cut_off(door, admin):
+    body = b"\x22" + b"\x80\x80\xc0\x02" + b"a" * (5 << 20)
+    answer = door.send(CREATE_USER, body, door.sign(CREATE_USER, body, admin))
+    assert answer.code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE), answer
+
+
+def test_the_door_speaks_tls_alone(door):
+    with grpc.insecure_channel(door.authority) as plain:
+        call = plain.unary_unary(
+            "/grpc.health.v1.Health/Check", request_serializer=bytes, response_deserializer=bytes
+        )
+        with pytest.raises(grpc.RpcError):
+            call(b"", timeout=2)
+
+
+def document(*statements: dict) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def everything() -> str:
+    return document({"Effect": "Allow", "Action": "*", "Resource": "*"})

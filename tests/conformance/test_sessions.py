@@ -1,0 +1,165 @@
+"""Role sessions, from `lanyard iam assume-role` to the door of a cluster."""
+
+import json
+
+import pytest
+
+from hub import NO
+
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+
+
+@pytest.fixture
+def world(hub, cluster):
+    """ana may assume a role that views the cluster."""
+    ana = hub.create_user("ana")
+    role = hub.create_role("viewer", trusts=ana.arn, path="/team/")
+    cluster.entry(role, groups=["viewers"], policy="AmazonEKSViewPolicy")
+    return ana, role
+
+
+def test_a_session_is_its_role_with_the_name_that_its_caller_chose(hub, cluster, world):
+    ana, role = world
+    session = hub.assume_role(ana, role, "ana-at-work")
+    assert session.access_key_id.startswith("LSIA")
+    user = cluster.log_in(session)
+    arn = f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/ana-at-work"
+    assert user["username"] == arn and user["groups"] == ["viewers", "system:authenticated"]
+    assert user["extra"]["arn"] == [arn]
+    # STS leaves a role's path out, so the badge of one has none.
+    assert user["extra"]["canonicalarn"] == [f"arn:aws:iam::{hub.account}:role/{role.name}"]
+    assert user["extra"]["principalid"] == [role.principal_id]
+    assert user["uid"] == f"aws-iam-authenticator:{hub.account}:{role.principal_id}"
+    assert cluster.verdict(user, **PODS)[0] == "allowed"
+
+
+def test_ana_herself_is_not_the_role(cluster, world):
+    ana, _ = world
+    assert cluster.refusal(ana) == "unmapped"
+
+
+def test_nobody_assumes_a_role_that_does_not_trust_them(hub, world):
+    _, role = world
+    ben = hub.create_user("ben")
+    why = hub.refused(
+        "iam", "assume-role", role.arn, "--session-name", "ben", credentials=ben.credentials, code=NO
+    )
+    assert "trust" in why or "not" in why
+    missing = role.arn + "-that-is-not-there"
+    unknown = hub.refused(
+        "iam", "assume-role", missing, "--session-name", "ben", credentials=ben.credentials, code=NO
+    )
+    assert unknown.replace(missing, "X") == why.replace(role.arn, "X"), (
+        "who may not assume learns which roles exist"
+    )
+
+
+def test_a_session_key_signs_nothing_without_its_own_token(hub, cluster, world):
+    ana, role = world
+    first, second = (hub.assume_role(ana, role, name) for name in ("first", "second"))
+    bare = type(first)(first.access_key_id, first.secret)
+    assert cluster.refusal(bare) == "session_token_missing"
+    swapped = type(first)(first.access_key_id, first.secret, second.session_token)
+    assert cluster.refusal(swapped) == "session_of_other_key"
+    spoilt = type(first)(first.access_key_id, first.secret, first.session_token[:-8] + "AAAAAAAA")
+    assert cluster.refusal(spoilt) in (
+        "session_token_sealed",
+        "session_token_forged",
+        "session_token_malformed",
+    )
+    spare = type(first)(ana.credentials.access_key_id, ana.credentials.secret, first.session_token)
+    assert cluster.refusal(spare) == "session_token_unexpected"
+
+
+def immunity_35_the_secret_of_a_session_is_not_in_its_token(hub, cluster, world):
+    ana, role = world
+    session = hub.assume_role(ana, role, "ana")
+    for guess in (session.session_token, session.session_token[:40], session.access_key_id):
+        assert (
+            cluster.refusal(type(session)(session.access_key_id, guess, session.session_token))
+            == "signature_or_cluster"
+        )
+
+
+def immunity_36_a_session_ends_with_what_it_descends_from(hub, cluster, world):
+    ana, role = world
+    session = hub.assume_role(ana, role, "ana")
+    user = cluster.log_in(session)
+    key = ana.credentials.access_key_id
+    hub.cli("iam", "access-key", "update", ana.name, key, "--inactive")
+    assert cluster.refusal(session) == "session_ancestor_gone"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+    hub.cli("iam", "access-key", "update", ana.name, key, "--active")
+    assert cluster.token_review(cluster.token(session))["status"]["authenticated"]
+    hub.cli("iam", "user", "delete", ana.name)
+    assert cluster.refusal(session) == "session_ancestor_gone"
+
+
+def immunity_36_a_role_made_again_is_not_the_role_of_old_sessions_nor_of_old_entries(hub, cluster, world):
+    ana, role = world
+    session = hub.assume_role(ana, role, "ana")
+    user = cluster.log_in(session)
+    hub.cli("iam", "role", "delete", role.name)
+    assert cluster.refusal(session) == "session_role_gone"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+    document = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": ana.arn}, "Action": "sts:AssumeRole"}],
+        }
+    )
+    hub.cli("iam", "role", "create", role.name, "--path", "/team/", "--trust-policy", "-", stdin=document)
+    assert cluster.refusal(session) == "session_role_gone"
+    again = hub.assume_role(ana, role, "ana")
+    assert cluster.refusal(again) == "stale_entry"
+
+
+def test_revoked_sessions_are_refused_and_new_ones_are_not(hub, cluster, world):
+    ana, role = world
+    session = hub.assume_role(ana, role, "ana")
+    user = cluster.log_in(session)
+    hub.cli("iam", "revoke-sessions", role.name)
+    assert cluster.refusal(session) == "session_revoked"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+
+
+def test_one_session_can_be_blocked_by_its_name(hub, cluster, world):
+    ana, role = world
+    stolen, other = (hub.assume_role(ana, role, name) for name in ("stolen", "other"))
+    user = cluster.log_in(stolen)
+    arn = f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/stolen"
+    hub.cli("block", "create", "--cluster", cluster.id, "--session", arn, "--reason", "laptop lost")
+    assert cluster.refusal(stolen) == "blocked"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+    assert cluster.verdict(cluster.log_in(other), **PODS)[0] == "allowed"
+
+
+def test_sessions_chain_and_the_chain_ends_with_its_first_link(hub, cluster):
+    ana = hub.create_user("ana")
+    first = hub.create_role("first", trusts=ana.arn)
+    last = hub.create_role("last", trusts=first.arn)
+    cluster.entry(last)
+    session = hub.assume_role(ana, first, "ana")
+    chained = hub.assume_role(type(ana)("first", first.arn, first.principal_id, session), last, "ana-further")
+    assert cluster.token_review(cluster.token(chained))["status"]["authenticated"]
+    hub.cli("iam", "role", "delete", first.name)
+    assert cluster.refusal(chained) == "session_ancestor_gone"
+
+
+def test_lanyard_token_assumes_a_role_of_the_hub_itself(hub, cluster, world):
+    ana, role = world
+    words = [
+        "token",
+        "--cluster-name",
+        cluster.id,
+        "--role-arn",
+        role.arn,
+        "--session-name",
+        "by-token",
+        "--raw",
+    ]
+    done = hub.run(*words, credentials=ana.credentials, output=None)
+    assert done.returncode == 0, done.stderr
+    token = hub.secrets.add("a client token", done.stdout.strip())
+    user = cluster.token_review(token)["status"]["user"]
+    assert user["extra"]["sessionname"] == ["by-token"]
