@@ -35,9 +35,9 @@ pub enum AccountCommand {
         /// Who vouches for its identities: `aws`, `local`, or `sts:NAME` for a self-hosted STS.
         #[arg(long)]
         authority: Authority,
-        /// For people.
-        #[arg(long, default_value = "")]
-        name: String,
+        /// For people; by default its number.
+        #[arg(long)]
+        name: Option<String>,
         /// Its partition.
         #[arg(long, default_value = "aws", value_parser = partition)]
         partition: Partition,
@@ -74,6 +74,7 @@ impl AccountCommand {
         let remote = hub.remote();
         match self {
             Self::Create { account, authority, name, partition, change } => {
+                let name = name.unwrap_or_else(|| account.to_string());
                 let account = CreateAccount { id: account, partition, authority, name };
                 context.show(&Changed(remote.create_account(change.into(), account).await?))
             }
