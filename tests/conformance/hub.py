@@ -54,7 +54,12 @@ class Hub:
     """One running hub. It keeps its folder over `stop` and `start`, as a real one does."""
 
     def __init__(
-        self, folder: pathlib.Path, *, log: str = "debug", settings: dict[str, str] | None = None
+        self,
+        folder: pathlib.Path,
+        *,
+        log: str = "debug",
+        settings: dict[str, str] | None = None,
+        config: str | None = None,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -66,6 +71,9 @@ class Hub:
         self._settings = settings or {}
         self._process: subprocess.Popen | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "lanyard.toml" if config else None
+        if self._config:
+            self._config.write_text(config)
 
     # Life
 
@@ -80,6 +88,7 @@ class Hub:
             str(self.ready_file),
         ]
         command += ["--listen", listen, "--grpc-listen", grpc_listen, "--region", REGION, "--log", self._log]
+        command += ["--config", str(self._config)] if self._config else []
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -206,10 +215,10 @@ class Hub:
         """What `lanyard explain` tells; its exit code is that of the verdict, and no secret is in it."""
         done = self.run("explain", *words, **choices)
         assert not self.secrets.seen_in(done.stdout), "an explanation shows a secret"
-        if done.returncode not in (YES, NO) or not done.stdout:
+        if not done.stdout:
             raise Refused(done)
         told = json.loads(done.stdout)
-        assert (done.returncode == YES) == (told["verdict"] == "allowed"), told
+        assert done.returncode == {"allowed": YES, "no_answer": NO_ANSWER}.get(told["verdict"], NO), told
         return told
 
     def _environment(self, **more: str) -> dict[str, str]:
@@ -223,20 +232,21 @@ class Hub:
         made = self.cli("cluster", "create", unique(stem), "--region", REGION, *flags)["value"]
         return self.cluster(made)
 
-    def cluster(self, made: dict) -> Cluster:
+    def cluster(self, made: dict, **choices) -> Cluster:
         """A cluster of this hub with a credential for its API server."""
-        answer = self.cli("cluster", "spoke-credential", made["id"])
+        answer = self.cli("cluster", "spoke-credential", made["id"], **choices)
         token = self.secrets.add("a spoke's bearer token", answer["value"]["token"])
         return Cluster(self, made["id"], made["uid"], token)
 
-    def create_user(self, stem: str = "user", *, path: str = "/") -> Principal:
+    def create_user(self, stem: str = "user", *, path: str = "/", account: str | None = None) -> Principal:
         name = unique(stem)
-        made = self.cli("iam", "user", "create", name, "--path", path)["value"]
+        of_account = ["--account", account] if account else []
+        made = self.cli("iam", "user", "create", name, "--path", path, *of_account)["value"]
         arn = f"arn:aws:iam::{made['account']}:user{made['path']}{made['name']}"
-        return Principal(name, arn, made["principal_id"], self.create_key(name))
+        return Principal(name, arn, made["principal_id"], self.create_key(name, *of_account))
 
-    def create_key(self, user: str, **choices) -> Credentials:
-        made = self.cli("iam", "access-key", "create", user, **choices)["value"]
+    def create_key(self, user: str, *flags: str) -> Credentials:
+        made = self.cli("iam", "access-key", "create", user, *flags)["value"]
         secret = self.secrets.add("a user's secret access key", made["secret"])
         return Credentials(made["key"]["id"], secret)
 
