@@ -6,8 +6,8 @@ use lanyard_api::authz::{Attributes, ResourceAttributes};
 /// The words of a question.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Question {
-    /// VERB RESOURCE[.GROUP][/SUBRESOURCE] [NAME], or VERB /path
-    #[arg(value_name = "QUESTION", num_args = 0..=3)]
+    /// A verb, what it is done to, and perhaps a name.
+    #[arg(value_name = "QUESTION", num_args = 0..=3, help = "VERB RESOURCE[.GROUP][/SUBRESOURCE] [NAME], or VERB /path")]
     pub words: Vec<String>,
     /// The namespace asked about; without it, the whole cluster.
     #[arg(long, short, value_name = "NAMESPACE")]
