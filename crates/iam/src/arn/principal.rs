@@ -189,6 +189,8 @@ fn sts_kind(resource: &str) -> Result<PrincipalKind, PrincipalArnError> {
             for part in role.split('/') {
                 name(part)?;
             }
+            // The canonical ARN is a role's, so what a role's may not be, this may not be either.
+            path_and_name(role)?;
             Ok(PrincipalKind::AssumedRole { role: role.to_owned(), session: name(session)? })
         }
         _ => Err(PrincipalArnError::Resource(resource.to_owned())),

@@ -34,6 +34,9 @@ fn what_names_no_principal_is_refused_by_its_fault() {
     let own = str::to_owned;
     let long = "n".repeat(65);
     let long_arn = format!("arn:aws:iam::111122223333:user/{long}");
+    // Its canonical ARN would be that of a role whose path is too long.
+    let long_path = ["team"; 103].join("/");
+    let long_session = format!("arn:aws:sts::111122223333:assumed-role/{long_path}/Admin/ana");
     let cases = [
         ("arn:moon:iam::111122223333:root", E::Partition(own("moon"))),
         ("arn:AWS:iam::111122223333:root", E::Partition(own("AWS"))),
@@ -55,6 +58,7 @@ fn what_names_no_principal_is_refused_by_its_fault() {
         ("arn:aws:iam::111122223333:user//ana", E::Path(own(""))),
         ("arn:aws:iam::111122223333:user/tëam/ana", E::Path(own("tëam"))),
         (&long_arn, E::Name(long.clone())),
+        (&long_session, E::Path(long_path.clone())),
     ];
     for (text, error) in cases {
         assert_eq!(PrincipalArn::parse(text), Err(error), "{text}");
