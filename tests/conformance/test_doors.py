@@ -1,6 +1,7 @@
 """Who may knock at a cluster's doors, and what becomes of what is no review."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -212,6 +213,26 @@ def immunity_59_a_hub_that_sheds_denies_what_bears_a_proof_and_asks_the_rest_to_
     assert response.status_code == 429 and response.headers["Retry-After"]
     response = busy.post("tokenreview", {"spec": {"token": cluster.token(ana)}})
     assert response.status_code == 429
+
+
+def immunity_59_under_a_flood_a_review_with_a_proof_is_decided_or_denied_and_never_an_error(new_hub):
+    hub = new_hub("flooded", settings={"LANYARD_GATEWAY__REVIEWS_IN_FLIGHT_MAX": "1"}).start()
+    cluster = hub.create_cluster()
+    ana = hub.create_user()
+    cluster.entry(ana, policy="AmazonEKSClusterAdminPolicy")
+    review = json.dumps(access_review_of(cluster.log_in(ana), verb="get", resource="pods")).encode()
+
+    def ask(_):
+        own = type(cluster)(hub, cluster.id, cluster.uid, cluster.spoke)
+        return [own.post("subjectaccessreview", review) for _ in range(10)]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = [answer for answers in pool.map(ask, range(16)) for answer in answers]
+    assert {answer.status_code for answer in answers} == {200}
+    statuses = [answer.json()["status"] for answer in answers]
+    assert any(status["allowed"] for status in statuses)
+    for status in statuses:
+        assert status["allowed"] or (status["denied"] and status["evaluationError"]), status
 
 
 def test_operators_see_life_readiness_version_and_counts_without_names(hub, world):

@@ -161,14 +161,14 @@ def immunity_39_a_user_made_again_under_the_same_name_is_another_one(hub, cluste
     assert cluster.verdict(user, **PODS)[0] == "denied"
 
 
-def immunity_39_a_cluster_deleted_takes_its_doors_with_it(hub):
+def immunity_37_a_cluster_deleted_takes_its_doors_and_proofs_with_it(hub):
     cluster = hub.create_cluster("short-lived")
     ana = hub.create_user("ana")
     cluster.entry(ana, policy=ADMIN)
     user = cluster.log_in(ana)
     hub.cli("cluster", "delete", cluster.id)
     assert cluster.post("tokenreview", {"spec": {"token": "x"}}).status_code == 401
-    # Immunity 37: whoever takes the name takes nothing else.
+    # Whoever takes the name takes nothing else.
     made = hub.cli("cluster", "create", cluster.id, "--region", "us-east-1")["value"]
     assert made["id"] == cluster.id and made["uid"] != cluster.uid
     assert cluster.post("tokenreview", {"spec": {"token": "x"}}).status_code == 401

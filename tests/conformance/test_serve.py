@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,8 +13,14 @@ from cluster import Cluster
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 
-def test_a_restart_keeps_everything(new_hub):
-    hub = new_hub()
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_a_restart_keeps_everything(new_hub, store):
+    url = os.environ.get("LANYARD_TEST_POSTGRES_URL")
+    if store == "postgres" and not url:
+        pytest.skip("LANYARD_TEST_POSTGRES_URL names no server")
+    hub = new_hub(settings={"LANYARD_STORE": url} if store == "postgres" else {})
+    if store == "postgres":
+        hub.secrets.add("the store's password", urlsplit(url).password or "")
     before = dict(hub.start().ready)
     cluster = hub.create_cluster("kept")
     ana = hub.create_user("ana")
@@ -55,6 +62,7 @@ def test_a_restart_keeps_everything(new_hub):
     assert cluster.verdict(user, **PODS)[0] == "denied"
     hub.stop()
     hub.assert_no_leaks()
+    assert (hub.data / "lanyard.db").exists() == (store == "sqlite")
 
 
 def test_a_hub_that_is_killed_has_lost_nothing_that_it_answered(new_hub):
