@@ -213,6 +213,7 @@ impl Findings {
             return;
         }
         let at = at.unwrap_or(tree::Position { line: 0, column: 0 });
+        let message = on_one_line(message);
         self.list.push(AwsAuthFinding { fatal, line: at.line, column: at.column, path, message });
     }
 
@@ -224,6 +225,23 @@ impl Findings {
         }
         self.list
     }
+}
+
+/// A message whatever part of the input it repeats: what breaks lines or speaks to terminals is escaped.
+fn on_one_line(message: String) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if !message.contains(breaks) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len() + 16);
+    for c in message.chars() {
+        if breaks(c) {
+            line.extend(c.escape_debug());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 /// Input as a message shows it: bounded, on one line.

@@ -59,8 +59,7 @@ impl<'a> Questions<'a> {
     /// TokenReviews of people whom STS has proved already; asked once here, one after the other.
     pub(crate) async fn cached_token_reviews(&self) -> Result<Scenario> {
         let question = |number| {
-            let role = format!("arn:aws:iam::{}:role/{}", sts::ACCOUNT, sts::role(number));
-            let username = format!("{role}/person-{number}");
+            let username = format!("{}:person-{number}", sts::role(number));
             token_review(0, &sts::credentials(number), self.sts_host, sts::REGION, &username)
         };
         // The first role is the administrator's place in the list of entries, so it has none of its own.

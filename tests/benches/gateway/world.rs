@@ -125,7 +125,8 @@ impl Filling {
                 _ => (Authority::Local, self.account.as_str()),
             };
             let arn = format!("arn:aws:iam::{account}:role/{}", sts::role(name));
-            let entry = self.entry(uid, authority, &arn, &format!("{arn}/{{{{SessionName}}}}"))?;
+            let entry =
+                self.entry(uid, authority, &arn, &format!("{}:{{{{SessionName}}}}", sts::role(name)))?;
             transaction.insert(&entry).await?;
         }
         for object in objects() {

@@ -244,6 +244,23 @@ fn findings_are_bounded_and_a_fatal_one_is_always_among_them() {
     assert!(says(&checked, "50 more findings"));
 }
 
+#[test]
+fn a_finding_is_one_line_whatever_it_repeats() {
+    let documents = [
+        "\"a\\tb\": 1\n\"a\\tb\": 2\n".to_owned(),
+        "{\"a\\u2028b\": 1, mapRoles: []}".to_owned(),
+        map_roles("- {rolearn: \"arn:aws:iam::111122223333:role/A\", username: \"a\\u2028{{x\"}\n"),
+    ];
+    for document in documents {
+        let checked = AwsAuth::check(&document);
+        let breaks = |c: char| c.is_control() || c == '\u{2028}';
+        assert!(!checked.findings.is_empty(), "{document}");
+        for finding in &checked.findings {
+            assert!(!finding.message.contains(breaks), "{:?}", finding.message);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

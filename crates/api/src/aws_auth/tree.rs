@@ -4,6 +4,8 @@ use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, options};
 
+use super::shown;
+
 /// Deepest nesting of lists and mappings: a List of ConfigMaps with native lists in them needs seven.
 const DEPTH_MAX: usize = 24;
 
@@ -185,7 +187,7 @@ impl Builder {
                         let text = name.text().unwrap_or_default();
                         return Err(TreeError {
                             at: name.at,
-                            message: format!("the key `{text}` stands here twice"),
+                            message: format!("the key `{}` stands here twice", shown(text)),
                         });
                     }
                     pairs.push((name, node));
