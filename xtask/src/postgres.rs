@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,11 @@ impl<'a> Postgres<'a> {
     pub(crate) fn start(watchdog: &'a Watchdog) -> Result<Self> {
         let programs = find_or_install()?;
         let owner = Owner::choose()?;
-        let home = watchdog.scratch().join("postgres");
-        fs::create_dir(&home)?;
+        // One run starts several, one after the other.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let home = watchdog.scratch().join(format!("postgres-{number}"));
+        fs::create_dir(&home).with_context(|| format!("cannot make `{}`", home.display()))?;
         let password = random_hex()?;
         let password_file = home.join("password");
         fs::write(&password_file, &password)?;
