@@ -161,9 +161,6 @@ def immunity_36_a_chain_ends_with_any_of_its_links(hub, cluster, chain, how, cod
     assert cluster.refusal(chained) == code
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the proof of a chained session names the session's key, which is no user's"
-)
 def test_a_chained_session_may_do_what_its_last_role_may(cluster, chain):
     _, chained = chain
     verdict, why = cluster.verdict(cluster.log_in(chained), **PODS)

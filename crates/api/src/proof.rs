@@ -6,6 +6,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use lanyard_iam::AccessKeyId;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
@@ -122,7 +123,9 @@ impl ProofKey {
     /// All handles of an identity. The access key is the long-term one where the hub knows it: a local session's ancestor.
     pub fn handles(&self, identity: &Identity) -> Handles {
         let Identity { authority, canonical_arn, .. } = identity;
-        let origin = identity.ancestors.iter().find_map(|a| a.strip_prefix("key/"));
+        // In a chain of sessions the keys of those before are among the ancestors too; they are no user's.
+        let mut keys = identity.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("key/"));
+        let origin = keys.find(|key| !key.starts_with(AccessKeyId::LOCAL_SESSION_PREFIX));
         Handles {
             account: self.account(authority, identity.account.as_str()),
             principal: self.principal(authority, canonical_arn.as_str()),
