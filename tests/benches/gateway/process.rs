@@ -88,11 +88,6 @@ impl Process {
     }
 }
 
-/// Of this process.
-pub(crate) fn own_cpu_seconds() -> Result<f64> {
-    cpu_seconds(Path::new("/proc/self/stat"))
-}
-
 fn cpu_seconds(stat: &Path) -> Result<f64> {
     let stat = std::fs::read_to_string(stat)?;
     // After the name, which may hold blanks: the state is field 3, user and system time are 14 and 15.
