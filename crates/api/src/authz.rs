@@ -5,7 +5,7 @@ mod convert;
 pub mod server;
 mod text;
 
-use std::future::Future;
+use std::{borrow::Cow, fmt, future::Future};
 
 use lanyard_rbac::ObjectKey;
 use serde::{Deserialize, Serialize};
@@ -309,16 +309,65 @@ pub struct DecisionRecord {
     pub cluster: ClusterUid,
     /// `token_review` or `subject_access_review`.
     pub kind: DecisionKind,
-    /// `verified`, `refused`, `no_answer`, `allow`, `deny`, `no_opinion`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: DecisionOutcome,
     /// The stable reason code.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// Who, as far as known: a canonical ARN or a username.
     pub who: String,
     /// What was asked, in a line; for a token its digest's first digits.
     pub what: String,
     /// At length, for those who may know.
     pub detail: String,
+}
+
+/// How a recorded decision ended: three ways for a token, three for a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionOutcome {
+    /// The token is somebody's, and mapped.
+    Verified,
+    /// The token is nobody's, or nobody's whom this cluster knows.
+    Refused,
+    /// A fault: nothing is known of the token.
+    NoAnswer,
+    /// The door opens.
+    Allow,
+    /// The door stays shut, whatever others say.
+    Deny,
+    /// The door is left to the cluster's own authorizers.
+    NoOpinion,
+}
+
+impl DecisionOutcome {
+    /// Whether somebody got in: people ask about the others, so those are kept longer.
+    #[must_use]
+    pub fn lets_in(self) -> bool {
+        matches!(self, Self::Verified | Self::Allow)
+    }
+}
+
+impl fmt::Display for DecisionOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Verified => "verified",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::NoOpinion => "no_opinion",
+        })
+    }
+}
+
+impl From<Verdict> for DecisionOutcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Self::Allow,
+            Verdict::Deny => Self::Deny,
+            Verdict::NoOpinion => Self::NoOpinion,
+        }
+    }
 }
 
 /// The kinds of recorded decision.

@@ -12,8 +12,8 @@ pub const CONNECTIONS_MAX: u32 = 8;
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a transaction waits for a connection, or for others' locks.
 pub const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How many finished decisions are kept for `explain --id`.
-pub const DECISIONS_MAX: u64 = 100_000;
+/// How many finished decisions of each sort are kept for `explain --id`: those that let somebody in, and the others.
+pub const DECISIONS_MAX: u64 = 50_000;
 /// How long they are kept.
 pub const DECISIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -75,7 +75,7 @@ pub struct StoreOptions {
     pub poll_interval: Duration,
     /// How long to wait for a connection, or for others' locks.
     pub wait_max: Duration,
-    /// How many finished decisions are kept.
+    /// How many finished decisions of each sort are kept: those that let somebody in, and the others.
     pub decisions_max: u64,
     /// How long they are kept.
     pub decisions_kept: Duration,

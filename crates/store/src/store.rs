@@ -1,6 +1,9 @@
 //! The database, opened.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use lanyard_api::{ClusterId, Revision, Scope, mapping::Cluster};
 use lanyard_kit::Clock;
@@ -19,11 +22,14 @@ use crate::{
     tables::{
         changes::{attach_sealed, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
-        decisions, scope_id,
+        scope_id,
         secrets::open_keys,
         signatures, statements,
     },
 };
+
+/// The part of their bound by which decisions may be too many between two sweeps: a tenth.
+const DECISIONS_SWEPT_AT: u64 = 10;
 
 /// One database, opened and migrated. Clones share it.
 #[derive(Clone)]
@@ -36,6 +42,8 @@ pub(crate) struct Inner {
     options: StoreOptions,
     feed: Feed,
     tailer: std::sync::OnceLock<AbortHandle>,
+    /// Decisions put since the last time that they were swept.
+    decisions_unswept: AtomicU64,
 }
 
 impl Drop for Inner {
@@ -64,7 +72,7 @@ impl Store {
         let wake = Arc::clone(&feed.wake);
         let (options, tailer) = (options.clone(), std::sync::OnceLock::new());
         let (poll, is_shared) = (options.poll_interval, options.shared);
-        let inner = Arc::new(Inner { database, options, feed, tailer });
+        let inner = Arc::new(Inner { database, options, feed, tailer, decisions_unswept: AtomicU64::new(0) });
         let store = Self { inner };
         let begun = counters(&mut store.read().await?).await?;
         store.feed().begin(&begun);
@@ -184,10 +192,21 @@ impl Store {
         let now = self.clock().now();
         let (mut connection, permit) = self.open_connection(Access::Write).await?;
         signatures::sweep(&mut connection, now).await?;
-        decisions::sweep(&mut connection, self.options(), now).await?;
         connection.commit().await?;
         drop(permit);
-        Ok(())
+        self.sweep_decisions().await
+    }
+
+    /// Counts so many more decisions; whether there are enough by now to look for those that are too many.
+    pub(crate) fn is_time_to_sweep(&self, decisions: usize) -> bool {
+        let enough = self.options().decisions_max.div_ceil(DECISIONS_SWEPT_AT);
+        let unswept = &self.inner.decisions_unswept;
+        let more = decisions as u64;
+        let is_time = unswept.fetch_add(more, Ordering::Relaxed).saturating_add(more) >= enough;
+        if is_time {
+            unswept.store(0, Ordering::Relaxed);
+        }
+        is_time
     }
 
     pub(crate) fn feed(&self) -> &Feed {

@@ -170,6 +170,7 @@ store_suite! {
         whatever_the_order_of_commits_a_followed_snapshot_is_a_fresh_load;
     tables:
         decisions_are_kept_within_their_bounds,
+        a_batch_of_any_size_is_kept_whole,
         a_lease_has_one_holder_at_a_time,
         settings_read_back_in_their_types,
         a_store_opens_again_as_it_was;

@@ -15,8 +15,12 @@ pub struct AuthzConfig {
     pub objects_max: usize,
     /// Most bytes of one apply; as many as a message between services holds.
     pub apply_bytes_max: usize,
-    /// Finished decisions that are kept in memory, the newest.
+    /// Finished decisions that are kept in memory, the newest: half of them refusals, half those that let somebody in.
     pub decisions_in_memory_max: usize,
+    /// Refusals of one second that are stored too, so that `explain --id` finds them later and on other replicas.
+    pub refusals_stored_per_second_max: u32,
+    /// Decisions of one second that let somebody in and are stored too. They are many, and seldom asked about.
+    pub let_in_stored_per_second_max: u32,
     /// Finished decisions that wait to be stored; one more is dropped and counted.
     pub decisions_waiting_max: usize,
 }
@@ -29,6 +33,8 @@ impl Default for AuthzConfig {
             objects_max: 250_000,
             apply_bytes_max: 16 << 20,
             decisions_in_memory_max: 16_384,
+            refusals_stored_per_second_max: 1_000,
+            let_in_stored_per_second_max: 100,
             decisions_waiting_max: 65_536,
         }
     }

@@ -4,8 +4,9 @@ use lanyard_proto::authz::v1::{self as pb, attributes, reason};
 use lanyard_rbac::PolicyRule;
 
 use super::{
-    ApplySummary, Attributes, Decision, DecisionKind, DecisionRecord, Holder, Reason, ResourceAttributes,
-    Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Reason,
+    ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
+    WhoCanQuery,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -19,6 +20,7 @@ use crate::{
 
 wire_enum! { Verdict = pb::Verdict { Allow, Deny, NoOpinion } }
 wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview } }
+wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
 convert! { Review = pb::Review {
     user: message, attributes: message, explain: plain, full: plain;
@@ -36,7 +38,7 @@ convert! { WhoCanQuery = pb::WhoCanRequest { attributes: message; cluster = clus
 convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain } }
 convert! { Holder = pb::Holder { subject: plain, via: plain; entry = entry_id: optional_text } }
 convert! { DecisionRecord = pb::DecisionRecord {
-    id: text, at: moment, kind: choice, outcome: plain, reason: plain, who: plain, what: plain, detail: plain;
+    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: plain, what: plain, detail: plain;
     cluster = cluster_uid: text,
 } }
 

@@ -50,6 +50,8 @@ macro_rules! sort {
     };
 }
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use prost_types::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -69,6 +71,10 @@ sort!(
 sort!(
     /// A text with a rule of its own.
     text<T: Text>: T = String, |field, wire| field::parse(field, &wire), |value| value.to_string()
+);
+sort!(
+    /// A stable code: one of ours as a rule, so that it need not be copied.
+    code: Cow<'static, str> = String, |_field, wire| Ok(wire.into()), |value| value.into_owned()
 );
 sort!(
     /// The same, if it is there.

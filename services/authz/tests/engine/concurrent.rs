@@ -7,7 +7,7 @@ use std::sync::{
 
 use lanyard_api::{
     Authority, DecisionId, Fault, Mutation,
-    authz::{Authorize, DecisionKind, DecisionRecord, Decisions, Verdict},
+    authz::{Authorize, DecisionKind, DecisionOutcome, DecisionRecord, Decisions, Verdict},
     mapping::{AccessScope, AuthorizerMode},
     proof::ProofKey,
 };
@@ -167,7 +167,11 @@ async fn many_first_questions_at_once_all_get_the_answer() {
 
 #[tokio::test]
 async fn decisions_outlive_a_restart_and_their_place_in_memory() {
-    let config = AuthzConfig { decisions_in_memory_max: 10, ..AuthzConfig::default() };
+    let config = AuthzConfig {
+        decisions_in_memory_max: 10,
+        let_in_stored_per_second_max: 1000,
+        ..AuthzConfig::default()
+    };
     let stage = Stage::bare(config).await;
     stage.register(HOME, Authority::Local).await;
     stage.register(ABROAD, Authority::Local).await;
@@ -179,8 +183,8 @@ async fn decisions_outlive_a_restart_and_their_place_in_memory() {
             at: START,
             cluster: cluster.uid,
             kind: DecisionKind::TokenReview,
-            outcome: "verified".to_owned(),
-            reason: "none".to_owned(),
+            outcome: DecisionOutcome::Verified,
+            reason: "none".into(),
             who: format!("person {n}"),
             what: "token 0123456789ab".to_owned(),
             detail: String::new(),

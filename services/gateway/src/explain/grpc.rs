@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lanyard_api::{
     Authority,
-    authz::{Attributes, DecisionKind, DecisionRecord, Decisions},
+    authz::{Attributes, DecisionKind, DecisionOutcome, DecisionRecord, Decisions},
     grpc::Door,
 };
 use lanyard_iam::PrincipalArn;
@@ -117,31 +117,26 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
         DecisionKind::TokenReview => "token review",
         DecisionKind::SubjectAccessReview => "subject access review",
     };
-    let outcome = match record.outcome.as_str() {
-        "verified" | "allow" => pb::stage::Outcome::Passed,
-        "no_answer" => pb::stage::Outcome::Fault,
-        _ => pb::stage::Outcome::Refused,
-    };
-    let verdict = match (record.kind, record.outcome.as_str()) {
-        (_, "verified" | "allow") => "allowed",
-        (_, "no_answer") => "no_answer",
-        (_, "no_opinion") => "left_to_cluster",
-        (DecisionKind::TokenReview, _) => "unauthorized",
-        (DecisionKind::SubjectAccessReview, _) => "forbidden",
+    let (outcome, verdict) = match record.outcome {
+        DecisionOutcome::Verified | DecisionOutcome::Allow => (pb::stage::Outcome::Passed, "allowed"),
+        DecisionOutcome::NoAnswer => (pb::stage::Outcome::Fault, "no_answer"),
+        DecisionOutcome::NoOpinion => (pb::stage::Outcome::Refused, "left_to_cluster"),
+        DecisionOutcome::Refused => (pb::stage::Outcome::Refused, "unauthorized"),
+        DecisionOutcome::Deny => (pb::stage::Outcome::Refused, "forbidden"),
     };
     let named = |name: &str, value: &str| (!value.is_empty()).then(|| format!("{name}: {value}"));
     let lines = [
         Some(format!("at: {}", super::moment(record.at))),
         named("who", &record.who),
         named("asked", &record.what),
-        named("outcome", &record.outcome),
+        named("outcome", &record.outcome.to_string()),
     ];
     let lines = lines.into_iter().flatten().chain(record.detail.lines().map(str::to_owned)).collect();
     pb::Explanation {
         stages: vec![pb::Stage {
             name: name.to_owned(),
             outcome: outcome.into(),
-            code: record.reason.clone(),
+            code: record.reason.to_string(),
             lines,
         }],
         verdict: verdict.to_owned(),

@@ -3,7 +3,7 @@
 //! Whatever happens here to a review that bears a proof, the answer is a decision: on an error status the API server would
 //! go on to RBAC with the groups in its cache.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,8 +11,8 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     DecisionId, Fault, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Reason, ResourceAttributes, Review,
-        Verdict,
+        Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Reason,
+        ResourceAttributes, Review, Verdict,
     },
     proof,
 };
@@ -60,8 +60,6 @@ pub(super) async fn answer<S: Services>(
             false => answer::status(StatusCode::BAD_REQUEST, BOTH),
         };
     };
-    let review =
-        Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
     let Some(_place) = gateway.admit() else {
         return match bears_proof {
             true => unanswerable(gateway, spoke, version, "too many reviews in work"),
@@ -69,12 +67,15 @@ pub(super) async fn answer<S: Services>(
         };
     };
     let limit = gateway.parts.config.review_timeout();
-    let asked = gateway.parts.services.authz().authorize(review.clone());
+    let (who, what) = (user.username.clone(), attributes.to_string());
+    let review =
+        Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
+    let asked = gateway.parts.services.authz().authorize(review);
     let answered = tokio::time::timeout(limit, asked)
         .await
         .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
     match answered {
-        Ok(decision) => write(gateway, spoke, version, &review, &decision),
+        Ok(decision) => write(gateway, spoke, version, (who, what), &decision),
         Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),
         Err(fault) => {
             tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an access review has no answer");
@@ -89,9 +90,7 @@ pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Resp
 }
 
 fn bears_proof(spec: &AccessReviewSpec) -> bool {
-    spec.extra
-        .as_ref()
-        .is_some_and(|extra| extra.keys().any(|key| key.eq_ignore_ascii_case(proof::EXTRA_KEY)))
+    spec.extra.keys().any(|key| key.eq_ignore_ascii_case(proof::EXTRA_KEY))
 }
 
 /// Whether unread bytes could hold the proof's key, as text or with JSON's escapes. In doubt, yes: the answer is *denied*.
@@ -117,14 +116,8 @@ pub(super) fn parse(spec: AccessReviewSpec) -> Option<(UserInfo, Attributes)> {
         (None, Some(path)) => Attributes::NonResource { path: path.path, verb: path.verb },
         (Some(_), Some(_)) | (None, None) => return None,
     };
-    let extra: BTreeMap<String, Vec<String>> = spec
-        .extra
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(key, values)| (key, values.unwrap_or_default()))
-        .collect();
-    let user =
-        UserInfo { username: spec.user, uid: spec.uid, groups: spec.groups.unwrap_or_default(), extra };
+    let (groups, extra) = (spec.groups.unwrap_or_default(), spec.extra);
+    let user = UserInfo { username: spec.user, uid: spec.uid, groups, extra };
     Some((user, attributes))
 }
 
@@ -132,7 +125,7 @@ fn write<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     version: ReviewVersion,
-    review: &Review,
+    (who, what): (String, String),
     decision: &Decision,
 ) -> Response<Body> {
     let id = DecisionId::random();
@@ -150,10 +143,10 @@ fn write<S: Services>(
         at: gateway.parts.clock.now(),
         cluster: spoke.cluster.uid,
         kind: DecisionKind::SubjectAccessReview,
-        outcome: verdict_name(decision.verdict).to_owned(),
-        reason: decision.reason.code().to_owned(),
-        who: review.user.username.clone(),
-        what: review.attributes.to_string(),
+        outcome: decision.verdict.into(),
+        reason: decision.reason.code().into(),
+        who,
+        what,
         detail: reason,
     });
     response
@@ -169,15 +162,6 @@ fn line(decision: &Decision, id: DecisionId) -> String {
     format!("{line} ({id})")
 }
 
-/// `allow`, `deny` or `no_opinion`.
-pub(super) fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allow => "allow",
-        Verdict::Deny => "deny",
-        Verdict::NoOpinion => "no_opinion",
-    }
-}
-
 fn unanswerable<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
@@ -191,8 +175,8 @@ fn unanswerable<S: Services>(
         at: gateway.parts.clock.now(),
         cluster: spoke.cluster.uid,
         kind: DecisionKind::SubjectAccessReview,
-        outcome: "deny".to_owned(),
-        reason: Reason::Unanswerable.code().to_owned(),
+        outcome: DecisionOutcome::Deny,
+        reason: Reason::Unanswerable.code().into(),
         who: String::new(),
         what: String::new(),
         detail: why.to_owned(),
@@ -224,10 +208,14 @@ mod tests {
         let parse = |text: &str| parse(serde_json::from_str(text).unwrap());
         assert!(parse(r#"{"user":"a"}"#).is_none());
         assert!(parse(r#"{"resourceAttributes":{},"nonResourceAttributes":{}}"#).is_none());
-        let (user, attributes) =
-            parse(r#"{"user":"a","extra":{"k":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#)
-                .unwrap();
+        let (user, attributes) = parse(
+            r#"{"user":"a","extra":{"k":null,"l":["m"]},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#,
+        )
+        .unwrap();
         assert_eq!(user.extra["k"], Vec::<String>::new());
+        assert_eq!(user.extra["l"], ["m"]);
+        let (user, _) = parse(r#"{"user":"a","extra":null,"nonResourceAttributes":{}}"#).unwrap();
+        assert!(user.extra.is_empty());
         assert_eq!(attributes, Attributes::NonResource { path: "/x".into(), verb: "get".into() });
     }
 }

@@ -5,10 +5,14 @@ use http::{Response, StatusCode, header};
 use lanyard_api::Fault;
 use serde::Serialize;
 
+/// Room that an answer to a review takes as a rule, user info with a proof included.
+const ANSWER_BYTES: usize = 1536;
+
 /// A JSON answer.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => raw_json(status, bytes),
+    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => raw_json(status, bytes),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "internal fault, see the log")

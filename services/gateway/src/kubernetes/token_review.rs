@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     BlockId, DecisionId, Denial, Fault, UserInfo,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
-    authz::{DecisionKind, DecisionRecord},
+    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_iam::TokenDigest;
@@ -102,7 +102,7 @@ pub(super) async fn decide<S: Services>(
 ) -> Result<Outcome, Fault> {
     let cluster = spoke.cluster.uid;
     if token.starts_with(BREAK_GLASS_PREFIX) {
-        return break_glass(gateway, spoke, token).await;
+        return Box::pin(break_glass(gateway, spoke, token)).await;
     }
     let query = AuthenticateQuery { token: token.into(), cluster, audiences, explain };
     let verified = match gateway.parts.services.authn().authenticate(query).await? {
@@ -198,8 +198,8 @@ fn write<S: Services>(
                 at: gateway.parts.clock.now(),
                 cluster: spoke.cluster.uid,
                 kind: DecisionKind::TokenReview,
-                outcome: "refused".to_owned(),
-                reason: denial.code.to_string(),
+                outcome: DecisionOutcome::Refused,
+                reason: denial.code.clone(),
                 who: who.clone(),
                 what: what.clone(),
                 detail: detail.clone(),
@@ -239,8 +239,8 @@ fn record_mapped<S: Services>(
         at: gateway.parts.clock.now(),
         cluster: spoke.cluster.uid,
         kind: DecisionKind::TokenReview,
-        outcome: "verified".to_owned(),
-        reason: "mapped".to_owned(),
+        outcome: DecisionOutcome::Verified,
+        reason: "mapped".into(),
         who,
         what,
         detail: mapped.grant.name.clone(),
@@ -260,8 +260,8 @@ fn no_answer<S: Services>(
         at: gateway.parts.clock.now(),
         cluster: spoke.cluster.uid,
         kind: DecisionKind::TokenReview,
-        outcome: "no_answer".to_owned(),
-        reason: fault.code().to_owned(),
+        outcome: DecisionOutcome::NoAnswer,
+        reason: fault.code().into(),
         who: String::new(),
         what: String::new(),
         detail: fault.to_string(),

@@ -1,8 +1,11 @@
 //! The shapes of Kubernetes' review APIs, read without copying and written as the API server expects them.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
 
 /// The API group and version of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,15 +180,42 @@ pub struct AccessReviewSpec {
     /// The groups.
     #[serde(default, alias = "group")]
     pub groups: Option<Vec<String>>,
-    /// The extra.
-    #[serde(default)]
-    pub extra: Option<BTreeMap<String, Option<Vec<String>>>>,
+    /// The extra; a key without values is one with an empty list.
+    #[serde(default, deserialize_with = "read_extra")]
+    pub extra: BTreeMap<String, Vec<String>>,
     /// Something in the API, or
     #[serde(default)]
     pub resource_attributes: Option<ResourceIn>,
     /// a path.
     #[serde(default)]
     pub non_resource_attributes: Option<NonResourceIn>,
+}
+
+/// Go writes an empty map or list as null as well.
+fn read_extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    struct Extra;
+
+    impl<'de> Visitor<'de> for Extra {
+        type Value = BTreeMap<String, Vec<String>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("lists of texts by name")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut extra = BTreeMap::new();
+            while let Some((key, values)) = entries.next_entry::<String, Option<Vec<String>>>()? {
+                extra.insert(key, values.unwrap_or_default());
+            }
+            Ok(extra)
+        }
+    }
+
+    deserializer.deserialize_any(Extra)
 }
 
 /// `resourceAttributes`.

@@ -4,9 +4,9 @@ use super::{samples::*, *};
 use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
-        ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionRecord, Decisions, Holder,
-        Objects, Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors,
-        Verdict, WhoCan, WhoCanQuery,
+        ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
+        Decisions, Holder, Objects, Reason, ResourceAttributes, Review, Rules, RulesQuery,
+        SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
     },
 };
 
@@ -60,8 +60,8 @@ fn record(kind: DecisionKind) -> DecisionRecord {
         at: moment(1),
         cluster: uid(1),
         kind,
-        outcome: text("allow"),
-        reason: text("rbac"),
+        outcome: DecisionOutcome::Allow,
+        reason: "rbac".into(),
         who: text("ana"),
         what: text("get pods"),
         detail: text("line\nline"),

@@ -42,20 +42,23 @@ impl Ring {
 }
 
 #[cfg(test)]
-mod tests {
-    use lanyard_api::{ClusterUid, authz::DecisionKind};
+pub(super) mod tests {
+    use lanyard_api::{
+        ClusterUid,
+        authz::{DecisionKind, DecisionOutcome},
+    };
     use time::OffsetDateTime;
 
     use super::*;
 
-    fn record() -> Arc<DecisionRecord> {
+    pub(in super::super) fn record(outcome: DecisionOutcome) -> Arc<DecisionRecord> {
         Arc::new(DecisionRecord {
             id: DecisionId::random(),
             at: OffsetDateTime::UNIX_EPOCH,
             cluster: ClusterUid::random(),
             kind: DecisionKind::SubjectAccessReview,
-            outcome: "allow".to_owned(),
-            reason: "rbac".to_owned(),
+            outcome,
+            reason: "rbac".into(),
             who: "ana".to_owned(),
             what: "get pods".to_owned(),
             detail: String::new(),
@@ -66,7 +69,7 @@ mod tests {
     fn the_newest_are_kept_and_no_more_than_asked_for() {
         for records_max in [0, 1, 3] {
             let mut ring = Ring::new(records_max);
-            let records: Vec<_> = (0..5).map(|_| record()).collect();
+            let records: Vec<_> = (0..5).map(|_| record(DecisionOutcome::Allow)).collect();
             records.iter().for_each(|record| ring.push(Arc::clone(record)));
             ring.push(Arc::clone(&records[4]));
             for (at, record) in records.iter().enumerate() {

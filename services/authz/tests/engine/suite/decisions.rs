@@ -2,7 +2,7 @@
 
 use lanyard_api::{
     CallError, ClusterUid, DecisionId,
-    authz::{DecisionKind, DecisionRecord},
+    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
 };
 
 use crate::{
@@ -16,8 +16,8 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
         at: START,
         cluster,
         kind: DecisionKind::SubjectAccessReview,
-        outcome: "deny".to_owned(),
-        reason: "blocked".to_owned(),
+        outcome: DecisionOutcome::Deny,
+        reason: "blocked".into(),
         who: "ana".to_owned(),
         what: "get pods in namespace a".to_owned(),
         detail: "a block names the principal".to_owned(),
