@@ -68,9 +68,14 @@ impl<M: Model> Followed<M> {
     /// When the store does not answer, is an older one than before ([`StoreError::Regressed`]), or holds what the model cannot
     /// read.
     pub async fn get(&self, scope: Scope) -> Result<Arc<M::Snapshot>, StoreError> {
-        if let Some(snapshot) = self.peek(scope) {
-            return Ok(snapshot);
+        match self.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            // In a box of its own: a request's future has this in it many times, is moved often, and loads nothing as a rule.
+            None => Box::pin(self.load_alone(scope)).await,
         }
+    }
+
+    async fn load_alone(&self, scope: Scope) -> Result<Arc<M::Snapshot>, StoreError> {
         let slot = Arc::clone(self.shared.slots.pin().get_or_insert_with(scope, Arc::default));
         let _turn = slot.loading().await;
         if let Some((snapshot, _)) = slot.peek() {

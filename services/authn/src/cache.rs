@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use lanyard_api::Fault;
 use lanyard_kit::telemetry::names;
 use metrics::{Counter, Gauge, counter, gauge};
-use moka::future::Cache;
+use moka::{future, sync};
 use time::OffsetDateTime;
 
 pub(crate) use key::CacheKey;
@@ -53,7 +54,9 @@ pub(crate) struct Cached<V, S = NotShared> {
     shared: S,
     sealer: Sealer,
     config: TokenCacheConfig,
-    kept: Cache<CacheKey, Arc<[u8]>>,
+    kept: sync::Cache<CacheKey, Arc<[u8]>, RandomState>,
+    /// Questions that STS is being asked, so that each is asked once.
+    asked: future::Cache<CacheKey, Arc<[u8]>, RandomState>,
     metrics: CacheMetrics,
 }
 
@@ -67,14 +70,25 @@ struct CacheMetrics {
 impl<V: Verifier, S: SharedCache> Cached<V, S> {
     pub(crate) fn new(inner: V, shared: S, sealer: Sealer, config: &TokenCacheConfig) -> Self {
         let longest = config.lifetime().max(config.refusal());
-        let kept = Cache::builder().max_capacity(config.entries_max).time_to_live(longest).build();
+        // Keys are hashes already, so a quick hasher does.
+        let hasher = RandomState::default();
+        let kept = sync::Cache::builder().max_capacity(config.entries_max).time_to_live(longest);
+        let asked = future::Cache::builder().max_capacity(config.entries_max).time_to_live(longest);
         let metrics = CacheMetrics {
             hits: counter!(names::AUTHN_CACHE_HITS_TOTAL),
             misses: counter!(names::AUTHN_CACHE_MISSES_TOTAL),
             unsealed: counter!(names::AUTHN_CACHE_UNSEALED_TOTAL),
             entries: gauge!(names::AUTHN_CACHE_ENTRIES),
         };
-        Self { inner, shared, sealer, config: config.clone(), kept, metrics }
+        Self {
+            inner,
+            shared,
+            sealer,
+            config: config.clone(),
+            kept: kept.build_with_hasher(hasher.clone()),
+            asked: asked.build_with_hasher(hasher),
+            metrics,
+        }
     }
 
     /// Opens what lies under a key, if it is good for this question.
@@ -89,6 +103,37 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             return None;
         };
         value.answer_at(question.now)
+    }
+
+    /// Of those who ask at once about one token, one asks STS and the others wait for its answer.
+    async fn miss(&self, key: CacheKey, question: Question<'_>) -> Result<Verification, Fault> {
+        let is_asker = AtomicBool::new(false);
+        let answer = self.asked.try_get_with(key, async {
+            // Somebody else may have been answered since we looked.
+            if let Some(sealed) = self.kept.get(&key) {
+                return Ok(sealed);
+            }
+            is_asker.store(true, Ordering::Relaxed);
+            let sealed = self.ask(&key, question).await?;
+            self.kept.insert(key, Arc::clone(&sealed));
+            Ok(sealed)
+        });
+        let answer = answer.await;
+        let is_asker = is_asker.load(Ordering::Relaxed);
+        self.asked.invalidate(&key).await;
+        let sealed = answer.map_err(|fault: Arc<Fault>| (*fault).clone())?;
+        self.metrics.entries.set(self.kept.entry_count() as f64);
+        let counter = if is_asker { &self.metrics.misses } else { &self.metrics.hits };
+        counter.increment(1);
+        match self.open(&key, &sealed, &question) {
+            Some(verification) if is_asker => Ok(verification),
+            Some(verification) => Ok(verification.marked_cached()),
+            // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
+            None => {
+                self.kept.invalidate(&key);
+                self.inner.verify(question).await
+            }
+        }
     }
 
     /// Asks, and seals the answer for as long as it may be kept.
@@ -114,34 +159,16 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
 impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
     async fn verify(&self, question: Question<'_>) -> Result<Verification, Fault> {
-        let key = CacheKey::of(question.raw, question.cluster.cluster.uid, question.audiences);
-        if let Some(sealed) = self.kept.get(&key).await {
+        let key = CacheKey::of(&question.digest, question.cluster.cluster.uid, question.audiences);
+        if let Some(sealed) = self.kept.get(&key) {
             if let Some(verification) = self.open(&key, &sealed, &question) {
                 self.metrics.hits.increment(1);
                 return Ok(verification.marked_cached());
             }
-            self.kept.invalidate(&key).await;
+            self.kept.invalidate(&key);
         }
-        // Of those who ask at once about one token, one asks STS and the others wait for its answer.
-        let asked = AtomicBool::new(false);
-        let answer = self.kept.try_get_with(key, async {
-            asked.store(true, Ordering::Relaxed);
-            self.ask(&key, question).await
-        });
-        let sealed = answer.await.map_err(|fault: Arc<Fault>| (*fault).clone())?;
-        self.metrics.entries.set(self.kept.entry_count() as f64);
-        let asked = asked.load(Ordering::Relaxed);
-        let counter = if asked { &self.metrics.misses } else { &self.metrics.hits };
-        counter.increment(1);
-        match self.open(&key, &sealed, &question) {
-            Some(verification) if asked => Ok(verification),
-            Some(verification) => Ok(verification.marked_cached()),
-            // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
-            None => {
-                self.kept.invalidate(&key).await;
-                self.inner.verify(question).await
-            }
-        }
+        // In a box: the way to STS is long, and everybody else's request would carry its state along.
+        Box::pin(self.miss(key, question)).await
     }
 }
 

@@ -41,10 +41,7 @@ impl Directory {
     }
 
     pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
-        match self.hub.peek(Scope::Hub) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.hub.get(Scope::Hub).await.map_err(unavailable),
-        }
+        self.hub.get(Scope::Hub).await.map_err(unavailable)
     }
 
     /// The state of a local account; none where the hub knows it as somebody else's, or not at all. Only numbers that are
@@ -61,11 +58,7 @@ impl Directory {
 
     /// The state of a registered account of any authority.
     pub(crate) async fn account(&self, id: AccountId) -> Result<Arc<AccountSnapshot>, Fault> {
-        let scope = Scope::Account(id);
-        match self.accounts.peek(scope) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.accounts.get(scope).await.map_err(unavailable),
-        }
+        self.accounts.get(Scope::Account(id)).await.map_err(unavailable)
     }
 
     /// The revision that is known of an account.
@@ -74,11 +67,7 @@ impl Directory {
     }
 
     pub(crate) async fn cluster(&self, uid: ClusterUid) -> Result<Arc<ClusterSnapshot>, Fault> {
-        let scope = Scope::Cluster(uid);
-        match self.clusters.peek(scope) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.clusters.get(scope).await.map_err(unavailable),
-        }
+        self.clusters.get(Scope::Cluster(uid)).await.map_err(unavailable)
     }
 }
 

@@ -142,14 +142,20 @@ impl<S: SharedCache> Engine<S> {
             let message = "the token was made before this cluster was registered; make a new one";
             return Ok(refuse("older_than_cluster", message));
         }
-        let authority = authority_of(&token);
-        let question =
-            Question { raw, token: &token, cluster, audiences: &query.audiences, authority: &authority, now };
+        let (authority, digest) = (authority_of(&token), TokenDigest::of(raw));
+        let question = Question {
+            digest,
+            token: &token,
+            cluster,
+            audiences: &query.audiences,
+            authority: &authority,
+            now,
+        };
         let answer = self.verify(&hub, question, query.explain).await?;
         Ok(match answer {
             Ok(proven) => Authentication::Verified(Box::new(Verified {
                 identity: Vouched::in_process(proven.identity),
-                token: TokenDigest::of(raw),
+                token: digest,
                 not_after: token.not_after(),
                 verifier: proven.verifier,
                 cached: proven.cached,

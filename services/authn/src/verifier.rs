@@ -6,7 +6,7 @@ mod sts;
 use std::future::Future;
 
 use lanyard_api::{Authority, Denial, Fault, Identity, authn::Refusal};
-use lanyard_iam::{AccessKeyId, ParsedToken};
+use lanyard_iam::{AccessKeyId, ParsedToken, TokenDigest};
 use time::OffsetDateTime;
 
 pub(crate) use local::LocalIam;
@@ -17,8 +17,8 @@ use crate::snapshot::ClusterView;
 /// A token whose parts are in order, and the cluster that it has to be for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
-    /// As it came. A bearer value.
-    pub(crate) raw: &'a str,
+    /// Of the token as it came.
+    pub(crate) digest: TokenDigest,
     pub(crate) token: &'a ParsedToken,
     pub(crate) cluster: &'a ClusterView,
     pub(crate) audiences: &'a [String],

@@ -53,26 +53,15 @@ impl State {
     }
 
     pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
-        match self.hub.peek(Scope::Hub) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.hub.get(Scope::Hub).await.map_err(fault),
-        }
+        self.hub.get(Scope::Hub).await.map_err(fault)
     }
 
     pub(crate) async fn account(&self, id: AccountId) -> Result<Arc<AccountSnapshot>, Fault> {
-        let scope = Scope::Account(id);
-        match self.accounts.peek(scope) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.accounts.get(scope).await.map_err(fault),
-        }
+        self.accounts.get(Scope::Account(id)).await.map_err(fault)
     }
 
     pub(crate) async fn cluster(&self, uid: ClusterUid) -> Result<Arc<ClusterSnapshot>, Fault> {
-        let scope = Scope::Cluster(uid);
-        match self.clusters.peek(scope) {
-            Some(snapshot) => Ok(snapshot),
-            None => self.clusters.get(scope).await.map_err(fault),
-        }
+        self.clusters.get(Scope::Cluster(uid)).await.map_err(fault)
     }
 
     /// A cluster's snapshot if it is in memory: for looks at other clusters, which load nothing.

@@ -60,17 +60,25 @@ pub(super) fn recode_query_into(text: &str, out: &mut String) {
     }
 }
 
-/// Appends the decoded bytes of a query name or value.
+/// Appends the decoded bytes of a query name or value. Runs without escapes are copied whole.
 pub(crate) fn decode_into(text: &str, out: &mut Vec<u8>) {
-    out.extend(DecodedBytes::new(text, true).map(|byte| match byte {
-        Decoded::Plain(byte) | Decoded::Escaped(byte) => byte,
-    }));
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr2(b'%', b'+', rest) {
+        let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, b""));
+        out.extend_from_slice(plain);
+        let mut tail = DecodedBytes { rest: tail, plus_is_blank: true };
+        if let Some(Decoded::Plain(byte) | Decoded::Escaped(byte)) = tail.next() {
+            out.push(byte);
+        }
+        rest = tail.rest;
+    }
+    out.extend_from_slice(rest);
 }
 
 /// Whether each `%` has its two hex digits.
 pub(crate) fn has_valid_escapes(text: &str) -> bool {
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+    while let Some(at) = memchr::memchr(b'%', rest) {
         let Some([_, high, low, tail @ ..]) = rest.get(at..) else { return false };
         if !high.is_ascii_hexdigit() || !low.is_ascii_hexdigit() {
             return false;

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::SecretString;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -12,7 +11,7 @@ use super::query::TokenQuery;
 use super::rules::{AcceptedHost, TokenRules};
 use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, TOKEN_SKEW_MAX};
 use crate::id::{AccessKeyId, SessionToken};
-use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature, encode_into};
+use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature};
 
 /// Longest API version; a date has ten characters.
 const VERSION_BYTES_MAX: usize = 32;
@@ -33,7 +32,7 @@ impl ParsedToken {
         let length =
             URL_SAFE_NO_PAD.decode_slice(encoded, buffer.as_mut_slice()).map_err(|_| TokenError::Encoding)?;
         let decoded = buffer.get(..length).unwrap_or_default();
-        if !decoded.iter().all(u8::is_ascii_graphic) {
+        if !is_graphic(decoded) {
             return Err(TokenError::Url);
         }
         let url = Url::split(std::str::from_utf8(decoded).map_err(|_| TokenError::Url)?)?;
@@ -137,7 +136,6 @@ fn judge_parameters(
     }
     let signature = query.signature.as_deref().ok_or(TokenError::SignatureMissing)?;
     let signature = Signature::parse(signature).ok_or(TokenError::SignatureMalformed)?;
-    let fields = Fields { version, credential, date: date.as_str(), expires, security_token, signed_headers };
     Ok(ParsedToken {
         host: host.into(),
         region: accepted.region.into(),
@@ -146,48 +144,17 @@ fn judge_parameters(
         date,
         not_after,
         expires,
-        canonical_query: SecretString::from(fields.canonical_query()),
+        version: version.map(Into::into),
+        credential: credential.into(),
+        signed_headers: signed_headers.into(),
         session_token: security_token.map(|token| SessionToken::new(token.to_owned())),
         signature,
     })
 }
 
-/// The judged parameters that are signed.
-struct Fields<'a> {
-    version: Option<&'a str>,
-    credential: &'a str,
-    date: &'a str,
-    expires: u16,
-    security_token: Option<&'a str>,
-    signed_headers: &'a str,
-}
-
-impl Fields<'_> {
-    /// The query that was signed, in canonical order and spelling.
-    fn canonical_query(&self) -> String {
-        let token_bytes = self.security_token.map_or(0, str::len);
-        // Room for every third character of a session token to be escaped: more would grow once.
-        let mut out = String::with_capacity(320 + token_bytes + token_bytes * 2 / 3);
-        out.push_str("Action=GetCallerIdentity");
-        let mut push = |name: &str, value: &str| {
-            out.push('&');
-            out.push_str(name);
-            out.push('=');
-            encode_into(value, &mut out);
-        };
-        if let Some(version) = self.version {
-            push("Version", version);
-        }
-        push("X-Amz-Algorithm", ALGORITHM);
-        push("X-Amz-Credential", self.credential);
-        push("X-Amz-Date", self.date);
-        push("X-Amz-Expires", &self.expires.to_string());
-        if let Some(token) = self.security_token {
-            push("X-Amz-Security-Token", token);
-        }
-        push("X-Amz-SignedHeaders", self.signed_headers);
-        out
-    }
+/// Whether all is ASCII that can be seen. It does not stop early, which lets the machine look at many bytes at once.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_graphic())
 }
 
 fn is_version(text: &str) -> bool {
@@ -196,7 +163,7 @@ fn is_version(text: &str) -> bool {
 }
 
 fn is_security_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+    !text.is_empty() && is_graphic(text.as_bytes())
 }
 
 /// Exactly `host` and the cluster's header: another one's value would not be known here, so nobody could verify it.

@@ -8,7 +8,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{CLUSTER_ID_HEADER, TOKEN_SERVICE};
 use crate::id::{AccessKeyId, SecretAccessKey, SessionToken};
-use crate::sigv4::{AmzDate, EMPTY_BODY_SHA256, Signature, SignatureMismatch, SigningKey, StringToSign};
+use crate::sigv4::{
+    ALGORITHM, AmzDate, EMPTY_BODY_SHA256, Signature, SignatureMismatch, SigningKey, StringToSign,
+    encode_into,
+};
 
 /// A token of which every part has been judged, except the signature: that is STS's to verify
 /// ([`Self::rebuild_url`]), or ours for local keys ([`Self::verify_local`]).
@@ -22,7 +25,9 @@ pub struct ParsedToken {
     pub(super) not_after: OffsetDateTime,
     pub(super) expires: u16,
     pub(super) session_token: Option<SessionToken>,
-    pub(super) canonical_query: SecretString,
+    pub(super) version: Option<Box<str>>,
+    pub(super) credential: Box<str>,
+    pub(super) signed_headers: Box<str>,
     pub(super) signature: Signature,
 }
 
@@ -84,13 +89,41 @@ impl ParsedToken {
     /// The URL to call STS with, made of the judged fields alone, in canonical order. A bearer value.
     #[must_use]
     pub fn rebuild_url(&self) -> SecretString {
-        let query = self.canonical_query.expose_secret();
+        let query = self.canonical_query();
+        let query = query.expose_secret();
         let mut url = String::with_capacity(self.host.len() + query.len() + 96);
         for part in ["https://", &self.host, "/?", query, "&X-Amz-Signature="] {
             url.push_str(part);
         }
         self.signature.push_hex(&mut url);
         SecretString::from(url)
+    }
+
+    /// The query that was signed, in canonical order and spelling. Made when it is needed: who is found in a cache is spared it.
+    fn canonical_query(&self) -> SecretString {
+        let security_token = self.session_token.as_ref().map(SessionToken::expose);
+        let token_bytes = security_token.map_or(0, str::len);
+        // Room for every third character of a session token to be escaped: more would grow once.
+        let mut out = String::with_capacity(320 + token_bytes + token_bytes * 2 / 3);
+        out.push_str("Action=GetCallerIdentity");
+        let mut push = |name: &str, value: &str| {
+            out.push('&');
+            out.push_str(name);
+            out.push('=');
+            encode_into(value, &mut out);
+        };
+        if let Some(version) = &self.version {
+            push("Version", version);
+        }
+        push("X-Amz-Algorithm", ALGORITHM);
+        push("X-Amz-Credential", &self.credential);
+        push("X-Amz-Date", self.date.as_str());
+        push("X-Amz-Expires", &self.expires.to_string());
+        if let Some(token) = security_token {
+            push("X-Amz-Security-Token", token);
+        }
+        push("X-Amz-SignedHeaders", &self.signed_headers);
+        SecretString::from(out)
     }
 
     /// The headers to send with [`Self::rebuild_url`]: the cluster that the token has to be for, and the answer's form.
@@ -110,10 +143,11 @@ impl ParsedToken {
     /// # Errors
     /// When another key, another cluster id or another request was signed; which of them cannot be told.
     pub fn verify_local(&self, cluster_id: &str, key: &SigningKey) -> Result<(), SignatureMismatch> {
+        let query = self.canonical_query();
         let mut hash = Sha256::new();
         for part in [
             "GET\n/\n",
-            self.canonical_query.expose_secret(),
+            query.expose_secret(),
             "\nhost:",
             &self.host,
             "\nx-k8s-aws-id:",

@@ -86,7 +86,7 @@ impl<'a> TokenQuery<'a> {
 
 /// A decoded value; borrowed when there is nothing to decode.
 fn decode(value: &str) -> Result<Cow<'_, str>, TokenError> {
-    if !value.bytes().any(|byte| byte == b'%' || byte == b'+') {
+    if memchr::memchr2(b'%', b'+', value.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(value));
     }
     let mut bytes = Vec::with_capacity(value.len());

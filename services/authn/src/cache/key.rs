@@ -3,15 +3,16 @@
 use std::fmt;
 
 use lanyard_api::ClusterUid;
+use lanyard_iam::TokenDigest;
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of everything that an answer depends on: token, cluster, audiences. Each part goes in with its length, and
-/// the audiences with their number, so that no two questions meet in one key.
+/// The SHA-256 of everything that an answer depends on: the token by its own SHA-256, the cluster, the audiences. Each part
+/// goes in with its length, and the audiences with their number, so that no two questions meet in one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey([u8; 32]);
 
 impl CacheKey {
-    pub(crate) fn of(token: &str, cluster: ClusterUid, audiences: &[String]) -> Self {
+    pub(crate) fn of(token: &TokenDigest, cluster: ClusterUid, audiences: &[String]) -> Self {
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
             hash.update((part.len() as u64).to_be_bytes());
@@ -50,7 +51,7 @@ mod tests {
         #[test]
         fn immunity_12_two_questions_have_one_key_only_if_they_are_one(one in question(), other in question()) {
             let key = |(token, cluster, audiences): &(String, u128, Vec<String>)| {
-                CacheKey::of(token, ClusterUid(uuid::Uuid::from_u128(*cluster)), audiences)
+                CacheKey::of(&TokenDigest::of(token), ClusterUid(uuid::Uuid::from_u128(*cluster)), audiences)
             };
             prop_assert_eq!(key(&one) == key(&other), one == other);
         }
@@ -60,14 +61,15 @@ mod tests {
     fn immunity_12_letters_do_not_wander_between_parts() {
         let uid = ClusterUid::random();
         let list = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+        let of = |token, uid, audiences: &[String]| CacheKey::of(&TokenDigest::of(token), uid, audiences);
         let keys = [
-            CacheKey::of("t", uid, &list(&["ab", "cd"])),
-            CacheKey::of("t", uid, &list(&["a", "bcd"])),
-            CacheKey::of("t", uid, &list(&["abcd"])),
-            CacheKey::of("t", uid, &list(&["cd", "ab"])),
-            CacheKey::of("tab", uid, &list(&["cd"])),
-            CacheKey::of("t", uid, &list(&["", "abcd"])),
-            CacheKey::of("t", ClusterUid::random(), &list(&["abcd"])),
+            of("t", uid, &list(&["ab", "cd"])),
+            of("t", uid, &list(&["a", "bcd"])),
+            of("t", uid, &list(&["abcd"])),
+            of("t", uid, &list(&["cd", "ab"])),
+            of("tab", uid, &list(&["cd"])),
+            of("t", uid, &list(&["", "abcd"])),
+            of("t", ClusterUid::random(), &list(&["abcd"])),
         ];
         let distinct: std::collections::HashSet<_> = keys.into_iter().collect();
         assert_eq!(distinct.len(), keys.len());

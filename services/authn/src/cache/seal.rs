@@ -74,10 +74,16 @@ impl Sealer {
     }
 }
 
-fn associated(id: u32, place: &CacheKey) -> Aad<Vec<u8>> {
-    let mut data = b"lanyard token cache 1".to_vec();
-    data.extend(id.to_be_bytes());
-    data.extend(place.as_bytes());
+/// What the values are, and in which form: another form is another text.
+const ABOUT: &[u8; 21] = b"lanyard token cache 2";
+const ASSOCIATED_BYTES: usize = ABOUT.len() + ID_BYTES + 32;
+
+fn associated(id: u32, place: &CacheKey) -> Aad<[u8; ASSOCIATED_BYTES]> {
+    let mut data = [0; ASSOCIATED_BYTES];
+    let parts = ABOUT.iter().copied().chain(id.to_be_bytes()).chain(*place.as_bytes());
+    for (to, from) in data.iter_mut().zip(parts) {
+        *to = from;
+    }
     Aad::from(data)
 }
 
@@ -90,6 +96,7 @@ impl fmt::Debug for Sealer {
 #[cfg(test)]
 mod tests {
     use lanyard_api::ClusterUid;
+    use lanyard_iam::TokenDigest;
 
     use super::*;
 
@@ -100,7 +107,7 @@ mod tests {
     #[test]
     fn immunity_38_a_value_opens_only_where_it_was_sealed_and_as_it_was() {
         let sealer = Sealer::new(&[key(1, 1)]).unwrap();
-        let place = |token: &str| CacheKey::of(token, ClusterUid(uuid::Uuid::nil()), &[]);
+        let place = |token| CacheKey::of(&TokenDigest::of(token), ClusterUid(uuid::Uuid::nil()), &[]);
         let sealed = sealer.seal(&place("mine"), b"ana").unwrap();
         assert_eq!(sealer.open(&place("mine"), &sealed).as_deref(), Some(&b"ana"[..]));
         assert_eq!(sealer.open(&place("yours"), &sealed), None, "under another key");
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_older_generation_opens_and_does_not_seal() {
-        let place = CacheKey::of("t", ClusterUid(uuid::Uuid::nil()), &[]);
+        let place = CacheKey::of(&TokenDigest::of("t"), ClusterUid(uuid::Uuid::nil()), &[]);
         let old = Sealer::new(&[key(1, 1)]).unwrap().seal(&place, b"ana").unwrap();
         let rotated = Sealer::new(&[key(2, 2), key(1, 1)]).unwrap();
         assert_eq!(rotated.open(&place, &old).as_deref(), Some(&b"ana"[..]));

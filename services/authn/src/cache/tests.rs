@@ -154,7 +154,7 @@ impl World {
         let now = NOW + time::Duration::seconds(after_seconds);
         let parsed = ParsedToken::parse(token.expose(), &self.cluster.rules, now).unwrap();
         let question = Question {
-            raw: token.expose(),
+            digest: token.digest(),
             token: &parsed,
             cluster: &self.cluster,
             audiences: &[],
@@ -198,7 +198,7 @@ async fn immunity_16_nothing_outlives_its_signature_also_when_many_ask_at_once()
     let (cache, token) = (Arc::new(world.cache()), token(KEY));
     world.ask(&cache, &token, 880).await.unwrap();
     let value = world.shelf.0.lock().unwrap().values().next().cloned().unwrap();
-    let key = CacheKey::of(token.expose(), world.cluster.cluster.uid, &[]);
+    let key = CacheKey::of(&token.digest(), world.cluster.cluster.uid, &[]);
     let sealer = Sealer::new(&[SealKey { id: 1, key: Zeroizing::new([7; 32]) }]).unwrap();
     let value = Value::read(&sealer.open(&key, &value).unwrap()).unwrap();
     let left = value.lifetime_at(NOW + time::Duration::seconds(880));
@@ -302,7 +302,7 @@ async fn immunity_38_moved_forged_and_altered_values_are_dropped_and_sts_is_aske
     let (mine, yours) = (token(KEY), token("AKIAEXAMPLE000000000"));
     world.ask(&world.cache(), &yours, 0).await.unwrap();
     let shelf = || world.shelf.0.lock().unwrap();
-    let key = |token: &Token| *CacheKey::of(token.expose(), world.cluster.cluster.uid, &[]).as_bytes();
+    let key = |token: &Token| *CacheKey::of(&token.digest(), world.cluster.cluster.uid, &[]).as_bytes();
     let stolen = shelf().get(&key(&yours)).cloned().unwrap();
     let mut altered = stolen.clone();
     *altered.last_mut().unwrap() ^= 1;
@@ -328,7 +328,7 @@ async fn immunity_3_every_part_of_the_question_is_in_the_key() {
     let parsed = ParsedToken::parse(token.expose(), &world.cluster.rules, NOW).unwrap();
     let audiences = ["sts.amazonaws.com".to_owned()];
     let question = Question {
-        raw: token.expose(),
+        digest: token.digest(),
         token: &parsed,
         cluster: &world.cluster,
         audiences: &audiences,

@@ -53,11 +53,11 @@ impl Value {
     }
 
     pub(super) fn write(&self) -> Result<Vec<u8>, Fault> {
-        serde_json::to_vec(self).map_err(|_| Fault::Internal)
+        postcard::to_allocvec(self).map_err(|_| Fault::Internal)
     }
 
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        postcard::from_bytes(bytes).ok()
     }
 
     /// Whether it was said about the key and authority that are asked about.
