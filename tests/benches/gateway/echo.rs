@@ -1,13 +1,14 @@
-//! What nobody can be faster than: an axum handler on the same HTTP stack that sends the body back as it came.
+//! What nobody can be faster than: an axum handler on the same HTTP stack that sends the body back as it came; and beside
+//! it one that reads the body as JSON and writes it again, as whoever answers a review has to.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
+use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
 use lanyard_kit::serve;
 use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
@@ -19,8 +20,10 @@ use crate::process::{self, Process};
 
 /// The first argument by which this program becomes the echo.
 pub(crate) const ROLE: &str = "echo";
-/// Its one path.
-pub(crate) const PATH: &str = "/echo";
+/// Where the bytes come back as they are.
+pub(crate) const BYTES_PATH: &str = "/bytes";
+/// Where they are read and written as JSON.
+pub(crate) const JSON_PATH: &str = "/json";
 /// The name of its authority.
 const AUTHORITY: &str = "echo";
 
@@ -54,8 +57,10 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     runtime.block_on(async {
         let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await?;
         println!("{}", server.address());
-        let answer = |body: Bytes| async move { ([(CONTENT_TYPE, "application/json")], body) };
-        server.run(Router::new().route(PATH, post(answer)), CancellationToken::new()).await;
+        let bytes = |body: Bytes| async move { ([(CONTENT_TYPE, "application/json")], body) };
+        let json = |body: Json<serde_json::Value>| async move { body };
+        let router = Router::new().route(BYTES_PATH, post(bytes)).route(JSON_PATH, post(json));
+        server.run(router, CancellationToken::new()).await;
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! The load: as many requests as a number of connections can have answered, in turns at the hub and at the echo.
+//! The load: as many requests as a number of connections can have answered, in turns at the hub and at the echoes.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// How long one turn is measured, after so long a warm-up.
 const TURN: Duration = Duration::from_millis(1_200);
 const WARM_UP: Duration = Duration::from_millis(200);
-/// Turns of hub and echo at each point, so that a change of the machine's load falls on both.
+/// Turns of hub and echoes at each point, so that a change of the machine's load falls on both.
 const TURNS: usize = 2;
 /// Connections that ask everything once.
 const FILLERS: usize = 32;
@@ -26,8 +26,9 @@ const FILLERS: usize = 32;
 pub(crate) struct Asked {
     /// To the hub.
     pub(crate) request: Vec<u8>,
-    /// The same body, to the echo.
-    pub(crate) echoed: Vec<u8>,
+    /// The same body, to the echo of bytes and to that of JSON.
+    pub(crate) bytes_echoed: Vec<u8>,
+    pub(crate) json_echoed: Vec<u8>,
     pub(crate) body_bytes: usize,
     /// The hub's answer begins with this; what follows is different each time.
     pub(crate) begins: Vec<u8>,
@@ -61,15 +62,15 @@ impl Goals {
     pub(crate) const LOCAL: Self = Self { ratio: "at least 0.7", cpu: None };
 }
 
-/// Which of the two servers is asked.
+/// Who is asked.
 #[derive(Clone, Copy)]
 enum Whom {
     Hub,
-    Echo,
+    BytesEcho,
+    JsonEcho,
 }
 
 /// What one or more turns showed.
-#[derive(Default)]
 struct Measured {
     seconds: f64,
     server_cpu_seconds: f64,
@@ -78,6 +79,10 @@ struct Measured {
 }
 
 impl Measured {
+    const fn new() -> Self {
+        Self { seconds: 0.0, server_cpu_seconds: 0.0, nanoseconds: Vec::new() }
+    }
+
     fn add(&mut self, other: Self) {
         self.seconds += other.seconds;
         self.server_cpu_seconds += other.server_cpu_seconds;
@@ -99,24 +104,28 @@ impl Measured {
     }
 }
 
-/// Asks hub and echo the same, and says the figures.
+/// Asks hub and echoes the same, and says the figures.
 pub(crate) async fn compare(scenario: &Scenario, hub: &Hub, echo: &Echo, goals: Goals) -> Result<()> {
     let group = &scenario.name;
     for connections in CONNECTIONS {
-        let (mut of_hub, mut of_echo) = (Measured::default(), Measured::default());
+        let [mut of_hub, mut of_json, mut of_bytes] = [const { Measured::new() }; 3];
         for _ in 0..TURNS {
-            of_hub.add(turn(&scenario.questions, connections, Whom::Hub, &hub.server, &hub.process).await?);
-            of_echo
-                .add(turn(&scenario.questions, connections, Whom::Echo, &echo.server, &echo.process).await?);
+            let ask = |whom, server, process| turn(&scenario.questions, connections, whom, server, process);
+            of_hub.add(ask(Whom::Hub, &hub.server, &hub.process).await?);
+            of_json.add(ask(Whom::JsonEcho, &echo.server, &echo.process).await?);
+            of_bytes.add(ask(Whom::BytesEcho, &echo.server, &echo.process).await?);
         }
         let say = |name: &str, value, unit, goal| {
             say(group, &format!("{connections} connections: {name}"), value, unit, goal)
         };
         say("requests a second", of_hub.per_second(), "/s", None);
-        say("the echo's", of_echo.per_second(), "/s", None);
-        say("ratio to the echo", of_hub.per_second() / of_echo.per_second(), "", Some(goals.ratio));
+        say("the JSON echo's", of_json.per_second(), "/s", None);
+        say("the byte echo's", of_bytes.per_second(), "/s", None);
+        say("ratio to the JSON echo", of_hub.per_second() / of_json.per_second(), "", Some(goals.ratio));
+        say("ratio to the byte echo", of_hub.per_second() / of_bytes.per_second(), "", None);
         say("CPU for a request", of_hub.cpu_microseconds(), "µs", goals.cpu);
-        say("the echo's CPU", of_echo.cpu_microseconds(), "µs", None);
+        say("the JSON echo's CPU", of_json.cpu_microseconds(), "µs", None);
+        say("the byte echo's CPU", of_bytes.cpu_microseconds(), "µs", None);
         say("p50", of_hub.percentile_microseconds(50), "µs", None);
         say("p99", of_hub.percentile_microseconds(99), "µs", None);
     }
@@ -181,15 +190,17 @@ async fn ask(
         }
         let request = match whom {
             Whom::Hub => &asked.request,
-            Whom::Echo => &asked.echoed,
+            Whom::BytesEcho => &asked.bytes_echoed,
+            Whom::JsonEcho => &asked.json_echoed,
         };
         let begun = Instant::now();
         let answer = connection.ask(request).await?;
         let took = begun.elapsed();
         match whom {
             Whom::Hub => asked.check(answer)?,
-            Whom::Echo if asked.echoed.ends_with(answer) && answer.len() == asked.body_bytes => {}
-            Whom::Echo => bail!("the echo is {}", String::from_utf8_lossy(answer)),
+            Whom::BytesEcho | Whom::JsonEcho
+                if asked.bytes_echoed.ends_with(answer) && answer.len() == asked.body_bytes => {}
+            Whom::BytesEcho | Whom::JsonEcho => bail!("the echo is {}", String::from_utf8_lossy(answer)),
         }
         // One that ends after the time is up is not counted, though its connection waits for it.
         if phase.measuring.get() && !phase.over.get() {

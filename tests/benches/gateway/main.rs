@@ -24,10 +24,10 @@ use anyhow::Result;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let outcome = match (arguments.next().as_deref(), arguments.next()) {
-        (Some(echo::ROLE), Some(folder)) => echo::run(folder.as_ref()),
-        _ => bench(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.as_slice() {
+        [role, folder] if role == echo::ROLE => echo::run(folder.as_ref()),
+        words => bench(words),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench() -> Result<()> {
+/// Cargo's own flags aside, each word is a part of the name of a scenario to run; without any, all are.
+fn bench(words: &[String]) -> Result<()> {
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     lanyard_kit::tls::install_provider();
     let folder = tempfile::tempdir()?;
     let filling = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -47,10 +49,11 @@ fn bench() -> Result<()> {
     // The load's core; what is started from here on says its own.
     process::pin_self();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(folder.path(), &world))
+    runtime.block_on(measure(folder.path(), &world, &words))
 }
 
-async fn measure(folder: &std::path::Path, world: &world::World) -> Result<()> {
+async fn measure(folder: &std::path::Path, world: &world::World, words: &[&str]) -> Result<()> {
+    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     let sts = sts::StandIn::start(&folder.join("sts")).await?;
     let hub = hub::Hub::start(folder, &sts).await?;
     figure::say("Start", "from nothing to ready", hub.start.as_secs_f64() * 1e3, "ms", None);
@@ -60,8 +63,15 @@ async fn measure(folder: &std::path::Path, world: &world::World) -> Result<()> {
     let used = "resident memory with every cluster in use";
     figure::say("Start", used, hub.process.resident_megabytes()?, "MB", None);
     let echo = echo::Echo::start(&folder.join("echo")).await?;
-    load::compare(&questions.local_token_reviews()?, &hub, &echo, load::Goals::LOCAL).await?;
-    load::compare(&questions.access_reviews().await?, &hub, &echo, load::Goals::CACHED).await?;
+    if is_asked(questions::LOCAL_TOKEN_REVIEWS) {
+        load::compare(&questions.local_token_reviews()?, &hub, &echo, load::Goals::LOCAL).await?;
+    }
+    if is_asked(questions::ACCESS_REVIEWS) {
+        load::compare(&questions.access_reviews().await?, &hub, &echo, load::Goals::CACHED).await?;
+    }
+    if !is_asked(questions::CACHED_TOKEN_REVIEWS) {
+        return Ok(());
+    }
     let cached = questions.cached_token_reviews().await?;
     load::compare(&cached, &hub, &echo, load::Goals::CACHED).await?;
     let kept = "resident memory with the token cache full";

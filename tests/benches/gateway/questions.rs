@@ -12,6 +12,11 @@ use crate::load::{Asked, Scenario};
 use crate::sts;
 use crate::world::{self, World};
 
+/// The scenarios' names.
+pub(crate) const LOCAL_TOKEN_REVIEWS: &str = "TokenReview, local IAM";
+pub(crate) const ACCESS_REVIEWS: &str = "SubjectAccessReview, allowed by an access policy";
+pub(crate) const CACHED_TOKEN_REVIEWS: &str = "TokenReview, one of 50000 kept answers of STS";
+
 /// Sessions whose answers are kept.
 const SESSIONS: usize = 50_000;
 /// Tokens of the local administrator; they are never kept, so a few do.
@@ -48,7 +53,7 @@ impl<'a> Questions<'a> {
     /// TokenReviews of a local key.
     pub(crate) fn local_token_reviews(&self) -> Result<Scenario> {
         let questions = (0..LOCAL_TOKENS).map(|_| self.local_token_review(0)).collect::<Result<_>>()?;
-        Ok(Scenario { name: "TokenReview, local IAM".to_owned(), questions })
+        Ok(Scenario { name: LOCAL_TOKEN_REVIEWS.to_owned(), questions })
     }
 
     fn local_token_review(&self, cluster: usize) -> Result<Asked> {
@@ -68,7 +73,7 @@ impl<'a> Questions<'a> {
         let begun = std::time::Instant::now();
         crate::load::once(&questions, &self.hub.server).await?;
         println!("{SESSIONS} answers of STS kept in {:.1?}", begun.elapsed());
-        Ok(Scenario { name: format!("TokenReview, one of {SESSIONS} kept answers of STS"), questions })
+        Ok(Scenario { name: CACHED_TOKEN_REVIEWS.to_owned(), questions })
     }
 
     /// SubjectAccessReviews as an API server sends them after a TokenReview: with the proof that it was given.
@@ -79,7 +84,7 @@ impl<'a> Questions<'a> {
         asked.check(answer)?;
         let user = user_of(answer)?;
         let questions = (0..REVIEWS).map(|number| access_review(0, &user, number)).collect();
-        Ok(Scenario { name: "SubjectAccessReview, allowed by an access policy".to_owned(), questions })
+        Ok(Scenario { name: ACCESS_REVIEWS.to_owned(), questions })
     }
 }
 
@@ -136,7 +141,8 @@ impl Asked {
     fn new(path: &str, bearer: &str, body: &str, begins: String) -> Self {
         Self {
             request: post(path, bearer, body),
-            echoed: post(crate::echo::PATH, bearer, body),
+            bytes_echoed: post(crate::echo::BYTES_PATH, bearer, body),
+            json_echoed: post(crate::echo::JSON_PATH, bearer, body),
             body_bytes: body.len(),
             begins: begins.into_bytes(),
         }
