@@ -7,7 +7,7 @@ mod text;
 
 use std::{borrow::Cow, fmt, future::Future};
 
-use lanyard_rbac::ObjectKey;
+use lanyard_rbac::{ObjectKey, Subject};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -139,6 +139,8 @@ pub struct Decision {
 pub enum Reason {
     /// An RBAC rule.
     Rbac {
+        /// Whom the binding names, and the asker is: the user, or one of their groups.
+        subject: Subject,
         /// The binding.
         binding: ObjectKey,
         /// The role.

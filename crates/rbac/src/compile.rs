@@ -9,7 +9,7 @@ use crate::index::{Binding, Bound, CLUSTER, CompiledRole, Index};
 use crate::key::ObjectKey;
 use crate::matcher::{Matcher, Source};
 use crate::names::{NONE, Names, number_of};
-use crate::object::{Object, PolicyRule, Subject};
+use crate::object::{Object, PolicyRule, SERVICE_ACCOUNT_PREFIX, Subject};
 use crate::problem::Problem;
 use crate::rulebook::Rulebook;
 use crate::subjects::Subjects;
@@ -163,7 +163,7 @@ impl Compiler {
                 let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
                 let namespace = namespace.unwrap_or(binding_namespace);
                 if !namespace.is_empty() {
-                    self.users.add(&format!("system:serviceaccount:{namespace}:{name}"), link);
+                    self.users.add(&format!("{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}"), link);
                 }
             }
         }

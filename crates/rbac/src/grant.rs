@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::index::{CompiledRole, Index};
 use crate::key::ObjectKey;
-use crate::object::PolicyRule;
+use crate::object::{PolicyRule, SERVICE_ACCOUNT_PREFIX, Subject};
+use crate::wire::one_line;
 
 /// Why something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,28 @@ impl<'a> SubjectName<'a> {
             Self::User(name) | Self::Group(name) => name,
         }
     }
+
+    /// Namespace and name of the service account whose username this is.
+    #[must_use]
+    pub fn service_account(self) -> Option<(&'a str, &'a str)> {
+        let Self::User(name) = self else { return None };
+        let (namespace, name) = name.strip_prefix(SERVICE_ACCOUNT_PREFIX)?.split_once(':')?;
+        let is_name = |text: &str| !text.is_empty() && !text.contains([':', '/']);
+        (is_name(namespace) && is_name(name)).then_some((namespace, name))
+    }
+}
+
+impl From<SubjectName<'_>> for Subject {
+    /// A service account reads as one, also where a binding names it by its username.
+    fn from(subject: SubjectName<'_>) -> Self {
+        match (subject, subject.service_account()) {
+            (_, Some((namespace, name))) => {
+                Self::ServiceAccount { namespace: Some(namespace.to_owned()), name: name.to_owned() }
+            }
+            (SubjectName::User(name), None) => Self::User(name.to_owned()),
+            (SubjectName::Group(name), None) => Self::Group(name.to_owned()),
+        }
+    }
 }
 
 impl fmt::Display for Grant<'_> {
@@ -131,9 +154,69 @@ impl Eq for RuleGrant<'_> {}
 
 impl fmt::Display for SubjectName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(name) => write!(f, "user `{name}`"),
-            Self::Group(name) => write!(f, "group `{name}`"),
+        match (self, self.service_account()) {
+            (_, Some((namespace, name))) => {
+                write!(f, "service account `{}/{}`", one_line(namespace), one_line(name))
+            }
+            (Self::User(name), None) => write!(f, "user `{}`", one_line(name)),
+            (Self::Group(name), None) => write!(f, "group `{}`", one_line(name)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_reads_as_bindings_name_it_and_on_one_line() {
+        let service_account = |namespace: &str, name: &str| Subject::ServiceAccount {
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        let (user, group) = (|name: &str| Subject::User(name.to_owned()), Subject::Group("devs".to_owned()));
+        let bot = "system:serviceaccount:team-a:bot";
+        let cases = [
+            (SubjectName::User("ana"), user("ana"), "User ana", "user `ana`"),
+            (SubjectName::Group("devs"), group, "Group devs", "group `devs`"),
+            (
+                SubjectName::User(bot),
+                service_account("team-a", "bot"),
+                "ServiceAccount team-a/bot",
+                "service account `team-a/bot`",
+            ),
+            (
+                SubjectName::Group(bot),
+                Subject::Group(bot.to_owned()),
+                "Group system:serviceaccount:team-a:bot",
+                "group `system:serviceaccount:team-a:bot`",
+            ),
+            (
+                SubjectName::User("system:serviceaccount:a:b:c"),
+                user("system:serviceaccount:a:b:c"),
+                "User system:serviceaccount:a:b:c",
+                "user `system:serviceaccount:a:b:c`",
+            ),
+            (
+                SubjectName::User("system:serviceaccount:a/b:c"),
+                user("system:serviceaccount:a/b:c"),
+                "User system:serviceaccount:a/b:c",
+                "user `system:serviceaccount:a/b:c`",
+            ),
+            (
+                SubjectName::User("an\na\u{2028}"),
+                user("an\na\u{2028}"),
+                "User an\\u{a}a\\u{2028}",
+                "user `an\\u{a}a\\u{2028}`",
+            ),
+            (SubjectName::User("EU\\\"ana\""), user("EU\\\"ana\""), "User EU\\\"ana\"", "user `EU\\\"ana\"`"),
+        ];
+        for (name, subject, text, in_a_sentence) in cases {
+            assert_eq!(Subject::from(name), subject, "{name:?}");
+            assert_eq!(subject.to_string(), text, "{name:?}");
+            assert_eq!(name.to_string(), in_a_sentence, "{name:?}");
+        }
+        let endless = SubjectName::User(&"x".repeat(1 << 20)).to_string();
+        assert!(endless.len() < 2_000 && endless.ends_with("…`"), "{} bytes", endless.len());
     }
 }

@@ -1,14 +1,19 @@
 //! The four kinds of RBAC object, as far as they decide anything.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::key::ObjectKey;
+use crate::wire::one_line;
 
 /// The API group of all four kinds.
 pub const API_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The only version of it that is read and written.
 pub const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
+
+/// How the username of a service account begins; `<namespace>:<name>` follows.
+pub(crate) const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 
 /// Any RBAC object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +170,20 @@ impl Object {
             Self::ClusterRole(role) => ObjectKey::cluster_role(&role.name),
             Self::RoleBinding(binding) => ObjectKey::role_binding(&binding.namespace, &binding.name),
             Self::ClusterRoleBinding(binding) => ObjectKey::cluster_role_binding(&binding.name),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    /// `User ana`, `Group devs`, `ServiceAccount team-a/bot`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "User {}", one_line(name)),
+            Self::Group(name) => write!(f, "Group {}", one_line(name)),
+            Self::ServiceAccount { namespace: Some(namespace), name } => {
+                write!(f, "ServiceAccount {}/{}", one_line(namespace), one_line(name))
+            }
+            Self::ServiceAccount { namespace: None, name } => write!(f, "ServiceAccount {}", one_line(name)),
         }
     }
 }

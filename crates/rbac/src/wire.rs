@@ -10,7 +10,7 @@ mod rule;
 mod tree;
 
 pub use fault::{Fault, ObjectError, Position};
-pub(crate) use fault::{Flaw, Segment, shown};
+pub(crate) use fault::{Flaw, Segment, one_line, shown};
 pub(crate) use read::{Document, document};
 pub(crate) use tree::{Node, Placed, Plain, position};
 

@@ -16,7 +16,7 @@ use lanyard_api::{
     Revision,
     authz::{Decision, Reason, Review, Verdict},
 };
-use lanyard_rbac::{Grant as RbacGrant, User};
+use lanyard_rbac::{Grant as RbacGrant, Subject, User};
 use time::OffsetDateTime;
 
 pub(crate) use asked::{Asked, Selected};
@@ -82,6 +82,7 @@ fn reason_of(grant: RbacGrant<'_>) -> Reason {
     match grant {
         RbacGrant::SystemMasters => Reason::SystemMasters,
         RbacGrant::Rule(grant) => Reason::Rbac {
+            subject: Subject::from(grant.subject()),
             binding: grant.binding().clone(),
             role: grant.role().clone(),
             rule: u32::try_from(grant.rule_index()).unwrap_or(u32::MAX),

@@ -1,7 +1,7 @@
 //! Conversions between authz's domain types and messages.
 
-use lanyard_proto::authz::v1::{self as pb, attributes, reason};
-use lanyard_rbac::PolicyRule;
+use lanyard_proto::authz::v1::{self as pb, attributes, reason, subject};
+use lanyard_rbac::{PolicyRule, Subject};
 
 use super::{
     ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Reason,
@@ -104,7 +104,8 @@ impl TryFrom<pb::ResourceAttributes> for ResourceAttributes {
 impl From<Reason> for pb::Reason {
     fn from(decided: Reason) -> Self {
         let reason = match decided {
-            Reason::Rbac { binding, role, rule } => reason::Reason::Rbac(reason::Rbac {
+            Reason::Rbac { subject, binding, role, rule } => reason::Reason::Rbac(reason::Rbac {
+                subject: Some(subject_message(subject)),
                 binding: binding.to_string(),
                 role: role.to_string(),
                 rule,
@@ -130,6 +131,7 @@ impl TryFrom<pb::Reason> for Reason {
     fn try_from(message: pb::Reason) -> Result<Self, CallError> {
         Ok(match field::required("reason", message.reason)? {
             reason::Reason::Rbac(rbac) => Self::Rbac {
+                subject: subject(field::required("subject", rbac.subject)?)?,
                 binding: field::parse("binding", &rbac.binding)?,
                 role: field::parse("role", &rbac.role)?,
                 rule: rbac.rule,
@@ -146,6 +148,27 @@ impl TryFrom<pb::Reason> for Reason {
             reason::Reason::NothingMatched(()) => Self::NothingMatched,
         })
     }
+}
+
+fn subject_message(named: Subject) -> pb::Subject {
+    let subject = match named {
+        Subject::User(name) => subject::Subject::User(name),
+        Subject::Group(name) => subject::Subject::Group(name),
+        Subject::ServiceAccount { namespace, name } => {
+            subject::Subject::ServiceAccount(subject::ServiceAccount { namespace, name })
+        }
+    };
+    pb::Subject { subject: Some(subject) }
+}
+
+fn subject(message: pb::Subject) -> Result<Subject, CallError> {
+    Ok(match field::required("subject", message.subject)? {
+        subject::Subject::User(name) => Subject::User(name),
+        subject::Subject::Group(name) => Subject::Group(name),
+        subject::Subject::ServiceAccount(subject::ServiceAccount { namespace, name }) => {
+            Subject::ServiceAccount { namespace, name }
+        }
+    })
 }
 
 impl From<Rules> for pb::Rules {

@@ -7,8 +7,8 @@ use super::{Attributes, Reason};
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rbac { binding, role, rule } => {
-                write!(f, "allowed by RBAC: {binding} gives {role}, rule {}", rule + 1)
+            Self::Rbac { subject, binding, role, rule } => {
+                write!(f, "allowed by RBAC: {binding} gives {role}, rule {}, to {subject}", rule + 1)
             }
             Self::SystemMasters => f.write_str("allowed by the group system:masters"),
             Self::AccessPolicy { policy, rule, scope } => {

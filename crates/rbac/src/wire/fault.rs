@@ -5,6 +5,9 @@ use std::fmt::{self, Write};
 /// Characters of a wrong value that an error repeats.
 const SHOWN_CHARS_MAX: usize = 64;
 
+/// Characters of a user's or group's name that are shown; the longest ARN of a role session has some 700.
+const NAME_CHARS_MAX: usize = 1_024;
+
 /// A place in the input, both counted from 1; columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -121,6 +124,17 @@ pub(crate) fn shown(value: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A name to be read whole: as it is, but on one line and bounded. Kubernetes lets users and groups have any.
+pub(crate) fn one_line(name: &str) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        for c in name.chars().take(NAME_CHARS_MAX) {
+            if breaks(c) { write!(f, "{}", c.escape_unicode())? } else { f.write_char(c)? }
+        }
+        if name.chars().nth(NAME_CHARS_MAX).is_some() { f.write_char('…') } else { Ok(()) }
+    })
 }
 
 impl fmt::Display for Fault {

@@ -7,7 +7,9 @@ use lanyard_api::{
     Scope,
     authz::{Holder, Rules, RulesQuery, WhoCan, WhoCanQuery},
 };
-use lanyard_rbac::{Grant as RbacGrant, NonResourceRule, PolicyRule, ResourceRule, SubjectName, User};
+use lanyard_rbac::{
+    Grant as RbacGrant, NonResourceRule, PolicyRule, ResourceRule, Subject, SubjectName, User,
+};
 use time::OffsetDateTime;
 
 use super::{
@@ -18,9 +20,6 @@ use crate::{grant::PolicyMatch, snapshot::Entry};
 
 /// Said where the cluster evaluates RBAC itself.
 const RBAC_IS_ELSEWHERE: &str = "the cluster evaluates RBAC itself: here it is listed as last seen";
-
-/// How the name of a service account's user begins.
-const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 
 /// A user's rules in a namespace: of RBAC as it is known here, and of the access policies of what they stand on.
 ///
@@ -155,20 +154,7 @@ fn rbac_holder(holder: lanyard_rbac::Holder<'_>) -> Holder {
             format!("{} → {} rule {}", grant.binding(), grant.role(), grant.rule_index().saturating_add(1))
         }
     };
-    Holder { subject: subject_text(holder.subject), entry: None, via }
-}
-
-fn subject_text(subject: SubjectName<'_>) -> String {
-    match subject {
-        SubjectName::Group(name) => format!("Group {name}"),
-        SubjectName::User(name) => {
-            let account = name.strip_prefix(SERVICE_ACCOUNT_PREFIX).and_then(|rest| rest.split_once(':'));
-            match account {
-                Some((namespace, name)) => format!("ServiceAccount {namespace}/{name}"),
-                None => format!("User {name}"),
-            }
-        }
-    }
+    Holder { subject: Subject::from(holder.subject).to_string(), entry: None, via }
 }
 
 fn via_policy(found: &PolicyMatch<'_>) -> String {

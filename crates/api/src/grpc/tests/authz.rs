@@ -1,4 +1,4 @@
-use lanyard_rbac::{Object, ObjectKey, PolicyRule};
+use lanyard_rbac::{Object, ObjectKey, PolicyRule, Subject};
 
 use super::{samples::*, *};
 use crate::{
@@ -11,12 +11,17 @@ use crate::{
 };
 
 fn reasons() -> Vec<Reason> {
+    let rbac = |subject| Reason::Rbac {
+        subject,
+        binding: ObjectKey::role_binding("team-a", "devs"),
+        role: ObjectKey::cluster_role("view"),
+        rule: 2,
+    };
     vec![
-        Reason::Rbac {
-            binding: ObjectKey::role_binding("team-a", "devs"),
-            role: ObjectKey::cluster_role("view"),
-            rule: 2,
-        },
+        rbac(Subject::User(text("ana"))),
+        rbac(Subject::Group(text("devs"))),
+        rbac(Subject::ServiceAccount { namespace: Some(text("team-a")), name: text("bot") }),
+        rbac(Subject::ServiceAccount { namespace: None, name: text("bot") }),
         Reason::SystemMasters,
         Reason::AccessPolicy { policy: text("AmazonEKSViewPolicy"), rule: 1, scope: text("dev-*") },
         Reason::Blocked,
@@ -129,12 +134,12 @@ fn review(attributes: Attributes, number: u128) -> Review {
 async fn authorize_calls<T: Authorize>(to: &T) -> Vec<String> {
     let path = || Attributes::NonResource { path: text("/a/../b"), verb: text("get") };
     let bare = ResourceAttributes { selectors: None, ..pods() };
-    let nine = (0..9).map(|number| review(path(), number)).collect();
+    let one_for_each_reason = reasons().iter().zip(0..).map(|(_, number)| review(path(), number)).collect();
     let rules = |grant| RulesQuery { cluster: uid(1), user: user_info(), namespace: text("team-a"), grant };
     answers![
         to.authorize(review(Attributes::Resource(pods()), 1)),
         to.authorize(review(Attributes::Resource(bare), 2)),
-        to.authorize_batch(nine),
+        to.authorize_batch(one_for_each_reason),
         to.rules_for(rules(None)),
         to.rules_for(rules(Some(entry_id()))),
         to.who_can(WhoCanQuery { cluster: uid(1), attributes: path() }),

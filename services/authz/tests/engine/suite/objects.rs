@@ -59,7 +59,7 @@ pub(crate) async fn what_is_applied_counts_at_the_next_review(stage: &Stage, for
     assert_eq!((decision.verdict, decision.revision), (Verdict::Allow, applied.revision));
     assert_eq!(
         decision.reason.to_string(),
-        "allowed by RBAC: ClusterRoleBinding/ana gives ClusterRole/pods, rule 1"
+        "allowed by RBAC: ClusterRoleBinding/ana gives ClusterRole/pods, rule 1, to User ana"
     );
     let key = ObjectKey::cluster_role_binding("ana");
     let deleted = form.delete_object(Mutation::by(actor_of(HOME)), main_id(), key).await.unwrap();

@@ -1,7 +1,7 @@
 //! `lanyard rbac check`: SubjectAccessReviews decided by objects in files, by the engine that hubs decide with.
 
 use clap::Args;
-use lanyard_rbac::{Grant, Index, Object, RuleGrant};
+use lanyard_rbac::{Grant, Index, Object, RuleGrant, Subject};
 use serde::Serialize;
 
 use super::review::{Review, read_all};
@@ -56,6 +56,8 @@ struct Decided {
 /// The rule that allowed it.
 #[derive(Debug, Serialize)]
 struct Rule {
+    /// Whom the binding names, and the asker is.
+    subject: String,
     binding: String,
     role: String,
     /// Its place in the role, from 0.
@@ -69,6 +71,7 @@ impl From<RuleGrant<'_>> for Rule {
     fn from(grant: RuleGrant<'_>) -> Self {
         let from = (grant.origin() != grant.role()).then(|| grant.origin().to_string());
         Self {
+            subject: Subject::from(grant.subject()).to_string(),
             binding: grant.binding().to_string(),
             role: grant.role().to_string(),
             index: grant.rule_index(),
