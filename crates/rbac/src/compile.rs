@@ -1,12 +1,13 @@
 //! Objects → index.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
 use crate::aggregation::{self, ClusterRoles};
-use crate::index::{Binding, Bound, CLUSTER, CompiledRole, Index};
-use crate::key::ObjectKey;
+use crate::index::{Bound, CLUSTER, CompiledRole, Index};
+use crate::key::ObjectKeyRef;
 use crate::matcher::{Matcher, Source};
 use crate::names::{NONE, Names, number_of};
 use crate::object::{Object, PolicyRule, SERVICE_ACCOUNT_PREFIX, Subject};
@@ -25,16 +26,21 @@ impl Index {
     /// Compiles all RBAC objects of a cluster, in any order. Of two objects with the same key the later counts.
     #[must_use]
     pub fn compile<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Self {
-        let objects: BTreeMap<ObjectKey, &Object> =
-            objects.into_iter().map(|object| (object.key(), object)).collect();
+        let objects: Objects<'a> = objects.into_iter().map(|object| (object.key_ref(), object)).collect();
         let mut compiler = Compiler::default();
         let role_numbers = compiler.compile_roles(&objects);
-        for (key, object) in &objects {
+        for (&key, object) in &objects {
             compiler.add_binding(key, object, &role_numbers);
         }
         compiler.finish()
     }
 }
+
+/// All objects of a cluster, by key.
+type Objects<'a> = BTreeMap<ObjectKeyRef<'a>, &'a Object>;
+
+/// The numbers of all roles.
+type RoleNumbers<'a> = HashMap<ObjectKeyRef<'a>, u32, RandomState>;
 
 #[derive(Default)]
 struct Compiler {
@@ -63,31 +69,28 @@ struct Link {
 /// A role whose rules are known, each with the role it is written in where that is another one.
 struct ResolvedRole<'a> {
     rules: Vec<&'a PolicyRule>,
-    origins: Vec<ObjectKey>,
+    origins: Vec<ObjectKeyRef<'a>>,
 }
 
 impl Compiler {
-    fn compile_roles(&mut self, objects: &BTreeMap<ObjectKey, &Object>) -> BTreeMap<ObjectKey, u32> {
+    fn compile_roles<'a>(&mut self, objects: &Objects<'a>) -> RoleNumbers<'a> {
         let roles = self.resolve(objects);
-        let numbers: BTreeMap<ObjectKey, u32> =
-            roles.keys().cloned().enumerate().map(|(at, key)| (key, number_of(at))).collect();
-        let (book, rules) = Rulebook::compile(roles.values().flat_map(|role| role.rules.iter().copied()));
+        let numbers: RoleNumbers<'a> = roles.iter().map(|&(key, _)| key).zip(0..).collect();
+        let (book, rules) = Rulebook::compile(roles.iter().flat_map(|(_, role)| role.rules.iter().copied()));
         let mut rules = rules.into_iter();
         for ((key, resolved), role) in roles.into_iter().zip(0..) {
             let entries = rules.by_ref().take(resolved.rules.len()).zip(0..);
             let sources = entries.map(|(rule, place)| Source { rule, role, nth: 0, place });
             self.index.matchers.push(Matcher::compile(&book, sources));
             let origins = resolved.origins.iter().map(|origin| numbers.get(origin).copied().unwrap_or(NONE));
-            self.index.roles.push(CompiledRole { key, origins: origins.collect() });
+            self.index.roles.push(CompiledRole { key: key.to_key(), origins: origins.collect() });
         }
         self.index.book = book;
         numbers
     }
 
-    fn resolve<'a>(
-        &mut self,
-        objects: &BTreeMap<ObjectKey, &'a Object>,
-    ) -> BTreeMap<ObjectKey, ResolvedRole<'a>> {
+    /// The roles in the order of their keys.
+    fn resolve<'a>(&mut self, objects: &Objects<'a>) -> Vec<(ObjectKeyRef<'a>, ResolvedRole<'a>)> {
         let cluster_roles: ClusterRoles<'a> = objects
             .values()
             .filter_map(|object| match *object {
@@ -96,8 +99,8 @@ impl Compiler {
             })
             .collect();
         let mut gathered = aggregation::gather(&cluster_roles);
-        let mut roles = BTreeMap::new();
-        for (key, object) in objects {
+        let mut roles = Vec::new();
+        for (&key, object) in objects {
             let resolved = match *object {
                 Object::Role(role) => ResolvedRole::written(&role.rules),
                 Object::ClusterRole(role) => match gathered.remove(role.name.as_str()) {
@@ -105,14 +108,14 @@ impl Compiler {
                     Some(gathered) => {
                         if gathered.cut {
                             let problem =
-                                Problem::TooManyRules { role: key.clone(), gathered: gathered.rules.len() };
+                                Problem::TooManyRules { role: key.to_key(), gathered: gathered.rules.len() };
                             self.index.problems.push(problem);
                         }
                         ResolvedRole {
                             origins: gathered
                                 .rules
                                 .iter()
-                                .map(|(name, _)| ObjectKey::cluster_role(name))
+                                .map(|&(name, _)| ObjectKeyRef::cluster_role(name))
                                 .collect(),
                             rules: gathered.rules.into_iter().map(|(_, rule)| rule).collect(),
                         }
@@ -120,18 +123,18 @@ impl Compiler {
                 },
                 Object::RoleBinding(_) | Object::ClusterRoleBinding(_) => continue,
             };
-            roles.insert(key.clone(), resolved);
+            roles.push((key, resolved));
         }
         roles
     }
 
-    fn add_binding(&mut self, key: &ObjectKey, object: &Object, roles: &BTreeMap<ObjectKey, u32>) {
+    fn add_binding<'a>(&mut self, key: ObjectKeyRef<'a>, object: &'a Object, roles: &RoleNumbers<'a>) {
         let (namespace, subjects, role) = match object {
             Object::RoleBinding(binding) => {
-                (binding.namespace.as_str(), &binding.subjects, binding.role.key(&binding.namespace))
+                (binding.namespace.as_str(), &binding.subjects, binding.role.key_ref(&binding.namespace))
             }
             Object::ClusterRoleBinding(binding) => {
-                ("", &binding.subjects, ObjectKey::cluster_role(&binding.cluster_role))
+                ("", &binding.subjects, ObjectKeyRef::cluster_role(&binding.cluster_role))
             }
             Object::Role(_) | Object::ClusterRole(_) => return,
         };
@@ -139,8 +142,12 @@ impl Compiler {
             Object::RoleBinding(_) => self.index.namespaces.intern(namespace).saturating_add(1),
             _ => CLUSTER,
         };
-        let number = number_of(self.index.bindings.len());
         let found = roles.get(&role).copied();
+        let missing = found.is_none().then(|| role.to_key());
+        if let Some(role) = &missing {
+            self.index.problems.push(Problem::MissingRole { binding: key.to_key(), role: role.clone() });
+        }
+        let number = self.index.bindings.push(place, key.name(), missing);
         for subject in subjects {
             self.link(
                 subject,
@@ -148,11 +155,6 @@ impl Compiler {
                 Link { subject: NONE, namespace: place, role: found.unwrap_or(NONE), binding: number },
             );
         }
-        if found.is_none() {
-            self.index.problems.push(Problem::MissingRole { binding: key.clone(), role: role.clone() });
-        }
-        let missing = found.is_none().then(|| Box::new(role));
-        self.index.bindings.push(Binding { key: key.clone(), missing });
     }
 
     fn link(&mut self, subject: &Subject, binding_namespace: &str, link: Link) {
@@ -179,7 +181,7 @@ impl Compiler {
         index.namespaces.shrink();
         index.merged_bindings.shrink_to_fit();
         index.matchers.shrink_to_fit();
-        index.bindings.shrink_to_fit();
+        index.bindings.shrink();
         index
     }
 
@@ -190,18 +192,18 @@ impl Compiler {
             later.role != NONE
                 && (later.subject, later.namespace, later.role) == (kept.subject, kept.namespace, kept.role)
         });
-        let mut subjects = Subjects::with_capacity(names.len());
         let mut bounds = Vec::new();
+        let mut subjects = Vec::with_capacity(names.len());
         for of_subject in links.chunk_by(|left, right| left.subject == right.subject) {
-            bounds.clear();
+            let start = bounds.len();
             for in_place in of_subject.chunk_by(|left, right| left.namespace == right.namespace) {
                 self.bind_in_place(in_place, &mut bounds, merged);
             }
             let name = of_subject.first().and_then(|link| names.get(link.subject));
-            name.into_iter().for_each(|name| subjects.insert(name, &bounds));
+            subjects.extend(name.map(|name| (name, start..bounds.len())));
         }
-        subjects.shrink();
-        subjects
+        let bounds_of = |place: &Range<usize>| bounds.get(place.clone()).unwrap_or_default();
+        Subjects::compile(subjects.iter().map(|(name, place)| (*name, bounds_of(place))))
     }
 
     fn bind_in_place(&mut self, links: &[Link], bounds: &mut Vec<Bound>, merged: &mut Merged) {

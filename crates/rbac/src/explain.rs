@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::attributes::{Attributes, Target, User};
 use crate::grant::{RuleGrant, SubjectName};
-use crate::index::{Bound, Index, SubjectId};
-use crate::key::{ObjectKey, ObjectKind};
+use crate::index::{Bound, BoundSubject, Index};
+use crate::key::{ObjectKey, ObjectKeyRef, ObjectKind};
 use crate::matcher::Matcher;
 use crate::names::{NONE, number_of};
 use crate::rulebook::Query;
@@ -39,7 +39,7 @@ pub enum NearMiss<'a> {
         /// Whom it names.
         subject: SubjectName<'a>,
         /// The binding.
-        binding: &'a ObjectKey,
+        binding: ObjectKeyRef<'a>,
         /// The role that is not there.
         role: &'a ObjectKey,
     },
@@ -69,7 +69,11 @@ impl Index {
     /// For something that is not allowed: what comes nearest to allowing it. Takes bounded time, but far longer than
     /// the decision: it is for those who are refused, and only for them.
     #[must_use]
-    pub fn explain<G: AsRef<str>>(&self, user: User<'_, G>, attributes: &Attributes<'_>) -> Explanation<'_> {
+    pub fn explain<'a, G: AsRef<str>>(
+        &'a self,
+        user: User<'a, G>,
+        attributes: &Attributes<'_>,
+    ) -> Explanation<'a> {
         let mut search = Search {
             index: self,
             query: self.book.query(attributes),
@@ -120,20 +124,21 @@ impl<'i> Search<'i, '_> {
     }
 
     /// Rules that the user has in the right place and that miss by one thing; and roles that are not there.
-    fn look_where_it_counts(&mut self, subject: SubjectId, attributes: &Attributes<'_>) {
+    fn look_where_it_counts(&mut self, subject: BoundSubject<'i>, attributes: &Attributes<'_>) {
         let index = self.index;
-        for bound in index.bounds_in(subject, self.namespace) {
+        for bound in subject.bounds_in(self.namespace) {
             let entries = index.matchers.get(bound.matcher as usize).map_or(&[][..], Matcher::entries);
             if !self.spend(entries.len()) {
                 return;
             }
             if bound.matcher == NONE {
-                self.missing_role(subject, bound).into_iter().for_each(|near_miss| self.add(near_miss));
+                self.missing_role(subject.name, bound).into_iter().for_each(|near_miss| self.add(near_miss));
             }
             for entry in entries {
                 let Some(rule) = index.book.rule(entry.rule) else { continue };
                 let agreement = rule.agreement(&self.query);
-                let Some(grant) = index.grant_from(subject, bound, entry).filter(|_| agreement.misses() == 1)
+                let Some(grant) =
+                    index.grant_from(subject.name, bound, entry).filter(|_| agreement.misses() == 1)
                 else {
                     continue;
                 };
@@ -150,31 +155,29 @@ impl<'i> Search<'i, '_> {
         }
     }
 
-    fn missing_role(&self, subject: SubjectId, bound: &Bound) -> Option<NearMiss<'i>> {
-        let binding = self.index.binding(bound, 0)?;
-        let role = binding.missing.as_deref()?;
-        Some(NearMiss::MissingRole {
-            subject: self.index.subject_name(subject)?,
-            binding: &binding.key,
-            role,
-        })
+    fn missing_role(&self, subject: SubjectName<'i>, bound: &Bound) -> Option<NearMiss<'i>> {
+        let bindings = &self.index.bindings;
+        let role = bindings.missing_role(bound.binding)?;
+        let binding = self.index.binding_key(bindings.get(bound.binding)?);
+        Some(NearMiss::MissingRole { subject, binding, role })
     }
 
     /// Namespaces in which the user may do it.
-    fn look_elsewhere(&mut self, subject: SubjectId) {
+    fn look_elsewhere(&mut self, subject: BoundSubject<'i>) {
         let index = self.index;
         if !self.query.is_for_resource() {
             return;
         }
         let asked = self.namespace;
-        let elsewhere = index.bounds_of(subject).iter();
+        let elsewhere = subject.bounds.iter();
         for bound in elsewhere.filter(|bound| !bound.is_in_cluster() && Some(bound.namespace) != asked) {
             let rules =
                 index.matchers.get(bound.matcher as usize).map_or(0, |matcher| matcher.entries().len());
             if !self.spend(rules) {
                 return;
             }
-            let grant = index.grant_by(subject, bound, &self.query);
+            let entry = index.entry_of(bound, &self.query);
+            let grant = entry.and_then(|entry| index.grant_from(subject.name, bound, entry));
             if let Some((grant, namespace)) = grant.zip(index.namespace_name(bound.namespace)) {
                 self.add(NearMiss::OtherNamespace { grant, namespace });
             }

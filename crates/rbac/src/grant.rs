@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::bindings::Binding;
 use crate::index::{CompiledRole, Index};
-use crate::key::ObjectKey;
+use crate::key::{ObjectKey, ObjectKeyRef};
 use crate::object::{PolicyRule, SERVICE_ACCOUNT_PREFIX, Subject};
 use crate::wire::one_line;
 
@@ -21,7 +22,7 @@ pub enum Grant<'a> {
 pub struct RuleGrant<'a> {
     pub(crate) index: &'a Index,
     pub(crate) subject: SubjectName<'a>,
-    pub(crate) binding: &'a ObjectKey,
+    pub(crate) binding: &'a Binding,
     pub(crate) role: &'a CompiledRole,
     pub(crate) rule: &'a PolicyRule,
     pub(crate) place: u32,
@@ -39,8 +40,8 @@ pub enum SubjectName<'a> {
 impl<'a> RuleGrant<'a> {
     /// The RoleBinding or ClusterRoleBinding.
     #[must_use]
-    pub const fn binding(&self) -> &'a ObjectKey {
-        self.binding
+    pub fn binding(&self) -> ObjectKeyRef<'a> {
+        self.index.binding_key(self.binding)
     }
 
     /// The Role or ClusterRole that it gives.
@@ -127,7 +128,7 @@ impl fmt::Display for RuleGrant<'_> {
         if self.origin() != self.role() {
             write!(f, ", from `{}`", self.origin())?;
         }
-        write!(f, ", bound to {} by `{}`", self.subject, self.binding)
+        write!(f, ", bound to {} by `{}`", self.subject, self.binding())
     }
 }
 
@@ -135,7 +136,7 @@ impl fmt::Debug for RuleGrant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RuleGrant")
             .field("subject", &self.subject)
-            .field("binding", &self.binding)
+            .field("binding", &self.binding())
             .field("role", &self.role.key)
             .field("rule_index", &self.place)
             .finish_non_exhaustive()
@@ -145,8 +146,8 @@ impl fmt::Debug for RuleGrant<'_> {
 impl PartialEq for RuleGrant<'_> {
     /// Two grants are the same if they name the same.
     fn eq(&self, other: &Self) -> bool {
-        (self.subject, self.binding, self.role(), self.place, self.rule)
-            == (other.subject, other.binding, other.role(), other.place, other.rule)
+        (self.subject, self.binding(), self.role(), self.place, self.rule)
+            == (other.subject, other.binding(), other.role(), other.place, other.rule)
     }
 }
 

@@ -1,8 +1,9 @@
 //! All RBAC of a cluster, compiled, and the decision.
 
 use crate::attributes::{Attributes, SYSTEM_MASTERS, Target, User};
+use crate::bindings::{Binding, Bindings};
 use crate::grant::{Grant, RuleGrant, SubjectName};
-use crate::key::ObjectKey;
+use crate::key::{ObjectKey, ObjectKeyRef};
 use crate::matcher::{Entry, Matcher};
 use crate::names::{NONE, Names};
 use crate::problem::Problem;
@@ -12,10 +13,14 @@ use crate::subjects::Subjects;
 /// Stands for the whole cluster where a namespace's number is expected; namespaces are counted from 1.
 pub(crate) const CLUSTER: u32 = 0;
 
+/// So many groups of a user are looked up before anything is weighed; few users have more.
+const AHEAD: usize = 8;
+
 /// All RBAC of one cluster, compiled: immutable, shared, and asked without allocation.
 ///
-/// A subject leads to what is bound to it, ordered by namespace; so a decision costs a few look-ups for the user
-/// and for each of their groups, and nothing for the bindings of others.
+/// A subject leads to what is bound to it, ordered by namespace; so a decision costs one look-up for the user and for each
+/// of their groups, and nothing for the bindings of others. Rules, roles and the words of both are the same few for
+/// everybody and stay in the processor's caches; what is each subject's own lies in one line of memory.
 #[derive(Debug, Default)]
 pub struct Index {
     pub(crate) book: Rulebook,
@@ -28,16 +33,16 @@ pub struct Index {
     pub(crate) matchers: Vec<Matcher>,
     /// In the order of their keys.
     pub(crate) roles: Vec<CompiledRole>,
-    /// In the order of their keys.
-    pub(crate) bindings: Vec<Binding>,
+    pub(crate) bindings: Bindings,
     pub(crate) problems: Vec<Problem>,
 }
 
-/// A subject of an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SubjectId {
-    User(u32),
-    Group(u32),
+/// A subject, and all that is bound to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BoundSubject<'a> {
+    pub(crate) name: SubjectName<'a>,
+    /// The cluster first, then by namespace.
+    pub(crate) bounds: &'a [Bound],
 }
 
 /// One or several roles that a subject has in one place.
@@ -59,32 +64,43 @@ pub(crate) struct CompiledRole {
     pub(crate) origins: Box<[u32]>,
 }
 
-/// A binding.
-#[derive(Debug)]
-pub(crate) struct Binding {
-    pub(crate) key: ObjectKey,
-    /// The role that it names, if there is none of that key.
-    pub(crate) missing: Option<Box<ObjectKey>>,
-}
-
 impl Index {
     /// Whether this is allowed, and by what. `None` is no opinion: nothing here allows it, and RBAC denies nothing.
     ///
     /// Bindings of the user are asked before those of their groups, and those of the cluster before those of the
     /// namespace; so of several grants always the same one is named.
     #[must_use]
-    pub fn authorize<G: AsRef<str>>(
-        &self,
-        user: User<'_, G>,
+    pub fn authorize<'a, G: AsRef<str>>(
+        &'a self,
+        user: User<'a, G>,
         attributes: &Attributes<'_>,
-    ) -> Option<Grant<'_>> {
+    ) -> Option<Grant<'a>> {
         if user.groups.iter().any(|group| group.as_ref() == SYSTEM_MASTERS) {
             return Some(Grant::SystemMasters);
         }
+        // The order is for speed: what is bound to the user and the groups is on its way from memory, all of it at once,
+        // while the question is put into numbers.
+        let (first_groups, other_groups) = user.groups.split_at(user.groups.len().min(AHEAD));
+        let of_user = self.users.find(user.name);
+        let mut of_groups = [None; AHEAD];
+        for (bounds, group) in of_groups.iter_mut().zip(first_groups) {
+            *bounds = self.groups.find(group.as_ref());
+        }
         let query = self.book.query(attributes);
         let namespace = self.namespace_asked(attributes);
-        let grant = self.subjects_of(user).find_map(|subject| self.grant_of(subject, namespace, &query));
-        grant.map(Grant::Rule)
+        let weigh = |name, bounds: Option<&'a [Bound]>| {
+            let subject = BoundSubject { name, bounds: bounds? };
+            self.match_of(subject, namespace, &query).map(|found| (name, found))
+        };
+        let weigh_group = |group: &'a G, bounds| weigh(SubjectName::Group(group.as_ref()), bounds);
+        let (subject, (bound, entry)) = weigh(SubjectName::User(user.name), of_user)
+            .or_else(|| {
+                first_groups.iter().zip(of_groups).find_map(|(group, bounds)| weigh_group(group, bounds))
+            })
+            .or_else(|| {
+                other_groups.iter().find_map(|group| weigh_group(group, self.groups.find(group.as_ref())))
+            })?;
+        self.grant_from(subject, bound, entry).map(Grant::Rule)
     }
 
     /// What grants nothing, though somebody may expect it to: roles, then bindings, in the order of their keys.
@@ -110,7 +126,6 @@ impl Index {
     pub fn memory_bytes(&self) -> usize {
         let key = |key: &ObjectKey| key.name().len() + key.namespace().map_or(0, str::len);
         let roles = self.roles.iter().map(|role| key(&role.key) + size_of_val(&*role.origins));
-        let bindings = self.bindings.iter().map(|binding| key(&binding.key));
         size_of::<Self>()
             + self.book.memory_bytes()
             + self.namespaces.memory_bytes()
@@ -119,20 +134,28 @@ impl Index {
             + self.merged_bindings.capacity() * size_of::<u32>()
             + self.matchers.iter().map(Matcher::memory_bytes).sum::<usize>()
             + self.roles.capacity() * size_of::<CompiledRole>()
-            + self.bindings.capacity() * size_of::<Binding>()
+            + self.bindings.memory_bytes()
             + self.problems.capacity() * size_of::<Problem>()
             + roles.sum::<usize>()
-            + bindings.sum::<usize>()
     }
 
     /// The subjects that a user is: itself, then its groups in their order, those to which nothing is bound left out.
-    pub(crate) fn subjects_of<'s, G: AsRef<str>>(
-        &'s self,
-        user: User<'s, G>,
-    ) -> impl Iterator<Item = SubjectId> + 's {
-        let itself = self.users.find(user.name).map(SubjectId::User);
-        let groups = user.groups.iter().filter_map(|group| self.groups.find(group.as_ref()));
-        itself.into_iter().chain(groups.map(SubjectId::Group))
+    pub(crate) fn subjects_of<'a, G: AsRef<str>>(
+        &'a self,
+        user: User<'a, G>,
+    ) -> impl Iterator<Item = BoundSubject<'a>> {
+        let found = |name, bounds: Option<&'a [Bound]>| Some(BoundSubject { name, bounds: bounds? });
+        let itself = found(SubjectName::User(user.name), self.users.find(user.name));
+        let groups = user.groups.iter().map(AsRef::as_ref);
+        let groups = groups.filter_map(move |name| found(SubjectName::Group(name), self.groups.find(name)));
+        itself.into_iter().chain(groups)
+    }
+
+    /// Every subject to which anything is bound, in no order.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = BoundSubject<'_>> {
+        let groups = self.groups.iter().map(|(name, bounds)| (SubjectName::Group(name), bounds));
+        let users = self.users.iter().map(|(name, bounds)| (SubjectName::User(name), bounds));
+        groups.chain(users).map(|(name, bounds)| BoundSubject { name, bounds })
     }
 
     /// The number of the namespace that bindings have to be in to count, besides those of the cluster; none where
@@ -158,36 +181,41 @@ impl Index {
     }
 
     /// The first rule that a subject has for this.
-    pub(crate) fn grant_of(
-        &self,
-        subject: SubjectId,
+    pub(crate) fn grant_of<'a>(
+        &'a self,
+        subject: BoundSubject<'a>,
         namespace: Option<u32>,
         query: &Query<'_>,
-    ) -> Option<RuleGrant<'_>> {
-        self.bounds_in(subject, namespace).find_map(|bound| self.grant_by(subject, bound, query))
+    ) -> Option<RuleGrant<'a>> {
+        let (bound, entry) = self.match_of(subject, namespace, query)?;
+        self.grant_from(subject.name, bound, entry)
     }
 
-    /// The first rule that a subject has for this by one of its bounds.
-    pub(crate) fn grant_by(
-        &self,
-        subject: SubjectId,
-        bound: &Bound,
+    /// The same as the bound and the entry of its matcher: little enough to be passed on in registers.
+    fn match_of<'a>(
+        &'a self,
+        subject: BoundSubject<'a>,
+        namespace: Option<u32>,
         query: &Query<'_>,
-    ) -> Option<RuleGrant<'_>> {
-        let entry = self.matchers.get(bound.matcher as usize)?.find(&self.book, query)?;
-        self.grant_from(subject, bound, entry)
+    ) -> Option<(&'a Bound, &'a Entry)> {
+        subject.bounds_in(namespace).find_map(|bound| Some((bound, self.entry_of(bound, query)?)))
+    }
+
+    /// The first rule for this of a bound's matcher.
+    pub(crate) fn entry_of(&self, bound: &Bound, query: &Query<'_>) -> Option<&Entry> {
+        self.matchers.get(bound.matcher as usize)?.find(&self.book, query)
     }
 
     /// Names what an entry of a bound's matcher is. Everything it names is there, or the index would not hold it.
     pub(crate) fn grant_from<'a>(
         &'a self,
-        subject: SubjectId,
+        subject: SubjectName<'a>,
         bound: &Bound,
         entry: &'a Entry,
     ) -> Option<RuleGrant<'a>> {
         Some(RuleGrant {
-            subject: self.subject_name(subject)?,
-            binding: &self.binding(bound, entry.nth)?.key,
+            subject,
+            binding: self.bindings.get(self.binding_number(bound, entry.nth)?)?,
             role: self.role(entry.role)?,
             rule: self.book.text(entry.rule)?,
             place: entry.place,
@@ -195,49 +223,38 @@ impl Index {
         })
     }
 
-    /// What is bound to a subject in the cluster, then what in the namespace.
-    pub(crate) fn bounds_in(
-        &self,
-        subject: SubjectId,
-        namespace: Option<u32>,
-    ) -> impl Iterator<Item = &Bound> {
-        let all = self.bounds_of(subject);
-        let in_cluster = all.iter().take_while(|bound| bound.namespace == CLUSTER);
-        let in_namespace = namespace.map(|namespace| {
-            let start = all.partition_point(|bound| bound.namespace < namespace);
-            all.iter().skip(start).take_while(move |bound| bound.namespace == namespace)
-        });
-        in_cluster.chain(in_namespace.into_iter().flatten())
-    }
-
-    /// All that is bound to a subject, the cluster first, then by namespace.
-    pub(crate) fn bounds_of(&self, subject: SubjectId) -> &[Bound] {
-        match subject {
-            SubjectId::User(number) => self.users.bounds(number),
-            SubjectId::Group(number) => self.groups.bounds(number),
-        }
-    }
-
-    pub(crate) fn subject_name(&self, subject: SubjectId) -> Option<SubjectName<'_>> {
-        match subject {
-            SubjectId::User(number) => self.users.name(number).map(SubjectName::User),
-            SubjectId::Group(number) => self.groups.name(number).map(SubjectName::Group),
-        }
-    }
-
     pub(crate) fn role(&self, number: u32) -> Option<&CompiledRole> {
         self.roles.get(number as usize)
     }
 
-    /// The binding through which a bound has the nth role of its matcher.
-    pub(crate) fn binding(&self, bound: &Bound, nth: u32) -> Option<&Binding> {
+    /// The key of a binding.
+    pub(crate) fn binding_key(&self, binding: &Binding) -> ObjectKeyRef<'_> {
+        let name = self.bindings.name(binding);
+        match self.namespace_name(binding.namespace) {
+            Some(namespace) => ObjectKeyRef::role_binding(namespace, name),
+            None => ObjectKeyRef::cluster_role_binding(name),
+        }
+    }
+
+    /// The number of the binding through which a bound has the nth role of its matcher.
+    fn binding_number(&self, bound: &Bound, nth: u32) -> Option<u32> {
         let is_merged = bound.matcher != NONE && bound.matcher as usize >= self.roles.len();
-        let number = if is_merged {
-            *self.merged_bindings.get((bound.binding as usize).checked_add(nth as usize)?)?
-        } else {
-            bound.binding
-        };
-        self.bindings.get(number as usize)
+        if !is_merged {
+            return Some(bound.binding);
+        }
+        self.merged_bindings.get((bound.binding as usize).checked_add(nth as usize)?).copied()
+    }
+}
+
+impl<'a> BoundSubject<'a> {
+    /// What is bound in the cluster, then what in the namespace.
+    pub(crate) fn bounds_in(self, namespace: Option<u32>) -> impl Iterator<Item = &'a Bound> {
+        let in_cluster = self.bounds.iter().take_while(|bound| bound.is_in_cluster());
+        let in_namespace = namespace.map(|namespace| {
+            let start = self.bounds.partition_point(|bound| bound.namespace < namespace);
+            self.bounds.iter().skip(start).take_while(move |bound| bound.namespace == namespace)
+        });
+        in_cluster.chain(in_namespace.into_iter().flatten())
     }
 }
 

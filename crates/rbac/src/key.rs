@@ -24,6 +24,14 @@ pub struct ObjectKey {
     name: Box<str>,
 }
 
+/// An [`ObjectKey`], borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKeyRef<'a> {
+    kind: ObjectKind,
+    namespace: &'a str,
+    name: &'a str,
+}
+
 /// Why a text is no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectKeyError {
@@ -75,25 +83,31 @@ impl ObjectKey {
     /// The key of a Role.
     #[must_use]
     pub fn role(namespace: &str, name: &str) -> Self {
-        Self { kind: ObjectKind::Role, namespace: namespace.into(), name: name.into() }
+        ObjectKeyRef::role(namespace, name).to_key()
     }
 
     /// The key of a ClusterRole.
     #[must_use]
     pub fn cluster_role(name: &str) -> Self {
-        Self { kind: ObjectKind::ClusterRole, namespace: Box::default(), name: name.into() }
+        ObjectKeyRef::cluster_role(name).to_key()
     }
 
     /// The key of a RoleBinding.
     #[must_use]
     pub fn role_binding(namespace: &str, name: &str) -> Self {
-        Self { kind: ObjectKind::RoleBinding, namespace: namespace.into(), name: name.into() }
+        ObjectKeyRef::role_binding(namespace, name).to_key()
     }
 
     /// The key of a ClusterRoleBinding.
     #[must_use]
     pub fn cluster_role_binding(name: &str) -> Self {
-        Self { kind: ObjectKind::ClusterRoleBinding, namespace: Box::default(), name: name.into() }
+        ObjectKeyRef::cluster_role_binding(name).to_key()
+    }
+
+    /// The same key, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> ObjectKeyRef<'_> {
+        ObjectKeyRef { kind: self.kind, namespace: &self.namespace, name: &self.name }
     }
 
     /// The kind.
@@ -115,18 +129,72 @@ impl ObjectKey {
     }
 }
 
+impl<'a> ObjectKeyRef<'a> {
+    pub(crate) const fn role(namespace: &'a str, name: &'a str) -> Self {
+        Self { kind: ObjectKind::Role, namespace, name }
+    }
+
+    pub(crate) const fn cluster_role(name: &'a str) -> Self {
+        Self { kind: ObjectKind::ClusterRole, namespace: "", name }
+    }
+
+    pub(crate) const fn role_binding(namespace: &'a str, name: &'a str) -> Self {
+        Self { kind: ObjectKind::RoleBinding, namespace, name }
+    }
+
+    pub(crate) const fn cluster_role_binding(name: &'a str) -> Self {
+        Self { kind: ObjectKind::ClusterRoleBinding, namespace: "", name }
+    }
+
+    /// The same key, owned.
+    #[must_use]
+    pub fn to_key(self) -> ObjectKey {
+        ObjectKey { kind: self.kind, namespace: self.namespace.into(), name: self.name.into() }
+    }
+
+    /// The kind.
+    #[must_use]
+    pub const fn kind(self) -> ObjectKind {
+        self.kind
+    }
+
+    /// The namespace; none for cluster-scoped kinds.
+    #[must_use]
+    pub fn namespace(self) -> Option<&'a str> {
+        self.kind.is_namespaced().then_some(self.namespace)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'a str {
+        self.name
+    }
+}
+
 impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl fmt::Display for ObjectKey {
+impl fmt::Display for ObjectKeyRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.namespace() {
             Some(namespace) => write!(f, "{}/{namespace}/{}", self.kind, self.name),
             None => write!(f, "{}/{}", self.kind, self.name),
         }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.borrowed(), f)
+    }
+}
+
+impl fmt::Debug for ObjectKeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -57,6 +57,7 @@
 
 mod aggregation;
 mod attributes;
+mod bindings;
 mod compile;
 mod explain;
 mod grant;
@@ -67,6 +68,7 @@ mod matcher;
 mod names;
 mod object;
 mod parse;
+mod placement;
 mod problem;
 mod rule_set;
 mod rulebook;
@@ -78,7 +80,7 @@ pub use attributes::{Attributes, NonResourceAttributes, ResourceAttributes, SYST
 pub use explain::{Explanation, NEAR_MISSES_PER_SORT_MAX, NearMiss};
 pub use grant::{Grant, RuleGrant, SubjectName};
 pub use index::Index;
-pub use key::{ObjectKey, ObjectKeyError, ObjectKind};
+pub use key::{ObjectKey, ObjectKeyError, ObjectKeyRef, ObjectKind};
 pub use list::{Holder, NonResourceRule, ResourceRule, Rules};
 pub use object::{
     API_GROUP, API_VERSION, AggregationRule, ClusterRole, ClusterRoleBinding, LabelRequirement,

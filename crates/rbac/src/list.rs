@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::attributes::{Attributes, SYSTEM_MASTERS, User};
 use crate::grant::{Grant, SubjectName};
-use crate::index::{Index, SubjectId};
+use crate::index::Index;
 use crate::matcher::Matcher;
 use crate::names::NONE;
 use crate::object::PolicyRule;
@@ -66,7 +66,7 @@ impl Index {
             rules.add_everything();
         }
         let namespace = self.namespace_number(namespace);
-        let bounds = || self.subjects_of(user).flat_map(|subject| self.bounds_in(subject, namespace));
+        let bounds = || self.subjects_of(user).flat_map(|subject| subject.bounds_in(namespace));
         let in_cluster = bounds().filter(|bound| bound.is_in_cluster());
         let in_namespace = bounds().filter(|bound| !bound.is_in_cluster());
         let mut seen = HashSet::<u32, RandomState>::default();
@@ -89,9 +89,7 @@ impl Index {
         let query = self.book.query(attributes);
         let namespace = self.namespace_asked(attributes);
         let masters = Holder { subject: SubjectName::Group(SYSTEM_MASTERS), via: Grant::SystemMasters };
-        let groups = self.groups.numbers().map(SubjectId::Group);
-        let users = self.users.numbers().map(SubjectId::User);
-        let granted = groups.chain(users).filter_map(|subject| self.grant_of(subject, namespace, &query));
+        let granted = self.subjects().filter_map(|subject| self.grant_of(subject, namespace, &query));
         let granted = granted.map(|grant| Holder { subject: grant.subject(), via: Grant::Rule(grant) });
         let others = granted.filter(|holder| holder.subject != masters.subject);
         let mut holders: Vec<_> = std::iter::once(masters).chain(others).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::key::ObjectKey;
+use crate::key::{ObjectKey, ObjectKeyRef};
 use crate::wire::one_line;
 
 /// The API group of all four kinds.
@@ -165,11 +165,15 @@ impl Object {
     /// The key it is stored and named by.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
+        self.key_ref().to_key()
+    }
+
+    pub(crate) fn key_ref(&self) -> ObjectKeyRef<'_> {
         match self {
-            Self::Role(role) => ObjectKey::role(&role.namespace, &role.name),
-            Self::ClusterRole(role) => ObjectKey::cluster_role(&role.name),
-            Self::RoleBinding(binding) => ObjectKey::role_binding(&binding.namespace, &binding.name),
-            Self::ClusterRoleBinding(binding) => ObjectKey::cluster_role_binding(&binding.name),
+            Self::Role(role) => ObjectKeyRef::role(&role.namespace, &role.name),
+            Self::ClusterRole(role) => ObjectKeyRef::cluster_role(&role.name),
+            Self::RoleBinding(binding) => ObjectKeyRef::role_binding(&binding.namespace, &binding.name),
+            Self::ClusterRoleBinding(binding) => ObjectKeyRef::cluster_role_binding(&binding.name),
         }
     }
 }
@@ -192,9 +196,13 @@ impl RoleRef {
     /// The key of the role that a binding in this namespace means.
     #[must_use]
     pub fn key(&self, namespace: &str) -> ObjectKey {
+        self.key_ref(namespace).to_key()
+    }
+
+    pub(crate) fn key_ref<'a>(&'a self, namespace: &'a str) -> ObjectKeyRef<'a> {
         match self {
-            Self::Role(name) => ObjectKey::role(namespace, name),
-            Self::ClusterRole(name) => ObjectKey::cluster_role(name),
+            Self::Role(name) => ObjectKeyRef::role(namespace, name),
+            Self::ClusterRole(name) => ObjectKeyRef::cluster_role(name),
         }
     }
 }

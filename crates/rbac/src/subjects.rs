@@ -6,139 +6,157 @@ use foldhash::quality::RandomState;
 
 use crate::index::Bound;
 use crate::names::{NONE, number_of};
+use crate::placement::Placement;
 
-/// Slots for so many subjects (numerator, denominator): enough empty ones that a search is short.
-const SLOTS: (usize, usize) = (4, 3);
+/// Bytes of a name that lies in its record. Longer ones are as rare as they cost: one more wait for memory.
+const NAME_HERE_MAX: usize = 46;
 
-/// All subjects of one kind. A subject goes by the number of its slot.
+/// All subjects of one kind.
 ///
-/// That a name is not here shows in one cache line. Of one that is, the same line holds what is bound to it, if that is
-/// one thing, as it mostly is; only the text, to be compared in full, and what more is bound lie elsewhere.
+/// Where a subject is has not to be searched for ([`Placement`]), and what a decision needs of it lies in one cache line:
+/// so for whoever asks, the processor waits for memory once, however many subjects there are.
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
     hasher: RandomState,
-    slots: Box<[Slot]>,
+    placement: Placement,
+    /// Each in its place; beyond the places those few that have none.
+    records: Box<[Option<Record>]>,
+    /// The names that lie in no record.
     text: String,
     /// What is bound to those to whom several things are.
     bounds: Vec<Bound>,
 }
 
-/// Half a cache line, and never in two.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
-struct Slot {
-    /// Half of the name's hash: tells nearly all strangers without a look at their text.
-    tag: u32,
-    text_start: u32,
-    text_len: u32,
-    /// How many things are bound; in an empty slot none.
-    bounds_len: u32,
-    /// Where they begin, if there are several.
-    bounds_start: u32,
-    /// What is bound, if it is one thing.
-    bound: Bound,
+/// A subject, in one cache line.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Record {
+    name: Name,
+    bounds: Bounds,
 }
 
-impl Slot {
-    const EMPTY: Self = Self {
-        tag: 0,
-        text_start: 0,
-        text_len: 0,
-        bounds_len: 0,
-        bounds_start: 0,
-        bound: Bound { namespace: NONE, matcher: NONE, binding: NONE },
-    };
+#[derive(Clone, Debug)]
+enum Name {
+    Here {
+        len: u8,
+        bytes: [u8; NAME_HERE_MAX],
+    },
+    /// In the text of all subjects.
+    Elsewhere {
+        start: u32,
+        len: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Bounds {
+    One(Bound),
+    /// Among the bounds of all subjects.
+    Several {
+        start: u32,
+        len: u32,
+    },
 }
 
 impl Subjects {
-    /// A table for so many subjects, which are then inserted.
-    pub(crate) fn with_capacity(subjects: usize) -> Self {
-        // One more than the subjects, so that a search always ends.
-        let slots = (subjects.saturating_mul(SLOTS.0) / SLOTS.1).max(subjects.saturating_add(1));
-        Self { slots: vec![Slot::EMPTY; slots].into(), ..Self::default() }
-    }
-
-    /// Adds a subject that is not there yet, with what is bound to it, ordered by namespace and the cluster first.
-    /// Nothing is added without bounds, or where the table, its text or its bounds are full.
-    pub(crate) fn insert(&mut self, name: &str, bounds: &[Bound]) {
-        let Some(&first) = bounds.first() else { return };
-        let (text_start, bounds_start) = (number_of(self.text.len()), number_of(self.bounds.len()));
-        let (text_len, bounds_len) = (number_of(name.len()), number_of(bounds.len()));
-        if [text_start, bounds_start, text_len, bounds_len].contains(&NONE) {
-            return;
-        }
-        let hash = self.hash(name);
-        let start = self.start(hash);
-        let (before, from) = self.slots.split_at_mut(start);
-        let Some(slot) = from.iter_mut().chain(before).find(|slot| slot.bounds_len == 0) else { return };
-        *slot = Slot { tag: tag_of(hash), text_start, text_len, bounds_len, bounds_start, bound: first };
-        self.text.push_str(name);
-        if bounds.len() > 1 {
-            self.bounds.extend_from_slice(bounds);
-        }
-    }
-
-    /// Gives back what growing took too much.
-    pub(crate) fn shrink(&mut self) {
-        self.text.shrink_to_fit();
-        self.bounds.shrink_to_fit();
-    }
-
-    /// The number of a name, if anything is bound to it.
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        let hash = self.hash(name);
-        let tag = tag_of(hash);
-        let mut at = self.start(hash);
-        // Ends at an empty slot, of which there is always one, if not with the table.
-        for _ in 0..self.slots.len() {
-            let slot = self.slots.get(at)?;
-            if slot.bounds_len == 0 {
-                return None;
+    /// Of distinct names, each with what is bound to it: at least one thing, ordered by namespace and the cluster first.
+    /// One that finds no room in 4 GB of text or bounds is left out.
+    pub(crate) fn compile<'a>(all: impl Iterator<Item = (&'a str, &'a [Bound])> + Clone) -> Self {
+        let mut subjects = Self::default();
+        let hashes: Vec<u64> = all.clone().map(|(name, _)| subjects.hash(name)).collect();
+        let (placement, places) = Placement::compile(&hashes);
+        let mut records = vec![None; placement.places()];
+        let mut displaced = Vec::new();
+        for ((name, bounds), place) in all.zip(places) {
+            let Some(record) = subjects.record(name, bounds) else { continue };
+            match records.get_mut(place as usize) {
+                Some(own) => *own = Some(record),
+                None => displaced.push(Some(record)),
             }
-            if slot.tag == tag && self.text_of(slot) == Some(name) {
-                return Some(number_of(at));
-            }
-            at = if at + 1 < self.slots.len() { at + 1 } else { 0 };
         }
-        None
+        records.append(&mut displaced);
+        subjects.records = records.into();
+        subjects.placement = placement;
+        subjects.text.shrink_to_fit();
+        subjects.bounds.shrink_to_fit();
+        subjects
     }
 
-    /// The name of a number.
-    pub(crate) fn name(&self, number: u32) -> Option<&str> {
-        self.slots.get(number as usize).and_then(|slot| self.text_of(slot))
-    }
-
-    /// What is bound to a number: the cluster first, then by namespace.
-    pub(crate) fn bounds(&self, number: u32) -> &[Bound] {
-        let bounds = self.slots.get(number as usize).and_then(|slot| match slot.bounds_len {
-            1 => Some(std::slice::from_ref(&slot.bound)),
-            len => {
-                let start = slot.bounds_start as usize;
-                self.bounds.get(start..start.checked_add(len as usize)?)
-            }
+    /// What is bound to a name, if anything is: the cluster first, then by namespace.
+    pub(crate) fn find(&self, name: &str) -> Option<&[Bound]> {
+        let place = self.placement.of(self.hash(name));
+        let own = self.records.get(place).and_then(Option::as_ref);
+        let found = own.filter(|record| self.is_named(record, name)).or_else(|| {
+            let displaced = self.records.get(self.placement.places()..).unwrap_or_default();
+            displaced.iter().flatten().find(|record| self.is_named(record, name))
         });
-        bounds.unwrap_or_default()
+        found.map(|record| self.bounds_of(record))
     }
 
-    /// The numbers of all subjects, in no order.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.slots.iter().zip(0..).filter(|(slot, _)| slot.bounds_len > 0).map(|(_, number)| number)
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[Bound])> {
+        let records = self.records.iter().flatten();
+        records.filter_map(|record| Some((self.name_of(record)?, self.bounds_of(record))))
     }
 
     /// The bytes it holds.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(&*self.slots) + self.text.capacity() + self.bounds.capacity() * size_of::<Bound>()
+        self.placement.memory_bytes()
+            + size_of_val(&*self.records)
+            + self.text.capacity()
+            + self.bounds.capacity() * size_of::<Bound>()
     }
 
-    fn text_of(&self, slot: &Slot) -> Option<&str> {
-        let start = slot.text_start as usize;
-        self.text.get(start..start.checked_add(slot.text_len as usize)?)
+    fn record(&mut self, name: &str, bounds: &[Bound]) -> Option<Record> {
+        let bounds = match bounds {
+            [] => return None,
+            [one] => Bounds::One(*one),
+            several => {
+                let (start, len) = span(self.bounds.len(), several.len())?;
+                self.bounds.extend_from_slice(several);
+                Bounds::Several { start, len }
+            }
+        };
+        let mut bytes = [0; NAME_HERE_MAX];
+        let name = match (bytes.get_mut(..name.len()), u8::try_from(name.len())) {
+            (Some(here), Ok(len)) => {
+                here.copy_from_slice(name.as_bytes());
+                Name::Here { len, bytes }
+            }
+            _ => {
+                let (start, len) = span(self.text.len(), name.len())?;
+                self.text.push_str(name);
+                Name::Elsewhere { start, len }
+            }
+        };
+        Some(Record { name, bounds })
     }
 
-    /// The slot at which a search begins: the lower half of the hash, scaled to the table.
-    fn start(&self, hash: u64) -> usize {
-        let slots = self.slots.len() as u64;
-        ((hash & u64::from(u32::MAX)).saturating_mul(slots) >> 32) as usize
+    fn is_named(&self, record: &Record, name: &str) -> bool {
+        match &record.name {
+            Name::Here { len, bytes } => bytes.get(..usize::from(*len)) == Some(name.as_bytes()),
+            Name::Elsewhere { .. } => self.name_of(record) == Some(name),
+        }
+    }
+
+    fn name_of<'a>(&'a self, record: &'a Record) -> Option<&'a str> {
+        match &record.name {
+            Name::Here { len, bytes } => std::str::from_utf8(bytes.get(..usize::from(*len))?).ok(),
+            Name::Elsewhere { start, len } => {
+                let start = *start as usize;
+                self.text.get(start..start.checked_add(*len as usize)?)
+            }
+        }
+    }
+
+    fn bounds_of<'a>(&'a self, record: &'a Record) -> &'a [Bound] {
+        match &record.bounds {
+            Bounds::One(bound) => std::slice::from_ref(bound),
+            Bounds::Several { start, len } => {
+                let start = *start as usize;
+                self.bounds.get(start..start.saturating_add(*len as usize)).unwrap_or_default()
+            }
+        }
     }
 
     fn hash(&self, name: &str) -> u64 {
@@ -148,8 +166,10 @@ impl Subjects {
     }
 }
 
-fn tag_of(hash: u64) -> u32 {
-    (hash >> 32) as u32
+/// Where something comes to lie that is put at the end; none where numbers do not reach.
+fn span(start: usize, len: usize) -> Option<(u32, u32)> {
+    let (start, len) = (number_of(start), number_of(len));
+    (start != NONE && len != NONE).then_some((start, len))
 }
 
 #[cfg(test)]
@@ -159,51 +179,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_is_half_a_cache_line() {
-        assert_eq!(size_of::<Slot>(), 32);
+    fn a_subject_is_one_cache_line() {
+        assert_eq!(size_of::<Option<Record>>(), 64);
     }
 
     #[test]
     fn an_empty_table_knows_nobody() {
-        for subjects in [Subjects::default(), Subjects::with_capacity(0), Subjects::with_capacity(3)] {
+        for subjects in [Subjects::default(), Subjects::compile([("ana", &[][..])].into_iter())] {
             assert_eq!(subjects.find(""), None);
             assert_eq!(subjects.find("ana"), None);
-            assert_eq!(subjects.bounds(0), []);
-            assert_eq!(subjects.bounds(NONE), []);
-            assert_eq!(subjects.numbers().count(), 0);
+            assert_eq!(subjects.iter().count(), 0);
         }
     }
 
     #[test]
-    fn a_full_table_takes_no_more_and_loses_nothing() {
-        let bound = |binding| Bound { namespace: 0, matcher: 0, binding };
-        let mut subjects = Subjects::with_capacity(1);
-        for name in ["a", "b", "c"] {
-            subjects.insert(name, &[bound(7)]);
-        }
-        let found = ["a", "b", "c", "d"].map(|name| subjects.find(name).is_some());
-        assert_eq!(found, [true, true, false, false]);
+    fn those_without_a_place_are_found_all_the_same() {
+        let bound = |binding| [Bound { namespace: 0, matcher: 0, binding }];
+        let (ana, ben, bounds) = ("ana", "ben", [bound(1), bound(2)]);
+        let all = [(ana, &bounds[0][..]), (ben, &bounds[1][..])];
+        let mut subjects = Subjects::compile(all.into_iter());
+        let mut records = std::mem::take(&mut subjects.records).into_vec();
+        let places = subjects.placement.places();
+        records.extend((0..places).map(|_| None));
+        records.rotate_right(places);
+        subjects.records = records.into();
+        assert_eq!(subjects.find(ana), Some(&bounds[0][..]));
+        assert_eq!(subjects.find(ben), Some(&bounds[1][..]));
+        assert_eq!(subjects.find("eve"), None);
     }
 
     proptest! {
         #[test]
         fn each_name_leads_to_what_is_bound_to_it(
-            all in prop::collection::btree_map("[ab]{0,3}|\\PC{0,30}", 1_u32..5, 0..200),
+            all in prop::collection::btree_map("[ab]{0,3}|\\PC{0,30}|x{44,50}", 1_u32..5, 0..200),
         ) {
-            let mut subjects = Subjects::with_capacity(all.len());
             let bounds = |name: &str, count: u32| -> Vec<Bound> {
                 let matcher = number_of(name.len());
                 (0..count).map(|namespace| Bound { namespace, matcher, binding: count }).collect()
             };
-            for (name, &count) in &all {
-                subjects.insert(name, &bounds(name, count));
-            }
-            subjects.shrink();
-            prop_assert_eq!(subjects.numbers().count(), all.len());
-            for (name, &count) in &all {
-                let number = subjects.find(name).unwrap();
-                prop_assert_eq!(subjects.name(number), Some(name.as_str()));
-                prop_assert_eq!(subjects.bounds(number), bounds(name, count));
+            let all: Vec<(&str, Vec<Bound>)> =
+                all.iter().map(|(name, &count)| (name.as_str(), bounds(name, count))).collect();
+            let subjects = Subjects::compile(all.iter().map(|(name, bounds)| (*name, bounds.as_slice())));
+            let mut listed: Vec<_> = subjects.iter().map(|(name, bounds)| (name, bounds.to_vec())).collect();
+            listed.sort_by_key(|&(name, _)| name);
+            prop_assert_eq!(&listed, &all);
+            for (name, bounds) in &all {
+                prop_assert_eq!(subjects.find(name), Some(bounds.as_slice()));
                 let absent = format!("{name}\0");
                 prop_assert_eq!(subjects.find(&absent), None);
             }

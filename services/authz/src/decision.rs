@@ -83,7 +83,7 @@ fn reason_of(grant: RbacGrant<'_>) -> Reason {
         RbacGrant::SystemMasters => Reason::SystemMasters,
         RbacGrant::Rule(grant) => Reason::Rbac {
             subject: Subject::from(grant.subject()),
-            binding: grant.binding().clone(),
+            binding: grant.binding().to_key(),
             role: grant.role().clone(),
             rule: u32::try_from(grant.rule_index()).unwrap_or(u32::MAX),
         },

@@ -51,10 +51,11 @@ fn agrees(index: &Index, users: &[&str], asked: &Attributes<'_>) {
     let nobody: &[&str] = &[];
     let holders = index.who_can(asked);
     for holder in holders.iter().take(USERS_MAX) {
-        let grant = match holder.subject {
-            SubjectName::User(name) => index.authorize(User { name, groups: nobody }, asked),
-            SubjectName::Group(group) => index.authorize(User { name: "", groups: &[group] }, asked),
+        let (name, group) = match holder.subject {
+            SubjectName::User(name) => (name, None),
+            SubjectName::Group(group) => ("", Some(group)),
         };
+        let grant = index.authorize(User { name, groups: group.as_slice() }, asked);
         assert_eq!(
             grant,
             Some(holder.via),

@@ -38,7 +38,7 @@ proptest! {
         for (asker, question) in &asked {
             let attributes = question.attributes();
             let Some(Grant::Rule(grant)) = index.authorize(user(asker), &attributes) else { continue };
-            let binding = model.object(grant.binding()).unwrap();
+            let binding = model.object(&grant.binding().to_key()).unwrap();
             prop_assert!(model.binding_allows(binding, asker, &attributes));
             let (role, subjects) = match binding {
                 Object::RoleBinding(binding) => (binding.role.key(&binding.namespace), &binding.subjects),
@@ -150,7 +150,7 @@ proptest! {
                 prop_assert!(!near_miss.to_string().contains('\n'));
                 match near_miss {
                     NearMiss::MissingRole { binding, role, .. } => {
-                        prop_assert!(model.object(binding).is_some() && model.object(role).is_none());
+                        prop_assert!(model.object(&binding.to_key()).is_some() && model.object(role).is_none());
                     }
                     NearMiss::UnboundRole { role } => {
                         prop_assert!(model.rules(role).iter().any(|rule| rule_allows(rule, &attributes)));
