@@ -34,6 +34,8 @@ mod sql;
 mod store;
 mod tables;
 mod telemetry;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
 mod transaction;
 
 pub use change::{ChainFault, ChainReport, Change};

@@ -11,48 +11,35 @@ mod signatures;
 mod tables;
 mod world;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use lanyard_kit::{SecretString, TestClock};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tempfile::TempDir;
+use lanyard_kit::TestClock;
 use time::{OffsetDateTime, macros::datetime};
 
-use crate::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl, sql::Access};
-
-/// Where a private PostgreSQL listens; the test runner of the project sets it.
-const POSTGRES_URL: &str = "LANYARD_TEST_POSTGRES_URL";
+use crate::{Store, StoreOptions, sql::Access, test_support::TestDatabase};
 
 pub(super) const NOON: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
 
-/// A database of a test's own.
+/// A database of a test's own, and the time there.
 #[derive(Clone)]
 pub(super) struct Bench {
-    pub(super) url: StoreUrl,
+    pub(super) database: TestDatabase,
     pub(super) clock: TestClock,
-    pub(super) envelope: EnvelopeKey,
-    _folder: Option<Arc<TempDir>>,
 }
 
 impl Bench {
+    fn on(database: TestDatabase) -> Self {
+        Self { database, clock: TestClock::new(NOON) }
+    }
+
     /// The options of one process. Every process has a keyring of its own.
     pub(super) fn options(&self) -> StoreOptions {
-        let mut options = StoreOptions::new(self.url.clone(), Keyring::new(self.envelope.clone()));
-        options.clock = Arc::new(self.clock.clone());
-        options.connections_max = 4;
-        // No test waits for a poll: each says `catch_up` when it is time, or waits to be woken.
-        options.poll_interval = Duration::from_secs(600);
-        options.wait_max = Duration::from_secs(30);
-        options
+        self.database.options(Arc::new(self.clock.clone()))
     }
 
     /// One more process with the database.
     pub(super) async fn open(&self) -> Store {
         Store::open(&self.options()).await.unwrap()
-    }
-
-    pub(super) fn is_postgres(&self) -> bool {
-        matches!(self.url, StoreUrl::Postgres(_))
     }
 }
 
@@ -63,45 +50,13 @@ pub(super) async fn tamper(store: &Store, sql: &'static str) {
     connection.commit().await.unwrap();
 }
 
-async fn on_sqlite<F: Future<Output = ()>>(promise: fn(Bench) -> F) {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    let url = StoreUrl::Sqlite(folder.path().join("lanyard.db"));
-    let envelope = EnvelopeKey::random().unwrap();
-    promise(Bench { url, clock: TestClock::new(NOON), envelope, _folder: Some(folder) }).await;
-}
-
-async fn on_postgres<F: Future<Output = ()>>(promise: fn(Bench) -> F) {
-    let Ok(server) = std::env::var(POSTGRES_URL) else {
-        println!("skipped: {POSTGRES_URL} is not set");
-        return;
-    };
-    let schema = format!("t_{}", uuid::Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let run = |sql: String| sqlx::query(AssertSqlSafe(sql));
-    run(format!("CREATE SCHEMA {schema}")).execute(&mut connection).await.unwrap();
-    let separator = if server.contains('?') { '&' } else { '?' };
-    let url = format!("{server}{separator}options[search_path]={schema}");
-    let url = StoreUrl::Postgres(SecretString::from(url));
-    let envelope = EnvelopeKey::random().unwrap();
-    promise(Bench { url, clock: TestClock::new(NOON), envelope, _folder: None }).await;
-    run(format!("DROP SCHEMA {schema} CASCADE")).execute(&mut connection).await.unwrap();
-}
-
 /// Instantiates promises for both databases.
 macro_rules! store_suite {
     ($($group:ident: $($promise:ident),* $(,)?;)*) => {
-        mod sqlite { $(mod $group { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                super::super::on_sqlite(super::super::$group::$promise).await;
-            }
-        )* })* }
-
-        mod postgres { $(mod $group { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                super::super::on_postgres(super::super::$group::$promise).await;
-            }
+        mod promises { $(mod $group { $(
+            crate::on_each_store!($promise: database => {
+                crate::suite::$group::$promise(crate::suite::Bench::on(database)).await;
+            });
         )* })* }
     };
 }

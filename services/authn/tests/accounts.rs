@@ -24,24 +24,22 @@ const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"}}]}"#;
 
-/// Runs a promise on both forms.
+/// Runs a promise on both forms, each on each store.
 macro_rules! promises {
     ($($name:ident,)+) => {
         mod engine {
-            $(#[tokio::test]
-            async fn $name() {
-                let world = super::world().await;
-                super::$name(&world, &*world.engine).await;
-            })+
+            $(lanyard_store::on_each_store!($name: database => {
+                let world = crate::world(database).await;
+                crate::$name(&world, &*world.engine).await;
+            });)+
         }
 
         mod grpc {
-            $(#[tokio::test]
-            async fn $name() {
-                let world = super::world().await;
-                let remote = super::behind_grpc(&world);
-                super::$name(&world, &remote).await;
-            })+
+            $(lanyard_store::on_each_store!($name: database => {
+                let world = crate::world(database).await;
+                let remote = crate::behind_grpc(&world);
+                crate::$name(&world, &remote).await;
+            });)+
         }
     };
 }

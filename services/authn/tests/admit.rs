@@ -11,6 +11,7 @@ use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
 use lanyard_iam::{Ancestor, CanonicalArn, Credentials, PrincipalId, SecretAccessKey};
 use lanyard_proto::mapping::v1 as mapping;
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
 use time::Duration;
 use world::call::{
@@ -19,9 +20,19 @@ use world::call::{
 };
 use world::{REGION, system, world};
 
-#[tokio::test]
-async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message() {
-    let world = world().await;
+on_each_store!(
+    a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message,
+    immunity_32_a_captured_signature_is_good_for_nothing_else,
+    immunity_32_a_clusters_token_proves_no_call_and_a_calls_signature_no_token,
+    immunity_32_a_mutations_signature_is_one_use_and_a_session_too,
+    keys_that_do_not_count_are_named,
+    a_blocked_caller_is_refused_whatever_their_policies_say,
+    immunity_36_a_session_whose_ancestor_is_gone_admits_nothing,
+    what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone,
+);
+
+async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(database: TestDatabase) {
+    let world = world(database).await;
     let request = describe("dev");
     let actor = admitted(world.call(&world.administrator, DESCRIBE, &request).await);
     let account = world.hub.account;
@@ -35,9 +46,8 @@ async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(
     assert_eq!((lineage.access_key_id, lineage.chain_depth), (world.administrator.access_key_id.clone(), 0));
 }
 
-#[tokio::test]
-async fn immunity_32_a_captured_signature_is_good_for_nothing_else() {
-    let world = world().await;
+async fn immunity_32_a_captured_signature_is_good_for_nothing_else(database: TestDatabase) {
+    let world = world(database).await;
     let body = describe("dev").encode_to_vec();
     let honest = || sign(&world.administrator, DESCRIBE, &body, &world.signing());
     let mut cases: Vec<(&str, AdmitQuery, &str)> = Vec::new();
@@ -101,9 +111,8 @@ async fn immunity_32_a_captured_signature_is_good_for_nothing_else() {
     admitted(world.engine.admit(honest()).await.unwrap());
 }
 
-#[tokio::test]
-async fn immunity_32_a_clusters_token_proves_no_call_and_a_calls_signature_no_token() {
-    let world = world().await;
+async fn immunity_32_a_clusters_token_proves_no_call_and_a_calls_signature_no_token(database: TestDatabase) {
+    let world = world(database).await;
     let token = world.token(&world.administrator, "dev");
     let with_token = AdmitQuery {
         method: format!("{DESCRIBE}?{}", token.expose()),
@@ -122,9 +131,8 @@ async fn immunity_32_a_clusters_token_proves_no_call_and_a_calls_signature_no_to
     assert!(code.starts_with("malformed_authorization") || code == "algorithm", "{code}");
 }
 
-#[tokio::test]
-async fn immunity_32_a_mutations_signature_is_one_use_and_a_session_too() {
-    let world = world().await;
+async fn immunity_32_a_mutations_signature_is_one_use_and_a_session_too(database: TestDatabase) {
+    let world = world(database).await;
     let entry = mapping::CreateAccessEntryRequest { cluster: "dev".to_owned(), ..Default::default() };
     let body = entry.encode_to_vec();
     let admit = |nonce: &'static str| {
@@ -149,9 +157,8 @@ async fn immunity_32_a_mutations_signature_is_one_use_and_a_session_too() {
     assert!(admitted(world.call(&world.administrator, ASSUME_ROLE, &assume).await).signature.is_some());
 }
 
-#[tokio::test]
-async fn keys_that_do_not_count_are_named() {
-    let world = world().await;
+async fn keys_that_do_not_count_are_named(database: TestDatabase) {
+    let world = world(database).await;
     let key = world.policed("ana", &allow("*", "*")).await;
     let unknown = world.aws_user("ana");
     assert_eq!(unproven(world.call(&unknown, DESCRIBE, &describe("dev")).await), "unknown_key");
@@ -162,9 +169,8 @@ async fn keys_that_do_not_count_are_named() {
     assert_eq!(unproven(world.call(&key, DESCRIBE, &describe("dev")).await), "inactive_key");
 }
 
-#[tokio::test]
-async fn a_blocked_caller_is_refused_whatever_their_policies_say() {
-    let world = world().await;
+async fn a_blocked_caller_is_refused_whatever_their_policies_say(database: TestDatabase) {
+    let world = world(database).await;
     let key = world.policed("ana", &allow("*", "*")).await;
     let canonical_arn = CanonicalArn::parse(&format!("arn:aws:iam::{}:user/ana", world.hub.account)).unwrap();
     for scope in [Scope::Hub, Scope::Account(world.hub.account)] {
@@ -177,9 +183,8 @@ async fn a_blocked_caller_is_refused_whatever_their_policies_say() {
     admitted(world.call(&key, DESCRIBE, &describe("dev")).await);
 }
 
-#[tokio::test]
-async fn immunity_36_a_session_whose_ancestor_is_gone_admits_nothing() {
-    let world = world().await;
+async fn immunity_36_a_session_whose_ancestor_is_gone_admits_nothing(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/", "ana").await;
     let role = world.role(home, "/", "Dev", "*").await;
@@ -197,9 +202,8 @@ async fn immunity_36_a_session_whose_ancestor_is_gone_admits_nothing() {
     );
 }
 
-#[tokio::test]
-async fn what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone() {
-    let world = world().await;
+async fn what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone(database: TestDatabase) {
+    let world = world(database).await;
     let bad = |method: &str, body: &[u8]| sign(&world.administrator, method, body, &world.signing());
     let garbage = forbidden(world.engine.admit(bad(DESCRIBE, &[0xff; 7])).await.unwrap());
     assert_eq!(garbage.code, "invalid_request");

@@ -12,12 +12,33 @@ use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{Authority, IdentityKind, Scope, TrustedAccount};
 use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, SecretAccessKey, SessionToken};
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 use world::{HOST, REGION, account, cluster_of, code, refused, system, verified, world};
 
-#[tokio::test]
-async fn a_users_token_proves_the_user_with_path_and_unique_id() {
-    let world = world().await;
+on_each_store!(
+    a_users_token_proves_the_user_with_path_and_unique_id,
+    a_role_sessions_token_proves_the_session_with_all_that_it_descends_from,
+    tokens_of_another_make_are_accepted,
+    what_is_no_token_of_ours_is_somebody_elses_affair,
+    a_refusal_names_its_reason_and_the_part_that_failed,
+    immunity_1_parameters_that_differ_in_letter_case_alone_are_refused,
+    immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name,
+    immunity_5_both_ends_of_the_window_hold_offline,
+    immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_with_the_next_call,
+    an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state,
+    immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew,
+    immunity_36_a_chained_session_ends_with_the_roles_in_between_across_accounts,
+    immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refusal,
+    immunity_35_a_sessions_token_gives_its_secret_away_to_nobody,
+    immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later,
+    a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends,
+    explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone,
+    immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear,
+);
+
+async fn a_users_token_proves_the_user_with_path_and_unique_id(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/team/", "ana").await;
     let answer = verified(world.knock(&key, &world.cluster).await);
     let identity = &answer.identity.value;
@@ -31,9 +52,8 @@ async fn a_users_token_proves_the_user_with_path_and_unique_id() {
     assert_eq!(world.sts.calls(), 0, "local keys never leave");
 }
 
-#[tokio::test]
-async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from() {
-    let world = world().await;
+async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/team/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -83,9 +103,8 @@ fn of_another_make(by: &Credentials, cluster_id: &str, at: time::OffsetDateTime)
     format!("k8s-aws-v1.{encoded}")
 }
 
-#[tokio::test]
-async fn tokens_of_another_make_are_accepted() {
-    let world = world().await;
+async fn tokens_of_another_make_are_accepted(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -100,17 +119,15 @@ async fn tokens_of_another_make_are_accepted() {
     }
 }
 
-#[tokio::test]
-async fn what_is_no_token_of_ours_is_somebody_elses_affair() {
-    let world = world().await;
+async fn what_is_no_token_of_ours_is_somebody_elses_affair(database: TestDatabase) {
+    let world = world(database).await;
     for token in ["", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "k8s-aws-v2.aGk", "K8S-AWS-V1.aGk", "lbg_x"] {
         assert_eq!(world.ask(token, &world.cluster).await, Ok(Authentication::NotOurs), "V83 {token:?}");
     }
 }
 
-#[tokio::test]
-async fn a_refusal_names_its_reason_and_the_part_that_failed() {
-    let world = world().await;
+async fn a_refusal_names_its_reason_and_the_part_that_failed(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -183,9 +200,8 @@ async fn a_refusal_names_its_reason_and_the_part_that_failed() {
     assert_eq!(code(world.knock(&key, &nowhere).await), "unknown_cluster");
 }
 
-#[tokio::test]
-async fn immunity_1_parameters_that_differ_in_letter_case_alone_are_refused() {
-    let world = world().await;
+async fn immunity_1_parameters_that_differ_in_letter_case_alone_are_refused(database: TestDatabase) {
+    let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let token = world.token(&key, "dev");
@@ -202,9 +218,8 @@ async fn immunity_1_parameters_that_differ_in_letter_case_alone_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name() {
-    let world = world().await;
+async fn immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name(database: TestDatabase) {
+    let world = world(database).await;
     let other_account = world.register("222233334444", Authority::Local).await;
     let (_, ana) = world.user(world.hub.account, "/", "ana").await;
     let (_, bo) = world.user(other_account, "/", "bo").await;
@@ -220,9 +235,8 @@ async fn immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name()
     assert_eq!(code(world.knock(&bo, &world.cluster).await), "account_not_trusted");
 }
 
-#[tokio::test]
-async fn immunity_5_both_ends_of_the_window_hold_offline() {
-    let world = world().await;
+async fn immunity_5_both_ends_of_the_window_hold_offline(database: TestDatabase) {
+    let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     world.clock.advance(Duration::HOUR);
     let at = world.now();
@@ -243,9 +257,10 @@ async fn immunity_5_both_ends_of_the_window_hold_offline() {
     }
 }
 
-#[tokio::test]
-async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_with_the_next_call() {
-    let world = world().await;
+async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_with_the_next_call(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     let mut cluster = cluster_of(&world.hub, "tenant", world.hub.account, world.now());
     cluster.trusted_accounts.push(TrustedAccount { authority: Authority::Local, account: tenant });
@@ -273,9 +288,8 @@ async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_w
     assert_eq!(code(world.ask(token.expose(), &cluster).await), "unknown_key");
 }
 
-#[tokio::test]
-async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state() {
-    let world = world().await;
+async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let named = Named { account: Some(user.account), name: user.name };
     world.engine.set_access_key_active(system(), named, key.access_key_id.clone(), false).await.unwrap();
@@ -284,8 +298,9 @@ async fn an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state() {
     assert_eq!(code(world.knock(&key, &world.cluster).await), "inactive_key");
 }
 
-#[tokio::test]
-async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew() {
+async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew(
+    database: TestDatabase,
+) {
     for what in [
         "key deleted",
         "key switched off",
@@ -295,7 +310,7 @@ async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_ar
         "role made anew",
         "revoked",
     ] {
-        let world = world().await;
+        let world = world(database.another().await).await;
         let home = world.hub.account;
         let (user, key) = world.user(home, "/", "ana").await;
         let role = world.role(home, "/", "Dev", "*").await;
@@ -342,9 +357,10 @@ async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_ar
     }
 }
 
-#[tokio::test]
-async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_accounts() {
-    let world = world().await;
+async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_accounts(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let (home, away) = (world.hub.account, world.register("222233334444", Authority::Local).await);
     let (user, key) = world.user(away, "/", "ana").await;
     let between = world.role(away, "/", "Between", "*").await;
@@ -368,9 +384,8 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     assert_eq!(code(world.knock(&later.credentials, &world.cluster).await), "session_ancestor_gone");
 }
 
-#[tokio::test]
-async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refusal() {
-    let world = world().await;
+async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refusal(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     verified(world.knock(&key, &world.cluster).await);
@@ -381,9 +396,8 @@ async fn immunity_36_a_session_from_a_state_not_yet_seen_is_a_fault_and_no_refus
     assert_eq!(fault.code(), "unavailable");
 }
 
-#[tokio::test]
-async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody() {
-    let world = world().await;
+async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody(database: TestDatabase) {
+    let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/", "ana").await;
     let role = world.role(world.hub.account, "/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
@@ -400,9 +414,8 @@ async fn immunity_35_a_sessions_token_gives_its_secret_away_to_nobody() {
     }
 }
 
-#[tokio::test]
-async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later() {
-    let world = world().await;
+async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later(database: TestDatabase) {
+    let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let token = world.token(&key, "dev");
     verified(world.ask(token.expose(), &world.cluster).await);
@@ -420,9 +433,8 @@ async fn immunity_37_a_token_does_not_open_a_cluster_that_took_the_id_later() {
     );
 }
 
-#[tokio::test]
-async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends() {
-    let world = world().await;
+async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/team/", "ana").await;
     let role = world.role(home, "/", "Dev", "*").await;
@@ -474,9 +486,10 @@ async fn a_block_stops_from_hub_account_and_cluster_and_for_all_that_descends() 
     verified(world.knock(&key, &world.cluster).await);
 }
 
-#[tokio::test]
-async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone() {
-    let world = world().await;
+async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_alone(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let tenant = world.register("222233334444", Authority::Local).await;
     world.put(&cluster_of(&world.hub, "prod", world.hub.account, world.now())).await;
@@ -497,9 +510,8 @@ async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_
     assert_eq!(unasked.hints, Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear() {
-    let world = world().await;
+async fn immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear(database: TestDatabase) {
+    let world = world(database).await;
     let region = lanyard_iam::Region::parse(REGION).unwrap();
     let (hub, key) = lanyard_authn::bootstrap(&world.store, None, region.clone()).await.unwrap();
     assert_eq!(hub, world.hub);
@@ -507,10 +519,11 @@ async fn immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_cl
     let other = lanyard_authn::bootstrap(&world.store, Some(account("222233334444")), region).await;
     assert!(other.is_err());
     verified(world.knock(&world.administrator, &world.cluster).await);
-    let secret = world.administrator.secret_access_key.expose().as_bytes().to_vec();
-    for file in std::fs::read_dir(world.folder.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
-    }
+    let secret = world.administrator.secret_access_key.expose();
+    assert!(!world.database.holds(secret).await);
+    assert!(
+        world.database.holds(world.administrator.access_key_id.as_str()).await,
+        "what stands there is found"
+    );
     assert!(!format!("{:?}", world.administrator).contains(world.administrator.secret_access_key.expose()));
 }

@@ -10,15 +10,27 @@ use lanyard_api::mapping::{AccessEntry, EntryType};
 use lanyard_api::{ActorKind, Authority, EntryId};
 use lanyard_iam::{PolicyDocument, PrincipalArn};
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials, mapping::v1 as mapping};
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use world::call::{
     ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
     admitted, allow, assume, describe, forbidden,
 };
 use world::{REGION, cluster_of, system, world};
 
-#[tokio::test]
-async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack() {
-    let world = world().await;
+on_each_store!(
+    policies_decide_and_the_refusal_names_the_statement_or_its_lack,
+    a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn,
+    immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
+    immunity_33_a_uid_opens_no_cluster_of_another_account,
+    a_deny_on_a_user_is_not_walked_around_by_spelling,
+    assuming_a_role_weighs_both_sides_as_iam_does,
+    tags_and_a_source_identity_need_permissions_of_their_own,
+    a_session_acts_with_its_roles_policies_and_its_own_policy_narrows_them,
+    immunity_58_a_foreign_and_an_absent_cluster_are_refused_in_the_same_words,
+);
+
+async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack(database: TestDatabase) {
+    let world = world(database).await;
     let account = world.hub.account;
     let cluster = format!("arn:aws:eks:{REGION}:{account}:cluster/dev");
     let statement = |effect: &str, rest: &str| {
@@ -83,9 +95,8 @@ async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack() {
     }
 }
 
-#[tokio::test]
-async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn() {
-    let world = world().await;
+async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn(database: TestDatabase) {
+    let world = world(database).await;
     let document = r#"{"Version":"2012-10-17","Statement":[
         {"Effect":"Allow","Action":"eks:*","Resource":"*"},
         {"Sid":"NoMasters","Effect":"Deny","Action":"eks:CreateAccessEntry","Resource":"*",
@@ -130,9 +141,10 @@ async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn()
     admitted(world.call(&key, DELETE_ENTRY, &delete("arn:aws:iam::111122223333:user/cy")).await);
 }
 
-#[tokio::test]
-async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing() {
-    let world = world().await;
+async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     let (user, key) = world.user(tenant, "/", "mallory").await;
     world.policy(tenant, PolicyOwner::User(user.name), "all", &allow("*", "*")).await;
@@ -178,10 +190,9 @@ async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_loo
     admitted(world.call(&lesser, CREATE_USER, &create(None)).await);
 }
 
-#[tokio::test]
-async fn immunity_33_a_uid_opens_no_cluster_of_another_account() {
+async fn immunity_33_a_uid_opens_no_cluster_of_another_account(database: TestDatabase) {
     const WHO_CAN: &str = "/lanyard.authz.v1.Authorize/WhoCan";
-    let world = world().await;
+    let world = world(database).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     let (user, key) = world.user(tenant, "/", "mallory").await;
     world.policy(tenant, PolicyOwner::User(user.name), "all", &allow("*", "*")).await;
@@ -197,9 +208,8 @@ async fn immunity_33_a_uid_opens_no_cluster_of_another_account() {
     admitted(world.call(&world.administrator, WHO_CAN, &asked(there)).await);
 }
 
-#[tokio::test]
-async fn a_deny_on_a_user_is_not_walked_around_by_spelling() {
-    let world = world().await;
+async fn a_deny_on_a_user_is_not_walked_around_by_spelling(database: TestDatabase) {
+    let world = world(database).await;
     world.user(world.hub.account, "/team/", "Boss").await;
     let document = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iam:*","Resource":"*"}},
@@ -215,9 +225,8 @@ async fn a_deny_on_a_user_is_not_walked_around_by_spelling() {
     assert!(missing.is_err(), "another spelling names nobody");
 }
 
-#[tokio::test]
-async fn assuming_a_role_weighs_both_sides_as_iam_does() {
-    let world = world().await;
+async fn assuming_a_role_weighs_both_sides_as_iam_does(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.hub.account;
     let away = world.register("222233334444", Authority::Local).await;
     let ana = world.policed("ana", &allow("iam:GetUser", "*")).await;
@@ -265,9 +274,8 @@ async fn assuming_a_role_weighs_both_sides_as_iam_does() {
     );
 }
 
-#[tokio::test]
-async fn tags_and_a_source_identity_need_permissions_of_their_own() {
-    let world = world().await;
+async fn tags_and_a_source_identity_need_permissions_of_their_own(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.hub.account;
     let ana = world.policed("ana", &allow("iam:GetUser", "*")).await;
     let role = world.role(home, "/", "Dev", &format!("arn:aws:iam::{home}:user/ana")).await;
@@ -298,9 +306,8 @@ async fn tags_and_a_source_identity_need_permissions_of_their_own() {
     }
 }
 
-#[tokio::test]
-async fn a_session_acts_with_its_roles_policies_and_its_own_policy_narrows_them() {
-    let world = world().await;
+async fn a_session_acts_with_its_roles_policies_and_its_own_policy_narrows_them(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/", "ana").await;
     let role = world.role(home, "/team/", "Dev", "*").await;
@@ -344,9 +351,8 @@ async fn a_session_acts_with_its_roles_policies_and_its_own_policy_narrows_them(
     );
 }
 
-#[tokio::test]
-async fn immunity_58_a_foreign_and_an_absent_cluster_are_refused_in_the_same_words() {
-    let world = world().await;
+async fn immunity_58_a_foreign_and_an_absent_cluster_are_refused_in_the_same_words(database: TestDatabase) {
+    let world = world(database).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     world.put(&cluster_of(&world.hub, "theirs", tenant, world.now())).await;
     let key = world.policed("ana", &allow("eks:DescribeCluster", "arn:aws:eks:*:*:cluster/dev")).await;

@@ -5,16 +5,19 @@
 mod world;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lanyard_api::authn::Admit;
 use lanyard_api::authn::accounts::{Accounts, Named};
 use lanyard_aws::stand_in::Behaviour;
 use lanyard_iam::{Credentials, SecretAccessKey};
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
 use tracing_subscriber::fmt::MakeWriter;
 use world::call::{DESCRIBE, describe, sign};
 use world::{system, world};
+
+on_each_store!(immunity_27_the_debug_log_of_a_full_run_holds_no_secret);
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -38,15 +41,20 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-#[tokio::test]
-async fn immunity_27_the_debug_log_of_a_full_run_holds_no_secret() {
-    let log = Log::default();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .init();
-    let world = world().await;
+/// The log of this process, which has one.
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
+        builder.with_writer(log.clone()).init();
+        log
+    })
+}
+
+async fn immunity_27_the_debug_log_of_a_full_run_holds_no_secret(database: TestDatabase) {
+    let log = log();
+    let world = world(database).await;
     let home = world.hub.account;
     let (user, key) = world.user(home, "/", "ana").await;
     let role = world.role(home, "/", "Dev", "*").await;

@@ -11,19 +11,33 @@ use lanyard_api::{Authority, CallError, Fault, Scope, TrustedAccount};
 use lanyard_aws::stand_in::Behaviour;
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{CanonicalArn, Credentials, Region};
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 use world::{
-    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, refused, system, verified, world,
+    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, refused, system, verified,
+    world,
 };
+
+on_each_store!(
+    sts_says_who_signed_and_the_answer_is_kept_for_the_next_time,
+    a_role_session_keeps_its_name_and_loses_no_part,
+    immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept,
+    v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said,
+    immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked_about_at_once,
+    a_hit_saves_nothing_but_the_question_to_sts,
+    immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another,
+    immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts,
+    a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host,
+    immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts,
+);
 
 fn at_lab(world: &World, by: &Credentials, cluster_id: &str) -> String {
     let region = Region::parse("lab").unwrap();
     mint_token(by, LAB_HOST, &region, cluster_id, world.now(), TOKEN_EXPIRES).unwrap().expose().to_owned()
 }
 
-#[tokio::test]
-async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time() {
-    let world = world().await;
+async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time(database: TestDatabase) {
+    let world = world(database).await;
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "dev");
     let first = verified(world.ask(token.expose(), &world.cluster).await);
@@ -39,9 +53,8 @@ async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time() {
     assert_eq!(world.sts.calls(), 2);
 }
 
-#[tokio::test]
-async fn a_role_session_keeps_its_name_and_loses_no_part() {
-    let world = world().await;
+async fn a_role_session_keeps_its_name_and_loses_no_part(database: TestDatabase) {
+    let world = world(database).await;
     let arn = format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/Dev/ana@example.com");
     let dev = world.at_sts("ASIAEXAMPLE123456789", AWS_ACCOUNT, &arn, "AROADEV:ana@example.com");
     let identity = verified(world.knock(&dev, &world.cluster).await).identity.value;
@@ -52,9 +65,8 @@ async fn a_role_session_keeps_its_name_and_loses_no_part() {
     );
 }
 
-#[tokio::test]
-async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept() {
-    let world = world().await;
+async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept(database: TestDatabase) {
+    let world = world(database).await;
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "dev");
     let cases = [
@@ -79,9 +91,8 @@ async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept() {
     assert!(!verified(world.ask(token.expose(), &world.cluster).await).cached);
 }
 
-#[tokio::test]
-async fn v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said() {
-    let world = world().await;
+async fn v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said(database: TestDatabase) {
+    let world = world(database).await;
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "prod");
     let refusal = refused(world.ask(token.expose(), &world.cluster).await);
@@ -90,9 +101,10 @@ async fn v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_
     assert!(refusal.denial.message.contains("another cluster"), "{}", refusal.denial.message);
 }
 
-#[tokio::test]
-async fn immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked_about_at_once() {
-    let world = world().await;
+async fn immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked_about_at_once(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let ana = world.aws_user("ana");
     world.sts.remove(&ana.access_key_id);
     let token = world.token(&ana, "dev");
@@ -107,9 +119,8 @@ async fn immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked
     verified(world.ask(token.expose(), &world.cluster).await);
 }
 
-#[tokio::test]
-async fn a_hit_saves_nothing_but_the_question_to_sts() {
-    let world = world().await;
+async fn a_hit_saves_nothing_but_the_question_to_sts(database: TestDatabase) {
+    let world = world(database).await;
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "dev");
     verified(world.ask(token.expose(), &world.cluster).await);
@@ -139,9 +150,8 @@ async fn a_hit_saves_nothing_but_the_question_to_sts() {
     assert_eq!(world.sts.calls(), 1);
 }
 
-#[tokio::test]
-async fn immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another() {
-    let world = world().await;
+async fn immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another(database: TestDatabase) {
+    let world = world(database).await;
     let twin = cluster_of(&world.hub, "twin", world.hub.account, world.now());
     world.put(&twin).await;
     let ana = world.aws_user("ana");
@@ -154,9 +164,8 @@ async fn immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another(
     assert_eq!(world.sts.calls(), 3);
 }
 
-#[tokio::test]
-async fn immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts() {
-    let world = world().await;
+async fn immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts(database: TestDatabase) {
+    let world = world(database).await;
     let arn = format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana");
     let by_aws = world.aws_user("ana");
     let by_lab = world.at_sts("LABKEYLABKEYLABKEY00", AWS_ACCOUNT, &arn, "AIDALAB");
@@ -183,9 +192,8 @@ async fn immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts() 
     assert_eq!(code(world.knock(&stranger, &world.cluster).await), "account_not_registered");
 }
 
-#[tokio::test]
-async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host() {
-    let world = world().await;
+async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host(database: TestDatabase) {
+    let world = world(database).await;
     let arn = format!("arn:aws:iam::{LAB_ACCOUNT}:user/ana");
     let ana = world.at_sts("LABKEYLABKEYLABKEY00", LAB_ACCOUNT, &arn, "AIDALAB");
     let answer = verified(world.ask(&at_lab(&world, &ana, "dev"), &world.cluster).await);
@@ -197,9 +205,10 @@ async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host() {
     assert_eq!(code(world.ask(&at_lab(&world, &ana, "without"), &without).await), "token_host");
 }
 
-#[tokio::test]
-async fn immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts() {
-    let world = world().await;
+async fn immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
     let mallory = world.aws_user("mallory");
     let token = world.token(&mallory, "dev");
     verified(world.ask(token.expose(), &world.cluster).await);

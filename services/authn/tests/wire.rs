@@ -15,10 +15,18 @@ use lanyard_api::voucher::{Audience, Now, Vouchers};
 use lanyard_api::{Actor, HubId, Identity};
 use lanyard_aws::stand_in::Behaviour;
 use lanyard_iam::Credentials;
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
 use tonic::service::Routes;
 use world::call::{DESCRIBE, Signing, describe, sign};
 use world::{World, world};
+
+on_each_store!(
+    an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked,
+    a_refusal_a_foreign_token_and_a_fault_stay_what_they_are,
+    an_actor_arrives_whole_with_a_voucher_for_the_service_addressed,
+    not_proven_and_not_allowed_stay_two_things,
+);
 
 fn vouchers(world: &World) -> (Vouchers, Now) {
     let clock = world.clock.clone();
@@ -35,9 +43,8 @@ fn behind_grpc(world: &World) -> impl Authenticate + Admit {
     Remote::new(serve_in_process(routes))
 }
 
-#[tokio::test]
-async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked() {
-    let world = world().await;
+async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(database: TestDatabase) {
+    let world = world(database).await;
     let remote = behind_grpc(&world);
     let token = world.token(&world.administrator, "dev");
     let here = world::verified(world.ask(token.expose(), &world.cluster).await);
@@ -54,9 +61,8 @@ async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked() {
     assert!(key.open::<Identity>(&there.identity.voucher, Some(other), world.now()).is_err());
 }
 
-#[tokio::test]
-async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are() {
-    let world = world().await;
+async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are(database: TestDatabase) {
+    let world = world(database).await;
     let remote = behind_grpc(&world);
     let ask = async |query: AuthenticateQuery| {
         (world.engine.authenticate(query.clone()).await, remote.authenticate(query).await)
@@ -81,9 +87,8 @@ fn call(world: &World, by: &Credentials, hub: HubId) -> AdmitQuery {
     sign(by, DESCRIBE, &describe("dev").encode_to_vec(), &Signing { hub, ..world.signing() })
 }
 
-#[tokio::test]
-async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed() {
-    let world = world().await;
+async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed(database: TestDatabase) {
+    let world = world(database).await;
     let remote = behind_grpc(&world);
     let query = call(&world, &world.administrator, world.hub.id);
     let Admission::Admitted(here) = world.engine.admit(query.clone()).await.unwrap() else { panic!() };
@@ -95,9 +100,8 @@ async fn an_actor_arrives_whole_with_a_voucher_for_the_service_addressed() {
     assert!(vouchers.key(Audience::Authz).open::<Actor>(&there.voucher, None, world.now()).is_err());
 }
 
-#[tokio::test]
-async fn not_proven_and_not_allowed_stay_two_things() {
-    let world = world().await;
+async fn not_proven_and_not_allowed_stay_two_things(database: TestDatabase) {
+    let world = world(database).await;
     let remote = behind_grpc(&world);
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let hub = world.hub.id;

@@ -14,7 +14,7 @@ use lanyard_api::{
     authz::{Authorize, Review},
     mapping::{AccessScope, Cluster},
 };
-use lanyard_store::RbacObject;
+use lanyard_store::{RbacObject, test_support::TestDatabase};
 use tokio::runtime::Runtime;
 
 use stage::{ABROAD, Stage, association, bare, get_pods, person, resource, review};
@@ -39,7 +39,7 @@ struct Ready {
 fn ready(people: usize) -> Ready {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (stage, with_proof, by_rbac, refused, bare) = runtime.block_on(async {
-        let stage = Stage::new().await;
+        let stage = Stage::new(TestDatabase::sqlite()).await;
         let cluster = stage.cluster("main").await;
         let ana = stage.person(&cluster, "ana", &["devs", "oncall", "eu"]).await;
         stage

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
@@ -11,7 +11,8 @@ use lanyard_api::{
 };
 use lanyard_credentials::{Credentials, opening_keys, session_opener};
 use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener};
-use lanyard_store::{EnvelopeKey, Keyring, Purpose, Store, StoreOptions, StoreUrl};
+use lanyard_kit::SystemClock;
+use lanyard_store::{Purpose, Store, on_each_store, test_support::TestDatabase};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
@@ -19,16 +20,12 @@ const ACCOUNT: &str = "111122223333";
 const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/team/dev";
 
 struct Hub {
-    _folder: tempfile::TempDir,
     store: Store,
     engine: Credentials,
 }
 
-async fn hub() -> Hub {
-    let folder = tempfile::tempdir().unwrap();
-    let keyring = Keyring::new(EnvelopeKey::random().unwrap());
-    let url = StoreUrl::Sqlite(folder.path().join("hub.db"));
-    let store = Store::open(&StoreOptions::new(url, keyring)).await.unwrap();
+async fn hub(database: &TestDatabase) -> Hub {
+    let store = database.open(Arc::new(SystemClock)).await;
     let now = OffsetDateTime::now_utc();
     let account: AccountId = ACCOUNT.parse().unwrap();
     let mutation = Mutation::system("test");
@@ -57,7 +54,7 @@ async fn hub() -> Hub {
     .unwrap();
     tx.commit_unrecorded().await.unwrap();
     let engine = Credentials::new(&store).unwrap();
-    Hub { _folder: folder, store, engine }
+    Hub { store, engine }
 }
 
 fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
@@ -85,9 +82,17 @@ fn query(role_arn: &str) -> AssumeRole {
 
 const KEY: &str = "LKIAAAAAAAAAAAAAAAAA";
 
-#[tokio::test]
-async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from() {
-    let hub = hub().await;
+on_each_store!(
+    a_session_opens_to_the_role_and_names_all_that_it_descends_from,
+    a_role_that_is_not_there_and_one_not_admitted_answer_alike,
+    a_chained_session_lives_an_hour_at_most,
+    immunity_32_a_signature_makes_one_session,
+    a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing,
+    a_chained_session_names_the_key_of_the_session_before,
+);
+
+async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from(database: TestDatabase) {
+    let hub = hub(&database).await;
     let session = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     assert_eq!(session.arn, "arn:aws:sts::111122223333:assumed-role/dev/ana");
     assert_eq!(session.assumed_role_id, "AROAAAAAAAAAAAAAAAAAA:ana");
@@ -101,9 +106,8 @@ async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from() {
     assert!(ancestors.iter().any(|ancestor| matches!(ancestor, Ancestor::User(_))), "{ancestors:?}");
 }
 
-#[tokio::test]
-async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike() {
-    let hub = hub().await;
+async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike(database: TestDatabase) {
+    let hub = hub(&database).await;
     let absent = "arn:aws:iam::111122223333:role/team/none";
     let other_path = "arn:aws:iam::111122223333:role/dev";
     let mut texts = Vec::new();
@@ -116,9 +120,8 @@ async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike() {
     assert_eq!(texts.len(), 1);
 }
 
-#[tokio::test]
-async fn a_chained_session_lives_an_hour_at_most() {
-    let hub = hub().await;
+async fn a_chained_session_lives_an_hour_at_most(database: TestDatabase) {
+    let hub = hub(&database).await;
     let ask = |seconds| AssumeRole { duration_seconds: seconds, ..query(ROLE_ARN) };
     let by_user = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), ask(7_200)).await;
     assert!(by_user.is_ok());
@@ -126,9 +129,8 @@ async fn a_chained_session_lives_an_hour_at_most() {
     assert!(matches!(by_session, Err(CallError::Invalid { rule: "duration", .. })));
 }
 
-#[tokio::test]
-async fn immunity_32_a_signature_makes_one_session() {
-    let hub = hub().await;
+async fn immunity_32_a_signature_makes_one_session(database: TestDatabase) {
+    let hub = hub(&database).await;
     let mut by = actor(ROLE_ARN, KEY, 0);
     let expires_at = OffsetDateTime::now_utc() + time::Duration::minutes(10);
     by.value.signature = Some(SignatureUse { digest: [1; 32], expires_at });
@@ -140,9 +142,10 @@ async fn immunity_32_a_signature_makes_one_session() {
     assert!(matches!(again, Err(CallError::Replayed)), "{again:?}");
 }
 
-#[tokio::test]
-async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing() {
-    let hub = hub().await;
+async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing(
+    database: TestDatabase,
+) {
+    let hub = hub(&database).await;
     let before = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let mutation = Mutation::system("test");
     hub.store.rotate(&mutation, Purpose::SessionOpening).await.unwrap();
@@ -159,9 +162,8 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
     }
 }
 
-#[tokio::test]
-async fn a_chained_session_names_the_key_of_the_session_before() {
-    let hub = hub().await;
+async fn a_chained_session_names_the_key_of_the_session_before(database: TestDatabase) {
+    let hub = hub(&database).await;
     let session = "LSIAAAAAAAAAAAAAAAAA";
     let made = hub.engine.assume_role(actor(ROLE_ARN, session, 1), query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring()).unwrap();

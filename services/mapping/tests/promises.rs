@@ -1,4 +1,4 @@
-//! What mapping promises, one function each, held against the engine and against the engine behind gRPC.
+//! What mapping promises, one function each, held against the engine and against the engine behind gRPC, on each store.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
@@ -25,17 +25,15 @@ mod tenants;
 macro_rules! suite {
     ($($group:ident: $($promise:ident),* $(,)?;)*) => {
         mod engine { $(mod $group { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                Box::pin(crate::$group::$promise(crate::bench::engine().await)).await;
-            }
+            lanyard_store::on_each_store!($promise: database => {
+                crate::$group::$promise(crate::bench::engine(database).await).await;
+            });
         )* })* }
 
         mod grpc { $(mod $group { $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                Box::pin(crate::$group::$promise(crate::bench::grpc().await)).await;
-            }
+            lanyard_store::on_each_store!($promise: database => {
+                crate::$group::$promise(crate::bench::grpc(database).await).await;
+            });
         )* })* }
     };
 }

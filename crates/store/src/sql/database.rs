@@ -26,7 +26,7 @@ use crate::{
 };
 
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// Statements that a connection keeps prepared: above the number of different ones here.
 const STATEMENTS_KEPT: usize = 256;

@@ -124,7 +124,7 @@ impl Follower for Channel {
 
 pub(super) async fn the_tailer_finds_commits_of_other_processes_by_itself(bench: Bench) {
     let mut options = bench.options();
-    if !bench.is_postgres() {
+    if !bench.database.is_postgres() {
         // Postgres says when there is something; a shared SQLite file has to be asked.
         (options.shared, options.poll_interval) = (true, Duration::from_millis(10));
     }

@@ -40,7 +40,7 @@ pub(super) async fn a_sealed_value_opens_at_its_place(bench: Bench) {
     let opened = other.keyring().open(Purpose::AccessKeySecret, &Place::of(&key), &sealed).unwrap();
     assert_eq!(opened.as_slice(), SECRET);
     assert!(!sealed.as_bytes().windows(7).any(|part| part == b"correct"));
-    let printed = format!("{sealed:?} {:?} {:?} {:?}", store, store.keyring(), bench.envelope);
+    let printed = format!("{sealed:?} {:?} {:?} {:?}", store, store.keyring(), bench.database.envelope());
     assert!(!printed.contains("correct") && !printed.contains("99, 111"), "{printed}");
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn another_process_has_a_rotated_key_before_its_followers_see_t
 }
 
 pub(super) async fn a_store_opens_with_the_envelope_key_it_was_made_with_alone(bench: Bench) {
-    let locked = Keyring::new(bench.envelope.clone()).purpose_key(Purpose::Chain);
+    let locked = Keyring::new(bench.database.envelope().clone()).purpose_key(Purpose::Chain);
     assert!(matches!(locked, Err(KeyringError::Locked(Purpose::Chain))), "before a store is opened");
     drop(bench.open().await);
     let mut options = bench.options();
@@ -186,7 +186,7 @@ pub(super) async fn a_store_opens_with_the_envelope_key_it_was_made_with_alone(b
     options.keyring = Keyring::new(foreign.clone());
     match Store::open(&options).await {
         Err(StoreError::Keyring(KeyringError::ForeignEnvelope { stored, given })) => {
-            assert_eq!((stored, given), (bench.envelope.id(), foreign.id()));
+            assert_eq!((stored, given), (bench.database.envelope().id(), foreign.id()));
         }
         other => panic!("{other:?}"),
     }
@@ -199,7 +199,7 @@ pub(super) async fn an_envelope_key_can_be_replaced(bench: Bench) {
     let sealed = bench.open().await.keyring().seal(Purpose::SpokeKubeconfig, &place, SECRET).unwrap();
     let new = EnvelopeKey::random().unwrap();
     let mut options = bench.options();
-    options.keyring = Keyring::with_previous(new.clone(), vec![bench.envelope.clone()]);
+    options.keyring = Keyring::with_previous(new.clone(), vec![bench.database.envelope().clone()]);
     drop(Store::open(&options).await.unwrap());
     options.keyring = Keyring::new(new);
     let store = Store::open(&options).await.unwrap();

@@ -1,4 +1,4 @@
-//! A hub for tests: a store in a temporary folder, the engine on it, a clock that stands still, and short ways to make
+//! A hub for tests: a store of its own, the engine on it, a clock that stands still, and short ways to make
 //! what a test is about. STS is a stand-in on loopback.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
@@ -17,7 +17,7 @@ use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusa
 use lanyard_api::mapping::{AuthenticationMode, AuthorizerMode, Block, BlockTarget, Cluster};
 use lanyard_api::{Authority, BlockId, ClusterUid, Fault, Mutation, Scope, TrustedAccount};
 use lanyard_authn::{AuthnConfig, Engine, Hub, NotShared, Parts, bootstrap};
-use lanyard_aws::{StsClient, StsOptions, stand_in::StandIn};
+use lanyard_aws::{StsClient, stand_in::StandIn};
 use lanyard_iam::session::MintingKeys;
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{
@@ -25,7 +25,7 @@ use lanyard_iam::{
     SecretAccessKey, SessionClaims, SessionMinter, SessionOpener, Token,
 };
 use lanyard_kit::{Clock, ExposeSecret as _, SystemClock, TestClock};
-use lanyard_store::{EnvelopeKey, Keyring, Record, Store, StoreOptions, StoreUrl};
+use lanyard_store::{Record, Store, test_support::TestDatabase};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
@@ -38,7 +38,7 @@ pub(crate) const AWS_ACCOUNT: &str = "111122223333";
 pub(crate) const LAB_ACCOUNT: &str = "444455556666";
 
 pub(crate) struct World {
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) database: TestDatabase,
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     pub(crate) hub: Hub,
@@ -73,26 +73,18 @@ pub(crate) fn config() -> AuthnConfig {
     .unwrap()
 }
 
-pub(crate) async fn world() -> World {
-    world_with(config()).await
-}
-
-pub(crate) async fn world_with(config: AuthnConfig) -> World {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) async fn world(database: TestDatabase) -> World {
     let clock = TestClock::new(SystemClock.now().replace_nanosecond(0).unwrap());
-    let keyring = Keyring::new(EnvelopeKey::random().unwrap());
-    let url = StoreUrl::Sqlite(folder.path().join("hub.db"));
-    let mut options = StoreOptions::new(url, keyring);
-    options.clock = Arc::new(clock.clone());
-    let store = Store::open(&options).await.unwrap();
+    let store = database.open(Arc::new(clock.clone())).await;
     let (hub, key) = bootstrap(&store, None, Region::parse(REGION).unwrap()).await.unwrap();
     let administrator = credentials_of(&key.unwrap());
     let sts = StandIn::start_with_clock(&[HOST, LAB_HOST], Arc::new(clock.clone())).await;
     let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
-    let engine = engine(&store, &hub, &clock, &sts, &keys, config);
+    let client = StsClient::new(config().sts, sts.http_options()).unwrap();
+    let engine = engine(&store, &hub, &clock, client, &keys);
     let cluster = cluster_of(&hub, "dev", hub.account, clock.now());
     let world = World {
-        folder,
+        database,
         store,
         engine: Arc::new(engine),
         administrator,
@@ -108,22 +100,14 @@ pub(crate) async fn world_with(config: AuthnConfig) -> World {
     world
 }
 
-fn engine(
-    store: &Store,
-    hub: &Hub,
-    clock: &TestClock,
-    sts: &StandIn,
-    keys: &MintingKeys,
-    config: AuthnConfig,
-) -> Engine {
-    let client = StsClient::new(StsOptions::clone(&config.sts), sts.http_options()).unwrap();
+fn engine(store: &Store, hub: &Hub, clock: &TestClock, sts: StsClient, keys: &MintingKeys) -> Engine {
     Engine::new(Parts {
         store: store.clone(),
         sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
-        sts: Arc::new(client),
+        sts: Arc::new(sts),
         shared_cache: NotShared,
         hub: hub.clone(),
-        config,
+        config: config(),
         clock: Arc::new(clock.clone()),
     })
     .unwrap()

@@ -12,17 +12,27 @@ use lanyard_api::{
     proof::ProofKey,
 };
 use lanyard_authz::AuthzConfig;
-use lanyard_store::Purpose;
+use lanyard_store::{Purpose, on_each_store, test_support::TestDatabase};
 use time::Duration;
 
 use crate::stage::{ABROAD, HOME, START, Stage, actor_of, bare, cluster, get_pods, review};
 
 const VIEW: &str = "AmazonEKSViewPolicy";
 
-#[tokio::test]
-async fn immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault() {
+on_each_store!(
+    immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault,
+    a_store_that_cannot_be_read_is_a_fault_and_never_an_answer,
+    proofs_of_a_new_key_and_of_the_old_one_both_verify,
+    immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion,
+    many_first_questions_at_once_all_get_the_answer,
+    decisions_outlive_a_restart_and_their_place_in_memory,
+);
+
+async fn immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault(
+    database: TestDatabase,
+) {
     // Memory for one account, where two are needed to know that a key is nowhere: they push each other out for ever.
-    let stage = Stage::bare(AuthzConfig { accounts_max: 1, ..AuthzConfig::default() }).await;
+    let stage = Stage::bare(database, AuthzConfig { accounts_max: 1, ..AuthzConfig::default() }).await;
     stage.register(HOME, Authority::Local).await;
     stage.register(ABROAD, Authority::Local).await;
     let cluster = stage.cluster("main").await;
@@ -44,13 +54,12 @@ async fn immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_t
     assert_eq!(stage.authz.authorize(other).await.unwrap().verdict, Verdict::NoOpinion);
 }
 
-#[tokio::test]
-async fn a_store_that_cannot_be_read_is_a_fault_and_never_an_answer() {
-    let stage = Stage::new().await;
+async fn a_store_that_cannot_be_read_is_a_fault_and_never_an_answer(database: TestDatabase) {
+    let stage = Stage::new(database).await;
     let cluster = stage.cluster("main").await;
     let ana = stage.person(&cluster, "ana", &[]).await;
     let restarted = stage.restarted().await;
-    restarted.break_store().await;
+    restarted.database.destroy().await;
     let with_proof = review(cluster.uid, stage.log_in(&ana), get_pods("a"));
     let decision = restarted.authz.authorize(with_proof).await.unwrap();
     assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "unanswerable"));
@@ -59,9 +68,8 @@ async fn a_store_that_cannot_be_read_is_a_fault_and_never_an_answer() {
     assert!(matches!(answer, Err(Fault::Internal | Fault::Unavailable { .. })), "{answer:?}");
 }
 
-#[tokio::test]
-async fn proofs_of_a_new_key_and_of_the_old_one_both_verify() {
-    let stage = Stage::new().await;
+async fn proofs_of_a_new_key_and_of_the_old_one_both_verify(database: TestDatabase) {
+    let stage = Stage::new(database).await;
     let cluster = stage.cluster("main").await;
     let ana = stage.person(&cluster, "ana", &[]).await;
     let association = stage.associate(&ana, VIEW, AccessScope::Cluster).await;
@@ -101,9 +109,8 @@ fn some_proof(stage: &Stage, person: &crate::stage::Person) -> lanyard_api::proo
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion() {
-    let stage = Arc::new(Stage::new().await);
+async fn immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion(database: TestDatabase) {
+    let stage = Arc::new(Stage::new(database).await);
     let cluster = stage.cluster("main").await;
     let ana = stage.person(&cluster, "ana", &[]).await;
     let mut association = stage.associate(&ana, VIEW, AccessScope::Cluster).await;
@@ -146,9 +153,8 @@ async fn immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_first_questions_at_once_all_get_the_answer() {
-    let stage = Arc::new(Stage::new().await);
+async fn many_first_questions_at_once_all_get_the_answer(database: TestDatabase) {
+    let stage = Arc::new(Stage::new(database).await);
     let cluster = stage.cluster("main").await;
     let ana = stage.person(&cluster, "ana", &[]).await;
     stage.associate(&ana, VIEW, AccessScope::Cluster).await;
@@ -165,14 +171,13 @@ async fn many_first_questions_at_once_all_get_the_answer() {
     }
 }
 
-#[tokio::test]
-async fn decisions_outlive_a_restart_and_their_place_in_memory() {
+async fn decisions_outlive_a_restart_and_their_place_in_memory(database: TestDatabase) {
     let config = AuthzConfig {
         decisions_in_memory_max: 10,
         let_in_stored_per_second_max: 1000,
         ..AuthzConfig::default()
     };
-    let stage = Stage::bare(config).await;
+    let stage = Stage::bare(database, config).await;
     stage.register(HOME, Authority::Local).await;
     stage.register(ABROAD, Authority::Local).await;
     let cluster = cluster("main", AuthorizerMode::Full);

@@ -1,5 +1,5 @@
 //! Runs `tests/scenarios/*.yaml`: a cluster's state, what is changed in it, and what then is asked and answered. Each runs on
-//! the engine, over gRPC, and with a restart before each question.
+//! the engine, over gRPC, and with a restart before each question; all of that on each store.
 
 mod file;
 mod hub;
@@ -7,6 +7,7 @@ mod hub;
 use std::path::PathBuf;
 
 use lanyard_api::authz::Authorize;
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 
 use self::{
     file::{Ask, Scenario, Step},
@@ -32,22 +33,23 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// Runs all, and tells everything that is wrong at once.
-async fn run_all(way: Way) {
+async fn run_all(way: Way, database: TestDatabase) {
     let mut wrong = Vec::new();
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
         let scenario: Scenario =
             serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let asks = scenario.steps.iter().filter(|step| matches!(step, Step::Ask(_))).count();
+        let name = path.file_name().unwrap().to_string_lossy();
         assert!(asks > 0, "{}: nothing is asked", path.display());
-        wrong.extend(run(way, scenario, &path.file_name().unwrap().to_string_lossy()).await);
+        wrong.extend(run(way, scenario, &name, database.another().await).await);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-async fn run(way: Way, scenario: Scenario, name: &str) -> Vec<String> {
+async fn run(way: Way, scenario: Scenario, name: &str, database: TestDatabase) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut hub = Hub::set_up(&scenario).await;
+    let mut hub = Hub::set_up(&scenario, database).await;
     for (at, step) in scenario.steps.iter().enumerate() {
         match step {
             Step::Ask(ask) => {
@@ -82,17 +84,20 @@ async fn mistake(hub: &Hub, form: &impl Authorize, ask: &Ask) -> Option<String> 
         .then(|| format!("{ask:?}\nis {verdict}: {reason}\nlacks {lacking:#?}\nhas {:#?}", decision.hints))
 }
 
-#[tokio::test]
-async fn every_scenario_holds_on_the_engine() {
-    run_all(Way::Engine).await;
+on_each_store!(
+    every_scenario_holds_on_the_engine,
+    every_scenario_holds_over_grpc,
+    every_scenario_holds_with_a_restart_before_each_question,
+);
+
+async fn every_scenario_holds_on_the_engine(database: TestDatabase) {
+    run_all(Way::Engine, database).await;
 }
 
-#[tokio::test]
-async fn every_scenario_holds_over_grpc() {
-    run_all(Way::Grpc).await;
+async fn every_scenario_holds_over_grpc(database: TestDatabase) {
+    run_all(Way::Grpc, database).await;
 }
 
-#[tokio::test]
-async fn every_scenario_holds_with_a_restart_before_each_question() {
-    run_all(Way::Restarting).await;
+async fn every_scenario_holds_with_a_restart_before_each_question(database: TestDatabase) {
+    run_all(Way::Restarting, database).await;
 }

@@ -16,17 +16,16 @@ use lanyard_api::{
 use lanyard_authz::{Authz, AuthzConfig};
 use lanyard_iam::{AccountId, Partition};
 use lanyard_kit::{Clock, TestClock};
-use lanyard_store::{EnvelopeKey, Keyring, Purpose, Record, Store, StoreOptions, StoreUrl};
-use tempfile::TempDir;
+use lanyard_store::{Purpose, Record, Store, test_support::TestDatabase};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
 pub(crate) const HOME: &str = "111122223333";
 pub(crate) const ABROAD: &str = "444455556666";
 
-/// A hub; its folder goes with it.
+/// A hub.
 pub(crate) struct Stage {
-    folder: Arc<TempDir>,
+    pub(crate) database: TestDatabase,
     pub(crate) store: Store,
     pub(crate) authz: Authz,
     pub(crate) clock: TestClock,
@@ -41,32 +40,28 @@ pub(crate) struct Person {
 
 impl Stage {
     /// With the two accounts, both local.
-    pub(crate) async fn new() -> Self {
-        let stage = Self::bare(AuthzConfig::default()).await;
+    pub(crate) async fn new(database: TestDatabase) -> Self {
+        let stage = Self::bare(database, AuthzConfig::default()).await;
         stage.register(HOME, Authority::Local).await;
         stage.register(ABROAD, Authority::Local).await;
         stage
     }
 
     /// With nothing.
-    pub(crate) async fn bare(config: AuthzConfig) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(folder, TestClock::new(START), config).await
+    pub(crate) async fn bare(database: TestDatabase, config: AuthzConfig) -> Self {
+        Self::open(database, TestClock::new(START), config).await
     }
 
-    async fn open(folder: Arc<TempDir>, clock: TestClock, config: AuthzConfig) -> Self {
-        let url = StoreUrl::Sqlite(folder.path().join("hub.db"));
-        let mut options = StoreOptions::new(url, Keyring::new(EnvelopeKey::from_bytes([7; 32])));
-        options.clock = Arc::new(clock.clone());
-        let store = Store::open(&options).await.unwrap();
+    async fn open(database: TestDatabase, clock: TestClock, config: AuthzConfig) -> Self {
+        let store = database.open(Arc::new(clock.clone())).await;
         let authz = Authz::start(&store, config).unwrap();
-        Self { folder, store, authz, clock }
+        Self { database, store, authz, clock }
     }
 
     /// The same hub after a restart.
     pub(crate) async fn restarted(&self) -> Self {
         self.authz.flush().await;
-        Self::open(Arc::clone(&self.folder), self.clock.clone(), AuthzConfig::default()).await
+        Self::open(self.database.clone(), self.clock.clone(), AuthzConfig::default()).await
     }
 
     pub(crate) async fn put<R: Record>(&self, record: &R) -> Revision {
@@ -149,16 +144,6 @@ impl Stage {
 
     pub(crate) fn clock_now(&self) -> OffsetDateTime {
         self.clock.now()
-    }
-
-    /// Takes the tables away under the store, as a broken disk would.
-    pub(crate) async fn break_store(&self) {
-        for name in ["hub.db", "hub.db-wal"] {
-            let path = self.folder.path().join(name);
-            if path.exists() {
-                std::fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
-            }
-        }
     }
 
     /// The newest key for proofs, as mapping has it.

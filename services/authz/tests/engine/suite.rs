@@ -1,4 +1,4 @@
-//! What the three traits promise, a function for each promise, for any implementation.
+//! What the three traits promise, a function for each promise, for any implementation, on each store.
 
 mod authorize;
 mod decisions;
@@ -10,12 +10,11 @@ macro_rules! suite {
         mod $form {
             $(mod $module {
                 $(
-                    #[tokio::test]
-                    async fn $promise() {
-                        let stage = crate::stage::Stage::new().await;
+                    lanyard_store::on_each_store!($promise: database => {
+                        let stage = crate::stage::Stage::new(database).await;
                         let form = crate::form::$form(&stage);
                         crate::suite::$module::$promise(&stage, &form).await;
-                    }
+                    });
                 )+
             })+
         }

@@ -17,7 +17,7 @@ use lanyard_api::{
 use lanyard_iam::{AccountId, CanonicalArn, Partition, PrincipalArn};
 use lanyard_kit::TestClock;
 use lanyard_mapping::{Limits, Mapping, MappingConfig};
-use lanyard_store::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl};
+use lanyard_store::{Store, test_support::TestDatabase};
 use time::{OffsetDateTime, macros::datetime};
 use tonic::{service::Routes, transport::Channel};
 
@@ -40,7 +40,7 @@ pub(crate) struct Bench<C, R> {
     pub resolver: R,
     pub store: Store,
     pub clock: TestClock,
-    pub folder: tempfile::TempDir,
+    pub database: TestDatabase,
 }
 
 /// Small limits, so that they are met.
@@ -58,16 +58,16 @@ fn config() -> MappingConfig {
     MappingConfig { limits, ..MappingConfig::default() }
 }
 
-pub(crate) async fn engine() -> Bench<Mapping, Mapping> {
-    let (store, clock, folder) = hub().await;
+pub(crate) async fn engine(database: TestDatabase) -> Bench<Mapping, Mapping> {
+    let (store, clock) = hub(&database).await;
     let engine = Mapping::open(&store, config()).await.unwrap();
-    Bench { calls: engine.clone(), resolver: engine, store, clock, folder }
+    Bench { calls: engine.clone(), resolver: engine, store, clock, database }
 }
 
 type Admitted = Remote<lanyard_api::grpc::Prepared<Channel, Admitting>>;
 
-pub(crate) async fn grpc() -> Bench<Admitted, IdentityVouching<Remote<Channel>>> {
-    let (store, clock, folder) = hub().await;
+pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouching<Remote<Channel>>> {
+    let (store, clock) = hub(&database).await;
     let engine = Arc::new(Mapping::open(&store, config()).await.unwrap());
     let now: lanyard_api::voucher::Now = Arc::new(OffsetDateTime::now_utc);
     let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
@@ -81,16 +81,12 @@ pub(crate) async fn grpc() -> Bench<Admitted, IdentityVouching<Remote<Channel>>>
         .add_service(server::blocks(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
-    Bench { calls: Remote::new(admitting(channel, vouchers)), resolver, store, clock, folder }
+    Bench { calls: Remote::new(admitting(channel, vouchers)), resolver, store, clock, database }
 }
 
-async fn hub() -> (Store, TestClock, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+async fn hub(database: &TestDatabase) -> (Store, TestClock) {
     let clock = TestClock::new(NOON);
-    let keyring = Keyring::new(EnvelopeKey::random().unwrap());
-    let mut options = StoreOptions::new(StoreUrl::Sqlite(folder.path().join("hub.db")), keyring);
-    options.clock = Arc::new(clock.clone());
-    let store = Store::open(&options).await.unwrap();
+    let store = database.open(Arc::new(clock.clone())).await;
     let accounts = [(OWN, Authority::Local), (AWS, Authority::Aws), (TENANT, Authority::Local)];
     let mut scopes = vec![Scope::Hub];
     scopes.extend(accounts.iter().map(|(id, _)| Scope::Account(id.parse().unwrap())));
@@ -118,7 +114,7 @@ async fn hub() -> (Store, TestClock, tempfile::TempDir) {
         tx.insert(&role(account, name, path, &format!("AROA{}{whose}", name.to_uppercase()))).await.unwrap();
     }
     tx.commit_unrecorded().await.unwrap();
-    (store, clock, folder)
+    (store, clock)
 }
 
 pub(crate) fn user(account: &str, name: &str, path: &str, id: &str) -> User {

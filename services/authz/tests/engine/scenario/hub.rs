@@ -14,6 +14,7 @@ use lanyard_api::{
     },
     proof::{EXTRA_KEY, Handle, Handles, Proof},
 };
+use lanyard_store::test_support::TestDatabase;
 use time::Duration;
 
 use super::file::{Ask, BlockedAt, BlockedBy, PersonText, Scenario, Step};
@@ -37,8 +38,8 @@ struct Known {
 }
 
 impl Hub {
-    pub(super) async fn set_up(scenario: &Scenario) -> Self {
-        let stage = Stage::new().await;
+    pub(super) async fn set_up(scenario: &Scenario, database: TestDatabase) -> Self {
+        let stage = Stage::new(database).await;
         let mut cluster =
             cluster("main", scenario.cluster.authorizer.unwrap_or(AuthorizerMode::WebhookFirst));
         cluster.authentication_mode = scenario.cluster.mode.unwrap_or(AuthenticationMode::ApiAndConfigMap);
