@@ -25,12 +25,13 @@ def lab(tmp_path_factory):
         host = "{sts.host}"
         region = "{REGION}"
         private_address = true
+        ca_file = "{sts.ca}"
         [authn.sts]
         backoff_milliseconds = 1
         [gateway]
         review_timeout_ms = 700
     """
-    hub = Hub(folder / "hub", config=config, settings={"SSL_CERT_FILE": str(sts.ca)})
+    hub = Hub(folder / "hub", config=config)
     try:
         hub.start()
         hub.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")

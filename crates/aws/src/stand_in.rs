@@ -135,6 +135,11 @@ impl StandIn {
         }
     }
 
+    /// The certificate of its CA, in PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.root_pem()
+    }
+
     /// Makes somebody known.
     pub fn add(&self, credentials: &Credentials, account: &str, arn: &str, user_id: &str) {
         let person = Person {

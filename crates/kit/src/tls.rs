@@ -16,6 +16,7 @@ pub use config::{ClientCertificates, TlsError, client_config, install_provider, 
 pub use files::{FileError, read_secret_file, secure_dir, write_public_file, write_secret_file};
 pub use identity::{PeerError, PeerIdentity};
 pub use leaf::{KeyedCertificate, Names, certificates_from_pem};
+pub use rustls_pki_types::CertificateDer;
 
 #[cfg(test)]
 mod tests;

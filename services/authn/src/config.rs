@@ -1,10 +1,16 @@
 //! What authn can be told.
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lanyard_aws::StsOptions;
 use lanyard_iam::{Region, StsAuthority, StsAuthorityError};
 use lanyard_kit::http_client::{AddressRules, Options};
+use lanyard_kit::tls::{CertificateDer, certificates_from_pem, client_config};
 use serde::{Deserialize, Serialize};
 
 /// Everything that authn can be told; each part by its own name.
@@ -62,7 +68,14 @@ pub struct SelfHostedSts {
     /// It may have a private address.
     #[serde(default)]
     pub private_address: bool,
+    /// A PEM file with the authorities that its certificate is verified by: these alone, and at its host alone. Without one
+    /// those of the system count.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
+
+/// The longest CA file: a few hundred authorities, as many as a system has.
+const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How much an account may have; AWS's quotas by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +157,20 @@ pub enum ConfigError {
     /// Two at one host.
     #[error("authn.self_hosted_sts: `{0}` is given twice, a host belongs to one STS")]
     StsHostTwice(String),
+    /// A file of authorities that cannot be used.
+    #[error(
+        "authn.self_hosted_sts.ca_file: `{}` of `{name}` {reason}; give a PEM file with the certificate of the authority \
+         that signed the one of this STS, or leave the key out where that is one of the system's",
+        path.display()
+    )]
+    StsCaFile {
+        /// The STS.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl AuthnConfig {
@@ -187,13 +214,22 @@ impl AuthnConfig {
 }
 
 impl AuthnConfig {
-    /// How STS is called: of all private addresses, those of the self-hosted STS that may have one are allowed.
-    #[must_use]
-    pub fn sts_http_options(&self) -> Options {
+    /// How STS is called: of all private addresses, those of the self-hosted STS that may have one are allowed; and a
+    /// self-hosted STS with a CA file is verified by that alone.
+    ///
+    /// # Errors
+    /// [`ConfigError::StsCaFile`] for a file that cannot be used.
+    pub fn sts_http_options(&self) -> Result<Options, ConfigError> {
         let hosts = self.self_hosted_sts.iter().filter(|sts| sts.private_address);
-        let bare = hosts.map(|sts| sts.host.rsplit_once(':').map_or(sts.host.as_str(), |(host, _)| host));
-        let addresses = bare.fold(AddressRules::public_only(), |rules, host| rules.allow_private(host));
-        Options { addresses, ..Options::default() }
+        let addresses =
+            hosts.fold(AddressRules::public_only(), |rules, sts| rules.allow_private(sts.bare_host()));
+        let mut options = Options { addresses, ..Options::default() };
+        for sts in &self.self_hosted_sts {
+            if let Some(roots) = sts.roots()? {
+                options.roots_of_hosts.insert(sts.host.clone(), roots);
+            }
+        }
+        Ok(options)
     }
 }
 
@@ -204,6 +240,35 @@ impl SelfHostedSts {
         let region = Region::parse(&self.region).map_err(|_| ConfigError::StsRegion(self.region.clone()))?;
         Ok(StsAuthority::new(&self.name, &self.host, region)?)
     }
+
+    /// The host without its port.
+    fn bare_host(&self) -> &str {
+        match self.host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.host,
+        }
+    }
+
+    /// The authorities of its CA file, if it has one.
+    fn roots(&self) -> Result<Option<Vec<CertificateDer<'static>>>, ConfigError> {
+        let Some(path) = &self.ca_file else { return Ok(None) };
+        let fault = |reason| ConfigError::StsCaFile { name: self.name.clone(), path: path.clone(), reason };
+        read_roots(path).map(Some).map_err(fault)
+    }
+}
+
+/// The authorities of a PEM file, or what is wrong with it.
+fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut pem = String::new();
+    let read = File::open(path).and_then(|file| file.take(CA_FILE_BYTES_MAX + 1).read_to_string(&mut pem));
+    let length = read.map_err(|error| format!("cannot be read ({error})"))?;
+    if length as u64 > CA_FILE_BYTES_MAX {
+        return Err(format!("is longer than {CA_FILE_BYTES_MAX} bytes"));
+    }
+    let roots =
+        certificates_from_pem(&pem).map_err(|_| "holds no certificate that can be read".to_owned())?;
+    client_config(&roots, None).map_err(|error| format!("holds what is no authority ({error})"))?;
+    Ok(roots)
 }
 
 impl TokenCacheConfig {
@@ -225,7 +290,13 @@ mod tests {
     use super::*;
 
     fn sts(name: &str, host: &str, region: &str) -> SelfHostedSts {
-        SelfHostedSts { name: name.into(), host: host.into(), region: region.into(), private_address: false }
+        SelfHostedSts {
+            name: name.into(),
+            host: host.into(),
+            region: region.into(),
+            private_address: false,
+            ca_file: None,
+        }
     }
 
     #[test]
@@ -264,12 +335,65 @@ mod tests {
             self_hosted_sts: vec![lab, sts("other", "sts.other.example", "eu-lab-1")],
             ..AuthnConfig::default()
         };
-        let addresses = config.sts_http_options().addresses;
+        let addresses = config.sts_http_options().unwrap().addresses;
         let private = std::net::IpAddr::from([10, 0, 0, 1]);
         for (host, expected) in
             [("sts.lab.example", true), ("sts.other.example", false), ("sts.amazonaws.com", false)]
         {
             assert_eq!(addresses.allow(host, private), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_addresss_port_is_no_part_of_it() {
+        for (host, bare) in [
+            ("sts.lab.example", "sts.lab.example"),
+            ("sts.lab.example:8443", "sts.lab.example"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("[::1]:8443", "[::1]"),
+        ] {
+            assert_eq!(sts("lab", host, "eu-lab-1").bare_host(), bare);
+        }
+    }
+
+    #[test]
+    fn a_ca_file_is_of_its_own_host_and_allows_no_private_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = folder.path().join("pki");
+        let ca = lanyard_kit::tls::Authority::create(&pki, "test", time::OffsetDateTime::now_utc()).unwrap();
+        let (mut lab, other) =
+            (sts("lab", "sts.lab.example:8443", "eu-lab-1"), sts("other", "b.example", "eu-lab-1"));
+        lab.ca_file = Some(ca.root_path().to_owned());
+        let config = AuthnConfig { self_hosted_sts: vec![lab, other], ..AuthnConfig::default() };
+        let options = config.sts_http_options().unwrap();
+        assert_eq!(options.roots_of_hosts, [("sts.lab.example:8443".to_owned(), ca.roots().unwrap())].into());
+        assert_eq!((options.roots.len(), options.addresses), (0, AddressRules::public_only()));
+    }
+
+    #[test]
+    fn a_ca_file_that_cannot_be_used_is_named_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let fault = || {
+            let lab =
+                SelfHostedSts { ca_file: Some(path.clone()), ..sts("lab", "sts.lab.example", "eu-lab-1") };
+            let config = AuthnConfig { self_hosted_sts: vec![lab], ..AuthnConfig::default() };
+            config.sts_http_options().unwrap_err().to_string()
+        };
+        let start = format!("authn.self_hosted_sts.ca_file: `{}` of `lab` ", path.display());
+        let not_there = fault();
+        assert!(not_there.starts_with(&format!("{start}cannot be read (No such file")), "{not_there}");
+        let no_root = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let too_long = "x".repeat(CA_FILE_BYTES_MAX as usize + 1);
+        for (content, words) in [
+            ("", "holds no certificate that can be read"),
+            ("hello", "holds no certificate that can be read"),
+            (no_root, "holds what is no authority"),
+            (too_long.as_str(), "is longer than 1048576 bytes"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let text = fault();
+            assert!(text.starts_with(&format!("{start}{words}")), "{text}");
         }
     }
 

@@ -8,13 +8,16 @@ use lanyard_api::authn::accounts::{Accounts, CreateAccount};
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{Authority, CallError, Fault, Scope, TrustedAccount};
-use lanyard_aws::stand_in::Behaviour;
+use lanyard_aws::{
+    StsClient,
+    stand_in::{Behaviour, StandIn},
+};
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{CanonicalArn, Credentials, Region};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 use world::{
-    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, refused, system, verified,
+    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, config, refused, system, verified,
     world,
 };
 
@@ -28,6 +31,7 @@ on_each_store!(
     immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another,
     immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts,
     a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host,
+    a_ca_file_verifies_its_own_sts_alone_and_nothing_else_does,
     immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts,
 );
 
@@ -203,6 +207,31 @@ async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host(database
     without.trusted_accounts.retain(|pair| !matches!(pair.authority, Authority::Sts(_)));
     world.put(&without).await;
     assert_eq!(code(world.ask(&at_lab(&world, &ana, "without"), &without).await), "token_host");
+}
+
+async fn a_ca_file_verifies_its_own_sts_alone_and_nothing_else_does(database: TestDatabase) {
+    let world = world(database).await;
+    let stranger = StandIn::start(&[LAB_HOST]).await;
+    let arn = format!("arn:aws:iam::{LAB_ACCOUNT}:user/lea");
+    let lea = world.at_sts("LABKEYLABKEYLABKEY00", LAB_ACCOUNT, &arn, "AIDALAB");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    for (in_file, elsewhere, lab_answers) in [(&world.sts, &stranger, true), (&stranger, &world.sts, false)] {
+        std::fs::write(&file, in_file.ca_pem()).unwrap();
+        let mut config = config();
+        config.self_hosted_sts[0].ca_file = Some(file.clone());
+        let mut http = config.sts_http_options().unwrap();
+        (http.resolve, http.roots) = (world.sts.http_options().resolve, elsewhere.http_options().roots);
+        let engine = world.calling(StsClient::new(config.sts, http).unwrap());
+        let at_aws = world.token(&world.aws_user("ana"), "dev").expose().to_owned();
+        for (token, answers) in [(at_lab(&world, &lea, "dev"), lab_answers), (at_aws, !lab_answers)] {
+            match engine.authenticate(world.query(&token, &world.cluster)).await {
+                Ok(Authentication::Verified(_)) => assert!(answers, "verified by another's CA"),
+                Err(Fault::Unavailable { .. }) => assert!(!answers, "not verified by its own CA"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 async fn immunity_55_a_deactivated_key_opens_nothing_after_the_lifetime_whatever_its_holder_does_to_sts(

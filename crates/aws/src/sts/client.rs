@@ -95,7 +95,7 @@ impl Label for Service {
 }
 
 impl StsClient {
-    /// A client with connections and limits of its own. Of `http` the address rules, the resolver's overrides and the
+    /// A client with connections and limits of its own. Of `http` the address rules, the resolver's overrides and all
     /// roots are taken; times and size come from here.
     ///
     /// # Errors

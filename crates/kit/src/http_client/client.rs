@@ -30,6 +30,8 @@ pub struct Options {
     pub resolve: BTreeMap<String, SocketAddr>,
     /// Trusted in place of the system's authorities, when there are any here.
     pub roots: Vec<CertificateDer<'static>>,
+    /// Trusted in place of all others at one host (`host`, or `host:port` where it is not 443), and nowhere else.
+    pub roots_of_hosts: BTreeMap<String, Vec<CertificateDer<'static>>>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             addresses: AddressRules::public_only(),
             resolve: BTreeMap::new(),
             roots: Vec::new(),
+            roots_of_hosts: BTreeMap::new(),
         }
     }
 }
@@ -88,6 +91,8 @@ impl std::fmt::Debug for Answer {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
+    /// For hosts with roots of their own, by [`place_of`]: no connection is shared between trusts.
+    of_hosts: Arc<BTreeMap<String, reqwest::Client>>,
     options: Arc<Options>,
 }
 
@@ -95,10 +100,26 @@ impl HttpClient {
     /// A client of its own, with its own connections.
     ///
     /// # Errors
-    /// [`HttpClientError`] when a root cannot be used, or the system has no authorities and none were given.
+    /// [`HttpClientError`] when a root cannot be used, a host with roots of its own is none, or the system has no authorities
+    /// and none were given.
     pub fn new(options: Options) -> Result<Self, HttpClientError> {
         install_provider();
         let options = Arc::new(options);
+        let mut of_hosts = BTreeMap::new();
+        for (host, roots) in &options.roots_of_hosts {
+            let place = Url::parse(&format!("https://{host}/")).ok().and_then(|url| place_of(&url));
+            let place = place.ok_or_else(|| HttpClientError(format!("`{host}` is not a host")))?;
+            of_hosts.insert(place, Self::trusting(&options, Some(roots))?);
+        }
+        let roots = (!options.roots.is_empty()).then_some(options.roots.as_slice());
+        Ok(Self { inner: Self::trusting(&options, roots)?, of_hosts: Arc::new(of_hosts), options })
+    }
+
+    /// With these roots alone, or the system's.
+    fn trusting(
+        options: &Arc<Options>,
+        roots: Option<&[CertificateDer<'static>]>,
+    ) -> Result<reqwest::Client, HttpClientError> {
         let mut builder = reqwest::Client::builder()
             .https_only(true)
             .no_proxy()
@@ -107,14 +128,12 @@ impl HttpClient {
             .tcp_nodelay(true)
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
-            .dns_resolver(RuledResolver { options: Arc::clone(&options) });
-        if !options.roots.is_empty() {
-            let config =
-                client_config(&options.roots, None).map_err(|error| HttpClientError(error.to_string()))?;
+            .dns_resolver(RuledResolver { options: Arc::clone(options) });
+        if let Some(roots) = roots {
+            let config = client_config(roots, None).map_err(|error| HttpClientError(error.to_string()))?;
             builder = builder.tls_backend_preconfigured(config);
         }
-        let inner = builder.build().map_err(|error| HttpClientError(chain(&error)))?;
-        Ok(Self { inner, options })
+        builder.build().map_err(|error| HttpClientError(chain(&error)))
     }
 
     /// Sends one request, once, and reads the answer whole.
@@ -125,8 +144,10 @@ impl HttpClient {
         let host = self.admit(&request.url)?;
         let fault = |error: reqwest::Error| self.fault(&host, &error);
         let Request { method, url, headers, body } = request;
+        let own = place_of(&url).and_then(|place| self.of_hosts.get(&place));
+        let client = own.unwrap_or(&self.inner);
         let mut response =
-            self.inner.request(method, url).headers(headers).body(body).send().await.map_err(fault)?;
+            client.request(method, url).headers(headers).body(body).send().await.map_err(fault)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         if status.is_redirection() {
             return Err(HttpFault::Redirect { host, status: status.as_u16() });
@@ -185,6 +206,11 @@ impl HttpClient {
         }
         HttpFault::Broken { host, reason: chain(error) }
     }
+}
+
+/// Host and port of a URL, in the one spelling that URLs have for them.
+fn place_of(url: &Url) -> Option<String> {
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 /// rustls' own words, if it is the cause. They come inside I/O errors, whose `source` skips what they wrap.

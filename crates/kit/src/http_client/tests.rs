@@ -151,6 +151,42 @@ async fn a_server_under_another_name_or_another_authority_is_a_tls_fault() {
 }
 
 #[tokio::test]
+async fn a_host_with_roots_of_its_own_is_verified_by_these_alone_and_no_other_host_is() {
+    let (stand_in, stranger) = (StandIn::start().await, StandIn::start().await);
+    let port = stand_in.address.port();
+    let with = |host: String, own: &StandIn, others: &StandIn| {
+        let mut options = Options { roots: others.authority.roots().unwrap(), ..stand_in.options() };
+        options.addresses = AddressRules::public_only().allow_private("127.0.0.1");
+        options.roots_of_hosts = [(host, own.authority.roots().unwrap())].into();
+        HttpClient::new(options).unwrap()
+    };
+    let named = format!("https://{HOST}/");
+    let by_number = format!("https://127.0.0.1:{port}/");
+    let cases = [
+        (HOST.to_owned(), &named, &by_number),
+        (HOST.to_uppercase(), &named, &by_number),
+        (format!("127.0.0.1:{port}"), &by_number, &named),
+    ];
+    for (host, own, other) in cases {
+        let client = with(host.clone(), &stand_in, &stranger);
+        assert!(client.send(get(own)).await.is_ok(), "{host}");
+        let fault = client.send(get(other)).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Tls { .. }), "{host} and no other: {fault:?}");
+        let client = with(host.clone(), &stranger, &stand_in);
+        let fault = client.send(get(own)).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Tls { .. }), "{host} by no other root: {fault:?}");
+        assert!(client.send(get(other)).await.is_ok(), "{host}");
+    }
+    let elsewhere = with(format!("127.0.0.1:{}", port ^ 1), &stranger, &stand_in);
+    assert!(elsewhere.send(get(&by_number)).await.is_ok(), "another port is another host");
+    let none = Options { roots_of_hosts: [(HOST.to_owned(), Vec::new())].into(), ..stand_in.options() };
+    let fault = HttpClient::new(none).unwrap().send(at("/")).await.unwrap_err();
+    assert!(matches!(fault, HttpFault::Tls { .. }), "no root is no trust: {fault:?}");
+    let no_host = Options { roots_of_hosts: [("a b".to_owned(), Vec::new())].into(), ..stand_in.options() };
+    assert!(HttpClient::new(no_host).unwrap_err().to_string().contains("`a b`"));
+}
+
+#[tokio::test]
 async fn nobody_there_is_a_connect_fault_that_does_not_tell_the_url() {
     let stand_in = StandIn::start().await;
     let vacant = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

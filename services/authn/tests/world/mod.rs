@@ -141,6 +141,12 @@ pub(crate) fn cluster_of(hub: &Hub, id: &str, owner: AccountId, created_at: Offs
 }
 
 impl World {
+    /// One more engine with the store, that calls STS with this client.
+    pub(crate) fn calling(&self, sts: StsClient) -> Engine {
+        let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
+        engine(&self.store, &self.hub, &self.clock, sts, &keys)
+    }
+
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }

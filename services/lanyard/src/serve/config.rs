@@ -97,6 +97,9 @@ pub enum InvalidConfig {
     /// An external URL that webhooks cannot use.
     #[error("external_url `{0}`: write https://host[:port], without path, query or user")]
     ExternalUrl(String),
+    /// Something of authn's.
+    #[error(transparent)]
+    Authn(#[from] lanyard_authn::ConfigError),
 }
 
 impl ServeConfig {
@@ -128,6 +131,8 @@ impl ServeConfig {
                 return Err(bad());
             }
         }
+        self.authn.validate()?;
+        self.authn.sts_http_options()?;
         Ok(self)
     }
 }
@@ -163,6 +168,24 @@ mod tests {
         ] {
             assert!(with(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_authn_cannot_use_is_found_before_anything_starts() {
+        let with = |authn: serde_json::Value| {
+            let authn = serde_json::from_value(authn).unwrap();
+            ServeConfig { authn, ..ServeConfig::default() }.validated().unwrap_err().to_string()
+        };
+        let text = with(serde_json::json!({ "token_cache": { "lifetime_seconds": 901 } }));
+        assert!(text.contains("authn.token_cache.lifetime_seconds"), "{text}");
+        let lab = serde_json::json!({
+            "name": "lab", "host": "sts.lab.example", "region": "lab", "ca_file": "/nowhere/ca.pem"
+        });
+        let text = with(serde_json::json!({ "self_hosted_sts": [lab] }));
+        assert!(
+            text.contains("authn.self_hosted_sts.ca_file") && text.contains("`/nowhere/ca.pem`"),
+            "{text}"
+        );
     }
 
     #[test]

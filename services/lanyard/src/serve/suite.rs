@@ -28,7 +28,7 @@ impl Suite {
     /// Where a key is missing or a configured value breaks its rule.
     pub async fn start(hub: &OpenedHub, config: &ServeConfig) -> anyhow::Result<Self> {
         let store = &hub.store;
-        let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options())?;
+        let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
             sessions: session_opener(store.keyring())?,
