@@ -234,7 +234,7 @@ class Hub:
 
     def cluster(self, made: dict, **choices) -> Cluster:
         """A cluster of this hub with a credential for its API server."""
-        answer = self.cli("cluster", "spoke-credential", made["id"], **choices)
+        answer = self.cli("cluster", "spoke-credential", "create", made["id"], **choices)
         token = self.secrets.add("a spoke's bearer token", answer["value"]["token"])
         return Cluster(self, made["id"], made["uid"], token)
 

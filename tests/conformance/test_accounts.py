@@ -55,11 +55,14 @@ def immunity_33_everything_on_everything_is_ones_own_accounts_everything(hub, bo
     ]
     masters = f"mapUsers: |\n  - userarn: {bob.arn}\n    username: bob\n    groups: [system:masters]\n"
     id = cluster.id
+    credential = hub.cli("cluster", "spoke-credential", "list", id)[0]["id"]
     attempts = [
         ["cluster", "get", id],
         ["cluster", "update", id, "--token-cache-seconds", "60"],
         ["cluster", "delete", id, "--allow-lockout"],
-        ["cluster", "spoke-credential", id],
+        ["cluster", "spoke-credential", "create", id],
+        ["cluster", "spoke-credential", "list", id],
+        ["cluster", "spoke-credential", "delete", id, credential],
         ["cluster", "webhook-config", id, "--out", str(tmp_path / "out")],
         ["cluster", "break-glass", "arm", id],
         ["cluster", "break-glass", "disarm", id],
@@ -75,6 +78,7 @@ def immunity_33_everything_on_everything_is_ones_own_accounts_everything(hub, bo
         ["aws-auth", "push", id, "-"],
         ["node", "list", id],
         ["node", "set", id, "i-0123456789abcdef0", "ip-10-0-0-1.ec2.internal"],
+        ["node", "delete", id, "i-0123456789abcdef0"],
         ["block", "list", "--cluster", id],
         ["block", "create", "--cluster", id, "--principal", ana.arn, "--authority", "local", "--reason", "x"],
         [

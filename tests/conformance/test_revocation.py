@@ -1,11 +1,13 @@
 """What is taken away is gone at the next request, though a proof of before is still about."""
 
 import datetime
+import json
 import time
 
 import pytest
 
 import tokens
+from cluster import access_review_of
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 ADMIN = "AmazonEKSClusterAdminPolicy"
@@ -175,6 +177,42 @@ def immunity_37_a_cluster_deleted_takes_its_doors_and_proofs_with_it(hub):
     again = hub.cluster(made)
     assert again.refusal(ana) == "unmapped"
     assert again.verdict(user, **PODS)[0] == "denied"
+
+
+def immunity_39_a_deleted_spoke_credential_opens_no_door_at_the_next_request(hub):
+    cluster = hub.create_cluster("two-servers")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, policy=ADMIN)
+    second = hub.cluster({"id": cluster.id, "uid": cluster.uid})
+    user = cluster.log_in(ana)
+    listed = hub.cli("cluster", "spoke-credential", "list", cluster.id)
+    assert len(listed) == 2 and cluster.spoke not in json.dumps(listed)
+    first = listed[0]["id"]
+    ended = hub.cli("cluster", "spoke-credential", "delete", cluster.id, first, "--reason", "sold")
+    assert ended["confirmed"] is True and ended["value"]["id"] == first
+    for door, body in (
+        ("tokenreview", {"spec": {"token": cluster.token(ana)}}),
+        ("subjectaccessreview", access_review_of(user, **PODS)),
+    ):
+        assert cluster.post(door, body).status_code == 401, door
+        assert second.post(door, body).status_code in (200, 201), door
+    assert "does not exist" in hub.refused("cluster", "spoke-credential", "delete", cluster.id, first)
+
+
+def test_a_deleted_node_is_nobody_at_the_next_request(hub, cluster):
+    instance, name = "i-0123456789abcdef0", "ip-10-0-0-1.ec2.internal"
+    machine = hub.create_user("machine")
+    role = hub.create_role("node", trusts=machine.arn)
+    session = hub.assume_role(machine, role, instance)
+    cluster.entry(role, "--type", "EC2_LINUX")
+    hub.cli("node", "set", cluster.id, instance, name)
+    node = cluster.log_in(session)
+    assert node["username"] == f"system:node:{name}"
+    assert cluster.verdict(node, verb="get", resource="nodes", name=name)[0] == "no opinion"
+    hub.cli("node", "delete", cluster.id, instance)
+    assert cluster.verdict(node, verb="get", resource="nodes", name=name)[0] == "denied"
+    assert cluster.refusal(session) == "unknown_node"
+    assert hub.cli("node", "list", cluster.id) == []
 
 
 def immunity_16_an_end_counts_when_it_comes_and_not_when_somebody_looks(hub, cluster, ana):

@@ -266,6 +266,8 @@ fn help_teaches_and_completion_completes() {
         &["token", "inspect", "--help"],
         &["explain", "--help"],
         &["cluster", "--help"],
+        &["cluster", "spoke-credential", "delete", "--help"],
+        &["node", "--help"],
         &["entry", "create", "--help"],
         &["rbac", "check", "--help"],
         &["block", "create", "--help"],

@@ -49,7 +49,9 @@ suite! {
         immunity_37_a_cluster_made_anew_under_a_name_shares_nothing_with_the_one_before,
         the_directory_has_every_change_before_the_call_returns,
         a_spokes_bearer_token_is_shown_once_and_kept_as_a_hash,
+        immunity_39_a_deleted_spoke_credential_is_out_of_the_directory_before_the_call_returns,
         nodes_are_bound_by_session_role_and_name,
+        a_deleted_node_is_nobody_at_the_next_login,
         the_same_signed_request_is_answered_once_and_then_repeated;
     entries:
         an_entry_is_made_read_listed_changed_and_deleted,

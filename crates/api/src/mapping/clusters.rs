@@ -317,6 +317,13 @@ pub trait Clusters: Send + Sync + 'static {
         id: ClusterId,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<Node>, CallError>> + Send;
+    /// Takes the binding of an instance away: nobody is that node from the next request.
+    fn delete_node(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        instance_id: String,
+    ) -> impl Future<Output = Result<Mutated<Node>, CallError>> + Send;
 
     /// Makes a bearer token for the cluster's API server; shown this once.
     fn create_spoke_credential(
@@ -324,6 +331,19 @@ pub trait Clusters: Send + Sync + 'static {
         by: Mutation,
         id: ClusterId,
     ) -> impl Future<Output = Result<Mutated<(SpokeCredential, SecretString)>, CallError>> + Send;
+    /// All of a cluster, the oldest first.
+    fn list_spoke_credentials(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+    ) -> impl Future<Output = Result<Vec<SpokeCredential>, CallError>> + Send;
+    /// Ends one, named as in lists: its bearer is refused from the next request.
+    fn delete_spoke_credential(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        credential: String,
+    ) -> impl Future<Output = Result<Mutated<SpokeCredential>, CallError>> + Send;
 
     /// Arms the break-glass identity; its credential is shown this once.
     fn arm_break_glass(

@@ -71,9 +71,17 @@ serve! {
     };
     actor list_nodes(pb::ListNodesRequest) -> pb::NodePage
         = |engine, by, m| engine.list_nodes(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into();
+    mutation delete_node(pb::DeleteNodeRequest) -> pb::NodeMutated
+        = |engine, by, m| engine.delete_node(by, field::parse("cluster", &m.cluster)?, m.instance_id).await?.into();
 
     mutation create_spoke_credential(pb::CreateSpokeCredentialRequest) -> pb::SpokeCredentialCreated
         = |engine, by, m| engine.create_spoke_credential(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor list_spoke_credentials(pb::ListSpokeCredentialsRequest) -> pb::ListSpokeCredentialsResponse = |engine, by, m| {
+        let credentials = engine.list_spoke_credentials(by, field::parse("cluster", &m.cluster)?).await?;
+        pb::ListSpokeCredentialsResponse { credentials: field::all(credentials) }
+    };
+    mutation delete_spoke_credential(pb::DeleteSpokeCredentialRequest) -> pb::SpokeCredentialMutated
+        = |engine, by, m| engine.delete_spoke_credential(by, field::parse("cluster", &m.cluster)?, m.id).await?.into();
 
     mutation arm_break_glass(pb::ArmBreakGlassRequest) -> pb::BreakGlassArmed
         = |engine, by, m| engine.arm_break_glass(by, field::parse("cluster", &m.cluster)?).await?.into();

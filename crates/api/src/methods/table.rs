@@ -94,7 +94,10 @@ managed! {
         "GetAwsAuth" GetAwsAuthRequest => is("lanyard:GetAwsAuth");
         "SetNode" SetNodeRequest mutates => is("lanyard:SetNode");
         "ListNodes" ListNodesRequest => is("lanyard:ListNodes");
+        "DeleteNode" DeleteNodeRequest mutates => is("lanyard:DeleteNode");
         "CreateSpokeCredential" CreateSpokeCredentialRequest mutates => is("lanyard:CreateSpokeCredential");
+        "ListSpokeCredentials" ListSpokeCredentialsRequest => is("lanyard:ListSpokeCredentials");
+        "DeleteSpokeCredential" DeleteSpokeCredentialRequest mutates => is("lanyard:DeleteSpokeCredential");
         "ArmBreakGlass" ArmBreakGlassRequest mutates => is("lanyard:ArmBreakGlass");
         "DisarmBreakGlass" DisarmBreakGlassRequest mutates => is("lanyard:DisarmBreakGlass");
         "ListBreakGlass" ListBreakGlassRequest => is("lanyard:ListBreakGlass");

@@ -51,16 +51,40 @@ pub enum ClusterCommand {
     /// Write the files that a kube-apiserver needs to ask this hub.
     #[command(after_help = webhook_config::HELP)]
     WebhookConfig(WebhookConfigArgs),
-    /// Make a bearer token for the cluster's API server; it is shown this once.
-    SpokeCredential {
+    /// The bearer tokens of the cluster's API server.
+    #[command(subcommand)]
+    SpokeCredential(SpokeCredentialCommand),
+    /// The sealed way back in, for when every mapping is gone.
+    #[command(subcommand)]
+    BreakGlass(BreakGlassCommand),
+}
+
+/// What there is to do with an API server's bearer tokens.
+#[derive(Debug, Subcommand)]
+pub enum SpokeCredentialCommand {
+    /// Make one; it is shown this once. A cluster has five of them, one more ends the oldest.
+    Create {
         /// The cluster's id.
         cluster: ClusterId,
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// The sealed way back in, for when every mapping is gone.
-    #[command(subcommand)]
-    BreakGlass(BreakGlassCommand),
+    /// Those of a cluster, the oldest first.
+    List {
+        /// The cluster's id.
+        cluster: ClusterId,
+    },
+    /// End one: who bears it is refused at the next request.
+    #[command(after_help = "Examples:\n  lanyard cluster spoke-credential list dev\n  \
+                            lanyard cluster spoke-credential delete dev 0123456789ab --reason 'the machine was sold'")]
+    Delete {
+        /// The cluster's id.
+        cluster: ClusterId,
+        /// The credential, as the list names it.
+        credential: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
 }
 
 /// What there is to do with the way back in.
@@ -100,6 +124,14 @@ impl Row for Cluster {
             wire_name(&self.authorizer_mode),
             self.uid.to_string(),
         ]
+    }
+}
+
+impl Row for SpokeCredential {
+    const COLUMNS: &'static [&'static str] = &["CREDENTIAL", "MADE AT"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.id.clone(), moment_text(self.created_at)]
     }
 }
 
@@ -173,10 +205,7 @@ impl ClusterCommand {
                 context.show(&Changed(remote.delete_cluster(change.into(), cluster).await?))
             }
             Self::WebhookConfig(args) => args.run(context, &hub).await,
-            Self::SpokeCredential { cluster, change } => {
-                let made = remote.create_spoke_credential(change.into(), cluster).await?;
-                context.show(&changed(made, WithToken::of))
-            }
+            Self::SpokeCredential(command) => command.run(context, &remote).await,
             Self::BreakGlass(BreakGlassCommand::Arm { cluster, change }) => {
                 let armed = remote.arm_break_glass(change.into(), cluster).await?;
                 context.show(&changed(armed, WithToken::of))
@@ -186,6 +215,25 @@ impl ClusterCommand {
             }
             Self::BreakGlass(BreakGlassCommand::List) => {
                 context.show(&Listing(remote.list_break_glass(admitted_at_the_door()).await?))
+            }
+        }
+    }
+}
+
+impl SpokeCredentialCommand {
+    async fn run(self, context: &Context, remote: &impl Clusters) -> Result<Ending, Failure> {
+        match self {
+            Self::Create { cluster, change } => {
+                let made = remote.create_spoke_credential(change.into(), cluster).await?;
+                context.show(&changed(made, WithToken::of))
+            }
+            Self::List { cluster } => {
+                let listed = remote.list_spoke_credentials(admitted_at_the_door(), cluster).await?;
+                context.show(&Listing(listed))
+            }
+            Self::Delete { cluster, credential, change } => {
+                let ended = remote.delete_spoke_credential(change.into(), cluster, credential).await?;
+                context.show(&Changed(ended))
             }
         }
     }

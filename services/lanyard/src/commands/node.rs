@@ -46,6 +46,16 @@ pub enum NodeCommand {
         /// The cluster's id.
         cluster: ClusterId,
     },
+    /// Take the binding of an instance away: nobody is that node from the next request.
+    #[command(after_help = "Examples:\n  lanyard node delete dev i-0123456789abcdef0 --reason 'terminated'")]
+    Delete {
+        /// The cluster's id.
+        cluster: ClusterId,
+        /// The session name of the node's role, as the list has it.
+        instance: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
 }
 
 impl Row for Node {
@@ -82,6 +92,9 @@ impl NodeCommand {
                     remote.list_nodes(admitted_at_the_door(), cluster.clone(), page).await
                 });
                 context.show(&Listing(nodes.await?))
+            }
+            Self::Delete { cluster, instance, change } => {
+                context.show(&Changed(remote.delete_node(change.into(), cluster, instance).await?))
             }
         }
     }

@@ -154,12 +154,38 @@ impl Clusters for Mapping {
         self.nodes(by, id, page).await
     }
 
+    async fn delete_node(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        instance_id: String,
+    ) -> Result<Mutated<Node>, CallError> {
+        self.unbind_node(by, id, instance_id).await
+    }
+
     async fn create_spoke_credential(
         &self,
         by: Mutation,
         id: ClusterId,
     ) -> Result<Mutated<(SpokeCredential, SecretString)>, CallError> {
         self.new_spoke_credential(by, id).await
+    }
+
+    async fn list_spoke_credentials(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+    ) -> Result<Vec<SpokeCredential>, CallError> {
+        self.spoke_credentials(by, id).await
+    }
+
+    async fn delete_spoke_credential(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        credential: String,
+    ) -> Result<Mutated<SpokeCredential>, CallError> {
+        self.end_spoke_credential(by, id, &credential).await
     }
 
     async fn arm_break_glass(

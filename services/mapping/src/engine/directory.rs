@@ -8,7 +8,7 @@ use lanyard_api::{
     Actor, CallError, ClusterId, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     mapping::{Cluster, EntryType, Node, SpokeCredential},
 };
-use lanyard_store::Record as _;
+use lanyard_store::{Record as _, Transaction};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -103,6 +103,57 @@ impl Mapping {
         Ok(Page::cut(nodes.into_iter().cloned(), &page, |node| node.instance_id.clone()))
     }
 
+    pub(super) async fn unbind_node(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        instance_id: String,
+    ) -> Result<Mutated<Node>, CallError> {
+        let cluster = self.seen(&by.actor.value, &id, Call::Management).await?;
+        let scope = Scope::Cluster(cluster.uid);
+        let mut tx = fresh!(self.begin("delete_node", &by, &[scope]).await?);
+        let nodes: Vec<Node> = tx.list(scope).await?;
+        let node = nodes.into_iter().find(|node| node.instance_id == instance_id);
+        let node = node.ok_or_else(|| CallError::not_found("node", &instance_id))?;
+        tx.delete::<Node>(scope, &node.key()).await?;
+        commit(tx, scope, node, Vec::new()).await
+    }
+
+    pub(super) async fn spoke_credentials(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+    ) -> Result<Vec<SpokeCredential>, CallError> {
+        let cluster = self.seen(&by.value, &id, Call::Management).await?;
+        let hub = self.inner.state.hub().await?;
+        let of_cluster = hub.directory.clusters.iter().find(|entry| entry.cluster.uid == cluster.uid);
+        let mut own = of_cluster.map(|entry| entry.credentials.clone()).unwrap_or_default();
+        oldest_first(&mut own);
+        Ok(own)
+    }
+
+    pub(super) async fn end_spoke_credential(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        credential: &str,
+    ) -> Result<Mutated<SpokeCredential>, CallError> {
+        let cluster = self.seen(&by.actor.value, &id, Call::Management).await?;
+        let mut tx = fresh!(self.begin("delete_spoke_credential", &by, &[Scope::Hub]).await?);
+        let mut own = own_credentials(&mut tx, &cluster).await?;
+        let place = own.iter().position(|one| one.id == credential);
+        let place = place.ok_or_else(|| CallError::not_found("spoke credential", credential))?;
+        let ended = own.remove(place);
+        tx.delete::<SpokeCredential>(Scope::Hub, &ended.key()).await?;
+        let mut notices = Vec::new();
+        if own.is_empty() {
+            notices.push(String::from(
+                "it was the last one: the cluster's API server is refused from now on, unless it has a certificate",
+            ));
+        }
+        commit(tx, Scope::Hub, ended, notices).await
+    }
+
     pub(super) async fn new_spoke_credential(
         &self,
         by: Mutation,
@@ -110,13 +161,7 @@ impl Mapping {
     ) -> Result<Mutated<(SpokeCredential, SecretString)>, CallError> {
         let cluster = self.seen(&by.actor.value, &id, Call::Management).await?;
         let mut tx = self.begin_secret("create_spoke_credential", &by, &[Scope::Hub]).await?;
-        let mut own: Vec<SpokeCredential> = tx
-            .list::<SpokeCredential>(Scope::Hub)
-            .await?
-            .into_iter()
-            .filter(|one| one.cluster == cluster.uid)
-            .collect();
-        own.sort_by(|a, b| a.created_at.cmp(&b.created_at).then_with(|| a.id.cmp(&b.id)));
+        let own = own_credentials(&mut tx, &cluster).await?;
         let mut notices = Vec::new();
         let surplus = (own.len() + 1).saturating_sub(SPOKE_CREDENTIALS_MAX);
         for old in own.iter().take(surplus) {
@@ -129,6 +174,18 @@ impl Mapping {
         tx.insert(&credential).await?;
         commit_secret(tx, Scope::Hub, (credential, secret), notices).await
     }
+}
+
+/// A cluster's own, the oldest first.
+async fn own_credentials(tx: &mut Transaction, cluster: &Cluster) -> Result<Vec<SpokeCredential>, CallError> {
+    let mut all: Vec<SpokeCredential> = tx.list(Scope::Hub).await?;
+    all.retain(|one| one.cluster == cluster.uid);
+    oldest_first(&mut all);
+    Ok(all)
+}
+
+fn oldest_first(credentials: &mut [SpokeCredential]) {
+    credentials.sort_by(|a, b| a.created_at.cmp(&b.created_at).then_with(|| a.id.cmp(&b.id)));
 }
 
 /// A bearer token and its SHA-256 in hex.

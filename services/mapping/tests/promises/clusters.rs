@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Authority, PageQuery, Scope, SignatureUse, TrustedAccount,
+    Authority, Mutation, PageQuery, Revision, Scope, SignatureUse, TrustedAccount,
     mapping::{
-        AccessScope, AuthenticationMode, AuthorizerMode, CreateCluster, EntryState, Node, Resolution,
-        Resolve, UpdateCluster,
+        AccessScope, AuthenticationMode, AuthorizerMode, Cluster, ClusterDirectory, CreateCluster,
+        EntryState, Node, Resolution, Resolve, SpokeCredential, UpdateCluster,
     },
     proof::{EXTRA_KEY, Proof, ProofError, ProofKey},
 };
-use lanyard_store::Purpose;
+use lanyard_store::{Kind, Purpose};
 use secrecy::ExposeSecret;
 
 use crate::bench::*;
@@ -250,6 +250,93 @@ pub(crate) async fn a_spokes_bearer_token_is_shown_once_and_kept_as_a_hash<C: Ca
     let kept: Vec<&str> = now.clusters[0].credentials.iter().map(|c| c.id.as_str()).collect();
     assert_eq!(kept.len(), 5);
     assert!(!kept.contains(&credential.id.as_str()));
+}
+
+pub(crate) async fn immunity_39_a_deleted_spoke_credential_is_out_of_the_directory_before_the_call_returns<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
+    let create = async |cluster: &Cluster| {
+        bench.clock.advance(time::Duration::SECOND);
+        bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap().value.0
+    };
+    let delete = async |cluster: &Cluster, id: &str| {
+        bench.calls.delete_spoke_credential(by(admin()), cluster.id.clone(), id.to_owned()).await
+    };
+    let list = async |cluster: &Cluster| {
+        bench.calls.list_spoke_credentials(admin(), cluster.id.clone()).await.unwrap()
+    };
+    let (first, second, theirs) = (create(&cluster).await, create(&cluster).await, create(&other).await);
+    assert_eq!(list(&cluster).await, [first.clone(), second.clone()], "the oldest first");
+
+    assert_eq!(code_of(delete(&other, &first.id).await), "not_found", "another cluster's");
+    assert_eq!(code_of(delete(&cluster, "0123456789ab").await), "not_found");
+    assert_eq!(code_of(delete(&cluster, "\0").await), "not_found");
+    let spokes_own = by(spoke(cluster.uid));
+    let refused = bench.calls.delete_spoke_credential(spokes_own, cluster.id.clone(), first.id.clone()).await;
+    assert_eq!(code_of(refused), "denied:spoke_call");
+    let refused = bench.calls.list_spoke_credentials(spoke(cluster.uid), cluster.id.clone()).await;
+    assert_eq!(code_of(refused), "denied:spoke_call");
+
+    let mut directory = bench.calls.directory();
+    let gone = delete(&cluster, &first.id).await.unwrap();
+    assert_eq!((&gone.value, gone.notices.len()), (&first, 0));
+    let held = |directory: &ClusterDirectory| -> Vec<SpokeCredential> {
+        directory.clusters.iter().flat_map(|entry| entry.credentials.clone()).collect()
+    };
+    let seen = directory.wait_for(|now| now.revision >= gone.revision).await.unwrap().clone();
+    assert!(!held(&seen).contains(&first) && held(&seen).contains(&second) && held(&seen).contains(&theirs));
+    assert_eq!(code_of(delete(&cluster, &first.id).await), "not_found", "once");
+    let line = bench.store.changes_since(Scope::Hub, Revision(gone.revision.0 - 1), 1).await.unwrap();
+    assert_eq!(
+        (line.len(), line[0].kind, line[0].actor.as_str()),
+        (1, Kind::SpokeCredential, "arn:aws:iam::111122223333:user/admin")
+    );
+    assert!(line[0].before.is_some() && line[0].after.is_none(), "audited as what it is");
+
+    let last = delete(&cluster, &second.id).await.unwrap();
+    assert!(last.notices[0].contains("the last one"), "{:?}", last.notices);
+    assert_eq!(list(&cluster).await, []);
+    assert_eq!(list(&other).await, [theirs]);
+}
+
+pub(crate) async fn a_deleted_node_is_nobody_at_the_next_login<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let mut nodes = entry(&cluster, &of(OWN, "role/node"));
+    nodes.entry_type = Some(lanyard_api::mapping::EntryType::Ec2Linux);
+    bench.calls.create_entry(by(admin()), nodes).await.unwrap();
+    let set = async |instance: &str, name: &str| {
+        bench.calls.set_node(by(admin()), cluster.id.clone(), node(instance, name, None)).await.unwrap().value
+    };
+    let delete = async |by: Mutation, instance: &str| {
+        bench.calls.delete_node(by, cluster.id.clone(), instance.to_owned()).await
+    };
+    let (first, second) = (set("i-01234567", "a.internal").await, set("i-89abcdef", "b.internal").await);
+    let knock = |instance: &str| identity(&of(OWN, &format!("assumed-role/node/{instance}")), "AROANODE");
+    assert_eq!(bench.name_of(&cluster, &knock("i-01234567")).await, "system:node:a.internal");
+
+    assert_eq!(code_of(delete(by(admin()), "i-00000000").await), "not_found");
+    assert_eq!(code_of(delete(by(admin()), "\0").await), "not_found");
+    assert_eq!(code_of(delete(by(spoke(cluster.uid)), "i-01234567").await), "denied:spoke_call");
+    let mut signed = admin();
+    signed.value.signature =
+        Some(SignatureUse { digest: [9; 32], expires_at: NOON + time::Duration::MINUTE });
+    let gone = delete(by(signed.clone()), "i-01234567").await.unwrap();
+    assert_eq!(gone.value, first);
+    assert_eq!(delete(by(signed), "i-01234567").await.unwrap(), gone, "the same request, sent again");
+    assert_eq!(bench.name_of(&cluster, &knock("i-01234567")).await, "unknown_node");
+    assert_eq!(bench.name_of(&cluster, &knock("i-89abcdef")).await, "system:node:b.internal");
+    assert_eq!(code_of(delete(by(admin()), "i-01234567").await), "not_found", "once");
+    let listed = bench.calls.list_nodes(admin(), cluster.id.clone(), PageQuery::default()).await.unwrap();
+    assert_eq!(listed.items, [second]);
+    let scope = Scope::Cluster(cluster.uid);
+    let line = bench.store.changes_since(scope, Revision(gone.revision.0 - 1), 1).await.unwrap();
+    assert_eq!((line[0].kind, line[0].key.as_str()), (Kind::Node, "i-01234567"));
+    // The name is free again.
+    set("i-00000003", "a.internal").await;
 }
 
 fn node(instance: &str, name: &str, role: Option<&str>) -> Node {

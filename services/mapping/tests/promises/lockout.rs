@@ -28,12 +28,14 @@ const DANGEROUS: [&str; 7] = [
 ];
 
 /// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
-const HARMLESS: [&str; 8] = [
+const HARMLESS: [&str; 10] = [
     "CreateCluster",
     "DeleteCluster",
     "UpdateAccessEntry",
     "SetNode",
+    "DeleteNode",
     "CreateSpokeCredential",
+    "DeleteSpokeCredential",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     "DeleteBlock",

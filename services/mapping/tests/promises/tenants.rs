@@ -4,7 +4,7 @@ use lanyard_api::{
     Authority, BlockId, PageQuery, Scope, Vouched,
     mapping::{
         AccessScope, Cluster, CreateCluster, Node, PreviewQuery, Resolution, Resolve, ResolveQuery,
-        UpdateCluster,
+        SpokeCredential, UpdateCluster,
     },
     methods::MANAGED,
 };
@@ -15,7 +15,7 @@ use crate::{
     entries::change,
 };
 
-const ASKED: [&str; 23] = [
+const ASKED: [&str; 26] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -26,7 +26,10 @@ const ASKED: [&str; 23] = [
     "GetAwsAuth",
     "SetNode",
     "ListNodes",
+    "DeleteNode",
     "CreateSpokeCredential",
+    "ListSpokeCredentials",
+    "DeleteSpokeCredential",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     "ListBreakGlass",
@@ -89,6 +92,13 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             code_of(calls.set_node(by(eve()), id(), node).await)
         }
         "ListNodes" => code_of(calls.list_nodes(eve(), id(), page()).await),
+        "DeleteNode" => code_of(calls.delete_node(by(eve()), id(), String::from("i-01234567")).await),
+        "ListSpokeCredentials" => code_of(calls.list_spoke_credentials(eve(), id()).await),
+        "DeleteSpokeCredential" => {
+            let known = bench.store.load::<SpokeCredential>(Scope::Hub).await.unwrap().1;
+            let one = known.first().map_or_else(String::new, |one| one.id.clone());
+            code_of(calls.delete_spoke_credential(by(eve()), id(), one).await)
+        }
         "CreateSpokeCredential" => code_of(calls.create_spoke_credential(by(eve()), id()).await),
         "ArmBreakGlass" => code_of(calls.arm_break_glass(by(eve()), id()).await),
         "DisarmBreakGlass" => code_of(calls.disarm_break_glass(by(eve()), id()).await),
@@ -136,6 +146,7 @@ pub(crate) async fn immunity_33_another_accounts_cluster_does_not_exist_for_any_
 ) {
     let cluster = bench.cluster().await;
     bench.calls.arm_break_glass(by(admin()), cluster.id.clone()).await.unwrap();
+    bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
     let scope = Scope::Cluster(cluster.uid);
     let before = bench.store.revision(scope).await.unwrap();
     for method in ASKED.into_iter().chain(["ListBlocks"]) {

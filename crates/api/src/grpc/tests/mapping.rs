@@ -33,8 +33,12 @@ fake! { Clusters {
         = vec![aws_auth(), AwsAuthVersion { status: AwsAuthStatus::Accepted, ..aws_auth() }];
     change set_node(id: ClusterId, node: Node) -> Mutated<Node>, CallError = mutated(node);
     ask list_nodes(id: ClusterId, query: PageQuery) -> Page<Node>, CallError = page(vec![node()]);
+    change delete_node(id: ClusterId, instance: String) -> Mutated<Node>, CallError = mutated(node());
     change create_spoke_credential(id: ClusterId) -> Mutated<(SpokeCredential, SecretString)>, CallError
         = mutated((spoke_credential(), "hush".into()));
+    ask list_spoke_credentials(id: ClusterId) -> Vec<SpokeCredential>, CallError = vec![spoke_credential(); 2];
+    change delete_spoke_credential(id: ClusterId, credential: String) -> Mutated<SpokeCredential>, CallError
+        = mutated(spoke_credential());
     change arm_break_glass(id: ClusterId) -> Mutated<(BreakGlass, SecretString)>, CallError
         = mutated((break_glass(false), "hush".into()));
     change disarm_break_glass(id: ClusterId) -> Mutated<BreakGlass>, CallError = mutated(break_glass(true));
@@ -152,7 +156,10 @@ async fn cluster_calls<T: Clusters>(to: &T) -> Vec<String> {
         to.set_node(change(), dev(), node()),
         to.set_node(change(), dev(), Node { role_arn: None, access_key_id: None, ..node() }),
         to.list_nodes(actor(), dev(), some_page()),
+        to.delete_node(change(), dev(), text("i-0123")),
         to.create_spoke_credential(change(), dev()),
+        to.list_spoke_credentials(actor(), dev()),
+        to.delete_spoke_credential(change(), dev(), text("0123456789ab")),
         to.arm_break_glass(change(), dev()),
         to.disarm_break_glass(change(), dev()),
         to.list_break_glass(actor()),

@@ -88,6 +88,16 @@ impl<C: Wire> Clusters for Remote<C> {
         call!(self.ClustersClient::list_nodes(self.actor(by, message)))
     }
 
+    async fn delete_node(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        instance_id: String,
+    ) -> Result<Mutated<Node>, CallError> {
+        let message = pb::DeleteNodeRequest { mutation: None, cluster: id.into(), instance_id };
+        call!(self.ClustersClient::delete_node(self.mutation(by, message)))
+    }
+
     async fn create_spoke_credential(
         &self,
         by: Mutation,
@@ -95,6 +105,26 @@ impl<C: Wire> Clusters for Remote<C> {
     ) -> Result<Mutated<(SpokeCredential, SecretString)>, CallError> {
         let message = pb::CreateSpokeCredentialRequest { mutation: None, cluster: id.into() };
         call!(self.ClustersClient::create_spoke_credential(self.mutation(by, message)))
+    }
+
+    async fn list_spoke_credentials(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+    ) -> Result<Vec<SpokeCredential>, CallError> {
+        let message = pb::ListSpokeCredentialsRequest { cluster: id.into() };
+        let answer = call!(raw self.ClustersClient::list_spoke_credentials(self.actor(by, message)));
+        received(field::each(answer.credentials))
+    }
+
+    async fn delete_spoke_credential(
+        &self,
+        by: Mutation,
+        id: ClusterId,
+        credential: String,
+    ) -> Result<Mutated<SpokeCredential>, CallError> {
+        let message = pb::DeleteSpokeCredentialRequest { mutation: None, cluster: id.into(), id: credential };
+        call!(self.ClustersClient::delete_spoke_credential(self.mutation(by, message)))
     }
 
     async fn arm_break_glass(

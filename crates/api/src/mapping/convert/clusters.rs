@@ -54,6 +54,7 @@ mutated! {
     Cluster = pb::ClusterMutated { cluster: message }
     AwsAuthVersion = pb::AwsAuthMutated { version: message }
     Node = pb::NodeMutated { node: message }
+    SpokeCredential = pb::SpokeCredentialMutated { credential: message }
     BreakGlass = pb::BreakGlassMutated { break_glass: message }
 }
 

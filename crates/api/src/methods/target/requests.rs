@@ -72,8 +72,9 @@ targets! {
     };
     mapping::ListClustersRequest, mapping::ListBreakGlassRequest => |_m| Ok(Target::own(Resource::Clusters));
     mapping::DescribeClusterRequest, mapping::DeleteClusterRequest, mapping::PushAwsAuthRequest,
-    mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest,
-    mapping::CreateSpokeCredentialRequest, mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
+    mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest, mapping::DeleteNodeRequest,
+    mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
+    mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
     mapping::ListAccessEntriesRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))

@@ -97,6 +97,7 @@ pub(super) enum Step {
         session: String,
         name: String,
     },
+    DropNode(String),
     Mode(AuthenticationMode),
     Authorizer(AuthorizerMode),
     TrustNobody,

@@ -196,6 +196,13 @@ impl Hub {
                 };
                 self.stage.put(&node).await;
             }
+            Step::DropNode(session) => {
+                let scope = Scope::Cluster(self.cluster.uid);
+                let mut tx =
+                    self.stage.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+                tx.delete::<Node>(scope, session).await.unwrap().unwrap();
+                tx.commit_unrecorded().await.unwrap();
+            }
             Step::Mode(mode) => {
                 self.cluster.authentication_mode = *mode;
                 self.stage.put(&self.cluster).await;
