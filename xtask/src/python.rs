@@ -52,7 +52,7 @@ impl Python {
         }
         fs::create_dir_all(&self.folder)?;
         if !self.make(watchdog)? {
-            println!("this Python makes no virtual environments; installing what it lacks");
+            println!("there is no Python that makes virtual environments; installing what is missing");
             apt_install("python3-venv")?;
             ensure!(self.make(watchdog)?, "python3 -m venv failed");
         }
@@ -72,7 +72,7 @@ impl Python {
     }
 
     fn make(&self, watchdog: &Watchdog) -> Result<bool> {
-        let python = on_path("python3").context("python3 is not installed")?;
+        let Some(python) = on_path("python3") else { return Ok(false) };
         let made =
             run(watchdog, Command::new(python).args(["-m", "venv", "--clear"]).arg(&self.folder), show_all)?;
         Ok(made.status.success())

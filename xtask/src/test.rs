@@ -238,7 +238,7 @@ fn conformance(house: &House) -> Result<Outcome> {
 }
 
 fn clients(house: &House) -> Result<Outcome> {
-    let kubectl = match tools::kubectl() {
+    let kubectl = match tools::kubectl(&house.watchdog)? {
         Tool::There(path) => path,
         Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
     };
@@ -253,7 +253,7 @@ fn clients(house: &House) -> Result<Outcome> {
 fn apiserver(house: &House) -> Result<Outcome> {
     let mut found = Vec::new();
     for (variable, tool) in [
-        ("KUBECTL", tools::kubectl()),
+        ("KUBECTL", tools::kubectl(&house.watchdog)?),
         ("ETCD", tools::etcd().context("cannot get etcd")?),
         ("KUBE_APISERVER", tools::kube_apiserver(&house.watchdog)?),
     ] {

@@ -1,7 +1,7 @@
 //! The real programs that tests are held against: built or fetched once, kept by version.
 //!
-//! aws-iam-authenticator and kube-apiserver are built with Go's own tools from their modules; etcd comes out of Debian's
-//! package without being installed.
+//! aws-iam-authenticator, kube-apiserver and, where the machine has none, kubectl are built with Go's own tools from their
+//! modules; etcd comes out of Debian's package without being installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,12 @@ pub(crate) enum Tool {
     Missing(String),
 }
 
-/// `kubectl` of this machine.
-pub(crate) fn kubectl() -> Tool {
-    on_path("kubectl").map_or_else(|| Tool::Missing("kubectl is not installed".to_owned()), Tool::There)
+/// kubectl: this machine's, or built if it is not in the cache.
+pub(crate) fn kubectl(watchdog: &Watchdog) -> Result<Tool> {
+    match on_path("kubectl") {
+        Some(path) => Ok(Tool::There(path)),
+        None => kubernetes_tool(watchdog, "kubectl"),
+    }
 }
 
 /// aws-iam-authenticator, built if it is not in the cache.
@@ -44,19 +47,22 @@ pub(crate) fn authenticator(watchdog: &Watchdog) -> Result<Tool> {
 
 /// kube-apiserver, built if it is not in the cache.
 pub(crate) fn kube_apiserver(watchdog: &Watchdog) -> Result<Tool> {
-    go_tool(watchdog, "kube-apiserver", KUBERNETES, |go, folder, target| {
-        fs::write(folder.join("main.go"), KUBE_APISERVER_MAIN)?;
-        fs::write(
-            folder.join("go.mod"),
-            kube_apiserver_module(&go.module_file("k8s.io/kubernetes", KUBERNETES)?)?,
-        )?;
+    kubernetes_tool(watchdog, "kube-apiserver")
+}
+
+/// A program of Kubernetes' own `cmd` folder, built if it is not in the cache.
+fn kubernetes_tool(watchdog: &Watchdog, name: &str) -> Result<Tool> {
+    go_tool(watchdog, name, KUBERNETES, |go, folder, target| {
+        let module = kubernetes_module(name, &go.module_file("k8s.io/kubernetes", KUBERNETES)?)?;
+        fs::write(folder.join("go.mod"), module)?;
         let minor = KUBERNETES.split('.').nth(1).unwrap_or_default();
         let version = "-X k8s.io/component-base/version";
         let flags = format!(
             "-s -w {version}.gitVersion={KUBERNETES} {version}.gitMajor=1 {version}.gitMinor={minor}"
         );
         // The scratch module has no go.sum; it is filled in as modules come, each verified by the checksum database.
-        go.build(folder, target, &["-mod=mod", "-ldflags", &flags], ".")
+        let package = format!("k8s.io/kubernetes/cmd/{name}");
+        go.build(folder, target, &["-mod=mod", "-ldflags", &flags], &package)
     })
 }
 
@@ -75,12 +81,16 @@ pub(crate) fn etcd() -> Result<Tool> {
     }
     fs::create_dir_all(&folder)?;
     let download = || Command::new("apt-get").args(["download", "etcd-server"]).current_dir(&folder).output();
+    let missing =
+        |reason: &str| Ok(Tool::Missing(format!("etcd-server cannot be fetched: {}", reason.trim())));
     if !download()?.status.success() {
-        apt_get(&["update"])?;
+        // The lists of a new machine may be old or missing, and who runs this may not be allowed to fetch them.
+        if let Err(fault) = apt_get(&["update"]) {
+            return missing(&format!("{fault:#}"));
+        }
         let output = download()?;
         if !output.status.success() {
-            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Ok(Tool::Missing(format!("etcd-server cannot be fetched: {reason}")));
+            return missing(&String::from_utf8_lossy(&output.stderr));
         }
     }
     let package = fs::read_dir(&folder)?
@@ -206,21 +216,9 @@ impl Go<'_> {
     }
 }
 
-const KUBE_APISERVER_MAIN: &str = r#"package main
-
-import (
-	"os"
-
-	"k8s.io/component-base/cli"
-	"k8s.io/kubernetes/cmd/kube-apiserver/app"
-)
-
-func main() { os.Exit(cli.Run(app.NewAPIServerCommand())) }
-"#;
-
 /// A module that needs Kubernetes: its staging modules are required at v0.0.0, which only its own repository can
 /// replace, so each is replaced here by the version published for it.
-fn kube_apiserver_module(kubernetes: &str) -> Result<String> {
+fn kubernetes_module(name: &str, kubernetes: &str) -> Result<String> {
     let staging = |line: &str| {
         let name = line.trim().strip_suffix(" v0.0.0")?;
         name.starts_with("k8s.io/").then(|| format!("replace {name} => {name} {STAGING}\n"))
@@ -230,9 +228,7 @@ fn kube_apiserver_module(kubernetes: &str) -> Result<String> {
     let Some(go) = go.filter(|_| !replaces.is_empty()) else {
         bail!("the go.mod of Kubernetes {KUBERNETES} is not as expected: no go line, or no staging modules");
     };
-    Ok(format!(
-        "module lanyard.test/kube-apiserver\n\n{go}\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n{replaces}"
-    ))
+    Ok(format!("module lanyard.test/{name}\n\n{go}\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n{replaces}"))
 }
 
 #[cfg(test)]
@@ -243,7 +239,7 @@ mod tests {
     fn every_staging_module_is_replaced_and_nothing_else() {
         let go_mod = "module k8s.io/kubernetes\n\ngo 1.25.0\n\nrequire (\n\tgithub.com/x/y v0.0.0\n\tk8s.io/api v0.0.0\n\
             \tk8s.io/klog/v2 v2.130.1\n\tk8s.io/kube-proxy v0.0.0\n)\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n";
-        let module = kube_apiserver_module(go_mod).unwrap();
+        let module = kubernetes_module("kubectl", go_mod).unwrap();
         let replaces: Vec<&str> = module.lines().filter(|line| line.starts_with("replace")).collect();
         assert_eq!(
             replaces,
@@ -253,6 +249,6 @@ mod tests {
             ]
         );
         assert!(module.contains("\ngo 1.25.0\n"), "{module}");
-        assert!(kube_apiserver_module("module k8s.io/kubernetes\n").is_err());
+        assert!(kubernetes_module("kubectl", "module k8s.io/kubernetes\n").is_err());
     }
 }
