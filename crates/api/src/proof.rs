@@ -4,16 +4,17 @@
 //! it is for, and an end, together with username and groups; authz gives access-policy permissions only where the MAC
 //! fits the review. The value is base64url of a fixed layout, so that reading it allocates nothing.
 
+mod key;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use lanyard_iam::AccessKeyId;
-use sha2::Sha256;
+use hmac::Mac;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use self::key::{HANDLE_BYTES, HANDLES, update_sized};
+pub use self::key::{Handle, Handles, ProofKey};
 use crate::{
-    identity::{Authority, Identity},
     ids::{ClusterUid, EntryId, Revision},
     mapping::GrantKind,
 };
@@ -25,169 +26,10 @@ pub const EXTRA_KEY: &str = "lanyard.dev/proof";
 pub const AUTHENTICATED_GROUP: &str = "system:authenticated";
 
 const VERSION: u8 = 1;
-const HANDLE_BYTES: usize = 16;
-const HANDLES: usize = 5;
 const MAC_BYTES: usize = 32;
 const BODY_BYTES: usize = 1 + 4 + 16 + 1 + 1 + 16 + 8 + HANDLES * HANDLE_BYTES + 8 + 8;
 const PROOF_BYTES: usize = BODY_BYTES + MAC_BYTES;
 const PROOF_CHARS: usize = (PROOF_BYTES * 4).div_ceil(3);
-
-/// A keyed hash of whom a proof is for: it lets authz look blocks up, and tells a reader of audit lines nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Handle(pub [u8; HANDLE_BYTES]);
-
-impl Handle {
-    /// No such part: a user has no session.
-    pub const NONE: Self = Self([0; HANDLE_BYTES]);
-}
-
-/// The secret that mapping mints and authz verifies with. Prints nothing of itself.
-#[derive(Clone)]
-pub struct ProofKey {
-    id: u32,
-    mac: Hmac<Sha256>,
-}
-
-impl std::fmt::Debug for ProofKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProofKey({})", self.id)
-    }
-}
-
-impl ProofKey {
-    /// A key with its number, which the proof names.
-    pub fn new(id: u32, secret: &[u8; 32]) -> Self {
-        let mut block = [0; 64];
-        for (to, from) in block.iter_mut().zip(secret) {
-            *to = *from;
-        }
-        Self { id, mac: Hmac::new(&block.into()) }
-    }
-
-    /// Its number.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    fn handle(&self, purpose: u8, fill: impl FnOnce(&mut Hmac<Sha256>)) -> Handle {
-        let mut mac = self.mac.clone();
-        mac.update(b"handle");
-        mac.update(&[purpose]);
-        fill(&mut mac);
-        let mut handle = [0; HANDLE_BYTES];
-        for (to, from) in handle.iter_mut().zip(mac.finalize().into_bytes()) {
-            *to = from;
-        }
-        Handle(handle)
-    }
-
-    /// The handle of an account.
-    pub fn account(&self, authority: &Authority, account: &str) -> Handle {
-        self.handle(1, |mac| {
-            update_authority(mac, authority);
-            update_sized(mac, account.as_bytes());
-        })
-    }
-
-    /// The handle of a principal by its canonical ARN, whatever the letter case: IAM tells names apart ignoring it, and a
-    /// block is written by hand.
-    pub fn principal(&self, authority: &Authority, canonical_arn: &str) -> Handle {
-        self.handle(2, |mac| {
-            update_authority(mac, authority);
-            update_folded(mac, canonical_arn);
-        })
-    }
-
-    /// The handle of a principal by its unique id.
-    pub fn principal_id(&self, authority: &Authority, principal_id: &str) -> Handle {
-        self.handle(3, |mac| {
-            update_authority(mac, authority);
-            update_sized(mac, principal_id.as_bytes());
-        })
-    }
-
-    /// The handle of an access key.
-    pub fn access_key(&self, access_key_id: &str) -> Handle {
-        self.handle(4, |mac| update_sized(mac, access_key_id.as_bytes()))
-    }
-
-    /// The handle of a role session: the role's letter case does not count, the session's does.
-    pub fn session(&self, authority: &Authority, canonical_arn: &str, name: &str) -> Handle {
-        self.handle(5, |mac| {
-            update_authority(mac, authority);
-            update_folded(mac, canonical_arn);
-            update_sized(mac, name.as_bytes());
-        })
-    }
-
-    /// All handles of an identity. The access key is the long-term one where the hub knows it: a local session's ancestor.
-    pub fn handles(&self, identity: &Identity) -> Handles {
-        let Identity { authority, canonical_arn, .. } = identity;
-        // In a chain of sessions the keys of those before are among the ancestors too; they are no user's.
-        let mut keys = identity.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("key/"));
-        let origin = keys.find(|key| !key.starts_with(AccessKeyId::LOCAL_SESSION_PREFIX));
-        Handles {
-            account: self.account(authority, identity.account.as_str()),
-            principal: self.principal(authority, canonical_arn.as_str()),
-            principal_id: self.principal_id(authority, &identity.principal_id),
-            access_key: self.access_key(origin.unwrap_or(identity.access_key_id.as_str())),
-            session: match &identity.session_name {
-                Some(name) => self.session(authority, canonical_arn.as_str(), name),
-                None => Handle::NONE,
-            },
-        }
-    }
-}
-
-fn update_sized(mac: &mut Hmac<Sha256>, bytes: &[u8]) {
-    mac.update(&(bytes.len() as u64).to_be_bytes());
-    mac.update(bytes);
-}
-
-/// An authority as its text, without making it.
-fn update_authority(mac: &mut Hmac<Sha256>, authority: &Authority) {
-    let (head, name) = match authority {
-        Authority::Aws => ("aws", ""),
-        Authority::Local => ("local", ""),
-        Authority::Sts(name) => ("sts:", name.as_str()),
-    };
-    mac.update(&((head.len() + name.len()) as u64).to_be_bytes());
-    mac.update(head.as_bytes());
-    mac.update(name.as_bytes());
-}
-
-/// A text in lower case, a piece at a time.
-fn update_folded(mac: &mut Hmac<Sha256>, text: &str) {
-    mac.update(&(text.len() as u64).to_be_bytes());
-    for piece in text.as_bytes().chunks(64) {
-        let mut folded = [0; 64];
-        for (to, from) in folded.iter_mut().zip(piece) {
-            *to = from.to_ascii_lowercase();
-        }
-        mac.update(folded.get(..piece.len()).unwrap_or_default());
-    }
-}
-
-/// The keyed hashes of one identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handles {
-    /// Of its account.
-    pub account: Handle,
-    /// Of its canonical ARN.
-    pub principal: Handle,
-    /// Of its unique id.
-    pub principal_id: Handle,
-    /// Of the long-term key behind it, or the key that signed.
-    pub access_key: Handle,
-    /// Of its session, or [`Handle::NONE`].
-    pub session: Handle,
-}
-
-impl Handles {
-    fn all(&self) -> [Handle; HANDLES] {
-        [self.account, self.principal, self.principal_id, self.access_key, self.session]
-    }
-}
 
 /// What a proof says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -370,107 +212,4 @@ fn mac_of(key: &ProofKey, body: &[u8], username: &str, groups: &[String]) -> [u8
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(id: u32) -> ProofKey {
-        ProofKey::new(id, &[id as u8; 32])
-    }
-
-    fn proof(now: OffsetDateTime) -> Proof {
-        let key = key(1);
-        Proof {
-            cluster: ClusterUid::random(),
-            grant_kind: GrantKind::AccessEntry,
-            grant: EntryId::random(),
-            revision: Revision(7),
-            handles: Handles {
-                account: key.account(&Authority::Local, "111122223333"),
-                principal: key.principal(&Authority::Local, "arn:aws:iam::111122223333:role/dev"),
-                principal_id: key.principal_id(&Authority::Local, "AROAX"),
-                access_key: key.access_key("LKIAX"),
-                session: Handle::NONE,
-            },
-            local: true,
-            minted_at: now.replace_nanosecond(7_000_000).unwrap(),
-            not_after: now.replace_nanosecond(0).unwrap() + time::Duration::minutes(1),
-        }
-    }
-
-    fn groups(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_proof_reads_back_whatever_order_the_groups_come_in() {
-        let now = OffsetDateTime::now_utc();
-        let proof = proof(now);
-        let value = proof.mint(&key(1), "ana", &groups(&["b", "a"]));
-        for asked in [&["a", "b"][..], &["b", "a", "system:authenticated"], &["a", "a", "b"]] {
-            let read = Proof::verify(&value, &[key(2), key(1)], proof.cluster, "ana", &groups(asked), now);
-            assert_eq!(read.as_ref(), Ok(&proof), "{asked:?}");
-        }
-    }
-
-    #[test]
-    fn a_proof_fits_one_user_one_set_of_groups_one_cluster_one_key_and_its_time() {
-        let now = OffsetDateTime::now_utc();
-        let proof = proof(now);
-        let value = proof.mint(&key(1), "ana", &groups(&["a"]));
-        let verify = |value: &str, keys: &[ProofKey], cluster, user: &str, names: &[&str], at| {
-            Proof::verify(value, keys, cluster, user, &groups(names), at).map(|_| ())
-        };
-        let (keys, cluster) = ([key(1)], proof.cluster);
-        assert_eq!(verify(&value, &keys, cluster, "bob", &["a"], now), Err(ProofError::Mismatch));
-        assert_eq!(verify(&value, &keys, cluster, "ana", &[], now), Err(ProofError::Mismatch));
-        assert_eq!(
-            verify(&value, &keys, cluster, "ana", &["a", "system:masters"], now),
-            Err(ProofError::Mismatch)
-        );
-        assert_eq!(
-            verify(&value, &keys, ClusterUid::random(), "ana", &["a"], now),
-            Err(ProofError::Mismatch)
-        );
-        assert_eq!(verify(&value, &[key(3)], cluster, "ana", &["a"], now), Err(ProofError::UnknownKey));
-        let late = proof.not_after + time::Duration::seconds(1);
-        assert_eq!(verify(&value, &keys, cluster, "ana", &["a"], late), Err(ProofError::Expired));
-        for bad in ["", "x", &value[1..], &format!("{value}A")] {
-            assert_eq!(verify(bad, &keys, cluster, "ana", &["a"], now), Err(ProofError::Malformed), "{bad}");
-        }
-    }
-
-    #[test]
-    fn one_changed_character_anywhere_is_refused() {
-        let now = OffsetDateTime::now_utc();
-        let proof = proof(now);
-        let value = proof.mint(&key(1), "ana", &[]);
-        for at in 0..value.len() {
-            let mut bytes = value.clone().into_bytes();
-            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(bytes).unwrap();
-            assert!(Proof::verify(&changed, &[key(1)], proof.cluster, "ana", &[], now).is_err(), "{at}");
-        }
-    }
-
-    #[test]
-    fn a_principals_handle_ignores_letter_case_and_nothing_else() {
-        let key = key(1);
-        let long = format!("arn:aws:iam::111122223333:user/{}/Ana", "Path".repeat(40));
-        for arn in ["arn:aws:iam::111122223333:role/Dev", &long] {
-            let of =
-                |arn: &str| (key.principal(&Authority::Aws, arn), key.session(&Authority::Aws, arn, "Ana"));
-            assert_eq!(of(arn), of(&arn.to_uppercase()), "{arn}");
-            assert_ne!(of(arn), of(&format!("{arn} ")), "{arn}");
-            assert_ne!(of(arn).1, key.session(&Authority::Aws, arn, "ana"), "{arn}");
-        }
-        assert_ne!(key.principal_id(&Authority::Aws, "AROAX"), key.principal_id(&Authority::Aws, "AROAx"));
-    }
-
-    #[test]
-    fn immunity_12_handles_of_shifted_parts_differ() {
-        let key = key(1);
-        assert_ne!(key.session(&Authority::Local, "ab", "cd"), key.session(&Authority::Local, "abc", "d"));
-        assert_ne!(key.account(&Authority::Aws, "1"), key.account(&Authority::Local, "1"));
-        assert_ne!(key.account(&Authority::Aws, "1"), key.access_key("1"));
-    }
-}
+mod tests;

@@ -1,0 +1,167 @@
+//! The secret behind proofs, and the keyed hashes that it makes.
+
+use hmac::{Hmac, KeyInit, Mac};
+use lanyard_iam::AccessKeyId;
+use sha2::Sha256;
+
+use crate::identity::{Authority, Identity};
+
+pub(super) const HANDLE_BYTES: usize = 16;
+pub(super) const HANDLES: usize = 5;
+
+/// A keyed hash of whom a proof is for: it lets authz look blocks up, and tells a reader of audit lines nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(pub [u8; HANDLE_BYTES]);
+
+impl Handle {
+    /// No such part: a user has no session.
+    pub const NONE: Self = Self([0; HANDLE_BYTES]);
+}
+
+/// The secret that mapping mints and authz verifies with. Prints nothing of itself.
+#[derive(Clone)]
+pub struct ProofKey {
+    pub(super) id: u32,
+    pub(super) mac: Hmac<Sha256>,
+}
+
+impl std::fmt::Debug for ProofKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProofKey({})", self.id)
+    }
+}
+
+impl ProofKey {
+    /// A key with its number, which the proof names.
+    pub fn new(id: u32, secret: &[u8; 32]) -> Self {
+        let mut block = [0; 64];
+        for (to, from) in block.iter_mut().zip(secret) {
+            *to = *from;
+        }
+        Self { id, mac: Hmac::new(&block.into()) }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn handle(&self, purpose: u8, fill: impl FnOnce(&mut Hmac<Sha256>)) -> Handle {
+        let mut mac = self.mac.clone();
+        mac.update(b"handle");
+        mac.update(&[purpose]);
+        fill(&mut mac);
+        let mut handle = [0; HANDLE_BYTES];
+        for (to, from) in handle.iter_mut().zip(mac.finalize().into_bytes()) {
+            *to = from;
+        }
+        Handle(handle)
+    }
+
+    /// The handle of an account.
+    pub fn account(&self, authority: &Authority, account: &str) -> Handle {
+        self.handle(1, |mac| {
+            update_authority(mac, authority);
+            update_sized(mac, account.as_bytes());
+        })
+    }
+
+    /// The handle of a principal by its canonical ARN, whatever the letter case: IAM tells names apart ignoring it, and a
+    /// block is written by hand.
+    pub fn principal(&self, authority: &Authority, canonical_arn: &str) -> Handle {
+        self.handle(2, |mac| {
+            update_authority(mac, authority);
+            update_folded(mac, canonical_arn);
+        })
+    }
+
+    /// The handle of a principal by its unique id.
+    pub fn principal_id(&self, authority: &Authority, principal_id: &str) -> Handle {
+        self.handle(3, |mac| {
+            update_authority(mac, authority);
+            update_sized(mac, principal_id.as_bytes());
+        })
+    }
+
+    /// The handle of an access key.
+    pub fn access_key(&self, access_key_id: &str) -> Handle {
+        self.handle(4, |mac| update_sized(mac, access_key_id.as_bytes()))
+    }
+
+    /// The handle of a role session: the role's letter case does not count, the session's does.
+    pub fn session(&self, authority: &Authority, canonical_arn: &str, name: &str) -> Handle {
+        self.handle(5, |mac| {
+            update_authority(mac, authority);
+            update_folded(mac, canonical_arn);
+            update_sized(mac, name.as_bytes());
+        })
+    }
+
+    /// All handles of an identity. The access key is the long-term one where the hub knows it: a local session's ancestor.
+    pub fn handles(&self, identity: &Identity) -> Handles {
+        let Identity { authority, canonical_arn, .. } = identity;
+        // In a chain of sessions the keys of those before are among the ancestors too; they are no user's.
+        let mut keys = identity.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("key/"));
+        let origin = keys.find(|key| !key.starts_with(AccessKeyId::LOCAL_SESSION_PREFIX));
+        Handles {
+            account: self.account(authority, identity.account.as_str()),
+            principal: self.principal(authority, canonical_arn.as_str()),
+            principal_id: self.principal_id(authority, &identity.principal_id),
+            access_key: self.access_key(origin.unwrap_or(identity.access_key_id.as_str())),
+            session: match &identity.session_name {
+                Some(name) => self.session(authority, canonical_arn.as_str(), name),
+                None => Handle::NONE,
+            },
+        }
+    }
+}
+
+pub(super) fn update_sized(mac: &mut Hmac<Sha256>, bytes: &[u8]) {
+    mac.update(&(bytes.len() as u64).to_be_bytes());
+    mac.update(bytes);
+}
+
+/// An authority as its text, without making it.
+fn update_authority(mac: &mut Hmac<Sha256>, authority: &Authority) {
+    let (head, name) = match authority {
+        Authority::Aws => ("aws", ""),
+        Authority::Local => ("local", ""),
+        Authority::Sts(name) => ("sts:", name.as_str()),
+    };
+    mac.update(&((head.len() + name.len()) as u64).to_be_bytes());
+    mac.update(head.as_bytes());
+    mac.update(name.as_bytes());
+}
+
+/// A text in lower case, a piece at a time.
+fn update_folded(mac: &mut Hmac<Sha256>, text: &str) {
+    mac.update(&(text.len() as u64).to_be_bytes());
+    for piece in text.as_bytes().chunks(64) {
+        let mut folded = [0; 64];
+        for (to, from) in folded.iter_mut().zip(piece) {
+            *to = from.to_ascii_lowercase();
+        }
+        mac.update(folded.get(..piece.len()).unwrap_or_default());
+    }
+}
+
+/// The keyed hashes of one identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handles {
+    /// Of its account.
+    pub account: Handle,
+    /// Of its canonical ARN.
+    pub principal: Handle,
+    /// Of its unique id.
+    pub principal_id: Handle,
+    /// Of the long-term key behind it, or the key that signed.
+    pub access_key: Handle,
+    /// Of its session, or [`Handle::NONE`].
+    pub session: Handle,
+}
+
+impl Handles {
+    pub(super) fn all(&self) -> [Handle; HANDLES] {
+        [self.account, self.principal, self.principal_id, self.access_key, self.session]
+    }
+}
