@@ -143,7 +143,7 @@ def chain(hub, cluster):
     cluster.entry(last, policy="AmazonEKSViewPolicy")
     session = hub.assume_role(ana, first, "ana")
     chained = hub.assume_role(type(ana)("first", first.arn, first.principal_id, session), last, "ana-further")
-    return first, chained
+    return ana, first, chained
 
 
 def end_link(hub, first, how) -> None:
@@ -155,25 +155,35 @@ def end_link(hub, first, how) -> None:
     ("how", "code"), [("deleted", "session_ancestor_gone"), ("revoked", "session_revoked")]
 )
 def immunity_36_a_chain_ends_with_any_of_its_links(hub, cluster, chain, how, code):
-    first, chained = chain
+    _, first, chained = chain
     assert cluster.token_review(cluster.token(chained))["status"]["authenticated"]
     end_link(hub, first, how)
     assert cluster.refusal(chained) == code
 
 
 def test_a_chained_session_may_do_what_its_last_role_may(cluster, chain):
-    _, chained = chain
+    _, _, chained = chain
     verdict, why = cluster.verdict(cluster.log_in(chained), **PODS)
     assert verdict == "allowed", why
 
 
-@pytest.mark.xfail(strict=True, reason="the proof of a chained session names its last role alone")
 @pytest.mark.parametrize("how", ["deleted", "revoked"])
 def immunity_36_a_chains_proof_ends_with_any_of_its_links(hub, cluster, chain, how):
-    first, chained = chain
+    _, first, chained = chain
     user = cluster.log_in(chained)
     assert cluster.verdict(user, **PODS)[0] == "allowed"
     end_link(hub, first, how)
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+
+
+@pytest.mark.parametrize("whom", ["user", "middle role"])
+def test_a_block_on_any_link_stops_the_chain(hub, cluster, chain, whom):
+    ana, first, chained = chain
+    user = cluster.log_in(chained)
+    assert cluster.verdict(user, **PODS)[0] == "allowed"
+    target = {"user": ana.arn, "middle role": first.arn}[whom]
+    hub.cli("block", "create", "--cluster", cluster.id, "--principal", target, "--reason", "left")
+    assert cluster.refusal(chained) == "blocked"
     assert cluster.verdict(user, **PODS)[0] == "denied"
 
 
@@ -196,17 +206,18 @@ def test_lanyard_token_assumes_a_role_of_the_hub_itself(hub, cluster, world):
     assert user["extra"]["sessionname"] == ["by-token"]
 
 
-KIN = pytest.mark.xfail(strict=True, reason="the proof of a session does not name who assumed its role")
-
-
-@pytest.mark.parametrize("whom", ["access-key", pytest.param("principal", marks=KIN)])
+@pytest.mark.parametrize("whom", ["access-key", "principal", "session-key"])
 def test_a_block_on_who_assumed_a_role_stops_the_session_too(hub, cluster, world, whom):
     ana, role = world
     session = hub.assume_role(ana, role, "ana")
     user = cluster.log_in(session)
     assert cluster.verdict(user, **PODS)[0] == "allowed"
-    target = {"principal": ana.arn, "access-key": ana.credentials.access_key_id}[whom]
-    hub.cli("block", "create", "--cluster", cluster.id, f"--{whom}", target, "--reason", "left")
+    targets = {
+        "access-key": ("--access-key", ana.credentials.access_key_id),
+        "principal": ("--principal", ana.arn),
+        "session-key": ("--access-key", session.access_key_id),
+    }
+    hub.cli("block", "create", "--cluster", cluster.id, *targets[whom], "--reason", "left")
     assert cluster.refusal(session) == "blocked"
     assert cluster.verdict(user, **PODS)[0] == "denied"
 

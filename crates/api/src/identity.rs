@@ -100,6 +100,18 @@ pub struct Identity {
     pub kind: IdentityKind,
     /// Ancestors of a local role session (`key/<id>`, `user/<id>`, `role/<id>`): what a block or a deletion reaches.
     pub ancestors: Vec<String>,
+    /// The users and roles among the ancestors, as blocks name them; in no order.
+    pub kin: Vec<Kin>,
+}
+
+/// A local principal that a session descends from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kin {
+    /// Its account.
+    pub account: AccountId,
+    /// Its canonical ARN; a role's is without the path.
+    pub canonical_arn: CanonicalArn,
 }
 
 /// Ordinary, or the sealed way back in.

@@ -2,9 +2,26 @@
 //!
 //! `extra` alone proves nothing, for whoever may impersonate can set it. So mapping MACs the grant, keyed hashes of whom
 //! it is for, and an end, together with username and groups; authz gives access-policy permissions only where the MAC
-//! fits the review. The value is base64url of a fixed layout, so that reading it allocates nothing.
+//! fits the review. A session's proof names all that the session descends from too, so that it ends with any of that. The
+//! value is base64url of a layout with a hard maximum, so that reading it allocates nothing:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | version |
+//! | 4 | number of the key |
+//! | 16 | cluster uid |
+//! | 1 | kind of grant |
+//! | 1 | flags: local, has a session |
+//! | 16 + 8 | the grant's number and revision |
+//! | 4 × 16 | handles of account, principal, unique id and access key |
+//! | 16 | handle of the session, where there is one |
+//! | 8 + 8 | minted at, not after |
+//! | 1 | how many kin |
+//! | 17 each | a kin's kind and handle |
+//! | 32 | MAC over all of this, username and groups |
 
 mod key;
+mod kin;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
@@ -12,8 +29,11 @@ use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use self::key::{HANDLE_BYTES, HANDLES, update_sized};
-pub use self::key::{Handle, Handles, ProofKey};
+use self::key::{HANDLE_BYTES, update_sized};
+pub use self::{
+    key::{Handle, Handles, ProofKey},
+    kin::{KIN_MAX, KinError, KinHandle, KinHandles, KinKind},
+};
 use crate::{
     ids::{ClusterUid, EntryId, Revision},
     mapping::GrantKind,
@@ -25,11 +45,23 @@ pub const EXTRA_KEY: &str = "lanyard.dev/proof";
 /// The group that the API server adds by itself; never part of the MAC.
 pub const AUTHENTICATED_GROUP: &str = "system:authenticated";
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MAC_BYTES: usize = 32;
-const BODY_BYTES: usize = 1 + 4 + 16 + 1 + 1 + 16 + 8 + HANDLES * HANDLE_BYTES + 8 + 8;
-const PROOF_BYTES: usize = BODY_BYTES + MAC_BYTES;
-const PROOF_CHARS: usize = (PROOF_BYTES * 4).div_ceil(3);
+/// Of somebody without session or kin.
+const BODY_BYTES_MIN: usize = 1 + 4 + 16 + 1 + 1 + 16 + 8 + 4 * HANDLE_BYTES + 8 + 8 + 1;
+const BODY_BYTES_MAX: usize = BODY_BYTES_MIN + HANDLE_BYTES + KIN_MAX * KinHandle::BYTES;
+const PROOF_BYTES_MAX: usize = BODY_BYTES_MAX + MAC_BYTES;
+/// Most characters of a proof: that of a session at the end of the longest chain, each link in an account of its own.
+pub const PROOF_CHARS_MAX: usize = chars(PROOF_BYTES_MAX);
+const PROOF_CHARS_MIN: usize = chars(BODY_BYTES_MIN + MAC_BYTES);
+
+const LOCAL: u8 = 1;
+const HAS_SESSION: u8 = 2;
+
+/// How long so many bytes are in base64 without padding.
+const fn chars(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
 
 /// What a proof says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +76,8 @@ pub struct Proof {
     pub revision: Revision,
     /// Whom it is for.
     pub handles: Handles,
+    /// What their session descends from.
+    pub kin: KinHandles,
     /// Whether the hub keeps this principal and key itself, so that they have to be alive.
     pub local: bool,
     /// When it was minted, in whole milliseconds: sessions of a role that were revoked later do not count.
@@ -72,19 +106,25 @@ pub enum ProofError {
 impl Proof {
     /// The value for `extra`. Groups may come in any order and with doubles.
     pub fn mint(&self, key: &ProofKey, username: &str, groups: &[String]) -> String {
-        let mut bytes = Vec::with_capacity(PROOF_BYTES);
+        let Handles { account, principal, principal_id, access_key, session } = self.handles;
+        let has_session = session != Handle::NONE;
+        let mut bytes = Vec::with_capacity(PROOF_BYTES_MAX);
         bytes.push(VERSION);
         bytes.extend(key.id.to_be_bytes());
         bytes.extend(self.cluster.0.as_bytes());
         bytes.push(kind_byte(self.grant_kind));
-        bytes.push(u8::from(self.local));
+        bytes.push(if self.local { LOCAL } else { 0 } | if has_session { HAS_SESSION } else { 0 });
         bytes.extend(self.grant.0.as_bytes());
         bytes.extend(self.revision.0.to_be_bytes());
-        for handle in self.handles.all() {
+        for handle in [account, principal, principal_id, access_key] {
             bytes.extend(handle.0);
+        }
+        if has_session {
+            bytes.extend(session.0);
         }
         bytes.extend(unix_millis(self.minted_at).to_be_bytes());
         bytes.extend(self.not_after.unix_timestamp().to_be_bytes());
+        self.kin.write(&mut bytes);
         let mac = mac_of(key, &bytes, username, groups);
         bytes.extend(mac);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -99,19 +139,20 @@ impl Proof {
         groups: &[String],
         now: OffsetDateTime,
     ) -> Result<Self, ProofError> {
-        if value.len() != PROOF_CHARS {
+        if !(PROOF_CHARS_MIN..=PROOF_CHARS_MAX).contains(&value.len()) {
             return Err(ProofError::Malformed);
         }
-        let mut bytes = [0; PROOF_BYTES];
-        URL_SAFE_NO_PAD.decode_slice(value, &mut bytes).map_err(|_| ProofError::Malformed)?;
-        let (body, mac) = bytes.split_at(BODY_BYTES);
+        let mut buffer = [0; PROOF_BYTES_MAX];
+        let length = URL_SAFE_NO_PAD.decode_slice(value, &mut buffer).map_err(|_| ProofError::Malformed)?;
+        let bytes = buffer.get(..length).unwrap_or_default();
+        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(ProofError::Malformed)?;
         let mut reader = Reader(body);
         if reader.array::<1>()? != [VERSION] {
             return Err(ProofError::Malformed);
         }
         let key_id = u32::from_be_bytes(reader.array()?);
         let key = keys.iter().find(|key| key.id == key_id).ok_or(ProofError::UnknownKey)?;
-        if !bool::from(mac_of(key, body, username, groups).ct_eq(mac)) {
+        if !bool::from(mac_of(key, body, username, groups).ct_eq(mac.as_slice())) {
             return Err(ProofError::Mismatch);
         }
         let proof = Self::read(&mut reader)?;
@@ -133,7 +174,10 @@ impl Proof {
             [4] => GrantKind::BreakGlass,
             [_] => return Err(ProofError::Malformed),
         };
-        let local = reader.array()? == [1];
+        let [flags] = reader.array()?;
+        if flags & !(LOCAL | HAS_SESSION) != 0 {
+            return Err(ProofError::Malformed);
+        }
         let grant = EntryId(Uuid::from_bytes(reader.array()?));
         let revision = Revision(u64::from_be_bytes(reader.array()?));
         let handles = Handles {
@@ -141,14 +185,19 @@ impl Proof {
             principal: Handle(reader.array()?),
             principal_id: Handle(reader.array()?),
             access_key: Handle(reader.array()?),
-            session: Handle(reader.array()?),
+            session: if flags & HAS_SESSION != 0 { Handle(reader.array()?) } else { Handle::NONE },
         };
         let minted_at = i128::from(i64::from_be_bytes(reader.array()?)) * NANOS_PER_MILLI;
         let minted_at =
             OffsetDateTime::from_unix_timestamp_nanos(minted_at).map_err(|_| ProofError::Malformed)?;
         let not_after = OffsetDateTime::from_unix_timestamp(i64::from_be_bytes(reader.array()?))
             .map_err(|_| ProofError::Malformed)?;
-        Ok(Self { cluster, grant_kind, grant, revision, handles, local, minted_at, not_after })
+        let kin = KinHandles::read(reader)?;
+        if !reader.0.is_empty() {
+            return Err(ProofError::Malformed);
+        }
+        let local = flags & LOCAL != 0;
+        Ok(Self { cluster, grant_kind, grant, revision, handles, kin, local, minted_at, not_after })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
-use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Vouched};
+use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Kin, Vouched};
 use lanyard_aws::StsClient;
 use lanyard_iam::{AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, looks_like_token};
 use lanyard_kit::{Clock, ExposeSecret as _};
@@ -17,7 +17,7 @@ use crate::blocks::{BlockIndex, Someone};
 use crate::cache::{Cached, NotShared, SealKey, Sealer, SharedCache};
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
-use crate::local_keys::{Kin, LocalKeys};
+use crate::local_keys::LocalKeys;
 use crate::snapshot::{ClusterView, HubSnapshot};
 use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, refusal};
 
@@ -187,14 +187,14 @@ impl<S: SharedCache> Engine<S> {
         if let Some(block) = blocks.iter().find_map(|index| index.on_key(key)) {
             return refuse("blocked", blocked("access key", block));
         }
-        let (proven, kin) = if *authority == Authority::Local {
+        let proven = if *authority == Authority::Local {
             match self.local.verify(hub, question, explain).await? {
-                Ok(found) => (found.proven, found.kin),
+                Ok(proven) => proven,
                 Err(refusal) => return Ok(Err(refusal)),
             }
         } else {
             match self.sts.verify(question).await? {
-                Verification::Verified(proven) => (proven, Vec::new()),
+                Verification::Verified(proven) => proven,
                 Verification::Refused(refusal) => return Ok(Err(refusal)),
             }
         };
@@ -202,7 +202,7 @@ impl<S: SharedCache> Engine<S> {
         if let Some((code, message)) = not_let_in(hub, cluster, identity) {
             return refuse(code, message);
         }
-        if let Some((what, block)) = block_on(&blocks, identity, &kin) {
+        if let Some((what, block)) = block_on(&blocks, identity) {
             return refuse("blocked", blocked(what, block));
         }
         Ok(Ok(proven))
@@ -251,7 +251,7 @@ fn not_let_in(
 }
 
 /// The block that stops somebody, themselves or what their session descends from.
-fn block_on(blocks: &[&BlockIndex], identity: &Identity, kin: &[Kin]) -> Option<(&'static str, BlockId)> {
+fn block_on(blocks: &[&BlockIndex], identity: &Identity) -> Option<(&'static str, BlockId)> {
     let who = Someone {
         authority: &identity.authority,
         account: identity.account,
@@ -268,7 +268,7 @@ fn block_on(blocks: &[&BlockIndex], identity: &Identity, kin: &[Kin]) -> Option<
             return Some(("access key that the session was made with", block));
         }
     }
-    for Kin { account, canonical_arn } in kin {
+    for Kin { account, canonical_arn } in &identity.kin {
         let who =
             Someone { authority: &Authority::Local, account: *account, canonical_arn, session_name: None };
         if let Some(block) = find(&|index| index.on(&who)) {

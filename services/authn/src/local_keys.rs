@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Authority, Fault, Identity, IdentityKind};
+use lanyard_api::{Authority, Fault, Identity, IdentityKind, Kin};
 use lanyard_iam::{
-    AccessKeyId, AccountId, Ancestor, CanonicalArn, OpenedSession, Partition, PrincipalArn, PrincipalId,
-    SessionClaims, SessionError, SessionOpener, SessionToken,
+    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
+    SessionOpener, SessionToken,
 };
 use time::OffsetDateTime;
 
@@ -33,17 +33,10 @@ pub(crate) struct Signer {
     pub(crate) secret: Arc<KeySecret>,
     pub(crate) access_key_id: AccessKeyId,
     pub(crate) session: Option<Arc<SessionClaims>>,
-    /// The principals that a session descends from, for blocks.
+    /// The principals that a session descends from, for blocks; whole where its standing is good.
     pub(crate) kin: Vec<Kin>,
     /// Whether the key counts at this moment.
     pub(crate) standing: Result<(), Rejection>,
-}
-
-/// A principal of a local account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kin {
-    pub(crate) account: AccountId,
-    pub(crate) canonical_arn: CanonicalArn,
 }
 
 /// Why a local key does not count.
@@ -281,6 +274,7 @@ impl Signer {
             access_key_id: self.access_key_id.clone(),
             kind: IdentityKind::Ordinary,
             ancestors: claims.map(|claims| ancestor_names(&claims.ancestors)).unwrap_or_default(),
+            kin: self.kin.clone(),
             arn,
         }
     }

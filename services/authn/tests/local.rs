@@ -72,6 +72,11 @@ async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from
         identity.ancestors,
         [format!("user/{}", user.principal_id), format!("key/{}", key.access_key_id)]
     );
+    let [kin] = identity.kin.as_slice() else { panic!("{:?}", identity.kin) };
+    assert_eq!(
+        (kin.account, kin.canonical_arn.as_str()),
+        (account, &*format!("arn:aws:iam::{account}:user/ana"))
+    );
 }
 
 /// Presigned by AWS's own Rust signer.
@@ -372,7 +377,12 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
         lanyard_iam::Ancestor::AccessKey(key.access_key_id.clone()),
     ];
     let (session, _) = world.session_of(&role, ancestors, 1).await;
-    verified(world.knock(&session.credentials, &world.cluster).await);
+    let answer = verified(world.knock(&session.credentials, &world.cluster).await);
+    let kin = &answer.identity.value.kin;
+    let named: Vec<_> = kin.iter().map(|kin| (kin.account, kin.canonical_arn.as_str())).collect();
+    let (between_arn, user_arn) =
+        (format!("arn:aws:iam::{away}:role/Between"), format!("arn:aws:iam::{away}:user/ana"));
+    assert_eq!(named, [(away, &*between_arn), (away, &*user_arn)]);
     let of_between = Named { account: Some(away), name: "Between".to_owned() };
     world.engine.revoke_sessions(system(), of_between.clone()).await.unwrap();
     assert_eq!(code(world.knock(&session.credentials, &world.cluster).await), "session_revoked");
@@ -513,10 +523,10 @@ async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_
 async fn immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear(database: TestDatabase) {
     let world = world(database).await;
     let region = lanyard_iam::Region::parse(REGION).unwrap();
-    let (hub, key) = lanyard_authn::bootstrap(&world.store, None, region.clone()).await.unwrap();
+    let (hub, key) = lanyard_authn::bootstrap(&world.store, None, region.clone(), &()).await.unwrap();
     assert_eq!(hub, world.hub);
     assert!(key.is_none());
-    let other = lanyard_authn::bootstrap(&world.store, Some(account("222233334444")), region).await;
+    let other = lanyard_authn::bootstrap(&world.store, Some(account("222233334444")), region, &()).await;
     assert!(other.is_err());
     verified(world.knock(&world.administrator, &world.cluster).await);
     let secret = world.administrator.secret_access_key.expose();

@@ -4,6 +4,7 @@
 //! still give what the review claims, and whom it is for must be trusted, unblocked and alive; then access policies of the
 //! grant as it is now; then, where RBAC is ours to evaluate, RBAC. What nothing allows is no opinion.
 
+mod alive;
 mod asked;
 mod bearing;
 mod hints;

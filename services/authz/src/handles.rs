@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use foldhash::fast::RandomState;
 use lanyard_api::{
     mapping::{Block, BlockTarget},
-    proof::{Handle, Handles, ProofKey},
+    proof::{Handle, Handles, KinHandles, ProofKey},
 };
 
 /// Handles that are compared with those of a proof.
@@ -46,6 +46,11 @@ impl BlockSet {
         let Handles { account, principal, principal_id: _, access_key, session } = handles;
         !self.0.is_empty()
             && [account, principal, access_key, session].iter().any(|handle| self.reaches(handle))
+    }
+
+    /// Whether anything is blocked that somebody's session descends from.
+    pub(crate) fn holds_kin(&self, kin: &KinHandles) -> bool {
+        !self.0.is_empty() && kin.as_slice().iter().any(|one| self.reaches(&one.handle))
     }
 
     /// Whether one part of somebody is blocked.

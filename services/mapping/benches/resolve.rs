@@ -159,6 +159,7 @@ fn somebody(role: &str) -> Identity {
         access_key_id: "ASIAEXAMPLEEXAMPLE12".parse().unwrap(),
         kind: IdentityKind::Ordinary,
         ancestors: vec![],
+        kin: vec![],
         arn,
     }
 }

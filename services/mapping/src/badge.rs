@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lanyard_api::{
     Authority, Identity, UserInfo,
     mapping::{Cluster, Mapped},
-    proof::{EXTRA_KEY, Proof, ProofKey},
+    proof::{EXTRA_KEY, KinError, Proof, ProofKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -20,13 +20,16 @@ pub(crate) fn not_after(cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTim
 }
 
 /// The badge of a proven identity.
+///
+/// # Errors
+/// [`KinError`] where the proof cannot name all that a session descends from: one that names less would outlive it.
 pub(crate) fn user_info(
     badge: Badge,
     identity: &Identity,
     cluster: &Cluster,
     key: &ProofKey,
     now: OffsetDateTime,
-) -> Mapped {
+) -> Result<Mapped, KinError> {
     let mut extra = known_extra(&Knock::of(identity), &identity.arn.to_string());
     let proof = Proof {
         cluster: cluster.uid,
@@ -34,12 +37,13 @@ pub(crate) fn user_info(
         grant: badge.grant.id,
         revision: badge.grant.revision,
         handles: key.handles(identity),
+        kin: key.kin(identity)?,
         local: identity.authority == Authority::Local,
         minted_at: now,
         not_after: not_after(cluster, now),
     };
     extra.insert(EXTRA_KEY.to_owned(), vec![proof.mint(key, &badge.username, &badge.groups)]);
-    with_extra(badge, &Knock::of(identity), extra)
+    Ok(with_extra(badge, &Knock::of(identity), extra))
 }
 
 /// The badge that an ARN would get: no proof, and nothing that only a signature tells.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use lanyard_api::{
-    BlockId,
+    Authority, BlockId, Kin,
     mapping::{Block, BlockTarget},
 };
-use lanyard_iam::CanonicalArn;
+use lanyard_iam::{AccountId, CanonicalArn};
 
 use crate::{key, knock::Knock};
 
@@ -56,27 +56,33 @@ impl BlockSet {
             .or_else(|| self.key(knock))
             .or_else(|| self.principal(knock))
             .or_else(|| self.session(knock))
-    }
-
-    /// Whether a principal by this canonical ARN is blocked: for the ancestors of a session.
-    pub(crate) fn stops_principal(
-        &self,
-        authority: &lanyard_api::Authority,
-        canonical: &str,
-    ) -> Option<BlockId> {
-        key::principal(authority, canonical, |key| self.principals.get(key).copied())
-    }
-
-    /// Whether any principal is blocked here.
-    pub(crate) fn has_principals(&self) -> bool {
-        !self.principals.is_empty()
+            .or_else(|| self.kin(knock))
     }
 
     fn account(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        self.on_account(knock.authority, knock.account)
+    }
+
+    fn on_account(&self, authority: &Authority, account: AccountId) -> Option<BlockId> {
         if self.accounts.is_empty() {
             return None;
         }
-        key::principal(knock.authority, knock.account.as_str(), |key| self.accounts.get(key).copied())
+        key::principal(authority, account.as_str(), |key| self.accounts.get(key).copied())
+    }
+
+    fn on_principal(&self, authority: &Authority, canonical: &CanonicalArn) -> Option<BlockId> {
+        if self.principals.is_empty() {
+            return None;
+        }
+        key::principal(authority, canonical.as_str(), |key| self.principals.get(key).copied())
+    }
+
+    /// The block on somebody whom the session descends from, or on their account.
+    fn kin(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        knock.kin.iter().find_map(|Kin { account, canonical_arn }| {
+            self.on_account(&Authority::Local, *account)
+                .or_else(|| self.on_principal(&Authority::Local, canonical_arn))
+        })
     }
 
     fn key(&self, knock: &Knock<'_>) -> Option<BlockId> {
@@ -89,10 +95,7 @@ impl BlockSet {
     }
 
     fn principal(&self, knock: &Knock<'_>) -> Option<BlockId> {
-        if self.principals.is_empty() {
-            return None;
-        }
-        self.stops_principal(knock.authority, knock.canonical.as_str())
+        self.on_principal(knock.authority, knock.canonical)
     }
 
     fn session(&self, knock: &Knock<'_>) -> Option<BlockId> {
@@ -111,7 +114,7 @@ fn path_less(arn: &CanonicalArn) -> CanonicalArn {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_api::{Authority, Scope};
+    use lanyard_api::Scope;
     use lanyard_iam::AccessKeyId;
     use time::OffsetDateTime;
 
@@ -136,6 +139,10 @@ mod tests {
         let dev = arn("arn:aws:iam::111122223333:role/Dev");
         let (mine, other) = (key("LKIAMINEMINEMINEMINE"), key("LKIAOTHEROTHEROTHERO"));
         let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}")];
+        let kin = [Kin {
+            account: "777788889999".parse().unwrap(),
+            canonical_arn: arn("arn:aws:iam::777788889999:user/team/ana"),
+        }];
         let knock = Knock {
             authority: &aws,
             partition: lanyard_iam::Partition::Aws,
@@ -145,6 +152,7 @@ mod tests {
             session_name: Some("ana"),
             access_key_id: Some(&other),
             ancestors: &ancestors,
+            kin: &kin,
         };
         let principal = |authority: &Authority, text: &str| BlockTarget::Principal {
             authority: authority.clone(),
@@ -174,6 +182,11 @@ mod tests {
             (session("arn:aws:iam::111122223333:role/dev", "ana"), true),
             (session("arn:aws:iam::111122223333:role/dev", "Ana"), false),
             (session("arn:aws:iam::111122223333:role/ops", "ana"), false),
+            (principal(&local, "arn:aws:iam::777788889999:user/Team/ana"), true),
+            (principal(&aws, "arn:aws:iam::777788889999:user/team/ana"), false),
+            (principal(&local, "arn:aws:iam::777788889999:user/ana"), false),
+            (account(&local, "777788889999"), true),
+            (account(&aws, "777788889999"), false),
         ];
         for (target, stops) in cases {
             let block = block(target);

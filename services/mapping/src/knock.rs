@@ -1,6 +1,6 @@
 //! Somebody at the door, as resolution sees them.
 
-use lanyard_api::{Authority, Identity};
+use lanyard_api::{Authority, Identity, Kin};
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 
 /// An identity, proven or supposed, borrowed.
@@ -18,6 +18,8 @@ pub(crate) struct Knock<'a> {
     pub(crate) access_key_id: Option<&'a AccessKeyId>,
     /// `key/<id>`, `user/<id>`, `role/<id>`.
     pub(crate) ancestors: &'a [String],
+    /// The users and roles among these.
+    pub(crate) kin: &'a [Kin],
 }
 
 impl<'a> Knock<'a> {
@@ -31,6 +33,7 @@ impl<'a> Knock<'a> {
             session_name: identity.session_name.as_deref(),
             access_key_id: Some(&identity.access_key_id),
             ancestors: &identity.ancestors,
+            kin: &identity.kin,
         }
     }
 
@@ -50,6 +53,7 @@ impl<'a> Knock<'a> {
             session_name: arn.session_name(),
             access_key_id: None,
             ancestors: &[],
+            kin: &[],
         }
     }
 

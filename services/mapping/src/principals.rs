@@ -7,7 +7,7 @@ use lanyard_api::{
     authn::accounts::{IamRole, User},
     mapping::Block,
 };
-use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
+use lanyard_iam::{PrincipalArn, PrincipalKind};
 
 use crate::blocks::BlockSet;
 
@@ -16,8 +16,6 @@ use crate::blocks::BlockSet;
 pub(crate) struct AccountSnapshot {
     users: HashMap<Box<str>, LocalPrincipal, RandomState>,
     roles: HashMap<Box<str>, LocalPrincipal, RandomState>,
-    /// Unique id → kind and name in lower case.
-    by_id: HashMap<Box<str>, (Named, Box<str>), RandomState>,
     pub(crate) blocks: BlockSet,
     pub(crate) block_list: Vec<Block>,
 }
@@ -28,12 +26,6 @@ pub(crate) struct LocalPrincipal {
     pub(crate) principal_id: Box<str>,
     pub(crate) path: Box<str>,
     pub(crate) name: Box<str>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    User,
-    Role,
 }
 
 impl AccountSnapshot {
@@ -50,12 +42,10 @@ impl AccountSnapshot {
         };
         for user in users {
             let key: Box<str> = user.name.to_ascii_lowercase().into();
-            snapshot.by_id.insert(user.principal_id.as_str().into(), (Named::User, key.clone()));
             snapshot.users.insert(key, principal(&user.principal_id, &user.path, &user.name));
         }
         for role in roles {
             let key: Box<str> = role.name.to_ascii_lowercase().into();
-            snapshot.by_id.insert(role.principal_id.as_str().into(), (Named::Role, key.clone()));
             snapshot.roles.insert(key, principal(&role.principal_id, &role.path, &role.name));
         }
         snapshot.block_list = blocks.cloned().collect();
@@ -70,23 +60,6 @@ impl AccountSnapshot {
             PrincipalKind::User { .. } => self.users.get(name.as_str()),
             PrincipalKind::Role { .. } | PrincipalKind::AssumedRole { .. } => self.roles.get(name.as_str()),
             PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => None,
-        }
-    }
-
-    /// The canonical ARN of whoever has this unique id, as far as a block names it.
-    pub(crate) fn canonical_of(
-        &self,
-        principal_id: &str,
-        partition: lanyard_iam::Partition,
-        account: AccountId,
-    ) -> Option<String> {
-        let (named, key) = self.by_id.get(principal_id)?;
-        match named {
-            Named::User => {
-                let user = self.users.get(key)?;
-                Some(format!("arn:{partition}:iam::{account}:user{}{}", user.path, user.name))
-            }
-            Named::Role => Some(format!("arn:{partition}:iam::{account}:role/{key}")),
         }
     }
 }

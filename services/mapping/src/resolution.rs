@@ -53,6 +53,8 @@ pub(crate) const ENTRY_ENDED: &str = "entry_ended";
 pub(crate) const TEMPLATE_REFUSED: &str = "template_refused";
 /// The template becomes a reserved name.
 pub(crate) const RESERVED_USERNAME: &str = "reserved_username";
+/// The proof could not name all that the session descends from.
+pub(crate) const SESSION_KIN: &str = "session_kin";
 /// No node is bound to this session.
 pub(crate) const UNKNOWN_NODE: &str = "unknown_node";
 

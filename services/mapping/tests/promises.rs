@@ -69,6 +69,7 @@ suite! {
         a_fresh_start_answers_what_the_changes_left;
     resolve:
         a_badge_has_uid_extra_and_a_proof_that_verifies,
+        a_sessions_proof_names_all_that_it_descends_from,
         immunity_17_a_new_entry_counts_at_once,
         immunity_25_a_revocation_that_has_returned_has_happened,
         immunity_60_a_group_that_was_taken_is_in_no_later_badge,

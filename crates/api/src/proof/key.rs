@@ -1,13 +1,11 @@
 //! The secret behind proofs, and the keyed hashes that it makes.
 
 use hmac::{Hmac, KeyInit, Mac};
-use lanyard_iam::AccessKeyId;
 use sha2::Sha256;
 
 use crate::identity::{Authority, Identity};
 
 pub(super) const HANDLE_BYTES: usize = 16;
-pub(super) const HANDLES: usize = 5;
 
 /// A keyed hash of whom a proof is for: it lets authz look blocks up, and tells a reader of audit lines nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,17 +95,14 @@ impl ProofKey {
         })
     }
 
-    /// All handles of an identity. The access key is the long-term one where the hub knows it: a local session's ancestor.
+    /// The handles of an identity itself. Of its kin there are [`ProofKey::kin`].
     pub fn handles(&self, identity: &Identity) -> Handles {
         let Identity { authority, canonical_arn, .. } = identity;
-        // In a chain of sessions the keys of those before are among the ancestors too; they are no user's.
-        let mut keys = identity.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("key/"));
-        let origin = keys.find(|key| !key.starts_with(AccessKeyId::LOCAL_SESSION_PREFIX));
         Handles {
             account: self.account(authority, identity.account.as_str()),
             principal: self.principal(authority, canonical_arn.as_str()),
             principal_id: self.principal_id(authority, &identity.principal_id),
-            access_key: self.access_key(origin.unwrap_or(identity.access_key_id.as_str())),
+            access_key: self.access_key(identity.access_key_id.as_str()),
             session: match &identity.session_name {
                 Some(name) => self.session(authority, canonical_arn.as_str(), name),
                 None => Handle::NONE,
@@ -154,14 +149,8 @@ pub struct Handles {
     pub principal: Handle,
     /// Of its unique id.
     pub principal_id: Handle,
-    /// Of the long-term key behind it, or the key that signed.
+    /// Of the key that signed: a session's own, which has no record, where there is a session.
     pub access_key: Handle,
     /// Of its session, or [`Handle::NONE`].
     pub session: Handle,
-}
-
-impl Handles {
-    pub(super) fn all(&self) -> [Handle; HANDLES] {
-        [self.account, self.principal, self.principal_id, self.access_key, self.session]
-    }
 }

@@ -75,6 +75,7 @@ fn identity(key: &AccessKeyId) -> Identity {
         access_key_id: key.clone(),
         kind: IdentityKind::Ordinary,
         ancestors: Vec::new(),
+        kin: Vec::new(),
         arn,
     }
 }

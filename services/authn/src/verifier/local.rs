@@ -7,7 +7,7 @@ use lanyard_iam::SignatureMismatch;
 use lanyard_iam::token::TOKEN_SERVICE;
 
 use super::{Proven, Question, refusal};
-use crate::local_keys::{Kin, LocalKeys, Signer};
+use crate::local_keys::{LocalKeys, Signer};
 use crate::snapshot::HubSnapshot;
 
 /// How explanations name it.
@@ -18,13 +18,6 @@ const HINT_CLUSTERS_MAX: usize = 10_000;
 /// Verifies tokens of Lanyard's own keys. Never cached: it costs microseconds, and what it looks at changes.
 pub(crate) struct LocalIam {
     keys: Arc<LocalKeys>,
-}
-
-/// Somebody with a local key, and what their session descends from.
-#[derive(Debug)]
-pub(crate) struct LocalVerified {
-    pub(crate) proven: Box<Proven>,
-    pub(crate) kin: Vec<Kin>,
 }
 
 impl LocalIam {
@@ -38,7 +31,7 @@ impl LocalIam {
         hub: &HubSnapshot,
         question: Question<'_>,
         explain: bool,
-    ) -> Result<Result<LocalVerified, Refusal>, Fault> {
+    ) -> Result<Result<Box<Proven>, Refusal>, Fault> {
         let Question { token, cluster, authority, now, .. } = question;
         let refuse = |code, message: String, part: &str| {
             refusal(code, message, part, authority, token.access_key_id())
@@ -63,7 +56,7 @@ impl LocalIam {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
         let proven = Proven { identity: signer.identity(), verifier: NAME.to_owned(), cached: false };
-        Ok(Ok(LocalVerified { proven: Box::new(proven), kin: signer.kin }))
+        Ok(Ok(Box::new(proven)))
     }
 }
 

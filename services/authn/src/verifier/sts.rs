@@ -76,6 +76,7 @@ fn identity(caller: CallerIdentity, question: &Question<'_>) -> Identity {
         access_key_id: question.token.access_key_id().clone(),
         kind: IdentityKind::Ordinary,
         ancestors: Vec::new(),
+        kin: Vec::new(),
         arn: caller.arn,
     }
 }

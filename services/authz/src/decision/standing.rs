@@ -9,7 +9,7 @@ use lanyard_api::{
     proof::{Proof, ProofError},
 };
 
-use super::{Bearing, Lacking, Sight, World, proof_in};
+use super::{Bearing, Lacking, Sight, World, alive, proof_in};
 use crate::{
     grant::{Grant, Loss},
     snapshot::{Entry, EntryOf},
@@ -91,21 +91,16 @@ fn of_proof<W: World>(sight: &Sight<'_, W>, user: &UserInfo, value: &str) -> Jud
             "a block names the principal, its account, its access key or its session",
         )));
     }
-    if proof.local && !is_sealed {
-        let Some(account) = sight.hub.local_account(&proof.handles.account) else {
-            return Ok(Err(Refusal::blocked("the account is no longer a local one of this hub")));
-        };
-        if !sight.has_principal(account, &[proof.handles.principal_id])? {
-            return Ok(Err(Refusal::blocked(
-                "the principal was deleted; one made anew under its name is another",
-            )));
-        }
-        if sight.is_revoked(account, &proof.handles.principal_id, proof.minted_at)? {
-            return Ok(Err(Refusal::blocked("the role's sessions from before now were revoked")));
-        }
-        if !sight.has_key(account, &proof.handles.access_key)? {
-            return Ok(Err(Refusal::blocked("the access key was deactivated or deleted")));
-        }
+    if sight.any_blocks(|blocks| blocks.holds_kin(&proof.kin)) {
+        return Ok(Err(Refusal::blocked(
+            "a block names a principal, an account or an access key that the session descends from",
+        )));
+    }
+    if proof.local
+        && !is_sealed
+        && let Some(gone) = alive::gone(sight, &proof)?
+    {
+        return Ok(Err(Refusal::blocked(gone)));
     }
     Ok(Ok(grant))
 }

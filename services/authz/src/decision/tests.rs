@@ -1,3 +1,4 @@
+mod kin;
 mod lists;
 mod proofs;
 mod rbac;

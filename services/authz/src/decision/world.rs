@@ -66,34 +66,12 @@ impl<'w, W: World> Sight<'w, W> {
 
     /// Whether a local user or role of this account has one of these unique ids.
     pub(crate) fn has_principal(&self, account: AccountId, ids: &[Handle]) -> Result<bool, Lacking> {
-        let home =
-            self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))?;
+        let home = self.home(account)?;
         Ok(ids.iter().any(|id| home.has_principal(id)))
     }
 
-    /// Whether sessions of this local role from before a moment are revoked.
-    pub(crate) fn is_revoked(
-        &self,
-        account: AccountId,
-        principal_id: &Handle,
-        at: OffsetDateTime,
-    ) -> Result<bool, Lacking> {
-        let home =
-            self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))?;
-        Ok(home.is_revoked(principal_id, at))
-    }
-
-    /// Whether this is an active local key: of this account, as nearly always, or of another whose user assumed a role here.
-    pub(crate) fn has_key(&self, account: AccountId, access_key: &Handle) -> Result<bool, Lacking> {
-        let mut lacking = Vec::new();
-        let others = self.hub.local_accounts().filter(|other| *other != account);
-        for account in std::iter::once(account).chain(others) {
-            match self.world.account(account) {
-                Some(snapshot) if snapshot.has_key(access_key) => return Ok(true),
-                Some(_) => {}
-                None => lacking.push(Scope::Account(account)),
-            }
-        }
-        if lacking.is_empty() { Ok(false) } else { Err(Lacking::Scopes(lacking)) }
+    /// A local account.
+    pub(crate) fn home(&self, account: AccountId) -> Result<Arc<AccountSnapshot>, Lacking> {
+        self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))
     }
 }

@@ -89,11 +89,6 @@ impl HubSnapshot {
     pub(crate) fn local_account(&self, handle: &Handle) -> Option<AccountId> {
         self.local_accounts.get(handle).copied()
     }
-
-    /// All local accounts; with several keys some come more than once.
-    pub(crate) fn local_accounts(&self) -> impl Iterator<Item = AccountId> {
-        self.local_accounts.values().copied()
-    }
 }
 
 impl Spoke {

@@ -9,7 +9,7 @@ use lanyard_api::{
     Authority, DecisionId, Fault, Mutation,
     authz::{Authorize, DecisionKind, DecisionOutcome, DecisionRecord, Decisions, Verdict},
     mapping::{AccessScope, AuthorizerMode},
-    proof::ProofKey,
+    proof::{KinKind, ProofKey},
 };
 use lanyard_authz::AuthzConfig;
 use lanyard_store::{Purpose, on_each_store, test_support::TestDatabase};
@@ -31,17 +31,19 @@ on_each_store!(
 async fn immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault(
     database: TestDatabase,
 ) {
-    // Memory for one account, where two are needed to know that a key is nowhere: they push each other out for ever.
+    // Memory for one account, where a session descends from somebody in another: they push each other out for ever.
     let stage = Stage::bare(database, AuthzConfig { accounts_max: 1, ..AuthzConfig::default() }).await;
     stage.register(HOME, Authority::Local).await;
     stage.register(ABROAD, Authority::Local).await;
     let cluster = stage.cluster("main").await;
-    let mut ana = stage.person(&cluster, "ana", &[]).await;
+    let ana = stage.person(&cluster, "ana", &[]).await;
     stage.associate(&ana, VIEW, AccessScope::Cluster).await;
     let asked = review(cluster.uid, stage.log_in(&ana), get_pods("a"));
-    assert_eq!(stage.authz.authorize(asked.clone()).await.unwrap().verdict, Verdict::Allow);
-    ana.key.active = false;
-    stage.put(&ana.key).await;
+    assert_eq!(stage.authz.authorize(asked).await.unwrap().verdict, Verdict::Allow);
+    let (key, mut proof) = (stage.proof_key(), some_proof(&stage, &ana));
+    proof.kin.add(KinKind::Account, key.account(&Authority::Local, ABROAD)).unwrap();
+    let user = crate::stage::bearing(&key, &proof, "ana", &[]);
+    let asked = review(cluster.uid, user, get_pods("a"));
     let decision = stage.authz.authorize(asked.clone()).await.unwrap();
     assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "unanswerable"));
     let why = decision.evaluation_error.unwrap();

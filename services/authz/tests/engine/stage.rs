@@ -11,7 +11,7 @@ use lanyard_api::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, Block, BlockTarget, Cluster, EntryType,
         GrantKind, PolicyAssociation,
     },
-    proof::{EXTRA_KEY, Handle, Handles, Proof, ProofKey},
+    proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof, ProofKey},
 };
 use lanyard_authz::{Authz, AuthzConfig};
 use lanyard_iam::{AccountId, Partition};
@@ -169,6 +169,7 @@ impl Stage {
                 access_key: key.access_key(person.key.id.as_str()),
                 session: Handle::NONE,
             },
+            kin: KinHandles::NONE,
             local: true,
             minted_at: self.clock.now(),
             not_after: self.clock.now() + Duration::hours(1),

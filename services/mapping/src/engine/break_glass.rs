@@ -9,7 +9,7 @@ use lanyard_api::{
         BREAK_GLASS_PREFIX, BreakGlass, BreakGlassQuery, Cluster, Grant, GrantKind, Mapped, MatchedBy,
         Resolution,
     },
-    proof::{EXTRA_KEY, Handle, Handles, Proof},
+    proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof},
 };
 use lanyard_store::{Kind, StoreError};
 use secrecy::{ExposeSecret, SecretString};
@@ -124,6 +124,7 @@ impl Mapping {
                 access_key: Handle::NONE,
                 session: Handle::NONE,
             },
+            kin: KinHandles::NONE,
             local: false,
             minted_at: now,
             not_after: badge::not_after(cluster, now),

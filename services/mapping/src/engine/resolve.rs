@@ -12,7 +12,7 @@ use crate::{
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
-    resolution::{Refused, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
+    resolution::{Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
     snapshot::ClusterSnapshot,
 };
 
@@ -103,8 +103,10 @@ impl Mapping {
         match registered(&view.hub, &knock, &view.cluster).and_then(|()| world.resolve(&knock)) {
             Ok(found) => {
                 let key = self.inner.proof_key.key.load();
-                let mapped = badge::user_info(found, identity, &view.cluster, &key, now);
-                Ok(Resolution::Mapped(Box::new(mapped)))
+                Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
+                    Ok(mapped) => Resolution::Mapped(Box::new(mapped)),
+                    Err(error) => unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()),
+                })
             }
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
@@ -126,26 +128,7 @@ impl Mapping {
     pub(super) async fn blocked(&self, view: &View, knock: &Knock<'_>) -> Result<Option<BlockId>, Fault> {
         let account = self.inner.state.account(view.cluster.account).await?;
         let sets = [&view.hub.blocks, &account.blocks, &view.snapshot.blocks];
-        if let Some(block) = sets.iter().find_map(|set| set.find(knock)) {
-            return Ok(Some(block));
-        }
-        if knock.ancestors.is_empty() || !sets.iter().any(|set| set.has_principals()) {
-            return Ok(None);
-        }
-        for id in view.hub.local_accounts() {
-            let principals = self.inner.state.account(id).await?;
-            for ancestor in knock.ancestors {
-                let Some(("user" | "role", principal_id)) = ancestor.split_once('/') else { continue };
-                let Some(canonical) = principals.canonical_of(principal_id, knock.partition, id) else {
-                    continue;
-                };
-                let authority = lanyard_api::Authority::Local;
-                if let Some(block) = sets.iter().find_map(|set| set.stops_principal(&authority, &canonical)) {
-                    return Ok(Some(block));
-                }
-            }
-        }
-        Ok(None)
+        Ok(sets.iter().find_map(|set| set.find(knock)))
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, ClusterUid, Fault, Identity, IdentityKind, Lineage, Mutated,
+    Actor, ActorKind, Authority, CallError, ClusterUid, Fault, Identity, IdentityKind, Kin, Lineage, Mutated,
     Mutation, Scope, TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, User},
     grpc::{Door, Remote, Served},
@@ -221,6 +221,12 @@ pub(crate) fn by(actor: Vouched<Actor>) -> Mutation {
 }
 
 /// Whoever is proven under this ARN.
+/// A user or role that a session descends from.
+pub(crate) fn kin(text: &str) -> Kin {
+    let arn: PrincipalArn = text.parse().unwrap();
+    Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) }
+}
+
 pub(crate) fn identity(text: &str, principal_id: &str) -> Identity {
     let arn: PrincipalArn = text.parse().unwrap();
     let account = arn.account;
@@ -236,6 +242,7 @@ pub(crate) fn identity(text: &str, principal_id: &str) -> Identity {
         access_key_id: key_of(account.as_str(), "knock").parse().unwrap(),
         kind: IdentityKind::Ordinary,
         ancestors: vec![],
+        kin: vec![],
         arn,
     }
 }

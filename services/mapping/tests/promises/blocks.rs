@@ -101,6 +101,7 @@ pub(crate) async fn a_block_reaches_sessions_through_what_they_descend_from<C: C
         String::from("role/AROADEV"),
         String::from("role/AROAOPS"),
     ];
+    session.kin = ["user/team/ana", "role/dev", "role/ops"].map(|name| kin(&of(OWN, name))).to_vec();
     let scope = Scope::Cluster(cluster.uid);
     let cases = [
         (principal(&of(OWN, "user/team/ana")), true),

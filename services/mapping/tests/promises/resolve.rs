@@ -40,6 +40,28 @@ pub(crate) async fn a_badge_has_uid_extra_and_a_proof_that_verifies<C: Calls, R:
     assert!(Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, later).is_err());
 }
 
+pub(crate) async fn a_sessions_proof_names_all_that_it_descends_from<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "role/team/dev")).await;
+    let mut who = identity(&of(OWN, "assumed-role/dev/ana"), "AROADEV");
+    who.ancestors = vec![String::from("user/AIDAANA"), format!("key/{}", key_of(OWN, "ana"))];
+    who.kin = vec![kin(&of(OWN, "user/team/ana"))];
+    let Resolution::Mapped(mapped) = bench.resolve(cluster.uid, &who).await.unwrap() else { panic!() };
+    let keys = proof_keys(&bench);
+    let (user, value) = (&mapped.user, &mapped.user.extra[EXTRA_KEY][0]);
+    let proof = Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, NOON).unwrap();
+    assert_eq!(proof.kin, keys[0].kin(&who).unwrap());
+    assert_eq!(proof.kin.as_slice().len(), 3);
+
+    // What a proof could not name must not get one.
+    who.ancestors.push(String::from("provider"));
+    let Resolution::Unmapped(refused) = bench.resolve(cluster.uid, &who).await.unwrap() else { panic!() };
+    assert_eq!(refused.denial.code, "session_kin");
+    assert!(refused.denial.message.contains("`provider`"), "{}", refused.denial.message);
+}
+
 pub(crate) async fn immunity_17_a_new_entry_counts_at_once<C: Calls, R: Resolve>(bench: Bench<C, R>) {
     let cluster = bench.cluster().await;
     let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");

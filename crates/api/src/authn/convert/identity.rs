@@ -8,7 +8,7 @@ use crate::{
         codec::{convert, digest},
         field::{self, wire_enum},
     },
-    identity::{Actor, ActorKind, Identity, IdentityKind, Lineage, SignatureUse},
+    identity::{Actor, ActorKind, Identity, IdentityKind, Kin, Lineage, SignatureUse},
 };
 
 wire_enum! { IdentityKind = pb::identity::Kind { Ordinary, BreakGlass } }
@@ -16,7 +16,10 @@ wire_enum! { IdentityKind = pb::identity::Kind { Ordinary, BreakGlass } }
 convert! { Identity = pb::Identity {
     authority: text, account: text, partition: text, principal_id: plain, arn: text, canonical_arn: text,
     principal_arn: optional_text, session_name: plain, tags: plain, access_key_id: text, kind: choice, ancestors: plain,
+    kin: items,
 } }
+
+convert! { Kin = pb::Kin { account: text, canonical_arn: text } }
 
 convert! { SignatureUse = pb::SignatureUse { digest: digest, expires_at: moment } }
 

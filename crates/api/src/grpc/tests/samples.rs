@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    ActorKind, Authority, ClusterUid, Denial, EntryId, Identity, IdentityKind, Lineage, Revision,
+    ActorKind, Authority, ClusterUid, Denial, EntryId, Identity, IdentityKind, Kin, Lineage, Revision,
     TrustedAccount, UserInfo,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{
@@ -66,6 +66,7 @@ pub(super) fn identity() -> Identity {
         access_key_id: KEY.parse().unwrap(),
         kind: IdentityKind::BreakGlass,
         ancestors: vec!["role/AROAX".to_owned()],
+        kin: vec![Kin { account: ACCOUNT.parse().unwrap(), canonical_arn: ROLE.parse().unwrap() }],
     }
 }
 

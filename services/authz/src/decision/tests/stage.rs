@@ -13,7 +13,7 @@ use lanyard_api::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, Cluster, EntryType, GrantKind, PolicyAssociation,
     },
-    proof::{EXTRA_KEY, Handle, Handles, Proof, ProofKey},
+    proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof, ProofKey},
 };
 use lanyard_iam::{AccountId, Partition};
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -164,6 +164,19 @@ impl Stage {
     }
 
     pub(super) fn role(&mut self, home: &str, name: &str) {
+        self.put_role(home, name, None);
+    }
+
+    /// The same, its sessions from before a moment revoked.
+    pub(super) fn revoked_role(&mut self, home: &str, name: &str, before: OffsetDateTime) {
+        self.put_role(home, name, Some(before));
+    }
+
+    pub(super) fn no_role(&mut self, home: &str, name: &str) {
+        self.accounts.get_mut(&account(home)).unwrap().set_role(name, None);
+    }
+
+    fn put_role(&mut self, home: &str, name: &str, revoked_before: Option<OffsetDateTime>) {
         let role = IamRole {
             account: account(home),
             path: "/".to_owned(),
@@ -171,7 +184,7 @@ impl Stage {
             principal_id: format!("AROA{name}"),
             trust_policy: String::new(),
             session_seconds_max: 3600,
-            revoked_before: None,
+            revoked_before,
             tags: BTreeMap::new(),
             created_at: NOW,
         };
@@ -271,6 +284,7 @@ impl Stage {
             grant: entry.id,
             revision: REVISION,
             handles: self.handles(person),
+            kin: KinHandles::NONE,
             local: entry.authority == Authority::Local,
             minted_at: NOW,
             not_after: NOW + Duration::minutes(1),

@@ -12,7 +12,7 @@ use lanyard_api::{
         AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block, BlockTarget,
         Cluster, GrantKind, Node,
     },
-    proof::{EXTRA_KEY, Handle, Handles, Proof},
+    proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof},
 };
 use lanyard_store::test_support::TestDatabase;
 use time::Duration;
@@ -115,6 +115,7 @@ impl Hub {
                 access_key: key.access_key(known.person.key.id.as_str()),
                 session: Handle::NONE,
             },
+            kin: KinHandles::NONE,
             local: true,
             minted_at: self.stage.clock_now(),
             not_after: self.stage.clock_now() + Duration::seconds(70),

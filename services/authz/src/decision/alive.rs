@@ -1,0 +1,70 @@
+//! Whether a local principal is there still, with all that its session descends from.
+
+use lanyard_api::{
+    Scope,
+    proof::{Handle, KinKind, Proof},
+};
+use lanyard_iam::AccountId;
+
+use super::{Lacking, Sight, World};
+use crate::snapshot::AccountSnapshot;
+
+const ACCOUNT_GONE: &str = "the account is no longer a local one of this hub";
+const PRINCIPAL_GONE: &str = "the principal was deleted; one made anew under its name is another";
+const SESSIONS_REVOKED: &str = "the role's sessions from before now were revoked";
+const KEY_GONE: &str = "the access key was deactivated or deleted";
+const KIN_ACCOUNT_GONE: &str =
+    "an account that the session descends from is no longer a local one of this hub";
+const KIN_GONE: &str =
+    "a user or role that the session descends from was deleted; one made anew under its name is another";
+const KIN_REVOKED: &str = "the sessions of a role in between were revoked after this one was made";
+const KIN_KEY_GONE: &str = "the access key that the session descends from was deactivated or deleted";
+
+/// What of a local proof is gone, in words; none where all of it is there.
+pub(super) fn gone<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+    let handles = &proof.handles;
+    let Some(account) = sight.hub.local_account(&handles.account) else { return Ok(Some(ACCOUNT_GONE)) };
+    let own = sight.home(account)?;
+    if !own.has_principal(&handles.principal_id) {
+        return Ok(Some(PRINCIPAL_GONE));
+    }
+    if own.is_revoked(&handles.principal_id, proof.minted_at) {
+        return Ok(Some(SESSIONS_REVOKED));
+    }
+    // A session is signed with its own key, which has no record; the long-term one is among its kin.
+    if handles.session == Handle::NONE && !own.has_key(&handles.access_key) {
+        return Ok(Some(KEY_GONE));
+    }
+    gone_kin(sight, proof, &own)
+}
+
+/// The kin are looked for in the session's own account, as nearly always, and then in the others that the proof names.
+fn gone_kin<W: World>(
+    sight: &Sight<'_, W>,
+    proof: &Proof,
+    own: &AccountSnapshot,
+) -> Result<Option<&'static str>, Lacking> {
+    let accounts = || proof.kin.of(KinKind::Account).map(|handle| sight.hub.local_account(handle));
+    if accounts().any(|account| account.is_none()) {
+        return Ok(Some(KIN_ACCOUNT_GONE));
+    }
+    let others = || accounts().flatten();
+    let is_lacking = |account: &AccountId| sight.world.account(*account).is_none();
+    let lacking: Vec<Scope> = others().filter(is_lacking).map(Scope::Account).collect();
+    if !lacking.is_empty() {
+        return Err(Lacking::Scopes(lacking));
+    }
+    let in_any = |holds: &dyn Fn(&AccountSnapshot) -> bool| {
+        holds(own) || others().any(|other| sight.world.account(other).is_some_and(|home| holds(&home)))
+    };
+    for id in proof.kin.of(KinKind::PrincipalId) {
+        if !in_any(&|home| home.has_principal(id)) {
+            return Ok(Some(KIN_GONE));
+        }
+        if in_any(&|home| home.is_revoked(id, proof.minted_at)) {
+            return Ok(Some(KIN_REVOKED));
+        }
+    }
+    let is_active = |key: &Handle| in_any(&|home| home.has_key(key));
+    Ok((!proof.kin.of(KinKind::AccessKey).all(is_active)).then_some(KIN_KEY_GONE))
+}

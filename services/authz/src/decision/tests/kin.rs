@@ -1,0 +1,165 @@
+//! What takes the proof of a session away: anything that it descends from.
+
+use lanyard_api::{
+    Authority, Scope,
+    mapping::{AuthorizerMode, BlockTarget},
+    proof::{KinHandles, KinKind, Proof},
+};
+use lanyard_iam::AccountId;
+use time::Duration;
+
+use super::stage::{ABROAD, HOME, NOW, Person, Stage, account, get_pods, texts};
+use crate::decision::Lacking;
+
+const MIDDLE_KEY: &str = "LSIA0000000000MIDDLE";
+const OWN_KEY: &str = "LSIA0000000000000OWN";
+
+/// `role/last` at home, assumed by a session of `role/middle` abroad, which `ana` at home assumed.
+struct Chain {
+    stage: Stage,
+    last: Person,
+    /// The user's.
+    access_key: String,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let mut stage = Stage::new(AuthorizerMode::Full);
+        let ana = stage.person("ana", "ana", &[]);
+        let mut last = stage.person("last", "last", &["devs"]);
+        stage.user(HOME, "last", false);
+        stage.access_key(HOME, &last.access_key, None);
+        stage.role(HOME, "last");
+        stage.role(ABROAD, "middle");
+        last.entry.principal_arn = format!("arn:aws:iam::{HOME}:role/last").parse().unwrap();
+        last.entry.principal_id = Some("AROAlast".to_owned());
+        last.access_key = OWN_KEY.to_owned();
+        stage.put_entry(&last.entry);
+        Self { stage, last, access_key: ana.access_key }
+    }
+
+    /// As mapping mints it.
+    fn proof(&self) -> Proof {
+        let key = &self.stage.keys.all()[0];
+        let mut proof = self.stage.proof(&self.last);
+        let role = self.last.entry.principal_arn.canonical();
+        proof.handles.session = key.session(&Authority::Local, role.as_str(), "ana");
+        let local = &Authority::Local;
+        for (kind, handle) in [
+            (KinKind::PrincipalId, key.principal_id(local, "AROAmiddle")),
+            (KinKind::SessionKey, key.access_key(MIDDLE_KEY)),
+            (KinKind::PrincipalId, key.principal_id(local, "AIDAana")),
+            (KinKind::AccessKey, key.access_key(&self.access_key)),
+            (KinKind::Principal, key.principal(local, &format!("arn:aws:iam::{ABROAD}:role/middle"))),
+            (KinKind::Account, key.account(local, ABROAD)),
+            (KinKind::Principal, key.principal(local, &format!("arn:aws:iam::{HOME}:user/ana"))),
+        ] {
+            proof.kin.add(kind, handle).unwrap();
+        }
+        proof
+    }
+
+    fn code(&self, proof: &Proof) -> &'static str {
+        self.stage.code_for(&self.stage.bearing(proof, "last", &texts(&["devs"])))
+    }
+}
+
+#[test]
+fn immunity_36_a_proof_ends_with_anything_that_its_session_descends_from() {
+    type Change = fn(&mut Chain);
+    let gone: &[(&str, Change)] = &[
+        ("the role itself", |chain| chain.stage.no_role(HOME, "last")),
+        ("a role in between", |chain| chain.stage.no_role(ABROAD, "middle")),
+        ("the user", |chain| chain.stage.user(HOME, "ana", false)),
+        ("the key, deactivated", |chain| chain.stage.access_key(HOME, &chain.access_key, Some(false))),
+        ("the key, deleted", |chain| chain.stage.access_key(HOME, &chain.access_key, None)),
+        ("the account of a role in between", |chain| chain.stage.register(ABROAD, None)),
+        ("that account's authority", |chain| chain.stage.register(ABROAD, Some(Authority::Aws))),
+        ("sessions of the role itself, revoked", |chain| {
+            chain.stage.revoked_role(HOME, "last", NOW + Duration::milliseconds(1));
+        }),
+        ("sessions of a role in between, revoked", |chain| {
+            chain.stage.revoked_role(ABROAD, "middle", NOW + Duration::milliseconds(1));
+        }),
+    ];
+    for (what, change) in gone {
+        let mut chain = Chain::new();
+        let proof = chain.proof();
+        assert_eq!(chain.code(&proof), "nothing_matched", "{what}: before");
+        change(&mut chain);
+        assert_eq!(chain.code(&proof), "blocked", "{what}");
+    }
+}
+
+#[test]
+fn what_was_revoked_before_the_proof_was_minted_or_goes_beside_the_chain_changes_nothing() {
+    type Change = fn(&mut Chain);
+    let harmless: &[(&str, Change)] = &[
+        ("revoked before", |chain| chain.stage.revoked_role(ABROAD, "middle", NOW)),
+        ("another user", |chain| {
+            chain.stage.user(HOME, "bob", true);
+            chain.stage.user(HOME, "bob", false);
+        }),
+        ("the session's own key has no record", |chain| chain.stage.access_key(HOME, OWN_KEY, None)),
+    ];
+    for (what, change) in harmless {
+        let mut chain = Chain::new();
+        change(&mut chain);
+        assert_eq!(chain.code(&chain.proof()), "nothing_matched", "{what}");
+    }
+}
+
+#[test]
+fn a_block_on_any_of_the_kin_denies_wherever_it_stands() {
+    let principal = |arn: String| BlockTarget::Principal {
+        authority: Authority::Local,
+        canonical_arn: arn.parse().unwrap(),
+    };
+    let key = |id: &str| BlockTarget::AccessKey { access_key_id: id.parse().unwrap() };
+    let of = |number: &str| BlockTarget::Account { authority: Authority::Local, account: account(number) };
+    let ana = Chain::new().access_key;
+    let cases = [
+        (principal(format!("arn:aws:iam::{HOME}:user/ana")), true),
+        (principal(format!("arn:aws:iam::{HOME}:user/Ana")), true),
+        (principal(format!("arn:aws:iam::{ABROAD}:role/middle")), true),
+        (principal(format!("arn:aws:iam::{HOME}:role/last")), true),
+        (key(&ana), true),
+        (key(MIDDLE_KEY), true),
+        (key(OWN_KEY), true),
+        (of(HOME), true),
+        (of(ABROAD), true),
+        (principal(format!("arn:aws:iam::{ABROAD}:user/ana")), false),
+        (principal(format!("arn:aws:iam::{HOME}:role/middle")), false),
+        (key("LKIA0000000000000BOB"), false),
+    ];
+    for (target, stops) in cases {
+        let cluster = |chain: &Chain| Scope::Cluster(chain.stage.cluster.uid);
+        for at in 0..3 {
+            let mut chain = Chain::new();
+            let scope = [Scope::Hub, Scope::Account(account(HOME)), cluster(&chain)][at];
+            let proof = chain.proof();
+            chain.stage.block(scope, target.clone());
+            let expected = if stops { "blocked" } else { "nothing_matched" };
+            assert_eq!(chain.code(&proof), expected, "{scope} {target:?}");
+        }
+    }
+}
+
+#[test]
+fn a_user_in_another_account_is_looked_for_there_once_that_is_in_memory() {
+    let chain = Chain::new();
+    let user = chain.stage.bearing(&chain.proof(), "last", &texts(&["devs"]));
+    let review = chain.stage.review(user, get_pods("a"));
+    let abroad: AccountId = account(ABROAD);
+    let without = chain.stage.compile().without(Scope::Account(abroad));
+    assert_eq!(without.lacking(&review), Lacking::Scopes(vec![Scope::Account(abroad)]));
+
+    // Nobody but the accounts that the proof names is asked: what is elsewhere is not the session's kin.
+    let mut proof = chain.proof();
+    let kin = proof.kin;
+    proof.kin = KinHandles::NONE;
+    for one in kin.as_slice().iter().filter(|one| one.kind != KinKind::Account) {
+        proof.kin.add(one.kind, one.handle).unwrap();
+    }
+    assert_eq!(chain.code(&proof), "blocked");
+}
