@@ -52,6 +52,12 @@ pub enum StoreError {
         /// Which.
         clusters: Vec<LockedOut>,
     },
+    /// The block would stop everybody who may lift it.
+    #[error(
+        "the block would leave nobody who may lift it (lanyard:DeleteBlock): block somebody narrower, first let \
+         somebody else lift blocks, or allow it by name"
+    )]
+    NobodyLifts,
     /// A reason that a change line does not take.
     #[error("the reason is longer than 2048 bytes or holds a NUL character: shorten it")]
     Reason,
@@ -180,6 +186,7 @@ impl From<StoreError> for Fault {
             | StoreError::ScopeNotBegun(_)
             | StoreError::Replayed { .. }
             | StoreError::Lockout { .. }
+            | StoreError::NobodyLifts
             | StoreError::Regressed { .. }
             | StoreError::Reason
             | StoreError::Aborted
@@ -212,7 +219,9 @@ impl From<StoreError> for CallError {
                 limit: limit as u64,
             },
             StoreError::Replayed { .. } => Self::Replayed,
-            StoreError::Lockout { .. } => Self::precondition("lockout", error.to_string()),
+            StoreError::Lockout { .. } | StoreError::NobodyLifts => {
+                Self::precondition("lockout", error.to_string())
+            }
             StoreError::Record(RecordError::Unreadable { .. } | RecordError::Misplaced { .. })
             | StoreError::ScopeNotBegun(_)
             | StoreError::Aborted
@@ -286,6 +295,11 @@ mod tests {
                 StoreError::Lockout { clusters: vec![cluster] },
                 "precondition: lockout: the change would leave a cluster without a live administrator: allow it by name, \
                  or add another first",
+            ),
+            (
+                StoreError::NobodyLifts,
+                "precondition: lockout: the block would leave nobody who may lift it (lanyard:DeleteBlock): block somebody \
+                 narrower, first let somebody else lift blocks, or allow it by name",
             ),
             (StoreError::Conflict, "fault: unavailable: the store is not available: try again"),
             (

@@ -1,9 +1,17 @@
-//! The lockout guard: no write takes a cluster from some live administrators to none, unless it says so.
+//! The lockout guard: no write takes a cluster from some live administrators to none, and no block takes itself from those who
+//! might lift it, unless it says so.
 
-use std::collections::BTreeSet;
+mod lifting;
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_api::{ClusterUid, Scope};
+use lanyard_iam::AccountId;
 use time::OffsetDateTime;
+
+pub(crate) use lifting::LiftGuard;
+use people::{Gates, People};
 
 use crate::{
     error::{LockedOut, StoreError},
@@ -16,11 +24,14 @@ use crate::{
 /// Live is who could log in now. The source counts: a line of aws-auth where the mode reads it, an entry where the mode does,
 /// while it has the cluster administrator's policy and neither has ended. Nothing blocks the principal or its account, in
 /// the cluster, all clusters of its account, or the hub. The account is registered with that authority and the cluster
-/// trusts it. A local user has an active key that is not blocked. A local role exists, and so does some local user with
-/// such a key who might assume it: which ones its trust policy lets is not weighed here. Of other authorities' principals
-/// nothing more is known.
+/// trusts it. A local user has an active key that is not blocked. A local role exists; who might assume it [`People`] finds
+/// out: it comes with its account and name, and with the account of the cluster. Of other authorities' principals nothing more
+/// is known.
 const LIVE: &str = "\
-SELECT DISTINCT a.cluster FROM administrators a
+SELECT DISTINCT a.cluster, c.account,
+CASE WHEN a.authority = 'local' AND a.principal_kind = 'role' THEN a.account ELSE '' END,
+CASE WHEN a.authority = 'local' AND a.principal_kind = 'role' THEN a.principal_name ELSE '' END
+FROM administrators a
 JOIN clusters c ON c.uid = a.cluster
 JOIN cluster_trusts t ON t.cluster = a.cluster AND t.authority = a.authority AND t.account = a.account
 JOIN accounts n ON n.id = a.account AND n.authority = a.authority AND n.partition_name = a.partition_name
@@ -64,23 +75,6 @@ AND (
             SELECT 1 FROM iam_roles r WHERE r.account = a.account AND r.name_folded = a.principal_name
             AND (a.principal_id IS NULL OR a.principal_id = r.principal_id)
         )
-        AND EXISTS (
-            SELECT 1 FROM users u
-            JOIN accounts m ON m.id = u.account AND m.authority = 'local'
-            JOIN access_keys k ON k.account = u.account AND k.user_name = u.name
-            WHERE k.active = 1
-            AND NOT EXISTS (
-                SELECT 1 FROM blocks b WHERE (b.scope = 'hub' OR b.cluster = a.cluster OR b.account = c.account)
-                AND (
-                    (b.target_kind = 'access_key' AND b.target_access_key = k.id)
-                    OR (b.target_kind = 'account' AND b.target_authority = 'local' AND b.target_account = u.account)
-                    OR (
-                        b.target_kind = 'principal' AND b.target_authority = 'local' AND b.target_arn_folded =
-                        'arn:' || m.partition_name || ':iam::' || u.account || ':user' || LOWER(u.path) || u.name_folded
-                    )
-                )
-            )
-        )
     )
 )";
 
@@ -100,13 +94,14 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::User
         | Kind::AccessKey
         | Kind::IamRole
+        // An identity policy lets its owner assume a role, or denies it.
+        | Kind::InlinePolicy
         | Kind::PolicyAssociation
         | Kind::Administrator => true,
         // A new entry has no policy yet; the end of a block locks nobody out.
         Kind::AccessEntry => write != Write::Insert,
         Kind::Block => write != Write::Delete,
         Kind::SpokeCredential
-        | Kind::InlinePolicy
         | Kind::AwsAuthVersion
         | Kind::Node
         | Kind::BreakGlass
@@ -146,7 +141,7 @@ impl Guard {
     /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it.
     pub(crate) async fn locked_out(&self, connection: &mut Connection) -> Result<Vec<LockedOut>, StoreError> {
         const CLUSTER: &str = "SELECT id, account FROM clusters WHERE uid = $1 AND allows_lockout = 0";
-        let after = live(connection, self.now, &self.cluster).await?;
+        let after = live_among(connection, self.now, &self.cluster, Some(&self.before)).await?;
         let mut clusters = Vec::new();
         for uid in self.before.difference(&after) {
             if let Some(line) = connection.fetch_one(CLUSTER, [uid.as_str().into()]).await? {
@@ -170,6 +165,65 @@ pub(crate) async fn live(
     now: OffsetDateTime,
     cluster: &str,
 ) -> Result<BTreeSet<String>, StoreError> {
-    let lines = connection.fetch(LIVE, [Value::moment(now), cluster.into()]).await?;
-    lines.iter().map(|line| Ok(line.text(0)?)).collect()
+    live_among(connection, now, cluster, None).await
+}
+
+/// The same. Of clusters that are not among those asked about it is not found out who could assume a role.
+async fn live_among(
+    connection: &mut Connection,
+    now: OffsetDateTime,
+    cluster: &str,
+    asked: Option<&BTreeSet<String>>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut live = BTreeSet::new();
+    let mut by_roles: BTreeMap<String, Vec<RoleOfCluster>> = BTreeMap::new();
+    for line in connection.fetch(LIVE, [Value::moment(now), cluster.into()]).await? {
+        let (cluster, role_account) = (line.text(0)?, line.text(2)?);
+        if role_account.is_empty() {
+            live.insert(cluster);
+        } else {
+            let role =
+                RoleOfCluster { of_cluster: line.text(1)?, account: role_account, name: line.text(3)? };
+            by_roles.entry(cluster).or_default().push(role);
+        }
+    }
+    by_roles
+        .retain(|cluster, _| !live.contains(cluster) && asked.is_none_or(|asked| asked.contains(cluster)));
+    if by_roles.is_empty() {
+        return Ok(live);
+    }
+    let mut people = People::load(connection, now).await?;
+    for (cluster, roles) in by_roles {
+        for role in roles {
+            if role.is_live(&mut people, &cluster).await? {
+                live.insert(cluster);
+                break;
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// A local role that is a cluster's administrator, as the query tells it.
+struct RoleOfCluster {
+    of_cluster: String,
+    account: String,
+    name: String,
+}
+
+impl RoleOfCluster {
+    /// Whether somebody could log in by it now.
+    async fn is_live(&self, people: &mut People<'_>, cluster: &str) -> Result<bool, StoreError> {
+        let broken = |_| StoreError::Broken(format!("cluster `{cluster}` has an administrator that is none"));
+        let gates = Gates {
+            cluster: Some(cluster.parse().map_err(broken)?),
+            accounts: BTreeSet::from([account(&self.of_cluster)?]),
+        };
+        let Some(role) = people.role(account(&self.account)?, &self.name).await? else { return Ok(false) };
+        people.can_act(&role, &gates).await
+    }
+}
+
+fn account(text: &str) -> Result<AccountId, StoreError> {
+    text.parse().map_err(|_| StoreError::Broken(format!("account `{text}` has no good number")))
 }

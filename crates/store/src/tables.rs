@@ -7,7 +7,7 @@ pub(crate) mod clusters;
 pub(crate) mod decisions;
 mod entries;
 pub(crate) mod leases;
-mod principal;
+pub(crate) mod principal;
 pub(crate) mod rbac;
 mod schema;
 pub(crate) mod secrets;

@@ -76,6 +76,7 @@ impl Timer {
             | StoreError::Record(_)
             | StoreError::Replayed { .. }
             | StoreError::Lockout { .. }
+            | StoreError::NobodyLifts
             | StoreError::Reason
             | StoreError::Aborted => Outcome::Refused,
         };

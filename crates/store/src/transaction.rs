@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     error::StoreError,
     kind::Kind,
-    lockout::Guard,
+    lockout::{Guard, LiftGuard},
     record::{Record, record_of},
     sql::{Access, Connection},
     store::Store,
@@ -48,6 +48,7 @@ pub struct Transaction {
     writes: Vec<Written>,
     written: HashMap<(Scope, Kind, String), usize>,
     guard: Option<Guard>,
+    lifting: Option<LiftGuard>,
     is_failed: bool,
 }
 
@@ -111,6 +112,7 @@ impl Store {
             writes: Vec::new(),
             written: HashMap::new(),
             guard: None,
+            lifting: None,
             is_failed: false,
         };
         transaction.claim_signature().await?;

@@ -89,6 +89,9 @@ impl Condition {
     /// Whether the condition holds for a statement of this effect. Where the document leaves the answer open, an allow
     /// does not hold and a deny does.
     pub(super) fn holds(&self, keys: &ConditionKeys, effect: Effect) -> bool {
+        if keys.is_open(&self.key) {
+            return effect == Effect::Allow;
+        }
         let found = keys.get_folded(&self.key);
         if let Wanted::Null(wanted) = &self.wanted {
             return wanted.contains(&found.is_none());

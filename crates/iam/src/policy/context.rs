@@ -30,6 +30,8 @@ pub struct RequestContext<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct ConditionKeys {
     values: HashMap<Box<str>, Vec<String>>,
+    /// In lower case; one that ends in `/` stands for all that begin with it.
+    open: Vec<Box<str>>,
 }
 
 impl ConditionKeys {
@@ -54,6 +56,20 @@ impl ConditionKeys {
             self.values.insert(name, values);
         }
         self
+    }
+
+    /// Leaves keys open that only the call itself will tell: what is asked is then whether the caller might bring it about.
+    /// While an open key has no value, an allow that demands one holds, and a deny does not. A name that ends in `/` stands
+    /// for all that begin with it.
+    pub fn leave_open<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> &mut Self {
+        self.open.extend(names.into_iter().map(|name| name.to_ascii_lowercase().into_boxed_str()));
+        self
+    }
+
+    /// Whether a key, its name in lower case, is open and has no value.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let is_it = |open: &str| if open.ends_with('/') { name.starts_with(open) } else { name == open };
+        !self.open.is_empty() && !self.values.contains_key(name) && self.open.iter().any(|open| is_it(open))
     }
 
     /// Sets what is known about the caller: `aws:PrincipalArn` (for a session the role's own ARN, which is `role` where it
@@ -108,6 +124,21 @@ mod tests {
         assert_eq!(keys.get("aws:principalTAG/team"), Some(["b".to_owned()].as_slice()));
         keys.set_all("aws:PrincipalTag/Team", []);
         assert_eq!(keys.get("aws:PrincipalTag/Team"), None);
+    }
+
+    #[test]
+    fn a_key_is_open_while_it_has_no_value() {
+        let mut keys = ConditionKeys::new();
+        keys.leave_open(["aws:SourceIp", "aws:RequestTag/", "sts:ExternalId"]).set("sts:ExternalId", "x");
+        for (name, open) in [
+            ("aws:sourceip", true),
+            ("aws:requesttag/team", true),
+            ("aws:requesttag", false),
+            ("sts:externalid", false),
+            ("aws:username", false),
+        ] {
+            assert_eq!(keys.is_open(name), open, "{name}");
+        }
     }
 
     #[test]

@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::err::PolicyError;
 use super::parse::{Kind, statements};
-use super::statement::Statement;
+use super::principal::PrincipalElement;
+use super::statement::{Effect, Statement};
 use super::{IDENTITY_POLICY_BYTES_MAX, SESSION_POLICY_BYTES_MAX, TRUST_POLICY_BYTES_MAX};
+use crate::arn::PrincipalArn;
+use crate::id::AccountId;
+use crate::partition::Partition;
 
 /// A policy document without principals: an identity policy or a session policy. In JSON and in stores it is the text that
 /// was given.
@@ -61,6 +65,22 @@ impl TrustPolicy {
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         let statements = statements(json, Kind::Trust, TRUST_POLICY_BYTES_MAX)?;
         Ok(Self { source: json.into(), statements })
+    }
+
+    /// Whether a statement that allows may name a principal of this account; an id alone does not say whose it is.
+    #[must_use]
+    pub fn may_let_in(&self, partition: Partition, account: AccountId) -> bool {
+        self.allowing().any(|principals| principals.may_name(partition, account))
+    }
+
+    /// The role sessions that statements which allow name one by one.
+    pub fn named_sessions(&self) -> impl Iterator<Item = &PrincipalArn> {
+        self.allowing().flat_map(PrincipalElement::arns).filter(|arn| arn.session_name().is_some())
+    }
+
+    fn allowing(&self) -> impl Iterator<Item = &PrincipalElement> {
+        let allows = self.statements.iter().filter(|statement| statement.effect == Effect::Allow);
+        allows.filter_map(|statement| statement.principals.as_ref())
     }
 
     /// The JSON as given.

@@ -56,6 +56,24 @@ impl PrincipalElement {
         if principals.is_empty() { Err(at.fail(PolicyFault::Empty)) } else { Ok(Self(principals)) }
     }
 
+    /// Whether it may name a principal of this account: a unique id does not say whose it is.
+    pub(super) fn may_name(&self, partition: Partition, account: AccountId) -> bool {
+        self.0.iter().any(|principal| match principal {
+            Principal::Anyone | Principal::Id(_) => true,
+            Principal::Account(of, number) => *number == account && of.is_none_or(|of| of == partition),
+            Principal::Arn(arn) => arn.account == account && arn.partition == partition,
+            Principal::Service(_) | Principal::Federated(_) => false,
+        })
+    }
+
+    /// The ARNs that it names.
+    pub(super) fn arns(&self) -> impl Iterator<Item = &PrincipalArn> {
+        self.0.iter().filter_map(|principal| match principal {
+            Principal::Arn(arn) => Some(arn),
+            _ => None,
+        })
+    }
+
     /// How the element names the caller, if it does; by itself before by its account.
     pub(super) fn names(&self, caller: &TrustCaller<'_>, effect: Effect) -> Option<Named> {
         self.0.iter().filter_map(|principal| principal.names(caller, effect)).max()

@@ -469,3 +469,70 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_only_the_call_will_tell_may_be_left_open() {
+    let document = |effect: &str, condition: serde_json::Value| {
+        policy(json!([
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*", "Condition": {}},
+            {"Effect": effect, "Action": "eks:*", "Resource": "*", "Condition": condition},
+        ]))
+    };
+    let asked = |document: &PolicyDocument, action: &str| {
+        let mut keys = ConditionKeys::new();
+        keys.set("aws:username", "ana").leave_open(["aws:SourceIp", "aws:RequestTag/"]);
+        let request = RequestContext { action, resource: CLUSTER, keys: &keys };
+        evaluate(&[NamedDocument { name: "p", document }], None, &request).decision
+    };
+    let cases = [
+        ("Allow", json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}), Decision::Allow),
+        ("Allow", json!({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}), Decision::Allow),
+        ("Allow", json!({"Null": {"AWS:SourceIP": "true"}}), Decision::Allow),
+        ("Allow", json!({"StringEquals": {"aws:RequestTag/team": "a"}}), Decision::Allow),
+        ("Allow", json!({"StringEquals": {"aws:username": "bob"}}), Decision::ImplicitDeny),
+        ("Allow", json!({"StringEquals": {"aws:PrincipalTag/team": "a"}}), Decision::ImplicitDeny),
+        (
+            "Allow",
+            json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "StringEquals": {"aws:username": "bob"}}),
+            Decision::ImplicitDeny,
+        ),
+        ("Deny", json!({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}), Decision::ImplicitDeny),
+        ("Deny", json!({"StringEquals": {"aws:username": "ana"}}), Decision::ExplicitDeny),
+    ];
+    for (effect, condition, expected) in cases {
+        assert_eq!(
+            asked(&document(effect, condition.clone()), "eks:DescribeCluster"),
+            expected,
+            "{effect} {condition}"
+        );
+    }
+}
+
+#[test]
+fn a_trust_policy_tells_whose_principals_it_may_let_in_and_which_sessions() {
+    use crate::{id::AccountId, partition::Partition};
+    let allow = |principal: serde_json::Value| json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+    let cases = [
+        (json!("*"), true),
+        (json!({"AWS": "*"}), true),
+        (json!({"AWS": "111122223333"}), true),
+        (json!({"AWS": "arn:aws:iam::111122223333:root"}), true),
+        (json!({"AWS": "arn:aws-cn:iam::111122223333:root"}), false),
+        (json!({"AWS": ["arn:aws:iam::444455556666:user/a", "arn:aws:iam::111122223333:user/a"]}), true),
+        (json!({"AWS": "arn:aws:iam::444455556666:user/a"}), false),
+        (json!({"AWS": "AIDAANA"}), true),
+        (json!({"Service": "pods.eks.amazonaws.com"}), false),
+    ];
+    let account = AccountId::parse("111122223333").unwrap();
+    for (principal, expected) in cases {
+        let may = trust(json!([allow(principal.clone())])).may_let_in(Partition::Aws, account);
+        assert_eq!(may, expected, "{principal}");
+    }
+    let denying = trust(json!([{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]));
+    assert!(!denying.may_let_in(Partition::Aws, account));
+
+    let session = "arn:aws:sts::111122223333:assumed-role/between/ana";
+    let named = trust(json!([allow(json!({"AWS": [session, "arn:aws:iam::111122223333:user/a"]}))]));
+    let sessions: Vec<_> = named.named_sessions().map(ToString::to_string).collect();
+    assert_eq!(sessions, [session]);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lanyard_api::{
     Authority, EntryId, Scope, TrustedAccount,
-    authn::accounts::{AccessKey, Account, IamRole, User},
+    authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{AccessEntry, AccessScope, AuthenticationMode, Block, BlockTarget, Cluster, PolicyAssociation},
 };
 use lanyard_iam::{CanonicalArn, PrincipalArn, PrincipalKind};
@@ -25,10 +25,110 @@ struct World {
     users: Vec<User>,
     keys: Vec<AccessKey>,
     roles: Vec<IamRole>,
+    /// By the name of the role.
+    trusts: Vec<(&'static str, Trust)>,
+    documents: Vec<InlinePolicy>,
+    /// By the name of the user or role.
+    may: Vec<(&'static str, May)>,
     entries: Vec<AccessEntry>,
     policies: Vec<PolicyAssociation>,
     administrators: Vec<Administrator>,
     blocks: Vec<Block>,
+}
+
+/// Whom a role's trust policy lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Unreadable,
+    /// The user `a`, by its ARN.
+    A,
+    /// The same, with an external id that is the caller's to give.
+    AWithId,
+    /// The account, and so whom its own policies let.
+    Account,
+    /// The account, when that moment has not passed yet.
+    AccountBefore2000,
+    /// The account without `a`.
+    AccountButA,
+    /// The role `via`.
+    Via,
+    /// One session of it.
+    SessionOfVia,
+}
+
+/// What somebody's identity policy says of assuming roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum May {
+    Nothing,
+    Unreadable,
+    AssumeAll,
+    AssumeAllButR,
+}
+
+/// How a trust policy takes a caller.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    No,
+    AsOfTheAccount,
+    AsItself,
+}
+
+impl Trust {
+    fn document(self) -> String {
+        let allow = |principal: &str, condition: &str| {
+            let condition =
+                if condition.is_empty() { String::new() } else { format!(r#","Condition":{condition}"#) };
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"sts:AssumeRole"{condition}}}"#
+            )
+        };
+        let (a, root) = (format!("arn:aws:iam::{HOME}:user/a"), format!("arn:aws:iam::{HOME}:root"));
+        let statements = match self {
+            Self::Unreadable => return "{}".to_owned(),
+            Self::A => allow(&a, ""),
+            Self::AWithId => allow(&a, r#"{"StringEquals":{"sts:ExternalId":"secret"}}"#),
+            Self::Account => allow(&root, ""),
+            Self::AccountBefore2000 => {
+                allow(HOME, r#"{"DateLessThan":{"aws:CurrentTime":"2000-01-01T00:00:00Z"}}"#)
+            }
+            Self::AccountButA => [
+                allow(&root, ""),
+                format!(r#"{{"Effect":"Deny","Principal":{{"AWS":"{a}"}},"Action":"sts:AssumeRole"}}"#),
+            ]
+            .join(","),
+            Self::Via => allow(&format!("arn:aws:iam::{HOME}:role/via"), ""),
+            Self::SessionOfVia => allow(&format!("arn:aws:sts::{HOME}:assumed-role/via/on-call"), ""),
+        };
+        format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
+    }
+
+    fn takes(self, caller: &str) -> Taken {
+        let is = |name: &str| if caller == name { Taken::AsItself } else { Taken::No };
+        match self {
+            Self::Unreadable | Self::AccountBefore2000 => Taken::No,
+            Self::A | Self::AWithId => is("a"),
+            Self::Account => Taken::AsOfTheAccount,
+            Self::AccountButA if caller == "a" => Taken::No,
+            Self::AccountButA => Taken::AsOfTheAccount,
+            Self::Via | Self::SessionOfVia => is("via"),
+        }
+    }
+}
+
+impl May {
+    fn document(self) -> Option<String> {
+        let all = r#"{"Effect":"Allow","Action":"sts:*","Resource":"*"}"#;
+        let not_r = format!(
+            r#"{{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"arn:aws:iam::{HOME}:role/r"}}"#
+        );
+        let statements = match self {
+            Self::Nothing => return None,
+            Self::Unreadable => return Some("{}".to_owned()),
+            Self::AssumeAll => all.to_owned(),
+            Self::AssumeAllButR => format!("{all},{not_r}"),
+        };
+        Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#))
+    }
 }
 
 fn has_ended(ends_at: Option<OffsetDateTime>) -> bool {
@@ -82,8 +182,22 @@ impl World {
         }
     }
 
+    /// Whoever assumes a role makes a management call, which the blocks of their own account stop too.
+    fn holds_for_callers(&self, block: &Block, cluster: &Cluster) -> bool {
+        self.holds(block, cluster) || block.scope == home()
+    }
+
     fn is_blocked(&self, cluster: &Cluster, authority: &Authority, principal: &PrincipalArn) -> bool {
-        self.blocks.iter().filter(|block| self.holds(block, cluster)).any(|block| match &block.target {
+        self.is_blocked_behind(authority, principal, &|block| self.holds(block, cluster))
+    }
+
+    fn is_blocked_behind(
+        &self,
+        authority: &Authority,
+        principal: &PrincipalArn,
+        holds: &dyn Fn(&Block) -> bool,
+    ) -> bool {
+        self.blocks.iter().filter(|block| holds(block)).any(|block| match &block.target {
             BlockTarget::Principal { authority: whose, canonical_arn } => {
                 let blocked = PrincipalArn::parse(canonical_arn.as_str()).unwrap();
                 let same_name = blocked.name().unwrap().eq_ignore_ascii_case(principal.name().unwrap());
@@ -100,9 +214,13 @@ impl World {
     }
 
     fn has_key(&self, cluster: &Cluster, user: &User) -> bool {
+        self.has_key_behind(user, &|block| self.holds(block, cluster))
+    }
+
+    fn has_key_behind(&self, user: &User, holds: &dyn Fn(&Block) -> bool) -> bool {
         let is_blocked = |key: &AccessKey| {
             let target = BlockTarget::AccessKey { access_key_id: key.id.clone() };
-            self.blocks.iter().any(|block| self.holds(block, cluster) && block.target == target)
+            self.blocks.iter().any(|block| holds(block) && block.target == target)
         };
         self.keys.iter().any(|key| key.user == user.name && key.active && !is_blocked(key))
     }
@@ -117,23 +235,49 @@ impl World {
                     && is_bound(&user.principal_id)
                     && self.has_key(cluster, user)
             }),
-            PrincipalKind::Role { .. } => {
-                let exists = self.roles.iter().any(|role| {
-                    role.account == principal.account && has_name(&role.name) && is_bound(&role.principal_id)
-                });
-                let somebody = self.users.iter().any(|user| {
-                    let is_local =
-                        self.accounts.iter().any(|a| a.id == user.account && a.authority == Authority::Local);
-                    let arn =
-                        PrincipalArn::parse(&format!("arn:aws:iam::{}:user/{}", user.account, user.name))
-                            .unwrap();
-                    is_local
-                        && self.has_key(cluster, user)
-                        && !self.is_blocked(cluster, &Authority::Local, &arn)
-                });
-                exists && somebody
-            }
+            PrincipalKind::Role { .. } => self.roles.iter().any(|role| {
+                role.account == principal.account
+                    && has_name(&role.name)
+                    && is_bound(&role.principal_id)
+                    && self.can_be_assumed(cluster, &role.name, &mut Vec::new())
+            }),
             _ => false,
+        }
+    }
+
+    /// Somebody with a key can assume it, themselves or by another role.
+    fn can_be_assumed(&self, cluster: &Cluster, role: &str, before: &mut Vec<String>) -> bool {
+        before.push(role.to_owned());
+        let is_local =
+            self.accounts.iter().any(|a| a.id == account_id(HOME) && a.authority == Authority::Local);
+        let holds = |block: &Block| self.holds_for_callers(block, cluster);
+        let free = |kind: &str, name: &str| {
+            let arn = PrincipalArn::parse(&format!("arn:aws:iam::{HOME}:{kind}/{name}")).unwrap();
+            !self.is_blocked_behind(&Authority::Local, &arn, &holds)
+        };
+        let by_user = self.users.iter().any(|user| {
+            self.has_key_behind(user, &holds) && free("user", &user.name) && self.assumes(&user.name, role)
+        });
+        let mut by_role = || {
+            self.roles.iter().any(|other| {
+                !before.contains(&other.name)
+                    && free("role", &other.name)
+                    && self.assumes(&other.name, role)
+                    && self.can_be_assumed(cluster, &other.name, before)
+            })
+        };
+        is_local && (by_user || by_role())
+    }
+
+    /// IAM's rule inside one account.
+    fn assumes(&self, caller: &str, role: &str) -> bool {
+        let (_, trust) = self.trusts.iter().find(|(name, _)| *name == role).unwrap();
+        let may = self.may.iter().find(|(name, _)| *name == caller).map_or(May::Nothing, |(_, may)| *may);
+        match (trust.takes(caller), may) {
+            (Taken::No, _) | (_, May::Unreadable) => false,
+            (_, May::AssumeAllButR) if role == "r" => false,
+            (Taken::AsItself, _) => true,
+            (Taken::AsOfTheAccount, may) => may != May::Nothing,
         }
     }
 
@@ -141,7 +285,7 @@ impl World {
         macro_rules! insert {
             ($($field:ident),*) => { $(for record in &self.$field { transaction.insert(record).await?; })* };
         }
-        insert!(accounts, clusters, users, keys, roles, entries, policies, administrators, blocks);
+        insert!(accounts, clusters, users, keys, roles, documents, entries, policies, administrators, blocks);
         Ok(())
     }
 }
@@ -166,6 +310,7 @@ fn principal() -> impl Strategy<Value = CanonicalArn> {
         "role/R",
         "role/r",
         "role/x/r",
+        "role/via",
         "role/ghost",
     ];
     let accounts = prop_oneof![9 => Just(HOME), 1 => Just(AWAY)];
@@ -197,6 +342,40 @@ fn users() -> impl Strategy<Value = (Vec<User>, Vec<AccessKey>)> {
             .collect();
         (names.into_iter().map(user).collect(), keys)
     })
+}
+
+/// The roles that there are, with whom they trust.
+fn roles() -> impl Strategy<Value = Vec<(&'static str, Trust)>> {
+    use Trust::{A, AWithId, Account, AccountBefore2000, AccountButA, SessionOfVia, Unreadable, Via};
+    let trust = || {
+        proptest::sample::select(vec![
+            A,
+            AWithId,
+            Account,
+            Account,
+            AccountBefore2000,
+            AccountButA,
+            SessionOfVia,
+            Unreadable,
+            Via,
+            Via,
+        ])
+    };
+    let names = proptest::sample::subsequence(vec!["r", "via"], 0..=2);
+    (names, trust(), trust())
+        .prop_map(|(names, first, second)| names.into_iter().zip([first, second]).collect())
+}
+
+fn documents() -> impl Strategy<Value = Vec<(&'static str, May)>> {
+    let may = || {
+        prop_oneof![
+            3 => Just(May::Nothing),
+            4 => Just(May::AssumeAll),
+            1 => Just(May::AssumeAllButR),
+            1 => Just(May::Unreadable),
+        ]
+    };
+    (may(), may(), may()).prop_map(|(a, b, via)| vec![("a", a), ("b", b), ("via", via)])
 }
 
 /// An administrator of one of the clusters by an entry, with what the entry needs, or by a line.
@@ -255,14 +434,34 @@ fn worlds() -> impl Strategy<Value = World> {
         let clusters = vec![here, there];
         let granted = (0..4).map(|number| granted(clusters.clone(), number)).collect::<Vec<_>>();
         let granted = (granted, 1..=4_usize);
-        (Just(clusters.clone()), authority(), users(), 0..4_u8, granted, blocks(&clusters)).prop_map(
-            |(clusters, authority, (users, keys), has_role, (granted, count), blocks)| {
+        let people = (users(), roles(), documents());
+        (Just(clusters.clone()), authority(), people, granted, blocks(&clusters)).prop_map(
+            |(clusters, authority, ((users, keys), trusts, may), (granted, count), blocks)| {
+                let role_of = |(name, trust): &(&'static str, Trust)| IamRole {
+                    trust_policy: trust.document(),
+                    ..role(name)
+                };
+                let roles: Vec<IamRole> = trusts.iter().map(role_of).collect();
+                let document_of = |(name, may): &(&'static str, May)| {
+                    let owner = if *name == "via" {
+                        PolicyOwner::Role((*name).to_owned())
+                    } else {
+                        PolicyOwner::User((*name).to_owned())
+                    };
+                    let exists = roles.iter().any(|role| role.name == *name)
+                        || users.iter().any(|user| user.name == *name);
+                    let document = may.document().filter(|_| exists)?;
+                    Some(InlinePolicy { document, ..policy(owner, "sts") })
+                };
                 let mut world = World {
+                    documents: may.iter().filter_map(document_of).collect(),
+                    may: may.clone(),
+                    roles: roles.clone(),
+                    trusts,
                     accounts: vec![account(HOME, authority), account(AWAY, Authority::Aws)],
                     clusters,
                     users,
                     keys,
-                    roles: if has_role > 0 { vec![role("r")] } else { Vec::new() },
                     entries: Vec::new(),
                     policies: Vec::new(),
                     administrators: Vec::new(),
@@ -299,7 +498,7 @@ async fn answers(store: &Store, world: &World) -> BTreeSet<String> {
 pub(super) async fn immunity_56_the_guard_counts_whom_the_rule_counts(bench: Bench) {
     let store = bench.open().await;
     let runtime = tokio::runtime::Handle::current();
-    let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 800, failure_persistence: None, ..Config::default() });
     let alive = std::cell::Cell::new(0);
     let done = runner.run(&worlds(), |world| {
         let answer = tokio::task::block_in_place(|| runtime.block_on(answers(&store, &world)));

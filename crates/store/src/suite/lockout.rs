@@ -6,7 +6,7 @@ use lanyard_iam::{CanonicalArn, Partition};
 use time::Duration;
 
 use super::{Bench, NOON, world::*};
-use crate::{Administrator, LockedOut, Record, Store, StoreError, Transaction};
+use crate::{Administrator, LockedOut, Record, Setting, Store, StoreError, Transaction};
 
 /// A cluster whose one administrator is a local user by an access entry.
 #[derive(Clone)]
@@ -295,6 +295,13 @@ pub(super) async fn immunity_56_who_could_not_log_in_is_no_administrator(bench: 
         administrator
     };
 
+    let trusts =
+        |name: &str, principals: &[&str]| IamRole { trust_policy: trusting(principals), ..role(name) };
+    put(&store, &trusts("ops", &[&user_arn("u1"), &user_arn("nokey")])).await.unwrap();
+    insert(&store, &trusts("through", &[&role_arn("ops")])).await.unwrap();
+    insert(&store, &trusts("closed", &[&user_arn("nokey")])).await.unwrap();
+    insert(&store, &trusts("circle", &[&role_arn("circle")])).await.unwrap();
+
     // Nobody local has a key yet.
     let mut keyless = cluster("keyless");
     keyless.trusted_accounts.push(TrustedAccount { authority: Authority::Aws, account: account_id(AWAY) });
@@ -334,7 +341,10 @@ pub(super) async fn immunity_56_who_could_not_log_in_is_no_administrator(bench: 
         ("bound to another id", bound(local(c, &user_arn("u1")), "AIDAOTHER"), false),
         ("under another path", local(c, &user_arn("x/u1")), false),
         ("nobody of that name", local(c, &user_arn("ghost")), false),
-        ("a role that somebody local might assume", local(c, &role_arn("ops")), true),
+        ("a role that a user with a key may assume", local(c, &role_arn("ops")), true),
+        ("a role that such a role may assume", local(c, &role_arn("through")), true),
+        ("a role that a user without a key may assume", local(c, &role_arn("closed")), false),
+        ("a role that itself alone may assume", local(c, &role_arn("circle")), false),
         ("the same named with a path", local(c, &role_arn("x/ops")), true),
         ("a role bound to another id", bound(local(c, &role_arn("ops")), "AROAOTHER"), false),
         ("no role of that name", local(c, &role_arn("ghost")), false),
@@ -358,6 +368,219 @@ pub(super) async fn immunity_56_who_could_not_log_in_is_no_administrator(bench: 
         counts(&store, &world_without, &local(&keyless, &role_arn("ops"))).await,
         "now that a user has a key"
     );
+}
+
+/// A cluster whose one administrator is the last role of a chain: `ana`, whom her policy lets, assumes `between`, and that
+/// one `last`.
+struct Chained {
+    cluster: Cluster,
+    ana: User,
+    ana_key: AccessKey,
+    may: InlinePolicy,
+    between: IamRole,
+    last: IamRole,
+}
+
+async fn chained(store: &Store) -> Chained {
+    let root = format!("arn:aws:iam::{HOME}:root");
+    let (ana, last_name, between_name) = (user("ana"), "last", "between");
+    let may = InlinePolicy {
+        document: statement("Allow", "sts:AssumeRole", &format!("arn:aws:iam::{HOME}:role/{between_name}")),
+        ..policy(PolicyOwner::User(ana.name.clone()), "assume")
+    };
+    let between = IamRole { trust_policy: trusting(&[&root]), ..role(between_name) };
+    let last = IamRole {
+        trust_policy: trusting(&[&format!("arn:aws:iam::{HOME}:role/{between_name}")]),
+        ..role(last_name)
+    };
+    let (cluster, ana_key) = (cluster("chained"), key(&ana.name, 1));
+    insert(store, &cluster).await.unwrap();
+    insert(store, &ana).await.unwrap();
+    insert(store, &ana_key).await.unwrap();
+    insert(store, &may).await.unwrap();
+    insert(store, &between).await.unwrap();
+    insert(store, &last).await.unwrap();
+    insert(store, &line(&cluster, 0, Authority::Local, &format!("arn:aws:iam::{HOME}:role/last")))
+        .await
+        .unwrap();
+    Chained { cluster, ana, ana_key, may, between, last }
+}
+
+type ChainWay = (&'static str, for<'a> fn(&'a Chained, &'a mut Transaction) -> Done<'a>, bool);
+
+macro_rules! chain_way {
+    ($name:literal, $locks_out:literal, |$world:ident, $transaction:ident| $body:expr) => {
+        (
+            $name,
+            |$world, $transaction| {
+                Box::pin(async move {
+                    $body;
+                    Ok(())
+                })
+            },
+            $locks_out,
+        )
+    };
+}
+
+fn trusts_no_one(role: &IamRole) -> IamRole {
+    IamRole { trust_policy: trusting(&[&format!("arn:aws:iam::{HOME}:user/ghost")]), ..role.clone() }
+}
+
+fn local(arn: &str) -> BlockTarget {
+    BlockTarget::Principal { authority: Authority::Local, canonical_arn: CanonicalArn::parse(arn).unwrap() }
+}
+
+/// What takes the chain apart, and what does not.
+const CHAIN_WAYS: &[ChainWay] = &[
+    chain_way!("the last role trusts another", true, |w, t| t.put(&trusts_no_one(&w.last)).await?),
+    chain_way!("a role in between trusts another", true, |w, t| t.put(&trusts_no_one(&w.between)).await?),
+    chain_way!("its trust policy cannot be read", true, |w, t| t
+        .put(&IamRole { trust_policy: "{}".to_owned(), ..w.between.clone() })
+        .await?),
+    chain_way!("the role in between is deleted", true, |w, t| t
+        .delete::<IamRole>(home(), &w.between.name)
+        .await?),
+    chain_way!("the last role is deleted", true, |w, t| t.delete::<IamRole>(home(), &w.last.name).await?),
+    chain_way!("the user's policy is deleted", true, |w, t| t
+        .delete::<InlinePolicy>(home(), &w.may.key())
+        .await?),
+    chain_way!("the user's policy allows something else", true, |w, t| t
+        .put(&InlinePolicy { document: statement("Allow", "iam:*", "*"), ..w.may.clone() })
+        .await?),
+    chain_way!("another policy of the user denies it", true, |w, t| t
+        .insert(&InlinePolicy {
+            document: statement("Deny", "sts:*", "*"),
+            ..policy(PolicyOwner::User(w.ana.name.clone()), "deny")
+        })
+        .await?),
+    chain_way!("another policy of the role in between denies it", true, |w, t| t
+        .insert(&InlinePolicy {
+            document: statement("Deny", "sts:*", "*"),
+            ..policy(PolicyOwner::Role(w.between.name.clone()), "deny")
+        })
+        .await?),
+    chain_way!("the user's key is switched off", true, |w, t| t
+        .put(&AccessKey { active: false, ..w.ana_key.clone() })
+        .await?),
+    chain_way!("the user is deleted", true, |w, t| t.delete::<User>(home(), &w.ana.name).await?),
+    chain_way!("the user is blocked in the cluster", true, |w, t| {
+        t.insert(&block(Scope::Cluster(w.cluster.uid), local(&format!("arn:aws:iam::{HOME}:user/ana"))))
+            .await?
+    }),
+    chain_way!("the role in between is blocked in its account", true, |w, t| {
+        let _ = w;
+        t.insert(&block(home(), local(&format!("arn:aws:iam::{HOME}:role/between")))).await?
+    }),
+    chain_way!("the user's key is blocked", true, |w, t| {
+        let access_key_id = w.ana_key.id.clone();
+        t.insert(&block(Scope::Hub, BlockTarget::AccessKey { access_key_id })).await?
+    }),
+    chain_way!("the user gets another policy", false, |w, t| t
+        .insert(&InlinePolicy {
+            document: statement("Deny", "iam:*", "*"),
+            ..policy(PolicyOwner::User(w.ana.name.clone()), "other")
+        })
+        .await?),
+    chain_way!("the last role trusts more", false, |w, t| {
+        let arns = ["user/ghost", "role/between"].map(|name| format!("arn:aws:iam::{HOME}:{name}"));
+        let trust_policy = trusting(&[&arns[0], &arns[1]]);
+        t.put(&IamRole { trust_policy, ..w.last.clone() }).await?
+    }),
+    chain_way!("one who is not in the chain is blocked", false, |w, t| {
+        let _ = w;
+        t.insert(&block(Scope::Hub, local(&format!("arn:aws:iam::{HOME}:user/bob")))).await?
+    }),
+];
+
+pub(super) async fn immunity_56_a_role_counts_while_somebody_can_assume_it(bench: Bench) {
+    let store = founded(&bench).await;
+    let w = chained(&store).await;
+    let scopes = [Scope::Hub, home(), Scope::Cluster(w.cluster.uid)];
+    for (what, way, locks_out) in CHAIN_WAYS {
+        let mut transaction = store.begin("test", &by("test"), &scopes).await.unwrap();
+        way(&w, &mut transaction).await.unwrap();
+        match transaction.commit_unrecorded().await {
+            Err(StoreError::Lockout { clusters }) if *locks_out => {
+                assert_eq!(clusters[0].cluster, w.cluster.uid, "{what}");
+            }
+            Ok(_) if !locks_out => {}
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+pub(super) async fn immunity_56_no_block_leaves_nobody_who_may_lift_it(bench: Bench) {
+    let store = founded(&bench).await;
+    let away = Scope::Account(account_id(AWAY));
+    put(&store, &account(AWAY, Authority::Local)).await.unwrap();
+    insert(&store, &Setting::hub_id(lanyard_api::HubId::random())).await.unwrap();
+    insert(&store, &Setting::embedded_account(account_id(HOME))).await.unwrap();
+    let operator = user("operator");
+    insert(&store, &operator).await.unwrap();
+    insert(&store, &key("operator", 1)).await.unwrap();
+    let all = InlinePolicy {
+        document: statement("Allow", "*", "*"),
+        ..policy(PolicyOwner::User(operator.name.clone()), "all")
+    };
+    insert(&store, &all).await.unwrap();
+    insert(&store, &user("reader")).await.unwrap();
+    insert(&store, &key("reader", 2)).await.unwrap();
+    let tenant = User { account: account_id(AWAY), principal_id: "AIDATENANT".to_owned(), ..user("tenant") };
+    insert(&store, &tenant).await.unwrap();
+
+    let of = |number: &str| BlockTarget::Account { authority: Authority::Local, account: account_id(number) };
+    let user_arn = |number: &str, name: &str| local(&format!("arn:aws:iam::{number}:user/{name}"));
+    let access_key = BlockTarget::AccessKey { access_key_id: key("operator", 1).id };
+    let of_aws = BlockTarget::Account { authority: Authority::Aws, account: account_id(HOME) };
+    let cases = [
+        (Scope::Hub, of(HOME), true),
+        (home(), of(HOME), true),
+        (Scope::Hub, user_arn(HOME, "operator"), true),
+        (home(), user_arn(HOME, "Operator"), true),
+        (Scope::Hub, access_key.clone(), true),
+        (home(), access_key, true),
+        // What stops nobody who may lift it.
+        (Scope::Hub, user_arn(HOME, "reader"), false),
+        (Scope::Hub, of_aws, false),
+        (Scope::Hub, of(AWAY), false),
+        (away, of(AWAY), false),
+        (away, of(HOME), false),
+    ];
+    let put_up = async |scope: Scope, target: &BlockTarget, allow_lockout: bool| {
+        let mut mutation = by("test");
+        mutation.allow_lockout = allow_lockout;
+        let mut transaction = store.begin("test", &mutation, &[scope]).await.unwrap();
+        let block = block(scope, target.clone());
+        transaction.insert(&block).await.unwrap();
+        (transaction.commit_unrecorded().await, block)
+    };
+    for (scope, target, locks_out) in &cases {
+        let (done, made) = put_up(*scope, target, false).await;
+        match done {
+            Err(StoreError::NobodyLifts) if *locks_out => {}
+            Ok(_) if !locks_out => drop(delete(&store, &made, &[]).await.unwrap()),
+            other => panic!("{scope} {target:?}: {other:?}"),
+        }
+    }
+
+    // With somebody else who may lift it, each is harmless; said by name, it is done.
+    insert(&store, &user("second")).await.unwrap();
+    insert(&store, &key("second", 3)).await.unwrap();
+    let lifts = InlinePolicy {
+        document: statement("Allow", "lanyard:DeleteBlock", "*"),
+        ..policy(PolicyOwner::User("second".to_owned()), "lifts")
+    };
+    insert(&store, &lifts).await.unwrap();
+    let (done, made) = put_up(Scope::Hub, &user_arn(HOME, "operator"), false).await;
+    done.unwrap();
+    delete(&store, &made, &[]).await.unwrap();
+    let (done, made) = put_up(Scope::Hub, &of(HOME), false).await;
+    assert!(matches!(done, Err(StoreError::NobodyLifts)), "{done:?}");
+    drop(made);
+    put_up(Scope::Hub, &of(HOME), true).await.0.unwrap();
+    // Nobody is left to be locked out by another one.
+    put_up(Scope::Hub, &user_arn(HOME, "operator"), false).await.0.unwrap();
 }
 
 pub(super) async fn immunity_56_two_at_once_cannot_take_one_each(bench: Bench) {

@@ -80,6 +80,22 @@ pub(super) fn role(name: &str) -> IamRole {
     }
 }
 
+/// A trust policy that lets these in.
+pub(super) fn trusting(principals: &[&str]) -> String {
+    let principals: Vec<String> = principals.iter().map(|name| format!("\"{name}\"")).collect();
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":[{}]}},"Action":"sts:AssumeRole"}}]}}"#,
+        principals.join(",")
+    )
+}
+
+/// An identity policy of one statement.
+pub(super) fn statement(effect: &str, action: &str, resource: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Action":"{action}","Resource":"{resource}"}}]}}"#
+    )
+}
+
 pub(super) fn policy(owner: PolicyOwner, name: &str) -> InlinePolicy {
     InlinePolicy { account: account_id(HOME), owner, name: name.to_owned(), document: "{}".to_owned() }
 }

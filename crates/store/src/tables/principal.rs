@@ -45,7 +45,7 @@ impl FoldedPrincipal {
 }
 
 /// The canonical ARN by which a principal is known once it logs in: a role's path is left out there.
-pub(super) fn known_as(principal: &PrincipalArn) -> CanonicalArn {
+pub(crate) fn known_as(principal: &PrincipalArn) -> CanonicalArn {
     match principal.kind {
         PrincipalKind::Role { .. } => principal.without_path().canonical(),
         _ => principal.canonical(),

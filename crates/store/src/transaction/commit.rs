@@ -72,6 +72,11 @@ impl Transaction {
                 return Err(StoreError::Lockout { clusters });
             }
         }
+        if let Some(lifting) = self.lifting.as_ref().filter(|_| !self.allow_lockout)
+            && lifting.locks_out(&mut self.connection).await?
+        {
+            return Err(StoreError::NobodyLifts);
+        }
         let batches = self.write_lines().await?;
         let revisions = self.revisions();
         if let Some(signature) = &self.signature {

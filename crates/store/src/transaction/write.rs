@@ -7,7 +7,7 @@ use crate::{
     error::{RecordError, StoreError},
     keyring::Place,
     kind::Kind,
-    lockout::{Guard, Write, is_weighed},
+    lockout::{Guard, LiftGuard, Write, is_weighed},
     record::{Record, Statement, TEXT_BYTES_MAX, body_of, record_of},
     sql::{SqlError, Value, Violation},
     tables::{dependants, scope_id, secrets, statements},
@@ -45,20 +45,20 @@ impl Transaction {
 
     async fn try_insert<R: Record>(&mut self, record: &R) -> Result<(), StoreError> {
         let body = body_of(record)?;
-        self.weigh(R::KIND, Write::Insert).await?;
+        self.weigh(R::KIND, Write::Insert, record.scope()).await?;
         self.insert_body(record, body).await
     }
 
     async fn try_put<R: Record>(&mut self, record: &R) -> Result<(), StoreError> {
         let (scope, key, body) = (record.scope(), record.key(), body_of(record)?);
         let Some(before) = self.body(R::KIND, scope, &key).await? else {
-            self.weigh(R::KIND, Write::Insert).await?;
+            self.weigh(R::KIND, Write::Insert, scope).await?;
             return self.insert_body(record, body).await;
         };
         if before == body {
             return Ok(());
         }
-        self.weigh(R::KIND, Write::Put).await?;
+        self.weigh(R::KIND, Write::Put, scope).await?;
         let values = self.values(record, &key, body.clone())?;
         let done = self.connection.execute_all(statements(R::KIND).update, values).await;
         done.map_err(|error| refused(record, error))?;
@@ -79,7 +79,7 @@ impl Transaction {
     async fn try_delete<R: Record>(&mut self, scope: Scope, key: &str) -> Result<Option<R>, StoreError> {
         let Some(body) = self.body(R::KIND, scope, key).await? else { return Ok(None) };
         let record: R = record_of(&body)?;
-        self.weigh(R::KIND, Write::Delete).await?;
+        self.weigh(R::KIND, Write::Delete, scope).await?;
         self.delete_dependants(R::KIND, scope, key).await?;
         self.run(&record, record.before_delete()).await?;
         self.delete_row(R::KIND, scope, key.to_owned(), body).await?;
@@ -117,11 +117,14 @@ impl Transaction {
         self.note(Written { scope, kind, key, before: Some(body), after: None })
     }
 
-    /// Lets the guard look before the first write that it weighs.
-    async fn weigh(&mut self, kind: Kind, write: Write) -> Result<(), StoreError> {
+    /// Lets the guards look before the first write that they weigh.
+    async fn weigh(&mut self, kind: Kind, write: Write, scope: Scope) -> Result<(), StoreError> {
         if self.guard.is_none() && is_weighed(kind, write) {
             let scopes = self.counters.keys().copied();
             self.guard = Some(Guard::begin(&mut self.connection, self.now, scopes).await?);
+        }
+        if self.lifting.is_none() && kind == Kind::Block && write != Write::Delete {
+            self.lifting = Some(LiftGuard::begin(&mut self.connection, self.now, scope).await?);
         }
         Ok(())
     }

@@ -1,13 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_api::{
-    Authority, Mutation, Scope, TrustedAccount,
+    Authority, CallError, HubId, Mutation, Scope, TrustedAccount,
+    authn::accounts::{InlinePolicy, PolicyOwner},
     mapping::{
         AccessScope, AuthenticationMode, AwsAuthStatus, BlockTarget, Cluster, CreateCluster, Resolve,
         UpdateCluster,
     },
     methods::MANAGED,
 };
+
+use lanyard_store::Setting;
 
 use crate::{
     aws_auth::map,
@@ -160,6 +163,57 @@ pub(crate) async fn immunity_56_an_aws_auth_without_administrators_is_kept_out_o
     bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), line).await.unwrap();
     bench.calls.delete_entry(by(admin()), entry).await.unwrap();
     assert_eq!(bench.name_of(&cluster, &identity(&creator, "AIDAADMIN")).await, "zoe");
+}
+
+pub(crate) async fn immunity_56_no_block_stops_everybody_who_may_lift_it<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let own = Scope::Account(account(OWN));
+    let lifts = |name: &str| InlinePolicy {
+        account: account(OWN),
+        owner: PolicyOwner::User(name.to_owned()),
+        name: String::from("lifts"),
+        document: String::from(
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lanyard:*","Resource":"*"}]}"#,
+        ),
+    };
+    let put = async |policy: InlinePolicy| {
+        let mut tx = bench.store.begin("test", &Mutation::system("test"), &[own]).await.unwrap();
+        tx.insert(&policy).await.unwrap();
+        tx.commit_unrecorded().await.unwrap();
+    };
+    put(lifts("admin")).await;
+    let mut tx = bench.store.begin("test", &Mutation::system("test"), &[Scope::Hub]).await.unwrap();
+    tx.insert(&Setting::hub_id(HubId::random())).await.unwrap();
+    tx.insert(&Setting::embedded_account(account(OWN))).await.unwrap();
+    tx.commit_unrecorded().await.unwrap();
+
+    let whole_account = || BlockTarget::Account { authority: Authority::Local, account: account(OWN) };
+    let themselves = || principal(&of(OWN, "user/admin"));
+    for (scope, target) in [
+        (Scope::Hub, whole_account()),
+        (own, whole_account()),
+        (Scope::Hub, themselves()),
+        (own, themselves()),
+    ] {
+        let refused = bench.calls.create_block(by(operator()), block(scope, target.clone())).await;
+        match refused {
+            Err(CallError::Precondition { rule: "lockout", message }) => {
+                assert!(message.contains("lanyard:DeleteBlock"), "{message}");
+            }
+            other => panic!("{scope} {target:?}: {other:?}"),
+        }
+    }
+    let tenant = BlockTarget::Account { authority: Authority::Local, account: account(TENANT) };
+    bench.calls.create_block(by(operator()), block(Scope::Hub, tenant)).await.unwrap();
+
+    // Somebody else may lift it: so it can be lifted.
+    put(lifts("zoe")).await;
+    let made = bench.calls.create_block(by(operator()), block(Scope::Hub, themselves())).await.unwrap().value;
+    bench.calls.delete_block(by(operator()), Scope::Hub, made.id).await.unwrap();
+    // Said by name, it is done.
+    let forced = Mutation { allow_lockout: true, ..by(operator()) };
+    bench.calls.create_block(forced, block(Scope::Hub, whole_account())).await.unwrap();
 }
 
 pub(crate) async fn a_lockout_is_allowed_by_name_or_by_tag<C: Calls, R: Resolve>(bench: Bench<C, R>) {

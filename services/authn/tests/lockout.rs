@@ -1,0 +1,119 @@
+//! No call takes a cluster's last administrator away, whatever of the way in it changes.
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
+use lanyard_api::mapping::Cluster;
+use lanyard_api::{Authority, CallError, methods::MANAGED};
+use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
+use lanyard_store::{Administrator, AdministratorSource};
+use world::{AWS_ACCOUNT, World, account, cluster_of, system, world};
+
+const TENANT: &str = "222233334444";
+const ALLOW: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}"#;
+const DENY: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"sts:*","Resource":"*"}]}"#;
+
+/// Methods that can take a cluster's last administrator, each with a case below.
+const DANGEROUS: [&str; 8] = [
+    "DeleteAccount",
+    "DeleteUser",
+    "UpdateAccessKey",
+    "DeleteAccessKey",
+    "UpdateAssumeRolePolicy",
+    "DeleteRole",
+    "PutPolicy",
+    "DeletePolicy",
+];
+
+/// Methods that cannot: they only add; who may assume a role may do so again after its sessions were revoked.
+const HARMLESS: [&str; 5] =
+    ["CreateAccount", "CreateUser", "CreateAccessKey", "CreateRole", "RevokeSessions"];
+
+/// RBAC makes nobody an administrator in the guard's sense: that are access policies and `system:masters`.
+const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
+
+#[test]
+fn immunity_56_every_mutating_method_is_looked_at() {
+    let mutating = |package: &'static str| -> BTreeSet<&str> {
+        let ours = MANAGED.iter().filter(|method| method.mutates && method.path.starts_with(package));
+        ours.filter_map(|method| method.path.rsplit('/').next()).collect()
+    };
+    assert_eq!(mutating("/lanyard.authn."), DANGEROUS.into_iter().chain(HARMLESS).collect());
+    assert_eq!(mutating("/lanyard.authz."), HARMLESS_OF_AUTHZ.into_iter().collect());
+    // mapping's are looked at beside its engine; nobody else changes anything.
+    let packages = ["/lanyard.authn.", "/lanyard.authz.", "/lanyard.mapping."];
+    assert_eq!(mutating("/"), packages.into_iter().flat_map(mutating).collect());
+}
+
+/// Makes a principal an administrator of the cluster.
+async fn administrator(world: &World, cluster: &Cluster, authority: Authority, arn: &str) {
+    let principal: PrincipalArn = arn.parse().unwrap();
+    let administrator = Administrator {
+        cluster: cluster.uid,
+        source: AdministratorSource::AwsAuth("mapRoles[0]".to_owned()),
+        authority,
+        account: principal.account,
+        canonical_arn: CanonicalArn::of(&principal),
+        principal_id: None,
+        ends_at: None,
+    };
+    world.put(&administrator).await;
+}
+
+fn refused<T: std::fmt::Debug>(what: &str, result: Result<T, CallError>) {
+    match result {
+        Err(CallError::Precondition { rule: "lockout", .. }) => {}
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+fn named(account: AccountId, name: &str) -> Named {
+    Named { account: Some(account), name: name.to_owned() }
+}
+
+#[tokio::test]
+async fn immunity_56_no_call_takes_the_last_administrator() {
+    let world = world().await;
+    let home = world.register(TENANT, Authority::Local).await;
+    let cluster = cluster_of(&world.hub, "tenant", home, world.now());
+    world.put(&cluster).await;
+    let (_, key) = world.user(home, "/", "ana").await;
+    let (ana, ana_owns) = (named(home, "ana"), || PolicyOwner::User("ana".to_owned()));
+    world.policy(home, ana_owns(), "assume", ALLOW).await;
+    world.role(home, "/", "ops", &format!("arn:aws:iam::{home}:root")).await;
+    administrator(&world, &cluster, Authority::Local, &format!("arn:aws:iam::{home}:role/ops")).await;
+
+    let engine = &world.engine;
+    let key = key.access_key_id;
+    refused("UpdateAccessKey", engine.set_access_key_active(system(), ana.clone(), key.clone(), false).await);
+    refused("DeleteAccessKey", engine.delete_access_key(system(), ana.clone(), key).await);
+    refused("DeleteUser", engine.delete_user(system(), ana.clone()).await);
+    refused("DeleteRole", engine.delete_role(system(), named(home, "ops")).await);
+    let ghost = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/ghost"}},"Action":"sts:AssumeRole"}}]}}"#
+    );
+    let trusted = engine.update_trust_policy(system(), named(home, "ops"), ghost).await;
+    refused("UpdateAssumeRolePolicy", trusted);
+    let deleted = engine.delete_policy(system(), Some(home), ana_owns(), "assume".to_owned()).await;
+    refused("DeletePolicy", deleted);
+    for (name, document) in [("assume", DENY), ("another", DENY)] {
+        let put =
+            engine.put_policy(system(), Some(home), ana_owns(), name.to_owned(), document.to_owned()).await;
+        refused("PutPolicy", put);
+    }
+
+    // The same goes on where somebody else can assume the role.
+    let (_, _) = world.user(home, "/", "bob").await;
+    world.policy(home, PolicyOwner::User("bob".to_owned()), "assume", ALLOW).await;
+    engine.delete_policy(system(), Some(home), ana_owns(), "assume".to_owned()).await.unwrap();
+    engine.delete_user(system(), ana).await.unwrap();
+
+    let of_aws = cluster_of(&world.hub, "aws", home, world.now());
+    world.put(&of_aws).await;
+    administrator(&world, &of_aws, Authority::Aws, &format!("arn:aws:iam::{AWS_ACCOUNT}:role/ops")).await;
+    refused("DeleteAccount", engine.delete_account(system(), account(AWS_ACCOUNT)).await);
+}
