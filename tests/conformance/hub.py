@@ -77,7 +77,7 @@ class Hub:
 
     # Life
 
-    def start(self, *, listen: str = "127.0.0.1:0", grpc_listen: str = "127.0.0.1:0") -> Hub:
+    def start(self, *flags: str, listen: str = "127.0.0.1:0", grpc_listen: str = "127.0.0.1:0") -> Hub:
         self.ready_file.unlink(missing_ok=True)
         command = [
             os.environ["LANYARD_BIN"],
@@ -89,6 +89,7 @@ class Hub:
         ]
         command += ["--listen", listen, "--grpc-listen", grpc_listen, "--region", REGION, "--log", self._log]
         command += ["--config", str(self._config)] if self._config else []
+        command += flags
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -1,5 +1,7 @@
 """The guard against locking everybody out, over every kind of write that could."""
 
+import json
+
 import pytest
 
 from hub import NO
@@ -104,3 +106,71 @@ def test_moving_to_entries_alone_counts_entries_alone(hub, guarded):
     hub.cli("entry", "delete", cluster.id, ana.arn)
     why = hub.refused("cluster", "update", cluster.id, "--authentication-mode", "API", code=NO)
     assert "administrator" in why
+
+
+def sts(effect: str, resource: str) -> str:
+    statement = {"Effect": effect, "Action": "sts:AssumeRole", "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def guarded_by_a_chain(hub):
+    """A cluster with one administrator, a role that another role may assume, which ana may."""
+    cluster = hub.create_cluster("chained", "--no-creator-admin")
+    ana = hub.create_user("ana")
+    between = hub.create_role("between", trusts=ana.arn)
+    last = hub.create_role("last", trusts=between.arn)
+    cluster.entry(last, policy=ADMIN)
+    return cluster, ana, between, last
+
+
+def immunity_56_a_role_counts_while_somebody_can_assume_it(hub, guarded_by_a_chain):
+    cluster, ana, between, last = guarded_by_a_chain
+    nobody = f"arn:aws:iam::{hub.account}:user/nobody"
+    key = ana.credentials.access_key_id
+    block = ["block", "create", "--cluster", cluster.id, "--reason", "x"]
+    deny = ["--document", "-"]
+    writes = [
+        (["iam", "role", "update-trust", last.name, "--trust", nobody], None),
+        (["iam", "role", "update-trust", between.name, "--trust", nobody], None),
+        (["iam", "role", "delete", between.name], None),
+        (["iam", "policy", "put", "--user", ana.name, "no", *deny], sts("Deny", "*")),
+        (["iam", "policy", "put", "--role", between.name, "no", *deny], sts("Deny", last.arn)),
+        (["iam", "access-key", "update", ana.name, key, "--inactive"], None),
+        (["iam", "user", "delete", ana.name], None),
+        ([*block, "--principal", ana.arn], None),
+        ([*block, "--principal", between.arn], None),
+        ([*block, "--access-key", key], None),
+    ]
+    for words, stdin in writes:
+        why = hub.refused(*words, stdin=stdin, code=NO)
+        assert "administrator" in why and "--allow-lockout" in why, (words, why)
+    hub.cli("iam", "policy", "put", "--user", ana.name, "no", *deny, stdin=sts("Deny", nobody))
+    ben = hub.create_user("ben")
+    hub.cli("iam", "role", "update-trust", last.name, "--trust", between.arn, "--trust", ben.arn)
+    hub.cli("iam", "user", "delete", ana.name)
+    assert "administrator" in hub.refused("iam", "user", "delete", ben.name, code=NO)
+
+
+def immunity_56_no_block_stops_everybody_who_may_lift_it(new_hub):
+    hub = new_hub().start()
+    operator = f"arn:aws:iam::{hub.account}:user/administrator"
+    account = ["--in-account", hub.account]
+    cases = [
+        ["--account", hub.account],
+        ["--account", hub.account, *account],
+        ["--principal", operator],
+        ["--principal", operator, *account],
+        ["--access-key", hub.administrator().access_key_id],
+    ]
+    for words in cases:
+        why = hub.refused("block", "create", *words, "--reason", "x", code=NO)
+        assert "lanyard:DeleteBlock" in why and "--allow-lockout" in why, (words, why)
+    # Whoever says so is stopped, and the way back is the hub's own folder.
+    hub.cli("block", "create", "--account", hub.account, "--reason", "x", "--allow-lockout")
+    assert "blocked" in hub.refused("block", "list", code=NO)
+    hub.stop()
+    hub.start("--renew-administrator")
+    assert hub.cli("block", "list") == []
+    changes = hub.log()
+    assert "lifted a block that stopped the administrator" in changes

@@ -65,6 +65,29 @@ def test_a_restart_keeps_everything(new_hub, store):
     assert (hub.data / "lanyard.db").exists() == (store == "sqlite")
 
 
+def test_the_administrators_key_is_renewed_when_its_file_is_lost_and_not_unasked(new_hub):
+    hub = new_hub().start()
+    lost = hub.administrator()
+    hub.create_cluster("kept")
+    hub.stop()
+    file = pathlib.Path(hub.ready["credentials"])
+    # As it is when the first start dies between its commit and its last step.
+    file.rename(file.with_name("credentials.staged"))
+    hub.start()
+    assert hub.administrator().access_key_id == lost.access_key_id
+    hub.stop()
+    file.unlink()
+    hub.start("--renew-administrator")
+    renewed = hub.administrator()
+    assert renewed.access_key_id != lost.access_key_id
+    assert file.stat().st_mode & 0o777 == 0o600 and not file.with_name("credentials.staged").exists()
+    assert len(hub.cli("cluster", "list")) == 1
+    assert hub.run("cluster", "list", credentials=lost).returncode != 0
+    assert [key["id"] for key in hub.cli("iam", "access-key", "list", "administrator")] == [renewed.access_key_id]
+    hub.stop()
+    hub.assert_no_leaks()
+
+
 def test_a_hub_that_is_killed_has_lost_nothing_that_it_answered(new_hub):
     hub = new_hub().start()
     cluster = hub.create_cluster("killed")

@@ -16,7 +16,7 @@
 //! key id and a unique id tell their account (`numbers`), so one account is looked in, whatever their number. Role sessions
 //! are opened, not looked up, and whatever they descend from has to be there still (`local_keys`).
 //!
-//! [`bootstrap`] makes the hub at its first start. The token cache has a second level, shared by replicas, behind
+//! [`bootstrap`] makes the hub at its first start, [`renew_administrator`] puts its administrator back. The token cache has a second level, shared by replicas, behind
 //! [`SharedCache`].
 
 mod accounts;
@@ -34,7 +34,7 @@ mod numbers;
 mod snapshot;
 mod verifier;
 
-pub use bootstrap::{ADMINISTRATOR, BootstrapError, bootstrap};
+pub use bootstrap::{ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, renew_administrator};
 pub use cache::{NotShared, SharedCache};
 pub use config::{AccountLimits, AuthnConfig, ConfigError, SelfHostedSts, SnapshotConfig, TokenCacheConfig};
 pub use engine::{Engine, EngineError, Hub, Parts};

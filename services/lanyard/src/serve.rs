@@ -28,7 +28,8 @@ use crate::{output, place};
 #[command(
     after_help = "Configuration comes from --config, then LANYARD_ variables (LANYARD_GATEWAY__REVIEW_TIMEOUT_MS), then \
                         flags; the later one wins.\n\nExamples:\n  lanyard serve\n  lanyard serve --listen 127.0.0.1:0 \
-                        --grpc-listen 127.0.0.1:0 --ready-file /tmp/ready.json\n  lanyard serve --print-config > lanyard.toml"
+                        --grpc-listen 127.0.0.1:0 --ready-file /tmp/ready.json\n  lanyard serve --print-config > lanyard.toml\n  \
+                        lanyard serve --renew-administrator                  # when the credentials file is lost"
 )]
 pub struct Args {
     /// A TOML file.
@@ -61,6 +62,9 @@ pub struct Args {
     /// Lets the administrator's profile work on listeners that are not on loopback.
     #[arg(long)]
     pub administrator_on_public_listener: bool,
+    /// Puts the administrator back: one new key in place of its others, its first policy, without blocks that stop it.
+    #[arg(long)]
+    pub renew_administrator: bool,
     /// What is logged, such as `info,lanyard_authn=debug`.
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -108,14 +112,17 @@ pub fn run(args: &Args) -> ExitCode {
         };
     }
     let options = life::Options { log: config.log.clone(), ..life::Options::default() };
-    life::run(options, |life| async move { serve(config, life).await.map_err(|error| format!("{error:#}")) })
+    let renew = args.renew_administrator;
+    life::run(options, |life| async move {
+        serve(config, life, renew).await.map_err(|error| format!("{error:#}"))
+    })
 }
 
 /// Store, engines, doors, listeners, in this order; then ready.
-async fn serve(config: ServeConfig, life: Life) -> anyhow::Result<()> {
+async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("hub");
-    let opened = hub::open(&config, &clock).await?;
+    let opened = hub::open(&config, &clock, renew_administrator).await?;
     let ca = tls::Authority::load_or_create(
         &config.data_dir.join("pki"),
         &opened.hub.id.to_string(),

@@ -60,7 +60,7 @@ pub(crate) async fn fill(folder: &Path) -> Result<World> {
     let keyring = Keyring::new(EnvelopeKey::load_or_create(&folder.join("envelope.key"))?);
     let store = Store::open(&StoreOptions::new(StoreUrl::Sqlite(folder.join("lanyard.db")), keyring)).await?;
     let region = Region::parse(REGION)?;
-    let (hub, key) = lanyard_authn::bootstrap(&store, None, region).await?;
+    let (hub, key) = lanyard_authn::bootstrap(&store, None, region, &()).await?;
     let key = key.context("the folder was filled before")?;
     let administrator = Credentials {
         access_key_id: key.key.id,

@@ -76,7 +76,7 @@ pub(crate) fn config() -> AuthnConfig {
 pub(crate) async fn world(database: TestDatabase) -> World {
     let clock = TestClock::new(SystemClock.now().replace_nanosecond(0).unwrap());
     let store = database.open(Arc::new(clock.clone())).await;
-    let (hub, key) = bootstrap(&store, None, Region::parse(REGION).unwrap()).await.unwrap();
+    let (hub, key) = bootstrap(&store, None, Region::parse(REGION).unwrap(), &()).await.unwrap();
     let administrator = credentials_of(&key.unwrap());
     let sts = StandIn::start_with_clock(&[HOST, LAB_HOST], Arc::new(clock.clone())).await;
     let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
