@@ -7,6 +7,7 @@ import pytest
 import tokens
 from cluster import with_id
 from hub import NO, NO_ANSWER, USAGE, YES
+from management import FrontDoor
 from tokens import minutes
 
 
@@ -138,3 +139,42 @@ def test_rules_and_who_can_agree_with_the_check(hub):
     )
     rules = json.dumps(hub.cli("rules", "--as", ana.arn, "--cluster", cluster.id, "-n", "team-a"))
     assert "pods" in rules and "list" in rules
+
+
+def test_entries_are_named_for_callers_who_may_list_them_and_for_nobody_else(hub):
+    cluster = hub.create_cluster("named")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, groups=["devs"], policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    user = cluster.log_in(ana)
+    door = FrontDoor(hub)
+    asked = {"resource": {"verb": "list", "resource": "pods", "namespace": "team-a"}}
+    who_can = {"cluster_uid": cluster.uid, "attributes": asked}
+    hub.cli("entry", "update", cluster.id, ana.arn, "--no-groups")
+    extra = {key: {"values": values} for key, values in user["extra"].items()}
+    badge = {"username": user["username"], "groups": user["groups"], "extra": extra}
+    batch = {"reviews": [{"cluster_uid": cluster.uid, "user": badge, "attributes": asked, "explain": True}]}
+
+    def answers(credentials):
+        held = door.call("/lanyard.authz.v1.Authorize/WhoCan", who_can, credentials)
+        weighed = door.call("/lanyard.authz.v1.Authorize/AuthorizeBatch", batch, credentials)
+        assert held.code.name == weighed.code.name == "OK", (held, weighed)
+        holders = [holder for holder in held.message["holders"] if "entry_id" in holder]
+        assert len(holders) == 2, "the creator and ana"
+        [decision] = weighed.message["decisions"]
+        return {holder.get("principal_arn") for holder in holders}, decision["hints"][0]
+
+    creator = f"arn:aws:iam::{hub.account}:user/administrator"
+    names, hint = answers(hub.administrator())
+    assert names == {ana.arn, creator}
+    assert hint == f"the access entry {ana.arn} no longer gives the group `devs`"
+
+    ben = hub.create_user("ben")
+    allowed = ["lanyard:WhoCan", "lanyard:AuthorizeBatch"]
+    for actions, may in ((allowed, False), ([*allowed, "eks:ListAccessEntries"], True)):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        hub.cli("iam", "policy", "put", "--user", ben.name, "ask", "--document", "-", stdin=document)
+        names, hint = answers(ben.credentials)
+        assert names == ({ana.arn, creator} if may else {None}), actions
+        assert (ana.arn in hint) == may, hint
+    door.close()

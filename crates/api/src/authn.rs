@@ -107,6 +107,27 @@ pub struct AdmitQuery {
     pub source_ip: Option<std::net::IpAddr>,
     /// The principal that a client certificate names, already verified by the door.
     pub certificate_principal: Option<String>,
+    /// What is to be weighed in place of the signed call: doors ask so what else its caller may see.
+    pub beside: Option<Beside>,
+}
+
+/// A call that a door would make for a caller, beside the one that they signed. It must change nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// Its method path.
+    pub method: String,
+    /// Its message's bytes.
+    pub body: Bytes,
+}
+
+impl AdmitQuery {
+    /// Method and message of the call that is weighed.
+    pub fn weighed(&self) -> (&str, &Bytes) {
+        match &self.beside {
+            Some(Beside { method, body }) => (method, body),
+            None => (&self.method, &self.body),
+        }
+    }
 }
 
 /// The answer to [`AdmitQuery`].

@@ -243,6 +243,8 @@ pub struct Holder {
     pub entry: Option<crate::ids::EntryId>,
     /// `ClusterRoleBinding/x → ClusterRole/y rule 2`.
     pub via: String,
+    /// The entry's principal: authz does not know it, doors add it for callers who may.
+    pub principal_arn: Option<String>,
 }
 
 /// The RBAC objects of clusters.

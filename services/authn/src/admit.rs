@@ -19,6 +19,9 @@ use crate::engine::Engine;
 use crate::local_keys::Signer;
 use crate::snapshot::HubSnapshot;
 
+/// Nobody changes anything that they did not sign.
+const NOT_SIGNED: &str = "beside a signed call only what changes nothing can be asked";
+
 /// How an admission ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -94,17 +97,21 @@ impl<S: SharedCache> Engine<S> {
         if let Some(denial) = blocked(&hub, &signer) {
             return Ok(Admission::Forbidden(denial));
         }
-        let call = match methods::read(&query.method, &query.body) {
+        let (method, body) = query.weighed();
+        let call = match methods::read(method, body) {
             Ok(call) => call,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
+        // A session that is made is not a change of any record, and its signature counts once all the same.
+        let once = call.mutates || call.action == weigh::ASSUME_ROLE;
+        if once && query.beside.is_some() {
+            return Ok(Admission::Forbidden(denial::denial("not_signed", NOT_SIGNED)));
+        }
         let weighed = self.weigh(&hub, &signer, &call, query.source_ip, now).await?;
         let allowed = match weighed {
             Ok(allowed) => allowed,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
-        // A session that is made is not a change of any record, and its signature counts once all the same.
-        let once = call.mutates || call.action == weigh::ASSUME_ROLE;
         let actor = Actor {
             kind: kind(&signer),
             action: call.action.to_owned(),

@@ -6,7 +6,7 @@ mod world;
 
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
-use lanyard_api::authn::{Admit, AdmitQuery};
+use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
 use lanyard_iam::{Ancestor, CanonicalArn, Credentials, PrincipalId, SecretAccessKey};
@@ -212,4 +212,39 @@ async fn what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone
     let mut unsigned = bad(DESCRIBE, &[0xff; 7]);
     unsigned.headers.retain(|(name, _)| name != "authorization");
     assert_eq!(unproven(world.engine.admit(unsigned).await.unwrap()), "unsigned");
+}
+
+#[tokio::test]
+async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies() {
+    const LIST: &str = "/lanyard.mapping.v1.Entries/ListAccessEntries";
+    let world = world().await;
+    let message = mapping::ListAccessEntriesRequest { cluster: "dev".to_owned(), ..Default::default() };
+    let beside = |method: &str, message: &[u8]| {
+        Some(Beside { method: method.to_owned(), body: Bytes::copy_from_slice(message) })
+    };
+    let body = describe("dev").encode_to_vec();
+    let ask = async |by: &Credentials, beside: Option<Beside>| {
+        let signed = sign(by, DESCRIBE, &body, &world.signing());
+        world.engine.admit(AdmitQuery { beside, ..signed }).await.unwrap()
+    };
+    let both = world.policed("both", &allow("eks:*", "*")).await;
+    let one = world.policed("one", &allow("eks:DescribeCluster", "*")).await;
+    let actor = admitted(ask(&both, beside(LIST, &message.encode_to_vec())).await);
+    assert_eq!(actor.action, "eks:ListAccessEntries");
+    assert_eq!(actor.request_digest, lanyard_api::methods::request_digest(&message));
+    assert_eq!(actor.signature, None);
+    admitted(ask(&one, None).await);
+    assert_eq!(forbidden(ask(&one, beside(LIST, &message.encode_to_vec())).await).code, "implicit_deny");
+    // Nobody changes anything that they did not sign, and no signature that does not hold lets see anything.
+    let delete = mapping::DeleteAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: format!("arn:aws:iam::{}:user/both", world.hub.account),
+        ..Default::default()
+    };
+    let deleting = beside(DELETE_ENTRY, &delete.encode_to_vec());
+    assert_eq!(forbidden(ask(&both, deleting).await).code, "not_signed");
+    let mut forged = sign(&both, DESCRIBE, &body, &world.signing());
+    forged.body = Bytes::from_static(b"x");
+    forged.beside = beside(LIST, &message.encode_to_vec());
+    assert!(matches!(world.engine.admit(forged).await.unwrap(), Admission::Unauthenticated(_)));
 }

@@ -1,5 +1,7 @@
 //! gRPC's door: nothing passes to a management method that authn has not admitted for that very message.
 
+mod authorize;
+
 use std::sync::Arc;
 
 use axum::{
@@ -15,16 +17,28 @@ use lanyard_api::{
     authn::{self, Admission, Admit, AdmitQuery},
     authz, credentials,
     grpc::{Door, Served, forbidden, unauthenticated},
-    mapping, methods,
+    mapping,
+    methods::{self, Managed},
 };
 use lanyard_kit::{
     Readiness,
     serve::{self, BodyError},
 };
+use lanyard_proto::{
+    authz::v1::{AuthorizeBatchRequest, WhoCanRequest},
+    gateway::v1::ExplainRequest,
+};
 use tonic::{Status, service::Routes};
 use tonic_health::ServingStatus;
 
-use crate::{explain::ExplainServer, kubernetes::Gateway, services::Services};
+use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services};
+
+/// The methods in whose answers entries are named, for callers who may list them.
+const NAMING: [&str; 3] = [
+    <WhoCanRequest as Managed>::METHOD.path,
+    <AuthorizeBatchRequest as Managed>::METHOD.path,
+    <ExplainRequest as Managed>::METHOD.path,
+];
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 const FRAME_BYTES: usize = 5;
@@ -55,7 +69,7 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
         .add_service(mapping::server::blocks(mapping))
-        .add_service(authz::server::authorize(authz.clone()))
+        .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
         .add_service(credentials::server::sessions(credentials))
@@ -111,10 +125,15 @@ async fn admitted<S: Services>(gateway: &Gateway<S>, request: Request) -> Result
         body: message(framed.clone())?,
         source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
         certificate_principal: None,
+        beside: None,
     };
+    let signed = NAMING.contains(&query.method.as_str()).then(|| Signed(query.clone()));
     match gateway.parts.services.authn().admit(query).await? {
         Admission::Admitted(actor) => {
             parts.extensions.insert(*actor);
+            if let Some(signed) = signed {
+                parts.extensions.insert(signed);
+            }
             Ok(Request::from_parts(parts, Body::from(framed)))
         }
         Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),

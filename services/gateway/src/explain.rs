@@ -13,7 +13,11 @@ use lanyard_iam::PrincipalArn;
 use secrecy::SecretString;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{kubernetes::Gateway, services::Services};
+use crate::{
+    kubernetes::Gateway,
+    names::{Names, Signed, names_an_entry},
+    services::Services,
+};
 
 pub use grpc::ExplainServer;
 
@@ -141,13 +145,14 @@ impl Trace {
     }
 }
 
-/// Asks every stage in turn.
+/// Asks every stage in turn. `signed` is the call that asks, for what else its caller may see.
 ///
 /// # Errors
 /// [`CallError`] where the cluster is not one that the actor may describe.
-pub async fn explain<S: Services>(
+pub(crate) async fn explain<S: Services>(
     gateway: &Gateway<S>,
     by: Vouched<Actor>,
+    signed: Option<&Signed>,
     query: ExplainQuery,
 ) -> Result<Explanation, CallError> {
     let services = &gateway.parts.services;
@@ -215,7 +220,13 @@ pub async fn explain<S: Services>(
         full: false,
     };
     Ok(match services.authz().authorize(review.clone()).await {
-        Ok(decision) => decided(trace, &review, &decision),
+        Ok(mut decision) => {
+            if decision.hints.iter().any(|hint| names_an_entry(hint)) {
+                let names = Names::of(gateway, signed, cluster.uid).await?;
+                decision.hints.iter_mut().for_each(|hint| *hint = names.in_text(hint).into_owned());
+            }
+            decided(trace, &review, &decision)
+        }
         Err(fault) => trace.no_answer("decision", &fault),
     })
 }

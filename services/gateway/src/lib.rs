@@ -10,6 +10,7 @@ pub mod directory;
 pub mod door;
 pub mod explain;
 pub mod kubernetes;
+mod names;
 pub mod recorder;
 mod services;
 

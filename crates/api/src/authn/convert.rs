@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 
 pub(super) use accounts::named;
 
-use super::{Admission, AdmitQuery, AuthenticateQuery, Authentication, Refusal, Verified};
+use super::{Admission, AdmitQuery, AuthenticateQuery, Authentication, Beside, Refusal, Verified};
 use crate::{
     fault::{CallError, Denial},
     grpc::{codec::convert, field},
@@ -94,6 +94,8 @@ pub(crate) fn authentication(
     })
 }
 
+convert! { Beside = pb::Beside { method: plain, body: plain } }
+
 impl From<AdmitQuery> for pb::AdmitRequest {
     fn from(query: AdmitQuery) -> Self {
         Self {
@@ -103,6 +105,7 @@ impl From<AdmitQuery> for pb::AdmitRequest {
             body: query.body,
             source_ip: query.source_ip.map(|ip| ip.to_string()),
             certificate_principal: query.certificate_principal,
+            beside: query.beside.map(Into::into),
         }
     }
 }
@@ -118,6 +121,7 @@ impl TryFrom<pb::AdmitRequest> for AdmitQuery {
             body: request.body,
             source_ip: field::optional("source_ip", request.source_ip.as_deref())?,
             certificate_principal: request.certificate_principal,
+            beside: request.beside.map(TryInto::try_into).transpose()?,
         })
     }
 }

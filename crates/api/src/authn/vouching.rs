@@ -39,7 +39,7 @@ impl<T: Authenticate> Authenticate for Vouching<T> {
 
 impl<T: Admit> Admit for Vouching<T> {
     async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
-        let audience = Audience::of_method(&query.method);
+        let audience = Audience::of_method(query.weighed().0);
         Ok(match (self.inner.admit(query).await?, audience) {
             (Admission::Admitted(actor), Some(audience)) => {
                 let vouched = self.vouchers.vouched(*actor, audience, None).map_err(too_large)?;

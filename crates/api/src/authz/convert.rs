@@ -36,7 +36,9 @@ convert! { RulesQuery = pb::RulesForRequest {
 } }
 convert! { WhoCanQuery = pb::WhoCanRequest { attributes: message; cluster = cluster_uid: text } }
 convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain } }
-convert! { Holder = pb::Holder { subject: plain, via: plain; entry = entry_id: optional_text } }
+convert! { Holder = pb::Holder {
+    subject: plain, via: plain, principal_arn: plain; entry = entry_id: optional_text,
+} }
 convert! { DecisionRecord = pb::DecisionRecord {
     id: text, at: moment, kind: choice, outcome: choice, reason: code, who: plain, what: plain, detail: plain;
     cluster = cluster_uid: text,

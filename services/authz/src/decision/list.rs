@@ -114,6 +114,7 @@ pub(crate) fn who_can<W: World>(
         subject: "break-glass identity".to_owned(),
         entry: None,
         via: via_policy(&found),
+        principal_arn: None,
     }));
     Ok(WhoCan { holders, incomplete: has_groups || !sight.spoke.is_full() })
 }
@@ -137,6 +138,7 @@ fn entries_that_may<W: World>(
                 subject: format!("access entry {}", entry.grant.id),
                 entry: Some(entry.grant.id),
                 via: via_policy(&found),
+                principal_arn: None,
             }),
             Ok(Err(_)) => {}
             Err(Lacking::Keys) => return Err(Lacking::Keys),
@@ -154,7 +156,12 @@ fn rbac_holder(holder: lanyard_rbac::Holder<'_>) -> Holder {
             format!("{} → {} rule {}", grant.binding(), grant.role(), grant.rule_index().saturating_add(1))
         }
     };
-    Holder { subject: Subject::from(holder.subject).to_string(), entry: None, via }
+    Holder {
+        subject: Subject::from(holder.subject).to_string(),
+        entry: None,
+        via,
+        principal_arn: None,
+    }
 }
 
 fn via_policy(found: &PolicyMatch<'_>) -> String {

@@ -12,7 +12,7 @@ use lanyard_proto::gateway::v1::{self as pb, explain_server};
 use tonic::{Request, Response, Status};
 
 use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject};
-use crate::{kubernetes::Gateway, services::Services};
+use crate::{kubernetes::Gateway, names::Signed, services::Services};
 
 /// Serves explanations to admitted callers, and the hub's own names to anybody.
 pub struct ExplainServer<S> {
@@ -34,8 +34,9 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
         let by = self.door.actor(&request)?;
+        let signed = request.extensions().get::<Signed>().cloned();
         let query = ExplainQuery::try_from(request.into_inner())?;
-        let explanation = super::explain(&self.gateway, by, query).await?;
+        let explanation = super::explain(&self.gateway, by, signed.as_ref(), query).await?;
         Ok(Response::new(explanation.into()))
     }
 

@@ -1,23 +1,16 @@
 //! `lanyard who-can VERB RESOURCE --cluster C`.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use lanyard_api::{
     ClusterId, EntryId,
     authz::{Holder, WhoCan, WhoCanQuery},
     grpc::admitted_at_the_door,
-    mapping::{Clusters, Entries},
+    mapping::Clusters,
 };
 use serde::Serialize;
 
 use crate::{
-    cli::Context,
-    exit::Ending,
-    failure::Failure,
-    hub::{Hub, all_pages, request},
-    output::Tabular,
-    question::Question,
+    cli::Context, exit::Ending, failure::Failure, hub::request, output::Tabular, question::Question,
 };
 
 const HELP: &str = "\
@@ -82,35 +75,16 @@ impl WhoCanArgs {
         let query = WhoCanQuery { cluster: cluster.uid, attributes };
         let answer = hub.authorize().who_can(request(query.into())).await?.into_inner();
         let answer = WhoCan::try_from(answer)?;
-        let principals = match answer.holders.iter().any(|holder| holder.entry.is_some()) {
-            true => principals(&hub, &self.cluster).await?,
-            false => BTreeMap::new(),
-        };
-        let holders: Vec<Named> =
-            answer.holders.into_iter().map(|holder| named(holder, &principals)).collect();
+        let holders: Vec<Named> = answer.holders.into_iter().map(Named::from).collect();
         let somebody = !holders.is_empty();
         context.show(&Shown { holders, incomplete: answer.incomplete })?;
         Ok(somebody.into())
     }
 }
 
-fn named(holder: Holder, principals: &BTreeMap<EntryId, String>) -> Named {
-    let principal_arn = holder.entry.and_then(|id| principals.get(&id).cloned());
-    Named { subject: holder.subject, principal_arn, entry: holder.entry, via: holder.via }
-}
-
-/// Whose entries they are, for those who may see them; for others the numbers stay numbers.
-async fn principals(hub: &Hub, cluster: &ClusterId) -> Result<BTreeMap<EntryId, String>, Failure> {
-    let remote = hub.remote();
-    let entries = all_pages(async |page| {
-        remote.list_entries(admitted_at_the_door(), cluster.clone(), None, page).await
-    });
-    match entries.await {
-        Ok(entries) => Ok(entries
-            .into_iter()
-            .map(|detail| (detail.entry.id, detail.entry.principal_arn.to_string()))
-            .collect()),
-        Err(Failure::Refused(_)) => Ok(BTreeMap::new()),
-        Err(failure) => Err(failure),
+impl From<Holder> for Named {
+    fn from(holder: Holder) -> Self {
+        let Holder { subject, entry, via, principal_arn } = holder;
+        Self { subject, principal_arn, entry, via }
     }
 }

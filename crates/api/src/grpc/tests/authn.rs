@@ -5,8 +5,8 @@ use super::{samples::*, *};
 use crate::{
     CallError, Fault,
     authn::{
-        Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Refusal,
-        Verified,
+        Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Beside,
+        Refusal, Verified,
         accounts::{
             AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
             NewAccessKey, PolicyOwner, User,
@@ -225,12 +225,14 @@ fn admit(authority: &str, method: &str) -> AdmitQuery {
         body: bytes::Bytes::from_static(b"\x00\xff"),
         source_ip: Some("::1".parse().unwrap()),
         certificate_principal: Some(text(ROLE)),
+        beside: None,
     }
 }
 
 #[tokio::test]
 async fn every_admission_arrives_and_an_actor_comes_with_a_voucher_for_the_service_addressed() {
     const GET_USER: &str = "/lanyard.authn.v1.Accounts/GetUser";
+    const LIST_ENTRIES: &str = "/lanyard.mapping.v1.Entries/ListAccessEntries";
     let (here, there) = (Fake::default(), Arc::default());
     let client = served(&there);
     for authority in ["stranger", "tenant"] {
@@ -238,6 +240,12 @@ async fn every_admission_arrives_and_an_actor_comes_with_a_voucher_for_the_servi
         assert_eq!(client.admit(admit(authority, GET_USER)).await, Ok(expected), "{authority}");
     }
     assert_eq!(*here.asked.lock().unwrap(), *there.asked.lock().unwrap());
+    let beside = Beside { method: text(LIST_ENTRIES), body: bytes::Bytes::from_static(b"x") };
+    let asked = AdmitQuery { beside: Some(beside), ..admit("member", GET_USER) };
+    let Ok(Admission::Admitted(admitted)) = client.admit(asked.clone()).await else { panic!() };
+    let opened = vouchers().key(Audience::Mapping).open(&admitted.voucher, None, moment(0));
+    assert_eq!(opened, Ok(actor().value), "for the service of the call that is weighed");
+    assert_eq!(there.asked.lock().unwrap().last().unwrap(), &format!("{asked:?}"));
     for (method, audience) in [
         (GET_USER, Audience::Authn),
         ("/lanyard.mapping.v1.Entries/DescribeAccessEntry", Audience::Mapping),

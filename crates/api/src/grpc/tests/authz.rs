@@ -85,8 +85,13 @@ fake! { Authorize {
     };
     plain who_can(query: WhoCanQuery) -> WhoCan, Fault = WhoCan {
         holders: vec![
-            Holder { subject: text("User ana"), entry: None, via: text("x") },
-            Holder { subject: text("access entry"), entry: Some(entry_id()), via: text("y") },
+            Holder { subject: text("User ana"), entry: None, via: text("x"), principal_arn: None },
+            Holder {
+                subject: text("access entry"),
+                entry: Some(entry_id()),
+                via: text("y"),
+                principal_arn: Some(text("arn")),
+            },
         ],
         incomplete: true,
     };
