@@ -38,7 +38,7 @@ pub struct TestDatabase {
 
 enum Place {
     Folder(TempDir),
-    Server(ServerDatabase),
+    Server(Box<ServerDatabase>),
 }
 
 impl TestDatabase {
@@ -53,7 +53,7 @@ impl TestDatabase {
             println!("skipped: {POSTGRES_URL} is not set");
             return None;
         };
-        Some(Self::at(Place::Server(ServerDatabase::create(&url).await)))
+        Some(Self::at(Place::Server(Box::new(ServerDatabase::create(&url).await))))
     }
 
     fn at(place: Place) -> Self {
@@ -64,7 +64,7 @@ impl TestDatabase {
     pub async fn another(&self) -> Self {
         match &*self.place {
             Place::Folder(_) => Self::sqlite(),
-            Place::Server(server) => Self::at(Place::Server(server.another().await)),
+            Place::Server(server) => Self::at(Place::Server(Box::new(server.another().await))),
         }
     }
 

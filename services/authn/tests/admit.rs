@@ -29,6 +29,7 @@ on_each_store!(
     a_blocked_caller_is_refused_whatever_their_policies_say,
     immunity_36_a_session_whose_ancestor_is_gone_admits_nothing,
     what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone,
+    what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies,
 );
 
 async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(database: TestDatabase) {
@@ -214,10 +215,9 @@ async fn what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone
     assert_eq!(unproven(world.engine.admit(unsigned).await.unwrap()), "unsigned");
 }
 
-#[tokio::test]
-async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies() {
+async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies(database: TestDatabase) {
     const LIST: &str = "/lanyard.mapping.v1.Entries/ListAccessEntries";
-    let world = world().await;
+    let world = world(database).await;
     let message = mapping::ListAccessEntriesRequest { cluster: "dev".to_owned(), ..Default::default() };
     let beside = |method: &str, message: &[u8]| {
         Some(Beside { method: method.to_owned(), body: Bytes::copy_from_slice(message) })

@@ -1,5 +1,7 @@
 //! No call takes a cluster's last administrator away, whatever of the way in it changes.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 mod world;
 
 use std::collections::BTreeSet;
@@ -8,7 +10,7 @@ use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
 use lanyard_api::mapping::Cluster;
 use lanyard_api::{Authority, CallError, methods::MANAGED};
 use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
-use lanyard_store::{Administrator, AdministratorSource};
+use lanyard_store::{Administrator, AdministratorSource, on_each_store, test_support::TestDatabase};
 use world::{AWS_ACCOUNT, World, account, cluster_of, system, world};
 
 const TENANT: &str = "222233334444";
@@ -75,9 +77,10 @@ fn named(account: AccountId, name: &str) -> Named {
     Named { account: Some(account), name: name.to_owned() }
 }
 
-#[tokio::test]
-async fn immunity_56_no_call_takes_the_last_administrator() {
-    let world = world().await;
+on_each_store!(immunity_56_no_call_takes_the_last_administrator);
+
+async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase) {
+    let world = world(database).await;
     let home = world.register(TENANT, Authority::Local).await;
     let cluster = cluster_of(&world.hub, "tenant", home, world.now());
     world.put(&cluster).await;

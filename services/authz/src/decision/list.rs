@@ -156,12 +156,7 @@ fn rbac_holder(holder: lanyard_rbac::Holder<'_>) -> Holder {
             format!("{} → {} rule {}", grant.binding(), grant.role(), grant.rule_index().saturating_add(1))
         }
     };
-    Holder {
-        subject: Subject::from(holder.subject).to_string(),
-        entry: None,
-        via,
-        principal_arn: None,
-    }
+    Holder { subject: Subject::from(holder.subject).to_string(), entry: None, via, principal_arn: None }
 }
 
 fn via_policy(found: &PolicyMatch<'_>) -> String {
