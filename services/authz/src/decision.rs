@@ -58,9 +58,9 @@ pub(crate) fn decide<W: World>(world: &W, review: &Review, now: OffsetDateTime) 
     Ok(decision)
 }
 
-fn weigh<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing) -> Decision {
+fn weigh<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Decision {
     let grant = match standing {
-        Standing::Refused(refusal) => return decided(Verdict::Deny, refusal.reason.clone(), sight.revision),
+        Standing::Refused(refusal) => return decided(Verdict::Deny, refusal.reason(), sight.revision),
         Standing::Granted(grant) => Some(grant),
         Standing::Bare => None,
     };

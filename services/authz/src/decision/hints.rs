@@ -20,11 +20,11 @@ const PROPOSED_MAX: usize = 3;
 const ALL_BREADTH: usize = 1_000;
 
 /// What would have allowed it; one line each, the nearest first.
-pub(super) fn of<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing) -> Vec<String> {
+pub(super) fn of<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Vec<String> {
     let selected = Selected::of(&review.attributes);
     let asked = Asked::of(&review.attributes, &selected).0;
     let mut hints = match standing {
-        Standing::Refused(refusal) => return vec![refusal.detail.clone()],
+        Standing::Refused(refusal) => return vec![refusal.to_string()],
         Standing::Granted(grant) => of_policies(sight, grant, &asked),
         Standing::Bare => Vec::new(),
     };

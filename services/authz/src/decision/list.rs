@@ -40,7 +40,7 @@ pub(crate) fn rules_for<W: World>(
     match standing(&sight, &query.user, query.grant)? {
         // Everything they ask is denied, so that no rule at all is the whole answer.
         Standing::Refused(refusal) => {
-            return Ok(Rules { evaluation_error: Some(refusal.reason.to_string()), ..rules });
+            return Ok(Rules { evaluation_error: Some(refusal.reason().to_string()), ..rules });
         }
         Standing::Granted(grant) => {
             let held =

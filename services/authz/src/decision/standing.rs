@@ -1,6 +1,6 @@
 //! What a user stands on: a grant that still holds, nothing, or something that is to be refused.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use lanyard_api::{
     Authority, EntryId, UserInfo,
@@ -17,65 +17,120 @@ use crate::{
 
 /// What a user stands on.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum Standing<'a> {
     /// Nothing of ours: RBAC alone may know them.
     Bare,
     /// A grant that still gives what they claim.
-    Granted(Arc<Grant>),
+    Granted(&'a Grant),
     /// Nothing that may count, and they must not pass by other ways either.
-    Refused(Refusal),
+    Refused(Refusal<'a>),
 }
 
 /// Why somebody is refused.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) reason: Reason,
-    /// In words, for those who ask for an explanation.
-    pub(crate) detail: String,
+pub(crate) enum Refusal<'a> {
+    ProofInvalid(Detail<'a>),
+    GrantRevoked(Detail<'a>),
+    Blocked(&'static str),
 }
 
-impl Refusal {
-    fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
-    }
+/// A refusal at length; text is made last.
+#[derive(Debug)]
+pub(crate) enum Detail<'a> {
+    Said(&'static str),
+    Proof(ProofError),
+    Gone(GrantName),
+    Ended(GrantName),
+    /// The proof's grant gives less than it did.
+    Lost(GrantName, Loss<'a>),
+    /// The entry asked about does not give what is claimed.
+    NotGiven(Loss<'a>),
+}
 
-    fn revoked(detail: impl Into<String>) -> Self {
-        Self::new(Reason::GrantRevoked, detail)
-    }
+/// A grant without its ARN: that is for doors to add, for those who may know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GrantName(GrantKind, EntryId);
 
-    fn blocked(detail: impl Into<String>) -> Self {
-        Self::new(Reason::Blocked, detail)
+impl Refusal<'_> {
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::ProofInvalid(_) => Reason::ProofInvalid,
+            Self::GrantRevoked(_) => Reason::GrantRevoked,
+            Self::Blocked(_) => Reason::Blocked,
+        }
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    /// At length, for those who ask for an explanation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProofInvalid(detail) | Self::GrantRevoked(detail) => fmt::Display::fmt(detail, f),
+            Self::Blocked(detail) => f.write_str(detail),
+        }
+    }
+}
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Said(text) => f.write_str(text),
+            Self::Proof(error) => write!(f, "the proof is {error}"),
+            Self::Gone(grant) => write!(f, "the {grant} is gone"),
+            Self::Ended(grant) => write!(f, "the {grant} has ended"),
+            Self::Lost(grant, Loss::Username(username)) => {
+                write!(f, "the {grant} gives another username than `{username}` by now")
+            }
+            Self::Lost(grant, Loss::Group(group)) => {
+                write!(f, "the {grant} no longer gives the group `{group}`")
+            }
+            Self::NotGiven(Loss::Username(name)) => {
+                write!(f, "the entry does not give the username `{name}`")
+            }
+            Self::NotGiven(Loss::Group(group)) => write!(f, "the entry does not give the group `{group}`"),
+        }
+    }
+}
+
+impl fmt::Display for GrantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            GrantKind::AccessEntry => write!(f, "access entry {}", self.1),
+            GrantKind::AwsAuth => f.write_str("aws-auth line"),
+            GrantKind::IdentityProvider => f.write_str("identity-provider configuration"),
+            GrantKind::BreakGlass => f.write_str("break-glass credential"),
+        }
     }
 }
 
 /// An answer, a refusal, or what is lacking for either.
-type Judged<T> = Result<Result<T, Refusal>, Lacking>;
+type Judged<'a, T> = Result<Result<T, Refusal<'a>>, Lacking>;
 
 /// Looks at the proof, or at the entry that is asked about in its place.
-pub(crate) fn standing<W: World>(
-    sight: &Sight<'_, W>,
-    user: &UserInfo,
+pub(crate) fn standing<'a, W: World>(
+    sight: &'a Sight<'_, W>,
+    user: &'a UserInfo,
     assumed: Option<EntryId>,
-) -> Result<Standing, Lacking> {
+) -> Result<Standing<'a>, Lacking> {
     let judged = match (proof_in(&user.extra), assumed) {
         (Bearing::Nothing, None) => return Ok(Standing::Bare),
         (Bearing::Nothing, Some(entry)) => of_entry(sight, user, entry)?,
         (Bearing::One(value), _) => of_proof(sight, user, value)?,
         (Bearing::Unfit, _) => {
-            Err(Refusal::new(Reason::ProofInvalid, "the proof is one value, here are several or none"))
+            Err(Refusal::ProofInvalid(Detail::Said("the proof is one value, here are several or none")))
         }
     };
     Ok(judged.map_or_else(Standing::Refused, Standing::Granted))
 }
 
-fn of_proof<W: World>(sight: &Sight<'_, W>, user: &UserInfo, value: &str) -> Judged<Arc<Grant>> {
+fn of_proof<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, value: &str) -> Judged<'a, &'a Grant> {
     let UserInfo { username, groups, .. } = user;
     let verified =
         Proof::verify(value, sight.world.keys().all(), sight.spoke.uid, username, groups, sight.now);
     let proof = match verified {
         Ok(proof) => proof,
         Err(ProofError::UnknownKey) if sight.world.has_newer_keys() => return Err(Lacking::Keys),
-        Err(error) => return Ok(Err(Refusal::new(Reason::ProofInvalid, format!("the proof is {error}")))),
+        Err(error) => return Ok(Err(Refusal::ProofInvalid(Detail::Proof(error)))),
     };
     let grant = match grant_of(sight, user, &proof) {
         Ok(grant) => grant,
@@ -87,12 +142,12 @@ fn of_proof<W: World>(sight: &Sight<'_, W>, user: &UserInfo, value: &str) -> Jud
         return Ok(Err(untrusted()));
     }
     if sight.any_blocks(|blocks| blocks.holds(&proof.handles)) {
-        return Ok(Err(Refusal::blocked(
+        return Ok(Err(Refusal::Blocked(
             "a block names the principal, its account, its access key or its session",
         )));
     }
     if sight.any_blocks(|blocks| blocks.holds_kin(&proof.kin)) {
-        return Ok(Err(Refusal::blocked(
+        return Ok(Err(Refusal::Blocked(
             "a block names a principal, an account or an access key that the session descends from",
         )));
     }
@@ -100,112 +155,90 @@ fn of_proof<W: World>(sight: &Sight<'_, W>, user: &UserInfo, value: &str) -> Jud
         && !is_sealed
         && let Some(gone) = alive::gone(sight, &proof)?
     {
-        return Ok(Err(Refusal::blocked(gone)));
+        return Ok(Err(Refusal::Blocked(gone)));
     }
     Ok(Ok(grant))
 }
 
 /// The proof's grant, if it still gives the user's name and all of its groups.
-fn grant_of<W: World>(sight: &Sight<'_, W>, user: &UserInfo, proof: &Proof) -> Result<Arc<Grant>, Refusal> {
+fn grant_of<'a, W: World>(
+    sight: &'a Sight<'_, W>,
+    user: &'a UserInfo,
+    proof: &Proof,
+) -> Result<&'a Grant, Refusal<'a>> {
+    let name = GrantName(proof.grant_kind, proof.grant);
     let counts = match proof.grant_kind {
         GrantKind::AccessEntry => sight.spoke.counts_entries(),
         GrantKind::AwsAuth => sight.spoke.counts_aws_auth(),
         GrantKind::IdentityProvider | GrantKind::BreakGlass => true,
     };
     let found = sight.cluster.grant(proof.grant_kind, proof.grant, user).filter(|_| counts);
-    let grant = found
-        .ok_or_else(|| Refusal::revoked(format!("the {} is gone", name_of(proof.grant_kind, proof.grant))))?;
+    let grant = found.ok_or(Refusal::GrantRevoked(Detail::Gone(name)))?;
     if !grant.is_live(sight.now) {
-        return Err(Refusal::revoked(format!("the {} has ended", name_of(proof.grant_kind, proof.grant))));
+        return Err(Refusal::GrantRevoked(Detail::Ended(name)));
     }
     let before = if proof.grant_kind == GrantKind::AwsAuth { entry_before(sight, proof)? } else { None };
     before
         .unwrap_or(grant)
         .gives(user, |name| sight.cluster.has_node(name))
-        .map_err(|loss| lost(loss, proof))?;
-    Ok(Arc::clone(grant))
+        .map_err(|loss| Refusal::GrantRevoked(Detail::Lost(name, loss)))?;
+    Ok(grant)
 }
 
 /// An access entry goes before aws-auth, ended or not: an end must not raise rights. What is claimed must be what the entry
 /// gives by now, though its access policies wait for a proof of its own.
-fn entry_before<'s, W: World>(
-    sight: &'s Sight<'_, W>,
+fn entry_before<'a, W: World>(
+    sight: &'a Sight<'_, W>,
     proof: &Proof,
-) -> Result<Option<&'s Arc<Grant>>, Refusal> {
+) -> Result<Option<&'a Arc<Grant>>, Refusal<'a>> {
+    let revoked = |because| Err(Refusal::GrantRevoked(Detail::Said(because)));
     if !sight.spoke.counts_entries() {
         return Ok(None);
     }
     match sight.cluster.entry_of(&proof.handles) {
         EntryOf::None => Ok(None),
         EntryOf::Its(entry) if entry.grant.is_live(sight.now) => Ok(Some(&entry.grant)),
-        EntryOf::Its(_) => Err(Refusal::revoked("an access entry that has ended goes before aws-auth")),
-        EntryOf::Stale => {
-            Err(Refusal::revoked("an access entry for another principal of this ARN goes before aws-auth"))
-        }
+        EntryOf::Its(_) => revoked("an access entry that has ended goes before aws-auth"),
+        EntryOf::Stale => revoked("an access entry for another principal of this ARN goes before aws-auth"),
     }
-}
-
-fn lost(loss: Loss<'_>, proof: &Proof) -> Refusal {
-    let name = name_of(proof.grant_kind, proof.grant);
-    Refusal::revoked(match loss {
-        Loss::Username(username) => format!("the {name} gives another username than `{username}` by now"),
-        Loss::Group(group) => format!("the {name} no longer gives the group `{group}`"),
-    })
 }
 
 /// Of an entry that nobody bears a proof of: for explanations. It is held to the same as one with a proof, as far as what
 /// is known of its principal goes: no key, no session.
-fn of_entry<W: World>(sight: &Sight<'_, W>, user: &UserInfo, id: EntryId) -> Judged<Arc<Grant>> {
+fn of_entry<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, id: EntryId) -> Judged<'a, &'a Grant> {
     let found = sight.cluster.entry(id).filter(|_| sight.spoke.counts_entries());
     let Some(entry) = found else {
-        return Ok(Err(Refusal::revoked(format!("the {} is gone", name_of(GrantKind::AccessEntry, id)))));
+        return Ok(Err(Refusal::GrantRevoked(Detail::Gone(GrantName(GrantKind::AccessEntry, id)))));
     };
-    match judge_entry(sight, entry)? {
-        Err(refusal) => Ok(Err(refusal)),
-        Ok(()) => Ok(match entry.grant.gives(user, |name| sight.cluster.has_node(name)) {
-            Ok(()) => Ok(Arc::clone(&entry.grant)),
-            Err(Loss::Username(name)) => {
-                Err(Refusal::revoked(format!("the entry does not give the username `{name}`")))
-            }
-            Err(Loss::Group(group)) => {
-                Err(Refusal::revoked(format!("the entry does not give the group `{group}`")))
-            }
-        }),
+    if let Err(refusal) = judge_entry(sight, entry)? {
+        return Ok(Err(refusal));
     }
+    let given = entry.grant.gives(user, |name| sight.cluster.has_node(name));
+    Ok(given.map(|()| &*entry.grant).map_err(|loss| Refusal::GrantRevoked(Detail::NotGiven(loss))))
 }
 
 /// Whether whoever an entry is for may come in by it now.
-pub(super) fn judge_entry<W: World>(sight: &Sight<'_, W>, entry: &Entry) -> Judged<()> {
+pub(super) fn judge_entry<W: World>(sight: &Sight<'_, W>, entry: &Entry) -> Judged<'static, ()> {
     if !entry.grant.is_live(sight.now) {
-        let name = name_of(GrantKind::AccessEntry, entry.grant.id);
-        return Ok(Err(Refusal::revoked(format!("the {name} has ended"))));
+        let name = GrantName(GrantKind::AccessEntry, entry.grant.id);
+        return Ok(Err(Refusal::GrantRevoked(Detail::Ended(name))));
     }
     if !entry.account_handles.iter().any(|handle| sight.spoke.trusts(handle)) {
         return Ok(Err(untrusted()));
     }
     let mut handles = entry.account_handles.iter().chain(&entry.principal_handles);
     if handles.any(|handle| sight.any_blocks(|blocks| blocks.reaches(handle))) {
-        return Ok(Err(Refusal::blocked("a block names the principal or its account")));
+        return Ok(Err(Refusal::Blocked("a block names the principal or its account")));
     }
     let is_known = entry.authority == Authority::Local && !entry.principal_id_handles.is_empty();
     if is_known && !sight.has_principal(entry.account, &entry.principal_id_handles)? {
-        return Ok(Err(Refusal::blocked(
+        return Ok(Err(Refusal::Blocked(
             "the principal was deleted; one made anew under its name is another",
         )));
     }
     Ok(Ok(()))
 }
 
-fn untrusted() -> Refusal {
-    Refusal::revoked("the cluster no longer lets this account in")
-}
-
-/// Without an ARN: that is for doors to add, for those who may know it.
-fn name_of(kind: GrantKind, id: EntryId) -> String {
-    match kind {
-        GrantKind::AccessEntry => format!("access entry {id}"),
-        GrantKind::AwsAuth => "aws-auth line".to_owned(),
-        GrantKind::IdentityProvider => "identity-provider configuration".to_owned(),
-        GrantKind::BreakGlass => "break-glass credential".to_owned(),
-    }
+fn untrusted() -> Refusal<'static> {
+    Refusal::GrantRevoked(Detail::Said("the cluster no longer lets this account in"))
 }

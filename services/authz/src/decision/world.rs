@@ -70,8 +70,11 @@ impl<'w, W: World> Sight<'w, W> {
         Ok(ids.iter().any(|id| home.has_principal(id)))
     }
 
-    /// A local account.
+    /// A local account; mostly it is the cluster's own, which is at hand.
     pub(crate) fn home(&self, account: AccountId) -> Result<Arc<AccountSnapshot>, Lacking> {
+        if account == self.spoke.account {
+            return Ok(Arc::clone(&self.account));
+        }
         self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))
     }
 }

@@ -21,7 +21,7 @@ impl Authorize for Authz {
             Err(fault) if bears_proof(&review) => Ok(unanswerable(true, &fault.to_string())),
             answer => answer,
         };
-        self.inner.telemetry.count(began, &answer);
+        self.inner.telemetry.count(began, answer.as_ref());
         answer
     }
 
@@ -41,11 +41,9 @@ impl Authorize for Authz {
         };
         match &answers {
             Ok(decisions) => {
-                decisions
-                    .iter()
-                    .for_each(|decision| self.inner.telemetry.count(began, &Ok(decision.clone())));
+                decisions.iter().for_each(|decision| self.inner.telemetry.count(began, Ok(decision)));
             }
-            Err(fault) => self.inner.telemetry.count(began, &Err(fault.clone())),
+            Err(fault) => self.inner.telemetry.count(began, Err(fault)),
         }
         answers
     }

@@ -50,7 +50,7 @@ impl Telemetry {
     }
 
     /// One answer, or the lack of one.
-    pub(super) fn count(&self, began: Instant, answer: &Result<Decision, Fault>) {
+    pub(super) fn count(&self, began: Instant, answer: Result<&Decision, &Fault>) {
         self.seconds.record((), began.elapsed());
         match answer {
             Ok(decision) => {
