@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, with_id
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
@@ -86,6 +86,19 @@ def test_the_administrators_key_is_renewed_when_its_file_is_lost_and_not_unasked
     assert [key["id"] for key in hub.cli("iam", "access-key", "list", "administrator")] == [renewed.access_key_id]
     hub.stop()
     hub.assert_no_leaks()
+
+
+def test_what_was_decided_right_before_a_stop_is_found_after_it(new_hub):
+    hub = new_hub().start()
+    cluster = hub.create_cluster("stopping")
+    ana = hub.create_user("ana")
+    tokens = [cluster.token(ana) for _ in range(20)]
+    errors = [cluster.token_review(token)["status"]["error"] for token in tokens]
+    hub.stop()
+    hub.start()
+    for code, decision in map(with_id, errors):
+        found = hub.explain_decision(decision)
+        assert code == "unmapped" and found["verdict"] == "unauthorized", found
 
 
 def test_a_hub_that_is_killed_has_lost_nothing_that_it_answered(new_hub):

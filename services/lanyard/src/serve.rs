@@ -132,9 +132,10 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let suite = Arc::new(suite::Suite::start(&opened, &config).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
+    let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(suite.directory()),
-        recorder: Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max),
+        recorder: recorder.clone(),
         services: Arc::clone(&suite),
         config: config.gateway.clone(),
         clock: Arc::clone(&clock),
@@ -170,6 +171,8 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
     http.await?;
     rpc.await?;
+    // What the gateway still holds goes into authz's log, and that into the store; `life` has the deadline for both.
+    recorder.flush().await;
     suite.flush().await;
     Ok(())
 }
