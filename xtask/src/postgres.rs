@@ -71,7 +71,9 @@ fn find_or_install() -> Result<PathBuf> {
     if let Some(programs) = find() {
         return Ok(programs);
     }
-    println!("PostgreSQL is not installed; installing it");
+    println!(
+        "PostgreSQL is not installed; installing it. A server that the system may start of it is not used here"
+    );
     apt_install("postgresql")?;
     find().context("PostgreSQL was installed, yet initdb and postgres are not found")
 }

@@ -247,12 +247,14 @@ fn clients(house: &House) -> Result<Outcome> {
 
 fn apiserver(house: &House) -> Result<Outcome> {
     let mut found = Vec::new();
-    for (variable, tool) in [
-        ("KUBECTL", tools::kubectl(&house.watchdog)?),
-        ("ETCD", tools::etcd().context("cannot get etcd")?),
-        ("KUBE_APISERVER", tools::kube_apiserver(&house.watchdog)?),
-    ] {
-        match tool {
+    // Each only when those before it are there: one that is built takes minutes.
+    let wanted: [(&str, &dyn Fn() -> Result<Tool>); 3] = [
+        ("KUBECTL", &|| tools::kubectl(&house.watchdog)),
+        ("ETCD", &|| tools::etcd().context("cannot get etcd")),
+        ("KUBE_APISERVER", &|| tools::kube_apiserver(&house.watchdog)),
+    ];
+    for (variable, tool) in wanted {
+        match tool()? {
             Tool::There(path) => found.push((variable, path)),
             Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
         }

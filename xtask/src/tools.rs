@@ -106,10 +106,15 @@ pub(crate) fn etcd() -> Result<Tool> {
 
 /// Installs one of Debian's packages, as root or by `sudo -n`.
 pub(crate) fn apt_install(package: &str) -> Result<()> {
-    ensure!(
-        on_path("apt-get").is_some(),
-        "{package} is not installed, and there is no apt-get to install it"
-    );
+    try_to_install(package).with_context(|| {
+        format!(
+            "{package} is missing and cannot be installed; install it as root, or run the tests with --quick"
+        )
+    })
+}
+
+fn try_to_install(package: &str) -> Result<()> {
+    ensure!(on_path("apt-get").is_some(), "there is no apt-get");
     if apt_get(&["install", "--yes", "--no-install-recommends", package]).is_err() {
         // The lists of a new machine may be old or missing.
         apt_get(&["update"])?;
@@ -120,6 +125,10 @@ pub(crate) fn apt_install(package: &str) -> Result<()> {
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let is_root = answer("id", &["-u"]).is_some_and(|id| id == "0");
+    ensure!(
+        is_root || on_path("sudo").is_some(),
+        "only root may run apt-get {arguments:?}, and there is no sudo"
+    );
     let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
     let words: Vec<&str> = prefix
         .iter()
