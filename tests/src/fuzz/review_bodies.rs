@@ -69,7 +69,7 @@ fn access_review(input: &[u8], plain: Option<&Value>) -> bool {
         assert_eq!(serde_json::to_value(&spec.groups).ok().as_ref(), Some(groups));
     }
     if let Some(extra) = member(plain, &["spec", "extra"]) {
-        assert_eq!(serde_json::to_value(&spec.extra).ok().as_ref(), Some(extra));
+        assert_eq!(serde_json::to_value(&spec.extra).ok(), Some(empty_for_null(extra)));
     }
     for (name, is_there) in [
         ("resourceAttributes", spec.resource_attributes.is_some()),
@@ -90,6 +90,16 @@ fn access_review(input: &[u8], plain: Option<&Value>) -> bool {
     let reason = member(written.as_ref(), &["status", "reason"]).and_then(Value::as_str);
     assert_eq!(reason.unwrap_or_default(), spec.user);
     true
+}
+
+/// Go writes an empty map or list as null too; both are read as empty.
+fn empty_for_null(extra: &Value) -> Value {
+    let values = extra.as_object().into_iter().flatten();
+    let filled = values.map(|(key, value)| match value {
+        Value::Null => (key.clone(), Value::Array(Vec::new())),
+        value => (key.clone(), value.clone()),
+    });
+    Value::Object(filled.collect())
 }
 
 fn envelope(
