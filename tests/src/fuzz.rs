@@ -8,6 +8,7 @@
 
 mod arn;
 mod authorization;
+mod aws_answers;
 mod aws_auth;
 mod policy_documents;
 mod promise;
@@ -20,6 +21,7 @@ use time::macros::datetime;
 
 pub use arn::arn;
 pub use authorization::authorization;
+pub use aws_answers::aws_answers;
 pub use aws_auth::aws_auth;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
@@ -42,6 +44,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "arn", run: arn },
     Target { name: "authorization", run: authorization },
+    Target { name: "aws_answers", run: aws_answers },
     Target { name: "aws_auth", run: aws_auth },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use lanyard_kit::telemetry::names;
+use lanyard_kit::telemetry::{Label, names};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::locked;
+use crate::metered::Service;
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ const PRINCIPALS_MAX: usize = 64;
 /// all wipes the count: who makes up keys, or sends what makes STS stumble, opens nothing while others get answers.
 /// After its time an open breaker closes with nothing counted: no caller is picked as a probe who could hold it open.
 pub(crate) struct Breaker {
+    service: Service,
     options: BreakerOptions,
     endpoints: Mutex<HashMap<String, Endpoint>>,
 }
@@ -48,8 +50,10 @@ struct Endpoint {
 }
 
 impl Breaker {
-    pub(crate) fn new(options: BreakerOptions) -> Self {
-        Self { options, endpoints: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(service: Service, options: BreakerOptions) -> Self {
+        let breaker = Self { service, options, endpoints: Mutex::new(HashMap::new()) };
+        breaker.show(&HashMap::new(), Instant::now());
+        breaker
     }
 
     /// Lets a call through, or says for how long none will be.
@@ -60,8 +64,11 @@ impl Breaker {
             Some(left) if !left.is_zero() => Err(left),
             _ => {
                 if state.open_until.take().is_some() {
-                    tracing::info!(endpoint, "the breaker of an STS endpoint has closed: calls go out again");
-                    show(&endpoints, now);
+                    tracing::info!(
+                        endpoint,
+                        "the breaker of an endpoint of AWS has closed: calls go out again"
+                    );
+                    self.show(&endpoints, now);
                 }
                 Ok(())
             }
@@ -96,16 +103,20 @@ impl Breaker {
         tracing::warn!(
             endpoint,
             open_seconds,
-            "an STS endpoint fails for several principals: its breaker is open"
+            "an endpoint of AWS fails again and again: its breaker is open"
         );
-        show(&endpoints, now);
+        self.show(&endpoints, now);
     }
-}
 
-/// The gauge tells whether any breaker is open; the log tells which.
-fn show(endpoints: &HashMap<String, Endpoint>, now: Instant) {
-    let open = endpoints.values().any(|state| state.open_until.is_some_and(|until| until > now));
-    metrics::gauge!(names::AWS_BREAKER_OPEN).set(if open { 1.0 } else { 0.0 });
+    /// The gauge tells whether any breaker of the service is open; the log tells which.
+    fn show(&self, endpoints: &HashMap<String, Endpoint>, now: Instant) {
+        let open = endpoints.values().any(|state| state.open_until.is_some_and(|until| until > now));
+        metrics::gauge!(names::AWS_BREAKER_OPEN, Service::KEY => self.service.value()).set(if open {
+            1.0
+        } else {
+            0.0
+        });
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_opens_when_several_principals_fail_and_closes_after_its_time() {
-        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        let (breaker, start) = (Breaker::new(Service::Sts, BreakerOptions::default()), Instant::now());
         for principal in ["ana", "bo"] {
             breaker.faulted(HOST, principal, start);
             assert_eq!(breaker.admit(HOST, start), Ok(()), "after {principal}");
@@ -135,7 +146,7 @@ mod tests {
 
     #[test]
     fn immunity_55_one_principal_cannot_open_it_and_an_answer_to_anyone_wipes_the_count() {
-        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        let (breaker, start) = (Breaker::new(Service::Sts, BreakerOptions::default()), Instant::now());
         for call in 0..1000 {
             breaker.faulted(HOST, "mallory", start + Duration::from_millis(call));
         }
@@ -148,7 +159,7 @@ mod tests {
 
     #[test]
     fn faults_that_lie_far_apart_do_not_add_up() {
-        let (breaker, start) = (Breaker::new(BreakerOptions::default()), Instant::now());
+        let (breaker, start) = (Breaker::new(Service::Sts, BreakerOptions::default()), Instant::now());
         for (step, principal) in (0u64..).zip(["a", "b", "c", "d", "e"]) {
             breaker.faulted(HOST, principal, start + seconds(20 * step));
         }

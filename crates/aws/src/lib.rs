@@ -1,8 +1,8 @@
-//! Lanyard's calls out to AWS. So far there is one: `GetCallerIdentity` of STS.
+//! Lanyard's calls out to AWS, of two kinds.
 //!
-//! [`StsClient`] executes a presigned `GetCallerIdentity` that its caller has taken apart and rebuilt from its parts. An
-//! answer is [`StsAnswer::Verified`] or [`StsAnswer::Refused`]; whatever keeps STS from answering is an [`StsFault`] and
-//! never to be read as a refusal. Around each call stand, in this order:
+//! **What others have signed.** [`StsClient`] executes a presigned `GetCallerIdentity` that its caller has taken apart and
+//! rebuilt from its parts. An answer is [`StsAnswer::Verified`] or [`StsAnswer::Refused`]; whatever keeps STS from answering
+//! is an [`StsFault`] and never to be read as a refusal. Around each call stand, in this order:
 //!
 //! 1. **limits** for each spoke, each access key at a spoke, and each region (regions that AWS does not have share a small
 //!    one); keys that STS has verified lately have a share of their own, so that made-up keys starve nobody;
@@ -13,17 +13,33 @@
 //! 5. a strict reading of the answer, bound to the question: JSON, one partition, account and ARN and user id that agree,
 //!    and no role session out of a long-term key.
 //!
-//! The feature `stand-in` has the STS of the tests: real TLS under STS's own host names on loopback, signatures verified
-//! as AWS does, and every misbehaviour on command.
+//! **What the hub signs itself**, in AWS mode. [`AwsClient`] finds the hub's own credentials where AWS's tools find theirs,
+//! assumes a role where another account has to be asked, and asks IAM who bears a name ([`AwsClient::principal`]), EC2 what
+//! instances are called ([`Instances`], which remembers and asks for many at once) and KMS for keys
+//! ([`AwsClient::generate_data_key`]). The same things stand around these calls, and [`AwsFault`] says why there is no answer.
+//!
+//! [`reading`] has the readers of AWS's XML by themselves. The feature `stand-in` has the AWS of the tests: real TLS under
+//! AWS's own host names on loopback, signatures verified as AWS does, and every misbehaviour on command.
 
 mod breaker;
+mod codes;
 mod limits;
+mod metered;
+mod own;
+mod patience;
+pub mod reading;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
 mod sts;
+mod xml;
 
 pub use breaker::BreakerOptions;
 pub use limits::Quota;
+pub use own::{
+    AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions,
+    CredentialSource, DATA_KEY_BYTES, DataKey, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
+    NamedPrincipal, Unreadable, session_in,
+};
 pub use sts::{
     GetCallerIdentity, Limited, StsAnswer, StsClient, StsFault, StsOptions, StsRefusal, StsRefusalReason,
 };

@@ -1,38 +1,44 @@
-//! An STS for tests: TLS on loopback under STS's own host names, signatures verified as AWS verifies them, and every
+//! AWS for tests: TLS on loopback under AWS's own host names, signatures verified as AWS verifies them, and every
 //! misbehaviour on command.
+//!
+//! It has STS, and of IAM, EC2 and KMS what the hub asks: each in its own wire, each seeing the caller's account alone.
 
 #![allow(
     clippy::expect_used,
     reason = "a stand-in for tests: what fails here has to end the test, and says why"
 )]
 
+mod reply;
+mod services;
+mod world;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
 use lanyard_iam::sigv4::{Expected, HttpRequest, PayloadHash, SigV4Error, SignedRequest, SigningKey};
-use lanyard_iam::{AccessKeyId, Credentials};
+use lanyard_iam::{AccessKeyId, Credentials, Partition};
 use lanyard_kit::http_client::Options;
 use lanyard_kit::serve;
 use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
 use lanyard_kit::{Clock, SystemClock};
-use serde_json::json;
 use time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::limits::locked;
 
+use reply::Wire;
+use world::World;
+
 /// How the stand-in behaves from here on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// As STS does.
+    /// As AWS does.
     Honest,
-    /// The first so many calls are throttled, then as STS does.
+    /// The first so many calls of a service are throttled, then as AWS does.
     ThrottledAtFirst(u64),
     /// 400 with the code `Throttling`.
     Throttled400,
@@ -58,13 +64,13 @@ pub enum Behaviour {
     Redirect,
     /// 1 MiB.
     HugeBody,
-    /// 200 with half an object.
+    /// 200 with half an answer.
     BadJson,
-    /// 200 with the same in XML.
+    /// 200 in another language: XML for JSON, JSON for XML.
     Xml,
     /// 200 with an identity whose account, ARN and user id do not agree.
     MixedIdentity,
-    /// 200 with a role session, whoever asked.
+    /// 200 with somebody, or something, that was not asked about.
     AnotherPrincipal,
     /// 200 with an identity of another partition.
     AnotherPartition,
@@ -81,8 +87,11 @@ struct Person {
 
 struct Shared {
     people: Mutex<HashMap<AccessKeyId, Person>>,
+    world: Mutex<World>,
     behaviour: Mutex<Behaviour>,
-    calls: AtomicU64,
+    /// In place of the one for all.
+    of_service: Mutex<HashMap<Wire, Behaviour>>,
+    calls: Mutex<HashMap<Wire, u64>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -116,8 +125,10 @@ impl StandIn {
         let address = server.address();
         let shared = Arc::new(Shared {
             people: Mutex::default(),
+            world: Mutex::default(),
             behaviour: Mutex::new(Behaviour::Honest),
-            calls: AtomicU64::new(0),
+            of_service: Mutex::default(),
+            calls: Mutex::default(),
             clock,
         });
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -156,132 +167,187 @@ impl StandIn {
         locked(&self.shared.people).remove(key);
     }
 
-    /// Behaves so from here on.
+    /// Makes a user or role that IAM knows, in place of one of the same name.
+    pub fn add_principal(&self, arn: &str, id: &str) {
+        locked(&self.shared.world).principals.insert(world::key_of(arn), (arn.to_owned(), id.to_owned()));
+    }
+
+    /// Deletes a user or role.
+    pub fn remove_principal(&self, arn: &str) {
+        locked(&self.shared.world).principals.remove(&world::key_of(arn));
+    }
+
+    /// Makes an instance profile with a role.
+    pub fn add_profile(&self, arn: &str, role: Option<&str>) {
+        locked(&self.shared.world).profiles.insert(arn.to_owned(), role.map(str::to_owned));
+    }
+
+    /// Starts an instance, which is running and has a name.
+    pub fn add_instance(&self, account: &str, region: &str, id: &str, name: &str, profile: Option<&str>) {
+        let instance = world::StandInInstance {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            name: name.to_owned(),
+            profile: profile.map(str::to_owned),
+            state: "running",
+        };
+        locked(&self.shared.world).instances.insert(id.to_owned(), instance);
+    }
+
+    /// Ends an instance, which is shown for a while longer.
+    pub fn terminate_instance(&self, id: &str) {
+        if let Some(instance) = locked(&self.shared.world).instances.get_mut(id) {
+            instance.state = "terminated";
+        }
+    }
+
+    /// Makes a key of KMS, and an alias for it.
+    pub fn add_kms_key(&self, arn: &str, alias: Option<&str>) {
+        let mut world = locked(&self.shared.world);
+        world.kms_keys.insert(arn.to_owned(), arn.to_owned());
+        if let Some(alias) = alias {
+            world.kms_keys.insert(alias.to_owned(), arn.to_owned());
+        }
+    }
+
+    /// Lets a role be assumed by whoever names this external id; its sessions have these credentials.
+    pub fn add_assumable(&self, role_arn: &str, external_id: Option<&str>, session: &Credentials) {
+        let role = (external_id.map(str::to_owned), session.clone());
+        locked(&self.shared.world).assumable.insert(role_arn.to_owned(), role);
+    }
+
+    /// Lets nobody do this any more (`ec2:DescribeInstances`).
+    pub fn deny(&self, action: &str) {
+        locked(&self.shared.world).denied.insert(action.to_owned());
+    }
+
+    /// Lets everybody do it again.
+    pub fn permit(&self, action: &str) {
+        locked(&self.shared.world).denied.remove(action);
+    }
+
+    /// Behaves so from here on, whatever is asked.
     pub fn behave(&self, behaviour: Behaviour) {
+        locked(&self.shared.of_service).clear();
         *locked(&self.shared.behaviour) = behaviour;
+    }
+
+    /// One service (`sts`, `iam`, `ec2`, `kms`) behaves so from here on.
+    pub fn behave_at(&self, service: &str, behaviour: Behaviour) {
+        locked(&self.shared.of_service).insert(Wire::of_service(service), behaviour);
     }
 
     /// How many requests have arrived.
     pub fn calls(&self) -> u64 {
-        self.shared.calls.load(Ordering::SeqCst)
+        locked(&self.shared.calls).values().sum()
+    }
+
+    /// How many requests have arrived for one service.
+    pub fn calls_of(&self, service: &str) -> u64 {
+        locked(&self.shared.calls).get(&Wire::of_service(service)).copied().unwrap_or_default()
+    }
+}
+
+/// A request, read whole.
+struct Asked {
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Asked {
+    async fn read(request: Request) -> Self {
+        const BODY_BYTES_MAX: usize = 1 << 20;
+        let (parts, body) = request.into_parts();
+        let mut headers: Vec<(String, String)> = Vec::new();
+        // Over HTTP/2 the authority is the host.
+        headers.extend(parts.uri.authority().map(|host| ("host".to_owned(), host.to_string())));
+        let sent = parts.headers.iter();
+        headers.extend(
+            sent.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))),
+        );
+        Self {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers,
+            body: axum::body::to_bytes(body, BODY_BYTES_MAX).await.expect("a whole body"),
+        }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(of, _)| of == name).map_or("", |(_, value)| value)
+    }
+
+    /// The service that the host is of, and the region that requests to it sign.
+    fn place(&self) -> (Wire, String) {
+        let host = self.header("host");
+        let labels: Vec<&str> = host.split('.').collect();
+        let wire = Wire::of_service(labels.first().copied().unwrap_or_default());
+        let iam = Partition::ALL.into_iter().map(Partition::iam_endpoint).find(|(of, _)| *of == host);
+        let region = match (iam, labels.as_slice()) {
+            (Some((_, region)), _) => region,
+            (None, [_, "amazonaws", "com"]) => "us-east-1",
+            (None, [_, region, ..]) => region,
+            (None, _) => "",
+        };
+        (wire, region.to_owned())
     }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let call = shared.calls.fetch_add(1, Ordering::SeqCst);
-    let behaviour = *locked(&shared.behaviour);
-    let role = "arn:aws:sts::111122223333:assumed-role/Admin/mallory";
+    let asked = Asked::read(request).await;
+    let (wire, region) = asked.place();
+    let call = {
+        let mut calls = locked(&shared.calls);
+        let count = calls.entry(wire).or_default();
+        *count += 1;
+        *count - 1
+    };
+    let of_service = locked(&shared.of_service).get(&wire).copied();
+    let behaviour = of_service.unwrap_or_else(|| *locked(&shared.behaviour));
     match behaviour {
-        Behaviour::Honest => judge(&shared, &request),
-        Behaviour::ThrottledAtFirst(calls) if call >= calls => judge(&shared, &request),
-        Behaviour::ThrottledAtFirst(_) | Behaviour::Throttled400 => error(400, "Throttling", "Rate exceeded"),
-        Behaviour::Throttled403 => error(403, "Throttling", "Rate exceeded"),
-        Behaviour::Throttled429 => respond(429, "application/json", Body::empty()),
-        Behaviour::Denied => error(403, "AccessDenied", "no"),
-        Behaviour::Expired => {
-            error(403, "ExpiredToken", "The security token included in the request is expired")
-        }
-        Behaviour::RegionDisabled => {
-            error(403, "RegionDisabledException", "STS is not activated in this region")
-        }
-        Behaviour::ServerError => error(500, "InternalFailure", "oops"),
+        Behaviour::Honest => judge(&shared, &asked, wire, &region),
+        Behaviour::ThrottledAtFirst(calls) if call >= calls => judge(&shared, &asked, wire, &region),
         Behaviour::Hang => std::future::pending().await,
-        Behaviour::SlowBody => respond(200, "application/json", endless()),
-        Behaviour::Truncated => respond(200, "application/json", broken()),
-        Behaviour::Redirect => redirect(),
-        Behaviour::HugeBody => respond(200, "application/json", Body::from(vec![b' '; 1 << 20])),
-        Behaviour::BadJson => respond(200, "application/json", Body::from("{\"GetCallerIdentityResponse\":")),
-        Behaviour::Xml => respond(200, "text/xml", Body::from("<GetCallerIdentityResponse/>")),
-        Behaviour::MixedIdentity => identity("444455556666", role, "AROAMALLORY:mallory"),
-        Behaviour::AnotherPrincipal => identity("111122223333", role, "AROAMALLORY:mallory"),
-        Behaviour::AnotherPartition => {
-            identity("111122223333", "arn:aws-cn:iam::111122223333:user/ana", "AIDAANA")
-        }
+        other => reply::misbehave(wire, other),
     }
 }
 
-/// What STS does: every part of the signature, over the headers that arrived.
-fn judge(shared: &Shared, request: &Request) -> Response {
-    let uri = request.uri();
-    let mut headers: Vec<(&str, &str)> = Vec::new();
-    // Over HTTP/2 the authority is the host.
-    let host = uri.authority().map(|authority| authority.as_str());
-    headers.extend(host.map(|host| ("host", host)));
-    headers.extend(
-        request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))),
-    );
-    let signed_host = headers.iter().find(|(name, _)| *name == "host").map_or("", |(_, host)| *host);
-    let region = match signed_host.split('.').collect::<Vec<_>>().as_slice() {
-        [_, "amazonaws", "com"] => "us-east-1",
-        [_, region, ..] => *region,
-        _ => "",
-    };
-    let query = uri.query().unwrap_or_default();
+/// What AWS does: every part of the signature, over the headers and the body that arrived.
+fn judge(shared: &Shared, asked: &Asked, wire: Wire, region: &str) -> Response {
+    let headers: Vec<(&str, &str)> =
+        asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let as_signed =
-        HttpRequest { method: request.method().as_str(), path: uri.path(), query, headers: &headers };
-    let expected = Expected::new(region, "sts", shared.clock.now());
+        HttpRequest { method: &asked.method, path: &asked.path, query: &asked.query, headers: &headers };
+    let service = wire.service();
+    let expected = Expected::new(region, service, shared.clock.now());
+    let error = |status, code, message: &str| reply::error(wire, status, code, message);
     let signed = match SignedRequest::parse(&as_signed, &expected) {
         Ok(signed) => signed,
         Err(SigV4Error::TooOld { .. }) => return error(403, "SignatureDoesNotMatch", "Signature expired: …"),
         Err(SigV4Error::Unsigned) => return error(403, "MissingAuthenticationToken", "unsigned"),
         Err(fault) => return error(400, "IncompleteSignature", &fault.to_string()),
     };
+    let unknown = "The security token included in the request is invalid.";
     let Some(person) = locked(&shared.people).get(signed.access_key_id()).cloned() else {
-        return error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+        return error(403, "InvalidClientTokenId", unknown);
     };
     let Credentials { secret_access_key, session_token, .. } = &person.credentials;
     if session_token.as_ref().map(|token| token.expose()) != signed.session_token() {
-        return error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+        return error(403, "InvalidClientTokenId", unknown);
     }
-    let key = SigningKey::derive(secret_access_key, signed.date().day(), region, "sts");
-    match signed.verify(&as_signed, &PayloadHash::of(b""), &key) {
-        Ok(()) => identity(&person.account, &person.arn, &person.user_id),
+    let key = SigningKey::derive(secret_access_key, signed.date().day(), region, service);
+    match signed.verify(&as_signed, &PayloadHash::of(&asked.body), &key) {
+        Ok(()) => services::answer(shared, asked, wire, region, &person),
         // As AWS does, the message quotes what the caller has signed.
         Err(_) => {
-            error(403, "SignatureDoesNotMatch", &format!("The Canonical String should have been '{query}'"))
+            let message = format!("The Canonical String should have been '{}'", asked.query);
+            error(403, "SignatureDoesNotMatch", &message)
         }
     }
-}
-
-fn identity(account: &str, arn: &str, user_id: &str) -> Response {
-    let body = json!({ "GetCallerIdentityResponse": {
-        "GetCallerIdentityResult": { "Account": account, "Arn": arn, "UserId": user_id },
-        "ResponseMetadata": { "RequestId": "00000000-0000-0000-0000-000000000000" },
-    } });
-    respond(200, "application/json", Body::from(body.to_string()))
-}
-
-fn error(status: u16, code: &str, message: &str) -> Response {
-    let body = json!({
-        "Error": { "Code": code, "Message": message, "Type": "Sender" },
-        "RequestId": "00000000-0000-0000-0000-000000000000",
-    });
-    respond(status, "application/json", Body::from(body.to_string()))
-}
-
-fn redirect() -> Response {
-    let mut response = respond(302, "text/html", Body::empty());
-    response.headers_mut().insert("location", http::HeaderValue::from_static("https://elsewhere.example/"));
-    response
-}
-
-fn endless() -> Body {
-    use futures::StreamExt as _;
-    let first = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
-    Body::from_stream(first.chain(futures::stream::pending()))
-}
-
-fn broken() -> Body {
-    let parts =
-        [Ok(Bytes::from_static(b"{\"GetCallerIdentityResponse\":")), Err(std::io::Error::other("gone"))];
-    Body::from_stream(futures::stream::iter(parts))
-}
-
-fn respond(status: u16, content_type: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-    response
 }
 
 impl std::fmt::Debug for StandIn {

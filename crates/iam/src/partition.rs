@@ -108,7 +108,28 @@ impl Partition {
     /// The STS host of a region, as stock clients address it.
     #[must_use]
     pub fn sts_host(self, region: &Region) -> String {
-        format!("sts.{region}.{}", self.dns_suffix())
+        self.regional_host("sts", region)
+    }
+
+    /// The host of a service in a region (`ec2`, `kms`), as the AWS SDKs address it.
+    #[must_use]
+    pub fn regional_host(self, service: &str, region: &Region) -> String {
+        format!("{service}.{region}.{}", self.dns_suffix())
+    }
+
+    /// The host of IAM, of which each partition has one, and the region that requests to it sign (botocore's endpoint rules).
+    #[must_use]
+    pub const fn iam_endpoint(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Aws => ("iam.amazonaws.com", "us-east-1"),
+            Self::AwsUsGov => ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
+            Self::AwsCn => ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            Self::AwsIso => ("iam.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+            Self::AwsIsoB => ("iam.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
+            Self::AwsIsoE => ("iam.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1"),
+            Self::AwsIsoF => ("iam.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1"),
+            Self::AwsEusc => ("iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        }
     }
 
     /// The regions that AWS has opened in this partition (a list, so a new region is not on it at first).
@@ -273,6 +294,9 @@ mod tests {
                 let host = partition.sts_host(&Region::parse(region).unwrap());
                 assert_eq!(host, format!("sts.{region}.{}", partition.dns_suffix()));
             }
+            let (host, region) = partition.iam_endpoint();
+            assert!(partition.has_known_region(region), "{host} signs for {region}");
+            assert!(host.starts_with("iam.") && host.ends_with(partition.dns_suffix()), "{host}");
         }
         assert!(Partition::Aws.has_known_region("us-west-2"));
         assert!(!Partition::AwsCn.has_known_region("us-west-2"));

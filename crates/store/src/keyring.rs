@@ -1,11 +1,13 @@
 //! Secrets at rest: keys for each purpose, and sealing that binds a value to its place.
 
 mod envelope;
+mod kms;
 mod purpose;
 mod ring;
 mod sealed;
 
 pub use envelope::EnvelopeKey;
+pub use kms::KmsEnvelope;
 pub use purpose::Purpose;
 pub(crate) use ring::StoredKey;
 pub use ring::{Keyring, KeyringError, PurposeKey};

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use lanyard_api::{ClusterId, Revision, Scope, mapping::Cluster};
+use lanyard_api::{ClusterId, HubId, Revision, Scope, mapping::Cluster};
 use lanyard_kit::Clock;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
@@ -24,6 +24,7 @@ use crate::{
         clusters::cluster_by_id,
         scope_id,
         secrets::open_keys,
+        settings::Setting,
         signatures, statements,
     },
 };
@@ -82,6 +83,20 @@ impl Store {
         Ok(store)
     }
 
+    /// The hub's id, once settled, without the envelope key: for who has to know the hub to find that key. Makes and migrates
+    /// the tables as [`Self::open`] does.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn hub_id_in(options: &StoreOptions) -> Result<Option<HubId>, StoreError> {
+        let database = Database::open(options).await?;
+        let (mut connection, permit) = database.begin(Access::Read, options.wait_max).await?;
+        let setting = one::<Setting>(&mut connection, Scope::Hub, Setting::HUB_ID).await;
+        drop((connection, permit));
+        database.close().await;
+        setting?.map(|setting| setting.settled()).transpose()
+    }
+
     pub(crate) fn of(inner: Arc<Inner>) -> Self {
         Self { inner }
     }
@@ -113,10 +128,7 @@ impl Store {
         if key.contains('\0') {
             return Ok(None);
         }
-        let id = scope_id(R::KIND, scope, key)?;
-        let mut connection = self.read().await?;
-        let line = connection.fetch_one(statements(R::KIND).select_one, [id.into(), key.into()]).await?;
-        line.map(|line| record_of(&line.bytes(0)?)).transpose()
+        one(&mut self.read().await?, scope, key).await
     }
 
     /// A cluster by its id.
@@ -232,6 +244,16 @@ impl Store {
     ) -> Result<(Connection, Option<OwnedSemaphorePermit>), StoreError> {
         self.database().begin(access, self.options().wait_max).await
     }
+}
+
+async fn one<R: Record>(
+    connection: &mut Connection,
+    scope: Scope,
+    key: &str,
+) -> Result<Option<R>, StoreError> {
+    let id = scope_id(R::KIND, scope, key)?;
+    let line = connection.fetch_one(statements(R::KIND).select_one, [id.into(), key.into()]).await?;
+    line.map(|line| record_of(&line.bytes(0)?)).transpose()
 }
 
 impl std::fmt::Debug for Store {

@@ -82,10 +82,24 @@ pub async fn bootstrap(
     region: Region,
     hand_over: &impl HandOver,
 ) -> Result<(Hub, Option<NewAccessKey>), BootstrapError> {
+    bootstrap_as(HubId::random(), store, account, region, hand_over).await
+}
+
+/// The same, for a hub whose id had to be settled before its store could be opened.
+///
+/// # Errors
+/// [`BootstrapError`].
+pub async fn bootstrap_as(
+    id: HubId,
+    store: &Store,
+    account: Option<AccountId>,
+    region: Region,
+    hand_over: &impl HandOver,
+) -> Result<(Hub, Option<NewAccessKey>), BootstrapError> {
     if let Some(hub) = found(store, account, &region).await? {
         return Ok((hub, None));
     }
-    match make(store, account, &region, hand_over).await {
+    match make(id, store, account, &region, hand_over).await {
         Ok((hub, key)) => Ok((hub, Some(key))),
         // Another process was quicker.
         Err(BootstrapError::Store(StoreError::Exists { kind: Kind::Setting, .. })) => {
@@ -112,6 +126,7 @@ async fn found(
 }
 
 async fn make(
+    id: HubId,
     store: &Store,
     account: Option<AccountId>,
     region: &Region,
@@ -127,7 +142,7 @@ async fn make(
         }
     };
     let partition = partition_of_region(region.as_str()).unwrap_or(Partition::Aws);
-    let hub = Hub { id: HubId::random(), account, partition, region: region.clone() };
+    let hub = Hub { id, account, partition, region: region.clone() };
     let scopes = [Scope::Hub, Scope::Account(account)];
     let mut transaction = store.begin("bootstrap", &Mutation::system("first start"), &scopes).await?;
     transaction.insert(&Setting::hub_id(hub.id)).await?;

@@ -34,7 +34,9 @@ mod numbers;
 mod snapshot;
 mod verifier;
 
-pub use bootstrap::{ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, renew_administrator};
+pub use bootstrap::{
+    ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, renew_administrator,
+};
 pub use cache::{NotShared, SharedCache};
 pub use config::{AccountLimits, AuthnConfig, ConfigError, SelfHostedSts, SnapshotConfig, TokenCacheConfig};
 pub use engine::{Engine, EngineError, Hub, Parts};

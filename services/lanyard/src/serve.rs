@@ -2,6 +2,7 @@
 
 mod config;
 mod credentials_file;
+mod envelope;
 mod hub;
 mod listeners;
 mod ready;
@@ -9,10 +10,13 @@ mod suite;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+use lanyard_aws::{AwsClient, CredentialSource};
 use lanyard_gateway::{Directory, Recorder, door, kubernetes};
+use lanyard_iam::Region;
 use lanyard_kit::{
     Clock, SystemClock,
     config::{Environment, Sources, load, print_config},
+    http_client,
     life::{self, Life},
     tls,
 };
@@ -27,7 +31,9 @@ use crate::{output, place};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Configuration comes from --config, then LANYARD_ variables (LANYARD_GATEWAY__REVIEW_TIMEOUT_MS), then \
-                        flags; the later one wins.\n\nExamples:\n  lanyard serve\n  lanyard serve --listen 127.0.0.1:0 \
+                        flags; the later one wins. AWS mode \
+                        ([aws]) and the place of the envelope key ([envelope]) are configured there alone: see \
+                        deploy/lanyard.toml.\n\nExamples:\n  lanyard serve\n  lanyard serve --listen 127.0.0.1:0 \
                         --grpc-listen 127.0.0.1:0 --ready-file /tmp/ready.json\n  lanyard serve --print-config > lanyard.toml\n  \
                         lanyard serve --renew-administrator                  # when the credentials file is lost"
 )]
@@ -122,14 +128,15 @@ pub fn run(args: &Args) -> ExitCode {
 async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("hub");
-    let opened = hub::open(&config, &clock, renew_administrator).await?;
+    let aws = aws_client(&config, &clock)?;
+    let opened = hub::open(&config, &clock, aws.as_ref(), renew_administrator).await?;
     let ca = tls::Authority::load_or_create(
         &config.data_dir.join("pki"),
         &opened.hub.id.to_string(),
         clock.now(),
     )?;
     let listeners = listeners::bind(&config, &ca, clock.now()).await?;
-    let suite = Arc::new(suite::Suite::start(&opened, &config).await?);
+    let suite = Arc::new(suite::Suite::start(&opened, &config, aws).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
@@ -175,4 +182,15 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     recorder.flush().await;
     suite.flush().await;
     Ok(())
+}
+
+/// AWS as the hub itself, where anything asks for it.
+fn aws_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<AwsClient>> {
+    if !config.aws.enabled && !config.envelope.needs_kms(&config.data_dir) {
+        return Ok(None);
+    }
+    let region = Region::parse(config.aws.region.as_deref().unwrap_or(&config.region))?;
+    let source = CredentialSource::chain(config.aws.profile.as_deref(), &region);
+    let http = http_client::Options::default();
+    Ok(Some(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?))
 }

@@ -2,6 +2,7 @@
 //!
 //! What is asked on a request's path is in `resolve`; the rest of the files are the management calls, one family each.
 
+mod aws;
 mod aws_auth;
 mod blocks;
 mod break_glass;
@@ -18,10 +19,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lanyard_api::{EntryId, Scope, proof::ProofKey};
+use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
 
-use self::resolve::Outcome;
+use self::{aws::Aws, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
 
 /// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries` and `Blocks`. Clones share it.
@@ -35,6 +37,8 @@ struct Inner {
     state: State,
     config: MappingConfig,
     proof_key: Arc<MintingKey>,
+    /// In AWS mode.
+    aws: Option<Aws>,
     stale: StaleKnocks,
     resolutions: Counters<Outcome>,
     aws_auth_rejected: Counters<()>,
@@ -57,6 +61,24 @@ impl Mapping {
     /// # Errors
     /// When the hub's state or the proof's key cannot be had.
     pub async fn open(store: &Store, config: MappingConfig) -> Result<Self, OpenError> {
+        Self::start(store, config, None).await
+    }
+
+    /// The same, in AWS mode: entries learn the unique ids of their principals from IAM, nodes that nobody bound have the
+    /// names that EC2 gives them.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in_aws_mode(
+        store: &Store,
+        config: MappingConfig,
+        client: AwsClient,
+        instances: InstanceOptions,
+    ) -> Result<Self, OpenError> {
+        Self::start(store, config, Some(Aws::new(client, instances))).await
+    }
+
+    async fn start(store: &Store, config: MappingConfig, aws: Option<Aws>) -> Result<Self, OpenError> {
         let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
         let state = State::open(store, &config.memory).await?;
         store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
@@ -65,6 +87,7 @@ impl Mapping {
             state,
             config,
             proof_key,
+            aws,
             stale: StaleKnocks::default(),
             resolutions: Counters::new(names::MAPPING_RESOLUTIONS_TOTAL),
             aws_auth_rejected: Counters::new(names::MAPPING_AWS_AUTH_REJECTED_TOTAL),

@@ -33,11 +33,13 @@ pub(crate) struct Badge {
 pub(crate) struct Refused {
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// EC2 may know better: the session is an instance's that nobody bound to a name.
+    pub(crate) asks_ec2: bool,
 }
 
 impl Refused {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), asks_ec2: false }
     }
 }
 
@@ -59,10 +61,24 @@ pub(crate) const SESSION_KIN: &str = "session_kin";
 pub(crate) const UNKNOWN_NODE: &str = "unknown_node";
 
 /// A cluster at a moment.
+#[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) snapshot: &'a ClusterSnapshot,
     pub(crate) now: OffsetDateTime,
+    /// The instance that EC2 says the session to be, where it was asked.
+    instance: Option<&'a Node>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(cluster: &'a Cluster, snapshot: &'a ClusterSnapshot, now: OffsetDateTime) -> Self {
+        Self { cluster, snapshot, now, instance: None }
+    }
+
+    /// The same, with what EC2 says about the session.
+    pub(crate) fn with_instance(self, instance: &'a Node) -> Self {
+        Self { instance: Some(instance), ..self }
+    }
 }
 
 impl World<'_> {
@@ -237,21 +253,19 @@ impl World<'_> {
     }
 
     /// The node that a session is. Its name is chosen by whoever makes the session, so it is believed only as far as the
-    /// node was bound to: its role, and where the hub keeps it, its key.
+    /// node was bound to: its role, and where the hub keeps it, its key. Who was bound by name comes before EC2's word.
     fn node(&self, knock: &Knock<'_>, on_ec2: bool) -> Result<&Node, Refused> {
         let session = knock.session_name.unwrap_or_default();
-        let bound = self.snapshot.nodes.get(session).filter(|_| !on_ec2 || is_instance_id(session));
-        let node = bound.ok_or_else(|| {
-            let message = format!("no node of the cluster is bound to session `{session}`: bind it first");
-            Refused::new(UNKNOWN_NODE, message)
-        })?;
-        let role_fits =
-            node.role_arn.as_deref().is_some_and(|role| role.eq_ignore_ascii_case(knock.canonical.as_str()));
+        let of_ec2 = |_: &&Node| !on_ec2 || is_instance_id(session);
+        let Some(node) = self.snapshot.nodes.get(session).filter(of_ec2) else {
+            return self.instance_node(knock, on_ec2);
+        };
         let key_fits = match &node.access_key_id {
             None => true,
             // A key kept by the hub can be told; an ARN that nobody proved has none to tell.
             Some(key) => *knock.authority == Authority::Local && knock.comes_of_key(key),
         };
+        let role_fits = is_of_role(node, knock);
         if role_fits && (key_fits || knock.access_key_id.is_none()) {
             return Ok(node);
         }
@@ -259,6 +273,31 @@ impl World<'_> {
         let message = format!("the node of session `{session}` is bound to {bound_to}");
         Err(Refused::new(UNKNOWN_NODE, message))
     }
+
+    /// The node that EC2 says the session to be.
+    fn instance_node(&self, knock: &Knock<'_>, on_ec2: bool) -> Result<&Node, Refused> {
+        let session = knock.session_name.unwrap_or_default();
+        match self.instance.filter(|_| on_ec2) {
+            Some(node) if is_of_role(node, knock) => Ok(node),
+            Some(node) => {
+                let runs_with = node.role_arn.as_deref().unwrap_or("no role");
+                let message =
+                    format!("instance `{session}` runs with {runs_with}, and not with `{}`", knock.canonical);
+                Err(Refused::new(UNKNOWN_NODE, message))
+            }
+            None => {
+                let message =
+                    format!("no node of the cluster is bound to session `{session}`: bind it first");
+                let asks_ec2 = on_ec2 && is_instance_id(session);
+                Err(Refused { asks_ec2, ..Refused::new(UNKNOWN_NODE, message) })
+            }
+        }
+    }
+}
+
+/// Whether whoever knocks has the role whose sessions may be this node.
+fn is_of_role(node: &Node, knock: &Knock<'_>) -> bool {
+    node.role_arn.as_deref().is_some_and(|role| role.eq_ignore_ascii_case(knock.canonical.as_str()))
 }
 
 /// What a template is to its principal.

@@ -26,6 +26,8 @@ pub(crate) struct ClusterSnapshot {
     pub(crate) aws_auth: Option<Arc<InForce>>,
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
     pub(crate) nodes: Map<Node>,
+    /// Private DNS name → session.
+    node_names: Map<Box<str>>,
     pub(crate) blocks: BlockSet,
     pub(crate) block_list: Vec<Block>,
     pub(crate) break_glass: Option<BreakGlass>,
@@ -164,6 +166,10 @@ impl ClusterSnapshot {
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
         }
+        snapshot.node_names = nodes
+            .iter()
+            .map(|node| (node.private_dns_name.as_str().into(), node.instance_id.as_str().into()))
+            .collect();
         snapshot.nodes =
             nodes.into_iter().map(|node| (node.instance_id.as_str().into(), node.clone())).collect();
         snapshot.block_list = blocks.into_iter().cloned().collect();
@@ -212,6 +218,11 @@ impl ClusterSnapshot {
     /// Whether a line of aws-auth does.
     pub(crate) fn is_aws_auth_name_of_another(&self, name: &str, canonical: &str) -> bool {
         self.aws_auth.as_ref().is_some_and(|in_force| in_force.names.is_anothers(name, canonical))
+    }
+
+    /// The session of the node that was bound to this private DNS name.
+    pub(crate) fn node_named(&self, private_dns_name: &str) -> Option<&str> {
+        self.node_names.get(private_dns_name).map(|session| &**session)
     }
 
     /// The associations of an entry, in the order of their policies' ARNs.

@@ -4,6 +4,8 @@
 
 #[path = "promises/aws_auth.rs"]
 mod aws_auth;
+#[path = "promises/aws_mode.rs"]
+mod aws_mode;
 #[path = "promises/bench.rs"]
 mod bench;
 #[path = "promises/blocks.rs"]

@@ -6,6 +6,7 @@ use lanyard_kit::http_client::Answer;
 use serde::Deserialize;
 
 use super::{GetCallerIdentity, StsRefusalReason};
+use crate::codes::{is_throttling, is_trouble};
 
 /// What one answer says.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,9 +55,6 @@ struct ErrorBody {
     message: String,
 }
 
-/// What throttling is called, beside codes that begin with `Throttl`.
-const THROTTLE_CODES: [&str; 4] =
-    ["RequestLimitExceeded", "TooManyRequestsException", "RequestThrottled", "SlowDown"];
 /// How AWS words a stale date under the code of a bad signature.
 const EXPIRED_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
@@ -116,8 +114,8 @@ fn read_refusal(answer: &Answer, status: u16) -> Reading {
     // By the code alone: the message quotes what the caller has signed, and so may hold any word.
     let code = error.code.as_str();
     let reason = match code {
-        _ if code.starts_with("Throttl") || THROTTLE_CODES.contains(&code) => return Reading::Throttled,
-        "ServiceUnavailable" | "InternalFailure" | "InternalError" => return Reading::ServerError,
+        _ if is_throttling(code) => return Reading::Throttled,
+        _ if is_trouble(code) => return Reading::ServerError,
         "SignatureDoesNotMatch" if EXPIRED_WORDS.iter().any(|words| error.message.starts_with(words)) => {
             StsRefusalReason::Expired
         }

@@ -1,18 +1,18 @@
 //! The client: limits, breaker, tries.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use lanyard_iam::AccessKeyId;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, HttpFault, Options, Request};
-use lanyard_kit::telemetry::{Counters, Histograms, Label, names};
 
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
 use crate::breaker::Breaker;
 use crate::limits::{Buckets, Proven};
+use crate::metered::{Meter, Outcome, Service};
+use crate::patience::{GaveUp, Patience, Tried};
 
 /// The longest answer that is read: a caller's identity has under 1 KiB.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -31,8 +31,8 @@ pub struct StsClient {
     unknown_regions: Buckets<Standing>,
     proven: Proven<KeyAtSpoke>,
     breaker: Breaker,
-    outcomes: Counters<Outcome>,
-    seconds: Histograms<Service>,
+    patience: Patience,
+    meter: Meter,
 }
 
 /// Whether STS has verified the key lately. The two share no bucket: who makes up keys uses up the share of unproven
@@ -48,50 +48,6 @@ enum Standing {
 struct KeyAtSpoke {
     spoke: String,
     key: AccessKeyId,
-}
-
-#[derive(Clone, Copy)]
-enum Outcome {
-    Answered,
-    Refused,
-    Throttled,
-    Fault,
-}
-
-impl Label for Outcome {
-    const KEY: &'static str = names::OUTCOME;
-    const ALL: &'static [Self] = &[Self::Answered, Self::Refused, Self::Throttled, Self::Fault];
-
-    fn value(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Throttled => "throttled",
-            Self::Fault => "fault",
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Service {
-    Sts,
-}
-
-impl Label for Service {
-    const KEY: &'static str = names::SERVICE;
-    const ALL: &'static [Self] = &[Self::Sts];
-
-    fn value(self) -> &'static str {
-        "sts"
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
 }
 
 impl StsClient {
@@ -114,9 +70,13 @@ impl StsClient {
             regions: Buckets::new(options.region, PLACES_MAX),
             unknown_regions: Buckets::new(options.unknown_regions, 2),
             proven: Proven::new(Duration::from_secs(options.proven_seconds), KEYS_MAX),
-            breaker: Breaker::new(options.breaker),
-            outcomes: Counters::new(names::AWS_CALLS_TOTAL),
-            seconds: Histograms::new(names::AWS_CALL_SECONDS),
+            breaker: Breaker::new(Service::Sts, options.breaker),
+            patience: Patience {
+                deadline: Duration::from_millis(options.deadline_milliseconds),
+                attempts_max: options.attempts_max,
+                backoff: Duration::from_millis(options.backoff_milliseconds),
+            },
+            meter: Meter::default(),
             options,
         })
     }
@@ -135,13 +95,13 @@ impl StsClient {
             None => self.ask_in_time(&call).await,
         };
         self.learn(&call, key, principal.as_deref(), &result);
-        self.outcomes.increment(match &result {
+        let outcome = match &result {
             Ok(StsAnswer::Verified(_)) => Outcome::Answered,
             Ok(StsAnswer::Refused(_)) => Outcome::Refused,
             Err(StsFault::Throttled { .. } | StsFault::Limited { .. }) => Outcome::Throttled,
             Err(_) => Outcome::Fault,
-        });
-        self.seconds.record(Service::Sts, started.elapsed());
+        };
+        self.meter.record(Service::Sts, outcome, started.elapsed());
         result
     }
 
@@ -174,36 +134,32 @@ impl StsClient {
     }
 
     async fn ask_in_time(&self, call: &GetCallerIdentity<'_>) -> Result<StsAnswer, StsFault> {
-        let limit = Duration::from_millis(self.options.deadline_milliseconds);
-        let late = |_| StsFault::TimedOut { host: call.host.to_owned(), limit };
-        tokio::time::timeout(limit, self.ask(call)).await.map_err(late)?
-    }
-
-    async fn ask(&self, call: &GetCallerIdentity<'_>) -> Result<StsAnswer, StsFault> {
-        let host = || call.host.to_owned();
-        for attempt in 1.. {
-            let answer = self.http.send(request(call)?).await.map_err(|fault| fault_of(fault, call.host))?;
-            match read(&answer, call) {
-                Reading::Verified(identity) => return Ok(StsAnswer::Verified(identity)),
-                Reading::Refused(reason) => {
-                    return Ok(StsAnswer::Refused(StsRefusal { reason, status: answer.status.as_u16() }));
-                }
-                Reading::ServerError => {
-                    return Err(StsFault::ServerError { host: host(), status: answer.status.as_u16() });
-                }
-                Reading::Bad(reason) => return Err(StsFault::BadAnswer { host: host(), reason }),
-                Reading::Throttled if attempt >= self.options.attempts_max => break,
-                Reading::Throttled => tokio::time::sleep(self.pause_after(attempt)).await,
-            }
+        let host = call.host.to_owned();
+        match self.patience.ask(|| self.ask(call)).await {
+            Ok(result) => result,
+            Err(GaveUp::Late(limit)) => Err(StsFault::TimedOut { host, limit }),
+            Err(GaveUp::Throttled) => Err(StsFault::Throttled { host }),
         }
-        Err(StsFault::Throttled { host: host() })
     }
 
-    /// A random part of a span that doubles with each attempt: callers that were throttled together come back apart.
-    fn pause_after(&self, attempt: u32) -> Duration {
-        let span = self.options.backoff_milliseconds.saturating_mul(1 << attempt.saturating_sub(1).min(16));
-        // A fresh `RandomState` is randomly keyed; what is hashed does not matter.
-        Duration::from_millis(RandomState::new().hash_one(attempt) % span.max(1))
+    async fn ask(&self, call: &GetCallerIdentity<'_>) -> Tried<Result<StsAnswer, StsFault>> {
+        let host = || call.host.to_owned();
+        let request = match request(call) {
+            Ok(request) => request,
+            Err(fault) => return Tried::Over(Err(fault)),
+        };
+        let answer = match self.http.send(request).await {
+            Ok(answer) => answer,
+            Err(fault) => return Tried::Over(Err(fault_of(fault, call.host))),
+        };
+        let status = answer.status.as_u16();
+        Tried::Over(match read(&answer, call) {
+            Reading::Verified(identity) => Ok(StsAnswer::Verified(identity)),
+            Reading::Refused(reason) => Ok(StsAnswer::Refused(StsRefusal { reason, status })),
+            Reading::ServerError => Err(StsFault::ServerError { host: host(), status }),
+            Reading::Bad(reason) => Err(StsFault::BadAnswer { host: host(), reason }),
+            Reading::Throttled => return Tried::Throttled,
+        })
     }
 
     fn learn(

@@ -45,11 +45,14 @@ metrics! {
     AUTHN_CACHE_ENTRIES = Gauge "lanyard_authn_cache_entries", "Identities in the token cache.";
     /// Labels: [`OUTCOME`] (`admitted`, `refused`, `fault`).
     AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total", "Management calls admitted and refused.";
-    /// Labels: [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
+    /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
     AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total", "Calls to AWS, by service and outcome.";
     /// Labels: [`SERVICE`].
     AWS_CALL_SECONDS = Histogram "lanyard_aws_call_seconds", "Time of one call to AWS, retries included.";
-    AWS_BREAKER_OPEN = Gauge "lanyard_aws_breaker_open", "1 while the breaker of a region lets no call through.";
+    /// Labels: [`SERVICE`].
+    AWS_BREAKER_OPEN = Gauge "lanyard_aws_breaker_open", "1 while the breaker of an endpoint lets no call through.";
+    /// Labels: [`OUTCOME`] (`kept`, `asked`, `fault`).
+    AWS_INSTANCES_TOTAL = Counter "lanyard_aws_instances_total", "Nodes looked up as EC2 instances: found in memory, asked of EC2, or without an answer.";
     /// Labels: [`OUTCOME`] (`mapped`, `unmapped`, `blocked`, `fault`).
     MAPPING_RESOLUTIONS_TOTAL = Counter "lanyard_mapping_resolutions_total", "Identities resolved to user info, or not.";
     MAPPING_AWS_AUTH_REJECTED_TOTAL = Counter "lanyard_mapping_aws_auth_rejected_total", "Versions of aws-auth kept out of force, because they are broken or would lock everyone out.";
@@ -116,7 +119,7 @@ pub const CODE: &str = "code";
 pub const METHOD: &str = "method";
 /// Label: the name of a transaction, such as `put_access_entry`.
 pub const NAME: &str = "name";
-/// Label: the AWS service called, such as `sts`.
+/// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself.
 pub const SERVICE: &str = "service";
 
 /// Span field: the cluster's id, as in URLs and flags.

@@ -27,6 +27,11 @@ impl EnvelopeKey {
         Self { secret: Zeroizing::new(secret) }
     }
 
+    /// Takes 32 bytes that somebody else has made at random.
+    pub(super) fn from_secret(secret: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        Self { secret }
+    }
+
     /// A new random one.
     ///
     /// # Errors
@@ -53,17 +58,26 @@ impl EnvelopeKey {
     /// # Errors
     /// [`KeyringError::File`] for a loose mode, a symbolic link and what else must not hold a key.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyringError> {
+        if let Some(key) = Self::load(path)? {
+            return Ok(key);
+        }
+        let key = Self::random()?;
+        let text = Zeroizing::new(hex::encode(key.secret.as_slice()));
+        write_secret_file(path, &SecretBytes::from(text.as_bytes().to_vec()))?;
+        Ok(key)
+    }
+
+    /// Reads the key from such a file, if it is there.
+    ///
+    /// # Errors
+    /// As [`Self::load_or_create`].
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyringError> {
         match read_secret_file(path) {
             Ok(bytes) => {
                 let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| KeyringError::Envelope)?;
-                Self::parse(&SecretString::from(text))
+                Self::parse(&SecretString::from(text)).map(Some)
             }
-            Err(error) if error.is_not_found() => {
-                let key = Self::random()?;
-                let text = Zeroizing::new(hex::encode(key.secret.as_slice()));
-                write_secret_file(path, &SecretBytes::from(text.as_bytes().to_vec()))?;
-                Ok(key)
-            }
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,6 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
+use lanyard_aws::AwsFault;
 use lanyard_kit::tls::FileError;
 use zeroize::Zeroizing;
 
@@ -36,7 +38,7 @@ pub enum KeyringError {
     /// The keys in the database lie under another envelope key.
     #[error(
         "the keys in the store lie under envelope key `{stored}` and this process has `{given}`: give it the key that the \
-         store was made with"
+         store was made with, or that one as the previous key beside the new one"
     )]
     ForeignEnvelope {
         /// The id of the key that is needed.
@@ -50,6 +52,32 @@ pub enum KeyringError {
     /// The file cannot hold a key.
     #[error("envelope key: {0}")]
     File(#[from] FileError),
+    /// KMS gives no key.
+    #[error("envelope key: {0}")]
+    Kms(#[from] AwsFault),
+    /// The file with the wrapped envelope key cannot be used.
+    #[error(
+        "`{}` is not this hub's envelope key: {reason}; put back the file that KMS's answer was kept in", path.display()
+    )]
+    WrappedKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The envelope key was wrapped by another KMS key than the configured one.
+    #[error(
+        "the envelope key in `{}` was wrapped by `{stored}` and the configuration says `{given}`: name the first, or rename \
+         the file to {}.previous and start with the second, which makes a new envelope key", path.display(), path.display()
+    )]
+    OtherKmsKey {
+        /// The file.
+        path: PathBuf,
+        /// The key that wrapped it.
+        stored: String,
+        /// The configured one.
+        given: String,
+    },
     /// The system gives no random bytes, or the crypto library refuses its work.
     #[error("the system gives no random bytes")]
     Random,

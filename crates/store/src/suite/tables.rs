@@ -9,7 +9,7 @@ use lanyard_api::{
 use time::OffsetDateTime;
 
 use super::{Bench, NOON, world::*};
-use crate::{Setting, Store, StoreError};
+use crate::{EnvelopeKey, Keyring, Setting, Store, StoreError};
 
 fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
     DecisionRecord {
@@ -103,6 +103,9 @@ pub(super) async fn a_lease_has_one_holder_at_a_time(bench: Bench) {
 pub(super) async fn settings_read_back_in_their_types(bench: Bench) {
     let store = bench.open().await;
     assert_eq!(store.hub_id().await.unwrap(), None);
+    let mut without_the_key = bench.options();
+    without_the_key.keyring = Keyring::new(EnvelopeKey::random().unwrap());
+    assert_eq!(Store::hub_id_in(&without_the_key).await.unwrap(), None);
     assert_eq!(store.external_url().await.unwrap(), None);
     assert_eq!(store.embedded_account().await.unwrap(), None);
     let (hub, home) = (HubId::random(), account_id(HOME));
@@ -112,6 +115,7 @@ pub(super) async fn settings_read_back_in_their_types(bench: Bench) {
     transaction.put(&Setting::embedded_account(home)).await.unwrap();
     transaction.commit_unrecorded().await.unwrap();
     assert_eq!(store.hub_id().await.unwrap(), Some(hub));
+    assert_eq!(Store::hub_id_in(&without_the_key).await.unwrap(), Some(hub));
     assert_eq!(store.external_url().await.unwrap().as_deref(), Some("https://hub.example"));
     assert_eq!(store.embedded_account().await.unwrap(), Some(home));
     put(&store, &Setting::new(Setting::HUB_ID, "none")).await.unwrap();

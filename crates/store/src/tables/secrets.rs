@@ -70,8 +70,17 @@ pub(crate) async fn open_keys(
     connection.execute(LOCK, []).await?;
     let mut stored = stored_keys(&mut connection).await?;
     // Before any is made: a wrong envelope key must not leave keys of its own behind.
-    for key in keyring.take_keys(&stored)? {
-        insert_key(&mut connection, &key).await?;
+    let anew = keyring.take_keys(&stored)?;
+    for key in &anew {
+        insert_key(&mut connection, key).await?;
+    }
+    if !anew.is_empty() {
+        let envelope = keyring.envelope_id()?;
+        tracing::info!(
+            keys = anew.len(),
+            envelope,
+            "the purposes' keys are sealed under a new envelope key too"
+        );
     }
     for purpose in Purpose::ALL {
         if !stored.iter().any(|key| key.purpose == purpose) {

@@ -49,6 +49,13 @@ impl Setting {
     pub fn embedded_account(account: AccountId) -> Self {
         Self::new(Self::EMBEDDED_ACCOUNT, account.to_string())
     }
+
+    /// What its text says.
+    pub(crate) fn settled<T: std::str::FromStr>(&self) -> Result<T, StoreError> {
+        let broken =
+            |_| StoreError::Broken(format!("setting `{}` is `{}`, which is not one", self.name, self.value));
+        self.value.parse().map_err(broken)
+    }
 }
 
 impl Record for Setting {
@@ -95,10 +102,7 @@ impl Store {
     }
 
     async fn settled<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, StoreError> {
-        let Some(setting) = self.get::<Setting>(Scope::Hub, name).await? else { return Ok(None) };
-        let read = setting.value.parse().map(Some);
-        read.map_err(|_| {
-            StoreError::Broken(format!("setting `{name}` is `{}`, which is not one", setting.value))
-        })
+        let setting = self.get::<Setting>(Scope::Hub, name).await?;
+        setting.map(|setting| setting.settled()).transpose()
     }
 }

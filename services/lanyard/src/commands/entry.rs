@@ -129,7 +129,7 @@ pub struct CreateArgs {
     /// From then on it does not count (RFC 3339).
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     ends_at: Option<OffsetDateTime>,
-    /// The principal's unique id (`AIDA…`, `AROA…`), where you know it and the hub cannot.
+    /// The principal's unique id (`AIDA…`, `AROA…`), where you know it and the hub cannot; IAM is not asked then.
     #[arg(long, value_name = "ID")]
     principal_id: Option<String>,
     #[command(flatten)]

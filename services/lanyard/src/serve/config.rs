@@ -7,12 +7,14 @@ use std::{
 
 use lanyard_authn::AuthnConfig;
 use lanyard_authz::AuthzConfig;
+use lanyard_aws::{AwsOptions, AwsOptionsError};
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{ConfigSecret, telemetry::LogConfig};
 use lanyard_mapping::MappingConfig;
 use serde::{Deserialize, Serialize};
 
+use super::envelope::{EnvelopeConfig, InvalidEnvelope};
 use crate::place;
 
 /// Where Kubernetes and people knock by default.
@@ -44,6 +46,10 @@ pub struct ServeConfig {
     pub administrator_on_public_listener: bool,
     /// Written once everything answers, one JSON object for scripts.
     pub ready_file: Option<PathBuf>,
+    /// Where the envelope key comes from, under which the store's keys lie.
+    pub envelope: EnvelopeConfig,
+    /// What the hub asks of AWS as itself.
+    pub aws: AwsOptions,
     /// The doors' limits.
     pub gateway: GatewayConfig,
     /// authn: token cache, STS, limits of accounts.
@@ -70,6 +76,8 @@ impl Default for ServeConfig {
             store: None,
             administrator_on_public_listener: false,
             ready_file: None,
+            envelope: EnvelopeConfig::default(),
+            aws: AwsOptions::default(),
             gateway: GatewayConfig::default(),
             authn: AuthnConfig::default(),
             mapping: MappingConfig::default(),
@@ -100,6 +108,12 @@ pub enum InvalidConfig {
     /// Something of authn's.
     #[error(transparent)]
     Authn(#[from] lanyard_authn::ConfigError),
+    /// An envelope key that is none.
+    #[error(transparent)]
+    Envelope(#[from] InvalidEnvelope),
+    /// Something that the hub's own calls to AWS cannot be.
+    #[error(transparent)]
+    Aws(#[from] AwsOptionsError),
 }
 
 impl ServeConfig {
@@ -117,6 +131,8 @@ impl ServeConfig {
         if let Some(account) = &self.account {
             AccountId::parse(account).map_err(|error| InvalidConfig::Account(error.to_string()))?;
         }
+        self.envelope.validate()?;
+        self.aws.validate()?;
         if let Some(text) = &self.external_url {
             let bad = || InvalidConfig::ExternalUrl(text.clone());
             let url = url::Url::parse(text).map_err(|_| bad())?;
@@ -186,6 +202,16 @@ mod tests {
             text.contains("authn.self_hosted_sts.ca_file") && text.contains("`/nowhere/ca.pem`"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_the_envelope_and_aws_cannot_be_is_found_before_any_port_is_bound() {
+        let aws = AwsOptions { region: Some("EU".to_owned()), ..AwsOptions::default() };
+        let aws = ServeConfig { aws, ..ServeConfig::default() }.validated();
+        assert!(matches!(aws, Err(InvalidConfig::Aws(_))));
+        let envelope = EnvelopeConfig { kms_key: Some("alias/x".to_owned()), ..EnvelopeConfig::default() };
+        let envelope = ServeConfig { envelope, ..ServeConfig::default() }.validated();
+        assert!(matches!(envelope, Err(InvalidConfig::Envelope(_))));
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lanyard_api::{Scope, authn::accounts::AccessKey};
+use lanyard_api::{HubId, Scope, authn::accounts::AccessKey};
 use lanyard_authn::Hub;
+use lanyard_aws::AwsClient;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{Clock, ExposeSecret as _, tls::secure_dir};
-use lanyard_store::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl};
+use lanyard_store::{Store, StoreOptions, StoreUrl};
 
-use super::{config::ServeConfig, credentials_file::CredentialsFile};
+use super::{config::ServeConfig, credentials_file::CredentialsFile, envelope};
 
 /// A hub whose store is open.
 pub struct OpenedHub {
@@ -55,22 +56,24 @@ fn alone(folder: &Path) -> anyhow::Result<File> {
 pub async fn open(
     config: &ServeConfig,
     clock: &Arc<dyn Clock>,
+    aws: Option<&AwsClient>,
     renew_administrator: bool,
 ) -> anyhow::Result<OpenedHub> {
     secure_dir(&config.data_dir)?;
     let alone = alone(&config.data_dir)?;
-    let keyring = Keyring::new(EnvelopeKey::load_or_create(&config.data_dir.join("envelope.key"))?);
     let url = match &config.store {
         Some(text) => text.clone().into_inner().expose_secret().parse()?,
         None => StoreUrl::Sqlite(config.data_dir.join("lanyard.db")),
     };
-    let mut options = StoreOptions::new(url, keyring);
+    let envelopes = envelope::open(&config.envelope, &config.data_dir, &url, aws).await?;
+    let mut options = StoreOptions::new(url, envelopes.keyring);
     options.clock = Arc::clone(clock);
     let store = Store::open(&options).await?;
     let region = Region::parse(&config.region)?;
     let account = config.account.as_deref().map(AccountId::parse).transpose()?;
     let credentials_file = CredentialsFile::of(&config.data_dir);
-    let (hub, made) = lanyard_authn::bootstrap(&store, account, region, &credentials_file).await?;
+    let id = envelopes.hub.unwrap_or_else(HubId::random);
+    let (hub, made) = lanyard_authn::bootstrap_as(id, &store, account, region, &credentials_file).await?;
     if renew_administrator && made.is_none() {
         let renewed = lanyard_authn::renew_administrator(&store, &hub, &credentials_file).await?;
         for block in &renewed.lifted {
@@ -134,7 +137,7 @@ mod tests {
         async fn open(&self, renew: bool) -> OpenedHub {
             let config = ServeConfig { data_dir: self.0.path().to_owned(), ..ServeConfig::default() };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            open(&config, &clock, renew).await.unwrap()
+            open(&config, &clock, None, renew).await.unwrap()
         }
 
         /// The key of the file.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanyard_api::mapping::{ClusterDirectory, Clusters};
 use lanyard_authn::Engine as Authn;
 use lanyard_authz::Authz;
-use lanyard_aws::StsClient;
+use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::{Credentials, session_opener};
 use lanyard_gateway::Services;
 use lanyard_mapping::Mapping;
@@ -26,7 +26,11 @@ impl Suite {
     ///
     /// # Errors
     /// Where a key is missing or a configured value breaks its rule.
-    pub async fn start(hub: &OpenedHub, config: &ServeConfig) -> anyhow::Result<Self> {
+    pub async fn start(
+        hub: &OpenedHub,
+        config: &ServeConfig,
+        aws: Option<AwsClient>,
+    ) -> anyhow::Result<Self> {
         let store = &hub.store;
         let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
         let authn = Authn::new(lanyard_authn::Parts {
@@ -38,9 +42,16 @@ impl Suite {
             config: config.authn.clone(),
             clock: Arc::clone(store.clock()),
         })?;
+        let mapping = match aws.filter(|_| config.aws.enabled) {
+            Some(aws) => {
+                let instances = config.aws.instances.clone();
+                Mapping::open_in_aws_mode(store, config.mapping.clone(), aws, instances).await?
+            }
+            None => Mapping::open(store, config.mapping.clone()).await?,
+        };
         Ok(Self {
             authn: Arc::new(authn),
-            mapping: Arc::new(Mapping::open(store, config.mapping.clone()).await?),
+            mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
             credentials: Arc::new(Credentials::new(store)?),
         })

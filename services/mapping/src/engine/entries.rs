@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     Mapping,
+    aws::{Bound, ReadPrincipal},
     commit::{commit, fresh},
     sight::Call,
 };
@@ -38,7 +39,7 @@ impl Entries for Mapping {
         entry: CreateAccessEntry,
     ) -> Result<Mutated<EntryDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &entry.entry.cluster, Call::Management).await?;
-        let draft = self.judge(&cluster, &entry).await?;
+        let (draft, mut notices) = self.judge(&cluster, &entry).await?;
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("create_access_entry", &by, &[scope]).await?);
         let cluster = current(&mut tx, &cluster).await?;
@@ -52,7 +53,7 @@ impl Entries for Mapping {
         insert_entry(&mut tx, &record).await?;
         administrators::sync_shadow(&mut tx, &cluster).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let notices = collisions(&snapshot, &record);
+        notices.extend(collisions(&snapshot, &record));
         let detail = self.detail(&cluster, record, Vec::new()).await?;
         commit(tx, scope, detail, notices).await
     }
@@ -97,23 +98,33 @@ impl Entries for Mapping {
     ) -> Result<Mutated<EntryDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &change.entry.cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let id = find(&cluster, &snapshot, &change.entry)?.record.id;
+        let found = &find(&cluster, &snapshot, &change.entry)?.record;
+        let id = found.id;
+        // Before the transaction, which must not wait for others' servers.
+        let read = match change.rebind {
+            true => self.read_principal(&found.authority, &found.principal_arn).await?,
+            false => ReadPrincipal::NotAsked,
+        };
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("update_access_entry", &by, &[scope]).await?);
         let cluster = current(&mut tx, &cluster).await?;
         rules::entry::mode(cluster.authentication_mode)?;
         let before = stored(&mut tx, scope, id, &change.entry).await?;
         let mut after = self.changed(&before, &change, tx.now())?;
+        let mut notices = Vec::new();
         if change.rebind {
-            after.principal_id = self.bearer_of(&before).await?;
+            let bound = self.bearer_of(&before, read).await?;
+            after.principal_id = bound.principal_id;
+            notices = bound.notices;
         }
         if after != before {
             after.modified_at = tx.now();
         }
         tx.put(&after).await?;
         administrators::sync_entry(&mut tx, &after).await?;
-        let notices =
-            if after.username == before.username { Vec::new() } else { collisions(&snapshot, &after) };
+        if after.username != before.username {
+            notices.extend(collisions(&snapshot, &after));
+        }
         let detail = self.detail(&cluster, after, snapshot.associations_of(id)).await?;
         commit(tx, scope, detail, notices).await
     }
@@ -156,8 +167,12 @@ impl Entries for Mapping {
 }
 
 impl Mapping {
-    /// A new entry, held against every rule.
-    async fn judge(&self, cluster: &Cluster, asked: &CreateAccessEntry) -> Result<AccessEntry, CallError> {
+    /// A new entry, held against every rule, and what its maker should know.
+    async fn judge(
+        &self,
+        cluster: &Cluster,
+        asked: &CreateAccessEntry,
+    ) -> Result<(AccessEntry, Vec<String>), CallError> {
         use rules::entry as rule;
         rule::mode(cluster.authentication_mode)?;
         let principal = rule::principal(&asked.entry.principal_arn)?;
@@ -181,13 +196,13 @@ impl Mapping {
         rule::tags(&asked.tags)?;
         let now = self.inner.store.clock().now();
         rule::end(asked.ends_at, now)?;
-        let principal_id = self.bind(&authority, &principal, asked.principal_id.as_deref()).await?;
-        Ok(AccessEntry {
+        let bound = self.bind(&authority, &principal, asked.principal_id.as_deref()).await?;
+        let entry = AccessEntry {
             id: EntryId::random(),
             cluster: cluster.uid,
             authority,
             principal_arn: principal,
-            principal_id,
+            principal_id: bound.principal_id,
             entry_type,
             username,
             groups,
@@ -195,21 +210,23 @@ impl Mapping {
             ends_at: asked.ends_at,
             created_at: now,
             modified_at: now,
-        })
+        };
+        Ok((entry, bound.notices))
     }
 
-    /// The unique id that an entry is bound to: a local principal has to exist; of others it is known if it is given.
-    pub(super) async fn bind(
+    /// The unique id that an entry is bound to: a local principal has to exist; of others it is known if it is given, or if
+    /// IAM tells it in AWS mode.
+    async fn bind(
         &self,
         authority: &Authority,
         principal: &PrincipalArn,
         given: Option<&str>,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<Bound, CallError> {
         if let Some(id) = given {
             rules::entry::principal_id(id, principal)?;
         }
         if *authority != Authority::Local {
-            return Ok(given.map(str::to_owned));
+            return self.bind_elsewhere(authority, principal, given).await;
         }
         let account = self.inner.state.account(principal.account).await?;
         let bearer = account.bearer(principal).filter(|bearer| Some(&*bearer.path) == principal.path());
@@ -223,26 +240,15 @@ impl Mapping {
                     format!("the unique id of `{principal}` is another: leave it out, the hub knows it");
                 Err(Broken::new("principal_id", Rule::PrincipalId, message).into())
             }
-            _ => Ok(Some(bearer.principal_id.to_string())),
+            _ => Ok(Bound::to(&*bearer.principal_id)),
         }
     }
 
     /// Whom `rebind` binds an entry to: the principal that bears its ARN now.
-    async fn bearer_of(&self, entry: &AccessEntry) -> Result<Option<String>, CallError> {
-        if entry.authority == Authority::Local {
-            return self.bind(&entry.authority, &entry.principal_arn, None).await;
-        }
-        match self.inner.stale.take(entry.id) {
-            Some(id) => Ok(Some(id.into())),
-            None if entry.principal_id.is_none() => Ok(None),
-            None => Err(CallError::precondition(
-                "rebind_unknown",
-                format!(
-                    "nobody else has knocked as `{}` yet: have it try to log in and re-bind then, or delete the entry \
-                     and make it anew",
-                    entry.principal_arn
-                ),
-            )),
+    async fn bearer_of(&self, entry: &AccessEntry, read: ReadPrincipal) -> Result<Bound, CallError> {
+        match entry.authority {
+            Authority::Local => self.bind(&entry.authority, &entry.principal_arn, None).await,
+            Authority::Aws | Authority::Sts(_) => self.rebind_elsewhere(entry, read),
         }
     }
 

@@ -7,9 +7,9 @@ use lanyard_api::{
 
 use super::{
     Mapping,
-    resolve::{View, registered, unmapped},
+    resolve::{View, unmapped},
 };
-use crate::{badge, key, knock::Knock, resolution::World};
+use crate::{badge, key, knock::Knock};
 
 impl Preview for Mapping {
     async fn preview(&self, by: Vouched<Actor>, query: PreviewQuery) -> Result<Resolution, CallError> {
@@ -30,8 +30,7 @@ impl Preview for Mapping {
             return Ok(Resolution::Blocked(block));
         }
         let now = self.inner.store.clock().now();
-        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
-        match registered(&view.hub, &knock, &view.cluster).and_then(|()| world.resolve(&knock)) {
+        match self.badge_for(&view, &knock, now).await? {
             Ok(found) => {
                 let mapped = badge::supposed(found, &knock, &query.arn.to_string());
                 Ok(Resolution::Mapped(Box::new(mapped)))

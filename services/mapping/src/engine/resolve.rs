@@ -12,7 +12,7 @@ use crate::{
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
-    resolution::{Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
+    resolution::{Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
     snapshot::ClusterSnapshot,
 };
 
@@ -99,8 +99,7 @@ impl Mapping {
             return Ok(Resolution::Blocked(block));
         }
         let now = self.inner.store.clock().now();
-        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
-        match registered(&view.hub, &knock, &view.cluster).and_then(|()| world.resolve(&knock)) {
+        match self.badge_for(&view, &knock, now).await? {
             Ok(found) => {
                 let key = self.inner.proof_key.key.load();
                 Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
@@ -114,6 +113,25 @@ impl Mapping {
                 Ok(unmapped(refused, misses))
             }
         }
+    }
+
+    /// The badge, or why there is none: from memory, and only where a node's name is in nobody's memory, from EC2.
+    pub(super) async fn badge_for(
+        &self,
+        view: &View,
+        knock: &Knock<'_>,
+        now: time::OffsetDateTime,
+    ) -> Result<Result<Badge, Refused>, Fault> {
+        let world = World::new(&view.cluster, &view.snapshot, now);
+        let refused = match registered(&view.hub, knock, &view.cluster).and_then(|()| world.resolve(knock)) {
+            Err(refused) if refused.asks_ec2 => refused,
+            other => return Ok(other),
+        };
+        Ok(match self.instance(view, knock).await? {
+            None => Err(refused),
+            Some(Err(refused)) => Err(refused),
+            Some(Ok(node)) => world.with_instance(&node).resolve(knock),
+        })
     }
 
     pub(super) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
@@ -148,7 +166,7 @@ impl Mapping {
         knock: &Knock<'_>,
         now: time::OffsetDateTime,
     ) -> Vec<String> {
-        let world = World { cluster: &view.cluster, snapshot: &view.snapshot, now };
+        let world = World::new(&view.cluster, &view.snapshot, now);
         let mut misses = near_miss::in_cluster(&world, knock);
         let others = view
             .hub
@@ -160,7 +178,7 @@ impl Mapping {
                 break;
             }
             let Some(snapshot) = self.inner.state.cluster_in_memory(other.uid) else { continue };
-            let world = World { cluster: other, snapshot: &snapshot, now };
+            let world = World::new(other, &snapshot, now);
             if world.resolve(knock).is_ok() {
                 misses.push(near_miss::elsewhere(&other.id));
             }

@@ -102,7 +102,7 @@ impl Who {
     }
 
     fn at(&self, mode: AuthenticationMode, snapshot: &ClusterSnapshot) -> Result<Badge, Refused> {
-        World { cluster: &cluster(mode), snapshot, now: NOW }.resolve(&self.knock())
+        World::new(&cluster(mode), snapshot, NOW).resolve(&self.knock())
     }
 }
 

@@ -14,7 +14,8 @@ use lanyard_api::{
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
     voucher::{Audience, Vouchers},
 };
-use lanyard_iam::{AccountId, CanonicalArn, Partition, PrincipalArn};
+use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, Quota, stand_in::StandIn};
+use lanyard_iam::{AccountId, CanonicalArn, Credentials, Partition, PrincipalArn, Region, SecretAccessKey};
 use lanyard_kit::TestClock;
 use lanyard_mapping::{Limits, Mapping, MappingConfig};
 use lanyard_store::{Store, test_support::TestDatabase};
@@ -62,6 +63,33 @@ pub(crate) async fn engine(database: TestDatabase) -> Bench<Mapping, Mapping> {
     let (store, clock) = hub(&database).await;
     let engine = Mapping::open(&store, config()).await.unwrap();
     Bench { calls: engine.clone(), resolver: engine, store, clock, database }
+}
+
+/// An engine in AWS mode, and the AWS that it asks, as somebody of account [`AWS`].
+pub(crate) async fn in_aws_mode(database: TestDatabase) -> (Bench<Mapping, Mapping>, StandIn) {
+    const HOSTS: [&str; 3] =
+        ["sts.us-west-2.amazonaws.com", "iam.amazonaws.com", "ec2.us-west-2.amazonaws.com"];
+    let (store, clock) = hub(&database).await;
+    let aws = StandIn::start_with_clock(&HOSTS, Arc::new(clock.clone())).await;
+    let credentials = Credentials {
+        access_key_id: "AKIAHUBHUBHUBHUBHUBH".parse().unwrap(),
+        secret_access_key: SecretAccessKey::new(String::from("secret")),
+        session_token: None,
+    };
+    aws.add(&credentials, AWS, &of(AWS, "user/hub"), "AIDAHUB");
+    let mut options = AwsOptions::default();
+    options.calls.attempt_milliseconds = 500;
+    options.calls.deadline_milliseconds = 1_000;
+    options.calls.backoff_milliseconds = 1;
+    options.calls.endpoint = Quota { per_second: 1_000, burst: 1_000 };
+    options.calls.breaker.principals_min = 1_000;
+    options.instances.pause_milliseconds = 1;
+    let region = Region::parse("us-west-2").unwrap();
+    let source = CredentialSource::fixed(&credentials);
+    let clock_of_client = Arc::new(clock.clone());
+    let client = AwsClient::new(&options, &region, source, aws.http_options(), clock_of_client).unwrap();
+    let engine = Mapping::open_in_aws_mode(&store, config(), client, options.instances).await.unwrap();
+    (Bench { calls: engine.clone(), resolver: engine, store, clock, database }, aws)
 }
 
 type Admitted = Remote<lanyard_api::grpc::Prepared<Channel, Admitting>>;

@@ -2,10 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use lanyard_iam::{
-    AccessKeyId, Credentials, HttpRequest, PayloadHash, PrincipalArn, Region, SecretAccessKey, SessionToken,
-    Signer,
-};
+use lanyard_aws::session_in;
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, PrincipalArn, Region, Signer};
 use lanyard_kit::{
     Clock, SystemClock,
     http_client::{Answer, HttpClient, Options, Request},
@@ -67,32 +65,6 @@ fn request(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Granted {
-    assume_role_response: AssumeRoleResponse,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumeRoleResponse {
-    assume_role_result: AssumeRoleResult,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumeRoleResult {
-    credentials: SessionCredentials,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SessionCredentials {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct Refused {
     error: StsError,
 }
@@ -110,15 +82,8 @@ const WORDS_CHARS_MAX: usize = 500;
 
 fn read(answer: &Answer) -> Result<Credentials, Failure> {
     if answer.status.is_success() {
-        // The answer holds secrets: an error says nothing of its text.
-        let unreadable = || Failure::NoAnswer("AWS STS answered what is no session: try again".to_owned());
-        let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-        let session = granted.assume_role_response.assume_role_result.credentials;
-        return Ok(Credentials {
-            access_key_id: AccessKeyId::parse(&session.access_key_id).map_err(|_| unreadable())?,
-            secret_access_key: SecretAccessKey::new(session.secret_access_key),
-            session_token: Some(SessionToken::new(session.session_token)),
-        });
+        let unreadable = |_| Failure::NoAnswer("AWS STS answered what is no session: try again".to_owned());
+        return session_in(answer).map_err(unreadable);
     }
     let refused: Option<Refused> = serde_json::from_slice(&answer.body).ok();
     let (code, words) =
@@ -138,8 +103,8 @@ fn read(answer: &Answer) -> Result<Credentials, Failure> {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use lanyard_iam::SigningKey;
     use lanyard_iam::sigv4::{Expected, SignedRequest};
+    use lanyard_iam::{AccessKeyId, SecretAccessKey, SessionToken, SigningKey};
 
     use super::*;
 

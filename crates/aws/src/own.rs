@@ -1,0 +1,134 @@
+//! AWS, called as the hub itself: what is signed with the hub's own credentials.
+//!
+//! [`AwsClient`] has the few calls that there are. Where the question cannot be answered, for whatever reason, that is an
+//! [`AwsFault`]; a refusal by AWS ([`AwsRefusal`]) is one too, for it does not tell what was asked.
+
+mod call;
+mod credentials;
+mod ec2;
+mod fault;
+mod iam;
+mod instances;
+mod kms;
+mod options;
+mod sts;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanyard_iam::{AccountId, Credentials, Partition, Region, partition_of_region};
+use lanyard_kit::Clock;
+use lanyard_kit::http_client::{HttpClient, HttpClientError, Options};
+
+use crate::breaker::Breaker;
+use crate::limits::Buckets;
+use crate::metered::{Meter, Service};
+use crate::patience::Patience;
+
+use credentials::{Assumed, Own};
+
+pub use credentials::CredentialSource;
+pub use fault::{AwsFault, AwsRefusal};
+pub use iam::NamedPrincipal;
+pub use instances::{Instance, InstanceOptions, Instances};
+pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
+pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions};
+pub use sts::session_in;
+pub use wire::Unreadable;
+
+use call::{ANSWER_BYTES_MAX, Whose};
+pub(crate) use {ec2::instances_in, iam::instance_profile_in, iam::principal_in, wire::error_code_in};
+
+/// Calls AWS as the hub. Clones share credentials, connections, limits and breakers.
+#[derive(Clone)]
+pub struct AwsClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: HttpClient,
+    clock: Arc<dyn Clock>,
+    /// Where STS is asked, and the partition of every call.
+    region: Region,
+    partition: Partition,
+    own: Own,
+    assumed: BTreeMap<AccountId, Assumed>,
+    patience: Patience,
+    buckets: Buckets<(Service, String)>,
+    breakers: [(Service, Breaker); 4],
+    meter: Meter,
+}
+
+/// Services and hosts whose limits are remembered.
+const HOSTS_MAX: usize = 512;
+
+impl AwsClient {
+    /// A client for the partition of `region`, whose own STS it asks. Of `http` the resolver's overrides and the roots are
+    /// taken, and the address rules, to which `private_hosts` are added.
+    ///
+    /// # Errors
+    /// When outgoing HTTPS cannot be set up.
+    pub fn new(
+        options: &AwsOptions,
+        region: &Region,
+        source: CredentialSource,
+        http: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HttpClientError> {
+        let calls = &options.calls;
+        let addresses =
+            options.private_hosts.iter().fold(http.addresses, |rules, host| rules.allow_private(host));
+        let http = HttpClient::new(Options {
+            timeout: Duration::from_millis(calls.attempt_milliseconds),
+            connect_timeout: Duration::from_millis(calls.connect_milliseconds),
+            body_bytes_max: ANSWER_BYTES_MAX,
+            addresses,
+            ..http
+        })?;
+        let breaker = |service| (service, Breaker::new(service, calls.breaker));
+        let assumed = options.accounts.iter().map(|account| (account.account, Assumed::new(account)));
+        let inner = Inner {
+            http,
+            clock,
+            region: region.clone(),
+            partition: partition_of_region(region.as_str()).unwrap_or(Partition::Aws),
+            own: Own::new(source),
+            assumed: assumed.collect(),
+            patience: Patience {
+                deadline: Duration::from_millis(calls.deadline_milliseconds),
+                attempts_max: calls.attempts_max,
+                backoff: Duration::from_millis(calls.backoff_milliseconds),
+            },
+            buckets: Buckets::new(calls.endpoint, HOSTS_MAX),
+            breakers: [Service::StsAsHub, Service::Iam, Service::Ec2, Service::Kms].map(breaker),
+            meter: Meter::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    async fn credentials(&self, whose: Whose) -> Result<Arc<Credentials>, AwsFault> {
+        let (partition, account) = match whose {
+            Whose::Hub => return self.own_credentials().await,
+            Whose::Account(partition, account) => (partition, account),
+        };
+        if partition != self.inner.partition {
+            return Err(AwsFault::OtherPartition { asked: partition, own: self.inner.partition });
+        }
+        if let Some(assumed) = self.inner.assumed.get(&account) {
+            return assumed.credentials(self).await;
+        }
+        let (credentials, own) = self.own_credentials_and_account().await?;
+        if own == account { Ok(credentials) } else { Err(AwsFault::OtherAccount { asked: account, own }) }
+    }
+}
+
+impl std::fmt::Debug for AwsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AwsClient").field("region", &self.inner.region).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

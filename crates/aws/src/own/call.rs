@@ -1,0 +1,260 @@
+//! One call as the hub: limits, breaker, tries, each signed anew.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use lanyard_iam::{AccountId, Credentials, HttpRequest, Partition, PayloadHash, Region, Signer};
+use lanyard_kit::Clock as _;
+use lanyard_kit::http_client::{Answer, HttpFault, Request};
+use time::OffsetDateTime;
+use url::{Url, form_urlencoded};
+
+use super::wire::{Reading, Unreadable, Wire, read};
+use super::{AwsClient, AwsFault, AwsRefusal};
+use crate::breaker::Breaker;
+use crate::codes::is_about_credentials;
+use crate::metered::{Outcome, Service};
+use crate::patience::{GaveUp, Tried};
+
+/// The longest answer that is read: 50 instances have some 400 KiB.
+pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How a Query service is asked.
+const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+/// How a JSON service is.
+const JSON: &str = "application/x-amz-json-1.1";
+
+/// One of AWS's interfaces.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Api {
+    pub(super) service: Service,
+    /// As hosts and signatures name it.
+    pub(super) name: &'static str,
+    /// Of a Query service, the version that its parameters are of; of a JSON service, what its targets begin with.
+    pub(super) version: &'static str,
+    pub(super) wire: Wire,
+}
+
+/// Where it is asked: a host, and the region that the signature names.
+pub(super) type Place = (String, String);
+
+/// In whose name it is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    /// The hub's own.
+    Hub,
+    /// Somebody's in an account: the hub's own if it is of that account, else those of the role assumed there.
+    Account(Partition, AccountId),
+}
+
+/// A question to AWS.
+pub(super) struct Call {
+    api: Api,
+    /// As policies name it.
+    action: &'static str,
+    host: String,
+    region: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Call {
+    /// A question to a Query service.
+    pub(super) fn query(
+        api: Api,
+        (host, region): Place,
+        action: &'static str,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", bare(action)), ("Version", api.version)])
+            .extend_pairs(parameters)
+            .finish();
+        let mut headers = vec![("content-type", FORM.to_owned())];
+        if api.wire == Wire::QueryAsJson {
+            headers.push(("accept", "application/json".to_owned()));
+        }
+        Self { api, action, host, region, headers, body }
+    }
+
+    /// A question to a JSON service.
+    pub(super) fn json(
+        api: Api,
+        (host, region): Place,
+        action: &'static str,
+        body: &serde_json::Value,
+    ) -> Self {
+        let target = format!("{}.{}", api.version, bare(action));
+        let headers = vec![("content-type", JSON.to_owned()), ("x-amz-target", target)];
+        Self { api, action, host, region, headers, body: body.to_string() }
+    }
+
+    /// The request, signed now.
+    fn signed(&self, by: &Credentials, now: OffsetDateTime) -> Result<Request, AwsFault> {
+        let bad = |reason: &str| AwsFault::BadAnswer { host: self.host.clone(), reason: reason.to_owned() };
+        let mut plain = vec![("host", self.host.as_str())];
+        plain.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        let asked = HttpRequest { method: "POST", path: "/", query: "", headers: &plain };
+        let signed = Signer::new(by, &self.region, self.api.name)
+            .sign_headers(&asked, &PayloadHash::of(self.body.as_bytes()), now)
+            .map_err(|error| bad(&format!("it cannot be asked: {error}")))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in plain.into_iter().filter(|(name, _)| *name != "host").chain(signed.iter()) {
+            let mut value =
+                HeaderValue::from_str(value).map_err(|_| bad("the hub's credentials fit in no header"))?;
+            value.set_sensitive(name == "authorization" || name == "x-amz-security-token");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        let url = Url::parse(&format!("https://{}/", self.host)).map_err(|_| bad("its name is no host"))?;
+        Ok(Request { method: Method::POST, url, headers, body: Bytes::from(self.body.clone()) })
+    }
+
+    fn fault_of(&self, fault: HttpFault) -> AwsFault {
+        let host = self.host.clone();
+        match fault {
+            HttpFault::Timeout { limit, .. } => AwsFault::TimedOut { host, limit },
+            HttpFault::Refused { .. }
+            | HttpFault::Resolve { .. }
+            | HttpFault::Connect { .. }
+            | HttpFault::Tls { .. } => AwsFault::Unreachable { host, reason: fault.to_string() },
+            HttpFault::TooLarge { .. } | HttpFault::Redirect { .. } | HttpFault::Broken { .. } => {
+                AwsFault::BadAnswer { host, reason: fault.to_string() }
+            }
+        }
+    }
+}
+
+/// An action without its service: `GetRole`.
+fn bare(action: &'static str) -> &'static str {
+    action.split_once(':').map_or(action, |(_, name)| name)
+}
+
+impl AwsClient {
+    /// Asks, and reads what comes back with status 200 by `done`. Where AWS takes the credentials for none, it is asked once
+    /// more with new ones: they may have been changed since they were read.
+    pub(super) async fn call<T>(
+        &self,
+        whose: Whose,
+        call: &Call,
+        done: impl Fn(Answer) -> Result<T, Unreadable>,
+    ) -> Result<T, AwsFault> {
+        let credentials = self.credentials(whose).await?;
+        match self.call_once(call, &credentials, &done).await {
+            Err(AwsFault::Refused(refusal)) if is_about_credentials(&refusal.code) => {
+                self.forget(whose, &credentials).await;
+                let anew = self.credentials(whose).await?;
+                match anew.access_key_id == credentials.access_key_id && anew.session_token.is_none() {
+                    true => Err(refusal.into()),
+                    false => self.call_once(call, &anew, &done).await,
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Asks in the name of these credentials.
+    pub(super) async fn call_once<T>(
+        &self,
+        call: &Call,
+        by: &Credentials,
+        done: &impl Fn(Answer) -> Result<T, Unreadable>,
+    ) -> Result<T, AwsFault> {
+        let started = Instant::now();
+        let result = match self.hold_back(call, started) {
+            Some(fault) => Err(fault),
+            None => self.ask(call, by, done).await,
+        };
+        self.learn(call, result.as_ref().err(), started);
+        result
+    }
+
+    async fn ask<T>(
+        &self,
+        call: &Call,
+        by: &Credentials,
+        done: &impl Fn(Answer) -> Result<T, Unreadable>,
+    ) -> Result<T, AwsFault> {
+        let host = || call.host.clone();
+        match self.inner.patience.ask(|| self.try_once(call, by, done)).await {
+            Ok(result) => result,
+            Err(GaveUp::Late(limit)) => Err(AwsFault::TimedOut { host: host(), limit }),
+            Err(GaveUp::Throttled) => Err(AwsFault::Throttled { host: host() }),
+        }
+    }
+
+    async fn try_once<T>(
+        &self,
+        call: &Call,
+        by: &Credentials,
+        done: &impl Fn(Answer) -> Result<T, Unreadable>,
+    ) -> Tried<Result<T, AwsFault>> {
+        let request = match call.signed(by, self.inner.clock.now()) {
+            Ok(request) => request,
+            Err(fault) => return Tried::Over(Err(fault)),
+        };
+        let answer = match self.inner.http.send(request).await {
+            Ok(answer) => answer,
+            Err(fault) => return Tried::Over(Err(call.fault_of(fault))),
+        };
+        let (status, host) = (answer.status.as_u16(), call.host.clone());
+        Tried::Over(match read(answer, call.api.wire, done) {
+            Reading::Done(value) => Ok(value),
+            Reading::Refused(code) => Err(AwsRefusal { action: call.action, code, status }.into()),
+            Reading::Throttled => return Tried::Throttled,
+            Reading::Trouble => Err(AwsFault::ServerError { host, status }),
+            Reading::Bad(reason) => Err(AwsFault::BadAnswer { host, reason: reason.to_string() }),
+        })
+    }
+
+    fn breaker(&self, service: Service) -> Option<&Breaker> {
+        self.inner.breakers.iter().find(|(of, _)| *of == service).map(|(_, breaker)| breaker)
+    }
+
+    /// Why the call does not go out, if it does not.
+    fn hold_back(&self, call: &Call, now: Instant) -> Option<AwsFault> {
+        let host = || call.host.clone();
+        if let Some(Err(retry_after)) =
+            self.breaker(call.api.service).map(|breaker| breaker.admit(&call.host, now))
+        {
+            return Some(AwsFault::BreakerOpen { host: host(), retry_after });
+        }
+        let taken = self.inner.buckets.take((call.api.service, host()), now);
+        taken.err().map(|retry_after| AwsFault::Limited { host: host(), retry_after })
+    }
+
+    fn learn(&self, call: &Call, fault: Option<&AwsFault>, started: Instant) {
+        let now = Instant::now();
+        let outcome = match fault {
+            None => Outcome::Answered,
+            Some(AwsFault::Refused(_)) => Outcome::Refused,
+            Some(AwsFault::Throttled { .. } | AwsFault::Limited { .. }) => Outcome::Throttled,
+            Some(_) => Outcome::Fault,
+        };
+        self.inner.meter.record(call.api.service, outcome, now - started);
+        let Some(breaker) = self.breaker(call.api.service) else { return };
+        let (host, action) = (call.host.as_str(), call.action);
+        match fault {
+            Some(AwsFault::Refused(refusal)) => {
+                breaker.answered(host);
+                // That there is no such thing is an answer.
+                if refusal.status != 404 {
+                    tracing::warn!(host, action, code = refusal.code, "AWS refuses the hub");
+                }
+            }
+            None | Some(AwsFault::Throttled { .. }) => breaker.answered(host),
+            Some(fault) if fault.is_outage() => {
+                tracing::warn!(host, action, %fault, "AWS has not answered the hub");
+                // There is one caller, the hub: each of its calls that fails counts as another.
+                breaker.faulted(host, &format!("{started:?}"), now);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Where a service is asked that has a host in each region.
+pub(super) fn regional(api: Api, partition: Partition, region: &Region) -> Place {
+    (partition.regional_host(api.name, region), region.to_string())
+}

@@ -1,0 +1,191 @@
+//! What each service does for somebody who has proved who they are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
+
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::reply::{Wire, error, good, identity};
+use super::world::{World, key_of};
+use super::{Asked, Person, Shared};
+use crate::limits::locked;
+
+pub(super) fn answer(shared: &Shared, asked: &Asked, wire: Wire, region: &str, by: &Person) -> Response {
+    let parameters: BTreeMap<String, String> = form_urlencoded::parse(asked.query.as_bytes())
+        .chain(form_urlencoded::parse(&asked.body))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    let target = asked.header("x-amz-target").rsplit('.').next().unwrap_or_default();
+    let action = parameters.get("Action").map_or(target, String::as_str);
+    let name = format!("{}:{action}", wire.service());
+    let mut world = locked(&shared.world);
+    if world.denied.contains(&name) {
+        let code = match wire {
+            Wire::Kms => "AccessDeniedException",
+            Wire::Ec2 => "UnauthorizedOperation",
+            Wire::Sts | Wire::Iam => "AccessDenied",
+        };
+        return error(wire, 403, code, &format!("{} is not authorized to perform {name}", by.arn));
+    }
+    match name.as_str() {
+        "sts:GetCallerIdentity" => identity(&by.account, &by.arn, &by.user_id),
+        "sts:AssumeRole" => {
+            let answer = assume(&world, &parameters);
+            drop(world);
+            match answer {
+                Some(session) => {
+                    locked(&shared.people).insert(session.credentials.access_key_id.clone(), session.clone());
+                    session_answer(&session)
+                }
+                None => error(wire, 403, "AccessDenied", "not authorized to perform sts:AssumeRole"),
+            }
+        }
+        "iam:GetRole" => principal(&world, by, "role", &parameters, ("GetRole", "Role", "RoleName")),
+        "iam:GetUser" => principal(&world, by, "user", &parameters, ("GetUser", "User", "UserName")),
+        "iam:GetInstanceProfile" => profile(&world, by, &parameters),
+        "ec2:DescribeInstances" => instances(&world, by, region, &parameters),
+        "kms:GenerateDataKey" | "kms:Decrypt" => kms(&mut world, action, &asked.body),
+        _ => error(wire, 400, "InvalidAction", "no such action"),
+    }
+}
+
+fn assume(world: &World, parameters: &BTreeMap<String, String>) -> Option<Person> {
+    let role = parameters.get("RoleArn")?;
+    let (external_id, credentials) = world.assumable.get(role)?;
+    let (account, _, name) = key_of(role);
+    let session = parameters.get("RoleSessionName")?;
+    (external_id.as_ref() == parameters.get("ExternalId")).then(|| Person {
+        credentials: credentials.clone(),
+        arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
+        user_id: format!("AROAASSUMED:{session}"),
+        account,
+    })
+}
+
+fn session_answer(session: &Person) -> Response {
+    let token = session.credentials.session_token.as_ref().map(|token| token.expose().to_owned());
+    let body = json!({ "AssumeRoleResponse": { "AssumeRoleResult": {
+        "AssumedRoleUser": { "Arn": session.arn, "AssumedRoleId": session.user_id },
+        "Credentials": {
+            "AccessKeyId": session.credentials.access_key_id.as_str(),
+            "SecretAccessKey": session.credentials.secret_access_key.expose(),
+            "SessionToken": token.unwrap_or_default(),
+            "Expiration": 1.9e9,
+        },
+    } } });
+    good(Wire::Sts, body.to_string())
+}
+
+fn no_such_entity(what: &str) -> Response {
+    error(Wire::Iam, 404, "NoSuchEntity", &format!("The {what} cannot be found."))
+}
+
+fn principal(
+    world: &World,
+    by: &Person,
+    kind: &str,
+    parameters: &BTreeMap<String, String>,
+    (action, entity, parameter): (&str, &str, &str),
+) -> Response {
+    let name = parameters.get(parameter).cloned().unwrap_or_default();
+    let key = (by.account.clone(), kind.to_owned(), name.to_ascii_lowercase());
+    let Some((arn, id)) = world.principals.get(&key) else {
+        return no_such_entity(&format!("{kind} with name {name}"));
+    };
+    let body = format!(
+        "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result><{entity}><Path>/</Path>\
+         <{entity}Id>{id}</{entity}Id><{entity}Name>{name}</{entity}Name><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z\
+         </CreateDate></{entity}></{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>\
+         </{action}Response>"
+    );
+    good(Wire::Iam, body)
+}
+
+fn profile(world: &World, by: &Person, parameters: &BTreeMap<String, String>) -> Response {
+    let name = parameters.get("InstanceProfileName").cloned().unwrap_or_default();
+    let own = |arn: &&String| {
+        let (account, _, of) = key_of(arn);
+        account == by.account && of.eq_ignore_ascii_case(&name)
+    };
+    let Some(arn) = world.profiles.keys().find(own) else {
+        return no_such_entity(&format!("instance profile {name}"));
+    };
+    let role = world.profiles.get(arn).and_then(Option::as_ref);
+    let role = role.map(|role| format!("<member><Arn>{role}</Arn></member>")).unwrap_or_default();
+    let body = format!(
+        "<GetInstanceProfileResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><GetInstanceProfileResult>\
+         <InstanceProfile><Arn>{arn}</Arn><Roles>{role}</Roles></InstanceProfile></GetInstanceProfileResult>\
+         </GetInstanceProfileResponse>"
+    );
+    good(Wire::Iam, body)
+}
+
+fn instances(world: &World, by: &Person, region: &str, parameters: &BTreeMap<String, String>) -> Response {
+    let asked: Vec<&String> = parameters
+        .iter()
+        .filter(|(name, _)| name.starts_with("Filter.1.Value."))
+        .map(|(_, value)| value)
+        .collect();
+    let mut items = String::new();
+    for (id, instance) in &world.instances {
+        if !asked.contains(&id) || instance.account != by.account || instance.region != region {
+            continue;
+        }
+        let profile = instance.profile.as_ref().map(|arn| {
+            format!("<iamInstanceProfile><arn>{arn}</arn><id>AIPASTANDIN</id></iamInstanceProfile>")
+        });
+        let name = if instance.state == "running" { instance.name.as_str() } else { "" };
+        let _ = write!(
+            items,
+            "<item><reservationId>r-1</reservationId><ownerId>{}</ownerId><instancesSet><item><instanceId>{id}</instanceId>\
+             <instanceState><code>16</code><name>{}</name></instanceState><privateDnsName>{name}</privateDnsName>{}</item>\
+             </instancesSet></item>",
+            instance.account,
+            instance.state,
+            profile.unwrap_or_default()
+        );
+    }
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeInstancesResponse \
+         xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>0</requestId><reservationSet>{items}</reservationSet>\
+         </DescribeInstancesResponse>"
+    );
+    good(Wire::Ec2, body)
+}
+
+fn kms(world: &mut World, action: &str, body: &[u8]) -> Response {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let Some(key) = world.kms_keys.get(&text("KeyId")).cloned() else {
+        return error(Wire::Kms, 400, "NotFoundException", "no such key");
+    };
+    let context = asked.get("EncryptionContext").cloned().unwrap_or_default();
+    if action == "GenerateDataKey" {
+        let (plaintext, wrapped) = (random_bytes(), [b"wrapped ".to_vec(), random_bytes()].concat());
+        let answer = json!({
+            "KeyId": key,
+            "Plaintext": STANDARD.encode(&plaintext),
+            "CiphertextBlob": STANDARD.encode(&wrapped),
+        });
+        world.wrapped.insert(wrapped, (key, context, plaintext));
+        return good(Wire::Kms, answer.to_string());
+    }
+    let wrapped = STANDARD.decode(text("CiphertextBlob")).unwrap_or_default();
+    match world.wrapped.get(&wrapped) {
+        Some((by, _, _)) if *by != key => error(Wire::Kms, 400, "IncorrectKeyException", "another key"),
+        Some((_, for_context, plaintext)) if *for_context == context => {
+            good(Wire::Kms, json!({ "KeyId": key, "Plaintext": STANDARD.encode(plaintext) }).to_string())
+        }
+        _ => error(Wire::Kms, 400, "InvalidCiphertextException", ""),
+    }
+}
+
+/// 32 bytes that no other call gives: a fresh `RandomState` is randomly keyed.
+fn random_bytes() -> Vec<u8> {
+    (0..4u8).flat_map(|part| RandomState::new().hash_one(part).to_be_bytes()).collect()
+}

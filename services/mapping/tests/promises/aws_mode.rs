@@ -1,0 +1,270 @@
+//! In AWS mode: whom IAM says an entry means, and what EC2 says a node is called.
+
+use lanyard_api::{
+    Authority, ClusterUid, Fault, Identity,
+    mapping::{
+        Cluster, Clusters, CreateAccessEntry, Entries, EntryState, Node, Resolution, UpdateAccessEntry,
+    },
+};
+use lanyard_aws::stand_in::{Behaviour, StandIn};
+use lanyard_mapping::Mapping;
+use lanyard_store::test_support::TestDatabase;
+
+use crate::bench::*;
+use crate::entries::change;
+
+lanyard_store::on_each_store!(
+    a_principal_of_aws_has_to_exist_and_its_id_is_kept,
+    where_iam_does_not_tell_the_entry_is_by_name_and_says_so,
+    a_role_made_anew_in_aws_is_bound_again_as_iam_says,
+    nobody_who_knocks_makes_the_hub_ask_iam,
+    a_node_has_the_name_that_ec2_gives_it_and_is_asked_about_once,
+    immunity_44_a_session_is_no_node_that_its_role_does_not_run,
+    who_was_bound_by_name_comes_before_ec2s_word,
+    immunity_14_where_ec2_does_not_tell_there_is_no_answer,
+);
+
+type AwsBench = Bench<Mapping, Mapping>;
+
+const ROLE: &str = "role/team/x";
+const INSTANCE: &str = "i-0123456789abcdef0";
+const NAME: &str = "ip-10-0-0-1.us-west-2.compute.internal";
+const NODES: &str = "role/workers";
+const REGION: &str = "us-west-2";
+
+fn rebind(cluster: &Cluster, principal: &str) -> UpdateAccessEntry {
+    UpdateAccessEntry { rebind: true, ..change(cluster, principal) }
+}
+
+fn given(cluster: &Cluster, principal: &str, id: &str) -> CreateAccessEntry {
+    CreateAccessEntry { principal_id: Some(id.to_owned()), ..entry(cluster, principal) }
+}
+
+async fn a_principal_of_aws_has_to_exist_and_its_id_is_kept(database: TestDatabase) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    aws.add_principal(&of(AWS, ROLE), "AROAX");
+    aws.add_principal(&of(AWS, "user/ana"), "AIDAANA");
+    for (principal, id) in [(of(AWS, ROLE), "AROAX"), (of(AWS, "user/ana"), "AIDAANA")] {
+        let made = bench.entry(&cluster, &principal).await;
+        assert_eq!(made.value.entry.principal_id.as_deref(), Some(id), "{principal}");
+        assert!(made.notices.is_empty(), "{:?}", made.notices);
+    }
+    let create = async |asked| bench.calls.create_entry(by(admin()), asked).await;
+    for absent in ["role/y", "user/x", "role/ana"] {
+        let refused = create(entry(&cluster, &of(AWS, absent))).await.unwrap_err();
+        assert_eq!(code(&refused), "invalid_principal", "{absent}");
+        assert!(refused.to_string().contains("says IAM"), "{refused}");
+    }
+    let elsewhere = create(entry(&cluster, &of(AWS, "role/other/x"))).await.unwrap_err();
+    assert_eq!(code(&elsewhere), "invalid_principal");
+    assert!(elsewhere.to_string().contains(&of(AWS, ROLE)), "{elsewhere}");
+    let asked = aws.calls_of("iam");
+    let forced = create(given(&cluster, &of(AWS, "role/y"), "AROAGIVEN")).await.unwrap().value;
+    assert_eq!(forced.entry.principal_id.as_deref(), Some("AROAGIVEN"));
+    bench.entry(&cluster, &of(OWN, "role/ops")).await;
+    assert_eq!(aws.calls_of("iam"), asked, "whom the operator or the hub knows, IAM is not asked about");
+}
+
+async fn where_iam_does_not_tell_the_entry_is_by_name_and_says_so(database: TestDatabase) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    let cases = [
+        ("role/denied", Behaviour::Denied, "AccessDenied"),
+        ("role/down", Behaviour::ServerError, "in trouble"),
+        ("role/slow", Behaviour::Hang, "did not answer"),
+        ("role/throttled", Behaviour::Throttled400, "throttles"),
+        ("role/bad", Behaviour::BadJson, "unusable"),
+        ("role/mallory", Behaviour::AnotherPrincipal, "unusable"),
+    ];
+    for (principal, behaviour, words) in cases {
+        let principal = of(AWS, principal);
+        aws.behave_at("iam", behaviour);
+        let made = bench.entry(&cluster, &principal).await;
+        assert_eq!(made.value.entry.principal_id, None, "{behaviour:?}");
+        let told = made.notices.iter().any(|notice| notice.contains(words) && notice.contains("rebind"));
+        assert!(told, "{behaviour:?}: {:?}", made.notices);
+        let described = bench.calls.get_entry(admin(), entry_ref(&cluster, &principal)).await.unwrap();
+        assert_eq!((described.entry.principal_id, described.state), (None, EntryState::Active));
+    }
+    let denied = of(AWS, "role/denied");
+    aws.behave_at("iam", Behaviour::Denied);
+    let again = bench.calls.update_entry(by(admin()), rebind(&cluster, &denied)).await.unwrap();
+    assert_eq!(again.value.entry.principal_id, None);
+    assert!(again.notices.iter().any(|notice| notice.contains("AccessDenied")), "{:?}", again.notices);
+    aws.behave(Behaviour::Honest);
+    aws.add_principal(&denied, "AROADENIED");
+    let bound = bench.calls.update_entry(by(admin()), rebind(&cluster, &denied)).await.unwrap();
+    assert_eq!(bound.value.entry.principal_id.as_deref(), Some("AROADENIED"));
+    assert!(bound.notices.is_empty(), "{:?}", bound.notices);
+}
+
+async fn a_role_made_anew_in_aws_is_bound_again_as_iam_says(database: TestDatabase) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    let principal = of(AWS, ROLE);
+    aws.add_principal(&principal, "AROAOLD");
+    bench.entry(&cluster, &principal).await;
+    let new = identity(&of(AWS, "assumed-role/x/s"), "AROANEW");
+    assert_eq!(bench.name_of(&cluster, &new).await, "stale_entry");
+    aws.add_principal(&principal, "AROANEW");
+    let bound = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap().value;
+    assert_eq!((bound.entry.principal_id.as_deref(), bound.state), (Some("AROANEW"), EntryState::Active));
+    assert!(bench.name_of(&cluster, &new).await.ends_with("/s"));
+
+    aws.remove_principal(&principal);
+    let gone = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await;
+    assert_eq!(code_of(gone), "invalid_principal");
+    aws.behave_at("iam", Behaviour::ServerError);
+    let unknown = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap_err();
+    assert_eq!(code(&unknown), "rebind_unknown");
+    assert!(unknown.to_string().contains("in trouble"), "{unknown}");
+    // Somebody has proved it at the door: that is as good as IAM's word.
+    let newest = identity(&of(AWS, "assumed-role/x/s"), "AROANEWEST");
+    assert_eq!(bench.name_of(&cluster, &newest).await, "stale_entry");
+    let bound = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap().value;
+    assert_eq!(bound.entry.principal_id.as_deref(), Some("AROANEWEST"));
+}
+
+async fn nobody_who_knocks_makes_the_hub_ask_iam(database: TestDatabase) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    aws.add_principal(&of(AWS, ROLE), "AROAX");
+    bench.entry(&cluster, &of(AWS, ROLE)).await;
+    let calls = aws.calls();
+    aws.behave(Behaviour::Hang);
+    for (who, id) in
+        [("assumed-role/x/s", "AROAX"), ("assumed-role/x/s", "AROANEW"), ("user/nobody", "AIDANOBODY")]
+    {
+        bench.name_of(&cluster, &identity(&of(AWS, who), id)).await;
+    }
+    assert_eq!(aws.calls(), calls);
+}
+
+/// A cluster whose aws-auth maps the nodes of a role of AWS, one of which runs.
+async fn with_nodes(database: TestDatabase) -> (AwsBench, StandIn, Cluster) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.cluster().await;
+    let map = format!(
+        "mapRoles: |\n  - rolearn: {}\n    username: system:node:{{{{EC2PrivateDNSName}}}}\n    groups: [system:nodes]\n",
+        of(AWS, NODES)
+    );
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map).await.unwrap();
+    let profile = of(AWS, "instance-profile/workers-profile");
+    aws.add_profile(&profile, Some(&of(AWS, NODES)));
+    aws.add_instance(AWS, REGION, INSTANCE, NAME, Some(&profile));
+    (bench, aws, cluster)
+}
+
+fn session(name: &str) -> Identity {
+    identity(&of(AWS, &format!("assumed-role/workers/{name}")), "AROAWORKERS")
+}
+
+async fn refusal(bench: &AwsBench, cluster: ClusterUid, who: &Identity) -> String {
+    match bench.resolve(cluster, who).await.unwrap() {
+        Resolution::Unmapped(unmapped) => format!("{}: {}", unmapped.denial.code, unmapped.denial.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_node_has_the_name_that_ec2_gives_it_and_is_asked_about_once(database: TestDatabase) {
+    let (bench, aws, cluster) = with_nodes(database).await;
+    for _ in 0..3 {
+        match bench.resolve(cluster.uid, &session(INSTANCE)).await.unwrap() {
+            Resolution::Mapped(mapped) => {
+                assert_eq!(mapped.user.username, format!("system:node:{NAME}"));
+                assert_eq!(mapped.user.groups, ["system:nodes"]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(aws.calls_of("ec2"), 1);
+    let query = lanyard_api::mapping::PreviewQuery {
+        cluster: cluster.uid,
+        authority: Authority::Aws,
+        arn: arn(&of(AWS, &format!("assumed-role/workers/{INSTANCE}"))),
+        principal_id: None,
+    };
+    let supposed = lanyard_api::mapping::Preview::preview(&bench.calls, admin(), query).await.unwrap();
+    assert!(
+        matches!(&supposed, Resolution::Mapped(mapped) if mapped.user.username.ends_with(NAME)),
+        "{supposed:?}"
+    );
+}
+
+async fn immunity_44_a_session_is_no_node_that_its_role_does_not_run(database: TestDatabase) {
+    let (bench, aws, cluster) = with_nodes(database).await;
+    let others = of(AWS, "instance-profile/others");
+    aws.add_profile(&others, Some(&of(AWS, "role/others")));
+    let cases = [
+        ("i-00000000000000001", Some(others.as_str()), "runs with arn:aws:iam::444455556666:role/others"),
+        ("i-00000000000000002", None, "runs with no role"),
+    ];
+    for (id, profile, words) in cases {
+        aws.add_instance(AWS, REGION, id, &format!("{id}.internal"), profile);
+        let refused = refusal(&bench, cluster.uid, &session(id)).await;
+        assert!(refused.starts_with("unknown_node: ") && refused.contains(words), "{refused}");
+    }
+    let profile = of(AWS, "instance-profile/workers-profile");
+    aws.add_instance(AWS, "eu-west-1", "i-00000000000000003", "far.internal", Some(&profile));
+    aws.add_instance(AWS, REGION, "i-00000000000000004", "gone.internal", Some(&profile));
+    aws.terminate_instance("i-00000000000000004");
+    aws.add_instance(AWS, REGION, "i-00000000000000005", "UPPER", Some(&profile));
+    for (id, words) in [
+        ("i-00000000000000003", "EC2 has no instance"),
+        ("i-00000000000000004", "EC2 has no instance"),
+        ("i-00000000000000005", "none for a node"),
+        ("i-0000000000000000f", "EC2 has no instance"),
+    ] {
+        let refused = refusal(&bench, cluster.uid, &session(id)).await;
+        assert!(refused.starts_with("unknown_node: ") && refused.contains(words), "{id}: {refused}");
+    }
+    let calls = aws.calls_of("ec2");
+    for id in ["i-0123456", "i-0123456789abcdef", "ip-10-0-0-1", "I-0123456789abcdef0"] {
+        assert_eq!(bench.name_of(&cluster, &session(id)).await, "unknown_node", "{id}");
+    }
+    assert_eq!(aws.calls_of("ec2"), calls, "what is no instance's id is not asked about");
+}
+
+async fn who_was_bound_by_name_comes_before_ec2s_word(database: TestDatabase) {
+    let (bench, aws, cluster) = with_nodes(database).await;
+    let set = async |id: &str, name: &str, role: &str| {
+        let node = Node {
+            cluster: cluster.uid,
+            instance_id: id.to_owned(),
+            private_dns_name: name.to_owned(),
+            role_arn: Some(of(AWS, role)),
+            access_key_id: None,
+        };
+        bench.calls.set_node(by(admin()), cluster.id.clone(), node).await.unwrap()
+    };
+    set(INSTANCE, "bound.internal", NODES).await;
+    assert_eq!(bench.name_of(&cluster, &session(INSTANCE)).await, "system:node:bound.internal");
+    set(INSTANCE, "bound.internal", "role/others").await;
+    assert_eq!(bench.name_of(&cluster, &session(INSTANCE)).await, "unknown_node");
+    assert_eq!(aws.calls_of("ec2"), 0);
+    // The name of a bound node is not another instance's.
+    let profile = of(AWS, "instance-profile/workers-profile");
+    aws.add_instance(AWS, REGION, "i-00000000000000007", "bound.internal", Some(&profile));
+    let refused = refusal(&bench, cluster.uid, &session("i-00000000000000007")).await;
+    assert!(refused.contains(&format!("of the node with session `{INSTANCE}`")), "{refused}");
+}
+
+async fn immunity_14_where_ec2_does_not_tell_there_is_no_answer(database: TestDatabase) {
+    let (bench, aws, cluster) = with_nodes(database).await;
+    type Kind = fn(&Fault) -> bool;
+    let cases: [(Behaviour, Kind); 5] = [
+        (Behaviour::Denied, |fault| matches!(fault, Fault::Unavailable { .. })),
+        (Behaviour::ServerError, |fault| matches!(fault, Fault::Unavailable { .. })),
+        (Behaviour::AnotherPrincipal, |fault| matches!(fault, Fault::Unavailable { .. })),
+        (Behaviour::Throttled429, |fault| matches!(fault, Fault::Throttled { .. })),
+        (Behaviour::Hang, |fault| matches!(fault, Fault::TimedOut { .. })),
+    ];
+    for (behaviour, is_expected) in cases {
+        aws.behave_at("ec2", behaviour);
+        let fault = bench.resolve(cluster.uid, &session(INSTANCE)).await.unwrap_err();
+        assert!(is_expected(&fault), "{behaviour:?}: {fault:?}");
+    }
+    aws.behave(Behaviour::Honest);
+    assert_eq!(bench.name_of(&cluster, &session(INSTANCE)).await, format!("system:node:{NAME}"));
+}
