@@ -7,6 +7,7 @@ pub mod server;
 mod vouching;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use lanyard_iam::{AccessKeyId, TokenDigest};
@@ -60,13 +61,13 @@ pub enum Authentication {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {
     /// Who.
-    pub identity: Vouched<Identity>,
+    pub identity: Vouched<Arc<Identity>>,
     /// The token's digest, by which logs name it.
     pub token: TokenDigest,
     /// When the signature's life ends.
     pub not_after: OffsetDateTime,
     /// Who was asked: `local IAM`, `AWS STS sts.us-east-1.amazonaws.com`.
-    pub verifier: String,
+    pub verifier: Arc<str>,
     /// Whether signature work was saved by the token cache.
     pub cached: bool,
 }

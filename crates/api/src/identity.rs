@@ -1,6 +1,6 @@
 //! What authn proves about a person or program, and what mapping makes of it.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,9 @@ pub enum IdentityKind {
 /// Which parts of an identity the caller chose, for explanations and for templates.
 pub const CALLER_CHOSEN: &[&str] = &["session_name", "tags"];
 
+/// What Kubernetes takes along about somebody without looking at it. Most keys are ours, and known beforehand.
+pub type Extra = BTreeMap<Cow<'static, str>, Vec<String>>;
+
 /// What Kubernetes sees of somebody: the badge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserInfo {
@@ -137,7 +140,7 @@ pub struct UserInfo {
     /// Groups, without those the API server adds.
     pub groups: Vec<String>,
     /// Extra values: the ARN's parts and the proof. Keys are lower case.
-    pub extra: BTreeMap<String, Vec<String>>,
+    pub extra: Extra,
 }
 
 /// A value together with what proves that authn answered it.

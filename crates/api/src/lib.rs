@@ -33,7 +33,7 @@ pub mod voucher;
 
 pub use fault::{CallError, Denial, Fault};
 pub use identity::{
-    Actor, ActorKind, Authority, CALLER_CHOSEN, Identity, IdentityKind, Kin, Lineage, SignatureUse,
+    Actor, ActorKind, Authority, CALLER_CHOSEN, Extra, Identity, IdentityKind, Kin, Lineage, SignatureUse,
     TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{

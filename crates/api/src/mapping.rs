@@ -8,7 +8,7 @@ pub mod entries;
 mod rule;
 pub mod server;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use lanyard_iam::PrincipalArn;
 use secrecy::SecretString;
@@ -61,7 +61,7 @@ pub struct ResolveQuery {
     /// The cluster.
     pub cluster: ClusterUid,
     /// Who, as authn vouched.
-    pub identity: Vouched<Identity>,
+    pub identity: Vouched<Arc<Identity>>,
     /// Look for near misses too.
     pub explain: bool,
 }

@@ -79,6 +79,10 @@ impl Vouchable for Identity {
     const KIND: u8 = 1;
 }
 
+impl Vouchable for Arc<Identity> {
+    const KIND: u8 = Identity::KIND;
+}
+
 impl Vouchable for Actor {
     const KIND: u8 = 2;
 }

@@ -2,8 +2,9 @@
 //!
 //! What is kept is an identity or a definite refusal, never a mapping, never the token, never a fault. A hit saves the
 //! question to STS and nothing else: format, dates, blocks and trusted accounts are looked at each time, before and after.
-//! Each value is sealed with its own key as associated data and has its end and its access key inside, judged by our own
-//! clock: whoever can write where values lie can neither make one up nor move one.
+//! Each value has its end and its access key inside, judged by our own clock. What leaves the process is sealed with its own
+//! key as associated data, and opened once when it comes back: whoever can write where values lie can neither make one up
+//! nor move one. In the process, where the sealing key lies too, values are kept open and shared with those who ask.
 
 mod key;
 mod seal;
@@ -54,9 +55,9 @@ pub(crate) struct Cached<V, S = NotShared> {
     shared: S,
     sealer: Sealer,
     config: TokenCacheConfig,
-    kept: sync::Cache<CacheKey, Arc<[u8]>, RandomState>,
+    kept: sync::Cache<CacheKey, Arc<Value>, RandomState>,
     /// Questions that STS is being asked, so that each is asked once.
-    asked: future::Cache<CacheKey, Arc<[u8]>, RandomState>,
+    asked: future::Cache<CacheKey, Arc<Value>, RandomState>,
     metrics: CacheMetrics,
 }
 
@@ -91,18 +92,17 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         }
     }
 
-    /// Opens what lies under a key, if it is good for this question.
-    fn open(&self, key: &CacheKey, sealed: &[u8], question: &Question<'_>) -> Option<Verification> {
+    /// Opens what others share under a key, if it is about this question.
+    fn open(&self, key: &CacheKey, sealed: &[u8], question: &Question<'_>) -> Option<Value> {
         let opened = self.sealer.open(key, sealed);
-        let value = opened.and_then(|bytes| Value::read(&bytes));
-        let Some(value) = value.filter(|value| value.is_about(question)) else {
+        let value = opened.and_then(|bytes| Value::read(&bytes)).filter(|value| value.is_about(question));
+        if value.is_none() {
             self.metrics.unsealed.increment(1);
             tracing::warn!(
                 "a cached answer did not open, was moved or forged: it is dropped and STS is asked"
             );
-            return None;
-        };
-        value.answer_at(question.now)
+        }
+        value
     }
 
     /// Of those who ask at once about one token, one asks STS and the others wait for its answer.
@@ -110,22 +110,22 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         let is_asker = AtomicBool::new(false);
         let answer = self.asked.try_get_with(key, async {
             // Somebody else may have been answered since we looked.
-            if let Some(sealed) = self.kept.get(&key) {
-                return Ok(sealed);
+            if let Some(value) = self.kept.get(&key).filter(|value| value.is_good_at(question.now)) {
+                return Ok(value);
             }
             is_asker.store(true, Ordering::Relaxed);
-            let sealed = self.ask(&key, question).await?;
-            self.kept.insert(key, Arc::clone(&sealed));
-            Ok(sealed)
+            let value = Arc::new(self.ask(&key, question).await?);
+            self.kept.insert(key, Arc::clone(&value));
+            Ok(value)
         });
         let answer = answer.await;
         let is_asker = is_asker.load(Ordering::Relaxed);
         self.asked.invalidate(&key).await;
-        let sealed = answer.map_err(|fault: Arc<Fault>| (*fault).clone())?;
+        let value = answer.map_err(|fault: Arc<Fault>| (*fault).clone())?;
         self.metrics.entries.set(self.kept.entry_count() as f64);
         let counter = if is_asker { &self.metrics.misses } else { &self.metrics.hits };
         counter.increment(1);
-        match self.open(&key, &sealed, &question) {
+        match value.answer_at(question.now) {
             Some(verification) if is_asker => Ok(verification),
             Some(verification) => Ok(verification.marked_cached()),
             // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
@@ -136,18 +136,20 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         }
     }
 
-    /// Asks, and seals the answer for as long as it may be kept.
-    async fn ask(&self, key: &CacheKey, question: Question<'_>) -> Result<Arc<[u8]>, Fault> {
-        let shared = self.shared.get(key.as_bytes()).await;
-        if let Some(sealed) = shared.filter(|sealed| self.open(key, sealed, &question).is_some()) {
-            return Ok(sealed.into());
+    /// Asks those who share, then STS, whose answer is sealed for them for as long as it may be kept.
+    async fn ask(&self, key: &CacheKey, question: Question<'_>) -> Result<Value, Fault> {
+        if let Some(sealed) = self.shared.get(key.as_bytes()).await
+            && let Some(value) = self.open(key, &sealed, &question)
+            && value.is_good_at(question.now)
+        {
+            return Ok(value);
         }
         let verification = self.inner.verify(question).await?;
         let value = Value::new(verification, &question, self.until(&question));
         let lifetime = value.lifetime_at(question.now);
         let sealed = self.sealer.seal(key, &value.write()?)?;
         self.shared.put(key.as_bytes(), &sealed, lifetime).await;
-        Ok(sealed.into())
+        Ok(value)
     }
 
     /// The ends of an identity and of a refusal that are made now: neither outlives the signature.
@@ -160,8 +162,8 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
     async fn verify(&self, question: Question<'_>) -> Result<Verification, Fault> {
         let key = CacheKey::of(&question.digest, question.cluster.cluster.uid, question.audiences);
-        if let Some(sealed) = self.kept.get(&key) {
-            if let Some(verification) = self.open(&key, &sealed, &question) {
+        if let Some(value) = self.kept.get(&key) {
+            if let Some(verification) = value.answer_at(question.now) {
                 self.metrics.hits.increment(1);
                 return Ok(verification.marked_cached());
             }

@@ -170,7 +170,7 @@ impl<S: SharedCache> Engine<S> {
         hub: &HubSnapshot,
         question: Question<'_>,
         explain: bool,
-    ) -> Result<Result<Box<Proven>, Refusal>, Fault> {
+    ) -> Result<Result<Proven, Refusal>, Fault> {
         let Question { token, cluster, authority, .. } = question;
         let key = token.access_key_id();
         let refuse = |code, message: String| Ok(Err(refusal(code, message, "", authority, key)));

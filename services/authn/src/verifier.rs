@@ -4,6 +4,7 @@ mod local;
 mod sts;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use lanyard_api::{Authority, Denial, Fault, Identity, authn::Refusal};
 use lanyard_iam::{AccessKeyId, ParsedToken, TokenDigest};
@@ -30,16 +31,16 @@ pub(crate) struct Question<'a> {
 /// The answer to a [`Question`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verification {
-    Verified(Box<Proven>),
+    Verified(Proven),
     Refused(Refusal),
 }
 
 /// Somebody, proven by a verifier.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Proven {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     /// Who was asked.
-    pub(crate) verifier: String,
+    pub(crate) verifier: Arc<str>,
     /// Whether the token cache saved the work.
     pub(crate) cached: bool,
 }

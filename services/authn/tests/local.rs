@@ -47,7 +47,7 @@ async fn a_users_token_proves_the_user_with_path_and_unique_id(database: TestDat
     assert_eq!((&identity.authority, identity.account), (&Authority::Local, world.hub.account));
     assert_eq!(identity.principal_id, user.principal_id);
     assert_eq!((&identity.access_key_id, identity.kind), (&key.access_key_id, IdentityKind::Ordinary));
-    assert_eq!((answer.verifier.as_str(), answer.cached), ("local IAM", false));
+    assert_eq!((&*answer.verifier, answer.cached), ("local IAM", false));
     assert_eq!(answer.not_after, world.now() + Duration::minutes(15));
     assert_eq!(world.sts.calls(), 0, "local keys never leave");
 }

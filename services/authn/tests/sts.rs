@@ -48,7 +48,7 @@ async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time(database: 
     let identity = &first.identity.value;
     assert_eq!(identity.arn.to_string(), format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana"));
     assert_eq!((&identity.authority, identity.principal_id.as_str()), (&Authority::Aws, "AIDAUSER"));
-    assert_eq!((first.verifier.as_str(), first.cached), ("AWS STS sts.eu-west-1.amazonaws.com", false));
+    assert_eq!((&*first.verifier, first.cached), ("AWS STS sts.eu-west-1.amazonaws.com", false));
     let second = verified(world.ask(token.expose(), &world.cluster).await);
     assert!(second.cached);
     assert_eq!((second.identity, world.sts.calls()), (first.identity, 1));
@@ -202,7 +202,7 @@ async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host(database
     let ana = world.at_sts("LABKEYLABKEYLABKEY00", LAB_ACCOUNT, &arn, "AIDALAB");
     let answer = verified(world.ask(&at_lab(&world, &ana, "dev"), &world.cluster).await);
     assert_eq!(answer.identity.value.authority, Authority::Sts("lab".to_owned()));
-    assert_eq!(answer.verifier, "STS lab sts.lab.example");
+    assert_eq!(&*answer.verifier, "STS lab sts.lab.example");
     let mut without = cluster_of(&world.hub, "without", world.hub.account, world.now());
     without.trusted_accounts.retain(|pair| !matches!(pair.authority, Authority::Sts(_)));
     world.put(&without).await;

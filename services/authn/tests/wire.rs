@@ -56,7 +56,7 @@ async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(dat
     let (vouchers, _) = vouchers(&world);
     let key = vouchers.key(Audience::Mapping);
     let opened: Identity = key.open(&there.identity.voucher, Some(world.cluster.uid), world.now()).unwrap();
-    assert_eq!(opened, here.identity.value);
+    assert_eq!(opened, *here.identity.value);
     let other = lanyard_api::ClusterUid::random();
     assert!(key.open::<Identity>(&there.identity.voucher, Some(other), world.now()).is_err());
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark whose world cannot be made has nothing to measure")]
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use divan::{AllocProfiler, Bencher, black_box};
 use lanyard_api::{
@@ -50,8 +50,8 @@ impl World {
         Self { runtime, engine, cluster, _folder: folder }
     }
 
-    fn resolve(&self, identity: &Identity) -> Resolution {
-        let identity = Vouched::in_process(identity.clone());
+    fn resolve(&self, identity: &Arc<Identity>) -> Resolution {
+        let identity = Vouched::in_process(Arc::clone(identity));
         let query = ResolveQuery { cluster: self.cluster, identity, explain: false };
         self.runtime.block_on(self.engine.resolve(query)).unwrap()
     }
@@ -144,10 +144,10 @@ async fn fill(store: &Store, uid: ClusterUid, entries: usize) {
     tx.commit_unrecorded().await.unwrap();
 }
 
-fn somebody(role: &str) -> Identity {
+fn somebody(role: &str) -> Arc<Identity> {
     let arn: PrincipalArn =
         format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/ana@corp.example").parse().unwrap();
-    Identity {
+    Arc::new(Identity {
         authority: Authority::Aws,
         account: arn.account,
         partition: arn.partition,
@@ -161,7 +161,7 @@ fn somebody(role: &str) -> Identity {
         ancestors: vec![],
         kin: vec![],
         arn,
-    }
+    })
 }
 
 fn bench(bencher: Bencher<'_, '_>, entries: usize, role: &str, is_mapped: bool) {
@@ -190,11 +190,4 @@ fn blocked(bencher: Bencher<'_, '_>, entries: usize) {
 #[divan::bench(args = [10, 300, 3_000])]
 fn unmapped(bencher: Bencher<'_, '_>, entries: usize) {
     bench(bencher, entries, "nobody", false);
-}
-
-/// What of it is copying the question.
-#[divan::bench]
-fn the_question_itself(bencher: Bencher<'_, '_>) {
-    let identity = somebody("entry-7");
-    bencher.bench_local(|| Vouched::in_process(black_box(&identity).clone()));
 }

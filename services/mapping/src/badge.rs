@@ -1,9 +1,7 @@
 //! The badge as Kubernetes sees it: user info with the proof in it.
 
-use std::collections::BTreeMap;
-
 use lanyard_api::{
-    Authority, Identity, UserInfo,
+    Authority, Extra, Identity, UserInfo,
     mapping::{Cluster, Mapped},
     proof::{EXTRA_KEY, KinError, Proof, ProofKey},
 };
@@ -30,7 +28,8 @@ pub(crate) fn user_info(
     key: &ProofKey,
     now: OffsetDateTime,
 ) -> Result<Mapped, KinError> {
-    let mut extra = known_extra(&Knock::of(identity), &identity.arn.to_string());
+    let knock = Knock::of(identity);
+    let mut extra = known_extra(&knock, identity.arn.to_string());
     let proof = Proof {
         cluster: cluster.uid,
         grant_kind: badge.grant.kind,
@@ -42,40 +41,40 @@ pub(crate) fn user_info(
         minted_at: now,
         not_after: not_after(cluster, now),
     };
-    extra.insert(EXTRA_KEY.to_owned(), vec![proof.mint(key, &badge.username, &badge.groups)]);
-    Ok(with_extra(badge, &Knock::of(identity), extra))
+    extra.insert(EXTRA_KEY.into(), vec![proof.mint(key, &badge.username, &badge.groups)]);
+    Ok(with_extra(badge, &knock, extra))
 }
 
 /// The badge that an ARN would get: no proof, and nothing that only a signature tells.
-pub(crate) fn supposed(badge: Badge, knock: &Knock<'_>, arn: &str) -> Mapped {
+pub(crate) fn supposed(badge: Badge, knock: &Knock<'_>, arn: String) -> Mapped {
     let extra = known_extra(knock, arn);
     with_extra(badge, knock, extra)
 }
 
-fn with_extra(badge: Badge, knock: &Knock<'_>, extra: BTreeMap<String, Vec<String>>) -> Mapped {
+fn with_extra(badge: Badge, knock: &Knock<'_>, extra: Extra) -> Mapped {
     let Badge { username, groups, grant, matched_by } = badge;
     let uid = knock
         .principal_id
-        .map(|id| format!("aws-iam-authenticator:{}:{id}", knock.account))
+        .map(|id| ["aws-iam-authenticator:", knock.account.as_str(), ":", id].concat())
         .unwrap_or_default();
     Mapped { user: UserInfo { username, uid, groups, extra }, grant, matched_by }
 }
 
 /// aws-iam-authenticator's keys in lower case, for so does the API server make them where somebody is impersonated.
-fn known_extra(knock: &Knock<'_>, arn: &str) -> BTreeMap<String, Vec<String>> {
-    let mut extra = BTreeMap::new();
-    let mut add = |key: &str, value: &str| drop(extra.insert(key.to_owned(), vec![value.to_owned()]));
+fn known_extra(knock: &Knock<'_>, arn: String) -> Extra {
+    let mut extra = Extra::new();
+    let mut add = |key: &'static str, value: String| drop(extra.insert(key.into(), vec![value]));
     add("arn", arn);
-    add("canonicalarn", knock.canonical.as_str());
+    add("canonicalarn", knock.canonical.to_string());
     if let Some(name) = knock.session_name {
-        add("sessionname", name);
+        add("sessionname", name.to_owned());
     }
     if let Some(key) = knock.access_key_id {
-        add("accesskeyid", key.as_str());
+        add("accesskeyid", key.to_string());
     }
     if let Some(id) = knock.principal_id {
-        add("principalid", id);
-        add("sigs.k8s.io/aws-iam-authenticator/principalid", id);
+        add("principalid", id.to_owned());
+        add("sigs.k8s.io/aws-iam-authenticator/principalid", id.to_owned());
     }
     extra
 }

@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-
+use lanyard_api::Extra;
 use lanyard_gateway::kubernetes::wire::{
     AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus, ReviewVersion,
     TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version,
@@ -34,7 +33,7 @@ fn token_review(input: &[u8], plain: Option<&Value>) -> bool {
         assert_eq!(serde_json::to_value(&review.spec.audiences).ok().as_ref(), Some(audiences));
     }
     let groups = review.spec.audiences.clone().unwrap_or_default();
-    let extra = BTreeMap::from([(review.spec.token.to_string(), groups.clone())]);
+    let extra = Extra::from([(review.spec.token.to_string().into(), groups.clone())]);
     let token = &*review.spec.token;
     let answer = TokenReviewOut {
         api_version: api_version(AUTHENTICATION, version),

@@ -3,6 +3,8 @@
 mod accounts;
 mod identity;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lanyard_iam::TokenDigest;
 use lanyard_proto::authn::v1::{self as pb, admit_response, authenticate_response};
@@ -42,11 +44,11 @@ impl TryFrom<pb::Denial> for Denial {
 impl From<Verified> for pb::Verified {
     fn from(verified: Verified) -> Self {
         Self {
-            identity: Some(verified.identity.value.into()),
+            identity: Some(Arc::unwrap_or_clone(verified.identity.value).into()),
             voucher: verified.identity.voucher,
             token_sha256: Bytes::copy_from_slice(verified.token.as_bytes()),
             not_after: Some(field::timestamp(verified.not_after)),
-            verifier: verified.verifier,
+            verifier: verified.verifier.to_string(),
             cached: verified.cached,
         }
     }
@@ -82,12 +84,12 @@ pub(crate) fn authentication(
                     "the answer is for another token",
                 ));
             }
-            let identity = field::required("identity", verified.identity)?.try_into()?;
+            let identity = Arc::new(field::required("identity", verified.identity)?.try_into()?);
             Authentication::Verified(Box::new(Verified {
                 identity: Vouched { value: identity, voucher: verified.voucher },
                 token,
                 not_after: field::moment("not_after", verified.not_after)?,
-                verifier: verified.verifier,
+                verifier: verified.verifier.into(),
                 cached: verified.cached,
             }))
         }

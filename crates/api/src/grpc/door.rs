@@ -1,5 +1,7 @@
 //! Whom a server takes actors from.
 
+use std::sync::Arc;
+
 use lanyard_proto::call::v1 as pb;
 use tonic::{Request, Status};
 
@@ -107,7 +109,11 @@ impl Door {
     ///
     /// # Errors
     /// UNAUTHENTICATED.
-    pub fn identity(&self, voucher: bytes::Bytes, cluster: ClusterUid) -> Result<Vouched<Identity>, Status> {
+    pub fn identity(
+        &self,
+        voucher: bytes::Bytes,
+        cluster: ClusterUid,
+    ) -> Result<Vouched<Arc<Identity>>, Status> {
         let value = match &self.0 {
             Way::Behind => None,
             Way::Vouched { key, now } => key.open(&voucher, Some(cluster), now()).ok(),

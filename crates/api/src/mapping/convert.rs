@@ -4,8 +4,6 @@ mod blocks;
 mod clusters;
 mod entries;
 
-use std::collections::BTreeMap;
-
 use lanyard_proto::mapping::v1::{self as pb, mapped, resolution};
 
 use super::{BreakGlassQuery, Grant, GrantKind, Mapped, MatchedBy, PreviewQuery, Resolution, Unmapped};
@@ -33,7 +31,11 @@ convert! { BreakGlassQuery = pb::ResolveBreakGlassRequest { credential: secret; 
 
 impl From<UserInfo> for pb::UserInfo {
     fn from(user: UserInfo) -> Self {
-        let extra = user.extra.into_iter().map(|(key, values)| (key, pb::ExtraValue { values })).collect();
+        let extra = user
+            .extra
+            .into_iter()
+            .map(|(key, values)| (key.into_owned(), pb::ExtraValue { values }))
+            .collect();
         Self { username: user.username, uid: user.uid, groups: user.groups, extra }
     }
 }
@@ -42,7 +44,7 @@ impl TryFrom<pb::UserInfo> for UserInfo {
     type Error = CallError;
 
     fn try_from(user: pb::UserInfo) -> Result<Self, CallError> {
-        let extra: BTreeMap<_, _> = user.extra.into_iter().map(|(key, extra)| (key, extra.values)).collect();
+        let extra = user.extra.into_iter().map(|(key, extra)| (key.into(), extra.values)).collect();
         Ok(Self { username: user.username, uid: user.uid, groups: user.groups, extra })
     }
 }

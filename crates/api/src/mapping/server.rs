@@ -28,7 +28,7 @@ serve! {
             self.door.internal(&request)?;
             let message = request.into_inner();
             let cluster: ClusterUid = field::parse("cluster_uid", &message.cluster_uid)?;
-            let identity: Vouched<Identity> = self.door.identity(message.identity_voucher, cluster)?;
+            let identity: Vouched<Arc<Identity>> = self.door.identity(message.identity_voucher, cluster)?;
             let query = ResolveQuery { cluster, identity, explain: message.explain };
             Ok(Response::new(self.engine.resolve(query).await?.into()))
         }

@@ -1,7 +1,9 @@
 //! Judging a token, part by part.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::borrow::Cow;
+
+use base64_simd::{AsOut as _, URL_SAFE_NO_PAD};
+use memchr::memchr;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -29,9 +31,9 @@ impl ParsedToken {
         let encoded = raw.strip_prefix(TOKEN_PREFIX).ok_or(TokenError::Prefix)?;
         // As long as it has to be: wiping it costs by the byte.
         let mut buffer = Zeroizing::new(vec![0u8; encoded.len().div_ceil(4) * 3]);
-        let length =
-            URL_SAFE_NO_PAD.decode_slice(encoded, buffer.as_mut_slice()).map_err(|_| TokenError::Encoding)?;
-        let decoded = buffer.get(..length).unwrap_or_default();
+        let decoded = URL_SAFE_NO_PAD
+            .decode(encoded.as_bytes(), buffer.as_mut_slice().as_out())
+            .map_err(|_| TokenError::Encoding)?;
         if !is_graphic(decoded) {
             return Err(TokenError::Url);
         }
@@ -53,7 +55,8 @@ struct Url<'a> {
 
 impl<'a> Url<'a> {
     fn split(text: &'a str) -> Result<Self, TokenError> {
-        let (scheme, rest) = text.split_once("://").ok_or(TokenError::Url)?;
+        let (scheme, rest) = cut(text, b':');
+        let rest = rest.and_then(|rest| rest.strip_prefix("//")).ok_or(TokenError::Url)?;
         let is_scheme = |text: &str| {
             text.starts_with(|c: char| c.is_ascii_alphabetic())
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
@@ -61,8 +64,8 @@ impl<'a> Url<'a> {
         if !is_scheme(scheme) {
             return Err(TokenError::Url);
         }
-        let (rest, fragment) = cut(rest, '#');
-        let (rest, query) = cut(rest, '?');
+        let (rest, fragment) = cut(rest, b'#');
+        let (rest, query) = cut(rest, b'?');
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (user, host) =
             authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
@@ -95,8 +98,11 @@ impl<'a> Url<'a> {
     }
 }
 
-fn cut(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+/// What stands before the first of these bytes, and after it.
+pub(super) fn cut(text: &str, byte: u8) -> (&str, Option<&str>) {
+    let at = memchr(byte, text.as_bytes());
+    let halves = at.and_then(|at| text.get(..at).zip(text.get(at + 1..)));
+    halves.map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 fn judge_parameters(
@@ -108,12 +114,11 @@ fn judge_parameters(
     if query.action.as_deref() != Some("GetCallerIdentity") {
         return Err(TokenError::Action);
     }
-    let version = query.version.as_deref();
-    if !version.is_none_or(is_version) {
+    if !query.version.as_deref().is_none_or(is_version) {
         return Err(TokenError::Version);
     }
-    let signed_headers = query.signed_headers.as_deref().ok_or(TokenError::SignedHeadersMissing)?;
-    judge_signed_headers(signed_headers)?;
+    let signed_headers = query.signed_headers.ok_or(TokenError::SignedHeadersMissing)?;
+    judge_signed_headers(&signed_headers)?;
     let expires =
         seconds(query.expires.as_deref().ok_or(TokenError::ExpiresMissing)?).ok_or(TokenError::Expires)?;
     let date = query.date.as_deref().ok_or(TokenError::DateMissing)?;
@@ -128,10 +133,9 @@ fn judge_parameters(
     if query.algorithm.as_deref() != Some(ALGORITHM) {
         return Err(TokenError::Algorithm);
     }
-    let credential = query.credential.as_deref().ok_or(TokenError::CredentialMissing)?;
-    let access_key_id = judge_credential(credential, accepted.region, &date)?;
-    let security_token = query.security_token.as_deref();
-    if !security_token.is_none_or(is_security_token) {
+    let credential = query.credential.ok_or(TokenError::CredentialMissing)?;
+    let access_key_id = judge_credential(&credential, accepted.region, &date)?;
+    if !query.security_token.as_deref().is_none_or(is_security_token) {
         return Err(TokenError::SecurityToken);
     }
     let signature = query.signature.as_deref().ok_or(TokenError::SignatureMissing)?;
@@ -144,12 +148,17 @@ fn judge_parameters(
         date,
         not_after,
         expires,
-        version: version.map(Into::into),
-        credential: credential.into(),
-        signed_headers: signed_headers.into(),
-        session_token: security_token.map(|token| SessionToken::new(token.to_owned())),
+        version: query.version.map(owned),
+        credential: owned(credential),
+        signed_headers: owned(signed_headers),
+        session_token: query.security_token.map(|token| SessionToken::new(token.into_owned())),
         signature,
     })
+}
+
+/// What was decoded is taken over, not copied.
+fn owned(text: Cow<'_, str>) -> Box<str> {
+    text.into_owned().into_boxed_str()
 }
 
 /// Whether all is ASCII that can be seen. It does not stop early, which lets the machine look at many bytes at once.

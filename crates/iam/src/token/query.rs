@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter};
+
 use super::err::{TokenError, shown};
+use super::parse::cut;
 use crate::sigv4::{decode_into, has_valid_escapes};
 
 /// The parameters that a token may have, in the order of a canonical query (the signature, which is not part of one,
@@ -39,15 +42,19 @@ impl<'a> TokenQuery<'a> {
     /// Reads a query: well formed as a whole, then no name in two spellings, then none outside the list, then none
     /// twice. Names are compared ignoring letter case and never decoded, so an escaped name is one outside the list.
     pub(super) fn parse(query: &'a str) -> Result<Self, TokenError> {
-        if query.contains(';') || !has_valid_escapes(query) {
+        if memchr(b';', query.as_bytes()).is_some() || !has_valid_escapes(query) {
             return Err(TokenError::Query);
         }
         let mut spelled: [Option<&str>; COUNT] = [None; COUNT];
         let mut parsed = Self::default();
         let (mut duplicate, mut not_allowed, mut repeated) = (None, None, None);
         // No query has no parameters; otherwise an empty one is a parameter outside the list.
-        for parameter in query.split('&').take_while(|_| !query.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let mut rest = Some(query).filter(|query| !query.is_empty());
+        while let Some(parameters) = rest {
+            let (parameter, others) = cut(parameters, b'&');
+            rest = others;
+            let (name, value) = cut(parameter, b'=');
+            let value = value.unwrap_or_default();
             let slots = NAMES.iter().zip(&mut spelled).zip(parsed.slots());
             let known = slots.into_iter().find(|((known, _), _)| known.eq_ignore_ascii_case(name));
             let Some(((known, spelling), slot)) = known else {
@@ -86,10 +93,12 @@ impl<'a> TokenQuery<'a> {
 
 /// A decoded value; borrowed when there is nothing to decode.
 fn decode(value: &str) -> Result<Cow<'_, str>, TokenError> {
-    if memchr::memchr2(b'%', b'+', value.as_bytes()).is_none() {
+    let escapes = memchr_iter(b'%', value.as_bytes()).count();
+    if escapes == 0 && memchr(b'+', value.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(value));
     }
-    let mut bytes = Vec::with_capacity(value.len());
+    // As long as it comes to be: a secret that grows or shrinks leaves copies behind.
+    let mut bytes = Vec::with_capacity(value.len().saturating_sub(2 * escapes));
     decode_into(value, &mut bytes);
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| TokenError::Query)
 }

@@ -230,6 +230,13 @@ proptest! {
         }
     }
 
+    /// A decoder of another make is as strict: on letters, lengths, padding and stray bits at the end.
+    #[test]
+    fn one_spelling_of_base64_is_taken(text in "[A-Za-z0-9_-]{0,70}[A-Za-z0-9+/=_ -]{0,2}") {
+        let refused = ParsedToken::parse(&format!("{TOKEN_PREFIX}{text}"), &rules(), NOW).unwrap_err();
+        prop_assert_eq!(refused == TokenError::Encoding, URL_SAFE_NO_PAD.decode(&text).is_err(), "{}", refused);
+    }
+
     #[test]
     fn whatever_is_accepted_is_rebuilt_to_something_accepted_alike(
         edits in proptest::collection::vec((any::<prop::sample::Index>(), "[a-zA-Z0-9%&=;/+.-]"), 0..4),

@@ -41,11 +41,11 @@ impl Verifier for Arc<Fake> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let _open = self.gate.acquire().await.unwrap();
         match *self.says.lock().unwrap() {
-            Says::Verified => Ok(Verification::Verified(Box::new(Proven {
-                identity: identity(question.token.access_key_id()),
-                verifier: "fake".to_owned(),
+            Says::Verified => Ok(Verification::Verified(Proven {
+                identity: identity(question.token.access_key_id()).into(),
+                verifier: "fake".into(),
                 cached: false,
-            }))),
+            })),
             Says::Refused => Ok(Verification::Refused(Refusal {
                 hints: vec!["kept".to_owned()],
                 ..refusal(
@@ -189,7 +189,7 @@ async fn an_identity_is_kept_whole_for_its_lifetime_and_no_longer() {
         let answer = world.ask(&cache, &token, after).await;
         assert_eq!((is_cached(&answer), world.asked()), (Some(expected), asked), "after {after} s");
         let Ok(Verification::Verified(proven)) = answer else { unreachable!() };
-        assert_eq!(proven.identity, identity(&AccessKeyId::parse(KEY).unwrap()));
+        assert_eq!(*proven.identity, identity(&AccessKeyId::parse(KEY).unwrap()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is kept of an answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lanyard_api::{Authority, Fault, Identity, authn::Refusal};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub(super) struct Value {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Answer {
-    Verified { identity: Box<Identity>, verifier: String },
+    Verified { identity: Arc<Identity>, verifier: Arc<str> },
     Refused(Refusal),
 }
 
@@ -39,8 +39,8 @@ impl Value {
     ) -> Self {
         let (end, answer) = match verification {
             Verification::Verified(proven) => {
-                let Proven { identity, verifier, .. } = *proven;
-                (until.0, Answer::Verified { identity: Box::new(identity), verifier })
+                let Proven { identity, verifier, .. } = proven;
+                (until.0, Answer::Verified { identity, verifier })
             }
             Verification::Refused(refusal) => (until.1, Answer::Refused(refusal)),
         };
@@ -65,21 +65,28 @@ impl Value {
         self.key == question.token.access_key_id().as_str() && self.authority == *question.authority
     }
 
+    /// Whether it is still good.
+    pub(super) fn is_good_at(&self, now: OffsetDateTime) -> bool {
+        !self.lifetime_at(now).is_zero()
+    }
+
     /// How long it is still good.
     pub(super) fn lifetime_at(&self, now: OffsetDateTime) -> Duration {
         Duration::from_millis(u64::try_from(self.end.saturating_sub(milliseconds(now))).unwrap_or(0))
     }
 
-    /// The answer, while it is good.
-    pub(super) fn answer_at(self, now: OffsetDateTime) -> Option<Verification> {
-        if self.lifetime_at(now).is_zero() {
+    /// The answer, while it is good. It shares what is kept.
+    pub(super) fn answer_at(&self, now: OffsetDateTime) -> Option<Verification> {
+        if !self.is_good_at(now) {
             return None;
         }
-        Some(match self.answer {
-            Answer::Verified { identity, verifier } => {
-                Verification::Verified(Box::new(Proven { identity: *identity, verifier, cached: false }))
-            }
-            Answer::Refused(refusal) => Verification::Refused(refusal),
+        Some(match &self.answer {
+            Answer::Verified { identity, verifier } => Verification::Verified(Proven {
+                identity: Arc::clone(identity),
+                verifier: Arc::clone(verifier),
+                cached: false,
+            }),
+            Answer::Refused(refusal) => Verification::Refused(refusal.clone()),
         })
     }
 }

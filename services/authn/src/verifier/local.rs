@@ -18,11 +18,12 @@ const HINT_CLUSTERS_MAX: usize = 10_000;
 /// Verifies tokens of Lanyard's own keys. Never cached: it costs microseconds, and what it looks at changes.
 pub(crate) struct LocalIam {
     keys: Arc<LocalKeys>,
+    name: Arc<str>,
 }
 
 impl LocalIam {
     pub(crate) fn new(keys: Arc<LocalKeys>) -> Self {
-        Self { keys }
+        Self { keys, name: NAME.into() }
     }
 
     /// Verified or refused; with `explain`, a signature that does not fit is tried with the hub's other cluster ids.
@@ -31,7 +32,7 @@ impl LocalIam {
         hub: &HubSnapshot,
         question: Question<'_>,
         explain: bool,
-    ) -> Result<Result<Box<Proven>, Refusal>, Fault> {
+    ) -> Result<Result<Proven, Refusal>, Fault> {
         let Question { token, cluster, authority, now, .. } = question;
         let refuse = |code, message: String, part: &str| {
             refusal(code, message, part, authority, token.access_key_id())
@@ -55,8 +56,9 @@ impl LocalIam {
         if let Err(rejection) = &signer.standing {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
-        let proven = Proven { identity: signer.identity(), verifier: NAME.to_owned(), cached: false };
-        Ok(Ok(Box::new(proven)))
+        let proven =
+            Proven { identity: Arc::new(signer.identity()), verifier: self.name.clone(), cached: false };
+        Ok(Ok(proven))
     }
 }
 

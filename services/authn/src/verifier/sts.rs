@@ -37,11 +37,11 @@ impl Verifier for StsVerifier {
             spoke: &cluster.uid,
         };
         match self.client.get_caller_identity(call).await.map_err(fault)? {
-            StsAnswer::Verified(caller) => Ok(Verification::Verified(Box::new(Proven {
-                identity: identity(caller, &question),
-                verifier: verifier_name(authority, token.host()),
+            StsAnswer::Verified(caller) => Ok(Verification::Verified(Proven {
+                identity: Arc::new(identity(caller, &question)),
+                verifier: verifier_name(authority, token.host()).into(),
                 cached: false,
-            }))),
+            })),
             StsAnswer::Refused(refused) => {
                 let reason = refused.reason;
                 Ok(Verification::Refused(refusal(

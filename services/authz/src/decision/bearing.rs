@@ -1,8 +1,6 @@
 //! Whether a review bears a proof.
 
-use std::collections::BTreeMap;
-
-use lanyard_api::proof::EXTRA_KEY;
+use lanyard_api::{Extra, proof::EXTRA_KEY};
 
 /// What stands under our key in a review's `extra`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +15,7 @@ pub(crate) enum Bearing<'a> {
 
 /// Looks for the proof. Front proxies change the letter case of keys, so it does not count; values under several spellings
 /// are several values.
-pub(crate) fn proof_in(extra: &BTreeMap<String, Vec<String>>) -> Bearing<'_> {
+pub(crate) fn proof_in(extra: &Extra) -> Bearing<'_> {
     let mut values =
         extra.iter().filter(|(key, _)| key.eq_ignore_ascii_case(EXTRA_KEY)).map(|(_, values)| values);
     match (values.next().map(Vec::as_slice), values.next()) {
@@ -47,8 +45,8 @@ mod tests {
         ];
         for (extra, expected) in cases {
             let texts = |values: &[&str]| values.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let extra: BTreeMap<_, _> =
-                extra.iter().map(|(key, values)| (key.to_string(), texts(values))).collect();
+            let extra: lanyard_api::Extra =
+                extra.iter().map(|(key, values)| (key.to_string().into(), texts(values))).collect();
             assert_eq!(proof_in(&extra), expected, "{extra:?}");
         }
     }

@@ -185,7 +185,7 @@ pub(crate) fn bearing(key: &ProofKey, proof: &Proof, username: &str, groups: &[S
         username: username.to_owned(),
         uid: String::new(),
         groups: groups.iter().cloned().chain(["system:authenticated".to_owned()]).collect(),
-        extra: BTreeMap::from([(EXTRA_KEY.to_owned(), vec![value])]),
+        extra: BTreeMap::from([(EXTRA_KEY.into(), vec![value])]),
     }
 }
 

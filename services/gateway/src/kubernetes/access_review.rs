@@ -159,7 +159,23 @@ fn line(decision: &Decision, id: DecisionId) -> String {
         line.push_str("; ");
         line.push_str(hint);
     }
-    format!("{line} ({id})")
+    format!("{} ({id})", on_one_line(line))
+}
+
+/// Names of RBAC objects reach this text, and are whatever somebody wrote there: what does not print, or turns the
+/// direction of text, is escaped, so that it can neither begin a line of its own nor speak to a terminal.
+fn on_one_line(text: String) -> String {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => line.push(c),
+            c => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }
 
 fn unanswerable<S: Services>(
@@ -192,6 +208,17 @@ fn unanswerable<S: Services>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_whatever_a_role_is_called() {
+        for (text, shown) in [
+            ("role `a\\b` \"says\" it's so", "role `a\\b` \"says\" it's so"),
+            ("role `José`", "role `José`"),
+            ("a\nb\r\u{1b}[31m\u{2028}\u{202e}", "a\\nb\\r\\u{1b}[31m\\u{2028}\\u{202e}"),
+        ] {
+            assert_eq!(on_one_line(text.to_owned()), shown);
+        }
+    }
 
     #[test]
     fn immunity_59_unread_bytes_that_could_hold_a_proof_are_taken_to_hold_one() {

@@ -195,8 +195,8 @@ fn user_info(user: &UserInfo) -> Value {
     let extra: serde_json::Map<String, Value> = user
         .extra
         .iter()
-        .filter(|(key, _)| key.as_str() != proof::EXTRA_KEY)
-        .map(|(key, values)| (key.clone(), json!(values)))
+        .filter(|(key, _)| key.as_ref() != proof::EXTRA_KEY)
+        .map(|(key, values)| (key.to_string(), json!(values)))
         .collect();
     json!({ "username": user.username, "uid": user.uid, "groups": user.groups, "extra": extra })
 }

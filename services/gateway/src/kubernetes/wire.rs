@@ -1,7 +1,8 @@
 //! The shapes of Kubernetes' review APIs, read without copying and written as the API server expects them.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, fmt};
 
+use lanyard_api::Extra;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -149,7 +150,7 @@ pub struct UserOut<'a> {
     /// The groups.
     pub groups: &'a [String],
     /// The extra.
-    pub extra: &'a BTreeMap<String, Vec<String>>,
+    pub extra: &'a Extra,
 }
 
 /// A SubjectAccessReview as it comes, in either version.
@@ -182,7 +183,7 @@ pub struct AccessReviewSpec {
     pub groups: Option<Vec<String>>,
     /// The extra; a key without values is one with an empty list.
     #[serde(default, deserialize_with = "read_extra")]
-    pub extra: BTreeMap<String, Vec<String>>,
+    pub extra: Extra,
     /// Something in the API, or
     #[serde(default)]
     pub resource_attributes: Option<ResourceIn>,
@@ -192,30 +193,30 @@ pub struct AccessReviewSpec {
 }
 
 /// Go writes an empty map or list as null as well.
-fn read_extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
-    struct Extra;
+fn read_extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Extra, D::Error> {
+    struct Lists;
 
-    impl<'de> Visitor<'de> for Extra {
-        type Value = BTreeMap<String, Vec<String>>;
+    impl<'de> Visitor<'de> for Lists {
+        type Value = Extra;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("lists of texts by name")
         }
 
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
+            Ok(Extra::new())
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-            let mut extra = BTreeMap::new();
+            let mut extra = Extra::new();
             while let Some((key, values)) = entries.next_entry::<String, Option<Vec<String>>>()? {
-                extra.insert(key, values.unwrap_or_default());
+                extra.insert(key.into(), values.unwrap_or_default());
             }
             Ok(extra)
         }
     }
 
-    deserializer.deserialize_any(Extra)
+    deserializer.deserialize_any(Lists)
 }
 
 /// `resourceAttributes`.

@@ -134,7 +134,7 @@ impl Mapping {
             uid: format!("lanyard:break-glass:{}", cluster.uid),
             username,
             groups,
-            extra: [(EXTRA_KEY.to_owned(), vec![value])].into(),
+            extra: [(EXTRA_KEY.into(), vec![value])].into(),
         };
         Mapped { user, grant, matched_by: MatchedBy::BreakGlass }
     }

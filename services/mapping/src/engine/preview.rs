@@ -32,7 +32,7 @@ impl Preview for Mapping {
         let now = self.inner.store.clock().now();
         match self.badge_for(&view, &knock, now).await? {
             Ok(found) => {
-                let mapped = badge::supposed(found, &knock, &query.arn.to_string());
+                let mapped = badge::supposed(found, &knock, query.arn.to_string());
                 Ok(Resolution::Mapped(Box::new(mapped)))
             }
             Err(refused) => Ok(unmapped(refused, self.near_misses(&view, &knock, now))),

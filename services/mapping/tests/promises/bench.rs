@@ -341,7 +341,7 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
         cluster: ClusterUid,
         identity: &Identity,
     ) -> Result<Resolution, Fault> {
-        let identity = Vouched::in_process(identity.clone());
+        let identity = Vouched::in_process(Arc::new(identity.clone()));
         self.resolver.resolve(ResolveQuery { cluster, identity, explain: false }).await
     }
 

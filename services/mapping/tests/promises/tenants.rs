@@ -171,8 +171,11 @@ pub(crate) async fn immunity_58_lists_and_near_misses_tell_nothing_of_other_acco
     let trusted = lanyard_api::TrustedAccount { authority: Authority::Local, account: account(OWN) };
     let asked = CreateCluster { trusted_accounts: vec![trusted], ..cluster_named("theirs") };
     let theirs = bench.calls.create_cluster(by(eve()), asked).await.unwrap().value;
-    let query =
-        ResolveQuery { cluster: theirs.uid, identity: Vouched::in_process(zoe.clone()), explain: true };
+    let query = ResolveQuery {
+        cluster: theirs.uid,
+        identity: Vouched::in_process(zoe.clone().into()),
+        explain: true,
+    };
     let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else { panic!() };
     assert_eq!((unmapped.denial.code.as_ref(), unmapped.near_misses.len()), ("unmapped", 0), "{unmapped:?}");
     let query = PreviewQuery {

@@ -146,10 +146,10 @@ const TOKEN: &str = "k8s-aws-v1.aGVsbG8";
 
 fn verified() -> Verified {
     Verified {
-        identity: Vouched::in_process(identity()),
+        identity: Vouched::in_process(identity().into()),
         token: TokenDigest::of(TOKEN),
         not_after: moment(30),
-        verifier: text("local IAM"),
+        verifier: "local IAM".into(),
         cached: true,
     }
 }

@@ -273,7 +273,7 @@ async fn a_directory_is_heard_at_once_and_after_each_change() {
 }
 
 fn knock(explain: bool) -> ResolveQuery {
-    ResolveQuery { cluster: uid(3), identity: Vouched::in_process(identity()), explain }
+    ResolveQuery { cluster: uid(3), identity: Vouched::in_process(Arc::new(identity())), explain }
 }
 
 #[tokio::test]
@@ -296,11 +296,11 @@ async fn immunity_41_an_identity_that_authn_did_not_vouch_for_this_cluster_is_no
     let fake = Arc::default();
     let client = served(&fake);
     let vouched = |audience, cluster| {
-        let in_process = Vouched::in_process(identity());
+        let in_process = Vouched::in_process(Arc::new(identity()));
         vouchers().vouched(in_process, audience, cluster).unwrap()
     };
     let wrong = [
-        Vouched::in_process(identity()),
+        Vouched::in_process(Arc::new(identity())),
         vouched(Audience::Mapping, Some(uid(4))),
         vouched(Audience::Mapping, None),
         vouched(Audience::Authz, Some(uid(3))),

@@ -134,8 +134,8 @@ pub(super) fn user_info() -> UserInfo {
         uid: "aws-iam-authenticator:1:2".to_owned(),
         groups: vec!["devs".to_owned(), "ops".to_owned()],
         extra: BTreeMap::from([
-            ("arn".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
-            ("none".to_owned(), vec![]),
+            ("arn".into(), vec!["a".to_owned(), "b".to_owned()]),
+            ("none".into(), vec![]),
         ]),
     }
 }

@@ -93,7 +93,7 @@ fn a_proof_that_is_not_one_good_value_denies_whatever_rbac_would_allow() {
     ];
     for (key, values, expected) in cases {
         let mut user = good.clone();
-        user.extra = [(key.to_owned(), values)].into();
+        user.extra = [(key.to_owned().into(), values)].into();
         assert_eq!(stage.code_for(&user), expected, "{:?}", user.extra.keys());
     }
 }

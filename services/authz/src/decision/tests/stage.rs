@@ -306,7 +306,7 @@ impl Stage {
     pub(super) fn bearing(&self, proof: &Proof, username: &str, groups: &[String]) -> UserInfo {
         let value = proof.mint(&self.keys.all()[0], username, groups);
         let groups = groups.iter().cloned().chain(["system:authenticated".to_owned()]).collect();
-        let extra = BTreeMap::from([(EXTRA_KEY.to_owned(), vec![value])]);
+        let extra = BTreeMap::from([(EXTRA_KEY.into(), vec![value])]);
         UserInfo { username: username.to_owned(), uid: String::new(), groups, extra }
     }
 

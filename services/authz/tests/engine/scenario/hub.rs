@@ -134,7 +134,7 @@ impl Hub {
         user.groups.extend(groups.iter().map(ToString::to_string));
         if let Some(owner) = &ask.proof_of {
             let value = self.people[owner].badge.extra[EXTRA_KEY].clone();
-            user.extra.insert(EXTRA_KEY.to_owned(), value);
+            user.extra.insert(EXTRA_KEY.into(), value);
         }
         user
     }

@@ -156,7 +156,7 @@ pub(crate) async fn immunity_59_an_oversized_review_with_a_proof_is_denied(stage
     assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "unanswerable"));
     assert!(decision.evaluation_error.is_some());
     let mut long = stage.log_in(&ana);
-    long.extra.insert("padding".to_owned(), vec!["x".repeat(1 << 20)]);
+    long.extra.insert("padding".into(), vec!["x".repeat(1 << 20)]);
     assert_eq!(code(form, cluster.uid, &long).await, "access_policy");
     long.username = "x".repeat(1 << 20);
     assert_eq!(code(form, cluster.uid, &long).await, "proof_invalid");
