@@ -10,6 +10,7 @@ mod key;
 mod seal;
 mod value;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use foldhash::fast::RandomState;
 use lanyard_api::Fault;
 use lanyard_kit::telemetry::names;
 use metrics::{Counter, Gauge, counter, gauge};
-use moka::{future, sync};
+use quick_cache::{UnitWeighter, sync::Cache};
 use time::OffsetDateTime;
 
 pub(crate) use key::CacheKey;
@@ -49,15 +50,23 @@ impl SharedCache for NotShared {
     async fn put(&self, _: &[u8; 32], _: &[u8], _: Duration) {}
 }
 
+/// What is kept by key, in bounded number. Keys are hashes already, so a quick hasher does.
+type Kept<V> = Cache<CacheKey, V, UnitWeighter, RandomState>;
+
+fn kept<V: Clone>(entries_max: u64) -> Kept<V> {
+    let expected = usize::try_from(entries_max).unwrap_or(usize::MAX);
+    Cache::with(expected, entries_max, UnitWeighter, RandomState::default(), Default::default())
+}
+
 /// A verifier whose answers are kept.
 pub(crate) struct Cached<V, S = NotShared> {
     inner: V,
     shared: S,
     sealer: Sealer,
     config: TokenCacheConfig,
-    kept: sync::Cache<CacheKey, Arc<Value>, RandomState>,
-    /// Questions that STS is being asked, so that each is asked once.
-    asked: future::Cache<CacheKey, Arc<Value>, RandomState>,
+    kept: Kept<Arc<Value>>,
+    /// Questions that STS is being asked, so that each is asked once: faults are shared by those who wait for them.
+    asked: Kept<Result<Arc<Value>, Fault>>,
     metrics: CacheMetrics,
 }
 
@@ -70,11 +79,6 @@ struct CacheMetrics {
 
 impl<V: Verifier, S: SharedCache> Cached<V, S> {
     pub(crate) fn new(inner: V, shared: S, sealer: Sealer, config: &TokenCacheConfig) -> Self {
-        let longest = config.lifetime().max(config.refusal());
-        // Keys are hashes already, so a quick hasher does.
-        let hasher = RandomState::default();
-        let kept = sync::Cache::builder().max_capacity(config.entries_max).time_to_live(longest);
-        let asked = future::Cache::builder().max_capacity(config.entries_max).time_to_live(longest);
         let metrics = CacheMetrics {
             hits: counter!(names::AUTHN_CACHE_HITS_TOTAL),
             misses: counter!(names::AUTHN_CACHE_MISSES_TOTAL),
@@ -86,8 +90,8 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             shared,
             sealer,
             config: config.clone(),
-            kept: kept.build_with_hasher(hasher.clone()),
-            asked: asked.build_with_hasher(hasher),
+            kept: kept(config.entries_max),
+            asked: kept(config.entries_max),
             metrics,
         }
     }
@@ -107,22 +111,29 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
     /// Of those who ask at once about one token, one asks STS and the others wait for its answer.
     async fn miss(&self, key: CacheKey, question: Question<'_>) -> Result<Verification, Fault> {
-        let is_asker = AtomicBool::new(false);
-        let answer = self.asked.try_get_with(key, async {
+        let (is_first, is_asker) = (AtomicBool::new(false), AtomicBool::new(false));
+        let answer = self.asked.get_or_insert_async(&key, async {
+            is_first.store(true, Ordering::Relaxed);
             // Somebody else may have been answered since we looked.
             if let Some(value) = self.kept.get(&key).filter(|value| value.is_good_at(question.now)) {
-                return Ok(value);
+                return Ok::<_, Infallible>(Ok(value));
             }
             is_asker.store(true, Ordering::Relaxed);
-            let value = Arc::new(self.ask(&key, question).await?);
-            self.kept.insert(key, Arc::clone(&value));
-            Ok(value)
+            Ok(self.ask(&key, question).await.map(Arc::new))
         });
-        let answer = answer.await;
+        let Ok(answer) = answer.await;
         let is_asker = is_asker.load(Ordering::Relaxed);
-        self.asked.invalidate(&key).await;
-        let value = answer.map_err(|fault: Arc<Fault>| (*fault).clone())?;
-        self.metrics.entries.set(self.kept.entry_count() as f64);
+        if let Ok(value) = &answer
+            && is_asker
+        {
+            // Kept before the question is closed: whoever comes between finds the one or the other.
+            self.kept.insert(key, Arc::clone(value));
+        }
+        if is_first.load(Ordering::Relaxed) {
+            self.asked.remove(&key);
+        }
+        let value = answer?;
+        self.metrics.entries.set(self.kept.len() as f64);
         let counter = if is_asker { &self.metrics.misses } else { &self.metrics.hits };
         counter.increment(1);
         match value.answer_at(question.now) {
@@ -130,7 +141,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             Some(verification) => Ok(verification.marked_cached()),
             // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
             None => {
-                self.kept.invalidate(&key);
+                self.kept.remove(&key);
                 self.inner.verify(question).await
             }
         }
@@ -167,7 +178,7 @@ impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
                 self.metrics.hits.increment(1);
                 return Ok(verification.marked_cached());
             }
-            self.kept.invalidate(&key);
+            self.kept.remove(&key);
         }
         // In a box: the way to STS is long, and everybody else's request would carry its state along.
         Box::pin(self.miss(key, question)).await

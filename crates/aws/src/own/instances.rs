@@ -13,7 +13,7 @@ use std::time::Duration;
 use lanyard_iam::{AccountId, Partition, PrincipalArn, Region};
 use lanyard_kit::Clock as _;
 use lanyard_kit::telemetry::{Counters, Label, names};
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -27,11 +27,11 @@ use crate::limits::locked;
 /// Ids of one place that may wait at a time. More are turned away: a cluster has not that many new nodes at once.
 const WAITING_MAX: usize = 1_000;
 /// Instance profiles whose role is remembered.
-const PROFILES_MAX: u64 = 1_000;
+const PROFILES_MAX: usize = 1_000;
 /// How long the role of an instance profile is remembered.
 const PROFILE_KEPT: time::Duration = time::Duration::minutes(1);
 /// Of what may be kept, the part for ids that there are none of: made-up ones push no node out.
-const ABSENT_PART: u64 = 10;
+const ABSENT_PART: usize = 10;
 /// States of an instance that is no more.
 const GONE: [&str; 2] = ["shutting-down", "terminated"];
 
@@ -138,7 +138,7 @@ impl Instances {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(aws: AwsClient, options: InstanceOptions) -> Self {
-        let kept_max = options.kept_max;
+        let kept_max = usize::try_from(options.kept_max).unwrap_or(usize::MAX);
         let inner = Inner {
             aws,
             options,
