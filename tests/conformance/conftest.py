@@ -1,17 +1,27 @@
-"""What all stages share: one hub for the run, stopped at its end and searched for secrets."""
+"""What all stages share: one hub for the run, stopped at its end and searched for secrets.
+
+With LANYARD_TEST_STACK, a number of replicas, that hub is separate processes on LANYARD_TEST_POSTGRES_URL.
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from cluster import Cluster
 from hub import Hub
+from stack import Stack
+
+REPLICAS = int(os.environ.get("LANYARD_TEST_STACK", "0"))
 
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory) -> Hub:
     """A hub that logs all it ever logs. It has to end well, and nothing of the run may be read in what it leaves."""
-    hub = Hub(tmp_path_factory.mktemp("hub"))
+    folder = tmp_path_factory.mktemp("hub")
+    url = os.environ.get("LANYARD_TEST_POSTGRES_URL", "")
+    hub = Stack(folder, store=url, replicas=REPLICAS) if REPLICAS else Hub(folder)
     try:
         hub.start()
         yield hub
@@ -22,7 +32,9 @@ def hub(tmp_path_factory) -> Hub:
 
 @pytest.fixture
 def new_hub(tmp_path):
-    """Makes hubs of a test's own, and stops those that it left."""
+    """Makes hubs of a test's own, and stops those that it left. They are of one process, with settings that the test needs."""
+    if REPLICAS:
+        pytest.skip("a hub of its own, which the run against one process has")
     hubs = []
 
     def make(name: str = "hub", **choices) -> Hub:

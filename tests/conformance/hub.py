@@ -53,6 +53,11 @@ class Refused(AssertionError):
 class Hub:
     """One running hub. It keeps its folder over `stop` and `start`, as a real one does."""
 
+    # Whether a change that has answered is in force everywhere.
+    confirms = True
+    # What lies in the data folder and has to be its owner's alone.
+    own_files = frozenset({"credentials", "envelope.key", "lanyard.db"})
+
     def __init__(
         self,
         folder: pathlib.Path,

@@ -122,7 +122,7 @@ def immunity_57_folder_and_files_are_their_owners_alone(hub):
         for name in modes
         if name.startswith(("credentials", "envelope", "lanyard.db")) or name.endswith(".key")
     }
-    assert {"credentials", "envelope.key", "lanyard.db"} <= secret, modes
+    assert hub.own_files <= secret, modes
     for name in secret:
         assert modes[name] == 0o600, name
     loose = {name: oct(mode) for name, mode in modes.items() if mode & 0o022}

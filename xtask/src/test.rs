@@ -38,6 +38,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "bans", quick: false, work: bans },
     Stage { name: "rust tests", quick: true, work: rust_tests },
     Stage { name: "conformance", quick: false, work: conformance },
+    Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
     Stage { name: "real clients", quick: false, work: clients },
     Stage { name: "real kube-apiserver", quick: false, work: apiserver },
 ];
@@ -230,6 +231,20 @@ fn conformance(house: &House) -> Result<Outcome> {
     let python = Python::prepare(&house.watchdog)?;
     let postgres = Postgres::start(&house.watchdog)?;
     house.pytest(&python, "", &[("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))])
+}
+
+/// Replicas of each service in the stack.
+const REPLICAS: &str = "2";
+
+/// The same hub as separate processes on one PostgreSQL.
+fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
+    let python = Python::prepare(&house.watchdog)?;
+    let postgres = Postgres::start(&house.watchdog)?;
+    let settings = [
+        ("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)),
+        ("LANYARD_TEST_STACK", Path::new(REPLICAS)),
+    ];
+    house.pytest(&python, "", &settings)
 }
 
 fn clients(house: &House) -> Result<Outcome> {

@@ -47,6 +47,63 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.authz.v1.Decisions/RecordDecisions",
 ];
 
+/// The services that may call the methods of authn, mapping, authz and credentials: the doors, which carry what authn
+/// vouched for.
+pub const DOORS: &[&str] = &["gateway"];
+
+/// Which services may call a method of another one. What says whether a service is there and what it speaks is for all of
+/// them; what nobody may call is in no list.
+pub fn callers(path: &str) -> Callers {
+    let is_managed = || MANAGED.iter().any(|method| method.path == path);
+    if path.starts_with("/lanyard.gateway.") {
+        Callers::Nobody
+    } else if is_open(path) {
+        Callers::Anyone
+    } else if INTERNAL.contains(&path) || is_managed() {
+        Callers::These(DOORS)
+    } else {
+        Callers::Nobody
+    }
+}
+
+/// The action that a door's own method is weighed by, for what it asks of a service in the caller's name: an explanation looks
+/// at the cluster, and at what somebody would get, by the permission to explain there.
+pub fn covering(signed: &str, inner: &str) -> Option<&'static str> {
+    match (signed, inner) {
+        (
+            "/lanyard.gateway.v1.Explain/Explain",
+            "/lanyard.mapping.v1.Clusters/DescribeCluster" | "/lanyard.mapping.v1.Preview/Preview",
+        ) => Some("lanyard:Explain"),
+        ("/lanyard.gateway.v1.Explain/ExplainDecision", "/lanyard.authz.v1.Decisions/FindDecision") => {
+            Some("lanyard:ExplainDecision")
+        }
+        _ => None,
+    }
+}
+
+/// Who may call a method of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    /// Every service of the hub.
+    Anyone,
+    /// These services.
+    These(&'static [&'static str]),
+    /// No service: it is not a method, or a front door's.
+    Nobody,
+}
+
+impl Callers {
+    /// Whether a service is among them.
+    #[must_use]
+    pub fn include(self, service: &str) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::These(services) => services.contains(&service),
+            Self::Nobody => false,
+        }
+    }
+}
+
 /// Whether a method needs no signature at the front door.
 pub fn is_open(path: &str) -> bool {
     OPEN.contains(&path)

@@ -46,6 +46,9 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Authn, Self::Mapping, Self::Authz, Self::Credentials, Self::Gateway];
+
     /// The service that a gRPC method belongs to (`/lanyard.<service>.v1.…`).
     pub fn of_method(path: &str) -> Option<Self> {
         match path.strip_prefix("/lanyard.")?.split_once(".v1.")?.0 {
@@ -195,8 +198,28 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 /// What authn alone holds: it vouches to every service.
 #[derive(Clone)]
 pub struct Vouchers {
-    secret: zeroize::Zeroizing<[u8; 32]>,
+    /// In the order of [`Audience::ALL`].
+    keys: [VouchKey; 5],
     now: Now,
+}
+
+/// The secrets that authn shares with each service, each of which holds its own alone.
+#[derive(Clone, Copy)]
+pub struct ServiceSecrets<'a> {
+    /// authn's own.
+    pub authn: &'a [u8; 32],
+    /// mapping's.
+    pub mapping: &'a [u8; 32],
+    /// authz's.
+    pub authz: &'a [u8; 32],
+    /// credentials'.
+    pub credentials: &'a [u8; 32],
+}
+
+impl std::fmt::Debug for ServiceSecrets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServiceSecrets(..)")
+    }
 }
 
 impl std::fmt::Debug for Vouchers {
@@ -206,14 +229,36 @@ impl std::fmt::Debug for Vouchers {
 }
 
 impl Vouchers {
-    /// From authn's secret and its clock.
+    /// From one secret and authn's clock: for authn, and services in the same process.
     pub fn new(secret: [u8; 32], now: Now) -> Self {
-        Self { secret: zeroize::Zeroizing::new(secret), now }
+        let secret = zeroize::Zeroizing::new(secret);
+        Self { keys: Audience::ALL.map(|audience| VouchKey::derive(&secret, audience)), now }
+    }
+
+    /// From the secrets that services of other processes hold, each its own.
+    pub fn of_services(secrets: ServiceSecrets<'_>, now: Now) -> Self {
+        let key = |audience| match audience {
+            Audience::Authn => VouchKey::from_bytes(audience, secrets.authn),
+            Audience::Mapping => VouchKey::from_bytes(audience, secrets.mapping),
+            Audience::Authz => VouchKey::from_bytes(audience, secrets.authz),
+            Audience::Credentials => VouchKey::from_bytes(audience, secrets.credentials),
+            // A gateway takes authn's answers from authn alone, and needs no voucher of them.
+            Audience::Gateway => VouchKey::derive(secrets.authn, audience),
+        };
+        Self { keys: Audience::ALL.map(key), now }
     }
 
     /// The key of one service, for that service to keep.
     pub fn key(&self, audience: Audience) -> VouchKey {
-        VouchKey::derive(&self.secret, audience)
+        let [authn, mapping, authz, credentials, gateway] = &self.keys;
+        match audience {
+            Audience::Authn => authn,
+            Audience::Mapping => mapping,
+            Audience::Authz => authz,
+            Audience::Credentials => credentials,
+            Audience::Gateway => gateway,
+        }
+        .clone()
     }
 
     /// The same value with a voucher for a service, good for [`VOUCHER_LIFETIME`]; one that has a voucher keeps it.
@@ -326,6 +371,23 @@ mod tests {
         assert_eq!(format!("{:?}", key(Audience::Authn)), "VouchKey(Authn)");
         let vouchers = Vouchers::new([9; 32], Arc::new(now));
         assert_eq!(format!("{vouchers:?}"), "Vouchers(..)");
+    }
+
+    #[test]
+    fn immunity_61_each_service_opens_by_its_own_secret_what_is_for_it_alone() {
+        let secrets =
+            ServiceSecrets { authn: &[1; 32], mapping: &[2; 32], authz: &[3; 32], credentials: &[4; 32] };
+        let vouchers = Vouchers::of_services(secrets, Arc::new(now));
+        let services =
+            [(Audience::Authn, 1), (Audience::Mapping, 2), (Audience::Authz, 3), (Audience::Credentials, 4)];
+        for (audience, _) in services {
+            let actor = Vouched::in_process(Actor::system("test"));
+            let voucher = vouchers.vouched(actor, audience, None).unwrap().voucher;
+            for (other, byte) in services {
+                let opened = VouchKey::from_bytes(other, &[byte; 32]).open::<Actor>(&voucher, None, now());
+                assert_eq!(opened.is_ok(), other == audience, "{audience:?} {other:?}");
+            }
+        }
     }
 
     #[test]

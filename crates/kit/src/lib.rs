@@ -12,7 +12,7 @@
 //!    drained gracefully.
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
-//! Beside these: [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
+//! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
 //! to other people's servers; [`secret`], values that cannot be printed.
 //!
 //! ```no_run
@@ -35,6 +35,7 @@ pub mod config;
 pub mod health;
 pub mod http_client;
 pub mod life;
+pub mod peers;
 pub mod secret;
 pub mod serve;
 pub mod telemetry;

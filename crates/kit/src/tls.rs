@@ -10,13 +10,19 @@ mod config;
 mod files;
 mod identity;
 mod leaf;
+mod service;
 
 pub use authority::{Authority, AuthorityError};
 pub use config::{ClientCertificates, TlsError, client_config, install_provider, provider, server_config};
-pub use files::{FileError, read_secret_file, secure_dir, write_public_file, write_secret_file};
+pub use files::{
+    FileError, read_public_file, read_secret_file, secure_dir, write_public_file, write_secret_file,
+};
 pub use identity::{PeerError, PeerIdentity};
 pub use leaf::{KeyedCertificate, Names, certificates_from_pem};
 pub use rustls_pki_types::CertificateDer;
+pub use service::{
+    CERTIFICATE_FILE, KEY_FILE, ROOT_FILE, ServiceFiles, ServiceIdentity, ServiceIdentityError,
+};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::{
     store::Store,
     tables::{
         changes::{ChainedChange, counter_of, lines_after, rows_of},
-        secrets::reload_keys,
+        purpose_keys::reload_keys,
     },
 };
 

@@ -19,7 +19,7 @@ use crate::{
     store::Store,
     tables::{
         changes::{attach_sealed, counters, lines_after},
-        secrets::{is_rotation, reload_keys},
+        purpose_keys::{is_rotation, reload_keys},
     },
     telemetry,
 };

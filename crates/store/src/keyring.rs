@@ -1,12 +1,14 @@
 //! Secrets at rest: keys for each purpose, and sealing that binds a value to its place.
 
 mod envelope;
+mod holder;
 mod kms;
 mod purpose;
 mod ring;
 mod sealed;
 
 pub use envelope::EnvelopeKey;
+pub use holder::Holder;
 pub use kms::KmsEnvelope;
 pub use purpose::Purpose;
 pub(crate) use ring::StoredKey;

@@ -42,7 +42,9 @@ pub use change::{ChainFault, ChainReport, Change};
 pub use error::{LockedOut, RecordError, StoreError};
 pub use feed::Follower;
 pub use followed::Followed;
-pub use keyring::{EnvelopeKey, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed};
+pub use keyring::{
+    EnvelopeKey, Holder, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
+};
 pub use kind::Kind;
 pub use model::{Model, Row};
 pub use options::{

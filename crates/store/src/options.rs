@@ -71,6 +71,8 @@ pub struct StoreOptions {
     pub connections_max: u32,
     /// Other processes write to the database too, so their commits are tailed. Always so on Postgres.
     pub shared: bool,
+    /// This process is the whole hub: what its followers have applied is in force. Else nobody here can say that.
+    pub alone: bool,
     /// How often to look for others' commits.
     pub poll_interval: Duration,
     /// How long to wait for a connection, or for others' locks.
@@ -91,6 +93,7 @@ impl StoreOptions {
             clock: Arc::new(SystemClock),
             connections_max: CONNECTIONS_MAX,
             shared,
+            alone: true,
             poll_interval: POLL_INTERVAL,
             wait_max: WAIT_MAX,
             decisions_max: DECISIONS_MAX,

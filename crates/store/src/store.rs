@@ -22,8 +22,8 @@ use crate::{
     tables::{
         changes::{attach_sealed, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
+        purpose_keys::open_keys,
         scope_id,
-        secrets::open_keys,
         settings::Setting,
         signatures, statements,
     },

@@ -108,6 +108,9 @@ store_suite! {
         another_process_has_a_rotated_key_before_its_followers_see_the_change,
         a_store_opens_with_the_envelope_key_it_was_made_with_alone,
         an_envelope_key_can_be_replaced,
+        immunity_61_a_service_has_its_own_purposes_keys_and_no_others,
+        a_services_envelope_key_is_replaced_and_the_old_one_opens_nothing,
+        a_rotated_key_is_sealed_for_those_who_may_have_it_or_not_made,
         first_starts_at_once_make_one_set_of_keys;
     feed:
         immunity_17_a_follower_has_applied_a_commit_before_it_returns,

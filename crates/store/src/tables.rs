@@ -8,6 +8,7 @@ pub(crate) mod decisions;
 mod entries;
 pub(crate) mod leases;
 pub(crate) mod principal;
+pub(crate) mod purpose_keys;
 pub(crate) mod rbac;
 mod schema;
 pub(crate) mod secrets;

@@ -98,10 +98,17 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Admission::Forbidden(denial));
         }
         let (method, body) = query.weighed();
-        let call = match methods::read(method, body) {
+        let mut call = match methods::read(method, body) {
             Ok(call) => call,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
+        // Weighed by the permission of the call that asks, and admitted as what it is.
+        let action = call.action;
+        if query.beside.is_some()
+            && let Some(covering) = methods::covering(&query.method, method)
+        {
+            call.action = covering;
+        }
         // A session that is made is not a change of any record, and its signature counts once all the same.
         let once = call.mutates || call.action == weigh::ASSUME_ROLE;
         if once && query.beside.is_some() {
@@ -114,7 +121,7 @@ impl<S: SharedCache> Engine<S> {
         };
         let actor = Actor {
             kind: kind(&signer),
-            action: call.action.to_owned(),
+            action: action.to_owned(),
             resource: allowed.resource,
             request_digest: call.request_digest,
             signature: once.then(|| signature::use_of(&signed, self.hub.id)),

@@ -110,6 +110,14 @@ pub async fn bootstrap_as(
     }
 }
 
+/// The hub of a store, where one was made.
+///
+/// # Errors
+/// [`BootstrapError::Incomplete`] where the store has lost a part of it.
+pub async fn hub_of(store: &Store, region: &Region) -> Result<Option<Hub>, BootstrapError> {
+    found(store, None, region).await
+}
+
 async fn found(
     store: &Store,
     asked: Option<AccountId>,

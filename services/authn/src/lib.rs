@@ -31,13 +31,16 @@ mod engine;
 mod key_secret;
 mod local_keys;
 mod numbers;
+pub mod process;
+mod session_keys;
 mod snapshot;
 mod verifier;
 
 pub use bootstrap::{
-    ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, renew_administrator,
+    ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, hub_of, renew_administrator,
 };
 pub use cache::{NotShared, SharedCache};
 pub use config::{AccountLimits, AuthnConfig, ConfigError, SelfHostedSts, SnapshotConfig, TokenCacheConfig};
 pub use engine::{Engine, EngineError, Hub, Parts};
 pub use numbers::NoRandomness;
+pub use session_keys::{SessionKeysError, session_opener};

@@ -33,6 +33,7 @@ mod engine;
 mod grant;
 mod handles;
 mod namespaces;
+pub mod process;
 mod snapshot;
 mod store;
 

@@ -8,7 +8,8 @@
 mod engine;
 mod keys;
 mod model;
+pub mod process;
 pub mod rules;
 
 pub use engine::Credentials;
-pub use keys::{KeysError, minting_keys, opening_keys, session_opener};
+pub use keys::{KeysError, minting_keys};

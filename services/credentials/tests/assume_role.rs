@@ -9,15 +9,31 @@ use lanyard_api::{
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
 };
-use lanyard_credentials::{Credentials, opening_keys, session_opener};
-use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener};
+use lanyard_credentials::{Credentials, minting_keys};
+use lanyard_iam::{
+    AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener, session::OpeningKeys,
+};
 use lanyard_kit::SystemClock;
-use lanyard_store::{Purpose, Store, on_each_store, test_support::TestDatabase};
+use lanyard_store::{Keyring, Purpose, Store, on_each_store, test_support::TestDatabase};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 const ACCOUNT: &str = "111122223333";
 const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/team/dev";
+
+/// As authn has it: without the seed that signs.
+fn session_opener(keyring: &Keyring) -> SessionOpener {
+    let purposes = [Purpose::SessionVerifying, Purpose::SessionOpening, Purpose::SessionSecret];
+    let opening = keyring.generations(purposes).unwrap().into_iter().map(
+        |(key_id, [verifying_key, sealing_key, secret_key])| OpeningKeys {
+            key_id,
+            verifying_key: *verifying_key,
+            sealing_key,
+            secret_key,
+        },
+    );
+    SessionOpener::new(&opening.collect::<Vec<_>>()).unwrap()
+}
 
 struct Hub {
     store: Store,
@@ -96,7 +112,7 @@ async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from(databas
     let session = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     assert_eq!(session.arn, "arn:aws:sts::111122223333:assumed-role/dev/ana");
     assert_eq!(session.assumed_role_id, "AROAAAAAAAAAAAAAAAAAA:ana");
-    let opener = SessionOpener::new(&[opening_keys(hub.store.keyring()).unwrap()]).unwrap();
+    let opener = session_opener(hub.store.keyring());
     let opened = opener
         .open(&session.access_key_id, session.session_token.expose_secret(), OffsetDateTime::now_utc())
         .unwrap();
@@ -148,14 +164,14 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
     let hub = hub(&database).await;
     let before = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let mutation = Mutation::system("test");
-    hub.store.rotate(&mutation, Purpose::SessionOpening).await.unwrap();
-    let half = opening_keys(hub.store.keyring()).unwrap().key_id;
-    hub.store.rotate(&mutation, Purpose::SessionSigning).await.unwrap();
-    hub.store.rotate(&mutation, Purpose::SessionSecret).await.unwrap();
-    assert_eq!(opening_keys(hub.store.keyring()).unwrap().key_id, half + 1);
+    hub.store.rotate(&mutation, Purpose::SessionOpening, &[]).await.unwrap();
+    let half = minting_keys(hub.store.keyring()).unwrap().key_id;
+    hub.store.rotate(&mutation, Purpose::SessionSigning, &[]).await.unwrap();
+    hub.store.rotate(&mutation, Purpose::SessionSecret, &[]).await.unwrap();
+    assert_eq!(minting_keys(hub.store.keyring()).unwrap().key_id, half + 1);
     let after = Credentials::new(&hub.store).unwrap();
     let after = after.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
-    let opener = session_opener(hub.store.keyring()).unwrap();
+    let opener = session_opener(hub.store.keyring());
     for session in [before, after] {
         let token = session.session_token.expose_secret();
         opener.open(&session.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
@@ -166,7 +182,7 @@ async fn a_chained_session_names_the_key_of_the_session_before(database: TestDat
     let hub = hub(&database).await;
     let session = "LSIAAAAAAAAAAAAAAAAA";
     let made = hub.engine.assume_role(actor(ROLE_ARN, session, 1), query(ROLE_ARN)).await.unwrap();
-    let opener = session_opener(hub.store.keyring()).unwrap();
+    let opener = session_opener(hub.store.keyring());
     let token = made.session_token.expose_secret();
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
     assert!(opened.claims.ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(session).unwrap())));

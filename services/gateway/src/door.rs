@@ -1,6 +1,8 @@
 //! gRPC's door: nothing passes to a management method that authn has not admitted for that very message.
 
+pub(crate) mod admitted;
 mod authorize;
+mod forward;
 
 use std::sync::Arc;
 
@@ -17,31 +19,19 @@ use lanyard_api::{
     authn::{self, Admission, Admit, AdmitQuery},
     authz, credentials,
     grpc::{Door, Served, forbidden, unauthenticated},
-    mapping,
-    methods::{self, Managed},
+    mapping, methods,
 };
 use lanyard_kit::{
     Readiness,
     serve::{self, BodyError},
-};
-use lanyard_proto::{
-    authz::v1::{AuthorizeBatchRequest, WhoCanRequest},
-    gateway::v1::ExplainRequest,
 };
 use tonic::{Status, service::Routes};
 use tonic_health::ServingStatus;
 
 use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services};
 
-/// The methods in whose answers entries are named, for callers who may list them.
-const NAMING: [&str; 3] = [
-    <WhoCanRequest as Managed>::METHOD.path,
-    <AuthorizeBatchRequest as Managed>::METHOD.path,
-    <ExplainRequest as Managed>::METHOD.path,
-];
-
 /// Bytes before each gRPC message: a flag for compression, and the length.
-const FRAME_BYTES: usize = 5;
+pub(crate) const FRAME_BYTES: usize = 5;
 
 /// Every management method, behind authn's admission; health and reflection before it.
 ///
@@ -63,6 +53,17 @@ pub async fn routes<S: Services>(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let mut routes = Routes::builder();
+    if let Some(ways) = services.ways() {
+        // Their messages go on as they came: what was signed is the caller's bytes.
+        routes
+            .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
+            .add_service(ExplainServer::service(Arc::clone(gateway)))
+            .add_service(health(readiness).await)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let routes = forward::add(routes.routes().into_axum_router(), ways);
+        return Ok(guard(Arc::clone(gateway), routes));
+    }
     routes
         .add_service(authn::server::accounts(authn))
         .add_service(mapping::server::preview(mapping.clone()))
@@ -107,14 +108,17 @@ async fn admit<S: Services>(
     if methods::is_open(request.uri().path()) {
         return next.run(request).await;
     }
-    match admitted(&gateway, request).await {
-        Ok(request) => next.run(request).await,
+    match admitted_request(&gateway, request).await {
+        Ok(request) => {
+            let signed = request.extensions().get::<Signed>().cloned();
+            admitted::within(signed, next.run(request)).await
+        }
         Err(status) => status.into_http(),
     }
 }
 
 /// The same request with its actor in the extensions.
-async fn admitted<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Request, Status> {
+async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Request, Status> {
     let (mut parts, body) = request.into_parts();
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
     let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
@@ -127,13 +131,11 @@ async fn admitted<S: Services>(gateway: &Gateway<S>, request: Request) -> Result
         certificate_principal: None,
         beside: None,
     };
-    let signed = NAMING.contains(&query.method.as_str()).then(|| Signed(query.clone()));
+    let signed = Signed(query.clone());
     match gateway.parts.services.authn().admit(query).await? {
         Admission::Admitted(actor) => {
             parts.extensions.insert(*actor);
-            if let Some(signed) = signed {
-                parts.extensions.insert(signed);
-            }
+            parts.extensions.insert(signed);
             Ok(Request::from_parts(parts, Body::from(framed)))
         }
         Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),

@@ -11,7 +11,9 @@ pub mod door;
 pub mod explain;
 pub mod kubernetes;
 mod names;
+pub mod process;
 pub mod recorder;
+pub mod remote;
 mod services;
 
 pub use config::GatewayConfig;

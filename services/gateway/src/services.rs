@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::remote::Ways;
 use lanyard_api::{
     authn::{Accounts, Admit, Authenticate},
     authz::{Authorize, Decisions, Objects},
@@ -26,4 +27,9 @@ pub trait Services: Send + Sync + 'static {
     fn authz(&self) -> &Arc<Self::Authz>;
     /// The way out.
     fn credentials(&self) -> &Arc<Self::Credentials>;
+
+    /// The ways to services of other processes, where there are any: management calls go on by them as they came.
+    fn ways(&self) -> Option<&Ways> {
+        None
+    }
 }

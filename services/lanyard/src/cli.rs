@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     hub::{Hub, HubArgs},
     output::{Output, Tabular},
-    serve,
+    run, serve,
 };
 
 const EXAMPLES: &str = "\
@@ -55,6 +55,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole suite in this process.
     Serve(serve::Args),
+    /// Run one service in this process; the others run elsewhere.
+    #[command(subcommand)]
+    Run(run::RunCommand),
+    /// The hub's own certificates and keys.
+    #[command(subcommand)]
+    Pki(commands::pki::PkiCommand),
     /// The tour that a newcomer runs first.
     Demo(demo::Args),
     /// Make a client token, as kubectl's exec plugin; or look at one.
@@ -122,6 +128,7 @@ pub fn run() -> ExitCode {
     let context = Context { hub, output };
     match command {
         Command::Serve(args) => serve::run(&args),
+        Command::Run(command) => command.run(),
         Command::Demo(args) => demo::run(&args),
         command => match ask(&context, command) {
             Ok(ending) => ending.into(),
@@ -141,7 +148,8 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
     runtime.block_on(Box::pin(async {
         match command {
             // They have lives of their own.
-            Command::Serve(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Serve(_) | Command::Run(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Pki(command) => Box::pin(command.run(context)).await,
             Command::Token(args) => Box::pin(args.run(context)).await,
             Command::Explain(args) => Box::pin(args.run(context)).await,
             Command::Iam(command) => Box::pin(command.run(context)).await,

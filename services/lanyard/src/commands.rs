@@ -10,6 +10,7 @@ pub mod explain;
 pub mod iam;
 pub mod kubeconfig;
 pub mod node;
+pub mod pki;
 pub mod rbac;
 pub mod rules;
 pub mod token;

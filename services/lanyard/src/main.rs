@@ -21,6 +21,7 @@ mod kubefiles;
 mod output;
 mod place;
 mod question;
+mod run;
 mod serve;
 mod show;
 

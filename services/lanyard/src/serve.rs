@@ -8,7 +8,11 @@ mod listeners;
 mod ready;
 mod suite;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use lanyard_aws::{AwsClient, CredentialSource};
 use lanyard_gateway::{Directory, Recorder, door, kubernetes};
@@ -23,6 +27,7 @@ use lanyard_kit::{
 use serde_json::json;
 
 pub use config::ServeConfig;
+pub use hub::OpenedHub;
 pub use ready::Ready;
 
 use crate::{output, place};
@@ -182,6 +187,30 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     recorder.flush().await;
     suite.flush().await;
     Ok(())
+}
+
+/// The hub of a data folder and its certificates, for a command that needs no hub to run. Makes both if there are none.
+///
+/// # Errors
+/// As the start of a hub.
+pub async fn open_offline(
+    config: Option<&Path>,
+    data_dir: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(OpenedHub, tls::Authority)> {
+    let flags = json!({ "data_dir": data_dir });
+    let sources = Sources::none().environment(Environment::of_process()).flags(flags);
+    let sources = match config {
+        Some(path) => sources.file(path),
+        None => sources,
+    };
+    let config = load::<ServeConfig>(&sources)?.validated()?;
+    tls::install_provider();
+    let aws = aws_client(&config, clock)?;
+    let opened = hub::open(&config, clock, aws.as_ref(), false).await?;
+    let pki = config.data_dir.join("pki");
+    let authority = tls::Authority::load_or_create(&pki, &opened.hub.id.to_string(), clock.now())?;
+    Ok((opened, authority))
 }
 
 /// AWS as the hub itself, where anything asks for it.

@@ -96,6 +96,9 @@ pub fn standing<T>(changed: &Mutated<T>) -> Vec<String> {
     let revision = changed.revision;
     let mut notes = vec![match changed.confirmed {
         true => format!("revision {revision}, in force on every replica"),
+        false if changed.pending.is_empty() => {
+            format!("revision {revision}, not confirmed: replicas in other processes have it in a moment")
+        }
         false => format!("revision {revision}, not confirmed yet: {}", changed.pending.join(", ")),
     }];
     notes.extend(changed.notices.iter().map(|notice| format!("notice: {notice}")));

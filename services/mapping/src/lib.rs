@@ -26,6 +26,7 @@ mod key;
 mod knock;
 mod near_miss;
 mod principals;
+pub mod process;
 mod resolution;
 mod rules;
 mod snapshot;

@@ -152,6 +152,22 @@ pub fn read_secret_file(path: &Path) -> Result<SecretBytes, FileError> {
     Ok(SecretBytes::from(contents))
 }
 
+/// Reads a text that anybody may read, such as a certificate.
+///
+/// # Errors
+/// [`FileError`] where it is not there, is no text, or is far longer than such a file is.
+pub fn read_public_file(path: &Path) -> Result<String, FileError> {
+    let file = File::open(path).map_err(|source| io_fault("open", path, source))?;
+    let mut contents = String::new();
+    file.take(SECRET_FILE_BYTES_MAX + 1)
+        .read_to_string(&mut contents)
+        .map_err(|source| io_fault("read", path, source))?;
+    if contents.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(FileError::TooLong { path: path.to_owned() });
+    }
+    Ok(contents)
+}
+
 fn write_file(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let metadata = fs::symlink_metadata(dir).map_err(|source| io_fault("look at", dir, source))?;

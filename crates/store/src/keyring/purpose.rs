@@ -7,6 +7,8 @@ pub enum Purpose {
     AccessKeySecret,
     /// Signs role sessions (an Ed25519 seed).
     SessionSigning,
+    /// Knows who signed role sessions: the public half of [`Self::SessionSigning`], version by version.
+    SessionVerifying,
     /// Opens role sessions.
     SessionOpening,
     /// Derives a role session's secret key from its token.
@@ -15,8 +17,14 @@ pub enum Purpose {
     Proof,
     /// Seals the token cache's values.
     TokenCache,
-    /// Vouches between services.
-    Vouch,
+    /// Vouches for actors that call authn's own methods.
+    VouchAuthn,
+    /// Vouches to mapping.
+    VouchMapping,
+    /// Vouches to authz.
+    VouchAuthz,
+    /// Vouches to credentials.
+    VouchCredentials,
     /// Seals the kubeconfigs of spokes.
     SpokeKubeconfig,
     /// Chains change lines.
@@ -26,15 +34,19 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
+    /// All of them; one that is made of another comes after it.
+    pub const ALL: [Self; 14] = [
         Self::AccessKeySecret,
         Self::SessionSigning,
+        Self::SessionVerifying,
         Self::SessionOpening,
         Self::SessionSecret,
         Self::Proof,
         Self::TokenCache,
-        Self::Vouch,
+        Self::VouchAuthn,
+        Self::VouchMapping,
+        Self::VouchAuthz,
+        Self::VouchCredentials,
         Self::SpokeKubeconfig,
         Self::Chain,
         Self::PageToken,
@@ -45,14 +57,26 @@ impl Purpose {
         match self {
             Self::AccessKeySecret => "access_key_secret",
             Self::SessionSigning => "session_signing",
+            Self::SessionVerifying => "session_verifying",
             Self::SessionOpening => "session_opening",
             Self::SessionSecret => "session_secret",
             Self::Proof => "proof",
             Self::TokenCache => "token_cache",
-            Self::Vouch => "vouch",
+            Self::VouchAuthn => "vouch_authn",
+            Self::VouchMapping => "vouch_mapping",
+            Self::VouchAuthz => "vouch_authz",
+            Self::VouchCredentials => "vouch_credentials",
             Self::SpokeKubeconfig => "spoke_kubeconfig",
             Self::Chain => "chain",
             Self::PageToken => "page_token",
+        }
+    }
+
+    /// The purpose whose key this one's is made of, where it is not random.
+    pub(crate) const fn made_of(self) -> Option<Self> {
+        match self {
+            Self::SessionVerifying => Some(Self::SessionSigning),
+            _ => None,
         }
     }
 

@@ -11,13 +11,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::rand;
+use aws_lc_rs::{
+    rand,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
 use lanyard_aws::AwsFault;
 use lanyard_kit::tls::FileError;
 use zeroize::Zeroizing;
 
 use super::{
     envelope::{EnvelopeKey, KEY_BYTES},
+    holder::Holder,
     purpose::Purpose,
     sealed::{Place, Sealed, open, open_as, seal, seal_as},
 };
@@ -45,6 +49,30 @@ pub enum KeyringError {
         stored: String,
         /// The id of the key that was given.
         given: String,
+    },
+    /// The store's keys were never sealed for this service.
+    #[error(
+        "the store has no key of purpose `{purpose}` for {holder} under envelope key `{given}`: let the hub's operator make \
+         one for this service"
+    )]
+    NotEntrusted {
+        /// Whose key is asked for.
+        holder: Holder,
+        /// A purpose without a key that it could open.
+        purpose: Purpose,
+        /// The id of its envelope key.
+        given: String,
+    },
+    /// A service that has keys of its own would be left without the new one.
+    #[error(
+        "{holder} has the keys of purpose `{purpose}` under an envelope key of its own: give that one too, so that the new key \
+         is sealed for it"
+    )]
+    EntrustedTo {
+        /// Whose envelope key is needed.
+        holder: Holder,
+        /// The purpose whose key is to be made anew.
+        purpose: Purpose,
     },
     /// Not an envelope key.
     #[error("the envelope key is not 64 hex digits: make one with 32 random bytes")]
@@ -96,6 +124,7 @@ pub struct Keyring {
 }
 
 struct Inner {
+    holder: Holder,
     /// The first seals; all open.
     envelopes: Vec<EnvelopeKey>,
     keys: ArcSwap<Keys>,
@@ -119,8 +148,19 @@ impl Keyring {
 
     /// The same, that can still open what lies under earlier envelope keys. The store then seals it anew.
     pub fn with_previous(envelope: EnvelopeKey, previous: Vec<EnvelopeKey>) -> Self {
+        Self::of(Holder::Suite, envelope, previous)
+    }
+
+    /// A keyring for one service, which gets that service's purposes' keys and no others.
+    pub fn of(holder: Holder, envelope: EnvelopeKey, previous: Vec<EnvelopeKey>) -> Self {
         let envelopes = std::iter::once(envelope).chain(previous).collect();
-        Self { inner: Arc::new(Inner { envelopes, keys: ArcSwap::default(), unopened: AtomicU64::new(0) }) }
+        let (keys, unopened) = (ArcSwap::default(), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { holder, envelopes, keys, unopened }) }
+    }
+
+    /// Whose it is.
+    pub(crate) fn holder(&self) -> Holder {
+        self.inner.holder
     }
 
     /// Seals a value for one place, under the newest key of the purpose.
@@ -172,6 +212,29 @@ impl Keyring {
         Ok(versions.iter().rev().map(|(version, key)| (*version, key.clone())).collect())
     }
 
+    /// The versions that all of these purposes have, the newest first: what is made of several keys is made of one version of
+    /// each.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened.
+    pub fn generations<const N: usize>(
+        &self,
+        purposes: [Purpose; N],
+    ) -> Result<Vec<(u32, [PurposeKey; N])>, KeyringError> {
+        let keys = self.inner.keys.load();
+        let of = |purpose| keys.get(&purpose).ok_or(KeyringError::Locked(purpose));
+        for purpose in purposes {
+            of(purpose)?;
+        }
+        let newest = keys.values().filter_map(Versions::last_key_value).map(|(version, _)| *version).max();
+        let whole = (0..=newest.unwrap_or(0)).rev().filter_map(|version| {
+            let found = purposes.map(|purpose| keys.get(&purpose)?.get(&version).cloned());
+            let found: Option<Vec<_>> = found.into_iter().collect();
+            Some((version, found?.try_into().ok()?))
+        });
+        Ok(whole.collect())
+    }
+
     /// Whether the key that sealed a value of a purpose is here.
     pub(crate) fn knows(&self, purpose: Purpose, sealed: &Sealed) -> bool {
         let keys = self.inner.keys.load();
@@ -191,11 +254,60 @@ impl Keyring {
         self.inner.envelopes.first().map(EnvelopeKey::id).ok_or(KeyringError::Envelope)
     }
 
-    /// A new key of a purpose, sealed under the envelope key; it counts once the store has it.
+    /// A new random key of a purpose, sealed under the envelope key; it counts once the store has it.
     pub(crate) fn make_key(&self, purpose: Purpose, version: u32) -> Result<StoredKey, KeyringError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
         self.seal_key(purpose, version, &key)
+    }
+
+    /// The keys of a purpose that is made of another one, sealed likewise: one for each version of that in the keyring.
+    pub(crate) fn derived_keys(&self, purpose: Purpose, of: Purpose) -> Result<Vec<StoredKey>, KeyringError> {
+        let seeds = self.purpose_keys(of)?;
+        let derive = |(version, seed): (u32, PurposeKey)| {
+            let public = public_half(&seed)?;
+            self.seal_key(purpose, version, &public)
+        };
+        seeds.into_iter().map(derive).collect()
+    }
+
+    /// A new version of a purpose's key with all that is made of it, sealed under the envelope key and under those of the
+    /// services that have keys of their own.
+    pub(crate) fn make_version(
+        &self,
+        purpose: Purpose,
+        version: u32,
+        entrusted: &[(Holder, &EnvelopeKey)],
+    ) -> Result<Vec<StoredKey>, KeyringError> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
+        let mut fresh = vec![(purpose, key.clone())];
+        for derived in Purpose::ALL.into_iter().filter(|derived| derived.made_of() == Some(purpose)) {
+            fresh.push((derived, public_half(&key)?));
+        }
+        let mut sealed = Vec::new();
+        for (purpose, key) in fresh {
+            sealed.push(self.seal_key(purpose, version, &key)?);
+            for (_, envelope) in entrusted.iter().filter(|(holder, _)| holder.may_have(purpose)) {
+                sealed.push(seal_key_under(envelope, purpose, version, &key)?);
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// The keys of another holder, sealed under its envelope key.
+    pub(crate) fn keys_for(
+        &self,
+        holder: Holder,
+        envelope: &EnvelopeKey,
+    ) -> Result<Vec<StoredKey>, KeyringError> {
+        let mut sealed = Vec::new();
+        for purpose in holder.purposes() {
+            for (version, key) in self.purpose_keys(*purpose)? {
+                sealed.push(seal_key_under(envelope, *purpose, version, &key)?);
+            }
+        }
+        Ok(sealed)
     }
 
     /// Takes the keys that lie in the database in place of those it had. Answers those that lie under an earlier envelope
@@ -204,7 +316,8 @@ impl Keyring {
         let first = self.envelope_id()?;
         let mut keys = Keys::new();
         let mut anew = Vec::new();
-        for one in stored {
+        let own = |key: &&StoredKey| self.inner.holder.may_have(key.purpose);
+        for one in stored.iter().filter(own) {
             let Some(key) = self.open_key(one)? else { continue };
             let under_first = stored.iter().any(|other| {
                 (other.purpose, other.version) == (one.purpose, one.version) && other.envelope == first
@@ -214,9 +327,15 @@ impl Keyring {
             }
             keys.entry(one.purpose).or_default().insert(one.version, key);
         }
-        let lacking =
-            stored.iter().find(|one| !keys.get(&one.purpose).is_some_and(|v| v.contains_key(&one.version)));
+        let lacking = stored
+            .iter()
+            .filter(own)
+            .find(|one| !keys.get(&one.purpose).is_some_and(|v| v.contains_key(&one.version)));
         if let Some(lacking) = lacking {
+            let (holder, purpose) = (self.inner.holder, lacking.purpose);
+            if holder != Holder::Suite {
+                return Err(KeyringError::NotEntrusted { holder, purpose, given: first });
+            }
             return Err(KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given: first });
         }
         self.inner.keys.store(Arc::new(keys));
@@ -230,9 +349,7 @@ impl Keyring {
         key: &[u8; KEY_BYTES],
     ) -> Result<StoredKey, KeyringError> {
         let envelope = self.inner.envelopes.first().ok_or(KeyringError::Envelope)?;
-        let place = place_of_key(purpose, version, &envelope.id());
-        let sealed = seal_as(envelope.secret(), TABLE, 0, &place, key).map_err(|_| KeyringError::Random)?;
-        Ok(StoredKey { purpose, version, envelope: envelope.id(), sealed })
+        seal_key_under(envelope, purpose, version, key)
     }
 
     fn open_key(&self, stored: &StoredKey) -> Result<Option<PurposeKey>, KeyringError> {
@@ -244,6 +361,24 @@ impl Keyring {
         let key = opened.and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
         key.map(Some).ok_or(KeyringError::Unopened(stored.purpose))
     }
+}
+
+/// The public half of an Ed25519 key.
+fn public_half(seed: &PurposeKey) -> Result<PurposeKey, KeyringError> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyringError::Random)?;
+    let public: [u8; KEY_BYTES] = pair.public_key().as_ref().try_into().map_err(|_| KeyringError::Random)?;
+    Ok(Zeroizing::new(public))
+}
+
+fn seal_key_under(
+    envelope: &EnvelopeKey,
+    purpose: Purpose,
+    version: u32,
+    key: &[u8; KEY_BYTES],
+) -> Result<StoredKey, KeyringError> {
+    let place = place_of_key(purpose, version, &envelope.id());
+    let sealed = seal_as(envelope.secret(), TABLE, 0, &place, key).map_err(|_| KeyringError::Random)?;
+    Ok(StoredKey { purpose, version, envelope: envelope.id(), sealed })
 }
 
 fn place_of_key(purpose: Purpose, version: u32, envelope: &str) -> Place {

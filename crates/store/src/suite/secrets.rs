@@ -9,7 +9,7 @@ use lanyard_api::{
 
 use super::{Bench, tamper, world::*};
 use crate::{
-    Change, EnvelopeKey, Follower, Keyring, KeyringError, Place, Purpose, Sealed, Store, StoreError,
+    Change, EnvelopeKey, Follower, Holder, Keyring, KeyringError, Place, Purpose, Sealed, Store, StoreError,
 };
 
 const SECRET: &[u8] = b"correct horse battery staple";
@@ -96,11 +96,14 @@ pub(super) async fn immunity_38_a_sealed_value_that_was_moved_does_not_open(benc
     // A purpose's key itself, moved to another purpose in the database.
     tamper(
         &store,
-        "UPDATE purpose_keys SET sealed = (SELECT sealed FROM purpose_keys WHERE purpose = 'proof') WHERE purpose = 'vouch'",
+        "UPDATE purpose_keys SET sealed = (SELECT sealed FROM purpose_keys WHERE purpose = 'proof') WHERE purpose = 'vouch_authn'",
     )
     .await;
     let opened = Store::open(&bench.options()).await;
-    assert!(matches!(opened, Err(StoreError::Keyring(KeyringError::Unopened(Purpose::Vouch)))), "{opened:?}");
+    assert!(
+        matches!(opened, Err(StoreError::Keyring(KeyringError::Unopened(Purpose::VouchAuthn)))),
+        "{opened:?}"
+    );
 }
 
 pub(super) async fn a_secret_goes_with_its_record(bench: Bench) {
@@ -135,7 +138,7 @@ pub(super) async fn a_rotated_key_seals_anew_and_still_opens_what_is_old(bench: 
         store.keyring().seal(purpose, &place, SECRET).unwrap(),
         store.keyring().purpose_key(purpose).unwrap(),
     );
-    assert_eq!(store.rotate(&by("test"), purpose).await.unwrap(), 2);
+    assert_eq!(store.rotate(&by("test"), purpose, &[]).await.unwrap(), 2);
     let keyring = store.keyring();
     let new = keyring.seal(purpose, &place, SECRET).unwrap();
     assert_ne!(*keyring.purpose_key(purpose).unwrap(), *old_key);
@@ -169,7 +172,7 @@ pub(super) async fn another_process_has_a_rotated_key_before_its_followers_see_t
     other.follow(follower.clone());
     put(&store, &setting("a", "1")).await.unwrap();
     other.catch_up().await.unwrap();
-    store.rotate(&by("test"), Purpose::Proof).await.unwrap();
+    store.rotate(&by("test"), Purpose::Proof, &[]).await.unwrap();
     other.catch_up().await.unwrap();
     assert_eq!(*follower.seen.lock().unwrap(), [1, 2]);
     let (one, two) =
@@ -204,6 +207,89 @@ pub(super) async fn an_envelope_key_can_be_replaced(bench: Bench) {
     options.keyring = Keyring::new(new);
     let store = Store::open(&options).await.unwrap();
     assert_eq!(store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed).unwrap().as_slice(), SECRET);
+}
+
+pub(super) async fn immunity_61_a_service_has_its_own_purposes_keys_and_no_others(bench: Bench) {
+    let store = bench.open().await;
+    let envelope = EnvelopeKey::random().unwrap();
+    let mut options = bench.options();
+    options.keyring = Keyring::of(Holder::Authz, envelope.clone(), Vec::new());
+    match Store::open(&options).await {
+        Err(StoreError::Keyring(KeyringError::NotEntrusted { holder, given, .. })) => {
+            assert_eq!((holder, given), (Holder::Authz, envelope.id()));
+        }
+        other => panic!("{other:?}"),
+    }
+    store.entrust(&by("test"), Holder::Authz, &envelope).await.unwrap();
+    let authz = Store::open(&options).await.unwrap();
+    for purpose in Purpose::ALL {
+        let (own, suite) = (authz.keyring().purpose_key(purpose), store.keyring().purpose_key(purpose));
+        match own {
+            Ok(key) => assert!(Holder::Authz.may_have(purpose) && *key == *suite.unwrap(), "{purpose}"),
+            Err(KeyringError::Locked(locked)) => {
+                assert!(!Holder::Authz.may_have(purpose) && locked == purpose, "{purpose}");
+            }
+            Err(other) => panic!("{purpose}: {other}"),
+        }
+    }
+    // Nor does its envelope key open the keys of another service by saying to be that one, or the suite.
+    for holder in [Holder::Credentials, Holder::Authn, Holder::Mapping, Holder::Suite] {
+        options.keyring = Keyring::of(holder, envelope.clone(), Vec::new());
+        let opened = Store::open(&options).await;
+        assert!(matches!(opened, Err(StoreError::Keyring(_))), "{holder}: {opened:?}");
+    }
+    // It writes as before: the chain is one.
+    put(&authz, &setting("a", "1")).await.unwrap();
+    put(&store, &setting("b", "2")).await.unwrap();
+}
+
+pub(super) async fn a_services_envelope_key_is_replaced_and_the_old_one_opens_nothing(bench: Bench) {
+    let store = bench.open().await;
+    let envelopes = [EnvelopeKey::random().unwrap(), EnvelopeKey::random().unwrap()];
+    let open = async |envelope: &EnvelopeKey| {
+        let mut options = bench.options();
+        options.keyring = Keyring::of(Holder::Mapping, envelope.clone(), Vec::new());
+        Store::open(&options).await
+    };
+    for (at, envelope) in envelopes.iter().enumerate() {
+        store.entrust(&by("test"), Holder::Mapping, envelope).await.unwrap();
+        // Once more changes nothing.
+        store.entrust(&by("test"), Holder::Mapping, envelope).await.unwrap();
+        for (other, envelope) in envelopes.iter().enumerate() {
+            assert_eq!(open(envelope).await.is_ok(), other == at, "{other} at {at}");
+        }
+    }
+}
+
+pub(super) async fn a_rotated_key_is_sealed_for_those_who_may_have_it_or_not_made(bench: Bench) {
+    let store = bench.open().await;
+    let envelopes: Vec<_> = Holder::SERVICES.iter().map(|_| EnvelopeKey::random().unwrap()).collect();
+    for (holder, envelope) in Holder::SERVICES.into_iter().zip(&envelopes) {
+        store.entrust(&by("test"), holder, envelope).await.unwrap();
+    }
+    let open = async |at: usize| {
+        let mut options = bench.options();
+        options.keyring = Keyring::of(Holder::SERVICES[at], envelopes[at].clone(), Vec::new());
+        Store::open(&options).await.unwrap()
+    };
+    // Of the two that may have it one is not given: nothing is made.
+    match store.rotate(&by("test"), Purpose::Proof, &envelopes[..2]).await {
+        Err(StoreError::Keyring(KeyringError::EntrustedTo { holder, purpose })) => {
+            assert_eq!((holder, purpose), (Holder::Authz, Purpose::Proof));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.keyring().purpose_keys(Purpose::Proof).unwrap().len(), 1);
+    assert_eq!(store.rotate(&by("test"), Purpose::Proof, &envelopes).await.unwrap(), 2);
+    // What is made of a key is made anew with it, for whoever has it alone.
+    assert_eq!(store.rotate(&by("test"), Purpose::SessionVerifying, &envelopes).await.unwrap(), 2);
+    let (authn, mapping, authz, credentials) = (open(0).await, open(1).await, open(2).await, open(3).await);
+    let newest = |store: &Store, purpose| store.keyring().purpose_keys(purpose).unwrap()[0].clone();
+    assert_eq!(newest(&mapping, Purpose::Proof).0, 2);
+    assert_eq!(newest(&mapping, Purpose::Proof), newest(&authz, Purpose::Proof));
+    assert_eq!(newest(&authn, Purpose::SessionVerifying).0, 2);
+    assert_eq!(newest(&credentials, Purpose::SessionSigning).0, 2);
+    assert!(authn.keyring().purpose_key(Purpose::SessionSigning).is_err());
 }
 
 pub(super) async fn first_starts_at_once_make_one_set_of_keys(bench: Bench) {

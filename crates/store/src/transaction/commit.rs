@@ -45,6 +45,7 @@ impl Transaction {
         let revisions = self.revisions();
         let revision = revisions.get(&self.first).copied().unwrap_or_default();
         let Self { store, connection, permit, mut timer, .. } = self;
+        let alone = store.options().alone;
         // A task of its own: whoever waits may be cancelled, but followers must not miss what was committed.
         let ending = tokio::spawn(async move {
             let committed = connection.commit().await.map_err(StoreError::from);
@@ -58,7 +59,7 @@ impl Transaction {
             Ok::<bool, StoreError>(store.deliver(batches).await)
         });
         let applied = ending.await.map_err(|_| StoreError::Broken(String::from("a follower failed")))??;
-        Ok(Committed { revision, revisions, applied })
+        Ok(Committed { revision, revisions, applied: applied && alone })
     }
 
     /// Everything before the database's own commit.

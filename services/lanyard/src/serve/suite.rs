@@ -6,7 +6,7 @@ use lanyard_api::mapping::{ClusterDirectory, Clusters};
 use lanyard_authn::Engine as Authn;
 use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
-use lanyard_credentials::{Credentials, session_opener};
+use lanyard_credentials::Credentials;
 use lanyard_gateway::Services;
 use lanyard_mapping::Mapping;
 use tokio::sync::watch;
@@ -35,7 +35,7 @@ impl Suite {
         let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
-            sessions: session_opener(store.keyring())?,
+            sessions: lanyard_authn::session_opener(store.keyring())?,
             sts: Arc::new(sts),
             shared_cache: lanyard_authn::NotShared,
             hub: hub.hub.clone(),

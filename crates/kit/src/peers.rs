@@ -1,0 +1,275 @@
+//! Connections to the replicas of another service of the hub.
+//!
+//! Each replica is kept connected over mTLS in the background; what answers must show the certificate of the service that
+//! it should be, whatever name it has in DNS. A request goes to the replica with the fewest under way. One that could not
+//! be sent at all goes to another; one that may have arrived is never sent twice.
+
+mod replica;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::Service;
+use url::Url;
+
+use self::replica::{Replica, Unsent};
+use crate::tls::{KeyedCertificate, PeerError, PeerIdentity, TlsError, client_config};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whom to call, and as whom.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The hub that both are of.
+    pub hub: String,
+    /// The service that must answer, such as `authn`.
+    pub service: String,
+    /// `https://host:port` of each replica. A name of several addresses is one connection, to the next of them each time.
+    pub urls: Vec<Url>,
+    /// Who calls: the certificate of a service.
+    pub certificate: KeyedCertificate,
+    /// The hub's root.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// The wait before a second try to connect; it doubles up to [`Self::pause_max`].
+    pub pause: Duration,
+    /// The longest wait between tries.
+    pub pause_max: Duration,
+    /// How long a request waits for a replica to be there, where none is.
+    pub wait_max: Duration,
+}
+
+impl Options {
+    /// The usual times.
+    #[must_use]
+    pub fn new(
+        hub: &str,
+        service: &str,
+        urls: Vec<Url>,
+        certificate: KeyedCertificate,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Self {
+        Self {
+            hub: hub.to_owned(),
+            service: service.to_owned(),
+            urls,
+            certificate,
+            roots,
+            connect_timeout: Duration::from_secs(2),
+            pause: Duration::from_millis(50),
+            pause_max: Duration::from_secs(5),
+            wait_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why nobody can be called.
+#[derive(Debug, thiserror::Error)]
+pub enum PeersError {
+    /// No address at all.
+    #[error("no address of service {0} is given: name at least one `https://host:port`")]
+    NoAddress(String),
+    /// An address that is none.
+    #[error(
+        "`{url}` is no address of service {service}: write https://host:port, without user, path or query"
+    )]
+    Address {
+        /// The service.
+        service: String,
+        /// What was given.
+        url: String,
+    },
+    /// The hub or the service has no proper name.
+    #[error(transparent)]
+    Identity(#[from] PeerError),
+    /// The certificate or the root cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerFault {
+    /// No replica is connected.
+    #[error("no replica of {0} is there")]
+    Away(String),
+    /// The connection broke while the request was under way: it may have been served.
+    #[error("the connection to {service} broke: {source}")]
+    Broken {
+        /// The service.
+        service: String,
+        /// What happened.
+        source: hyper::Error,
+    },
+}
+
+/// The replicas of one service. Clones share the connections, which end with the last clone.
+pub struct Peers<B> {
+    inner: Arc<Inner<B>>,
+}
+
+struct Inner<B> {
+    service: String,
+    replicas: Box<[Arc<Replica<B>>]>,
+    /// Where the next search for the least busy one begins, so that equals take turns.
+    turn: AtomicUsize,
+    /// How many replicas are connected.
+    connected: watch::Receiver<usize>,
+    wait_max: Duration,
+    _stop: DropGuard,
+}
+
+impl<B> Clone for Peers<B> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<B> fmt::Debug for Peers<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers").field("service", &self.inner.service).finish_non_exhaustive()
+    }
+}
+
+impl<B> Peers<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Begins to connect, in the background. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`PeersError`] names what cannot be used; that nobody answers is none.
+    pub fn connect(options: &Options) -> Result<Self, PeersError> {
+        let service = options.service.clone();
+        if options.urls.is_empty() {
+            return Err(PeersError::NoAddress(service));
+        }
+        let expected = PeerIdentity::service(&options.hub, &service)?;
+        let mut tls = client_config(&options.roots, Some(&options.certificate))?;
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = Arc::new(tls);
+        let (stop, (connected, watch)) = (CancellationToken::new(), watch::channel(0));
+        let connected = Arc::new(connected);
+        let mut replicas = Vec::with_capacity(options.urls.len());
+        for url in &options.urls {
+            let replica = Replica::new(url, expected.clone())
+                .ok_or_else(|| PeersError::Address { service: service.clone(), url: url.to_string() })?;
+            replicas.push(Arc::new(replica));
+        }
+        for replica in &replicas {
+            let keeper = replica::Keeper {
+                replica: Arc::clone(replica),
+                tls: Arc::clone(&tls),
+                connected: Arc::clone(&connected),
+                connect_timeout: options.connect_timeout,
+                pause: options.pause,
+                pause_max: options.pause_max,
+            };
+            tokio::spawn(stop.clone().run_until_cancelled_owned(keeper.keep()));
+        }
+        let inner = Inner {
+            service,
+            replicas: replicas.into(),
+            turn: AtomicUsize::new(0),
+            connected: watch,
+            wait_max: options.wait_max,
+            _stop: stop.drop_guard(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How many replicas are connected now, and from now on.
+    #[must_use]
+    pub fn connected(&self) -> watch::Receiver<usize> {
+        self.inner.connected.clone()
+    }
+
+    async fn send(self, mut request: Request<B>) -> Result<Response<Incoming>, PeerFault> {
+        let inner = &self.inner;
+        // Each replica may turn out to be gone once; who has gone and come back may be asked again.
+        for _ in 0..=inner.replicas.len() {
+            let Some(replica) = inner.least_busy() else {
+                if inner.is_there().await {
+                    continue;
+                }
+                break;
+            };
+            address(&mut request, replica);
+            match replica.send(request).await {
+                Ok(response) => return Ok(response),
+                Err(Unsent::Whole(unsent)) => request = *unsent,
+                Err(Unsent::Gone(source)) => {
+                    return Err(PeerFault::Broken { service: inner.service.clone(), source });
+                }
+            }
+        }
+        Err(PeerFault::Away(inner.service.clone()))
+    }
+}
+
+impl<B> Inner<B> {
+    /// Of those that are connected the one with the fewest requests under way.
+    fn least_busy(&self) -> Option<&Replica<B>> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = self.replicas.len();
+        let in_turn = (0..count).filter_map(|step| self.replicas.get(first.wrapping_add(step) % count));
+        let connected = in_turn.filter(|replica| replica.is_connected());
+        connected.min_by_key(|replica| replica.under_way()).map(AsRef::as_ref)
+    }
+
+    /// Waits for a replica to be there.
+    async fn is_there(&self) -> bool {
+        let mut connected = self.connected.clone();
+        let there = tokio::time::timeout(self.wait_max, connected.wait_for(|count| *count > 0)).await;
+        matches!(there, Ok(Ok(_)))
+    }
+}
+
+/// The path stays, the host is the replica's.
+fn address<B>(request: &mut Request<B>, replica: &Replica<B>) {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTPS);
+    parts.authority = Some(replica.authority().clone());
+    parts.path_and_query.get_or_insert(http::uri::PathAndQuery::from_static("/"));
+    // Scheme, authority and path are all there: such parts make a URI.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+}
+
+impl<B> Service<Request<B>> for Peers<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Incoming>;
+    type Error = PeerFault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, PeerFault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PeerFault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! One replica: its connection, made anew whenever it ends.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, uri::Authority};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{net::TcpStream, sync::watch};
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::BoxError;
+use crate::tls::PeerIdentity;
+
+/// How often an idle connection is asked whether the other end is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// A port is always given; this stands in for one that is the scheme's own.
+const HTTPS_PORT: u16 = 443;
+
+/// An address and what is connected to it.
+pub(super) struct Replica<B> {
+    host: String,
+    port: u16,
+    name: ServerName<'static>,
+    authority: Authority,
+    expected: PeerIdentity,
+    sender: Mutex<Option<http2::SendRequest<B>>>,
+    under_way: AtomicUsize,
+    /// Which of the name's addresses is next.
+    turn: AtomicUsize,
+}
+
+impl<B> Replica<B> {
+    /// None for a URL that is no plain `https://host:port`.
+    pub(super) fn new(url: &Url, expected: PeerIdentity) -> Option<Self> {
+        let is_plain = url.scheme() == "https"
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let host = url.host_str().filter(|_| is_plain)?;
+        // An IPv6 address stands in brackets in URLs alone.
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let port = url.port().unwrap_or(HTTPS_PORT);
+        Some(Self {
+            name: ServerName::try_from(bare.to_owned()).ok()?,
+            authority: format!("{host}:{port}").parse().ok()?,
+            host: bare.to_owned(),
+            port,
+            expected,
+            sender: Mutex::new(None),
+            under_way: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.sender().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    fn sender(&self) -> std::sync::MutexGuard<'_, Option<http2::SendRequest<B>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a request for as long as it is under way, however it ends.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What came of sending: an answer, or an error that has the request again where it was never sent.
+pub(super) enum Unsent<B> {
+    /// Never sent.
+    Whole(Box<Request<B>>),
+    /// Perhaps sent.
+    Gone(hyper::Error),
+}
+
+impl<B> Replica<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(super) async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, Unsent<B>> {
+        let sender = self.sender().clone();
+        let Some(mut sender) = sender else { return Err(Unsent::Whole(Box::new(request))) };
+        let _under_way = UnderWay::begin(&self.under_way);
+        sender.try_send_request(request).await.map_err(|error: TrySendError<Request<B>>| {
+            let mut error = error;
+            match error.take_message() {
+                Some(request) => Unsent::Whole(Box::new(request)),
+                None => Unsent::Gone(error.into_error()),
+            }
+        })
+    }
+}
+
+/// Keeps one replica connected.
+pub(super) struct Keeper<B> {
+    pub(super) replica: Arc<Replica<B>>,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) connected: Arc<watch::Sender<usize>>,
+    pub(super) connect_timeout: Duration,
+    pub(super) pause: Duration,
+    pub(super) pause_max: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum ConnectFault {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("the name has no address")]
+    NoAddress,
+    #[error("it does not speak HTTP/2: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("it is `{found}` and should be `{expected}`")]
+    OtherService { found: String, expected: String },
+    #[error("it did not answer in time")]
+    Timeout,
+}
+
+type Connection<B> = http2::Connection<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>, B, TokioExecutor>;
+
+impl<B> Keeper<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Until cancelled.
+    pub(super) async fn keep(self) {
+        let mut pause = self.pause;
+        let mut is_told = false;
+        let place = self.replica.authority().clone();
+        loop {
+            let connecting = tokio::time::timeout(self.connect_timeout, self.connect());
+            match connecting.await.unwrap_or(Err(ConnectFault::Timeout)) {
+                Ok((sender, connection)) => {
+                    tracing::debug!(peer.address = %place, "connected");
+                    *self.replica.sender() = Some(sender);
+                    self.connected.send_modify(|count| *count += 1);
+                    let begun = Instant::now();
+                    let ended = connection.await;
+                    *self.replica.sender() = None;
+                    self.connected.send_modify(|count| *count = count.saturating_sub(1));
+                    tracing::debug!(peer.address = %place, error = ?ended.err(), "a connection ended");
+                    is_told = false;
+                    // One that takes connections and drops them is not asked at once again, and again.
+                    if begun.elapsed() > self.pause_max {
+                        pause = self.pause;
+                    }
+                }
+                Err(fault) => {
+                    // Once for each time that it goes away: a replica that is not there is tried for as long as it takes.
+                    if !is_told {
+                        tracing::warn!(peer.address = %place, peer.expected = %self.replica.expected, %fault, "cannot connect");
+                        is_told = true;
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.pause_max);
+        }
+    }
+
+    async fn connect(&self) -> Result<(http2::SendRequest<B>, Connection<B>), ConnectFault> {
+        let replica = &self.replica;
+        let addresses: Vec<SocketAddr> =
+            tokio::net::lookup_host((replica.host.as_str(), replica.port)).await?.collect();
+        let turn = replica.turn.fetch_add(1, Ordering::Relaxed);
+        let address = turn.checked_rem(addresses.len()).and_then(|at| addresses.get(at));
+        let stream = TcpStream::connect(address.ok_or(ConnectFault::NoAddress)?).await?;
+        stream.set_nodelay(true)?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(replica.name.clone(), stream).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let found = PeerIdentity::from_chain(chain);
+        if found.as_ref() != Ok(&replica.expected) {
+            let found = found.map_or_else(|error| error.to_string(), |found| found.to_string());
+            return Err(ConnectFault::OtherService { found, expected: replica.expected.to_string() });
+        }
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true);
+        Ok(builder.handshake(TokioIo::new(stream)).await?)
+    }
+}

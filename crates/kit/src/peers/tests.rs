@@ -1,0 +1,186 @@
+use std::{convert::Infallible, net::SocketAddr, path::Path};
+
+use http_body_util::{BodyExt as _, Full};
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::{
+    serve::{self, Peer, Server},
+    tls::{Authority, ClientCertificates, Names, server_config},
+};
+
+/// Far above what anything here takes, so that a hang is a failure rather than a wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct House {
+    authority: Authority,
+    dir: tempfile::TempDir,
+}
+
+fn authority(dir: &Path, hub: &str) -> Authority {
+    Authority::create(&dir.join(hub), hub, OffsetDateTime::now_utc()).unwrap()
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    fn url(&self) -> Url {
+        format!("https://{}", self.address).parse().unwrap()
+    }
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { authority: authority(dir.path(), "hub-1"), dir }
+    }
+
+    /// A replica of a service, which answers with its port and who asks.
+    async fn serve(&self, authority: &Authority, service: &str, port: u16) -> Running {
+        let now = OffsetDateTime::now_utc();
+        let certificate =
+            authority.issue_service(service, &Names::loopback(), time::Duration::DAY, now).unwrap();
+        // Whom it trusts does not matter here: the test is of who calls.
+        let roots = [authority.roots().unwrap(), self.authority.roots().unwrap()].concat();
+        let tls = server_config(&certificate, ClientCertificates::Required(&roots)).unwrap();
+        let server = Server::bind(serve::Options::loopback(port).with_tls(tls)).await.unwrap();
+        let (address, stop) = (server.address(), CancellationToken::new());
+        let answer = tower::service_fn(move |request: Request<Incoming>| async move {
+            let peer = request.extensions().get::<Peer>().unwrap().identity.clone().unwrap();
+            let text = format!("{} {peer} {}", address.port(), request.uri().path());
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "question");
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(text)))
+        });
+        Running { address, task: tokio::spawn(server.run(answer, stop.clone())), stop }
+    }
+
+    fn options(&self, urls: Vec<Url>) -> Options {
+        let now = OffsetDateTime::now_utc();
+        let certificate =
+            self.authority.issue_service("gateway", &Names::loopback(), time::Duration::DAY, now).unwrap();
+        let roots = self.authority.roots().unwrap();
+        Options {
+            pause_max: Duration::from_millis(200),
+            ..Options::new("hub-1", "authn", urls, certificate, roots)
+        }
+    }
+
+    fn peers(&self, running: &[&Running]) -> Peers<Full<Bytes>> {
+        let urls = running.iter().map(|running| running.url()).collect();
+        let options = Options { wait_max: PATIENCE, ..self.options(urls) };
+        Peers::connect(&options).unwrap()
+    }
+}
+
+async fn ask(peers: &Peers<Full<Bytes>>) -> Result<String, PeerFault> {
+    let request = Request::post("/a/b").body(Full::from("question")).unwrap();
+    let response = peers.clone().call(request).await?;
+    Ok(String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+async fn until_connected(peers: &Peers<Full<Bytes>>, count: usize) {
+    let mut connected = peers.connected();
+    let there = connected.wait_for(|connected| *connected == count);
+    tokio::time::timeout(PATIENCE, there).await.expect("in time").unwrap();
+}
+
+#[tokio::test]
+async fn replicas_take_turns_and_know_who_calls() {
+    let house = House::new();
+    let one = house.serve(&house.authority, "authn", 0).await;
+    let two = house.serve(&house.authority, "authn", 0).await;
+    let peers = house.peers(&[&one, &two]);
+    until_connected(&peers, 2).await;
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.push(ask(&peers).await.unwrap());
+    }
+    for running in [&one, &two] {
+        let expected = format!("{} lanyard://hub/hub-1/service/gateway /a/b", running.address.port());
+        assert_eq!(answers.iter().filter(|answer| **answer == expected).count(), 5, "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_goes_is_done_without_and_used_again_when_it_is_back() {
+    let house = House::new();
+    let one = house.serve(&house.authority, "authn", 0).await;
+    let two = house.serve(&house.authority, "authn", 0).await;
+    let peers = house.peers(&[&one, &two]);
+    until_connected(&peers, 2).await;
+    let port = one.address.port();
+    one.end().await;
+    until_connected(&peers, 1).await;
+    for _ in 0..4 {
+        assert!(ask(&peers).await.unwrap().starts_with(&two.address.port().to_string()));
+    }
+    let back = house.serve(&house.authority, "authn", port).await;
+    until_connected(&peers, 2).await;
+    let answers = [ask(&peers).await.unwrap(), ask(&peers).await.unwrap()];
+    assert!(answers.iter().any(|answer| answer.starts_with(&port.to_string())), "{answers:?}");
+    // None left: those who ask wait for the next that comes.
+    back.end().await;
+    let port = two.address.port();
+    two.end().await;
+    until_connected(&peers, 0).await;
+    let waiting = tokio::spawn({
+        let peers = peers.clone();
+        async move { ask(&peers).await }
+    });
+    let _again = house.serve(&house.authority, "authn", port).await;
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn immunity_41_what_is_not_the_service_asked_for_is_not_called() {
+    let house = House::new();
+    let other_hub = authority(house.dir.path(), "hub-2");
+    let other_service = house.serve(&house.authority, "authz", 0).await;
+    let of_other_hub = house.serve(&other_hub, "authn", 0).await;
+    for running in [&other_service, &of_other_hub] {
+        let options = Options { wait_max: Duration::from_millis(300), ..house.options(vec![running.url()]) };
+        let peers = Peers::connect(&options).unwrap();
+        let fault = ask(&peers).await.unwrap_err();
+        assert!(matches!(&fault, PeerFault::Away(service) if service == "authn"), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_named() {
+    let house = House::new();
+    for (urls, words) in [
+        (vec![], "no address of service authn"),
+        (vec!["http://127.0.0.1:1"], "https://host:port"),
+        (vec!["https://ana@127.0.0.1:1"], "https://host:port"),
+        (vec!["https://127.0.0.1:1/x"], "https://host:port"),
+        (vec!["https://127.0.0.1:1/?x"], "https://host:port"),
+    ] {
+        let urls = urls.into_iter().map(|url| url.parse().unwrap()).collect();
+        let error = Peers::<Full<Bytes>>::connect(&house.options(urls)).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_clone_ends_the_connections() {
+    let house = House::new();
+    let one = house.serve(&house.authority, "authn", 0).await;
+    let peers = house.peers(&[&one]);
+    until_connected(&peers, 1).await;
+    let mut connected = peers.connected();
+    drop(peers);
+    // The keeper is gone, and the other side of the watch with it.
+    tokio::time::timeout(PATIENCE, async { while connected.changed().await.is_ok() {} }).await.unwrap();
+    tokio::time::timeout(PATIENCE, one.end()).await.unwrap();
+}

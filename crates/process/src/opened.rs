@@ -1,0 +1,112 @@
+//! The store and the name of a service, opened.
+
+use std::{path::PathBuf, sync::Arc};
+
+use lanyard_api::{
+    HubId,
+    grpc::Door,
+    voucher::{Audience, Now, VouchKey},
+};
+use lanyard_kit::{
+    Clock,
+    tls::{ServiceIdentity, ServiceIdentityError},
+};
+use lanyard_store::{EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions};
+
+use crate::config::{InvalidProcess, ProcessConfig};
+
+/// The name of the file with the envelope key, beside the certificate.
+const ENVELOPE_FILE: &str = "envelope.key";
+
+/// What a service's engine starts from.
+#[derive(Clone)]
+pub struct Opened {
+    /// The suite's database, with the keys of this service's purposes.
+    pub store: Store,
+    /// The hub.
+    pub hub: HubId,
+    /// The certificate, and with it the name, of this service.
+    pub identity: ServiceIdentity,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A configured value breaks its rule.
+    #[error(transparent)]
+    Config(#[from] InvalidProcess),
+    /// Its certificate is not there, or not its own.
+    #[error(transparent)]
+    Identity(#[from] ServiceIdentityError),
+    /// There is no envelope key where one is looked for.
+    #[error("`{}` is missing: it holds the envelope key that `lanyard pki issue` made for this service", .0.display())]
+    NoEnvelope(PathBuf),
+    /// The envelope key cannot be used.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The database does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database has no hub yet.
+    #[error("the store has no hub: set it up with `lanyard pki issue`, which makes one")]
+    NoHub,
+    /// Certificate and database are of different hubs.
+    #[error(
+        "the certificate is of hub {certificate} and the store of hub {store}: give this service what belongs together"
+    )]
+    OtherHub {
+        /// Of the certificate.
+        certificate: String,
+        /// Of the store.
+        store: HubId,
+    },
+}
+
+impl Opened {
+    /// Opens the store as a service, under its own envelope key.
+    ///
+    /// # Errors
+    /// [`OpenError`] names what is missing or does not belong together.
+    pub async fn open(
+        holder: Holder,
+        config: &ProcessConfig,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        config.validate()?;
+        let identity = config.tls.load(holder.as_str())?;
+        let envelope = match &config.envelope.key {
+            Some(key) => EnvelopeKey::parse(&key.clone().into_inner())?,
+            None => {
+                let beside = || config.tls.dir.join(ENVELOPE_FILE);
+                let path = config.envelope.key_file.clone().unwrap_or_else(beside);
+                EnvelopeKey::load(&path)?.ok_or(OpenError::NoEnvelope(path))?
+            }
+        };
+        let keyring = Keyring::of(holder, envelope, Vec::new());
+        let mut options = StoreOptions::new(config.store_url()?, keyring);
+        options.clock = Arc::clone(clock);
+        options.alone = false;
+        let store = Store::open(&options).await?;
+        let hub = store.hub_id().await?.ok_or(OpenError::NoHub)?;
+        if hub.to_string() != identity.hub {
+            return Err(OpenError::OtherHub { certificate: identity.hub, store: hub });
+        }
+        Ok(Self { store, hub, identity })
+    }
+
+    /// The time as the store tells it.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let clock = Arc::clone(self.store.clock());
+        Arc::new(move || clock.now())
+    }
+
+    /// The door of a service: it takes actors and identities that authn vouched for to it.
+    ///
+    /// # Errors
+    /// Where the service has no such key.
+    pub fn door(&self, audience: Audience, purpose: Purpose) -> Result<Door, KeyringError> {
+        let key = self.store.keyring().purpose_key(purpose)?;
+        Ok(Door::vouched(VouchKey::from_bytes(audience, &key), self.now()))
+    }
+}

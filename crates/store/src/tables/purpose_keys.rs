@@ -1,0 +1,218 @@
+//! The purposes' keys, each sealed under the envelope keys of those who may have it.
+
+use lanyard_api::{Mutation, Scope};
+
+use crate::{
+    error::StoreError,
+    keyring::{EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Sealed, StoredKey},
+    kind::Kind,
+    sql::{Access, Connection, Database, Value},
+    store::Store,
+    tables::settings::Setting,
+    transaction::Transaction,
+};
+
+/// Begins the names of the settings that say which version of a purpose's key is the newest.
+const KEY_SETTING: &str = "purpose_key/";
+/// Begins the names of the settings that say under which envelope key a service has its keys.
+const HOLDER_SETTING: &str = "envelope/";
+
+/// Fetches the purposes' keys, makes those that are missing, and hands them to the keyring.
+pub(crate) async fn open_keys(
+    database: &Database,
+    keyring: &Keyring,
+    wait_max: std::time::Duration,
+) -> Result<(), StoreError> {
+    // One process makes them; who starts at the same moment waits here and finds them.
+    const LOCK: &str = "UPDATE guards SET name = name WHERE name = 'keys'";
+    let (mut connection, permit) = database.begin(Access::Write, wait_max).await?;
+    connection.execute(LOCK, []).await?;
+    let mut stored = stored_keys(&mut connection).await?;
+    // Before any is made: a wrong envelope key must not leave keys of its own behind.
+    let anew = keyring.take_keys(&stored)?;
+    for key in &anew {
+        insert_key(&mut connection, key).await?;
+    }
+    if !anew.is_empty() {
+        let envelope = keyring.envelope_id()?;
+        tracing::info!(
+            keys = anew.len(),
+            envelope,
+            "the purposes' keys are sealed under a new envelope key too"
+        );
+    }
+    for purpose in keyring.holder().purposes().iter().copied() {
+        let missing = missing_keys(keyring, &stored, purpose)?;
+        for key in &missing {
+            insert_key(&mut connection, key).await?;
+        }
+        if !missing.is_empty() {
+            stored.extend(missing);
+            keyring.take_keys(&stored)?;
+        }
+    }
+    connection.commit().await?;
+    drop(permit);
+    Ok(())
+}
+
+/// The keys that a purpose lacks: its first, or one for each version of the purpose that it is made of. The suite makes them; a
+/// service has those that were made for it.
+fn missing_keys(
+    keyring: &Keyring,
+    stored: &[StoredKey],
+    purpose: Purpose,
+) -> Result<Vec<StoredKey>, KeyringError> {
+    let is_stored = |version: Option<u32>| {
+        stored
+            .iter()
+            .any(|key| key.purpose == purpose && version.is_none_or(|version| key.version == version))
+    };
+    let holder = keyring.holder();
+    if holder != Holder::Suite {
+        let lacks = KeyringError::NotEntrusted { holder, purpose, given: keyring.envelope_id()? };
+        return if is_stored(None) { Ok(Vec::new()) } else { Err(lacks) };
+    }
+    match purpose.made_of() {
+        None if is_stored(None) => Ok(Vec::new()),
+        None => Ok(vec![keyring.make_key(purpose, 1)?]),
+        Some(seed) => {
+            let mut derived = keyring.derived_keys(purpose, seed)?;
+            derived.retain(|key| !is_stored(Some(key.version)));
+            Ok(derived)
+        }
+    }
+}
+
+/// Fetches the purposes' keys again, after another version was made.
+pub(crate) async fn reload_keys(
+    database: &Database,
+    keyring: &Keyring,
+    wait_max: std::time::Duration,
+) -> Result<(), StoreError> {
+    let (mut connection, _) = database.begin(Access::Read, wait_max).await?;
+    let stored = stored_keys(&mut connection).await?;
+    keyring.take_keys(&stored)?;
+    Ok(())
+}
+
+/// Whether a change says that there is another version of a purpose's key.
+pub(crate) fn is_rotation(kind: Kind, key: &str) -> bool {
+    kind == Kind::Setting && key.starts_with(KEY_SETTING)
+}
+
+async fn stored_keys(connection: &mut Connection) -> Result<Vec<StoredKey>, StoreError> {
+    const ALL: &str =
+        "SELECT purpose, version, envelope, sealed FROM purpose_keys ORDER BY purpose, version, envelope";
+    let mut keys = Vec::new();
+    for line in connection.fetch(ALL, []).await? {
+        let name = line.text(0)?;
+        // A purpose of a later version of the program is none of ours.
+        let Some(purpose) = Purpose::from_name(&name) else { continue };
+        let version = u32::try_from(line.integer(1)?)
+            .map_err(|_| StoreError::Broken(format!("a key of purpose `{name}` has no good version")))?;
+        keys.push(StoredKey {
+            purpose,
+            version,
+            envelope: line.text(2)?,
+            sealed: Sealed::from_bytes(line.bytes(3)?),
+        });
+    }
+    Ok(keys)
+}
+
+async fn insert_key(connection: &mut Connection, key: &StoredKey) -> Result<(), StoreError> {
+    const INSERT: &str = "INSERT INTO purpose_keys (purpose, version, envelope, sealed) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (purpose, version, envelope) DO NOTHING";
+    let values = [
+        key.purpose.as_str().into(),
+        Value::number(u64::from(key.version)),
+        key.envelope.as_str().into(),
+        key.sealed.as_bytes().to_vec().into(),
+    ];
+    connection.execute(INSERT, values).await?;
+    Ok(())
+}
+
+async fn delete_keys(connection: &mut Connection, envelope: &str) -> Result<(), StoreError> {
+    const DELETE: &str = "DELETE FROM purpose_keys WHERE envelope = $1";
+    connection.execute(DELETE, [envelope.into()]).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Gives a service its purposes' keys, sealed under an envelope key of its own. One that it had before opens nothing any
+    /// more; its running processes go on until they end.
+    ///
+    /// # Errors
+    /// As any mutation, and [`KeyringError::Locked`] where this process has not these keys itself.
+    pub async fn entrust(
+        &self,
+        mutation: &Mutation,
+        holder: Holder,
+        envelope: &EnvelopeKey,
+    ) -> Result<(), StoreError> {
+        let keys = self.keyring().keys_for(holder, envelope)?;
+        let mut transaction = self.begin("entrust_purpose_keys", mutation, &[Scope::Hub]).await?;
+        let name = format!("{HOLDER_SETTING}{holder}");
+        let before: Option<Setting> = transaction.get(Scope::Hub, &name).await?;
+        let own = self.keyring().envelope_id()?;
+        if let Some(before) = before.filter(|before| before.value != own) {
+            delete_keys(transaction.connection(), &before.value).await?;
+        }
+        for key in &keys {
+            insert_key(transaction.connection(), key).await?;
+        }
+        transaction.put(&Setting::new(name, envelope.id())).await?;
+        transaction.commit_unrecorded().await?;
+        Ok(())
+    }
+
+    /// Makes a new version of a purpose's key, which seals and makes from now on; the older ones still open and verify. Every
+    /// process has it before its followers see the change. Answers the version. `envelopes` has the envelope keys of those
+    /// services that were given the purpose's keys by [`Self::entrust`].
+    ///
+    /// # Errors
+    /// As any mutation; [`KeyringError::EntrustedTo`] where such an envelope key is missing.
+    pub async fn rotate(
+        &self,
+        mutation: &Mutation,
+        purpose: Purpose,
+        envelopes: &[EnvelopeKey],
+    ) -> Result<u32, StoreError> {
+        // What is made of another key is made anew with it.
+        let purpose = purpose.made_of().unwrap_or(purpose);
+        let mut transaction = self.begin("rotate_purpose_key", mutation, &[Scope::Hub]).await?;
+        let entrusted = entrusted(&mut transaction, purpose, envelopes).await?;
+        let stored = stored_keys(transaction.connection()).await?;
+        let newest = stored.iter().filter(|key| key.purpose == purpose).map(|key| key.version).max();
+        let version = newest.unwrap_or(0).saturating_add(1);
+        for key in self.keyring().make_version(purpose, version, &entrusted)? {
+            insert_key(transaction.connection(), &key).await?;
+        }
+        let setting = Setting::new(format!("{KEY_SETTING}{purpose}"), version.to_string());
+        transaction.put(&setting).await?;
+        transaction.commit_unrecorded().await?;
+        Ok(version)
+    }
+}
+
+/// The services that have a purpose's keys under an envelope key of their own, or keys that are made of them.
+async fn entrusted<'a>(
+    transaction: &mut Transaction,
+    purpose: Purpose,
+    envelopes: &'a [EnvelopeKey],
+) -> Result<Vec<(Holder, &'a EnvelopeKey)>, StoreError> {
+    let concerns = |holder: &Holder| {
+        holder.purposes().iter().any(|other| *other == purpose || other.made_of() == Some(purpose))
+    };
+    let mut entrusted = Vec::new();
+    for holder in Holder::SERVICES.into_iter().filter(concerns) {
+        let name = format!("{HOLDER_SETTING}{holder}");
+        let Some(setting) = transaction.get::<Setting>(Scope::Hub, &name).await? else { continue };
+        let envelope = envelopes.iter().find(|envelope| envelope.id() == setting.value);
+        let missing = KeyringError::EntrustedTo { holder, purpose };
+        entrusted.push((holder, envelope.ok_or(missing)?));
+    }
+    Ok(entrusted)
+}

@@ -1,0 +1,44 @@
+//! credentials as a process of its own.
+
+use std::sync::Arc;
+
+use lanyard_api::{credentials::server, grpc::Served, voucher::Audience};
+use lanyard_process::{Configured, Opened, ProcessConfig, Service};
+use lanyard_store::{Holder, Purpose};
+use serde::{Deserialize, Serialize};
+use tonic::service::Routes;
+
+use crate::Credentials;
+
+/// What the process is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CredentialsProcessConfig {
+    /// What every service has.
+    pub process: ProcessConfig,
+}
+
+impl Configured for CredentialsProcessConfig {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// credentials, served.
+#[derive(Debug)]
+pub struct CredentialsService;
+
+impl Service for CredentialsService {
+    const HOLDER: Holder = Holder::Credentials;
+    type Config = CredentialsProcessConfig;
+
+    async fn start(_: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {
+        let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
+        let served = Served::new(Arc::new(Credentials::new(&opened.store)?), door);
+        Ok((Self, Routes::new(server::sessions(served))))
+    }
+}

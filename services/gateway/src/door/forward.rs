@@ -1,0 +1,66 @@
+//! Management calls on their way to services of other processes, byte for byte.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse as _, Response},
+    routing::any,
+};
+use http::{HeaderMap, HeaderValue, header};
+use lanyard_api::{Actor, Vouched, grpc::ACTOR_METADATA};
+use tonic::Status;
+use tower::Service as _;
+
+use crate::remote::{Way, Ways, metadata};
+
+/// What of a caller's headers goes on: how long they wait, and their trace.
+const FORWARDED: [&str; 3] = ["grpc-timeout", "traceparent", "tracestate"];
+
+/// Adds the services whose methods are passed on.
+pub(super) fn add(routes: Router, ways: &Ways) -> Router {
+    let services: [(&str, &Way); 8] = [
+        ("lanyard.authn.v1.Accounts", &ways.authn),
+        ("lanyard.mapping.v1.Preview", &ways.mapping),
+        ("lanyard.mapping.v1.Clusters", &ways.mapping),
+        ("lanyard.mapping.v1.Entries", &ways.mapping),
+        ("lanyard.mapping.v1.Blocks", &ways.mapping),
+        ("lanyard.authz.v1.Objects", &ways.authz),
+        ("lanyard.authz.v1.Decisions", &ways.authz),
+        ("lanyard.credentials.v1.Sessions", &ways.credentials),
+    ];
+    services.into_iter().fold(routes, |routes, (service, way)| {
+        let way = way.clone();
+        let forward = move |request| forward(way.clone(), request);
+        routes.route(&format!("/{service}/{{method}}"), any(forward))
+    })
+}
+
+async fn forward(mut way: Way, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    for name in FORWARDED {
+        if let Some(value) = parts.headers.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    // Whoever was not admitted has no actor: the service refuses the call.
+    let actor = parts.extensions.get::<Vouched<Actor>>();
+    if let Some(value) = actor.and_then(metadata) {
+        headers.insert(ACTOR_METADATA, value);
+    }
+    let mut onward = http::Request::new(tonic::body::Body::new(body));
+    *onward.method_mut() = parts.method;
+    *onward.uri_mut() = parts.uri;
+    *onward.version_mut() = http::Version::HTTP_2;
+    *onward.headers_mut() = headers;
+    match way.call(onward).await {
+        Ok(response) => response.map(Body::new).into_response(),
+        Err(fault) => {
+            tracing::warn!(%fault, "a management call has no answer");
+            Status::unavailable(fault.to_string()).into_http::<Body>()
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The gateway as a process of its own: doors alone, with no engine and no database behind them but over mTLS.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use lanyard_api::mapping::Clusters as _;
+use lanyard_iam::{AccountId, Region, partition_of_region};
+use lanyard_kit::{
+    Clock, SystemClock,
+    config::{Environment, Sources, load, print_config},
+    life::{self, Life},
+    serve::{Options, Server},
+    telemetry::LogConfig,
+    tls::{ClientCertificates, ROOT_FILE, ServiceFiles, server_config},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Directory, GatewayConfig, Recorder, Services as _, door, kubernetes,
+    remote::{PeersConfig, RemoteServices},
+};
+
+/// The name in its certificate.
+const SERVICE: &str = "gateway";
+/// Where Kubernetes and people knock by default.
+const GATEWAY_PORT: u16 = 8443;
+/// Where gRPC listens by default.
+const GRPC_PORT: u16 = 8444;
+/// Most bytes of a request's head: an API server passes on up to 1 MiB of its client's headers as a body, none as a head.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
+
+/// What the process is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayProcessConfig {
+    /// Where Kubernetes' HTTP listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where gRPC listens; port 0 takes a free one.
+    pub grpc_listen: SocketAddr,
+    /// The gateway's certificate: for its listeners, and as whom it calls the services.
+    pub tls: ServiceFiles,
+    /// Where the services are.
+    pub peers: PeersConfig,
+    /// Until a call to a service has to be answered.
+    pub call_timeout_ms: u64,
+    /// The URL that webhook files name, where it is not the listener's own.
+    pub external_url: Option<String>,
+    /// The number of the hub's own account.
+    pub account: String,
+    /// The region that management calls sign.
+    pub region: String,
+    /// Written once everything answers: one JSON object for scripts.
+    pub ready_file: Option<PathBuf>,
+    /// The doors' limits.
+    pub gateway: GatewayConfig,
+    /// The log on standard error.
+    pub log: LogConfig,
+}
+
+impl Default for GatewayProcessConfig {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            listen: loopback(GATEWAY_PORT),
+            grpc_listen: loopback(GRPC_PORT),
+            tls: ServiceFiles::default(),
+            peers: PeersConfig::default(),
+            call_timeout_ms: 10_000,
+            external_url: None,
+            account: String::new(),
+            region: "us-east-1".to_owned(),
+            ready_file: None,
+            gateway: GatewayConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl GatewayProcessConfig {
+    fn validate(&self) -> Result<(), String> {
+        AccountId::parse(&self.account)
+            .map_err(|error| format!("account: {error}; it is the one that `lanyard pki issue` shows"))?;
+        let region = Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
+        partition_of_region(region.as_str())
+            .ok_or_else(|| format!("region: `{region}` is in no partition that is known"))?;
+        if self.call_timeout_ms == 0 {
+            return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The flags of the gateway.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A TOML file.
+    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where Kubernetes' HTTP listens; port 0 takes a free one [default: 127.0.0.1:8443].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_listen: Option<String>,
+    /// The folder that `lanyard pki issue` wrote for the gateway.
+    #[arg(long, value_name = "DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// Written once everything answers: one JSON object with URLs and CA.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// What is logged, such as `info,lanyard_gateway=debug`.
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Shows the configuration as it would be used, and ends.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+impl Args {
+    fn sources(&self) -> Sources {
+        let flags = json!({
+            "listen": self.listen,
+            "grpc_listen": self.grpc_listen,
+            "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
+            "ready_file": self.ready_file,
+            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+        });
+        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
+        match &self.config {
+            Some(path) => sources.file(path),
+            None => sources,
+        }
+    }
+}
+
+/// Runs the gateway until it is told to stop.
+pub fn main(args: &Args) -> ExitCode {
+    let config = match load::<GatewayProcessConfig>(&args.sources()) {
+        Ok(config) => config,
+        Err(error) => return life::configuration_fault(&error),
+    };
+    if args.print_config {
+        return match print_config(&config) {
+            Ok(text) => print(text.trim_end()),
+            Err(error) => life::configuration_fault(&error),
+        };
+    }
+    if let Err(error) = config.validate() {
+        return life::configuration_fault(&error);
+    }
+    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    life::run(options, |life| async move {
+        serve(config, life).await.map_err(|error| format!("{SERVICE}: {error:#}"))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the configuration is what was asked for")]
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// Ways to the services, doors, listeners, in this order; ready once each service is there and the clusters are known.
+async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ready = life.readiness().register("services");
+    let identity = config.tls.load(SERVICE)?;
+    let region = Region::parse(&config.region)?;
+    let partition = partition_of_region(region.as_str()).context("the region is in no partition")?;
+    let tls = server_config(&identity.certificate, ClientCertificates::Optional(&identity.roots))?;
+    let listen = |address| {
+        let mut options = Options::loopback(0).with_tls(Arc::clone(&tls));
+        options.address = address;
+        options.limits.head_bytes_max = HEAD_BYTES_MAX;
+        Server::bind(options)
+    };
+    let (http, grpc) = (listen(config.listen).await?, listen(config.grpc_listen).await?);
+    let call_timeout = Duration::from_millis(config.call_timeout_ms);
+    let services = Arc::new(RemoteServices::connect(&identity, &config.peers, call_timeout)?);
+    let mut directory = services.mapping().directory();
+    let recorder = Recorder::start(Arc::clone(&services), config.gateway.recorder_queue_max);
+    let gateway = kubernetes::Gateway::new(kubernetes::Parts {
+        directory: Directory::follow(directory.clone()),
+        recorder: recorder.clone(),
+        services: Arc::clone(&services),
+        config: config.gateway.clone(),
+        clock,
+        hub: kubernetes::HubInfo {
+            hub_id: identity.hub.parse().context("the certificate's hub")?,
+            account: config.account.clone(),
+            partition: partition.to_string(),
+            region: config.region.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        readiness: life.readiness().clone(),
+        metrics: life.metrics().cloned(),
+    });
+    let routes = door::routes(&gateway, life.readiness().clone()).await?;
+    let url = |server: &Server| format!("https://{}", server.address());
+    let gateway_url = config.external_url.clone().unwrap_or_else(|| url(&http));
+    let about = json!({
+        "gateway": gateway_url.trim_end_matches('/'),
+        "grpc": url(&grpc),
+        "ca": config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)),
+        "account": config.account,
+        "region": config.region,
+        "hub_id": identity.hub,
+    });
+    // They answer from the start: `/readyz` says what is missing, and what is asked waits for the services a while.
+    let serving = (
+        tokio::spawn(http.run(kubernetes::router(gateway), life.stop())),
+        tokio::spawn(grpc.run(routes, life.stop())),
+    );
+    let there = async {
+        services.connected().await;
+        // An error says that the watch is being taken down.
+        let _ = directory.wait_for(|directory| directory.revision.0 > 0).await;
+    };
+    if life.stop().run_until_cancelled(there).await.is_some() {
+        ready.ready();
+        if let Some(path) = &config.ready_file {
+            std::fs::write(path, format!("{about:#}\n"))
+                .with_context(|| format!("ready-file `{}`", path.display()))?;
+        }
+        tracing::info!(%about, "ready");
+    }
+    serving.0.await?;
+    serving.1.await?;
+    recorder.flush().await;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::{Args, Subcommand, ValueEnum};
+use lanyard_api::Mutation;
+use lanyard_kit::{
+    Clock, ExposeSecret as _, SecretBytes, SystemClock,
+    tls::{
+        Authority, CERTIFICATE_FILE, KEY_FILE, Names, ROOT_FILE, secure_dir, write_public_file,
+        write_secret_file,
+    },
+};
+use lanyard_store::{EnvelopeKey, Holder};
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use crate::{cli::Context, exit::Ending, failure::Failure, serve, show::Fields};
+
+/// The file with a service's envelope key, beside its certificate.
+const ENVELOPE_FILE: &str = "envelope.key";
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum PkiCommand {
+    /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets.
+    Issue(IssueArgs),
+}
+
+/// The services.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ServiceName {
+    Authn,
+    Mapping,
+    Authz,
+    Credentials,
+    Gateway,
+}
+
+impl ServiceName {
+    fn as_str(self) -> &'static str {
+        self.holder().map_or("gateway", Holder::as_str)
+    }
+
+    /// Who has keys in the store; the gateway has none.
+    fn holder(self) -> Option<Holder> {
+        match self {
+            Self::Authn => Some(Holder::Authn),
+            Self::Mapping => Some(Holder::Mapping),
+            Self::Authz => Some(Holder::Authz),
+            Self::Credentials => Some(Holder::Credentials),
+            Self::Gateway => None,
+        }
+    }
+}
+
+/// The flags of `lanyard pki issue`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The hub is that of the data folder, and is made there if there is none yet; its store is the one of \
+                  --config or LANYARD_STORE. A service gets the keys of its own purposes alone, sealed under an envelope key \
+                  of its own. Issued again, the certificate is new and that key stays, unless its file is gone: then the \
+                  old one opens nothing any more.\n\nExamples:\n  LANYARD_STORE=postgres://lanyard@db/lanyard lanyard pki \
+                  issue authn --out ./authn --name authn.lanyard.svc\n  lanyard pki issue gateway --config lanyard.toml --out \
+                  ./gateway --name hub.example.com"
+)]
+pub struct IssueArgs {
+    /// Which service.
+    #[arg(value_enum)]
+    service: ServiceName,
+    /// The folder to write, made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A name or address that the service is reached by, beyond loopback; may be given again.
+    #[arg(long, value_name = "NAME")]
+    name: Vec<String>,
+    /// How long the certificate is good, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+    /// The hub's configuration, a TOML file.
+    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
+    config: Option<PathBuf>,
+    /// The hub's folder [default: ~/.local/share/lanyard].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// What was made.
+#[derive(Debug, Serialize)]
+struct Issued {
+    service: &'static str,
+    folder: PathBuf,
+    hub_id: String,
+    account: String,
+    #[serde(with = "time::serde::rfc3339")]
+    certificate_ends_at: OffsetDateTime,
+    /// The id of its envelope key; none where the service has no keys in the store.
+    envelope: Option<String>,
+}
+
+impl PkiCommand {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        match self {
+            Self::Issue(args) => {
+                let issued = args.issue().await.map_err(|error| Failure::usage(format!("{error:#}")))?;
+                context.show(&Fields(issued))
+            }
+        }
+    }
+}
+
+impl IssueArgs {
+    async fn issue(self) -> anyhow::Result<Issued> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (hub, authority) =
+            serve::open_offline(self.config.as_deref(), self.data_dir.as_deref(), &clock).await?;
+        secure_dir(&self.out)?;
+        let now = clock.now();
+        let lifetime = Duration::days(self.days.into());
+        self.write_certificate(&authority, lifetime, now)?;
+        let envelope = match self.service.holder() {
+            Some(holder) => {
+                let envelope = EnvelopeKey::load_or_create(&self.out.join(ENVELOPE_FILE))?;
+                hub.store.entrust(&Mutation::system("lanyard pki issue"), holder, &envelope).await?;
+                Some(envelope.id())
+            }
+            None => None,
+        };
+        hub.store.close().await;
+        Ok(Issued {
+            service: self.service.as_str(),
+            folder: self.out,
+            hub_id: hub.hub.id.to_string(),
+            account: hub.hub.account.to_string(),
+            certificate_ends_at: now + lifetime,
+            envelope,
+        })
+    }
+
+    fn write_certificate(
+        &self,
+        authority: &Authority,
+        lifetime: Duration,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<()> {
+        let names = Names::loopback().and(self.name.iter().cloned());
+        let issued = authority.issue_service(self.service.as_str(), &names, lifetime, now)?;
+        let file = |name: &str| self.out.join(name);
+        let key = SecretBytes::from(issued.key_pem.expose_secret().as_bytes().to_vec());
+        write_secret_file(&file(KEY_FILE), &key)?;
+        write_public_file(&file(CERTIFICATE_FILE), issued.chain_pem.as_bytes())?;
+        write_public_file(&file(ROOT_FILE), authority.root_pem().as_bytes())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! `lanyard run SERVICE`: one service in this process, the others elsewhere.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use lanyard_gateway::process as gateway;
+use lanyard_process::Args;
+
+/// Which service.
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Each has a binary of its own too, with the same flags: lanyard-authn, …, lanyard-gateway.\n\nA service \
+                  needs the folder that `lanyard pki issue SERVICE` writes, and all but the gateway the suite's \
+                  PostgreSQL (LANYARD_PROCESS__STORE, or process.store in --config).\n\nExamples:\n  lanyard run authn \
+                  --tls-dir /etc/lanyard/authn --listen 0.0.0.0:7443\n  lanyard run gateway --config gateway.toml\n  \
+                  lanyard run authz --print-config > authz.toml"
+)]
+pub enum RunCommand {
+    /// Who is knocking.
+    Authn(Args),
+    /// Which badge they get.
+    Mapping(Args),
+    /// Which doors it opens.
+    Authz(Args),
+    /// The way out: role sessions.
+    Credentials(Args),
+    /// The doors in front of the four.
+    Gateway(gateway::Args),
+}
+
+impl RunCommand {
+    /// Runs it until told to stop.
+    pub fn run(&self) -> ExitCode {
+        match self {
+            Self::Authn(args) => lanyard_process::main::<lanyard_authn::process::Authn>(args),
+            Self::Mapping(args) => lanyard_process::main::<lanyard_mapping::process::MappingService>(args),
+            Self::Authz(args) => lanyard_process::main::<lanyard_authz::process::AuthzService>(args),
+            Self::Credentials(args) => {
+                lanyard_process::main::<lanyard_credentials::process::CredentialsService>(args)
+            }
+            Self::Gateway(args) => gateway::main(args),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Which badge: the mapping service, as a process of its own.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lanyard_process::Args;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Which badge: Lanyard's mapping service, over mTLS, on the suite's PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard-mapping", version)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn main() -> ExitCode {
+    lanyard_process::main::<lanyard_mapping::process::MappingService>(&Cli::parse().args)
+}
