@@ -72,9 +72,6 @@ impl Scene {
     /// Waits until an attempt beside the answers has ended.
     async fn settled(&self) {
         self.provider.refresh_if_due().await;
-        while let Asking::Now(answer) = self.provider.keep.ask(self.provider.keep.clock.now()) {
-            let _ = told(answer).await;
-        }
     }
 }
 
