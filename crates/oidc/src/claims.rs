@@ -20,7 +20,7 @@ pub const SUBJECT_BYTES_MAX: usize = 255;
 /// Most audiences of one token. Keycloak lists every client for which somebody has a role.
 pub const AUDIENCES_MAX: usize = 64;
 
-/// The claims of a verified token. There is no way to have them but from one ([`crate::verify`], [`crate::Provider`]).
+/// The claims of a verified token. There is no way to have them but from one ([`crate::verify()`], [`crate::Provider`]).
 #[derive(Clone, PartialEq)]
 pub struct Claims {
     members: Map<String, Value>,

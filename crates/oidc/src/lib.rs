@@ -8,7 +8,7 @@
 //!
 //! 1. [`Jwt::parse`] takes a token apart, within limits, and knows no algorithm that others than the issuer could sign with;
 //! 2. [`Jwks::parse`] reads an issuer's keys, each for the algorithms that its type, curve and own words permit;
-//! 3. [`verify`] holds the claims against what is [`Expected`] at a time, and the signature against the keys;
+//! 3. [`verify()`] holds the claims against what is [`Expected`] at a time, and the signature against the keys;
 //! 4. [`Claims`] are read by name and type, `email` only as far as the issuer stands by it.
 //!
 //! Around them, for each issuer ([`Issuer`], from [`IssuerOptions`]), a [`Provider`] finds the keys by OpenID Connect Discovery
