@@ -53,6 +53,8 @@ metrics! {
     AWS_BREAKER_OPEN = Gauge "lanyard_aws_breaker_open", "1 while the breaker of an endpoint lets no call through.";
     /// Labels: [`OUTCOME`] (`kept`, `asked`, `fault`).
     AWS_INSTANCES_TOTAL = Counter "lanyard_aws_instances_total", "Nodes looked up as EC2 instances: found in memory, asked of EC2, or without an answer.";
+    /// Labels: [`OUTCOME`] (`fetched`, `fault`).
+    OIDC_FETCHES_TOTAL = Counter "lanyard_oidc_fetches_total", "Attempts to fetch the keys of OIDC issuers, by outcome.";
     /// Labels: [`OUTCOME`] (`mapped`, `unmapped`, `blocked`, `fault`).
     MAPPING_RESOLUTIONS_TOTAL = Counter "lanyard_mapping_resolutions_total", "Identities resolved to user info, or not.";
     MAPPING_AWS_AUTH_REJECTED_TOTAL = Counter "lanyard_mapping_aws_auth_rejected_total", "Versions of aws-auth kept out of force, because they are broken or would lock everyone out.";
