@@ -168,8 +168,17 @@ impl Server {
 
     /// Starts it again after [`Self::kill`], empty, at the same port.
     pub(crate) async fn again(&mut self) {
-        (self.shell, self.pid) = run(&self.folder, &self.command);
-        assert!(self.is_ready().await);
+        // Somebody's outgoing connection may have the port for a moment.
+        let mut is_ready = false;
+        eventually("the server is back at its port", async || {
+            if !is_ready {
+                self.kill();
+                (self.shell, self.pid) = run(&self.folder, &self.command);
+                is_ready = self.is_ready().await;
+            }
+            is_ready
+        })
+        .await;
     }
 
     /// It is there, and does nothing.

@@ -33,7 +33,12 @@ async fn cluster(tls: Option<&Tls>) -> Option<Vec<Server>> {
         }
         masters.push(server);
     }
-    for master in &masters {
+    are_whole(&masters).await;
+    Some(masters)
+}
+
+async fn are_whole(masters: &[Server]) {
+    for master in masters {
         eventually("the cluster is whole", async || {
             let info: String = master.tell("CLUSTER INFO").await;
             info.contains("cluster_state:ok")
@@ -42,7 +47,6 @@ async fn cluster(tls: Option<&Tls>) -> Option<Vec<Server>> {
         })
         .await;
     }
-    Some(masters)
 }
 
 async fn hits(watched: &Watched) -> usize {
@@ -80,6 +84,31 @@ async fn keys_spread_over_a_cluster_and_a_lost_master_takes_its_own_alone() {
     eventually("the others' keys are told", async || hits(&other).await == left).await;
     let fresh = Watched::up(&config).await;
     eventually("a new client finds them too", async || hits(&fresh).await == left).await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_gone_is_left_alone_until_it_is_back() {
+    let Some(mut masters) = cluster(None).await else { return };
+    let config = RedisConfig {
+        get_milliseconds: 200,
+        connect_milliseconds: 500,
+        failures_max: 3,
+        ..config(format!("redis-cluster://127.0.0.1:{}", masters[1].port))
+    };
+    let watched = Watched::up(&config).await;
+    masters.iter_mut().for_each(Server::kill);
+    eventually("it is given up", async || {
+        assert_eq!(watched.cache.get(&[7; 32]).await, None);
+        !watched.cache.is_up()
+    })
+    .await;
+    for master in &mut masters {
+        master.again().await;
+    }
+    are_whole(&masters).await;
+    watched.is_up().await;
+    watched.store(&[7; 32], b"sealed").await;
+    assert!(watched.cache.get(&[7; 32]).await.is_some());
 }
 
 #[tokio::test]
