@@ -9,6 +9,7 @@ mod command;
 mod fuzz;
 mod postgres;
 mod python;
+mod redis;
 mod tally;
 mod test;
 mod tools;
@@ -31,7 +32,7 @@ struct Arguments {
 enum Task {
     /// Run every check and test; the last line is the tally
     Test {
-        /// Only fmt, clippy and the Rust tests, with SQLite alone
+        /// Only fmt, clippy and the Rust tests, with SQLite alone and without Redis
         #[arg(long)]
         quick: bool,
         /// Only the stages whose name contains one of these words, such as `clippy` or `kube-apiserver`

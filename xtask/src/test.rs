@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::command::{Finished, run as run_command, show_all};
 use crate::postgres::Postgres;
 use crate::python::Python;
+use crate::redis;
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
 use crate::walls;
@@ -208,12 +209,14 @@ fn bans(house: &House) -> Result<Outcome> {
 
 /// What tests that need a PostgreSQL are called (`lanyard_store::on_each_store!`).
 const ON_POSTGRES: &str = "on_postgres";
+/// The module that tests are in which start Redis servers.
+const ON_REDIS: &str = "on_redis";
 
 fn rust_tests(house: &House) -> Result<Outcome> {
     let mut command = house.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if house.quick {
         // Not run, rather than run as tests that find no server and so pass without a look.
-        command.args(["--", "--skip", ON_POSTGRES]);
+        command.args(["--", "--skip", ON_POSTGRES, "--skip", ON_REDIS]);
     }
     let passed = |line: &str| {
         line.starts_with("test ") && (line.ends_with(" ... ok") || line.ends_with(" ... ignored"))
@@ -222,6 +225,10 @@ fn rust_tests(house: &House) -> Result<Outcome> {
     match &postgres {
         Some(postgres) => command.env("LANYARD_TEST_POSTGRES_URL", &postgres.url),
         None => command.env_remove("LANYARD_TEST_POSTGRES_URL"),
+    };
+    match if house.quick { None } else { Some(redis::find_or_install()?) } {
+        Some(program) => command.env("LANYARD_TEST_REDIS", program),
+        None => command.env_remove("LANYARD_TEST_REDIS"),
     };
     let finished = run_command(&house.watchdog, &mut command, passed)?;
     Ok(Outcome::Ran(judged(&finished, Tally::of_cargo(&finished.lines))))

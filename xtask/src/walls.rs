@@ -14,8 +14,8 @@ use crate::workspace::{Metadata, cargo, root};
 /// What nobody may build: a second crypto library, which rustls would refuse to choose between, and C libraries of the
 /// system.
 const BANNED: &[&str] = &["ring", "openssl-sys", "native-tls"];
-/// What only one package may use directly, for all SQL is in one place.
-const WRAPPED: &[(&str, &str)] = &[("sqlx", "lanyard-store")];
+/// What only one package may use directly, for all SQL is in one place, and so is what Redis holds.
+const WRAPPED: &[(&str, &str)] = &[("sqlx", "lanyard-store"), ("redis", "lanyard-authn")];
 
 /// A package and the workspace's packages that it uses, or may.
 type Edges = BTreeMap<String, BTreeSet<String>>;

@@ -7,11 +7,12 @@
 //! nor move one. In the process, where the sealing key lies too, values are kept open and shared with those who ask.
 
 mod key;
+mod redis;
 mod seal;
+mod shared;
 mod value;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,32 +24,14 @@ use metrics::{Counter, Gauge, counter, gauge};
 use quick_cache::{UnitWeighter, sync::Cache};
 use time::OffsetDateTime;
 
+pub use self::redis::{InvalidRedis, RedisCache, RedisConfig, RedisLogin};
 pub(crate) use key::CacheKey;
 pub(crate) use seal::{SealKey, Sealer};
+pub use shared::{NotShared, Shared, SharedCache};
 use value::Value;
 
 use crate::config::TokenCacheConfig;
 use crate::verifier::{Question, Verification, Verifier};
-
-/// A store of sealed values that replicas share: a second level behind each one's own.
-pub trait SharedCache: Send + Sync + 'static {
-    /// What lies under a key. Whoever cannot be reached has nothing.
-    fn get(&self, key: &[u8; 32]) -> impl Future<Output = Option<Vec<u8>>> + Send;
-    /// Puts a value there for a while.
-    fn put(&self, key: &[u8; 32], sealed: &[u8], lifetime: Duration) -> impl Future<Output = ()> + Send;
-}
-
-/// No second level.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NotShared;
-
-impl SharedCache for NotShared {
-    async fn get(&self, _: &[u8; 32]) -> Option<Vec<u8>> {
-        None
-    }
-
-    async fn put(&self, _: &[u8; 32], _: &[u8], _: Duration) {}
-}
 
 /// What is kept by key, in bounded number. Keys are hashes already, so a quick hasher does.
 type Kept<V> = Cache<CacheKey, V, UnitWeighter, RandomState>;
@@ -111,20 +94,25 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
     /// Of those who ask at once about one token, one asks STS and the others wait for its answer.
     async fn miss(&self, key: CacheKey, question: Question<'_>) -> Result<Verification, Fault> {
-        let (is_first, is_asker) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (is_first, is_keeper, is_fresh) =
+            (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
         let answer = self.asked.get_or_insert_async(&key, async {
             is_first.store(true, Ordering::Relaxed);
             // Somebody else may have been answered since we looked.
             if let Some(value) = self.kept.get(&key).filter(|value| value.is_good_at(question.now)) {
                 return Ok::<_, Infallible>(Ok(value));
             }
-            is_asker.store(true, Ordering::Relaxed);
+            is_keeper.store(true, Ordering::Relaxed);
+            if let Some(value) = self.look(&key, &question).await {
+                return Ok(Ok(Arc::new(value)));
+            }
+            is_fresh.store(true, Ordering::Relaxed);
             Ok(self.ask(&key, question).await.map(Arc::new))
         });
         let Ok(answer) = answer.await;
-        let is_asker = is_asker.load(Ordering::Relaxed);
+        let is_fresh = is_fresh.load(Ordering::Relaxed);
         if let Ok(value) = &answer
-            && is_asker
+            && is_keeper.load(Ordering::Relaxed)
         {
             // Kept before the question is closed: whoever comes between finds the one or the other.
             self.kept.insert(key, Arc::clone(value));
@@ -134,10 +122,10 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         }
         let value = answer?;
         self.metrics.entries.set(self.kept.len() as f64);
-        let counter = if is_asker { &self.metrics.misses } else { &self.metrics.hits };
+        let counter = if is_fresh { &self.metrics.misses } else { &self.metrics.hits };
         counter.increment(1);
         match value.answer_at(question.now) {
-            Some(verification) if is_asker => Ok(verification),
+            Some(verification) if is_fresh => Ok(verification),
             Some(verification) => Ok(verification.marked_cached()),
             // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
             None => {
@@ -147,19 +135,21 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         }
     }
 
-    /// Asks those who share, then STS, whose answer is sealed for them for as long as it may be kept.
+    /// What those who share know of the question.
+    async fn look(&self, key: &CacheKey, question: &Question<'_>) -> Option<Value> {
+        let sealed = self.shared.get(key.as_bytes()).await?;
+        let value = self.open(key, &sealed, question)?.within(self.until(question));
+        value.is_good_at(question.now).then_some(value)
+    }
+
+    /// Asks STS, whose answer is sealed for those who share, for as long as it may be kept.
     async fn ask(&self, key: &CacheKey, question: Question<'_>) -> Result<Value, Fault> {
-        if let Some(sealed) = self.shared.get(key.as_bytes()).await
-            && let Some(value) = self.open(key, &sealed, &question)
-            && value.is_good_at(question.now)
-        {
-            return Ok(value);
-        }
         let verification = self.inner.verify(question).await?;
         let value = Value::new(verification, &question, self.until(&question));
-        let lifetime = value.lifetime_at(question.now);
-        let sealed = self.sealer.seal(key, &value.write()?)?;
-        self.shared.put(key.as_bytes(), &sealed, lifetime).await;
+        if self.shared.is_shared() {
+            let sealed = self.sealer.seal(key, &value.write()?)?;
+            self.shared.put(key.as_bytes(), &sealed, value.lifetime_at(question.now)).await;
+        }
         Ok(value)
     }
 

@@ -1,20 +1,18 @@
 //! What authn can be told.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use lanyard_aws::StsOptions;
 use lanyard_iam::{Region, StsAuthority, StsAuthorityError};
 use lanyard_kit::http_client::{AddressRules, Options};
-use lanyard_kit::tls::{CertificateDer, certificates_from_pem, client_config};
+use lanyard_kit::tls::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use crate::ca_file;
+use crate::cache::{InvalidRedis, RedisConfig};
+
 /// Everything that authn can be told; each part by its own name.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthnConfig {
     /// The token cache.
@@ -30,7 +28,7 @@ pub struct AuthnConfig {
 }
 
 /// How long and how many answers of STS are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenCacheConfig {
     /// The most that an identity is kept; never longer than its signature lives. So long a key that was deactivated at AWS
@@ -40,6 +38,8 @@ pub struct TokenCacheConfig {
     pub refusal_seconds: u32,
     /// Answers kept, about 1 KiB each.
     pub entries_max: u64,
+    /// The second level, which replicas share. Without one each has its own answers alone.
+    pub redis: Option<RedisConfig>,
 }
 
 impl TokenCacheConfig {
@@ -51,7 +51,7 @@ impl TokenCacheConfig {
 
 impl Default for TokenCacheConfig {
     fn default() -> Self {
-        Self { lifetime_seconds: 60, refusal_seconds: 10, entries_max: 50_000 }
+        Self { lifetime_seconds: 60, refusal_seconds: 10, entries_max: 50_000, redis: None }
     }
 }
 
@@ -73,9 +73,6 @@ pub struct SelfHostedSts {
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
-
-/// The longest CA file: a few hundred authorities, as many as a system has.
-const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How much an account may have; AWS's quotas by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +168,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A Redis that cannot be used as it is given.
+    #[error(transparent)]
+    Redis(#[from] InvalidRedis),
 }
 
 impl AuthnConfig {
@@ -197,6 +197,9 @@ impl AuthnConfig {
             if value > max {
                 return Err(ConfigError::Range { key, value: value.into(), rule });
             }
+        }
+        if let Some(redis) = &self.token_cache.redis {
+            redis.validate()?;
         }
         let mut known: Vec<StsAuthority> = Vec::with_capacity(self.self_hosted_sts.len());
         for sts in &self.self_hosted_sts {
@@ -253,22 +256,8 @@ impl SelfHostedSts {
     fn roots(&self) -> Result<Option<Vec<CertificateDer<'static>>>, ConfigError> {
         let Some(path) = &self.ca_file else { return Ok(None) };
         let fault = |reason| ConfigError::StsCaFile { name: self.name.clone(), path: path.clone(), reason };
-        read_roots(path).map(Some).map_err(fault)
+        ca_file::read(path).map(|(roots, _)| Some(roots)).map_err(fault)
     }
-}
-
-/// The authorities of a PEM file, or what is wrong with it.
-fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let mut pem = String::new();
-    let read = File::open(path).and_then(|file| file.take(CA_FILE_BYTES_MAX + 1).read_to_string(&mut pem));
-    let length = read.map_err(|error| format!("cannot be read ({error})"))?;
-    if length as u64 > CA_FILE_BYTES_MAX {
-        return Err(format!("is longer than {CA_FILE_BYTES_MAX} bytes"));
-    }
-    let roots =
-        certificates_from_pem(&pem).map_err(|_| "holds no certificate that can be read".to_owned())?;
-    client_config(&roots, None).map_err(|error| format!("holds what is no authority ({error})"))?;
-    Ok(roots)
 }
 
 impl TokenCacheConfig {
@@ -384,7 +373,7 @@ mod tests {
         let not_there = fault();
         assert!(not_there.starts_with(&format!("{start}cannot be read (No such file")), "{not_there}");
         let no_root = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let too_long = "x".repeat(CA_FILE_BYTES_MAX as usize + 1);
+        let too_long = "x".repeat(ca_file::CA_FILE_BYTES_MAX as usize + 1);
         for (content, words) in [
             ("", "holds no certificate that can be read"),
             ("hello", "holds no certificate that can be read"),

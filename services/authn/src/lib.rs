@@ -16,14 +16,15 @@
 //! key id and a unique id tell their account (`numbers`), so one account is looked in, whatever their number. Role sessions
 //! are opened, not looked up, and whatever they descend from has to be there still (`local_keys`).
 //!
-//! [`bootstrap`] makes the hub at its first start, [`renew_administrator`] puts its administrator back. The token cache has a second level, shared by replicas, behind
-//! [`SharedCache`].
+//! [`bootstrap`] makes the hub at its first start, [`renew_administrator`] puts its administrator back. The token cache
+//! can have a second level that replicas share: [`SharedCache`], in [`Shared`] as it is configured.
 
 mod accounts;
 mod admit;
 mod answers;
 mod blocks;
 mod bootstrap;
+mod ca_file;
 mod cache;
 mod config;
 mod directory;
@@ -39,7 +40,7 @@ mod verifier;
 pub use bootstrap::{
     ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, hub_of, renew_administrator,
 };
-pub use cache::{NotShared, SharedCache};
+pub use cache::{InvalidRedis, NotShared, RedisCache, RedisConfig, RedisLogin, Shared, SharedCache};
 pub use config::{AccountLimits, AuthnConfig, ConfigError, SelfHostedSts, SnapshotConfig, TokenCacheConfig};
 pub use engine::{Engine, EngineError, Hub, Parts};
 pub use numbers::NoRandomness;

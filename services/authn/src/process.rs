@@ -15,7 +15,7 @@ use lanyard_store::{Holder, Keyring, KeyringError, Purpose};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
-use crate::{AuthnConfig, Engine, NotShared, Parts, hub_of, session_opener};
+use crate::{AuthnConfig, Engine, Parts, Shared, hub_of, session_opener};
 
 /// What the process is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl Service for Authn {
             store: store.clone(),
             sessions: session_opener(store.keyring())?,
             sts: Arc::new(sts),
-            shared_cache: NotShared,
+            shared_cache: Shared::start(&config.authn.token_cache)?,
             hub,
             config: config.authn,
             clock: Arc::clone(store.clock()),

@@ -48,10 +48,13 @@ pub fn init_log(config: &LogConfig) -> Result<(), TelemetryError> {
     result.map_err(|_| TelemetryError::LogTwice)
 }
 
+/// Libraries that say each time what ours says now and then. Whoever names one in the filter hears it.
+const QUIET: &str = "redis=off";
+
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let builder = EnvFilter::builder().with_regex(false);
     builder
-        .parse(text)
+        .parse(format!("{QUIET},{text}"))
         .map_err(|error| TelemetryError::Filter { filter: text.to_owned(), reason: error.to_string() })
 }
 
@@ -71,6 +74,15 @@ mod tests {
         ];
         for (text, valid) in cases {
             assert_eq!(filter(text).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_repeats_itself_is_heard_by_those_who_name_it() {
+        for (text, shown) in
+            [("", "redis=off"), ("info", "redis=off,info"), ("info,redis=warn", "redis=warn,info")]
+        {
+            assert_eq!(filter(text).unwrap().to_string(), shown, "{text}");
         }
     }
 }

@@ -43,6 +43,12 @@ metrics! {
     /// A value that fails to open was moved or forged.
     AUTHN_CACHE_UNSEALED_TOTAL = Counter "lanyard_authn_cache_unsealed_total", "Cached values that did not open, and were verified afresh.";
     AUTHN_CACHE_ENTRIES = Gauge "lanyard_authn_cache_entries", "Identities in the token cache.";
+    /// Labels: [`OUTCOME`] (`hit`, `miss`, `garbage`, `timeout`, `fault`, `skipped`: not asked, because it has failed or is busy).
+    AUTHN_REDIS_GETS_TOTAL = Counter "lanyard_authn_redis_gets_total", "Questions to the Redis behind the token cache, by outcome.";
+    /// Labels: [`OUTCOME`] (`stored`, `full`, `timeout`, `fault`, `dropped`: not sent, because it has failed or is slow).
+    AUTHN_REDIS_PUTS_TOTAL = Counter "lanyard_authn_redis_puts_total", "Answers handed to the Redis behind the token cache, by outcome.";
+    AUTHN_REDIS_GET_SECONDS = Histogram "lanyard_authn_redis_get_seconds", "Time of one question to the Redis behind the token cache.";
+    AUTHN_REDIS_UP = Gauge "lanyard_authn_redis_up", "1 while the Redis behind the token cache is asked, 0 while it is left alone.";
     /// Labels: [`OUTCOME`] (`admitted`, `refused`, `fault`).
     AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total", "Management calls admitted and refused.";
     /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).

@@ -52,6 +52,16 @@ impl Value {
         }
     }
 
+    /// The same, ending no later than what is made now would: another replica may keep answers longer than this one.
+    pub(super) fn within(mut self, until: (OffsetDateTime, OffsetDateTime)) -> Self {
+        let end = match self.answer {
+            Answer::Verified { .. } => until.0,
+            Answer::Refused(_) => until.1,
+        };
+        self.end = self.end.min(milliseconds(end));
+        self
+    }
+
     pub(super) fn write(&self) -> Result<Vec<u8>, Fault> {
         postcard::to_allocvec(self).map_err(|_| Fault::Internal)
     }

@@ -16,7 +16,7 @@ use lanyard_api::authn::accounts::{Accounts, Named};
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
 use lanyard_api::mapping::{AuthenticationMode, AuthorizerMode, Block, BlockTarget, Cluster};
 use lanyard_api::{Authority, BlockId, ClusterUid, Fault, Mutation, Scope, TrustedAccount};
-use lanyard_authn::{AuthnConfig, Engine, Hub, NotShared, Parts, bootstrap};
+use lanyard_authn::{AuthnConfig, Engine, Hub, NotShared, Parts, SharedCache, bootstrap};
 use lanyard_aws::{StsClient, stand_in::StandIn};
 use lanyard_iam::session::MintingKeys;
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
@@ -81,7 +81,7 @@ pub(crate) async fn world(database: TestDatabase) -> World {
     let sts = StandIn::start_with_clock(&[HOST, LAB_HOST], Arc::new(clock.clone())).await;
     let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
     let client = StsClient::new(config().sts, sts.http_options()).unwrap();
-    let engine = engine(&store, &hub, &clock, client, &keys);
+    let engine = engine(&store, &hub, &clock, client, &keys, NotShared);
     let cluster = cluster_of(&hub, "dev", hub.account, clock.now());
     let world = World {
         database,
@@ -100,12 +100,19 @@ pub(crate) async fn world(database: TestDatabase) -> World {
     world
 }
 
-fn engine(store: &Store, hub: &Hub, clock: &TestClock, sts: StsClient, keys: &MintingKeys) -> Engine {
+fn engine<S: SharedCache>(
+    store: &Store,
+    hub: &Hub,
+    clock: &TestClock,
+    sts: StsClient,
+    keys: &MintingKeys,
+    shared_cache: S,
+) -> Engine<S> {
     Engine::new(Parts {
         store: store.clone(),
         sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
         sts: Arc::new(sts),
-        shared_cache: NotShared,
+        shared_cache,
         hub: hub.clone(),
         config: config(),
         clock: Arc::new(clock.clone()),
@@ -144,7 +151,14 @@ impl World {
     /// One more engine with the store, that calls STS with this client.
     pub(crate) fn calling(&self, sts: StsClient) -> Engine {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
-        engine(&self.store, &self.hub, &self.clock, sts, &keys)
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, NotShared)
+    }
+
+    /// One more engine with the store, and with a second level of the token cache.
+    pub(crate) fn sharing<S: SharedCache>(&self, shared: S) -> Engine<S> {
+        let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
+        let sts = StsClient::new(config().sts, self.sts.http_options()).unwrap();
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, shared)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

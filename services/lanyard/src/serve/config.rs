@@ -205,6 +205,26 @@ mod tests {
     }
 
     #[test]
+    fn redis_is_configured_by_file_and_environment_and_what_it_cannot_be_is_found_before_anything_starts() {
+        let with = |url: &str| {
+            let variables =
+                [("URL", url), ("USERNAME", "lanyard"), ("PASSWORD", "12345"), ("GET_MILLISECONDS", "5")];
+            let named = |(name, value): (&str, &str)| {
+                (format!("LANYARD_AUTHN__TOKEN_CACHE__REDIS__{name}"), value.to_owned())
+            };
+            let sources =
+                lanyard_kit::config::Sources::none().environment(variables.into_iter().map(named).collect());
+            lanyard_kit::config::load::<ServeConfig>(&sources).unwrap().validated()
+        };
+        let config = with("redis-cluster://a:7000,b:7000").unwrap();
+        let printed = lanyard_kit::config::print_config(&config).unwrap();
+        assert!(printed.contains("[authn.token_cache.redis]\n"), "{printed}");
+        assert!(printed.contains("get_milliseconds = 5\n") && !printed.contains("12345"), "{printed}");
+        let text = with("redis://a,b").unwrap_err().to_string();
+        assert!(text.contains("authn.token_cache.redis.url"), "{text}");
+    }
+
+    #[test]
     fn what_the_envelope_and_aws_cannot_be_is_found_before_any_port_is_bound() {
         let aws = AwsOptions { region: Some("EU".to_owned()), ..AwsOptions::default() };
         let aws = ServeConfig { aws, ..ServeConfig::default() }.validated();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::mapping::{ClusterDirectory, Clusters};
-use lanyard_authn::Engine as Authn;
+use lanyard_authn::Shared;
 use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::Credentials;
@@ -12,6 +12,9 @@ use lanyard_mapping::Mapping;
 use tokio::sync::watch;
 
 use super::{config::ServeConfig, hub::OpenedHub};
+
+/// authn, with the second level of the token cache that is configured.
+type Authn = lanyard_authn::Engine<Shared>;
 
 /// All four services.
 pub struct Suite {
@@ -37,7 +40,7 @@ impl Suite {
             store: store.clone(),
             sessions: lanyard_authn::session_opener(store.keyring())?,
             sts: Arc::new(sts),
-            shared_cache: lanyard_authn::NotShared,
+            shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),
             config: config.authn.clone(),
             clock: Arc::clone(store.clock()),
