@@ -74,9 +74,11 @@ pub struct Committed {
     pub revision: Revision,
     /// Of each of its scopes.
     pub revisions: BTreeMap<Scope, Revision>,
-    /// This process's followers have applied it, and there are no others. Otherwise other processes have it in a moment; or the
-    /// store went away between commit and delivery, and the followers have it as soon as it is back.
+    /// This process's followers have applied it. Otherwise the store went away between commit and delivery, and they will as
+    /// soon as it is back.
     pub applied: bool,
+    /// That, and there is no other process that would have to.
+    pub confirmed: bool,
 }
 
 impl Store {

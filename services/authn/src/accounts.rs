@@ -148,7 +148,7 @@ fn mutated<T>(value: T, committed: &Committed) -> Mutated<T> {
     Mutated {
         value,
         revision: committed.revision,
-        confirmed: committed.applied,
+        confirmed: committed.confirmed,
         pending,
         notices: Vec::new(),
     }

@@ -123,7 +123,7 @@ fn content(path: &Path, what: &'static str) -> ServiceIdentityError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use time::{Duration, OffsetDateTime};
 
@@ -133,6 +133,7 @@ mod tests {
 
     fn folder(service: &str) -> (tempfile::TempDir, ServiceFiles) {
         let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let now = OffsetDateTime::now_utc();
         let authority = Authority::create(&folder.path().join("pki"), "hub-1", now).unwrap();
         let issued = authority.issue_service(service, &Names::loopback(), Duration::DAY, now).unwrap();

@@ -59,7 +59,7 @@ impl Transaction {
             Ok::<bool, StoreError>(store.deliver(batches).await)
         });
         let applied = ending.await.map_err(|_| StoreError::Broken(String::from("a follower failed")))??;
-        Ok(Committed { revision, revisions, applied: applied && alone })
+        Ok(Committed { revision, revisions, applied, confirmed: applied && alone })
     }
 
     /// Everything before the database's own commit.

@@ -157,7 +157,7 @@ async fn finish<T: Serialize>(
     let mut answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices };
     let committed = tx.commit(Some(&answer)).await?;
     answer.revision = committed.revision;
-    answer.confirmed = committed.applied;
+    answer.confirmed = committed.confirmed;
     Ok(answer)
 }
 

@@ -76,8 +76,8 @@ pub(super) async fn commit_secret<T>(
 
 fn settle<T>(answer: &mut Mutated<T>, scope: Scope, committed: &Committed) {
     answer.revision = committed.revisions.get(&scope).copied().unwrap_or(committed.revision);
+    answer.confirmed = committed.confirmed;
     if !committed.applied {
-        answer.confirmed = false;
         answer.pending.push(String::from("this process, as soon as the store answers again"));
     }
 }

@@ -1,6 +1,9 @@
 //! The directory of clusters, kept up to date by one task.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lanyard_proto::mapping::v1::{self as pb, clusters_client::ClustersClient};
 use tokio::{runtime::Handle, sync::watch};
@@ -11,7 +14,7 @@ use crate::{
     mapping::ClusterDirectory,
 };
 
-/// How long to wait before a broken watch is begun anew.
+/// How long to wait before a watch is begun anew that broke at once.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// A directory that follows the service's; empty, at revision 0, until it has been heard for the first time. The task ends
@@ -27,13 +30,18 @@ pub(super) fn watched<C: Wire>(channel: C) -> watch::Receiver<Arc<ClusterDirecto
 
 async fn follow<C: Wire>(channel: C, sender: watch::Sender<Arc<ClusterDirectory>>) {
     loop {
+        let begun = Instant::now();
         tokio::select! {
             ended = watch_once(channel.clone(), &sender) => {
                 if let Err(status) = ended {
-                    tracing::warn!(code = ?status.code(), "the watch on the directory of clusters broke");
+                    tracing::info!(code = ?status.code(), "the watch on the directory of clusters broke: beginning anew");
                 }
             }
             () = sender.closed() => return,
+        }
+        // Connections end by their age: one that held is begun anew at once, so that nothing is missed meanwhile.
+        if begun.elapsed() > WATCH_AGAIN {
+            continue;
         }
         tokio::select! {
             () = tokio::time::sleep(WATCH_AGAIN) => {}
