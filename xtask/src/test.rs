@@ -111,6 +111,8 @@ impl House {
             .env("LANYARD_BIN", lanyard)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("AWS_EC2_METADATA_DISABLED", "true");
+        // Only the stage that is about it runs against separate processes.
+        command.env_remove(REPLICAS);
         command.env("AWS_CLI", python.program("aws")).envs(set.iter().copied());
         // What the stages share lies in the folder above theirs.
         command.env("PYTHONPATH", &all);
@@ -240,17 +242,19 @@ fn conformance(house: &House) -> Result<Outcome> {
     house.pytest(&python, "", &[("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))])
 }
 
-/// Replicas of each service in the stack.
-const REPLICAS: &str = "2";
+/// How many replicas of each service the stack has; unset, the stage is skipped.
+const REPLICAS: &str = "LANYARD_TEST_STACK";
 
-/// The same hub as separate processes on one PostgreSQL.
+/// The same hub as separate processes on one PostgreSQL. Only when asked for: no answer tells yet when every replica has seen a
+/// change, so these tests wait for a while instead, and a machine that is slow at that moment fails them.
 fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
+    let Some(replicas) = std::env::var_os(REPLICAS) else {
+        return Ok(Outcome::Skipped(format!("{REPLICAS}=2 runs it with two replicas of each service")));
+    };
     let python = Python::prepare(&house.watchdog)?;
     let postgres = Postgres::start(&house.watchdog)?;
-    let settings = [
-        ("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)),
-        ("LANYARD_TEST_STACK", Path::new(REPLICAS)),
-    ];
+    let settings =
+        [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)), (REPLICAS, Path::new(&replicas))];
     house.pytest(&python, "", &settings)
 }
 

@@ -46,11 +46,12 @@ async fn forward(mut way: Way, request: Request) -> Response {
             headers.insert(name, value.clone());
         }
     }
-    // Whoever was not admitted has no actor: the service refuses the call.
+    // Only what authn has admitted goes on: the service takes a call from this door, and between services some need no actor.
     let actor = parts.extensions.get::<Vouched<Actor>>();
-    if let Some(value) = actor.and_then(metadata) {
-        headers.insert(ACTOR_METADATA, value);
-    }
+    let Some(voucher) = actor.filter(|actor| !actor.voucher.is_empty()).and_then(metadata) else {
+        return Status::permission_denied("the call was not admitted").into_http::<Body>();
+    };
+    headers.insert(ACTOR_METADATA, voucher);
     let mut onward = http::Request::new(tonic::body::Body::new(body));
     *onward.method_mut() = parts.method;
     *onward.uri_mut() = parts.uri;
