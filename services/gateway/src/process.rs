@@ -90,6 +90,13 @@ impl GatewayProcessConfig {
         let region = Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
         partition_of_region(region.as_str())
             .ok_or_else(|| format!("region: `{region}` is in no partition that is known"))?;
+        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
+        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz), ("credentials", credentials)];
+        if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
+            return Err(format!(
+                "peers.{service}: no address is given, name at least one replica as https://host:port"
+            ));
+        }
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
@@ -235,4 +242,39 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     serving.1.await?;
     recorder.flush().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn sample() -> GatewayProcessConfig {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/gateway.toml");
+        load(&Sources::none().file(&path)).unwrap()
+    }
+
+    #[test]
+    fn the_sample_is_a_configuration() {
+        assert_eq!(sample().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_out_of_its_rule_is_named() {
+        let with = |change: &dyn Fn(&mut GatewayProcessConfig)| {
+            let mut config = sample();
+            change(&mut config);
+            config.validate().unwrap_err()
+        };
+        let cases = [
+            (with(&|config| config.account = "1".to_owned()), "account"),
+            (with(&|config| config.region = "EU".to_owned()), "region"),
+            (with(&|config| config.peers.authz.clear()), "peers.authz"),
+            (with(&|config| config.call_timeout_ms = 0), "call_timeout_ms"),
+        ];
+        for (error, words) in cases {
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
 }
