@@ -74,6 +74,11 @@ pub enum KeyringError {
         /// The purpose whose key is to be made anew.
         purpose: Purpose,
     },
+    /// One envelope key for two would open the keys of both.
+    #[error(
+        "the envelope key for {0} is another's already: give each service a key, and so a folder, of its own"
+    )]
+    SharedEnvelope(Holder),
     /// Not an envelope key.
     #[error("the envelope key is not 64 hex digits: make one with 32 random bytes")]
     Envelope,

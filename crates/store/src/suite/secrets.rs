@@ -232,6 +232,13 @@ pub(super) async fn immunity_61_a_service_has_its_own_purposes_keys_and_no_other
             Err(other) => panic!("{purpose}: {other}"),
         }
     }
+    // No envelope key is two services', or one's and the suite's.
+    for (holder, envelope) in [(Holder::Mapping, &envelope), (Holder::Authz, bench.database.envelope())] {
+        match store.entrust(&by("test"), holder, envelope).await {
+            Err(StoreError::Keyring(KeyringError::SharedEnvelope(of))) => assert_eq!(of, holder),
+            other => panic!("{other:?}"),
+        }
+    }
     // Nor does its envelope key open the keys of another service by saying to be that one, or the suite.
     for holder in [Holder::Credentials, Holder::Authn, Holder::Mapping, Holder::Suite] {
         options.keyring = Keyring::of(holder, envelope.clone(), Vec::new());

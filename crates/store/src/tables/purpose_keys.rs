@@ -145,7 +145,8 @@ impl Store {
     /// more; its running processes go on until they end.
     ///
     /// # Errors
-    /// As any mutation, and [`KeyringError::Locked`] where this process has not these keys itself.
+    /// As any mutation; [`KeyringError::Locked`] where this process has not these keys itself,
+    /// [`KeyringError::SharedEnvelope`] where the envelope key is another service's, or the suite's.
     pub async fn entrust(
         &self,
         mutation: &Mutation,
@@ -157,6 +158,15 @@ impl Store {
         let name = format!("{HOLDER_SETTING}{holder}");
         let before: Option<Setting> = transaction.get(Scope::Hub, &name).await?;
         let own = self.keyring().envelope_id()?;
+        let mut is_taken = envelope.id() == own;
+        for other in Holder::SERVICES.into_iter().filter(|other| *other != holder) {
+            let has: Option<Setting> =
+                transaction.get(Scope::Hub, &format!("{HOLDER_SETTING}{other}")).await?;
+            is_taken |= has.is_some_and(|has| has.value == envelope.id());
+        }
+        if is_taken {
+            return Err(KeyringError::SharedEnvelope(holder).into());
+        }
         if let Some(before) = before.filter(|before| before.value != own) {
             delete_keys(transaction.connection(), &before.value).await?;
         }
