@@ -70,7 +70,8 @@ pub struct ResolveQuery {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolution {
     /// In.
-    Mapped(Box<Mapped>),
+    /// Shared, for whoever asks again gets the same.
+    Mapped(Arc<Mapped>),
     /// A standing refusal, before every mapping.
     Blocked(BlockId),
     /// Nothing maps this identity, or what does may not count.

@@ -50,6 +50,6 @@ pub use session::{
 };
 pub use sigv4::{HttpRequest, PayloadHash, SigV4Error, SignatureMismatch, SignedRequest, Signer, SigningKey};
 pub use token::{
-    ParsedToken, StsAuthority, StsAuthorityError, Token, TokenDigest, TokenError, TokenRules,
+    ParsedToken, StsAuthority, StsAuthorityError, Token, TokenDigest, TokenError, TokenLife, TokenRules,
     looks_like_token, mint_token,
 };

@@ -5,6 +5,7 @@
 //! ([`ParsedToken::verify_local`]).
 
 mod err;
+mod life;
 mod mint;
 mod parse;
 mod parsed;
@@ -23,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 pub use err::{TokenError, TokenPart};
+pub use life::TokenLife;
 pub use mint::{MintError, TOKEN_EXPIRES, mint_token};
 pub use parsed::ParsedToken;
 pub use rules::{StsAuthority, StsAuthorityError, TokenRules};

@@ -133,7 +133,7 @@ impl<S: SharedCache> Engine<S> {
 
 /// The block that stops the caller, of the hub or of their own account.
 fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
-    let identity = signer.identity();
+    let identity = &signer.identity;
     let who = Someone {
         authority: &Authority::Local,
         account: identity.account,
@@ -146,7 +146,7 @@ fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
     let block = indexes.iter().find_map(|index| {
         let key = std::iter::once(&signer.access_key_id).chain(&keys).find_map(|key| index.on_key(key));
         let kin = || {
-            signer.kin.iter().find_map(|kin| {
+            identity.kin.iter().find_map(|kin| {
                 index.on(&Someone {
                     authority: &Authority::Local,
                     account: kin.account,
@@ -162,7 +162,7 @@ fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
 }
 
 fn kind(signer: &Signer) -> ActorKind {
-    let identity = signer.identity();
+    let identity = &signer.identity;
     let claims = signer.session.as_deref();
     let transitive = claims.map(|claims| {
         let tags = claims.tags.iter().filter(|(key, _)| claims.transitive_keys.contains(*key));
@@ -170,14 +170,14 @@ fn kind(signer: &Signer) -> ActorKind {
     });
     ActorKind::Principal {
         authority: Authority::Local,
-        principal_id: identity.principal_id,
+        principal_id: identity.principal_id.clone(),
         lineage: Box::new(Lineage {
             access_key_id: signer.access_key_id.clone(),
-            ancestors: identity.ancestors,
+            ancestors: identity.ancestors.clone(),
             transitive_tags: transitive.unwrap_or_default(),
             source_identity: claims.and_then(|claims| claims.source_identity.clone()),
             chain_depth: claims.map_or(0, |claims| claims.chain_depth.saturating_add(1)),
         }),
-        arn: identity.arn,
+        arn: identity.arn.clone(),
     }
 }

@@ -7,6 +7,7 @@
 //! nor move one. In the process, where the sealing key lies too, values are kept open and shared with those who ask.
 
 mod key;
+mod known;
 mod redis;
 mod seal;
 mod shared;
@@ -26,11 +27,14 @@ use time::OffsetDateTime;
 
 pub use self::redis::{InvalidRedis, RedisCache, RedisConfig, RedisLogin};
 pub(crate) use key::CacheKey;
+pub(crate) use known::Recalled;
+use known::{Known, Read};
 pub(crate) use seal::{SealKey, Sealer};
 pub use shared::{NotShared, Shared, SharedCache};
 use value::Value;
 
 use crate::config::TokenCacheConfig;
+use crate::snapshot::ClusterView;
 use crate::verifier::{Question, Verification, Verifier};
 
 /// What is kept by key, in bounded number. Keys are hashes already, so a quick hasher does.
@@ -47,7 +51,7 @@ pub(crate) struct Cached<V, S = NotShared> {
     shared: S,
     sealer: Sealer,
     config: TokenCacheConfig,
-    kept: Kept<Arc<Value>>,
+    kept: Kept<Arc<Known>>,
     /// Questions that STS is being asked, so that each is asked once: faults are shared by those who wait for them.
     asked: Kept<Result<Arc<Value>, Fault>>,
     metrics: CacheMetrics,
@@ -99,7 +103,8 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         let answer = self.asked.get_or_insert_async(&key, async {
             is_first.store(true, Ordering::Relaxed);
             // Somebody else may have been answered since we looked.
-            if let Some(value) = self.kept.get(&key).filter(|value| value.is_good_at(question.now)) {
+            let known = self.kept.get(&key).map(|known| Arc::clone(&known.value));
+            if let Some(value) = known.filter(|value| value.is_good_at(question.now)) {
                 return Ok::<_, Infallible>(Ok(value));
             }
             is_keeper.store(true, Ordering::Relaxed);
@@ -115,7 +120,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             && is_keeper.load(Ordering::Relaxed)
         {
             // Kept before the question is closed: whoever comes between finds the one or the other.
-            self.kept.insert(key, Arc::clone(value));
+            self.keep(key, value, &question);
         }
         if is_first.load(Ordering::Relaxed) {
             self.asked.remove(&key);
@@ -133,6 +138,25 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
                 self.inner.verify(question).await
             }
         }
+    }
+
+    fn keep(&self, key: CacheKey, value: &Arc<Value>, question: &Question<'_>) {
+        let known = Known { value: Arc::clone(value), read: Read::of(question) };
+        self.kept.insert(key, Arc::new(known));
+    }
+
+    /// What is kept of a token, while it counts. The token need not be read again: what it was taken apart into is kept too,
+    /// with the rules that it was held to, and the same bytes under the same rules come to the same.
+    pub(crate) fn recall(
+        &self,
+        key: &CacheKey,
+        cluster: &Arc<ClusterView>,
+        now: OffsetDateTime,
+    ) -> Option<Recalled> {
+        let known = self.kept.get(key).filter(|known| known.read.holds_at(cluster, now))?;
+        let verification = known.value.answer_at(now)?.marked_cached();
+        self.metrics.hits.increment(1);
+        Some(Recalled { known, verification })
     }
 
     /// What those who share know of the question.
@@ -162,9 +186,11 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
 impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
     async fn verify(&self, question: Question<'_>) -> Result<Verification, Fault> {
-        let key = CacheKey::of(&question.digest, question.cluster.cluster.uid, question.audiences);
-        if let Some(value) = self.kept.get(&key) {
-            if let Some(verification) = value.answer_at(question.now) {
+        let key = question.key;
+        if let Some(known) = self.kept.get(&key) {
+            if let Some(verification) = known.value.answer_at(question.now) {
+                // The rules changed since, and the token was read by the new ones.
+                self.keep(key, &known.value, &question);
                 self.metrics.hits.increment(1);
                 return Ok(verification.marked_cached());
             }

@@ -21,7 +21,7 @@ pub(crate) struct Directory {
 /// One of Lanyard's own accounts.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalAccount {
-    pub(crate) account: Account,
+    pub(crate) account: Arc<Account>,
     pub(crate) snapshot: Arc<AccountSnapshot>,
 }
 
@@ -53,7 +53,7 @@ impl Directory {
     ) -> Result<Option<LocalAccount>, Fault> {
         let Some(account) = hub.account(id).filter(|_| hub.is_local(id)) else { return Ok(None) };
         let snapshot = self.account(id).await?;
-        Ok(Some(LocalAccount { account: account.clone(), snapshot }))
+        Ok(Some(LocalAccount { account: Arc::clone(account), snapshot }))
     }
 
     /// The state of a registered account of any authority.

@@ -7,18 +7,22 @@ use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
 use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Kin, Vouched};
 use lanyard_aws::StsClient;
-use lanyard_iam::{AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, looks_like_token};
+use lanyard_iam::token::TOKEN_BYTES_MAX;
+use lanyard_iam::{
+    AccessKeyId, AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, TokenError,
+    TokenLife, looks_like_token,
+};
 use lanyard_kit::{Clock, ExposeSecret as _};
 use lanyard_store::{Purpose, Store};
 
 use crate::admit::Admissions;
 use crate::answers::Answers;
 use crate::blocks::{BlockIndex, Someone};
-use crate::cache::{Cached, NotShared, SealKey, Sealer, SharedCache};
+use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, SharedCache};
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
 use crate::local_keys::LocalKeys;
-use crate::snapshot::{ClusterView, HubSnapshot};
+use crate::snapshot::{AccountSnapshot, ClusterSnapshot, ClusterView, HubSnapshot};
 use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, refusal};
 
 /// What the hub is.
@@ -119,44 +123,30 @@ impl<S: SharedCache> Engine<S> {
         }
         let hub = self.directory.hub().await?;
         let Some(cluster) = hub.cluster(query.cluster) else {
-            return Ok(refuse(
-                "unknown_cluster",
-                "the cluster is not registered on this hub; register it first",
-            ));
+            let message = "the cluster is not registered on this hub; register it first".to_owned();
+            return Ok(Authentication::Refused(refuse("unknown_cluster", message, "")));
         };
-        let now = self.clock.now();
-        let token = match ParsedToken::parse(raw, &cluster.rules, now) {
-            Ok(token) => token,
-            Err(error) => {
-                let denial = Denial { code: error.reason_code().into(), message: error.to_string() };
-                let part = error.part().as_str().to_owned();
-                let refusal =
-                    Refusal { denial, part, authority: None, access_key_id: None, hints: Vec::new() };
-                return Ok(Authentication::Refused(refusal));
-            }
-        };
-        // Ids are used again, clusters are not: a token is for none that came after it.
-        if token.date().at()
-            < cluster.cluster.created_at.replace_nanosecond(0).unwrap_or(cluster.cluster.created_at)
-        {
-            let message = "the token was made before this cluster was registered; make a new one";
-            return Ok(refuse("older_than_cluster", message));
+        if raw.len() > TOKEN_BYTES_MAX {
+            return Ok(out_of_form(&TokenError::TooLong(raw.len())));
         }
-        let (authority, digest) = (authority_of(&token), TokenDigest::of(raw));
-        let question = Question {
-            digest,
-            token: &token,
-            cluster,
-            audiences: &query.audiences,
-            authority: &authority,
-            now,
+        let (now, digest) = (self.clock.now(), TokenDigest::of(raw));
+        let key = CacheKey::of(&digest, query.cluster, &query.audiences);
+        let (life, answer) = if let Some(recalled) = self.sts.recall(&key, cluster, now) {
+            (recalled.life(), self.recall(&hub, cluster, recalled).await?)
+        } else {
+            let token = match ParsedToken::parse(raw, &cluster.rules, now) {
+                Ok(token) => token,
+                Err(error) => return Ok(out_of_form(&error)),
+            };
+            let authority = authority_of(&token);
+            let question = Question { key, token: &token, cluster, authority: &authority, now };
+            (token.life(), self.verify(&hub, question, query.explain).await?)
         };
-        let answer = self.verify(&hub, question, query.explain).await?;
         Ok(match answer {
             Ok(proven) => Authentication::Verified(Box::new(Verified {
                 identity: Vouched::in_process(proven.identity),
                 token: digest,
-                not_after: token.not_after(),
+                not_after: life.not_after(),
                 verifier: proven.verifier,
                 cached: proven.cached,
             })),
@@ -172,40 +162,109 @@ impl<S: SharedCache> Engine<S> {
         explain: bool,
     ) -> Result<Result<Proven, Refusal>, Fault> {
         let Question { token, cluster, authority, .. } = question;
-        let key = token.access_key_id();
-        let refuse = |code, message: String| Ok(Err(refusal(code, message, "", authority, key)));
-        if !cluster.trusts_any_of(authority) {
-            let message = format!(
-                "this cluster lets in no account of authority `{authority}`; add one to its trusted accounts"
-            );
-            return refuse("authority_not_trusted", message);
-        }
-        // Whoever may be blocked in this cluster: by the hub, by the cluster's account, by the cluster.
-        let account = self.directory.account(cluster.cluster.account).await?;
-        let own = self.directory.cluster(cluster.cluster.uid).await?;
-        let blocks = [&hub.blocks, &account.blocks, &own.blocks];
-        if let Some(block) = blocks.iter().find_map(|index| index.on_key(key)) {
-            return refuse("blocked", blocked("access key", block));
-        }
-        let proven = if *authority == Authority::Local {
+        let claim = Claim { cluster, authority, key: token.access_key_id(), life: token.life() };
+        let gate = match self.gate(hub, &claim).await? {
+            Ok(gate) => gate,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let verification = if *authority == Authority::Local {
             match self.local.verify(hub, question, explain).await? {
-                Ok(proven) => proven,
-                Err(refusal) => return Ok(Err(refusal)),
+                Ok(proven) => Verification::Verified(proven),
+                Err(refusal) => Verification::Refused(refusal),
             }
         } else {
-            match self.sts.verify(question).await? {
-                Verification::Verified(proven) => proven,
-                Verification::Refused(refusal) => return Ok(Err(refusal)),
-            }
+            self.sts.verify(question).await?
         };
-        let identity = &proven.identity;
-        if let Some((code, message)) = not_let_in(hub, cluster, identity) {
-            return refuse(code, message);
+        Ok(gate.pass(hub, &claim, verification))
+    }
+
+    /// The same for a token that is known, whose answer is kept.
+    async fn recall(
+        &self,
+        hub: &HubSnapshot,
+        cluster: &ClusterView,
+        recalled: Recalled,
+    ) -> Result<Result<Proven, Refusal>, Fault> {
+        let (authority, key) = (recalled.authority(), recalled.access_key_id());
+        let claim = Claim { cluster, authority, key, life: recalled.life() };
+        let gate = match self.gate(hub, &claim).await? {
+            Ok(gate) => gate,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(gate.pass(hub, &claim, recalled.verification.clone()))
+    }
+
+    /// What is looked at each time before anybody proves anything; what is left is the gate to let the proven through.
+    async fn gate(&self, hub: &HubSnapshot, claim: &Claim<'_>) -> Result<Result<Gate, Refusal>, Fault> {
+        let Claim { cluster, authority, key, life } = claim;
+        // Ids are used again, clusters are not: a token is for none that came after it.
+        let created_at = cluster.cluster.created_at;
+        if life.date() < created_at.replace_nanosecond(0).unwrap_or(created_at) {
+            let message = "the token was made before this cluster was registered; make a new one".to_owned();
+            return Ok(Err(refuse("older_than_cluster", message, "")));
         }
-        if let Some((what, block)) = block_on(&blocks, identity) {
-            return refuse("blocked", blocked(what, block));
+        if !cluster.trusts_any_of(authority) {
+            return Ok(Err(claim.refuse(
+                "authority_not_trusted",
+                format!(
+                    "this cluster lets in no account of authority `{authority}`; add one to its trusted accounts"
+                ),
+            )));
         }
-        Ok(Ok(proven))
+        let gate = Gate {
+            account: self.directory.account(cluster.cluster.account).await?,
+            cluster: self.directory.cluster(cluster.cluster.uid).await?,
+        };
+        Ok(match gate.blocks(hub).iter().find_map(|index| index.on_key(key)) {
+            Some(block) => Err(claim.refuse("blocked", blocked("access key", block))),
+            None => Ok(gate),
+        })
+    }
+}
+
+/// What a token says of itself before it is proven, and where.
+struct Claim<'a> {
+    cluster: &'a ClusterView,
+    authority: &'a Authority,
+    key: &'a AccessKeyId,
+    life: TokenLife,
+}
+
+impl Claim<'_> {
+    fn refuse(&self, code: &'static str, message: String) -> Refusal {
+        refusal(code, message, "", self.authority, self.key)
+    }
+}
+
+/// Whoever may be blocked in a cluster: by the hub, by the cluster's account, by the cluster.
+struct Gate {
+    account: Arc<AccountSnapshot>,
+    cluster: Arc<ClusterSnapshot>,
+}
+
+impl Gate {
+    fn blocks<'a>(&'a self, hub: &'a HubSnapshot) -> [&'a BlockIndex; 3] {
+        [&hub.blocks, &self.account.blocks, &self.cluster.blocks]
+    }
+
+    /// Whether whoever a verifier has proven comes in here.
+    fn pass(
+        &self,
+        hub: &HubSnapshot,
+        claim: &Claim<'_>,
+        verification: Verification,
+    ) -> Result<Proven, Refusal> {
+        let proven = match verification {
+            Verification::Verified(proven) => proven,
+            Verification::Refused(refusal) => return Err(refusal),
+        };
+        if let Some((code, message)) = not_let_in(hub, claim.cluster, &proven.identity) {
+            return Err(claim.refuse(code, message));
+        }
+        if let Some((what, block)) = block_on(&self.blocks(hub), &proven.identity) {
+            return Err(claim.refuse("blocked", blocked(what, block)));
+        }
+        Ok(proven)
     }
 }
 
@@ -282,14 +341,14 @@ fn blocked(what: &str, block: BlockId) -> String {
     format!("block `{block}` stops the {what}; whoever put it up can lift it")
 }
 
-fn refuse(code: &'static str, message: &str) -> Authentication {
-    Authentication::Refused(Refusal {
-        denial: Denial { code: code.into(), message: message.to_owned() },
-        part: String::new(),
-        authority: None,
-        access_key_id: None,
-        hints: Vec::new(),
-    })
+/// A refusal before anything of the token is known.
+fn refuse(code: &'static str, message: String, part: &str) -> Refusal {
+    let denial = Denial { code: code.into(), message };
+    Refusal { denial, part: part.to_owned(), authority: None, access_key_id: None, hints: Vec::new() }
+}
+
+fn out_of_form(error: &TokenError) -> Authentication {
+    Authentication::Refused(refuse(error.reason_code(), error.to_string(), error.part().as_str()))
 }
 
 fn sealer(store: &Store) -> Result<Sealer, EngineError> {

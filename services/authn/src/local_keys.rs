@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use lanyard_api::{Authority, Fault, Identity, IdentityKind, Kin};
 use lanyard_iam::{
-    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
-    SessionOpener, SessionToken,
+    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalId, SessionClaims, SessionError, SessionOpener,
+    SessionToken,
 };
 use time::OffsetDateTime;
 
@@ -33,8 +33,8 @@ pub(crate) struct Signer {
     pub(crate) secret: Arc<KeySecret>,
     pub(crate) access_key_id: AccessKeyId,
     pub(crate) session: Option<Arc<SessionClaims>>,
-    /// The principals that a session descends from, for blocks; whole where its standing is good.
-    pub(crate) kin: Vec<Kin>,
+    /// As mapping and explanations see the holder. The kin of a session are whole where its standing is good.
+    pub(crate) identity: Arc<Identity>,
     /// Whether the key counts at this moment.
     pub(crate) standing: Result<(), Rejection>,
 }
@@ -128,7 +128,8 @@ impl LocalKeys {
         let Some(secret) = view.secret.clone() else { return Ok(Err(Rejection::SealedKey)) };
         let standing = if view.key.active { Ok(()) } else { Err(Rejection::InactiveKey) };
         let (owner, access_key_id) = (Arc::clone(&view.owner), key.clone());
-        Ok(Ok(Signer { owner, secret, access_key_id, session: None, kin: Vec::new(), standing, account }))
+        let identity = view.identity(account.account.partition);
+        Ok(Ok(Signer { owner, secret, access_key_id, session: None, identity, standing, account }))
     }
 
     async fn session(
@@ -165,13 +166,14 @@ impl LocalKeys {
                 Err(rejection) => standing = standing.and(Err(rejection)),
             }
         }
+        let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin));
         Ok(Ok(Signer {
             account,
             owner,
             secret: Arc::new(KeySecret::new(secret_access_key)),
             access_key_id,
             session: Some(Arc::new(claims)),
-            kin,
+            identity,
             standing,
         }))
     }
@@ -249,34 +251,29 @@ fn not_revoked(owner: &OwnerView, claims: &SessionClaims) -> Result<(), Rejectio
     }
 }
 
-impl Signer {
-    /// The ARN that it acts under.
-    pub(crate) fn arn(&self) -> PrincipalArn {
-        match &self.session {
-            Some(claims) => claims.session_arn(),
-            None => self.owner.arn(self.account.account.partition),
-        }
-    }
-
-    /// As mapping and explanations see it.
-    pub(crate) fn identity(&self) -> Identity {
-        let arn = self.arn();
-        let claims = self.session.as_deref();
-        Identity {
-            authority: Authority::Local,
-            account: self.account.account.id,
-            partition: self.account.account.partition,
-            principal_id: self.owner.id.to_string(),
-            canonical_arn: arn.canonical(),
-            principal_arn: Some(self.owner.arn(self.account.account.partition)),
-            session_name: claims.map(|claims| claims.session_name.clone()),
-            tags: claims.map(|claims| claims.tags.clone()).unwrap_or_default(),
-            access_key_id: self.access_key_id.clone(),
-            kind: IdentityKind::Ordinary,
-            ancestors: claims.map(|claims| ancestor_names(&claims.ancestors)).unwrap_or_default(),
-            kin: self.kin.clone(),
-            arn,
-        }
+/// Whom a session proves: its role, under the session's name.
+fn identity(
+    account: &LocalAccount,
+    owner: &OwnerView,
+    access_key_id: AccessKeyId,
+    claims: &SessionClaims,
+    kin: Vec<Kin>,
+) -> Identity {
+    let (arn, partition) = (claims.session_arn(), account.account.partition);
+    Identity {
+        authority: Authority::Local,
+        account: account.account.id,
+        partition,
+        principal_id: owner.id.to_string(),
+        canonical_arn: arn.canonical(),
+        principal_arn: Some(owner.arn(partition)),
+        session_name: Some(claims.session_name.clone()),
+        tags: claims.tags.clone(),
+        access_key_id,
+        kind: IdentityKind::Ordinary,
+        ancestors: ancestor_names(&claims.ancestors),
+        kin,
+        arn,
     }
 }
 

@@ -7,22 +7,22 @@ use std::future::Future;
 use std::sync::Arc;
 
 use lanyard_api::{Authority, Denial, Fault, Identity, authn::Refusal};
-use lanyard_iam::{AccessKeyId, ParsedToken, TokenDigest};
+use lanyard_iam::{AccessKeyId, ParsedToken};
 use time::OffsetDateTime;
 
 pub(crate) use local::LocalIam;
 pub(crate) use sts::StsVerifier;
 
+use crate::cache::CacheKey;
 use crate::snapshot::ClusterView;
 
 /// A token whose parts are in order, and the cluster that it has to be for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
-    /// Of the token as it came.
-    pub(crate) digest: TokenDigest,
+    /// What answers to it are kept by.
+    pub(crate) key: CacheKey,
     pub(crate) token: &'a ParsedToken,
-    pub(crate) cluster: &'a ClusterView,
-    pub(crate) audiences: &'a [String],
+    pub(crate) cluster: &'a Arc<ClusterView>,
     /// Whose the token would be.
     pub(crate) authority: &'a Authority,
     pub(crate) now: OffsetDateTime,

@@ -2,6 +2,8 @@
 
 mod grpc;
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Actor, Authority, CallError, ClusterId, Fault, Identity, UserInfo, Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
@@ -214,7 +216,7 @@ pub(crate) async fn explain<S: Services>(
     let review = Review {
         cluster: cluster.uid,
         grant: entry_of(&mapped.grant, &mapped.user),
-        user: mapped.user,
+        user: Arc::unwrap_or_clone(mapped).user,
         attributes,
         explain: true,
         full: false,

@@ -52,7 +52,7 @@ pub(crate) fn supposed(badge: Badge, knock: &Knock<'_>, arn: String) -> Mapped {
 }
 
 fn with_extra(badge: Badge, knock: &Knock<'_>, extra: Extra) -> Mapped {
-    let Badge { username, groups, grant, matched_by } = badge;
+    let Badge { username, groups, grant, matched_by, ends_at: _ } = badge;
     let uid = knock
         .principal_id
         .map(|id| ["aws-iam-authenticator:", knock.account.as_str(), ":", id].concat())

@@ -52,7 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// How many snapshots stay in memory, those used last.
+/// How many snapshots and badges stay in memory, those used last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
@@ -60,10 +60,12 @@ pub struct Memory {
     pub clusters_max: usize,
     /// Accounts.
     pub accounts_max: usize,
+    /// Badges of those who ask again within seconds, at two or three kilobytes each.
+    pub badges_max: usize,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { clusters_max: 2_000, accounts_max: 2_000 }
+        Self { clusters_max: 2_000, accounts_max: 2_000, badges_max: 65_536 }
     }
 }

@@ -10,6 +10,7 @@ mod clusters;
 mod commit;
 mod directory;
 mod entries;
+mod given;
 mod policies;
 mod preview;
 mod resolve;
@@ -23,7 +24,7 @@ use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
 
-use self::{aws::Aws, resolve::Outcome};
+use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
 
 /// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries` and `Blocks`. Clones share it.
@@ -40,6 +41,7 @@ struct Inner {
     /// In AWS mode.
     aws: Option<Aws>,
     stale: StaleKnocks,
+    given: Given,
     resolutions: Counters<Outcome>,
     aws_auth_rejected: Counters<()>,
 }
@@ -81,6 +83,7 @@ impl Mapping {
     async fn start(store: &Store, config: MappingConfig, aws: Option<Aws>) -> Result<Self, OpenError> {
         let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
         let state = State::open(store, &config.memory).await?;
+        let given = Given::new(config.memory.badges_max);
         store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
         let inner = Inner {
             store: store.clone(),
@@ -89,6 +92,7 @@ impl Mapping {
             proof_key,
             aws,
             stale: StaleKnocks::default(),
+            given,
             resolutions: Counters::new(names::MAPPING_RESOLUTIONS_TOTAL),
             aws_auth_rejected: Counters::new(names::MAPPING_AWS_AUTH_REJECTED_TOTAL),
         };

@@ -26,6 +26,8 @@ pub(crate) struct Badge {
     pub(crate) groups: Vec<String>,
     pub(crate) grant: Grant,
     pub(crate) matched_by: MatchedBy,
+    /// When it would be another one, with nothing changed.
+    pub(crate) ends_at: Option<OffsetDateTime>,
 }
 
 /// Why somebody gets none.
@@ -164,7 +166,8 @@ impl World<'_> {
             revision: self.snapshot.revision,
             name: entry.name.clone(),
         };
-        Ok(Badge { username, groups: entry.record.groups.clone(), grant, matched_by })
+        let groups = entry.record.groups.clone();
+        Ok(Badge { username, groups, grant, matched_by, ends_at: entry.record.ends_at })
     }
 
     fn by_line(&self, knock: &Knock<'_>, in_force: &InForce) -> Result<Option<Badge>, Refused> {
@@ -186,7 +189,7 @@ impl World<'_> {
             revision: self.snapshot.revision,
             name: format!("aws-auth version {}, {} line {}", in_force.version, line.part, line.line),
         };
-        Ok(Some(Badge { username, groups, grant, matched_by: MatchedBy::AwsAuthArn }))
+        Ok(Some(Badge { username, groups, grant, matched_by: MatchedBy::AwsAuthArn, ends_at: None }))
     }
 
     fn by_account(&self, knock: &Knock<'_>, in_force: &InForce) -> Option<Badge> {
@@ -199,7 +202,8 @@ impl World<'_> {
             name: format!("aws-auth version {}, {part} line {line}", in_force.version),
         };
         let username = knock.canonical.to_string();
-        Some(Badge { username, groups: Vec::new(), grant, matched_by: MatchedBy::AwsAuthAccount })
+        let matched_by = MatchedBy::AwsAuthAccount;
+        Some(Badge { username, groups: Vec::new(), grant, matched_by, ends_at: None })
     }
 
     /// What a template becomes, refused where it is a reserved name or another principal's.

@@ -4,6 +4,8 @@ mod blocks;
 mod clusters;
 mod entries;
 
+use std::sync::Arc;
+
 use lanyard_proto::mapping::v1::{self as pb, mapped, resolution};
 
 use super::{BreakGlassQuery, Grant, GrantKind, Mapped, MatchedBy, PreviewQuery, Resolution, Unmapped};
@@ -53,7 +55,7 @@ impl From<Resolution> for pb::Resolution {
     fn from(resolution: Resolution) -> Self {
         use resolution::Answer;
         let answer = match resolution {
-            Resolution::Mapped(mapped) => Answer::Mapped((*mapped).into()),
+            Resolution::Mapped(mapped) => Answer::Mapped(Arc::unwrap_or_clone(mapped).into()),
             Resolution::Blocked(block) => {
                 Answer::Blocked(resolution::Blocked { block_id: block.to_string() })
             }
@@ -69,7 +71,7 @@ impl TryFrom<pb::Resolution> for Resolution {
     fn try_from(message: pb::Resolution) -> Result<Self, CallError> {
         use resolution::Answer;
         Ok(match field::required("answer", message.answer)? {
-            Answer::Mapped(mapped) => Self::Mapped(Box::new(mapped.try_into()?)),
+            Answer::Mapped(mapped) => Self::Mapped(Arc::new(mapped.try_into()?)),
             Answer::Blocked(blocked) => Self::Blocked(field::parse("block_id", &blocked.block_id)?),
             Answer::Unmapped(unmapped) => Self::Unmapped(unmapped.try_into()?),
         })

@@ -11,7 +11,7 @@ use super::err::{TokenError, shown};
 use super::parsed::ParsedToken;
 use super::query::TokenQuery;
 use super::rules::{AcceptedHost, TokenRules};
-use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, TOKEN_SKEW_MAX};
+use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, TokenLife};
 use crate::id::{AccessKeyId, SessionToken};
 use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature};
 
@@ -123,13 +123,8 @@ fn judge_parameters(
         seconds(query.expires.as_deref().ok_or(TokenError::ExpiresMissing)?).ok_or(TokenError::Expires)?;
     let date = query.date.as_deref().ok_or(TokenError::DateMissing)?;
     let date = AmzDate::parse(date).ok_or(TokenError::DateMalformed)?;
-    let not_after = date.at() + TOKEN_AGE_MAX;
-    if now > not_after {
-        return Err(TokenError::TooOld { date: date.at(), not_after });
-    }
-    if date.at() > now + TOKEN_SKEW_MAX {
-        return Err(TokenError::Future { date: date.at() });
-    }
+    let life = TokenLife::of(date.at());
+    life.judge(now)?;
     if query.algorithm.as_deref() != Some(ALGORITHM) {
         return Err(TokenError::Algorithm);
     }
@@ -146,7 +141,7 @@ fn judge_parameters(
         self_hosted: accepted.self_hosted.map(Into::into),
         access_key_id,
         date,
-        not_after,
+        life,
         expires,
         version: query.version.map(owned),
         credential: owned(credential),

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use super::{CLUSTER_ID_HEADER, TOKEN_SERVICE};
+use super::{CLUSTER_ID_HEADER, TOKEN_SERVICE, TokenLife};
 use crate::id::{AccessKeyId, SecretAccessKey, SessionToken};
 use crate::sigv4::{
     ALGORITHM, AmzDate, EMPTY_BODY_SHA256, Signature, SignatureMismatch, SigningKey, StringToSign,
@@ -22,7 +22,7 @@ pub struct ParsedToken {
     pub(super) self_hosted: Option<Box<str>>,
     pub(super) access_key_id: AccessKeyId,
     pub(super) date: AmzDate,
-    pub(super) not_after: OffsetDateTime,
+    pub(super) life: TokenLife,
     pub(super) expires: u16,
     pub(super) session_token: Option<SessionToken>,
     pub(super) version: Option<Box<str>>,
@@ -71,7 +71,13 @@ impl ParsedToken {
     /// When the token stops being accepted: 15 minutes after its date.
     #[must_use]
     pub fn not_after(&self) -> OffsetDateTime {
-        self.not_after
+        self.life.not_after()
+    }
+
+    /// When the token counts.
+    #[must_use]
+    pub fn life(&self) -> TokenLife {
+        self.life
     }
 
     /// The session token that came along.

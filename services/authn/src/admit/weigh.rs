@@ -52,7 +52,7 @@ impl Caller<'_> {
         let evaluation = self.evaluate(action, &resource);
         match &evaluation.deciding {
             Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
-            _ => Err(refused(&evaluation, &self.signer.arn().to_string(), action, &resource)),
+            _ => Err(refused(&evaluation, &self.signer.identity.arn.to_string(), action, &resource)),
         }
     }
 }
@@ -186,7 +186,7 @@ impl<S: SharedCache> Engine<S> {
         let kind = PrincipalKind::Role { path: path.clone(), name: name.clone() };
         let role = PrincipalArn { partition: signer.account.account.partition, account, kind };
         let resource = role.to_string();
-        let who = signer.arn().to_string();
+        let who = signer.identity.arn.to_string();
         let uniform = || {
             let message = format!(
                 "`{who}` may not `{ASSUME_ROLE}` on `{resource}`: there is no such role, its trust policy does not let \
@@ -208,7 +208,7 @@ impl<S: SharedCache> Engine<S> {
             return uniform();
         }
         let own = signer.owner.arn(signer.account.account.partition);
-        let arn = signer.arn();
+        let arn = &signer.identity.arn;
         let trusted = TrustCaller::Aws {
             principal: &arn,
             role: signer.session.as_ref().map(|_| &own),

@@ -97,10 +97,10 @@ impl SharedCache for Shelf {
 struct World {
     fake: Arc<Fake>,
     shelf: Shelf,
-    cluster: ClusterView,
+    cluster: Arc<ClusterView>,
 }
 
-fn cluster() -> ClusterView {
+fn cluster() -> Arc<ClusterView> {
     let uid = ClusterUid::random();
     let cluster = Cluster {
         uid,
@@ -122,7 +122,7 @@ fn cluster() -> ClusterView {
     };
     let region = Region::parse("eu-west-1").unwrap();
     let rules = TokenRules { partition: Partition::Aws, region, self_hosted: Vec::new() };
-    ClusterView { uid: uid.to_string(), cluster: Arc::new(cluster), rules }
+    Arc::new(ClusterView { uid: uid.to_string(), cluster: Arc::new(cluster), rules })
 }
 
 fn token(key: &str) -> Token {
@@ -154,15 +154,22 @@ impl World {
     ) -> Result<Verification, Fault> {
         let now = NOW + time::Duration::seconds(after_seconds);
         let parsed = ParsedToken::parse(token.expose(), &self.cluster.rules, now).unwrap();
-        let question = Question {
-            digest: token.digest(),
-            token: &parsed,
-            cluster: &self.cluster,
-            audiences: &[],
-            authority: &Authority::Aws,
-            now,
-        };
-        cache.verify(question).await
+        let (key, authority) = (self.key(token), &Authority::Aws);
+        cache.verify(Question { key, token: &parsed, cluster: &self.cluster, authority, now }).await
+    }
+
+    fn key(&self, token: &Token) -> CacheKey {
+        CacheKey::of(&token.digest(), self.cluster.cluster.uid, &[])
+    }
+
+    /// Without reading the token.
+    fn recall(
+        &self,
+        cache: &Cached<Arc<Fake>, Shelf>,
+        token: &Token,
+        after_seconds: i64,
+    ) -> Option<Recalled> {
+        cache.recall(&self.key(token), &self.cluster, NOW + time::Duration::seconds(after_seconds))
     }
 
     fn asked(&self) -> u64 {
@@ -212,6 +219,33 @@ async fn immunity_16_nothing_outlives_its_signature_also_when_many_ask_at_once()
     for answer in futures::future::join_all(all).await {
         assert!(is_cached(&answer.unwrap()).is_some());
     }
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_known_token_is_recalled_without_reading_it_while_its_answer_its_time_and_its_rules_hold() {
+    let mut world = World::new(Says::Verified);
+    let (cache, token) = (world.cache(), token(KEY));
+    assert!(world.recall(&cache, &token, 0).is_none(), "nobody knows it");
+    world.ask(&cache, &token, 870).await.unwrap();
+    let recalled = world.recall(&cache, &token, 899).unwrap();
+    assert_eq!((recalled.authority(), recalled.access_key_id().as_str()), (&Authority::Aws, KEY));
+    assert_eq!(recalled.life().date(), NOW);
+    assert_eq!(is_cached(&Ok(recalled.verification)), Some(true));
+    for (why, after) in [("the signature has ended", 901), ("the clock went back before its date", -301)] {
+        assert!(world.recall(&cache, &token, after).is_none(), "{why}");
+    }
+    let stranger = World { fake: Arc::clone(&world.fake), shelf: world.shelf.clone(), cluster: cluster() };
+    assert!(stranger.recall(&cache, &token, 880).is_none(), "another cluster");
+    // The cluster was changed: what it accepts may be something else now, and the token is read again.
+    world.cluster = Arc::new(ClusterView {
+        uid: world.cluster.uid.clone(),
+        cluster: Arc::clone(&world.cluster.cluster),
+        rules: world.cluster.rules.clone(),
+    });
+    assert!(world.recall(&cache, &token, 880).is_none(), "other rules");
+    assert_eq!(is_cached(&world.ask(&cache, &token, 881).await), Some(true), "STS is not asked for that");
+    assert!(world.recall(&cache, &token, 882).is_some(), "and it is known by the new rules");
     assert_eq!(world.asked(), 1);
 }
 
@@ -328,14 +362,9 @@ async fn immunity_3_every_part_of_the_question_is_in_the_key() {
     assert_eq!(is_cached(&twin.ask(&cache, &token, 0).await), Some(false), "a cluster of the same name");
     let parsed = ParsedToken::parse(token.expose(), &world.cluster.rules, NOW).unwrap();
     let audiences = ["sts.amazonaws.com".to_owned()];
-    let question = Question {
-        digest: token.digest(),
-        token: &parsed,
-        cluster: &world.cluster,
-        audiences: &audiences,
-        authority: &Authority::Aws,
-        now: NOW,
-    };
+    let key = CacheKey::of(&token.digest(), world.cluster.cluster.uid, &audiences);
+    let authority = &Authority::Aws;
+    let question = Question { key, token: &parsed, cluster: &world.cluster, authority, now: NOW };
     assert_eq!(is_cached(&cache.verify(question).await), Some(false), "other audiences");
 }
 

@@ -1,11 +1,11 @@
 //! An account's scope: users, keys with their opened secrets, roles, inline policies, blocks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::mapping::Block;
-use lanyard_api::{Revision, Scope};
+use lanyard_api::{Authority, Identity, IdentityKind, Revision, Scope};
 use lanyard_iam::{
     AccessKeyId, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind,
     SecretAccessKey, TrustPolicy,
@@ -67,6 +67,40 @@ pub(crate) struct KeyView {
     pub(crate) key: AccessKey,
     pub(crate) secret: Option<Arc<KeySecret>>,
     pub(crate) owner: Arc<OwnerView>,
+    /// Whom it proves, made when it first proves somebody: the same for as long as this snapshot counts.
+    identity: OnceLock<Arc<Identity>>,
+}
+
+impl KeyView {
+    /// Whom the key proves: its user.
+    pub(crate) fn identity(&self, partition: Partition) -> Arc<Identity> {
+        let identity = self.identity.get_or_init(|| Arc::new(self.make_identity(partition)));
+        if identity.partition == partition {
+            Arc::clone(identity)
+        } else {
+            // The account was registered anew under another partition, and its own scope knows nothing of that.
+            Arc::new(self.make_identity(partition))
+        }
+    }
+
+    fn make_identity(&self, partition: Partition) -> Identity {
+        let arn = self.owner.arn(partition);
+        Identity {
+            authority: Authority::Local,
+            account: arn.account,
+            partition,
+            principal_id: self.owner.id.to_string(),
+            canonical_arn: arn.canonical(),
+            principal_arn: Some(arn.clone()),
+            session_name: None,
+            tags: BTreeMap::new(),
+            access_key_id: self.key.id.clone(),
+            kind: IdentityKind::Ordinary,
+            ancestors: Vec::new(),
+            kin: Vec::new(),
+            arn,
+        }
+    }
 }
 
 /// A user or role, with what its policies let it do.
@@ -240,7 +274,8 @@ impl Model for AccountModel {
         }
         let keys = rows.keys.values().filter_map(|StoredKey { key, secret }| {
             let owner = Arc::clone(users.get(&key.user)?);
-            Some((key.id.clone(), KeyView { key: key.clone(), secret: secret.clone(), owner }))
+            let view = KeyView { key: key.clone(), secret: secret.clone(), owner, identity: OnceLock::new() };
+            Some((key.id.clone(), view))
         });
         AccountSnapshot {
             keys: keys.collect(),

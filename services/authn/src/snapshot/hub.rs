@@ -24,7 +24,7 @@ pub(crate) struct HubModel {
 /// The hub's decoded records, by key.
 #[derive(Debug, Default)]
 pub(crate) struct HubRows {
-    accounts: BTreeMap<String, Account>,
+    accounts: BTreeMap<String, Arc<Account>>,
     clusters: BTreeMap<String, Arc<Cluster>>,
     blocks: BTreeMap<String, Block>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct HubRows {
 /// The hub, for looking up.
 #[derive(Debug)]
 pub(crate) struct HubSnapshot {
-    accounts: BTreeMap<AccountId, Account>,
+    accounts: BTreeMap<AccountId, Arc<Account>>,
     clusters: HashMap<ClusterUid, Arc<ClusterView>>,
     ids: HashMap<ClusterId, ClusterUid>,
     pub(crate) blocks: BlockIndex,
@@ -63,13 +63,13 @@ impl ClusterView {
 }
 
 impl HubSnapshot {
-    pub(crate) fn account(&self, id: AccountId) -> Option<&Account> {
+    pub(crate) fn account(&self, id: AccountId) -> Option<&Arc<Account>> {
         self.accounts.get(&id)
     }
 
     /// All accounts by number.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+        self.accounts.values().map(|account| &**account)
     }
 
     /// Whether the account is one of Lanyard's own.
@@ -99,7 +99,7 @@ impl Model for HubModel {
         let mut hub = HubRows::default();
         for row in rows {
             match row.kind {
-                Kind::Account => set(&mut hub.accounts, &row.key, Some(row.decode()?)),
+                Kind::Account => set(&mut hub.accounts, &row.key, Some(Arc::new(row.decode()?))),
                 Kind::Cluster => set(&mut hub.clusters, &row.key, Some(Arc::new(row.decode()?))),
                 _ => set(&mut hub.blocks, &row.key, Some(row.decode()?)),
             }
@@ -109,7 +109,7 @@ impl Model for HubModel {
 
     fn apply(&self, rows: &mut HubRows, change: &Change) -> Result<(), StoreError> {
         match change.kind {
-            Kind::Account => set(&mut rows.accounts, &change.key, change.after()?),
+            Kind::Account => set(&mut rows.accounts, &change.key, change.after()?.map(Arc::new)),
             Kind::Cluster => set(&mut rows.clusters, &change.key, change.after()?.map(Arc::new)),
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
@@ -121,7 +121,7 @@ impl Model for HubModel {
         let clusters: Vec<Arc<ClusterView>> =
             rows.clusters.values().map(|cluster| Arc::new(self.view(cluster))).collect();
         HubSnapshot {
-            accounts: rows.accounts.values().map(|account| (account.id, account.clone())).collect(),
+            accounts: rows.accounts.values().map(|account| (account.id, Arc::clone(account))).collect(),
             ids: clusters.iter().map(|view| (view.cluster.id.clone(), view.cluster.uid)).collect(),
             clusters: clusters.into_iter().map(|view| (view.cluster.uid, view)).collect(),
             blocks: BlockIndex::compile(rows.blocks.values()),

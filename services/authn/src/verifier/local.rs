@@ -56,9 +56,7 @@ impl LocalIam {
         if let Err(rejection) = &signer.standing {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
-        let proven =
-            Proven { identity: Arc::new(signer.identity()), verifier: self.name.clone(), cached: false };
-        Ok(Ok(proven))
+        Ok(Ok(Proven { identity: signer.identity, verifier: self.name.clone(), cached: false }))
     }
 }
 

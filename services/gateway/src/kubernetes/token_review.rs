@@ -30,9 +30,9 @@ pub(super) enum Outcome {
     /// Not our kind: nothing to record, nothing to say.
     NotOurs,
     /// In.
-    Mapped(Box<Mapped>, Box<Verified>),
+    Mapped(Arc<Mapped>, Box<Verified>),
     /// In by the cluster's break-glass credential.
-    BrokenIn(Box<Mapped>),
+    BrokenIn(Arc<Mapped>),
     /// Our kind, and no: by authn or by mapping.
     Refused { denial: Denial, who: String, what: String, detail: String },
 }

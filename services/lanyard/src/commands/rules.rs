@@ -1,5 +1,7 @@
 //! `lanyard rules --as ARN --cluster C`: what somebody may do.
 
+use std::sync::Arc;
+
 use clap::Args;
 use lanyard_api::{
     Authority, ClusterId, ClusterUid, EntryId, UserInfo,
@@ -166,7 +168,7 @@ impl RulesArgs {
         match hub.remote().preview(admitted_at_the_door(), query).await? {
             Resolution::Mapped(mapped) => {
                 let entry = (mapped.grant.kind == GrantKind::AccessEntry).then_some(mapped.grant.id);
-                Ok(Some((mapped.user, entry)))
+                Ok(Some((Arc::unwrap_or_clone(mapped).user, entry)))
             }
             Resolution::Blocked(id) => {
                 complain(&format!(

@@ -3,6 +3,8 @@
 //! Its bearer is outside `system:masters`: rights come of the grant, so that authz sees each request. The use is written
 //! before it is answered: where it cannot be written, there is no answer.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Actor, Authority, CallError, ClusterId, Fault, Mutated, Mutation, Scope, UserInfo, Vouched, grants,
     mapping::{
@@ -63,7 +65,7 @@ impl Mapping {
         }
         match self.spend(&view.cluster, &digest).await {
             Ok(Some((used, now))) => {
-                Ok(Resolution::Mapped(Box::new(self.break_glass_badge(&view.cluster, &used, now))))
+                Ok(Resolution::Mapped(Arc::new(self.break_glass_badge(&view.cluster, &used, now))))
             }
             Ok(None) => Ok(unmapped(refused(), Vec::new())),
             Err(error) => {

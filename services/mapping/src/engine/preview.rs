@@ -1,5 +1,7 @@
 //! `Preview`: what an ARN that nobody proved would become.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Actor, Authority, CallError, Vouched,
     mapping::{Preview, PreviewQuery, Resolution},
@@ -24,16 +26,17 @@ impl Preview for Mapping {
             let account = self.inner.state.account(query.arn.account).await?;
             principal_id = account.bearer(&query.arn).map(|principal| principal.principal_id.to_string());
         }
-        let view = View { hub, cluster, snapshot };
+        let account = self.inner.state.account(cluster.account).await?;
+        let view = View { hub, cluster, account, snapshot };
         let knock = Knock::supposed(&query.authority, &query.arn, &canonical, principal_id.as_deref());
-        if let Some(block) = self.blocked(&view, &knock).await? {
+        if let Some(block) = view.blocked(&knock) {
             return Ok(Resolution::Blocked(block));
         }
         let now = self.inner.store.clock().now();
         match self.badge_for(&view, &knock, now).await? {
             Ok(found) => {
                 let mapped = badge::supposed(found, &knock, query.arn.to_string());
-                Ok(Resolution::Mapped(Box::new(mapped)))
+                Ok(Resolution::Mapped(Arc::new(mapped)))
             }
             Err(refused) => Ok(unmapped(refused, self.near_misses(&view, &knock, now))),
         }

@@ -1,7 +1,9 @@
 //! `Resolve`: the one call on a request's path. No SQL, but for break-glass.
 
+use std::sync::Arc;
+
 use lanyard_api::{
-    BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
+    Authority, BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
     mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_kit::telemetry::{Label, names};
@@ -12,6 +14,7 @@ use crate::{
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
+    principals::AccountSnapshot,
     resolution::{Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
     snapshot::ClusterSnapshot,
 };
@@ -76,9 +79,20 @@ impl Outcome {
 
 /// What a question about one cluster is answered from.
 pub(super) struct View {
-    pub(super) hub: std::sync::Arc<HubSnapshot>,
-    pub(super) cluster: std::sync::Arc<Cluster>,
-    pub(super) snapshot: std::sync::Arc<ClusterSnapshot>,
+    pub(super) hub: Arc<HubSnapshot>,
+    pub(super) cluster: Arc<Cluster>,
+    /// Of the cluster's own account.
+    pub(super) account: Arc<AccountSnapshot>,
+    pub(super) snapshot: Arc<ClusterSnapshot>,
+}
+
+impl View {
+    /// The block that stops them: of the hub, of the cluster's account, of the cluster. It reaches a session through what
+    /// it descends from.
+    pub(super) fn blocked(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        let sets = [&self.hub.blocks, &self.account.blocks, &self.snapshot.blocks];
+        sets.iter().find_map(|set| set.find(knock))
+    }
 }
 
 impl Mapping {
@@ -94,18 +108,31 @@ impl Mapping {
             // The one way in with it is its credential, which is used up there.
             return Ok(unmapped(super::break_glass::refused(), Vec::new()));
         }
+        let now = self.inner.store.clock().now();
+        let key = self.inner.proof_key.key.load_full();
+        // Over the wire an identity comes anew each time, and a session of ours is opened anew.
+        let comes_again = query.identity.voucher.is_empty()
+            && (identity.authority != Authority::Local || identity.session_name.is_none());
+        if comes_again && let Some(mapped) = self.inner.given.again(identity, &view, &key, now) {
+            return Ok(Resolution::Mapped(mapped));
+        }
         let knock = Knock::of(identity);
-        if let Some(block) = self.blocked(&view, &knock).await? {
+        if let Some(block) = view.blocked(&knock) {
             return Ok(Resolution::Blocked(block));
         }
-        let now = self.inner.store.clock().now();
         match self.badge_for(&view, &knock, now).await? {
             Ok(found) => {
-                let key = self.inner.proof_key.key.load();
-                Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
-                    Ok(mapped) => Resolution::Mapped(Box::new(mapped)),
-                    Err(error) => unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()),
-                })
+                let ends_at = found.ends_at;
+                let mapped = match badge::user_info(found, identity, &view.cluster, &key, now) {
+                    Ok(mapped) => Arc::new(mapped),
+                    Err(error) => {
+                        return Ok(unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()));
+                    }
+                };
+                if comes_again {
+                    self.inner.given.note(identity, &view, &key, &mapped, (now, ends_at));
+                }
+                Ok(Resolution::Mapped(mapped))
             }
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
@@ -130,23 +157,19 @@ impl Mapping {
         Ok(match self.instance(view, knock).await? {
             None => Err(refused),
             Some(Err(refused)) => Err(refused),
-            Some(Ok(node)) => world.with_instance(&node).resolve(knock),
+            // What EC2 says is remembered where it was asked, and for as long as that holds.
+            Some(Ok(node)) => {
+                world.with_instance(&node).resolve(knock).map(|badge| Badge { ends_at: Some(now), ..badge })
+            }
         })
     }
 
     pub(super) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
         let hub = self.inner.state.hub().await?;
         let Some(cluster) = hub.clusters.get(&uid).cloned() else { return Ok(None) };
+        let account = self.inner.state.account(cluster.account).await?;
         let snapshot = self.inner.state.cluster(uid).await?;
-        Ok(Some(View { hub, cluster, snapshot }))
-    }
-
-    /// The block that stops them: of the hub, of the cluster's account, of the cluster. It reaches a session through what
-    /// it descends from.
-    pub(super) async fn blocked(&self, view: &View, knock: &Knock<'_>) -> Result<Option<BlockId>, Fault> {
-        let account = self.inner.state.account(view.cluster.account).await?;
-        let sets = [&view.hub.blocks, &account.blocks, &view.snapshot.blocks];
-        Ok(sets.iter().find_map(|set| set.find(knock)))
+        Ok(Some(View { hub, cluster, account, snapshot }))
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.

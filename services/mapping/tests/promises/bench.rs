@@ -1,6 +1,9 @@
 //! What every promise is held against: a hub with three accounts, some principals and a clock.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, ClusterUid, Fault, Identity, IdentityKind, Kin, Lineage, Mutated,
@@ -42,6 +45,23 @@ pub(crate) struct Bench<C, R> {
     pub store: Store,
     pub clock: TestClock,
     pub database: TestDatabase,
+    /// Who knocked so far.
+    pub known: Known,
+}
+
+/// Who knocked: authn answers with one and the same identity when somebody comes again.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Vec<Arc<Identity>>>);
+
+impl Known {
+    fn again(&self, identity: &Identity) -> Arc<Identity> {
+        let mut known = self.0.lock().unwrap();
+        if let Some(same) = known.iter().find(|one| ***one == *identity) {
+            return Arc::clone(same);
+        }
+        known.push(Arc::new(identity.clone()));
+        Arc::clone(known.last().unwrap())
+    }
 }
 
 /// Small limits, so that they are met.
@@ -62,7 +82,7 @@ fn config() -> MappingConfig {
 pub(crate) async fn engine(database: TestDatabase) -> Bench<Mapping, Mapping> {
     let (store, clock) = hub(&database).await;
     let engine = Mapping::open(&store, config()).await.unwrap();
-    Bench { calls: engine.clone(), resolver: engine, store, clock, database }
+    Bench { calls: engine.clone(), resolver: engine, store, clock, database, known: Known::default() }
 }
 
 /// An engine in AWS mode, and the AWS that it asks, as somebody of account [`AWS`].
@@ -89,7 +109,7 @@ pub(crate) async fn in_aws_mode(database: TestDatabase) -> (Bench<Mapping, Mappi
     let clock_of_client = Arc::new(clock.clone());
     let client = AwsClient::new(&options, &region, source, aws.http_options(), clock_of_client).unwrap();
     let engine = Mapping::open_in_aws_mode(&store, config(), client, options.instances).await.unwrap();
-    (Bench { calls: engine.clone(), resolver: engine, store, clock, database }, aws)
+    (Bench { calls: engine.clone(), resolver: engine, store, clock, database, known: Known::default() }, aws)
 }
 
 type Admitted = Remote<lanyard_api::grpc::Prepared<Channel, Admitting>>;
@@ -109,7 +129,14 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::blocks(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
-    Bench { calls: Remote::new(admitting(channel, vouchers)), resolver, store, clock, database }
+    Bench {
+        calls: Remote::new(admitting(channel, vouchers)),
+        resolver,
+        store,
+        clock,
+        database,
+        known: Known::default(),
+    }
 }
 
 async fn hub(database: &TestDatabase) -> (Store, TestClock) {
@@ -341,14 +368,14 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
         cluster: ClusterUid,
         identity: &Identity,
     ) -> Result<Resolution, Fault> {
-        let identity = Vouched::in_process(Arc::new(identity.clone()));
+        let identity = Vouched::in_process(self.known.again(identity));
         self.resolver.resolve(ResolveQuery { cluster, identity, explain: false }).await
     }
 
     /// The username, or the code of the refusal.
     pub(crate) async fn name_of(&self, cluster: &Cluster, identity: &Identity) -> String {
         match self.resolve(cluster.uid, identity).await.unwrap() {
-            Resolution::Mapped(mapped) => mapped.user.username,
+            Resolution::Mapped(mapped) => mapped.user.username.clone(),
             Resolution::Blocked(_) => String::from("blocked"),
             Resolution::Unmapped(unmapped) => unmapped.denial.code.into_owned(),
         }

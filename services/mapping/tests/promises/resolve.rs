@@ -1,9 +1,16 @@
+use std::sync::Arc;
+
 use lanyard_api::{
-    Authority, Denial, IdentityKind, Scope, Vouched,
+    Authority, Denial, Identity, IdentityKind, Scope, Vouched,
     authn::accounts::Account,
-    mapping::{GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry},
+    mapping::{
+        CreateAccessEntry, GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery,
+        UpdateAccessEntry,
+    },
     proof::{EXTRA_KEY, Proof},
 };
+use lanyard_kit::Clock as _;
+use lanyard_mapping::Mapping;
 use time::Duration;
 
 use crate::{bench::*, clusters::proof_keys, entries::change};
@@ -88,6 +95,79 @@ pub(crate) async fn immunity_25_a_revocation_that_has_returned_has_happened<C: C
     }
 }
 
+pub(crate) async fn who_comes_again_gets_the_same_badge_for_seconds_and_a_new_one_with_any_change<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let role = of(OWN, "role/team/dev");
+    let ends_at = Some(NOON + Duration::seconds(25));
+    bench
+        .calls
+        .create_entry(by(admin()), CreateAccessEntry { ends_at, ..entry(&cluster, &role) })
+        .await
+        .unwrap();
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    let zoe = identity(&of(OWN, "user/zoe"), "AIDAZOE");
+    let dev = identity(&of(OWN, "assumed-role/dev/ana"), "AROADEV");
+    let keys = proof_keys(&bench);
+    let minted_at = async |who| {
+        let Resolution::Mapped(mapped) = bench.resolve(cluster.uid, who).await.unwrap() else { panic!() };
+        let (user, now) = (&mapped.user, bench.clock.now());
+        let value = &user.extra[EXTRA_KEY][0];
+        Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, now).unwrap().minted_at
+    };
+    // Over the wire nobody comes again, and a session of the hub's own is opened anew each time: their proofs are of the
+    // moment. Whichever it is, none is older than ten seconds.
+    for who in [&zoe, &dev] {
+        for seconds in [0, 1, 9, 10, 11] {
+            bench.clock.set(NOON + Duration::seconds(seconds));
+            let age = bench.clock.now() - minted_at(who).await;
+            assert!((Duration::ZERO..Duration::seconds(10)).contains(&age), "{seconds}: {age}");
+        }
+    }
+    bench.clock.set(NOON + Duration::seconds(12));
+    let groups =
+        UpdateAccessEntry { groups: Some(vec![String::from("a")]), ..change(&cluster, &of(OWN, "user/zoe")) };
+    bench.calls.update_entry(by(admin()), groups).await.unwrap();
+    assert_eq!(minted_at(&zoe).await, bench.clock.now(), "the entry was changed");
+    bench.clock.set(NOON + Duration::seconds(5));
+    assert_eq!(minted_at(&zoe).await, bench.clock.now(), "the clock went back");
+    bench.clock.set(NOON + Duration::seconds(24));
+    assert_eq!(bench.name_of(&cluster, &dev).await, dev.arn.to_string());
+    bench.clock.set(NOON + Duration::seconds(25));
+    assert_eq!(bench.name_of(&cluster, &dev).await, "entry_ended");
+}
+
+async fn whom_authn_knows_gets_the_very_badge_and_no_equal_takes_it(bench: Bench<Mapping, Mapping>) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    let zoe = Arc::new(identity(&of(OWN, "user/zoe"), "AIDAZOE"));
+    let badge = async |who: &Arc<Identity>| {
+        let identity = Vouched::in_process(Arc::clone(who));
+        let ask = ResolveQuery { cluster: cluster.uid, identity, explain: false };
+        let Resolution::Mapped(mapped) = bench.resolver.resolve(ask).await.unwrap() else { panic!() };
+        mapped
+    };
+    let first = badge(&zoe).await;
+    assert!(Arc::ptr_eq(&first, &badge(&zoe).await));
+    let equal = Arc::new(Identity::clone(&zoe));
+    assert!(!Arc::ptr_eq(&first, &badge(&equal).await), "an equal identity is not the same");
+    // A change of the cluster, here of somebody else's entry, makes it anew.
+    bench.entry(&cluster, &of(OWN, "user/team/ana")).await;
+    assert!(!Arc::ptr_eq(&first, &badge(&zoe).await));
+}
+
+/// Of the engine alone: over the wire nobody is the same.
+mod in_process {
+    lanyard_store::on_each_store!(whom_authn_knows_gets_the_very_badge: database => {
+        let bench = crate::bench::engine(database).await;
+        crate::resolve::whom_authn_knows_gets_the_very_badge_and_no_equal_takes_it(bench).await;
+    });
+}
+
 pub(crate) async fn immunity_60_a_group_that_was_taken_is_in_no_later_badge<C: Calls, R: Resolve>(
     bench: Bench<C, R>,
 ) {
@@ -122,7 +202,7 @@ pub(crate) async fn immunity_31_an_account_is_of_one_authority_whatever_a_cluste
     let known = identity(&of(AWS, "assumed-role/x/s"), "AROAX");
     assert!(bench.name_of(&cluster, &known).await.ends_with("/s"));
     for authority in [Authority::Local, Authority::Sts(String::from("lab"))] {
-        let posing = lanyard_api::Identity { authority, ..known.clone() };
+        let posing = Identity { authority, ..known.clone() };
         assert_eq!(bench.name_of(&cluster, &posing).await, "untrusted_account");
     }
     let unregistered = identity("arn:aws:sts::999988887777:assumed-role/x/s", "AROAX");
@@ -198,7 +278,7 @@ pub(crate) async fn a_break_glass_identity_from_anywhere_else_is_refused<C: Call
     bench: Bench<C, R>,
 ) {
     let cluster = bench.cluster().await;
-    let posing = lanyard_api::Identity {
+    let posing = Identity {
         kind: IdentityKind::BreakGlass,
         ..identity(&of(OWN, "user/admin"), "AIDAADMIN")
     };

@@ -78,7 +78,7 @@ fake! { Blocks {
 } }
 
 fake! { Preview {
-    ask preview(query: PreviewQuery) -> Resolution, CallError = Resolution::Mapped(Box::new(mapped()));
+    ask preview(query: PreviewQuery) -> Resolution, CallError = Resolution::Mapped(Arc::new(mapped()));
 } }
 
 impl Resolve for Fake {
@@ -89,7 +89,7 @@ impl Resolve for Fake {
                 denial: denial("unmapped"),
                 near_misses: vec![text("an entry exists for role X without its path")],
             }),
-            false => Resolution::Mapped(Box::new(mapped())),
+            false => Resolution::Mapped(Arc::new(mapped())),
         })
     }
 
