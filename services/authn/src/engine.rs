@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
-use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Kin, Vouched};
+use lanyard_api::{Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, HubId, Kin, Vouched};
 use lanyard_aws::StsClient;
 use lanyard_iam::{AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, looks_like_token};
 use lanyard_kit::{Clock, ExposeSecret as _};
+use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
 use lanyard_store::{Purpose, Store};
 
 use crate::admit::Admissions;
@@ -18,8 +19,9 @@ use crate::cache::{Cached, NotShared, SealKey, Sealer, SharedCache};
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
 use crate::local_keys::LocalKeys;
+use crate::providers::Providers;
 use crate::snapshot::{ClusterView, HubSnapshot};
-use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, refusal};
+use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, oidc, refusal};
 
 /// What the hub is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +96,8 @@ impl<S: SharedCache> Engine<S> {
     pub fn new(parts: Parts<S>) -> Result<Self, EngineError> {
         let Parts { store, sessions, sts, shared_cache, hub, config, clock } = parts;
         let self_hosted = config.validate()?;
-        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots);
+        let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
+        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
         let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
         let sealer = sealer(&store)?;
         Ok(Self {
@@ -115,7 +118,10 @@ impl<S: SharedCache> Engine<S> {
     async fn prove(&self, query: &AuthenticateQuery) -> Result<Authentication, Fault> {
         let raw = query.token.expose_secret();
         if !looks_like_token(raw) {
-            return Ok(Authentication::NotOurs);
+            return match looks_like_jwt(raw) {
+                true => Box::pin(self.prove_jwt(raw, query.cluster)).await,
+                false => Ok(Authentication::NotOurs),
+            };
         }
         let hub = self.directory.hub().await?;
         let Some(cluster) = hub.cluster(query.cluster) else {
@@ -164,6 +170,49 @@ impl<S: SharedCache> Engine<S> {
         })
     }
 
+    /// A JWT of an issuer that the cluster takes tokens of. Any other one is another authenticator's affair, as those of
+    /// ServiceAccounts are.
+    async fn prove_jwt(&self, raw: &str, cluster: ClusterUid) -> Result<Authentication, Fault> {
+        let hub = self.directory.hub().await?;
+        let Some(cluster) = hub.cluster(cluster) else { return Ok(Authentication::NotOurs) };
+        let own = self.directory.cluster(cluster.cluster.uid).await?;
+        if !own.has_identity_providers() {
+            return Ok(Authentication::NotOurs);
+        }
+        let jwt = Jwt::parse(raw);
+        let view = match &jwt {
+            Ok(jwt) => jwt.unverified_issuer().and_then(|issuer| own.identity_provider(issuer)),
+            // One that is out of order is refused by name, if it would be ours.
+            Err(_) => unverified_issuer(raw).and_then(|issuer| own.identity_provider(&issuer)),
+        };
+        let Some(view) = view else { return Ok(Authentication::NotOurs) };
+        let account = self.directory.account(cluster.cluster.account).await?;
+        let blocks = [&hub.blocks, &account.blocks, &own.blocks];
+        let issuer = view.config.settings.issuer_url.as_str();
+        if let Some(block) = blocks.iter().find_map(|index| index.on_oidc_issuer(issuer)) {
+            return Ok(refuse("blocked", &blocked("issuer", block)));
+        }
+        let jwt = match jwt {
+            Ok(jwt) => jwt,
+            Err(refused) => return Ok(Authentication::Refused(oidc::refusal(view, &refused))),
+        };
+        let oidc::Known { identity, not_after } = match oidc::verify(view, jwt).await? {
+            Ok(known) => known,
+            Err(refusal) => return Ok(Authentication::Refused(refusal)),
+        };
+        if let Some(block) = blocks.iter().find_map(|index| index.on_oidc_subject(issuer, &identity.subject))
+        {
+            return Ok(refuse("blocked", &blocked("subject", block)));
+        }
+        Ok(Authentication::Verified(Box::new(Verified {
+            identity: Vouched::in_process(Arc::new(identity.into())),
+            token: TokenDigest::of(raw),
+            not_after,
+            verifier: Arc::clone(&view.verifier),
+            cached: false,
+        })))
+    }
+
     /// Everything beyond the token's form: who may vouch here, whom blocks stop, whose signature it is.
     async fn verify(
         &self,
@@ -198,7 +247,8 @@ impl<S: SharedCache> Engine<S> {
                 Verification::Refused(refusal) => return Ok(Err(refusal)),
             }
         };
-        let identity = &proven.identity;
+        // Nothing else is verified here.
+        let identity = proven.identity.aws().ok_or(Fault::Internal)?;
         if let Some((code, message)) = not_let_in(hub, cluster, identity) {
             return refuse(code, message);
         }
@@ -223,9 +273,9 @@ fn authority_of(token: &ParsedToken) -> Authority {
 fn not_let_in(
     hub: &HubSnapshot,
     cluster: &ClusterView,
-    identity: &Identity,
+    identity: &AwsIdentity,
 ) -> Option<(&'static str, String)> {
-    let Identity { authority, account, partition, .. } = identity;
+    let AwsIdentity { authority, account, partition, .. } = identity;
     match hub.account(*account) {
         None => Some((
             "account_not_registered",
@@ -251,7 +301,7 @@ fn not_let_in(
 }
 
 /// The block that stops somebody, themselves or what their session descends from.
-fn block_on(blocks: &[&BlockIndex], identity: &Identity) -> Option<(&'static str, BlockId)> {
+fn block_on(blocks: &[&BlockIndex], identity: &AwsIdentity) -> Option<(&'static str, BlockId)> {
     let who = Someone {
         authority: &identity.authority,
         account: identity.account,

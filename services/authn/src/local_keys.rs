@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Authority, Fault, Identity, IdentityKind, Kin};
+use lanyard_api::{Authority, AwsIdentity, Fault, IdentityKind, Kin};
 use lanyard_iam::{
     AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
     SessionOpener, SessionToken,
@@ -259,10 +259,10 @@ impl Signer {
     }
 
     /// As mapping and explanations see it.
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> AwsIdentity {
         let arn = self.arn();
         let claims = self.session.as_deref();
-        Identity {
+        AwsIdentity {
             authority: Authority::Local,
             account: self.account.account.id,
             partition: self.account.account.partition,

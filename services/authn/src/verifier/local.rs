@@ -56,8 +56,11 @@ impl LocalIam {
         if let Err(rejection) = &signer.standing {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
-        let proven =
-            Proven { identity: Arc::new(signer.identity()), verifier: self.name.clone(), cached: false };
+        let proven = Proven {
+            identity: Arc::new(signer.identity().into()),
+            verifier: self.name.clone(),
+            cached: false,
+        };
         Ok(Ok(proven))
     }
 }

@@ -1,14 +1,14 @@
 //! `Resolve`: the one call on a request's path. No SQL, but for break-glass.
 
 use lanyard_api::{
-    BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
+    AwsIdentity, BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind, OidcIdentity,
     mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_kit::telemetry::{Label, names};
 
 use super::Mapping;
 use crate::{
-    badge,
+    badge, claims,
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
@@ -83,23 +83,34 @@ pub(super) struct View {
 
 impl Mapping {
     async fn answer(&self, query: &ResolveQuery) -> Result<Resolution, Fault> {
-        let identity = &query.identity.value;
         let Some(view) = self.view(query.cluster).await? else {
             return Ok(unmapped(
                 Refused::new(UNKNOWN_CLUSTER, "the cluster is not registered any more"),
                 Vec::new(),
             ));
         };
+        match &*query.identity.value {
+            Identity::Aws(identity) => self.answer_aws(&view, identity, query.explain).await,
+            Identity::Oidc(identity) => self.answer_oidc(&view, identity).await,
+        }
+    }
+
+    async fn answer_aws(
+        &self,
+        view: &View,
+        identity: &AwsIdentity,
+        explain: bool,
+    ) -> Result<Resolution, Fault> {
         if identity.kind == IdentityKind::BreakGlass {
             // The one way in with it is its credential, which is used up there.
             return Ok(unmapped(super::break_glass::refused(), Vec::new()));
         }
         let knock = Knock::of(identity);
-        if let Some(block) = self.blocked(&view, &knock).await? {
+        if let Some(block) = self.blocked(view, &knock).await? {
             return Ok(Resolution::Blocked(block));
         }
         let now = self.inner.store.clock().now();
-        match self.badge_for(&view, &knock, now).await? {
+        match self.badge_for(view, &knock, now).await? {
             Ok(found) => {
                 let key = self.inner.proof_key.key.load();
                 Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
@@ -109,10 +120,28 @@ impl Mapping {
             }
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
-                let misses = if query.explain { self.near_misses(&view, &knock, now) } else { Vec::new() };
+                let misses = if explain { self.near_misses(view, &knock, now) } else { Vec::new() };
                 Ok(unmapped(refused, misses))
             }
         }
+    }
+
+    /// Somebody whom an OIDC issuer knows: blocks, then the configuration as it is now. Entries and aws-auth are for
+    /// principals alone.
+    async fn answer_oidc(&self, view: &View, identity: &OidcIdentity) -> Result<Resolution, Fault> {
+        let account = self.inner.state.account(view.cluster.account).await?;
+        let sets = [&view.hub.blocks, &account.blocks, &view.snapshot.blocks];
+        if let Some(block) = sets.iter().find_map(|set| set.find_oidc(identity)) {
+            return Ok(Resolution::Blocked(block));
+        }
+        Ok(match claims::badge(&view.snapshot, identity) {
+            Ok(found) => {
+                let (key, now) = (self.inner.proof_key.key.load(), self.inner.store.clock().now());
+                let mapped = badge::oidc_user_info(found, identity, &view.cluster, &key, now);
+                Resolution::Mapped(Box::new(mapped))
+            }
+            Err(refused) => unmapped(refused, Vec::new()),
+        })
     }
 
     /// The badge, or why there is none: from memory, and only where a node's name is in nobody's memory, from EC2.
@@ -150,7 +179,7 @@ impl Mapping {
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.
-    fn note_stale(&self, refused: &Refused, identity: &Identity, snapshot: &ClusterSnapshot) {
+    fn note_stale(&self, refused: &Refused, identity: &AwsIdentity, snapshot: &ClusterSnapshot) {
         if refused.code == STALE_ENTRY
             && let Some(entry) = snapshot.entry_of(&identity.authority, identity.canonical_arn.as_str())
         {

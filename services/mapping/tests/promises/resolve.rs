@@ -122,7 +122,7 @@ pub(crate) async fn immunity_31_an_account_is_of_one_authority_whatever_a_cluste
     let known = identity(&of(AWS, "assumed-role/x/s"), "AROAX");
     assert!(bench.name_of(&cluster, &known).await.ends_with("/s"));
     for authority in [Authority::Local, Authority::Sts(String::from("lab"))] {
-        let posing = lanyard_api::Identity { authority, ..known.clone() };
+        let posing = lanyard_api::AwsIdentity { authority, ..known.clone() };
         assert_eq!(bench.name_of(&cluster, &posing).await, "untrusted_account");
     }
     let unregistered = identity("arn:aws:sts::999988887777:assumed-role/x/s", "AROAX");
@@ -182,7 +182,7 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
     ];
     for (who, miss) in cases {
         for explain in [true, false] {
-            let identity = Vouched::in_process(who.clone().into());
+            let identity = Vouched::in_process(std::sync::Arc::new(who.clone().into()));
             let query = ResolveQuery { cluster: cluster.uid, identity, explain };
             let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else {
                 panic!("{who:?}")
@@ -198,7 +198,7 @@ pub(crate) async fn a_break_glass_identity_from_anywhere_else_is_refused<C: Call
     bench: Bench<C, R>,
 ) {
     let cluster = bench.cluster().await;
-    let posing = lanyard_api::Identity {
+    let posing = lanyard_api::AwsIdentity {
         kind: IdentityKind::BreakGlass,
         ..identity(&of(OWN, "user/admin"), "AIDAADMIN")
     };
