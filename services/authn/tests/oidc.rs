@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
-#[path = "world/mod.rs"]
 mod world;
 
 use std::collections::BTreeMap;
@@ -13,11 +12,24 @@ use lanyard_api::mapping::{BlockTarget, Cluster, IdentityProviderConfig, Identit
 use lanyard_api::{ClaimValue, Fault, Identity, IdentityProviderConfigId, Scope};
 use lanyard_oidc::stand_in::{Behaviour, StandIn};
 use lanyard_oidc::{Algorithm, Document};
-use lanyard_store::on_each_store;
+use lanyard_store::{on_each_store, test_support::TestDatabase};
 use serde_json::{Value, json};
 use time::Duration;
 
 use world::{World, cluster_of, code, refused, verified, world};
+
+on_each_store!(
+    a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on,
+    a_token_of_any_other_issuer_is_not_ours,
+    immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code,
+    immunity_52_one_clusters_token_is_no_token_of_another,
+    immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once,
+    immunity_39_a_configuration_that_is_gone_counts_for_no_token,
+    a_block_stops_a_subject_and_a_whole_issuer,
+    immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal,
+    keys_are_fetched_as_soon_as_a_cluster_is_in_memory,
+    an_issuer_in_the_hubs_own_network_is_not_called_unless_the_operator_says_so,
+);
 
 /// The one client id that the tests' clusters take.
 const CLIENT: &str = "kubernetes";
@@ -56,16 +68,23 @@ fn token(world: &World, issuer: &StandIn, more: Value) -> String {
     issuer.mint(&claims)
 }
 
-on_each_store!(a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on: database => {
+async fn a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, config) = associated(&world).await;
-    let raw = token(&world, &issuer, json!({
-        "email": "ana@example.com", "email_verified": true, "groups": ["a", "b"], "tid": 7, "name": "Ana",
-    }));
+    let raw = token(
+        &world,
+        &issuer,
+        json!({
+            "email": "ana@example.com", "email_verified": true, "groups": ["a", "b"], "tid": 7, "name": "Ana",
+        }),
+    );
     for _ in 0..2 {
         let answer = verified(world.ask(&raw, &world.cluster).await);
         let Identity::Oidc(identity) = &*answer.identity.value else { panic!("{answer:?}") };
-        assert_eq!((identity.config, identity.issuer.as_str(), identity.subject.as_str()), (config.id, issuer.issuer(), "ana"));
+        assert_eq!(
+            (identity.config, identity.issuer.as_str(), identity.subject.as_str()),
+            (config.id, issuer.issuer(), "ana")
+        );
         let texts = ClaimValue::Texts(vec!["a".to_owned(), "b".to_owned()]);
         let expected = [
             ("email", ClaimValue::Text("ana@example.com".to_owned())),
@@ -78,9 +97,9 @@ on_each_store!(a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_
         assert_eq!((answer.not_after, answer.cached), (world.now() + Duration::minutes(10), false));
     }
     assert_eq!((issuer.calls_of(Document::Keys), issuer.stray_calls()), (1, 0), "keys are kept");
-});
+}
 
-on_each_store!(a_token_of_any_other_issuer_is_not_ours: database => {
+async fn a_token_of_any_other_issuer_is_not_ours(database: TestDatabase) {
     let world = world(database).await;
     let issuer = StandIn::start("").await;
     let raw = token(&world, &issuer, json!({}));
@@ -98,9 +117,9 @@ on_each_store!(a_token_of_any_other_issuer_is_not_ours: database => {
     ] {
         assert_eq!(world.ask(&raw, cluster).await, Ok(Authentication::NotOurs), "{raw}");
     }
-});
+}
 
-on_each_store!(immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code: database => {
+async fn immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_code(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, _) = associated(&world).await;
     let now = world.now().unix_timestamp();
@@ -113,7 +132,11 @@ on_each_store!(immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_cod
     let cases = [
         (token(&world, &issuer, json!({"aud": "other"})), "audience", "aud"),
         (token(&world, &issuer, json!({"aud": null})), "claim_missing", "aud"),
-        (token(&world, &issuer, json!({"aud": [CLIENT, "other"], "azp": "other"})), "authorized_party", "azp"),
+        (
+            token(&world, &issuer, json!({"aud": [CLIENT, "other"], "azp": "other"})),
+            "authorized_party",
+            "azp",
+        ),
         (token(&world, &issuer, json!({"exp": now})), "token_expired", "exp"),
         (token(&world, &issuer, json!({"exp": null})), "claim_missing", "exp"),
         (token(&world, &issuer, json!({"nbf": now + 3600})), "token_not_yet_valid", "nbf"),
@@ -132,9 +155,9 @@ on_each_store!(immunity_10_each_way_to_prove_nothing_is_refused_with_its_own_cod
         assert!(refusal.hints[0].contains(issuer.issuer()), "{refusal:?}");
     }
     verified(world.ask(&good, &world.cluster).await);
-});
+}
 
-on_each_store!(immunity_52_one_clusters_token_is_no_token_of_another: database => {
+async fn immunity_52_one_clusters_token_is_no_token_of_another(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, _) = associated(&world).await;
     let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
@@ -145,33 +168,34 @@ on_each_store!(immunity_52_one_clusters_token_is_no_token_of_another: database =
     assert_eq!(code(world.ask(&raw, &other).await), "audience");
     verified(world.ask(&token(&world, &issuer, json!({"aud": "kubernetes-other"})), &other).await);
     assert_eq!(issuer.calls_of(Document::Keys), 1, "both share the issuer's keys");
-});
+}
 
-on_each_store!(immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once: database => {
+async fn immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, _) = associated(&world).await;
     verified(world.ask(&token(&world, &issuer, json!({})), &world.cluster).await);
     world.clock.advance(Duration::minutes(1));
     let before = issuer.calls_of(Document::Keys);
     for number in 0..50 {
-        let key = lanyard_oidc::stand_in::SigningKey::generate(Algorithm::Es256, &format!("made-up-{number}"));
+        let key =
+            lanyard_oidc::stand_in::SigningKey::generate(Algorithm::Es256, &format!("made-up-{number}"));
         let now = world.now().unix_timestamp();
         let claims = json!({"iss": issuer.issuer(), "sub": "ana", "aud": CLIENT, "exp": now + 60});
         assert_eq!(code(world.ask(&key.mint(&claims), &world.cluster).await), "unknown_key");
     }
     assert_eq!(issuer.calls_of(Document::Keys) - before, 1);
-});
+}
 
-on_each_store!(immunity_39_a_configuration_that_is_gone_counts_for_no_token: database => {
+async fn immunity_39_a_configuration_that_is_gone_counts_for_no_token(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, config) = associated(&world).await;
     let raw = token(&world, &issuer, json!({}));
     verified(world.ask(&raw, &world.cluster).await);
     world.remove(&config).await;
     assert_eq!(world.ask(&raw, &world.cluster).await, Ok(Authentication::NotOurs));
-});
+}
 
-on_each_store!(a_block_stops_a_subject_and_a_whole_issuer: database => {
+async fn a_block_stops_a_subject_and_a_whole_issuer(database: TestDatabase) {
     let world = world(database).await;
     let (issuer, _) = associated(&world).await;
     let (ana, bob) = (token(&world, &issuer, json!({})), token(&world, &issuer, json!({"sub": "bob"})));
@@ -187,9 +211,9 @@ on_each_store!(a_block_stops_a_subject_and_a_whole_issuer: database => {
             verified(world.ask(&ana, &world.cluster).await);
         }
     }
-});
+}
 
-on_each_store!(immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal: database => {
+async fn immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refusal(database: TestDatabase) {
     let world = world(database).await;
     let issuer = StandIn::start("").await;
     issuer.behave(Behaviour::Status(503));
@@ -201,13 +225,16 @@ on_each_store!(immunity_14_an_issuer_that_does_not_answer_is_a_fault_and_no_refu
         assert!(part.contains(issuer.issuer()) && detail.contains("issuer_status"), "{fault}");
     }
     // What is wrong with a token in itself needs no keys to be told.
-    assert_eq!(code(world.ask(&token(&world, &issuer, json!({"aud": "x"})), &world.cluster).await), "audience");
+    assert_eq!(
+        code(world.ask(&token(&world, &issuer, json!({"aud": "x"})), &world.cluster).await),
+        "audience"
+    );
     issuer.behave(Behaviour::Honest);
     world.clock.advance(Duration::seconds(11));
     verified(world.ask(&raw, &world.cluster).await);
-});
+}
 
-on_each_store!(keys_are_fetched_as_soon_as_a_cluster_is_in_memory: database => {
+async fn keys_are_fetched_as_soon_as_a_cluster_is_in_memory(database: TestDatabase) {
     let world = world(database).await;
     // Whatever comes first brings the cluster into memory.
     let first = world.ask("eyJ.a.b", &world.cluster).await;
@@ -219,14 +246,15 @@ on_each_store!(keys_are_fetched_as_soon_as_a_cluster_is_in_memory: database => {
         }
     };
     tokio::time::timeout(Wait::from_secs(20), fetched).await.unwrap();
-});
+}
 
-on_each_store!(an_issuer_in_the_hubs_own_network_is_not_called_unless_the_operator_says_so: database => {
+async fn an_issuer_in_the_hubs_own_network_is_not_called_unless_the_operator_says_so(database: TestDatabase) {
     let world = world(database).await;
     let engine = world.calling_with(json!({ "oidc": {} })).await;
     let (issuer, _) = associated(&world).await;
     let raw = token(&world, &issuer, json!({}));
-    let fault = lanyard_api::authn::Authenticate::authenticate(&*engine, world.query(&raw, &world.cluster)).await;
+    let fault =
+        lanyard_api::authn::Authenticate::authenticate(&*engine, world.query(&raw, &world.cluster)).await;
     assert!(matches!(&fault, Err(Fault::Unavailable { .. })), "{fault:?}");
     verified(world.ask(&raw, &world.cluster).await);
-});
+}
