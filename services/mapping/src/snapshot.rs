@@ -34,6 +34,8 @@ pub(crate) struct ClusterSnapshot {
     pub(crate) block_list: Vec<Block>,
     pub(crate) break_glass: Option<BreakGlass>,
     identity_providers: Vec<Arc<IdentityProviderConfig>>,
+    /// The username prefixes of these, but for empty ones.
+    issuer_prefixes: Vec<Box<str>>,
 }
 
 type Map<T> = HashMap<Box<str>, T, RandomState>;
@@ -168,6 +170,9 @@ impl ClusterSnapshot {
         }
         snapshot.entries = entries;
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+        let prefixes = identity_providers.iter().map(|config| config.settings.username_prefix());
+        snapshot.issuer_prefixes =
+            prefixes.filter(|prefix| !prefix.is_empty()).map(|prefix| prefix.into()).collect();
         snapshot.identity_providers = identity_providers;
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
@@ -228,10 +233,7 @@ impl ClusterSnapshot {
 
     /// Whether a username is one that an OIDC issuer's prefix is for.
     pub(crate) fn is_under_an_issuers_prefix(&self, name: &str) -> bool {
-        self.identity_providers.iter().any(|config| {
-            let prefix = config.settings.username_prefix();
-            !prefix.is_empty() && name.starts_with(&*prefix)
-        })
+        self.issuer_prefixes.iter().any(|prefix| name.starts_with(&**prefix))
     }
 
     /// Whether a line of aws-auth does.

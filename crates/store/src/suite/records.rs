@@ -57,13 +57,13 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     round_trip(&store, node(&dev, "i-1"), node(&dev, "i-2")).await;
     round_trip(&store, object(&dev, "view"), object(&dev, "edit")).await;
     round_trip(&store, identity_provider(&dev, "okta"), identity_provider(&dev, "dex")).await;
-    for scope in [Scope::Hub, home(), Scope::Cluster(dev.uid)] {
-        let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
-        round_trip(&store, block(scope, target.clone()), block(scope, target)).await;
-        let issuer = || "https://okta.example".to_owned();
-        let subject = BlockTarget::OidcSubject { issuer: issuer(), subject: "ana".to_owned() };
-        let everyone = BlockTarget::OidcIssuer { issuer: issuer() };
-        round_trip(&store, block(scope, subject), block(scope, everyone)).await;
+    let issuer = || "https://okta.example".to_owned();
+    let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
+    let subject = BlockTarget::OidcSubject { issuer: issuer(), subject: "ana".to_owned() };
+    let everyone = BlockTarget::OidcIssuer { issuer: issuer() };
+    let others = [(Scope::Hub, subject), (home(), everyone), (Scope::Cluster(dev.uid), target.clone())];
+    for (scope, other) in others {
+        round_trip(&store, block(scope, target.clone()), block(scope, other)).await;
     }
     round_trip(&store, setting("a", "1"), setting("b", "2")).await;
 

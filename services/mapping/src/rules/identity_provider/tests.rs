@@ -30,7 +30,7 @@ fn each_rule_of_a_configuration_refuses_with_its_own_code() {
     let with = |change: &dyn Fn(&mut IdentityProviderSettings)| {
         let mut changed = okta();
         change(&mut changed);
-        super::settings(&changed).err().map(|broken| broken.rule)
+        settings(&changed).err().map(|broken| broken.rule)
     };
     let claims = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     let (name, issuer) = (Some(Rule::ProviderName), Some(Rule::IssuerUrl));
