@@ -16,8 +16,6 @@ const VALUE_CHARS_MAX: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
-    /// By its own rules, here and now.
-    Verified,
     /// It can be read; whether it is true is for whoever has the issuer's keys to say.
     NeedsIssuer,
     /// It breaks a rule.
@@ -27,7 +25,6 @@ enum State {
 impl State {
     fn words(self) -> &'static str {
         match self {
-            Self::Verified => "verified",
             Self::NeedsIssuer => "needs the issuer",
             Self::Refused => "refused",
         }
@@ -142,9 +139,17 @@ fn claim_text(name: &str, value: &Value) -> String {
         (None, Value::String(text)) => text.clone(),
         (None, other) => other.to_string(),
     };
-    let mut short: String = text.chars().take(VALUE_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(VALUE_CHARS_MAX).is_some() {
-        short.push('…');
+    let mut short = String::new();
+    for (count, c) in text.chars().enumerate() {
+        match c {
+            _ if count == VALUE_CHARS_MAX => {
+                short.push('…');
+                break;
+            }
+            // A list is shown as it is written.
+            '"' | '\'' | '\\' => short.push(c),
+            c => short.extend(c.escape_debug()),
+        }
     }
     short
 }
