@@ -24,6 +24,8 @@ RECORDED_SECONDS_MAX = 5
 YES, NO, USAGE, NO_ANSWER = 0, 1, 2, 69
 
 REGION = "us-east-1"
+# What every hub of the run is told about authn: the issuers of tests are on loopback.
+AUTHN_SETTINGS = {"LANYARD_AUTHN__OIDC__PRIVATE_HOSTS": '["localhost"]'}
 _numbers = itertools.count(1)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from hub import READY_SECONDS_MAX, REGION, STOP_SECONDS_MAX, Hub
+from hub import AUTHN_SETTINGS, READY_SECONDS_MAX, REGION, STOP_SECONDS_MAX, Hub
 
 STORED = ("authn", "mapping", "authz", "credentials")
 # Twice the time in which every replica has to see a change on loopback, without waiting for a poll: machines are shared.
@@ -35,7 +35,8 @@ class Stack(Hub):
         urls = {service: [] for service in STORED}
         names = [(service, f"{service}-{number}") for service in STORED for number in range(self._replicas)]
         for service, name in names:
-            self._spawn(name, service, "--listen", "127.0.0.1:0", LANYARD_PROCESS__STORE=self._store)
+            settings = {"LANYARD_PROCESS__STORE": self._store} | (AUTHN_SETTINGS if service == "authn" else {})
+            self._spawn(name, service, "--listen", "127.0.0.1:0", **settings)
         for service, name in names:
             urls[service].append(self._ready(name)["grpc"])
         config = self.folder / "gateway.toml"

@@ -47,7 +47,7 @@ class Sts:
     asked: int = 0
 
     def start(self) -> Sts:
-        self.ca, chain = _certificate(self.folder)
+        self.ca, chain = certificate(self.folder, "sts")
         sts = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -138,7 +138,7 @@ def _send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, *
     request.wfile.write(data)
 
 
-def _certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+def certificate(folder: pathlib.Path, stem: str) -> tuple[pathlib.Path, pathlib.Path]:
     """An authority's certificate, and a file with the server's key and chain."""
     now = datetime.datetime.now(datetime.timezone.utc)
     authority_key, server_key = (
@@ -181,7 +181,7 @@ def _certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     )
     pem = serialization.Encoding.PEM
     key = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    ca, chain = folder / "sts-ca.pem", folder / "sts.pem"
+    ca, chain = folder / f"{stem}-ca.pem", folder / f"{stem}.pem"
     ca.write_bytes(authority.public_bytes(pem))
     chain.write_bytes(key + server.public_bytes(pem))
     return ca, chain

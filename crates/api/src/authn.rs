@@ -49,7 +49,7 @@ pub struct AuthenticateQuery {
 /// The answer to [`AuthenticateQuery`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Authentication {
-    /// Not a `k8s-aws-v1.` token: another authenticator's affair.
+    /// No `k8s-aws-v1.` token, and no JWT of an issuer that the cluster knows: another authenticator's affair.
     NotOurs,
     /// Somebody, proven.
     Verified(Box<Verified>),
@@ -66,7 +66,7 @@ pub struct Verified {
     pub token: TokenDigest,
     /// When the signature's life ends.
     pub not_after: OffsetDateTime,
-    /// Who was asked: `local IAM`, `AWS STS sts.us-east-1.amazonaws.com`.
+    /// Who was asked: `local IAM`, `AWS STS sts.us-east-1.amazonaws.com`, `OIDC issuer https://…`.
     pub verifier: Arc<str>,
     /// Whether signature work was saved by the token cache.
     pub cached: bool,

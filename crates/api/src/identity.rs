@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterUid, InvalidName};
+use crate::ids::{ClusterUid, IdentityProviderConfigId, InvalidName};
 
 /// Longest name of a self-hosted STS.
 const STS_NAME_CHARS_MAX: usize = 63;
@@ -69,13 +69,92 @@ impl From<Authority> for String {
     }
 }
 
+/// Who somebody is, as authn proved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large kind, and are shared rather than moved"
+)]
+pub enum Identity {
+    /// A principal of AWS or of the hub's own accounts.
+    Aws(AwsIdentity),
+    /// Somebody whom a configured OIDC issuer knows.
+    Oidc(OidcIdentity),
+}
+
+impl Identity {
+    /// Who it is, for people and records: the canonical ARN, or issuer and subject.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Aws(aws) => aws.canonical_arn.to_string(),
+            Self::Oidc(oidc) => oidc.name(),
+        }
+    }
+
+    /// The identity of AWS kind, if it is one.
+    pub fn aws(&self) -> Option<&AwsIdentity> {
+        match self {
+            Self::Aws(aws) => Some(aws),
+            Self::Oidc(_) => None,
+        }
+    }
+}
+
+impl From<AwsIdentity> for Identity {
+    fn from(aws: AwsIdentity) -> Self {
+        Self::Aws(aws)
+    }
+}
+
+impl From<OidcIdentity> for Identity {
+    fn from(oidc: OidcIdentity) -> Self {
+        Self::Oidc(oidc)
+    }
+}
+
+/// Whom an OIDC issuer has issued a token to. All of it is verified; what the claims are worth is mapping's to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcIdentity {
+    /// The configuration that the token was verified by.
+    pub config: IdentityProviderConfigId,
+    /// The claim `iss`, which is the configured URL.
+    pub issuer: String,
+    /// The claim `sub`: who it is, for as long as the issuer lives.
+    pub subject: String,
+    /// The claims that the configuration names, as far as the token has them.
+    pub claims: BTreeMap<String, ClaimValue>,
+}
+
+impl OidcIdentity {
+    /// `oidc:<issuer>#<subject>`: an issuer has no `#`, so that two persons never share it.
+    pub fn name(&self) -> String {
+        ["oidc:", &self.issuer, "#", &self.subject].concat()
+    }
+}
+
+/// The value of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimValue {
+    /// Text.
+    Text(String),
+    /// A list of texts.
+    Texts(Vec<String>),
+    /// True or false.
+    Flag(bool),
+    /// Something that nothing can be mapped from: a number, an object.
+    Other,
+}
+
 /// An identity of AWS kind, as its authority vouched for it.
 ///
 /// Everything here is verified but the session name (and what it is part of: `arn`, `user_id`) and the session tags,
 /// which whoever assumed the role chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Identity {
+pub struct AwsIdentity {
     /// Who vouches.
     pub authority: Authority,
     /// The account, verified.
@@ -135,7 +214,7 @@ pub type Extra = BTreeMap<Cow<'static, str>, Vec<String>>;
 pub struct UserInfo {
     /// The username.
     pub username: String,
-    /// Stable over renames: `aws-iam-authenticator:<account>:<user id>`.
+    /// Stable over renames: `aws-iam-authenticator:<account>:<user id>`, `oidc:<issuer>#<subject>`.
     pub uid: String,
     /// Groups, without those the API server adds.
     pub groups: Vec<String>,

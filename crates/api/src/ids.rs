@@ -131,6 +131,12 @@ uuid_id!(
     "access entry id"
 );
 
+uuid_id!(
+    /// An identity-provider configuration's number: one that is made again under the name has another one.
+    IdentityProviderConfigId,
+    "identity-provider configuration id"
+);
+
 /// A scope's counter: one more for each committed mutation in it, in commit order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -33,11 +33,11 @@ pub mod voucher;
 
 pub use fault::{CallError, Denial, Fault};
 pub use identity::{
-    Actor, ActorKind, Authority, CALLER_CHOSEN, Extra, Identity, IdentityKind, Kin, Lineage, SignatureUse,
-    TrustedAccount, UserInfo, Vouched,
+    Actor, ActorKind, Authority, AwsIdentity, CALLER_CHOSEN, ClaimValue, Extra, Identity, IdentityKind, Kin,
+    Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
-    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId, InvalidName,
-    Revision, Scope,
+    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
+    IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
 pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};

@@ -5,6 +5,7 @@ mod client;
 pub mod clusters;
 mod convert;
 pub mod entries;
+pub mod identity_providers;
 mod rule;
 pub mod server;
 
@@ -22,6 +23,11 @@ pub use clusters::{
 pub use entries::{
     AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
     PolicyAssociation, UpdateAccessEntry,
+};
+pub use identity_providers::{
+    AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,
+    IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
+    NO_PREFIX,
 };
 pub use rule::Rule;
 
@@ -107,7 +113,7 @@ pub struct Grant {
     pub id: EntryId,
     /// The cluster's revision of which this is true.
     pub revision: Revision,
-    /// For people: `access entry arn:…`, `aws-auth version 3, mapRoles line 12`.
+    /// For people: `access entry arn:…`, `aws-auth version 3, mapRoles line 12`, `identity-provider configuration okta`.
     pub name: String,
 }
 
@@ -139,6 +145,8 @@ pub enum MatchedBy {
     AwsAuthAccount,
     /// By the break-glass identity itself.
     BreakGlass,
+    /// By the OIDC issuer of the token.
+    Issuer,
 }
 
 /// Asks what an ARN that nobody proved would become: for explain and who-can. Never a proof.

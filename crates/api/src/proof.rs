@@ -13,7 +13,7 @@
 //! | 1 | kind of grant |
 //! | 1 | flags: local, has a session |
 //! | 16 + 8 | the grant's number and revision |
-//! | 4 × 16 | handles of account, principal, unique id and access key |
+//! | 4 × 16 | handles of account, principal, unique id and access key; or of issuer and subject, and zeros |
 //! | 16 | handle of the session, where there is one |
 //! | 8 + 8 | minted at, not after |
 //! | 1 | how many kin |

@@ -60,10 +60,12 @@ pub use fault::{Document, OidcFault};
 pub use issuer::{ISSUER_BYTES_MAX, Issuer, IssuerError, IssuerOptions, KeyOptions};
 pub use jwk::{RSA_BITS_MAX, RSA_BITS_MIN, SkipReason};
 pub use jwks::{CANDIDATES_MAX, JWKS_BYTES_MAX, Jwks, JwksError, KEYS_MAX, SkippedKey};
-pub use jwt::{HEADER_BYTES_MAX, Jwt, JwtHeader, KID_BYTES_MAX, TOKEN_BYTES_MAX, looks_like_jwt};
+pub use jwt::{
+    HEADER_BYTES_MAX, Jwt, JwtHeader, KID_BYTES_MAX, TOKEN_BYTES_MAX, looks_like_jwt, unverified_issuer,
+};
 pub use provider::{JwtAnswer, Provider, ProviderStatus};
 pub use refusal::{JwtPart, JwtRefusal};
-pub use verify::{Expected, verify};
+pub use verify::{Expected, Inspected, inspect, verify};
 
 #[cfg(test)]
 mod immunity;

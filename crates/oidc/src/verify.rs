@@ -1,11 +1,12 @@
 //! A token against keys, rules and a time: no I/O, no clock.
 
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::algorithm::Algorithms;
 use crate::claims::Claims;
 use crate::jwks::Jwks;
-use crate::jwt::{Jwt, Signed};
+use crate::jwt::{Jwt, JwtHeader, Signed};
 use crate::refusal::JwtRefusal;
 
 /// What a token has to be.
@@ -32,6 +33,28 @@ pub fn verify<A: AsRef<str>>(
     let judged = Judged::new(jwt, expected, now)?;
     judged.verify(keys)?;
     Ok(judged.into_claims())
+}
+
+/// What a token says of itself. Nothing of it is verified: it is for people who look at one.
+#[derive(Debug)]
+pub struct Inspected {
+    /// The header.
+    pub header: JwtHeader,
+    /// Every claim.
+    pub claims: Map<String, Value>,
+    /// Why every verifier refuses it now, whoever has signed it and for whomever it is.
+    pub refusal: Option<JwtRefusal>,
+}
+
+/// Looks at a token without keys, and takes its issuer and audiences for the expected ones.
+///
+/// # Errors
+/// [`JwtRefusal`] when its parts cannot be read, or nobody could believe them.
+pub fn inspect(raw: &str, now: OffsetDateTime) -> Result<Inspected, JwtRefusal> {
+    let Jwt { signed, members } = Jwt::parse(raw)?;
+    let claims = members.clone();
+    let refusal = Claims::judge_as_it_says(members, now).err();
+    Ok(Inspected { header: signed.header, claims, refusal })
 }
 
 /// A token of which everything but the signature is in order. Claims come first, for that is cheaper: who has no key makes

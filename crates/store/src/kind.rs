@@ -31,6 +31,8 @@ pub enum Kind {
     RbacObject,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
+    /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
+    IdentityProviderConfig,
     /// [`lanyard_api::mapping::Block`], in the scope where it holds, by its id.
     Block,
     /// [`crate::Setting`], in the hub's scope, by its name.
@@ -42,7 +44,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -57,6 +59,7 @@ impl Kind {
         Self::BreakGlass,
         Self::RbacObject,
         Self::Administrator,
+        Self::IdentityProviderConfig,
         Self::Block,
         Self::Setting,
     ];
@@ -78,6 +81,7 @@ impl Kind {
             Self::BreakGlass => "break_glass",
             Self::RbacObject => "rbac_object",
             Self::Administrator => "administrator",
+            Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
             Self::Setting => "setting",
         }
@@ -100,6 +104,7 @@ impl Kind {
             Self::BreakGlass => "break-glass identity",
             Self::RbacObject => "RBAC object",
             Self::Administrator => "administrator",
+            Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",
             Self::Setting => "setting",
         }

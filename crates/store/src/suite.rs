@@ -66,6 +66,7 @@ store_suite! {
         a_record_of_every_kind_reads_back_and_is_listed_by_key,
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
+        immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,
         what_is_named_stays,

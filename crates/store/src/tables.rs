@@ -6,6 +6,7 @@ pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod decisions;
 mod entries;
+mod identity_providers;
 pub(crate) mod leases;
 pub(crate) mod principal;
 pub(crate) mod purpose_keys;

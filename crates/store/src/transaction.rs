@@ -32,7 +32,7 @@ pub const REASON_BYTES_MAX: usize = 2048;
 /// After a write that failed it cannot be committed any more.
 pub struct Transaction {
     store: Store,
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// SQLite's one writer's.
     permit: Option<OwnedSemaphorePermit>,
     timer: Timer,

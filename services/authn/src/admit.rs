@@ -10,7 +10,7 @@ mod signature;
 mod weigh;
 
 use lanyard_api::authn::{Admission, Admit, AdmitQuery};
-use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Lineage, Vouched, methods};
+use lanyard_api::{Actor, ActorKind, Authority, AwsIdentity, Denial, Fault, Lineage, Vouched, methods};
 use lanyard_kit::telemetry::{Counters, Label, names};
 
 use crate::blocks::Someone;
@@ -94,7 +94,8 @@ impl<S: SharedCache> Engine<S> {
         if let Err(rejection) = &signer.standing {
             return Ok(Admission::Unauthenticated(denial::rejected(rejection)));
         }
-        if let Some(denial) = blocked(&hub, &signer) {
+        let identity = signer.aws()?;
+        if let Some(denial) = blocked(&hub, &signer, identity) {
             return Ok(Admission::Forbidden(denial));
         }
         let (method, body) = query.weighed();
@@ -120,7 +121,7 @@ impl<S: SharedCache> Engine<S> {
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
         let actor = Actor {
-            kind: kind(&signer),
+            kind: kind(&signer, identity),
             action: action.to_owned(),
             resource: allowed.resource,
             request_digest: call.request_digest,
@@ -132,8 +133,7 @@ impl<S: SharedCache> Engine<S> {
 }
 
 /// The block that stops the caller, of the hub or of their own account.
-fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
-    let identity = &signer.identity;
+fn blocked(hub: &HubSnapshot, signer: &Signer, identity: &AwsIdentity) -> Option<Denial> {
     let who = Someone {
         authority: &Authority::Local,
         account: identity.account,
@@ -161,8 +161,7 @@ fn blocked(hub: &HubSnapshot, signer: &Signer) -> Option<Denial> {
     Some(Denial { code: "blocked".into(), message })
 }
 
-fn kind(signer: &Signer) -> ActorKind {
-    let identity = &signer.identity;
+fn kind(signer: &Signer, identity: &AwsIdentity) -> ActorKind {
     let claims = signer.session.as_deref();
     let transitive = claims.map(|claims| {
         let tags = claims.tags.iter().filter(|(key, _)| claims.transitive_keys.contains(*key));

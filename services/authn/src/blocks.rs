@@ -15,6 +15,9 @@ pub(crate) struct BlockIndex {
     accounts: HashMap<(Authority, AccountId), BlockId>,
     keys: HashMap<AccessKeyId, BlockId>,
     sessions: HashMap<(Authority, FoldedArn, String), BlockId>,
+    oidc_issuers: HashMap<String, BlockId>,
+    /// Issuer → subject → what blocks them.
+    oidc_subjects: HashMap<String, HashMap<String, BlockId>>,
 }
 
 /// Somebody, as blocks name people.
@@ -43,6 +46,12 @@ impl BlockIndex {
                 BlockTarget::Session { authority, canonical_arn, session_name } => {
                     index.sessions.insert((authority, canonical_arn.folded(), session_name), block.id);
                 }
+                BlockTarget::OidcIssuer { issuer } => {
+                    index.oidc_issuers.insert(issuer, block.id);
+                }
+                BlockTarget::OidcSubject { issuer, subject } => {
+                    index.oidc_subjects.entry(issuer).or_default().insert(subject, block.id);
+                }
             }
         }
         index
@@ -51,6 +60,16 @@ impl BlockIndex {
     /// The block on a key.
     pub(crate) fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
         self.keys.get(key).copied()
+    }
+
+    /// The block on all of an OIDC issuer's people.
+    pub(crate) fn on_oidc_issuer(&self, issuer: &str) -> Option<BlockId> {
+        self.oidc_issuers.get(issuer).copied()
+    }
+
+    /// The block on one of them.
+    pub(crate) fn on_oidc_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
+        self.oidc_subjects.get(issuer)?.get(subject).copied()
     }
 
     /// The block on somebody, their account or their session. Without blocks it costs nothing.

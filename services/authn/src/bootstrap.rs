@@ -230,7 +230,10 @@ async fn lift(transaction: &mut Transaction, hub: &Hub, user: &User) -> Result<V
         BlockTarget::Account { authority, account } => {
             *authority == Authority::Local && *account == hub.account
         }
-        BlockTarget::AccessKey { .. } | BlockTarget::Session { .. } => false,
+        BlockTarget::AccessKey { .. }
+        | BlockTarget::Session { .. }
+        | BlockTarget::OidcSubject { .. }
+        | BlockTarget::OidcIssuer { .. } => false,
     };
     let mut lifted = Vec::new();
     for scope in [Scope::Hub, Scope::Account(hub.account)] {

@@ -6,6 +6,7 @@ use lanyard_aws::StsOptions;
 use lanyard_iam::{Region, StsAuthority, StsAuthorityError};
 use lanyard_kit::http_client::{AddressRules, Options};
 use lanyard_kit::tls::CertificateDer;
+use lanyard_oidc::{Issuer, IssuerError, IssuerOptions, KeyOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::ca_file;
@@ -25,6 +26,19 @@ pub struct AuthnConfig {
     pub limits: AccountLimits,
     /// Snapshots in memory.
     pub snapshots: SnapshotConfig,
+    /// Calls to OIDC issuers.
+    pub oidc: OidcConfig,
+}
+
+/// How the issuers of identity-provider configurations are called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OidcConfig {
+    /// Hosts, exactly named, that may have addresses which are not public. Whoever configures an issuer for a cluster cannot
+    /// say so: they would make the hub call into its own network.
+    pub private_hosts: Vec<String>,
+    /// How long keys are kept, and how often an issuer is asked.
+    pub keys: KeyOptions,
 }
 
 /// How long and how many answers of STS are kept.
@@ -168,6 +182,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A host or a time that no issuer can be called with.
+    #[error("authn.oidc: {0}")]
+    Oidc(#[from] IssuerError),
     /// A Redis that cannot be used as it is given.
     #[error(transparent)]
     Redis(#[from] InvalidRedis),
@@ -179,6 +196,11 @@ impl AuthnConfig {
     /// # Errors
     /// [`ConfigError`] names the key and the rule.
     pub fn validate(&self) -> Result<Vec<StsAuthority>, ConfigError> {
+        Issuer::new(IssuerOptions {
+            private_hosts: self.oidc.private_hosts.clone(),
+            keys: self.oidc.keys.clone(),
+            ..IssuerOptions::new("https://issuer.invalid")
+        })?;
         let ranges = [
             (
                 "token_cache.lifetime_seconds",

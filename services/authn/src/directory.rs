@@ -8,6 +8,7 @@ use lanyard_iam::{AccountId, Region, StsAuthority};
 use lanyard_store::{Followed, Store, StoreError};
 
 use crate::config::SnapshotConfig;
+use crate::providers::Providers;
 use crate::snapshot::{AccountModel, AccountSnapshot, ClusterModel, ClusterSnapshot, HubModel, HubSnapshot};
 
 /// What authn knows of hub, accounts and clusters. Clones share it.
@@ -31,12 +32,13 @@ impl Directory {
         region: Region,
         self_hosted: Vec<StsAuthority>,
         config: &SnapshotConfig,
+        providers: Providers,
     ) -> Self {
         let keyring = store.keyring().clone();
         Self {
             hub: Followed::new(store, HubModel { region, self_hosted }, 1),
             accounts: Followed::new(store, AccountModel { keyring }, config.accounts_max),
-            clusters: Followed::new(store, ClusterModel, config.clusters_max),
+            clusters: Followed::new(store, ClusterModel { providers }, config.clusters_max),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
-use lanyard_api::{Authority, BlockId, Denial, Fault, HubId, Identity, Kin, Vouched};
+use lanyard_api::{Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, HubId, Kin, Vouched};
 use lanyard_aws::StsClient;
 use lanyard_iam::token::TOKEN_BYTES_MAX;
 use lanyard_iam::{
@@ -13,6 +13,7 @@ use lanyard_iam::{
     TokenLife, looks_like_token,
 };
 use lanyard_kit::{Clock, ExposeSecret as _};
+use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
 use lanyard_store::{Purpose, Store};
 
 use crate::admit::Admissions;
@@ -22,8 +23,9 @@ use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, Share
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
 use crate::local_keys::LocalKeys;
+use crate::providers::Providers;
 use crate::snapshot::{AccountSnapshot, ClusterSnapshot, ClusterView, HubSnapshot};
-use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, refusal};
+use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, oidc, refusal};
 
 /// What the hub is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +100,8 @@ impl<S: SharedCache> Engine<S> {
     pub fn new(parts: Parts<S>) -> Result<Self, EngineError> {
         let Parts { store, sessions, sts, shared_cache, hub, config, clock } = parts;
         let self_hosted = config.validate()?;
-        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots);
+        let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
+        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
         let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
         let sealer = sealer(&store)?;
         Ok(Self {
@@ -119,7 +122,10 @@ impl<S: SharedCache> Engine<S> {
     async fn prove(&self, query: &AuthenticateQuery) -> Result<Authentication, Fault> {
         let raw = query.token.expose_secret();
         if !looks_like_token(raw) {
-            return Ok(Authentication::NotOurs);
+            return match looks_like_jwt(raw) {
+                true => Box::pin(self.prove_jwt(raw, query.cluster)).await,
+                false => Ok(Authentication::NotOurs),
+            };
         }
         let hub = self.directory.hub().await?;
         let Some(cluster) = hub.cluster(query.cluster) else {
@@ -154,6 +160,49 @@ impl<S: SharedCache> Engine<S> {
         })
     }
 
+    /// A JWT of an issuer that the cluster takes tokens of. Any other one is another authenticator's affair, as those of
+    /// ServiceAccounts are.
+    async fn prove_jwt(&self, raw: &str, cluster: ClusterUid) -> Result<Authentication, Fault> {
+        let hub = self.directory.hub().await?;
+        let Some(cluster) = hub.cluster(cluster) else { return Ok(Authentication::NotOurs) };
+        let own = self.directory.cluster(cluster.cluster.uid).await?;
+        if !own.has_identity_providers() {
+            return Ok(Authentication::NotOurs);
+        }
+        let jwt = Jwt::parse(raw);
+        let view = match &jwt {
+            Ok(jwt) => jwt.unverified_issuer().and_then(|issuer| own.identity_provider(issuer)),
+            // One that is out of order is refused by name, if it would be ours.
+            Err(_) => unverified_issuer(raw).and_then(|issuer| own.identity_provider(&issuer)),
+        };
+        let Some(view) = view else { return Ok(Authentication::NotOurs) };
+        let account = self.directory.account(cluster.cluster.account).await?;
+        let blocks = [&hub.blocks, &account.blocks, &own.blocks];
+        let issuer = view.config.settings.issuer_url.as_str();
+        if let Some(block) = blocks.iter().find_map(|index| index.on_oidc_issuer(issuer)) {
+            return Ok(Authentication::Refused(refuse("blocked", blocked("issuer", block), "")));
+        }
+        let jwt = match jwt {
+            Ok(jwt) => jwt,
+            Err(refused) => return Ok(Authentication::Refused(oidc::refusal(view, &refused))),
+        };
+        let oidc::Known { identity, not_after } = match oidc::verify(view, jwt).await? {
+            Ok(known) => known,
+            Err(refusal) => return Ok(Authentication::Refused(refusal)),
+        };
+        if let Some(block) = blocks.iter().find_map(|index| index.on_oidc_subject(issuer, &identity.subject))
+        {
+            return Ok(Authentication::Refused(refuse("blocked", blocked("subject", block), "")));
+        }
+        Ok(Authentication::Verified(Box::new(Verified {
+            identity: Vouched::in_process(Arc::new(identity.into())),
+            token: TokenDigest::of(raw),
+            not_after,
+            verifier: Arc::clone(&view.verifier),
+            cached: false,
+        })))
+    }
+
     /// Everything beyond the token's form: who may vouch here, whom blocks stop, whose signature it is.
     async fn verify(
         &self,
@@ -175,7 +224,7 @@ impl<S: SharedCache> Engine<S> {
         } else {
             self.sts.verify(question).await?
         };
-        Ok(gate.pass(hub, &claim, verification))
+        gate.pass(hub, &claim, verification)
     }
 
     /// The same for a token that is known, whose answer is kept.
@@ -191,7 +240,7 @@ impl<S: SharedCache> Engine<S> {
             Ok(gate) => gate,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        Ok(gate.pass(hub, &claim, recalled.verification.clone()))
+        gate.pass(hub, &claim, recalled.verification.clone())
     }
 
     /// What is looked at each time before anybody proves anything; what is left is the gate to let the proven through.
@@ -253,18 +302,20 @@ impl Gate {
         hub: &HubSnapshot,
         claim: &Claim<'_>,
         verification: Verification,
-    ) -> Result<Proven, Refusal> {
+    ) -> Result<Result<Proven, Refusal>, Fault> {
         let proven = match verification {
             Verification::Verified(proven) => proven,
-            Verification::Refused(refusal) => return Err(refusal),
+            Verification::Refused(refusal) => return Ok(Err(refusal)),
         };
-        if let Some((code, message)) = not_let_in(hub, claim.cluster, &proven.identity) {
-            return Err(claim.refuse(code, message));
+        // Nothing else is verified here.
+        let identity = proven.identity.aws().ok_or(Fault::Internal)?;
+        if let Some((code, message)) = not_let_in(hub, claim.cluster, identity) {
+            return Ok(Err(claim.refuse(code, message)));
         }
-        if let Some((what, block)) = block_on(&self.blocks(hub), &proven.identity) {
-            return Err(claim.refuse("blocked", blocked(what, block)));
+        if let Some((what, block)) = block_on(&self.blocks(hub), identity) {
+            return Ok(Err(claim.refuse("blocked", blocked(what, block))));
         }
-        Ok(proven)
+        Ok(Ok(proven))
     }
 }
 
@@ -282,9 +333,9 @@ fn authority_of(token: &ParsedToken) -> Authority {
 fn not_let_in(
     hub: &HubSnapshot,
     cluster: &ClusterView,
-    identity: &Identity,
+    identity: &AwsIdentity,
 ) -> Option<(&'static str, String)> {
-    let Identity { authority, account, partition, .. } = identity;
+    let AwsIdentity { authority, account, partition, .. } = identity;
     match hub.account(*account) {
         None => Some((
             "account_not_registered",
@@ -310,7 +361,7 @@ fn not_let_in(
 }
 
 /// The block that stops somebody, themselves or what their session descends from.
-fn block_on(blocks: &[&BlockIndex], identity: &Identity) -> Option<(&'static str, BlockId)> {
+fn block_on(blocks: &[&BlockIndex], identity: &AwsIdentity) -> Option<(&'static str, BlockId)> {
     let who = Someone {
         authority: &identity.authority,
         account: identity.account,

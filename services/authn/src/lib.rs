@@ -6,7 +6,8 @@
 //!   host say whose it would be, and that one authority is asked: Lanyard's own IAM for `LKIA…` and `LSIA…` keys, which
 //!   never leave for AWS, else AWS's STS or a named self-hosted one, through the token cache. What comes back counts only for
 //!   an account that the hub knows as that authority's, that this cluster lets in, and that no block stops. "No" is
-//!   an answer with a reason; a fault says that there is none, and is never kept.
+//!   an answer with a reason; a fault says that there is none, and is never kept. A JWT is verified here, by the keys of an
+//!   OIDC issuer that the cluster takes tokens of (`lanyard_oidc`, `providers`), and its claims go on as claims.
 //! - **`Admit`** lets management calls through: SigV4 for this hub, method and message, by a local key or role session;
 //!   then the caller's policies, in their own account alone. The answer is an actor, or the statement that refused.
 //! - **`Accounts`** keeps accounts, users, keys, roles and inline policies by IAM's rules.
@@ -33,6 +34,7 @@ mod key_secret;
 mod local_keys;
 mod numbers;
 pub mod process;
+mod providers;
 mod session_keys;
 mod snapshot;
 mod verifier;
@@ -41,7 +43,9 @@ pub use bootstrap::{
     ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, hub_of, renew_administrator,
 };
 pub use cache::{InvalidRedis, NotShared, RedisCache, RedisConfig, RedisLogin, Shared, SharedCache};
-pub use config::{AccountLimits, AuthnConfig, ConfigError, SelfHostedSts, SnapshotConfig, TokenCacheConfig};
+pub use config::{
+    AccountLimits, AuthnConfig, ConfigError, OidcConfig, SelfHostedSts, SnapshotConfig, TokenCacheConfig,
+};
 pub use engine::{Engine, EngineError, Hub, Parts};
 pub use numbers::NoRandomness;
 pub use session_keys::{SessionKeysError, session_opener};

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Authority, Fault, Identity, IdentityKind, Kin};
+use lanyard_api::{Authority, AwsIdentity, Fault, Identity, IdentityKind, Kin};
 use lanyard_iam::{
-    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalId, SessionClaims, SessionError, SessionOpener,
-    SessionToken,
+    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
+    SessionOpener, SessionToken,
 };
 use time::OffsetDateTime;
 
@@ -166,7 +166,7 @@ impl LocalKeys {
                 Err(rejection) => standing = standing.and(Err(rejection)),
             }
         }
-        let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin));
+        let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin).into());
         Ok(Ok(Signer {
             account,
             owner,
@@ -251,6 +251,21 @@ fn not_revoked(owner: &OwnerView, claims: &SessionClaims) -> Result<(), Rejectio
     }
 }
 
+impl Signer {
+    /// The ARN that it acts under.
+    pub(crate) fn arn(&self) -> PrincipalArn {
+        match &self.session {
+            Some(claims) => claims.session_arn(),
+            None => self.owner.arn(self.account.account.partition),
+        }
+    }
+
+    /// Who it is; the hub's own principals are all of AWS kind.
+    pub(crate) fn aws(&self) -> Result<&AwsIdentity, Fault> {
+        self.identity.aws().ok_or(Fault::Internal)
+    }
+}
+
 /// Whom a session proves: its role, under the session's name.
 fn identity(
     account: &LocalAccount,
@@ -258,9 +273,9 @@ fn identity(
     access_key_id: AccessKeyId,
     claims: &SessionClaims,
     kin: Vec<Kin>,
-) -> Identity {
+) -> AwsIdentity {
     let (arn, partition) = (claims.session_arn(), account.account.partition);
-    Identity {
+    AwsIdentity {
         authority: Authority::Local,
         account: account.account.id,
         partition,

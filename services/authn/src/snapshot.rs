@@ -6,7 +6,9 @@
 mod account;
 mod cluster;
 mod hub;
+mod identity_provider;
 
 pub(crate) use account::{AccountModel, AccountSnapshot, OwnerView, Principal};
-pub(crate) use cluster::{ClusterModel, ClusterSnapshot, EntryView};
+pub(crate) use cluster::{ClusterModel, ClusterSnapshot};
 pub(crate) use hub::{ClusterView, HubModel, HubSnapshot};
+pub(crate) use identity_provider::ProviderView;

@@ -1,6 +1,7 @@
 //! One question to whoever can verify a token, and its answers.
 
 mod local;
+pub(crate) mod oidc;
 mod sts;
 
 use std::future::Future;

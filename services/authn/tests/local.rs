@@ -41,7 +41,7 @@ async fn a_users_token_proves_the_user_with_path_and_unique_id(database: TestDat
     let world = world(database).await;
     let (user, key) = world.user(world.hub.account, "/team/", "ana").await;
     let answer = verified(world.knock(&key, &world.cluster).await);
-    let identity = &answer.identity.value;
+    let identity = answer.identity.value.aws().unwrap();
     let arn = format!("arn:aws:iam::{}:user/team/ana", world.hub.account);
     assert_eq!((identity.arn.to_string(), identity.canonical_arn.as_str()), (arn.clone(), arn.as_str()));
     assert_eq!((&identity.authority, identity.account), (&Authority::Local, world.hub.account));
@@ -58,7 +58,7 @@ async fn a_role_sessions_token_proves_the_session_with_all_that_it_descends_from
     let role = world.role(world.hub.account, "/team/", "Dev", "*").await;
     let (session, _) = world.session(&role, &user, &key.access_key_id).await;
     let answer = verified(world.knock(&session.credentials, &world.cluster).await);
-    let identity = &answer.identity.value;
+    let identity = answer.identity.value.aws().unwrap();
     let account = world.hub.account;
     assert_eq!(identity.arn.to_string(), format!("arn:aws:sts::{account}:assumed-role/Dev/ana@example.com"));
     assert_eq!(identity.canonical_arn.as_str(), format!("arn:aws:iam::{account}:role/Dev"));
@@ -116,7 +116,7 @@ async fn tokens_of_another_make_are_accepted(database: TestDatabase) {
     for by in [&key, &session.credentials] {
         let token = of_another_make(by, "dev", world.now());
         assert_eq!(
-            verified(world.ask(&token, &world.cluster).await).identity.value.access_key_id,
+            verified(world.ask(&token, &world.cluster).await).identity.value.aws().unwrap().access_key_id,
             by.access_key_id
         );
         let other = of_another_make(by, "prod", world.now());
@@ -378,7 +378,7 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     ];
     let (session, _) = world.session_of(&role, ancestors, 1).await;
     let answer = verified(world.knock(&session.credentials, &world.cluster).await);
-    let kin = &answer.identity.value.kin;
+    let kin = &answer.identity.value.aws().unwrap().kin;
     let named: Vec<_> = kin.iter().map(|kin| (kin.account, kin.canonical_arn.as_str())).collect();
     let (between_arn, user_arn) =
         (format!("arn:aws:iam::{away}:role/Between"), format!("arn:aws:iam::{away}:user/ana"));

@@ -45,7 +45,7 @@ async fn sts_says_who_signed_and_the_answer_is_kept_for_the_next_time(database: 
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "dev");
     let first = verified(world.ask(token.expose(), &world.cluster).await);
-    let identity = &first.identity.value;
+    let identity = first.identity.value.aws().unwrap();
     assert_eq!(identity.arn.to_string(), format!("arn:aws:iam::{AWS_ACCOUNT}:user/ana"));
     assert_eq!((&identity.authority, identity.principal_id.as_str()), (&Authority::Aws, "AIDAUSER"));
     assert_eq!((&*first.verifier, first.cached), ("AWS STS sts.eu-west-1.amazonaws.com", false));
@@ -62,6 +62,7 @@ async fn a_role_session_keeps_its_name_and_loses_no_part(database: TestDatabase)
     let arn = format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/Dev/ana@example.com");
     let dev = world.at_sts("ASIAEXAMPLE123456789", AWS_ACCOUNT, &arn, "AROADEV:ana@example.com");
     let identity = verified(world.knock(&dev, &world.cluster).await).identity.value;
+    let identity = identity.aws().unwrap();
     assert_eq!(identity.canonical_arn.as_str(), format!("arn:aws:iam::{AWS_ACCOUNT}:role/Dev"));
     assert_eq!(
         (identity.session_name.as_deref(), identity.principal_id.as_str()),
@@ -90,7 +91,7 @@ async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept(database: 
         assert_eq!(fault.code(), expected, "{behaviour:?}: {fault}");
         world.sts.behave(Behaviour::Honest);
         let honest = verified(world.knock(&world.aws_user("bo"), &world.cluster).await);
-        assert_eq!(honest.identity.value.account, account(AWS_ACCOUNT));
+        assert_eq!(honest.identity.value.aws().unwrap().account, account(AWS_ACCOUNT));
     }
     assert!(!verified(world.ask(token.expose(), &world.cluster).await).cached);
 }
@@ -201,7 +202,7 @@ async fn a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host(database
     let arn = format!("arn:aws:iam::{LAB_ACCOUNT}:user/ana");
     let ana = world.at_sts("LABKEYLABKEYLABKEY00", LAB_ACCOUNT, &arn, "AIDALAB");
     let answer = verified(world.ask(&at_lab(&world, &ana, "dev"), &world.cluster).await);
-    assert_eq!(answer.identity.value.authority, Authority::Sts("lab".to_owned()));
+    assert_eq!(answer.identity.value.aws().unwrap().authority, Authority::Sts("lab".to_owned()));
     assert_eq!(&*answer.verifier, "STS lab sts.lab.example");
     let mut without = cluster_of(&world.hub, "without", world.hub.account, world.now());
     without.trusted_accounts.retain(|pair| !matches!(pair.authority, Authority::Sts(_)));

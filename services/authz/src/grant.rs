@@ -4,7 +4,8 @@ use lanyard_api::{
     EntryId, UserInfo,
     access_policies::{AccessPolicies, AccessPolicy},
     authz::Reason,
-    mapping::{AccessEntry, AccessScope, EntryType, GrantKind, PolicyAssociation},
+    grants::identity_provider_grant,
+    mapping::{AccessEntry, AccessScope, EntryType, GrantKind, IdentityProviderConfig, PolicyAssociation},
     proof::AUTHENTICATED_GROUP,
     template::Template,
 };
@@ -39,6 +40,8 @@ pub(crate) enum Badge {
     Node { username: Template, groups: Box<[Template]> },
     /// The username is the ARN of whichever principal of the account it is; no groups (`mapAccounts`).
     PrincipalOf(AccountId),
+    /// What an OIDC issuer's claims become: whatever stands behind these prefixes, but nothing reserved.
+    Prefixed { username: String, groups: Option<String> },
     /// The cluster's break-glass identity, whose name and group nothing can change.
     BreakGlass,
     /// None: what is stored is no badge.
@@ -104,6 +107,17 @@ impl Grant {
         Self::new(entry.id, GrantKind::AccessEntry, badge, entry.ends_at, policies)
     }
 
+    /// Of an identity-provider configuration. Which claims it reads is part of its number, so that what is left to see are its
+    /// prefixes.
+    pub(crate) fn of_identity_provider(config: &IdentityProviderConfig) -> Self {
+        let settings = &config.settings;
+        let badge = Badge::Prefixed {
+            username: settings.username_prefix().into_owned(),
+            groups: settings.groups_claim.as_ref().map(|_| settings.groups_prefix().to_owned()),
+        };
+        Self::new(identity_provider_grant(config), GrantKind::IdentityProvider, badge, None, [])
+    }
+
     /// Whether it still counts.
     pub(crate) fn is_live(&self, now: OffsetDateTime) -> bool {
         self.ends_at.is_none_or(|end| now < end)
@@ -130,6 +144,16 @@ impl Grant {
             Badge::PrincipalOf(account) => {
                 let is_theirs = PrincipalArn::parse(username).is_ok_and(|arn| arn.account == *account);
                 (is_theirs, claimed.next())
+            }
+            Badge::Prefixed { username: prefix, groups } => {
+                let given = |group: &&str| match groups {
+                    Some(prefix) => group.starts_with(prefix.as_str()) && !is_reserved(group),
+                    None => false,
+                };
+                (
+                    username.starts_with(prefix.as_str()) && !is_reserved(username),
+                    claimed.find(|group| !given(group)),
+                )
             }
             Badge::BreakGlass => {
                 let is_theirs = username.starts_with(BREAK_GLASS_USERNAME_PREFIX);
@@ -242,6 +266,11 @@ impl PolicyMatch<'_> {
             scope: self.scope.to_owned(),
         }
     }
+}
+
+/// What no issuer's claims become (mapping refuses it too).
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("system:") || name.starts_with("lanyard:")
 }
 
 fn admitted(templates: &[Template], group: &str) -> bool {

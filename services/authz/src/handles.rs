@@ -69,5 +69,7 @@ fn handle_of(target: &BlockTarget, key: &ProofKey) -> Handle {
         BlockTarget::Session { authority, canonical_arn, session_name } => {
             key.session(authority, canonical_arn.as_str(), session_name)
         }
+        BlockTarget::OidcSubject { issuer, subject } => key.oidc_subject(issuer, subject),
+        BlockTarget::OidcIssuer { issuer } => key.oidc_issuer(issuer),
     }
 }

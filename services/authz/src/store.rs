@@ -85,6 +85,7 @@ impl Takes for ClusterRows {
             Kind::AwsAuthVersion => self.set_aws_auth(fact.key(), fact.now()?),
             Kind::Node => self.set_node(fact.key(), fact.now()?),
             Kind::BreakGlass => self.set_break_glass(fact.now()?.as_ref()),
+            Kind::IdentityProviderConfig => self.set_identity_provider(fact.key(), fact.now()?),
             Kind::Block => self.set_block(fact.key(), fact.now()?),
             Kind::RbacObject => {
                 let stored: Option<RbacObject> = fact.now()?;
@@ -175,6 +176,7 @@ impl Model for ClusterModel {
         Kind::Node,
         Kind::BreakGlass,
         Kind::RbacObject,
+        Kind::IdentityProviderConfig,
         Kind::Block,
     ];
 

@@ -69,6 +69,7 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::preview(mapping.clone()))
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
+        .add_service(mapping::server::identity_providers(mapping.clone()))
         .add_service(mapping::server::blocks(mapping))
         .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
         .add_service(authz::server::objects(authz.clone()))

@@ -5,14 +5,15 @@ mod grpc;
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, CallError, ClusterId, Fault, Identity, UserInfo, Vouched,
+    Actor, Authority, AwsIdentity, CallError, ClaimValue, ClusterId, Fault, Identity, OidcIdentity, UserInfo,
+    Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
     mapping::{Clusters, Grant, GrantKind, Mapped, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery},
     proof,
 };
-use lanyard_iam::PrincipalArn;
-use secrecy::SecretString;
+use lanyard_iam::{PrincipalArn, looks_like_token};
+use secrecy::{ExposeSecret as _, SecretString};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -160,12 +161,17 @@ pub(crate) async fn explain<S: Services>(
     let services = &gateway.parts.services;
     let cluster = services.mapping().get_cluster(by.clone(), query.cluster.clone()).await?;
     let mut trace = Trace::default();
+    let mut is_of_oidc = false;
     let resolution = match query.subject {
         Subject::Token(token) => {
+            let kind = match looks_like_token(token.expose_secret()) {
+                true => TokenKind::Aws,
+                false => TokenKind::Other,
+            };
             let ask = AuthenticateQuery { token, cluster: cluster.uid, audiences: Vec::new(), explain: true };
             let verified = match services.authn().authenticate(ask).await {
                 Ok(Authentication::Verified(verified)) => *verified,
-                Ok(other) => return Ok(refused_by_authn(trace, other)),
+                Ok(other) => return Ok(refused_by_authn(trace, other, kind)),
                 Err(fault) => return Ok(trace.no_answer("token", &fault)),
             };
             trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
@@ -175,6 +181,7 @@ pub(crate) async fn explain<S: Services>(
                 "verified",
                 identity_lines(&verified.identity.value),
             );
+            is_of_oidc = matches!(&*verified.identity.value, Identity::Oidc(_));
             let ask = ResolveQuery { cluster: cluster.uid, identity: verified.identity, explain: true };
             match services.mapping().resolve(ask).await {
                 Ok(resolution) => resolution,
@@ -202,10 +209,17 @@ pub(crate) async fn explain<S: Services>(
             let mut lines = vec![unmapped.denial.message];
             lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
             trace.stage("mapping", StageOutcome::Refused, &code, lines);
-            trace.advice.push(format!(
-                "nothing in cluster `{}` maps this principal: make an access entry with `lanyard entry create`",
-                cluster.id
-            ));
+            trace.advice.push(match is_of_oidc {
+                true => format!(
+                    "`lanyard identity-provider list {}` says what claims become: let the issuer send others, or associate a \
+                     configuration that fits",
+                    cluster.id
+                ),
+                false => format!(
+                    "nothing in cluster `{}` maps this principal: make an access entry with `lanyard entry create`",
+                    cluster.id
+                ),
+            });
             return Ok(trace.end(FinalVerdict::Unauthorized));
         }
     };
@@ -239,7 +253,14 @@ fn entry_of(grant: &Grant, user: &UserInfo) -> Option<lanyard_api::EntryId> {
     by_entry.then_some(grant.id)
 }
 
-fn refused_by_authn(mut trace: Trace, answer: Authentication) -> Explanation {
+/// What kind of token somebody came with.
+#[derive(Clone, Copy)]
+enum TokenKind {
+    Aws,
+    Other,
+}
+
+fn refused_by_authn(mut trace: Trace, answer: Authentication, kind: TokenKind) -> Explanation {
     match answer {
         Authentication::Refused(refusal) => {
             let code = refusal.denial.code.to_string();
@@ -251,14 +272,25 @@ fn refused_by_authn(mut trace: Trace, answer: Authentication) -> Explanation {
             lines.extend(refusal.access_key_id.map(|key| format!("access key: {key}")));
             lines.extend(refusal.hints.iter().map(|hint| format!("hint: {hint}")));
             trace.stage("token", StageOutcome::Refused, &code, lines);
-            trace.advice.push(
-                "make a fresh token with `lanyard token --cluster-name` and the right credentials".to_owned(),
-            );
+            trace.advice.push(match kind {
+                TokenKind::Aws => {
+                    "make a fresh token with `lanyard token --cluster-name` and the right credentials"
+                        .to_owned()
+                }
+                TokenKind::Other => {
+                    "log in at the issuer again, or see what its configuration asks for: `lanyard \
+                                     identity-provider describe`"
+                        .to_owned()
+                }
+            });
         }
         Authentication::NotOurs | Authentication::Verified(_) => {
-            let line = "the token does not begin with `k8s-aws-v1.`: another authenticator has to know it"
-                .to_owned();
-            trace.stage("token", StageOutcome::Refused, "not_ours", vec![line]);
+            let line = "the token neither begins with `k8s-aws-v1.` nor is a JWT of an issuer that this cluster takes tokens of: \
+                        another authenticator has to know it";
+            trace.stage("token", StageOutcome::Refused, "not_ours", vec![line.to_owned()]);
+            trace.advice.push(
+                "`lanyard identity-provider list` has the issuers of a cluster, `lanyard token inspect` the one of a token".to_owned(),
+            );
         }
     }
     trace.end(FinalVerdict::Unauthorized)
@@ -280,6 +312,31 @@ fn token_lines(verified: &Verified) -> Vec<String> {
 }
 
 fn identity_lines(identity: &Identity) -> Vec<String> {
+    match identity {
+        Identity::Aws(aws) => aws_lines(aws),
+        Identity::Oidc(oidc) => oidc_lines(oidc),
+    }
+}
+
+/// Claims by their names and values: who may explain may know what a cluster's users are called.
+fn oidc_lines(identity: &OidcIdentity) -> Vec<String> {
+    let mut lines = vec![
+        format!("issuer: {} (verified)", identity.issuer),
+        format!("subject: {} (verified)", identity.subject),
+    ];
+    lines.extend(identity.claims.iter().map(|(name, value)| {
+        let value = match value {
+            ClaimValue::Text(text) => text.clone(),
+            ClaimValue::Texts(texts) => texts.join(", "),
+            ClaimValue::Flag(flag) => flag.to_string(),
+            ClaimValue::Other => "neither text nor a list of texts".to_owned(),
+        };
+        format!("claim {name}: {} (verified)", value.escape_debug())
+    }));
+    lines
+}
+
+fn aws_lines(identity: &AwsIdentity) -> Vec<String> {
     let mut lines = vec![
         format!("arn: {}", identity.arn),
         format!("canonical arn: {}", identity.canonical_arn),

@@ -78,6 +78,9 @@ pub enum Command {
     /// Access entries: which principal gets which badge, and which access policies.
     #[command(subcommand)]
     Entry(commands::entry::EntryCommand),
+    /// OIDC issuers whose tokens a cluster takes, and what their claims become.
+    #[command(subcommand)]
+    IdentityProvider(commands::identity_provider::IdentityProviderCommand),
     /// The published access policies.
     AccessPolicies(commands::access_policies::AccessPoliciesArgs),
     /// The aws-auth ConfigMap: push a version, see what is in force, check a file offline.
@@ -156,6 +159,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Cluster(command) => Box::pin(command.run(context)).await,
             Command::Kubeconfig(args) => Box::pin(args.run(context)).await,
             Command::Entry(command) => Box::pin(command.run(context)).await,
+            Command::IdentityProvider(command) => Box::pin(command.run(context)).await,
             Command::AccessPolicies(args) => args.run(context),
             Command::AwsAuth(command) => Box::pin(command.run(context)).await,
             Command::Node(command) => Box::pin(command.run(context)).await,

@@ -8,6 +8,7 @@ pub mod completion;
 pub mod entry;
 pub mod explain;
 pub mod iam;
+pub mod identity_provider;
 pub mod kubeconfig;
 pub mod node;
 pub mod pki;

@@ -269,6 +269,7 @@ fn help_teaches_and_completion_completes() {
         &["cluster", "spoke-credential", "delete", "--help"],
         &["node", "--help"],
         &["entry", "create", "--help"],
+        &["identity-provider", "associate", "--help"],
         &["rbac", "check", "--help"],
         &["block", "create", "--help"],
     ] {

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use divan::{AllocProfiler, Bencher, black_box};
 use lanyard_api::{
-    Authority, ClusterUid, EntryId, Identity, IdentityKind, Mutation, Scope, TrustedAccount, Vouched,
+    Authority, AwsIdentity, ClusterUid, EntryId, Identity, IdentityKind, Mutation, Scope, TrustedAccount,
+    Vouched,
     authn::accounts::Account,
     mapping::{
         AccessEntry, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block, BlockTarget,
@@ -147,7 +148,7 @@ async fn fill(store: &Store, uid: ClusterUid, entries: usize) {
 fn somebody(role: &str) -> Arc<Identity> {
     let arn: PrincipalArn =
         format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/ana@corp.example").parse().unwrap();
-    Arc::new(Identity {
+    Arc::new(Identity::Aws(AwsIdentity {
         authority: Authority::Aws,
         account: arn.account,
         partition: arn.partition,
@@ -161,7 +162,7 @@ fn somebody(role: &str) -> Arc<Identity> {
         ancestors: vec![],
         kin: vec![],
         arn,
-    })
+    }))
 }
 
 fn bench(bencher: Bencher<'_, '_>, entries: usize, role: &str, is_mapped: bool) {

@@ -1,9 +1,9 @@
 //! The badge as Kubernetes sees it: user info with the proof in it.
 
 use lanyard_api::{
-    Authority, Extra, Identity, UserInfo,
+    Authority, AwsIdentity, Extra, OidcIdentity, UserInfo,
     mapping::{Cluster, Mapped},
-    proof::{EXTRA_KEY, KinError, Proof, ProofKey},
+    proof::{EXTRA_KEY, KinError, KinHandles, Proof, ProofKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -12,18 +12,22 @@ use crate::{knock::Knock, resolution::Badge};
 /// How much longer than the API server's token cache a proof holds: a request that began within it may be under way.
 pub(crate) const PROOF_GRACE: Duration = Duration::seconds(60);
 
+/// Under these keys the API server has whom an OIDC issuer knows, for its audit log.
+const OIDC_ISSUER_KEY: &str = "lanyard.dev/oidc-issuer";
+const OIDC_SUBJECT_KEY: &str = "lanyard.dev/oidc-subject";
+
 /// When a proof minted now ends.
 pub(crate) fn not_after(cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTime {
     now.saturating_add(Duration::seconds(cluster.token_cache_seconds.into())).saturating_add(PROOF_GRACE)
 }
 
-/// The badge of a proven identity.
+/// The badge of a proven identity of AWS kind.
 ///
 /// # Errors
 /// [`KinError`] where the proof cannot name all that a session descends from: one that names less would outlive it.
 pub(crate) fn user_info(
     badge: Badge,
-    identity: &Identity,
+    identity: &AwsIdentity,
     cluster: &Cluster,
     key: &ProofKey,
     now: OffsetDateTime,
@@ -43,6 +47,34 @@ pub(crate) fn user_info(
     };
     extra.insert(EXTRA_KEY.into(), vec![proof.mint(key, &badge.username, &badge.groups)]);
     Ok(with_extra(badge, &knock, extra))
+}
+
+/// The badge of somebody whom an OIDC issuer knows.
+pub(crate) fn oidc_user_info(
+    badge: Badge,
+    identity: &OidcIdentity,
+    cluster: &Cluster,
+    key: &ProofKey,
+    now: OffsetDateTime,
+) -> Mapped {
+    let Badge { username, groups, grant, matched_by, ends_at: _ } = badge;
+    let proof = Proof {
+        cluster: cluster.uid,
+        grant_kind: grant.kind,
+        grant: grant.id,
+        revision: grant.revision,
+        handles: key.oidc_handles(&identity.issuer, &identity.subject),
+        kin: KinHandles::NONE,
+        local: false,
+        minted_at: now,
+        not_after: not_after(cluster, now),
+    };
+    let extra = Extra::from([
+        (OIDC_ISSUER_KEY.into(), vec![identity.issuer.clone()]),
+        (OIDC_SUBJECT_KEY.into(), vec![identity.subject.clone()]),
+        (EXTRA_KEY.into(), vec![proof.mint(key, &username, &groups)]),
+    ]);
+    Mapped { user: UserInfo { username, uid: identity.name(), groups, extra }, grant, matched_by }
 }
 
 /// The badge that an ARN would get: no proof, and nothing that only a signature tells.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use lanyard_api::{
-    Authority, BlockId, Kin,
+    Authority, BlockId, Kin, OidcIdentity,
     mapping::{Block, BlockTarget},
 };
 use lanyard_iam::{AccountId, CanonicalArn};
@@ -19,9 +19,12 @@ pub(crate) struct BlockSet {
     access_keys: Map,
     /// Role → its blocked sessions, by name.
     sessions: HashMap<Box<str>, BlockedSessions, RandomState>,
+    oidc_issuers: Map,
+    /// Issuer → its blocked subjects.
+    oidc_subjects: HashMap<Box<str>, BlockedSessions, RandomState>,
 }
 
-/// The names of sessions, with what blocks them.
+/// The names of sessions or subjects, with what blocks them.
 type BlockedSessions = Vec<(Box<str>, BlockId)>;
 
 type Map = HashMap<Box<str>, BlockId, RandomState>;
@@ -45,6 +48,13 @@ impl BlockSet {
                     let role = key::principal_owned(authority, path_less(canonical_arn).as_str());
                     set.sessions.entry(role).or_default().push((session_name.as_str().into(), block.id));
                 }
+                BlockTarget::OidcIssuer { issuer } => {
+                    set.oidc_issuers.insert(issuer.as_str().into(), block.id);
+                }
+                BlockTarget::OidcSubject { issuer, subject } => {
+                    let subjects = set.oidc_subjects.entry(issuer.as_str().into()).or_default();
+                    subjects.push((subject.as_str().into(), block.id));
+                }
             }
         }
         set
@@ -57,6 +67,15 @@ impl BlockSet {
             .or_else(|| self.principal(knock))
             .or_else(|| self.session(knock))
             .or_else(|| self.kin(knock))
+    }
+
+    /// The block that stops somebody of an OIDC issuer, or all of its people; byte for byte.
+    pub(crate) fn find_oidc(&self, identity: &OidcIdentity) -> Option<BlockId> {
+        let subject = || {
+            let of_issuer = self.oidc_subjects.get(identity.issuer.as_str())?;
+            of_issuer.iter().find(|(blocked, _)| **blocked == *identity.subject).map(|(_, id)| *id)
+        };
+        self.oidc_issuers.get(identity.issuer.as_str()).copied().or_else(subject)
     }
 
     fn account(&self, knock: &Knock<'_>) -> Option<BlockId> {
@@ -194,5 +213,36 @@ mod tests {
             assert_eq!(found, stops.then_some(block.id), "{:?}", block.target);
         }
         assert_eq!(BlockSet::default().find(&knock), None);
+    }
+
+    #[test]
+    fn immunity_15_a_block_on_an_issuer_or_subject_stops_these_very_bytes() {
+        let who = OidcIdentity {
+            config: lanyard_api::IdentityProviderConfigId::random(),
+            issuer: "https://okta.example".to_owned(),
+            subject: "ana".to_owned(),
+            claims: Default::default(),
+        };
+        let subject = |issuer: &str, subject: &str| BlockTarget::OidcSubject {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let issuer = |issuer: &str| BlockTarget::OidcIssuer { issuer: issuer.to_owned() };
+        let cases = [
+            (subject("https://okta.example", "ana"), true),
+            (subject("https://okta.example", "Ana"), false),
+            (subject("https://okta.example", "ana "), false),
+            (subject("https://okta.example/", "ana"), false),
+            (subject("https://dex.example", "ana"), false),
+            (issuer("https://okta.example"), true),
+            (issuer("https://Okta.example"), false),
+            (issuer("https://okta.example/"), false),
+        ];
+        for (target, stops) in cases {
+            let block = block(target);
+            let found = BlockSet::compile([&block]).find_oidc(&who);
+            assert_eq!(found, stops.then_some(block.id), "{:?}", block.target);
+        }
+        assert_eq!(BlockSet::default().find_oidc(&who), None);
     }
 }

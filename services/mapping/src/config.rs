@@ -28,6 +28,10 @@ pub struct Limits {
     pub namespaces_per_scope: usize,
     /// Nodes of one cluster (Kubernetes is built for 5 000).
     pub nodes_per_cluster: u64,
+    /// Identity-provider configurations of one cluster (EKS: 10).
+    pub identity_providers_per_cluster: u64,
+    /// All of them together, CA bundles left out, in bytes (EKS: 12 KB).
+    pub identity_provider_bytes_per_cluster: usize,
     /// Blocks of one scope.
     pub blocks_per_scope: u64,
     /// Accounts that one cluster trusts.
@@ -45,6 +49,8 @@ impl Default for Limits {
             groups_per_entry: 100,
             namespaces_per_scope: 100,
             nodes_per_cluster: 10_000,
+            identity_providers_per_cluster: 10,
+            identity_provider_bytes_per_cluster: 12 * 1024,
             blocks_per_scope: 10_000,
             trusted_accounts_per_cluster: 100,
             aws_auth_versions_kept: 10,

@@ -11,6 +11,7 @@ mod commit;
 mod directory;
 mod entries;
 mod given;
+mod identity_providers;
 mod policies;
 mod preview;
 mod resolve;
@@ -27,7 +28,7 @@ use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, Sto
 use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
 
-/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries` and `Blocks`. Clones share it.
+/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries`, `IdentityProviders` and `Blocks`. Clones share it.
 #[derive(Clone)]
 pub struct Mapping {
     inner: Arc<Inner>,

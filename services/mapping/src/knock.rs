@@ -1,9 +1,9 @@
 //! Somebody at the door, as resolution sees them.
 
-use lanyard_api::{Authority, Identity, Kin};
+use lanyard_api::{Authority, AwsIdentity, Kin};
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 
-/// An identity, proven or supposed, borrowed.
+/// An identity of AWS kind, proven or supposed, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Knock<'a> {
     pub(crate) authority: &'a Authority,
@@ -23,7 +23,7 @@ pub(crate) struct Knock<'a> {
 }
 
 impl<'a> Knock<'a> {
-    pub(crate) fn of(identity: &'a Identity) -> Self {
+    pub(crate) fn of(identity: &'a AwsIdentity) -> Self {
         Self {
             authority: &identity.authority,
             partition: identity.partition,

@@ -74,6 +74,7 @@ impl Service for MappingService {
             .add_service(server::preview(served.clone()))
             .add_service(server::clusters(served.clone()))
             .add_service(server::entries(served.clone()))
+            .add_service(server::identity_providers(served.clone()))
             .add_service(server::blocks(served));
         Ok((Self, routes))
     }

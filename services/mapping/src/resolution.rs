@@ -223,9 +223,13 @@ impl World<'_> {
         Ok(name)
     }
 
-    /// Another's literal username in this cluster, or one in the form of another principal's default: its ARN.
+    /// Another's literal username in this cluster, one in the form of another principal's default (its ARN), or one of those
+    /// that an OIDC issuer's prefix is for.
     fn is_anothers(&self, name: &str, knock: &Knock<'_>, is_default_name: bool) -> bool {
         if !is_default_name && name.starts_with("arn:") && !is_own_arn(name, knock) {
+            return true;
+        }
+        if self.snapshot.is_under_an_issuers_prefix(name) {
             return true;
         }
         let (mode, canonical) = (self.cluster.authentication_mode, knock.canonical.as_str());

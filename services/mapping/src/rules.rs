@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod entry;
+pub(crate) mod identity_provider;
 pub(crate) mod policy;
 
 use std::borrow::Cow;
@@ -32,7 +33,7 @@ impl From<Broken> for CallError {
             Rule::PolicyUnknown => {
                 Self::NotFound { kind: Cow::Borrowed("access policy"), name: broken.message }
             }
-            Rule::AuthenticationMode | Rule::NotStandard => {
+            Rule::AuthenticationMode | Rule::NotStandard | Rule::AudienceTaken => {
                 Self::precondition(broken.rule.code(), broken.message)
             }
             rule => Self::invalid(broken.field, rule.code(), broken.message),

@@ -7,7 +7,9 @@ use lanyard_api::{
     EntryId, Revision,
     aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
     grants,
-    mapping::{AccessEntry, AwsAuthVersion, Block, BreakGlass, Node, PolicyAssociation},
+    mapping::{
+        AccessEntry, AwsAuthVersion, Block, BreakGlass, IdentityProviderConfig, Node, PolicyAssociation,
+    },
     template::Template,
 };
 use lanyard_iam::{AccountId, CanonicalArn};
@@ -31,6 +33,9 @@ pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockSet,
     pub(crate) block_list: Vec<Block>,
     pub(crate) break_glass: Option<BreakGlass>,
+    identity_providers: Vec<Arc<IdentityProviderConfig>>,
+    /// The username prefixes of these, but for empty ones.
+    issuer_prefixes: Vec<Box<str>>,
 }
 
 type Map<T> = HashMap<Box<str>, T, RandomState>;
@@ -147,6 +152,7 @@ pub(crate) struct Parts<'a> {
     /// In the order of their numbers.
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
+    pub(crate) identity_providers: Vec<Arc<IdentityProviderConfig>>,
     pub(crate) nodes: Vec<&'a Node>,
     pub(crate) blocks: Vec<&'a Block>,
     pub(crate) break_glass: Option<&'a BreakGlass>,
@@ -154,8 +160,8 @@ pub(crate) struct Parts<'a> {
 
 impl ClusterSnapshot {
     pub(crate) fn compile(parts: Parts<'_>) -> Self {
-        let Parts { revision, mut entries, associations, versions, aws_auth, nodes, blocks, break_glass } =
-            parts;
+        let Parts { revision, mut entries, associations, versions, aws_auth, .. } = parts;
+        let Parts { mut identity_providers, nodes, blocks, break_glass, .. } = parts;
         entries.sort_by_cached_key(|entry| entry.page_key());
         let mut snapshot =
             Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
@@ -163,6 +169,11 @@ impl ClusterSnapshot {
             snapshot.index(at, entry);
         }
         snapshot.entries = entries;
+        identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+        let prefixes = identity_providers.iter().map(|config| config.settings.username_prefix());
+        snapshot.issuer_prefixes =
+            prefixes.filter(|prefix| !prefix.is_empty()).map(|prefix| prefix.into()).collect();
+        snapshot.identity_providers = identity_providers;
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
         }
@@ -213,6 +224,16 @@ impl ClusterSnapshot {
     /// Whether an entry gives this username literally to another principal.
     pub(crate) fn is_entry_name_of_another(&self, name: &str, canonical: &str) -> bool {
         self.entry_names.is_anothers(name, canonical)
+    }
+
+    /// All identity-provider configurations, by name. There are ten at most.
+    pub(crate) fn identity_providers(&self) -> &[Arc<IdentityProviderConfig>] {
+        &self.identity_providers
+    }
+
+    /// Whether a username is one that an OIDC issuer's prefix is for.
+    pub(crate) fn is_under_an_issuers_prefix(&self, name: &str) -> bool {
+        self.issuer_prefixes.iter().any(|prefix| name.starts_with(&**prefix))
     }
 
     /// Whether a line of aws-auth does.

@@ -11,8 +11,8 @@ use lanyard_api::{
     authn::accounts::{Account, IamRole, User},
     aws_auth::AwsAuth,
     mapping::{
-        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, Cluster, ClusterDirectory, Node,
-        PolicyAssociation, SpokeCredential,
+        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, Cluster, ClusterDirectory,
+        IdentityProviderConfig, Node, PolicyAssociation, SpokeCredential,
     },
 };
 use lanyard_iam::AccountId;
@@ -227,6 +227,7 @@ pub(crate) struct ClusterRows {
     nodes: BTreeMap<String, Node>,
     blocks: BTreeMap<String, Block>,
     break_glass: Option<BreakGlass>,
+    identity_providers: BTreeMap<String, Arc<IdentityProviderConfig>>,
 }
 
 impl ClusterRows {
@@ -255,6 +256,7 @@ impl Model for ClusterModel {
         Kind::AwsAuthVersion,
         Kind::Node,
         Kind::BreakGlass,
+        Kind::IdentityProviderConfig,
         Kind::Block,
     ];
 
@@ -268,6 +270,9 @@ impl Model for ClusterModel {
                 Kind::Node => drop(read.nodes.insert(row.key.clone(), row.decode()?)),
                 Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
                 Kind::BreakGlass => read.break_glass = Some(row.decode()?),
+                Kind::IdentityProviderConfig => {
+                    read.identity_providers.insert(row.key.clone(), Arc::new(row.decode()?));
+                }
                 _ => {}
             }
         }
@@ -287,6 +292,9 @@ impl Model for ClusterModel {
             Kind::Node => set(&mut rows.nodes, key, change.after()?),
             Kind::Block => set(&mut rows.blocks, key, change.after()?),
             Kind::BreakGlass => rows.break_glass = change.after()?,
+            Kind::IdentityProviderConfig => {
+                set(&mut rows.identity_providers, key, change.after()?.map(Arc::new));
+            }
             _ => {}
         }
         Ok(())
@@ -299,6 +307,7 @@ impl Model for ClusterModel {
             associations: rows.associations.values().collect(),
             versions: rows.versions.values().cloned().collect(),
             aws_auth: rows.in_force.clone(),
+            identity_providers: rows.identity_providers.values().cloned().collect(),
             nodes: rows.nodes.values().collect(),
             blocks: rows.blocks.values().collect(),
             break_glass: rows.break_glass.as_ref(),

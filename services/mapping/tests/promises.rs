@@ -16,6 +16,8 @@ mod break_glass;
 mod clusters;
 #[path = "promises/entries.rs"]
 mod entries;
+#[path = "promises/identity_providers.rs"]
+mod identity_providers;
 #[path = "promises/lockout.rs"]
 mod lockout;
 #[path = "promises/resolve.rs"]
@@ -92,6 +94,16 @@ suite! {
         a_block_of_the_account_or_hub_holds_everywhere_below,
         a_block_reaches_sessions_through_what_they_descend_from,
         blocks_are_listed_with_who_and_why_and_lifted;
+    identity_providers:
+        a_configuration_is_associated_described_listed_and_disassociated,
+        each_rule_refuses_with_its_own_code,
+        configurations_are_limited,
+        the_same_signed_request_is_answered_once_and_then_repeated,
+        claims_become_a_badge_with_a_proof_that_verifies,
+        immunity_52_an_audience_of_two_clusters_is_refused_unless_both_share_it,
+        immunity_39_a_configuration_that_is_gone_lets_nobody_in,
+        immunity_31_an_entrys_template_never_becomes_somebody_of_an_issuer,
+        immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration;
     break_glass:
         it_lets_one_in_once_within_the_hour,
         of_two_who_come_at_once_one_gets_in,

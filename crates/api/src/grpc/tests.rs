@@ -96,6 +96,7 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(mapping::server::preview(at(Audience::Mapping)))
         .add_service(mapping::server::clusters(at(Audience::Mapping)))
         .add_service(mapping::server::entries(at(Audience::Mapping)))
+        .add_service(mapping::server::identity_providers(at(Audience::Mapping)))
         .add_service(mapping::server::blocks(at(Audience::Mapping)))
         .add_service(authz::server::authorize(at(Audience::Authz)))
         .add_service(authz::server::objects(at(Audience::Authz)))

@@ -64,6 +64,18 @@ pub enum BlockTarget {
         /// The session's name.
         session_name: String,
     },
+    /// Somebody whom an OIDC issuer knows.
+    OidcSubject {
+        /// The issuer, byte for byte as its tokens write it.
+        issuer: String,
+        /// The subject.
+        subject: String,
+    },
+    /// Everyone whom an OIDC issuer knows.
+    OidcIssuer {
+        /// The issuer, byte for byte as its tokens write it.
+        issuer: String,
+    },
 }
 
 /// What makes a block.

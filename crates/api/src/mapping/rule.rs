@@ -109,6 +109,24 @@ rules! {
     BlockReason = "block_reason";
     /// A session is one of a role.
     BlockSession = "block_session";
+    /// An OIDC issuer and a subject are as tokens write them.
+    BlockIssuer = "block_issuer";
+    /// A configuration's name: 1 to 100 letters, digits, `-` and `_`.
+    ProviderName = "provider_name";
+    /// An issuer's URL: https, without query, and one that can be asked.
+    IssuerUrl = "issuer_url";
+    /// The certificates of a CA bundle, as PEM.
+    CaBundle = "ca_bundle";
+    /// A client id is a name without blanks.
+    ClientId = "client_id";
+    /// An audience belongs to one cluster, unless all that take it say that it is shared.
+    AudienceTaken = "audience_taken";
+    /// A claim's name.
+    ClaimName = "claim_name";
+    /// Required claims: 1 to 63 characters, values to 253.
+    RequiredClaims = "required_claims";
+    /// Prefixes hold nothing reserved, and none begins as another one of the cluster.
+    ProviderPrefix = "provider_prefix";
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use lanyard_proto::mapping::v1::{
-    self as pb, blocks_server, clusters_server, entries_server, preview_server, resolve_server,
+    self as pb, blocks_server, clusters_server, entries_server, identity_providers_server, preview_server,
+    resolve_server,
 };
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Blocks, ClusterDirectory, Clusters, Entries, Preview, Resolve, ResolveQuery, convert::entry_ref,
+    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery,
+    convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
     grpc::{codec, field, mutation::page_query, serve},
@@ -141,6 +143,29 @@ serve! {
         = |engine, by, m| {
             let entry = entry_ref(&m.cluster, m.principal_arn)?;
             engine.disassociate_policy(by, entry, m.policy_arn).await?.into()
+        };
+}
+
+serve! {
+    /// Serves [`IdentityProviders`].
+    pub fn identity_providers = IdentityProviders as identity_providers_server::IdentityProviders
+        in IdentityProvidersServer;
+    mutation associate_identity_provider_config(pb::AssociateIdentityProviderConfigRequest)
+        -> pb::IdentityProviderConfigMutated
+        = |engine, by, m| engine.associate_identity_provider(by, m.try_into()?).await?.into();
+    actor describe_identity_provider_config(pb::DescribeIdentityProviderConfigRequest)
+        -> pb::IdentityProviderConfigDetail
+        = |engine, by, m| engine.get_identity_provider(by, identity_provider_ref(&m.cluster, m.name)?).await?.into();
+    actor list_identity_provider_configs(pb::ListIdentityProviderConfigsRequest) -> pb::IdentityProviderConfigPage
+        = |engine, by, m| {
+            let cluster = field::parse("cluster", &m.cluster)?;
+            engine.list_identity_providers(by, cluster, page_query(m.page)).await?.into()
+        };
+    mutation disassociate_identity_provider_config(pb::DisassociateIdentityProviderConfigRequest)
+        -> pb::IdentityProviderConfigMutated
+        = |engine, by, m| {
+            let named = identity_provider_ref(&m.cluster, m.name)?;
+            engine.disassociate_identity_provider(by, named).await?.into()
         };
 }
 

@@ -111,6 +111,15 @@ managed! {
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
         "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
     }
+    mapping."IdentityProviders" {
+        "AssociateIdentityProviderConfig" AssociateIdentityProviderConfigRequest mutates
+            => is("eks:AssociateIdentityProviderConfig");
+        "DescribeIdentityProviderConfig" DescribeIdentityProviderConfigRequest
+            => is("eks:DescribeIdentityProviderConfig");
+        "ListIdentityProviderConfigs" ListIdentityProviderConfigsRequest => is("eks:ListIdentityProviderConfigs");
+        "DisassociateIdentityProviderConfig" DisassociateIdentityProviderConfigRequest mutates
+            => is("eks:DisassociateIdentityProviderConfig");
+    }
     mapping."Blocks" {
         "CreateBlock" CreateBlockRequest mutates => is("lanyard:CreateBlock");
         "DeleteBlock" DeleteBlockRequest mutates => is("lanyard:DeleteBlock");

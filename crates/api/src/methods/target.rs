@@ -69,6 +69,11 @@ pub enum Resource {
         /// Its principal.
         principal_arn: String,
     },
+    /// An identity-provider configuration of [`Target::cluster`].
+    IdentityProviderConfig {
+        /// Its name.
+        name: String,
+    },
     /// The account's users, as a list.
     Users,
     /// A user.

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::identity::{Authority, Identity};
+use crate::identity::{Authority, AwsIdentity};
 
 pub(super) const HANDLE_BYTES: usize = 16;
 
@@ -95,9 +95,34 @@ impl ProofKey {
         })
     }
 
+    /// The handle of an OIDC issuer, byte for byte.
+    pub fn oidc_issuer(&self, issuer: &str) -> Handle {
+        self.handle(6, |mac| update_sized(mac, issuer.as_bytes()))
+    }
+
+    /// The handle of somebody whom an OIDC issuer knows.
+    pub fn oidc_subject(&self, issuer: &str, subject: &str) -> Handle {
+        self.handle(7, |mac| {
+            update_sized(mac, issuer.as_bytes());
+            update_sized(mac, subject.as_bytes());
+        })
+    }
+
+    /// The handles of somebody whom an OIDC issuer knows: the issuer stands in the account's place, and they in the
+    /// principal's. The hub keeps no record of them, and no key signed.
+    pub fn oidc_handles(&self, issuer: &str, subject: &str) -> Handles {
+        Handles {
+            account: self.oidc_issuer(issuer),
+            principal: self.oidc_subject(issuer, subject),
+            principal_id: Handle::NONE,
+            access_key: Handle::NONE,
+            session: Handle::NONE,
+        }
+    }
+
     /// The handles of an identity itself. Of its kin there are [`ProofKey::kin`].
-    pub fn handles(&self, identity: &Identity) -> Handles {
-        let Identity { authority, canonical_arn, .. } = identity;
+    pub fn handles(&self, identity: &AwsIdentity) -> Handles {
+        let AwsIdentity { authority, canonical_arn, .. } = identity;
         Handles {
             account: self.account(authority, identity.account.as_str()),
             principal: self.principal(authority, canonical_arn.as_str()),
@@ -143,11 +168,11 @@ fn update_folded(mac: &mut Hmac<Sha256>, text: &str) {
 /// The keyed hashes of one identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handles {
-    /// Of its account.
+    /// Of its account, or of its OIDC issuer.
     pub account: Handle,
-    /// Of its canonical ARN.
+    /// Of its canonical ARN, or of its OIDC subject.
     pub principal: Handle,
-    /// Of its unique id.
+    /// Of its unique id; [`Handle::NONE`] for an OIDC subject.
     pub principal_id: Handle,
     /// Of the key that signed: a session's own, which has no record, where there is a session.
     pub access_key: Handle,

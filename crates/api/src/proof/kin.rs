@@ -6,7 +6,7 @@ use super::{
     ProofError, Reader,
     key::{HANDLE_BYTES, Handle, ProofKey},
 };
-use crate::identity::{Authority, Identity, Kin};
+use crate::identity::{Authority, AwsIdentity, Kin};
 
 /// Most kin of a proof: for each link of the longest chain a unique id, an ARN, a key and an account of its own.
 pub const KIN_MAX: usize = 4 * (SESSION_CHAIN_DEPTH_MAX as usize + 1);
@@ -157,7 +157,7 @@ impl ProofKey {
     ///
     /// # Errors
     /// [`KinError`]: what cannot be named could not be missed later, so there must be no proof then.
-    pub fn kin(&self, identity: &Identity) -> Result<KinHandles, KinError> {
+    pub fn kin(&self, identity: &AwsIdentity) -> Result<KinHandles, KinError> {
         let mut kin = KinHandles::NONE;
         let mut principals = 0;
         for ancestor in &identity.ancestors {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::identity::{Authority, Identity, IdentityKind, Kin};
+use crate::identity::{Authority, AwsIdentity, IdentityKind, Kin};
 
 fn key(id: u32) -> ProofKey {
     ProofKey::new(id, &[id as u8; 32])
@@ -101,19 +101,21 @@ fn immunity_12_handles_of_shifted_parts_differ() {
     assert_ne!(key.session(&Authority::Local, "ab", "cd"), key.session(&Authority::Local, "abc", "d"));
     assert_ne!(key.account(&Authority::Aws, "1"), key.account(&Authority::Local, "1"));
     assert_ne!(key.account(&Authority::Aws, "1"), key.access_key("1"));
+    assert_ne!(key.oidc_subject("https://a.example", "b"), key.oidc_subject("https://a.exampl", "eb"));
+    assert_ne!(key.oidc_issuer("a"), key.access_key("a"));
 }
 
 const KEY: &str = "LKIAABCDEFGHIJKLMNOP";
 const FAR: &str = "444455556666";
 
 /// A role session of the account 111122223333 that descends from these.
-fn session(ancestors: &[&str], kin: &[&str]) -> Identity {
+fn session(ancestors: &[&str], kin: &[&str]) -> AwsIdentity {
     let arn: lanyard_iam::PrincipalArn = "arn:aws:sts::111122223333:assumed-role/dev/ana".parse().unwrap();
     let kin_of = |text: &&str| {
         let arn: lanyard_iam::PrincipalArn = text.parse().unwrap();
         Kin { account: arn.account, canonical_arn: arn.canonical() }
     };
-    Identity {
+    AwsIdentity {
         authority: Authority::Local,
         account: arn.account,
         partition: arn.partition,

@@ -118,7 +118,9 @@ impl Blocks {
                     Blocked::Principal(known.folded())
                 }
                 BlockTarget::AccessKey { access_key_id } => Blocked::AccessKey(access_key_id),
-                BlockTarget::Session { .. } => continue,
+                BlockTarget::Session { .. }
+                | BlockTarget::OidcSubject { .. }
+                | BlockTarget::OidcIssuer { .. } => continue,
             };
             blocks.0.entry(blocked).or_default().push(block.scope);
         }

@@ -209,7 +209,10 @@ impl World {
             BlockTarget::Account { authority: whose, account } => {
                 whose == authority && *account == principal.account
             }
-            BlockTarget::AccessKey { .. } | BlockTarget::Session { .. } => false,
+            BlockTarget::AccessKey { .. }
+            | BlockTarget::Session { .. }
+            | BlockTarget::OidcSubject { .. }
+            | BlockTarget::OidcIssuer { .. } => false,
         })
     }
 

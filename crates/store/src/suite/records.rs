@@ -56,9 +56,14 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     round_trip(&store, aws_auth(&dev, 9), aws_auth(&dev, 10)).await;
     round_trip(&store, node(&dev, "i-1"), node(&dev, "i-2")).await;
     round_trip(&store, object(&dev, "view"), object(&dev, "edit")).await;
-    for scope in [Scope::Hub, home(), Scope::Cluster(dev.uid)] {
-        let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
-        round_trip(&store, block(scope, target.clone()), block(scope, target)).await;
+    round_trip(&store, identity_provider(&dev, "okta"), identity_provider(&dev, "dex")).await;
+    let issuer = || "https://okta.example".to_owned();
+    let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
+    let subject = BlockTarget::OidcSubject { issuer: issuer(), subject: "ana".to_owned() };
+    let everyone = BlockTarget::OidcIssuer { issuer: issuer() };
+    let others = [(Scope::Hub, subject), (home(), everyone), (Scope::Cluster(dev.uid), target.clone())];
+    for (scope, other) in others {
+        round_trip(&store, block(scope, target.clone()), block(scope, other)).await;
     }
     round_trip(&store, setting("a", "1"), setting("b", "2")).await;
 
@@ -246,6 +251,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &node(&dev, "i-1")).await.unwrap();
     insert(&store, &break_glass(&dev)).await.unwrap();
     insert(&store, &object(&dev, "view")).await.unwrap();
+    insert(&store, &identity_provider(&dev, "okta")).await.unwrap();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     insert(&store, &block(scope, target)).await.unwrap();
     insert(&store, &credential(&dev, "a")).await.unwrap();
@@ -266,6 +272,34 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     anew.uid = lanyard_api::ClusterUid::random();
     insert(&store, &anew).await.unwrap();
     assert_eq!(store.load::<RbacObject>(Scope::Cluster(anew.uid)).await.unwrap().1, []);
+}
+
+pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let (mut prod, okta) = (cluster("prod"), identity_provider(&dev, "okta"));
+    prod.name = "prod".to_owned();
+    insert(&store, &prod).await.unwrap();
+    insert(&store, &okta).await.unwrap();
+    let (mut same_name, mut same_issuer) =
+        (identity_provider(&dev, "okta"), identity_provider(&dev, "other"));
+    same_name.settings.issuer_url = "https://other.example".to_owned();
+    exists(insert(&store, &same_name).await, "a name is one configuration's in its cluster");
+    same_issuer.settings.issuer_url = okta.settings.issuer_url.clone();
+    exists(insert(&store, &same_issuer).await, "an issuer is one configuration's in its cluster");
+    let elsewhere = identity_provider(&prod, "okta");
+    exists(insert(&store, &elsewhere).await, "an audience is one cluster's");
+    let mut shared = elsewhere.clone();
+    shared.settings.shared_audience = true;
+    insert(&store, &shared).await.unwrap();
+    let mut transaction = store.begin("test", &by("test"), &[Scope::Cluster(dev.uid)]).await.unwrap();
+    let (issuer, client) = (okta.settings.issuer_url.as_str(), okta.settings.client_id.as_str());
+    let mut others = async |uid, client: &str| {
+        transaction.other_identity_providers_of_audience(uid, issuer, client).await.unwrap()
+    };
+    assert_eq!(others(dev.uid, client).await, [shared]);
+    assert_eq!(others(prod.uid, client).await, [okta.clone()]);
+    assert_eq!(others(dev.uid, "Kubernetes").await, []);
 }
 
 pub(super) async fn a_transaction_is_all_or_nothing(bench: Bench) {

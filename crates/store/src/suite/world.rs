@@ -1,11 +1,13 @@
 //! Records to test with.
 
 use lanyard_api::{
-    Actor, Authority, BlockId, ClusterUid, EntryId, Mutation, Scope, SignatureUse, TrustedAccount, Vouched,
+    Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, Scope, SignatureUse,
+    TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
-        BlockTarget, BreakGlass, Cluster, EntryType, Node, PolicyAssociation, SpokeCredential,
+        BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
+        PolicyAssociation, SpokeCredential,
     },
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
@@ -186,6 +188,25 @@ pub(super) fn break_glass(cluster: &Cluster) -> BreakGlass {
         ends_at: NOON + time::Duration::hours(1),
         used_at: None,
     }
+}
+
+pub(super) fn identity_provider(cluster: &Cluster, name: &str) -> IdentityProviderConfig {
+    let settings = IdentityProviderSettings {
+        name: name.to_owned(),
+        issuer_url: format!("https://{name}.example"),
+        client_id: "kubernetes".to_owned(),
+        username_claim: None,
+        username_prefix: None,
+        groups_claim: Some("groups".to_owned()),
+        groups_prefix: None,
+        required_claims: Default::default(),
+        shared_audience: false,
+        ca_bundle_pem: None,
+        email_verified_may_be_absent: false,
+        tags: Default::default(),
+    };
+    let id = IdentityProviderConfigId::random();
+    IdentityProviderConfig { id, cluster: cluster.uid, settings, created_at: NOON }
 }
 
 pub(super) fn object(cluster: &Cluster, name: &str) -> RbacObject {

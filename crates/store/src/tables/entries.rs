@@ -95,6 +95,8 @@ impl Columns for Block {
             Value::Text(target.arn),
             Value::Text(target.access_key),
             Value::Text(target.session),
+            Value::Text(target.issuer),
+            Value::Text(target.subject),
         ]
     }
 }
@@ -108,6 +110,8 @@ struct Target {
     arn: Option<String>,
     access_key: Option<String>,
     session: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
 }
 
 impl Target {
@@ -135,6 +139,15 @@ impl Target {
                 session: Some(session_name.clone()),
                 ..Self::default()
             },
+            BlockTarget::OidcSubject { issuer, subject } => Self {
+                kind: "oidc_subject",
+                issuer: Some(issuer.clone()),
+                subject: Some(subject.clone()),
+                ..Self::default()
+            },
+            BlockTarget::OidcIssuer { issuer } => {
+                Self { kind: "oidc_issuer", issuer: Some(issuer.clone()), ..Self::default() }
+            }
         }
     }
 }

@@ -127,7 +127,18 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
             "target_account" = "$8",
             "target_arn_folded" = "$9",
             "target_access_key" = "$10",
-            "target_session" = "$11"
+            "target_session" = "$11",
+            "target_issuer" = "$12",
+            "target_subject" = "$13"
+        ),
+        Kind::IdentityProviderConfig => &of_scope!(
+            "identity_provider_configs",
+            "cluster",
+            "id",
+            "name" = "$4",
+            "issuer_url" = "$5",
+            "client_id" = "$6",
+            "is_shared" = "$7"
         ),
     }
 }
@@ -148,7 +159,8 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::Node
             | Kind::BreakGlass
             | Kind::RbacObject
-            | Kind::Administrator,
+            | Kind::Administrator
+            | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
         ) => Ok(uid.to_string()),
         (Kind::Block, scope) => Ok(scope.to_string()),
@@ -200,6 +212,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             Node true from "nodes" key "instance_id" where "cluster = $2";
             BreakGlass true from "break_glass" key "key" where "cluster = $2";
             RbacObject true from "rbac_objects" key "key" where "cluster = $2";
+            IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
         },
@@ -212,6 +225,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::BreakGlass
         | Kind::RbacObject
         | Kind::Administrator
+        | Kind::IdentityProviderConfig
         | Kind::Block
         | Kind::Setting => &[],
     }

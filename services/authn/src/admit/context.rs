@@ -18,7 +18,7 @@ pub(super) fn of_caller(
 ) -> ConditionKeys {
     let mut keys = ConditionKeys::new();
     let own = signer.owner.arn(signer.account.account.partition);
-    keys.set_principal(&signer.identity.arn, signer.session.as_ref().map(|_| &own), &signer.owner.id);
+    keys.set_principal(&signer.arn(), signer.session.as_ref().map(|_| &own), &signer.owner.id);
     set_tags(&mut keys, "aws:PrincipalTag/", signer.owner.tags());
     if let Some(claims) = &signer.session {
         // A session tag stands in for the role's own of the same key.

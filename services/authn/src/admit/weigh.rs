@@ -15,7 +15,7 @@ use super::denial::{denial, refused, statement};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
 use crate::local_keys::Signer;
-use crate::snapshot::{ClusterView, EntryView, HubSnapshot, Principal};
+use crate::snapshot::{ClusterView, HubSnapshot, Principal};
 
 /// The one action that is weighed with the resource's own policy.
 pub(super) const ASSUME_ROLE: &str = "sts:AssumeRole";
@@ -52,7 +52,7 @@ impl Caller<'_> {
         let evaluation = self.evaluate(action, &resource);
         match &evaluation.deciding {
             Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
-            _ => Err(refused(&evaluation, &self.signer.identity.arn.to_string(), action, &resource)),
+            _ => Err(refused(&evaluation, &self.signer.arn().to_string(), action, &resource)),
         }
     }
 }
@@ -128,13 +128,22 @@ impl<S: SharedCache> Engine<S> {
             _ => None,
         };
         let cluster = named_cluster(hub, call).filter(|view| view.cluster.account == account.id);
-        let entry = self.named_entry(cluster, call).await?;
-        let tags = match (owner, &entry, cluster) {
-            (Some(owner), ..) => Some(owner.tags()),
-            (None, Some(entry), _) => Some(&entry.tags),
-            (None, None, Some(view)) => Some(&view.cluster.tags),
-            (None, None, None) => None,
+        let own = match cluster {
+            Some(view) => Some(self.directory.cluster(view.cluster.uid).await?),
+            None => None,
         };
+        let (entry, identity_provider) = match &call.target.resource {
+            Resource::AccessEntry { principal_arn } => {
+                (own.as_ref().and_then(|own| own.entry(principal_arn)), None)
+            }
+            Resource::IdentityProviderConfig { name } => {
+                (None, own.as_ref().and_then(|own| own.identity_provider_named(name)))
+            }
+            _ => (None, None),
+        };
+        let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags));
+        let of_cluster = || cluster.map(|view| &view.cluster.tags);
+        let tags = owner.map(|owner| owner.tags()).or(of_part).or_else(of_cluster);
         if let Some(tags) = tags {
             context::set_resource_tags(&mut caller.keys, tags);
         }
@@ -150,20 +159,8 @@ impl<S: SharedCache> Engine<S> {
                 Principal::Role { role, .. } => (role.path.as_str(), role.name.as_str()),
             }),
             entry: entry.map(|entry| entry.id),
+            identity_provider: identity_provider.map(|(id, _)| id),
         }))
-    }
-
-    /// The access entry that the call is about, if it exists.
-    async fn named_entry(
-        &self,
-        cluster: Option<&Arc<ClusterView>>,
-        call: &Call,
-    ) -> Result<Option<EntryView>, Fault> {
-        let (Some(view), Resource::AccessEntry { principal_arn }) = (cluster, &call.target.resource) else {
-            return Ok(None);
-        };
-        let snapshot = self.directory.cluster(view.cluster.uid).await?;
-        Ok(snapshot.entry(principal_arn).cloned())
     }
 
     /// Identity policies, session policy and the role's trust policy together. A role that is not there and one that does
@@ -186,7 +183,7 @@ impl<S: SharedCache> Engine<S> {
         let kind = PrincipalKind::Role { path: path.clone(), name: name.clone() };
         let role = PrincipalArn { partition: signer.account.account.partition, account, kind };
         let resource = role.to_string();
-        let who = signer.identity.arn.to_string();
+        let who = signer.arn().to_string();
         let uniform = || {
             let message = format!(
                 "`{who}` may not `{ASSUME_ROLE}` on `{resource}`: there is no such role, its trust policy does not let \
@@ -208,7 +205,7 @@ impl<S: SharedCache> Engine<S> {
             return uniform();
         }
         let own = signer.owner.arn(signer.account.account.partition);
-        let arn = &signer.identity.arn;
+        let arn = signer.arn();
         let trusted = TrustCaller::Aws {
             principal: &arn,
             role: signer.session.as_ref().map(|_| &own),

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use lanyard_api::authn::Refusal;
 use lanyard_api::mapping::{AuthenticationMode, AuthorizerMode, Cluster};
-use lanyard_api::{Authority, ClusterUid, Identity, IdentityKind};
+use lanyard_api::{Authority, AwsIdentity, ClusterUid, Identity, IdentityKind};
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{
     AccessKeyId, CanonicalArn, Credentials, ParsedToken, Partition, PrincipalArn, Region, SecretAccessKey,
@@ -63,7 +63,7 @@ impl Verifier for Arc<Fake> {
 
 fn identity(key: &AccessKeyId) -> Identity {
     let arn = PrincipalArn::parse("arn:aws:iam::111122223333:user/ana").unwrap();
-    Identity {
+    Identity::Aws(AwsIdentity {
         authority: Authority::Aws,
         account: arn.account,
         partition: arn.partition,
@@ -77,7 +77,7 @@ fn identity(key: &AccessKeyId) -> Identity {
         ancestors: Vec::new(),
         kin: Vec::new(),
         arn,
-    }
+    })
 }
 
 /// A shared level in memory, which tests write into at will.
@@ -348,7 +348,7 @@ async fn immunity_38_moved_forged_and_altered_values_are_dropped_and_sts_is_aske
         let before = world.asked();
         let answer = world.ask(&world.cache(), &mine, 0).await.unwrap();
         let Verification::Verified(proven) = answer else { panic!("{what}") };
-        assert_eq!(proven.identity.access_key_id.as_str(), KEY, "{what}");
+        assert_eq!(proven.identity.aws().unwrap().access_key_id.as_str(), KEY, "{what}");
         assert_eq!(world.asked(), before + 1, "{what}");
     }
 }

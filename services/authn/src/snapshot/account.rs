@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::mapping::Block;
-use lanyard_api::{Authority, Identity, IdentityKind, Revision, Scope};
+use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, Revision, Scope};
 use lanyard_iam::{
     AccessKeyId, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind,
     SecretAccessKey, TrustPolicy,
@@ -74,18 +74,18 @@ pub(crate) struct KeyView {
 impl KeyView {
     /// Whom the key proves: its user.
     pub(crate) fn identity(&self, partition: Partition) -> Arc<Identity> {
-        let identity = self.identity.get_or_init(|| Arc::new(self.make_identity(partition)));
-        if identity.partition == partition {
+        let identity = self.identity.get_or_init(|| Arc::new(self.make_identity(partition).into()));
+        if identity.aws().is_some_and(|aws| aws.partition == partition) {
             Arc::clone(identity)
         } else {
             // The account was registered anew under another partition, and its own scope knows nothing of that.
-            Arc::new(self.make_identity(partition))
+            Arc::new(self.make_identity(partition).into())
         }
     }
 
-    fn make_identity(&self, partition: Partition) -> Identity {
+    fn make_identity(&self, partition: Partition) -> AwsIdentity {
         let arn = self.owner.arn(partition);
-        Identity {
+        AwsIdentity {
             authority: Authority::Local,
             account: arn.account,
             partition,

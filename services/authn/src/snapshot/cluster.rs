@@ -1,23 +1,31 @@
-//! Of a cluster's own scope authn needs the blocks, and which access entries there are: their ARNs hold their numbers.
+//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, and which access entries there are:
+//! their ARNs hold their numbers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use lanyard_api::mapping::{AccessEntry, Block};
-use lanyard_api::{EntryId, Revision, Scope};
+use lanyard_api::mapping::{AccessEntry, Block, IdentityProviderConfig};
+use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
 use lanyard_iam::FoldedArn;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
+use super::identity_provider::ProviderView;
 use crate::blocks::BlockIndex;
+use crate::providers::Providers;
 
 /// Compiles a cluster's scope.
 #[derive(Debug)]
-pub(crate) struct ClusterModel;
+pub(crate) struct ClusterModel {
+    /// The providers that configurations share.
+    pub(crate) providers: Providers,
+}
 
 /// A cluster's decoded records, by key.
 #[derive(Debug, Default)]
 pub(crate) struct ClusterRows {
     blocks: BTreeMap<String, Block>,
     entries: BTreeMap<String, (FoldedArn, EntryView)>,
+    identity_providers: BTreeMap<String, Arc<ProviderView>>,
 }
 
 /// An access entry, as policy documents see it.
@@ -32,12 +40,34 @@ pub(crate) struct EntryView {
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
     entries: HashMap<FoldedArn, EntryView>,
+    /// By issuer.
+    identity_providers: HashMap<String, Arc<ProviderView>>,
 }
 
 impl ClusterSnapshot {
     /// The entry of a principal, by its ARN.
     pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
         self.entries.get(&FoldedArn::of(principal_arn))
+    }
+
+    /// Whether the cluster takes tokens of any OIDC issuer.
+    pub(crate) fn has_identity_providers(&self) -> bool {
+        !self.identity_providers.is_empty()
+    }
+
+    /// What the cluster knows of an OIDC issuer.
+    pub(crate) fn identity_provider(&self, issuer: &str) -> Option<&Arc<ProviderView>> {
+        self.identity_providers.get(issuer)
+    }
+
+    /// A configuration by its name, as policy documents see it.
+    pub(crate) fn identity_provider_named(
+        &self,
+        name: &str,
+    ) -> Option<(IdentityProviderConfigId, &BTreeMap<String, String>)> {
+        let mut all = self.identity_providers.values();
+        let found = all.find(|view| view.config.settings.name == name)?;
+        Some((found.config.id, &found.config.settings.tags))
     }
 }
 
@@ -49,13 +79,16 @@ fn entry(entry: AccessEntry) -> (FoldedArn, EntryView) {
 impl Model for ClusterModel {
     type Rows = ClusterRows;
     type Snapshot = ClusterSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::AccessEntry, Kind::Block];
+    const KINDS: &'static [Kind] = &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<ClusterRows, StoreError> {
         let mut cluster = ClusterRows::default();
         for row in rows {
             match row.kind {
                 Kind::AccessEntry => set(&mut cluster.entries, &row.key, Some(entry(row.decode()?))),
+                Kind::IdentityProviderConfig => {
+                    set(&mut cluster.identity_providers, &row.key, Some(self.view(row.decode()?)));
+                }
                 _ => set(&mut cluster.blocks, &row.key, Some(row.decode()?)),
             }
         }
@@ -65,6 +98,10 @@ impl Model for ClusterModel {
     fn apply(&self, rows: &mut ClusterRows, change: &Change) -> Result<(), StoreError> {
         match change.kind {
             Kind::AccessEntry => set(&mut rows.entries, &change.key, change.after()?.map(entry)),
+            Kind::IdentityProviderConfig => {
+                let now = change.after()?.map(|config| self.view(config));
+                set(&mut rows.identity_providers, &change.key, now);
+            }
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
         }
@@ -75,7 +112,19 @@ impl Model for ClusterModel {
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),
             entries: rows.entries.values().cloned().collect(),
+            identity_providers: rows
+                .identity_providers
+                .values()
+                .map(|view| (view.config.settings.issuer_url.clone(), Arc::clone(view)))
+                .collect(),
         }
+    }
+}
+
+impl ClusterModel {
+    fn view(&self, config: IdentityProviderConfig) -> Arc<ProviderView> {
+        let provider = self.providers.of(&config.settings);
+        Arc::new(ProviderView::new(config, provider))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Authority, Fault, Identity, IdentityKind};
+use lanyard_api::{Authority, AwsIdentity, Fault, IdentityKind};
 use lanyard_aws::{GetCallerIdentity, Limited, StsAnswer, StsClient, StsFault};
 use lanyard_iam::CallerIdentity;
 
@@ -38,7 +38,7 @@ impl Verifier for StsVerifier {
         };
         match self.client.get_caller_identity(call).await.map_err(fault)? {
             StsAnswer::Verified(caller) => Ok(Verification::Verified(Proven {
-                identity: Arc::new(identity(caller, &question)),
+                identity: Arc::new(identity(caller, &question).into()),
                 verifier: verifier_name(authority, token.host()).into(),
                 cached: false,
             })),
@@ -63,8 +63,8 @@ fn verifier_name(authority: &Authority, host: &str) -> String {
     }
 }
 
-fn identity(caller: CallerIdentity, question: &Question<'_>) -> Identity {
-    Identity {
+fn identity(caller: CallerIdentity, question: &Question<'_>) -> AwsIdentity {
+    AwsIdentity {
         authority: question.authority.clone(),
         account: caller.account,
         partition: caller.arn.partition,

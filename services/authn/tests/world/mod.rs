@@ -69,6 +69,7 @@ pub(crate) fn config() -> AuthnConfig {
     serde_json::from_value(serde_json::json!({
         "sts": { "backoff_milliseconds": 1, "attempt_milliseconds": 500, "deadline_milliseconds": 2000 },
         "self_hosted_sts": [{ "name": "lab", "host": LAB_HOST, "region": "lab" }],
+        "oidc": { "private_hosts": ["127.0.0.1"] },
     }))
     .unwrap()
 }
@@ -152,6 +153,22 @@ impl World {
     pub(crate) fn calling(&self, sts: StsClient) -> Engine {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
         engine(&self.store, &self.hub, &self.clock, sts, &keys, NotShared)
+    }
+
+    /// One more engine with the store, configured so.
+    pub(crate) async fn calling_with(&self, config: serde_json::Value) -> Arc<Engine> {
+        let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
+        let config: AuthnConfig = serde_json::from_value(config).unwrap();
+        let parts = Parts {
+            store: self.store.clone(),
+            sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
+            sts: Arc::new(StsClient::new(config.sts.clone(), self.sts.http_options()).unwrap()),
+            shared_cache: NotShared,
+            hub: self.hub.clone(),
+            config,
+            clock: Arc::new(self.clock.clone()),
+        };
+        Arc::new(Engine::new(parts).unwrap())
     }
 
     /// One more engine with the store, and with a second level of the token cache.

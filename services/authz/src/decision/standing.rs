@@ -138,12 +138,14 @@ fn of_proof<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, value: &s
     };
     // A break-glass identity is sealed for one cluster, belongs to no account, and ends by itself.
     let is_sealed = proof.grant_kind == GrantKind::BreakGlass;
-    if !is_sealed && !sight.spoke.trusts(&proof.handles.account) {
+    // Whom an OIDC issuer knows belongs to none either: the configuration is what lets the issuer in.
+    let is_of_account = !is_sealed && proof.grant_kind != GrantKind::IdentityProvider;
+    if is_of_account && !sight.spoke.trusts(&proof.handles.account) {
         return Ok(Err(untrusted()));
     }
     if sight.any_blocks(|blocks| blocks.holds(&proof.handles)) {
         return Ok(Err(Refusal::Blocked(
-            "a block names the principal, its account, its access key or its session",
+            "a block names the principal, its account or issuer, its access key or its session",
         )));
     }
     if sight.any_blocks(|blocks| blocks.holds_kin(&proof.kin)) {

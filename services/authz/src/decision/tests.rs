@@ -1,5 +1,6 @@
 mod kin;
 mod lists;
+mod oidc;
 mod proofs;
 mod rbac;
 mod stage;

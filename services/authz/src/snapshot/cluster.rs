@@ -13,7 +13,8 @@ use lanyard_api::{
     access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
     grants::break_glass_grant,
     mapping::{
-        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, GrantKind, Node, PolicyAssociation,
+        AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, GrantKind, IdentityProviderConfig,
+        Node, PolicyAssociation,
     },
     proof::{Handle, Handles},
 };
@@ -40,6 +41,7 @@ pub(crate) struct ClusterRows {
     /// The newest accepted version.
     aws_auth: Option<(u64, Arc<AwsAuthGrants>)>,
     break_glass: Option<Arc<Grant>>,
+    identity_providers: Table<Arc<Grant>>,
     /// The name that each instance is bound to.
     nodes: Table<String>,
     blocks: Table<Block>,
@@ -55,6 +57,8 @@ pub(crate) struct ClusterSnapshot {
     by_principal: HashMap<Handle, Arc<Entry>, RandomState>,
     aws_auth: Option<Arc<AwsAuthGrants>>,
     break_glass: Option<Arc<Grant>>,
+    /// By the number of the grant.
+    identity_providers: HashMap<EntryId, Arc<Grant>, RandomState>,
     nodes: HashSet<String, RandomState>,
     pub(crate) blocks: BlockSet,
     pub(crate) objects: Arc<RbacObjects>,
@@ -95,6 +99,7 @@ impl ClusterRows {
             compiled: HashMap::default(),
             aws_auth: None,
             break_glass: None,
+            identity_providers: Table::new(),
             nodes: Table::new(),
             blocks: Table::new(),
             objects: Arc::default(),
@@ -146,6 +151,11 @@ impl ClusterRows {
         });
     }
 
+    pub(crate) fn set_identity_provider(&mut self, key: &str, config: Option<IdentityProviderConfig>) {
+        let grant = config.map(|config| Arc::new(Grant::of_identity_provider(&config)));
+        set(&mut self.identity_providers, key, grant);
+    }
+
     pub(crate) fn set_node(&mut self, key: &str, node: Option<Node>) {
         set(&mut self.nodes, key, node.map(|node| node.private_dns_name));
     }
@@ -171,6 +181,11 @@ impl ClusterRows {
             by_principal,
             aws_auth: self.aws_auth.as_ref().map(|(_, grants)| Arc::clone(grants)),
             break_glass: self.break_glass.clone(),
+            identity_providers: self
+                .identity_providers
+                .values()
+                .map(|grant| (grant.id, Arc::clone(grant)))
+                .collect(),
             nodes: self.nodes.values().cloned().collect(),
             blocks: BlockSet::compile(self.blocks.values(), &self.keys),
             objects: Arc::clone(&self.objects),
@@ -226,8 +241,7 @@ impl ClusterSnapshot {
             GrantKind::AccessEntry => self.entries.get(&id).map(|entry| &entry.grant),
             GrantKind::AwsAuth => self.aws_auth.as_ref().and_then(|grants| grants.grant(id, user)),
             GrantKind::BreakGlass => self.break_glass.as_ref().filter(|grant| grant.id == id),
-            // There are no identity-provider configurations yet, so that nothing stands behind such a proof.
-            GrantKind::IdentityProvider => None,
+            GrantKind::IdentityProvider => self.identity_providers.get(&id),
         }
     }
 

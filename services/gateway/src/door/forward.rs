@@ -8,7 +8,7 @@ use axum::{
     routing::any,
 };
 use http::{HeaderMap, HeaderValue, header};
-use lanyard_api::{Actor, Vouched, grpc::ACTOR_METADATA};
+use lanyard_api::{Actor, Vouched, grpc::ACTOR_METADATA, voucher::Audience};
 use tonic::Status;
 use tower::Service as _;
 
@@ -17,22 +17,37 @@ use crate::remote::{Way, Ways, metadata};
 /// What of a caller's headers goes on: how long they wait, and their trace.
 const FORWARDED: [&str; 3] = ["grpc-timeout", "traceparent", "tracestate"];
 
+/// The services whose methods are passed on: those of other processes that answer callers themselves.
+const PASSED_ON: [&str; 9] = [
+    "lanyard.authn.v1.Accounts",
+    "lanyard.mapping.v1.Preview",
+    "lanyard.mapping.v1.Clusters",
+    "lanyard.mapping.v1.Entries",
+    "lanyard.mapping.v1.IdentityProviders",
+    "lanyard.mapping.v1.Blocks",
+    "lanyard.authz.v1.Objects",
+    "lanyard.authz.v1.Decisions",
+    "lanyard.credentials.v1.Sessions",
+];
+
 /// Adds the services whose methods are passed on.
 pub(super) fn add(routes: Router, ways: &Ways) -> Router {
-    let services: [(&str, &Way); 8] = [
-        ("lanyard.authn.v1.Accounts", &ways.authn),
-        ("lanyard.mapping.v1.Preview", &ways.mapping),
-        ("lanyard.mapping.v1.Clusters", &ways.mapping),
-        ("lanyard.mapping.v1.Entries", &ways.mapping),
-        ("lanyard.mapping.v1.Blocks", &ways.mapping),
-        ("lanyard.authz.v1.Objects", &ways.authz),
-        ("lanyard.authz.v1.Decisions", &ways.authz),
-        ("lanyard.credentials.v1.Sessions", &ways.credentials),
-    ];
-    services.into_iter().fold(routes, |routes, (service, way)| {
+    let passed_on = PASSED_ON.into_iter().filter_map(|service| Some((service, way(ways, service)?)));
+    passed_on.fold(routes, |routes, (service, way)| {
         let way = way.clone();
         let forward = move |request| forward(way.clone(), request);
         routes.route(&format!("/{service}/{{method}}"), any(forward))
+    })
+}
+
+/// The way to the process that has a service.
+fn way<'w>(ways: &'w Ways, service: &str) -> Option<&'w Way> {
+    Some(match Audience::of_method(&format!("/{service}/"))? {
+        Audience::Authn => &ways.authn,
+        Audience::Mapping => &ways.mapping,
+        Audience::Authz => &ways.authz,
+        Audience::Credentials => &ways.credentials,
+        Audience::Gateway => return None,
     })
 }
 
@@ -63,5 +78,22 @@ async fn forward(mut way: Way, request: Request) -> Response {
             tracing::warn!(%fault, "a management call has no answer");
             Status::unavailable(fault.to_string()).into_http::<Body>()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use lanyard_api::methods::MANAGED;
+
+    use super::*;
+
+    #[test]
+    fn every_service_that_callers_may_call_is_passed_on_or_answered_here() {
+        let here = ["lanyard.authz.v1.Authorize", "lanyard.gateway.v1.Explain"];
+        let managed: BTreeSet<&str> =
+            MANAGED.iter().filter_map(|method| method.path.split('/').nth(1)).collect();
+        assert_eq!(managed, PASSED_ON.into_iter().chain(here).collect());
     }
 }

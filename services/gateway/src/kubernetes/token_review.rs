@@ -122,7 +122,7 @@ pub(super) async fn decide<S: Services>(
         }
     };
     let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
-    let who = || verified.identity.value.canonical_arn.to_string();
+    let who = || verified.identity.value.name();
     let what = || format!("token {}", verified.token);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
         Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
@@ -177,7 +177,7 @@ fn write<S: Services>(
     let status = match outcome {
         Outcome::NotOurs => TokenReviewStatus::default(),
         Outcome::Mapped(mapped, verified) => {
-            let who = verified.identity.value.canonical_arn.to_string();
+            let who = verified.identity.value.name();
             record_mapped(gateway, spoke, mapped, who, format!("token {}", verified.token));
             authenticated(mapped, audiences)
         }

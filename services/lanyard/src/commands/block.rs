@@ -22,6 +22,8 @@ Examples:
   lanyard block create --principal arn:aws:iam::111122223333:user/ana --reason 'left'
   lanyard block create --cluster dev --access-key LKIAXXXXXXXXXXXXXXXX --reason 'leaked'
   lanyard block create --session arn:aws:sts::111122223333:assumed-role/ci/run-17 --reason 'stolen'
+  lanyard block create --oidc-issuer https://okta.example --oidc-subject 00u1 --reason 'left'
+  lanyard block create --oidc-issuer https://okta.example --reason 'breached'
 
 A block holds in the whole hub unless --cluster or --in-account narrows it. It counts with the next request, whatever the \
 API server has cached.";
@@ -72,20 +74,26 @@ pub struct PlaceArgs {
 
 /// Whom a block stops.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 pub struct WhomArgs {
     /// A user or role with all its sessions, by its ARN.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["account", "access_key", "session", "oidc_subject", "oidc_issuer"])]
     principal: Option<PrincipalArn>,
     /// Everybody of an account.
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["access_key", "session", "oidc_subject", "oidc_issuer"])]
     account: Option<AccountId>,
     /// An access key, and sessions made with it.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["session", "oidc_subject", "oidc_issuer"])]
     access_key: Option<AccessKeyId>,
     /// One role session, by its ARN.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["oidc_subject", "oidc_issuer"])]
     session: Option<PrincipalArn>,
+    /// One person of an OIDC issuer, by the subject; --oidc-issuer says which issuer's.
+    #[arg(long, value_name = "SUBJECT", requires = "oidc_issuer")]
+    oidc_subject: Option<String>,
+    /// Everybody of an OIDC issuer, or the one that --oidc-subject names.
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<String>,
 }
 
 impl Row for Block {
@@ -113,6 +121,8 @@ fn target_text(target: &BlockTarget) -> String {
         BlockTarget::Session { authority, canonical_arn, session_name } => {
             format!("session `{session_name}` of {} of {authority}", canonical_arn.as_str())
         }
+        BlockTarget::OidcSubject { issuer, subject } => format!("subject `{subject}` of issuer {issuer}"),
+        BlockTarget::OidcIssuer { issuer } => format!("everybody of issuer {issuer}"),
     }
 }
 
@@ -137,6 +147,11 @@ impl WhomArgs {
         if let Some(access_key_id) = self.access_key {
             return Ok(BlockTarget::AccessKey { access_key_id });
         }
+        match (self.oidc_issuer, self.oidc_subject) {
+            (Some(issuer), Some(subject)) => return Ok(BlockTarget::OidcSubject { issuer, subject }),
+            (Some(issuer), None) => return Ok(BlockTarget::OidcIssuer { issuer }),
+            (None, _) => {}
+        }
         let authority =
             authority.ok_or_else(|| Failure::usage("whose identity is it? Add --authority aws or local"))?;
         match (self.principal, self.account, self.session) {
@@ -158,7 +173,7 @@ impl WhomArgs {
                 ))),
             },
             (None, None, None) => Err(Failure::usage(
-                "whom does it stop? Add --principal, --account, --access-key or --session",
+                "whom does it stop? Add --principal, --account, --access-key, --session or --oidc-issuer",
             )),
         }
     }
@@ -213,7 +228,26 @@ mod tests {
 
     fn whom(principal: Option<&str>, session: Option<&str>) -> WhomArgs {
         let arn = |text: Option<&str>| text.map(|text| PrincipalArn::parse(text).unwrap());
-        WhomArgs { principal: arn(principal), account: None, access_key: None, session: arn(session) }
+        WhomArgs {
+            principal: arn(principal),
+            account: None,
+            access_key: None,
+            session: arn(session),
+            oidc_subject: None,
+            oidc_issuer: None,
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_stopped_whole_or_in_one_person() {
+        let of = |subject: Option<&str>| WhomArgs {
+            oidc_issuer: Some("https://okta.example".to_owned()),
+            oidc_subject: subject.map(str::to_owned),
+            ..whom(None, None)
+        };
+        let text = |whom: WhomArgs| target_text(&whom.target(None).unwrap());
+        assert_eq!(text(of(Some("00u1"))), "subject `00u1` of issuer https://okta.example");
+        assert_eq!(text(of(None)), "everybody of issuer https://okta.example");
     }
 
     #[test]

@@ -25,7 +25,10 @@ fn as_it_knocks(target: BlockTarget) -> BlockTarget {
         BlockTarget::Session { authority, canonical_arn, session_name } => {
             BlockTarget::Session { authority, canonical_arn: known_as(canonical_arn), session_name }
         }
-        other @ (BlockTarget::Account { .. } | BlockTarget::AccessKey { .. }) => other,
+        other @ (BlockTarget::Account { .. }
+        | BlockTarget::AccessKey { .. }
+        | BlockTarget::OidcSubject { .. }
+        | BlockTarget::OidcIssuer { .. }) => other,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority, BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind,
+    Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind, OidcIdentity,
     mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_kit::telemetry::{Label, names};
@@ -11,6 +11,8 @@ use lanyard_kit::telemetry::{Label, names};
 use super::Mapping;
 use crate::{
     badge,
+    blocks::BlockSet,
+    claims,
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
@@ -87,23 +89,37 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The block that stops them: of the hub, of the cluster's account, of the cluster. It reaches a session through what
-    /// it descends from.
+    /// What stops people here: blocks of the hub, of the cluster's account, of the cluster.
+    fn blocks(&self) -> [&BlockSet; 3] {
+        [&self.hub.blocks, &self.account.blocks, &self.snapshot.blocks]
+    }
+
+    /// The block that stops them. It reaches a session through what it descends from.
     pub(super) fn blocked(&self, knock: &Knock<'_>) -> Option<BlockId> {
-        let sets = [&self.hub.blocks, &self.account.blocks, &self.snapshot.blocks];
-        sets.iter().find_map(|set| set.find(knock))
+        self.blocks().iter().find_map(|set| set.find(knock))
     }
 }
 
 impl Mapping {
     async fn answer(&self, query: &ResolveQuery) -> Result<Resolution, Fault> {
-        let identity = &query.identity.value;
         let Some(view) = self.view(query.cluster).await? else {
             return Ok(unmapped(
                 Refused::new(UNKNOWN_CLUSTER, "the cluster is not registered any more"),
                 Vec::new(),
             ));
         };
+        match &*query.identity.value {
+            Identity::Aws(identity) => self.answer_aws(&view, identity, query).await,
+            Identity::Oidc(identity) => Ok(self.answer_oidc(&view, identity)),
+        }
+    }
+
+    async fn answer_aws(
+        &self,
+        view: &View,
+        identity: &AwsIdentity,
+        query: &ResolveQuery,
+    ) -> Result<Resolution, Fault> {
         if identity.kind == IdentityKind::BreakGlass {
             // The one way in with it is its credential, which is used up there.
             return Ok(unmapped(super::break_glass::refused(), Vec::new()));
@@ -113,14 +129,14 @@ impl Mapping {
         // Over the wire an identity comes anew each time, and a session of ours is opened anew.
         let comes_again = query.identity.voucher.is_empty()
             && (identity.authority != Authority::Local || identity.session_name.is_none());
-        if comes_again && let Some(mapped) = self.inner.given.again(identity, &view, &key, now) {
+        if comes_again && let Some(mapped) = self.inner.given.again(&query.identity.value, view, &key, now) {
             return Ok(Resolution::Mapped(mapped));
         }
         let knock = Knock::of(identity);
         if let Some(block) = view.blocked(&knock) {
             return Ok(Resolution::Blocked(block));
         }
-        match self.badge_for(&view, &knock, now).await? {
+        match self.badge_for(view, &knock, now).await? {
             Ok(found) => {
                 let ends_at = found.ends_at;
                 let mapped = match badge::user_info(found, identity, &view.cluster, &key, now) {
@@ -130,15 +146,31 @@ impl Mapping {
                     }
                 };
                 if comes_again {
-                    self.inner.given.note(identity, &view, &key, &mapped, (now, ends_at));
+                    self.inner.given.note(&query.identity.value, view, &key, &mapped, (now, ends_at));
                 }
                 Ok(Resolution::Mapped(mapped))
             }
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
-                let misses = if query.explain { self.near_misses(&view, &knock, now) } else { Vec::new() };
+                let misses = if query.explain { self.near_misses(view, &knock, now) } else { Vec::new() };
                 Ok(unmapped(refused, misses))
             }
+        }
+    }
+
+    /// Somebody whom an OIDC issuer knows: blocks, then the configuration as it is now. Entries and aws-auth are for
+    /// principals alone.
+    fn answer_oidc(&self, view: &View, identity: &OidcIdentity) -> Resolution {
+        if let Some(block) = view.blocks().iter().find_map(|set| set.find_oidc(identity)) {
+            return Resolution::Blocked(block);
+        }
+        match claims::badge(&view.snapshot, identity) {
+            Ok(found) => {
+                let (key, now) = (self.inner.proof_key.key.load(), self.inner.store.clock().now());
+                let mapped = badge::oidc_user_info(found, identity, &view.cluster, &key, now);
+                Resolution::Mapped(Arc::new(mapped))
+            }
+            Err(refused) => unmapped(refused, Vec::new()),
         }
     }
 
@@ -173,7 +205,7 @@ impl Mapping {
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.
-    fn note_stale(&self, refused: &Refused, identity: &Identity, snapshot: &ClusterSnapshot) {
+    fn note_stale(&self, refused: &Refused, identity: &AwsIdentity, snapshot: &ClusterSnapshot) {
         if refused.code == STALE_ENTRY
             && let Some(entry) = snapshot.entry_of(&identity.authority, identity.canonical_arn.as_str())
         {

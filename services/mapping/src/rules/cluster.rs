@@ -8,6 +8,7 @@ use lanyard_api::{
     template::is_node_name,
 };
 use lanyard_iam::{Partition, PrincipalArn, PrincipalKind, Region, is_session_name, partition_of_region};
+use lanyard_oidc::{Issuer, IssuerOptions, SUBJECT_BYTES_MAX};
 
 use super::{Broken, Rule, shown};
 
@@ -223,7 +224,14 @@ pub(crate) fn block(reason: &str, target: &BlockTarget) -> Result<(), Broken> {
             format!("a block says why it stands, in 1 to {REASON_CHARS_MAX} characters on one line");
         return Err(Broken::new("reason", Rule::BlockReason, message));
     }
-    let BlockTarget::Session { canonical_arn, session_name, .. } = target else { return Ok(()) };
+    let (canonical_arn, session_name) = match target {
+        BlockTarget::Session { canonical_arn, session_name, .. } => (canonical_arn, session_name),
+        BlockTarget::OidcSubject { issuer, subject } => return oidc(issuer, Some(subject)),
+        BlockTarget::OidcIssuer { issuer } => return oidc(issuer, None),
+        BlockTarget::Principal { .. } | BlockTarget::Account { .. } | BlockTarget::AccessKey { .. } => {
+            return Ok(());
+        }
+    };
     let is_role = PrincipalArn::parse(canonical_arn.as_str())
         .is_ok_and(|arn| matches!(arn.kind, PrincipalKind::Role { .. }));
     if is_role && is_session_name(session_name) {
@@ -231,6 +239,26 @@ pub(crate) fn block(reason: &str, target: &BlockTarget) -> Result<(), Broken> {
     }
     let message = format!("`{canonical_arn}` with session `{}` is no role session", shown(session_name));
     Err(Broken::new("target", Rule::BlockSession, message))
+}
+
+/// An issuer and a subject that tokens could write.
+fn oidc(issuer: &str, subject: Option<&str>) -> Result<(), Broken> {
+    let broken = |message: String| Err(Broken::new("target", Rule::BlockIssuer, message));
+    if let Err(error) = Issuer::new(IssuerOptions::new(issuer)) {
+        return broken(format!("`{}`: {error}", shown(issuer)));
+    }
+    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    match subject {
+        Some(subject)
+            if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) || !subject.bytes().all(printable) =>
+        {
+            broken(format!(
+                "`{}` is no subject: 1 to {SUBJECT_BYTES_MAX} printable ASCII characters",
+                shown(subject)
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

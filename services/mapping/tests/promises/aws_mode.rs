@@ -1,7 +1,7 @@
 //! In AWS mode: whom IAM says an entry means, and what EC2 says a node is called.
 
 use lanyard_api::{
-    Authority, ClusterUid, Fault, Identity,
+    Authority, AwsIdentity, ClusterUid, Fault,
     mapping::{
         Cluster, Clusters, CreateAccessEntry, Entries, EntryState, Node, Resolution, UpdateAccessEntry,
     },
@@ -156,11 +156,11 @@ async fn with_nodes(database: TestDatabase) -> (AwsBench, StandIn, Cluster) {
     (bench, aws, cluster)
 }
 
-fn session(name: &str) -> Identity {
+fn session(name: &str) -> AwsIdentity {
     identity(&of(AWS, &format!("assumed-role/workers/{name}")), "AROAWORKERS")
 }
 
-async fn refusal(bench: &AwsBench, cluster: ClusterUid, who: &Identity) -> String {
+async fn refusal(bench: &AwsBench, cluster: ClusterUid, who: &AwsIdentity) -> String {
     match bench.resolve(cluster, who).await.unwrap() {
         Resolution::Unmapped(unmapped) => format!("{}: {}", unmapped.denial.code, unmapped.denial.message),
         other => panic!("{other:?}"),

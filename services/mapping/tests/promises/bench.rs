@@ -6,13 +6,13 @@ use std::{
 };
 
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, ClusterUid, Fault, Identity, IdentityKind, Kin, Lineage, Mutated,
-    Mutation, Scope, TrustedAccount, Vouched,
+    Actor, ActorKind, Authority, AwsIdentity, CallError, ClusterUid, Fault, Identity, IdentityKind, Kin,
+    Lineage, Mutated, Mutation, OidcIdentity, Scope, TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, User},
     grpc::{Door, Remote, Served},
     mapping::{
         AuthenticationMode, Blocks, Cluster, Clusters, CreateAccessEntry, CreateCluster, Entries,
-        EntryDetail, EntryRef, Preview, Resolution, Resolve, ResolveQuery, server,
+        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, server,
     },
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
     voucher::{Audience, Vouchers},
@@ -34,9 +34,9 @@ pub(crate) const AWS: &str = "444455556666";
 pub(crate) const TENANT: &str = "777788889999";
 
 /// Everything but `Resolve`, which only services ask.
-pub(crate) trait Calls: Preview + Clusters + Entries + Blocks {}
+pub(crate) trait Calls: Preview + Clusters + Entries + IdentityProviders + Blocks {}
 
-impl<T: Preview + Clusters + Entries + Blocks> Calls for T {}
+impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks> Calls for T {}
 
 /// A hub under test.
 pub(crate) struct Bench<C, R> {
@@ -54,12 +54,12 @@ pub(crate) struct Bench<C, R> {
 pub(crate) struct Known(Mutex<Vec<Arc<Identity>>>);
 
 impl Known {
-    fn again(&self, identity: &Identity) -> Arc<Identity> {
+    fn again(&self, identity: Identity) -> Arc<Identity> {
         let mut known = self.0.lock().unwrap();
-        if let Some(same) = known.iter().find(|one| ***one == *identity) {
+        if let Some(same) = known.iter().find(|one| ***one == identity) {
             return Arc::clone(same);
         }
-        known.push(Arc::new(identity.clone()));
+        known.push(Arc::new(identity));
         Arc::clone(known.last().unwrap())
     }
 }
@@ -72,6 +72,7 @@ fn config() -> MappingConfig {
         policies_per_entry: 3,
         groups_per_entry: 3,
         nodes_per_cluster: 3,
+        identity_providers_per_cluster: 3,
         blocks_per_scope: 8,
         aws_auth_versions_kept: 3,
         ..Limits::default()
@@ -126,6 +127,7 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::preview(served.clone()))
         .add_service(server::clusters(served.clone()))
         .add_service(server::entries(served.clone()))
+        .add_service(server::identity_providers(served.clone()))
         .add_service(server::blocks(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
@@ -282,10 +284,10 @@ pub(crate) fn kin(text: &str) -> Kin {
     Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) }
 }
 
-pub(crate) fn identity(text: &str, principal_id: &str) -> Identity {
+pub(crate) fn identity(text: &str, principal_id: &str) -> AwsIdentity {
     let arn: PrincipalArn = text.parse().unwrap();
     let account = arn.account;
-    Identity {
+    AwsIdentity {
         authority: if account.as_str() == AWS { Authority::Aws } else { Authority::Local },
         account,
         partition: arn.partition,
@@ -366,19 +368,28 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
     pub(crate) async fn resolve(
         &self,
         cluster: ClusterUid,
-        identity: &Identity,
+        identity: &AwsIdentity,
+    ) -> Result<Resolution, Fault> {
+        self.resolve_any(cluster, identity.clone().into()).await
+    }
+
+    pub(crate) async fn resolve_any(
+        &self,
+        cluster: ClusterUid,
+        identity: Identity,
     ) -> Result<Resolution, Fault> {
         let identity = Vouched::in_process(self.known.again(identity));
         self.resolver.resolve(ResolveQuery { cluster, identity, explain: false }).await
     }
 
     /// The username, or the code of the refusal.
-    pub(crate) async fn name_of(&self, cluster: &Cluster, identity: &Identity) -> String {
-        match self.resolve(cluster.uid, identity).await.unwrap() {
-            Resolution::Mapped(mapped) => mapped.user.username.clone(),
-            Resolution::Blocked(_) => String::from("blocked"),
-            Resolution::Unmapped(unmapped) => unmapped.denial.code.into_owned(),
-        }
+    pub(crate) async fn name_of(&self, cluster: &Cluster, identity: &AwsIdentity) -> String {
+        name_in(self.resolve(cluster.uid, identity).await.unwrap())
+    }
+
+    /// The same of somebody whom an OIDC issuer knows.
+    pub(crate) async fn name_of_oidc(&self, cluster: &Cluster, identity: &OidcIdentity) -> String {
+        name_in(self.resolve_any(cluster.uid, identity.clone().into()).await.unwrap())
     }
 
     /// Writes past mapping, as another service does.
@@ -392,6 +403,14 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
         let mut tx = self.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
         tx.delete::<T>(scope, key).await.unwrap().unwrap();
         tx.commit_unrecorded().await.unwrap();
+    }
+}
+
+fn name_in(resolution: Resolution) -> String {
+    match resolution {
+        Resolution::Mapped(mapped) => mapped.user.username.clone(),
+        Resolution::Blocked(_) => String::from("blocked"),
+        Resolution::Unmapped(unmapped) => unmapped.denial.code.into_owned(),
     }
 }
 

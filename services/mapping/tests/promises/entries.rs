@@ -440,7 +440,7 @@ pub(crate) async fn a_fresh_start_answers_what_the_changes_left<C: Calls, R: Res
     {
         let query = || lanyard_api::mapping::ResolveQuery {
             cluster: cluster.uid,
-            identity: lanyard_api::Vouched::in_process(who.clone().into()),
+            identity: lanyard_api::Vouched::in_process(std::sync::Arc::new(who.clone().into())),
             explain: false,
         };
         assert_eq!(fresh.resolve(query()).await.unwrap(), bench.resolver.resolve(query()).await.unwrap());

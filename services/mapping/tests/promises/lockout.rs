@@ -31,7 +31,7 @@ const DANGEROUS: [&str; 7] = [
 ];
 
 /// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 12] = [
     "CreateCluster",
     "DeleteCluster",
     "UpdateAccessEntry",
@@ -41,6 +41,9 @@ const HARMLESS: [&str; 10] = [
     "DeleteSpokeCredential",
     "ArmBreakGlass",
     "DisarmBreakGlass",
+    // Nobody of an issuer counts as an administrator.
+    "AssociateIdentityProviderConfig",
+    "DisassociateIdentityProviderConfig",
     "DeleteBlock",
 ];
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority, Denial, Identity, IdentityKind, Scope, Vouched,
+    Authority, AwsIdentity, Denial, Identity, IdentityKind, Scope, Vouched,
     authn::accounts::Account,
     mapping::{
         CreateAccessEntry, GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery,
@@ -144,7 +144,7 @@ pub(crate) async fn who_comes_again_gets_the_same_badge_for_seconds_and_a_new_on
 async fn whom_authn_knows_gets_the_very_badge_and_no_equal_takes_it(bench: Bench<Mapping, Mapping>) {
     let cluster = bench.cluster().await;
     bench.entry(&cluster, &of(OWN, "user/zoe")).await;
-    let zoe = Arc::new(identity(&of(OWN, "user/zoe"), "AIDAZOE"));
+    let zoe: Arc<Identity> = Arc::new(identity(&of(OWN, "user/zoe"), "AIDAZOE").into());
     let badge = async |who: &Arc<Identity>| {
         let identity = Vouched::in_process(Arc::clone(who));
         let ask = ResolveQuery { cluster: cluster.uid, identity, explain: false };
@@ -202,7 +202,7 @@ pub(crate) async fn immunity_31_an_account_is_of_one_authority_whatever_a_cluste
     let known = identity(&of(AWS, "assumed-role/x/s"), "AROAX");
     assert!(bench.name_of(&cluster, &known).await.ends_with("/s"));
     for authority in [Authority::Local, Authority::Sts(String::from("lab"))] {
-        let posing = Identity { authority, ..known.clone() };
+        let posing = AwsIdentity { authority, ..known.clone() };
         assert_eq!(bench.name_of(&cluster, &posing).await, "untrusted_account");
     }
     let unregistered = identity("arn:aws:sts::999988887777:assumed-role/x/s", "AROAX");
@@ -262,7 +262,7 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
     ];
     for (who, miss) in cases {
         for explain in [true, false] {
-            let identity = Vouched::in_process(who.clone().into());
+            let identity = Vouched::in_process(std::sync::Arc::new(who.clone().into()));
             let query = ResolveQuery { cluster: cluster.uid, identity, explain };
             let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else {
                 panic!("{who:?}")
@@ -278,10 +278,8 @@ pub(crate) async fn a_break_glass_identity_from_anywhere_else_is_refused<C: Call
     bench: Bench<C, R>,
 ) {
     let cluster = bench.cluster().await;
-    let posing = Identity {
-        kind: IdentityKind::BreakGlass,
-        ..identity(&of(OWN, "user/admin"), "AIDAADMIN")
-    };
+    let posing =
+        AwsIdentity { kind: IdentityKind::BreakGlass, ..identity(&of(OWN, "user/admin"), "AIDAADMIN") };
     let Resolution::Unmapped(unmapped) = bench.resolve(cluster.uid, &posing).await.unwrap() else { panic!() };
     let Denial { code, .. } = unmapped.denial;
     assert_eq!(code, "break_glass_refused");

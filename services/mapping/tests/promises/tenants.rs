@@ -13,9 +13,10 @@ use crate::{
     bench::*,
     blocks::{block, principal},
     entries::change,
+    identity_providers::{issuer, provider},
 };
 
-const ASKED: [&str; 26] = [
+const ASKED: [&str; 30] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -40,6 +41,10 @@ const ASKED: [&str; 26] = [
     "DeleteAccessEntry",
     "AssociateAccessPolicy",
     "DisassociateAccessPolicy",
+    "AssociateIdentityProviderConfig",
+    "DescribeIdentityProviderConfig",
+    "ListIdentityProviderConfigs",
+    "DisassociateIdentityProviderConfig",
     "CreateBlock",
     "DeleteBlock",
 ];
@@ -120,6 +125,16 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
         "DisassociateAccessPolicy" => {
             code_of(calls.disassociate_policy(by(eve()), known(), CLUSTER_ADMIN.to_owned()).await)
         }
+        "AssociateIdentityProviderConfig" => {
+            code_of(calls.associate_identity_provider(by(eve()), issuer(cluster, "eve")).await)
+        }
+        "DescribeIdentityProviderConfig" => {
+            code_of(calls.get_identity_provider(eve(), provider(cluster, "okta")).await)
+        }
+        "ListIdentityProviderConfigs" => code_of(calls.list_identity_providers(eve(), id(), page()).await),
+        "DisassociateIdentityProviderConfig" => {
+            code_of(calls.disassociate_identity_provider(by(eve()), provider(cluster, "okta")).await)
+        }
         "CreateBlock" => {
             let own = Scope::Account(account(OWN));
             assert_eq!(
@@ -147,6 +162,7 @@ pub(crate) async fn immunity_33_another_accounts_cluster_does_not_exist_for_any_
     let cluster = bench.cluster().await;
     bench.calls.arm_break_glass(by(admin()), cluster.id.clone()).await.unwrap();
     bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
+    bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
     let scope = Scope::Cluster(cluster.uid);
     let before = bench.store.revision(scope).await.unwrap();
     for method in ASKED.into_iter().chain(["ListBlocks"]) {
@@ -173,7 +189,7 @@ pub(crate) async fn immunity_58_lists_and_near_misses_tell_nothing_of_other_acco
     let theirs = bench.calls.create_cluster(by(eve()), asked).await.unwrap().value;
     let query = ResolveQuery {
         cluster: theirs.uid,
-        identity: Vouched::in_process(zoe.clone().into()),
+        identity: Vouched::in_process(std::sync::Arc::new(zoe.clone().into())),
         explain: true,
     };
     let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else { panic!() };

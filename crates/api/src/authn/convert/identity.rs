@@ -8,12 +8,84 @@ use crate::{
         codec::{convert, digest},
         field::{self, wire_enum},
     },
-    identity::{Actor, ActorKind, Identity, IdentityKind, Kin, Lineage, SignatureUse},
+    identity::{
+        Actor, ActorKind, AwsIdentity, ClaimValue, Identity, IdentityKind, Kin, Lineage, OidcIdentity,
+        SignatureUse,
+    },
 };
 
-wire_enum! { IdentityKind = pb::identity::Kind { Ordinary, BreakGlass } }
+wire_enum! { IdentityKind = pb::aws_identity::Kind { Ordinary, BreakGlass } }
 
-convert! { Identity = pb::Identity {
+impl From<Identity> for pb::Identity {
+    fn from(identity: Identity) -> Self {
+        use pb::identity::Kind;
+        let kind = match identity {
+            Identity::Aws(aws) => Kind::Aws(aws.into()),
+            Identity::Oidc(oidc) => Kind::Oidc(oidc.into()),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<pb::Identity> for Identity {
+    type Error = CallError;
+
+    fn try_from(identity: pb::Identity) -> Result<Self, CallError> {
+        use pb::identity::Kind;
+        Ok(match field::required("kind", identity.kind)? {
+            Kind::Aws(aws) => Self::Aws(aws.try_into()?),
+            Kind::Oidc(oidc) => Self::Oidc(oidc.try_into()?),
+        })
+    }
+}
+
+impl From<OidcIdentity> for pb::OidcIdentity {
+    fn from(identity: OidcIdentity) -> Self {
+        let OidcIdentity { config, issuer, subject, claims } = identity;
+        let claims = claims.into_iter().map(|(name, value)| (name, value.into())).collect();
+        Self { config_id: config.to_string(), issuer, subject, claims }
+    }
+}
+
+impl TryFrom<pb::OidcIdentity> for OidcIdentity {
+    type Error = CallError;
+
+    fn try_from(identity: pb::OidcIdentity) -> Result<Self, CallError> {
+        let pb::OidcIdentity { config_id, issuer, subject, claims } = identity;
+        let claims = claims.into_iter().map(|(name, claim)| Ok((name, claim.try_into()?)));
+        let claims = claims.collect::<Result<_, CallError>>()?;
+        Ok(Self { config: field::parse("config_id", &config_id)?, issuer, subject, claims })
+    }
+}
+
+impl From<ClaimValue> for pb::Claim {
+    fn from(value: ClaimValue) -> Self {
+        use pb::claim::{Texts, Value};
+        let value = match value {
+            ClaimValue::Text(text) => Value::Text(text),
+            ClaimValue::Texts(texts) => Value::Texts(Texts { texts }),
+            ClaimValue::Flag(flag) => Value::Flag(flag),
+            ClaimValue::Other => Value::Other(()),
+        };
+        Self { value: Some(value) }
+    }
+}
+
+impl TryFrom<pb::Claim> for ClaimValue {
+    type Error = CallError;
+
+    fn try_from(claim: pb::Claim) -> Result<Self, CallError> {
+        use pb::claim::Value;
+        Ok(match field::required("value", claim.value)? {
+            Value::Text(text) => Self::Text(text),
+            Value::Texts(texts) => Self::Texts(texts.texts),
+            Value::Flag(flag) => Self::Flag(flag),
+            Value::Other(()) => Self::Other,
+        })
+    }
+}
+
+convert! { AwsIdentity = pb::AwsIdentity {
     authority: text, account: text, partition: text, principal_id: plain, arn: text, canonical_arn: text,
     principal_arn: optional_text, session_name: plain, tags: plain, access_key_id: text, kind: choice, ancestors: plain,
     kin: items,

@@ -146,7 +146,7 @@ const TOKEN: &str = "k8s-aws-v1.aGVsbG8";
 
 fn verified() -> Verified {
     Verified {
-        identity: Vouched::in_process(identity().into()),
+        identity: Vouched::in_process(Arc::new(identity())),
         token: TokenDigest::of(TOKEN),
         not_after: moment(30),
         verifier: "local IAM".into(),
@@ -212,6 +212,9 @@ async fn every_answer_to_a_token_arrives_and_an_identity_comes_with_a_voucher_fo
     );
     let key = vouchers().key(Audience::Mapping);
     assert_eq!(key.open(&voucher, Some(uid(3)), moment(0)), Ok(identity()));
+    let oidc =
+        vouchers().vouched(Vouched::in_process(oidc_identity()), Audience::Mapping, Some(uid(3))).unwrap();
+    assert_eq!(key.open(&oidc.voucher, Some(uid(3)), moment(0)), Ok(oidc_identity()));
     assert_eq!(key.open::<crate::Identity>(&voucher, Some(uid(4)), moment(0)), Err(VoucherError::Mismatch));
     let asked = fake.asked.lock().unwrap();
     assert_eq!(asked.last().unwrap(), &format!("{TOKEN} {} [\"a\"] true", uid(3)));

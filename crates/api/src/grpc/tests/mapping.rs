@@ -7,11 +7,12 @@ use super::{samples::*, *};
 use crate::{
     Authority, BlockId, CallError, ClusterId, Fault, Scope,
     mapping::{
-        AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block, Blocks,
-        BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters, CreateAccessEntry, CreateBlock,
-        CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryRef, EntryType, Node, PolicyAssociation,
-        Preview, PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential, Unmapped,
-        UpdateAccessEntry, UpdateCluster,
+        AccessScope, AssociateIdentityProvider, AuthenticationMode, AuthorizerMode, AwsAuthStatus,
+        AwsAuthVersion, Block, Blocks, BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters,
+        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryRef,
+        EntryType, IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings,
+        IdentityProviders, Node, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
+        SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
     },
     suite::IdentityVouching,
 };
@@ -67,6 +68,16 @@ fake! { Entries {
     ) -> Mutated<PolicyAssociation>, CallError = mutated(association(scope));
     change disassociate_policy(named: EntryRef, policy: String) -> Mutated<PolicyAssociation>, CallError
         = mutated(association(AccessScope::Cluster));
+} }
+
+fake! { IdentityProviders {
+    change associate_identity_provider(asked: AssociateIdentityProvider) -> Mutated<IdentityProviderConfigDetail>, CallError
+        = mutated(provider());
+    ask get_identity_provider(named: IdentityProviderRef) -> IdentityProviderConfigDetail, CallError = provider();
+    ask list_identity_providers(id: ClusterId, query: PageQuery) -> Page<IdentityProviderConfigDetail>, CallError
+        = page(vec![provider(); 2]);
+    change disassociate_identity_provider(named: IdentityProviderRef) -> Mutated<IdentityProviderConfigDetail>, CallError
+        = mutated(provider());
 } }
 
 fake! { Blocks {
@@ -210,8 +221,33 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
     ]
 }
 
+async fn identity_provider_calls<T: IdentityProviders>(to: &T) -> Vec<String> {
+    let named = || IdentityProviderRef { cluster: dev(), name: text("okta") };
+    let whole = provider().config.settings;
+    let least = IdentityProviderSettings {
+        username_claim: None,
+        username_prefix: None,
+        groups_claim: None,
+        groups_prefix: None,
+        required_claims: tags(&[]),
+        shared_audience: false,
+        ca_bundle_pem: None,
+        email_verified_may_be_absent: false,
+        tags: tags(&[]),
+        ..whole.clone()
+    };
+    let asked = |settings| AssociateIdentityProvider { cluster: dev(), settings };
+    answers![
+        to.associate_identity_provider(change(), asked(whole)),
+        to.associate_identity_provider(silent_change(), asked(least)),
+        to.get_identity_provider(actor(), named()),
+        to.list_identity_providers(actor(), dev(), some_page()),
+        to.disassociate_identity_provider(change(), named()),
+    ]
+}
+
 async fn block_calls<T: Blocks>(to: &T) -> Vec<String> {
-    let [principal, account, key, session] = block_targets();
+    let [principal, account, key, session, subject, issuer] = block_targets();
     let of = |scope, target| CreateBlock { scope, target, reason: text("leaked") };
     let account_scope = Scope::Account(ACCOUNT.parse().unwrap());
     answers![
@@ -219,6 +255,8 @@ async fn block_calls<T: Blocks>(to: &T) -> Vec<String> {
         to.create_block(change(), of(account_scope, account)),
         to.create_block(change(), of(Scope::Cluster(uid(1)), key)),
         to.create_block(change(), of(Scope::Hub, session)),
+        to.create_block(change(), of(Scope::Hub, subject)),
+        to.create_block(change(), of(Scope::Hub, issuer)),
         to.delete_block(change(), account_scope, BlockId(uuid::Uuid::from_u128(9))),
         to.list_blocks(actor(), Scope::Cluster(uid(2)), some_page()),
     ]
@@ -243,6 +281,11 @@ async fn clusters_are_the_same_over_grpc() {
 #[tokio::test]
 async fn entries_are_the_same_over_grpc() {
     same_over_grpc!(entry_calls);
+}
+
+#[tokio::test]
+async fn identity_providers_are_the_same_over_grpc() {
+    same_over_grpc!(identity_provider_calls);
 }
 
 #[tokio::test]
@@ -283,6 +326,9 @@ async fn a_vouched_identity_is_resolved_and_every_resolution_arrives() {
     for explain in [true, false] {
         assert_eq!(client.resolve(knock(explain)).await, here.resolve(knock(explain)).await);
     }
+    let of_oidc =
+        || ResolveQuery { identity: Vouched::in_process(Arc::new(oidc_identity())), ..knock(false) };
+    assert_eq!(client.resolve(of_oidc()).await, here.resolve(of_oidc()).await);
     let break_glass = || BreakGlassQuery { cluster: uid(3), credential: "lbg_x".into() };
     assert_eq!(
         client.resolve_break_glass(break_glass()).await,

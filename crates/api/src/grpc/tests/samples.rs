@@ -6,13 +6,14 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    ActorKind, Authority, ClusterUid, Denial, EntryId, Identity, IdentityKind, Kin, Lineage, Revision,
-    TrustedAccount, UserInfo,
+    ActorKind, Authority, AwsIdentity, ClaimValue, ClusterUid, Denial, EntryId, Identity, IdentityKind,
+    IdentityProviderConfigId, Kin, Lineage, OidcIdentity, Revision, TrustedAccount, UserInfo,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
         AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryState, EntryType, Grant,
-        GrantKind, Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential,
+        GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings, Mapped,
+        MatchedBy, Node, PolicyAssociation, SpokeCredential,
     },
 };
 
@@ -53,7 +54,7 @@ pub(super) fn principal() -> ActorKind {
 }
 
 pub(super) fn identity() -> Identity {
-    Identity {
+    Identity::Aws(AwsIdentity {
         authority: Authority::Sts("corp".to_owned()),
         account: ACCOUNT.parse().unwrap(),
         partition: "aws-cn".parse().unwrap(),
@@ -67,7 +68,46 @@ pub(super) fn identity() -> Identity {
         kind: IdentityKind::BreakGlass,
         ancestors: vec!["role/AROAX".to_owned()],
         kin: vec![Kin { account: ACCOUNT.parse().unwrap(), canonical_arn: ROLE.parse().unwrap() }],
-    }
+    })
+}
+
+pub(super) fn oidc_identity() -> Identity {
+    let claims = [
+        ("sub", ClaimValue::Text("ana".to_owned())),
+        ("groups", ClaimValue::Texts(vec!["a".to_owned(), "b".to_owned()])),
+        ("email_verified", ClaimValue::Flag(true)),
+        ("auth_time", ClaimValue::Other),
+    ];
+    Identity::Oidc(OidcIdentity {
+        config: provider_id(),
+        issuer: "https://okta.example".to_owned(),
+        subject: "ana".to_owned(),
+        claims: claims.map(|(name, value)| (name.to_owned(), value)).into(),
+    })
+}
+
+pub(super) fn provider_id() -> IdentityProviderConfigId {
+    IdentityProviderConfigId(Uuid::from_u128(78))
+}
+
+pub(super) fn provider() -> IdentityProviderConfigDetail {
+    let settings = IdentityProviderSettings {
+        name: "okta".to_owned(),
+        issuer_url: "https://okta.example".to_owned(),
+        client_id: "kubernetes".to_owned(),
+        username_claim: Some("email".to_owned()),
+        username_prefix: Some("okta:".to_owned()),
+        groups_claim: Some("groups".to_owned()),
+        groups_prefix: Some("-".to_owned()),
+        required_claims: tags(&["hd"]),
+        shared_audience: true,
+        ca_bundle_pem: Some("PEM".to_owned()),
+        email_verified_may_be_absent: true,
+        tags: tags(&["d"]),
+    };
+    let config =
+        IdentityProviderConfig { id: provider_id(), cluster: uid(1), settings, created_at: moment(19) };
+    IdentityProviderConfigDetail { config, arn: "arn:aws:eks:x".to_owned() }
 }
 
 pub(super) fn denial(code: &'static str) -> Denial {
@@ -262,7 +302,7 @@ pub(super) fn entry() -> EntryDetail {
     }
 }
 
-pub(super) fn block_targets() -> [BlockTarget; 4] {
+pub(super) fn block_targets() -> [BlockTarget; 6] {
     let authority = Authority::Local;
     let canonical_arn = || ROLE.parse().unwrap();
     [
@@ -270,6 +310,8 @@ pub(super) fn block_targets() -> [BlockTarget; 4] {
         BlockTarget::Account { authority: authority.clone(), account: ACCOUNT.parse().unwrap() },
         BlockTarget::AccessKey { access_key_id: KEY.parse().unwrap() },
         BlockTarget::Session { authority, canonical_arn: canonical_arn(), session_name: "ana".to_owned() },
+        BlockTarget::OidcSubject { issuer: "https://okta.example".to_owned(), subject: "ana".to_owned() },
+        BlockTarget::OidcIssuer { issuer: "https://okta.example".to_owned() },
     ]
 }
 

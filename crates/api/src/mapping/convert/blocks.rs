@@ -44,6 +44,10 @@ impl From<BlockTarget> for pb::BlockTarget {
                     session_name,
                 })
             }
+            BlockTarget::OidcSubject { issuer, subject } => {
+                Target::OidcSubject(target::OidcSubject { issuer, subject })
+            }
+            BlockTarget::OidcIssuer { issuer } => Target::OidcIssuer(target::OidcIssuer { issuer }),
         };
         Self { target: Some(target) }
     }
@@ -70,6 +74,10 @@ impl TryFrom<pb::BlockTarget> for BlockTarget {
                 canonical_arn: field::parse("canonical_arn", &session.canonical_arn)?,
                 session_name: session.session_name,
             },
+            Target::OidcSubject(target::OidcSubject { issuer, subject }) => {
+                Self::OidcSubject { issuer, subject }
+            }
+            Target::OidcIssuer(target::OidcIssuer { issuer }) => Self::OidcIssuer { issuer },
         })
     }
 }

@@ -4,7 +4,7 @@ use lanyard_iam::{AccountId, Partition, PrincipalArn, PrincipalKind};
 
 use super::{ClusterRef, Resource, Target};
 use crate::{
-    ids::{EntryId, HubId},
+    ids::{EntryId, HubId, IdentityProviderConfigId},
     mapping::Cluster,
 };
 
@@ -25,6 +25,8 @@ pub struct Place<'a> {
     pub stored: Option<(&'a str, &'a str)>,
     /// The access entry that the target names, if it exists.
     pub entry: Option<EntryId>,
+    /// The identity-provider configuration that the target names, if it exists.
+    pub identity_provider: Option<IdentityProviderConfigId>,
 }
 
 impl Target {
@@ -45,6 +47,10 @@ impl Target {
             Resource::AccessEntry { principal_arn } => self.in_cluster(place, |name| {
                 let entry = place.entry.map_or_else(|| String::from("*"), |id| id.to_string());
                 format!("access-entry/{name}/{}/{entry}", principal_in_arn(principal_arn))
+            }),
+            Resource::IdentityProviderConfig { name: config } => self.in_cluster(place, |name| {
+                let id = place.identity_provider.map_or_else(|| String::from("*"), |id| id.to_string());
+                format!("identityproviderconfig/{name}/oidc/{config}/{id}")
             }),
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),

@@ -75,7 +75,7 @@ targets! {
     mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest, mapping::DeleteNodeRequest,
     mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
     mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
-    mapping::ListAccessEntriesRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
+    mapping::ListAccessEntriesRequest, mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
@@ -106,6 +106,17 @@ targets! {
     };
     mapping::DisassociateAccessPolicyRequest => |m| {
         Ok(entry(&m.cluster, &m.principal_arn)?.key("eks:policyArn", [&m.policy_arn]))
+    };
+
+    mapping::AssociateIdentityProviderConfigRequest => |m| {
+        let settings = field::required("settings", m.settings.as_ref())?;
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
+            .tags(&settings.tags)
+            .key("eks:issuerUrl", [&settings.issuer_url])
+            .key("eks:clientId", [&settings.client_id]))
+    };
+    mapping::DescribeIdentityProviderConfigRequest, mapping::DisassociateIdentityProviderConfigRequest => |m| {
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::IdentityProviderConfig { name: m.name.clone() }))
     };
 
     mapping::CreateBlockRequest, mapping::DeleteBlockRequest, mapping::ListBlocksRequest => |m| {

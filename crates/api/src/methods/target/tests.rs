@@ -5,7 +5,7 @@ use lanyard_proto::{gateway::v1 as gateway, mapping::v1 as mapping};
 use uuid::Uuid;
 
 use super::*;
-use crate::{EntryId, HubId, TrustedAccount, mapping::Cluster};
+use crate::{EntryId, HubId, IdentityProviderConfigId, TrustedAccount, mapping::Cluster};
 
 const OWN: &str = "111122223333";
 const OTHER: &str = "444455556666";
@@ -45,6 +45,7 @@ fn arn(request: &(impl Targeted + ?Sized), cluster: Option<&Cluster>) -> String 
         cluster,
         stored: None,
         entry: Some(EntryId(Uuid::from_u128(3))),
+        identity_provider: Some(IdentityProviderConfigId(Uuid::from_u128(4))),
     };
     request.target().unwrap().arn(&place)
 }
@@ -123,6 +124,26 @@ fn each_request_is_about_the_resource_that_aws_names() {
             format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/none/{entry_id}"),
         ),
         (
+            in_dev(&|cluster| {
+                let settings = Some(mapping::IdentityProviderSettings::default());
+                Box::new(mapping::AssociateIdentityProviderConfigRequest {
+                    cluster,
+                    settings,
+                    mutation: None,
+                })
+            }),
+            format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
+        ),
+        (
+            in_dev(&|cluster| {
+                Box::new(mapping::DescribeIdentityProviderConfigRequest { cluster, name: text("okta") })
+            }),
+            format!(
+                "arn:aws:eks:us-west-2:{OWN}:identityproviderconfig/dev/oidc/okta/{}",
+                Uuid::from_u128(4)
+            ),
+        ),
+        (
             in_dev(&|cluster| Box::new(gateway::ExplainRequest { cluster, ..Default::default() })),
             format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
         ),
@@ -159,6 +180,7 @@ fn a_principal_that_exists_is_judged_as_it_is_stored_not_as_it_was_spelled() {
         cluster: None,
         stored: Some(("/team/", "ana")),
         entry: None,
+        identity_provider: None,
     };
     assert_eq!(target.arn(&place), format!("arn:aws:iam::{OWN}:user/team/ana"));
 }
@@ -178,6 +200,7 @@ fn an_entry_that_does_not_exist_is_any_entry_of_its_principal() {
         cluster: None,
         stored: None,
         entry: None,
+        identity_provider: None,
     };
     let expected = format!("arn:aws:eks:eu-central-1:{OWN}:access-entry/dev/role/{OTHER}/Dev/*");
     assert_eq!(request.target().unwrap().arn(&place), expected);

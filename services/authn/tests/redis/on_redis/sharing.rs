@@ -59,7 +59,7 @@ async fn a_second_replica_takes_what_the_first_has_asked_and_nothing_there_can_b
     is_up(&counts).await;
     let shared = ask(&world, &other, &token).await;
     assert_eq!((world.sts.calls(), shared.cached), (1, true));
-    assert_eq!(shared.identity.value.access_key_id, ana.access_key_id);
+    assert_eq!(shared.identity.value.aws().unwrap().access_key_id, ana.access_key_id);
     assert!(ask(&world, &other, &token).await.cached);
     assert_eq!(counts.value("lanyard_authn_redis_gets_total{outcome=\"hit\"}"), 1, "then it has its own");
     let digits = key.strip_prefix("lanyard:tokens:2:").unwrap();
@@ -100,7 +100,7 @@ async fn immunity_38_moved_forged_and_old_values_in_redis_are_dropped_and_sts_is
         let (fresh, counts) = replica(&world, config(server.url()));
         is_up(&counts).await;
         let answer = ask(&world, &fresh, &token).await;
-        assert_eq!(answer.identity.value.access_key_id, ana.access_key_id, "{what}");
+        assert_eq!(answer.identity.value.aws().unwrap().access_key_id, ana.access_key_id, "{what}");
         assert_eq!((world.sts.calls(), answer.cached), (calls + 1, false), "{what}");
         assert_eq!(counts.value("lanyard_authn_cache_unsealed_total"), unsealed, "{what}");
     }

@@ -8,10 +8,11 @@ use lanyard_iam::{
     token::{TOKEN_BYTES_MAX, TOKEN_PREFIX, TokenDigest},
 };
 use lanyard_kit::{Clock, SystemClock};
+use lanyard_oidc::looks_like_jwt;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{own_credentials, read_token};
+use super::{inspect_jwt, own_credentials, read_token};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -24,6 +25,7 @@ pub(super) const HELP: &str = "\
 Examples:
   lanyard token --cluster-name dev | lanyard token inspect - --cluster dev
   aws eks get-token --cluster-name dev | lanyard token inspect -
+  lanyard token inspect - < id-token            # an OIDC token: what it says, believed in nothing
   lanyard token inspect - --sts-host sts.lab.example:8443 --region eu-lab-1 < token
 
 It ends with 1 where a verifier would refuse the token whatever STS says. The signature can be verified here only where \
@@ -111,6 +113,9 @@ impl InspectArgs {
     /// Looks at it.
     pub(super) fn run(self, context: &Context) -> Result<Ending, Failure> {
         let token = read_token(&self.source)?;
+        if looks_like_jwt(token.expose()) {
+            return inspect_jwt::show(context, &token);
+        }
         let region = context.hub.region.as_deref().unwrap_or("us-east-1");
         let region = Region::parse(region).map_err(Failure::usage)?;
         let self_hosted = self.sts_host.iter().map(|host| StsAuthority::new("given", host, region.clone()));

@@ -1,0 +1,232 @@
+//! `lanyard token inspect` of an OIDC token: what it says of itself, believed in nothing. Only a hub can ask its issuer.
+
+use lanyard_iam::{Token, token::TokenDigest};
+use lanyard_kit::{Clock, SystemClock};
+use lanyard_oidc::{JwtRefusal, inspect};
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{cli::Context, exit::Ending, failure::Failure, input::moment_text, output::Tabular};
+
+/// Most characters of a claim that are shown.
+const VALUE_CHARS_MAX: usize = 200;
+
+/// How far a part is known to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// It can be read; whether it is true is for whoever has the issuer's keys to say.
+    NeedsIssuer,
+    /// It breaks a rule.
+    Refused,
+}
+
+impl State {
+    fn words(self) -> &'static str {
+        match self {
+            Self::NeedsIssuer => "needs the issuer",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    part: String,
+    value: String,
+    state: State,
+    note: String,
+}
+
+/// What can be said of a token.
+#[derive(Debug, Serialize)]
+struct Shown {
+    /// The first digits of its SHA-256, by which logs name it.
+    token: String,
+    /// Whether its parts follow every rule, as far as no key is needed.
+    well_formed: bool,
+    /// The stable code of the rule that it breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    parts: Vec<Part>,
+}
+
+impl Tabular for Shown {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["PART", "VALUE", "STATE", "NOTE"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |part: &Part| {
+            vec![part.part.clone(), part.value.clone(), part.state.words().to_owned(), part.note.clone()]
+        };
+        self.parts.iter().map(row).collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let verdict = match self.reason {
+            None => "an OIDC token; nothing of it is proven here: `lanyard explain --token` asks a hub",
+            Some(_) => "refused by every verifier",
+        };
+        let reason = self.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        vec![String::new(), format!("token {}: {verdict}{reason}", self.token)]
+    }
+}
+
+/// Shows it; ends as a no where every verifier refuses it.
+pub(super) fn show(context: &Context, token: &Token) -> Result<Ending, Failure> {
+    let shown = look(token, SystemClock.now());
+    context.show(&shown)?;
+    Ok(shown.reason.is_none().into())
+}
+
+fn look(token: &Token, now: OffsetDateTime) -> Shown {
+    let digest = TokenDigest::of(token.expose()).to_string();
+    let inspected = match inspect(token.expose(), now) {
+        Ok(inspected) => inspected,
+        Err(refusal) => {
+            let parts = vec![refused(&refusal, String::new())];
+            return Shown { token: digest, well_formed: false, reason: Some(refusal.code()), parts };
+        }
+    };
+    let header = |part: &str, value: String, note: &str| Part {
+        part: part.to_owned(),
+        value,
+        state: State::NeedsIssuer,
+        note: note.to_owned(),
+    };
+    let mut parts = vec![
+        header("alg", inspected.header.algorithm.to_string(), "the key decides whether that is so"),
+        header("kid", inspected.header.kid.unwrap_or_else(|| "none".to_owned()), "which key of the issuer"),
+        header("signature", "not shown".to_owned(), "only the issuer's keys tell"),
+    ];
+    for (name, value) in &inspected.claims {
+        let value = claim_text(name, value);
+        parts.push(match &inspected.refusal {
+            Some(refusal) if refusal.part().as_str() == name => refused(refusal, value),
+            _ => header(name, value, note_of(name)),
+        });
+    }
+    if let Some(refusal) = &inspected.refusal
+        && !parts.iter().any(|part| part.state == State::Refused)
+    {
+        parts.push(refused(refusal, String::new()));
+    }
+    let reason = inspected.refusal.as_ref().map(JwtRefusal::code);
+    Shown { token: digest, well_formed: reason.is_none(), reason, parts }
+}
+
+fn refused(refusal: &JwtRefusal, value: String) -> Part {
+    Part { part: refusal.part().as_str().to_owned(), value, state: State::Refused, note: refusal.to_string() }
+}
+
+fn note_of(claim: &str) -> &'static str {
+    match claim {
+        "iss" => "which identity-provider configuration is asked",
+        "sub" => "the username, unless a configuration names another claim",
+        "aud" => "has to be the configuration's client id",
+        _ => "",
+    }
+}
+
+/// A claim in words, on one line and bounded; dates as dates.
+fn claim_text(name: &str, value: &Value) -> String {
+    let date = matches!(name, "exp" | "nbf" | "iat" | "auth_time").then(|| value.as_i64()).flatten();
+    let date = date.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let text = match (date, value) {
+        (Some(date), _) => moment_text(date),
+        (None, Value::String(text)) => text.clone(),
+        (None, other) => other.to_string(),
+    };
+    let mut short = String::new();
+    for (count, c) in text.chars().enumerate() {
+        match c {
+            _ if count == VALUE_CHARS_MAX => {
+                short.push('…');
+                break;
+            }
+            // A list is shown as it is written.
+            '"' | '\'' | '\\' => short.push(c),
+            c => short.extend(c.escape_debug()),
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2030-01-31 12:00:00 UTC);
+    const SIGNATURE: &str = "c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNlZXM";
+
+    fn jwt(header: &Value, claims: &Value) -> Token {
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        Token::new(format!("{}.{}.{SIGNATURE}", encode(header), encode(claims)))
+    }
+
+    fn claims(exp: i64) -> Value {
+        json!({
+            "iss": "https://okta.example", "sub": "ana", "aud": ["kubernetes", "other"], "azp": "kubernetes",
+            "exp": NOW.unix_timestamp() + exp, "groups": ["devs"], "x": "a\nb",
+        })
+    }
+
+    #[test]
+    fn claims_are_shown_and_none_is_believed() {
+        let shown = look(&jwt(&json!({"alg": "ES256", "kid": "one"}), &claims(60)), NOW);
+        assert_eq!((shown.well_formed, shown.reason), (true, None));
+        assert!(shown.parts.iter().all(|part| part.state == State::NeedsIssuer), "{shown:?}");
+        let value = |name: &str| shown.parts.iter().find(|part| part.part == name).unwrap().value.clone();
+        assert_eq!(
+            (value("iss"), value("groups")),
+            ("https://okta.example".to_owned(), "[\"devs\"]".to_owned())
+        );
+        assert_eq!(
+            (value("x"), value("exp")),
+            ("a\\nb".to_owned(), moment_text(NOW + time::Duration::MINUTE))
+        );
+    }
+
+    #[test]
+    fn what_every_verifier_refuses_is_named() {
+        let alg = |alg: &str| json!({ "alg": alg });
+        let cases = [
+            (jwt(&alg("ES256"), &claims(-60)), "token_expired", "exp"),
+            (jwt(&alg("none"), &claims(60)), "jwt_unsigned", "alg"),
+            (jwt(&alg("HS256"), &claims(60)), "jwt_symmetric", "alg"),
+            (
+                jwt(&alg("ES256"), &json!({"iss": "a", "aud": "b", "exp": 4_000_000_000_i64})),
+                "claim_missing",
+                "sub",
+            ),
+            (Token::new("ey.ey.ey".to_owned()), "jwt_encoding", "header"),
+        ];
+        for (token, reason, part) in cases {
+            let shown = look(&token, NOW);
+            assert_eq!(shown.reason, Some(reason));
+            let refused: Vec<&Part> =
+                shown.parts.iter().filter(|part| part.state == State::Refused).collect();
+            assert_eq!(
+                refused.iter().map(|part| part.part.as_str()).collect::<Vec<_>>(),
+                [part],
+                "{shown:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn immunity_27_an_inspection_of_a_jwt_shows_nothing_that_could_be_presented() {
+        for exp in [60, -60] {
+            let token = jwt(&json!({"alg": "ES256"}), &claims(exp));
+            let shown = look(&token, NOW);
+            let text = format!("{}{}", crate::output::table(&shown), serde_json::to_string(&shown).unwrap());
+            assert!(!text.contains(SIGNATURE) && !text.contains(token.expose()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the claims of an OIDC identity become: username and groups, by the configuration as it is now.
+//!
+//! Pure. The rules are those of Kubernetes' OIDC authenticator, and refuse rather than leave out: who gets in with half of
+//! their groups does not know why.
+
+use lanyard_api::{
+    ClaimValue, OidcIdentity,
+    aws_auth::RESERVED_USERNAME_PREFIXES,
+    grants,
+    mapping::{EMAIL_CLAIM, Grant, GrantKind, IdentityProviderSettings, MatchedBy},
+};
+
+use crate::{
+    resolution::{Badge, RESERVED_USERNAME, Refused, TEMPLATE_REFUSED},
+    rules::{entry::GROUP_BYTES_MAX, identity_provider::RESERVED_GROUP_PREFIXES, shown},
+    snapshot::ClusterSnapshot,
+};
+
+/// The configuration that the token was verified by is gone.
+pub(crate) const PROVIDER_GONE: &str = "provider_gone";
+/// A claim that has to be there is not.
+const CLAIM_MISSING: &str = "claim_missing";
+/// A claim is of a type that nothing can be made of.
+const CLAIM_TYPE: &str = "claim_type";
+/// A required claim has another value.
+const REQUIRED_CLAIM: &str = "required_claim";
+/// The issuer says that the address is not verified.
+const EMAIL_NOT_VERIFIED: &str = "email_not_verified";
+/// The issuer does not say whether it is.
+const EMAIL_VERIFIED_MISSING: &str = "email_verified_missing";
+/// A group would be a reserved one, or another issuer's.
+const RESERVED_GROUP: &str = "reserved_group";
+/// A username or group that Kubernetes could not bear.
+const CLAIM_INVALID: &str = "claim_invalid";
+
+/// Longest username, in bytes: the longest prefix by default, and a subject of the longest.
+const USERNAME_BYTES_MAX: usize = 1_300;
+
+/// The badge of somebody whom an issuer knows, or why there is none.
+pub(crate) fn badge(snapshot: &ClusterSnapshot, identity: &OidcIdentity) -> Result<Badge, Refused> {
+    let found =
+        snapshot.identity_providers().iter().find(|config| config.settings.issuer_url == identity.issuer);
+    let Some(config) = found.filter(|config| config.id == identity.config) else {
+        let message =
+            "the configuration that the token was verified by is no longer associated with the cluster";
+        return Err(Refused::new(PROVIDER_GONE, message));
+    };
+    let read = Read { settings: &config.settings, identity, snapshot };
+    read.required()?;
+    let (username, groups) = (read.username()?, read.groups()?);
+    let grant = Grant {
+        kind: GrantKind::IdentityProvider,
+        id: grants::identity_provider_grant(config),
+        revision: snapshot.revision,
+        name: format!("identity-provider configuration {}", config.settings.name),
+    };
+    Ok(Badge { username, groups, grant, matched_by: MatchedBy::Issuer, ends_at: None })
+}
+
+/// One identity, read by one configuration.
+struct Read<'a> {
+    settings: &'a IdentityProviderSettings,
+    identity: &'a OidcIdentity,
+    snapshot: &'a ClusterSnapshot,
+}
+
+impl Read<'_> {
+    fn claim(&self, name: &str) -> Result<&ClaimValue, Refused> {
+        self.identity.claims.get(name).ok_or_else(|| {
+            Refused::new(CLAIM_MISSING, format!("the token has no claim `{name}`: let the issuer send it"))
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<&str, Refused> {
+        match self.claim(name)? {
+            ClaimValue::Text(text) => Ok(text),
+            _ => Err(Refused::new(CLAIM_TYPE, format!("the claim `{name}` is not text"))),
+        }
+    }
+
+    /// Each required claim is text, and equal.
+    fn required(&self) -> Result<(), Refused> {
+        for (name, value) in &self.settings.required_claims {
+            if self.text(name)? != value {
+                let message = format!("the claim `{name}` does not have the required value");
+                return Err(Refused::new(REQUIRED_CLAIM, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn username(&self) -> Result<String, Refused> {
+        let claim = self.settings.username_claim();
+        let text = self.text(claim)?;
+        if claim == EMAIL_CLAIM {
+            self.email_is_verified()?;
+        }
+        if text.is_empty() {
+            return Err(Refused::new(CLAIM_MISSING, format!("the claim `{claim}` is empty")));
+        }
+        let prefix = self.settings.username_prefix();
+        let name = [&prefix, text].concat();
+        if name.len() > USERNAME_BYTES_MAX || name.trim() != name || name.chars().any(char::is_control) {
+            let message = format!(
+                "the username `{}` is longer than {USERNAME_BYTES_MAX} bytes, or has blanks around it or a control character",
+                shown(&name)
+            );
+            return Err(Refused::new(CLAIM_INVALID, message));
+        }
+        if let Some(own) =
+            RESERVED_USERNAME_PREFIXES.into_iter().chain(["arn:"]).find(|own| name.starts_with(own))
+        {
+            let message =
+                format!("the username becomes `{}`: `{own}` is reserved, use a prefix", shown(&name));
+            return Err(Refused::new(RESERVED_USERNAME, message));
+        }
+        if self.others().any(|other| falls_under(&name, &other.username_prefix(), &prefix)) {
+            let message = format!("the username becomes `{}`, which is one of another issuer", shown(&name));
+            return Err(Refused::new(RESERVED_USERNAME, message));
+        }
+        if self.snapshot.is_entry_name_of_another(&name, "")
+            || self.snapshot.is_aws_auth_name_of_another(&name, "")
+        {
+            let message = format!(
+                "the username becomes `{}`, which an access entry or aws-auth gives to a principal: use a prefix",
+                shown(&name)
+            );
+            return Err(Refused::new(TEMPLATE_REFUSED, message));
+        }
+        Ok(name)
+    }
+
+    /// OpenID Connect Core section 5.1; where the issuer says nothing, only if that is allowed.
+    fn email_is_verified(&self) -> Result<(), Refused> {
+        match self.identity.claims.get("email_verified") {
+            Some(ClaimValue::Flag(true)) => Ok(()),
+            None if self.settings.email_verified_may_be_absent => Ok(()),
+            Some(ClaimValue::Flag(false)) => {
+                Err(Refused::new(EMAIL_NOT_VERIFIED, "the issuer says that `email` is not verified"))
+            }
+            None => {
+                let message = "the token has `email` without `email_verified`: use another claim, or allow it in the configuration";
+                Err(Refused::new(EMAIL_VERIFIED_MISSING, message))
+            }
+            Some(_) => Err(Refused::new(CLAIM_TYPE, "the claim `email_verified` is not true or false")),
+        }
+    }
+
+    fn groups(&self) -> Result<Vec<String>, Refused> {
+        let Some(claim) = &self.settings.groups_claim else { return Ok(Vec::new()) };
+        let prefix = self.settings.groups_prefix();
+        let given = match self.identity.claims.get(claim) {
+            // An issuer leaves the claim out for who is in no group.
+            None => return Ok(Vec::new()),
+            Some(ClaimValue::Text(one)) => std::slice::from_ref(one),
+            Some(ClaimValue::Texts(all)) => all,
+            Some(_) => {
+                return Err(Refused::new(
+                    CLAIM_TYPE,
+                    format!("the claim `{claim}` is not text or a list of texts"),
+                ));
+            }
+        };
+        let mut groups = Vec::with_capacity(given.len());
+        for text in given {
+            groups.push(self.group(prefix, text)?);
+        }
+        Ok(groups)
+    }
+
+    fn group(&self, prefix: &str, text: &str) -> Result<String, Refused> {
+        let name = [prefix, text].concat();
+        if text.is_empty()
+            || name.len() > GROUP_BYTES_MAX
+            || name.trim() != name
+            || name.chars().any(char::is_control)
+        {
+            let message = format!(
+                "the group `{}` is empty, longer than {GROUP_BYTES_MAX} bytes, or has blanks around it or a control character",
+                shown(&name)
+            );
+            return Err(Refused::new(CLAIM_INVALID, message));
+        }
+        if let Some(own) = RESERVED_GROUP_PREFIXES.into_iter().find(|own| name.starts_with(own)) {
+            let message = format!("the group becomes `{}`: `{own}` is reserved, use a prefix", shown(&name));
+            return Err(Refused::new(RESERVED_GROUP, message));
+        }
+        if self.others().any(|other| falls_under(&name, other.groups_prefix(), prefix)) {
+            let message = format!("the group becomes `{}`, which is one of another issuer", shown(&name));
+            return Err(Refused::new(RESERVED_GROUP, message));
+        }
+        Ok(name)
+    }
+
+    /// The cluster's other configurations.
+    fn others(&self) -> impl Iterator<Item = &IdentityProviderSettings> {
+        let own = &self.settings.issuer_url;
+        let all = self.snapshot.identity_providers().iter().map(|config| &config.settings);
+        all.filter(move |settings| settings.issuer_url != *own)
+    }
+}
+
+/// Whether a name is one of those that another prefix is for.
+fn falls_under(name: &str, theirs: &str, own: &str) -> bool {
+    !theirs.is_empty() && theirs != own && name.starts_with(theirs)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use lanyard_api::{
+    Authority, ClusterUid, EntryId, IdentityProviderConfigId,
+    mapping::{AccessEntry, EntryType, IdentityProviderConfig},
+};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::snapshot::{Entry, Parts};
+
+const ISSUER: &str = "https://okta.example";
+
+fn text(text: &str) -> ClaimValue {
+    ClaimValue::Text(text.to_owned())
+}
+
+fn texts(texts: &[&str]) -> ClaimValue {
+    ClaimValue::Texts(texts.iter().map(ToString::to_string).collect())
+}
+
+fn config(issuer: &str) -> IdentityProviderConfig {
+    let settings = IdentityProviderSettings {
+        name: "okta".to_owned(),
+        issuer_url: issuer.to_owned(),
+        client_id: "kubernetes".to_owned(),
+        username_claim: None,
+        username_prefix: None,
+        groups_claim: Some("groups".to_owned()),
+        groups_prefix: Some("okta:".to_owned()),
+        required_claims: BTreeMap::new(),
+        shared_audience: false,
+        ca_bundle_pem: None,
+        email_verified_may_be_absent: false,
+        tags: BTreeMap::new(),
+    };
+    let (id, cluster) = (IdentityProviderConfigId(uuid::Uuid::nil()), ClusterUid::random());
+    IdentityProviderConfig { id, cluster, settings, created_at: OffsetDateTime::UNIX_EPOCH }
+}
+
+fn snapshot(configs: Vec<IdentityProviderConfig>) -> ClusterSnapshot {
+    let entry = AccessEntry {
+        id: EntryId::random(),
+        cluster: ClusterUid::random(),
+        authority: Authority::Local,
+        principal_arn: "arn:aws:iam::111122223333:user/root".parse().unwrap(),
+        principal_id: None,
+        entry_type: EntryType::Standard,
+        username: "cluster-root".to_owned(),
+        groups: Vec::new(),
+        tags: BTreeMap::new(),
+        ends_at: None,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        modified_at: OffsetDateTime::UNIX_EPOCH,
+    };
+    ClusterSnapshot::compile(Parts {
+        entries: vec![Arc::new(Entry::compile(entry).unwrap())],
+        identity_providers: configs.into_iter().map(Arc::new).collect(),
+        ..Parts::default()
+    })
+}
+
+fn ana(claims: &[(&str, ClaimValue)]) -> OidcIdentity {
+    OidcIdentity {
+        config: IdentityProviderConfigId(uuid::Uuid::nil()),
+        issuer: ISSUER.to_owned(),
+        subject: "ana".to_owned(),
+        claims: claims.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    }
+}
+
+/// `username groups`, or the code.
+fn come_to(change: &dyn Fn(&mut IdentityProviderSettings), claims: &[(&str, ClaimValue)]) -> String {
+    let mut own = config(ISSUER);
+    change(&mut own.settings);
+    let mut other = config("https://dex.example");
+    other.id = IdentityProviderConfigId::random();
+    other.settings.name = "dex".to_owned();
+    other.settings.username_prefix = Some("dex:".to_owned());
+    other.settings.groups_prefix = Some("dex:".to_owned());
+    match badge(&snapshot(vec![own, other]), &ana(claims)) {
+        Ok(badge) => format!("{} [{}]", badge.username, badge.groups.join(",")),
+        Err(refused) => refused.code.to_owned(),
+    }
+}
+
+#[test]
+fn claims_become_username_and_groups_as_kubernetes_has_it() {
+    let some = |text: &str| Some(text.to_owned());
+    let sub = |value: &str| ("sub", text(value));
+    let email = |s: &mut IdentityProviderSettings| s.username_claim = some("email");
+    let bare = |s: &mut IdentityProviderSettings| {
+        s.username_prefix = some("-");
+        s.groups_prefix = None;
+    };
+    let verified = ("email_verified", ClaimValue::Flag(true));
+    let ana_at = ("email", text("ana@example.com"));
+    let cases = [
+        (come_to(&|_| (), &[sub("ana")]), "https://okta.example#ana []"),
+        (
+            come_to(&|_| (), &[sub("ana"), ("groups", texts(&["a", "b"]))]),
+            "https://okta.example#ana [okta:a,okta:b]",
+        ),
+        (come_to(&|_| (), &[sub("ana"), ("groups", text("a"))]), "https://okta.example#ana [okta:a]"),
+        (
+            come_to(&|s| s.groups_claim = None, &[sub("ana"), ("groups", text("a"))]),
+            "https://okta.example#ana []",
+        ),
+        (come_to(&|s| s.username_prefix = some("okta:"), &[sub("ana")]), "okta:ana []"),
+        (come_to(&bare, &[sub("ana"), ("groups", texts(&["a"]))]), "ana [a]"),
+        (come_to(&email, &[ana_at.clone(), verified.clone()]), "ana@example.com []"),
+        (come_to(&|_| (), &[]), "claim_missing"),
+        (come_to(&|_| (), &[sub("")]), "claim_missing"),
+        (come_to(&|_| (), &[("sub", ClaimValue::Other)]), "claim_type"),
+        (come_to(&|_| (), &[("sub", texts(&["ana"]))]), "claim_type"),
+        (come_to(&|_| (), &[sub("ana"), ("groups", ClaimValue::Other)]), "claim_type"),
+        (come_to(&|_| (), &[sub("ana"), ("groups", texts(&[""]))]), "claim_invalid"),
+        (come_to(&|_| (), &[sub("ana"), ("groups", texts(&["a\nb"]))]), "claim_invalid"),
+        (come_to(&|_| (), &[sub("ana"), ("groups", texts(&[&"g".repeat(300)]))]), "claim_invalid"),
+        (come_to(&bare, &[sub(" ana")]), "claim_invalid"),
+        (come_to(&bare, &[sub("a\u{0}b")]), "claim_invalid"),
+        // Somebody else's: an access entry's, another issuer's.
+        (come_to(&bare, &[sub("cluster-root")]), "template_refused"),
+        (come_to(&bare, &[sub("dex:ana")]), "reserved_username"),
+        (come_to(&bare, &[sub("ana"), ("groups", texts(&["dex:admins"]))]), "reserved_group"),
+    ];
+    for (nth, (found, expected)) in cases.iter().enumerate() {
+        assert_eq!(found, expected, "case {nth}");
+    }
+}
+
+#[test]
+fn immunity_10_what_an_issuer_does_not_stand_by_and_what_is_reserved_is_refused() {
+    let some = |text: &str| Some(text.to_owned());
+    let bare = |s: &mut IdentityProviderSettings| {
+        s.username_prefix = some("-");
+        s.groups_prefix = None;
+    };
+    let email = |may_be_absent: bool| {
+        move |s: &mut IdentityProviderSettings| {
+            s.username_claim = Some("email".to_owned());
+            s.email_verified_may_be_absent = may_be_absent;
+        }
+    };
+    let ana_at = ("email", text("ana@example.com"));
+    let verified = |value: ClaimValue| ("email_verified", value);
+    let groups = |group: &str| [("sub", text("ana")), ("groups", texts(&["devs", group]))];
+    let cases = [
+        (come_to(&email(false), &[ana_at.clone()]), "email_verified_missing"),
+        (come_to(&email(false), &[ana_at.clone(), verified(ClaimValue::Flag(false))]), "email_not_verified"),
+        (come_to(&email(true), &[ana_at.clone(), verified(ClaimValue::Flag(false))]), "email_not_verified"),
+        (come_to(&email(true), &[ana_at.clone(), verified(text("true"))]), "claim_type"),
+        (come_to(&email(true), &[ana_at]), "ana@example.com []"),
+        (come_to(&bare, &groups("system:masters")), "reserved_group"),
+        (come_to(&bare, &groups("system:nodes")), "reserved_group"),
+        (come_to(&bare, &groups("lanyard:break-glass")), "reserved_group"),
+        (come_to(&bare, &[("sub", text("system:admin"))]), "reserved_username"),
+        (come_to(&bare, &[("sub", text("lanyard:break-glass:dev"))]), "reserved_username"),
+        (
+            come_to(&|_| (), &groups("system:masters")),
+            "https://okta.example#ana [okta:devs,okta:system:masters]",
+        ),
+    ];
+    for (nth, (found, expected)) in cases.iter().enumerate() {
+        assert_eq!(found, expected, "case {nth}");
+    }
+}
+
+#[test]
+fn immunity_31_a_username_never_looks_like_an_arn() {
+    let bare = |s: &mut IdentityProviderSettings| s.username_prefix = Some("-".to_owned());
+    for name in
+        ["arn:aws:iam::111122223333:user/root", "arn:aws:sts::111122223333:assumed-role/dev/ana", "arn:x"]
+    {
+        assert_eq!(come_to(&bare, &[("sub", text(name))]), "reserved_username", "{name}");
+    }
+}
+
+#[test]
+fn required_claims_are_text_and_equal() {
+    let required = |s: &mut IdentityProviderSettings| {
+        s.required_claims = BTreeMap::from([("hd".to_owned(), "example.com".to_owned())]);
+    };
+    let with = |value: Option<ClaimValue>| {
+        let mut claims = vec![("sub", text("ana"))];
+        claims.extend(value.map(|value| ("hd", value)));
+        come_to(&required, &claims)
+    };
+    assert_eq!(with(Some(text("example.com"))), "https://okta.example#ana []");
+    assert_eq!(with(Some(text("Example.com"))), "required_claim");
+    assert_eq!(with(Some(texts(&["example.com"]))), "claim_type");
+    assert_eq!(with(None), "claim_missing");
+}
+
+#[test]
+fn immunity_39_another_configuration_than_the_one_that_proved_it_is_none() {
+    let claims = [("sub", text("ana"))];
+    let mut made_anew = config(ISSUER);
+    made_anew.id = IdentityProviderConfigId::random();
+    for configs in [vec![], vec![config("https://dex.example")], vec![made_anew]] {
+        let refused = badge(&snapshot(configs), &ana(&claims)).unwrap_err();
+        assert_eq!(refused.code, PROVIDER_GONE);
+    }
+}
+
+proptest! {
+    /// Whatever claims say, nobody gets a reserved name or group, nor one of another issuer.
+    #[test]
+    fn no_claims_become_what_is_reserved(
+        sub in "(system:|arn:|dex:|lanyard:|a|)[a-z:]{0,6}",
+        groups in proptest::collection::vec("(system:|lanyard:|dex:|a|)[a-z:]{0,6}", 0..4),
+        prefix in proptest::option::of("[a-z:-]{0,3}"),
+    ) {
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let claims = [("sub", text(&sub)), ("groups", texts(&groups))];
+        let bare = |s: &mut IdentityProviderSettings| {
+            s.username_prefix = prefix.clone().or(Some("-".to_owned()));
+            s.groups_prefix = prefix.clone();
+        };
+        let found = come_to(&bare, &claims);
+        if let Some((name, groups)) = found.split_once(" [") {
+            for reserved in ["system:", "arn:", "lanyard:"] {
+                prop_assert!(!name.starts_with(reserved), "{}", found);
+            }
+            prop_assert!(name != "cluster-root");
+            for group in groups.trim_end_matches(']').split(',') {
+                prop_assert!(!group.starts_with("system:") && !group.starts_with("lanyard:"), "{}", found);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+"""An OIDC issuer on loopback, with keys of its own: discovery and key set over TLS, and tokens signed as it is told."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import pathlib
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from sts import HOST, certificate
+
+TOKEN_SECONDS = 600
+
+
+def encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _json(value) -> str:
+    return encode(json.dumps(value).encode())
+
+
+@dataclass
+class Key:
+    """A key for ES256."""
+
+    kid: str
+    private: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
+    )
+
+    def jwk(self) -> dict:
+        numbers = self.private.public_key().public_numbers()
+        x, y = (encode(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "use": "sig", "alg": "ES256", "x": x, "y": y}
+
+    def sign(self, data: bytes) -> bytes:
+        r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@dataclass
+class Issuer:
+    """The stand-in. While it is `away` it answers 503 to everything."""
+
+    folder: pathlib.Path
+    path: str = ""
+    keys: list[Key] = field(default_factory=lambda: [Key("one")])
+    away: bool = False
+    asked: int = 0
+
+    def start(self) -> Issuer:
+        self.ca, chain = certificate(self.folder, "oidc")
+        issuer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                issuer._answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"https://{HOST}:{self._server.server_port}{self.path}"
+
+    def claims(self, **claims) -> dict:
+        """What stands in a token: of somebody called `ana`, for the audience `kubernetes`, unless said otherwise."""
+        now = int(time.time())
+        usual = {"iss": self.url, "sub": "ana", "aud": "kubernetes", "iat": now - 5, "exp": now + TOKEN_SECONDS}
+        return {name: value for name, value in (usual | claims).items() if value is not None}
+
+    def token(self, *, header: dict | None = None, key: Key | None = None, **claims) -> str:
+        key = key or self.keys[-1]
+        whole = {"alg": "ES256", "kid": key.kid, "typ": "JWT"} | (header or {})
+        signed = f"{_json(whole)}.{_json(self.claims(**claims))}"
+        return f"{signed}.{encode(key.sign(signed.encode()))}"
+
+    def unsigned(self, **claims) -> str:
+        return f"{_json({'alg': 'none'})}.{_json(self.claims(**claims))}."
+
+    def by_public_key(self, **claims) -> str:
+        """Signed by an HMAC whose secret is the published key."""
+        signed = f"{_json({'alg': 'HS256', 'kid': self.keys[-1].kid})}.{_json(self.claims(**claims))}"
+        secret = json.dumps(self.keys[-1].jwk()).encode()
+        return f"{signed}.{encode(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
+
+    def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        self.asked += 1
+        documents = {
+            f"{self.path}/.well-known/openid-configuration": {
+                "issuer": self.url,
+                "jwks_uri": f"https://{HOST}:{self._server.server_port}/keys",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+            },
+            "/keys": {"keys": [key.jwk() for key in self.keys]},
+        }
+        document = documents.get(request.path)
+        status = 503 if self.away else 200 if document else 404
+        body = json.dumps(document or {}).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)

@@ -1,0 +1,276 @@
+"""People who log in by OIDC: an issuer's token becomes a badge by a cluster's configuration, or is refused by name."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from cluster import PROOF, with_id
+from hub import NO, USAGE
+from oidc import Issuer, Key
+
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory):
+    issuer = Issuer(tmp_path_factory.mktemp("issuer"), path="/realms/main").start()
+    yield issuer
+    issuer.stop()
+
+
+@pytest.fixture
+def client() -> str:
+    """A client id of a test's own: an audience belongs to one cluster."""
+    return f"kubernetes-{time.monotonic_ns()}"
+
+
+def associate(hub, cluster, issuer, client, *flags, name="corp", **choices):
+    words = ["identity-provider", "associate", cluster.id, name, "--issuer-url", issuer.url, "--client-id", client]
+    return hub.cli(*words, "--ca-bundle", str(issuer.ca), *flags, **choices)
+
+
+@pytest.fixture
+def corp(hub, cluster, issuer, client):
+    """A cluster that takes the issuer's tokens, and what makes them."""
+    associate(hub, cluster, issuer, client, "--groups-claim", "groups", "--groups-prefix", "corp:")
+
+    def token(**claims) -> str:
+        return hub.secrets.add("an OIDC token", issuer.token(**{"aud": client} | claims))
+
+    return cluster, token
+
+
+def badge(cluster, token) -> dict:
+    """What the API server gets, with the group that it adds itself."""
+    status = cluster.token_review(token)["status"]
+    assert status["authenticated"], status
+    return status["user"] | {"groups": [*status["user"].get("groups", []), "system:authenticated"]}
+
+
+def test_claims_become_username_and_groups(hub, corp, issuer):
+    cluster, token = corp
+    user = badge(cluster, token(groups=["devs", "ops"]))
+    assert user["username"] == f"{issuer.url}#ana"
+    assert user["groups"] == ["corp:devs", "corp:ops", "system:authenticated"]
+    assert user["uid"] == f"oidc:{issuer.url}#ana"
+    assert user["extra"]["lanyard.dev/oidc-issuer"] == [issuer.url]
+    assert user["extra"]["lanyard.dev/oidc-subject"] == ["ana"]
+    assert cluster.verdict(user, **PODS)[0] == "no opinion", "the cluster's own RBAC decides"
+    audiences = cluster.token_review(token(), audiences=["https://kubernetes.default.svc"])["status"]["audiences"]
+    assert audiences == ["https://kubernetes.default.svc"]
+
+
+def test_it_is_described_and_listed(hub, corp, issuer):
+    cluster, _ = corp
+    described = hub.cli("identity-provider", "describe", cluster.id, "corp")
+    assert described["config"]["settings"]["issuer_url"] == issuer.url
+    assert described["arn"].endswith(f"identityproviderconfig/{cluster.id}/oidc/corp/{described['config']['id']}")
+    assert hub.cli("identity-provider", "list", cluster.id) == [described]
+    assert "does not exist" in hub.refused("identity-provider", "describe", cluster.id, "other")
+
+
+def test_addresses_count_as_far_as_the_issuer_stands_by_them(hub, cluster, issuer, client):
+    associate(hub, cluster, issuer, client, "--username-claim", "email", "--required-claim", "hd=example.com")
+
+    def token(**claims) -> str:
+        usual = {"aud": client, "email": "ana@example.com", "email_verified": True, "hd": "example.com"}
+        return hub.secrets.add("an OIDC token", issuer.token(**usual | claims))
+
+    assert badge(cluster, token())["username"] == "ana@example.com"
+    cases = [
+        ({"email_verified": False}, "email_not_verified"),
+        ({"email_verified": None}, "email_verified_missing"),
+        ({"email_verified": "true"}, "claim_type"),
+        ({"email": None}, "claim_missing"),
+        ({"hd": "example.org"}, "required_claim"),
+        ({"hd": None}, "claim_missing"),
+        ({"email": "system:admin"}, "reserved_username"),
+        ({"email": "arn:aws:iam::111122223333:user/ana"}, "reserved_username"),
+    ]
+    for claims, code in cases:
+        assert cluster.refusal(token(**claims)) == code, claims
+
+
+def test_immunity_10_what_proves_nothing_is_refused_by_name(hub, corp, issuer, client):
+    cluster, token = corp
+    now = int(time.time())
+    good = token()
+    header, payload, signature = good.split(".")
+    other_payload = token(sub="root").split(".")[1]
+    cases = [
+        (token(aud="another"), "audience"),
+        (token(aud=None), "claim_missing"),
+        (token(aud=[client, "another"], azp="another"), "authorized_party"),
+        (token(exp=now - 1), "token_expired"),
+        (token(exp=None), "claim_missing"),
+        (token(nbf=now + 3600), "token_not_yet_valid"),
+        (token(sub=None), "claim_missing"),
+        (issuer.unsigned(aud=client), "jwt_unsigned"),
+        (issuer.by_public_key(aud=client), "jwt_symmetric"),
+        (f"{header}.{other_payload}.{signature}", "jwt_signature"),
+        (issuer.token(aud=client, key=Key("one")), "jwt_signature"),
+        (token(header={"alg": "RS256"}), "key_algorithm"),
+        (token(header={"crit": ["x"]}), "jwt_critical"),
+        (token(groups=["a", 7]), "claim_type"),
+    ]
+    for wrong, code in cases:
+        assert cluster.refusal(wrong) == code, code
+    assert badge(cluster, good)
+
+
+def test_groups_of_kubernetes_itself_come_from_no_issuer(hub, cluster, issuer, client):
+    associate(hub, cluster, issuer, client, "--groups-claim", "groups", "--username-prefix", "-")
+    token = hub.secrets.add("an OIDC token", issuer.token(aud=client, groups=["devs", "system:masters"]))
+    assert cluster.refusal(token) == "reserved_group"
+    token = hub.secrets.add("an OIDC token", issuer.token(aud=client, sub="system:admin"))
+    assert cluster.refusal(token) == "reserved_username"
+
+
+def test_a_token_of_another_issuer_is_another_authenticators_affair(corp, issuer):
+    cluster, token = corp
+    for other in ("https://kubernetes.default.svc", issuer.url + "/", issuer.url.upper()):
+        status = cluster.token_review(token(iss=other))["status"]
+        assert status == {"authenticated": False}, other
+    for none in ("eyJ.a.b", "ey..", "eyJhbGciOiJub25lIn0.e30."):
+        assert cluster.token_review(none)["status"] == {"authenticated": False}, none
+
+
+def test_immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once(hub, corp, issuer, client):
+    cluster, token = corp
+    badge(cluster, token())
+    asked = issuer.asked
+    for number in range(20):
+        made_up = issuer.token(aud=client, key=Key(f"made-up-{number}"))
+        status = cluster.token_review(made_up)["status"]
+        assert not status["authenticated"]
+        assert with_id(status["error"])[0] == "unknown_key", status
+    assert issuer.asked - asked <= 2 * max(1, len(getattr(hub, "_processes", ())))
+    assert badge(cluster, token())
+
+
+def test_immunity_39_who_is_disassociated_is_denied_with_the_next_request(hub, corp):
+    cluster, token = corp
+    login = token(groups=["devs"])
+    user = badge(cluster, login)
+    assert cluster.verdict(user, **PODS)[0] == "no opinion"
+    more = user | {"groups": [*user["groups"], "corp:admins"]}
+    assert cluster.verdict(more, **PODS)[0] == "denied", "a proof is for its own groups"
+    hub.cli("identity-provider", "disassociate", cluster.id, "corp")
+    verdict, reason = cluster.verdict(user, **PODS)
+    assert verdict == "denied", reason
+    assert cluster.token_review(login)["status"] == {"authenticated": False}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["issuer", "subject"])
+def test_immunity_42_a_block_holds_with_the_next_request(hub, corp, issuer, whole):
+    cluster, token = corp
+    login, other = token(), token(sub="bob")
+    user, bob = badge(cluster, login), badge(cluster, other)
+    whom = ["--oidc-issuer", issuer.url] + ([] if whole else ["--oidc-subject", "ana"])
+    made = hub.cli("block", "create", "--cluster", cluster.id, *whom, "--reason", "left")["value"]
+    assert cluster.refusal(login) == "blocked"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+    assert cluster.verdict(bob, **PODS)[0] == ("denied" if whole else "no opinion")
+    hub.cli("block", "delete", made["id"], "--cluster", cluster.id)
+    assert cluster.verdict(user, **PODS)[0] == "no opinion"
+    assert badge(cluster, login)
+
+
+def test_immunity_52_an_audience_is_one_clusters_unless_all_share_it(hub, corp, issuer, client):
+    first, token = corp
+    second = hub.create_cluster("second")
+    words = ["identity-provider", "associate", second.id, "corp", "--issuer-url", issuer.url, "--client-id", client]
+    for flags in ([], ["--shared-audience"]):
+        why = hub.refused(*words, *flags)
+        assert "taken by another cluster" in why, why
+    assert second.token_review(token())["status"] == {"authenticated": False}
+    hub.cli("identity-provider", "disassociate", first.id, "corp")
+    associate(hub, first, issuer, client, "--shared-audience")
+    made = associate(hub, second, issuer, client, "--shared-audience")
+    assert any("shared" in notice for notice in made["notices"]), made
+    assert badge(first, token()) and badge(second, token())
+
+
+def test_rbac_of_the_hub_knows_people_of_an_issuer(hub, issuer, client):
+    cluster = hub.create_cluster("full", "--authorizer-mode", "full")
+    associate(hub, cluster, issuer, client, "--groups-claim", "groups", "--groups-prefix", "corp:")
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "pods"}}
+    role["rules"] = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    binding = {"apiVersion": role["apiVersion"], "kind": "ClusterRoleBinding", "metadata": {"name": "devs"}}
+    binding["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "pods"}
+    binding["subjects"] = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "corp:devs"}]
+    text = "\n---\n".join(json.dumps(object) for object in (role, binding))
+    hub.cli("rbac", "apply", cluster.id, "-f", "-", stdin=text)
+    dev, guest = (issuer.token(aud=client, groups=groups) for groups in (["devs"], ["guests"]))
+    assert cluster.verdict(badge(cluster, dev), **PODS)[0] == "allowed"
+    assert cluster.verdict(badge(cluster, guest), **PODS)[0] == "no opinion"
+
+
+def test_a_badge_is_no_proof_in_another_cluster(hub, corp):
+    cluster, token = corp
+    user = badge(cluster, token())
+    other = hub.create_cluster("other")
+    assert user["extra"][PROOF]
+    assert other.verdict(user, **PODS)[0] == "denied"
+
+
+def test_an_explanation_names_the_step_and_why(hub, corp, issuer):
+    cluster, token = corp
+
+    def explain(login, *question):
+        return hub.explain("--token", "-", "--cluster", cluster.id, *question, stdin=login)
+
+    told = explain(token(groups=["devs"]), "list", "pods")
+    assert [stage["name"] for stage in told["stages"]] == ["token", "identity", "mapping", "decision"]
+    text = json.dumps(told)
+    for part in (issuer.url, "ana", "corp:devs", "identity-provider configuration corp", "matched by: issuer"):
+        assert part in text, (part, text)
+    cases = [
+        (token(aud="another"), "token", "audience"),
+        (token(sub=""), "token", "subject"),
+        (token(groups=7), "mapping", "claim_type"),
+        (token(iss="https://other.example"), "token", "not_ours"),
+    ]
+    for login, stage, code in cases:
+        told = explain(login)
+        assert told["verdict"] == "unauthorized"
+        assert (told["stages"][-1]["name"], told["stages"][-1]["code"]) == (stage, code), told
+        assert told["advice"], told
+
+
+def test_an_inspection_shows_claims_and_believes_none(hub, corp, issuer):
+    _, token = corp
+    login = token(groups=["devs"])
+    shown = hub.cli("token", "inspect", "-", stdin=login)
+    parts = {part["part"]: part for part in shown["parts"]}
+    assert parts["iss"]["value"] == issuer.url
+    assert parts["sub"]["value"] == "ana"
+    assert parts["signature"]["state"] == "needs_issuer"
+    assert all(part["state"] == "needs_issuer" for part in shown["parts"])
+    assert login.split(".")[2] not in json.dumps(shown)
+    expired = hub.run("token", "inspect", "-", stdin=token(exp=int(time.time()) - 60))
+    assert expired.returncode == NO, expired
+    assert json.loads(expired.stdout)["reason"] == "token_expired"
+    assert hub.run("token", "inspect", "-", stdin="").returncode in (NO, USAGE)
+
+
+def test_an_issuer_that_cannot_be_asked_refuses_nobody(hub, tmp_path, client):
+    issuer = Issuer(tmp_path).start()
+    issuer.away = True
+    try:
+        cluster = hub.create_cluster("away")
+        associate(hub, cluster, issuer, client)
+        login = hub.secrets.add("an OIDC token", issuer.token(aud=client))
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": login}}
+        answer = cluster.post("tokenreview", body)
+        assert answer.status_code >= 500, answer.text
+        status = answer.json()["status"]
+        assert not status.get("authenticated") and status["error"].startswith("no_answer"), status
+        told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
+        assert told["verdict"] == "no_answer", told
+        assert "issuer_status" in json.dumps(told) or "cannot be reached" in json.dumps(told), told
+    finally:
+        issuer.stop()
