@@ -11,7 +11,10 @@ use lanyard_kit::{
     Clock,
     tls::{ServiceIdentity, ServiceIdentityError},
 };
-use lanyard_store::{EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions};
+use lanyard_store::{
+    EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
+    require_migrated,
+};
 
 use crate::config::{InvalidProcess, ProcessConfig};
 
@@ -45,6 +48,14 @@ pub enum OpenError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     /// The database does not open.
+    #[error("process.store: {database}: {source}")]
+    Database {
+        /// Which, without what opens it.
+        database: StoreUrl,
+        /// Why not.
+        source: StoreError,
+    },
+    /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The database has no hub yet.
@@ -86,7 +97,11 @@ impl Opened {
         let mut options = StoreOptions::new(config.store_url()?, keyring);
         options.clock = Arc::clone(clock);
         options.alone = false;
-        let store = Store::open(&options).await?;
+        let fault = |source| OpenError::Database { database: options.url.clone(), source };
+        if !config.migrate {
+            require_migrated(&options.url, options.wait_max).await.map_err(fault)?;
+        }
+        let store = Store::open(&options).await.map_err(fault)?;
         let hub = store.hub_id().await?.ok_or(OpenError::NoHub)?;
         if hub.to_string() != identity.hub {
             return Err(OpenError::OtherHub { certificate: identity.hub, store: hub });
