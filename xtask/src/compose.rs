@@ -43,21 +43,22 @@ pub(crate) struct Docker<'a> {
 impl<'a> Docker<'a> {
     /// Finds or installs Docker and docker-compose, and starts a daemon where none answers; or says why it cannot.
     pub(crate) fn start(watchdog: &'a Watchdog) -> Result<Result<Self, String>> {
-        let is_root = answer("id", &["-u"]).is_some_and(|id| id == "0");
-        let answers = on_path("docker").is_some() && answer("docker", &["info"]).is_some();
-        if !answers && !is_root {
+        let install = |program: &str, package: &str| match on_path(program) {
+            Some(_) => Ok(()),
+            None => apt_install(package).map_err(|fault| format!("{fault:#}")),
+        };
+        if let Err(reason) =
+            install("docker-compose", "docker-compose").and_then(|()| install("docker", "docker.io"))
+        {
+            return Ok(Err(reason));
+        }
+        // A package may have started one just now.
+        let answers = answer("docker", &["info"]).is_some();
+        if !answers && answer("id", &["-u"]).is_none_or(|id| id != "0") {
             return Ok(Err("no Docker daemon answers, and only root may start one".to_owned()));
         }
-        for (program, package) in
-            [("docker-compose", "docker-compose"), ("docker", "docker.io"), ("dockerd", "docker.io")]
-        {
-            let is_needed = program != "dockerd" || !answers;
-            if is_needed
-                && on_path(program).is_none()
-                && let Err(fault) = apt_install(package)
-            {
-                return Ok(Err(format!("{fault:#}")));
-            }
+        if !answers && let Err(reason) = install("dockerd", "docker.io") {
+            return Ok(Err(reason));
         }
         let compose = on_path("docker-compose").context("docker-compose was installed, yet is not found")?;
         let mut docker = Self { watchdog, host: None, compose, daemon: None };

@@ -329,6 +329,8 @@ fn help_teaches_and_completion_completes() {
         &["block", "create", "--help"],
         &["db", "migrate", "--help"],
         &["db", "copy", "--help"],
+        &["pki", "show", "--help"],
+        &["health", "--help"],
     ] {
         let said = home.run(words, "", &[]);
         assert_eq!(said.code, YES, "{words:?}");

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use lanyard_kit::{
+    Clock as _, SystemClock,
     peers::{Options, Peers},
     tls::{ServiceFiles, install_provider},
 };
@@ -53,15 +54,10 @@ impl HealthArgs {
         install_provider();
         let service = self.service.as_str();
         let files = ServiceFiles { dir: self.tls_dir, ..ServiceFiles::default() };
-        let identity = files.load(service).map_err(Failure::usage)?;
+        let identity = files.load(service, SystemClock.now()).map_err(Failure::usage)?;
         let wait = Duration::from_secs(self.timeout.into());
-        let mut options = Options::new(
-            &identity.hub,
-            service,
-            vec![self.url.clone()],
-            identity.certificate.clone(),
-            identity.roots.clone(),
-        );
+        let tls = identity.client().map_err(Failure::usage)?;
+        let mut options = Options::new(&identity.hub, service, vec![self.url.clone()], tls);
         options.wait_max = wait;
         let peers = Peers::<Body>::connect(&options).map_err(Failure::usage)?;
         let mut client = HealthClient::new(peers);

@@ -1,5 +1,7 @@
 //! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
 
+mod show;
+
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
@@ -25,6 +27,8 @@ const ENVELOPE_FILE: &str = "envelope.key";
 pub enum PkiCommand {
     /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets.
     Issue(IssueArgs),
+    /// What the certificates of a folder say: whom they name, who signed them, until when they are good.
+    Show(show::ShowArgs),
 }
 
 /// The flags of `lanyard pki issue`.
@@ -79,6 +83,7 @@ impl PkiCommand {
                 let issued = args.issue().await.map_err(|error| Failure::usage(format!("{error:#}")))?;
                 context.show(&Fields(issued))
             }
+            Self::Show(args) => args.run(context),
         }
     }
 }
