@@ -32,7 +32,7 @@ def test_a_token_is_reviewed_through_it(world):
 
 
 def test_it_is_the_same_hub_after_it_was_brought_up_again(hub, world):
-    hub.compose("restart", "--timeout", "40", "gateway", "authn-0", "postgres")
+    hub.compose("restart", "--timeout", "40", "gateway", "postgres")
     hub.up()
     assert_lets_in(world)
 

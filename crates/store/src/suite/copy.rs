@@ -24,7 +24,7 @@ impl Move {
         let bench = |database| Bench { database, clock: TestClock::new(NOON) };
         let file = bench(TestDatabase::sqlite());
         let server = bench(TestDatabase::bare_postgres().await?);
-        records::a_record_of_every_kind_reads_back_and_is_listed_by_key(file.clone()).await;
+        Box::pin(records::a_record_of_every_kind_reads_back_and_is_listed_by_key(file.clone())).await;
         let store = file.open().await;
         secrets::keep(&store, &key("ana", 7)).await;
         delete(&store, &user("bob"), &[]).await.unwrap();
