@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `bench`, `fuzz`, `help`.
+//! The project's own tasks: `cargo xtask test`, `stack`, `bench`, `fuzz`, `help`.
 //!
 //! What a task starts, it stops: every command runs in a process group of its own that a watchdog ends when this
 //! process does, however it does ([`watchdog`]).
@@ -6,10 +6,12 @@
 
 mod bench;
 mod command;
+mod compose;
 mod fuzz;
 mod postgres;
 mod python;
 mod redis;
+mod stack;
 mod tally;
 mod test;
 mod tools;
@@ -39,6 +41,8 @@ enum Task {
         #[arg(long, value_name = "WORD")]
         only: Vec<String>,
     },
+    /// Run the suite as separate processes, with a PostgreSQL and a Redis, until Ctrl-C
+    Stack(stack::Options),
     /// Run the benchmarks and write docs/benchmarks.md
     Bench {
         /// Only the packages of this name; then nothing is written
@@ -59,6 +63,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { quick, only } => test::run(quick, &only),
+        Task::Stack(options) => stack::run(&options),
         Task::Bench { package } => bench::run(&package).map(|()| true),
         Task::Fuzz { seconds, only } => fuzz::run(seconds, only.as_deref()),
     };

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::command::{Finished, run as run_command, show_all};
+use crate::compose::Docker;
 use crate::postgres::Postgres;
 use crate::python::Python;
 use crate::redis;
@@ -40,6 +41,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "rust tests", quick: true, work: rust_tests },
     Stage { name: "conformance", quick: false, work: conformance },
     Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
+    Stage { name: "compose", quick: false, work: compose },
     Stage { name: "real clients", quick: false, work: clients },
     Stage { name: "real kube-apiserver", quick: false, work: apiserver },
 ];
@@ -109,6 +111,7 @@ impl House {
             .current_dir(&self.root);
         command
             .env("LANYARD_BIN", lanyard)
+            .env("LANYARD_XTASK", std::env::current_exe()?)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("AWS_EC2_METADATA_DISABLED", "true");
         // Only the stage that is about it runs against separate processes.
@@ -143,7 +146,7 @@ impl House {
 }
 
 /// Folders of `tests/conformance` that are stages of their own.
-const OWN_FOLDERS: &[&str] = &["clients", "apiserver"];
+const OWN_FOLDERS: &[&str] = &["clients", "apiserver", "compose"];
 
 /// Whether a folder has tests, in itself or below.
 fn has_tests(folder: &Path, without_own: bool) -> bool {
@@ -256,6 +259,27 @@ fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
     let settings =
         [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)), (REPLICAS, Path::new(&replicas))];
     house.pytest(&python, "", &settings)
+}
+
+/// Set, the containers of deploy/docker-compose.yml are started; unset, the stage is skipped.
+const COMPOSE: &str = "LANYARD_TEST_COMPOSE";
+
+/// The suite in containers. Only when asked for: it may install Docker and start its daemon, which adds rules to the machine's
+/// firewall.
+fn compose(house: &House) -> Result<Outcome> {
+    if std::env::var_os(COMPOSE).is_none() {
+        return Ok(Outcome::Skipped(format!(
+            "{COMPOSE}=1 runs it, with a Docker of its own where none answers"
+        )));
+    }
+    let docker = match Docker::start(&house.watchdog)? {
+        Ok(docker) => docker,
+        Err(reason) => return Ok(Outcome::Skipped(reason)),
+    };
+    let python = Python::prepare(&house.watchdog)?;
+    let set = docker.images(&house.lanyard()?)?;
+    let set: Vec<(&str, &Path)> = set.iter().map(|(variable, value)| (*variable, Path::new(value))).collect();
+    house.pytest(&python, "compose", &set)
 }
 
 fn clients(house: &House) -> Result<Outcome> {

@@ -22,14 +22,14 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
-use rustls_pki_types::CertificateDer;
+use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
 use url::Url;
 
 use self::replica::{Replica, Unsent};
-use crate::tls::{KeyedCertificate, PeerError, PeerIdentity, TlsError, client_config};
+use crate::tls::{Live, PeerError, PeerIdentity};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,10 +42,8 @@ pub struct Options {
     pub service: String,
     /// `https://host:port` of each replica. A name of several addresses is one connection, to the next of them each time.
     pub urls: Vec<Url>,
-    /// Who calls: the certificate of a service.
-    pub certificate: KeyedCertificate,
-    /// The hub's root.
-    pub roots: Vec<CertificateDer<'static>>,
+    /// Who calls and whom it trusts, as it is when a connection is made.
+    pub tls: Live<ClientConfig>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// The wait before a second try to connect; it doubles up to [`Self::pause_max`].
@@ -59,19 +57,12 @@ pub struct Options {
 impl Options {
     /// The usual times.
     #[must_use]
-    pub fn new(
-        hub: &str,
-        service: &str,
-        urls: Vec<Url>,
-        certificate: KeyedCertificate,
-        roots: Vec<CertificateDer<'static>>,
-    ) -> Self {
+    pub fn new(hub: &str, service: &str, urls: Vec<Url>, tls: Live<ClientConfig>) -> Self {
         Self {
             hub: hub.to_owned(),
             service: service.to_owned(),
             urls,
-            certificate,
-            roots,
+            tls,
             connect_timeout: Duration::from_secs(2),
             pause: Duration::from_millis(50),
             pause_max: Duration::from_secs(5),
@@ -99,9 +90,6 @@ pub enum PeersError {
     /// The hub or the service has no proper name.
     #[error(transparent)]
     Identity(#[from] PeerError),
-    /// The certificate or the root cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 /// Why a request has no answer.
@@ -163,9 +151,6 @@ where
             return Err(PeersError::NoAddress(service));
         }
         let expected = PeerIdentity::service(&options.hub, &service)?;
-        let mut tls = client_config(&options.roots, Some(&options.certificate))?;
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let tls = Arc::new(tls);
         let (stop, (connected, watch)) = (CancellationToken::new(), watch::channel(0));
         let connected = Arc::new(connected);
         let mut replicas = Vec::with_capacity(options.urls.len());
@@ -177,7 +162,7 @@ where
         for replica in &replicas {
             let keeper = replica::Keeper {
                 replica: Arc::clone(replica),
-                tls: Arc::clone(&tls),
+                tls: options.tls.clone(),
                 connected: Arc::clone(&connected),
                 connect_timeout: options.connect_timeout,
                 pause: options.pause,

@@ -20,13 +20,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::tls::Live;
+
 /// How to listen.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
-    /// TLS, or none for a loopback listener in tests and behind a terminating proxy.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// TLS as it is when a connection comes, or none for a loopback listener in tests and behind a terminating proxy.
+    pub tls: Option<Live<rustls::ServerConfig>>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -44,7 +48,14 @@ impl Options {
 
     /// The same listener with TLS.
     #[must_use]
-    pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+    pub fn with_tls(self, tls: Arc<rustls::ServerConfig>) -> Self {
+        // A receiver keeps the last value although its sender is gone.
+        self.with_live_tls(watch::channel(tls).1)
+    }
+
+    /// The same with TLS that may change: new connections have what is there when they come.
+    #[must_use]
+    pub fn with_live_tls(mut self, tls: Live<rustls::ServerConfig>) -> Self {
         self.tls = Some(tls);
         self
     }

@@ -7,18 +7,22 @@
 
 mod authority;
 mod config;
+mod facts;
 mod files;
 mod identity;
 mod leaf;
+mod live;
 mod service;
 
 pub use authority::{Authority, AuthorityError};
 pub use config::{ClientCertificates, TlsError, client_config, install_provider, provider, server_config};
+pub use facts::CertificateFacts;
 pub use files::{
     FileError, read_public_file, read_secret_file, secure_dir, write_public_file, write_secret_file,
 };
 pub use identity::{PeerError, PeerIdentity};
 pub use leaf::{KeyedCertificate, Names, certificates_from_pem};
+pub use live::{Clients, Live, LiveError, LiveIdentity, Look, RELOAD_INTERVAL};
 pub use rustls_pki_types::CertificateDer;
 pub use service::{
     CERTIFICATE_FILE, KEY_FILE, ROOT_FILE, ServiceFiles, ServiceIdentity, ServiceIdentityError,

@@ -17,6 +17,9 @@ pub struct ProcessConfig {
     pub listen: SocketAddr,
     /// `postgres://…`: the one database of all services.
     pub store: Option<ConfigSecret>,
+    /// Brings the database's tables up to date at start; safe for any number of replicas at once. Without it, a database that
+    /// lacks something is refused: for who runs `lanyard db migrate` first, with a database user that may make tables.
+    pub migrate: bool,
     /// The service's certificate.
     pub tls: ServiceFiles,
     /// The key under which the service's keys lie in the store.
@@ -32,6 +35,7 @@ impl Default for ProcessConfig {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             store: None,
+            migrate: true,
             tls: ServiceFiles::default(),
             envelope: EnvelopeConfig::default(),
             ready_file: None,

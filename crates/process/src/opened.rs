@@ -9,9 +9,12 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Clock,
-    tls::{ServiceIdentity, ServiceIdentityError},
+    tls::{Clients, LiveError, LiveIdentity},
 };
-use lanyard_store::{EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions};
+use lanyard_store::{
+    EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
+    require_migrated,
+};
 
 use crate::config::{InvalidProcess, ProcessConfig};
 
@@ -25,8 +28,8 @@ pub struct Opened {
     pub store: Store,
     /// The hub.
     pub hub: HubId,
-    /// The certificate, and with it the name, of this service.
-    pub identity: ServiceIdentity,
+    /// The certificate, and with it the name, of this service: as its files are now.
+    pub identity: Arc<LiveIdentity>,
 }
 
 /// Why a service does not start.
@@ -37,7 +40,7 @@ pub enum OpenError {
     Config(#[from] InvalidProcess),
     /// Its certificate is not there, or not its own.
     #[error(transparent)]
-    Identity(#[from] ServiceIdentityError),
+    Identity(#[from] LiveError),
     /// There is no envelope key where one is looked for.
     #[error("`{}` is missing: it holds the envelope key that `lanyard pki issue` made for this service", .0.display())]
     NoEnvelope(PathBuf),
@@ -45,6 +48,14 @@ pub enum OpenError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     /// The database does not open.
+    #[error("process.store: {database}: {source}")]
+    Database {
+        /// Which, without what opens it.
+        database: StoreUrl,
+        /// Why not.
+        source: StoreError,
+    },
+    /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The database has no hub yet.
@@ -73,7 +84,8 @@ impl Opened {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         config.validate()?;
-        let identity = config.tls.load(holder.as_str())?;
+        let (service, trusted) = (holder.as_str(), Clients::Required);
+        let identity = LiveIdentity::load(&config.tls, service, trusted, Arc::clone(clock))?;
         let envelope = match &config.envelope.key {
             Some(key) => EnvelopeKey::parse(&key.clone().into_inner())?,
             None => {
@@ -86,12 +98,17 @@ impl Opened {
         let mut options = StoreOptions::new(config.store_url()?, keyring);
         options.clock = Arc::clone(clock);
         options.alone = false;
-        let store = Store::open(&options).await?;
-        let hub = store.hub_id().await?.ok_or(OpenError::NoHub)?;
-        if hub.to_string() != identity.hub {
-            return Err(OpenError::OtherHub { certificate: identity.hub, store: hub });
+        let fault = |source| OpenError::Database { database: options.url.clone(), source };
+        if !config.migrate {
+            require_migrated(&options.url, options.wait_max).await.map_err(fault)?;
         }
-        Ok(Self { store, hub, identity })
+        let store = Store::open(&options).await.map_err(fault)?;
+        let hub = store.hub_id().await?.ok_or(OpenError::NoHub)?;
+        let certificate = &identity.first().hub;
+        if hub.to_string() != *certificate {
+            return Err(OpenError::OtherHub { certificate: certificate.clone(), store: hub });
+        }
+        Ok(Self { store, hub, identity: Arc::new(identity) })
     }
 
     /// The time as the store tells it.

@@ -9,7 +9,6 @@ use lanyard_kit::{
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     serve::{Options, Server},
-    tls::{ClientCertificates, server_config},
 };
 use lanyard_store::Holder;
 use serde::{Serialize, de::DeserializeOwned};
@@ -125,14 +124,13 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let ready = life.readiness().register(S::HOLDER.as_str());
     let process = config.process().clone();
     let opened = Opened::open(S::HOLDER, &process, &clock).await?;
-    let tls =
-        server_config(&opened.identity.certificate, ClientCertificates::Required(&opened.identity.roots))?;
-    let mut options = Options::loopback(0).with_tls(tls);
+    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&opened.identity).follow()));
+    let mut options = Options::loopback(0).with_live_tls(opened.identity.server());
     options.address = process.listen;
     let server = Server::bind(options).await?;
     let (service, routes) = S::start(config, &opened).await?;
     let routes = with_health(routes, life.readiness().clone()).await?;
-    let hub = opened.identity.hub.clone();
+    let hub = opened.identity.first().hub.clone();
     let guarded = routes
         .into_axum_router()
         .layer(middleware::from_fn(move |request, next| callers::admit(hub.clone(), request, next)));

@@ -5,7 +5,7 @@ use lanyard_api::{CallError, ClusterId, ClusterUid, Fault, Revision, Scope};
 use lanyard_iam::AccountId;
 use lanyard_kit::tls::FileError;
 
-use crate::{keyring::KeyringError, kind::Kind};
+use crate::{keyring::KeyringError, kind::Kind, migrations::Migration};
 
 /// Why a transaction or a read did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,28 @@ pub enum StoreError {
     /// The database holds what Lanyard never wrote, or refused what it always takes.
     #[error("the store is at fault: {0}")]
     Broken(String),
+    /// The database was migrated by a program that knows more.
+    #[error(
+        "the store has migration `{found}`, of a newer lanyard than this one, {}: run that newer one",
+        how_far(.newest.as_ref())
+    )]
+    Newer {
+        /// What this program does not know.
+        found: Migration,
+        /// The newest that it knows.
+        newest: Option<Migration>,
+    },
+    /// A migration there is not the one of the same number here.
+    #[error(
+        "migration `{0}` of the store is not the one that this lanyard has: run the lanyard that made the store"
+    )]
+    Altered(Migration),
+    /// The database lacks migrations, and this process was told not to apply any.
+    #[error("the store lacks migration `{}`: run `lanyard db migrate`", all_of(.missing))]
+    Outdated {
+        /// What is missing, in order.
+        missing: Vec<Migration>,
+    },
     /// The database's file may not be used, or cannot be.
     #[error("the store's file: {0}")]
     File(#[from] FileError),
@@ -166,6 +188,14 @@ pub enum RecordError {
     },
 }
 
+fn how_far(newest: Option<&Migration>) -> String {
+    newest.map_or_else(|| "which knows none".to_owned(), |newest| format!("which knows up to `{newest}`"))
+}
+
+fn all_of(missing: &[Migration]) -> String {
+    missing.iter().map(Migration::to_string).collect::<Vec<_>>().join("`, `")
+}
+
 fn how_many(clusters: &[LockedOut]) -> String {
     match clusters.len() {
         1 => "a cluster".to_owned(),
@@ -191,6 +221,9 @@ impl From<StoreError> for Fault {
             | StoreError::Reason
             | StoreError::Aborted
             | StoreError::Broken(_)
+            | StoreError::Newer { .. }
+            | StoreError::Altered(_)
+            | StoreError::Outdated { .. }
             | StoreError::File(_)
             | StoreError::Keyring(_) => Self::Internal,
         }
@@ -229,6 +262,9 @@ impl From<StoreError> for CallError {
             | StoreError::Regressed { .. }
             | StoreError::Unavailable(_)
             | StoreError::Broken(_)
+            | StoreError::Newer { .. }
+            | StoreError::Altered(_)
+            | StoreError::Outdated { .. }
             | StoreError::File(_)
             | StoreError::Keyring(_) => {
                 tracing::error!(error = %error, "the store did not do a mutation");

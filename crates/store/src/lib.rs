@@ -21,12 +21,14 @@
 
 mod chain;
 mod change;
+mod copy;
 mod error;
 mod feed;
 mod followed;
 mod keyring;
 mod kind;
 mod lockout;
+mod migrations;
 mod model;
 mod options;
 mod record;
@@ -39,6 +41,7 @@ pub mod test_support;
 mod transaction;
 
 pub use change::{ChainFault, ChainReport, Change};
+pub use copy::{Copied, CopiedTable, CopyError, CopyStep, copy};
 pub use error::{LockedOut, RecordError, StoreError};
 pub use feed::Follower;
 pub use followed::Followed;
@@ -46,6 +49,7 @@ pub use keyring::{
     EnvelopeKey, Holder, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
 };
 pub use kind::Kind;
+pub use migrations::{Migration, known_migrations, migrate, missing_migrations, require_migrated};
 pub use model::{Model, Row};
 pub use options::{
     CONNECTIONS_MAX, DECISIONS_KEPT, DECISIONS_MAX, POLL_INTERVAL, StoreOptions, StoreUrl, StoreUrlError,

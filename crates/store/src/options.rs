@@ -2,9 +2,9 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use lanyard_kit::{Clock, SecretString, SystemClock};
+use lanyard_kit::{Clock, ExposeSecret as _, SecretString, SystemClock};
 
-use crate::keyring::Keyring;
+use crate::{keyring::Keyring, sql::postgres_options};
 
 /// Connections that one process keeps, unless told otherwise.
 pub const CONNECTIONS_MAX: u32 = 8;
@@ -37,6 +37,7 @@ impl FromStr for StoreUrl {
     /// Reads `sqlite:<path>`, `postgres://…` and `postgresql://…`. The error does not repeat the text: it may hold a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            postgres_options(text).map_err(|_| StoreUrlError)?;
             return Ok(Self::Postgres(SecretString::from(text)));
         }
         let path = text.strip_prefix("sqlite:").ok_or(StoreUrlError)?;
@@ -54,6 +55,27 @@ impl fmt::Debug for StoreUrl {
         match self {
             Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
             Self::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    /// Names the place for people: file, or host, port and database. Never the user's password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "SQLite file `{}`", path.display()),
+            Self::Postgres(url) => {
+                // What cannot be read was refused when it was parsed.
+                let Ok(options) = postgres_options(url.expose_secret()) else {
+                    return f.write_str("PostgreSQL");
+                };
+                let database = options.get_database().unwrap_or(options.get_username());
+                let host = match options.get_socket() {
+                    Some(folder) => folder.display().to_string(),
+                    None => options.get_host().to_owned(),
+                };
+                write!(f, "PostgreSQL database `{database}` at `{host}:{}`", options.get_port())
+            }
         }
     }
 }
@@ -130,8 +152,21 @@ mod tests {
         for (text, shown) in cases {
             assert_eq!(format!("{:?}", text.parse::<StoreUrl>().unwrap()), shown, "{text}");
         }
-        for bad in ["", "sqlite:", "sqlite://", "mysql://db", "/data/lanyard.db", "sqlite:a?mode=ro"] {
+        let bad = ["", "sqlite:", "sqlite://", "mysql://db", "/data/lanyard.db", "sqlite:a?mode=ro"];
+        for bad in bad.into_iter().chain(["postgres://u:secret@db:port/lanyard"]) {
             assert_eq!(bad.parse::<StoreUrl>().unwrap_err(), StoreUrlError, "{bad}");
+        }
+    }
+    #[test]
+    fn a_place_is_named_without_what_opens_it() {
+        let cases = [
+            ("sqlite:/data/lanyard.db", "SQLite file `/data/lanyard.db`"),
+            ("postgres://hub:s3cret@db:6432/lanyard", "PostgreSQL database `lanyard` at `db:6432`"),
+            ("postgres://hub:s3cret@db", "PostgreSQL database `hub` at `db:5432`"),
+            ("postgres://hub:s3cret@%2Frun%2Fpg/lanyard", "PostgreSQL database `lanyard` at `/run/pg:5432`"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(text.parse::<StoreUrl>().unwrap().to_string(), shown, "{text}");
         }
     }
 }

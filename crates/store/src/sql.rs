@@ -6,7 +6,5 @@ mod file;
 mod value;
 
 pub(crate) use connection::{Connection, Line, SqlError, Violation};
-#[cfg(any(test, feature = "test-support"))]
-pub(crate) use database::POSTGRES;
-pub(crate) use database::{Access, Database};
+pub(crate) use database::{Access, Database, postgres_options, sqlite_options};
 pub(crate) use value::{Value, millis, moment};

@@ -61,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where it cannot be reached, [`StoreError::Keyring`] where the envelope key is not the one
-    /// that the store was made with, [`StoreError::Broken`] for a database of another version.
+    /// that the store was made with, [`StoreError::Newer`] for a database of a newer program.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let database = Database::open(options).await?;
         open_keys(&database, &options.keyring, options.wait_max).await?;

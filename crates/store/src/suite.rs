@@ -1,10 +1,12 @@
 //! What a store promises, a function for each promise, run on SQLite and on PostgreSQL.
 
 mod chain;
+mod copy;
 mod feed;
 mod followed;
 mod guard_model;
 mod lockout;
+mod migrations;
 mod records;
 mod secrets;
 mod signatures;
@@ -129,6 +131,9 @@ store_suite! {
         a_change_during_a_load_is_not_lost,
         an_access_key_comes_with_what_is_sealed_for_it,
         whatever_the_order_of_commits_a_followed_snapshot_is_a_fresh_load;
+    migrations:
+        what_is_up_to_date_is_left_alone,
+        a_database_of_a_newer_program_is_refused_by_name_and_left_as_it_is;
     tables:
         decisions_are_kept_within_their_bounds,
         a_batch_of_any_size_is_kept_whole,

@@ -66,6 +66,9 @@ impl Timer {
             StoreError::Conflict => Outcome::Conflict,
             StoreError::Unavailable(_)
             | StoreError::Broken(_)
+            | StoreError::Newer { .. }
+            | StoreError::Altered(_)
+            | StoreError::Outdated { .. }
             | StoreError::File(_)
             | StoreError::Keyring(_)
             | StoreError::Regressed { .. }

@@ -56,6 +56,15 @@ impl TestDatabase {
         Some(Self::at(Place::Server(Box::new(ServerDatabase::create(&url).await))))
     }
 
+    /// A database on the server that nobody has migrated; none where no server is given.
+    pub async fn bare_postgres() -> Option<Self> {
+        let Ok(url) = std::env::var(POSTGRES_URL) else {
+            println!("skipped: {POSTGRES_URL} is not set");
+            return None;
+        };
+        Some(Self::at(Place::Server(Box::new(ServerDatabase::bare(&url).await))))
+    }
+
     fn at(place: Place) -> Self {
         Self { place: Arc::new(place), envelope: EnvelopeKey::random().expect("random bytes") }
     }

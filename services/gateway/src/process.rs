@@ -17,7 +17,7 @@ use lanyard_kit::{
     life::{self, Life},
     serve::{Options, Server},
     telemetry::LogConfig,
-    tls::{ClientCertificates, ROOT_FILE, ServiceFiles, server_config},
+    tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -178,12 +178,14 @@ fn print(text: &str) -> ExitCode {
 async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("services");
-    let identity = config.tls.load(SERVICE)?;
+    let identity = LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?;
+    let identity = Arc::new(identity);
+    let hub = identity.first().hub.clone();
+    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
     let region = Region::parse(&config.region)?;
     let partition = partition_of_region(region.as_str()).context("the region is in no partition")?;
-    let tls = server_config(&identity.certificate, ClientCertificates::Optional(&identity.roots))?;
     let listen = |address| {
-        let mut options = Options::loopback(0).with_tls(Arc::clone(&tls));
+        let mut options = Options::loopback(0).with_live_tls(identity.server());
         options.address = address;
         options.limits.head_bytes_max = HEAD_BYTES_MAX;
         Server::bind(options)
@@ -200,7 +202,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
         config: config.gateway.clone(),
         clock,
         hub: kubernetes::HubInfo {
-            hub_id: identity.hub.parse().context("the certificate's hub")?,
+            hub_id: hub.parse().context("the certificate's hub")?,
             account: config.account.clone(),
             partition: partition.to_string(),
             region: config.region.clone(),
@@ -218,7 +220,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
         "ca": config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)),
         "account": config.account,
         "region": config.region,
-        "hub_id": identity.hub,
+        "hub_id": hub,
     });
     // They answer from the start: `/readyz` says what is missing, and what is asked waits for the services a while.
     let serving = (

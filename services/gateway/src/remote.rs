@@ -17,7 +17,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     peers::{Options, PeerFault, Peers, PeersError},
-    tls::ServiceIdentity,
+    tls::LiveIdentity,
 };
 use serde::{Deserialize, Serialize};
 use tonic::body::Body;
@@ -129,13 +129,12 @@ impl RemoteServices {
     /// # Errors
     /// [`PeersError`] names a service without an address, or an address that is none.
     pub fn connect(
-        identity: &ServiceIdentity,
+        identity: &LiveIdentity,
         peers: &PeersConfig,
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
         let way = |service: &str, urls: &[Url]| {
-            let (certificate, roots) = (identity.certificate.clone(), identity.roots.clone());
-            let options = Options::new(&identity.hub, service, urls.to_vec(), certificate, roots);
+            let options = Options::new(&identity.first().hub, service, urls.to_vec(), identity.client());
             Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
         };
         let ways = Ways {

@@ -58,9 +58,14 @@ pub enum Command {
     /// Run one service in this process; the others run elsewhere.
     #[command(subcommand)]
     Run(run::RunCommand),
+    /// Whether a service process takes work, for probes.
+    Health(commands::health::HealthArgs),
     /// The hub's own certificates and keys.
     #[command(subcommand)]
     Pki(commands::pki::PkiCommand),
+    /// The store's tables, and its move from SQLite to PostgreSQL.
+    #[command(subcommand)]
+    Db(commands::db::DbCommand),
     /// The tour that a newcomer runs first.
     Demo(demo::Args),
     /// Make a client token, as kubectl's exec plugin; or look at one.
@@ -132,7 +137,7 @@ pub fn run() -> ExitCode {
     match command {
         Command::Serve(args) => serve::run(&args),
         Command::Run(command) => command.run(),
-        Command::Demo(args) => demo::run(&args),
+        Command::Demo(args) => demo::run(&args, &context.hub),
         command => match ask(&context, command) {
             Ok(ending) => ending.into(),
             Err(failure) => {
@@ -152,7 +157,9 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
         match command {
             // They have lives of their own.
             Command::Serve(_) | Command::Run(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Health(args) => Box::pin(args.run(context)).await,
             Command::Pki(command) => Box::pin(command.run(context)).await,
+            Command::Db(command) => Box::pin(command.run(context)).await,
             Command::Token(args) => Box::pin(args.run(context)).await,
             Command::Explain(args) => Box::pin(args.run(context)).await,
             Command::Iam(command) => Box::pin(command.run(context)).await,

@@ -1,25 +1,35 @@
-//! `lanyard demo`: the tour a newcomer runs first. It starts a hub of its own and uses this very program on it, so that every
-//! line it shows is one that you can type.
+//! `lanyard demo`: the tour a newcomer runs first. It starts a hub of its own, or takes a stack that runs, and uses this very
+//! program on it, so that every line it shows is one that you can type.
 
 mod stage;
 mod story;
 
 use std::process::ExitCode;
 
-use crate::exit::Ending;
+use anyhow::Context as _;
+
+use self::stage::Stage;
+use crate::{exit::Ending, hub::HubArgs};
 
 /// The flags of `lanyard demo`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lanyard demo\n  lanyard demo --keep     # and go on by hand")]
+#[command(
+    after_help = "Examples:\n  lanyard demo\n  lanyard demo --keep     # and go on by hand\n  cargo xtask stack \
+                        --demo     # the same on separate processes\n  lanyard demo --stack --ready-file ready.json     # on a \
+                        stack that runs already"
+)]
 pub struct Args {
     /// Leaves the hub serving, and prints the lines to paste, until you press Ctrl-C.
     #[arg(long)]
     pub keep: bool,
+    /// Runs on the hub of --ready-file in place of one of its own. It makes a cluster `demo`, users and a role there.
+    #[arg(long, conflicts_with = "keep")]
+    pub stack: bool,
 }
 
 /// Runs the tour; it ends with *no* where something went otherwise than it should.
-pub fn run(args: &Args) -> ExitCode {
-    match story::tell(args.keep) {
+pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
+    match stage(args, hub).and_then(|stage| story::tell(stage, args.keep)) {
         Ok(()) => Ending::Yes.into(),
         Err(error) => {
             // What went wrong belongs beside the log, not into the tour's own output.
@@ -27,6 +37,14 @@ pub fn run(args: &Args) -> ExitCode {
             Ending::No.into()
         }
     }
+}
+
+fn stage(args: &Args, hub: &HubArgs) -> anyhow::Result<Stage> {
+    if !args.stack {
+        return Stage::start();
+    }
+    let ready_file = hub.ready_file.as_deref();
+    Stage::on(ready_file.context("--stack needs --ready-file: the file that the stack wrote")?)
 }
 
 #[expect(clippy::print_stderr, reason = "the tour has no log of its own")]

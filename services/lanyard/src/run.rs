@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use lanyard_gateway::process as gateway;
 use lanyard_process::Args;
+use lanyard_store::Holder;
 
 /// Which service.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,39 @@ impl RunCommand {
                 lanyard_process::main::<lanyard_credentials::process::CredentialsService>(args)
             }
             Self::Gateway(args) => gateway::main(args),
+        }
+    }
+}
+
+/// The services.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ServiceName {
+    /// Who is knocking.
+    Authn,
+    /// Which badge they get.
+    Mapping,
+    /// Which doors it opens.
+    Authz,
+    /// The way out.
+    Credentials,
+    /// The doors in front of the four.
+    Gateway,
+}
+
+impl ServiceName {
+    /// Its name, as in its certificate.
+    pub fn as_str(self) -> &'static str {
+        self.holder().map_or("gateway", Holder::as_str)
+    }
+
+    /// Who has keys in the store; the gateway has none.
+    pub fn holder(self) -> Option<Holder> {
+        match self {
+            Self::Authn => Some(Holder::Authn),
+            Self::Mapping => Some(Holder::Mapping),
+            Self::Authz => Some(Holder::Authz),
+            Self::Credentials => Some(Holder::Credentials),
+            Self::Gateway => None,
         }
     }
 }

@@ -24,10 +24,11 @@ use lanyard_kit::{
     life::{self, Life},
     tls,
 };
+use lanyard_store::{Keyring, StoreUrl};
 use serde_json::json;
 
 pub use config::ServeConfig;
-pub use hub::OpenedHub;
+pub use hub::{OpenedHub, alone};
 pub use ready::Ready;
 
 use crate::{output, place};
@@ -189,28 +190,47 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     Ok(())
 }
 
-/// The hub of a data folder and its certificates, for a command that needs no hub to run. Makes both if there are none.
+/// The configuration of a hub for a command that needs none to run.
 ///
 /// # Errors
-/// As the start of a hub.
-pub async fn open_offline(
-    config: Option<&Path>,
-    data_dir: Option<&Path>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(OpenedHub, tls::Authority)> {
+/// Where a value breaks its rule.
+pub fn configuration(config: Option<&Path>, data_dir: Option<&Path>) -> anyhow::Result<ServeConfig> {
     let flags = json!({ "data_dir": data_dir });
     let sources = Sources::none().environment(Environment::of_process()).flags(flags);
     let sources = match config {
         Some(path) => sources.file(path),
         None => sources,
     };
-    let config = load::<ServeConfig>(&sources)?.validated()?;
     tls::install_provider();
-    let aws = aws_client(&config, clock)?;
-    let opened = hub::open(&config, clock, aws.as_ref(), false).await?;
+    Ok(load::<ServeConfig>(&sources)?.validated()?)
+}
+
+/// The hub of a data folder and its certificates. Makes both if there are none.
+///
+/// # Errors
+/// As the start of a hub.
+pub async fn open_offline(
+    config: &ServeConfig,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(OpenedHub, tls::Authority)> {
+    let aws = aws_client(config, clock)?;
+    let opened = hub::open(config, clock, aws.as_ref(), false).await?;
     let pki = config.data_dir.join("pki");
     let authority = tls::Authority::load_or_create(&pki, &opened.hub.id.to_string(), clock.now())?;
     Ok((opened, authority))
+}
+
+/// What opens the keys in a hub's store.
+///
+/// # Errors
+/// Where a file must not hold a key, or KMS gives none.
+pub async fn keyring(
+    config: &ServeConfig,
+    url: &StoreUrl,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Keyring> {
+    let aws = aws_client(config, clock)?;
+    Ok(envelope::open_made(&config.envelope, &config.data_dir, url, aws.as_ref()).await?.keyring)
 }
 
 /// AWS as the hub itself, where anything asks for it.

@@ -258,6 +258,62 @@ fn access_policies_are_listed_offline() {
 }
 
 #[test]
+fn the_stores_tables_are_made_once_and_asked_about_without_a_change() {
+    let home = Home::new();
+    let folder = home.0.path().join("hub");
+    let data = folder.to_str().unwrap();
+    let json = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.out).unwrap();
+    let migrate = |more: &[&str]| {
+        home.run(&[&["db", "migrate", "--output", "json", "--data-dir", data][..], more].concat(), "", &[])
+    };
+    let asked = migrate(&["--check"]);
+    assert_eq!(asked.code, NO, "{}", asked.err);
+    assert_eq!(json(&asked)["missing"][0], "0001 changes");
+    assert!(!folder.exists(), "nothing was made");
+    let made = migrate(&[]);
+    assert_eq!(made.code, YES, "{}", made.err);
+    assert_eq!(json(&made)["applied"], json(&asked)["missing"]);
+    assert_eq!(json(&migrate(&[]))["applied"], serde_json::json!([]));
+    assert_eq!(migrate(&["--check"]).code, YES);
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_named_without_its_password() {
+    let home = Home::new();
+    let url = "postgres://hub:s3cret-half@127.0.0.1:1/suite";
+    let data = home.0.path().join("hub");
+    let data = data.to_str().unwrap();
+    let away = home.run(&["db", "migrate"], "", &[("LANYARD_STORE", url)]);
+    assert_eq!(away.code, NO_ANSWER);
+    let served = home.run(&["serve", "--data-dir", data], "", &[("LANYARD_STORE", url)]);
+    assert!(served.err.contains("store: PostgreSQL"), "{}", served.err);
+    for said in [&away, &served] {
+        assert!(said.err.contains("database `suite` at `127.0.0.1:1`"), "{}", said.err);
+        assert!(!said.err.contains("s3cret"), "{}", said.err);
+    }
+    let unread = home.run(&["db", "migrate"], "", &[("LANYARD_STORE", "postgres://hub:s3cret@h:port/suite")]);
+    assert_eq!(unread.code, USAGE);
+    assert!(unread.err.contains("store: ") && !unread.err.contains("s3cret"), "{}", unread.err);
+}
+
+#[test]
+fn a_copy_makes_nothing_where_there_is_no_hub() {
+    let home = Home::new();
+    let (from, to) = (home.0.path().join("hub"), "postgres://hub@127.0.0.1:1/suite");
+    let words = ["db", "copy", "--to", to, "--from", from.to_str().unwrap()];
+    let nothing = home.run(&words, "", &[]);
+    assert_eq!(nothing.code, USAGE);
+    assert!(nothing.err.contains("lanyard.db` is missing"), "{}", nothing.err);
+    assert!(!from.exists());
+    let made = home.run(&["db", "migrate", "--data-dir", from.to_str().unwrap()], "", &[]);
+    assert_eq!(made.code, YES, "{}", made.err);
+    let keyless = home.run(&words, "", &[]);
+    assert_eq!(keyless.code, USAGE);
+    assert!(keyless.err.contains("envelope.key` is missing"), "{}", keyless.err);
+    assert!(!from.join("envelope.key").exists());
+}
+
+#[test]
 fn help_teaches_and_completion_completes() {
     let home = Home::new();
     for words in [
@@ -272,6 +328,10 @@ fn help_teaches_and_completion_completes() {
         &["identity-provider", "associate", "--help"],
         &["rbac", "check", "--help"],
         &["block", "create", "--help"],
+        &["db", "migrate", "--help"],
+        &["db", "copy", "--help"],
+        &["pki", "show", "--help"],
+        &["health", "--help"],
     ] {
         let said = home.run(words, "", &[]);
         assert_eq!(said.code, YES, "{words:?}");

@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::BoxError;
-use crate::tls::PeerIdentity;
+use crate::tls::{Live, PeerIdentity};
 
 /// How often an idle connection is asked whether the other end is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -134,7 +134,7 @@ where
 /// Keeps one replica connected.
 pub(super) struct Keeper<B> {
     pub(super) replica: Arc<Replica<B>>,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) tls: Live<ClientConfig>,
     pub(super) connected: Arc<watch::Sender<usize>>,
     pub(super) connect_timeout: Duration,
     pub(super) pause: Duration,
@@ -199,6 +199,10 @@ where
         }
     }
 
+    fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.tls.borrow()))
+    }
+
     async fn connect(&self) -> Result<(http2::SendRequest<B>, Connection<B>), ConnectFault> {
         let replica = &self.replica;
         let addresses: Vec<SocketAddr> =
@@ -207,7 +211,7 @@ where
         let address = turn.checked_rem(addresses.len()).and_then(|at| addresses.get(at));
         let stream = TcpStream::connect(address.ok_or(ConnectFault::NoAddress)?).await?;
         stream.set_nodelay(true)?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(replica.name.clone(), stream).await?;
+        let stream = self.connector().connect(replica.name.clone(), stream).await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let found = PeerIdentity::from_chain(chain);
         if found.as_ref() != Ok(&replica.expected) {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{
     serve::{self, Peer, Server},
-    tls::{Authority, ClientCertificates, Names, server_config},
+    tls::{Authority, ClientCertificates, Names, client_config, server_config},
 };
 
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
@@ -69,11 +69,10 @@ impl House {
         let now = OffsetDateTime::now_utc();
         let certificate =
             self.authority.issue_service("gateway", &Names::loopback(), time::Duration::DAY, now).unwrap();
-        let roots = self.authority.roots().unwrap();
-        Options {
-            pause_max: Duration::from_millis(200),
-            ..Options::new("hub-1", "authn", urls, certificate, roots)
-        }
+        let mut tls = client_config(&self.authority.roots().unwrap(), Some(&certificate)).unwrap();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = watch::channel(Arc::new(tls)).1;
+        Options { pause_max: Duration::from_millis(200), ..Options::new("hub-1", "authn", urls, tls) }
     }
 
     fn peers(&self, running: &[&Running]) -> Peers<Full<Bytes>> {

@@ -62,7 +62,7 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let limits = self.options.limits;
-        let acceptor = self.options.tls.map(TlsAcceptor::from);
+        let tls = self.options.tls;
         let slots = Arc::new(Semaphore::new(limits.connections_max));
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
@@ -72,7 +72,7 @@ impl Server {
             let accepted = Accepted {
                 stream,
                 address,
-                acceptor: acceptor.clone(),
+                acceptor: tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
                 limits,
                 age_max: ages.next(),
                 stop: stop.clone(),

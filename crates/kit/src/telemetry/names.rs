@@ -73,6 +73,9 @@ metrics! {
     /// Labels: [`ROUTE`].
     GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds", "Time from a whole request to its answer.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
+    /// Labels: [`OUTCOME`] (`taken`, `refused`: what lies there does not do, and the certificate before it stays in use).
+    CERTIFICATE_RELOADS_TOTAL = Counter "lanyard_certificate_reloads_total", "Changes of this process's certificate files, by outcome.";
+    CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total", "gRPC calls, by method and code.";

@@ -2,6 +2,10 @@
 //!
 //! Rules: a folder is 0700, a file 0600, both are ours and neither is a symbolic link. What breaks a rule is refused,
 //! never repaired: loose modes mean that somebody may already have read it.
+//!
+//! One kind of link is read through: that of a Secret which Kubernetes mounts. There `key` leads to `..data/key` and `..data` to a
+//! folder beside it, all of it in the mounted folder, so that whoever can change the link can change the file. Such a file may be
+//! root's, and its group may read it, for so it reaches a process that is not root.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,6 +22,12 @@ const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
+/// Files of a mounted Secret: `defaultMode: 0440` with the pod's `fsGroup`.
+const MOUNTED_MODE: u32 = 0o440;
+/// The bits that let others than their group in, or let that write.
+const BEYOND_MOUNTED: u32 = 0o037;
+/// Who mounts.
+const ROOT: u32 = 0;
 /// Keys, certificates and credential files are far below this.
 const SECRET_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -29,6 +39,14 @@ pub enum FileError {
     Symlink {
         /// The path.
         path: PathBuf,
+    },
+    /// A symbolic link leads out of its folder, where others may decide what is there.
+    #[error("`{}` is a symbolic link out of its folder, to `{}`; name that file itself", path.display(), target.display())]
+    LinkOutside {
+        /// The path.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
     },
     /// Something else is there.
     #[error("`{}` is not a {expected}; move it away", path.display())]
@@ -127,20 +145,38 @@ pub fn write_public_file(path: &Path, contents: &[u8]) -> Result<(), FileError> 
     write_file(path, contents, PUBLIC_MODE)
 }
 
-/// Reads a file that only its owner may read.
+/// Reads a file that only its owner may read, or one of a mounted Secret.
 ///
 /// # Errors
 /// [`FileError`] names the rule that it breaks; [`FileError::is_not_found`] tells a missing one.
 pub fn read_secret_file(path: &Path) -> Result<SecretBytes, FileError> {
+    let there = fs::symlink_metadata(path).map_err(|source| io_fault("look at", path, source))?;
+    if there.is_symlink() {
+        return read_verified(&target_in_folder(path)?, Expected::MountedSecret);
+    }
+    read_verified(path, Expected::SecretFile)
+}
+
+/// Where a link leads: to a file below the link's own folder.
+fn target_in_folder(path: &Path) -> Result<PathBuf, FileError> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(|source| io_fault("follow", path, source));
+    let (folder, target) = (real(folder_of(path))?, real(path)?);
+    if target.starts_with(&folder) {
+        return Ok(target);
+    }
+    Err(FileError::LinkOutside { path: path.to_owned(), target })
+}
+
+fn read_verified(path: &Path, expected: Expected) -> Result<SecretBytes, FileError> {
     let before = fs::symlink_metadata(path).map_err(|source| io_fault("look at", path, source))?;
-    verify(path, &before, Expected::SecretFile)?;
+    verify(path, &before, expected)?;
     let file = File::open(path).map_err(|source| io_fault("open", path, source))?;
     let opened = file.metadata().map_err(|source| io_fault("look at", path, source))?;
     // What was opened must be what was verified: whoever puts a link there in between changes one of these numbers.
     if (before.dev(), before.ino()) != (opened.dev(), opened.ino()) {
         return Err(FileError::Raced { path: path.to_owned() });
     }
-    verify(path, &opened, Expected::SecretFile)?;
+    verify(path, &opened, expected)?;
     let mut contents =
         Vec::with_capacity(usize::try_from(opened.len().min(SECRET_FILE_BYTES_MAX)).unwrap_or(0) + 1);
     file.take(SECRET_FILE_BYTES_MAX + 1)
@@ -169,7 +205,7 @@ pub fn read_public_file(path: &Path) -> Result<String, FileError> {
 }
 
 fn write_file(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
-    let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = folder_of(path);
     let metadata = fs::symlink_metadata(dir).map_err(|source| io_fault("look at", dir, source))?;
     verify(dir, &metadata, Expected::Dir)?;
     match fs::symlink_metadata(path) {
@@ -187,6 +223,10 @@ fn write_file(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> 
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write_new(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
@@ -217,10 +257,11 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Dir,
     SecretFile,
+    MountedSecret,
     PublicFile,
 }
 
@@ -229,19 +270,21 @@ fn verify(path: &Path, metadata: &Metadata, expected: Expected) -> Result<(), Fi
         return Err(FileError::Symlink { path: path.to_owned() });
     }
     let (is_kind, kind, required) = match expected {
-        Expected::Dir => (metadata.is_dir(), "folder", Some(DIR_MODE)),
-        Expected::SecretFile => (metadata.is_file(), "regular file", Some(SECRET_MODE)),
+        Expected::Dir => (metadata.is_dir(), "folder", Some((DIR_MODE, OTHERS))),
+        Expected::SecretFile => (metadata.is_file(), "regular file", Some((SECRET_MODE, OTHERS))),
+        Expected::MountedSecret => (metadata.is_file(), "regular file", Some((MOUNTED_MODE, BEYOND_MOUNTED))),
         Expected::PublicFile => (metadata.is_file(), "regular file", None),
     };
     if !is_kind {
         return Err(FileError::Kind { path: path.to_owned(), expected: kind });
     }
-    if let Some(user) = user().filter(|user| *user != metadata.uid()) {
+    let is_roots = expected == Expected::MountedSecret && metadata.uid() == ROOT;
+    if let Some(user) = user().filter(|user| *user != metadata.uid() && !is_roots) {
         return Err(FileError::Owner { path: path.to_owned(), owner: metadata.uid(), user });
     }
     let mode = metadata.mode() & 0o7777;
-    match required.filter(|_| mode & OTHERS != 0) {
-        Some(required) => Err(FileError::LooseMode { path: path.to_owned(), mode, required }),
+    match required.filter(|(_, beyond)| mode & beyond != 0) {
+        Some((required, _)) => Err(FileError::LooseMode { path: path.to_owned(), mode, required }),
         None => Ok(()),
     }
 }

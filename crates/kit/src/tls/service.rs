@@ -5,8 +5,10 @@ use std::str;
 
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
-use super::config::TlsError;
+use super::config::{TlsError, verify_chain};
+use super::facts::CertificateFacts;
 use super::files::{FileError, read_public_file, read_secret_file};
 use super::identity::{PeerError, PeerIdentity};
 use super::leaf::{KeyedCertificate, certificates_from_pem};
@@ -44,6 +46,19 @@ pub struct ServiceIdentity {
     pub certificate: KeyedCertificate,
     /// The hub's root.
     pub roots: Vec<CertificateDer<'static>>,
+    /// Until when the certificate is good.
+    pub not_after: OffsetDateTime,
+}
+
+impl ServiceIdentity {
+    /// Whether certificate, key and root are the same.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let key = |identity: &Self| identity.certificate.key_pem.clone();
+        self.certificate.chain_pem == other.certificate.chain_pem
+            && key(self).expose_secret() == key(other).expose_secret()
+            && self.roots == other.roots
+    }
 }
 
 /// Why a service has no name.
@@ -68,6 +83,33 @@ pub enum ServiceIdentityError {
         /// Why not.
         reason: PeerError,
     },
+    /// The certificate has ended, or not begun.
+    #[error(
+        "`{}` is good from {not_before} to {not_after}, and it is {now}: renew it with `lanyard pki issue {service}`, or set \
+         this machine's clock right", path.display()
+    )]
+    NotNow {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        service: String,
+        /// When it begins.
+        not_before: OffsetDateTime,
+        /// When it ends.
+        not_after: OffsetDateTime,
+        /// What time it is.
+        now: OffsetDateTime,
+    },
+    /// The certificate does not come from the root beside it.
+    #[error("`{}` does not come from the root `{}`: {reason}; take both from one `lanyard pki issue`", path.display(), root.display())]
+    OtherRoot {
+        /// The file.
+        path: PathBuf,
+        /// The root's file.
+        root: PathBuf,
+        /// What the verifier says.
+        reason: TlsError,
+    },
     /// The certificate is another's.
     #[error(
         "`{}` is the certificate of `{found}`, and this is {service}: give it its own, made by `lanyard pki issue {service}`",
@@ -84,11 +126,11 @@ pub enum ServiceIdentityError {
 }
 
 impl ServiceFiles {
-    /// Reads the files of a service.
+    /// Reads the files of a service: its certificate has to be good now, and to come from the root.
     ///
     /// # Errors
     /// [`ServiceIdentityError`] names the file, the rule it breaks and the next step.
-    pub fn load(&self, service: &str) -> Result<ServiceIdentity, ServiceIdentityError> {
+    pub fn load(&self, service: &str, now: OffsetDateTime) -> Result<ServiceIdentity, ServiceIdentityError> {
         let path = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| self.dir.join(name));
         let certificate_path = path(&self.certificate, CERTIFICATE_FILE);
         let (key_path, root_path) = (path(&self.key, KEY_FILE), path(&self.root, ROOT_FILE));
@@ -104,16 +146,30 @@ impl ServiceFiles {
             .map_err(|_| content(&root_path, "certificate"))?;
         let found = PeerIdentity::from_chain(&chain)
             .map_err(|reason| ServiceIdentityError::Nobody { path: certificate_path.clone(), reason })?;
-        match found {
-            PeerIdentity::Service { hub, name } if name == service => {
-                Ok(ServiceIdentity { hub, service: name, certificate, roots })
+        let hub = match found {
+            PeerIdentity::Service { hub, name } if name == service => hub,
+            other => {
+                return Err(ServiceIdentityError::Another {
+                    path: certificate_path,
+                    found: other.to_string(),
+                    service: service.to_owned(),
+                });
             }
-            other => Err(ServiceIdentityError::Another {
-                path: certificate_path,
-                found: other.to_string(),
-                service: service.to_owned(),
-            }),
+        };
+        let facts = chain.first().and_then(|leaf| CertificateFacts::of(leaf).ok());
+        let CertificateFacts { not_before, not_after, .. } =
+            facts.ok_or_else(|| content(&certificate_path, "certificate"))?;
+        let service = service.to_owned();
+        if now < not_before || now > not_after {
+            let path = certificate_path;
+            return Err(ServiceIdentityError::NotNow { path, service, not_before, not_after, now });
         }
+        verify_chain(&chain, &roots, now).map_err(|reason| ServiceIdentityError::OtherRoot {
+            path: certificate_path,
+            root: root_path,
+            reason,
+        })?;
+        Ok(ServiceIdentity { hub, service, certificate, roots, not_after })
     }
 }
 
@@ -149,9 +205,9 @@ mod tests {
     #[test]
     fn a_service_has_the_name_in_its_certificate_and_no_other() {
         let (_folder, files) = folder("authn");
-        let identity = files.load("authn").unwrap();
+        let identity = files.load("authn", OffsetDateTime::now_utc()).unwrap();
         assert_eq!((identity.hub.as_str(), identity.service.as_str()), ("hub-1", "authn"));
-        let error = files.load("authz").unwrap_err().to_string();
+        let error = files.load("authz", OffsetDateTime::now_utc()).unwrap_err().to_string();
         assert!(
             error.contains("lanyard://hub/hub-1/service/authn") && error.contains("issue authz"),
             "{error}"
@@ -164,11 +220,30 @@ mod tests {
             let (folder, files) = folder("authn");
             let path = folder.path().join(name);
             fs::write(&path, text).unwrap();
-            let error = files.load("authn").unwrap_err().to_string();
+            let error = files.load("authn", OffsetDateTime::now_utc()).unwrap_err().to_string();
             assert!(error.contains(name), "{name}: {error}");
             fs::remove_file(&path).unwrap();
-            let error = files.load("authn").unwrap_err().to_string();
+            let error = files.load("authn", OffsetDateTime::now_utc()).unwrap_err().to_string();
             assert!(error.contains(name), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_has_ended_or_not_begun_is_refused_by_its_own_name() {
+        let (_folder, files) = folder("authn");
+        let now = OffsetDateTime::now_utc();
+        for other in [now + Duration::days(2), now - Duration::days(1)] {
+            let error = files.load("authn", other).unwrap_err();
+            assert!(matches!(error, ServiceIdentityError::NotNow { .. }), "{error}");
+            assert!(error.to_string().contains("lanyard pki issue authn"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_needs_the_root_that_it_comes_from() {
+        let ((folder, files), (other, _)) = (folder("authn"), folder("authn"));
+        fs::copy(other.path().join(ROOT_FILE), folder.path().join(ROOT_FILE)).unwrap();
+        let error = files.load("authn", OffsetDateTime::now_utc()).unwrap_err();
+        assert!(matches!(error, ServiceIdentityError::OtherRoot { .. }), "{error}");
     }
 }

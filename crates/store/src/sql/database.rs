@@ -1,16 +1,10 @@
 //! The pool of connections to either database.
 
-use std::{
-    path::Path,
-    str::FromStr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use lanyard_kit::{ExposeSecret, SecretString};
 use sqlx::{
-    Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -22,17 +16,13 @@ use super::{
 };
 use crate::{
     error::StoreError,
+    migrations::migrate,
     options::{StoreOptions, StoreUrl},
 };
-
-static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
-pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// Statements that a connection keeps prepared: above the number of different ones here.
 const STATEMENTS_KEPT: usize = 256;
 
-/// How long to leave a busy file alone.
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Fewest connections: followers read while a writer waits.
 const CONNECTIONS_MIN: u32 = 2;
 /// Longest statement of Postgres: well above reading the largest scope.
@@ -64,44 +54,27 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Connects and migrates.
+    /// Migrates and connects.
     pub(crate) async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let database = match &options.url {
-            StoreUrl::Sqlite(path) => Self::open_sqlite(path, options).await?,
-            StoreUrl::Postgres(url) => Self::open_postgres(url, options).await?,
-        };
-        Ok(database)
+        migrate(&options.url, options.wait_max).await?;
+        match &options.url {
+            StoreUrl::Sqlite(_) => Self::open_sqlite(options).await,
+            StoreUrl::Postgres(url) => Self::open_postgres(url, options).await,
+        }
     }
 
-    async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        make_private(path)?;
-        let connect = SqliteConnectOptions::new()
-            .filename(path)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A commit that was answered outlives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(options.wait_max)
-            .statement_cache_capacity(STATEMENTS_KEPT);
-        migrate_sqlite(&connect, options.wait_max).await?;
+    async fn open_sqlite(options: &StoreOptions) -> Result<Self, StoreError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(options.connections_max.max(CONNECTIONS_MIN))
             .acquire_timeout(options.wait_max)
-            .connect_with(connect)
+            .connect_with(sqlite_options(&options.url, options.wait_max)?)
             .await
             .map_err(SqlError::from)?;
         Ok(Self::Sqlite { pool, writer: Arc::new(Semaphore::new(1)) })
     }
 
     async fn open_postgres(url: &SecretString, options: &StoreOptions) -> Result<Self, StoreError> {
-        // The driver's text may quote the URL and so its password.
-        let unreadable = |_| StoreError::Unavailable(String::from("the URL of the store cannot be read"));
-        let connect = PgConnectOptions::from_str(url.expose_secret()).map_err(unreadable)?;
-        // On a connection of its own without the limits below: the migrator holds an advisory lock, and who starts at the same
-        // moment waits for it as long as that takes.
-        let mut connection = PgConnection::connect_with(&connect).await.map_err(SqlError::from)?;
-        POSTGRES.run(&mut connection).await.map_err(not_migrated)?;
-        connection.close().await.map_err(SqlError::from)?;
+        let connect = postgres_options(url.expose_secret())?;
         let connect = connect.statement_cache_capacity(STATEMENTS_KEPT).options([
             ("lock_timeout", format!("{}ms", options.wait_max.as_millis())),
             ("statement_timeout", format!("{}ms", STATEMENT_MAX.as_millis())),
@@ -115,6 +88,14 @@ impl Database {
             .await
             .map_err(SqlError::from)?;
         Ok(Self::Postgres { pool })
+    }
+
+    /// The file's pool.
+    pub(crate) fn sqlite(&self) -> Result<&SqlitePool, StoreError> {
+        match self {
+            Self::Sqlite { pool, .. } => Ok(pool),
+            Self::Postgres { .. } => Err(StoreError::Broken("not a file".to_owned())),
+        }
     }
 
     /// Begins a database transaction. The permit, if any, is held for as long as it lasts.
@@ -164,33 +145,22 @@ impl Database {
     }
 }
 
-/// Migrates, as soon as the file lets us: for the switch to its write-ahead log SQLite does not wait by itself.
-async fn migrate_sqlite(connect: &SqliteConnectOptions, wait_max: Duration) -> Result<(), StoreError> {
-    let started = Instant::now();
-    loop {
-        match try_to_migrate_sqlite(connect).await {
-            Err(StoreError::Conflict) if started.elapsed() < wait_max => tokio::time::sleep(BUSY_PAUSE).await,
-            done => return done,
-        }
-    }
+/// How a file is opened; it is made, for its owner alone, if it is not there.
+pub(crate) fn sqlite_options(url: &StoreUrl, wait_max: Duration) -> Result<SqliteConnectOptions, StoreError> {
+    let StoreUrl::Sqlite(path) = url else { return Err(StoreError::Broken("not a file".to_owned())) };
+    make_private(path)?;
+    Ok(SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit that was answered outlives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(wait_max)
+        .statement_cache_capacity(STATEMENTS_KEPT))
 }
 
-/// In one transaction of the file's one writer: who starts at the same moment waits, and finds it done.
-async fn try_to_migrate_sqlite(connect: &SqliteConnectOptions) -> Result<(), StoreError> {
-    let mut connection = SqliteConnection::connect_with(connect).await.map_err(SqlError::from)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(SqlError::from)?;
-    SQLITE.run(&mut *transaction).await.map_err(not_migrated)?;
-    transaction.commit().await.map_err(SqlError::from)?;
-    connection.close().await.map_err(SqlError::from)?;
-    Ok(())
-}
-
-fn not_migrated(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            StoreError::Broken(format!("the store was made by another version of lanyard: {error}"))
-        }
-        MigrateError::Execute(error) => SqlError::from(error).into(),
-        other => StoreError::Broken(format!("the store cannot be migrated: {other}")),
-    }
+/// What a server's URL says. The driver's own text may quote the URL, and so its password.
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let unreadable = |_| StoreError::Unavailable(String::from("the URL of the store cannot be read"));
+    PgConnectOptions::from_str(url).map_err(unreadable)
 }

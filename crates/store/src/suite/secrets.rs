@@ -12,9 +12,9 @@ use crate::{
     Change, EnvelopeKey, Follower, Holder, Keyring, KeyringError, Place, Purpose, Sealed, Store, StoreError,
 };
 
-const SECRET: &[u8] = b"correct horse battery staple";
+pub(super) const SECRET: &[u8] = b"correct horse battery staple";
 
-async fn keep(store: &Store, key: &AccessKey) -> Sealed {
+pub(super) async fn keep(store: &Store, key: &AccessKey) -> Sealed {
     let sealed = store.keyring().seal(Purpose::AccessKeySecret, &Place::of(key), SECRET).unwrap();
     let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
     transaction.put(key).await.unwrap();

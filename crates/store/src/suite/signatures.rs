@@ -6,7 +6,7 @@ use super::{Bench, NOON, world::*};
 use crate::{Setting, Store, StoreError};
 
 /// A signed mutation that sets `a`, and answers what it set.
-async fn set(store: &Store, digest: u8, value: &str) -> Result<(), StoreError> {
+pub(super) async fn set(store: &Store, digest: u8, value: &str) -> Result<(), StoreError> {
     let mut transaction = store.begin("test", &signed(digest), &[Scope::Hub]).await?;
     transaction.put(&setting("a", value)).await?;
     transaction.commit(Some(&value)).await?;

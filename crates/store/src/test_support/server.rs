@@ -14,10 +14,7 @@ use sqlx::{
 use tokio::{runtime, sync::OnceCell};
 use uuid::Uuid;
 
-use crate::{
-    EnvelopeKey, Keyring, StoreOptions, StoreUrl,
-    sql::{Database, POSTGRES},
-};
+use crate::{EnvelopeKey, Keyring, StoreOptions, StoreUrl, migrations::POSTGRES, sql::Database};
 
 /// Then come the second of its making and a random part.
 const PREFIX: &str = "lanyard_test_";
@@ -43,6 +40,15 @@ impl ServerDatabase {
 
     async fn on(server: PgConnectOptions) -> Self {
         let template = template(&server).await;
+        Self::like(template, server).await
+    }
+
+    /// One that nobody has migrated.
+    pub(super) async fn bare(server_url: &str) -> Self {
+        Self::like("template1", PgConnectOptions::from_str(server_url).expect("a PostgreSQL URL")).await
+    }
+
+    async fn like(template: &str, server: PgConnectOptions) -> Self {
         let name = new_name();
         let mut connection = connect(&server).await;
         execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;

@@ -1,8 +1,10 @@
 //! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
 
+mod show;
+
 use std::{path::PathBuf, sync::Arc};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use lanyard_api::Mutation;
 use lanyard_kit::{
     Clock, ExposeSecret as _, SecretBytes, SystemClock,
@@ -11,11 +13,11 @@ use lanyard_kit::{
         write_secret_file,
     },
 };
-use lanyard_store::{EnvelopeKey, Holder};
+use lanyard_store::EnvelopeKey;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use crate::{cli::Context, exit::Ending, failure::Failure, serve, show::Fields};
+use crate::{cli::Context, exit::Ending, failure::Failure, run::ServiceName, serve, show::Fields};
 
 /// The file with a service's envelope key, beside its certificate.
 const ENVELOPE_FILE: &str = "envelope.key";
@@ -25,33 +27,8 @@ const ENVELOPE_FILE: &str = "envelope.key";
 pub enum PkiCommand {
     /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets.
     Issue(IssueArgs),
-}
-
-/// The services.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ServiceName {
-    Authn,
-    Mapping,
-    Authz,
-    Credentials,
-    Gateway,
-}
-
-impl ServiceName {
-    fn as_str(self) -> &'static str {
-        self.holder().map_or("gateway", Holder::as_str)
-    }
-
-    /// Who has keys in the store; the gateway has none.
-    fn holder(self) -> Option<Holder> {
-        match self {
-            Self::Authn => Some(Holder::Authn),
-            Self::Mapping => Some(Holder::Mapping),
-            Self::Authz => Some(Holder::Authz),
-            Self::Credentials => Some(Holder::Credentials),
-            Self::Gateway => None,
-        }
-    }
+    /// What the certificates of a folder say: whom they name, who signed them, until when they are good.
+    Show(show::ShowArgs),
 }
 
 /// The flags of `lanyard pki issue`.
@@ -106,6 +83,7 @@ impl PkiCommand {
                 let issued = args.issue().await.map_err(|error| Failure::usage(format!("{error:#}")))?;
                 context.show(&Fields(issued))
             }
+            Self::Show(args) => args.run(context),
         }
     }
 }
@@ -113,8 +91,8 @@ impl PkiCommand {
 impl IssueArgs {
     async fn issue(self) -> anyhow::Result<Issued> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (hub, authority) =
-            serve::open_offline(self.config.as_deref(), self.data_dir.as_deref(), &clock).await?;
+        let config = serve::configuration(self.config.as_deref(), self.data_dir.as_deref())?;
+        let (hub, authority) = serve::open_offline(&config, &clock).await?;
         secure_dir(&self.out)?;
         let now = clock.now();
         let lifetime = Duration::days(self.days.into());

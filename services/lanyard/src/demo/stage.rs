@@ -20,15 +20,22 @@ const READY_WAIT: Duration = Duration::from_secs(30);
 const STOP_WAIT: Duration = Duration::from_secs(15);
 /// How often either is looked for.
 const POLL: Duration = Duration::from_millis(20);
+/// How long a change may take to every replica, which no answer tells: several times what it takes on loopback.
+const SEEN_WAIT: Duration = Duration::from_millis(300);
+/// Commands that change nothing.
+const READING: [&str; 3] = ["explain", "token", "kubeconfig"];
 
-/// A hub in a temporary folder; stopped and removed when this is dropped.
+/// A hub in a temporary folder; stopped and removed when this is dropped. Or one that runs elsewhere, which goes on.
 pub(super) struct Stage {
     /// Where the tour's own files go.
     pub(super) folder: PathBuf,
     /// How to reach the hub.
     pub(super) ready: Ready,
+    /// Where that is said.
+    pub(super) ready_file: PathBuf,
     program: PathBuf,
-    hub: Child,
+    /// None where it is not ours.
+    hub: Option<Child>,
 }
 
 /// Who runs a command.
@@ -41,11 +48,17 @@ pub(super) enum As<'a> {
 }
 
 impl Stage {
+    /// Takes the hub of a ready-file, which may be of several processes.
+    pub(super) fn on(ready_file: &Path) -> anyhow::Result<Self> {
+        let (folder, program) = place()?;
+        // Commands run with another home, and perhaps elsewhere.
+        let ready_file = std::path::absolute(ready_file)?;
+        Ok(Self { ready: Ready::read(&ready_file)?, folder, ready_file, program, hub: None })
+    }
+
     /// Starts a hub on free ports.
     pub(super) fn start() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("lanyard-demo-{}", uuid::Uuid::new_v4()));
-        lanyard_kit::tls::secure_dir(&folder)?;
-        let program = std::env::current_exe().context("this program's own path is not known")?;
+        let (folder, program) = place()?;
         let ready_file = folder.join("ready.json");
         let log = File::create(folder.join("hub.log"))?;
         let hub = Command::new(&program)
@@ -67,18 +80,18 @@ impl Stage {
             region: String::new(),
             hub_id: String::new(),
         };
-        let mut stage = Self { folder, ready: placeholder, program, hub };
-        stage.ready = stage.wait(&ready_file)?;
+        let mut stage = Self { folder, ready: placeholder, ready_file, program, hub: Some(hub) };
+        stage.ready = stage.wait()?;
         Ok(stage)
     }
 
-    fn wait(&mut self, ready_file: &Path) -> anyhow::Result<Ready> {
+    fn wait(&mut self) -> anyhow::Result<Ready> {
         let begun = Instant::now();
         while begun.elapsed() < READY_WAIT {
-            if ready_file.exists() {
-                return Ok(Ready::read(ready_file)?);
+            if self.ready_file.exists() {
+                return Ok(Ready::read(&self.ready_file)?);
             }
-            if let Some(status) = self.hub.try_wait()? {
+            if let Some(status) = self.hub.as_mut().map(Child::try_wait).transpose()?.flatten() {
                 let log = std::fs::read_to_string(self.folder.join("hub.log")).unwrap_or_default();
                 bail!("the hub ended with {status}:\n{log}");
             }
@@ -90,7 +103,7 @@ impl Stage {
     /// A command of this program on the hub, with nothing of the caller's own AWS settings.
     fn command<S: AsRef<OsStr>>(&self, by: As<'_>, arguments: &[S]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).arg("--ready-file").arg(self.folder.join("ready.json"));
+        command.args(arguments).arg("--ready-file").arg(&self.ready_file);
         clean(&mut command, &self.folder);
         match by {
             As::Administrator => command.env("AWS_SHARED_CREDENTIALS_FILE", &self.ready.credentials),
@@ -111,7 +124,7 @@ impl Stage {
     /// Shows a command and what it answers, with something on its standard input; whatever it says.
     pub(super) fn ask(&self, by: As<'_>, arguments: &[&str], stdin: Option<&str>) -> anyhow::Result<Output> {
         line(&format!("\n  $ lanyard {}", shell(arguments)))?;
-        let output = run(self.command(by, arguments), stdin)?;
+        let output = self.done(self.command(by, arguments), arguments, stdin)?;
         for text in [&output.stdout, &output.stderr] {
             for text in String::from_utf8_lossy(text).lines() {
                 line(&format!("    {text}"))?;
@@ -123,10 +136,19 @@ impl Stage {
     /// Runs a command and gives its standard output, unseen: it may be a secret.
     pub(super) fn secretly(&self, by: As<'_>, arguments: &[&str], shown: &str) -> anyhow::Result<String> {
         line(&format!("\n  $ lanyard {}\n    {shown}", shell(arguments)))?;
-        let output = run(self.command(by, arguments), None)?;
+        let output = self.done(self.command(by, arguments), arguments, None)?;
         let said = || String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "`lanyard {}`: {}", arguments.join(" "), said());
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a command of this program. A change on a hub of several processes has the time that it takes to all of them.
+    fn done(&self, command: Command, arguments: &[&str], stdin: Option<&str>) -> anyhow::Result<Output> {
+        let output = run(command, stdin)?;
+        if self.hub.is_none() && !arguments.first().is_some_and(|first| READING.contains(first)) {
+            std::thread::sleep(SEEN_WAIT);
+        }
+        Ok(output)
     }
 
     /// Shows a `kubectl` command through a kubeconfig, with a key.
@@ -165,22 +187,25 @@ impl Stage {
 
     /// Waits until the hub ends by itself, which it does on Ctrl-C.
     pub(super) fn keep(&mut self) -> anyhow::Result<()> {
-        self.hub.wait()?;
+        if let Some(hub) = &mut self.hub {
+            hub.wait()?;
+        }
         Ok(())
     }
 
     fn stop(&mut self) -> anyhow::Result<()> {
+        let Some(hub) = &mut self.hub else { return Ok(()) };
         // SIGTERM, for a graceful stop; a child of ours, by its number.
-        let _ = Command::new("kill").arg(self.hub.id().to_string()).status();
+        let _ = Command::new("kill").arg(hub.id().to_string()).status();
         let begun = Instant::now();
         while begun.elapsed() < STOP_WAIT {
-            if self.hub.try_wait()?.is_some() {
+            if hub.try_wait()?.is_some() {
                 return Ok(());
             }
             std::thread::sleep(POLL);
         }
-        self.hub.kill()?;
-        self.hub.wait()?;
+        hub.kill()?;
+        hub.wait()?;
         Ok(())
     }
 }
@@ -191,6 +216,13 @@ impl Drop for Stage {
         let _ = self.stop();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A folder for the tour's own files, and this program.
+fn place() -> anyhow::Result<(PathBuf, PathBuf)> {
+    let folder = std::env::temp_dir().join(format!("lanyard-demo-{}", uuid::Uuid::new_v4()));
+    lanyard_kit::tls::secure_dir(&folder)?;
+    Ok((folder, std::env::current_exe().context("this program's own path is not known")?))
 }
 
 /// No credentials or settings of whoever runs the tour.

@@ -48,9 +48,8 @@ subjects:
 ";
 
 /// Tells the story; with `keep` the hub stays until Ctrl-C.
-pub(super) fn tell(keep: bool) -> anyhow::Result<()> {
-    heading("A hub of its own")?;
-    let mut stage = Stage::start()?;
+pub(super) fn tell(mut stage: Stage, keep: bool) -> anyhow::Result<()> {
+    heading("The hub")?;
     line(&format!(
         "  gateway {}, gRPC {}, account {}",
         stage.ready.gateway, stage.ready.grpc, stage.ready.account
@@ -69,7 +68,7 @@ pub(super) fn tell(keep: bool) -> anyhow::Result<()> {
         )?;
         return Ok(());
     }
-    let ready = stage.folder.join("ready.json");
+    let ready = &stage.ready_file;
     line("  The hub goes on until you press Ctrl-C. In another terminal:")?;
     line(&format!("    alias lanyard='lanyard --ready-file {}'", ready.display()))?;
     line(&format!("    export AWS_SHARED_CREDENTIALS_FILE={}", stage.ready.credentials.display()))?;

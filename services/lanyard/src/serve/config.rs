@@ -10,8 +10,9 @@ use lanyard_authz::AuthzConfig;
 use lanyard_aws::{AwsOptions, AwsOptionsError};
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
-use lanyard_kit::{ConfigSecret, telemetry::LogConfig};
+use lanyard_kit::{ConfigSecret, ExposeSecret as _, telemetry::LogConfig};
 use lanyard_mapping::MappingConfig;
+use lanyard_store::{StoreUrl, StoreUrlError};
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{EnvelopeConfig, InvalidEnvelope};
@@ -21,6 +22,9 @@ use crate::place;
 const GATEWAY_PORT: u16 = 8443;
 /// Where gRPC listens by default.
 const GRPC_PORT: u16 = 8444;
+
+/// The store in the data folder.
+const DATABASE_FILE: &str = "lanyard.db";
 
 /// The configuration of `lanyard serve`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +46,8 @@ pub struct ServeConfig {
     pub account: Option<String>,
     /// `sqlite:<path>` or `postgres://…`; a SQLite file in the data folder by default.
     pub store: Option<ConfigSecret>,
+    /// Brings the store's tables up to date at start; else a store that lacks something is refused.
+    pub migrate: bool,
     /// Lets the embedded administrator's profile work although a listener is not on loopback.
     pub administrator_on_public_listener: bool,
     /// Written once everything answers, one JSON object for scripts.
@@ -74,6 +80,7 @@ impl Default for ServeConfig {
             region: "us-east-1".to_owned(),
             account: None,
             store: None,
+            migrate: true,
             administrator_on_public_listener: false,
             ready_file: None,
             envelope: EnvelopeConfig::default(),
@@ -105,6 +112,9 @@ pub enum InvalidConfig {
     /// An external URL that webhooks cannot use.
     #[error("external_url `{0}`: write https://host[:port], without path, query or user")]
     ExternalUrl(String),
+    /// A store that is none.
+    #[error("store: {0}")]
+    Store(#[from] StoreUrlError),
     /// Something of authn's.
     #[error(transparent)]
     Authn(#[from] lanyard_authn::ConfigError),
@@ -117,6 +127,17 @@ pub enum InvalidConfig {
 }
 
 impl ServeConfig {
+    /// Where the store is.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::Store`] where it is no place.
+    pub fn store_url(&self) -> Result<StoreUrl, InvalidConfig> {
+        match &self.store {
+            Some(text) => Ok(text.clone().into_inner().expose_secret().parse()?),
+            None => Ok(StoreUrl::Sqlite(self.data_dir.join(DATABASE_FILE))),
+        }
+    }
+
     /// Looks at what the shapes cannot say.
     ///
     /// # Errors
@@ -131,6 +152,7 @@ impl ServeConfig {
         if let Some(account) = &self.account {
             AccountId::parse(account).map_err(|error| InvalidConfig::Account(error.to_string()))?;
         }
+        self.store_url()?;
         self.envelope.validate()?;
         self.aws.validate()?;
         if let Some(text) = &self.external_url {

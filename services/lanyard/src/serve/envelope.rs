@@ -80,6 +80,27 @@ pub struct Envelopes {
     pub hub: Option<HubId>,
 }
 
+/// Finds the envelope keys of a hub that has been made: none is made here.
+///
+/// # Errors
+/// As [`open`], and where there is no key.
+pub async fn open_made(
+    config: &EnvelopeConfig,
+    data_dir: &Path,
+    url: &StoreUrl,
+    aws: Option<&AwsClient>,
+) -> anyhow::Result<Envelopes> {
+    let path = data_dir.join(KEY_FILE);
+    let is_there = config.key.is_some() || config.needs_kms(data_dir) || path.exists();
+    anyhow::ensure!(
+        is_there,
+        "`{}` is missing, and the configuration has neither envelope.key nor envelope.kms_key: give the envelope key that \
+         this hub was made with",
+        path.display()
+    );
+    open(config, data_dir, url, aws).await
+}
+
 /// Finds the envelope keys, and makes the first at the first start.
 ///
 /// # Errors

@@ -12,8 +12,8 @@ use lanyard_api::{HubId, Scope, authn::accounts::AccessKey};
 use lanyard_authn::Hub;
 use lanyard_aws::AwsClient;
 use lanyard_iam::{AccountId, Region};
-use lanyard_kit::{Clock, ExposeSecret as _, tls::secure_dir};
-use lanyard_store::{Store, StoreOptions, StoreUrl};
+use lanyard_kit::{Clock, tls::secure_dir};
+use lanyard_store::{Store, StoreOptions, WAIT_MAX, require_migrated};
 
 use super::{config::ServeConfig, credentials_file::CredentialsFile, envelope};
 
@@ -35,7 +35,10 @@ pub struct OpenedHub {
 pub struct InUse(PathBuf);
 
 /// Takes the folder for this process alone. The system lets go of it when the process ends, however it ends.
-fn alone(folder: &Path) -> anyhow::Result<File> {
+///
+/// # Errors
+/// [`InUse`] where another has it.
+pub fn alone(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.with_context(|| format!("cannot open `{}`", path.display()))?;
@@ -61,14 +64,15 @@ pub async fn open(
 ) -> anyhow::Result<OpenedHub> {
     secure_dir(&config.data_dir)?;
     let alone = alone(&config.data_dir)?;
-    let url = match &config.store {
-        Some(text) => text.clone().into_inner().expose_secret().parse()?,
-        None => StoreUrl::Sqlite(config.data_dir.join("lanyard.db")),
-    };
+    let url = config.store_url()?;
+    let place = format!("store: {url}");
+    if !config.migrate {
+        require_migrated(&url, WAIT_MAX).await.with_context(|| place.clone())?;
+    }
     let envelopes = envelope::open(&config.envelope, &config.data_dir, &url, aws).await?;
     let mut options = StoreOptions::new(url, envelopes.keyring);
     options.clock = Arc::clone(clock);
-    let store = Store::open(&options).await?;
+    let store = Store::open(&options).await.context(place)?;
     let region = Region::parse(&config.region)?;
     let account = config.account.as_deref().map(AccountId::parse).transpose()?;
     let credentials_file = CredentialsFile::of(&config.data_dir);

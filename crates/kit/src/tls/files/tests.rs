@@ -68,13 +68,62 @@ fn immunity_57_a_symlink_is_neither_read_through_nor_written_through() {
     fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
     let link = dir.join("key");
     symlink(&victim, &link).unwrap();
-    assert!(matches!(read_secret_file(&link), Err(FileError::Symlink { .. })));
+    assert!(matches!(read_secret_file(&link), Err(FileError::LinkOutside { .. })));
     assert!(matches!(write_secret_file(&link, &secret("x")), Err(FileError::Symlink { .. })));
     assert!(matches!(write_public_file(&link, b"x"), Err(FileError::Symlink { .. })));
     assert_eq!(fs::read(&victim).unwrap(), b"untouched");
     symlink(scratch.path().join("nowhere"), dir.join("dangling")).unwrap();
     assert!(matches!(write_secret_file(&dir.join("dangling"), &secret("x")), Err(FileError::Symlink { .. })));
     assert!(!scratch.path().join("nowhere").exists());
+}
+
+/// A folder as the kubelet mounts a Secret: `key` → `..data/key`, `..data` → `..first`.
+fn mounted(dir: &Path, version: &str, text: &str, mode: u32) {
+    fs::create_dir(dir.join(version)).unwrap();
+    let file = dir.join(version).join("key");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    symlink(version, dir.join("..new")).unwrap();
+    fs::rename(dir.join("..new"), dir.join("..data")).unwrap();
+    if fs::symlink_metadata(dir.join("key")).is_err() {
+        symlink("..data/key", dir.join("key")).unwrap();
+    }
+}
+
+#[test]
+fn immunity_57_a_mounted_secret_is_read_through_its_links_and_never_written() {
+    let (_scratch, dir) = dir();
+    mounted(&dir, "..first", "one", 0o440);
+    let read = || read_secret_file(&dir.join("key")).unwrap().expose_secret().to_vec();
+    assert_eq!(read(), b"one");
+    mounted(&dir, "..second", "two", 0o400);
+    assert_eq!(read(), b"two", "the kubelet turns one link");
+    assert!(matches!(write_secret_file(&dir.join("key"), &secret("x")), Err(FileError::Symlink { .. })));
+    for (number, mode) in [0o444, 0o460, 0o640 | 0o020, 0o604, 0o777].into_iter().enumerate() {
+        mounted(&dir, &format!("..loose{number}"), "x", mode);
+        let refused = read_secret_file(&dir.join("key")).unwrap_err();
+        assert!(matches!(refused, FileError::LooseMode { required: 0o440, .. }), "{mode:o}: {refused}");
+    }
+}
+
+#[test]
+fn immunity_57_a_link_that_leads_out_of_its_folder_or_nowhere_is_refused() {
+    let (scratch, dir) = dir();
+    mounted(&dir, "..first", "one", 0o400);
+    let elsewhere = scratch.path().join("data-elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    mounted(&elsewhere, "..first", "theirs", 0o400);
+    fs::remove_file(dir.join("..data")).unwrap();
+    symlink(&elsewhere, dir.join("..data")).unwrap();
+    let refused = read_secret_file(&dir.join("key")).unwrap_err();
+    assert!(matches!(refused, FileError::LinkOutside { .. }), "{refused}");
+    fs::remove_file(dir.join("..data")).unwrap();
+    symlink("..gone", dir.join("..data")).unwrap();
+    assert!(read_secret_file(&dir.join("key")).unwrap_err().is_not_found());
+    symlink("..first", dir.join("folder")).unwrap();
+    assert!(matches!(read_secret_file(&dir.join("folder")), Err(FileError::Kind { .. })));
+    symlink("circle", dir.join("circle")).unwrap();
+    assert!(matches!(read_secret_file(&dir.join("circle")), Err(FileError::Io { .. })));
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! A service's certificate that follows its files: new connections use what lies there now, open ones go on.
+//!
+//! The files are read again and again rather than watched, for what changes may be a link far above them, as in a mounted
+//! secret. What does not do is not taken: the certificate before it stays in use, and the log and a metric say so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::{ClientConfig, ServerConfig};
+use tokio::sync::watch;
+
+use super::config::{ClientCertificates, TlsError, client_config, server_config};
+use super::service::{ServiceFiles, ServiceIdentity, ServiceIdentityError};
+use crate::clock::Clock;
+use crate::telemetry::{Counters, Label, names};
+
+/// How often the files are read: far below what any lifetime or renewal needs, and next to nothing to do.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Configurations of one kind, the newest of them.
+pub type Live<C> = watch::Receiver<Arc<C>>;
+
+/// Whether a listener of the service asks its clients for certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Clients without one may still speak, as nobody.
+    Optional,
+    /// Nobody speaks without one of the hub's.
+    Required,
+}
+
+/// Why a certificate is not put to use.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The files are not those of the service.
+    #[error(transparent)]
+    Identity(#[from] ServiceIdentityError),
+    /// They do not fit together.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// They are those of another hub, which would need another start.
+    #[error(
+        "the certificate is of hub `{found}`, and this process serves hub `{expected}`: restart it to change hubs"
+    )]
+    OtherHub {
+        /// Whose it is.
+        found: String,
+        /// Whose it was at the start.
+        expected: String,
+    },
+}
+
+/// How a look at the files ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// They are as they were.
+    Unchanged,
+    /// New connections use what is there now.
+    Taken,
+    /// What is there does not do, or not yet: it is read again before anybody is told.
+    Doubtful,
+    /// What is there does not do. The certificate before it stays in use.
+    Refused,
+}
+
+/// The certificate of a service, as it is now.
+pub struct LiveIdentity {
+    files: ServiceFiles,
+    clock: Arc<dyn Clock>,
+    /// As it was at the start: hub and name never change.
+    first: ServiceIdentity,
+    clients: Clients,
+    server: watch::Sender<Arc<ServerConfig>>,
+    client: watch::Sender<Arc<ClientConfig>>,
+    seen: Mutex<Seen>,
+    reloads: Counters<Reload>,
+}
+
+/// What was found last.
+#[derive(Default)]
+struct Seen {
+    /// In use; none for that of the start.
+    taken: Option<ServiceIdentity>,
+    /// Not to be used, and how often in a row that was found.
+    refused: Option<(String, u32)>,
+}
+
+#[derive(Clone, Copy)]
+enum Reload {
+    Taken,
+    Refused,
+}
+
+impl Label for Reload {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Taken, Self::Refused];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl LiveIdentity {
+    /// Reads the files of a service, which have to do.
+    ///
+    /// # Errors
+    /// [`LiveError`] names the file, the rule it breaks and the next step.
+    pub fn load(
+        files: &ServiceFiles,
+        service: &str,
+        clients: Clients,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LiveError> {
+        let first = files.load(service, clock.now())?;
+        let (server, client) = configurations(&first, clients)?;
+        tell_end(&first);
+        Ok(Self {
+            files: files.clone(),
+            clock,
+            clients,
+            server: watch::Sender::new(server),
+            client: watch::Sender::new(client),
+            seen: Mutex::default(),
+            reloads: Counters::new(names::CERTIFICATE_RELOADS_TOTAL),
+            first,
+        })
+    }
+
+    /// The certificate of the start, with hub and name, which stay.
+    #[must_use]
+    pub fn first(&self) -> &ServiceIdentity {
+        &self.first
+    }
+
+    /// For listeners.
+    #[must_use]
+    pub fn server(&self) -> Live<ServerConfig> {
+        self.server.subscribe()
+    }
+
+    /// For calls to other services.
+    #[must_use]
+    pub fn client(&self) -> Live<ClientConfig> {
+        self.client.subscribe()
+    }
+
+    /// Looks at the files every [`RELOAD_INTERVAL`], for as long as it is polled.
+    pub async fn follow(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let this = Arc::clone(&self);
+            // Files may lie on a disk that is slow. An error says that the runtime is being taken down.
+            let _ = tokio::task::spawn_blocking(move || this.look()).await;
+        }
+    }
+
+    /// Looks at the files once.
+    pub fn look(&self) -> Look {
+        // Nothing panics while it holds the lock, and no state is half done.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.files.load(&self.first.service, self.clock.now());
+        match loaded.map_err(LiveError::from).and_then(|identity| self.fitting(identity, &seen)) {
+            Ok(None) => {
+                seen.refused = None;
+                Look::Unchanged
+            }
+            Ok(Some((identity, server, client))) => {
+                self.server.send_replace(server);
+                self.client.send_replace(client);
+                self.reloads.increment(Reload::Taken);
+                tell_end(&identity);
+                tracing::info!(service = identity.service, not_after = %identity.not_after, "took a new certificate");
+                *seen = Seen { taken: Some(identity), refused: None };
+                Look::Taken
+            }
+            Err(error) => self.refuse(&mut seen, error.to_string()),
+        }
+    }
+
+    /// The new certificate with its configurations; none where it is the one in use.
+    fn fitting(&self, identity: ServiceIdentity, seen: &Seen) -> Result<Option<Fitting>, LiveError> {
+        if identity.is_same_as(seen.taken.as_ref().unwrap_or(&self.first)) {
+            return Ok(None);
+        }
+        if identity.hub != self.first.hub {
+            return Err(LiveError::OtherHub { found: identity.hub, expected: self.first.hub.clone() });
+        }
+        let (server, client) = configurations(&identity, self.clients)?;
+        Ok(Some((identity, server, client)))
+    }
+
+    /// Who renews writes one file after the other, so only what is found twice is wrong; and that is told once.
+    fn refuse(&self, seen: &mut Seen, reason: String) -> Look {
+        let times = match &seen.refused {
+            Some((before, times)) if *before == reason => times.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if times == 2 {
+            self.reloads.increment(Reload::Refused);
+            tracing::error!(
+                service = self.first.service,
+                reason,
+                "the certificate files do not do: the certificate before them stays in use until it ends, so renew them"
+            );
+        }
+        seen.refused = Some((reason, times));
+        if times == 1 { Look::Doubtful } else { Look::Refused }
+    }
+}
+
+type Fitting = (ServiceIdentity, Arc<ServerConfig>, Arc<ClientConfig>);
+
+fn configurations(
+    identity: &ServiceIdentity,
+    clients: Clients,
+) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), TlsError> {
+    let trusted = match clients {
+        Clients::Optional => ClientCertificates::Optional(&identity.roots),
+        Clients::Required => ClientCertificates::Required(&identity.roots),
+    };
+    Ok((server_config(&identity.certificate, trusted)?, peer_config(identity)?))
+}
+
+/// Services speak HTTP/2 with one another.
+fn peer_config(identity: &ServiceIdentity) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut client = client_config(&identity.roots, Some(&identity.certificate))?;
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(client))
+}
+
+impl ServiceIdentity {
+    /// For calls to other services by who ends before any certificate is renewed.
+    ///
+    /// # Errors
+    /// Where the certificate cannot be used.
+    pub fn client(&self) -> Result<Live<ClientConfig>, TlsError> {
+        // A receiver keeps the last value although its sender is gone.
+        Ok(watch::channel(peer_config(self)?).1)
+    }
+}
+
+/// The moment up to which the certificate in use is good.
+fn tell_end(identity: &ServiceIdentity) {
+    // Unix seconds of a year with four digits are exact as a floating-point number.
+    metrics::gauge!(names::CERTIFICATE_NOT_AFTER).set(identity.not_after.unix_timestamp() as f64);
+}
+
+impl std::fmt::Debug for LiveIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveIdentity").field("service", &self.first.service).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

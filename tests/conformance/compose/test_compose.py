@@ -1,0 +1,78 @@
+"""The suite of deploy/docker-compose.yml: it comes up by itself, lets somebody in, and gives no container more than it needs."""
+
+import json
+import time
+
+import pytest
+
+from composed import RUNNING, SERVICES
+
+# Files are read every ten seconds.
+TAKEN_SECONDS_MAX = 60
+OURS = [name for name in RUNNING if name.rsplit("-", 1)[0] in (*SERVICES, "gateway")]
+
+
+@pytest.fixture(scope="module")
+def world(hub):
+    cluster = hub.create_cluster("composed")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, groups=["devs"])
+    return cluster, ana
+
+
+def assert_lets_in(world):
+    cluster, ana = world
+    status = cluster.token_review(cluster.token(ana))["status"]
+    assert status["authenticated"] is True, status
+    assert status["user"]["groups"] == ["devs"]
+
+
+def test_a_token_is_reviewed_through_it(world):
+    assert_lets_in(world)
+
+
+def test_it_is_the_same_hub_after_it_was_brought_up_again(hub, world):
+    hub.compose("restart", "--timeout", "40", "gateway", "postgres")
+    hub.up()
+    assert_lets_in(world)
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(hub, world):
+    started = {name: hub.inspect(name)["State"]["StartedAt"] for name in OURS}
+    before = hub.certificate()
+    hub.compose("run", "--rm", "setup")
+    deadline = time.monotonic() + TAKEN_SECONDS_MAX
+    while hub.certificate() == before:
+        assert time.monotonic() < deadline, "the gateway shows its old certificate still"
+        time.sleep(0.5)
+    assert_lets_in(world)
+    assert {name: hub.inspect(name)["State"]["StartedAt"] for name in OURS} == started
+    assert set(hub.health().values()) == {"healthy"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_is_nobody_and_can_write_nowhere(hub, name):
+    inspected = hub.inspect(name)
+    host = inspected["HostConfig"]
+    assert inspected["Config"]["User"] == "65532:65532"
+    assert host["ReadonlyRootfs"] is True and host["Privileged"] is False
+    assert host["CapDrop"] == ["ALL"] and "no-new-privileges:true" in host["SecurityOpt"]
+    assert not [mount for mount in inspected["Mounts"] if mount["RW"]]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_has_its_own_folder_alone(hub, name):
+    service = name.rsplit("-", 1)[0]
+    mounts = {mount["Destination"] for mount in hub.inspect(name)["Mounts"]}
+    shared = set() if service == "gateway" else {"/run/lanyard/client"}
+    assert mounts == {f"/var/lib/lanyard/{service}"} | shared
+
+
+def test_no_secret_is_in_an_environment_or_a_command_line(hub):
+    passwords = hub.compose("exec", "-T", "authn-0", "cat", "/run/lanyard/client/pgpass", "/run/lanyard/client/redis-password")
+    pgpass, redis = passwords.rstrip().split("\n")
+    values = [pgpass.rsplit(":", 1)[1], redis]
+    assert all(len(value) == 48 for value in values)
+    told = json.dumps(hub.containers())
+    assert '"gateway"' in told and "POSTGRES_PASSWORD_FILE" in told
+    assert not [value for value in values if value in told or value in hub.log()]

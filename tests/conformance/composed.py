@@ -1,0 +1,116 @@
+"""The hub of deploy/docker-compose.yml, on the Docker and the images that xtask has prepared."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import time
+
+import requests
+
+from hub import REGION, Hub
+
+FILE = pathlib.Path(__file__).parents[2] / "deploy" / "docker-compose.yml"
+SERVICES = ("authn", "mapping", "authz", "credentials")
+RUNNING = (*(f"{service}-{number}" for service in SERVICES for number in (0, 1)), "gateway", "postgres", "redis")
+# docker-compose itself takes seconds for each command, and minutes on a machine that has other things to do.
+COMMAND_SECONDS_MAX = 300
+HEALTHY_SECONDS_MAX = 180
+# Twice the time in which every replica has to see a change: machines are shared.
+SEEN_SECONDS_MAX = 0.5
+
+
+class Compose(Hub):
+    """Containers of a project of their own; nothing of them is left in the end."""
+
+    confirms = False
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        super().__init__(folder)
+        self._project = f"lanyard{os.getpid()}"
+        self._label = f"label=com.docker.compose.project={self._project}"
+        self._ports = [free_port(), free_port()]
+
+    def start(self) -> Compose:
+        self.up()
+        ca = self.folder / "root.crt"
+        ca.write_text(self.file("pki/root.crt"))
+        credentials = self.folder / "credentials"
+        credentials.write_text(self.file("credentials"))
+        credentials.chmod(0o600)
+        gateway, grpc = (f"https://localhost:{port}" for port in self._ports)
+        self.ready = {"gateway": gateway, "grpc": grpc, "ca": str(ca), "credentials": str(credentials)}
+        self.ready |= {"account": "111122223333", "region": REGION, "hub_id": self.version()["hubId"]}
+        self.ready_file.write_text(json.dumps(self.ready))
+        self.secrets.add("the administrator's secret access key", self.administrator().secret)
+        return self
+
+    def up(self) -> None:
+        """As the file's first lines tell, and waits for what they wait for."""
+        self.compose("up", "--detach", "--no-build")
+        deadline = time.monotonic() + HEALTHY_SECONDS_MAX
+        while (health := self.health()) != dict.fromkeys(RUNNING, "healthy"):
+            assert time.monotonic() < deadline, f"{health}: {self.log()[-4000:]}"
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        self.compose("down", "--volumes", "--timeout", "40")
+        for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):
+            assert not docker(*kind, "--quiet", "--filter", self._label), kind
+
+    def certificate(self) -> str:
+        """The one that the gateway shows to a new connection."""
+        return ssl.get_server_certificate(("localhost", self._ports[0]))
+
+    def health(self) -> dict[str, str]:
+        states = {name: inspected["State"] for name, inspected in self.containers().items() if name in RUNNING}
+        return {name: state["Health"]["Status"] for name, state in states.items()}
+
+    def inspect(self, name: str) -> dict:
+        return self.containers()[name]
+
+    def containers(self) -> dict[str, dict]:
+        """What Docker says of each, by its service."""
+        ids = docker("ps", "--all", "--quiet", "--filter", self._label).split()
+        told = json.loads(docker("inspect", *ids))
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in told}
+
+    def log(self) -> str:
+        return self.compose("logs", "--no-color")
+
+    def file(self, name: str) -> str:
+        """A file of the hub's own folder."""
+        return self.compose("run", "--rm", "--entrypoint", "cat", "cli", f"/var/lib/lanyard/hub/{name}")
+
+    def version(self) -> dict:
+        url = f"https://localhost:{self._ports[0]}/version"
+        return requests.get(url, verify=str(self.folder / "root.crt"), timeout=10).json()
+
+    def run(self, *words: str, **choices) -> subprocess.CompletedProcess:
+        done = super().run(*words, **choices)
+        time.sleep(SEEN_SECONDS_MAX)
+        return done
+
+    def compose(self, *words: str) -> str:
+        ports = dict(zip(("LANYARD_PORT", "LANYARD_GRPC_PORT"), map(str, self._ports)))
+        command = [os.environ["DOCKER_COMPOSE"], "--project-name", self._project, "--file", str(FILE), *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, env=os.environ | ports, check=False
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done.stdout
+
+
+def docker(*words: str) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

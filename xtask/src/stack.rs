@@ -1,0 +1,346 @@
+//! `cargo xtask stack`: the whole suite as separate processes on this machine, with the PostgreSQL and Redis that it needs.
+//!
+//! PostgreSQL, Redis, the services, the gateways start in this order, and stop in the opposite one, on Ctrl-C or SIGTERM or
+//! when one of them ends. What it wrote is gone after that, unless it was told to keep it.
+
+mod process;
+mod signals;
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use self::process::Process;
+use self::signals::Signals;
+use crate::command::{run as run_command, show_all};
+use crate::postgres::Postgres;
+use crate::redis::Redis;
+use crate::watchdog::Watchdog;
+use crate::workspace::{Metadata, cargo, root};
+
+/// Those with a store.
+const SERVICES: [&str; 4] = ["authn", "mapping", "authz", "credentials"];
+const GATEWAY: &str = "gateway";
+const REGION: &str = "us-east-1";
+/// How often a process is looked after.
+const POLL: Duration = Duration::from_millis(50);
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many processes of each service
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    replicas: u8,
+    /// Written once everything answers: what `lanyard --ready-file` reads
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// A folder for keys, certificates, configuration and logs, which stays; with --postgres, a hub to go on with
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// A PostgreSQL that runs already, in place of one of its own
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// What the processes log
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// A variable for the processes of one service, such as authn:LANYARD_AUTHN__OIDC__PRIVATE_HOSTS=["localhost"]
+    #[arg(long = "set", value_name = "SERVICE:NAME=VALUE")]
+    settings: Vec<Setting>,
+    /// Runs the tour on the stack, and ends with it
+    #[arg(long)]
+    demo: bool,
+}
+
+/// What the processes of one service find in their environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Setting {
+    service: String,
+    name: String,
+    value: String,
+}
+
+impl FromStr for Setting {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (service, variable) = text.split_once(':').context("no `:` after the service")?;
+        ensure!(
+            service == GATEWAY || SERVICES.contains(&service),
+            "`{service}` is no service: {}, {GATEWAY}",
+            SERVICES.join(", ")
+        );
+        let (name, value) = variable.split_once('=').context("no `=` between the name and the value")?;
+        Ok(Self { service: service.to_owned(), name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
+/// How to reach the hub: the same as `lanyard serve` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Ready {
+    gateway: String,
+    grpc: String,
+    ca: PathBuf,
+    #[serde(default)]
+    credentials: PathBuf,
+    account: String,
+    region: String,
+    hub_id: String,
+}
+
+/// What a service writes.
+#[derive(Deserialize)]
+struct ServiceReady {
+    grpc: String,
+}
+
+/// What `lanyard pki issue` answers.
+#[derive(Deserialize)]
+struct Issued {
+    account: String,
+}
+
+/// Runs until it is told to stop; the answer is whether everything ended well.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let signals = Signals::listen()?;
+    let watchdog = Watchdog::start()?;
+    let lanyard = match std::env::var_os("LANYARD_BIN") {
+        Some(program) => PathBuf::from(program),
+        None => build(&watchdog)?,
+    };
+    let folder = match &options.keep {
+        Some(folder) => fs::canonicalize(private(folder)?)?,
+        None => private(&watchdog.scratch().join("stack"))?.to_owned(),
+    };
+    let begun = Instant::now();
+    let tell = |what: &str| println!("{:>6.1} s  {what}", begun.elapsed().as_secs_f64());
+    let postgres = if options.postgres.is_none() { Some(Postgres::start(&watchdog)?) } else { None };
+    let store = options.postgres.clone().or(postgres.as_ref().map(|own| own.url.clone()));
+    let store = store.context("there is no PostgreSQL")?;
+    tell("PostgreSQL is there");
+    let redis = Redis::start(&watchdog)?;
+    tell("Redis is there");
+    let mut stack = Stack { watchdog: &watchdog, signals: &signals, lanyard, folder, processes: Vec::new() };
+    let came = stack.start(options, &store, &redis, &tell);
+    let went = match came {
+        Ok(Some(ready)) if options.demo => stack.demo(&ready),
+        Ok(Some(_)) => stack.watch(),
+        Ok(None) => Ok(()),
+        Err(fault) => Err(fault),
+    };
+    tell("stopping");
+    let ended = stack.stop();
+    if let Some(path) = &options.ready_file {
+        // Nobody is there any more to be reached by it.
+        let _ = fs::remove_file(path);
+    }
+    drop((redis, postgres));
+    tell("stopped");
+    went.and(ended).map(|()| true)
+}
+
+/// The program, built as it is.
+fn build(watchdog: &Watchdog) -> Result<PathBuf> {
+    let mut command = Command::new(cargo());
+    command.args(["build", "--locked", "--package", "lanyard"]).current_dir(root()?);
+    let built = run_command(watchdog, &mut command, show_all)?;
+    ensure!(built.status.success(), "lanyard does not build");
+    Ok(Metadata::load()?.target_directory.join("debug/lanyard"))
+}
+
+/// The folder, made for its owner alone.
+fn private(folder: &Path) -> Result<&Path> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("cannot make `{}`", folder.display()))?;
+    Ok(folder)
+}
+
+struct Stack<'a> {
+    watchdog: &'a Watchdog,
+    signals: &'a Signals,
+    lanyard: PathBuf,
+    folder: PathBuf,
+    /// In the order of their start.
+    processes: Vec<Process<'a>>,
+}
+
+impl<'a> Stack<'a> {
+    /// Everything up to the ready-file, which it names; none where it was told to stop meanwhile.
+    fn start(
+        &mut self,
+        options: &Options,
+        store: &str,
+        redis: &Redis<'_>,
+        tell: &dyn Fn(&str),
+    ) -> Result<Option<PathBuf>> {
+        let mut account = None;
+        for service in SERVICES.iter().chain([&GATEWAY]) {
+            account = Some(self.issue(service, store)?.account);
+        }
+        let account = account.context("nothing was issued")?;
+        tell("certificates and keys are issued");
+        for service in SERVICES {
+            for number in 0..options.replicas {
+                let settings = [
+                    ("LANYARD_PROCESS__STORE", store),
+                    ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__URL", &redis.url),
+                    ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__PASSWORD", &redis.password),
+                ];
+                // Redis is authn's alone, and a key that a service does not know is refused.
+                let settings = if service == "authn" { &settings[..] } else { &settings[..1] };
+                self.spawn(service, number, options, &[], settings)?;
+            }
+        }
+        let mut peers = String::from("[peers]\n");
+        for service in SERVICES {
+            let mut urls = Vec::new();
+            for number in 0..options.replicas {
+                let Some(ready) = self.ready::<ServiceReady>(service, number)? else { return Ok(None) };
+                urls.push(ready.grpc);
+            }
+            peers += &format!("{service} = {urls:?}\n");
+            tell(&format!("{service} is there, {}", urls.join(", ")));
+        }
+        let config = self.folder.join("gateway.toml");
+        fs::write(&config, format!("account = {account:?}\nregion = {REGION:?}\n{peers}"))?;
+        let config = config.display().to_string();
+        for number in 0..options.replicas {
+            let flags = ["--config", &config, "--grpc-listen", "127.0.0.1:0"];
+            self.spawn(GATEWAY, number, options, &flags, &[])?;
+        }
+        let mut first = None;
+        for number in 0..options.replicas {
+            let Some(ready) = self.ready::<Ready>(GATEWAY, number)? else { return Ok(None) };
+            tell(&format!("{GATEWAY} is there, {}, gRPC {}", ready.gateway, ready.grpc));
+            first.get_or_insert(ready);
+        }
+        let mut ready = first.context("there is no gateway")?;
+        ready.credentials = self.folder.join("data/credentials");
+        let path = options.ready_file.clone().unwrap_or_else(|| self.folder.join("ready.json"));
+        write_whole(&path, &serde_json::to_vec_pretty(&ready)?)?;
+        tell(&format!("ready: lanyard --ready-file {} cluster list", path.display()));
+        Ok(Some(path))
+    }
+
+    fn issue(&self, service: &str, store: &str) -> Result<Issued> {
+        let mut command = Command::new(&self.lanyard);
+        command.args(["pki", "issue", service, "--output", "json", "--out"]).arg(self.folder.join(service));
+        command.arg("--data-dir").arg(self.folder.join("data")).env("LANYARD_STORE", store);
+        let output = command.output().context("cannot run lanyard pki issue")?;
+        ensure!(
+            output.status.success(),
+            "lanyard pki issue {service}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        serde_json::from_slice(&output.stdout).context("cannot read what lanyard pki issue says")
+    }
+
+    fn spawn(
+        &mut self,
+        service: &str,
+        number: u8,
+        options: &Options,
+        flags: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Result<()> {
+        let name = format!("{service}-{number}");
+        let ready_file = self.ready_file(service, number);
+        let _ = fs::remove_file(&ready_file);
+        let mut command = Command::new(&self.lanyard);
+        command.args(["run", service, "--listen", "127.0.0.1:0", "--log", &options.log, "--tls-dir"]);
+        command.arg(self.folder.join(service)).arg("--ready-file").arg(ready_file);
+        command.args(flags).envs(settings.iter().copied());
+        let own = options.settings.iter().filter(|setting| setting.service == service);
+        command.envs(own.map(|setting| (&setting.name, &setting.value)));
+        let logs = self.folder.join("logs");
+        private(&logs)?;
+        self.processes.push(Process::start(
+            self.watchdog,
+            &mut command,
+            name.clone(),
+            logs.join(format!("{name}.log")),
+        )?);
+        Ok(())
+    }
+
+    fn ready_file(&self, service: &str, number: u8) -> PathBuf {
+        self.folder.join(format!("{service}-{number}.ready.json"))
+    }
+
+    /// What a process wrote once it answered; none where it was told to stop meanwhile.
+    fn ready<T: for<'de> Deserialize<'de>>(&mut self, service: &str, number: u8) -> Result<Option<T>> {
+        let (path, begun) = (self.ready_file(service, number), Instant::now());
+        loop {
+            // Written in one go, but not renamed into place: half of it is no JSON yet.
+            if let Some(ready) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+                return Ok(Some(ready));
+            }
+            if self.signals.told() {
+                return Ok(None);
+            }
+            self.look()?;
+            let waited = begun.elapsed();
+            ensure!(waited < process::START_MAX, "{service}-{number} was not ready within {waited:?}");
+            sleep(POLL);
+        }
+    }
+
+    /// An error where a process has ended by itself.
+    fn look(&mut self) -> Result<()> {
+        for process in &mut self.processes {
+            if let Some(status) = process.ended()? {
+                bail!("{} ended by itself with {status}:\n{}", process.name, process.last_words());
+            }
+        }
+        Ok(())
+    }
+
+    /// Until it is told to stop.
+    fn watch(&mut self) -> Result<()> {
+        println!("          it goes on until you press Ctrl-C");
+        while !self.signals.told() {
+            self.look()?;
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// The tour, on the stack.
+    fn demo(&mut self, ready_file: &Path) -> Result<()> {
+        let mut command = Command::new(&self.lanyard);
+        command.args(["demo", "--stack", "--ready-file"]).arg(ready_file);
+        let finished = run_command(self.watchdog, &mut command, show_all)?;
+        ensure!(finished.status.success(), "the tour went wrong, {}", finished.status);
+        Ok(())
+    }
+
+    /// The doors first, then what is behind them. All are stopped, whatever one of them says.
+    fn stop(&mut self) -> Result<()> {
+        let mut faults = Vec::new();
+        while let Some(last) = self.processes.last() {
+            let service = last.service().to_owned();
+            let at = self.processes.iter().position(|process| process.service() == service).unwrap_or(0);
+            let of_one = self.processes.split_off(at);
+            // The replicas of one service stop at once.
+            of_one.iter().for_each(Process::ask_to_stop);
+            faults.extend(of_one.into_iter().filter_map(|process| process.wait().err()));
+        }
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whole or not at all, so that who waits for it never reads half.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let half = path.with_extension("partial");
+    let written = fs::write(&half, bytes).and_then(|()| fs::rename(&half, path));
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
