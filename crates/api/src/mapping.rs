@@ -7,6 +7,7 @@ mod convert;
 pub mod entries;
 mod rule;
 pub mod server;
+pub mod spokes;
 
 use std::{future::Future, sync::Arc};
 
@@ -17,13 +18,15 @@ use serde::{Deserialize, Serialize};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
     AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster,
-    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, UpdateCluster,
+    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, SpokeCredentialKind,
+    UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
     PolicyAssociation, UpdateAccessEntry,
 };
 pub use rule::Rule;
+pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes};
 
 use crate::{
     fault::{CallError, Denial, Fault},

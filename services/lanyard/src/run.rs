@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use lanyard_gateway::process as gateway;
 use lanyard_process::Args;
+use lanyard_spoke::process as spoke;
 
 /// Which service.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Each has a binary of its own too, with the same flags: lanyard-authn, …, lanyard-gateway.\n\nA service \
-                  needs the folder that `lanyard pki issue SERVICE` writes, and all but the gateway the suite's \
+                  needs the folder that `lanyard pki issue SERVICE` writes, and all but gateway and spoke the suite's \
                   PostgreSQL (LANYARD_PROCESS__STORE, or process.store in --config).\n\nExamples:\n  lanyard run authn \
                   --tls-dir /etc/lanyard/authn --listen 0.0.0.0:7443\n  lanyard run gateway --config gateway.toml\n  \
                   lanyard run authz --print-config > authz.toml"
@@ -26,6 +27,8 @@ pub enum RunCommand {
     Credentials(Args),
     /// The doors in front of the four.
     Gateway(gateway::Args),
+    /// The watch on spoke clusters.
+    Spoke(spoke::Args),
 }
 
 impl RunCommand {
@@ -39,6 +42,7 @@ impl RunCommand {
                 lanyard_process::main::<lanyard_credentials::process::CredentialsService>(args)
             }
             Self::Gateway(args) => gateway::main(args),
+            Self::Spoke(args) => spoke::main(args),
         }
     }
 }

@@ -14,6 +14,7 @@ mod policies;
 mod preview;
 mod resolve;
 mod sight;
+mod spokes;
 
 use std::sync::Arc;
 

@@ -74,7 +74,8 @@ impl Service for MappingService {
             .add_service(server::preview(served.clone()))
             .add_service(server::clusters(served.clone()))
             .add_service(server::entries(served.clone()))
-            .add_service(server::blocks(served));
+            .add_service(server::blocks(served.clone()))
+            .add_service(server::spokes(served));
         Ok((Self, routes))
     }
 }

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod directory;
+mod spokes;
 
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_client::BlocksClient, entries_client::EntriesClient, preview_client::PreviewClient,

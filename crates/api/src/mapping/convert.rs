@@ -3,6 +3,7 @@
 mod blocks;
 mod clusters;
 mod entries;
+mod spokes;
 
 use lanyard_proto::mapping::v1::{self as pb, mapped, resolution};
 

@@ -111,6 +111,12 @@ managed! {
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
         "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
     }
+    mapping."Spokes" {
+        "PutSpokeKubeconfig" PutSpokeKubeconfigRequest mutates => is("lanyard:PutSpokeKubeconfig");
+        "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");
+        "RegisterSpokeCertificate" RegisterSpokeCertificateRequest mutates => is("lanyard:RegisterSpokeCertificate");
+        "DescribeSpoke" DescribeSpokeRequest => is("lanyard:DescribeSpoke");
+    }
     mapping."Blocks" {
         "CreateBlock" CreateBlockRequest mutates => is("lanyard:CreateBlock");
         "DeleteBlock" DeleteBlockRequest mutates => is("lanyard:DeleteBlock");

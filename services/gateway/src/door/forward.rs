@@ -19,12 +19,13 @@ const FORWARDED: [&str; 3] = ["grpc-timeout", "traceparent", "tracestate"];
 
 /// Adds the services whose methods are passed on.
 pub(super) fn add(routes: Router, ways: &Ways) -> Router {
-    let services: [(&str, &Way); 8] = [
+    let services: [(&str, &Way); 9] = [
         ("lanyard.authn.v1.Accounts", &ways.authn),
         ("lanyard.mapping.v1.Preview", &ways.mapping),
         ("lanyard.mapping.v1.Clusters", &ways.mapping),
         ("lanyard.mapping.v1.Entries", &ways.mapping),
         ("lanyard.mapping.v1.Blocks", &ways.mapping),
+        ("lanyard.mapping.v1.Spokes", &ways.mapping),
         ("lanyard.authz.v1.Objects", &ways.authz),
         ("lanyard.authz.v1.Decisions", &ways.authz),
         ("lanyard.credentials.v1.Sessions", &ways.credentials),

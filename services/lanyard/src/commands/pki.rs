@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand, ValueEnum};
-use lanyard_api::Mutation;
+use lanyard_api::{Mutation, methods::SPOKE_SERVICE};
 use lanyard_kit::{
     Clock, ExposeSecret as _, SecretBytes, SystemClock,
     tls::{
@@ -35,21 +35,23 @@ enum ServiceName {
     Authz,
     Credentials,
     Gateway,
+    Spoke,
 }
 
 impl ServiceName {
     fn as_str(self) -> &'static str {
-        self.holder().map_or("gateway", Holder::as_str)
+        let without_keys = if matches!(self, Self::Spoke) { SPOKE_SERVICE } else { "gateway" };
+        self.holder().map_or(without_keys, Holder::as_str)
     }
 
-    /// Who has keys in the store; the gateway has none.
+    /// Who has keys in the store; gateway and spoke have none.
     fn holder(self) -> Option<Holder> {
         match self {
             Self::Authn => Some(Holder::Authn),
             Self::Mapping => Some(Holder::Mapping),
             Self::Authz => Some(Holder::Authz),
             Self::Credentials => Some(Holder::Credentials),
-            Self::Gateway => None,
+            Self::Gateway | Self::Spoke => None,
         }
     }
 }

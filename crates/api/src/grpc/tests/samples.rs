@@ -12,7 +12,7 @@ use crate::{
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
         AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryState, EntryType, Grant,
-        GrantKind, Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential,
+        GrantKind, Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
     },
 };
 
@@ -211,6 +211,7 @@ pub(super) fn spoke_credential() -> SpokeCredential {
         id: "one".to_owned(),
         token_sha256: "ab".repeat(32),
         created_at: moment(8),
+        kind: SpokeCredentialKind::Certificate,
     }
 }
 
