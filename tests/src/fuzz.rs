@@ -10,6 +10,7 @@ mod arn;
 mod authorization;
 mod aws_answers;
 mod aws_auth;
+mod kubeconfig;
 mod policy_documents;
 mod promise;
 mod rbac_documents;
@@ -23,6 +24,7 @@ pub use arn::arn;
 pub use authorization::authorization;
 pub use aws_answers::aws_answers;
 pub use aws_auth::aws_auth;
+pub use kubeconfig::kubeconfig;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_bodies::review_bodies;
@@ -46,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "authorization", run: authorization },
     Target { name: "aws_answers", run: aws_answers },
     Target { name: "aws_auth", run: aws_auth },
+    Target { name: "kubeconfig", run: kubeconfig },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_bodies", run: review_bodies },

@@ -73,6 +73,9 @@ pub enum Command {
     /// The clusters that the hub serves, and what their API servers need.
     #[command(subcommand)]
     Cluster(commands::cluster::ClusterCommand),
+    /// Inside of a spoke cluster: push what is seen there to a hub that cannot reach in.
+    #[command(subcommand)]
+    Spoke(commands::spoke::SpokeCommand),
     /// A person's kubeconfig for a cluster.
     Kubeconfig(commands::kubeconfig::KubeconfigArgs),
     /// Access entries: which principal gets which badge, and which access policies.
@@ -130,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Run(command) => command.run(),
         Command::Demo(args) => demo::run(&args),
+        Command::Spoke(command) => command.run(&context),
         command => match ask(&context, command) {
             Ok(ending) => ending.into(),
             Err(failure) => {
@@ -148,7 +152,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
     runtime.block_on(Box::pin(async {
         match command {
             // They have lives of their own.
-            Command::Serve(_) | Command::Run(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Serve(_) | Command::Run(_) | Command::Demo(_) | Command::Spoke(_) => Ok(Ending::Yes),
             Command::Pki(command) => Box::pin(command.run(context)).await,
             Command::Token(args) => Box::pin(args.run(context)).await,
             Command::Explain(args) => Box::pin(args.run(context)).await,

@@ -15,7 +15,7 @@ use lanyard_api::{
 };
 use lanyard_kit::Clock;
 use secrecy::ExposeSecret as _;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -40,6 +40,8 @@ pub struct Fleet<M, A> {
     /// The name of this replica.
     holder: String,
     running: HashMap<ClusterUid, Running>,
+    /// For which kubeconfig each lease was asked for last.
+    asked: HashMap<ClusterUid, u64>,
 }
 
 /// A watch under way.
@@ -61,61 +63,80 @@ impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
     /// None yet.
     pub fn new(mapping: Arc<M>, authz: Arc<A>, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
         let holder = format!("spoke-{}", uuid::Uuid::new_v4().simple());
-        Self { mapping, authz, config: Arc::new(config), clock, holder, running: HashMap::new() }
+        Self {
+            mapping,
+            authz,
+            config: Arc::new(config),
+            clock,
+            holder,
+            running: HashMap::new(),
+            asked: HashMap::new(),
+        }
     }
 
     /// Watches what there is to watch until told to stop, and gives the leases back then.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut directory = self.mapping.directory();
+        let mut renewal = tokio::time::interval(self.config.renew());
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_heard = true;
         while !stop.is_cancelled() {
-            let now = Arc::clone(&directory.borrow_and_update());
-            stop.run_until_cancelled(self.turn(&now)).await;
-            let wait = async {
-                tokio::select! {
-                    // An error says that mapping is being taken down: then the time alone.
-                    changed = directory.changed() => if changed.is_err() { tokio::time::sleep(self.config.renew()).await },
-                    () = tokio::time::sleep(self.config.renew()) => {}
+            let all_are_due = tokio::select! {
+                _ = renewal.tick() => true,
+                // An error says that mapping is being taken down.
+                changed = directory.changed(), if is_heard => {
+                    is_heard = changed.is_ok();
+                    false
                 }
+                () = stop.cancelled() => break,
             };
-            stop.run_until_cancelled(wait).await;
+            let now = Arc::clone(&directory.borrow_and_update());
+            stop.run_until_cancelled(self.turn(&now, all_are_due)).await;
         }
-        let all: Vec<ClusterUid> = self.running.keys().copied().collect();
-        let returned = stream::iter(&all).for_each_concurrent(LENDING_MAX, |uid| self.give_back(*uid));
+        let held: Vec<ClusterUid> = self.running.keys().copied().collect();
+        for uid in &held {
+            self.end(*uid).await;
+        }
+        let returned = stream::iter(&held).for_each_concurrent(LENDING_MAX, |uid| self.give_back(*uid));
         if tokio::time::timeout(RETURN_TIMEOUT, returned).await.is_err() {
             tracing::info!("leases were not given back in time: they end by themselves");
         }
-        for uid in all {
-            self.end(uid).await;
-        }
     }
 
-    /// Asks for the lease on each cluster that is there to be watched, and watches those that it has.
-    async fn turn(&mut self, directory: &ClusterDirectory) {
-        let watchable = directory.clusters.iter().filter(|entry| entry.kubeconfig_version.is_some());
-        let targets: Vec<Target> =
-            watchable.map(|entry| Target { uid: entry.cluster.uid, id: entry.cluster.id.clone() }).collect();
-        // What was heard of the hub at least once and is not there any more is watched no more. A directory that was never
-        // heard says nothing.
-        if directory.revision.0 > 0 {
-            let gone: Vec<ClusterUid> = self
-                .running
-                .keys()
-                .copied()
-                .filter(|uid| !targets.iter().any(|one| one.uid == *uid))
-                .collect();
-            for uid in gone {
-                self.end(uid).await;
+    /// Asks for the lease on clusters that are there to be watched, all or those that are new, and watches those that it has.
+    async fn turn(&mut self, directory: &ClusterDirectory, all_are_due: bool) {
+        // A directory that was never heard says nothing of what is there.
+        if directory.revision.0 == 0 {
+            return;
+        }
+        let watchable: HashMap<ClusterUid, (u64, Target)> = directory
+            .clusters
+            .iter()
+            .filter_map(|entry| {
+                let target = Target { uid: entry.cluster.uid, id: entry.cluster.id.clone() };
+                Some((target.uid, (entry.kubeconfig_version?, target)))
+            })
+            .collect();
+        let gone: Vec<ClusterUid> =
+            self.running.keys().copied().filter(|uid| !watchable.contains_key(uid)).collect();
+        for uid in gone {
+            self.end(uid).await;
+        }
+        self.asked.retain(|uid, _| watchable.contains_key(uid));
+        let mut room = self.config.clusters_max.saturating_sub(self.running.len());
+        let mut due = Vec::new();
+        for (uid, (version, target)) in watchable {
+            let is_due = all_are_due || self.asked.get(&uid) != Some(&version);
+            let has_room = self.running.contains_key(&uid) || room > 0;
+            if is_due && has_room {
+                room = room.saturating_sub(usize::from(!self.running.contains_key(&uid)));
+                self.asked.insert(uid, version);
+                due.push(target);
             }
         }
-        let room = self.config.clusters_max.saturating_sub(self.running.len());
-        let (held, new): (Vec<Target>, Vec<Target>) =
-            targets.into_iter().partition(|target| self.running.contains_key(&target.uid));
-        let asked: Vec<Asked> = stream::iter(held.into_iter().chain(new.into_iter().take(room)))
-            .map(|target| self.ask(target))
-            .buffer_unordered(LENDING_MAX)
-            .collect()
-            .await;
-        for asked in asked {
+        let answered: Vec<Asked> =
+            stream::iter(due).map(|target| self.ask(target)).buffer_unordered(LENDING_MAX).collect().await;
+        for asked in answered {
             self.settle(asked).await;
         }
     }
@@ -200,9 +221,6 @@ impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
     }
 
     async fn give_back(&self, uid: ClusterUid) {
-        if let Some(running) = self.running.get(&uid) {
-            running.stop.cancel();
-        }
         if let Err(fault) = self.mapping.return_spoke(uid, self.holder.clone()).await {
             tracing::info!(cluster.uid = %uid, %fault, "a lease is not given back: it ends by itself");
         }

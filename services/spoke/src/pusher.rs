@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lanyard_api::{
-    authz::Objects,
-    kubeconfig::Kubeconfig,
-    mapping::{Clusters, SpokeWatch},
-};
+use lanyard_api::{authz::Objects, kubeconfig::Kubeconfig, mapping::Clusters};
 use lanyard_kit::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +27,6 @@ impl<H: Clusters + Objects> Pusher<H> {
     pub fn new(hub: Arc<H>, target: Target, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(State::new(config.bounds()));
         Self { hub, target, config: Arc::new(config), clock, state }
-    }
-
-    /// How it goes.
-    #[must_use]
-    pub fn report(&self) -> SpokeWatch {
-        self.state.report("lanyard spoke push", self.clock.now())
     }
 
     /// Pushes until told to stop. The way in is asked for anew each `renewal`, for a pod's token is good for an hour; what was

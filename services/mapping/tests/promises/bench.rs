@@ -9,7 +9,7 @@ use lanyard_api::{
     grpc::{Door, Remote, Served},
     mapping::{
         AuthenticationMode, Blocks, Cluster, Clusters, CreateAccessEntry, CreateCluster, Entries,
-        EntryDetail, EntryRef, Preview, Resolution, Resolve, ResolveQuery, server,
+        EntryDetail, EntryRef, Preview, Resolution, Resolve, ResolveQuery, Spokes, server,
     },
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
     voucher::{Audience, Vouchers},
@@ -31,9 +31,9 @@ pub(crate) const AWS: &str = "444455556666";
 pub(crate) const TENANT: &str = "777788889999";
 
 /// Everything but `Resolve`, which only services ask.
-pub(crate) trait Calls: Preview + Clusters + Entries + Blocks {}
+pub(crate) trait Calls: Preview + Clusters + Entries + Blocks + Spokes {}
 
-impl<T: Preview + Clusters + Entries + Blocks> Calls for T {}
+impl<T: Preview + Clusters + Entries + Blocks + Spokes> Calls for T {}
 
 /// A hub under test.
 pub(crate) struct Bench<C, R> {
@@ -106,7 +106,8 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::preview(served.clone()))
         .add_service(server::clusters(served.clone()))
         .add_service(server::entries(served.clone()))
-        .add_service(server::blocks(served));
+        .add_service(server::blocks(served.clone()))
+        .add_service(server::spokes(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
     Bench { calls: Remote::new(admitting(channel, vouchers)), resolver, store, clock, database }
@@ -352,6 +353,10 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
             Resolution::Blocked(_) => String::from("blocked"),
             Resolution::Unmapped(unmapped) => unmapped.denial.code.into_owned(),
         }
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        lanyard_kit::Clock::now(&self.clock)
     }
 
     /// Writes past mapping, as another service does.

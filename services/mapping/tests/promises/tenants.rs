@@ -13,9 +13,10 @@ use crate::{
     bench::*,
     blocks::{block, principal},
     entries::change,
+    spokes::kubeconfig,
 };
 
-const ASKED: [&str; 26] = [
+const ASKED: [&str; 30] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -30,6 +31,10 @@ const ASKED: [&str; 26] = [
     "CreateSpokeCredential",
     "ListSpokeCredentials",
     "DeleteSpokeCredential",
+    "PutSpokeKubeconfig",
+    "DeleteSpokeKubeconfig",
+    "RegisterSpokeCertificate",
+    "DescribeSpoke",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     "ListBreakGlass",
@@ -100,6 +105,14 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             code_of(calls.delete_spoke_credential(by(eve()), id(), one).await)
         }
         "CreateSpokeCredential" => code_of(calls.create_spoke_credential(by(eve()), id()).await),
+        "PutSpokeKubeconfig" => {
+            code_of(calls.put_spoke_kubeconfig(by(eve()), id(), kubeconfig("t"), None).await)
+        }
+        "DeleteSpokeKubeconfig" => code_of(calls.delete_spoke_kubeconfig(by(eve()), id()).await),
+        "RegisterSpokeCertificate" => {
+            code_of(calls.register_spoke_certificate(by(eve()), id(), "ab".repeat(32)).await)
+        }
+        "DescribeSpoke" => code_of(calls.get_spoke(eve(), id()).await),
         "ArmBreakGlass" => code_of(calls.arm_break_glass(by(eve()), id()).await),
         "DisarmBreakGlass" => code_of(calls.disarm_break_glass(by(eve()), id()).await),
         "ListBreakGlass" => {
@@ -147,6 +160,7 @@ pub(crate) async fn immunity_33_another_accounts_cluster_does_not_exist_for_any_
     let cluster = bench.cluster().await;
     bench.calls.arm_break_glass(by(admin()), cluster.id.clone()).await.unwrap();
     bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
+    bench.calls.put_spoke_kubeconfig(by(admin()), cluster.id.clone(), kubeconfig("t"), None).await.unwrap();
     let scope = Scope::Cluster(cluster.uid);
     let before = bench.store.revision(scope).await.unwrap();
     for method in ASKED.into_iter().chain(["ListBlocks"]) {
