@@ -229,10 +229,12 @@ def test_a_cluster_that_changes_all_the_time_is_taken_once_a_second(spoke):
     url = spoke.server.url + "/api/v1/namespaces/kube-system/configmaps/aws-auth"
     with requests.Session() as session:
         session.verify, session.trust_env = str(spoke.server.ca), False
-        session.headers |= {
-            "Authorization": f"Bearer {spoke.server.admin_token}",
-            "Content-Type": "application/merge-patch+json",
-        }
+        session.headers.update(
+            {
+                "Authorization": f"Bearer {spoke.server.admin_token}",
+                "Content-Type": "application/merge-patch+json",
+            }
+        )
         for n in range(FLOOD):
             change = {"data": {"mapUsers": line(ana, f"group-{n}")}}
             assert session.patch(url, json=change, timeout=30).ok

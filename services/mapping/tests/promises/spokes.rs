@@ -4,8 +4,8 @@ use lanyard_api::{
     ClusterUid, Scope,
     kubeconfig::{KubeCredential, Kubeconfig},
     mapping::{
-        AwsAuthSight, Cluster, LendQuery, Lending, Loan, Resolve, SpokeCredentialKind, SpokeKubeconfig,
-        SpokeWatch,
+        AwsAuthSight, Cluster, ClusterDirectory, LendQuery, Lending, Loan, Resolve, SpokeCredentialKind,
+        SpokeKubeconfig, SpokeWatch,
     },
 };
 use lanyard_store::{Place, Purpose};
@@ -49,9 +49,10 @@ pub(crate) async fn a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown<C: C
     let status = bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
     assert_eq!((status.kubeconfig.as_ref(), status.watch, status.lease_ends_at), (Some(&first), None, None));
     assert!(!format!("{first:?}{:?}", status.kubeconfig).contains("hush"));
-    let directory = bench.calls.directory();
-    let version = || directory.borrow().clusters.iter().find_map(|entry| entry.kubeconfig_version);
-    assert_eq!(version(), Some(first.version));
+    let mut directory = bench.calls.directory();
+    let told = directory
+        .wait_for(|now| now.clusters.iter().any(|entry| entry.kubeconfig_version == Some(first.version)));
+    told.await.unwrap();
 
     // Nowhere in the clear, and the same one again is no change.
     let (revision, records) = bench.store.load::<SpokeKubeconfig>(Scope::Hub).await.unwrap();
@@ -186,15 +187,18 @@ pub(crate) async fn immunity_39_a_spokes_certificate_counts_until_it_is_deleted<
         bench.clock.advance(time::Duration::SECOND);
         bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
     }
-    let directory = bench.calls.directory();
-    let counts = || directory.borrow().clusters[0].credentials.iter().any(|one| one.token_sha256 == sha256);
-    assert!(counts());
-    bench.calls.delete_spoke_credential(by(admin()), cluster.id.clone(), known.id).await.unwrap();
+    let certificates = |now: &ClusterDirectory| -> Vec<String> {
+        let all = now.clusters.iter().flat_map(|entry| entry.credentials.clone());
+        let kind = SpokeCredentialKind::Certificate;
+        all.filter(|one| one.kind == kind).map(|one| one.token_sha256).collect()
+    };
     let mut directory = bench.calls.directory();
-    let gone = directory.wait_for(|now| {
-        !now.clusters[0].credentials.iter().any(|one| one.kind == SpokeCredentialKind::Certificate)
-    });
-    gone.await.unwrap();
+    let revision = bench.store.revision(Scope::Hub).await.unwrap();
+    let now = directory.wait_for(|now| now.revision >= revision).await.unwrap().clone();
+    assert_eq!(certificates(&now), [sha256]);
+    let gone = bench.calls.delete_spoke_credential(by(admin()), cluster.id.clone(), known.id).await.unwrap();
+    let now = directory.wait_for(|now| now.revision >= gone.revision).await.unwrap().clone();
+    assert_eq!(certificates(&now), [String::new(); 0]);
 }
 
 pub(crate) async fn immunity_37_a_cluster_that_is_gone_is_lent_to_nobody<C: Calls, R: Resolve>(
