@@ -179,7 +179,8 @@ impl Mirror {
     /// What the hub has not taken yet; it counts as taken from here on.
     pub fn take(&mut self) -> Batch {
         let has_rbac = Resource::RBAC.iter().all(|resource| self.listed.contains(resource));
-        let rbac = if !has_rbac || !(self.whole || !self.changed.is_empty()) {
+        let is_due = self.whole || !self.changed.is_empty();
+        let rbac = if !(has_rbac && is_due) {
             None
         } else if self.whole && self.rbac.is_empty() {
             Some(RbacBatch::Nothing)

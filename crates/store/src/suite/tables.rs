@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lanyard_api::{
-    Authority, ClusterUid, DecisionId, HubId, Scope,
+    ClusterUid, DecisionId, HubId, Scope,
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
     mapping::{AwsAuthSight, Cluster, SpokeWatch},
 };
