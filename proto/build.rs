@@ -18,6 +18,8 @@ const SECRET: &[&str] = &[
     ".lanyard.mapping.v1.ResolveBreakGlassRequest",
     ".lanyard.mapping.v1.SpokeCredentialCreated",
     ".lanyard.mapping.v1.BreakGlassArmed",
+    ".lanyard.mapping.v1.PutSpokeKubeconfigRequest",
+    ".lanyard.mapping.v1.SpokeLoan",
     ".lanyard.credentials.v1.RoleSession",
     ".lanyard.gateway.v1.ExplainRequest",
     ".lanyard.gateway.v1.ExplainRequest.who",

@@ -25,6 +25,8 @@ redacted! {
     mapping::ResolveBreakGlassRequest { cluster_uid }
     mapping::SpokeCredentialCreated { credential, mutated }
     mapping::BreakGlassArmed { break_glass, mutated }
+    mapping::PutSpokeKubeconfigRequest { cluster, context }
+    mapping::SpokeLoan { version, lifetime_seconds }
     credentials::RoleSession { access_key_id, expires_at, arn, assumed_role_id }
     gateway::ExplainRequest { cluster, attributes }
 }
@@ -57,6 +59,11 @@ mod tests {
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),
             format!("{:?}", mapping::SpokeCredentialCreated { token: secret(), ..Default::default() }),
             format!("{:?}", mapping::BreakGlassArmed { token: secret(), ..Default::default() }),
+            format!(
+                "{:?}",
+                mapping::PutSpokeKubeconfigRequest { kubeconfig: secret(), ..Default::default() }
+            ),
+            format!("{:?}", mapping::SpokeLoan { kubeconfig: Some(secret()), ..Default::default() }),
             format!("{:?}", credentials::RoleSession { secret_access_key: secret(), ..Default::default() }),
             format!("{:?}", credentials::RoleSession { session_token: secret(), ..Default::default() }),
             format!("{:?}", gateway::explain_request::Who::Token(secret())),

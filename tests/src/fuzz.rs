@@ -12,6 +12,7 @@ mod aws_answers;
 mod aws_auth;
 mod jwks;
 mod jwt;
+mod kubeconfig;
 mod policy_documents;
 mod promise;
 mod rbac_documents;
@@ -27,6 +28,7 @@ pub use aws_answers::aws_answers;
 pub use aws_auth::aws_auth;
 pub use jwks::jwks;
 pub use jwt::jwt;
+pub use kubeconfig::kubeconfig;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_bodies::review_bodies;
@@ -52,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "aws_auth", run: aws_auth },
     Target { name: "jwks", run: jwks },
     Target { name: "jwt", run: jwt },
+    Target { name: "kubeconfig", run: kubeconfig },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_bodies", run: review_bodies },

@@ -106,8 +106,10 @@ pub struct AdmitQuery {
     pub body: Bytes,
     /// The client's address, for `aws:SourceIp`.
     pub source_ip: Option<std::net::IpAddr>,
-    /// The principal that a client certificate names, already verified by the door.
+    /// Whom a client certificate names, already verified by the door: `lanyard://hub/…/spoke/<uid>`, or the spoke service.
     pub certificate_principal: Option<String>,
+    /// SHA-256 of that certificate (DER), hex.
+    pub certificate_sha256: Option<String>,
     /// What is to be weighed in place of the signed call: doors ask so what else its caller may see.
     pub beside: Option<Beside>,
 }

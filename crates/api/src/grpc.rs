@@ -16,7 +16,7 @@ mod server;
 mod status;
 
 pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
-pub use door::{ACTOR_METADATA, Door};
+pub use door::{ACTOR_METADATA, CallingService, Door};
 pub use layer::{Prepare, Prepared};
 pub use mutation::Mutating;
 pub use server::{MESSAGE_BYTES_MAX, Served};

@@ -21,6 +21,7 @@ pub mod grants;
 pub mod grpc;
 mod identity;
 mod ids;
+pub mod kubeconfig;
 pub mod mapping;
 pub mod methods;
 mod mutation;

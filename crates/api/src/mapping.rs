@@ -8,6 +8,7 @@ pub mod entries;
 pub mod identity_providers;
 mod rule;
 pub mod server;
+pub mod spokes;
 
 use std::{future::Future, sync::Arc};
 
@@ -18,7 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
     AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster,
-    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, UpdateCluster,
+    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, SpokeCredentialKind,
+    UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
@@ -30,6 +32,7 @@ pub use identity_providers::{
     NO_PREFIX,
 };
 pub use rule::Rule;
+pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes};
 
 use crate::{
     fault::{CallError, Denial, Fault},

@@ -43,6 +43,8 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.mapping.v1.Resolve/Resolve",
     "/lanyard.mapping.v1.Resolve/ResolveBreakGlass",
     "/lanyard.mapping.v1.Clusters/WatchDirectory",
+    "/lanyard.mapping.v1.Spokes/LendSpoke",
+    "/lanyard.mapping.v1.Spokes/ReturnSpoke",
     "/lanyard.authz.v1.Authorize/Authorize",
     "/lanyard.authz.v1.Decisions/RecordDecisions",
 ];
@@ -50,6 +52,34 @@ pub const INTERNAL: &[&str] = &[
 /// The services that may call the methods of authn, mapping, authz and credentials: the doors, which carry what authn
 /// vouched for.
 pub const DOORS: &[&str] = &["gateway"];
+
+/// The service that watches spoke clusters, and the only one that a kubeconfig is lent to.
+pub const SPOKE_SERVICE: &str = "spoke";
+
+/// What the spoke service asks beside what a spoke may: who is there to be watched, the loan of a kubeconfig, and to be
+/// admitted as a spoke.
+const OF_SPOKE_SERVICE: &[&str] = &[
+    "/lanyard.authn.v1.Admit/Admit",
+    "/lanyard.mapping.v1.Clusters/WatchDirectory",
+    "/lanyard.mapping.v1.Spokes/LendSpoke",
+    "/lanyard.mapping.v1.Spokes/ReturnSpoke",
+];
+
+/// What a spoke may ask of its own cluster, by its certificate or by the spoke service that watches it: nothing but to push
+/// what it sees, and to see what became of that.
+pub const OF_SPOKES: &[&str] = &[
+    "/lanyard.mapping.v1.Clusters/DescribeCluster",
+    "/lanyard.mapping.v1.Clusters/PushAwsAuth",
+    "/lanyard.mapping.v1.Clusters/GetAwsAuth",
+    "/lanyard.authz.v1.Objects/ApplyObjects",
+    "/lanyard.authz.v1.Objects/DeleteObject",
+    "/lanyard.authz.v1.Objects/ListObjects",
+];
+
+/// Whether a method is for the spoke service alone.
+fn is_loan(path: &str) -> bool {
+    path.starts_with("/lanyard.mapping.v1.Spokes/") && INTERNAL.contains(&path)
+}
 
 /// Which services may call a method of another one. What says whether a service is there and what it speaks is for all of
 /// them; what nobody may call is in no list.
@@ -59,6 +89,10 @@ pub fn callers(path: &str) -> Callers {
         Callers::Nobody
     } else if is_open(path) {
         Callers::Anyone
+    } else if is_loan(path) {
+        Callers::These(&[SPOKE_SERVICE])
+    } else if OF_SPOKE_SERVICE.contains(&path) || OF_SPOKES.contains(&path) {
+        Callers::These(&["gateway", SPOKE_SERVICE])
     } else if INTERNAL.contains(&path) || is_managed() {
         Callers::These(DOORS)
     } else {

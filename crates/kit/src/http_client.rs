@@ -8,7 +8,7 @@ mod address;
 mod client;
 
 pub use address::{AddressRules, is_public};
-pub use client::{Answer, HttpClient, Options, Request};
+pub use client::{Answer, HttpClient, Options, Request, Streamed};
 
 use std::time::Duration;
 

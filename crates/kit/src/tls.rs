@@ -21,7 +21,7 @@ pub use files::{
     FileError, read_public_file, read_secret_file, secure_dir, write_public_file, write_secret_file,
 };
 pub use identity::{PeerError, PeerIdentity};
-pub use leaf::{KeyedCertificate, Names, certificates_from_pem};
+pub use leaf::{KeyedCertificate, Names, certificates_from_pem, fingerprint};
 pub use live::{Clients, Live, LiveError, LiveIdentity, Look, RELOAD_INTERVAL};
 pub use rustls_pki_types::CertificateDer;
 pub use service::{

@@ -5,13 +5,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use lanyard_api::methods::callers;
+use lanyard_api::{grpc::CallingService, methods::callers};
 use lanyard_kit::{serve::Peer, tls::PeerIdentity};
 use tonic::Status;
 
 /// Lets through what the hub's own services may call, each its methods alone. Whoever is nobody here has been refused before
 /// by TLS; this tells services apart.
-pub(crate) async fn admit(hub: String, request: Request, next: Next) -> Response {
+pub(crate) async fn admit(hub: String, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
     let is_allowed = match peer.as_deref() {
@@ -19,6 +19,9 @@ pub(crate) async fn admit(hub: String, request: Request, next: Next) -> Response
         Some(PeerIdentity::Spoke { .. }) | None => false,
     };
     if is_allowed {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(CallingService(peer.to_string()));
+        }
         return next.run(request).await;
     }
     let who = peer.map_or_else(|| "nobody".to_owned(), |peer| peer.to_string());

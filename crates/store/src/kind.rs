@@ -9,6 +9,8 @@ pub enum Kind {
     Cluster,
     /// [`lanyard_api::mapping::SpokeCredential`], in the hub's scope, by `<cluster uid>/<id>`.
     SpokeCredential,
+    /// [`lanyard_api::mapping::SpokeKubeconfig`], in the hub's scope, by its cluster's uid.
+    SpokeKubeconfig,
     /// [`lanyard_api::authn::accounts::User`], in its account's scope, by its name.
     User,
     /// [`lanyard_api::authn::accounts::AccessKey`], in its account's scope, by its id.
@@ -48,6 +50,7 @@ impl Kind {
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
+        Self::SpokeKubeconfig,
         Self::User,
         Self::AccessKey,
         Self::IamRole,
@@ -70,6 +73,7 @@ impl Kind {
             Self::Account => "account",
             Self::Cluster => "cluster",
             Self::SpokeCredential => "spoke_credential",
+            Self::SpokeKubeconfig => "spoke_kubeconfig",
             Self::User => "user",
             Self::AccessKey => "access_key",
             Self::IamRole => "iam_role",
@@ -93,6 +97,7 @@ impl Kind {
             Self::Account => "account",
             Self::Cluster => "cluster",
             Self::SpokeCredential => "spoke credential",
+            Self::SpokeKubeconfig => "spoke kubeconfig",
             Self::User => "user",
             Self::AccessKey => "access key",
             Self::IamRole => "role",

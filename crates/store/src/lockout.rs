@@ -102,6 +102,7 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         Kind::AccessEntry => write != Write::Insert,
         Kind::Block => write != Write::Delete,
         Kind::SpokeCredential
+        | Kind::SpokeKubeconfig
         | Kind::AwsAuthVersion
         | Kind::Node
         | Kind::BreakGlass

@@ -138,6 +138,7 @@ store_suite! {
         decisions_are_kept_within_their_bounds,
         a_batch_of_any_size_is_kept_whole,
         a_lease_has_one_holder_at_a_time,
+        what_a_watcher_says_is_kept_while_its_cluster_is_there,
         settings_read_back_in_their_types,
         a_store_opens_again_as_it_was;
 }

@@ -15,5 +15,6 @@ mod schema;
 pub(crate) mod secrets;
 pub(crate) mod settings;
 pub(crate) mod signatures;
+mod spokes;
 
 pub(crate) use schema::{dependants, scope_id, statements};

@@ -7,6 +7,7 @@
 mod context;
 mod denial;
 mod signature;
+mod spoke;
 mod weigh;
 
 use lanyard_api::authn::{Admission, Admit, AdmitQuery};
@@ -70,6 +71,9 @@ impl<S: SharedCache> Admit for Engine<S> {
 
 impl<S: SharedCache> Engine<S> {
     async fn judge(&self, query: &AdmitQuery) -> Result<Admission, Fault> {
+        if query.certificate_principal.is_some() {
+            return self.judge_certificate(query).await;
+        }
         let now = self.clock.now();
         let headers = match signature::headers(query, self.hub.id) {
             Ok(headers) => headers,

@@ -7,7 +7,7 @@ mod world;
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
 use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
-use lanyard_api::mapping::BlockTarget;
+use lanyard_api::mapping::{BlockTarget, Cluster, SpokeCredential, SpokeCredentialKind};
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
 use lanyard_iam::{Ancestor, CanonicalArn, Credentials, PrincipalId, SecretAccessKey};
 use lanyard_proto::mapping::v1 as mapping;
@@ -30,6 +30,9 @@ on_each_store!(
     immunity_36_a_session_whose_ancestor_is_gone_admits_nothing,
     what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone,
     what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies,
+    a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone,
+    immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing,
+    immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names,
 );
 
 async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(database: TestDatabase) {
@@ -247,4 +250,105 @@ async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policie
     forged.body = Bytes::from_static(b"x");
     forged.beside = beside(LIST, &message.encode_to_vec());
     assert!(matches!(world.engine.admit(forged).await.unwrap(), Admission::Unauthenticated(_)));
+}
+
+const PUSH: &str = "/lanyard.mapping.v1.Clusters/PushAwsAuth";
+
+/// A client certificate that counts for a cluster.
+async fn certificate(world: &world::World, cluster: &Cluster) -> SpokeCredential {
+    let token_sha256 = cluster.uid.to_string().replace('-', "").repeat(2);
+    let kind = SpokeCredentialKind::Certificate;
+    let credential = SpokeCredential {
+        cluster: cluster.uid,
+        id: "c".to_owned(),
+        token_sha256,
+        created_at: world.now(),
+        kind,
+    };
+    world.put(&credential).await;
+    credential
+}
+
+/// A call to push aws-auth of a cluster, by somebody with a certificate.
+fn push(cluster: &str, principal: String, sha256: Option<&str>) -> AdmitQuery {
+    let message = mapping::PushAwsAuthRequest { cluster: cluster.to_owned(), ..Default::default() };
+    AdmitQuery {
+        method: PUSH.to_owned(),
+        authority: "hub.example".to_owned(),
+        headers: Vec::new(),
+        body: message.encode_to_vec().into(),
+        source_ip: None,
+        certificate_principal: Some(principal),
+        certificate_sha256: sha256.map(str::to_owned),
+        beside: None,
+    }
+}
+
+async fn a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone(database: TestDatabase) {
+    let world = world(database).await;
+    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    let (own, theirs) = (certificate(&world, &world.cluster).await, certificate(&world, &other).await);
+    let (hub, uid) = (world.hub.id, world.cluster.uid);
+    let principal = || format!("lanyard://hub/{hub}/spoke/{uid}");
+    let honest = || push("dev", principal(), Some(&own.token_sha256));
+    let actor = admitted(world.engine.admit(honest()).await.unwrap());
+    assert_eq!(actor.kind, ActorKind::Spoke { cluster: uid });
+    assert_eq!((actor.action.as_str(), actor.signature), ("lanyard:PushAwsAuth", None));
+
+    let ask = async |query: AdmitQuery| world.engine.admit(query).await.unwrap();
+    for cluster in ["other", "none"] {
+        let refused = forbidden(ask(push(cluster, principal(), Some(&own.token_sha256))).await);
+        assert_eq!(refused.code, "other_cluster", "{cluster}");
+    }
+    for method in [CREATE_ENTRY, DELETE_ENTRY, ASSUME_ROLE, "/lanyard.mapping.v1.Spokes/PutSpokeKubeconfig"] {
+        let refused = forbidden(ask(AdmitQuery { method: method.to_owned(), ..honest() }).await);
+        assert_eq!(refused.code, "spoke_call", "{method}");
+    }
+    let beside = Some(Beside { method: DESCRIBE.to_owned(), body: Bytes::new() });
+    assert_eq!(forbidden(ask(AdmitQuery { beside, ..honest() }).await).code, "spoke_call");
+    let nobody = [
+        push("dev", principal(), None),
+        push("dev", principal(), Some(&theirs.token_sha256)),
+        push("dev", principal(), Some("00")),
+        push("dev", format!("lanyard://hub/{}/spoke/{uid}", HubId::random()), Some(&own.token_sha256)),
+        push("dev", format!("lanyard://hub/{hub}/spoke/{}", other.uid), Some(&own.token_sha256)),
+        push("dev", format!("lanyard://hub/{hub}/service/gateway"), Some(&own.token_sha256)),
+        push("dev", String::new(), Some(&own.token_sha256)),
+    ];
+    for query in nobody {
+        let who = format!("{:?} {:?}", query.certificate_principal, query.certificate_sha256);
+        assert_eq!(unproven(ask(query).await), "certificate_principal", "{who}");
+    }
+    assert_eq!(
+        forbidden(ask(AdmitQuery { body: Bytes::from_static(&[0xff]), ..honest() }).await).code,
+        "invalid_request"
+    );
+}
+
+async fn immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing(database: TestDatabase) {
+    let world = world(database).await;
+    let own = certificate(&world, &world.cluster).await;
+    let principal = format!("lanyard://hub/{}/spoke/{}", world.hub.id, world.cluster.uid);
+    let ask =
+        async || world.engine.admit(push("dev", principal.clone(), Some(&own.token_sha256))).await.unwrap();
+    admitted(ask().await);
+    world.remove(&own).await;
+    assert_eq!(unproven(ask().await), "certificate_principal", "from the next call");
+    // A bearer token of the API server that has the same number is none.
+    world.put(&SpokeCredential { kind: SpokeCredentialKind::Token, ..own.clone() }).await;
+    assert_eq!(unproven(ask().await), "certificate_principal");
+}
+
+async fn immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names(database: TestDatabase) {
+    let world = world(database).await;
+    let service = || format!("lanyard://hub/{}/service/spoke", world.hub.id);
+    let actor = admitted(world.engine.admit(push("dev", service(), None)).await.unwrap());
+    assert_eq!(actor.kind, ActorKind::Spoke { cluster: world.cluster.uid }, "never more than that spoke");
+    assert_eq!(
+        forbidden(world.engine.admit(push("none", service(), None)).await.unwrap()).code,
+        "other_cluster"
+    );
+    let entry = AdmitQuery { method: CREATE_ENTRY.to_owned(), ..push("dev", service(), None) };
+    assert_eq!(forbidden(world.engine.admit(entry).await.unwrap()).code, "spoke_call");
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use lanyard_api::{
     ClusterUid,
-    mapping::{Cluster, ClusterDirectory},
+    mapping::{Cluster, ClusterDirectory, SpokeCredentialKind},
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -16,14 +16,21 @@ pub struct Spoke {
     /// The cluster.
     pub cluster: Arc<Cluster>,
     /// SHA-256 of its API server's bearer tokens.
-    credentials: Vec<[u8; 32]>,
+    tokens: Vec<[u8; 32]>,
+    /// SHA-256 of its client certificates.
+    certificates: Vec<[u8; 32]>,
 }
 
 impl Spoke {
     /// Whether the bearer token is one of this cluster's. Hashes are compared, so time tells nothing of the token.
     pub fn bears(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        self.credentials.contains(&digest)
+        self.tokens.contains(&digest)
+    }
+
+    /// Whether a certificate, by its SHA-256, still counts as this cluster's.
+    pub fn shows(&self, certificate_sha256: &[u8; 32]) -> bool {
+        self.certificates.contains(certificate_sha256)
     }
 }
 
@@ -74,12 +81,19 @@ impl Directory {
 fn compile(directory: &Arc<ClusterDirectory>) -> Index {
     let mut index = Index { source: Arc::clone(directory), by_id: HashMap::new(), by_uid: HashMap::new() };
     for entry in &directory.clusters {
-        let credentials = entry.credentials.iter().filter_map(|credential| {
-            let mut digest = [0; 32];
-            hex::decode_to_slice(&credential.token_sha256, &mut digest).ok().map(|()| digest)
+        let digests = |kind| {
+            let of_kind = entry.credentials.iter().filter(move |credential| credential.kind == kind);
+            let digests = of_kind.filter_map(|credential| {
+                let mut digest = [0; 32];
+                hex::decode_to_slice(&credential.token_sha256, &mut digest).ok().map(|()| digest)
+            });
+            digests.collect()
+        };
+        let spoke = Arc::new(Spoke {
+            cluster: Arc::clone(&entry.cluster),
+            tokens: digests(SpokeCredentialKind::Token),
+            certificates: digests(SpokeCredentialKind::Certificate),
         });
-        let spoke =
-            Arc::new(Spoke { cluster: Arc::clone(&entry.cluster), credentials: credentials.collect() });
         index.by_id.insert(entry.cluster.id.to_string(), Arc::clone(&spoke));
         index.by_uid.insert(entry.cluster.uid, spoke);
     }

@@ -24,6 +24,7 @@ use lanyard_api::{
 use lanyard_kit::{
     Readiness,
     serve::{self, BodyError},
+    tls::PeerIdentity,
 };
 use tonic::{Status, service::Routes};
 use tonic_health::ServingStatus;
@@ -70,7 +71,8 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
         .add_service(mapping::server::identity_providers(mapping.clone()))
-        .add_service(mapping::server::blocks(mapping))
+        .add_service(mapping::server::blocks(mapping.clone()))
+        .add_service(mapping::server::spokes(mapping))
         .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
@@ -123,13 +125,15 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
     let (mut parts, body) = request.into_parts();
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
     let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
+    let spoke = spoke(&parts);
     let query = AdmitQuery {
         method: parts.uri.path().to_owned(),
         authority: authority(&parts).to_owned(),
         headers: headers(&parts)?,
         body: message(framed.clone())?,
         source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
-        certificate_principal: None,
+        certificate_principal: spoke.as_ref().map(|(principal, _)| principal.clone()),
+        certificate_sha256: spoke.map(|(_, sha256)| sha256),
         beside: None,
     };
     let signed = Signed(query.clone());
@@ -142,6 +146,18 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
         Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),
         Admission::Forbidden(denial) => Err(forbidden(&denial)),
     }
+}
+
+/// The spoke that the connection's certificate names, and which certificate it is. A signature is weighed as one, whoever
+/// sends it on.
+fn spoke(parts: &http::request::Parts) -> Option<(String, String)> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    let peer = parts.extensions.get::<serve::Peer>()?;
+    let identity =
+        peer.identity.as_deref().filter(|identity| matches!(identity, PeerIdentity::Spoke { .. }))?;
+    Some((identity.to_string(), hex::encode(peer.certificate_sha256?)))
 }
 
 fn unread(error: BodyError) -> Status {

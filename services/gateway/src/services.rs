@@ -5,7 +5,7 @@ use lanyard_api::{
     authn::{Accounts, Admit, Authenticate},
     authz::{Authorize, Decisions, Objects},
     credentials::Sessions,
-    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve},
+    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
 };
 
 /// Everything that stands behind the doors, as one parameter.
@@ -13,7 +13,7 @@ pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
     type Authn: Authenticate + Admit + Accounts;
     /// mapping.
-    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks;
+    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes;
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.

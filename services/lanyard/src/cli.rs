@@ -78,6 +78,9 @@ pub enum Command {
     /// The clusters that the hub serves, and what their API servers need.
     #[command(subcommand)]
     Cluster(commands::cluster::ClusterCommand),
+    /// Inside of a spoke cluster: push what is seen there to a hub that cannot reach in.
+    #[command(subcommand)]
+    Spoke(commands::spoke::SpokeCommand),
     /// A person's kubeconfig for a cluster.
     Kubeconfig(commands::kubeconfig::KubeconfigArgs),
     /// Access entries: which principal gets which badge, and which access policies.
@@ -138,6 +141,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Run(command) => command.run(),
         Command::Demo(args) => demo::run(&args, &context.hub),
+        Command::Spoke(command) => command.run(&context),
         command => match ask(&context, command) {
             Ok(ending) => ending.into(),
             Err(failure) => {
@@ -156,7 +160,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
     runtime.block_on(Box::pin(async {
         match command {
             // They have lives of their own.
-            Command::Serve(_) | Command::Run(_) | Command::Demo(_) => Ok(Ending::Yes),
+            Command::Serve(_) | Command::Run(_) | Command::Demo(_) | Command::Spoke(_) => Ok(Ending::Yes),
             Command::Health(args) => Box::pin(args.run(context)).await,
             Command::Pki(command) => Box::pin(command.run(context)).await,
             Command::Db(command) => Box::pin(command.run(context)).await,

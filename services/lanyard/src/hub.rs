@@ -35,6 +35,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Hub {
     wire: SignedChannel<Channel>,
+    /// Its number.
+    pub id: HubId,
     /// Where it is and what is known of it.
     pub target: Target,
 }
@@ -83,7 +85,7 @@ impl Hub {
             authority: target.url.trim_start_matches("https://").to_owned(),
             now: Arc::new(|| SystemClock.now()),
         };
-        Ok(Self { wire: signing.over(channel), target })
+        Ok(Self { wire: signing.over(channel), id: hub_id, target })
     }
 
     /// The services behind the front door.

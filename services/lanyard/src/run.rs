@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use lanyard_gateway::process as gateway;
 use lanyard_process::Args;
+use lanyard_api::methods::SPOKE_SERVICE;
+use lanyard_spoke::process as spoke;
 use lanyard_store::Holder;
 
 /// Which service.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Each has a binary of its own too, with the same flags: lanyard-authn, …, lanyard-gateway.\n\nA service \
-                  needs the folder that `lanyard pki issue SERVICE` writes, and all but the gateway the suite's \
+                  needs the folder that `lanyard pki issue SERVICE` writes, and all but gateway and spoke the suite's \
                   PostgreSQL (LANYARD_PROCESS__STORE, or process.store in --config).\n\nExamples:\n  lanyard run authn \
                   --tls-dir /etc/lanyard/authn --listen 0.0.0.0:7443\n  lanyard run gateway --config gateway.toml\n  \
                   lanyard run authz --print-config > authz.toml"
@@ -27,6 +29,8 @@ pub enum RunCommand {
     Credentials(Args),
     /// The doors in front of the four.
     Gateway(gateway::Args),
+    /// The watch on spoke clusters.
+    Spoke(spoke::Args),
 }
 
 impl RunCommand {
@@ -40,6 +44,7 @@ impl RunCommand {
                 lanyard_process::main::<lanyard_credentials::process::CredentialsService>(args)
             }
             Self::Gateway(args) => gateway::main(args),
+            Self::Spoke(args) => spoke::main(args),
         }
     }
 }
@@ -57,22 +62,25 @@ pub enum ServiceName {
     Credentials,
     /// The doors in front of the four.
     Gateway,
+    /// The watch on spoke clusters.
+    Spoke,
 }
 
 impl ServiceName {
     /// Its name, as in its certificate.
     pub fn as_str(self) -> &'static str {
-        self.holder().map_or("gateway", Holder::as_str)
+        let without_keys = if matches!(self, Self::Spoke) { SPOKE_SERVICE } else { "gateway" };
+        self.holder().map_or(without_keys, Holder::as_str)
     }
 
-    /// Who has keys in the store; the gateway has none.
+    /// Who has keys in the store; gateway and spoke have none.
     pub fn holder(self) -> Option<Holder> {
         match self {
             Self::Authn => Some(Holder::Authn),
             Self::Mapping => Some(Holder::Mapping),
             Self::Authz => Some(Holder::Authz),
             Self::Credentials => Some(Holder::Credentials),
-            Self::Gateway => None,
+            Self::Gateway | Self::Spoke => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use lanyard_aws::{AwsClient, CredentialSource};
-use lanyard_gateway::{Directory, Recorder, door, kubernetes};
+use lanyard_gateway::{Directory, Recorder, Services as _, door, kubernetes};
 use lanyard_iam::Region;
 use lanyard_kit::{
     Clock, SystemClock,
@@ -24,6 +24,7 @@ use lanyard_kit::{
     life::{self, Life},
     tls,
 };
+use lanyard_spoke::Fleet;
 use lanyard_store::{Keyring, StoreUrl};
 use serde_json::json;
 
@@ -181,9 +182,16 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     if let Some(path) = &config.ready_file {
         about.write(path)?;
     }
+    let watching = config.spoke.enabled.then(|| {
+        let (mapping, authz) = (Arc::clone(suite.mapping()), Arc::clone(suite.authz()));
+        tokio::spawn(Fleet::new(mapping, authz, config.spoke.clone(), Arc::clone(&clock)).run(life.stop()))
+    });
     tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
     http.await?;
     rpc.await?;
+    if let Some(watching) = watching {
+        watching.await?;
+    }
     // What the gateway still holds goes into authz's log, and that into the store; `life` has the deadline for both.
     recorder.flush().await;
     suite.flush().await;

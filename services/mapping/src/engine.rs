@@ -16,6 +16,7 @@ mod policies;
 mod preview;
 mod resolve;
 mod sight;
+mod spokes;
 
 use std::sync::Arc;
 

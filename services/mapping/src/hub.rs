@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use lanyard_api::{
     Authority, ClusterId, ClusterUid, Revision,
     authn::accounts::Account,
-    mapping::{Block, Cluster, ClusterDirectory, DirectoryEntry, SpokeCredential},
+    mapping::{Block, Cluster, ClusterDirectory, DirectoryEntry, SpokeCredential, SpokeKubeconfig},
 };
 use lanyard_iam::AccountId;
 
@@ -18,6 +18,8 @@ pub(crate) struct HubSnapshot {
     pub(crate) accounts: HashMap<AccountId, Account, RandomState>,
     pub(crate) clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState>,
     by_id: HashMap<ClusterId, ClusterUid, RandomState>,
+    /// How the hub gets at the clusters that it watches.
+    pub(crate) kubeconfigs: HashMap<ClusterUid, SpokeKubeconfig, RandomState>,
     pub(crate) blocks: BlockSet,
     pub(crate) block_list: Vec<Block>,
     pub(crate) directory: Arc<ClusterDirectory>,
@@ -29,6 +31,7 @@ impl HubSnapshot {
         accounts: impl Iterator<Item = &'a Account>,
         clusters: impl Iterator<Item = &'a Arc<Cluster>>,
         credentials: impl Iterator<Item = &'a SpokeCredential>,
+        kubeconfigs: impl Iterator<Item = &'a SpokeKubeconfig>,
         blocks: impl Iterator<Item = &'a Block>,
     ) -> Self {
         let clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState> =
@@ -39,11 +42,14 @@ impl HubSnapshot {
         for credential in credentials {
             by_cluster.entry(credential.cluster).or_default().push(credential.clone());
         }
+        let kubeconfigs: HashMap<ClusterUid, SpokeKubeconfig, RandomState> =
+            kubeconfigs.map(|kubeconfig| (kubeconfig.cluster, kubeconfig.clone())).collect();
         let mut entries: Vec<DirectoryEntry> = clusters
             .values()
             .map(|cluster| DirectoryEntry {
                 cluster: Arc::clone(cluster),
                 credentials: by_cluster.remove(&cluster.uid).unwrap_or_default(),
+                kubeconfig_version: kubeconfigs.get(&cluster.uid).map(|kubeconfig| kubeconfig.version),
             })
             .collect();
         entries.sort_by(|a, b| a.cluster.id.cmp(&b.cluster.id));
@@ -52,6 +58,7 @@ impl HubSnapshot {
             accounts: accounts.map(|account| (account.id, account.clone())).collect(),
             clusters,
             by_id,
+            kubeconfigs,
             blocks: BlockSet::compile(&block_list),
             block_list,
             directory: Arc::new(ClusterDirectory { revision, clusters: entries }),

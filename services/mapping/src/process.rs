@@ -75,7 +75,8 @@ impl Service for MappingService {
             .add_service(server::clusters(served.clone()))
             .add_service(server::entries(served.clone()))
             .add_service(server::identity_providers(served.clone()))
-            .add_service(server::blocks(served));
+            .add_service(server::blocks(served.clone()))
+            .add_service(server::spokes(served));
         Ok((Self, routes))
     }
 }

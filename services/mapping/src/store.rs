@@ -12,7 +12,7 @@ use lanyard_api::{
     aws_auth::AwsAuth,
     mapping::{
         AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, Cluster, ClusterDirectory,
-        IdentityProviderConfig, Node, PolicyAssociation, SpokeCredential,
+        IdentityProviderConfig, Node, PolicyAssociation, SpokeCredential, SpokeKubeconfig,
     },
 };
 use lanyard_iam::AccountId;
@@ -124,13 +124,15 @@ pub(crate) struct HubRows {
     accounts: BTreeMap<String, Account>,
     clusters: BTreeMap<String, Arc<Cluster>>,
     credentials: BTreeMap<String, SpokeCredential>,
+    kubeconfigs: BTreeMap<String, SpokeKubeconfig>,
     blocks: BTreeMap<String, Block>,
 }
 
 impl Model for HubModel {
     type Rows = HubRows;
     type Snapshot = HubSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::Account, Kind::Cluster, Kind::SpokeCredential, Kind::Block];
+    const KINDS: &'static [Kind] =
+        &[Kind::Account, Kind::Cluster, Kind::SpokeCredential, Kind::SpokeKubeconfig, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<HubRows, StoreError> {
         let mut read = HubRows::default();
@@ -139,6 +141,7 @@ impl Model for HubModel {
                 Kind::Account => drop(read.accounts.insert(row.key.clone(), row.decode()?)),
                 Kind::Cluster => drop(read.clusters.insert(row.key.clone(), Arc::new(row.decode()?))),
                 Kind::SpokeCredential => drop(read.credentials.insert(row.key.clone(), row.decode()?)),
+                Kind::SpokeKubeconfig => drop(read.kubeconfigs.insert(row.key.clone(), row.decode()?)),
                 Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
                 _ => {}
             }
@@ -152,6 +155,7 @@ impl Model for HubModel {
             Kind::Account => set(&mut rows.accounts, key, change.after()?),
             Kind::Cluster => set(&mut rows.clusters, key, change.after()?.map(Arc::new)),
             Kind::SpokeCredential => set(&mut rows.credentials, key, change.after()?),
+            Kind::SpokeKubeconfig => set(&mut rows.kubeconfigs, key, change.after()?),
             Kind::Block => set(&mut rows.blocks, key, change.after()?),
             _ => {}
         }
@@ -164,6 +168,7 @@ impl Model for HubModel {
             rows.accounts.values(),
             rows.clusters.values(),
             rows.credentials.values(),
+            rows.kubeconfigs.values(),
             rows.blocks.values(),
         )
     }

@@ -22,6 +22,8 @@ mod identity_providers;
 mod lockout;
 #[path = "promises/resolve.rs"]
 mod resolve;
+#[path = "promises/spokes.rs"]
+mod spokes;
 #[path = "promises/tenants.rs"]
 mod tenants;
 
@@ -89,6 +91,13 @@ suite! {
         old_versions_go_and_the_one_in_force_stays,
         a_spoke_pushes_its_own_and_nothing_else,
         it_counts_by_mode;
+    spokes:
+        a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown,
+        immunity_34_a_kubeconfig_that_would_make_the_hub_do_something_is_refused_by_name,
+        one_replica_has_a_cluster_and_another_takes_over,
+        immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open,
+        immunity_39_a_spokes_certificate_counts_until_it_is_deleted,
+        immunity_37_a_cluster_that_is_gone_is_lent_to_nobody;
     blocks:
         immunity_42_a_block_beats_every_mapping_in_every_mode,
         a_block_of_the_account_or_hub_holds_everywhere_below,

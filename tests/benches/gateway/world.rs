@@ -105,6 +105,7 @@ impl Filling {
         let cluster = self.registered(number)?;
         let uid = cluster.uid;
         let credential = SpokeCredential {
+            kind: lanyard_api::mapping::SpokeCredentialKind::Token,
             cluster: uid,
             id: "bench".to_owned(),
             token_sha256: hex::encode(Sha256::digest(bearer(number))),

@@ -107,6 +107,7 @@ impl From<AdmitQuery> for pb::AdmitRequest {
             body: query.body,
             source_ip: query.source_ip.map(|ip| ip.to_string()),
             certificate_principal: query.certificate_principal,
+            certificate_sha256: query.certificate_sha256,
             beside: query.beside.map(Into::into),
         }
     }
@@ -123,6 +124,7 @@ impl TryFrom<pb::AdmitRequest> for AdmitQuery {
             body: request.body,
             source_ip: field::optional("source_ip", request.source_ip.as_deref())?,
             certificate_principal: request.certificate_principal,
+            certificate_sha256: request.certificate_sha256,
             beside: request.beside.map(TryInto::try_into).transpose()?,
         })
     }

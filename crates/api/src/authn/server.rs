@@ -2,8 +2,10 @@
 
 use lanyard_proto::authn::v1::{self as pb, accounts_server, admit_server, authenticate_server};
 
-use super::{Accounts, Admit, Authenticate, convert::named};
-use crate::grpc::{codec, field, mutation::page_query, serve};
+use tonic::{Request, Response, Status};
+
+use super::{Accounts, Admit, AdmitQuery, Authenticate, convert::named};
+use crate::grpc::{CallingService, codec, field, mutation::page_query, serve};
 
 serve! {
     /// Serves [`Authenticate`], between services. Wrap the engine into [`super::Vouching`] first.
@@ -15,7 +17,27 @@ serve! {
 serve! {
     /// Serves [`Admit`], between services. Wrap the engine into [`super::Vouching`] first.
     pub fn admit = Admit as admit_server::Admit in AdmitServer;
-    internal admit(pb::AdmitRequest) -> pb::AdmitResponse = |engine, (), m| engine.admit(m.try_into()?).await?.into();
+    => {
+        async fn admit(&self, request: Request<pb::AdmitRequest>) -> Result<Response<pb::AdmitResponse>, Status> {
+            self.door.internal(&request)?;
+            let caller = request.extensions().get::<CallingService>().cloned();
+            let query: AdmitQuery = request.into_inner().try_into()?;
+            speaks_for_itself(&query, caller.as_ref())?;
+            Ok(Response::new(self.engine.admit(query).await?.into()))
+        }
+    }
+}
+
+/// A service is known by the certificate of its own connection and by nothing that a message says: no door makes itself the
+/// spoke service.
+fn speaks_for_itself(query: &AdmitQuery, caller: Option<&CallingService>) -> Result<(), Status> {
+    let service = query.certificate_principal.as_deref().filter(|principal| principal.contains("/service/"));
+    match service {
+        Some(service) if caller.is_none_or(|caller| caller.0 != service) => {
+            Err(Status::permission_denied("a service is admitted by its own certificate alone"))
+        }
+        _ => Ok(()),
+    }
 }
 
 serve! {
@@ -83,4 +105,33 @@ serve! {
         let account = codec::optional_text::read("account", m.account)?;
         engine.delete_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immunity_41_no_door_makes_itself_the_spoke_service() {
+        let spoke_service = "lanyard://hub/h1/service/spoke";
+        let asked = |principal: Option<&str>, caller: Option<&str>| {
+            let query = AdmitQuery {
+                method: String::new(),
+                authority: String::new(),
+                headers: Vec::new(),
+                body: bytes::Bytes::new(),
+                source_ip: None,
+                certificate_principal: principal.map(str::to_owned),
+                certificate_sha256: None,
+                beside: None,
+            };
+            let caller = caller.map(|caller| CallingService(caller.to_owned()));
+            speaks_for_itself(&query, caller.as_ref()).is_ok()
+        };
+        let gateway = Some("lanyard://hub/h1/service/gateway");
+        assert!(asked(Some(spoke_service), Some(spoke_service)));
+        assert!(!asked(Some(spoke_service), gateway) && !asked(Some(spoke_service), None));
+        // What a door says of its own clients' certificates is for authn to weigh.
+        assert!(asked(Some("lanyard://hub/h1/spoke/1"), gateway) && asked(None, gateway));
+    }
 }

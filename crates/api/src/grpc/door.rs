@@ -18,6 +18,11 @@ use crate::{
 /// The metadata in which an actor's voucher goes from a door to a service.
 pub const ACTOR_METADATA: &str = "lanyard-actor-bin";
 
+/// The service at the other end of the connection that a call came by, as its certificate names it
+/// (`lanyard://hub/<hub>/service/<name>`); in the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallingService(pub String);
+
 /// Whom a server takes actors from: either from the door in front of it, in the same process, or from vouchers. What comes
 /// the other way is not looked at.
 #[derive(Clone)]

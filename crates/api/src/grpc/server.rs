@@ -37,7 +37,7 @@ macro_rules! serve {
     (
         $(#[$doc:meta])*
         pub fn $constructor:ident = $domain:ident as $server:ident::$wire:ident in $kind_of_server:ident;
-        $($kind:ident $rpc:ident($request:ty) -> $response:ty = |$engine:ident, $by:pat_param, $message:pat_param| $answer:expr;)+
+        $($kind:ident $rpc:ident($request:ty) -> $response:ty = |$engine:ident, $by:pat_param, $message:pat_param| $answer:expr;)*
         $(=> { $($rest:tt)* })?
     ) => {
         $(#[$doc])*
@@ -61,7 +61,7 @@ macro_rules! serve {
                     let $engine = &*self.engine;
                     Ok(tonic::Response::new($answer))
                 }
-            )+
+            )*
             $($($rest)*)?
         }
     };

@@ -6,6 +6,7 @@ mod authz;
 mod front_door;
 mod mapping;
 mod samples;
+mod spokes;
 
 use std::sync::{Arc, Mutex};
 
@@ -98,6 +99,7 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(mapping::server::entries(at(Audience::Mapping)))
         .add_service(mapping::server::identity_providers(at(Audience::Mapping)))
         .add_service(mapping::server::blocks(at(Audience::Mapping)))
+        .add_service(mapping::server::spokes(at(Audience::Mapping)))
         .add_service(authz::server::authorize(at(Audience::Authz)))
         .add_service(authz::server::objects(at(Audience::Authz)))
         .add_service(authz::server::decisions(at(Audience::Authz)))

@@ -201,7 +201,18 @@ pub struct Node {
     pub access_key_id: Option<AccessKeyId>,
 }
 
-/// A cluster's API server at the gateway: a bearer token, known by its hash.
+/// What a spoke cluster shows at the hub's doors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpokeCredentialKind {
+    /// A bearer token of its API server: for reviews alone.
+    #[default]
+    Token,
+    /// A client certificate: for reviews, and to push what is seen of the cluster.
+    Certificate,
+}
+
+/// A spoke cluster at the gateway: a bearer token or a client certificate, known by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpokeCredential {
@@ -209,11 +220,14 @@ pub struct SpokeCredential {
     pub cluster: ClusterUid,
     /// Names it in lists.
     pub id: String,
-    /// SHA-256 of the token, hex.
+    /// SHA-256 of the token, or of the certificate's DER, hex.
     pub token_sha256: String,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// Which of the two.
+    #[serde(default)]
+    pub kind: SpokeCredentialKind,
 }
 
 /// A cluster's sealed way back in: for one use within an hour of arming.
@@ -253,6 +267,8 @@ pub struct DirectoryEntry {
     pub cluster: Arc<Cluster>,
     /// The API server's credentials.
     pub credentials: Vec<SpokeCredential>,
+    /// Of the kubeconfig by which the hub watches it; none where it does not.
+    pub kubeconfig_version: Option<u64>,
 }
 
 /// The registered clusters.

@@ -4,6 +4,7 @@ mod blocks;
 mod clusters;
 mod entries;
 mod identity_providers;
+mod spokes;
 
 use std::sync::Arc;
 

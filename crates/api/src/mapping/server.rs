@@ -5,13 +5,13 @@ use std::{pin::Pin, sync::Arc};
 use futures::{Stream, StreamExt as _, stream};
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_server, clusters_server, entries_server, identity_providers_server, preview_server,
-    resolve_server,
+    resolve_server, spokes_server,
 };
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery,
+    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery, Spokes,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
@@ -115,6 +115,28 @@ fn directories(mut watched: watch::Receiver<Arc<ClusterDirectory>>) -> Directori
         Some((pb::ClusterDirectory::from(&*directory), watched))
     };
     stream::unfold(watched, next).map(Ok).boxed()
+}
+
+serve! {
+    /// Serves [`Spokes`].
+    pub fn spokes = Spokes as spokes_server::Spokes in SpokesServer;
+    mutation put_spoke_kubeconfig(pb::PutSpokeKubeconfigRequest) -> pb::SpokeKubeconfigMutated = |engine, by, m| {
+        let id = field::parse("cluster", &m.cluster)?;
+        engine.put_spoke_kubeconfig(by, id, m.kubeconfig.into(), m.context).await?.into()
+    };
+    mutation delete_spoke_kubeconfig(pb::DeleteSpokeKubeconfigRequest) -> pb::SpokeKubeconfigMutated
+        = |engine, by, m| engine.delete_spoke_kubeconfig(by, field::parse("cluster", &m.cluster)?).await?.into();
+    mutation register_spoke_certificate(pb::RegisterSpokeCertificateRequest) -> pb::SpokeCertificateRegistered
+        = |engine, by, m| {
+            let id = field::parse("cluster", &m.cluster)?;
+            engine.register_spoke_certificate(by, id, m.certificate_sha256).await?.into()
+        };
+    actor describe_spoke(pb::DescribeSpokeRequest) -> pb::Spoke
+        = |engine, by, m| engine.get_spoke(by, field::parse("cluster", &m.cluster)?).await?.into();
+    internal lend_spoke(pb::LendSpokeRequest) -> pb::LendSpokeResponse
+        = |engine, (), m| engine.lend_spoke(m.try_into()?).await?.into();
+    internal return_spoke(pb::ReturnSpokeRequest) -> ()
+        = |engine, (), m| engine.return_spoke(field::parse("cluster_uid", &m.cluster_uid)?, m.holder).await?;
 }
 
 serve! {

@@ -120,6 +120,12 @@ managed! {
         "DisassociateIdentityProviderConfig" DisassociateIdentityProviderConfigRequest mutates
             => is("eks:DisassociateIdentityProviderConfig");
     }
+    mapping."Spokes" {
+        "PutSpokeKubeconfig" PutSpokeKubeconfigRequest mutates => is("lanyard:PutSpokeKubeconfig");
+        "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");
+        "RegisterSpokeCertificate" RegisterSpokeCertificateRequest mutates => is("lanyard:RegisterSpokeCertificate");
+        "DescribeSpoke" DescribeSpokeRequest => is("lanyard:DescribeSpoke");
+    }
     mapping."Blocks" {
         "CreateBlock" CreateBlockRequest mutates => is("lanyard:CreateBlock");
         "DeleteBlock" DeleteBlockRequest mutates => is("lanyard:DeleteBlock");

@@ -141,3 +141,25 @@ fn a_policy_of_a_user_and_one_of_a_role_are_two_actions() {
     assert_eq!(action(authn::policy_owner::Owner::Role("a".to_owned())), "iam:PutRolePolicy");
     assert!(authn::PutPolicyRequest::default().call().is_err());
 }
+
+#[test]
+fn immunity_34_a_kubeconfig_is_lent_to_the_spoke_service_and_to_no_door() {
+    for method in ["LendSpoke", "ReturnSpoke"] {
+        let callers = callers(&format!("/lanyard.mapping.v1.Spokes/{method}"));
+        assert!(callers.include(SPOKE_SERVICE) && !callers.include("gateway") && !callers.include("authz"));
+    }
+}
+
+#[test]
+fn immunity_41_the_spoke_service_may_push_and_nothing_else() {
+    let may: BTreeSet<String> =
+        wire_methods().into_keys().filter(|path| matches!(callers(path), Callers::These(_))).collect();
+    let of_spoke: BTreeSet<&str> =
+        may.iter().map(String::as_str).filter(|path| callers(path).include(SPOKE_SERVICE)).collect();
+    let expected: BTreeSet<&str> = OF_SPOKE_SERVICE.iter().chain(OF_SPOKES).copied().collect();
+    assert_eq!(of_spoke, expected);
+    let managed = OF_SPOKES.iter().filter(|path| find(path).is_some()).count();
+    assert_eq!(managed, OF_SPOKES.len(), "a spoke is admitted to managed methods alone");
+    assert!(!callers("/lanyard.mapping.v1.Entries/CreateAccessEntry").include(SPOKE_SERVICE));
+    assert!(!callers("/lanyard.mapping.v1.Spokes/DescribeSpoke").include(SPOKE_SERVICE));
+}

@@ -11,9 +11,11 @@ use http::{HeaderMap, Method, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls_pki_types::CertificateDer;
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::{AddressRules, HttpClientError, HttpFault};
-use crate::tls::{client_config, install_provider};
+use crate::secret::ExposeSecret as _;
+use crate::tls::{KeyedCertificate, client_config, install_provider};
 
 /// How to call others.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Options {
     pub roots: Vec<CertificateDer<'static>>,
     /// Trusted in place of all others at one host (`host`, or `host:port` where it is not 443), and nowhere else.
     pub roots_of_hosts: BTreeMap<String, Vec<CertificateDer<'static>>>,
+    /// Shown to every host that asks for a client certificate; so only for clients of one host.
+    pub client_certificate: Option<KeyedCertificate>,
 }
 
 impl Default for Options {
@@ -44,6 +48,7 @@ impl Default for Options {
             resolve: BTreeMap::new(),
             roots: Vec::new(),
             roots_of_hosts: BTreeMap::new(),
+            client_certificate: None,
         }
     }
 }
@@ -84,6 +89,26 @@ impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The body may hold credentials.
         f.debug_struct("Answer").field("status", &self.status).field("body_bytes", &self.body.len()).finish()
+    }
+}
+
+/// An answer that comes bit by bit.
+#[derive(Debug)]
+pub struct Streamed {
+    /// The status.
+    pub status: StatusCode,
+    response: reqwest::Response,
+    host: String,
+    client: HttpClient,
+}
+
+impl Streamed {
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// [`HttpFault`] where it breaks off.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpFault> {
+        self.response.chunk().await.map_err(|error| self.client.fault(&self.host, &error))
     }
 }
 
@@ -129,9 +154,19 @@ impl HttpClient {
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
             .dns_resolver(RuledResolver { options: Arc::clone(options) });
-        if let Some(roots) = roots {
-            let config = client_config(roots, None).map_err(|error| HttpClientError(error.to_string()))?;
-            builder = builder.tls_backend_preconfigured(config);
+        let own = options.client_certificate.as_ref();
+        match (roots, own) {
+            (Some(roots), own) => {
+                let config = client_config(roots, own).map_err(|error| HttpClientError(error.to_string()))?;
+                builder = builder.tls_backend_preconfigured(config);
+            }
+            (None, Some(own)) => {
+                let pem = Zeroizing::new(format!("{}\n{}", own.key_pem.expose_secret(), own.chain_pem));
+                let identity = reqwest::Identity::from_pem(pem.as_bytes())
+                    .map_err(|error| HttpClientError(format!("the client certificate: {}", chain(&error))))?;
+                builder = builder.identity(identity);
+            }
+            (None, None) => {}
         }
         builder.build().map_err(|error| HttpClientError(chain(&error)))
     }
@@ -141,29 +176,46 @@ impl HttpClient {
     /// # Errors
     /// [`HttpFault`]: no answer, for this reason. An answer with an error status is an answer.
     pub async fn send(&self, request: Request) -> Result<Answer, HttpFault> {
-        let host = self.admit(&request.url)?;
-        let fault = |error: reqwest::Error| self.fault(&host, &error);
-        let Request { method, url, headers, body } = request;
-        let own = place_of(&url).and_then(|place| self.of_hosts.get(&place));
-        let client = own.unwrap_or(&self.inner);
-        let mut response =
-            client.request(method, url).headers(headers).body(body).send().await.map_err(fault)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if status.is_redirection() {
-            return Err(HttpFault::Redirect { host, status: status.as_u16() });
-        }
+        let mut streamed = self.open(request, None).await?;
+        let (status, headers) = (streamed.status, std::mem::take(streamed.response.headers_mut()));
         let bytes_max = self.options.body_bytes_max;
-        if response.content_length().is_some_and(|length| length > bytes_max as u64) {
-            return Err(HttpFault::TooLarge { host, bytes_max });
+        let too_large = |host: &str| HttpFault::TooLarge { host: host.to_owned(), bytes_max };
+        if streamed.response.content_length().is_some_and(|length| length > bytes_max as u64) {
+            return Err(too_large(&streamed.host));
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        while let Some(chunk) = streamed.chunk().await? {
             if body.len() + chunk.len() > bytes_max {
-                return Err(HttpFault::TooLarge { host, bytes_max });
+                return Err(too_large(&streamed.host));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    /// Sends one request, once, whose answer comes bit by bit and may take until `limit`, in place of the client's own timeout.
+    /// Its length is the reader's affair.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn stream(&self, request: Request, limit: Duration) -> Result<Streamed, HttpFault> {
+        self.open(request, Some(limit)).await
+    }
+
+    async fn open(&self, request: Request, limit: Option<Duration>) -> Result<Streamed, HttpFault> {
+        let host = self.admit(&request.url)?;
+        let Request { method, url, headers, body } = request;
+        let own = place_of(&url).and_then(|place| self.of_hosts.get(&place));
+        let mut asked = own.unwrap_or(&self.inner).request(method, url).headers(headers).body(body);
+        if let Some(limit) = limit {
+            asked = asked.timeout(limit);
+        }
+        let response = asked.send().await.map_err(|error| self.fault(&host, &error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(HttpFault::Redirect { host, status: status.as_u16() });
+        }
+        Ok(Streamed { status, response, host, client: self.clone() })
     }
 
     /// The host, when the URL may be called: addresses written as numbers never reach the resolver.

@@ -27,6 +27,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whom its certificate names; nobody where none was shown.
     pub identity: Option<Arc<PeerIdentity>>,
+    /// The SHA-256 of that certificate's DER: which of all that bear the name.
+    pub certificate_sha256: Option<[u8; 32]>,
 }
 
 /// What the connection agreed to speak.

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use super::connection::{self, BoxError, Peer, Protocol};
 use super::{Limits, Options, ServeError};
 use crate::telemetry::names;
-use crate::tls::PeerIdentity;
+use crate::tls::{PeerIdentity, fingerprint};
 
 /// How long to leave `accept` alone when the process has no file descriptor left: long enough not to spin, short
 /// enough that nobody notices once one is free.
@@ -150,7 +150,7 @@ impl Accepted {
         }
         let result = match acceptor {
             None => {
-                let peer = Peer { address, identity: None };
+                let peer = Peer { address, identity: None, certificate_sha256: None };
                 connection::serve(stream, Protocol::Either, peer, service, limits, age_max, stop).await
             }
             Some(acceptor) => {
@@ -164,14 +164,16 @@ impl Accepted {
                     None => return,
                 };
                 let (_, session) = stream.get_ref();
-                let identity = match session.peer_certificates().map(PeerIdentity::from_chain).transpose() {
+                let chain = session.peer_certificates();
+                let certificate_sha256 = chain.and_then(|chain| chain.first()).map(|leaf| fingerprint(leaf));
+                let identity = match chain.map(PeerIdentity::from_chain).transpose() {
                     Ok(identity) => identity.map(Arc::new),
                     Err(error) => {
                         return warn!(peer.address = %address, %error, "refused a client certificate");
                     }
                 };
                 let protocol = Protocol::from_alpn(session.alpn_protocol());
-                let peer = Peer { address, identity };
+                let peer = Peer { address, identity, certificate_sha256 };
                 connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
             }
         };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
 
 use super::config::TlsError;
 use crate::secret::{ExposeSecret, SecretString};
@@ -73,6 +74,12 @@ impl KeyedCertificate {
         PrivateKeyDer::from_pem_slice(self.key_pem.expose_secret().as_bytes())
             .map_err(|_| TlsError::Pem { what: "private key" })
     }
+}
+
+/// How one certificate is told from all others: the SHA-256 of its DER.
+#[must_use]
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    Sha256::digest(certificate.as_ref()).into()
 }
 
 /// Every certificate of a PEM text, at least one.

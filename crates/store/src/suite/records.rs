@@ -35,7 +35,8 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     let store = bench.open().await;
     round_trip(&store, account(HOME, Authority::Local), account(AWAY, Authority::Aws)).await;
     let (dev, prod) = (cluster("dev"), cluster("prod"));
-    round_trip(&store, dev.clone(), prod).await;
+    round_trip(&store, dev.clone(), prod.clone()).await;
+    round_trip(&store, kubeconfig(&dev), kubeconfig(&prod)).await;
     round_trip(&store, credential(&dev, "a"), credential(&dev, "b")).await;
     round_trip(&store, user("ana"), user("bob")).await;
     round_trip(&store, key("ana", 1), key("bob", 2)).await;
@@ -255,6 +256,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     insert(&store, &block(scope, target)).await.unwrap();
     insert(&store, &credential(&dev, "a")).await.unwrap();
+    insert(&store, &kubeconfig(&dev)).await.unwrap();
 
     let half = delete(&store, &dev, &[]).await;
     assert!(matches!(half, Err(StoreError::ScopeNotBegun(missing)) if missing == scope), "{half:?}");
@@ -262,6 +264,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     let every = [Kind::ALL.as_slice()].concat();
     assert_eq!(store.load_rows(scope, &every).await.unwrap().1, []);
     assert_eq!(store.load::<SpokeCredential>(Scope::Hub).await.unwrap().1, []);
+    assert_eq!(store.load::<SpokeKubeconfig>(Scope::Hub).await.unwrap().1, []);
     for scope in [scope, Scope::Hub] {
         assert_eq!(store.verify_chain(scope).await.unwrap().fault, None, "{scope}");
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lanyard_api::{
     ClusterUid, DecisionId, HubId, Scope,
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
+    mapping::{AwsAuthSight, Cluster, SpokeWatch},
 };
 use time::OffsetDateTime;
 
@@ -91,6 +92,8 @@ pub(super) async fn a_lease_has_one_holder_at_a_time(bench: Bench) {
     let renewed = store.acquire_lease("sweeper", &first.holder, minute).await.unwrap().unwrap();
     assert_eq!((renewed.term, renewed.ends_at), (1, NOON + time::Duration::seconds(90)));
     assert_eq!(store.acquire_lease("sweeper", "other", minute).await.unwrap(), None);
+    assert_eq!(store.lease("sweeper").await.unwrap(), Some(renewed.clone()));
+    assert_eq!(store.lease("none").await.unwrap(), None);
     assert!(store.acquire_lease("another", "other", minute).await.unwrap().is_some());
     bench.clock.advance(time::Duration::seconds(60));
     let other = store.acquire_lease("sweeper", "other", minute).await.unwrap().unwrap();
@@ -98,6 +101,37 @@ pub(super) async fn a_lease_has_one_holder_at_a_time(bench: Bench) {
     assert!(!store.release_lease(&renewed).await.unwrap());
     assert!(store.release_lease(&other).await.unwrap());
     assert_eq!(store.acquire_lease("sweeper", "third", minute).await.unwrap().unwrap().term, 3);
+}
+
+pub(super) async fn what_a_watcher_says_is_kept_while_its_cluster_is_there(bench: Bench) {
+    let store = bench.open().await;
+    let (dev, none) = (founded(&store).await, ClusterUid::random());
+    let before = store.verify_chain(Scope::Hub).await.unwrap().revision;
+    let said = |objects| SpokeWatch {
+        holder: "replica-1".to_owned(),
+        reported_at: NOON,
+        listed_at: None,
+        pushed_at: Some(NOON),
+        objects,
+        aws_auth: AwsAuthSight::Missing,
+        aws_auth_missing_since: Some(NOON),
+        fault: None,
+        fault_since: None,
+    };
+    assert_eq!(store.spoke_watch(dev.uid).await.unwrap(), None);
+    for objects in [1, 2] {
+        for cluster in [dev.uid, none] {
+            store.put_spoke_watch(cluster, &said(objects)).await.unwrap();
+        }
+        assert_eq!(store.spoke_watch(dev.uid).await.unwrap(), Some(said(objects)));
+        assert_eq!(store.spoke_watch(none).await.unwrap(), None, "there is no such cluster");
+    }
+    assert_eq!(store.verify_chain(Scope::Hub).await.unwrap().revision, before, "it is no change of the hub");
+    let mut transaction =
+        store.begin("test", &by("test"), &[Scope::Hub, Scope::Cluster(dev.uid)]).await.unwrap();
+    transaction.delete::<Cluster>(Scope::Hub, &dev.uid.to_string()).await.unwrap().unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    assert_eq!(store.spoke_watch(dev.uid).await.unwrap(), None);
 }
 
 pub(super) async fn settings_read_back_in_their_types(bench: Bench) {

@@ -7,7 +7,7 @@ use lanyard_api::{
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
-        PolicyAssociation, SpokeCredential,
+        PolicyAssociation, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig,
     },
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
@@ -125,7 +125,24 @@ pub(super) fn cluster(id: &str) -> Cluster {
 
 pub(super) fn credential(cluster: &Cluster, id: &str) -> SpokeCredential {
     let token_sha256 = format!("sha256 of {}/{id}", cluster.uid);
-    SpokeCredential { cluster: cluster.uid, id: id.to_owned(), token_sha256, created_at: NOON }
+    SpokeCredential {
+        cluster: cluster.uid,
+        id: id.to_owned(),
+        token_sha256,
+        created_at: NOON,
+        kind: SpokeCredentialKind::Token,
+    }
+}
+
+pub(super) fn kubeconfig(cluster: &Cluster) -> SpokeKubeconfig {
+    SpokeKubeconfig {
+        cluster: cluster.uid,
+        version: 1,
+        server: "https://10.0.0.1:6443/".to_owned(),
+        credential_kind: "token".to_owned(),
+        put_by: "test".to_owned(),
+        put_at: NOON,
+    }
 }
 
 pub(super) fn entry(cluster: &Cluster, principal_arn: &str) -> AccessEntry {

@@ -4,6 +4,7 @@ use lanyard_api::{
     ClusterId, Scope,
     mapping::{
         AuthenticationMode, AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster, Node, SpokeCredential,
+        SpokeKubeconfig,
     },
 };
 
@@ -68,7 +69,7 @@ impl Columns for Cluster {
     }
 
     fn after_write(&self) -> Vec<Statement> {
-        let mut statements = self.before_delete();
+        let mut statements = vec![untrusted(self)];
         let trusted: std::collections::BTreeSet<_> = self.trusted_accounts.iter().collect();
         statements.extend(trusted.into_iter().map(|pair| Statement {
             sql: "INSERT INTO cluster_trusts (cluster, authority, account) VALUES ($1, $2, $3)",
@@ -83,7 +84,31 @@ impl Columns for Cluster {
 
     fn before_delete(&self) -> Vec<Statement> {
         let values = vec![self.uid.to_string().into()];
-        vec![Statement { sql: "DELETE FROM cluster_trusts WHERE cluster = $1", values }]
+        vec![untrusted(self), Statement { sql: "DELETE FROM spoke_watches WHERE cluster = $1", values }]
+    }
+}
+
+/// Takes away whom a cluster trusts.
+fn untrusted(cluster: &Cluster) -> Statement {
+    let values = vec![cluster.uid.to_string().into()];
+    Statement { sql: "DELETE FROM cluster_trusts WHERE cluster = $1", values }
+}
+
+impl Record for SpokeKubeconfig {
+    const KIND: Kind = Kind::SpokeKubeconfig;
+
+    fn scope(&self) -> Scope {
+        Scope::Hub
+    }
+
+    fn key(&self) -> String {
+        self.cluster.to_string()
+    }
+}
+
+impl Columns for SpokeKubeconfig {
+    fn columns(&self) -> Vec<Value> {
+        Vec::new()
     }
 }
 

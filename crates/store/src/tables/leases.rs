@@ -64,6 +64,18 @@ impl Store {
         Ok(lease)
     }
 
+    /// A lease as it stands, ended or not; none that nobody ever took.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        const GET: &str = "SELECT holder, term, ends_at FROM leases WHERE name = $1";
+        let Some(line) = self.read().await?.fetch_one(GET, [name.into()]).await? else { return Ok(None) };
+        let ends_at = crate::sql::moment(line.integer(2)?)
+            .ok_or_else(|| StoreError::Broken(format!("lease `{name}` has no end")))?;
+        Ok(Some(Lease { name: name.to_owned(), holder: line.text(0)?, term: line.unsigned(1)?, ends_at }))
+    }
+
     /// Gives a lease back; false where another holds it by now.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::SpokeCredential => {
             &of_hub!("spoke_credentials", "key", "cluster" = "$4", "token_sha256" = "$5")
         }
+        Kind::SpokeKubeconfig => &of_hub!("spoke_kubeconfigs", "cluster"),
         Kind::Setting => &of_hub!("settings", "name"),
         Kind::User => {
             &of_scope!("users", "account", "name", "name_folded" = "$4", "path" = "$5", "principal_id" = "$6")
@@ -146,9 +147,10 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
 /// What stands in the scope column of a kind's table; an error where the kind has no place in the scope.
 pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, RecordError> {
     match (kind, scope) {
-        (Kind::Account | Kind::Cluster | Kind::SpokeCredential | Kind::Setting, Scope::Hub) => {
-            Ok("hub".to_owned())
-        }
+        (
+            Kind::Account | Kind::Cluster | Kind::SpokeCredential | Kind::SpokeKubeconfig | Kind::Setting,
+            Scope::Hub,
+        ) => Ok("hub".to_owned()),
         (Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy, Scope::Account(id)) => {
             Ok(id.to_string())
         }
@@ -215,8 +217,10 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
+            SpokeKubeconfig false from "spoke_kubeconfigs" key "cluster" where "cluster = $2";
         },
         Kind::SpokeCredential
+        | Kind::SpokeKubeconfig
         | Kind::AccessKey
         | Kind::InlinePolicy
         | Kind::PolicyAssociation
@@ -266,7 +270,11 @@ mod tests {
         for kind in Kind::ALL {
             let places = [Scope::Hub, account, cluster].map(|scope| scope_id(kind, scope, "k").is_ok());
             let expected = match kind {
-                Kind::Account | Kind::Cluster | Kind::SpokeCredential | Kind::Setting => [true, false, false],
+                Kind::Account
+                | Kind::Cluster
+                | Kind::SpokeCredential
+                | Kind::SpokeKubeconfig
+                | Kind::Setting => [true, false, false],
                 Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy => [false, true, false],
                 Kind::Block => [true, true, true],
                 _ => [false, false, true],

@@ -19,10 +19,6 @@ const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// The headers as they were signed: those that came, with the authority as `host`.
 pub(super) fn headers(query: &AdmitQuery, hub: HubId) -> Result<Vec<(&str, &str)>, Denial> {
-    if query.certificate_principal.is_some() {
-        let message = "certificates of principals are not accepted here; sign the call with an access key";
-        return Err(denial("certificate_principal", message));
-    }
     let mut headers: Vec<(&str, &str)> = Vec::with_capacity(query.headers.len() + 1);
     headers.push(("host", &query.authority));
     for (name, value) in &query.headers {

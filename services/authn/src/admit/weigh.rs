@@ -249,7 +249,8 @@ fn names_foreign_cluster(hub: &HubSnapshot, call: &Call, own: AccountId) -> bool
         && named_cluster(hub, call).is_none_or(|view| view.cluster.account != own)
 }
 
-fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
+/// The cluster that a call names, by id or uid.
+pub(super) fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
     match call.target.cluster.as_ref()? {
         ClusterRef::Id(id) => hub.cluster_by_id(id),
         ClusterRef::Uid(uid) => hub.cluster(*uid),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use lanyard_api::authn::accounts::Account;
-use lanyard_api::mapping::{Block, Cluster};
+use lanyard_api::mapping::{Block, Cluster, SpokeCredential, SpokeCredentialKind};
 use lanyard_api::{Authority, ClusterId, ClusterUid, Revision, Scope};
 use lanyard_iam::{AccountId, Region, StsAuthority, TokenRules};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
@@ -27,6 +27,7 @@ pub(crate) struct HubRows {
     accounts: BTreeMap<String, Arc<Account>>,
     clusters: BTreeMap<String, Arc<Cluster>>,
     blocks: BTreeMap<String, Block>,
+    credentials: BTreeMap<String, SpokeCredential>,
 }
 
 /// The hub, for looking up.
@@ -35,6 +36,8 @@ pub(crate) struct HubSnapshot {
     accounts: BTreeMap<AccountId, Arc<Account>>,
     clusters: HashMap<ClusterUid, Arc<ClusterView>>,
     ids: HashMap<ClusterId, ClusterUid>,
+    /// The client certificates that count, each with its cluster.
+    certificates: HashMap<String, ClusterUid>,
     pub(crate) blocks: BlockIndex,
 }
 
@@ -85,6 +88,11 @@ impl HubSnapshot {
         self.clusters.get(self.ids.get(id)?)
     }
 
+    /// The cluster whose client certificate it is, by the SHA-256 of its DER in hex; none once it counts no more.
+    pub(crate) fn cluster_of_certificate(&self, sha256: &str) -> Option<&Arc<ClusterView>> {
+        self.cluster(*self.certificates.get(sha256)?)
+    }
+
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<ClusterView>> {
         self.clusters.values()
     }
@@ -93,7 +101,7 @@ impl HubSnapshot {
 impl Model for HubModel {
     type Rows = HubRows;
     type Snapshot = HubSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::Account, Kind::Cluster, Kind::Block];
+    const KINDS: &'static [Kind] = &[Kind::Account, Kind::Cluster, Kind::Block, Kind::SpokeCredential];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<HubRows, StoreError> {
         let mut hub = HubRows::default();
@@ -101,6 +109,7 @@ impl Model for HubModel {
             match row.kind {
                 Kind::Account => set(&mut hub.accounts, &row.key, Some(Arc::new(row.decode()?))),
                 Kind::Cluster => set(&mut hub.clusters, &row.key, Some(Arc::new(row.decode()?))),
+                Kind::SpokeCredential => set(&mut hub.credentials, &row.key, Some(row.decode()?)),
                 _ => set(&mut hub.blocks, &row.key, Some(row.decode()?)),
             }
         }
@@ -112,6 +121,7 @@ impl Model for HubModel {
             Kind::Account => set(&mut rows.accounts, &change.key, change.after()?.map(Arc::new)),
             Kind::Cluster => set(&mut rows.clusters, &change.key, change.after()?.map(Arc::new)),
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
+            Kind::SpokeCredential => set(&mut rows.credentials, &change.key, change.after()?),
             _ => {}
         }
         Ok(())
@@ -124,6 +134,12 @@ impl Model for HubModel {
             accounts: rows.accounts.values().map(|account| (account.id, Arc::clone(account))).collect(),
             ids: clusters.iter().map(|view| (view.cluster.id.clone(), view.cluster.uid)).collect(),
             clusters: clusters.into_iter().map(|view| (view.cluster.uid, view)).collect(),
+            certificates: rows
+                .credentials
+                .values()
+                .filter(|credential| credential.kind == SpokeCredentialKind::Certificate)
+                .map(|credential| (credential.token_sha256.clone(), credential.cluster))
+                .collect(),
             blocks: BlockIndex::compile(rows.blocks.values()),
         }
     }

@@ -77,6 +77,7 @@ pub(crate) fn sign(by: &Credentials, method: &str, body: &[u8], how: &Signing<'_
         body: Bytes::copy_from_slice(body),
         source_ip: Some(IpAddr::from([10, 1, 2, 3])),
         certificate_principal: None,
+        certificate_sha256: None,
         beside: None,
     }
 }

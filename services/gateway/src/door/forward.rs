@@ -18,13 +18,14 @@ use crate::remote::{Way, Ways, metadata};
 const FORWARDED: [&str; 3] = ["grpc-timeout", "traceparent", "tracestate"];
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 9] = [
+const PASSED_ON: [&str; 10] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",
     "lanyard.mapping.v1.Entries",
     "lanyard.mapping.v1.IdentityProviders",
     "lanyard.mapping.v1.Blocks",
+    "lanyard.mapping.v1.Spokes",
     "lanyard.authz.v1.Objects",
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",

@@ -153,12 +153,14 @@ fn knock<S: Services>(
 }
 
 fn by_certificate<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, request: &Request) -> bool {
-    let peer = request.extensions().get::<serve::Peer>().and_then(|peer| peer.identity.as_deref());
-    match peer {
+    let Some(peer) = request.extensions().get::<serve::Peer>() else { return false };
+    match peer.identity.as_deref() {
         Some(PeerIdentity::Spoke { hub, cluster_uid }) => {
-            *hub == gateway.parts.hub.hub_id.to_string() && *cluster_uid == spoke.cluster.uid.to_string()
+            *hub == gateway.parts.hub.hub_id.to_string()
+                && *cluster_uid == spoke.cluster.uid.to_string()
+                && peer.certificate_sha256.is_some_and(|sha256| spoke.shows(&sha256))
         }
-        Some(_) | None => false,
+        Some(PeerIdentity::Service { .. }) | None => false,
     }
 }
 

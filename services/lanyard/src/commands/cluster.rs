@@ -1,5 +1,7 @@
 //! `lanyard cluster`: the clusters that a hub serves, and what their API servers need.
 
+mod add;
+mod describe;
 mod settings;
 mod webhook_config;
 
@@ -7,11 +9,12 @@ use clap::Subcommand;
 use lanyard_api::{
     ClusterId,
     grpc::admitted_at_the_door,
-    mapping::{BreakGlass, Cluster, Clusters, SpokeCredential},
+    mapping::{BreakGlass, Cluster, Clusters, SpokeCredential, SpokeKubeconfig, Spokes as _},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+pub use add::AddArgs;
 pub use settings::{CreateArgs, UpdateArgs};
 pub use webhook_config::WebhookConfigArgs;
 pub(super) use webhook_config::gateway_url;
@@ -28,6 +31,9 @@ use crate::{
 /// What there is to do with clusters.
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
+    /// Register a cluster that exists, whole: the cluster, the hub's way in, and the files for its API server.
+    #[command(after_help = add::HELP)]
+    Add(AddArgs),
     /// Register a cluster.
     #[command(after_help = settings::CREATE)]
     Create(CreateArgs),
@@ -37,6 +43,18 @@ pub enum ClusterCommand {
     Get {
         /// The cluster's id.
         cluster: ClusterId,
+    },
+    /// One cluster, with how it is watched and which aws-auth is in force.
+    Describe {
+        /// The cluster's id.
+        cluster: ClusterId,
+    },
+    /// Forget the kubeconfig by which the hub watches a cluster. What was seen stays in force.
+    Unwatch {
+        /// The cluster's id.
+        cluster: ClusterId,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// Change a cluster; what is not given stays.
     #[command(after_help = settings::UPDATE)]
@@ -128,10 +146,19 @@ impl Row for Cluster {
 }
 
 impl Row for SpokeCredential {
-    const COLUMNS: &'static [&'static str] = &["CREDENTIAL", "MADE AT"];
+    const COLUMNS: &'static [&'static str] = &["CREDENTIAL", "KIND", "MADE AT"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.id.clone(), moment_text(self.created_at)]
+        vec![self.id.clone(), wire_name(&self.kind), moment_text(self.created_at)]
+    }
+}
+
+impl Row for SpokeKubeconfig {
+    const COLUMNS: &'static [&'static str] = &["SERVER", "CREDENTIAL", "PUT BY", "PUT AT"];
+
+    fn cells(&self) -> Vec<String> {
+        let put_at = moment_text(self.put_at);
+        vec![self.server.clone(), self.credential_kind.clone(), self.put_by.clone(), put_at]
     }
 }
 
@@ -196,6 +223,11 @@ impl ClusterCommand {
             }
             Self::Get { cluster } => {
                 context.show(&Fields(remote.get_cluster(admitted_at_the_door(), cluster).await?))
+            }
+            Self::Add(args) => Box::pin(args.run(context, &hub)).await,
+            Self::Describe { cluster } => context.show(&Fields(describe::of(&remote, cluster).await?)),
+            Self::Unwatch { cluster, change } => {
+                context.show(&Changed(remote.delete_spoke_kubeconfig(change.into(), cluster).await?))
             }
             Self::Update(args) => {
                 let (change, cluster, update) = args.split()?;

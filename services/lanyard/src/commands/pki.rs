@@ -5,11 +5,15 @@ mod show;
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
-use lanyard_api::Mutation;
+use lanyard_api::{
+    ClusterId, Mutation,
+    grpc::admitted_at_the_door,
+    mapping::{Clusters as _, Spokes as _},
+};
 use lanyard_kit::{
     Clock, ExposeSecret as _, SecretBytes, SystemClock,
     tls::{
-        Authority, CERTIFICATE_FILE, KEY_FILE, Names, ROOT_FILE, secure_dir, write_public_file,
+        self, Authority, CERTIFICATE_FILE, KEY_FILE, Names, ROOT_FILE, secure_dir, write_public_file,
         write_secret_file,
     },
 };
@@ -17,7 +21,18 @@ use lanyard_store::EnvelopeKey;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use crate::{cli::Context, exit::Ending, failure::Failure, run::ServiceName, serve, show::Fields};
+use super::spoke;
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::ChangeArgs,
+    input::moment_text,
+    place,
+    run::ServiceName,
+    serve,
+    show::{Fields, Row, changed},
+};
 
 /// The file with a service's envelope key, beside its certificate.
 const ENVELOPE_FILE: &str = "envelope.key";
@@ -27,6 +42,8 @@ const ENVELOPE_FILE: &str = "envelope.key";
 pub enum PkiCommand {
     /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets.
     Issue(IssueArgs),
+    /// Make the folder that `lanyard spoke push` runs with in a cluster: its certificate, and the hub's root.
+    IssueSpoke(IssueSpokeArgs),
     /// What the certificates of a folder say: whom they name, who signed them, until when they are good.
     Show(show::ShowArgs),
 }
@@ -84,7 +101,80 @@ impl PkiCommand {
                 context.show(&Fields(issued))
             }
             Self::Show(args) => args.run(context),
+            Self::IssueSpoke(args) => args.run(context).await,
         }
+    }
+}
+
+/// The flags of `lanyard pki issue-spoke`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The certificate names one cluster, and pushes that cluster's aws-auth and RBAC alone. It is made with the \
+                  authority in the hub's data folder, and counts because it is registered with the running hub, until that is \
+                  deleted.\n\nExamples:\n  lanyard pki issue-spoke dev --out ./dev\n  lanyard cluster spoke-credential list dev\n  \
+                  lanyard cluster spoke-credential delete dev 0123456789ab    # it is refused from the next call"
+)]
+pub struct IssueSpokeArgs {
+    /// The cluster's id.
+    cluster: ClusterId,
+    /// The folder to write, made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How long the certificate is good, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+    /// The hub's folder, where its authority is [default: ~/.local/share/lanyard].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// What was made for a spoke.
+#[derive(Debug, Serialize)]
+struct IssuedSpoke {
+    cluster: String,
+    cluster_uid: String,
+    folder: PathBuf,
+    /// As `spoke-credential list` names it.
+    credential: String,
+    #[serde(with = "time::serde::rfc3339")]
+    certificate_ends_at: OffsetDateTime,
+}
+
+impl IssueSpokeArgs {
+    async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let hub = context.connect().await?;
+        let folder = self.data_dir.unwrap_or_else(place::data_dir).join("pki");
+        let authority = Authority::load(&folder, &hub.id.to_string()).map_err(Failure::usage)?;
+        secure_dir(&self.out).map_err(Failure::usage)?;
+        let remote = hub.remote();
+        let cluster = remote.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
+        let (now, lifetime) = (SystemClock.now(), Duration::days(self.days.into()));
+        let issued =
+            authority.issue_spoke(&cluster.uid.to_string(), lifetime, now).map_err(Failure::usage)?;
+        let chain = issued.chain().map_err(Failure::usage)?;
+        let leaf = chain.first().ok_or_else(|| Failure::usage("the authority made no certificate"))?;
+        let sha256 = hex::encode(tls::fingerprint(leaf));
+        spoke::write_credential(&self.out, &issued, authority.root_pem()).map_err(Failure::usage)?;
+        // After the files: what is registered and lost would count for nobody, and stand in lists.
+        let made = remote.register_spoke_certificate(self.change.into(), self.cluster, sha256).await?;
+        context.show(&changed(made, |credential| IssuedSpoke {
+            cluster: cluster.id.to_string(),
+            cluster_uid: cluster.uid.to_string(),
+            folder: self.out,
+            credential: credential.id,
+            certificate_ends_at: now + lifetime,
+        }))
+    }
+}
+
+impl Row for IssuedSpoke {
+    const COLUMNS: &'static [&'static str] = &["CLUSTER", "CREDENTIAL", "FOLDER", "ENDS AT"];
+
+    fn cells(&self) -> Vec<String> {
+        let folder = self.folder.display().to_string();
+        vec![self.cluster.clone(), self.credential.clone(), folder, moment_text(self.certificate_ends_at)]
     }
 }
 

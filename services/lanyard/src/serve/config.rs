@@ -12,6 +12,7 @@ use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{ConfigSecret, ExposeSecret as _, telemetry::LogConfig};
 use lanyard_mapping::MappingConfig;
+use lanyard_spoke::SpokeConfig;
 use lanyard_store::{StoreUrl, StoreUrlError};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,8 @@ pub struct ServeConfig {
     pub mapping: MappingConfig,
     /// authz: what is kept in memory.
     pub authz: AuthzConfig,
+    /// The watch on spoke clusters.
+    pub spoke: SpokeConfig,
     /// The log on standard error.
     pub log: LogConfig,
 }
@@ -89,6 +92,7 @@ impl Default for ServeConfig {
             authn: AuthnConfig::default(),
             mapping: MappingConfig::default(),
             authz: AuthzConfig::default(),
+            spoke: SpokeConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -121,6 +125,9 @@ pub enum InvalidConfig {
     /// An envelope key that is none.
     #[error(transparent)]
     Envelope(#[from] InvalidEnvelope),
+    /// Something of the watch on spokes.
+    #[error(transparent)]
+    Spoke(#[from] lanyard_spoke::ConfigError),
     /// Something that the hub's own calls to AWS cannot be.
     #[error(transparent)]
     Aws(#[from] AwsOptionsError),
@@ -155,6 +162,7 @@ impl ServeConfig {
         self.store_url()?;
         self.envelope.validate()?;
         self.aws.validate()?;
+        self.spoke.validate()?;
         if let Some(text) = &self.external_url {
             let bad = || InvalidConfig::ExternalUrl(text.clone());
             let url = url::Url::parse(text).map_err(|_| bad())?;

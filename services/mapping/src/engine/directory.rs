@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lanyard_api::{
     Actor, CallError, ClusterId, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
-    mapping::{Cluster, EntryType, Node, SpokeCredential},
+    mapping::{Cluster, EntryType, Node, SpokeCredential, SpokeCredentialKind},
 };
 use lanyard_store::{Record as _, Transaction};
 use secrecy::SecretString;
@@ -161,23 +161,43 @@ impl Mapping {
     ) -> Result<Mutated<(SpokeCredential, SecretString)>, CallError> {
         let cluster = self.seen(&by.actor.value, &id, Call::Management).await?;
         let mut tx = self.begin_secret("create_spoke_credential", &by, &[Scope::Hub]).await?;
-        let own = own_credentials(&mut tx, &cluster).await?;
-        let mut notices = Vec::new();
-        let surplus = (own.len() + 1).saturating_sub(SPOKE_CREDENTIALS_MAX);
-        for old in own.iter().take(surplus) {
-            tx.delete::<SpokeCredential>(Scope::Hub, &old.key()).await?;
-            notices.push(format!("credential `{}`, the oldest, does not work any more", old.id));
-        }
+        let notices = make_room(&mut tx, &cluster, SpokeCredentialKind::Token).await?;
         let (secret, token_sha256) = random_token(SPOKE_TOKEN_PREFIX)?;
         let id = token_sha256.get(..12).unwrap_or_default().to_owned();
-        let credential = SpokeCredential { cluster: cluster.uid, id, token_sha256, created_at: tx.now() };
+        let credential = SpokeCredential {
+            cluster: cluster.uid,
+            id,
+            token_sha256,
+            created_at: tx.now(),
+            kind: SpokeCredentialKind::Token,
+        };
         tx.insert(&credential).await?;
         commit_secret(tx, Scope::Hub, (credential, secret), notices).await
     }
 }
 
+/// Ends the oldest credentials of a kind, so that there is room for one more.
+pub(super) async fn make_room(
+    tx: &mut Transaction,
+    cluster: &Cluster,
+    kind: SpokeCredentialKind,
+) -> Result<Vec<String>, CallError> {
+    let mut own = own_credentials(tx, cluster).await?;
+    own.retain(|credential| credential.kind == kind);
+    let mut notices = Vec::new();
+    let surplus = (own.len() + 1).saturating_sub(SPOKE_CREDENTIALS_MAX);
+    for old in own.iter().take(surplus) {
+        tx.delete::<SpokeCredential>(Scope::Hub, &old.key()).await?;
+        notices.push(format!("credential `{}`, the oldest, does not work any more", old.id));
+    }
+    Ok(notices)
+}
+
 /// A cluster's own, the oldest first.
-async fn own_credentials(tx: &mut Transaction, cluster: &Cluster) -> Result<Vec<SpokeCredential>, CallError> {
+pub(super) async fn own_credentials(
+    tx: &mut Transaction,
+    cluster: &Cluster,
+) -> Result<Vec<SpokeCredential>, CallError> {
     let mut all: Vec<SpokeCredential> = tx.list(Scope::Hub).await?;
     all.retain(|one| one.cluster == cluster.uid);
     oldest_first(&mut all);

@@ -12,7 +12,7 @@ use lanyard_api::{
     grpc::{Door, Remote, Served},
     mapping::{
         AuthenticationMode, Blocks, Cluster, Clusters, CreateAccessEntry, CreateCluster, Entries,
-        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, server,
+        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, Spokes, server,
     },
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
     voucher::{Audience, Vouchers},
@@ -34,9 +34,9 @@ pub(crate) const AWS: &str = "444455556666";
 pub(crate) const TENANT: &str = "777788889999";
 
 /// Everything but `Resolve`, which only services ask.
-pub(crate) trait Calls: Preview + Clusters + Entries + IdentityProviders + Blocks {}
+pub(crate) trait Calls: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes {}
 
-impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks> Calls for T {}
+impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes> Calls for T {}
 
 /// A hub under test.
 pub(crate) struct Bench<C, R> {
@@ -128,7 +128,8 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::clusters(served.clone()))
         .add_service(server::entries(served.clone()))
         .add_service(server::identity_providers(served.clone()))
-        .add_service(server::blocks(served));
+        .add_service(server::blocks(served.clone()))
+        .add_service(server::spokes(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
     Bench {
@@ -390,6 +391,10 @@ impl<C: Calls, R: Resolve> Bench<C, R> {
     /// The same of somebody whom an OIDC issuer knows.
     pub(crate) async fn name_of_oidc(&self, cluster: &Cluster, identity: &OidcIdentity) -> String {
         name_in(self.resolve_any(cluster.uid, identity.clone().into()).await.unwrap())
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        lanyard_kit::Clock::now(&self.clock)
     }
 
     /// Writes past mapping, as another service does.

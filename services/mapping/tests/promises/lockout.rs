@@ -31,7 +31,7 @@ const DANGEROUS: [&str; 7] = [
 ];
 
 /// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
-const HARMLESS: [&str; 12] = [
+const HARMLESS: [&str; 15] = [
     "CreateCluster",
     "DeleteCluster",
     "UpdateAccessEntry",
@@ -39,6 +39,9 @@ const HARMLESS: [&str; 12] = [
     "DeleteNode",
     "CreateSpokeCredential",
     "DeleteSpokeCredential",
+    "PutSpokeKubeconfig",
+    "DeleteSpokeKubeconfig",
+    "RegisterSpokeCertificate",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     // Nobody of an issuer counts as an administrator.

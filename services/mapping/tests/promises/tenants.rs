@@ -14,9 +14,10 @@ use crate::{
     blocks::{block, principal},
     entries::change,
     identity_providers::{issuer, provider},
+    spokes::kubeconfig,
 };
 
-const ASKED: [&str; 30] = [
+const ASKED: [&str; 34] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -31,6 +32,10 @@ const ASKED: [&str; 30] = [
     "CreateSpokeCredential",
     "ListSpokeCredentials",
     "DeleteSpokeCredential",
+    "PutSpokeKubeconfig",
+    "DeleteSpokeKubeconfig",
+    "RegisterSpokeCertificate",
+    "DescribeSpoke",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     "ListBreakGlass",
@@ -105,6 +110,14 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             code_of(calls.delete_spoke_credential(by(eve()), id(), one).await)
         }
         "CreateSpokeCredential" => code_of(calls.create_spoke_credential(by(eve()), id()).await),
+        "PutSpokeKubeconfig" => {
+            code_of(calls.put_spoke_kubeconfig(by(eve()), id(), kubeconfig("t"), None).await)
+        }
+        "DeleteSpokeKubeconfig" => code_of(calls.delete_spoke_kubeconfig(by(eve()), id()).await),
+        "RegisterSpokeCertificate" => {
+            code_of(calls.register_spoke_certificate(by(eve()), id(), "ab".repeat(32)).await)
+        }
+        "DescribeSpoke" => code_of(calls.get_spoke(eve(), id()).await),
         "ArmBreakGlass" => code_of(calls.arm_break_glass(by(eve()), id()).await),
         "DisarmBreakGlass" => code_of(calls.disarm_break_glass(by(eve()), id()).await),
         "ListBreakGlass" => {
@@ -163,6 +176,7 @@ pub(crate) async fn immunity_33_another_accounts_cluster_does_not_exist_for_any_
     bench.calls.arm_break_glass(by(admin()), cluster.id.clone()).await.unwrap();
     bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
     bench.calls.associate_identity_provider(by(admin()), issuer(&cluster, "okta")).await.unwrap();
+    bench.calls.put_spoke_kubeconfig(by(admin()), cluster.id.clone(), kubeconfig("t"), None).await.unwrap();
     let scope = Scope::Cluster(cluster.uid);
     let before = bench.store.revision(scope).await.unwrap();
     for method in ASKED.into_iter().chain(["ListBlocks"]) {

@@ -228,6 +228,7 @@ fn admit(authority: &str, method: &str) -> AdmitQuery {
         body: bytes::Bytes::from_static(b"\x00\xff"),
         source_ip: Some("::1".parse().unwrap()),
         certificate_principal: Some(text(ROLE)),
+        certificate_sha256: Some(text("5e")),
         beside: None,
     }
 }

@@ -18,7 +18,11 @@ use crate::{
 };
 
 fn directory(revision: u64) -> Arc<ClusterDirectory> {
-    let entry = DirectoryEntry { cluster: Arc::new(cluster()), credentials: vec![spoke_credential()] };
+    let entry = DirectoryEntry {
+        cluster: Arc::new(cluster()),
+        credentials: vec![spoke_credential()],
+        kubeconfig_version: Some(3),
+    };
     Arc::new(ClusterDirectory { revision: Revision(revision), clusters: vec![entry] })
 }
 

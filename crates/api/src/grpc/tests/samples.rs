@@ -13,7 +13,7 @@ use crate::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
         AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryState, EntryType, Grant,
         GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings, Mapped,
-        MatchedBy, Node, PolicyAssociation, SpokeCredential,
+        MatchedBy, Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
     },
 };
 
@@ -251,6 +251,7 @@ pub(super) fn spoke_credential() -> SpokeCredential {
         id: "one".to_owned(),
         token_sha256: "ab".repeat(32),
         created_at: moment(8),
+        kind: SpokeCredentialKind::Certificate,
     }
 }
 

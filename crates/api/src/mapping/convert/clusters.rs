@@ -16,12 +16,14 @@ use crate::{
     ids::Revision,
     mapping::{
         AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass,
-        Cluster, ClusterDirectory, CreateCluster, DirectoryEntry, Node, SpokeCredential, UpdateCluster,
+        Cluster, ClusterDirectory, CreateCluster, DirectoryEntry, Node, SpokeCredential, SpokeCredentialKind,
+        UpdateCluster,
     },
     mutation::Mutated,
 };
 
 wire_enum! { AuthenticationMode = pb::AuthenticationMode { ConfigMap, ApiAndConfigMap, Api } }
+wire_enum! { SpokeCredentialKind = pb::SpokeCredentialKind { Token, Certificate } }
 wire_enum! { AuthorizerMode = pb::AuthorizerMode { WebhookFirst, Full } }
 wire_enum! { AwsAuthStatus = pb::aws_auth_version::Status { Accepted, Rejected } }
 
@@ -43,7 +45,7 @@ convert! { Node = pb::Node {
     cluster = cluster_uid: text,
 } }
 convert! { SpokeCredential = pb::SpokeCredential {
-    id: plain, token_sha256: plain, created_at: moment; cluster = cluster_uid: text,
+    id: plain, token_sha256: plain, created_at: moment, kind: choice; cluster = cluster_uid: text,
 } }
 convert! { BreakGlass = pb::BreakGlass {
     token_sha256: plain, armed_by: plain, armed_at: moment, ends_at: moment, used_at: optional_moment;
@@ -55,6 +57,7 @@ mutated! {
     AwsAuthVersion = pb::AwsAuthMutated { version: message }
     Node = pb::NodeMutated { node: message }
     SpokeCredential = pb::SpokeCredentialMutated { credential: message }
+    SpokeCredential = pb::SpokeCertificateRegistered { credential: message }
     BreakGlass = pb::BreakGlassMutated { break_glass: message }
 }
 
@@ -172,6 +175,7 @@ impl From<&ClusterDirectory> for pb::ClusterDirectory {
         let entry = |entry: &DirectoryEntry| pb::cluster_directory::Entry {
             cluster: Some(Cluster::clone(&entry.cluster).into()),
             credentials: field::all(entry.credentials.clone()),
+            kubeconfig_version: entry.kubeconfig_version,
         };
         Self { revision: directory.revision.0, clusters: directory.clusters.iter().map(entry).collect() }
     }
@@ -183,7 +187,9 @@ impl TryFrom<pb::ClusterDirectory> for ClusterDirectory {
     fn try_from(message: pb::ClusterDirectory) -> Result<Self, CallError> {
         let entry = |entry: pb::cluster_directory::Entry| -> Result<DirectoryEntry, CallError> {
             let cluster = Arc::new(message::read("cluster", entry.cluster)?);
-            Ok(DirectoryEntry { cluster, credentials: field::each(entry.credentials)? })
+            let (credentials, kubeconfig_version) =
+                (field::each(entry.credentials)?, entry.kubeconfig_version);
+            Ok(DirectoryEntry { cluster, credentials, kubeconfig_version })
         };
         let clusters = message.clusters.into_iter().map(entry).collect::<Result<_, _>>()?;
         Ok(Self { revision: Revision(message.revision), clusters })

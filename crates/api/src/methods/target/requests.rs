@@ -75,6 +75,8 @@ targets! {
     mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest, mapping::DeleteNodeRequest,
     mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
     mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
+    mapping::PutSpokeKubeconfigRequest, mapping::DeleteSpokeKubeconfigRequest, mapping::DescribeSpokeRequest,
+    mapping::RegisterSpokeCertificateRequest,
     mapping::ListAccessEntriesRequest, mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))

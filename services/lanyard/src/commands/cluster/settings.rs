@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use lanyard_api::{
-    ClusterId, TrustedAccount,
+    ClusterId, Mutation, TrustedAccount,
     mapping::{AuthenticationMode, AuthorizerMode, CreateCluster, UpdateCluster},
 };
 use lanyard_iam::AccountId;
@@ -35,7 +35,7 @@ const AUTHENTICATION_MODES: &[&str] = &["CONFIG_MAP", "API_AND_CONFIG_MAP", "API
 const AUTHORIZER_MODES: &[&str] = &["webhook-first", "full"];
 
 /// What can be set when a cluster is made and later.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Settings {
     /// Whether aws-auth, access entries or both count; it changes in this order only.
     #[arg(long, value_name = "MODE", value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES))]
@@ -80,7 +80,7 @@ fn trusted(text: &str) -> Result<TrustedAccount, String> {
 }
 
 /// What makes a cluster.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct CreateArgs {
     /// Its name.
     name: String,
@@ -100,6 +100,21 @@ pub struct CreateArgs {
 }
 
 impl CreateArgs {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is called by: the id that is asked for, else the name.
+    pub(super) fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Why, for each change that it takes.
+    pub(super) fn change(&self) -> Mutation {
+        self.change.clone().into()
+    }
+
     pub(super) fn split(self, context: &Context, hub: &Hub) -> Result<(ChangeArgs, CreateCluster), Failure> {
         let of_hub = || hub.target.names.as_ref().map(|(_, region)| region.clone());
         let region = context.hub.region.clone().or_else(of_hub);

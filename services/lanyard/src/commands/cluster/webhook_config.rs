@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lanyard_api::{
-    ClusterId,
+    ClusterId, Mutation,
     grpc::admitted_at_the_door,
     mapping::{Cluster, Clusters},
 };
 use lanyard_kit::{SecretBytes, tls};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     cli::Context,
@@ -51,13 +52,37 @@ pub struct WebhookConfigArgs {
     change: ChangeArgs,
 }
 
+/// The files, and what they are for.
 #[derive(Debug, Serialize)]
-struct Written {
-    cluster: String,
+pub(super) struct Written {
+    pub(super) cluster: String,
     credential: String,
     files: Vec<String>,
     flags: Vec<String>,
     note: String,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+impl Written {
+    /// Where they are.
+    pub(super) fn folder(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    /// The token in them.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it is not there.
+    pub(super) fn token(&self) -> Result<SecretString, Failure> {
+        let missing = || {
+            Failure::usage(format!(
+                "`{}` holds no token: write it anew",
+                self.folder.join(TOKEN_REVIEW).display()
+            ))
+        };
+        token_in(&self.folder)?.ok_or_else(missing)
+    }
 }
 
 impl Tabular for Written {
@@ -86,27 +111,97 @@ impl WebhookConfigArgs {
         let gateway = gateway_url(self.gateway.as_deref(), hub)?;
         // Before the credential is made: where the folder is refused, there is none to lose.
         tls::secure_dir(&self.out).map_err(Failure::usage)?;
-        let out = std::path::absolute(&self.out).map_err(Failure::usage)?;
-        let remote = hub.remote();
-        let cluster = remote.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
-        let made = remote.create_spoke_credential(self.change.into(), self.cluster).await?;
-        let (credential, token) = made.value;
-        let place = self.path.unwrap_or_else(|| out.clone());
-        let flags = flags(&cluster, &place);
-        let mut files = Vec::new();
-        for (name, text) in contents(&cluster, &gateway, &hub.target.ca_pem, &token, &place) {
-            let path = out.join(name);
-            tls::write_secret_file(&path, &SecretBytes::from(text.into_bytes())).map_err(Failure::usage)?;
-            files.push(path.display().to_string());
-        }
-        context.show(&Written {
-            cluster: cluster.id.to_string(),
-            credential: credential.id,
-            files,
-            flags,
-            note: kubefiles::revocation_note(&cluster),
-        })
+        let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster).await?;
+        let files = Files::at(&self.out, self.path.as_deref(), &cluster, &gateway)?;
+        context.show(&files.write(hub, self.change.into()).await?)
     }
+}
+
+/// The files of one cluster's API server in one folder.
+pub(super) struct Files<'a> {
+    out: PathBuf,
+    place: PathBuf,
+    cluster: &'a Cluster,
+    gateway: &'a str,
+}
+
+impl<'a> Files<'a> {
+    /// In a folder, made if it is not there; `path` is where they will lie in the end.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the folder is refused.
+    pub(super) fn at(
+        out: &Path,
+        path: Option<&Path>,
+        cluster: &'a Cluster,
+        gateway: &'a str,
+    ) -> Result<Self, Failure> {
+        tls::secure_dir(out).map_err(Failure::usage)?;
+        let out = std::path::absolute(out).map_err(Failure::usage)?;
+        let place = path.map_or_else(|| out.clone(), Path::to_owned);
+        Ok(Self { out, place, cluster, gateway })
+    }
+
+    /// Makes a credential and writes the files with it.
+    ///
+    /// # Errors
+    /// [`Failure`] where the hub makes none, or a file cannot be written.
+    pub(super) async fn write(&self, hub: &Hub, by: Mutation) -> Result<Written, Failure> {
+        let made = hub.remote().create_spoke_credential(by, self.cluster.id.clone()).await?;
+        let (credential, token) = made.value;
+        for (name, text) in contents(self.cluster, self.gateway, &hub.target.ca_pem, &token, &self.place) {
+            tls::write_secret_file(&self.out.join(name), &SecretBytes::from(text.into_bytes()))
+                .map_err(Failure::usage)?;
+        }
+        Ok(self.written(credential.id))
+    }
+
+    /// The files as they lie there, if all of them do, they ask this gateway about this cluster, and their credential counts.
+    ///
+    /// # Errors
+    /// [`Failure`] where the hub does not say which credentials count, or a file is not to be trusted.
+    pub(super) async fn that_count(&self, hub: &impl Clusters) -> Result<Option<Written>, Failure> {
+        let is_there = |name: &str| self.out.join(name).exists();
+        if ![TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS].into_iter().all(is_there) {
+            return Ok(None);
+        }
+        let text = read(&self.out.join(TOKEN_REVIEW))?;
+        let url = format!("{}/clusters/{}/tokenreview", self.gateway, self.cluster.id);
+        let Some(token) = token_in(&self.out)?.filter(|_| text.expose_secret().contains(&url)) else {
+            return Ok(None);
+        };
+        let digest = hex::encode(Sha256::digest(token.expose_secret()));
+        let known = hub.list_spoke_credentials(admitted_at_the_door(), self.cluster.id.clone()).await?;
+        let counts = known.into_iter().find(|credential| credential.token_sha256 == digest);
+        Ok(counts.map(|credential| self.written(credential.id)))
+    }
+
+    fn written(&self, credential: String) -> Written {
+        let names = [TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS];
+        Written {
+            cluster: self.cluster.id.to_string(),
+            credential,
+            files: names.iter().map(|name| self.out.join(name).display().to_string()).collect(),
+            flags: flags(self.cluster, &self.place),
+            note: kubefiles::revocation_note(self.cluster),
+            folder: self.out.clone(),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<SecretString, Failure> {
+    let bytes = tls::read_secret_file(path).map_err(Failure::usage)?;
+    let text = std::str::from_utf8(bytes.expose_secret());
+    text.map(SecretString::from).map_err(|_| Failure::usage(format!("`{}` is not UTF-8", path.display())))
+}
+
+/// The token of the kubeconfig in a folder.
+fn token_in(folder: &Path) -> Result<Option<SecretString>, Failure> {
+    let text = read(&folder.join(TOKEN_REVIEW))?;
+    let read: Result<serde_json::Value, _> = serde_saphyr::from_str(text.expose_secret());
+    let token =
+        read.ok().and_then(|config| config.pointer("/users/0/user/token")?.as_str().map(SecretString::from));
+    Ok(token)
 }
 
 /// The gateway's URL, without an end slash.

@@ -1,0 +1,233 @@
+//! `lanyard cluster add NAME --kubeconfig FILE`: a cluster that exists, registered whole.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use http::{HeaderMap, HeaderValue, Method, header};
+use lanyard_api::{
+    CallError,
+    grpc::admitted_at_the_door,
+    kubeconfig::Kubeconfig,
+    mapping::{Cluster, Clusters, SpokeStatus, Spokes, UpdateCluster},
+};
+use lanyard_kit::{
+    http_client::{AddressRules, HttpClient, Options, Request},
+    tls::certificates_from_pem,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    CreateArgs,
+    webhook_config::{self, Written, gateway_url},
+};
+use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, input::Source, output::Tabular};
+
+pub(super) const HELP: &str = "\
+Examples:
+  lanyard cluster add dev --kubeconfig dev.yaml --region us-east-1 --out ./dev
+  lanyard cluster add dev --kubeconfig ~/.kube/config --context admin@dev --out ./dev --path /etc/kubernetes/lanyard
+
+The kubeconfig is reduced to API server, CA, and token or client certificate, and kept sealed; what would make a hub run a
+command, read a file or trust anybody is refused by name. Its credential has to get, list and watch the objects of
+rbac.authorization.k8s.io, and the ConfigMap aws-auth of kube-system. Run again, it changes what is different and nothing
+else: files whose credential counts stay as they are.";
+
+/// How long the first look at a new cluster is waited for.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How often it is asked whether it was taken.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The flags of `lanyard cluster add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    #[command(flatten)]
+    create: CreateArgs,
+    /// The way to its API server, for the hub.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: PathBuf,
+    /// The kubeconfig's context; by default its current one.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The folder for the API server's files; made if it is not there [default: ./NAME-lanyard].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where the files will lie on the API server's machine; by default where they are written.
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// The URL of the hub's gateway, as the API server reaches it; by default the ready-file's.
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+}
+
+/// What was done, and what is left to do.
+#[derive(Debug, Serialize)]
+struct Added {
+    uid: String,
+    /// `created`, `updated` or `unchanged`.
+    registration: &'static str,
+    kubeconfig_version: u64,
+    /// The API server's files: `written`, or `kept` where their credential counts.
+    files_are: &'static str,
+    #[serde(flatten)]
+    written: Written,
+    /// What the gateway said to a review with the credential in the files.
+    check: String,
+    spoke: SpokeStatus,
+}
+
+impl Tabular for Added {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["STEP", "RESULT"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |step: &str, result: String| vec![step.to_owned(), result];
+        let watch = match &self.spoke.watch {
+            Some(watch) => match (&watch.fault, watch.listed_at) {
+                (Some(fault), _) => format!("not yet: {fault}"),
+                (None, Some(_)) => format!("{} RBAC objects seen", watch.objects),
+                (None, None) => "begun".to_owned(),
+            },
+            None => "no spoke service has taken it yet".to_owned(),
+        };
+        vec![
+            row("cluster", format!("{} {}", self.written.cluster, self.registration)),
+            row("kubeconfig", format!("version {}", self.kubeconfig_version)),
+            row("files", format!("{} in {}", self.files_are, self.written.folder())),
+            row("check", self.check.clone()),
+            row("watch", watch),
+        ]
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.written.notes()
+    }
+}
+
+impl AddArgs {
+    /// Does what is not done yet.
+    pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
+        let text = SecretString::from(Source::File(self.kubeconfig.clone()).read()?);
+        let reduced =
+            Kubeconfig::reduce(text.expose_secret(), self.context.as_deref()).map_err(Failure::usage)?;
+        let gateway = gateway_url(self.gateway.as_deref(), hub)?;
+        let out =
+            self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-lanyard", self.create.name())));
+        let (cluster, registration) = self.register(context, hub, &reduced).await?;
+        let remote = hub.remote();
+        let put = remote.put_spoke_kubeconfig(
+            self.create.change(),
+            cluster.id.clone(),
+            reduced.to_document(),
+            None,
+        );
+        let kubeconfig = put.await?.value;
+        let files = webhook_config::Files::at(&out, self.path.as_deref(), &cluster, &gateway)?;
+        let (written, is_new) = match files.that_count(&remote).await? {
+            Some(kept) => (kept, false),
+            None => (files.write(hub, self.create.change()).await?, true),
+        };
+        let check = check(&gateway, &hub.target.ca_pem, &cluster, &written.token()?).await?;
+        let spoke = first_look(&remote, &cluster).await?;
+        context.show(&Added {
+            uid: cluster.uid.to_string(),
+            registration,
+            kubeconfig_version: kubeconfig.version,
+            files_are: if is_new { "written" } else { "kept" },
+            written,
+            check,
+            spoke,
+        })
+    }
+
+    /// The cluster, made if it is not there; its endpoint and CA are those of the kubeconfig.
+    async fn register(
+        &self,
+        context: &Context,
+        hub: &Hub,
+        reduced: &Kubeconfig,
+    ) -> Result<(Cluster, &'static str), Failure> {
+        let remote = hub.remote();
+        let endpoint = Some(reduced.server.as_str().trim_end_matches('/').to_owned());
+        let authority = reduced.certificate_authority.clone();
+        let known = match self.create.id().parse() {
+            Ok(id) => remote.get_cluster(admitted_at_the_door(), id).await,
+            Err(error) => return Err(Failure::usage(error)),
+        };
+        match known {
+            Ok(known) if known.endpoint == endpoint && known.certificate_authority == authority => {
+                Ok((known, "unchanged"))
+            }
+            Ok(known) => {
+                let change =
+                    UpdateCluster { endpoint, certificate_authority: authority, ..UpdateCluster::default() };
+                let updated = remote.update_cluster(self.create.change(), known.id, change).await?;
+                Ok((updated.value, "updated"))
+            }
+            Err(CallError::NotFound { .. }) => {
+                let (change, mut cluster) = self.create.clone().split(context, hub)?;
+                cluster.endpoint = cluster.endpoint.or(endpoint);
+                cluster.certificate_authority = cluster.certificate_authority.or(authority);
+                Ok((remote.create_cluster(change.into(), cluster).await?.value, "created"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One review as the API server will send it: of a token that is nobody's, so that the answer is a clean no.
+async fn check(
+    gateway: &str,
+    ca_pem: &str,
+    cluster: &Cluster,
+    token: &SecretString,
+) -> Result<String, Failure> {
+    let url: url::Url =
+        format!("{gateway}/clusters/{}/tokenreview", cluster.id).parse().map_err(Failure::usage)?;
+    let host = url.host_str().unwrap_or_default();
+    let options = Options {
+        addresses: AddressRules::public_only().allow_private(host),
+        roots: certificates_from_pem(ca_pem).map_err(Failure::usage)?,
+        ..Options::default()
+    };
+    let client = HttpClient::new(options).map_err(Failure::usage)?;
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+        Failure::usage("the token in the files cannot be sent: write them anew into another folder")
+    })?;
+    bearer.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, bearer);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": { "token": "check" } });
+    let request = Request { method: Method::POST, url, headers, body: review.to_string().into() };
+    let answer =
+        client.send(request).await.map_err(|fault| Failure::NoAnswer(format!("the gateway: {fault}")))?;
+    let answered: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let refused = answered.pointer("/status/authenticated").and_then(Value::as_bool) != Some(true);
+    let is_reviewed = answer.status.is_success() && answered.get("status").is_some() && refused;
+    if is_reviewed {
+        Ok("the gateway takes the API server's credential and reviews tokens".to_owned())
+    } else {
+        Err(Failure::NoAnswer(format!(
+            "the gateway answered {} to a review with the credential in the files, and should have reviewed it",
+            answer.status
+        )))
+    }
+}
+
+/// How the watch goes, once it has seen the cluster or something is in its way.
+async fn first_look(hub: &impl Spokes, cluster: &Cluster) -> Result<SpokeStatus, Failure> {
+    let deadline = tokio::time::Instant::now() + FIRST_LOOK;
+    loop {
+        let status = hub.get_spoke(admitted_at_the_door(), cluster.id.clone()).await?;
+        let has_looked = status.watch.as_ref().is_some_and(|watch| {
+            watch.fault.is_some() || (watch.listed_at.is_some() && watch.pushed_at.is_some())
+        });
+        if has_looked || tokio::time::Instant::now() >= deadline {
+            return Ok(status);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}

@@ -1,0 +1,174 @@
+//! `lanyard spoke push`: the watch from inside of a cluster, for a hub that cannot reach in.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use lanyard_api::{
+    ClusterId,
+    grpc::{Remote, admitted_at_the_door},
+    kubeconfig::Kubeconfig,
+    mapping::Clusters as _,
+};
+use lanyard_kit::{
+    Clock, ExposeSecret as _, SecretBytes, SystemClock,
+    life::{self, Life},
+    telemetry::LogConfig,
+    tls::{
+        FileError, KeyedCertificate, ROOT_FILE, read_public_file, read_secret_file, write_public_file,
+        write_secret_file,
+    },
+};
+use lanyard_spoke::{Pusher, SpokeConfig, Target, in_cluster};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::{
+    cli::{Context, complain},
+    failure::Failure,
+    input::Source,
+};
+
+/// The certificate of a spoke, in the folder that `lanyard pki issue-spoke` writes.
+const CERTIFICATE_FILE: &str = "spoke.crt";
+/// Its key.
+const KEY_FILE: &str = "spoke.key";
+/// How long one call to the hub may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes of a cluster's RBAC: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
+const RBAC_BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
+/// How often the way to the API server is read anew: a pod's token is replaced within the hour.
+const WAY_IN_RENEWAL: Duration = Duration::from_secs(20 * 60);
+
+/// What there is to do inside of a spoke cluster.
+#[derive(Debug, Subcommand)]
+pub enum SpokeCommand {
+    /// Watch this cluster's aws-auth and RBAC, and push what changes, until told to stop.
+    Push(PushArgs),
+}
+
+/// The flags of `lanyard spoke push`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "In a pod the API server is the pod's own, by its service account; it has to get, list and watch the objects of \
+                  rbac.authorization.k8s.io, and the ConfigMap aws-auth of kube-system. The hub knows the cluster by the \
+                  certificate in --credential, and takes of it what concerns this cluster alone.\n\nExamples:\n  \
+                  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential /etc/lanyard\n  \
+                  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential ./dev --kubeconfig admin.yaml"
+)]
+pub struct PushArgs {
+    /// The cluster's id.
+    #[arg(long, value_name = "ID")]
+    cluster: ClusterId,
+    /// The folder that `lanyard pki issue-spoke` wrote.
+    #[arg(long, value_name = "DIR")]
+    credential: PathBuf,
+    /// The way to the API server; by default that of the pod.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; by default its current one.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    context: Option<String>,
+    /// What is logged, such as `info,lanyard_spoke=debug`.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl SpokeCommand {
+    /// Runs it until told to stop.
+    pub fn run(self, context: &Context) -> ExitCode {
+        let Self::Push(args) = self;
+        let Some(url) = context.hub.hub.clone() else {
+            return refuse(&Failure::usage(
+                "where is the hub? Add --hub https://HOST:PORT, the address of its gRPC",
+            ));
+        };
+        let mut log = LogConfig::default();
+        if let Some(filter) = &args.log {
+            log.filter = filter.clone();
+        }
+        let mut refused = None;
+        let ended = life::run(life::Options { log, ..life::Options::default() }, |life| {
+            let refused = &mut refused;
+            async move {
+                args.push(&url, life).await.map_err(|failure| {
+                    let text = failure.to_string();
+                    *refused = Some(failure);
+                    text
+                })
+            }
+        });
+        // The life's own code says that it ended with a fault; a command says which kind.
+        refused.map_or(ended, |failure| failure.exit_code())
+    }
+}
+
+fn refuse(failure: &Failure) -> ExitCode {
+    complain(&format!("lanyard: {failure}"));
+    failure.exit_code()
+}
+
+impl PushArgs {
+    async fn push(self, url: &str, life: Life) -> Result<(), Failure> {
+        // Before anybody is called: a kubeconfig that cannot be used is the command line's fault.
+        self.way_in()?;
+        let hub = Arc::new(Remote::new(channel(url, &self.credential)?).with_timeout(CALL_TIMEOUT));
+        let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let config = SpokeConfig { rbac_bytes_max: RBAC_BYTES_MAX, ..SpokeConfig::default() };
+        let target = Target { uid: cluster.uid, id: cluster.id };
+        tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, hub = url, "pushing what is seen of this cluster");
+        let pusher = Pusher::new(hub, target, config, clock);
+        let pushed = pusher.run(|| self.way_in(), WAY_IN_RENEWAL, life.stop()).await;
+        pushed.map_err(Failure::usage)
+    }
+
+    fn way_in(&self) -> Result<Kubeconfig, Failure> {
+        match &self.kubeconfig {
+            None => in_cluster().map_err(Failure::usage),
+            Some(path) => {
+                let text = Source::File(path.clone()).read()?;
+                Kubeconfig::reduce(&text, self.context.as_deref()).map_err(Failure::usage)
+            }
+        }
+    }
+}
+
+/// A connection to a hub that shows the cluster's certificate. It is made with the first call, and anew where it breaks.
+fn channel(url: &str, folder: &Path) -> Result<Channel, Failure> {
+    lanyard_kit::tls::install_provider();
+    if !url.starts_with("https://") {
+        return Err(Failure::usage(format!(
+            "`{url}` is not https: a hub is called over TLS alone, so write https://HOST:PORT"
+        )));
+    }
+    let (chain, root) = (
+        read_public_file(&folder.join(CERTIFICATE_FILE)).map_err(Failure::usage)?,
+        read_public_file(&folder.join(ROOT_FILE)).map_err(Failure::usage)?,
+    );
+    let key = read_secret_file(&folder.join(KEY_FILE)).map_err(Failure::usage)?;
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(root))
+        .identity(Identity::from_pem(chain, key.expose_secret()));
+    let endpoint = Endpoint::from_shared(url.to_owned()).and_then(|endpoint| endpoint.tls_config(tls));
+    let endpoint = endpoint.map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
+    Ok(endpoint.connect_timeout(Duration::from_secs(10)).connect_lazy())
+}
+
+/// Writes the folder that `lanyard spoke push` runs with.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write_credential(
+    folder: &Path,
+    certificate: &KeyedCertificate,
+    root_pem: &str,
+) -> Result<(), FileError> {
+    let key = SecretBytes::from(certificate.key_pem.expose_secret().as_bytes().to_vec());
+    write_secret_file(&folder.join(KEY_FILE), &key)?;
+    write_public_file(&folder.join(CERTIFICATE_FILE), certificate.chain_pem.as_bytes())?;
+    write_public_file(&folder.join(ROOT_FILE), root_pem.as_bytes())
+}

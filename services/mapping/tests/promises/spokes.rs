@@ -1,0 +1,216 @@
+use std::time::Duration;
+
+use lanyard_api::{
+    ClusterUid, Scope,
+    kubeconfig::{KubeCredential, Kubeconfig},
+    mapping::{
+        AwsAuthSight, Cluster, ClusterDirectory, LendQuery, Lending, Loan, Resolve, SpokeCredentialKind,
+        SpokeKubeconfig, SpokeWatch,
+    },
+};
+use lanyard_store::{Place, Purpose};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::bench::*;
+
+/// A kubeconfig with this token.
+pub(crate) fn kubeconfig(token: &str) -> SecretString {
+    let reduced = Kubeconfig {
+        server: "https://10.0.0.1:6443".parse().unwrap(),
+        certificate_authority: None,
+        credential: KubeCredential::Token(token.into()),
+    };
+    reduced.to_document()
+}
+
+async fn put<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Cluster, token: &str) -> SpokeKubeconfig {
+    let put = bench.calls.put_spoke_kubeconfig(by(admin()), cluster.id.clone(), kubeconfig(token), None);
+    put.await.unwrap().value
+}
+
+fn asked(cluster: ClusterUid, holder: &str) -> LendQuery {
+    LendQuery { cluster, holder: holder.to_owned(), known_version: None, watch: None }
+}
+
+/// The loan of a kubeconfig. The trait asks for no actor here: over the wire only the spoke service's certificate gets in.
+async fn lent<C: Calls, R: Resolve>(bench: &Bench<C, R>, query: LendQuery) -> Option<Loan> {
+    match bench.calls.lend_spoke(query).await.unwrap() {
+        Lending::Lent(loan) => Some(loan),
+        Lending::Held(_) | Lending::Gone => None,
+    }
+}
+
+pub(crate) async fn a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let first = put(&bench, &cluster, "hush-hush").await;
+    assert_eq!((first.server.as_str(), first.credential_kind.as_str()), ("https://10.0.0.1:6443/", "token"));
+    let status = bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!((status.kubeconfig.as_ref(), status.watch, status.lease_ends_at), (Some(&first), None, None));
+    assert!(!format!("{first:?}{:?}", status.kubeconfig).contains("hush"));
+    let mut directory = bench.calls.directory();
+    let told = directory
+        .wait_for(|now| now.clusters.iter().any(|entry| entry.kubeconfig_version == Some(first.version)));
+    told.await.unwrap();
+
+    // Nowhere in the clear, and the same one again is no change.
+    let (revision, records) = bench.store.load::<SpokeKubeconfig>(Scope::Hub).await.unwrap();
+    assert!(!format!("{records:?}").contains("hush"));
+    let sealed = bench.store.secret(&Place::of(&first)).await.unwrap().unwrap();
+    assert!(!sealed.as_bytes().windows(4).any(|part| part == b"hush"));
+    assert_eq!(put(&bench, &cluster, "hush-hush").await, first);
+    assert_eq!(bench.store.revision(Scope::Hub).await.unwrap(), revision);
+
+    let second = put(&bench, &cluster, "another").await;
+    assert!(second.version > first.version);
+    let loan = lent(&bench, asked(cluster.uid, "a")).await.unwrap();
+    assert_eq!((loan.version, loan.lifetime), (second.version, Duration::from_secs(15)));
+    let opened = Kubeconfig::reduce(loan.kubeconfig.unwrap().expose_secret(), None).unwrap();
+    assert_eq!(opened.credential, KubeCredential::Token("another".into()));
+    let known = LendQuery { known_version: Some(second.version), ..asked(cluster.uid, "a") };
+    assert!(lent(&bench, known).await.unwrap().kubeconfig.is_none(), "it is lent once");
+
+    for refused in [
+        code_of(bench.calls.get_spoke(spoke(cluster.uid), cluster.id.clone()).await),
+        code_of(bench.calls.delete_spoke_kubeconfig(by(spoke(cluster.uid)), cluster.id.clone()).await),
+    ] {
+        assert_eq!(refused, "denied:spoke_call");
+    }
+    bench.calls.delete_spoke_kubeconfig(by(admin()), cluster.id.clone()).await.unwrap();
+    assert_eq!(bench.store.secret(&Place::of(&second)).await.unwrap(), None);
+    assert!(matches!(bench.calls.lend_spoke(asked(cluster.uid, "a")).await.unwrap(), Lending::Gone));
+    // What comes after it is never taken for it.
+    assert!(put(&bench, &cluster, "third").await.version > second.version);
+}
+
+pub(crate) async fn immunity_34_a_kubeconfig_that_would_make_the_hub_do_something_is_refused_by_name<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let folder = tempfile::tempdir().unwrap();
+    let touched = folder.path().join("touched");
+    let bad = format!(
+        r#"{{"kind":"Config","current-context":"a","contexts":[{{"name":"a","context":{{"cluster":"c","user":"u"}}}}],
+        "clusters":[{{"name":"c","cluster":{{"server":"https://127.0.0.1:1"}}}}],
+        "users":[{{"name":"u","user":{{"exec":{{"command":"touch","args":["{}"]}}}}}}]}}"#,
+        touched.display()
+    );
+    let refused = bench.calls.put_spoke_kubeconfig(by(admin()), cluster.id.clone(), bad.into(), None).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(code(&refused), "kubeconfig_refused");
+    assert!(refused.to_string().contains("users[u].user.exec"), "{refused}");
+    assert!(!touched.exists());
+    let status = bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(status.kubeconfig, None, "nothing of it is kept");
+}
+
+pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    put(&bench, &cluster, "t").await;
+    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
+    assert!(matches!(bench.calls.lend_spoke(asked(cluster.uid, "b")).await.unwrap(), Lending::Held(_)));
+    bench.clock.advance(time::Duration::seconds(10));
+    let watch = SpokeWatch {
+        holder: "somebody".to_owned(),
+        reported_at: bench.now(),
+        listed_at: Some(bench.now()),
+        pushed_at: None,
+        objects: 7,
+        aws_auth: AwsAuthSight::Missing,
+        aws_auth_missing_since: Some(bench.now()),
+        fault: Some("x".repeat(5_000)),
+        fault_since: Some(bench.now()),
+    };
+    let told = LendQuery { watch: Some(watch.clone()), ..asked(cluster.uid, "a") };
+    assert!(lent(&bench, told).await.is_some(), "renewed");
+    let status = bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    let seen = status.watch.unwrap();
+    assert_eq!((seen.holder.as_str(), seen.objects, seen.aws_auth), ("a", 7, AwsAuthSight::Missing));
+    assert_eq!(seen.fault.map(|fault| fault.len()), Some(1_000), "bounded");
+    assert_eq!(status.lease_ends_at, Some(bench.now() + time::Duration::seconds(15)));
+
+    // Whoever does not hold it says nothing, and gives nothing back.
+    let other = LendQuery { watch: Some(SpokeWatch { objects: 8, ..watch }), ..asked(cluster.uid, "b") };
+    assert!(lent(&bench, other).await.is_none());
+    bench.calls.return_spoke(cluster.uid, "b".to_owned()).await.unwrap();
+    let status = bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(status.watch.map(|watch| watch.objects), Some(7));
+    assert!(lent(&bench, asked(cluster.uid, "b")).await.is_none());
+    bench.clock.advance(time::Duration::seconds(15));
+    assert!(lent(&bench, asked(cluster.uid, "b")).await.is_some(), "its end had come");
+    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_none());
+    bench.calls.return_spoke(cluster.uid, "b".to_owned()).await.unwrap();
+    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some(), "given back");
+}
+
+pub(crate) async fn immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
+    let (mine, theirs) = (put(&bench, &cluster, "mine").await, put(&bench, &other, "theirs").await);
+    let moved = bench.store.secret(&Place::of(&theirs)).await.unwrap().unwrap();
+    let mut tx =
+        bench.store.begin("test", &lanyard_api::Mutation::system("test"), &[Scope::Hub]).await.unwrap();
+    tx.put_secret(&Place::of(&mine), &moved).await.unwrap();
+    tx.commit_unrecorded().await.unwrap();
+    let opened = bench.store.keyring().open(Purpose::SpokeKubeconfig, &Place::of(&mine), &moved);
+    assert!(opened.is_err());
+    let fault = bench.calls.lend_spoke(asked(cluster.uid, "a")).await.unwrap_err();
+    assert_eq!(fault.code(), "internal", "a fault, and nobody's kubeconfig");
+    // The owner puts it anew, and all is well.
+    put(&bench, &cluster, "mine").await;
+    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
+}
+
+pub(crate) async fn immunity_39_a_spokes_certificate_counts_until_it_is_deleted<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let register = async |sha256: &str| {
+        bench.calls.register_spoke_certificate(by(admin()), cluster.id.clone(), sha256.to_owned()).await
+    };
+    for bad in ["", "ab", &"AB".repeat(32), &"zz".repeat(32)] {
+        assert_eq!(code_of(register(bad).await), "malformed", "{bad}");
+    }
+    let sha256 = "ab".repeat(32);
+    let known = register(&sha256).await.unwrap().value;
+    assert_eq!((known.kind, known.id.as_str()), (SpokeCredentialKind::Certificate, "abababababab"));
+    assert_eq!(register(&sha256).await.unwrap().value, known, "the same again");
+    // The tokens of its API server have room of their own.
+    for _ in 0..5 {
+        bench.clock.advance(time::Duration::SECOND);
+        bench.calls.create_spoke_credential(by(admin()), cluster.id.clone()).await.unwrap();
+    }
+    let certificates = |now: &ClusterDirectory| -> Vec<String> {
+        let all = now.clusters.iter().flat_map(|entry| entry.credentials.clone());
+        let kind = SpokeCredentialKind::Certificate;
+        all.filter(|one| one.kind == kind).map(|one| one.token_sha256).collect()
+    };
+    let mut directory = bench.calls.directory();
+    let revision = bench.store.revision(Scope::Hub).await.unwrap();
+    let now = directory.wait_for(|now| now.revision >= revision).await.unwrap().clone();
+    assert_eq!(certificates(&now), [sha256]);
+    let gone = bench.calls.delete_spoke_credential(by(admin()), cluster.id.clone(), known.id).await.unwrap();
+    let now = directory.wait_for(|now| now.revision >= gone.revision).await.unwrap().clone();
+    assert_eq!(certificates(&now), [String::new(); 0]);
+}
+
+pub(crate) async fn immunity_37_a_cluster_that_is_gone_is_lent_to_nobody<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    put(&bench, &cluster, "t").await;
+    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
+    bench.calls.delete_cluster(by(admin()), cluster.id.clone()).await.unwrap();
+    let anew = bench.cluster().await;
+    for uid in [cluster.uid, anew.uid] {
+        assert!(matches!(bench.calls.lend_spoke(asked(uid, "a")).await.unwrap(), Lending::Gone));
+    }
+    assert_eq!(bench.calls.get_spoke(admin(), anew.id).await.unwrap().kubeconfig, None);
+}

@@ -1,0 +1,247 @@
+//! Lists and watches of one API server, over kit's client: every answer bounded, no redirect, no proxy.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, header};
+use lanyard_api::kubeconfig::{KubeCredential, Kubeconfig};
+use lanyard_kit::{
+    http_client::{AddressRules, HttpClient, HttpClientError, HttpFault, Options, Request, Streamed},
+    tls::{KeyedCertificate, TlsError, certificates_from_pem},
+};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use crate::{
+    config::SpokeConfig,
+    wire::{self, Event, Page, Resource, Unreadable},
+};
+
+/// Why nothing is heard of an API server.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiFault {
+    /// The kubeconfig's CA or certificate cannot be used.
+    #[error("the kubeconfig's {what} cannot be used: {reason}")]
+    Certificate {
+        /// `certificate-authority-data`, or the client certificate.
+        what: &'static str,
+        /// Why.
+        reason: TlsError,
+    },
+    /// There is no client.
+    #[error(transparent)]
+    Client(#[from] HttpClientError),
+    /// The kubeconfig's token cannot stand in a header.
+    #[error("the kubeconfig's token cannot be sent: it has to be visible ASCII")]
+    Token,
+    /// No answer.
+    #[error(transparent)]
+    Http(#[from] HttpFault),
+    /// The API server says no.
+    #[error("the API server answered {status} to `{what}`: {message}{}", advice(*.status))]
+    Status {
+        /// Its code.
+        status: u16,
+        /// What was asked.
+        what: &'static str,
+        /// Its own words, in one line.
+        message: String,
+    },
+    /// The answer is none that we know.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A watch said nothing for too long.
+    #[error("nothing was heard for {0:?}: the connection counts as cut")]
+    Silent(Duration),
+    /// One event is longer than allowed.
+    #[error("an event of the watch has more than {0} bytes")]
+    EventTooLong(usize),
+    /// The API server ended the watch.
+    #[error("the API server ended the watch: {0}")]
+    Ended(String),
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 => "; the credential does not count (any more): give another one with `lanyard cluster add`",
+        403 => {
+            "; let the credential get, list and watch the RBAC objects and kube-system's ConfigMap aws-auth"
+        }
+        _ => "",
+    }
+}
+
+impl ApiFault {
+    /// Whether the version that was given is too old: then only a list helps.
+    pub(crate) fn is_expired(&self) -> bool {
+        matches!(self, Self::Status { status: 410, .. })
+    }
+}
+
+/// One API server.
+#[derive(Debug, Clone)]
+pub struct ApiServer {
+    client: HttpClient,
+    base: Url,
+    headers: HeaderMap,
+    limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    page_objects: u32,
+    event_bytes_max: usize,
+    watch: Duration,
+    silence: Duration,
+}
+
+impl ApiServer {
+    /// By a reduced kubeconfig. Its host may have a private address: API servers have, and the credential is for that host.
+    ///
+    /// # Errors
+    /// [`ApiFault`] where a certificate cannot be used.
+    pub fn new(kubeconfig: &Kubeconfig, config: &SpokeConfig) -> Result<Self, ApiFault> {
+        let Kubeconfig { server, certificate_authority, credential } = kubeconfig;
+        let mut options = Options {
+            timeout: Duration::from_secs(config.request_seconds),
+            body_bytes_max: config.answer_bytes_max,
+            addresses: AddressRules::public_only().allow_private(server.host_str().unwrap_or_default()),
+            ..Options::default()
+        };
+        if let Some(pem) = certificate_authority {
+            let fault = |reason| ApiFault::Certificate { what: "certificate-authority-data", reason };
+            options.roots = certificates_from_pem(pem).map_err(fault)?;
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("lanyard/", env!("CARGO_PKG_VERSION"))),
+        );
+        match credential {
+            KubeCredential::Token(token) => {
+                let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+                let mut value = value.map_err(|_| ApiFault::Token)?;
+                value.set_sensitive(true);
+                headers.insert(header::AUTHORIZATION, value);
+            }
+            KubeCredential::ClientCertificate { chain_pem, key_pem } => {
+                let own = KeyedCertificate { chain_pem: chain_pem.clone(), key_pem: key_pem.clone() };
+                let fault = |reason| ApiFault::Certificate { what: "client certificate", reason };
+                own.chain().map_err(fault)?;
+                own.key().map_err(fault)?;
+                options.client_certificate = Some(own);
+            }
+        }
+        let mut base = server.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Ok(Self {
+            client: HttpClient::new(options)?,
+            base,
+            headers,
+            limits: Limits {
+                page_objects: config.page_objects,
+                event_bytes_max: config.answer_bytes_max,
+                watch: Duration::from_secs(config.watch_seconds),
+                silence: Duration::from_secs(config.silence_seconds),
+            },
+        })
+    }
+
+    /// A part of a list; the first, unless the end of another is given.
+    ///
+    /// # Errors
+    /// [`ApiFault`].
+    pub async fn list(&self, resource: Resource, next: Option<&str>) -> Result<Page, ApiFault> {
+        let limit = self.limits.page_objects.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(next.map(|next| ("continue", next)));
+        let answer = self.client.send(self.request(resource, &query)).await?;
+        if !answer.status.is_success() {
+            return Err(refused(resource, answer.status.as_u16(), &answer.body));
+        }
+        Ok(wire::page(resource, &answer.body)?)
+    }
+
+    /// Watches from a version on.
+    ///
+    /// # Errors
+    /// [`ApiFault`].
+    pub async fn watch(&self, resource: Resource, version: &str) -> Result<Watch, ApiFault> {
+        let Limits { watch, silence, event_bytes_max, .. } = self.limits;
+        let seconds = watch.as_secs().to_string();
+        let query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", &seconds),
+        ];
+        // The server ends it first; if not, it is cut.
+        let sent = self.client.stream(self.request(resource, &query), watch + silence);
+        let mut stream = match tokio::time::timeout(silence, sent).await {
+            Ok(stream) => stream?,
+            Err(_) => return Err(ApiFault::Silent(silence)),
+        };
+        if !stream.status.is_success() {
+            let body = stream.chunk().await?.unwrap_or_default();
+            return Err(refused(resource, stream.status.as_u16(), &body));
+        }
+        Ok(Watch { resource, stream, buffer: BytesMut::new(), silence, event_bytes_max })
+    }
+
+    fn request(&self, resource: Resource, query: &[(&str, &str)]) -> Request {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path(), resource.path()));
+        {
+            let mut pairs = url.query_pairs_mut();
+            pairs.extend_pairs(query);
+            pairs.extend_pairs(resource.field_selector().map(|selector| ("fieldSelector", selector)));
+        }
+        Request { method: Method::GET, url, headers: self.headers.clone(), body: Bytes::new() }
+    }
+}
+
+fn refused(resource: Resource, status: u16, body: &[u8]) -> ApiFault {
+    ApiFault::Status { status, what: resource.name(), message: wire::status_message(body) }
+}
+
+/// A watch under way.
+#[derive(Debug)]
+pub struct Watch {
+    resource: Resource,
+    stream: Streamed,
+    buffer: BytesMut,
+    silence: Duration,
+    event_bytes_max: usize,
+}
+
+impl Watch {
+    /// The next event; none where the server ended the watch in good order.
+    ///
+    /// # Errors
+    /// [`ApiFault`] where it was cut, or what came is no event.
+    pub async fn next(&mut self) -> Result<Option<Event>, ApiFault> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(end + 1);
+                if line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                return Ok(Some(wire::event(self.resource, &line)?));
+            }
+            if self.buffer.len() > self.event_bytes_max {
+                return Err(ApiFault::EventTooLong(self.event_bytes_max));
+            }
+            match tokio::time::timeout(self.silence, self.stream.chunk()).await {
+                Err(_) => return Err(ApiFault::Silent(self.silence)),
+                // What is left is half an event, of a connection that was cut: the next watch has it whole.
+                Ok(read) => match read? {
+                    None => return Ok(None),
+                    Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                },
+            }
+        }
+    }
+}

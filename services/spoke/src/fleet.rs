@@ -1,0 +1,228 @@
+//! Which clusters this replica watches: those on which it holds the lease.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use futures::{StreamExt as _, stream};
+use lanyard_api::{
+    ClusterUid, Fault,
+    authz::Objects,
+    kubeconfig::Kubeconfig,
+    mapping::{ClusterDirectory, Clusters, LendQuery, Lending, Loan, Spokes},
+};
+use lanyard_kit::Clock;
+use secrecy::ExposeSecret as _;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api_server::ApiServer,
+    config::SpokeConfig,
+    state::{Part, State},
+    watcher::{Target, Watcher},
+    wire::Resource,
+};
+
+/// Leases that are asked for at a time.
+const LENDING_MAX: usize = 16;
+/// How long the leases may take to give back at the end; then they end by themselves.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The clusters that one replica watches.
+pub struct Fleet<M, A> {
+    mapping: Arc<M>,
+    authz: Arc<A>,
+    config: Arc<SpokeConfig>,
+    clock: Arc<dyn Clock>,
+    /// The name of this replica.
+    holder: String,
+    running: HashMap<ClusterUid, Running>,
+    /// For which kubeconfig each lease was asked for last.
+    asked: HashMap<ClusterUid, u64>,
+}
+
+/// A watch under way.
+struct Running {
+    version: u64,
+    state: Arc<State>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A lease as it was asked for.
+struct Asked {
+    target: Target,
+    at: (Instant, SystemTime),
+    answer: Result<Lending, Fault>,
+}
+
+impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
+    /// None yet.
+    pub fn new(mapping: Arc<M>, authz: Arc<A>, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
+        let holder = format!("spoke-{}", uuid::Uuid::new_v4().simple());
+        Self {
+            mapping,
+            authz,
+            config: Arc::new(config),
+            clock,
+            holder,
+            running: HashMap::new(),
+            asked: HashMap::new(),
+        }
+    }
+
+    /// Watches what there is to watch until told to stop, and gives the leases back then.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut directory = self.mapping.directory();
+        let mut renewal = tokio::time::interval(self.config.renew());
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_heard = true;
+        while !stop.is_cancelled() {
+            let all_are_due = tokio::select! {
+                _ = renewal.tick() => true,
+                // An error says that mapping is being taken down.
+                changed = directory.changed(), if is_heard => {
+                    is_heard = changed.is_ok();
+                    false
+                }
+                () = stop.cancelled() => break,
+            };
+            let now = Arc::clone(&directory.borrow_and_update());
+            stop.run_until_cancelled(self.turn(&now, all_are_due)).await;
+        }
+        let held: Vec<ClusterUid> = self.running.keys().copied().collect();
+        for uid in &held {
+            self.end(*uid).await;
+        }
+        let returned = stream::iter(&held).for_each_concurrent(LENDING_MAX, |uid| self.give_back(*uid));
+        if tokio::time::timeout(RETURN_TIMEOUT, returned).await.is_err() {
+            tracing::info!("leases were not given back in time: they end by themselves");
+        }
+    }
+
+    /// Asks for the lease on clusters that are there to be watched, all or those that are new, and watches those that it has.
+    async fn turn(&mut self, directory: &ClusterDirectory, all_are_due: bool) {
+        // A directory that was never heard says nothing of what is there.
+        if directory.revision.0 == 0 {
+            return;
+        }
+        let watchable: HashMap<ClusterUid, (u64, Target)> = directory
+            .clusters
+            .iter()
+            .filter_map(|entry| {
+                let target = Target { uid: entry.cluster.uid, id: entry.cluster.id.clone() };
+                Some((target.uid, (entry.kubeconfig_version?, target)))
+            })
+            .collect();
+        let gone: Vec<ClusterUid> =
+            self.running.keys().copied().filter(|uid| !watchable.contains_key(uid)).collect();
+        for uid in gone {
+            self.end(uid).await;
+        }
+        self.asked.retain(|uid, _| watchable.contains_key(uid));
+        let mut room = self.config.clusters_max.saturating_sub(self.running.len());
+        let mut due = Vec::new();
+        for (uid, (version, target)) in watchable {
+            let is_due = all_are_due || self.asked.get(&uid) != Some(&version);
+            let has_room = self.running.contains_key(&uid) || room > 0;
+            if is_due && has_room {
+                room = room.saturating_sub(usize::from(!self.running.contains_key(&uid)));
+                self.asked.insert(uid, version);
+                due.push(target);
+            }
+        }
+        let answered: Vec<Asked> =
+            stream::iter(due).map(|target| self.ask(target)).buffer_unordered(LENDING_MAX).collect().await;
+        for asked in answered {
+            self.settle(asked).await;
+        }
+    }
+
+    async fn ask(&self, target: Target) -> Asked {
+        let running = self.running.get(&target.uid);
+        let at = (Instant::now(), SystemTime::now());
+        let query = LendQuery {
+            cluster: target.uid,
+            holder: self.holder.clone(),
+            known_version: running.map(|running| running.version),
+            watch: running.map(|running| running.state.report(&self.holder, self.clock.now())),
+        };
+        let answer = self.mapping.lend_spoke(query).await;
+        Asked { target, at, answer }
+    }
+
+    async fn settle(&mut self, asked: Asked) {
+        let Asked { target, at, answer } = asked;
+        match answer {
+            Ok(Lending::Lent(loan)) => self.lent(target, at, loan).await,
+            Ok(Lending::Held(_) | Lending::Gone) => self.end(target.uid).await,
+            Err(fault) => {
+                tracing::warn!(cluster.uid = %target.uid, %fault, "the lease on a spoke cluster is not renewed");
+                let is_over =
+                    self.running.get(&target.uid).is_some_and(|running| !running.state.holds_lease());
+                if is_over {
+                    self.end(target.uid).await;
+                }
+            }
+        }
+    }
+
+    async fn lent(&mut self, target: Target, at: (Instant, SystemTime), loan: Loan) {
+        let Loan { version, kubeconfig, lifetime } = loan;
+        if let Some(running) = self.running.get(&target.uid)
+            && running.version == version
+        {
+            running.state.leased(at, lifetime);
+            return;
+        }
+        let Some(kubeconfig) = kubeconfig else { return };
+        self.end(target.uid).await;
+        let state = Arc::new(State::new(self.config.bounds()));
+        state.leased(at, lifetime);
+        let stop = CancellationToken::new();
+        let server =
+            Kubeconfig::reduce(kubeconfig.expose_secret(), None).map_err(|error| error.to_string()).and_then(
+                |kubeconfig| ApiServer::new(&kubeconfig, &self.config).map_err(|error| error.to_string()),
+            );
+        let task = match server {
+            Ok(server) => {
+                tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, "watching a spoke cluster");
+                let watcher = Watcher {
+                    mapping: Arc::clone(&self.mapping),
+                    authz: Arc::clone(&self.authz),
+                    target: target.clone(),
+                    server,
+                    config: Arc::clone(&self.config),
+                    clock: Arc::clone(&self.clock),
+                    state: Arc::clone(&state),
+                };
+                tokio::spawn(watcher.run(stop.clone()))
+            }
+            Err(reason) => {
+                // Held all the same: the next one would do no better, and here it shows.
+                tracing::warn!(cluster.uid = %target.uid, fault = reason, "a spoke's kubeconfig cannot be used");
+                state.fault(Part::Reading(Resource::AwsAuth), &reason, self.clock.now());
+                tokio::spawn(stop.clone().cancelled_owned())
+            }
+        };
+        self.running.insert(target.uid, Running { version, state, stop, task });
+    }
+
+    /// Stops watching a cluster.
+    async fn end(&mut self, uid: ClusterUid) {
+        let Some(running) = self.running.remove(&uid) else { return };
+        running.stop.cancel();
+        // An error says that it ended by a panic, which is in the log.
+        let _ = running.task.await;
+        tracing::info!(cluster.uid = %uid, "no longer watching a spoke cluster");
+    }
+
+    async fn give_back(&self, uid: ClusterUid) {
+        if let Err(fault) = self.mapping.return_spoke(uid, self.holder.clone()).await {
+            tracing::info!(cluster.uid = %uid, %fault, "a lease is not given back: it ends by itself");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The watch on spoke clusters: what their API servers hold of aws-auth and RBAC, brought to mapping and authz.
+//!
+//! [`wire`] reads what API servers write, [`mirror`] is what is seen of a cluster and what of that the hub has not taken yet;
+//! both are pure. `api_server` lists and watches, `watcher` joins the two for one cluster, and [`Fleet`] watches all those on
+//! which this replica holds the lease. [`Pusher`] does the same from inside a cluster, for a hub that cannot reach in.
+//!
+//! The service knows mapping and authz by their traits alone, in the process of `lanyard serve` and in one of its own
+//! ([`process`]). Of ServiceAccounts and issuer keys it sees nothing yet: no service takes them.
+
+mod admitted;
+mod api_server;
+mod config;
+mod fleet;
+mod in_cluster;
+pub mod mirror;
+pub mod process;
+mod pusher;
+mod state;
+mod watcher;
+pub mod wire;
+
+pub use api_server::{ApiFault, ApiServer};
+pub use config::{ConfigError, SpokeConfig};
+pub use fleet::Fleet;
+pub use in_cluster::{InClusterError, in_cluster};
+pub use pusher::{PushError, Pusher};
+pub use watcher::Target;

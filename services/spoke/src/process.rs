@@ -1,0 +1,167 @@
+//! The spoke service as a process of its own: no listener, no engine and no database, but for calls over mTLS.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use lanyard_api::methods::SPOKE_SERVICE;
+use lanyard_kit::{
+    Clock, SystemClock,
+    config::{Environment, Sources, load, print_config},
+    life::{self, Life},
+    telemetry::LogConfig,
+    tls::ServiceFiles,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+pub use crate::admitted::PeersConfig;
+use crate::{Fleet, SpokeConfig, admitted::Services};
+
+/// What the process is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpokeProcessConfig {
+    /// The service's certificate: as whom it calls the others.
+    pub tls: ServiceFiles,
+    /// Where the services are.
+    pub peers: PeersConfig,
+    /// Until a call to a service has to be answered.
+    pub call_timeout_ms: u64,
+    /// Written once every service is there: one JSON object for scripts.
+    pub ready_file: Option<PathBuf>,
+    /// The watch.
+    pub spoke: SpokeConfig,
+    /// The log on standard error.
+    pub log: LogConfig,
+}
+
+impl Default for SpokeProcessConfig {
+    fn default() -> Self {
+        Self {
+            tls: ServiceFiles::default(),
+            peers: PeersConfig::default(),
+            call_timeout_ms: 10_000,
+            ready_file: None,
+            spoke: SpokeConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl SpokeProcessConfig {
+    fn validate(&self) -> Result<(), String> {
+        let PeersConfig { authn, mapping, authz } = &self.peers;
+        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz)];
+        if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
+            return Err(format!(
+                "peers.{service}: no address is given, name at least one replica as https://host:port"
+            ));
+        }
+        if self.call_timeout_ms == 0 {
+            return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
+        }
+        self.spoke.validate().map_err(|error| error.to_string())
+    }
+}
+
+/// The flags of the spoke service.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A TOML file.
+    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The folder that `lanyard pki issue` wrote for the spoke service.
+    #[arg(long, value_name = "DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// Written once every service is there: one JSON object with the service and its hub.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// What is logged, such as `info,lanyard_spoke=debug`.
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Shows the configuration as it would be used, and ends.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+impl Args {
+    fn sources(&self) -> Sources {
+        let flags = json!({
+            "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
+            "ready_file": self.ready_file,
+            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+        });
+        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
+        match &self.config {
+            Some(path) => sources.file(path),
+            None => sources,
+        }
+    }
+}
+
+/// Runs the spoke service until it is told to stop.
+pub fn main(args: &Args) -> ExitCode {
+    let config = match load::<SpokeProcessConfig>(&args.sources()) {
+        Ok(config) => config,
+        Err(error) => return life::configuration_fault(&error),
+    };
+    if args.print_config {
+        return match print_config(&config) {
+            Ok(text) => print(text.trim_end()),
+            Err(error) => life::configuration_fault(&error),
+        };
+    }
+    if let Err(error) = config.validate() {
+        return life::configuration_fault(&error);
+    }
+    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    life::run(options, |life| async move {
+        serve(config, life).await.map_err(|error| format!("{SPOKE_SERVICE}: {error:#}"))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the configuration is what was asked for")]
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ready = life.readiness().register(SPOKE_SERVICE);
+    let identity = config.tls.load(SPOKE_SERVICE)?;
+    let services =
+        Services::connect(&identity, &config.peers, Duration::from_millis(config.call_timeout_ms))?;
+    if life.stop().run_until_cancelled(services.connected()).await.is_none() {
+        return Ok(());
+    }
+    ready.ready();
+    if let Some(path) = &config.ready_file {
+        let about = json!({ "service": SPOKE_SERVICE, "hub_id": identity.hub });
+        std::fs::write(path, format!("{about:#}\n"))
+            .with_context(|| format!("ready-file `{}`", path.display()))?;
+    }
+    tracing::info!(hub_id = identity.hub, "ready");
+    Fleet::new(services.mapping, services.authz, config.spoke, clock).run(life.stop()).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_sample_is_a_configuration_and_a_value_out_of_its_rule_is_named() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/spoke.toml");
+        let sample = || load::<SpokeProcessConfig>(&Sources::none().file(&path)).unwrap();
+        assert_eq!(sample().validate(), Ok(()));
+        let mut without = sample();
+        without.peers.authz.clear();
+        assert!(without.validate().unwrap_err().starts_with("peers.authz"));
+        let mut never = sample();
+        never.spoke.renew_milliseconds = 0;
+        assert!(never.validate().unwrap_err().starts_with("spoke.renew_milliseconds"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The watch from inside of a cluster: it pushes to a hub that cannot reach in.
+
+use std::{sync::Arc, time::Duration};
+
+use lanyard_api::{authz::Objects, kubeconfig::Kubeconfig, mapping::Clusters};
+use lanyard_kit::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api_server::{ApiFault, ApiServer},
+    config::SpokeConfig,
+    state::State,
+    watcher::{Target, Watcher},
+};
+
+/// The watch on the one cluster that this runs in.
+pub struct Pusher<H> {
+    hub: Arc<H>,
+    target: Target,
+    config: Arc<SpokeConfig>,
+    clock: Arc<dyn Clock>,
+    state: Arc<State>,
+}
+
+impl<H: Clusters + Objects> Pusher<H> {
+    /// To a hub that takes both.
+    pub fn new(hub: Arc<H>, target: Target, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
+        let state = Arc::new(State::new(config.bounds()));
+        Self { hub, target, config: Arc::new(config), clock, state }
+    }
+
+    /// Pushes until told to stop. The way in is asked for anew each `renewal`, for a pod's token is good for an hour; what was
+    /// seen and pushed is not forgotten over that.
+    ///
+    /// # Errors
+    /// Where the first way in cannot be used; later ones are logged, and the one before goes on.
+    pub async fn run<E>(
+        &self,
+        way_in: impl Fn() -> Result<Kubeconfig, E>,
+        renewal: Duration,
+        stop: CancellationToken,
+    ) -> Result<(), PushError<E>> {
+        let mut server = self.server(&way_in)?;
+        while !stop.is_cancelled() {
+            let watcher = Watcher {
+                mapping: Arc::clone(&self.hub),
+                authz: Arc::clone(&self.hub),
+                target: self.target.clone(),
+                server: server.clone(),
+                config: Arc::clone(&self.config),
+                clock: Arc::clone(&self.clock),
+                state: Arc::clone(&self.state),
+            };
+            let term = stop.child_token();
+            let ends = term.clone();
+            let timer = async move {
+                tokio::time::sleep(renewal).await;
+                ends.cancel();
+            };
+            tokio::select! {
+                () = watcher.run(term) => {}
+                () = timer => {}
+            }
+            // What was under way when it was stopped may not have been taken.
+            let mut mirror = self.state.mirror();
+            mirror.rbac_untaken();
+            mirror.aws_auth_untaken();
+            drop(mirror);
+            match self.server(&way_in) {
+                Ok(renewed) => server = renewed,
+                Err(_) => tracing::warn!(
+                    "the way to the API server could not be read anew: the one before stays in use"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn server<E>(&self, way_in: &impl Fn() -> Result<Kubeconfig, E>) -> Result<ApiServer, PushError<E>> {
+        let kubeconfig = way_in().map_err(PushError::WayIn)?;
+        Ok(ApiServer::new(&kubeconfig, &self.config)?)
+    }
+}
+
+/// Why a cluster cannot be watched from inside.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError<E> {
+    /// The way to the API server is not known.
+    #[error(transparent)]
+    WayIn(E),
+    /// The API server cannot be called.
+    #[error(transparent)]
+    Api(#[from] ApiFault),
+}

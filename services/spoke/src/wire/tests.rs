@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn binding(version: &str, role: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {
+            "name": "b", "namespace": "n", "resourceVersion": version, "uid": version, "managedFields": [{ "a": version }],
+            "annotations": { "a": version }, "creationTimestamp": version,
+        },
+        "subjects": [{ "kind": "User", "name": "ana" }],
+        "roleRef": { "kind": "Role", "name": role, "apiGroup": "rbac.authorization.k8s.io" },
+    })
+}
+
+fn line(kind: &str, object: &Value) -> Vec<u8> {
+    json!({ "type": kind, "object": object }).to_string().into_bytes()
+}
+
+#[test]
+fn what_an_api_server_adds_with_every_write_is_no_change() {
+    let put = |version, role| match event(Resource::RoleBindings, &line("ADDED", &binding(version, role)))
+        .unwrap()
+    {
+        Event::Put(seen, at) => {
+            assert_eq!(at, version);
+            seen
+        }
+        other => panic!("{other:?}"),
+    };
+    let (first, again, other) = (put("1", "r"), put("2", "r"), put("3", "s"));
+    assert_eq!(first, again);
+    assert_ne!(first.document, other.document);
+    assert_ne!(first.role, other.role);
+    assert_eq!(first.key, "n/b");
+}
+
+#[test]
+fn each_kind_of_event_is_read() {
+    let bare = |version: &str| json!({ "kind": "Role", "metadata": { "resourceVersion": version } });
+    let read = |kind, object: &Value| event(Resource::RoleBindings, &line(kind, object));
+    assert_eq!(read("DELETED", &binding("7", "r")), Ok(Event::Gone("n/b".to_owned(), "7".to_owned())));
+    assert_eq!(read("BOOKMARK", &bare("8")), Ok(Event::Bookmark("8".to_owned())));
+    assert_eq!(read("ERROR", &json!({ "code": 410, "message": "too old" })), Ok(Event::Expired));
+    let ended = read("ERROR", &json!({ "code": 500, "message": "a\nb" }));
+    assert_eq!(ended, Ok(Event::Ended("a b".to_owned())));
+    for bad in [read("OTHER", &bare("1")), read("ADDED", &bare("1")), event(Resource::Roles, b"{")] {
+        assert!(bad.is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_list_comes_in_parts_with_what_a_watch_goes_on_from() {
+    let body =
+        json!({ "metadata": { "resourceVersion": "9", "continue": "x" }, "items": [binding("1", "r")] });
+    let first = page(Resource::RoleBindings, body.to_string().as_bytes()).unwrap();
+    assert_eq!((first.objects.len(), first.version.as_str(), first.next.as_deref()), (1, "9", Some("x")));
+    // Go writes no items as null.
+    let last =
+        page(Resource::Roles, br#"{"metadata":{"resourceVersion":"9","continue":""},"items":null}"#).unwrap();
+    assert_eq!((last.objects.len(), last.next), (0, None));
+    assert!(page(Resource::Roles, b"{}").is_err());
+}
+
+#[test]
+fn aws_auth_is_written_as_a_person_would() {
+    let object =
+        |data: Value| json!({ "metadata": { "name": "aws-auth", "namespace": "kube-system" }, "data": data });
+    let cases = [
+        (
+            json!({ "mapRoles": "- rolearn: x\n  username: y\n" }),
+            "mapRoles: |2\n  - rolearn: x\n    username: y\n",
+        ),
+        (json!({ "mapUsers": "[]", "mapRoles": "a\nb" }), "mapRoles: |2-\n  a\n  b\nmapUsers: \"[]\"\n"),
+        (json!({}), "data: {}\n"),
+        (Value::Null, "data: {}\n"),
+    ];
+    for (data, expected) in cases {
+        assert_eq!(aws_auth(&object(data.clone())), expected, "{data}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn aws_auth_reads_back_as_the_data_it_was(
+        data in prop::collection::btree_map("[a-zA-Z0-9._-]{1,10}|mapRoles|mapUsers", "[ -~\\n\\t]{0,40}|.{0,20}", 1..4)
+    ) {
+        let text = aws_auth(&json!({ "data": data }));
+        let read: BTreeMap<String, String> = serde_saphyr::from_str(&text).unwrap();
+        prop_assert_eq!(read, data, "{}", text);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        for resource in Resource::ALL {
+            let _ = (page(resource, &bytes).is_ok(), event(resource, &bytes).is_ok(), status_message(&bytes));
+        }
+    }
+}

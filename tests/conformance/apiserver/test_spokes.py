@@ -1,0 +1,409 @@
+"""Spoke clusters that are watched, with real API servers: what kubectl changes there decides here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+import kube
+from cluster import Cluster
+from hub import NO, NO_ANSWER, REGION, USAGE, Hub, Principal, unique
+from stack import Stack
+
+# A change that kubectl has made is in force here within this time.
+SEEN_SECONDS_MAX = 20
+# Changes in a row, as fast as they go.
+FLOOD = 200
+OTHER_ACCOUNT = "222233334444"
+
+
+@dataclass
+class Spoke:
+    """A cluster of the hub, and its API server, which knows nothing of the hub."""
+
+    hub: Hub
+    cluster: Cluster
+    server: kube.ApiServer
+    folder: pathlib.Path
+
+    def add(self, *flags: str, **choices) -> dict:
+        return self.hub.cli(*add(self.server, self.folder, self.cluster.id), *flags, **choices)
+
+    def describe(self) -> dict:
+        return self.hub.cli("cluster", "describe", self.cluster.id)
+
+    def aws_auth(self, text: str | None) -> None:
+        """What `kubectl edit` does; None deletes the ConfigMap."""
+        if text is None:
+            self.server.admin("delete", "configmap", "aws-auth", "-n", "kube-system")
+            return
+        config_map = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "aws-auth", "namespace": "kube-system"},
+            "data": {"mapUsers": text},
+        }
+        self.server.admin("apply", "-f", "-", stdin=json.dumps(config_map))
+
+    def apply(self, *objects: dict) -> None:
+        self.server.admin("apply", "-f", "-", stdin=kube.objects(*objects))
+
+    def groups(self, who: Principal) -> list[str] | None:
+        """The groups that somebody has here; None for who is not let in."""
+        status = self.cluster.token_review(self.cluster.token(who))["status"]
+        return status["user"].get("groups", []) if status["authenticated"] else None
+
+    def may(self, who: Principal, verb: str, resource: str = "configmaps") -> bool:
+        user = self.cluster.log_in(who)
+        return self.cluster.verdict(user, verb=verb, resource=resource, namespace="default")[0] == "allowed"
+
+
+def seen(what: str, check):
+    return kube.wait_for(what, check, SEEN_SECONDS_MAX)
+
+
+def line(user: Principal, *groups: str) -> str:
+    return f"- userarn: {user.arn}\n  username: {user.name}\n  groups: [{', '.join(groups)}]\n"
+
+
+def kubeconfig(server: kube.ApiServer, path: pathlib.Path, **user) -> pathlib.Path:
+    """A kubeconfig of the stage hand, with everything written out, unless `user` says otherwise."""
+    authority = base64.b64encode(server.ca.read_bytes()).decode()
+    cluster = {"server": server.url, "certificate-authority-data": authority}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user or {"token": server.admin_token}}],
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "a",
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+def add(server: kube.ApiServer, folder: pathlib.Path, name: str) -> list[str]:
+    file = kubeconfig(server, folder / "spoke.kubeconfig")
+    return [
+        *("cluster", "add", name, "--kubeconfig", str(file), "--out", str(folder / "files")),
+        *("--region", REGION, "--authorizer-mode", "full"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory):
+    etcd = kube.start_etcd(tmp_path_factory.mktemp("etcd"))
+    yield etcd
+    kube.stop(etcd.process)
+
+
+@pytest.fixture(scope="module")
+def servers(etcd, tmp_path_factory):
+    """Two API servers with nothing but their own RBAC."""
+    started = []
+    try:
+        for name in ("first", "second"):
+            folder = tmp_path_factory.mktemp(name)
+            started.append(kube.start(folder, etcd, ["--authorization-mode=RBAC"]))
+        yield started
+    finally:
+        for server in started:
+            kube.stop(server.process)
+
+
+def new_spoke(hub: Hub, server: kube.ApiServer, folder: pathlib.Path, **choices) -> tuple[Spoke, dict]:
+    """Adds a cluster to a hub by its kubeconfig, as a person does."""
+    hub.secrets.add("the stage hand's token", server.admin_token)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = unique("spoke")
+    added = hub.cli(*add(server, folder, name), **choices)
+    cluster = hub.cluster({"id": name, "uid": added["uid"]}, **choices)
+    return Spoke(hub, cluster, server, folder), added
+
+
+@pytest.fixture
+def spoke(new_hub, servers, tmp_path):
+    """A cluster of a hub of its own, with nobody in it."""
+    server = servers[0]
+    server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
+    server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
+    return new_spoke(new_hub().start(), server, tmp_path / "spoke")[0]
+
+
+READERS = (
+    kube.cluster_role("reader", kube.rule("get list", "configmaps")),
+    kube.bound("readers", "reader", "devs"),
+)
+
+
+def test_one_command_registers_a_cluster_whole_and_run_again_changes_nothing(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    spoke, added = new_spoke(hub, servers[0], tmp_path / "spoke")
+    assert added["registration"] == "created" and added["files_are"] == "written", added
+    assert "reviews tokens" in added["check"], added
+    assert any(flag.startswith("--authentication-token-webhook-config-file=") for flag in added["flags"])
+    assert all(pathlib.Path(file).stat().st_mode & 0o777 == 0o600 for file in added["files"])
+    watch = added["spoke"]["watch"]
+    assert watch["fault"] is None and watch["objects"] > 10 and watch["listed_at"], watch
+    assert watch["aws_auth"] == "missing" and watch["aws_auth_missing_since"], watch
+    again = spoke.add()
+    assert again["registration"] == "unchanged" and again["files_are"] == "kept", again
+    same = ("uid", "credential", "kubeconfig_version", "files", "flags")
+    assert {key: again[key] for key in same} == {key: added[key] for key in same}
+    told = hub.run("cluster", "describe", spoke.cluster.id, output=None).stdout
+    assert "spoke.watch.holder" in told and spoke.server.admin_token not in told
+
+
+def test_a_kubeconfig_that_would_run_something_is_refused_by_name(new_hub, servers, tmp_path):
+    hub, touched = new_hub().start(), tmp_path / "touched"
+    program = {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": [str(touched)]}
+    file = kubeconfig(servers[0], tmp_path / "bad.kubeconfig", exec=program)
+    words = ["cluster", "add", "bad", "--kubeconfig", str(file), "--region", REGION, "--out", str(tmp_path / "x")]
+    why = hub.refused(*words, code=USAGE)
+    assert "users[u].user.exec" in why and "runs no command" in why, why
+    assert not touched.exists()
+    assert hub.cli("cluster", "list") == []
+
+
+def test_what_kubectl_changes_there_decides_here(spoke):
+    ana = spoke.hub.create_user("ana")
+    assert spoke.groups(ana) is None
+    spoke.aws_auth(line(ana, "devs"))
+    seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+    assert not spoke.may(ana, "get")
+    spoke.apply(*READERS)
+    seen("the binding", lambda: spoke.may(ana, "get"))
+    assert not spoke.may(ana, "delete")
+    spoke.apply(kube.cluster_role("reader", kube.rule("get list delete", "configmaps")))
+    seen("the changed role", lambda: spoke.may(ana, "delete"))
+    # As in Kubernetes, a binding gives another role only where it is made anew.
+    spoke.server.admin("delete", "clusterrolebinding", "readers")
+    spoke.apply(kube.cluster_role("nothing"), kube.bound("readers", "nothing", "devs"))
+    seen("another role by the same binding", lambda: not spoke.may(ana, "get"))
+    spoke.server.admin("delete", "clusterrolebinding", "readers")
+    spoke.apply(*READERS)
+    seen("the binding again", lambda: spoke.may(ana, "get"))
+    spoke.server.admin("delete", "clusterrolebinding", "readers")
+    seen("the binding's end", lambda: not spoke.may(ana, "get"))
+
+
+def test_a_bad_aws_auth_and_a_deleted_one_leave_the_last_good_one_in_force_and_show(spoke):
+    ana = spoke.hub.create_user("ana")
+    spoke.aws_auth(line(ana, "devs"))
+    seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+    good = spoke.describe()["aws_auth"]
+    assert good["rejected"] is None and good["in_force_since"]
+    spoke.aws_auth("- userarn: [\n")
+    bad = seen("the fault", lambda: (state := spoke.describe()["aws_auth"])["rejected"] and state)
+    assert bad["in_force"] == good["in_force"] and bad["rejected_since"]
+    assert any(finding["fatal"] and finding["line"] > 0 for finding in bad["findings"]), bad
+    assert spoke.groups(ana) == ["devs"]
+    spoke.aws_auth(line(ana, "ops"))
+    seen("the mended mapping", lambda: spoke.groups(ana) == ["ops"])
+    spoke.aws_auth(None)
+    watch = seen("the deletion", lambda: (w := spoke.describe()["spoke"]["watch"])["aws_auth"] == "missing" and w)
+    assert watch["aws_auth_missing_since"]
+    assert spoke.groups(ana) == ["ops"]
+    spoke.aws_auth(line(ana, "back"))
+    seen("the ConfigMap again", lambda: spoke.groups(ana) == ["back"])
+    assert spoke.describe()["spoke"]["watch"]["aws_auth_missing_since"] is None or seen(
+        "that it is there", lambda: spoke.describe()["spoke"]["watch"]["aws_auth"] == "present"
+    )
+
+
+def test_a_cluster_that_changes_all_the_time_is_taken_once_a_second(spoke):
+    ana = spoke.hub.create_user("ana")
+    spoke.aws_auth(line(ana, "devs"))
+    seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+    before, begun = spoke.describe()["aws_auth"]["in_force"], time.monotonic()
+    url = spoke.server.url + "/api/v1/namespaces/kube-system/configmaps/aws-auth"
+    with requests.Session() as session:
+        session.verify, session.trust_env = str(spoke.server.ca), False
+        session.headers.update(
+            {
+                "Authorization": f"Bearer {spoke.server.admin_token}",
+                "Content-Type": "application/merge-patch+json",
+            }
+        )
+        for n in range(FLOOD):
+            change = {"data": {"mapUsers": line(ana, f"group-{n}")}}
+            assert session.patch(url, json=change, timeout=30).ok
+    seen("the last change", lambda: spoke.groups(ana) == [f"group-{FLOOD - 1}"])
+    versions = spoke.describe()["aws_auth"]["in_force"] - before
+    assert versions <= time.monotonic() - begun + 2 and versions < FLOOD / 2, versions
+
+
+def test_what_happens_while_nobody_looks_is_seen_afterwards_and_nothing_twice(spoke):
+    hub, ana = spoke.hub, spoke.hub.create_user("ana")
+    spoke.aws_auth(line(ana, "devs"))
+    spoke.apply(*READERS)
+    seen("mapping and binding", lambda: spoke.groups(ana) == ["devs"] and spoke.may(ana, "get"))
+    before = spoke.describe()
+    # Paused: the connections stay, and what they bring waits.
+    hub._process.send_signal(signal.SIGSTOP)
+    spoke.server.admin("delete", "clusterrolebinding", "readers")
+    time.sleep(1)
+    hub._process.send_signal(signal.SIGCONT)
+    seen("what was deleted meanwhile", lambda: not spoke.may(ana, "get"))
+    spoke.apply(*READERS)
+    seen("the binding again", lambda: spoke.may(ana, "get"))
+    # Killed: another replica takes over when the lease has ended, and lists anew.
+    hub._process.kill()
+    hub._process.wait()
+    hub._process = None
+    spoke.server.admin("delete", "clusterrolebinding", "readers")
+    # Listeners are on other ports now.
+    hub.start()
+    spoke.cluster.__dict__.pop("_session", None)
+    kube.wait_for("the next holder", lambda: spoke.describe()["spoke"]["watch"]["holder"] != holder(before), 40)
+    seen("what was deleted meanwhile", lambda: not spoke.may(ana, "get"))
+    after = spoke.describe()
+    assert after["aws_auth"]["in_force"] == before["aws_auth"]["in_force"], "the same map is no new version"
+    assert after["spoke"]["kubeconfig"] == before["spoke"]["kubeconfig"]
+
+
+def holder(described: dict) -> str:
+    return described["spoke"]["watch"]["holder"]
+
+
+def test_a_credential_that_does_not_count_any_more_shows(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    file = kubeconfig(servers[0], tmp_path / "old.kubeconfig", token="a-token-of-nobody")
+    words = ["cluster", "add", "old", "--kubeconfig", str(file), "--region", REGION, "--out", str(tmp_path / "x")]
+    added = hub.cli(*words)
+    assert "401" in added["spoke"]["watch"]["fault"] and added["spoke"]["watch"]["listed_at"] is None, added
+
+
+def test_two_spokes_of_two_accounts_and_one_person_with_different_rights_in_both(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    first, _ = new_spoke(hub, servers[0], tmp_path / "first")
+    hub.cli("iam", "account", "create", OTHER_ACCOUNT, "--authority", "local", "--name", "the others")
+    bob = hub.create_user("bob", account=OTHER_ACCOUNT)
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    hub.cli(
+        *("iam", "policy", "put", "--user", bob.name, "all", "--account", OTHER_ACCOUNT, "--document", "-"),
+        stdin=document,
+    )
+    second, _ = new_spoke(hub, servers[1], tmp_path / "second", credentials=bob.credentials)
+    hub.cli(
+        *("cluster", "update", second.cluster.id, "--trust", f"local/{hub.account}"),
+        *("--trust", f"local/{OTHER_ACCOUNT}"),
+        credentials=bob.credentials,
+    )
+    ana = hub.create_user("ana")
+    for spoke, groups, verbs in ((first, "devs", "get"), (second, "admins", "get delete")):
+        spoke.aws_auth(line(ana, groups))
+        spoke.apply(kube.cluster_role("theirs", kube.rule(verbs, "configmaps")), kube.bound("theirs", "theirs", groups))
+    seen("both mappings", lambda: (first.groups(ana), second.groups(ana)) == (["devs"], ["admins"]))
+    seen("both bindings", lambda: first.may(ana, "get") and second.may(ana, "delete"))
+    assert not first.may(ana, "delete")
+    # Each account sees its own alone.
+    assert second.cluster.id in hub.refused("cluster", "describe", second.cluster.id, code=NO)
+    first.aws_auth(None)
+    for spoke in (first, second):
+        spoke.server.admin("delete", "clusterrolebinding", "theirs")
+
+
+def pushing(hub: Hub, server: kube.ApiServer, cluster: str, credential: pathlib.Path, log) -> subprocess.Popen:
+    file = kubeconfig(server, credential / "spoke.kubeconfig")
+    command = [os.environ["LANYARD_BIN"], "spoke", "push", "--cluster", cluster, "--hub", hub.ready["grpc"]]
+    command += ["--credential", str(credential), "--kubeconfig", str(file), "--log", "debug"]
+    return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_its_own(new_hub, servers, tmp_path):
+    hub, server = new_hub().start(), servers[1]
+    hub.secrets.add("the stage hand's token", server.admin_token)
+    server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
+    own, other = hub.create_cluster("own", "--authorizer-mode", "full"), hub.create_cluster("other")
+    folder, log = tmp_path / "credential", tmp_path / "push.log"
+    made = hub.cli("pki", "issue-spoke", own.id, "--out", str(folder), "--data-dir", str(hub.data))["value"]
+    assert made["cluster_uid"] == own.uid
+    assert (folder / "spoke.key").stat().st_mode & 0o777 == 0o600
+    spoke, ana = Spoke(hub, own, server, tmp_path), hub.create_user("ana")
+    with log.open("wb") as file:
+        pusher = pushing(hub, server, own.id, folder, file)
+        try:
+            spoke.aws_auth(line(ana, "devs"))
+            spoke.apply(*READERS)
+            seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+            seen("the binding", lambda: spoke.may(ana, "get"))
+            version = hub.cli("aws-auth", "get", own.id)[-1]
+            assert version["pushed_by"] == f"spoke:{own.uid}", version
+            # Its certificate is no key to another cluster, and the attempt is in the hub's log.
+            theft = pushing(hub, server, other.id, folder, file)
+            assert theft.wait(kube.COMMAND_SECONDS_MAX) == NO
+            assert "a spoke asked for a cluster that is not its own" in hub.log()
+            assert hub.cli("aws-auth", "get", other.id) == []
+            # Once its certificate does not count any more nothing of it is taken.
+            hub.cli("cluster", "spoke-credential", "delete", own.id, made["credential"])
+            spoke.aws_auth(line(ana, "later"))
+            seen("the refusal", lambda: "does not count" in log.read_text(errors="replace"))
+            assert spoke.groups(ana) == ["devs"]
+        finally:
+            pusher.send_signal(signal.SIGTERM)
+            assert pusher.wait(kube.STOP_SECONDS_MAX) in (0, NO_ANSWER)
+    assert not hub.secrets.seen_in(log.read_bytes())
+    server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
+    server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
+
+
+def own_database(url: str) -> str:
+    """A database of a test's own on the server that the tests have."""
+    name = f"spokes_{os.getpid()}"
+    psql = shutil.which("psql") or str(max(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
+    done = subprocess.run([psql, url, "-qc", f"CREATE DATABASE {name}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return url.rsplit("/", 1)[0] + "/" + name
+
+
+@pytest.mark.skipif(not os.environ.get("LANYARD_TEST_POSTGRES_URL"), reason="separate services share a PostgreSQL")
+def test_two_replicas_of_the_spoke_service_and_the_other_takes_over(servers, tmp_path):
+    server = servers[0]
+    server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
+    hub = Stack(tmp_path / "stack", store=own_database(os.environ["LANYARD_TEST_POSTGRES_URL"]), replicas=1)
+    try:
+        hub.start()
+        hub._issue("spoke")
+        peers = {name: [hub._ready(f"{name}-0")["grpc"]] for name in ("authn", "mapping", "authz")}
+        config = hub.folder / "spoke.toml"
+        config.write_text("[peers]\n" + "".join(f"{name} = {json.dumps(urls)}\n" for name, urls in peers.items()))
+        for name in ("spoke-0", "spoke-1"):
+            hub._spawn(name, "spoke", "--config", str(config))
+            assert hub._ready(name)["service"] == "spoke"
+        spoke, added = new_spoke(hub, server, tmp_path / "spoke")
+        assert added["spoke"]["watch"]["fault"] is None, added
+        ana = hub.create_user("ana")
+        spoke.aws_auth(line(ana, "devs"))
+        spoke.apply(*READERS)
+        seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+        seen("the binding", lambda: spoke.may(ana, "get"))
+        first = holder(spoke.describe())
+        # One of the two has it; which, tells the log of neither. So both die, one after the other, and one comes back.
+        hub._processes["spoke-0"].kill()
+        hub._processes.pop("spoke-0").wait()
+        spoke.aws_auth(line(ana, "ops"))
+        kube.wait_for("the change, by whoever is left", lambda: spoke.groups(ana) == ["ops"], 40)
+        hub._spawn("spoke-2", "spoke", "--config", str(config))
+        hub._ready("spoke-2")
+        hub._processes["spoke-1"].send_signal(signal.SIGTERM)
+        assert hub._processes.pop("spoke-1").wait(kube.STOP_SECONDS_MAX) == 0
+        spoke.aws_auth(line(ana, "last"))
+        # Told to stop, it gave its lease back: nobody waits for the end of that.
+        seen("the change, by the third", lambda: spoke.groups(ana) == ["last"])
+        kube.wait_for("another holder", lambda: holder(spoke.describe()) != first, 20)
+    finally:
+        hub.stop()
+    server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
+    server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
