@@ -5,6 +5,7 @@ mod target;
 
 use std::{sync::Arc, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use lanyard_api::{
     Authority, HubId, InvalidName, Mutation,
     authn::Accounts,
@@ -35,6 +36,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Hub {
     wire: SignedChannel<Channel>,
+    signing: Signing,
     /// Where it is and what is known of it.
     pub target: Target,
 }
@@ -83,7 +85,15 @@ impl Hub {
             authority: target.url.trim_start_matches("https://").to_owned(),
             now: Arc::new(|| SystemClock.now()),
         };
-        Ok(Self { wire: signing.over(channel), target })
+        Ok(Self { wire: signing.clone().over(channel), signing, target })
+    }
+
+    /// The headers that sign a message to a method, for whoever sends it.
+    ///
+    /// # Errors
+    /// [`Failure`] where a part of the call cannot stand in a header.
+    pub fn sign(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        Ok(self.signing.headers(path, message)?)
     }
 
     /// The services behind the front door.
