@@ -8,6 +8,7 @@ mod bench;
 mod command;
 mod fuzz;
 mod postgres;
+mod protos;
 mod python;
 mod redis;
 mod tally;
