@@ -1,6 +1,8 @@
 """Who may change things: the gRPC front door, met by a client and a signer of another make."""
 
+import http.client
 import json
+import ssl
 
 import grpc
 import pytest
@@ -223,6 +225,24 @@ def immunity_28_a_message_without_an_end_is_cut_off(door, admin):
     body = b"\x22" + b"\x80\x80\xc0\x02" + b"a" * (5 << 20)
     answer = door.send(CREATE_USER, body, door.sign(CREATE_USER, body, admin))
     assert answer.code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE), answer
+
+
+def test_a_caller_who_stalls_is_answered_at_the_deadline_that_they_gave(hub, door):
+    def stalled(timeout: str) -> str:
+        trust = ssl.create_default_context(cafile=hub.ca)
+        connection = http.client.HTTPSConnection(door.authority, context=trust, timeout=10)
+        connection.putrequest("POST", CREATE_USER)
+        for name, value in (("content-type", "application/grpc"), ("grpc-timeout", timeout), ("content-length", "100")):
+            connection.putheader(name, value)
+        # Ninety-five bytes of the message never come.
+        connection.endheaders(b"\0\0\0\0\x5f")
+        status = connection.getresponse().getheader("grpc-status")
+        connection.close()
+        return status
+
+    deadline_exceeded, invalid_argument = "4", "3"
+    assert stalled("50m") == deadline_exceeded
+    assert stalled("soon") == invalid_argument
 
 
 def test_the_door_speaks_tls_alone(door):

@@ -9,6 +9,7 @@ mod command;
 mod compose;
 mod fuzz;
 mod postgres;
+mod protos;
 mod python;
 mod redis;
 mod stack;

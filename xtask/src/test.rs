@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::command::{Finished, run as run_command, show_all};
 use crate::compose::Docker;
 use crate::postgres::Postgres;
+use crate::protos;
 use crate::python::Python;
 use crate::redis;
 use crate::tally::Tally;
@@ -38,10 +39,12 @@ const STAGES: &[Stage] = &[
     Stage { name: "clippy", quick: true, work: clippy },
     Stage { name: "doc", quick: false, work: doc },
     Stage { name: "bans", quick: false, work: bans },
+    Stage { name: "protos", quick: false, work: protos },
     Stage { name: "rust tests", quick: true, work: rust_tests },
     Stage { name: "conformance", quick: false, work: conformance },
     Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
     Stage { name: "compose", quick: false, work: compose },
+    Stage { name: "consumers", quick: false, work: consumers },
     Stage { name: "real clients", quick: false, work: clients },
     Stage { name: "real kube-apiserver", quick: false, work: apiserver },
 ];
@@ -99,11 +102,22 @@ impl House {
 
     /// The conformance tests of one folder, or all that have no folder of their own.
     fn pytest(&self, python: &Python, folder: &str, set: &[(&str, &Path)]) -> Result<Outcome> {
-        let all = self.root.join("tests/conformance");
-        let tests = all.join(folder);
+        let tests = self.root.join("tests/conformance").join(folder);
         if !has_tests(&tests, folder.is_empty()) {
             return Ok(Outcome::Skipped(format!("there are no tests in tests/conformance/{folder}")));
         }
+        let ignored: Vec<&str> = if folder.is_empty() { OWN_FOLDERS.to_vec() } else { Vec::new() };
+        self.python_tests(python, &tests, &ignored, set)
+    }
+
+    /// The Python tests below a folder, but for those of some folders in it.
+    fn python_tests(
+        &self,
+        python: &Python,
+        tests: &Path,
+        ignored: &[&str],
+        set: &[(&str, &Path)],
+    ) -> Result<Outcome> {
         let lanyard = self.lanyard()?;
         let mut command = Command::new(python.program("pytest"));
         command
@@ -117,8 +131,8 @@ impl House {
         // Only the stage that is about it runs against separate processes.
         command.env_remove(REPLICAS);
         command.env("AWS_CLI", python.program("aws")).envs(set.iter().copied());
-        // What the stages share lies in the folder above theirs.
-        command.env("PYTHONPATH", &all);
+        // What the stages share lies there.
+        command.env("PYTHONPATH", self.root.join("tests/conformance"));
         // No credentials or settings of whoever runs this may decide a test.
         for name in
             ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "KUBECONFIG"]
@@ -126,10 +140,8 @@ impl House {
             command.env_remove(name);
         }
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        if folder.is_empty() {
-            command.args(OWN_FOLDERS.iter().map(|own| format!("--ignore={}", tests.join(own).display())));
-        }
-        let finished = run_command(&self.watchdog, command.arg(&tests), show_all)?;
+        command.args(ignored.iter().map(|folder| format!("--ignore={}", tests.join(folder).display())));
+        let finished = run_command(&self.watchdog, command.arg(tests), show_all)?;
         Ok(Outcome::Ran(judged(&finished, Tally::of_pytest(&finished.lines))))
     }
 
@@ -212,6 +224,13 @@ fn bans(house: &House) -> Result<Outcome> {
     house.check(&mut house.cargo(&asked))
 }
 
+fn protos(house: &House) -> Result<Outcome> {
+    match tools::buf(&house.watchdog)? {
+        Tool::There(buf) => Ok(Outcome::Ran(protos::check(&house.watchdog, &buf, &house.root)?)),
+        Tool::Missing(reason) => Ok(Outcome::Skipped(reason)),
+    }
+}
+
 /// What tests that need a PostgreSQL are called (`lanyard_store::on_each_store!`).
 const ON_POSTGRES: &str = "on_postgres";
 /// The module that tests are in which start Redis servers.
@@ -280,6 +299,33 @@ fn compose(house: &House) -> Result<Outcome> {
     let set = docker.images(&house.lanyard()?)?;
     let set: Vec<(&str, &Path)> = set.iter().map(|(variable, value)| (*variable, Path::new(value))).collect();
     house.pytest(&python, "compose", &set)
+}
+
+/// Programs of others, in Python and Go, on code generated from the protos; and what `docs/grpc.md` shows.
+fn consumers(house: &House) -> Result<Outcome> {
+    let wanted: [(&str, fn(&Watchdog) -> Result<Tool>); 4] = [
+        ("BUF", tools::buf),
+        ("PROTOC_GEN_GO", tools::protoc_gen_go),
+        ("PROTOC_GEN_GO_GRPC", tools::protoc_gen_go_grpc),
+        ("GRPCURL", tools::grpcurl),
+    ];
+    let mut found = Vec::new();
+    for (variable, tool) in wanted {
+        match tool(&house.watchdog)? {
+            Tool::There(path) => found.push((variable, path)),
+            Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
+        }
+    }
+    // Tools that were built earlier are there without it; the consumer in Go is built anew.
+    match on_path("go") {
+        Some(go) => found.push(("GO", go)),
+        None => {
+            return Ok(Outcome::Skipped("one consumer is built with Go, which is not installed".to_owned()));
+        }
+    }
+    let python = Python::prepare(&house.watchdog)?;
+    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.python_tests(&python, &house.root.join("tests/consumers"), &[], &set)
 }
 
 fn clients(house: &House) -> Result<Outcome> {

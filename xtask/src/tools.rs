@@ -1,7 +1,7 @@
 //! The real programs that tests are held against: built or fetched once, kept by version.
 //!
-//! aws-iam-authenticator, kube-apiserver and, where the machine has none, kubectl are built with Go's own tools from their
-//! modules; etcd comes out of Debian's package without being installed.
+//! aws-iam-authenticator, kube-apiserver, grpcurl, protoc's plugins for Go and, where the machine has none, kubectl are built with
+//! Go's own tools from their modules; buf comes from npm; etcd comes out of Debian's package without being installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::command::{answer, run, show_all};
+use crate::protos;
 use crate::watchdog::Watchdog;
 use crate::workspace::{cache_dir, is_executable, on_path};
 
@@ -20,6 +21,14 @@ const AUTHENTICATOR: &str = "v0.7.10";
 const KUBERNETES: &str = "v1.35.4";
 /// The version of its staging modules.
 const STAGING: &str = "v0.35.4";
+/// The version of buf that judges the protos, and generates from them.
+const BUF: &str = "1.75.0";
+/// The grpcurl that runs what the documentation shows.
+const GRPCURL: &str = "v1.9.4";
+/// protoc's plugin for Go messages; `tests/consumers/go` has the same version of the module.
+const PROTOC_GEN_GO: &str = "v1.36.12";
+/// protoc's plugin for Go clients.
+const PROTOC_GEN_GO_GRPC: &str = "v1.6.2";
 
 /// Whether a program is there, and if not, why in so many words.
 pub(crate) enum Tool {
@@ -48,6 +57,59 @@ pub(crate) fn authenticator(watchdog: &Watchdog) -> Result<Tool> {
 /// kube-apiserver, built if it is not in the cache.
 pub(crate) fn kube_apiserver(watchdog: &Watchdog) -> Result<Tool> {
     kubernetes_tool(watchdog, "kube-apiserver")
+}
+
+/// grpcurl, built if it is not in the cache.
+pub(crate) fn grpcurl(watchdog: &Watchdog) -> Result<Tool> {
+    go_program(watchdog, "grpcurl", "github.com/fullstorydev/grpcurl/cmd/grpcurl", GRPCURL)
+}
+
+/// protoc-gen-go, built if it is not in the cache.
+pub(crate) fn protoc_gen_go(watchdog: &Watchdog) -> Result<Tool> {
+    go_program(watchdog, "protoc-gen-go", "google.golang.org/protobuf/cmd/protoc-gen-go", PROTOC_GEN_GO)
+}
+
+/// protoc-gen-go-grpc, built if it is not in the cache.
+pub(crate) fn protoc_gen_go_grpc(watchdog: &Watchdog) -> Result<Tool> {
+    let package = "google.golang.org/grpc/cmd/protoc-gen-go-grpc";
+    go_program(watchdog, "protoc-gen-go-grpc", package, PROTOC_GEN_GO_GRPC)
+}
+
+/// A Go program that is built as it is published.
+fn go_program(watchdog: &Watchdog, name: &str, package: &str, version: &str) -> Result<Tool> {
+    go_tool(watchdog, name, version, |go, folder, target| {
+        go.run(folder, &["mod", "init", &format!("lanyard.test/{name}")])?;
+        go.run(folder, &["get", &format!("{package}@{version}")])?;
+        go.build(folder, target, &["-ldflags", "-s -w"], package)
+    })
+}
+
+/// buf, installed by npm if it is not in the cache.
+pub(crate) fn buf(watchdog: &Watchdog) -> Result<Tool> {
+    let folder = cache_dir()?.join(format!("buf-{BUF}"));
+    let program = protos::program_below(&folder);
+    if is_executable(&program) {
+        return Ok(Tool::There(program));
+    }
+    let Some(npm) = on_path("npm") else {
+        return Ok(Tool::Missing(format!("buf {BUF} is installed by npm, which is not there")));
+    };
+    println!("installing buf {BUF} once");
+    // Renamed when it is whole, and named after this process, so that two runs at once do not write into one folder.
+    let fresh = cache_dir()?.join(format!("buf-{BUF}.{}", std::process::id()));
+    fs::create_dir_all(&fresh)?;
+    let mut command = Command::new(npm);
+    command.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&fresh);
+    let installed = run(watchdog, command.arg(format!("@bufbuild/buf@{BUF}")), show_all)?;
+    if !installed.status.success() || !is_executable(&protos::program_below(&fresh)) {
+        let _ = fs::remove_dir_all(&fresh);
+        return Ok(Tool::Missing(format!("npm could not install @bufbuild/buf {BUF}: it says why above")));
+    }
+    if fs::rename(&fresh, &folder).is_err() {
+        // Another run was first.
+        let _ = fs::remove_dir_all(&fresh);
+    }
+    Ok(Tool::There(program))
 }
 
 /// A program of Kubernetes' own `cmd` folder, built if it is not in the cache.

@@ -20,7 +20,7 @@ pub use door::{ACTOR_METADATA, CallingService, Door};
 pub use layer::{Prepare, Prepared};
 pub use mutation::Mutating;
 pub use server::{MESSAGE_BYTES_MAX, Served};
-pub use status::{ERROR_DOMAIN, forbidden, unauthenticated};
+pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
 pub(crate) use server::serve;

@@ -238,6 +238,13 @@ pub fn read(path: &str, message: &[u8]) -> Result<Call, Denial> {
     (method.read)(method, message).map_err(|error| denial(INVALID_REQUEST, error.to_string()))
 }
 
+/// What is wrong with the message of a call that [`read`] refuses as [`INVALID_REQUEST`]: the same words, with the field that
+/// they are about. None for a call that can be read, and for a path that is no method.
+pub fn unreadable(path: &str, message: &[u8]) -> Option<CallError> {
+    let method = find(path)?;
+    (method.read)(method, message).err()
+}
+
 fn read_as<M: Managed>(method: &'static Method, message: &[u8]) -> Result<Call, CallError> {
     let request = M::decode(message).map_err(|error| {
         CallError::invalid("request", "malformed", format!("not a `{}`: {error}", method.request))

@@ -64,8 +64,11 @@ impl Signing {
         Prepared::new(channel, self)
     }
 
-    /// The headers that sign a message to a method.
-    fn headers(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Status> {
+    /// The headers that sign a message to a method, given by its path and the message's bytes as they will be sent.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT where a part of the call cannot stand in a header.
+    pub fn headers(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Status> {
         let (hub, nonce) = (self.hub_id.to_string(), Uuid::new_v4().to_string());
         let own = [(HUB_ID_HEADER, &*hub), (NONCE_HEADER, &*nonce)];
         let [first, second] = own;

@@ -2,6 +2,7 @@
 
 pub(crate) mod admitted;
 mod authorize;
+mod deadline;
 mod forward;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use axum::{
 use bytes::{Buf, Bytes};
 use http::header;
 use lanyard_api::{
+    CallError, Denial,
     authn::{self, Admission, Admit, AdmitQuery},
     authz, credentials,
-    grpc::{Door, Served, forbidden, unauthenticated},
+    grpc::{Door, Served, forbidden, unauthenticated, unsupported},
     mapping, methods,
 };
 use lanyard_kit::{
@@ -52,6 +54,8 @@ pub async fn routes<S: Services>(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What stands in the details of errors, so that clients by reflection can read those too.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let mut routes = Routes::builder();
     if let Some(ways) = services.ways() {
@@ -98,9 +102,11 @@ async fn health(
     service
 }
 
-/// Puts authn's admission before every method of `routes` that is not open to all.
+/// Puts authn's admission before every method of `routes` that is not open to all, and the caller's deadline around both.
 pub fn guard<S: Services>(gateway: Arc<Gateway<S>>, routes: Router) -> Router {
-    routes.layer(middleware::from_fn_with_state(gateway, admit::<S>))
+    routes
+        .layer(middleware::from_fn_with_state(gateway, admit::<S>))
+        .layer(middleware::from_fn(deadline::honour))
 }
 
 async fn admit<S: Services>(
@@ -144,7 +150,12 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
             Ok(Request::from_parts(parts, Body::from(framed)))
         }
         Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),
-        Admission::Forbidden(denial) => Err(forbidden(&denial)),
+        Admission::Forbidden(denial) => {
+            // The caller is proven. What is wrong with their message they get with its field, as the service would tell it.
+            let unreadable = || methods::unreadable(parts.uri.path(), &message(framed.clone()).ok()?);
+            let wrong = if denial.code == methods::INVALID_REQUEST { unreadable() } else { None };
+            Err(wrong.map_or_else(|| forbidden(&denial), Status::from))
+        }
     }
 }
 
@@ -162,7 +173,10 @@ fn spoke(parts: &http::request::Parts) -> Option<(String, String)> {
 
 fn unread(error: BodyError) -> Status {
     match error {
-        BodyError::TooLong { .. } => Status::resource_exhausted(error.to_string()),
+        BodyError::TooLong { bytes_max } => {
+            let limit = bytes_max.saturating_sub(FRAME_BYTES) as u64;
+            CallError::LimitExceeded { what: "the bytes of a message".into(), limit }.into()
+        }
         BodyError::Incomplete => Status::cancelled(error.to_string()),
     }
 }
@@ -175,7 +189,8 @@ fn authority(parts: &http::request::Parts) -> &str {
 fn headers(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Status> {
     let text = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
         let value = value.to_str().map_err(|_| {
-            Status::invalid_argument(format!("header `{name}` is not ASCII text: it cannot be signed"))
+            let message = format!("header `{name}` is not ASCII text: it cannot be signed");
+            CallError::invalid("headers", "not_ascii", message)
         })?;
         Ok((name.as_str().to_owned(), value.to_owned()))
     };
@@ -184,20 +199,26 @@ fn headers(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Status
 
 /// The one message of a frame: what is signed is its bytes as sent, uncompressed.
 fn message(mut framed: Bytes) -> Result<Bytes, Status> {
+    let not_one = |text: &'static str| Err(CallError::invalid("request", "exactly_one_message", text).into());
     if framed.len() < FRAME_BYTES {
-        return Err(Status::invalid_argument("the call has no message: management calls send exactly one"));
+        return not_one("the call has no message: management calls send exactly one");
     }
     if framed.get_u8() != 0 {
-        return Err(Status::unimplemented("compressed messages cannot be admitted: send them uncompressed"));
+        return Err(unsupported(&Denial {
+            code: "compressed_message".into(),
+            message: "compressed messages cannot be admitted: send them uncompressed".to_owned(),
+        }));
     }
     if framed.get_u32() as usize != framed.len() {
-        return Err(Status::invalid_argument("the frame does not hold exactly one message"));
+        return not_one("the frame does not hold exactly one message");
     }
     Ok(framed)
 }
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[test]
@@ -210,5 +231,23 @@ mod tests {
         {
             assert!(ok(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_the_door_itself_refuses_has_details_too() {
+        let refused = [
+            message(Bytes::new()).unwrap_err(),
+            message(Bytes::from_static(&[1, 0, 0, 0, 0])).unwrap_err(),
+            unread(BodyError::TooLong { bytes_max: 1024 }),
+        ];
+        let told = refused.map(|status| (status.code(), CallError::from(status)));
+        assert!(
+            matches!(&told, [
+                (Code::InvalidArgument, CallError::Invalid { field, rule: "exactly_one_message", .. }),
+                (Code::Unimplemented, CallError::Denied(denial)),
+                (Code::ResourceExhausted, CallError::LimitExceeded { limit: 1019, .. }),
+            ] if field == "request" && denial.code == "compressed_message"),
+            "{told:?}"
+        );
     }
 }

@@ -107,6 +107,8 @@ pub enum Command {
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
     WhoCan(commands::who_can::WhoCanArgs),
+    /// The headers that sign a gRPC call, for grpcurl and other programs that cannot sign.
+    Sign(commands::sign::SignArgs),
     /// A completion script for your shell.
     Completion(commands::completion::CompletionArgs),
 }
@@ -178,6 +180,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Rbac(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
+            Command::Sign(args) => Box::pin(args.run(context)).await,
             Command::Completion(args) => args.run(),
         }
     }))

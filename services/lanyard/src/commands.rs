@@ -16,6 +16,7 @@ pub mod node;
 pub mod pki;
 pub mod rbac;
 pub mod rules;
+pub mod sign;
 pub mod spoke;
 pub mod token;
 pub mod who_can;

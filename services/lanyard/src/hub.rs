@@ -5,6 +5,7 @@ mod target;
 
 use std::{sync::Arc, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use lanyard_api::{
     Authority, HubId, InvalidName, Mutation,
     authn::Accounts,
@@ -37,6 +38,7 @@ pub struct Hub {
     wire: SignedChannel<Channel>,
     /// Its number.
     pub id: HubId,
+    signing: Signing,
     /// Where it is and what is known of it.
     pub target: Target,
 }
@@ -85,7 +87,15 @@ impl Hub {
             authority: target.url.trim_start_matches("https://").to_owned(),
             now: Arc::new(|| SystemClock.now()),
         };
-        Ok(Self { wire: signing.over(channel), id: hub_id, target })
+        Ok(Self { wire: signing.clone().over(channel), signing, id: hub_id, target })
+    }
+
+    /// The headers that sign a message to a method, for whoever sends it.
+    ///
+    /// # Errors
+    /// [`Failure`] where a part of the call cannot stand in a header.
+    pub fn sign(&self, path: &str, message: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        Ok(self.signing.headers(path, message)?)
     }
 
     /// The services behind the front door.

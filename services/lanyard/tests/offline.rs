@@ -247,6 +247,29 @@ fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
 }
 
 #[test]
+fn what_cannot_be_signed_is_told_before_a_hub_is_asked() {
+    let home = Home::new();
+    let method = "lanyard.mapping.v1.Clusters/DescribeCluster";
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["sign", "lanyard.authn.v1.Admit/Admit"], USAGE, "not a method"),
+        (&["sign", "lanyard.gateway.v1.Explain/Hub"], USAGE, "without a signature"),
+        (
+            &["sign", method, "--data", r#"{"name": "dev"}"#],
+            USAGE,
+            "lanyard.mapping.v1.DescribeClusterRequest",
+        ),
+        (&["sign", method, "--data", r#"{"cluster": "dev"}"#], NO_ANSWER, "lanyard serve"),
+    ];
+    for (words, code, named) in cases {
+        let said = home.run(words, "", &KEY);
+        assert_eq!(said.code, code, "{words:?}: {}", said.err);
+        assert!(said.err.contains(named) && said.out.is_empty(), "{words:?}: {}", said.err);
+    }
+    let piped = home.run(&["sign", method, "--data", "-"], r#"{"cluster": "dev"}"#, &KEY);
+    assert_eq!(piped.code, NO_ANSWER, "{}", piped.err);
+}
+
+#[test]
 fn access_policies_are_listed_offline() {
     let home = Home::new();
     let said = home.run(&["access-policies", "--output", "json", "--partition", "aws-cn"], "", &[]);
@@ -334,6 +357,7 @@ fn help_teaches_and_completion_completes() {
         &["db", "copy", "--help"],
         &["pki", "show", "--help"],
         &["health", "--help"],
+        &["sign", "--help"],
     ] {
         let said = home.run(words, "", &[]);
         assert_eq!(said.code, YES, "{words:?}");

@@ -1,7 +1,8 @@
 //! Errors on the wire: a status with details for every client, from which ours reads the same error back.
 //!
 //! Each status has an `ErrorInfo` (domain [`ERROR_DOMAIN`], the stable reason code, and all fields of the error as metadata),
-//! a `BadRequest` where a field is wrong, and a `RetryInfo` where it is known when to try again.
+//! a `BadRequest` where a field is wrong, a `PreconditionFailure` where the state is in the way, a `QuotaFailure` where a limit
+//! would be passed, and a `RetryInfo` where it is known when to try again.
 
 use std::{
     borrow::Cow,
@@ -78,10 +79,15 @@ impl From<CallError> for Status {
                 parts.status(Code::InvalidArgument, &message)
             }
             CallError::Precondition { rule, .. } => {
-                Parts::new("precondition", rule).status(Code::FailedPrecondition, &message)
+                let mut parts = Parts::new("precondition", rule);
+                // What is in the way is no one thing with a name of its own; the message says it.
+                parts.details.add_precondition_failure_violation(rule, "", cut(&message, VALUE_BYTES_MAX));
+                parts.status(Code::FailedPrecondition, &message)
             }
             CallError::LimitExceeded { what, limit } => {
-                let parts = Parts::new("limit_exceeded", "limit_exceeded").with("what", &what);
+                let mut parts = Parts::new("limit_exceeded", "limit_exceeded").with("what", &what);
+                let (subject, description) = (cut(&what, VALUE_BYTES_MAX), cut(&message, VALUE_BYTES_MAX));
+                parts.details.add_quota_failure_violation(subject, description);
                 parts.with("limit", &limit.to_string()).status(Code::ResourceExhausted, &message)
             }
             CallError::Denied(denial) => Self::from(&denial),
@@ -109,6 +115,11 @@ pub fn forbidden(denial: &Denial) -> Status {
         methods::UNKNOWN_METHOD => denied(Code::Unimplemented, denial),
         _ => denial.into(),
     }
+}
+
+/// The status for a call of a form that is not taken here, such as a compressed message.
+pub fn unsupported(denial: &Denial) -> Status {
+    denied(Code::Unimplemented, denial)
 }
 
 fn denied(code: Code, denial: &Denial) -> Status {

@@ -108,6 +108,7 @@ proptest! {
         for method in MANAGED {
             if let Err(denial) = read(method.path, &bytes) {
                 prop_assert_eq!(denial.code, INVALID_REQUEST);
+                prop_assert_eq!(unreadable(method.path, &bytes).map(|error| error.to_string()), Some(denial.message));
             }
         }
     }
@@ -123,6 +124,16 @@ proptest! {
         prop_assert_eq!(here.request_digest, request_digest(&request));
         prop_assert_eq!(here, there);
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_by_its_field() {
+    let request = mapping::DescribeClusterRequest { cluster: "no/cluster".to_owned() }.encode_to_vec();
+    let error = unreadable("/lanyard.mapping.v1.Clusters/DescribeCluster", &request);
+    assert!(matches!(&error, Some(CallError::Invalid { field, .. }) if field == "cluster"), "{error:?}");
+    assert_eq!(unreadable("/x.Y/Z", &request), None);
+    let good = mapping::DescribeClusterRequest { cluster: "dev".to_owned() }.encode_to_vec();
+    assert_eq!(unreadable("/lanyard.mapping.v1.Clusters/DescribeCluster", &good), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::{
     routing::any,
 };
 use http::{HeaderMap, HeaderValue, header};
-use lanyard_api::{Actor, Vouched, grpc::ACTOR_METADATA, voucher::Audience};
+use lanyard_api::{Actor, Denial, Fault, Vouched, grpc::ACTOR_METADATA, voucher::Audience};
 use tonic::Status;
 use tower::Service as _;
 
@@ -65,7 +65,8 @@ async fn forward(mut way: Way, request: Request) -> Response {
     // Only what authn has admitted goes on: the service takes a call from this door, and between services some need no actor.
     let actor = parts.extensions.get::<Vouched<Actor>>();
     let Some(voucher) = actor.filter(|actor| !actor.voucher.is_empty()).and_then(metadata) else {
-        return Status::permission_denied("the call was not admitted").into_http::<Body>();
+        let message = "the call bears no admission: send it through the hub's front door".to_owned();
+        return Status::from(&Denial { code: "not_admitted".into(), message }).into_http::<Body>();
     };
     headers.insert(ACTOR_METADATA, voucher);
     let mut onward = http::Request::new(tonic::body::Body::new(body));
@@ -77,7 +78,9 @@ async fn forward(mut way: Way, request: Request) -> Response {
         Ok(response) => response.map(Body::new).into_response(),
         Err(fault) => {
             tracing::warn!(%fault, "a management call has no answer");
-            Status::unavailable(fault.to_string()).into_http::<Body>()
+            // What the connection said is in the log; callers learn that sending it again may help.
+            let detail = "no replica of it answered".into();
+            Status::from(Fault::Unavailable { part: "the service".into(), detail }).into_http::<Body>()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority,
+    Authority, CallError,
     authz::{Attributes, DecisionKind, DecisionOutcome, DecisionRecord, Decisions},
     grpc::Door,
 };
@@ -61,8 +61,8 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
     }
 }
 
-fn invalid(field: &str, error: impl std::fmt::Display) -> Status {
-    Status::invalid_argument(format!("{field}: {error}"))
+fn invalid(field: &'static str, error: impl std::fmt::Display) -> Status {
+    CallError::invalid(field, "malformed", error.to_string()).into()
 }
 
 impl TryFrom<pb::ExplainRequest> for ExplainQuery {
@@ -70,7 +70,7 @@ impl TryFrom<pb::ExplainRequest> for ExplainQuery {
 
     fn try_from(request: pb::ExplainRequest) -> Result<Self, Status> {
         let subject = match request.who {
-            None => return Err(invalid("who", "give a token or a principal")),
+            None => return Err(CallError::invalid("who", "required", "give a token or a principal").into()),
             Some(pb::explain_request::Who::Token(token)) => Subject::Token(token.into()),
             Some(pb::explain_request::Who::Principal(principal)) => Subject::As {
                 arn: PrincipalArn::parse(&principal.arn).map_err(|error| invalid("principal.arn", error))?,

@@ -62,6 +62,7 @@ fn lines_as_people_type_them_are_understood() {
         "lanyard entry update dev arn:aws:iam::111122223333:user/ana --no-groups --endless --allow-lockout",
         "lanyard entry associate dev arn:aws:iam::111122223333:user/ana AmazonEKSViewPolicy -n a -n b",
         "lanyard access-policies",
+        "lanyard sign lanyard.mapping.v1.Clusters/ListClusters -d {}",
         "lanyard aws-auth check - --strict",
         "lanyard node set dev i-0123456789abcdef0 ip.internal --role arn:aws:iam::111122223333:role/n",
         "lanyard node delete dev i-0123456789abcdef0 --reason x",

@@ -72,6 +72,8 @@ fn a_status_of_any_length_fits_into_headers() {
             CallError::Invalid { field: text.clone().into(), rule: "lockout", message: text.clone() },
             CallError::NotFound { kind: text.clone().into(), name: text.clone() },
             CallError::Denied(Denial { code: text.clone().into(), message: text.clone() }),
+            CallError::Precondition { rule: "lockout", message: text.clone() },
+            CallError::LimitExceeded { what: text.clone().into(), limit: 1 },
             Fault::Unavailable { part: text.clone().into(), detail: text.into() }.into(),
         ];
         for error in errors {
@@ -88,7 +90,7 @@ fn every_error_has_its_code_and_reason() {
     let text = |text: &'static str| Cow::Borrowed(text);
     let denial = |code| Denial { code: text(code), message: "no".to_owned() };
     let second = Duration::from_secs(1);
-    let cases: [(Status, Code, &str); 16] = [
+    let cases: [(Status, Code, &str); 17] = [
         (Fault::Unavailable { part: text("p"), detail: text("d") }.into(), Code::Unavailable, "unavailable"),
         (Fault::Stale { part: text("p"), age: second, limit: second }.into(), Code::Unavailable, "stale"),
         (
@@ -116,6 +118,7 @@ fn every_error_has_its_code_and_reason() {
         (unauthenticated(&denial("signature")), Code::Unauthenticated, "signature"),
         (forbidden(&denial("explicit_deny")), Code::PermissionDenied, "explicit_deny"),
         (forbidden(&denial(methods::INVALID_REQUEST)), Code::InvalidArgument, methods::INVALID_REQUEST),
+        (unsupported(&denial("compressed")), Code::Unimplemented, "compressed"),
         (forbidden(&denial(methods::UNKNOWN_METHOD)), Code::Unimplemented, methods::UNKNOWN_METHOD),
     ];
     for (status, code, reason) in cases {
@@ -132,6 +135,19 @@ fn a_wrong_field_and_the_time_to_wait_stand_in_the_standard_details() {
     let wait = Duration::from_secs(3);
     let status = Status::from(Fault::Throttled { part: "STS".into(), retry_after: Some(wait) });
     assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(wait));
+}
+
+#[test]
+fn a_state_in_the_way_and_a_limit_stand_in_the_standard_details() {
+    let status = Status::from(CallError::precondition("lockout", "nobody could log in"));
+    let violation = status.get_details_precondition_failure().unwrap().violations.remove(0);
+    assert_eq!((&*violation.r#type, &*violation.description), ("lockout", "nobody could log in"));
+    let status = Status::from(CallError::LimitExceeded { what: "keys of one user".into(), limit: 2 });
+    let violation = status.get_details_quota_failure().unwrap().violations.remove(0);
+    assert_eq!(
+        (&*violation.subject, &*violation.description),
+        ("keys of one user", "keys of one user is limited to 2")
+    );
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! `lanyard sign METHOD --data JSON`: the headers that sign a gRPC call, for programs that cannot sign.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use lanyard_api::methods;
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    input::Source,
+    output::{Output, Tabular, line},
+};
+
+const HELP: &str = "\
+Examples, in bash:
+  method=lanyard.mapping.v1.Clusters/DescribeCluster data='{\"cluster\": \"dev\"}'
+  mapfile -t signed < <(lanyard sign $method --data \"$data\")
+  grpcurl -cacert ~/.local/share/lanyard/ca.pem \"${signed[@]/#/-H=}\" -d \"$data\" 127.0.0.1:8444 $method
+
+A signature is for this one message to this method of this hub, and for some minutes. A changing one counts once: sent \
+again, it gets the same answer. It is over the message as protobuf writes it, fields by number and maps by key; a program \
+that writes another order is not understood.";
+
+/// The flags of `lanyard sign`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct SignArgs {
+    /// The method, such as `lanyard.mapping.v1.Clusters/DescribeCluster`.
+    method: String,
+    /// The request message as JSON; `-` reads standard input.
+    #[arg(long, short, value_name = "JSON", default_value = "{}")]
+    data: String,
+}
+
+impl SignArgs {
+    /// Prints the headers.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let path = format!("/{}", self.method.trim_start_matches('/'));
+        let data = if self.data == "-" { Source::Stdin.read()? } else { self.data };
+        // What is wrong with the command shows before any hub is asked.
+        let message = encode(&request_of(&path)?, &data)?;
+        let hub = context.connect().await?;
+        let mut headers = BTreeMap::new();
+        for (name, value) in hub.sign(&path, &message)? {
+            let value = value.to_str().map_err(|_| {
+                Failure::usage(format!(
+                    "the value of header `{name}` is not ASCII text: no client can send it"
+                ))
+            })?;
+            headers.insert(name.to_string(), value.to_owned());
+        }
+        match context.output {
+            // As programs take them that send headers.
+            Output::Table => {
+                for (name, value) in &headers {
+                    line(&format!("{name}: {value}"))?;
+                }
+                Ok(Ending::Yes)
+            }
+            Output::Json | Output::Yaml => context.show(&Headers(headers)),
+        }
+    }
+}
+
+/// The headers by name.
+#[derive(Debug, serde::Serialize)]
+struct Headers(BTreeMap<String, String>);
+
+impl Tabular for Headers {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["HEADER", "VALUE"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        self.0.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect()
+    }
+}
+
+/// What a method that takes a signature takes as its message.
+fn request_of(path: &str) -> Result<MessageDescriptor, Failure> {
+    let name = path.trim_start_matches('/');
+    if methods::is_open(path) {
+        return Err(Failure::usage(format!("`{name}` is open to all: call it without a signature")));
+    }
+    let pool = DescriptorPool::decode(lanyard_proto::DESCRIPTORS)
+        .map_err(|error| Failure::usage(format!("this program's own descriptors cannot be read: {error}")))?;
+    methods::find(path).and_then(|method| pool.get_message_by_name(method.request)).ok_or_else(|| {
+        let form =
+            "give it as lanyard.<service>.v1.<Service>/<Method>; `grpcurl HOST:PORT list` has the services";
+        Failure::usage(format!("`{name}` is not a method that a front door lets through: {form}"))
+    })
+}
+
+/// The one encoding of a message that JSON describes.
+fn encode(message: &MessageDescriptor, json: &str) -> Result<Vec<u8>, Failure> {
+    let name = message.full_name();
+    let wrong = |error: serde_json::Error| {
+        let next = format!("`grpcurl HOST:PORT describe {name}` has its fields");
+        Failure::usage(format!("--data is not a `{name}` in JSON: {error}; {next}"))
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let read = DynamicMessage::deserialize(message.clone(), &mut deserializer).map_err(wrong)?;
+    deserializer.end().map_err(wrong)?;
+    Ok(read.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_proto::{call::v1 as call, mapping::v1 as mapping};
+
+    use super::*;
+
+    const CREATE: &str = "/lanyard.mapping.v1.Entries/CreateAccessEntry";
+
+    #[test]
+    fn json_becomes_the_bytes_that_generated_code_writes() {
+        let json = r#"{"tags": {"b": "2", "a": "1"}, "groups": ["devs", "ops"], "endsAt": "2030-01-01T00:00:00Z",
+            "entry_type": "ENTRY_TYPE_STANDARD", "principalArn": "arn", "cluster": "dev", "username": "",
+            "mutation": {"reason": "é", "allow_lockout": false}}"#;
+        let expected = mapping::CreateAccessEntryRequest {
+            mutation: Some(call::Mutation { reason: "é".to_owned(), allow_lockout: false }),
+            cluster: "dev".to_owned(),
+            principal_arn: "arn".to_owned(),
+            entry_type: mapping::EntryType::Standard.into(),
+            username: Some(String::new()),
+            groups: vec!["devs".to_owned(), "ops".to_owned()],
+            tags: [("a", "1"), ("b", "2")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            ends_at: Some("2030-01-01T00:00:00Z".parse().unwrap()),
+            ..Default::default()
+        };
+        assert_eq!(encode(&request_of(CREATE).unwrap(), json).unwrap(), expected.encode_to_vec());
+        assert_eq!(encode(&request_of(CREATE).unwrap(), "{}").unwrap(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn every_method_that_takes_a_signature_can_be_signed() {
+        for method in methods::MANAGED {
+            assert_eq!(request_of(method.path).unwrap().full_name(), method.request, "{}", method.path);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_signed_is_named_with_the_next_step() {
+        let cases = [
+            ("/lanyard.gateway.v1.Explain/Hub", "without a signature"),
+            ("/lanyard.authn.v1.Admit/Admit", "not a method"),
+            ("/x", "lanyard.<service>.v1.<Service>/<Method>"),
+        ];
+        for (path, said) in cases {
+            let failure = request_of(path).unwrap_err();
+            assert!(matches!(&failure, Failure::Usage(text) if text.contains(said)), "{path}: {failure}");
+        }
+        for json in
+            ["", "[]", "{", r#"{"cluster": 1}"#, r#"{"clster": "dev"}"#, "{} {}", r#"{"entry_type": "X"}"#]
+        {
+            let failure = encode(&request_of(CREATE).unwrap(), json).unwrap_err();
+            assert!(
+                matches!(&failure, Failure::Usage(text) if text.contains("describe")),
+                "{json}: {failure}"
+            );
+        }
+    }
+}
