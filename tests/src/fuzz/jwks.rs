@@ -18,5 +18,5 @@ pub fn jwks(input: &[u8]) -> bool {
     for skipped in keys.skipped() {
         promise::is_one_bounded_line(&format!("{skipped:?}"));
     }
-    keys.len() > 0
+    !keys.is_empty()
 }

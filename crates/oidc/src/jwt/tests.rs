@@ -203,10 +203,10 @@ proptest! {
 
 #[test]
 fn the_issuer_of_a_token_that_is_out_of_order_is_found_to_refuse_it_by_name() {
-    let part = |text: &str| crate::stand_in::encode(text.as_bytes());
+    let part = |text: &str| encode(text.as_bytes());
     let of = |header: &str, payload: &str| format!("{}.{}.", part(header), part(payload));
     let payload = r#"{"iss":"https://issuer.example"}"#;
-    let found = |raw: &str| crate::unverified_issuer(raw);
+    let found = |raw: &str| unverified_issuer(raw);
     let issuer = Some("https://issuer.example".to_owned());
     assert_eq!(found(&of(r#"{"alg":"none"}"#, payload)), issuer);
     assert_eq!(found(&of("no JSON", payload)), issuer);

@@ -37,7 +37,7 @@ pub enum BlockCommand {
         #[command(flatten)]
         place: PlaceArgs,
         #[command(flatten)]
-        whom: WhomArgs,
+        whom: Box<WhomArgs>,
         /// Whose identities they are; by default the authority of the account on this hub.
         #[arg(long, value_name = "AUTHORITY")]
         authority: Option<Authority>,

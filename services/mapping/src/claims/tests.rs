@@ -147,7 +147,7 @@ fn immunity_10_what_an_issuer_does_not_stand_by_and_what_is_reserved_is_refused(
     let verified = |value: ClaimValue| ("email_verified", value);
     let groups = |group: &str| [("sub", text("ana")), ("groups", texts(&["devs", group]))];
     let cases = [
-        (come_to(&email(false), &[ana_at.clone()]), "email_verified_missing"),
+        (come_to(&email(false), std::slice::from_ref(&ana_at)), "email_verified_missing"),
         (come_to(&email(false), &[ana_at.clone(), verified(ClaimValue::Flag(false))]), "email_not_verified"),
         (come_to(&email(true), &[ana_at.clone(), verified(ClaimValue::Flag(false))]), "email_not_verified"),
         (come_to(&email(true), &[ana_at.clone(), verified(text("true"))]), "claim_type"),
