@@ -194,7 +194,9 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn digest(rows: &[(Option<i64>, Option<&str>, Option<&[u8]>)]) -> Digest {
+    type Row<'a> = (Option<i64>, Option<&'a str>, Option<&'a [u8]>);
+
+    fn digest(rows: &[Row<'_>]) -> Digest {
         let mut digest = Digest::default();
         // In batches of one, and the order turned around.
         for (number, text, bytes) in rows.iter().rev() {
