@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use lanyard_api::methods::SPOKE_SERVICE;
 use lanyard_gateway::process as gateway;
 use lanyard_process::Args;
-use lanyard_api::methods::SPOKE_SERVICE;
 use lanyard_spoke::process as spoke;
 use lanyard_store::Holder;
 

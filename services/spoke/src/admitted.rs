@@ -19,7 +19,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     peers::{Options, PeerFault, Peers, PeersError},
-    tls::{PeerIdentity, ServiceIdentity},
+    tls::{LiveIdentity, PeerIdentity},
 };
 use serde::{Deserialize, Serialize};
 use tonic::{Status, body::Body};
@@ -138,18 +138,18 @@ impl Services {
     /// # Errors
     /// [`PeersError`] names a service without an address, or an address that is none.
     pub(crate) fn connect(
-        own: &ServiceIdentity,
+        own: &LiveIdentity,
         peers: &PeersConfig,
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
+        let hub = &own.first().hub;
         let way = |service: &str, urls: &[Url]| {
-            let (certificate, roots) = (own.certificate.clone(), own.roots.clone());
-            let options = Options::new(&own.hub, service, urls.to_vec(), certificate, roots);
+            let options = Options::new(hub, service, urls.to_vec(), own.client());
             Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
         };
         let (authn, mapping, authz) =
             (way("authn", &peers.authn)?, way("mapping", &peers.mapping)?, way("authz", &peers.authz)?);
-        let identity: Arc<str> = PeerIdentity::service(&own.hub, &own.service)?.to_string().into();
+        let identity: Arc<str> = PeerIdentity::service(hub, &own.first().service)?.to_string().into();
         let remote = |way: &Way| {
             let admitted =
                 AdmittedWay { way: way.clone(), authn: authn.clone(), identity: Arc::clone(&identity) };

@@ -9,7 +9,7 @@ use lanyard_kit::{
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     telemetry::LogConfig,
-    tls::ServiceFiles,
+    tls::{Clients, LiveIdentity, ServiceFiles},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -129,7 +129,10 @@ fn print(text: &str) -> ExitCode {
 async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register(SPOKE_SERVICE);
-    let identity = config.tls.load(SPOKE_SERVICE)?;
+    let identity = LiveIdentity::load(&config.tls, SPOKE_SERVICE, Clients::Optional, Arc::clone(&clock))?;
+    let identity = Arc::new(identity);
+    let hub = identity.first().hub.clone();
+    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
     let services =
         Services::connect(&identity, &config.peers, Duration::from_millis(config.call_timeout_ms))?;
     if life.stop().run_until_cancelled(services.connected()).await.is_none() {
@@ -137,11 +140,11 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     }
     ready.ready();
     if let Some(path) = &config.ready_file {
-        let about = json!({ "service": SPOKE_SERVICE, "hub_id": identity.hub });
+        let about = json!({ "service": SPOKE_SERVICE, "hub_id": hub });
         std::fs::write(path, format!("{about:#}\n"))
             .with_context(|| format!("ready-file `{}`", path.display()))?;
     }
-    tracing::info!(hub_id = identity.hub, "ready");
+    tracing::info!(hub_id = hub, "ready");
     Fleet::new(services.mapping, services.authz, config.spoke, clock).run(life.stop()).await;
     Ok(())
 }

@@ -262,7 +262,7 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
     ];
     for (who, miss) in cases {
         for explain in [true, false] {
-            let identity = Vouched::in_process(std::sync::Arc::new(who.clone().into()));
+            let identity = Vouched::in_process(Arc::new(who.clone().into()));
             let query = ResolveQuery { cluster: cluster.uid, identity, explain };
             let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else {
                 panic!("{who:?}")
