@@ -198,7 +198,7 @@ pub(crate) async fn immunity_39_a_spokes_certificate_counts_until_it_is_deleted<
     assert_eq!(certificates(&now), [sha256]);
     let gone = bench.calls.delete_spoke_credential(by(admin()), cluster.id.clone(), known.id).await.unwrap();
     let now = directory.wait_for(|now| now.revision >= gone.revision).await.unwrap().clone();
-    assert_eq!(certificates(&now), [String::new(); 0]);
+    assert!(certificates(&now).is_empty());
 }
 
 pub(crate) async fn immunity_37_a_cluster_that_is_gone_is_lent_to_nobody<C: Calls, R: Resolve>(
