@@ -26,6 +26,8 @@ const OTHERS: u32 = 0o077;
 const MOUNTED_MODE: u32 = 0o440;
 /// The bits that let others than their group in, or let that write.
 const BEYOND_MOUNTED: u32 = 0o037;
+/// The link that the kubelet turns when a mounted Secret changes.
+const MOUNTED_DATA: &str = "..data";
 /// Who mounts.
 const ROOT: u32 = 0;
 /// Keys, certificates and credential files are far below this.
@@ -157,8 +159,12 @@ pub fn read_secret_file(path: &Path) -> Result<SecretBytes, FileError> {
     read_verified(path, Expected::SecretFile)
 }
 
-/// Where a link leads: to a file below the link's own folder.
+/// Where the link of a mounted Secret leads: to a file below the link's own folder. Any other link is refused.
 fn target_in_folder(path: &Path) -> Result<PathBuf, FileError> {
+    let leads_to = fs::read_link(path).map_err(|source| io_fault("follow", path, source))?;
+    if path.file_name().is_none_or(|name| leads_to != Path::new(MOUNTED_DATA).join(name)) {
+        return Err(FileError::Symlink { path: path.to_owned() });
+    }
     let real = |path: &Path| fs::canonicalize(path).map_err(|source| io_fault("follow", path, source));
     let (folder, target) = (real(folder_of(path))?, real(path)?);
     if target.starts_with(&folder) {
