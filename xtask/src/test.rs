@@ -301,9 +301,12 @@ fn compose(house: &House) -> Result<Outcome> {
     house.pytest(&python, "compose", &set)
 }
 
+/// Finds a tool, or makes it.
+type Find = fn(&Watchdog) -> Result<Tool>;
+
 /// Programs of others, in Python and Go, on code generated from the protos; and what `docs/grpc.md` shows.
 fn consumers(house: &House) -> Result<Outcome> {
-    let wanted: [(&str, fn(&Watchdog) -> Result<Tool>); 4] = [
+    let wanted: [(&str, Find); 4] = [
         ("BUF", tools::buf),
         ("PROTOC_GEN_GO", tools::protoc_gen_go),
         ("PROTOC_GEN_GO_GRPC", tools::protoc_gen_go_grpc),

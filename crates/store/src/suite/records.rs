@@ -301,7 +301,7 @@ pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_
         transaction.other_identity_providers_of_audience(uid, issuer, client).await.unwrap()
     };
     assert_eq!(others(dev.uid, client).await, [shared]);
-    assert_eq!(others(prod.uid, client).await, [okta.clone()]);
+    assert_eq!(others(prod.uid, client).await, std::slice::from_ref(&okta));
     assert_eq!(others(dev.uid, "Kubernetes").await, []);
 }
 

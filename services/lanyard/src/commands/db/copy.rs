@@ -39,7 +39,7 @@ pub struct CopyArgs {
     /// The hub's folder, with its SQLite file and its envelope key.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// An empty PostgreSQL database, postgres://<user>@<host>/<database>; its tables are made if they are not there.
+    /// An empty PostgreSQL database, postgres://USER@HOST/DATABASE; its tables are made if they are not there.
     #[arg(long, value_name = "URL", env = "LANYARD_STORE", hide_env_values = true)]
     to: String,
     /// The hub's configuration, a TOML file: for where its envelope key is, if not in the folder.
