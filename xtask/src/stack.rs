@@ -29,6 +29,8 @@ use crate::workspace::{Metadata, cargo, root};
 /// Those with a store.
 const SERVICES: [&str; 4] = ["authn", "mapping", "authz", "credentials"];
 const GATEWAY: &str = "gateway";
+/// It watches spoke clusters, and has no store.
+const SPOKE: &str = "spoke";
 const REGION: &str = "us-east-1";
 /// How often a process is looked after.
 const POLL: Duration = Duration::from_millis(50);
@@ -72,8 +74,8 @@ impl FromStr for Setting {
     fn from_str(text: &str) -> Result<Self> {
         let (service, variable) = text.split_once(':').context("no `:` after the service")?;
         ensure!(
-            service == GATEWAY || SERVICES.contains(&service),
-            "`{service}` is no service: {}, {GATEWAY}",
+            [GATEWAY, SPOKE].contains(&service) || SERVICES.contains(&service),
+            "`{service}` is no service: {}, {GATEWAY}, {SPOKE}",
             SERVICES.join(", ")
         );
         let (name, value) = variable.split_once('=').context("no `=` between the name and the value")?;
@@ -180,7 +182,7 @@ impl<'a> Stack<'a> {
         tell: &dyn Fn(&str),
     ) -> Result<Option<PathBuf>> {
         let mut account = None;
-        for service in SERVICES.iter().chain([&GATEWAY]) {
+        for service in SERVICES.iter().chain([&GATEWAY, &SPOKE]) {
             account = Some(self.issue(service, store)?.account);
         }
         let account = account.context("nothing was issued")?;
@@ -197,18 +199,28 @@ impl<'a> Stack<'a> {
                 self.spawn(service, number, options, &[], settings)?;
             }
         }
-        let mut peers = String::from("[peers]\n");
+        let mut peers = Vec::new();
         for service in SERVICES {
             let mut urls = Vec::new();
             for number in 0..options.replicas {
                 let Some(ready) = self.ready::<ServiceReady>(service, number)? else { return Ok(None) };
                 urls.push(ready.grpc);
             }
-            peers += &format!("{service} = {urls:?}\n");
             tell(&format!("{service} is there, {}", urls.join(", ")));
+            peers.push((service, format!("{service} = {urls:?}\n")));
+        }
+        let peers = |asked: &dyn Fn(&str) -> bool| -> String {
+            let lines = peers.iter().filter(|(service, _)| asked(service)).map(|(_, line)| line.as_str());
+            std::iter::once("[peers]\n").chain(lines).collect()
+        };
+        let spoke_config = self.folder.join("spoke.toml");
+        fs::write(&spoke_config, peers(&|service| service != "credentials"))?;
+        let spoke_config = spoke_config.display().to_string();
+        for number in 0..options.replicas {
+            self.spawn(SPOKE, number, options, &["--config", &spoke_config], &[])?;
         }
         let config = self.folder.join("gateway.toml");
-        fs::write(&config, format!("account = {account:?}\nregion = {REGION:?}\n{peers}"))?;
+        fs::write(&config, format!("account = {account:?}\nregion = {REGION:?}\n{}", peers(&|_| true)))?;
         let config = config.display().to_string();
         for number in 0..options.replicas {
             let flags = ["--config", &config, "--grpc-listen", "127.0.0.1:0"];
@@ -219,6 +231,10 @@ impl<'a> Stack<'a> {
             let Some(ready) = self.ready::<Ready>(GATEWAY, number)? else { return Ok(None) };
             tell(&format!("{GATEWAY} is there, {}, gRPC {}", ready.gateway, ready.grpc));
             first.get_or_insert(ready);
+        }
+        for number in 0..options.replicas {
+            let Some(ready) = self.ready::<ServiceReady>(SPOKE, number)? else { return Ok(None) };
+            tell(&format!("{SPOKE} is there, {}", ready.grpc));
         }
         let mut ready = first.context("there is no gateway")?;
         ready.credentials = self.folder.join("data/credentials");

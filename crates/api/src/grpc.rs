@@ -5,6 +5,7 @@
 //! side [`Remote`] implements the same traits over anything that sends HTTP/2 requests. Between them go statuses, from which
 //! a client reads back the very error that the service gave.
 
+mod about;
 mod client;
 pub(crate) mod codec;
 mod door;
@@ -15,6 +16,7 @@ pub(crate) mod mutation;
 mod server;
 mod status;
 
+pub use about::{ReflectionError, with_health_and_reflection};
 pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
 pub use door::{ACTOR_METADATA, CallingService, Door};
 pub use layer::{Prepare, Prepared};

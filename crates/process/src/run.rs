@@ -4,8 +4,9 @@ use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use axum::middleware;
+use lanyard_api::grpc::with_health_and_reflection;
 use lanyard_kit::{
-    Clock, Readiness, SystemClock,
+    Clock, SystemClock,
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     serve::{Options, Server},
@@ -14,7 +15,6 @@ use lanyard_store::Holder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tonic::service::Routes;
-use tonic_health::ServingStatus;
 
 use crate::{callers, config::ProcessConfig, opened::Opened};
 
@@ -129,7 +129,8 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     options.address = process.listen;
     let server = Server::bind(options).await?;
     let (service, routes) = S::start(config, &opened).await?;
-    let routes = with_health(routes, life.readiness().clone()).await?;
+    let readiness = life.readiness().clone();
+    let routes = with_health_and_reflection(routes, async move { readiness.wait().await }).await?;
     let hub = opened.identity.first().hub.clone();
     let guarded = routes
         .into_axum_router()
@@ -147,23 +148,4 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     service.flush().await;
     opened.store.close().await;
     Ok(())
-}
-
-/// The methods, with gRPC's own health service, which says what the process says of itself, and reflection.
-async fn with_health(routes: Routes, readiness: Readiness) -> anyhow::Result<Routes> {
-    let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_service_status("", ServingStatus::NotServing).await;
-    tokio::spawn(async move {
-        readiness.wait().await;
-        reporter.set_service_status("", ServingStatus::Serving).await;
-    });
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    Ok(routes
-        .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
 }

@@ -20,7 +20,9 @@ use lanyard_api::{
     CallError, Denial,
     authn::{self, Admission, Admit, AdmitQuery},
     authz, credentials,
-    grpc::{Door, Served, forbidden, unauthenticated, unsupported},
+    grpc::{
+        Door, ReflectionError, Served, forbidden, unauthenticated, unsupported, with_health_and_reflection,
+    },
     mapping, methods,
 };
 use lanyard_kit::{
@@ -29,7 +31,6 @@ use lanyard_kit::{
     tls::PeerIdentity,
 };
 use tonic::{Status, service::Routes};
-use tonic_health::ServingStatus;
 
 use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services};
 
@@ -43,33 +44,23 @@ pub(crate) const FRAME_BYTES: usize = 5;
 pub async fn routes<S: Services>(
     gateway: &Arc<Gateway<S>>,
     readiness: Readiness,
-) -> Result<Router, tonic_reflection::server::Error> {
+) -> Result<Router, ReflectionError> {
     let services = &gateway.parts.services;
     let door = Door::behind_door();
     let authn = Served::new(Arc::clone(services.authn()), door.clone());
     let mapping = Served::new(Arc::clone(services.mapping()), door.clone());
     let authz = Served::new(Arc::clone(services.authz()), door.clone());
     let credentials = Served::new(Arc::clone(services.credentials()), door);
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(lanyard_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // What stands in the details of errors, so that clients by reflection can read those too.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
-    let mut routes = Routes::builder();
+    let ready = async move { readiness.wait().await };
+    let mut own = Routes::builder();
+    own.add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
+        .add_service(ExplainServer::service(Arc::clone(gateway)));
+    let own = with_health_and_reflection(own.routes(), ready).await?;
     if let Some(ways) = services.ways() {
         // Their messages go on as they came: what was signed is the caller's bytes.
-        routes
-            .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
-            .add_service(ExplainServer::service(Arc::clone(gateway)))
-            .add_service(health(readiness).await)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let routes = forward::add(routes.routes().into_axum_router(), ways);
-        return Ok(guard(Arc::clone(gateway), routes));
+        return Ok(guard(Arc::clone(gateway), forward::add(own.into_axum_router(), ways)));
     }
-    routes
+    let routes = own
         .add_service(authn::server::accounts(authn))
         .add_service(mapping::server::preview(mapping.clone()))
         .add_service(mapping::server::clusters(mapping.clone()))
@@ -77,29 +68,10 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::identity_providers(mapping.clone()))
         .add_service(mapping::server::blocks(mapping.clone()))
         .add_service(mapping::server::spokes(mapping))
-        .add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
-        .add_service(credentials::server::sessions(credentials))
-        .add_service(ExplainServer::service(Arc::clone(gateway)))
-        .add_service(health(readiness).await)
-        .add_service(reflection().build_v1()?)
-        // Most clients in other languages know the older name alone.
-        .add_service(reflection().build_v1alpha()?);
-    Ok(guard(Arc::clone(gateway), routes.routes().into_axum_router()))
-}
-
-/// gRPC's own health service, which says what `/readyz` says.
-async fn health(
-    readiness: Readiness,
-) -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
-    let (reporter, service) = tonic_health::server::health_reporter();
-    reporter.set_service_status("", ServingStatus::NotServing).await;
-    tokio::spawn(async move {
-        readiness.wait().await;
-        reporter.set_service_status("", ServingStatus::Serving).await;
-    });
-    service
+        .add_service(credentials::server::sessions(credentials));
+    Ok(guard(Arc::clone(gateway), routes.into_axum_router()))
 }
 
 /// Puts authn's admission before every method of `routes` that is not open to all, and the caller's deadline around both.

@@ -1,18 +1,31 @@
-//! The spoke service as a process of its own: no listener, no engine and no database, but for calls over mTLS.
+//! The spoke service as a process of its own: no engine and no database; it calls the others over mTLS, and answers for its health.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use lanyard_api::methods::SPOKE_SERVICE;
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use lanyard_api::{grpc::with_health_and_reflection, methods::SPOKE_SERVICE};
 use lanyard_kit::{
     Clock, SystemClock,
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
+    serve::{Options, Peer, Server},
     telemetry::LogConfig,
-    tls::{Clients, LiveIdentity, ServiceFiles},
+    tls::{Clients, LiveIdentity, PeerIdentity, ServiceFiles},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tonic::{Status, service::Routes};
 
 pub use crate::admitted::PeersConfig;
 use crate::{Fleet, SpokeConfig, admitted::Services};
@@ -21,6 +34,8 @@ use crate::{Fleet, SpokeConfig, admitted::Services};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpokeProcessConfig {
+    /// Where gRPC's health and reflection listen.
+    pub listen: SocketAddr,
     /// The service's certificate: as whom it calls the others.
     pub tls: ServiceFiles,
     /// Where the services are.
@@ -38,6 +53,7 @@ pub struct SpokeProcessConfig {
 impl Default for SpokeProcessConfig {
     fn default() -> Self {
         Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: ServiceFiles::default(),
             peers: PeersConfig::default(),
             call_timeout_ms: 10_000,
@@ -70,6 +86,9 @@ pub struct Args {
     /// A TOML file.
     #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Where gRPC's health and reflection listen; port 0 takes a free one [default: 127.0.0.1:0].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
     /// The folder that `lanyard pki issue` wrote for the spoke service.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
@@ -87,6 +106,7 @@ pub struct Args {
 impl Args {
     fn sources(&self) -> Sources {
         let flags = json!({
+            "listen": self.listen,
             "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
             "ready_file": self.ready_file,
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
@@ -129,24 +149,46 @@ fn print(text: &str) -> ExitCode {
 async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register(SPOKE_SERVICE);
-    let identity = LiveIdentity::load(&config.tls, SPOKE_SERVICE, Clients::Optional, Arc::clone(&clock))?;
+    let identity = LiveIdentity::load(&config.tls, SPOKE_SERVICE, Clients::Required, Arc::clone(&clock))?;
     let identity = Arc::new(identity);
     let hub = identity.first().hub.clone();
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
+    let mut options = Options::loopback(0).with_live_tls(identity.server());
+    options.address = config.listen;
+    let server = Server::bind(options).await?;
+    let url = format!("https://{}", server.address());
+    let readiness = life.readiness().clone();
+    let about = with_health_and_reflection(Routes::default(), async move { readiness.wait().await }).await?;
+    let of_hub = hub.clone();
+    let guarded = about
+        .into_axum_router()
+        .layer(middleware::from_fn(move |request, next| services_alone(of_hub.clone(), request, next)));
+    let serving = tokio::spawn(server.run(guarded, life.stop()));
     let services =
         Services::connect(&identity, &config.peers, Duration::from_millis(config.call_timeout_ms))?;
-    if life.stop().run_until_cancelled(services.connected()).await.is_none() {
-        return Ok(());
+    if life.stop().run_until_cancelled(services.connected()).await.is_some() {
+        ready.ready();
+        if let Some(path) = &config.ready_file {
+            let about = json!({ "service": SPOKE_SERVICE, "grpc": url, "hub_id": hub });
+            std::fs::write(path, format!("{about:#}\n"))
+                .with_context(|| format!("ready-file `{}`", path.display()))?;
+        }
+        tracing::info!(grpc = url, hub_id = hub, "ready");
+        Fleet::new(services.mapping, services.authz, config.spoke, clock).run(life.stop()).await;
     }
-    ready.ready();
-    if let Some(path) = &config.ready_file {
-        let about = json!({ "service": SPOKE_SERVICE, "hub_id": hub });
-        std::fs::write(path, format!("{about:#}\n"))
-            .with_context(|| format!("ready-file `{}`", path.display()))?;
-    }
-    tracing::info!(hub_id = hub, "ready");
-    Fleet::new(services.mapping, services.authz, config.spoke, clock).run(life.stop()).await;
+    serving.await?;
     Ok(())
+}
+
+/// The hub's services may ask how this one is. A spoke's certificate, though of the same hub, opens nothing here.
+async fn services_alone(hub: String, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
+    match peer.as_deref() {
+        Some(PeerIdentity::Service { hub: of, .. }) if *of == hub => next.run(request).await,
+        Some(PeerIdentity::Service { .. } | PeerIdentity::Spoke { .. }) | None => {
+            Status::permission_denied("only services of this hub are answered here").into_http()
+        }
+    }
 }
 
 #[cfg(test)]
