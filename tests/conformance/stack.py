@@ -11,7 +11,7 @@ import time
 
 from hub import AUTHN_SETTINGS, READY_SECONDS_MAX, STOP_SECONDS_MAX, Hub
 
-SERVICES = ("authn", "mapping", "authz", "credentials", "gateway")
+SERVICES = ("authn", "mapping", "authz", "credentials", "spoke", "gateway")
 # Twice the time in which every replica has to see a change on loopback, without waiting for a poll: machines are shared.
 SEEN_SECONDS_MAX = 0.2
 READING = frozenset({"get", "list", "describe", "explain", "check", "token", "inspect", "rules", "who-can", "kubeconfig"})

@@ -359,6 +359,9 @@ fn apiserver(house: &House) -> Result<Outcome> {
         }
     }
     let python = Python::prepare(&house.watchdog)?;
+    // For the spoke service in processes of its own.
+    let postgres = Postgres::start(&house.watchdog)?;
+    found.push(("LANYARD_TEST_POSTGRES_URL", PathBuf::from(&postgres.url)));
     let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.pytest(&python, "apiserver", &set)
 }
