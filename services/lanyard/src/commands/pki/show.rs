@@ -14,6 +14,7 @@ use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
+    input::moment_text,
     show::{Listing, Row, or_dash},
 };
 
@@ -87,7 +88,7 @@ impl Row for Shown {
             self.issuer.clone(),
             listed(&self.uris),
             listed(&self.names),
-            self.not_after.to_string(),
+            moment_text(self.not_after),
             state.to_owned(),
         ]
     }
