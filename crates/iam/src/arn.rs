@@ -1,13 +1,16 @@
 //! ARNs: any resource's ([`Arn`]), a principal's ([`PrincipalArn`]), the form mappings are looked up by
-//! ([`CanonicalArn`]), patterns over them ([`ArnPattern`]), and STS's answer to who calls ([`CallerIdentity`]).
+//! ([`CanonicalArn`]), patterns over them ([`ArnPattern`]), whom an access entry names ([`EntryPrincipal`]), and STS's answer to who calls ([`CallerIdentity`]).
 //!
 //! Letter case: the scheme, partition and service are lower case and compared exactly. IAM keeps names unique ignoring
 //! case, so lookups go by [`FoldedArn`]; patterns and everything shown to people keep the case they were given.
 
 mod caller;
 mod canonical;
+mod entry_principal;
 mod pattern;
+mod permission_set;
 mod principal;
+mod principal_pattern;
 mod wildcard;
 
 use std::fmt;
@@ -19,8 +22,15 @@ use crate::shown::shown;
 
 pub use caller::{CallerIdentity, CallerIdentityError};
 pub use canonical::{CanonicalArn, FoldedArn};
+pub use entry_principal::{EntryPrincipal, EntryPrincipalError};
 pub use pattern::{ArnPattern, ArnPatternError};
+pub use permission_set::{
+    PermissionSet, PermissionSetError, SSO_ROLE_PATH, SSO_ROLE_PREFIX, without_sso_suffix,
+};
 pub use principal::{PrincipalArn, PrincipalArnError, PrincipalKind, is_session_name};
+pub use principal_pattern::{
+    PatternKind, PatternSubject, PrincipalPattern, PrincipalPatternError, name_matches,
+};
 
 pub(crate) use wildcard::{Token, tokens_match, wildcard_matches};
 

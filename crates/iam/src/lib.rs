@@ -9,6 +9,7 @@
 //! | which partition a region belongs to, and its STS hosts | [`Partition`], [`partition_of_region`] |
 //! | account numbers, regions, access keys, unique ids | [`AccountId`], [`Region`], [`AccessKeyId`], [`PrincipalId`] |
 //! | who an ARN names, and what mappings are looked up by | [`PrincipalArn`], [`CanonicalArn`], [`FoldedArn`] |
+//! | whom an access entry names: an ARN, a permission set, a pattern | [`EntryPrincipal`] |
 //! | what STS answered | [`CallerIdentity`] |
 //! | whether a `k8s-aws-v1.` token may be believed | [`ParsedToken`], with [`TokenRules`] |
 //! | whether a request is signed as it should be | [`SignedRequest`], with [`sigv4::Expected`] |
@@ -33,8 +34,10 @@ pub mod sigv4;
 pub mod token;
 
 pub use arn::{
-    Arn, ArnError, ArnPattern, ArnPatternError, CallerIdentity, CallerIdentityError, CanonicalArn, FoldedArn,
-    PrincipalArn, PrincipalArnError, PrincipalKind, is_session_name,
+    Arn, ArnError, ArnPattern, ArnPatternError, CallerIdentity, CallerIdentityError, CanonicalArn,
+    EntryPrincipal, EntryPrincipalError, FoldedArn, PatternKind, PatternSubject, PermissionSet,
+    PermissionSetError, PrincipalArn, PrincipalArnError, PrincipalKind, PrincipalPattern,
+    PrincipalPatternError, SSO_ROLE_PATH, SSO_ROLE_PREFIX, is_session_name, without_sso_suffix,
 };
 pub use id::{
     AccessKeyId, AccountId, Credentials, InvalidAccessKeyId, InvalidAccountId, InvalidPrincipalId,

@@ -22,6 +22,81 @@ impl Token {
     }
 }
 
+/// One step of a name that is known in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Any characters, also none.
+    Run,
+    /// Exactly one character.
+    One,
+    /// A hexadecimal digit in lower case.
+    Hex,
+    /// This character itself.
+    Char(char),
+}
+
+impl Step {
+    /// A character as patterns read it.
+    pub(super) fn of(character: char) -> Self {
+        match Token::of(character) {
+            Token::Run => Self::Run,
+            Token::One => Self::One,
+            Token::Char(other) => Self::Char(other),
+        }
+    }
+
+    /// Whether one character can be both. Not asked of a run.
+    fn meets(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Char(a), Self::Char(b)) => a == b,
+            (Self::Char(c), Self::Hex) | (Self::Hex, Self::Char(c)) => matches!(c, '0'..='9' | 'a'..='f'),
+            _ => true,
+        }
+    }
+}
+
+/// Whether some text takes both ways. Time and memory are the product of their lengths.
+pub(super) fn have_common(a: &[Step], b: &[Step]) -> bool {
+    // Which places of `b` can be reached having gone the steps of `a` taken so far.
+    let mut reached = vec![false; b.len() + 1];
+    if let Some(first) = reached.first_mut() {
+        *first = true;
+    }
+    skip_runs(b, &mut reached);
+    for step in a {
+        let mut next = vec![false; b.len() + 1];
+        for (at, _) in reached.iter().enumerate().filter(|(_, reached)| **reached) {
+            let beside = b.get(at);
+            match (step, beside) {
+                // A run takes none or any number of steps of the other.
+                (Step::Run, _) => next.iter_mut().skip(at).for_each(|place| *place = true),
+                // The other's run takes this step and stays.
+                (_, Some(Step::Run)) => mark(&mut next, at),
+                (_, Some(other)) if step.meets(*other) => mark(&mut next, at + 1),
+                _ => {}
+            }
+        }
+        skip_runs(b, &mut next);
+        reached = next;
+    }
+    reached.last().copied().unwrap_or_default()
+}
+
+/// A run can be left without taking anything.
+fn skip_runs(steps: &[Step], reached: &mut [bool]) {
+    for (at, step) in steps.iter().enumerate() {
+        if *step == Step::Run && reached.get(at).copied().unwrap_or_default() {
+            mark(reached, at + 1);
+        }
+    }
+}
+
+fn mark(places: &mut [bool], at: usize) {
+    if let Some(place) = places.get_mut(at) {
+        *place = true;
+    }
+}
+
 /// Whether the text fits the pattern.
 pub(crate) fn wildcard_matches(pattern: &str, text: &str) -> bool {
     tokens_match(pattern.chars().map(Token::of), text.chars())
