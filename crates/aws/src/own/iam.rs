@@ -8,7 +8,8 @@ use super::{AwsClient, AwsFault};
 use crate::metered::Service;
 use crate::xml::Element;
 
-const IAM: Api = Api { service: Service::Iam, name: "iam", version: "2010-05-08", wire: Wire::Query };
+pub(super) const IAM: Api =
+    Api { service: Service::Iam, name: "iam", version: "2010-05-08", wire: Wire::Query };
 
 /// The code of "there is none".
 const NO_SUCH_ENTITY: &str = "NoSuchEntity";
@@ -61,7 +62,7 @@ impl AwsClient {
 }
 
 /// IAM has one host for a partition.
-fn place(partition: Partition) -> Place {
+pub(super) fn place(partition: Partition) -> Place {
     let (host, region) = partition.iam_endpoint();
     (host.to_owned(), region.to_owned())
 }

@@ -47,6 +47,8 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, wire: Wire, region: &str, b
         }
         "iam:GetRole" => principal(&world, by, "role", &parameters, ("GetRole", "Role", "RoleName")),
         "iam:GetUser" => principal(&world, by, "user", &parameters, ("GetUser", "User", "UserName")),
+        "iam:ListRoles" => principals(&world, by, "role", &parameters, ("ListRoles", "Roles", "RoleId")),
+        "iam:ListUsers" => principals(&world, by, "user", &parameters, ("ListUsers", "Users", "UserId")),
         "iam:GetInstanceProfile" => profile(&world, by, &parameters),
         "ec2:DescribeInstances" => instances(&world, by, region, &parameters),
         "kms:GenerateDataKey" | "kms:Decrypt" => kms(&mut world, action, &asked.body),
@@ -102,6 +104,45 @@ fn principal(
          <{entity}Id>{id}</{entity}Id><{entity}Name>{name}</{entity}Name><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z\
          </CreateDate></{entity}></{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>\
          </{action}Response>"
+    );
+    good(Wire::Iam, body)
+}
+
+/// Two to a page, whatever is asked for, so that there are pages.
+fn principals(
+    world: &World,
+    by: &Person,
+    kind: &str,
+    parameters: &BTreeMap<String, String>,
+    (action, list, id_element): (&str, &str, &str),
+) -> Response {
+    const PAGE_ITEMS: usize = 2;
+    let under = parameters.get("PathPrefix").map_or("/", String::as_str);
+    let from: usize = parameters.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or_default();
+    let path_of = |arn: &str| arn.split_once(kind).map(|(_, path)| path.to_owned()).unwrap_or_default();
+    let mut own: Vec<&(String, String)> = world
+        .principals
+        .iter()
+        .filter(|((account, of, _), (arn, _))| {
+            *account == by.account && of == kind && path_of(arn).starts_with(under)
+        })
+        .map(|(_, principal)| principal)
+        .collect();
+    own.sort();
+    let members: String = own
+        .iter()
+        .skip(from)
+        .take(PAGE_ITEMS)
+        .map(|(arn, id)| format!("<member><{id_element}>{id}</{id_element}><Arn>{arn}</Arn></member>"))
+        .collect();
+    let next = from + PAGE_ITEMS;
+    let rest = match next < own.len() {
+        true => format!("<IsTruncated>true</IsTruncated><Marker>{next}</Marker>"),
+        false => "<IsTruncated>false</IsTruncated>".to_owned(),
+    };
+    let body = format!(
+        "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result><{list}>{members}</{list}>{rest}\
+         </{action}Result></{action}Response>"
     );
     good(Wire::Iam, body)
 }
