@@ -23,8 +23,8 @@ pub use clusters::{
     UpdateCluster,
 };
 pub use entries::{
-    AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryState, EntryType,
-    PolicyAssociation, UpdateAccessEntry,
+    AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryMatch, EntryMatches, EntryRef,
+    EntryState, EntryType, PolicyAssociation, UpdateAccessEntry,
 };
 pub use identity_providers::{
     AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,
@@ -142,6 +142,10 @@ pub enum MatchedBy {
     PrincipalId,
     /// By authority, partition, account and name: the id is not known.
     Arn,
+    /// By the permission set that its role was made of.
+    PermissionSet,
+    /// By an ARN pattern that its name fits.
+    Pattern,
     /// By the canonical ARN in aws-auth.
     AwsAuthArn,
     /// By its account, in aws-auth's mapAccounts.

@@ -42,6 +42,9 @@ use crate::{
 /// The key under which the proof stands in `extra`: lower case, as the API server makes impersonated keys.
 pub const EXTRA_KEY: &str = "lanyard.dev/proof";
 
+/// The key under which the canonical ARN stands there (aws-iam-authenticator's, in lower case). It proves nothing by itself.
+pub const CANONICAL_ARN_KEY: &str = "canonicalarn";
+
 /// The group that the API server adds by itself; never part of the MAC.
 pub const AUTHENTICATED_GROUP: &str = "system:authenticated";
 

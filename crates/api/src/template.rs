@@ -21,6 +21,8 @@ pub enum Placeholder {
     AccountId,
     /// `{{AccessKeyID}}`: the key that signed.
     AccessKeyId,
+    /// `{{PrincipalName}}`: the name of the user or role, without path (Lanyard's own).
+    PrincipalName,
     /// `{{SessionName}}`: the session's name, each `@` as `-`. Chosen by the caller.
     SessionName,
     /// `{{SessionNameRaw}}`: the session's name as it is. Chosen by the caller.
@@ -31,9 +33,10 @@ pub enum Placeholder {
 
 impl Placeholder {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AccountId,
         Self::AccessKeyId,
+        Self::PrincipalName,
         Self::SessionName,
         Self::SessionNameRaw,
         Self::Ec2PrivateDnsName,
@@ -45,6 +48,7 @@ impl Placeholder {
         match self {
             Self::AccountId => "AccountID",
             Self::AccessKeyId => "AccessKeyID",
+            Self::PrincipalName => "PrincipalName",
             Self::SessionName => "SessionName",
             Self::SessionNameRaw => "SessionNameRaw",
             Self::Ec2PrivateDnsName => "EC2PrivateDNSName",
@@ -71,7 +75,9 @@ impl Placeholder {
             Self::SessionName => {
                 (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| session(b) && *b != b'@')
             }
-            Self::SessionNameRaw => (1..=64).contains(&bytes.len()) && bytes.iter().all(session),
+            Self::PrincipalName | Self::SessionNameRaw => {
+                (1..=64).contains(&bytes.len()) && bytes.iter().all(session)
+            }
             Self::Ec2PrivateDnsName => is_node_name(text),
         }
     }
@@ -123,8 +129,8 @@ pub enum TemplateError {
     Unclosed(String),
     /// A placeholder that does not exist.
     #[error(
-        "`{{{{{0}}}}}` is not a placeholder: use AccountID, AccessKeyID, SessionName, SessionNameRaw or \
-         EC2PrivateDNSName between double braces, without blanks"
+        "`{{{{{0}}}}}` is not a placeholder: use AccountID, AccessKeyID, PrincipalName, SessionName, \
+         SessionNameRaw or EC2PrivateDNSName between double braces, without blanks"
     )]
     Unknown(String),
 }
@@ -287,6 +293,7 @@ mod tests {
             Ok::<_, ()>(match placeholder {
                 Placeholder::AccountId => "111122223333",
                 Placeholder::AccessKeyId => "AKIAIOSFODNN7EXAMPLE",
+                Placeholder::PrincipalName => "Developers",
                 Placeholder::SessionName | Placeholder::SessionNameRaw => "ana@corp.example",
                 Placeholder::Ec2PrivateDnsName => "ip-10-0-0-1.ec2.internal",
             })
@@ -300,6 +307,7 @@ mod tests {
             ("ana", "ana"),
             ("ops:{{SessionName}}", "ops:ana-corp.example"),
             ("ops:{{SessionNameRaw}}", "ops:ana@corp.example"),
+            ("{{PrincipalName}}:{{SessionName}}", "Developers:ana-corp.example"),
             ("{{AccountID}}:{{SessionName}}:x", "111122223333:ana-corp.example:x"),
             ("system:node:{{EC2PrivateDNSName}}", "system:node:ip-10-0-0-1.ec2.internal"),
             ("k{{AccessKeyID}}", "kAKIAIOSFODNN7EXAMPLE"),

@@ -8,7 +8,7 @@ use lanyard_api::authn::Admission;
 use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
 use lanyard_api::mapping::{AccessEntry, EntryType};
 use lanyard_api::{ActorKind, Authority, EntryId};
-use lanyard_iam::{PolicyDocument, PrincipalArn};
+use lanyard_iam::{EntryPrincipal, PolicyDocument};
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials, mapping::v1 as mapping};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use world::call::{
@@ -20,6 +20,7 @@ use world::{REGION, cluster_of, system, world};
 on_each_store!(
     policies_decide_and_the_refusal_names_the_statement_or_its_lack,
     a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn,
+    an_entry_for_several_needs_a_permission_of_its_own_beside_awss,
     immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
     immunity_33_a_uid_opens_no_cluster_of_another_account,
     a_deny_on_a_user_is_not_walked_around_by_spelling,
@@ -116,13 +117,14 @@ async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn(d
         id: EntryId::random(),
         cluster: world.cluster.uid,
         authority: Authority::Aws,
-        principal_arn: PrincipalArn::parse("arn:aws:iam::111122223333:user/team/bo").unwrap(),
+        principal_arn: EntryPrincipal::parse("arn:aws:iam::111122223333:user/team/bo").unwrap(),
         principal_id: None,
         entry_type: EntryType::Standard,
         username: "bo".to_owned(),
         groups: Vec::new(),
         tags: Default::default(),
         ends_at: None,
+        pin_until: None,
         created_at: world.now(),
         modified_at: world.now(),
     };
@@ -139,6 +141,41 @@ async fn a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn(d
         "{denial}"
     );
     admitted(world.call(&key, DELETE_ENTRY, &delete("arn:aws:iam::111122223333:user/cy")).await);
+}
+
+async fn an_entry_for_several_needs_a_permission_of_its_own_beside_awss(database: TestDatabase) {
+    let world = world(database).await;
+    let document = |allow: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":[{allow}],"Resource":"*"}},
+            {{"Sid":"NoMasters","Effect":"Deny","Action":"eks:CreateAccessEntry","Resource":"*",
+             "Condition":{{"ForAnyValue:StringLike":{{"eks:kubernetesGroups":"admin*"}}}}}}]}}"#
+        )
+    };
+    let create = |principal: &str, groups: &[&str]| mapping::CreateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: principal.to_owned(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..Default::default()
+    };
+    let (one, several) = ("arn:aws:iam::111122223333:role/dev", "arn:aws:iam::111122223333:role/*");
+    let set = "arn:aws:sso::444455556666:permission-set/Dev";
+    let eks = world.policed("ana", &document(r#""eks:*""#)).await;
+    admitted(world.call(&eks, CREATE_ENTRY, &create(one, &[])).await);
+    for principal in [several, set] {
+        let denial = forbidden(world.call(&eks, CREATE_ENTRY, &create(principal, &[])).await);
+        assert!(denial.message.contains("lanyard:CreateAccessEntryForSeveral"), "{denial}");
+    }
+    let both = world.policed("bo", &document(r#""eks:*","lanyard:CreateAccessEntryForSeveral""#)).await;
+    admitted(world.call(&both, CREATE_ENTRY, &create(several, &[])).await);
+    let denial = forbidden(world.call(&both, CREATE_ENTRY, &create(several, &["admins"])).await);
+    assert!(denial.message.contains("`NoMasters`"), "{denial}");
+    // A condition on the ARN of one principal is never met by a rule that picks several.
+    let on_arn = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ArnLike":{"eks:principalArn":"arn:aws:iam::111122223333:role/?"}}}]}"#;
+    let narrow = world.policed("cy", on_arn).await;
+    admitted(world.call(&narrow, CREATE_ENTRY, &create("arn:aws:iam::111122223333:role/d", &[])).await);
+    forbidden(world.call(&narrow, CREATE_ENTRY, &create(several, &[])).await);
 }
 
 async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing(

@@ -106,6 +106,7 @@ async fn fill(store: &Store, uid: ClusterUid, entries: usize) {
             groups: vec![String::from("developers"), format!("team-{nth}")],
             tags: BTreeMap::new(),
             ends_at: None,
+            pin_until: None,
             created_at: now,
             modified_at: now,
         };

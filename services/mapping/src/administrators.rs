@@ -15,7 +15,7 @@ use lanyard_api::{
         PolicyAssociation,
     },
 };
-use lanyard_iam::{CanonicalArn, PrincipalArn};
+use lanyard_iam::{CanonicalArn, EntryPrincipal, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, Record as _, StoreError, Transaction};
 
 use crate::{key, resolution::counts_entries};
@@ -26,38 +26,48 @@ pub(crate) fn makes_administrator(association: &PolicyAssociation) -> bool {
         && association.policy_arn.rsplit_once('/').is_some_and(|(_, name)| name == CLUSTER_ADMIN_POLICY)
 }
 
-/// The row of an entry, given its association with the administrator's policy.
-fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Administrator {
+/// The row of an entry, given its association with the administrator's policy. Whoever a rule picks is nobody in particular, who
+/// may not exist, so that only an entry that means one principal counts; and none that waits to be pinned.
+fn of_entry(entry: &AccessEntry, association: &PolicyAssociation) -> Option<Administrator> {
+    if entry.pin_until.is_some() && entry.principal_id.is_none() {
+        return None;
+    }
+    let canonical_arn = match &entry.principal_arn {
+        EntryPrincipal::One(arn) => key::known_as(arn),
+        EntryPrincipal::PermissionSet(set) if set.suffix().is_some() => {
+            CanonicalArn::parse(&set.role_arn()).ok()?
+        }
+        EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => return None,
+    };
     let ends_at = match (entry.ends_at, association.ends_at) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    Administrator {
+    Some(Administrator {
         cluster: entry.cluster,
         source: AdministratorSource::Entry(entry.id),
         authority: entry.authority.clone(),
-        account: entry.principal_arn.account,
-        canonical_arn: key::known_as(&entry.principal_arn),
+        account: entry.principal_arn.account(),
+        canonical_arn,
         principal_id: entry.principal_id.clone(),
         ends_at,
-    }
+    })
 }
 
 /// Puts or removes the row of one entry, by whether it has the administrator's policy now.
 pub(crate) async fn sync_entry(tx: &mut Transaction, entry: &AccessEntry) -> Result<(), StoreError> {
     let scope = Scope::Cluster(entry.cluster);
     let source = AdministratorSource::Entry(entry.id).to_string();
-    match tx.get::<PolicyAssociation>(scope, &administrator_key(entry)).await? {
-        Some(association) if makes_administrator(&association) => {
-            tx.put(&of_entry(entry, &association)).await
-        }
-        _ => tx.delete::<Administrator>(scope, &source).await.map(drop),
+    let association = tx.get::<PolicyAssociation>(scope, &administrator_key(entry)).await?;
+    match association.filter(makes_administrator).and_then(|association| of_entry(entry, &association)) {
+        Some(row) => tx.put(&row).await,
+        None => tx.delete::<Administrator>(scope, &source).await.map(drop),
     }
 }
 
 /// The key under which an entry's association with the administrator's policy is stored, if it has it.
 fn administrator_key(entry: &AccessEntry) -> String {
-    let policy = AccessPolicies::arn_of(CLUSTER_ADMIN_POLICY, entry.principal_arn.partition);
+    let policy = AccessPolicies::arn_of(CLUSTER_ADMIN_POLICY, entry.principal_arn.partition());
     format!("{}/{policy}", entry.id)
 }
 
@@ -73,10 +83,18 @@ pub(crate) async fn sync_aws_auth(
     if auth.lines.iter().any(AwsAuthLine::gives_masters) {
         let entries: Vec<AccessEntry> =
             if counts_entries(cluster.authentication_mode) { tx.list(scope).await? } else { Vec::new() };
-        let taken: Vec<Box<str>> = entries.iter().map(principal_key).collect();
+        let taken: Vec<Box<str>> = entries.iter().filter_map(principal_key).collect();
+        let several: Vec<&AccessEntry> =
+            entries.iter().filter(|entry| entry.principal_arn.one().is_none()).collect();
+        let is_meant = |row: &Administrator| {
+            several.iter().any(|entry| {
+                entry.authority == row.authority && entry.principal_arn.means(row.canonical_arn.as_str())
+            })
+        };
         for line in auth.lines.iter().filter(|line| line.gives_masters()) {
             if let Some(row) = of_line(cluster, line)
                 && !taken.contains(&key::principal_owned(&row.authority, row.canonical_arn.as_str()))
+                && !is_meant(&row)
             {
                 wanted.insert(row.key(), row);
             }
@@ -94,8 +112,9 @@ pub(crate) async fn sync_aws_auth(
     Ok(())
 }
 
-fn principal_key(entry: &AccessEntry) -> Box<str> {
-    key::principal_owned(&entry.authority, key::known_as(&entry.principal_arn).as_str())
+fn principal_key(entry: &AccessEntry) -> Option<Box<str>> {
+    let arn = entry.principal_arn.one()?;
+    Some(key::principal_owned(&entry.authority, key::known_as(arn).as_str()))
 }
 
 /// The same after an entry came or went: its principal's line counts or does not.

@@ -3,7 +3,7 @@
 use lanyard_api::{
     Authority, AwsIdentity, Extra, OidcIdentity, UserInfo,
     mapping::{Cluster, Mapped},
-    proof::{EXTRA_KEY, KinError, KinHandles, Proof, ProofKey},
+    proof::{CANONICAL_ARN_KEY, EXTRA_KEY, KinError, KinHandles, Proof, ProofKey},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -97,7 +97,7 @@ fn known_extra(knock: &Knock<'_>, arn: String) -> Extra {
     let mut extra = Extra::new();
     let mut add = |key: &'static str, value: String| drop(extra.insert(key.into(), vec![value]));
     add("arn", arn);
-    add("canonicalarn", knock.canonical.to_string());
+    add(CANONICAL_ARN_KEY, knock.canonical.to_string());
     if let Some(name) = knock.session_name {
         add("sessionname", name.to_owned());
     }

@@ -20,6 +20,8 @@ pub struct Limits {
     pub clusters_per_region: u64,
     /// Access entries of one cluster (EKS: 3 000).
     pub entries_per_cluster: u64,
+    /// Those among them that name several principals, by permission set or pattern.
+    pub entries_for_several_per_cluster: u64,
     /// Access policies of one entry (EKS publishes none).
     pub policies_per_entry: u64,
     /// Groups of one entry.
@@ -45,6 +47,7 @@ impl Default for Limits {
         Self {
             clusters_per_region: 100,
             entries_per_cluster: 3_000,
+            entries_for_several_per_cluster: 100,
             policies_per_entry: 40,
             groups_per_entry: 100,
             namespaces_per_scope: 100,

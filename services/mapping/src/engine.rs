@@ -12,6 +12,7 @@ mod directory;
 mod entries;
 mod given;
 mod identity_providers;
+mod pin;
 mod policies;
 mod preview;
 mod resolve;
@@ -160,8 +161,9 @@ impl StaleKnocks {
         }
     }
 
-    fn knows(&self, entry: EntryId) -> bool {
-        self.by_entry.pin().contains_key(&entry)
+    /// Whether somebody other than this one knocked, to whom the entry is bound.
+    fn knows(&self, entry: EntryId, bound_to: &str) -> bool {
+        self.by_entry.pin().get(&entry).is_some_and(|knocked| **knocked != *bound_to)
     }
 
     fn take(&self, entry: EntryId) -> Option<Box<str>> {

@@ -21,6 +21,11 @@ pub(crate) fn unique_id<R>(authority: &Authority, id: &str, then: impl FnOnce(&s
     joined([authority_text(authority), "\n", id], false, then)
 }
 
+/// The key of an ARN, or the beginning of one, in which letter case counts.
+pub(crate) fn exact<R>(authority: &Authority, arn: &str, then: impl FnOnce(&str) -> R) -> R {
+    joined([authority_text(authority), "\n", arn], false, then)
+}
+
 /// The key of an ARN in aws-auth: in lower case.
 pub(crate) fn arn<R>(canonical: &str, then: impl FnOnce(&str) -> R) -> R {
     joined([canonical, "", ""], true, then)

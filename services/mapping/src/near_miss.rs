@@ -1,7 +1,9 @@
 //! What came near to mapping somebody: for people who may know the cluster.
 
 use lanyard_api::{ClusterId, mapping::Cluster};
-use lanyard_iam::PrincipalArn;
+use lanyard_iam::{
+    EntryPrincipal, PatternSubject, PermissionSet, PrincipalArn, SSO_ROLE_PREFIX, without_sso_suffix,
+};
 
 use crate::{
     knock::Knock,
@@ -37,7 +39,18 @@ pub(crate) fn in_cluster(world: &World<'_>, knock: &Knock<'_>) -> Vec<String> {
                 break;
             }
             let record = &entry.record;
-            if let Some(difference) = difference(&own, knock, &record.principal_arn, &record.authority) {
+            let difference = match &record.principal_arn {
+                EntryPrincipal::One(other) => difference(&own, knock, other, &record.authority),
+                EntryPrincipal::PermissionSet(set) if set.account == own.account => {
+                    set_difference(canonical, set)
+                }
+                EntryPrincipal::Pattern(pattern) if pattern.account == own.account => {
+                    PatternSubject::of(canonical)
+                        .and_then(|subject| pattern_difference(subject, pattern.start(), pattern.name()))
+                }
+                EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => None,
+            };
+            if let Some(difference) = difference {
                 misses.push(format!("an access entry exists for `{}`: {difference}", record.principal_arn));
             }
         }
@@ -60,7 +73,9 @@ fn ignored_by_mode(
     let mode = cluster.authentication_mode;
     let canonical = knock.canonical.as_str();
     if !counts_entries(mode)
-        && let Some(entry) = snapshot.entry_of(knock.authority, canonical)
+        && let Some(entry) = snapshot
+            .entry_of(knock.authority, canonical)
+            .or_else(|| snapshot.entry_of_several(knock.authority, canonical))
     {
         misses.push(format!(
             "an access entry exists for `{}`, and mode CONFIG_MAP ignores it",
@@ -102,6 +117,36 @@ fn difference(
     }
     let near = own.account == other.account && same_kind && is_near(name, other_name);
     near.then(|| String::from("the names are nearly the same"))
+}
+
+/// What sets a permission set apart from a role that is named much as its own are.
+fn set_difference(canonical: &str, set: &PermissionSet) -> Option<String> {
+    let start = PermissionSet::new(set.partition, set.account, set.name(), None).ok()?.role_arn();
+    if set.suffix().is_some() && without_sso_suffix(canonical) == Some(&*start) {
+        return Some(String::from("it is pinned to the role with another suffix"));
+    }
+    let head = canonical.get(..start.len())?;
+    if !head.eq_ignore_ascii_case(&start) {
+        return None;
+    }
+    Some(match without_sso_suffix(canonical) {
+        Some(own) if own.len() == start.len() => String::from("the names differ in letter case"),
+        Some(_) => String::from("the set of this role has a longer name"),
+        None => {
+            format!("its roles are named `{SSO_ROLE_PREFIX}{}_` and 16 digits, 0 to 9 and a to f", set.name())
+        }
+    })
+}
+
+/// What keeps a name from fitting a pattern that it nearly fits.
+fn pattern_difference(subject: PatternSubject<'_>, start: String, pattern: &str) -> Option<String> {
+    let fits = |pattern: &str, name: &str| lanyard_iam::arn::name_matches(pattern, name);
+    let folded = fits(&pattern.to_ascii_lowercase(), &subject.name.to_ascii_lowercase());
+    if folded && subject.start == start {
+        return Some(String::from("letter case counts in patterns"));
+    }
+    (fits(pattern, subject.name) && subject.start != start)
+        .then(|| String::from("that is another kind of principal"))
 }
 
 /// Whether two names differ by a slip: at most two letters put in, left out or changed, and in less than half of them.

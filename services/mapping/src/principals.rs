@@ -7,7 +7,7 @@ use lanyard_api::{
     authn::accounts::{IamRole, User},
     mapping::Block,
 };
-use lanyard_iam::{PrincipalArn, PrincipalKind};
+use lanyard_iam::{AccountId, Partition, PrincipalArn, PrincipalKind};
 
 use crate::blocks::BlockSet;
 
@@ -51,6 +51,25 @@ impl AccountSnapshot {
         snapshot.block_list = blocks.cloned().collect();
         snapshot.blocks = BlockSet::compile(&snapshot.block_list);
         snapshot
+    }
+
+    /// All of them, by their ARNs, in no order.
+    pub(crate) fn principals(
+        &self,
+        partition: Partition,
+        account: AccountId,
+    ) -> impl Iterator<Item = (PrincipalArn, String)> {
+        let arn = move |kind, id: &str| (PrincipalArn { partition, account, kind }, id.to_owned());
+        let parts = |one: &LocalPrincipal| (one.path.to_string(), one.name.to_string());
+        let users = self.users.values().map(move |user| {
+            let (path, name) = parts(user);
+            arn(PrincipalKind::User { path, name }, &user.principal_id)
+        });
+        let roles = self.roles.values().map(move |role| {
+            let (path, name) = parts(role);
+            arn(PrincipalKind::Role { path, name }, &role.principal_id)
+        });
+        users.chain(roles)
     }
 
     /// The principal that bears the ARN's name now, whatever its path. For a session, its role.

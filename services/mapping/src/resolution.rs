@@ -9,7 +9,7 @@ use lanyard_api::{
     mapping::{AuthenticationMode, Cluster, Grant, GrantKind, MatchedBy, Node},
     template::{Placeholder, Template},
 };
-use lanyard_iam::{PrincipalArn, PrincipalKind};
+use lanyard_iam::{EntryPrincipal, PatternSubject, PrincipalArn, PrincipalKind};
 use time::OffsetDateTime;
 
 use crate::{
@@ -35,13 +35,22 @@ pub(crate) struct Badge {
 pub(crate) struct Refused {
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// What may be done so that they are not refused after all.
+    pub(crate) asks: Option<Asks>,
+}
+
+/// What an answer from memory lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
     /// EC2 may know better: the session is an instance's that nobody bound to a name.
-    pub(crate) asks_ec2: bool,
+    Ec2,
+    /// The entry waits for whoever knocks first, and this is somebody it could be for.
+    Pin,
 }
 
 impl Refused {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), asks_ec2: false }
+        Self { code, message: message.into(), asks: None }
     }
 }
 
@@ -53,6 +62,8 @@ pub(crate) const UNTRUSTED_ACCOUNT: &str = "untrusted_account";
 pub(crate) const STALE_ENTRY: &str = "stale_entry";
 /// The entry's end has passed.
 pub(crate) const ENTRY_ENDED: &str = "entry_ended";
+/// The entry waits for whom it will be pinned to.
+pub(crate) const UNPINNED_ENTRY: &str = "unpinned_entry";
 /// The template has no value for this identity, or becomes somebody else's name.
 pub(crate) const TEMPLATE_REFUSED: &str = "template_refused";
 /// The template becomes a reserved name.
@@ -129,16 +140,16 @@ impl World<'_> {
         Err(Refused::new(UNTRUSTED_ACCOUNT, message))
     }
 
-    /// By the unique id where it is known on both sides, else by authority, partition, account and name.
+    /// By the unique id where it is known on both sides, else by authority, partition, account and name; an entry that names
+    /// several comes after one that names the principal alone.
     fn entry(&self, knock: &Knock<'_>) -> Result<Option<(&Entry, MatchedBy)>, Refused> {
         if let Some(entry) = self.snapshot.entry_by_id(knock) {
             return Ok(Some((entry, MatchedBy::PrincipalId)));
         }
-        let Some(entry) = self.snapshot.entry_of(knock.authority, knock.canonical.as_str()) else {
-            return Ok(None);
-        };
+        let Some((entry, matched_by)) = self.entry_by_name(knock) else { return Ok(None) };
         match (&entry.record.principal_id, knock.principal_id) {
-            (None, _) => Ok(Some((entry, MatchedBy::Arn))),
+            (None, _) => Ok(Some((entry, matched_by))),
+            (Some(bound), Some(id)) if **bound == *id => Ok(Some((entry, MatchedBy::PrincipalId))),
             // Nobody proved who asks: the question is what the entry's own principal gets.
             (Some(_), None) => Ok(Some((entry, MatchedBy::PrincipalId))),
             (Some(_), Some(_)) => Err(Refused::new(
@@ -151,12 +162,47 @@ impl World<'_> {
         }
     }
 
+    fn entry_by_name(&self, knock: &Knock<'_>) -> Option<(&Entry, MatchedBy)> {
+        let canonical = knock.canonical.as_str();
+        if let Some(entry) = self.snapshot.entry_of(knock.authority, canonical) {
+            return Some((entry, MatchedBy::Arn));
+        }
+        let entry = self.snapshot.entry_of_several(knock.authority, canonical)?;
+        let matched_by = match entry.record.principal_arn {
+            EntryPrincipal::PermissionSet(_) => MatchedBy::PermissionSet,
+            _ => MatchedBy::Pattern,
+        };
+        Some((entry, matched_by))
+    }
+
+    /// Whether an entry that waits to be pinned lets this one in: nobody, but who is supposed in a question.
+    fn pinned(&self, knock: &Knock<'_>, entry: &Entry) -> Result<(), Refused> {
+        let record = &entry.record;
+        let Some(until) = record.pin_until.filter(|_| record.principal_id.is_none()) else { return Ok(()) };
+        if until <= self.now {
+            let message = format!(
+                "nobody logged in by the entry for `{}` while it could be pinned, until {until}: give it a later moment",
+                record.principal_arn
+            );
+            return Err(Refused::new(ENTRY_ENDED, message));
+        }
+        if knock.principal_id.is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "the entry for `{}` will be pinned to whoever logs in first, until {until}: nobody has yet",
+            record.principal_arn
+        );
+        Err(Refused { asks: Some(Asks::Pin), ..Refused::new(UNPINNED_ENTRY, message) })
+    }
+
     fn by_entry(&self, knock: &Knock<'_>, entry: &Entry, matched_by: MatchedBy) -> Result<Badge, Refused> {
         if let Some(end) = entry.record.ends_at.filter(|end| *end <= self.now) {
             let message =
                 format!("the entry for `{}` ended at {end}: give it a later end", entry.record.principal_arn);
             return Err(Refused::new(ENTRY_ENDED, message));
         }
+        self.pinned(knock, entry)?;
         let for_nodes = crate::rules::entry::is_node_type(entry.record.entry_type);
         let own = Own { node: for_nodes, default_name: entry.has_default_name };
         let username = self.username(&entry.username, knock, own)?;
@@ -248,6 +294,9 @@ impl World<'_> {
                 .access_key_id
                 .map(lanyard_iam::AccessKeyId::as_str)
                 .ok_or_else(|| missing("an access key")),
+            Placeholder::PrincipalName => {
+                principal_name(knock.canonical.as_str()).ok_or_else(|| missing("a name"))
+            }
             Placeholder::Ec2PrivateDnsName => {
                 self.node(knock, true).map(|node| node.private_dns_name.as_str())
             }
@@ -296,11 +345,16 @@ impl World<'_> {
             None => {
                 let message =
                     format!("no node of the cluster is bound to session `{session}`: bind it first");
-                let asks_ec2 = on_ec2 && is_instance_id(session);
-                Err(Refused { asks_ec2, ..Refused::new(UNKNOWN_NODE, message) })
+                let asks = (on_ec2 && is_instance_id(session)).then_some(Asks::Ec2);
+                Err(Refused { asks, ..Refused::new(UNKNOWN_NODE, message) })
             }
         }
     }
+}
+
+/// The name in the canonical ARN of a user or role.
+fn principal_name(canonical: &str) -> Option<&str> {
+    PatternSubject::of(canonical).map(|subject| subject.name)
 }
 
 /// Whether whoever knocks has the role whose sessions may be this node.

@@ -1,5 +1,7 @@
 //! A cluster's mappings, compiled for lookup: whom each principal is, in one step, however many there are.
 
+mod several;
+
 use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
@@ -14,6 +16,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccountId, CanonicalArn};
 
+use self::several::Several;
 use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
 
 /// A cluster at one revision.
@@ -23,6 +26,7 @@ pub(crate) struct ClusterSnapshot {
     entries: Vec<Arc<Entry>>,
     by_id: Map<usize>,
     by_principal: Map<usize>,
+    several: Several,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
@@ -45,8 +49,8 @@ type Map<T> = HashMap<Box<str>, T, RandomState>;
 pub(crate) struct Entry {
     pub(crate) record: AccessEntry,
     pub(crate) username: Template,
-    /// What its principal is known as when it knocks.
-    pub(crate) canonical: CanonicalArn,
+    /// What its principal is known as when it knocks; nothing where it names several.
+    pub(crate) canonical: Option<CanonicalArn>,
     /// The username is the default one of its principal, so that what it becomes is never another's ARN.
     pub(crate) has_default_name: bool,
     /// For people: `access entry arn:…`.
@@ -57,7 +61,7 @@ impl Entry {
     pub(crate) fn compile(record: AccessEntry) -> Result<Self, lanyard_api::template::TemplateError> {
         Ok(Self {
             username: Template::parse(&record.username)?,
-            canonical: key::known_as(&record.principal_arn),
+            canonical: record.principal_arn.one().map(key::known_as),
             has_default_name: record.username == default_username(record.entry_type, &record.principal_arn),
             name: format!("access entry {}", record.principal_arn),
             record,
@@ -189,14 +193,21 @@ impl ClusterSnapshot {
     }
 
     fn index(&mut self, at: usize, entry: &Entry) {
-        let AccessEntry { authority, principal_id, .. } = &entry.record;
-        let canonical = entry.canonical.as_str();
+        let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
+        let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
+            self.several.add(authority, principal_arn, at);
+            if entry.username.is_literal() {
+                // Whoever is meant bears it; nobody is called as a rule is.
+                self.entry_names.add(entry.username.as_str(), &principal_arn.to_string());
+            }
+            return;
+        };
         if let Some(id) = principal_id {
             key::unique_id(authority, id, |id| self.by_id.insert(id.into(), at));
         }
         self.by_principal.insert(key::principal_owned(authority, canonical), at);
         if entry.username.is_literal() {
-            self.entry_names.add(entry.username.as_str(), entry.canonical.folded().as_str());
+            self.entry_names.add(entry.username.as_str(), &canonical.to_ascii_lowercase());
         }
     }
 
@@ -211,7 +222,16 @@ impl ClusterSnapshot {
         self.entries.get(at)
     }
 
-    /// The entry for a principal of this authority and name.
+    /// The entry that names several, and among them a principal of this authority and name.
+    pub(crate) fn entry_of_several(
+        &self,
+        authority: &lanyard_api::Authority,
+        canonical: &str,
+    ) -> Option<&Arc<Entry>> {
+        self.entries.get(self.several.find(authority, canonical)?)
+    }
+
+    /// The entry for a principal of this authority and name alone.
     pub(crate) fn entry_of(
         &self,
         authority: &lanyard_api::Authority,

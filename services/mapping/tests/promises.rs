@@ -22,6 +22,8 @@ mod identity_providers;
 mod lockout;
 #[path = "promises/resolve.rs"]
 mod resolve;
+#[path = "promises/several.rs"]
+mod several;
 #[path = "promises/spokes.rs"]
 mod spokes;
 #[path = "promises/tenants.rs"]
@@ -84,6 +86,18 @@ suite! {
         a_preview_has_no_proof,
         near_misses_are_named_when_asked_for,
         a_break_glass_identity_from_anywhere_else_is_refused;
+    several:
+        immunity_06_an_entry_for_a_permission_set_lets_in_its_roles_alone,
+        what_could_mean_the_same_principal_is_refused_when_written,
+        immunity_43_two_patterns_written_at_once_do_not_overlap,
+        an_entry_for_one_goes_before_a_pattern_and_its_end_does_not_raise_rights,
+        immunity_42_deleting_a_pattern_says_whom_aws_auth_lets_in_again,
+        a_preview_shows_whom_an_entry_would_mean,
+        immunity_43_an_entry_is_pinned_to_whoever_knocks_first,
+        immunity_43_of_two_who_race_for_a_pin_one_gets_it,
+        immunity_43_nobody_is_let_in_by_a_pin_that_cannot_be_written,
+        nobody_is_pinned_after_the_end_and_what_cannot_be_pinned_is_refused,
+        immunity_56_who_may_not_exist_is_no_administrator;
     aws_auth:
         a_bad_version_is_kept_as_rejected_and_the_last_good_one_stays_in_force,
         a_part_that_is_bad_costs_nothing_else,

@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 
 use super::{
     AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock, Entries, EntryDetail,
-    EntryRef, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+    EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
+    UpdateAccessEntry,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -69,6 +70,12 @@ impl<C: Wire> Entries for Remote<C> {
         let message =
             pb::ListAccessEntriesRequest { cluster: cluster.into(), policy_arn, page: Some(page.into()) };
         call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
+    }
+
+    async fn preview_entry(&self, by: Vouched<Actor>, entry: EntryRef) -> Result<EntryMatches, CallError> {
+        let EntryRef { cluster, principal_arn } = entry;
+        let message = pb::PreviewAccessEntryRequest { cluster: cluster.into(), principal_arn };
+        call!(self.EntriesClient::preview_access_entry(self.actor(by, message)))
     }
 
     async fn update_entry(

@@ -24,7 +24,9 @@ pub(super) use entries::entry_ref;
 pub(super) use identity_providers::identity_provider_ref;
 
 wire_enum! { GrantKind = pb::grant::Kind { AccessEntry, AwsAuth, IdentityProvider, BreakGlass } }
-wire_enum! { MatchedBy = mapped::MatchedBy { PrincipalId, Arn, AwsAuthArn, AwsAuthAccount, BreakGlass, Issuer } }
+wire_enum! { MatchedBy = mapped::MatchedBy {
+    PrincipalId, Arn, PermissionSet, Pattern, AwsAuthArn, AwsAuthAccount, BreakGlass, Issuer,
+} }
 
 convert! { Grant = pb::Grant { kind: choice, id: text, revision: revision, name: plain } }
 convert! { Mapped = pb::Mapped { user: message, grant: message, matched_by: choice } }

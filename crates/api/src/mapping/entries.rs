@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
-use lanyard_iam::PrincipalArn;
+use lanyard_iam::{EntryPrincipal, PrincipalArn};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -23,10 +23,13 @@ pub struct AccessEntry {
     pub cluster: ClusterUid,
     /// Who vouches for the principal's account.
     pub authority: Authority,
-    /// A user or role, with its path.
-    pub principal_arn: PrincipalArn,
+    /// A user or role, with its path; or a rule that picks several out of one account.
+    pub principal_arn: EntryPrincipal,
     /// Its unique id, where known: then the match is by it.
     pub principal_id: Option<String>,
+    /// Whoever knocks first before this moment is who the entry is for from then on; until then it lets nobody in.
+    #[serde(with = "time::serde::rfc3339::option", default, skip_serializing_if = "Option::is_none")]
+    pub pin_until: Option<OffsetDateTime>,
     /// What kind of thing knocks.
     pub entry_type: EntryType,
     /// A name, or a template with `{{SessionName}}` and the like.
@@ -112,8 +115,10 @@ pub enum AccessScope {
 pub enum EntryState {
     /// It counts.
     Active,
-    /// Its end has passed.
+    /// Its end has passed, or nobody knocked while it could be pinned.
     Ended,
+    /// It waits for whom it will be pinned to.
+    Unpinned,
     /// The principal of this ARN is not the one it was made for: re-bind it or delete it.
     Stale,
 }
@@ -123,7 +128,7 @@ pub enum EntryState {
 pub struct EntryRef {
     /// The cluster.
     pub cluster: ClusterId,
-    /// The principal, with its path.
+    /// Whom it names: a principal with its path, a permission set, or an ARN pattern.
     pub principal_arn: String,
 }
 
@@ -144,6 +149,8 @@ pub struct CreateAccessEntry {
     pub ends_at: Option<OffsetDateTime>,
     /// The principal's unique id, where the operator knows it and the hub cannot.
     pub principal_id: Option<String>,
+    /// Binds the entry to the unique id of whoever knocks first, until then.
+    pub pin_until: Option<OffsetDateTime>,
 }
 
 /// What changes an entry (EKS `UpdateAccessEntry`); what is absent stays.
@@ -159,6 +166,8 @@ pub struct UpdateAccessEntry {
     pub ends_at: Option<Option<OffsetDateTime>>,
     /// Binds a stale entry to the principal that bears the ARN now.
     pub rebind: bool,
+    /// Forgets whom the entry is bound to, and binds it to whoever knocks first, until then.
+    pub pin_until: Option<OffsetDateTime>,
 }
 
 /// An entry with its state and associations.
@@ -172,6 +181,30 @@ pub struct EntryDetail {
     pub state: EntryState,
     /// Its policies.
     pub associations: Vec<PolicyAssociation>,
+}
+
+/// Whom an entry would mean, as far as the hub can know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryMatches {
+    /// Users and roles that fit, by ARN.
+    pub principals: Vec<EntryMatch>,
+    /// Whether these are all: the hub keeps the account, or IAM has told it.
+    pub complete: bool,
+    /// Entries that name some of the same, for which an entry is refused.
+    pub overlaps: Vec<String>,
+    /// What whoever writes the entry should know.
+    pub notices: Vec<String>,
+}
+
+/// Somebody whom an entry would mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryMatch {
+    /// With its path.
+    pub principal_arn: PrincipalArn,
+    /// Its unique id.
+    pub principal_id: Option<String>,
+    /// What maps it now, and goes before the entry or is put out by it.
+    pub mapped_by: Option<String>,
 }
 
 /// The access entries of clusters.
@@ -196,6 +229,12 @@ pub trait Entries: Send + Sync + 'static {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<EntryDetail>, CallError>> + Send;
+    /// Whom an entry of this name means or would mean; nothing is written.
+    fn preview_entry(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+    ) -> impl Future<Output = Result<EntryMatches, CallError>> + Send;
     /// Changes one.
     fn update_entry(
         &self,

@@ -66,6 +66,10 @@ rules! {
     Tags = "tags";
     /// An end lies in the future.
     End = "end_in_the_past";
+    /// An id can be pinned where one principal is meant whom the hub does not know, before a moment to come.
+    Pin = "pin";
+    /// No two entries for several principals can mean the same one.
+    Overlap = "overlapping_entries";
     /// An access policy that is not published.
     PolicyUnknown = "unknown_policy", "The specified policyArn could not be found.";
     /// An access policy that only service-linked roles may have.

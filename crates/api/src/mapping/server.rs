@@ -150,6 +150,8 @@ serve! {
         let cluster = field::parse("cluster", &m.cluster)?;
         engine.list_entries(by, cluster, m.policy_arn, page_query(m.page)).await?.into()
     };
+    actor preview_access_entry(pb::PreviewAccessEntryRequest) -> pb::AccessEntryMatches
+        = |engine, by, m| engine.preview_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
     mutation update_access_entry(pb::UpdateAccessEntryRequest) -> pb::AccessEntryMutated
         = |engine, by, m| engine.update_entry(by, m.try_into()?).await?.into();
     mutation delete_access_entry(pb::DeleteAccessEntryRequest) -> pb::AccessEntryMutated

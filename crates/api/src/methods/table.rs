@@ -106,6 +106,7 @@ managed! {
         "CreateAccessEntry" CreateAccessEntryRequest mutates => is("eks:CreateAccessEntry");
         "DescribeAccessEntry" DescribeAccessEntryRequest => is("eks:DescribeAccessEntry");
         "ListAccessEntries" ListAccessEntriesRequest => is("eks:ListAccessEntries");
+        "PreviewAccessEntry" PreviewAccessEntryRequest => is("lanyard:PreviewAccessEntry");
         "UpdateAccessEntry" UpdateAccessEntryRequest mutates => is("eks:UpdateAccessEntry");
         "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");

@@ -64,9 +64,11 @@ pub enum Resource {
     },
     /// [`Target::cluster`].
     Cluster,
+    /// [`Target::cluster`], where an access entry for several principals is to be made.
+    NewEntryForSeveral,
     /// An access entry of [`Target::cluster`].
     AccessEntry {
-        /// Its principal.
+        /// Whom it names.
         principal_arn: String,
     },
     /// An identity-provider configuration of [`Target::cluster`].

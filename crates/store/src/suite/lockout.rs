@@ -64,7 +64,7 @@ impl World {
     }
 
     fn arn(&self) -> CanonicalArn {
-        self.entry.principal_arn.canonical()
+        self.entry.principal_arn.one().unwrap().canonical()
     }
 }
 

@@ -10,7 +10,7 @@ use lanyard_api::{
         PolicyAssociation, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig,
     },
 };
-use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, EntryPrincipal, Partition, PrincipalArn};
 
 use super::NOON;
 use crate::{
@@ -150,13 +150,14 @@ pub(super) fn entry(cluster: &Cluster, principal_arn: &str) -> AccessEntry {
         id: EntryId::random(),
         cluster: cluster.uid,
         authority: Authority::Local,
-        principal_arn: PrincipalArn::parse(principal_arn).unwrap(),
+        principal_arn: EntryPrincipal::parse(principal_arn).unwrap(),
         principal_id: None,
         entry_type: EntryType::Standard,
         username: "ana".to_owned(),
         groups: vec!["devs".to_owned()],
         tags: Default::default(),
         ends_at: None,
+        pin_until: None,
         created_at: NOON,
         modified_at: NOON,
     }
@@ -237,8 +238,8 @@ pub(super) fn administrator(entry: &AccessEntry) -> Administrator {
         cluster: entry.cluster,
         source: AdministratorSource::Entry(entry.id),
         authority: entry.authority.clone(),
-        account: entry.principal_arn.account,
-        canonical_arn: entry.principal_arn.canonical(),
+        account: entry.principal_arn.account(),
+        canonical_arn: entry.principal_arn.one().unwrap().canonical(),
         principal_id: entry.principal_id.clone(),
         ends_at: entry.ends_at,
     }

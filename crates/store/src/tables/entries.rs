@@ -32,7 +32,11 @@ impl Columns for AccessEntry {
     fn columns(&self) -> Vec<Value> {
         vec![
             self.authority.to_string().into(),
-            known_as(&self.principal_arn).as_str().into(),
+            // What names several is its own text.
+            match self.principal_arn.one() {
+                Some(arn) => known_as(arn).as_str().into(),
+                None => self.principal_arn.to_string().into(),
+            },
             Value::moment_or_none(self.ends_at),
         ]
     }

@@ -23,6 +23,9 @@ pub(super) const ASSUME_ROLE: &str = "sts:AssumeRole";
 const TAG_SESSION: &str = "sts:TagSession";
 /// What a source identity needs beside it.
 const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
+/// What an entry for several principals needs beside AWS's own action, which is for one: nobody has it by a document that was
+/// written for that.
+const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
 
@@ -99,6 +102,11 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Err(denial("unknown_cluster", "there is no such cluster in the caller's account")));
         }
         let resource = self.own_resource(hub, &mut caller, call).await?;
+        if matches!(call.target.resource, Resource::NewEntryForSeveral)
+            && let Err(denial) = caller.ask(CREATE_FOR_SEVERAL, resource.clone())
+        {
+            return Ok(Err(denial));
+        }
         Ok(caller.ask(call.action, resource))
     }
 

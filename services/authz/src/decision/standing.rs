@@ -6,7 +6,7 @@ use lanyard_api::{
     Authority, EntryId, UserInfo,
     authz::Reason,
     mapping::GrantKind,
-    proof::{Proof, ProofError},
+    proof::{CANONICAL_ARN_KEY, Proof, ProofError},
 };
 
 use super::{Bearing, Lacking, Sight, World, alive, proof_in};
@@ -179,29 +179,78 @@ fn grant_of<'a, W: World>(
     if !grant.is_live(sight.now) {
         return Err(Refusal::GrantRevoked(Detail::Ended(name)));
     }
-    let before = if proof.grant_kind == GrantKind::AwsAuth { entry_before(sight, proof)? } else { None };
-    before
+    if proof.grant_kind == GrantKind::AccessEntry
+        && let Some(entry) = sight.cluster.entry(proof.grant)
+        && !entry.is_bound_to(&proof.handles.principal_id)
+    {
+        return Err(Refusal::GrantRevoked(Detail::Said("the entry is bound to another principal by now")));
+    }
+    entry_before(sight, user, proof)?
         .unwrap_or(grant)
         .gives(user, |name| sight.cluster.has_node(name))
         .map_err(|loss| Refusal::GrantRevoked(Detail::Lost(name, loss)))?;
     Ok(grant)
 }
 
-/// An access entry goes before aws-auth, ended or not: an end must not raise rights. What is claimed must be what the entry
-/// gives by now, though its access policies wait for a proof of its own.
+/// An access entry goes before aws-auth, and one that names a principal alone before one that names several, ended or not: an
+/// end must not raise rights. What is claimed must be what the entry gives by now, though its access policies wait for a proof
+/// of its own.
 fn entry_before<'a, W: World>(
     sight: &'a Sight<'_, W>,
+    user: &'a UserInfo,
     proof: &Proof,
 ) -> Result<Option<&'a Arc<Grant>>, Refusal<'a>> {
     let revoked = |because| Err(Refusal::GrantRevoked(Detail::Said(because)));
-    if !sight.spoke.counts_entries() {
+    let by_aws_auth = proof.grant_kind == GrantKind::AwsAuth;
+    let by_several = || {
+        let entry = sight.cluster.entry(proof.grant);
+        proof.grant_kind == GrantKind::AccessEntry && entry.is_some_and(|entry| entry.names_several())
+    };
+    if !sight.spoke.counts_entries() || !(by_aws_auth || by_several()) {
         return Ok(None);
     }
     match sight.cluster.entry_of(&proof.handles) {
+        EntryOf::None if by_aws_auth => several_before(sight, user, proof),
         EntryOf::None => Ok(None),
+        EntryOf::Its(entry) if entry.waits_for_pin() => {
+            revoked("an access entry that goes before it waits to be pinned")
+        }
         EntryOf::Its(entry) if entry.grant.is_live(sight.now) => Ok(Some(&entry.grant)),
-        EntryOf::Its(_) => revoked("an access entry that has ended goes before aws-auth"),
-        EntryOf::Stale => revoked("an access entry for another principal of this ARN goes before aws-auth"),
+        EntryOf::Its(_) => revoked("an access entry that has ended goes before it"),
+        EntryOf::Stale => revoked("an access entry for another principal of this ARN goes before it"),
+    }
+}
+
+/// The entry that names the principal among several. A proof holds handles alone, from which no name can be had; so the name is
+/// what the review says, as far as the proof's handle is that name's.
+fn several_before<'a, W: World>(
+    sight: &'a Sight<'_, W>,
+    user: &'a UserInfo,
+    proof: &Proof,
+) -> Result<Option<&'a Arc<Grant>>, Refusal<'a>> {
+    let revoked = |because| Err(Refusal::GrantRevoked(Detail::Said(because)));
+    let mut entries = sight.cluster.several_of(&proof.handles.account).peekable();
+    let Some(first) = entries.peek() else { return Ok(None) };
+    let said = user.extra.get(CANONICAL_ARN_KEY).map(Vec::as_slice);
+    let is_theirs = |canonical: &str| {
+        let mut keys = sight.world.keys().all().iter();
+        keys.any(|key| key.principal(&first.authority, canonical) == proof.handles.principal)
+    };
+    let canonical = match said {
+        Some([one]) if is_theirs(one) => one,
+        _ => {
+            return revoked(
+                "the review does not say whose it is, and an access entry may go before its line of aws-auth",
+            );
+        }
+    };
+    match entries.find(|entry| entry.means(canonical)) {
+        None => Ok(None),
+        Some(entry) if !entry.is_bound_to(&proof.handles.principal_id) => {
+            revoked("an access entry that is pinned to another principal goes before it")
+        }
+        Some(entry) if entry.grant.is_live(sight.now) => Ok(Some(&entry.grant)),
+        Some(_) => revoked("an access entry that has ended goes before it"),
     }
 }
 
@@ -219,11 +268,14 @@ fn of_entry<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, id: Entry
     Ok(given.map(|()| &*entry.grant).map_err(|loss| Refusal::GrantRevoked(Detail::NotGiven(loss))))
 }
 
-/// Whether whoever an entry is for may come in by it now.
+/// Whether whoever an entry is for may come in by it now: as far as they are not known, somebody may.
 pub(super) fn judge_entry<W: World>(sight: &Sight<'_, W>, entry: &Entry) -> Judged<'static, ()> {
     if !entry.grant.is_live(sight.now) {
         let name = GrantName(GrantKind::AccessEntry, entry.grant.id);
         return Ok(Err(Refusal::GrantRevoked(Detail::Ended(name))));
+    }
+    if entry.waits_for_pin() {
+        return Ok(Err(Refusal::GrantRevoked(Detail::Said("the entry waits for whom it will be pinned to"))));
     }
     if !entry.account_handles.iter().any(|handle| sight.spoke.trusts(handle)) {
         return Ok(Err(untrusted()));

@@ -3,4 +3,5 @@ mod lists;
 mod oidc;
 mod proofs;
 mod rbac;
+mod several;
 mod stage;

@@ -23,6 +23,7 @@ fn entry(entry_type: EntryType, username: &str, groups: &[&str]) -> AccessEntry 
         groups: texts(groups),
         tags: Default::default(),
         ends_at: None,
+        pin_until: None,
         created_at: NOW,
         modified_at: NOW,
     }

@@ -18,7 +18,7 @@ use lanyard_api::{
     },
     proof::{Handle, Handles},
 };
-use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn, PrincipalKind};
+use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal, PrincipalArn, PrincipalKind};
 use lanyard_rbac::{Index, Object};
 
 use super::{Table, aws_auth::AwsAuthGrants, set};
@@ -55,6 +55,8 @@ pub(crate) struct ClusterSnapshot {
     entries: HashMap<EntryId, Arc<Entry>, RandomState>,
     /// Under each principal's handles the entry that is for it.
     by_principal: HashMap<Handle, Arc<Entry>, RandomState>,
+    /// Those that name several.
+    several: Vec<Arc<Entry>>,
     aws_auth: Option<Arc<AwsAuthGrants>>,
     break_glass: Option<Arc<Grant>>,
     /// By the number of the grant.
@@ -73,9 +75,14 @@ pub(crate) struct Entry {
     pub(crate) account: AccountId,
     /// Under each key; the first is the newest key's.
     pub(crate) account_handles: Vec<Handle>,
+    /// Empty where it names several.
     pub(crate) principal_handles: Vec<Handle>,
     /// Empty where the unique id is not known.
     pub(crate) principal_id_handles: Vec<Handle>,
+    /// Whom it names, where these are several.
+    several: Option<EntryPrincipal>,
+    /// Nobody has it before it is pinned.
+    waits_for_pin: bool,
 }
 
 /// Which entry is for a principal.
@@ -171,7 +178,12 @@ impl ClusterRows {
 
     pub(crate) fn compile(&self) -> ClusterSnapshot {
         let mut by_principal = HashMap::default();
+        let mut several = Vec::new();
         for entry in self.compiled.values() {
+            if entry.names_several() {
+                several.push(Arc::clone(entry));
+                continue;
+            }
             let handles = entry.principal_handles.iter().chain(&entry.principal_id_handles);
             by_principal.extend(handles.map(|handle| (*handle, Arc::clone(entry))));
         }
@@ -179,6 +191,7 @@ impl ClusterRows {
         ClusterSnapshot {
             entries: self.compiled.clone(),
             by_principal,
+            several,
             aws_auth: self.aws_auth.as_ref().map(|(_, grants)| Arc::clone(grants)),
             break_glass: self.break_glass.clone(),
             identity_providers: self
@@ -209,20 +222,45 @@ impl ClusterRows {
 
 impl Entry {
     fn compile(entry: &AccessEntry, grant: Grant, keys: &ProofKeys) -> Self {
-        let canonical = lookup_arn(&entry.principal_arn);
+        let (authority, account) = (&entry.authority, entry.principal_arn.account());
+        let canonical = entry.principal_arn.one().map(lookup_arn);
         let ids = entry.principal_id.iter();
         Self {
             grant: Arc::new(grant),
-            authority: entry.authority.clone(),
-            account: entry.principal_arn.account,
-            account_handles: keys
-                .each(|key| key.account(&entry.authority, entry.principal_arn.account.as_str()))
+            authority: authority.clone(),
+            account,
+            account_handles: keys.each(|key| key.account(authority, account.as_str())).collect(),
+            principal_handles: canonical
+                .iter()
+                .flat_map(|arn| keys.each(|key| key.principal(authority, arn.as_str())))
                 .collect(),
-            principal_handles: keys.each(|key| key.principal(&entry.authority, canonical.as_str())).collect(),
             principal_id_handles: ids
-                .flat_map(|id| keys.each(|key| key.principal_id(&entry.authority, id)))
+                .flat_map(|id| keys.each(|key| key.principal_id(authority, id)))
                 .collect(),
+            several: entry.principal_arn.one().is_none().then(|| entry.principal_arn.clone()),
+            waits_for_pin: entry.pin_until.is_some() && entry.principal_id.is_none(),
         }
+    }
+
+    /// Whether a rule picks its principals.
+    pub(crate) const fn names_several(&self) -> bool {
+        self.several.is_some()
+    }
+
+    /// Whether it may be whoever has this unique id: it is bound to it, or to nobody's.
+    pub(crate) fn is_bound_to(&self, principal_id: &Handle) -> bool {
+        let ids = &self.principal_id_handles;
+        !self.waits_for_pin && (ids.is_empty() || ids.contains(principal_id))
+    }
+
+    /// Whether it is there for nobody yet.
+    pub(crate) const fn waits_for_pin(&self) -> bool {
+        self.waits_for_pin
+    }
+
+    /// Whether it names several, and among them whoever knocks as this.
+    pub(crate) fn means(&self, canonical: &str) -> bool {
+        self.several.as_ref().is_some_and(|several| several.means(canonical))
     }
 }
 
@@ -265,7 +303,12 @@ impl ClusterSnapshot {
         self.entries.values()
     }
 
-    /// The entry that mapping would find for a principal: by its unique id, else by its ARN.
+    /// The entries that name several principals of an account.
+    pub(crate) fn several_of(&self, account: &Handle) -> impl Iterator<Item = &Arc<Entry>> {
+        self.several.iter().filter(move |entry| entry.account_handles.contains(account))
+    }
+
+    /// The entry that names a principal alone, as mapping would find it: by its unique id, else by its ARN.
     pub(crate) fn entry_of(&self, handles: &Handles) -> EntryOf<'_> {
         if let Some(entry) = self.by_principal.get(&handles.principal_id) {
             return EntryOf::Its(entry);

@@ -163,8 +163,8 @@ impl Stage {
             grant: person.entry.id,
             revision: Revision(1),
             handles: Handles {
-                account: key.account(authority, principal_arn.account.as_str()),
-                principal: key.principal(authority, principal_arn.canonical().as_str()),
+                account: key.account(authority, principal_arn.account().as_str()),
+                principal: key.principal(authority, principal_arn.one().unwrap().canonical().as_str()),
                 principal_id: key.principal_id(authority, principal_id.as_deref().unwrap()),
                 access_key: key.access_key(person.key.id.as_str()),
                 session: Handle::NONE,
@@ -236,6 +236,7 @@ pub(crate) fn person(cluster: &Cluster, name: &str, groups: &[&str]) -> Person {
             groups: texts(groups),
             tags: BTreeMap::new(),
             ends_at: None,
+            pin_until: None,
             created_at: START,
             modified_at: START,
         },

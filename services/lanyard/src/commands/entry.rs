@@ -8,11 +8,12 @@ use lanyard_api::{
     access_policies::AccessPolicies,
     grpc::admitted_at_the_door,
     mapping::{
-        AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryRef, EntryType, PolicyAssociation,
-        UpdateAccessEntry,
+        AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryMatches, EntryRef, EntryType,
+        PolicyAssociation, UpdateAccessEntry,
     },
 };
-use lanyard_iam::PrincipalArn;
+use lanyard_iam::EntryPrincipal;
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, all_pages},
     input::{key_value, moment, moment_text},
+    output::Tabular,
     show::{Changed, Fields, Listing, Row, wire_name},
 };
 
@@ -31,7 +33,24 @@ Examples:
   lanyard entry create dev arn:aws:iam::111122223333:user/ana --group devs
   lanyard entry create dev arn:aws:iam::111122223333:role/ci --username 'ci:{{SessionName}}'
   lanyard entry create dev arn:aws:iam::111122223333:role/nodes --type EC2_LINUX
-  lanyard entry create dev arn:aws:iam::111122223333:user/ben --ends-at 2030-01-31T17:00:00Z";
+  lanyard entry create dev arn:aws:iam::111122223333:user/ben --ends-at 2030-01-31T17:00:00Z
+  lanyard entry create dev arn:aws:iam::111122223333:role/admin --pin-until 2030-01-31T17:00:00Z
+
+An entry can name several principals of an account:
+  lanyard entry create dev arn:aws:sso::111122223333:permission-set/Developers --group devs
+  lanyard entry create dev arn:aws:sso::111122223333:permission-set/Developers/0123456789abcdef --group devs
+  lanyard entry create dev 'arn:aws:iam::111122223333:role/team-a-*' --username 'a:{{PrincipalName}}:{{SessionName}}'
+
+The first is everyone with the permission set Developers of IAM Identity Center there, the second is its role with this suffix \
+alone, the third all roles whose name fits (IAM's ArnLike, on the ARN without path). `lanyard entry preview` shows whom they mean. \
+An entry for one principal goes before them.";
+
+const PREVIEW: &str = "\
+Examples:
+  lanyard entry preview dev arn:aws:sso::111122223333:permission-set/Developers
+  lanyard entry preview dev 'arn:aws:iam::111122223333:role/team-a-*'
+
+The hub knows the users and roles of accounts that it keeps; of an account of AWS it asks IAM, in AWS mode.";
 
 const ASSOCIATE: &str = "\
 Examples:
@@ -56,6 +75,9 @@ pub enum EntryCommand {
         #[arg(long, value_name = "POLICY")]
         policy: Option<String>,
     },
+    /// Whom an entry means, or would mean: nothing is written.
+    #[command(after_help = PREVIEW)]
+    Preview(WhichArgs),
     /// Change an entry; what is not given stays.
     Update(UpdateArgs),
     /// Delete an entry; the notices say what its principal still resolves to.
@@ -97,7 +119,7 @@ pub enum EntryCommand {
 pub struct WhichArgs {
     /// The cluster's id.
     cluster: ClusterId,
-    /// The user or role, with its path.
+    /// The user or role, with its path; or a permission set or an ARN pattern.
     principal_arn: String,
 }
 
@@ -132,6 +154,9 @@ pub struct CreateArgs {
     /// The principal's unique id (`AIDA…`, `AROA…`), where you know it and the hub cannot; IAM is not asked then.
     #[arg(long, value_name = "ID")]
     principal_id: Option<String>,
+    /// Bind it to the unique id of whoever logs in first, until then (RFC 3339); nobody else gets in by it from then on.
+    #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "principal_id")]
+    pin_until: Option<OffsetDateTime>,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -159,6 +184,9 @@ pub struct UpdateArgs {
     /// Bind a stale entry to the principal that bears the ARN now.
     #[arg(long)]
     rebind: bool,
+    /// Forget whom it is bound to, and bind it to whoever logs in first, until then (RFC 3339).
+    #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "rebind")]
+    pin_until: Option<OffsetDateTime>,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -208,14 +236,41 @@ impl Row for PolicyAssociation {
     }
 }
 
+/// Whom an entry means, as shown.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Matches(EntryMatches);
+
+impl Tabular for Matches {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["PRINCIPAL", "ID", "MAPPED BY"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let principals = self.0.principals.iter();
+        principals
+            .map(|one| vec![one.principal_arn.to_string(), shown(&one.principal_id), shown(&one.mapped_by)])
+            .collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let overlaps = self.0.overlaps.iter().map(|other| {
+            format!("it overlaps the entry for {other}, and would be refused: narrow one of the two")
+        });
+        let rest = (!self.0.complete).then(|| "incomplete: there may be others who fit".to_owned());
+        overlaps.chain(self.0.notices.iter().cloned()).chain(rest).collect()
+    }
+}
+
 /// The ARN of an access policy, in the partition of the principal that gets it.
 fn policy_arn(policy: &str, principal_arn: &str) -> Result<String, Failure> {
     if policy.starts_with("arn:") {
         return Ok(policy.to_owned());
     }
-    let principal = PrincipalArn::parse(principal_arn).map_err(Failure::usage)?;
+    let principal = EntryPrincipal::parse(principal_arn).map_err(Failure::usage)?;
     match AccessPolicies::published().by_name(policy) {
-        Some(policy) => Ok(policy.arn(principal.partition)),
+        Some(policy) => Ok(policy.arn(principal.partition())),
         None => Err(Failure::usage(format!(
             "`{policy}` is not an access policy: `lanyard access-policies` lists them"
         ))),
@@ -241,6 +296,9 @@ impl EntryCommand {
                     remote.list_entries(admitted_at_the_door(), cluster.clone(), policy.clone(), page).await
                 });
                 context.show(&Listing(entries.await?))
+            }
+            Self::Preview(which) => {
+                context.show(&Matches(remote.preview_entry(admitted_at_the_door(), which.into()).await?))
             }
             Self::Update(args) => {
                 let (change, update) = args.split();
@@ -282,6 +340,7 @@ impl CreateArgs {
             tags: BTreeMap::from_iter(self.tags),
             ends_at: self.ends_at,
             principal_id: self.principal_id,
+            pin_until: self.pin_until,
         };
         (self.change, entry)
     }
@@ -295,6 +354,7 @@ impl UpdateArgs {
             groups: (self.no_groups || !self.groups.is_empty()).then_some(self.groups),
             ends_at: if self.endless { Some(None) } else { self.ends_at.map(Some) },
             rebind: self.rebind,
+            pin_until: self.pin_until,
         };
         (self.change, update)
     }

@@ -51,6 +51,7 @@ fn snapshot(configs: Vec<IdentityProviderConfig>) -> ClusterSnapshot {
         groups: Vec::new(),
         tags: BTreeMap::new(),
         ends_at: None,
+        pin_until: None,
         created_at: OffsetDateTime::UNIX_EPOCH,
         modified_at: OffsetDateTime::UNIX_EPOCH,
     };

@@ -6,9 +6,13 @@ use lanyard_api::{
     mapping::{AccessEntry, Node},
 };
 use lanyard_aws::{AwsClient, AwsFault, InstanceOptions, Instances, NamedPrincipal};
-use lanyard_iam::{PrincipalArn, Region};
+use lanyard_iam::{EntryPrincipal, PatternKind, PermissionSet, PrincipalArn, Region, SSO_ROLE_PATH};
 
-use super::{Mapping, resolve::View};
+use super::{
+    Mapping,
+    entries::{Known, means},
+    resolve::View,
+};
 use crate::{
     key,
     knock::Knock,
@@ -56,18 +60,34 @@ pub(super) enum ReadPrincipal {
 }
 
 impl Mapping {
-    /// Asks IAM for the unique id of a user or role. Nobody of that ARN breaks a rule, as at EKS.
+    /// Asks IAM for the unique id of whom an entry means, where that is one. Nobody of that ARN breaks a rule, as at EKS; and so
+    /// does a role that is named as those of a permission set are, and that IAM Identity Center did not make.
     pub(super) async fn read_principal(
         &self,
         authority: &Authority,
-        principal: &PrincipalArn,
+        principal: &EntryPrincipal,
     ) -> Result<ReadPrincipal, CallError> {
         let Some(aws) = self.inner.aws.as_ref().filter(|_| *authority == Authority::Aws) else {
             return Ok(ReadPrincipal::NotAsked);
         };
         let invalid =
             |message: String| Err(Broken::new("principal_arn", Rule::PrincipalInvalid, message).into());
-        match aws.client.principal(principal).await {
+        let (asked, is_set) = match principal {
+            EntryPrincipal::One(arn) => (arn.clone(), false),
+            EntryPrincipal::PermissionSet(set) if set.suffix().is_some() => (role_of(set)?, true),
+            EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => {
+                return Ok(ReadPrincipal::NotAsked);
+            }
+        };
+        match aws.client.principal(&asked).await {
+            Ok(NamedPrincipal::Is { id, arn }) if is_set => {
+                if is_of_identity_center(&arn) {
+                    return Ok(ReadPrincipal::Is(id.as_str().to_owned()));
+                }
+                invalid(format!(
+                    "`{arn}` is named as the role of a permission set, and is none: its path is not `{SSO_ROLE_PATH}`"
+                ))
+            }
             Ok(NamedPrincipal::Is { id, arn })
                 if arn.to_string().eq_ignore_ascii_case(&principal.to_string()) =>
             {
@@ -87,7 +107,7 @@ impl Mapping {
     pub(super) async fn bind_elsewhere(
         &self,
         authority: &Authority,
-        principal: &PrincipalArn,
+        principal: &EntryPrincipal,
         given: Option<&str>,
     ) -> Result<Bound, CallError> {
         if let Some(given) = given {
@@ -137,6 +157,39 @@ impl Mapping {
         }
     }
 
+    /// Whom IAM knows of those that an entry of an account of AWS means.
+    pub(super) async fn ask_iam(&self, known: &mut Known, authority: &Authority, principal: &EntryPrincipal) {
+        let Some(aws) = self.inner.aws.as_ref().filter(|_| *authority == Authority::Aws) else {
+            let notice = format!(
+                "the hub does not know who there is in account {} of authority {authority}: shown is whom aws-auth names",
+                principal.account()
+            );
+            known.notices.push(notice);
+            return;
+        };
+        let is_user = match principal {
+            EntryPrincipal::One(arn) => matches!(arn.kind, lanyard_iam::PrincipalKind::User { .. }),
+            EntryPrincipal::PermissionSet(_) => false,
+            EntryPrincipal::Pattern(pattern) => pattern.kind == PatternKind::User,
+        };
+        let under = match principal {
+            EntryPrincipal::PermissionSet(_) => SSO_ROLE_PATH,
+            EntryPrincipal::One(_) | EntryPrincipal::Pattern(_) => "/",
+        };
+        let (partition, account) = (principal.partition(), principal.account());
+        match aws.client.principals(partition, account, is_user, under).await {
+            Ok(listed) => {
+                known.complete = listed.complete;
+                let meant = listed.principals.into_iter().filter(|(_, arn)| means(principal, arn));
+                known.add(meant.map(|(id, arn)| (arn, id.as_str().to_owned())));
+            }
+            Err(fault) => known.notices.push(format!(
+                "IAM has not told who there is in account {account} ({}): shown is whom aws-auth names",
+                fault.shown()
+            )),
+        }
+    }
+
     /// The node that an instance is, of whose id the session's name is. None where EC2 is not asked.
     pub(super) async fn instance(
         &self,
@@ -178,8 +231,18 @@ impl Mapping {
     }
 }
 
+/// The role that a permission set means, its suffix given.
+fn role_of(set: &PermissionSet) -> Result<PrincipalArn, Fault> {
+    PrincipalArn::parse(&set.role_arn()).map_err(|_| Fault::Internal)
+}
+
+/// Whether IAM Identity Center made a role: nobody else can put one under its path.
+fn is_of_identity_center(arn: &PrincipalArn) -> bool {
+    arn.path().is_some_and(|path| path.starts_with(SSO_ROLE_PATH))
+}
+
 /// What people are told where IAM has not told.
-fn untold(principal: &PrincipalArn, fault: &AwsFault) -> String {
+fn untold(principal: &EntryPrincipal, fault: &AwsFault) -> String {
     format!(
         "the unique id of `{principal}` is not known ({}): the entry lets in whoever bears this ARN; update it with rebind once \
          IAM can be asked",

@@ -14,7 +14,7 @@ use lanyard_api::{
         UpdateCluster,
     },
 };
-use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
+use lanyard_iam::{AccountId, EntryPrincipal, PrincipalArn, PrincipalKind};
 use lanyard_store::{StoreError, Transaction};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -341,7 +341,7 @@ impl Mapping {
         let ActorKind::Principal { authority, arn, principal_id, .. } = &actor.kind else {
             return Ok(vec![String::from("nobody was made administrator: no principal made this cluster")]);
         };
-        let Some(principal_arn) = self.whole_arn(arn).await? else {
+        let Some(principal_arn) = self.whole_arn(arn).await?.map(EntryPrincipal::One) else {
             return Ok(vec![format!("nobody was made administrator: `{arn}` is neither user nor role")]);
         };
         let now = tx.now();
@@ -351,6 +351,7 @@ impl Mapping {
             authority: authority.clone(),
             username: rules::entry::default_username(EntryType::Standard, &principal_arn),
             principal_arn,
+            pin_until: None,
             principal_id: Some(principal_id.clone()),
             entry_type: EntryType::Standard,
             groups: Vec::new(),

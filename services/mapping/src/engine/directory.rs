@@ -70,7 +70,8 @@ impl Mapping {
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
         let entries =
             snapshot.entries().iter().filter(|entry| entry.record.entry_type != EntryType::Standard);
-        let mut roles: Vec<String> = entries.map(|entry| entry.canonical.to_string()).collect();
+        let mut roles: Vec<String> =
+            entries.filter_map(|entry| entry.canonical.as_ref()).map(ToString::to_string).collect();
         if let Some(in_force) = &snapshot.aws_auth {
             let lines = in_force.auth.lines.iter().filter(|line| line.is_for_nodes());
             roles.extend(lines.map(|line| line.arn.to_string()));

@@ -17,7 +17,7 @@ use crate::{
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
     principals::AccountSnapshot,
-    resolution::{Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
+    resolution::{Asks, Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
     snapshot::ClusterSnapshot,
 };
 
@@ -136,7 +136,14 @@ impl Mapping {
         if let Some(block) = view.blocked(&knock) {
             return Ok(Resolution::Blocked(block));
         }
-        match self.badge_for(view, &knock, now).await? {
+        let found = match self.badge_for(view, &knock, now).await? {
+            // An explanation changes nothing.
+            Err(refused) if refused.asks == Some(Asks::Pin) && !query.explain => {
+                return self.answer_pinned(view, &knock, identity).await;
+            }
+            found => found,
+        };
+        match found {
             Ok(found) => {
                 let ends_at = found.ends_at;
                 let mapped = match badge::user_info(found, identity, &view.cluster, &key, now) {
@@ -183,7 +190,7 @@ impl Mapping {
     ) -> Result<Result<Badge, Refused>, Fault> {
         let world = World::new(&view.cluster, &view.snapshot, now);
         let refused = match registered(&view.hub, knock, &view.cluster).and_then(|()| world.resolve(knock)) {
-            Err(refused) if refused.asks_ec2 => refused,
+            Err(refused) if refused.asks == Some(Asks::Ec2) => refused,
             other => return Ok(other),
         };
         Ok(match self.instance(view, knock).await? {
@@ -205,9 +212,12 @@ impl Mapping {
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.
-    fn note_stale(&self, refused: &Refused, identity: &AwsIdentity, snapshot: &ClusterSnapshot) {
+    pub(super) fn note_stale(&self, refused: &Refused, identity: &AwsIdentity, snapshot: &ClusterSnapshot) {
+        let (authority, canonical) = (&identity.authority, identity.canonical_arn.as_str());
         if refused.code == STALE_ENTRY
-            && let Some(entry) = snapshot.entry_of(&identity.authority, identity.canonical_arn.as_str())
+            && let Some(entry) = snapshot
+                .entry_of(authority, canonical)
+                .or_else(|| snapshot.entry_of_several(authority, canonical))
         {
             self.inner.stale.note(entry.record.id, &identity.principal_id);
         }

@@ -8,7 +8,7 @@ use lanyard_api::{
     mapping::{AuthenticationMode, Cluster, EntryType},
     template::{Placeholder, Template},
 };
-use lanyard_iam::{PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
+use lanyard_iam::{EntryPrincipal, PatternKind, PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
 use time::OffsetDateTime;
 
 use super::{Broken, Rule, shown};
@@ -26,10 +26,17 @@ const SERVICE_LINKED_PATH: &str = "/aws-service-role/";
 
 const PRINCIPAL: &str = "principal_arn";
 
-/// An entry is for an IAM user or role, by its whole ARN.
-pub(crate) fn principal(text: &str) -> Result<PrincipalArn, Broken> {
+/// An entry is for an IAM user or role, by its whole ARN, or for those whom a permission set or a pattern picks.
+pub(crate) fn principal(text: &str) -> Result<EntryPrincipal, Broken> {
     let invalid = |why: String| Broken::new(PRINCIPAL, Rule::PrincipalInvalid, why);
-    let arn = PrincipalArn::parse(text).map_err(|error| invalid(shown(&error.to_string())))?;
+    match EntryPrincipal::parse(text).map_err(|error| invalid(shown(&error.to_string())))? {
+        EntryPrincipal::One(arn) => one(arn).map(EntryPrincipal::One),
+        several => Ok(several),
+    }
+}
+
+fn one(arn: PrincipalArn) -> Result<PrincipalArn, Broken> {
+    let invalid = |why: String| Broken::new(PRINCIPAL, Rule::PrincipalInvalid, why);
     match &arn.kind {
         PrincipalKind::User { .. } => Ok(arn),
         PrincipalKind::Role { path, .. } if path.starts_with(SERVICE_LINKED_PATH) => {
@@ -49,27 +56,70 @@ pub(crate) fn principal(text: &str) -> Result<PrincipalArn, Broken> {
 }
 
 /// The account's authority, if the cluster trusts the account.
-pub(crate) fn trusted(principal: &PrincipalArn, cluster: &Cluster) -> Result<Authority, Broken> {
-    if principal.partition != cluster.partition {
+pub(crate) fn trusted(principal: &EntryPrincipal, cluster: &Cluster) -> Result<Authority, Broken> {
+    let account = principal.account();
+    if principal.partition() != cluster.partition {
         let message = format!(
             "`{principal}` is of partition {}, the cluster of {}",
-            principal.partition, cluster.partition
+            principal.partition(),
+            cluster.partition
         );
         return Err(Broken::new(PRINCIPAL, Rule::PrincipalInvalid, message));
     }
-    let pair = cluster.trusted_accounts.iter().find(|pair| pair.account == principal.account);
+    let pair = cluster.trusted_accounts.iter().find(|pair| pair.account == account);
     pair.map(|pair| pair.authority.clone()).ok_or_else(|| {
-        let message = format!(
-            "the cluster does not trust account {}: add it to its trusted accounts first",
-            principal.account
-        );
+        let message =
+            format!("the cluster does not trust account {account}: add it to its trusted accounts first");
         Broken::new(PRINCIPAL, Rule::UntrustedAccount, message)
     })
 }
 
+/// A permission set's roles are made by AWS.
+pub(crate) fn has_permission_sets(authority: &Authority, principal: &EntryPrincipal) -> Result<(), Broken> {
+    if !matches!(principal, EntryPrincipal::PermissionSet(_)) || *authority != Authority::Local {
+        return Ok(());
+    }
+    let message = format!(
+        "`{principal}` is a permission set, and account {} is kept by this hub, which has none: name the role",
+        principal.account()
+    );
+    Err(Broken::new(PRINCIPAL, Rule::PrincipalInvalid, message))
+}
+
+/// An id can be pinned where one principal is meant that the hub does not know yet, before a moment to come.
+pub(crate) fn pin(
+    until: Option<OffsetDateTime>,
+    authority: &Authority,
+    principal: &EntryPrincipal,
+    now: OffsetDateTime,
+) -> Result<(), Broken> {
+    let Some(until) = until else { return Ok(()) };
+    let message = match principal {
+        _ if until <= now => {
+            format!("`{until}` has passed: give a later moment until which it can be pinned")
+        }
+        EntryPrincipal::Pattern(_) => {
+            format!("`{principal}` is there for all who fit it: only what means one principal can be pinned")
+        }
+        _ if *authority == Authority::Local => {
+            format!("the hub knows the unique id of `{principal}`: there is nothing to wait for")
+        }
+        _ => return Ok(()),
+    };
+    Err(Broken::new("pin_until", Rule::Pin, message))
+}
+
 /// A unique id is of the kind that its principal has.
-pub(crate) fn principal_id(id: &str, principal: &PrincipalArn) -> Result<(), Broken> {
-    let wanted = match principal.kind {
+pub(crate) fn principal_id(id: &str, principal: &EntryPrincipal) -> Result<(), Broken> {
+    let kind = match principal {
+        EntryPrincipal::One(arn) => &arn.kind,
+        EntryPrincipal::PermissionSet(_) => &PrincipalKind::Role { path: String::new(), name: String::new() },
+        EntryPrincipal::Pattern(_) => {
+            let message = format!("`{principal}` names several: each of them has a unique id of its own");
+            return Err(Broken::new("principal_id", Rule::PrincipalId, message));
+        }
+    };
+    let wanted = match kind {
         PrincipalKind::User { .. } => PrincipalIdKind::User,
         _ => PrincipalIdKind::Role,
     };
@@ -87,11 +137,11 @@ pub(crate) fn principal_id(id: &str, principal: &PrincipalArn) -> Result<(), Bro
 /// Nodes are roles of the cluster's own account.
 pub(crate) fn node_principal(
     entry_type: EntryType,
-    principal: &PrincipalArn,
+    principal: &EntryPrincipal,
     cluster: &Cluster,
 ) -> Result<(), Broken> {
-    let is_role = matches!(principal.kind, PrincipalKind::Role { .. });
-    if !is_node_type(entry_type) || (is_role && principal.account == cluster.account) {
+    let is_role = principal.one().is_some_and(|arn| matches!(arn.kind, PrincipalKind::Role { .. }));
+    if !is_node_type(entry_type) || (is_role && principal.account() == cluster.account) {
         return Ok(());
     }
     let message =
@@ -114,19 +164,26 @@ pub(crate) fn custom_badge(entry_type: EntryType, field: &'static str) -> Result
 }
 
 /// The username that an entry has when none is given.
-pub(crate) fn default_username(entry_type: EntryType, principal: &PrincipalArn) -> String {
-    match (entry_type, &principal.kind) {
+pub(crate) fn default_username(entry_type: EntryType, principal: &EntryPrincipal) -> String {
+    let session = |name: &str| {
+        let (partition, account) = (principal.partition(), principal.account());
+        format!("arn:{partition}:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}")
+    };
+    match (entry_type, principal) {
         (EntryType::Ec2Linux | EntryType::Ec2Windows | EntryType::Ec2, _) => {
             String::from("system:node:{{EC2PrivateDNSName}}")
         }
         (EntryType::FargateLinux | EntryType::HybridLinux | EntryType::HyperpodLinux, _) => {
             String::from("system:node:{{SessionName}}")
         }
-        (EntryType::Standard, PrincipalKind::Role { name, .. }) => format!(
-            "arn:{}:sts::{}:assumed-role/{name}/{{{{SessionName}}}}",
-            principal.partition, principal.account
-        ),
-        (EntryType::Standard, _) => principal.to_string(),
+        (EntryType::Standard, EntryPrincipal::One(arn)) => match &arn.kind {
+            PrincipalKind::Role { name, .. } => session(name),
+            _ => arn.to_string(),
+        },
+        (EntryType::Standard, EntryPrincipal::Pattern(pattern)) if pattern.kind == PatternKind::User => {
+            [&pattern.start(), "{{PrincipalName}}"].concat()
+        }
+        (EntryType::Standard, _) => session("{{PrincipalName}}"),
     }
 }
 

@@ -3,7 +3,8 @@
 use lanyard_api::{
     Authority, AwsIdentity, ClusterUid, Fault,
     mapping::{
-        Cluster, Clusters, CreateAccessEntry, Entries, EntryState, Node, Resolution, UpdateAccessEntry,
+        Cluster, Clusters, CreateAccessEntry, Entries, EntryMatches, EntryState, Node, Resolution,
+        UpdateAccessEntry,
     },
 };
 use lanyard_aws::stand_in::{Behaviour, StandIn};
@@ -17,6 +18,8 @@ lanyard_store::on_each_store!(
     a_principal_of_aws_has_to_exist_and_its_id_is_kept,
     where_iam_does_not_tell_the_entry_is_by_name_and_says_so,
     a_role_made_anew_in_aws_is_bound_again_as_iam_says,
+    immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_path_alone,
+    a_preview_shows_whom_iam_tells_of,
     nobody_who_knocks_makes_the_hub_ask_iam,
     a_node_has_the_name_that_ec2_gives_it_and_is_asked_about_once,
     immunity_44_a_session_is_no_node_that_its_role_does_not_run,
@@ -124,6 +127,56 @@ async fn a_role_made_anew_in_aws_is_bound_again_as_iam_says(database: TestDataba
     assert_eq!(bench.name_of(&cluster, &newest).await, "stale_entry");
     let bound = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap().value;
     assert_eq!(bound.entry.principal_id.as_deref(), Some("AROANEWEST"));
+}
+
+async fn immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_path_alone(
+    database: TestDatabase,
+) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    let set = |suffix: &str| format!("arn:aws:sso::{AWS}:permission-set/Dev/{suffix}");
+    let role = |path: &str, suffix: &str| of(AWS, &format!("role/{path}AWSReservedSSO_Dev_{suffix}"));
+    let (made, own, absent) = ("0123456789abcdef", "1123456789abcdef", "2123456789abcdef");
+    aws.add_principal(&role("aws-reserved/sso.amazonaws.com/eu-west-1/", made), "AROAMADE");
+    aws.add_principal(&role("", own), "AROAOWN");
+    let bound = bench.entry(&cluster, &set(made)).await.value;
+    assert_eq!(bound.entry.principal_id.as_deref(), Some("AROAMADE"));
+    for (suffix, words) in [(own, "its path is not"), (absent, "says IAM")] {
+        let refused = bench.calls.create_entry(by(admin()), entry(&cluster, &set(suffix))).await.unwrap_err();
+        assert_eq!(code(&refused), "invalid_principal", "{suffix}");
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
+    let session = |id: &str| identity(&of(AWS, &format!("assumed-role/AWSReservedSSO_Dev_{made}/ana")), id);
+    assert!(bench.name_of(&cluster, &session("AROAMADE")).await.ends_with("/ana"));
+    assert_eq!(bench.name_of(&cluster, &session("AROAANEW")).await, "stale_entry");
+}
+
+async fn a_preview_shows_whom_iam_tells_of(database: TestDatabase) {
+    let (bench, aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    for n in 1..=5 {
+        aws.add_principal(&of(AWS, &format!("role/team/dev-{n}")), &format!("AROADEV{n}"));
+    }
+    aws.add_principal(&of(AWS, "role/ops"), "AROAOPS");
+    aws.add_principal(&of(AWS, "user/dev-1"), "AIDADEV1");
+    let sso = of(AWS, "role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Dev_0123456789abcdef");
+    aws.add_principal(&sso, "AROASSO");
+    let preview = async |principal: &str| {
+        bench.calls.preview_entry(admin(), entry_ref(&cluster, principal)).await.unwrap()
+    };
+    let names = |matches: &EntryMatches| -> Vec<String> {
+        matches.principals.iter().map(|one| one.principal_arn.to_string()).collect()
+    };
+    let roles = preview(&of(AWS, "role/dev-*")).await;
+    let wanted: Vec<String> = (1..=5).map(|n| of(AWS, &format!("role/team/dev-{n}"))).collect();
+    assert_eq!((names(&roles), roles.complete), (wanted, true), "on three pages");
+    assert_eq!(roles.principals[0].principal_id.as_deref(), Some("AROADEV1"));
+    assert_eq!(names(&preview(&of(AWS, "user/*")).await), [of(AWS, "user/dev-1")]);
+    assert_eq!(names(&preview(&format!("arn:aws:sso::{AWS}:permission-set/Dev")).await), [sso]);
+    aws.behave_at("iam", Behaviour::Denied);
+    let untold = preview(&of(AWS, "role/dev-*")).await;
+    assert!(!untold.complete && untold.principals.is_empty());
+    assert!(untold.notices[0].contains("AccessDenied"), "{:?}", untold.notices);
 }
 
 async fn nobody_who_knocks_makes_the_hub_ask_iam(database: TestDatabase) {

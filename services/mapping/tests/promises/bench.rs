@@ -69,6 +69,7 @@ fn config() -> MappingConfig {
     let limits = Limits {
         clusters_per_region: 4,
         entries_per_cluster: 12,
+        entries_for_several_per_cluster: 5,
         policies_per_entry: 3,
         groups_per_entry: 3,
         nodes_per_cluster: 3,
@@ -336,6 +337,7 @@ pub(crate) fn entry(cluster: &Cluster, principal: &str) -> CreateAccessEntry {
         tags: BTreeMap::new(),
         ends_at: None,
         principal_id: None,
+        pin_until: None,
     }
 }
 

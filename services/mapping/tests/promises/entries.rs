@@ -14,7 +14,7 @@ use crate::bench::*;
 
 pub(crate) fn change(cluster: &lanyard_api::mapping::Cluster, principal: &str) -> UpdateAccessEntry {
     let entry = entry_ref(cluster, principal);
-    UpdateAccessEntry { entry, username: None, groups: None, ends_at: None, rebind: false }
+    UpdateAccessEntry { entry, username: None, groups: None, ends_at: None, rebind: false, pin_until: None }
 }
 
 pub(crate) async fn an_entry_is_made_read_listed_changed_and_deleted<C: Calls, R: Resolve>(

@@ -20,8 +20,9 @@ use crate::{
 };
 
 /// Methods that can take a cluster's last administrator, each with a case below.
-const DANGEROUS: [&str; 7] = [
+const DANGEROUS: [&str; 8] = [
     "CreateAccessEntry",
+    "UpdateAccessEntry",
     "DeleteAccessEntry",
     "AssociateAccessPolicy",
     "DisassociateAccessPolicy",
@@ -31,10 +32,9 @@ const DANGEROUS: [&str; 7] = [
 ];
 
 /// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
-const HARMLESS: [&str; 15] = [
+const HARMLESS: [&str; 14] = [
     "CreateCluster",
     "DeleteCluster",
-    "UpdateAccessEntry",
     "SetNode",
     "DeleteNode",
     "CreateSpokeCredential",
@@ -102,6 +102,8 @@ pub(crate) async fn immunity_56_no_mutation_takes_the_last_administrator<C: Call
     let zoe = of(OWN, "user/zoe");
     let shadow = bench.calls.create_entry(by(admin()), entry(&mapped, &zoe)).await;
     assert_eq!(code_of(shadow), "lockout", "CreateAccessEntry");
+    let pattern = bench.calls.create_entry(by(admin()), entry(&mapped, &of(OWN, "user/z*"))).await;
+    assert_eq!(code_of(pattern), "lockout", "CreateAccessEntry, a pattern");
     let api =
         UpdateCluster { authentication_mode: Some(AuthenticationMode::Api), ..UpdateCluster::default() };
     let moved = bench.calls.update_cluster(by(admin()), mapped.id.clone(), api).await;
@@ -117,6 +119,11 @@ pub(crate) async fn immunity_56_no_mutation_takes_the_last_administrator<C: Call
         .associate_policy(by(admin()), outside, CLUSTER_ADMIN.to_owned(), AccessScope::Cluster, None)
         .await
         .unwrap();
+    let pinning = lanyard_api::mapping::UpdateAccessEntry {
+        pin_until: Some(NOON + time::Duration::HOUR),
+        ..change(&foreign, &of(AWS, "role/admin"))
+    };
+    assert_eq!(code_of(bench.calls.update_entry(by(admin()), pinning).await), "lockout", "UpdateAccessEntry");
     let own = TrustedAccount { authority: Authority::Local, account: account(OWN) };
     let untrusted = UpdateCluster { trusted_accounts: Some(vec![own]), ..UpdateCluster::default() };
     let untrusted = bench.calls.update_cluster(by(admin()), foreign.id.clone(), untrusted).await;

@@ -17,7 +17,7 @@ use crate::{
     spokes::kubeconfig,
 };
 
-const ASKED: [&str; 34] = [
+const ASKED: [&str; 35] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -42,6 +42,7 @@ const ASKED: [&str; 34] = [
     "CreateAccessEntry",
     "DescribeAccessEntry",
     "ListAccessEntries",
+    "PreviewAccessEntry",
     "UpdateAccessEntry",
     "DeleteAccessEntry",
     "AssociateAccessPolicy",
@@ -129,6 +130,7 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
         }
         "DescribeAccessEntry" => code_of(calls.get_entry(eve(), known()).await),
         "ListAccessEntries" => code_of(calls.list_entries(eve(), id(), None, page()).await),
+        "PreviewAccessEntry" => code_of(calls.preview_entry(eve(), known()).await),
         "UpdateAccessEntry" => code_of(calls.update_entry(by(eve()), change(cluster, &creator)).await),
         "DeleteAccessEntry" => code_of(calls.delete_entry(by(eve()), known()).await),
         "AssociateAccessPolicy" => {

@@ -9,8 +9,8 @@ use crate::{
     mapping::{
         AccessScope, AssociateIdentityProvider, AuthenticationMode, AuthorizerMode, AwsAuthStatus,
         AwsAuthVersion, Block, Blocks, BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters,
-        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryRef,
-        EntryType, IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings,
+        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryMatches,
+        EntryRef, EntryType, IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings,
         IdentityProviders, Node, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
         SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
     },
@@ -65,6 +65,7 @@ fake! { Entries {
     ask get_entry(named: EntryRef) -> EntryDetail, CallError = entry();
     ask list_entries(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryDetail>, CallError
         = page(vec![entry()]);
+    ask preview_entry(named: EntryRef) -> EntryMatches, CallError = matches();
     change update_entry(asked: UpdateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
     change delete_entry(named: EntryRef) -> Mutated<EntryDetail>, CallError = mutated(entry());
     change associate_policy(
@@ -191,6 +192,7 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         tags: tags(&[]),
         ends_at: None,
         principal_id: None,
+        pin_until: None,
     };
     let whole = CreateAccessEntry {
         entry_type: Some(EntryType::Ec2Linux),
@@ -199,6 +201,7 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         tags: tags(&["a"]),
         ends_at: Some(moment(1)),
         principal_id: Some(text("AROAX")),
+        pin_until: Some(moment(4)),
         ..least.clone()
     };
     let update = |username: Option<&str>, groups, ends_at, rebind| UpdateAccessEntry {
@@ -207,12 +210,14 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         groups,
         ends_at,
         rebind,
+        pin_until: rebind.then(|| moment(5)),
     };
     let namespaces = AccessScope::Namespace(vec![text("dev-*"), text("x")]);
     answers![
         to.create_entry(change(), least),
         to.create_entry(change(), whole),
         to.get_entry(actor(), named()),
+        to.preview_entry(actor(), named()),
         to.list_entries(actor(), dev(), None, some_page()),
         to.list_entries(actor(), dev(), Some(text("arn:policy")), PageQuery::default()),
         to.update_entry(change(), update(None, None, None, false)),

@@ -11,9 +11,10 @@ use crate::{
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
-        AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryState, EntryType, Grant,
-        GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings, Mapped,
-        MatchedBy, Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
+        AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryMatch, EntryMatches,
+        EntryState, EntryType, Grant, GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail,
+        IdentityProviderSettings, Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential,
+        SpokeCredentialKind,
     },
 };
 
@@ -286,6 +287,7 @@ pub(super) fn entry() -> EntryDetail {
             authority: Authority::Local,
             principal_arn: ROLE.parse().unwrap(),
             principal_id: Some("AROAX".to_owned()),
+            pin_until: Some(moment(20)),
             entry_type: EntryType::HyperpodLinux,
             username: "ana:{{SessionName}}".to_owned(),
             groups: vec!["devs".to_owned()],
@@ -300,6 +302,21 @@ pub(super) fn entry() -> EntryDetail {
             association(AccessScope::Cluster),
             association(AccessScope::Namespace(vec!["dev-*".to_owned()])),
         ],
+    }
+}
+
+pub(super) fn matches() -> EntryMatches {
+    let known = EntryMatch {
+        principal_arn: ROLE.parse().unwrap(),
+        principal_id: Some("AROAX".to_owned()),
+        mapped_by: Some("access entry x".to_owned()),
+    };
+    let unknown = EntryMatch { principal_id: None, mapped_by: None, ..known.clone() };
+    EntryMatches {
+        principals: vec![known, unknown],
+        complete: true,
+        overlaps: vec!["arn:aws:iam::111122223333:role/*".to_owned()],
+        notices: vec!["it lets in many".to_owned()],
     }
 }
 

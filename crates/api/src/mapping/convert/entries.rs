@@ -13,19 +13,20 @@ use crate::{
         mutation::{mutated, pages},
     },
     mapping::{
-        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryRef, EntryState, EntryType,
-        PolicyAssociation, UpdateAccessEntry,
+        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryMatch, EntryMatches, EntryRef,
+        EntryState, EntryType, PolicyAssociation, UpdateAccessEntry,
     },
 };
 
 wire_enum! { EntryType = pb::EntryType {
     Standard, Ec2Linux, Ec2Windows, FargateLinux, HybridLinux, Ec2, HyperpodLinux,
 } }
-wire_enum! { EntryState = pb::access_entry_detail::State { Active, Ended, Stale } }
+wire_enum! { EntryState = pb::access_entry_detail::State { Active, Ended, Stale, Unpinned } }
 
 convert! { AccessEntry = pb::AccessEntry {
     id: text, authority: text, principal_arn: text, principal_id: plain, entry_type: choice, username: plain,
-    groups: plain, tags: plain, ends_at: optional_moment, created_at: moment, modified_at: moment;
+    groups: plain, tags: plain, ends_at: optional_moment, created_at: moment, modified_at: moment,
+    pin_until: optional_moment;
     cluster = cluster_uid: text,
 } }
 convert! { PolicyAssociation = pb::PolicyAssociation {
@@ -33,6 +34,10 @@ convert! { PolicyAssociation = pb::PolicyAssociation {
     cluster = cluster_uid: text, entry = entry_id: text,
 } }
 convert! { EntryDetail = pb::AccessEntryDetail { entry: message, arn: plain, state: choice, associations: items } }
+convert! { EntryMatch = pb::AccessEntryMatch { principal_arn: text, principal_id: plain, mapped_by: plain } }
+convert! { EntryMatches = pb::AccessEntryMatches {
+    principals: items, complete: plain, overlaps: plain, notices: plain,
+} }
 
 mutated! {
     EntryDetail = pb::AccessEntryMutated { entry: message }
@@ -79,6 +84,7 @@ impl From<CreateAccessEntry> for pb::CreateAccessEntryRequest {
             tags: asked.tags,
             ends_at: optional_moment::write(asked.ends_at),
             principal_id: asked.principal_id,
+            pin_until: optional_moment::write(asked.pin_until),
         }
     }
 }
@@ -95,6 +101,7 @@ impl TryFrom<pb::CreateAccessEntryRequest> for CreateAccessEntry {
             tags: message.tags,
             ends_at: optional_moment::read("ends_at", message.ends_at)?,
             principal_id: message.principal_id,
+            pin_until: optional_moment::read("pin_until", message.pin_until)?,
         })
     }
 }
@@ -111,6 +118,7 @@ impl From<UpdateAccessEntry> for pb::UpdateAccessEntryRequest {
                 .ends_at
                 .map(|end| end.map_or(End::Endless(()), |end| End::EndsAt(field::timestamp(end)))),
             rebind: asked.rebind,
+            pin_until: optional_moment::write(asked.pin_until),
         }
     }
 }
@@ -130,6 +138,7 @@ impl TryFrom<pb::UpdateAccessEntryRequest> for UpdateAccessEntry {
             groups: message.groups.map(|groups| groups.values),
             ends_at,
             rebind: message.rebind,
+            pin_until: optional_moment::read("pin_until", message.pin_until)?,
         })
     }
 }

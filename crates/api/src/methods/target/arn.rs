@@ -1,6 +1,6 @@
 //! The ARN of a resource.
 
-use lanyard_iam::{AccountId, Partition, PrincipalArn, PrincipalKind};
+use lanyard_iam::{AccountId, EntryPrincipal, Partition, PrincipalArn, PrincipalKind};
 
 use super::{ClusterRef, Resource, Target};
 use crate::{
@@ -43,7 +43,9 @@ impl Target {
             Resource::NewCluster { region, name } => {
                 format!("arn:{partition}:eks:{region}:{account}:cluster/{name}")
             }
-            Resource::Cluster => self.in_cluster(place, |name| format!("cluster/{name}")),
+            Resource::Cluster | Resource::NewEntryForSeveral => {
+                self.in_cluster(place, |name| format!("cluster/{name}"))
+            }
             Resource::AccessEntry { principal_arn } => self.in_cluster(place, |name| {
                 let entry = place.entry.map_or_else(|| String::from("*"), |id| id.to_string());
                 format!("access-entry/{name}/{}/{entry}", principal_in_arn(principal_arn))
@@ -91,14 +93,13 @@ fn full_name(place: &Place<'_>, path: Option<&str>, name: &str) -> String {
     format!("{}{name}", path.strip_prefix('/').unwrap_or(path))
 }
 
-/// `role/<account>/<name without path>`, as in the ARN of an access entry. What is no user or role has no entry, and gets a
-/// name that none can have.
+/// `role/<account>/<name without path>`, as in the ARN of an access entry. What no entry can name gets a name that none can
+/// have.
 fn principal_in_arn(principal_arn: &str) -> String {
-    let parsed = PrincipalArn::parse(principal_arn).ok();
-    let named = parsed.as_ref().and_then(|arn| match &arn.kind {
-        PrincipalKind::User { name, .. } => Some(("user", arn.account, name)),
-        PrincipalKind::Role { name, .. } => Some(("role", arn.account, name)),
-        PrincipalKind::Root | PrincipalKind::AssumedRole { .. } | PrincipalKind::FederatedUser { .. } => None,
-    });
-    named.map_or_else(|| String::from("none"), |(kind, account, name)| format!("{kind}/{account}/{name}"))
+    let can_be_named =
+        |arn: &PrincipalArn| matches!(arn.kind, PrincipalKind::User { .. } | PrincipalKind::Role { .. });
+    EntryPrincipal::parse(principal_arn)
+        .ok()
+        .filter(|principal| principal.one().is_none_or(can_be_named))
+        .map_or_else(|| String::from("none"), |principal| principal.in_entry_arn())
 }

@@ -1,6 +1,6 @@
 //! What each request is about.
 
-use lanyard_iam::{PrincipalArn, PrincipalKind};
+use lanyard_iam::{EntryPrincipal, PrincipalArn, PrincipalKind};
 use lanyard_proto::{
     authn::v1::{self as authn, policy_owner::Owner},
     authz::v1 as authz,
@@ -84,14 +84,19 @@ targets! {
 
     mapping::CreateAccessEntryRequest => |m| {
         let kind = field::optional_enum::<EntryType>("entry_type", m.entry_type)?;
-        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
-            .tags(&m.tags)
-            .key("eks:principalArn", [&m.principal_arn])
+        let resource = match reaches_several(&m.principal_arn) {
+            true => Resource::NewEntryForSeveral,
+            false => Resource::Cluster,
+        };
+        Ok(of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn)
             .key("eks:kubernetesGroups", &m.groups)
             .key("eks:username", &m.username)
             .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
     };
     mapping::DescribeAccessEntryRequest, mapping::DeleteAccessEntryRequest => |m| entry(&m.cluster, &m.principal_arn);
+    mapping::PreviewAccessEntryRequest => |m| {
+        Ok(of_principal(Target::of_cluster(id(&m.cluster)?, Resource::Cluster), &m.principal_arn))
+    };
     mapping::UpdateAccessEntryRequest => |m| {
         Ok(entry(&m.cluster, &m.principal_arn)?
             .key("eks:kubernetesGroups", m.groups.iter().flat_map(|groups| &groups.values))
@@ -167,7 +172,18 @@ fn uid(cluster: &str) -> Result<ClusterRef, CallError> {
 
 fn entry(cluster: &str, principal_arn: &str) -> Result<Target, CallError> {
     let resource = Resource::AccessEntry { principal_arn: principal_arn.to_owned() };
-    Ok(Target::of_cluster(id(cluster)?, resource).key("eks:principalArn", [principal_arn]))
+    Ok(of_principal(Target::of_cluster(id(cluster)?, resource), principal_arn))
+}
+
+/// What is no ARN of one principal is not given as one: a condition on it would be held against a text that is not what it
+/// means.
+fn of_principal(target: Target, principal_arn: &str) -> Target {
+    let key = if reaches_several(principal_arn) { "lanyard:principals" } else { "eks:principalArn" };
+    target.key(key, [principal_arn])
+}
+
+fn reaches_several(principal_arn: &str) -> bool {
+    EntryPrincipal::parse(principal_arn).is_ok_and(|principal| principal.one().is_none())
 }
 
 fn with_mode(target: Target, mode: i32) -> Result<Target, CallError> {

@@ -113,6 +113,26 @@ fn each_request_is_about_the_resource_that_aws_names() {
         ),
         (
             in_dev(&|cluster| {
+                Box::new(mapping::CreateAccessEntryRequest {
+                    cluster,
+                    principal_arn: text("arn:aws:iam::444455556666:role/*"),
+                    ..Default::default()
+                })
+            }),
+            format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
+        ),
+        (
+            in_dev(&|cluster| {
+                Box::new(mapping::DeleteAccessEntryRequest {
+                    cluster,
+                    principal_arn: text("arn:aws:sso::444455556666:permission-set/Dev"),
+                    ..Default::default()
+                })
+            }),
+            format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/permission-set/{OTHER}/Dev/{entry_id}"),
+        ),
+        (
+            in_dev(&|cluster| {
                 Box::new(mapping::DescribeAccessEntryRequest { cluster, principal_arn: text(ROLE) })
             }),
             format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/role/{OTHER}/Dev/{entry_id}"),
@@ -285,6 +305,14 @@ fn requests_give_the_condition_keys_of_aws() {
         (
             keys(&associate(mapping::access_scope::Scope::Cluster(()))),
             text("eks:principalArn=p eks:policyArn=view eks:accessScope=cluster"),
+        ),
+        (
+            keys(&mapping::CreateAccessEntryRequest {
+                cluster: text("dev"),
+                principal_arn: text("arn:aws:iam::444455556666:role/dev-*"),
+                ..Default::default()
+            }),
+            text("lanyard:principals=arn:aws:iam::444455556666:role/dev-* eks:accessEntryType=STANDARD"),
         ),
         (
             keys(&create_cluster),

@@ -42,7 +42,7 @@ impl Chain {
     fn proof(&self) -> Proof {
         let key = &self.stage.keys.all()[0];
         let mut proof = self.stage.proof(&self.last);
-        let role = self.last.entry.principal_arn.canonical();
+        let role = self.last.entry.principal_arn.one().unwrap().canonical();
         proof.handles.session = key.session(&Authority::Local, role.as_str(), "ana");
         let local = &Authority::Local;
         for (kind, handle) in [

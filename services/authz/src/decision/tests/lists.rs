@@ -106,7 +106,7 @@ fn people(stage: &mut Stage, plans: &[PersonPlan]) -> Vec<Person> {
         stage.put_entry(&person.entry);
         stage.user(HOME, &format!("u{n}"), !plan.deleted);
         if plan.blocked {
-            let canonical_arn = person.entry.principal_arn.canonical();
+            let canonical_arn = person.entry.principal_arn.one().unwrap().canonical();
             let target = BlockTarget::Principal { authority: person.entry.authority.clone(), canonical_arn };
             stage.block(Scope::Cluster(stage.cluster.uid), target);
         }

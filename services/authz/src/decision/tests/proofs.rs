@@ -19,7 +19,7 @@ use crate::decision::{Lacking, REVIEW_GROUPS_MAX};
 const VIEW: &str = "AmazonEKSViewPolicy";
 
 /// Somebody who may view everything, and may do everything by RBAC where it is asked.
-fn stage() -> (Stage, Person) {
+pub(super) fn stage() -> (Stage, Person) {
     let mut stage = Stage::new(AuthorizerMode::Full);
     let ana = stage.person("ana", "ana", &["devs"]);
     stage.associate(&ana, VIEW, AccessScope::Cluster, None);
@@ -305,7 +305,7 @@ fn only_grants_that_the_authentication_mode_counts_count() {
 }
 
 /// A role of the account abroad that aws-auth maps; the proof that mapping makes of it.
-fn role_in_aws_auth(stage: &mut Stage, username: &str, group: &str) -> Proof {
+pub(super) fn role_in_aws_auth(stage: &mut Stage, username: &str, group: &str) -> Proof {
     let arn = format!("arn:aws:iam::{ABROAD}:role/{username}");
     let line = format!("mapRoles:\n- rolearn: {arn}\n  username: {username}\n  groups: [{group}]\n");
     stage.aws_auth(1, &line, AwsAuthStatus::Accepted);

@@ -136,6 +136,7 @@ impl Stage {
                 groups: texts(groups),
                 tags: BTreeMap::new(),
                 ends_at: None,
+                pin_until: None,
                 created_at: NOW,
                 modified_at: NOW,
             },
@@ -295,8 +296,9 @@ impl Stage {
         let AccessEntry { authority, principal_arn, principal_id, .. } = &person.entry;
         let key = &self.keys.all()[0];
         Handles {
-            account: key.account(authority, principal_arn.account.as_str()),
-            principal: key.principal(authority, principal_arn.without_path().canonical().as_str()),
+            account: key.account(authority, principal_arn.account().as_str()),
+            principal: key
+                .principal(authority, principal_arn.one().unwrap().without_path().canonical().as_str()),
             principal_id: key.principal_id(authority, principal_id.as_deref().unwrap_or("AIDAunknown")),
             access_key: key.access_key(&person.access_key),
             session: Handle::NONE,

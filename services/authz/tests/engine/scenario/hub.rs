@@ -88,7 +88,7 @@ impl Hub {
     fn log_in(&mut self, name: &str) {
         let known = &self.people[name];
         let entry = &known.person.entry;
-        let arn = entry.principal_arn.canonical();
+        let arn = entry.principal_arn.one().unwrap().canonical();
         let (username, grant_kind, grant) = match known.text.by.as_deref() {
             None => (&entry.username, GrantKind::AccessEntry, entry.id),
             Some("mapUsers") => {
@@ -224,9 +224,10 @@ impl Hub {
         let Person { entry, key } = &self.people[of].person;
         let authority = entry.authority.clone();
         let target = match by {
-            BlockedBy::Principal => {
-                BlockTarget::Principal { authority, canonical_arn: entry.principal_arn.canonical() }
-            }
+            BlockedBy::Principal => BlockTarget::Principal {
+                authority,
+                canonical_arn: entry.principal_arn.one().unwrap().canonical(),
+            },
             BlockedBy::Account => BlockTarget::Account { authority, account: account(HOME) },
             BlockedBy::Key => BlockTarget::AccessKey { access_key_id: key.id.clone() },
         };

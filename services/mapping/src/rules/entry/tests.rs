@@ -10,10 +10,6 @@ fn rule<T>(result: Result<T, Broken>) -> Option<Rule> {
     result.err().map(|broken| broken.rule)
 }
 
-fn arn(text: &str) -> PrincipalArn {
-    PrincipalArn::parse(text).unwrap()
-}
-
 fn cluster() -> Cluster {
     let trusted =
         |authority: Authority, account: &str| TrustedAccount { authority, account: account.parse().unwrap() };
@@ -40,6 +36,10 @@ fn cluster() -> Cluster {
     }
 }
 
+fn named(text: &str) -> EntryPrincipal {
+    text.parse().unwrap()
+}
+
 #[test]
 fn an_entry_is_for_a_user_or_role_by_its_whole_arn() {
     for good in [
@@ -47,6 +47,8 @@ fn an_entry_is_for_a_user_or_role_by_its_whole_arn() {
         "arn:aws:iam::111122223333:user/ana",
         "arn:aws-cn:iam::111122223333:role/x",
         "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Dev_0123456789abcdef",
+        "arn:aws:iam::111122223333:role/*",
+        "arn:aws:sso::111122223333:permission-set/Dev",
     ] {
         assert_eq!(principal(good).unwrap().to_string(), good);
     }
@@ -60,7 +62,9 @@ fn an_entry_is_for_a_user_or_role_by_its_whole_arn() {
         "arn:aws:iam::111122223333:group/devs",
         "arn:aws:iam::1111:role/dev",
         "arn:aws:s3:::bucket",
-        "arn:aws:iam::111122223333:role/*",
+        "arn:aws:iam::111122223333:role/team/*",
+        "arn:aws:iam::*:role/dev",
+        "arn:aws:sso::111122223333:permission-set/D*",
     ] {
         assert_eq!(rule(principal(bad)), Some(Rule::PrincipalInvalid), "{bad}");
     }
@@ -77,7 +81,7 @@ fn immunity_31_an_entrys_authority_is_the_one_that_the_cluster_trusts_for_its_ac
         ("arn:aws-cn:iam::444455556666:role/dev", Err(Rule::PrincipalInvalid)),
     ];
     for (text, wanted) in cases {
-        assert_eq!(trusted(&arn(text), &cluster()).map_err(|broken| broken.rule), wanted, "{text}");
+        assert_eq!(trusted(&named(text), &cluster()).map_err(|broken| broken.rule), wanted, "{text}");
     }
 }
 
@@ -93,7 +97,7 @@ fn a_unique_id_is_of_its_principals_kind() {
         ("AROA EXAMPLE", ROLE, Some(Rule::PrincipalId)),
     ];
     for (id, principal, broken) in cases {
-        assert_eq!(rule(principal_id(id, &arn(principal))), broken, "{id} {principal}");
+        assert_eq!(rule(principal_id(id, &named(principal))), broken, "{id} {principal}");
     }
 }
 
@@ -108,7 +112,7 @@ fn nodes_are_roles_of_the_clusters_own_account() {
     ];
     for (entry_type, principal, broken) in cases {
         assert_eq!(
-            rule(node_principal(entry_type, &arn(principal), &cluster())),
+            rule(node_principal(entry_type, &named(principal), &cluster())),
             broken,
             "{entry_type:?} {principal}"
         );
@@ -143,9 +147,24 @@ fn a_username_is_by_type_and_principal_unless_it_is_given() {
         (EntryType::FargateLinux, ROLE, "system:node:{{SessionName}}"),
         (EntryType::HybridLinux, ROLE, "system:node:{{SessionName}}"),
         (EntryType::HyperpodLinux, ROLE, "system:node:{{SessionName}}"),
+        (
+            EntryType::Standard,
+            "arn:aws:iam::111122223333:role/dev-*",
+            "arn:aws:sts::111122223333:assumed-role/{{PrincipalName}}/{{SessionName}}",
+        ),
+        (
+            EntryType::Standard,
+            "arn:aws:sso::111122223333:permission-set/Dev",
+            "arn:aws:sts::111122223333:assumed-role/{{PrincipalName}}/{{SessionName}}",
+        ),
+        (
+            EntryType::Standard,
+            "arn:aws:iam::111122223333:user/dev-*",
+            "arn:aws:iam::111122223333:user/{{PrincipalName}}",
+        ),
     ];
     for (entry_type, principal, wanted) in cases {
-        let username = default_username(entry_type, &arn(principal));
+        let username = default_username(entry_type, &named(principal));
         assert_eq!(username, wanted, "{entry_type:?} {principal}");
         assert!(Template::parse(&username).is_ok(), "{username}");
     }
@@ -251,6 +270,6 @@ proptest! {
         let _ = username(&text);
         let _ = groups(std::slice::from_ref(&text), 1);
         let _ = tags(&BTreeMap::from([(text.clone(), text.clone())]));
-        let _ = principal_id(&text, &arn(ROLE));
+        let _ = principal_id(&text, &named(ROLE));
     }
 }

@@ -1,0 +1,99 @@
+//! Pinning: an entry that was written without the unique id of its principal is bound to that of whoever knocks first.
+//!
+//! The one write that a login can bring about, beside the use of a break-glass credential. It is compare-and-set: of two who
+//! come at once one is the principal, and the other is as good as one of a stale entry. Where it cannot be written, nobody is let
+//! in by the entry.
+
+use std::sync::Arc;
+
+use lanyard_api::{
+    AwsIdentity, Fault, Mutation, Scope,
+    mapping::{AccessEntry, Resolution},
+};
+use lanyard_store::StoreError;
+
+use super::{
+    Mapping,
+    resolve::{View, unmapped},
+};
+use crate::{
+    administrators, badge,
+    knock::Knock,
+    resolution::{Asks, Refused, SESSION_KIN},
+};
+
+/// Who is named as the part that is away.
+const STORE: &str = "the store";
+
+impl Mapping {
+    /// The badge of somebody whom an entry waits for, once it is pinned to them.
+    pub(super) async fn answer_pinned(
+        &self,
+        view: &View,
+        knock: &Knock<'_>,
+        identity: &AwsIdentity,
+    ) -> Result<Resolution, Fault> {
+        if let Err(error) = self.pin(view, knock).await {
+            tracing::error!(error = %error, cluster.uid = %view.cluster.uid, "an access entry could not be pinned");
+            return Err(error.into());
+        }
+        let Some(view) = self.view(view.cluster.uid).await? else {
+            return Ok(unmapped(
+                Refused::new("unknown_cluster", "the cluster is not registered any more"),
+                Vec::new(),
+            ));
+        };
+        let now = self.inner.store.clock().now();
+        match self.badge_for(&view, knock, now).await? {
+            Ok(found) => {
+                let key = self.inner.proof_key.key.load();
+                Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
+                    Ok(mapped) => Resolution::Mapped(Arc::new(mapped)),
+                    Err(error) => unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()),
+                })
+            }
+            // It is written, and this process has not read it yet.
+            Err(refused) if refused.asks == Some(Asks::Pin) => {
+                let detail = "the entry was pinned, and is not read back yet".into();
+                Err(Fault::Unavailable { part: STORE.into(), detail })
+            }
+            Err(refused) => {
+                self.note_stale(&refused, identity, &view.snapshot);
+                Ok(unmapped(refused, Vec::new()))
+            }
+        }
+    }
+
+    /// Binds the entry to whoever knocks, unless it is bound by now or may not be any more.
+    async fn pin(&self, view: &View, knock: &Knock<'_>) -> Result<(), StoreError> {
+        let (authority, canonical) = (knock.authority, knock.canonical.as_str());
+        let snapshot = &view.snapshot;
+        let found = snapshot
+            .entry_of(authority, canonical)
+            .or_else(|| snapshot.entry_of_several(authority, canonical));
+        let (Some(entry), Some(principal_id)) = (found, knock.principal_id) else { return Ok(()) };
+        let scope = Scope::Cluster(view.cluster.uid);
+        let by = Mutation::system("pin");
+        let mut tx = self.inner.store.begin("pin_access_entry", &by, &[scope]).await?;
+        let now = tx.now();
+        let stored: Option<AccessEntry> = tx.get(scope, &entry.record.id.to_string()).await?;
+        let waits = |entry: &AccessEntry| {
+            entry.principal_id.is_none() && entry.pin_until.is_some_and(|until| now < until)
+        };
+        let Some(before) = stored.filter(waits) else { return Ok(()) };
+        let after = AccessEntry {
+            principal_id: Some(principal_id.to_owned()),
+            pin_until: None,
+            modified_at: now,
+            ..before
+        };
+        tx.put(&after).await?;
+        administrators::sync_entry(&mut tx, &after).await?;
+        tx.commit_unrecorded().await?;
+        tracing::info!(
+            cluster.uid = %view.cluster.uid, entry.id = %after.id, principal.id = principal_id,
+            "an access entry was pinned to the principal that knocked first"
+        );
+        Ok(())
+    }
+}
