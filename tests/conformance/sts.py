@@ -83,6 +83,14 @@ class Sts:
         )
         return self.people[keys.access_key_id]
 
+    def session(self, role: str, name: str, account: str, principal_id: str | None = None) -> Identity:
+        """Somebody who signs as a session of a role."""
+        who = self.person(f"{role}-{len(self.people)}", account)
+        arn = f"arn:aws:sts::{account}:assumed-role/{role}/{name}"
+        user_id = f"{principal_id or 'AROALAB' + who.credentials.access_key_id[7:]}:{name}"
+        self.people[who.credentials.access_key_id] = Identity(who.credentials, arn, user_id)
+        return self.people[who.credentials.access_key_id]
+
     def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
         self.asked += 1
         if isinstance(self.ill, tuple):

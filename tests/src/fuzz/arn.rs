@@ -1,4 +1,4 @@
-use lanyard_iam::{Arn, ArnPattern, CanonicalArn, FoldedArn, PrincipalArn};
+use lanyard_iam::{Arn, ArnPattern, CanonicalArn, EntryPrincipal, FoldedArn, PrincipalArn};
 
 use super::promise;
 
@@ -9,7 +9,29 @@ pub fn arn(input: &[u8]) -> bool {
     let is_arn = any(text);
     let is_principal = principal(text);
     assert!(is_arn || !is_principal, "a principal's ARN that is none: {text}");
-    is_pattern(pattern, text) | is_arn
+    is_pattern(pattern, text) | names_somebody(pattern, text) | is_arn
+}
+
+/// Whom an access entry names: what is read is written the same, means whoever fits, and overlaps itself.
+fn names_somebody(named: &str, arn: &str) -> bool {
+    let named = match EntryPrincipal::parse(named) {
+        Ok(named) => named,
+        Err(error) => {
+            promise::is_one_bounded_line(&error.to_string());
+            return false;
+        }
+    };
+    assert_eq!(EntryPrincipal::parse(&named.to_string()).as_ref(), Ok(&named));
+    let other = EntryPrincipal::parse(arn).ok();
+    if named.one().is_none() {
+        assert!(named.overlaps(&named), "`{named}` means nobody");
+        if let Some(one) = other.as_ref().and_then(EntryPrincipal::one)
+            && named.means(one.canonical().as_str())
+        {
+            assert!(other.as_ref().is_some_and(|other| named.overlaps(other)), "`{named}` means `{arn}`");
+        }
+    }
+    true
 }
 
 fn any(text: &str) -> bool {

@@ -1,0 +1,120 @@
+"""Access entries that name several principals, and those that are pinned to whoever comes first."""
+
+import json
+
+import pytest
+
+from hub import REGION, Hub
+from sts import Sts
+
+ACCOUNT = "111122223333"
+SET = f"arn:aws:sso::{ACCOUNT}:permission-set"
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """An STS of one's own whose account has roles of IAM Identity Center."""
+    folder = tmp_path_factory.mktemp("sso")
+    sts = Sts(folder, REGION).start()
+    config = f"""
+        [[authn.self_hosted_sts]]
+        name = "lab"
+        host = "{sts.host}"
+        region = "{REGION}"
+        private_address = true
+        ca_file = "{sts.ca}"
+    """
+    hub = Hub(folder / "hub", config=config)
+    try:
+        hub.start()
+        hub.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
+        yield hub, sts
+    finally:
+        hub.stop()
+        sts.stop()
+    hub.assert_no_leaks()
+
+
+@pytest.fixture
+def world(lab):
+    hub, sts = lab
+    cluster = hub.create_cluster("sso", "--trust", f"sts:lab/{ACCOUNT}")
+
+    def session(role, principal_id=None):
+        who = sts.session(role, "ana", ACCOUNT, principal_id)
+        hub.secrets.add("a lab key", who.credentials.secret)
+        return who
+
+    return hub, sts, cluster, session
+
+
+def sso(name, suffix="0123456789abcdef"):
+    return f"AWSReservedSSO_{name}_{suffix}"
+
+
+def outcome(world, who):
+    """Whom the cluster takes somebody for, or the code of the refusal."""
+    _, sts, cluster, _ = world
+    status = cluster.token_review(cluster.token(who.credentials, host=sts.host))["status"]
+    return status["user"]["username"] if status["authenticated"] else status["error"].split(" ")[0]
+
+
+def immunity_06_whoever_has_the_permission_set_gets_in_and_nobody_whose_role_is_named_alike(world):
+    hub, sts, cluster, session = world
+    made = hub.cli("entry", "create", cluster.id, f"{SET}/Dev", "--group", "devs")
+    assert any("name the suffix too" in notice for notice in made["notices"]), made
+    hub.cli("entry", "associate", cluster.id, f"{SET}/Dev", "AmazonEKSViewPolicy")
+    dev = session(sso("Dev"))
+    assert outcome(world, dev) == dev.arn
+    assert cluster.verdict(cluster.log_in(dev.credentials, host=sts.host), **PODS)[0] == "allowed"
+    for other in (sso("Dev_Admin"), sso("dev"), sso("Dev", "0123456789ABCDEF"), "AWSReservedSSO_Dev"):
+        assert outcome(world, session(other)).rstrip(":") == "unmapped", other
+    token = cluster.token(session(sso("dev")).credentials, host=sts.host)
+    told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=token)
+    assert "letter case" in json.dumps(told), told
+
+
+def test_an_entry_for_one_goes_before_a_pattern_and_overlaps_are_refused(world):
+    hub, _, cluster, session = world
+    pattern = f"arn:aws:iam::{ACCOUNT}:role/dev-*"
+    hub.cli("entry", "create", cluster.id, pattern, "--username", "dev:{{PrincipalName}}:{{SessionName}}")
+    hub.cli("entry", "create", cluster.id, f"arn:aws:iam::{ACCOUNT}:role/dev-lead", "--username", "lead")
+    assert outcome(world, session("dev-1")) == "dev:dev-1:ana"
+    assert outcome(world, session("dev-lead")) == "lead"
+    refused = hub.refused("entry", "create", cluster.id, f"arn:aws:iam::{ACCOUNT}:role/*-1", code=2)
+    assert pattern in refused and "narrow" in refused
+    for bad in (f"arn:aws:iam::{ACCOUNT}:role/team/dev-*", "arn:aws:iam::*:role/dev", f"{SET}/D*", f"{SET}/Dev/xyz"):
+        assert hub.refused("entry", "create", cluster.id, bad, code=2), bad
+    preview = hub.cli("entry", "preview", cluster.id, f"arn:aws:iam::{ACCOUNT}:role/*-1")
+    assert preview["overlaps"] == [pattern] and preview["complete"] is False
+    gone = hub.cli("entry", "delete", cluster.id, f"arn:aws:iam::{ACCOUNT}:role/dev-lead")
+    assert "still resolves, by the access entry for" in gone["notices"][0]
+
+
+def immunity_43_the_first_who_logs_in_has_the_pinned_entry_and_a_role_made_anew_does_not(world):
+    hub, _, cluster, session = world
+    role = f"arn:aws:iam::{ACCOUNT}:role/admin"
+    hub.cli("entry", "create", cluster.id, role, "--pin-until", "2100-01-01T00:00:00Z")
+    assert hub.cli("entry", "get", cluster.id, role)["state"] == "unpinned"
+    first, anew = session("admin", "AROAFIRST"), session("admin", "AROAANEW")
+    assert outcome(world, first) == first.arn
+    assert outcome(world, anew).rstrip(":") == "stale_entry"
+    entry = hub.cli("entry", "get", cluster.id, role)
+    assert entry["entry"]["principal_id"] == "AROAFIRST" and "pin_until" not in entry["entry"]
+    assert "waits" not in json.dumps(entry)
+    refused = hub.refused("entry", "create", cluster.id, f"{role}-*", "--pin-until", "2100-01-01T00:00:00Z", code=2)
+    assert "only what means one principal" in refused
+    hub.refused("entry", "create", cluster.id, f"{role}2", "--pin-until", "2001-01-01T00:00:00Z", code=2)
+
+
+def test_a_preview_names_the_users_and_roles_of_an_account_that_the_hub_keeps(world):
+    hub, _, cluster, _ = world
+    for name in ("team-a-reader", "team-a-writer", "team-b-reader"):
+        hub.cli("iam", "role", "create", name, "--trust", f"arn:aws:iam::{hub.account}:root")
+    shown = hub.cli("entry", "preview", cluster.id, f"arn:aws:iam::{hub.account}:role/team-a-*")
+    names = [one["principal_arn"].rsplit("/", 1)[1] for one in shown["principals"]]
+    assert names == ["team-a-reader", "team-a-writer"] and shown["complete"]
+    assert all(one["principal_id"].startswith("AROA") for one in shown["principals"])
+    told = hub.refused("entry", "create", cluster.id, f"arn:aws:sso::{hub.account}:permission-set/Dev", code=2)
+    assert "name the role" in told
