@@ -194,6 +194,13 @@ class Hub:
         assert "panicked at" not in done.stderr, done.stderr
         return done
 
+    def start_cli(self, *words: str, credentials: Credentials) -> subprocess.Popen:
+        """Begins a command that goes on, its answers as JSON; whoever starts it ends it."""
+        command = [os.environ["LANYARD_BIN"], *words, "--ready-file", str(self.ready_file), "--output", "json"]
+        variables = self._environment(**credentials.environment())
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables)
+
     def cli(self, *words: str, **choices):
         """What a command answers, as JSON; it has to succeed."""
         done = self.run(*words, **choices)

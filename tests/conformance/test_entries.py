@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hub import REGION, Hub
+from hub import NO, REGION, Hub
 from sts import Sts
 
 ACCOUNT = "111122223333"
@@ -118,3 +118,62 @@ def test_a_preview_names_the_users_and_roles_of_an_account_that_the_hub_keeps(wo
     assert all(one["principal_id"].startswith("AROA") for one in shown["principals"])
     told = hub.refused("entry", "create", cluster.id, f"arn:aws:sso::{hub.account}:permission-set/Dev", code=2)
     assert "name the role" in told
+
+
+class Watch:
+    """`lanyard entry watch` of somebody, event by event."""
+
+    def __init__(self, hub, cluster, who):
+        self.process = hub.start_cli("entry", "watch", cluster.id, credentials=who.credentials)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def next(self):
+        line = self.process.stdout.readline()
+        assert line, f"the watch ended: {self.process.stderr.read()}"
+        return json.loads(line)
+
+    def told(self):
+        event = self.next()
+        return event["kind"], event["entry"]["entry"]["principal_arn"] if "entry" in event else None
+
+    def end(self):
+        """The exit code and what it said."""
+        rest, said = self.process.communicate(timeout=20)
+        return self.process.returncode, rest, said
+
+
+def test_a_watch_tells_each_change_until_its_caller_may_no_longer_look(world):
+    hub, _, cluster, _ = world
+    ana = hub.create_user("watcher")
+    allow = {"Effect": "Allow", "Action": "lanyard:WatchAccessEntries", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    hub.cli("iam", "policy", "put", "--user", ana.name, "watch", "--document", "-", stdin=document)
+    dev, ops = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("dev", "ops"))
+    with Watch(hub, cluster, ana) as watch:
+        seen = [watch.told() for _ in range(2)]
+        assert [kind for kind, _ in seen] == ["added", "bookmark"], seen
+        hub.cli("entry", "create", cluster.id, dev)
+        assert watch.told() == ("added", dev)
+        hub.cli("entry", "associate", cluster.id, dev, "AmazonEKSViewPolicy")
+        event = watch.next()
+        assert event["kind"] == "changed" and len(event["entry"]["associations"]) == 1
+        hub.cli("entry", "delete", cluster.id, dev)
+        assert watch.told() == ("deleted", dev)
+        hub.cli("iam", "policy", "delete", "--user", ana.name, "watch")
+        hub.cli("entry", "create", cluster.id, ops)
+        code, rest, said = watch.end()
+        assert code == NO and rest == "" and "lanyard:WatchAccessEntries" in said, (code, rest, said)
+
+
+def test_a_watch_of_somebody_who_may_not_look_never_begins(world):
+    hub, _, cluster, _ = world
+    eve = hub.create_user("eve")
+    with Watch(hub, cluster, eve) as watch:
+        code, rest, said = watch.end()
+        assert code == NO and rest == "" and "lanyard:WatchAccessEntries" in said, (code, rest, said)

@@ -7,6 +7,7 @@ mod text;
 
 use std::{borrow::Cow, fmt, future::Future};
 
+use futures::stream::BoxStream;
 use lanyard_rbac::{ObjectKey, Subject};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -298,7 +299,23 @@ pub trait Decisions: Send + Sync + 'static {
         by: Vouched<Actor>,
         id: DecisionId,
     ) -> impl Future<Output = Result<DecisionRecord, CallError>> + Send;
+    /// What decisions in a cluster depend on, now and each time that it may have changed.
+    fn watch_inputs(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+    ) -> impl Future<Output = Result<InputChanges, CallError>> + Send;
 }
+
+/// What decisions in a cluster depend on, as far as those are told who keep answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The cluster's own revision; the same as before where something of its account or of the hub changed.
+    pub revision: Revision,
+}
+
+/// These each time that they may have changed, until the cluster or the watch ends.
+pub type InputChanges = BoxStream<'static, Result<Inputs, CallError>>;
 
 /// One answer of the suite, as `explain --id` finds it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ mod layer;
 pub(crate) mod mutation;
 mod server;
 mod status;
+mod watch;
 
 pub use about::{ReflectionError, with_health_and_reflection};
 pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
@@ -26,6 +27,7 @@ pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
 pub(crate) use server::serve;
+pub(crate) use watch::{Watched, events, watched};
 
 #[cfg(test)]
 mod tests;

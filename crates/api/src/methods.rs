@@ -138,6 +138,11 @@ impl Callers {
     }
 }
 
+/// Whether a method answers with a stream that goes on: its caller is weighed again before each message of it.
+pub fn is_watch(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(_, name)| name.starts_with("Watch"))
+}
+
 /// Whether a method needs no signature at the front door.
 pub fn is_open(path: &str) -> bool {
     OPEN.contains(&path)

@@ -3,11 +3,11 @@
 //! Live means that the process runs at all. Ready means that every part that registered itself has said so and that
 //! the process is not on its way out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The readiness of one process, shared by everybody in it.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Readiness {
 #[derive(Debug)]
 struct Inner {
     parts: Mutex<Vec<PartReport>>,
-    stopping: AtomicBool,
+    stopping: CancellationToken,
     ready: watch::Sender<bool>,
 }
 
@@ -60,7 +60,7 @@ impl Readiness {
     #[must_use]
     pub fn new() -> Self {
         let (ready, _) = watch::channel(true);
-        Self { inner: Arc::new(Inner { parts: Mutex::default(), stopping: AtomicBool::new(false), ready }) }
+        Self { inner: Arc::new(Inner { parts: Mutex::default(), stopping: CancellationToken::new(), ready }) }
     }
 
     /// Adds a part, not ready until it says so. A name that is already there is the same part.
@@ -74,8 +74,13 @@ impl Readiness {
     /// Not ready from here on, for good: the first step of stopping, so that balancers look elsewhere.
     pub fn stop(&self) {
         let parts = self.parts();
-        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.stopping.cancel();
         self.publish(&parts);
+    }
+
+    /// Waits until the process is told to stop: for what would go on for as long as it runs.
+    pub async fn stopping(&self) {
+        self.inner.stopping.cancelled().await;
     }
 
     /// Whether work may be sent here.
@@ -94,7 +99,7 @@ impl Readiness {
     #[must_use]
     pub fn report(&self) -> Report {
         let parts = self.parts().clone();
-        let stopping = self.inner.stopping.load(Ordering::SeqCst);
+        let stopping = self.inner.stopping.is_cancelled();
         Report { ready: !stopping && all_ready(&parts), stopping, parts }
     }
 
@@ -109,7 +114,7 @@ impl Readiness {
 
     /// Tells the waiting; called with the lock held, so that an older state never overtakes a newer one.
     fn publish(&self, parts: &[PartReport]) {
-        let ready = !self.inner.stopping.load(Ordering::SeqCst) && all_ready(parts);
+        let ready = !self.inner.stopping.is_cancelled() && all_ready(parts);
         self.inner.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
     }
 

@@ -32,6 +32,7 @@ mod migrations;
 mod model;
 mod options;
 mod record;
+mod signal;
 mod sql;
 mod store;
 mod tables;
@@ -56,6 +57,7 @@ pub use options::{
     WAIT_MAX,
 };
 pub use record::{RECORD_BYTES_MAX, Record, TEXT_BYTES_MAX};
+pub use signal::{ChangeListener, ChangeSignal, Heard};
 pub use store::Store;
 pub use tables::{
     administrators::{Administrator, AdministratorSource},

@@ -23,6 +23,8 @@ pub struct AuthzConfig {
     pub let_in_stored_per_second_max: u32,
     /// Finished decisions that wait to be stored; one more is dropped and counted.
     pub decisions_waiting_max: usize,
+    /// Watches on what decisions depend on, at one time, of all callers.
+    pub watches_max: usize,
 }
 
 impl Default for AuthzConfig {
@@ -36,6 +38,7 @@ impl Default for AuthzConfig {
             refusals_stored_per_second_max: 1_000,
             let_in_stored_per_second_max: 100,
             decisions_waiting_max: 65_536,
+            watches_max: 1_000,
         }
     }
 }

@@ -4,14 +4,16 @@ mod authorize;
 mod decisions;
 mod objects;
 mod telemetry;
+mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
 use lanyard_kit::Clock;
-use lanyard_store::{Store, StoreError};
+use lanyard_store::{ChangeSignal, Store, StoreError};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use crate::{config::AuthzConfig, decision::Lacking, snapshot::Spoke, store::View};
 
@@ -35,6 +37,9 @@ struct Inner {
     /// Held while a view with newer keys is made, so that one is.
     renewing: Mutex<()>,
     log: DecisionLog,
+    signal: ChangeSignal,
+    /// Places for watches.
+    watches: Arc<Semaphore>,
     telemetry: Telemetry,
 }
 
@@ -52,6 +57,8 @@ impl Authz {
             view: ArcSwap::from_pointee(view),
             renewing: Mutex::new(()),
             log,
+            signal: ChangeSignal::follow(store),
+            watches: Arc::new(Semaphore::new(config.watches_max)),
             telemetry: Telemetry::new(),
             config,
         };

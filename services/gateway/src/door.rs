@@ -4,6 +4,7 @@ pub(crate) mod admitted;
 mod authorize;
 mod deadline;
 mod forward;
+mod watching;
 
 use std::sync::Arc;
 
@@ -92,7 +93,12 @@ async fn admit<S: Services>(
     match admitted_request(&gateway, request).await {
         Ok(request) => {
             let signed = request.extensions().get::<Signed>().cloned();
-            admitted::within(signed, next.run(request)).await
+            let watched = signed.clone().filter(|_| methods::is_watch(request.uri().path()));
+            let response = admitted::within(signed, next.run(request)).await;
+            match watched {
+                Some(Signed(call)) => watching::admitted_throughout(gateway, call, response),
+                None => response,
+            }
         }
         Err(status) => status.into_http(),
     }

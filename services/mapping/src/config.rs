@@ -36,6 +36,8 @@ pub struct Limits {
     pub identity_provider_bytes_per_cluster: usize,
     /// Blocks of one scope.
     pub blocks_per_scope: u64,
+    /// Watches on entries at one time, of all callers.
+    pub watches: usize,
     /// Accounts that one cluster trusts.
     pub trusted_accounts_per_cluster: usize,
     /// Versions of aws-auth that are kept beside the one in force.
@@ -55,6 +57,7 @@ impl Default for Limits {
             identity_providers_per_cluster: 10,
             identity_provider_bytes_per_cluster: 12 * 1024,
             blocks_per_scope: 10_000,
+            watches: 1_000,
             trusted_accounts_per_cluster: 100,
             aws_auth_versions_kept: 10,
         }

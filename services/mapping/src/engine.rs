@@ -18,6 +18,7 @@ mod preview;
 mod resolve;
 mod sight;
 mod spokes;
+mod watch;
 
 use std::sync::Arc;
 
@@ -25,7 +26,9 @@ use arc_swap::ArcSwap;
 use lanyard_api::{EntryId, Scope, proof::ProofKey};
 use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
-use lanyard_store::{Change, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
+use lanyard_store::{Change, ChangeSignal, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
+
+use tokio::sync::Semaphore;
 
 use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
@@ -45,6 +48,9 @@ struct Inner {
     aws: Option<Aws>,
     stale: StaleKnocks,
     given: Given,
+    signal: ChangeSignal,
+    /// Places for watches.
+    watches: Arc<Semaphore>,
     resolutions: Counters<Outcome>,
     aws_auth_rejected: Counters<()>,
 }
@@ -86,6 +92,7 @@ impl Mapping {
     async fn start(store: &Store, config: MappingConfig, aws: Option<Aws>) -> Result<Self, OpenError> {
         let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
         let state = State::open(store, &config.memory).await?;
+        let watches = Arc::new(Semaphore::new(config.limits.watches));
         let given = Given::new(config.memory.badges_max);
         store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
         let inner = Inner {
@@ -96,6 +103,9 @@ impl Mapping {
             aws,
             stale: StaleKnocks::default(),
             given,
+            // Behind the snapshots: who hears of a change finds it there.
+            signal: ChangeSignal::follow(store),
+            watches,
             resolutions: Counters::new(names::MAPPING_RESOLUTIONS_TOTAL),
             aws_auth_rejected: Counters::new(names::MAPPING_AWS_AUTH_REJECTED_TOTAL),
         };

@@ -27,6 +27,7 @@ pub(crate) struct ClusterSnapshot {
     by_id: Map<usize>,
     by_principal: Map<usize>,
     several: Several,
+    by_number: HashMap<EntryId, usize, RandomState>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
@@ -193,6 +194,7 @@ impl ClusterSnapshot {
     }
 
     fn index(&mut self, at: usize, entry: &Entry) {
+        self.by_number.insert(entry.record.id, at);
         let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
         let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
             self.several.add(authority, principal_arn, at);
@@ -209,6 +211,11 @@ impl ClusterSnapshot {
         if entry.username.is_literal() {
             self.entry_names.add(entry.username.as_str(), &canonical.to_ascii_lowercase());
         }
+    }
+
+    /// The entry of a number.
+    pub(crate) fn entry(&self, id: EntryId) -> Option<&Arc<Entry>> {
+        self.entries.get(*self.by_number.get(&id)?)
     }
 
     /// All entries, in the order of [`Entry::page_key`].

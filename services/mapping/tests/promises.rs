@@ -28,6 +28,8 @@ mod several;
 mod spokes;
 #[path = "promises/tenants.rs"]
 mod tenants;
+#[path = "promises/watch.rs"]
+mod watch;
 
 /// Instantiates promises for the engine and for the engine behind gRPC.
 macro_rules! suite {
@@ -98,6 +100,10 @@ suite! {
         immunity_43_nobody_is_let_in_by_a_pin_that_cannot_be_written,
         nobody_is_pinned_after_the_end_and_what_cannot_be_pinned_is_refused,
         immunity_56_who_may_not_exist_is_no_administrator;
+    watch:
+        a_watch_tells_what_there_is_and_each_change,
+        a_watch_goes_on_where_another_ended,
+        watches_are_limited_and_each_place_is_given_back;
     aws_auth:
         a_bad_version_is_kept_as_rejected_and_the_last_good_one_stays_in_force,
         a_part_that_is_bad_costs_nothing_else,

@@ -7,12 +7,12 @@ use lanyard_proto::authz::v1::{
 use lanyard_rbac::{Object, ObjectKey};
 
 use super::{
-    ApplySummary, Authorize, Decision, DecisionRecord, Decisions, Objects, Review, Rules, RulesQuery, WhoCan,
-    WhoCanQuery,
+    ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, Objects, Review, Rules,
+    RulesQuery, WhoCan, WhoCanQuery,
 };
 use crate::{
     fault::{CallError, Fault},
-    grpc::{Remote, Wire, call, field, received},
+    grpc::{Remote, Wire, call, events, field, received},
     identity::{Actor, Vouched},
     ids::{ClusterId, DecisionId},
     mutation::{Mutated, Mutation, Page, PageQuery},
@@ -88,5 +88,10 @@ impl<C: Wire> Decisions for Remote<C> {
     async fn find(&self, by: Vouched<Actor>, id: DecisionId) -> Result<DecisionRecord, CallError> {
         let message = pb::FindDecisionRequest { id: id.to_string() };
         call!(self.DecisionsClient::find_decision(self.actor(by, message)))
+    }
+
+    async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
+        let message = pb::WatchInputsRequest { cluster: cluster.into() };
+        Ok(events(call!(raw self.DecisionsClient::watch_inputs(self.actor(by, message)))))
     }
 }

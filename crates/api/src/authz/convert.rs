@@ -4,8 +4,8 @@ use lanyard_proto::authz::v1::{self as pb, attributes, reason, subject};
 use lanyard_rbac::{PolicyRule, Subject};
 
 use super::{
-    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Reason,
-    ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Inputs,
+    Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
     WhoCanQuery,
 };
 use crate::{
@@ -39,6 +39,7 @@ convert! { WhoCan = pb::WhoCanResponse { holders: items, incomplete: plain } }
 convert! { Holder = pb::Holder {
     subject: plain, via: plain, principal_arn: plain; entry = entry_id: optional_text,
 } }
+convert! { Inputs = pb::Inputs { revision: revision } }
 convert! { DecisionRecord = pb::DecisionRecord {
     id: text, at: moment, kind: choice, outcome: choice, reason: code, who: plain, what: plain, detail: plain;
     cluster = cluster_uid: text,

@@ -3,7 +3,9 @@
 use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, objects_server};
 
 use super::{Authorize, Decisions, Objects, convert::object_page};
-use crate::grpc::{field, mutation::page_query, serve};
+use tonic::{Request, Response, Status};
+
+use crate::grpc::{Watched, field, mutation::page_query, serve, watched};
 
 serve! {
     /// Serves [`Authorize`].
@@ -41,4 +43,16 @@ serve! {
         = |engine, (), m| engine.record(field::each(m.records)?).await?;
     actor find_decision(pb::FindDecisionRequest) -> pb::DecisionRecord
         = |engine, by, m| engine.find(by, field::parse("id", &m.id)?).await?.into();
+    => {
+        type WatchInputsStream = Watched<pb::Inputs>;
+
+        async fn watch_inputs(
+            &self,
+            request: Request<pb::WatchInputsRequest>,
+        ) -> Result<Response<Self::WatchInputsStream>, Status> {
+            let by = self.door.actor(&request)?;
+            let cluster = field::parse("cluster", &request.get_ref().cluster)?;
+            Ok(Response::new(watched(self.engine.watch_inputs(by, cluster).await?)))
+        }
+    }
 }

@@ -145,6 +145,10 @@ pub(crate) mod message {
 pub(crate) mod optional_message {
     use super::CallError;
 
+    pub(crate) fn write<D, W: From<D>>(value: Option<D>) -> Option<W> {
+        value.map(W::from)
+    }
+
     pub(crate) fn read<D, W>(_: &'static str, wire: Option<W>) -> Result<Option<D>, CallError>
     where
         D: TryFrom<W, Error = CallError>,

@@ -13,14 +13,14 @@ use time::OffsetDateTime;
 
 use super::{
     AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock, Entries, EntryDetail,
-    EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
-    UpdateAccessEntry,
+    EntryEvents, EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve,
+    ResolveQuery, UpdateAccessEntry,
 };
 use crate::{
     fault::{CallError, Fault},
-    grpc::{Remote, Wire, call, field},
+    grpc::{Remote, Wire, call, events, field},
     identity::{Actor, Vouched},
-    ids::{BlockId, ClusterId, Scope},
+    ids::{BlockId, ClusterId, Revision, Scope},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -70,6 +70,17 @@ impl<C: Wire> Entries for Remote<C> {
         let message =
             pb::ListAccessEntriesRequest { cluster: cluster.into(), policy_arn, page: Some(page.into()) };
         call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
+    }
+
+    async fn watch_entries(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        after: Option<Revision>,
+    ) -> Result<EntryEvents, CallError> {
+        let after_revision = after.map(|revision| revision.0);
+        let message = pb::WatchAccessEntriesRequest { cluster: cluster.into(), after_revision };
+        Ok(events(call!(raw self.EntriesClient::watch_access_entries(self.actor(by, message)))))
     }
 
     async fn preview_entry(&self, by: Vouched<Actor>, entry: EntryRef) -> Result<EntryMatches, CallError> {

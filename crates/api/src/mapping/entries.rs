@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+use futures::stream::BoxStream;
 use lanyard_iam::{EntryPrincipal, PrincipalArn};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,7 +10,7 @@ use time::OffsetDateTime;
 use crate::{
     fault::CallError,
     identity::{Actor, Authority, Vouched},
-    ids::{ClusterId, ClusterUid, EntryId},
+    ids::{ClusterId, ClusterUid, EntryId, Revision},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -207,6 +208,37 @@ pub struct EntryMatch {
     pub mapped_by: Option<String>,
 }
 
+/// Something that happened to an entry of a cluster that is watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryEvent {
+    /// What.
+    pub kind: EntryEventKind,
+    /// The cluster's revision by which it had happened.
+    pub revision: Revision,
+    /// The entry; none in [`EntryEventKind::Bookmark`] and [`EntryEventKind::Reset`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryDetail>,
+}
+
+/// What can happen to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryEventKind {
+    /// It is there: since it was made, or since before the watch.
+    Added,
+    /// It, or an access policy on it, is another by now.
+    Changed,
+    /// It is gone; this is how it was.
+    Deleted,
+    /// Nothing: all up to the revision was told.
+    Bookmark,
+    /// What was told before does not count any more: all entries follow.
+    Reset,
+}
+
+/// What happens to the entries of a cluster, until it or the watch ends.
+pub type EntryEvents = BoxStream<'static, Result<EntryEvent, CallError>>;
+
 /// The access entries of clusters.
 pub trait Entries: Send + Sync + 'static {
     /// Makes one.
@@ -229,6 +261,14 @@ pub trait Entries: Send + Sync + 'static {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<EntryDetail>, CallError>> + Send;
+    /// Those of a cluster as they are, and what happens to them from then on; after a revision up to which all was told, only
+    /// if something has happened since.
+    fn watch_entries(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        after: Option<Revision>,
+    ) -> impl Future<Output = Result<EntryEvents, CallError>> + Send;
     /// Whom an entry of this name means or would mean; nothing is written.
     fn preview_entry(
         &self,

@@ -168,6 +168,20 @@ serve! {
             let entry = entry_ref(&m.cluster, m.principal_arn)?;
             engine.disassociate_policy(by, entry, m.policy_arn).await?.into()
         };
+    => {
+        type WatchAccessEntriesStream = crate::grpc::Watched<pb::AccessEntryEvent>;
+
+        async fn watch_access_entries(
+            &self,
+            request: Request<pb::WatchAccessEntriesRequest>,
+        ) -> Result<Response<Self::WatchAccessEntriesStream>, Status> {
+            let by = self.door.actor(&request)?;
+            let message = request.into_inner();
+            let cluster = field::parse("cluster", &message.cluster)?;
+            let after = message.after_revision.map(crate::ids::Revision);
+            Ok(Response::new(crate::grpc::watched(self.engine.watch_entries(by, cluster, after).await?)))
+        }
+    }
 }
 
 serve! {

@@ -106,6 +106,7 @@ managed! {
         "CreateAccessEntry" CreateAccessEntryRequest mutates => is("eks:CreateAccessEntry");
         "DescribeAccessEntry" DescribeAccessEntryRequest => is("eks:DescribeAccessEntry");
         "ListAccessEntries" ListAccessEntriesRequest => is("eks:ListAccessEntries");
+        "WatchAccessEntries" WatchAccessEntriesRequest => is("lanyard:WatchAccessEntries");
         "PreviewAccessEntry" PreviewAccessEntryRequest => is("lanyard:PreviewAccessEntry");
         "UpdateAccessEntry" UpdateAccessEntryRequest mutates => is("eks:UpdateAccessEntry");
         "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
@@ -144,6 +145,7 @@ managed! {
     }
     authz."Decisions" {
         "FindDecision" FindDecisionRequest => is("lanyard:FindDecision");
+        "WatchInputs" WatchInputsRequest => is("lanyard:WatchInputs");
     }
     credentials."Sessions" {
         "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");

@@ -72,6 +72,13 @@ fn no_method_takes_a_stream_for_what_is_signed_is_one_message() {
 }
 
 #[test]
+fn what_answers_with_a_stream_is_a_watch_by_its_name() {
+    for (path, method) in wire_methods().iter().filter(|(path, _)| path.starts_with("/lanyard.")) {
+        assert_eq!(method.server_streaming(), is_watch(path), "{path}");
+    }
+}
+
+#[test]
 fn an_action_is_of_one_method_and_ours_bear_its_name() {
     let mut seen = BTreeSet::new();
     for method in MANAGED {

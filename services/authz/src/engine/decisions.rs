@@ -10,8 +10,8 @@ use std::{
 };
 
 use lanyard_api::{
-    Actor, ActorKind, CallError, DecisionId, Fault, Vouched,
-    authz::{DecisionRecord, Decisions},
+    Actor, ActorKind, CallError, ClusterId, DecisionId, Fault, Vouched,
+    authz::{DecisionRecord, Decisions, InputChanges},
 };
 use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::Store;
@@ -43,6 +43,10 @@ impl Decisions for Authz {
         let hub = self.inner.view.load_full().loaded_hub().await?;
         let is_theirs = hub.spoke(record.cluster).is_some_and(|spoke| may_know(&by.value, spoke));
         if is_theirs { Ok(DecisionRecord::clone(&record)) } else { Err(none()) }
+    }
+
+    async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
+        self.watch(by, cluster).await
     }
 }
 

@@ -62,5 +62,6 @@ suite!(engine, grpc; {
         a_spoke_finds_no_decision,
         a_decision_of_a_deleted_cluster_is_not_found,
         an_overlong_text_is_cut,
+        a_watch_tells_that_something_changed_until_the_cluster_is_gone,
     }
 });

@@ -1,5 +1,7 @@
 //! `lanyard entry`: access entries and the access policies on them.
 
+mod watch;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
@@ -45,6 +47,14 @@ The first is everyone with the permission set Developers of IAM Identity Center 
 alone, the third all roles whose name fits (IAM's ArnLike, on the ARN without path). `lanyard entry preview` shows whom they mean. \
 An entry for one principal goes before them.";
 
+const WATCH: &str = "\
+Examples:
+  lanyard entry watch dev
+  lanyard entry watch dev --output json | jq -r 'select(.kind == \"deleted\") | .entry.entry.principal_arn'
+
+With --output json each event is a line. The hub weighs you anew before each event; when the call's signature ends, the watch is \
+begun again where it was.";
+
 const PREVIEW: &str = "\
 Examples:
   lanyard entry preview dev arn:aws:sso::111122223333:permission-set/Developers
@@ -74,6 +84,12 @@ pub enum EntryCommand {
         /// Only those with this access policy, by name or ARN.
         #[arg(long, value_name = "POLICY")]
         policy: Option<String>,
+    },
+    /// Follow the entries of a cluster: those that there are, then each change, until you stop it.
+    #[command(after_help = WATCH)]
+    Watch {
+        /// The cluster's id.
+        cluster: ClusterId,
     },
     /// Whom an entry means, or would mean: nothing is written.
     #[command(after_help = PREVIEW)]
@@ -297,6 +313,7 @@ impl EntryCommand {
                 });
                 context.show(&Listing(entries.await?))
             }
+            Self::Watch { cluster } => watch::run(context, &remote, &cluster).await,
             Self::Preview(which) => {
                 context.show(&Matches(remote.preview_entry(admitted_at_the_door(), which.into()).await?))
             }

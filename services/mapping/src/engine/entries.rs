@@ -7,10 +7,11 @@ mod several;
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
+    Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Revision, Scope,
+    Vouched,
     mapping::{
-        AccessEntry, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail, EntryMatches, EntryRef,
-        EntryState, PolicyAssociation, UpdateAccessEntry,
+        AccessEntry, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail, EntryEvents,
+        EntryMatches, EntryRef, EntryState, PolicyAssociation, UpdateAccessEntry,
     },
 };
 use lanyard_iam::EntryPrincipal;
@@ -92,6 +93,15 @@ impl Entries for Mapping {
             items.push(self.detail(&cluster, entry.record.clone(), associations).await?);
         }
         Ok(Page { items, next_token: cut.next_token })
+    }
+
+    async fn watch_entries(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        after: Option<Revision>,
+    ) -> Result<EntryEvents, CallError> {
+        self.watch(by, cluster, after).await
     }
 
     async fn preview_entry(&self, by: Vouched<Actor>, entry: EntryRef) -> Result<EntryMatches, CallError> {

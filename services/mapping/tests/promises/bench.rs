@@ -70,6 +70,7 @@ fn config() -> MappingConfig {
         clusters_per_region: 4,
         entries_per_cluster: 12,
         entries_for_several_per_cluster: 5,
+        watches: 2,
         policies_per_entry: 3,
         groups_per_entry: 3,
         nodes_per_cluster: 3,

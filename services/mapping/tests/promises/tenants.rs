@@ -17,7 +17,7 @@ use crate::{
     spokes::kubeconfig,
 };
 
-const ASKED: [&str; 35] = [
+const ASKED: [&str; 36] = [
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -43,6 +43,7 @@ const ASKED: [&str; 35] = [
     "DescribeAccessEntry",
     "ListAccessEntries",
     "PreviewAccessEntry",
+    "WatchAccessEntries",
     "UpdateAccessEntry",
     "DeleteAccessEntry",
     "AssociateAccessPolicy",
@@ -130,6 +131,7 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
         }
         "DescribeAccessEntry" => code_of(calls.get_entry(eve(), known()).await),
         "ListAccessEntries" => code_of(calls.list_entries(eve(), id(), None, page()).await),
+        "WatchAccessEntries" => code_of(calls.watch_entries(eve(), id(), None).await.map(drop)),
         "PreviewAccessEntry" => code_of(calls.preview_entry(eve(), known()).await),
         "UpdateAccessEntry" => code_of(calls.update_entry(by(eve()), change(cluster, &creator)).await),
         "DeleteAccessEntry" => code_of(calls.delete_entry(by(eve()), known()).await),

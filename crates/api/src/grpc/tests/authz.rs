@@ -1,3 +1,4 @@
+use futures::{StreamExt as _, stream};
 use lanyard_rbac::{Object, ObjectKey, PolicyRule, Subject};
 
 use super::{samples::*, *};
@@ -5,8 +6,8 @@ use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
-        Decisions, Holder, Objects, Reason, ResourceAttributes, Review, Rules, RulesQuery,
-        SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+        Decisions, Holder, InputChanges, Inputs, Objects, Reason, ResourceAttributes, Review, Rules,
+        RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
     },
 };
 
@@ -107,7 +108,14 @@ fake! { Objects {
 fake! { Decisions {
     plain record(batch: Vec<DecisionRecord>) -> (), Fault = ();
     ask find(id: DecisionId) -> DecisionRecord, CallError = record(DecisionKind::SubjectAccessReview);
-} }
+}
+    async fn watch_inputs(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<InputChanges, CallError> {
+        self.note(format!("watch_inputs {:?} {cluster}", by.value.kind));
+        let inputs = |number| Ok(Inputs { revision: Revision(number) });
+        let gone = Err(CallError::not_found("cluster", "dev"));
+        Ok(stream::iter(vec![inputs(3), inputs(3), inputs(4), gone]).boxed())
+    }
+}
 
 fn pods() -> ResourceAttributes {
     let requirement =
@@ -163,7 +171,10 @@ async fn object_calls<T: Objects>(to: &T) -> Vec<String> {
 
 async fn decision_calls<T: Decisions>(to: &T) -> Vec<String> {
     let batch = vec![record(DecisionKind::TokenReview), record(DecisionKind::SubjectAccessReview)];
-    answers![to.record(batch), to.find(actor(), DecisionId(uuid::Uuid::from_u128(4)))]
+    let dev = || "dev-1".parse().unwrap();
+    answers![to.record(batch), to.find(actor(), DecisionId(uuid::Uuid::from_u128(4))), async {
+        Ok::<_, CallError>(to.watch_inputs(actor(), dev()).await?.collect::<Vec<_>>().await)
+    },]
 }
 
 #[tokio::test]

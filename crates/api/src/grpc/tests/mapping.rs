@@ -1,3 +1,4 @@
+use futures::{StreamExt as _, stream};
 use lanyard_iam::PrincipalArn;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
@@ -9,10 +10,11 @@ use crate::{
     mapping::{
         AccessScope, AssociateIdentityProvider, AuthenticationMode, AuthorizerMode, AwsAuthStatus,
         AwsAuthVersion, Block, Blocks, BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters,
-        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryMatches,
-        EntryRef, EntryType, IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings,
-        IdentityProviders, Node, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery,
-        SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
+        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryEvent,
+        EntryEventKind, EntryEvents, EntryMatches, EntryRef, EntryType, IdentityProviderConfigDetail,
+        IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node, PolicyAssociation, Preview,
+        PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential, Unmapped, UpdateAccessEntry,
+        UpdateCluster,
     },
     suite::IdentityVouching,
 };
@@ -73,7 +75,20 @@ fake! { Entries {
     ) -> Mutated<PolicyAssociation>, CallError = mutated(association(scope));
     change disassociate_policy(named: EntryRef, policy: String) -> Mutated<PolicyAssociation>, CallError
         = mutated(association(AccessScope::Cluster));
-} }
+}
+    async fn watch_entries(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        after: Option<Revision>,
+    ) -> Result<EntryEvents, CallError> {
+        self.note(format!("watch_entries {:?} {cluster} {after:?}", by.value.kind));
+        let added = EntryEvent { kind: EntryEventKind::Added, revision: Revision(3), entry: Some(entry()) };
+        let bookmark = EntryEvent { kind: EntryEventKind::Bookmark, entry: None, ..added.clone() };
+        let events = vec![Ok(added), Ok(bookmark), Err(CallError::not_found("cluster", "dev"))];
+        Ok(stream::iter(events).boxed())
+    }
+}
 
 fake! { IdentityProviders {
     change associate_identity_provider(asked: AssociateIdentityProvider) -> Mutated<IdentityProviderConfigDetail>, CallError
@@ -218,6 +233,12 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         to.create_entry(change(), whole),
         to.get_entry(actor(), named()),
         to.preview_entry(actor(), named()),
+        async { Ok::<_, CallError>(to.watch_entries(actor(), dev(), None).await?.collect::<Vec<_>>().await) },
+        async {
+            Ok::<_, CallError>(
+                to.watch_entries(actor(), dev(), Some(Revision(2))).await?.collect::<Vec<_>>().await,
+            )
+        },
         to.list_entries(actor(), dev(), None, some_page()),
         to.list_entries(actor(), dev(), Some(text("arn:policy")), PageQuery::default()),
         to.update_entry(change(), update(None, None, None, false)),

@@ -13,8 +13,8 @@ use crate::{
         mutation::{mutated, pages},
     },
     mapping::{
-        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryMatch, EntryMatches, EntryRef,
-        EntryState, EntryType, PolicyAssociation, UpdateAccessEntry,
+        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryEvent, EntryEventKind, EntryMatch,
+        EntryMatches, EntryRef, EntryState, EntryType, PolicyAssociation, UpdateAccessEntry,
     },
 };
 
@@ -34,6 +34,8 @@ convert! { PolicyAssociation = pb::PolicyAssociation {
     cluster = cluster_uid: text, entry = entry_id: text,
 } }
 convert! { EntryDetail = pb::AccessEntryDetail { entry: message, arn: plain, state: choice, associations: items } }
+wire_enum! { EntryEventKind = pb::access_entry_event::Kind { Added, Changed, Deleted, Bookmark, Reset } }
+convert! { EntryEvent = pb::AccessEntryEvent { kind: choice, revision: revision, entry: optional_message } }
 convert! { EntryMatch = pb::AccessEntryMatch { principal_arn: text, principal_id: plain, mapped_by: plain } }
 convert! { EntryMatches = pb::AccessEntryMatches {
     principals: items, complete: plain, overlaps: plain, notices: plain,

@@ -77,7 +77,8 @@ targets! {
     mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
     mapping::PutSpokeKubeconfigRequest, mapping::DeleteSpokeKubeconfigRequest, mapping::DescribeSpokeRequest,
     mapping::RegisterSpokeCertificateRequest,
-    mapping::ListAccessEntriesRequest, mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
+    mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
+    mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };

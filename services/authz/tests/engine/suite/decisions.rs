@@ -1,5 +1,6 @@
 //! What [`lanyard_api::authz::Decisions`] promises.
 
+use futures::StreamExt as _;
 use lanyard_api::{
     CallError, ClusterUid, DecisionId,
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
@@ -7,7 +8,7 @@ use lanyard_api::{
 
 use crate::{
     form::Form,
-    stage::{ABROAD, HOME, START, Stage, actor_of, spoke},
+    stage::{ABROAD, HOME, START, Stage, actor_of, person, spoke},
 };
 
 fn record(cluster: ClusterUid) -> DecisionRecord {
@@ -72,4 +73,38 @@ pub(crate) async fn an_overlong_text_is_cut(stage: &Stage, form: &impl Form) {
     form.record(vec![long.clone()]).await.unwrap();
     let found = form.find(actor_of(HOME), long.id).await.unwrap();
     assert_eq!((found.who.len(), found.what), (4096, long.what));
+}
+
+pub(crate) async fn a_watch_tells_that_something_changed_until_the_cluster_is_gone(
+    stage: &Stage,
+    form: &impl Form,
+) {
+    let cluster = stage.cluster("main").await;
+    let other = stage.cluster("other").await;
+    let no = form.watch_inputs(actor_of(ABROAD), cluster.id.clone()).await;
+    assert_eq!(no.err(), Some(CallError::not_found("cluster", &cluster.id)));
+    let mut inputs = form.watch_inputs(actor_of(HOME), cluster.id.clone()).await.unwrap();
+    let mut next = async || {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), inputs.next()).await;
+        waited.expect("a word within ten seconds")
+    };
+    let first = next().await.unwrap().unwrap().revision;
+    // What is another cluster's is not told: the next word is of the person put after it.
+    stage.person(&other, "bob", &["devs"]).await;
+    let revision = stage.put(&person(&cluster, "ana", &["devs"]).entry).await;
+    let told = next().await.unwrap().unwrap().revision;
+    assert!(told >= first && told <= revision, "{first} {told} {revision}");
+    let mut last = told;
+    while last < revision {
+        last = next().await.unwrap().unwrap().revision;
+    }
+    stage.delete_cluster(&cluster).await;
+    loop {
+        match next().await {
+            Some(Ok(inputs)) => assert!(inputs.revision >= revision),
+            Some(Err(error)) => break assert_eq!(error, CallError::not_found("cluster", &cluster.id)),
+            None => panic!("it ends without a word"),
+        }
+    }
+    assert!(next().await.is_none());
 }

@@ -1,0 +1,67 @@
+//! Wakes those who wait for changes, whatever these are.
+
+use std::sync::Arc;
+
+use lanyard_api::{Revision, Scope};
+use tokio::sync::broadcast;
+
+use crate::{change::Change, feed::Follower, store::Store};
+
+/// Changes that may wait for a slow listener; of more it is told that it missed some.
+const WAITING_MAX: usize = 1024;
+
+/// Tells of the scopes that change. What follows the store before it has the change when a listener hears of it.
+#[derive(Debug, Clone)]
+pub struct ChangeSignal {
+    sender: broadcast::Sender<(Scope, Revision)>,
+}
+
+/// Hears of changes from when it began to listen.
+#[derive(Debug)]
+pub struct ChangeListener(broadcast::Receiver<(Scope, Revision)>);
+
+/// What a listener heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// This scope is at this revision.
+    Changed(Scope, Revision),
+    /// So much happened that some of it was missed: anything may have changed.
+    Missed,
+}
+
+impl ChangeSignal {
+    /// Follows a store from now on, behind those who follow it already.
+    #[must_use]
+    pub fn follow(store: &Store) -> Self {
+        let (sender, _) = broadcast::channel(WAITING_MAX);
+        let signal = Self { sender };
+        store.follow(Arc::new(signal.clone()) as Arc<dyn Follower>);
+        signal
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen(&self) -> ChangeListener {
+        ChangeListener(self.sender.subscribe())
+    }
+}
+
+impl Follower for ChangeSignal {
+    fn apply(&self, changes: &[Change]) {
+        if let Some(last) = changes.last() {
+            // Nobody may be listening.
+            let _ = self.sender.send((last.scope, last.revision));
+        }
+    }
+}
+
+impl ChangeListener {
+    /// Waits for the next change. `None` when there will be none any more.
+    pub async fn next(&mut self) -> Option<Heard> {
+        match self.0.recv().await {
+            Ok((scope, revision)) => Some(Heard::Changed(scope, revision)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Heard::Missed),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `lanyard entry watch`: what happens to the entries of a cluster, as it happens.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use lanyard_api::{
+    CallError, ClusterId, Revision,
+    grpc::admitted_at_the_door,
+    mapping::{Entries, EntryEvent, EntryEventKind},
+};
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    output::{Output, line},
+    show::{Row as _, wire_name},
+};
+
+/// How long to wait before a watch is begun again that the hub could not go on with.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How many times in a row it is begun again without an event between.
+const AGAIN_MAX: u32 = 30;
+
+/// The code of a signature whose time has passed: a watch outlives that of its call.
+const SIGNATURE_TOO_OLD: &str = "signature_too_old";
+
+/// Shows events until the caller stops it, may no longer look, or the hub is gone for good.
+pub(super) async fn run(
+    context: &Context,
+    entries: &impl Entries,
+    cluster: &ClusterId,
+) -> Result<Ending, Failure> {
+    let mut after: Option<Revision> = None;
+    let mut tries = 0;
+    loop {
+        let ended = match entries.watch_entries(admitted_at_the_door(), cluster.clone(), after).await {
+            Ok(mut events) => loop {
+                match events.next().await {
+                    Some(Ok(event)) => {
+                        tries = 0;
+                        // Only a bookmark says that all up to it was told.
+                        if event.kind == EntryEventKind::Bookmark {
+                            after = Some(event.revision);
+                        }
+                        show(context.output, &event)?;
+                    }
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                }
+            },
+            Err(error) => Some(error),
+        };
+        match ended {
+            Some(CallError::Denied(denial)) if denial.code == SIGNATURE_TOO_OLD => continue,
+            Some(CallError::Fault(_)) | None if tries < AGAIN_MAX => tries += 1,
+            Some(error) => return Err(error.into()),
+            None => {
+                return Err(Failure::NoAnswer("the hub ends the watch each time that it begins".to_owned()));
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn show(output: Output, event: &EntryEvent) -> Result<(), Failure> {
+    let text = match output {
+        Output::Json => serde_json::to_string(event).map_err(Failure::usage)?,
+        Output::Yaml => {
+            format!("---\n{}", serde_saphyr::to_string(event).map_err(Failure::usage)?.trim_end())
+        }
+        Output::Table => match (&event.entry, event.kind) {
+            (Some(detail), kind) => {
+                format!("{:<8} {}", wire_name(&kind), detail.cells().join("  ").replace('\n', "; "))
+            }
+            (None, EntryEventKind::Bookmark) => return Ok(()),
+            (None, kind) => wire_name(&kind),
+        },
+    };
+    line(&text).map_err(|error| Failure::NoAnswer(format!("standard output cannot be written: {error}")))
+}

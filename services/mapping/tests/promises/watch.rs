@@ -1,0 +1,97 @@
+//! Watches on the entries of a cluster.
+
+use futures::StreamExt as _;
+use lanyard_api::{
+    CallError, Revision,
+    mapping::{AccessScope, Cluster, EntryEvent, EntryEventKind, EntryEvents, Resolve, UpdateAccessEntry},
+};
+
+use crate::{bench::*, entries::change};
+
+async fn next(events: &mut EntryEvents) -> Result<EntryEvent, CallError> {
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(10), events.next()).await;
+    waited.unwrap().unwrap()
+}
+
+/// What happened, to whom.
+async fn told(events: &mut EntryEvents) -> (EntryEventKind, Option<String>) {
+    let event = next(events).await.unwrap();
+    (event.kind, event.entry.map(|detail| detail.entry.principal_arn.to_string()))
+}
+
+async fn watch<C: Calls, R: Resolve>(
+    bench: &Bench<C, R>,
+    cluster: &Cluster,
+    after: Option<u64>,
+) -> EntryEvents {
+    bench.calls.watch_entries(admin(), cluster.id.clone(), after.map(Revision)).await.unwrap()
+}
+
+pub(crate) async fn a_watch_tells_what_there_is_and_each_change<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    use EntryEventKind::{Added, Bookmark, Changed, Deleted};
+    let cluster = bench.cluster().await;
+    let (creator, ops) = (of(OWN, "user/admin"), of(OWN, "role/ops"));
+    let mut events = watch(&bench, &cluster, None).await;
+    assert_eq!(told(&mut events).await, (Added, Some(creator.clone())));
+    assert_eq!(told(&mut events).await, (Bookmark, None));
+    bench.entry(&cluster, &ops).await;
+    assert_eq!(told(&mut events).await, (Added, Some(ops.clone())));
+    let renamed = UpdateAccessEntry { groups: Some(vec![String::from("a")]), ..change(&cluster, &ops) };
+    bench.calls.update_entry(by(admin()), renamed).await.unwrap();
+    assert_eq!(told(&mut events).await, (Changed, Some(ops.clone())));
+    let policy = policy("AmazonEKSViewPolicy");
+    let associated = bench
+        .calls
+        .associate_policy(by(admin()), entry_ref(&cluster, &ops), policy, AccessScope::Cluster, None)
+        .await;
+    let event = next(&mut events).await.unwrap();
+    assert_eq!((event.kind, event.revision), (Changed, associated.unwrap().revision));
+    assert_eq!(event.entry.unwrap().associations.len(), 1);
+    // What concerns no entry is not told.
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), String::from("data: {}")).await.unwrap();
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &ops)).await.unwrap();
+    assert_eq!(told(&mut events).await, (Deleted, Some(ops)));
+    bench.calls.delete_cluster(by(admin()), cluster.id.clone()).await.unwrap();
+    loop {
+        match next(&mut events).await {
+            Ok(event) => assert_eq!(event.kind, Deleted),
+            Err(error) => break assert_eq!(code(&error), "not_found"),
+        }
+    }
+    assert!(events.next().await.is_none(), "the watch ends with its cluster");
+}
+
+pub(crate) async fn a_watch_goes_on_where_another_ended<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    use EntryEventKind::{Added, Bookmark, Reset};
+    let cluster = bench.cluster().await;
+    let mut events = watch(&bench, &cluster, None).await;
+    let first = next(&mut events).await.unwrap();
+    drop(events);
+    let mut same = watch(&bench, &cluster, Some(first.revision.0)).await;
+    assert_eq!(told(&mut same).await, (Bookmark, None), "nothing has changed");
+    drop(same);
+    bench.entry(&cluster, &of(OWN, "role/ops")).await;
+    let mut anew = watch(&bench, &cluster, Some(first.revision.0)).await;
+    assert_eq!(told(&mut anew).await.0, Reset);
+    assert_eq!([told(&mut anew).await.0, told(&mut anew).await.0], [Added, Added]);
+    assert_eq!(told(&mut anew).await.0, Bookmark);
+}
+
+pub(crate) async fn watches_are_limited_and_each_place_is_given_back<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let first = watch(&bench, &cluster, None).await;
+    let second = watch(&bench, &cluster, None).await;
+    let third = bench.calls.watch_entries(admin(), cluster.id.clone(), None).await;
+    assert_eq!(code_of(third.map(drop)), "limit");
+    drop((first, second));
+    // Over the wire the other side hears a little later that nobody listens any more.
+    for _ in 0..100 {
+        if bench.calls.watch_entries(admin(), cluster.id.clone(), None).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the places of watches that ended were not given back");
+}
