@@ -129,9 +129,9 @@ pub struct UpdateCluster {
     pub audiences: Option<Vec<String>>,
     /// How long the API server may cache an answer of ours.
     pub token_cache_seconds: Option<u32>,
-    /// The API server's URL.
+    /// The API server's URL; an empty one takes it away.
     pub endpoint: Option<String>,
-    /// The API server's CA, PEM.
+    /// The API server's CA, PEM; an empty one takes it away.
     pub certificate_authority: Option<String>,
     /// All of them.
     pub tags: Option<BTreeMap<String, String>>,

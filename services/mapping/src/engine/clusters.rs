@@ -325,8 +325,8 @@ impl Mapping {
         after.token_cache_seconds = change.token_cache_seconds.unwrap_or(after.token_cache_seconds);
         after.audiences = change.audiences.unwrap_or(after.audiences);
         after.tags = change.tags.unwrap_or(after.tags);
-        after.endpoint = change.endpoint.or(after.endpoint);
-        after.certificate_authority = change.certificate_authority.or(after.certificate_authority);
+        after.endpoint = set(change.endpoint, after.endpoint);
+        after.certificate_authority = set(change.certificate_authority, after.certificate_authority);
         self.judge_settings(&after)?;
         Ok(after)
     }
@@ -397,6 +397,14 @@ impl Mapping {
             PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => return Ok(None),
         };
         Ok(Some(PrincipalArn { kind, ..arn.clone() }))
+    }
+}
+
+/// What a text is that may be left out: as before, another, or, where an empty one is given, none any more.
+fn set(change: Option<String>, before: Option<String>) -> Option<String> {
+    match change {
+        None => before,
+        Some(text) => Some(text).filter(|text| !text.is_empty()),
     }
 }
 

@@ -152,6 +152,9 @@ pub(crate) async fn a_change_of_a_cluster_is_held_against_every_rule<C: Calls, R
     let read = bench.calls.get_cluster(admin(), cluster.id.clone()).await.unwrap();
     assert_eq!(read, changed.value);
     assert_eq!((read.uid, read.trusted_accounts.len()), (cluster.uid, 2));
+    let taken_away = UpdateCluster { endpoint: Some(String::new()), ..nothing() };
+    let changed = bench.calls.update_cluster(by(admin()), cluster.id.clone(), taken_away).await.unwrap();
+    assert_eq!((changed.value.endpoint, changed.value.token_cache_seconds), (None, 30));
 }
 
 pub(crate) async fn modes_go_one_way<C: Calls, R: Resolve>(bench: Bench<C, R>) {

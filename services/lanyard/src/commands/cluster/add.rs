@@ -161,8 +161,8 @@ impl AddArgs {
                 Ok((known, "unchanged"))
             }
             Ok(known) => {
-                let change =
-                    UpdateCluster { endpoint, certificate_authority: authority, ..UpdateCluster::default() };
+                let certificate_authority = Some(authority.unwrap_or_default());
+                let change = UpdateCluster { endpoint, certificate_authority, ..UpdateCluster::default() };
                 let updated = remote.update_cluster(self.create.change(), known.id, change).await?;
                 Ok((updated.value, "updated"))
             }

@@ -143,6 +143,12 @@ impl CreateArgs {
 pub struct UpdateArgs {
     /// The cluster's id.
     cluster: ClusterId,
+    /// The API server's URL is not known any more.
+    #[arg(long, conflicts_with = "endpoint")]
+    no_endpoint: bool,
+    /// The API server's CA is not known any more.
+    #[arg(long, conflicts_with = "certificate_authority")]
+    no_certificate_authority: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -152,15 +158,17 @@ pub struct UpdateArgs {
 impl UpdateArgs {
     pub(super) fn split(self) -> Result<(ChangeArgs, ClusterId, UpdateCluster), Failure> {
         let some = |list: bool| list.then_some(());
+        // An empty text takes away what was there.
+        let none = |given: bool| given.then(String::new);
         let settings = self.settings;
         let update = UpdateCluster {
-            certificate_authority: settings.certificate_authority()?,
+            certificate_authority: settings.certificate_authority()?.or(none(self.no_certificate_authority)),
             authentication_mode: settings.authentication_mode,
             authorizer_mode: settings.authorizer_mode,
             trusted_accounts: some(!settings.trusted.is_empty()).map(|()| settings.trusted),
             audiences: some(!settings.audiences.is_empty()).map(|()| settings.audiences),
             token_cache_seconds: settings.token_cache_seconds,
-            endpoint: settings.endpoint,
+            endpoint: settings.endpoint.or(none(self.no_endpoint)),
             tags: some(!settings.tags.is_empty()).map(|()| BTreeMap::from_iter(settings.tags)),
         };
         Ok((self.change, self.cluster, update))
