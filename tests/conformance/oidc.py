@@ -8,8 +8,6 @@ import hmac
 import http.server
 import json
 import pathlib
-import ssl
-import threading
 import time
 from dataclasses import dataclass, field
 
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from sts import HOST, certificate
+from tls import TlsServer
 
 TOKEN_SECONDS = 600
 
@@ -60,32 +58,19 @@ class Issuer:
     asked: int = 0
 
     def start(self) -> Issuer:
-        self.ca, chain = certificate(self.folder, "oidc")
-        issuer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                issuer._answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = TlsServer(self.folder, "oidc", self._answer)
         return self
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
+
+    @property
+    def ca(self) -> pathlib.Path:
+        return self._server.ca
 
     @property
     def url(self) -> str:
-        return f"https://{HOST}:{self._server.server_port}{self.path}"
+        return f"https://{self._server.host}{self.path}"
 
     def claims(self, **claims) -> dict:
         """What stands in a token: of somebody called `ana`, for the audience `kubernetes`, unless said otherwise."""
@@ -113,7 +98,7 @@ class Issuer:
         documents = {
             f"{self.path}/.well-known/openid-configuration": {
                 "issuer": self.url,
-                "jwks_uri": f"https://{HOST}:{self._server.server_port}/keys",
+                "jwks_uri": f"https://{self._server.host}/keys",
                 "response_types_supported": ["id_token"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import datetime
 import http.server
-import ipaddress
 import json
 import pathlib
-import ssl
-import threading
 import time
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 import tokens
-
-HOST = "localhost"
+from tls import TlsServer
 
 
 @dataclass
@@ -47,33 +38,20 @@ class Sts:
     asked: int = 0
 
     def start(self) -> Sts:
-        self.ca, chain = certificate(self.folder, "sts")
-        sts = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                sts._answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = TlsServer(self.folder, "sts", self._answer)
         return self
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
+
+    @property
+    def ca(self) -> pathlib.Path:
+        return self._server.ca
 
     @property
     def host(self) -> str:
         """What its clients sign for."""
-        return f"{HOST}:{self._server.server_port}"
+        return self._server.host
 
     def person(self, name: str, account: str) -> Identity:
         number = f"{len(self.people):012d}"
@@ -144,52 +122,3 @@ def _send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, *
         request.send_header(name, value)
     request.end_headers()
     request.wfile.write(data)
-
-
-def certificate(folder: pathlib.Path, stem: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """An authority's certificate, and a file with the server's key and chain."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    authority_key, server_key = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-
-    def built(subject, issuer, key, signer, *extensions):
-        def name(text):
-            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name(subject))
-            .issuer_name(name(issuer))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-        )
-        for extension, critical in extensions:
-            certificate = certificate.add_extension(extension, critical)
-        return certificate.sign(signer, hashes.SHA256())
-
-    authority = built(
-        "lab", "lab", authority_key, authority_key, (x509.BasicConstraints(ca=True, path_length=0), True)
-    )
-    names = x509.SubjectAlternativeName(
-        [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    )
-    usage = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
-    server = built(
-        HOST,
-        "lab",
-        server_key,
-        authority_key,
-        (names, False),
-        (x509.BasicConstraints(ca=False, path_length=None), True),
-        (usage, False),
-    )
-    pem = serialization.Encoding.PEM
-    key = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    ca, chain = folder / f"{stem}-ca.pem", folder / f"{stem}.pem"
-    ca.write_bytes(authority.public_bytes(pem))
-    chain.write_bytes(key + server.public_bytes(pem))
-    return ca, chain
