@@ -4,36 +4,18 @@ import json
 
 import pytest
 
-from hub import NO, REGION, Hub
-from sts import Sts
+from hub import NO
+from lab import ACCOUNT, hub_of
 
-ACCOUNT = "111122223333"
 SET = f"arn:aws:sso::{ACCOUNT}:permission-set"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """An STS of one's own whose account has roles of IAM Identity Center."""
-    folder = tmp_path_factory.mktemp("sso")
-    sts = Sts(folder, REGION).start()
-    config = f"""
-        [[authn.self_hosted_sts]]
-        name = "lab"
-        host = "{sts.host}"
-        region = "{REGION}"
-        private_address = true
-        ca_file = "{sts.ca}"
-    """
-    hub = Hub(folder / "hub", config=config)
-    try:
-        hub.start()
-        hub.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
-        yield hub, sts
-    finally:
-        hub.stop()
-        sts.stop()
-    hub.assert_no_leaks()
+    """An account that has roles of IAM Identity Center."""
+    with hub_of(tmp_path_factory.mktemp("sso")) as both:
+        yield both
 
 
 @pytest.fixture

@@ -6,40 +6,23 @@ import pytest
 
 import tokens
 from cluster import with_id
-from hub import NO, REGION, Hub
-from sts import Sts
+from hub import NO
+from lab import ACCOUNT, hub_of
 from tokens import minutes
 
-ACCOUNT = "111122223333"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """An STS of one's own, and a hub that knows it as `sts:lab`."""
-    folder = tmp_path_factory.mktemp("lab")
-    sts = Sts(folder, REGION).start()
-    config = f"""
-        [[authn.self_hosted_sts]]
-        name = "lab"
-        host = "{sts.host}"
-        region = "{REGION}"
-        private_address = true
-        ca_file = "{sts.ca}"
+    config = """
         [authn.sts]
         backoff_milliseconds = 1
         [gateway]
         review_timeout_ms = 700
     """
-    hub = Hub(folder / "hub", config=config)
-    try:
-        hub.start()
-        hub.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
-        yield hub, sts
-    finally:
-        hub.stop()
-        sts.stop()
-    hub.assert_no_leaks()
+    with hub_of(tmp_path_factory.mktemp("lab"), config) as both:
+        yield both
 
 
 @pytest.fixture
