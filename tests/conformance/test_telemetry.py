@@ -157,7 +157,7 @@ def test_a_token_review_is_one_tree_through_the_services_into_postgresql_redis_a
         RESOLVE,
         ("lanyard-authn", "GETRANGE"),
         ("lanyard-authn", "SET"),
-        ("lanyard-authn", "STS/"),
+        ("lanyard-authn", "sts/"),
         ("lanyard-authn", "SELECT"),
         ("lanyard-mapping", "SELECT"),
     ]
@@ -167,7 +167,7 @@ def test_a_token_review_is_one_tree_through_the_services_into_postgresql_redis_a
     assert root.attributes["cluster.name"] == cluster.id
     assert (root.attributes["http.response.status_code"], root.attributes["outcome"]) == (200, "authenticated")
     assert {span.service for span in spans} == {"lanyard-gateway", "lanyard-authn", "lanyard-mapping"}
-    (asked,) = [span for span in spans if span.name == "STS/GetCallerIdentity"]
+    (asked,) = [span for span in spans if span.name == "sts/GetCallerIdentity"]
     assert asked.attributes["cloud.region"] == "self_hosted" and asked.attributes["outcome"] == "answered"
     (authenticate,) = [span for span in spans if (span.service, span.name) == AUTHENTICATE]
     assert authenticate.attributes["rpc.grpc.status_code"] == 0

@@ -91,7 +91,7 @@ impl StsClient {
     /// [`StsFault`]: there is no answer. It is no refusal.
     pub async fn get_caller_identity(&self, call: GetCallerIdentity<'_>) -> Result<StsAnswer, StsFault> {
         let place = self.by_region.place(call.region, call.self_hosted);
-        let span = span::aws("STS", "GetCallerIdentity", self.by_region.name(place));
+        let span = span::aws(Service::Sts.value(), "GetCallerIdentity", self.by_region.name(place));
         let key = KeyAtSpoke { spoke: call.spoke.to_owned(), key: call.access_key_id.clone() };
         let started = Instant::now();
         let principal = self.proven.principal(&key, started);

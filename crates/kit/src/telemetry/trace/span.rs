@@ -39,7 +39,8 @@ pub fn http(
 
 /// An HTTP request is answered.
 pub fn http_answered(span: &Span, status: http::StatusCode) {
-    span.record(names::HTTP_STATUS, status.as_u16());
+    // Other kinds of number would be shown as text.
+    span.record(names::HTTP_STATUS, i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record(names::OTEL_STATUS, ERROR);
     }
@@ -133,8 +134,8 @@ pub fn redis(operation: &'static str) -> Span {
     )
 }
 
-/// A call to AWS. `region` is one that this program knows, or what stands for the others.
-pub fn aws(service: &'static str, action: &'static str, region: &'static str) -> Span {
+/// A call to AWS. `region` is one that this program knows or was configured, or what stands for the others.
+pub fn aws(service: &'static str, action: &'static str, region: &str) -> Span {
     if !context::is_recorded() {
         return Span::none();
     }
@@ -166,3 +167,28 @@ pub fn failed(span: &Span) {
 }
 
 const ERROR: &str = "ERROR";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_makes_a_span_while_traces_are_off() {
+        let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), sampled.parse().unwrap())]);
+        let spans = [
+            http(&Method::POST, "/x", &headers, None, "dev"),
+            served("/a.B/C", &headers, None),
+            sent("/a.B/C"),
+            statement("postgresql", "SELECT", Some("clusters")),
+            redis("SET"),
+            aws("STS", "GetCallerIdentity", "eu-west-1"),
+        ];
+        for span in spans {
+            assert!(span.is_none(), "{span:?}");
+        }
+        let mut onward = headers.clone();
+        super::super::inject(&mut onward);
+        assert_eq!(onward, headers);
+    }
+}

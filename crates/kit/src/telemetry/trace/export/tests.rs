@@ -6,12 +6,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     trace_service_server::{TraceService, TraceServiceServer},
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use time::OffsetDateTime;
 use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use super::super::super::metrics::tests::shown;
 use super::*;
 use crate::serve;
+use crate::tls::{Authority, ClientCertificates, Names, install_provider, server_config};
 
 /// What a collector does with a message.
 #[derive(Clone, Copy)]
@@ -50,11 +52,12 @@ impl TraceService for Stand {
 type Taken = Arc<Mutex<Vec<(MetadataMap, ExportTraceServiceRequest)>>>;
 
 /// A collector on loopback, for as long as the runtime goes on.
-async fn collector(manner: Manner) -> (String, Taken) {
+async fn collector(manner: Manner, options: serve::Options) -> (String, Taken) {
     let taken = Taken::default();
     let stand = Stand { manner, taken: Arc::clone(&taken) };
-    let server = serve::Server::bind(serve::Options::loopback(0)).await.unwrap();
-    let url = format!("http://{}", server.address());
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let server = serve::Server::bind(options).await.unwrap();
+    let url = format!("{scheme}://{}", server.address());
     let routes = Routes::new(TraceServiceServer::new(stand)).prepare();
     tokio::spawn(server.run(routes.into_axum_router(), tokio_util::sync::CancellationToken::new()));
     (url, taken)
@@ -64,11 +67,11 @@ async fn collector(manner: Manner) -> (String, Taken) {
 fn outcomes(manner: Option<Manner>, spans: usize, late: usize) -> (String, Vec<MetadataMap>, usize) {
     let mut arrived = (Vec::new(), 0);
     let text = shown(|| {
-        crate::tls::install_provider();
+        install_provider();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (url, taken) = match manner {
-                Some(manner) => collector(manner).await,
+                Some(manner) => collector(manner, serve::Options::loopback(0)).await,
                 // Nobody listens on a port that was just given up.
                 None => {
                     let server = serve::Server::bind(serve::Options::loopback(0)).await.unwrap();
@@ -148,4 +151,40 @@ fn a_collector_is_told_which_process_it_is() {
         assert!(one.contains(words), "{words} is not in {one}");
     }
     assert_ne!(one, other, "replicas are told apart");
+}
+
+#[test]
+fn a_collector_is_known_by_its_certificate_or_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = |name: &str| {
+        Authority::create(&folder.path().join(name), "hub-1", OffsetDateTime::now_utc()).unwrap()
+    };
+    let (own, other) = (authority("own"), authority("other"));
+    for (trusted, counted) in [(&own, [1, 0, 0]), (&other, [0, 0, 1])] {
+        let text = shown(|| {
+            install_provider();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let now = OffsetDateTime::now_utc();
+                let certificate = own.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
+                let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
+                let options = serve::Options::loopback(0).with_tls(tls);
+                let (url, _) = collector(Manner::Takes, options).await;
+                let config = TracesConfig {
+                    endpoint: Some(url.parse().unwrap()),
+                    ca_file: Some(trusted.root_path().to_owned()),
+                    ..TracesConfig::default()
+                };
+                let exporter = Exporter::new(config.collector().unwrap().unwrap(), "lanyard-test");
+                let (queue, worker) = pair(&config, exporter);
+                let provider = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
+                tokio::spawn(worker.run());
+                provider.tracer("test").start("span").end();
+                let (done, sent) = oneshot::channel();
+                assert!(queue.flush(done).await);
+                timeout(Duration::from_secs(10), sent).await.unwrap().unwrap();
+            });
+        });
+        assert_counted(&text, counted);
+    }
 }
