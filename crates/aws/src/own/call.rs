@@ -9,7 +9,6 @@ use lanyard_kit::Clock as _;
 use lanyard_kit::http_client::{Answer, HttpFault, Request};
 use lanyard_kit::telemetry::{Label as _, trace::span};
 use time::OffsetDateTime;
-use tracing::Instrument as _;
 use url::{Url, form_urlencoded};
 
 use super::wire::{Reading, Unreadable, Wire, read};
@@ -167,7 +166,7 @@ impl AwsClient {
         let span = span::aws(call.api.service.value(), bare(call.action), &call.region);
         let result = match self.hold_back(call, started) {
             Some(fault) => Err(fault),
-            None => self.ask(call, by, done).instrument(span.clone()).await,
+            None => self.ask(call, by, done).await,
         };
         let outcome = self.learn(call, result.as_ref().err(), started);
         span::ended(&span, outcome.value(), matches!(outcome, Outcome::Throttled | Outcome::Fault));

@@ -7,7 +7,6 @@ use lanyard_iam::AccessKeyId;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, HttpFault, Options, Request};
 use lanyard_kit::telemetry::{Label as _, trace::span};
-use tracing::Instrument as _;
 
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
@@ -98,7 +97,7 @@ impl StsClient {
         let standing = if principal.is_some() { Standing::Proven } else { Standing::Unproven };
         let result = match self.hold_back(&call, &key, standing, started) {
             Some(fault) => Err(fault),
-            None => self.ask_in_time(&call).instrument(span.clone()).await,
+            None => self.ask_in_time(&call).await,
         };
         self.learn(&call, key, principal.as_deref(), &result);
         let outcome = match &result {

@@ -2,7 +2,7 @@
 
 use lanyard_kit::telemetry::trace::{self, span};
 use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, error::ErrorKind, postgres::PgRow, sqlite::SqliteRow};
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 use super::value::Value;
 use crate::error::StoreError;
@@ -68,17 +68,13 @@ impl Connection {
         values: Vec<Value>,
     ) -> Result<u64, SqlError> {
         let span = self.span(sql);
-        let done = async {
-            Ok(match self {
-                Self::Sqlite(tx) => {
-                    bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
-                }
-                Self::Postgres(tx) => {
-                    bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
-                }
-            })
+        let done = match self {
+            Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Self::Postgres(tx) => {
+                bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
         };
-        traced(span, done).await
+        told(&span, done.map_err(SqlError))
     }
 
     /// Runs a query; answers all its rows.
@@ -88,19 +84,17 @@ impl Connection {
         values: [Value; N],
     ) -> Result<Vec<Line>, SqlError> {
         let span = self.span(sql);
-        let done = async {
-            Ok(match self {
-                Self::Sqlite(tx) => {
-                    let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
-                    rows.into_iter().map(Line::Sqlite).collect()
-                }
-                Self::Postgres(tx) => {
-                    let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
-                    rows.into_iter().map(Line::Postgres).collect()
-                }
-            })
+        let done = match self {
+            Self::Sqlite(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Line::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Line::Postgres).collect())
+            }
         };
-        traced(span, done).await
+        told(&span, done.map_err(SqlError))
     }
 
     /// Runs a query that answers one row at most.
@@ -127,13 +121,11 @@ impl Connection {
     /// Makes it all count.
     pub(crate) async fn commit(self) -> Result<(), SqlError> {
         let span = self.span("COMMIT");
-        let done = async {
-            match self {
-                Self::Sqlite(tx) => tx.commit().await.map_err(SqlError),
-                Self::Postgres(tx) => tx.commit().await.map_err(SqlError),
-            }
+        let done = match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
         };
-        traced(span, done).await
+        told(&span, done.map_err(SqlError))
     }
 
     fn span(&self, sql: &'static str) -> Span {
@@ -166,11 +158,11 @@ fn kind_of(sql: &'static str) -> (&'static str, Option<&'static str>) {
     (operation, words.skip_while(|word| !is_before_table(word)).nth(1))
 }
 
-/// Does it within its span, which is one that failed where it did.
-pub(super) async fn traced<T, E>(span: Span, done: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let done = done.instrument(span.clone()).await;
+/// A statement's end, on its span. Nothing is below a statement, so that it is enough to hold its span: entered, it would have to
+/// wrap the future, and make each larger.
+pub(super) fn told<T, E>(span: &Span, done: Result<T, E>) -> Result<T, E> {
     if done.is_err() {
-        span::failed(&span);
+        span::failed(span);
     }
     done
 }

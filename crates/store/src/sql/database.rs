@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    connection::{Connection, POSTGRESQL, SQLITE, SqlError, traced},
+    connection::{Connection, POSTGRESQL, SQLITE, SqlError, told},
     file::make_private,
 };
 use crate::{
@@ -115,7 +115,7 @@ impl Database {
             Self::Postgres { .. } => POSTGRESQL,
         };
         let span = span::statement(system, "BEGIN", None);
-        let begun = traced(span, self.begin_untimed(access, wait_max)).await;
+        let begun = told(&span, self.begin_untimed(access, wait_max).await);
         let outcome = match &begun {
             Ok(_) => Begin::Begun,
             // Who waits for the one writer of a file waits for a connection too.

@@ -25,7 +25,7 @@ use lanyard_kit::telemetry::{Label as _, trace::span};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 pub use config::{InvalidRedis, RedisConfig, RedisLogin};
 use connection::Verdict;
@@ -109,7 +109,7 @@ impl fmt::Debug for RedisCache {
 impl SharedCache for RedisCache {
     async fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
         let span = span::redis("GETRANGE");
-        let (outcome, value) = self.inner.get(key).instrument(span.clone()).await;
+        let (outcome, value) = self.inner.get(key).await;
         span::ended(&span, outcome.value(), matches!(outcome, Get::Timeout | Get::Fault));
         self.inner.telemetry.got(outcome);
         value
@@ -206,13 +206,11 @@ async fn put_all(inner: Arc<Inner>, mut waiting: mpsc::Receiver<Waiting>) {
             putting.join_next().await;
         }
         let inner = Arc::clone(&inner);
-        let span = next.span.clone();
-        let put = async move {
+        putting.spawn(async move {
             let (span, outcome) = (next.span.clone(), inner.put(next).await);
             span::ended(&span, outcome.value(), matches!(outcome, Put::Timeout | Put::Fault));
             inner.telemetry.put(outcome);
-        };
-        putting.spawn(put.instrument(span));
+        });
     }
 }
 

@@ -50,6 +50,10 @@ impl Label for Outcome {
 
 type Counts = Arc<Counters<Outcome>>;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are spans: in boxes each would be allocated once more"
+)]
 enum Order {
     Send(SpanData),
     /// Answered when all before it is sent or given up.
