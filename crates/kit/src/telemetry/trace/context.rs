@@ -257,6 +257,35 @@ mod tests {
         assert!((700..1300).contains(&recorded), "{recorded}");
     }
 
+    fn peer(identity: Option<PeerIdentity>) -> Peer {
+        let identity = identity.map(std::sync::Arc::new);
+        Peer { address: "127.0.0.1:1".parse().unwrap(), identity, certificate_sha256: None }
+    }
+
+    /// A service that calls without a context does its own housekeeping, and begins no trace.
+    #[test]
+    fn a_services_word_counts_and_a_strangers_only_for_the_traces_id() {
+        configure(0.0, 0);
+        let service = peer(Some(PeerIdentity::service("hub-1", "gateway").unwrap()));
+        let spoke = peer(Some(PeerIdentity::spoke("hub-1", "cluster-1").unwrap()));
+        let nobody = peer(None);
+        let sampled = headers(&[("traceparent", &format!("00-{TRACE}-00f067aa0ba902b7-01"))]);
+        let come = |headers: &HeaderMap, peer: Option<&Peer>| {
+            incoming(headers, peer).map(|context| context.span().span_context().clone())
+        };
+        for (who, is_recorded) in
+            [(Some(&service), true), (Some(&spoke), false), (Some(&nobody), false), (None, false)]
+        {
+            let said = come(&sampled, who).unwrap();
+            assert_eq!((said.trace_id().to_string(), said.is_sampled()), (TRACE.to_owned(), is_recorded));
+        }
+        let silent = HeaderMap::new();
+        assert_eq!(come(&silent, Some(&service)), None);
+        for who in [Some(&spoke), Some(&nobody), None] {
+            assert!(!come(&silent, who).unwrap().is_valid(), "a trace of its own");
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_headers_say_is_read_without_a_fault_and_what_is_read_can_be_written(
