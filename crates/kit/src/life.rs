@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::Readiness;
 use crate::telemetry::trace::Tracing;
-use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, TelemetryConfig, init};
+use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, TelemetryConfig, init_log};
 use crate::tls::install_provider;
 
 /// All went well.
@@ -127,7 +127,7 @@ where
         Ok(tracing) => tracing,
         Err(fault) => return configuration_fault(&fault),
     };
-    if let Err(fault) = init(&options.log, tracing.as_ref().map(Tracing::tracer)) {
+    if let Err(fault) = init_log(&options.log, tracing.as_ref().map(Tracing::tracer)) {
         return configuration_fault(&fault);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -62,11 +62,12 @@ impl Label for Source {
     }
 }
 
-/// A change is in force here, so long after its commit. Clocks of two machines may differ; then it counts as at once.
-pub(crate) fn applied(source: Source, committed: OffsetDateTime, now: OffsetDateTime) {
+/// A change is in force here, so long after the moment that it bears. Where that lies ahead, by another machine's clock, it counts
+/// as at once.
+pub(crate) fn applied(source: Source, made: OffsetDateTime, now: OffsetDateTime) {
     static SECONDS: LazyLock<Histograms<Source>> =
         LazyLock::new(|| Histograms::new(names::STORE_APPLY_SECONDS));
-    SECONDS.record(source, (now - committed).try_into().unwrap_or_default());
+    SECONDS.record(source, (now - made).try_into().unwrap_or_default());
 }
 
 /// Somebody looks for changes.

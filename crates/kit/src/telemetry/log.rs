@@ -42,16 +42,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets up the log of the process, once.
+/// Sets up the log of the process, once, with what makes spans where there are any.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`] or [`TelemetryError::LogTwice`].
-pub fn init_log(config: &LogConfig) -> Result<(), TelemetryError> {
-    init(config, None)
-}
-
-/// The same, with what makes spans where there are any.
-pub(crate) fn init(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<(), TelemetryError> {
+pub(crate) fn init_log(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<(), TelemetryError> {
     // Spans are for the collector. The log has their ids, and nothing to format of them.
     let shown = filter(&config.filter)?.and(filter_fn(|metadata| !is_span(metadata)));
     let lines = match config.format {

@@ -106,7 +106,7 @@ metrics! {
     /// Labels: [`NAME`] and [`OUTCOME`] (`committed`, `refused`, `conflict`, `fault`).
     STORE_TRANSACTION_SECONDS = Histogram "lanyard_store_transaction_seconds" [NAME, OUTCOME], "Time of one transaction, its retries included.";
     /// Labels: [`SOURCE`] (`own`: this process committed it; `notification`, `poll`: how another's was found).
-    STORE_APPLY_SECONDS = Histogram "lanyard_store_apply_seconds" [SOURCE], "Time from a change's commit to its being in force in this process.";
+    STORE_APPLY_SECONDS = Histogram "lanyard_store_apply_seconds" [SOURCE], "Time from the moment that a change bears (just before its commit) to its being in force in this process.";
     /// Labels: [`SOURCE`] (`own`, `notification`, `poll`).
     STORE_LOOKS_TOTAL = Counter "lanyard_store_looks_total" [SOURCE], "Looks at the store for changes, by what caused them.";
     STORE_CAUGHT_UP_AT = Gauge "lanyard_store_caught_up_at", "When this process last had every change of the store, in Unix time.";

@@ -78,7 +78,9 @@ async fn token_review_route<S: Services>(
                     Err(error) => unread(error),
                 }
             };
-            answered_in(&span, answered).await
+            let response = answered.instrument(span.clone()).await;
+            span::http_answered(&span, response.status());
+            response
         }
     };
     gateway.answered(Route::Token, response.status(), begun.elapsed());
@@ -106,7 +108,9 @@ async fn access_review_route<S: Services>(
                 };
                 tell(&span, &spoke, begun, answered)
             };
-            answered_in(&span, answered).await
+            let response = answered.instrument(span.clone()).await;
+            span::http_answered(&span, response.status());
+            response
         }
     };
     gateway.answered(Route::Access, response.status(), begun.elapsed());
@@ -117,13 +121,6 @@ async fn access_review_route<S: Services>(
 fn span_of(request: &Request, route: &'static str, spoke: &Spoke) -> Span {
     let peer = request.extensions().get::<serve::Peer>();
     span::http(request.method(), route, request.headers(), peer, spoke.cluster.id.as_str())
-}
-
-/// Answers within a span.
-async fn answered_in(span: &Span, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
-    let response = answer.instrument(span.clone()).await;
-    span::http_answered(span, response.status());
-    response
 }
 
 /// Tells what came of a cluster's review: in metrics, in the trace, and in a line for who wants to see each.
@@ -292,7 +289,9 @@ async fn kubectl<S: Services>(
             Err(error) => unread(error),
         }
     };
-    answered_in(&span, answered).await
+    let response = answered.instrument(span.clone()).await;
+    span::http_answered(&span, response.status());
+    response
 }
 
 async fn readyz<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
