@@ -24,15 +24,27 @@ class Stack(Hub):
     confirms = False
     own_files = frozenset({"credentials", "envelope.key"})
 
-    def __init__(self, folder: pathlib.Path, *, store: str, replicas: int, log: str = "debug") -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *,
+        store: str | None,
+        replicas: int,
+        log: str = "debug",
+        settings: list[str] | None = None,
+    ) -> None:
+        """Without a store it has a PostgreSQL of its own. A setting is `service:NAME=value`."""
         super().__init__(folder, log=log)
         self._store = store
         self._replicas = replicas
+        self._services_settings = settings or []
 
     def start(self) -> Stack:
         command = [os.environ["LANYARD_XTASK"], "stack", "--replicas", str(self._replicas), "--log", self._log]
-        command += ["--keep", str(self.folder), "--ready-file", str(self.ready_file), "--postgres", self._store]
-        command += [part for setting in AUTHN_SETTINGS.items() for part in ("--set", "authn:{}={}".format(*setting))]
+        command += ["--keep", str(self.folder), "--ready-file", str(self.ready_file)]
+        command += ["--postgres", self._store] if self._store else []
+        settings = ["authn:{}={}".format(*setting) for setting in AUTHN_SETTINGS.items()]
+        command += [part for setting in [*settings, *self._services_settings] for part in ("--set", setting)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

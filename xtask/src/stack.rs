@@ -6,6 +6,7 @@
 mod process;
 mod signals;
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -94,12 +95,16 @@ struct Ready {
     account: String,
     region: String,
     hub_id: String,
+    /// The URLs of listeners for operators, by process.
+    #[serde(default)]
+    metrics: Option<BTreeMap<String, String>>,
 }
 
 /// What a service writes.
 #[derive(Deserialize)]
 struct ServiceReady {
     grpc: String,
+    metrics: Option<String>,
 }
 
 /// What `lanyard pki issue` answers.
@@ -199,12 +204,13 @@ impl<'a> Stack<'a> {
                 self.spawn(service, number, options, &[], settings)?;
             }
         }
-        let mut peers = Vec::new();
+        let (mut peers, mut metrics) = (Vec::new(), BTreeMap::new());
         for service in SERVICES {
             let mut urls = Vec::new();
             for number in 0..options.replicas {
                 let Some(ready) = self.ready::<ServiceReady>(service, number)? else { return Ok(None) };
                 urls.push(ready.grpc);
+                metrics.extend(ready.metrics.map(|url| (format!("{service}-{number}"), url)));
             }
             tell(&format!("{service} is there, {}", urls.join(", ")));
             peers.push((service, format!("{service} = {urls:?}\n")));
@@ -230,14 +236,18 @@ impl<'a> Stack<'a> {
         for number in 0..options.replicas {
             let Some(ready) = self.ready::<Ready>(GATEWAY, number)? else { return Ok(None) };
             tell(&format!("{GATEWAY} is there, {}, gRPC {}", ready.gateway, ready.grpc));
+            let urls = ready.metrics.iter().flatten();
+            metrics.extend(urls.map(|(_, url)| (format!("{GATEWAY}-{number}"), url.clone())));
             first.get_or_insert(ready);
         }
         for number in 0..options.replicas {
             let Some(ready) = self.ready::<ServiceReady>(SPOKE, number)? else { return Ok(None) };
             tell(&format!("{SPOKE} is there, {}", ready.grpc));
+            metrics.extend(ready.metrics.map(|url| (format!("{SPOKE}-{number}"), url)));
         }
         let mut ready = first.context("there is no gateway")?;
         ready.credentials = self.folder.join("data/credentials");
+        ready.metrics = Some(metrics);
         let path = options.ready_file.clone().unwrap_or_else(|| self.folder.join("ready.json"));
         write_whole(&path, &serde_json::to_vec_pretty(&ready)?)?;
         tell(&format!("ready: lanyard --ready-file {} cluster list", path.display()));
@@ -269,7 +279,8 @@ impl<'a> Stack<'a> {
         let ready_file = self.ready_file(service, number);
         let _ = fs::remove_file(&ready_file);
         let mut command = Command::new(&self.lanyard);
-        command.args(["run", service, "--listen", "127.0.0.1:0", "--log", &options.log, "--tls-dir"]);
+        command.args(["run", service, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
+        command.args(["--log", &options.log, "--tls-dir"]);
         command.arg(self.folder.join(service)).arg("--ready-file").arg(ready_file);
         command.args(flags).envs(settings.iter().copied());
         let own = options.settings.iter().filter(|setting| setting.service == service);

@@ -49,6 +49,12 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.authz.v1.Decisions/RecordDecisions",
 ];
 
+/// Every method that the suite has: what metrics and traces tell apart.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    let own = OPEN.iter().chain(INTERNAL).copied();
+    MANAGED.iter().map(|method| method.path).chain(own)
+}
+
 /// The services that may call the methods of authn, mapping, authz and credentials: the doors, which carry what authn
 /// vouched for.
 pub const DOORS: &[&str] = &["gateway"];

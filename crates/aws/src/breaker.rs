@@ -75,6 +75,13 @@ impl Breaker {
         }
     }
 
+    /// Whether it lets no call through.
+    pub(crate) fn is_open(&self, endpoint: &str, now: Instant) -> bool {
+        locked(&self.endpoints)
+            .get(endpoint)
+            .is_some_and(|state| state.open_until.is_some_and(|until| until > now))
+    }
+
     /// The endpoint has answered somebody, whatever it said.
     pub(crate) fn answered(&self, endpoint: &str) {
         if let Some(state) = locked(&self.endpoints).get_mut(endpoint) {
@@ -138,6 +145,7 @@ mod tests {
         }
         breaker.faulted(HOST, "cy", start);
         assert_eq!(breaker.admit(HOST, start + seconds(1)), Err(seconds(4)));
+        assert!(breaker.is_open(HOST, start + seconds(1)) && !breaker.is_open(HOST, start + seconds(5)));
         assert_eq!(breaker.admit("sts.us-east-1.amazonaws.com", start), Ok(()), "another endpoint");
         assert_eq!(breaker.admit(HOST, start + seconds(5)), Ok(()));
         breaker.faulted(HOST, "ana", start + seconds(5));

@@ -1,8 +1,11 @@
 //! What calls to AWS come to, for metrics.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use lanyard_kit::telemetry::{Counters, Histograms, Label, names};
+use lanyard_iam::Partition;
+use lanyard_kit::telemetry::{
+    Counters, Histograms, Label, LabelSet, Place, SetCounters, SetGauges, SetHistograms, names,
+};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,5 +84,63 @@ impl Meter {
     pub(crate) fn record(&self, service: Service, outcome: Outcome, took: Duration) {
         self.outcomes.increment((service, outcome));
         self.seconds.record(service, took);
+    }
+}
+
+/// What stands for the region of an STS of one's own, whose regions are whatever it calls them.
+const SELF_HOSTED: &str = "self_hosted";
+
+/// Counts and times questions to STS by region: those that are known, and no other that a token may name.
+pub(crate) struct Regions {
+    regions: Arc<LabelSet>,
+    outcomes: SetCounters<Outcome>,
+    seconds: SetHistograms,
+    open: SetGauges,
+}
+
+impl Default for Regions {
+    fn default() -> Self {
+        let known =
+            Partition::ALL.into_iter().flat_map(|partition| partition.known_regions().iter().copied());
+        let regions = LabelSet::new(names::REGION, known.chain([SELF_HOSTED]));
+        Self {
+            outcomes: SetCounters::new(names::AWS_STS_CALLS_TOTAL, &regions),
+            seconds: SetHistograms::new(names::AWS_STS_SECONDS, &regions),
+            open: SetGauges::new(names::AWS_STS_BREAKER_OPEN, &regions),
+            regions,
+        }
+    }
+}
+
+impl Regions {
+    /// Where a call belongs.
+    pub(crate) fn place(&self, region: &str, self_hosted: bool) -> Place {
+        self.regions.place(if self_hosted { SELF_HOSTED } else { region })
+    }
+
+    /// What a place is called.
+    pub(crate) fn name(&self, place: Place) -> &'static str {
+        self.regions.value(place)
+    }
+
+    pub(crate) fn record(&self, place: Place, outcome: Outcome, took: Duration, breaker_open: bool) {
+        self.outcomes.increment(place, outcome);
+        self.seconds.record(place, took);
+        self.open.set(place, if breaker_open { 1.0 } else { 0.0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_nobody_knows_and_one_that_is_called_like_aws_own_have_one_place_each() {
+        let regions = Regions::default();
+        let name = |region, self_hosted| regions.name(regions.place(region, self_hosted));
+        assert_eq!(name("eu-west-1", false), "eu-west-1");
+        assert_eq!(name("cn-north-1", false), "cn-north-1");
+        assert_eq!(name("eu-west-99", false), "other");
+        assert_eq!(name("eu-west-1", true), "self_hosted");
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! 1. [`config`]: file, then environment, then flags, into one checked struct; an unknown key is refused with the
 //!    nearest right one named. Wrong configuration ends the process with [`life::EXIT_CONFIGURATION`].
-//! 2. [`telemetry`]: the log on standard error, the metrics recorder, and every metric name, label and span field of
-//!    the project as a documented constant.
+//! 2. [`telemetry`]: the log on standard error, the metrics recorder and its listener, traces, and every metric name,
+//!    label, span field and attribute of the project as a documented constant.
 //! 3. [`tls`]: the embedded certificate authority, files that only their owner may read, server and client
 //!    configurations, and who a peer is ([`tls::PeerIdentity`]).
 //! 4. [`serve`]: a listener that serves any `tower` service over HTTP/1.1 and HTTP/2, bounded in every direction, and

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::Readiness;
-use crate::telemetry::{LogConfig, Metrics, init_log};
+use crate::telemetry::trace::Tracing;
+use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, TelemetryConfig, init_log};
 use crate::tls::install_provider;
 
 /// All went well.
@@ -26,8 +27,14 @@ pub const EXIT_CUT_SHORT: u8 = 75;
 /// How a process lives.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What it is called in traces, such as `lanyard-authn`.
+    pub service: &'static str,
     /// Its log.
     pub log: LogConfig,
+    /// Its listener for operators.
+    pub metrics: MetricsConfig,
+    /// Its traces.
+    pub telemetry: TelemetryConfig,
     /// Between not-ready and the closed listener, for balancers to look elsewhere. Zero where there are none.
     pub notice: Duration,
     /// How long stopping may take after that; above [`Limits::drain_timeout`](crate::serve::Limits), below the half
@@ -37,7 +44,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log: LogConfig::default(), notice: Duration::ZERO, stop_timeout: Duration::from_secs(25) }
+        Self {
+            service: "lanyard",
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            notice: Duration::ZERO,
+            stop_timeout: Duration::from_secs(25),
+        }
     }
 }
 
@@ -47,13 +61,14 @@ pub struct Life {
     stop: CancellationToken,
     readiness: Readiness,
     metrics: Option<Metrics>,
+    metrics_url: Option<String>,
 }
 
 impl Life {
     /// A life outside [`run`], for tests and for `demo`: nobody sends it signals.
     #[must_use]
     pub fn detached() -> Self {
-        Self { stop: CancellationToken::new(), readiness: Readiness::new(), metrics: None }
+        Self { stop: CancellationToken::new(), readiness: Readiness::new(), metrics: None, metrics_url: None }
     }
 
     /// Cancelled when it is time to stop; each listener and task takes a copy.
@@ -74,6 +89,12 @@ impl Life {
         self.metrics.as_ref()
     }
 
+    /// `http://host:port` of the listener for operators, where there is one.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.metrics_url.as_deref()
+    }
+
     /// Stops in order: not ready first, then, after `notice`, the stop token.
     pub async fn end(&self, notice: Duration) {
         self.readiness.stop();
@@ -89,7 +110,7 @@ pub fn configuration_fault(fault: &dyn Display) -> ExitCode {
     ExitCode::from(EXIT_CONFIGURATION)
 }
 
-/// Runs a process: crypto provider, log, metrics, runtime, signals, and the work. On SIGTERM or SIGINT the process is
+/// Runs a process: crypto provider, metrics, traces, log, runtime, signals, and the work. On SIGTERM or SIGINT the process is
 /// no longer ready, then the stop token is cancelled, then the work has until the deadline. A second signal ends it.
 pub fn run<W, F, E>(options: Options, work: W) -> ExitCode
 where
@@ -98,13 +119,17 @@ where
     E: Display,
 {
     install_provider();
-    if let Err(fault) = init_log(&options.log) {
-        return configuration_fault(&fault);
-    }
     let metrics = match Metrics::install() {
         Ok(metrics) => metrics,
         Err(fault) => return configuration_fault(&fault),
     };
+    let mut tracing = match Tracing::prepare(&options.telemetry.traces, options.service) {
+        Ok(tracing) => tracing,
+        Err(fault) => return configuration_fault(&fault),
+    };
+    if let Err(fault) = init_log(&options.log, tracing.as_ref().map(Tracing::tracer)) {
+        return configuration_fault(&fault);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {
@@ -120,9 +145,33 @@ where
                 return EXIT_FAULT;
             }
         };
-        let life = Life { metrics: Some(metrics.clone()), ..Life::detached() };
-        tokio::spawn(metrics.upkeep(life.stop()));
-        live(&life, &options, work(life.clone()), signals).await
+        let listener = match MetricsListener::bind(&options.metrics).await {
+            Ok(listener) => listener,
+            Err(fault) => {
+                error!(%fault, "cannot show metrics");
+                return EXIT_FAULT;
+            }
+        };
+        let metrics_url = listener.as_ref().map(MetricsListener::url);
+        let life = Life { metrics: Some(metrics.clone()), metrics_url, ..Life::detached() };
+        let over = CancellationToken::new();
+        let shown = listener.map(|listener| {
+            tokio::spawn(listener.run(metrics.clone(), life.readiness().clone(), over.clone()))
+        });
+        tokio::spawn(metrics.upkeep(over.clone()));
+        if let Some(tracing) = &mut tracing {
+            tracing.start();
+        }
+        let code = live(&life, &options, work(life.clone()), signals).await;
+        if let Some(tracing) = &tracing {
+            tracing.flush().await;
+        }
+        over.cancel();
+        if let Some(shown) = shown {
+            // It ends within its own time; a panic of its would have been told.
+            let _ = shown.await;
+        }
+        code
     });
     // What still runs after the deadline has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));

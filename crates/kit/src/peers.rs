@@ -26,9 +26,11 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
+use tracing::Instrument as _;
 use url::Url;
 
 use self::replica::{Replica, Unsent};
+use crate::telemetry::{Answer, Calls, Code, trace};
 use crate::tls::{Live, PeerError, PeerIdentity};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,12 +54,20 @@ pub struct Options {
     pub pause_max: Duration,
     /// How long a request waits for a replica to be there, where none is.
     pub wait_max: Duration,
+    /// Where calls are counted.
+    pub calls: Arc<Calls>,
 }
 
 impl Options {
     /// The usual times.
     #[must_use]
-    pub fn new(hub: &str, service: &str, urls: Vec<Url>, tls: Live<ClientConfig>) -> Self {
+    pub fn new(
+        hub: &str,
+        service: &str,
+        urls: Vec<Url>,
+        tls: Live<ClientConfig>,
+        calls: &Arc<Calls>,
+    ) -> Self {
         Self {
             hub: hub.to_owned(),
             service: service.to_owned(),
@@ -67,6 +77,7 @@ impl Options {
             pause: Duration::from_millis(50),
             pause_max: Duration::from_secs(5),
             wait_max: Duration::from_secs(1),
+            calls: Arc::clone(calls),
         }
     }
 }
@@ -121,6 +132,7 @@ struct Inner<B> {
     /// How many replicas are connected.
     connected: watch::Receiver<usize>,
     wait_max: Duration,
+    calls: Arc<Calls>,
     _stop: DropGuard,
 }
 
@@ -176,6 +188,7 @@ where
             turn: AtomicUsize::new(0),
             connected: watch,
             wait_max: options.wait_max,
+            calls: Arc::clone(&options.calls),
             _stop: stop.drop_guard(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -187,12 +200,32 @@ where
         self.inner.connected.clone()
     }
 
-    async fn send(self, mut request: Request<B>) -> Result<Response<Incoming>, PeerFault> {
-        let inner = &self.inner;
+    async fn send(self, mut request: Request<B>) -> Result<Response<Answer<Incoming>>, PeerFault> {
+        let call = self.inner.calls.send(request.uri().path());
+        let sent = async {
+            trace::inject(request.headers_mut());
+            self.inner.send(request).await
+        };
+        match sent.instrument(call.span()).await {
+            Ok(response) => Ok(call.answered(response)),
+            Err(fault) => {
+                call.end(Code::Unavailable);
+                Err(fault)
+            }
+        }
+    }
+}
+
+impl<B> Inner<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    async fn send(&self, mut request: Request<B>) -> Result<Response<Incoming>, PeerFault> {
         // Each replica may turn out to be gone once; who has gone and come back may be asked again.
-        for _ in 0..=inner.replicas.len() {
-            let Some(replica) = inner.least_busy() else {
-                if inner.is_there().await {
+        for _ in 0..=self.replicas.len() {
+            let Some(replica) = self.least_busy() else {
+                if self.is_there().await {
                     continue;
                 }
                 break;
@@ -202,11 +235,11 @@ where
                 Ok(response) => return Ok(response),
                 Err(Unsent::Whole(unsent)) => request = *unsent,
                 Err(Unsent::Gone(source)) => {
-                    return Err(PeerFault::Broken { service: inner.service.clone(), source });
+                    return Err(PeerFault::Broken { service: self.service.clone(), source });
                 }
             }
         }
-        Err(PeerFault::Away(inner.service.clone()))
+        Err(PeerFault::Away(self.service.clone()))
     }
 }
 
@@ -243,7 +276,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<Answer<Incoming>>;
     type Error = PeerFault;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, PeerFault>> + Send>>;
 

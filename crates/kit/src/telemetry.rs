@@ -1,18 +1,28 @@
-//! What a process shows of itself: a log on standard error and metrics in Prometheus' text format.
+//! What a process shows of itself: a log on standard error, metrics in Prometheus' text format, traces by OTLP.
 //!
-//! Every metric name, label and span field of the project is a constant in [`names`], documented there and nowhere
+//! Every metric name, label, span field and attribute of the project is a constant in [`names`], documented there and nowhere
 //! else. A label's values are a closed enum ([`Label`]), all of them present from the start ([`Counters`],
 //! [`Histograms`]), so that a rate over a reason that has not yet occurred is zero rather than absent. An ARN, a user
 //! name or anything else that callers choose is never a label.
 
 mod family;
+mod listen;
 mod log;
 mod metrics;
 pub mod names;
+mod rpc;
+mod set;
+pub mod trace;
 
 pub use family::{Counters, Histograms, Label, Labels};
-pub use log::{LogConfig, LogFormat, init_log};
+pub use listen::MetricsConfig;
+pub(crate) use listen::MetricsListener;
+pub(crate) use log::init_log;
+pub use log::{LogConfig, LogFormat};
 pub use metrics::Metrics;
+pub use rpc::{Answer, Answering, Call, Calls, Code, ServedCalls, ServedLayer};
+pub use set::{LabelSet, Place, SetCounters, SetGauges, SetHistograms};
+pub use trace::{InvalidTraces, TelemetryConfig, TracesConfig};
 
 /// Why a process cannot show itself.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use lanyard_kit::{ConfigSecret, ExposeSecret as _, telemetry::LogConfig, tls::ServiceFiles};
+use lanyard_kit::{
+    ConfigSecret, ExposeSecret as _,
+    telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
+    tls::ServiceFiles,
+};
 use lanyard_store::{EnvelopeKey, StoreUrl};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +32,10 @@ pub struct ProcessConfig {
     pub ready_file: Option<PathBuf>,
     /// The log on standard error.
     pub log: LogConfig,
+    /// The listener for operators.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for ProcessConfig {
@@ -40,6 +48,8 @@ impl Default for ProcessConfig {
             envelope: EnvelopeConfig::default(),
             ready_file: None,
             log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }

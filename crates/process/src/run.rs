@@ -4,12 +4,13 @@ use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use axum::middleware;
-use lanyard_api::grpc::with_health_and_reflection;
+use lanyard_api::{grpc::with_health_and_reflection, methods};
 use lanyard_kit::{
     Clock, SystemClock,
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     serve::{Options, Server},
+    telemetry::{Calls, ServedLayer},
 };
 use lanyard_store::Holder;
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,6 +28,9 @@ pub struct Args {
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
     /// The folder that `lanyard pki issue` wrote for this service.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
@@ -48,6 +52,7 @@ impl Args {
             "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
             "ready_file": self.ready_file,
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
         }});
         let sources = Sources::none().environment(Environment::of_process()).flags(flags);
         match &self.config {
@@ -73,6 +78,8 @@ pub trait Configured: DeserializeOwned + Serialize + Send + 'static {
 pub trait Service: Sized + Send + Sync + 'static {
     /// Which.
     const HOLDER: Holder;
+    /// What it is called in traces: its program's name.
+    const NAME: &'static str;
     /// What it is told.
     type Config: Configured;
 
@@ -107,7 +114,14 @@ pub fn main<S: Service>(args: &Args) -> ExitCode {
     if let Err(error) = invalid.and_then(|()| config.validate()) {
         return life::configuration_fault(&error);
     }
-    let options = life::Options { log: config.process().log.clone(), ..life::Options::default() };
+    let process = config.process();
+    let options = life::Options {
+        service: S::NAME,
+        log: process.log.clone(),
+        metrics: process.metrics.clone(),
+        telemetry: process.telemetry.clone(),
+        ..life::Options::default()
+    };
     life::run(options, |life| async move {
         serve::<S>(config, life).await.map_err(|error| format!("{}: {error:#}", S::HOLDER))
     })
@@ -134,12 +148,18 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let hub = opened.identity.first().hub.clone();
     let guarded = routes
         .into_axum_router()
-        .layer(middleware::from_fn(move |request, next| callers::admit(hub.clone(), request, next)));
+        .layer(middleware::from_fn(move |request, next| callers::admit(hub.clone(), request, next)))
+        .layer(ServedLayer::new(Calls::served(methods::paths())));
     let url = format!("https://{}", server.address());
     ready.ready();
     let serving = tokio::spawn(server.run(guarded, life.stop()));
     if let Some(path) = &process.ready_file {
-        let about = json!({ "service": S::HOLDER.as_str(), "grpc": url, "hub_id": opened.hub.to_string() });
+        let about = json!({
+            "service": S::HOLDER.as_str(),
+            "grpc": url,
+            "metrics": life.metrics_url(),
+            "hub_id": opened.hub.to_string(),
+        });
         std::fs::write(path, format!("{about:#}\n"))
             .with_context(|| format!("ready-file `{}`", path.display()))?;
     }

@@ -21,7 +21,7 @@ use crate::{
         changes::{attach_sealed, counters, lines_after},
         purpose_keys::{is_rotation, reload_keys},
     },
-    telemetry,
+    telemetry::{self, Source},
 };
 
 /// The channel on which Postgres tells other processes which scope was committed in.
@@ -121,8 +121,8 @@ impl Store {
             let delivered = match revision.0.checked_sub(applied.0) {
                 // The tailer was quicker.
                 None | Some(0) => Ok(()),
-                Some(1) => self.hand_over(&changes).await,
-                Some(_) => self.catch_up_in(scope).await,
+                Some(1) => self.hand_over(&changes, Source::Own).await,
+                Some(_) => self.catch_up_in(scope, Source::Own).await,
             };
             if let Err(error) = delivered {
                 tracing::warn!(error = %error, scope = %scope, "a commit is not applied yet: trying again");
@@ -141,6 +141,12 @@ impl Store {
     /// [`StoreError::Regressed`] where the store has a lower revision than was seen; the other scopes are caught up all the
     /// same. Otherwise when the database does not answer.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.look(Source::Poll).await
+    }
+
+    /// The same, with what caused it.
+    pub(crate) async fn look(&self, source: Source) -> Result<(), StoreError> {
+        telemetry::looked(source);
         let _turn = self.feed().turn.lock().await;
         let before: HashMap<Scope, Revision> =
             self.feed().seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -158,19 +164,19 @@ impl Store {
         for (scope, revision) in found {
             let seen = before.get(&scope).copied().unwrap_or_default();
             let done = match self.feed().refuse_lower(scope, seen, revision) {
-                Ok(()) if revision > self.feed().applied(scope) => self.catch_up_in(scope).await,
+                Ok(()) if revision > self.feed().applied(scope) => self.catch_up_in(scope, source).await,
                 other => other,
             };
             caught_up = caught_up.and(done);
         }
         if caught_up.is_ok() {
-            telemetry::lag(0);
+            telemetry::caught_up(self.clock().now());
         }
         caught_up
     }
 
     /// Hands over what the store has of a scope beyond what was applied.
-    async fn catch_up_in(&self, scope: Scope) -> Result<(), StoreError> {
+    async fn catch_up_in(&self, scope: Scope, source: Source) -> Result<(), StoreError> {
         loop {
             let mut changes = Vec::new();
             {
@@ -183,11 +189,11 @@ impl Store {
             if changes.is_empty() {
                 return Ok(());
             }
-            self.hand_over(&changes).await?;
+            self.hand_over(&changes, source).await?;
         }
     }
 
-    async fn hand_over(&self, changes: &[Change]) -> Result<(), StoreError> {
+    async fn hand_over(&self, changes: &[Change], source: Source) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(()) };
         let applied = self.feed().applied(first.scope);
         if first.revision.0 != applied.0 + 1 {
@@ -205,6 +211,12 @@ impl Store {
         raise(&self.feed().seen, last.scope, last.revision);
         for follower in self.feed().followers.load().iter() {
             follower.apply(changes);
+        }
+        let now = self.clock().now();
+        for of_one in changes.chunk_by(|a, b| a.revision == b.revision) {
+            if let Some(change) = of_one.first() {
+                telemetry::applied(source, change.at, now);
+            }
         }
         Ok(())
     }

@@ -1,25 +1,24 @@
 //! What the store counts and measures.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
-use lanyard_kit::telemetry::names;
+use lanyard_kit::telemetry::{Counters, Histograms, Label, names};
+use time::OffsetDateTime;
 
 use crate::{error::StoreError, keyring::Purpose};
 
-/// Sealed values that did not open: moved, altered, or of another purpose. Label: `purpose`.
-const UNOPENED_TOTAL: &str = "lanyard_store_unopened_total";
-/// Reads that showed a lower revision than one seen before: an old dump or a standby that lags.
-const REGRESSIONS_TOTAL: &str = "lanyard_store_regressions_total";
-
 /// One more sealed value that did not open.
 pub(crate) fn unopened(purpose: Purpose) {
-    metrics::counter!(UNOPENED_TOTAL, "purpose" => purpose.as_str()).increment(1);
+    metrics::counter!(names::STORE_UNOPENED_TOTAL, names::PURPOSE => purpose.as_str()).increment(1);
     tracing::warn!(purpose = purpose.as_str(), "a sealed value did not open: it was moved or altered");
 }
 
 /// One more lower revision, told loudly: somebody should get up.
 pub(crate) fn regressed(error: &StoreError) {
-    metrics::counter!(REGRESSIONS_TOTAL).increment(1);
+    metrics::counter!(names::STORE_REGRESSIONS_TOTAL).increment(1);
     tracing::error!(error = %error, "the store went back in time");
 }
 
@@ -27,6 +26,97 @@ pub(crate) fn regressed(error: &StoreError) {
 pub(crate) fn lag(revisions: u64) {
     // A gauge is a float, which is exact up to 2^53.
     metrics::gauge!(names::SNAPSHOT_REVISION_LAG).set(revisions as f64);
+}
+
+/// This process has every change that the store has.
+pub(crate) fn caught_up(now: OffsetDateTime) {
+    lag(0);
+    metrics::gauge!(names::STORE_CAUGHT_UP_AT).set(now.unix_timestamp_nanos() as f64 / 1e9);
+}
+
+/// How a change came to be known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It was committed here.
+    Own,
+    /// Postgres told of it.
+    Notification,
+    /// It was looked for.
+    Poll,
+}
+
+impl Label for Source {
+    const KEY: &'static str = names::SOURCE;
+    const ALL: &'static [Self] = &[Self::Own, Self::Notification, Self::Poll];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Notification => "notification",
+            Self::Poll => "poll",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A change is in force here, so long after the moment that it bears. Where that lies ahead, by another machine's clock, it counts
+/// as at once.
+pub(crate) fn applied(source: Source, made: OffsetDateTime, now: OffsetDateTime) {
+    static SECONDS: LazyLock<Histograms<Source>> =
+        LazyLock::new(|| Histograms::new(names::STORE_APPLY_SECONDS));
+    SECONDS.record(source, (now - made).try_into().unwrap_or_default());
+}
+
+/// Somebody looks for changes.
+pub(crate) fn looked(source: Source) {
+    static LOOKS: LazyLock<Counters<Source>> = LazyLock::new(|| Counters::new(names::STORE_LOOKS_TOTAL));
+    LOOKS.increment(source);
+}
+
+/// What came of asking the pool for a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Begun,
+    Timeout,
+    Fault,
+}
+
+impl Label for Begin {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Begun, Self::Timeout, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Timeout => "timeout",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A connection was asked of the pool, and what that came to after so long.
+pub(crate) fn begun(outcome: Begin, took: Duration) {
+    static BEGINS: LazyLock<Counters<Begin>> = LazyLock::new(|| Counters::new(names::STORE_BEGINS_TOTAL));
+    BEGINS.increment(outcome);
+    metrics::histogram!(names::STORE_BEGIN_SECONDS).record(took);
+}
+
+/// The connections of the pool.
+pub(crate) fn pool(open: u32, idle: usize, max: u32) {
+    let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+    let set = |state, count: u32| {
+        metrics::gauge!(names::STORE_CONNECTIONS, names::STATE => state).set(f64::from(count));
+    };
+    set("idle", idle);
+    set("used", open - idle);
+    metrics::gauge!(names::STORE_CONNECTIONS_MAX).set(f64::from(max));
 }
 
 /// A snapshot took so long to compile.

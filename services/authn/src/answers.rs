@@ -140,6 +140,17 @@ impl Answers {
         };
         self.counts.increment((outcome, reason));
         self.seconds.record(outcome, took);
+        let token = match answer {
+            Ok(Authentication::Verified(verified)) => Some(&verified.token),
+            Ok(_) | Err(_) => None,
+        };
+        tracing::debug!(
+            { names::OUTCOME } = outcome.value(),
+            { names::REASON_CODE } = reason.value(),
+            { names::TOKEN_SHA256 } = token.map(tracing::field::display),
+            { names::DURATION_SECONDS } = took.as_secs_f64(),
+            "a token is looked at"
+        );
     }
 }
 

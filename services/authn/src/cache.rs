@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use lanyard_api::Fault;
-use lanyard_kit::telemetry::names;
+use lanyard_kit::telemetry::{Counters, Label, names};
 use metrics::{Counter, Gauge, counter, gauge};
 use quick_cache::{UnitWeighter, sync::Cache};
 use time::OffsetDateTime;
@@ -57,8 +57,31 @@ pub(crate) struct Cached<V, S = NotShared> {
     metrics: CacheMetrics,
 }
 
+/// Where a token was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Memory,
+    Redis,
+}
+
+impl Label for Level {
+    const KEY: &'static str = names::LEVEL;
+    const ALL: &'static [Self] = &[Self::Memory, Self::Redis];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
 struct CacheMetrics {
-    hits: Counter,
+    hits: Counters<Level>,
     misses: Counter,
     unsealed: Counter,
     entries: Gauge,
@@ -67,7 +90,7 @@ struct CacheMetrics {
 impl<V: Verifier, S: SharedCache> Cached<V, S> {
     pub(crate) fn new(inner: V, shared: S, sealer: Sealer, config: &TokenCacheConfig) -> Self {
         let metrics = CacheMetrics {
-            hits: counter!(names::AUTHN_CACHE_HITS_TOTAL),
+            hits: Counters::new(names::AUTHN_CACHE_HITS_TOTAL),
             misses: counter!(names::AUTHN_CACHE_MISSES_TOTAL),
             unsealed: counter!(names::AUTHN_CACHE_UNSEALED_TOTAL),
             entries: gauge!(names::AUTHN_CACHE_ENTRIES),
@@ -98,8 +121,8 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
     /// Of those who ask at once about one token, one asks STS and the others wait for its answer.
     async fn miss(&self, key: CacheKey, question: Question<'_>) -> Result<Verification, Fault> {
-        let (is_first, is_keeper, is_fresh) =
-            (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let flag = || AtomicBool::new(false);
+        let (is_first, is_keeper, is_fresh, is_shared) = (flag(), flag(), flag(), flag());
         let answer = self.asked.get_or_insert_async(&key, async {
             is_first.store(true, Ordering::Relaxed);
             // Somebody else may have been answered since we looked.
@@ -109,6 +132,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             }
             is_keeper.store(true, Ordering::Relaxed);
             if let Some(value) = self.look(&key, &question).await {
+                is_shared.store(true, Ordering::Relaxed);
                 return Ok(Ok(Arc::new(value)));
             }
             is_fresh.store(true, Ordering::Relaxed);
@@ -127,8 +151,13 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         }
         let value = answer?;
         self.metrics.entries.set(self.kept.len() as f64);
-        let counter = if is_fresh { &self.metrics.misses } else { &self.metrics.hits };
-        counter.increment(1);
+        if is_fresh {
+            self.metrics.misses.increment(1);
+        } else {
+            // Who waited for another's look at Redis found the answer in memory.
+            let is_shared = is_shared.load(Ordering::Relaxed);
+            self.metrics.hits.increment(if is_shared { Level::Redis } else { Level::Memory });
+        }
         match value.answer_at(question.now) {
             Some(verification) if is_fresh => Ok(verification),
             Some(verification) => Ok(verification.marked_cached()),
@@ -155,7 +184,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
     ) -> Option<Recalled> {
         let known = self.kept.get(key).filter(|known| known.read.holds_at(cluster, now))?;
         let verification = known.value.answer_at(now)?.marked_cached();
-        self.metrics.hits.increment(1);
+        self.metrics.hits.increment(Level::Memory);
         Some(Recalled { known, verification })
     }
 
@@ -191,7 +220,7 @@ impl<V: Verifier, S: SharedCache> Verifier for Cached<V, S> {
             if let Some(verification) = known.value.answer_at(question.now) {
                 // The rules changed since, and the token was read by the new ones.
                 self.keep(key, &known.value, &question);
-                self.metrics.hits.increment(1);
+                self.metrics.hits.increment(Level::Memory);
                 return Ok(verification.marked_cached());
             }
             self.kept.remove(&key);

@@ -57,6 +57,7 @@ pub struct Authn;
 
 impl Service for Authn {
     const HOLDER: Holder = Holder::Authn;
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     type Config = AuthnProcessConfig;
 
     async fn start(config: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {

@@ -37,6 +37,7 @@ pub struct AuthzService {
 
 impl Service for AuthzService {
     const HOLDER: Holder = Holder::Authz;
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     type Config = AuthzProcessConfig;
 
     async fn start(config: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {

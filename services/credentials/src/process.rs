@@ -34,6 +34,7 @@ pub struct CredentialsService;
 
 impl Service for CredentialsService {
     const HOLDER: Holder = Holder::Credentials;
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     type Config = CredentialsProcessConfig;
 
     async fn start(_: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {

@@ -10,6 +10,8 @@ use lanyard_api::{
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use crate::reviews::{OfCluster, Reviews};
+
 /// A cluster as the doors see it.
 #[derive(Debug)]
 pub struct Spoke {
@@ -19,6 +21,8 @@ pub struct Spoke {
     tokens: Vec<[u8; 32]>,
     /// SHA-256 of its client certificates.
     certificates: Vec<[u8; 32]>,
+    /// What its API server asks for.
+    pub(crate) reviews: Arc<OfCluster>,
 }
 
 impl Spoke {
@@ -45,13 +49,15 @@ struct Index {
 pub struct Directory {
     watch: watch::Receiver<Arc<ClusterDirectory>>,
     index: Arc<ArcSwap<Index>>,
+    reviews: Arc<Reviews>,
 }
 
 impl Directory {
-    /// Follows the watch.
-    pub fn follow(watch: watch::Receiver<Arc<ClusterDirectory>>) -> Self {
-        let index = compile(&watch.borrow());
-        Self { watch, index: Arc::new(ArcSwap::from_pointee(index)) }
+    /// Follows the watch. The first so many clusters have a name among the metrics.
+    pub fn follow(watch: watch::Receiver<Arc<ClusterDirectory>>, metric_clusters_max: usize) -> Self {
+        let reviews = Arc::new(Reviews::new(metric_clusters_max));
+        let index = compile(&watch.borrow(), &reviews);
+        Self { watch, index: Arc::new(ArcSwap::from_pointee(index)), reviews }
     }
 
     /// The cluster of an id.
@@ -71,14 +77,14 @@ impl Directory {
         if Arc::ptr_eq(&index.source, &source) {
             return index;
         }
-        let compiled = compile(&source);
+        let compiled = compile(&source, &self.reviews);
         drop(source);
         self.index.store(Arc::new(compiled));
         self.index.load()
     }
 }
 
-fn compile(directory: &Arc<ClusterDirectory>) -> Index {
+fn compile(directory: &Arc<ClusterDirectory>, reviews: &Reviews) -> Index {
     let mut index = Index { source: Arc::clone(directory), by_id: HashMap::new(), by_uid: HashMap::new() };
     for entry in &directory.clusters {
         let digests = |kind| {
@@ -93,6 +99,7 @@ fn compile(directory: &Arc<ClusterDirectory>) -> Index {
             cluster: Arc::clone(&entry.cluster),
             tokens: digests(SpokeCredentialKind::Token),
             certificates: digests(SpokeCredentialKind::Certificate),
+            reviews: reviews.of(&entry.cluster.id),
         });
         index.by_id.insert(entry.cluster.id.to_string(), Arc::clone(&spoke));
         index.by_uid.insert(entry.cluster.uid, spoke);

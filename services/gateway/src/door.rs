@@ -29,6 +29,7 @@ use lanyard_api::{
 use lanyard_kit::{
     Readiness,
     serve::{self, BodyError},
+    telemetry::{Calls, ServedLayer},
     tls::PeerIdentity,
 };
 use tonic::{Status, service::Routes};
@@ -80,6 +81,7 @@ pub fn guard<S: Services>(gateway: Arc<Gateway<S>>, routes: Router) -> Router {
     routes
         .layer(middleware::from_fn_with_state(gateway, admit::<S>))
         .layer(middleware::from_fn(deadline::honour))
+        .layer(ServedLayer::new(Calls::served(methods::paths())))
 }
 
 async fn admit<S: Services>(

@@ -14,6 +14,7 @@ mod names;
 pub mod process;
 pub mod recorder;
 pub mod remote;
+mod reviews;
 mod services;
 
 pub use config::GatewayConfig;

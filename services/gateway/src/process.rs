@@ -16,7 +16,7 @@ use lanyard_kit::{
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     serve::{Options, Server},
-    telemetry::LogConfig,
+    telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
 };
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,10 @@ pub struct GatewayProcessConfig {
     pub gateway: GatewayConfig,
     /// The log on standard error.
     pub log: LogConfig,
+    /// The listener for operators.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for GatewayProcessConfig {
@@ -79,6 +83,8 @@ impl Default for GatewayProcessConfig {
             ready_file: None,
             gateway: GatewayConfig::default(),
             log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -116,6 +122,9 @@ pub struct Args {
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
     #[arg(long, value_name = "ADDRESS")]
     pub grpc_listen: Option<String>,
+    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
     /// The folder that `lanyard pki issue` wrote for the gateway.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
@@ -138,6 +147,7 @@ impl Args {
             "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
             "ready_file": self.ready_file,
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
         });
         let sources = Sources::none().environment(Environment::of_process()).flags(flags);
         match &self.config {
@@ -162,7 +172,13 @@ pub fn main(args: &Args) -> ExitCode {
     if let Err(error) = config.validate() {
         return life::configuration_fault(&error);
     }
-    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    let options = life::Options {
+        service: "lanyard-gateway",
+        log: config.log.clone(),
+        metrics: config.metrics.clone(),
+        telemetry: config.telemetry.clone(),
+        ..life::Options::default()
+    };
     life::run(options, |life| async move {
         serve(config, life).await.map_err(|error| format!("{SERVICE}: {error:#}"))
     })
@@ -196,7 +212,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let mut directory = services.mapping().directory();
     let recorder = Recorder::start(Arc::clone(&services), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
-        directory: Directory::follow(directory.clone()),
+        directory: Directory::follow(directory.clone(), config.gateway.metric_clusters_max),
         recorder: recorder.clone(),
         services: Arc::clone(&services),
         config: config.gateway.clone(),
@@ -217,6 +233,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let about = json!({
         "gateway": gateway_url.trim_end_matches('/'),
         "grpc": url(&grpc),
+        "metrics": life.metrics_url().map(|url| json!({ "gateway": url })),
         "ca": config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE)),
         "account": config.account,
         "region": config.region,

@@ -14,9 +14,11 @@ use http_body_util::{BodyExt as _, Collected, Full};
 use lanyard_api::{
     Actor, Vouched,
     grpc::{ACTOR_METADATA, Remote},
+    methods,
 };
 use lanyard_kit::{
     peers::{Options, PeerFault, Peers, PeersError},
+    telemetry::Calls,
     tls::LiveIdentity,
 };
 use serde::{Deserialize, Serialize};
@@ -133,8 +135,10 @@ impl RemoteServices {
         peers: &PeersConfig,
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
+        let calls = Calls::sent(methods::paths());
         let way = |service: &str, urls: &[Url]| {
-            let options = Options::new(&identity.first().hub, service, urls.to_vec(), identity.client());
+            let hub = &identity.first().hub;
+            let options = Options::new(hub, service, urls.to_vec(), identity.client(), &calls);
             Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
         };
         let ways = Ways {

@@ -57,6 +57,9 @@ pub struct Args {
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
     #[arg(long, value_name = "ADDRESS")]
     pub grpc_listen: Option<String>,
+    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
     /// A name or address that the certificates hold beyond loopback; may be given again.
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
@@ -99,6 +102,7 @@ impl Args {
             "ready_file": self.ready_file,
             "administrator_on_public_listener": self.administrator_on_public_listener.then_some(true),
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
         });
         let sources = Sources::none().environment(Environment::of_process()).flags(flags);
         match &self.config {
@@ -124,7 +128,12 @@ pub fn run(args: &Args) -> ExitCode {
             Err(error) => life::configuration_fault(&error),
         };
     }
-    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    let options = life::Options {
+        log: config.log.clone(),
+        metrics: config.metrics.clone(),
+        telemetry: config.telemetry.clone(),
+        ..life::Options::default()
+    };
     let renew = args.renew_administrator;
     life::run(options, |life| async move {
         serve(config, life, renew).await.map_err(|error| format!("{error:#}"))
@@ -148,7 +157,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
-        directory: Directory::follow(suite.directory()),
+        directory: Directory::follow(suite.directory(), config.gateway.metric_clusters_max),
         recorder: recorder.clone(),
         services: Arc::clone(&suite),
         config: config.gateway.clone(),
@@ -167,6 +176,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let about = Ready {
         gateway: gateway_url.trim_end_matches('/').to_owned(),
         grpc: format!("https://{}", listeners.grpc.address()),
+        metrics: life.metrics_url().map(|url| ("serve".to_owned(), url.to_owned())).into_iter().collect(),
         ca: ca.root_path().to_owned(),
         credentials: opened.credentials_file.clone(),
         account: opened.hub.account.to_string(),

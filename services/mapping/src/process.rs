@@ -55,6 +55,7 @@ pub struct MappingService;
 
 impl Service for MappingService {
     const HOLDER: Holder = Holder::Mapping;
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     type Config = MappingProcessConfig;
 
     async fn start(config: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {

@@ -16,9 +16,11 @@ use lanyard_api::{
     Actor, Vouched,
     authn::{Admission, Admit as _, AdmitQuery},
     grpc::{ACTOR_METADATA, Remote},
+    methods,
 };
 use lanyard_kit::{
     peers::{Options, PeerFault, Peers, PeersError},
+    telemetry::Calls,
     tls::{LiveIdentity, PeerIdentity},
 };
 use serde::{Deserialize, Serialize};
@@ -143,8 +145,9 @@ impl Services {
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
         let hub = &own.first().hub;
+        let calls = Calls::sent(methods::paths());
         let way = |service: &str, urls: &[Url]| {
-            let options = Options::new(hub, service, urls.to_vec(), own.client());
+            let options = Options::new(hub, service, urls.to_vec(), own.client(), &calls);
             Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
         };
         let (authn, mapping, authz) =

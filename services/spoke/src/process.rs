@@ -14,13 +14,16 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use lanyard_api::{grpc::with_health_and_reflection, methods::SPOKE_SERVICE};
+use lanyard_api::{
+    grpc::with_health_and_reflection,
+    methods::{self, SPOKE_SERVICE},
+};
 use lanyard_kit::{
     Clock, SystemClock,
     config::{Environment, Sources, load, print_config},
     life::{self, Life},
     serve::{Options, Peer, Server},
-    telemetry::LogConfig,
+    telemetry::{Calls, LogConfig, MetricsConfig, ServedLayer, TelemetryConfig},
     tls::{Clients, LiveIdentity, PeerIdentity, ServiceFiles},
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,10 @@ pub struct SpokeProcessConfig {
     pub spoke: SpokeConfig,
     /// The log on standard error.
     pub log: LogConfig,
+    /// The listener for operators.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for SpokeProcessConfig {
@@ -60,6 +67,8 @@ impl Default for SpokeProcessConfig {
             ready_file: None,
             spoke: SpokeConfig::default(),
             log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -89,6 +98,9 @@ pub struct Args {
     /// Where gRPC's health and reflection listen; port 0 takes a free one [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
     /// The folder that `lanyard pki issue` wrote for the spoke service.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
@@ -110,6 +122,7 @@ impl Args {
             "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
             "ready_file": self.ready_file,
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
+            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
         });
         let sources = Sources::none().environment(Environment::of_process()).flags(flags);
         match &self.config {
@@ -134,7 +147,13 @@ pub fn main(args: &Args) -> ExitCode {
     if let Err(error) = config.validate() {
         return life::configuration_fault(&error);
     }
-    let options = life::Options { log: config.log.clone(), ..life::Options::default() };
+    let options = life::Options {
+        service: "lanyard-spoke",
+        log: config.log.clone(),
+        metrics: config.metrics.clone(),
+        telemetry: config.telemetry.clone(),
+        ..life::Options::default()
+    };
     life::run(options, |life| async move {
         serve(config, life).await.map_err(|error| format!("{SPOKE_SERVICE}: {error:#}"))
     })
@@ -162,14 +181,20 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let of_hub = hub.clone();
     let guarded = about
         .into_axum_router()
-        .layer(middleware::from_fn(move |request, next| services_alone(of_hub.clone(), request, next)));
+        .layer(middleware::from_fn(move |request, next| services_alone(of_hub.clone(), request, next)))
+        .layer(ServedLayer::new(Calls::served(methods::paths())));
     let serving = tokio::spawn(server.run(guarded, life.stop()));
     let services =
         Services::connect(&identity, &config.peers, Duration::from_millis(config.call_timeout_ms))?;
     if life.stop().run_until_cancelled(services.connected()).await.is_some() {
         ready.ready();
         if let Some(path) = &config.ready_file {
-            let about = json!({ "service": SPOKE_SERVICE, "grpc": url, "hub_id": hub });
+            let about = json!({
+                "service": SPOKE_SERVICE,
+                "grpc": url,
+                "metrics": life.metrics_url(),
+                "hub_id": hub,
+            });
             std::fs::write(path, format!("{about:#}\n"))
                 .with_context(|| format!("ready-file `{}`", path.display()))?;
         }

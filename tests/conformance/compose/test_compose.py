@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import requests
 
 from composed import RUNNING, SERVICES
 
@@ -48,6 +49,16 @@ def test_a_renewed_certificate_is_taken_without_a_restart(hub, world):
     assert_lets_in(world)
     assert {name: hub.inspect(name)["State"]["StartedAt"] for name in OURS} == started
     assert set(hub.health().values()) == {"healthy"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_shows_its_metrics_on_the_containers_network_alone(hub, name):
+    inspected = hub.inspect(name)
+    assert "9464/tcp" not in inspected["NetworkSettings"]["Ports"]
+    (network,) = inspected["NetworkSettings"]["Networks"].values()
+    url = f"http://{network['IPAddress']}:9464"
+    assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+    assert "lanyard_connections" in requests.get(f"{url}/metrics", timeout=10).text
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use lanyard_iam::{AccountId, Credentials, HttpRequest, Partition, PayloadHash, Region, Signer};
 use lanyard_kit::Clock as _;
 use lanyard_kit::http_client::{Answer, HttpFault, Request};
+use lanyard_kit::telemetry::{Label as _, trace::span};
 use time::OffsetDateTime;
 use url::{Url, form_urlencoded};
 
@@ -162,11 +163,13 @@ impl AwsClient {
         done: &impl Fn(Answer) -> Result<T, Unreadable>,
     ) -> Result<T, AwsFault> {
         let started = Instant::now();
+        let span = span::aws(call.api.service.value(), bare(call.action), &call.region);
         let result = match self.hold_back(call, started) {
             Some(fault) => Err(fault),
             None => self.ask(call, by, done).await,
         };
-        self.learn(call, result.as_ref().err(), started);
+        let outcome = self.learn(call, result.as_ref().err(), started);
+        span::ended(&span, outcome.value(), matches!(outcome, Outcome::Throttled | Outcome::Fault));
         result
     }
 
@@ -224,7 +227,8 @@ impl AwsClient {
         taken.err().map(|retry_after| AwsFault::Limited { host: host(), retry_after })
     }
 
-    fn learn(&self, call: &Call, fault: Option<&AwsFault>, started: Instant) {
+    /// Counts what came of a call, and has the breaker know it.
+    fn learn(&self, call: &Call, fault: Option<&AwsFault>, started: Instant) -> Outcome {
         let now = Instant::now();
         let outcome = match fault {
             None => Outcome::Answered,
@@ -233,7 +237,7 @@ impl AwsClient {
             Some(_) => Outcome::Fault,
         };
         self.inner.meter.record(call.api.service, outcome, now - started);
-        let Some(breaker) = self.breaker(call.api.service) else { return };
+        let Some(breaker) = self.breaker(call.api.service) else { return outcome };
         let (host, action) = (call.host.as_str(), call.action);
         match fault {
             Some(AwsFault::Refused(refusal)) => {
@@ -251,6 +255,7 @@ impl AwsClient {
             }
             Some(_) => {}
         }
+        outcome
     }
 }
 

@@ -6,12 +6,13 @@ use http::HeaderValue;
 use lanyard_iam::AccessKeyId;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, HttpFault, Options, Request};
+use lanyard_kit::telemetry::{Label as _, trace::span};
 
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
 use crate::breaker::Breaker;
 use crate::limits::{Buckets, Proven};
-use crate::metered::{Meter, Outcome, Service};
+use crate::metered::{Meter, Outcome, Regions, Service};
 use crate::patience::{GaveUp, Patience, Tried};
 
 /// The longest answer that is read: a caller's identity has under 1 KiB.
@@ -33,6 +34,7 @@ pub struct StsClient {
     breaker: Breaker,
     patience: Patience,
     meter: Meter,
+    by_region: Regions,
 }
 
 /// Whether STS has verified the key lately. The two share no bucket: who makes up keys uses up the share of unproven
@@ -77,6 +79,7 @@ impl StsClient {
                 backoff: Duration::from_millis(options.backoff_milliseconds),
             },
             meter: Meter::default(),
+            by_region: Regions::default(),
             options,
         })
     }
@@ -86,6 +89,8 @@ impl StsClient {
     /// # Errors
     /// [`StsFault`]: there is no answer. It is no refusal.
     pub async fn get_caller_identity(&self, call: GetCallerIdentity<'_>) -> Result<StsAnswer, StsFault> {
+        let place = self.by_region.place(call.region, call.self_hosted);
+        let span = span::aws(Service::Sts.value(), "GetCallerIdentity", self.by_region.name(place));
         let key = KeyAtSpoke { spoke: call.spoke.to_owned(), key: call.access_key_id.clone() };
         let started = Instant::now();
         let principal = self.proven.principal(&key, started);
@@ -101,7 +106,11 @@ impl StsClient {
             Err(StsFault::Throttled { .. } | StsFault::Limited { .. }) => Outcome::Throttled,
             Err(_) => Outcome::Fault,
         };
-        self.meter.record(Service::Sts, outcome, started.elapsed());
+        let took = started.elapsed();
+        self.meter.record(Service::Sts, outcome, took);
+        let is_open = self.breaker.is_open(call.host, started + took);
+        self.by_region.record(place, outcome, took, is_open);
+        span::ended(&span, outcome.value(), matches!(outcome, Outcome::Throttled | Outcome::Fault));
         result
     }
 

@@ -72,7 +72,8 @@ impl House {
         let mut tls = client_config(&self.authority.roots().unwrap(), Some(&certificate)).unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let tls = watch::channel(Arc::new(tls)).1;
-        Options { pause_max: Duration::from_millis(200), ..Options::new("hub-1", "authn", urls, tls) }
+        let calls = Calls::sent([]);
+        Options { pause_max: Duration::from_millis(200), ..Options::new("hub-1", "authn", urls, tls, &calls) }
     }
 
     fn peers(&self, running: &[&Running]) -> Peers<Full<Bytes>> {

@@ -94,8 +94,18 @@ impl<L: Labels> Counters<L> {
     /// Registers every combination, at zero.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
+        Self::registered(name, None)
+    }
+
+    /// The same under one value more, such as that of a cluster. The caller sees to it that there are not too many.
+    #[must_use]
+    pub fn of(name: &'static str, label: (&'static str, SharedString)) -> Self {
+        Self::registered(name, Some(label))
+    }
+
+    fn registered(name: &'static str, first: Option<(&'static str, SharedString)>) -> Self {
         let each = L::all().into_iter().map(|labels| {
-            let counter = metrics::counter!(name, owned(labels));
+            let counter = metrics::counter!(name, owned(first.as_ref(), labels));
             counter.increment(0);
             counter
         });
@@ -126,7 +136,18 @@ impl<L: Labels> Histograms<L> {
     /// Registers every combination.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        let each = L::all().into_iter().map(|labels| metrics::histogram!(name, owned(labels)));
+        Self::registered(name, None)
+    }
+
+    /// The same under one value more, as [`Counters::of`].
+    #[must_use]
+    pub fn of(name: &'static str, label: (&'static str, SharedString)) -> Self {
+        Self::registered(name, Some(label))
+    }
+
+    fn registered(name: &'static str, first: Option<(&'static str, SharedString)>) -> Self {
+        let each =
+            L::all().into_iter().map(|labels| metrics::histogram!(name, owned(first.as_ref(), labels)));
         Self { each: each.collect(), labels: PhantomData }
     }
 
@@ -150,8 +171,8 @@ impl<L> std::fmt::Debug for Histograms<L> {
     }
 }
 
-fn owned<L: Labels>(labels: L) -> Vec<metrics::Label> {
-    let pair =
-        |(key, value)| metrics::Label::new(SharedString::const_str(key), SharedString::const_str(value));
-    labels.pairs().into_iter().map(pair).collect()
+fn owned<L: Labels>(first: Option<&(&'static str, SharedString)>, labels: L) -> Vec<metrics::Label> {
+    let pair = |(key, value)| (key, SharedString::const_str(value));
+    let all = first.cloned().into_iter().chain(labels.pairs().into_iter().map(pair));
+    all.map(|(key, value)| metrics::Label::new(SharedString::const_str(key), value)).collect()
 }

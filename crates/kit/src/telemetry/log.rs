@@ -1,11 +1,19 @@
 //! The log, on standard error: standard output belongs to answers.
 
+mod json;
+
 use std::io::IsTerminal;
 
+use opentelemetry_sdk::trace::SdkTracer;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use super::TelemetryError;
+use super::names::SPAN_TARGET;
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,22 +38,46 @@ pub enum LogFormat {
     /// A line of text, coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object a line, with the ids of trace, span and decision where it belongs to one.
     Json,
 }
 
-/// Sets up the log of the process, once.
+/// Sets up the log of the process, once, with what makes spans where there are any.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`] or [`TelemetryError::LogTwice`].
-pub fn init_log(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = filter(&config.filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let result = match config.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+pub(crate) fn init_log(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<(), TelemetryError> {
+    // Spans are for the collector. The log has their ids, and nothing to format of them.
+    let shown = filter(&config.filter)?.and(filter_fn(|metadata| !is_span(metadata)));
+    let lines = match config.format {
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_filter(shown)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .event_format(json::Line)
+            .with_filter(shown)
+            .boxed(),
     };
-    result.map_err(|_| TelemetryError::LogTwice)
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_level(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(is_span))
+    });
+    registry().with(spans).with(lines).try_init().map_err(|_| TelemetryError::LogTwice)
+}
+
+/// Whether it is one of ours, for the collector. What is logged within one stays in the log.
+fn is_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target() == SPAN_TARGET
 }
 
 /// Libraries that say each time what ours says now and then. Whoever names one in the filter hears it.

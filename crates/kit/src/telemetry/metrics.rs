@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use tokio_util::sync::CancellationToken;
 
 use super::TelemetryError;
-use super::names::{Kind, METRICS, SECONDS_BUCKETS};
+use super::names::{Kind, METRICS, OF_CLUSTERS, SECONDS_BUCKETS};
 
 /// How often observations are folded into buckets when nobody scrapes; they take memory until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,10 +37,22 @@ impl Metrics {
         Ok(Self { handle })
     }
 
+    /// A recorder that nothing comes to, for tests.
+    #[cfg(test)]
+    pub(super) fn detached() -> Self {
+        Self { handle: PrometheusBuilder::new().build_recorder().handle() }
+    }
+
     /// Everything, in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.handle.render()
+    }
+
+    /// The same without what names clusters, for whoever comes to a public door.
+    #[must_use]
+    pub fn render_public(&self) -> String {
+        without(&self.render(), OF_CLUSTERS)
     }
 
     /// Keeps memory bounded while nobody scrapes, until `stop`.
@@ -50,6 +62,16 @@ impl Metrics {
             self.handle.run_upkeep();
         }
     }
+}
+
+/// The lines of all metrics but these.
+fn without(text: &str, names: &[&str]) -> String {
+    // `# HELP <name> …`, `# TYPE <name> …`, `<name>{…} …`, and of histograms `<name>_bucket{…} …`.
+    let is_of = |line: &str| {
+        let line = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        names.iter().any(|name| line.starts_with(name))
+    };
+    text.split_inclusive('\n').filter(|line| !is_of(line)).collect()
 }
 
 fn recorder() -> Result<PrometheusRecorder, TelemetryError> {
@@ -70,12 +92,19 @@ fn describe() {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Counters, Histograms, Label, names};
     use super::*;
 
+    /// What is shown after this.
+    pub(in super::super) fn shown(work: impl FnOnce()) -> String {
+        let recorder = recorder().unwrap();
+        metrics::with_local_recorder(&recorder, work);
+        recorder.handle().render()
+    }
+
     #[derive(Clone, Copy)]
-    enum Outcome {
+    pub(in super::super) enum Outcome {
         Verified,
         Refused,
     }
@@ -116,9 +145,7 @@ mod tests {
 
     #[test]
     fn every_combination_of_labels_is_shown_from_the_start_and_counted_in_its_own_place() {
-        let recorder = recorder().unwrap();
-        let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || {
+        let text = shown(|| {
             describe();
             let answers = Counters::<(Outcome, Reason)>::new(names::AUTHN_ANSWERS_TOTAL);
             answers.increment((Outcome::Refused, Reason::Expired));
@@ -126,7 +153,6 @@ mod tests {
             let seconds = Histograms::<()>::new(names::AUTHZ_SECONDS);
             seconds.record((), Duration::from_nanos(1_700));
         });
-        let text = handle.render();
         for line in [
             r#"lanyard_authn_answers_total{outcome="refused",reason="expired"} 1"#,
             r#"lanyard_authn_answers_total{outcome="verified",reason="none"} 3"#,
@@ -138,5 +164,20 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }
+    }
+    #[test]
+    fn a_public_door_shows_no_cluster() {
+        let text = shown(|| {
+            describe();
+            let cluster = |name: &str| (names::CLUSTER, name.to_owned().into());
+            let _ = Counters::<Outcome>::of(names::GATEWAY_REVIEWS_TOTAL, cluster("secret-project"));
+            Histograms::<()>::of(names::GATEWAY_REVIEW_SECONDS, cluster("secret-project"))
+                .record((), Duration::from_millis(1));
+            let _ = Counters::<Outcome>::new(names::AUTHN_ADMISSIONS_TOTAL);
+        });
+        let public = without(&text, OF_CLUSTERS);
+        assert!(text.contains("secret-project") && !public.contains("secret-project"), "{public}");
+        assert!(!public.contains("lanyard_gateway_review"), "{public}");
+        assert!(public.contains("# TYPE lanyard_authn_admissions_total counter\n"), "{public}");
     }
 }

@@ -20,74 +20,113 @@ pub struct Metric {
     pub name: &'static str,
     /// How it is kept.
     pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
     /// What it tells, in one line.
     pub help: &'static str,
 }
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $ident:ident = $kind:ident $name:literal, $help:literal;)*) => {
+    ($($(#[$doc:meta])* $ident:ident = $kind:ident $name:literal $([$($label:ident),*])?, $help:literal;)*) => {
         $(#[doc = $help] $(#[$doc])* pub const $ident: &str = $name;)*
 
         /// All of them, in the order of this file.
-        pub const METRICS: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, help: $help },)*];
+        pub const METRICS: &[Metric] = &[
+            $(Metric { name: $name, kind: Kind::$kind, labels: &[$($($label),*)?], help: $help },)*
+        ];
     };
 }
 
 metrics! {
     /// Labels: [`OUTCOME`] (`verified`, `refused`, `fault`) and [`REASON`] (`none` when verified).
-    AUTHN_ANSWERS_TOTAL = Counter "lanyard_authn_answers_total", "Answers about client tokens, by outcome and reason.";
+    AUTHN_ANSWERS_TOTAL = Counter "lanyard_authn_answers_total" [OUTCOME, REASON], "Answers about client tokens, by outcome and reason.";
     /// Labels: [`OUTCOME`].
-    AUTHN_SECONDS = Histogram "lanyard_authn_seconds", "Time to answer about one client token, the cache included.";
-    AUTHN_CACHE_HITS_TOTAL = Counter "lanyard_authn_cache_hits_total", "Client tokens answered from the token cache.";
-    AUTHN_CACHE_MISSES_TOTAL = Counter "lanyard_authn_cache_misses_total", "Client tokens that the token cache did not know.";
+    AUTHN_SECONDS = Histogram "lanyard_authn_seconds" [OUTCOME], "Time to answer about one client token, the cache included.";
+    /// Labels: [`LEVEL`] (`memory`, `redis`).
+    AUTHN_CACHE_HITS_TOTAL = Counter "lanyard_authn_cache_hits_total" [LEVEL], "Client tokens answered from the token cache, by the level that knew them.";
+    AUTHN_CACHE_MISSES_TOTAL = Counter "lanyard_authn_cache_misses_total", "Client tokens that no level of the token cache knew.";
     /// A value that fails to open was moved or forged.
     AUTHN_CACHE_UNSEALED_TOTAL = Counter "lanyard_authn_cache_unsealed_total", "Cached values that did not open, and were verified afresh.";
     AUTHN_CACHE_ENTRIES = Gauge "lanyard_authn_cache_entries", "Identities in the token cache.";
     /// Labels: [`OUTCOME`] (`hit`, `miss`, `garbage`, `timeout`, `fault`, `skipped`: not asked, because it has failed or is busy).
-    AUTHN_REDIS_GETS_TOTAL = Counter "lanyard_authn_redis_gets_total", "Questions to the Redis behind the token cache, by outcome.";
+    AUTHN_REDIS_GETS_TOTAL = Counter "lanyard_authn_redis_gets_total" [OUTCOME], "Questions to the Redis behind the token cache, by outcome.";
     /// Labels: [`OUTCOME`] (`stored`, `full`, `timeout`, `fault`, `dropped`: not sent, because it has failed or is slow).
-    AUTHN_REDIS_PUTS_TOTAL = Counter "lanyard_authn_redis_puts_total", "Answers handed to the Redis behind the token cache, by outcome.";
+    AUTHN_REDIS_PUTS_TOTAL = Counter "lanyard_authn_redis_puts_total" [OUTCOME], "Answers handed to the Redis behind the token cache, by outcome.";
     AUTHN_REDIS_GET_SECONDS = Histogram "lanyard_authn_redis_get_seconds", "Time of one question to the Redis behind the token cache.";
     AUTHN_REDIS_UP = Gauge "lanyard_authn_redis_up", "1 while the Redis behind the token cache is asked, 0 while it is left alone.";
     /// Labels: [`OUTCOME`] (`admitted`, `refused`, `fault`).
-    AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total", "Management calls admitted and refused.";
+    AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total" [OUTCOME], "Management calls admitted and refused.";
     /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
-    AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total", "Calls to AWS, by service and outcome.";
+    AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total" [SERVICE, OUTCOME], "Calls to AWS, by service and outcome.";
     /// Labels: [`SERVICE`].
-    AWS_CALL_SECONDS = Histogram "lanyard_aws_call_seconds", "Time of one call to AWS, retries included.";
+    AWS_CALL_SECONDS = Histogram "lanyard_aws_call_seconds" [SERVICE], "Time of one call to AWS, retries included.";
     /// Labels: [`SERVICE`].
-    AWS_BREAKER_OPEN = Gauge "lanyard_aws_breaker_open", "1 while the breaker of an endpoint lets no call through.";
+    AWS_BREAKER_OPEN = Gauge "lanyard_aws_breaker_open" [SERVICE], "1 while the breaker of an endpoint lets no call through.";
+    /// Labels: [`REGION`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
+    AWS_STS_CALLS_TOTAL = Counter "lanyard_aws_sts_calls_total" [REGION, OUTCOME], "Questions to STS about others' tokens, by region and outcome.";
+    /// Labels: [`REGION`].
+    AWS_STS_SECONDS = Histogram "lanyard_aws_sts_seconds" [REGION], "Time of one question to STS about a token, retries included, by region.";
+    /// Labels: [`REGION`].
+    AWS_STS_BREAKER_OPEN = Gauge "lanyard_aws_sts_breaker_open" [REGION], "1 while the breaker of the STS that was last asked for in the region lets no call through.";
     /// Labels: [`OUTCOME`] (`kept`, `asked`, `fault`).
-    AWS_INSTANCES_TOTAL = Counter "lanyard_aws_instances_total", "Nodes looked up as EC2 instances: found in memory, asked of EC2, or without an answer.";
+    AWS_INSTANCES_TOTAL = Counter "lanyard_aws_instances_total" [OUTCOME], "Nodes looked up as EC2 instances: found in memory, asked of EC2, or without an answer.";
     /// Labels: [`OUTCOME`] (`fetched`, `fault`).
-    OIDC_FETCHES_TOTAL = Counter "lanyard_oidc_fetches_total", "Attempts to fetch the keys of OIDC issuers, by outcome.";
+    OIDC_FETCHES_TOTAL = Counter "lanyard_oidc_fetches_total" [OUTCOME], "Attempts to fetch the keys of OIDC issuers, by outcome.";
     /// Labels: [`OUTCOME`] (`mapped`, `unmapped`, `blocked`, `fault`).
-    MAPPING_RESOLUTIONS_TOTAL = Counter "lanyard_mapping_resolutions_total", "Identities resolved to user info, or not.";
+    MAPPING_RESOLUTIONS_TOTAL = Counter "lanyard_mapping_resolutions_total" [OUTCOME], "Identities resolved to user info, or not.";
     MAPPING_AWS_AUTH_REJECTED_TOTAL = Counter "lanyard_mapping_aws_auth_rejected_total", "Versions of aws-auth kept out of force, because they are broken or would lock everyone out.";
     /// Labels: [`DECISION`] (`allow`, `deny`, `no_opinion`).
-    AUTHZ_DECISIONS_TOTAL = Counter "lanyard_authz_decisions_total", "Decisions, by kind.";
+    AUTHZ_DECISIONS_TOTAL = Counter "lanyard_authz_decisions_total" [DECISION], "Decisions, by kind.";
     AUTHZ_SECONDS = Histogram "lanyard_authz_seconds", "Time of one decision, in the engine.";
     AUTHZ_FAULTS_TOTAL = Counter "lanyard_authz_faults_total", "Questions that had no answer, and were denied where they bore a proof.";
     /// Labels: [`ROUTE`] and [`CODE`].
-    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total", "HTTP requests of API servers and kubectl, by route and status.";
+    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total" [ROUTE, CODE], "HTTP requests of API servers and kubectl, by route and status.";
     /// Labels: [`ROUTE`].
-    GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds", "Time from a whole request to its answer.";
+    GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds" [ROUTE], "Time from a request's head to its answer.";
+    /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`; and
+    /// `fault`: no answer).
+    GATEWAY_REVIEWS_TOTAL = Counter "lanyard_gateway_reviews_total" [CLUSTER, ROUTE, OUTCOME], "Reviews that a cluster's API server asked for, by what came of them.";
+    /// Labels: [`CLUSTER`] and [`ROUTE`].
+    GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
     /// Labels: [`OUTCOME`] (`taken`, `refused`: what lies there does not do, and the certificate before it stays in use).
-    CERTIFICATE_RELOADS_TOTAL = Counter "lanyard_certificate_reloads_total", "Changes of this process's certificate files, by outcome.";
+    CERTIFICATE_RELOADS_TOTAL = Counter "lanyard_certificate_reloads_total" [OUTCOME], "Changes of this process's certificate files, by outcome.";
     CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
+    /// Labels: [`OUTCOME`] (`exported`, `dropped`: the queue was full, `failed`: the collector did not take them).
+    TRACE_SPANS_TOTAL = Counter "lanyard_trace_spans_total" [OUTCOME], "Spans that ended, by what became of them on the way to the collector.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
-    GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total", "gRPC calls, by method and code.";
+    GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
+    /// Labels: [`METHOD`].
+    GRPC_SECONDS = Histogram "lanyard_grpc_seconds" [METHOD], "Time from a gRPC call's head to the last of its answer.";
+    /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
+    GRPC_CLIENT_REQUESTS_TOTAL = Counter "lanyard_grpc_client_requests_total" [METHOD, CODE], "gRPC calls of this process to other services, by method and code.";
+    /// Labels: [`METHOD`].
+    GRPC_CLIENT_SECONDS = Histogram "lanyard_grpc_client_seconds" [METHOD], "Time of a gRPC call to another service, its hop included.";
     /// Labels: [`NAME`] and [`OUTCOME`] (`committed`, `refused`, `conflict`, `fault`).
-    STORE_TRANSACTION_SECONDS = Histogram "lanyard_store_transaction_seconds", "Time of one transaction, its retries included.";
-    /// Labels: [`NAME`].
-    STORE_RETRIES_TOTAL = Counter "lanyard_store_retries_total", "Transactions begun again after a conflict.";
+    STORE_TRANSACTION_SECONDS = Histogram "lanyard_store_transaction_seconds" [NAME, OUTCOME], "Time of one transaction, its retries included.";
+    /// Labels: [`SOURCE`] (`own`: this process committed it; `notification`, `poll`: how another's was found).
+    STORE_APPLY_SECONDS = Histogram "lanyard_store_apply_seconds" [SOURCE], "Time from the moment that a change bears (just before its commit) to its being in force in this process.";
+    /// Labels: [`SOURCE`] (`own`, `notification`, `poll`).
+    STORE_LOOKS_TOTAL = Counter "lanyard_store_looks_total" [SOURCE], "Looks at the store for changes, by what caused them.";
+    STORE_CAUGHT_UP_AT = Gauge "lanyard_store_caught_up_at", "When this process last had every change of the store, in Unix time.";
+    STORE_BEGIN_SECONDS = Histogram "lanyard_store_begin_seconds", "Time to get a connection of the pool and to begin on it.";
+    /// Labels: [`OUTCOME`] (`begun`, `timeout`: none was free in time, `fault`).
+    STORE_BEGINS_TOTAL = Counter "lanyard_store_begins_total" [OUTCOME], "Connections asked of the pool, by outcome.";
+    /// Labels: [`STATE`] (`idle`, `used`).
+    STORE_CONNECTIONS = Gauge "lanyard_store_connections" [STATE], "Connections of the pool to the database.";
+    STORE_CONNECTIONS_MAX = Gauge "lanyard_store_connections_max", "Most connections that the pool may have.";
+    /// Labels: [`PURPOSE`].
+    STORE_UNOPENED_TOTAL = Counter "lanyard_store_unopened_total" [PURPOSE], "Sealed values that did not open: moved, altered, or of another purpose.";
+    STORE_REGRESSIONS_TOTAL = Counter "lanyard_store_regressions_total", "Reads of a lower revision than one seen before: an old dump, or a standby that lags.";
     SNAPSHOT_COMPILE_SECONDS = Histogram "lanyard_snapshot_compile_seconds", "Time to compile the snapshot of one scope.";
     SNAPSHOT_REVISION_LAG = Gauge "lanyard_snapshot_revision_lag", "Revisions that the store has and no snapshot shows yet.";
     DECISIONS_UNSTORED_TOTAL = Counter "lanyard_decisions_unstored_total", "Finished decisions that are kept in memory alone, because more came in a second than are stored.";
     DECISIONS_DROPPED_TOTAL = Counter "lanyard_decisions_dropped_total", "Finished decisions that were not kept for explain, because the store was slower.";
 }
+
+/// Metrics that name clusters. They are shown to operators alone: whoever may knock must not read which clusters there are.
+pub const OF_CLUSTERS: &[&str] = &[GATEWAY_REVIEWS_TOTAL, GATEWAY_REVIEW_SECONDS];
 
 /// Buckets of every histogram, in seconds: from a decision in memory (1 µs) to the longest wait anyone is granted.
 pub const SECONDS_BUCKETS: &[f64] = &[
@@ -130,6 +169,20 @@ pub const CODE: &str = "code";
 pub const METHOD: &str = "method";
 /// Label: the name of a transaction, such as `put_access_entry`.
 pub const NAME: &str = "name";
+/// Label: a cluster's id; the first so many that a process meets (`gateway.metric_clusters_max`), the others are [`OTHER`].
+pub const CLUSTER: &str = "cluster";
+/// Label: an AWS region that this program knows, `self_hosted`, or [`OTHER`].
+pub const REGION: &str = "region";
+/// Label: where a cached value was.
+pub const LEVEL: &str = "level";
+/// Label: how a change came to be known.
+pub const SOURCE: &str = "source";
+/// Label: what a connection does.
+pub const STATE: &str = "state";
+/// Label: the purpose of a sealed value.
+pub const PURPOSE: &str = "purpose";
+/// The value of a label that is none of those that are told apart.
+pub const OTHER: &str = "other";
 /// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself.
 pub const SERVICE: &str = "service";
 
@@ -158,6 +211,56 @@ pub const ROUTE_FIELD: &str = "route";
 /// Span field: how long it took, in seconds.
 pub const DURATION_SECONDS: &str = "duration_seconds";
 
+/// What spans are told apart from other libraries' by: their target.
+pub const SPAN_TARGET: &str = "lanyard::span";
+/// For the layer: how a span is called.
+pub const OTEL_NAME: &str = "otel.name";
+/// For the layer: `server` or `client`.
+pub const OTEL_KIND: &str = "otel.kind";
+/// For the layer: `ERROR` where something came to nothing.
+pub const OTEL_STATUS: &str = "otel.status_code";
+
+macro_rules! attributes {
+    ($($ident:ident $name:literal $doc:literal;)*) => {
+        $(#[doc = $doc] pub const $ident: &str = $name;)*
+
+        /// What a span, or the process that it is of, may bear, each with what it tells. There is nothing else in a trace.
+        pub const ATTRIBUTES: &[(&str, &str)] = &[
+            $(($name, $doc),)*
+            (CLUSTER_NAME, "The cluster's id, as in URLs and flags."),
+            (OUTCOME, "How it ended, in the words of the metric of the same thing."),
+            (REASON_CODE, "The stable code of a decision's reason."),
+            (DECISION_ID, "The id under which `lanyard explain --id` finds the decision."),
+        ];
+    };
+}
+
+attributes! {
+    SERVICE_NAME "service.name" "The service, such as `lanyard-authn`; of the process.";
+    SERVICE_NAMESPACE "service.namespace" "Always `lanyard`; of the process.";
+    SERVICE_VERSION "service.version" "Lanyard's version; of the process.";
+    SERVICE_INSTANCE_ID "service.instance.id" "A random number, which tells replicas apart; of the process.";
+    HTTP_METHOD "http.request.method" "The HTTP method.";
+    HTTP_ROUTE "http.route" "The route, not the path as sent.";
+    HTTP_STATUS "http.response.status_code" "The HTTP status.";
+    RPC_SYSTEM "rpc.system" "`grpc`, or `aws-api`.";
+    RPC_SERVICE "rpc.service" "The gRPC service, or AWS's.";
+    RPC_METHOD "rpc.method" "The method, or AWS's action.";
+    RPC_GRPC_STATUS "rpc.grpc.status_code" "The number of the gRPC code.";
+    DB_SYSTEM "db.system.name" "`postgresql`, `sqlite` or `redis`.";
+    DB_OPERATION "db.operation.name" "The kind of statement, or Redis' command.";
+    DB_COLLECTION "db.collection.name" "The table.";
+    DB_SUMMARY "db.query.summary" "The kind of statement and the table; never a value.";
+    CLOUD_REGION "cloud.region" "AWS's region, if this program knows it, else `other` or `self_hosted`.";
+}
+
+/// In a line of the log as JSON: the trace that it belongs to.
+pub const LOG_TRACE_ID: &str = "trace_id";
+/// In a line of the log as JSON: the span that it belongs to.
+pub const LOG_SPAN_ID: &str = "span_id";
+/// In a line of the log as JSON: the decision that it belongs to, for `lanyard explain --id`; of [`DECISION_ID`].
+pub const LOG_DECISION_ID: &str = "decision_id";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +279,28 @@ mod tests {
             assert_eq!(name.ends_with("_seconds"), metric.kind == Kind::Histogram, "{name}");
             assert!(metric.help.ends_with('.') && metric.help.len() < 120, "{name}");
         }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric_and_attribute_and_no_others() {
+        let text = include_str!("../../../../docs/telemetry.md");
+        let rows =
+            |first: &str| -> Vec<&str> { text.lines().filter(|line| line.starts_with(first)).collect() };
+        let metrics: Vec<String> = METRICS
+            .iter()
+            .map(|Metric { name, kind, labels, help }| {
+                let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+                let kind = format!("{kind:?}").to_lowercase();
+                format!("| `{name}` | {kind} | {} | {help} |", labels.join(", "))
+            })
+            .collect();
+        assert_eq!(rows("| `lanyard_"), metrics, "write it so:\n{}", metrics.join("\n"));
+        let attributes: Vec<String> =
+            ATTRIBUTES.iter().map(|(name, told)| format!("| `{name}` | {told} |")).collect();
+        let between = text.split("## Attributes").nth(1).unwrap_or_default();
+        let between = between.split("\n## ").next().unwrap_or_default();
+        let shown: Vec<&str> = between.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(shown, attributes, "write it so:\n{}", attributes.join("\n"));
     }
 
     #[test]

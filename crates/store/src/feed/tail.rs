@@ -8,7 +8,10 @@ use std::{
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
-use crate::store::{Inner, Store};
+use crate::{
+    store::{Inner, Store},
+    telemetry::Source,
+};
 
 /// How often expired signatures and old decisions are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -26,20 +29,21 @@ pub(crate) async fn tail(
     loop {
         // Alone with the file there is nothing to look for but what a failed delivery left.
         let pause = if is_shared || is_behind { poll } else { SWEEP_INTERVAL };
-        tokio::select! {
-            () = wake.notified() => {}
-            () = heard(&mut listener, poll) => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let source = tokio::select! {
+            () = wake.notified() => Source::Own,
+            source = heard(&mut listener, poll) => source,
+            () = tokio::time::sleep(pause) => Source::Poll,
+        };
         let Some(inner) = store.upgrade() else { return };
         let store = Store::of(inner);
-        is_behind = match store.catch_up().await {
+        is_behind = match store.look(source).await {
             Ok(()) => false,
             Err(error) => {
                 tracing::warn!(error = %error, "the store cannot be followed: trying again");
                 true
             }
         };
+        store.database().show();
         if swept.elapsed() >= SWEEP_INTERVAL {
             swept = Instant::now();
             if let Err(error) = store.sweep().await {
@@ -50,10 +54,12 @@ pub(crate) async fn tail(
 }
 
 /// Waits for word of a commit. What it says is not trusted: the counters are looked at.
-async fn heard(listener: &mut Option<PgListener>, pause: Duration) {
+async fn heard(listener: &mut Option<PgListener>, pause: Duration) -> Source {
     let Some(listener) = listener else { return std::future::pending().await };
     if let Err(error) = listener.recv().await {
         tracing::debug!(error = %error, "no word of commits: polling");
         tokio::time::sleep(pause).await;
+        return Source::Poll;
     }
+    Source::Notification
 }

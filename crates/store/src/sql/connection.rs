@@ -1,9 +1,16 @@
 //! A database transaction of either kind, and the rows it answers.
 
+use lanyard_kit::telemetry::trace::{self, span};
 use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, error::ErrorKind, postgres::PgRow, sqlite::SqliteRow};
+use tracing::Span;
 
 use super::value::Value;
 use crate::error::StoreError;
+
+/// How traces call the file's database.
+pub(super) const SQLITE: &str = "sqlite";
+/// How traces call the server's.
+pub(super) const POSTGRESQL: &str = "postgresql";
 
 /// A database transaction.
 pub(crate) enum Connection {
@@ -60,14 +67,14 @@ impl Connection {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<u64, SqlError> {
-        Ok(match self {
-            Self::Sqlite(tx) => {
-                bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
-            }
+        let span = self.span(sql);
+        let done = match self {
+            Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
             Self::Postgres(tx) => {
-                bound!(sql, values).execute(&mut **tx).await.map_err(SqlError)?.rows_affected()
+                bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
-        })
+        };
+        told(&span, done.map_err(SqlError))
     }
 
     /// Runs a query; answers all its rows.
@@ -76,16 +83,18 @@ impl Connection {
         sql: &'static str,
         values: [Value; N],
     ) -> Result<Vec<Line>, SqlError> {
-        Ok(match self {
+        let span = self.span(sql);
+        let done = match self {
             Self::Sqlite(tx) => {
-                let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
-                rows.into_iter().map(Line::Sqlite).collect()
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Line::Sqlite).collect())
             }
             Self::Postgres(tx) => {
-                let rows = bound!(sql, values).fetch_all(&mut **tx).await.map_err(SqlError)?;
-                rows.into_iter().map(Line::Postgres).collect()
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Line::Postgres).collect())
             }
-        })
+        };
+        told(&span, done.map_err(SqlError))
     }
 
     /// Runs a query that answers one row at most.
@@ -111,9 +120,23 @@ impl Connection {
 
     /// Makes it all count.
     pub(crate) async fn commit(self) -> Result<(), SqlError> {
+        let span = self.span("COMMIT");
+        let done = match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        };
+        told(&span, done.map_err(SqlError))
+    }
+
+    fn span(&self, sql: &'static str) -> Span {
+        let (operation, table) = if trace::is_on() { kind_of(sql) } else { ("", None) };
+        span::statement(self.system(), operation, table)
+    }
+
+    fn system(&self) -> &'static str {
         match self {
-            Self::Sqlite(tx) => tx.commit().await.map_err(SqlError),
-            Self::Postgres(tx) => tx.commit().await.map_err(SqlError),
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRESQL,
         }
     }
 
@@ -121,6 +144,27 @@ impl Connection {
     pub(crate) fn notifies(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
+}
+
+/// A statement's first word, and the table that it is about. Statements are this program's own: there is no value in them.
+fn kind_of(sql: &'static str) -> (&'static str, Option<&'static str>) {
+    let mut words =
+        sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+    let operation = words.next().unwrap_or("");
+    if operation.eq_ignore_ascii_case("UPDATE") {
+        return (operation, words.next());
+    }
+    let is_before_table = |word: &&str| ["FROM", "INTO"].iter().any(|other| word.eq_ignore_ascii_case(other));
+    (operation, words.skip_while(|word| !is_before_table(word)).nth(1))
+}
+
+/// A statement's end, on its span. Nothing is below a statement, so that it is enough to hold its span: entered, it would have to
+/// wrap the future, and make each larger.
+pub(super) fn told<T, E>(span: &Span, done: Result<T, E>) -> Result<T, E> {
+    if done.is_err() {
+        span::failed(span);
+    }
+    done
 }
 
 /// Reads one column; an absent value is none.
@@ -221,5 +265,25 @@ impl From<SqlError> for StoreError {
 impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
         Self(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_named_by_its_first_word_and_its_table() {
+        for (sql, named) in [
+            ("SELECT body FROM clusters WHERE uid = $1", ("SELECT", Some("clusters"))),
+            ("INSERT INTO changes (scope) VALUES ($1)", ("INSERT", Some("changes"))),
+            ("UPDATE counters SET revision = $2", ("UPDATE", Some("counters"))),
+            ("DELETE FROM decisions WHERE id IN (SELECT id FROM x)", ("DELETE", Some("decisions"))),
+            ("SELECT pg_notify($1, $2)", ("SELECT", None)),
+            ("COMMIT", ("COMMIT", None)),
+            ("", ("", None)),
+        ] {
+            assert_eq!(kind_of(sql), named, "{sql}");
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! The pool of connections to either database.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use lanyard_kit::{ExposeSecret, SecretString};
+use lanyard_kit::{ExposeSecret, SecretString, telemetry::trace::span};
 use sqlx::{
     PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -11,13 +15,14 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    connection::{Connection, SqlError},
+    connection::{Connection, POSTGRESQL, SQLITE, SqlError, told},
     file::make_private,
 };
 use crate::{
     error::StoreError,
     migrations::migrate,
     options::{StoreOptions, StoreUrl},
+    telemetry::{self, Begin},
 };
 
 /// Statements that a connection keeps prepared: above the number of different ones here.
@@ -100,6 +105,42 @@ impl Database {
 
     /// Begins a database transaction. The permit, if any, is held for as long as it lasts.
     pub(crate) async fn begin(
+        &self,
+        access: Access,
+        wait_max: Duration,
+    ) -> Result<(Connection, Option<OwnedSemaphorePermit>), StoreError> {
+        let started = Instant::now();
+        let system = match self {
+            Self::Sqlite { .. } => SQLITE,
+            Self::Postgres { .. } => POSTGRESQL,
+        };
+        let span = span::statement(system, "BEGIN", None);
+        let begun = told(&span, self.begin_untimed(access, wait_max).await);
+        let outcome = match &begun {
+            Ok(_) => Begin::Begun,
+            // Who waits for the one writer of a file waits for a connection too.
+            Err(StoreError::Conflict) => Begin::Timeout,
+            Err(StoreError::Unavailable(_)) if started.elapsed() >= wait_max => Begin::Timeout,
+            Err(_) => Begin::Fault,
+        };
+        telemetry::begun(outcome, started.elapsed());
+        self.show();
+        begun
+    }
+
+    /// Shows how many connections there are.
+    pub(crate) fn show(&self) {
+        match self {
+            Self::Sqlite { pool, .. } => {
+                telemetry::pool(pool.size(), pool.num_idle(), pool.options().get_max_connections());
+            }
+            Self::Postgres { pool } => {
+                telemetry::pool(pool.size(), pool.num_idle(), pool.options().get_max_connections());
+            }
+        }
+    }
+
+    async fn begin_untimed(
         &self,
         access: Access,
         wait_max: Duration,

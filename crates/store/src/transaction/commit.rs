@@ -2,6 +2,7 @@
 
 use lanyard_api::{Revision, Scope};
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use super::{Committed, Transaction, Written};
 use crate::{
@@ -47,7 +48,7 @@ impl Transaction {
         let Self { store, connection, permit, mut timer, .. } = self;
         let alone = store.options().alone;
         // A task of its own: whoever waits may be cancelled, but followers must not miss what was committed.
-        let ending = tokio::spawn(async move {
+        let ending = async move {
             let committed = connection.commit().await.map_err(StoreError::from);
             drop(permit);
             match &committed {
@@ -57,7 +58,8 @@ impl Transaction {
             drop(timer);
             committed?;
             Ok::<bool, StoreError>(store.deliver(batches).await)
-        });
+        };
+        let ending = tokio::spawn(ending.in_current_span());
         let applied = ending.await.map_err(|_| StoreError::Broken(String::from("a follower failed")))??;
         Ok(Committed { revision, revisions, applied, confirmed: applied && alone })
     }

@@ -21,9 +21,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanyard_kit::telemetry::{Label as _, trace::span};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+use tracing::Span;
 
 pub use config::{InvalidRedis, RedisConfig, RedisLogin};
 use connection::Verdict;
@@ -59,6 +61,7 @@ struct Waiting {
     key: String,
     sealed: Vec<u8>,
     milliseconds: u64,
+    span: Span,
 }
 
 impl RedisCache {
@@ -105,7 +108,9 @@ impl fmt::Debug for RedisCache {
 
 impl SharedCache for RedisCache {
     async fn get(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
+        let span = span::redis("GETRANGE");
         let (outcome, value) = self.inner.get(key).await;
+        span::ended(&span, outcome.value(), matches!(outcome, Get::Timeout | Get::Fault));
         self.inner.telemetry.got(outcome);
         value
     }
@@ -116,7 +121,9 @@ impl SharedCache for RedisCache {
             return;
         }
         let takes = sealed.len() <= VALUE_BYTES_MAX && self.is_up();
-        let waiting = || Waiting { key: name_of(key), sealed: sealed.to_vec(), milliseconds };
+        // It begins here, where the request is, and ends when the value is there.
+        let span = || span::redis("SET");
+        let waiting = || Waiting { key: name_of(key), sealed: sealed.to_vec(), milliseconds, span: span() };
         if !takes || self.waiting.try_send(waiting()).is_err() {
             self.inner.telemetry.put(Put::Dropped);
         }
@@ -163,7 +170,7 @@ impl Inner {
 
     async fn put(&self, waiting: Waiting) -> Put {
         let Some(link) = self.keeper.link() else { return Put::Dropped };
-        let Waiting { key, sealed, milliseconds } = waiting;
+        let Waiting { key, sealed, milliseconds, .. } = waiting;
         match timeout(self.put, link.connection().put(&key, &sealed, milliseconds)).await {
             Ok(Ok(())) => {
                 link.answered();
@@ -199,7 +206,11 @@ async fn put_all(inner: Arc<Inner>, mut waiting: mpsc::Receiver<Waiting>) {
             putting.join_next().await;
         }
         let inner = Arc::clone(&inner);
-        putting.spawn(async move { inner.telemetry.put(inner.put(next).await) });
+        putting.spawn(async move {
+            let (span, outcome) = (next.span.clone(), inner.put(next).await);
+            span::ended(&span, outcome.value(), matches!(outcome, Put::Timeout | Put::Fault));
+            inner.telemetry.put(outcome);
+        });
     }
 }
 

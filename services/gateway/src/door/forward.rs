@@ -14,8 +14,9 @@ use tower::Service as _;
 
 use crate::remote::{Way, Ways, metadata};
 
-/// What of a caller's headers goes on: how long they wait, and their trace.
-const FORWARDED: [&str; 3] = ["grpc-timeout", "traceparent", "tracestate"];
+/// What of a caller's headers goes on: how long they wait. Which trace it is goes on as this door has it: services take its word
+/// for what is recorded, and not the caller's.
+const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
 const PASSED_ON: [&str; 10] = [
@@ -57,10 +58,8 @@ async fn forward(mut way: Way, request: Request) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    for name in FORWARDED {
-        if let Some(value) = parts.headers.get(name) {
-            headers.insert(name, value.clone());
-        }
+    if let Some(value) = parts.headers.get(TIMEOUT_HEADER) {
+        headers.insert(TIMEOUT_HEADER, value.clone());
     }
     // Only what authn has admitted goes on: the service takes a call from this door, and between services some need no actor.
     let actor = parts.extensions.get::<Vouched<Actor>>();

@@ -26,22 +26,22 @@ use super::{
         api_version, read_review,
     },
 };
-use crate::{directory::Spoke, services::Services};
+use crate::{
+    directory::Spoke,
+    reviews::{Answered, Review as Reviewed},
+    services::Services,
+};
 
 const KIND: &str = "SubjectAccessReview";
 
 /// Answers one SubjectAccessReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(
-    gateway: &Arc<Gateway<S>>,
-    spoke: &Spoke,
-    body: Bytes,
-) -> Response<Body> {
+pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
     let review: AccessReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(_) if may_bear_proof(&body) => {
             return unanswerable(gateway, spoke, ReviewVersion::V1, "the review could not be read");
         }
-        Err(error) => return token_review::malformed(&error),
+        Err(error) => return unread(token_review::malformed(&error)),
     };
     let version =
         match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHORIZATION, KIND)
@@ -50,20 +50,23 @@ pub(super) async fn answer<S: Services>(
             Err(error) if may_bear_proof(&body) => {
                 return unanswerable(gateway, spoke, ReviewVersion::V1, &error.to_string());
             }
-            Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
         };
     let bears_proof = bears_proof(&review.spec);
     let Some((user, attributes)) = parse(review.spec) else {
         const BOTH: &str = "spec must have one of resourceAttributes and nonResourceAttributes";
         return match bears_proof {
             true => unanswerable(gateway, spoke, version, BOTH),
-            false => answer::status(StatusCode::BAD_REQUEST, BOTH),
+            false => unread(answer::status(StatusCode::BAD_REQUEST, BOTH)),
         };
     };
     let Some(_place) = gateway.admit() else {
         return match bears_proof {
             true => unanswerable(gateway, spoke, version, "too many reviews in work"),
-            false => answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"),
+            false => {
+                const SHED: &str = "too many reviews in work: try again";
+                unread(answer::status(StatusCode::TOO_MANY_REQUESTS, SHED))
+            }
         };
     };
     let limit = gateway.parts.config.review_timeout();
@@ -79,14 +82,24 @@ pub(super) async fn answer<S: Services>(
         Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),
         Err(fault) => {
             tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an access review has no answer");
-            answer::status(answer::fault_code(&fault), &fault.to_string())
+            Answered {
+                review: Reviewed::AccessFault,
+                decision: None,
+                reason: fault.code().into(),
+                response: answer::status(answer::fault_code(&fault), &fault.to_string()),
+            }
         }
     }
 }
 
 /// Denied, for a body that was longer than anything that is read.
-pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Response<Body> {
+pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Answered {
     unanswerable(gateway, spoke, ReviewVersion::V1, "the review is longer than this hub reads")
+}
+
+/// Not looked into: out of form, or one too many.
+fn unread(response: Response<Body>) -> Answered {
+    Answered { review: Reviewed::AccessFault, decision: None, reason: "unread".into(), response }
 }
 
 fn bears_proof(spec: &AccessReviewSpec) -> bool {
@@ -127,7 +140,7 @@ fn write<S: Services>(
     version: ReviewVersion,
     (who, what): (String, String),
     decision: &Decision,
-) -> Response<Body> {
+) -> Answered {
     let id = DecisionId::random();
     let reason = line(decision, id);
     let status = AccessReviewStatus {
@@ -149,7 +162,12 @@ fn write<S: Services>(
         what,
         detail: reason,
     });
-    response
+    let review = match decision.verdict {
+        Verdict::Allow => Reviewed::Allow,
+        Verdict::Deny => Reviewed::Deny,
+        Verdict::NoOpinion => Reviewed::NoOpinion,
+    };
+    Answered { review, decision: Some(id), reason: decision.reason.code().into(), response }
 }
 
 /// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused.
@@ -183,7 +201,7 @@ fn unanswerable<S: Services>(
     spoke: &Spoke,
     version: ReviewVersion,
     why: &str,
-) -> Response<Body> {
+) -> Answered {
     let id = DecisionId::random();
     let reason = format!("{} ({id})", Reason::Unanswerable);
     gateway.parts.recorder.take(DecisionRecord {
@@ -199,10 +217,13 @@ fn unanswerable<S: Services>(
     });
     let status =
         AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };
-    answer::json(
-        StatusCode::OK,
-        &AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status },
-    )
+    let body = AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status };
+    Answered {
+        review: Reviewed::AccessFault,
+        decision: Some(id),
+        reason: Reason::Unanswerable.code().into(),
+        response: answer::json(StatusCode::OK, &body),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Paths to reviews: who may knock where.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -13,27 +13,36 @@ use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use lanyard_kit::{
     serve::{self, BodyError},
+    telemetry::{Label as _, names, trace::span},
     tls::PeerIdentity,
 };
 use serde_json::json;
+use tracing::{Instrument as _, Span};
 
 use super::{
     access_review, answer, discovery,
     self_review::{self, SelfReview},
-    state::{Code, Gateway, Route},
+    state::{Gateway, Route},
     token_review,
 };
-use crate::{directory::Spoke, services::Services};
+use crate::{directory::Spoke, reviews::Answered, services::Services};
 
 /// Most bytes that are read of a review that is too long, only to be thrown away.
 const DISCARDED_BYTES_MAX: usize = 32 << 20;
 
+/// Where TokenReviews are posted.
+const TOKEN_REVIEWS: &str = "/clusters/{id}/tokenreview";
+/// Where SubjectAccessReviews are posted.
+const ACCESS_REVIEWS: &str = "/clusters/{id}/subjectaccessreview";
+/// What kubectl takes for an API server.
+const KUBECTL: &str = "/clusters/{id}/{*rest}";
+
 /// All paths of the HTTP listener.
 pub fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
     Router::new()
-        .route("/clusters/{id}/tokenreview", any(token_review_route::<S>))
-        .route("/clusters/{id}/subjectaccessreview", any(access_review_route::<S>))
-        .route("/clusters/{id}/{*rest}", any(kubectl_route::<S>))
+        .route(TOKEN_REVIEWS, any(token_review_route::<S>))
+        .route(ACCESS_REVIEWS, any(access_review_route::<S>))
+        .route(KUBECTL, any(kubectl_route::<S>))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz::<S>))
         .route("/version", get(version::<S>))
@@ -53,17 +62,28 @@ async fn token_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    let begun = Instant::now();
     let response = match knock(&gateway, &id, &request) {
         Err(refused) => {
             drain(request).await;
             *refused
         }
-        Ok(spoke) => match read(&gateway, request).await {
-            Ok(body) => token_review::answer(&gateway, &spoke, body).await,
-            Err(error) => unread(error),
-        },
+        Ok(spoke) => {
+            let span = span_of(&request, TOKEN_REVIEWS, &spoke);
+            let answered = async {
+                match read(&gateway, request).await {
+                    Ok(body) => {
+                        tell(&span, &spoke, begun, token_review::answer(&gateway, &spoke, body).await)
+                    }
+                    Err(error) => unread(error),
+                }
+            };
+            let response = answered.instrument(span.clone()).await;
+            span::http_answered(&span, response.status());
+            response
+        }
     };
-    gateway.requests.increment((Route::Token, Code::from(response.status())));
+    gateway.answered(Route::Token, response.status(), begun.elapsed());
     response
 }
 
@@ -72,18 +92,56 @@ async fn access_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    let begun = Instant::now();
     let response = match knock(&gateway, &id, &request) {
         Err(refused) => {
             drain(request).await;
             *refused
         }
-        Ok(spoke) => match read(&gateway, request).await {
-            Ok(body) => access_review::answer(&gateway, &spoke, body).await,
-            Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
-            Err(error) => unread(error),
-        },
+        Ok(spoke) => {
+            let span = span_of(&request, ACCESS_REVIEWS, &spoke);
+            let answered = async {
+                let answered = match read(&gateway, request).await {
+                    Ok(body) => access_review::answer(&gateway, &spoke, body).await,
+                    Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
+                    Err(error) => return unread(error),
+                };
+                tell(&span, &spoke, begun, answered)
+            };
+            let response = answered.instrument(span.clone()).await;
+            span::http_answered(&span, response.status());
+            response
+        }
     };
-    gateway.requests.increment((Route::Access, Code::from(response.status())));
+    gateway.answered(Route::Access, response.status(), begun.elapsed());
+    response
+}
+
+/// The span of a request of somebody who is known at this cluster's door, or would like to be.
+fn span_of(request: &Request, route: &'static str, spoke: &Spoke) -> Span {
+    let peer = request.extensions().get::<serve::Peer>();
+    span::http(request.method(), route, request.headers(), peer, spoke.cluster.id.as_str())
+}
+
+/// Tells what came of a cluster's review: in metrics, in the trace, and in a line for who wants to see each.
+fn tell(span: &Span, spoke: &Spoke, begun: Instant, answered: Answered) -> Response<Body> {
+    let Answered { review, decision, reason, response } = answered;
+    let took = begun.elapsed();
+    spoke.reviews.count(review, took);
+    span.record(names::OUTCOME, review.outcome());
+    span.record(names::REASON_CODE, &*reason);
+    if let Some(id) = decision {
+        span.record(names::DECISION_ID, tracing::field::display(id));
+    }
+    tracing::debug!(
+        { names::ROUTE_FIELD } = review.kind().value(),
+        { names::CLUSTER_NAME } = %spoke.cluster.id,
+        { names::DECISION_ID } = decision.map(tracing::field::display),
+        { names::OUTCOME } = review.outcome(),
+        { names::REASON_CODE } = &*reason,
+        { names::DURATION_SECONDS } = took.as_secs_f64(),
+        "a review is answered"
+    );
     response
 }
 
@@ -188,8 +246,9 @@ async fn kubectl_route<S: Services>(
     Path((id, rest)): Path<(String, String)>,
     request: Request,
 ) -> Response<Body> {
+    let begun = Instant::now();
     let response = kubectl(&gateway, &id, &rest, request).await;
-    gateway.requests.increment((Route::Oneself, Code::from(response.status())));
+    gateway.answered(Route::Oneself, response.status(), begun.elapsed());
     response
 }
 
@@ -223,10 +282,16 @@ async fn kubectl<S: Services>(
         drain(request).await;
         return answer::status(StatusCode::UNAUTHORIZED, "Unauthorized");
     };
-    match read(gateway, request).await {
-        Ok(body) => self_review::answer(gateway, &spoke, review, version, &headers, body).await,
-        Err(error) => unread(error),
-    }
+    let span = span_of(&request, KUBECTL, &spoke);
+    let answered = async {
+        match read(gateway, request).await {
+            Ok(body) => self_review::answer(gateway, &spoke, review, version, &headers, body).await,
+            Err(error) => unread(error),
+        }
+    };
+    let response = answered.instrument(span.clone()).await;
+    span::http_answered(&span, response.status());
+    response
 }
 
 async fn readyz<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
@@ -246,7 +311,7 @@ async fn version<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Respons
 
 async fn metrics<S: Services>(State(gateway): State<Arc<Gateway<S>>>) -> Response<Body> {
     match &gateway.parts.metrics {
-        Some(metrics) => answer::plain(StatusCode::OK, metrics.render()),
+        Some(metrics) => answer::plain(StatusCode::OK, metrics.render_public()),
         None => answer::plain(StatusCode::NOT_FOUND, "metrics are switched off"),
     }
 }

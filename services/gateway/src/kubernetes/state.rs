@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lanyard_api::HubId;
 use lanyard_kit::{
     Clock, Readiness,
-    telemetry::{Counters, Label, names},
+    telemetry::{Counters, Histograms, Label, names},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -48,14 +48,26 @@ pub struct Parts<S> {
 pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
-    pub(super) requests: Counters<(Route, Code)>,
+    requests: Counters<(Route, Code)>,
+    seconds: Histograms<Route>,
 }
 
 impl<S: Services> Gateway<S> {
     /// Puts it together.
     pub fn new(parts: Parts<S>) -> Arc<Self> {
         let in_flight = Semaphore::new(parts.config.reviews_in_flight_max);
-        Arc::new(Self { parts, in_flight, requests: Counters::new(names::GATEWAY_REQUESTS_TOTAL) })
+        Arc::new(Self {
+            parts,
+            in_flight,
+            requests: Counters::new(names::GATEWAY_REQUESTS_TOTAL),
+            seconds: Histograms::new(names::GATEWAY_SECONDS),
+        })
+    }
+
+    /// One request is answered.
+    pub(super) fn answered(&self, route: Route, status: http::StatusCode, took: Duration) {
+        self.requests.increment((route, Code::from(status)));
+        self.seconds.record(route, took);
     }
 
     /// A place among the reviews in work, or none: then the review is shed.
@@ -95,7 +107,7 @@ impl Label for Route {
 
 /// The classes of status that are counted.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Code {
+enum Code {
     Ok,
     ClientError,
     ServerError,

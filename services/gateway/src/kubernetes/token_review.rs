@@ -21,9 +21,15 @@ use super::{
         api_version, read_review,
     },
 };
-use crate::{directory::Spoke, services::Services};
+use crate::{
+    directory::Spoke,
+    reviews::{Answered, Review as Reviewed},
+    services::Services,
+};
 
 const KIND: &str = "TokenReview";
+/// The code of a decision that let somebody in.
+const MAPPED: &str = "mapped";
 
 /// How a token ended, before it is written down.
 pub(super) enum Outcome {
@@ -38,14 +44,10 @@ pub(super) enum Outcome {
 }
 
 /// Answers one TokenReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(
-    gateway: &Arc<Gateway<S>>,
-    spoke: &Spoke,
-    body: Bytes,
-) -> Response<Body> {
+pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
     let review: TokenReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
-        Err(error) => return malformed(&error),
+        Err(error) => return unread(malformed(&error)),
     };
     let version = match ReviewVersion::read(
         review.api_version.as_deref(),
@@ -54,10 +56,10 @@ pub(super) async fn answer<S: Services>(
         KIND,
     ) {
         Ok(version) => version,
-        Err(error) => return answer::status(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
     };
     let Some(_place) = gateway.admit() else {
-        return answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
+        return unread(answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"));
     };
     let asked = review.spec.audiences.unwrap_or_default();
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
@@ -75,6 +77,11 @@ pub(super) async fn answer<S: Services>(
         Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault),
         Err(_) => no_answer(gateway, spoke, version, &Fault::TimedOut { part: "the review".into(), limit }),
     }
+}
+
+/// Not looked into: out of form, or one too many.
+fn unread(response: Response<Body>) -> Answered {
+    Answered { review: Reviewed::TokenFault, decision: None, reason: "unread".into(), response }
 }
 
 /// Those asked for that this cluster has; `None` where none was asked for, refused where none is left.
@@ -173,23 +180,18 @@ fn write<S: Services>(
     version: ReviewVersion,
     outcome: &Outcome,
     audiences: Option<Vec<String>>,
-) -> Response<Body> {
-    let status = match outcome {
-        Outcome::NotOurs => TokenReviewStatus::default(),
+) -> Answered {
+    let (review, decision, reason, status) = match outcome {
+        Outcome::NotOurs => (Reviewed::NotOurs, None, "not_ours".into(), TokenReviewStatus::default()),
         Outcome::Mapped(mapped, verified) => {
             let who = verified.identity.value.name();
-            record_mapped(gateway, spoke, mapped, who, format!("token {}", verified.token));
-            authenticated(mapped, audiences)
+            let id = record_mapped(gateway, spoke, mapped, who, format!("token {}", verified.token));
+            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(mapped, audiences))
         }
         Outcome::BrokenIn(mapped) => {
-            record_mapped(
-                gateway,
-                spoke,
-                mapped,
-                mapped.user.username.clone(),
-                "break-glass credential".to_owned(),
-            );
-            authenticated(mapped, audiences)
+            let who = mapped.user.username.clone();
+            let id = record_mapped(gateway, spoke, mapped, who, "break-glass credential".to_owned());
+            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(mapped, audiences))
         }
         Outcome::Refused { denial, who, what, detail } => {
             let id = DecisionId::random();
@@ -205,16 +207,15 @@ fn write<S: Services>(
                 detail: detail.clone(),
             });
             // The reason code alone: the text may name what this API server's readers may not know.
-            TokenReviewStatus {
+            let status = TokenReviewStatus {
                 error: Some(format!("{} ({id})", denial.code)),
                 ..TokenReviewStatus::default()
-            }
+            };
+            (Reviewed::Refused, Some(id), denial.code.clone(), status)
         }
     };
-    answer::json(
-        StatusCode::OK,
-        &TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status },
-    )
+    let body = TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status };
+    Answered { review, decision, reason, response: answer::json(StatusCode::OK, &body) }
 }
 
 fn authenticated(mapped: &Mapped, audiences: Option<Vec<String>>) -> TokenReviewStatus<'_> {
@@ -233,18 +234,20 @@ fn record_mapped<S: Services>(
     mapped: &Mapped,
     who: String,
     what: String,
-) {
+) -> DecisionId {
+    let id = DecisionId::random();
     gateway.parts.recorder.take(DecisionRecord {
-        id: DecisionId::random(),
+        id,
         at: gateway.parts.clock.now(),
         cluster: spoke.cluster.uid,
         kind: DecisionKind::TokenReview,
         outcome: DecisionOutcome::Verified,
-        reason: "mapped".into(),
+        reason: MAPPED.into(),
         who,
         what,
         detail: mapped.grant.name.clone(),
     });
+    id
 }
 
 fn no_answer<S: Services>(
@@ -252,7 +255,7 @@ fn no_answer<S: Services>(
     spoke: &Spoke,
     version: ReviewVersion,
     fault: &Fault,
-) -> Response<Body> {
+) -> Answered {
     let id = DecisionId::random();
     tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "a token review has no answer");
     gateway.parts.recorder.take(DecisionRecord {
@@ -271,7 +274,8 @@ fn no_answer<S: Services>(
         ..TokenReviewStatus::default()
     };
     let body = TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status };
-    answer::json(answer::fault_code(fault), &body)
+    let response = answer::json(answer::fault_code(fault), &body);
+    Answered { review: Reviewed::TokenFault, decision: Some(id), reason: fault.code().into(), response }
 }
 
 /// serde's text names types and places, never the input's strings; the token is not in it.

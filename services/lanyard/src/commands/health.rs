@@ -6,6 +6,7 @@ use clap::Args;
 use lanyard_kit::{
     Clock as _, SystemClock,
     peers::{Options, Peers},
+    telemetry::Calls,
     tls::{ServiceFiles, install_provider},
 };
 use serde::Serialize;
@@ -57,7 +58,7 @@ impl HealthArgs {
         let identity = files.load(service, SystemClock.now()).map_err(Failure::usage)?;
         let wait = Duration::from_secs(self.timeout.into());
         let tls = identity.client().map_err(Failure::usage)?;
-        let mut options = Options::new(&identity.hub, service, vec![self.url.clone()], tls);
+        let mut options = Options::new(&identity.hub, service, vec![self.url.clone()], tls, &Calls::sent([]));
         options.wait_max = wait;
         let peers = Peers::<Body>::connect(&options).map_err(Failure::usage)?;
         let mut client = HealthClient::new(peers);

@@ -74,6 +74,7 @@ impl Stage {
         let placeholder = Ready {
             gateway: String::new(),
             grpc: String::new(),
+            metrics: Default::default(),
             ca: PathBuf::new(),
             credentials: PathBuf::new(),
             account: String::new(),

@@ -10,7 +10,10 @@ use lanyard_authz::AuthzConfig;
 use lanyard_aws::{AwsOptions, AwsOptionsError};
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
-use lanyard_kit::{ConfigSecret, ExposeSecret as _, telemetry::LogConfig};
+use lanyard_kit::{
+    ConfigSecret, ExposeSecret as _,
+    telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
+};
 use lanyard_mapping::MappingConfig;
 use lanyard_spoke::SpokeConfig;
 use lanyard_store::{StoreUrl, StoreUrlError};
@@ -69,6 +72,10 @@ pub struct ServeConfig {
     pub spoke: SpokeConfig,
     /// The log on standard error.
     pub log: LogConfig,
+    /// The listener for operators.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Default for ServeConfig {
@@ -94,6 +101,8 @@ impl Default for ServeConfig {
             authz: AuthzConfig::default(),
             spoke: SpokeConfig::default(),
             log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }

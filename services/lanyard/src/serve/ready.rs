@@ -1,6 +1,9 @@
 //! The ready-file: how to reach a hub, for scripts and for the CLI.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use lanyard_kit::tls::{FileError, write_public_file};
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,9 @@ pub struct Ready {
     pub gateway: String,
     /// The URL of gRPC.
     pub grpc: String,
+    /// The URLs of listeners for operators, by process; `serve` is one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
     /// The file of the CA's certificate, PEM.
     pub ca: PathBuf,
     /// An AWS shared-credentials file whose `default` profile is the embedded account's administrator.

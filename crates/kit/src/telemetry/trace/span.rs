@@ -1,0 +1,194 @@
+//! Every span that there is. Each constructor gives [`Span::none`] where nothing is traced.
+
+use http::{HeaderMap, Method};
+use tracing::{Span, field::Empty};
+
+use super::{context, is_on};
+use crate::serve::Peer;
+use crate::telemetry::Code;
+use crate::telemetry::names::{self, SPAN_TARGET};
+
+/// An HTTP request that comes in, to a route as it is written in the router.
+pub fn http(
+    method: &Method,
+    route: &'static str,
+    headers: &HeaderMap,
+    peer: Option<&Peer>,
+    cluster: &str,
+) -> Span {
+    if !is_on() {
+        return Span::none();
+    }
+    let Some(incoming) = context::incoming(headers, peer) else { return Span::none() };
+    let _guard = incoming.attach();
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "http",
+        { names::OTEL_NAME } = %format_args!("{method} {route}"),
+        { names::OTEL_KIND } = "server",
+        { names::OTEL_STATUS } = Empty,
+        { names::HTTP_METHOD } = %method,
+        { names::HTTP_ROUTE } = route,
+        { names::HTTP_STATUS } = Empty,
+        { names::CLUSTER_NAME } = cluster,
+        { names::OUTCOME } = Empty,
+        { names::REASON_CODE } = Empty,
+        { names::DECISION_ID } = Empty,
+    )
+}
+
+/// An HTTP request is answered.
+pub fn http_answered(span: &Span, status: http::StatusCode) {
+    // Other kinds of number would be shown as text.
+    span.record(names::HTTP_STATUS, i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.record(names::OTEL_STATUS, ERROR);
+    }
+}
+
+/// A gRPC call that comes in. `method` is one of those that are told apart: a path is whatever a caller writes there.
+pub fn served(method: &'static str, headers: &HeaderMap, peer: Option<&Peer>) -> Span {
+    if !is_on() {
+        return Span::none();
+    }
+    let Some(incoming) = context::incoming(headers, peer) else { return Span::none() };
+    let _guard = incoming.attach();
+    rpc(method, "server")
+}
+
+/// A gRPC call to another service.
+pub fn sent(method: &'static str) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    rpc(method, "client")
+}
+
+fn rpc(method: &'static str, kind: &'static str) -> Span {
+    let path = method.trim_start_matches('/');
+    let (service, name) = path.rsplit_once('/').unwrap_or(("", path));
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "rpc",
+        { names::OTEL_NAME } = path,
+        { names::OTEL_KIND } = kind,
+        { names::OTEL_STATUS } = Empty,
+        { names::RPC_SYSTEM } = "grpc",
+        { names::RPC_SERVICE } = service,
+        { names::RPC_METHOD } = name,
+        { names::RPC_GRPC_STATUS } = Empty,
+    )
+}
+
+/// A gRPC call has ended.
+pub(in crate::telemetry) fn rpc_ended(span: &Span, code: Code) {
+    span.record(names::RPC_GRPC_STATUS, code as i64);
+    // What semantic conventions count as the server's error; a client's own faults and refusals are answers.
+    let is_error = matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    );
+    if is_error {
+        span.record(names::OTEL_STATUS, ERROR);
+    }
+}
+
+/// A statement to a database. `operation` and `table` are words of the statement's own text, which holds no values.
+pub fn statement(system: &'static str, operation: &'static str, table: Option<&'static str>) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    let name = table.map_or_else(|| operation.to_owned(), |table| format!("{operation} {table}"));
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "statement",
+        { names::OTEL_NAME } = name,
+        { names::OTEL_KIND } = "client",
+        { names::OTEL_STATUS } = Empty,
+        { names::DB_SYSTEM } = system,
+        { names::DB_OPERATION } = operation,
+        { names::DB_COLLECTION } = table,
+        { names::DB_SUMMARY } = name,
+    )
+}
+
+/// A question or an answer to Redis. Made where the request is, for what may be done behind it.
+pub fn redis(operation: &'static str) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "redis",
+        { names::OTEL_NAME } = operation,
+        { names::OTEL_KIND } = "client",
+        { names::OTEL_STATUS } = Empty,
+        { names::DB_SYSTEM } = "redis",
+        { names::DB_OPERATION } = operation,
+        { names::OUTCOME } = Empty,
+    )
+}
+
+/// A call to AWS. `region` is one that this program knows or was configured, or what stands for the others.
+pub fn aws(service: &'static str, action: &'static str, region: &str) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "aws",
+        { names::OTEL_NAME } = %format_args!("{service}/{action}"),
+        { names::OTEL_KIND } = "client",
+        { names::OTEL_STATUS } = Empty,
+        { names::RPC_SYSTEM } = "aws-api",
+        { names::RPC_SERVICE } = service,
+        { names::RPC_METHOD } = action,
+        { names::CLOUD_REGION } = region,
+        { names::OUTCOME } = Empty,
+    )
+}
+
+/// How it ended, in a word of a closed set.
+pub fn ended(span: &Span, outcome: &'static str, is_error: bool) {
+    span.record(names::OUTCOME, outcome);
+    if is_error {
+        failed(span);
+    }
+}
+
+/// It came to nothing.
+pub fn failed(span: &Span) {
+    span.record(names::OTEL_STATUS, ERROR);
+}
+
+const ERROR: &str = "ERROR";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_makes_a_span_while_traces_are_off() {
+        let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), sampled.parse().unwrap())]);
+        let spans = [
+            http(&Method::POST, "/x", &headers, None, "dev"),
+            served("/a.B/C", &headers, None),
+            sent("/a.B/C"),
+            statement("postgresql", "SELECT", Some("clusters")),
+            redis("SET"),
+            aws("STS", "GetCallerIdentity", "eu-west-1"),
+        ];
+        for span in spans {
+            assert!(span.is_none(), "{span:?}");
+        }
+        let mut onward = headers.clone();
+        super::super::inject(&mut onward);
+        assert_eq!(onward, headers);
+    }
+}

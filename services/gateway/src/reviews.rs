@@ -1,0 +1,192 @@
+//! What API servers ask for, counted by cluster.
+//!
+//! The first so many clusters that this process meets have a name among the metrics, the others share one: whoever registers
+//! clusters by the thousand does not make metrics by the thousand. A cluster's counters lie with the cluster, so that a review
+//! looks nothing up.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::Response;
+use lanyard_api::{ClusterId, DecisionId};
+use lanyard_kit::telemetry::{Counters, Histograms, Label, Labels, names};
+
+/// A review's answer, and what there is to tell of it.
+pub(crate) struct Answered {
+    /// What came of it.
+    pub review: Review,
+    /// Under which `explain` finds it; none where nothing was decided.
+    pub decision: Option<DecisionId>,
+    /// The stable code of the reason.
+    pub reason: Cow<'static, str>,
+    /// What is sent.
+    pub response: Response<Body>,
+}
+
+/// Which kind of review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Token,
+    Access,
+}
+
+impl Label for Kind {
+    const KEY: &'static str = names::ROUTE;
+    const ALL: &'static [Self] = &[Self::Token, Self::Access];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Token => "tokenreview",
+            Self::Access => "subjectaccessreview",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What comes of a review, of either kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Review {
+    Authenticated,
+    Refused,
+    NotOurs,
+    TokenFault,
+    Allow,
+    Deny,
+    NoOpinion,
+    /// No answer; where it bore a proof, it was denied.
+    AccessFault,
+}
+
+impl Review {
+    const ALL: [Self; 8] = [
+        Self::Authenticated,
+        Self::Refused,
+        Self::NotOurs,
+        Self::TokenFault,
+        Self::Allow,
+        Self::Deny,
+        Self::NoOpinion,
+        Self::AccessFault,
+    ];
+
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Authenticated | Self::Refused | Self::NotOurs | Self::TokenFault => Kind::Token,
+            Self::Allow | Self::Deny | Self::NoOpinion | Self::AccessFault => Kind::Access,
+        }
+    }
+
+    pub(crate) fn outcome(self) -> &'static str {
+        match self {
+            Self::Authenticated => "authenticated",
+            Self::Refused => "refused",
+            Self::NotOurs => "not_ours",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::NoOpinion => "no_opinion",
+            Self::TokenFault | Self::AccessFault => "fault",
+        }
+    }
+}
+
+impl Labels for Review {
+    fn all() -> Vec<Self> {
+        Self::ALL.to_vec()
+    }
+
+    fn place(self) -> usize {
+        self as usize
+    }
+
+    fn pairs(self) -> Vec<(&'static str, &'static str)> {
+        vec![(names::ROUTE, self.kind().value()), (names::OUTCOME, self.outcome())]
+    }
+}
+
+/// The counters of one cluster.
+pub(crate) struct OfCluster {
+    counts: Counters<Review>,
+    seconds: Histograms<Kind>,
+}
+
+impl OfCluster {
+    fn new(cluster: String) -> Arc<Self> {
+        let label = || (names::CLUSTER, cluster.clone().into());
+        Arc::new(Self {
+            counts: Counters::of(names::GATEWAY_REVIEWS_TOTAL, label()),
+            seconds: Histograms::of(names::GATEWAY_REVIEW_SECONDS, label()),
+        })
+    }
+
+    pub(crate) fn count(&self, review: Review, took: Duration) {
+        self.counts.increment(review);
+        self.seconds.record(review.kind(), took);
+    }
+}
+
+impl std::fmt::Debug for OfCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OfCluster")
+    }
+}
+
+/// The counters of all clusters that were met. A cluster that goes leaves its own behind, under its name.
+pub(crate) struct Reviews {
+    named_max: usize,
+    named: Mutex<HashMap<ClusterId, Arc<OfCluster>>>,
+    others: Arc<OfCluster>,
+}
+
+impl Reviews {
+    pub(crate) fn new(named_max: usize) -> Self {
+        Self { named_max, named: Mutex::default(), others: OfCluster::new(names::OTHER.to_owned()) }
+    }
+
+    /// A cluster's, its own or the shared ones. Asked for when the directory changes, not on the way of a review.
+    pub(crate) fn of(&self, cluster: &ClusterId) -> Arc<OfCluster> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = named.get(cluster) {
+            return Arc::clone(own);
+        }
+        if named.len() >= self.named_max {
+            return Arc::clone(&self.others);
+        }
+        let own = OfCluster::new(cluster.to_string());
+        named.insert(cluster.clone(), Arc::clone(&own));
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_clusters_have_a_name_and_keep_it_and_the_others_share_one() {
+        let reviews = Reviews::new(2);
+        let of = |id: &str| reviews.of(&id.parse().unwrap());
+        let (first, second) = (of("first"), of("second"));
+        assert!(!Arc::ptr_eq(&first, &second));
+        let others: Vec<_> = (0..1000).map(|number| of(&format!("cluster-{number}"))).collect();
+        assert!(others.iter().all(|other| Arc::ptr_eq(other, &reviews.others)));
+        assert!(Arc::ptr_eq(&of("first"), &first) && Arc::ptr_eq(&of("second"), &second));
+    }
+
+    #[test]
+    fn every_review_stands_in_its_place_under_labels_of_its_own() {
+        let mut seen = Vec::new();
+        for (place, review) in Review::ALL.into_iter().enumerate() {
+            assert_eq!(review.place(), place);
+            assert!(!seen.contains(&review.pairs()), "{review:?}");
+            seen.push(review.pairs());
+        }
+    }
+}

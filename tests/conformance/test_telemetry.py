@@ -1,0 +1,344 @@
+"""One request, one trace: through separate services and into PostgreSQL, Redis and STS; and the same in logs and metrics."""
+
+import json
+import pathlib
+import re
+import secrets
+import time
+
+import pytest
+import requests
+
+from cluster import with_id
+from conftest import REPLICAS
+from hub import REGION, unique
+from otlp import Collector
+from stack import SERVICES, Stack
+from sts import Sts
+
+ACCOUNT = "111122223333"
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+DOCUMENTATION = pathlib.Path(__file__).parents[2] / "docs/telemetry.md"
+HEADER_SECRET = "Bearer of-the-collector-" + secrets.token_hex(12)
+SETTINGS = {
+    "TELEMETRY__TRACES__SAMPLE_RATIO": "1.0",
+    "TELEMETRY__TRACES__BATCH_WAIT_MS": "50",
+    "TELEMETRY__TRACES__HEADERS__AUTHORIZATION": HEADER_SECRET,
+    "LOG__FORMAT": "json",
+}
+
+
+def of_service(service: str, name: str) -> str:
+    """The variable of a key: services with a store have theirs under `process`."""
+    return f"LANYARD_{name}" if service in ("gateway", "spoke") else f"LANYARD_PROCESS__{name}"
+
+
+@pytest.fixture(scope="module")
+def collector():
+    collector = Collector().start()
+    yield collector
+    collector.stop()
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory, collector):
+    """The suite as separate processes that trace every request, with an STS of their own."""
+    if REPLICAS:
+        pytest.skip("a stack of its own, which the run against one process has")
+    folder = tmp_path_factory.mktemp("traced")
+    sts = Sts(folder, REGION).start()
+    lab = f'[{{name="lab",host="{sts.host}",region="{REGION}",private_address=true,ca_file="{sts.ca}"}}]'
+    settings = SETTINGS | {"TELEMETRY__TRACES__ENDPOINT": collector.endpoint}
+    # One cluster at a time in memory, so that who comes back to another is answered from PostgreSQL.
+    memory = ["authn:LANYARD_AUTHN__SNAPSHOTS__CLUSTERS_MAX=1", "mapping:LANYARD_MAPPING__MEMORY__CLUSTERS_MAX=1"]
+    settings = [f"{service}:{of_service(service, name)}={value}" for service in SERVICES for name, value in settings.items()]
+    stack = Stack(
+        folder / "stack", store=None, replicas=1, settings=[*settings, *memory, f"authn:LANYARD_AUTHN__SELF_HOSTED_STS={lab}"]
+    )
+    stack.secrets.add("the collector's header", HEADER_SECRET)
+    try:
+        stack.start()
+        stack.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
+        yield stack, sts
+    finally:
+        stack.stop()
+        sts.stop()
+    stack.assert_no_leaks()
+    everything = b"".join(collector.raw)
+    assert everything, "nothing was traced, so that no secret was seen says nothing"
+    assert not (seen := stack.secrets.seen_in(everything)), f"spans hold {seen}"
+    # Nor who somebody is: their ARN would have the session's name.
+    assert b"arn:aws" not in everything and b"AKIA" not in everything and b"LKIA" not in everything
+
+
+@pytest.fixture
+def world(traced):
+    """Somebody of the lab in a cluster of a test's own, which no process has in memory."""
+    stack, sts = traced
+    cluster = stack.create_cluster("traced", "--trust", f"sts:lab/{ACCOUNT}")
+    lea = sts.person(unique("lea"), ACCOUNT)
+    stack.secrets.add("a lab key", lea.credentials.secret)
+    stack.cli("entry", "create", cluster.id, lea.arn, "--group", "lab")
+    stack.cli("entry", "associate", cluster.id, lea.arn, "AmazonEKSViewPolicy")
+    return stack, sts, cluster, lea
+
+
+def review(cluster, token, **headers):
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    response = cluster.post("tokenreview", body, headers=headers)
+    assert response.status_code == 200, response.text
+    return response.json()["status"]
+
+
+def traceparent(*, sampled: bool = True) -> tuple[str, str, str]:
+    """A trace, a span, and the header that names both."""
+    trace, span = secrets.token_hex(16), secrets.token_hex(8)
+    return trace, span, f"00-{trace}-{span}-{int(sampled):02x}"
+
+
+def tree_of(collector, trace, *wanted):
+    """The spans of a trace once all of `wanted` (service and beginning of the name) are there and none is open."""
+
+    def found(spans):
+        own = [span for span in spans if span.trace == trace]
+        have = all(
+            any(span.service == service and span.name.startswith(name) for span in own) for service, name in wanted
+        )
+        ids = {span.id for span in own}
+        roots = [span for span in own if span.parent not in ids]
+        return own if have and len(roots) == 1 and roots[0].kind == "server" else None
+
+    return collector.wait_for(f"the tree of {trace} with {wanted}", found, of=trace)
+
+
+def assert_tree(spans, *, root_parent=""):
+    """One root, every parent present, nobody their own ancestor, and each hop a client's span above a server's."""
+    by_id = {span.id: span for span in spans}
+    assert len(by_id) == len(spans), "a span came twice"
+    (root,) = [span for span in spans if span.parent not in by_id]
+    assert (root.parent, root.service, root.kind) == (root_parent, "lanyard-gateway", "server"), root
+    for span in spans:
+        assert span.begun <= span.ended, span
+        if span is root:
+            continue
+        above, steps = by_id[span.parent], 0
+        if above.service != span.service:
+            assert (above.kind, span.kind, above.name) == ("client", "server", span.name), (above, span)
+        while above is not root:
+            above, steps = by_id[above.parent], steps + 1
+            assert steps < len(spans), f"{span} is its own ancestor"
+    return root
+
+
+def below(spans, top):
+    """The spans that descend from one."""
+    found, ids = [], {top.id}
+    for _ in spans:
+        found = [span for span in spans if span.parent in ids]
+        ids |= {span.id for span in found}
+    return found
+
+
+AUTHENTICATE = ("lanyard-authn", "lanyard.authn.v1.Authenticate/Authenticate")
+RESOLVE = ("lanyard-mapping", "lanyard.mapping.v1.Resolve/Resolve")
+AUTHORIZE = ("lanyard-authz", "lanyard.authz.v1.Authorize/Authorize")
+
+
+def test_a_token_review_is_one_tree_through_the_services_into_postgresql_redis_and_sts(world, collector):
+    stack, sts, cluster, lea = world
+    # Another cluster takes this one's place in the memory of authn and mapping.
+    other = stack.create_cluster("other", "--trust", f"sts:lab/{ACCOUNT}")
+    assert not review(other, other.token(lea.credentials, host=sts.host))["authenticated"]
+    trace, caller, header = traceparent()
+    token = cluster.token(lea.credentials, host=sts.host)
+    assert review(cluster, token, traceparent=header, tracestate="lab=1")["authenticated"]
+    wanted = [
+        AUTHENTICATE,
+        RESOLVE,
+        ("lanyard-authn", "GETRANGE"),
+        ("lanyard-authn", "SET"),
+        ("lanyard-authn", "sts/"),
+        ("lanyard-authn", "SELECT"),
+        ("lanyard-mapping", "SELECT"),
+    ]
+    spans = tree_of(collector, trace, *wanted)
+    root = assert_tree(spans, root_parent=caller)
+    assert root.name == "POST /clusters/{id}/tokenreview"
+    assert root.attributes["cluster.name"] == cluster.id
+    assert (root.attributes["http.response.status_code"], root.attributes["outcome"]) == (200, "authenticated")
+    assert {span.service for span in spans} == {"lanyard-gateway", "lanyard-authn", "lanyard-mapping"}
+    (asked,) = [span for span in spans if span.name == "sts/GetCallerIdentity"]
+    assert asked.attributes["cloud.region"] == "self_hosted" and asked.attributes["outcome"] == "answered"
+    (authenticate,) = [span for span in spans if (span.service, span.name) == AUTHENTICATE]
+    assert authenticate.attributes["rpc.grpc.status_code"] == 0
+    assert asked in below(spans, authenticate)
+    systems = {(span.service, span.attributes["db.system.name"]) for span in spans if "db.system.name" in span.attributes}
+    assert systems == {
+        ("lanyard-authn", "redis"),
+        ("lanyard-authn", "postgresql"),
+        ("lanyard-mapping", "postgresql"),
+    }
+    assert not [span for span in spans if span.failed]
+
+
+def test_what_is_known_is_one_tree_without_them(world, collector):
+    _, sts, cluster, lea = world
+    token = cluster.token(lea.credentials, host=sts.host)
+    review(cluster, token)
+    trace, caller, header = traceparent()
+    review(cluster, token, traceparent=header)
+    spans = tree_of(collector, trace, AUTHENTICATE, RESOLVE)
+    assert_tree(spans, root_parent=caller)
+    # The request, and for each of the two services the call as it was sent and as it was answered.
+    assert len(spans) == 5, [span.name for span in spans]
+
+
+def test_a_request_that_names_no_trace_begins_one(world, collector):
+    _, sts, cluster, lea = world
+    badge = cluster.log_in(lea.credentials, host=sts.host)
+    status = cluster.access_review(badge, **PODS)["status"]
+    decision = with_id(status["reason"])[1]
+    (root,) = collector.wait_for(
+        "the root of the decision", lambda spans: [s for s in spans if s.attributes.get("decision.id") == decision]
+    )
+    spans = tree_of(collector, root.trace, AUTHORIZE, ("lanyard-authz", "SELECT"))
+    root = assert_tree(spans)
+    assert root.attributes["outcome"] == "allow" and root.attributes["reason.code"] == "access_policy"
+
+
+def test_a_management_call_is_one_tree_to_its_commit(world, collector):
+    stack, _, cluster, lea = world
+    stack.cli("entry", "delete", cluster.id, lea.arn)
+    method = "lanyard.mapping.v1.Entries/DeleteAccessEntry"
+
+    def root(spans):
+        return [s for s in spans if s.name == method and s.service == "lanyard-gateway" and s.kind == "server"]
+
+    trace = collector.wait_for("the call", root)[-1].trace
+    wanted = [("lanyard-authn", "lanyard.authn.v1.Admit/Admit"), ("lanyard-mapping", method), ("lanyard-mapping", "COMMIT")]
+    spans = tree_of(collector, trace, *wanted)
+    assert_tree(spans)
+    kinds = {span.attributes.get("db.operation.name") for span in spans}
+    assert {"BEGIN", "SELECT", "INSERT", "DELETE", "COMMIT"} <= kinds, kinds
+
+
+def test_spans_have_the_attributes_that_are_documented_and_no_others(world, collector):
+    _, sts, cluster, lea = world
+    review(cluster, cluster.token(lea.credentials, host=sts.host))
+    documented = set(re.findall(r"^\| `([a-z_.]+)` \|", DOCUMENTATION.read_text(), re.M))
+    spans = collector.wait_for("a span", lambda spans: spans)
+    used = {name for span in spans for name in span.attributes}
+    assert used <= documented, used - documented
+    assert {header["authorization"] for header in collector.headers} == {HEADER_SECRET}
+
+
+def test_the_logs_of_two_services_have_the_trace_and_the_decision(world):
+    stack, sts, cluster, lea = world
+    trace, _, header = traceparent()
+    assert review(cluster, cluster.token(lea.credentials, host=sts.host), traceparent=header)["authenticated"]
+
+    def lines(service):
+        for file in (stack.folder / "logs").glob(f"{service}-*.log"):
+            for line in file.read_text().splitlines():
+                told = json.loads(line)
+                assert {"timestamp", "level", "target", "message"} <= told.keys(), line
+                if told.get("trace_id") == trace:
+                    yield told
+
+    (answered,) = [line for line in lines("gateway") if line["message"] == "a review is answered"]
+    (looked,) = [line for line in lines("authn") if line["message"] == "a token is looked at"]
+    assert answered["span_id"] != looked["span_id"]
+    assert answered["cluster.name"] == cluster.id and answered["outcome"] == "authenticated"
+    assert stack.explain_decision(answered["decision_id"])["verdict"] == "allowed"
+
+
+def metrics_of(url: str) -> str:
+    for path in ("/livez", "/readyz"):
+        response = requests.get(url + path, timeout=10)
+        assert response.status_code == 200, (url, path, response.text)
+    return requests.get(f"{url}/metrics", timeout=10).text
+
+
+def value(text: str, name: str, **labels) -> float:
+    """The sum of what has these labels, others besides."""
+    pairs = [f'{key}="{word}"' for key, word in labels.items()]
+    lines = [line for line in text.splitlines() if re.match(re.escape(name) + r"[ {]", line)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(pair in line for pair in pairs))
+
+
+def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(world):
+    stack, sts, cluster, lea = world
+    token = cluster.token(lea.credentials, host=sts.host)
+    assert review(cluster, token)["authenticated"] and review(cluster, token)["authenticated"]
+    assert not review(cluster, "k8s-aws-v1.bm90IGEgdG9rZW4")["authenticated"]
+    urls = stack.ready["metrics"]
+    assert sorted(urls) == sorted(f"{service}-0" for service in SERVICES)
+    shown = {process: metrics_of(url) for process, url in urls.items()}
+    gateway, authn = shown["gateway-0"], shown["authn-0"]
+    of_cluster = {"cluster": cluster.id, "route": "tokenreview"}
+    assert value(gateway, "lanyard_gateway_reviews_total", **of_cluster, outcome="authenticated") == 2
+    assert value(gateway, "lanyard_gateway_reviews_total", **of_cluster, outcome="refused") == 1
+    assert value(gateway, "lanyard_gateway_review_seconds_count", **of_cluster) == 3
+    method = "/lanyard.authn.v1.Authenticate/Authenticate"
+    assert value(gateway, "lanyard_grpc_client_requests_total", method=method, code="OK") >= 3
+    assert value(gateway, "lanyard_grpc_client_seconds_count", method=method) >= 3
+    assert value(authn, "lanyard_grpc_requests_total", method=method, code="OK") >= 3
+    assert value(authn, "lanyard_grpc_seconds_count", method=method) >= 3
+    assert value(authn, "lanyard_authn_cache_hits_total", level="memory") >= 1
+    assert value(authn, "lanyard_authn_cache_misses_total") >= 1
+    assert value(authn, "lanyard_authn_redis_gets_total", outcome="miss") >= 1
+    assert value(authn, "lanyard_aws_sts_calls_total", region="self_hosted", outcome="answered") >= 1
+    assert value(authn, "lanyard_aws_sts_seconds_count", region="self_hosted") >= 1
+    assert value(authn, "lanyard_aws_sts_breaker_open", region="self_hosted") == 0
+    for process in ("authn-0", "mapping-0", "authz-0", "credentials-0"):
+        text = shown[process]
+        assert value(text, "lanyard_store_connections_max") >= 2, process
+        assert value(text, "lanyard_store_begins_total", outcome="begun") >= 1, process
+        assert abs(value(text, "lanyard_store_caught_up_at") - time.time()) < 30, process
+    # What mapping committed itself, authn heard of.
+    assert value(shown["mapping-0"], "lanyard_store_apply_seconds_count", source="own") >= 1
+    assert value(authn, "lanyard_store_apply_seconds_count", source="notification") >= 1
+    assert value(authn, "lanyard_store_looks_total", source="notification") >= 1
+    public = requests.get(f"{stack.url}/metrics", verify=stack.ca, timeout=10).text
+    assert "lanyard_gateway_requests_total" in public and cluster.id not in public
+
+
+def traces(endpoint: str, **settings) -> str:
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    return f'[telemetry.traces]\nendpoint = "{endpoint}"\nbatch_wait_ms = 20\n{lines}[metrics]\nlisten = "127.0.0.1:0"\n'
+
+
+def test_an_api_server_cannot_have_more_recorded_than_is_granted(new_hub, collector):
+    hub = new_hub(config=traces(collector.endpoint, sample_ratio=0.0, honoured_per_second_max=2)).start()
+    cluster, ana = hub.create_cluster(), hub.create_user("ana")
+    token, begun = cluster.token(ana), time.monotonic()
+    named = [traceparent() for _ in range(60)]
+    for _, _, header in named:
+        review(cluster, token, traceparent=header)
+    passed = time.monotonic() - begun
+    hub.stop()
+    asked = {trace for trace, _, _ in named}
+    recorded = {span.trace for span in collector.spans() if span.trace in asked}
+    assert 1 <= len(recorded) <= 2 + 2 * passed, f"{len(recorded)} in {passed} s"
+    # What was ended and not yet sent when it was told to stop came too.
+    roots = [span for span in collector.spans() if span.trace in recorded and span.kind == "server"]
+    assert len(roots) == len(recorded)
+
+
+def test_a_collector_that_is_gone_costs_nothing_but_spans(new_hub):
+    gone = Collector().start()
+    gone.stop()
+    hub = new_hub(config=traces(gone.endpoint, sample_ratio=1.0, flush_timeout_ms=500)).start()
+    cluster, ana = hub.create_cluster(), hub.create_user("ana")
+    cluster.entry(ana, groups=["lab"])
+    assert cluster.log_in(ana)["username"] == ana.arn
+    deadline = time.monotonic() + 20
+    while not value(text := metrics_of(hub.ready["metrics"]["serve"]), "lanyard_trace_spans_total", outcome="failed"):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.05)
+    assert value(text, "lanyard_trace_spans_total", outcome="exported") == 0
+    assert cluster.log_in(ana)["username"] == ana.arn
+    begun = time.monotonic()
+    hub.stop()
+    assert time.monotonic() - begun < 10, "the stop waited for a collector that is not there"
+    assert hub.log().count("the collector does not take spans") == 1
