@@ -49,6 +49,17 @@ pub struct Way {
     peers: Peers<Body>,
 }
 
+impl Way {
+    /// Begins to connect to the replicas of a service, as the service whose certificate this is. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`PeersError`] where there is no address, or one that is none.
+    pub fn connect(identity: &LiveIdentity, service: &str, urls: &[Url]) -> Result<Self, PeersError> {
+        let options = Options::new(&identity.first().hub, service, urls.to_vec(), identity.client());
+        Ok(Self { peers: Peers::connect(&options)? })
+    }
+}
+
 impl Service<Request<Body>> for Way {
     type Response = Response<Body>;
     type Error = PeerFault;
@@ -133,10 +144,7 @@ impl RemoteServices {
         peers: &PeersConfig,
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
-        let way = |service: &str, urls: &[Url]| {
-            let options = Options::new(&identity.first().hub, service, urls.to_vec(), identity.client());
-            Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
-        };
+        let way = |service: &str, urls: &[Url]| Way::connect(identity, service, urls);
         let ways = Ways {
             authn: way("authn", &peers.authn)?,
             mapping: way("mapping", &peers.mapping)?,
