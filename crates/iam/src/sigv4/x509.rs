@@ -8,7 +8,7 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -226,7 +226,7 @@ pub enum CertificateSignerError {
 
 impl CertificateSigner {
     /// Of a chain (DER, the signer's own first, without the root), the serial number of the first, in decimal, and its key
-    /// (PKCS #8, DER). That they belong together shows where they are verified.
+    /// (PKCS #8, DER). That they belong together is for the caller to see, by [`Self::public_key`].
     ///
     /// # Errors
     /// [`CertificateSignerError`] names the part that does not do.
@@ -246,6 +246,12 @@ impl CertificateSigner {
             key: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key)
                 .map_err(|_| CertificateSignerError::Key)?,
         })
+    }
+
+    /// The public half of the key: an uncompressed point of P-256.
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        self.key.public_key().as_ref()
     }
 
     /// Signs all headers of the request (those aside that proxies change) and tells which to add. `host` has to be among

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use lanyard_api::authn::{Authenticate as _, AuthenticateQuery, Authentication};
 use lanyard_api::grpc::Remote;
 use lanyard_api::mapping::{Mapped, Resolution, Resolve as _, ResolveQuery};
-use lanyard_api::signing::{SignedChannel, Signing};
+use lanyard_api::signing::{Signatory, SignedChannel, Signing};
 use lanyard_api::{ClusterUid, Identity, Vouched};
 use lanyard_gateway::remote::Way;
 use lanyard_iam::{Region, Token};
@@ -116,7 +116,7 @@ impl Stack {
         let tls = ClientTlsConfig::new().ca_certificate(root);
         let channel = Endpoint::from_shared(url.to_owned())?.tls_config(tls)?.connect_lazy();
         let signing = Signing {
-            credentials: Arc::new(world.administrator.clone()),
+            by: Signatory::Key(Arc::new(world.administrator.clone())),
             region: Region::parse(world::REGION)?,
             hub_id: world.hub,
             authority: url.trim_start_matches("https://").to_owned(),

@@ -1,4 +1,3 @@
-use aws_lc_rs::signature::KeyPair as _;
 use proptest::prelude::*;
 use time::Duration;
 use time::macros::datetime;
