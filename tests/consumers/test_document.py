@@ -15,6 +15,7 @@ SESSION_SECONDS_MAX = 240
 ADDRESSES = {
     "hub=127.0.0.1:8444": "hub=$TEST_HUB",
     "ca=~/.local/share/lanyard/ca.pem": "ca=$TEST_CA",
+    "data=~/.local/share/lanyard": "data=$TEST_DATA",
 }
 END_OF_BLOCK = "=== end of block ==="
 
@@ -43,9 +44,11 @@ def test_what_the_document_tells_to_type_works_and_prints_what_it_says(hub, oper
         "LANYARD_READY_FILE": str(hub.ready_file),
         "TEST_HUB": hub.ready["grpc"].removeprefix("https://"),
         "TEST_CA": hub.ca,
+        "TEST_DATA": str(hub.data),
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
+        cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,

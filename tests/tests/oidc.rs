@@ -56,6 +56,7 @@ impl Suite {
         let authn = Engine::new(Parts {
             store: store.clone(),
             sessions: session_opener(store.keyring()).unwrap(),
+            certificates: None,
             sts: Arc::new(sts),
             shared_cache: NotShared,
             hub,

@@ -3,6 +3,8 @@
 //! A benchmark says each figure on a line of its own: `lanyard-bench ` and a JSON object with `group`, `name`, `value`,
 //! `unit` and, where there is one, `goal`. The machine's load is noted beside each, as it was when the figure came.
 
+mod stack;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,11 +12,32 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::command::{answer, run as run_command, show_all};
 use crate::watchdog::Watchdog;
 use crate::workspace::{Metadata, cargo, root};
+
+/// What to measure.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    task: Option<BenchTask>,
+    /// Only the packages of this name; then nothing is written
+    #[arg(long, short, value_name = "PACKAGE")]
+    package: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum BenchTask {
+    /// Measure the suite as separate processes, and write their section of docs/benchmarks.md
+    Stack(stack::Options),
+}
+
+/// The page that the figures stand on.
+const PAGE: &str = "docs/benchmarks.md";
 
 /// The package whose benchmarks run the program itself.
 const OF_THE_WHOLE: &str = "lanyard-tests";
@@ -39,8 +62,16 @@ struct Figure {
     load: String,
 }
 
+/// Runs the benchmarks that were asked for.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    match &options.task {
+        Some(BenchTask::Stack(of_stack)) => stack::run(of_stack),
+        None => run_packages(&options.package),
+    }
+}
+
 /// Runs the benchmarks of these packages, or of all; only a run of all writes the page, which would lack the others else.
-pub(crate) fn run(packages: &[String]) -> Result<()> {
+fn run_packages(packages: &[String]) -> Result<()> {
     let names = bench_packages(packages)?;
     ensure!(
         !names.is_empty(),
@@ -51,18 +82,24 @@ pub(crate) fn run(packages: &[String]) -> Result<()> {
     if names.iter().any(|name| name == OF_THE_WHOLE) {
         build_program(&watchdog)?;
     }
+    let program = program()?;
     let mut figures = Vec::new();
     for name in &names {
         println!("\n== {name} ==");
-        figures.extend(measure(&watchdog, name)?);
+        let mut command = Command::new(cargo());
+        command.args(["bench", "--locked", "--benches", "--package", name]).current_dir(root()?);
+        figures.extend(measure(&watchdog, name, command.env("LANYARD_BIN", &program))?);
     }
     ensure!(!figures.is_empty(), "the benchmarks said no figure; each is a line `{MARK}{{…}}`");
     if !packages.is_empty() {
         println!("\n{} figures; a run of all packages writes them down", figures.len());
         return Ok(());
     }
-    let path = root()?.join("docs/benchmarks.md");
-    fs::write(&path, render(&figures, &machine()))?;
+    let path = root()?.join(PAGE);
+    // What another task measured stays.
+    let of_stack = fs::read_to_string(&path).ok().and_then(|page| stack::section_in(&page));
+    let page = render(&figures, &machine());
+    fs::write(&path, of_stack.map_or(page.clone(), |section| format!("{page}\n{section}")))?;
     println!("\n{} figures in {}", figures.len(), path.display());
     Ok(())
 }
@@ -91,10 +128,8 @@ fn program() -> Result<PathBuf> {
     Ok(Metadata::load()?.target_directory.join("release/lanyard"))
 }
 
-fn measure(watchdog: &Watchdog, package: &str) -> Result<Vec<Figure>> {
-    let mut command = Command::new(cargo());
-    command.args(["bench", "--locked", "--benches", "--package", package]).current_dir(root()?);
-    command.env("LANYARD_BIN", program()?);
+/// Runs a benchmark, and passes on what it says.
+fn measure(watchdog: &Watchdog, name: &str, command: &mut Command) -> Result<Vec<Figure>> {
     let mut running = watchdog.spawn(command.stdout(Stdio::piped()))?;
     let output = running.child.stdout.take().context("a piped command has an output")?;
     let mut figures = Vec::new();
@@ -105,7 +140,7 @@ fn measure(watchdog: &Watchdog, package: &str) -> Result<Vec<Figure>> {
             figures.push(Figure { load: load(), ..figure });
         }
     }
-    ensure!(running.child.wait()?.success(), "the benchmarks of {package} failed");
+    ensure!(running.child.wait()?.success(), "the benchmarks of {name} failed");
     Ok(figures)
 }
 
@@ -139,6 +174,13 @@ fn render(figures: &[Figure], machine: &str) -> String {
          the server that is asked has one core, the load another, where the machine has two. Every answer is looked at. \
          The hub holds 100 clusters of 1 000 access entries and 1 000 bindings.\n"
     );
+    text.push_str(&tables(figures, "##"));
+    text
+}
+
+/// A table for each group, under a heading of this level.
+fn tables(figures: &[Figure], level: &str) -> String {
+    let mut text = String::new();
     let mut groups: Vec<&str> = Vec::new();
     for figure in figures {
         if !groups.contains(&figure.group.as_str()) {
@@ -147,7 +189,7 @@ fn render(figures: &[Figure], machine: &str) -> String {
     }
     for group in groups {
         // Writing into a string cannot fail.
-        let _ = write!(text, "\n## {group}\n\n| what | measured | goal | load |\n|---|---:|---|---:|\n");
+        let _ = write!(text, "\n{level} {group}\n\n| what | measured | goal | load |\n|---|---:|---|---:|\n");
         for Figure { name, value, unit, goal, load, .. } in
             figures.iter().filter(|figure| figure.group == group)
         {

@@ -45,11 +45,7 @@ enum Task {
     /// Run the suite as separate processes, with a PostgreSQL and a Redis, until Ctrl-C
     Stack(stack::Options),
     /// Run the benchmarks and write docs/benchmarks.md
-    Bench {
-        /// Only the packages of this name; then nothing is written
-        #[arg(long, short, value_name = "PACKAGE")]
-        package: Vec<String>,
-    },
+    Bench(bench::Options),
     /// Run every fuzz target, one after the other
     Fuzz {
         /// How long each target runs
@@ -65,7 +61,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { quick, only } => test::run(quick, &only),
         Task::Stack(options) => stack::run(&options),
-        Task::Bench { package } => bench::run(&package).map(|()| true),
+        Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Fuzz { seconds, only } => fuzz::run(seconds, only.as_deref()),
     };
     match outcome {

@@ -153,7 +153,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 }
 
 /// The program, built as it is.
-fn build(watchdog: &Watchdog) -> Result<PathBuf> {
+pub(crate) fn build(watchdog: &Watchdog) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
     command.args(["build", "--locked", "--package", "lanyard"]).current_dir(root()?);
     let built = run_command(watchdog, &mut command, show_all)?;

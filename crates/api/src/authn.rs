@@ -106,7 +106,8 @@ pub struct AdmitQuery {
     pub body: Bytes,
     /// The client's address, for `aws:SourceIp`.
     pub source_ip: Option<std::net::IpAddr>,
-    /// Whom a client certificate names, already verified by the door: `lanyard://hub/…/spoke/<uid>`, or the spoke service.
+    /// Whom the connection's client certificate names, already verified by the door: `lanyard://hub/…/spoke/<uid>`, a principal,
+    /// or the spoke service.
     pub certificate_principal: Option<String>,
     /// SHA-256 of that certificate (DER), hex.
     pub certificate_sha256: Option<String>,

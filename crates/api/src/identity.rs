@@ -301,8 +301,8 @@ pub enum ActorKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lineage {
-    /// The key that signed the call.
-    pub access_key_id: AccessKeyId,
+    /// The key that signed the call; none where a certificate's did.
+    pub access_key_id: Option<AccessKeyId>,
     /// The actor's own ancestors if it is a role session, the nearest first: `key/<id>`, `user/<id>`, `role/<id>`.
     pub ancestors: Vec<String>,
     /// Its transitive session tags.

@@ -3,13 +3,15 @@
 //! Signed are `POST`, the method's path, and the headers `host` (the authority), `x-amz-date`, `x-lanyard-hub-id`,
 //! `x-lanyard-nonce`, `x-amz-content-sha256` (of the message as sent, uncompressed, without its frame), and
 //! `x-amz-security-token` where the key has one. So a signature is good for one message to one method of one hub. Calls that
-//! send a stream of messages cannot be signed, and the API has none.
+//! send a stream of messages cannot be signed, and the API has none. Who has a certificate of a principal signs the same by its
+//! key, with the certificate in headers that are signed too, on a connection that shows it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use lanyard_iam::{Credentials, HttpRequest, PayloadHash, Region, Signer};
+use lanyard_iam::sigv4::CertificateSigner;
+use lanyard_iam::{Credentials, HttpRequest, PayloadHash, Region, SigV4Error, Signer};
 use tonic::{
     Status,
     body::Body,
@@ -35,11 +37,50 @@ pub const NONCE_HEADER: &str = "x-lanyard-nonce";
 /// A channel whose calls are signed.
 pub type SignedChannel<C> = Prepared<C, Signing>;
 
+/// Who signs.
+#[derive(Clone)]
+pub enum Signatory {
+    /// The holder of an access key.
+    Key(Arc<Credentials>),
+    /// The principal of a certificate.
+    Certificate(Arc<CertificateSigner>),
+}
+
+impl std::fmt::Debug for Signatory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(credentials) => f.debug_tuple("Key").field(&credentials.access_key_id).finish(),
+            Self::Certificate(signer) => f.debug_tuple("Certificate").field(signer).finish(),
+        }
+    }
+}
+
+impl Signatory {
+    /// The headers that sign a request.
+    fn headers(
+        &self,
+        region: &str,
+        request: &HttpRequest<'_>,
+        payload: &PayloadHash,
+        now: time::OffsetDateTime,
+    ) -> Result<Vec<(&'static str, String)>, SigV4Error> {
+        match self {
+            Self::Key(credentials) => {
+                let mut signer = Signer::new(credentials, region, SERVICE);
+                signer.style.content_sha256_header = true;
+                let signed = signer.sign_headers(request, payload, now)?;
+                Ok(signed.iter().map(|(name, value)| (name, value.to_owned())).collect())
+            }
+            Self::Certificate(signer) => signer.sign_headers(region, SERVICE, request, payload, now),
+        }
+    }
+}
+
 /// Who signs, and what for.
 #[derive(Clone)]
 pub struct Signing {
     /// Who signs.
-    pub credentials: Arc<Credentials>,
+    pub by: Signatory,
     /// The hub's region.
     pub region: Region,
     /// The hub.
@@ -53,7 +94,7 @@ pub struct Signing {
 impl std::fmt::Debug for Signing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut debug = f.debug_struct("Signing");
-        debug.field("access_key_id", &self.credentials.access_key_id).field("region", &self.region);
+        debug.field("by", &self.by).field("region", &self.region);
         debug.field("hub_id", &self.hub_id).field("authority", &self.authority).finish_non_exhaustive()
     }
 }
@@ -74,12 +115,12 @@ impl Signing {
         let [first, second] = own;
         let headers = [("host", &*self.authority), first, second];
         let request = HttpRequest { method: "POST", path, query: "", headers: &headers };
-        let mut signer = Signer::new(&self.credentials, self.region.as_str(), SERVICE);
-        signer.style.content_sha256_header = true;
-        let signed = signer
-            .sign_headers(&request, &PayloadHash::of(message), (self.now)())
+        let signed = self
+            .by
+            .headers(self.region.as_str(), &request, &PayloadHash::of(message), (self.now)())
             .map_err(|error| Status::invalid_argument(format!("the call cannot be signed: {error}")))?;
-        own.into_iter().chain(signed.iter()).map(|(name, value)| header(name, value)).collect()
+        let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
+        own.into_iter().chain(signed).map(|(name, value)| header(name, value)).collect()
     }
 }
 

@@ -13,6 +13,7 @@ mod key;
 mod presigned;
 mod sign;
 mod verify;
+mod x509;
 
 #[cfg(test)]
 mod suite;
@@ -29,12 +30,18 @@ pub use err::{SigV4Error, SignatureMismatch};
 pub use key::{Signature, SigningKey};
 pub use sign::{SignedHeaders, Signer, sign_headers};
 pub use verify::{Expected, SignedRequest, VerifyError, verify_headers, verify_presigned};
+pub use x509::{
+    CERTIFICATE_HEADER, CHAIN_HEADER, CertificateSignedRequest, CertificateSigner, CertificateSignerError,
+    X509_ALGORITHM,
+};
 
 pub(crate) use encode::{decode_into, encode_into, has_valid_escapes};
 pub(crate) use key::StringToSign;
 
-/// The algorithm's name on the wire; the only one that is accepted.
+/// The algorithm's name on the wire; of those that access keys sign by the only one that is accepted.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// How the names of all of AWS's algorithms begin.
+pub(crate) const ALGORITHM_PREFIX: &str = "AWS4-";
 /// The last part of every credential scope.
 pub(crate) const SCOPE_END: &str = "aws4_request";
 /// Most headers that a signature may name. Clients sign fewer than a dozen.

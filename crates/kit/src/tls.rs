@@ -1,11 +1,12 @@
 //! Who is at the other end of a connection: the embedded certificate authority, certificates and keys on disk, rustls
 //! configurations, and peer identity.
 //!
-//! A hub has one root with two issuing keys below it, one for services and one for spokes. Which of them signed a
-//! certificate decides what its URI may say: the spokes' key cannot make a service, nor a server of any name. Trust
-//! the root, and [`PeerIdentity::from_chain`] tells the rest.
+//! A hub has one root with three issuing keys below it, for services, for spokes and for principals. Which of them signed a
+//! certificate decides what its URI may say: the spokes' key cannot make a service, nor a server of any name, and none but the
+//! principals' own can make a principal. Trust the root, and [`PeerIdentity::from_chain`] tells the rest.
 
 mod authority;
+mod chain;
 mod config;
 mod facts;
 mod files;
@@ -14,7 +15,8 @@ mod leaf;
 mod live;
 mod service;
 
-pub use authority::{Authority, AuthorityError};
+pub use authority::{Authority, AuthorityError, PRINCIPAL_LIFETIME_MAX};
+pub use chain::ChainVerifier;
 pub use config::{ClientCertificates, TlsError, client_config, install_provider, provider, server_config};
 pub use facts::CertificateFacts;
 pub use files::{

@@ -16,7 +16,7 @@ pub(crate) async fn admit(hub: String, mut request: Request, next: Next) -> Resp
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
     let is_allowed = match peer.as_deref() {
         Some(PeerIdentity::Service { hub: of, name }) => *of == hub && callers(path).include(name),
-        Some(PeerIdentity::Spoke { .. }) | None => false,
+        Some(PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. }) | None => false,
     };
     if is_allowed {
         if let Some(peer) = peer {
@@ -29,4 +29,59 @@ pub(crate) async fn admit(hub: String, mut request: Request, next: Next) -> Resp
     let message =
         format!("`{who}` may not call `{path}`: this service takes calls from the hub's doors alone");
     Status::permission_denied(message).into_http::<axum::body::Body>().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{Router, body::Body, middleware, routing::any};
+    use tonic::Code;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    const RESOLVE: &str = "/lanyard.mapping.v1.Resolve/Resolve";
+    const LEND: &str = "/lanyard.mapping.v1.Spokes/LendSpoke";
+
+    /// Whether a peer reaches a method of a service of hub h1.
+    async fn reaches(peer: Option<PeerIdentity>, path: &str) -> bool {
+        let routes = Router::new().fallback(any(|| async { "reached" }));
+        let routes = routes.layer(middleware::from_fn(|request, next| admit("h1".to_owned(), request, next)));
+        let mut request = Request::post(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer {
+            address: ([127, 0, 0, 1], 1).into(),
+            identity: peer.map(Arc::new),
+            certificate_sha256: None,
+        });
+        let response = routes.oneshot(request).await.unwrap();
+        Status::from_header_map(response.headers()).is_none_or(|status| {
+            assert_eq!(status.code(), Code::PermissionDenied);
+            false
+        })
+    }
+
+    #[tokio::test]
+    async fn immunity_41_a_service_is_called_by_the_hubs_own_services_each_its_methods_alone() {
+        let service = |hub, name| PeerIdentity::service(hub, name).ok();
+        let spoke = || PeerIdentity::spoke("h1", "9f0c").ok();
+        let principal = || PeerIdentity::principal("h1", "local", "111122223333", "AIDAX").ok();
+        let cases = [
+            (service("h1", "gateway"), RESOLVE, true),
+            (service("h1", "spoke"), LEND, true),
+            (service("h1", "gateway"), LEND, false),
+            (service("h1", "spoke"), RESOLVE, false),
+            (service("h1", "authz"), RESOLVE, false),
+            (service("h2", "gateway"), RESOLVE, false),
+            (spoke(), RESOLVE, false),
+            (spoke(), "/lanyard.mapping.v1.Clusters/PushAwsAuth", false),
+            (principal(), RESOLVE, false),
+            (principal(), "/lanyard.mapping.v1.Clusters/ListClusters", false),
+            (None, RESOLVE, false),
+        ];
+        for (peer, path, expected) in cases {
+            let who = format!("{peer:?} {path}");
+            assert_eq!(reaches(peer, path).await, expected, "{who}");
+        }
+    }
 }

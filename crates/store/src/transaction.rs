@@ -163,6 +163,13 @@ impl Transaction {
         Ok(Revision(counter.revision.0 + 1))
     }
 
+    /// Whether this process alone can say that a change is in force everywhere: what an answer that is kept for a second arrival
+    /// may claim.
+    #[must_use]
+    pub fn confirms(&self) -> bool {
+        self.store.options().alone
+    }
+
     /// One record, of any scope. In scopes that the transaction did not begin with, another may change it before this one
     /// commits.
     ///

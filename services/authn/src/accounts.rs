@@ -125,7 +125,8 @@ impl<S: SharedCache> Engine<S> {
         value: T,
     ) -> Result<Mutated<T>, CallError> {
         let revision = transaction.next_revision(scope)?;
-        let answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices: Vec::new() };
+        let confirmed = transaction.confirms();
+        let answer = Mutated { value, revision, confirmed, pending: Vec::new(), notices: Vec::new() };
         match transaction.commit(Some(&answer)).await {
             Ok(committed) => Ok(mutated(answer.value, &committed)),
             Err(error) => recorded(error),

@@ -1,9 +1,10 @@
 //! May this call go on, and as whom: the signature first, then the policies, own account only.
 //!
 //! A management call is signed with SigV4 by a local key or role session, for this hub, this method and this very message.
-//! Nothing of the message is read before its signature holds. A client token of a cluster is never a proof here: it signs
+//! Nothing of the message is read before its signature holds. Who has a certificate, a principal or a spoke, signs by its key instead. A client token of a cluster is never a proof here: it signs
 //! another service, and whatever signs `x-k8s-aws-id` is refused by name.
 
+mod certificate;
 mod context;
 mod denial;
 mod signature;
@@ -11,13 +12,14 @@ mod spoke;
 mod weigh;
 
 use lanyard_api::authn::{Admission, Admit, AdmitQuery};
-use lanyard_api::{Actor, ActorKind, Authority, AwsIdentity, Denial, Fault, Lineage, Vouched, methods};
+use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Kin, Lineage, SignatureUse, Vouched, methods};
+use lanyard_iam::{AccessKeyId, CanonicalArn};
 use lanyard_kit::telemetry::{Counters, Label, names};
 
 use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
-use crate::local_keys::Signer;
+use crate::local_keys::Holder;
 use crate::snapshot::HubSnapshot;
 
 /// Nobody changes anything that they did not sign.
@@ -71,8 +73,11 @@ impl<S: SharedCache> Admit for Engine<S> {
 
 impl<S: SharedCache> Engine<S> {
     async fn judge(&self, query: &AdmitQuery) -> Result<Admission, Fault> {
-        if query.certificate_principal.is_some() {
+        if certificate::is_callers(query) {
             return self.judge_certificate(query).await;
+        }
+        if query.certificate_principal.is_some() {
+            return self.judge_service(query).await;
         }
         let now = self.clock.now();
         let headers = match signature::headers(query, self.hub.id) {
@@ -98,8 +103,23 @@ impl<S: SharedCache> Engine<S> {
         if let Err(rejection) = &signer.standing {
             return Ok(Admission::Unauthenticated(denial::rejected(rejection)));
         }
-        let identity = signer.aws()?;
-        if let Some(denial) = blocked(&hub, &signer, identity) {
+        let by = signed.access_key_id().as_str();
+        let used = signature::use_of(by, signed.signature().as_bytes(), signed.not_after(), self.hub.id);
+        let kin = &signer.aws()?.kin;
+        self.admit_holder(&hub, &signer.holder, kin, query, used).await
+    }
+
+    /// Weighs a call for somebody who is proven.
+    async fn admit_holder(
+        &self,
+        hub: &HubSnapshot,
+        holder: &Holder,
+        kin: &[Kin],
+        query: &AdmitQuery,
+        used: SignatureUse,
+    ) -> Result<Admission, Fault> {
+        let ancestors = holder.ancestors();
+        if let Some(denial) = blocked(hub, holder, &ancestors, kin) {
             return Ok(Admission::Forbidden(denial));
         }
         let (method, body) = query.weighed();
@@ -119,17 +139,17 @@ impl<S: SharedCache> Engine<S> {
         if once && query.beside.is_some() {
             return Ok(Admission::Forbidden(denial::denial("not_signed", NOT_SIGNED)));
         }
-        let weighed = self.weigh(&hub, &signer, &call, query.source_ip, now).await?;
+        let weighed = self.weigh(hub, holder, &call, query.source_ip, self.clock.now()).await?;
         let allowed = match weighed {
             Ok(allowed) => allowed,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
         let actor = Actor {
-            kind: kind(&signer, identity),
+            kind: kind(holder, ancestors),
             action: action.to_owned(),
             resource: allowed.resource,
             request_digest: call.request_digest,
-            signature: once.then(|| signature::use_of(&signed, self.hub.id)),
+            signature: once.then_some(used),
             allowed_by: allowed.by,
         };
         Ok(Admission::Admitted(Box::new(Vouched::in_process(actor))))
@@ -137,50 +157,45 @@ impl<S: SharedCache> Engine<S> {
 }
 
 /// The block that stops the caller, of the hub or of their own account.
-fn blocked(hub: &HubSnapshot, signer: &Signer, identity: &AwsIdentity) -> Option<Denial> {
-    let who = Someone {
-        authority: &Authority::Local,
-        account: identity.account,
-        canonical_arn: &identity.canonical_arn,
-        session_name: identity.session_name.as_deref(),
-    };
-    let indexes = [&hub.blocks, &signer.account.snapshot.blocks];
-    let keys: Vec<_> =
-        identity.ancestors.iter().filter_map(|name| name.strip_prefix("key/")?.parse().ok()).collect();
+fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]) -> Option<Denial> {
+    let indexes = [&hub.blocks, &holder.account.snapshot.blocks];
+    let keys: Vec<AccessKeyId> =
+        ancestors.iter().filter_map(|name| name.strip_prefix("key/")?.parse().ok()).collect();
+    let arn = holder.arn();
+    let own = Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) };
+    let session_name = holder.session.as_ref().map(|claims| claims.session_name.as_str());
     let block = indexes.iter().find_map(|index| {
-        let key = std::iter::once(&signer.access_key_id).chain(&keys).find_map(|key| index.on_key(key));
-        let kin = || {
-            identity.kin.iter().find_map(|kin| {
-                index.on(&Someone {
-                    authority: &Authority::Local,
-                    account: kin.account,
-                    canonical_arn: &kin.canonical_arn,
-                    session_name: None,
-                })
+        let on = |kin: &Kin, session_name| {
+            index.on(&Someone {
+                authority: &Authority::Local,
+                account: kin.account,
+                canonical_arn: &kin.canonical_arn,
+                session_name,
             })
         };
-        key.or_else(|| index.on(&who)).or_else(kin)
+        let key = holder.access_key_id.iter().chain(&keys).find_map(|key| index.on_key(key));
+        key.or_else(|| on(&own, session_name)).or_else(|| kin.iter().find_map(|kin| on(kin, None)))
     })?;
     let message = format!("block `{block}` stops this caller; whoever put it up can lift it");
     Some(Denial { code: "blocked".into(), message })
 }
 
-fn kind(signer: &Signer, identity: &AwsIdentity) -> ActorKind {
-    let claims = signer.session.as_deref();
+fn kind(holder: &Holder, ancestors: Vec<String>) -> ActorKind {
+    let claims = holder.session.as_deref();
     let transitive = claims.map(|claims| {
         let tags = claims.tags.iter().filter(|(key, _)| claims.transitive_keys.contains(*key));
         tags.map(|(key, value)| (key.clone(), value.clone())).collect()
     });
     ActorKind::Principal {
         authority: Authority::Local,
-        principal_id: identity.principal_id.clone(),
+        principal_id: holder.owner.id.to_string(),
         lineage: Box::new(Lineage {
-            access_key_id: signer.access_key_id.clone(),
-            ancestors: identity.ancestors.clone(),
+            access_key_id: holder.access_key_id.clone(),
+            ancestors,
             transitive_tags: transitive.unwrap_or_default(),
             source_identity: claims.and_then(|claims| claims.source_identity.clone()),
             chain_depth: claims.map_or(0, |claims| claims.chain_depth.saturating_add(1)),
         }),
-        arn: identity.arn.clone(),
+        arn: holder.arn(),
     }
 }

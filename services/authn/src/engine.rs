@@ -12,7 +12,7 @@ use lanyard_iam::{
     AccessKeyId, AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, TokenError,
     TokenLife, looks_like_token,
 };
-use lanyard_kit::{Clock, ExposeSecret as _};
+use lanyard_kit::{Clock, ExposeSecret as _, tls::ChainVerifier};
 use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
 use lanyard_store::{Purpose, Store};
 
@@ -54,6 +54,8 @@ pub struct Parts<S = NotShared> {
     pub store: Store,
     /// Opens role sessions; it cannot mint them.
     pub sessions: SessionOpener,
+    /// Judges the certificates of principals; without it none is accepted.
+    pub certificates: Option<ChainVerifier>,
     /// Calls STS.
     pub sts: Arc<StsClient>,
     /// The second level of the token cache.
@@ -82,6 +84,7 @@ pub struct Engine<S = NotShared> {
     pub(crate) store: Store,
     pub(crate) directory: Directory,
     pub(crate) keys: Arc<LocalKeys>,
+    pub(crate) certificates: Option<ChainVerifier>,
     pub(crate) hub: Hub,
     pub(crate) config: AuthnConfig,
     pub(crate) clock: Arc<dyn Clock>,
@@ -98,7 +101,7 @@ impl<S: SharedCache> Engine<S> {
     /// # Errors
     /// [`EngineError`] where the configuration or the keyring does not do.
     pub fn new(parts: Parts<S>) -> Result<Self, EngineError> {
-        let Parts { store, sessions, sts, shared_cache, hub, config, clock } = parts;
+        let Parts { store, sessions, certificates, sts, shared_cache, hub, config, clock } = parts;
         let self_hosted = config.validate()?;
         let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
         let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
@@ -112,6 +115,7 @@ impl<S: SharedCache> Engine<S> {
             store,
             directory,
             keys,
+            certificates,
             hub,
             config,
             clock,

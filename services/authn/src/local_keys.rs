@@ -23,16 +23,23 @@ pub(crate) struct LocalKeys {
     opener: SessionOpener,
 }
 
+/// A principal of a local account, as management calls are weighed for it.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) account: LocalAccount,
+    /// The user, or the session's role.
+    pub(crate) owner: Arc<OwnerView>,
+    pub(crate) session: Option<Arc<SessionClaims>>,
+    /// The key that they have shown; none who has shown a certificate.
+    pub(crate) access_key_id: Option<AccessKeyId>,
+}
+
 /// The claimed holder of a local key. Verify the signature with its secret first, then ask for its [`Self::standing`]:
 /// who has no secret learns nothing about the state of somebody's key.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    pub(crate) account: LocalAccount,
-    /// The user, or the session's role.
-    pub(crate) owner: Arc<OwnerView>,
+    pub(crate) holder: Holder,
     pub(crate) secret: Arc<KeySecret>,
-    pub(crate) access_key_id: AccessKeyId,
-    pub(crate) session: Option<Arc<SessionClaims>>,
     /// As mapping and explanations see the holder. The kin of a session are whole where its standing is good.
     pub(crate) identity: Arc<Identity>,
     /// Whether the key counts at this moment.
@@ -129,7 +136,8 @@ impl LocalKeys {
         let standing = if view.key.active { Ok(()) } else { Err(Rejection::InactiveKey) };
         let (owner, access_key_id) = (Arc::clone(&view.owner), key.clone());
         let identity = view.identity(account.account.partition);
-        Ok(Ok(Signer { owner, secret, access_key_id, session: None, identity, standing, account }))
+        let holder = Holder { account, owner, session: None, access_key_id: Some(access_key_id) };
+        Ok(Ok(Signer { holder, secret, identity, standing }))
     }
 
     async fn session(
@@ -167,15 +175,10 @@ impl LocalKeys {
             }
         }
         let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin).into());
-        Ok(Ok(Signer {
-            account,
-            owner,
-            secret: Arc::new(KeySecret::new(secret_access_key)),
-            access_key_id,
-            session: Some(Arc::new(claims)),
-            identity,
-            standing,
-        }))
+        let secret = Arc::new(KeySecret::new(secret_access_key));
+        let session = Some(Arc::new(claims));
+        let holder = Holder { account, owner, session, access_key_id: Some(access_key_id) };
+        Ok(Ok(Signer { holder, secret, identity, standing }))
     }
 
     /// Whether what a session descends from is still there; a principal is answered, for blocks.
@@ -251,7 +254,7 @@ fn not_revoked(owner: &OwnerView, claims: &SessionClaims) -> Result<(), Rejectio
     }
 }
 
-impl Signer {
+impl Holder {
     /// The ARN that it acts under.
     pub(crate) fn arn(&self) -> PrincipalArn {
         match &self.session {
@@ -260,6 +263,13 @@ impl Signer {
         }
     }
 
+    /// What it descends from, as blocks and proofs name it.
+    pub(crate) fn ancestors(&self) -> Vec<String> {
+        self.session.as_ref().map_or_else(Vec::new, |claims| ancestor_names(&claims.ancestors))
+    }
+}
+
+impl Signer {
     /// Who it is; the hub's own principals are all of AWS kind.
     pub(crate) fn aws(&self) -> Result<&AwsIdentity, Fault> {
         self.identity.aws().ok_or(Fault::Internal)

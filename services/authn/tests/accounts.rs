@@ -72,7 +72,7 @@ fn behind_grpc(world: &World) -> impl Accounts {
 fn actor_of(account: AccountId) -> Vouched<Actor> {
     let arn = PrincipalArn::parse(&format!("arn:aws:iam::{account}:user/test")).unwrap();
     let lineage = Lineage {
-        access_key_id: "LKIAAAAAAAAAAAAAAAAA".parse().unwrap(),
+        access_key_id: Some("LKIAAAAAAAAAAAAAAAAA".parse().unwrap()),
         ancestors: Vec::new(),
         transitive_tags: BTreeMap::new(),
         source_identity: None,

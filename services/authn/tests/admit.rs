@@ -10,6 +10,7 @@ use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
 use lanyard_api::mapping::{BlockTarget, Cluster, SpokeCredential, SpokeCredentialKind};
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
 use lanyard_iam::{Ancestor, CanonicalArn, Credentials, PrincipalId, SecretAccessKey};
+use lanyard_kit::tls::KeyedCertificate;
 use lanyard_proto::mapping::v1 as mapping;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
@@ -18,6 +19,7 @@ use world::call::{
     ASSUME_ROLE, CREATE_ENTRY, DELETE_ENTRY, DESCRIBE, Signing, admitted, allow, assume, describe, forbidden,
     sign, unproven,
 };
+use world::certificate::{shown, sign_by, signer};
 use world::{REGION, system, world};
 
 on_each_store!(
@@ -31,6 +33,7 @@ on_each_store!(
     what_cannot_be_read_or_passes_no_door_is_told_after_the_signature_alone,
     what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policies,
     a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone,
+    immunity_41_a_door_that_knows_a_spokes_certificate_makes_up_no_push,
     immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing,
     immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names,
 );
@@ -47,7 +50,8 @@ async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(
     assert_eq!(actor.allowed_by, "statement `Administrator` of policy `administrator`");
     assert_eq!(actor.signature, None, "a look may be repeated");
     let ActorKind::Principal { lineage, .. } = actor.kind else { panic!() };
-    assert_eq!((lineage.access_key_id, lineage.chain_depth), (world.administrator.access_key_id.clone(), 0));
+    let key = Some(world.administrator.access_key_id.clone());
+    assert_eq!((lineage.access_key_id, lineage.chain_depth), (key, 0));
 }
 
 async fn immunity_32_a_captured_signature_is_good_for_nothing_else(database: TestDatabase) {
@@ -108,7 +112,7 @@ async fn immunity_32_a_captured_signature_is_good_for_nothing_else(database: Tes
     cases.push(("two hub ids", doubled, "wrong_hub"));
     let mut certificate = honest();
     certificate.certificate_principal = Some("arn:aws:iam::111122223333:user/ana".to_owned());
-    cases.push(("a certificate", certificate, "certificate_principal"));
+    cases.push(("a certificate", certificate, "certificate_unsigned"));
     for (what, query, code) in cases {
         assert_eq!(unproven(world.engine.admit(query).await.unwrap()), code, "{what}");
     }
@@ -254,23 +258,133 @@ async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policie
 
 const PUSH: &str = "/lanyard.mapping.v1.Clusters/PushAwsAuth";
 
-/// A client certificate that counts for a cluster.
-async fn certificate(world: &world::World, cluster: &Cluster) -> SpokeCredential {
-    let token_sha256 = cluster.uid.to_string().replace('-', "").repeat(2);
-    let kind = SpokeCredentialKind::Certificate;
+/// A client certificate that counts for a cluster, and what registers it.
+async fn certificate(world: &world::World, cluster: &Cluster) -> (KeyedCertificate, SpokeCredential) {
+    let issued = world.ca.issue_spoke(&cluster.uid.to_string(), Duration::DAY, world.now()).unwrap();
     let credential = SpokeCredential {
         cluster: cluster.uid,
         id: "c".to_owned(),
-        token_sha256,
+        token_sha256: shown(&issued).1.unwrap(),
         created_at: world.now(),
-        kind,
+        kind: SpokeCredentialKind::Certificate,
     };
     world.put(&credential).await;
-    credential
+    (issued, credential)
 }
 
-/// A call to push aws-auth of a cluster, by somebody with a certificate.
-fn push(cluster: &str, principal: String, sha256: Option<&str>) -> AdmitQuery {
+/// A call to push aws-auth of a cluster, signed by a spoke.
+fn push(world: &world::World, cluster: &str, by: &KeyedCertificate) -> AdmitQuery {
+    let message = mapping::PushAwsAuthRequest { cluster: cluster.to_owned(), ..Default::default() };
+    sign_by(&signer(by), shown(by), PUSH, &message.encode_to_vec(), &world.signing())
+}
+
+async fn a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone(database: TestDatabase) {
+    let world = world(database).await;
+    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    let ((own, _), (theirs, _)) =
+        (certificate(&world, &world.cluster).await, certificate(&world, &other).await);
+    let uid = world.cluster.uid;
+    let honest = || push(&world, "dev", &own);
+    let actor = admitted(world.engine.admit(honest()).await.unwrap());
+    assert_eq!(actor.kind, ActorKind::Spoke { cluster: uid });
+    assert_eq!(actor.action, "lanyard:PushAwsAuth");
+    assert!(actor.signature.is_some(), "a captured push is none");
+
+    let ask = async |query: AdmitQuery| world.engine.admit(query).await.unwrap();
+    for cluster in ["other", "none"] {
+        assert_eq!(forbidden(ask(push(&world, cluster, &own)).await).code, "other_cluster", "{cluster}");
+    }
+    let call =
+        |method: &str, body: &[u8]| sign_by(&signer(&own), shown(&own), method, body, &world.signing());
+    for method in [CREATE_ENTRY, DELETE_ENTRY, ASSUME_ROLE, "/lanyard.mapping.v1.Spokes/PutSpokeKubeconfig"] {
+        assert_eq!(forbidden(ask(call(method, &[])).await).code, "spoke_call", "{method}");
+    }
+    let beside = Some(Beside { method: DESCRIBE.to_owned(), body: Bytes::new() });
+    assert_eq!(forbidden(ask(AdmitQuery { beside, ..honest() }).await).code, "spoke_call");
+    assert_eq!(forbidden(ask(call(PUSH, &[0xff])).await).code, "invalid_request");
+    let anew = world.ca.issue_spoke(&uid.to_string(), Duration::DAY, world.now()).unwrap();
+    assert_eq!(
+        unproven(ask(push(&world, "dev", &anew)).await),
+        "certificate_principal",
+        "it is not registered"
+    );
+    let read = call(DESCRIBE, &describe("dev").encode_to_vec());
+    assert_eq!(admitted(ask(read).await).signature, None, "what changes nothing may come again");
+    admitted(ask(push(&world, "other", &theirs)).await);
+}
+
+async fn immunity_41_a_door_that_knows_a_spokes_certificate_makes_up_no_push(database: TestDatabase) {
+    let world = world(database).await;
+    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    let ((own, credential), (theirs, _)) =
+        (certificate(&world, &world.cluster).await, certificate(&world, &other).await);
+    let honest = || push(&world, "dev", &own);
+    let ask = async |query: AdmitQuery| world.engine.admit(query).await.unwrap();
+    let (hub, uid) = (world.hub.id, world.cluster.uid);
+    let forger = KeyedCertificate { key_pem: theirs.key_pem.clone(), ..own.clone() };
+    let cases = [
+        (AdmitQuery { headers: Vec::new(), ..honest() }, "certificate_unsigned"),
+        (push(&world, "dev", &forger), "signature_mismatch"),
+        (AdmitQuery { body: push(&world, "other", &own).body, ..honest() }, "payload_hash_mismatch"),
+        (AdmitQuery { method: DESCRIBE.to_owned(), ..honest() }, "signature_mismatch"),
+        (AdmitQuery { certificate_sha256: None, ..honest() }, "certificate_connection"),
+        (AdmitQuery { certificate_sha256: shown(&theirs).1, ..honest() }, "certificate_connection"),
+        (
+            AdmitQuery {
+                certificate_principal: Some(format!("lanyard://hub/{hub}/spoke/{}", other.uid)),
+                ..honest()
+            },
+            "certificate_connection",
+        ),
+        (
+            AdmitQuery {
+                headers: Vec::new(),
+                certificate_principal: Some(format!("lanyard://hub/{hub}/service/gateway")),
+                ..honest()
+            },
+            "certificate_principal",
+        ),
+        (
+            AdmitQuery {
+                headers: Vec::new(),
+                certificate_principal: Some(format!("lanyard://hub/{}/spoke/{uid}", HubId::random())),
+                certificate_sha256: Some(credential.token_sha256.clone()),
+                ..honest()
+            },
+            "certificate_unsigned",
+        ),
+        (
+            AdmitQuery { headers: Vec::new(), certificate_principal: Some(String::new()), ..honest() },
+            "certificate_unsigned",
+        ),
+    ];
+    for (query, code) in cases {
+        let who = format!("{:?} {:?}", query.certificate_principal, query.certificate_sha256);
+        assert_eq!(unproven(ask(query).await), code, "{who}");
+    }
+}
+
+async fn immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing(database: TestDatabase) {
+    let world = world(database).await;
+    let (issued, own) = certificate(&world, &world.cluster).await;
+    let ask = async || world.engine.admit(push(&world, "dev", &issued)).await.unwrap();
+    admitted(ask().await);
+    world.remove(&own).await;
+    assert_eq!(unproven(ask().await), "certificate_principal", "from the next call");
+    // A bearer token of the API server that has the same number is none.
+    world.put(&SpokeCredential { kind: SpokeCredentialKind::Token, ..own.clone() }).await;
+    assert_eq!(unproven(ask().await), "certificate_principal");
+    world.remove(&SpokeCredential { kind: SpokeCredentialKind::Token, ..own.clone() }).await;
+    world.put(&own).await;
+    admitted(ask().await);
+    world.clock.advance(Duration::hours(25));
+    assert_eq!(unproven(ask().await), "certificate_ended");
+}
+
+/// A call to push aws-auth of a cluster, by the connection of a service.
+fn by_service(cluster: &str, principal: String) -> AdmitQuery {
     let message = mapping::PushAwsAuthRequest { cluster: cluster.to_owned(), ..Default::default() };
     AdmitQuery {
         method: PUSH.to_owned(),
@@ -279,76 +393,20 @@ fn push(cluster: &str, principal: String, sha256: Option<&str>) -> AdmitQuery {
         body: message.encode_to_vec().into(),
         source_ip: None,
         certificate_principal: Some(principal),
-        certificate_sha256: sha256.map(str::to_owned),
+        certificate_sha256: None,
         beside: None,
     }
-}
-
-async fn a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone(database: TestDatabase) {
-    let world = world(database).await;
-    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
-    world.put(&other).await;
-    let (own, theirs) = (certificate(&world, &world.cluster).await, certificate(&world, &other).await);
-    let (hub, uid) = (world.hub.id, world.cluster.uid);
-    let principal = || format!("lanyard://hub/{hub}/spoke/{uid}");
-    let honest = || push("dev", principal(), Some(&own.token_sha256));
-    let actor = admitted(world.engine.admit(honest()).await.unwrap());
-    assert_eq!(actor.kind, ActorKind::Spoke { cluster: uid });
-    assert_eq!((actor.action.as_str(), actor.signature), ("lanyard:PushAwsAuth", None));
-
-    let ask = async |query: AdmitQuery| world.engine.admit(query).await.unwrap();
-    for cluster in ["other", "none"] {
-        let refused = forbidden(ask(push(cluster, principal(), Some(&own.token_sha256))).await);
-        assert_eq!(refused.code, "other_cluster", "{cluster}");
-    }
-    for method in [CREATE_ENTRY, DELETE_ENTRY, ASSUME_ROLE, "/lanyard.mapping.v1.Spokes/PutSpokeKubeconfig"] {
-        let refused = forbidden(ask(AdmitQuery { method: method.to_owned(), ..honest() }).await);
-        assert_eq!(refused.code, "spoke_call", "{method}");
-    }
-    let beside = Some(Beside { method: DESCRIBE.to_owned(), body: Bytes::new() });
-    assert_eq!(forbidden(ask(AdmitQuery { beside, ..honest() }).await).code, "spoke_call");
-    let nobody = [
-        push("dev", principal(), None),
-        push("dev", principal(), Some(&theirs.token_sha256)),
-        push("dev", principal(), Some("00")),
-        push("dev", format!("lanyard://hub/{}/spoke/{uid}", HubId::random()), Some(&own.token_sha256)),
-        push("dev", format!("lanyard://hub/{hub}/spoke/{}", other.uid), Some(&own.token_sha256)),
-        push("dev", format!("lanyard://hub/{hub}/service/gateway"), Some(&own.token_sha256)),
-        push("dev", String::new(), Some(&own.token_sha256)),
-    ];
-    for query in nobody {
-        let who = format!("{:?} {:?}", query.certificate_principal, query.certificate_sha256);
-        assert_eq!(unproven(ask(query).await), "certificate_principal", "{who}");
-    }
-    assert_eq!(
-        forbidden(ask(AdmitQuery { body: Bytes::from_static(&[0xff]), ..honest() }).await).code,
-        "invalid_request"
-    );
-}
-
-async fn immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing(database: TestDatabase) {
-    let world = world(database).await;
-    let own = certificate(&world, &world.cluster).await;
-    let principal = format!("lanyard://hub/{}/spoke/{}", world.hub.id, world.cluster.uid);
-    let ask =
-        async || world.engine.admit(push("dev", principal.clone(), Some(&own.token_sha256))).await.unwrap();
-    admitted(ask().await);
-    world.remove(&own).await;
-    assert_eq!(unproven(ask().await), "certificate_principal", "from the next call");
-    // A bearer token of the API server that has the same number is none.
-    world.put(&SpokeCredential { kind: SpokeCredentialKind::Token, ..own.clone() }).await;
-    assert_eq!(unproven(ask().await), "certificate_principal");
 }
 
 async fn immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names(database: TestDatabase) {
     let world = world(database).await;
     let service = || format!("lanyard://hub/{}/service/spoke", world.hub.id);
-    let actor = admitted(world.engine.admit(push("dev", service(), None)).await.unwrap());
+    let actor = admitted(world.engine.admit(by_service("dev", service())).await.unwrap());
     assert_eq!(actor.kind, ActorKind::Spoke { cluster: world.cluster.uid }, "never more than that spoke");
     assert_eq!(
-        forbidden(world.engine.admit(push("none", service(), None)).await.unwrap()).code,
+        forbidden(world.engine.admit(by_service("none", service())).await.unwrap()).code,
         "other_cluster"
     );
-    let entry = AdmitQuery { method: CREATE_ENTRY.to_owned(), ..push("dev", service(), None) };
+    let entry = AdmitQuery { method: CREATE_ENTRY.to_owned(), ..by_service("dev", service()) };
     assert_eq!(forbidden(world.engine.admit(entry).await.unwrap()).code, "spoke_call");
 }

@@ -83,7 +83,7 @@ impl Credentials {
         principal: (&PrincipalArn, &str),
         query: &AssumeRole,
     ) -> Result<RoleSession, CallError> {
-        let chained = by.chain_depth > 0 || by.access_key_id.is_session();
+        let chained = by.chain_depth > 0 || by.access_key_id.as_ref().is_some_and(AccessKeyId::is_session);
         let seconds = rules::duration(query.duration_seconds, role.session_seconds_max, chained)?;
         let (tags, transitive_keys) = rules::tags(query, &by.transitive_tags)?;
         let source_identity = source_identity(query, by)?;
@@ -188,7 +188,7 @@ fn ancestors(
         _ => Ancestor::Role(id),
     });
     // A session's key too, though it has no record: a block may name it.
-    ancestors.push(Ancestor::AccessKey(by.access_key_id.clone()));
+    ancestors.extend(by.access_key_id.clone().map(Ancestor::AccessKey));
     for text in &by.ancestors {
         ancestors.push(ancestor(text).ok_or(Fault::Internal)?);
     }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_source_identity_is_kept_and_never_changed() {
         let by = |identity: Option<&str>| Lineage {
-            access_key_id: AccessKeyId::parse("LKIAAAAAAAAAAAAAAAAA").unwrap(),
+            access_key_id: Some(AccessKeyId::parse("LKIAAAAAAAAAAAAAAAAA").unwrap()),
             ancestors: Vec::new(),
             transitive_tags: Default::default(),
             source_identity: identity.map(str::to_owned),

@@ -82,7 +82,7 @@ fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
         arn: PrincipalArn::parse("arn:aws:iam::111122223333:user/ana").unwrap(),
         principal_id: "AIDAAAAAAAAAAAAAAAAAA".to_owned(),
         lineage: Box::new(Lineage {
-            access_key_id: AccessKeyId::parse(key).unwrap(),
+            access_key_id: Some(AccessKeyId::parse(key).unwrap()),
             ancestors: Vec::new(),
             transitive_tags: BTreeMap::new(),
             source_identity: None,

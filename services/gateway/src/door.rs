@@ -26,6 +26,7 @@ use lanyard_api::{
     },
     mapping, methods,
 };
+use lanyard_iam::sigv4::CertificateSignedRequest;
 use lanyard_kit::{
     Readiness,
     serve::{self, BodyError},
@@ -111,15 +112,15 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
     let (mut parts, body) = request.into_parts();
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
     let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
-    let spoke = spoke(&parts);
+    let shown = shown(&parts);
     let query = AdmitQuery {
         method: parts.uri.path().to_owned(),
         authority: authority(&parts).to_owned(),
         headers: headers(&parts)?,
         body: message(framed.clone())?,
         source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
-        certificate_principal: spoke.as_ref().map(|(principal, _)| principal.clone()),
-        certificate_sha256: spoke.map(|(_, sha256)| sha256),
+        certificate_principal: shown.as_ref().map(|(principal, _)| principal.clone()),
+        certificate_sha256: shown.map(|(_, sha256)| sha256),
         beside: None,
     };
     let signed = Signed(query.clone());
@@ -139,16 +140,17 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
     }
 }
 
-/// The spoke that the connection's certificate names, and which certificate it is. A signature is weighed as one, whoever
-/// sends it on.
-fn spoke(parts: &http::request::Parts) -> Option<(String, String)> {
-    if parts.headers.contains_key(header::AUTHORIZATION) {
-        return None;
-    }
+/// The spoke or principal that the connection's certificate names, and which certificate it is. The signature of an access key
+/// is weighed as one, whoever sends it on; that of a certificate's key goes with its certificate.
+fn shown(parts: &http::request::Parts) -> Option<(String, String)> {
     let peer = parts.extensions.get::<serve::Peer>()?;
-    let identity =
-        peer.identity.as_deref().filter(|identity| matches!(identity, PeerIdentity::Spoke { .. }))?;
-    Some((identity.to_string(), hex::encode(peer.certificate_sha256?)))
+    let identity = peer.identity.as_deref()?;
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let is_callers = !matches!(identity, PeerIdentity::Service { .. });
+    let is_its_own =
+        authorization.is_none_or(|value| value.to_str().is_ok_and(CertificateSignedRequest::is_claimed_by));
+    let sha256 = peer.certificate_sha256.filter(|_| is_callers && is_its_own)?;
+    Some((identity.to_string(), hex::encode(sha256)))
 }
 
 fn unread(error: BodyError) -> Status {

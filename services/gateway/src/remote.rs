@@ -51,6 +51,24 @@ pub struct Way {
     peers: Peers<Body>,
 }
 
+impl Way {
+    /// Begins to connect to the replicas of a service, as the service whose certificate this is; `calls` counts what is asked of
+    /// it. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`PeersError`] where there is no address, or one that is none.
+    pub fn connect(
+        identity: &LiveIdentity,
+        service: &str,
+        urls: &[Url],
+        calls: &Arc<Calls>,
+    ) -> Result<Self, PeersError> {
+        let hub = &identity.first().hub;
+        let options = Options::new(hub, service, urls.to_vec(), identity.client(), calls);
+        Ok(Self { peers: Peers::connect(&options)? })
+    }
+}
+
 impl Service<Request<Body>> for Way {
     type Response = Response<Body>;
     type Error = PeerFault;
@@ -136,11 +154,7 @@ impl RemoteServices {
         call_timeout: Duration,
     ) -> Result<Self, PeersError> {
         let calls = Calls::sent(methods::paths());
-        let way = |service: &str, urls: &[Url]| {
-            let hub = &identity.first().hub;
-            let options = Options::new(hub, service, urls.to_vec(), identity.client(), &calls);
-            Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
-        };
+        let way = |service: &str, urls: &[Url]| Way::connect(identity, service, urls, &calls);
         let ways = Ways {
             authn: way("authn", &peers.authn)?,
             mapping: way("mapping", &peers.mapping)?,

@@ -1,5 +1,6 @@
 //! The way to a hub: where it is, whom to trust there, and who signs.
 
+mod certificate;
 mod pages;
 mod target;
 
@@ -10,15 +11,16 @@ use lanyard_api::{
     Authority, HubId, InvalidName, Mutation,
     authn::Accounts,
     grpc::{MESSAGE_BYTES_MAX, Remote, admitted_at_the_door},
-    signing::{SignedChannel, Signing},
+    signing::{Signatory, SignedChannel, Signing},
 };
 use lanyard_iam::{AccountId, Credentials, Region};
 use lanyard_kit::{Clock, SystemClock};
 use lanyard_proto::{
     authz::v1::authorize_client::AuthorizeClient, gateway::v1::explain_client::ExplainClient,
 };
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+pub use certificate::of_files as certificate_of_files;
 pub use pages::all_pages;
 pub use target::{HubArgs, Target};
 
@@ -44,16 +46,21 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Connects, with the credentials that AWS tools would find.
+    /// Connects, with the certificate that was given, or the credentials that AWS tools would find.
     ///
     /// # Errors
     /// [`Failure`] says what is missing, or that nobody answers.
     pub async fn connect(args: &HubArgs) -> Result<Self, Failure> {
         let target = Target::of(args)?;
+        if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
+            let (identity, signer) = certificate::of_files(certificate, key)?;
+            let channel = channel(&target, Some(identity)).await?;
+            return Self::over(channel, target, Signatory::Certificate(Arc::new(signer))).await;
+        }
         // Whether there is a hub at all comes first: without one, credentials do not matter.
-        let channel = channel(&target).await?;
+        let channel = channel(&target, None).await?;
         let credentials = credentials_for_calls(args, &target)?;
-        Self::over(channel, target, credentials).await
+        Self::over(channel, target, Signatory::Key(Arc::new(credentials))).await
     }
 
     /// Connects with these credentials.
@@ -62,32 +69,17 @@ impl Hub {
     /// [`Failure`] says that nobody answers.
     pub async fn connect_as(args: &HubArgs, credentials: Credentials) -> Result<Self, Failure> {
         let target = Target::of(args)?;
-        let channel = channel(&target).await?;
-        Self::over(channel, target, credentials).await
+        let channel = channel(&target, None).await?;
+        Self::over(channel, target, Signatory::Key(Arc::new(credentials))).await
     }
 
-    async fn over(channel: Channel, target: Target, credentials: Credentials) -> Result<Self, Failure> {
-        let (hub_id, region) = match &target.names {
-            Some(names) => names.clone(),
-            // The one call that needs no signature: signing needs its answer.
-            None => {
-                let info = ExplainClient::new(channel.clone()).hub(()).await?.into_inner();
-                (info.hub_id, info.region)
-            }
+    async fn over(channel: Channel, target: Target, by: Signatory) -> Result<Self, Failure> {
+        let signing = match &target.names {
+            Some((hub_id, region)) => signing_for(hub_id, region, &target.url, by)?,
+            None => signing(&channel, &target.url, by).await?,
         };
-        let hub_id: HubId = hub_id
-            .parse()
-            .map_err(|error: InvalidName| Failure::usage(format!("the hub's own id: {error}")))?;
-        let region = Region::parse(&region)
-            .map_err(|error| Failure::usage(format!("the hub's own region: {error}")))?;
-        let signing = Signing {
-            credentials: Arc::new(credentials),
-            region,
-            hub_id,
-            authority: target.url.trim_start_matches("https://").to_owned(),
-            now: Arc::new(|| SystemClock.now()),
-        };
-        Ok(Self { wire: signing.clone().over(channel), signing, id: hub_id, target })
+        let id = signing.hub_id;
+        Ok(Self { wire: signing.clone().over(channel), signing, id, target })
     }
 
     /// The headers that sign a message to a method, for whoever sends it.
@@ -136,6 +128,29 @@ impl Hub {
     }
 }
 
+/// What signs the calls to a hub, which is asked for its id and region.
+///
+/// # Errors
+/// [`Failure`] where it does not answer.
+pub async fn signing(channel: &Channel, url: &str, by: Signatory) -> Result<Signing, Failure> {
+    // The one call that needs no signature: signing needs its answer.
+    let info = ExplainClient::new(channel.clone()).hub(()).await?.into_inner();
+    signing_for(&info.hub_id, &info.region, url, by)
+}
+
+fn signing_for(hub_id: &str, region: &str, url: &str, by: Signatory) -> Result<Signing, Failure> {
+    Ok(Signing {
+        by,
+        region: Region::parse(region)
+            .map_err(|error| Failure::usage(format!("the hub's own region: {error}")))?,
+        hub_id: hub_id
+            .parse()
+            .map_err(|error: InvalidName| Failure::usage(format!("the hub's own id: {error}")))?,
+        authority: url.trim_start_matches("https://").trim_end_matches('/').to_owned(),
+        now: Arc::new(|| SystemClock.now()),
+    })
+}
+
 /// A call's message with the time that it may take.
 pub fn request<M>(message: M) -> tonic::Request<M> {
     let mut request = tonic::Request::new(message);
@@ -160,10 +175,11 @@ impl From<ChangeArgs> for Mutation {
     }
 }
 
-async fn channel(target: &Target) -> Result<Channel, Failure> {
+async fn channel(target: &Target, identity: Option<Identity>) -> Result<Channel, Failure> {
     lanyard_kit::tls::install_provider();
     let url = &target.url;
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&target.ca_pem));
+    let tls = identity.into_iter().fold(tls, ClientTlsConfig::identity);
     let endpoint = Endpoint::from_shared(url.clone())
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;

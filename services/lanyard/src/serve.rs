@@ -152,7 +152,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         clock.now(),
     )?;
     let listeners = listeners::bind(&config, &ca, clock.now()).await?;
-    let suite = Arc::new(suite::Suite::start(&opened, &config, aws).await?);
+    let suite = Arc::new(suite::Suite::start(&opened, &config, aws, &ca.roots()?).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);

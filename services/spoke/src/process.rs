@@ -205,14 +205,13 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The hub's services may ask how this one is. A spoke's certificate, though of the same hub, opens nothing here.
+/// The hub's services may ask how this one is. A spoke's or principal's certificate, though of the same hub, opens nothing here.
 async fn services_alone(hub: String, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
     match peer.as_deref() {
         Some(PeerIdentity::Service { hub: of, .. }) if *of == hub => next.run(request).await,
-        Some(PeerIdentity::Service { .. } | PeerIdentity::Spoke { .. }) | None => {
-            Status::permission_denied("only services of this hub are answered here").into_http()
-        }
+        Some(PeerIdentity::Service { .. } | PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. })
+        | None => Status::permission_denied("only services of this hub are answered here").into_http(),
     }
 }
 

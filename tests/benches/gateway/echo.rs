@@ -16,7 +16,7 @@ use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Server;
-use crate::process::{self, Process};
+use crate::process::{self, Placement, Process};
 
 /// The first argument by which this program becomes the echo.
 pub(crate) const ROLE: &str = "echo";
@@ -34,9 +34,9 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
-        let mut command = process::server(&std::env::current_exe()?);
-        let mut process = Process::spawn(command.arg(ROLE).arg(folder).stdout(Stdio::piped()))?;
+    pub(crate) async fn start(folder: &Path, placement: Placement) -> Result<Self> {
+        let mut command = process::server(&std::env::current_exe()?, placement);
+        let mut process = Process::spawn("the echo", command.arg(ROLE).arg(folder).stdout(Stdio::piped()))?;
         let output = process.child.stdout.take().context("a piped command has an output")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;

@@ -1,20 +1,19 @@
 //! The hub that is measured: the program as it is released.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use lanyard_kit::tls::certificates_from_pem;
 use serde_json::Value;
 
 use crate::client::Server;
-use crate::process::{self, Process};
+use crate::process::{self, Placement, Process};
 use crate::sts;
 
 /// How long a start may take.
-const READY_WAIT: Duration = Duration::from_secs(60);
-/// How often the ready-file is looked for.
-const POLL: Duration = Duration::from_millis(1);
+pub(crate) const READY_WAIT: Duration = Duration::from_secs(60);
 
 /// A running hub.
 pub(crate) struct Hub {
@@ -26,10 +25,10 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// Starts it on the folder `hub`, which is filled.
-    pub(crate) async fn start(folder: &Path, sts: &sts::StandIn) -> Result<Self> {
+    pub(crate) async fn start(folder: &Path, sts: &sts::StandIn, placement: Placement) -> Result<Self> {
         let (config, ready) = (folder.join("lanyard.toml"), folder.join("ready.json"));
         std::fs::write(&config, configuration(&sts.host))?;
-        let mut command = process::server(&program()?);
+        let mut command = process::server(&program()?, placement);
         command.args([
             "serve",
             "--listen",
@@ -41,32 +40,39 @@ impl Hub {
             "--config",
         ]);
         command.arg(&config).arg("--data-dir").arg(folder.join("hub")).arg("--ready-file").arg(&ready);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LANYARD_") {
-                command.env_remove(name);
-            }
-        }
-        command.env("SSL_CERT_FILE", &sts.ca);
+        without_settings(&mut command).env("SSL_CERT_FILE", &sts.ca);
         let begun = Instant::now();
-        let mut process = Process::spawn(&mut command)?;
-        while !ready.exists() {
-            if let Some(status) = process.child.try_wait()? {
-                bail!("the hub ended with {status}");
-            }
-            ensure!(begun.elapsed() < READY_WAIT, "the hub was not ready within {READY_WAIT:?}");
-            tokio::time::sleep(POLL).await;
-        }
+        let mut process = Process::spawn("the hub", &mut command)?;
+        let said = process.ready(&ready, READY_WAIT).await?;
         let start = begun.elapsed();
-        let said: Value = serde_json::from_slice(&std::fs::read(&ready)?)?;
-        let text = |name: &str| said.get(name).and_then(Value::as_str).with_context(|| format!("no {name}"));
-        let address = text("gateway")?.strip_prefix("https://").context("the gateway has https")?.parse()?;
-        let roots = certificates_from_pem(&std::fs::read_to_string(text("ca")?)?)?;
-        Ok(Self { server: Server::new(address, &roots)?, process, start })
+        Ok(Self { server: server(&said)?, process, start })
     }
 }
 
-/// What is needed to fill the token cache at once: room for it, and no limits on asking STS.
-fn configuration(sts_host: &str) -> String {
+/// The door that a ready-file names.
+pub(crate) fn server(ready: &Value) -> Result<Server> {
+    let address = text(ready, "gateway")?.strip_prefix("https://").context("the gateway has https")?;
+    let roots = certificates_from_pem(&std::fs::read_to_string(text(ready, "ca")?)?)?;
+    Server::new(address.parse()?, &roots)
+}
+
+/// What a ready-file says.
+pub(crate) fn text<'a>(ready: &'a Value, name: &str) -> Result<&'a str> {
+    ready.get(name).and_then(Value::as_str).with_context(|| format!("no `{name}` in the ready-file"))
+}
+
+/// With nothing of this process's own settings.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LANYARD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// What authn needs to fill the token cache at once: room for it, and no limits on asking STS.
+pub(crate) fn configuration(sts_host: &str) -> String {
     let (name, region) = (sts::NAME, sts::REGION);
     let unlimited = "{ per_second = 1000000, burst = 1000000 }";
     format!(
@@ -77,7 +83,7 @@ fn configuration(sts_host: &str) -> String {
 }
 
 /// `LANYARD_BIN`, or the program that lies where this one was built.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("LANYARD_BIN") {
         return Ok(path.into());
     }

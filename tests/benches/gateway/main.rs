@@ -3,6 +3,7 @@
 //! One hub is measured from beginning to end: its folder is filled with many clusters, it is started, every cluster is
 //! used once, and then one of them is asked as fast as it answers. Server and load each have one core, where the
 //! machine has two; every answer is looked at. `LANYARD_BIN` names the program, the one in the target folder is the default.
+//! As `stack` it measures the separate processes instead, which `cargo xtask bench stack` prepares ([`stack`]).
 #![allow(clippy::print_stdout, reason = "a benchmark says its figures on standard output")]
 
 mod client;
@@ -12,6 +13,7 @@ mod hub;
 mod load;
 mod process;
 mod questions;
+mod stack;
 mod sts;
 mod world;
 
@@ -19,14 +21,18 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::process::Placement;
+
 /// As the hub has it, so that the echo is built alike.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.as_slice() {
+    // Cargo adds flags of its own.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let outcome = match words.as_slice() {
         [role, folder] if role == echo::ROLE => echo::run(folder.as_ref()),
+        [role] if role == stack::ROLE => stack::run(),
         words => bench(words),
     };
     match outcome {
@@ -38,31 +44,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// Cargo's own flags aside, each word is a part of the name of a scenario to run; without any, all are.
+/// Each word is a part of the name of a scenario to run; without any, all are.
 fn bench(words: &[String]) -> Result<()> {
-    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     lanyard_kit::tls::install_provider();
     let folder = tempfile::tempdir()?;
     let filling = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let world = filling.block_on(world::fill(&folder.path().join("hub")))?;
+    let world = filling.block_on(world::fill(&folder.path().join("hub"), world::Size::LARGE))?;
     drop(filling);
     // The load's core; what is started from here on says its own.
     process::pin_self();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(folder.path(), &world, &words))
+    runtime.block_on(measure(folder.path(), &world, words))
 }
 
-async fn measure(folder: &std::path::Path, world: &world::World, words: &[&str]) -> Result<()> {
-    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
+async fn measure(folder: &std::path::Path, world: &world::World, words: &[String]) -> Result<()> {
+    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let sts = sts::StandIn::start(&folder.join("sts")).await?;
-    let hub = hub::Hub::start(folder, &sts).await?;
+    let hub = hub::Hub::start(folder, &sts, Placement::Apart).await?;
     figure::say("Start", "from nothing to ready", hub.start.as_secs_f64() * 1e3, "ms", None);
-    figure::say("Start", "resident memory when ready", hub.process.resident_megabytes()?, "MB", None);
-    let questions = questions::Questions::new(world, &hub, &sts);
+    figure::say("Start", "resident memory when ready", hub.process.usage().resident_megabytes()?, "MB", None);
+    let questions = questions::Questions::new(world, &hub.server, &sts);
     questions.use_every_cluster().await?;
     let used = "resident memory with every cluster in use";
-    figure::say("Start", used, hub.process.resident_megabytes()?, "MB", None);
-    let echo = echo::Echo::start(&folder.join("echo")).await?;
+    figure::say("Start", used, hub.process.usage().resident_megabytes()?, "MB", None);
+    let echo = echo::Echo::start(&folder.join("echo"), Placement::Apart).await?;
     if is_asked(questions::LOCAL_TOKEN_REVIEWS) {
         load::compare(&questions.local_token_reviews()?, &hub, &echo, load::Goals::LOCAL).await?;
     }
@@ -72,9 +77,9 @@ async fn measure(folder: &std::path::Path, world: &world::World, words: &[&str])
     if !is_asked(questions::CACHED_TOKEN_REVIEWS) {
         return Ok(());
     }
-    let cached = questions.cached_token_reviews().await?;
+    let cached = questions.cached_token_reviews(questions::CACHED_TOKEN_REVIEWS, questions::SESSIONS).await?;
     load::compare(&cached, &hub, &echo, load::Goals::CACHED).await?;
     let kept = "resident memory with the token cache full";
-    figure::say("Start", kept, hub.process.resident_megabytes()?, "MB", None);
+    figure::say("Start", kept, hub.process.usage().resident_megabytes()?, "MB", None);
     Ok(())
 }

@@ -1,21 +1,37 @@
 //! Other processes: where they run, what they use, how they end.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 /// Clock ticks of `/proc` in a second: what Linux tells all programs, whatever it counts in itself.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// How often a process is looked after.
+const POLL: Duration = Duration::from_millis(1);
+/// How long one may take to stop: a stack stops its processes one service after the other.
+const STOP_WAIT: Duration = Duration::from_secs(120);
 /// The core of what is measured.
 const SERVER_CORE: &str = "0";
 /// The core of what measures.
 const LOAD_CORE: &str = "1";
 
+/// Who has which core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// What is measured has one core, what measures has another, where the machine has two.
+    Apart,
+    /// All share all of them.
+    Shared,
+}
+
 /// A running server; killed when this is dropped.
 pub(crate) struct Process {
     pub(crate) child: Child,
+    /// What it is called where it fails.
+    name: &'static str,
 }
 
 impl Drop for Process {
@@ -25,9 +41,9 @@ impl Drop for Process {
     }
 }
 
-/// A server's command, on a core of its own where there are two and `taskset` is there to say so.
-pub(crate) fn server(program: &Path) -> Command {
-    let mut command = match can_pin() {
+/// A server's command; apart it is on a core of its own, where there are two and `taskset` is there to say so.
+pub(crate) fn server(program: &Path, placement: Placement) -> Command {
+    let mut command = match placement == Placement::Apart && can_pin() {
         true => {
             let mut command = Command::new("taskset");
             command.args(["--cpu-list", SERVER_CORE]).arg(program);
@@ -64,27 +80,78 @@ fn can_pin() -> bool {
 }
 
 impl Process {
-    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
-        let name = command.get_args().last().unwrap_or(OsStr::new("")).to_owned();
-        let child = command.spawn().with_context(|| format!("cannot start … {}", name.display()))?;
-        Ok(Self { child })
+    pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { child, name })
+    }
+
+    /// Waits for the file that it writes once it answers, and gives what is in it.
+    pub(crate) async fn ready(&mut self, file: &Path, wait_max: Duration) -> Result<Value> {
+        let begun = Instant::now();
+        while !file.exists() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}", self.name);
+            }
+            ensure!(begun.elapsed() < wait_max, "{} was not ready within {wait_max:?}", self.name);
+            tokio::time::sleep(POLL).await;
+        }
+        loop {
+            // Written in one go, but not always renamed into place: half of it is no JSON yet.
+            match serde_json::from_slice(&std::fs::read(file)?) {
+                Ok(said) => return Ok(said),
+                Err(fault) => ensure!(begun.elapsed() < wait_max, "`{}`: {fault}", file.display()),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status()?;
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "{} stopped with {status}", self.name);
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < STOP_WAIT, "{} did not stop within {STOP_WAIT:?}", self.name);
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// What it uses.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage { pid: self.child.id() }
+    }
+}
+
+/// What a process uses, whoever started it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) pid: u32,
+}
+
+impl Usage {
+    /// Of this very process.
+    pub(crate) fn own() -> Self {
+        Self { pid: std::process::id() }
     }
 
     /// Seconds of processor time since it began, in itself and in the kernel for it.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+    pub(crate) fn cpu_seconds(self) -> Result<f64> {
         cpu_seconds(&self.proc("stat"))
     }
 
     /// What of its memory is in the machine's.
-    pub(crate) fn resident_megabytes(&self) -> Result<f64> {
+    pub(crate) fn resident_megabytes(self) -> Result<f64> {
         let status = std::fs::read_to_string(self.proc("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kibibytes * 1024.0 / 1e6)
     }
 
-    fn proc(&self, file: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
+    fn proc(self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.pid))
     }
 }
 

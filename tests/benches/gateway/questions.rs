@@ -2,12 +2,11 @@
 
 use anyhow::{Context, Result};
 use lanyard_iam::token::TOKEN_EXPIRES;
-use lanyard_iam::{Credentials, Region, mint_token};
+use lanyard_iam::{Credentials, Region, Token, mint_token};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::client::post;
-use crate::hub::Hub;
+use crate::client::{Server, post};
 use crate::load::{Asked, Scenario};
 use crate::sts;
 use crate::world::{self, World};
@@ -17,8 +16,8 @@ pub(crate) const LOCAL_TOKEN_REVIEWS: &str = "TokenReview, local IAM";
 pub(crate) const ACCESS_REVIEWS: &str = "SubjectAccessReview, allowed by an access policy";
 pub(crate) const CACHED_TOKEN_REVIEWS: &str = "TokenReview, one of 50000 kept answers of STS";
 
-/// Sessions whose answers are kept.
-const SESSIONS: usize = 50_000;
+/// Sessions whose answers are kept, where memory is measured too.
+pub(crate) const SESSIONS: usize = 50_000;
 /// Tokens of the local administrator; they are never kept, so a few do.
 const LOCAL_TOKENS: usize = 16;
 /// Different access reviews.
@@ -27,19 +26,20 @@ const REVIEWS: usize = 1_000;
 /// Makes them.
 pub(crate) struct Questions<'a> {
     world: &'a World,
-    hub: &'a Hub,
+    server: &'a Server,
     sts_host: &'a str,
 }
 
 impl<'a> Questions<'a> {
-    pub(crate) fn new(world: &'a World, hub: &'a Hub, sts: &'a sts::StandIn) -> Self {
-        Self { world, hub, sts_host: &sts.host }
+    /// For the hub behind this door.
+    pub(crate) fn new(world: &'a World, server: &'a Server, sts: &'a sts::StandIn) -> Self {
+        Self { world, server, sts_host: &sts.host }
     }
 
     /// One TokenReview and one SubjectAccessReview of every cluster, so that all of them are in memory.
     pub(crate) async fn use_every_cluster(&self) -> Result<()> {
-        let mut connection = self.hub.server.connect().await?;
-        for number in 0..world::CLUSTERS {
+        let mut connection = self.server.connect().await?;
+        for number in 0..self.world.clusters.len() {
             let asked = self.local_token_review(number)?;
             let answer = connection.ask(&asked.request).await?;
             asked.check(answer)?;
@@ -57,28 +57,39 @@ impl<'a> Questions<'a> {
     }
 
     fn local_token_review(&self, cluster: usize) -> Result<Asked> {
-        let host = format!("sts.{}.amazonaws.com", world::REGION);
-        token_review(cluster, &self.world.administrator, &host, world::REGION, world::ADMINISTRATOR)
+        token_review(cluster, &self.local_token(cluster)?, world::ADMINISTRATOR)
     }
 
-    /// TokenReviews of people whom STS has proved already; asked once here, one after the other.
-    pub(crate) async fn cached_token_reviews(&self) -> Result<Scenario> {
+    /// A token of the administrator, for a cluster.
+    pub(crate) fn local_token(&self, cluster: usize) -> Result<Token> {
+        let host = format!("sts.{}.amazonaws.com", world::REGION);
+        token(cluster, &self.world.administrator, &host, world::REGION)
+    }
+
+    /// A token of somebody whom STS has to prove, for the first cluster.
+    pub(crate) fn sts_token(&self, session: usize) -> Result<Token> {
+        token(0, &sts::credentials(session), self.sts_host, sts::REGION)
+    }
+
+    /// TokenReviews of so many people whom STS has proved already; asked once here, one after the other.
+    pub(crate) async fn cached_token_reviews(&self, name: &str, sessions: usize) -> Result<Scenario> {
         let question = |number| {
             let username = format!("{}:person-{number}", sts::role(number));
-            token_review(0, &sts::credentials(number), self.sts_host, sts::REGION, &username)
+            token_review(0, &self.sts_token(number)?, &username)
         };
         // The first role is the administrator's place in the list of entries, so it has none of its own.
-        let numbers = (0..).filter(|number| number % sts::ROLES != 0).take(SESSIONS);
+        let has_entry = |number: &usize| (1..self.world.size.entries).contains(&(number % sts::ROLES));
+        let numbers = (0..).filter(has_entry).take(sessions);
         let questions = numbers.map(question).collect::<Result<Vec<_>>>()?;
         let begun = std::time::Instant::now();
-        crate::load::once(&questions, &self.hub.server).await?;
-        println!("{SESSIONS} answers of STS kept in {:.1?}", begun.elapsed());
-        Ok(Scenario { name: CACHED_TOKEN_REVIEWS.to_owned(), questions })
+        crate::load::once(&questions, self.server).await?;
+        println!("{sessions} answers of STS kept in {:.1?}", begun.elapsed());
+        Ok(Scenario { name: name.to_owned(), questions })
     }
 
     /// SubjectAccessReviews as an API server sends them after a TokenReview: with the proof that it was given.
     pub(crate) async fn access_reviews(&self) -> Result<Scenario> {
-        let mut connection = self.hub.server.connect().await?;
+        let mut connection = self.server.connect().await?;
         let asked = self.local_token_review(0)?;
         let answer = connection.ask(&asked.request).await?;
         asked.check(answer)?;
@@ -88,16 +99,14 @@ impl<'a> Questions<'a> {
     }
 }
 
-fn token_review(
-    cluster: usize,
-    key: &Credentials,
-    host: &str,
-    region: &str,
-    username: &str,
-) -> Result<Asked> {
+fn token(cluster: usize, key: &Credentials, host: &str, region: &str) -> Result<Token> {
     let region = Region::parse(region)?;
+    let now = OffsetDateTime::now_utc();
+    Ok(mint_token(key, host, &region, &world::cluster_id(cluster), now, TOKEN_EXPIRES)?)
+}
+
+fn token_review(cluster: usize, token: &Token, username: &str) -> Result<Asked> {
     let id = world::cluster_id(cluster);
-    let token = mint_token(key, host, &region, &id, OffsetDateTime::now_utc(), TOKEN_EXPIRES)?;
     let body = json!({
         "kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "metadata": { "creationTimestamp": null },
         "spec": { "token": token.expose(), "audiences": ["https://kubernetes.default.svc"] },

@@ -9,7 +9,7 @@ use lanyard_api::mapping::{
     AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, Cluster, EntryType, PolicyAssociation,
     SpokeCredential,
 };
-use lanyard_api::{Authority, ClusterUid, EntryId, Mutation, Scope, TrustedAccount};
+use lanyard_api::{Authority, ClusterUid, EntryId, HubId, Mutation, Scope, TrustedAccount};
 use lanyard_iam::{AccountId, Credentials, Partition, PrincipalArn, Region, SecretAccessKey};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::tls::secure_dir;
@@ -20,12 +20,23 @@ use time::OffsetDateTime;
 
 use crate::sts;
 
-/// Clusters of the hub.
-pub(crate) const CLUSTERS: usize = 100;
-/// Access entries of each.
-const ENTRIES: usize = 1_000;
-/// RoleBindings of each, over so many namespaces.
-const BINDINGS: usize = 1_000;
+/// How much there is of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Clusters of the hub.
+    pub(crate) clusters: usize,
+    /// Access entries of each.
+    pub(crate) entries: usize,
+    /// RoleBindings of each.
+    pub(crate) bindings: usize,
+}
+
+impl Size {
+    /// A hub of a large company.
+    pub(crate) const LARGE: Self = Self { clusters: 100, entries: 1_000, bindings: 1_000 };
+}
+
+/// Namespaces that the bindings of a cluster are spread over.
 const NAMESPACES: usize = 10;
 /// ClusterRoles of each.
 const ROLES: usize = 20;
@@ -34,10 +45,18 @@ pub(crate) const REGION: &str = "us-east-1";
 /// What the administrator's entries give.
 const POLICY: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
 
+/// The key to a hub's secrets, in its folder.
+pub(crate) const ENVELOPE_FILE: &str = "envelope.key";
+
 /// What the load has to know.
 pub(crate) struct World {
     /// Of the embedded account's administrator.
     pub(crate) administrator: Credentials,
+    /// The hub's number.
+    pub(crate) hub: HubId,
+    /// The clusters, in the order of their numbers.
+    pub(crate) clusters: Vec<ClusterUid>,
+    pub(crate) size: Size,
 }
 
 /// The id of a cluster.
@@ -53,12 +72,17 @@ pub(crate) fn bearer(number: usize) -> String {
 /// The username of the administrator's entries.
 pub(crate) const ADMINISTRATOR: &str = "the-administrator";
 
-/// Makes the folder as the first start of `lanyard serve` does, and what is in it.
-pub(crate) async fn fill(folder: &Path) -> Result<World> {
-    let begun = Instant::now();
+/// The store of a hub's folder, with all its keys.
+pub(crate) fn store_options(folder: &Path) -> Result<StoreOptions> {
     secure_dir(folder)?;
-    let keyring = Keyring::new(EnvelopeKey::load_or_create(&folder.join("envelope.key"))?);
-    let store = Store::open(&StoreOptions::new(StoreUrl::Sqlite(folder.join("lanyard.db")), keyring)).await?;
+    let keyring = Keyring::new(EnvelopeKey::load_or_create(&folder.join(ENVELOPE_FILE))?);
+    Ok(StoreOptions::new(StoreUrl::Sqlite(folder.join("lanyard.db")), keyring))
+}
+
+/// Makes the folder as the first start of `lanyard serve` does, and what is in it.
+pub(crate) async fn fill(folder: &Path, size: Size) -> Result<World> {
+    let begun = Instant::now();
+    let store = Store::open(&store_options(folder)?).await?;
     let region = Region::parse(REGION)?;
     let (hub, key) = lanyard_authn::bootstrap(&store, None, region, &()).await?;
     let key = key.context("the folder was filled before")?;
@@ -68,22 +92,26 @@ pub(crate) async fn fill(folder: &Path) -> Result<World> {
         session_token: None,
     };
     let now = OffsetDateTime::now_utc();
-    let filling = Filling { store, account: hub.account, now };
+    let filling = Filling { store, account: hub.account, now, size };
     filling.sts_account().await?;
-    for number in 0..CLUSTERS {
-        filling.cluster(number).await?;
+    let mut clusters = Vec::with_capacity(size.clusters);
+    for number in 0..size.clusters {
+        clusters.push(filling.cluster(number).await?);
     }
+    filling.store.close().await;
+    let Size { clusters: count, entries, bindings } = size;
     println!(
-        "{CLUSTERS} clusters of {ENTRIES} entries and {BINDINGS} bindings filled in {:.1?}",
+        "{count} clusters of {entries} entries and {bindings} bindings filled in {:.1?}",
         begun.elapsed()
     );
-    Ok(World { administrator })
+    Ok(World { administrator, hub: hub.id, clusters, size })
 }
 
 struct Filling {
     store: Store,
     account: AccountId,
     now: OffsetDateTime,
+    size: Size,
 }
 
 impl Filling {
@@ -101,7 +129,7 @@ impl Filling {
         Ok(())
     }
 
-    async fn cluster(&self, number: usize) -> Result<()> {
+    async fn cluster(&self, number: usize) -> Result<ClusterUid> {
         let cluster = self.registered(number)?;
         let uid = cluster.uid;
         let credential = SpokeCredential {
@@ -119,7 +147,7 @@ impl Filling {
         let entry = self.entry(uid, Authority::Local, &administrator, ADMINISTRATOR)?;
         transaction.insert(&entry).await?;
         transaction.insert(&self.association(&entry)).await?;
-        for name in 1..ENTRIES {
+        for name in 1..self.size.entries {
             // In the first cluster the lab's roles, which the load comes as; else local ones.
             let (authority, account) = match number {
                 0 => (Authority::Sts(sts::NAME.to_owned()), sts::ACCOUNT),
@@ -130,11 +158,11 @@ impl Filling {
                 self.entry(uid, authority, &arn, &format!("{}:{{{{SessionName}}}}", sts::role(name)))?;
             transaction.insert(&entry).await?;
         }
-        for object in objects() {
+        for object in objects(self.size.bindings) {
             transaction.insert(&RbacObject { cluster: uid, object }).await?;
         }
         transaction.commit_unrecorded().await?;
-        Ok(())
+        Ok(uid)
     }
 
     fn registered(&self, number: usize) -> Result<Cluster> {
@@ -203,7 +231,7 @@ fn mutation() -> Mutation {
     Mutation::system("benchmark")
 }
 
-fn objects() -> impl Iterator<Item = Object> {
+fn objects(bindings: usize) -> impl Iterator<Item = Object> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let roles = (0..ROLES).map(move |number| {
         Object::ClusterRole(ClusterRole {
@@ -217,7 +245,7 @@ fn objects() -> impl Iterator<Item = Object> {
             ..ClusterRole::default()
         })
     });
-    let bindings = (0..BINDINGS).map(|number| {
+    let bindings = (0..bindings).map(|number| {
         Object::RoleBinding(RoleBinding {
             namespace: format!("team-{}", number % NAMESPACES),
             name: format!("binding-{number}"),

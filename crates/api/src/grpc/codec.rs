@@ -82,6 +82,12 @@ sort!(
     |field, wire| field::optional(field, wire.as_deref()), |value| value.map(|value| value.to_string())
 );
 sort!(
+    /// A text that is empty where there is none.
+    text_or_none<T: Text>: Option<T> = String,
+    |field, wire| field::optional(field, Some(wire.as_str()).filter(|text| !text.is_empty())),
+    |value| value.map(|value| value.to_string()).unwrap_or_default()
+);
+sort!(
     /// A text that must not be printed.
     secret: SecretString = String, |_field, wire| Ok(wire.into()), |value| value.expose_secret().to_owned()
 );

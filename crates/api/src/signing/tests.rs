@@ -6,11 +6,11 @@ const MESSAGE: &[u8] = b"\x00\x00\x00\x00\x02\x07\x08";
 
 fn signing(token: Option<&str>) -> Signing {
     Signing {
-        credentials: Arc::new(Credentials {
+        by: Signatory::Key(Arc::new(Credentials {
             access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
             secret_access_key: SecretAccessKey::new("hush".to_owned()),
             session_token: token.map(|token| SessionToken::new(token.to_owned())),
-        }),
+        })),
         region: "us-west-2".parse().unwrap(),
         hub_id: HubId(Uuid::from_u128(1)),
         authority: "127.0.0.1:7443".to_owned(),

@@ -1,6 +1,6 @@
 //! The `Authorization` header.
 
-use super::{ALGORITHM, AmzDate, SCOPE_END, SIGNED_HEADERS_MAX, SigV4Error, Signature};
+use super::{ALGORITHM, ALGORITHM_PREFIX, AmzDate, SCOPE_END, SIGNED_HEADERS_MAX, SigV4Error, Signature};
 use crate::id::AccessKeyId;
 
 /// Longest `Authorization` header that is read, in bytes.
@@ -20,26 +20,13 @@ impl<'a> Authorization<'a> {
     /// # Errors
     /// Names the part that is out of form.
     pub fn parse(text: &'a str) -> Result<Self, SigV4Error> {
-        let malformed = SigV4Error::MalformedAuthorization;
-        if text.len() > AUTHORIZATION_BYTES_MAX {
-            return Err(malformed("length"));
-        }
-        let (algorithm, rest) = text.trim().split_once(' ').ok_or(malformed("algorithm"))?;
+        let (algorithm, parts) = AuthorizationParts::parse(text)?;
         if algorithm != ALGORITHM {
             return Err(SigV4Error::Algorithm);
         }
-        let mut parts = rest.split(',').map(str::trim);
-        let mut part = |name: &'static str| {
-            let part = parts.next().ok_or(malformed(name))?;
-            let (key, value) = part.split_once('=').ok_or(malformed(name))?;
-            if key == name { Ok(value) } else { Err(malformed(name)) }
-        };
-        let credential = Credential::parse(part("Credential")?)?;
-        let signed_headers = signed_headers(part("SignedHeaders")?)?;
-        let signature = Signature::parse(part("Signature")?).ok_or(SigV4Error::MalformedSignature)?;
-        if parts.next().is_some() {
-            return Err(malformed("end"));
-        }
+        let credential = Credential::parse(parts.credential)?;
+        let signed_headers = signed_headers(parts.signed_headers)?;
+        let signature = Signature::parse(parts.signature).ok_or(SigV4Error::MalformedSignature)?;
         Ok(Self { credential, signed_headers, signature })
     }
 
@@ -50,30 +37,78 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// The three parts of an `Authorization` header of any algorithm, in their order, each once.
+pub(crate) struct AuthorizationParts<'a> {
+    pub(crate) credential: &'a str,
+    pub(crate) signed_headers: &'a str,
+    pub(crate) signature: &'a str,
+}
+
+impl<'a> AuthorizationParts<'a> {
+    /// The algorithm, and the parts.
+    pub(crate) fn parse(text: &'a str) -> Result<(&'a str, Self), SigV4Error> {
+        let malformed = SigV4Error::MalformedAuthorization;
+        if text.len() > AUTHORIZATION_BYTES_MAX {
+            return Err(malformed("length"));
+        }
+        let (algorithm, rest) = text.trim().split_once(' ').ok_or(malformed("algorithm"))?;
+        if !algorithm.starts_with(ALGORITHM_PREFIX) {
+            return Err(SigV4Error::Algorithm);
+        }
+        let mut parts = rest.split(',').map(str::trim);
+        let mut part = |name: &'static str| {
+            let part = parts.next().ok_or(malformed(name))?;
+            let (key, value) = part.split_once('=').ok_or(malformed(name))?;
+            if key == name { Ok(value) } else { Err(malformed(name)) }
+        };
+        let credential = part("Credential")?;
+        let signed_headers = part("SignedHeaders")?;
+        let signature = part("Signature")?;
+        match parts.next() {
+            Some(_) => Err(malformed("end")),
+            None => Ok((algorithm, Self { credential, signed_headers, signature })),
+        }
+    }
+}
+
 /// `KEY/YYYYMMDD/REGION/SERVICE/aws4_request`, taken apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Credential<'a> {
     pub(crate) access_key_id: AccessKeyId,
+    pub(crate) scope: CredentialScope<'a>,
+}
+
+impl<'a> Credential<'a> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, SigV4Error> {
+        let (access_key_id, scope) = CredentialScope::parse(text)?;
+        let access_key_id =
+            AccessKeyId::from_signature(access_key_id).ok_or(SigV4Error::MalformedCredential)?;
+        Ok(Self { access_key_id, scope })
+    }
+}
+
+/// What a credential is scoped to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CredentialScope<'a> {
     pub(crate) day: &'a str,
     pub(crate) region: &'a str,
     pub(crate) service: &'a str,
 }
 
-impl<'a> Credential<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Self, SigV4Error> {
+impl<'a> CredentialScope<'a> {
+    /// The part before the scope, and the scope.
+    pub(crate) fn parse(text: &'a str) -> Result<(&'a str, Self), SigV4Error> {
         let mut parts = text.split('/');
-        let (Some(access_key_id), Some(day), Some(region), Some(service), Some(SCOPE_END), None) =
+        let (Some(who), Some(day), Some(region), Some(service), Some(SCOPE_END), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(SigV4Error::MalformedCredential);
         };
         let is_day = day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit());
-        let access_key_id =
-            AccessKeyId::from_signature(access_key_id).ok_or(SigV4Error::MalformedCredential)?;
         if !is_day || region.is_empty() || service.is_empty() {
             return Err(SigV4Error::MalformedCredential);
         }
-        Ok(Self { access_key_id, day, region, service })
+        Ok((who, Self { day, region, service }))
     }
 
     /// The scope has to be the expected one, and of the date's day.
@@ -139,7 +174,7 @@ mod tests {
             ("aws4-hmac-sha256 Credential=x", SigV4Error::Algorithm),
             ("AWS4-HMAC-SHA256 x", m("Credential")),
             ("AWS4-HMAC-SHA256 credential=x", m("Credential")),
-            ("AWS4-HMAC-SHA256 Credential=x", SigV4Error::MalformedCredential),
+            ("AWS4-HMAC-SHA256 Credential=x", m("SignedHeaders")),
             (&format!("{good}, Signature={SIGNATURE}"), m("end")),
             (&good.replace("Signature=", "Sig="), m("Signature")),
             (&good.replace("SignedHeaders=host;x-amz-date, ", ""), m("SignedHeaders")),

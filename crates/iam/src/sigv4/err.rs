@@ -108,6 +108,17 @@ pub enum SigV4Error {
     /// The signature is not 64 lower-case hex digits.
     #[error("the signature is malformed: it has to be 64 lower-case hex digits")]
     MalformedSignature,
+    /// The signature of a certificate's key is not the hex digits of what ECDSA makes.
+    #[error("the signature is malformed: it has to be an ECDSA signature, DER in lower-case hex")]
+    MalformedEcdsaSignature,
+    /// A certificate that does not come along as it should.
+    #[error(
+        "the header `{0}` is missing or malformed: it has to hold DER in base64, of a certificate of at most 6 KiB"
+    )]
+    MalformedCertificate(&'static str),
+    /// Nothing can be signed by a certificate's key without randomness.
+    #[error("the system gives no randomness, without which nothing can be signed: try again")]
+    NoRandomness,
 }
 
 impl SigV4Error {
@@ -138,7 +149,9 @@ impl SigV4Error {
             Self::TooManySignedHeaders => "too_many_signed_headers",
             Self::HeaderNotSigned(_) => "header_not_signed",
             Self::SignedHeaderMissing(_) => "signed_header_missing",
-            Self::MalformedSignature => "malformed_signature",
+            Self::MalformedSignature | Self::MalformedEcdsaSignature => "malformed_signature",
+            Self::MalformedCertificate(_) => "malformed_certificate",
+            Self::NoRandomness => "no_randomness",
         }
     }
 }

@@ -213,7 +213,7 @@ impl<'a> Signer<'a> {
 }
 
 /// The names to sign: lower case, sorted, each once.
-fn header_names(request: &HttpRequest<'_>) -> Result<Vec<String>, SigV4Error> {
+pub(super) fn header_names(request: &HttpRequest<'_>) -> Result<Vec<String>, SigV4Error> {
     let mut names: Vec<String> = request
         .headers
         .iter()
@@ -229,7 +229,7 @@ fn header_names(request: &HttpRequest<'_>) -> Result<Vec<String>, SigV4Error> {
 }
 
 /// A request that already carries a signature, or parts of one, would go out with two.
-fn refuse_signature_parts(request: &HttpRequest<'_>) -> Result<(), SigV4Error> {
+pub(super) fn refuse_signature_parts(request: &HttpRequest<'_>) -> Result<(), SigV4Error> {
     for name in ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"] {
         if request.header_values(name).next().is_some() {
             return Err(SigV4Error::AlreadySigned(name.to_owned()));

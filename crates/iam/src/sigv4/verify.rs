@@ -99,13 +99,13 @@ impl<'a> SignedRequest<'a> {
         let date = AmzDate::parse(date).ok_or(SigV4Error::MalformedDate)?;
         let not_after = date.at() + Expected::HEADER_AGE_MAX;
         judge_window(&date, not_after, expected.now)?;
-        parsed.credential.judge(expected.region, expected.service, &date)?;
+        parsed.credential.scope.judge(expected.region, expected.service, &date)?;
         judge_headers(request, &parsed.signed_headers, expected)?;
         let session_token = request.single_header("x-amz-security-token")?.map(Cow::Borrowed);
-        let Credential { access_key_id, region, service, .. } = parsed.credential;
+        let Credential { access_key_id, scope } = parsed.credential;
         Ok(Self {
             access_key_id,
-            scope: Scope { region: Cow::Borrowed(region), service: Cow::Borrowed(service) },
+            scope: Scope { region: Cow::Borrowed(scope.region), service: Cow::Borrowed(scope.service) },
             date,
             not_after,
             signed_headers: parsed.signed_headers.into_iter().map(Cow::Borrowed).collect(),
@@ -132,15 +132,15 @@ impl<'a> SignedRequest<'a> {
         let expires = parts.expires.ok_or(missing("X-Amz-Expires"))?;
         let not_after = date.at() + lifetime(&expires, expected.presign_expires_max)?;
         judge_window(&date, not_after, expected.now)?;
-        credential.judge(expected.region, expected.service, &date)?;
+        credential.scope.judge(expected.region, expected.service, &date)?;
         let list = parts.signed_headers.ok_or(missing("X-Amz-SignedHeaders"))?;
         let names = signed_headers(&list)?;
         judge_headers(request, &names, expected)?;
         let signature = parts.signature.ok_or(missing(SIGNATURE))?;
         Ok(Self {
             scope: Scope {
-                region: Cow::Owned(credential.region.to_owned()),
-                service: Cow::Owned(credential.service.to_owned()),
+                region: Cow::Owned(credential.scope.region.to_owned()),
+                service: Cow::Owned(credential.scope.service.to_owned()),
             },
             access_key_id: credential.access_key_id,
             date,
@@ -306,7 +306,11 @@ fn lifetime(text: &str, max: Duration) -> Result<Duration, SigV4Error> {
 }
 
 /// Both ends of the window count: neither old nor from the future.
-fn judge_window(date: &AmzDate, not_after: OffsetDateTime, now: OffsetDateTime) -> Result<(), SigV4Error> {
+pub(super) fn judge_window(
+    date: &AmzDate,
+    not_after: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<(), SigV4Error> {
     if now > not_after {
         return Err(SigV4Error::TooOld { date: date.at(), not_after });
     }
@@ -318,7 +322,7 @@ fn judge_window(date: &AmzDate, not_after: OffsetDateTime, now: OffsetDateTime) 
 
 /// `host` and all `x-amz-*` headers have to be signed, and so has what this endpoint requires; what is named as signed
 /// has to be there.
-fn judge_headers(
+pub(super) fn judge_headers(
     request: &HttpRequest<'_>,
     signed: &[&str],
     expected: &Expected<'_>,

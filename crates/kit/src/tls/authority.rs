@@ -1,4 +1,4 @@
-//! The embedded certificate authority: one root, and an issuing key each for services and for spokes.
+//! The embedded certificate authority: one root, and an issuing key each for services, spokes and principals.
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,14 @@ const ROOT_LIFETIME: Duration = Duration::days(20 * 365);
 const ISSUING_LIFETIME: Duration = Duration::days(10 * 365);
 /// Clocks differ: a certificate is good from a little before it was made.
 const BACKDATE: Duration = Duration::minutes(5);
+/// The longest that a principal's certificate is good: nobody keeps a list of them, so a lost one ends by itself.
+pub const PRINCIPAL_LIFETIME_MAX: Duration = Duration::days(90);
+
+/// What is issued to whom, by the name of the issuing key, and what its certificates may be used for.
+const ISSUING: [(&str, Use); 3] =
+    [("services", Use::Both), ("spokes", Use::Client), (PRINCIPALS, Use::Client)];
+/// The issuing key of principals.
+const PRINCIPALS: &str = "principals";
 
 /// Why there is no authority, or no certificate from it.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,9 @@ pub enum AuthorityError {
     /// The name cannot stand in a certificate.
     #[error("`{0}` cannot stand in a certificate; use letters, digits, `-`, `_` and `.`")]
     Name(String),
+    /// It would be good for too long.
+    #[error("a principal's certificate is good for at most {} days; issue it for less, and again", PRINCIPAL_LIFETIME_MAX.whole_days())]
+    Lifetime,
     /// The identity belongs to another hub.
     #[error("`{identity}` is not of hub `{hub}`; its own hub must issue it")]
     OtherHub {
@@ -64,9 +75,11 @@ pub enum AuthorityError {
     Tls(#[from] TlsError),
 }
 
-/// The authority of one hub, with both issuing keys in memory. The root's key stays on disk.
+/// The authority of one hub, with the issuing keys of services and spokes in memory. The root's key stays on disk, and that of
+/// principals until one is issued.
 pub struct Authority {
     hub: String,
+    dir: PathBuf,
     root_pem: String,
     root_path: PathBuf,
     services: IssuingKey,
@@ -103,7 +116,7 @@ impl Use {
 }
 
 impl Authority {
-    /// Makes the root and both issuing keys, and writes them into `dir` (made if it is not there).
+    /// Makes the root and the issuing keys, and writes them into `dir` (made if it is not there).
     ///
     /// # Errors
     /// [`AuthorityError::Exists`] when one is there; otherwise when a file cannot be written.
@@ -119,10 +132,8 @@ impl Authority {
         let params = authority_params("root", hub, now, ROOT_LIFETIME, None);
         let root_pem = params.self_signed(&root_key)?.pem();
         let root = Issuer::new(params, root_key);
-        for (which, purpose) in [("services", Use::Both), ("spokes", Use::Client)] {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            let params = authority_params(which, hub, now, ISSUING_LIFETIME, Some(purpose));
-            write_pair(dir, which, &params.signed_by(&key, &root)?.pem(), &key)?;
+        for (which, purpose) in ISSUING {
+            make_issuing(dir, which, purpose, hub, &root, now)?;
         }
         // Last, and the certificate after its key: whoever finds it finds a whole authority.
         write_pair(dir, "root", &root_pem, root.key())?;
@@ -141,7 +152,7 @@ impl Authority {
             .map_err(|_| AuthorityError::Damaged { path: root_path.clone(), what: "a certificate" })?;
         let (services, spokes) =
             (IssuingKey::load(dir, "services", hub)?, IssuingKey::load(dir, "spokes", hub)?);
-        Ok(Self { hub: hub.to_owned(), root_pem, root_path, services, spokes })
+        Ok(Self { hub: hub.to_owned(), dir: dir.to_owned(), root_pem, root_path, services, spokes })
     }
 
     /// Loads the authority, or makes it on first start.
@@ -221,6 +232,51 @@ impl Authority {
         let identity = PeerIdentity::spoke(&self.hub, cluster_uid)?;
         self.spokes.issue(cluster_uid, vec![uri(&identity)?], Use::Client, lifetime, now)
     }
+
+    /// A client certificate for one principal, by its authority, account and unique id. Whether there is such a principal is
+    /// for others to know.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Lifetime`] beyond [`PRINCIPAL_LIFETIME_MAX`]; [`AuthorityError::Identity`] for names that cannot stand
+    /// in a certificate; otherwise when the issuing key cannot be read, or made where there is none yet.
+    pub fn issue_principal(
+        &self,
+        authority: &str,
+        account: &str,
+        principal_id: &str,
+        lifetime: Duration,
+        now: OffsetDateTime,
+    ) -> Result<KeyedCertificate, AuthorityError> {
+        if lifetime > PRINCIPAL_LIFETIME_MAX {
+            return Err(AuthorityError::Lifetime);
+        }
+        let identity = PeerIdentity::principal(&self.hub, authority, account, principal_id)?;
+        let issuing = self.principals(now)?;
+        issuing.issue(principal_id, vec![uri(&identity)?], Use::Client, lifetime, now)
+    }
+
+    /// The issuing key of principals; made where the authority is older than they are.
+    fn principals(&self, now: OffsetDateTime) -> Result<IssuingKey, AuthorityError> {
+        if !self.dir.join(format!("{PRINCIPALS}.crt")).exists() {
+            let root = IssuingKey::load(&self.dir, "root", &self.hub)?;
+            make_issuing(&self.dir, PRINCIPALS, Use::Client, &self.hub, &root.issuer, now)?;
+        }
+        IssuingKey::load(&self.dir, PRINCIPALS, &self.hub)
+    }
+}
+
+/// Makes an issuing key under the root, and writes it.
+fn make_issuing(
+    dir: &Path,
+    which: &str,
+    purpose: Use,
+    hub: &str,
+    root: &Issuer<'_, KeyPair>,
+    now: OffsetDateTime,
+) -> Result<(), AuthorityError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let params = authority_params(which, hub, now, ISSUING_LIFETIME, Some(purpose));
+    write_pair(dir, which, &params.signed_by(&key, root)?.pem(), &key)
 }
 
 impl IssuingKey {

@@ -1,13 +1,11 @@
 //! rustls configurations: one crypto library, TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::{CertificateDer, UnixTime};
-use time::OffsetDateTime;
+use rustls_pki_types::CertificateDer;
 
 use super::leaf::KeyedCertificate;
 
@@ -104,27 +102,7 @@ pub fn client_config(
     Ok(config)
 }
 
-/// Whether a chain, leaf first, comes from these roots and is good now, as a client's.
-///
-/// # Errors
-/// [`TlsError`] says what does not fit.
-pub(super) fn verify_chain(
-    chain: &[CertificateDer<'_>],
-    roots: &[CertificateDer<'static>],
-    now: OffsetDateTime,
-) -> Result<(), TlsError> {
-    let fault = |error: &dyn std::fmt::Display| TlsError::Certificate(error.to_string());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(root_store(roots)?), provider())
-        .build()
-        .map_err(|error| fault(&error))?;
-    let (leaf, above) = chain.split_first().ok_or(TlsError::Pem { what: "certificate" })?;
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    verifier.verify_client_cert(leaf, above, now).map_err(|error| fault(&error))?;
-    Ok(())
-}
-
-fn root_store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+pub(super) fn root_store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(root.clone()).map_err(TlsError::Root)?;

@@ -23,6 +23,10 @@ pub struct CertificateFacts {
     pub not_after: OffsetDateTime,
     /// Whether it may sign others.
     pub is_authority: bool,
+    /// Its serial number, in decimal.
+    pub serial: String,
+    /// Its public key, without what says of which kind it is; of P-256 an uncompressed point.
+    pub public_key: Vec<u8>,
 }
 
 impl CertificateFacts {
@@ -53,6 +57,8 @@ impl CertificateFacts {
             not_before: moment(validity.not_before.timestamp())?,
             not_after: moment(validity.not_after.timestamp())?,
             is_authority: certificate.is_ca(),
+            serial: certificate.serial.to_string(),
+            public_key: certificate.public_key().subject_public_key.data.to_vec(),
         })
     }
 }

@@ -28,6 +28,17 @@ pub enum PeerIdentity {
         /// The cluster's uid, never used again for another cluster.
         cluster_uid: String,
     },
+    /// A person or program of an account: `lanyard://hub/<hub>/principal/<authority>/<account>/<principal id>`.
+    Principal {
+        /// The hub's id.
+        hub: String,
+        /// Who vouches for the account, such as `local`.
+        authority: String,
+        /// The account's number.
+        account: String,
+        /// The principal's unique id: one that is made anew under the same name is another.
+        principal_id: String,
+    },
 }
 
 /// Why a certificate names nobody.
@@ -38,7 +49,7 @@ pub enum PeerError {
     Unreadable,
     /// It carries no URI of ours.
     #[error(
-        "the client certificate has no `lanyard://` URI; use one issued by this hub for a service or a spoke"
+        "the client certificate has no `lanyard://` URI; use one issued by this hub for a service, a spoke or a principal"
     )]
     NoUri,
     /// It carries more than one.
@@ -46,7 +57,8 @@ pub enum PeerError {
     SeveralUris,
     /// The URI is not of a known form.
     #[error(
-        "`{0}` names no peer; expected lanyard://hub/<hub>/service/<name> or lanyard://hub/<hub>/spoke/<cluster uid>"
+        "`{0}` names no peer; expected lanyard://hub/<hub>/service/<name>, …/spoke/<cluster uid> or \
+         …/principal/<authority>/<account>/<principal id>"
     )]
     Uri(String),
     /// The issuing key may not say this.
@@ -87,7 +99,7 @@ impl PeerIdentity {
     #[must_use]
     pub fn hub(&self) -> &str {
         match self {
-            Self::Service { hub, .. } | Self::Spoke { hub, .. } => hub,
+            Self::Service { hub, .. } | Self::Spoke { hub, .. } | Self::Principal { hub, .. } => hub,
         }
     }
 
@@ -96,6 +108,7 @@ impl PeerIdentity {
         match self {
             Self::Service { hub, .. } => issuer_name("services", hub),
             Self::Spoke { hub, .. } => issuer_name("spokes", hub),
+            Self::Principal { hub, .. } => issuer_name("principals", hub),
         }
     }
 
@@ -114,9 +127,24 @@ impl PeerIdentity {
     pub fn spoke(hub: &str, cluster_uid: &str) -> Result<Self, PeerError> {
         Self::Spoke { hub: hub.to_owned(), cluster_uid: cluster_uid.to_owned() }.to_string().parse()
     }
+
+    /// A principal's identity, when all parts are plain names.
+    ///
+    /// # Errors
+    /// [`PeerError::Uri`] when they are not.
+    pub fn principal(
+        hub: &str,
+        authority: &str,
+        account: &str,
+        principal_id: &str,
+    ) -> Result<Self, PeerError> {
+        let [hub, authority, account, principal_id] =
+            [hub, authority, account, principal_id].map(str::to_owned);
+        Self::Principal { hub, authority, account, principal_id }.to_string().parse()
+    }
 }
 
-/// The common name of one of a hub's authorities: `root`, `services` or `spokes`.
+/// The common name of one of a hub's authorities: `root`, `services`, `spokes` or `principals`.
 pub(super) fn issuer_name(which: &str, hub: &str) -> String {
     format!("Lanyard {which} of {hub}")
 }
@@ -143,6 +171,9 @@ impl fmt::Display for PeerIdentity {
         match self {
             Self::Service { hub, name } => write!(f, "{SCHEME}{hub}/service/{name}"),
             Self::Spoke { hub, cluster_uid } => write!(f, "{SCHEME}{hub}/spoke/{cluster_uid}"),
+            Self::Principal { hub, authority, account, principal_id } => {
+                write!(f, "{SCHEME}{hub}/principal/{authority}/{account}/{principal_id}")
+            }
         }
     }
 }
@@ -152,12 +183,22 @@ impl FromStr for PeerIdentity {
 
     fn from_str(uri: &str) -> Result<Self, PeerError> {
         let refused = || PeerError::Uri(uri.chars().take(2 * SEGMENT_BYTES_MAX).collect());
-        let mut segments = uri.strip_prefix(SCHEME).ok_or_else(refused)?.split('/');
-        let mut next = || segments.next().filter(|segment| is_segment(segment)).map(str::to_owned);
-        let (hub, kind, name) = (next(), next(), next());
-        match (hub, kind.as_deref(), name, segments.next()) {
-            (Some(hub), Some("service"), Some(name), None) => Ok(Self::Service { hub, name }),
-            (Some(hub), Some("spoke"), Some(cluster_uid), None) => Ok(Self::Spoke { hub, cluster_uid }),
+        let segments = uri.strip_prefix(SCHEME).ok_or_else(refused)?.split('/');
+        // One more than the longest form has, to see that nothing follows.
+        let segments: Vec<&str> = segments.take(6).collect();
+        if !segments.iter().all(|segment| is_segment(segment)) {
+            return Err(refused());
+        }
+        let own = |text: &str| text.to_owned();
+        match *segments.as_slice() {
+            [hub, "service", name] => Ok(Self::Service { hub: own(hub), name: own(name) }),
+            [hub, "spoke", uid] => Ok(Self::Spoke { hub: own(hub), cluster_uid: own(uid) }),
+            [hub, "principal", authority, account, id] => Ok(Self::Principal {
+                hub: own(hub),
+                authority: own(authority),
+                account: own(account),
+                principal_id: own(id),
+            }),
             _ => Err(refused()),
         }
     }
@@ -173,6 +214,13 @@ mod tests {
         let cases = [
             ("lanyard://hub/h1/service/gateway", Some(PeerIdentity::service("h1", "gateway").unwrap())),
             ("lanyard://hub/h1/spoke/9f-0", Some(PeerIdentity::spoke("h1", "9f-0").unwrap())),
+            (
+                "lanyard://hub/h1/principal/local/111122223333/AIDAX",
+                Some(PeerIdentity::principal("h1", "local", "111122223333", "AIDAX").unwrap()),
+            ),
+            ("lanyard://hub/h1/principal/local/111122223333", None),
+            ("lanyard://hub/h1/principal/local/111122223333/AIDAX/x", None),
+            ("lanyard://hub/h1/principal//111122223333/AIDAX", None),
             ("lanyard://hub/h1/service/", None),
             ("lanyard://hub//service/gateway", None),
             ("lanyard://hub/h1/service/gateway/", None),
@@ -203,7 +251,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_parses_back(hub in "[A-Za-z0-9._-]{1,128}", name in "[A-Za-z0-9._-]{1,128}") {
-            for identity in [PeerIdentity::service(&hub, &name), PeerIdentity::spoke(&hub, &name)] {
+            let principal = PeerIdentity::principal(&hub, &name, &hub, &name);
+            for identity in [PeerIdentity::service(&hub, &name), PeerIdentity::spoke(&hub, &name), principal] {
                 let identity = identity.unwrap();
                 prop_assert_eq!(identity.to_string().parse::<PeerIdentity>().unwrap(), identity);
             }

@@ -7,7 +7,8 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::config::{TlsError, verify_chain};
+use super::chain::ChainVerifier;
+use super::config::TlsError;
 use super::facts::CertificateFacts;
 use super::files::{FileError, read_public_file, read_secret_file};
 use super::identity::{PeerError, PeerIdentity};
@@ -164,10 +165,8 @@ impl ServiceFiles {
             let path = certificate_path;
             return Err(ServiceIdentityError::NotNow { path, service, not_before, not_after, now });
         }
-        verify_chain(&chain, &roots, now).map_err(|reason| ServiceIdentityError::OtherRoot {
-            path: certificate_path,
-            root: root_path,
-            reason,
+        ChainVerifier::new(&roots).and_then(|verifier| verifier.verify(&chain, now)).map_err(|reason| {
+            ServiceIdentityError::OtherRoot { path: certificate_path, root: root_path, reason }
         })?;
         Ok(ServiceIdentity { hub, service, certificate, roots, not_after })
     }

@@ -136,25 +136,51 @@ fn forged(dir: &Path, which: &str, uri: &str, server: bool) -> KeyedCertificate 
 }
 
 #[tokio::test]
-async fn the_spokes_issuing_key_can_make_neither_a_service_nor_a_server() {
+async fn an_issuing_key_makes_its_own_kind_of_peer_and_only_that_of_services_a_server() {
     let (dir, authority) = authority("hub-1");
     let pki = dir.path().join("pki");
     let roots = authority.roots().unwrap();
     let ours = server_config(&server(&authority), ClientCertificates::Optional(&roots)).unwrap();
+    let kinds = [
+        ("services", "lanyard://hub/hub-1/service/gateway"),
+        ("spokes", "lanyard://hub/hub-1/spoke/9f0c"),
+        ("principals", "lanyard://hub/hub-1/principal/local/111122223333/AIDAX"),
+    ];
+    for (own, uri) in kinds {
+        for (which, _) in kinds {
+            let client = client_config(&roots, Some(&forged(&pki, which, uri, false))).unwrap();
+            let seen = handshake(Arc::clone(&ours), client, "localhost").await.unwrap().unwrap();
+            match which == own {
+                true => assert_eq!(seen.unwrap().to_string(), uri),
+                false => assert!(matches!(seen, Err(PeerError::Issuer { .. })), "{which}, {uri}: {seen:?}"),
+            }
+        }
+        let theirs = server_config(&forged(&pki, own, uri, true), ClientCertificates::NotAsked).unwrap();
+        let connected = handshake(theirs, client_config(&roots, None).unwrap(), "localhost").await;
+        assert_eq!(connected.is_ok(), own == "services", "{own}");
+    }
+}
 
-    let service = forged(&pki, "spokes", "lanyard://hub/hub-1/service/gateway", false);
-    let client = client_config(&roots, Some(&service)).unwrap();
-    let seen = handshake(Arc::clone(&ours), client, "localhost").await.unwrap().unwrap();
-    assert!(matches!(seen, Err(PeerError::Issuer { .. })), "{seen:?}");
-
-    let spoke = forged(&pki, "services", "lanyard://hub/hub-1/spoke/9f0c", false);
-    let client = client_config(&roots, Some(&spoke)).unwrap();
-    let seen = handshake(Arc::clone(&ours), client, "localhost").await.unwrap().unwrap();
-    assert!(matches!(seen, Err(PeerError::Issuer { .. })), "{seen:?}");
-
-    let false_server = forged(&pki, "spokes", "lanyard://hub/hub-1/spoke/9f0c", true);
-    let theirs = server_config(&false_server, ClientCertificates::NotAsked).unwrap();
-    assert!(handshake(theirs, client_config(&roots, None).unwrap(), "localhost").await.is_err());
+#[test]
+fn a_principal_has_a_certificate_for_days_and_an_older_authority_makes_what_issues_it() {
+    let (dir, authority) = authority("hub-1");
+    let (pki, now) = (dir.path().join("pki"), OffsetDateTime::now_utc());
+    let issue = |id: &str, lifetime| authority.issue_principal("local", "111122223333", id, lifetime, now);
+    let verifier = ChainVerifier::new(&authority.roots().unwrap()).unwrap();
+    let named = |certificate: &KeyedCertificate| {
+        let chain = certificate.chain().unwrap();
+        verifier.verify(&chain, now).unwrap();
+        assert!(verifier.verify(&chain, now + 2 * DAY).is_err(), "it has ended");
+        PeerIdentity::from_chain(&chain).unwrap()
+    };
+    let expected = PeerIdentity::principal("hub-1", "local", "111122223333", "AIDAX").unwrap();
+    assert_eq!(named(&issue("AIDAX", DAY).unwrap()), expected);
+    assert!(matches!(issue("AIDAX", 91 * DAY), Err(AuthorityError::Lifetime)));
+    assert!(matches!(issue("a/b", DAY), Err(AuthorityError::Identity(_))));
+    for name in ["principals.crt", "principals.key"] {
+        fs::remove_file(pki.join(name)).unwrap();
+    }
+    assert_eq!(named(&issue("AIDAX", DAY).unwrap()), expected);
 }
 
 #[test]

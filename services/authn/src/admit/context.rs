@@ -7,20 +7,20 @@ use lanyard_iam::ConditionKeys;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::local_keys::Signer;
+use crate::local_keys::Holder;
 
 /// What is known of the caller and the moment.
 pub(super) fn of_caller(
-    signer: &Signer,
+    holder: &Holder,
     source_ip: Option<IpAddr>,
     region: &str,
     now: OffsetDateTime,
 ) -> ConditionKeys {
     let mut keys = ConditionKeys::new();
-    let own = signer.owner.arn(signer.account.account.partition);
-    keys.set_principal(&signer.arn(), signer.session.as_ref().map(|_| &own), &signer.owner.id);
-    set_tags(&mut keys, "aws:PrincipalTag/", signer.owner.tags());
-    if let Some(claims) = &signer.session {
+    let own = holder.owner.arn(holder.account.account.partition);
+    keys.set_principal(&holder.arn(), holder.session.as_ref().map(|_| &own), &holder.owner.id);
+    set_tags(&mut keys, "aws:PrincipalTag/", holder.owner.tags());
+    if let Some(claims) = &holder.session {
         // A session tag stands in for the role's own of the same key.
         set_tags(&mut keys, "aws:PrincipalTag/", &claims.tags);
         keys.set("aws:TokenIssueTime", moment(claims.issued_at));

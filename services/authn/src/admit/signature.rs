@@ -13,7 +13,7 @@ use super::denial::denial;
 use crate::local_keys::Signer;
 
 /// What a signature has to cover, beside `host` and whatever else begins with `x-amz-`.
-const REQUIRED: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", HUB_ID_HEADER, NONCE_HEADER];
+pub(super) const REQUIRED: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", HUB_ID_HEADER, NONCE_HEADER];
 /// Fewest and most characters of a nonce.
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -90,13 +90,13 @@ pub(super) fn verify(
     })
 }
 
-/// One use of a signature, to be known again until it is too old for any replica's clock.
-pub(super) fn use_of(signed: &SignedRequest<'_>, hub: HubId) -> SignatureUse {
+/// One use of a signature, to be known again until it is too old for any replica's clock: by who signed, and by the signature or
+/// what it is of.
+pub(super) fn use_of(by: &str, signed: &[u8], not_after: OffsetDateTime, hub: HubId) -> SignatureUse {
     let mut hash = Sha256::new();
-    let key = signed.access_key_id().as_str();
-    hash.update((key.len() as u64).to_be_bytes());
-    hash.update(key);
+    hash.update((by.len() as u64).to_be_bytes());
+    hash.update(by);
     hash.update(hub.0.as_bytes());
-    hash.update(signed.signature().as_bytes());
-    SignatureUse { digest: hash.finalize().into(), expires_at: signed.not_after() + Expected::SKEW_MAX }
+    hash.update(signed);
+    SignatureUse { digest: hash.finalize().into(), expires_at: not_after + Expected::SKEW_MAX }
 }

@@ -14,7 +14,7 @@ use super::context;
 use super::denial::{denial, refused, statement};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
-use crate::local_keys::Signer;
+use crate::local_keys::Holder;
 use crate::snapshot::{ClusterView, HubSnapshot, Principal};
 
 /// The one action that is weighed with the resource's own policy.
@@ -39,23 +39,23 @@ pub(super) struct Allowed {
 
 /// A caller with everything that their policies are held against.
 struct Caller<'a> {
-    signer: &'a Signer,
+    holder: &'a Holder,
     keys: ConditionKeys,
 }
 
 impl Caller<'_> {
     /// The caller's own policies, narrowed by their session's.
     fn evaluate(&self, action: &str, resource: &str) -> Evaluation {
-        let session = self.signer.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
+        let session = self.holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let request = RequestContext { action, resource, keys: &self.keys };
-        evaluate(&self.signer.owner.policies.named(), session, &request)
+        evaluate(&self.holder.owner.policies.named(), session, &request)
     }
 
     fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
         let evaluation = self.evaluate(action, &resource);
         match &evaluation.deciding {
             Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
-            _ => Err(refused(&evaluation, &self.signer.arn().to_string(), action, &resource)),
+            _ => Err(refused(&evaluation, &self.holder.arn().to_string(), action, &resource)),
         }
     }
 }
@@ -65,25 +65,25 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn weigh(
         &self,
         hub: &HubSnapshot,
-        signer: &Signer,
+        holder: &Holder,
         call: &Call,
         source_ip: Option<IpAddr>,
         now: OffsetDateTime,
     ) -> Result<Result<Allowed, Denial>, Fault> {
-        if let Some(policy) = &signer.owner.policies.unreadable {
+        if let Some(policy) = &holder.owner.policies.unreadable {
             let message =
                 format!("policy `{policy}` of the caller cannot be read and may deny this; put it anew");
             return Ok(Err(denial("policy_unreadable", message)));
         }
-        let keys = context::of_caller(signer, source_ip, self.hub.region.as_str(), now);
-        let mut caller = Caller { signer, keys };
+        let keys = context::of_caller(holder, source_ip, self.hub.region.as_str(), now);
+        let mut caller = Caller { holder, keys };
         for (name, values) in &call.target.keys {
             caller.keys.set_all(name, values.iter().cloned());
         }
         if call.action == ASSUME_ROLE {
             return self.weigh_assume_role(hub, &caller, call).await;
         }
-        let own = signer.account.account.id;
+        let own = holder.account.account.id;
         let on_hub = match (&call.target.resource, call.target.account) {
             (Resource::Hub, _) => true,
             (_, AccountRef::Named(account)) => account != own,
@@ -128,8 +128,8 @@ impl<S: SharedCache> Engine<S> {
         caller: &mut Caller<'_>,
         call: &Call,
     ) -> Result<String, Fault> {
-        let signer = caller.signer;
-        let (account, snapshot) = (&signer.account.account, &signer.account.snapshot);
+        let holder = caller.holder;
+        let (account, snapshot) = (&holder.account.account, &holder.account.snapshot);
         let owner = match &call.target.resource {
             Resource::User { name, .. } => snapshot.user(name),
             Resource::Role { name, .. } => snapshot.role(name),
@@ -179,7 +179,7 @@ impl<S: SharedCache> Engine<S> {
         caller: &Caller<'_>,
         call: &Call,
     ) -> Result<Result<Allowed, Denial>, Fault> {
-        let signer = caller.signer;
+        let holder = caller.holder;
         let (AccountRef::Named(account), Resource::Role { path: Some(path), name }) =
             (call.target.account, &call.target.resource)
         else {
@@ -189,9 +189,9 @@ impl<S: SharedCache> Engine<S> {
             )));
         };
         let kind = PrincipalKind::Role { path: path.clone(), name: name.clone() };
-        let role = PrincipalArn { partition: signer.account.account.partition, account, kind };
+        let role = PrincipalArn { partition: holder.account.account.partition, account, kind };
         let resource = role.to_string();
-        let who = signer.arn().to_string();
+        let who = holder.arn().to_string();
         let uniform = || {
             let message = format!(
                 "`{who}` may not `{ASSUME_ROLE}` on `{resource}`: there is no such role, its trust policy does not let \
@@ -212,20 +212,20 @@ impl<S: SharedCache> Engine<S> {
         if owner.arn(partition) != role {
             return uniform();
         }
-        let own = signer.owner.arn(signer.account.account.partition);
-        let arn = signer.arn();
+        let own = holder.owner.arn(holder.account.account.partition);
+        let arn = holder.arn();
         let trusted = TrustCaller::Aws {
             principal: &arn,
-            role: signer.session.as_ref().map(|_| &own),
-            id: &signer.owner.id,
+            role: holder.session.as_ref().map(|_| &own),
+            id: &holder.owner.id,
         };
-        let session = signer.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
+        let session = holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let mut keys = caller.keys.clone();
         context::set_resource_tags(&mut keys, owner.tags());
         let mut by = String::new();
-        for action in needed_actions(call, signer) {
+        for action in needed_actions(call, holder) {
             let request = RequestContext { action, resource: &resource, keys: &keys };
-            let policies = signer.owner.policies.named();
+            let policies = holder.owner.policies.named();
             let evaluation = evaluate_assume_role(&policies, session, trust, &trusted, &role, &request);
             match &evaluation.deciding {
                 Some(place) if evaluation.is_allowed() && by.is_empty() => by = statement(place),
@@ -239,9 +239,9 @@ impl<S: SharedCache> Engine<S> {
 
 /// Everything that a session with these parameters needs to be allowed. What a session inherits from the one before it has
 /// to be allowed as what it is given.
-fn needed_actions<'a>(call: &Call, signer: &Signer) -> impl Iterator<Item = &'a str> {
+fn needed_actions<'a>(call: &Call, holder: &Holder) -> impl Iterator<Item = &'a str> {
     let is_given = |key: &str| call.target.keys.iter().any(|(name, _)| name.eq_ignore_ascii_case(key));
-    let claims = signer.session.as_deref();
+    let claims = holder.session.as_deref();
     let tags = is_given("aws:TagKeys") || claims.is_some_and(|claims| !claims.transitive_keys.is_empty());
     let source =
         is_given("sts:SourceIdentity") || claims.is_some_and(|claims| claims.source_identity.is_some());

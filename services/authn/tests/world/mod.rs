@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod call;
+pub(crate) mod certificate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use lanyard_iam::{
     AccessKeyId, AccountId, Ancestor, Credentials, MintedSession, PrincipalArn, PrincipalId, Region,
     SecretAccessKey, SessionClaims, SessionMinter, SessionOpener, Token,
 };
-use lanyard_kit::{Clock, ExposeSecret as _, SystemClock, TestClock};
+use lanyard_kit::{Clock, ExposeSecret as _, SystemClock, TestClock, tls};
 use lanyard_store::{Record, Store, test_support::TestDatabase};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
@@ -47,6 +48,9 @@ pub(crate) struct World {
     pub(crate) administrator: Credentials,
     pub(crate) minter: SessionMinter,
     pub(crate) cluster: Cluster,
+    /// What issues the hub's certificates.
+    pub(crate) ca: tls::Authority,
+    _pki: tempfile::TempDir,
 }
 
 pub(crate) fn account(id: &str) -> AccountId {
@@ -82,7 +86,9 @@ pub(crate) async fn world(database: TestDatabase) -> World {
     let sts = StandIn::start_with_clock(&[HOST, LAB_HOST], Arc::new(clock.clone())).await;
     let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
     let client = StsClient::new(config().sts, sts.http_options()).unwrap();
-    let engine = engine(&store, &hub, &clock, client, &keys, NotShared);
+    let pki = tempfile::tempdir().unwrap();
+    let ca = tls::Authority::create(&pki.path().join("pki"), &hub.id.to_string(), clock.now()).unwrap();
+    let engine = engine(&store, &hub, &clock, client, &keys, &ca, NotShared);
     let cluster = cluster_of(&hub, "dev", hub.account, clock.now());
     let world = World {
         database,
@@ -94,6 +100,8 @@ pub(crate) async fn world(database: TestDatabase) -> World {
         sts,
         cluster,
         hub,
+        ca,
+        _pki: pki,
     };
     world.register(AWS_ACCOUNT, Authority::Aws).await;
     world.register(LAB_ACCOUNT, Authority::Sts("lab".to_owned())).await;
@@ -107,11 +115,13 @@ fn engine<S: SharedCache>(
     clock: &TestClock,
     sts: StsClient,
     keys: &MintingKeys,
+    ca: &tls::Authority,
     shared_cache: S,
 ) -> Engine<S> {
     Engine::new(Parts {
         store: store.clone(),
         sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
+        certificates: Some(tls::ChainVerifier::new(&ca.roots().unwrap()).unwrap()),
         sts: Arc::new(sts),
         shared_cache,
         hub: hub.clone(),
@@ -152,7 +162,7 @@ impl World {
     /// One more engine with the store, that calls STS with this client.
     pub(crate) fn calling(&self, sts: StsClient) -> Engine {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
-        engine(&self.store, &self.hub, &self.clock, sts, &keys, NotShared)
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, &self.ca, NotShared)
     }
 
     /// One more engine with the store, configured so.
@@ -162,6 +172,7 @@ impl World {
         let parts = Parts {
             store: self.store.clone(),
             sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
+            certificates: None,
             sts: Arc::new(StsClient::new(config.sts.clone(), self.sts.http_options()).unwrap()),
             shared_cache: NotShared,
             hub: self.hub.clone(),
@@ -175,7 +186,7 @@ impl World {
     pub(crate) fn sharing<S: SharedCache>(&self, shared: S) -> Engine<S> {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
         let sts = StsClient::new(config().sts, self.sts.http_options()).unwrap();
-        engine(&self.store, &self.hub, &self.clock, sts, &keys, shared)
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, &self.ca, shared)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

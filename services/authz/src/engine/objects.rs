@@ -154,7 +154,7 @@ async fn finish<T: Serialize>(
     notices: Vec<String>,
 ) -> Result<Mutated<T>, Undone> {
     let revision = tx.next_revision(scope)?;
-    let mut answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices };
+    let mut answer = Mutated { value, revision, confirmed: tx.confirms(), pending: Vec::new(), notices };
     let committed = tx.commit(Some(&answer)).await?;
     answer.revision = committed.revision;
     answer.confirmed = committed.confirmed;

@@ -274,7 +274,7 @@ pub(crate) fn actor_of(number: &str) -> Vouched<Actor> {
         arn: format!("arn:aws:iam::{number}:user/operator").parse().unwrap(),
         principal_id: "AIDA00000000OPERATOR".to_owned(),
         lineage: Box::new(Lineage {
-            access_key_id: "LKIAOPERATOROPERATOR".parse().unwrap(),
+            access_key_id: Some("LKIAOPERATOROPERATOR".parse().unwrap()),
             ancestors: Vec::new(),
             transitive_tags: BTreeMap::new(),
             source_identity: None,

@@ -218,7 +218,7 @@ fn by_certificate<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, request: &Re
                 && *cluster_uid == spoke.cluster.uid.to_string()
                 && peer.certificate_sha256.is_some_and(|sha256| spoke.shows(&sha256))
         }
-        Some(PeerIdentity::Service { .. }) | None => false,
+        Some(PeerIdentity::Service { .. } | PeerIdentity::Principal { .. }) | None => false,
     }
 }
 

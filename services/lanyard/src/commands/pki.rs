@@ -1,8 +1,12 @@
 //! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
 
+mod principal;
 mod show;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, Subcommand};
 use lanyard_api::{
@@ -10,11 +14,12 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
     mapping::{Clusters as _, Spokes as _},
 };
+use lanyard_iam::PrincipalArn;
 use lanyard_kit::{
     Clock, ExposeSecret as _, SecretBytes, SystemClock,
     tls::{
-        self, Authority, CERTIFICATE_FILE, KEY_FILE, Names, ROOT_FILE, secure_dir, write_public_file,
-        write_secret_file,
+        self, Authority, CERTIFICATE_FILE, FileError, KEY_FILE, KeyedCertificate, Names, ROOT_FILE,
+        secure_dir, write_public_file, write_secret_file,
     },
 };
 use lanyard_store::EnvelopeKey;
@@ -40,7 +45,7 @@ const ENVELOPE_FILE: &str = "envelope.key";
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub enum PkiCommand {
-    /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets.
+    /// Make the folder that a service runs with: its certificate, the hub's root, and the key to its secrets; or a principal's.
     Issue(IssueArgs),
     /// Make the folder that `lanyard spoke push` runs with in a cluster: its certificate, and the hub's root.
     IssueSpoke(IssueSpokeArgs),
@@ -54,23 +59,40 @@ pub enum PkiCommand {
     after_help = "The hub is that of the data folder, and is made there if there is none yet; its store is the one of \
                   --config or LANYARD_STORE. A service gets the keys of its own purposes alone, sealed under an envelope key \
                   of its own. Issued again, the certificate is new and that key stays, unless its file is gone: then the \
-                  old one opens nothing any more.\n\nExamples:\n  LANYARD_STORE=postgres://lanyard@db/lanyard lanyard pki \
-                  issue authn --out ./authn --name authn.lanyard.svc\n  lanyard pki issue gateway --config lanyard.toml --out \
-                  ./gateway --name hub.example.com"
+                  old one opens nothing any more.\n\nWith --principal it is a user's: whoever has the folder is that user at \
+                  the hub's gRPC, by `lanyard --client-cert DIR/principal.crt --client-key DIR/principal.key`, without an access \
+                  key. It is made with the authority in the hub's data folder, and the running hub is asked for the user. It \
+                  names the user's unique id: a user who is deleted, or made anew under the same name, is refused from the next \
+                  call, and so is one who is blocked. There is no list of such certificates, so they are good for hours.\n\n\
+                  Examples:\n  LANYARD_STORE=postgres://lanyard@db/lanyard lanyard pki issue authn --out ./authn --name \
+                  authn.lanyard.svc\n  lanyard pki issue gateway --config lanyard.toml --out ./gateway --name \
+                  hub.example.com\n  lanyard pki issue --principal arn:aws:iam::111122223333:user/ana --out ./ana --hours 8"
 )]
 pub struct IssueArgs {
     /// Which service.
-    #[arg(value_enum)]
-    service: ServiceName,
+    #[arg(value_enum, required_unless_present = "principal")]
+    service: Option<ServiceName>,
+    /// In place of a service, the user whose certificate it is to be.
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["service", "name", "days", "config"])]
+    principal: Option<PrincipalArn>,
     /// The folder to write, made if it is not there.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// A name or address that the service is reached by, beyond loopback; may be given again.
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
-    /// How long the certificate is good, in days.
+    /// How long a service's certificate is good, in days.
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
+    /// How long a principal's certificate is good, in hours; at most 90 days.
+    #[arg(
+        long,
+        value_name = "HOURS",
+        default_value_t = 24,
+        value_parser = clap::value_parser!(u16).range(1..=principal::HOURS_MAX),
+        requires = "principal"
+    )]
+    hours: u16,
     /// The hub's configuration, a TOML file.
     #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
     config: Option<PathBuf>,
@@ -96,10 +118,7 @@ impl PkiCommand {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         match self {
-            Self::Issue(args) => {
-                let issued = args.issue().await.map_err(|error| Failure::usage(format!("{error:#}")))?;
-                context.show(&Fields(issued))
-            }
+            Self::Issue(args) => args.run(context).await,
             Self::Show(args) => args.run(context),
             Self::IssueSpoke(args) => args.run(context).await,
         }
@@ -156,7 +175,8 @@ impl IssueSpokeArgs {
         let chain = issued.chain().map_err(Failure::usage)?;
         let leaf = chain.first().ok_or_else(|| Failure::usage("the authority made no certificate"))?;
         let sha256 = hex::encode(tls::fingerprint(leaf));
-        spoke::write_credential(&self.out, &issued, authority.root_pem()).map_err(Failure::usage)?;
+        let names = (spoke::CERTIFICATE_FILE, spoke::KEY_FILE);
+        write_credential(&self.out, names, &issued, authority.root_pem()).map_err(Failure::usage)?;
         // After the files: what is registered and lost would count for nobody, and stand in lists.
         let made = remote.register_spoke_certificate(self.change.into(), self.cluster, sha256).await?;
         context.show(&changed(made, |credential| IssuedSpoke {
@@ -179,15 +199,30 @@ impl Row for IssuedSpoke {
 }
 
 impl IssueArgs {
-    async fn issue(self) -> anyhow::Result<Issued> {
+    async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        match (self.service, &self.principal) {
+            (_, Some(principal)) => {
+                let lifetime = Duration::hours(self.hours.into());
+                principal::issue(context, principal, &self.out, self.data_dir.as_deref(), lifetime).await
+            }
+            (Some(service), None) => {
+                let issued = self.issue(service).await;
+                context.show(&Fields(issued.map_err(|error| Failure::usage(format!("{error:#}")))?))
+            }
+            // The command line's own rules have said so before.
+            (None, None) => Err(Failure::usage("name a service, or give --principal ARN")),
+        }
+    }
+
+    async fn issue(self, service: ServiceName) -> anyhow::Result<Issued> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = serve::configuration(self.config.as_deref(), self.data_dir.as_deref())?;
         let (hub, authority) = serve::open_offline(&config, &clock).await?;
         secure_dir(&self.out)?;
         let now = clock.now();
         let lifetime = Duration::days(self.days.into());
-        self.write_certificate(&authority, lifetime, now)?;
-        let envelope = match self.service.holder() {
+        self.write_certificate(service, &authority, lifetime, now)?;
+        let envelope = match service.holder() {
             Some(holder) => {
                 let envelope = EnvelopeKey::load_or_create(&self.out.join(ENVELOPE_FILE))?;
                 hub.store.entrust(&Mutation::system("lanyard pki issue"), holder, &envelope).await?;
@@ -197,7 +232,7 @@ impl IssueArgs {
         };
         hub.store.close().await;
         Ok(Issued {
-            service: self.service.as_str(),
+            service: service.as_str(),
             folder: self.out,
             hub_id: hub.hub.id.to_string(),
             account: hub.hub.account.to_string(),
@@ -208,17 +243,26 @@ impl IssueArgs {
 
     fn write_certificate(
         &self,
+        service: ServiceName,
         authority: &Authority,
         lifetime: Duration,
         now: OffsetDateTime,
     ) -> anyhow::Result<()> {
         let names = Names::loopback().and(self.name.iter().cloned());
-        let issued = authority.issue_service(self.service.as_str(), &names, lifetime, now)?;
-        let file = |name: &str| self.out.join(name);
-        let key = SecretBytes::from(issued.key_pem.expose_secret().as_bytes().to_vec());
-        write_secret_file(&file(KEY_FILE), &key)?;
-        write_public_file(&file(CERTIFICATE_FILE), issued.chain_pem.as_bytes())?;
-        write_public_file(&file(ROOT_FILE), authority.root_pem().as_bytes())?;
-        Ok(())
+        let issued = authority.issue_service(service.as_str(), &names, lifetime, now)?;
+        Ok(write_credential(&self.out, (CERTIFICATE_FILE, KEY_FILE), &issued, authority.root_pem())?)
     }
+}
+
+/// Writes a certificate and its key under these names, and the hub's root beside them.
+fn write_credential(
+    folder: &Path,
+    (certificate, key): (&str, &str),
+    issued: &KeyedCertificate,
+    root_pem: &str,
+) -> Result<(), FileError> {
+    let secret = SecretBytes::from(issued.key_pem.expose_secret().as_bytes().to_vec());
+    write_secret_file(&folder.join(key), &secret)?;
+    write_public_file(&folder.join(certificate), issued.chain_pem.as_bytes())?;
+    write_public_file(&folder.join(ROOT_FILE), root_pem.as_bytes())
 }

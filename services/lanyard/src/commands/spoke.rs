@@ -13,29 +13,28 @@ use lanyard_api::{
     grpc::{Remote, admitted_at_the_door},
     kubeconfig::Kubeconfig,
     mapping::Clusters as _,
+    signing::{Signatory, SignedChannel},
 };
 use lanyard_kit::{
-    Clock, ExposeSecret as _, SecretBytes, SystemClock,
+    Clock, SystemClock,
     life::{self, Life},
     telemetry::LogConfig,
-    tls::{
-        FileError, KeyedCertificate, ROOT_FILE, read_public_file, read_secret_file, write_public_file,
-        write_secret_file,
-    },
+    tls::{ROOT_FILE, read_public_file},
 };
 use lanyard_spoke::{Pusher, SpokeConfig, Target, in_cluster};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{
     cli::{Context, complain},
     failure::Failure,
+    hub,
     input::Source,
 };
 
 /// The certificate of a spoke, in the folder that `lanyard pki issue-spoke` writes.
-const CERTIFICATE_FILE: &str = "spoke.crt";
+pub(super) const CERTIFICATE_FILE: &str = "spoke.crt";
 /// Its key.
-const KEY_FILE: &str = "spoke.key";
+pub(super) const KEY_FILE: &str = "spoke.key";
 /// How long one call to the hub may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of a cluster's RBAC: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
@@ -115,7 +114,7 @@ impl PushArgs {
     async fn push(self, url: &str, life: Life) -> Result<(), Failure> {
         // Before anybody is called: a kubeconfig that cannot be used is the command line's fault.
         self.way_in()?;
-        let hub = Arc::new(Remote::new(channel(url, &self.credential)?).with_timeout(CALL_TIMEOUT));
+        let hub = Arc::new(connect(url, &self.credential).await?);
         let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = SpokeConfig { rbac_bytes_max: RBAC_BYTES_MAX, ..SpokeConfig::default() };
@@ -137,38 +136,22 @@ impl PushArgs {
     }
 }
 
-/// A connection to a hub that shows the cluster's certificate. It is made with the first call, and anew where it breaks.
-fn channel(url: &str, folder: &Path) -> Result<Channel, Failure> {
+/// A hub, called by the cluster's certificate: connections show it, and its key signs the calls. A connection is made anew where
+/// it breaks.
+async fn connect(url: &str, folder: &Path) -> Result<Remote<SignedChannel<Channel>>, Failure> {
     lanyard_kit::tls::install_provider();
     if !url.starts_with("https://") {
         return Err(Failure::usage(format!(
             "`{url}` is not https: a hub is called over TLS alone, so write https://HOST:PORT"
         )));
     }
-    let (chain, root) = (
-        read_public_file(&folder.join(CERTIFICATE_FILE)).map_err(Failure::usage)?,
-        read_public_file(&folder.join(ROOT_FILE)).map_err(Failure::usage)?,
-    );
-    let key = read_secret_file(&folder.join(KEY_FILE)).map_err(Failure::usage)?;
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(root))
-        .identity(Identity::from_pem(chain, key.expose_secret()));
+    let root = read_public_file(&folder.join(ROOT_FILE)).map_err(Failure::usage)?;
+    let (identity, signer) =
+        hub::certificate_of_files(&folder.join(CERTIFICATE_FILE), &folder.join(KEY_FILE))?;
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(root)).identity(identity);
     let endpoint = Endpoint::from_shared(url.to_owned()).and_then(|endpoint| endpoint.tls_config(tls));
     let endpoint = endpoint.map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
-    Ok(endpoint.connect_timeout(Duration::from_secs(10)).connect_lazy())
-}
-
-/// Writes the folder that `lanyard spoke push` runs with.
-///
-/// # Errors
-/// Where a file cannot be written.
-pub fn write_credential(
-    folder: &Path,
-    certificate: &KeyedCertificate,
-    root_pem: &str,
-) -> Result<(), FileError> {
-    let key = SecretBytes::from(certificate.key_pem.expose_secret().as_bytes().to_vec());
-    write_secret_file(&folder.join(KEY_FILE), &key)?;
-    write_public_file(&folder.join(CERTIFICATE_FILE), certificate.chain_pem.as_bytes())?;
-    write_public_file(&folder.join(ROOT_FILE), root_pem.as_bytes())
+    let channel = endpoint.connect_timeout(Duration::from_secs(10)).connect_lazy();
+    let signing = hub::signing(&channel, url, Signatory::Certificate(Arc::new(signer))).await?;
+    Ok(Remote::new(signing.over(channel)).with_timeout(CALL_TIMEOUT))
 }

@@ -22,6 +22,27 @@ pub struct HubArgs {
     /// What `lanyard serve` wrote; by default ready.json in its data folder.
     #[arg(long, global = true, value_name = "FILE", env = "LANYARD_READY_FILE", hide_env_values = true)]
     pub ready_file: Option<PathBuf>,
+    /// The certificate of a principal, as `lanyard pki issue --principal` made it: then calls are signed by its key.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LANYARD_CLIENT_CERT",
+        hide_env_values = true,
+        requires = "client_key",
+        conflicts_with = "profile"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// Its key, PEM, for this user alone.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LANYARD_CLIENT_KEY",
+        hide_env_values = true,
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
     /// The profile of the AWS credentials and config files to sign with.
     #[arg(long, global = true, value_name = "NAME", env = "LANYARD_PROFILE", hide_env_values = true)]
     pub profile: Option<String>,

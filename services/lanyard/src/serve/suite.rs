@@ -8,6 +8,7 @@ use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::Credentials;
 use lanyard_gateway::Services;
+use lanyard_kit::tls::{CertificateDer, ChainVerifier};
 use lanyard_mapping::Mapping;
 use tokio::sync::watch;
 
@@ -25,7 +26,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Starts every engine on one store.
+    /// Starts every engine on one store; `roots` are what certificates of principals come from.
     ///
     /// # Errors
     /// Where a key is missing or a configured value breaks its rule.
@@ -33,12 +34,14 @@ impl Suite {
         hub: &OpenedHub,
         config: &ServeConfig,
         aws: Option<AwsClient>,
+        roots: &[CertificateDer<'static>],
     ) -> anyhow::Result<Self> {
         let store = &hub.store;
         let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
             sessions: lanyard_authn::session_opener(store.keyring())?,
+            certificates: Some(ChainVerifier::new(roots)?),
             sts: Arc::new(sts),
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),

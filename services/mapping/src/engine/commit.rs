@@ -50,7 +50,7 @@ where
     T: Serialize + DeserializeOwned,
 {
     let revision = tx.next_revision(scope)?;
-    let mut answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices };
+    let mut answer = Mutated { value, revision, confirmed: tx.confirms(), pending: Vec::new(), notices };
     match tx.commit(Some(&answer)).await {
         Ok(committed) => {
             settle(&mut answer, scope, &committed);
@@ -68,7 +68,7 @@ pub(super) async fn commit_secret<T>(
     notices: Vec<String>,
 ) -> Result<Mutated<T>, CallError> {
     let revision = tx.next_revision(scope)?;
-    let mut answer = Mutated { value, revision, confirmed: true, pending: Vec::new(), notices };
+    let mut answer = Mutated { value, revision, confirmed: tx.confirms(), pending: Vec::new(), notices };
     let committed = tx.commit_unrecorded().await?;
     settle(&mut answer, scope, &committed);
     Ok(answer)

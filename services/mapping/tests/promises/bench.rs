@@ -230,7 +230,7 @@ pub(crate) fn of(account: &str, resource: &str) -> String {
 fn actor(arn: &str, principal_id: &str, resource: &str) -> Actor {
     let arn: PrincipalArn = arn.parse().unwrap();
     let lineage = Lineage {
-        access_key_id: "LKIAACTORACTORACTORA".parse().unwrap(),
+        access_key_id: Some("LKIAACTORACTORACTORA".parse().unwrap()),
         ancestors: vec![],
         transitive_tags: BTreeMap::new(),
         source_identity: None,

@@ -96,7 +96,7 @@ convert! { Kin = pb::Kin { account: text, canonical_arn: text } }
 convert! { SignatureUse = pb::SignatureUse { digest: digest, expires_at: moment } }
 
 convert! { Lineage = actor::Lineage {
-    access_key_id: text, ancestors: plain, transitive_tags: plain, source_identity: plain, chain_depth: small,
+    access_key_id: text_or_none, ancestors: plain, transitive_tags: plain, source_identity: plain, chain_depth: small,
 } }
 
 impl From<Actor> for pb::Actor {

@@ -12,20 +12,24 @@ use crate::{
     authz::{self, Authorize, DecisionRecord, Decisions},
     grpc::{MESSAGE_BYTES_MAX, Prepare, Wire, admitted_at_the_door, frame},
     methods,
-    signing::{SERVICE, Signing},
+    signing::{SERVICE, Signatory, Signing},
 };
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const REGION: &str = "eu-central-1";
 const AUTHORITY: &str = "hub.example:7443";
 
+fn credentials() -> Credentials {
+    Credentials {
+        access_key_id: KEY.parse().unwrap(),
+        secret_access_key: SecretAccessKey::new(SECRET.to_owned()),
+        session_token: None,
+    }
+}
+
 fn signing() -> Signing {
     Signing {
-        credentials: Arc::new(Credentials {
-            access_key_id: KEY.parse().unwrap(),
-            secret_access_key: SecretAccessKey::new(SECRET.to_owned()),
-            session_token: None,
-        }),
+        by: Signatory::Key(Arc::new(credentials())),
         region: REGION.parse().unwrap(),
         hub_id: HubId(uuid::Uuid::from_u128(1)),
         authority: AUTHORITY.to_owned(),
@@ -105,10 +109,10 @@ async fn immunity_32_what_nobody_signed_or_another_signed_is_refused() {
         Signing { region: "us-east-1".parse().unwrap(), ..signing() },
         Signing { now: Arc::new(|| moment(-3600)), ..signing() },
         Signing {
-            credentials: Arc::new(Credentials {
+            by: Signatory::Key(Arc::new(Credentials {
                 secret_access_key: SecretAccessKey::new("another".to_owned()),
-                ..(*signing().credentials).clone()
-            }),
+                ..credentials()
+            })),
             ..signing()
         },
     ];

@@ -45,7 +45,7 @@ pub(super) fn principal() -> ActorKind {
         arn: SESSION.parse().unwrap(),
         principal_id: "AROAX".to_owned(),
         lineage: Box::new(Lineage {
-            access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+            access_key_id: Some("LSIAABCDEFGHIJKLMNOP".parse().unwrap()),
             ancestors: vec![format!("key/{KEY}")],
             transitive_tags: tags(&["team"]),
             source_identity: Some("ana".to_owned()),

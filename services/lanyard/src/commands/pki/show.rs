@@ -168,9 +168,8 @@ mod tests {
         };
         let shown = all(now);
         let told: Vec<_> = shown.iter().map(|one| (one.subject.as_str(), one.state)).collect();
-        let expected =
-            ["authn", "Lanyard services of hub-1", "Lanyard root of hub-1", "Lanyard services of hub-1"];
-        assert_eq!(told[..4], expected.map(|subject| (subject, State::Good)));
+        let expected = ["authn", "Lanyard services of hub-1", "Lanyard principals of hub-1"];
+        assert_eq!(told[..3], expected.map(|subject| (subject, State::Good)));
         assert_eq!(shown[0].uris, ["lanyard://hub/hub-1/service/authn"]);
         assert_eq!(all(now + Duration::days(2))[0].state, State::Ended);
         assert_eq!(all(now - Duration::days(2))[0].state, State::NotBegun);

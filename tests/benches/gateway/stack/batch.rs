@@ -1,0 +1,113 @@
+//! `AuthorizeBatch` of a thousand checks: a check's cost in the services against that in this process.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use lanyard_api::authz::{Attributes, Authorize, ResourceAttributes, Review, Verdict};
+use lanyard_authz::{Authz, AuthzConfig};
+use lanyard_store::Store;
+
+use super::Scale;
+use super::running::{Place, Stack, badge, prove};
+use crate::figure::{say, say_under};
+use crate::load::{Measured, Phase, during};
+use crate::process::Usage;
+use crate::questions::Questions;
+use crate::world::{self, World};
+
+/// Checks of one batch.
+const CHECKS: usize = 1_000;
+/// The figures' table.
+const GROUP: &str = "AuthorizeBatch of 1000 checks";
+/// Most that a check may cost in the service, as a multiple of what it costs in one process.
+const RATIO_MOST: f64 = 2.0;
+
+/// Measures it.
+pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, world: &World) -> Result<()> {
+    let reviews = reviews(place, stack, world).await?;
+    let mut options = world::store_options(&place.folder.join(super::running::FOLDER).join("data"))?;
+    (options.url, options.shared) = (place.order.postgres.parse()?, true);
+    let store = Store::open(&options).await?;
+    let engine = Authz::start(&store, AuthzConfig::default())?;
+    let here = repeat(&engine, &reviews, scale, &[]).await?;
+    engine.flush().await;
+    store.close().await;
+    let authz = stack.replica("authz", 0)?;
+    let there = repeat(&authz, &reviews, scale, &[stack.usage("authz", 0)?, Usage::own()]).await?;
+    let doors = ["gateway", "authn", "authz"];
+    let of_doors = doors.map(|service| stack.usage(service, 0)).into_iter().collect::<Result<Vec<_>>>()?;
+    let signed = repeat(&stack.signed(world)?, &reviews, scale, &of_doors).await?;
+
+    let checks = CHECKS as f64;
+    let plain = |name: &str, value, unit| say(GROUP, name, value, unit, None);
+    let time = |measured: &Measured| measured.mean_microseconds() / checks;
+    // It waits for nothing, so its time is its CPU.
+    let in_process = time(&here);
+    plain("a check in process", in_process, "µs");
+    plain("a check over gRPC", time(&there), "µs");
+    let over = |name: &str, value: f64| say_under(GROUP, name, value / in_process, "", RATIO_MOST);
+    over("ratio of the time for a check over gRPC to that in process", time(&there));
+    for (name, cpu) in ["authz", "the caller"].iter().zip(there.cpu_microseconds_each()) {
+        plain(&format!("CPU for a check over gRPC in {name}"), cpu / checks, "µs");
+        if *name == "authz" {
+            over("ratio of authz's CPU for a check to that in process", cpu / checks);
+        }
+    }
+    plain("a check through the front door, signed", time(&signed), "µs");
+    for (name, cpu) in doors.iter().zip(signed.cpu_microseconds_each()) {
+        plain(&format!("CPU for a check through the front door in {name}"), cpu / checks, "µs");
+    }
+    Ok(())
+}
+
+/// As an API server asks them: with the proof that mapping gave the administrator.
+async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<Review>> {
+    let cluster = *world.clusters.first().context("a world without clusters")?;
+    let token = Questions::new(world, &stack.server, place.sts).local_token(0)?;
+    let identity = prove(&stack.replica("authn", 0)?, cluster, &token).await?;
+    let mapped = badge(&stack.replica("mapping", 0)?, cluster, &identity).await?;
+    let mut user = mapped.context("the administrator has an entry")?.user.clone();
+    user.groups.push("system:authenticated".to_owned());
+    let review = |number: usize| Review {
+        cluster,
+        user: user.clone(),
+        attributes: Attributes::Resource(ResourceAttributes {
+            namespace: format!("team-{}", number % 10),
+            verb: "get".to_owned(),
+            version: "v1".to_owned(),
+            resource: "pods".to_owned(),
+            name: format!("web-{number}"),
+            ..ResourceAttributes::default()
+        }),
+        explain: false,
+        full: false,
+        grant: None,
+    };
+    Ok((0..CHECKS).map(review).collect())
+}
+
+/// One batch after the other, every decision looked at.
+async fn repeat(
+    authz: &impl Authorize,
+    reviews: &[Review],
+    scale: Scale,
+    processes: &[Usage],
+) -> Result<Measured> {
+    let phase = &Phase::default();
+    let worker = async {
+        let mut nanoseconds = Vec::new();
+        while !phase.is_over() {
+            // What a caller makes anew for each batch is no part of it.
+            let asked = reviews.to_vec();
+            let begun = Instant::now();
+            let decisions = authz.authorize_batch(asked).await?;
+            phase.count(begun, &mut nanoseconds);
+            let allowed = decisions.iter().filter(|decision| decision.verdict == Verdict::Allow).count();
+            ensure!(allowed == CHECKS, "{allowed} of {CHECKS} are allowed: {:?}", decisions.first());
+            // An engine in this process waits for nothing, so that nobody would look at the clock.
+            tokio::task::yield_now().await;
+        }
+        Ok(nanoseconds)
+    };
+    during(phase, scale.plan, processes, std::iter::once(worker)).await
+}

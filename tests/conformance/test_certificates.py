@@ -1,0 +1,181 @@
+"""Who is known by a certificate at the gRPC front door: `lanyard pki issue --principal`, and a signer of another make."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+import pathlib
+import uuid
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from grpc import StatusCode
+
+from hub import REGION, USAGE, Principal, unique
+from management import FrontDoor
+
+ALGORITHM = "AWS4-X509-ECDSA-SHA256"
+CREATE_USER = "/lanyard.authn.v1.Accounts/CreateUser"
+LIST_CLUSTERS = "/lanyard.mapping.v1.Clusters/ListClusters"
+LIST_USERS = "/lanyard.authn.v1.Accounts/ListUsers"
+
+
+class Certificate:
+    """A folder of `lanyard pki issue --principal`. It signs as AWS IAM Roles Anywhere has it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.files = (str(folder / "principal.crt"), str(folder / "principal.key"))
+        self.chain_pem, self.key_pem = (pathlib.Path(file).read_bytes() for file in self.files)
+        self.chain = x509.load_pem_x509_certificates(self.chain_pem)
+        self.key = serialization.load_pem_private_key(self.key_pem, None)
+
+    def flags(self) -> list[str]:
+        return ["--client-cert", self.files[0], "--client-key", self.files[1]]
+
+    def sign(self, door: FrontDoor, path: str, body: bytes, /, **other: str) -> list[tuple[str, str]]:
+        now = other.get("now", datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"))
+        leaf, *above = [base64.b64encode(c.public_bytes(serialization.Encoding.DER)).decode() for c in self.chain]
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {
+            "host": door.authority,
+            "x-amz-content-sha256": digest,
+            "x-amz-date": now,
+            "x-amz-x509": leaf,
+            "x-amz-x509-chain": ",".join(above),
+            "x-lanyard-hub-id": door.hub.ready["hub_id"],
+            "x-lanyard-nonce": other.get("nonce", str(uuid.uuid4())),
+        }
+        names = ";".join(sorted(headers))
+        lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+        request = "\n".join(["POST", other.get("path", path), "", lines, names, digest])
+        scope = f"{now[:8]}/{REGION}/lanyard/aws4_request"
+        text = "\n".join([ALGORITHM, now, scope, hashlib.sha256(request.encode()).hexdigest()])
+        signature = self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256())).hex()
+        credential = f"{self.chain[0].serial_number}/{scope}"
+        own = f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+        return [(name, value) for name, value in headers.items() if name != "host"] + [("authorization", own)]
+
+
+class CertificateDoor(FrontDoor):
+    """The same door, on connections that show a certificate."""
+
+    def __init__(self, hub, certificate: Certificate) -> None:
+        super().__init__(hub)
+        ca = pathlib.Path(hub.ca).read_bytes()
+        shown = grpc.ssl_channel_credentials(ca, certificate.key_pem, certificate.chain_pem)
+        # What messages look like is asked on the other, which needs no certificate.
+        self._plain, self.channel = self.channel, grpc.secure_channel(self.authority, shown)
+        self.certificate = certificate
+
+    def close(self) -> None:
+        super().close()
+        self._plain.close()
+
+    def signed(self, path: str, request: dict, **other: str):
+        body = self.encode(path, request)
+        return self.send(path, body, self.certificate.sign(self, path, body, **other))
+
+
+@pytest.fixture
+def ana(hub) -> Principal:
+    """Somebody who may do what they like with clusters."""
+    ana = hub.create_user("ana")
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["eks:*", "iam:CreateUser"], "Resource": "*"}]}
+    flags = ["--user", ana.name, "clusters", "--document", "-"]
+    hub.cli("iam", "policy", "put", *flags, stdin=json.dumps(document))
+    return ana
+
+
+def issue(hub, principal: Principal, folder: pathlib.Path, *flags: str) -> Certificate:
+    made = hub.cli(
+        "pki", "issue", "--principal", principal.arn, "--out", str(folder), "--data-dir", str(hub.data), *flags
+    )
+    assert made["principal_id"] == principal.principal_id and made["hub_id"] == hub.ready["hub_id"]
+    assert (folder / "principal.key").stat().st_mode & 0o777 == 0o600
+    certificate = Certificate(folder)
+    hub.secrets.add("the key of a certificate", "".join(certificate.key_pem.decode().splitlines()[1:-1]))
+    return certificate
+
+
+def test_who_has_a_certificate_is_its_user_to_the_cli(hub, ana, tmp_path):
+    certificate = issue(hub, ana, tmp_path / "ana")
+    name = unique("by-certificate")
+    made = hub.cli(*certificate.flags(), "cluster", "create", name, "--region", REGION)
+    assert made["value"]["created_by"] == ana.arn
+    assert "implicit_deny" in hub.refused(*certificate.flags(), "iam", "user", "list")
+    shown = hub.cli("pki", "show", str(tmp_path / "ana"))
+    uri = f"lanyard://hub/{hub.ready['hub_id']}/principal/local/{hub.account}/{ana.principal_id}"
+    assert shown[0]["uris"] == [uri] and shown[0]["issuer"].startswith("Lanyard principals of ")
+
+
+def test_another_signer_is_understood_and_a_change_counts_once(hub, ana, tmp_path):
+    door = CertificateDoor(hub, issue(hub, ana, tmp_path / "ana"))
+    request = {"name": unique("by-another")}
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    call = {"nonce": str(uuid.uuid4()), "now": now}
+    first = door.signed(CREATE_USER, request, **call)
+    assert first.code == StatusCode.OK, first
+    # Signed again it has another signature, and is the same call: it gets the same answer.
+    again = door.signed(CREATE_USER, request, **call)
+    assert (again.code, again.message) == (StatusCode.OK, first.message)
+    anew = door.signed(CREATE_USER, request)
+    assert anew.code == StatusCode.ALREADY_EXISTS, anew
+    assert door.signed(LIST_USERS, {}).code == StatusCode.PERMISSION_DENIED
+    door.close()
+
+
+def test_immunity_41_a_certificate_without_its_keys_signature_is_nobody(hub, ana, tmp_path):
+    own, other = (issue(hub, ana, tmp_path / name) for name in ("own", "other"))
+    door = CertificateDoor(hub, own)
+    body = door.encode(LIST_CLUSTERS, {})
+    assert door.send(LIST_CLUSTERS, body, own.sign(door, LIST_CLUSTERS, body)).code == StatusCode.OK
+    refused = {
+        "unsigned": (LIST_CLUSTERS, []),
+        "signed by another certificate's key": (LIST_CLUSTERS, other.sign(door, LIST_CLUSTERS, body)),
+        "signed for another method": (LIST_CLUSTERS, own.sign(door, LIST_CLUSTERS, body, path=LIST_USERS)),
+        "signed for another message": (LIST_CLUSTERS, own.sign(door, LIST_CLUSTERS, b"\x0a\x00")),
+    }
+    for what, (path, metadata) in refused.items():
+        assert door.send(path, body, metadata).code == StatusCode.UNAUTHENTICATED, what
+    # Nor on a connection that shows none.
+    plain = FrontDoor(hub)
+    answer = plain.send(LIST_CLUSTERS, body, own.sign(plain, LIST_CLUSTERS, body))
+    assert answer.code == StatusCode.UNAUTHENTICATED and "connection" in answer.details, answer
+    for opened in (door, plain):
+        opened.close()
+
+
+def test_immunity_39_a_certificate_ends_with_its_user_and_a_block(hub, ana, tmp_path):
+    certificate = issue(hub, ana, tmp_path / "ana", "--hours", "1")
+    listing = [*certificate.flags(), "cluster", "list"]
+    hub.cli(*listing)
+    block = hub.cli("block", "create", "--principal", ana.arn, "--authority", "local", "--reason", "test")
+    assert "blocked" in hub.refused(*listing)
+    hub.cli("block", "delete", block["value"]["id"])
+    hub.cli(*listing)
+    for key in hub.cli("iam", "access-key", "list", ana.name):
+        hub.cli("iam", "access-key", "delete", ana.name, key["id"])
+    hub.cli("iam", "policy", "delete", "--user", ana.name, "clusters")
+    hub.cli("iam", "user", "delete", ana.name)
+    assert "certificate_principal_gone" in hub.refused(*listing)
+    hub.cli("iam", "user", "create", ana.name)
+    assert "certificate_principal_gone" in hub.refused(*listing)
+
+
+def test_a_certificate_is_for_a_user_and_for_days(hub, ana, tmp_path):
+    flags = ["--out", str(tmp_path / "x"), "--data-dir", str(hub.data)]
+    role = hub.create_role(trusts=ana.arn)
+    assert "a role is assumed" in hub.refused("pki", "issue", "--principal", role.arn, *flags, code=USAGE)
+    assert "2160" in hub.refused("pki", "issue", "--principal", ana.arn, "--hours", "2161", *flags, code=USAGE)
+    nobody = ana.arn + "-who-is-nobody"
+    assert "does not exist" in hub.refused("pki", "issue", "--principal", nobody, *flags)
+    assert not (tmp_path / "x").exists()
+    certificate = issue(hub, ana, tmp_path / "ana")
+    other = issue(hub, ana, tmp_path / "other")
+    mixed = ["--client-cert", certificate.files[0], "--client-key", other.files[1]]
+    assert "it is not the key of" in hub.refused(*mixed, "cluster", "list", code=USAGE)
