@@ -168,6 +168,7 @@ fn visible(entry: EntryRef) -> CreateAccessEntry {
         tags: Default::default(),
         ends_at: None,
         principal_id: None,
+        pin_until: None,
     }
 }
 

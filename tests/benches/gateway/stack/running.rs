@@ -13,8 +13,8 @@ use lanyard_api::signing::{Signatory, SignedChannel, Signing};
 use lanyard_api::{ClusterUid, Identity, Vouched, methods};
 use lanyard_gateway::remote::Way;
 use lanyard_iam::{Region, Token};
-use lanyard_kit::tls::{Clients, LiveIdentity, ServiceFiles};
 use lanyard_kit::telemetry::Calls;
+use lanyard_kit::tls::{Clients, LiveIdentity, ServiceFiles};
 use lanyard_kit::{Clock as _, SystemClock};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -107,7 +107,8 @@ impl Stack {
     /// The service of a ready-file.
     pub(super) fn service(&self, service: &str, ready: &Value) -> Result<Service> {
         let url = text(ready, "grpc")?.parse()?;
-        Ok(Remote::new(Way::connect(&self.identity, service, &[url], &Calls::sent(methods::paths()))?).with_timeout(CALL_TIMEOUT))
+        Ok(Remote::new(Way::connect(&self.identity, service, &[url], &Calls::sent(methods::paths()))?)
+            .with_timeout(CALL_TIMEOUT))
     }
 
     /// The front door, for the hub's administrator.
