@@ -4,23 +4,27 @@
 //! come at once one is the principal, and the other is as good as one of a stale entry. Where it cannot be written, nobody is let
 //! in by the entry.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lanyard_api::{
-    AwsIdentity, Fault, Mutation, Scope,
+    AwsIdentity, ClusterUid, Fault, Mutation, Scope,
     mapping::{AccessEntry, Resolution},
 };
 use lanyard_store::StoreError;
+use tokio::time::Instant;
 
 use super::{
     Mapping,
-    resolve::{View, unmapped},
+    resolve::{View, unknown_cluster, unmapped},
 };
 use crate::{
     administrators, badge,
     knock::Knock,
     resolution::{Asks, Refused, SESSION_KIN},
 };
+
+/// How long a login waits for what was written to come round: as long as the feed's poll takes, where its notice was lost.
+const READ_BACK_MAX: Duration = Duration::from_secs(2);
 
 /// Who is named as the part that is away.
 const STORE: &str = "the store";
@@ -33,35 +37,50 @@ impl Mapping {
         knock: &Knock<'_>,
         identity: &AwsIdentity,
     ) -> Result<Resolution, Fault> {
+        let mut changes = self.inner.signal.listen();
         if let Err(error) = self.pin(view, knock).await {
             tracing::error!(error = %error, cluster.uid = %view.cluster.uid, "an access entry could not be pinned");
             return Err(error.into());
         }
-        let Some(view) = self.view(view.cluster.uid).await? else {
-            return Ok(unmapped(
-                Refused::new("unknown_cluster", "the cluster is not registered any more"),
-                Vec::new(),
-            ));
+        // Somebody else may have pinned it, here or in another process, so that it is on its way to this one.
+        let deadline = Instant::now() + READ_BACK_MAX;
+        loop {
+            match self.answer_once(view.cluster.uid, knock, identity).await? {
+                Some(resolution) => return Ok(resolution),
+                None if tokio::time::timeout_at(deadline, changes.next()).await.is_ok() => {}
+                None => {
+                    let detail = "the entry was pinned, and is not read back yet".into();
+                    return Err(Fault::Unavailable { part: STORE.into(), detail });
+                }
+            }
+        }
+    }
+
+    /// The answer, but for as long as the entry waits still as far as this process knows.
+    async fn answer_once(
+        &self,
+        cluster: ClusterUid,
+        knock: &Knock<'_>,
+        identity: &AwsIdentity,
+    ) -> Result<Option<Resolution>, Fault> {
+        let Some(view) = self.view(cluster).await? else {
+            return Ok(Some(unknown_cluster()));
         };
         let now = self.inner.store.clock().now();
-        match self.badge_for(&view, knock, now).await? {
+        Ok(match self.badge_for(&view, knock, now).await? {
             Ok(found) => {
                 let key = self.inner.proof_key.key.load();
-                Ok(match badge::user_info(found, identity, &view.cluster, &key, now) {
+                Some(match badge::user_info(found, identity, &view.cluster, &key, now) {
                     Ok(mapped) => Resolution::Mapped(Arc::new(mapped)),
                     Err(error) => unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()),
                 })
             }
-            // It is written, and this process has not read it yet.
-            Err(refused) if refused.asks == Some(Asks::Pin) => {
-                let detail = "the entry was pinned, and is not read back yet".into();
-                Err(Fault::Unavailable { part: STORE.into(), detail })
-            }
+            Err(refused) if refused.asks == Some(Asks::Pin) => None,
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
-                Ok(unmapped(refused, Vec::new()))
+                Some(unmapped(refused, Vec::new()))
             }
-        }
+        })
     }
 
     /// Binds the entry to whoever knocks, unless it is bound by now or may not be any more.

@@ -103,10 +103,7 @@ impl View {
 impl Mapping {
     async fn answer(&self, query: &ResolveQuery) -> Result<Resolution, Fault> {
         let Some(view) = self.view(query.cluster).await? else {
-            return Ok(unmapped(
-                Refused::new(UNKNOWN_CLUSTER, "the cluster is not registered any more"),
-                Vec::new(),
-            ));
+            return Ok(unknown_cluster());
         };
         match &*query.identity.value {
             Identity::Aws(identity) => self.answer_aws(&view, identity, query).await,
@@ -266,6 +263,11 @@ pub(super) fn registered(hub: &HubSnapshot, knock: &Knock<'_>, cluster: &Cluster
             Err(Refused::new(UNTRUSTED_ACCOUNT, message))
         }
     }
+}
+
+/// The cluster went meanwhile.
+pub(super) fn unknown_cluster() -> Resolution {
+    unmapped(Refused::new(UNKNOWN_CLUSTER, "the cluster is not registered any more"), Vec::new())
 }
 
 pub(super) fn unmapped(refused: Refused, near_misses: Vec<String>) -> Resolution {
