@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
+#[path = "engine/world/mod.rs"]
 mod world;
 
 use std::io::Write;

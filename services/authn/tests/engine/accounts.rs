@@ -1,12 +1,9 @@
 //! What `Accounts` promises: a function for each, run on the engine and on the engine behind gRPC.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::world::{World, account, verified};
 use lanyard_api::authn::accounts::{Accounts, CreateAccount, CreateRole, CreateUser, Named, PolicyOwner};
 use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::suite::{admitting, serve_in_process};
@@ -18,7 +15,6 @@ use lanyard_iam::{AccountId, Partition, PrincipalArn};
 use lanyard_kit::ExposeSecret as _;
 use time::Duration;
 use tonic::service::Routes;
-use world::{World, account, verified, world};
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
@@ -29,16 +25,16 @@ macro_rules! promises {
     ($($name:ident,)+) => {
         mod engine {
             $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world(database).await;
-                crate::$name(&world, &*world.engine).await;
+                let world = crate::world::world(database).await;
+                crate::accounts::$name(&world, &*world.engine).await;
             });)+
         }
 
         mod grpc {
             $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world(database).await;
-                let remote = crate::behind_grpc(&world);
-                crate::$name(&world, &remote).await;
+                let world = crate::world::world(database).await;
+                let remote = crate::accounts::behind_grpc(&world);
+                crate::accounts::$name(&world, &remote).await;
             });)+
         }
     };
@@ -210,7 +206,7 @@ async fn a_keys_secret_is_in_one_answer_alone_and_signs(world: &World, accounts:
     assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
     let listed = accounts.list_access_keys(actor_of(world.hub.account), named("ana")).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&made.key));
-    let credentials = world::credentials_of(&made);
+    let credentials = crate::world::credentials_of(&made);
     verified(world.knock(&credentials, &world.cluster).await);
     let changes =
         world.store.changes_since(Scope::Account(world.hub.account), Default::default(), 100).await.unwrap();
@@ -311,8 +307,8 @@ async fn deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another(
     let actor = || actor_of(world.hub.account);
     assert_eq!(accounts.list_access_keys(actor(), named("ana")).await.unwrap(), []);
     assert_eq!(accounts.list_policies(actor(), None, owner()).await.unwrap(), []);
-    let answer = world.knock(&world::credentials_of(&key), &world.cluster).await;
-    assert_eq!(world::code(answer), "unknown_key");
+    let answer = world.knock(&crate::world::credentials_of(&key), &world.cluster).await;
+    assert_eq!(crate::world::code(answer), "unknown_key");
 }
 
 async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, accounts: &impl Accounts) {

@@ -1,9 +1,11 @@
 //! Who may call: signatures by a signer of another make, each part of them attacked.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
+use crate::world::call::{
+    ASSUME_ROLE, CREATE_ENTRY, DELETE_ENTRY, DESCRIBE, Signing, admitted, allow, assume, describe, forbidden,
+    sign, unproven,
+};
+use crate::world::certificate::{shown, sign_by, signer};
+use crate::world::{REGION, system, world};
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
 use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
@@ -15,12 +17,6 @@ use lanyard_proto::mapping::v1 as mapping;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
 use time::Duration;
-use world::call::{
-    ASSUME_ROLE, CREATE_ENTRY, DELETE_ENTRY, DESCRIBE, Signing, admitted, allow, assume, describe, forbidden,
-    sign, unproven,
-};
-use world::certificate::{shown, sign_by, signer};
-use world::{REGION, system, world};
 
 on_each_store!(
     a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message,
@@ -259,7 +255,7 @@ async fn what_a_caller_may_see_beside_their_call_is_weighed_by_their_own_policie
 const PUSH: &str = "/lanyard.mapping.v1.Clusters/PushAwsAuth";
 
 /// A client certificate that counts for a cluster, and what registers it.
-async fn certificate(world: &world::World, cluster: &Cluster) -> (KeyedCertificate, SpokeCredential) {
+async fn certificate(world: &crate::world::World, cluster: &Cluster) -> (KeyedCertificate, SpokeCredential) {
     let issued = world.ca.issue_spoke(&cluster.uid.to_string(), Duration::DAY, world.now()).unwrap();
     let credential = SpokeCredential {
         cluster: cluster.uid,
@@ -273,14 +269,14 @@ async fn certificate(world: &world::World, cluster: &Cluster) -> (KeyedCertifica
 }
 
 /// A call to push aws-auth of a cluster, signed by a spoke.
-fn push(world: &world::World, cluster: &str, by: &KeyedCertificate) -> AdmitQuery {
+fn push(world: &crate::world::World, cluster: &str, by: &KeyedCertificate) -> AdmitQuery {
     let message = mapping::PushAwsAuthRequest { cluster: cluster.to_owned(), ..Default::default() };
     sign_by(&signer(by), shown(by), PUSH, &message.encode_to_vec(), &world.signing())
 }
 
 async fn a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone(database: TestDatabase) {
     let world = world(database).await;
-    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    let other = crate::world::cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
     let ((own, _), (theirs, _)) =
         (certificate(&world, &world.cluster).await, certificate(&world, &other).await);
@@ -316,7 +312,7 @@ async fn a_spoke_is_admitted_by_its_certificate_to_push_its_own_cluster_alone(da
 
 async fn immunity_41_a_door_that_knows_a_spokes_certificate_makes_up_no_push(database: TestDatabase) {
     let world = world(database).await;
-    let other = world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    let other = crate::world::cluster_of(&world.hub, "other", world.hub.account, world.now());
     world.put(&other).await;
     let ((own, credential), (theirs, _)) =
         (certificate(&world, &world.cluster).await, certificate(&world, &other).await);

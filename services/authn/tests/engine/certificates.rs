@@ -1,9 +1,5 @@
 //! Calls by the certificate of a principal: who it is, and everything that makes it nobody.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{Accounts as _, Named, PolicyOwner, User};
 use lanyard_api::authn::{Admission, Admit as _, AdmitQuery};
@@ -15,11 +11,11 @@ use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message as _;
 use time::Duration;
 
-use world::call::{
+use crate::world::call::{
     ASSUME_ROLE, CREATE_ENTRY, DESCRIBE, Signing, admitted, allow, assume, describe, forbidden, unproven,
 };
-use world::certificate::{shown, sign_by, signer};
-use world::{World, account, system, world};
+use crate::world::certificate::{shown, sign_by, signer};
+use crate::world::{World, account, system, world};
 
 on_each_store!(
     a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies,
@@ -172,8 +168,13 @@ async fn immunity_39_a_certificate_of_a_removed_account_or_a_blocked_principal_a
     for engine in [&*world.engine, &replica] {
         assert_eq!(unproven(engine.admit(query()).await.unwrap()), "certificate_principal_gone");
     }
-    let foreign =
-        world.ca.issue_principal("aws", world::AWS_ACCOUNT, &user.principal_id, Duration::DAY, world.now());
+    let foreign = world.ca.issue_principal(
+        "aws",
+        crate::world::AWS_ACCOUNT,
+        &user.principal_id,
+        Duration::DAY,
+        world.now(),
+    );
     let query = asked(&world, &foreign.unwrap(), DESCRIBE, &body());
     assert_eq!(unproven(world.engine.admit(query).await.unwrap()), "certificate_principal_gone");
 }

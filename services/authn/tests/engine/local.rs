@@ -1,11 +1,8 @@
 //! Tokens of Lanyard's own keys: verified here, by real signatures.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use std::time::UNIX_EPOCH;
 
+use crate::world::{HOST, REGION, account, cluster_of, code, refused, system, verified, world};
 use base64::Engine as _;
 use lanyard_api::authn::accounts::{Accounts, Named};
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
@@ -14,7 +11,6 @@ use lanyard_api::{Authority, IdentityKind, Scope, TrustedAccount};
 use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, SecretAccessKey, SessionToken};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
-use world::{HOST, REGION, account, cluster_of, code, refused, system, verified, world};
 
 on_each_store!(
     a_users_token_proves_the_user_with_path_and_unique_id,

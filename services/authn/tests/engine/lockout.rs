@@ -1,17 +1,13 @@
 //! No call takes a cluster's last administrator away, whatever of the way in it changes.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use std::collections::BTreeSet;
 
+use crate::world::{AWS_ACCOUNT, World, account, cluster_of, system, world};
 use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
 use lanyard_api::mapping::Cluster;
 use lanyard_api::{Authority, CallError, methods::MANAGED};
 use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
 use lanyard_store::{Administrator, AdministratorSource, on_each_store, test_support::TestDatabase};
-use world::{AWS_ACCOUNT, World, account, cluster_of, system, world};
 
 const TENANT: &str = "222233334444";
 const ALLOW: &str =

@@ -1,9 +1,5 @@
 //! People who log in by OIDC: a cluster's issuers are asked, and nobody else's tokens are ours.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use std::collections::BTreeMap;
 use std::time::Duration as Wait;
 
@@ -16,7 +12,7 @@ use lanyard_store::{on_each_store, test_support::TestDatabase};
 use serde_json::{Value, json};
 use time::Duration;
 
-use world::{World, cluster_of, code, refused, verified, world};
+use crate::world::{World, cluster_of, code, refused, verified, world};
 
 on_each_store!(
     a_token_of_a_clusters_issuer_is_verified_and_its_named_claims_go_on,

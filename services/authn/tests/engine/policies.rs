@@ -1,9 +1,10 @@
 //! What a call may do: real policy documents, in the caller's own account.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
+use crate::world::call::{
+    ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
+    admitted, allow, assume, describe, forbidden,
+};
+use crate::world::{REGION, cluster_of, system, world};
 use lanyard_api::authn::Admission;
 use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
 use lanyard_api::mapping::{AccessEntry, EntryType};
@@ -11,11 +12,6 @@ use lanyard_api::{ActorKind, Authority, EntryId};
 use lanyard_iam::{EntryPrincipal, PolicyDocument};
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials, mapping::v1 as mapping};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
-use world::call::{
-    ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
-    admitted, allow, assume, describe, forbidden,
-};
-use world::{REGION, cluster_of, system, world};
 
 on_each_store!(
     policies_decide_and_the_refusal_names_the_statement_or_its_lack,

@@ -1,9 +1,9 @@
 //! Tokens that STS has to verify: over TLS, against the stand-in, through the token cache.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
+use crate::world::{
+    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, config, refused, system, verified,
+    world,
+};
 use lanyard_api::authn::accounts::{Accounts, CreateAccount};
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
 use lanyard_api::mapping::BlockTarget;
@@ -16,10 +16,6 @@ use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{CanonicalArn, Credentials, Region};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
-use world::{
-    AWS_ACCOUNT, LAB_ACCOUNT, LAB_HOST, World, account, cluster_of, code, config, refused, system, verified,
-    world,
-};
 
 on_each_store!(
     sts_says_who_signed_and_the_answer_is_kept_for_the_next_time,

@@ -1,11 +1,9 @@
 //! `Authenticate` and `Admit` keep their promises over gRPC too: yes, no and no answer stay three different things.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
-
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::call::{DESCRIBE, Signing, describe, sign};
+use crate::world::{World, world};
 use lanyard_api::authn::{
     self, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Vouching,
 };
@@ -18,8 +16,6 @@ use lanyard_iam::Credentials;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
 use tonic::service::Routes;
-use world::call::{DESCRIBE, Signing, describe, sign};
-use world::{World, world};
 
 on_each_store!(
     an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked,
@@ -47,8 +43,9 @@ async fn an_identity_arrives_whole_with_a_voucher_for_the_cluster_that_asked(dat
     let world = world(database).await;
     let remote = behind_grpc(&world);
     let token = world.token(&world.administrator, "dev");
-    let here = world::verified(world.ask(token.expose(), &world.cluster).await);
-    let there = world::verified(remote.authenticate(world.query(token.expose(), &world.cluster)).await);
+    let here = crate::world::verified(world.ask(token.expose(), &world.cluster).await);
+    let there =
+        crate::world::verified(remote.authenticate(world.query(token.expose(), &world.cluster)).await);
     assert_eq!(
         (&there.identity.value, there.not_after, &there.verifier),
         (&here.identity.value, here.not_after, &here.verifier)
@@ -72,9 +69,9 @@ async fn a_refusal_a_foreign_token_and_a_fault_stay_what_they_are(database: Test
     let wrong = world.token(&world.administrator, "prod");
     let query = AuthenticateQuery { explain: true, ..world.query(wrong.expose(), &world.cluster) };
     let (here, there) = ask(query).await;
-    let refusal = world::refused(here);
+    let refusal = crate::world::refused(here);
     assert!(!refusal.hints.is_empty());
-    assert_eq!(refusal, world::refused(there));
+    assert_eq!(refusal, crate::world::refused(there));
     for behaviour in [Behaviour::Throttled429, Behaviour::ServerError, Behaviour::Hang] {
         world.sts.behave(behaviour);
         let token = world.token(&world.aws_user("ana"), "dev");

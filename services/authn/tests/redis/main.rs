@@ -10,7 +10,7 @@
 
 mod servers;
 mod watched;
-#[path = "../world/mod.rs"]
+#[path = "../engine/world/mod.rs"]
 mod world;
 
 /// The project's test command knows these by this name.

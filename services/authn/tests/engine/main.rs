@@ -1,0 +1,14 @@
+//! authn on a real store: what its traits promise, as engine and over gRPC. One program, for each links all of authn.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod accounts;
+mod admit;
+mod certificates;
+mod local;
+mod lockout;
+mod oidc;
+mod policies;
+mod sts;
+mod wire;
+mod world;
