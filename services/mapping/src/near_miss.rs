@@ -41,6 +41,7 @@ pub(crate) fn in_cluster(world: &World<'_>, knock: &Knock<'_>) -> Vec<String> {
             let record = &entry.record;
             let difference = match &record.principal_arn {
                 EntryPrincipal::One(other) => difference(&own, knock, other, &record.authority),
+                several if several.means(canonical) => other_authority(knock, &record.authority),
                 EntryPrincipal::PermissionSet(set) if set.account == own.account => {
                     set_difference(canonical, set)
                 }
@@ -89,6 +90,13 @@ fn ignored_by_mode(
     }
 }
 
+/// That the entry's principal is of another authority than whoever knocks, where it is.
+fn other_authority(knock: &Knock<'_>, authority: &lanyard_api::Authority) -> Option<String> {
+    (authority != knock.authority).then(|| {
+        format!("it is for the account of authority {authority}, this one is of {}", knock.authority)
+    })
+}
+
 /// What sets an entry's principal apart from whoever knocks, where it is one thing.
 fn difference(
     own: &PrincipalArn,
@@ -103,10 +111,7 @@ fn difference(
         return if authority == knock.authority {
             Some(format!("its path is `{}`", other.path().unwrap_or("/")))
         } else {
-            Some(format!(
-                "it is for the account of authority {authority}, this one is of {}",
-                knock.authority
-            ))
+            other_authority(knock, authority)
         };
     }
     if same_name && same_kind {

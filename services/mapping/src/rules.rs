@@ -44,7 +44,13 @@ impl From<Broken> for CallError {
 /// Input as a message shows it: bounded, on one line.
 pub(crate) fn shown(text: &str) -> String {
     const CHARS_MAX: usize = 128;
-    let mut short: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
+    let mut short = String::new();
+    for character in text.chars().take(CHARS_MAX) {
+        match character {
+            '\'' | '"' => short.push(character),
+            other => short.extend(other.escape_debug()),
+        }
+    }
     if text.chars().nth(CHARS_MAX).is_some() {
         short.push('…');
     }

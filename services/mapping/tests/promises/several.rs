@@ -4,7 +4,7 @@ use lanyard_api::{
     Scope,
     mapping::{
         AccessEntry, AccessScope, AwsAuthStatus, Cluster, CreateAccessEntry, EntryMatches, EntryState,
-        MatchedBy, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+        MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
     },
 };
 use lanyard_store::Change;
@@ -61,6 +61,17 @@ pub(crate) async fn immunity_06_an_entry_for_a_permission_set_lets_in_its_roles_
     ] {
         assert_eq!(bench.name_of(&cluster, &identity(&other, id)).await, "unmapped", "{other}");
     }
+    // Of another authority it is another account's role, whatever it is called; and the name is not at fault.
+    let query = PreviewQuery {
+        cluster: cluster.uid,
+        authority: lanyard_api::Authority::Local,
+        arn: arn(&sso("Dev", SUFFIX)),
+        principal_id: None,
+    };
+    let Resolution::Unmapped(elsewhere) = bench.calls.preview(admin(), query).await.unwrap() else {
+        panic!()
+    };
+    assert!(elsewhere.near_misses[0].contains("for the account of authority aws"), "{elsewhere:?}");
     let listed = bench.calls.get_entry(admin(), entry_ref(&cluster, &set("Dev"))).await.unwrap();
     assert_eq!(listed.state, EntryState::Active);
     bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &set("Dev"))).await.unwrap();
