@@ -50,6 +50,9 @@ def immunity_06_whoever_has_the_permission_set_gets_in_and_nobody_whose_role_is_
     dev = session(sso("Dev"))
     assert outcome(world, dev) == dev.arn
     assert cluster.verdict(cluster.log_in(dev.credentials, host=sts.host), **PODS)[0] == "allowed"
+    # Who would vouch for an ARN is whom the cluster trusts for its account.
+    supposed = hub.explain("--as", dev.arn, "--cluster", cluster.id, "list", "pods", "-n", "team-a")
+    assert supposed["verdict"] == "allowed" and "sts:lab" in json.dumps(supposed), supposed
     for other in (sso("Dev_Admin"), sso("dev"), sso("Dev", "0123456789ABCDEF"), "AWSReservedSSO_Dev"):
         assert outcome(world, session(other)).rstrip(":") == "unmapped", other
     token = cluster.token(session(sso("dev")).credentials, host=sts.host)

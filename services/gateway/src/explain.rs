@@ -42,8 +42,8 @@ pub enum Subject {
     Token(SecretString),
     /// Somebody by name: nobody proved it, so nothing is granted by asking.
     As {
-        /// Who would vouch.
-        authority: Authority,
+        /// Who would vouch; by default whom the cluster trusts for the account.
+        authority: Option<Authority>,
         /// Whom for.
         arn: PrincipalArn,
         /// The unique id, where known.
@@ -189,6 +189,11 @@ pub(crate) async fn explain<S: Services>(
             }
         }
         Subject::As { authority, arn, principal_id } => {
+            let trusted = || {
+                let mut pairs = cluster.trusted_accounts.iter();
+                pairs.find(|pair| pair.account == arn.account).map(|pair| pair.authority.clone())
+            };
+            let authority = authority.or_else(trusted).unwrap_or(Authority::Local);
             let lines = vec![format!("principal: {arn}"), format!("authority: {authority}, not proven")];
             trace.stage("identity", StageOutcome::Passed, "assumed", lines);
             let ask = PreviewQuery { cluster: cluster.uid, authority, arn, principal_id };

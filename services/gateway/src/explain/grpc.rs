@@ -78,8 +78,7 @@ impl TryFrom<pb::ExplainRequest> for ExplainQuery {
                     .authority
                     .map(|authority| authority.parse::<Authority>())
                     .transpose()
-                    .map_err(|error| invalid("principal.authority", error))?
-                    .unwrap_or(Authority::Local),
+                    .map_err(|error| invalid("principal.authority", error))?,
                 principal_id: principal.principal_id,
             },
         };
