@@ -127,7 +127,7 @@ impl Suite {
         };
         let query = ResolveQuery { cluster: self.cluster.uid, identity, explain: false };
         match self.mapping.resolve(query).await.unwrap() {
-            Resolution::Mapped(mapped) => Ok(mapped.user.clone()),
+            Resolution::Mapped(mapped) => Ok((*mapped.user).clone()),
             Resolution::Unmapped(unmapped) => Err(unmapped.denial.code.into_owned()),
             Resolution::Blocked(_) => Err("blocked".to_owned()),
         }

@@ -5,7 +5,7 @@ mod convert;
 pub mod server;
 mod text;
 
-use std::{borrow::Cow, fmt, future::Future};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use futures::stream::BoxStream;
 use lanyard_rbac::{ObjectKey, Subject};
@@ -335,11 +335,11 @@ pub struct DecisionRecord {
     /// The stable reason code.
     pub reason: Cow<'static, str>,
     /// Who, as far as known: a canonical ARN or a username.
-    pub who: String,
+    pub who: Arc<str>,
     /// What was asked, in a line; for a token its digest's first digits.
-    pub what: String,
+    pub what: Arc<str>,
     /// At length, for those who may know.
-    pub detail: String,
+    pub detail: Arc<str>,
 }
 
 /// How a recorded decision ended: three ways for a token, three for a door.

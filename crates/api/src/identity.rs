@@ -1,6 +1,6 @@
 //! What authn proves about a person or program, and what mapping makes of it.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 use serde::{Deserialize, Serialize};
@@ -85,10 +85,10 @@ pub enum Identity {
 
 impl Identity {
     /// Who it is, for people and records: the canonical ARN, or issuer and subject.
-    pub fn name(&self) -> String {
+    pub fn name(&self) -> Arc<str> {
         match self {
-            Self::Aws(aws) => aws.canonical_arn.to_string(),
-            Self::Oidc(oidc) => oidc.name(),
+            Self::Aws(aws) => aws.canonical_arn.shared(),
+            Self::Oidc(oidc) => oidc.name().into(),
         }
     }
 

@@ -31,6 +31,7 @@ pub mod signing;
 pub mod suite;
 pub mod template;
 pub mod voucher;
+mod written_user;
 
 pub use fault::{CallError, Denial, Fault};
 pub use identity::{
@@ -42,3 +43,4 @@ pub use ids::{
     IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
 pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};
+pub use written_user::WrittenUser;

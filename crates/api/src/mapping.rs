@@ -37,8 +37,9 @@ pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeS
 
 use crate::{
     fault::{CallError, Denial, Fault},
-    identity::{Actor, Authority, Identity, UserInfo, Vouched},
+    identity::{Actor, Authority, Identity, Vouched},
     ids::{BlockId, ClusterUid, EntryId, Revision},
+    written_user::WrittenUser,
 };
 
 /// Turns an identity into user info.
@@ -92,7 +93,7 @@ pub enum Resolution {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapped {
     /// The badge, with the proof in its extra.
-    pub user: UserInfo,
+    pub user: WrittenUser,
     /// What gave it.
     pub grant: Grant,
     /// How the entry was matched.
@@ -118,7 +119,7 @@ pub struct Grant {
     /// The cluster's revision of which this is true.
     pub revision: Revision,
     /// For people: `access entry arn:…`, `aws-auth version 3, mapRoles line 12`, `identity-provider configuration okta`.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// The kinds of grant.

@@ -235,7 +235,7 @@ pub(crate) async fn explain<S: Services>(
     let review = Review {
         cluster: cluster.uid,
         grant: entry_of(&mapped.grant, &mapped.user),
-        user: Arc::unwrap_or_clone(mapped).user,
+        user: Arc::unwrap_or_clone(mapped).user.into_info(),
         attributes,
         explain: true,
         full: false,

@@ -3,6 +3,7 @@
 mod access_review;
 mod answer;
 mod discovery;
+mod http_door;
 mod protobuf;
 mod router;
 mod selectors;
@@ -11,5 +12,5 @@ mod state;
 mod token_review;
 pub mod wire;
 
-pub use router::router;
+pub use http_door::HttpDoor;
 pub use state::{Gateway, HubInfo, Parts};

@@ -241,7 +241,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     });
     // They answer from the start: `/readyz` says what is missing, and what is asked waits for the services a while.
     let serving = (
-        tokio::spawn(http.run(kubernetes::router(gateway), life.stop())),
+        tokio::spawn(http.run(kubernetes::HttpDoor::new(gateway), life.stop())),
         tokio::spawn(grpc.run(routes, life.stop())),
     );
     let there = async {

@@ -111,9 +111,9 @@ mod tests {
             kind: DecisionKind::TokenReview,
             outcome: DecisionOutcome::Refused,
             reason: "unmapped".into(),
-            who: "ana".to_owned(),
-            what: "token 0123456789ab".to_owned(),
-            detail: String::new(),
+            who: "ana".into(),
+            what: "token 0123456789ab".into(),
+            detail: "".into(),
         }
     }
 

@@ -185,7 +185,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     };
     ready.ready();
     let (http, rpc) = (
-        tokio::spawn(listeners.gateway.run(kubernetes::router(gateway), life.stop())),
+        tokio::spawn(listeners.gateway.run(kubernetes::HttpDoor::new(gateway), life.stop())),
         tokio::spawn(listeners.grpc.run(grpc, life.stop())),
     );
     about.write_to_data(&config.data_dir.join(place::READY_FILE))?;

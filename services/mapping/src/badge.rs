@@ -74,7 +74,8 @@ pub(crate) fn oidc_user_info(
         (OIDC_SUBJECT_KEY.into(), vec![identity.subject.clone()]),
         (EXTRA_KEY.into(), vec![proof.mint(key, &username, &groups)]),
     ]);
-    Mapped { user: UserInfo { username, uid: identity.name(), groups, extra }, grant, matched_by }
+    let user = UserInfo { username, uid: identity.name(), groups, extra };
+    Mapped { user: user.into(), grant, matched_by }
 }
 
 /// The badge that an ARN would get: no proof, and nothing that only a signature tells.
@@ -89,7 +90,7 @@ fn with_extra(badge: Badge, knock: &Knock<'_>, extra: Extra) -> Mapped {
         .principal_id
         .map(|id| ["aws-iam-authenticator:", knock.account.as_str(), ":", id].concat())
         .unwrap_or_default();
-    Mapped { user: UserInfo { username, uid, groups, extra }, grant, matched_by }
+    Mapped { user: UserInfo { username, uid, groups, extra }.into(), grant, matched_by }
 }
 
 /// aws-iam-authenticator's keys in lower case, for so does the API server make them where somebody is impersonated.

@@ -52,7 +52,7 @@ pub(crate) fn badge(snapshot: &ClusterSnapshot, identity: &OidcIdentity) -> Resu
         kind: GrantKind::IdentityProvider,
         id: grants::identity_provider_grant(config),
         revision: snapshot.revision,
-        name: format!("identity-provider configuration {}", config.settings.name),
+        name: format!("identity-provider configuration {}", config.settings.name).into(),
     };
     Ok(Badge { username, groups, grant, matched_by: MatchedBy::Issuer, ends_at: None })
 }

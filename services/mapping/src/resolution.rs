@@ -2,6 +2,8 @@
 //!
 //! Pure: it answers from a cluster's snapshot and the time, and nothing else.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Authority,
     aws_auth::AwsAuthPart,
@@ -210,7 +212,7 @@ impl World<'_> {
             kind: GrantKind::AccessEntry,
             id: entry.record.id,
             revision: self.snapshot.revision,
-            name: entry.name.clone(),
+            name: Arc::clone(&entry.name),
         };
         let groups = entry.record.groups.clone();
         Ok(Badge { username, groups, grant, matched_by, ends_at: entry.record.ends_at })
@@ -233,7 +235,7 @@ impl World<'_> {
             kind: GrantKind::AwsAuth,
             id: line_grant(self.cluster.uid, line),
             revision: self.snapshot.revision,
-            name: format!("aws-auth version {}, {} line {}", in_force.version, line.part, line.line),
+            name: format!("aws-auth version {}, {} line {}", in_force.version, line.part, line.line).into(),
         };
         Ok(Some(Badge { username, groups, grant, matched_by: MatchedBy::AwsAuthArn, ends_at: None }))
     }
@@ -245,7 +247,7 @@ impl World<'_> {
             kind: GrantKind::AwsAuth,
             id: grants::aws_auth_grant(self.cluster.uid, part, knock.account.as_str()),
             revision: self.snapshot.revision,
-            name: format!("aws-auth version {}, {part} line {line}", in_force.version),
+            name: format!("aws-auth version {}, {part} line {line}", in_force.version).into(),
         };
         let username = knock.canonical.to_string();
         let matched_by = MatchedBy::AwsAuthAccount;

@@ -55,7 +55,7 @@ pub(crate) struct Entry {
     /// The username is the default one of its principal, so that what it becomes is never another's ARN.
     pub(crate) has_default_name: bool,
     /// For people: `access entry arn:…`.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 impl Entry {
@@ -64,7 +64,7 @@ impl Entry {
             username: Template::parse(&record.username)?,
             canonical: record.principal_arn.one().map(key::known_as),
             has_default_name: record.username == default_username(record.entry_type, &record.principal_arn),
-            name: format!("access entry {}", record.principal_arn),
+            name: format!("access entry {}", record.principal_arn).into(),
             record,
         })
     }

@@ -1,7 +1,7 @@
-use lanyard_api::Extra;
+use lanyard_api::{Extra, UserInfo, WrittenUser};
 use lanyard_gateway::kubernetes::wire::{
     AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus, ReviewVersion,
-    TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut, api_version,
+    TokenReviewIn, TokenReviewOut, TokenReviewStatus, api_version,
 };
 use serde_json::Value;
 
@@ -33,14 +33,16 @@ fn token_review(input: &[u8], plain: Option<&Value>) -> bool {
         assert_eq!(serde_json::to_value(&review.spec.audiences).ok().as_ref(), Some(audiences));
     }
     let groups = review.spec.audiences.clone().unwrap_or_default();
-    let extra = Extra::from([(review.spec.token.to_string().into(), groups.clone())]);
     let token = &*review.spec.token;
+    let extra = Extra::from([(token.to_owned().into(), groups.clone())]);
+    let user = UserInfo { username: token.to_owned(), uid: token.to_owned(), groups, extra };
+    let user = WrittenUser::from(user);
     let answer = TokenReviewOut {
         api_version: api_version(AUTHENTICATION, version),
         kind: "TokenReview",
         status: TokenReviewStatus {
             authenticated: true,
-            user: Some(UserOut { username: token, uid: token, groups: &groups, extra: &extra }),
+            user: user.json(),
             audiences: review.spec.audiences.clone(),
             error: Some(token.to_owned()),
         },

@@ -41,7 +41,7 @@ convert! { Holder = pb::Holder {
 } }
 convert! { Inputs = pb::Inputs { revision: revision } }
 convert! { DecisionRecord = pb::DecisionRecord {
-    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: plain, what: plain, detail: plain;
+    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared;
     cluster = cluster_uid: text,
 } }
 

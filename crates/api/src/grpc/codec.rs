@@ -50,7 +50,7 @@ macro_rules! sort {
     };
 }
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use prost_types::Timestamp;
@@ -75,6 +75,10 @@ sort!(
 sort!(
     /// A stable code: one of ours as a rule, so that it need not be copied.
     code: Cow<'static, str> = String, |_field, wire| Ok(wire.into()), |value| value.into_owned()
+);
+sort!(
+    /// A text that many share.
+    shared: Arc<str> = String, |_field, wire| Ok(wire.into()), |value| (*value).to_owned()
 );
 sort!(
     /// The same, if it is there.

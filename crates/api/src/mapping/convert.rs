@@ -18,6 +18,7 @@ use crate::{
         field::{self, wire_enum},
     },
     identity::UserInfo,
+    written_user::WrittenUser,
 };
 
 pub(super) use entries::entry_ref;
@@ -28,13 +29,27 @@ wire_enum! { MatchedBy = mapped::MatchedBy {
     PrincipalId, Arn, PermissionSet, Pattern, AwsAuthArn, AwsAuthAccount, BreakGlass, Issuer,
 } }
 
-convert! { Grant = pb::Grant { kind: choice, id: text, revision: revision, name: plain } }
+convert! { Grant = pb::Grant { kind: choice, id: text, revision: revision, name: shared } }
 convert! { Mapped = pb::Mapped { user: message, grant: message, matched_by: choice } }
 convert! { Unmapped = pb::Unmapped { denial: message, near_misses: plain } }
 convert! { PreviewQuery = pb::PreviewRequest {
     authority: text, arn: text, principal_id: plain; cluster = cluster_uid: text,
 } }
 convert! { BreakGlassQuery = pb::ResolveBreakGlassRequest { credential: secret; cluster = cluster_uid: text } }
+
+impl From<WrittenUser> for pb::UserInfo {
+    fn from(user: WrittenUser) -> Self {
+        user.into_info().into()
+    }
+}
+
+impl TryFrom<pb::UserInfo> for WrittenUser {
+    type Error = CallError;
+
+    fn try_from(user: pb::UserInfo) -> Result<Self, CallError> {
+        UserInfo::try_from(user).map(Self::from)
+    }
+}
 
 impl From<UserInfo> for pb::UserInfo {
     fn from(user: UserInfo) -> Self {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use super::principal::{PrincipalArn, PrincipalArnError, PrincipalKind};
 /// | `arn:P:iam::A:root`, `user/PATH/NAME`, `role/PATH/NAME` | unchanged |
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CanonicalArn(Box<str>);
+pub struct CanonicalArn(Arc<str>);
 
 impl CanonicalArn {
     /// The canonical form of a principal's ARN.
@@ -43,6 +44,12 @@ impl CanonicalArn {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same text, shared: a record of somebody copies nothing.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The key to look it up by, the same for ARNs that differ in letter case only.
@@ -101,7 +108,7 @@ impl TryFrom<String> for CanonicalArn {
 
 impl From<CanonicalArn> for String {
     fn from(arn: CanonicalArn) -> Self {
-        arn.0.into()
+        arn.as_str().to_owned()
     }
 }
 

@@ -20,9 +20,9 @@ fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
         kind: DecisionKind::TokenReview,
         outcome,
         reason: "none".into(),
-        who: "ana".to_owned(),
-        what: "token".to_owned(),
-        detail: "at length".to_owned(),
+        who: "ana".into(),
+        what: "token".into(),
+        detail: "at length".into(),
     }
 }
 

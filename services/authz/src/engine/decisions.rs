@@ -95,7 +95,7 @@ fn cut(mut record: DecisionRecord) -> DecisionRecord {
     let DecisionRecord { who, what, detail, .. } = &mut record;
     for text in [who, what, detail] {
         if text.len() > TEXT_BYTES_MAX {
-            text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+            *text = text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into();
         }
     }
     if record.reason.len() > TEXT_BYTES_MAX {

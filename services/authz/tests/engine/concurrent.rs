@@ -192,9 +192,9 @@ async fn decisions_outlive_a_restart_and_their_place_in_memory(database: TestDat
             kind: DecisionKind::TokenReview,
             outcome: DecisionOutcome::Verified,
             reason: "none".into(),
-            who: format!("person {n}"),
-            what: "token 0123456789ab".to_owned(),
-            detail: String::new(),
+            who: format!("person {n}").into(),
+            what: "token 0123456789ab".into(),
+            detail: "".into(),
         })
         .collect();
     for batch in records.chunks(100) {

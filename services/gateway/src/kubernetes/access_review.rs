@@ -73,7 +73,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     let (who, what) = (user.username.clone(), attributes.to_string());
     let review =
         Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
-    let asked = gateway.parts.services.authz().authorize(review);
+    let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
     let answered = tokio::time::timeout(limit, asked)
         .await
         .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
@@ -158,9 +158,9 @@ fn write<S: Services>(
         kind: DecisionKind::SubjectAccessReview,
         outcome: decision.verdict.into(),
         reason: decision.reason.code().into(),
-        who,
-        what,
-        detail: reason,
+        who: who.into(),
+        what: what.into(),
+        detail: reason.into(),
     });
     let review = match decision.verdict {
         Verdict::Allow => Reviewed::Allow,
@@ -211,9 +211,9 @@ fn unanswerable<S: Services>(
         kind: DecisionKind::SubjectAccessReview,
         outcome: DecisionOutcome::Deny,
         reason: Reason::Unanswerable.code().into(),
-        who: String::new(),
-        what: String::new(),
-        detail: why.to_owned(),
+        who: "".into(),
+        what: "".into(),
+        detail: why.into(),
     });
     let status =
         AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };

@@ -1,6 +1,6 @@
 //! Paths to reviews: who may knock where.
 
-use std::{sync::Arc, time::Instant};
+use std::{pin::pin, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -17,6 +17,7 @@ use lanyard_kit::{
     tls::PeerIdentity,
 };
 use serde_json::json;
+use tower::BoxError;
 use tracing::{Instrument as _, Span};
 
 use super::{
@@ -25,7 +26,11 @@ use super::{
     state::{Gateway, Route},
     token_review,
 };
-use crate::{directory::Spoke, reviews::Answered, services::Services};
+use crate::{
+    directory::Spoke,
+    reviews::{Answered, Kind},
+    services::Services,
+};
 
 /// Most bytes that are read of a review that is too long, only to be thrown away.
 const DISCARDED_BYTES_MAX: usize = 32 << 20;
@@ -37,8 +42,15 @@ const ACCESS_REVIEWS: &str = "/clusters/{id}/subjectaccessreview";
 /// What kubectl takes for an API server.
 const KUBECTL: &str = "/clusters/{id}/{*rest}";
 
+/// A request's body, as the listener has it or as the router hands it on.
+pub(super) trait RequestBody:
+    http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin
+{
+}
+impl<B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin> RequestBody for B {}
+
 /// All paths of the HTTP listener.
-pub fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
+pub(super) fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
     Router::new()
         .route(TOKEN_REVIEWS, any(token_review_route::<S>))
         .route(ACCESS_REVIEWS, any(access_review_route::<S>))
@@ -62,29 +74,7 @@ async fn token_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    let begun = Instant::now();
-    let response = match knock(&gateway, &id, &request) {
-        Err(refused) => {
-            drain(request).await;
-            *refused
-        }
-        Ok(spoke) => {
-            let span = span_of(&request, TOKEN_REVIEWS, &spoke);
-            let answered = async {
-                match read(&gateway, request).await {
-                    Ok(body) => {
-                        tell(&span, &spoke, begun, token_review::answer(&gateway, &spoke, body).await)
-                    }
-                    Err(error) => unread(error),
-                }
-            };
-            let response = answered.instrument(span.clone()).await;
-            span::http_answered(&span, response.status());
-            response
-        }
-    };
-    gateway.answered(Route::Token, response.status(), begun.elapsed());
-    response
+    review(&gateway, Kind::Token, knock(&gateway, &id, &request), request).await
 }
 
 async fn access_review_route<S: Services>(
@@ -92,33 +82,50 @@ async fn access_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
+    review(&gateway, Kind::Access, knock(&gateway, &id, &request), request).await
+}
+
+/// Answers a review of whoever knocked.
+pub(super) async fn review<S: Services, B: RequestBody>(
+    gateway: &Arc<Gateway<S>>,
+    kind: Kind,
+    known: Result<Arc<Spoke>, Box<Response<Body>>>,
+    request: http::Request<B>,
+) -> Response<Body> {
     let begun = Instant::now();
-    let response = match knock(&gateway, &id, &request) {
+    let (route, path) = match kind {
+        Kind::Token => (Route::Token, TOKEN_REVIEWS),
+        Kind::Access => (Route::Access, ACCESS_REVIEWS),
+    };
+    let response = match known {
         Err(refused) => {
             drain(request).await;
             *refused
         }
         Ok(spoke) => {
-            let span = span_of(&request, ACCESS_REVIEWS, &spoke);
+            let span = span_of(&request, path, &spoke);
             let answered = async {
-                let answered = match read(&gateway, request).await {
-                    Ok(body) => access_review::answer(&gateway, &spoke, body).await,
-                    Err(BodyError::TooLong { .. }) => access_review::too_long(&gateway, &spoke),
-                    Err(error) => return unread(error),
+                let answered = match (read(gateway, request).await, kind) {
+                    (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, body).await,
+                    (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, body).await,
+                    (Err(BodyError::TooLong { .. }), Kind::Access) => {
+                        access_review::too_long(gateway, &spoke)
+                    }
+                    (Err(error), _) => return unread(error),
                 };
                 tell(&span, &spoke, begun, answered)
             };
-            let response = answered.instrument(span.clone()).await;
+            let response = pin!(answered).instrument(span.clone()).await;
             span::http_answered(&span, response.status());
             response
         }
     };
-    gateway.answered(Route::Access, response.status(), begun.elapsed());
+    gateway.answered(route, response.status(), begun.elapsed());
     response
 }
 
 /// The span of a request of somebody who is known at this cluster's door, or would like to be.
-fn span_of(request: &Request, route: &'static str, spoke: &Spoke) -> Span {
+fn span_of<B>(request: &http::Request<B>, route: &'static str, spoke: &Spoke) -> Span {
     let peer = request.extensions().get::<serve::Peer>();
     span::http(request.method(), route, request.headers(), peer, spoke.cluster.id.as_str())
 }
@@ -150,12 +157,15 @@ const DRAINED_BYTES_MAX: usize = 256 * 1024;
 
 /// Takes the body of a request that is refused by its head. A client that is still sending would otherwise see its
 /// connection cut and not the answer.
-async fn drain(request: Request) {
+async fn drain<B: RequestBody>(request: http::Request<B>) {
     // Too long or cut short: the answer is the same refusal.
     let _ = serve::read_body(request.into_body(), DRAINED_BYTES_MAX).await;
 }
 
-async fn read<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Bytes, BodyError> {
+async fn read<S: Services, B: RequestBody>(
+    gateway: &Gateway<S>,
+    request: http::Request<B>,
+) -> Result<Bytes, BodyError> {
     let mut body = request.into_body();
     let read = serve::read_body(&mut body, gateway.parts.config.review_bytes_max).await;
     if matches!(read, Err(BodyError::TooLong { .. })) {
@@ -167,7 +177,7 @@ async fn read<S: Services>(gateway: &Gateway<S>, request: Request) -> Result<Byt
 
 /// A client that is still sending may not see an answer: over HTTP/1.1 its connection would be cut in place of it, and an
 /// API server takes that for no answer, upon which RBAC decides.
-async fn discard(mut body: Body) {
+async fn discard<B: RequestBody>(mut body: B) {
     let mut left = DISCARDED_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
@@ -186,10 +196,10 @@ fn unread(error: BodyError) -> Response<Body> {
 /// An API server at its own cluster's door: by certificate or bearer token, and at no other door.
 ///
 /// The cluster that does not exist and the cluster that is not the caller's answer alike.
-fn knock<S: Services>(
+pub(super) fn knock<S: Services, B>(
     gateway: &Gateway<S>,
     id: &str,
-    request: &Request,
+    request: &http::Request<B>,
 ) -> Result<Arc<Spoke>, Box<Response<Body>>> {
     if let Some(refused) = impersonates(request.headers()) {
         return Err(Box::new(refused));
@@ -210,7 +220,7 @@ fn knock<S: Services>(
     })
 }
 
-fn by_certificate<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, request: &Request) -> bool {
+fn by_certificate<S: Services, B>(gateway: &Gateway<S>, spoke: &Spoke, request: &http::Request<B>) -> bool {
     let Some(peer) = request.extensions().get::<serve::Peer>() else { return false };
     match peer.identity.as_deref() {
         Some(PeerIdentity::Spoke { hub, cluster_uid }) => {
@@ -289,7 +299,7 @@ async fn kubectl<S: Services>(
             Err(error) => unread(error),
         }
     };
-    let response = answered.instrument(span.clone()).await;
+    let response = pin!(answered).instrument(span.clone()).await;
     span::http_answered(&span, response.status());
     response
 }

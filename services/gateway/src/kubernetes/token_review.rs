@@ -6,19 +6,20 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use lanyard_api::{
-    BlockId, DecisionId, Denial, Fault, UserInfo,
+    BlockId, DecisionId, Denial, Fault,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_iam::TokenDigest;
+use serde_json::value::RawValue;
 
 use super::{
     answer,
     state::Gateway,
     wire::{
-        AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, UserOut,
-        api_version, read_review,
+        AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, api_version,
+        read_review,
     },
 };
 use crate::{
@@ -40,7 +41,7 @@ pub(super) enum Outcome {
     /// In by the cluster's break-glass credential.
     BrokenIn(Arc<Mapped>),
     /// Our kind, and no: by authn or by mapping.
-    Refused { denial: Denial, who: String, what: String, detail: String },
+    Refused { denial: Denial, who: Arc<str>, what: Arc<str>, detail: Arc<str> },
 }
 
 /// Answers one TokenReview of one cluster's API server.
@@ -65,13 +66,13 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
         Ok(audiences) => audiences,
         Err(denial) => {
-            let refused =
-                Outcome::Refused { denial, who: String::new(), what: String::new(), detail: String::new() };
+            let refused = Outcome::Refused { denial, who: "".into(), what: "".into(), detail: "".into() };
             return write(gateway, spoke, version, &refused, None);
         }
     };
     let limit = gateway.parts.config.review_timeout();
-    let work = decide(gateway, spoke, review.spec.token.as_ref(), asked, false);
+    // Pinned here: a future that is handed on is copied, and has room in it for both copies.
+    let work = std::pin::pin!(decide(gateway, spoke, review.spec.token.as_ref(), asked, false));
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(outcome)) => write(gateway, spoke, version, &outcome, audiences),
         Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault),
@@ -122,15 +123,15 @@ pub(super) async fn decide<S: Services>(
                 .join("\n");
             return Ok(Outcome::Refused {
                 denial: refusal.denial,
-                who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default(),
-                what: refusal.part,
-                detail,
+                who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default().into(),
+                what: refusal.part.into(),
+                detail: detail.into(),
             });
         }
     };
     let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
     let who = || verified.identity.value.name();
-    let what = || format!("token {}", verified.token);
+    let what = || of_token(&verified.token);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
         Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
         Resolution::Blocked(block) => blocked(block, who(), what()),
@@ -144,34 +145,34 @@ async fn break_glass<S: Services>(
     spoke: &Spoke,
     token: &str,
 ) -> Result<Outcome, Fault> {
-    let what = format!("break-glass credential {}", TokenDigest::of(token));
+    let what: Arc<str> = format!("break-glass credential {}", TokenDigest::of(token)).into();
     let query = BreakGlassQuery { cluster: spoke.cluster.uid, credential: token.into() };
     Ok(match gateway.parts.services.mapping().resolve_break_glass(query).await? {
         Resolution::Mapped(mapped) => {
             tracing::warn!(cluster.name = %spoke.cluster.id, "somebody came in by break-glass");
             Outcome::BrokenIn(mapped)
         }
-        Resolution::Blocked(block) => blocked(block, String::new(), what),
-        Resolution::Unmapped(near) => unmapped(near, String::new(), what),
+        Resolution::Blocked(block) => blocked(block, "".into(), what),
+        Resolution::Unmapped(near) => unmapped(near, "".into(), what),
     })
 }
 
-fn blocked(block: BlockId, who: String, what: String) -> Outcome {
+fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Outcome {
     Outcome::Refused {
         denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
         who,
         what,
-        detail: format!("block {block} holds; `lanyard block list` tells who put it up and why"),
+        detail: format!("block {block} holds; `lanyard block list` tells who put it up and why").into(),
     }
 }
 
-fn unmapped(near: Unmapped, who: String, what: String) -> Outcome {
+fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Outcome {
     let mut detail = near.denial.message.clone();
     for miss in &near.near_misses {
         detail.push('\n');
         detail.push_str(miss);
     }
-    Outcome::Refused { denial: near.denial, who, what, detail }
+    Outcome::Refused { denial: near.denial, who, what, detail: detail.into() }
 }
 
 fn write<S: Services>(
@@ -181,17 +182,25 @@ fn write<S: Services>(
     outcome: &Outcome,
     audiences: Option<Vec<String>>,
 ) -> Answered {
+    let written = match outcome {
+        Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped.user.json(),
+        Outcome::NotOurs | Outcome::Refused { .. } => None,
+    };
     let (review, decision, reason, status) = match outcome {
+        // Let in, but as nobody: that is no answer.
+        Outcome::Mapped(..) | Outcome::BrokenIn(_) if written.is_none() => {
+            return no_answer(gateway, spoke, version, &Fault::Internal);
+        }
         Outcome::NotOurs => (Reviewed::NotOurs, None, "not_ours".into(), TokenReviewStatus::default()),
         Outcome::Mapped(mapped, verified) => {
             let who = verified.identity.value.name();
-            let id = record_mapped(gateway, spoke, mapped, who, format!("token {}", verified.token));
-            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(mapped, audiences))
+            let id = record_mapped(gateway, spoke, mapped, who, of_token(&verified.token));
+            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
         Outcome::BrokenIn(mapped) => {
-            let who = mapped.user.username.clone();
-            let id = record_mapped(gateway, spoke, mapped, who, "break-glass credential".to_owned());
-            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(mapped, audiences))
+            let who = mapped.user.username.as_str().into();
+            let id = record_mapped(gateway, spoke, mapped, who, "break-glass credential".into());
+            (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
         Outcome::Refused { denial, who, what, detail } => {
             let id = DecisionId::random();
@@ -202,9 +211,9 @@ fn write<S: Services>(
                 kind: DecisionKind::TokenReview,
                 outcome: DecisionOutcome::Refused,
                 reason: denial.code.clone(),
-                who: who.clone(),
-                what: what.clone(),
-                detail: detail.clone(),
+                who: Arc::clone(who),
+                what: Arc::clone(what),
+                detail: Arc::clone(detail),
             });
             // The reason code alone: the text may name what this API server's readers may not know.
             let status = TokenReviewStatus {
@@ -218,22 +227,21 @@ fn write<S: Services>(
     Answered { review, decision, reason, response: answer::json(StatusCode::OK, &body) }
 }
 
-fn authenticated(mapped: &Mapped, audiences: Option<Vec<String>>) -> TokenReviewStatus<'_> {
-    let UserInfo { username, uid, groups, extra } = &mapped.user;
-    TokenReviewStatus {
-        authenticated: true,
-        user: Some(UserOut { username, uid, groups, extra }),
-        audiences,
-        error: None,
-    }
+fn authenticated(user: Option<&RawValue>, audiences: Option<Vec<String>>) -> TokenReviewStatus<'_> {
+    TokenReviewStatus { authenticated: true, user, audiences, error: None }
+}
+
+/// How a record names a token: never by more than its digest's first digits.
+fn of_token(digest: &TokenDigest) -> Arc<str> {
+    format!("token {digest}").into()
 }
 
 fn record_mapped<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     mapped: &Mapped,
-    who: String,
-    what: String,
+    who: Arc<str>,
+    what: Arc<str>,
 ) -> DecisionId {
     let id = DecisionId::random();
     gateway.parts.recorder.take(DecisionRecord {
@@ -245,7 +253,7 @@ fn record_mapped<S: Services>(
         reason: MAPPED.into(),
         who,
         what,
-        detail: mapped.grant.name.clone(),
+        detail: Arc::clone(&mapped.grant.name),
     });
     id
 }
@@ -265,9 +273,9 @@ fn no_answer<S: Services>(
         kind: DecisionKind::TokenReview,
         outcome: DecisionOutcome::NoAnswer,
         reason: fault.code().into(),
-        who: String::new(),
-        what: String::new(),
-        detail: fault.to_string(),
+        who: "".into(),
+        what: "".into(),
+        detail: fault.to_string().into(),
     });
     let status = TokenReviewStatus {
         error: Some(format!("no_answer: {} ({id})", fault.code())),

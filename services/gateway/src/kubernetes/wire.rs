@@ -7,6 +7,7 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 /// The API group and version of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,26 +132,13 @@ pub struct TokenReviewStatus<'a> {
     pub authenticated: bool,
     /// Whose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<UserOut<'a>>,
+    pub user: Option<&'a RawValue>,
     /// Those asked for that the token is good for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audiences: Option<Vec<String>>,
     /// Makes the answer one that the API server does not cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-/// A user as Kubernetes writes one.
-#[derive(Serialize)]
-pub struct UserOut<'a> {
-    /// The username.
-    pub username: &'a str,
-    /// The uid.
-    pub uid: &'a str,
-    /// The groups.
-    pub groups: &'a [String],
-    /// The extra.
-    pub extra: &'a Extra,
 }
 
 /// A SubjectAccessReview as it comes, in either version.

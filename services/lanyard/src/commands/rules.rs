@@ -168,7 +168,7 @@ impl RulesArgs {
         match hub.remote().preview(admitted_at_the_door(), query).await? {
             Resolution::Mapped(mapped) => {
                 let entry = (mapped.grant.kind == GrantKind::AccessEntry).then_some(mapped.grant.id);
-                Ok(Some((Arc::unwrap_or_clone(mapped).user, entry)))
+                Ok(Some((Arc::unwrap_or_clone(mapped).user.into_info(), entry)))
             }
             Resolution::Blocked(id) => {
                 complain(&format!(

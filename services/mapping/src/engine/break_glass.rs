@@ -109,7 +109,7 @@ impl Mapping {
             kind: GrantKind::BreakGlass,
             id: grants::break_glass_grant(cluster.uid, &used.token_sha256),
             revision,
-            name: format!("break-glass identity armed by {}", used.armed_by),
+            name: format!("break-glass identity armed by {}", used.armed_by).into(),
         };
         let username = format!("{USERNAME_PREFIX}{}", cluster.id);
         let groups = vec![GROUP.to_owned()];
@@ -138,7 +138,7 @@ impl Mapping {
             groups,
             extra: [(EXTRA_KEY.into(), vec![value])].into(),
         };
-        Mapped { user, grant, matched_by: MatchedBy::BreakGlass }
+        Mapped { user: user.into(), grant, matched_by: MatchedBy::BreakGlass }
     }
 
     pub(super) async fn arm(

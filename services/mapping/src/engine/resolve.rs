@@ -136,7 +136,7 @@ impl Mapping {
         let found = match self.badge_for(view, &knock, now).await? {
             // An explanation changes nothing.
             Err(refused) if refused.asks == Some(Asks::Pin) && !query.explain => {
-                return self.answer_pinned(view, &knock, identity).await;
+                return Box::pin(self.answer_pinned(view, &knock, identity)).await;
             }
             found => found,
         };
@@ -190,7 +190,8 @@ impl Mapping {
             Err(refused) if refused.asks == Some(Asks::Ec2) => refused,
             other => return Ok(other),
         };
-        Ok(match self.instance(view, knock).await? {
+        // In a box, as the pinning above: everybody else's request would carry its state along.
+        Ok(match Box::pin(self.instance(view, knock)).await? {
             None => Err(refused),
             Some(Err(refused)) => Err(refused),
             // What EC2 says is remembered where it was asked, and for as long as that holds.

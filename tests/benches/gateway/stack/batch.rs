@@ -66,7 +66,7 @@ async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<
     let token = Questions::new(world, &stack.server, place.sts).local_token(0)?;
     let identity = prove(&stack.replica("authn", 0)?, cluster, &token).await?;
     let mapped = badge(&stack.replica("mapping", 0)?, cluster, &identity).await?;
-    let mut user = mapped.context("the administrator has an entry")?.user.clone();
+    let mut user = mapped.context("the administrator has an entry")?.user.clone().into_info();
     user.groups.push("system:authenticated".to_owned());
     let review = |number: usize| Review {
         cluster,

@@ -68,9 +68,9 @@ fn record(kind: DecisionKind) -> DecisionRecord {
         kind,
         outcome: DecisionOutcome::Allow,
         reason: "rbac".into(),
-        who: text("ana"),
-        what: text("get pods"),
-        detail: text("line\nline"),
+        who: "ana".into(),
+        what: "get pods".into(),
+        detail: "line\nline".into(),
     }
 }
 

@@ -183,12 +183,12 @@ pub(super) fn user_info() -> UserInfo {
 
 pub(super) fn mapped() -> Mapped {
     Mapped {
-        user: user_info(),
+        user: user_info().into(),
         grant: Grant {
             kind: GrantKind::AwsAuth,
             id: entry_id(),
             revision: Revision(5),
-            name: "aws-auth version 3".to_owned(),
+            name: "aws-auth version 3".into(),
         },
         matched_by: MatchedBy::AwsAuthArn,
     }

@@ -59,9 +59,9 @@ pub(super) mod tests {
             kind: DecisionKind::SubjectAccessReview,
             outcome,
             reason: "rbac".into(),
-            who: "ana".to_owned(),
-            what: "get pods".to_owned(),
-            detail: String::new(),
+            who: "ana".into(),
+            what: "get pods".into(),
+            detail: "".into(),
         })
     }
 

@@ -19,9 +19,9 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
         kind: DecisionKind::SubjectAccessReview,
         outcome: DecisionOutcome::Deny,
         reason: "blocked".into(),
-        who: "ana".to_owned(),
-        what: "get pods in namespace a".to_owned(),
-        detail: "a block names the principal".to_owned(),
+        who: "ana".into(),
+        what: "get pods in namespace a".into(),
+        detail: "a block names the principal".into(),
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn a_decision_of_a_deleted_cluster_is_not_found(stage: &Stage, 
 pub(crate) async fn an_overlong_text_is_cut(stage: &Stage, form: &impl Form) {
     let cluster = stage.cluster("main").await;
     let mut long = record(cluster.uid);
-    long.who = "é".repeat(10_000);
+    long.who = "é".repeat(10_000).into();
     form.record(vec![long.clone()]).await.unwrap();
     let found = form.find(actor_of(HOME), long.id).await.unwrap();
     assert_eq!((found.who.len(), found.what), (4096, long.what));

@@ -209,7 +209,7 @@ fn mapped_by(
         .or_else(|| snapshot.entry_of_several(authority, canonical.as_str()))
         .filter(|entry| entry.record.principal_arn != *asked);
     if let Some(entry) = entry {
-        return Some(entry.name.clone());
+        return Some(entry.name.to_string());
     }
     let in_force = snapshot.aws_auth.as_ref().filter(|_| counts_aws_auth(cluster.authentication_mode))?;
     in_force.line(canonical.as_str()).map(|line| format!("{} of aws-auth", line.path()))
