@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use opentelemetry_sdk::trace::SdkTracer;
 use serde::{Deserialize, Serialize};
-use tracing::Metadata;
+use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -47,8 +47,18 @@ pub enum LogFormat {
 /// # Errors
 /// [`TelemetryError::Filter`] or [`TelemetryError::LogTwice`].
 pub(crate) fn init_log(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<(), TelemetryError> {
+    subscriber(config, tracer)?.try_init().map_err(|_| TelemetryError::LogTwice)
+}
+
+/// What spans and events go to. It says for which levels nobody is there: libraries make spans of every frame that comes and
+/// goes, and where that is left open each of them is made, kept and thrown away again.
+fn subscriber(
+    config: &LogConfig,
+    tracer: Option<SdkTracer>,
+) -> Result<impl Subscriber + Send + Sync, TelemetryError> {
     // Spans are for the collector. The log has their ids, and nothing to format of them.
-    let shown = filter(&config.filter)?.and(filter_fn(|metadata| !is_span(metadata)));
+    let no_span = filter_fn(|metadata| !is_span(metadata)).with_max_level_hint(LevelFilter::TRACE);
+    let shown = filter(&config.filter)?.and(no_span);
     let lines = match config.format {
         LogFormat::Text => fmt::layer()
             .with_writer(std::io::stderr)
@@ -70,15 +80,21 @@ pub(crate) fn init_log(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<
             .with_level(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_span))
+            .with_filter(filter_fn(is_span).with_max_level_hint(SPAN_LEVEL))
+            .boxed()
     });
-    registry().with(spans).with(lines).try_init().map_err(|_| TelemetryError::LogTwice)
+    // A layer that may be none would be interested in everything where it is none.
+    let layers: Vec<_> = spans.into_iter().chain([lines]).collect();
+    Ok(registry().with(layers))
 }
 
 /// Whether it is one of ours, for the collector. What is logged within one stays in the log.
 fn is_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target() == SPAN_TARGET
 }
+
+/// The level of all of ours.
+const SPAN_LEVEL: LevelFilter = LevelFilter::INFO;
 
 /// Libraries that say each time what ours says now and then. Whoever names one in the filter hears it.
 const QUIET: &str = "redis=off";
@@ -106,6 +122,42 @@ mod tests {
         ];
         for (text, valid) in cases {
             assert_eq!(filter(text).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_hears_of_is_not_made() {
+        use opentelemetry::trace::TracerProvider as _;
+        use opentelemetry_sdk::trace::SdkTracerProvider;
+        use tracing::{Level, debug_span, enabled, info_span, trace_span};
+        let tracer = || SdkTracerProvider::builder().build().tracer("tests");
+        for (filter, with_spans, hint) in [
+            ("info", false, LevelFilter::INFO),
+            ("warn", false, LevelFilter::WARN),
+            ("off", false, LevelFilter::OFF),
+            ("warn", true, LevelFilter::INFO),
+            ("info,lanyard_kit=debug", true, LevelFilter::DEBUG),
+        ] {
+            let config = LogConfig { filter: filter.to_owned(), format: LogFormat::Json };
+            let subscriber = subscriber(&config, with_spans.then(tracer)).unwrap();
+            assert_eq!(subscriber.max_level_hint(), Some(hint), "{filter}, {with_spans}");
+            tracing::subscriber::with_default(subscriber, || {
+                let case = format!("{filter}, {with_spans}");
+                // As the HTTP/2 library does with each frame.
+                assert!(trace_span!(target: "h2", "FramedWrite::buffer").is_disabled(), "{case}");
+                assert!(debug_span!(target: "h2", "Connection").is_disabled(), "{case}");
+                assert!(
+                    info_span!(target: "somebody", "else").is_disabled() || filter.starts_with("info"),
+                    "{case}"
+                );
+                assert_eq!(!info_span!(target: SPAN_TARGET, "ours").is_disabled(), with_spans, "{case}");
+                assert_eq!(
+                    enabled!(target: "lanyard_kit", Level::DEBUG),
+                    hint == LevelFilter::DEBUG,
+                    "{case}"
+                );
+                assert_eq!(enabled!(target: "lanyard_kit", Level::WARN), filter != "off", "{case}");
+            });
         }
     }
 
