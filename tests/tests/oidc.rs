@@ -143,7 +143,7 @@ impl Suite {
         let review = Review {
             cluster: self.cluster.uid,
             grant: None,
-            user: user.clone(),
+            user: user.clone().into(),
             attributes: Attributes::Resource(attributes),
             explain: false,
             full: false,

@@ -5,6 +5,8 @@ mod convert;
 pub mod server;
 mod text;
 
+pub use convert::batch_reviews;
+
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use futures::stream::BoxStream;
@@ -39,8 +41,8 @@ pub trait Authorize: Send + Sync + 'static {
 pub struct Review {
     /// The asking cluster.
     pub cluster: ClusterUid,
-    /// Who wants in; the proof is in its extra.
-    pub user: UserInfo,
+    /// Who wants in; the proof is in its extra. Reviews of one batch share it where they are about one person.
+    pub user: Arc<UserInfo>,
     /// What is asked.
     pub attributes: Attributes,
     /// Also name what would have allowed it, at length.

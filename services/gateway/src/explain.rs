@@ -235,7 +235,7 @@ pub(crate) async fn explain<S: Services>(
     let review = Review {
         cluster: cluster.uid,
         grant: entry_of(&mapped.grant, &mapped.user),
-        user: Arc::unwrap_or_clone(mapped).user.into_info(),
+        user: Arc::unwrap_or_clone(mapped).user.into_info().into(),
         attributes,
         explain: true,
         full: false,

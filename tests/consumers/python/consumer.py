@@ -103,13 +103,13 @@ class Consumer:
             resource = authz_pb2.ResourceAttributes(verb=verb, resource="pods", version="v1", namespace=namespace)
             return authz_pb2.Review(
                 cluster_uid=uid,
-                user=resolve_pb2.UserInfo(username=entry.username, groups=entry.groups),
                 attributes=authz_pb2.Attributes(resource=resource),
                 entry_id=entry.id,
             )
 
         reviews = [review("get", "team-a"), review("delete", "team-a"), review("get", "team-b")]
-        answer = self.authorize.AuthorizeBatch(authz_pb2.AuthorizeBatchRequest(reviews=reviews))
+        user = resolve_pb2.UserInfo(username=entry.username, groups=entry.groups)
+        answer = self.authorize.AuthorizeBatch(authz_pb2.AuthorizeBatchRequest(user=user, reviews=reviews))
         return [authz_pb2.Verdict.Name(decision.verdict) for decision in answer.decisions]
 
     def errors(self) -> dict:

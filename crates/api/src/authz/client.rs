@@ -8,7 +8,7 @@ use lanyard_rbac::{Object, ObjectKey};
 
 use super::{
     ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, Objects, Review, Rules,
-    RulesQuery, WhoCan, WhoCanQuery,
+    RulesQuery, WhoCan, WhoCanQuery, convert::batch_message,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -25,7 +25,7 @@ impl<C: Wire> Authorize for Remote<C> {
 
     async fn authorize_batch(&self, reviews: Vec<Review>) -> Result<Vec<Decision>, Fault> {
         let asked = reviews.len();
-        let request = self.internal(pb::AuthorizeBatchRequest { reviews: field::all(reviews) });
+        let request = self.internal(batch_message(reviews));
         let answer = call!(raw self.AuthorizeClient::authorize_batch(request));
         let decisions: Vec<Decision> = received::<_, Fault>(field::each(answer.decisions))?;
         if decisions.len() == asked {

@@ -1,5 +1,7 @@
 //! Conversions between authz's domain types and messages.
 
+use std::sync::Arc;
+
 use lanyard_proto::authz::v1::{self as pb, attributes, reason, subject};
 use lanyard_rbac::{PolicyRule, Subject};
 
@@ -11,10 +13,11 @@ use super::{
 use crate::{
     fault::{CallError, Fault},
     grpc::{
-        codec::{convert, optional_message},
+        codec::{convert, optional_message, shared_message},
         field::{self, wire_enum},
         mutation::{join, mutated, split},
     },
+    identity::UserInfo,
     mutation::{Mutated, Page},
 };
 
@@ -23,7 +26,7 @@ wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAcce
 wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
 convert! { Review = pb::Review {
-    user: message, attributes: message, explain: plain, full: plain;
+    user: shared_message, attributes: message, explain: plain, full: plain;
     cluster = cluster_uid: text, grant = entry_id: optional_text,
 } }
 convert! { SelectorRequirement = pb::selectors::Requirement { key: plain, operator: plain, values: plain } }
@@ -46,6 +49,40 @@ convert! { DecisionRecord = pb::DecisionRecord {
 } }
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
+
+/// The message of a batch. Whom the first review is about is named once, for all that are about the same person.
+pub(super) fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
+    let Some(shared) = reviews.first().map(|review| Arc::clone(&review.user)) else {
+        return pb::AuthorizeBatchRequest::default();
+    };
+    let nobody = Arc::<UserInfo>::default();
+    let message = |mut review: Review| {
+        if !Arc::ptr_eq(&review.user, &shared) && review.user != shared {
+            return review.into();
+        }
+        review.user = Arc::clone(&nobody);
+        pb::Review { user: None, ..review.into() }
+    };
+    let reviews = reviews.into_iter().map(message).collect();
+    pb::AuthorizeBatchRequest { reviews, user: shared_message::write(shared) }
+}
+
+/// The reviews of a batch.
+///
+/// # Errors
+/// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one.
+pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, CallError> {
+    let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
+    let nobody = lanyard_proto::mapping::v1::UserInfo::default();
+    let read = |message: pb::Review| match &shared {
+        Some(shared) if message.user.is_none() => {
+            let review = Review::try_from(pb::Review { user: Some(nobody.clone()), ..message })?;
+            Ok(Review { user: Arc::clone(shared), ..review })
+        }
+        _ => Review::try_from(message),
+    };
+    batch.reviews.into_iter().map(read).collect()
+}
 
 impl From<Attributes> for pb::Attributes {
     fn from(asked: Attributes) -> Self {
@@ -246,5 +283,49 @@ impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
         };
         let items = page.items.into_iter().map(object).collect::<Result<_, _>>()?;
         Ok(Self { items, next_token: page.next_token })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ClusterUid;
+
+    fn review(username: &str, path: &str) -> Review {
+        Review {
+            cluster: ClusterUid(uuid::Uuid::from_u128(1)),
+            user: UserInfo { username: username.to_owned(), ..UserInfo::default() }.into(),
+            attributes: Attributes::NonResource { path: path.to_owned(), verb: "get".to_owned() },
+            explain: false,
+            full: false,
+            grant: None,
+        }
+    }
+
+    fn asked(reviews: &[Review]) -> Vec<(String, String)> {
+        let one = |review: &Review| (review.user.username.clone(), review.attributes.to_string());
+        reviews.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_batch_names_once_whom_the_first_review_is_about() {
+        let reviews = vec![review("ana", "/a"), review("bob", "/b"), review("ana", "/c"), review("", "/d")];
+        let expected = asked(&reviews);
+        let batch = batch_message(reviews);
+        let own: Vec<_> = batch.reviews.iter().map(|review| review.user.is_some()).collect();
+        assert_eq!(own, [false, true, false, true]);
+        assert_eq!(batch.user.as_ref().map(|user| user.username.as_str()), Some("ana"));
+        let read = batch_reviews(batch).unwrap();
+        assert_eq!(asked(&read), expected);
+        assert!(Arc::ptr_eq(&read[0].user, &read[2].user), "read twice");
+        assert_eq!(batch_reviews(batch_message(Vec::new())).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_review_about_nobody_is_refused() {
+        let mut batch = batch_message(vec![review("ana", "/a")]);
+        batch.user = None;
+        let error = batch_reviews(batch).unwrap_err();
+        assert!(format!("{error:?}").contains("user"), "{error:?}");
     }
 }

@@ -2,7 +2,10 @@
 
 use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, objects_server};
 
-use super::{Authorize, Decisions, Objects, convert::object_page};
+use super::{
+    Authorize, Decisions, Objects,
+    convert::{batch_reviews, object_page},
+};
 use tonic::{Request, Response, Status};
 
 use crate::grpc::{Watched, field, mutation::page_query, serve, watched};
@@ -12,7 +15,7 @@ serve! {
     pub fn authorize = Authorize as authorize_server::Authorize in AuthorizeServer;
     internal authorize(pb::Review) -> pb::Decision = |engine, (), m| engine.authorize(m.try_into()?).await?.into();
     question authorize_batch(pb::AuthorizeBatchRequest) -> pb::AuthorizeBatchResponse = |engine, (), m| {
-        let decisions = engine.authorize_batch(field::each(m.reviews)?).await?;
+        let decisions = engine.authorize_batch(batch_reviews(m)?).await?;
         pb::AuthorizeBatchResponse { decisions: field::all(decisions) }
     };
     question rules_for(pb::RulesForRequest) -> pb::Rules

@@ -151,6 +151,22 @@ pub(crate) mod message {
     }
 }
 
+/// A message that has to be there, and that many share.
+pub(crate) mod shared_message {
+    use super::{Arc, CallError, message};
+
+    pub(crate) fn read<D, W>(name: &'static str, wire: Option<W>) -> Result<Arc<D>, CallError>
+    where
+        D: TryFrom<W, Error = CallError>,
+    {
+        message::read(name, wire).map(Arc::new)
+    }
+
+    pub(crate) fn write<D: Clone, W: From<D>>(value: Arc<D>) -> Option<W> {
+        message::write(Arc::unwrap_or_clone(value))
+    }
+}
+
 /// A message that may be left out.
 pub(crate) mod optional_message {
     use super::CallError;

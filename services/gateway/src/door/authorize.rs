@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    CallError, ClusterUid,
-    authz::{Authorize, Decision, Review, WhoCanQuery},
+    ClusterUid,
+    authz::{Authorize, Decision, WhoCanQuery, batch_reviews},
     grpc::{Door, MESSAGE_BYTES_MAX, Served},
 };
 use lanyard_proto::authz::v1::{self as pb, authorize_server};
@@ -45,8 +45,7 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
     ) -> Result<Response<pb::AuthorizeBatchResponse>, Status> {
         self.door.question(&request)?;
         let signed = request.extensions().get::<Signed>().cloned();
-        let reviews = request.into_inner().reviews.into_iter().map(Review::try_from);
-        let reviews: Vec<Review> = reviews.collect::<Result<_, CallError>>()?;
+        let reviews = batch_reviews(request.into_inner())?;
         let cluster = reviews.first().map(|review| review.cluster);
         let mut decisions = self.gateway.parts.services.authz().authorize_batch(reviews).await?;
         self.name(&mut decisions, signed.as_ref(), cluster).await?;

@@ -71,8 +71,14 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     };
     let limit = gateway.parts.config.review_timeout();
     let (who, what) = (user.username.clone(), attributes.to_string());
-    let review =
-        Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
+    let review = Review {
+        cluster: spoke.cluster.uid,
+        user: user.into(),
+        attributes,
+        explain: false,
+        full: false,
+        grant: None,
+    };
     let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
     let answered = tokio::time::timeout(limit, asked)
         .await

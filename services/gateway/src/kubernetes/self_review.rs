@@ -213,8 +213,14 @@ async fn access<S: Services>(
         let rule = "spec must have one of resourceAttributes and nonResourceAttributes";
         return Ok(Err((StatusCode::BAD_REQUEST, rule.to_owned())));
     };
-    let review =
-        Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
+    let review = Review {
+        cluster: spoke.cluster.uid,
+        user: user.into(),
+        attributes,
+        explain: true,
+        full: true,
+        grant: None,
+    };
     let decision = gateway.parts.services.authz().authorize(review).await?;
     let mut reason = decision.reason.to_string();
     for hint in &decision.hints {

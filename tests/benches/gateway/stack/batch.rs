@@ -1,5 +1,6 @@
 //! `AuthorizeBatch` of a thousand checks: a check's cost in the services against that in this process.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -68,9 +69,10 @@ async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<
     let mapped = badge(&stack.replica("mapping", 0)?, cluster, &identity).await?;
     let mut user = mapped.context("the administrator has an entry")?.user.clone().into_info();
     user.groups.push("system:authenticated".to_owned());
+    let user = Arc::new(user);
     let review = |number: usize| Review {
         cluster,
-        user: user.clone(),
+        user: Arc::clone(&user),
         attributes: Attributes::Resource(ResourceAttributes {
             namespace: format!("team-{}", number % 10),
             verb: "get".to_owned(),

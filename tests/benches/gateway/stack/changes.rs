@@ -144,7 +144,8 @@ impl Bench {
                 uid: String::new(),
                 groups: vec!["system:authenticated".to_owned()],
                 extra: Default::default(),
-            },
+            }
+            .into(),
             attributes: Attributes::Resource(ResourceAttributes {
                 verb: "get".to_owned(),
                 group: "apps".to_owned(),

@@ -72,7 +72,8 @@ fn review(cluster: ClusterUid) -> Review {
             uid: String::new(),
             groups: vec!["system:authenticated".to_owned()],
             extra: Default::default(),
-        },
+        }
+        .into(),
         attributes: Attributes::Resource(ResourceAttributes {
             namespace: "team-0".to_owned(),
             verb: "get".to_owned(),

@@ -136,7 +136,7 @@ fn review(attributes: Attributes, number: u128) -> Review {
     let odd = number % 2 == 1;
     Review {
         cluster: uid(1),
-        user: user_info(),
+        user: user_info().into(),
         attributes,
         explain: odd,
         full: !odd,

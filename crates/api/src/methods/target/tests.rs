@@ -338,7 +338,7 @@ fn a_request_that_does_not_say_what_it_is_about_is_refused_by_field() {
         other => panic!("{other:?}"),
     };
     let review = |uid: &str| authz::Review { cluster_uid: text(uid), ..Default::default() };
-    let two_clusters = authz::AuthorizeBatchRequest { reviews: vec![review("a"), review("b")] };
+    let two_clusters = authz::AuthorizeBatchRequest { reviews: vec![review("a"), review("b")], user: None };
     let user = credentials::AssumeRoleRequest {
         role_arn: format!("arn:aws:iam::{OWN}:user/a"),
         ..Default::default()

@@ -1,5 +1,7 @@
 //! What a proof gives, and what takes it away.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Authority, EntryId, Scope,
     authz::Attributes,
@@ -280,7 +282,7 @@ fn immunity_37_a_cluster_that_took_an_old_ones_name_takes_none_of_its_proofs() {
     let mut of_the_old = new.review(user, get_pods("a"));
     of_the_old.cluster = old.cluster.uid;
     assert_eq!(new.decide(&of_the_old).reason.code(), "proof_invalid");
-    of_the_old.user.extra.clear();
+    Arc::make_mut(&mut of_the_old.user).extra.clear();
     let decision = new.decide(&of_the_old);
     assert_eq!((decision.verdict, decision.evaluation_error.is_some()), (Verdict::NoOpinion, true));
 }
@@ -476,7 +478,7 @@ fn immunity_59_what_cannot_be_weighed_is_denied_with_a_proof_and_no_opinion_with
     let decision = stage.decide(&review);
     assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "unanswerable"));
     assert!(decision.evaluation_error.is_some());
-    review.user.extra.clear();
+    Arc::make_mut(&mut review.user).extra.clear();
     assert_eq!(stage.decide(&review).verdict, Verdict::NoOpinion);
 }
 

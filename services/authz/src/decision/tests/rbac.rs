@@ -1,5 +1,7 @@
 //! Where RBAC is weighed, that no input is left out, and what refusals hint at.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     authz::{Attributes, Review, SelectorRequirement, Selectors, Verdict},
     mapping::{AccessScope, AuthorizerMode},
@@ -63,10 +65,10 @@ fn rbac_is_weighed_in_full_mode_and_for_those_who_ask_us_alone() {
 fn change(review: &mut Review, which: usize, to: &str) -> bool {
     let before = (review.user.clone(), review.attributes.clone());
     match (which, &mut review.attributes) {
-        (0, _) => review.user.groups = texts(&[to]),
+        (0, _) => Arc::make_mut(&mut review.user).groups = texts(&[to]),
         (1, Attributes::NonResource { path, .. }) => *path = to.to_owned(),
         (2, Attributes::NonResource { verb, .. }) => *verb = to.to_owned(),
-        (3, Attributes::NonResource { .. }) => review.user.username = to.to_owned(),
+        (3, Attributes::NonResource { .. }) => Arc::make_mut(&mut review.user).username = to.to_owned(),
         (1, Attributes::Resource(asked)) => asked.verb = to.to_owned(),
         (2, Attributes::Resource(asked)) => asked.group = to.to_owned(),
         (3, Attributes::Resource(asked)) => asked.resource = to.to_owned(),

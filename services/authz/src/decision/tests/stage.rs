@@ -313,7 +313,14 @@ impl Stage {
     }
 
     pub(super) fn review(&self, user: UserInfo, attributes: Attributes) -> Review {
-        Review { cluster: self.cluster.uid, user, attributes, explain: false, full: false, grant: None }
+        Review {
+            cluster: self.cluster.uid,
+            user: user.into(),
+            attributes,
+            explain: false,
+            full: false,
+            grant: None,
+        }
     }
 
     pub(super) fn decide(&self, review: &Review) -> Decision {
