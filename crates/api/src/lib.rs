@@ -41,4 +41,4 @@ pub use ids::{
     BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
     IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
-pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};
+pub use mutation::{Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named};
