@@ -1,7 +1,7 @@
 //! What [`lanyard_api::credentials::Workloads`] promises, a function for each promise, of the engine and of the engine behind
 //! gRPC, on each store.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
 #[path = "workloads/bench.rs"]
 mod bench;

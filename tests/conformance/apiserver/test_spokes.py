@@ -503,13 +503,11 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             assert "a spoke's call was refused" in hub.log()
             assert hub.cli("aws-auth", "get", other.id) == []
             # It is told the decision, which names it to those who may know.
-            decision = re.search(r"; decision ([0-9a-f-]{36})", log.read_text(errors="replace"))[1]
-            explained = hub.explain_decision(decision)
-            assert explained["verdict"] == "refused", explained
-            stage = explained["stages"][0]
-            assert (stage["name"], stage["code"]) == ("management call", "other_cluster"), stage
-            assert f"who: spoke:{own.uid}" in stage["lines"], stage
-            assert any(f"DescribeCluster of cluster `{other.id}`" in line for line in stage["lines"]), stage
+            told = log.read_text(errors="replace")
+            refusal(hub, told, own, "other_cluster", f"DescribeCluster of cluster `{other.id}`")
+            by_it = ("--client-cert", str(folder / "spoke.crt"), "--client-key", str(folder / "spoke.key"))
+            told = hub.refused(*by_it, "iam", "user", "list")
+            refusal(hub, told, own, "spoke_call", "/lanyard.authn.v1.Accounts/ListUsers")
             # Once its certificate does not count any more nothing of it is taken.
             hub.cli("cluster", "spoke-credential", "delete", own.id, made["credential"])
             spoke.aws_auth(line(ana, "later"))
@@ -521,6 +519,16 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
     assert not hub.secrets.seen_in(log.read_bytes())
     server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
     server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
+
+
+def refusal(hub: Hub, told: str, spoke: Cluster, code: str, asked: str) -> None:
+    """A refused call of a spoke was told a decision, which says who asked what."""
+    explained = hub.explain_decision(re.search(r"; decision ([0-9a-f-]{36})", told)[1])
+    assert explained["verdict"] == "refused", explained
+    stage = explained["stages"][0]
+    assert (stage["name"], stage["code"]) == ("management call", code), stage
+    assert f"who: spoke:{spoke.uid}" in stage["lines"], stage
+    assert any(line.startswith("asked: ") and line.endswith(asked) for line in stage["lines"]), stage
 
 
 def own_database(url: str) -> str:

@@ -33,7 +33,7 @@ pub fn spoke_lease(cluster: ClusterUid) -> String {
 /// The term of a lease that anybody ever took.
 pub(crate) async fn term_of(connection: &mut Connection, name: &str) -> Result<Option<u64>, StoreError> {
     let line = connection.fetch_one("SELECT term FROM leases WHERE name = $1", [name.into()]).await?;
-    line.map(|line| Ok(line.unsigned(0)?)).transpose()
+    line.map(|line| line.unsigned(0)).transpose()
 }
 
 impl Store {
