@@ -151,12 +151,22 @@ def start_etcd(folder: pathlib.Path) -> Etcd:
     return Etcd(_spawn(folder / "etcd.log", [*command, "--unsafe-no-fsync"]), client)
 
 
-def start(folder: pathlib.Path, etcd: Etcd, webhook_flags: list[str]) -> ApiServer:
+def signing_key(path: pathlib.Path) -> pathlib.Path:
+    """A key that signs ServiceAccount tokens."""
+    subprocess.run(["openssl", "genrsa", "-out", str(path), "2048"], check=True, capture_output=True)
+    return path
+
+
+def start(
+    folder: pathlib.Path,
+    etcd: Etcd,
+    webhook_flags: list[str],
+    issuer: str = "https://kubernetes.default.svc",
+) -> ApiServer:
     """Starts a kube-apiserver with the flags that `lanyard cluster webhook-config` writes. Each folder is a cluster."""
     folder.mkdir(parents=True, exist_ok=True)
     server = ApiServer(folder, free_port(), secrets.token_hex(16))
-    key = folder / "service-account.key"
-    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    key = signing_key(folder / "service-account.key")
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{server.admin_token},stage-hand,1,"system:masters"\n')
     tokens.chmod(0o600)
@@ -168,7 +178,7 @@ def start(folder: pathlib.Path, etcd: Etcd, webhook_flags: list[str]) -> ApiServ
         "--bind-address=127.0.0.1",
         f"--secure-port={server.port}",
         f"--token-auth-file={tokens}",
-        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-issuer={issuer}",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         "--service-cluster-ip-range=10.0.0.0/24",

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
-use lanyard_api::authz::{Attributes, Authorize, Objects, ResourceAttributes, Review, Verdict};
+use lanyard_api::authz::{Attributes, Authorize, ObjectBatch, Objects, ResourceAttributes, Review, Verdict};
 use lanyard_api::mapping::{
     AssociateIdentityProvider, AuthorizerMode, Cluster, Clusters, CreateCluster, IdentityProviderRef,
     IdentityProviderSettings, IdentityProviders, Resolution, Resolve, ResolveQuery,
@@ -85,7 +85,7 @@ impl Suite {
         let documents = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: pods}, rules: [{verbs: [list], apiGroups: [''], resources: [pods]}]}\n\
             ---\n\
             {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: pods}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: pods}, subjects: [{kind: Group, name: 'corp:admins', apiGroup: rbac.authorization.k8s.io}]}";
-        authz.apply_objects(system(), cluster.id.clone(), documents.to_owned(), false).await.unwrap();
+        authz.apply_objects(system(), cluster.id.clone(), ObjectBatch::of(documents)).await.unwrap();
         Self { authn, mapping, authz, cluster, clock, _folder: folder }
     }
 

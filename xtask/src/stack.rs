@@ -213,20 +213,17 @@ impl<'a> Stack<'a> {
                 metrics.extend(ready.metrics.map(|url| (format!("{service}-{number}"), url)));
             }
             tell(&format!("{service} is there, {}", urls.join(", ")));
-            peers.push((service, format!("{service} = {urls:?}\n")));
+            peers.push(format!("{service} = {urls:?}\n"));
         }
-        let peers = |asked: &dyn Fn(&str) -> bool| -> String {
-            let lines = peers.iter().filter(|(service, _)| asked(service)).map(|(_, line)| line.as_str());
-            std::iter::once("[peers]\n").chain(lines).collect()
-        };
+        let peers = format!("[peers]\n{}", peers.concat());
         let spoke_config = self.folder.join("spoke.toml");
-        fs::write(&spoke_config, peers(&|service| service != "credentials"))?;
+        fs::write(&spoke_config, &peers)?;
         let spoke_config = spoke_config.display().to_string();
         for number in 0..options.replicas {
             self.spawn(SPOKE, number, options, &["--config", &spoke_config], &[])?;
         }
         let config = self.folder.join("gateway.toml");
-        fs::write(&config, format!("account = {account:?}\nregion = {REGION:?}\n{}", peers(&|_| true)))?;
+        fs::write(&config, format!("account = {account:?}\nregion = {REGION:?}\n{peers}"))?;
         let config = config.display().to_string();
         for number in 0..options.replicas {
             let flags = ["--config", &config, "--grpc-listen", "127.0.0.1:0"];

@@ -252,13 +252,12 @@ pub struct Holder {
 
 /// The RBAC objects of clusters.
 pub trait Objects: Send + Sync + 'static {
-    /// Puts objects in place, given as any `kubectl get -o yaml|json` output; `replace` also removes those not in it.
+    /// Puts objects in place.
     fn apply_objects(
         &self,
         by: Mutation,
         cluster: ClusterId,
-        documents: String,
-        replace: bool,
+        batch: ObjectBatch,
     ) -> impl Future<Output = Result<Mutated<ApplySummary>, CallError>> + Send;
     /// Removes one.
     fn delete_object(
@@ -276,6 +275,25 @@ pub trait Objects: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<lanyard_rbac::Object>, CallError>> + Send;
 }
 
+/// RBAC objects to put in place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectBatch {
+    /// Any output of `kubectl get -o yaml|json`.
+    pub documents: String,
+    /// Also remove those that are not in it.
+    pub replace: bool,
+    /// Take what can be taken: an object that is out of form or too large is left out, gone if it was there, and named in the
+    /// answer. Without it such an object refuses all.
+    pub partial: bool,
+}
+
+impl ObjectBatch {
+    /// All of these or none, beside what is there.
+    pub fn of(documents: impl Into<String>) -> Self {
+        Self { documents: documents.into(), replace: false, partial: false }
+    }
+}
+
 /// What an apply did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplySummary {
@@ -289,6 +307,8 @@ pub struct ApplySummary {
     pub removed: u32,
     /// Documents of other kinds.
     pub skipped: Vec<String>,
+    /// Of a partial batch those objects that were left out, each with the rule that it broke.
+    pub refused: Vec<String>,
 }
 
 /// Finished decisions, kept for `explain --id` within bounds.
@@ -330,7 +350,7 @@ pub struct DecisionRecord {
     pub at: OffsetDateTime,
     /// Where.
     pub cluster: ClusterUid,
-    /// `token_review` or `subject_access_review`.
+    /// Which question was answered.
     pub kind: DecisionKind,
     /// How it ended.
     pub outcome: DecisionOutcome,
@@ -401,4 +421,6 @@ pub enum DecisionKind {
     TokenReview,
     /// At SubjectAccessReview.
     SubjectAccessReview,
+    /// At the front door: a spoke's call that was refused.
+    ManagementCall,
 }

@@ -1,8 +1,9 @@
-//! What credentials promises so far: role sessions.
+//! What credentials promises so far: role sessions, and what is known of the workloads of clusters.
 
 mod client;
 mod convert;
 pub mod server;
+mod workloads;
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -13,6 +14,11 @@ use time::OffsetDateTime;
 use crate::{
     fault::CallError,
     identity::{Actor, Vouched},
+};
+
+pub use workloads::{
+    ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,
+    ServiceAccountName, ServiceAccountSummary, WorkloadIssuer, Workloads,
 };
 
 /// Mints role sessions.

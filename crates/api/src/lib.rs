@@ -42,5 +42,5 @@ pub use ids::{
     BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
     IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
-pub use mutation::{Mutated, Mutation, PAGE_ITEMS_MAX, Page, PageQuery};
+pub use mutation::{Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named};
 pub use written_user::WrittenUser;

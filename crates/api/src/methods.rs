@@ -80,6 +80,10 @@ pub const OF_SPOKES: &[&str] = &[
     "/lanyard.authz.v1.Objects/ApplyObjects",
     "/lanyard.authz.v1.Objects/DeleteObject",
     "/lanyard.authz.v1.Objects/ListObjects",
+    "/lanyard.credentials.v1.Workloads/ApplyServiceAccounts",
+    "/lanyard.credentials.v1.Workloads/ListServiceAccounts",
+    "/lanyard.credentials.v1.Workloads/PushIssuer",
+    "/lanyard.credentials.v1.Workloads/GetIssuer",
 ];
 
 /// Whether a method is for the spoke service alone.

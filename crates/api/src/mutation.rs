@@ -1,5 +1,7 @@
 //! What every mutation takes and answers, and how lists page.
 
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,17 +21,19 @@ pub struct Mutation {
     pub reason: Option<String>,
     /// The caller accepts that the write leaves a cluster without an administrator.
     pub allow_lockout: bool,
+    /// The term of the lease under which a cluster is watched: with another holder since, the change is refused.
+    pub lease_term: Option<u64>,
 }
 
 impl Mutation {
     /// A change by Lanyard itself.
     pub fn system(purpose: &str) -> Self {
-        Self { actor: Vouched::in_process(Actor::system(purpose)), reason: None, allow_lockout: false }
+        Self::by(Vouched::in_process(Actor::system(purpose)))
     }
 
     /// A change by an actor, with no reason given.
     pub fn by(actor: Vouched<Actor>) -> Self {
-        Self { actor, reason: None, allow_lockout: false }
+        Self { actor, reason: None, allow_lockout: false, lease_term: None }
     }
 }
 
@@ -81,6 +85,33 @@ impl<T> Page<T> {
     }
 }
 
+impl<T: Clone> Page<T> {
+    /// The same out of a map, whose keys are the tokens: nothing before the page is looked at.
+    #[must_use]
+    pub fn of_map(items: &BTreeMap<String, Arc<T>>, query: &PageQuery) -> Self {
+        let most = if query.items_max == 0 { PAGE_ITEMS_MAX } else { query.items_max.min(PAGE_ITEMS_MAX) };
+        let token = query.token.as_str();
+        let from = if token.is_empty() { Bound::Unbounded } else { Bound::Excluded(token) };
+        let mut rest = items.range::<str, _>((from, Bound::Unbounded));
+        let taken: Vec<_> = rest.by_ref().take(most as usize).collect();
+        let next_token = rest.next().and_then(|_| taken.last().map(|(key, _)| (*key).clone()));
+        Self { items: taken.into_iter().map(|(_, item)| T::clone(item)).collect(), next_token }
+    }
+}
+
+/// Most texts that an answer names of a kind.
+pub const NAMED_MAX: usize = 50;
+
+/// The first [`NAMED_MAX`] texts, and how many more there are.
+pub fn named(texts: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let more = texts.len().saturating_sub(NAMED_MAX);
+    let mut named: Vec<String> = texts.take(NAMED_MAX).collect();
+    if more > 0 {
+        named.push(format!("and {more} more"));
+    }
+    named
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +130,22 @@ mod tests {
             }
         }
         assert_eq!(seen, all);
+        let map = all.iter().map(|key| (key.clone(), Arc::new(key.clone()))).collect();
+        let queries = [(99, ""), (99, "0098"), (7, "0242"), (0, "0100x"), (1_000, ""), (0, "0249"), (0, "z")];
+        for (items_max, token) in queries {
+            let query = PageQuery { items_max, token: token.to_owned() };
+            assert_eq!(
+                Page::of_map(&map, &query),
+                Page::cut(all.iter().cloned(), &query, Clone::clone),
+                "{query:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_to_name_is_counted() {
+        let texts = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+        assert_eq!(named(texts(50).into_iter()), texts(50));
+        assert_eq!(named(texts(60).into_iter()).last().map(String::as_str), Some("and 10 more"));
     }
 }

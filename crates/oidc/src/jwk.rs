@@ -131,6 +131,11 @@ impl Key {
         Ok(Self { kid: kid_of(jwk)?, verifiers })
     }
 
+    /// What it may verify.
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.verifiers.iter().map(|(algorithm, _)| *algorithm)
+    }
+
     /// The key as it verifies signatures of an algorithm, if its type, curve and own `alg` permit that.
     pub(crate) fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
         self.verifiers.iter().find(|(of, _)| *of == algorithm).map(|(_, key)| key)
@@ -139,7 +144,7 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithms: Vec<Algorithm> = self.verifiers.iter().map(|(algorithm, _)| *algorithm).collect();
+        let algorithms: Vec<Algorithm> = self.algorithms().collect();
         f.debug_struct("Key").field("kid", &self.kid).field("algorithms", &algorithms).finish()
     }
 }

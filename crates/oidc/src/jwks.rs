@@ -55,23 +55,31 @@ pub struct Jwks {
     skipped: Vec<SkippedKey>,
 }
 
+/// The list of a key set, whose keys are not read yet.
+pub(crate) fn key_list(document: &[u8]) -> Result<Vec<Value>, JwksError> {
+    if document.len() > JWKS_BYTES_MAX {
+        return Err(JwksError::TooLong(document.len()));
+    }
+    let mut members = read_object(document, BOUNDS).map_err(|fault| match fault {
+        JsonFault::Syntax | JsonFault::NotAnObject | JsonFault::TooDeep(_) => JwksError::Json,
+        JsonFault::TooMany(_) => JwksError::TooManyKeys,
+        JsonFault::Duplicate(name) => JwksError::DuplicateMember(name),
+    })?;
+    match members.remove("keys") {
+        Some(Value::Array(list)) => Ok(list),
+        _ => Err(JwksError::NoKeys),
+    }
+}
+
 impl Jwks {
     /// Reads a key set. Keys that cannot be used are left out; a set without any is one that verifies nothing.
     ///
     /// # Errors
     /// [`JwksError`] when it is no key set, or too big to be an honest one, which is found out before any key is read.
     pub fn parse(document: &[u8]) -> Result<Self, JwksError> {
-        if document.len() > JWKS_BYTES_MAX {
-            return Err(JwksError::TooLong(document.len()));
-        }
-        let members = read_object(document, BOUNDS).map_err(|fault| match fault {
-            JsonFault::Syntax | JsonFault::NotAnObject | JsonFault::TooDeep(_) => JwksError::Json,
-            JsonFault::TooMany(_) => JwksError::TooManyKeys,
-            JsonFault::Duplicate(name) => JwksError::DuplicateMember(name),
-        })?;
-        let list = members.get("keys").and_then(Value::as_array).ok_or(JwksError::NoKeys)?;
+        let list = key_list(document)?;
         let mut set = Self { keys: Vec::with_capacity(list.len()), skipped: Vec::new() };
-        for jwk in list {
+        for jwk in &list {
             match Key::read(jwk) {
                 Ok(key) => set.keys.push(key),
                 Err(reason) => {

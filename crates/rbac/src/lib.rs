@@ -86,7 +86,9 @@ pub use object::{
     API_GROUP, API_VERSION, AggregationRule, ClusterRole, ClusterRoleBinding, LabelRequirement,
     LabelSelector, Object, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
-pub use parse::{Format, Limits, ParseError, Parsed, Place, Skipped, parse, parse_within};
+pub use parse::{
+    Format, Limits, ParseError, Parsed, Place, Refused, Skipped, parse, parse_partially, parse_within,
+};
 pub use problem::Problem;
 pub use rule_set::RuleSet;
 pub use selector::{

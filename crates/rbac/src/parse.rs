@@ -5,9 +5,9 @@ mod yaml;
 
 use std::fmt;
 
-use crate::key::ObjectKind;
+use crate::key::{ObjectKey, ObjectKind};
 use crate::object::Object;
-use crate::wire::{Document, Flaw, Node, ObjectError, Position, document, shown};
+use crate::wire::{Document, Flaw, Node, ObjectError, Position, document, key_of, shown};
 
 /// How much is read. Past a limit the input is refused whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,21 @@ pub struct Parsed {
     pub objects: Vec<Object>,
     /// Objects of other kinds, which are left out.
     pub skipped: Vec<Skipped>,
+    /// RBAC objects that Kubernetes would refuse: those that [`parse_partially`] left out.
+    pub refused: Vec<Refused>,
+}
+
+/// An RBAC object that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which one, where that can be read.
+    pub key: Option<ObjectKey>,
+    /// Its document; those that hold something are counted, from 1.
+    pub document: usize,
+    /// Its place in a list, counted from 0; none where it is the document.
+    pub item: Option<usize>,
+    /// What is wrong with it.
+    pub error: ObjectError,
 }
 
 /// An object that is none of the four kinds.
@@ -152,6 +167,18 @@ pub fn parse(input: &[u8]) -> Result<Parsed, ParseError> {
 /// When the input is past a limit, neither YAML nor JSON, or holds an RBAC object that Kubernetes would refuse: then
 /// with document, line and column and the member in question. Nothing is read in part.
 pub fn parse_within(input: &[u8], limits: Limits) -> Result<Parsed, ParseError> {
+    read(input, limits, false)
+}
+
+/// Reads what can be read: an object that [`parse_within`] would refuse all for is left out and told of.
+///
+/// # Errors
+/// When the input is past a limit, or neither YAML nor JSON.
+pub fn parse_partially(input: &[u8], limits: Limits) -> Result<Parsed, ParseError> {
+    read(input, limits, true)
+}
+
+fn read(input: &[u8], limits: Limits, is_partial: bool) -> Result<Parsed, ParseError> {
     if input.len() > limits.bytes_max {
         return Err(ParseError::TooManyBytes { found: input.len(), limit: limits.bytes_max });
     }
@@ -160,7 +187,7 @@ pub fn parse_within(input: &[u8], limits: Limits) -> Result<Parsed, ParseError> 
         ParseError::NotUtf8 { line: good.iter().filter(|&&byte| byte == b'\n').count().saturating_add(1) }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { parsed: Parsed::default(), limits, documents: 0 };
+    let mut reader = Reader { parsed: Parsed::default(), limits, documents: 0, is_partial };
     match Format::of(text) {
         Format::Json => json::read(text, &mut reader)?,
         Format::Yaml => yaml::read(text, &mut reader)?,
@@ -173,6 +200,7 @@ struct Reader {
     parsed: Parsed,
     limits: Limits,
     documents: usize,
+    is_partial: bool,
 }
 
 impl Reader {
@@ -202,6 +230,12 @@ impl Reader {
     ) -> Result<Result<(), Flaw>, ParseError> {
         let read = match document(node, item_of) {
             Ok(read) => read,
+            Err(flaw) if self.is_partial => {
+                self.count(node)?;
+                let (key, document) = (key_of(node, item_of), self.documents);
+                self.parsed.refused.push(Refused { key, document, item, error: flaw.into() });
+                return Ok(Ok(()));
+            }
             Err(flaw) => return Ok(Err(flaw)),
         };
         if let Document::List { items, of } = read {
@@ -212,12 +246,7 @@ impl Reader {
             }
             return Ok(Ok(()));
         }
-        if self.parsed.objects.len().saturating_add(self.parsed.skipped.len()) >= self.limits.objects_max {
-            return Err(ParseError::TooManyObjects {
-                place: self.place(node.at),
-                limit: self.limits.objects_max,
-            });
-        }
+        self.count(node)?;
         match read {
             Document::Object(object) => self.parsed.objects.push(object),
             Document::Other { api_version, kind, name } => self.parsed.skipped.push(Skipped {
@@ -230,6 +259,16 @@ impl Reader {
             Document::List { .. } => {}
         }
         Ok(Ok(()))
+    }
+
+    /// Whether there is room for one more.
+    fn count(&self, node: &Node) -> Result<(), ParseError> {
+        let Parsed { objects, skipped, refused } = &self.parsed;
+        let limit = self.limits.objects_max;
+        if objects.len().saturating_add(skipped.len()).saturating_add(refused.len()) < limit {
+            return Ok(());
+        }
+        Err(ParseError::TooManyObjects { place: self.place(node.at), limit })
     }
 
     const fn place(&self, position: Option<Position>) -> Place {

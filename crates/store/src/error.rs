@@ -58,6 +58,11 @@ pub enum StoreError {
          somebody else lift blocks, or allow it by name"
     )]
     NobodyLifts,
+    /// The change is of a watcher that has lost its lease: another has taken it since.
+    #[error(
+        "another replica watches this cluster by now: what this one saw is not taken, and the other one has seen it too"
+    )]
+    LeaseLost,
     /// A reason that a change line does not take.
     #[error("the reason is longer than 2048 bytes or holds a NUL character: shorten it")]
     Reason,
@@ -217,6 +222,7 @@ impl From<StoreError> for Fault {
             | StoreError::Replayed { .. }
             | StoreError::Lockout { .. }
             | StoreError::NobodyLifts
+            | StoreError::LeaseLost
             | StoreError::Regressed { .. }
             | StoreError::Reason
             | StoreError::Aborted
@@ -237,6 +243,7 @@ impl From<StoreError> for CallError {
             StoreError::Exists { kind, key } => Self::exists(kind.noun(), key),
             StoreError::Dangling { .. } => Self::precondition("dangling", error.to_string()),
             StoreError::InUse { .. } => Self::precondition("in_use", error.to_string()),
+            StoreError::LeaseLost => Self::precondition("lease_lost", error.to_string()),
             StoreError::Reason => Self::invalid("reason", "length", error.to_string()),
             StoreError::Record(RecordError::Nul { kind, .. }) => {
                 Self::invalid(kind.as_str(), "nul", error.to_string())
@@ -324,6 +331,11 @@ mod tests {
             (
                 RecordError::Misplaced { kind, key, scope }.into(),
                 "fault: internal: internal fault, see the log",
+            ),
+            (
+                StoreError::LeaseLost,
+                "precondition: lease_lost: another replica watches this cluster by now: what this one saw is not taken, and \
+                 the other one has seen it too",
             ),
             (StoreError::Reason, "invalid: reason length"),
             (StoreError::Replayed { answer: None }, "replayed"),

@@ -31,6 +31,10 @@ pub enum Kind {
     BreakGlass,
     /// [`crate::RbacObject`], in its cluster's scope, by its object key (`ClusterRole/view`).
     RbacObject,
+    /// [`crate::ClusterServiceAccount`], in its cluster's scope, by `<namespace>/<name>`.
+    ServiceAccount,
+    /// [`lanyard_api::credentials::WorkloadIssuer`], in its cluster's scope, one at most: [`Kind::ONLY_KEY`].
+    WorkloadIssuer,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
     /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
@@ -46,7 +50,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -61,6 +65,8 @@ impl Kind {
         Self::Node,
         Self::BreakGlass,
         Self::RbacObject,
+        Self::ServiceAccount,
+        Self::WorkloadIssuer,
         Self::Administrator,
         Self::IdentityProviderConfig,
         Self::Block,
@@ -84,6 +90,8 @@ impl Kind {
             Self::Node => "node",
             Self::BreakGlass => "break_glass",
             Self::RbacObject => "rbac_object",
+            Self::ServiceAccount => "service_account",
+            Self::WorkloadIssuer => "workload_issuer",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
@@ -108,6 +116,8 @@ impl Kind {
             Self::Node => "node",
             Self::BreakGlass => "break-glass identity",
             Self::RbacObject => "RBAC object",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::WorkloadIssuer => "workload issuer",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",

@@ -61,11 +61,12 @@ pub use signal::{ChangeListener, ChangeSignal, Heard};
 pub use store::Store;
 pub use tables::{
     administrators::{Administrator, AdministratorSource},
-    leases::Lease,
+    leases::{Lease, spoke_lease},
     rbac::RbacObject,
     settings::Setting,
+    workloads::{ClusterServiceAccount, IssuerTaken},
 };
-pub use transaction::{Committed, REASON_BYTES_MAX, Transaction};
+pub use transaction::{Committed, REASON_BYTES_MAX, Transaction, check_record, replayed};
 
 #[cfg(test)]
 mod suite;

@@ -107,6 +107,8 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::Node
         | Kind::BreakGlass
         | Kind::RbacObject
+        | Kind::ServiceAccount
+        | Kind::WorkloadIssuer
         // Nobody of an issuer is an administrator that the guard counts.
         | Kind::IdentityProviderConfig
         | Kind::Setting => false,

@@ -68,6 +68,7 @@ store_suite! {
         a_record_of_every_kind_reads_back_and_is_listed_by_key,
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
+        immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,
         immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,
@@ -139,6 +140,7 @@ store_suite! {
         a_batch_of_any_size_is_kept_whole,
         a_lease_has_one_holder_at_a_time,
         what_a_watcher_says_is_kept_while_its_cluster_is_there,
+        a_watcher_that_lost_its_lease_changes_nothing_any_more,
         settings_read_back_in_their_types,
         a_store_opens_again_as_it_was;
 }

@@ -16,5 +16,6 @@ pub(crate) mod secrets;
 pub(crate) mod settings;
 pub(crate) mod signatures;
 mod spokes;
+pub(crate) mod workloads;
 
 pub(crate) use schema::{dependants, scope_id, statements};

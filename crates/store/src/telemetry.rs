@@ -170,6 +170,7 @@ impl Timer {
             | StoreError::Replayed { .. }
             | StoreError::Lockout { .. }
             | StoreError::NobodyLifts
+            | StoreError::LeaseLost
             | StoreError::Reason
             | StoreError::Aborted => Outcome::Refused,
         };

@@ -1,5 +1,6 @@
 //! A mutation: one database transaction with its locks, its change lines and its guard.
 
+mod answer;
 mod commit;
 mod write;
 
@@ -19,10 +20,14 @@ use crate::{
     tables::{
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
+        leases::{spoke_lease, term_of},
         scope_id, signatures, statements,
     },
     telemetry::Timer,
 };
+
+pub use answer::replayed;
+pub use write::check_record;
 
 /// Longest reason that a change line takes.
 pub const REASON_BYTES_MAX: usize = 2048;
@@ -87,7 +92,8 @@ impl Store {
     /// Where the actor's signature is one that counts once, it is used up by this mutation, if it commits.
     ///
     /// # Errors
-    /// [`StoreError::Replayed`] for a signature that was used; [`StoreError::Regressed`] where the store is an old one.
+    /// [`StoreError::Replayed`] for a signature that was used; [`StoreError::LeaseLost`] for a watcher whose lease another has by
+    /// now; [`StoreError::Regressed`] where the store is an old one.
     pub async fn begin(
         &self,
         name: &'static str,
@@ -142,8 +148,28 @@ impl Store {
             self.feed().refuse_lower(scope, seen, revision)?;
             counters.insert(scope, Counter { revision, mac });
         }
+        if let Some(term) = mutation.lease_term {
+            fence(&mut connection, term, counters.keys()).await?;
+        }
         Ok((connection, permit, counters))
     }
+}
+
+/// Refuses a watcher whose lease on a cluster another has taken since. The scope's counter is locked by now: what that other one
+/// writes comes after whatever was begun before it took the lease.
+async fn fence(
+    connection: &mut Connection,
+    term: u64,
+    scopes: impl Iterator<Item = &Scope>,
+) -> Result<(), StoreError> {
+    for scope in scopes {
+        let Scope::Cluster(cluster) = scope else { continue };
+        let now = term_of(connection, &spoke_lease(*cluster)).await?;
+        if now.is_some_and(|now| now != term) {
+            return Err(StoreError::LeaseLost);
+        }
+    }
+    Ok(())
 }
 
 type Begun = (Connection, Option<OwnedSemaphorePermit>, BTreeMap<Scope, Counter>);

@@ -11,7 +11,7 @@ mod hub;
 use std::collections::BTreeMap;
 
 pub(crate) use account::{AccountRows, AccountSnapshot};
-pub(crate) use cluster::{ClusterRows, ClusterSnapshot, Entry, EntryOf, RbacObjects};
+pub(crate) use cluster::{ClusterRows, ClusterSnapshot, Entry, EntryOf};
 pub(crate) use hub::{HubRows, HubSnapshot, Spoke};
 
 /// Records by key.

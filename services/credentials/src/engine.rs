@@ -1,4 +1,4 @@
-//! Minting, once everything about the role and the parameters is settled.
+//! The engine: what it keeps in memory; and minting, once everything about the role and the parameters is settled.
 
 use std::sync::Arc;
 
@@ -18,9 +18,11 @@ use secrecy::SecretString;
 use time::Duration;
 
 use crate::{
+    config::CredentialsConfig,
     keys::{KeysError, minting_keys},
     model::{RoleSnapshot, Roles},
     rules,
+    snapshot::{ClusterModel, WorkloadModel},
 };
 
 /// Accounts whose roles are kept in memory; those used last.
@@ -30,7 +32,7 @@ const ACTION: &str = "sts:AssumeRole";
 /// What AWS says, alike for a role that is not there and one that does not let the caller.
 const REFUSED: &str = "not authorized to perform sts:AssumeRole on this role, or there is no such role";
 
-/// The engine of role sessions. Clones share it.
+/// The engine of role sessions and workloads. Clones share it.
 #[derive(Clone)]
 pub struct Credentials {
     inner: Arc<Inner>,
@@ -38,7 +40,10 @@ pub struct Credentials {
 
 struct Inner {
     store: Store,
+    config: CredentialsConfig,
     roles: Followed<Roles>,
+    clusters: Followed<ClusterModel>,
+    workloads: Followed<WorkloadModel>,
     minter: SessionMinter,
     clock: Arc<dyn Clock>,
 }
@@ -48,12 +53,33 @@ impl Credentials {
     ///
     /// # Errors
     /// [`KeysError`] where it does not.
-    pub fn new(store: &Store) -> Result<Self, KeysError> {
-        let minter = SessionMinter::new(&minting_keys(store.keyring())?)?;
-        let roles = Followed::new(store, Roles, ACCOUNTS_MAX);
-        Ok(Self {
-            inner: Arc::new(Inner { store: store.clone(), roles, minter, clock: Arc::clone(store.clock()) }),
-        })
+    pub fn new(store: &Store, config: CredentialsConfig) -> Result<Self, KeysError> {
+        let inner = Inner {
+            store: store.clone(),
+            roles: Followed::new(store, Roles, ACCOUNTS_MAX),
+            clusters: Followed::new(store, ClusterModel, 1),
+            workloads: Followed::new(store, WorkloadModel, config.clusters_max),
+            minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
+            clock: Arc::clone(store.clock()),
+            config,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn config(&self) -> &CredentialsConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn clusters(&self) -> &Followed<ClusterModel> {
+        &self.inner.clusters
+    }
+
+    pub(crate) fn workload_snapshots(&self) -> &Followed<WorkloadModel> {
+        &self.inner.workloads
     }
 
     async fn roles(&self, arn: &PrincipalArn) -> Result<Arc<RoleSnapshot>, CallError> {

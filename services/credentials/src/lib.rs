@@ -1,15 +1,25 @@
-//! The way out, so far as role sessions: who may assume a role gets credentials that work like any other.
+//! The way out, so far as role sessions: who may assume a role gets credentials that work like any other; and what has to be known
+//! of the workloads of clusters, before these get any.
 //!
-//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`]. authn's `Admit` has weighed identity policy and
+//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`] and [`lanyard_api::credentials::Workloads`]. authn's `Admit` has weighed identity policy and
 //! trust policy before a call comes here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the
 //! role's own limits, and what a chained session inherits. A session is a sealed claim set (`lanyard_iam::session`):
 //! nothing about it is stored, and only this service holds the key that signs it.
+//!
+//! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
+//! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
+//! clusters apart.
 
+mod config;
 mod engine;
 mod keys;
 mod model;
 pub mod process;
 pub mod rules;
+mod snapshot;
+mod workloads;
 
+pub use config::CredentialsConfig;
 pub use engine::Credentials;
 pub use keys::{KeysError, minting_keys};
+pub use snapshot::{KnownIssuer, WorkloadSnapshot};

@@ -8,7 +8,7 @@ use lanyard_store::{Holder, Purpose};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
-use crate::Credentials;
+use crate::{Credentials, CredentialsConfig};
 
 /// What the process is told.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ use crate::Credentials;
 pub struct CredentialsProcessConfig {
     /// What every service has.
     pub process: ProcessConfig,
+    /// The engine.
+    pub credentials: CredentialsConfig,
 }
 
 impl Configured for CredentialsProcessConfig {
@@ -37,9 +39,11 @@ impl Service for CredentialsService {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     type Config = CredentialsProcessConfig;
 
-    async fn start(_: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {
+    async fn start(config: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
-        let served = Served::new(Arc::new(Credentials::new(&opened.store)?), door);
-        Ok((Self, Routes::new(server::sessions(served))))
+        let engine = Arc::new(Credentials::new(&opened.store, config.credentials)?);
+        let served = Served::new(engine, door);
+        let routes = Routes::new(server::sessions(served.clone())).add_service(server::workloads(served));
+        Ok((Self, routes))
     }
 }

@@ -9,7 +9,7 @@ use lanyard_api::{
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
 };
-use lanyard_credentials::{Credentials, minting_keys};
+use lanyard_credentials::{Credentials, CredentialsConfig, minting_keys};
 use lanyard_iam::{
     AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener, session::OpeningKeys,
 };
@@ -69,7 +69,7 @@ async fn hub(database: &TestDatabase) -> Hub {
     .await
     .unwrap();
     tx.commit_unrecorded().await.unwrap();
-    let engine = Credentials::new(&store).unwrap();
+    let engine = Credentials::new(&store, CredentialsConfig::default()).unwrap();
     Hub { store, engine }
 }
 
@@ -169,7 +169,7 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
     hub.store.rotate(&mutation, Purpose::SessionSigning, &[]).await.unwrap();
     hub.store.rotate(&mutation, Purpose::SessionSecret, &[]).await.unwrap();
     assert_eq!(minting_keys(hub.store.keyring()).unwrap().key_id, half + 1);
-    let after = Credentials::new(&hub.store).unwrap();
+    let after = Credentials::new(&hub.store, CredentialsConfig::default()).unwrap();
     let after = after.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring());
     for session in [before, after] {

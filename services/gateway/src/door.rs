@@ -4,6 +4,7 @@ pub(crate) mod admitted;
 mod authorize;
 mod deadline;
 mod forward;
+mod refusals;
 mod watching;
 
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use http::header;
 use lanyard_api::{
     CallError, Denial,
     authn::{self, Admission, Admit, AdmitQuery},
-    authz, credentials,
+    authz::{self, DecisionOutcome},
+    credentials,
     grpc::{
         Door, ReflectionError, Served, forbidden, unauthenticated, unsupported, with_health_and_reflection,
     },
@@ -73,7 +75,8 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::spokes(mapping))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
-        .add_service(credentials::server::sessions(credentials));
+        .add_service(credentials::server::sessions(credentials.clone()))
+        .add_service(credentials::server::workloads(credentials));
     Ok(guard(Arc::clone(gateway), routes.into_axum_router()))
 }
 
@@ -113,11 +116,12 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
     let bytes_max = gateway.parts.config.message_bytes_max.saturating_add(FRAME_BYTES);
     let framed = serve::read_body(body, bytes_max).await.map_err(unread)?;
     let shown = shown(&parts);
+    let message = message(framed.clone())?;
     let query = AdmitQuery {
         method: parts.uri.path().to_owned(),
         authority: authority(&parts).to_owned(),
         headers: headers(&parts)?,
-        body: message(framed.clone())?,
+        body: message.clone(),
         source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
         certificate_principal: shown.as_ref().map(|(principal, _)| principal.clone()),
         certificate_sha256: shown.map(|(_, sha256)| sha256),
@@ -130,10 +134,14 @@ async fn admitted_request<S: Services>(gateway: &Gateway<S>, request: Request) -
             parts.extensions.insert(signed);
             Ok(Request::from_parts(parts, Body::from(framed)))
         }
-        Admission::Unauthenticated(denial) => Err(unauthenticated(&denial)),
+        Admission::Unauthenticated(denial) => {
+            let outcome = DecisionOutcome::Refused;
+            Err(unauthenticated(&refusals::recorded(gateway, &parts, &message, outcome, denial)))
+        }
         Admission::Forbidden(denial) => {
+            let denial = refusals::recorded(gateway, &parts, &message, DecisionOutcome::Deny, denial);
             // The caller is proven. What is wrong with their message they get with its field, as the service would tell it.
-            let unreadable = || methods::unreadable(parts.uri.path(), &message(framed.clone()).ok()?);
+            let unreadable = || methods::unreadable(parts.uri.path(), &message);
             let wrong = if denial.code == methods::INVALID_REQUEST { unreadable() } else { None };
             Err(wrong.map_or_else(|| forbidden(&denial), Status::from))
         }

@@ -103,6 +103,9 @@ pub enum Command {
     /// RBAC objects of a cluster; and decisions from files, offline.
     #[command(subcommand)]
     Rbac(commands::rbac::RbacCommand),
+    /// What is known of the workloads of a cluster: ServiceAccounts, and who signs their tokens.
+    #[command(subcommand)]
+    Workload(commands::workload::WorkloadCommand),
     /// What somebody may do in a cluster.
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
@@ -178,6 +181,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Node(command) => Box::pin(command.run(context)).await,
             Command::Block(command) => Box::pin(command.run(context)).await,
             Command::Rbac(command) => Box::pin(command.run(context)).await,
+            Command::Workload(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
             Command::Sign(args) => Box::pin(args.run(context)).await,

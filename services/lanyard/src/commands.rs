@@ -20,6 +20,7 @@ pub mod sign;
 pub mod spoke;
 pub mod token;
 pub mod who_can;
+pub mod workload;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;

@@ -194,7 +194,9 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     }
     let watching = config.spoke.enabled.then(|| {
         let (mapping, authz) = (Arc::clone(suite.mapping()), Arc::clone(suite.authz()));
-        tokio::spawn(Fleet::new(mapping, authz, config.spoke.clone(), Arc::clone(&clock)).run(life.stop()))
+        let credentials = Arc::clone(suite.credentials());
+        let fleet = Fleet::new(mapping, authz, credentials, config.spoke.clone(), Arc::clone(&clock));
+        tokio::spawn(fleet.run(life.stop()))
     });
     tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
     http.await?;

@@ -348,6 +348,7 @@ fn help_teaches_and_completion_completes() {
         &["cluster", "add", "--help"],
         &["cluster", "spoke-credential", "delete", "--help"],
         &["spoke", "push", "--help"],
+        &["workload", "issuer", "--help"],
         &["node", "--help"],
         &["entry", "create", "--help"],
         &["identity-provider", "associate", "--help"],

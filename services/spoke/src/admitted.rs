@@ -41,6 +41,8 @@ pub struct PeersConfig {
     pub mapping: Vec<Url>,
     /// Of authz.
     pub authz: Vec<Url>,
+    /// Of credentials.
+    pub credentials: Vec<Url>,
 }
 
 /// The way to one service.
@@ -131,7 +133,8 @@ async fn admit(
 pub(crate) struct Services {
     pub(crate) mapping: Arc<Remote<AdmittedWay>>,
     pub(crate) authz: Arc<Remote<AdmittedWay>>,
-    ways: [Way; 3],
+    pub(crate) credentials: Arc<Remote<AdmittedWay>>,
+    ways: [Way; 4],
 }
 
 impl Services {
@@ -150,15 +153,20 @@ impl Services {
             let options = Options::new(hub, service, urls.to_vec(), own.client(), &calls);
             Ok::<_, PeersError>(Way { peers: Peers::connect(&options)? })
         };
-        let (authn, mapping, authz) =
-            (way("authn", &peers.authn)?, way("mapping", &peers.mapping)?, way("authz", &peers.authz)?);
+        let (authn, mapping) = (way("authn", &peers.authn)?, way("mapping", &peers.mapping)?);
+        let (authz, credentials) = (way("authz", &peers.authz)?, way("credentials", &peers.credentials)?);
         let identity: Arc<str> = PeerIdentity::service(hub, &own.first().service)?.to_string().into();
         let remote = |way: &Way| {
             let admitted =
                 AdmittedWay { way: way.clone(), authn: authn.clone(), identity: Arc::clone(&identity) };
             Arc::new(Remote::new(admitted).with_timeout(call_timeout))
         };
-        Ok(Self { mapping: remote(&mapping), authz: remote(&authz), ways: [authn, mapping, authz] })
+        Ok(Self {
+            mapping: remote(&mapping),
+            authz: remote(&authz),
+            credentials: remote(&credentials),
+            ways: [authn, mapping, authz, credentials],
+        })
     }
 
     /// Waits until each service has a replica that is connected.

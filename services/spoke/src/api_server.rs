@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, header};
-use lanyard_api::kubeconfig::{KubeCredential, Kubeconfig};
+use lanyard_api::{
+    credentials::IssuerDocuments,
+    kubeconfig::{KubeCredential, Kubeconfig},
+};
 use lanyard_kit::{
     http_client::{AddressRules, HttpClient, HttpClientError, HttpFault, Options, Request, Streamed},
     tls::{KeyedCertificate, TlsError, certificates_from_pem},
@@ -47,6 +50,14 @@ pub enum ApiFault {
         /// Its own words, in one line.
         message: String,
     },
+    /// A document of the issuer is longer than any honest one.
+    #[error("`{what}` has {bytes} bytes, at most {ISSUER_BYTES_MAX} are read")]
+    TooLong {
+        /// Which one.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
     /// The answer is none that we know.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -61,12 +72,21 @@ pub enum ApiFault {
     Ended(String),
 }
 
+/// Where an API server names its issuer (OpenID Connect Discovery section 4).
+const CONFIGURATION_PATH: &str = ".well-known/openid-configuration";
+/// Where it serves the issuer's keys, whatever address its configuration has for others.
+const KEYS_PATH: &str = "openid/v1/jwks";
+/// Longest document of the two: what credentials reads of a key set.
+const ISSUER_BYTES_MAX: usize = 256 * 1024;
+
 fn advice(status: u16) -> &'static str {
     match status {
         401 => "; the credential does not count (any more): give another one with `lanyard cluster add`",
         403 => {
-            "; let the credential get, list and watch the RBAC objects and kube-system's ConfigMap aws-auth"
+            "; let the credential do what `lanyard cluster add --help` lists: get, list and watch the RBAC objects, ServiceAccounts \
+             and kube-system's ConfigMap aws-auth, and get the issuer's two documents"
         }
+        404 => "; an API server serves its issuer where --service-account-issuer is an https URL",
         _ => "",
     }
 }
@@ -160,7 +180,7 @@ impl ApiServer {
         query.extend(next.map(|next| ("continue", next)));
         let answer = self.client.send(self.request(resource, &query)).await?;
         if !answer.status.is_success() {
-            return Err(refused(resource, answer.status.as_u16(), &answer.body));
+            return Err(refused(resource.name(), answer.status.as_u16(), &answer.body));
         }
         Ok(wire::page(resource, &answer.body)?)
     }
@@ -186,9 +206,37 @@ impl ApiServer {
         };
         if !stream.status.is_success() {
             let body = stream.chunk().await?.unwrap_or_default();
-            return Err(refused(resource, stream.status.as_u16(), &body));
+            return Err(refused(resource.name(), stream.status.as_u16(), &body));
         }
         Ok(Watch { resource, stream, buffer: BytesMut::new(), silence, event_bytes_max })
+    }
+
+    /// The issuer of ServiceAccount tokens, with its keys.
+    ///
+    /// # Errors
+    /// [`ApiFault`].
+    pub async fn issuer(&self) -> Result<IssuerDocuments, ApiFault> {
+        let configuration = self.document(CONFIGURATION_PATH).await?;
+        let jwks = self.document(KEYS_PATH).await?;
+        Ok(wire::issuer(&configuration, &jwks)?)
+    }
+
+    async fn document(&self, path: &'static str) -> Result<Bytes, ApiFault> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        let mut headers = self.headers.clone();
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, application/jwk-set+json;q=0.9"),
+        );
+        let answer =
+            self.client.send(Request { method: Method::GET, url, headers, body: Bytes::new() }).await?;
+        let (status, bytes) = (answer.status.as_u16(), answer.body.len());
+        match answer.status.is_success() {
+            false => Err(refused(path, status, &answer.body)),
+            true if bytes > ISSUER_BYTES_MAX => Err(ApiFault::TooLong { what: path, bytes }),
+            true => Ok(answer.body),
+        }
     }
 
     fn request(&self, resource: Resource, query: &[(&str, &str)]) -> Request {
@@ -203,8 +251,8 @@ impl ApiServer {
     }
 }
 
-fn refused(resource: Resource, status: u16, body: &[u8]) -> ApiFault {
-    ApiFault::Status { status, what: resource.name(), message: wire::status_message(body) }
+fn refused(what: &'static str, status: u16, body: &[u8]) -> ApiFault {
+    ApiFault::Status { status, what, message: wire::status_message(body) }
 }
 
 /// A watch under way.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mirror::Bounds;
+use crate::{mirror::Bounds, wire::Resource};
 
 /// Limits and times of the watch on one cluster, and of all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,13 @@ pub struct SpokeConfig {
     pub objects_max: usize,
     /// Most bytes of them, as they are passed on: below what authz takes with one message (16 MiB).
     pub rbac_bytes_max: usize,
+    /// Most ServiceAccounts of one cluster.
+    pub service_accounts_max: usize,
+    /// Most bytes of them, as they are passed on: below what credentials takes with one message (16 MiB).
+    pub service_account_bytes_max: usize,
+    /// How often the issuer of ServiceAccount tokens and its keys are read: an API server has no watch on them. A new key counts
+    /// here so long after it is served.
+    pub issuer_seconds: u64,
     /// Objects of one part of a list.
     pub page_objects: u32,
     /// Most bytes of one part of a list, and of one event.
@@ -48,6 +55,9 @@ impl Default for SpokeConfig {
             clusters_max: 1_000,
             objects_max: 50_000,
             rbac_bytes_max: 12 << 20,
+            service_accounts_max: 50_000,
+            service_account_bytes_max: 12 << 20,
+            issuer_seconds: 60,
             page_objects: 500,
             answer_bytes_max: 16 << 20,
             batch_milliseconds: 100,
@@ -77,6 +87,9 @@ impl SpokeConfig {
             ("clusters_max", self.clusters_max as u64),
             ("objects_max", self.objects_max as u64),
             ("rbac_bytes_max", self.rbac_bytes_max as u64),
+            ("service_accounts_max", self.service_accounts_max as u64),
+            ("service_account_bytes_max", self.service_account_bytes_max as u64),
+            ("issuer_seconds", self.issuer_seconds),
             ("page_objects", self.page_objects.into()),
             ("answer_bytes_max", self.answer_bytes_max as u64),
             ("request_seconds", self.request_seconds),
@@ -92,8 +105,20 @@ impl SpokeConfig {
         }
     }
 
-    pub(crate) fn bounds(&self) -> Bounds {
+    pub(crate) fn rbac_bounds(&self) -> Bounds {
         Bounds { objects_max: self.objects_max, bytes_max: self.rbac_bytes_max }
+    }
+
+    pub(crate) fn service_account_bounds(&self) -> Bounds {
+        Bounds { objects_max: self.service_accounts_max, bytes_max: self.service_account_bytes_max }
+    }
+
+    /// How much of a list is read.
+    pub(crate) fn bounds_of(&self, resource: Resource) -> Bounds {
+        match resource {
+            Resource::ServiceAccounts => self.service_account_bounds(),
+            _ => self.rbac_bounds(),
+        }
     }
 
     pub(crate) fn renew(&self) -> Duration {

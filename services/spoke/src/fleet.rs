@@ -10,6 +10,7 @@ use futures::{StreamExt as _, stream};
 use lanyard_api::{
     ClusterUid, Fault,
     authz::Objects,
+    credentials::Workloads,
     kubeconfig::Kubeconfig,
     mapping::{ClusterDirectory, Clusters, LendQuery, Lending, Loan, Spokes},
 };
@@ -32,9 +33,10 @@ const LENDING_MAX: usize = 16;
 const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The clusters that one replica watches.
-pub struct Fleet<M, A> {
+pub struct Fleet<M, A, C> {
     mapping: Arc<M>,
     authz: Arc<A>,
+    credentials: Arc<C>,
     config: Arc<SpokeConfig>,
     clock: Arc<dyn Clock>,
     /// The name of this replica.
@@ -59,13 +61,20 @@ struct Asked {
     answer: Result<Lending, Fault>,
 }
 
-impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
+impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
     /// None yet.
-    pub fn new(mapping: Arc<M>, authz: Arc<A>, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        mapping: Arc<M>,
+        authz: Arc<A>,
+        credentials: Arc<C>,
+        config: SpokeConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let holder = format!("spoke-{}", uuid::Uuid::new_v4().simple());
         Self {
             mapping,
             authz,
+            credentials,
             config: Arc::new(config),
             clock,
             holder,
@@ -171,17 +180,17 @@ impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
     }
 
     async fn lent(&mut self, target: Target, at: (Instant, SystemTime), loan: Loan) {
-        let Loan { version, kubeconfig, lifetime } = loan;
+        let Loan { version, kubeconfig, lifetime, term } = loan;
         if let Some(running) = self.running.get(&target.uid)
             && running.version == version
         {
-            running.state.leased(at, lifetime);
+            running.state.leased(at, lifetime, term);
             return;
         }
         let Some(kubeconfig) = kubeconfig else { return };
         self.end(target.uid).await;
-        let state = Arc::new(State::new(self.config.bounds()));
-        state.leased(at, lifetime);
+        let state = Arc::new(State::new(&self.config));
+        state.leased(at, lifetime, term);
         let stop = CancellationToken::new();
         let server =
             Kubeconfig::reduce(kubeconfig.expose_secret(), None).map_err(|error| error.to_string()).and_then(
@@ -193,6 +202,7 @@ impl<M: Clusters + Spokes, A: Objects> Fleet<M, A> {
                 let watcher = Watcher {
                     mapping: Arc::clone(&self.mapping),
                     authz: Arc::clone(&self.authz),
+                    credentials: Arc::clone(&self.credentials),
                     target: target.clone(),
                     server,
                     config: Arc::clone(&self.config),

@@ -1,11 +1,11 @@
-//! The watch on spoke clusters: what their API servers hold of aws-auth and RBAC, brought to mapping and authz.
+//! The watch on spoke clusters: what their API servers hold of aws-auth, RBAC and ServiceAccounts, and the keys that sign the
+//! tokens of these, brought to mapping, authz and credentials.
 //!
 //! [`wire`] reads what API servers write, [`mirror`] is what is seen of a cluster and what of that the hub has not taken yet;
 //! both are pure. `api_server` lists and watches, `watcher` joins the two for one cluster, and [`Fleet`] watches all those on
 //! which this replica holds the lease. [`Pusher`] does the same from inside a cluster, for a hub that cannot reach in.
 //!
-//! The service knows mapping and authz by their traits alone, in the process of `lanyard serve` and in one of its own
-//! ([`process`]). Of ServiceAccounts and issuer keys it sees nothing yet: no service takes them.
+//! The service knows the others by their traits alone, in the process of `lanyard serve` and in one of its own ([`process`]).
 
 mod admitted;
 mod api_server;

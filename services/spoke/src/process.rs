@@ -75,8 +75,8 @@ impl Default for SpokeProcessConfig {
 
 impl SpokeProcessConfig {
     fn validate(&self) -> Result<(), String> {
-        let PeersConfig { authn, mapping, authz } = &self.peers;
-        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz)];
+        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
+        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz), ("credentials", credentials)];
         if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
             return Err(format!(
                 "peers.{service}: no address is given, name at least one replica as https://host:port"
@@ -199,7 +199,8 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
                 .with_context(|| format!("ready-file `{}`", path.display()))?;
         }
         tracing::info!(grpc = url, hub_id = hub, "ready");
-        Fleet::new(services.mapping, services.authz, config.spoke, clock).run(life.stop()).await;
+        let Services { mapping, authz, credentials, .. } = services;
+        Fleet::new(mapping, authz, credentials, config.spoke, clock).run(life.stop()).await;
     }
     serving.await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lanyard_api::{authz::Objects, kubeconfig::Kubeconfig, mapping::Clusters};
+use lanyard_api::{authz::Objects, credentials::Workloads, kubeconfig::Kubeconfig, mapping::Clusters};
 use lanyard_kit::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -22,10 +22,10 @@ pub struct Pusher<H> {
     state: Arc<State>,
 }
 
-impl<H: Clusters + Objects> Pusher<H> {
-    /// To a hub that takes both.
+impl<H: Clusters + Objects + Workloads> Pusher<H> {
+    /// To a hub that takes all of it.
     pub fn new(hub: Arc<H>, target: Target, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
-        let state = Arc::new(State::new(config.bounds()));
+        let state = Arc::new(State::new(&config));
         Self { hub, target, config: Arc::new(config), clock, state }
     }
 
@@ -45,6 +45,7 @@ impl<H: Clusters + Objects> Pusher<H> {
             let watcher = Watcher {
                 mapping: Arc::clone(&self.hub),
                 authz: Arc::clone(&self.hub),
+                credentials: Arc::clone(&self.hub),
                 target: self.target.clone(),
                 server: server.clone(),
                 config: Arc::clone(&self.config),
@@ -62,10 +63,7 @@ impl<H: Clusters + Objects> Pusher<H> {
                 () = timer => {}
             }
             // What was under way when it was stopped may not have been taken.
-            let mut mirror = self.state.mirror();
-            mirror.rbac_untaken();
-            mirror.aws_auth_untaken();
-            drop(mirror);
+            self.state.nothing_is_taken();
             match self.server(&way_in) {
                 Ok(renewed) => server = renewed,
                 Err(_) => tracing::warn!(

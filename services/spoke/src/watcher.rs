@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use lanyard_api::{
-    Actor, ActorKind, CallError, ClusterId, ClusterUid, Mutation, PageQuery, Vouched, authz::Objects,
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Mutation, PageQuery, Vouched,
+    authz::{ObjectBatch, Objects},
+    credentials::{IssuerDocuments, Workloads},
     mapping::Clusters,
 };
 use lanyard_kit::Clock;
@@ -14,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api_server::{ApiFault, ApiServer},
     config::SpokeConfig,
-    mirror::{Batch, RbacBatch},
+    mirror::{Batch, Push, RbacBatch},
     state::{Part, State},
     wire::{Event, Resource, Seen},
 };
@@ -31,10 +33,11 @@ pub struct Target {
     pub id: ClusterId,
 }
 
-/// Watches one cluster for a hub, whose mapping takes aws-auth and whose authz takes RBAC.
-pub(crate) struct Watcher<M, A> {
+/// Watches one cluster for a hub: its mapping takes aws-auth, its authz RBAC, its credentials ServiceAccounts and their issuer.
+pub(crate) struct Watcher<M, A, C> {
     pub(crate) mapping: Arc<M>,
     pub(crate) authz: Arc<A>,
+    pub(crate) credentials: Arc<C>,
     pub(crate) target: Target,
     pub(crate) server: ApiServer,
     pub(crate) config: Arc<SpokeConfig>,
@@ -42,12 +45,12 @@ pub(crate) struct Watcher<M, A> {
     pub(crate) state: Arc<State>,
 }
 
-impl<M: Clusters, A: Objects> Watcher<M, A> {
+impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     /// Watches until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let readers = join_all(Resource::ALL.map(|resource| self.read(resource)));
         // Dropped where they wait: what was not pushed is seen again by whoever watches next.
-        stop.run_until_cancelled(join(readers, self.push())).await;
+        stop.run_until_cancelled(join3(readers, self.read_issuer(), self.push())).await;
     }
 
     /// Lists and watches one resource, for ever.
@@ -121,11 +124,12 @@ impl<M: Clusters, A: Objects> Watcher<M, A> {
     /// All parts of a list. One that expires between two parts is begun anew by whoever asked.
     async fn list(&self, resource: Resource) -> Result<(Vec<Seen>, String), ReadFault> {
         let (mut objects, mut bytes, mut next) = (Vec::<Seen>::new(), 0, None);
+        let bounds = self.config.bounds_of(resource);
         loop {
             let page = self.server.list(resource, next.as_deref()).await?;
-            bytes += page.objects.iter().map(|seen| seen.document.len()).sum::<usize>();
+            bytes += page.objects.iter().map(|seen| seen.content.bytes()).sum::<usize>();
             objects.extend(page.objects);
-            if objects.len() > self.config.objects_max || bytes > self.config.rbac_bytes_max {
+            if objects.len() > bounds.objects_max || bytes > bounds.bytes_max {
                 // Refused by the mirror; not read to its end, for it may have none.
                 return Ok((objects, page.version));
             }
@@ -136,24 +140,45 @@ impl<M: Clusters, A: Objects> Watcher<M, A> {
         }
     }
 
+    /// Reads the issuer and its keys, for ever: API servers have no watch on them.
+    async fn read_issuer(&self) {
+        let interval = Duration::from_secs(self.config.issuer_seconds);
+        let mut pause = Pause::new(&self.config);
+        loop {
+            match self.server.issuer().await {
+                Ok(documents) => {
+                    self.state.mirror().see_issuer(documents);
+                    self.state.well(Part::ReadingIssuer);
+                    self.state.issuer_read(self.clock.now());
+                    pause.reset();
+                    sleep(interval).await;
+                }
+                Err(fault) => {
+                    let reason = format!("the issuer of ServiceAccount tokens: {fault}");
+                    tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster's issuer is not read");
+                    self.state.fault(Part::ReadingIssuer, &reason, self.clock.now());
+                    sleep(pause.next()).await;
+                }
+            }
+        }
+    }
+
     /// Brings what changed to the hub, for ever.
     async fn push(&self) {
         let gather = Duration::from_millis(self.config.batch_milliseconds);
         let least = Duration::from_millis(self.config.push_milliseconds);
         let resync = Duration::from_secs(self.config.resync_seconds);
-        let mut pause = Pause::new(&self.config);
+        let mut turns = Push::ALL.map(|push| Turn::new(push, &self.config));
         let mut resynced = Instant::now();
         let mut not_before = Instant::now();
         loop {
-            let due = resynced + resync;
-            if timeout(due.saturating_duration_since(Instant::now()), self.state.changed.notified())
-                .await
-                .is_err()
-            {
+            let resync_due = resynced + resync;
+            let due = turns.iter().filter_map(|turn| turn.again_at).fold(resync_due, Instant::min);
+            let _ =
+                timeout(due.saturating_duration_since(Instant::now()), self.state.changed.notified()).await;
+            if Instant::now() >= resync_due {
                 resynced = Instant::now();
-                let mut mirror = self.state.mirror();
-                mirror.rbac_untaken();
-                mirror.aws_auth_untaken();
+                self.state.nothing_is_taken();
             }
             sleep(gather).await;
             sleep_until(not_before).await;
@@ -163,63 +188,68 @@ impl<M: Clusters, A: Objects> Watcher<M, A> {
                 sleep(PAUSE).await;
                 continue;
             }
-            let batch = self.state.mirror().take();
             not_before = Instant::now() + least;
-            if self.push_batch(batch).await {
-                pause.reset();
-            } else {
-                self.state.changed.notify_one();
-                sleep(pause.next()).await;
+            for turn in turns.iter_mut().filter(|turn| !turn.waits()) {
+                let batch = self.state.mirror().take(turn.push);
+                let is_taken = match batch {
+                    None => true,
+                    Some(batch) => self.push_one(turn.push, batch).await,
+                };
+                if is_taken { turn.went() } else { turn.failed() }
             }
         }
     }
 
-    /// Whether the hub has taken all of it.
-    async fn push_batch(&self, batch: Batch) -> bool {
-        let mut all = true;
-        if let Some(rbac) = batch.rbac {
-            let pushed = self.push_rbac(rbac).await;
-            if !self.settle(Part::Rbac, pushed) {
-                self.state.mirror().rbac_untaken();
-                all = false;
-            }
-        }
-        if let Some(content) = batch.aws_auth {
-            let pushed =
-                self.mapping.push_aws_auth(self.by(), self.target.id.clone(), content.to_string()).await;
-            if !self.settle(Part::AwsAuth, pushed.map(drop)) {
-                self.state.mirror().aws_auth_untaken();
-                all = false;
-            }
-        }
-        all
-    }
-
-    fn settle(&self, part: Part, pushed: Result<(), CallError>) -> bool {
-        match pushed {
-            Ok(()) => {
+    /// Whether the hub has taken a part.
+    async fn push_one(&self, push: Push, batch: Batch) -> bool {
+        let (part, now) = (Part::Pushing(push), || self.clock.now());
+        match self.send(batch).await {
+            Ok(Taken { refused, is_all }) => {
+                self.state.refused(push, refused, is_all);
                 self.state.well(part);
-                self.state.pushed(self.clock.now());
+                self.state.pushed(now());
                 true
             }
             Err(error) => {
-                let what = if part == Part::AwsAuth { "aws-auth" } else { "RBAC" };
-                let reason = format!("the hub does not take {what}: {error}");
+                self.state.mirror().untaken(push);
+                if matches!(&error, CallError::Precondition { rule: "lease_lost", .. }) {
+                    tracing::info!(cluster.uid = %self.target.uid, "another replica watches this spoke cluster by now");
+                    self.state.lease_lost();
+                    return false;
+                }
+                let reason = format!("the hub does not take {}: {error}", push.name());
                 tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "what is seen of a spoke is not taken");
-                self.state.fault(part, &reason, self.clock.now());
+                self.state.fault(part, &reason, now());
                 false
             }
         }
     }
 
-    async fn push_rbac(&self, batch: RbacBatch) -> Result<(), CallError> {
-        let (documents, replace) = match batch {
-            RbacBatch::Whole(documents) => (documents, true),
-            RbacBatch::Some(documents) => (documents, false),
-            RbacBatch::Nothing => return self.clear_rbac().await,
-        };
-        let id = self.target.id.clone();
-        self.authz.apply_objects(self.by(), id, documents, replace).await.map(drop)
+    async fn send(&self, batch: Batch) -> Result<Taken, CallError> {
+        let (by, id) = (self.by(), self.target.id.clone());
+        match batch {
+            Batch::Rbac(RbacBatch::Nothing) => self.clear_rbac().await.map(|()| Taken::ALL),
+            Batch::Rbac(RbacBatch::Whole(documents)) => self.send_rbac(documents, true).await,
+            Batch::Rbac(RbacBatch::Some(documents)) => self.send_rbac(documents, false).await,
+            Batch::AwsAuth(content) => {
+                self.mapping.push_aws_auth(by, id, content.to_string()).await.map(|_| Taken::ALL)
+            }
+            Batch::ServiceAccounts(batch) => {
+                let is_all = batch.replace;
+                let applied = self.credentials.apply_service_accounts(by, id, batch).await?;
+                Ok(Taken { refused: applied.value.refused, is_all })
+            }
+            Batch::Issuer(documents) => {
+                let documents = IssuerDocuments::clone(&documents);
+                self.credentials.push_issuer(by, id, documents).await.map(|_| Taken::ALL)
+            }
+        }
+    }
+
+    async fn send_rbac(&self, documents: String, replace: bool) -> Result<Taken, CallError> {
+        let batch = ObjectBatch { documents, replace, partial: true };
+        let applied = self.authz.apply_objects(self.by(), self.target.id.clone(), batch).await?;
+        Ok(Taken { refused: applied.value.refused, is_all: replace })
     }
 
     /// Takes everything away by name. An apply refuses to replace all with nothing, for a person who does that means something
@@ -240,8 +270,9 @@ impl<M: Clusters, A: Objects> Watcher<M, A> {
         }
     }
 
+    /// With the lease, so that what was seen under an earlier one is never put over what its next holder saw.
     fn by(&self) -> Mutation {
-        Mutation::by(self.actor())
+        Mutation { lease_term: self.state.lease_term(), ..Mutation::by(self.actor()) }
     }
 
     /// The cluster itself. In one process nobody stands between; else the hub finds out by certificate whether it is so.
@@ -252,6 +283,44 @@ impl<M: Clusters, A: Objects> Watcher<M, A> {
             allowed_by: "the spoke service".to_owned(),
             ..Actor::system("spoke")
         })
+    }
+}
+
+/// What became of a part that the hub has taken.
+struct Taken {
+    /// Objects that it has left out.
+    refused: Vec<String>,
+    /// Whether these are all that it leaves out.
+    is_all: bool,
+}
+
+impl Taken {
+    const ALL: Self = Self { refused: Vec::new(), is_all: true };
+}
+
+/// When a part is pushed: a part that the hub does not take waits by itself.
+struct Turn {
+    push: Push,
+    pause: Pause,
+    again_at: Option<Instant>,
+}
+
+impl Turn {
+    fn new(push: Push, config: &SpokeConfig) -> Self {
+        Self { push, pause: Pause::new(config), again_at: None }
+    }
+
+    fn waits(&self) -> bool {
+        self.again_at.is_some_and(|at| Instant::now() < at)
+    }
+
+    fn went(&mut self) {
+        self.again_at = None;
+        self.pause.reset();
+    }
+
+    fn failed(&mut self) {
+        self.again_at = Some(Instant::now() + self.pause.next());
     }
 }
 

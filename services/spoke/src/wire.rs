@@ -1,10 +1,11 @@
 //! What an API server writes: lists, events, and of each object what is passed on.
 //!
-//! Of an object only what grants something is kept, written the same way each time: what an API server adds with every write
+//! Of an object only what means something here is kept, written the same way each time: what an API server adds with every write
 //! (versions, managers, times) would make a change of each.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
+use lanyard_api::credentials::{ANNOTATION_PREFIX, IssuerDocuments, ServiceAccount};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -21,12 +22,20 @@ pub enum Resource {
     ClusterRoleBindings,
     /// RoleBindings of all namespaces.
     RoleBindings,
+    /// ServiceAccounts of all namespaces.
+    ServiceAccounts,
 }
 
 impl Resource {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::AwsAuth, Self::ClusterRoles, Self::Roles, Self::ClusterRoleBindings, Self::RoleBindings];
+    pub const ALL: [Self; 6] = [
+        Self::AwsAuth,
+        Self::ClusterRoles,
+        Self::Roles,
+        Self::ClusterRoleBindings,
+        Self::RoleBindings,
+        Self::ServiceAccounts,
+    ];
 
     /// Those of RBAC.
     pub const RBAC: [Self; 4] =
@@ -41,6 +50,7 @@ impl Resource {
             Self::Roles => "apis/rbac.authorization.k8s.io/v1/roles",
             Self::ClusterRoleBindings => "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
             Self::RoleBindings => "apis/rbac.authorization.k8s.io/v1/rolebindings",
+            Self::ServiceAccounts => "api/v1/serviceaccounts",
         }
     }
 
@@ -59,6 +69,7 @@ impl Resource {
             Self::Roles => "roles",
             Self::ClusterRoleBindings => "clusterrolebindings",
             Self::RoleBindings => "rolebindings",
+            Self::ServiceAccounts => "serviceaccounts",
         }
     }
 
@@ -69,6 +80,7 @@ impl Resource {
             Self::Roles => "Role",
             Self::ClusterRoleBindings => "ClusterRoleBinding",
             Self::RoleBindings => "RoleBinding",
+            Self::ServiceAccounts => "ServiceAccount",
         }
     }
 }
@@ -78,10 +90,43 @@ impl Resource {
 pub struct Seen {
     /// `namespace/name`; for what has no namespace `/name`.
     pub key: String,
-    /// What grants something: of RBAC an object in JSON, of aws-auth its data in YAML.
-    pub document: Arc<str>,
-    /// The role that a binding gives; as in Kubernetes, it does not change but by a new binding of the same name.
-    pub role: Option<String>,
+    /// What of it matters.
+    pub content: Content,
+}
+
+/// What of an object is passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The data of aws-auth, in YAML.
+    AwsAuth(Arc<str>),
+    /// An RBAC object.
+    Rbac {
+        /// What grants something, in JSON.
+        document: Arc<str>,
+        /// The role that a binding gives; as in Kubernetes, it does not change but by a new binding of the same name.
+        role: Option<String>,
+    },
+    /// A ServiceAccount.
+    ServiceAccount(ServiceAccount),
+}
+
+impl Content {
+    /// How much of a message it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::AwsAuth(document) | Self::Rbac { document, .. } => document.len(),
+            Self::ServiceAccount(account) => bytes_of(account),
+        }
+    }
+}
+
+/// The bytes of a ServiceAccount in a message; each text has a length and a tag beside it.
+fn bytes_of(account: &ServiceAccount) -> usize {
+    const BESIDE: usize = 8;
+    let ServiceAccount { namespace, name, uid, annotations } = account;
+    let pairs = annotations.iter().map(|(key, value)| key.len() + value.len() + 2 * BESIDE);
+    [namespace, name, uid].into_iter().map(|text| text.len() + BESIDE).chain(pairs).sum()
 }
 
 /// A part of a list.
@@ -211,16 +256,47 @@ fn key_of(object: &Value) -> Result<String, Unreadable> {
 
 fn seen(resource: Resource, mut object: Value) -> Result<Seen, Unreadable> {
     let key = key_of(&object)?;
-    let (document, role) = match resource {
-        Resource::AwsAuth => (aws_auth(&object), None),
+    let content = match resource {
+        Resource::AwsAuth => Content::AwsAuth(aws_auth(&object).into()),
         Resource::ClusterRoles | Resource::Roles | Resource::ClusterRoleBindings | Resource::RoleBindings => {
             rbac(resource, &mut object)
         }
+        Resource::ServiceAccounts => Content::ServiceAccount(service_account(&object)),
     };
-    Ok(Seen { key, document: document.into(), role })
+    Ok(Seen { key, content })
 }
 
-fn rbac(resource: Resource, object: &mut Value) -> (String, Option<String>) {
+/// Of the annotations those alone that matter: others may be anything, and change with every deployment.
+fn service_account(object: &Value) -> ServiceAccount {
+    let text = |member| object.pointer(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let ours = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with(ANNOTATION_PREFIX));
+    let texts = ours.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    ServiceAccount {
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name"),
+        uid: text("/metadata/uid"),
+        annotations: texts.collect(),
+    }
+}
+
+/// The issuer that an API server names, and the keys that it serves. Where its document says that the keys are is not asked: they
+/// are its own.
+///
+/// # Errors
+/// [`Unreadable`] where one of the two is no document of its kind.
+pub fn issuer(configuration: &[u8], jwks: &[u8]) -> Result<IssuerDocuments, Unreadable> {
+    #[derive(Deserialize)]
+    struct Configuration {
+        issuer: String,
+    }
+    let Configuration { issuer } =
+        serde_json::from_slice(configuration).map_err(|error| unreadable(&error))?;
+    let jwks = std::str::from_utf8(jwks).map_err(|_| Unreadable("the key set is no text".to_owned()))?;
+    Ok(IssuerDocuments { issuer_url: issuer, jwks: jwks.to_owned() })
+}
+
+fn rbac(resource: Resource, object: &mut Value) -> Content {
     let mut metadata = Map::new();
     for member in ["name", "namespace", "labels"] {
         if let Some(value) = object.pointer_mut(&format!("/metadata/{member}")) {
@@ -237,7 +313,7 @@ fn rbac(resource: Resource, object: &mut Value) -> (String, Option<String>) {
         }
     }
     let role = kept.get("roleRef").map(ToString::to_string);
-    (Value::Object(kept).to_string(), role)
+    Content::Rbac { document: Value::Object(kept).to_string().into(), role }
 }
 
 /// The data as a person would write it, so that lines named in findings are those of the ConfigMap's parts.

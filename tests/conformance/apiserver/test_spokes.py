@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,9 @@ SEEN_SECONDS_MAX = 20
 # Changes in a row, as fast as they go.
 FLOOD = 200
 OTHER_ACCOUNT = "222233334444"
+# What the first API server calls itself, as any does by itself; and the second.
+IN_CLUSTER_ISSUER = "https://kubernetes.default.svc"
+OWN_ISSUER = "https://issuer.example/second"
 
 
 @dataclass
@@ -54,6 +58,23 @@ class Spoke:
             "data": {"mapUsers": text},
         }
         self.server.admin("apply", "-f", "-", stdin=json.dumps(config_map))
+
+    def service_accounts(self, namespace: str) -> dict[str, dict]:
+        """Those that the hub knows, by name."""
+        listed = self.hub.cli("workload", "service-accounts", self.cluster.id, "--namespace", namespace)
+        return {account["name"]: account for account in listed}
+
+    def issuer(self) -> dict:
+        return self.hub.cli("workload", "issuer", self.cluster.id)
+
+    def watch(self) -> dict:
+        return self.describe()["spoke"]["watch"]
+
+    def revision(self) -> int:
+        """The cluster's on the hub: what it has already is applied again, which is no change."""
+        known = self.hub.cli("rbac", "list", self.cluster.id)[0]
+        words = ("rbac", "apply", self.cluster.id, "--file", "-")
+        return self.hub.cli(*words, stdin=json.dumps(known))["revision"]
 
     def apply(self, *objects: dict) -> None:
         self.server.admin("apply", "-f", "-", stdin=kube.objects(*objects))
@@ -112,9 +133,9 @@ def servers(etcd, tmp_path_factory):
     """Two API servers with nothing but their own RBAC."""
     started = []
     try:
-        for name in ("first", "second"):
+        for name, issuer in (("first", IN_CLUSTER_ISSUER), ("second", OWN_ISSUER)):
             folder = tmp_path_factory.mktemp(name)
-            started.append(kube.start(folder, etcd, ["--authorization-mode=RBAC"]))
+            started.append(kube.start(folder, etcd, ["--authorization-mode=RBAC"], issuer))
         yield started
     finally:
         for server in started:
@@ -245,9 +266,13 @@ def test_a_cluster_that_changes_all_the_time_is_taken_once_a_second(spoke):
 
 def test_what_happens_while_nobody_looks_is_seen_afterwards_and_nothing_twice(spoke):
     hub, ana = spoke.hub, spoke.hub.create_user("ana")
+    namespace = new_namespace(spoke.server)
+    spoke.server.admin("create", "serviceaccount", "bot", "-n", namespace)
+    seen("the ServiceAccount", lambda: "bot" in spoke.service_accounts(namespace))
     spoke.aws_auth(line(ana, "devs"))
     spoke.apply(*READERS)
     seen("mapping and binding", lambda: spoke.groups(ana) == ["devs"] and spoke.may(ana, "get"))
+    issuer = seen("the issuer", lambda: hub.run("workload", "issuer", spoke.cluster.id).returncode == 0 and spoke.issuer())
     before = spoke.describe()
     # Paused: the connections stay, and what they bring waits.
     hub._process.send_signal(signal.SIGSTOP)
@@ -262,11 +287,15 @@ def test_what_happens_while_nobody_looks_is_seen_afterwards_and_nothing_twice(sp
     hub._process.wait()
     hub._process = None
     spoke.server.admin("delete", "clusterrolebinding", "readers")
+    spoke.server.admin("delete", "serviceaccount", "bot", "-n", namespace)
+    spoke.server.admin("create", "serviceaccount", "later", "-n", namespace)
     # Listeners are on other ports now.
     hub.start()
     spoke.cluster.__dict__.pop("_session", None)
     kube.wait_for("the next holder", lambda: spoke.describe()["spoke"]["watch"]["holder"] != holder(before), 40)
     seen("what was deleted meanwhile", lambda: not spoke.may(ana, "get"))
+    seen("ServiceAccounts", lambda: list(spoke.service_accounts(namespace)) == ["later"])
+    assert spoke.issuer() == issuer, "the same keys are no new ones"
     after = spoke.describe()
     assert after["aws_auth"]["in_force"] == before["aws_auth"]["in_force"], "the same map is no new version"
     assert after["spoke"]["kubeconfig"] == before["spoke"]["kubeconfig"]
@@ -274,6 +303,128 @@ def test_what_happens_while_nobody_looks_is_seen_afterwards_and_nothing_twice(sp
 
 def holder(described: dict) -> str:
     return described["spoke"]["watch"]["holder"]
+
+
+def new_namespace(server: kube.ApiServer) -> str:
+    """Nobody takes it away: that is the controller manager's work, which there is not."""
+    name = unique("team")
+    server.admin("create", "namespace", name)
+    return name
+
+
+def header_of(token: str) -> dict:
+    part = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_service_accounts_of_a_cluster_are_known_here_as_kubectl_changes_them(spoke):
+    server = spoke.server
+    namespace = new_namespace(server)
+    known = lambda: spoke.service_accounts(namespace)  # noqa: E731
+    server.admin("create", "serviceaccount", "bot", "-n", namespace)
+    first = seen("the ServiceAccount", lambda: known().get("bot"))
+    there = json.loads(server.admin("get", "serviceaccount", "bot", "-n", namespace, "-o", "json"))
+    assert first["uid"] == there["metadata"]["uid"] and first["annotations"] == {}, first
+    role = f"arn:aws:iam::{spoke.hub.account}:role/bot"
+    annotations = (f"eks.amazonaws.com/role-arn={role}", "example.com/other=x")
+    server.admin("annotate", "serviceaccount", "bot", "-n", namespace, *annotations)
+    seen("the annotation", lambda: known()["bot"]["annotations"] == {"eks.amazonaws.com/role-arn": role})
+    # What means nothing here is no change.
+    before = spoke.revision()
+    server.admin("annotate", "serviceaccount", "bot", "-n", namespace, "example.com/other=y", "--overwrite")
+    server.admin("create", "serviceaccount", "other", "-n", namespace)
+    seen("another one", lambda: "other" in known())
+    assert spoke.revision() == before + 1
+    server.admin("delete", "serviceaccount", "bot", "-n", namespace)
+    seen("its end", lambda: "bot" not in known())
+    server.admin("create", "serviceaccount", "bot", "-n", namespace)
+    assert seen("one of the same name", lambda: known().get("bot"))["uid"] != first["uid"]
+    assert spoke.watch()["service_accounts"] >= 2
+
+
+def test_the_issuer_and_its_keys_are_the_api_servers_own(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    expected = ((servers[0], IN_CLUSTER_ISSUER, "in_cluster_name"), (servers[1], OWN_ISSUER, None))
+    for number, (server, issuer, obstacle) in enumerate(expected):
+        spoke, _ = new_spoke(hub, server, tmp_path / str(number))
+        seen("the issuer", lambda: spoke.watch()["issuer_url"])
+        known = seen("its keys", lambda: hub.run("workload", "issuer", spoke.cluster.id).returncode == 0 and spoke.issuer())
+        assert (known["issuer_url"], known["irsa_obstacle"]) == (issuer, obstacle), known
+        served = server.request("/openid/v1/jwks", token=server.admin_token).json()["keys"]
+        public = [{name: key[name] for name in ("kid", "kty", "n", "e")} for key in served]
+        kept = [json.loads(key["jwk"]) for key in known["keys"]]
+        assert [{name: key[name] for name in ("kid", "kty", "n", "e")} for key in kept] == public
+        # The key that signs the tokens of its ServiceAccounts is among them.
+        namespace = new_namespace(server)
+        server.admin("create", "serviceaccount", "bot", "-n", namespace)
+        token = server.admin("create", "token", "bot", "-n", namespace).strip()
+        assert header_of(token)["kid"] in [key["kid"] for key in known["keys"]]
+        told = hub.run("workload", "issuer", spoke.cluster.id, output=None).stdout
+        assert ("of no use for IRSA" in told) == (obstacle is not None), told
+
+
+def test_immunity_49_two_clusters_of_one_hub_do_not_share_a_signing_key(new_hub, servers, tmp_path):
+    hub = new_hub().start()
+    first, _ = new_spoke(hub, servers[0], tmp_path / "first")
+    seen("the issuer", lambda: hub.run("workload", "issuer", first.cluster.id).returncode == 0)
+    second, _ = new_spoke(hub, servers[0], tmp_path / "second")
+    fault = seen("the refusal", lambda: (fault := second.watch()["fault"]) and "signing key" in fault and fault)
+    assert first.cluster.id not in fault and "another cluster's" in fault, fault
+    assert "does not exist" in hub.refused("workload", "issuer", second.cluster.id, code=NO)
+    # Nothing else waits for that.
+    assert second.watch()["objects"] > 10 and len(second.service_accounts("default")) == len(
+        first.service_accounts("default")
+    )
+
+
+def test_an_object_that_the_hub_cannot_take_is_named_and_holds_nothing_back(spoke):
+    ana = spoke.hub.create_user("ana")
+    spoke.aws_auth(line(ana, "devs"))
+    seen("the mapping", lambda: spoke.groups(ana) == ["devs"])
+    # Kubernetes sets no limit to the names of RBAC objects; the store's index has one.
+    long = "x" * 1200
+    try:
+        spoke.apply(kube.cluster_role(long, kube.rule("get", "configmaps")), *READERS)
+        seen("the binding beside it", lambda: spoke.may(ana, "get"))
+        refused = seen("its name", lambda: spoke.watch()["refused"])
+        assert len(refused) == 1 and refused[0].startswith("ClusterRole/xxx") and "1024" in refused[0], refused
+        spoke.apply(kube.cluster_role("reader", kube.rule("get list delete", "configmaps")))
+        seen("what changes later", lambda: spoke.may(ana, "delete"))
+        assert spoke.watch()["refused"] == refused and spoke.watch()["fault"] is None
+    finally:
+        spoke.server.admin("delete", "clusterrole", long)
+        spoke.server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
+    seen("its end", lambda: spoke.watch()["refused"] == [])
+
+
+def test_the_rules_that_the_help_prints_are_enough_and_what_lacks_is_named(new_hub, servers, tmp_path):
+    hub, server = new_hub().start(), servers[1]
+    told = hub.run("cluster", "add", "--help", output=None).stdout
+    rules = told[told.index("  - {apiGroups") : told.index("Run again")]
+    name = unique("watcher")
+    role = f"apiVersion: {kube.RBAC_GROUP}/v1\nkind: ClusterRole\nmetadata: {{name: {name}}}\nrules:\n{rules}"
+    server.admin("apply", "-f", "-", stdin=role)
+    server.admin("create", "serviceaccount", name, "-n", "default")
+    server.admin("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount=default:{name}")
+    token = hub.secrets.add("the watcher's token", server.admin("create", "token", name, "-n", "default").strip())
+    file = kubeconfig(server, tmp_path / "watcher.kubeconfig", token=token)
+    words = ["cluster", "add", name, "--kubeconfig", str(file), "--region", REGION, "--out", str(tmp_path / "x")]
+    hub.cli(*words)
+    watch = lambda: hub.cli("cluster", "describe", name)["spoke"]["watch"]  # noqa: E731
+    first = seen("all of it", lambda: (w := watch())["listed_at"] and w["issuer_read_at"] and w)
+    assert first["fault"] is None and first["aws_auth"] == "missing" and first["service_accounts"] > 0, first
+    # Without the rule on ServiceAccounts that alone is not seen, and the advice says what to do.
+    lacking = [rule for rule in rules.splitlines() if "serviceaccounts" not in rule]
+    server.admin("apply", "-f", "-", stdin=role.replace(rules, "\n".join(lacking) + "\n"))
+    other = unique("lacking")
+    words[2] = other
+    words[-1] = str(tmp_path / "y")
+    added = hub.cli(*words)
+    fault = added["spoke"]["watch"]["fault"] or seen(
+        "the refusal", lambda: hub.cli("cluster", "describe", other)["spoke"]["watch"]["fault"]
+    )
+    assert "403" in fault and "serviceaccounts" in fault and "lanyard cluster add --help" in fault, fault
+    server.admin("delete", "clusterrole,clusterrolebinding", name)
 
 
 def test_a_credential_that_does_not_count_any_more_shows(new_hub, servers, tmp_path):
@@ -341,11 +492,22 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             seen("the binding", lambda: spoke.may(ana, "get"))
             version = hub.cli("aws-auth", "get", own.id)[-1]
             assert version["pushed_by"] == f"spoke:{own.uid}", version
+            namespace = new_namespace(server)
+            server.admin("create", "serviceaccount", "bot", "-n", namespace)
+            seen("the ServiceAccount", lambda: "bot" in spoke.service_accounts(namespace))
+            assert spoke.issuer()["issuer_url"] == OWN_ISSUER
+            assert spoke.issuer()["pushed_by"] == f"spoke:{own.uid}"
             # Its certificate is no key to another cluster, and the attempt is in the hub's log.
             theft = pushing(hub, server, other.id, folder, file)
             assert theft.wait(kube.COMMAND_SECONDS_MAX) == NO
-            assert "a spoke asked for a cluster that is not its own" in hub.log()
+            assert "a spoke's call was refused" in hub.log()
             assert hub.cli("aws-auth", "get", other.id) == []
+            # It is told the decision, which names it to those who may know.
+            told = log.read_text(errors="replace")
+            refusal(hub, told, own, "other_cluster", f"DescribeCluster of cluster `{other.id}`")
+            by_it = ("--client-cert", str(folder / "spoke.crt"), "--client-key", str(folder / "spoke.key"))
+            told = hub.refused(*by_it, "iam", "user", "list")
+            refusal(hub, told, own, "spoke_call", "/lanyard.authn.v1.Accounts/ListUsers")
             # Once its certificate does not count any more nothing of it is taken.
             hub.cli("cluster", "spoke-credential", "delete", own.id, made["credential"])
             spoke.aws_auth(line(ana, "later"))
@@ -357,6 +519,16 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
     assert not hub.secrets.seen_in(log.read_bytes())
     server.admin("delete", "configmap", "aws-auth", "-n", "kube-system", "--ignore-not-found")
     server.admin("delete", "clusterrolebinding", "readers", "--ignore-not-found")
+
+
+def refusal(hub: Hub, told: str, spoke: Cluster, code: str, asked: str) -> None:
+    """A refused call of a spoke was told a decision, which says who asked what."""
+    explained = hub.explain_decision(re.search(r"; decision ([0-9a-f-]{36})", told)[1])
+    assert explained["verdict"] == "refused", explained
+    stage = explained["stages"][0]
+    assert (stage["name"], stage["code"]) == ("management call", code), stage
+    assert f"who: spoke:{spoke.uid}" in stage["lines"], stage
+    assert any(line.startswith("asked: ") and line.endswith(asked) for line in stage["lines"]), stage
 
 
 def own_database(url: str) -> str:

@@ -7,8 +7,8 @@ use lanyard_proto::authz::v1::{
 use lanyard_rbac::{Object, ObjectKey};
 
 use super::{
-    ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, Objects, Review, Rules,
-    RulesQuery, WhoCan, WhoCanQuery, convert::batch_message,
+    ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, ObjectBatch, Objects, Review,
+    Rules, RulesQuery, WhoCan, WhoCanQuery, convert::batch_message,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -49,10 +49,11 @@ impl<C: Wire> Objects for Remote<C> {
         &self,
         by: Mutation,
         cluster: ClusterId,
-        documents: String,
-        replace: bool,
+        batch: ObjectBatch,
     ) -> Result<Mutated<ApplySummary>, CallError> {
-        let message = pb::ApplyObjectsRequest { mutation: None, cluster: cluster.into(), documents, replace };
+        let ObjectBatch { documents, replace, partial } = batch;
+        let message =
+            pb::ApplyObjectsRequest { mutation: None, cluster: cluster.into(), documents, replace, partial };
         call!(self.ObjectsClient::apply_objects(self.mutation(by, message)))
     }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 wire_enum! { Verdict = pb::Verdict { Allow, Deny, NoOpinion } }
-wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview } }
+wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview, ManagementCall } }
 wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
 convert! { Review = pb::Review {
@@ -247,8 +247,9 @@ fn rule(message: pb::PolicyRule) -> PolicyRule {
 
 impl From<Mutated<ApplySummary>> for pb::ObjectsApplied {
     fn from(answer: Mutated<ApplySummary>) -> Self {
-        let (ApplySummary { created, changed, unchanged, removed, skipped }, mutated) = split(answer);
-        Self { created, changed, unchanged, removed, skipped, mutated }
+        let (ApplySummary { created, changed, unchanged, removed, skipped, refused }, mutated) =
+            split(answer);
+        Self { created, changed, unchanged, removed, skipped, refused, mutated }
     }
 }
 
@@ -256,8 +257,8 @@ impl TryFrom<pb::ObjectsApplied> for Mutated<ApplySummary> {
     type Error = CallError;
 
     fn try_from(answer: pb::ObjectsApplied) -> Result<Self, CallError> {
-        let pb::ObjectsApplied { created, changed, unchanged, removed, skipped, mutated } = answer;
-        join(ApplySummary { created, changed, unchanged, removed, skipped }, mutated)
+        let pb::ObjectsApplied { created, changed, unchanged, removed, skipped, refused, mutated } = answer;
+        join(ApplySummary { created, changed, unchanged, removed, skipped, refused }, mutated)
     }
 }
 

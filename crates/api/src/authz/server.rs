@@ -3,7 +3,7 @@
 use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, objects_server};
 
 use super::{
-    Authorize, Decisions, Objects,
+    Authorize, Decisions, ObjectBatch, Objects,
     convert::{batch_reviews, object_page},
 };
 use tonic::{Request, Response, Status};
@@ -28,7 +28,8 @@ serve! {
     /// Serves [`Objects`].
     pub fn objects = Objects as objects_server::Objects in ObjectsServer;
     mutation apply_objects(pb::ApplyObjectsRequest) -> pb::ObjectsApplied = |engine, by, m| {
-        engine.apply_objects(by, field::parse("cluster", &m.cluster)?, m.documents, m.replace).await?.into()
+        let batch = ObjectBatch { documents: m.documents, replace: m.replace, partial: m.partial };
+        engine.apply_objects(by, field::parse("cluster", &m.cluster)?, batch).await?.into()
     };
     mutation delete_object(pb::DeleteObjectRequest) -> pb::ObjectDeleted = |engine, by, m| {
         let key = field::parse("key", &m.key)?;

@@ -1,16 +1,67 @@
 //! Credentials' traits over gRPC.
 
-use lanyard_proto::credentials::v1::sessions_client::SessionsClient;
+use lanyard_proto::credentials::v1::{
+    self as pb, sessions_client::SessionsClient, workloads_client::WorkloadsClient,
+};
 
-use super::{AssumeRole, RoleSession, Sessions};
+use super::{
+    AssumeRole, IssuerDocuments, RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
+    Sessions, WorkloadIssuer, Workloads,
+};
 use crate::{
     fault::CallError,
-    grpc::{Remote, Wire, call},
+    grpc::{Remote, Wire, call, field},
     identity::{Actor, Vouched},
+    ids::ClusterId,
+    mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
 impl<C: Wire> Sessions for Remote<C> {
     async fn assume_role(&self, by: Vouched<Actor>, query: AssumeRole) -> Result<RoleSession, CallError> {
         call!(self.SessionsClient::assume_role(self.actor(by, query.into())))
+    }
+}
+
+impl<C: Wire> Workloads for Remote<C> {
+    async fn apply_service_accounts(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        batch: ServiceAccountBatch,
+    ) -> Result<Mutated<ServiceAccountSummary>, CallError> {
+        let message = pb::ApplyServiceAccountsRequest {
+            mutation: None,
+            cluster: cluster.into(),
+            service_accounts: field::all(batch.service_accounts),
+            removed: field::all(batch.removed),
+            replace: batch.replace,
+        };
+        call!(self.WorkloadsClient::apply_service_accounts(self.mutation(by, message)))
+    }
+
+    async fn list_service_accounts(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        page: PageQuery,
+    ) -> Result<Page<ServiceAccount>, CallError> {
+        let message = pb::ListServiceAccountsRequest { cluster: cluster.into(), page: Some(page.into()) };
+        call!(self.WorkloadsClient::list_service_accounts(self.actor(by, message)))
+    }
+
+    async fn push_issuer(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        pushed: IssuerDocuments,
+    ) -> Result<Mutated<WorkloadIssuer>, CallError> {
+        let IssuerDocuments { issuer_url, jwks } = pushed;
+        let message = pb::PushIssuerRequest { mutation: None, cluster: cluster.into(), issuer_url, jwks };
+        call!(self.WorkloadsClient::push_issuer(self.mutation(by, message)))
+    }
+
+    async fn get_issuer(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<WorkloadIssuer, CallError> {
+        let message = pb::GetIssuerRequest { cluster: cluster.into() };
+        call!(self.WorkloadsClient::get_issuer(self.actor(by, message)))
     }
 }

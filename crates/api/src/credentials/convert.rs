@@ -2,8 +2,21 @@
 
 use lanyard_proto::credentials::v1 as pb;
 
-use super::{AssumeRole, RoleSession};
-use crate::grpc::codec::convert;
+use super::{
+    AssumeRole, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount, ServiceAccountName,
+    ServiceAccountSummary, WorkloadIssuer,
+};
+use crate::{
+    fault::CallError,
+    grpc::{
+        codec::convert,
+        field::wire_enum,
+        mutation::{join, mutated, pages, split},
+    },
+    mutation::Mutated,
+};
+
+wire_enum! { IrsaObstacle = pb::IrsaObstacle { InClusterName, NotHttps } }
 
 convert! { AssumeRole = pb::AssumeRoleRequest {
     role_arn: plain, session_name: plain, duration_seconds: plain, tags: plain, transitive_tag_keys: plain,
@@ -13,3 +26,30 @@ convert! { RoleSession = pb::RoleSession {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment, arn: plain,
     assumed_role_id: plain, packed_policy_percent: plain,
 } }
+convert! { ServiceAccount = pb::ServiceAccount { namespace: plain, name: plain, uid: plain, annotations: plain } }
+convert! { ServiceAccountName = pb::ServiceAccountName { namespace: plain, name: plain } }
+convert! { IssuerKey = pb::IssuerKey { kid: plain, thumbprint: plain, algorithms: plain, jwk: plain } }
+convert! { WorkloadIssuer = pb::WorkloadIssuer {
+    issuer_url: plain, keys: items, irsa_obstacle: optional_choice, pushed_by: plain, pushed_at: moment;
+    cluster = cluster_uid: text,
+} }
+
+mutated! { WorkloadIssuer = pb::IssuerPushed { issuer: message } }
+pages! { ServiceAccount = pb::ServiceAccountPage }
+
+impl From<Mutated<ServiceAccountSummary>> for pb::ServiceAccountsApplied {
+    fn from(answer: Mutated<ServiceAccountSummary>) -> Self {
+        let (ServiceAccountSummary { created, changed, unchanged, removed, refused }, mutated) =
+            split(answer);
+        Self { created, changed, unchanged, removed, refused, mutated }
+    }
+}
+
+impl TryFrom<pb::ServiceAccountsApplied> for Mutated<ServiceAccountSummary> {
+    type Error = CallError;
+
+    fn try_from(answer: pb::ServiceAccountsApplied) -> Result<Self, CallError> {
+        let pb::ServiceAccountsApplied { created, changed, unchanged, removed, refused, mutated } = answer;
+        join(ServiceAccountSummary { created, changed, unchanged, removed, refused }, mutated)
+    }
+}

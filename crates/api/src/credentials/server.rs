@@ -1,13 +1,35 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, sessions_server};
+use lanyard_proto::credentials::v1::{self as pb, sessions_server, workloads_server};
 
-use super::Sessions;
-use crate::grpc::serve;
+use super::{IssuerDocuments, ServiceAccountBatch, Sessions, Workloads};
+use crate::grpc::{field, mutation::page_query, serve};
 
 serve! {
     /// Serves [`Sessions`].
     pub fn sessions = Sessions as sessions_server::Sessions in SessionsServer;
     actor assume_role(pb::AssumeRoleRequest) -> pb::RoleSession
         = |engine, by, m| engine.assume_role(by, m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Workloads`].
+    pub fn workloads = Workloads as workloads_server::Workloads in WorkloadsServer;
+    mutation apply_service_accounts(pb::ApplyServiceAccountsRequest) -> pb::ServiceAccountsApplied = |engine, by, m| {
+        let batch = ServiceAccountBatch {
+            service_accounts: field::each(m.service_accounts)?,
+            removed: field::each(m.removed)?,
+            replace: m.replace,
+        };
+        engine.apply_service_accounts(by, field::parse("cluster", &m.cluster)?, batch).await?.into()
+    };
+    actor list_service_accounts(pb::ListServiceAccountsRequest) -> pb::ServiceAccountPage = |engine, by, m| {
+        engine.list_service_accounts(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into()
+    };
+    mutation push_issuer(pb::PushIssuerRequest) -> pb::IssuerPushed = |engine, by, m| {
+        let pushed = IssuerDocuments { issuer_url: m.issuer_url, jwks: m.jwks };
+        engine.push_issuer(by, field::parse("cluster", &m.cluster)?, pushed).await?.into()
+    };
+    actor get_issuer(pb::GetIssuerRequest) -> pb::WorkloadIssuer
+        = |engine, by, m| engine.get_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
 }

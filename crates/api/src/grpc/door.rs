@@ -79,9 +79,10 @@ impl Door {
     /// As [`Door::actor`] says.
     pub fn mutation<M: Mutating>(&self, request: &Request<M>) -> Result<Mutation, Status> {
         let actor = self.actor(request)?;
-        let pb::Mutation { reason, allow_lockout } =
+        let pb::Mutation { reason, allow_lockout, lease_term } =
             request.get_ref().mutation().cloned().unwrap_or_default();
-        Ok(Mutation { actor, reason: Some(reason).filter(|reason| !reason.is_empty()), allow_lockout })
+        let reason = Some(reason).filter(|reason| !reason.is_empty());
+        Ok(Mutation { actor, reason, allow_lockout, lease_term })
     }
 
     /// Lets a question of people pass that a service may ask too. Behind a door it has an actor; between services the

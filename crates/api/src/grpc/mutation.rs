@@ -12,7 +12,7 @@ use crate::{
 
 /// A request that changes something.
 pub trait Mutating: Managed {
-    /// Reason and lockout permit, if given.
+    /// Reason, lockout permit and lease, if given.
     fn mutation(&self) -> Option<&pb::Mutation>;
 
     /// Puts them in.
@@ -21,7 +21,11 @@ pub trait Mutating: Managed {
 
 impl From<&Mutation> for pb::Mutation {
     fn from(by: &Mutation) -> Self {
-        Self { reason: by.reason.clone().unwrap_or_default(), allow_lockout: by.allow_lockout }
+        Self {
+            reason: by.reason.clone().unwrap_or_default(),
+            allow_lockout: by.allow_lockout,
+            lease_term: by.lease_term,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod front_door;
 mod mapping;
 mod samples;
 mod spokes;
+mod workloads;
 
 use std::sync::{Arc, Mutex};
 
@@ -42,7 +43,7 @@ macro_rules! fake {
     };
     (@change $method:ident($($arg:ident: $type:ty),*) -> $answer:ty, $error:ty = $sample:expr) => {
         async fn $method(&self, by: Mutation, $($arg: $type),*) -> Result<$answer, $error> {
-            let by = (by.reason, by.allow_lockout, by.actor.value.kind);
+            let by = (by.reason, by.allow_lockout, by.lease_term, by.actor.value.kind);
             self.note(format!("{} {by:?} {:?}", stringify!($method), ($(&$arg,)*)));
             Ok($sample)
         }
@@ -103,7 +104,8 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(authz::server::authorize(at(Audience::Authz)))
         .add_service(authz::server::objects(at(Audience::Authz)))
         .add_service(authz::server::decisions(at(Audience::Authz)))
-        .add_service(credentials::server::sessions(at(Audience::Credentials)));
+        .add_service(credentials::server::sessions(at(Audience::Credentials)))
+        .add_service(credentials::server::workloads(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))
 }
 
@@ -132,7 +134,12 @@ fn actor() -> Vouched<Actor> {
 }
 
 fn change() -> Mutation {
-    Mutation { reason: Some("because".to_owned()), allow_lockout: true, ..Mutation::by(actor()) }
+    Mutation {
+        reason: Some("because".to_owned()),
+        allow_lockout: true,
+        lease_term: Some(3),
+        ..Mutation::by(actor())
+    }
 }
 
 fn silent_change() -> Mutation {

@@ -63,11 +63,20 @@ pub struct SpokeWatch {
     pub pushed_at: Option<OffsetDateTime>,
     /// RBAC objects that are seen.
     pub objects: u32,
+    /// ServiceAccounts that are seen.
+    pub service_accounts: u32,
     /// The ConfigMap.
     pub aws_auth: AwsAuthSight,
     /// Since when the ConfigMap is not there, if it is not.
     #[serde(with = "time::serde::rfc3339::option")]
     pub aws_auth_missing_since: Option<OffsetDateTime>,
+    /// The issuer of the cluster's ServiceAccount tokens, as its API server names it, once it was read.
+    pub issuer_url: Option<String>,
+    /// When the issuer and its keys were last read.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub issuer_read_at: Option<OffsetDateTime>,
+    /// Objects that are seen and not taken, each with the rule that it broke. What stands beside them is taken.
+    pub refused: Vec<String>,
     /// What is in the way, if anything is.
     pub fault: Option<String>,
     /// Since when.
@@ -120,6 +129,9 @@ pub struct Loan {
     pub kubeconfig: Option<SecretString>,
     /// How long the lease lasts, counted from before the call was sent. Whole seconds.
     pub lifetime: Duration,
+    /// Counts up each time that another replica takes the lease. It goes with every push, and one of an earlier term than the
+    /// lease has by now is refused.
+    pub term: u64,
 }
 
 /// The ways to spoke clusters, and who goes them.

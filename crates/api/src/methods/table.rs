@@ -150,6 +150,12 @@ managed! {
     credentials."Sessions" {
         "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");
     }
+    credentials."Workloads" {
+        "ApplyServiceAccounts" ApplyServiceAccountsRequest mutates => is("lanyard:ApplyServiceAccounts");
+        "ListServiceAccounts" ListServiceAccountsRequest => is("lanyard:ListServiceAccounts");
+        "PushIssuer" PushIssuerRequest mutates => is("lanyard:PushIssuer");
+        "GetIssuer" GetIssuerRequest => is("lanyard:GetIssuer");
+    }
     gateway."Explain" {
         "Explain" ExplainRequest => is("lanyard:Explain");
         "ExplainDecision" ExplainDecisionRequest => is("lanyard:ExplainDecision");

@@ -63,7 +63,7 @@ fn valid_object() -> impl Strategy<Value = Object> {
 proptest! {
     #[test]
     fn what_is_written_reads_back_as_json_and_as_yaml(objects in prop::collection::vec(valid_object(), 1..4)) {
-        let expected = Parsed { objects: objects.clone(), skipped: vec![] };
+        let expected = Parsed { objects: objects.clone(), ..Parsed::default() };
         let lines: Vec<String> = objects.iter().map(|object| serde_json::to_string(object).unwrap()).collect();
         prop_assert_eq!(parse(lines.join("\n").as_bytes()), Ok(expected.clone()));
         let list = format!(r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#, lines.join(","));

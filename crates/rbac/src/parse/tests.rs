@@ -201,7 +201,7 @@ subjects: null
         Object::RoleBinding(binding),
         Object::ClusterRoleBinding(cluster_binding),
     ];
-    assert_eq!(parse(input.as_bytes()), Ok(Parsed { objects: expected, skipped: vec![] }));
+    assert_eq!(parse(input.as_bytes()), Ok(Parsed { objects: expected, ..Parsed::default() }));
 }
 
 #[test]
@@ -542,4 +542,39 @@ fn a_value_in_a_message_is_short_and_on_one_line() {
     let error = parse(input.as_bytes()).unwrap_err().to_string();
     assert!(error.contains(r"`a\nb\u{1b}xxx") && error.contains("x…`"), "{error}");
     assert!(error.len() < 400, "{error}");
+}
+
+#[test]
+fn in_part_what_kubernetes_would_refuse_is_left_out_with_its_key_as_far_as_that_is_told() {
+    let list = |items: &str| format!(r#"{{"apiVersion":"v1","kind":"List","items":[{items}]}}"#);
+    let object = |kind: &str, metadata: &str, rest: &str| {
+        format!(
+            r#"{{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"{kind}","metadata":{metadata}{rest}}}"#
+        )
+    };
+    let good = object("ClusterRole", r#"{"name":"good"}"#, "");
+    let cases = [
+        (object("Role", r#"{"name":"a","namespace":"n"}"#, r#","rules":3"#), Some("Role/n/a"), "rules"),
+        (object("ClusterRoleBinding", r#"{"name":"b"}"#, ""), Some("ClusterRoleBinding/b"), "roleRef"),
+        (object("Role", r#"{"name":"a"}"#, ""), None, "metadata.namespace"),
+        (object("Roll", r#"{"name":"a"}"#, ""), None, "kind"),
+        ("7".to_owned(), None, "."),
+    ];
+    for (bad, key, path) in cases {
+        let input = list(&format!("{bad},{good}"));
+        let read = parse_partially(input.as_bytes(), Limits::DEFAULT).unwrap();
+        assert_eq!(read.objects.len(), 1, "{bad}");
+        let refused = &read.refused[0];
+        assert_eq!(refused.key.as_ref().map(ToString::to_string).as_deref(), key, "{bad}");
+        assert_eq!(
+            (refused.document, refused.item, refused.error.path.as_str()),
+            (1, Some(0), path),
+            "{bad}"
+        );
+        assert!(parse(input.as_bytes()).is_err(), "{bad}");
+    }
+    let few = Limits { objects_max: 1, ..Limits::DEFAULT };
+    let many = list("7,7");
+    assert!(matches!(parse_partially(many.as_bytes(), few), Err(ParseError::TooManyObjects { .. })));
+    assert!(parse_partially(b"{", Limits::DEFAULT).is_err());
 }

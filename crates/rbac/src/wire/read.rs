@@ -5,7 +5,7 @@ use super::member::{self, Members};
 use super::name;
 use super::rule;
 use super::tree::Node;
-use crate::key::ObjectKind;
+use crate::key::{ObjectKey, ObjectKind};
 use crate::object::{
     API_GROUP, API_VERSION, ClusterRole, ClusterRoleBinding, Object, Role, RoleBinding, RoleRef, Subject,
 };
@@ -74,6 +74,22 @@ fn rbac<'n>(api_version: &'n str, kind: &'n str, object: Members<'n>) -> Result<
 fn lenient_name<'n>(object: &Members<'n>) -> Option<&'n str> {
     let metadata = object.optional("metadata", Members::of).ok().flatten()?;
     metadata.optional("name", member::text).ok().flatten()
+}
+
+/// Which RBAC object something is that cannot be read as one, as far as it says so.
+pub(crate) fn key_of(node: &Node, item_of: Option<ObjectKind>) -> Option<ObjectKey> {
+    let object = Members::of(node).ok()?;
+    let kind = object.optional("kind", member::text).ok().flatten().and_then(|kind| kind.parse().ok());
+    let kind: ObjectKind = kind.or(item_of)?;
+    let metadata = object.optional("metadata", Members::of).ok().flatten()?;
+    let name = metadata.optional("name", name::object).ok().flatten()?;
+    let namespace = || metadata.optional("namespace", name::namespace).ok().flatten();
+    Some(match kind {
+        ObjectKind::ClusterRole => ObjectKey::cluster_role(name),
+        ObjectKind::ClusterRoleBinding => ObjectKey::cluster_role_binding(name),
+        ObjectKind::Role => ObjectKey::role(namespace()?, name),
+        ObjectKind::RoleBinding => ObjectKey::role_binding(namespace()?, name),
+    })
 }
 
 fn read(kind: ObjectKind, object: Members<'_>) -> Result<Object, Flaw> {

@@ -57,6 +57,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<bool> for Value {
     fn from(yes: bool) -> Self {
         Self::Integer(Some(i64::from(yes)))

@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use lanyard_api::{Authority, Scope, authn::accounts::*, mapping::*};
+use lanyard_api::{Authority, Scope, authn::accounts::*, credentials::WorkloadIssuer, mapping::*};
 
 use super::{Bench, world::*};
-use crate::{Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};
+use crate::{IssuerTaken, Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};
 
 async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, second: R) {
     let scope = first.scope();
@@ -57,6 +57,7 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     round_trip(&store, aws_auth(&dev, 9), aws_auth(&dev, 10)).await;
     round_trip(&store, node(&dev, "i-1"), node(&dev, "i-2")).await;
     round_trip(&store, object(&dev, "view"), object(&dev, "edit")).await;
+    round_trip(&store, service_account(&dev, "bot"), service_account(&dev, "other")).await;
     round_trip(&store, identity_provider(&dev, "okta"), identity_provider(&dev, "dex")).await;
     let issuer = || "https://okta.example".to_owned();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
@@ -253,6 +254,8 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &break_glass(&dev)).await.unwrap();
     insert(&store, &object(&dev, "view")).await.unwrap();
     insert(&store, &identity_provider(&dev, "okta")).await.unwrap();
+    insert(&store, &service_account(&dev, "bot")).await.unwrap();
+    insert(&store, &issuer(&dev, "https://issuer.example", &["a", "b"])).await.unwrap();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     insert(&store, &block(scope, target)).await.unwrap();
     insert(&store, &credential(&dev, "a")).await.unwrap();
@@ -275,6 +278,36 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     anew.uid = lanyard_api::ClusterUid::random();
     insert(&store, &anew).await.unwrap();
     assert_eq!(store.load::<RbacObject>(Scope::Cluster(anew.uid)).await.unwrap().1, []);
+    // What was one cluster's alone is free again.
+    insert(&store, &issuer(&anew, "https://issuer.example", &["a", "b"])).await.unwrap();
+}
+
+pub(super) async fn immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters(bench: Bench) {
+    let store = bench.open().await;
+    let (dev, prod) = (founded(&store).await, cluster("prod"));
+    insert(&store, &prod).await.unwrap();
+    let (own, default) = ("https://issuer.example", "https://kubernetes.default.svc");
+    put(&store, &issuer(&dev, own, &["a", "b", "b"])).await.unwrap();
+    let taken = async |issuer: &WorkloadIssuer| {
+        let scopes = [Scope::Hub, issuer.scope()];
+        let mut transaction = store.begin("test", &by("test"), &scopes).await.unwrap();
+        transaction.issuer_taken(issuer).await.unwrap()
+    };
+    let cases = [
+        (issuer(&prod, own, &["c"]), Some(IssuerTaken::Name)),
+        (issuer(&prod, default, &["c", "b"]), Some(IssuerTaken::Key("b".to_owned()))),
+        (issuer(&prod, default, &["c"]), None),
+        (issuer(&dev, own, &["a", "d"]), None),
+    ];
+    for (pushed, expected) in cases {
+        assert_eq!(taken(&pushed).await, expected, "{pushed:?}");
+        let written = put(&store, &pushed).await;
+        assert_eq!(written.is_ok(), expected.is_none(), "the tables say the same: {written:?}");
+    }
+    // A key that its cluster has no more is free; the name that every cluster gives itself is nobody's.
+    put(&store, &issuer(&prod, default, &["b"])).await.unwrap();
+    put(&store, &issuer(&dev, default, &["a"])).await.unwrap();
+    assert_eq!(taken(&issuer(&prod, own, &["b"])).await, None);
 }
 
 pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared(bench: Bench) {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use lanyard_api::{
-    ClusterUid, DecisionId, HubId, Scope,
+    ClusterUid, DecisionId, HubId, Mutation, Scope,
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
     mapping::{AwsAuthSight, Cluster, SpokeWatch},
 };
 use time::OffsetDateTime;
 
 use super::{Bench, NOON, world::*};
-use crate::{EnvelopeKey, Keyring, Setting, Store, StoreError};
+use crate::{EnvelopeKey, Keyring, Setting, Store, StoreError, spoke_lease};
 
 fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
     DecisionRecord {
@@ -115,6 +115,10 @@ pub(super) async fn what_a_watcher_says_is_kept_while_its_cluster_is_there(bench
         objects,
         aws_auth: AwsAuthSight::Missing,
         aws_auth_missing_since: Some(NOON),
+        service_accounts: 3,
+        issuer_url: Some("https://issuer.example".to_owned()),
+        issuer_read_at: Some(NOON),
+        refused: vec!["Role/a/b: too long".to_owned()],
         fault: None,
         fault_since: None,
     };
@@ -132,6 +136,32 @@ pub(super) async fn what_a_watcher_says_is_kept_while_its_cluster_is_there(bench
     transaction.delete::<Cluster>(Scope::Hub, &dev.uid.to_string()).await.unwrap().unwrap();
     transaction.commit_unrecorded().await.unwrap();
     assert_eq!(store.spoke_watch(dev.uid).await.unwrap(), None);
+}
+
+pub(super) async fn a_watcher_that_lost_its_lease_changes_nothing_any_more(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let (scope, name, minute) = (Scope::Cluster(dev.uid), spoke_lease(dev.uid), Duration::from_secs(60));
+    let term = |term| Mutation { lease_term: Some(term), ..by("test") };
+    let begun = async |mutation: &Mutation| {
+        store.begin("test", mutation, &[Scope::Hub, scope]).await.map(drop).map_err(|error| error.to_string())
+    };
+    assert!(begun(&term(1)).await.is_ok(), "nobody ever took it");
+    assert_eq!(store.acquire_lease(&name, "first", minute).await.unwrap().unwrap().term, 1);
+    assert!(begun(&term(1)).await.is_ok());
+    bench.clock.advance(time::Duration::seconds(61));
+    assert!(begun(&term(1)).await.is_ok(), "its end has come, and nobody has taken it since");
+    assert_eq!(store.acquire_lease(&name, "second", minute).await.unwrap().unwrap().term, 2);
+    let lost = begun(&term(1)).await.unwrap_err();
+    assert!(lost.starts_with("another replica watches this cluster by now"), "{lost}");
+    assert!(begun(&term(3)).await.is_err(), "a term that nobody has had");
+    assert!(begun(&term(2)).await.is_ok() && begun(&by("test")).await.is_ok());
+    // A signature is not used up by what was not done.
+    let mut signed = term(1);
+    signed.actor = super::world::signed(7).actor;
+    assert!(begun(&signed).await.is_err());
+    signed.lease_term = Some(2);
+    assert!(begun(&signed).await.is_ok());
 }
 
 pub(super) async fn settings_read_back_in_their_types(bench: Bench) {

@@ -4,6 +4,7 @@ use lanyard_api::{
     Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, Scope, SignatureUse,
     TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+    credentials::{IrsaObstacle, IssuerKey, ServiceAccount, WorkloadIssuer},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
@@ -14,8 +15,8 @@ use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, EntryPrincipal, Partitio
 
 use super::NOON;
 use crate::{
-    Administrator, AdministratorSource, Committed, RbacObject, Record, Setting, Store, StoreError,
-    Transaction,
+    Administrator, AdministratorSource, ClusterServiceAccount, Committed, RbacObject, Record, Setting, Store,
+    StoreError, Transaction,
 };
 
 pub(super) const HOME: &str = "111122223333";
@@ -205,6 +206,33 @@ pub(super) fn break_glass(cluster: &Cluster) -> BreakGlass {
         armed_at: NOON,
         ends_at: NOON + time::Duration::hours(1),
         used_at: None,
+    }
+}
+
+pub(super) fn service_account(cluster: &Cluster, name: &str) -> ClusterServiceAccount {
+    let service_account = ServiceAccount {
+        namespace: "team-a".to_owned(),
+        name: name.to_owned(),
+        uid: "1".to_owned(),
+        annotations: Default::default(),
+    };
+    ClusterServiceAccount { cluster: cluster.uid, service_account }
+}
+
+pub(super) fn issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) -> WorkloadIssuer {
+    let key = |thumbprint: &&str| IssuerKey {
+        kid: None,
+        thumbprint: (*thumbprint).to_owned(),
+        algorithms: vec!["RS256".to_owned()],
+        jwk: "{}".to_owned(),
+    };
+    WorkloadIssuer {
+        cluster: cluster.uid,
+        issuer_url: issuer_url.to_owned(),
+        keys: thumbprints.iter().map(key).collect(),
+        irsa_obstacle: IrsaObstacle::of(issuer_url),
+        pushed_by: "test".to_owned(),
+        pushed_at: NOON,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     kind::Kind,
     record::{Columns, Record, Statement, record_of},
     sql::{Connection, Value},
+    tables::workloads::keyless,
 };
 
 /// A cluster by its id.
@@ -84,7 +85,9 @@ impl Columns for Cluster {
 
     fn before_delete(&self) -> Vec<Statement> {
         let values = vec![self.uid.to_string().into()];
-        vec![untrusted(self), Statement { sql: "DELETE FROM spoke_watches WHERE cluster = $1", values }]
+        let unwatched = Statement { sql: "DELETE FROM spoke_watches WHERE cluster = $1", values };
+        // The issuer itself has gone as a record of the cluster's own.
+        vec![untrusted(self), unwatched, keyless(self.uid)]
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use lanyard_api::ClusterUid;
 use time::OffsetDateTime;
 
 use crate::{
     error::StoreError,
-    sql::{Access, Value},
+    sql::{Access, Connection, Value},
     store::Store,
 };
 
@@ -21,6 +22,18 @@ pub struct Lease {
     pub term: u64,
     /// When it ends unless renewed.
     pub ends_at: OffsetDateTime,
+}
+
+/// The name of the lease under which a cluster is watched.
+#[must_use]
+pub fn spoke_lease(cluster: ClusterUid) -> String {
+    format!("spoke/{cluster}")
+}
+
+/// The term of a lease that anybody ever took.
+pub(crate) async fn term_of(connection: &mut Connection, name: &str) -> Result<Option<u64>, StoreError> {
+    let line = connection.fetch_one("SELECT term FROM leases WHERE name = $1", [name.into()]).await?;
+    line.map(|line| line.unsigned(0)).transpose()
 }
 
 impl Store {

@@ -102,6 +102,8 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::Node => &of_scope!("nodes", "cluster", "instance_id", "private_dns_name" = "$4"),
         Kind::BreakGlass => &of_scope!("break_glass", "cluster", "key", "token_sha256" = "$4"),
         Kind::RbacObject => &of_scope!("rbac_objects", "cluster", "key"),
+        Kind::ServiceAccount => &of_scope!("service_accounts", "cluster", "key"),
+        Kind::WorkloadIssuer => &of_scope!("workload_issuers", "cluster", "key", "irsa_issuer" = "$4"),
         Kind::Administrator => &of_scope!(
             "administrators",
             "cluster",
@@ -161,6 +163,8 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::Node
             | Kind::BreakGlass
             | Kind::RbacObject
+            | Kind::ServiceAccount
+            | Kind::WorkloadIssuer
             | Kind::Administrator
             | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
@@ -214,6 +218,8 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             Node true from "nodes" key "instance_id" where "cluster = $2";
             BreakGlass true from "break_glass" key "key" where "cluster = $2";
             RbacObject true from "rbac_objects" key "key" where "cluster = $2";
+            ServiceAccount true from "service_accounts" key "key" where "cluster = $2";
+            WorkloadIssuer true from "workload_issuers" key "key" where "cluster = $2";
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
@@ -228,6 +234,8 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::Node
         | Kind::BreakGlass
         | Kind::RbacObject
+        | Kind::ServiceAccount
+        | Kind::WorkloadIssuer
         | Kind::Administrator
         | Kind::IdentityProviderConfig
         | Kind::Block

@@ -59,7 +59,7 @@ impl Transaction {
             return Ok(());
         }
         self.weigh(R::KIND, Write::Put, scope).await?;
-        let values = self.values(record, &key, body.clone())?;
+        let values = values_of(record, &key, body.clone())?;
         let done = self.connection.execute_all(statements(R::KIND).update, values).await;
         done.map_err(|error| refused(record, error))?;
         self.run(record, record.after_write()).await?;
@@ -68,7 +68,7 @@ impl Transaction {
 
     async fn insert_body<R: Record>(&mut self, record: &R, body: Vec<u8>) -> Result<(), StoreError> {
         let (scope, key) = (record.scope(), record.key());
-        let values = self.values(record, &key, body.clone())?;
+        let values = values_of(record, &key, body.clone())?;
         self.run(record, record.before_insert()).await?;
         let done = self.connection.execute_all(statements(R::KIND).insert, values).await;
         done.map_err(|error| refused(record, error))?;
@@ -137,25 +137,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// The parameters of an insert or update, none of which a database would refuse, cut or compare in its own way.
-    fn values<R: Record>(&self, record: &R, key: &str, body: Vec<u8>) -> Result<Vec<Value>, StoreError> {
-        let kind = R::KIND;
-        let id = scope_id(kind, record.scope(), key)?;
-        let mut values = vec![Value::from(id), key.into(), body.into()];
-        values.extend(record.columns());
-        for value in &values {
-            let Value::Text(Some(text)) = value else { continue };
-            if text.contains('\0') {
-                return Err(RecordError::Nul { kind, key: key.to_owned() }.into());
-            }
-            if text.len() > TEXT_BYTES_MAX {
-                let (bytes, limit) = (text.len(), TEXT_BYTES_MAX);
-                return Err(RecordError::TextTooLong { kind, bytes, limit }.into());
-            }
-        }
-        Ok(values)
-    }
-
     /// Adds a write to those of the same record before it: what counts is what it was at first and is at last.
     fn note(&mut self, write: Written) -> Result<(), StoreError> {
         if !self.counters.contains_key(&write.scope) {
@@ -171,6 +152,34 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+/// Whether a record can be stored as far as its own form goes: its length, and what a database would refuse, cut or compare in
+/// its own way.
+///
+/// # Errors
+/// [`StoreError::Record`] says which rule it breaks.
+pub fn check_record<R: Record>(record: &R) -> Result<(), StoreError> {
+    values_of(record, &record.key(), body_of(record)?).map(drop)
+}
+
+/// The parameters of an insert or update, none of which a database would refuse, cut or compare in its own way.
+fn values_of<R: Record>(record: &R, key: &str, body: Vec<u8>) -> Result<Vec<Value>, StoreError> {
+    let kind = R::KIND;
+    let id = scope_id(kind, record.scope(), key)?;
+    let mut values = vec![Value::from(id), key.into(), body.into()];
+    values.extend(record.columns());
+    for value in &values {
+        let Value::Text(Some(text)) = value else { continue };
+        if text.contains('\0') {
+            return Err(RecordError::Nul { kind, key: key.to_owned() }.into());
+        }
+        if text.len() > TEXT_BYTES_MAX {
+            let (bytes, limit) = (text.len(), TEXT_BYTES_MAX);
+            return Err(RecordError::TextTooLong { kind, bytes, limit }.into());
+        }
+    }
+    Ok(values)
 }
 
 /// The scope that a record's key names.

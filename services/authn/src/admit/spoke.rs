@@ -16,7 +16,7 @@ use crate::snapshot::{ClusterView, HubSnapshot};
 
 impl<S: SharedCache> Engine<S> {
     /// A certificate's name and signature are not enough: it has to be one that still counts. A spoke may push what it sees of its
-    /// own cluster and do nothing else; that it asked for another cluster is logged, for it never does by itself.
+    /// own cluster and do nothing else; that it asked for more is recorded at the door, for it never does by itself.
     pub(super) fn judge_spoke(&self, hub: &HubSnapshot, query: &AdmitQuery, proven: &Proven) -> Admission {
         let own = match &proven.identity {
             PeerIdentity::Spoke { cluster_uid, .. } => {
@@ -30,17 +30,7 @@ impl<S: SharedCache> Engine<S> {
                 "this certificate does not count, or not any more: make another one with `lanyard pki issue-spoke`",
             ));
         };
-        let is_own = |named: &ClusterView| {
-            let is_own = named.cluster.uid == own.cluster.uid;
-            if !is_own {
-                tracing::warn!(
-                    cluster.uid = own.uid,
-                    rpc.method = query.method,
-                    "a spoke asked for a cluster that is not its own, and was refused"
-                );
-            }
-            is_own
-        };
+        let is_own = |named: &ClusterView| named.cluster.uid == own.cluster.uid;
         admit_spoke(hub, query, is_own, Some(&proven.used), "its certificate")
     }
 

@@ -16,6 +16,7 @@ use lanyard_kit::tls::KeyedCertificate;
 use lanyard_proto::mapping::v1 as mapping;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 on_each_store!(
@@ -32,6 +33,7 @@ on_each_store!(
     immunity_41_a_door_that_knows_a_spokes_certificate_makes_up_no_push,
     immunity_39_a_spokes_certificate_that_is_deleted_admits_nothing,
     immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names,
+    immunity_49_the_api_servers_own_credential_pushes_no_keys,
 );
 
 async fn a_call_of_another_make_is_admitted_as_its_signer_for_this_very_message(database: TestDatabase) {
@@ -405,4 +407,38 @@ async fn immunity_41_the_spoke_service_acts_for_the_cluster_that_its_call_names(
     );
     let entry = AdmitQuery { method: CREATE_ENTRY.to_owned(), ..by_service("dev", service()) };
     assert_eq!(forbidden(world.engine.admit(entry).await.unwrap()).code, "spoke_call");
+}
+
+async fn immunity_49_the_api_servers_own_credential_pushes_no_keys(database: TestDatabase) {
+    let world = world(database).await;
+    let push = "/lanyard.credentials.v1.Workloads/PushIssuer";
+    let message = lanyard_proto::credentials::v1::PushIssuerRequest {
+        cluster: "dev".to_owned(),
+        issuer_url: "https://issuer.example".to_owned(),
+        jwks: "{}".to_owned(),
+        ..Default::default()
+    };
+    let body = message.encode_to_vec();
+    let token = "the bearer token by which reviews are asked";
+    let known = SpokeCredential {
+        cluster: world.cluster.uid,
+        id: "t".to_owned(),
+        token_sha256: Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect(),
+        created_at: world.now(),
+        kind: SpokeCredentialKind::Token,
+    };
+    world.put(&known).await;
+    let signed = sign(&world.administrator, push, &body, &world.signing());
+    let headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
+    let bearing = world.engine.admit(AdmitQuery { headers, ..signed.clone() }).await.unwrap();
+    assert!(matches!(bearing, Admission::Unauthenticated(_)), "{bearing:?}");
+    let (own, _) = certificate(&world, &world.cluster).await;
+    let query = sign_by(&signer(&own), shown(&own), push, &body, &world.signing());
+    assert_eq!(admitted(world.engine.admit(query).await.unwrap()).action, "lanyard:PushIssuer");
+    let other = crate::world::cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    let (theirs, _) = certificate(&world, &other).await;
+    let query = sign_by(&signer(&theirs), shown(&theirs), push, &body, &world.signing());
+    assert_eq!(forbidden(world.engine.admit(query).await.unwrap()).code, "other_cluster");
+    admitted(world.engine.admit(signed).await.unwrap());
 }

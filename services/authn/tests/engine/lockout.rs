@@ -34,6 +34,9 @@ const HARMLESS: [&str; 5] =
 /// RBAC makes nobody an administrator in the guard's sense: that are access policies and `system:masters`.
 const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
 
+/// Workloads are nobody's administrators.
+const HARMLESS_OF_CREDENTIALS: [&str; 2] = ["ApplyServiceAccounts", "PushIssuer"];
+
 #[test]
 fn immunity_56_every_mutating_method_is_looked_at() {
     let mutating = |package: &'static str| -> BTreeSet<&str> {
@@ -42,8 +45,9 @@ fn immunity_56_every_mutating_method_is_looked_at() {
     };
     assert_eq!(mutating("/lanyard.authn."), DANGEROUS.into_iter().chain(HARMLESS).collect());
     assert_eq!(mutating("/lanyard.authz."), HARMLESS_OF_AUTHZ.into_iter().collect());
+    assert_eq!(mutating("/lanyard.credentials."), HARMLESS_OF_CREDENTIALS.into_iter().collect());
     // mapping's are looked at beside its engine; nobody else changes anything.
-    let packages = ["/lanyard.authn.", "/lanyard.authz.", "/lanyard.mapping."];
+    let packages = ["/lanyard.authn.", "/lanyard.authz.", "/lanyard.credentials.", "/lanyard.mapping."];
     assert_eq!(mutating("/"), packages.into_iter().flat_map(mutating).collect());
 }
 

@@ -55,6 +55,8 @@ suite!(engine, grpc; {
         immunity_33_a_cluster_of_another_account_does_not_exist,
         a_spoke_has_its_own_objects_alone,
         a_signature_seen_again_gets_the_first_answer,
+        of_a_partial_batch_one_bad_object_holds_nothing_back,
+        a_watcher_that_lost_its_lease_writes_nothing,
     }
     decisions {
         what_was_recorded_is_found,

@@ -116,8 +116,12 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
     let name = match record.kind {
         DecisionKind::TokenReview => "token review",
         DecisionKind::SubjectAccessReview => "subject access review",
+        DecisionKind::ManagementCall => "management call",
     };
     let (outcome, verdict) = match record.outcome {
+        DecisionOutcome::Refused | DecisionOutcome::Deny if record.kind == DecisionKind::ManagementCall => {
+            (pb::stage::Outcome::Refused, "refused")
+        }
         DecisionOutcome::Verified | DecisionOutcome::Allow => (pb::stage::Outcome::Passed, "allowed"),
         DecisionOutcome::NoAnswer => (pb::stage::Outcome::Fault, "no_answer"),
         DecisionOutcome::NoOpinion => (pb::stage::Outcome::Refused, "left_to_cluster"),

@@ -121,6 +121,7 @@ fn verdict_text(verdict: &str) -> &str {
         "left_to_cluster" => {
             "left to the cluster: Lanyard neither allows nor denies it, the cluster's own RBAC decides"
         }
+        "refused" => "refused: the spoke was told so, and nothing was done",
         "no_answer" => "no answer: a stage could not say; this is no refusal",
         other => other,
     }
@@ -193,7 +194,7 @@ mod tests {
             Shown { verdict: verdict.to_owned(), stages: Vec::new(), advice: Vec::new() }.ending()
         };
         assert_eq!(ending("allowed"), Ending::Yes);
-        for no in ["unauthorized", "forbidden", "left_to_cluster", "something new"] {
+        for no in ["unauthorized", "forbidden", "left_to_cluster", "refused", "something new"] {
             assert_eq!(ending(no), Ending::No, "{no}");
         }
         assert_eq!(ending("no_answer"), Ending::NoAnswer);

@@ -6,7 +6,7 @@ mod review;
 use clap::Subcommand;
 use lanyard_api::{
     ClusterId,
-    authz::{ApplySummary, Objects},
+    authz::{ApplySummary, ObjectBatch, Objects},
     grpc::admitted_at_the_door,
 };
 use lanyard_rbac::{Object, ObjectKey};
@@ -101,9 +101,9 @@ impl RbacCommand {
         match self {
             Self::Check(args) => args.run(context),
             Self::Apply { cluster, file, replace, change } => {
-                let documents = file.read()?;
+                let batch = ObjectBatch { documents: file.read()?, replace, partial: false };
                 let remote = context.connect().await?.remote();
-                let applied = remote.apply_objects(change.into(), cluster, documents, replace).await?;
+                let applied = remote.apply_objects(change.into(), cluster, batch).await?;
                 context.show(&Changed(applied))
             }
             Self::List { cluster } => {

@@ -164,7 +164,7 @@ mod tests {
             "entry_type": "ENTRY_TYPE_STANDARD", "principalArn": "arn", "cluster": "dev", "username": "",
             "mutation": {"reason": "é", "allow_lockout": false}}"#;
         let expected = mapping::CreateAccessEntryRequest {
-            mutation: Some(call::Mutation { reason: "é".to_owned(), allow_lockout: false }),
+            mutation: Some(call::Mutation { reason: "é".to_owned(), ..call::Mutation::default() }),
             cluster: "dev".to_owned(),
             principal_arn: "arn".to_owned(),
             entry_type: mapping::EntryType::Standard.into(),

@@ -31,32 +31,48 @@ use crate::{
     input::Source,
 };
 
+/// What the credential of a watch may do in the cluster, as the rules of a ClusterRole.
+macro_rules! spoke_rules {
+    () => {
+        "  - {apiGroups: [rbac.authorization.k8s.io], verbs: [get, list, watch],
+     resources: [roles, clusterroles, rolebindings, clusterrolebindings]}
+  - {apiGroups: [''], resources: [configmaps], resourceNames: [aws-auth], verbs: [get, list, watch]}
+  - {apiGroups: [''], resources: [serviceaccounts], verbs: [get, list, watch]}
+  - {nonResourceURLs: [/.well-known/openid-configuration, /openid/v1/jwks], verbs: [get]}
+"
+    };
+}
+pub(super) use spoke_rules;
+
 /// The certificate of a spoke, in the folder that `lanyard pki issue-spoke` writes.
 pub(super) const CERTIFICATE_FILE: &str = "spoke.crt";
 /// Its key.
 pub(super) const KEY_FILE: &str = "spoke.key";
 /// How long one call to the hub may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most bytes of a cluster's RBAC: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
-const RBAC_BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
+/// Most bytes of a cluster's RBAC, and of its ServiceAccounts: the hub's front door takes messages of up to 4 MiB (`gateway.message_bytes_max`).
+const BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
 /// How often the way to the API server is read anew: a pod's token is replaced within the hour.
 const WAY_IN_RENEWAL: Duration = Duration::from_secs(20 * 60);
 
 /// What there is to do inside of a spoke cluster.
 #[derive(Debug, Subcommand)]
 pub enum SpokeCommand {
-    /// Watch this cluster's aws-auth and RBAC, and push what changes, until told to stop.
+    /// Watch this cluster's aws-auth, RBAC, ServiceAccounts and issuer, and push what changes, until told to stop.
     Push(PushArgs),
 }
 
 /// The flags of `lanyard spoke push`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "In a pod the API server is the pod's own, by its service account; it has to get, list and watch the objects of \
-                  rbac.authorization.k8s.io, and the ConfigMap aws-auth of kube-system. The hub knows the cluster by the \
-                  certificate in --credential, and takes of it what concerns this cluster alone.\n\nExamples:\n  \
-                  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential /etc/lanyard\n  \
-                  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential ./dev --kubeconfig admin.yaml"
+    after_help = concat!("\
+In a pod the API server is the pod's own, by its service account, which needs a ClusterRole with these rules:
+", spoke_rules!(), "
+The hub knows the cluster by the certificate in --credential, and takes of it what concerns this cluster alone.
+
+Examples:
+  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential /etc/lanyard
+  lanyard spoke push --cluster dev --hub https://hub.example:8444 --credential ./dev --kubeconfig admin.yaml")
 )]
 pub struct PushArgs {
     /// The cluster's id.
@@ -117,7 +133,11 @@ impl PushArgs {
         let hub = Arc::new(connect(url, &self.credential).await?);
         let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let config = SpokeConfig { rbac_bytes_max: RBAC_BYTES_MAX, ..SpokeConfig::default() };
+        let config = SpokeConfig {
+            rbac_bytes_max: BYTES_MAX,
+            service_account_bytes_max: BYTES_MAX,
+            ..SpokeConfig::default()
+        };
         let target = Target { uid: cluster.uid, id: cluster.id };
         tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, hub = url, "pushing what is seen of this cluster");
         let pusher = Pusher::new(hub, target, config, clock);

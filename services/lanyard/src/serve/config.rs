@@ -8,6 +8,7 @@ use std::{
 use lanyard_authn::AuthnConfig;
 use lanyard_authz::AuthzConfig;
 use lanyard_aws::{AwsOptions, AwsOptionsError};
+use lanyard_credentials::CredentialsConfig;
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{
@@ -68,6 +69,8 @@ pub struct ServeConfig {
     pub mapping: MappingConfig,
     /// authz: what is kept in memory.
     pub authz: AuthzConfig,
+    /// credentials: what is kept in memory, and how much of a cluster's workloads is taken.
+    pub credentials: CredentialsConfig,
     /// The watch on spoke clusters.
     pub spoke: SpokeConfig,
     /// The log on standard error.
@@ -99,6 +102,7 @@ impl Default for ServeConfig {
             authn: AuthnConfig::default(),
             mapping: MappingConfig::default(),
             authz: AuthzConfig::default(),
+            credentials: CredentialsConfig::default(),
             spoke: SpokeConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),

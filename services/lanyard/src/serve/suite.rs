@@ -59,7 +59,7 @@ impl Suite {
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
-            credentials: Arc::new(Credentials::new(store)?),
+            credentials: Arc::new(Credentials::new(store, config.credentials.clone())?),
         })
     }
 

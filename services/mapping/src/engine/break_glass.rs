@@ -20,7 +20,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     Mapping,
-    commit::{commit, commit_secret, fresh},
+    commit::{commit, fresh},
     directory::{random_token, token_digest},
     resolve::unmapped,
     sight::Call,
@@ -163,7 +163,7 @@ impl Mapping {
         tx.put(&armed).await?;
         let live = before.is_some_and(|before| before.used_at.is_none() && now < before.ends_at);
         let notices = live.then(|| String::from("the credential armed before does not work any more"));
-        commit_secret(tx, scope, (armed, secret), notices.into_iter().collect()).await
+        tx.answer_once(scope, (armed, secret), notices.into_iter().collect()).await
     }
 
     pub(super) async fn disarm(&self, by: Mutation, id: ClusterId) -> Result<Mutated<BreakGlass>, CallError> {

@@ -1,7 +1,7 @@
 //! How a mutation ends: its answer, kept for a second arrival of the same signed request, or the answer kept before.
 
 use lanyard_api::{CallError, Mutated, Mutation, Scope};
-use lanyard_store::{Committed, StoreError, Transaction};
+use lanyard_store::{Transaction, replayed};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Mapping;
@@ -49,46 +49,7 @@ pub(super) async fn commit<T>(
 where
     T: Serialize + DeserializeOwned,
 {
-    let revision = tx.next_revision(scope)?;
-    let mut answer = Mutated { value, revision, confirmed: tx.confirms(), pending: Vec::new(), notices };
-    match tx.commit(Some(&answer)).await {
-        Ok(committed) => {
-            settle(&mut answer, scope, &committed);
-            Ok(answer)
-        }
-        Err(error) => replayed(error),
-    }
-}
-
-/// Commits an answer that holds a secret.
-pub(super) async fn commit_secret<T>(
-    tx: Transaction,
-    scope: Scope,
-    value: T,
-    notices: Vec<String>,
-) -> Result<Mutated<T>, CallError> {
-    let revision = tx.next_revision(scope)?;
-    let mut answer = Mutated { value, revision, confirmed: tx.confirms(), pending: Vec::new(), notices };
-    let committed = tx.commit_unrecorded().await?;
-    settle(&mut answer, scope, &committed);
-    Ok(answer)
-}
-
-fn settle<T>(answer: &mut Mutated<T>, scope: Scope, committed: &Committed) {
-    answer.revision = committed.revisions.get(&scope).copied().unwrap_or(committed.revision);
-    answer.confirmed = committed.confirmed;
-    if !committed.applied {
-        answer.pending.push(String::from("this process, as soon as the store answers again"));
-    }
-}
-
-fn replayed<T: DeserializeOwned>(error: StoreError) -> Result<Mutated<T>, CallError> {
-    match error {
-        StoreError::Replayed { answer: Some(bytes) } => {
-            serde_json::from_slice(&bytes).map_err(|_| CallError::Replayed)
-        }
-        error => Err(error.into()),
-    }
+    tx.answer(scope, value, notices).await
 }
 
 /// Goes on with the transaction, or returns the answer given before.

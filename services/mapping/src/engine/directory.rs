@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Mapping,
-    commit::{commit, commit_secret, fresh},
+    commit::{commit, fresh},
     sight::Call,
 };
 use crate::rules::{self, Broken, Rule};
@@ -173,7 +173,7 @@ impl Mapping {
             kind: SpokeCredentialKind::Token,
         };
         tx.insert(&credential).await?;
-        commit_secret(tx, Scope::Hub, (credential, secret), notices).await
+        tx.answer_once(Scope::Hub, (credential, secret), notices).await
     }
 }
 

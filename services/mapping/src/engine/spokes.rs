@@ -9,7 +9,7 @@ use lanyard_api::{
         LendQuery, Lending, Loan, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig, SpokeStatus, Spokes,
     },
 };
-use lanyard_store::{KeyringError, Place, Purpose, Record as _, StoreError, Transaction};
+use lanyard_store::{KeyringError, Place, Purpose, Record as _, StoreError, Transaction, spoke_lease};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -28,6 +28,9 @@ const HOLDER_CHARS_MAX: usize = 128;
 
 /// Longest text that a watcher says of what is in its way.
 const FAULT_CHARS_MAX: usize = 1_000;
+
+/// Most objects that a watcher names as not taken, with a line on how many more there are.
+const REFUSED_MAX: usize = 21;
 
 impl Spokes for Mapping {
     async fn put_spoke_kubeconfig(
@@ -70,7 +73,7 @@ impl Spokes for Mapping {
         let mut tx = fresh!(self.begin("delete_spoke_kubeconfig", &by, &[Scope::Hub]).await?);
         let gone: Option<SpokeKubeconfig> = tx.delete(Scope::Hub, &cluster.uid.to_string()).await?;
         let gone = gone.ok_or_else(|| CallError::not_found("spoke kubeconfig", &id))?;
-        let notice = "aws-auth and RBAC stay as they were last seen: the hub hears of no change any more";
+        let notice = "what was seen of the cluster stays as it was: the hub hears of no change any more";
         commit(tx, Scope::Hub, gone, vec![notice.to_owned()]).await
     }
 
@@ -109,7 +112,7 @@ impl Spokes for Mapping {
         let cluster = self.seen(&by.value, &id, Call::Management).await?;
         let hub = self.inner.state.hub().await?;
         let store = &self.inner.store;
-        let lease = store.lease(&lease_name(cluster.uid)).await?;
+        let lease = store.lease(&spoke_lease(cluster.uid)).await?;
         let now = store.clock().now();
         Ok(SpokeStatus {
             kubeconfig: hub.kubeconfigs.get(&cluster.uid).cloned(),
@@ -125,28 +128,31 @@ impl Spokes for Mapping {
             return Ok(Lending::Gone);
         };
         let store = &self.inner.store;
-        let name = lease_name(query.cluster);
+        let name = spoke_lease(query.cluster);
         let holder: String = query.holder.chars().take(HOLDER_CHARS_MAX).collect();
-        if store.acquire_lease(&name, &holder, LEASE_LIFETIME).await?.is_none() {
+        let Some(lease) = store.acquire_lease(&name, &holder, LEASE_LIFETIME).await? else {
             let lease = store.lease(&name).await?;
             let until = lease.map_or_else(|| store.clock().now(), |lease| lease.ends_at);
             return Ok(Lending::Held(until));
-        }
+        };
         if let Some(watch) = query.watch {
-            let fault = watch.fault.map(|fault| fault.chars().take(FAULT_CHARS_MAX).collect());
-            let watch = lanyard_api::mapping::SpokeWatch { holder, fault, ..watch };
+            let short = |text: String| text.chars().take(FAULT_CHARS_MAX).collect();
+            let refused = watch.refused.into_iter().take(REFUSED_MAX).map(short).collect();
+            let (fault, issuer_url) = (watch.fault.map(short), watch.issuer_url.map(short));
+            let watch = lanyard_api::mapping::SpokeWatch { holder, fault, issuer_url, refused, ..watch };
             store.put_spoke_watch(query.cluster, &watch).await?;
         }
         let kubeconfig = match query.known_version {
             Some(version) if version == record.version => None,
             _ => Some(self.unsealed(record).await?.to_document()),
         };
-        Ok(Lending::Lent(Loan { version: record.version, kubeconfig, lifetime: LEASE_LIFETIME }))
+        let (version, term) = (record.version, lease.term);
+        Ok(Lending::Lent(Loan { version, kubeconfig, lifetime: LEASE_LIFETIME, term }))
     }
 
     async fn return_spoke(&self, cluster: ClusterUid, holder: String) -> Result<(), Fault> {
         let store = &self.inner.store;
-        if let Some(lease) = store.lease(&lease_name(cluster)).await?
+        if let Some(lease) = store.lease(&spoke_lease(cluster)).await?
             && lease.holder == holder
         {
             store.release_lease(&lease).await?;
@@ -180,10 +186,6 @@ impl Mapping {
         let text = std::str::from_utf8(&opened).map_err(|_| broken(record, "what is sealed is no text"))?;
         Kubeconfig::reduce(text, None).map_err(|error| broken(record, &error.to_string()))
     }
-}
-
-fn lease_name(cluster: ClusterUid) -> String {
-    format!("spoke/{cluster}")
 }
 
 fn refused(error: KubeconfigError) -> CallError {

@@ -113,7 +113,7 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
 ) {
     let cluster = bench.cluster().await;
     put(&bench, &cluster, "t").await;
-    assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
+    let first = lent(&bench, asked(cluster.uid, "a")).await.unwrap().term;
     assert!(matches!(bench.calls.lend_spoke(asked(cluster.uid, "b")).await.unwrap(), Lending::Held(_)));
     bench.clock.advance(time::Duration::seconds(10));
     let watch = SpokeWatch {
@@ -124,6 +124,10 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
         objects: 7,
         aws_auth: AwsAuthSight::Missing,
         aws_auth_missing_since: Some(bench.now()),
+        service_accounts: 9,
+        issuer_url: Some("https://issuer.example".to_owned()),
+        issuer_read_at: Some(bench.now()),
+        refused: vec!["y".repeat(5_000); 50],
         fault: Some("x".repeat(5_000)),
         fault_since: Some(bench.now()),
     };
@@ -133,6 +137,7 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
     let seen = status.watch.unwrap();
     assert_eq!((seen.holder.as_str(), seen.objects, seen.aws_auth), ("a", 7, AwsAuthSight::Missing));
     assert_eq!(seen.fault.map(|fault| fault.len()), Some(1_000), "bounded");
+    assert_eq!((seen.refused.len(), seen.refused[0].len(), seen.service_accounts), (21, 1_000, 9), "bounded");
     assert_eq!(status.lease_ends_at, Some(bench.now() + time::Duration::seconds(15)));
 
     // Whoever does not hold it says nothing, and gives nothing back.
@@ -143,7 +148,16 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
     assert_eq!(status.watch.map(|watch| watch.objects), Some(7));
     assert!(lent(&bench, asked(cluster.uid, "b")).await.is_none());
     bench.clock.advance(time::Duration::seconds(15));
-    assert!(lent(&bench, asked(cluster.uid, "b")).await.is_some(), "its end had come");
+    let second = lent(&bench, asked(cluster.uid, "b")).await.unwrap().term;
+    // Who has held it, and was paused, pushes nothing any more: what the next holder saw stays.
+    let push = async |term: u64, content: &str| {
+        let by = lanyard_api::Mutation { lease_term: Some(term), ..by(spoke(cluster.uid)) };
+        code_of(bench.calls.push_aws_auth(by, cluster.id.clone(), content.to_owned()).await)
+    };
+    assert_eq!(push(second, "data: {mapRoles: '[]'}").await, "ok");
+    assert_eq!(push(first, "data: {}").await, "lease_lost");
+    let versions = bench.calls.get_aws_auth(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(versions.last().map(|version| version.content.as_str()), Some("data: {mapRoles: '[]'}"));
     assert!(lent(&bench, asked(cluster.uid, "a")).await.is_none());
     bench.calls.return_spoke(cluster.uid, "b".to_owned()).await.unwrap();
     assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some(), "given back");

@@ -31,9 +31,54 @@ fn what_an_api_server_adds_with_every_write_is_no_change() {
     };
     let (first, again, other) = (put("1", "r"), put("2", "r"), put("3", "s"));
     assert_eq!(first, again);
-    assert_ne!(first.document, other.document);
-    assert_ne!(first.role, other.role);
+    assert_ne!(first, other);
+    let role = |seen: &Seen| match &seen.content {
+        Content::Rbac { role, .. } => role.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(role(&first), role(&other));
     assert_eq!(first.key, "n/b");
+}
+
+#[test]
+fn of_a_service_account_its_uid_and_the_annotations_that_matter_are_kept() {
+    let object = |version: &str, deployed: &str| {
+        json!({
+            "metadata": {
+                "name": "bot", "namespace": "n", "uid": "0b8e", "resourceVersion": version, "labels": { "a": version },
+                "annotations": {
+                    "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/bot", "deployed": deployed,
+                    "eks.amazonaws.com/odd": 7,
+                },
+            },
+            "secrets": [{ "name": "bot-token" }],
+        })
+    };
+    let seen = |object: &Value| match event(Resource::ServiceAccounts, &line("MODIFIED", object)).unwrap() {
+        Event::Put(seen, _) => seen,
+        other => panic!("{other:?}"),
+    };
+    let first = seen(&object("1", "today"));
+    assert_eq!(first, seen(&object("2", "tomorrow")), "what does not matter is no change");
+    let role = ("eks.amazonaws.com/role-arn".to_owned(), "arn:aws:iam::111122223333:role/bot".to_owned());
+    let expected = ServiceAccount {
+        namespace: "n".to_owned(),
+        name: "bot".to_owned(),
+        uid: "0b8e".to_owned(),
+        annotations: BTreeMap::from([role]),
+    };
+    assert_eq!(first, Seen { key: "n/bot".to_owned(), content: Content::ServiceAccount(expected) });
+    assert!(first.content.bytes() > 70);
+}
+
+#[test]
+fn an_issuer_is_the_name_in_the_configuration_and_the_keys_as_they_are_served() {
+    let configuration = br#"{"issuer":"https://issuer.example","jwks_uri":"https://evil.example/keys"}"#;
+    let read = issuer(configuration, br#"{"keys":[]}"#).unwrap();
+    assert_eq!((read.issuer_url.as_str(), read.jwks.as_str()), ("https://issuer.example", r#"{"keys":[]}"#));
+    for (configuration, jwks) in [(&b"{}"[..], &b"{}"[..]), (b"<html>", b"{}"), (configuration, b"\xff")] {
+        assert!(issuer(configuration, jwks).is_err(), "{configuration:?}");
+    }
 }
 
 #[test]
@@ -95,6 +140,7 @@ proptest! {
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         for resource in Resource::ALL {
             let _ = (page(resource, &bytes).is_ok(), event(resource, &bytes).is_ok(), status_message(&bytes));
+            let _ = issuer(&bytes, &bytes).is_ok();
         }
     }
 }

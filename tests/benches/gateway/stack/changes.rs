@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
-use lanyard_api::authz::{Attributes, Authorize as _, Objects as _, ResourceAttributes, Review, Verdict};
+use lanyard_api::authz::{
+    Attributes, Authorize as _, ObjectBatch, Objects as _, ResourceAttributes, Review, Verdict,
+};
 use lanyard_api::grpc::{Remote, admitted_at_the_door};
 use lanyard_api::mapping::{CreateAccessEntry, Entries as _, EntryRef};
 use lanyard_api::signing::SignedChannel;
@@ -115,13 +117,14 @@ impl Bench {
             "subjects": [{ "apiGroup": group, "kind": "User", "name": USERNAME }],
         })
         .to_string();
+        let batch = ObjectBatch::of(document);
         let key: ObjectKey = format!("ClusterRoleBinding/{BINDING}").parse()?;
         for number in 0..self.changes {
             let makes = number % 2 == 0;
             let change = async {
                 let (by, cluster) = (Mutation::by(admitted_at_the_door()), self.id.clone());
                 match makes {
-                    true => self.door.apply_objects(by, cluster, document.clone(), false).await.map(drop)?,
+                    true => self.door.apply_objects(by, cluster, batch.clone()).await.map(drop)?,
                     false => self.door.delete_object(by, cluster, key.clone()).await.map(drop)?,
                 }
                 Ok(())

@@ -16,7 +16,7 @@ fn key(audience: Audience) -> VouchKey {
 }
 
 fn message() -> mapping::DeleteClusterRequest {
-    let mutation = Some(pb::Mutation { reason: "old".to_owned(), allow_lockout: true });
+    let mutation = Some(pb::Mutation { reason: "old".to_owned(), allow_lockout: true, lease_term: None });
     mapping::DeleteClusterRequest { mutation, cluster: "dev".to_owned() }
 }
 

@@ -6,8 +6,8 @@ use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
-        Decisions, Holder, InputChanges, Inputs, Objects, Reason, ResourceAttributes, Review, Rules,
-        RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+        Decisions, Holder, InputChanges, Inputs, ObjectBatch, Objects, Reason, ResourceAttributes, Review,
+        Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
     },
 };
 
@@ -99,8 +99,8 @@ fake! { Authorize {
 } }
 
 fake! { Objects {
-    change apply_objects(id: ClusterId, documents: String, replace: bool) -> Mutated<ApplySummary>, CallError
-        = mutated(ApplySummary { created: 1, changed: 2, unchanged: 3, removed: 4, skipped: vec![text("Pod/x")] });
+    change apply_objects(id: ClusterId, batch: ObjectBatch) -> Mutated<ApplySummary>, CallError
+        = mutated(ApplySummary { created: 1, changed: 2, unchanged: 3, removed: 4, skipped: vec![text("Pod/x")], refused: vec![text("Role/a/b")] });
     change delete_object(id: ClusterId, key: ObjectKey) -> Mutated<ObjectKey>, CallError = mutated(key);
     ask list_objects(id: ClusterId, query: PageQuery) -> Page<Object>, CallError = page(vec![object()]);
 } }
@@ -161,16 +161,21 @@ async fn authorize_calls<T: Authorize>(to: &T) -> Vec<String> {
 
 async fn object_calls<T: Objects>(to: &T) -> Vec<String> {
     let dev: ClusterId = "dev".parse().unwrap();
+    let batch = |documents, replace, partial| ObjectBatch { documents, replace, partial };
     answers![
-        to.apply_objects(change(), dev.clone(), text("kind: List"), true),
-        to.apply_objects(silent_change(), dev.clone(), String::new(), false),
+        to.apply_objects(change(), dev.clone(), batch(text("kind: List"), true, false)),
+        to.apply_objects(silent_change(), dev.clone(), batch(String::new(), false, true)),
         to.delete_object(change(), dev.clone(), ObjectKey::role("team-a", "dev")),
         to.list_objects(actor(), dev, some_page()),
     ]
 }
 
 async fn decision_calls<T: Decisions>(to: &T) -> Vec<String> {
-    let batch = vec![record(DecisionKind::TokenReview), record(DecisionKind::SubjectAccessReview)];
+    let batch = vec![
+        record(DecisionKind::TokenReview),
+        record(DecisionKind::SubjectAccessReview),
+        record(DecisionKind::ManagementCall),
+    ];
     let dev = || "dev-1".parse().unwrap();
     answers![to.record(batch), to.find(actor(), DecisionId(uuid::Uuid::from_u128(4))), async {
         Ok::<_, CallError>(to.watch_inputs(actor(), dev()).await?.collect::<Vec<_>>().await)

@@ -29,8 +29,12 @@ fn watch() -> SpokeWatch {
         listed_at: Some(moment(6)),
         pushed_at: None,
         objects: 7,
+        service_accounts: 8,
         aws_auth: AwsAuthSight::Missing,
         aws_auth_missing_since: Some(moment(8)),
+        issuer_url: Some(text("https://issuer.example")),
+        issuer_read_at: Some(moment(10)),
+        refused: vec![text("Role/a/b: too long")],
         fault: Some(text("no route")),
         fault_since: Some(moment(9)),
     }
@@ -58,7 +62,7 @@ fake! { Spokes {
         self.note(format!("{query:?}"));
         let kubeconfig = query.known_version.is_none().then(|| "hush".into());
         Ok(match query.holder.as_str() {
-            "a" => Lending::Lent(Loan { version: 3, kubeconfig, lifetime: Duration::from_secs(15) }),
+            "a" => Lending::Lent(Loan { version: 3, kubeconfig, lifetime: Duration::from_secs(15), term: 2 }),
             "b" => Lending::Held(moment(11)),
             _ => Lending::Gone,
         })

@@ -23,6 +23,7 @@ convert! { SpokeKubeconfig = pb::SpokeKubeconfig {
 convert! { SpokeWatch = pb::SpokeWatch {
     holder: plain, reported_at: moment, listed_at: optional_moment, pushed_at: optional_moment, objects: plain,
     aws_auth: choice, aws_auth_missing_since: optional_moment, fault: plain, fault_since: optional_moment,
+    service_accounts: plain, issuer_url: plain, issuer_read_at: optional_moment, refused: plain,
 } }
 
 mutated! { SpokeKubeconfig = pb::SpokeKubeconfigMutated { kubeconfig: message } }
@@ -81,6 +82,7 @@ impl From<Lending> for pb::LendSpokeResponse {
                 version: loan.version,
                 kubeconfig: loan.kubeconfig.map(|text| text.expose_secret().to_owned()),
                 lifetime_seconds: u32::try_from(loan.lifetime.as_secs()).unwrap_or(u32::MAX),
+                term: loan.term,
             }),
             Lending::Held(until) => Wire::HeldUntil(field::timestamp(until)),
             Lending::Gone => Wire::Gone(()),
@@ -99,6 +101,7 @@ impl TryFrom<pb::LendSpokeResponse> for Lending {
                 version: loan.version,
                 kubeconfig: loan.kubeconfig.map(Into::into),
                 lifetime: Duration::from_secs(loan.lifetime_seconds.into()),
+                term: loan.term,
             }),
             Wire::HeldUntil(until) => Self::Held(field::moment("held_until", Some(until))?),
             Wire::Gone(()) => Self::Gone,

@@ -79,7 +79,8 @@ targets! {
     mapping::RegisterSpokeCertificateRequest,
     mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
-    authz::ListObjectsRequest, gateway::ExplainRequest => |m| {
+    authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
+    credentials::PushIssuerRequest, credentials::GetIssuerRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 

@@ -1,14 +1,11 @@
 //! What an apply does, worked out before anything is written.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use lanyard_api::{CallError, Page, PageQuery, authz::ApplySummary};
+use lanyard_api::{CallError, authz::ApplySummary};
 use lanyard_rbac::{Index, Object, ObjectKey, RoleRef};
 
-use crate::snapshot::RbacObjects;
+use super::given::LeftOut;
 
 /// The writes of an apply.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,10 +25,11 @@ impl Plan {
     pub(super) fn make(
         stored: impl IntoIterator<Item = Object>,
         given: Vec<Object>,
+        left_out: &[LeftOut],
         replace: bool,
         objects_max: usize,
     ) -> Result<Self, CallError> {
-        if given.is_empty() && replace {
+        if given.is_empty() && left_out.is_empty() && replace {
             let message = "the input holds no RBAC object, so that all would be removed: delete them by name if that is meant";
             return Err(CallError::invalid("documents", "replace_with_nothing", message));
         }
@@ -47,12 +45,15 @@ impl Plan {
             }
             plan.add(&mut stored, key, object, replace)?;
         }
-        if replace {
-            let gone = stored.keys().filter(|key| !seen.contains(*key));
-            plan.remove = gone.cloned().collect();
-            plan.remove.iter().for_each(|key| drop(stored.remove(key)));
-            plan.summary.removed = count(plan.remove.len());
-        }
+        plan.remove = if replace {
+            stored.keys().filter(|key| !seen.contains(*key)).cloned().collect()
+        } else {
+            // What it is now cannot be read, and so grants nothing; what it was before it is no more.
+            let keys: BTreeSet<&ObjectKey> = left_out.iter().filter_map(|one| one.key.as_ref()).collect();
+            keys.into_iter().filter(|key| stored.contains_key(key) && !seen.contains(*key)).cloned().collect()
+        };
+        plan.remove.iter().for_each(|key| drop(stored.remove(key)));
+        plan.summary.removed = count(plan.remove.len());
         if stored.len() > objects_max {
             return Err(CallError::LimitExceeded {
                 what: "RBAC objects of one cluster".into(),
@@ -112,19 +113,6 @@ fn role_of(object: &Object) -> Option<ObjectKey> {
 
 fn count(items: usize) -> u32 {
     u32::try_from(items).unwrap_or(u32::MAX)
-}
-
-/// A page of objects in the order of the text of their keys; the token is the last one given.
-pub(super) fn page(objects: &RbacObjects, query: &PageQuery, items_max: u32) -> Page<Object> {
-    let most = if query.items_max == 0 { items_max } else { query.items_max.min(items_max) } as usize;
-    let from = if query.token.is_empty() { Bound::Unbounded } else { Bound::Excluded(query.token.as_str()) };
-    let mut rest = objects.range::<str, _>((from, Bound::Unbounded));
-    let taken: Vec<_> = rest.by_ref().take(most).collect();
-    let last = taken.last().map(|(key, _)| (*key).clone());
-    Page {
-        items: taken.into_iter().map(|(_, object)| Object::clone(object)).collect(),
-        next_token: rest.next().and(last),
-    }
 }
 
 #[cfg(test)]

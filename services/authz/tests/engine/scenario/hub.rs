@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lanyard_api::{
     Mutation, Revision, Scope, UserInfo,
     authn::accounts::User,
-    authz::Objects,
+    authz::{ObjectBatch, Objects},
     aws_auth::{AwsAuth, AwsAuthPart},
     grants::aws_auth_grant,
     mapping::{
@@ -241,8 +241,8 @@ impl Hub {
 
     async fn apply(&self, documents: &str) {
         let by = Mutation::by(actor_of(HOME));
-        let applied =
-            self.stage.authz.apply_objects(by, self.cluster.id.clone(), documents.to_owned(), false);
+        let batch = ObjectBatch::of(documents);
+        let applied = self.stage.authz.apply_objects(by, self.cluster.id.clone(), batch);
         applied.await.unwrap();
     }
 

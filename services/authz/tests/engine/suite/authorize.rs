@@ -3,8 +3,8 @@
 use lanyard_api::{
     ClusterUid, Scope, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, Objects, ResourceAttributes, Review, RulesQuery, Verdict,
-        WhoCanQuery,
+        Attributes, Authorize, Decision, ObjectBatch, Objects, ResourceAttributes, Review, RulesQuery,
+        Verdict, WhoCanQuery,
     },
     mapping::{AccessScope, BlockTarget, Cluster},
 };
@@ -214,7 +214,7 @@ items:
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: pods}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: pods}, subjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: bob}]}
 ";
     let by = lanyard_api::Mutation::by(actor_of(HOME));
-    Objects::apply_objects(form, by, cluster.id.clone(), documents.to_owned(), false).await.unwrap();
+    Objects::apply_objects(form, by, cluster.id.clone(), ObjectBatch::of(documents)).await.unwrap();
     let query = |user| RulesQuery { cluster: cluster.uid, user, namespace: "a".to_owned(), grant: None };
     let bobs = form.rules_for(query(bare("bob", &[]))).await.unwrap();
     assert_eq!((bobs.resource.len(), bobs.non_resource.len(), bobs.incomplete), (1, 0, false));

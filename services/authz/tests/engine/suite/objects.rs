@@ -2,7 +2,7 @@
 
 use lanyard_api::{
     Actor, CallError, ClusterId, Mutated, Mutation, PageQuery, SignatureUse, Vouched,
-    authz::{ApplySummary, Verdict},
+    authz::{ApplySummary, ObjectBatch, Verdict},
 };
 use lanyard_rbac::ObjectKey;
 use time::Duration;
@@ -30,7 +30,8 @@ async fn apply(
     documents: &str,
     replace: bool,
 ) -> Result<Mutated<ApplySummary>, CallError> {
-    form.apply_objects(Mutation::by(by), main_id(), documents.to_owned(), replace).await
+    form.apply_objects(Mutation::by(by), main_id(), ObjectBatch { replace, ..ObjectBatch::of(documents) })
+        .await
 }
 
 fn main_id() -> ClusterId {
@@ -156,7 +157,7 @@ pub(crate) async fn immunity_33_a_cluster_of_another_account_does_not_exist(stag
     for (actor, id) in [(actor_of(ABROAD), main_id()), (actor_of(HOME), none)] {
         let by = || Mutation::by(actor.clone());
         let text = format!("cluster `{id}` does not exist");
-        let applied = form.apply_objects(by(), id.clone(), role("a", "get"), false).await.map(drop);
+        let applied = form.apply_objects(by(), id.clone(), ObjectBatch::of(role("a", "get"))).await.map(drop);
         let deleted = form.delete_object(by(), id.clone(), ObjectKey::cluster_role("a")).await.map(drop);
         let listed = form.list_objects(actor.clone(), id.clone(), PageQuery::default()).await.map(drop);
         for answer in [applied, deleted, listed] {
@@ -184,4 +185,54 @@ pub(crate) async fn a_signature_seen_again_gets_the_first_answer(stage: &Stage, 
     apply(form, actor_of(HOME), &role("b", "get"), false).await.unwrap();
     assert_eq!(apply(form, actor, &role("a", "get"), false).await, Err(CallError::Replayed));
     assert_eq!(keys(form).await, ["ClusterRole/a", "ClusterRole/b"]);
+}
+
+pub(crate) async fn of_a_partial_batch_one_bad_object_holds_nothing_back(stage: &Stage, form: &impl Form) {
+    let main = stage.cluster("main").await;
+    let push = async |documents: String, replace: bool| {
+        let batch = ObjectBatch { documents, replace, partial: true };
+        form.apply_objects(Mutation::by(spoke(main.uid)), main_id(), batch).await
+    };
+    push(role("a", "get") + &role("b", "get"), true).await.unwrap();
+    // Edited there into what is no role here: what it was is no more, and what stands beside it is taken.
+    let bad = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\nrules: [{verbs: get}]\n";
+    let long = role(&"x".repeat(2_000), "get");
+    for (replace, expected) in
+        [(false, vec!["ClusterRole/b", "ClusterRole/c"]), (true, vec!["ClusterRole/c"])]
+    {
+        let pushed = push(format!("{bad}{}{long}", role("c", "get")), replace).await.unwrap();
+        let refused = &pushed.value.refused;
+        assert!(refused.iter().any(|one| one.starts_with("ClusterRole/a: `rules[0].verbs`")), "{refused:?}");
+        assert!(
+            refused.iter().any(|one| one.starts_with("ClusterRole/xxx") && one.len() < 400),
+            "{refused:?}"
+        );
+        assert_eq!(keys(form).await, expected);
+    }
+    // Nothing but what is refused is not nothing.
+    assert_eq!(push(bad.to_owned(), true).await.unwrap().value.removed, 1);
+    assert_eq!(rule_of(push("# nothing\n".to_owned(), true).await), "replace_with_nothing");
+}
+
+pub(crate) async fn a_watcher_that_lost_its_lease_writes_nothing(stage: &Stage, form: &impl Form) {
+    let main = stage.cluster("main").await;
+    let (name, lifetime) = (lanyard_store::spoke_lease(main.uid), std::time::Duration::from_secs(15));
+    let by = |term: u64| Mutation { lease_term: Some(term), ..Mutation::by(spoke(main.uid)) };
+    let push = async |term: u64, name: &str| {
+        form.apply_objects(
+            by(term),
+            main_id(),
+            ObjectBatch { replace: true, ..ObjectBatch::of(role(name, "get")) },
+        )
+        .await
+    };
+    let first = stage.store.acquire_lease(&name, "first", lifetime).await.unwrap().unwrap().term;
+    push(first, "seen-first").await.unwrap();
+    stage.clock.advance(Duration::seconds(16));
+    let second = stage.store.acquire_lease(&name, "second", lifetime).await.unwrap().unwrap().term;
+    push(second, "seen-later").await.unwrap();
+    assert_eq!(rule_of(push(first, "seen-first").await), "lease_lost");
+    let gone = form.delete_object(by(first), main_id(), ObjectKey::cluster_role("seen-later")).await;
+    assert_eq!(rule_of(gone), "lease_lost");
+    assert_eq!(keys(form).await, ["ClusterRole/seen-later"]);
 }

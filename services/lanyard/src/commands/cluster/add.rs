@@ -18,21 +18,26 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::super::spoke::spoke_rules;
 use super::{
     CreateArgs,
     webhook_config::{self, Written, gateway_url},
 };
 use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, input::Source, output::Tabular};
 
-pub(super) const HELP: &str = "\
+pub(super) const HELP: &str = concat!(
+    "\
 Examples:
   lanyard cluster add dev --kubeconfig dev.yaml --region us-east-1 --out ./dev
   lanyard cluster add dev --kubeconfig ~/.kube/config --context admin@dev --out ./dev --path /etc/kubernetes/lanyard
 
 The kubeconfig is reduced to API server, CA, and token or client certificate, and kept sealed; what would make a hub run a
-command, read a file or trust anybody is refused by name. Its credential has to get, list and watch the objects of
-rbac.authorization.k8s.io, and the ConfigMap aws-auth of kube-system. Run again, it changes what is different and nothing
-else: files whose credential counts stay as they are.";
+command, read a file or trust anybody is refused by name. Its credential needs a ClusterRole with these rules:
+",
+    spoke_rules!(),
+    "
+Run again, it changes what is different and nothing else: files whose credential counts stay as they are."
+);
 
 /// How long the first look at a new cluster is waited for.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
@@ -87,7 +92,9 @@ impl Tabular for Added {
         let watch = match &self.spoke.watch {
             Some(watch) => match (&watch.fault, watch.listed_at) {
                 (Some(fault), _) => format!("not yet: {fault}"),
-                (None, Some(_)) => format!("{} RBAC objects seen", watch.objects),
+                (None, Some(_)) => {
+                    format!("{} RBAC objects, {} ServiceAccounts seen", watch.objects, watch.service_accounts)
+                }
                 (None, None) => "begun".to_owned(),
             },
             None => "no spoke service has taken it yet".to_owned(),

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use lanyard_rbac::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleBinding, Subject};
 
 use super::*;
@@ -33,7 +31,7 @@ fn in_namespace(name: &str, role: RoleRef) -> Object {
 }
 
 fn make(stored: &[Object], given: &[Object], replace: bool) -> Result<Plan, CallError> {
-    Plan::make(stored.to_vec(), given.to_vec(), replace, 10)
+    Plan::make(stored.to_vec(), given.to_vec(), &[], replace, 10)
 }
 
 fn rule_of(error: CallError) -> &'static str {
@@ -51,7 +49,7 @@ fn an_apply_writes_what_differs_and_removes_only_when_it_replaces() {
     let applied = make(&stored, &given, false).unwrap();
     assert_eq!(applied.put, [role("changed", "list"), role("new", "get")]);
     assert_eq!(applied.remove, []);
-    let summary = ApplySummary { created: 1, changed: 1, unchanged: 1, removed: 0, skipped: vec![] };
+    let summary = ApplySummary { created: 1, changed: 1, unchanged: 1, ..ApplySummary::default() };
     assert_eq!(applied.summary, summary);
     let replaced = make(&stored, &given, true).unwrap();
     assert_eq!(replaced.put, applied.put);
@@ -117,25 +115,19 @@ fn a_binding_of_a_missing_role_is_told() {
 }
 
 #[test]
-fn pages_put_together_are_all_objects_in_the_order_of_their_keys() {
-    let objects: Vec<Object> =
-        (0..25).map(|n| role(&format!("r{n:02}"), "get")).chain([binding("b", "r00", "ana")]).collect();
-    let table: RbacObjects =
-        objects.iter().map(|object| (object.key().to_string(), Arc::new(object.clone()))).collect();
-    let mut query = PageQuery { items_max: 7, token: String::new() };
-    let (mut seen, mut pages) = (Vec::new(), 0);
-    loop {
-        let page = page(&table, &query, 10);
-        assert!(page.items.len() <= 7);
-        (seen, pages) = ([seen, page.items].concat(), pages + 1);
-        match page.next_token {
-            Some(token) => query.token = token,
-            None => break,
-        }
+fn what_was_left_out_is_gone_and_makes_an_input_that_is_not_nothing() {
+    let there = [role("a", "get"), role("b", "get")];
+    let bad = r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"a"},"rules":7}"#;
+    let parsed = lanyard_rbac::parse_partially(bad.as_bytes(), lanyard_rbac::Limits::DEFAULT).unwrap();
+    let left_out: Vec<LeftOut> = parsed.refused.into_iter().map(LeftOut::from).collect();
+    for (given, replace, gone) in [
+        (vec![], false, 1),
+        (vec![], true, 2),
+        (vec![role("b", "get")], true, 1),
+        (vec![role("a", "list")], false, 0),
+    ] {
+        let plan = Plan::make(there.to_vec(), given.clone(), &left_out, replace, 10).unwrap();
+        assert_eq!(plan.remove.len(), gone, "{given:?} {replace}");
+        assert_eq!(plan.summary.removed as usize, gone);
     }
-    assert_eq!((seen, pages), (objects, 4));
-    let whole = page(&table, &PageQuery::default(), 10);
-    assert_eq!((whole.items.len(), whole.next_token.as_deref()), (10, Some("ClusterRole/r09")));
-    let last = PageQuery { items_max: 0, token: "ClusterRoleBinding/b".to_owned() };
-    assert_eq!(page(&table, &last, 10), Page { items: vec![], next_token: None });
 }

@@ -1,0 +1,125 @@
+//! Workloads of clusters: ServiceAccounts, and the issuers of their tokens.
+
+use std::collections::BTreeSet;
+
+use lanyard_api::{
+    ClusterUid, Scope,
+    credentials::{ServiceAccount, WorkloadIssuer},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::StoreError,
+    kind::Kind,
+    record::{Columns, Record, Statement},
+    sql::Value,
+    transaction::Transaction,
+};
+
+/// A ServiceAccount in its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterServiceAccount {
+    /// The cluster.
+    pub cluster: ClusterUid,
+    /// The ServiceAccount; its name is the record's key.
+    pub service_account: ServiceAccount,
+}
+
+impl Record for ClusterServiceAccount {
+    const KIND: Kind = Kind::ServiceAccount;
+
+    fn scope(&self) -> Scope {
+        Scope::Cluster(self.cluster)
+    }
+
+    fn key(&self) -> String {
+        self.service_account.key().to_string()
+    }
+}
+
+impl Columns for ClusterServiceAccount {
+    fn columns(&self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
+impl Record for WorkloadIssuer {
+    const KIND: Kind = Kind::WorkloadIssuer;
+
+    fn scope(&self) -> Scope {
+        Scope::Cluster(self.cluster)
+    }
+
+    fn key(&self) -> String {
+        Kind::ONLY_KEY.to_owned()
+    }
+
+    fn name(&self) -> String {
+        self.issuer_url.clone()
+    }
+}
+
+impl Columns for WorkloadIssuer {
+    fn columns(&self) -> Vec<Value> {
+        vec![irsa_issuer(self).map(str::to_owned).into()]
+    }
+
+    fn after_write(&self) -> Vec<Statement> {
+        let thumbprints: BTreeSet<&str> = self.keys.iter().map(|key| key.thumbprint.as_str()).collect();
+        let mut statements = vec![keyless(self.cluster)];
+        statements.extend(thumbprints.into_iter().map(|thumbprint| Statement {
+            sql: "INSERT INTO workload_issuer_keys (thumbprint, cluster) VALUES ($1, $2)",
+            values: vec![thumbprint.into(), self.cluster.to_string().into()],
+        }));
+        statements
+    }
+
+    fn before_delete(&self) -> Vec<Statement> {
+        vec![keyless(self.cluster)]
+    }
+}
+
+/// The name that no other cluster may have.
+fn irsa_issuer(issuer: &WorkloadIssuer) -> Option<&str> {
+    Some(issuer.issuer_url.as_str()).filter(|_| issuer.irsa_obstacle.is_none())
+}
+
+/// Takes away the keys of a cluster's issuer.
+pub(crate) fn keyless(cluster: ClusterUid) -> Statement {
+    let values = vec![cluster.to_string().into()];
+    Statement { sql: "DELETE FROM workload_issuer_keys WHERE cluster = $1", values }
+}
+
+/// What of an issuer is another cluster's already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerTaken {
+    /// Its name, by which tokens are told apart.
+    Name,
+    /// The key of this thumbprint.
+    Key(String),
+}
+
+impl Transaction {
+    /// What of an issuer another cluster has. Begin the hub's scope too, so that no other transaction takes it at the same time.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn issuer_taken(&mut self, issuer: &WorkloadIssuer) -> Result<Option<IssuerTaken>, StoreError> {
+        const NAME: &str = "SELECT 1 FROM workload_issuers WHERE irsa_issuer = $1 AND cluster <> $2";
+        const KEY: &str = "SELECT 1 FROM workload_issuer_keys WHERE thumbprint = $1 AND cluster <> $2";
+        let cluster = issuer.cluster.to_string();
+        if let Some(name) = irsa_issuer(issuer)
+            && self.connection.fetch_one(NAME, [name.into(), cluster.as_str().into()]).await?.is_some()
+        {
+            return Ok(Some(IssuerTaken::Name));
+        }
+        for key in &issuer.keys {
+            let values = [key.thumbprint.as_str().into(), cluster.as_str().into()];
+            if self.connection.fetch_one(KEY, values).await?.is_some() {
+                return Ok(Some(IssuerTaken::Key(key.thumbprint.clone())));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,19 @@
+//! How much credentials keeps.
+
+use serde::{Deserialize, Serialize};
+
+/// What credentials keeps in memory and takes at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CredentialsConfig {
+    /// Clusters whose workloads are kept in memory, those used last. One of 50 000 ServiceAccounts takes some 20 MB.
+    pub clusters_max: usize,
+    /// Most ServiceAccounts of one cluster.
+    pub service_accounts_max: usize,
+}
+
+impl Default for CredentialsConfig {
+    fn default() -> Self {
+        Self { clusters_max: 1_000, service_accounts_max: 100_000 }
+    }
+}

@@ -1,0 +1,161 @@
+//! [`Workloads`]: the ServiceAccounts of clusters, and the issuers of their tokens.
+
+mod plan;
+mod rules;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lanyard_api::{
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope,
+    Vouched,
+    credentials::{
+        IrsaObstacle, IssuerDocuments, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
+        WorkloadIssuer, Workloads,
+    },
+    mapping::Cluster,
+};
+use lanyard_store::{ClusterServiceAccount, IssuerTaken, Kind, StoreError, Transaction, replayed};
+
+use self::plan::Plan;
+use crate::{engine::Credentials, snapshot::WorkloadSnapshot};
+
+impl Workloads for Credentials {
+    async fn apply_service_accounts(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        batch: ServiceAccountBatch,
+    ) -> Result<Mutated<ServiceAccountSummary>, CallError> {
+        let cluster = self.seen(&by.actor.value, &cluster).await?;
+        let scope = Scope::Cluster(cluster.uid);
+        let mut tx = match self.store().begin("apply_service_accounts", &by, &[scope]).await {
+            Ok(tx) => tx,
+            Err(error) => return replayed(error),
+        };
+        is_there(&mut tx, &cluster).await?;
+        let stored: Vec<ClusterServiceAccount> = tx.list(scope).await?;
+        let stored: BTreeMap<String, ServiceAccount> = stored
+            .into_iter()
+            .map(|known| (known.service_account.key().to_string(), known.service_account))
+            .collect();
+        let Plan { put, remove, summary } = Plan::make(&stored, batch, self.config().service_accounts_max)?;
+        for service_account in put {
+            tx.put(&ClusterServiceAccount { cluster: cluster.uid, service_account }).await?;
+        }
+        for key in &remove {
+            tx.delete::<ClusterServiceAccount>(scope, key).await?;
+        }
+        tx.answer(scope, summary, Vec::new()).await
+    }
+
+    async fn list_service_accounts(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        page: PageQuery,
+    ) -> Result<Page<ServiceAccount>, CallError> {
+        let cluster = self.seen(&by.value, &cluster).await?;
+        Ok(Page::of_map(&self.workloads(cluster.uid).await?.service_accounts, &page))
+    }
+
+    async fn push_issuer(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        pushed: IssuerDocuments,
+    ) -> Result<Mutated<WorkloadIssuer>, CallError> {
+        let cluster = self.seen(&by.actor.value, &cluster).await?;
+        let (keys, notices) = rules::issuer(&pushed)?;
+        let scope = Scope::Cluster(cluster.uid);
+        // The hub's scope too: of two who bring one key at the same time, the second sees the first.
+        let mut tx = match self.store().begin("push_issuer", &by, &[Scope::Hub, scope]).await {
+            Ok(tx) => tx,
+            Err(error) => return replayed(error),
+        };
+        is_there(&mut tx, &cluster).await?;
+        let before: Option<WorkloadIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
+        // A spoke pushes what it sees again and again.
+        if let Some(before) = before
+            && before.issuer_url == pushed.issuer_url
+            && before.keys == keys
+        {
+            return tx.answer(scope, before, notices).await;
+        }
+        let issuer = WorkloadIssuer {
+            cluster: cluster.uid,
+            irsa_obstacle: IrsaObstacle::of(&pushed.issuer_url),
+            issuer_url: pushed.issuer_url,
+            keys,
+            pushed_by: by.actor.value.name(),
+            pushed_at: tx.now(),
+        };
+        if let Some(taken) = tx.issuer_taken(&issuer).await? {
+            return Err(refused(&issuer, &taken));
+        }
+        tx.put(&issuer).await?;
+        tx.answer(scope, issuer, notices).await
+    }
+
+    async fn get_issuer(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<WorkloadIssuer, CallError> {
+        let known = self.seen(&by.value, &cluster).await?;
+        let snapshot = self.workloads(known.uid).await?;
+        let issuer = snapshot.issuer().ok_or_else(|| CallError::not_found("issuer of cluster", &cluster))?;
+        Ok(issuer.record.clone())
+    }
+}
+
+impl Credentials {
+    /// What is known of a cluster's workloads, from memory.
+    ///
+    /// # Errors
+    /// [`Fault`] where it is not in memory and the store does not answer.
+    pub async fn workloads(&self, cluster: ClusterUid) -> Result<Arc<WorkloadSnapshot>, Fault> {
+        self.workload_snapshots().get(Scope::Cluster(cluster)).await.map_err(fault)
+    }
+
+    /// A cluster that the actor may know of. Names resolve inside the actor's account; a spoke knows itself.
+    async fn seen(&self, actor: &Actor, id: &ClusterId) -> Result<Arc<Cluster>, CallError> {
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        let may_know = |cluster: &&Arc<Cluster>| match &actor.kind {
+            ActorKind::Principal { arn, .. } => arn.account == cluster.account,
+            ActorKind::Spoke { cluster: own } => *own == cluster.uid,
+            ActorKind::System { .. } => true,
+        };
+        let found = clusters.by_id(id).filter(may_know);
+        found.map(Arc::clone).ok_or_else(|| CallError::not_found("cluster", id))
+    }
+}
+
+/// The cluster may have gone between the snapshot and the transaction, and its number never comes back.
+async fn is_there(tx: &mut Transaction, cluster: &Cluster) -> Result<(), CallError> {
+    let known = tx.cluster_by_id(&cluster.id).await?;
+    let is_there = known.is_some_and(|known| known.uid == cluster.uid);
+    if is_there { Ok(()) } else { Err(CallError::not_found("cluster", &cluster.id)) }
+}
+
+/// Of the other cluster nothing is told: it may be another account's.
+fn refused(issuer: &WorkloadIssuer, taken: &IssuerTaken) -> CallError {
+    match taken {
+        IssuerTaken::Name => CallError::precondition(
+            "issuer_taken",
+            format!(
+                "`{}` is the issuer of another cluster of this hub, so that a token would not say of which it is: start the API \
+                 server with a --service-account-issuer of its own",
+                issuer.issuer_url
+            ),
+        ),
+        IssuerTaken::Key(thumbprint) => CallError::precondition(
+            "signing_key_taken",
+            format!(
+                "the signing key with the thumbprint `{thumbprint}` is another cluster's of this hub, each of which could sign as \
+                 the other: start the API server with a --service-account-signing-key-file of its own"
+            ),
+        ),
+    }
+}
+
+/// A fault, logged for those who can do something about it.
+fn fault(error: StoreError) -> Fault {
+    tracing::error!(%error, "a snapshot is not available");
+    Fault::from(error)
+}

@@ -1,0 +1,181 @@
+//! A hub with two accounts and a cluster of the first, on a store of its own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lanyard_api::{
+    Actor, ActorKind, Authority, CallError, ClusterId, ClusterUid, Lineage, Mutation, Scope, SignatureUse,
+    Vouched,
+    authn::accounts::Account,
+    credentials::{ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
+    grpc::{Door, Remote, Served},
+    mapping::{AuthenticationMode, AuthorizerMode, Cluster},
+    suite::{admitting, serve_in_process},
+    voucher::{Audience, Vouchers},
+};
+use lanyard_credentials::{Credentials, CredentialsConfig};
+use lanyard_iam::{AccountId, Partition};
+use lanyard_kit::TestClock;
+use lanyard_store::{Record, Store, test_support::TestDatabase};
+use time::{OffsetDateTime, macros::datetime};
+use tonic::service::Routes;
+
+pub(crate) const NOON: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
+pub(crate) const HOME: &str = "111122223333";
+pub(crate) const ABROAD: &str = "444455556666";
+/// Most ServiceAccounts of a cluster here, so that the limit is met.
+pub(crate) const MOST: usize = 250;
+
+/// A hub under test.
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    pub(crate) clock: TestClock,
+    pub(crate) engine: Credentials,
+    /// `dev`.
+    pub(crate) cluster: Cluster,
+}
+
+impl Bench {
+    pub(crate) async fn new(database: &TestDatabase) -> Self {
+        let clock = TestClock::new(NOON);
+        let store = database.open(Arc::new(clock.clone())).await;
+        for number in [HOME, ABROAD] {
+            let account = Account {
+                id: account(number),
+                partition: Partition::Aws,
+                authority: Authority::Local,
+                name: String::new(),
+                created_at: NOON,
+            };
+            put(&store, &account).await;
+        }
+        let config = CredentialsConfig { service_accounts_max: MOST, ..CredentialsConfig::default() };
+        let engine = Credentials::new(&store, config).unwrap();
+        let cluster = cluster("dev");
+        put(&store, &cluster).await;
+        Self { store, clock, engine, cluster }
+    }
+
+    /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
+    pub(crate) fn grpc(&self) -> impl Workloads + use<> {
+        let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
+        let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
+        let served = Served::new(Arc::new(self.engine.clone()), door);
+        let routes = Routes::new(server::workloads(served));
+        Remote::new(admitting(serve_in_process(routes), vouchers))
+    }
+
+    pub(crate) async fn another_cluster(&self, id: &str) -> Cluster {
+        let cluster = cluster(id);
+        put(&self.store, &cluster).await;
+        cluster
+    }
+
+    pub(crate) async fn delete(&self, cluster: &Cluster) {
+        let scopes = [Scope::Hub, Scope::Cluster(cluster.uid)];
+        let mut tx = self.store.begin("test", &Mutation::system("test"), &scopes).await.unwrap();
+        tx.delete::<Cluster>(Scope::Hub, &cluster.key()).await.unwrap().unwrap();
+        tx.commit_unrecorded().await.unwrap();
+    }
+
+    /// The revision of `dev`.
+    pub(crate) async fn revision(&self) -> u64 {
+        self.store.revision(Scope::Cluster(self.cluster.uid)).await.unwrap().0
+    }
+}
+
+async fn put<R: Record>(store: &Store, record: &R) {
+    let mut tx = store.begin("test", &Mutation::system("test"), &[record.scope()]).await.unwrap();
+    tx.put(record).await.unwrap();
+    tx.commit_unrecorded().await.unwrap();
+}
+
+fn account(number: &str) -> AccountId {
+    number.parse().unwrap()
+}
+
+fn cluster(id: &str) -> Cluster {
+    Cluster {
+        uid: ClusterUid::random(),
+        id: id.parse().unwrap(),
+        name: id.to_owned(),
+        partition: Partition::Aws,
+        account: account(HOME),
+        region: "eu-central-1".to_owned(),
+        endpoint: None,
+        certificate_authority: None,
+        authentication_mode: AuthenticationMode::Api,
+        authorizer_mode: AuthorizerMode::WebhookFirst,
+        trusted_accounts: Vec::new(),
+        audiences: Vec::new(),
+        token_cache_seconds: 10,
+        created_by: "test".to_owned(),
+        tags: BTreeMap::new(),
+        created_at: NOON,
+    }
+}
+
+pub(crate) fn dev() -> ClusterId {
+    "dev".parse().unwrap()
+}
+
+/// A principal of an account, admitted.
+pub(crate) fn actor_of(number: &str) -> Vouched<Actor> {
+    let kind = ActorKind::Principal {
+        authority: Authority::Local,
+        arn: format!("arn:aws:iam::{number}:user/operator").parse().unwrap(),
+        principal_id: "AIDA00000000OPERATOR".to_owned(),
+        lineage: Box::new(Lineage {
+            access_key_id: Some("LKIAOPERATOROPERATOR".parse().unwrap()),
+            ancestors: Vec::new(),
+            transitive_tags: BTreeMap::new(),
+            source_identity: None,
+            chain_depth: 0,
+        }),
+    };
+    Vouched::in_process(Actor { kind, ..Actor::system("test") })
+}
+
+/// A spoke, admitted.
+pub(crate) fn spoke(cluster: ClusterUid) -> Vouched<Actor> {
+    Vouched::in_process(Actor { kind: ActorKind::Spoke { cluster }, ..Actor::system("test") })
+}
+
+pub(crate) fn signed(digest: u8) -> Vouched<Actor> {
+    let mut actor = actor_of(HOME);
+    let expires_at = NOON + time::Duration::minutes(15);
+    actor.value.signature = Some(SignatureUse { digest: [digest; 32], expires_at });
+    actor
+}
+
+/// A ServiceAccount of the namespace `n`.
+pub(crate) fn bot(name: &str, uid: &str) -> ServiceAccount {
+    let role = ("eks.amazonaws.com/role-arn".to_owned(), format!("arn:aws:iam::{HOME}:role/{name}"));
+    ServiceAccount {
+        namespace: "n".to_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        annotations: BTreeMap::from([role]),
+    }
+}
+
+pub(crate) fn some(accounts: &[ServiceAccount], removed: &[&str]) -> ServiceAccountBatch {
+    let name = |name: &&str| ServiceAccountName { namespace: "n".to_owned(), name: (*name).to_owned() };
+    let removed = removed.iter().map(name).collect();
+    ServiceAccountBatch { service_accounts: accounts.to_vec(), removed, replace: false }
+}
+
+pub(crate) fn whole(accounts: &[ServiceAccount]) -> ServiceAccountBatch {
+    ServiceAccountBatch { replace: true, ..some(accounts, &[]) }
+}
+
+/// The stable part of a refusal.
+pub(crate) fn code_of<T: std::fmt::Debug>(answer: Result<T, CallError>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. }) => rule,
+        Err(CallError::NotFound { .. }) => "not_found",
+        Err(CallError::LimitExceeded { .. }) => "limit",
+        Err(CallError::Replayed) => "replayed",
+        Err(other) => panic!("{other}"),
+    }
+}
