@@ -38,6 +38,7 @@ def test_a_signature_of_another_make_is_a_signature(hub, door, admin):
     made = door.call(CREATE_USER, {"name": name}, admin)
     assert made.code == StatusCode.OK, made
     assert made.message["user"]["account"] == hub.account and made.message["mutated"].get("confirmed", False) is hub.confirms
+    hub.settle()
     assert hub.cli("iam", "user", "get", name)["principal_id"] == made.message["user"]["principal_id"]
 
 
@@ -160,6 +161,7 @@ def immunity_32_an_answer_that_held_a_secret_is_never_given_again(hub, door, adm
         again.code
     )
     assert not again.message
+    hub.settle()
     assert len(hub.cli("iam", "access-key", "list", user.name)) == 2
 
 

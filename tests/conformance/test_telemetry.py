@@ -8,7 +8,9 @@ import time
 
 import pytest
 import requests
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+import tls
 from cluster import with_id
 from conftest import REPLICAS
 from hub import REGION, unique
@@ -301,6 +303,49 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
     assert value(authn, "lanyard_store_looks_total", source="notification") >= 1
     public = requests.get(f"{stack.url}/metrics", verify=stack.ca, timeout=10).text
     assert "lanyard_gateway_requests_total" in public and cluster.id not in public
+
+
+def test_what_a_service_does_by_itself_is_a_trace_of_its_own(world, collector):
+    stack, sts, cluster, lea = world
+    stack.cli("entry", "update", cluster.id, lea.arn, "--username", unique("lea"))
+
+    def alone(service, name):
+        """The spans of the newest trace that begins so."""
+
+        def found(spans):
+            roots = [s for s in spans if (s.service, s.name) == (service, name)]
+            own = [[s for s in spans if s.trace == root.trace] for root in reversed(roots)]
+            return next((spans for spans in own if len(spans) > 1), None)
+
+        return collector.wait_for(f"{name} of {service}", found)
+
+    # mapping's commit is fetched by the others; decisions are stored behind the answers.
+    cluster.log_in(lea.credentials, host=sts.host)
+    for service, name in (("lanyard-authz", "store/follow"), ("lanyard-authn", "store/follow"), ("lanyard-authz", "authz/decisions")):
+        spans = alone(service, name)
+        (root,) = [span for span in spans if not span.parent]
+        assert (root.name, root.kind, root.failed) == (name, "internal", False)
+        assert {span.service for span in spans} == {service}
+        assert all(span.parent == root.id for span in spans if span is not root)
+        assert any(span.name.split(" ")[0] in ("SELECT", "INSERT") for span in spans), spans
+
+
+def test_a_collector_that_asks_for_a_certificate_is_shown_one(new_hub, tmp_path):
+    ca, own = tls.certificate(tmp_path, "collector")
+    clients, shown = tls.certificate(tmp_path, "hub", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    asking = Collector().start(key_and_chain=own, clients=clients)
+    files = {"certificate_file": str(shown), "key_file": str(shown)}
+    for choices, outcome in ((files, "exported"), ({}, "failed")):
+        hub = new_hub(outcome, config=traces(asking.endpoint, sample_ratio=1.0, ca_file=str(ca), **choices)).start()
+        hub.create_cluster()
+        url, deadline = hub.ready["metrics"]["serve"], time.monotonic() + 20
+        while not value(text := metrics_of(url), "lanyard_trace_spans_total", outcome=outcome):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
+        others = sum(value(text, "lanyard_trace_spans_total", outcome=other) for other in ("exported", "dropped", "failed"))
+        assert others == value(text, "lanyard_trace_spans_total", outcome=outcome)
+        hub.stop()
+    asking.stop()
 
 
 def traces(endpoint: str, **settings) -> str:
