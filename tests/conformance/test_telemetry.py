@@ -14,11 +14,11 @@ import tls
 from cluster import with_id
 from conftest import REPLICAS
 from hub import REGION, unique
+from lab import ACCOUNT, as_authn_is_told, running
 from otlp import Collector
 from stack import SERVICES, Stack
 from sts import Sts
 
-ACCOUNT = "111122223333"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 DOCUMENTATION = pathlib.Path(__file__).parents[2] / "docs/telemetry.md"
 HEADER_SECRET = "Bearer of-the-collector-" + secrets.token_hex(12)
@@ -49,23 +49,20 @@ def traced(tmp_path_factory, collector):
         pytest.skip("a stack of its own, which the run against one process has")
     folder = tmp_path_factory.mktemp("traced")
     sts = Sts(folder, REGION).start()
-    lab = f'[{{name="lab",host="{sts.host}",region="{REGION}",private_address=true,ca_file="{sts.ca}"}}]'
+    told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
     settings = SETTINGS | {"TELEMETRY__TRACES__ENDPOINT": collector.endpoint}
     # One cluster at a time in memory, so that who comes back to another is answered from PostgreSQL.
     memory = ["authn:LANYARD_AUTHN__SNAPSHOTS__CLUSTERS_MAX=1", "mapping:LANYARD_MAPPING__MEMORY__CLUSTERS_MAX=1"]
     settings = [f"{service}:{of_service(service, name)}={value}" for service in SERVICES for name, value in settings.items()]
     stack = Stack(
-        folder / "stack", store=None, replicas=1, settings=[*settings, *memory, f"authn:LANYARD_AUTHN__SELF_HOSTED_STS={lab}"]
+        folder / "stack",
+        store=None,
+        replicas=1,
+        settings=[*settings, *memory, f"authn:LANYARD_AUTHN__SELF_HOSTED_STS=[{{{told}}}]"],
     )
     stack.secrets.add("the collector's header", HEADER_SECRET)
-    try:
-        stack.start()
-        stack.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
+    with running(stack, sts):
         yield stack, sts
-    finally:
-        stack.stop()
-        sts.stop()
-    stack.assert_no_leaks()
     everything = b"".join(collector.raw)
     assert everything, "nothing was traced, so that no secret was seen says nothing"
     assert not (seen := stack.secrets.seen_in(everything)), f"spans hold {seen}"

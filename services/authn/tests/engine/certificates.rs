@@ -7,7 +7,7 @@ use lanyard_api::authn::accounts::{Accounts as _, Named, PolicyOwner, User};
 use lanyard_api::authn::{Admission, Admit as _, AdmitQuery};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
-use lanyard_authn::NotShared;
+use lanyard_authn::{Engine, NotShared};
 use lanyard_iam::{Ancestor, PrincipalId};
 use lanyard_kit::tls::{self, Names};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
@@ -52,6 +52,12 @@ fn asked(world: &World, by: &tls::KeyedCertificate, method: &str, body: &[u8]) -
 
 fn body() -> Vec<u8> {
     describe("dev").encode_to_vec()
+}
+
+/// What the engine and a replica of it say of an honest call.
+async fn ask_both(world: &World, replica: &Engine, by: &tls::KeyedCertificate) -> [Admission; 2] {
+    let query = asked(world, by, DESCRIBE, &body());
+    [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
 }
 
 async fn a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies(database: TestDatabase) {
@@ -140,10 +146,7 @@ async fn immunity_39_a_blocked_certificate_admits_nothing_on_any_replica_and_end
     let owner = PolicyOwner::Role(role.name.clone());
     world.policy(user.account, owner, "p", &allow("eks:DescribeCluster", "*")).await;
     let replica = world.sharing(NotShared);
-    let ask = async |certificate: &tls::KeyedCertificate| {
-        let query = asked(&world, certificate, DESCRIBE, &body());
-        [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
-    };
+    let ask = async |certificate: &tls::KeyedCertificate| ask_both(&world, &replica, certificate).await;
     let by_session = async || world.call(&session.credentials, DESCRIBE, &describe("dev")).await;
     let knocks = async || world.knock(&session.credentials, &world.cluster).await;
     let target = || BlockTarget::Certificate { sha256: sha256.parse().unwrap() };
@@ -193,10 +196,7 @@ async fn immunity_39_a_certificate_of_a_principal_who_is_gone_or_made_anew_admit
     let user = ana(&world).await;
     let certificate = world.certificate(&user);
     let replica = world.sharing(NotShared);
-    let ask = async || {
-        let query = asked(&world, &certificate, DESCRIBE, &body());
-        [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
-    };
+    let ask = async || ask_both(&world, &replica, &certificate).await;
     assert!(ask().await.iter().all(|answer| matches!(answer, Admission::Admitted(_))));
     let named = || Named { account: Some(user.account), name: user.name.clone() };
     for key in world.engine.list_access_keys(in_process(), named()).await.unwrap() {
@@ -220,10 +220,7 @@ async fn immunity_39_a_certificate_of_a_removed_account_or_a_blocked_principal_a
     let user = ana(&world).await;
     let certificate = world.certificate(&user);
     let replica = world.sharing(NotShared);
-    let ask = async || {
-        let query = asked(&world, &certificate, DESCRIBE, &body());
-        [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
-    };
+    let ask = async || ask_both(&world, &replica, &certificate).await;
     let arn = format!("arn:aws:iam::{}:user/ana", user.account);
     let on_principal =
         BlockTarget::Principal { authority: Authority::Local, canonical_arn: arn.parse().unwrap() };
