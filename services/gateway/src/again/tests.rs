@@ -10,7 +10,10 @@ use lanyard_kit::{
     tls::{self, Authority, ClientCertificates, Names, client_config, server_config},
 };
 use time::OffsetDateTime;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -22,21 +25,21 @@ const AT_ONCE: usize = 8;
 const READ: &str = "/lanyard.mapping.v1.Clusters/ListClusters";
 const CHANGE: &str = "/lanyard.mapping.v1.Clusters/CreateCluster";
 
-/// A replica, and where each call that arrives at it is told.
+/// A replica on threads of its own, with which it dies, and where each call that arrives at it is told.
 struct Replica {
     address: SocketAddr,
-    task: JoinHandle<()>,
+    threads: Runtime,
     arrived: mpsc::UnboundedReceiver<Bytes>,
 }
 
 /// One that answers, or one that takes calls and does not.
-async fn replica(authority: &Authority, answers: bool) -> Replica {
+fn replica(authority: &Authority, answers: bool) -> Replica {
     let now = OffsetDateTime::now_utc();
     let certificate =
         authority.issue_service("mapping", &Names::loopback(), time::Duration::DAY, now).unwrap();
     let tls = server_config(&certificate, ClientCertificates::Required(&authority.roots().unwrap())).unwrap();
-    let server = Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
-    let (address, (tell, arrived)) = (server.address(), mpsc::unbounded_channel());
+    let threads = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ((listening, address), (tell, arrived)) = (std::sync::mpsc::channel(), mpsc::unbounded_channel());
     let answer = tower::service_fn(move |request: Request<Incoming>| {
         let tell = tell.clone();
         async move {
@@ -47,8 +50,12 @@ async fn replica(authority: &Authority, answers: bool) -> Replica {
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("answer")))
         }
     });
-    let task = tokio::spawn(server.run(answer, CancellationToken::new()));
-    Replica { address, task, arrived }
+    threads.spawn(async move {
+        let server = Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
+        listening.send(server.address()).unwrap();
+        server.run(answer, CancellationToken::new()).await;
+    });
+    Replica { address: address.recv().unwrap(), threads, arrived }
 }
 
 /// As many calls at once, of which one of two replicas answers none and dies with those that it has: how they end, and how many of
@@ -57,7 +64,7 @@ async fn calls_while_a_replica_dies(method: &str) -> (Vec<Result<Bytes, PeerFaul
     let folder = tempfile::tempdir().unwrap();
     let now = OffsetDateTime::now_utc();
     let authority = Authority::create(&folder.path().join("pki"), "hub-1", now).unwrap();
-    let (mut dying, mut other) = (replica(&authority, false).await, replica(&authority, true).await);
+    let (mut dying, mut other) = (replica(&authority, false), replica(&authority, true));
     let certificate =
         authority.issue_service("gateway", &Names::loopback(), time::Duration::DAY, now).unwrap();
     let mut tls = client_config(&authority.roots().unwrap(), Some(&certificate)).unwrap();
@@ -78,8 +85,9 @@ async fn calls_while_a_replica_dies(method: &str) -> (Vec<Result<Bytes, PeerFaul
     // One that answers is soon the least busy again, so that the dying one keeps those that it got first.
     let first = tokio::time::timeout(PATIENCE, dying.arrived.recv()).await;
     assert_eq!(first.expect("in time").unwrap(), "question");
-    dying.task.abort();
+    dying.threads.shutdown_background();
     let ended = tokio::time::timeout(PATIENCE, asked).await.expect("in time").unwrap();
+    other.threads.shutdown_background();
     (ended, std::iter::from_fn(|| other.arrived.try_recv().ok()).count())
 }
 
