@@ -22,7 +22,7 @@ Examples:
   lanyard block create --principal arn:aws:iam::111122223333:user/ana --reason 'left'
   lanyard block create --cluster dev --access-key LKIAXXXXXXXXXXXXXXXX --reason 'leaked'
   lanyard block create --session arn:aws:sts::111122223333:assumed-role/ci/run-17 --reason 'stolen'
-  lanyard block create --certificate 9c1e…f0 --reason 'laptop lost'     # its sha256 as `lanyard pki show` tells it
+  lanyard block create --certificate 9c1e…f0 --reason 'laptop lost'
   lanyard block create --oidc-issuer https://okta.example --oidc-subject 00u1 --reason 'left'
   lanyard block create --oidc-issuer https://okta.example --reason 'breached'
 
@@ -86,7 +86,7 @@ pub struct WhomArgs {
     /// An access key, and sessions made with it.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["certificate", "session", "oidc_subject", "oidc_issuer"])]
     access_key: Option<AccessKeyId>,
-    /// A client certificate of a user, and sessions made by it, by the SHA-256 of its bytes in hex.
+    /// A client certificate of a user, and sessions made by it, by its SHA-256 as `lanyard pki show` tells it.
     #[arg(long, value_name = "SHA256", conflicts_with_all = ["session", "oidc_subject", "oidc_issuer"])]
     certificate: Option<CertificateSha256>,
     /// One role session, by its ARN.
