@@ -253,7 +253,8 @@ mod tests {
             };
             let sources =
                 lanyard_kit::config::Sources::none().environment(variables.into_iter().map(named).collect());
-            lanyard_kit::config::load::<ServeConfig>(&sources).unwrap().validate()
+            let config: ServeConfig = lanyard_kit::config::load(&sources).unwrap();
+            config.validate().map(|()| config)
         };
         let config = with("redis-cluster://a:7000,b:7000").unwrap();
         let printed = lanyard_kit::config::print_config(&config).unwrap();
