@@ -57,6 +57,8 @@ class Hub:
 
     # Whether a change that has answered is in force everywhere.
     confirms = True
+    # How many processes of a service there are.
+    replicas = 1
     # What lies in the data folder and has to be its owner's alone.
     own_files = frozenset({"credentials", "envelope.key", "lanyard.db"})
 
@@ -215,6 +217,9 @@ class Hub:
             f"ended with {done.returncode}, not {code}: {done.stdout}{done.stderr}"
         )
         return leaks.one_line(done.stderr)
+
+    def settle(self) -> None:
+        """Waits until what has answered is in force everywhere, which in one process it is."""
 
     def explain_decision(self, decision: str) -> dict:
         """The same of a finished decision, which is recorded behind the answer: it may take a moment."""

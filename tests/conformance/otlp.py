@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import struct
 import threading
 import time
@@ -40,7 +41,9 @@ class Collector:
     headers: list[dict] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
-    def start(self) -> Collector:
+    def start(self, *, key_and_chain: pathlib.Path | None = None, clients: pathlib.Path | None = None) -> Collector:
+        """Over TLS with a key and chain of its own; `clients` is the authority of those who may send."""
+
         def export(message: bytes, context: grpc.ServicerContext) -> bytes:
             with self._lock:
                 self.raw.append(message)
@@ -52,7 +55,12 @@ class Collector:
         service, method = METHOD[1:].split("/")
         handler = grpc.unary_unary_rpc_method_handler(export)
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        if key_and_chain:
+            own, roots = key_and_chain.read_bytes(), clients.read_bytes() if clients else None
+            tls = grpc.ssl_server_credentials([(own, own)], roots, require_client_auth=roots is not None)
+            self.endpoint = f"https://localhost:{self._server.add_secure_port('127.0.0.1:0', tls)}"
+        else:
+            self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
         return self
 

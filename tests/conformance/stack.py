@@ -8,12 +8,20 @@ import pathlib
 import signal
 import subprocess
 import time
+from concurrent import futures
+
+import requests
 
 from hub import AUTHN_SETTINGS, READY_SECONDS_MAX, STOP_SECONDS_MAX, Hub
 
-SERVICES = ("authn", "mapping", "authz", "credentials", "spoke", "gateway")
-# Twice the time in which every replica has to see a change on loopback, without waiting for a poll: machines are shared.
-SEEN_SECONDS_MAX = 0.2
+# Those with a store, and all.
+STORED = ("authn", "mapping", "authz", "credentials")
+SERVICES = (*STORED, "spoke", "gateway")
+# What a process with a store has applied, of all scopes together; and how far its directory of clusters is.
+REVISIONS, DIRECTORY = "lanyard_store_revisions", "lanyard_directory_revision"
+# In which every replica sees a change: a poll's time would do, but machines are shared.
+SEEN_SECONDS_MAX = 20
+COMMAND_WORDS_MAX = 3
 READING = frozenset({"get", "list", "describe", "explain", "check", "token", "inspect", "rules", "who-can", "kubeconfig"})
 
 
@@ -36,11 +44,13 @@ class Stack(Hub):
         """Without a store it has a PostgreSQL of its own. A setting is `service:NAME=value`."""
         super().__init__(folder, log=log)
         self._store = store
-        self._replicas = replicas
+        self.replicas = replicas
         self._services_settings = settings or []
+        self._session = requests.Session()
+        self._pool = futures.ThreadPoolExecutor(2 * len(SERVICES))
 
     def start(self) -> Stack:
-        command = [os.environ["LANYARD_XTASK"], "stack", "--replicas", str(self._replicas), "--log", self._log]
+        command = [os.environ["LANYARD_XTASK"], "stack", "--replicas", str(self.replicas), "--log", self._log]
         command += ["--keep", str(self.folder), "--ready-file", str(self.ready_file)]
         command += ["--postgres", self._store] if self._store else []
         settings = ["authn:{}={}".format(*setting) for setting in AUTHN_SETTINGS.items()]
@@ -73,11 +83,32 @@ class Stack(Hub):
         assert "panicked at" not in self.log(), self.log()[-4000:]
 
     def run(self, *words: str, **choices) -> subprocess.CompletedProcess:
-        """As of one process; a change has the time in which every replica has to see it."""
+        """As of one process; a change has been seen by every replica then."""
         done = super().run(*words, **choices)
-        if not READING.intersection(words):
-            time.sleep(SEEN_SECONDS_MAX)
+        # A name that a command is given may be one of these words too.
+        if not READING.intersection(words[:COMMAND_WORDS_MAX]):
+            self.settle()
         return done
+
+    def settle(self) -> None:
+        """Waits until a change that has answered has been seen by every replica. Who commits one shows it before they answer, so
+        all have it when all show as much; and the doors, when their directory is none before that of any who feeds them."""
+        deadline = time.monotonic() + SEEN_SECONDS_MAX
+        while len(set((revisions := self._shown(REVISIONS, *STORED)).values())) > 1:
+            assert time.monotonic() < deadline, f"not every replica sees a change: {revisions}"
+        fed = min(self._shown(DIRECTORY, "mapping").values())
+        while min((directories := self._shown(DIRECTORY, "gateway")).values()) < fed:
+            assert time.monotonic() < deadline, f"not every gateway sees revision {fed}: {directories}"
+
+    def _shown(self, metric: str, *services: str) -> dict[str, float]:
+        """A metric of each replica of some services."""
+        urls = {name: url for name, url in self.ready["metrics"].items() if name.rsplit("-", 1)[0] in services}
+        return dict(zip(urls, self._pool.map(lambda url: self._value(url, metric), urls.values())))
+
+    def _value(self, url: str, metric: str) -> float:
+        text = self._session.get(f"{url}/metrics", timeout=SEEN_SECONDS_MAX).text
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
+        return float(line.split(" ")[1])
 
     def log(self) -> str:
         """Of all processes, and last of who runs them."""

@@ -35,6 +35,7 @@ def test_it_is_in_every_list_from_arming_to_use(hub, cluster):
     credential = arm(hub, cluster)
     assert len(listed()) == 1 and not listed()[0].get("used_at")
     assert cluster.token_review(credential)["status"]["authenticated"]
+    hub.settle()
     assert listed()[0]["used_at"]
 
 

@@ -18,6 +18,7 @@ from grpc import StatusCode
 
 from hub import REGION, USAGE, Principal, unique
 from management import FrontDoor
+from tokens import Credentials
 
 ALGORITHM = "AWS4-X509-ECDSA-SHA256"
 CREATE_USER = "/lanyard.authn.v1.Accounts/CreateUser"
@@ -165,6 +166,51 @@ def test_immunity_39_a_certificate_ends_with_its_user_and_a_block(hub, ana, tmp_
     assert "certificate_principal_gone" in hub.refused(*listing)
     hub.cli("iam", "user", "create", ana.name)
     assert "certificate_principal_gone" in hub.refused(*listing)
+
+
+def test_immunity_39_one_certificate_is_blocked_with_its_sessions_and_the_others_go_on(hub, cluster, ana, tmp_path):
+    stolen, other = (issue(hub, ana, tmp_path / name) for name in ("stolen", "other"))
+    (shown, _) = hub.cli("pki", "show", str(tmp_path / "stolen" / "principal.crt"))
+    assert shown["sha256"] == stolen.chain[0].fingerprint(hashes.SHA256()).hex()
+    allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    hub.cli("iam", "policy", "put", "--user", ana.name, "assume", "--document", "-", stdin=document)
+    role = hub.create_role(trusts=ana.arn)
+    cluster.entry(role, groups=["ops"])
+    made = hub.cli(*stolen.flags(), "iam", "assume-role", role.arn, "--session-name", "ana")
+    session = Credentials(made["access_key_id"], made["secret_access_key"], made["session_token"])
+    for secret in (session.secret, session.session_token):
+        hub.secrets.add("of a session", secret)
+    listing = [[*certificate.flags(), "cluster", "list"] for certificate in (stolen, other)]
+    user = cluster.log_in(session)
+    hub.cli(*listing[0])
+    block = hub.cli("block", "create", "--certificate", shown["sha256"], "--reason", "laptop lost")["value"]
+    assert block["target"] == {"kind": "certificate", "sha256": shown["sha256"]}
+    assert block["id"] in [one["id"] for one in hub.cli("block", "list")]
+    assert "blocked" in hub.refused(*listing[0])
+    hub.cli(*listing[1])
+    assert cluster.refusal(session) == "blocked"
+    assert cluster.verdict(user, verb="get", resource="pods", namespace="x")[0] == "denied"
+    hub.cli("block", "delete", block["id"])
+    hub.cli(*listing[0])
+    assert cluster.verdict(user, verb="get", resource="pods", namespace="x")[0] == "no opinion"
+
+
+def test_a_profile_names_the_certificate_that_calls_are_made_by(hub, ana, tmp_path):
+    issue(hub, ana, tmp_path / "ana")
+    config = tmp_path / "config"
+    config.write_text("[profile ana]\nclient_certificate = ana/principal.crt\nclient_key = ana/principal.key\n")
+    environment = {"AWS_CONFIG_FILE": str(config)}
+    name = unique("by-profile")
+    made = hub.cli("--profile", "ana", "cluster", "create", name, "--region", REGION, environment=environment)
+    assert made["value"]["created_by"] == ana.arn
+    by_variable = environment | {"AWS_PROFILE": "ana"}
+    assert "implicit_deny" in hub.refused("iam", "user", "list", environment=by_variable)
+    token = hub.refused("--profile", "ana", "token", "--cluster-id", name, environment=environment, code=USAGE)
+    assert "signs calls to the hub and no tokens of clusters" in token
+    config.write_text("[profile ana]\nclient_certificate = ana/principal.crt\n")
+    half = hub.refused("--profile", "ana", "cluster", "list", environment=environment, code=USAGE)
+    assert "`client_certificate` without `client_key`" in half
 
 
 def test_a_certificate_is_for_a_user_and_for_days(hub, ana, tmp_path):

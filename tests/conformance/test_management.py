@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import tokens
-from hub import NO, unique
+from hub import NO, REGION, unique
 from management import FrontDoor
 
 CREATE_USER = "/lanyard.authn.v1.Accounts/CreateUser"
@@ -38,6 +38,7 @@ def test_a_signature_of_another_make_is_a_signature(hub, door, admin):
     made = door.call(CREATE_USER, {"name": name}, admin)
     assert made.code == StatusCode.OK, made
     assert made.message["user"]["account"] == hub.account and made.message["mutated"].get("confirmed", False) is hub.confirms
+    hub.settle()
     assert hub.cli("iam", "user", "get", name)["principal_id"] == made.message["user"]["principal_id"]
 
 
@@ -160,6 +161,7 @@ def immunity_32_an_answer_that_held_a_secret_is_never_given_again(hub, door, adm
         again.code
     )
     assert not again.message
+    hub.settle()
     assert len(hub.cli("iam", "access-key", "list", user.name)) == 2
 
 
@@ -219,6 +221,25 @@ def test_any_bytes_as_a_message_are_a_wrong_argument_and_never_a_fault(door, adm
             StatusCode.NOT_FOUND,
             StatusCode.PERMISSION_DENIED,
         ), (path, answer)
+
+
+def test_a_value_that_an_enumeration_does_not_have_is_named_and_nothing_is_made(hub, door, admin):
+    name, path = unique("unknown"), "/lanyard.mapping.v1.Clusters/CreateCluster"
+    known = {"name": name, "region": REGION}
+    for field in ("authentication_mode", "authorizer_mode"):
+        body = door.encode(path, known | {field: 99})
+        answer = door.send(path, body, door.sign(path, body, admin))
+        assert answer.code == StatusCode.INVALID_ARGUMENT and field in answer.details, answer
+    assert name not in [cluster["name"] for cluster in hub.cli("cluster", "list")]
+
+
+def immunity_28_a_message_that_nests_without_end_is_refused(hub, door, admin):
+    begin, end = b"\x7b" * 100_000, b"\x7c" * 100_000
+    for body in (begin, begin + end):
+        for path in (CREATE_USER, LIST_CLUSTERS, "/lanyard.mapping.v1.Entries/CreateAccessEntry"):
+            answer = door.send(path, body, door.sign(path, body, admin))
+            assert answer.code == StatusCode.INVALID_ARGUMENT, (path, answer)
+    assert door.call(LIST_CLUSTERS, {}, admin).code == StatusCode.OK, "it goes on"
 
 
 def immunity_28_a_message_without_an_end_is_cut_off(door, admin):

@@ -8,15 +8,17 @@ import time
 
 import pytest
 import requests
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+import tls
 from cluster import with_id
 from conftest import REPLICAS
 from hub import REGION, unique
+from lab import ACCOUNT, as_authn_is_told, running
 from otlp import Collector
 from stack import SERVICES, Stack
 from sts import Sts
 
-ACCOUNT = "111122223333"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 DOCUMENTATION = pathlib.Path(__file__).parents[2] / "docs/telemetry.md"
 HEADER_SECRET = "Bearer of-the-collector-" + secrets.token_hex(12)
@@ -47,23 +49,20 @@ def traced(tmp_path_factory, collector):
         pytest.skip("a stack of its own, which the run against one process has")
     folder = tmp_path_factory.mktemp("traced")
     sts = Sts(folder, REGION).start()
-    lab = f'[{{name="lab",host="{sts.host}",region="{REGION}",private_address=true,ca_file="{sts.ca}"}}]'
+    told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
     settings = SETTINGS | {"TELEMETRY__TRACES__ENDPOINT": collector.endpoint}
     # One cluster at a time in memory, so that who comes back to another is answered from PostgreSQL.
     memory = ["authn:LANYARD_AUTHN__SNAPSHOTS__CLUSTERS_MAX=1", "mapping:LANYARD_MAPPING__MEMORY__CLUSTERS_MAX=1"]
     settings = [f"{service}:{of_service(service, name)}={value}" for service in SERVICES for name, value in settings.items()]
     stack = Stack(
-        folder / "stack", store=None, replicas=1, settings=[*settings, *memory, f"authn:LANYARD_AUTHN__SELF_HOSTED_STS={lab}"]
+        folder / "stack",
+        store=None,
+        replicas=1,
+        settings=[*settings, *memory, f"authn:LANYARD_AUTHN__SELF_HOSTED_STS=[{{{told}}}]"],
     )
     stack.secrets.add("the collector's header", HEADER_SECRET)
-    try:
-        stack.start()
-        stack.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
+    with running(stack, sts):
         yield stack, sts
-    finally:
-        stack.stop()
-        sts.stop()
-    stack.assert_no_leaks()
     everything = b"".join(collector.raw)
     assert everything, "nothing was traced, so that no secret was seen says nothing"
     assert not (seen := stack.secrets.seen_in(everything)), f"spans hold {seen}"
@@ -301,6 +300,49 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
     assert value(authn, "lanyard_store_looks_total", source="notification") >= 1
     public = requests.get(f"{stack.url}/metrics", verify=stack.ca, timeout=10).text
     assert "lanyard_gateway_requests_total" in public and cluster.id not in public
+
+
+def test_what_a_service_does_by_itself_is_a_trace_of_its_own(world, collector):
+    stack, sts, cluster, lea = world
+    stack.cli("entry", "update", cluster.id, lea.arn, "--username", unique("lea"))
+
+    def alone(service, name):
+        """The spans of the newest trace that begins so."""
+
+        def found(spans):
+            roots = [s for s in spans if (s.service, s.name) == (service, name)]
+            own = [[s for s in spans if s.trace == root.trace] for root in reversed(roots)]
+            return next((spans for spans in own if len(spans) > 1), None)
+
+        return collector.wait_for(f"{name} of {service}", found)
+
+    # mapping's commit is fetched by the others; decisions are stored behind the answers.
+    cluster.log_in(lea.credentials, host=sts.host)
+    for service, name in (("lanyard-authz", "store/follow"), ("lanyard-authn", "store/follow"), ("lanyard-authz", "authz/decisions")):
+        spans = alone(service, name)
+        (root,) = [span for span in spans if not span.parent]
+        assert (root.name, root.kind, root.failed) == (name, "internal", False)
+        assert {span.service for span in spans} == {service}
+        assert all(span.parent == root.id for span in spans if span is not root)
+        assert any(span.name.split(" ")[0] in ("SELECT", "INSERT") for span in spans), spans
+
+
+def test_a_collector_that_asks_for_a_certificate_is_shown_one(new_hub, tmp_path):
+    ca, own = tls.certificate(tmp_path, "collector")
+    clients, shown = tls.certificate(tmp_path, "hub", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    asking = Collector().start(key_and_chain=own, clients=clients)
+    files = {"certificate_file": str(shown), "key_file": str(shown)}
+    for choices, outcome in ((files, "exported"), ({}, "failed")):
+        hub = new_hub(outcome, config=traces(asking.endpoint, sample_ratio=1.0, ca_file=str(ca), **choices)).start()
+        hub.create_cluster()
+        url, deadline = hub.ready["metrics"]["serve"], time.monotonic() + 20
+        while not value(text := metrics_of(url), "lanyard_trace_spans_total", outcome=outcome):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
+        others = sum(value(text, "lanyard_trace_spans_total", outcome=other) for other in ("exported", "dropped", "failed"))
+        assert others == value(text, "lanyard_trace_spans_total", outcome=outcome)
+        hub.stop()
+    asking.stop()
 
 
 def traces(endpoint: str, **settings) -> str:

@@ -12,7 +12,7 @@ import threading
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOST = "localhost"
 
@@ -48,8 +48,10 @@ class TlsServer:
         return f"{HOST}:{self._server.server_port}"
 
 
-def certificate(folder: pathlib.Path, stem: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """An authority's certificate, and a file with the server's key and chain."""
+def certificate(
+    folder: pathlib.Path, stem: str, *, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """An authority's certificate, and a file with the key and chain of a server on loopback, or of a client; for its owner alone."""
     now = datetime.datetime.now(datetime.timezone.utc)
     authority_key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
@@ -79,7 +81,6 @@ def certificate(folder: pathlib.Path, stem: str) -> tuple[pathlib.Path, pathlib.
     names = x509.SubjectAlternativeName(
         [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     )
-    usage = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
     server = built(
         HOST,
         "lab",
@@ -87,11 +88,12 @@ def certificate(folder: pathlib.Path, stem: str) -> tuple[pathlib.Path, pathlib.
         authority_key,
         (names, False),
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (usage, False),
+        (x509.ExtendedKeyUsage([usage]), False),
     )
     pem = serialization.Encoding.PEM
     key = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     ca, chain = folder / f"{stem}-ca.pem", folder / f"{stem}.pem"
     ca.write_bytes(authority.public_bytes(pem))
+    chain.touch(0o600)
     chain.write_bytes(key + server.public_bytes(pem))
     return ca, chain

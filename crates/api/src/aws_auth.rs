@@ -15,7 +15,7 @@ mod tree;
 
 use std::fmt;
 
-use lanyard_iam::{AccountId, CanonicalArn, FoldedArn};
+use lanyard_iam::{AccountId, CanonicalArn, FoldedArn, shown};
 
 use crate::{mapping::AwsAuthFinding, template::Template};
 
@@ -242,14 +242,4 @@ fn on_one_line(message: String) -> String {
         }
     }
     line
-}
-
-/// Input as a message shows it: bounded, on one line.
-fn shown(text: &str) -> String {
-    const CHARS_MAX: usize = 120;
-    let mut short: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
-        short.push('…');
-    }
-    short
 }

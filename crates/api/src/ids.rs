@@ -137,6 +137,58 @@ uuid_id!(
     "identity-provider configuration id"
 );
 
+/// Which certificate: the SHA-256 of its bytes (DER). Written as 64 hex digits in lower case, and read with colons between the
+/// bytes too, as OpenSSL shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CertificateSha256([u8; 32]);
+
+impl CertificateSha256 {
+    /// Of the digest itself.
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+impl FromStr for CertificateSha256 {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let mut digest = [0; 32];
+        let is_shown_by_openssl = input.split(':').count() == digest.len();
+        let digits = if is_shown_by_openssl { &input.replace(':', "") } else { input };
+        let is_digest = !is_shown_by_openssl || input.split(':').all(|byte| byte.len() == 2);
+        if is_digest && hex::decode_to_slice(digits, &mut digest).is_ok() {
+            return Ok(Self(digest));
+        }
+        Err(InvalidName {
+            what: "certificate fingerprint",
+            input: input.chars().take(95).collect(),
+            rule: "the SHA-256 of the certificate in 64 hex digits; `lanyard pki show` tells it",
+        })
+    }
+}
+
+impl TryFrom<String> for CertificateSha256 {
+    type Error = InvalidName;
+
+    fn try_from(input: String) -> Result<Self, Self::Error> {
+        input.parse()
+    }
+}
+
+impl From<CertificateSha256> for String {
+    fn from(sha256: CertificateSha256) -> Self {
+        sha256.to_string()
+    }
+}
+
+impl fmt::Display for CertificateSha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A scope's counter: one more for each committed mutation in it, in commit order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -199,6 +251,29 @@ mod tests {
         }
         for bad in ["", "-a", "_a", "a.b", "a/b", "ä", "a b", &"a".repeat(101)] {
             assert!(bad.parse::<ClusterId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_its_fingerprint_as_programs_write_it() {
+        let digest = "0aff".repeat(16);
+        let openssl = vec!["0A:FF"; 16].join(":");
+        for good in [&digest, &digest.to_uppercase(), &openssl] {
+            let read: CertificateSha256 = good.parse().unwrap();
+            assert_eq!(read.to_string(), digest, "{good}");
+        }
+        let bad = [
+            "",
+            "0a",
+            &digest[..63],
+            &format!("{digest}0"),
+            &digest.replace('f', "g"),
+            &openssl[..92],
+            &openssl.replacen("0A", "A", 1),
+            &format!("{}:", &digest[..63]),
+        ];
+        for bad in bad {
+            assert!(bad.parse::<CertificateSha256>().is_err(), "{bad}");
         }
     }
 

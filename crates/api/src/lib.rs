@@ -39,7 +39,7 @@ pub use identity::{
     Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
-    BlockId, CLUSTER_NAME_CHARS_MAX, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
+    BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
     IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
 pub use mutation::{Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named};

@@ -49,6 +49,18 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.authz.v1.Decisions/RecordDecisions",
 ];
 
+/// Of these the ones that read: what the doors ask for each request. An entry that a resolution pins is pinned to the same
+/// principal however often it is asked.
+const READS: &[&str] = &[
+    "/lanyard.authn.v1.Authenticate/Authenticate",
+    "/lanyard.authn.v1.Admit/Admit",
+    "/lanyard.mapping.v1.Resolve/Resolve",
+    "/lanyard.authz.v1.Authorize/Authorize",
+];
+
+/// Makes a session, each time another.
+const ASSUME_ROLE: &str = "/lanyard.credentials.v1.Sessions/AssumeRole";
+
 /// Every method that the suite has: what metrics and traces tell apart.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     let own = OPEN.iter().chain(INTERNAL).copied();
@@ -151,6 +163,13 @@ impl Callers {
 /// Whether a method answers with a stream that goes on: its caller is weighed again before each message of it.
 pub fn is_watch(path: &str) -> bool {
     path.rsplit_once('/').is_some_and(|(_, name)| name.starts_with("Watch"))
+}
+
+/// Whether a call may be sent once more where its connection broke before an answer: it reads, and finds what it would have found.
+/// A role is assumed once, though that changes no record; and a watch is begun anew by who listens.
+pub fn is_repeatable(path: &str) -> bool {
+    let reads = |method: &Method| !method.mutates && !is_watch(path) && path != ASSUME_ROLE;
+    READS.contains(&path) || find(path).is_some_and(reads)
 }
 
 /// Whether a method needs no signature at the front door.

@@ -51,6 +51,7 @@ pub use policy::{
 pub use session::{
     Ancestor, MintedSession, OpenedSession, SessionClaims, SessionError, SessionMinter, SessionOpener,
 };
+pub use shown::shown;
 pub use sigv4::{HttpRequest, PayloadHash, SigV4Error, SignatureMismatch, SignedRequest, Signer, SigningKey};
 pub use token::{
     ParsedToken, StsAuthority, StsAuthorityError, Token, TokenDigest, TokenError, TokenLife, TokenRules,

@@ -4,8 +4,8 @@
 const SHOWN_CHARS_MAX: usize = 160;
 
 /// Input cut short and on one line: what does not print, or turns the direction of text, is escaped, so that it can
-/// neither begin a line of a log nor speak to a terminal.
-pub(crate) fn shown(text: &str) -> String {
+/// neither begin a line of a log nor speak to a terminal. At most 160 characters are shown of it.
+pub fn shown(text: &str) -> String {
     let mut short = String::with_capacity(text.len().min(SHOWN_CHARS_MAX));
     for (count, c) in text.chars().enumerate() {
         if count == SHOWN_CHARS_MAX {

@@ -1,5 +1,7 @@
 //! The life of a process: how it begins, how it is told to stop, in which order it does, and what it exits with.
 
+mod configured;
+
 use std::fmt::Display;
 use std::future::Future;
 use std::process::ExitCode;
@@ -14,6 +16,8 @@ use crate::Readiness;
 use crate::telemetry::trace::Tracing;
 use crate::telemetry::{LogConfig, Metrics, MetricsConfig, MetricsListener, TelemetryConfig, init_log};
 use crate::tls::install_provider;
+
+pub use configured::{Flags, configured, sources};
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;

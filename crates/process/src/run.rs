@@ -1,14 +1,13 @@
 //! One service, from its command line to its end.
 
-use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{future::Future, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use axum::middleware;
 use lanyard_api::{grpc::with_health_and_reflection, methods};
 use lanyard_kit::{
     Clock, SystemClock,
-    config::{Environment, Sources, load, print_config},
-    life::{self, Life},
+    life::{self, Flags, Life},
     serve::{Options, Server},
     telemetry::{Calls, ServedLayer},
 };
@@ -19,47 +18,15 @@ use tonic::service::Routes;
 
 use crate::{callers, config::ProcessConfig, opened::Opened};
 
-/// The flags that every service has.
+/// The flags that every service with a store has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A TOML file.
-    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
-    pub config: Option<PathBuf>,
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
-    #[arg(long, value_name = "ADDRESS")]
-    pub metrics_listen: Option<String>,
-    /// The folder that `lanyard pki issue` wrote for this service.
-    #[arg(long, value_name = "DIR")]
-    pub tls_dir: Option<PathBuf>,
-    /// Written once everything answers: one JSON object with the service and its URL.
-    #[arg(long, value_name = "FILE")]
-    pub ready_file: Option<PathBuf>,
-    /// What is logged, such as `info,lanyard_authn=debug`.
-    #[arg(long, value_name = "FILTER")]
-    pub log: Option<String>,
-    /// Shows the configuration as it would be used, and ends.
-    #[arg(long)]
-    pub print_config: bool,
-}
-
-impl Args {
-    fn sources(&self) -> Sources {
-        let flags = json!({ "process": {
-            "listen": self.listen,
-            "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
-            "ready_file": self.ready_file,
-            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
-            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
-        }});
-        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
-        match &self.config {
-            Some(path) => sources.file(path),
-            None => sources,
-        }
-    }
+    /// Those that the others have too.
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
 /// The configuration of a service.
@@ -100,37 +67,25 @@ pub trait Service: Sized + Send + Sync + 'static {
 
 /// Runs a service until it is told to stop.
 pub fn main<S: Service>(args: &Args) -> ExitCode {
-    let config = match load::<S::Config>(&args.sources()) {
-        Ok(config) => config,
-        Err(error) => return life::configuration_fault(&error),
+    let own = args.listen.iter().map(|address| ("listen".to_owned(), json!(address)));
+    let sources = args.flags.sources(Some("process"), own.collect());
+    let validate = |config: &S::Config| {
+        config.process().validate().map_err(|error| error.to_string())?;
+        config.validate()
     };
-    if args.print_config {
-        return match print_config(&config) {
-            Ok(text) => print(text.trim_end()),
-            Err(error) => life::configuration_fault(&error),
-        };
-    }
-    let invalid = config.process().validate().map_err(|error| error.to_string());
-    if let Err(error) = invalid.and_then(|()| config.validate()) {
-        return life::configuration_fault(&error);
-    }
-    let process = config.process();
-    let options = life::Options {
-        service: S::NAME,
-        log: process.log.clone(),
-        metrics: process.metrics.clone(),
-        telemetry: process.telemetry.clone(),
-        ..life::Options::default()
+    let options = |config: &S::Config| {
+        let process = config.process();
+        life::Options {
+            service: S::NAME,
+            log: process.log.clone(),
+            metrics: process.metrics.clone(),
+            telemetry: process.telemetry.clone(),
+            ..life::Options::default()
+        }
     };
-    life::run(options, |life| async move {
+    life::configured(&sources, args.flags.print_config, validate, options, |config, life| async move {
         serve::<S>(config, life).await.map_err(|error| format!("{}: {error:#}", S::HOLDER))
     })
-}
-
-#[expect(clippy::print_stdout, reason = "the configuration is what was asked for")]
-fn print(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
 }
 
 async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use lanyard_api::{Revision, Scope};
+use lanyard_kit::telemetry::trace::span;
 use tokio::sync::Notify;
 
 pub(crate) use tail::tail;
@@ -57,6 +58,13 @@ impl Feed {
             raise(&self.applied, *scope, *revision);
             raise(&self.seen, *scope, *revision);
         }
+        self.tell();
+    }
+
+    /// Shows how far the followers are.
+    fn tell(&self) {
+        let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        telemetry::revisions(applied.values().map(|revision| revision.0).sum());
     }
 
     pub(crate) fn follow(&self, follower: Arc<dyn Follower>) {
@@ -164,7 +172,9 @@ impl Store {
         for (scope, revision) in found {
             let seen = before.get(&scope).copied().unwrap_or_default();
             let done = match self.feed().refuse_lower(scope, seen, revision) {
-                Ok(()) if revision > self.feed().applied(scope) => self.catch_up_in(scope, source).await,
+                Ok(()) if revision > self.feed().applied(scope) => {
+                    span::own("store/follow", self.catch_up_in(scope, source)).await
+                }
                 other => other,
             };
             caught_up = caught_up.and(done);
@@ -212,6 +222,7 @@ impl Store {
         for follower in self.feed().followers.load().iter() {
             follower.apply(changes);
         }
+        self.feed().tell();
         let now = self.clock().now();
         for of_one in changes.chunk_by(|a, b| a.revision == b.revision) {
             if let Some(change) = of_one.first() {

@@ -28,6 +28,11 @@ pub(crate) fn lag(revisions: u64) {
     metrics::gauge!(names::SNAPSHOT_REVISION_LAG).set(revisions as f64);
 }
 
+/// So many revisions of all scopes are applied here.
+pub(crate) fn revisions(applied: u64) {
+    metrics::gauge!(names::STORE_REVISIONS).set(applied as f64);
+}
+
 /// This process has every change that the store has.
 pub(crate) fn caught_up(now: OffsetDateTime) {
     lag(0);

@@ -19,7 +19,7 @@ use lanyard_kit::telemetry::{Counters, Label, names};
 use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
-use crate::local_keys::Holder;
+use crate::local_keys::{Holder, certificates};
 use crate::snapshot::HubSnapshot;
 
 /// Nobody changes anything that they did not sign.
@@ -174,7 +174,10 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
             })
         };
         let key = holder.access_key_id.iter().chain(&keys).find_map(|key| index.on_key(key));
-        key.or_else(|| on(&own, session_name)).or_else(|| kin.iter().find_map(|kin| on(kin, None)))
+        let certificate = || certificates(ancestors).find_map(|one| index.on_certificate(&one));
+        key.or_else(certificate)
+            .or_else(|| on(&own, session_name))
+            .or_else(|| kin.iter().find_map(|kin| on(kin, None)))
     })?;
     let message = format!("block `{block}` stops this caller; whoever put it up can lift it");
     Some(Denial { code: "blocked".into(), message })

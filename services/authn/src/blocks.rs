@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use lanyard_api::{
-    Authority, BlockId,
+    Authority, BlockId, CertificateSha256,
     mapping::{Block, BlockTarget},
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, FoldedArn};
@@ -18,6 +18,7 @@ pub(crate) struct BlockIndex {
     oidc_issuers: HashMap<String, BlockId>,
     /// Issuer → subject → what blocks them.
     oidc_subjects: HashMap<String, HashMap<String, BlockId>>,
+    certificates: HashMap<CertificateSha256, BlockId>,
 }
 
 /// Somebody, as blocks name people.
@@ -52,6 +53,9 @@ impl BlockIndex {
                 BlockTarget::OidcSubject { issuer, subject } => {
                     index.oidc_subjects.entry(issuer).or_default().insert(subject, block.id);
                 }
+                BlockTarget::Certificate { sha256 } => {
+                    index.certificates.insert(sha256, block.id);
+                }
             }
         }
         index
@@ -60,6 +64,11 @@ impl BlockIndex {
     /// The block on a key.
     pub(crate) fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
         self.keys.get(key).copied()
+    }
+
+    /// The block on a client certificate.
+    pub(crate) fn on_certificate(&self, sha256: &CertificateSha256) -> Option<BlockId> {
+        self.certificates.get(sha256).copied()
     }
 
     /// The block on all of an OIDC issuer's people.

@@ -233,7 +233,8 @@ async fn lift(transaction: &mut Transaction, hub: &Hub, user: &User) -> Result<V
         BlockTarget::AccessKey { .. }
         | BlockTarget::Session { .. }
         | BlockTarget::OidcSubject { .. }
-        | BlockTarget::OidcIssuer { .. } => false,
+        | BlockTarget::OidcIssuer { .. }
+        | BlockTarget::Certificate { .. } => false,
     };
     let mut lifted = Vec::new();
     for scope in [Scope::Hub, Scope::Account(hub.account)] {

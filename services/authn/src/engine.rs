@@ -12,7 +12,10 @@ use lanyard_iam::{
     AccessKeyId, AccountId, ParsedToken, Partition, Region, SessionOpener, TokenDigest, TokenError,
     TokenLife, looks_like_token,
 };
-use lanyard_kit::{Clock, ExposeSecret as _, tls::ChainVerifier};
+use lanyard_kit::{
+    Clock, ExposeSecret as _,
+    tls::{ChainVerifier, Live},
+};
 use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
 use lanyard_store::{Purpose, Store};
 
@@ -22,7 +25,7 @@ use crate::blocks::{BlockIndex, Someone};
 use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, SharedCache};
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
-use crate::local_keys::LocalKeys;
+use crate::local_keys::{LocalKeys, certificates};
 use crate::providers::Providers;
 use crate::snapshot::{AccountSnapshot, ClusterSnapshot, ClusterView, HubSnapshot};
 use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, oidc, refusal};
@@ -54,8 +57,8 @@ pub struct Parts<S = NotShared> {
     pub store: Store,
     /// Opens role sessions; it cannot mint them.
     pub sessions: SessionOpener,
-    /// Judges the certificates of principals; without it none is accepted.
-    pub certificates: Option<ChainVerifier>,
+    /// Judges the certificates of callers, by the root as it is now; without it none is accepted.
+    pub certificates: Option<Live<ChainVerifier>>,
     /// Calls STS.
     pub sts: Arc<StsClient>,
     /// The second level of the token cache.
@@ -84,7 +87,7 @@ pub struct Engine<S = NotShared> {
     pub(crate) store: Store,
     pub(crate) directory: Directory,
     pub(crate) keys: Arc<LocalKeys>,
-    pub(crate) certificates: Option<ChainVerifier>,
+    pub(crate) certificates: Option<Live<ChainVerifier>>,
     pub(crate) hub: Hub,
     pub(crate) config: AuthnConfig,
     pub(crate) clock: Arc<dyn Clock>,
@@ -380,6 +383,11 @@ fn block_on(blocks: &[&BlockIndex], identity: &AwsIdentity) -> Option<(&'static 
     for key in keys {
         if let Some(block) = find(&|index| index.on_key(&key)) {
             return Some(("access key that the session was made with", block));
+        }
+    }
+    for certificate in certificates(&identity.ancestors) {
+        if let Some(block) = find(&|index| index.on_certificate(&certificate)) {
+            return Some(("certificate that the session was made with", block));
         }
     }
     for Kin { account, canonical_arn } in &identity.kin {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Authority, AwsIdentity, Fault, Identity, IdentityKind, Kin};
+use lanyard_api::{Authority, AwsIdentity, CertificateSha256, Fault, Identity, IdentityKind, Kin};
 use lanyard_iam::{
     AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
     SessionOpener, SessionToken,
@@ -32,6 +32,8 @@ pub(crate) struct Holder {
     pub(crate) session: Option<Arc<SessionClaims>>,
     /// The key that they have shown; none who has shown a certificate.
     pub(crate) access_key_id: Option<AccessKeyId>,
+    /// The certificate that they have shown; none who has shown a key.
+    pub(crate) certificate: Option<CertificateSha256>,
 }
 
 /// The claimed holder of a local key. Verify the signature with its secret first, then ask for its [`Self::standing`]:
@@ -136,7 +138,8 @@ impl LocalKeys {
         let standing = if view.key.active { Ok(()) } else { Err(Rejection::InactiveKey) };
         let (owner, access_key_id) = (Arc::clone(&view.owner), key.clone());
         let identity = view.identity(account.account.partition);
-        let holder = Holder { account, owner, session: None, access_key_id: Some(access_key_id) };
+        let holder =
+            Holder { account, owner, session: None, access_key_id: Some(access_key_id), certificate: None };
         Ok(Ok(Signer { holder, secret, identity, standing }))
     }
 
@@ -177,7 +180,8 @@ impl LocalKeys {
         let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin).into());
         let secret = Arc::new(KeySecret::new(secret_access_key));
         let session = Some(Arc::new(claims));
-        let holder = Holder { account, owner, session, access_key_id: Some(access_key_id) };
+        let holder =
+            Holder { account, owner, session, access_key_id: Some(access_key_id), certificate: None };
         Ok(Ok(Signer { holder, secret, identity, standing }))
     }
 
@@ -191,6 +195,8 @@ impl LocalKeys {
         match ancestor {
             // A session's key has no record; its role and all before it are ancestors themselves.
             Ancestor::AccessKey(key) if key.is_session() => Ok(Ok(None)),
+            // Nor has a certificate, whose user is an ancestor too. A block may name either.
+            Ancestor::Certificate(_) => Ok(Ok(None)),
             Ancestor::AccessKey(key) => {
                 let Some(account) = account_of_key(key) else {
                     return Ok(Err(Rejection::AncestorGone("access key")));
@@ -263,9 +269,10 @@ impl Holder {
         }
     }
 
-    /// What it descends from, as blocks and proofs name it.
+    /// What it descends from, as blocks and proofs name it; the certificate that it has shown is of these.
     pub(crate) fn ancestors(&self) -> Vec<String> {
-        self.session.as_ref().map_or_else(Vec::new, |claims| ancestor_names(&claims.ancestors))
+        let of_session = self.session.iter().flat_map(|claims| ancestor_names(&claims.ancestors));
+        of_session.chain(self.certificate.map(certificate_name)).collect()
     }
 }
 
@@ -302,6 +309,16 @@ fn identity(
     }
 }
 
+/// As ancestors name a certificate.
+fn certificate_name(sha256: CertificateSha256) -> String {
+    format!("certificate/{sha256}")
+}
+
+/// The certificates among ancestors.
+pub(crate) fn certificates(ancestors: &[String]) -> impl Iterator<Item = CertificateSha256> {
+    ancestors.iter().filter_map(|name| name.strip_prefix("certificate/")?.parse().ok())
+}
+
 /// `key/<id>`, `user/<id>`, `role/<id>`, …: what blocks and proofs name.
 fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
     let name = |ancestor: &Ancestor| match ancestor {
@@ -311,6 +328,7 @@ fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
         Ancestor::Provider { .. } => "provider".to_owned(),
         Ancestor::Association(id) => format!("association/{id}"),
         Ancestor::Cluster(uid) => format!("cluster/{uid}"),
+        Ancestor::Certificate(sha256) => format!("certificate/{sha256}"),
     };
     ancestors.iter().map(name).collect()
 }

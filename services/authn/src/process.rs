@@ -10,7 +10,6 @@ use lanyard_api::{
 };
 use lanyard_aws::StsClient;
 use lanyard_iam::Region;
-use lanyard_kit::tls::ChainVerifier;
 use lanyard_process::{Configured, Opened, ProcessConfig, Service};
 use lanyard_store::{Holder, Keyring, KeyringError, Purpose};
 use serde::{Deserialize, Serialize};
@@ -69,7 +68,7 @@ impl Service for Authn {
         let engine = Arc::new(Engine::new(Parts {
             store: store.clone(),
             sessions: session_opener(store.keyring())?,
-            certificates: Some(ChainVerifier::new(&opened.identity.first().roots)?),
+            certificates: Some(opened.identity.chains()),
             sts: Arc::new(sts),
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub,

@@ -71,5 +71,6 @@ fn handle_of(target: &BlockTarget, key: &ProofKey) -> Handle {
         }
         BlockTarget::OidcSubject { issuer, subject } => key.oidc_subject(issuer, subject),
         BlockTarget::OidcIssuer { issuer } => key.oidc_issuer(issuer),
+        BlockTarget::Certificate { sha256 } => key.certificate(&sha256.to_string()),
     }
 }

@@ -229,6 +229,7 @@ fn ancestor(text: &str) -> Option<Ancestor> {
         "role" => PrincipalId::parse(id).ok().map(Ancestor::Role),
         "association" => Some(Ancestor::Association(id.to_owned())),
         "cluster" => Some(Ancestor::Cluster(id.to_owned())),
+        "certificate" => Some(Ancestor::Certificate(id.to_owned())),
         _ => None,
     }
 }
@@ -239,7 +240,13 @@ mod tests {
 
     #[test]
     fn ancestors_read_back_what_identities_write() {
-        for text in ["key/LKIAAAAAAAAAAAAAAAAA", "user/AIDAAAAAAAAAAAAAAAAAA", "role/AROAAAAAAAAAAAAAAAAAA"] {
+        let written = [
+            "key/LKIAAAAAAAAAAAAAAAAA",
+            "user/AIDAAAAAAAAAAAAAAAAAA",
+            "role/AROAAAAAAAAAAAAAAAAAA",
+            "certificate/0aff",
+        ];
+        for text in written {
             assert!(ancestor(text).is_some(), "{text}");
         }
         for bad in ["", "key", "key/", "nobody/x"] {

@@ -7,6 +7,7 @@ use lanyard_api::{
     ClusterUid,
     mapping::{Cluster, ClusterDirectory, SpokeCredentialKind},
 };
+use lanyard_kit::{Clock, telemetry::names};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -81,6 +82,22 @@ impl Directory {
         drop(source);
         self.index.store(Arc::new(compiled));
         self.index.load()
+    }
+}
+
+/// Shows how current the directory is that mapping's process tells, for as long as somebody listens.
+pub(crate) async fn show(mut watch: watch::Receiver<Arc<ClusterDirectory>>, clock: Arc<dyn Clock>) {
+    loop {
+        let revision = watch.borrow_and_update().revision.0;
+        // One that was never heard is of revision 0.
+        if revision > 0 {
+            // Gauges are floats, which are exact up to 2^53.
+            metrics::gauge!(names::DIRECTORY_REVISION).set(revision as f64);
+            metrics::gauge!(names::DIRECTORY_HEARD_AT).set(clock.now().unix_timestamp_nanos() as f64 / 1e9);
+        }
+        if watch.changed().await.is_err() {
+            return;
+        }
     }
 }
 

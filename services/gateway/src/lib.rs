@@ -5,6 +5,7 @@
 //! each said. What stands behind is anything that implements [`Services`]: the engines of this process, or clients of
 //! services elsewhere.
 
+mod again;
 pub mod config;
 pub mod directory;
 pub mod door;

@@ -13,8 +13,7 @@ use lanyard_api::mapping::Clusters as _;
 use lanyard_iam::{AccountId, Region, partition_of_region};
 use lanyard_kit::{
     Clock, SystemClock,
-    config::{Environment, Sources, load, print_config},
-    life::{self, Life},
+    life::{self, Flags, Life},
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Directory, GatewayConfig, Recorder, Services as _, door, kubernetes,
+    Directory, GatewayConfig, Recorder, Services as _, directory, door, kubernetes,
     remote::{PeersConfig, RemoteServices},
 };
 
@@ -113,81 +112,36 @@ impl GatewayProcessConfig {
 /// The flags of the gateway.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A TOML file.
-    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
-    pub config: Option<PathBuf>,
     /// Where Kubernetes' HTTP listens; port 0 takes a free one [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
     #[arg(long, value_name = "ADDRESS")]
     pub grpc_listen: Option<String>,
-    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
-    #[arg(long, value_name = "ADDRESS")]
-    pub metrics_listen: Option<String>,
-    /// The folder that `lanyard pki issue` wrote for the gateway.
-    #[arg(long, value_name = "DIR")]
-    pub tls_dir: Option<PathBuf>,
-    /// Written once everything answers: one JSON object with URLs and CA.
-    #[arg(long, value_name = "FILE")]
-    pub ready_file: Option<PathBuf>,
-    /// What is logged, such as `info,lanyard_gateway=debug`.
-    #[arg(long, value_name = "FILTER")]
-    pub log: Option<String>,
-    /// Shows the configuration as it would be used, and ends.
-    #[arg(long)]
-    pub print_config: bool,
-}
-
-impl Args {
-    fn sources(&self) -> Sources {
-        let flags = json!({
-            "listen": self.listen,
-            "grpc_listen": self.grpc_listen,
-            "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
-            "ready_file": self.ready_file,
-            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
-            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
-        });
-        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
-        match &self.config {
-            Some(path) => sources.file(path),
-            None => sources,
-        }
-    }
+    /// Those that every service has.
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
 /// Runs the gateway until it is told to stop.
 pub fn main(args: &Args) -> ExitCode {
-    let config = match load::<GatewayProcessConfig>(&args.sources()) {
-        Ok(config) => config,
-        Err(error) => return life::configuration_fault(&error),
-    };
-    if args.print_config {
-        return match print_config(&config) {
-            Ok(text) => print(text.trim_end()),
-            Err(error) => life::configuration_fault(&error),
-        };
-    }
-    if let Err(error) = config.validate() {
-        return life::configuration_fault(&error);
-    }
-    let options = life::Options {
+    let own = [("listen", &args.listen), ("grpc_listen", &args.grpc_listen)];
+    let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
+    let options = |config: &GatewayProcessConfig| life::Options {
         service: "lanyard-gateway",
         log: config.log.clone(),
         metrics: config.metrics.clone(),
         telemetry: config.telemetry.clone(),
         ..life::Options::default()
     };
-    life::run(options, |life| async move {
-        serve(config, life).await.map_err(|error| format!("{SERVICE}: {error:#}"))
-    })
-}
-
-#[expect(clippy::print_stdout, reason = "the configuration is what was asked for")]
-fn print(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
+    let sources = args.flags.sources(None, own.collect());
+    life::configured(
+        &sources,
+        args.flags.print_config,
+        GatewayProcessConfig::validate,
+        options,
+        |config, life| async move { serve(config, life).await.map_err(|error| format!("{SERVICE}: {error:#}")) },
+    )
 }
 
 /// Ways to the services, doors, listeners, in this order; ready once each service is there and the clusters are known.
@@ -210,6 +164,8 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let call_timeout = Duration::from_millis(config.call_timeout_ms);
     let services = Arc::new(RemoteServices::connect(&identity, &config.peers, call_timeout)?);
     let mut directory = services.mapping().directory();
+    let shown = directory::show(directory.clone(), Arc::clone(&clock));
+    tokio::spawn(life.stop().run_until_cancelled_owned(shown));
     let recorder = Recorder::start(Arc::clone(&services), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(directory.clone(), config.gateway.metric_clusters_max),
@@ -266,6 +222,8 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use lanyard_kit::config::{Sources, load};
 
     use super::*;
 

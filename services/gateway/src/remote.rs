@@ -27,6 +27,7 @@ use tower::Service;
 use url::Url;
 
 use crate::{
+    again,
     door::{FRAME_BYTES, admitted},
     services::Services,
 };
@@ -79,8 +80,7 @@ impl Service<Request<Body>> for Way {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.peers.call(request);
-        Box::pin(async move { answer.await.map(|response| response.map(Body::new)) })
+        Box::pin(again::send(self.peers.clone(), request))
     }
 }
 

@@ -10,6 +10,11 @@ use std::{
 
 use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
 
+/// In a profile: the certificate by which calls to the hub are signed.
+const CERTIFICATE_KEY: &str = "client_certificate";
+/// In a profile: its key.
+const KEY_KEY: &str = "client_key";
+
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
@@ -39,6 +44,15 @@ pub enum CredentialsError {
         have: &'static str,
         /// What is not.
         lack: &'static str,
+    },
+    /// A certificate where a key is needed.
+    #[error(
+        "profile `{profile}` has a client certificate, which signs calls to the hub and no tokens of clusters: add \
+         aws_access_key_id and aws_secret_access_key, or name another with --profile"
+    )]
+    OnlyCertificate {
+        /// Whose.
+        profile: String,
     },
     /// An access key id of the wrong form.
     #[error("the access key id in {place} is not one: 16 to 128 letters, digits and `_`")]
@@ -111,37 +125,105 @@ impl Lookup {
         {
             return Ok(Found { credentials, region, origin: Origin::Chosen });
         }
-        let asked = self.profile.clone().or_else(|| variable("AWS_PROFILE"));
-        let name = asked.clone().unwrap_or_else(|| "default".to_owned());
+        let profile = self.profile()?;
+        let (place, asked) = (format!("profile `{}`", profile.name), self.asked());
         let named_file = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"]
             .into_iter()
             .any(|name| variable(name).is_some());
         let origin = if asked.is_some() || named_file { Origin::Chosen } else { Origin::DefaultProfile };
-        let (credentials_file, config_file) = (credentials_file(), config_file());
-        let files = || format!("`{}` nor `{}`", credentials_file.display(), config_file.display());
-        let secrets = ini::section(&credentials_file, &name)?;
-        let config = ini::section(&config_file, &config_section(&name))?;
-        if secrets.is_none() && config.is_none() {
+        if profile.sections.is_empty() {
             return Err(match asked {
-                Some(profile) => CredentialsError::NoProfile { profile, files: files() },
-                None => CredentialsError::None { files: files() },
+                Some(profile) => CredentialsError::NoProfile { profile, files: profile_files() },
+                None => CredentialsError::None { files: profile_files() },
             });
         }
-        let get = |key: &str| {
-            let of = |section: &Option<ini::Section>| {
-                section.as_ref().and_then(|section| section.get(key).cloned())
-            };
-            of(&secrets).or_else(|| of(&config))
-        };
+        let get = |key: &str| profile.get(key).map(|(value, _)| value.to_owned());
         let region = region.or_else(|| get("region"));
-        let place = format!("profile `{name}`");
         let pair = (get("aws_access_key_id"), get("aws_secret_access_key"));
         if let Some(credentials) = assemble(pair, get("aws_session_token"), &place)? {
             return Ok(Found { credentials, region, origin });
         }
         match get("credential_process") {
-            Some(command) => Ok(Found { credentials: process::run(&name, &command)?, region, origin }),
-            None => Err(CredentialsError::None { files: files() }),
+            Some(command) => {
+                Ok(Found { credentials: process::run(&profile.name, &command)?, region, origin })
+            }
+            None if profile.certificate()?.is_some() => {
+                Err(CredentialsError::OnlyCertificate { profile: profile.name })
+            }
+            None => Err(CredentialsError::None { files: profile_files() }),
+        }
+    }
+
+    /// The certificate by which calls to the hub are signed, before any key: that of the profile. None where it has none, or where
+    /// the environment has keys and no profile is named.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the place and what is wrong there.
+    pub fn certificate(&self) -> Result<Option<CertificateFiles>, CredentialsError> {
+        if self.profile.is_none() && from_environment()?.is_some() {
+            return Ok(None);
+        }
+        self.profile()?.certificate()
+    }
+
+    /// The profile that was asked for.
+    fn asked(&self) -> Option<String> {
+        self.profile.clone().or_else(|| variable("AWS_PROFILE"))
+    }
+
+    fn profile(&self) -> Result<Profile, CredentialsError> {
+        let name = self.asked().unwrap_or_else(|| "default".to_owned());
+        Profile::read(name, credentials_file(), config_file())
+    }
+}
+
+/// Where a profile's certificate and its key lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate with those above it, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// What the two files say of a profile, the credentials file first.
+struct Profile {
+    name: String,
+    sections: Vec<(ini::Section, PathBuf)>,
+}
+
+impl Profile {
+    fn read(name: String, credentials: PathBuf, config: PathBuf) -> Result<Self, CredentialsError> {
+        let config_name = config_section(&name);
+        let mut sections = Vec::new();
+        for (file, section) in [(credentials, &name), (config, &config_name)] {
+            sections.extend(ini::section(&file, section)?.map(|section| (section, file)));
+        }
+        Ok(Self { name, sections })
+    }
+
+    /// A value, with the file that it stands in.
+    fn get(&self, key: &str) -> Option<(&str, &Path)> {
+        self.sections.iter().find_map(|(section, file)| Some((section.get(key)?.as_str(), file.as_path())))
+    }
+
+    /// A path: from the home folder where it begins with `~/`, else from the folder of the file that has it.
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let (value, file) = self.get(key)?;
+        Some(match value.strip_prefix("~/") {
+            Some(below) => home(below),
+            None => file.parent().unwrap_or(Path::new("")).join(value),
+        })
+    }
+
+    fn certificate(&self) -> Result<Option<CertificateFiles>, CredentialsError> {
+        let half =
+            |have, lack| CredentialsError::Half { place: format!("profile `{}`", self.name), have, lack };
+        match (self.path(CERTIFICATE_KEY), self.path(KEY_KEY)) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(half(CERTIFICATE_KEY, KEY_KEY)),
+            (None, Some(_)) => Err(half(KEY_KEY, CERTIFICATE_KEY)),
+            (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
         }
     }
 }
@@ -179,16 +261,20 @@ fn assemble(
 }
 
 fn home(below: &str) -> PathBuf {
-    let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
-    home.join(".aws").join(below)
+    variable("HOME").map(PathBuf::from).unwrap_or_default().join(below)
 }
 
 fn credentials_file() -> PathBuf {
-    variable("AWS_SHARED_CREDENTIALS_FILE").map_or_else(|| home("credentials"), PathBuf::from)
+    variable("AWS_SHARED_CREDENTIALS_FILE").map_or_else(|| home(".aws/credentials"), PathBuf::from)
 }
 
 fn config_file() -> PathBuf {
-    variable("AWS_CONFIG_FILE").map_or_else(|| home("config"), PathBuf::from)
+    variable("AWS_CONFIG_FILE").map_or_else(|| home(".aws/config"), PathBuf::from)
+}
+
+/// Both, as errors name them.
+fn profile_files() -> String {
+    format!("`{}` nor `{}`", credentials_file().display(), config_file().display())
 }
 
 /// The config file says `[profile x]` where the credentials file says `[x]`.
@@ -229,6 +315,31 @@ mod tests {
         assert!(matches!(bad, Err(CredentialsError::AccessKeyId { .. })));
         let good = assemble((some("LKIAAAAAAAAAAAAAAAAA"), some("s")), some("t"), "x").unwrap().unwrap();
         assert!(good.session_token.is_some());
+    }
+
+    #[test]
+    fn a_profile_names_a_certificate_in_either_file_and_its_key_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (credentials, config) = (folder.path().join("credentials"), folder.path().join("config"));
+        std::fs::write(&credentials, "[ana]\nclient_key = /etc/ana.key\n[half]\nclient_key = x\n").unwrap();
+        std::fs::write(
+            &config,
+            "[profile ana]\nclient_certificate = pki/ana.crt\nregion = eu-west-1\n[profile home]\n\
+             client_certificate = ~/ana.crt\nclient_key = ~/ana.key\n",
+        )
+        .unwrap();
+        let read = |name: &str| Profile::read(name.to_owned(), credentials.clone(), config.clone()).unwrap();
+        let expected = CertificateFiles {
+            certificate: folder.path().join("pki/ana.crt"),
+            key: PathBuf::from("/etc/ana.key"),
+        };
+        assert_eq!(read("ana").certificate().unwrap(), Some(expected));
+        assert_eq!(read("ana").get("region").unwrap(), ("eu-west-1", config.as_path()));
+        let of_home = read("home").certificate().unwrap().unwrap();
+        assert_eq!((of_home.certificate, of_home.key), (home("ana.crt"), home("ana.key")));
+        let error = read("half").certificate().unwrap_err().to_string();
+        assert!(error.contains("`client_key` without `client_certificate`"), "{error}");
+        assert_eq!(read("none").certificate().unwrap(), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use pages::all_pages;
 pub use target::{HubArgs, Target};
 
 use crate::{
-    credentials::{self, CredentialsError, Found, Origin},
+    credentials::{self, CertificateFiles, CredentialsError, Found, Origin},
     failure::Failure,
 };
 
@@ -46,14 +46,20 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Connects, with the certificate that was given, or the credentials that AWS tools would find.
+    /// Connects, with the certificate that was given or that the profile names, or the credentials that AWS tools would find.
     ///
     /// # Errors
     /// [`Failure`] says what is missing, or that nobody answers.
     pub async fn connect(args: &HubArgs) -> Result<Self, Failure> {
         let target = Target::of(args)?;
-        if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
-            let (identity, signer) = certificate::of_files(certificate, key)?;
+        let named = match (&args.client_cert, &args.client_key) {
+            (Some(certificate), Some(key)) => {
+                Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => credentials::Lookup { profile: args.profile.clone() }.certificate()?,
+        };
+        if let Some(CertificateFiles { certificate, key }) = named {
+            let (identity, signer) = certificate::of_files(&certificate, &key)?;
             let channel = channel(&target, Some(identity)).await?;
             return Self::over(channel, target, Signatory::Certificate(Arc::new(signer))).await;
         }

@@ -19,9 +19,9 @@ use lanyard_gateway::{Directory, Recorder, Services as _, door, kubernetes};
 use lanyard_iam::Region;
 use lanyard_kit::{
     Clock, SystemClock,
-    config::{Environment, Sources, load, print_config},
+    config::{Sources, load},
     http_client,
-    life::{self, Life},
+    life::{self, Life, sources},
     tls,
 };
 use lanyard_spoke::Fleet;
@@ -32,7 +32,7 @@ pub use config::ServeConfig;
 pub use hub::{OpenedHub, alone};
 pub use ready::Ready;
 
-use crate::{output, place};
+use crate::place;
 
 /// The flags of `lanyard serve`; each is a key of the configuration file too.
 #[derive(Debug, clap::Args)]
@@ -104,38 +104,21 @@ impl Args {
             "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
             "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
         });
-        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
-        match &self.config {
-            Some(path) => sources.file(path),
-            None => sources,
-        }
+        sources(self.config.as_deref(), flags)
     }
 }
 
 /// Serves until told to stop.
 pub fn run(args: &Args) -> ExitCode {
-    let config = match load::<ServeConfig>(&args.sources()) {
-        Ok(config) => config,
-        Err(error) => return life::configuration_fault(&error),
-    };
-    let config = match config.validated() {
-        Ok(config) => config,
-        Err(error) => return life::configuration_fault(&error),
-    };
-    if args.print_config {
-        return match print_config(&config) {
-            Ok(text) => output::line(text.trim_end()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
-            Err(error) => life::configuration_fault(&error),
-        };
-    }
-    let options = life::Options {
+    let options = |config: &ServeConfig| life::Options {
         log: config.log.clone(),
         metrics: config.metrics.clone(),
         telemetry: config.telemetry.clone(),
         ..life::Options::default()
     };
+    let validate = |config: &ServeConfig| config.validate().map_err(|error| error.to_string());
     let renew = args.renew_administrator;
-    life::run(options, |life| async move {
+    life::configured(&args.sources(), args.print_config, validate, options, |config, life| async move {
         serve(config, life, renew).await.map_err(|error| format!("{error:#}"))
     })
 }
@@ -215,14 +198,10 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
 /// # Errors
 /// Where a value breaks its rule.
 pub fn configuration(config: Option<&Path>, data_dir: Option<&Path>) -> anyhow::Result<ServeConfig> {
-    let flags = json!({ "data_dir": data_dir });
-    let sources = Sources::none().environment(Environment::of_process()).flags(flags);
-    let sources = match config {
-        Some(path) => sources.file(path),
-        None => sources,
-    };
     tls::install_provider();
-    Ok(load::<ServeConfig>(&sources)?.validated()?)
+    let config: ServeConfig = load(&sources(config, json!({ "data_dir": data_dir })))?;
+    config.validate()?;
+    Ok(config)
 }
 
 /// The hub of a data folder and its certificates. Makes both if there are none.

@@ -22,6 +22,8 @@ pub(crate) struct BlockSet {
     oidc_issuers: Map,
     /// Issuer → its blocked subjects.
     oidc_subjects: HashMap<Box<str>, BlockedSessions, RandomState>,
+    /// By fingerprint, as ancestors write it.
+    certificates: Map,
 }
 
 /// The names of sessions or subjects, with what blocks them.
@@ -55,6 +57,9 @@ impl BlockSet {
                     let subjects = set.oidc_subjects.entry(issuer.as_str().into()).or_default();
                     subjects.push((subject.as_str().into(), block.id));
                 }
+                BlockTarget::Certificate { sha256 } => {
+                    set.certificates.insert(sha256.to_string().into(), block.id);
+                }
             }
         }
         set
@@ -67,6 +72,7 @@ impl BlockSet {
             .or_else(|| self.principal(knock))
             .or_else(|| self.session(knock))
             .or_else(|| self.kin(knock))
+            .or_else(|| self.certificate(knock))
     }
 
     /// The block that stops somebody of an OIDC issuer, or all of its people; byte for byte.
@@ -113,6 +119,15 @@ impl BlockSet {
         own.into_iter().chain(origins).find_map(|key| self.access_keys.get(key).copied())
     }
 
+    /// The block on a certificate that the session was made with.
+    fn certificate(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        if self.certificates.is_empty() {
+            return None;
+        }
+        let mut shown = knock.ancestors.iter().filter_map(|ancestor| ancestor.strip_prefix("certificate/"));
+        shown.find_map(|sha256| self.certificates.get(sha256).copied())
+    }
+
     fn principal(&self, knock: &Knock<'_>) -> Option<BlockId> {
         self.on_principal(knock.authority, knock.canonical)
     }
@@ -157,7 +172,9 @@ mod tests {
         let key = |text: &str| AccessKeyId::parse(text).unwrap();
         let dev = arn("arn:aws:iam::111122223333:role/Dev");
         let (mine, other) = (key("LKIAMINEMINEMINEMINE"), key("LKIAOTHEROTHEROTHERO"));
-        let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}")];
+        let certificate = |byte: &str| BlockTarget::Certificate { sha256: byte.repeat(32).parse().unwrap() };
+        let shown = format!("certificate/{}", "0a".repeat(32));
+        let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}"), shown];
         let kin = [Kin {
             account: "777788889999".parse().unwrap(),
             canonical_arn: arn("arn:aws:iam::777788889999:user/team/ana"),
@@ -198,6 +215,8 @@ mod tests {
             (BlockTarget::AccessKey { access_key_id: other.clone() }, true),
             (BlockTarget::AccessKey { access_key_id: mine.clone() }, true),
             (BlockTarget::AccessKey { access_key_id: key("LKIATHIRDTHIRDTHIRDT") }, false),
+            (certificate("0A"), true),
+            (certificate("0b"), false),
             (session("arn:aws:iam::111122223333:role/dev", "ana"), true),
             (session("arn:aws:iam::111122223333:role/dev", "Ana"), false),
             (session("arn:aws:iam::111122223333:role/ops", "ana"), false),

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use lanyard_api::CallError;
 pub(crate) use lanyard_api::mapping::Rule;
+pub(crate) use lanyard_iam::shown;
 
 /// A rule of a request that is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,20 +40,4 @@ impl From<Broken> for CallError {
             rule => Self::invalid(broken.field, rule.code(), broken.message),
         }
     }
-}
-
-/// Input as a message shows it: bounded, on one line.
-pub(crate) fn shown(text: &str) -> String {
-    const CHARS_MAX: usize = 128;
-    let mut short = String::new();
-    for character in text.chars().take(CHARS_MAX) {
-        match character {
-            '\'' | '"' => short.push(character),
-            other => short.extend(other.escape_debug()),
-        }
-    }
-    if text.chars().nth(CHARS_MAX).is_some() {
-        short.push('…');
-    }
-    short
 }

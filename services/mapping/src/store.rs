@@ -16,6 +16,7 @@ use lanyard_api::{
     },
 };
 use lanyard_iam::AccountId;
+use lanyard_kit::telemetry::names;
 use lanyard_store::{Change, Followed, Follower, Kind, Model, Row, Store, StoreError};
 use tokio::sync::watch;
 
@@ -100,6 +101,8 @@ impl DirectoryFeed {
                     !Arc::ptr_eq(directory, &hub.directory) && hub.directory.revision >= directory.revision;
                 if newer {
                     *directory = Arc::clone(&hub.directory);
+                    // A gauge is a float, which is exact up to 2^53.
+                    metrics::gauge!(names::DIRECTORY_REVISION).set(directory.revision.0 as f64);
                 }
                 newer
             });

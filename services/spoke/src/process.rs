@@ -20,8 +20,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Clock, SystemClock,
-    config::{Environment, Sources, load, print_config},
-    life::{self, Life},
+    life::{self, Flags, Life},
     serve::{Options, Peer, Server},
     telemetry::{Calls, LogConfig, MetricsConfig, ServedLayer, TelemetryConfig},
     tls::{Clients, LiveIdentity, PeerIdentity, ServiceFiles},
@@ -92,77 +91,34 @@ impl SpokeProcessConfig {
 /// The flags of the spoke service.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// A TOML file.
-    #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
-    pub config: Option<PathBuf>,
     /// Where gRPC's health and reflection listen; port 0 takes a free one [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
-    #[arg(long, value_name = "ADDRESS")]
-    pub metrics_listen: Option<String>,
-    /// The folder that `lanyard pki issue` wrote for the spoke service.
-    #[arg(long, value_name = "DIR")]
-    pub tls_dir: Option<PathBuf>,
-    /// Written once every service is there: one JSON object with the service and its hub.
-    #[arg(long, value_name = "FILE")]
-    pub ready_file: Option<PathBuf>,
-    /// What is logged, such as `info,lanyard_spoke=debug`.
-    #[arg(long, value_name = "FILTER")]
-    pub log: Option<String>,
-    /// Shows the configuration as it would be used, and ends.
-    #[arg(long)]
-    pub print_config: bool,
-}
-
-impl Args {
-    fn sources(&self) -> Sources {
-        let flags = json!({
-            "listen": self.listen,
-            "tls": self.tls_dir.as_ref().map(|dir| json!({ "dir": dir })),
-            "ready_file": self.ready_file,
-            "log": self.log.as_ref().map(|filter| json!({ "filter": filter })),
-            "metrics": self.metrics_listen.as_ref().map(|address| json!({ "listen": address })),
-        });
-        let sources = Sources::none().environment(Environment::of_process()).flags(flags);
-        match &self.config {
-            Some(path) => sources.file(path),
-            None => sources,
-        }
-    }
+    /// Those that every service has.
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
 /// Runs the spoke service until it is told to stop.
 pub fn main(args: &Args) -> ExitCode {
-    let config = match load::<SpokeProcessConfig>(&args.sources()) {
-        Ok(config) => config,
-        Err(error) => return life::configuration_fault(&error),
-    };
-    if args.print_config {
-        return match print_config(&config) {
-            Ok(text) => print(text.trim_end()),
-            Err(error) => life::configuration_fault(&error),
-        };
-    }
-    if let Err(error) = config.validate() {
-        return life::configuration_fault(&error);
-    }
-    let options = life::Options {
+    let own = args.listen.iter().map(|address| ("listen".to_owned(), json!(address)));
+    let options = |config: &SpokeProcessConfig| life::Options {
         service: "lanyard-spoke",
         log: config.log.clone(),
         metrics: config.metrics.clone(),
         telemetry: config.telemetry.clone(),
         ..life::Options::default()
     };
-    life::run(options, |life| async move {
-        serve(config, life).await.map_err(|error| format!("{SPOKE_SERVICE}: {error:#}"))
-    })
-}
-
-#[expect(clippy::print_stdout, reason = "the configuration is what was asked for")]
-fn print(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
+    let sources = args.flags.sources(None, own.collect());
+    life::configured(
+        &sources,
+        args.flags.print_config,
+        SpokeProcessConfig::validate,
+        options,
+        |config, life| async move {
+            serve(config, life).await.map_err(|error| format!("{SPOKE_SERVICE}: {error:#}"))
+        },
+    )
 }
 
 async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
@@ -219,6 +175,8 @@ async fn services_alone(hub: String, request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use lanyard_kit::config::{Sources, load};
 
     use super::*;
 

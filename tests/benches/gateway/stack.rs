@@ -14,6 +14,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use lanyard_api::authz::{Attributes, ResourceAttributes, Review};
+use lanyard_api::{ClusterUid, UserInfo};
 use lanyard_kit::SecretBytes;
 use lanyard_kit::tls::{secure_dir, write_secret_file};
 use lanyard_store::{CopyStep, StoreUrl, copy};
@@ -46,6 +48,31 @@ struct Order {
     postgres: String,
     /// The program that is `cargo xtask`.
     xtask: std::path::PathBuf,
+}
+
+/// Whether somebody may read the deployments of a namespace, or of all by an empty name, by RBAC alone.
+fn rbac_review(cluster: ClusterUid, username: &str, namespace: &str) -> Review {
+    Review {
+        cluster,
+        user: UserInfo {
+            username: username.to_owned(),
+            uid: String::new(),
+            groups: vec!["system:authenticated".to_owned()],
+            extra: Default::default(),
+        }
+        .into(),
+        attributes: Attributes::Resource(ResourceAttributes {
+            namespace: namespace.to_owned(),
+            verb: "get".to_owned(),
+            group: "apps".to_owned(),
+            version: "v1".to_owned(),
+            resource: "deployments".to_owned(),
+            ..ResourceAttributes::default()
+        }),
+        explain: false,
+        full: true,
+        grant: None,
+    }
 }
 
 /// Parts, as `--only` names them.

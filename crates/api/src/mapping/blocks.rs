@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{
     fault::CallError,
     identity::{Actor, Authority, Vouched},
-    ids::{BlockId, Scope},
+    ids::{BlockId, CertificateSha256, Scope},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -75,6 +75,11 @@ pub enum BlockTarget {
     OidcIssuer {
         /// The issuer, byte for byte as its tokens write it.
         issuer: String,
+    },
+    /// One client certificate; sessions made with it too.
+    Certificate {
+        /// Which.
+        sha256: CertificateSha256,
     },
 }
 

@@ -1,13 +1,13 @@
 //! Mapping's traits, served over gRPC.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _, stream};
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_server, clusters_server, entries_server, identity_providers_server, preview_server,
     resolve_server, spokes_server,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -103,16 +103,25 @@ serve! {
     }
 }
 
-/// The directory as it is, and anew after each change.
+/// How long a watch on the directory is silent at most: who listens knows as long that theirs is current.
+const DIRECTORY_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// The directory as it is, and anew after each change; and while nothing changes, that it is the same.
 type Directories = Pin<Box<dyn Stream<Item = Result<pb::ClusterDirectory, Status>> + Send>>;
 
 fn directories(mut watched: watch::Receiver<Arc<ClusterDirectory>>) -> Directories {
     watched.mark_changed();
     let next = |mut watched: watch::Receiver<Arc<ClusterDirectory>>| async move {
-        // The engine going away ends the stream.
-        watched.changed().await.ok()?;
-        let directory = Arc::clone(&watched.borrow_and_update());
-        Some((pb::ClusterDirectory::from(&*directory), watched))
+        let message = match timeout(DIRECTORY_SILENCE_MAX, watched.changed()).await {
+            Ok(Ok(())) => pb::ClusterDirectory::from(&**watched.borrow_and_update()),
+            // The engine going away ends the stream.
+            Ok(Err(_)) => return None,
+            Err(_) => {
+                let revision = watched.borrow().revision.0;
+                pb::ClusterDirectory { revision, is_unchanged: true, ..Default::default() }
+            }
+        };
+        Some((message, watched))
     };
     stream::unfold(watched, next).map(Ok).boxed()
 }

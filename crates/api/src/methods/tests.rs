@@ -54,6 +54,32 @@ fn every_method_of_the_protos_is_managed_internal_or_open_and_just_one_of_them()
 }
 
 #[test]
+fn immunity_28_a_message_that_nests_without_end_is_refused_for_every_method() {
+    // Groups of field 15, which no message has: what a decoder walks through to pass it over.
+    let (begin, end) = (vec![0x7b; 100_000], vec![0x7c; 100_000]);
+    for nested in [begin.clone(), [begin, end].concat()] {
+        for method in MANAGED {
+            let denial = read(method.path, &nested).unwrap_err();
+            assert_eq!(denial.code, INVALID_REQUEST, "{}", method.path);
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_once_more_changes_nothing_and_makes_nothing() {
+    let repeatable: Vec<String> = wire_methods().into_keys().filter(|path| is_repeatable(path)).collect();
+    for path in &repeatable {
+        let name = path.rsplit_once('/').unwrap().1;
+        let reads =
+            ["Get", "List", "Describe", "Find", "Explain", "Preview", "Authorize", "WhoCan", "RulesFor"];
+        let asked = ["Authenticate", "Admit", "Resolve"];
+        assert!(reads.iter().any(|begin| name.starts_with(begin)) || asked.contains(&name), "{path}");
+    }
+    assert!(repeatable.len() > 25 && READS.iter().all(|path| INTERNAL.contains(path)), "{repeatable:?}");
+    assert!(!is_repeatable("/lanyard.mapping.v1.Resolve/ResolveBreakGlass"), "its one use is written down");
+}
+
+#[test]
 fn the_table_reads_the_request_of_the_protos_and_knows_whether_it_changes_anything() {
     let methods = wire_methods();
     for method in MANAGED {

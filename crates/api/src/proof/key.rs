@@ -86,6 +86,11 @@ impl ProofKey {
         self.handle(4, |mac| update_sized(mac, access_key_id.as_bytes()))
     }
 
+    /// The handle of a client certificate, by the SHA-256 of its bytes in lower-case hex.
+    pub fn certificate(&self, sha256: &str) -> Handle {
+        self.handle(8, |mac| update_sized(mac, sha256.as_bytes()))
+    }
+
     /// The handle of a role session: the role's letter case does not count, the session's does.
     pub fn session(&self, authority: &Authority, canonical_arn: &str, name: &str) -> Handle {
         self.handle(5, |mac| {

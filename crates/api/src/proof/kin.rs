@@ -24,6 +24,8 @@ pub enum KinKind {
     SessionKey,
     /// An account beside the identity's own: it has to be a local one, and a block may name it.
     Account,
+    /// A client certificate, which has no record: a block may name it.
+    Certificate,
 }
 
 impl KinKind {
@@ -34,6 +36,7 @@ impl KinKind {
             Self::AccessKey => 3,
             Self::SessionKey => 4,
             Self::Account => 5,
+            Self::Certificate => 6,
         }
     }
 
@@ -44,6 +47,7 @@ impl KinKind {
             3 => Self::AccessKey,
             4 => Self::SessionKey,
             5 => Self::Account,
+            6 => Self::Certificate,
             _ => return Err(ProofError::Malformed),
         })
     }
@@ -167,6 +171,7 @@ impl ProofKey {
                     let kind = if is_session { KinKind::SessionKey } else { KinKind::AccessKey };
                     kin.add(kind, self.access_key(id))?;
                 }
+                Some(("certificate", sha256)) => kin.add(KinKind::Certificate, self.certificate(sha256))?,
                 Some(("user" | "role", id)) => {
                     principals += 1;
                     kin.add(KinKind::PrincipalId, self.principal_id(&Authority::Local, id))?;

@@ -143,6 +143,7 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
         "user/AIDAANA",
         &format!("key/{KEY}"),
         "user/AIDAANA",
+        "certificate/0aff",
     ];
     let identity = session(&ancestors, &[&far_role, near_user, near_user]);
     let kin = key.kin(&identity).unwrap();
@@ -151,6 +152,7 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
         (KinKind::SessionKey, key.access_key("LSIA1111111111111111")),
         (KinKind::PrincipalId, key.principal_id(&Authority::Local, "AIDAANA")),
         (KinKind::AccessKey, key.access_key(KEY)),
+        (KinKind::Certificate, key.certificate("0aff")),
         (KinKind::Principal, key.principal(&Authority::Local, &far_role)),
         (KinKind::Account, key.account(&Authority::Local, FAR)),
         (KinKind::Principal, key.principal(&Authority::Local, near_user)),

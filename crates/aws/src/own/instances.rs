@@ -7,12 +7,13 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lanyard_iam::{AccountId, Partition, PrincipalArn, Region};
 use lanyard_kit::Clock as _;
-use lanyard_kit::telemetry::{Counters, Label, names};
+use lanyard_kit::telemetry::{Counters, Label, names, trace::span};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -205,7 +206,9 @@ impl Instances {
 /// Asks about a place until nobody waits.
 async fn work(inner: Arc<Inner>, place: Place) {
     while let Some(ids) = inner.next_batch(&place) {
-        let answers = inner.ask(&place, &ids).await;
+        // For all who wait, and so part of nobody's request.
+        let asked = async { Ok::<_, Infallible>(inner.ask(&place, &ids).await) };
+        let Ok(answers) = span::own("aws/instances", asked).await;
         inner.tell(&place, ids, answers);
         tokio::time::sleep(Duration::from_millis(inner.options.pause_milliseconds)).await;
     }

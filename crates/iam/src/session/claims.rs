@@ -76,6 +76,9 @@ pub enum Ancestor {
     /// A cluster, by its uid.
     #[serde(rename = "c")]
     Cluster(String),
+    /// The client certificate whose key signed the request, by the SHA-256 of its bytes in hex.
+    #[serde(rename = "x")]
+    Certificate(String),
 }
 
 impl SessionClaims {
@@ -144,7 +147,7 @@ impl Ancestor {
         match self {
             Self::AccessKey(_) | Self::User(_) | Self::Role(_) => true,
             Self::Provider { provider, subject } => is_short(provider) && is_short(subject),
-            Self::Association(id) | Self::Cluster(id) => is_short(id),
+            Self::Association(id) | Self::Cluster(id) | Self::Certificate(id) => is_short(id),
         }
     }
 }

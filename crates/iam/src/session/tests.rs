@@ -47,6 +47,7 @@ fn claims() -> SessionClaims {
             Ancestor::Provider { provider: "issuer.example".to_owned(), subject: "sub:1".to_owned() },
             Ancestor::Association("a-1".to_owned()),
             Ancestor::Cluster("uid-1".to_owned()),
+            Ancestor::Certificate("0aff".repeat(16)),
         ],
     }
 }

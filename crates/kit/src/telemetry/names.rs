@@ -89,6 +89,8 @@ metrics! {
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
+    DIRECTORY_REVISION = Gauge "lanyard_directory_revision", "The hub's revision that this process's directory of clusters is of.";
+    DIRECTORY_HEARD_AT = Gauge "lanyard_directory_heard_at", "When mapping last said that the directory of clusters is current, in Unix time.";
     /// Labels: [`OUTCOME`] (`taken`, `refused`: what lies there does not do, and the certificate before it stays in use).
     CERTIFICATE_RELOADS_TOTAL = Counter "lanyard_certificate_reloads_total" [OUTCOME], "Changes of this process's certificate files, by outcome.";
     CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
@@ -110,6 +112,7 @@ metrics! {
     /// Labels: [`SOURCE`] (`own`, `notification`, `poll`).
     STORE_LOOKS_TOTAL = Counter "lanyard_store_looks_total" [SOURCE], "Looks at the store for changes, by what caused them.";
     STORE_CAUGHT_UP_AT = Gauge "lanyard_store_caught_up_at", "When this process last had every change of the store, in Unix time.";
+    STORE_REVISIONS = Gauge "lanyard_store_revisions", "Revisions of all scopes that this process has applied: the same number, the same changes.";
     STORE_BEGIN_SECONDS = Histogram "lanyard_store_begin_seconds", "Time to get a connection of the pool and to begin on it.";
     /// Labels: [`OUTCOME`] (`begun`, `timeout`: none was free in time, `fault`).
     STORE_BEGINS_TOTAL = Counter "lanyard_store_begins_total" [OUTCOME], "Connections asked of the pool, by outcome.";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::sync::watch;
 
+use super::chain::ChainVerifier;
 use super::config::{ClientCertificates, TlsError, client_config, server_config};
 use super::service::{ServiceFiles, ServiceIdentity, ServiceIdentityError};
 use crate::clock::Clock;
@@ -72,6 +73,7 @@ pub struct LiveIdentity {
     clients: Clients,
     server: watch::Sender<Arc<ServerConfig>>,
     client: watch::Sender<Arc<ClientConfig>>,
+    chains: watch::Sender<Arc<ChainVerifier>>,
     seen: Mutex<Seen>,
     reloads: Counters<Reload>,
 }
@@ -119,7 +121,7 @@ impl LiveIdentity {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LiveError> {
         let first = files.load(service, clock.now())?;
-        let (server, client) = configurations(&first, clients)?;
+        let (server, client, chains) = configurations(&first, clients)?;
         tell_end(&first);
         Ok(Self {
             files: files.clone(),
@@ -127,6 +129,7 @@ impl LiveIdentity {
             clients,
             server: watch::Sender::new(server),
             client: watch::Sender::new(client),
+            chains: watch::Sender::new(chains),
             seen: Mutex::default(),
             reloads: Counters::new(names::CERTIFICATE_RELOADS_TOTAL),
             first,
@@ -151,6 +154,12 @@ impl LiveIdentity {
         self.client.subscribe()
     }
 
+    /// For certificates that come by another way than a connection of this process.
+    #[must_use]
+    pub fn chains(&self) -> Live<ChainVerifier> {
+        self.chains.subscribe()
+    }
+
     /// Looks at the files every [`RELOAD_INTERVAL`], for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
@@ -173,9 +182,10 @@ impl LiveIdentity {
                 seen.refused = None;
                 Look::Unchanged
             }
-            Ok(Some((identity, server, client))) => {
+            Ok(Some((identity, (server, client, chains)))) => {
                 self.server.send_replace(server);
                 self.client.send_replace(client);
+                self.chains.send_replace(chains);
                 self.reloads.increment(Reload::Taken);
                 tell_end(&identity);
                 tracing::info!(service = identity.service, not_after = %identity.not_after, "took a new certificate");
@@ -194,8 +204,8 @@ impl LiveIdentity {
         if identity.hub != self.first.hub {
             return Err(LiveError::OtherHub { found: identity.hub, expected: self.first.hub.clone() });
         }
-        let (server, client) = configurations(&identity, self.clients)?;
-        Ok(Some((identity, server, client)))
+        let configurations = configurations(&identity, self.clients)?;
+        Ok(Some((identity, configurations)))
     }
 
     /// Who renews writes one file after the other, so only what is found twice is wrong; and that is told once.
@@ -217,24 +227,30 @@ impl LiveIdentity {
     }
 }
 
-type Fitting = (ServiceIdentity, Arc<ServerConfig>, Arc<ClientConfig>);
+type Configurations = (Arc<ServerConfig>, Arc<ClientConfig>, Arc<ChainVerifier>);
+type Fitting = (ServiceIdentity, Configurations);
 
-fn configurations(
-    identity: &ServiceIdentity,
-    clients: Clients,
-) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), TlsError> {
+/// What never changes, as what could.
+#[must_use]
+pub fn fixed<C>(value: C) -> Live<C> {
+    // A receiver keeps the last value although its sender is gone.
+    watch::channel(Arc::new(value)).1
+}
+
+fn configurations(identity: &ServiceIdentity, clients: Clients) -> Result<Configurations, TlsError> {
     let trusted = match clients {
         Clients::Optional => ClientCertificates::Optional(&identity.roots),
         Clients::Required => ClientCertificates::Required(&identity.roots),
     };
-    Ok((server_config(&identity.certificate, trusted)?, peer_config(identity)?))
+    let chains = Arc::new(ChainVerifier::new(&identity.roots)?);
+    Ok((server_config(&identity.certificate, trusted)?, Arc::new(peer_config(identity)?), chains))
 }
 
 /// Services speak HTTP/2 with one another.
-fn peer_config(identity: &ServiceIdentity) -> Result<Arc<ClientConfig>, TlsError> {
+fn peer_config(identity: &ServiceIdentity) -> Result<ClientConfig, TlsError> {
     let mut client = client_config(&identity.roots, Some(&identity.certificate))?;
     client.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Arc::new(client))
+    Ok(client)
 }
 
 impl ServiceIdentity {
@@ -243,8 +259,7 @@ impl ServiceIdentity {
     /// # Errors
     /// Where the certificate cannot be used.
     pub fn client(&self) -> Result<Live<ClientConfig>, TlsError> {
-        // A receiver keeps the last value although its sender is gone.
-        Ok(watch::channel(peer_config(self)?).1)
+        Ok(fixed(peer_config(self)?))
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AGE, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lanyard_kit::http_client::{HttpClient, Request};
+use lanyard_kit::telemetry::trace::span;
 use time::Duration;
 use url::Url;
 
@@ -32,7 +33,16 @@ async fn get(client: &HttpClient, document: Document, url: Url) -> Result<(Bytes
     request
         .headers
         .insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json;q=0.9"));
-    let answer = client.send(request).await.map_err(|fault| OidcFault::Http { document, fault })?;
+    // Nothing is below it, so that it is enough to hold it.
+    let span = span::document(match document {
+        Document::Discovery => "discovery",
+        Document::Keys => "keys",
+    });
+    let answer = client.send(request).await.map_err(|fault| {
+        span::failed(&span);
+        OidcFault::Http { document, fault }
+    })?;
+    span::document_answered(&span, answer.status);
     if answer.status != StatusCode::OK {
         return Err(OidcFault::Status { document, status: answer.status.as_u16() });
     }

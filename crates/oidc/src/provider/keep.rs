@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 use lanyard_kit::Clock;
 use lanyard_kit::http_client::HttpClient;
-use lanyard_kit::telemetry::{Counters, Label, names};
+use lanyard_kit::telemetry::{Counters, Label, names, trace::span};
 use quick_cache::sync::Cache;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
@@ -157,7 +157,7 @@ impl Keep {
         // A task of its own: whoever asked may give up, others wait for the same answer.
         let keep = Arc::clone(self);
         tokio::spawn(async move {
-            let fetched = fetch(&keep.client, &keep.issuer).await;
+            let fetched = span::own("oidc/keys", fetch(&keep.client, &keep.issuer)).await;
             let outcome = keep.settle(fetched, now);
             sender.send_replace(Some(outcome));
         });

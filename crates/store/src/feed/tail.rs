@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lanyard_kit::telemetry::trace::span;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
@@ -46,7 +47,7 @@ pub(crate) async fn tail(
         store.database().show();
         if swept.elapsed() >= SWEEP_INTERVAL {
             swept = Instant::now();
-            if let Err(error) = store.sweep().await {
+            if let Err(error) = span::own("store/sweep", store.sweep()).await {
                 tracing::warn!(error = %error, "the store cannot be swept: trying again later");
             }
         }

@@ -120,7 +120,8 @@ impl Blocks {
                 BlockTarget::AccessKey { access_key_id } => Blocked::AccessKey(access_key_id),
                 BlockTarget::Session { .. }
                 | BlockTarget::OidcSubject { .. }
-                | BlockTarget::OidcIssuer { .. } => continue,
+                | BlockTarget::OidcIssuer { .. }
+                | BlockTarget::Certificate { .. } => continue,
             };
             blocks.0.entry(blocked).or_default().push(block.scope);
         }

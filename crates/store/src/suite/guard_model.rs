@@ -212,7 +212,8 @@ impl World {
             BlockTarget::AccessKey { .. }
             | BlockTarget::Session { .. }
             | BlockTarget::OidcSubject { .. }
-            | BlockTarget::OidcIssuer { .. } => false,
+            | BlockTarget::OidcIssuer { .. }
+            | BlockTarget::Certificate { .. } => false,
         })
     }
 

@@ -63,7 +63,8 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     let subject = BlockTarget::OidcSubject { issuer: issuer(), subject: "ana".to_owned() };
     let everyone = BlockTarget::OidcIssuer { issuer: issuer() };
-    let others = [(Scope::Hub, subject), (home(), everyone), (Scope::Cluster(dev.uid), target.clone())];
+    let certificate = BlockTarget::Certificate { sha256: "0aff".repeat(16).parse().unwrap() };
+    let others = [(Scope::Hub, subject), (home(), everyone), (Scope::Cluster(dev.uid), certificate)];
     for (scope, other) in others {
         round_trip(&store, block(scope, target.clone()), block(scope, other)).await;
     }

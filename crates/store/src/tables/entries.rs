@@ -101,6 +101,7 @@ impl Columns for Block {
             Value::Text(target.session),
             Value::Text(target.issuer),
             Value::Text(target.subject),
+            Value::Text(target.certificate),
         ]
     }
 }
@@ -116,6 +117,7 @@ struct Target {
     session: Option<String>,
     issuer: Option<String>,
     subject: Option<String>,
+    certificate: Option<String>,
 }
 
 impl Target {
@@ -151,6 +153,9 @@ impl Target {
             },
             BlockTarget::OidcIssuer { issuer } => {
                 Self { kind: "oidc_issuer", issuer: Some(issuer.clone()), ..Self::default() }
+            }
+            BlockTarget::Certificate { sha256 } => {
+                Self { kind: "certificate", certificate: Some(sha256.to_string()), ..Self::default() }
             }
         }
     }

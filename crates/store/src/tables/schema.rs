@@ -132,7 +132,8 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
             "target_access_key" = "$10",
             "target_session" = "$11",
             "target_issuer" = "$12",
-            "target_subject" = "$13"
+            "target_subject" = "$13",
+            "target_certificate" = "$14"
         ),
         Kind::IdentityProviderConfig => &of_scope!(
             "identity_provider_configs",

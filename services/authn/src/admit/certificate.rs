@@ -5,9 +5,11 @@
 //! which issuing key made it, the signature over the message's bytes. Then the caller is a spoke, or the principal of that unique
 //! id as it is now, weighed by its own policies; or nobody.
 
+use std::sync::Arc;
+
 use lanyard_api::authn::{Admission, AdmitQuery};
 use lanyard_api::signing::SERVICE;
-use lanyard_api::{Authority, Denial, Fault, SignatureUse};
+use lanyard_api::{Authority, CertificateSha256, Denial, Fault, SignatureUse};
 use lanyard_iam::sigv4::{CERTIFICATE_HEADER, CertificateSignedRequest, Expected};
 use lanyard_iam::{AccountId, PayloadHash, PrincipalId};
 use lanyard_kit::tls::{CertificateDer, CertificateFacts, PeerIdentity, fingerprint};
@@ -40,8 +42,8 @@ pub(super) fn is_callers(query: &AdmitQuery) -> bool {
 /// Who has signed a call.
 pub(super) struct Proven {
     pub(super) identity: PeerIdentity,
-    /// The certificate's, in hex.
-    pub(super) sha256: String,
+    /// The certificate.
+    pub(super) sha256: CertificateSha256,
     /// This one call.
     pub(super) used: SignatureUse,
 }
@@ -57,7 +59,7 @@ impl<S: SharedCache> Engine<S> {
         let PeerIdentity::Principal { authority, account, principal_id, .. } = &proven.identity else {
             return Ok(self.judge_spoke(&hub, query, &proven));
         };
-        let Some(holder) = self.holder(&hub, authority, account, principal_id).await? else {
+        let Some(holder) = self.holder(&hub, authority, account, principal_id, proven.sha256).await? else {
             let message = "the principal of this certificate is gone, or was made anew under its name: issue another one with \
                            `lanyard pki issue --principal`";
             return Ok(Admission::Unauthenticated(denial("certificate_principal_gone", message)));
@@ -95,6 +97,7 @@ impl<S: SharedCache> Engine<S> {
             let message = format!("the certificate was good until {}: issue another one", facts.not_after);
             return Err(denial("certificate_ended", message));
         }
+        let verifier = Arc::clone(&verifier.borrow());
         verifier.verify(&chain, now).map_err(|error| {
             denial(
                 "certificate_untrusted",
@@ -120,14 +123,15 @@ impl<S: SharedCache> Engine<S> {
         let signed_sha256 = signed
             .verify(&request, &PayloadHash::of(&query.body), &facts.public_key)
             .map_err(|error| mismatch(error.reason_code(), error.to_string()))?;
-        let sha256: String = hex_of(&fingerprint(leaf));
-        let is_shown = query.certificate_sha256.as_deref() == Some(sha256.as_str())
+        let sha256 = CertificateSha256::from_bytes(fingerprint(leaf));
+        let by = sha256.to_string();
+        let is_shown = query.certificate_sha256.as_deref() == Some(by.as_str())
             && query.certificate_principal.as_deref() == Some(identity.to_string().as_str());
         if !is_shown {
             let message = "the connection does not show the certificate that signed the call".to_owned();
             return Err(mismatch("certificate_connection", message));
         }
-        let used = signature::use_of(&sha256, &signed_sha256, signed.not_after(), self.hub.id);
+        let used = signature::use_of(&by, &signed_sha256, signed.not_after(), self.hub.id);
         Ok(Proven { identity, sha256, used })
     }
 
@@ -138,6 +142,7 @@ impl<S: SharedCache> Engine<S> {
         authority: &str,
         account: &str,
         principal_id: &str,
+        sha256: CertificateSha256,
     ) -> Result<Option<Holder>, Fault> {
         let (Ok(account), Ok(id)) = (AccountId::parse(account), PrincipalId::parse(principal_id)) else {
             return Ok(None);
@@ -148,10 +153,7 @@ impl<S: SharedCache> Engine<S> {
         let Some(account) = self.directory.local_account(hub, account).await? else { return Ok(None) };
         let owner = account.snapshot.principal(&id).cloned();
         let user = owner.filter(|owner| matches!(owner.principal, Principal::User(_)));
-        Ok(user.map(|owner| Holder { account, owner, session: None, access_key_id: None }))
+        let certificate = Some(sha256);
+        Ok(user.map(|owner| Holder { account, owner, session: None, access_key_id: None, certificate }))
     }
-}
-
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -20,7 +20,7 @@ impl<S: SharedCache> Engine<S> {
     pub(super) fn judge_spoke(&self, hub: &HubSnapshot, query: &AdmitQuery, proven: &Proven) -> Admission {
         let own = match &proven.identity {
             PeerIdentity::Spoke { cluster_uid, .. } => {
-                hub.cluster_of_certificate(&proven.sha256).filter(|view| view.uid == *cluster_uid)
+                hub.cluster_of_certificate(&proven.sha256.to_string()).filter(|view| view.uid == *cluster_uid)
             }
             PeerIdentity::Service { .. } | PeerIdentity::Principal { .. } => None,
         };

@@ -354,7 +354,7 @@ async fn immunity_38_moved_forged_and_altered_values_are_dropped_and_sts_is_aske
 }
 
 #[tokio::test]
-async fn immunity_3_every_part_of_the_question_is_in_the_key() {
+async fn immunity_03_every_part_of_the_question_is_in_the_key() {
     let world = World::new(Says::Verified);
     let (cache, token) = (world.cache(), token(KEY));
     world.ask(&cache, &token, 0).await.unwrap();

@@ -1,11 +1,14 @@
 //! Calls by the certificate of a principal: who it is, and everything that makes it nobody.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lanyard_api::authn::accounts::{Accounts as _, Named, PolicyOwner, User};
 use lanyard_api::authn::{Admission, Admit as _, AdmitQuery};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{ActorKind, Authority, HubId, Scope};
-use lanyard_authn::NotShared;
+use lanyard_authn::{Engine, NotShared};
+use lanyard_iam::{Ancestor, PrincipalId};
 use lanyard_kit::tls::{self, Names};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use prost::Message as _;
@@ -15,12 +18,14 @@ use crate::world::call::{
     ASSUME_ROLE, CREATE_ENTRY, DESCRIBE, Signing, admitted, allow, assume, describe, forbidden, unproven,
 };
 use crate::world::certificate::{shown, sign_by, signer};
-use crate::world::{World, account, system, world};
+use crate::world::{World, account, refused, system, verified, world};
 
 on_each_store!(
     a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies,
     a_change_by_a_certificate_counts_once_however_often_it_is_signed,
-    a_session_that_a_certificate_assumes_descends_from_the_user_alone,
+    a_session_that_a_certificate_assumes_descends_from_the_user_and_the_certificate,
+    a_root_that_is_replaced_counts_from_the_next_call,
+    immunity_39_a_blocked_certificate_admits_nothing_on_any_replica_and_ends_its_sessions,
     immunity_39_a_certificate_of_a_principal_who_is_gone_or_made_anew_admits_nothing_on_any_replica,
     immunity_39_a_certificate_of_a_removed_account_or_a_blocked_principal_admits_nothing,
     immunity_39_a_certificate_past_its_end_admits_nothing,
@@ -49,6 +54,12 @@ fn body() -> Vec<u8> {
     describe("dev").encode_to_vec()
 }
 
+/// What the engine and a replica of it say of an honest call.
+async fn ask_both(world: &World, replica: &Engine, by: &tls::KeyedCertificate) -> [Admission; 2] {
+    let query = asked(world, by, DESCRIBE, &body());
+    [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
+}
+
 async fn a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies(database: TestDatabase) {
     let world = world(database).await;
     let user = ana(&world).await;
@@ -60,7 +71,8 @@ async fn a_call_by_a_certificate_is_its_principals_and_weighed_by_their_policies
     let ActorKind::Principal { authority, arn, principal_id, lineage } = actor.kind else { panic!() };
     assert_eq!((authority, principal_id), (Authority::Local, user.principal_id));
     assert_eq!(arn.to_string(), format!("arn:aws:iam::{}:user/ana", world.hub.account));
-    assert_eq!((lineage.access_key_id, lineage.ancestors, lineage.chain_depth), (None, vec![], 0));
+    let shown = vec![named(&certificate)];
+    assert_eq!((lineage.access_key_id, lineage.ancestors, lineage.chain_depth), (None, shown, 0));
     assert_eq!(actor.allowed_by, "statement `Ok` of policy `p`");
     let entry = lanyard_proto::mapping::v1::CreateAccessEntryRequest {
         cluster: "dev".to_owned(),
@@ -96,18 +108,85 @@ async fn a_change_by_a_certificate_counts_once_however_often_it_is_signed(databa
     assert!(first.expires_at >= world.now() + Duration::minutes(5));
 }
 
-async fn a_session_that_a_certificate_assumes_descends_from_the_user_alone(database: TestDatabase) {
+async fn a_session_that_a_certificate_assumes_descends_from_the_user_and_the_certificate(
+    database: TestDatabase,
+) {
     let world = world(database).await;
     let (user, _) = world.user(world.hub.account, "/", "ana").await;
     let owner = PolicyOwner::User(user.name.clone());
     world.policy(user.account, owner, "p", &allow("sts:AssumeRole", "*")).await;
     let trusted = format!("arn:aws:iam::{}:user/ana", world.hub.account);
     let role = world.role(world.hub.account, "/", "r", &trusted).await;
-    let query = asked(&world, &world.certificate(&user), ASSUME_ROLE, &assume(&world, &role).encode_to_vec());
+    let certificate = world.certificate(&user);
+    let query = asked(&world, &certificate, ASSUME_ROLE, &assume(&world, &role).encode_to_vec());
     let actor = admitted(world.engine.admit(query).await.unwrap());
     assert!(actor.signature.is_some(), "a session is made once");
     let ActorKind::Principal { lineage, .. } = actor.kind else { panic!() };
-    assert_eq!((lineage.access_key_id, lineage.ancestors), (None, vec![]));
+    assert_eq!((lineage.access_key_id, lineage.ancestors), (None, vec![named(&certificate)]));
+}
+
+/// As ancestors name a certificate.
+fn named(certificate: &tls::KeyedCertificate) -> String {
+    format!("certificate/{}", shown(certificate).1.unwrap())
+}
+
+async fn immunity_39_a_blocked_certificate_admits_nothing_on_any_replica_and_ends_its_sessions(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
+    let user = ana(&world).await;
+    let role = world.role(user.account, "/", "r", "*").await;
+    let (stolen, other) = (world.certificate(&user), world.certificate(&user));
+    let sha256 = shown(&stolen).1.unwrap();
+    let ancestors = vec![
+        Ancestor::User(PrincipalId::parse(&user.principal_id).unwrap()),
+        Ancestor::Certificate(sha256.clone()),
+    ];
+    let (session, _) = world.session_of(&role, ancestors, 0).await;
+    let owner = PolicyOwner::Role(role.name.clone());
+    world.policy(user.account, owner, "p", &allow("eks:DescribeCluster", "*")).await;
+    let replica = world.sharing(NotShared);
+    let ask = async |certificate: &tls::KeyedCertificate| ask_both(&world, &replica, certificate).await;
+    let by_session = async || world.call(&session.credentials, DESCRIBE, &describe("dev")).await;
+    let knocks = async || world.knock(&session.credentials, &world.cluster).await;
+    let target = || BlockTarget::Certificate { sha256: sha256.parse().unwrap() };
+    for scope in [Scope::Hub, Scope::Account(user.account)] {
+        assert!(ask(&stolen).await.iter().all(|answer| matches!(answer, Admission::Admitted(_))));
+        admitted(by_session().await);
+        verified(knocks().await);
+        let block = world.block(scope, target()).await;
+        assert_eq!(ask(&stolen).await.map(|answer| forbidden(answer).code), ["blocked"; 2]);
+        assert!(ask(&other).await.iter().all(|answer| matches!(answer, Admission::Admitted(_))));
+        assert_eq!(forbidden(by_session().await).code, "blocked");
+        assert_eq!(refused(knocks().await).denial.code, "blocked");
+        world.remove(&block).await;
+    }
+    // In one cluster it stops there whoever comes by it.
+    let block = world.block(Scope::Cluster(world.cluster.uid), target()).await;
+    assert_eq!(refused(knocks().await).denial.code, "blocked");
+    world.remove(&block).await;
+    verified(knocks().await);
+}
+
+async fn a_root_that_is_replaced_counts_from_the_next_call(database: TestDatabase) {
+    let world = world(database).await;
+    let user = ana(&world).await;
+    let before = world.certificate(&user);
+    let scratch = tempfile::tempdir().unwrap();
+    let hub = world.hub.id.to_string();
+    let next = tls::Authority::create(&scratch.path().join("next"), &hub, world.now()).unwrap();
+    let account = user.account.to_string();
+    let after =
+        next.issue_principal("local", &account, &user.principal_id, Duration::DAY, world.now()).unwrap();
+    let ask = async |certificate: &tls::KeyedCertificate| {
+        world.engine.admit(asked(&world, certificate, DESCRIBE, &body())).await.unwrap()
+    };
+    admitted(ask(&before).await);
+    assert_eq!(unproven(ask(&after).await), "certificate_untrusted");
+    let chains = tls::ChainVerifier::new(&next.roots().unwrap()).unwrap();
+    world.chains.send_replace(Arc::new(chains));
+    assert_eq!(unproven(ask(&before).await), "certificate_untrusted");
+    admitted(ask(&after).await);
 }
 
 async fn immunity_39_a_certificate_of_a_principal_who_is_gone_or_made_anew_admits_nothing_on_any_replica(
@@ -117,10 +196,7 @@ async fn immunity_39_a_certificate_of_a_principal_who_is_gone_or_made_anew_admit
     let user = ana(&world).await;
     let certificate = world.certificate(&user);
     let replica = world.sharing(NotShared);
-    let ask = async || {
-        let query = asked(&world, &certificate, DESCRIBE, &body());
-        [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
-    };
+    let ask = async || ask_both(&world, &replica, &certificate).await;
     assert!(ask().await.iter().all(|answer| matches!(answer, Admission::Admitted(_))));
     let named = || Named { account: Some(user.account), name: user.name.clone() };
     for key in world.engine.list_access_keys(in_process(), named()).await.unwrap() {
@@ -144,10 +220,7 @@ async fn immunity_39_a_certificate_of_a_removed_account_or_a_blocked_principal_a
     let user = ana(&world).await;
     let certificate = world.certificate(&user);
     let replica = world.sharing(NotShared);
-    let ask = async || {
-        let query = asked(&world, &certificate, DESCRIBE, &body());
-        [world.engine.admit(query.clone()).await.unwrap(), replica.admit(query).await.unwrap()]
-    };
+    let ask = async || ask_both(&world, &replica, &certificate).await;
     let arn = format!("arn:aws:iam::{}:user/ana", user.account);
     let on_principal =
         BlockTarget::Principal { authority: Authority::Local, canonical_arn: arn.parse().unwrap() };

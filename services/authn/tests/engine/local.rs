@@ -18,9 +18,9 @@ on_each_store!(
     tokens_of_another_make_are_accepted,
     what_is_no_token_of_ours_is_somebody_elses_affair,
     a_refusal_names_its_reason_and_the_part_that_failed,
-    immunity_1_parameters_that_differ_in_letter_case_alone_are_refused,
-    immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name,
-    immunity_5_both_ends_of_the_window_hold_offline,
+    immunity_01_parameters_that_differ_in_letter_case_alone_are_refused,
+    immunity_04_a_token_is_for_one_cluster_also_among_clusters_of_one_name,
+    immunity_05_both_ends_of_the_window_hold_offline,
     immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_with_the_next_call,
     an_inactive_key_with_a_wrong_secret_learns_nothing_about_its_state,
     immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_are_made_anew,
@@ -201,7 +201,7 @@ async fn a_refusal_names_its_reason_and_the_part_that_failed(database: TestDatab
     assert_eq!(code(world.knock(&key, &nowhere).await), "unknown_cluster");
 }
 
-async fn immunity_1_parameters_that_differ_in_letter_case_alone_are_refused(database: TestDatabase) {
+async fn immunity_01_parameters_that_differ_in_letter_case_alone_are_refused(database: TestDatabase) {
     let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -219,7 +219,7 @@ async fn immunity_1_parameters_that_differ_in_letter_case_alone_are_refused(data
     }
 }
 
-async fn immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name(database: TestDatabase) {
+async fn immunity_04_a_token_is_for_one_cluster_also_among_clusters_of_one_name(database: TestDatabase) {
     let world = world(database).await;
     let other_account = world.register("222233334444", Authority::Local).await;
     let (_, ana) = world.user(world.hub.account, "/", "ana").await;
@@ -236,7 +236,7 @@ async fn immunity_4_a_token_is_for_one_cluster_also_among_clusters_of_one_name(d
     assert_eq!(code(world.knock(&bo, &world.cluster).await), "account_not_trusted");
 }
 
-async fn immunity_5_both_ends_of_the_window_hold_offline(database: TestDatabase) {
+async fn immunity_05_both_ends_of_the_window_hold_offline(database: TestDatabase) {
     let world = world(database).await;
     let (_, key) = world.user(world.hub.account, "/", "ana").await;
     world.clock.advance(Duration::HOUR);

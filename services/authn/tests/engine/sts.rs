@@ -21,10 +21,10 @@ on_each_store!(
     sts_says_who_signed_and_the_answer_is_kept_for_the_next_time,
     a_role_session_keeps_its_name_and_loses_no_part,
     immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept,
-    v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said,
+    v79_immunity_04_a_token_for_another_cluster_is_refused_with_what_can_be_said,
     immunity_17_a_definite_refusal_is_kept_shortly_and_a_new_token_is_asked_about_at_once,
     a_hit_saves_nothing_but_the_question_to_sts,
-    immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another,
+    immunity_03_what_is_kept_for_one_cluster_or_audience_is_not_for_another,
     immunity_31_of_three_who_vouch_for_one_arn_the_registered_one_counts,
     a_self_hosted_sts_vouches_for_its_own_accounts_at_its_own_host,
     a_ca_file_verifies_its_own_sts_alone_and_nothing_else_does,
@@ -92,7 +92,9 @@ async fn immunity_14_a_fault_of_sts_is_reported_as_one_and_never_kept(database: 
     assert!(!verified(world.ask(token.expose(), &world.cluster).await).cached);
 }
 
-async fn v79_immunity_4_a_token_for_another_cluster_is_refused_with_what_can_be_said(database: TestDatabase) {
+async fn v79_immunity_04_a_token_for_another_cluster_is_refused_with_what_can_be_said(
+    database: TestDatabase,
+) {
     let world = world(database).await;
     let ana = world.aws_user("ana");
     let token = world.token(&ana, "prod");
@@ -151,7 +153,7 @@ async fn a_hit_saves_nothing_but_the_question_to_sts(database: TestDatabase) {
     assert_eq!(world.sts.calls(), 1);
 }
 
-async fn immunity_3_what_is_kept_for_one_cluster_or_audience_is_not_for_another(database: TestDatabase) {
+async fn immunity_03_what_is_kept_for_one_cluster_or_audience_is_not_for_another(database: TestDatabase) {
     let world = world(database).await;
     let twin = cluster_of(&world.hub, "twin", world.hub.account, world.now());
     world.put(&twin).await;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use lanyard_api::{
-    Authority, BlockId, ClusterId, Scope,
+    Authority, BlockId, CertificateSha256, ClusterId, Scope,
     grpc::{Remote, Wire, admitted_at_the_door},
     mapping::{Block, BlockTarget, Blocks, Clusters, CreateBlock},
 };
@@ -22,6 +22,7 @@ Examples:
   lanyard block create --principal arn:aws:iam::111122223333:user/ana --reason 'left'
   lanyard block create --cluster dev --access-key LKIAXXXXXXXXXXXXXXXX --reason 'leaked'
   lanyard block create --session arn:aws:sts::111122223333:assumed-role/ci/run-17 --reason 'stolen'
+  lanyard block create --certificate 9c1e…f0 --reason 'laptop lost'
   lanyard block create --oidc-issuer https://okta.example --oidc-subject 00u1 --reason 'left'
   lanyard block create --oidc-issuer https://okta.example --reason 'breached'
 
@@ -77,14 +78,17 @@ pub struct PlaceArgs {
 #[group(required = true, multiple = true)]
 pub struct WhomArgs {
     /// A user or role with all its sessions, by its ARN.
-    #[arg(long, value_name = "ARN", conflicts_with_all = ["account", "access_key", "session", "oidc_subject", "oidc_issuer"])]
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["account", "access_key", "certificate", "session", "oidc_subject", "oidc_issuer"])]
     principal: Option<PrincipalArn>,
     /// Everybody of an account.
-    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["access_key", "session", "oidc_subject", "oidc_issuer"])]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["access_key", "certificate", "session", "oidc_subject", "oidc_issuer"])]
     account: Option<AccountId>,
     /// An access key, and sessions made with it.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["session", "oidc_subject", "oidc_issuer"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["certificate", "session", "oidc_subject", "oidc_issuer"])]
     access_key: Option<AccessKeyId>,
+    /// A client certificate of a user, and sessions made by it, by its SHA-256 as `lanyard pki show` tells it.
+    #[arg(long, value_name = "SHA256", conflicts_with_all = ["session", "oidc_subject", "oidc_issuer"])]
+    certificate: Option<CertificateSha256>,
     /// One role session, by its ARN.
     #[arg(long, value_name = "ARN", conflicts_with_all = ["oidc_subject", "oidc_issuer"])]
     session: Option<PrincipalArn>,
@@ -123,6 +127,7 @@ fn target_text(target: &BlockTarget) -> String {
         }
         BlockTarget::OidcSubject { issuer, subject } => format!("subject `{subject}` of issuer {issuer}"),
         BlockTarget::OidcIssuer { issuer } => format!("everybody of issuer {issuer}"),
+        BlockTarget::Certificate { sha256 } => format!("certificate {sha256}"),
     }
 }
 
@@ -146,6 +151,9 @@ impl WhomArgs {
     fn target(self, authority: Option<Authority>) -> Result<BlockTarget, Failure> {
         if let Some(access_key_id) = self.access_key {
             return Ok(BlockTarget::AccessKey { access_key_id });
+        }
+        if let Some(sha256) = self.certificate {
+            return Ok(BlockTarget::Certificate { sha256 });
         }
         match (self.oidc_issuer, self.oidc_subject) {
             (Some(issuer), Some(subject)) => return Ok(BlockTarget::OidcSubject { issuer, subject }),
@@ -173,7 +181,7 @@ impl WhomArgs {
                 ))),
             },
             (None, None, None) => Err(Failure::usage(
-                "whom does it stop? Add --principal, --account, --access-key, --session or --oidc-issuer",
+                "whom does it stop? Add --principal, --account, --access-key, --certificate, --session or --oidc-issuer",
             )),
         }
     }
@@ -232,10 +240,18 @@ mod tests {
             principal: arn(principal),
             account: None,
             access_key: None,
+            certificate: None,
             session: arn(session),
             oidc_subject: None,
             oidc_issuer: None,
         }
+    }
+
+    #[test]
+    fn a_certificate_is_stopped_by_its_fingerprint_whoever_vouches() {
+        let sha256 = Some("0aff".repeat(16).parse().unwrap());
+        let target = WhomArgs { certificate: sha256, ..whom(None, None) }.target(None).unwrap();
+        assert_eq!(target_text(&target), format!("certificate {}", "0aff".repeat(16)));
     }
 
     #[test]

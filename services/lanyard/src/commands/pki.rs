@@ -63,7 +63,8 @@ pub enum PkiCommand {
                   the hub's gRPC, by `lanyard --client-cert DIR/principal.crt --client-key DIR/principal.key`, without an access \
                   key. It is made with the authority in the hub's data folder, and the running hub is asked for the user. It \
                   names the user's unique id: a user who is deleted, or made anew under the same name, is refused from the next \
-                  call, and so is one who is blocked. There is no list of such certificates, so they are good for hours.\n\n\
+                  call, and so is one who is blocked. One certificate is stopped by `lanyard block create --certificate SHA256`. There is no \
+                  list of such certificates, so they are good for hours.\n\n\
                   Examples:\n  LANYARD_STORE=postgres://lanyard@db/lanyard lanyard pki issue authn --out ./authn --name \
                   authn.lanyard.svc\n  lanyard pki issue gateway --config lanyard.toml --out ./gateway --name \
                   hub.example.com\n  lanyard pki issue --principal arn:aws:iam::111122223333:user/ana --out ./ana --hours 8"

@@ -43,7 +43,8 @@ pub struct HubArgs {
         requires = "client_cert"
     )]
     pub client_key: Option<PathBuf>,
-    /// The profile of the AWS credentials and config files to sign with.
+    /// The profile of the AWS credentials and config files to sign with: its keys, or for calls to the hub the certificate that it
+    /// names by `client_certificate` and `client_key`.
     #[arg(long, global = true, value_name = "NAME", env = "LANYARD_PROFILE", hide_env_values = true)]
     pub profile: Option<String>,
     /// The region of clusters and STS hosts; by default that of the environment, the profile or the hub.

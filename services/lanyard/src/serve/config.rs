@@ -162,7 +162,7 @@ impl ServeConfig {
     ///
     /// # Errors
     /// [`InvalidConfig`] names the value, the rule and the next step.
-    pub fn validated(self) -> Result<Self, InvalidConfig> {
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
         for address in [self.listen, self.grpc_listen] {
             if !address.ip().is_loopback() && !self.administrator_on_public_listener {
                 return Err(InvalidConfig::PublicListener(address));
@@ -192,7 +192,7 @@ impl ServeConfig {
         }
         self.authn.validate()?;
         self.authn.sts_http_options()?;
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -203,17 +203,17 @@ mod tests {
     #[test]
     fn immunity_57_a_public_listener_is_refused_unless_it_is_said_by_name() {
         let public = ServeConfig { listen: "0.0.0.0:8443".parse().unwrap(), ..ServeConfig::default() };
-        assert!(matches!(public.clone().validated(), Err(InvalidConfig::PublicListener(_))));
+        assert!(matches!(public.clone().validate(), Err(InvalidConfig::PublicListener(_))));
         let grpc = ServeConfig { grpc_listen: "[::]:1".parse().unwrap(), ..ServeConfig::default() };
-        assert!(matches!(grpc.validated(), Err(InvalidConfig::PublicListener(_))));
-        assert!(ServeConfig { administrator_on_public_listener: true, ..public }.validated().is_ok());
-        assert!(ServeConfig::default().validated().is_ok());
+        assert!(matches!(grpc.validate(), Err(InvalidConfig::PublicListener(_))));
+        assert!(ServeConfig { administrator_on_public_listener: true, ..public }.validate().is_ok());
+        assert!(ServeConfig::default().validate().is_ok());
     }
 
     #[test]
     fn an_external_url_is_https_and_a_host_alone() {
         let with = |url: &str| {
-            ServeConfig { external_url: Some(url.to_owned()), ..ServeConfig::default() }.validated()
+            ServeConfig { external_url: Some(url.to_owned()), ..ServeConfig::default() }.validate()
         };
         for good in ["https://hub.example", "https://hub.example:8443/"] {
             assert!(with(good).is_ok(), "{good}");
@@ -233,7 +233,7 @@ mod tests {
     fn what_authn_cannot_use_is_found_before_anything_starts() {
         let with = |authn: serde_json::Value| {
             let authn = serde_json::from_value(authn).unwrap();
-            ServeConfig { authn, ..ServeConfig::default() }.validated().unwrap_err().to_string()
+            ServeConfig { authn, ..ServeConfig::default() }.validate().unwrap_err().to_string()
         };
         let text = with(serde_json::json!({ "token_cache": { "lifetime_seconds": 901 } }));
         assert!(text.contains("authn.token_cache.lifetime_seconds"), "{text}");
@@ -257,7 +257,8 @@ mod tests {
             };
             let sources =
                 lanyard_kit::config::Sources::none().environment(variables.into_iter().map(named).collect());
-            lanyard_kit::config::load::<ServeConfig>(&sources).unwrap().validated()
+            let config: ServeConfig = lanyard_kit::config::load(&sources).unwrap();
+            config.validate().map(|()| config)
         };
         let config = with("redis-cluster://a:7000,b:7000").unwrap();
         let printed = lanyard_kit::config::print_config(&config).unwrap();
@@ -270,10 +271,10 @@ mod tests {
     #[test]
     fn what_the_envelope_and_aws_cannot_be_is_found_before_any_port_is_bound() {
         let aws = AwsOptions { region: Some("EU".to_owned()), ..AwsOptions::default() };
-        let aws = ServeConfig { aws, ..ServeConfig::default() }.validated();
+        let aws = ServeConfig { aws, ..ServeConfig::default() }.validate();
         assert!(matches!(aws, Err(InvalidConfig::Aws(_))));
         let envelope = EnvelopeConfig { kms_key: Some("alias/x".to_owned()), ..EnvelopeConfig::default() };
-        let envelope = ServeConfig { envelope, ..ServeConfig::default() }.validated();
+        let envelope = ServeConfig { envelope, ..ServeConfig::default() }.validate();
         assert!(matches!(envelope, Err(InvalidConfig::Envelope(_))));
     }
 

@@ -8,7 +8,7 @@ use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::Credentials;
 use lanyard_gateway::Services;
-use lanyard_kit::tls::{CertificateDer, ChainVerifier};
+use lanyard_kit::tls::{self, CertificateDer, ChainVerifier};
 use lanyard_mapping::Mapping;
 use tokio::sync::watch;
 
@@ -41,7 +41,7 @@ impl Suite {
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
             sessions: lanyard_authn::session_opener(store.keyring())?,
-            certificates: Some(ChainVerifier::new(roots)?),
+            certificates: Some(tls::fixed(ChainVerifier::new(roots)?)),
             sts: Arc::new(sts),
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),

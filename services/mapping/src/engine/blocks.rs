@@ -28,7 +28,8 @@ fn as_it_knocks(target: BlockTarget) -> BlockTarget {
         other @ (BlockTarget::Account { .. }
         | BlockTarget::AccessKey { .. }
         | BlockTarget::OidcSubject { .. }
-        | BlockTarget::OidcIssuer { .. }) => other,
+        | BlockTarget::OidcIssuer { .. }
+        | BlockTarget::Certificate { .. }) => other,
     }
 }
 

@@ -228,9 +228,10 @@ pub(crate) fn block(reason: &str, target: &BlockTarget) -> Result<(), Broken> {
         BlockTarget::Session { canonical_arn, session_name, .. } => (canonical_arn, session_name),
         BlockTarget::OidcSubject { issuer, subject } => return oidc(issuer, Some(subject)),
         BlockTarget::OidcIssuer { issuer } => return oidc(issuer, None),
-        BlockTarget::Principal { .. } | BlockTarget::Account { .. } | BlockTarget::AccessKey { .. } => {
-            return Ok(());
-        }
+        BlockTarget::Principal { .. }
+        | BlockTarget::Account { .. }
+        | BlockTarget::AccessKey { .. }
+        | BlockTarget::Certificate { .. } => return Ok(()),
     };
     let is_role = PrincipalArn::parse(canonical_arn.as_str())
         .is_ok_and(|arn| matches!(arn.kind, PrincipalKind::Role { .. }));

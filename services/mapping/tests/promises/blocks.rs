@@ -100,13 +100,17 @@ pub(crate) async fn a_block_reaches_sessions_through_what_they_descend_from<C: C
         String::from("user/AIDAANA"),
         String::from("role/AROADEV"),
         String::from("role/AROAOPS"),
+        format!("certificate/{}", "0a".repeat(32)),
     ];
+    let certificate = |byte: &str| BlockTarget::Certificate { sha256: byte.repeat(32).parse().unwrap() };
     session.kin = ["user/team/ana", "role/dev", "role/ops"].map(|name| kin(&of(OWN, name))).to_vec();
     let scope = Scope::Cluster(cluster.uid);
     let cases = [
         (principal(&of(OWN, "user/team/ana")), true),
         (principal(&of(OWN, "role/dev")), true),
         (BlockTarget::AccessKey { access_key_id: key_of(OWN, "ana").parse().unwrap() }, true),
+        (certificate("0a"), true),
+        (certificate("0b"), false),
         (principal(&of(OWN, "user/zoe")), false),
         (principal(&of(TENANT, "role/dev")), false),
         (BlockTarget::AccessKey { access_key_id: key_of(OWN, "zoe").parse().unwrap() }, false),

@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
-use lanyard_api::authz::{
-    Attributes, Authorize as _, ObjectBatch, Objects as _, ResourceAttributes, Review, Verdict,
-};
+use lanyard_api::authz::{Authorize as _, ObjectBatch, Objects as _, Verdict};
 use lanyard_api::grpc::{Remote, admitted_at_the_door};
 use lanyard_api::mapping::{CreateAccessEntry, Entries as _, EntryRef};
 use lanyard_api::signing::SignedChannel;
-use lanyard_api::{ClusterId, ClusterUid, Mutation, UserInfo};
+use lanyard_api::{ClusterId, ClusterUid, Mutation};
 use lanyard_rbac::ObjectKey;
 use serde_json::json;
 use tonic::transport::Channel;
 
-use super::Scale;
 use super::running::{Place, Service, Stack, badge, prove};
+use super::{Scale, rbac_review};
 use crate::figure::{say, say_under};
 use crate::load::percentile_microseconds;
 use crate::questions::Questions;
@@ -130,36 +128,12 @@ impl Bench {
                 Ok(())
             };
             let shows = async |replica: &Service| {
-                let decision = replica.authorize(self.review()).await?;
+                let decision = replica.authorize(rbac_review(self.cluster, USERNAME, "")).await?;
                 Ok((decision.verdict == Verdict::Allow) == makes)
             };
             follow(&mut times, change, &self.authz, shows).await?;
         }
         times.say("An RBAC binding, made or deleted, on two replicas of authz")
-    }
-
-    /// What the role allows.
-    fn review(&self) -> Review {
-        Review {
-            cluster: self.cluster,
-            user: UserInfo {
-                username: USERNAME.to_owned(),
-                uid: String::new(),
-                groups: vec!["system:authenticated".to_owned()],
-                extra: Default::default(),
-            }
-            .into(),
-            attributes: Attributes::Resource(ResourceAttributes {
-                verb: "get".to_owned(),
-                group: "apps".to_owned(),
-                version: "v1".to_owned(),
-                resource: "deployments".to_owned(),
-                ..ResourceAttributes::default()
-            }),
-            explain: false,
-            full: true,
-            grant: None,
-        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lanyard_api::authz::{Attributes, Authorize as _, ResourceAttributes, Review, Verdict};
-use lanyard_api::{ClusterUid, UserInfo};
+use lanyard_api::ClusterUid;
+use lanyard_api::authz::{Authorize as _, Verdict};
 
+use super::rbac_review;
 use super::running::{self, Place, Service, Stack, badge, prove};
 use crate::figure::say;
 use crate::hub::{READY_WAIT, program, without_settings};
@@ -46,7 +47,9 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, world: &World) -> 
 
     let authz = Fresh::start(place, stack, "authz", world).await?;
     each(world, async |number, cluster| {
-        let decision = authz.service.authorize(review(cluster)).await?;
+        // What the first binding of every cluster allows to its subject.
+        let review = rbac_review(cluster, "somebody-0", "team-0");
+        let decision = authz.service.authorize(review).await?;
         ensure!(
             decision.verdict == Verdict::Allow,
             "cluster {number} has not what binds somebody: {decision:?}"
@@ -61,31 +64,6 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, world: &World) -> 
 async fn each(world: &World, ask: impl AsyncFn(usize, ClusterUid) -> Result<()>) -> Result<()> {
     let asking = world.clusters.iter().enumerate().map(|(number, cluster)| ask(number, *cluster));
     stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await
-}
-
-/// What the first binding of every cluster allows to its subject.
-fn review(cluster: ClusterUid) -> Review {
-    Review {
-        cluster,
-        user: UserInfo {
-            username: "somebody-0".to_owned(),
-            uid: String::new(),
-            groups: vec!["system:authenticated".to_owned()],
-            extra: Default::default(),
-        }
-        .into(),
-        attributes: Attributes::Resource(ResourceAttributes {
-            namespace: "team-0".to_owned(),
-            verb: "get".to_owned(),
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            resource: "deployments".to_owned(),
-            ..ResourceAttributes::default()
-        }),
-        explain: false,
-        full: true,
-        grant: None,
-    }
 }
 
 /// A process of a service that nobody has asked anything yet.

@@ -277,7 +277,7 @@ async fn identity_provider_calls<T: IdentityProviders>(to: &T) -> Vec<String> {
 }
 
 async fn block_calls<T: Blocks>(to: &T) -> Vec<String> {
-    let [principal, account, key, session, subject, issuer] = block_targets();
+    let [principal, account, key, session, subject, issuer, certificate] = block_targets();
     let of = |scope, target| CreateBlock { scope, target, reason: text("leaked") };
     let account_scope = Scope::Account(ACCOUNT.parse().unwrap());
     answers![
@@ -287,6 +287,7 @@ async fn block_calls<T: Blocks>(to: &T) -> Vec<String> {
         to.create_block(change(), of(Scope::Hub, session)),
         to.create_block(change(), of(Scope::Hub, subject)),
         to.create_block(change(), of(Scope::Hub, issuer)),
+        to.create_block(change(), of(Scope::Hub, certificate)),
         to.delete_block(change(), account_scope, BlockId(uuid::Uuid::from_u128(9))),
         to.list_blocks(actor(), Scope::Cluster(uid(2)), some_page()),
     ]
@@ -343,6 +344,17 @@ async fn a_directory_is_heard_at_once_and_after_each_change() {
     let newest = heard.wait_for(|directory| directory.revision == Revision(2)).await.unwrap().clone();
     assert_eq!(newest, directory(2));
     assert_eq!(**client.directory().borrow(), *directory(2), "one task, whoever asks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_stays_the_same_is_heard_to_be_current() {
+    let client = served(&Arc::default());
+    let mut heard = client.directory();
+    let held = heard.wait_for(|directory| directory.revision == Revision(2)).await.unwrap().clone();
+    for _ in 0..2 {
+        heard.changed().await.unwrap();
+        assert!(Arc::ptr_eq(&heard.borrow_and_update(), &held), "nothing was taken apart again");
+    }
 }
 
 fn knock(explain: bool) -> ResolveQuery {

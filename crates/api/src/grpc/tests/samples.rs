@@ -320,7 +320,7 @@ pub(super) fn matches() -> EntryMatches {
     }
 }
 
-pub(super) fn block_targets() -> [BlockTarget; 6] {
+pub(super) fn block_targets() -> [BlockTarget; 7] {
     let authority = Authority::Local;
     let canonical_arn = || ROLE.parse().unwrap();
     [
@@ -330,6 +330,7 @@ pub(super) fn block_targets() -> [BlockTarget; 6] {
         BlockTarget::Session { authority, canonical_arn: canonical_arn(), session_name: "ana".to_owned() },
         BlockTarget::OidcSubject { issuer: "https://okta.example".to_owned(), subject: "ana".to_owned() },
         BlockTarget::OidcIssuer { issuer: "https://okta.example".to_owned() },
+        BlockTarget::Certificate { sha256: "0aff".repeat(16).parse().unwrap() },
     ]
 }
 

@@ -62,8 +62,13 @@ async fn watch_once<C: Wire>(
     Ok(())
 }
 
-/// A lower revision than the one held is the answer of a replica that lags: it is not taken.
+/// A lower revision than the one held is the answer of a replica that lags: it is not taken. That the one held is current is a
+/// change to those who look on, though the value is the same.
 fn publish(message: pb::ClusterDirectory, sender: &watch::Sender<Arc<ClusterDirectory>>) {
+    if message.is_unchanged {
+        sender.send_if_modified(|held| held.revision.0 == message.revision);
+        return;
+    }
     let directory = match ClusterDirectory::try_from(message) {
         Ok(directory) => Arc::new(directory),
         Err(error) => return tracing::error!(%error, "a directory of clusters cannot be read"),

@@ -48,6 +48,9 @@ impl From<BlockTarget> for pb::BlockTarget {
                 Target::OidcSubject(target::OidcSubject { issuer, subject })
             }
             BlockTarget::OidcIssuer { issuer } => Target::OidcIssuer(target::OidcIssuer { issuer }),
+            BlockTarget::Certificate { sha256 } => {
+                Target::Certificate(target::Certificate { sha256: sha256.to_string() })
+            }
         };
         Self { target: Some(target) }
     }
@@ -78,6 +81,9 @@ impl TryFrom<pb::BlockTarget> for BlockTarget {
                 Self::OidcSubject { issuer, subject }
             }
             Target::OidcIssuer(target::OidcIssuer { issuer }) => Self::OidcIssuer { issuer },
+            Target::Certificate(certificate) => {
+                Self::Certificate { sha256: field::parse("sha256", &certificate.sha256)? }
+            }
         })
     }
 }

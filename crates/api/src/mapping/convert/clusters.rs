@@ -177,7 +177,8 @@ impl From<&ClusterDirectory> for pb::ClusterDirectory {
             credentials: field::all(entry.credentials.clone()),
             kubeconfig_version: entry.kubeconfig_version,
         };
-        Self { revision: directory.revision.0, clusters: directory.clusters.iter().map(entry).collect() }
+        let clusters = directory.clusters.iter().map(entry).collect();
+        Self { revision: directory.revision.0, clusters, is_unchanged: false }
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use url::{Host, Url};
 
+use crate::tls::{FileError, read_public_file, read_secret_file};
 use crate::{ConfigSecret, ExposeSecret as _};
 
 /// How a collector may take to be connected to.
@@ -32,6 +33,10 @@ pub struct TracesConfig {
     /// The certificates, PEM, by which the collector is known; needed with https. `/etc/ssl/certs/ca-certificates.crt` or the
     /// like where a public authority vouches for it.
     pub ca_file: Option<PathBuf>,
+    /// The certificate with its chain, PEM, that is shown to a collector which asks for one; read at the start.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key, PEM, for this process's user alone.
+    pub key_file: Option<PathBuf>,
     /// Headers that the collector wants, such as `authorization`. They are sent over TLS or on loopback alone.
     pub headers: BTreeMap<String, ConfigSecret>,
     /// The part of requests whose trace is recorded, from 0 to 1.
@@ -55,6 +60,8 @@ impl Default for TracesConfig {
         Self {
             endpoint: None,
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
             headers: BTreeMap::new(),
             sample_ratio: 0.01,
             honoured_per_second_max: 10,
@@ -89,8 +96,24 @@ pub enum InvalidTraces {
         reason: std::io::Error,
     },
     /// They are none, or TLS has another reason.
-    #[error("telemetry.traces: TLS cannot be set up: {0}; give certificates in PEM")]
+    #[error("telemetry.traces: TLS cannot be set up: {0}; give certificates and key in PEM")]
     Tls(tonic::transport::Error),
+    /// One of two that go together.
+    #[error("telemetry.traces.{0} is missing: a client certificate is given with its key, or not at all")]
+    Half(&'static str),
+    /// Nobody would see it.
+    #[error(
+        "telemetry.traces.certificate_file is shown over TLS alone: write https in telemetry.traces.endpoint"
+    )]
+    NotShown,
+    /// The client certificate or its key.
+    #[error("telemetry.traces.{key}: {reason}")]
+    File {
+        /// Which of the two.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: FileError,
+    },
     /// Not a header. Its value is not shown.
     #[error(
         "telemetry.traces.headers: `{0}` is no header that can be sent: give a name and a value in ASCII"
@@ -154,9 +177,26 @@ impl TracesConfig {
             let path = self.ca_file.clone().ok_or(InvalidTraces::NoCa)?;
             let pem = std::fs::read(&path).map_err(|reason| InvalidTraces::Ca { path, reason })?;
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            let tls = self.identity()?.into_iter().fold(tls, ClientTlsConfig::identity);
             endpoint = endpoint.tls_config(tls).map_err(InvalidTraces::Tls)?;
+        } else if self.identity()?.is_some() {
+            return Err(InvalidTraces::NotShown);
         }
         Ok(Some(Collector { endpoint, headers: self.metadata()? }))
+    }
+
+    /// What this process shows to a collector that asks.
+    fn identity(&self) -> Result<Option<Identity>, InvalidTraces> {
+        let (certificate, key) = match (&self.certificate_file, &self.key_file) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(InvalidTraces::Half("key_file")),
+            (None, Some(_)) => return Err(InvalidTraces::Half("certificate_file")),
+            (Some(certificate), Some(key)) => (certificate, key),
+        };
+        let bad = |key| move |reason| InvalidTraces::File { key, reason };
+        let certificate = read_public_file(certificate).map_err(bad("certificate_file"))?;
+        let key = read_secret_file(key).map_err(bad("key_file"))?;
+        Ok(Some(Identity::from_pem(certificate, key.expose_secret())))
     }
 
     fn metadata(&self) -> Result<MetadataMap, InvalidTraces> {
@@ -207,6 +247,12 @@ mod tests {
             (r#"{"endpoint":"http://u:p@collector:4317"}"#, "without user, path or query"),
             (r#"{"endpoint":"https://collector:4317"}"#, "ca_file is missing"),
             (r#"{"endpoint":"https://collector:4317","ca_file":"/nowhere"}"#, "`/nowhere` cannot be read"),
+            (r#"{"endpoint":"http://[::1]:1","certificate_file":"/nowhere"}"#, "key_file is missing"),
+            (r#"{"endpoint":"http://[::1]:1","key_file":"/nowhere"}"#, "certificate_file is missing"),
+            (
+                r#"{"endpoint":"http://[::1]:1","certificate_file":"/nowhere","key_file":"/nowhere"}"#,
+                "certificate_file: cannot",
+            ),
             (r#"{"endpoint":"http://collector:4317","headers":{"a":"b"}}"#, "over TLS or on loopback"),
             (r#"{"endpoint":"http://[::1]:1","headers":{"a b":"secret-value"}}"#, "`a b` is no header"),
             (r#"{"endpoint":"http://[::1]:1","headers":{"a":"secret-\n"}}"#, "`a` is no header"),

@@ -1,7 +1,9 @@
 //! Every span that there is. Each constructor gives [`Span::none`] where nothing is traced.
 
+use std::future::Future;
+
 use http::{HeaderMap, Method};
-use tracing::{Span, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{context, is_on};
 use crate::serve::Peer;
@@ -153,6 +155,51 @@ pub fn aws(service: &'static str, action: &'static str, region: &str) -> Span {
     )
 }
 
+/// Does what nobody asks for at this moment, as a trace of its own that is recorded as often as requests are; an error shows on its
+/// span. Where it is begun from a request, that goes on without it.
+pub async fn own<T, E>(name: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    if !is_on() {
+        return work.await;
+    }
+    let span = tracing::info_span!(
+        target: SPAN_TARGET,
+        parent: None,
+        "own",
+        { names::OTEL_NAME } = name,
+        { names::OTEL_KIND } = "internal",
+        { names::OTEL_STATUS } = Empty,
+    );
+    let done = work.instrument(span.clone()).await;
+    if done.is_err() {
+        failed(&span);
+    }
+    done
+}
+
+/// A document that an OIDC issuer is asked for: `discovery` or `keys`.
+pub fn document(name: &'static str) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "document",
+        { names::OTEL_NAME } = %format_args!("GET {name}"),
+        { names::OTEL_KIND } = "client",
+        { names::OTEL_STATUS } = Empty,
+        { names::HTTP_METHOD } = "GET",
+        { names::HTTP_STATUS } = Empty,
+    )
+}
+
+/// The document is answered.
+pub fn document_answered(span: &Span, status: http::StatusCode) {
+    span.record(names::HTTP_STATUS, i64::from(status.as_u16()));
+    if !status.is_success() {
+        failed(span);
+    }
+}
+
 /// How it ended, in a word of a closed set.
 pub fn ended(span: &Span, outcome: &'static str, is_error: bool) {
     span.record(names::OUTCOME, outcome);
@@ -183,6 +230,7 @@ mod tests {
             statement("postgresql", "SELECT", Some("clusters")),
             redis("SET"),
             aws("STS", "GetCallerIdentity", "eu-west-1"),
+            document("keys"),
         ];
         for span in spans {
             assert!(span.is_none(), "{span:?}");

@@ -154,6 +154,33 @@ fn loosen(path: &Path) {
 }
 
 #[test]
+fn chains_are_judged_by_the_root_that_lies_there() {
+    let house = House::new();
+    let live = house.load();
+    let next = Authority::create(&house.scratch.path().join("next"), "hub-1", house.clock.now()).unwrap();
+    let now = house.clock.now();
+    let chain = |authority: &Authority| {
+        authority
+            .issue_principal("local", "111122223333", "AIDAANA", Span::DAY, now)
+            .unwrap()
+            .chain()
+            .unwrap()
+    };
+    let chains = live.chains();
+    let counts = |authority: &Authority| chains.borrow().verify(&chain(authority), now).is_ok();
+    assert_eq!((counts(&house.authority), counts(&next)), (true, false));
+    // While one root takes the other's place, both count.
+    let both = format!("{}{}", house.authority.root_pem(), next.root_pem());
+    fs::write(house.path(ROOT_FILE), both).unwrap();
+    assert_eq!(live.look(), Look::Taken);
+    assert_eq!((counts(&house.authority), counts(&next)), (true, true));
+    let _ = fs::remove_file(house.path(KEY_FILE));
+    house.issue_by(&next, "authn", "second");
+    assert_eq!(live.look(), Look::Taken);
+    assert_eq!((counts(&house.authority), counts(&next)), (false, true));
+}
+
+#[test]
 fn a_certificate_that_ends_in_use_is_told_and_a_start_with_it_is_refused() {
     let house = House::new();
     let live = house.load();

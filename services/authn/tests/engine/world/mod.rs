@@ -29,6 +29,7 @@ use lanyard_kit::{Clock, ExposeSecret as _, SystemClock, TestClock, tls};
 use lanyard_store::{Record, Store, test_support::TestDatabase};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
 
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const HOST: &str = "sts.eu-west-1.amazonaws.com";
@@ -50,6 +51,8 @@ pub(crate) struct World {
     pub(crate) cluster: Cluster,
     /// What issues the hub's certificates.
     pub(crate) ca: tls::Authority,
+    /// What judges them, in every engine here.
+    pub(crate) chains: watch::Sender<Arc<tls::ChainVerifier>>,
     _pki: tempfile::TempDir,
 }
 
@@ -88,7 +91,8 @@ pub(crate) async fn world(database: TestDatabase) -> World {
     let client = StsClient::new(config().sts, sts.http_options()).unwrap();
     let pki = tempfile::tempdir().unwrap();
     let ca = tls::Authority::create(&pki.path().join("pki"), &hub.id.to_string(), clock.now()).unwrap();
-    let engine = engine(&store, &hub, &clock, client, &keys, &ca, NotShared);
+    let chains = watch::Sender::new(Arc::new(tls::ChainVerifier::new(&ca.roots().unwrap()).unwrap()));
+    let engine = engine(&store, &hub, &clock, client, &keys, chains.subscribe(), NotShared);
     let cluster = cluster_of(&hub, "dev", hub.account, clock.now());
     let world = World {
         database,
@@ -101,6 +105,7 @@ pub(crate) async fn world(database: TestDatabase) -> World {
         cluster,
         hub,
         ca,
+        chains,
         _pki: pki,
     };
     world.register(AWS_ACCOUNT, Authority::Aws).await;
@@ -115,13 +120,13 @@ fn engine<S: SharedCache>(
     clock: &TestClock,
     sts: StsClient,
     keys: &MintingKeys,
-    ca: &tls::Authority,
+    chains: tls::Live<tls::ChainVerifier>,
     shared_cache: S,
 ) -> Engine<S> {
     Engine::new(Parts {
         store: store.clone(),
         sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
-        certificates: Some(tls::ChainVerifier::new(&ca.roots().unwrap()).unwrap()),
+        certificates: Some(chains),
         sts: Arc::new(sts),
         shared_cache,
         hub: hub.clone(),
@@ -162,7 +167,7 @@ impl World {
     /// One more engine with the store, that calls STS with this client.
     pub(crate) fn calling(&self, sts: StsClient) -> Engine {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
-        engine(&self.store, &self.hub, &self.clock, sts, &keys, &self.ca, NotShared)
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, self.chains.subscribe(), NotShared)
     }
 
     /// One more engine with the store, configured so.
@@ -186,7 +191,7 @@ impl World {
     pub(crate) fn sharing<S: SharedCache>(&self, shared: S) -> Engine<S> {
         let keys = MintingKeys::generate(1, &SystemRandom::new()).unwrap();
         let sts = StsClient::new(config().sts, self.sts.http_options()).unwrap();
-        engine(&self.store, &self.hub, &self.clock, sts, &keys, &self.ca, shared)
+        engine(&self.store, &self.hub, &self.clock, sts, &keys, self.chains.subscribe(), shared)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

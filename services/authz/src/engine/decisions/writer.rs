@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lanyard_api::authz::DecisionRecord;
-use lanyard_kit::telemetry::{Counters, names};
+use lanyard_kit::telemetry::{Counters, names, trace::span};
 use lanyard_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -94,7 +94,7 @@ async fn gather(orders: &mut mpsc::Receiver<Order>, taken: &mut Vec<Order>) {
 
 async fn write(store: &Store, batch: &[DecisionRecord], dropped: &Counters<()>) {
     for tried in 1..=TRIES_MAX {
-        match store.put_decisions(batch).await {
+        match span::own("authz/decisions", store.put_decisions(batch)).await {
             Ok(()) => return,
             Err(error) if tried == TRIES_MAX => {
                 tracing::warn!(%error, decisions = batch.len(), "decisions were not stored: explain finds them in memory only");

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use lanyard_api::{
+    CertificateSha256,
     authn::{Accounts as _, accounts::Named},
     grpc::admitted_at_the_door,
 };
 use lanyard_iam::{PrincipalArn, PrincipalKind};
 use lanyard_kit::{
     Clock as _, SystemClock,
-    tls::{Authority, PRINCIPAL_LIFETIME_MAX, secure_dir},
+    tls::{Authority, PRINCIPAL_LIFETIME_MAX, fingerprint, secure_dir},
 };
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -30,6 +31,8 @@ struct IssuedPrincipal {
     principal: String,
     /// Which of all that ever bore the name.
     principal_id: String,
+    /// By which a block stops it.
+    certificate_sha256: CertificateSha256,
     folder: PathBuf,
     hub_id: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -65,12 +68,16 @@ pub(super) async fn issue(
     let (now, vouched) = (SystemClock.now(), lanyard_api::Authority::Local.to_string());
     let (account, id) = (user.account.to_string(), user.principal_id);
     let issued = authority.issue_principal(&vouched, &account, &id, lifetime, now).map_err(Failure::usage)?;
+    let chain = issued.chain().map_err(Failure::usage)?;
+    let leaf = chain.first().ok_or_else(|| Failure::usage("the authority made no certificate"))?;
+    let certificate_sha256 = CertificateSha256::from_bytes(fingerprint(leaf));
     secure_dir(out).map_err(Failure::usage)?;
     let names = (CERTIFICATE_FILE, KEY_FILE);
     write_credential(out, names, &issued, authority.root_pem()).map_err(Failure::usage)?;
     context.show(&Fields(IssuedPrincipal {
         principal: found.to_string(),
         principal_id: id,
+        certificate_sha256,
         folder: out.to_owned(),
         hub_id: hub.id.to_string(),
         certificate_ends_at: now + lifetime,

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lanyard_api::CertificateSha256;
 use lanyard_kit::{
     Clock as _, SystemClock,
-    tls::{CertificateFacts, certificates_from_pem, read_public_file},
+    tls::{CertificateFacts, certificates_from_pem, fingerprint, read_public_file},
 };
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -45,6 +46,8 @@ struct Shown {
     /// Under which names it serves.
     names: Vec<String>,
     is_authority: bool,
+    /// By which blocks name it.
+    sha256: CertificateSha256,
     #[serde(with = "time::serde::rfc3339")]
     not_before: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -72,7 +75,7 @@ impl State {
 
 impl Row for Shown {
     const COLUMNS: &'static [&'static str] =
-        &["FILE", "SUBJECT", "ISSUER", "URI", "NAMES", "NOT AFTER", "STATE"];
+        &["FILE", "SUBJECT", "ISSUER", "URI", "NAMES", "NOT AFTER", "STATE", "SHA256"];
 
     fn cells(&self) -> Vec<String> {
         let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -90,6 +93,7 @@ impl Row for Shown {
             listed(&self.names),
             moment_text(self.not_after),
             state.to_owned(),
+            self.sha256.to_string(),
         ]
     }
 }
@@ -141,6 +145,7 @@ fn certificates(file: &Path, now: OffsetDateTime) -> Result<Vec<Shown>, Failure>
             uris: facts.uris,
             names: facts.names,
             is_authority: facts.is_authority,
+            sha256: CertificateSha256::from_bytes(fingerprint(der)),
             not_before: facts.not_before,
             not_after: facts.not_after,
         })

@@ -13,7 +13,11 @@ use tonic::{Response, Status};
 use super::super::super::metrics::tests::shown;
 use super::*;
 use crate::serve;
-use crate::tls::{Authority, ClientCertificates, Names, install_provider, server_config};
+use crate::tls::{
+    Authority, ClientCertificates, Names, install_provider, secure_dir, server_config, write_public_file,
+    write_secret_file,
+};
+use crate::{ExposeSecret as _, SecretBytes};
 
 /// What a collector does with a message.
 #[derive(Clone, Copy)]
@@ -153,38 +157,71 @@ fn a_collector_is_told_which_process_it_is() {
     assert_ne!(one, other, "replicas are told apart");
 }
 
+/// What becomes of one span that is sent over TLS to a collector with this configuration of a server.
+fn outcome_over_tls(tls: &Arc<rustls::ServerConfig>, config: &TracesConfig) -> String {
+    shown(|| {
+        install_provider();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let options = serve::Options::loopback(0).with_tls(Arc::clone(tls));
+            let (url, _) = collector(Manner::Takes, options).await;
+            let config = TracesConfig { endpoint: Some(url.parse().unwrap()), ..config.clone() };
+            let exporter = Exporter::new(config.collector().unwrap().unwrap(), "lanyard-test");
+            let (queue, worker) = pair(&config, exporter);
+            let provider = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
+            tokio::spawn(worker.run());
+            provider.tracer("test").start("span").end();
+            let (done, sent) = oneshot::channel();
+            assert!(queue.flush(done).await);
+            timeout(Duration::from_secs(10), sent).await.unwrap().unwrap();
+        });
+    })
+}
+
+fn authority(folder: &tempfile::TempDir, name: &str) -> Authority {
+    Authority::create(&folder.path().join(name), "hub-1", OffsetDateTime::now_utc()).unwrap()
+}
+
 #[test]
 fn a_collector_is_known_by_its_certificate_or_gets_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = |name: &str| {
-        Authority::create(&folder.path().join(name), "hub-1", OffsetDateTime::now_utc()).unwrap()
-    };
-    let (own, other) = (authority("own"), authority("other"));
+    let (own, other) = (authority(&folder, "own"), authority(&folder, "other"));
+    let now = OffsetDateTime::now_utc();
+    let certificate = own.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
+    let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
     for (trusted, counted) in [(&own, [1, 0, 0]), (&other, [0, 0, 1])] {
-        let text = shown(|| {
-            install_provider();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let now = OffsetDateTime::now_utc();
-                let certificate = own.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
-                let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
-                let options = serve::Options::loopback(0).with_tls(tls);
-                let (url, _) = collector(Manner::Takes, options).await;
-                let config = TracesConfig {
-                    endpoint: Some(url.parse().unwrap()),
-                    ca_file: Some(trusted.root_path().to_owned()),
-                    ..TracesConfig::default()
-                };
-                let exporter = Exporter::new(config.collector().unwrap().unwrap(), "lanyard-test");
-                let (queue, worker) = pair(&config, exporter);
-                let provider = SdkTracerProvider::builder().with_span_processor(queue.clone()).build();
-                tokio::spawn(worker.run());
-                provider.tracer("test").start("span").end();
-                let (done, sent) = oneshot::channel();
-                assert!(queue.flush(done).await);
-                timeout(Duration::from_secs(10), sent).await.unwrap().unwrap();
-            });
-        });
-        assert_counted(&text, counted);
+        let config =
+            TracesConfig { ca_file: Some(trusted.root_path().to_owned()), ..TracesConfig::default() };
+        assert_counted(&outcome_over_tls(&tls, &config), counted);
+    }
+}
+
+#[test]
+fn a_collector_that_asks_for_a_certificate_is_shown_the_configured_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, clients) = (authority(&folder, "own"), authority(&folder, "clients"));
+    let now = OffsetDateTime::now_utc();
+    let certificate = own.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
+    let roots = clients.roots().unwrap();
+    let tls = server_config(&certificate, ClientCertificates::Required(&roots)).unwrap();
+    let home = folder.path().join("files");
+    secure_dir(&home).unwrap();
+    let files = |by: &Authority, name: &str| {
+        let issued = by.issue_service("collector", &Names::loopback(), time::Duration::DAY, now).unwrap();
+        let path = |end: &str| home.join(format!("{name}.{end}"));
+        write_public_file(&path("crt"), issued.chain_pem.as_bytes()).unwrap();
+        let key = SecretBytes::from(issued.key_pem.expose_secret().as_bytes().to_vec());
+        write_secret_file(&path("key"), &key).unwrap();
+        (Some(path("crt")), Some(path("key")))
+    };
+    let cases = [
+        (files(&clients, "known"), [1, 0, 0]),
+        (files(&own, "unknown"), [0, 0, 1]),
+        ((None, None), [0, 0, 1]),
+    ];
+    for ((certificate_file, key_file), counted) in cases {
+        let ca_file = Some(own.root_path().to_owned());
+        let config = TracesConfig { ca_file, certificate_file, key_file, ..TracesConfig::default() };
+        assert_counted(&outcome_over_tls(&tls, &config), counted);
     }
 }
