@@ -19,7 +19,7 @@ use super::{
 use crate::{reviews::Kind, services::Services};
 
 /// What the HTTP listener asks: reviews, which are nearly all that comes, without a detour, and everything else by the paths
-/// of [`router`].
+/// of the router.
 pub struct HttpDoor<S> {
     gateway: Arc<Gateway<S>>,
     others: Router,
