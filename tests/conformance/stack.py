@@ -19,6 +19,7 @@ STORED = ("authn", "mapping", "authz", "credentials")
 SERVICES = (*STORED, "spoke", "gateway")
 # What a process with a store has applied, of all scopes together; and how far its directory of clusters is.
 REVISIONS, DIRECTORY = "lanyard_store_revisions", "lanyard_directory_revision"
+KNOWN = "lanyard_gateway_revisions"
 # In which every replica sees a change: a poll's time would do, but machines are shared.
 SEEN_SECONDS_MAX = 20
 COMMAND_WORDS_MAX = 3
@@ -99,6 +100,9 @@ class Stack(Hub):
         fed = min(self._shown(DIRECTORY, "mapping").values())
         while min((directories := self._shown(DIRECTORY, "gateway")).values()) < fed:
             assert time.monotonic() < deadline, f"not every gateway sees revision {fed}: {directories}"
+        told = min(self._shown(REVISIONS, "mapping").values())
+        while min((known := self._shown(KNOWN, "gateway")).values()) < told:
+            assert time.monotonic() < deadline, f"not every gateway knows of revisions {told}: {known}"
 
     def _shown(self, metric: str, *services: str) -> dict[str, float]:
         """A metric of each replica of some services."""

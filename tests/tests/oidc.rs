@@ -115,6 +115,7 @@ impl Suite {
         let mut all = json!({"iat": now - 5, "exp": now + 3600});
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         let query = AuthenticateQuery {
+            digest: None,
             token: issuer.mint(&all).into(),
             cluster: self.cluster.uid,
             audiences: Vec::new(),

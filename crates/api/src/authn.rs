@@ -20,6 +20,7 @@ pub use vouching::Vouching;
 
 use crate::{
     fault::{Denial, Fault},
+    holds::Holds,
     identity::{Actor, Authority, Identity, Vouched},
     ids::ClusterUid,
 };
@@ -38,6 +39,8 @@ pub trait Authenticate: Send + Sync + 'static {
 pub struct AuthenticateQuery {
     /// As it came, prefix included.
     pub token: SecretString,
+    /// The token's digest, by who has it already. It stays in the process.
+    pub digest: Option<TokenDigest>,
     /// The asking cluster; known by its credential, never by the token.
     pub cluster: ClusterUid,
     /// The audiences that the API server asked for; part of the cache's key.
@@ -70,6 +73,8 @@ pub struct Verified {
     pub verifier: Arc<str>,
     /// Whether signature work was saved by the token cache.
     pub cached: bool,
+    /// How long the answer may be given again; none where each token is looked at anew.
+    pub holds: Option<Holds>,
 }
 
 /// A definite no from authn.

@@ -19,6 +19,7 @@ pub mod credentials;
 mod fault;
 pub mod grants;
 pub mod grpc;
+mod holds;
 mod identity;
 mod ids;
 pub mod kubeconfig;
@@ -34,6 +35,7 @@ pub mod voucher;
 mod written_user;
 
 pub use fault::{CallError, Denial, Fault};
+pub use holds::{Basis, Holds};
 pub use identity::{
     Actor, ActorKind, Authority, AwsIdentity, CALLER_CHOSEN, ClaimValue, Extra, Identity, IdentityKind, Kin,
     Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,

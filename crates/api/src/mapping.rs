@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
     AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster,
-    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, SpokeCredential, SpokeCredentialKind,
-    UpdateCluster,
+    ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node, REVISIONS_SILENCE_MAX, RevisionReport,
+    RevisionReports, SpokeCredential, SpokeCredentialKind, UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent, EntryEventKind,
@@ -37,6 +37,7 @@ pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeS
 
 use crate::{
     fault::{CallError, Denial, Fault},
+    holds::Holds,
     identity::{Actor, Authority, Identity, Vouched},
     ids::{BlockId, ClusterUid, EntryId, Revision},
     written_user::WrittenUser,
@@ -98,6 +99,8 @@ pub struct Mapped {
     pub grant: Grant,
     /// How the entry was matched.
     pub matched_by: MatchedBy,
+    /// How long it may be given again; none where it is made anew each time.
+    pub holds: Option<Holds>,
 }
 
 /// Not in, and what came near.

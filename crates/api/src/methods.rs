@@ -43,6 +43,7 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.mapping.v1.Resolve/Resolve",
     "/lanyard.mapping.v1.Resolve/ResolveBreakGlass",
     "/lanyard.mapping.v1.Clusters/WatchDirectory",
+    "/lanyard.mapping.v1.Clusters/WatchRevisions",
     "/lanyard.mapping.v1.Spokes/LendSpoke",
     "/lanyard.mapping.v1.Spokes/ReturnSpoke",
     "/lanyard.authz.v1.Authorize/Authorize",

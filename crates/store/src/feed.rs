@@ -117,6 +117,12 @@ impl Store {
         self.feed().follow(follower);
     }
 
+    /// How far the followers are, in every scope that there is.
+    pub fn revisions(&self) -> Vec<(Scope, Revision)> {
+        let applied = self.feed().applied.lock().unwrap_or_else(PoisonError::into_inner);
+        applied.iter().map(|(scope, revision)| (*scope, *revision)).collect()
+    }
+
     /// Hands an own commit to the followers, after what others committed before it; false where that could not be fetched, so
     /// that the tailer has to.
     pub(crate) async fn deliver(&self, batches: Vec<Vec<Change>>) -> bool {

@@ -75,6 +75,22 @@ impl<M: Model> Followed<M> {
         }
     }
 
+    /// The same with the revision that it is true of.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_at(&self, scope: Scope) -> Result<(Arc<M::Snapshot>, Revision), StoreError> {
+        match self.peek_at(scope) {
+            Some(found) => Ok(found),
+            // It may be gone again before it is looked at: then it is of no revision that anything could be newer than.
+            None => {
+                let snapshot = Box::pin(self.load_alone(scope)).await?;
+                let at = self.peek_at(scope).filter(|(current, _)| Arc::ptr_eq(current, &snapshot));
+                Ok(at.unwrap_or((snapshot, Revision::default())))
+            }
+        }
+    }
+
     async fn load_alone(&self, scope: Scope) -> Result<Arc<M::Snapshot>, StoreError> {
         let slot = Arc::clone(self.shared.slots.pin().get_or_insert_with(scope, Arc::default));
         let _turn = slot.loading().await;

@@ -64,4 +64,13 @@ impl ChangeListener {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+
+    /// The next change if it has happened: no waiting.
+    pub fn now(&mut self) -> Option<Heard> {
+        match self.0.try_recv() {
+            Ok((scope, revision)) => Some(Heard::Changed(scope, revision)),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Heard::Missed),
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
+        }
+    }
 }

@@ -46,6 +46,11 @@ impl Directory {
         self.hub.get(Scope::Hub).await.map_err(unavailable)
     }
 
+    /// With the revision that it is true of.
+    pub(crate) async fn hub_at(&self) -> Result<(Arc<HubSnapshot>, Revision), Fault> {
+        self.hub.get_at(Scope::Hub).await.map_err(unavailable)
+    }
+
     /// The state of a local account; none where the hub knows it as somebody else's, or not at all. Only numbers that are
     /// registered are loaded, so that made-up ones push nothing out.
     pub(crate) async fn local_account(
@@ -63,6 +68,11 @@ impl Directory {
         self.accounts.get(Scope::Account(id)).await.map_err(unavailable)
     }
 
+    /// With the revision that it is true of.
+    pub(crate) async fn account_at(&self, id: AccountId) -> Result<(Arc<AccountSnapshot>, Revision), Fault> {
+        self.accounts.get_at(Scope::Account(id)).await.map_err(unavailable)
+    }
+
     /// The revision that is known of an account.
     pub(crate) fn account_revision(&self, id: AccountId) -> Revision {
         self.accounts.revision(Scope::Account(id)).unwrap_or_default()
@@ -70,6 +80,14 @@ impl Directory {
 
     pub(crate) async fn cluster(&self, uid: ClusterUid) -> Result<Arc<ClusterSnapshot>, Fault> {
         self.clusters.get(Scope::Cluster(uid)).await.map_err(unavailable)
+    }
+
+    /// With the revision that it is true of.
+    pub(crate) async fn cluster_at(
+        &self,
+        uid: ClusterUid,
+    ) -> Result<(Arc<ClusterSnapshot>, Revision), Fault> {
+        self.clusters.get_at(Scope::Cluster(uid)).await.map_err(unavailable)
     }
 }
 

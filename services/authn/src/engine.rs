@@ -1,11 +1,14 @@
 //! The engine: one type behind the three traits, with all that they share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
-use lanyard_api::{Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, HubId, Kin, Vouched};
+use lanyard_api::{
+    Authority, AwsIdentity, Basis, BlockId, ClusterUid, Denial, Fault, Holds, HubId, Kin, Revision, Vouched,
+};
 use lanyard_aws::StsClient;
 use lanyard_iam::token::TOKEN_BYTES_MAX;
 use lanyard_iam::{
@@ -134,7 +137,7 @@ impl<S: SharedCache> Engine<S> {
                 false => Ok(Authentication::NotOurs),
             };
         }
-        let hub = self.directory.hub().await?;
+        let hub = At::of(self.directory.hub_at().await?);
         let Some(cluster) = hub.cluster(query.cluster) else {
             let message = "the cluster is not registered on this hub; register it first".to_owned();
             return Ok(Authentication::Refused(refuse("unknown_cluster", message, "")));
@@ -142,7 +145,7 @@ impl<S: SharedCache> Engine<S> {
         if raw.len() > TOKEN_BYTES_MAX {
             return Ok(out_of_form(&TokenError::TooLong(raw.len())));
         }
-        let (now, digest) = (self.clock.now(), TokenDigest::of(raw));
+        let (now, digest) = (self.clock.now(), query.digest.unwrap_or_else(|| TokenDigest::of(raw)));
         let key = CacheKey::of(&digest, query.cluster, &query.audiences);
         let (life, answer) = if let Some(recalled) = self.sts.recall(&key, cluster, now) {
             (recalled.life(), self.recall(&hub, cluster, recalled).await?)
@@ -156,12 +159,13 @@ impl<S: SharedCache> Engine<S> {
             (token.life(), self.verify(&hub, question, query.explain).await?)
         };
         Ok(match answer {
-            Ok(proven) => Authentication::Verified(Box::new(Verified {
+            Ok((proven, basis)) => Authentication::Verified(Box::new(Verified {
                 identity: Vouched::in_process(proven.identity),
                 token: digest,
                 not_after: life.not_after(),
                 verifier: proven.verifier,
                 cached: proven.cached,
+                holds: proven.kept_until.map(|end| Holds { until: end.min(life.not_after()), basis }),
             })),
             Err(refusal) => Authentication::Refused(refusal),
         })
@@ -207,16 +211,17 @@ impl<S: SharedCache> Engine<S> {
             not_after,
             verifier: Arc::clone(&view.verifier),
             cached: false,
+            holds: None,
         })))
     }
 
     /// Everything beyond the token's form: who may vouch here, whom blocks stop, whose signature it is.
     async fn verify(
         &self,
-        hub: &HubSnapshot,
+        hub: &At<HubSnapshot>,
         question: Question<'_>,
         explain: bool,
-    ) -> Result<Result<Proven, Refusal>, Fault> {
+    ) -> Result<Result<(Proven, Basis), Refusal>, Fault> {
         let Question { token, cluster, authority, .. } = question;
         let claim = Claim { cluster, authority, key: token.access_key_id(), life: token.life() };
         let gate = match self.gate(hub, &claim).await? {
@@ -237,10 +242,10 @@ impl<S: SharedCache> Engine<S> {
     /// The same for a token that is known, whose answer is kept.
     async fn recall(
         &self,
-        hub: &HubSnapshot,
+        hub: &At<HubSnapshot>,
         cluster: &ClusterView,
         recalled: Recalled,
-    ) -> Result<Result<Proven, Refusal>, Fault> {
+    ) -> Result<Result<(Proven, Basis), Refusal>, Fault> {
         let (authority, key) = (recalled.authority(), recalled.access_key_id());
         let claim = Claim { cluster, authority, key, life: recalled.life() };
         let gate = match self.gate(hub, &claim).await? {
@@ -251,7 +256,7 @@ impl<S: SharedCache> Engine<S> {
     }
 
     /// What is looked at each time before anybody proves anything; what is left is the gate to let the proven through.
-    async fn gate(&self, hub: &HubSnapshot, claim: &Claim<'_>) -> Result<Result<Gate, Refusal>, Fault> {
+    async fn gate(&self, hub: &At<HubSnapshot>, claim: &Claim<'_>) -> Result<Result<Gate, Refusal>, Fault> {
         let Claim { cluster, authority, key, life } = claim;
         // Ids are used again, clusters are not: a token is for none that came after it.
         let created_at = cluster.cluster.created_at;
@@ -268,8 +273,8 @@ impl<S: SharedCache> Engine<S> {
             )));
         }
         let gate = Gate {
-            account: self.directory.account(cluster.cluster.account).await?,
-            cluster: self.directory.cluster(cluster.cluster.uid).await?,
+            account: At::of(self.directory.account_at(cluster.cluster.account).await?),
+            cluster: At::of(self.directory.cluster_at(cluster.cluster.uid).await?),
         };
         Ok(match gate.blocks(hub).iter().find_map(|index| index.on_key(key)) {
             Some(block) => Err(claim.refuse("blocked", blocked("access key", block))),
@@ -292,10 +297,30 @@ impl Claim<'_> {
     }
 }
 
+/// A snapshot, and the revision that it is true of.
+struct At<T> {
+    snapshot: Arc<T>,
+    revision: Revision,
+}
+
+impl<T> At<T> {
+    fn of((snapshot, revision): (Arc<T>, Revision)) -> Self {
+        Self { snapshot, revision }
+    }
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.snapshot
+    }
+}
+
 /// Whoever may be blocked in a cluster: by the hub, by the cluster's account, by the cluster.
 struct Gate {
-    account: Arc<AccountSnapshot>,
-    cluster: Arc<ClusterSnapshot>,
+    account: At<AccountSnapshot>,
+    cluster: At<ClusterSnapshot>,
 }
 
 impl Gate {
@@ -306,10 +331,10 @@ impl Gate {
     /// Whether whoever a verifier has proven comes in here.
     fn pass(
         &self,
-        hub: &HubSnapshot,
+        hub: &At<HubSnapshot>,
         claim: &Claim<'_>,
         verification: Verification,
-    ) -> Result<Result<Proven, Refusal>, Fault> {
+    ) -> Result<Result<(Proven, Basis), Refusal>, Fault> {
         let proven = match verification {
             Verification::Verified(proven) => proven,
             Verification::Refused(refusal) => return Ok(Err(refusal)),
@@ -322,7 +347,9 @@ impl Gate {
         if let Some((what, block)) = block_on(&self.blocks(hub), identity) {
             return Ok(Err(claim.refuse("blocked", blocked(what, block))));
         }
-        Ok(Ok(proven))
+        let basis =
+            Basis { hub: hub.revision, account: self.account.revision, cluster: self.cluster.revision };
+        Ok(Ok((proven, basis)))
     }
 }
 

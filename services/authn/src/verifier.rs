@@ -44,6 +44,8 @@ pub(crate) struct Proven {
     pub(crate) verifier: Arc<str>,
     /// Whether the token cache saved the work.
     pub(crate) cached: bool,
+    /// Until when it is kept; none where it is not.
+    pub(crate) kept_until: Option<OffsetDateTime>,
 }
 
 /// Whoever can verify a token.

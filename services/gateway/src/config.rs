@@ -18,6 +18,8 @@ pub struct GatewayConfig {
     pub review_timeout_ms: u64,
     /// Decisions that wait to be recorded; one more is dropped and counted.
     pub recorder_queue_max: usize,
+    /// Answers to token reviews that are kept to be given again while they are the same, at some 2 KB each; none where it is 0.
+    pub answers_max: usize,
     /// Clusters that have a name of their own among the metrics; those beyond share the name `other`.
     pub metric_clusters_max: usize,
 }
@@ -30,6 +32,7 @@ impl Default for GatewayConfig {
             reviews_in_flight_max: 4096,
             review_timeout_ms: 2500,
             recorder_queue_max: 16_384,
+            answers_max: 65_536,
             metric_clusters_max: 100,
         }
     }

@@ -11,7 +11,10 @@ use lanyard_kit::{Clock, telemetry::names};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::reviews::{OfCluster, Reviews};
+use crate::{
+    reviews::{OfCluster, Reviews},
+    revisions::Place,
+};
 
 /// A cluster as the doors see it.
 #[derive(Debug)]
@@ -31,6 +34,11 @@ impl Spoke {
     pub fn bears(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         self.tokens.contains(&digest)
+    }
+
+    /// The cluster and its account.
+    pub(crate) fn place(&self) -> Place {
+        (self.cluster.uid, self.cluster.account)
     }
 
     /// Whether a certificate, by its SHA-256, still counts as this cluster's.

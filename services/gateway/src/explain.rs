@@ -168,7 +168,13 @@ pub(crate) async fn explain<S: Services>(
                 true => TokenKind::Aws,
                 false => TokenKind::Other,
             };
-            let ask = AuthenticateQuery { token, cluster: cluster.uid, audiences: Vec::new(), explain: true };
+            let ask = AuthenticateQuery {
+                token,
+                digest: None,
+                cluster: cluster.uid,
+                audiences: Vec::new(),
+                explain: true,
+            };
             let verified = match services.authn().authenticate(ask).await {
                 Ok(Authentication::Verified(verified)) => *verified,
                 Ok(other) => return Ok(refused_by_authn(trace, other, kind)),

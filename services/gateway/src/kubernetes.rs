@@ -4,6 +4,7 @@ mod access_review;
 mod answer;
 mod discovery;
 mod http_door;
+mod kept;
 mod protobuf;
 mod router;
 mod selectors;

@@ -16,9 +16,11 @@ pub mod process;
 pub mod recorder;
 pub mod remote;
 mod reviews;
+mod revisions;
 mod services;
 
 pub use config::GatewayConfig;
 pub use directory::Directory;
 pub use recorder::Recorder;
+pub use revisions::Revisions;
 pub use services::Services;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Directory, GatewayConfig, Recorder, Services as _, directory, door, kubernetes,
+    Directory, GatewayConfig, Recorder, Revisions, Services as _, directory, door, kubernetes,
     remote::{PeersConfig, RemoteServices},
 };
 
@@ -166,10 +166,14 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     let mut directory = services.mapping().directory();
     let shown = directory::show(directory.clone(), Arc::clone(&clock));
     tokio::spawn(life.stop().run_until_cancelled_owned(shown));
+    let revisions = Revisions::of_another();
+    let listening = revisions.clone().listen(services.mapping().revisions());
+    tokio::spawn(life.stop().run_until_cancelled_owned(listening));
     let recorder = Recorder::start(Arc::clone(&services), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(directory.clone(), config.gateway.metric_clusters_max),
         recorder: recorder.clone(),
+        revisions,
         services: Arc::clone(&services),
         config: config.gateway.clone(),
         clock,

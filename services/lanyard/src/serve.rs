@@ -142,6 +142,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(suite.directory(), config.gateway.metric_clusters_max),
         recorder: recorder.clone(),
+        revisions: suite.revisions(),
         services: Arc::clone(&suite),
         config: config.gateway.clone(),
         clock: Arc::clone(&clock),

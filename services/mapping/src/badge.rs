@@ -75,7 +75,7 @@ pub(crate) fn oidc_user_info(
         (EXTRA_KEY.into(), vec![proof.mint(key, &username, &groups)]),
     ]);
     let user = UserInfo { username, uid: identity.name(), groups, extra };
-    Mapped { user: user.into(), grant, matched_by }
+    Mapped { user: user.into(), grant, matched_by, holds: None }
 }
 
 /// The badge that an ARN would get: no proof, and nothing that only a signature tells.
@@ -90,7 +90,7 @@ fn with_extra(badge: Badge, knock: &Knock<'_>, extra: Extra) -> Mapped {
         .principal_id
         .map(|id| ["aws-iam-authenticator:", knock.account.as_str(), ":", id].concat())
         .unwrap_or_default();
-    Mapped { user: UserInfo { username, uid, groups, extra }.into(), grant, matched_by }
+    Mapped { user: UserInfo { username, uid, groups, extra }.into(), grant, matched_by, holds: None }
 }
 
 /// aws-iam-authenticator's keys in lower case, for so does the API server make them where somebody is impersonated.

@@ -16,6 +16,7 @@ mod pin;
 mod policies;
 mod preview;
 mod resolve;
+mod revisions;
 mod sight;
 mod spokes;
 mod watch;

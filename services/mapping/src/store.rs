@@ -7,7 +7,7 @@ use std::{
 };
 
 use lanyard_api::{
-    ClusterUid, Fault, Revision, Scope,
+    Basis, ClusterUid, Fault, Revision, Scope,
     authn::accounts::{Account, IamRole, User},
     aws_auth::AwsAuth,
     mapping::{
@@ -57,6 +57,17 @@ impl State {
         self.hub.get(Scope::Hub).await.map_err(fault)
     }
 
+    /// A cluster's three scopes, each with the revision that it is true of: the hub, the account that the hub says is the
+    /// cluster's, and its own. None where the hub has no such cluster.
+    pub(crate) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
+        let (hub, hub_at) = self.hub.get_at(Scope::Hub).await.map_err(fault)?;
+        let Some(cluster) = hub.clusters.get(&uid).cloned() else { return Ok(None) };
+        let account = self.accounts.get_at(Scope::Account(cluster.account)).await.map_err(fault)?;
+        let own = self.clusters.get_at(Scope::Cluster(uid)).await.map_err(fault)?;
+        let basis = Basis { hub: hub_at, account: account.1, cluster: own.1 };
+        Ok(Some(View { hub, cluster, account: account.0, snapshot: own.0, basis }))
+    }
+
     pub(crate) async fn account(&self, id: AccountId) -> Result<Arc<AccountSnapshot>, Fault> {
         self.accounts.get(Scope::Account(id)).await.map_err(fault)
     }
@@ -73,6 +84,17 @@ impl State {
     pub(crate) fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
         self.directory.sender.subscribe()
     }
+}
+
+/// What a question about one cluster is answered from.
+pub(crate) struct View {
+    pub(crate) hub: Arc<HubSnapshot>,
+    pub(crate) cluster: Arc<Cluster>,
+    /// Of the cluster's own account.
+    pub(crate) account: Arc<AccountSnapshot>,
+    pub(crate) snapshot: Arc<ClusterSnapshot>,
+    /// What they are true of.
+    pub(crate) basis: Basis,
 }
 
 fn fault(error: StoreError) -> Fault {

@@ -84,6 +84,7 @@ suite! {
         immunity_25_a_revocation_that_has_returned_has_happened,
         immunity_60_a_group_that_was_taken_is_in_no_later_badge,
         who_comes_again_gets_the_same_badge_for_seconds_and_a_new_one_with_any_change,
+        what_others_vouch_for_may_be_kept_for_seconds_and_while_its_three_scopes_stay,
         immunity_31_an_account_is_of_one_authority_whatever_a_cluster_says,
         a_preview_has_no_proof,
         near_misses_are_named_when_asked_for,

@@ -1,10 +1,12 @@
 //! Authn's traits over gRPC.
 
+use lanyard_iam::TokenDigest;
 use lanyard_iam::{AccessKeyId, AccountId};
 use lanyard_proto::authn::v1::{
     self as pb, accounts_client::AccountsClient, admit_client::AdmitClient,
     authenticate_client::AuthenticateClient,
 };
+use secrecy::ExposeSecret as _;
 
 use super::{
     Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication,
@@ -23,9 +25,9 @@ use crate::{
 
 impl<C: Wire> Authenticate for Remote<C> {
     async fn authenticate(&self, query: AuthenticateQuery) -> Result<Authentication, Fault> {
-        let token = query.token.clone();
+        let token = query.digest.unwrap_or_else(|| TokenDigest::of(query.token.expose_secret()));
         let request = self.internal(query.into());
-        received(convert::authentication(call!(raw self.AuthenticateClient::authenticate(request)), &token))
+        received(convert::authentication(call!(raw self.AuthenticateClient::authenticate(request)), token))
     }
 }
 

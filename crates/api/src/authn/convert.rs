@@ -19,9 +19,24 @@ use crate::{
     identity::Vouched,
 };
 
-convert! { AuthenticateQuery = pb::AuthenticateRequest {
-    token: secret, audiences: plain, explain: plain; cluster = cluster_uid: text,
-} }
+impl From<AuthenticateQuery> for pb::AuthenticateRequest {
+    fn from(query: AuthenticateQuery) -> Self {
+        // The digest is made anew where the token arrives.
+        let AuthenticateQuery { token, digest: _, cluster, audiences, explain } = query;
+        let token = token.expose_secret().to_owned();
+        Self { token, cluster_uid: cluster.to_string(), audiences, explain }
+    }
+}
+
+impl TryFrom<pb::AuthenticateRequest> for AuthenticateQuery {
+    type Error = CallError;
+
+    fn try_from(request: pb::AuthenticateRequest) -> Result<Self, CallError> {
+        let pb::AuthenticateRequest { token, cluster_uid, audiences, explain } = request;
+        let cluster = field::parse("cluster_uid", &cluster_uid)?;
+        Ok(Self { token: token.into(), digest: None, cluster, audiences, explain })
+    }
+}
 
 convert! { Refusal = pb::Refusal {
     denial: message, part: plain, authority: optional_text, access_key_id: optional_text, hints: plain,
@@ -50,6 +65,7 @@ impl From<Verified> for pb::Verified {
             not_after: Some(field::timestamp(verified.not_after)),
             verifier: verified.verifier.to_string(),
             cached: verified.cached,
+            holds: verified.holds.map(Into::into),
         }
     }
 }
@@ -69,14 +85,13 @@ impl From<Authentication> for pb::AuthenticateResponse {
 /// Reads the answer for a token. Whoever asked knows the token's digest, and takes no answer to another.
 pub(crate) fn authentication(
     answer: pb::AuthenticateResponse,
-    token: &secrecy::SecretString,
+    token: TokenDigest,
 ) -> Result<Authentication, CallError> {
     use authenticate_response::Answer;
     Ok(match field::required("answer", answer.answer)? {
         Answer::NotOurs(()) => Authentication::NotOurs,
         Answer::Refused(refusal) => Authentication::Refused(refusal.try_into()?),
         Answer::Verified(verified) => {
-            let token = TokenDigest::of(token.expose_secret());
             if field::digest("token_sha256", &verified.token_sha256)? != *token.as_bytes() {
                 return Err(CallError::invalid(
                     "token_sha256",
@@ -91,6 +106,7 @@ pub(crate) fn authentication(
                 not_after: field::moment("not_after", verified.not_after)?,
                 verifier: verified.verifier.into(),
                 cached: verified.cached,
+                holds: verified.holds.map(TryInto::try_into).transpose()?,
             }))
         }
     })

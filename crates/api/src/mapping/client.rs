@@ -3,6 +3,7 @@
 mod clusters;
 mod directory;
 mod identity_providers;
+mod revisions;
 mod spokes;
 
 use lanyard_proto::mapping::v1::{

@@ -1,7 +1,8 @@
 //! Registered clusters, their aws-auth, nodes, spoke credentials and break-glass identity.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
+use futures::stream::BoxStream;
 use lanyard_iam::{AccessKeyId, AccountId, Partition};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     fault::CallError,
     identity::{Actor, TrustedAccount, Vouched},
-    ids::{ClusterId, ClusterUid, Revision},
+    ids::{ClusterId, ClusterUid, Revision, Scope},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -381,4 +382,23 @@ pub trait Clusters: Send + Sync + 'static {
 
     /// What the gateway holds of all clusters; a new value after each change.
     fn directory(&self) -> tokio::sync::watch::Receiver<Arc<ClusterDirectory>>;
+    /// How far all scopes are where this is answered, for whoever keeps answers. It does not end while the service is there.
+    fn revisions(&self) -> RevisionReports;
 }
+
+/// What is told of the revisions of scopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevisionReport {
+    /// All of them; what was told before does not count any more.
+    All(Vec<(Scope, Revision)>),
+    /// Those that moved. None at all where nothing did for [`REVISIONS_SILENCE_MAX`].
+    Moved(Vec<(Scope, Revision)>),
+    /// Nobody tells: until [`RevisionReport::All`] comes nothing is known.
+    Lost,
+}
+
+/// How long a watch on revisions is silent at most.
+pub const REVISIONS_SILENCE_MAX: Duration = Duration::from_millis(250);
+
+/// Reports in the order in which things happened.
+pub type RevisionReports = BoxStream<'static, RevisionReport>;

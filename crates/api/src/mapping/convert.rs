@@ -30,7 +30,9 @@ wire_enum! { MatchedBy = mapped::MatchedBy {
 } }
 
 convert! { Grant = pb::Grant { kind: choice, id: text, revision: revision, name: shared } }
-convert! { Mapped = pb::Mapped { user: message, grant: message, matched_by: choice } }
+convert! { Mapped = pb::Mapped {
+    user: message, grant: message, matched_by: choice, holds: optional_message,
+} }
 convert! { Unmapped = pb::Unmapped { denial: message, near_misses: plain } }
 convert! { PreviewQuery = pb::PreviewRequest {
     authority: text, arn: text, principal_id: plain; cluster = cluster_uid: text,

@@ -11,13 +11,14 @@ use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery, Spokes,
+    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery,
+    RevisionReport, Spokes,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
     grpc::{codec, field, mutation::page_query, serve},
     identity::{Identity, Vouched},
-    ids::ClusterUid,
+    ids::{ClusterUid, Revision, Scope},
 };
 
 serve! {
@@ -95,6 +96,12 @@ serve! {
 
     => {
         type WatchDirectoryStream = Directories;
+        type WatchRevisionsStream = Revisions;
+
+        async fn watch_revisions(&self, request: Request<()>) -> Result<Response<Revisions>, Status> {
+            self.door.internal(&request)?;
+            Ok(Response::new(self.engine.revisions().filter_map(report).map(Ok).boxed()))
+        }
 
         async fn watch_directory(&self, request: Request<()>) -> Result<Response<Directories>, Status> {
             self.door.internal(&request)?;
@@ -124,6 +131,23 @@ fn directories(mut watched: watch::Receiver<Arc<ClusterDirectory>>) -> Directori
         Some((message, watched))
     };
     stream::unfold(watched, next).map(Ok).boxed()
+}
+
+/// How far all scopes are.
+type Revisions = Pin<Box<dyn Stream<Item = Result<pb::Revisions, Status>> + Send>>;
+
+/// That nothing is known is told by silence.
+async fn report(report: RevisionReport) -> Option<pb::Revisions> {
+    let (scopes, is_all) = match report {
+        RevisionReport::All(scopes) => (scopes, true),
+        RevisionReport::Moved(scopes) => (scopes, false),
+        RevisionReport::Lost => return None,
+    };
+    let of = |(scope, revision): (Scope, Revision)| pb::revisions::Of {
+        scope: scope.to_string(),
+        revision: revision.0,
+    };
+    Some(pb::Revisions { scopes: scopes.into_iter().map(of).collect(), is_all })
 }
 
 serve! {
@@ -187,7 +211,7 @@ serve! {
             let by = self.door.actor(&request)?;
             let message = request.into_inner();
             let cluster = field::parse("cluster", &message.cluster)?;
-            let after = message.after_revision.map(crate::ids::Revision);
+            let after = message.after_revision.map(Revision);
             Ok(Response::new(crate::grpc::watched(self.engine.watch_entries(by, cluster, after).await?)))
         }
     }

@@ -88,6 +88,8 @@ metrics! {
     GATEWAY_REVIEWS_TOTAL = Counter "lanyard_gateway_reviews_total" [CLUSTER, ROUTE, OUTCOME], "Reviews that a cluster's API server asked for, by what came of them.";
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";
+    GATEWAY_GIVEN_AGAIN_TOTAL = Counter "lanyard_gateway_given_again_total", "Token reviews answered as a moment ago, because nothing has changed since.";
+    GATEWAY_REVISIONS = Gauge "lanyard_gateway_revisions", "Revisions of all scopes that a gateway has heard of from mapping: what it keeps of answers is held against them.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
     DIRECTORY_REVISION = Gauge "lanyard_directory_revision", "The hub's revision that this process's directory of clusters is of.";
     DIRECTORY_HEARD_AT = Gauge "lanyard_directory_heard_at", "When mapping last said that the directory of clusters is current, in Unix time.";

@@ -45,6 +45,7 @@ impl Verifier for Arc<Fake> {
                 identity: identity(question.token.access_key_id()).into(),
                 verifier: "fake".into(),
                 cached: false,
+                kept_until: None,
             })),
             Says::Refused => Ok(Verification::Refused(Refusal {
                 hints: vec!["kept".to_owned()],

@@ -30,6 +30,12 @@ fn milliseconds(moment: OffsetDateTime) -> i64 {
     i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MIN)
 }
 
+/// A kept end is one of ours; what is none has ended.
+fn moment(milliseconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 impl Value {
     /// `until` holds the ends of an identity and of a refusal.
     pub(super) fn new(
@@ -95,6 +101,7 @@ impl Value {
                 identity: Arc::clone(identity),
                 verifier: Arc::clone(verifier),
                 cached: false,
+                kept_until: Some(moment(self.end)),
             }),
             Answer::Refused(refusal) => Verification::Refused(refusal.clone()),
         })

@@ -56,7 +56,12 @@ impl LocalIam {
         if let Err(rejection) = &signer.standing {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
-        Ok(Ok(Proven { identity: signer.identity, verifier: self.name.clone(), cached: false }))
+        Ok(Ok(Proven {
+            identity: signer.identity,
+            verifier: self.name.clone(),
+            cached: false,
+            kept_until: None,
+        }))
     }
 }
 

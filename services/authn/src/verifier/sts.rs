@@ -41,6 +41,7 @@ impl Verifier for StsVerifier {
                 identity: Arc::new(identity(caller, &question).into()),
                 verifier: verifier_name(authority, token.host()).into(),
                 cached: false,
+                kept_until: None,
             })),
             StsAnswer::Refused(refused) => {
                 let reason = refused.reason;

@@ -10,14 +10,18 @@ const ANSWER_BYTES: usize = 1536;
 
 /// A JSON answer.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
-    match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => raw_json(status, bytes),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal fault, see the log")
-        }
+    match written(body) {
+        Some(bytes) => raw_json(status, bytes),
+        None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal fault, see the log"),
     }
+}
+
+/// The bytes of a JSON answer; none, and a line in the log, where it cannot be written.
+pub(super) fn written(body: &impl Serialize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+    let written = serde_json::to_writer(&mut bytes, body);
+    written.inspect_err(|error| tracing::error!(%error, "an answer could not be written")).ok()?;
+    Some(bytes)
 }
 
 /// An answer that is JSON already.

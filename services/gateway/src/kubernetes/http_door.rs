@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use axum::{Router, body::Body};
@@ -57,9 +58,9 @@ impl<S: Services> Service<Request<Incoming>> for HttpDoor<S> {
         let Some((id, kind)) = plainly(request.uri().path()) else {
             return Box::pin(self.others.call(request));
         };
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, begun) = (Arc::clone(&self.gateway), Instant::now());
         let known = knock(&gateway, id, &request);
-        Box::pin(async move { Ok(review(&gateway, kind, known, request).await) })
+        Box::pin(async move { Ok(review(&gateway, kind, begun, known, request).await) })
     }
 }
 

@@ -74,7 +74,8 @@ async fn token_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    review(&gateway, Kind::Token, knock(&gateway, &id, &request), request).await
+    let begun = Instant::now();
+    review(&gateway, Kind::Token, begun, knock(&gateway, &id, &request), request).await
 }
 
 async fn access_review_route<S: Services>(
@@ -82,17 +83,18 @@ async fn access_review_route<S: Services>(
     Path(id): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    review(&gateway, Kind::Access, knock(&gateway, &id, &request), request).await
+    let begun = Instant::now();
+    review(&gateway, Kind::Access, begun, knock(&gateway, &id, &request), request).await
 }
 
-/// Answers a review of whoever knocked.
+/// Answers a review of whoever knocked, since it began.
 pub(super) async fn review<S: Services, B: RequestBody>(
     gateway: &Arc<Gateway<S>>,
     kind: Kind,
+    begun: Instant,
     known: Result<Arc<Spoke>, Box<Response<Body>>>,
     request: http::Request<B>,
 ) -> Response<Body> {
-    let begun = Instant::now();
     let (route, path) = match kind {
         Kind::Token => (Route::Token, TOKEN_REVIEWS),
         Kind::Access => (Route::Access, ACCESS_REVIEWS),

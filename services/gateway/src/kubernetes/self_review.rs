@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{
     access_review, answer, protobuf,
     state::Gateway,
-    token_review::{self, Outcome},
+    token_review::{self, Outcome, Query},
     wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
 };
 use crate::{directory::Spoke, services::Services};
@@ -134,7 +134,13 @@ pub(super) async fn answer<S: Services>(
     }
     let limit = gateway.parts.config.review_timeout();
     let work = async {
-        let mapped = match token_review::decide(gateway, spoke, token, Vec::new(), false).await? {
+        let mapped = match token_review::decide(
+            gateway,
+            spoke,
+            Query { token, digest: None, audiences: &[], explain: false },
+        )
+        .await?
+        {
             Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
             Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
             Outcome::Refused { denial, .. } => return Ok(unauthorized(&denial.code)),

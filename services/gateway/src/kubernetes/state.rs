@@ -7,7 +7,10 @@ use lanyard_kit::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{config::GatewayConfig, directory::Directory, recorder::Recorder, services::Services};
+use super::kept::Answers;
+use crate::{
+    config::GatewayConfig, directory::Directory, recorder::Recorder, revisions::Revisions, services::Services,
+};
 
 /// What a hub tells of itself to anybody.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct Parts<S> {
     pub clock: Arc<dyn Clock>,
     /// The hub.
     pub hub: HubInfo,
+    /// How far the scopes are, for what is kept.
+    pub revisions: Revisions,
     /// For `/readyz`.
     pub readiness: Readiness,
     /// For `/metrics`; none where no recorder is installed.
@@ -48,6 +53,7 @@ pub struct Parts<S> {
 pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
+    pub(super) answers: Answers,
     requests: Counters<(Route, Code)>,
     seconds: Histograms<Route>,
 }
@@ -56,8 +62,10 @@ impl<S: Services> Gateway<S> {
     /// Puts it together.
     pub fn new(parts: Parts<S>) -> Arc<Self> {
         let in_flight = Semaphore::new(parts.config.reviews_in_flight_max);
+        let answers = Answers::new(parts.config.answers_max, parts.revisions.clone());
         Arc::new(Self {
             parts,
+            answers,
             in_flight,
             requests: Counters::new(names::GATEWAY_REQUESTS_TOTAL),
             seconds: Histograms::new(names::GATEWAY_SECONDS),

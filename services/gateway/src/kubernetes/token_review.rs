@@ -11,11 +11,13 @@ use lanyard_api::{
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
-use lanyard_iam::TokenDigest;
+use lanyard_iam::{TokenDigest, looks_like_token, token::TOKEN_BYTES_MAX};
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 
 use super::{
     answer,
+    kept::{Asked, Given, Told},
     state::Gateway,
     wire::{
         AUTHENTICATION, ReviewVersion, TokenReviewIn, TokenReviewOut, TokenReviewStatus, api_version,
@@ -70,10 +72,24 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
             return write(gateway, spoke, version, &refused, None);
         }
     };
+    let token = review.spec.token.as_ref();
+    let digest = keepable(token);
+    let now = gateway.parts.clock.now();
+    if let Some(digest) = digest {
+        let asked = Asked { digest, version, audiences: &asked };
+        if let Some(given) = gateway.answers.again(&asked, spoke.place(), now) {
+            return again(gateway, spoke, now, given);
+        }
+    }
     let limit = gateway.parts.config.review_timeout();
     // Pinned here: a future that is handed on is copied, and has room in it for both copies.
-    let work = std::pin::pin!(decide(gateway, spoke, review.spec.token.as_ref(), asked, false));
+    let work =
+        std::pin::pin!(decide(gateway, spoke, Query { token, digest, audiences: &asked, explain: false }));
     match tokio::time::timeout(limit, work).await {
+        Ok(Ok(Outcome::Mapped(mapped, verified))) if mapped.holds.is_some() && verified.holds.is_some() => {
+            let asked = Asked { digest: verified.token, version, audiences: &asked };
+            keep(gateway, spoke, (now, &asked), (&mapped, &verified), audiences)
+        }
         Ok(Ok(outcome)) => write(gateway, spoke, version, &outcome, audiences),
         Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault),
         Err(_) => no_answer(gateway, spoke, version, &Fault::TimedOut { part: "the review".into(), limit }),
@@ -100,19 +116,34 @@ fn intersection(asked: &[String], own: &[String]) -> Result<Option<Vec<String>>,
     Ok(Some(both))
 }
 
+/// The digest of a token whose answer may be kept: of one kind, and no longer than one is.
+fn keepable(token: &str) -> Option<TokenDigest> {
+    (looks_like_token(token) && token.len() <= TOKEN_BYTES_MAX).then(|| TokenDigest::of(token))
+}
+
+/// A token at a cluster's door.
+pub(super) struct Query<'a> {
+    pub(super) token: &'a str,
+    /// Its digest, where it was made already.
+    pub(super) digest: Option<TokenDigest>,
+    /// Those asked for.
+    pub(super) audiences: &'a [String],
+    pub(super) explain: bool,
+}
+
 /// Token to identity to user info; shared with the `Self*Review` APIs.
 pub(super) async fn decide<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
-    token: &str,
-    audiences: Vec<String>,
-    explain: bool,
+    query: Query<'_>,
 ) -> Result<Outcome, Fault> {
     let cluster = spoke.cluster.uid;
+    let Query { token, digest, audiences, explain } = query;
     if token.starts_with(BREAK_GLASS_PREFIX) {
         return Box::pin(break_glass(gateway, spoke, token)).await;
     }
-    let query = AuthenticateQuery { token: token.into(), cluster, audiences, explain };
+    let query =
+        AuthenticateQuery { token: token.into(), digest, cluster, audiences: audiences.to_vec(), explain };
     let verified = match gateway.parts.services.authn().authenticate(query).await? {
         Authentication::NotOurs => return Ok(Outcome::NotOurs),
         Authentication::Verified(verified) => verified,
@@ -175,6 +206,34 @@ fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Outcome {
     Outcome::Refused { denial: near.denial, who, what, detail: detail.into() }
 }
 
+/// The answer of a moment ago, as a decision of its own.
+fn again<S: Services>(gateway: &Gateway<S>, spoke: &Spoke, now: OffsetDateTime, given: Given) -> Answered {
+    let id = record_mapped(gateway, spoke, now, given.told);
+    let response = answer::raw_json(StatusCode::OK, given.body);
+    Answered { review: Reviewed::Authenticated, decision: Some(id), reason: MAPPED.into(), response }
+}
+
+/// Lets somebody in whose answer may be given again, and keeps it.
+fn keep<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    (now, asked): (OffsetDateTime, &Asked<'_>),
+    (mapped, verified): (&Mapped, &Verified),
+    audiences: Option<Vec<String>>,
+) -> Answered {
+    let body = mapped.user.json().and_then(|user| {
+        let status = authenticated(Some(user), audiences);
+        let api_version = api_version(AUTHENTICATION, asked.version);
+        answer::written(&TokenReviewOut { api_version, kind: KIND, status })
+    });
+    let Some(body) = body else { return no_answer(gateway, spoke, asked.version, &Fault::Internal) };
+    let given = Given { body: body.into(), told: told(mapped, verified) };
+    if let (Some(proven), Some(mapped)) = (verified.holds, mapped.holds) {
+        gateway.answers.note(asked, spoke.place(), (now, proven.and(mapped)), given.clone());
+    }
+    again(gateway, spoke, now, given)
+}
+
 fn write<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
@@ -193,13 +252,15 @@ fn write<S: Services>(
         }
         Outcome::NotOurs => (Reviewed::NotOurs, None, "not_ours".into(), TokenReviewStatus::default()),
         Outcome::Mapped(mapped, verified) => {
-            let who = verified.identity.value.name();
-            let id = record_mapped(gateway, spoke, mapped, who, of_token(&verified.token));
+            let told = told(mapped, verified);
+            let id = record_mapped(gateway, spoke, gateway.parts.clock.now(), told);
             (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
         Outcome::BrokenIn(mapped) => {
             let who = mapped.user.username.as_str().into();
-            let id = record_mapped(gateway, spoke, mapped, who, "break-glass credential".into());
+            let detail = Arc::clone(&mapped.grant.name);
+            let told = Told { who, what: "break-glass credential".into(), detail };
+            let id = record_mapped(gateway, spoke, gateway.parts.clock.now(), told);
             (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
         Outcome::Refused { denial, who, what, detail } => {
@@ -236,24 +297,32 @@ fn of_token(digest: &TokenDigest) -> Arc<str> {
     format!("token {digest}").into()
 }
 
+fn told(mapped: &Mapped, verified: &Verified) -> Told {
+    Told {
+        who: verified.identity.value.name(),
+        what: of_token(&verified.token),
+        detail: Arc::clone(&mapped.grant.name),
+    }
+}
+
 fn record_mapped<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
-    mapped: &Mapped,
-    who: Arc<str>,
-    what: Arc<str>,
+    now: OffsetDateTime,
+    told: Told,
 ) -> DecisionId {
     let id = DecisionId::random();
+    let Told { who, what, detail } = told;
     gateway.parts.recorder.take(DecisionRecord {
         id,
-        at: gateway.parts.clock.now(),
+        at: now,
         cluster: spoke.cluster.uid,
         kind: DecisionKind::TokenReview,
         outcome: DecisionOutcome::Verified,
         reason: MAPPED.into(),
         who,
         what,
-        detail: Arc::clone(&mapped.grant.name),
+        detail,
     });
     id
 }

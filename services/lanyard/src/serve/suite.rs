@@ -7,9 +7,10 @@ use lanyard_authn::Shared;
 use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::Credentials;
-use lanyard_gateway::Services;
+use lanyard_gateway::{Revisions, Services};
 use lanyard_kit::tls::{self, CertificateDer, ChainVerifier};
 use lanyard_mapping::Mapping;
+use lanyard_store::{Change, Follower};
 use tokio::sync::watch;
 
 use super::{config::ServeConfig, hub::OpenedHub};
@@ -23,6 +24,18 @@ pub struct Suite {
     mapping: Arc<Mapping>,
     authz: Arc<Authz>,
     credentials: Arc<Credentials>,
+    revisions: Revisions,
+}
+
+/// Tells the gateway of changes before they have answered.
+struct Moves(Revisions);
+
+impl Follower for Moves {
+    fn apply(&self, changes: &[Change]) {
+        if let Some(last) = changes.last() {
+            self.0.moved(last.scope, last.revision);
+        }
+    }
 }
 
 impl Suite {
@@ -55,7 +68,10 @@ impl Suite {
             }
             None => Mapping::open(store, config.mapping.clone()).await?,
         };
+        let revisions = Revisions::of_own_store();
+        store.follow(Arc::new(Moves(revisions.clone())));
         Ok(Self {
+            revisions,
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
@@ -66,6 +82,11 @@ impl Suite {
     /// The clusters, for the gateway.
     pub fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
         self.mapping.directory()
+    }
+
+    /// How far the scopes are, for the gateway.
+    pub fn revisions(&self) -> Revisions {
+        self.revisions.clone()
     }
 
     /// Waits until what was handed over for the store is there.

@@ -11,13 +11,13 @@ use lanyard_iam::{EntryPrincipal, PatternKind, PermissionSet, PrincipalArn, Regi
 use super::{
     Mapping,
     entries::{Known, means},
-    resolve::View,
 };
 use crate::{
     key,
     knock::Knock,
     resolution::{Refused, UNKNOWN_NODE},
     rules::{self, Broken, Rule},
+    store::View,
 };
 
 /// Who is named where EC2 gives no answer.

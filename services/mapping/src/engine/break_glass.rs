@@ -138,7 +138,7 @@ impl Mapping {
             groups,
             extra: [(EXTRA_KEY.into(), vec![value])].into(),
         };
-        Mapped { user: user.into(), grant, matched_by: MatchedBy::BreakGlass }
+        Mapped { user: user.into(), grant, matched_by: MatchedBy::BreakGlass, holds: None }
     }
 
     pub(super) async fn arm(

@@ -10,8 +10,8 @@ use lanyard_api::{
     authn::accounts::Account,
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthVersion, BreakGlass, Cluster,
-        ClusterDirectory, Clusters, CreateCluster, EntryType, Node, PolicyAssociation, SpokeCredential,
-        UpdateCluster,
+        ClusterDirectory, Clusters, CreateCluster, EntryType, Node, PolicyAssociation, RevisionReports,
+        SpokeCredential, UpdateCluster,
     },
 };
 use lanyard_iam::{AccountId, EntryPrincipal, PrincipalArn, PrincipalKind};
@@ -210,6 +210,10 @@ impl Clusters for Mapping {
 
     fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
         self.inner.state.directory()
+    }
+
+    fn revisions(&self) -> RevisionReports {
+        self.reports()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Badges that were given a moment ago: who asks again within seconds gets the one that they got.
 //!
-//! authn answers with one and the same identity while it knows a token: not an equal one, the same place in memory. And as
-//! long as hub, account, cluster and proof key are the same too, a badge made anew would differ in one thing, the moments in
-//! its proof. Nothing here keeps a replaced snapshot or a forgotten identity in memory, nor can a later one be taken for it.
+//! authn answers with one and the same identity while a local user's account is the same: not an equal one, the same place in
+//! memory. And as long as hub, account, cluster and proof key are the same too, a badge made anew would differ in one thing, the
+//! moments in its proof. Nothing here keeps a replaced snapshot or a forgotten identity in memory, nor can a later one be taken
+//! for it. Identities that others vouch for are not kept here: the door keeps the whole answer, for as long.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,12 +15,11 @@ use lanyard_api::{ClusterUid, Identity, mapping::Mapped, proof::ProofKey};
 use quick_cache::{UnitWeighter, sync::Cache};
 use time::OffsetDateTime;
 
-use super::resolve::View;
-use crate::{hub::HubSnapshot, principals::AccountSnapshot, snapshot::ClusterSnapshot};
+use crate::{hub::HubSnapshot, principals::AccountSnapshot, snapshot::ClusterSnapshot, store::View};
 
-/// How long a badge is given again. Its proof was minted that much earlier at most, and ends that much earlier: a sixth of what
-/// it holds longer than the API server's token cache.
-const GIVEN_AGAIN: Duration = Duration::from_secs(10);
+/// How long a badge is given again. Its proof was minted that much earlier at most, and ends that much earlier: half of what it
+/// holds longer than the API server's token cache.
+const GIVEN_AGAIN: Duration = Duration::from_secs(30);
 
 /// Badges by identity and cluster.
 pub(super) struct Given(Cache<(usize, ClusterUid), Arc<Badge>, UnitWeighter, RandomState>);
@@ -75,7 +75,6 @@ impl Given {
         mapped: &Arc<Mapped>,
         (now, ends_at): (OffsetDateTime, Option<OffsetDateTime>),
     ) {
-        let until = now + GIVEN_AGAIN;
         let badge = Badge {
             identity: Arc::downgrade(identity),
             hub: Arc::downgrade(&view.hub),
@@ -83,11 +82,17 @@ impl Given {
             cluster: Arc::downgrade(&view.snapshot),
             key: Arc::downgrade(key),
             since: now,
-            until: ends_at.map_or(until, |end| end.min(until)),
+            until: given_until(now, ends_at),
             mapped: Arc::clone(mapped),
         };
         self.0.insert(place(identity, view), Arc::new(badge));
     }
+}
+
+/// Until when a badge is given again that is made now and would be made anew until `ends_at` at most.
+pub(super) fn given_until(now: OffsetDateTime, ends_at: Option<OffsetDateTime>) -> OffsetDateTime {
+    let until = now + GIVEN_AGAIN;
+    ends_at.map_or(until, |end| end.min(until))
 }
 
 fn place(identity: &Arc<Identity>, view: &View) -> (usize, ClusterUid) {

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::{
     Mapping,
-    resolve::{View, unknown_cluster, unmapped},
+    resolve::{unknown_cluster, unmapped},
 };
 use crate::{
     administrators, badge,
     knock::Knock,
     resolution::{Asks, Refused, SESSION_KIN},
+    store::View,
 };
 
 /// How long a login waits for what was written to come round: as long as the feed's poll takes, where its notice was lost.

@@ -9,25 +9,25 @@ use lanyard_api::{
 
 use super::{
     Mapping,
-    resolve::{View, unmapped},
+    resolve::{unknown_cluster, unmapped},
 };
 use crate::{badge, key, knock::Knock};
 
 impl Preview for Mapping {
     async fn preview(&self, by: Vouched<Actor>, query: PreviewQuery) -> Result<Resolution, CallError> {
         let cluster = self.seen_by_uid(&by.value, query.cluster).await?;
-        let hub = self.inner.state.hub().await?;
-        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let Some(view) = self.view(cluster.uid).await? else { return Ok(unknown_cluster()) };
         let canonical = key::known_as(&query.arn);
         let mut principal_id = query.principal_id.clone();
-        let kept =
-            hub.accounts.get(&query.arn.account).is_some_and(|account| account.authority == Authority::Local);
+        let kept = view
+            .hub
+            .accounts
+            .get(&query.arn.account)
+            .is_some_and(|account| account.authority == Authority::Local);
         if principal_id.is_none() && query.authority == Authority::Local && kept {
             let account = self.inner.state.account(query.arn.account).await?;
             principal_id = account.bearer(&query.arn).map(|principal| principal.principal_id.to_string());
         }
-        let account = self.inner.state.account(cluster.account).await?;
-        let view = View { hub, cluster, account, snapshot };
         let knock = Knock::supposed(&query.authority, &query.arn, &canonical, principal_id.as_deref());
         if let Some(block) = view.blocked(&knock) {
             return Ok(Resolution::Blocked(block));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, Identity, IdentityKind, OidcIdentity,
+    Authority, AwsIdentity, BlockId, ClusterUid, Denial, Fault, Holds, Identity, IdentityKind, OidcIdentity,
     mapping::{BreakGlassQuery, Cluster, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_kit::telemetry::{Label, names};
 
-use super::Mapping;
+use super::{Mapping, given::given_until};
 use crate::{
     badge,
     blocks::BlockSet,
@@ -16,9 +16,9 @@ use crate::{
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
-    principals::AccountSnapshot,
     resolution::{Asks, Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
     snapshot::ClusterSnapshot,
+    store::View,
 };
 
 /// The cluster is not there any more.
@@ -79,15 +79,6 @@ impl Outcome {
     }
 }
 
-/// What a question about one cluster is answered from.
-pub(super) struct View {
-    pub(super) hub: Arc<HubSnapshot>,
-    pub(super) cluster: Arc<Cluster>,
-    /// Of the cluster's own account.
-    pub(super) account: Arc<AccountSnapshot>,
-    pub(super) snapshot: Arc<ClusterSnapshot>,
-}
-
 impl View {
     /// What stops people here: blocks of the hub, of the cluster's account, of the cluster.
     fn blocks(&self) -> [&BlockSet; 3] {
@@ -123,9 +114,10 @@ impl Mapping {
         }
         let now = self.inner.store.clock().now();
         let key = self.inner.proof_key.key.load_full();
-        // Over the wire an identity comes anew each time, and a session of ours is opened anew.
-        let comes_again = query.identity.voucher.is_empty()
-            && (identity.authority != Authority::Local || identity.session_name.is_none());
+        // Over the wire an identity comes anew each time, and a session of ours is opened anew. What others vouch for, the door
+        // keeps with its badge.
+        let is_local = identity.authority == Authority::Local;
+        let comes_again = query.identity.voucher.is_empty() && is_local && identity.session_name.is_none();
         if comes_again && let Some(mapped) = self.inner.given.again(&query.identity.value, view, &key, now) {
             return Ok(Resolution::Mapped(mapped));
         }
@@ -143,12 +135,15 @@ impl Mapping {
         match found {
             Ok(found) => {
                 let ends_at = found.ends_at;
-                let mapped = match badge::user_info(found, identity, &view.cluster, &key, now) {
-                    Ok(mapped) => Arc::new(mapped),
+                let mut mapped = match badge::user_info(found, identity, &view.cluster, &key, now) {
+                    Ok(mapped) => mapped,
                     Err(error) => {
                         return Ok(unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()));
                     }
                 };
+                mapped.holds =
+                    (!is_local).then(|| Holds { until: given_until(now, ends_at), basis: view.basis });
+                let mapped = Arc::new(mapped);
                 if comes_again {
                     self.inner.given.note(&query.identity.value, view, &key, &mapped, (now, ends_at));
                 }
@@ -202,11 +197,7 @@ impl Mapping {
     }
 
     pub(super) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
-        let hub = self.inner.state.hub().await?;
-        let Some(cluster) = hub.clusters.get(&uid).cloned() else { return Ok(None) };
-        let account = self.inner.state.account(cluster.account).await?;
-        let snapshot = self.inner.state.cluster(uid).await?;
-        Ok(Some(View { hub, cluster, account, snapshot }))
+        self.inner.state.view(uid).await
     }
 
     /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.

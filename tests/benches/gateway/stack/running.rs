@@ -135,7 +135,7 @@ pub(super) async fn prove(
     token: &Token,
 ) -> Result<Vouched<Arc<Identity>>> {
     let token = SecretString::from(token.expose());
-    let query = AuthenticateQuery { token, cluster, audiences: Vec::new(), explain: false };
+    let query = AuthenticateQuery { token, digest: None, cluster, audiences: Vec::new(), explain: false };
     match authn.authenticate(query).await? {
         Authentication::Verified(verified) => Ok(verified.identity),
         other => anyhow::bail!("the token is not verified: {other:?}"),

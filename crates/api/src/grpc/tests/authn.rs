@@ -151,6 +151,7 @@ fn verified() -> Verified {
         not_after: moment(30),
         verifier: "local IAM".into(),
         cached: true,
+        holds: Some(holds()),
     }
 }
 
@@ -166,7 +167,7 @@ fn refusal() -> Refusal {
 
 impl Authenticate for Fake {
     async fn authenticate(&self, query: AuthenticateQuery) -> Result<Authentication, Fault> {
-        let AuthenticateQuery { token, cluster, audiences, explain } = query;
+        let AuthenticateQuery { token, digest: _, cluster, audiences, explain } = query;
         self.note(format!("{} {cluster} {audiences:?} {explain}", token.expose_secret()));
         Ok(match token.expose_secret() {
             TOKEN => Authentication::Verified(Box::new(verified())),
@@ -189,7 +190,13 @@ impl Admit for Fake {
 }
 
 fn authenticate(token: &str) -> AuthenticateQuery {
-    AuthenticateQuery { token: token.into(), cluster: uid(3), audiences: vec![text("a")], explain: true }
+    AuthenticateQuery {
+        token: token.into(),
+        digest: None,
+        cluster: uid(3),
+        audiences: vec![text("a")],
+        explain: true,
+    }
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use crate::{
         CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryEvent,
         EntryEventKind, EntryEvents, EntryMatches, EntryRef, EntryType, IdentityProviderConfigDetail,
         IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node, PolicyAssociation, Preview,
-        PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential, Unmapped, UpdateAccessEntry,
-        UpdateCluster,
+        PreviewQuery, Resolution, Resolve, ResolveQuery, RevisionReport, RevisionReports, SpokeCredential,
+        Unmapped, UpdateAccessEntry, UpdateCluster,
     },
     suite::IdentityVouching,
 };
@@ -26,6 +26,16 @@ fn directory(revision: u64) -> Arc<ClusterDirectory> {
         kubeconfig_version: Some(3),
     };
     Arc::new(ClusterDirectory { revision: Revision(revision), clusters: vec![entry] })
+}
+
+fn reports() -> [RevisionReport; 3] {
+    let own = (Scope::Cluster(uid(3)), Revision(7));
+    let account = (Scope::Account(ACCOUNT.parse().unwrap()), Revision(2));
+    [
+        RevisionReport::All(vec![(Scope::Hub, Revision(1)), account, own]),
+        RevisionReport::Moved(Vec::new()),
+        RevisionReport::Moved(vec![own]),
+    ]
 }
 
 fake! { Clusters {
@@ -51,6 +61,11 @@ fake! { Clusters {
     change disarm_break_glass(id: ClusterId) -> Mutated<BreakGlass>, CallError = mutated(break_glass(true));
     ask list_break_glass() -> Vec<BreakGlass>, CallError = vec![break_glass(false), break_glass(true)];
 }
+    fn revisions(&self) -> RevisionReports {
+        self.note("revisions".to_owned());
+        stream::iter(reports()).boxed()
+    }
+
     fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
         let (sender, receiver) = watch::channel(directory(1));
         // As an engine would after a change, and for as long as it lives.
@@ -344,6 +359,13 @@ async fn a_directory_is_heard_at_once_and_after_each_change() {
     let newest = heard.wait_for(|directory| directory.revision == Revision(2)).await.unwrap().clone();
     assert_eq!(newest, directory(2));
     assert_eq!(**client.directory().borrow(), *directory(2), "one task, whoever asks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn revisions_are_heard_and_a_watch_that_ends_is_lost_and_begun_anew() {
+    let heard = served(&Arc::default()).revisions();
+    let twice: Vec<_> = reports().into_iter().chain([RevisionReport::Lost]).cycle().take(8).collect();
+    assert_eq!(heard.take(8).collect::<Vec<_>>().await, twice);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    ActorKind, Authority, AwsIdentity, ClaimValue, ClusterUid, Denial, EntryId, Identity, IdentityKind,
-    IdentityProviderConfigId, Kin, Lineage, OidcIdentity, Revision, TrustedAccount, UserInfo,
+    ActorKind, Authority, AwsIdentity, Basis, ClaimValue, ClusterUid, Denial, EntryId, Holds, Identity,
+    IdentityKind, IdentityProviderConfigId, Kin, Lineage, OidcIdentity, Revision, TrustedAccount, UserInfo,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
@@ -181,6 +181,11 @@ pub(super) fn user_info() -> UserInfo {
     }
 }
 
+pub(super) fn holds() -> Holds {
+    let basis = Basis { hub: Revision(1), account: Revision(2), cluster: Revision(3) };
+    Holds { until: moment(9), basis }
+}
+
 pub(super) fn mapped() -> Mapped {
     Mapped {
         user: user_info().into(),
@@ -191,6 +196,7 @@ pub(super) fn mapped() -> Mapped {
             name: "aws-auth version 3".into(),
         },
         matched_by: MatchedBy::AwsAuthArn,
+        holds: Some(holds()),
     }
 }
 

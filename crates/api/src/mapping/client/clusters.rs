@@ -6,7 +6,7 @@ use lanyard_proto::mapping::v1::{self as pb, clusters_client::ClustersClient};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::directory;
+use super::{directory, revisions};
 use crate::{
     fault::CallError,
     grpc::{Remote, Wire, call, field, received},
@@ -14,7 +14,7 @@ use crate::{
     ids::ClusterId,
     mapping::{
         AwsAuthVersion, BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster, Node,
-        SpokeCredential, UpdateCluster,
+        RevisionReports, SpokeCredential, UpdateCluster,
     },
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
@@ -153,5 +153,9 @@ impl<C: Wire> Clusters for Remote<C> {
 
     fn directory(&self) -> watch::Receiver<Arc<ClusterDirectory>> {
         self.directory.get_or_init(|| directory::watched(self.channel())).clone()
+    }
+
+    fn revisions(&self) -> RevisionReports {
+        revisions::watched(self.channel())
     }
 }

@@ -313,6 +313,7 @@ impl World {
 
     pub(crate) fn query(&self, token: &str, cluster: &Cluster) -> AuthenticateQuery {
         AuthenticateQuery {
+            digest: None,
             token: SecretString::from(token),
             cluster: cluster.uid,
             audiences: Vec::new(),
