@@ -229,8 +229,8 @@ async fn immunity_45_what_was_not_signed_so_is_refused(database: TestDatabase) {
     assert_eq!(unproven(send(&world, by, &Sent { presigned: true, ..create() }).await), "presigned");
     assert_eq!(unproven(send(&world, by, &Sent { presigned: true, ..get(&path) }).await), "presigned");
     admitted(send(&world, by, &Sent { presigned: true, ..who_am_i() }).await);
-    let twice = alter(&|query| query.query = sign(&world, by, &Sent { presigned: true, ..create() }).query);
-    assert_eq!(twice.await, "signed_twice");
+    let in_query = sign(&world, by, &Sent { presigned: true, ..create() }).query;
+    assert_eq!(alter(&|query| query.query.clone_from(&in_query)).await, "signed_twice");
 }
 
 async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(database: TestDatabase) {

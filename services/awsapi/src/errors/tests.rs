@@ -40,8 +40,8 @@ fn who_is_not_proven_is_told_in_the_codes_of_the_service_that_was_signed_for() {
 
 #[test]
 fn the_texts_that_clients_match_on_are_eks_own() {
-    let invalid = |rule: lanyard_api::mapping::Rule| CallError::invalid("field", rule.code(), "ours");
-    let state = |rule: lanyard_api::mapping::Rule| CallError::precondition(rule.code(), "ours");
+    let invalid = |rule: Rule| CallError::invalid("field", rule.code(), "ours");
+    let state = |rule: Rule| CallError::precondition(rule.code(), "ours");
     use lanyard_api::mapping::Rule;
     let cases = [
         (
