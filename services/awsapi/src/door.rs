@@ -44,8 +44,8 @@ const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access 
 /// What the door tells of the hub.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    /// Where the hub stands in for API servers that it does not know, without a slash at the end.
-    pub gateway_url: String,
+    /// Where the hub stands in for API servers that it does not know, without a slash at the end; none where that is not told.
+    pub gateway_url: Option<String>,
     /// The CA of that, PEM.
     pub certificate_authority: String,
 }

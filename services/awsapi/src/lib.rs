@@ -18,8 +18,11 @@ mod config;
 mod door;
 mod errors;
 mod operations;
+pub mod process;
+mod remote;
 mod wire;
 
 pub use backend::{Backend, InProcess, in_process};
 pub use config::AwsApiConfig;
 pub use door::{AwsDoor, Hub, Parts};
+pub use remote::{PeersConfig, RemoteServices};

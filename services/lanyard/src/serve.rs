@@ -180,7 +180,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         ),
         config: config.awsapi.clone(),
         hub: lanyard_awsapi::Hub {
-            gateway_url: about.gateway.clone(),
+            gateway_url: Some(about.gateway.clone()),
             certificate_authority: std::fs::read_to_string(ca.root_path())?,
         },
         readiness: life.readiness().clone(),

@@ -43,17 +43,25 @@ pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
     }
 }
 
-/// A rule was broken: EKS's text where clients look for it, with ours behind it where that says more.
+/// A rule was broken: EKS's text where clients look for it, else ours.
 fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
     let rule = Rule::from_code(rule);
-    let text = rule.and_then(Rule::eks_text).filter(|text| !text.contains('{'));
-    let message = text.map_or(own, str::to_owned);
+    let message = match (rule, error) {
+        // The mapping's own words are EKS's, with the group in them.
+        (Some(Rule::GroupReserved), CallError::Invalid { message, .. }) => capitalized(message),
+        _ => rule.and_then(Rule::eks_text).filter(|text| !text.contains('{')).map_or(own, str::to_owned),
+    };
     match (rule, error) {
         (Some(Rule::PolicyUnknown), _) => not_found(message),
         (Some(Rule::AuthenticationMode), _) => AwsError::new("InvalidRequestException", 400, message),
         (_, CallError::Precondition { .. }) => AwsError::new("InvalidRequestException", 400, message),
         _ => AwsError::new("InvalidParameterException", 400, message),
     }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn not_found(message: String) -> AwsError {

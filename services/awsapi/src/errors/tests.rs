@@ -99,6 +99,16 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "This operation can only be performed on Access Entries with a type of \"STANDARD\".",
         ),
         (
+            CallError::invalid(
+                "groups",
+                Rule::GroupReserved.code(),
+                "the kubernetes group name system:masters is invalid, it cannot start with system:",
+            ),
+            "InvalidParameterException",
+            400,
+            "The kubernetes group name system:masters is invalid, it cannot start with system:",
+        ),
+        (
             state(Rule::AuthenticationMode),
             "InvalidRequestException",
             400,

@@ -40,21 +40,24 @@ pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Res
 /// A cluster as EKS shows one. One whose API server the hub does not know is reached at the hub itself, which answers `kubectl auth`
 /// in its place. Where its id is not its name, it looks like one on an Outpost: of those, stock tools sign the id.
 fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
-    let (endpoint, authority) = match (&cluster.endpoint, &cluster.certificate_authority) {
-        (None, _) => {
-            (format!("{}/clusters/{}", hub.gateway_url, cluster.id), Some(&hub.certificate_authority))
+    let (endpoint, authority) = match (&cluster.endpoint, &hub.gateway_url) {
+        (Some(endpoint), _) => (Some(endpoint.clone()), cluster.certificate_authority.as_ref()),
+        (None, Some(url)) => {
+            (Some(format!("{url}/clusters/{}", cluster.id)), Some(&hub.certificate_authority))
         }
-        (Some(endpoint), authority) => (endpoint.clone(), authority.as_ref()),
+        (None, None) => (None, None),
     };
     let mut shape = json!({
         "name": cluster.name,
         "arn": cluster.arn(),
         "createdAt": epoch_seconds(cluster.created_at),
-        "endpoint": endpoint,
         "status": status,
         "accessConfig": { "authenticationMode": cluster.authentication_mode },
         "tags": cluster.tags,
     });
+    if let Some(endpoint) = endpoint {
+        shape["endpoint"] = Value::from(endpoint);
+    }
     if let Some(pem) = authority {
         shape["certificateAuthority"] = json!({ "data": STANDARD.encode(pem) });
     }
