@@ -10,7 +10,7 @@ WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --package lanyard && install -D target/release/lanyard /out/lanyard
 # What each process has of its own lies in a folder of its own, to be a volume: for the user below alone.
-RUN for part in hub authn mapping authz credentials gateway spoke; do install -d -m 0700 /out/parts/$part; done
+RUN for part in hub authn mapping authz credentials gateway awsapi spoke; do install -d -m 0700 /out/parts/$part; done
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

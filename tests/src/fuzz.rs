@@ -10,6 +10,7 @@ mod arn;
 mod authorization;
 mod aws_answers;
 mod aws_auth;
+mod aws_wire;
 mod jwks;
 mod jwt;
 mod kubeconfig;
@@ -26,6 +27,7 @@ pub use arn::arn;
 pub use authorization::authorization;
 pub use aws_answers::aws_answers;
 pub use aws_auth::aws_auth;
+pub use aws_wire::aws_wire;
 pub use jwks::jwks;
 pub use jwt::jwt;
 pub use kubeconfig::kubeconfig;
@@ -52,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "authorization", run: authorization },
     Target { name: "aws_answers", run: aws_answers },
     Target { name: "aws_auth", run: aws_auth },
+    Target { name: "aws_wire", run: aws_wire },
     Target { name: "jwks", run: jwks },
     Target { name: "jwt", run: jwt },
     Target { name: "kubeconfig", run: kubeconfig },

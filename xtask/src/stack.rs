@@ -32,6 +32,8 @@ const SERVICES: [&str; 4] = ["authn", "mapping", "authz", "credentials"];
 const GATEWAY: &str = "gateway";
 /// It watches spoke clusters, and has no store.
 const SPOKE: &str = "spoke";
+/// The door for AWS's own clients; it has no store either.
+const AWSAPI: &str = "awsapi";
 const REGION: &str = "us-east-1";
 /// How often a process is looked after.
 const POLL: Duration = Duration::from_millis(50);
@@ -75,8 +77,8 @@ impl FromStr for Setting {
     fn from_str(text: &str) -> Result<Self> {
         let (service, variable) = text.split_once(':').context("no `:` after the service")?;
         ensure!(
-            [GATEWAY, SPOKE].contains(&service) || SERVICES.contains(&service),
-            "`{service}` is no service: {}, {GATEWAY}, {SPOKE}",
+            [GATEWAY, AWSAPI, SPOKE].contains(&service) || SERVICES.contains(&service),
+            "`{service}` is no service: {}, {GATEWAY}, {AWSAPI}, {SPOKE}",
             SERVICES.join(", ")
         );
         let (name, value) = variable.split_once('=').context("no `=` between the name and the value")?;
@@ -89,6 +91,9 @@ impl FromStr for Setting {
 struct Ready {
     gateway: String,
     grpc: String,
+    /// The URL of the AWS wire.
+    #[serde(default)]
+    aws: Option<String>,
     ca: PathBuf,
     #[serde(default)]
     credentials: PathBuf,
@@ -104,6 +109,13 @@ struct Ready {
 #[derive(Deserialize)]
 struct ServiceReady {
     grpc: String,
+    metrics: Option<String>,
+}
+
+/// What the door of the AWS wire writes.
+#[derive(Deserialize)]
+struct AwsReady {
+    aws: String,
     metrics: Option<String>,
 }
 
@@ -187,7 +199,7 @@ impl<'a> Stack<'a> {
         tell: &dyn Fn(&str),
     ) -> Result<Option<PathBuf>> {
         let mut account = None;
-        for service in SERVICES.iter().chain([&GATEWAY, &SPOKE]) {
+        for service in SERVICES.iter().chain([&GATEWAY, &AWSAPI, &SPOKE]) {
             account = Some(self.issue(service, store)?.account);
         }
         let account = account.context("nothing was issued")?;
@@ -215,6 +227,9 @@ impl<'a> Stack<'a> {
             tell(&format!("{service} is there, {}", urls.join(", ")));
             peers.push(format!("{service} = {urls:?}\n"));
         }
+        // It goes to fewer services than the others.
+        let of_aws: String =
+            peers.iter().filter(|line| !line.starts_with("authz")).map(String::as_str).collect();
         let peers = format!("[peers]\n{}", peers.concat());
         let spoke_config = self.folder.join("spoke.toml");
         fs::write(&spoke_config, &peers)?;
@@ -243,6 +258,18 @@ impl<'a> Stack<'a> {
             metrics.extend(ready.metrics.map(|url| (format!("{SPOKE}-{number}"), url)));
         }
         let mut ready = first.context("there is no gateway")?;
+        let config = self.folder.join("awsapi.toml");
+        fs::write(&config, format!("gateway_url = {:?}\n[peers]\n{of_aws}", ready.gateway))?;
+        let config = config.display().to_string();
+        for number in 0..options.replicas {
+            self.spawn(AWSAPI, number, options, &["--config", &config], &[])?;
+        }
+        for number in 0..options.replicas {
+            let Some(door) = self.ready::<AwsReady>(AWSAPI, number)? else { return Ok(None) };
+            tell(&format!("{AWSAPI} is there, {}", door.aws));
+            metrics.extend(door.metrics.map(|url| (format!("{AWSAPI}-{number}"), url)));
+            ready.aws.get_or_insert(door.aws);
+        }
         ready.credentials = self.folder.join("data/credentials");
         ready.metrics = Some(metrics);
         let path = options.ready_file.clone().unwrap_or_else(|| self.folder.join("ready.json"));

@@ -80,7 +80,8 @@ impl Service for Authn {
         let vouching = Served::new(Arc::new(Vouching::new(Arc::clone(&engine), vouchers)), door.clone());
         let routes = Routes::new(server::accounts(Served::new(engine, door)))
             .add_service(server::authenticate(vouching.clone()))
-            .add_service(server::admit(vouching));
+            .add_service(server::admit(vouching.clone()))
+            .add_service(server::admit_aws(vouching));
         Ok((Self, routes))
     }
 }

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
     authn::accounts::IamRole,
-    credentials::{AssumeRole, RoleSession, Sessions},
+    credentials::{AssumeRole, CallerIdentity, RoleSession, Sessions},
 };
 use lanyard_iam::{
     AccessKeyId, Ancestor, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims, SessionError,
@@ -170,6 +170,13 @@ impl Sessions for Credentials {
         let session = self.mint(arn.clone(), role, revision, lineage, (principal, principal_id), &query)?;
         self.use_up(by.clone(), Scope::Account(arn.account)).await?;
         Ok(session)
+    }
+
+    async fn get_caller_identity(&self, by: Vouched<Actor>) -> Result<CallerIdentity, CallError> {
+        let message = "only a principal of an account has an identity to ask for";
+        CallerIdentity::of(&by.value).ok_or_else(|| {
+            CallError::Denied(Denial { code: "not_a_principal".into(), message: message.to_owned() })
+        })
     }
 }
 

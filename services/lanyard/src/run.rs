@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
-use lanyard_api::methods::SPOKE_SERVICE;
+use lanyard_api::methods::{AWSAPI, SPOKE_SERVICE};
+use lanyard_awsapi::process as awsapi;
 use lanyard_gateway::process as gateway;
 use lanyard_process::Args;
 use lanyard_spoke::process as spoke;
@@ -13,7 +14,7 @@ use lanyard_store::Holder;
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Each has a binary of its own too, with the same flags: lanyard-authn, …, lanyard-gateway.\n\nA service \
-                  needs the folder that `lanyard pki issue SERVICE` writes, and all but gateway and spoke the suite's \
+                  needs the folder that `lanyard pki issue SERVICE` writes, and all but gateway, awsapi and spoke the suite's \
                   PostgreSQL (LANYARD_PROCESS__STORE, or process.store in --config).\n\nExamples:\n  lanyard run authn \
                   --tls-dir /etc/lanyard/authn --listen 0.0.0.0:7443\n  lanyard run gateway --config gateway.toml\n  \
                   lanyard run authz --print-config > authz.toml"
@@ -29,6 +30,8 @@ pub enum RunCommand {
     Credentials(Args),
     /// The doors in front of the four.
     Gateway(gateway::Args),
+    /// The door for AWS's own clients.
+    Awsapi(awsapi::Args),
     /// The watch on spoke clusters.
     Spoke(spoke::Args),
 }
@@ -44,6 +47,7 @@ impl RunCommand {
                 lanyard_process::main::<lanyard_credentials::process::CredentialsService>(args)
             }
             Self::Gateway(args) => gateway::main(args),
+            Self::Awsapi(args) => awsapi::main(args),
             Self::Spoke(args) => spoke::main(args),
         }
     }
@@ -62,6 +66,8 @@ pub enum ServiceName {
     Credentials,
     /// The doors in front of the four.
     Gateway,
+    /// The door for AWS's own clients.
+    Awsapi,
     /// The watch on spoke clusters.
     Spoke,
 }
@@ -69,18 +75,22 @@ pub enum ServiceName {
 impl ServiceName {
     /// Its name, as in its certificate.
     pub fn as_str(self) -> &'static str {
-        let without_keys = if matches!(self, Self::Spoke) { SPOKE_SERVICE } else { "gateway" };
+        let without_keys = match self {
+            Self::Spoke => SPOKE_SERVICE,
+            Self::Awsapi => AWSAPI,
+            _ => "gateway",
+        };
         self.holder().map_or(without_keys, Holder::as_str)
     }
 
-    /// Who has keys in the store; gateway and spoke have none.
+    /// Who has keys in the store; gateway, awsapi and spoke have none.
     pub fn holder(self) -> Option<Holder> {
         match self {
             Self::Authn => Some(Holder::Authn),
             Self::Mapping => Some(Holder::Mapping),
             Self::Authz => Some(Holder::Authz),
             Self::Credentials => Some(Holder::Credentials),
-            Self::Gateway | Self::Spoke => None,
+            Self::Gateway | Self::Awsapi | Self::Spoke => None,
         }
     }
 }

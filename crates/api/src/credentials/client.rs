@@ -5,8 +5,8 @@ use lanyard_proto::credentials::v1::{
 };
 
 use super::{
-    AssumeRole, IssuerDocuments, RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
-    Sessions, WorkloadIssuer, Workloads,
+    AssumeRole, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount, ServiceAccountBatch,
+    ServiceAccountSummary, Sessions, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -19,6 +19,11 @@ use crate::{
 impl<C: Wire> Sessions for Remote<C> {
     async fn assume_role(&self, by: Vouched<Actor>, query: AssumeRole) -> Result<RoleSession, CallError> {
         call!(self.SessionsClient::assume_role(self.actor(by, query.into())))
+    }
+
+    async fn get_caller_identity(&self, by: Vouched<Actor>) -> Result<CallerIdentity, CallError> {
+        let message = pb::GetCallerIdentityRequest {};
+        call!(self.SessionsClient::get_caller_identity(self.actor(by, message)))
     }
 }
 

@@ -3,7 +3,7 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount, ServiceAccountName,
+    AssumeRole, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount, ServiceAccountName,
     ServiceAccountSummary, WorkloadIssuer,
 };
 use crate::{
@@ -26,6 +26,7 @@ convert! { RoleSession = pb::RoleSession {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment, arn: plain,
     assumed_role_id: plain, packed_policy_percent: plain,
 } }
+convert! { CallerIdentity = pb::CallerIdentity { account: text, arn: plain, user_id: plain } }
 convert! { ServiceAccount = pb::ServiceAccount { namespace: plain, name: plain, uid: plain, annotations: plain } }
 convert! { ServiceAccountName = pb::ServiceAccountName { namespace: plain, name: plain } }
 convert! { IssuerKey = pb::IssuerKey { kid: plain, thumbprint: plain, algorithms: plain, jwk: plain } }

@@ -10,6 +10,8 @@ serve! {
     pub fn sessions = Sessions as sessions_server::Sessions in SessionsServer;
     actor assume_role(pb::AssumeRoleRequest) -> pb::RoleSession
         = |engine, by, m| engine.assume_role(by, m.try_into()?).await?.into();
+    actor get_caller_identity(pb::GetCallerIdentityRequest) -> pb::CallerIdentity
+        = |engine, by, _m| engine.get_caller_identity(by).await?.into();
 }
 
 serve! {

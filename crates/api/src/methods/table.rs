@@ -112,6 +112,8 @@ managed! {
         "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
         "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
+        "ListAssociatedAccessPolicies" ListAssociatedAccessPoliciesRequest => is("eks:ListAssociatedAccessPolicies");
+        "ListAccessPolicies" ListAccessPoliciesRequest => is("eks:ListAccessPolicies");
     }
     mapping."IdentityProviders" {
         "AssociateIdentityProviderConfig" AssociateIdentityProviderConfigRequest mutates
@@ -149,6 +151,7 @@ managed! {
     }
     credentials."Sessions" {
         "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");
+        "GetCallerIdentity" GetCallerIdentityRequest => is(super::GET_CALLER_IDENTITY);
     }
     credentials."Workloads" {
         "ApplyServiceAccounts" ApplyServiceAccountsRequest mutates => is("lanyard:ApplyServiceAccounts");

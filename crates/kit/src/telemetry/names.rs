@@ -91,6 +91,11 @@ metrics! {
     GATEWAY_GIVEN_AGAIN_TOTAL = Counter "lanyard_gateway_given_again_total", "Token reviews answered as a moment ago, because nothing has changed since.";
     GATEWAY_REVISIONS = Gauge "lanyard_gateway_revisions", "Revisions of all scopes that a gateway has heard of from mapping: what it keeps of answers is held against them.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
+    /// Labels: [`SERVICE`] (`eks`, `sts`, `iam`, or `none`: it was signed for none of these) and [`CODE`].
+    AWSAPI_REQUESTS_TOTAL = Counter "lanyard_awsapi_requests_total" [SERVICE, CODE], "Requests of the AWS wire, by service and status.";
+    /// Labels: [`SERVICE`].
+    AWSAPI_SECONDS = Histogram "lanyard_awsapi_seconds" [SERVICE], "Time from the head of a request of the AWS wire to its answer.";
+    AWSAPI_SHED_TOTAL = Counter "lanyard_awsapi_shed_total", "Requests of the AWS wire answered without work, because too many were open.";
     DIRECTORY_REVISION = Gauge "lanyard_directory_revision", "The hub's revision that this process's directory of clusters is of.";
     DIRECTORY_HEARD_AT = Gauge "lanyard_directory_heard_at", "When mapping last said that the directory of clusters is current, in Unix time.";
     /// Labels: [`OUTCOME`] (`taken`, `refused`: what lies there does not do, and the certificate before it stays in use).
@@ -211,6 +216,8 @@ pub const REVISION: &str = "revision";
 pub const PEER_ADDRESS: &str = "peer.address";
 /// Span field: whom the peer's certificate names.
 pub const PEER_IDENTITY: &str = "peer.identity";
+/// Field of log lines: the number of a request of the AWS wire, which its caller is told (`x-amzn-RequestId`).
+pub const REQUEST_ID: &str = "request.id";
 /// Span field: the kind of request.
 pub const ROUTE_FIELD: &str = "route";
 /// Span field: how long it took, in seconds.

@@ -12,7 +12,7 @@ use crate::{
             NewAccessKey, PolicyOwner, User,
         },
     },
-    credentials::{AssumeRole, RoleSession, Sessions},
+    credentials::{AssumeRole, CallerIdentity, RoleSession, Sessions},
     voucher::VoucherError,
 };
 
@@ -53,6 +53,11 @@ fake! { Sessions {
         arn: text(SESSION),
         assumed_role_id: text("AROAX:ana"),
         packed_policy_percent: 3,
+    };
+    ask get_caller_identity() -> CallerIdentity, CallError = CallerIdentity {
+        account: ACCOUNT.parse().unwrap(),
+        arn: text(SESSION),
+        user_id: text("AROAX:ana"),
     };
 } }
 
@@ -118,7 +123,7 @@ async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
         session_policy: Some(text("{}")),
     };
     let least = AssumeRole { role_arn: text(ROLE), session_name: text("bob"), ..AssumeRole::default() };
-    answers![to.assume_role(actor(), whole), to.assume_role(actor(), least)]
+    answers![to.assume_role(actor(), whole), to.assume_role(actor(), least), to.get_caller_identity(actor()),]
 }
 
 #[tokio::test]

@@ -1,0 +1,120 @@
+//! The services in other processes.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use lanyard_api::{
+    Fault,
+    authn::{AdmitAws, AdmitAwsQuery, AwsAdmission},
+    grpc::Remote,
+    methods,
+    voucher::Audience,
+};
+use lanyard_kit::{
+    peers::{Options, PeerFault, Peers, PeersError},
+    telemetry::Calls,
+    tls::LiveIdentity,
+};
+use serde::{Deserialize, Serialize};
+use tonic::body::Body;
+use tower::Service;
+use url::Url;
+
+use crate::backend::Backend;
+
+/// Where each service's replicas are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeersConfig {
+    /// `https://host:port` of each replica of authn.
+    pub authn: Vec<Url>,
+    /// Of mapping.
+    pub mapping: Vec<Url>,
+    /// Of credentials.
+    pub credentials: Vec<Url>,
+}
+
+/// The way to one service. What breaks off is not asked again here: the SDKs of AWS do so themselves.
+#[derive(Debug, Clone)]
+pub struct Way(Peers<Body>);
+
+impl Service<Request<Body>> for Way {
+    type Response = Response<Body>;
+    type Error = PeerFault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, PeerFault>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), PeerFault>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move { Ok(answer.await?.map(Body::new)) })
+    }
+}
+
+/// The services that calls of the AWS wire go to, each behind its own connections.
+#[derive(Debug, Clone)]
+pub struct RemoteServices {
+    admit: Remote<Way>,
+    authn: Way,
+    mapping: Way,
+    credentials: Way,
+}
+
+impl RemoteServices {
+    /// Begins to connect to all of them. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`PeersError`] names a service without an address, or an address that is none.
+    pub fn connect(
+        identity: &LiveIdentity,
+        peers: &PeersConfig,
+        call_timeout: Duration,
+    ) -> Result<Self, PeersError> {
+        let calls: Arc<Calls> = Calls::sent(methods::paths());
+        let hub = &identity.first().hub;
+        let way = |service: &str, urls: &[Url]| -> Result<Way, PeersError> {
+            let options = Options::new(hub, service, urls.to_vec(), identity.client(), &calls);
+            Ok(Way(Peers::connect(&options)?))
+        };
+        let authn = way("authn", &peers.authn)?;
+        Ok(Self {
+            admit: Remote::new(authn.clone()).with_timeout(call_timeout),
+            authn,
+            mapping: way("mapping", &peers.mapping)?,
+            credentials: way("credentials", &peers.credentials)?,
+        })
+    }
+
+    /// Waits until each service has a replica that is connected.
+    pub async fn connected(&self) {
+        for Way(peers) in [&self.authn, &self.mapping, &self.credentials] {
+            // An error says that the connections are being taken down.
+            let _ = peers.connected().wait_for(|count| *count > 0).await;
+        }
+    }
+}
+
+impl Backend for RemoteServices {
+    type Way = Way;
+
+    async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        self.admit.admit_aws(query).await
+    }
+
+    fn way(&self, to: Audience) -> Option<Way> {
+        match to {
+            Audience::Authn => Some(self.authn.clone()),
+            Audience::Mapping => Some(self.mapping.clone()),
+            Audience::Credentials => Some(self.credentials.clone()),
+            Audience::Authz | Audience::Gateway => None,
+        }
+    }
+}

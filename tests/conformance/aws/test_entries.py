@@ -1,0 +1,387 @@
+"""Access entries and their access policies on the AWS wire, by every rule of EKS's with the error that it gives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hub import REGION, unique
+from wire import Wire, code_of, refused, seen
+
+ROLE_TRUST = '{"Version":"2012-10-17","Statement":[]}'
+VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
+EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+@pytest.fixture(scope="module")
+def wire(hub) -> Wire:
+    return Wire(hub)
+
+
+@pytest.fixture(scope="module")
+def eks(wire):
+    return wire.eks
+
+
+@pytest.fixture
+def cluster(eks) -> str:
+    name = unique("wire")
+    made = eks.create_cluster(
+        name=name,
+        roleArn="arn:aws:iam::111122223333:role/cluster",
+        resourcesVpcConfig={"subnetIds": ["subnet-1"]},
+        accessConfig={"authenticationMode": "API"},
+    )["cluster"]
+    assert made["status"] == "ACTIVE" and made["accessConfig"]["authenticationMode"] == "API"
+    eks.get_waiter("cluster_active").wait(name=name)
+    return name
+
+
+def test_an_entry_is_made_read_changed_and_deleted(hub, wire, eks, cluster):
+    ana = hub.create_user("ana", path="/team/")
+    hub.settle()
+    made = eks.create_access_entry(
+        clusterName=cluster, principalArn=ana.arn, kubernetesGroups=["viewers"], tags={"team": "a"}
+    )["accessEntry"]
+    assert made["clusterName"] == cluster and made["principalArn"] == ana.arn
+    assert made["kubernetesGroups"] == ["viewers"] and made["tags"] == {"team": "a"}
+    assert made["type"] == "STANDARD" and made["username"] == ana.arn
+    head = f"arn:aws:eks:{REGION}:{hub.account}:access-entry/{cluster}/user/{hub.account}/{ana.name}/"
+    assert made["accessEntryArn"].startswith(head), made
+    hub.settle()
+    read = eks.describe_access_entry(clusterName=cluster, principalArn=ana.arn)["accessEntry"]
+    assert read == made, "a read after a write shows no difference"
+    changed = eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, username="ana")["accessEntry"]
+    assert changed["username"] == "ana" and changed["kubernetesGroups"] == ["viewers"], "what is absent stays"
+    assert changed["modifiedAt"] >= made["modifiedAt"] and changed["createdAt"] == made["createdAt"]
+    changed = eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, kubernetesGroups=[])["accessEntry"]
+    assert changed["kubernetesGroups"] == [], "an empty list clears"
+    hub.settle()
+    assert ana.arn in eks.list_access_entries(clusterName=cluster)["accessEntries"]
+    assert eks.delete_access_entry(clusterName=cluster, principalArn=ana.arn)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    hub.settle()
+    for again in (eks.describe_access_entry, eks.delete_access_entry, eks.update_access_entry):
+        with refused(eks, "ResourceNotFoundException", "The specified principalArn could not be found.", 404):
+            again(clusterName=cluster, principalArn=ana.arn)
+    # By the AWS CLI the same.
+    wire.aws_json("eks", "create-access-entry", "--cluster-name", cluster, "--principal-arn", ana.arn)
+    hub.settle()
+    told = wire.aws_json("eks", "describe-access-entry", "--cluster-name", cluster, "--principal-arn", ana.arn)
+    assert told["accessEntry"]["username"] == ana.arn
+    done = wire.aws("eks", "create-access-entry", "--cluster-name", cluster, "--principal-arn", ana.arn)
+    assert done.returncode != 0 and "ResourceInUseException" in done.stderr, done.stderr
+
+
+def test_a_role_of_a_session_has_the_username_that_eks_gives(hub, eks, cluster):
+    role = hub.create_role("dev", trusts=f"arn:aws:iam::{hub.account}:root", path="/team/")
+    hub.settle()
+    made = eks.create_access_entry(clusterName=cluster, principalArn=role.arn)["accessEntry"]
+    assert made["username"] == f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/{{{{SessionName}}}}"
+    node = hub.create_role("node", trusts=f"arn:aws:iam::{hub.account}:root")
+    hub.settle()
+    made = eks.create_access_entry(clusterName=cluster, principalArn=node.arn, type="EC2_LINUX")["accessEntry"]
+    assert made["username"] == "system:node:{{EC2PrivateDNSName}}" and made["kubernetesGroups"] == ["system:nodes"]
+    standard = 'This operation can only be performed on Access Entries with a type of "STANDARD".'
+    with refused(eks, "InvalidParameterException", standard):
+        eks.associate_access_policy(
+            clusterName=cluster, principalArn=node.arn, policyArn=VIEW, accessScope={"type": "cluster"}
+        )
+    with refused(eks, "InvalidParameterException", standard):
+        eks.update_access_entry(clusterName=cluster, principalArn=node.arn, kubernetesGroups=["a"])
+
+
+def test_each_rule_has_its_error(hub, eks, cluster):
+    ana = hub.create_user("ana")
+    hub.settle()
+    account = hub.account
+
+    def create(**members):
+        eks.create_access_entry(**{"clusterName": cluster, "principalArn": ana.arn, **members})
+
+    invalid_principal = "The specified principalArn is invalid: invalid principal."
+    principals = [
+        f"arn:aws:iam::{account}:user/nobody",
+        f"arn:aws:sts::{account}:assumed-role/dev/ana",
+        f"arn:aws:iam::{account}:role/aws-service-role/eks.amazonaws.com/x",
+        f"arn:aws:iam::{account}:root",
+        f"arn:aws:iam::{account}:user/dev-*",
+        "ana",
+    ]
+    for principal in principals:
+        with refused(eks, "InvalidParameterException", invalid_principal):
+            create(principalArn=principal)
+    parameters = [
+        ({"kubernetesGroups": ["system:masters"]}, "it cannot start with system:"),
+        ({"kubernetesGroups": ["system:"]}, "it cannot start with system:"),
+        ({"username": "system:x"}, ""),
+        ({"username": "eks:x"}, ""),
+        ({"username": "aws:x"}, ""),
+        ({"username": "amazon:x"}, ""),
+        ({"username": "iam:x"}, ""),
+        ({"username": "{{SessionName}}"}, ""),
+        ({"type": "NONE"}, "type"),
+        ({"tags": {"AWS:x": "1"}}, ""),
+        ({"tags": {"k" * 129: "1"}}, ""),
+        ({"tags": {"k": "v" * 257}}, ""),
+        ({"tags": {str(n): "" for n in range(51)}}, ""),
+    ]
+    for members, text in parameters:
+        with refused(eks, "InvalidParameterException", text):
+            create(**members)
+    create()
+    with refused(eks, "ResourceInUseException", "already in use on this cluster", 409):
+        create()
+    with refused(eks, "ResourceNotFoundException", "No cluster found for name: none.", 404):
+        create(clusterName="none")
+    hub.settle()
+    with refused(eks, "InvalidParameterException", "it cannot start with system:"):
+        eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, kubernetesGroups=["system:a"])
+
+
+def test_policies_are_associated_replaced_listed_and_taken_off(hub, eks, cluster):
+    ana = hub.create_user("ana")
+    hub.settle()
+    own = {"clusterName": cluster, "principalArn": ana.arn}
+    with refused(eks, "ResourceNotFoundException", "The specified principalArn could not be found.", 404):
+        eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"})
+    eks.create_access_entry(**own)
+    hub.settle()
+    made = eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "namespace", "namespaces": ["dev-*"]})
+    assert (made["clusterName"], made["principalArn"]) == (cluster, ana.arn)
+    assert made["associatedAccessPolicy"]["accessScope"] == {"type": "namespace", "namespaces": ["dev-*"]}
+    hub.settle()
+    again = eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"})["associatedAccessPolicy"]
+    assert again["accessScope"] == {"type": "cluster", "namespaces": []}, "associating again replaces the scope"
+    assert again["associatedAt"] == made["associatedAccessPolicy"]["associatedAt"]
+    eks.associate_access_policy(**own, policyArn=EDIT, accessScope={"type": "cluster"})
+    hub.settle()
+    pages = eks.get_paginator("list_associated_access_policies").paginate(**own, PaginationConfig={"PageSize": 1})
+    listed = [policy["policyArn"] for page in pages for policy in page["associatedAccessPolicies"]]
+    assert listed == [EDIT, VIEW]
+    seen("eks:ListAssociatedAccessPolicies", "pagination")
+    with_view = eks.list_access_entries(clusterName=cluster, associatedPolicyArn=VIEW)["accessEntries"]
+    assert with_view == [ana.arn]
+    eks.disassociate_access_policy(**own, policyArn=VIEW)
+    hub.settle()
+    with refused(eks, "ResourceNotFoundException", "The specified policyArn could not be found.", 404):
+        eks.disassociate_access_policy(**own, policyArn=VIEW)
+    refusals = [
+        ("arn:aws:eks::aws:cluster-access-policy/None", {"type": "cluster"}, "ResourceNotFoundException", "policyArn", 404),
+        ("arn:aws:eks::aws:cluster-access-policy/AmazonEKSHybridPolicy", {"type": "cluster"}, "InvalidParameterException", "can only be associated with service-linked roles", 400),
+        (VIEW, {"type": "namespace"}, "InvalidParameterException", "", 400),
+        (VIEW, {"type": "namespace", "namespaces": ["A"]}, "InvalidParameterException", "", 400),
+        (VIEW, {"type": "cluster", "namespaces": ["a"]}, "InvalidParameterException", "accessScope", 400),
+        (VIEW, {"type": "all"}, "InvalidParameterException", "accessScope", 400),
+    ]
+    for policy, scope, code, text, status in refusals:
+        with refused(eks, code, text, status):
+            eks.associate_access_policy(**own, policyArn=policy, accessScope=scope)
+
+
+def test_the_policies_that_there_are_come_in_pages(wire, eks):
+    pages = list(eks.get_paginator("list_access_policies").paginate(PaginationConfig={"PageSize": 3}))
+    assert len(pages) > 2 and all(len(page["accessPolicies"]) == 3 for page in pages[:-1])
+    assert "nextToken" not in pages[-1]
+    arns = {policy["arn"] for page in pages for policy in page["accessPolicies"]}
+    assert {VIEW, EDIT, ADMIN} <= arns
+    seen("eks:ListAccessPolicies", "pagination")
+    with refused(eks, "InvalidParameterException", "nextToken"):
+        eks.list_access_policies(nextToken="AAAA")
+
+
+def test_entries_come_in_pages_that_are_the_callers_own_and_stay_whole(hub, wire, eks, cluster):
+    people = [hub.create_user("page") for _ in range(5)]
+    hub.settle()
+    for person in people:
+        eks.create_access_entry(clusterName=cluster, principalArn=person.arn)
+    hub.settle()
+    first = eks.list_access_entries(clusterName=cluster, maxResults=2)
+    token = first["nextToken"]
+    assert people[0].arn not in token
+    # What changes meanwhile, before and behind, takes nothing out of the list and puts nothing twice into it.
+    eks.delete_access_entry(clusterName=cluster, principalArn=first["accessEntries"][0])
+    hub.settle()
+    rest = eks.list_access_entries(clusterName=cluster, maxResults=100, nextToken=token)
+    assert "nextToken" not in rest
+    own = {person.arn for person in people}
+    assert [arn for arn in first["accessEntries"] + rest["accessEntries"] if arn in own] == sorted(own)
+    other = hub.create_user("other")
+    statement = {"Effect": "Allow", "Action": "eks:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    hub.cli("iam", "policy", "put", "p", "--user", other.name, "--document", "-", stdin=document)
+    hub.settle()
+    theirs = Wire(hub, other.credentials).eks
+    assert theirs.list_access_entries(clusterName=cluster)["accessEntries"]
+    for client, choices in (
+        (theirs, {"clusterName": cluster}),
+        (eks, {"clusterName": cluster, "associatedPolicyArn": VIEW}),
+    ):
+        with refused(client, "InvalidParameterException", "nextToken"):
+            client.list_access_entries(**choices, nextToken=token)
+    seen("eks:ListAccessEntries", "pagination")
+
+
+def test_entries_need_a_mode_in_which_they_count(hub, eks):
+    name = unique("map")
+    made = eks.create_cluster(name=name, roleArn="arn:aws:iam::111122223333:role/cluster", resourcesVpcConfig={})["cluster"]
+    assert made["accessConfig"]["authenticationMode"] == "CONFIG_MAP", "the default of EKS's interface"
+    hub.settle()
+    ana = hub.create_user("ana")
+    hub.settle()
+    with refused(eks, "InvalidRequestException", "The cluster's authentication mode must be set to one of"):
+        eks.create_access_entry(clusterName=name, principalArn=ana.arn)
+
+
+def test_changing_a_mapping_is_weighed_by_its_condition_keys(hub, eks, cluster):
+    ana, bo = hub.create_user("ana"), hub.create_user("bo")
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": "eks:CreateAccessEntry",
+            "Resource": f"arn:aws:eks:{REGION}:{hub.account}:cluster/{cluster}",
+            "Condition": {"StringEquals": {"eks:principalArn": bo.arn}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": "eks:AssociateAccessPolicy",
+            "Resource": f"arn:aws:eks:{REGION}:{hub.account}:access-entry/{cluster}/*",
+            "Condition": {"StringEquals": {"eks:policyArn": VIEW, "eks:accessScope": "namespace"}},
+        },
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    hub.cli("iam", "policy", "put", "p", "--user", ana.name, "--document", "-", stdin=document)
+    hub.settle()
+    theirs = Wire(hub, ana.credentials).eks
+    with refused(theirs, "AccessDeniedException", "is not authorized to perform: eks:CreateAccessEntry", 403):
+        theirs.create_access_entry(clusterName=cluster, principalArn=ana.arn)
+    theirs.create_access_entry(clusterName=cluster, principalArn=bo.arn)
+    hub.settle()
+    own = {"clusterName": cluster, "principalArn": bo.arn}
+    with refused(theirs, "AccessDeniedException", "eks:AssociateAccessPolicy", 403):
+        theirs.associate_access_policy(**own, policyArn=ADMIN, accessScope={"type": "cluster"})
+    with refused(theirs, "AccessDeniedException", "eks:AssociateAccessPolicy", 403):
+        theirs.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"})
+    theirs.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "namespace", "namespaces": ["a"]})
+    with refused(theirs, "AccessDeniedException", "eks:DescribeAccessEntry", 403):
+        theirs.describe_access_entry(**own)
+
+
+def test_what_cannot_be_read_is_refused_and_nothing_is_half_written(hub, wire, eks, cluster):
+    ana = hub.create_user("ana")
+    hub.settle()
+    path = f"/clusters/{cluster}/access-entries"
+    good = json.dumps({"principalArn": ana.arn})
+    bodies = [
+        (b"{", "SerializationException"),
+        (b"null", "SerializationException"),
+        (b"[]", "SerializationException"),
+        (b"\xff", "SerializationException"),
+        (b"<xml/>", "SerializationException"),
+        (b"Action=CreateAccessEntry", "SerializationException"),
+        (f'{{"principalArn":"{ana.arn}","principalArn":"x"}}'.encode(), "SerializationException"),
+        (f'{{"principalArn":"{ana.arn}","tags":{{"a":"1","a":"2"}}}}'.encode(), "SerializationException"),
+        (f'{{"principalArn":"{ana.arn}","kubernetesGroups":{{}}}}'.encode(), "SerializationException"),
+        (f'{{"principalArn":["{ana.arn}"]}}'.encode(), "SerializationException"),
+        (b"{}", "InvalidParameterException"),
+    ]
+    for body, code in bodies:
+        answer = wire.send("POST", path, body)
+        assert (answer.status_code, code_of(answer)) == (400, code), (body, answer.text)
+    answer = wire.send("POST", path, b"x" * (10 << 20))
+    assert (answer.status_code, code_of(answer)) == (413, "RequestEntityTooLargeException"), answer.text
+    unknown = [("PUT", path), ("GET", "/clusters/x/y/z"), ("GET", "/clusters//access-entries"), ("POST", f"{path}/a/b/c")]
+    for method, other in unknown:
+        assert code_of(wire.send(method, other)) == "UnknownOperationException", other
+    assert code_of(wire.send("GET", path, b"{}")) == "SerializationException"
+    assert code_of(wire.send("GET", path, query="maxResults=0")) == "InvalidParameterException"
+    assert code_of(wire.send("GET", path, query="maxResults=1&maxResults=2")) == "InvalidParameterException"
+    assert ana.arn not in eks.list_access_entries(clusterName=cluster)["accessEntries"]
+    assert wire.send("POST", path, good.encode()).status_code == 200
+
+
+def immunity_45_nothing_is_taken_that_was_not_signed_so(hub, wire, eks, cluster):
+    ana = hub.create_user("ana")
+    hub.settle()
+    path = f"/clusters/{cluster}/access-entries"
+    body = json.dumps({"principalArn": ana.arn}).encode()
+
+    def set_header(name, value):
+        return lambda sent: sent["headers"].__setitem__(name, value)
+
+    attacks = {
+        "another body": lambda sent: sent.__setitem__("data", body.replace(b"ana", b"eve")),
+        "another path": lambda sent: sent.__setitem__("url", sent["url"].replace(cluster, "other")),
+        "a parameter more": lambda sent: sent.__setitem__("url", sent["url"] + "?a=b"),
+        "another host": set_header("Host", "other.example"),
+        "an unsigned amz header": set_header("X-Amz-Target", "x"),
+        "a payload hash that says nothing": set_header("X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD"),
+    }
+    for name, alter in attacks.items():
+        answer = wire.send("POST", path, body, alter=alter)
+        assert (answer.status_code, code_of(answer)) == (403, "InvalidSignatureException"), (name, answer.text)
+    for claimed in ("UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"):
+        answer = wire.send("POST", path, body, headers={"X-Amz-Content-SHA256": claimed})
+        assert code_of(answer) == "InvalidSignatureException", answer.text
+    for service, code in (("sts", "UnknownOperationException"), ("s3", "InvalidSignatureException"), ("lanyard", "InvalidSignatureException")):
+        answer = wire.send("POST", path, body, service=service)
+        assert code_of(answer) == code, (service, answer.text)
+    for region in ("cn-north-1", "nowhere", "eu west"):
+        answer = wire.send("POST", path, body, region=region)
+        assert answer.status_code in (400, 403), (region, answer.text)
+    assert ana.arn not in eks.list_access_entries(clusterName=cluster)["accessEntries"], "nothing came of any of it"
+
+
+def immunity_46_a_mutation_replayed_after_its_object_was_deleted_makes_none(hub, wire, eks, cluster):
+    ana = hub.create_user("ana")
+    hub.settle()
+    path = f"/clusters/{cluster}/access-entries"
+    captured = {}
+
+    def capture(sent):
+        captured.update({**sent, "headers": dict(sent["headers"])})
+
+    body = json.dumps({"principalArn": ana.arn}).encode()
+    assert wire.send("POST", path, body, alter=capture).status_code == 200
+    from wire import raw
+
+    again = raw(hub, **captured)
+    assert again.status_code in (200, 429), again.text
+    eks.delete_access_entry(clusterName=cluster, principalArn=ana.arn)
+    hub.settle()
+    again = raw(hub, **captured)
+    assert (again.status_code, code_of(again)) == (429, "ThrottlingException"), again.text
+    with refused(eks, "ResourceNotFoundException", "", 404):
+        eks.describe_access_entry(clusterName=cluster, principalArn=ana.arn)
+
+
+def immunity_33_another_accounts_clusters_are_not_there(hub, eks, cluster):
+    hub.cli("iam", "account", "create", "555566667777", "--name", unique("other"))
+    eve = hub.create_user("eve", account="555566667777")
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    hub.cli("iam", "policy", "put", "p", "--user", eve.name, "--document", "-", "--account", "555566667777", stdin=document)
+    hub.settle()
+    theirs = Wire(hub, eve.credentials).eks
+    own = {"clusterName": cluster, "principalArn": eve.arn}
+    calls = [
+        lambda: theirs.describe_cluster(name=cluster),
+        lambda: theirs.delete_cluster(name=cluster),
+        lambda: theirs.create_access_entry(**own),
+        lambda: theirs.describe_access_entry(**own),
+        lambda: theirs.list_access_entries(clusterName=cluster),
+        lambda: theirs.update_access_entry(**own, username="x"),
+        lambda: theirs.delete_access_entry(**own),
+        lambda: theirs.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"}),
+        lambda: theirs.disassociate_access_policy(**own, policyArn=VIEW),
+        lambda: theirs.list_associated_access_policies(**own),
+        lambda: theirs.list_identity_provider_configs(clusterName=cluster),
+        lambda: theirs.describe_identity_provider_config(
+            clusterName=cluster, identityProviderConfig={"type": "oidc", "name": "x"}
+        ),
+    ]
+    for call in calls:
+        with refused(theirs, "ResourceNotFoundException", f"No cluster found for name: {cluster}.", 404):
+            call()
+    assert theirs.list_clusters()["clusters"] == []

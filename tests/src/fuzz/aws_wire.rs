@@ -1,0 +1,46 @@
+//! Requests of the AWS wire: `SERVICE METHOD PATH?QUERY` in the first line, and the body after it.
+
+use lanyard_api::aws_wire::{Caller, HttpCall, Service, find};
+use lanyard_api::methods;
+
+/// Reads a request as a management call. What is accepted is a message that its method reads, for the cluster of the caller's own or
+/// for none; what is refused is a client's error in one line.
+pub fn aws_wire(input: &[u8]) -> bool {
+    let at = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (head, rest) = input.split_at(at);
+    let Ok(head) = std::str::from_utf8(head) else { return false };
+    let body = rest.get(1..).unwrap_or_default();
+    let mut words = head.splitn(3, ' ');
+    let (Some(service), Some(method), Some(target)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let Some(service) = Service::of_scope(service) else { return false };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let cluster = |name: &str| (name == "dev").then(|| "dev-7".parse().ok()).flatten();
+    let caller = Caller {
+        principal: "111122223333/AIDAAAAAAAAAAAAAAAAAA",
+        region: "us-east-1",
+        cluster: &cluster,
+        page_secret: &[7; 32],
+    };
+    let asked = find(service, &HttpCall { method, path, query, body }).and_then(|found| found.read(&caller));
+    match asked {
+        Ok(asked) => {
+            // A message that was made of what is no valid name is refused by the method's own rules, and never read as another.
+            let read = methods::read(asked.method.path, &asked.message);
+            if let (Ok(call), Some(name)) = (&read, &asked.unknown_cluster) {
+                let named = call.target.cluster.as_ref().map(|cluster| format!("{cluster:?}"));
+                assert!(
+                    named.is_none_or(|named| named.contains(name.as_str())),
+                    "another cluster than was named"
+                );
+            }
+            true
+        }
+        Err(error) => {
+            assert!((400..500).contains(&error.status), "a request is the client's affair: {error}");
+            assert!(error.message.len() < 4096 && !error.message.contains('\n'), "one bounded line");
+            false
+        }
+    }
+}
