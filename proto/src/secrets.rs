@@ -28,6 +28,8 @@ redacted! {
     mapping::PutSpokeKubeconfigRequest { cluster, context }
     mapping::SpokeLoan { version, lifetime_seconds }
     credentials::RoleSession { access_key_id, expires_at, arn, assumed_role_id }
+    credentials::SessionCredentials { access_key_id, expires_at }
+    credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -55,6 +57,17 @@ mod tests {
             format!("{:?}", authn::AdmitRequest { headers: vec![header.clone()], ..Default::default() }),
             format!("{:?}", authn::AdmitRequest { body: SECRET.into(), ..Default::default() }),
             format!("{header:?}"),
+            format!(
+                "{:?}",
+                credentials::AssumeRoleWithWebIdentityRequest {
+                    web_identity_token: secret(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                credentials::SessionCredentials { session_token: secret(), ..Default::default() }
+            ),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),
             format!("{:?}", mapping::SpokeCredentialCreated { token: secret(), ..Default::default() }),

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod client;
 mod convert;
+pub mod oidc_providers;
 pub mod server;
 mod vouching;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use accounts::Accounts;
+pub use oidc_providers::OidcProviders;
 pub use vouching::Vouching;
 
 use crate::{
