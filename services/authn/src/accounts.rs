@@ -333,6 +333,18 @@ impl<S: SharedCache> Accounts for Engine<S> {
         self.put_inline_policy(by, account, owner, name, document).await
     }
 
+    async fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> Result<InlinePolicy, CallError> {
+        let policies = self.policies_of(&by.value, account, owner).await?;
+        let found = policies.into_iter().find(|policy| policy.name == name);
+        found.ok_or_else(|| CallError::not_found("inline policy", name))
+    }
+
     async fn list_policies(
         &self,
         by: Vouched<Actor>,

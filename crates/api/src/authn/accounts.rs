@@ -368,6 +368,14 @@ pub trait Accounts: Send + Sync + 'static {
         name: String,
         document: String,
     ) -> impl Future<Output = Result<Mutated<InlinePolicy>, CallError>> + Send;
+    /// One inline policy.
+    fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> impl Future<Output = Result<InlinePolicy, CallError>> + Send;
     /// A user's or role's inline policies.
     fn list_policies(
         &self,

@@ -268,6 +268,17 @@ impl<C: Wire> Accounts for Remote<C> {
         call!(self.AccountsClient::put_policy(self.mutation(by, message)))
     }
 
+    async fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        of: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> Result<InlinePolicy, CallError> {
+        let message = pb::GetPolicyRequest { account: account(of), owner: Some(owner.into()), name };
+        call!(self.AccountsClient::get_policy(self.actor(by, message)))
+    }
+
     async fn list_policies(
         &self,
         by: Vouched<Actor>,

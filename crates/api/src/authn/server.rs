@@ -120,6 +120,10 @@ serve! {
         let account = codec::optional_text::read("account", m.account)?;
         engine.put_policy(by, account, codec::message::read("owner", m.owner)?, m.name, m.document).await?.into()
     };
+    actor get_policy(pb::GetPolicyRequest) -> pb::InlinePolicy = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.get_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
+    };
     actor list_policies(pb::ListPoliciesRequest) -> pb::ListPoliciesResponse = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         let policies = engine.list_policies(by, account, codec::message::read("owner", m.owner)?).await?;

@@ -84,6 +84,7 @@ managed! {
         "RevokeSessions" RevokeSessionsRequest mutates => is("lanyard:RevokeSessions");
         "DeleteRole" DeleteRoleRequest mutates => is("iam:DeleteRole");
         "PutPolicy" PutPolicyRequest mutates => by_owner("iam:PutUserPolicy", "iam:PutRolePolicy");
+        "GetPolicy" GetPolicyRequest => by_owner("iam:GetUserPolicy", "iam:GetRolePolicy");
         "ListPolicies" ListPoliciesRequest => by_owner("iam:ListUserPolicies", "iam:ListRolePolicies");
         "DeletePolicy" DeletePolicyRequest mutates => by_owner("iam:DeleteUserPolicy", "iam:DeleteRolePolicy");
     }

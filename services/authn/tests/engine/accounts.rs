@@ -257,6 +257,10 @@ async fn policies_are_judged_when_written_and_limited_together(world: &World, ac
     let other = ALLOW.replace("eks:*", "iam:*");
     put(of_user(), "p", &other).await.unwrap();
     let actor = || actor_of(world.hub.account);
+    let one = |owner, name: &str| accounts.get_policy(actor(), None, owner, name.to_owned());
+    assert_eq!(one(of_user(), "p").await.unwrap().document, other);
+    assert_eq!(rule(one(of_user(), "nothing").await), "not_found");
+    assert_eq!(rule(one(PolicyOwner::Role("nobody".to_owned()), "p").await), "not_found");
     let listed = accounts.list_policies(actor(), None, of_user()).await.unwrap();
     assert_eq!(listed.iter().map(|policy| policy.document.as_str()).collect::<Vec<_>>(), [other.as_str()]);
     // 2 048 characters for a user together, blanks aside; a role has more room.
@@ -344,6 +348,7 @@ async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, acco
             accounts.delete_role(theirs(), named("Dev")).await.map(drop),
             accounts.put_policy(theirs(), account, owner(), "p".to_owned(), ALLOW.to_owned()).await.map(drop),
             accounts.list_policies(actor(), account, owner()).await.map(drop),
+            accounts.get_policy(actor(), account, owner(), "p".to_owned()).await.map(drop),
             accounts.delete_policy(theirs(), account, owner(), "p".to_owned()).await.map(drop),
         ];
         for (place, outcome) in outcomes.into_iter().enumerate() {

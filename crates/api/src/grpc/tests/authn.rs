@@ -51,6 +51,7 @@ fake! { Accounts {
     change delete_role(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
     change put_policy(of: Option<AccountId>, owner: PolicyOwner, name: String, document: String)
         -> Mutated<InlinePolicy>, CallError = mutated(policy());
+    ask get_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> InlinePolicy, CallError = policy();
     ask list_policies(of: Option<AccountId>, owner: PolicyOwner) -> Vec<InlinePolicy>, CallError
         = vec![policy(), InlinePolicy { owner: PolicyOwner::Role(text("Admin")), ..policy() }];
     change delete_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> Mutated<InlinePolicy>, CallError
@@ -159,6 +160,7 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.revoke_sessions(change(), own()),
         to.delete_role(change(), other()),
         to.put_policy(change(), of(), PolicyOwner::Role(text("Admin")), text("p"), text("{}")),
+        to.get_policy(actor(), of(), PolicyOwner::User(text("ana")), text("p")),
         to.list_policies(actor(), None, PolicyOwner::User(text("ana"))),
         to.delete_policy(change(), None, PolicyOwner::User(text("ana")), text("p")),
     ]

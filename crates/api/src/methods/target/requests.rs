@@ -52,7 +52,7 @@ targets! {
     authn::UntagRoleRequest => |m| Target::own(role(&m.name)).tag_keys(&m.tag_keys).in_account(m.account.as_deref());
     authn::ListUsersRequest => |m| Target::own(Resource::Users).in_account(m.account.as_deref());
     authn::ListRolesRequest => |m| Target::own(Resource::Roles).in_account(m.account.as_deref());
-    authn::PutPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
+    authn::PutPolicyRequest, authn::GetPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
         let owner = field::required("owner", m.owner.as_ref().and_then(|owner| owner.owner.as_ref()))?;
         let resource = match owner {
             Owner::User(name) => user(name),

@@ -90,7 +90,6 @@ impl Stage {
             token_cache_seconds: 10,
             created_by: String::new(),
             tags: BTreeMap::new(),
-            description: String::new(),
             created_at: NOW,
         };
         let rows = ClusterRows::new(cluster.uid, keys.clone());
@@ -205,6 +204,7 @@ impl Stage {
             session_seconds_max: 3600,
             revoked_before,
             tags: BTreeMap::new(),
+            description: String::new(),
             created_at: NOW,
         };
         self.accounts.get_mut(&account(home)).unwrap().set_role(name, Some(role));
