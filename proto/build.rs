@@ -13,6 +13,8 @@ use prost::Message as _;
 const SECRET: &[&str] = &[
     ".lanyard.authn.v1.AuthenticateRequest",
     ".lanyard.authn.v1.AdmitRequest",
+    ".lanyard.authn.v1.AdmitAwsRequest",
+    ".lanyard.authn.v1.AdmittedAws",
     ".lanyard.authn.v1.Header",
     ".lanyard.authn.v1.AccessKeyCreated",
     ".lanyard.mapping.v1.ResolveBreakGlassRequest",

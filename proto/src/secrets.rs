@@ -20,6 +20,8 @@ macro_rules! redacted {
 redacted! {
     authn::AuthenticateRequest { cluster_uid, audiences, explain }
     authn::AdmitRequest { method, authority, source_ip, certificate_principal }
+    authn::AdmitAwsRequest { method, path, authority, source_ip }
+    authn::AdmittedAws { actor, method }
     authn::Header { name }
     authn::AccessKeyCreated { key, mutated }
     mapping::ResolveBreakGlassRequest { cluster_uid }
@@ -56,6 +58,9 @@ mod tests {
             format!("{:?}", authn::AuthenticateRequest { token: secret(), ..Default::default() }),
             format!("{:?}", authn::AdmitRequest { headers: vec![header.clone()], ..Default::default() }),
             format!("{:?}", authn::AdmitRequest { body: SECRET.into(), ..Default::default() }),
+            format!("{:?}", authn::AdmitAwsRequest { query: secret(), ..Default::default() }),
+            format!("{:?}", authn::AdmitAwsRequest { headers: vec![header.clone()], ..Default::default() }),
+            format!("{:?}", authn::AdmittedAws { page_key: SECRET.into(), ..Default::default() }),
             format!("{header:?}"),
             format!(
                 "{:?}",

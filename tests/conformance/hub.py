@@ -98,7 +98,8 @@ class Hub:
             "--ready-file",
             str(self.ready_file),
         ]
-        command += ["--listen", listen, "--grpc-listen", grpc_listen, "--region", REGION, "--log", self._log]
+        command += ["--listen", listen, "--grpc-listen", grpc_listen, "--aws-listen", "127.0.0.1:0"]
+        command += ["--region", REGION, "--log", self._log]
         command += ["--config", str(self._config)] if self._config else []
         command += flags
         with self.log_file.open("ab") as log:

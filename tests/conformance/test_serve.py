@@ -143,6 +143,8 @@ def immunity_57_a_folder_that_others_may_write_is_refused(new_hub, tmp_path):
             "127.0.0.1:0",
             "--grpc-listen",
             "127.0.0.1:0",
+            "--aws-listen",
+            "127.0.0.1:0",
         ],
         capture_output=True,
         text=True,
@@ -158,6 +160,7 @@ def immunity_57_a_folder_that_others_may_write_is_refused(new_hub, tmp_path):
     [
         (["--listen", "0.0.0.0:0"], "loopback"),
         (["--grpc-listen", "0.0.0.0:0"], "loopback"),
+        (["--aws-listen", "0.0.0.0:0"], "loopback"),
         (["--external-url", "http://hub.example"], "https"),
         (["--account", "12"], "account"),
         (["--region", "no region"], "region"),

@@ -1,6 +1,7 @@
 //! What authn promises: who is knocking, whether a management call may go on, and the accounts behind both.
 
 pub mod accounts;
+mod aws;
 mod client;
 mod convert;
 pub mod oidc_providers;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use accounts::Accounts;
+pub use aws::{AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 pub use oidc_providers::OidcProviders;
 pub use vouching::Vouching;
 

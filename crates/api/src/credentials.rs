@@ -7,13 +7,13 @@ mod workloads;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
 
-use lanyard_iam::AccessKeyId;
+use lanyard_iam::{AccessKeyId, AccountId, PrincipalKind};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::{
     fault::CallError,
-    identity::{Actor, Vouched},
+    identity::{Actor, ActorKind, Vouched},
 };
 
 pub use workloads::{
@@ -29,6 +29,11 @@ pub trait Sessions: Send + Sync + 'static {
         by: Vouched<Actor>,
         query: AssumeRole,
     ) -> impl Future<Output = Result<RoleSession, CallError>> + Send;
+    /// Who the caller is (AWS STS `GetCallerIdentity`).
+    fn get_caller_identity(
+        &self,
+        by: Vouched<Actor>,
+    ) -> impl Future<Output = Result<CallerIdentity, CallError>> + Send;
 
     /// A session of a local role, for whoever bears a token of an OIDC issuer that the role's trust policy lets in (AWS STS
     /// `AssumeRoleWithWebIdentity`). The token is the proof, and is judged here: no actor was admitted. `from` is the address
@@ -156,6 +161,31 @@ pub struct AssumeRole {
     pub session_policy: Option<String>,
 }
 
+/// Who a caller is, as AWS STS writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The account.
+    pub account: AccountId,
+    /// The whole ARN, session included.
+    pub arn: String,
+    /// `AIDA…`, `AROA…:SESSION`, the account number for root.
+    pub user_id: String,
+}
+
+impl CallerIdentity {
+    /// The identity of whoever acts; none where that is no principal.
+    pub fn of(actor: &Actor) -> Option<Self> {
+        let ActorKind::Principal { arn, principal_id, .. } = &actor.kind else { return None };
+        let user_id = match &arn.kind {
+            PrincipalKind::Root => arn.account.to_string(),
+            PrincipalKind::FederatedUser { name } => format!("{}:{name}", arn.account),
+            PrincipalKind::User { .. } | PrincipalKind::Role { .. } => principal_id.clone(),
+            PrincipalKind::AssumedRole { session, .. } => format!("{principal_id}:{session}"),
+        };
+        Some(Self { account: arn.account, arn: arn.to_string(), user_id })
+    }
+}
+
 /// A role session's credentials.
 #[derive(Debug)]
 pub struct RoleSession {
@@ -173,4 +203,43 @@ pub struct RoleSession {
     pub assumed_role_id: String,
     /// How full the token is, in percent.
     pub packed_policy_percent: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_iam::PrincipalArn;
+
+    use super::*;
+    use crate::identity::{Authority, Lineage};
+
+    #[test]
+    fn a_caller_is_written_as_sts_writes_it() {
+        let identity = |arn: &str, principal_id: &str| {
+            let kind = ActorKind::Principal {
+                authority: Authority::Local,
+                arn: PrincipalArn::parse(arn).unwrap(),
+                principal_id: principal_id.to_owned(),
+                lineage: Box::new(Lineage {
+                    access_key_id: None,
+                    ancestors: Vec::new(),
+                    transitive_tags: BTreeMap::new(),
+                    source_identity: None,
+                    chain_depth: 0,
+                }),
+            };
+            CallerIdentity::of(&Actor { kind, ..Actor::system("test") }).unwrap()
+        };
+        let cases = [
+            ("arn:aws:iam::111122223333:root", "111122223333", "111122223333"),
+            ("arn:aws:iam::111122223333:user/team/ana", "AIDAX", "AIDAX"),
+            ("arn:aws:sts::111122223333:assumed-role/Admin/ana", "AROAX", "AROAX:ana"),
+            ("arn:aws:sts::111122223333:federated-user/ana", "111122223333:ana", "111122223333:ana"),
+        ];
+        for (arn, principal_id, user_id) in cases {
+            let found = identity(arn, principal_id);
+            assert_eq!((found.arn.as_str(), found.user_id.as_str()), (arn, user_id));
+            assert_eq!(found.account.as_str(), "111122223333");
+        }
+        assert_eq!(CallerIdentity::of(&Actor::system("test")), None);
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) mod field;
 pub(crate) mod frame;
 mod layer;
 pub(crate) mod mutation;
+mod pass;
 mod server;
 mod status;
 mod watch;
@@ -22,6 +23,7 @@ pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
 pub use door::{ACTOR_METADATA, CallingService, Door, SOURCE_IP_METADATA, SourceIp};
 pub use layer::{Prepare, Prepared};
 pub use mutation::Mutating;
+pub use pass::pass;
 pub use server::{MESSAGE_BYTES_MAX, Served};
 pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 

@@ -15,6 +15,7 @@ pub mod access_policies;
 pub mod authn;
 pub mod authz;
 pub mod aws_auth;
+pub mod aws_wire;
 pub mod credentials;
 mod fault;
 pub mod grants;

@@ -23,9 +23,9 @@ pub use clusters::{
     UpdateCluster,
 };
 pub use entries::{
-    AccessEntry, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent, EntryEventKind,
-    EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, PolicyAssociation,
-    UpdateAccessEntry,
+    AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,
+    EntryEventKind, EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType,
+    PolicyAssociation, UpdateAccessEntry,
 };
 pub use identity_providers::{
     AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,

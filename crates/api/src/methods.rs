@@ -22,6 +22,9 @@ use crate::fault::{CallError, Denial};
 /// argument.
 pub const INVALID_REQUEST: &str = "invalid_request";
 
+/// The code of a [`Denial`] for a cluster that the caller's account has not, told to whoever might ask for one of that name.
+pub const UNKNOWN_CLUSTER: &str = "unknown_cluster";
+
 /// The code of a [`Denial`] for a method that no door lets through.
 pub const UNKNOWN_METHOD: &str = "unknown_method";
 
@@ -43,6 +46,7 @@ pub const UNSIGNED: &[&str] = &["/lanyard.credentials.v1.Sessions/AssumeRoleWith
 pub const INTERNAL: &[&str] = &[
     "/lanyard.authn.v1.Authenticate/Authenticate",
     "/lanyard.authn.v1.Admit/Admit",
+    ADMIT_AWS,
     "/lanyard.mapping.v1.Resolve/Resolve",
     "/lanyard.mapping.v1.Resolve/ResolveBreakGlass",
     "/lanyard.mapping.v1.Clusters/WatchDirectory",
@@ -57,6 +61,7 @@ pub const INTERNAL: &[&str] = &[
 const READS: &[&str] = &[
     "/lanyard.authn.v1.Authenticate/Authenticate",
     "/lanyard.authn.v1.Admit/Admit",
+    ADMIT_AWS,
     "/lanyard.mapping.v1.Resolve/Resolve",
     "/lanyard.authz.v1.Authorize/Authorize",
 ];
@@ -64,6 +69,12 @@ const READS: &[&str] = &[
 /// Make a session, each time another, though they change no record.
 const MAKES_SESSIONS: &[&str] =
     &["/lanyard.credentials.v1.Sessions/AssumeRole", "/lanyard.credentials.v1.Sessions/GetSessionToken"];
+
+/// Admits calls of the AWS wire, for its door.
+const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
+
+/// What everybody may ask, whatever policies say (AWS STS `GetCallerIdentity`).
+pub const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
 
 /// Every method that the suite has: what metrics and traces tell apart.
 pub fn paths() -> impl Iterator<Item = &'static str> {
@@ -73,7 +84,13 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
 
 /// The services that may call the methods of authn, mapping, authz and credentials: the doors, which carry what authn
 /// vouched for.
-pub const DOORS: &[&str] = &["gateway"];
+pub const DOORS: &[&str] = &[GATEWAY, AWSAPI];
+
+/// The door of API servers and of gRPC.
+const GATEWAY: &str = "gateway";
+
+/// The door of the AWS wire, which asks nothing that its callers have not signed.
+pub const AWSAPI: &str = "awsapi";
 
 /// The service that watches spoke clusters, and the only one that a kubeconfig is lent to.
 pub const SPOKE_SERVICE: &str = "spoke";
@@ -118,8 +135,15 @@ pub fn callers(path: &str) -> Callers {
     } else if is_loan(path) {
         Callers::These(&[SPOKE_SERVICE])
     } else if OF_SPOKE_SERVICE.contains(&path) || OF_SPOKES.contains(&path) {
-        Callers::These(&["gateway", SPOKE_SERVICE])
-    } else if INTERNAL.contains(&path) || is_unsigned(path) || is_managed() {
+        match is_managed() {
+            true => Callers::These(&[GATEWAY, AWSAPI, SPOKE_SERVICE]),
+            false => Callers::These(&[GATEWAY, SPOKE_SERVICE]),
+        }
+    } else if path == ADMIT_AWS {
+        Callers::These(&[AWSAPI])
+    } else if INTERNAL.contains(&path) {
+        Callers::These(&[GATEWAY])
+    } else if is_unsigned(path) || is_managed() {
         Callers::These(DOORS)
     } else {
         Callers::Nobody

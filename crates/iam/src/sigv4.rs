@@ -6,6 +6,7 @@
 
 mod authorization;
 mod canonical;
+mod claimed;
 mod date;
 mod encode;
 mod err;
@@ -25,6 +26,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 pub use authorization::Authorization;
+pub use claimed::ClaimedScope;
 pub use date::{AMZ_DATE_LENGTH, AmzDate};
 pub use err::{SigV4Error, SignatureMismatch};
 pub use key::{Signature, SigningKey};
@@ -36,6 +38,7 @@ pub use x509::{
 };
 
 pub(crate) use encode::{decode_into, encode_into, has_valid_escapes};
+pub use encode::{decode_query, decode_segment};
 pub(crate) use key::StringToSign;
 
 /// The algorithm's name on the wire; of those that access keys sign by the only one that is accepted.

@@ -12,6 +12,7 @@ mod metrics;
 pub mod names;
 mod rpc;
 mod set;
+mod status_class;
 pub mod trace;
 
 pub use family::{Counters, Histograms, Label, Labels};
@@ -22,6 +23,7 @@ pub use log::{LogConfig, LogFormat};
 pub use metrics::Metrics;
 pub use rpc::{Answer, Answering, Call, Calls, Code, ServedCalls, ServedLayer};
 pub use set::{LabelSet, Place, SetCounters, SetGauges, SetHistograms};
+pub use status_class::StatusClass;
 pub use trace::{InvalidTraces, TelemetryConfig, TracesConfig};
 
 /// Why a process cannot show itself.

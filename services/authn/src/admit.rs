@@ -4,6 +4,7 @@
 //! Nothing of the message is read before its signature holds. Who has a certificate, a principal or a spoke, signs by its key instead. A client token of a cluster is never a proof here: it signs
 //! another service, and whatever signs `x-k8s-aws-id` is refused by name.
 
+mod aws;
 mod certificate;
 mod context;
 mod denial;
@@ -12,10 +13,12 @@ mod spoke;
 mod weigh;
 
 use lanyard_api::authn::{Admission, Admit, AdmitQuery};
-use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Kin, Lineage, SignatureUse, Vouched, methods};
+use lanyard_api::methods::{self, ClusterRef};
+use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Kin, Lineage, SignatureUse, Vouched};
 use lanyard_iam::{AccessKeyId, CanonicalArn};
 use lanyard_kit::telemetry::{Counters, Label, names};
 
+use self::context::Circumstances;
 use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -48,6 +51,19 @@ impl Label for Outcome {
     fn index(self) -> usize {
         self as usize
     }
+}
+
+/// What a caller asks, once it is known who that is.
+struct AskedFor<'a> {
+    /// The method's path.
+    method: &'a str,
+    /// The message.
+    body: &'a [u8],
+    /// The method that was signed, where another one is weighed beside it.
+    beside: Option<&'a str>,
+    /// The cluster that is named, where the caller's account has none of that name.
+    missing_cluster: Option<&'a str>,
+    circumstances: Circumstances<'a>,
 }
 
 /// The metric of admissions.
@@ -106,7 +122,23 @@ impl<S: SharedCache> Engine<S> {
         let by = signed.access_key_id().as_str();
         let used = signature::use_of(by, signed.signature().as_bytes(), signed.not_after(), self.hub.id);
         let kin = &signer.aws()?.kin;
-        self.admit_holder(&hub, &signer.holder, kin, query, used).await
+        self.admit_holder(&hub, &signer.holder, kin, &self.asked(query), used).await
+    }
+
+    /// What a gRPC call asks: for the hub's own region, whose name it signs.
+    fn asked<'a>(&'a self, query: &'a AdmitQuery) -> AskedFor<'a> {
+        let (method, body) = query.weighed();
+        AskedFor {
+            method,
+            body,
+            beside: query.beside.as_ref().map(|_| &*query.method),
+            missing_cluster: None,
+            circumstances: Circumstances {
+                source_ip: query.source_ip,
+                region: self.hub.region.as_str(),
+                now: self.clock.now(),
+            },
+        }
     }
 
     /// Weighs a call for somebody who is proven.
@@ -115,35 +147,38 @@ impl<S: SharedCache> Engine<S> {
         hub: &HubSnapshot,
         holder: &Holder,
         kin: &[Kin],
-        query: &AdmitQuery,
+        asked: &AskedFor<'_>,
         used: SignatureUse,
     ) -> Result<Admission, Fault> {
         let ancestors = holder.ancestors();
         if let Some(denial) = blocked(hub, holder, &ancestors, kin) {
             return Ok(Admission::Forbidden(denial));
         }
-        let (method, body) = query.weighed();
-        let mut call = match methods::read(method, body) {
+        let mut call = match methods::read(asked.method, asked.body) {
             Ok(call) => call,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
+        if let Some(name) = asked.missing_cluster {
+            call.target.cluster = Some(ClusterRef::Missing(name.to_owned()));
+        }
         // Weighed by the permission of the call that asks, and admitted as what it is.
         let action = call.action;
-        if query.beside.is_some()
-            && let Some(covering) = methods::covering(&query.method, method)
-        {
+        if let Some(covering) = asked.beside.and_then(|signed| methods::covering(signed, asked.method)) {
             call.action = covering;
         }
         // A session that is made is not a change of any record, and its signature counts once all the same.
-        let once = call.mutates || methods::makes_session(method);
-        if once && query.beside.is_some() {
+        let once = call.mutates || methods::makes_session(asked.method);
+        if once && asked.beside.is_some() {
             return Ok(Admission::Forbidden(denial::denial("not_signed", NOT_SIGNED)));
         }
-        let weighed = self.weigh(hub, holder, &call, query.source_ip, self.clock.now()).await?;
-        let allowed = match weighed {
+        let allowed = match self.weigh(hub, holder, &call, &asked.circumstances).await? {
             Ok(allowed) => allowed,
             Err(denial) => return Ok(Admission::Forbidden(denial)),
         };
+        // Only who may ask for a cluster of that name hears that there is none.
+        if let Some(name) = asked.missing_cluster {
+            return Ok(Admission::Forbidden(denial::unknown_cluster(name)));
+        }
         let actor = Actor {
             kind: kind(holder, ancestors),
             action: action.to_owned(),

@@ -17,7 +17,8 @@ use lanyard_kit::{
     tls::{ChainVerifier, Live},
 };
 use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
-use lanyard_store::{Purpose, Store};
+use lanyard_store::{KeyringError, Purpose, Store};
+use zeroize::Zeroizing;
 
 use crate::admit::Admissions;
 use crate::answers::Answers;
@@ -80,6 +81,9 @@ pub enum EngineError {
     /// The store's keyring has no key for the token cache.
     #[error("the token cache has no key: {0}")]
     CacheKey(String),
+    /// The store's keyring has no key for page tokens.
+    #[error("page tokens have no key: {0}")]
+    PageKey(#[from] KeyringError),
 }
 
 /// authn: proves client tokens, admits management calls, keeps accounts.
@@ -92,6 +96,8 @@ pub struct Engine<S = NotShared> {
     pub(crate) config: AuthnConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: SystemRandom,
+    /// What page tokens of the AWS wire are sealed under.
+    pub(crate) page_secret: Zeroizing<[u8; 32]>,
     local: LocalIam,
     sts: Cached<StsVerifier, S>,
     answers: Answers,
@@ -110,6 +116,7 @@ impl<S: SharedCache> Engine<S> {
         let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
         let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
         let sealer = sealer(&store)?;
+        let page_secret = store.keyring().purpose_key(Purpose::PageToken)?;
         Ok(Self {
             local: LocalIam::new(Arc::clone(&keys)),
             sts: Cached::new(StsVerifier::new(sts), shared_cache, sealer, &config.token_cache),
@@ -123,6 +130,7 @@ impl<S: SharedCache> Engine<S> {
             config,
             clock,
             random: SystemRandom::new(),
+            page_secret,
         })
     }
 

@@ -81,7 +81,8 @@ impl Service for Authn {
         let routes = Routes::new(server::accounts(Served::new(Arc::clone(&engine), door.clone())))
             .add_service(server::oidc_providers(Served::new(engine, door)))
             .add_service(server::authenticate(vouching.clone()))
-            .add_service(server::admit(vouching));
+            .add_service(server::admit(vouching.clone()))
+            .add_service(server::admit_aws(vouching));
         Ok((Self, routes))
     }
 }

@@ -10,7 +10,8 @@ use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
     credentials::{
-        AssumeRole, AssumeRoleWithWebIdentity, RoleSession, SessionCredentials, Sessions, WebIdentitySession,
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
+        WebIdentitySession,
     },
 };
 use lanyard_iam::{
@@ -224,6 +225,13 @@ impl Sessions for Credentials {
         let session = self.mint_role_session(making)?;
         self.use_up(by, scope).await?;
         Ok(session)
+    }
+
+    async fn get_caller_identity(&self, by: Vouched<Actor>) -> Result<CallerIdentity, CallError> {
+        let message = "only a principal of an account has an identity to ask for";
+        CallerIdentity::of(&by.value).ok_or_else(|| {
+            CallError::Denied(Denial { code: "not_a_principal".into(), message: message.to_owned() })
+        })
     }
 
     async fn assume_role_with_web_identity(

@@ -15,6 +15,7 @@ use std::{
 };
 
 use lanyard_aws::{AwsClient, CredentialSource};
+use lanyard_awsapi::AwsDoor;
 use lanyard_gateway::{Directory, Recorder, Services as _, door, kubernetes};
 use lanyard_iam::Region;
 use lanyard_kit::{
@@ -57,6 +58,9 @@ pub struct Args {
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:8444].
     #[arg(long, value_name = "ADDRESS")]
     pub grpc_listen: Option<String>,
+    /// Where the AWS wire listens, for AWS's own clients; port 0 takes a free one [default: 127.0.0.1:8445].
+    #[arg(long, value_name = "ADDRESS")]
+    pub aws_listen: Option<String>,
     /// Where /metrics, /livez and /readyz listen, over plain HTTP [default: nowhere].
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<String>,
@@ -95,6 +99,7 @@ impl Args {
             "data_dir": self.data_dir,
             "listen": self.listen,
             "grpc_listen": self.grpc_listen,
+            "aws_listen": self.aws_listen,
             "tls_san": (!self.tls_san.is_empty()).then_some(&self.tls_san),
             "external_url": self.external_url,
             "region": self.region,
@@ -159,6 +164,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let about = Ready {
         gateway: gateway_url.trim_end_matches('/').to_owned(),
         grpc: format!("https://{}", listeners.grpc.address()),
+        aws: Some(format!("https://{}", listeners.aws.address())),
         metrics: life.metrics_url().map(|url| ("serve".to_owned(), url.to_owned())).into_iter().collect(),
         ca: ca.root_path().to_owned(),
         credentials: opened.credentials_file.clone(),
@@ -166,10 +172,24 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         region: opened.hub.region.to_string(),
         hub_id: opened.hub.id.to_string(),
     };
+    let aws_door = AwsDoor::new(lanyard_awsapi::Parts {
+        backend: lanyard_awsapi::in_process(
+            Arc::clone(suite.authn()),
+            Arc::clone(suite.mapping()),
+            Arc::clone(suite.credentials()),
+        ),
+        config: config.awsapi.clone(),
+        hub: lanyard_awsapi::Hub {
+            gateway_url: about.gateway.clone(),
+            certificate_authority: std::fs::read_to_string(ca.root_path())?,
+        },
+        readiness: life.readiness().clone(),
+    });
     ready.ready();
-    let (http, rpc) = (
+    let (http, rpc, wire) = (
         tokio::spawn(listeners.gateway.run(kubernetes::HttpDoor::new(gateway), life.stop())),
         tokio::spawn(listeners.grpc.run(grpc, life.stop())),
+        tokio::spawn(listeners.aws.run(aws_door, life.stop())),
     );
     about.write_to_data(&config.data_dir.join(place::READY_FILE))?;
     if let Some(path) = &config.ready_file {
@@ -184,6 +204,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
     http.await?;
     rpc.await?;
+    wire.await?;
     if let Some(watching) = watching {
         watching.await?;
     }

@@ -35,6 +35,8 @@ impl Hub {
             "127.0.0.1:0",
             "--grpc-listen",
             "127.0.0.1:0",
+            "--aws-listen",
+            "127.0.0.1:0",
             "--log",
             "warn",
             "--config",

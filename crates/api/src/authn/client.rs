@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use lanyard_iam::{AccessKeyId, AccountId};
 use lanyard_proto::authn::v1::{
-    self as pb, accounts_client::AccountsClient, admit_client::AdmitClient,
+    self as pb, accounts_client::AccountsClient, admit_aws_client::AdmitAwsClient, admit_client::AdmitClient,
     authenticate_client::AuthenticateClient,
 };
 
 use super::{
-    Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication,
+    Accounts, Admission, Admit, AdmitAws, AdmitAwsQuery, AdmitQuery, Authenticate, AuthenticateQuery,
+    Authentication, AwsAdmission,
     accounts::{
         AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
         NewAccessKey, PolicyOwner, UpdateRole, User,
@@ -36,6 +37,12 @@ impl<C: Wire> Authenticate for Remote<C> {
 impl<C: Wire> Admit for Remote<C> {
     async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
         call!(self.AdmitClient::admit(self.internal(query.into())))
+    }
+}
+
+impl<C: Wire> AdmitAws for Remote<C> {
+    async fn admit_aws(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        call!(self.AdmitAwsClient::admit_aws(self.internal(query.into())))
     }
 }
 

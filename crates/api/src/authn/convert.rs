@@ -8,14 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lanyard_iam::TokenDigest;
-use lanyard_proto::authn::v1::{self as pb, admit_response, authenticate_response};
+use lanyard_proto::authn::v1::{self as pb, admit_aws_response, admit_response, authenticate_response};
 use secrecy::ExposeSecret as _;
 
 pub(super) use accounts::named;
 pub(super) use oidc_providers::provider;
 
-use super::{Admission, AdmitQuery, AuthenticateQuery, Authentication, Beside, Refusal, Verified};
+use super::{
+    Admission, AdmitAwsQuery, AdmitQuery, AuthenticateQuery, Authentication, AwsAdmission, AwsAdmitted,
+    Beside, Refusal, Verified,
+};
 use crate::{
+    aws_wire::{AwsError, PageKey},
     fault::{CallError, Denial},
     grpc::{codec::convert, field},
     identity::Vouched,
@@ -100,12 +104,20 @@ pub(crate) fn authentication(
 
 convert! { Beside = pb::Beside { method: plain, body: plain } }
 
+fn wire_headers(headers: Vec<(String, String)>) -> Vec<pb::Header> {
+    headers.into_iter().map(|(name, value)| pb::Header { name, value }).collect()
+}
+
+fn headers(wire: Vec<pb::Header>) -> Vec<(String, String)> {
+    wire.into_iter().map(|header| (header.name, header.value)).collect()
+}
+
 impl From<AdmitQuery> for pb::AdmitRequest {
     fn from(query: AdmitQuery) -> Self {
         Self {
             method: query.method,
             authority: query.authority,
-            headers: query.headers.into_iter().map(|(name, value)| pb::Header { name, value }).collect(),
+            headers: wire_headers(query.headers),
             body: query.body,
             source_ip: query.source_ip.map(|ip| ip.to_string()),
             certificate_principal: query.certificate_principal,
@@ -122,7 +134,7 @@ impl TryFrom<pb::AdmitRequest> for AdmitQuery {
         Ok(Self {
             method: request.method,
             authority: request.authority,
-            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            headers: headers(request.headers),
             body: request.body,
             source_ip: field::optional("source_ip", request.source_ip.as_deref())?,
             certificate_principal: request.certificate_principal,
@@ -159,6 +171,97 @@ impl TryFrom<pb::AdmitResponse> for Admission {
             }
             Answer::Unauthenticated(denial) => Self::Unauthenticated(denial.try_into()?),
             Answer::Forbidden(denial) => Self::Forbidden(denial.try_into()?),
+        })
+    }
+}
+
+impl From<AdmitAwsQuery> for pb::AdmitAwsRequest {
+    fn from(query: AdmitAwsQuery) -> Self {
+        Self {
+            method: query.method,
+            path: query.path,
+            query: query.query,
+            authority: query.authority,
+            headers: wire_headers(query.headers),
+            body: query.body,
+            source_ip: query.source_ip.map(|ip| ip.to_string()),
+        }
+    }
+}
+
+impl TryFrom<pb::AdmitAwsRequest> for AdmitAwsQuery {
+    type Error = CallError;
+
+    fn try_from(request: pb::AdmitAwsRequest) -> Result<Self, CallError> {
+        Ok(Self {
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            authority: request.authority,
+            headers: headers(request.headers),
+            body: request.body,
+            source_ip: field::optional("source_ip", request.source_ip.as_deref())?,
+        })
+    }
+}
+
+impl From<AwsError> for pb::AwsError {
+    fn from(error: AwsError) -> Self {
+        Self { code: error.code.into_owned(), message: error.message, status: error.status.into() }
+    }
+}
+
+impl TryFrom<pb::AwsError> for AwsError {
+    type Error = CallError;
+
+    fn try_from(error: pb::AwsError) -> Result<Self, CallError> {
+        let status = u16::try_from(error.status)
+            .map_err(|_| CallError::invalid("status", "malformed", "it is not an HTTP status"))?;
+        Ok(Self { code: error.code.into(), status, message: error.message })
+    }
+}
+
+impl From<AwsAdmission> for pb::AdmitAwsResponse {
+    fn from(admission: AwsAdmission) -> Self {
+        use admit_aws_response::Answer;
+        let answer = match admission {
+            AwsAdmission::Admitted(admitted) => {
+                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key } = *admitted;
+                let page_key = page_key.map(|key| Bytes::copy_from_slice(key.as_bytes())).unwrap_or_default();
+                Answer::Admitted(pb::AdmittedAws {
+                    actor: Some(value.into()),
+                    voucher,
+                    method,
+                    message,
+                    page_key,
+                })
+            }
+            AwsAdmission::Unauthenticated(denial) => Answer::Unauthenticated(denial.into()),
+            AwsAdmission::Forbidden(denial) => Answer::Forbidden(denial.into()),
+            AwsAdmission::Wrong(error) => Answer::Wrong(error.into()),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+impl TryFrom<pb::AdmitAwsResponse> for AwsAdmission {
+    type Error = CallError;
+
+    fn try_from(response: pb::AdmitAwsResponse) -> Result<Self, CallError> {
+        use admit_aws_response::Answer;
+        Ok(match field::required("answer", response.answer)? {
+            Answer::Admitted(pb::AdmittedAws { actor, voucher, method, message, page_key }) => {
+                let value = field::required("actor", actor)?.try_into()?;
+                let page_key = match page_key.is_empty() {
+                    true => None,
+                    false => Some(PageKey::from_bytes(field::digest("page_key", &page_key)?)),
+                };
+                let actor = Vouched { value, voucher };
+                Self::Admitted(Box::new(AwsAdmitted { actor, method, message, page_key }))
+            }
+            Answer::Unauthenticated(denial) => Self::Unauthenticated(denial.try_into()?),
+            Answer::Forbidden(denial) => Self::Forbidden(denial.try_into()?),
+            Answer::Wrong(error) => Self::Wrong(error.try_into()?),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! Authn's traits, served over gRPC.
 
 use lanyard_proto::authn::v1::{
-    self as pb, accounts_server, admit_server, authenticate_server, oidc_providers_server,
+    self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server, oidc_providers_server,
 };
 
 use tonic::{Request, Response, Status};
 
 use super::{
-    Accounts, Admit, AdmitQuery, Authenticate, OidcProviders,
+    Accounts, Admit, AdmitAws, AdmitQuery, Authenticate, OidcProviders,
     accounts::UpdateRole,
     convert::{named, provider},
     oidc_providers::UpdateOidcProvider as Update,
@@ -33,6 +33,13 @@ serve! {
             Ok(Response::new(self.engine.admit(query).await?.into()))
         }
     }
+}
+
+serve! {
+    /// Serves [`AdmitAws`], between services. Wrap the engine into [`super::Vouching`] first.
+    pub fn admit_aws = AdmitAws as admit_aws_server::AdmitAws in AdmitAwsServer;
+    internal admit_aws(pb::AdmitAwsRequest) -> pb::AdmitAwsResponse
+        = |engine, (), m| engine.admit_aws(m.try_into()?).await?.into();
 }
 
 /// A service is known by the certificate of its own connection and by nothing that a message says: no door makes itself the

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication};
+use super::{
+    Admission, Admit, AdmitAws, AdmitAwsQuery, AdmitQuery, Authenticate, AuthenticateQuery, Authentication,
+    AwsAdmission,
+};
 use crate::{
     fault::Fault,
+    identity::{Actor, Vouched},
     voucher::{Audience, Vouchers},
 };
 
@@ -39,18 +43,36 @@ impl<T: Authenticate> Authenticate for Vouching<T> {
 
 impl<T: Admit> Admit for Vouching<T> {
     async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
-        let audience = Audience::of_method(query.weighed().0);
-        Ok(match (self.inner.admit(query).await?, audience) {
-            (Admission::Admitted(actor), Some(audience)) => {
-                let vouched = self.vouchers.vouched(*actor, audience, None).map_err(too_large)?;
-                Admission::Admitted(Box::new(vouched))
-            }
-            (Admission::Admitted(_), None) => {
-                tracing::error!("authn admitted a method that no service has");
-                return Err(Fault::Internal);
-            }
-            (other @ (Admission::Unauthenticated(_) | Admission::Forbidden(_)), _) => other,
+        let method = query.weighed().0.to_owned();
+        Ok(match self.inner.admit(query).await? {
+            Admission::Admitted(actor) => Admission::Admitted(Box::new(self.vouch(*actor, &method)?)),
+            other @ (Admission::Unauthenticated(_) | Admission::Forbidden(_)) => other,
         })
+    }
+}
+
+impl<T: AdmitAws> AdmitAws for Vouching<T> {
+    async fn admit_aws(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        Ok(match self.inner.admit_aws(query).await? {
+            AwsAdmission::Admitted(mut admitted) => {
+                admitted.actor = self.vouch(admitted.actor, &admitted.method)?;
+                AwsAdmission::Admitted(admitted)
+            }
+            other @ (AwsAdmission::Unauthenticated(_)
+            | AwsAdmission::Forbidden(_)
+            | AwsAdmission::Wrong(_)) => other,
+        })
+    }
+}
+
+impl<T> Vouching<T> {
+    /// For the service that has the method.
+    fn vouch(&self, actor: Vouched<Actor>, method: &str) -> Result<Vouched<Actor>, Fault> {
+        let Some(audience) = Audience::of_method(method) else {
+            tracing::error!("authn admitted a method that no service has");
+            return Err(Fault::Internal);
+        };
+        self.vouchers.vouched(actor, audience, None).map_err(too_large)
     }
 }
 

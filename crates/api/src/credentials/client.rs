@@ -7,8 +7,9 @@ use lanyard_proto::credentials::v1::{
 };
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, IssuerDocuments, RoleSession, ServiceAccount, ServiceAccountBatch,
-    ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession, WorkloadIssuer, Workloads,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount,
+    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession, WorkloadIssuer,
+    Workloads,
 };
 use crate::{
     fault::CallError,
@@ -38,6 +39,11 @@ impl<C: Wire> Sessions for Remote<C> {
     ) -> Result<SessionCredentials, CallError> {
         let message = pb::GetSessionTokenRequest { duration_seconds };
         call!(self.SessionsClient::get_session_token(self.actor(by, message)))
+    }
+
+    async fn get_caller_identity(&self, by: Vouched<Actor>) -> Result<CallerIdentity, CallError> {
+        let message = pb::GetCallerIdentityRequest {};
+        call!(self.SessionsClient::get_caller_identity(self.actor(by, message)))
     }
 }
 

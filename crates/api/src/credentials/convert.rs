@@ -3,7 +3,7 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount,
     ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
@@ -35,6 +35,7 @@ convert! { WebIdentitySession = pb::WebIdentitySession {
 convert! { SessionCredentials = pb::SessionCredentials {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment,
 } }
+convert! { CallerIdentity = pb::CallerIdentity { account: text, arn: plain, user_id: plain } }
 convert! { ServiceAccount = pb::ServiceAccount { namespace: plain, name: plain, uid: plain, annotations: plain } }
 convert! { ServiceAccountName = pb::ServiceAccountName { namespace: plain, name: plain } }
 convert! { IssuerKey = pb::IssuerKey { kid: plain, thumbprint: plain, algorithms: plain, jwk: plain } }

@@ -14,6 +14,8 @@ serve! {
         = |engine, from, m| engine.assume_role_with_web_identity(from, m.try_into()?).await?.into();
     actor get_session_token(pb::GetSessionTokenRequest) -> pb::SessionCredentials
         = |engine, by, m| engine.get_session_token(by, m.duration_seconds).await?.into();
+    actor get_caller_identity(pb::GetCallerIdentityRequest) -> pb::CallerIdentity
+        = |engine, by, _m| engine.get_caller_identity(by).await?.into();
 }
 
 serve! {

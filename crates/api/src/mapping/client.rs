@@ -12,9 +12,9 @@ use lanyard_proto::mapping::v1::{
 use time::OffsetDateTime;
 
 use super::{
-    AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock, Entries, EntryDetail,
-    EntryEvents, EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve,
-    ResolveQuery, UpdateAccessEntry,
+    AccessPolicySummary, AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock,
+    Entries, EntryDetail, EntryEvents, EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery,
+    Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -135,6 +135,29 @@ impl<C: Wire> Entries for Remote<C> {
             policy_arn,
         };
         call!(self.EntriesClient::disassociate_access_policy(self.mutation(by, message)))
+    }
+
+    async fn list_associated_policies(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+        page: PageQuery,
+    ) -> Result<Page<PolicyAssociation>, CallError> {
+        let message = pb::ListAssociatedAccessPoliciesRequest {
+            cluster: entry.cluster.into(),
+            principal_arn: entry.principal_arn,
+            page: Some(page.into()),
+        };
+        call!(self.EntriesClient::list_associated_access_policies(self.actor(by, message)))
+    }
+
+    async fn list_access_policies(
+        &self,
+        by: Vouched<Actor>,
+        page: PageQuery,
+    ) -> Result<Page<AccessPolicySummary>, CallError> {
+        let message = pb::ListAccessPoliciesRequest { page: Some(page.into()) };
+        call!(self.EntriesClient::list_access_policies(self.actor(by, message)))
     }
 }
 

@@ -285,10 +285,11 @@ pub trait Clusters: Send + Sync + 'static {
         by: Vouched<Actor>,
         id: ClusterId,
     ) -> impl Future<Output = Result<Cluster, CallError>> + Send;
-    /// Those that the actor may see, by id.
+    /// Those that the actor may see, by id; of one region alone if it is given.
     fn list_clusters(
         &self,
         by: Vouched<Actor>,
+        region: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<Cluster>, CallError>> + Send;
     /// Changes one.

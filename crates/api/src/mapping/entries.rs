@@ -100,6 +100,15 @@ pub struct PolicyAssociation {
     pub modified_at: OffsetDateTime,
 }
 
+/// An access policy that is published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPolicySummary {
+    /// Such as `AmazonEKSViewPolicy`.
+    pub name: String,
+    /// `arn:<partition>:eks::aws:cluster-access-policy/<name>`.
+    pub arn: String,
+}
+
 /// Where an access policy holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "namespaces", rename_all = "snake_case")]
@@ -303,4 +312,17 @@ pub trait Entries: Send + Sync + 'static {
         entry: EntryRef,
         policy_arn: String,
     ) -> impl Future<Output = Result<Mutated<PolicyAssociation>, CallError>> + Send;
+    /// Those on an entry, by the ARNs of the policies.
+    fn list_associated_policies(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<PolicyAssociation>, CallError>> + Send;
+    /// All that are published, by name, as the partition of the actor's account names them.
+    fn list_access_policies(
+        &self,
+        by: Vouched<Actor>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<AccessPolicySummary>, CallError>> + Send;
 }

@@ -52,7 +52,7 @@ serve! {
     actor describe_cluster(pb::DescribeClusterRequest) -> pb::Cluster
         = |engine, by, m| engine.get_cluster(by, field::parse("cluster", &m.cluster)?).await?.into();
     actor list_clusters(pb::ListClustersRequest) -> pb::ClusterPage
-        = |engine, by, m| engine.list_clusters(by, page_query(m.page)).await?.into();
+        = |engine, by, m| engine.list_clusters(by, m.region, page_query(m.page)).await?.into();
     mutation update_cluster_config(pb::UpdateClusterConfigRequest) -> pb::ClusterMutated = |engine, by, m| {
         let id = field::parse("cluster", &m.cluster)?;
         engine.update_cluster(by, id, m.try_into()?).await?.into()
@@ -177,6 +177,13 @@ serve! {
             let entry = entry_ref(&m.cluster, m.principal_arn)?;
             engine.disassociate_policy(by, entry, m.policy_arn).await?.into()
         };
+    actor list_associated_access_policies(pb::ListAssociatedAccessPoliciesRequest) -> pb::PolicyAssociationPage
+        = |engine, by, m| {
+            let entry = entry_ref(&m.cluster, m.principal_arn)?;
+            engine.list_associated_policies(by, entry, page_query(m.page)).await?.into()
+        };
+    actor list_access_policies(pb::ListAccessPoliciesRequest) -> pb::AccessPolicyPage
+        = |engine, by, m| engine.list_access_policies(by, page_query(m.page)).await?.into();
     => {
         type WatchAccessEntriesStream = crate::grpc::Watched<pb::AccessEntryEvent>;
 

@@ -133,6 +133,8 @@ managed! {
         "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
         "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
+        "ListAssociatedAccessPolicies" ListAssociatedAccessPoliciesRequest => is("eks:ListAssociatedAccessPolicies");
+        "ListAccessPolicies" ListAccessPoliciesRequest => is("eks:ListAccessPolicies");
     }
     mapping."IdentityProviders" {
         "AssociateIdentityProviderConfig" AssociateIdentityProviderConfigRequest mutates
@@ -171,6 +173,7 @@ managed! {
     credentials."Sessions" {
         "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");
         "GetSessionToken" GetSessionTokenRequest => is("sts:GetSessionToken");
+        "GetCallerIdentity" GetCallerIdentityRequest => is(super::GET_CALLER_IDENTITY);
     }
     credentials."Workloads" {
         "ApplyServiceAccounts" ApplyServiceAccountsRequest mutates => is("lanyard:ApplyServiceAccounts");

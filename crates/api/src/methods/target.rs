@@ -41,6 +41,8 @@ pub enum ClusterRef {
     Id(ClusterId),
     /// By its number.
     Uid(ClusterUid),
+    /// By its name in the caller's account, where there is none of that name.
+    Missing(String),
 }
 
 /// The kinds of resource.

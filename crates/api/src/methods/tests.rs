@@ -73,7 +73,7 @@ fn what_is_sent_once_more_changes_nothing_and_makes_nothing() {
         let name = path.rsplit_once('/').unwrap().1;
         let reads =
             ["Get", "List", "Describe", "Find", "Explain", "Preview", "Authorize", "WhoCan", "RulesFor"];
-        let asked = ["Authenticate", "Admit", "Resolve"];
+        let asked = ["Authenticate", "Admit", "AdmitAws", "Resolve"];
         assert!(reads.iter().any(|begin| name.starts_with(begin)) || asked.contains(&name), "{path}");
     }
     assert!(repeatable.len() > 25 && READS.iter().all(|path| INTERNAL.contains(path)), "{repeatable:?}");
@@ -192,6 +192,16 @@ fn immunity_34_a_kubeconfig_is_lent_to_the_spoke_service_and_to_no_door() {
     for method in ["LendSpoke", "ReturnSpoke"] {
         let callers = callers(&format!("/lanyard.mapping.v1.Spokes/{method}"));
         assert!(callers.include(SPOKE_SERVICE) && !callers.include("gateway") && !callers.include("authz"));
+    }
+}
+
+#[test]
+fn immunity_41_the_door_of_the_aws_wire_carries_management_calls_and_makes_none_up() {
+    for path in wire_methods().into_keys() {
+        let Callers::These(_) = callers(&path) else { continue };
+        let may = callers(&path).include(AWSAPI);
+        assert_eq!(may, path == ADMIT_AWS || find(&path).is_some(), "{path}");
+        assert!(path != ADMIT_AWS || !callers(&path).include("gateway"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Percent-encoding as signatures want it: everything but letters, digits and `-._~`, in upper-case hex.
 
+use std::borrow::Cow;
+
 /// Which bytes stay as they are.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
@@ -73,6 +75,33 @@ pub(crate) fn decode_into(text: &str, out: &mut Vec<u8>) {
         rest = tail.rest;
     }
     out.extend_from_slice(rest);
+}
+
+/// A name or value of a query as whoever signed it meant it (`+` is a blank); none where an escape is broken or the whole is not
+/// UTF-8. What verifies and what reads a request thus agree about it.
+#[must_use]
+pub fn decode_query(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    decode_into(text, &mut bytes);
+    utf8(text, bytes)
+}
+
+/// One segment of a path, decoded (`+` is itself); none where an escape is broken or the whole is not UTF-8.
+#[must_use]
+pub fn decode_segment(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let bytes = DecodedBytes::new(text, false).map(|(Decoded::Plain(byte) | Decoded::Escaped(byte))| byte);
+    utf8(text, bytes.collect())
+}
+
+fn utf8(text: &str, decoded: Vec<u8>) -> Option<Cow<'static, str>> {
+    let decoded = String::from_utf8(decoded).ok()?;
+    has_valid_escapes(text).then_some(Cow::Owned(decoded))
 }
 
 /// Whether each `%` has its two hex digits.
@@ -160,6 +189,19 @@ mod tests {
             [("", true), ("a%2Fb%aa", true), ("%", false), ("%2", false), ("%zz", false), ("%%41", false)]
         {
             assert_eq!(has_valid_escapes(text), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_decoded_is_whole_or_nothing() {
+        let query = |text| decode_query(text).map(Cow::into_owned);
+        let segment = |text| decode_segment(text).map(Cow::into_owned);
+        let owned = |text: &str| Some(text.to_owned());
+        assert_eq!((query("a+b%2B"), segment("a+b%2B")), (owned("a b+"), owned("a+b+")));
+        assert_eq!(segment("arn%3Aaws%3aiam%2Fx"), owned("arn:aws:iam/x"));
+        assert_eq!(segment("%E1%88%B4"), owned("ሴ"));
+        for broken in ["%", "a%2", "%zz", "%ff", "%E1%88"] {
+            assert_eq!((query(broken), segment(broken)), (None, None), "{broken}");
         }
     }
 

@@ -89,6 +89,11 @@ metrics! {
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";
     GATEWAY_SHED_TOTAL = Counter "lanyard_gateway_shed_total", "Requests answered without work, because too many were open.";
+    /// Labels: [`SERVICE`] (`eks`, `sts`, `iam`, or `none`: it was signed for none of these) and [`CODE`].
+    AWSAPI_REQUESTS_TOTAL = Counter "lanyard_awsapi_requests_total" [SERVICE, CODE], "Requests of the AWS wire, by service and status.";
+    /// Labels: [`SERVICE`].
+    AWSAPI_SECONDS = Histogram "lanyard_awsapi_seconds" [SERVICE], "Time from the head of a request of the AWS wire to its answer.";
+    AWSAPI_SHED_TOTAL = Counter "lanyard_awsapi_shed_total", "Requests of the AWS wire answered without work, because too many were open.";
     DIRECTORY_REVISION = Gauge "lanyard_directory_revision", "The hub's revision that this process's directory of clusters is of.";
     DIRECTORY_HEARD_AT = Gauge "lanyard_directory_heard_at", "When mapping last said that the directory of clusters is current, in Unix time.";
     /// Labels: [`OUTCOME`] (`taken`, `refused`: what lies there does not do, and the certificate before it stays in use).
@@ -209,6 +214,8 @@ pub const REVISION: &str = "revision";
 pub const PEER_ADDRESS: &str = "peer.address";
 /// Span field: whom the peer's certificate names.
 pub const PEER_IDENTITY: &str = "peer.identity";
+/// Field of log lines: the number of a request of the AWS wire, which its caller is told (`x-amzn-RequestId`).
+pub const REQUEST_ID: &str = "request.id";
 /// Span field: the kind of request.
 pub const ROUTE_FIELD: &str = "route";
 /// Span field: how long it took, in seconds.

@@ -64,7 +64,7 @@ impl<S: SharedCache> Engine<S> {
                            `lanyard pki issue --principal`";
             return Ok(Admission::Unauthenticated(denial("certificate_principal_gone", message)));
         };
-        self.admit_holder(&hub, &holder, &[], query, proven.used).await
+        self.admit_holder(&hub, &holder, &[], &self.asked(query), proven.used).await
     }
 
     fn prove_certificate(&self, query: &AdmitQuery) -> Result<Proven, Denial> {

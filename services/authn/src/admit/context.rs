@@ -9,13 +9,16 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::local_keys::Holder;
 
+/// Where a call comes from, which region it is for, and when.
+pub(super) struct Circumstances<'a> {
+    pub(super) source_ip: Option<IpAddr>,
+    pub(super) region: &'a str,
+    pub(super) now: OffsetDateTime,
+}
+
 /// What is known of the caller and the moment.
-pub(super) fn of_caller(
-    holder: &Holder,
-    source_ip: Option<IpAddr>,
-    region: &str,
-    now: OffsetDateTime,
-) -> ConditionKeys {
+pub(super) fn of_caller(holder: &Holder, circumstances: &Circumstances<'_>) -> ConditionKeys {
+    let Circumstances { source_ip, region, now } = *circumstances;
     let mut keys = ConditionKeys::new();
     let own = holder.owner.arn(holder.account.account.partition);
     keys.set_principal(&holder.arn(), holder.session.as_ref().map(|_| &own), &holder.owner.id);

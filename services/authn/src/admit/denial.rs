@@ -1,12 +1,18 @@
 //! What a caller is told: the statement that decided, or what was lacking.
 
-use lanyard_api::Denial;
+use lanyard_api::{Denial, methods};
 use lanyard_iam::policy::{Decision, Evaluation, Lack, Layer, NearMiss, StatementRef};
+use lanyard_iam::shown;
 
 use crate::local_keys::Rejection;
 
 pub(super) fn denial(code: &'static str, message: impl Into<String>) -> Denial {
     Denial { code: code.into(), message: message.into() }
+}
+
+/// The caller's account has no cluster of that name.
+pub(super) fn unknown_cluster(name: &str) -> Denial {
+    denial(methods::UNKNOWN_CLUSTER, format!("there is no cluster `{}` in the caller's account", shown(name)))
 }
 
 pub(super) fn rejected(rejection: &Rejection) -> Denial {

@@ -18,25 +18,35 @@ pub(super) const REQUIRED: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", HU
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// The headers as they were signed: those that came, with the authority as `host`.
+pub(super) fn with_host<'a>(
+    authority: &'a str,
+    came: &'a [(String, String)],
+) -> Result<Vec<(&'a str, &'a str)>, Denial> {
+    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(came.len() + 1);
+    headers.push(("host", authority));
+    for (name, value) in came {
+        if !name.eq_ignore_ascii_case("host") {
+            headers.push((name, value));
+        } else if value != authority {
+            let message = "the host header differs from the authority that was addressed; send one";
+            return Err(denial("host", message));
+        }
+    }
+    Ok(headers)
+}
+
+/// What signs a cluster's id proves nothing but who signed.
+pub(super) fn cluster_token() -> Denial {
+    let message = "what signs a cluster's id is a client token, which every cluster sees: it proves no management call; sign \
+                   for this hub";
+    denial("cluster_token", message)
+}
+
+/// The headers of a gRPC call, which have to name this hub and a nonce.
 pub(super) fn headers(query: &AdmitQuery, hub: HubId) -> Result<Vec<(&str, &str)>, Denial> {
-    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(query.headers.len() + 1);
-    headers.push(("host", &query.authority));
-    for (name, value) in &query.headers {
-        if name.eq_ignore_ascii_case("host") {
-            if *value != query.authority {
-                return Err(denial(
-                    "host",
-                    "the host header differs from the authority that was addressed; send one",
-                ));
-            }
-            continue;
-        }
-        if name.eq_ignore_ascii_case(CLUSTER_ID_HEADER) {
-            let message = "what signs a cluster's id is a client token, which every cluster sees: it proves no management \
-                           call; sign for this hub";
-            return Err(denial("cluster_token", message));
-        }
-        headers.push((name, value));
+    let headers = with_host(&query.authority, &query.headers)?;
+    if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CLUSTER_ID_HEADER)) {
+        return Err(cluster_token());
     }
     let one = |name: &str| {
         let mut values =

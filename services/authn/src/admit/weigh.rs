@@ -1,16 +1,14 @@
 //! Holding a call against policies: the caller's own account, and roles elsewhere only by assuming them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use lanyard_api::mapping::Cluster;
-use lanyard_api::methods::{AccountRef, Call, ClusterRef, Place, Resource};
+use lanyard_api::methods::{self, AccountRef, Call, ClusterRef, Place, Resource};
 use lanyard_api::{Denial, Fault};
 use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
 use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
-use time::OffsetDateTime;
 
-use super::context;
+use super::context::{self, Circumstances};
 use super::denial::{denial, refused, statement};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -28,6 +26,8 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 /// What an entry for several principals needs beside AWS's own action, which is for one: nobody has it by a document that was
 /// written for that.
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
+/// What lets everybody ask who they are.
+const ANYBODY: &str = "nobody needs permission to ask who they are";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
 
@@ -69,15 +69,17 @@ impl<S: SharedCache> Engine<S> {
         hub: &HubSnapshot,
         holder: &Holder,
         call: &Call,
-        source_ip: Option<IpAddr>,
-        now: OffsetDateTime,
+        circumstances: &Circumstances<'_>,
     ) -> Result<Result<Allowed, Denial>, Fault> {
+        if call.action == methods::GET_CALLER_IDENTITY {
+            return Ok(Ok(Allowed { resource: "*".to_owned(), by: ANYBODY.to_owned() }));
+        }
         if let Some(policy) = &holder.owner.policies.unreadable {
             let message =
                 format!("policy `{policy}` of the caller cannot be read and may deny this; put it anew");
             return Ok(Err(denial("policy_unreadable", message)));
         }
-        let keys = context::of_caller(holder, source_ip, self.hub.region.as_str(), now);
+        let keys = context::of_caller(holder, circumstances);
         let mut caller = Caller { holder, keys };
         for (name, values) in &call.target.keys {
             caller.keys.set_all(name, values.iter().cloned());
@@ -107,9 +109,12 @@ impl<S: SharedCache> Engine<S> {
             }
         }
         if names_foreign_cluster(hub, call, own) {
-            return Ok(Err(denial("unknown_cluster", "there is no such cluster in the caller's account")));
+            return Ok(Err(denial(
+                methods::UNKNOWN_CLUSTER,
+                "there is no such cluster in the caller's account",
+            )));
         }
-        let resource = self.own_resource(hub, &mut caller, call).await?;
+        let resource = self.own_resource(hub, &mut caller, call, circumstances.region).await?;
         if matches!(call.target.resource, Resource::NewEntryForSeveral)
             && let Err(denial) = caller.ask(CREATE_FOR_SEVERAL, resource.clone())
         {
@@ -135,6 +140,7 @@ impl<S: SharedCache> Engine<S> {
         hub: &HubSnapshot,
         caller: &mut Caller<'_>,
         call: &Call,
+        region: &str,
     ) -> Result<String, Fault> {
         let holder = caller.holder;
         let (account, snapshot) = (&holder.account.account, &holder.account.snapshot);
@@ -172,7 +178,7 @@ impl<S: SharedCache> Engine<S> {
         Ok(call.target.arn(&Place {
             partition: account.partition,
             account: account.id,
-            region: self.hub.region.as_str(),
+            region,
             hub: self.hub.id,
             cluster,
             stored: owner.map(|owner| match &owner.principal {
@@ -295,5 +301,6 @@ pub(super) fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a
     match call.target.cluster.as_ref()? {
         ClusterRef::Id(id) => hub.cluster_by_id(id),
         ClusterRef::Uid(uid) => hub.cluster(*uid),
+        ClusterRef::Missing(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admit;
+mod aws_wire;
 mod certificates;
 mod local;
 mod lockout;

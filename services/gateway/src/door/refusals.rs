@@ -70,6 +70,7 @@ fn asked(method: &str, message: &Bytes) -> String {
     match cluster {
         Some(ClusterRef::Id(id)) => format!("{known} of cluster `{id}`"),
         Some(ClusterRef::Uid(uid)) => format!("{known} of cluster `{uid}`"),
+        Some(ClusterRef::Missing(name)) => format!("{known} of cluster `{name}`"),
         None => known.to_owned(),
     }
 }

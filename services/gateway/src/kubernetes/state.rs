@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use lanyard_api::HubId;
 use lanyard_kit::{
     Clock, Readiness,
-    telemetry::{Counters, Histograms, Label, names},
+    telemetry::{Counters, Histograms, Label, StatusClass, names},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -48,7 +48,7 @@ pub struct Parts<S> {
 pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
-    requests: Counters<(Route, Code)>,
+    requests: Counters<(Route, StatusClass)>,
     seconds: Histograms<Route>,
 }
 
@@ -66,7 +66,7 @@ impl<S: Services> Gateway<S> {
 
     /// One request is answered.
     pub(super) fn answered(&self, route: Route, status: http::StatusCode, took: Duration) {
-        self.requests.increment((route, Code::from(status)));
+        self.requests.increment((route, StatusClass::from(status)));
         self.seconds.record(route, took);
     }
 
@@ -102,42 +102,5 @@ impl Label for Route {
 
     fn index(self) -> usize {
         self as usize
-    }
-}
-
-/// The classes of status that are counted.
-#[derive(Debug, Clone, Copy)]
-enum Code {
-    Ok,
-    ClientError,
-    ServerError,
-}
-
-impl Label for Code {
-    const KEY: &'static str = names::CODE;
-    const ALL: &'static [Self] = &[Self::Ok, Self::ClientError, Self::ServerError];
-
-    fn value(self) -> &'static str {
-        match self {
-            Self::Ok => "2xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl From<http::StatusCode> for Code {
-    fn from(status: http::StatusCode) -> Self {
-        if status.is_success() {
-            Self::Ok
-        } else if status.is_client_error() {
-            Self::ClientError
-        } else {
-            Self::ServerError
-        }
     }
 }

@@ -218,7 +218,7 @@ impl ClusterCommand {
             }
             Self::List => {
                 let clusters =
-                    all_pages(async |page| remote.list_clusters(admitted_at_the_door(), page).await);
+                    all_pages(async |page| remote.list_clusters(admitted_at_the_door(), None, page).await);
                 context.show(&Listing(clusters.await?))
             }
             Self::Get { cluster } => {

@@ -62,7 +62,8 @@ impl Stage {
         let ready_file = folder.join("ready.json");
         let log = File::create(folder.join("hub.log"))?;
         let hub = Command::new(&program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
+            .args(["--aws-listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.join("hub"))
             .arg("--ready-file")
             .arg(&ready_file)
@@ -74,6 +75,7 @@ impl Stage {
         let placeholder = Ready {
             gateway: String::new(),
             grpc: String::new(),
+            aws: None,
             metrics: Default::default(),
             ca: PathBuf::new(),
             credentials: PathBuf::new(),

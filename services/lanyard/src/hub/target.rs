@@ -156,6 +156,7 @@ mod tests {
         Ready {
             gateway: "https://127.0.0.1:8443".to_owned(),
             grpc: "https://127.0.0.1:8444".to_owned(),
+            aws: None,
             metrics: Default::default(),
             ca,
             credentials: folder.join("credentials"),

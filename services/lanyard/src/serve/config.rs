@@ -8,6 +8,7 @@ use std::{
 use lanyard_authn::AuthnConfig;
 use lanyard_authz::AuthzConfig;
 use lanyard_aws::{AwsOptions, AwsOptionsError};
+use lanyard_awsapi::AwsApiConfig;
 use lanyard_credentials::CredentialsConfig;
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
@@ -27,6 +28,8 @@ use crate::place;
 const GATEWAY_PORT: u16 = 8443;
 /// Where gRPC listens by default.
 const GRPC_PORT: u16 = 8444;
+/// Where the AWS wire listens by default.
+const AWS_PORT: u16 = 8445;
 
 /// The store in the data folder.
 const DATABASE_FILE: &str = "lanyard.db";
@@ -41,6 +44,8 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Where gRPC listens; port 0 takes a free one.
     pub grpc_listen: SocketAddr,
+    /// Where the AWS wire listens; port 0 takes a free one.
+    pub aws_listen: SocketAddr,
     /// Names and addresses beyond loopback that the certificates hold.
     pub tls_san: Vec<String>,
     /// The URL that webhook files name, where it is not the listener's own.
@@ -63,6 +68,8 @@ pub struct ServeConfig {
     pub aws: AwsOptions,
     /// The doors' limits.
     pub gateway: GatewayConfig,
+    /// The limits of the AWS wire's door.
+    pub awsapi: AwsApiConfig,
     /// authn: token cache, STS, limits of accounts.
     pub authn: AuthnConfig,
     /// mapping: limits of clusters and entries.
@@ -88,6 +95,7 @@ impl Default for ServeConfig {
             data_dir: place::data_dir(),
             listen: loopback(GATEWAY_PORT),
             grpc_listen: loopback(GRPC_PORT),
+            aws_listen: loopback(AWS_PORT),
             tls_san: Vec::new(),
             external_url: None,
             region: "us-east-1".to_owned(),
@@ -99,6 +107,7 @@ impl Default for ServeConfig {
             envelope: EnvelopeConfig::default(),
             aws: AwsOptions::default(),
             gateway: GatewayConfig::default(),
+            awsapi: AwsApiConfig::default(),
             authn: AuthnConfig::default(),
             mapping: MappingConfig::default(),
             authz: AuthzConfig::default(),
@@ -138,6 +147,9 @@ pub enum InvalidConfig {
     /// An envelope key that is none.
     #[error(transparent)]
     Envelope(#[from] InvalidEnvelope),
+    /// A limit of the AWS wire's door.
+    #[error("{0}")]
+    AwsApi(String),
     /// Something of the watch on spokes.
     #[error(transparent)]
     Spoke(#[from] lanyard_spoke::ConfigError),
@@ -163,7 +175,7 @@ impl ServeConfig {
     /// # Errors
     /// [`InvalidConfig`] names the value, the rule and the next step.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        for address in [self.listen, self.grpc_listen] {
+        for address in [self.listen, self.grpc_listen, self.aws_listen] {
             if !address.ip().is_loopback() && !self.administrator_on_public_listener {
                 return Err(InvalidConfig::PublicListener(address));
             }
@@ -176,6 +188,7 @@ impl ServeConfig {
         self.envelope.validate()?;
         self.aws.validate()?;
         self.spoke.validate()?;
+        self.awsapi.validate().map_err(InvalidConfig::AwsApi)?;
         if let Some(text) = &self.external_url {
             let bad = || InvalidConfig::ExternalUrl(text.clone());
             let url = url::Url::parse(text).map_err(|_| bad())?;
@@ -206,6 +219,8 @@ mod tests {
         assert!(matches!(public.clone().validate(), Err(InvalidConfig::PublicListener(_))));
         let grpc = ServeConfig { grpc_listen: "[::]:1".parse().unwrap(), ..ServeConfig::default() };
         assert!(matches!(grpc.validate(), Err(InvalidConfig::PublicListener(_))));
+        let aws = ServeConfig { aws_listen: "0.0.0.0:1".parse().unwrap(), ..ServeConfig::default() };
+        assert!(matches!(aws.validate(), Err(InvalidConfig::PublicListener(_))));
         assert!(ServeConfig { administrator_on_public_listener: true, ..public }.validate().is_ok());
         assert!(ServeConfig::default().validate().is_ok());
     }

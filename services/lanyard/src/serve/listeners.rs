@@ -1,4 +1,4 @@
-//! The two listeners of `serve`: Kubernetes' HTTP, and gRPC.
+//! The listeners of `serve`: Kubernetes' HTTP, gRPC, and the AWS wire.
 
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub struct Listeners {
     pub gateway: Server,
     /// gRPC.
     pub grpc: Server,
+    /// The AWS wire.
+    pub aws: Server,
 }
 
 /// Why there are no listeners.
@@ -37,7 +39,7 @@ pub enum ListenError {
     Tls(#[from] TlsError),
 }
 
-/// Binds both. API servers may show a spoke's certificate; nobody has to show one.
+/// Binds all. API servers may show a spoke's certificate; nobody has to show one.
 ///
 /// # Errors
 /// [`ListenError`] names the address or the certificate.
@@ -58,5 +60,9 @@ pub async fn bind(
         options.limits.head_bytes_max = HEAD_BYTES_MAX;
         Server::bind(options)
     };
-    Ok(Listeners { gateway: listen(config.listen).await?, grpc: listen(config.grpc_listen).await? })
+    Ok(Listeners {
+        gateway: listen(config.listen).await?,
+        grpc: listen(config.grpc_listen).await?,
+        aws: listen(config.aws_listen).await?,
+    })
 }

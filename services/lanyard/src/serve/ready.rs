@@ -15,6 +15,9 @@ pub struct Ready {
     pub gateway: String,
     /// The URL of gRPC.
     pub grpc: String,
+    /// The URL of the AWS wire, for `--endpoint-url`; none where its door is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<String>,
     /// The URLs of listeners for operators, by process; `serve` is one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, String>,

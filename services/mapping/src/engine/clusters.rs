@@ -85,9 +85,16 @@ impl Clusters for Mapping {
         Ok((*self.seen(&by.value, &id, Call::OwnAwsAuth).await?).clone())
     }
 
-    async fn list_clusters(&self, by: Vouched<Actor>, page: PageQuery) -> Result<Page<Cluster>, CallError> {
+    async fn list_clusters(
+        &self,
+        by: Vouched<Actor>,
+        region: Option<String>,
+        page: PageQuery,
+    ) -> Result<Page<Cluster>, CallError> {
         let own = self.own_clusters(&by.value).await?;
-        let cut = Page::cut(own.iter(), &page, |cluster| cluster.id.to_string());
+        let asked =
+            own.iter().filter(|cluster| region.as_ref().is_none_or(|region| *region == cluster.region));
+        let cut = Page::cut(asked, &page, |cluster| cluster.id.to_string());
         Ok(Page {
             items: cut.items.into_iter().map(|cluster| (**cluster).clone()).collect(),
             next_token: cut.next_token,

@@ -10,8 +10,8 @@ use lanyard_api::{
     Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Revision, Scope,
     Vouched,
     mapping::{
-        AccessEntry, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail, EntryEvents,
-        EntryMatches, EntryRef, EntryState, PolicyAssociation, UpdateAccessEntry,
+        AccessEntry, AccessPolicySummary, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail,
+        EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, UpdateAccessEntry,
     },
 };
 use lanyard_iam::EntryPrincipal;
@@ -24,6 +24,7 @@ use super::{
     Mapping,
     aws::ReadPrincipal,
     commit::{commit, fresh},
+    policies::published,
     sight::Call,
 };
 use crate::{
@@ -181,6 +182,23 @@ impl Entries for Mapping {
         policy_arn: String,
     ) -> Result<Mutated<PolicyAssociation>, CallError> {
         self.disassociate(by, entry, policy_arn).await
+    }
+
+    async fn list_associated_policies(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+        page: PageQuery,
+    ) -> Result<Page<PolicyAssociation>, CallError> {
+        self.associated(by, entry, page).await
+    }
+
+    async fn list_access_policies(
+        &self,
+        by: Vouched<Actor>,
+        page: PageQuery,
+    ) -> Result<Page<AccessPolicySummary>, CallError> {
+        Ok(published(&by.value, &page))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Policy associations of access entries.
 
 use lanyard_api::{
-    CallError, Mutated, Mutation, Scope,
-    mapping::{AccessScope, EntryRef, PolicyAssociation},
+    Actor, ActorKind, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
+    access_policies::{AccessPolicies, AccessPolicy},
+    mapping::{AccessPolicySummary, AccessScope, EntryRef, PolicyAssociation},
 };
+use lanyard_iam::Partition;
 use lanyard_store::Record as _;
 use time::OffsetDateTime;
 
@@ -87,4 +89,31 @@ impl Mapping {
         administrators::sync_entry(&mut tx, &record).await?;
         commit(tx, scope, gone, Vec::new()).await
     }
+
+    pub(super) async fn associated(
+        &self,
+        by: Vouched<Actor>,
+        entry: EntryRef,
+        page: PageQuery,
+    ) -> Result<Page<PolicyAssociation>, CallError> {
+        let cluster = self.seen(&by.value, &entry.cluster, Call::Management).await?;
+        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let mut all = snapshot.associations_of(find(&cluster, &snapshot, &entry)?.record.id);
+        all.sort_unstable_by(|a, b| a.policy_arn.cmp(&b.policy_arn));
+        Ok(Page::cut(all.into_iter(), &page, |association| association.policy_arn.clone()))
+    }
+}
+
+/// The access policies that there are, as the partition of the actor's account names them.
+pub(super) fn published(by: &Actor, page: &PageQuery) -> Page<AccessPolicySummary> {
+    let partition = match &by.kind {
+        ActorKind::Principal { arn, .. } => arn.partition,
+        ActorKind::Spoke { .. } | ActorKind::System { .. } => Partition::Aws,
+    };
+    let mut all: Vec<&AccessPolicy> = AccessPolicies::published().iter().collect();
+    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let Page { items, next_token } = Page::cut(all.into_iter(), page, |policy| policy.name.clone());
+    let summary =
+        |policy: &AccessPolicy| AccessPolicySummary { name: policy.name.clone(), arn: policy.arn(partition) };
+    Page { items: items.into_iter().map(summary).collect(), next_token }
 }

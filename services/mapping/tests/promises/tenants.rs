@@ -84,7 +84,7 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
         }
         "DescribeCluster" => code_of(calls.get_cluster(eve(), id()).await),
         "ListClusters" => {
-            let listed = calls.list_clusters(eve(), page()).await.unwrap().items;
+            let listed = calls.list_clusters(eve(), None, page()).await.unwrap().items;
             if listed.is_empty() { String::from("not_found") } else { format!("{listed:?}") }
         }
         "UpdateClusterConfig" => {
@@ -220,9 +220,9 @@ pub(crate) async fn immunity_58_lists_and_near_misses_tell_nothing_of_other_acco
     };
     let Resolution::Unmapped(unmapped) = bench.calls.preview(eve(), query).await.unwrap() else { panic!() };
     assert!(unmapped.near_misses.is_empty(), "{unmapped:?}");
-    let listed = bench.calls.list_clusters(eve(), PageQuery::default()).await.unwrap().items;
+    let listed = bench.calls.list_clusters(eve(), None, PageQuery::default()).await.unwrap().items;
     assert_eq!(listed.iter().map(|cluster| cluster.uid).collect::<Vec<_>>(), [theirs.uid]);
-    let listed = bench.calls.list_clusters(admin(), PageQuery::default()).await.unwrap().items;
+    let listed = bench.calls.list_clusters(admin(), None, PageQuery::default()).await.unwrap().items;
     assert_eq!(listed.iter().map(|cluster| cluster.uid).collect::<Vec<_>>(), [own.uid]);
     let id = own.id.clone();
     let error = bench.calls.get_cluster(eve(), id).await.unwrap_err().to_string();

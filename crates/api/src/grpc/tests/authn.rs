@@ -18,7 +18,8 @@ use crate::{
         },
     },
     credentials::{
-        AssumeRole, AssumeRoleWithWebIdentity, RoleSession, SessionCredentials, Sessions, WebIdentitySession,
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
+        WebIdentitySession,
     },
     voucher::VoucherError,
 };
@@ -100,6 +101,11 @@ fake! { Sessions {
         secret_access_key: "hush".into(),
         session_token: "hush hush".into(),
         expires_at: moment(20),
+    };
+    ask get_caller_identity() -> CallerIdentity, CallError = CallerIdentity {
+        account: ACCOUNT.parse().unwrap(),
+        arn: text(SESSION),
+        user_id: text("AROAX:ana"),
     };
 } }
 
@@ -222,6 +228,7 @@ async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
         to.assume_role_with_web_identity(Some("2001:db8::1".parse().unwrap()), by_token),
         to.assume_role_with_web_identity(None, AssumeRoleWithWebIdentity::default()),
         to.get_session_token(actor(), 900),
+        to.get_caller_identity(actor()),
     ]
 }
 

@@ -8,13 +8,13 @@ use super::{samples::*, *};
 use crate::{
     Authority, BlockId, CallError, ClusterId, Fault, Scope,
     mapping::{
-        AccessScope, AssociateIdentityProvider, AuthenticationMode, AuthorizerMode, AwsAuthStatus,
-        AwsAuthVersion, Block, Blocks, BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory, Clusters,
-        CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail, EntryEvent,
-        EntryEventKind, EntryEvents, EntryMatches, EntryRef, EntryType, IdentityProviderConfigDetail,
-        IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node, PolicyAssociation, Preview,
-        PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential, Unmapped, UpdateAccessEntry,
-        UpdateCluster,
+        AccessPolicySummary, AccessScope, AssociateIdentityProvider, AuthenticationMode, AuthorizerMode,
+        AwsAuthStatus, AwsAuthVersion, Block, Blocks, BreakGlass, BreakGlassQuery, Cluster, ClusterDirectory,
+        Clusters, CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail,
+        EntryEvent, EntryEventKind, EntryEvents, EntryMatches, EntryRef, EntryType,
+        IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node,
+        PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery, SpokeCredential,
+        Unmapped, UpdateAccessEntry, UpdateCluster,
     },
     suite::IdentityVouching,
 };
@@ -32,7 +32,7 @@ fake! { Clusters {
     change create_cluster(asked: CreateCluster) -> Mutated<Cluster>, CallError = mutated(cluster());
     ask get_cluster(id: ClusterId) -> Cluster, CallError
         = Cluster { endpoint: None, certificate_authority: None, ..cluster() };
-    ask list_clusters(query: PageQuery) -> Page<Cluster>, CallError = page(vec![cluster()]);
+    ask list_clusters(region: Option<String>, query: PageQuery) -> Page<Cluster>, CallError = page(vec![cluster()]);
     change update_cluster(id: ClusterId, asked: UpdateCluster) -> Mutated<Cluster>, CallError = mutated(cluster());
     change delete_cluster(id: ClusterId) -> Mutated<Cluster>, CallError = mutated(cluster());
     change push_aws_auth(id: ClusterId, content: String) -> Mutated<AwsAuthVersion>, CallError = mutated(aws_auth());
@@ -75,6 +75,10 @@ fake! { Entries {
     ) -> Mutated<PolicyAssociation>, CallError = mutated(association(scope));
     change disassociate_policy(named: EntryRef, policy: String) -> Mutated<PolicyAssociation>, CallError
         = mutated(association(AccessScope::Cluster));
+    ask list_associated_policies(named: EntryRef, query: PageQuery) -> Page<PolicyAssociation>, CallError
+        = page(vec![association(AccessScope::Cluster)]);
+    ask list_access_policies(query: PageQuery) -> Page<AccessPolicySummary>, CallError
+        = page(vec![AccessPolicySummary { name: text("View"), arn: text("arn:aws:eks::aws:cluster-access-policy/View") }]);
 }
     async fn watch_entries(
         &self,
@@ -178,7 +182,8 @@ async fn cluster_calls<T: Clusters>(to: &T) -> Vec<String> {
         to.create_cluster(change(), least),
         to.create_cluster(change(), whole),
         to.get_cluster(actor(), dev()),
-        to.list_clusters(actor(), some_page()),
+        to.list_clusters(actor(), None, some_page()),
+        to.list_clusters(actor(), Some(text("eu-west-1")), some_page()),
         to.update_cluster(change(), dev(), update),
         to.update_cluster(silent_change(), dev(), UpdateCluster::default()),
         to.delete_cluster(change(), dev()),
@@ -248,6 +253,8 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         to.associate_policy(change(), named(), text("p"), AccessScope::Cluster, None),
         to.associate_policy(change(), named(), text("p"), namespaces, Some(moment(3))),
         to.disassociate_policy(change(), named(), text("p")),
+        to.list_associated_policies(actor(), named(), some_page()),
+        to.list_access_policies(actor(), some_page()),
     ]
 }
 

@@ -33,8 +33,13 @@ impl<C: Wire> Clusters for Remote<C> {
         call!(self.ClustersClient::describe_cluster(self.actor(by, message)))
     }
 
-    async fn list_clusters(&self, by: Vouched<Actor>, page: PageQuery) -> Result<Page<Cluster>, CallError> {
-        let message = pb::ListClustersRequest { page: Some(page.into()) };
+    async fn list_clusters(
+        &self,
+        by: Vouched<Actor>,
+        region: Option<String>,
+        page: PageQuery,
+    ) -> Result<Page<Cluster>, CallError> {
+        let message = pb::ListClustersRequest { page: Some(page.into()), region };
         call!(self.ClustersClient::list_clusters(self.actor(by, message)))
     }
 

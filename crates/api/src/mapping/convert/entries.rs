@@ -13,8 +13,9 @@ use crate::{
         mutation::{mutated, pages},
     },
     mapping::{
-        AccessEntry, AccessScope, CreateAccessEntry, EntryDetail, EntryEvent, EntryEventKind, EntryMatch,
-        EntryMatches, EntryRef, EntryState, EntryType, PolicyAssociation, UpdateAccessEntry,
+        AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, EntryDetail, EntryEvent,
+        EntryEventKind, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, PolicyAssociation,
+        UpdateAccessEntry,
     },
 };
 
@@ -46,7 +47,13 @@ mutated! {
     PolicyAssociation = pb::PolicyAssociationMutated { association: message }
 }
 
-pages! { EntryDetail = pb::AccessEntryPage }
+convert! { AccessPolicySummary = pb::AccessPolicySummary { name: plain, arn: plain } }
+
+pages! {
+    EntryDetail = pb::AccessEntryPage,
+    PolicyAssociation = pb::PolicyAssociationPage,
+    AccessPolicySummary = pb::AccessPolicyPage,
+}
 
 impl From<AccessScope> for pb::AccessScope {
     fn from(scope: AccessScope) -> Self {

@@ -72,6 +72,7 @@ impl Target {
             let name = match &self.cluster {
                 Some(ClusterRef::Id(id)) => id.to_string(),
                 Some(ClusterRef::Uid(uid)) => uid.to_string(),
+                Some(ClusterRef::Missing(name)) => name.clone(),
                 None => String::new(),
             };
             return format!(

@@ -91,7 +91,7 @@ targets! {
         let tags = m.tags.iter().flat_map(|tags| &tags.tags);
         with_mode(Target::of_cluster(id(&m.cluster)?, Resource::Cluster).tags(tags), m.authentication_mode)
     };
-    mapping::ListClustersRequest, mapping::ListBreakGlassRequest => |_m| Ok(Target::own(Resource::Clusters));
+    mapping::ListClustersRequest, mapping::ListBreakGlassRequest, mapping::ListAccessPoliciesRequest => |_m| Ok(Target::own(Resource::Clusters));
     mapping::DescribeClusterRequest, mapping::DeleteClusterRequest, mapping::PushAwsAuthRequest,
     mapping::GetAwsAuthRequest, mapping::SetNodeRequest, mapping::ListNodesRequest, mapping::DeleteNodeRequest,
     mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
@@ -116,7 +116,8 @@ targets! {
             .key("eks:username", &m.username)
             .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
     };
-    mapping::DescribeAccessEntryRequest, mapping::DeleteAccessEntryRequest => |m| entry(&m.cluster, &m.principal_arn);
+    mapping::DescribeAccessEntryRequest, mapping::DeleteAccessEntryRequest,
+    mapping::ListAssociatedAccessPoliciesRequest => |m| entry(&m.cluster, &m.principal_arn);
     mapping::PreviewAccessEntryRequest => |m| {
         Ok(of_principal(Target::of_cluster(id(&m.cluster)?, Resource::Cluster), &m.principal_arn))
     };
@@ -175,6 +176,7 @@ targets! {
     };
 
     credentials::AssumeRoleRequest => |m| assume_role(m);
+    credentials::GetCallerIdentityRequest => |_m| Ok(Target::own(Resource::Account));
 }
 
 fn user(name: &str) -> Resource {

@@ -1,0 +1,175 @@
+//! What an operation is read from, and the call that is made of it.
+
+use bytes::Bytes;
+use lanyard_proto::call::v1 as call;
+use serde::de::DeserializeOwned;
+
+use super::{
+    AwsError, PageKey, json,
+    operation::{Found, Service},
+    parameters::Parameters,
+};
+use crate::{
+    ids::{CLUSTER_NAME_CHARS_MAX, ClusterId},
+    methods::{Managed, Method},
+    mutation::PAGE_ITEMS_MAX,
+};
+
+/// Parameters that say which page is asked for, and so are not among those that a page token is bound to; and those that every
+/// request of the Query protocol has.
+const OF_PAGES: [&str; 6] = ["nextToken", "maxResults", "Marker", "MaxItems", "Action", "Version"];
+
+/// What is known of a caller and not said by the request: names mean what they mean in the caller's own account.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// The unique id of the principal, session name included.
+    pub principal: &'a str,
+    /// The region that the request was signed for.
+    pub region: &'a str,
+    /// The id on this hub of the cluster of that name in the caller's account and this region.
+    pub cluster: &'a dyn Fn(&str) -> Option<ClusterId>,
+    /// The hub's secret for page tokens.
+    pub page_secret: &'a [u8; 32],
+}
+
+impl std::fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller")
+            .field("principal", &self.principal)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A management call that a request makes.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The method.
+    pub method: &'static Method,
+    /// The message.
+    pub message: Bytes,
+    /// The cluster that it names and the caller's account has not: it is weighed, and then there is nothing to do. In the message
+    /// its name stands in place of an id.
+    pub unknown_cluster: Option<String>,
+    /// What seals the page token of the answer, if that has one.
+    pub page_key: Option<PageKey>,
+}
+
+/// A request to be read.
+pub(super) struct Input<'a> {
+    found: &'a Found<'a>,
+    caller: &'a Caller<'a>,
+    parameters: &'a Parameters<'a>,
+    body: &'a [u8],
+    cluster: Option<Result<ClusterId, String>>,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(
+        found: &'a Found<'a>,
+        caller: &'a Caller<'a>,
+        parameters: &'a Parameters<'a>,
+        body: &'a [u8],
+    ) -> Self {
+        let name = found.label("name");
+        let cluster = (!name.is_empty()).then(|| (caller.cluster)(name).ok_or_else(|| name.to_owned()));
+        Self { found, caller, parameters, body, cluster }
+    }
+
+    pub(super) fn service(&self) -> Service {
+        self.found.operation.service
+    }
+
+    /// The region that the request was signed for.
+    pub(super) fn region(&self) -> &str {
+        self.caller.region
+    }
+
+    /// A label of the path.
+    pub(super) fn label(&self, name: &str) -> &str {
+        self.found.label(name)
+    }
+
+    /// The id of the cluster in the path; of one that is not there, its name, which is looked up no more.
+    pub(super) fn cluster(&self) -> Result<String, AwsError> {
+        match &self.cluster {
+            Some(Ok(id)) => Ok(id.to_string()),
+            Some(Err(name)) => match name.parse::<ClusterId>() {
+                Ok(name) => Ok(name.to_string()),
+                Err(error) => {
+                    Err(self.invalid("name", &format!("it is no cluster's name, which has {}", error.rule)))
+                }
+            },
+            None => {
+                Err(self
+                    .invalid("name", &format!("1 to {CLUSTER_NAME_CHARS_MAX} characters have to be given")))
+            }
+        }
+    }
+
+    /// A parameter of the query or form, if it is given.
+    pub(super) fn parameter(&self, name: &str) -> Result<Option<&'a str>, AwsError> {
+        self.parameters.one(self.service(), name)
+    }
+
+    /// The values of a parameter that may stand again.
+    pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.parameters.all(name)
+    }
+
+    /// The body's members.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, AwsError> {
+        json::read(self.body)
+    }
+
+    /// Which page is asked for.
+    pub(super) fn page(&self) -> Result<call::PageQuery, AwsError> {
+        let items_max = match self.parameter("maxResults")? {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|count| (1..=PAGE_ITEMS_MAX).contains(count))
+                .ok_or_else(|| self.invalid("maxResults", "it has to be a number from 1 to 100"))?,
+        };
+        let token = match self.parameter("nextToken")? {
+            None | Some("") => String::new(),
+            Some(token) => self.page_key().open(token).ok_or_else(|| {
+                self.invalid(
+                    "nextToken",
+                    "it is not the token of another page of this very list; leave it out to begin anew",
+                )
+            })?,
+        };
+        Ok(call::PageQuery { items_max, token })
+    }
+
+    /// The call with this message.
+    pub(super) fn asks<M: Managed>(&self, message: &M) -> Asked {
+        Asked {
+            method: M::METHOD,
+            message: message.encode_to_vec().into(),
+            unknown_cluster: self.cluster.as_ref().and_then(|cluster| cluster.as_ref().err()).cloned(),
+            page_key: self.found.operation.is_paged.then(|| self.page_key()),
+        }
+    }
+
+    /// A parameter that breaks a rule.
+    pub(super) fn invalid(&self, name: &str, rule: &str) -> AwsError {
+        AwsError::invalid_parameter(self.service(), format!("{name}: {rule}"))
+    }
+
+    /// A parameter that has to be given.
+    pub(super) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, AwsError> {
+        value.ok_or_else(|| self.invalid(name, "it is missing and has to be given"))
+    }
+
+    fn page_key(&self) -> PageKey {
+        let operation = self.found.operation;
+        let labels = self.found.labels.iter().flat_map(|(name, value)| [*name, &**value]);
+        let own = self.parameters.iter().filter(|(name, _)| !OF_PAGES.contains(name));
+        let list = [self.caller.principal, self.caller.region, operation.service.as_str(), operation.name];
+        let parts = list.into_iter().chain(labels).chain(own.flat_map(|(name, value)| [name, value]));
+        PageKey::derive(self.caller.page_secret, parts)
+    }
+}

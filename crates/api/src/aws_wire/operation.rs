@@ -1,0 +1,276 @@
+//! The operations of the AWS wire, and which of them a request is.
+
+use std::borrow::Cow;
+
+use lanyard_iam::sigv4::decode_segment;
+
+use super::{
+    AwsError, eks,
+    input::{Asked, Caller, Input},
+    parameters::Parameters,
+    sts,
+};
+
+/// Longest path that is looked at, in bytes: the longest has two ARNs of 2048 characters, percent-encoded.
+const PATH_BYTES_MAX: usize = 16 * 1024;
+
+/// The services whose protocols are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// Amazon EKS.
+    Eks,
+    /// AWS STS.
+    Sts,
+    /// AWS IAM.
+    Iam,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Eks, Self::Sts, Self::Iam];
+
+    /// The service of that name in a credential scope.
+    #[must_use]
+    pub fn of_scope(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.as_str() == name)
+    }
+
+    /// Its name in credential scopes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Eks => "eks",
+            Self::Sts => "sts",
+            Self::Iam => "iam",
+        }
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Eks => Protocol::RestJson,
+            Self::Sts | Self::Iam => Protocol::Query,
+        }
+    }
+
+    /// The version of its interface, which the Query protocol names (service models, metadata).
+    #[must_use]
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Eks => "2017-11-01",
+            Self::Sts => "2011-06-15",
+            Self::Iam => "2010-05-08",
+        }
+    }
+}
+
+/// The two protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Verb and path say the operation, JSON the rest.
+    RestJson,
+    /// A form or a query says all; answers are XML, or JSON for who accepts that.
+    Query,
+}
+
+/// A request as it came, without what the signature alone needs.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpCall<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The path, percent-encoded.
+    pub path: &'a str,
+    /// The query, without `?`.
+    pub query: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// Whose.
+    pub service: Service,
+    /// Its name in the service's model.
+    pub name: &'static str,
+    /// How a request says that it is this one.
+    pub route: Route,
+    /// Whether it answers a list in pages.
+    pub is_paged: bool,
+    /// Whether a request of it may be signed in its query, to be handed to somebody else.
+    pub may_be_presigned: bool,
+    read: fn(&Input<'_>) -> Result<Asked, AwsError>,
+}
+
+/// How a request says which operation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// By verb and path; `{label}` stands for one segment.
+    Rest {
+        /// The HTTP method.
+        verb: &'static str,
+        /// The path.
+        template: &'static str,
+    },
+    /// By the parameter `Action`.
+    Action,
+}
+
+impl Operation {
+    /// An operation of EKS.
+    pub(super) const fn rest(
+        name: &'static str,
+        verb: &'static str,
+        template: &'static str,
+        read: fn(&Input<'_>) -> Result<Asked, AwsError>,
+    ) -> Self {
+        let route = Route::Rest { verb, template };
+        Self { service: Service::Eks, name, route, is_paged: false, may_be_presigned: false, read }
+    }
+
+    /// An operation of a service that speaks Query.
+    pub(super) const fn action(
+        service: Service,
+        name: &'static str,
+        read: fn(&Input<'_>) -> Result<Asked, AwsError>,
+    ) -> Self {
+        Self { service, name, route: Route::Action, is_paged: false, may_be_presigned: false, read }
+    }
+
+    /// The same, answering in pages.
+    pub(super) const fn paged(self) -> Self {
+        Self { is_paged: true, ..self }
+    }
+
+    /// The same, also signed in the query.
+    pub(super) const fn presigned(self) -> Self {
+        Self { may_be_presigned: true, ..self }
+    }
+}
+
+/// The operations of all services.
+pub const OPERATIONS: [&[Operation]; 2] = [eks::OPERATIONS, sts::OPERATIONS];
+
+/// A request whose operation is known.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// The operation.
+    pub operation: &'static Operation,
+    /// The labels of its path, decoded.
+    pub labels: Vec<(&'static str, Cow<'a, str>)>,
+    parameters: Parameters<'a>,
+    body: &'a [u8],
+}
+
+impl Found<'_> {
+    /// A label of the path; nothing where the operation has none of that name.
+    #[must_use]
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.iter().find(|(label, _)| *label == name).map_or("", |(_, value)| value)
+    }
+
+    /// The management call that the request makes, for this caller.
+    ///
+    /// # Errors
+    /// [`AwsError`] names the parameter and the rule that it breaks.
+    pub fn read(&self, caller: &Caller<'_>) -> Result<Asked, AwsError> {
+        (self.operation.read)(&Input::new(self, caller, &self.parameters, self.body))
+    }
+}
+
+/// Which operation of a service a request is. The service is the one that the request was signed for: it owns the operation.
+///
+/// # Errors
+/// [`AwsError`] for a request that is none, or that cannot be taken apart.
+pub fn find<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
+    match service.protocol() {
+        Protocol::RestJson => rest(service, call),
+        Protocol::Query => action(service, call),
+    }
+}
+
+fn of(service: Service) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.into_iter().flatten().filter(move |operation| operation.service == service)
+}
+
+fn rest<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
+    let protocol = Protocol::RestJson;
+    let (operation, labels) =
+        of(service).find_map(|operation| Some((operation, routed(operation, call)?))).ok_or_else(|| {
+            let path: String = call.path.chars().take(200).collect();
+            let message =
+                format!("no operation of {} has the method `{}` on `{path}`", service.as_str(), call.method);
+            AwsError::unknown_operation(message)
+        })?;
+    let labels = labels.into_iter().map(|(label, raw)| Some((label, decode_segment(raw)?)));
+    let labels = labels.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let message = "the path is not percent-encoded UTF-8: after % there have to be two hex digits";
+        AwsError::malformed(protocol, message)
+    })?;
+    let has_body = matches!(operation.route, Route::Rest { verb: "POST" | "PUT", .. });
+    if !has_body && !call.body.is_empty() {
+        let message = format!("{} has no body: its parameters stand in path and query", operation.name);
+        return Err(AwsError::malformed(protocol, message));
+    }
+    let parameters = Parameters::parse(call.query, protocol)?;
+    Ok(Found { operation, labels, parameters, body: call.body })
+}
+
+/// The labels of a path, still encoded, where it is an operation's. Segments that a signer would take out of the path are in
+/// none: what is routed is what was signed.
+fn routed<'a>(operation: &'static Operation, call: &HttpCall<'a>) -> Option<Vec<(&'static str, &'a str)>> {
+    let Route::Rest { verb, template } = operation.route else { return None };
+    if verb != call.method || call.path.len() > PATH_BYTES_MAX {
+        return None;
+    }
+    let mut labels = Vec::new();
+    let (mut segments, mut wanted) = (call.path.split('/'), template.split('/'));
+    loop {
+        match (segments.next(), wanted.next()) {
+            (None, None) => return Some(labels),
+            (Some(segment), Some(want)) => {
+                match want.strip_prefix('{').and_then(|want| want.strip_suffix('}')) {
+                    Some(label) if !matches!(segment, "" | "." | "..") => labels.push((label, segment)),
+                    Some(_) => return None,
+                    None if segment == want => {}
+                    None => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}
+
+fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
+    let protocol = Protocol::Query;
+    if call.path != "/" || !matches!(call.method, "GET" | "POST") {
+        let message = format!("{} is asked by GET or POST on `/`", service.as_str());
+        return Err(AwsError::unknown_operation(message));
+    }
+    let form = std::str::from_utf8(call.body)
+        .map_err(|_| AwsError::malformed(protocol, "the body is not UTF-8: send it as a form"))?;
+    let (query, form) = (Parameters::parse(call.query, protocol)?, Parameters::parse(form, protocol)?);
+    let parameters = match (query.is_empty(), form.is_empty()) {
+        (false, false) => {
+            let message = "parameters stand in the query and in the body: send all of them in one place";
+            return Err(AwsError::new("InvalidParameterCombination", 400, message));
+        }
+        (true, _) => form,
+        (false, true) => query,
+    };
+    let (action, version) = (parameters.one(service, "Action")?, parameters.one(service, "Version")?);
+    let action = action.filter(|action| !action.is_empty());
+    let action =
+        action.ok_or_else(|| AwsError::new("MissingAction", 400, "the parameter Action is missing"))?;
+    let unknown = || {
+        let (action, version) = (lanyard_iam::shown(action), lanyard_iam::shown(version.unwrap_or_default()));
+        let message = format!("Could not find operation {action} for version {version}");
+        AwsError::new("InvalidAction", 400, message)
+    };
+    let operation = of(service).find(|operation| operation.name == action).ok_or_else(unknown)?;
+    if version != Some(service.version()) {
+        return Err(unknown());
+    }
+    Ok(Found { operation, labels: Vec::new(), parameters, body: b"" })
+}

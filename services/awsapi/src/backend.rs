@@ -1,0 +1,66 @@
+//! What stands behind the door: authn, which admits, and the services that answer.
+
+use std::{future::Future, sync::Arc};
+
+use lanyard_api::{
+    Fault,
+    authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission},
+    credentials::{self, Sessions},
+    grpc::{Door, Served, Wire},
+    mapping::{self, Clusters, Entries, IdentityProviders},
+    voucher::Audience,
+};
+use tonic::service::Routes;
+
+/// The services, in this process or elsewhere.
+pub trait Backend: Send + Sync + 'static {
+    /// The way to a service.
+    type Way: Wire;
+
+    /// Asks authn who calls, and what.
+    fn admit(&self, query: AdmitAwsQuery) -> impl Future<Output = Result<AwsAdmission, Fault>> + Send;
+
+    /// The way to the service of a method; none for a service that no call of this wire goes to.
+    fn way(&self, to: Audience) -> Option<Self::Way>;
+}
+
+/// Services of this process: their messages go to them without a socket, as they were admitted.
+pub struct InProcess<A> {
+    authn: Arc<A>,
+    routes: Routes,
+}
+
+impl<A> std::fmt::Debug for InProcess<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+/// The engines of this process behind the door.
+pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
+where
+    A: AdmitAws + Accounts,
+    M: Clusters + Entries + IdentityProviders,
+    C: Sessions,
+{
+    let door = Door::behind_door();
+    let mapping = Served::new(mapping, door.clone());
+    let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
+        .add_service(mapping::server::clusters(mapping.clone()))
+        .add_service(mapping::server::entries(mapping.clone()))
+        .add_service(mapping::server::identity_providers(mapping))
+        .add_service(credentials::server::sessions(Served::new(credentials, door)));
+    InProcess { authn, routes }
+}
+
+impl<A: AdmitAws> Backend for InProcess<A> {
+    type Way = Routes;
+
+    async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        self.authn.admit_aws(query).await
+    }
+
+    fn way(&self, _: Audience) -> Option<Routes> {
+        Some(self.routes.clone())
+    }
+}

@@ -1,0 +1,121 @@
+//! Which error of AWS's a refusal or a fault becomes.
+
+mod eks;
+
+use lanyard_api::{
+    CallError, Denial, Fault,
+    aws_wire::{AwsError, Found, Service},
+    methods::{INVALID_REQUEST, UNKNOWN_CLUSTER},
+};
+
+/// What who shows an unknown key is told, whatever is wrong with it.
+const BAD_KEY: &str = "The security token included in the request is invalid.";
+/// What who shows an old session is told.
+const OLD_SESSION: &str = "The security token included in the request is expired";
+
+/// Who did not prove who they are.
+pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsError {
+    let message = || denial.message.clone();
+    let (rest, query, status, message) = match &*denial.code {
+        "unsigned" => {
+            let text = "Missing Authentication Token".to_owned();
+            ("MissingAuthenticationTokenException", "MissingAuthenticationToken", 403, text)
+        }
+        "unknown_key" | "inactive_key" | "sealed_key" => {
+            ("UnrecognizedClientException", "InvalidClientTokenId", 403, BAD_KEY.to_owned())
+        }
+        "session_expired" => ("ExpiredTokenException", "ExpiredToken", 403, OLD_SESSION.to_owned()),
+        code if code.starts_with("session_") => (
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            403,
+            format!("{BAD_KEY} {}", denial.message),
+        ),
+        "malformed_authorization"
+        | "malformed_credential"
+        | "malformed_signed_headers"
+        | "malformed_signature"
+        | "missing_parameter"
+        | "duplicate_parameter"
+        | "duplicate_header"
+        | "too_many_parameters"
+        | "too_many_signed_headers"
+        | "malformed_query"
+        | "date_missing"
+        | "date_malformed"
+        | "expires"
+        | "algorithm" => ("IncompleteSignatureException", "IncompleteSignature", 400, message()),
+        _ => ("InvalidSignatureException", "SignatureDoesNotMatch", 403, message()),
+    };
+    let code = match service {
+        Some(Service::Sts | Service::Iam) => query,
+        Some(Service::Eks) | None => rest,
+    };
+    AwsError::new(code, status, message)
+}
+
+/// Who is known and may not.
+pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
+    let service = found.operation.service;
+    match (&*denial.code, service) {
+        (UNKNOWN_CLUSTER, _) => eks::no_cluster(found),
+        (INVALID_REQUEST, _) => AwsError::invalid_parameter(service, denial.message.clone()),
+        (_, Service::Eks) => AwsError::new("AccessDeniedException", 403, not_authorized(found, denial)),
+        (_, Service::Sts | Service::Iam) => AwsError::new("AccessDenied", 403, not_authorized(found, denial)),
+    }
+}
+
+fn not_authorized(found: &Found<'_>, denial: &Denial) -> String {
+    let action = format!("{}:{}", found.operation.service.as_str(), found.operation.name);
+    format!("User is not authorized to perform: {action}: {}", denial.message)
+}
+
+/// What came of an admitted call in place of an answer.
+pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
+    match (error, found.operation.service) {
+        (CallError::Fault(fault), service) => no_answer(Some(service), fault),
+        (CallError::Denied(denial), _) => forbidden(found, denial),
+        // SDKs sign anew and try again: two honest calls of one second can bear one signature.
+        (CallError::Replayed, service) => throttled(Some(service), error.to_string()),
+        (_, Service::Eks) => eks::failed(found, error),
+        (_, service @ (Service::Sts | Service::Iam)) => query_failed(service, error),
+    }
+}
+
+fn query_failed(service: Service, error: &CallError) -> AwsError {
+    let message = error.to_string();
+    match error {
+        CallError::NotFound { .. } => AwsError::new("NoSuchEntity", 404, message),
+        CallError::AlreadyExists { .. } => AwsError::new("EntityAlreadyExists", 409, message),
+        CallError::LimitExceeded { .. } => AwsError::new("LimitExceeded", 409, message),
+        CallError::Precondition { .. } => AwsError::new("DeleteConflict", 409, message),
+        _ => AwsError::invalid_parameter(service, message),
+    }
+}
+
+/// There is no answer; trying again may help.
+pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
+    let is_query = matches!(service, Some(Service::Sts | Service::Iam));
+    match fault {
+        Fault::Throttled { .. } => throttled(service, fault.to_string()),
+        Fault::Unavailable { .. } | Fault::Stale { .. } | Fault::TimedOut { .. } => {
+            let code = if is_query { "ServiceUnavailable" } else { "ServiceUnavailableException" };
+            AwsError::new(code, 503, fault.to_string())
+        }
+        Fault::Internal => {
+            let code = if is_query { "InternalFailure" } else { "ServerException" };
+            AwsError::new(code, 500, "internal fault; the hub's log has it under this request's number")
+        }
+    }
+}
+
+/// Too much at once.
+pub(crate) fn throttled(service: Option<Service>, message: String) -> AwsError {
+    match service {
+        Some(Service::Sts | Service::Iam) => AwsError::new("Throttling", 400, message),
+        Some(Service::Eks) | None => AwsError::new("ThrottlingException", 429, message),
+    }
+}
+
+#[cfg(test)]
+mod tests;

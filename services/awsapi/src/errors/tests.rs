@@ -1,0 +1,157 @@
+use lanyard_api::aws_wire::{HttpCall, find};
+
+use super::*;
+
+fn found(path: &str) -> Found<'_> {
+    find(Service::Eks, &HttpCall { method: "GET", path, query: "", body: b"" }).unwrap()
+}
+
+fn shown(error: &AwsError) -> (&str, u16, &str) {
+    (&error.code, error.status, &error.message)
+}
+
+#[test]
+fn who_is_not_proven_is_told_in_the_codes_of_the_service_that_was_signed_for() {
+    let cases = [
+        ("unsigned", "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403),
+        ("unknown_key", "UnrecognizedClientException", "InvalidClientTokenId", 403),
+        ("inactive_key", "UnrecognizedClientException", "InvalidClientTokenId", 403),
+        ("session_token_missing", "UnrecognizedClientException", "InvalidClientTokenId", 403),
+        ("session_revoked", "UnrecognizedClientException", "InvalidClientTokenId", 403),
+        ("session_expired", "ExpiredTokenException", "ExpiredToken", 403),
+        ("signature_mismatch", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+        ("signature_too_old", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+        ("scope_region", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+        ("unsigned_payload", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+        ("malformed_credential", "IncompleteSignatureException", "IncompleteSignature", 400),
+        ("date_missing", "IncompleteSignatureException", "IncompleteSignature", 400),
+    ];
+    for (code, rest, query, status) in cases {
+        let denial = Denial { code: code.into(), message: "why".to_owned() };
+        let eks = unauthenticated(Some(Service::Eks), &denial);
+        let sts = unauthenticated(Some(Service::Sts), &denial);
+        assert_eq!((&*eks.code, eks.status), (rest, status), "{code}");
+        assert_eq!((&*sts.code, sts.status), (query, status), "{code}");
+    }
+    let stranger = Denial { code: "inactive_key".into(), message: "it is switched off".to_owned() };
+    let told = unauthenticated(Some(Service::Eks), &stranger);
+    assert_eq!(told.message, BAD_KEY, "a stranger hears nothing of the key's state");
+}
+
+#[test]
+fn the_texts_that_clients_match_on_are_eks_own() {
+    let invalid = |rule: Rule| CallError::invalid("field", rule.code(), "ours");
+    let state = |rule: Rule| CallError::precondition(rule.code(), "ours");
+    use lanyard_api::mapping::Rule;
+    let cases = [
+        (
+            CallError::not_found("cluster", "dev-7"),
+            "ResourceNotFoundException",
+            404,
+            "No cluster found for name: dev.",
+        ),
+        (
+            CallError::not_found("access entry", "x"),
+            "ResourceNotFoundException",
+            404,
+            "The specified principalArn could not be found.",
+        ),
+        (
+            CallError::exists("access entry", "x"),
+            "ResourceInUseException",
+            409,
+            "The specified access entry resource is already in use on this cluster.",
+        ),
+        (
+            CallError::exists("cluster", "dev"),
+            "ResourceInUseException",
+            409,
+            "Cluster already exists with name: dev",
+        ),
+        (
+            CallError::LimitExceeded { what: "access entries of one cluster".into(), limit: 3 },
+            "ResourceLimitExceededException",
+            400,
+            "access entries of one cluster is limited to 3",
+        ),
+        (
+            invalid(Rule::PrincipalInvalid),
+            "InvalidParameterException",
+            400,
+            "The specified principalArn is invalid: invalid principal.",
+        ),
+        (
+            invalid(Rule::PolicyUnknown),
+            "ResourceNotFoundException",
+            404,
+            "The specified policyArn could not be found.",
+        ),
+        (
+            invalid(Rule::PolicyServiceLinked),
+            "InvalidParameterException",
+            400,
+            "The specified policyArn can only be associated with service-linked roles",
+        ),
+        (
+            invalid(Rule::NotStandard),
+            "InvalidParameterException",
+            400,
+            "This operation can only be performed on Access Entries with a type of \"STANDARD\".",
+        ),
+        (
+            state(Rule::AuthenticationMode),
+            "InvalidRequestException",
+            400,
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
+        ),
+        (
+            invalid(Rule::BootstrapRequired),
+            "InvalidParameterException",
+            400,
+            "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP",
+        ),
+        (
+            CallError::precondition("lockout", "nobody could log in"),
+            "InvalidRequestException",
+            400,
+            "nobody could log in",
+        ),
+        (invalid(Rule::Tags), "InvalidParameterException", 400, "field: ours"),
+    ];
+    let found = found("/clusters/dev");
+    for (error, code, status, text) in cases {
+        let made = failed(&found, &error);
+        let (made_code, made_status, message) = shown(&made);
+        assert_eq!((made_code, made_status), (code, status), "{error}");
+        assert!(message.starts_with(text), "{error}: {message}");
+    }
+}
+
+#[test]
+fn a_fault_is_no_refusal_and_says_that_trying_again_may_help() {
+    let found = found("/clusters/dev");
+    let fault = |fault: Fault| failed(&found, &CallError::Fault(fault));
+    let unavailable = Fault::Unavailable { part: "the store".into(), detail: "away".into() };
+    assert_eq!(shown(&fault(unavailable.clone())).1, 503);
+    assert_eq!(shown(&fault(Fault::Throttled { part: "x".into(), retry_after: None })).1, 429);
+    assert_eq!(shown(&fault(Fault::Internal)).1, 500);
+    assert!(!fault(Fault::Internal).message.is_empty());
+    let replayed = failed(&found, &CallError::Replayed);
+    assert_eq!((&*replayed.code, replayed.status), ("ThrottlingException", 429));
+    assert_eq!(no_answer(Some(Service::Sts), &unavailable).code, "ServiceUnavailable");
+    assert_eq!(no_answer(Some(Service::Iam), &Fault::Internal).code, "InternalFailure");
+    let throttled = no_answer(Some(Service::Sts), &Fault::Throttled { part: "x".into(), retry_after: None });
+    assert_eq!((&*throttled.code, throttled.status), ("Throttling", 400));
+}
+
+#[test]
+fn who_may_not_is_told_so_and_who_names_no_cluster_that() {
+    let found = found("/clusters/dev/access-entries");
+    let denial = |code: &'static str| Denial { code: code.into(), message: "why".to_owned() };
+    let error = forbidden(&found, &denial("implicit_deny"));
+    assert_eq!((&*error.code, error.status), ("AccessDeniedException", 403));
+    assert!(error.message.contains("is not authorized to perform: eks:ListAccessEntries"), "{error}");
+    let error = forbidden(&found, &denial(UNKNOWN_CLUSTER));
+    assert_eq!(shown(&error), ("ResourceNotFoundException", 404, "No cluster found for name: dev."));
+    assert_eq!(forbidden(&found, &denial(INVALID_REQUEST)).code, "InvalidParameterException");
+}

@@ -1,0 +1,121 @@
+//! What each operation answers: the message of its method, in the shape of the service's model.
+
+mod eks;
+mod sts;
+
+use std::time::Duration;
+
+use lanyard_api::{
+    CallError, Fault,
+    authn::AwsAdmitted,
+    aws_wire::{Found, Service},
+    grpc::pass,
+    methods::Managed,
+    voucher::Audience,
+};
+use prost::Message;
+
+use crate::{answer::Answer, backend::Backend, door::Hub};
+
+/// A call that was admitted.
+pub(crate) struct Call<'a, B> {
+    pub(crate) backend: &'a B,
+    pub(crate) found: &'a Found<'a>,
+    pub(crate) admitted: &'a AwsAdmitted,
+    pub(crate) hub: &'a Hub,
+    /// How long the service may take.
+    pub(crate) timeout: Duration,
+}
+
+macro_rules! answers {
+    ($($service:ident { $($name:literal => $answer:path;)+ })+) => {
+        /// Answers a call.
+        pub(crate) async fn answer<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+            match (call.found.operation.service, call.found.operation.name) {
+                $($((Service::$service, $name) => $answer(call).await,)+)+
+                // A test sees to it that there is none.
+                _ => Err(Fault::Internal.into()),
+            }
+        }
+
+        #[cfg(test)]
+        const ANSWERED: &[(Service, &str)] = &[$($((Service::$service, $name),)+)+];
+    };
+}
+
+answers! {
+    Eks {
+        "ListClusters" => eks::clusters::list;
+        "DescribeCluster" => eks::clusters::describe;
+        "CreateCluster" => eks::clusters::create;
+        "DeleteCluster" => eks::clusters::delete;
+        "CreateAccessEntry" => eks::entries::create;
+        "ListAccessEntries" => eks::entries::list;
+        "DescribeAccessEntry" => eks::entries::describe;
+        "UpdateAccessEntry" => eks::entries::update;
+        "DeleteAccessEntry" => eks::entries::delete;
+        "AssociateAccessPolicy" => eks::entries::associate;
+        "ListAssociatedAccessPolicies" => eks::entries::list_associated;
+        "DisassociateAccessPolicy" => eks::entries::disassociate;
+        "ListAccessPolicies" => eks::entries::list_policies;
+        "DescribeIdentityProviderConfig" => eks::identity_providers::describe;
+        "ListIdentityProviderConfigs" => eks::identity_providers::list;
+    }
+    Sts {
+        "GetCallerIdentity" => sts::get_caller_identity;
+    }
+}
+
+impl<B: Backend> Call<'_, B> {
+    /// The message that was admitted.
+    pub(crate) fn message<Q: Managed>(&self) -> Result<Q, CallError> {
+        let is_it = self.admitted.method == Q::METHOD.path;
+        let message = is_it.then(|| Q::decode(self.admitted.message.clone()).ok()).flatten();
+        message.ok_or_else(|| {
+            tracing::error!(
+                rpc.method = self.admitted.method,
+                "authn admitted another call than the one that is answered"
+            );
+            Fault::Internal.into()
+        })
+    }
+
+    /// What the service of a method answers to the message that was admitted.
+    pub(crate) async fn ask<Q, A, D>(&self) -> Result<D, CallError>
+    where
+        Q: Managed + 'static,
+        A: Message + Default + 'static,
+        D: TryFrom<A, Error = CallError>,
+    {
+        let message: Q = self.message()?;
+        let way = Audience::of_method(Q::METHOD.path).and_then(|to| self.backend.way(to));
+        let way = way.ok_or(Fault::Internal)?;
+        let answer: A = pass(way, self.admitted.actor.clone(), message, self.timeout).await?;
+        D::try_from(answer).map_err(|error| {
+            tracing::error!(%error, rpc.method = self.admitted.method, "an answer of a service cannot be read");
+            Fault::Internal.into()
+        })
+    }
+
+    /// The token of the next page, for this caller and list alone.
+    pub(crate) fn next_token(&self, last: Option<String>) -> Option<String> {
+        self.admitted.page_key.as_ref().zip(last).map(|(key, last)| key.seal(&last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::aws_wire::OPERATIONS;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_that_is_read_is_answered() {
+        let mut read: Vec<_> =
+            OPERATIONS.into_iter().flatten().map(|operation| (operation.service, operation.name)).collect();
+        let mut answered = ANSWERED.to_vec();
+        read.sort_unstable();
+        answered.sort_unstable();
+        assert_eq!(read, answered);
+    }
+}

@@ -1,0 +1,66 @@
+//! Clusters.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lanyard_api::{CallError, Mutated, Page, mapping::Cluster};
+use lanyard_proto::mapping::v1 as pb;
+use serde_json::{Value, json};
+
+use super::page;
+use crate::{
+    answer::{Answer, epoch_seconds},
+    backend::Backend,
+    door::Hub,
+    operations::Call,
+};
+
+pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let Page { items, next_token } =
+        call.ask::<pb::ListClustersRequest, pb::ClusterPage, Page<Cluster>>().await?;
+    let names = items.into_iter().map(|cluster| Value::from(cluster.name)).collect();
+    Ok(Answer::Rest(page("clusters", names, call.next_token(next_token)).into()))
+}
+
+pub(in crate::operations) async fn describe<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let cluster: Cluster = call.ask::<pb::DescribeClusterRequest, pb::Cluster, _>().await?;
+    Ok(Answer::Rest(json!({ "cluster": shape(&cluster, call.hub, "ACTIVE") })))
+}
+
+/// It is there at once, and so is active: the waiter of SDKs finds what it waits for.
+pub(in crate::operations) async fn create<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let made = call.ask::<pb::CreateClusterRequest, pb::ClusterMutated, Mutated<Cluster>>().await?;
+    Ok(Answer::Rest(json!({ "cluster": shape(&made.value, call.hub, "ACTIVE") })))
+}
+
+/// As it was; the next look finds none.
+pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let gone = call.ask::<pb::DeleteClusterRequest, pb::ClusterMutated, Mutated<Cluster>>().await?;
+    Ok(Answer::Rest(json!({ "cluster": shape(&gone.value, call.hub, "DELETING") })))
+}
+
+/// A cluster as EKS shows one. One whose API server the hub does not know is reached at the hub itself, which answers `kubectl auth`
+/// in its place. Where its id is not its name, it looks like one on an Outpost: of those, stock tools sign the id.
+fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
+    let (endpoint, authority) = match (&cluster.endpoint, &cluster.certificate_authority) {
+        (None, _) => {
+            (format!("{}/clusters/{}", hub.gateway_url, cluster.id), Some(&hub.certificate_authority))
+        }
+        (Some(endpoint), authority) => (endpoint.clone(), authority.as_ref()),
+    };
+    let mut shape = json!({
+        "name": cluster.name,
+        "arn": cluster.arn(),
+        "createdAt": epoch_seconds(cluster.created_at),
+        "endpoint": endpoint,
+        "status": status,
+        "accessConfig": { "authenticationMode": cluster.authentication_mode },
+        "tags": cluster.tags,
+    });
+    if let Some(pem) = authority {
+        shape["certificateAuthority"] = json!({ "data": STANDARD.encode(pem) });
+    }
+    if cluster.id.as_str() != cluster.name {
+        shape["id"] = Value::from(cluster.id.as_str());
+        shape["outpostConfig"] = json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" });
+    }
+    shape
+}

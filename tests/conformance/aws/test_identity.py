@@ -1,0 +1,113 @@
+"""STS on the AWS wire: who a caller is, signed in the header and in the query."""
+
+from __future__ import annotations
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+import pytest
+import requests
+
+from wire import Wire, code_of, raw, refused, seen
+
+VERSION = "Version=2011-06-15"
+GET_CALLER_IDENTITY = f"Action=GetCallerIdentity&{VERSION}"
+
+
+@pytest.fixture
+def wire(hub) -> Wire:
+    return Wire(hub)
+
+
+def presigned(wire: Wire, query: str = GET_CALLER_IDENTITY, headers: dict | None = None) -> str:
+    own = botocore.credentials.Credentials(wire.credentials.access_key_id, wire.credentials.secret)
+    request = botocore.awsrequest.AWSRequest("GET", f"{wire.url}/?{query}", headers=headers or {})
+    botocore.auth.SigV4QueryAuth(own, "sts", wire.region, expires=60).add_auth(request)
+    return request.url
+
+
+def test_everybody_may_ask_who_they_are(hub, wire):
+    ana = hub.create_user("ana", path="/team/")
+    hub.settle()
+    said = Wire(hub, ana.credentials).sts.get_caller_identity()
+    assert (said["Account"], said["Arn"], said["UserId"]) == (hub.account, ana.arn, ana.principal_id)
+    role = hub.create_role("reader", trusts=ana.arn)
+    deny = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"},{"Effect":"Deny","Action":"sts:GetCallerIdentity","Resource":"*"}]}'
+    hub.cli("iam", "policy", "put", "p", "--user", ana.name, "--document", "-", stdin=deny)
+    hub.settle()
+    session = hub.assume_role(ana, role, "night")
+    said = Wire(hub, session).sts.get_caller_identity()
+    assert said["Arn"] == f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/night"
+    assert said["UserId"] == f"{role.principal_id}:night"
+    assert Wire(hub, ana.credentials).sts.get_caller_identity()["Arn"] == ana.arn, "a deny does not count here"
+    assert wire.aws_json("sts", "get-caller-identity")["Account"] == hub.account
+
+
+def test_a_presigned_question_is_answered_and_json_to_who_accepts_it(hub, wire):
+    url = presigned(wire)
+    answer = raw(hub, "GET", url)
+    assert answer.status_code == 200 and "<GetCallerIdentityResult>" in answer.text, answer.text
+    answer = raw(hub, "GET", url, headers={"Accept": "application/json"})
+    result = answer.json()["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
+    assert result["Account"] == hub.account
+    # A client token of a cluster is such a question too: Lanyard is an STS for its own tokens.
+    url = presigned(wire, headers={"x-k8s-aws-id": "some-cluster"})
+    assert raw(hub, "GET", url, headers={"x-k8s-aws-id": "some-cluster"}).status_code == 200
+    assert raw(hub, "GET", url, headers={"x-k8s-aws-id": "other"}).status_code == 403
+
+
+def test_a_key_that_is_none_and_one_of_another_secret(hub, wire):
+    from tokens import Credentials
+
+    with refused(Wire(hub, Credentials("LKIAAAAAAAAAAAAAAAAA", "x" * 40)).sts, "InvalidClientTokenId", "security token", 403) as _:
+        Wire(hub, Credentials("LKIAAAAAAAAAAAAAAAAA", "x" * 40)).sts.get_caller_identity()
+    other = Wire(hub, Credentials(wire.credentials.access_key_id, "x" * 40))
+    with refused(other.sts, "SignatureDoesNotMatch", "", 403):
+        other.sts.get_caller_identity()
+    with refused(other.eks, "InvalidSignatureException", "", 403):
+        other.eks.list_clusters()
+
+
+def test_what_is_no_operation_says_so(hub, wire):
+    cases = [
+        ("Action=Nothing&" + VERSION, 400, "InvalidAction"),
+        ("Action=GetCallerIdentity&Version=2010-05-08", 400, "InvalidAction"),
+        ("Action=GetCallerIdentity", 400, "InvalidAction"),
+        (VERSION, 400, "MissingAction"),
+        ("Action=ListUsers&Version=2010-05-08", 400, "InvalidAction"),
+        (f"Action=A&{GET_CALLER_IDENTITY}", 400, "InvalidQueryParameter"),
+        (f"action=A&{GET_CALLER_IDENTITY}", 400, "InvalidQueryParameter"),
+        ("Action=%zz", 404, "MalformedQueryString"),
+    ]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body, status, code in cases:
+        answer = wire.send("POST", "/", body.encode(), service="sts", headers=form)
+        assert (answer.status_code, code_of(answer)) == (status, code), (body, answer.text)
+
+
+def immunity_45_parameters_stand_in_query_or_body_and_never_in_both(wire):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = wire.send("POST", "/", GET_CALLER_IDENTITY.encode(), query=GET_CALLER_IDENTITY, service="sts", headers=form)
+    assert code_of(answer) == "InvalidParameterCombination", answer.text
+    answer = wire.send("POST", "/", b"RoleArn=x", query=GET_CALLER_IDENTITY, service="sts", headers=form)
+    assert code_of(answer) == "InvalidParameterCombination", answer.text
+
+
+def immunity_45_a_header_and_a_query_signature_together(hub, wire):
+    query = presigned(wire).split("?")[1]
+    answer = wire.send("GET", "/", query=query, service="sts")
+    assert answer.status_code == 403 and code_of(answer) == "SignatureDoesNotMatch", answer.text
+
+
+def test_people_get_a_text_and_clients_their_error(hub, wire):
+    answer = raw(hub, "GET", f"{wire.url}/")
+    assert answer.status_code == 403 and answer.headers["content-type"].startswith("text/plain")
+    assert "--endpoint-url" in answer.text and "<" not in answer.text.replace("<this URL>", "")
+    answer = raw(hub, "GET", f"{wire.url}/clusters")
+    assert answer.headers["content-type"].startswith("text/plain"), answer.text
+    answer = raw(hub, "GET", f"{wire.url}/?{GET_CALLER_IDENTITY}")
+    assert (answer.status_code, code_of(answer)) == (403, "MissingAuthenticationToken")
+    answer = raw(hub, "GET", f"{wire.url}/clusters", headers={"x-amz-date": "20261128T000000Z"})
+    assert (answer.status_code, code_of(answer)) == (403, "MissingAuthenticationTokenException")
+    assert raw(hub, "GET", f"{wire.url}/livez").text == "ok\n"
+    assert raw(hub, "GET", f"{wire.url}/readyz").status_code == 200
