@@ -150,6 +150,14 @@ impl OwnerView {
         PrincipalArn { partition, account, kind }
     }
 
+    /// Its name, where it is a user.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        match &self.principal {
+            Principal::User(user) => Some(&user.name),
+            Principal::Role { .. } => None,
+        }
+    }
+
     /// Whether it is a role.
     pub(crate) fn is_role(&self) -> bool {
         matches!(self.principal, Principal::Role { .. })
