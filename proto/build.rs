@@ -23,6 +23,8 @@ const SECRET: &[&str] = &[
     ".lanyard.mapping.v1.PutSpokeKubeconfigRequest",
     ".lanyard.mapping.v1.SpokeLoan",
     ".lanyard.credentials.v1.RoleSession",
+    ".lanyard.credentials.v1.SessionCredentials",
+    ".lanyard.credentials.v1.AssumeRoleWithWebIdentityRequest",
     ".lanyard.gateway.v1.ExplainRequest",
     ".lanyard.gateway.v1.ExplainRequest.who",
 ];

@@ -30,6 +30,8 @@ redacted! {
     mapping::PutSpokeKubeconfigRequest { cluster, context }
     mapping::SpokeLoan { version, lifetime_seconds }
     credentials::RoleSession { access_key_id, expires_at, arn, assumed_role_id }
+    credentials::SessionCredentials { access_key_id, expires_at }
+    credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -60,6 +62,17 @@ mod tests {
             format!("{:?}", authn::AdmitAwsRequest { headers: vec![header.clone()], ..Default::default() }),
             format!("{:?}", authn::AdmittedAws { page_key: SECRET.into(), ..Default::default() }),
             format!("{header:?}"),
+            format!(
+                "{:?}",
+                credentials::AssumeRoleWithWebIdentityRequest {
+                    web_identity_token: secret(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                credentials::SessionCredentials { session_token: secret(), ..Default::default() }
+            ),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),
             format!("{:?}", mapping::SpokeCredentialCreated { token: secret(), ..Default::default() }),

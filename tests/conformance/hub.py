@@ -26,6 +26,8 @@ YES, NO, USAGE, NO_ANSWER = 0, 1, 2, 69
 REGION = "us-east-1"
 # What every hub of the run is told about authn: the issuers of tests are on loopback.
 AUTHN_SETTINGS = {"LANYARD_AUTHN__OIDC__PRIVATE_HOSTS": '["localhost"]'}
+# The same for the process of its own that exchanges web identities; in one process authn's count.
+CREDENTIALS_SETTINGS = {"LANYARD_CREDENTIALS__OIDC__PRIVATE_HOSTS": '["localhost"]'}
 _numbers = itertools.count(1)
 
 

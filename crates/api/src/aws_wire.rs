@@ -5,11 +5,12 @@
 //! rules allow, and makes the gRPC message of them, in which names have become what the hub's services call things ([`Caller`]).
 //! Authn does both after the signature held; the door does the first alone, to know how an answer is to look.
 //!
-//! An operation is a row of its service's table ([`eks`], [`sts`]) with a function that reads it, a shape of the answer in
-//! `services/awsapi`, and a method in [`crate::methods::MANAGED`].
+//! An operation is a row of its service's table ([`eks`], [`iam`], [`sts`]) with a function that reads it, a shape of the answer in
+//! `services/awsapi`, and a method in [`crate::methods::MANAGED`]. The one operation that nobody signs is [`unsigned`].
 
 mod eks;
 mod error;
+mod iam;
 mod input;
 mod json;
 mod operation;
@@ -21,6 +22,7 @@ pub use error::AwsError;
 pub use input::{Asked, Caller};
 pub use operation::{Found, HttpCall, OPERATIONS, Operation, Protocol, Route, Service, find};
 pub use page_key::PageKey;
+pub use sts::{ASSUME_ROLE_WITH_WEB_IDENTITY, unsigned};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ mod convert;
 pub mod server;
 mod workloads;
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, future::Future, net::IpAddr};
 
 use lanyard_iam::{AccessKeyId, AccountId, PrincipalKind};
 use secrecy::SecretString;
@@ -34,6 +34,110 @@ pub trait Sessions: Send + Sync + 'static {
         &self,
         by: Vouched<Actor>,
     ) -> impl Future<Output = Result<CallerIdentity, CallError>> + Send;
+
+    /// A session of a local role, for whoever bears a token of an OIDC issuer that the role's trust policy lets in (AWS STS
+    /// `AssumeRoleWithWebIdentity`). The token is the proof, and is judged here: no actor was admitted. `from` is the address
+    /// that the door saw.
+    ///
+    /// A refusal has one of the codes [`WebIdentityRefusal`] lists.
+    fn assume_role_with_web_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: AssumeRoleWithWebIdentity,
+    ) -> impl Future<Output = Result<WebIdentitySession, CallError>> + Send;
+
+    /// A session of the calling user (AWS STS `GetSessionToken`). 0 seconds mean 43200.
+    fn get_session_token(
+        &self,
+        by: Vouched<Actor>,
+        duration_seconds: u32,
+    ) -> impl Future<Output = Result<SessionCredentials, CallError>> + Send;
+}
+
+/// Why a web identity gets no session: the [`crate::Denial`]'s code, and AWS STS's error that it stands for. An issuer whose keys
+/// are not to be had is a fault of the part [`WebIdentityRefusal::issuer_part`] names (`IDPCommunicationError`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebIdentityRefusal {
+    /// `InvalidIdentityToken`: no such provider, another audience, a bad signature or claim.
+    InvalidToken,
+    /// `ExpiredTokenException`: it was good.
+    ExpiredToken,
+    /// `IDPRejectedClaim`: the issuer or its subject is blocked.
+    RejectedClaim,
+    /// `AccessDenied`: no such role, or its trust policy does not let this identity.
+    AccessDenied,
+}
+
+impl WebIdentityRefusal {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::InvalidToken, Self::ExpiredToken, Self::RejectedClaim, Self::AccessDenied];
+
+    /// The code of the denial.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidToken => "invalid_identity_token",
+            Self::ExpiredToken => "expired_identity_token",
+            Self::RejectedClaim => "idp_rejected_claim",
+            Self::AccessDenied => "web_identity_denied",
+        }
+    }
+
+    /// The refusal of a code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == code)
+    }
+
+    /// The part that a fault names where an issuer's keys are not to be had.
+    #[must_use]
+    pub fn issuer_part(issuer_url: &str) -> String {
+        format!("OIDC issuer {issuer_url}")
+    }
+}
+
+/// The parameters of AWS STS `AssumeRoleWithWebIdentity`, parsed.
+#[derive(Debug, Clone, Default)]
+pub struct AssumeRoleWithWebIdentity {
+    /// The role's whole ARN, path included.
+    pub role_arn: String,
+    /// 2 to 64 of `[\w+=,.@-]`.
+    pub session_name: String,
+    /// A JWT.
+    pub web_identity_token: SecretString,
+    /// 900 to the role's maximum; 0 means 3600.
+    pub duration_seconds: u32,
+    /// Narrows the session.
+    pub session_policy: Option<String>,
+}
+
+/// A role session, and whose token it was made by.
+#[derive(Debug)]
+pub struct WebIdentitySession {
+    /// Its credentials.
+    pub session: RoleSession,
+    /// The issuer, as the token writes it.
+    pub provider: String,
+    /// For whom the token was.
+    pub audience: String,
+    /// Who the issuer says it is.
+    pub subject: String,
+    /// Who stands behind the session, if the token says.
+    pub source_identity: Option<String>,
+}
+
+/// Credentials of a session.
+#[derive(Debug)]
+pub struct SessionCredentials {
+    /// `LSIA…`.
+    pub access_key_id: AccessKeyId,
+    /// Signs; not derivable from the token.
+    pub secret_access_key: SecretString,
+    /// Goes with each request.
+    pub session_token: SecretString,
+    /// The end.
+    pub expires_at: OffsetDateTime,
 }
 
 /// The parameters of AWS STS `AssumeRole`, parsed.

@@ -137,6 +137,12 @@ uuid_id!(
     "identity-provider configuration id"
 );
 
+uuid_id!(
+    /// An account's OIDC provider's number: one that is made again for the same issuer has another one.
+    OidcProviderId,
+    "OIDC provider id"
+);
+
 /// Which certificate: the SHA-256 of its bytes (DER). Written as 64 hex digits in lower case, and read with colons between the
 /// bytes too, as OpenSSL shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -39,6 +39,9 @@ pub const OPEN: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Methods whose message is its own proof, which the service judges: the front door passes them on without a signature.
+pub const UNSIGNED: &[&str] = &["/lanyard.credentials.v1.Sessions/AssumeRoleWithWebIdentity"];
+
 /// Methods between services, which know each other by certificate. No front door lets them through.
 pub const INTERNAL: &[&str] = &[
     "/lanyard.authn.v1.Authenticate/Authenticate",
@@ -64,18 +67,19 @@ const READS: &[&str] = &[
     "/lanyard.authz.v1.Authorize/Authorize",
 ];
 
+/// Make a session, each time another, though they change no record.
+const MAKES_SESSIONS: &[&str] =
+    &["/lanyard.credentials.v1.Sessions/AssumeRole", "/lanyard.credentials.v1.Sessions/GetSessionToken"];
+
 /// Admits calls of the AWS wire, for its door.
 const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
-
-/// Makes a session, each time another.
-const ASSUME_ROLE: &str = "/lanyard.credentials.v1.Sessions/AssumeRole";
 
 /// What everybody may ask, whatever policies say (AWS STS `GetCallerIdentity`).
 pub const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
 
 /// Every method that the suite has: what metrics and traces tell apart.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    let own = OPEN.iter().chain(INTERNAL).copied();
+    let own = OPEN.iter().chain(INTERNAL).chain(UNSIGNED).copied();
     MANAGED.iter().map(|method| method.path).chain(own)
 }
 
@@ -140,7 +144,7 @@ pub fn callers(path: &str) -> Callers {
         Callers::These(&[AWSAPI])
     } else if INTERNAL.contains(&path) {
         Callers::These(&[GATEWAY])
-    } else if is_managed() {
+    } else if is_unsigned(path) || is_managed() {
         Callers::These(DOORS)
     } else {
         Callers::Nobody
@@ -193,11 +197,21 @@ pub fn is_watch(path: &str) -> bool {
 /// Whether a call may be sent once more where its connection broke before an answer: it reads, and finds what it would have found.
 /// A role is assumed once, though that changes no record; and a watch is begun anew by who listens.
 pub fn is_repeatable(path: &str) -> bool {
-    let reads = |method: &Method| !method.mutates && !is_watch(path) && path != ASSUME_ROLE;
+    let reads = |method: &Method| !method.mutates && !is_watch(path) && !makes_session(path);
     READS.contains(&path) || find(path).is_some_and(reads)
 }
 
-/// Whether a method needs no signature at the front door.
+/// Whether a method makes a session: that is not a change of any record, and its signature counts once all the same.
+pub fn makes_session(path: &str) -> bool {
+    MAKES_SESSIONS.contains(&path)
+}
+
+/// Whether a method's message is its own proof, which the service judges.
+pub fn is_unsigned(path: &str) -> bool {
+    UNSIGNED.contains(&path)
+}
+
+/// Whether a method is answered to anybody at the front door.
 pub fn is_open(path: &str) -> bool {
     OPEN.contains(&path)
 }

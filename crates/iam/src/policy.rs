@@ -10,6 +10,7 @@ mod context;
 mod document;
 mod err;
 mod evaluate;
+mod federation;
 mod json;
 mod operator;
 mod parse;
@@ -27,6 +28,7 @@ pub use context::{ConditionKeys, NamedDocument, RequestContext};
 pub use document::{PolicyDocument, TrustPolicy};
 pub use err::{PolicyError, PolicyFault};
 pub use evaluate::{Decision, Evaluation, Lack, Layer, NearMiss, StatementRef, evaluate};
+pub use federation::{OpenFederation, SubjectGap};
 pub use trust::{Named, TrustCaller, TrustEvaluation, evaluate_assume_role, evaluate_trust};
 
 /// Most bytes of an identity policy, blanks not counted: IAM's sum over a role's inline policies.

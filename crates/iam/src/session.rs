@@ -5,6 +5,7 @@
 //! token under a third key: the token, which every cluster's client sends along, gives nothing away. A session is known by
 //! its access key id (`LSIA…`), which is among the claims.
 
+mod ancestor;
 mod claims;
 mod err;
 mod keys;
@@ -15,7 +16,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{Ancestor, SessionClaims};
+pub use ancestor::Ancestor;
+pub use claims::SessionClaims;
 pub use err::SessionError;
 pub use keys::{MintingKeys, OpeningKeys};
 pub use mint::{MintedSession, SessionMinter};
@@ -27,6 +29,8 @@ use time::Duration;
 pub const SESSION_TOKEN_CHARS_MAX: usize = 2000;
 /// Longest life of a session: AWS's maximum for a role.
 pub const SESSION_LIFETIME_MAX: Duration = Duration::hours(12);
+/// Longest session of a user (AWS STS `GetSessionToken`).
+pub const USER_SESSION_LIFETIME_MAX: Duration = Duration::hours(36);
 /// How far ahead of this clock a session may have been issued.
 pub const SESSION_SKEW_MAX: Duration = Duration::minutes(5);
 /// Most tags of a session.

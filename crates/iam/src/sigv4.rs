@@ -38,7 +38,7 @@ pub use x509::{
 };
 
 pub(crate) use encode::{decode_into, encode_into, has_valid_escapes};
-pub use encode::{decode_query, decode_segment};
+pub use encode::{decode_query, decode_segment, percent_encoded};
 pub(crate) use key::StringToSign;
 
 /// The algorithm's name on the wire; of those that access keys sign by the only one that is accepted.

@@ -85,6 +85,21 @@ pub enum OidcFault {
 }
 
 impl OidcFault {
+    /// The fault in words that are safe to show to anyone: nothing that the issuer or the network said.
+    #[must_use]
+    pub fn for_callers(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "it cannot be reached (issuer_unreachable)",
+            Self::Status { .. } => "it answers with an error of its own (issuer_status)",
+            Self::Discovery(_) => "its discovery document cannot be used (issuer_discovery)",
+            Self::OtherIssuer { .. } => "its discovery document is another issuer's (issuer_mismatch)",
+            Self::KeysUrl { .. } => "its keys are where they may not be fetched from (issuer_keys_url)",
+            Self::Keys(_) => "its keys cannot be used (issuer_keys)",
+            Self::Stale { .. } => "its keys are too old (issuer_keys_stale)",
+            Self::Interrupted => "asking it was interrupted (issuer_interrupted)",
+        }
+    }
+
     /// A stable name for the fault, in snake case.
     #[must_use]
     pub fn code(&self) -> &'static str {

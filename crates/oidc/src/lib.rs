@@ -48,6 +48,7 @@ mod jwk;
 mod jwks;
 mod jwt;
 mod provider;
+mod providers;
 mod published;
 mod refusal;
 mod shown;
@@ -65,6 +66,7 @@ pub use jwt::{
     HEADER_BYTES_MAX, Jwt, JwtHeader, KID_BYTES_MAX, TOKEN_BYTES_MAX, looks_like_jwt, unverified_issuer,
 };
 pub use provider::{JwtAnswer, Provider, ProviderStatus};
+pub use providers::{KeptProvider, OidcConfig, Providers};
 pub use published::{PublishedKey, PublishedKeys};
 pub use refusal::{JwtPart, JwtRefusal};
 pub use verify::{Expected, Inspected, inspect, verify};

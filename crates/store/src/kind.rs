@@ -19,6 +19,8 @@ pub enum Kind {
     IamRole,
     /// [`lanyard_api::authn::accounts::InlinePolicy`], in its account's scope, by `user/<user>/<name>` or `role/<role>/<name>`.
     InlinePolicy,
+    /// [`lanyard_api::authn::oidc_providers::OidcProvider`], in its account's scope, by its issuer's URL.
+    OidcProvider,
     /// [`lanyard_api::mapping::AccessEntry`], in its cluster's scope, by its id.
     AccessEntry,
     /// [`lanyard_api::mapping::PolicyAssociation`], in its cluster's scope, by `<entry id>/<policy ARN>`.
@@ -50,7 +52,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -59,6 +61,7 @@ impl Kind {
         Self::AccessKey,
         Self::IamRole,
         Self::InlinePolicy,
+        Self::OidcProvider,
         Self::AccessEntry,
         Self::PolicyAssociation,
         Self::AwsAuthVersion,
@@ -84,6 +87,7 @@ impl Kind {
             Self::AccessKey => "access_key",
             Self::IamRole => "iam_role",
             Self::InlinePolicy => "inline_policy",
+            Self::OidcProvider => "oidc_provider",
             Self::AccessEntry => "access_entry",
             Self::PolicyAssociation => "policy_association",
             Self::AwsAuthVersion => "aws_auth_version",
@@ -110,6 +114,7 @@ impl Kind {
             Self::AccessKey => "access key",
             Self::IamRole => "role",
             Self::InlinePolicy => "inline policy",
+            Self::OidcProvider => "OIDC provider",
             Self::AccessEntry => "access entry",
             Self::PolicyAssociation => "policy association",
             Self::AwsAuthVersion => "aws-auth version",

@@ -111,6 +111,7 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::WorkloadIssuer
         // Nobody of an issuer is an administrator that the guard counts.
         | Kind::IdentityProviderConfig
+        | Kind::OidcProvider
         | Kind::Setting => false,
     }
 }

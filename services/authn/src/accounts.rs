@@ -4,6 +4,7 @@
 //! itself. In any other account nothing exists. Names are spelled as they were given when the thing was made.
 
 mod keys;
+mod oidc_providers;
 mod policies;
 mod registry;
 mod roles;
@@ -12,7 +13,7 @@ mod users;
 
 use lanyard_api::authn::accounts::{
     AccessKey, Account, Accounts, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-    NewAccessKey, PolicyOwner, User,
+    NewAccessKey, PolicyOwner, UpdateRole, User,
 };
 use lanyard_api::{
     Actor, ActorKind, CallError, Denial, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
@@ -21,10 +22,11 @@ use lanyard_iam::{AccessKeyId, AccountId};
 use lanyard_store::{Committed, StoreError, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 
 use crate::cache::SharedCache;
 use crate::engine::Engine;
-use crate::numbers::NoRandomness;
+use crate::numbers::{NoRandomness, account_of_key};
 
 /// A transaction that has begun, or the answer of the first arrival of this very signature.
 enum Begun<T> {
@@ -201,6 +203,24 @@ impl<S: SharedCache> Accounts for Engine<S> {
         self.user_records(&by.value, account, &page).await
     }
 
+    async fn tag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Mutated<User>, CallError> {
+        self.tag_user_record(by, user, rules::TagChange::Put(tags)).await
+    }
+
+    async fn untag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        keys: Vec<String>,
+    ) -> Result<Mutated<User>, CallError> {
+        self.tag_user_record(by, user, rules::TagChange::Remove(keys)).await
+    }
+
     async fn delete_user(&self, by: Mutation, user: Named) -> Result<Mutated<User>, CallError> {
         self.delete_user_record(by, user).await
     }
@@ -211,6 +231,14 @@ impl<S: SharedCache> Accounts for Engine<S> {
 
     async fn list_access_keys(&self, by: Vouched<Actor>, user: Named) -> Result<Vec<AccessKey>, CallError> {
         self.keys_of(&by.value, &user).await
+    }
+
+    async fn get_access_key_info(&self, _: Vouched<Actor>, key: AccessKeyId) -> Result<AccountId, CallError> {
+        account_of_key(&key).ok_or_else(|| {
+            let message =
+                format!("`{key}` is not a long-term key of a hub (LKIA…); ask AWS about keys of AWS");
+            CallError::invalid("access_key_id", "access_key_id", message)
+        })
     }
 
     async fn set_access_key_active(
@@ -249,13 +277,41 @@ impl<S: SharedCache> Accounts for Engine<S> {
         self.role_records(&by.value, account, &page).await
     }
 
+    async fn update_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        update: UpdateRole,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        self.update_role_record(by, role, update).await
+    }
+
+    async fn tag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        self.tag_role_record(by, role, rules::TagChange::Put(tags)).await
+    }
+
+    async fn untag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        keys: Vec<String>,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        self.tag_role_record(by, role, rules::TagChange::Remove(keys)).await
+    }
+
     async fn update_trust_policy(
         &self,
         by: Mutation,
         role: Named,
         trust_policy: String,
+        allow_any_subject: bool,
     ) -> Result<Mutated<IamRole>, CallError> {
-        self.replace_trust_policy(by, role, trust_policy).await
+        self.replace_trust_policy(by, role, trust_policy, allow_any_subject).await
     }
 
     async fn revoke_sessions(&self, by: Mutation, role: Named) -> Result<Mutated<IamRole>, CallError> {
@@ -275,6 +331,18 @@ impl<S: SharedCache> Accounts for Engine<S> {
         document: String,
     ) -> Result<Mutated<InlinePolicy>, CallError> {
         self.put_inline_policy(by, account, owner, name, document).await
+    }
+
+    async fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> Result<InlinePolicy, CallError> {
+        let policies = self.policies_of(&by.value, account, owner).await?;
+        let found = policies.into_iter().find(|policy| policy.name == name);
+        found.ok_or_else(|| CallError::not_found("inline policy", name))
     }
 
     async fn list_policies(

@@ -167,7 +167,7 @@ impl<S: SharedCache> Engine<S> {
             call.action = covering;
         }
         // A session that is made is not a change of any record, and its signature counts once all the same.
-        let once = call.mutates || call.action == weigh::ASSUME_ROLE;
+        let once = call.mutates || methods::makes_session(asked.method);
         if once && asked.beside.is_some() {
             return Ok(Admission::Forbidden(denial::denial("not_signed", NOT_SIGNED)));
         }
@@ -211,6 +211,7 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
         let key = holder.access_key_id.iter().chain(&keys).find_map(|key| index.on_key(key));
         let certificate = || certificates(ancestors).find_map(|one| index.on_certificate(&one));
         key.or_else(certificate)
+            .or_else(|| index.on_web_identities(ancestors))
             .or_else(|| on(&own, session_name))
             .or_else(|| kin.iter().find_map(|kin| on(kin, None)))
     })?;
@@ -232,7 +233,9 @@ fn kind(holder: &Holder, ancestors: Vec<String>) -> ActorKind {
             ancestors,
             transitive_tags: transitive.unwrap_or_default(),
             source_identity: claims.and_then(|claims| claims.source_identity.clone()),
-            chain_depth: claims.map_or(0, |claims| claims.chain_depth.saturating_add(1)),
+            // A user's own session is no role on the way.
+            chain_depth: claims
+                .map_or(0, |claims| claims.chain_depth.saturating_add(u8::from(holder.owner.is_role()))),
         }),
         arn: holder.arn(),
     }

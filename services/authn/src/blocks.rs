@@ -8,6 +8,8 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, FoldedArn};
 
+use crate::local_keys::web_identities;
+
 /// The blocks of one scope.
 #[derive(Debug, Default)]
 pub(crate) struct BlockIndex {
@@ -79,6 +81,16 @@ impl BlockIndex {
     /// The block on one of them.
     pub(crate) fn on_oidc_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
         self.oidc_subjects.get(issuer)?.get(subject).copied()
+    }
+
+    /// The block on an OIDC issuer, or on somebody whom it knows, that a session descends from.
+    pub(crate) fn on_web_identities(&self, ancestors: &[String]) -> Option<BlockId> {
+        if self.oidc_issuers.is_empty() && self.oidc_subjects.is_empty() {
+            return None;
+        }
+        web_identities(ancestors).find_map(|(issuer, subject)| {
+            self.on_oidc_issuer(&issuer).or_else(|| self.on_oidc_subject(&issuer, &subject))
+        })
     }
 
     /// The block on somebody, their account or their session. Without blocks it costs nothing.

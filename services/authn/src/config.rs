@@ -6,7 +6,8 @@ use lanyard_aws::StsOptions;
 use lanyard_iam::{Region, StsAuthority, StsAuthorityError};
 use lanyard_kit::http_client::{AddressRules, Options};
 use lanyard_kit::tls::CertificateDer;
-use lanyard_oidc::{Issuer, IssuerError, IssuerOptions, KeyOptions};
+pub use lanyard_oidc::OidcConfig;
+use lanyard_oidc::{Issuer, IssuerError};
 use serde::{Deserialize, Serialize};
 
 use crate::ca_file;
@@ -28,17 +29,6 @@ pub struct AuthnConfig {
     pub snapshots: SnapshotConfig,
     /// Calls to OIDC issuers.
     pub oidc: OidcConfig,
-}
-
-/// How the issuers of identity-provider configurations are called.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OidcConfig {
-    /// Hosts, exactly named, that may have addresses which are not public. Whoever configures an issuer for a cluster cannot
-    /// say so: they would make the hub call into its own network.
-    pub private_hosts: Vec<String>,
-    /// How long keys are kept, and how often an issuer is asked.
-    pub keys: KeyOptions,
 }
 
 /// How long and how many answers of STS are kept.
@@ -98,6 +88,8 @@ pub struct AccountLimits {
     pub users_max: u64,
     /// Roles of an account.
     pub roles_max: u64,
+    /// OIDC providers of one account.
+    pub oidc_providers_max: u64,
     /// Access keys of a user.
     pub keys_per_user_max: u64,
     /// Inline policies of a user or role.
@@ -116,6 +108,7 @@ impl Default for AccountLimits {
             accounts_max: 10_000,
             users_max: 5_000,
             roles_max: 1_000,
+            oidc_providers_max: 100,
             keys_per_user_max: 2,
             policies_per_owner_max: 50,
             user_policy_chars_max: 2_048,
@@ -196,11 +189,7 @@ impl AuthnConfig {
     /// # Errors
     /// [`ConfigError`] names the key and the rule.
     pub fn validate(&self) -> Result<Vec<StsAuthority>, ConfigError> {
-        Issuer::new(IssuerOptions {
-            private_hosts: self.oidc.private_hosts.clone(),
-            keys: self.oidc.keys.clone(),
-            ..IssuerOptions::new("https://issuer.invalid")
-        })?;
+        Issuer::new(self.oidc.issuer("https://issuer.invalid", None))?;
         let ranges = [
             (
                 "token_cache.lifetime_seconds",

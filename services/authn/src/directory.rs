@@ -8,8 +8,8 @@ use lanyard_iam::{AccountId, Region, StsAuthority};
 use lanyard_store::{Followed, Store, StoreError};
 
 use crate::config::SnapshotConfig;
-use crate::providers::Providers;
 use crate::snapshot::{AccountModel, AccountSnapshot, ClusterModel, ClusterSnapshot, HubModel, HubSnapshot};
+use lanyard_oidc::Providers;
 
 /// What authn knows of hub, accounts and clusters. Clones share it.
 #[derive(Clone)]

@@ -30,9 +30,9 @@ use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, Share
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;
 use crate::local_keys::{LocalKeys, certificates};
-use crate::providers::Providers;
 use crate::snapshot::{AccountSnapshot, ClusterSnapshot, ClusterView, HubSnapshot};
 use crate::verifier::{LocalIam, Proven, Question, StsVerifier, Verification, Verifier, oidc, refusal};
+use lanyard_oidc::Providers;
 
 /// What the hub is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -424,6 +424,9 @@ fn block_on(blocks: &[&BlockIndex], identity: &AwsIdentity) -> Option<(&'static 
         if let Some(block) = find(&|index| index.on_certificate(&certificate)) {
             return Some(("certificate that the session was made with", block));
         }
+    }
+    if let Some(block) = find(&|index| index.on_web_identities(&identity.ancestors)) {
+        return Some(("OIDC issuer or subject by whose token the session was made", block));
     }
     for Kin { account, canonical_arn } in &identity.kin {
         let who =

@@ -34,7 +34,6 @@ mod key_secret;
 mod local_keys;
 mod numbers;
 pub mod process;
-mod providers;
 mod session_keys;
 mod snapshot;
 mod verifier;

@@ -63,7 +63,7 @@ pub(crate) enum Rejection {
     SpareSessionToken,
     #[error("{0}")]
     Session(#[from] SessionError),
-    #[error("the role behind the session is gone, or was made anew; assume it again")]
+    #[error("the role or user behind the session is gone, or was made anew; make a new session")]
     RoleGone,
     #[error("the {0} that the session descends from is gone, switched off or made anew; make a new session")]
     AncestorGone(&'static str),
@@ -214,8 +214,13 @@ impl LocalKeys {
                 let known = uid.parse().ok().and_then(|uid| hub.cluster(uid));
                 Ok(known.map(|_| None).ok_or(Rejection::AncestorGone("cluster")))
             }
+            Ancestor::Provider { account, id, issuer, .. } => {
+                let account = self.directory.local_account(hub, *account).await?;
+                let provider = account.as_ref().and_then(|account| account.snapshot.oidc_provider(issuer));
+                let is_it = provider.is_some_and(|provider| provider.id.to_string() == *id);
+                Ok(if is_it { Ok(None) } else { Err(Rejection::AncestorGone("OIDC provider")) })
+            }
             // Nothing here mints such sessions, so nothing here can say that what they descend from is there.
-            Ancestor::Provider { .. } => Ok(Err(Rejection::AncestorGone("identity provider"))),
             Ancestor::Association(_) => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
         }
     }
@@ -283,7 +288,7 @@ impl Signer {
     }
 }
 
-/// Whom a session proves: its role, under the session's name.
+/// Whom a session proves: its role, under the session's name; or its user, whose sessions have none that anybody chose.
 fn identity(
     account: &LocalAccount,
     owner: &OwnerView,
@@ -299,7 +304,7 @@ fn identity(
         principal_id: owner.id.to_string(),
         canonical_arn: arn.canonical(),
         principal_arn: Some(owner.arn(partition)),
-        session_name: Some(claims.session_name.clone()),
+        session_name: owner.is_role().then(|| claims.session_name.clone()),
         tags: claims.tags.clone(),
         access_key_id,
         kind: IdentityKind::Ordinary,
@@ -319,16 +324,16 @@ pub(crate) fn certificates(ancestors: &[String]) -> impl Iterator<Item = Certifi
     ancestors.iter().filter_map(|name| name.strip_prefix("certificate/")?.parse().ok())
 }
 
+/// The OIDC issuers and subjects among ancestors.
+pub(crate) fn web_identities(ancestors: &[String]) -> impl Iterator<Item = (String, String)> {
+    let providers = ancestors.iter().filter(|name| name.starts_with("provider/"));
+    providers.filter_map(|name| match Ancestor::parse(name)? {
+        Ancestor::Provider { issuer, subject, .. } => Some((issuer, subject)),
+        _ => None,
+    })
+}
+
 /// `key/<id>`, `user/<id>`, `role/<id>`, …: what blocks and proofs name.
 fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
-    let name = |ancestor: &Ancestor| match ancestor {
-        Ancestor::AccessKey(key) => format!("key/{key}"),
-        Ancestor::User(id) => format!("user/{id}"),
-        Ancestor::Role(id) => format!("role/{id}"),
-        Ancestor::Provider { .. } => "provider".to_owned(),
-        Ancestor::Association(id) => format!("association/{id}"),
-        Ancestor::Cluster(uid) => format!("cluster/{uid}"),
-        Ancestor::Certificate(sha256) => format!("certificate/{sha256}"),
-    };
-    ancestors.iter().map(name).collect()
+    ancestors.iter().map(Ancestor::to_string).collect()
 }

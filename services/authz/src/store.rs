@@ -70,6 +70,7 @@ impl Takes for AccountRows {
             Kind::User => self.set_user(fact.key(), fact.now()?),
             Kind::IamRole => self.set_role(fact.key(), fact.now()?),
             Kind::AccessKey => self.set_access_key(fact.key(), fact.now()?),
+            Kind::OidcProvider => self.set_oidc_provider(fact.key(), fact.now()?),
             Kind::Block => self.set_block(fact.key(), fact.now()?),
             _ => {}
         }
@@ -148,7 +149,8 @@ impl Model for HubModel {
 impl Model for AccountModel {
     type Rows = AccountRows;
     type Snapshot = AccountSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::User, Kind::IamRole, Kind::AccessKey, Kind::Block];
+    const KINDS: &'static [Kind] =
+        &[Kind::User, Kind::IamRole, Kind::AccessKey, Kind::OidcProvider, Kind::Block];
 
     fn build(&self, _scope: Scope, all: Vec<Row>) -> Result<Self::Rows, StoreError> {
         let mut rows = AccountRows::new(self.0.keys.clone());

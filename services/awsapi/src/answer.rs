@@ -9,6 +9,8 @@ pub(crate) enum Answer {
     Rest(serde_json::Value),
     /// Of a service that speaks Query: the members of its result.
     Query(Members),
+    /// The same, of an operation whose result the model has and which holds nothing.
+    EmptyResult,
 }
 
 /// Members of a structure, in the order in which the model has them.
@@ -16,7 +18,6 @@ pub(crate) type Members = Vec<(&'static str, Node)>;
 
 /// A part of an answer of the Query protocol, which is written as XML or as JSON.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code, reason = "the shapes of STS and IAM")]
 pub(crate) enum Node {
     /// Text.
     Text(String),

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use lanyard_api::{
     Fault,
-    authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission},
+    authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, OidcProviders},
     credentials::{self, Sessions},
     grpc::{Door, Served, Wire},
     mapping::{self, Clusters, Entries, IdentityProviders},
@@ -39,13 +39,14 @@ impl<A> std::fmt::Debug for InProcess<A> {
 /// The engines of this process behind the door.
 pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
 where
-    A: AdmitAws + Accounts,
+    A: AdmitAws + Accounts + OidcProviders,
     M: Clusters + Entries + IdentityProviders,
     C: Sessions,
 {
     let door = Door::behind_door();
     let mapping = Served::new(mapping, door.clone());
     let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
+        .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
         .add_service(mapping::server::identity_providers(mapping))

@@ -5,6 +5,7 @@ mod request;
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -22,6 +23,7 @@ use lanyard_kit::{
     Readiness,
     telemetry::{Counters, Histograms, Label, StatusClass, names},
 };
+use lanyard_proto::credentials::v1::AssumeRoleWithWebIdentityRequest;
 use tokio::sync::Semaphore;
 use tower::BoxError;
 use uuid::Uuid;
@@ -197,6 +199,13 @@ impl<B: Backend> Inner<B> {
         let query = request::query(parts, body)?;
         let (method, path, line, body) =
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
+        let from = query.source_ip;
+        if !request::is_signed(parts)
+            && let Some(asked) =
+                aws_wire::unsigned(&HttpCall { method: &method, path: &path, query: &line, body: &body })
+        {
+            return self.exchange(from, asked?).await;
+        }
         let admitted = self.admit(style, query).await;
         // Only of a call that may go on, or whose caller is known, anything is said beyond its signature.
         let call = HttpCall { method: &method, path: &path, query: &line, body: &body };
@@ -221,6 +230,18 @@ impl<B: Backend> Inner<B> {
                 Err(Failure { error, cluster })
             }
         }
+    }
+
+    /// A web identity's token for a session.
+    async fn exchange(
+        &self,
+        from: Option<IpAddr>,
+        asked: AssumeRoleWithWebIdentityRequest,
+    ) -> Result<(&'static str, Answer), Failure> {
+        let Parts { backend, config, .. } = &self.parts;
+        let answer = operations::with_web_identity(backend, from, asked, config.request_timeout()).await;
+        let answer = answer.map_err(|error| errors::web_identity(&error))?;
+        Ok((aws_wire::ASSUME_ROLE_WITH_WEB_IDENTITY, answer))
     }
 
     async fn admit(&self, style: &Style, query: AdmitAwsQuery) -> Result<AwsAdmission, Failure> {

@@ -5,6 +5,7 @@ mod eks;
 use lanyard_api::{
     CallError, Denial, Fault,
     aws_wire::{AwsError, Found, Service},
+    credentials::WebIdentityRefusal,
     methods::{INVALID_REQUEST, UNKNOWN_CLUSTER},
 };
 
@@ -12,6 +13,10 @@ use lanyard_api::{
 const BAD_KEY: &str = "The security token included in the request is invalid.";
 /// What who shows an old session is told.
 const OLD_SESSION: &str = "The security token included in the request is expired";
+
+/// Rules of IAM for which its model has an error of their own, `InvalidInput`; the others are constraints of parameters.
+const INVALID_INPUT: &[&str] =
+    &["issuer_url", "client_id", "thumbprint", "tag", "reserved_tag", "duplicate_tag", "required"];
 
 /// Who did not prove who they are.
 pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsError {
@@ -82,9 +87,42 @@ pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
     }
 }
 
+/// What came of a web identity's token in place of a session.
+pub(crate) fn web_identity(error: &CallError) -> AwsError {
+    let refusal = |denial: &Denial| WebIdentityRefusal::of_code(&denial.code);
+    match error {
+        CallError::Denied(denial) => {
+            let (code, status) = match refusal(denial) {
+                Some(WebIdentityRefusal::InvalidToken) => ("InvalidIdentityToken", 400),
+                Some(WebIdentityRefusal::ExpiredToken) => ("ExpiredTokenException", 400),
+                Some(WebIdentityRefusal::RejectedClaim) => ("IDPRejectedClaim", 403),
+                Some(WebIdentityRefusal::AccessDenied) | None => ("AccessDenied", 403),
+            };
+            AwsError::new(code, status, denial.message.clone())
+        }
+        // SDKs ask again upon this one.
+        CallError::Fault(Fault::Unavailable { part, .. })
+            if part.starts_with(&WebIdentityRefusal::issuer_part("")) =>
+        {
+            AwsError::new("IDPCommunicationError", 400, error.to_string())
+        }
+        CallError::Fault(fault) => no_answer(Some(Service::Sts), fault),
+        error => query_failed(Service::Sts, error),
+    }
+}
+
 fn query_failed(service: Service, error: &CallError) -> AwsError {
     let message = error.to_string();
     match error {
+        CallError::Invalid { rule: "malformed_policy_document" | "any_subject", .. } => {
+            AwsError::new("MalformedPolicyDocument", 400, message)
+        }
+        CallError::Invalid { rule: "packed_policy_too_large", .. } => {
+            AwsError::new("PackedPolicyTooLarge", 400, message)
+        }
+        CallError::Invalid { rule, .. } if service == Service::Iam && INVALID_INPUT.contains(rule) => {
+            AwsError::new("InvalidInput", 400, message)
+        }
         CallError::NotFound { .. } => AwsError::new("NoSuchEntity", 404, message),
         CallError::AlreadyExists { .. } => AwsError::new("EntityAlreadyExists", 409, message),
         CallError::LimitExceeded { .. } => AwsError::new("LimitExceeded", 409, message),

@@ -1,6 +1,7 @@
 //! What each operation answers: the message of its method, in the shape of the service's model.
 
 mod eks;
+mod iam;
 mod sts;
 
 use std::time::Duration;
@@ -61,10 +62,59 @@ answers! {
         "DescribeIdentityProviderConfig" => eks::identity_providers::describe;
         "ListIdentityProviderConfigs" => eks::identity_providers::list;
     }
+    Iam {
+        "CreateUser" => iam::users::create;
+        "GetUser" => iam::users::get;
+        "ListUsers" => iam::users::list;
+        "DeleteUser" => iam::users::delete;
+        "TagUser" => iam::users::tag;
+        "UntagUser" => iam::users::untag;
+        "ListUserTags" => iam::users::list_tags;
+        "ListGroupsForUser" => iam::users::list_groups;
+        "ListAttachedUserPolicies" => iam::users::list_attached;
+        "CreateAccessKey" => iam::users::create_key;
+        "ListAccessKeys" => iam::users::list_keys;
+        "UpdateAccessKey" => iam::users::update_key;
+        "DeleteAccessKey" => iam::users::delete_key;
+        "CreateRole" => iam::roles::create;
+        "GetRole" => iam::roles::get;
+        "ListRoles" => iam::roles::list;
+        "UpdateRole" => iam::roles::update;
+        "UpdateAssumeRolePolicy" => iam::roles::update_trust;
+        "DeleteRole" => iam::roles::delete;
+        "TagRole" => iam::roles::tag;
+        "UntagRole" => iam::roles::untag;
+        "ListRoleTags" => iam::roles::list_tags;
+        "ListAttachedRolePolicies" => iam::roles::list_attached;
+        "ListInstanceProfilesForRole" => iam::roles::list_instance_profiles;
+        "PutUserPolicy" => iam::policies::put;
+        "GetUserPolicy" => iam::policies::get;
+        "ListUserPolicies" => iam::policies::list;
+        "DeleteUserPolicy" => iam::policies::delete;
+        "PutRolePolicy" => iam::policies::put;
+        "GetRolePolicy" => iam::policies::get;
+        "ListRolePolicies" => iam::policies::list;
+        "DeleteRolePolicy" => iam::policies::delete;
+        "CreateOpenIDConnectProvider" => iam::oidc_providers::create;
+        "GetOpenIDConnectProvider" => iam::oidc_providers::get;
+        "ListOpenIDConnectProviders" => iam::oidc_providers::list;
+        "DeleteOpenIDConnectProvider" => iam::oidc_providers::delete;
+        "UpdateOpenIDConnectProviderThumbprint" => iam::oidc_providers::update_thumbprints;
+        "AddClientIDToOpenIDConnectProvider" => iam::oidc_providers::add_client_id;
+        "RemoveClientIDFromOpenIDConnectProvider" => iam::oidc_providers::remove_client_id;
+        "TagOpenIDConnectProvider" => iam::oidc_providers::tag;
+        "UntagOpenIDConnectProvider" => iam::oidc_providers::untag;
+        "ListOpenIDConnectProviderTags" => iam::oidc_providers::list_tags;
+    }
     Sts {
         "GetCallerIdentity" => sts::get_caller_identity;
+        "AssumeRole" => sts::assume_role;
+        "GetSessionToken" => sts::get_session_token;
+        "GetAccessKeyInfo" => sts::get_access_key_info;
     }
 }
+
+pub(crate) use sts::with_web_identity;
 
 impl<B: Backend> Call<'_, B> {
     /// The message that was admitted.

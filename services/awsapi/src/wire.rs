@@ -42,7 +42,11 @@ impl Style {
                     "ResponseMetadata": { "RequestId": self.id.to_string() },
                 } }),
             ),
-            Answer::Query(members) => self.xml(StatusCode::OK, &self.xml_answer(operation, members)),
+            Answer::Query(members) => {
+                self.xml(StatusCode::OK, &self.xml_answer(operation, members, !members.is_empty()))
+            }
+            Answer::EmptyResult if self.accepts_json => self.answer(operation, &Answer::Query(Vec::new())),
+            Answer::EmptyResult => self.xml(StatusCode::OK, &self.xml_answer(operation, &Vec::new(), true)),
         }
     }
 
@@ -116,11 +120,10 @@ impl Style {
         }
     }
 
-    fn xml_answer(&self, operation: &str, members: &Members) -> String {
+    /// What answers nothing has no result: the parsers of SDKs look for none, unless the model has one that is empty.
+    fn xml_answer(&self, operation: &str, members: &Members, has_result: bool) -> String {
         let mut xml = format!("<{operation}Response xmlns=\"{}\">", self.namespace());
-        if members.is_empty() {
-            // What answers nothing has no result: the parsers of SDKs look for none.
-        } else {
+        if has_result {
             let _ = write!(xml, "<{operation}Result>");
             write_members(&mut xml, members);
             let _ = write!(xml, "</{operation}Result>");

@@ -1,5 +1,6 @@
 //! How much credentials keeps.
 
+use lanyard_oidc::OidcConfig;
 use serde::{Deserialize, Serialize};
 
 /// What credentials keeps in memory and takes at once.
@@ -10,10 +11,13 @@ pub struct CredentialsConfig {
     pub clusters_max: usize,
     /// Most ServiceAccounts of one cluster.
     pub service_accounts_max: usize,
+    /// How the issuers of OIDC providers are called. In one process with authn what is configured there counts, unless something
+    /// is configured here.
+    pub oidc: OidcConfig,
 }
 
 impl Default for CredentialsConfig {
     fn default() -> Self {
-        Self { clusters_max: 1_000, service_accounts_max: 100_000 }
+        Self { clusters_max: 1_000, service_accounts_max: 100_000, oidc: OidcConfig::default() }
     }
 }

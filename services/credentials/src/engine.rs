@@ -1,34 +1,45 @@
 //! The engine: what it keeps in memory; and minting, once everything about the role and the parameters is settled.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
-    authn::accounts::IamRole,
-    credentials::{AssumeRole, CallerIdentity, RoleSession, Sessions},
+    credentials::{
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
+        WebIdentitySession,
+    },
 };
 use lanyard_iam::{
-    AccessKeyId, Ancestor, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims, SessionError,
-    SessionMinter,
+    AccountId, Ancestor, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims,
+    SessionError, SessionMinter,
 };
 use lanyard_kit::Clock;
+use lanyard_oidc::Providers;
 use lanyard_store::{Followed, Store};
 use secrecy::SecretString;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
+    account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
     config::CredentialsConfig,
     keys::{KeysError, minting_keys},
-    model::{RoleSnapshot, Roles},
     rules,
     snapshot::{ClusterModel, WorkloadModel},
 };
 
-/// Accounts whose roles are kept in memory; those used last.
+/// Accounts whose roles and OIDC providers are kept in memory; those used last.
 const ACCOUNTS_MAX: usize = 1_024;
 /// The action that an actor must have been admitted for.
 const ACTION: &str = "sts:AssumeRole";
+/// The action that a user must have been admitted for.
+const GET_SESSION_TOKEN: &str = "sts:GetSessionToken";
+/// What stands as a name in a user's own session: AWS has none for it.
+const USER_SESSION_NAME: &str = "GetSessionToken";
 /// What AWS says, alike for a role that is not there and one that does not let the caller.
 const REFUSED: &str = "not authorized to perform sts:AssumeRole on this role, or there is no such role";
 
@@ -41,7 +52,8 @@ pub struct Credentials {
 struct Inner {
     store: Store,
     config: CredentialsConfig,
-    roles: Followed<Roles>,
+    hub: Followed<HubModel>,
+    accounts: Followed<AccountModel>,
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
     minter: SessionMinter,
@@ -54,9 +66,11 @@ impl Credentials {
     /// # Errors
     /// [`KeysError`] where it does not.
     pub fn new(store: &Store, config: CredentialsConfig) -> Result<Self, KeysError> {
+        let providers = Providers::new(config.oidc.clone(), Arc::clone(store.clock()));
         let inner = Inner {
             store: store.clone(),
-            roles: Followed::new(store, Roles, ACCOUNTS_MAX),
+            hub: Followed::new(store, HubModel, 1),
+            accounts: Followed::new(store, AccountModel { providers }, ACCOUNTS_MAX),
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
@@ -82,11 +96,22 @@ impl Credentials {
         &self.inner.workloads
     }
 
-    async fn roles(&self, arn: &PrincipalArn) -> Result<Arc<RoleSnapshot>, CallError> {
-        let scope = Scope::Account(arn.account);
-        match self.inner.roles.peek(scope) {
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.inner.clock.now()
+    }
+
+    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, CallError> {
+        match self.inner.hub.peek(Scope::Hub) {
             Some(snapshot) => Ok(snapshot),
-            None => Ok(self.inner.roles.get(scope).await?),
+            None => Ok(self.inner.hub.get(Scope::Hub).await?),
+        }
+    }
+
+    pub(crate) async fn account(&self, account: AccountId) -> Result<Arc<AccountSnapshot>, CallError> {
+        let scope = Scope::Account(account);
+        match self.inner.accounts.peek(scope) {
+            Some(snapshot) => Ok(snapshot),
+            None => Ok(self.inner.accounts.get(scope).await?),
         }
     }
 
@@ -100,48 +125,68 @@ impl Credentials {
         Ok(())
     }
 
-    fn mint(
-        &self,
-        arn: PrincipalArn,
-        role: &IamRole,
-        revision: u64,
-        by: &Lineage,
-        principal: (&PrincipalArn, &str),
-        query: &AssumeRole,
-    ) -> Result<RoleSession, CallError> {
-        let chained = by.chain_depth > 0 || by.access_key_id.as_ref().is_some_and(AccessKeyId::is_session);
-        let seconds = rules::duration(query.duration_seconds, role.session_seconds_max, chained)?;
-        let (tags, transitive_keys) = rules::tags(query, &by.transitive_tags)?;
-        let source_identity = source_identity(query, by)?;
+    /// Mints a session for which everything is settled.
+    pub(crate) fn mint(&self, making: Making) -> Result<(SessionCredentials, SessionClaims, u8), CallError> {
         let now = self.inner.clock.now();
         let issued_at = now.replace_nanosecond(0).unwrap_or(now);
         let claims = SessionClaims {
             authority: Authority::Local.to_string(),
-            principal_id: PrincipalId::parse(&role.principal_id).map_err(|_| Fault::Internal)?,
-            principal: arn,
-            session_name: query.session_name.clone(),
-            tags,
-            transitive_keys,
-            source_identity,
-            session_policy: rules::session_policy(query.session_policy.as_deref())?,
+            principal_id: PrincipalId::parse(&making.principal_id).map_err(|_| Fault::Internal)?,
+            principal: making.principal,
+            session_name: making.session_name,
+            tags: making.tags,
+            transitive_keys: making.transitive_keys,
+            source_identity: making.source_identity,
+            session_policy: making.session_policy,
             issued_at,
-            expires_at: issued_at + Duration::seconds(i64::from(seconds)),
-            revision,
-            chain_depth: by.chain_depth,
-            ancestors: ancestors(by, principal)?,
+            expires_at: issued_at + Duration::seconds(i64::from(making.seconds)),
+            revision: making.revision,
+            chain_depth: making.chain_depth,
+            ancestors: making.ancestors,
         };
         let minted = self.inner.minter.mint(&claims, &SystemRandom::new()).map_err(unminted)?;
         let token = minted.credentials.session_token.ok_or(Fault::Internal)?;
-        Ok(RoleSession {
+        let credentials = SessionCredentials {
             access_key_id: minted.credentials.access_key_id,
             secret_access_key: SecretString::from(minted.credentials.secret_access_key.expose()),
             session_token: SecretString::from(token.expose()),
             expires_at: minted.expires_at,
+        };
+        Ok((credentials, claims, minted.packed_percent))
+    }
+
+    /// Mints a session of a role.
+    pub(crate) fn mint_role_session(&self, making: Making) -> Result<RoleSession, CallError> {
+        let assumed_role_id = format!("{}:{}", making.principal_id, making.session_name);
+        let (credentials, claims, packed_percent) = self.mint(making)?;
+        let SessionCredentials { access_key_id, secret_access_key, session_token, expires_at } = credentials;
+        Ok(RoleSession {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expires_at,
             arn: claims.session_arn().to_string(),
-            assumed_role_id: format!("{}:{}", role.principal_id, query.session_name),
-            packed_policy_percent: u32::from(minted.packed_percent),
+            assumed_role_id,
+            packed_policy_percent: u32::from(packed_percent),
         })
     }
+}
+
+/// A session that is to be made.
+pub(crate) struct Making {
+    /// The role or user, with its path.
+    pub(crate) principal: PrincipalArn,
+    pub(crate) principal_id: String,
+    pub(crate) session_name: String,
+    pub(crate) seconds: u32,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) transitive_keys: BTreeSet<String>,
+    pub(crate) source_identity: Option<String>,
+    pub(crate) session_policy: Option<PolicyDocument>,
+    /// The account's, at which it was judged.
+    pub(crate) revision: u64,
+    pub(crate) chain_depth: u8,
+    pub(crate) ancestors: Vec<Ancestor>,
 }
 
 impl Sessions for Credentials {
@@ -152,23 +197,33 @@ impl Sessions for Credentials {
         rules::session_name(&query.session_name)?;
         rules::external_id(query.external_id.as_deref())?;
         rules::source_identity(query.source_identity.as_deref())?;
-        let arn = PrincipalArn::parse(&query.role_arn)
-            .map_err(|error| CallError::invalid("role_arn", "role_arn", error.to_string()))?;
-        let PrincipalKind::Role { path, name } = &arn.kind else {
-            let rule = format!(
-                "`{arn}` is not a role's ARN: write arn:<partition>:iam::<account>:role/<path><name>"
-            );
-            return Err(CallError::invalid("role_arn", "role_arn", rule));
-        };
+        let (arn, path, name) = rules::role_arn(&query.role_arn)?;
         if by.value.action != ACTION || by.value.resource != arn.to_string() {
             return Err(refused());
         }
-        let snapshot = self.roles(&arn).await?;
-        let role = snapshot.role(name).filter(|role| role.path == *path && role.name == *name);
-        let role = role.ok_or_else(refused)?;
-        let revision = snapshot.revision.0;
-        let session = self.mint(arn.clone(), role, revision, lineage, (principal, principal_id), &query)?;
-        self.use_up(by.clone(), Scope::Account(arn.account)).await?;
+        let snapshot = self.account(arn.account).await?;
+        let role = snapshot.role(&name).map(|view| &view.role);
+        let role = role.filter(|role| role.path == path && role.name == name).ok_or_else(refused)?;
+        // A user's own session is no role session (IAM: role chaining).
+        let is_chained = lineage.chain_depth > 0;
+        let (tags, transitive_keys) =
+            rules::tags(&query.tags, &query.transitive_tag_keys, &lineage.transitive_tags)?;
+        let making = Making {
+            principal_id: role.principal_id.clone(),
+            seconds: rules::duration(query.duration_seconds, role.session_seconds_max, is_chained)?,
+            tags,
+            transitive_keys,
+            source_identity: source_identity(&query, lineage)?,
+            session_policy: rules::session_policy(query.session_policy.as_deref())?,
+            session_name: query.session_name,
+            revision: snapshot.revision.0,
+            chain_depth: lineage.chain_depth,
+            ancestors: ancestors(lineage, (principal, principal_id))?,
+            principal: arn,
+        };
+        let scope = Scope::Account(making.principal.account);
+        let session = self.mint_role_session(making)?;
+        self.use_up(by, scope).await?;
         Ok(session)
     }
 
@@ -178,6 +233,50 @@ impl Sessions for Credentials {
             CallError::Denied(Denial { code: "not_a_principal".into(), message: message.to_owned() })
         })
     }
+
+    async fn assume_role_with_web_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: AssumeRoleWithWebIdentity,
+    ) -> Result<WebIdentitySession, CallError> {
+        self.web_identity_session(from, query).await
+    }
+
+    async fn get_session_token(
+        &self,
+        by: Vouched<Actor>,
+        duration_seconds: u32,
+    ) -> Result<SessionCredentials, CallError> {
+        let ActorKind::Principal { arn, principal_id, lineage, .. } = &by.value.kind else {
+            return Err(no_user());
+        };
+        if !matches!(arn.kind, PrincipalKind::User { .. }) || by.value.action != GET_SESSION_TOKEN {
+            return Err(no_user());
+        }
+        let seconds = rules::user_duration(duration_seconds)?;
+        let making = Making {
+            principal: arn.clone(),
+            principal_id: principal_id.clone(),
+            session_name: USER_SESSION_NAME.to_owned(),
+            seconds,
+            tags: BTreeMap::new(),
+            transitive_keys: BTreeSet::new(),
+            source_identity: None,
+            session_policy: None,
+            revision: self.account(arn.account).await?.revision.0,
+            chain_depth: 0,
+            ancestors: ancestors(lineage, (arn, principal_id))?,
+        };
+        let scope = Scope::Account(arn.account);
+        let (credentials, _, _) = self.mint(making)?;
+        self.use_up(by, scope).await?;
+        Ok(credentials)
+    }
+}
+
+fn no_user() -> CallError {
+    let message = "only a user has a session of their own: sign with a user's key";
+    CallError::Denied(Denial { code: "session_of_session".into(), message: message.to_owned() })
 }
 
 fn refused() -> CallError {
@@ -223,43 +322,16 @@ fn ancestors(
     // A session's key too, though it has no record: a block may name it.
     ancestors.extend(by.access_key_id.clone().map(Ancestor::AccessKey));
     for text in &by.ancestors {
-        ancestors.push(ancestor(text).ok_or(Fault::Internal)?);
+        ancestors.push(Ancestor::parse(text).ok_or(Fault::Internal)?);
     }
     Ok(ancestors)
 }
 
-fn ancestor(text: &str) -> Option<Ancestor> {
-    let (kind, id) = text.split_once('/')?;
-    match kind {
-        "key" => AccessKeyId::parse(id).ok().map(Ancestor::AccessKey),
-        "user" => PrincipalId::parse(id).ok().map(Ancestor::User),
-        "role" => PrincipalId::parse(id).ok().map(Ancestor::Role),
-        "association" => Some(Ancestor::Association(id.to_owned())),
-        "cluster" => Some(Ancestor::Cluster(id.to_owned())),
-        "certificate" => Some(Ancestor::Certificate(id.to_owned())),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use lanyard_iam::AccessKeyId;
 
-    #[test]
-    fn ancestors_read_back_what_identities_write() {
-        let written = [
-            "key/LKIAAAAAAAAAAAAAAAAA",
-            "user/AIDAAAAAAAAAAAAAAAAAA",
-            "role/AROAAAAAAAAAAAAAAAAAA",
-            "certificate/0aff",
-        ];
-        for text in written {
-            assert!(ancestor(text).is_some(), "{text}");
-        }
-        for bad in ["", "key", "key/", "nobody/x"] {
-            assert!(ancestor(bad).is_none(), "{bad}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_source_identity_is_kept_and_never_changed() {

@@ -3,20 +3,23 @@
 //!
 //! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`] and [`lanyard_api::credentials::Workloads`]. authn's `Admit` has weighed identity policy and
 //! trust policy before a call comes here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the
-//! role's own limits, and what a chained session inherits. A session is a sealed claim set (`lanyard_iam::session`):
+//! role's own limits, and what a chained session inherits. A web identity comes without that: its token, the OIDC provider of the
+//! role's account and the role's trust policy are judged here (`web_identity`), for nothing that authn could admit is signed. A
+//! session is a sealed claim set (`lanyard_iam::session`):
 //! nothing about it is stored, and only this service holds the key that signs it.
 //!
 //! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
 //! clusters apart.
 
+mod account;
 mod config;
 mod engine;
 mod keys;
-mod model;
 pub mod process;
 pub mod rules;
 mod snapshot;
+mod web_identity;
 mod workloads;
 
 pub use config::CredentialsConfig;

@@ -1,9 +1,9 @@
-//! What AWS STS demands of the parameters of `AssumeRole`.
+//! What AWS STS demands of the parameters of its operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lanyard_api::{CallError, credentials::AssumeRole};
-use lanyard_iam::{PolicyDocument, is_session_name};
+use lanyard_api::CallError;
+use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, is_session_name};
 
 /// Shortest session, in seconds (AWS STS `AssumeRole`).
 pub const SESSION_SECONDS_MIN: u32 = 900;
@@ -11,6 +11,10 @@ pub const SESSION_SECONDS_MIN: u32 = 900;
 pub const SESSION_SECONDS_DEFAULT: u32 = 3_600;
 /// Longest session that another session may make (IAM: role chaining).
 pub const CHAINED_SECONDS_MAX: u32 = 3_600;
+/// Longest session of a user, in seconds (AWS STS `GetSessionToken`).
+pub const USER_SESSION_SECONDS_MAX: u32 = 129_600;
+/// What is meant where nothing is asked for.
+pub const USER_SESSION_SECONDS_DEFAULT: u32 = 43_200;
 /// Most session tags.
 pub const TAGS_MAX: usize = 50;
 /// Longest key of a session tag, in characters.
@@ -32,6 +36,27 @@ fn text_rule(
         return Ok(());
     }
     Err(CallError::invalid(field, form, format!("must be 2 to {chars_max} letters, digits and `_{extra}`")))
+}
+
+/// A role's whole ARN, and the path and name in it.
+///
+/// # Errors
+/// [`CallError::Invalid`] names the rule.
+pub fn role_arn(text: &str) -> Result<(PrincipalArn, String, String), CallError> {
+    let arn = PrincipalArn::parse(text)
+        .map_err(|error| CallError::invalid("role_arn", "role_arn", error.to_string()))?;
+    match &arn.kind {
+        PrincipalKind::Role { path, name } => {
+            let (path, name) = (path.clone(), name.clone());
+            Ok((arn, path, name))
+        }
+        _ => {
+            let rule = format!(
+                "`{arn}` is not a role's ARN: write arn:<partition>:iam::<account>:role/<path><name>"
+            );
+            Err(CallError::invalid("role_arn", "role_arn", rule))
+        }
+    }
 }
 
 /// The session's name.
@@ -86,20 +111,34 @@ pub fn duration(asked: u32, role_max: u32, chained: bool) -> Result<u32, CallErr
     Err(CallError::invalid("duration_seconds", "duration", rule))
 }
 
+/// How long a user's own session is to live, in seconds (AWS STS `GetSessionToken`).
+///
+/// # Errors
+/// [`CallError::Invalid`] names the limits.
+pub fn user_duration(asked: u32) -> Result<u32, CallError> {
+    let seconds = if asked == 0 { USER_SESSION_SECONDS_DEFAULT } else { asked };
+    if (SESSION_SECONDS_MIN..=USER_SESSION_SECONDS_MAX).contains(&seconds) {
+        return Ok(seconds);
+    }
+    let rule = format!("`{asked}` must be {SESSION_SECONDS_MIN} to {USER_SESSION_SECONDS_MAX} seconds");
+    Err(CallError::invalid("duration_seconds", "duration", rule))
+}
+
 /// Tags and which of them are transitive, with what an actor's own session hands down.
 ///
 /// # Errors
 /// [`CallError::Invalid`] names the tag and the rule.
 pub fn tags(
-    query: &AssumeRole,
+    tags: &BTreeMap<String, String>,
+    transitive_keys: &[String],
     inherited: &BTreeMap<String, String>,
 ) -> Result<(BTreeMap<String, String>, BTreeSet<String>), CallError> {
     let invalid = |rule: &'static str, message: String| Err(CallError::invalid("tags", rule, message));
-    if query.tags.len() > TAGS_MAX {
-        return invalid("tags_max", format!("at most {TAGS_MAX} tags, not {}", query.tags.len()));
+    if tags.len() > TAGS_MAX {
+        return invalid("tags_max", format!("at most {TAGS_MAX} tags, not {}", tags.len()));
     }
     let mut folded = BTreeSet::new();
-    for (key, value) in &query.tags {
+    for (key, value) in tags {
         let length = key.chars().count();
         if !(1..=TAG_KEY_CHARS_MAX).contains(&length) || !key.chars().all(is_tag_char) {
             let rule = "a key is 1 to 128 letters, digits, spaces and `_.:/=+-@`";
@@ -125,14 +164,14 @@ pub fn tags(
         }
     }
     let mut transitive: BTreeSet<String> = BTreeSet::new();
-    for key in &query.transitive_tag_keys {
-        if !query.tags.contains_key(key) {
+    for key in transitive_keys {
+        if !tags.contains_key(key) {
             let rule = format!("`{}` is not among the tags", key.escape_debug());
             return Err(CallError::invalid("transitive_tag_keys", "transitive_tag_keys", rule));
         }
         transitive.insert(key.clone());
     }
-    let mut all = query.tags.clone();
+    let mut all = tags.clone();
     all.extend(inherited.clone());
     transitive.extend(inherited.keys().cloned());
     Ok((all, transitive))
@@ -186,30 +225,44 @@ mod tests {
         }
     }
 
-    fn query(tags: &[(&str, &str)], transitive: &[&str]) -> AssumeRole {
-        AssumeRole {
-            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            transitive_tag_keys: transitive.iter().map(ToString::to_string).collect(),
-            ..AssumeRole::default()
+    #[test]
+    fn a_users_session_lives_fifteen_minutes_to_a_day_and_a_half() {
+        for (asked, expected) in
+            [(0, Some(43_200)), (900, Some(900)), (129_600, Some(129_600)), (899, None), (129_601, None)]
+        {
+            assert_eq!(user_duration(asked).ok(), expected, "{asked}");
         }
+    }
+
+    fn judged(
+        pairs: &[(&str, &str)],
+        transitive: &[&str],
+        inherited: &BTreeMap<String, String>,
+    ) -> Result<(BTreeMap<String, String>, BTreeSet<String>), CallError> {
+        let given = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let transitive: Vec<String> = transitive.iter().map(ToString::to_string).collect();
+        tags(&given, &transitive, inherited)
     }
 
     #[test]
     fn tags_are_bounded_unique_and_never_those_inherited() {
         let inherited = BTreeMap::from([("Team".to_owned(), "a".to_owned())]);
-        let (all, transitive) = tags(&query(&[("x", "1")], &["x"]), &inherited).unwrap();
+        let (all, transitive) = judged(&[("x", "1")], &["x"], &inherited).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!(transitive, BTreeSet::from(["Team".to_owned(), "x".to_owned()]));
-        for bad in [
-            query(&[("team", "b")], &[]),
-            query(&[("a", "1"), ("A", "2")], &[]),
-            query(&[("", "1")], &[]),
-            query(&[("aws:x", "1")], &[]),
-            query(&[("a\n", "1")], &[]),
-            query(&[("a", &"v".repeat(257))], &[]),
-            query(&[("a", "1")], &["b"]),
-        ] {
-            assert!(tags(&bad, &inherited).is_err(), "{bad:?}");
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let long = "v".repeat(257);
+        let cases: [(Pairs<'_>, &[&str]); 7] = [
+            (&[("team", "b")], &[]),
+            (&[("a", "1"), ("A", "2")], &[]),
+            (&[("", "1")], &[]),
+            (&[("aws:x", "1")], &[]),
+            (&[("a\n", "1")], &[]),
+            (&[("a", &long)], &[]),
+            (&[("a", "1")], &["b"]),
+        ];
+        for (pairs, transitive) in cases {
+            assert!(judged(pairs, transitive, &inherited).is_err(), "{pairs:?}");
         }
     }
 }

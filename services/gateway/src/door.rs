@@ -24,7 +24,8 @@ use lanyard_api::{
     authz::{self, DecisionOutcome},
     credentials,
     grpc::{
-        Door, ReflectionError, Served, forbidden, unauthenticated, unsupported, with_health_and_reflection,
+        Door, ReflectionError, SOURCE_IP_METADATA, Served, SourceIp, forbidden, unauthenticated, unsupported,
+        with_health_and_reflection,
     },
     mapping, methods,
 };
@@ -41,6 +42,9 @@ use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 pub(crate) const FRAME_BYTES: usize = 5;
+
+/// Longest message of a call that needs no signature, in bytes: a token of 20 000 characters, a session policy and some names.
+const UNSIGNED_BYTES_MAX: usize = 32 * 1024;
 
 /// Every management method, behind authn's admission; health and reflection before it.
 ///
@@ -66,7 +70,8 @@ pub async fn routes<S: Services>(
         return Ok(guard(Arc::clone(gateway), forward::add(own.into_axum_router(), ways)));
     }
     let routes = own
-        .add_service(authn::server::accounts(authn))
+        .add_service(authn::server::accounts(authn.clone()))
+        .add_service(authn::server::oidc_providers(authn))
         .add_service(mapping::server::preview(mapping.clone()))
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
@@ -96,6 +101,12 @@ async fn admit<S: Services>(
     if methods::is_open(request.uri().path()) {
         return next.run(request).await;
     }
+    if methods::is_unsigned(request.uri().path()) {
+        return match unsigned_request(request).await {
+            Ok(request) => next.run(request).await,
+            Err(status) => status.into_http(),
+        };
+    }
     match admitted_request(&gateway, request).await {
         Ok(request) => {
             let signed = request.extensions().get::<Signed>().cloned();
@@ -108,6 +119,21 @@ async fn admit<S: Services>(
         }
         Err(status) => status.into_http(),
     }
+}
+
+/// A request whose message is its own proof, whole and bounded, with where it came from in the extensions. What its sender says
+/// of that themselves is dropped.
+async fn unsigned_request(request: Request) -> Result<Request, Status> {
+    let (mut parts, body) = request.into_parts();
+    let framed =
+        serve::read_body(body, UNSIGNED_BYTES_MAX.saturating_add(FRAME_BYTES)).await.map_err(unread)?;
+    message(framed.clone())?;
+    parts.headers.remove(SOURCE_IP_METADATA);
+    if let Some(peer) = parts.extensions.get::<serve::Peer>() {
+        let ip = SourceIp(peer.address.ip());
+        parts.extensions.insert(ip);
+    }
+    Ok(Request::from_parts(parts, Body::from(framed)))
 }
 
 /// The same request with its actor in the extensions.
@@ -221,6 +247,21 @@ mod tests {
         {
             assert!(ok(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_its_own_proof_is_bounded_and_the_door_says_where_it_came_from() {
+        let request = |bytes: Vec<u8>| {
+            let request = http::Request::builder().header(SOURCE_IP_METADATA, "10.0.0.1");
+            request.body(Body::from(bytes)).unwrap()
+        };
+        let passed = unsigned_request(request(vec![0, 0, 0, 0, 0])).await.unwrap();
+        assert_eq!(passed.headers().get(SOURCE_IP_METADATA), None, "nobody says that of themselves");
+        assert_eq!(passed.extensions().get::<SourceIp>(), None, "no connection, no address");
+        let long =
+            unsigned_request(request(vec![0; UNSIGNED_BYTES_MAX + FRAME_BYTES + 1])).await.unwrap_err();
+        assert_eq!(long.code(), Code::ResourceExhausted);
+        assert_eq!(unsigned_request(request(Vec::new())).await.unwrap_err().code(), Code::InvalidArgument);
     }
 
     #[test]

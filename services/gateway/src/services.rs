@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::remote::Ways;
 use lanyard_api::{
-    authn::{Accounts, Admit, Authenticate},
+    authn::{Accounts, Admit, Authenticate, OidcProviders},
     authz::{Authorize, Decisions, Objects},
     credentials::{Sessions, Workloads},
     mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
@@ -11,7 +11,7 @@ use lanyard_api::{
 /// Everything that stands behind the doors, as one parameter.
 pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
-    type Authn: Authenticate + Admit + Accounts;
+    type Authn: Authenticate + Admit + Accounts + OidcProviders;
     /// mapping.
     type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes;
     /// authz.

@@ -134,6 +134,15 @@ impl Hub {
     }
 }
 
+/// The services behind the front door, for calls that are their own proof.
+///
+/// # Errors
+/// [`Failure`] says that nobody answers.
+pub async fn unsigned(args: &HubArgs) -> Result<Remote<Channel>, Failure> {
+    let target = Target::of(args)?;
+    Ok(Remote::new(channel(&target, None).await?).with_timeout(CALL_TIMEOUT))
+}
+
 /// What signs the calls to a hub, which is asked for its id and region.
 ///
 /// # Errors

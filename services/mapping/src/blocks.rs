@@ -7,7 +7,7 @@ use lanyard_api::{
     Authority, BlockId, Kin, OidcIdentity,
     mapping::{Block, BlockTarget},
 };
-use lanyard_iam::{AccountId, CanonicalArn};
+use lanyard_iam::{AccountId, Ancestor, CanonicalArn};
 
 use crate::{key, knock::Knock};
 
@@ -73,15 +73,32 @@ impl BlockSet {
             .or_else(|| self.session(knock))
             .or_else(|| self.kin(knock))
             .or_else(|| self.certificate(knock))
+            .or_else(|| self.web_identity(knock))
     }
 
     /// The block that stops somebody of an OIDC issuer, or all of its people; byte for byte.
     pub(crate) fn find_oidc(&self, identity: &OidcIdentity) -> Option<BlockId> {
-        let subject = || {
-            let of_issuer = self.oidc_subjects.get(identity.issuer.as_str())?;
-            of_issuer.iter().find(|(blocked, _)| **blocked == *identity.subject).map(|(_, id)| *id)
+        self.on_subject(&identity.issuer, &identity.subject)
+    }
+
+    fn on_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
+        let of_issuer = || {
+            let of_issuer = self.oidc_subjects.get(issuer)?;
+            of_issuer.iter().find(|(blocked, _)| **blocked == *subject).map(|(_, id)| *id)
         };
-        self.oidc_issuers.get(identity.issuer.as_str()).copied().or_else(subject)
+        self.oidc_issuers.get(issuer).copied().or_else(of_issuer)
+    }
+
+    /// The block on somebody of an OIDC issuer by whose token the session was made.
+    fn web_identity(&self, knock: &Knock<'_>) -> Option<BlockId> {
+        if self.oidc_issuers.is_empty() && self.oidc_subjects.is_empty() {
+            return None;
+        }
+        let mut providers = knock.ancestors.iter().filter(|ancestor| ancestor.starts_with("provider/"));
+        providers.find_map(|ancestor| match Ancestor::parse(ancestor)? {
+            Ancestor::Provider { issuer, subject, .. } => self.on_subject(&issuer, &subject),
+            _ => None,
+        })
     }
 
     fn account(&self, knock: &Knock<'_>) -> Option<BlockId> {
@@ -174,7 +191,13 @@ mod tests {
         let (mine, other) = (key("LKIAMINEMINEMINEMINE"), key("LKIAOTHEROTHEROTHERO"));
         let certificate = |byte: &str| BlockTarget::Certificate { sha256: byte.repeat(32).parse().unwrap() };
         let shown = format!("certificate/{}", "0a".repeat(32));
-        let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}"), shown];
+        let by_token = String::from("provider/111122223333/0b1c https://ci.example repo:a/b c");
+        let ancestors = vec![String::from("user/AIDAX"), format!("key/{mine}"), shown, by_token];
+        let issuer = |issuer: &str| BlockTarget::OidcIssuer { issuer: issuer.to_owned() };
+        let subject = |issuer: &str, subject: &str| BlockTarget::OidcSubject {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        };
         let kin = [Kin {
             account: "777788889999".parse().unwrap(),
             canonical_arn: arn("arn:aws:iam::777788889999:user/team/ana"),
@@ -215,6 +238,11 @@ mod tests {
             (BlockTarget::AccessKey { access_key_id: other.clone() }, true),
             (BlockTarget::AccessKey { access_key_id: mine.clone() }, true),
             (BlockTarget::AccessKey { access_key_id: key("LKIATHIRDTHIRDTHIRDT") }, false),
+            (issuer("https://ci.example"), true),
+            (issuer("https://ci.example/"), false),
+            (subject("https://ci.example", "repo:a/b c"), true),
+            (subject("https://ci.example", "repo:a/b"), false),
+            (subject("https://other.example", "repo:a/b c"), false),
             (certificate("0A"), true),
             (certificate("0b"), false),
             (session("arn:aws:iam::111122223333:role/dev", "ana"), true),

@@ -98,10 +98,17 @@ pub struct IamRole {
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// For people; empty where none was given.
+    #[serde(default)]
+    pub description: String,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
+
+/// The tag by which a role may let in whomever an OIDC issuer knows, with the value `true`: callers whose wire has no flag for
+/// that say so by it.
+pub const ANY_SUBJECT_TAG: &str = "lanyard:any-subject";
 
 /// Whose inline policy.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -172,6 +179,19 @@ pub struct CreateRole {
     pub session_seconds_max: u32,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// For people.
+    pub description: String,
+    /// Take a trust policy that lets in whomever an OIDC issuer knows; [`ANY_SUBJECT_TAG`] says the same.
+    pub allow_any_subject: bool,
+}
+
+/// What of a role changes beside its trust policy; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateRole {
+    /// For people.
+    pub description: Option<String>,
+    /// 3600 to 43200.
+    pub session_seconds_max: Option<u32>,
 }
 
 /// Something with a name in an account; no account means the actor's own.
@@ -223,6 +243,20 @@ pub trait Accounts: Send + Sync + 'static {
         account: Option<AccountId>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<User>, CallError>> + Send;
+    /// Puts tags on a user, beside those that it has.
+    fn tag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        tags: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
+    /// Takes tags away from a user.
+    fn untag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
     /// Deletes a user with its keys and inline policies.
     fn delete_user(
         &self,
@@ -242,6 +276,12 @@ pub trait Accounts: Send + Sync + 'static {
         by: Vouched<Actor>,
         user: Named,
     ) -> impl Future<Output = Result<Vec<AccessKey>, CallError>> + Send;
+    /// The account of a key of this hub, as its id tells; whether there is such a key does not matter.
+    fn get_access_key_info(
+        &self,
+        by: Vouched<Actor>,
+        key: AccessKeyId,
+    ) -> impl Future<Output = Result<AccountId, CallError>> + Send;
     /// Switches a key on or off.
     fn set_access_key_active(
         &self,
@@ -277,12 +317,34 @@ pub trait Accounts: Send + Sync + 'static {
         account: Option<AccountId>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<IamRole>, CallError>> + Send;
-    /// Replaces a role's trust policy.
+    /// Changes what a role is described as, and how long its sessions may last.
+    fn update_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        update: UpdateRole,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// Puts tags on a role, beside those that it has.
+    fn tag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        tags: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// Takes tags away from a role.
+    fn untag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
+    /// Replaces a role's trust policy; with `allow_any_subject` also by one that lets in whomever an OIDC issuer knows.
     fn update_trust_policy(
         &self,
         by: Mutation,
         role: Named,
         trust_policy: String,
+        allow_any_subject: bool,
     ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
     /// Refuses all sessions of a role issued until now.
     fn revoke_sessions(
@@ -306,6 +368,14 @@ pub trait Accounts: Send + Sync + 'static {
         name: String,
         document: String,
     ) -> impl Future<Output = Result<Mutated<InlinePolicy>, CallError>> + Send;
+    /// One inline policy.
+    fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> impl Future<Output = Result<InlinePolicy, CallError>> + Send;
     /// A user's or role's inline policies.
     fn list_policies(
         &self,

@@ -1,5 +1,9 @@
 //! Authn's traits over gRPC.
 
+mod oidc_providers;
+
+use std::collections::BTreeMap;
+
 use lanyard_iam::TokenDigest;
 use lanyard_iam::{AccessKeyId, AccountId};
 use lanyard_proto::authn::v1::{
@@ -13,7 +17,7 @@ use super::{
     Authentication, AwsAdmission,
     accounts::{
         AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-        NewAccessKey, PolicyOwner, User,
+        NewAccessKey, PolicyOwner, UpdateRole, User,
     },
     convert,
 };
@@ -44,7 +48,7 @@ impl<C: Wire> AdmitAws for Remote<C> {
     }
 }
 
-fn account(account: Option<AccountId>) -> Option<String> {
+pub(super) fn account(account: Option<AccountId>) -> Option<String> {
     account.map(String::from)
 }
 
@@ -86,6 +90,28 @@ impl<C: Wire> Accounts for Remote<C> {
         call!(self.AccountsClient::list_users(self.actor(by, message)))
     }
 
+    async fn tag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Mutated<User>, CallError> {
+        let Named { account: of, name } = user;
+        let message = pb::TagUserRequest { mutation: None, account: account(of), name, tags };
+        call!(self.AccountsClient::tag_user(self.mutation(by, message)))
+    }
+
+    async fn untag_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        tag_keys: Vec<String>,
+    ) -> Result<Mutated<User>, CallError> {
+        let Named { account: of, name } = user;
+        let message = pb::UntagUserRequest { mutation: None, account: account(of), name, tag_keys };
+        call!(self.AccountsClient::untag_user(self.mutation(by, message)))
+    }
+
     async fn delete_user(&self, by: Mutation, user: Named) -> Result<Mutated<User>, CallError> {
         let message =
             pb::DeleteUserRequest { mutation: None, account: account(user.account), name: user.name };
@@ -102,6 +128,16 @@ impl<C: Wire> Accounts for Remote<C> {
         let message = pb::ListAccessKeysRequest { account: account(user.account), user: user.name };
         let answer = call!(raw self.AccountsClient::list_access_keys(self.actor(by, message)));
         received(field::each(answer.keys))
+    }
+
+    async fn get_access_key_info(
+        &self,
+        by: Vouched<Actor>,
+        key: AccessKeyId,
+    ) -> Result<AccountId, CallError> {
+        let message = pb::GetAccessKeyInfoRequest { access_key_id: key.to_string() };
+        let info = call!(raw self.AccountsClient::get_access_key_info(self.actor(by, message)));
+        received(field::parse("account", &info.account))
     }
 
     async fn set_access_key_active(
@@ -155,17 +191,58 @@ impl<C: Wire> Accounts for Remote<C> {
         call!(self.AccountsClient::list_roles(self.actor(by, message)))
     }
 
+    async fn update_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        update: UpdateRole,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let UpdateRole { description, session_seconds_max } = update;
+        let message = pb::UpdateRoleRequest {
+            mutation: None,
+            account: account(role.account),
+            name: role.name,
+            description,
+            session_seconds_max,
+        };
+        call!(self.AccountsClient::update_role(self.mutation(by, message)))
+    }
+
+    async fn tag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let Named { account: of, name } = role;
+        let message = pb::TagRoleRequest { mutation: None, account: account(of), name, tags };
+        call!(self.AccountsClient::tag_role(self.mutation(by, message)))
+    }
+
+    async fn untag_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        tag_keys: Vec<String>,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let Named { account: of, name } = role;
+        let message = pb::UntagRoleRequest { mutation: None, account: account(of), name, tag_keys };
+        call!(self.AccountsClient::untag_role(self.mutation(by, message)))
+    }
+
     async fn update_trust_policy(
         &self,
         by: Mutation,
         role: Named,
         trust_policy: String,
+        allow_any_subject: bool,
     ) -> Result<Mutated<IamRole>, CallError> {
         let message = pb::UpdateAssumeRolePolicyRequest {
             mutation: None,
             account: account(role.account),
             name: role.name,
             trust_policy,
+            allow_any_subject,
         };
         call!(self.AccountsClient::update_assume_role_policy(self.mutation(by, message)))
     }
@@ -198,6 +275,17 @@ impl<C: Wire> Accounts for Remote<C> {
             document,
         };
         call!(self.AccountsClient::put_policy(self.mutation(by, message)))
+    }
+
+    async fn get_policy(
+        &self,
+        by: Vouched<Actor>,
+        of: Option<AccountId>,
+        owner: PolicyOwner,
+        name: String,
+    ) -> Result<InlinePolicy, CallError> {
+        let message = pb::GetPolicyRequest { account: account(of), owner: Some(owner.into()), name };
+        call!(self.AccountsClient::get_policy(self.actor(by, message)))
     }
 
     async fn list_policies(

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod identity;
+mod oidc_providers;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use lanyard_proto::authn::v1::{self as pb, admit_aws_response, admit_response, a
 use secrecy::ExposeSecret as _;
 
 pub(super) use accounts::named;
+pub(super) use oidc_providers::provider;
 
 use super::{
     Admission, AdmitAwsQuery, AdmitQuery, AuthenticateQuery, Authentication, AwsAdmission, AwsAdmitted,

@@ -1,12 +1,17 @@
 //! Authn's traits, served over gRPC.
 
 use lanyard_proto::authn::v1::{
-    self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server,
+    self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server, oidc_providers_server,
 };
 
 use tonic::{Request, Response, Status};
 
-use super::{Accounts, Admit, AdmitAws, AdmitQuery, Authenticate, convert::named};
+use super::{
+    Accounts, Admit, AdmitAws, AdmitQuery, Authenticate, OidcProviders,
+    accounts::UpdateRole,
+    convert::{named, provider},
+    oidc_providers::UpdateOidcProvider as Update,
+};
 use crate::grpc::{CallingService, codec, field, mutation::page_query, serve};
 
 serve! {
@@ -67,6 +72,10 @@ serve! {
         let account = codec::optional_text::read("account", m.account)?;
         engine.list_users(by, account, page_query(m.page)).await?.into()
     };
+    mutation tag_user(pb::TagUserRequest) -> pb::UserMutated
+        = |engine, by, m| engine.tag_user(by, named(m.account.as_deref(), m.name)?, m.tags).await?.into();
+    mutation untag_user(pb::UntagUserRequest) -> pb::UserMutated
+        = |engine, by, m| engine.untag_user(by, named(m.account.as_deref(), m.name)?, m.tag_keys).await?.into();
     mutation delete_user(pb::DeleteUserRequest) -> pb::UserMutated
         = |engine, by, m| engine.delete_user(by, named(m.account.as_deref(), m.name)?).await?.into();
 
@@ -75,6 +84,10 @@ serve! {
     actor list_access_keys(pb::ListAccessKeysRequest) -> pb::ListAccessKeysResponse = |engine, by, m| {
         let keys = engine.list_access_keys(by, named(m.account.as_deref(), m.user)?).await?;
         pb::ListAccessKeysResponse { keys: field::all(keys) }
+    };
+    actor get_access_key_info(pb::GetAccessKeyInfoRequest) -> pb::AccessKeyInfo = |engine, by, m| {
+        let key = field::parse("access_key_id", &m.access_key_id)?;
+        pb::AccessKeyInfo { account: engine.get_access_key_info(by, key).await?.to_string() }
     };
     mutation update_access_key(pb::UpdateAccessKeyRequest) -> pb::AccessKeyMutated = |engine, by, m| {
         let key = field::parse("access_key_id", &m.access_key_id)?;
@@ -94,8 +107,17 @@ serve! {
         engine.list_roles(by, account, page_query(m.page)).await?.into()
     };
     mutation update_assume_role_policy(pb::UpdateAssumeRolePolicyRequest) -> pb::IamRoleMutated = |engine, by, m| {
-        engine.update_trust_policy(by, named(m.account.as_deref(), m.name)?, m.trust_policy).await?.into()
+        let role = named(m.account.as_deref(), m.name)?;
+        engine.update_trust_policy(by, role, m.trust_policy, m.allow_any_subject).await?.into()
     };
+    mutation update_role(pb::UpdateRoleRequest) -> pb::IamRoleMutated = |engine, by, m| {
+        let update = UpdateRole { description: m.description, session_seconds_max: m.session_seconds_max };
+        engine.update_role(by, named(m.account.as_deref(), m.name)?, update).await?.into()
+    };
+    mutation tag_role(pb::TagRoleRequest) -> pb::IamRoleMutated
+        = |engine, by, m| engine.tag_role(by, named(m.account.as_deref(), m.name)?, m.tags).await?.into();
+    mutation untag_role(pb::UntagRoleRequest) -> pb::IamRoleMutated
+        = |engine, by, m| engine.untag_role(by, named(m.account.as_deref(), m.name)?, m.tag_keys).await?.into();
     mutation revoke_sessions(pb::RevokeSessionsRequest) -> pb::IamRoleMutated
         = |engine, by, m| engine.revoke_sessions(by, named(m.account.as_deref(), m.name)?).await?.into();
     mutation delete_role(pb::DeleteRoleRequest) -> pb::IamRoleMutated
@@ -105,6 +127,10 @@ serve! {
         let account = codec::optional_text::read("account", m.account)?;
         engine.put_policy(by, account, codec::message::read("owner", m.owner)?, m.name, m.document).await?.into()
     };
+    actor get_policy(pb::GetPolicyRequest) -> pb::InlinePolicy = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.get_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
+    };
     actor list_policies(pb::ListPoliciesRequest) -> pb::ListPoliciesResponse = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         let policies = engine.list_policies(by, account, codec::message::read("owner", m.owner)?).await?;
@@ -113,6 +139,45 @@ serve! {
     mutation delete_policy(pb::DeletePolicyRequest) -> pb::InlinePolicyMutated = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
         engine.delete_policy(by, account, codec::message::read("owner", m.owner)?, m.name).await?.into()
+    };
+}
+
+serve! {
+    /// Serves [`OidcProviders`].
+    pub fn oidc_providers = OidcProviders as oidc_providers_server::OidcProviders in OidcProvidersServer;
+    mutation create_oidc_provider(pb::CreateOidcProviderRequest) -> pb::OidcProviderMutated
+        = |engine, by, m| engine.create_oidc_provider(by, m.try_into()?).await?.into();
+    actor get_oidc_provider(pb::GetOidcProviderRequest) -> pb::OidcProvider
+        = |engine, by, m| engine.get_oidc_provider(by, provider(m.account.as_deref(), m.issuer_url)?).await?.into();
+    actor list_oidc_providers(pb::ListOidcProvidersRequest) -> pb::OidcProviderPage = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        engine.list_oidc_providers(by, account, page_query(m.page)).await?.into()
+    };
+    mutation delete_oidc_provider(pb::DeleteOidcProviderRequest) -> pb::OidcProviderMutated
+        = |engine, by, m| engine.delete_oidc_provider(by, provider(m.account.as_deref(), m.issuer_url)?).await?.into();
+    mutation add_oidc_client_id(pb::AddOidcClientIdRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::AddClientId(m.client_id)).await?.into()
+    };
+    mutation remove_oidc_client_id(pb::RemoveOidcClientIdRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::RemoveClientId(m.client_id)).await?.into()
+    };
+    mutation update_oidc_provider_thumbprints(pb::UpdateOidcProviderThumbprintsRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::Thumbprints(m.thumbprints)).await?.into()
+    };
+    mutation update_oidc_provider_ca_bundle(pb::UpdateOidcProviderCaBundleRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::CaBundle(m.ca_bundle_pem)).await?.into()
+    };
+    mutation tag_oidc_provider(pb::TagOidcProviderRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::Tag(m.tags)).await?.into()
+    };
+    mutation untag_oidc_provider(pb::UntagOidcProviderRequest) -> pb::OidcProviderMutated = |engine, by, m| {
+        let of = provider(m.account.as_deref(), m.issuer_url)?;
+        engine.update_oidc_provider(by, of, Update::Untag(m.tag_keys)).await?.into()
     };
 }
 

@@ -24,6 +24,8 @@ const OF_PAGES: [&str; 6] = ["nextToken", "maxResults", "Marker", "MaxItems", "A
 pub struct Caller<'a> {
     /// The unique id of the principal, session name included.
     pub principal: &'a str,
+    /// The name of the user who calls, by key or by a session of their own; none where a role does.
+    pub user_name: Option<&'a str>,
     /// The region that the request was signed for.
     pub region: &'a str,
     /// The id on this hub of the cluster of that name in the caller's account and this region.
@@ -85,6 +87,16 @@ impl<'a> Input<'a> {
         self.caller.region
     }
 
+    /// The name of the user who calls.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        self.caller.user_name
+    }
+
+    /// The items of a list of the Query protocol, each by the name of its parameter.
+    pub(super) fn members(&self, list: &str) -> Vec<String> {
+        self.parameters.members(list)
+    }
+
     /// A label of the path.
     pub(super) fn label(&self, name: &str) -> &str {
         self.found.label(name)
@@ -132,16 +144,20 @@ impl<'a> Input<'a> {
                 .filter(|count| (1..=PAGE_ITEMS_MAX).contains(count))
                 .ok_or_else(|| self.invalid("maxResults", "it has to be a number from 1 to 100"))?,
         };
-        let token = match self.parameter("nextToken")? {
-            None | Some("") => String::new(),
-            Some(token) => self.page_key().open(token).ok_or_else(|| {
-                self.invalid(
-                    "nextToken",
-                    "it is not the token of another page of this very list; leave it out to begin anew",
-                )
-            })?,
-        };
+        let token = self.page_token("nextToken")?;
         Ok(call::PageQuery { items_max, token })
+    }
+
+    /// The service's own token of the page that is asked for; empty for the first.
+    pub(super) fn page_token(&self, name: &str) -> Result<String, AwsError> {
+        match self.parameter(name)? {
+            None | Some("") => Ok(String::new()),
+            Some(token) => self.page_key().open(token).ok_or_else(|| {
+                let rule =
+                    "it is not the token of another page of this very list; leave it out to begin anew";
+                self.invalid(name, rule)
+            }),
+        }
     }
 
     /// The call with this message.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use lanyard_iam::sigv4::decode_segment;
 
 use super::{
-    AwsError, eks,
+    AwsError, eks, iam,
     input::{Asked, Caller, Input},
     parameters::Parameters,
     sts,
@@ -150,7 +150,7 @@ impl Operation {
 }
 
 /// The operations of all services.
-pub const OPERATIONS: [&[Operation]; 2] = [eks::OPERATIONS, sts::OPERATIONS];
+pub const OPERATIONS: [&[Operation]; 3] = [eks::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
 
 /// A request whose operation is known.
 #[derive(Debug)]
@@ -243,22 +243,11 @@ fn routed<'a>(operation: &'static Operation, call: &HttpCall<'a>) -> Option<Vec<
 }
 
 fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
-    let protocol = Protocol::Query;
     if call.path != "/" || !matches!(call.method, "GET" | "POST") {
         let message = format!("{} is asked by GET or POST on `/`", service.as_str());
         return Err(AwsError::unknown_operation(message));
     }
-    let form = std::str::from_utf8(call.body)
-        .map_err(|_| AwsError::malformed(protocol, "the body is not UTF-8: send it as a form"))?;
-    let (query, form) = (Parameters::parse(call.query, protocol)?, Parameters::parse(form, protocol)?);
-    let parameters = match (query.is_empty(), form.is_empty()) {
-        (false, false) => {
-            let message = "parameters stand in the query and in the body: send all of them in one place";
-            return Err(AwsError::new("InvalidParameterCombination", 400, message));
-        }
-        (true, _) => form,
-        (false, true) => query,
-    };
+    let parameters = Parameters::of_query(call)?;
     let (action, version) = (parameters.one(service, "Action")?, parameters.one(service, "Version")?);
     let action = action.filter(|action| !action.is_empty());
     let action =

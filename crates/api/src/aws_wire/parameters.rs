@@ -6,7 +6,7 @@ use lanyard_iam::sigv4::{QUERY_PARAMETERS_MAX, decode_query};
 
 use super::{
     AwsError,
-    operation::{Protocol, Service},
+    operation::{HttpCall, Protocol, Service},
 };
 
 /// Most items of a list that is looked for; all lists of the models are shorter.
@@ -43,6 +43,22 @@ impl<'a> Parameters<'a> {
             parameters.once()?;
         }
         Ok(parameters)
+    }
+
+    /// Those of a call of the Query protocol, which stand in the query or in the body.
+    pub(super) fn of_query(call: &HttpCall<'a>) -> Result<Self, AwsError> {
+        let protocol = Protocol::Query;
+        let form = std::str::from_utf8(call.body)
+            .map_err(|_| AwsError::malformed(protocol, "the body is not UTF-8: send it as a form"))?;
+        let (query, form) = (Self::parse(call.query, protocol)?, Self::parse(form, protocol)?);
+        match (query.is_empty(), form.is_empty()) {
+            (false, false) => {
+                let message = "parameters stand in the query and in the body: send all of them in one place";
+                Err(AwsError::new("InvalidParameterCombination", 400, message))
+            }
+            (true, _) => Ok(form),
+            (false, true) => Ok(query),
+        }
     }
 
     /// Each name once, in whatever letter case: no reader of the request takes another value for it than the next one.
@@ -84,7 +100,6 @@ impl<'a> Parameters<'a> {
 
     /// The items of a list as the Query protocol writes one, `Name.member.1`, `Name.member.2`, up to the first that is missing: for
     /// each the name of its parameter, under which it or its members stand.
-    #[allow(dead_code, reason = "the lists of STS and IAM")]
     pub(super) fn members(&self, list: &str) -> Vec<String> {
         let there = |prefix: &str| {
             let bounds = (Bound::Included(prefix), Bound::Unbounded);

@@ -1,17 +1,158 @@
 //! STS (2011-06-15).
 
-use lanyard_proto::credentials::v1 as pb;
+use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
 
 use super::{
     AwsError,
     input::{Asked, Input},
-    operation::{Operation, Service},
+    operation::{HttpCall, Operation, Service},
+    parameters::Parameters,
 };
 
+/// Why a request with managed policies is refused.
+const NO_MANAGED_POLICIES: &str = "there are no managed policies here: give a policy document as Policy";
+/// Why one with an MFA device is.
+const NO_MFA: &str = "no MFA devices are kept here: leave it out";
+
 /// Its operations.
-pub(super) const OPERATIONS: &[Operation] =
-    &[Operation::action(Service::Sts, "GetCallerIdentity", get_caller_identity).presigned()];
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::action(Service::Sts, "GetCallerIdentity", get_caller_identity).presigned(),
+    Operation::action(Service::Sts, "AssumeRole", assume_role),
+    Operation::action(Service::Sts, "GetSessionToken", get_session_token),
+    Operation::action(Service::Sts, "GetAccessKeyInfo", get_access_key_info),
+];
 
 fn get_caller_identity(input: &Input<'_>) -> Result<Asked, AwsError> {
     Ok(input.asks(&pb::GetCallerIdentityRequest {}))
+}
+
+fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
+    input.refuse(&["PolicyArns"], NO_MANAGED_POLICIES)?;
+    input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
+    input.refuse(&["ProvidedContexts"], "contexts of IAM Identity Center are not taken here")?;
+    Ok(input.asks(&pb::AssumeRoleRequest {
+        role_arn: input.text("RoleArn")?,
+        session_name: input.text("RoleSessionName")?,
+        duration_seconds: input.number("DurationSeconds")?.unwrap_or_default(),
+        tags: input.tags()?,
+        transitive_tag_keys: input.texts("TransitiveTagKeys")?,
+        external_id: input.optional_text("ExternalId")?,
+        source_identity: input.optional_text("SourceIdentity")?,
+        session_policy: input.optional_text("Policy")?,
+    }))
+}
+
+fn get_session_token(input: &Input<'_>) -> Result<Asked, AwsError> {
+    input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
+    let duration_seconds = input.number("DurationSeconds")?.unwrap_or_default();
+    Ok(input.asks(&pb::GetSessionTokenRequest { duration_seconds }))
+}
+
+fn get_access_key_info(input: &Input<'_>) -> Result<Asked, AwsError> {
+    Ok(input.asks(&authn::GetAccessKeyInfoRequest { access_key_id: input.text("AccessKeyId")? }))
+}
+
+/// The operation that nobody signs: its token is the proof.
+pub const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
+/// Reads a request that nobody has signed, where it is [`ASSUME_ROLE_WITH_WEB_IDENTITY`]; none where it is anything else, which has
+/// to be signed.
+///
+/// # Errors
+/// [`AwsError`] names the parameter and the rule that it breaks.
+pub fn unsigned(call: &HttpCall<'_>) -> Option<Result<pb::AssumeRoleWithWebIdentityRequest, AwsError>> {
+    let parameters = match Parameters::of_query(call) {
+        Ok(parameters) => parameters,
+        // What cannot be taken apart is told as such where it says that it is this operation.
+        Err(error) => return says_so(call).then_some(Err(error)),
+    };
+    let is_it = parameters.one(Service::Sts, "Action") == Ok(Some(ASSUME_ROLE_WITH_WEB_IDENTITY));
+    is_it.then(|| web_identity(&parameters))
+}
+
+fn says_so(call: &HttpCall<'_>) -> bool {
+    let action = format!("Action={ASSUME_ROLE_WITH_WEB_IDENTITY}");
+    call.query.contains(&action) || std::str::from_utf8(call.body).is_ok_and(|form| form.contains(&action))
+}
+
+fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIdentityRequest, AwsError> {
+    let invalid =
+        |name: &str, rule: &str| AwsError::invalid_parameter(Service::Sts, format!("{name}: {rule}"));
+    let optional = |name: &str| parameters.one(Service::Sts, name);
+    let required = |name: &str| {
+        let given = optional(name)?.filter(|text| !text.is_empty());
+        given.map(str::to_owned).ok_or_else(|| invalid(name, "it is missing and has to be given"))
+    };
+    if optional("Version")? != Some(Service::Sts.version()) {
+        let message = format!("Could not find operation {ASSUME_ROLE_WITH_WEB_IDENTITY} for this version");
+        return Err(AwsError::new("InvalidAction", 400, message));
+    }
+    if !parameters.members("PolicyArns").is_empty() {
+        return Err(invalid("PolicyArns", NO_MANAGED_POLICIES));
+    }
+    if optional("ProviderId")?.is_some() {
+        return Err(invalid(
+            "ProviderId",
+            "it is for OAuth 2.0 access tokens: leave it out with a token of OpenID Connect",
+        ));
+    }
+    let seconds = optional("DurationSeconds")?.map(str::parse).transpose();
+    Ok(pb::AssumeRoleWithWebIdentityRequest {
+        role_arn: required("RoleArn")?,
+        session_name: required("RoleSessionName")?,
+        web_identity_token: required("WebIdentityToken")?,
+        duration_seconds: seconds
+            .map_err(|_| invalid("DurationSeconds", "it has to be a whole number"))?
+            .unwrap_or_default(),
+        session_policy: optional("Policy")?.map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(
+        method: &str,
+        query: &str,
+        body: &str,
+    ) -> Option<Result<pb::AssumeRoleWithWebIdentityRequest, AwsError>> {
+        unsigned(&HttpCall { method, path: "/", query, body: body.as_bytes() })
+    }
+
+    const WHOLE: &str = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fci\
+                         &RoleSessionName=run&WebIdentityToken=a.b.c&DurationSeconds=900&Policy=%7B%7D";
+
+    #[test]
+    fn a_web_identity_comes_in_the_query_or_in_the_body() {
+        let expected = pb::AssumeRoleWithWebIdentityRequest {
+            role_arn: "arn:aws:iam::111122223333:role/ci".to_owned(),
+            session_name: "run".to_owned(),
+            web_identity_token: "a.b.c".to_owned(),
+            duration_seconds: 900,
+            session_policy: Some("{}".to_owned()),
+        };
+        assert_eq!(read("POST", "", WHOLE), Some(Ok(expected.clone())));
+        assert_eq!(read("GET", WHOLE, ""), Some(Ok(expected)));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_told_and_what_is_another_operation_has_to_be_signed() {
+        let cases = [
+            (WHOLE.replace("2011-06-15", "2010-05-08"), "InvalidAction"),
+            (WHOLE.replace("&RoleSessionName=run", ""), "ValidationError"),
+            (WHOLE.replace("900", "soon"), "ValidationError"),
+            (format!("{WHOLE}&ProviderId=x"), "ValidationError"),
+            (format!("{WHOLE}&PolicyArns.member.1.arn=x"), "ValidationError"),
+            (format!("{WHOLE}&rolearn=x"), "InvalidQueryParameter"),
+        ];
+        for (form, code) in cases {
+            assert_eq!(read("POST", "", &form).unwrap().unwrap_err().code, code, "{form}");
+        }
+        let both = read("POST", WHOLE, "RoleArn=x").unwrap().unwrap_err();
+        assert_eq!(both.code, "InvalidParameterCombination", "immunity 45");
+        for other in ["", "Action=AssumeRole&Version=2011-06-15", "Action=GetCallerIdentity", "%zz"] {
+            assert_eq!(read("POST", "", other), None, "{other}");
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! Credentials' traits over gRPC.
 
+use std::net::IpAddr;
+
 use lanyard_proto::credentials::v1::{
     self as pb, sessions_client::SessionsClient, workloads_client::WorkloadsClient,
 };
 
 use super::{
-    AssumeRole, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount, ServiceAccountBatch,
-    ServiceAccountSummary, Sessions, WorkloadIssuer, Workloads,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount,
+    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession,
+    WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -19,6 +22,23 @@ use crate::{
 impl<C: Wire> Sessions for Remote<C> {
     async fn assume_role(&self, by: Vouched<Actor>, query: AssumeRole) -> Result<RoleSession, CallError> {
         call!(self.SessionsClient::assume_role(self.actor(by, query.into())))
+    }
+
+    async fn assume_role_with_web_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: AssumeRoleWithWebIdentity,
+    ) -> Result<WebIdentitySession, CallError> {
+        call!(self.SessionsClient::assume_role_with_web_identity(self.unsigned(from, query.into())))
+    }
+
+    async fn get_session_token(
+        &self,
+        by: Vouched<Actor>,
+        duration_seconds: u32,
+    ) -> Result<SessionCredentials, CallError> {
+        let message = pb::GetSessionTokenRequest { duration_seconds };
+        call!(self.SessionsClient::get_session_token(self.actor(by, message)))
     }
 
     async fn get_caller_identity(&self, by: Vouched<Actor>) -> Result<CallerIdentity, CallError> {

@@ -3,8 +3,9 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, WorkloadIssuer,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession,
+    ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession,
+    WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -25,6 +26,15 @@ convert! { AssumeRole = pb::AssumeRoleRequest {
 convert! { RoleSession = pb::RoleSession {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment, arn: plain,
     assumed_role_id: plain, packed_policy_percent: plain,
+} }
+convert! { AssumeRoleWithWebIdentity = pb::AssumeRoleWithWebIdentityRequest {
+    role_arn: plain, session_name: plain, web_identity_token: secret, duration_seconds: plain, session_policy: plain,
+} }
+convert! { WebIdentitySession = pb::WebIdentitySession {
+    session: message, provider: plain, audience: plain, subject: plain, source_identity: plain,
+} }
+convert! { SessionCredentials = pb::SessionCredentials {
+    access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment,
 } }
 convert! { CallerIdentity = pb::CallerIdentity { account: text, arn: plain, user_id: plain } }
 convert! { ServiceAccount = pb::ServiceAccount { namespace: plain, name: plain, uid: plain, annotations: plain } }

@@ -10,6 +10,10 @@ serve! {
     pub fn sessions = Sessions as sessions_server::Sessions in SessionsServer;
     actor assume_role(pb::AssumeRoleRequest) -> pb::RoleSession
         = |engine, by, m| engine.assume_role(by, m.try_into()?).await?.into();
+    unsigned assume_role_with_web_identity(pb::AssumeRoleWithWebIdentityRequest) -> pb::WebIdentitySession
+        = |engine, from, m| engine.assume_role_with_web_identity(from, m.try_into()?).await?.into();
+    actor get_session_token(pb::GetSessionTokenRequest) -> pb::SessionCredentials
+        = |engine, by, m| engine.get_session_token(by, m.duration_seconds).await?.into();
     actor get_caller_identity(pb::GetCallerIdentityRequest) -> pb::CallerIdentity
         = |engine, by, _m| engine.get_caller_identity(by).await?.into();
 }

@@ -1,6 +1,7 @@
 //! The client side: the domain traits over anything that sends HTTP/2 requests.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -13,7 +14,10 @@ use tonic::{
     metadata::MetadataValue,
 };
 
-use super::{door::ACTOR_METADATA, mutation::Mutating};
+use super::{
+    door::{ACTOR_METADATA, SOURCE_IP_METADATA, SourceIp},
+    mutation::Mutating,
+};
 use crate::{
     fault::{CallError, Fault},
     identity::{Actor, Vouched},
@@ -87,6 +91,19 @@ impl<C: Wire> Remote<C> {
             request.metadata_mut().insert_bin(ACTOR_METADATA, MetadataValue::from_bytes(&by.voucher));
         }
         request.extensions_mut().insert(by);
+        request
+    }
+
+    /// A request that needs no signature, with where it came from: in metadata over the wire, in the extensions for layers of this
+    /// process.
+    pub(crate) fn unsigned<M>(&self, from: Option<IpAddr>, message: M) -> Request<M> {
+        let mut request = self.internal(message);
+        if let Some(address) = from {
+            if let Ok(value) = address.to_string().parse() {
+                request.metadata_mut().insert(SOURCE_IP_METADATA, value);
+            }
+            request.extensions_mut().insert(SourceIp(address));
+        }
         request
     }
 

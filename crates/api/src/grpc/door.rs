@@ -1,6 +1,6 @@
 //! Whom a server takes actors from.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use lanyard_proto::call::v1 as pb;
 use tonic::{Request, Status};
@@ -17,6 +17,13 @@ use crate::{
 
 /// The metadata in which an actor's voucher goes from a door to a service.
 pub const ACTOR_METADATA: &str = "lanyard-actor-bin";
+
+/// The metadata in which a door tells where a call that needs no signature came from.
+pub const SOURCE_IP_METADATA: &str = "lanyard-source-ip";
+
+/// Where a call that needs no signature came from; in the request's extensions, put there by the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceIp(pub IpAddr);
 
 /// The service at the other end of the connection that a call came by, as its certificate names it
 /// (`lanyard://hub/<hub>/service/<name>`); in the request's extensions.
@@ -108,6 +115,25 @@ impl Door {
                 message: "this method is between services: no front door lets it through".to_owned(),
             })),
             Way::Vouched { .. } => Ok(()),
+        }
+    }
+
+    /// Lets a call that needs no signature pass ([`crate::methods::UNSIGNED`]), with the address that it came from as the door in
+    /// front saw it: in the extensions behind one of this process, in metadata between services.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT where that is no address.
+    pub fn unsigned<M>(&self, request: &Request<M>) -> Result<Option<IpAddr>, Status> {
+        match self.0 {
+            Way::Behind => Ok(request.extensions().get::<SourceIp>().map(|ip| ip.0)),
+            Way::Vouched { .. } => {
+                let Some(value) = request.metadata().get(SOURCE_IP_METADATA) else { return Ok(None) };
+                let address = value.to_str().ok().and_then(|text| text.parse().ok());
+                address.map(Some).ok_or_else(|| {
+                    let message = "the address that a call came from is none: the door writes it";
+                    crate::fault::CallError::invalid(SOURCE_IP_METADATA, "malformed", message).into()
+                })
+            }
         }
     }
 

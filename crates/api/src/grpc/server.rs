@@ -31,7 +31,7 @@ impl<T> Clone for Served<T> {
 ///
 /// `<kind> <method>(<request>) -> <response> = |engine, by, message| <answer>;`
 ///
-/// The kind is a method of [`Door`]: `mutation`, `actor`, `question` or `internal`; what it gives is `by`. The rest of the
+/// The kind is a method of [`Door`]: `mutation`, `actor`, `question`, `internal` or `unsigned`; what it gives is `by`. The rest of the
 /// list, after `=>`, goes into the trait as it is.
 macro_rules! serve {
     (

@@ -66,20 +66,41 @@ managed! {
         "CreateUser" CreateUserRequest mutates => is("iam:CreateUser");
         "GetUser" GetUserRequest => is("iam:GetUser");
         "ListUsers" ListUsersRequest => is("iam:ListUsers");
+        "TagUser" TagUserRequest mutates => is("iam:TagUser");
+        "UntagUser" UntagUserRequest mutates => is("iam:UntagUser");
         "DeleteUser" DeleteUserRequest mutates => is("iam:DeleteUser");
         "CreateAccessKey" CreateAccessKeyRequest mutates => is("iam:CreateAccessKey");
         "ListAccessKeys" ListAccessKeysRequest => is("iam:ListAccessKeys");
+        "GetAccessKeyInfo" GetAccessKeyInfoRequest => is("sts:GetAccessKeyInfo");
         "UpdateAccessKey" UpdateAccessKeyRequest mutates => is("iam:UpdateAccessKey");
         "DeleteAccessKey" DeleteAccessKeyRequest mutates => is("iam:DeleteAccessKey");
         "CreateRole" CreateRoleRequest mutates => is("iam:CreateRole");
         "GetRole" GetRoleRequest => is("iam:GetRole");
         "ListRoles" ListRolesRequest => is("iam:ListRoles");
+        "UpdateRole" UpdateRoleRequest mutates => is("iam:UpdateRole");
+        "TagRole" TagRoleRequest mutates => is("iam:TagRole");
+        "UntagRole" UntagRoleRequest mutates => is("iam:UntagRole");
         "UpdateAssumeRolePolicy" UpdateAssumeRolePolicyRequest mutates => is("iam:UpdateAssumeRolePolicy");
         "RevokeSessions" RevokeSessionsRequest mutates => is("lanyard:RevokeSessions");
         "DeleteRole" DeleteRoleRequest mutates => is("iam:DeleteRole");
         "PutPolicy" PutPolicyRequest mutates => by_owner("iam:PutUserPolicy", "iam:PutRolePolicy");
+        "GetPolicy" GetPolicyRequest => by_owner("iam:GetUserPolicy", "iam:GetRolePolicy");
         "ListPolicies" ListPoliciesRequest => by_owner("iam:ListUserPolicies", "iam:ListRolePolicies");
         "DeletePolicy" DeletePolicyRequest mutates => by_owner("iam:DeleteUserPolicy", "iam:DeleteRolePolicy");
+    }
+    authn."OidcProviders" {
+        "CreateOidcProvider" CreateOidcProviderRequest mutates => is("iam:CreateOpenIDConnectProvider");
+        "GetOidcProvider" GetOidcProviderRequest => is("iam:GetOpenIDConnectProvider");
+        "ListOidcProviders" ListOidcProvidersRequest => is("iam:ListOpenIDConnectProviders");
+        "DeleteOidcProvider" DeleteOidcProviderRequest mutates => is("iam:DeleteOpenIDConnectProvider");
+        "AddOidcClientId" AddOidcClientIdRequest mutates => is("iam:AddClientIDToOpenIDConnectProvider");
+        "RemoveOidcClientId" RemoveOidcClientIdRequest mutates => is("iam:RemoveClientIDFromOpenIDConnectProvider");
+        "UpdateOidcProviderThumbprints" UpdateOidcProviderThumbprintsRequest mutates
+            => is("iam:UpdateOpenIDConnectProviderThumbprint");
+        "UpdateOidcProviderCaBundle" UpdateOidcProviderCaBundleRequest mutates
+            => is("lanyard:UpdateOidcProviderCaBundle");
+        "TagOidcProvider" TagOidcProviderRequest mutates => is("iam:TagOpenIDConnectProvider");
+        "UntagOidcProvider" UntagOidcProviderRequest mutates => is("iam:UntagOpenIDConnectProvider");
     }
     mapping."Preview" {
         "Preview" PreviewRequest => is("lanyard:Preview");
@@ -151,6 +172,7 @@ managed! {
     }
     credentials."Sessions" {
         "AssumeRole" AssumeRoleRequest => is("sts:AssumeRole");
+        "GetSessionToken" GetSessionTokenRequest => is("sts:GetSessionToken");
         "GetCallerIdentity" GetCallerIdentityRequest => is(super::GET_CALLER_IDENTITY);
     }
     credentials."Workloads" {

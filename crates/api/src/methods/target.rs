@@ -96,6 +96,13 @@ pub enum Resource {
         /// Its name.
         name: String,
     },
+    /// The account's OIDC providers, as a list.
+    OidcProviders,
+    /// An OIDC provider.
+    OidcProvider {
+        /// The issuer's URL.
+        issuer_url: String,
+    },
     /// A finished decision.
     Decision(DecisionId),
 }
@@ -146,6 +153,11 @@ impl Target {
             names.push(name.clone());
             self = self.key(format!("aws:RequestTag/{name}"), [value]);
         }
+        self.key("aws:TagKeys", names)
+    }
+
+    /// With the condition key of tags that the request takes away: `aws:TagKeys`.
+    fn tag_keys(self, names: &[String]) -> Self {
         self.key("aws:TagKeys", names)
     }
 }

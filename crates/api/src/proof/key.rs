@@ -113,6 +113,11 @@ impl ProofKey {
         })
     }
 
+    /// The handle of an account's OIDC provider, by its number.
+    pub fn oidc_provider(&self, id: &str) -> Handle {
+        self.handle(9, |mac| update_sized(mac, id.as_bytes()))
+    }
+
     /// The handles of somebody whom an OIDC issuer knows: the issuer stands in the account's place, and they in the
     /// principal's. The hub keeps no record of them, and no key signed.
     pub fn oidc_handles(&self, issuer: &str, subject: &str) -> Handles {

@@ -1,6 +1,6 @@
 //! What a session descends from, as its proof names it.
 
-use lanyard_iam::{AccessKeyId, session::SESSION_CHAIN_DEPTH_MAX};
+use lanyard_iam::{AccessKeyId, Ancestor, session::SESSION_CHAIN_DEPTH_MAX};
 
 use super::{
     ProofError, Reader,
@@ -26,6 +26,12 @@ pub enum KinKind {
     Account,
     /// A client certificate, which has no record: a block may name it.
     Certificate,
+    /// An OIDC provider of an account, by its number: it has to be there.
+    Provider,
+    /// An OIDC issuer: a block may name it.
+    OidcIssuer,
+    /// Somebody whom an OIDC issuer knows: a block may name them.
+    OidcSubject,
 }
 
 impl KinKind {
@@ -37,6 +43,9 @@ impl KinKind {
             Self::SessionKey => 4,
             Self::Account => 5,
             Self::Certificate => 6,
+            Self::Provider => 7,
+            Self::OidcIssuer => 8,
+            Self::OidcSubject => 9,
         }
     }
 
@@ -48,6 +57,9 @@ impl KinKind {
             4 => Self::SessionKey,
             5 => Self::Account,
             6 => Self::Certificate,
+            7 => Self::Provider,
+            8 => Self::OidcIssuer,
+            9 => Self::OidcSubject,
             _ => return Err(ProofError::Malformed),
         })
     }
@@ -176,6 +188,7 @@ impl ProofKey {
                     principals += 1;
                     kin.add(KinKind::PrincipalId, self.principal_id(&Authority::Local, id))?;
                 }
+                Some(("provider", _)) => self.add_provider(&mut kin, ancestor, identity)?,
                 _ => return Err(KinError::Unknown(ancestor.clone())),
             }
         }
@@ -189,5 +202,22 @@ impl ProofKey {
             }
         }
         Ok(kin)
+    }
+    fn add_provider(
+        &self,
+        kin: &mut KinHandles,
+        ancestor: &str,
+        identity: &AwsIdentity,
+    ) -> Result<(), KinError> {
+        let Some(Ancestor::Provider { account, id, issuer, subject }) = Ancestor::parse(ancestor) else {
+            return Err(KinError::Unknown(ancestor.to_owned()));
+        };
+        kin.add(KinKind::Provider, self.oidc_provider(&id))?;
+        kin.add(KinKind::OidcIssuer, self.oidc_issuer(&issuer))?;
+        kin.add(KinKind::OidcSubject, self.oidc_subject(&issuer, &subject))?;
+        if account != identity.account {
+            kin.add(KinKind::Account, self.account(&Authority::Local, account.as_str()))?;
+        }
+        Ok(())
     }
 }

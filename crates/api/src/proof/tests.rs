@@ -163,6 +163,26 @@ fn the_kin_of_a_session_are_all_that_it_descends_from() {
 }
 
 #[test]
+fn the_kin_of_a_web_identity_are_its_provider_issuer_and_subject() {
+    let key = key(1);
+    let (issuer, subject) = ("https://ci.example", "repo:a/b with a blank");
+    let ancestor = |account: &str| format!("provider/{account}/0b1c {issuer} {subject}");
+    let own = [
+        (KinKind::Provider, key.oidc_provider("0b1c")),
+        (KinKind::OidcIssuer, key.oidc_issuer(issuer)),
+        (KinKind::OidcSubject, key.oidc_subject(issuer, subject)),
+    ];
+    let handles = |kin: &[(KinKind, Handle)]| -> Vec<KinHandle> {
+        kin.iter().map(|(kind, handle)| KinHandle { kind: *kind, handle: *handle }).collect()
+    };
+    let here = key.kin(&session(&[&ancestor("111122223333")], &[])).unwrap();
+    assert_eq!(here.as_slice(), handles(&own));
+    let abroad = key.kin(&session(&[&ancestor(FAR)], &[])).unwrap();
+    let account = (KinKind::Account, key.account(&Authority::Local, FAR));
+    assert_eq!(abroad.as_slice(), handles(&[&own[..], &[account]].concat()));
+}
+
+#[test]
 fn what_a_proof_cannot_name_gives_no_proof() {
     let user = "arn:aws:iam::111122223333:user/ana";
     let many: Vec<String> = (0..=KIN_MAX).map(|number| format!("key/LSIA{number:016}")).collect();
@@ -170,6 +190,7 @@ fn what_a_proof_cannot_name_gives_no_proof() {
     let cases = [
         (session(&many, &[]), KinError::TooMany),
         (session(&["provider"], &[]), KinError::Unknown("provider".to_owned())),
+        (session(&["provider/x/y z"], &[]), KinError::Unknown("provider/x/y z".to_owned())),
         (session(&["cluster/x"], &[]), KinError::Unknown("cluster/x".to_owned())),
         (session(&["association/x"], &[]), KinError::Unknown("association/x".to_owned())),
         (session(&["user/AIDAANA"], &[]), KinError::Unnamed),

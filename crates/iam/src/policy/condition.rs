@@ -86,6 +86,21 @@ impl Condition {
         })
     }
 
+    /// What a key's value has to begin with: of each wanted text the part before its first wildcard or variable, and whether
+    /// that is the whole of it. None where the condition asks for no text of this key, or holds without it, or only excludes.
+    pub(super) fn wanted_texts(&self, key: &str) -> Option<Vec<(String, bool)>> {
+        let Operator { quantifier, negated, if_exists, .. } = self.operator;
+        let demands = !negated && !if_exists && quantifier != Some(Quantifier::AllValues);
+        if !demands || !self.key.eq_ignore_ascii_case(key) {
+            return None;
+        }
+        match &self.wanted {
+            Wanted::Equal(wanted, _) => Some(wanted.iter().map(|one| one.fixed_beginning(false)).collect()),
+            Wanted::Like(wanted) => Some(wanted.iter().map(|one| one.fixed_beginning(true)).collect()),
+            _ => None,
+        }
+    }
+
     /// Whether the condition holds for a statement of this effect. Where the document leaves the answer open, an allow
     /// does not hold and a deny does.
     pub(super) fn holds(&self, keys: &ConditionKeys, effect: Effect) -> bool {

@@ -74,6 +74,14 @@ impl PrincipalElement {
         })
     }
 
+    /// The identity providers that it names.
+    pub(super) fn federated(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|principal| match principal {
+            Principal::Federated(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// How the element names the caller, if it does; by itself before by its account.
     pub(super) fn names(&self, caller: &TrustCaller<'_>, effect: Effect) -> Option<Named> {
         self.0.iter().filter_map(|principal| principal.names(caller, effect)).max()

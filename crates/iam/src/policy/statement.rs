@@ -78,7 +78,7 @@ impl ActionElement {
         if fits { Ok(text.to_ascii_lowercase().into()) } else { Err(PolicyFault::Action(text.to_owned())) }
     }
 
-    fn fits(&self, action: &str) -> bool {
+    pub(super) fn fits(&self, action: &str) -> bool {
         let named = self.patterns.iter().any(|pattern| {
             tokens_match(
                 pattern.chars().map(Token::of),

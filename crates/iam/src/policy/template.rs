@@ -55,6 +55,25 @@ impl Template {
         }
     }
 
+    /// The text before the first variable, or the first wildcard where there are any, and whether that is all of it.
+    pub(super) fn fixed_beginning(&self, wildcards: bool) -> (String, bool) {
+        let mut fixed = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Escaped(character) => fixed.push(*character),
+                Piece::Variable { .. } => return (fixed, false),
+                Piece::Text(text) => {
+                    let end = text.find(['*', '?']).filter(|_| wildcards);
+                    fixed.push_str(end.and_then(|end| text.get(..end)).unwrap_or(text));
+                    if end.is_some() {
+                        return (fixed, false);
+                    }
+                }
+            }
+        }
+        (fixed, true)
+    }
+
     /// Whether the text is this value; wildcards are ordinary characters.
     pub(super) fn equals(
         &self,

@@ -2,27 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::ancestor::{Ancestor, is_short};
 use super::err::SessionError;
 use super::{
     SESSION_ANCESTORS_MAX, SESSION_CHAIN_DEPTH_MAX, SESSION_LIFETIME_MAX, SESSION_TAG_KEY_MAX,
-    SESSION_TAG_VALUE_MAX, SESSION_TAGS_MAX,
+    SESSION_TAG_VALUE_MAX, SESSION_TAGS_MAX, USER_SESSION_LIFETIME_MAX,
 };
 use crate::arn::{PrincipalArn, PrincipalKind, is_session_name};
-use crate::id::{AccessKeyId, PrincipalId};
+use crate::id::PrincipalId;
 use crate::policy::PolicyDocument;
-
-/// Longest name of an authority, association or provider subject, in bytes.
-const NAME_BYTES_MAX: usize = 512;
 
 /// The claims of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionClaims {
     /// Who vouches for the account: `aws`, `local`, or the name of a self-hosted STS.
     pub authority: String,
-    /// The IAM role with its path; or, after an exchange, the AWS principal.
+    /// The IAM role with its path; the user, of a session of its own; or, after an exchange, the AWS principal.
     pub principal: PrincipalArn,
     /// Its unique id.
     pub principal_id: PrincipalId,
@@ -48,39 +45,6 @@ pub struct SessionClaims {
     pub ancestors: Vec<Ancestor>,
 }
 
-/// Something that a session descends from. When it is gone, or made anew, the session is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Ancestor {
-    /// The key that signed the request; in a chain also the keys of the sessions before.
-    #[serde(rename = "k")]
-    AccessKey(AccessKeyId),
-    /// A user, by unique id.
-    #[serde(rename = "u")]
-    User(PrincipalId),
-    /// A role, by unique id.
-    #[serde(rename = "r")]
-    Role(PrincipalId),
-    /// An identity provider and the subject it vouched for.
-    #[serde(rename = "p")]
-    Provider {
-        /// The provider's ARN or name.
-        #[serde(rename = "a")]
-        provider: String,
-        /// The subject.
-        #[serde(rename = "s")]
-        subject: String,
-    },
-    /// A Pod Identity association, by id.
-    #[serde(rename = "a")]
-    Association(String),
-    /// A cluster, by its uid.
-    #[serde(rename = "c")]
-    Cluster(String),
-    /// The client certificate whose key signed the request, by the SHA-256 of its bytes in hex.
-    #[serde(rename = "x")]
-    Certificate(String),
-}
-
 impl SessionClaims {
     /// The ARN that the session acts under: for a role `arn:P:sts::A:assumed-role/ROLE/SESSION` (without the role's path),
     /// for any other principal its own.
@@ -104,11 +68,11 @@ impl SessionClaims {
         let whole_seconds = self.issued_at.nanosecond() == 0 && self.expires_at.nanosecond() == 0;
         ensure(is_short(&self.authority), "authority", "1 to 512 bytes")?;
         ensure(is_session_name(&self.session_name), "name", "2 to 64 letters, digits and `_+=,.@-`")?;
-        ensure(
-            lifetime.is_positive() && lifetime <= SESSION_LIFETIME_MAX && whole_seconds,
-            "lifetime",
-            "whole seconds, at most 12 hours",
-        )?;
+        let (lifetime_max, rule) = match self.principal.kind {
+            PrincipalKind::User { .. } => (USER_SESSION_LIFETIME_MAX, "whole seconds, at most 36 hours"),
+            _ => (SESSION_LIFETIME_MAX, "whole seconds, at most 12 hours"),
+        };
+        ensure(lifetime.is_positive() && lifetime <= lifetime_max && whole_seconds, "lifetime", rule)?;
         ensure(self.chain_depth <= SESSION_CHAIN_DEPTH_MAX, "chain", "at most 8 roles one from another")?;
         ensure(self.ancestors.len() <= SESSION_ANCESTORS_MAX, "ancestors", "at most 32")?;
         ensure(self.ancestors.iter().all(Ancestor::is_bounded), "ancestors", "1 to 512 bytes each")?;
@@ -142,22 +106,8 @@ impl SessionClaims {
     }
 }
 
-impl Ancestor {
-    fn is_bounded(&self) -> bool {
-        match self {
-            Self::AccessKey(_) | Self::User(_) | Self::Role(_) => true,
-            Self::Provider { provider, subject } => is_short(provider) && is_short(subject),
-            Self::Association(id) | Self::Cluster(id) | Self::Certificate(id) => is_short(id),
-        }
-    }
-}
-
 fn ensure(holds: bool, claim: &'static str, rule: &'static str) -> Result<(), SessionError> {
     if holds { Ok(()) } else { Err(SessionError::InvalidClaim { claim, rule }) }
-}
-
-fn is_short(text: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&text.len())
 }
 
 fn is_source_identity(text: &str) -> bool {

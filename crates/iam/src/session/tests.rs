@@ -44,7 +44,12 @@ fn claims() -> SessionClaims {
             Ancestor::AccessKey(AccessKeyId::parse("LKIAIOSFODNN7EXAMPLE").unwrap()),
             Ancestor::User(PrincipalId::parse("AIDAX").unwrap()),
             Ancestor::Role(PrincipalId::parse("AROAX").unwrap()),
-            Ancestor::Provider { provider: "issuer.example".to_owned(), subject: "sub:1".to_owned() },
+            Ancestor::Provider {
+                account: crate::AccountId::parse("111122223333").unwrap(),
+                id: "8c9b".to_owned(),
+                issuer: "https://issuer.example".to_owned(),
+                subject: "sub:1".to_owned(),
+            },
             Ancestor::Association("a-1".to_owned()),
             Ancestor::Cluster("uid-1".to_owned()),
             Ancestor::Certificate("0aff".repeat(16)),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::claims::{Ancestor, SessionClaims};
+use super::ancestor::Ancestor;
+use super::claims::SessionClaims;
 use super::err::SessionError;
 use crate::arn::PrincipalArn;
 use crate::id::{AccessKeyId, PrincipalId};

@@ -36,6 +36,14 @@ pub(crate) fn encode_into(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
+/// A text percent-encoded as RFC 3986 has it: what IAM writes policy documents as.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode_into(text, &mut out);
+    out
+}
+
 /// Appends the encoded path: slashes stay.
 pub(super) fn encode_path_into(path: &str, out: &mut String) {
     for byte in path.bytes() {

@@ -20,6 +20,12 @@ pub enum EmailVerified {
 }
 
 impl Claims {
+    /// Every claim by its name, as the token has it; `null` is not there. Of what kind one is, and how long, is for the reader to
+    /// look at.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.members.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.as_str(), value))
+    }
+
     /// A claim that is text, if it is there; `null` is not there.
     ///
     /// # Errors

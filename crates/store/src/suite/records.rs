@@ -45,6 +45,8 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     round_trip(&store, IamRole { trust_policy, ..role("dev") }, role("ops")).await;
     let owners = (PolicyOwner::User("ana".to_owned()), PolicyOwner::Role("dev".to_owned()));
     round_trip(&store, policy(owners.0, "all"), policy(owners.1, "all")).await;
+    let issuer = "https://token.actions.githubusercontent.com";
+    round_trip(&store, oidc_provider(issuer), oidc_provider(&format!("{issuer}/"))).await;
     let entries = (
         entry(&dev, "arn:aws:iam::111122223333:user/ana"),
         entry(&dev, "arn:aws:iam::111122223333:role/dev"),

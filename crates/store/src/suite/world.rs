@@ -1,9 +1,10 @@
 //! Records to test with.
 
 use lanyard_api::{
-    Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, Scope, SignatureUse,
-    TrustedAccount, Vouched,
+    Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, OidcProviderId,
+    Scope, SignatureUse, TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+    authn::oidc_providers::OidcProvider,
     credentials::{IrsaObstacle, IssuerKey, ServiceAccount, WorkloadIssuer},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
@@ -78,6 +79,20 @@ pub(super) fn role(name: &str) -> IamRole {
         trust_policy: "{}".to_owned(),
         session_seconds_max: 3600,
         revoked_before: None,
+        tags: Default::default(),
+        description: String::new(),
+        created_at: NOON,
+    }
+}
+
+pub(super) fn oidc_provider(issuer_url: &str) -> OidcProvider {
+    OidcProvider {
+        id: OidcProviderId::random(),
+        account: account_id(HOME),
+        issuer_url: issuer_url.to_owned(),
+        client_ids: vec!["sts.amazonaws.com".to_owned()],
+        thumbprints: vec!["0f".repeat(20)],
+        ca_bundle_pem: None,
         tags: Default::default(),
         created_at: NOON,
     }

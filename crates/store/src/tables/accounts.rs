@@ -1,8 +1,11 @@
-//! Accounts, users, access keys, roles and inline policies.
+//! Accounts, users, access keys, roles, inline policies and OIDC providers.
 
 use lanyard_api::{
     Scope,
-    authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+    authn::{
+        accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+        oidc_providers::OidcProvider,
+    },
 };
 
 use crate::{
@@ -102,6 +105,24 @@ impl Columns for InlinePolicy {
             PolicyOwner::Role(name) => (None, Some(name.as_str())),
         };
         vec![Value::text_or_none(user), Value::text_or_none(role)]
+    }
+}
+
+impl Record for OidcProvider {
+    const KIND: Kind = Kind::OidcProvider;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        self.issuer_url.clone()
+    }
+}
+
+impl Columns for OidcProvider {
+    fn columns(&self) -> Vec<Value> {
+        vec![self.id.to_string().into()]
     }
 }
 

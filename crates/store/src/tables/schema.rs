@@ -81,6 +81,7 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::InlinePolicy => {
             &of_scope!("inline_policies", "account", "key", "user_name" = "$4", "role_name" = "$5")
         }
+        Kind::OidcProvider => &of_scope!("oidc_providers", "account", "issuer_url", "id" = "$4"),
         Kind::AccessEntry => &of_scope!(
             "access_entries",
             "cluster",
@@ -154,9 +155,10 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             Kind::Account | Kind::Cluster | Kind::SpokeCredential | Kind::SpokeKubeconfig | Kind::Setting,
             Scope::Hub,
         ) => Ok("hub".to_owned()),
-        (Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy, Scope::Account(id)) => {
-            Ok(id.to_string())
-        }
+        (
+            Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy | Kind::OidcProvider,
+            Scope::Account(id),
+        ) => Ok(id.to_string()),
         (
             Kind::AccessEntry
             | Kind::PolicyAssociation
@@ -230,6 +232,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::SpokeKubeconfig
         | Kind::AccessKey
         | Kind::InlinePolicy
+        | Kind::OidcProvider
         | Kind::PolicyAssociation
         | Kind::AwsAuthVersion
         | Kind::Node
@@ -284,7 +287,9 @@ mod tests {
                 | Kind::SpokeCredential
                 | Kind::SpokeKubeconfig
                 | Kind::Setting => [true, false, false],
-                Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy => [false, true, false],
+                Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy | Kind::OidcProvider => {
+                    [false, true, false]
+                }
                 Kind::Block => [true, true, true],
                 _ => [false, false, true],
             };

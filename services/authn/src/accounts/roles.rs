@@ -1,6 +1,8 @@
 //! Roles.
 
-use lanyard_api::authn::accounts::{CreateRole, IamRole, Named};
+use std::collections::BTreeMap;
+
+use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, UpdateRole};
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope};
 use lanyard_iam::AccountId;
 use lanyard_store::Transaction;
@@ -19,7 +21,11 @@ impl<S: SharedCache> Engine<S> {
         let (account, scope) = self.local_scope(&by.actor.value, role.account).await?;
         rules::name("name", &role.name)?;
         let path = rules::path(&role.path)?;
-        rules::trust_policy(&role.trust_policy)?;
+        rules::description(&role.description)?;
+        let notice = rules::trust_policy(
+            &role.trust_policy,
+            role.allow_any_subject || allows_any_subject(&role.tags),
+        )?;
         let session_seconds_max = rules::session_seconds_max(role.session_seconds_max)?;
         rules::tags(&role.tags, self.config.limits.tags_max)?;
         let principal_id = new_role_id(account, &self.random).map_err(Fault::from)?.to_string();
@@ -29,7 +35,7 @@ impl<S: SharedCache> Engine<S> {
             transaction.count::<IamRole>(scope).await?,
             "roles of one account",
         )?;
-        let CreateRole { name, trust_policy, tags, .. } = role;
+        let CreateRole { name, trust_policy, tags, description, .. } = role;
         let role = IamRole {
             account,
             path,
@@ -39,10 +45,11 @@ impl<S: SharedCache> Engine<S> {
             session_seconds_max,
             revoked_before: None,
             tags,
+            description,
             created_at: transaction.now(),
         };
         transaction.insert(&role).await?;
-        self.commit(transaction, scope, role).await
+        noticed(self.commit(transaction, scope, role).await, notice)
     }
 
     pub(super) async fn role_record(&self, actor: &Actor, role: &Named) -> Result<IamRole, CallError> {
@@ -67,11 +74,49 @@ impl<S: SharedCache> Engine<S> {
         by: Mutation,
         role: Named,
         trust_policy: String,
+        allow_any_subject: bool,
     ) -> Result<Mutated<IamRole>, CallError> {
         let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
-        rules::trust_policy(&trust_policy)?;
+        // What is no trust policy at all is refused whether or not there is such a role.
+        rules::trust_policy(&trust_policy, true)?;
         let mut transaction = begin!(self, "update_trust_policy", &by, scope);
-        let role = IamRole { trust_policy, ..stored(&mut transaction, scope, &role.name).await? };
+        let stored = stored(&mut transaction, scope, &role.name).await?;
+        let notice =
+            rules::trust_policy(&trust_policy, allow_any_subject || allows_any_subject(&stored.tags))?;
+        let role = IamRole { trust_policy, ..stored };
+        transaction.put(&role).await?;
+        noticed(self.commit(transaction, scope, role).await, notice)
+    }
+
+    pub(super) async fn update_role_record(
+        &self,
+        by: Mutation,
+        role: Named,
+        update: UpdateRole,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
+        let UpdateRole { description, session_seconds_max } = update;
+        description.as_deref().map_or(Ok(()), rules::description)?;
+        let session_seconds_max = session_seconds_max.map(rules::session_seconds_max).transpose()?;
+        let mut transaction = begin!(self, "update_role", &by, scope);
+        let mut role = stored(&mut transaction, scope, &role.name).await?;
+        role.description = description.unwrap_or(role.description);
+        role.session_seconds_max = session_seconds_max.unwrap_or(role.session_seconds_max);
+        transaction.put(&role).await?;
+        self.commit(transaction, scope, role).await
+    }
+
+    pub(super) async fn tag_role_record(
+        &self,
+        by: Mutation,
+        role: Named,
+        change: rules::TagChange,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
+        change.judge(self.config.limits.tags_max)?;
+        let mut transaction = begin!(self, "tag_role", &by, scope);
+        let mut role = stored(&mut transaction, scope, &role.name).await?;
+        change.apply(&mut role.tags, self.config.limits.tags_max)?;
         transaction.put(&role).await?;
         self.commit(transaction, scope, role).await
     }
@@ -100,6 +145,21 @@ impl<S: SharedCache> Engine<S> {
         let deleted = deleted.ok_or_else(|| CallError::not_found("role", &role.name))?;
         self.commit(transaction, scope, deleted).await
     }
+}
+
+/// Whether the role's tag lets a trust policy name an OIDC issuer and none of its people.
+fn allows_any_subject(tags: &BTreeMap<String, String>) -> bool {
+    tags.get(ANY_SUBJECT_TAG).is_some_and(|value| value == "true")
+}
+
+fn noticed(
+    answer: Result<Mutated<IamRole>, CallError>,
+    notice: Option<String>,
+) -> Result<Mutated<IamRole>, CallError> {
+    answer.map(|mut mutated| {
+        mutated.notices.extend(notice);
+        mutated
+    })
 }
 
 async fn stored(transaction: &mut Transaction, scope: Scope, name: &str) -> Result<IamRole, CallError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_api::CallError;
+use lanyard_api::authn::accounts::ANY_SUBJECT_TAG;
 use lanyard_iam::policy::PolicyError;
 use lanyard_iam::{PolicyDocument, TrustPolicy};
 
@@ -16,6 +17,8 @@ const PATH_CHARS_MAX: usize = 512;
 const TAG_KEY_CHARS_MAX: usize = 128;
 /// Longest value of a tag, in characters.
 const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Longest description of a role, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Longest name of an account, in characters.
 const ACCOUNT_NAME_CHARS_MAX: usize = 128;
 /// Shortest and longest maximum of a role's sessions, in seconds.
@@ -25,7 +28,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 /// Longest account of what is wrong with a document: it quotes the document.
 const MALFORMED_CHARS_MAX: usize = 400;
 
-fn shown(input: &str) -> String {
+pub(super) fn shown(input: &str) -> String {
     let cut: String = input.chars().take(SHOWN_CHARS_MAX).collect();
     cut.escape_debug().to_string()
 }
@@ -75,10 +78,13 @@ pub(super) fn path(text: &str) -> Result<String, CallError> {
     Err(CallError::invalid("path", "path", message))
 }
 
-/// The tags of a user or role.
+/// The tags of a user, role or OIDC provider.
 pub(super) fn tags(tags: &BTreeMap<String, String>, tags_max: u64) -> Result<(), CallError> {
     if tags.len() as u64 > tags_max {
-        return Err(CallError::LimitExceeded { what: "tags of one user or role".into(), limit: tags_max });
+        return Err(CallError::LimitExceeded {
+            what: "tags of one user, role or OIDC provider".into(),
+            limit: tags_max,
+        });
     }
     let allowed = |text: &str| text.chars().all(|char| char.is_alphanumeric() || " _.:/=+-@".contains(char));
     let mut folded = BTreeSet::new();
@@ -136,9 +142,78 @@ pub(super) fn account_name(text: &str) -> Result<(), CallError> {
     Err(CallError::invalid("name", "name", message))
 }
 
-/// A trust policy.
-pub(super) fn trust_policy(json: &str) -> Result<(), CallError> {
-    TrustPolicy::parse(json).map(|_| ()).map_err(|error| malformed("trust_policy", &error))
+/// A trust policy; one that lets in whomever an OIDC issuer knows only where that is allowed, and then with a notice.
+pub(super) fn trust_policy(json: &str, allow_any_subject: bool) -> Result<Option<String>, CallError> {
+    let policy = TrustPolicy::parse(json).map_err(|error| malformed("trust_policy", &error))?;
+    let open: Vec<String> = policy.open_federations().iter().map(ToString::to_string).collect();
+    if open.is_empty() {
+        return Ok(None);
+    }
+    let found: String = open.join("; ").chars().take(MALFORMED_CHARS_MAX).collect();
+    if allow_any_subject {
+        return Ok(Some(found));
+    }
+    let message = format!(
+        "{found}; demand the subjects that you mean, or allow any by `allow_any_subject` or the role's tag \
+         `{ANY_SUBJECT_TAG}=true`"
+    );
+    Err(CallError::invalid("trust_policy", "any_subject", message))
+}
+
+/// What a role is for, for people (IAM `CreateRole`: tab, line breaks and printable characters of Latin-1).
+pub(super) fn description(text: &str) -> Result<(), CallError> {
+    let allowed = |char: char| matches!(char, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+    if text.chars().count() <= DESCRIPTION_CHARS_MAX && text.chars().all(allowed) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is not a description; use at most {DESCRIPTION_CHARS_MAX} characters of Latin-1 and no control characters",
+        shown(text)
+    );
+    Err(CallError::invalid("description", "description", message))
+}
+
+/// Tags that are put on something, or taken away.
+#[derive(Debug)]
+pub(super) enum TagChange {
+    /// Beside those that it has.
+    Put(BTreeMap<String, String>),
+    /// By their keys.
+    Remove(Vec<String>),
+}
+
+impl TagChange {
+    /// Whether it may be one, whatever it is for.
+    pub(super) fn judge(&self, tags_max: u64) -> Result<(), CallError> {
+        match self {
+            Self::Put(put) if put.is_empty() => {
+                Err(CallError::invalid("tags", "required", "there is no tag: give at least one"))
+            }
+            Self::Put(put) => tags(put, tags_max),
+            Self::Remove(keys) if keys.len() as u64 > tags_max => {
+                Err(CallError::LimitExceeded { what: "tag keys of one call".into(), limit: tags_max })
+            }
+            Self::Remove(_) => Ok(()),
+        }
+    }
+
+    /// Does it. A key that is there in other letter case is the same key (IAM: keys differ by more than letter case).
+    pub(super) fn apply(self, of: &mut BTreeMap<String, String>, tags_max: u64) -> Result<(), CallError> {
+        match self {
+            Self::Put(put) => {
+                for (key, value) in put {
+                    of.retain(|other, _| other.to_lowercase() != key.to_lowercase());
+                    of.insert(key, value);
+                }
+                tags(of, tags_max)
+            }
+            Self::Remove(keys) => {
+                let gone: BTreeSet<String> = keys.iter().map(|key| key.to_lowercase()).collect();
+                of.retain(|key, _| !gone.contains(&key.to_lowercase()));
+                Ok(())
+            }
+        }
+    }
 }
 
 /// An inline policy.
@@ -214,6 +289,42 @@ mod tests {
     }
 
     #[test]
+    fn immunity_11_an_issuer_is_trusted_without_a_subject_only_by_force() {
+        let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRoleWithWebIdentity",
+            "Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.com"}}]}"#;
+        let refused = trust_policy(open, false).unwrap_err();
+        assert!(matches!(&refused, CallError::Invalid { rule: "any_subject", .. }), "{refused:?}");
+        assert!(refused.to_string().contains("`gitlab.com:sub`"), "{refused}");
+        assert!(trust_policy(open, true).unwrap().unwrap().contains("statement 1"));
+    }
+
+    #[test]
+    fn a_description_is_of_latin_1() {
+        for good in ["", "Deploys\n\tthe café", &"x".repeat(1_000)] {
+            assert_eq!(description(good), Ok(()), "{good}");
+        }
+        for bad in ["\u{7f}", "\u{0}", "\u{4e2d}", &"x".repeat(1_001)] {
+            assert!(description(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_tag_put_on_takes_the_place_of_its_key_whatever_the_letter_case() {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let mut tags = map(&[("Team", "a"), ("cost", "1")]);
+        TagChange::Put(map(&[("team", "b")])).apply(&mut tags, 3).unwrap();
+        assert_eq!(tags, map(&[("team", "b"), ("cost", "1")]));
+        assert!(TagChange::Put(map(&[("x", ""), ("y", "")])).apply(&mut tags.clone(), 3).is_err());
+        TagChange::Remove(vec!["COST".to_owned(), "none".to_owned()]).apply(&mut tags, 3).unwrap();
+        assert_eq!(tags, map(&[("team", "b")]));
+        assert!(TagChange::Put(BTreeMap::new()).judge(3).is_err());
+        assert!(TagChange::Put(map(&[("aws:x", "")])).judge(3).is_err());
+        assert!(TagChange::Remove(vec![String::new(); 4]).judge(3).is_err());
+    }
+
+    #[test]
     fn a_roles_sessions_last_one_to_twelve_hours_at_most() {
         for (seconds, expected) in
             [(0, Some(3_600)), (3_600, Some(3_600)), (43_200, Some(43_200)), (3_599, None), (43_201, None)]
@@ -233,8 +344,8 @@ mod tests {
         let allow =
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}}]}"#;
-        assert_eq!((document(allow), trust_policy(trust)), (Ok(()), Ok(())));
-        assert!(document(trust).is_err() && trust_policy(allow).is_err(), "each in the other's place");
+        assert_eq!((document(allow), trust_policy(trust, false)), (Ok(()), Ok(None)));
+        assert!(document(trust).is_err() && trust_policy(allow, true).is_err(), "each in the other's place");
         for bad in [
             "",
             "{}",
@@ -242,7 +353,7 @@ mod tests {
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}"#,
         ] {
             assert!(document(bad).is_err(), "{bad}");
-            assert!(trust_policy(bad).is_err(), "{bad}");
+            assert!(trust_policy(bad, true).is_err(), "{bad}");
         }
         assert_eq!(policy_chars("{ \"a\":\n\t1 }"), 7);
     }

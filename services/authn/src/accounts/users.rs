@@ -45,6 +45,22 @@ impl<S: SharedCache> Engine<S> {
         Ok(Page::cut(users.into_iter(), page, |user| user.name.clone()))
     }
 
+    pub(super) async fn tag_user_record(
+        &self,
+        by: Mutation,
+        user: Named,
+        change: rules::TagChange,
+    ) -> Result<Mutated<User>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, user.account).await?;
+        change.judge(self.config.limits.tags_max)?;
+        let mut transaction = begin!(self, "tag_user", &by, scope);
+        let stored = transaction.get::<User>(scope, &user.name).await?;
+        let mut user = stored.ok_or_else(|| CallError::not_found("user", &user.name))?;
+        change.apply(&mut user.tags, self.config.limits.tags_max)?;
+        transaction.put(&user).await?;
+        self.commit(transaction, scope, user).await
+    }
+
     pub(super) async fn delete_user_record(
         &self,
         by: Mutation,

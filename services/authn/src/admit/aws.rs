@@ -188,6 +188,7 @@ impl<S: SharedCache> Engine<S> {
         };
         found.read(&Caller {
             principal: &principal,
+            user_name: holder.owner.user_name(),
             region: &proven.region,
             cluster: &cluster,
             page_secret: &self.page_secret,

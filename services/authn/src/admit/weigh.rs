@@ -16,7 +16,9 @@ use crate::local_keys::Holder;
 use crate::snapshot::{ClusterView, HubSnapshot, Principal};
 
 /// The one action that is weighed with the resource's own policy.
-pub(super) const ASSUME_ROLE: &str = "sts:AssumeRole";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+/// What a user asks for a session of their own by. AWS lets nobody allow or deny that by a policy.
+const GET_SESSION_TOKEN: &str = "sts:GetSessionToken";
 /// What a session's tags need beside it.
 const TAG_SESSION: &str = "sts:TagSession";
 /// What a source identity needs beside it.
@@ -81,6 +83,12 @@ impl<S: SharedCache> Engine<S> {
         let mut caller = Caller { holder, keys };
         for (name, values) in &call.target.keys {
             caller.keys.set_all(name, values.iter().cloned());
+        }
+        if let Some(denial) = beyond_a_users_session(holder, call.action) {
+            return Ok(Err(denial));
+        }
+        if call.action == GET_SESSION_TOKEN {
+            return Ok(own_session(holder));
         }
         if call.action == ASSUME_ROLE {
             return self.weigh_assume_role(hub, &caller, call).await;
@@ -157,7 +165,12 @@ impl<S: SharedCache> Engine<S> {
         };
         let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags));
         let of_cluster = || cluster.map(|view| &view.cluster.tags);
-        let tags = owner.map(|owner| owner.tags()).or(of_part).or_else(of_cluster);
+        let provider = match &call.target.resource {
+            Resource::OidcProvider { issuer_url } => snapshot.oidc_provider(issuer_url),
+            _ => None,
+        };
+        let of_own = owner.map(|owner| owner.tags()).or(provider.map(|provider| &provider.tags));
+        let tags = of_own.or(of_part).or_else(of_cluster);
         if let Some(tags) = tags {
             context::set_resource_tags(&mut caller.keys, tags);
         }
@@ -241,6 +254,26 @@ impl<S: SharedCache> Engine<S> {
         }
         Ok(Ok(Allowed { resource, by }))
     }
+}
+
+/// A user asks for a session of their own; a session makes no more of its kind (AWS STS `GetSessionToken`).
+fn own_session(holder: &Holder) -> Result<Allowed, Denial> {
+    if holder.session.is_some() || holder.owner.is_role() {
+        let message = "a session cannot ask for a session: call GetSessionToken with the user's own key";
+        return Err(denial("session_of_session", message));
+    }
+    let resource = holder.owner.arn(holder.account.account.partition).to_string();
+    Ok(Allowed { resource, by: "every user may ask for a session of their own".to_owned() })
+}
+
+/// What a user's own session cannot do, whatever its user may: IAM, and STS but for assuming a role (AWS STS
+/// `GetSessionToken`, of sessions that were made without MFA).
+fn beyond_a_users_session(holder: &Holder, action: &str) -> Option<Denial> {
+    let is_one = holder.session.is_some() && !holder.owner.is_role();
+    let is_kept = action.starts_with("iam:") || (action.starts_with("sts:") && action != ASSUME_ROLE);
+    let message =
+        || format!("a user's session may not `{action}`: sign with the user's own key, or assume a role");
+    (is_one && is_kept).then(|| denial("beyond_session", message()))
 }
 
 /// Everything that a session with these parameters needs to be allowed. What a session inherits from the one before it has

@@ -1,9 +1,10 @@
-//! An account's scope: users, keys with their opened secrets, roles, inline policies, blocks.
+//! An account's scope: users, keys with their opened secrets, roles, inline policies, OIDC providers, blocks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
+use lanyard_api::authn::oidc_providers::OidcProvider;
 use lanyard_api::mapping::Block;
 use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, Revision, Scope};
 use lanyard_iam::{
@@ -29,6 +30,7 @@ pub(crate) struct AccountRows {
     keys: BTreeMap<String, StoredKey>,
     roles: BTreeMap<String, StoredRole>,
     policies: BTreeMap<String, StoredPolicy>,
+    oidc_providers: BTreeMap<String, Arc<OidcProvider>>,
     blocks: BTreeMap<String, Block>,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct AccountSnapshot {
     roles: HashMap<String, Arc<OwnerView>>,
     by_id: HashMap<PrincipalId, Arc<OwnerView>>,
     keys: HashMap<AccessKeyId, KeyView>,
+    /// By the issuer's URL.
+    oidc_providers: HashMap<String, Arc<OidcProvider>>,
     pub(crate) blocks: BlockIndex,
 }
 
@@ -146,6 +150,19 @@ impl OwnerView {
         PrincipalArn { partition, account, kind }
     }
 
+    /// Its name, where it is a user.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        match &self.principal {
+            Principal::User(user) => Some(&user.name),
+            Principal::Role { .. } => None,
+        }
+    }
+
+    /// Whether it is a role.
+    pub(crate) fn is_role(&self) -> bool {
+        matches!(self.principal, Principal::Role { .. })
+    }
+
     /// Its tags.
     pub(crate) fn tags(&self) -> &BTreeMap<String, String> {
         match &self.principal {
@@ -168,6 +185,11 @@ impl AccountSnapshot {
     /// A role by its exact name.
     pub(crate) fn role(&self, name: &str) -> Option<&Arc<OwnerView>> {
         self.roles.get(name)
+    }
+
+    /// An OIDC provider by its issuer's URL.
+    pub(crate) fn oidc_provider(&self, issuer_url: &str) -> Option<&Arc<OidcProvider>> {
+        self.oidc_providers.get(issuer_url)
     }
 
     /// A user or role by its unique id.
@@ -199,6 +221,7 @@ impl AccountModel {
             }
             Kind::IamRole => set(&mut rows.roles, &row.key, Some(stored_role(row.decode()?))),
             Kind::InlinePolicy => set(&mut rows.policies, &row.key, Some(stored_policy(row.decode()?))),
+            Kind::OidcProvider => set(&mut rows.oidc_providers, &row.key, Some(Arc::new(row.decode()?))),
             Kind::Block => set(&mut rows.blocks, &row.key, Some(row.decode()?)),
             _ => {}
         }
@@ -238,7 +261,7 @@ impl Model for AccountModel {
     type Rows = AccountRows;
     type Snapshot = AccountSnapshot;
     const KINDS: &'static [Kind] =
-        &[Kind::User, Kind::AccessKey, Kind::IamRole, Kind::InlinePolicy, Kind::Block];
+        &[Kind::User, Kind::AccessKey, Kind::IamRole, Kind::InlinePolicy, Kind::OidcProvider, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AccountRows, StoreError> {
         let mut account = AccountRows::default();
@@ -252,6 +275,7 @@ impl Model for AccountModel {
             Kind::AccessKey => self.apply_key(rows, change)?,
             Kind::IamRole => set(&mut rows.roles, &change.key, change.after()?.map(stored_role)),
             Kind::InlinePolicy => set(&mut rows.policies, &change.key, change.after()?.map(stored_policy)),
+            Kind::OidcProvider => set(&mut rows.oidc_providers, &change.key, change.after()?.map(Arc::new)),
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
         }
@@ -283,6 +307,11 @@ impl Model for AccountModel {
                 .values()
                 .chain(roles.values())
                 .map(|view| (view.id.clone(), Arc::clone(view)))
+                .collect(),
+            oidc_providers: rows
+                .oidc_providers
+                .values()
+                .map(|provider| (provider.issuer_url.clone(), Arc::clone(provider)))
                 .collect(),
             blocks: BlockIndex::compile(rows.blocks.values()),
             users,

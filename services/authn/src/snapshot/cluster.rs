@@ -11,7 +11,7 @@ use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::identity_provider::ProviderView;
 use crate::blocks::BlockIndex;
-use crate::providers::Providers;
+use lanyard_oidc::Providers;
 
 /// Compiles a cluster's scope.
 #[derive(Debug)]
@@ -123,7 +123,8 @@ impl Model for ClusterModel {
 
 impl ClusterModel {
     fn view(&self, config: IdentityProviderConfig) -> Arc<ProviderView> {
-        let provider = self.providers.of(&config.settings);
+        let provider =
+            self.providers.of(&config.settings.issuer_url, config.settings.ca_bundle_pem.as_deref());
         Arc::new(ProviderView::new(config, provider))
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::mapping::IdentityProviderConfig;
-use lanyard_oidc::IssuerError;
-
-use crate::providers::KeptProvider;
+use lanyard_oidc::{IssuerError, KeptProvider};
 
 /// A configuration, with who keeps its issuer's keys.
 #[derive(Debug)]

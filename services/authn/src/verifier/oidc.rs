@@ -87,20 +87,7 @@ fn fault(view: &ProviderView, error: &OidcFault) -> Fault {
             age: *age,
             limit: *limit,
         },
-        error => unavailable(view, code_text(error)),
-    }
-}
-
-fn code_text(error: &OidcFault) -> &'static str {
-    match error {
-        OidcFault::Http { .. } => "it cannot be reached (issuer_unreachable)",
-        OidcFault::Status { .. } => "it answers with an error of its own (issuer_status)",
-        OidcFault::Discovery(_) => "its discovery document cannot be used (issuer_discovery)",
-        OidcFault::OtherIssuer { .. } => "its discovery document is another issuer's (issuer_mismatch)",
-        OidcFault::KeysUrl { .. } => "its keys are where they may not be fetched from (issuer_keys_url)",
-        OidcFault::Keys(_) => "its keys cannot be used (issuer_keys)",
-        OidcFault::Stale { .. } => "its keys are too old (issuer_keys_stale)",
-        OidcFault::Interrupted => "asking it was interrupted (issuer_interrupted)",
+        error => unavailable(view, error.for_callers()),
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::world::{World, account, verified};
-use lanyard_api::authn::accounts::{Accounts, CreateAccount, CreateRole, CreateUser, Named, PolicyOwner};
+use lanyard_api::authn::accounts::{
+    Accounts, CreateAccount, CreateRole, CreateUser, Named, PolicyOwner, UpdateRole,
+};
 use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::suite::{admitting, serve_in_process};
 use lanyard_api::voucher::{Audience, Vouchers};
@@ -48,6 +50,10 @@ promises! {
     a_user_has_two_keys_at_most_and_owns_no_other_users,
     policies_are_judged_when_written_and_limited_together,
     a_role_keeps_its_trust_policy_and_its_revocation,
+    a_role_is_described_and_its_sessions_limited_as_iam_has_it,
+    tags_are_put_on_users_and_roles_and_taken_away,
+    immunity_11_a_role_trusts_an_issuer_without_a_subject_only_by_force,
+    a_key_tells_its_account_whether_or_not_it_is_there,
     deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another,
     immunity_33_names_resolve_in_the_actors_own_account,
     immunity_31_an_account_number_has_one_authority,
@@ -65,7 +71,7 @@ fn behind_grpc(world: &World) -> impl Accounts {
 }
 
 /// An actor of an account, admitted for its own resources alone.
-fn actor_of(account: AccountId) -> Vouched<Actor> {
+pub(crate) fn actor_of(account: AccountId) -> Vouched<Actor> {
     let arn = PrincipalArn::parse(&format!("arn:aws:iam::{account}:user/test")).unwrap();
     let lineage = Lineage {
         access_key_id: Some("LKIAAAAAAAAAAAAAAAAA".parse().unwrap()),
@@ -83,7 +89,7 @@ fn actor_of(account: AccountId) -> Vouched<Actor> {
     Vouched::in_process(Actor { kind, resource: "arn:aws:iam::own".to_owned(), ..Actor::system("test") })
 }
 
-fn by(world: &World) -> Mutation {
+pub(crate) fn by(world: &World) -> Mutation {
     Mutation::by(actor_of(world.hub.account))
 }
 
@@ -96,7 +102,7 @@ fn signed(world: &World, digest: u8) -> Mutation {
 }
 
 /// A hub operator, as Admit lets them act on the hub itself.
-fn operator(world: &World) -> Mutation {
+pub(crate) fn operator(world: &World) -> Mutation {
     let mut by = by(world);
     by.actor.value.resource = world.hub.arn();
     by
@@ -114,6 +120,8 @@ fn role(name: &str) -> CreateRole {
         trust_policy: TRUST.to_owned(),
         session_seconds_max: 0,
         tags: BTreeMap::new(),
+        description: String::new(),
+        allow_any_subject: false,
     }
 }
 
@@ -121,7 +129,7 @@ fn named(name: &str) -> Named {
     Named { account: None, name: name.to_owned() }
 }
 
-fn rule<T: std::fmt::Debug>(result: Result<T, CallError>) -> &'static str {
+pub(crate) fn rule<T: std::fmt::Debug>(result: Result<T, CallError>) -> &'static str {
     match result {
         Err(CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. }) => rule,
         Err(CallError::NotFound { .. }) => "not_found",
@@ -249,6 +257,10 @@ async fn policies_are_judged_when_written_and_limited_together(world: &World, ac
     let other = ALLOW.replace("eks:*", "iam:*");
     put(of_user(), "p", &other).await.unwrap();
     let actor = || actor_of(world.hub.account);
+    let one = |owner, name: &str| accounts.get_policy(actor(), None, owner, name.to_owned());
+    assert_eq!(one(of_user(), "p").await.unwrap().document, other);
+    assert_eq!(rule(one(of_user(), "nothing").await), "not_found");
+    assert_eq!(rule(one(PolicyOwner::Role("nobody".to_owned()), "p").await), "not_found");
     let listed = accounts.list_policies(actor(), None, of_user()).await.unwrap();
     assert_eq!(listed.iter().map(|policy| policy.document.as_str()).collect::<Vec<_>>(), [other.as_str()]);
     // 2 048 characters for a user together, blanks aside; a role has more room.
@@ -275,10 +287,11 @@ async fn a_role_keeps_its_trust_policy_and_its_revocation(world: &World, account
     let made = accounts.create_role(by(world), role("Dev")).await.unwrap().value;
     assert_eq!((made.session_seconds_max, made.revoked_before), (3_600, None));
     let other = TRUST.replace('*', "111122223333");
-    let changed = accounts.update_trust_policy(by(world), named("Dev"), other.clone()).await.unwrap().value;
+    let changed =
+        accounts.update_trust_policy(by(world), named("Dev"), other.clone(), false).await.unwrap().value;
     assert_eq!(changed.trust_policy, other);
     assert_eq!(
-        rule(accounts.update_trust_policy(by(world), named("Dev"), ALLOW.to_owned()).await),
+        rule(accounts.update_trust_policy(by(world), named("Dev"), ALLOW.to_owned(), false).await),
         "malformed_policy_document"
     );
     let revoked = accounts.revoke_sessions(by(world), named("Dev")).await.unwrap().value;
@@ -286,7 +299,7 @@ async fn a_role_keeps_its_trust_policy_and_its_revocation(world: &World, account
     for missing in [
         accounts.revoke_sessions(by(world), named("nobody")).await,
         accounts.delete_role(by(world), named("nobody")).await,
-        accounts.update_trust_policy(by(world), named("nobody"), other).await,
+        accounts.update_trust_policy(by(world), named("nobody"), other, false).await,
     ] {
         assert_eq!(rule(missing), "not_found");
     }
@@ -330,11 +343,12 @@ async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, acco
             accounts.set_access_key_active(theirs(), named("ana"), key.clone(), false).await.map(drop),
             accounts.delete_access_key(theirs(), named("ana"), key.clone()).await.map(drop),
             accounts.get_role(actor(), named("Dev")).await.map(drop),
-            accounts.update_trust_policy(theirs(), named("Dev"), TRUST.to_owned()).await.map(drop),
+            accounts.update_trust_policy(theirs(), named("Dev"), TRUST.to_owned(), false).await.map(drop),
             accounts.revoke_sessions(theirs(), named("Dev")).await.map(drop),
             accounts.delete_role(theirs(), named("Dev")).await.map(drop),
             accounts.put_policy(theirs(), account, owner(), "p".to_owned(), ALLOW.to_owned()).await.map(drop),
             accounts.list_policies(actor(), account, owner()).await.map(drop),
+            accounts.get_policy(actor(), account, owner(), "p".to_owned()).await.map(drop),
             accounts.delete_policy(theirs(), account, owner(), "p".to_owned()).await.map(drop),
         ];
         for (place, outcome) in outcomes.into_iter().enumerate() {
@@ -415,4 +429,112 @@ async fn a_second_arrival_of_a_signature_that_made_a_secret_has_to_be_signed_ane
     accounts.create_access_key(signed(world, 1), named("ana")).await.unwrap();
     assert_eq!(rule(accounts.create_access_key(signed(world, 1), named("ana")).await), "replayed");
     assert_eq!(accounts.list_access_keys(actor_of(world.hub.account), named("ana")).await.unwrap().len(), 1);
+}
+
+async fn a_role_is_described_and_its_sessions_limited_as_iam_has_it(world: &World, accounts: &impl Accounts) {
+    let described = CreateRole { description: "Deploys".to_owned(), ..role("Dev") };
+    let made = accounts.create_role(by(world), described).await.unwrap().value;
+    assert_eq!((made.description.as_str(), made.session_seconds_max), ("Deploys", 3_600));
+    let update = |description: Option<&str>, session_seconds_max| UpdateRole {
+        description: description.map(str::to_owned),
+        session_seconds_max,
+    };
+    let longer =
+        accounts.update_role(by(world), named("Dev"), update(None, Some(43_200))).await.unwrap().value;
+    assert_eq!((longer.description.as_str(), longer.session_seconds_max), ("Deploys", 43_200));
+    let bare = accounts.update_role(by(world), named("Dev"), update(Some(""), None)).await.unwrap().value;
+    assert_eq!((bare.description.as_str(), bare.session_seconds_max), ("", 43_200));
+    assert_eq!(accounts.get_role(actor_of(world.hub.account), named("Dev")).await.unwrap(), bare);
+    let long = "x".repeat(1_001);
+    for (bad, expected) in [
+        (update(Some(&long), None), "description"),
+        (update(Some("\u{0}"), None), "description"),
+        (update(None, Some(3_599)), "session_seconds_max"),
+        (update(None, Some(43_201)), "session_seconds_max"),
+    ] {
+        assert_eq!(rule(accounts.update_role(by(world), named("Dev"), bad).await), expected);
+    }
+    let described = CreateRole { description: long, ..role("Other") };
+    assert_eq!(rule(accounts.create_role(by(world), described).await), "description");
+    assert_eq!(rule(accounts.update_role(by(world), named("nobody"), update(None, None)).await), "not_found");
+}
+
+async fn tags_are_put_on_users_and_roles_and_taken_away(world: &World, accounts: &impl Accounts) {
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    accounts.create_role(by(world), role("Dev")).await.unwrap();
+    let tag =
+        |key: &str, value: &str| -> BTreeMap<String, String> { [(key.to_owned(), value.to_owned())].into() };
+    accounts.tag_user(by(world), named("ana"), tag("Team", "a")).await.unwrap();
+    accounts.tag_role(by(world), named("Dev"), tag("Team", "a")).await.unwrap();
+    let of_user = accounts.tag_user(by(world), named("ana"), tag("team", "b")).await.unwrap().value.tags;
+    let of_role = accounts.tag_role(by(world), named("Dev"), tag("cost", "1")).await.unwrap().value.tags;
+    assert_eq!((of_user, of_role.len()), (tag("team", "b"), 2));
+    assert_eq!(rule(accounts.tag_user(by(world), named("ana"), tag("aws:x", "")).await), "reserved_tag");
+    assert_eq!(rule(accounts.tag_role(by(world), named("Dev"), BTreeMap::new()).await), "required");
+    let many: BTreeMap<_, _> = (0..50).map(|n| (format!("k{n}"), String::new())).collect();
+    assert_eq!(rule(accounts.tag_user(by(world), named("ana"), many).await), "limit", "with the one there");
+    let keys = || vec!["TEAM".to_owned(), "none".to_owned()];
+    assert_eq!(
+        accounts.untag_user(by(world), named("ana"), keys()).await.unwrap().value.tags,
+        BTreeMap::new()
+    );
+    assert_eq!(
+        accounts.untag_role(by(world), named("Dev"), keys()).await.unwrap().value.tags,
+        tag("cost", "1")
+    );
+    for missing in [
+        accounts.tag_user(by(world), named("nobody"), tag("a", "")).await.map(drop),
+        accounts.untag_user(by(world), named("nobody"), keys()).await.map(drop),
+        accounts.tag_role(by(world), named("nobody"), tag("a", "")).await.map(drop),
+        accounts.untag_role(by(world), named("nobody"), keys()).await.map(drop),
+    ] {
+        assert_eq!(rule(missing), "not_found");
+    }
+}
+
+async fn immunity_11_a_role_trusts_an_issuer_without_a_subject_only_by_force(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    let trusting = |condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"sts:AssumeRoleWithWebIdentity",
+                "Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.com"}},"Condition":{condition}}}]}}"#
+        )
+    };
+    let narrow = trusting(r#"{"StringLike":{"gitlab.com:sub":"project_path:group/*"}}"#);
+    let open = trusting(r#"{"StringEquals":{"gitlab.com:aud":"sts"}}"#);
+    let refused = CreateRole { trust_policy: open.clone(), ..role("Open") };
+    assert_eq!(rule(accounts.create_role(by(world), refused.clone()).await), "any_subject");
+    let forced = CreateRole { allow_any_subject: true, ..refused.clone() };
+    let notices = accounts.create_role(by(world), forced).await.unwrap().notices;
+    assert!(notices.iter().any(|notice| notice.contains("`gitlab.com:sub`")), "{notices:?}");
+    let tagged = CreateRole {
+        name: "Tagged".to_owned(),
+        tags: [("lanyard:any-subject".to_owned(), "true".to_owned())].into(),
+        ..refused
+    };
+    accounts.create_role(by(world), tagged).await.unwrap();
+
+    let plain = CreateRole { trust_policy: narrow.clone(), ..role("Plain") };
+    assert_eq!(accounts.create_role(by(world), plain).await.unwrap().notices, [String::new(); 0]);
+    let update = |name, any| accounts.update_trust_policy(by(world), named(name), open.clone(), any);
+    assert_eq!(rule(update("Plain", false).await), "any_subject");
+    let kept = accounts.get_role(actor_of(world.hub.account), named("Plain")).await.unwrap();
+    assert_eq!(kept.trust_policy, narrow);
+    assert_eq!(update("Plain", true).await.unwrap().value.trust_policy, open);
+    assert_eq!(update("Tagged", false).await.unwrap().value.trust_policy, open, "by its tag");
+}
+
+async fn a_key_tells_its_account_whether_or_not_it_is_there(world: &World, accounts: &impl Accounts) {
+    let actor = || actor_of(world.hub.account);
+    accounts.create_user(by(world), user("ana")).await.unwrap();
+    let key = accounts.create_access_key(by(world), named("ana")).await.unwrap().value.key;
+    assert_eq!(accounts.get_access_key_info(actor(), key.id.clone()).await.unwrap(), world.hub.account);
+    accounts.delete_access_key(by(world), named("ana"), key.id.clone()).await.unwrap();
+    assert_eq!(accounts.get_access_key_info(actor(), key.id).await.unwrap(), world.hub.account);
+    for other in ["AKIAAAAAAAAAAAAAAAAA", "LSIAAAAAAAAAAAAAAAAA"] {
+        let asked = accounts.get_access_key_info(actor(), other.parse().unwrap()).await;
+        assert_eq!(rule(asked), "access_key_id", "{other}");
+    }
 }

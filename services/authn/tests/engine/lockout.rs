@@ -16,20 +16,39 @@ const DENY: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"sts:*","Resource":"*"}]}"#;
 
 /// Methods that can take a cluster's last administrator, each with a case below.
-const DANGEROUS: [&str; 8] = [
+const DANGEROUS: [&str; 12] = [
     "DeleteAccount",
     "DeleteUser",
+    "TagUser",
+    "UntagUser",
     "UpdateAccessKey",
     "DeleteAccessKey",
     "UpdateAssumeRolePolicy",
+    "TagRole",
+    "UntagRole",
     "DeleteRole",
     "PutPolicy",
     "DeletePolicy",
 ];
 
-/// Methods that cannot: they only add; who may assume a role may do so again after its sessions were revoked.
-const HARMLESS: [&str; 5] =
-    ["CreateAccount", "CreateUser", "CreateAccessKey", "CreateRole", "RevokeSessions"];
+/// Methods that cannot: they only add; who may assume a role may do so again after its sessions were revoked, however long these
+/// last; and nobody of an OIDC issuer is an administrator that the guard counts.
+const HARMLESS: [&str; 14] = [
+    "CreateAccount",
+    "CreateUser",
+    "CreateAccessKey",
+    "CreateRole",
+    "UpdateRole",
+    "RevokeSessions",
+    "CreateOidcProvider",
+    "DeleteOidcProvider",
+    "AddOidcClientId",
+    "RemoveOidcClientId",
+    "UpdateOidcProviderThumbprints",
+    "UpdateOidcProviderCaBundle",
+    "TagOidcProvider",
+    "UntagOidcProvider",
+];
 
 /// RBAC makes nobody an administrator in the guard's sense: that are access policies and `system:masters`.
 const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
@@ -77,7 +96,37 @@ fn named(account: AccountId, name: &str) -> Named {
     Named { account: Some(account), name: name.to_owned() }
 }
 
-on_each_store!(immunity_56_no_call_takes_the_last_administrator);
+on_each_store!(
+    immunity_56_no_call_takes_the_last_administrator,
+    immunity_56_no_tag_takes_the_last_administrator
+);
+
+/// Who may assume the role is told by a tag of theirs, and the role that is assumed on the way by one of its own.
+async fn immunity_56_no_tag_takes_the_last_administrator(database: TestDatabase) {
+    let world = world(database).await;
+    let home = world.register(TENANT, Authority::Local).await;
+    let cluster = cluster_of(&world.hub, "tenant", home, world.now());
+    world.put(&cluster).await;
+    world.user(home, "/", "ana").await;
+    let (ana, ops) = (named(home, "ana"), named(home, "ops"));
+    world.policy(home, PolicyOwner::User("ana".to_owned()), "assume", ALLOW).await;
+    world.role(home, "/", "ops", &format!("arn:aws:iam::{home}:root")).await;
+    administrator(&world, &cluster, Authority::Local, &format!("arn:aws:iam::{home}:role/ops")).await;
+    let engine = &world.engine;
+    let tag = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
+    engine.tag_user(system(), ana.clone(), tag("team", "a")).await.unwrap();
+    engine.tag_role(system(), ops.clone(), tag("open", "yes")).await.unwrap();
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:root"}},
+            "Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"aws:PrincipalTag/team":"a","aws:ResourceTag/open":"yes"}}}}}}]}}"#
+    );
+    engine.update_trust_policy(system(), ops.clone(), trust, false).await.unwrap();
+    refused("TagUser", engine.tag_user(system(), ana.clone(), tag("Team", "b")).await);
+    refused("UntagUser", engine.untag_user(system(), ana.clone(), vec!["team".to_owned()]).await);
+    refused("TagRole", engine.tag_role(system(), ops.clone(), tag("open", "no")).await);
+    refused("UntagRole", engine.untag_role(system(), ops, vec!["open".to_owned()]).await);
+    engine.tag_user(system(), ana, tag("other", "b")).await.unwrap();
+}
 
 async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase) {
     let world = world(database).await;
@@ -99,7 +148,7 @@ async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase
     let ghost = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/ghost"}},"Action":"sts:AssumeRole"}}]}}"#
     );
-    let trusted = engine.update_trust_policy(system(), named(home, "ops"), ghost).await;
+    let trusted = engine.update_trust_policy(system(), named(home, "ops"), ghost, false).await;
     refused("UpdateAssumeRolePolicy", trusted);
     let deleted = engine.delete_policy(system(), Some(home), ana_owns(), "assume".to_owned()).await;
     refused("DeletePolicy", deleted);

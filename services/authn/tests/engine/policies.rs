@@ -326,7 +326,7 @@ async fn tags_and_a_source_identity_need_permissions_of_their_own(database: Test
             "Condition":{{"StringEquals":{{"sts:ExternalId":"x1"}}}}}}]}}"#
     );
     let of_role = Named { account: Some(home), name: "Dev".to_owned() };
-    world.engine.update_trust_policy(system(), of_role, trust).await.unwrap();
+    world.engine.update_trust_policy(system(), of_role, trust, false).await.unwrap();
     assert_eq!(
         forbidden(world.call(&ana, ASSUME_ROLE, &tagged).await).code,
         "access_denied",

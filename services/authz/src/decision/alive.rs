@@ -18,6 +18,8 @@ const KIN_ACCOUNT_GONE: &str =
 const KIN_GONE: &str =
     "a user or role that the session descends from was deleted; one made anew under its name is another";
 const KIN_REVOKED: &str = "the sessions of a role in between were revoked after this one was made";
+const KIN_PROVIDER_GONE: &str =
+    "the OIDC provider by whose token the session was made was deleted; one made anew is another";
 const KIN_KEY_GONE: &str = "the access key that the session descends from was deactivated or deleted";
 
 /// What of a local proof is gone, in words; none where all of it is there.
@@ -31,8 +33,10 @@ pub(super) fn gone<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Opti
     if own.is_revoked(&handles.principal_id, proof.minted_at) {
         return Ok(Some(SESSIONS_REVOKED));
     }
-    // A session is signed with its own key, which has no record; the long-term one is among its kin.
-    if handles.session == Handle::NONE && !own.has_key(&handles.access_key) {
+    // A session is signed with its own key, which has no record; the long-term one is among its kin. A user's own session has no
+    // name, and kin all the same.
+    let is_session = handles.session != Handle::NONE || !proof.kin.as_slice().is_empty();
+    if !is_session && !own.has_key(&handles.access_key) {
         return Ok(Some(KEY_GONE));
     }
     gone_kin(sight, proof, &own)
@@ -64,6 +68,10 @@ fn gone_kin<W: World>(
         if in_any(&|home| home.is_revoked(id, proof.minted_at)) {
             return Ok(Some(KIN_REVOKED));
         }
+    }
+    let has_provider = |provider: &Handle| in_any(&|home| home.has_oidc_provider(provider));
+    if !proof.kin.of(KinKind::Provider).all(has_provider) {
+        return Ok(Some(KIN_PROVIDER_GONE));
     }
     let is_active = |key: &Handle| in_any(&|home| home.has_key(key));
     Ok((!proof.kin.of(KinKind::AccessKey).all(is_active)).then_some(KIN_KEY_GONE))

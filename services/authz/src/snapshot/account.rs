@@ -1,10 +1,13 @@
-//! An account's scope: its blocks, and who of its local principals and keys is alive.
+//! An account's scope: its blocks, and who of its local principals, keys and OIDC providers is alive.
 
 use std::collections::HashMap;
 
 use lanyard_api::{
     Authority,
-    authn::accounts::{AccessKey, IamRole, User},
+    authn::{
+        accounts::{AccessKey, IamRole, User},
+        oidc_providers::OidcProvider,
+    },
     mapping::Block,
     proof::Handle,
 };
@@ -21,6 +24,7 @@ pub(crate) struct AccountRows {
     users: Table<Vec<Handle>>,
     roles: Table<Role>,
     access_keys: Table<Vec<Handle>>,
+    oidc_providers: Table<Vec<Handle>>,
     blocks: Table<Block>,
 }
 
@@ -36,6 +40,7 @@ struct Role {
 pub(crate) struct AccountSnapshot {
     principals: HandleSet,
     access_keys: HandleSet,
+    oidc_providers: HandleSet,
     /// Roles whose sessions were revoked, by their unique ids.
     revoked_before: HashMap<Handle, OffsetDateTime>,
     /// Those that hold in all clusters of this account.
@@ -49,6 +54,7 @@ impl AccountRows {
             users: Table::new(),
             roles: Table::new(),
             access_keys: Table::new(),
+            oidc_providers: Table::new(),
             blocks: Table::new(),
         }
     }
@@ -73,6 +79,12 @@ impl AccountRows {
         set(&mut self.access_keys, key, handles);
     }
 
+    pub(crate) fn set_oidc_provider(&mut self, key: &str, provider: Option<OidcProvider>) {
+        let handles = provider
+            .map(|provider| self.keys.each(|key| key.oidc_provider(&provider.id.to_string())).collect());
+        set(&mut self.oidc_providers, key, handles);
+    }
+
     pub(crate) fn set_block(&mut self, key: &str, block: Option<Block>) {
         set(&mut self.blocks, key, block);
     }
@@ -88,6 +100,7 @@ impl AccountRows {
                 .collect(),
             revoked_before: self.roles.values().flat_map(Role::revocations).collect(),
             access_keys: self.access_keys.values().flatten().copied().collect(),
+            oidc_providers: self.oidc_providers.values().flatten().copied().collect(),
             blocks: BlockSet::compile(self.blocks.values(), &self.keys),
         }
     }
@@ -117,5 +130,10 @@ impl AccountSnapshot {
     /// Whether this is an active key of a local user.
     pub(crate) fn has_key(&self, access_key: &Handle) -> bool {
         self.access_keys.contains(access_key)
+    }
+
+    /// Whether the account has this OIDC provider.
+    pub(crate) fn has_oidc_provider(&self, provider: &Handle) -> bool {
+        self.oidc_providers.contains(provider)
     }
 }

@@ -25,7 +25,14 @@ pub(super) fn is_of_client(parts: &Parts) -> bool {
     let is_of_sdk = |name: &http::HeaderName| {
         name.as_str().starts_with("x-amz-") || name.as_str().starts_with("amz-sdk-")
     };
-    parts.headers.keys().any(is_of_sdk) || parts.uri.query().is_some_and(|query| query.contains("Action="))
+    parts.headers.keys().any(is_of_sdk) || is_query(parts)
+}
+
+/// Whether it speaks Query, by its parameter or by the form that it sends.
+fn is_query(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    is_form || parts.uri.query().is_some_and(|query| query.contains("Action="))
 }
 
 /// The service that a request claims to be signed for: in whose protocol even a refusal is written.
@@ -41,8 +48,7 @@ pub(super) fn claimed_service(parts: &Parts) -> Option<Service> {
     };
     match ClaimedScope::of(&request) {
         Ok(scope) => Service::of_scope(&scope.service),
-        // Without a scope the Query protocol is known by its parameter.
-        Err(_) => request.query.contains("Action=").then_some(Service::Sts),
+        Err(_) => is_query(parts).then_some(Service::Sts),
     }
 }
 

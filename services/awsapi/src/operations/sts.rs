@@ -1,15 +1,30 @@
 //! STS.
 
-use lanyard_api::{CallError, credentials::CallerIdentity};
-use lanyard_proto::credentials::v1 as pb;
+use std::{net::IpAddr, time::Duration};
+
+use lanyard_api::{
+    CallError, Fault,
+    credentials::{
+        AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions as _,
+        WebIdentitySession,
+    },
+    grpc::Remote,
+    voucher::Audience,
+};
+use lanyard_iam::AccessKeyId;
+use lanyard_kit::ExposeSecret as _;
+use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
+use time::OffsetDateTime;
 
 use super::Call;
 use crate::{
-    answer::{Answer, Node},
+    answer::{Answer, Members, Node},
     backend::Backend,
 };
 
-pub(super) async fn get_caller_identity<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+type Answered = Result<Answer, CallError>;
+
+pub(super) async fn get_caller_identity<B: Backend>(call: &Call<'_, B>) -> Answered {
     let CallerIdentity { account, arn, user_id } =
         call.ask::<pb::GetCallerIdentityRequest, pb::CallerIdentity, _>().await?;
     Ok(Answer::Query(vec![
@@ -17,4 +32,84 @@ pub(super) async fn get_caller_identity<B: Backend>(call: &Call<'_, B>) -> Resul
         ("UserId", Node::Text(user_id)),
         ("Account", Node::Text(account.to_string())),
     ]))
+}
+
+/// The secrets of a session, for whoever asked for it.
+fn credentials(key: &AccessKeyId, secret: &str, token: &str, expires_at: OffsetDateTime) -> Node {
+    Node::Members(vec![
+        ("AccessKeyId", Node::Text(key.to_string())),
+        ("SecretAccessKey", Node::Text(secret.to_owned())),
+        ("SessionToken", Node::Text(token.to_owned())),
+        ("Expiration", Node::Moment(expires_at)),
+    ])
+}
+
+fn role_session(session: &RoleSession) -> (Members, i64) {
+    let RoleSession { access_key_id, secret_access_key, session_token, expires_at, .. } = session;
+    let credentials = credentials(
+        access_key_id,
+        secret_access_key.expose_secret(),
+        session_token.expose_secret(),
+        *expires_at,
+    );
+    let user = Node::Members(vec![
+        ("AssumedRoleId", Node::Text(session.assumed_role_id.clone())),
+        ("Arn", Node::Text(session.arn.clone())),
+    ]);
+    (vec![("Credentials", credentials), ("AssumedRoleUser", user)], session.packed_policy_percent.into())
+}
+
+pub(super) async fn assume_role<B: Backend>(call: &Call<'_, B>) -> Answered {
+    let asked: pb::AssumeRoleRequest = call.message()?;
+    let session = call.ask::<pb::AssumeRoleRequest, pb::RoleSession, RoleSession>().await?;
+    let (mut members, packed) = role_session(&session);
+    members.push(("PackedPolicySize", Node::Number(packed)));
+    members.extend(asked.source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
+    Ok(Answer::Query(members))
+}
+
+pub(super) async fn get_session_token<B: Backend>(call: &Call<'_, B>) -> Answered {
+    let SessionCredentials { access_key_id, secret_access_key, session_token, expires_at } =
+        call.ask::<pb::GetSessionTokenRequest, pb::SessionCredentials, _>().await?;
+    let (secret, token) = (secret_access_key.expose_secret(), session_token.expose_secret());
+    Ok(Answer::Query(vec![("Credentials", credentials(&access_key_id, secret, token, expires_at))]))
+}
+
+/// The account that a key is of.
+struct AccountOfKey(String);
+
+impl TryFrom<authn::AccessKeyInfo> for AccountOfKey {
+    type Error = CallError;
+
+    fn try_from(info: authn::AccessKeyInfo) -> Result<Self, CallError> {
+        Ok(Self(info.account))
+    }
+}
+
+pub(super) async fn get_access_key_info<B: Backend>(call: &Call<'_, B>) -> Answered {
+    let AccountOfKey(account) = call.ask::<authn::GetAccessKeyInfoRequest, authn::AccessKeyInfo, _>().await?;
+    Ok(Answer::Query(vec![("Account", Node::Text(account))]))
+}
+
+/// A session for whoever bears the token: nobody was admitted, and credentials judges it.
+pub(crate) async fn with_web_identity<B: Backend>(
+    backend: &B,
+    from: Option<IpAddr>,
+    asked: pb::AssumeRoleWithWebIdentityRequest,
+    timeout: Duration,
+) -> Answered {
+    let way = backend.way(Audience::Credentials).ok_or(Fault::Internal)?;
+    let remote = Remote::new(way).with_timeout(timeout);
+    let asked = AssumeRoleWithWebIdentity::try_from(asked)?;
+    let made = remote.assume_role_with_web_identity(from, asked).await?;
+    let WebIdentitySession { session, provider, audience, subject, source_identity } = made;
+    let (mut members, packed) = role_session(&session);
+    members.insert(1, ("SubjectFromWebIdentityToken", Node::Text(subject)));
+    members.extend([
+        ("PackedPolicySize", Node::Number(packed)),
+        ("Provider", Node::Text(provider)),
+        ("Audience", Node::Text(audience)),
+    ]);
+    members.extend(source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
+    Ok(Answer::Query(members))
 }

@@ -7,8 +7,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::any,
 };
-use http::{HeaderMap, HeaderValue, header};
-use lanyard_api::{Actor, Denial, Fault, Vouched, grpc::ACTOR_METADATA, voucher::Audience};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lanyard_api::{
+    Actor, Denial, Fault, Vouched,
+    grpc::{ACTOR_METADATA, SOURCE_IP_METADATA, SourceIp},
+    methods,
+    voucher::Audience,
+};
 use tonic::Status;
 use tower::Service as _;
 
@@ -18,9 +23,13 @@ use crate::remote::{Way, Ways, metadata};
 /// for what is recorded, and not the caller's.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
+/// Where a call that needs no signature came from.
+const SOURCE_IP: HeaderName = HeaderName::from_static(SOURCE_IP_METADATA);
+
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 11] = [
+const PASSED_ON: [&str; 12] = [
     "lanyard.authn.v1.Accounts",
+    "lanyard.authn.v1.OidcProviders",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",
     "lanyard.mapping.v1.Entries",
@@ -64,11 +73,19 @@ async fn forward(mut way: Way, request: Request) -> Response {
     }
     // Only what authn has admitted goes on: the service takes a call from this door, and between services some need no actor.
     let actor = parts.extensions.get::<Vouched<Actor>>();
-    let Some(voucher) = actor.filter(|actor| !actor.voucher.is_empty()).and_then(metadata) else {
-        let message = "the call bears no admission: send it through the hub's front door".to_owned();
-        return Status::from(&Denial { code: "not_admitted".into(), message }).into_http::<Body>();
-    };
-    headers.insert(ACTOR_METADATA, voucher);
+    let voucher = actor.filter(|actor| !actor.voucher.is_empty()).and_then(metadata);
+    match voucher {
+        Some(voucher) => drop(headers.insert(ACTOR_METADATA, voucher)),
+        // What is its own proof the service judges; it is told where that came from.
+        None if methods::is_unsigned(parts.uri.path()) => {
+            let from = parts.extensions.get::<SourceIp>().map(|from| from.0.to_string());
+            headers.extend(from.and_then(|ip| HeaderValue::from_str(&ip).ok()).map(|ip| (SOURCE_IP, ip)));
+        }
+        None => {
+            let message = "the call bears no admission: send it through the hub's front door".to_owned();
+            return Status::from(&Denial { code: "not_admitted".into(), message }).into_http::<Body>();
+        }
+    }
     let mut onward = http::Request::new(tonic::body::Body::new(body));
     *onward.method_mut() = parts.method;
     *onward.uri_mut() = parts.uri;

@@ -2,6 +2,7 @@
 
 mod access_key;
 mod account;
+mod oidc_provider;
 mod policy;
 mod role;
 mod session;
@@ -28,12 +29,19 @@ pub enum IamCommand {
     /// Roles.
     #[command(subcommand)]
     Role(role::RoleCommand),
+    /// The OIDC issuers that the roles of an account may trust.
+    #[command(subcommand)]
+    OidcProvider(oidc_provider::OidcProviderCommand),
     /// Inline policies of users and roles.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// A session of a local role.
     #[command(after_help = session::HELP)]
     AssumeRole(session::AssumeRoleArgs),
+    /// A session of a local role by a token of an OIDC issuer, such as a CI job's.
+    AssumeRoleWithWebIdentity(session::AssumeRoleWithWebIdentityArgs),
+    /// A session of your own user.
+    GetSessionToken(session::GetSessionTokenArgs),
     /// Refuse from now on every session of a role that was issued until now.
     RevokeSessions(role::RevokeSessionsArgs),
 }
@@ -41,12 +49,19 @@ pub enum IamCommand {
 impl IamCommand {
     /// Does it.
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        // Whoever has a token needs no credentials.
+        if let Self::AssumeRoleWithWebIdentity(args) = self {
+            return Box::pin(args.run(context)).await;
+        }
         let hub = context.connect().await?;
         match self {
+            Self::AssumeRoleWithWebIdentity(_) => Ok(Ending::Yes),
             Self::Account(command) => Box::pin(command.run(context, &hub)).await,
             Self::User(command) => Box::pin(command.run(context, &hub)).await,
             Self::AccessKey(command) => Box::pin(command.run(context, &hub)).await,
             Self::Role(command) => Box::pin(command.run(context, &hub)).await,
+            Self::OidcProvider(command) => Box::pin(command.run(context, &hub)).await,
+            Self::GetSessionToken(args) => Box::pin(args.run(context, &hub)).await,
             Self::Policy(command) => Box::pin(command.run(context, &hub)).await,
             Self::AssumeRole(args) => Box::pin(args.run(context, &hub)).await,
             Self::RevokeSessions(args) => Box::pin(args.run(context, &hub)).await,

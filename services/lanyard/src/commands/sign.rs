@@ -88,7 +88,7 @@ impl Tabular for Headers {
 /// What a method that takes a signature takes as its message.
 fn request_of(path: &str) -> Result<MessageDescriptor, Failure> {
     let name = path.trim_start_matches('/');
-    if methods::is_open(path) {
+    if methods::is_open(path) || methods::is_unsigned(path) {
         return Err(Failure::usage(format!("`{name}` is open to all: call it without a signature")));
     }
     let pool = DescriptorPool::decode(lanyard_proto::DESCRIPTORS)

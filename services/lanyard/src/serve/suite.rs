@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::mapping::{ClusterDirectory, Clusters};
-use lanyard_authn::Shared;
+use lanyard_authn::{OidcConfig, Shared};
 use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::Credentials;
@@ -70,12 +70,16 @@ impl Suite {
         };
         let revisions = Revisions::of_own_store();
         store.follow(Arc::new(Moves(revisions.clone())));
+        let mut credentials = config.credentials.clone();
+        if credentials.oidc == OidcConfig::default() {
+            credentials.oidc = config.authn.oidc.clone();
+        }
         Ok(Self {
             revisions,
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
-            credentials: Arc::new(Credentials::new(store, config.credentials.clone())?),
+            credentials: Arc::new(Credentials::new(store, credentials)?),
         })
     }
 

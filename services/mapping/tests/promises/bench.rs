@@ -198,6 +198,7 @@ pub(crate) fn role(account: &str, name: &str, path: &str, id: &str) -> IamRole {
         session_seconds_max: 3600,
         revoked_before: None,
         tags: BTreeMap::new(),
+        description: String::new(),
         created_at: NOON,
     }
 }

@@ -26,7 +26,7 @@ convert! { AccessKey = pb::AccessKey { id: text, account: text, user: plain, act
 
 convert! { IamRole = pb::IamRole {
     account: text, path: plain, name: plain, principal_id: plain, trust_policy: plain, session_seconds_max: plain,
-    revoked_before: optional_moment, tags: plain, created_at: moment,
+    revoked_before: optional_moment, tags: plain, description: plain, created_at: moment,
 } }
 
 convert! { InlinePolicy = pb::InlinePolicy { account: text, owner: message, name: plain, document: plain } }
@@ -83,6 +83,7 @@ asked! {
     CreateUser = pb::CreateUserRequest { account: optional_text, path: plain, name: plain, tags: plain }
     CreateRole = pb::CreateRoleRequest {
         account: optional_text, path: plain, name: plain, trust_policy: plain, session_seconds_max: plain, tags: plain,
+        description: plain, allow_any_subject: plain,
     }
 }
 

@@ -1,3 +1,5 @@
+use std::{collections::BTreeMap, net::IpAddr};
+
 use lanyard_iam::{AccessKeyId, AccountId, TokenDigest};
 use secrecy::ExposeSecret as _;
 
@@ -9,10 +11,16 @@ use crate::{
         Refusal, Verified,
         accounts::{
             AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-            NewAccessKey, PolicyOwner, User,
+            NewAccessKey, PolicyOwner, UpdateRole, User,
+        },
+        oidc_providers::{
+            CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
         },
     },
-    credentials::{AssumeRole, CallerIdentity, RoleSession, Sessions},
+    credentials::{
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
+        WebIdentitySession,
+    },
     voucher::VoucherError,
 };
 
@@ -23,25 +31,43 @@ fake! { Accounts {
     change create_user(asked: CreateUser) -> Mutated<User>, CallError = mutated(user());
     ask get_user(named: Named) -> User, CallError = user();
     ask list_users(of: Option<AccountId>, query: PageQuery) -> Page<User>, CallError = page(vec![user()]);
+    change tag_user(named: Named, put: BTreeMap<String, String>) -> Mutated<User>, CallError = mutated(user());
+    change untag_user(named: Named, keys: Vec<String>) -> Mutated<User>, CallError = mutated(user());
     change delete_user(named: Named) -> Mutated<User>, CallError = mutated(user());
     change create_access_key(named: Named) -> Mutated<NewAccessKey>, CallError
         = mutated(NewAccessKey { key: access_key(), secret: "hush".into() });
     ask list_access_keys(named: Named) -> Vec<AccessKey>, CallError = vec![access_key()];
+    ask get_access_key_info(key: AccessKeyId) -> AccountId, CallError = ACCOUNT.parse().unwrap();
     change set_access_key_active(named: Named, key: AccessKeyId, active: bool) -> Mutated<AccessKey>, CallError
         = mutated(access_key());
     change delete_access_key(named: Named, key: AccessKeyId) -> Mutated<AccessKey>, CallError = mutated(access_key());
     change create_role(asked: CreateRole) -> Mutated<IamRole>, CallError = mutated(role());
     ask get_role(named: Named) -> IamRole, CallError = IamRole { revoked_before: None, ..role() };
     ask list_roles(of: Option<AccountId>, query: PageQuery) -> Page<IamRole>, CallError = page(vec![role()]);
-    change update_trust_policy(named: Named, policy: String) -> Mutated<IamRole>, CallError = mutated(role());
+    change update_role(named: Named, update: UpdateRole) -> Mutated<IamRole>, CallError = mutated(role());
+    change tag_role(named: Named, put: BTreeMap<String, String>) -> Mutated<IamRole>, CallError = mutated(role());
+    change untag_role(named: Named, keys: Vec<String>) -> Mutated<IamRole>, CallError = mutated(role());
+    change update_trust_policy(named: Named, policy: String, any: bool) -> Mutated<IamRole>, CallError = mutated(role());
     change revoke_sessions(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
     change delete_role(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
     change put_policy(of: Option<AccountId>, owner: PolicyOwner, name: String, document: String)
         -> Mutated<InlinePolicy>, CallError = mutated(policy());
+    ask get_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> InlinePolicy, CallError = policy();
     ask list_policies(of: Option<AccountId>, owner: PolicyOwner) -> Vec<InlinePolicy>, CallError
         = vec![policy(), InlinePolicy { owner: PolicyOwner::Role(text("Admin")), ..policy() }];
     change delete_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> Mutated<InlinePolicy>, CallError
         = mutated(policy());
+} }
+
+fake! { OidcProviders {
+    change create_oidc_provider(asked: CreateOidcProvider) -> Mutated<OidcProvider>, CallError = mutated(oidc_provider());
+    ask get_oidc_provider(of: OidcProviderRef) -> OidcProvider, CallError
+        = OidcProvider { ca_bundle_pem: None, ..oidc_provider() };
+    ask list_oidc_providers(of: Option<AccountId>, query: PageQuery) -> Page<OidcProvider>, CallError
+        = page(vec![oidc_provider()]);
+    change update_oidc_provider(of: OidcProviderRef, update: UpdateOidcProvider) -> Mutated<OidcProvider>, CallError
+        = mutated(oidc_provider());
+    change delete_oidc_provider(of: OidcProviderRef) -> Mutated<OidcProvider>, CallError = mutated(oidc_provider());
 } }
 
 fake! { Sessions {
@@ -53,6 +79,28 @@ fake! { Sessions {
         arn: text(SESSION),
         assumed_role_id: text("AROAX:ana"),
         packed_policy_percent: 3,
+    };
+    plain assume_role_with_web_identity(from: Option<IpAddr>, query: AssumeRoleWithWebIdentity)
+        -> WebIdentitySession, CallError = WebIdentitySession {
+        session: RoleSession {
+            access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+            secret_access_key: "hush".into(),
+            session_token: "hush hush".into(),
+            expires_at: moment(20),
+            arn: text(SESSION),
+            assumed_role_id: text("AROAX:ana"),
+            packed_policy_percent: 3,
+        },
+        provider: text("https://issuer.example"),
+        audience: text("sts"),
+        subject: text("repo:a/b"),
+        source_identity: Some(text("ana")),
+    };
+    ask get_session_token(seconds: u32) -> SessionCredentials, CallError = SessionCredentials {
+        access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+        secret_access_key: "hush".into(),
+        session_token: "hush hush".into(),
+        expires_at: moment(20),
     };
     ask get_caller_identity() -> CallerIdentity, CallError = CallerIdentity {
         account: ACCOUNT.parse().unwrap(),
@@ -84,7 +132,11 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         trust_policy: text("{}"),
         session_seconds_max: 7200,
         tags: tags(&["b"]),
+        description: text("for people"),
+        allow_any_subject: true,
     };
+    let longer = UpdateRole { description: None, session_seconds_max: Some(7200) };
+    let described = UpdateRole { description: Some(String::new()), session_seconds_max: None };
     answers![
         to.create_account(change(), create_account),
         to.delete_account(silent_change(), ACCOUNT.parse().unwrap()),
@@ -96,18 +148,58 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.delete_user(change(), own()),
         to.create_access_key(change(), other()),
         to.list_access_keys(actor(), own()),
+        to.get_access_key_info(actor(), key()),
         to.set_access_key_active(change(), own(), key(), true),
         to.set_access_key_active(change(), other(), key(), false),
         to.delete_access_key(change(), own(), key()),
         to.create_role(change(), create_role),
         to.get_role(actor(), own()),
         to.list_roles(actor(), None, some_page()),
-        to.update_trust_policy(change(), other(), text("{\"a\":1}")),
+        to.tag_user(change(), other(), tags(&["c"])),
+        to.untag_user(change(), own(), vec![text("c")]),
+        to.update_role(change(), other(), longer),
+        to.update_role(change(), own(), described),
+        to.tag_role(change(), own(), tags(&["d"])),
+        to.untag_role(change(), other(), vec![text("d"), text("e")]),
+        to.update_trust_policy(change(), other(), text("{\"a\":1}"), true),
+        to.update_trust_policy(change(), own(), text("{}"), false),
         to.revoke_sessions(change(), own()),
         to.delete_role(change(), other()),
         to.put_policy(change(), of(), PolicyOwner::Role(text("Admin")), text("p"), text("{}")),
+        to.get_policy(actor(), of(), PolicyOwner::User(text("ana")), text("p")),
         to.list_policies(actor(), None, PolicyOwner::User(text("ana"))),
         to.delete_policy(change(), None, PolicyOwner::User(text("ana")), text("p")),
+    ]
+}
+
+async fn provider_calls<T: OidcProviders>(to: &T) -> Vec<String> {
+    use UpdateOidcProvider as Update;
+    let of = |account: Option<&str>| OidcProviderRef {
+        account: account.map(|account| account.parse().unwrap()),
+        issuer_url: text("https://issuer.example"),
+    };
+    let (own, other) = (|| of(None), || of(Some(ACCOUNT)));
+    let whole = CreateOidcProvider {
+        account: Some(ACCOUNT.parse().unwrap()),
+        issuer_url: text("https://issuer.example"),
+        client_ids: vec![text("a"), text("b")],
+        thumbprints: vec![text("0f")],
+        ca_bundle_pem: Some(text("PEM")),
+        tags: tags(&["a"]),
+    };
+    answers![
+        to.create_oidc_provider(change(), whole),
+        to.create_oidc_provider(silent_change(), CreateOidcProvider::default()),
+        to.get_oidc_provider(actor(), own()),
+        to.list_oidc_providers(actor(), other().account, some_page()),
+        to.update_oidc_provider(change(), own(), Update::AddClientId(text("c"))),
+        to.update_oidc_provider(change(), other(), Update::RemoveClientId(text("a"))),
+        to.update_oidc_provider(change(), own(), Update::Thumbprints(vec![text("1f")])),
+        to.update_oidc_provider(change(), own(), Update::CaBundle(Some(text("PEM")))),
+        to.update_oidc_provider(change(), other(), Update::CaBundle(None)),
+        to.update_oidc_provider(change(), own(), Update::Tag(tags(&["x"]))),
+        to.update_oidc_provider(change(), own(), Update::Untag(vec![text("x")])),
+        to.delete_oidc_provider(change(), other()),
     ]
 }
 
@@ -123,12 +215,31 @@ async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
         session_policy: Some(text("{}")),
     };
     let least = AssumeRole { role_arn: text(ROLE), session_name: text("bob"), ..AssumeRole::default() };
-    answers![to.assume_role(actor(), whole), to.assume_role(actor(), least), to.get_caller_identity(actor()),]
+    let by_token = AssumeRoleWithWebIdentity {
+        role_arn: text(ROLE),
+        session_name: text("ana"),
+        web_identity_token: "hush".into(),
+        duration_seconds: 900,
+        session_policy: Some(text("{}")),
+    };
+    answers![
+        to.assume_role(actor(), whole),
+        to.assume_role(actor(), least),
+        to.assume_role_with_web_identity(Some("2001:db8::1".parse().unwrap()), by_token),
+        to.assume_role_with_web_identity(None, AssumeRoleWithWebIdentity::default()),
+        to.get_session_token(actor(), 900),
+        to.get_caller_identity(actor()),
+    ]
 }
 
 #[tokio::test]
 async fn accounts_are_the_same_over_grpc() {
     same_over_grpc!(account_calls);
+}
+
+#[tokio::test]
+async fn oidc_providers_are_the_same_over_grpc() {
+    same_over_grpc!(provider_calls);
 }
 
 #[tokio::test]

@@ -7,8 +7,12 @@ use uuid::Uuid;
 
 use crate::{
     ActorKind, Authority, AwsIdentity, Basis, ClaimValue, ClusterUid, Denial, EntryId, Holds, Identity,
-    IdentityKind, IdentityProviderConfigId, Kin, Lineage, OidcIdentity, Revision, TrustedAccount, UserInfo,
-    authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+    IdentityKind, IdentityProviderConfigId, Kin, Lineage, OidcIdentity, OidcProviderId, Revision,
+    TrustedAccount, UserInfo,
+    authn::{
+        accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+        oidc_providers::OidcProvider,
+    },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
         AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryMatch, EntryMatches,
@@ -156,7 +160,21 @@ pub(super) fn role() -> IamRole {
         session_seconds_max: 3600,
         revoked_before: Some(moment(4)),
         tags: tags(&["b"]),
+        description: "for people".to_owned(),
         created_at: moment(5),
+    }
+}
+
+pub(super) fn oidc_provider() -> OidcProvider {
+    OidcProvider {
+        id: OidcProviderId(Uuid::from_u128(88)),
+        account: ACCOUNT.parse().unwrap(),
+        issuer_url: "https://issuer.example/".to_owned(),
+        client_ids: vec!["a".to_owned(), "b".to_owned()],
+        thumbprints: vec!["0f".repeat(20)],
+        ca_bundle_pem: Some("PEM".to_owned()),
+        tags: tags(&["x"]),
+        created_at: moment(6),
     }
 }
 

@@ -4,6 +4,7 @@ use lanyard_iam::{AccountId, EntryPrincipal, Partition, PrincipalArn, PrincipalK
 
 use super::{ClusterRef, Resource, Target};
 use crate::{
+    authn::oidc_providers::provider_name,
     ids::{EntryId, HubId, IdentityProviderConfigId},
     mapping::Cluster,
 };
@@ -56,6 +57,10 @@ impl Target {
             }),
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),
+            Resource::OidcProviders => iam("oidc-provider", String::new()),
+            Resource::OidcProvider { issuer_url } => {
+                iam("oidc-provider", provider_name(issuer_url).to_owned())
+            }
             Resource::User { path, name } => iam("user", full_name(place, path.as_deref(), name)),
             Resource::Role { path, name } => iam("role", full_name(place, path.as_deref(), name)),
         }

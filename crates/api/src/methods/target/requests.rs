@@ -30,7 +30,8 @@ macro_rules! targets {
 
 targets! {
     authn::CreateAccountRequest, authn::DeleteAccountRequest => |_m| Ok(Target::own(Resource::Hub));
-    authn::ListAccountsRequest => |_m| Ok(Target::own(Resource::Account));
+    authn::ListAccountsRequest, authn::GetAccessKeyInfoRequest, credentials::GetSessionTokenRequest
+        => |_m| Ok(Target::own(Resource::Account));
 
     authn::CreateUserRequest => |m| {
         let resource = Resource::User { path: Some(m.path.clone()), name: m.name.clone() };
@@ -43,17 +44,37 @@ targets! {
     authn::GetUserRequest, authn::DeleteUserRequest => |m| Target::own(user(&m.name)).in_account(m.account.as_deref());
     authn::CreateAccessKeyRequest, authn::ListAccessKeysRequest, authn::UpdateAccessKeyRequest,
     authn::DeleteAccessKeyRequest => |m| Target::own(user(&m.user)).in_account(m.account.as_deref());
-    authn::GetRoleRequest, authn::UpdateAssumeRolePolicyRequest, authn::RevokeSessionsRequest,
-    authn::DeleteRoleRequest => |m| Target::own(role(&m.name)).in_account(m.account.as_deref());
+    authn::GetRoleRequest, authn::UpdateRoleRequest, authn::UpdateAssumeRolePolicyRequest,
+    authn::RevokeSessionsRequest, authn::DeleteRoleRequest => |m| Target::own(role(&m.name)).in_account(m.account.as_deref());
+    authn::TagUserRequest => |m| Target::own(user(&m.name)).tags(&m.tags).in_account(m.account.as_deref());
+    authn::UntagUserRequest => |m| Target::own(user(&m.name)).tag_keys(&m.tag_keys).in_account(m.account.as_deref());
+    authn::TagRoleRequest => |m| Target::own(role(&m.name)).tags(&m.tags).in_account(m.account.as_deref());
+    authn::UntagRoleRequest => |m| Target::own(role(&m.name)).tag_keys(&m.tag_keys).in_account(m.account.as_deref());
     authn::ListUsersRequest => |m| Target::own(Resource::Users).in_account(m.account.as_deref());
     authn::ListRolesRequest => |m| Target::own(Resource::Roles).in_account(m.account.as_deref());
-    authn::PutPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
+    authn::PutPolicyRequest, authn::GetPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
         let owner = field::required("owner", m.owner.as_ref().and_then(|owner| owner.owner.as_ref()))?;
         let resource = match owner {
             Owner::User(name) => user(name),
             Owner::Role(name) => role(name),
         };
         Target::own(resource).in_account(m.account.as_deref())
+    };
+
+    authn::CreateOidcProviderRequest => |m| {
+        Target::own(oidc_provider(&m.issuer_url)).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::ListOidcProvidersRequest => |m| Target::own(Resource::OidcProviders).in_account(m.account.as_deref());
+    authn::GetOidcProviderRequest, authn::DeleteOidcProviderRequest, authn::AddOidcClientIdRequest,
+    authn::RemoveOidcClientIdRequest, authn::UpdateOidcProviderThumbprintsRequest,
+    authn::UpdateOidcProviderCaBundleRequest => |m| {
+        Target::own(oidc_provider(&m.issuer_url)).in_account(m.account.as_deref())
+    };
+    authn::TagOidcProviderRequest => |m| {
+        Target::own(oidc_provider(&m.issuer_url)).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::UntagOidcProviderRequest => |m| {
+        Target::own(oidc_provider(&m.issuer_url)).tag_keys(&m.tag_keys).in_account(m.account.as_deref())
     };
 
     mapping::PreviewRequest => |m| {
@@ -164,6 +185,10 @@ fn user(name: &str) -> Resource {
 
 fn role(name: &str) -> Resource {
     Resource::Role { path: None, name: name.to_owned() }
+}
+
+fn oidc_provider(issuer_url: &str) -> Resource {
+    Resource::OidcProvider { issuer_url: issuer_url.to_owned() }
 }
 
 fn id(cluster: &str) -> Result<ClusterRef, CallError> {

@@ -246,6 +246,8 @@ impl World {
             trust_policy,
             session_seconds_max: 0,
             tags: BTreeMap::new(),
+            description: String::new(),
+            allow_any_subject: false,
         };
         self.engine.create_role(system(), role).await.unwrap().value
     }

@@ -1,7 +1,7 @@
 //! What takes the proof of a session away: anything that it descends from.
 
 use lanyard_api::{
-    Authority, Scope,
+    Authority, OidcProviderId, Scope,
     mapping::{AuthorizerMode, BlockTarget},
     proof::{KinHandles, KinKind, Proof},
 };
@@ -162,4 +162,68 @@ fn a_user_in_another_account_is_looked_for_there_once_that_is_in_memory() {
         proof.kin.add(one.kind, one.handle).unwrap();
     }
     assert_eq!(chain.code(&proof), "blocked");
+}
+
+#[test]
+fn immunity_36_a_web_identitys_proof_ends_with_the_provider_and_blocks_reach_its_subject() {
+    const ISSUER: &str = "https://ci.example";
+    let id = OidcProviderId::random();
+    let chain = || {
+        let mut chain = Chain::new();
+        chain.stage.oidc_provider(HOME, ISSUER, Some(id));
+        let mut proof = chain.proof();
+        let key = &chain.stage.keys.all()[0];
+        proof.kin = KinHandles::NONE;
+        for (kind, handle) in [
+            (KinKind::Provider, key.oidc_provider(&id.to_string())),
+            (KinKind::OidcIssuer, key.oidc_issuer(ISSUER)),
+            (KinKind::OidcSubject, key.oidc_subject(ISSUER, "repo:a/b")),
+        ] {
+            proof.kin.add(kind, handle).unwrap();
+        }
+        (chain, proof)
+    };
+    let (mut gone, proof) = chain();
+    assert_eq!(gone.code(&proof), "nothing_matched");
+    gone.stage.oidc_provider(HOME, ISSUER, None);
+    assert_eq!(gone.code(&proof), "blocked");
+    gone.stage.oidc_provider(HOME, ISSUER, Some(OidcProviderId::random()));
+    assert_eq!(gone.code(&proof), "blocked", "one made anew is another");
+
+    let subject =
+        |subject: &str| BlockTarget::OidcSubject { issuer: ISSUER.to_owned(), subject: subject.to_owned() };
+    let cases = [
+        (BlockTarget::OidcIssuer { issuer: ISSUER.to_owned() }, "blocked"),
+        (subject("repo:a/b"), "blocked"),
+        (subject("repo:a/c"), "nothing_matched"),
+    ];
+    for (target, expected) in cases {
+        for at in 0..3 {
+            let (mut chain, proof) = chain();
+            let cluster = Scope::Cluster(chain.stage.cluster.uid);
+            let scope = [Scope::Hub, Scope::Account(account(HOME)), cluster][at];
+            chain.stage.block(scope, target.clone());
+            assert_eq!(chain.code(&proof), expected, "{scope} {target:?}");
+        }
+    }
+}
+
+/// A user's own session has no name, and no record of its key.
+#[test]
+fn immunity_36_a_users_own_session_ends_with_the_key_that_made_it() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    let mut ana = stage.person("ana", "ana", &["devs"]);
+    let long_term = std::mem::replace(&mut ana.access_key, OWN_KEY.to_owned());
+    let mut proof = stage.proof(&ana);
+    let key = stage.keys.all()[0].clone();
+    for (kind, handle) in [
+        (KinKind::PrincipalId, key.principal_id(&Authority::Local, "AIDAana")),
+        (KinKind::AccessKey, key.access_key(&long_term)),
+    ] {
+        proof.kin.add(kind, handle).unwrap();
+    }
+    let code = |stage: &Stage| stage.code_for(&stage.bearing(&proof, "ana", &texts(&["devs"])));
+    assert_eq!(code(&stage), "nothing_matched");
+    stage.access_key(HOME, &long_term, Some(false));
+    assert_eq!(code(&stage), "blocked");
 }

@@ -6,8 +6,11 @@ use std::{
 };
 
 use lanyard_api::{
-    Authority, BlockId, ClusterUid, EntryId, Revision, Scope, TrustedAccount, UserInfo,
-    authn::accounts::{AccessKey, Account, IamRole, User},
+    Authority, BlockId, ClusterUid, EntryId, OidcProviderId, Revision, Scope, TrustedAccount, UserInfo,
+    authn::{
+        accounts::{AccessKey, Account, IamRole, User},
+        oidc_providers::OidcProvider,
+    },
     authz::{Attributes, Decision, ResourceAttributes, Review},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
@@ -173,6 +176,20 @@ impl Stage {
         self.put_role(home, name, Some(before));
     }
 
+    pub(super) fn oidc_provider(&mut self, home: &str, issuer: &str, id: Option<OidcProviderId>) {
+        let provider = id.map(|id| OidcProvider {
+            id,
+            account: account(home),
+            issuer_url: issuer.to_owned(),
+            client_ids: Vec::new(),
+            thumbprints: Vec::new(),
+            ca_bundle_pem: None,
+            tags: BTreeMap::new(),
+            created_at: NOW,
+        });
+        self.accounts.get_mut(&account(home)).unwrap().set_oidc_provider(issuer, provider);
+    }
+
     pub(super) fn no_role(&mut self, home: &str, name: &str) {
         self.accounts.get_mut(&account(home)).unwrap().set_role(name, None);
     }
@@ -187,6 +204,7 @@ impl Stage {
             session_seconds_max: 3600,
             revoked_before,
             tags: BTreeMap::new(),
+            description: String::new(),
             created_at: NOW,
         };
         self.accounts.get_mut(&account(home)).unwrap().set_role(name, Some(role));

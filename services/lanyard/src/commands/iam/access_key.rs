@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, Hub},
     input::moment_text,
-    show::{Changed, Listing, Row, changed},
+    show::{Changed, Fields, Listing, Row, changed},
 };
 
 /// What there is to do with access keys.
@@ -43,6 +43,11 @@ pub enum AccessKeyCommand {
         user: String,
         #[command(flatten)]
         account: AccountArg,
+    },
+    /// The account that a key of this hub is of, whether or not it is there still.
+    Info {
+        /// The key.
+        key: AccessKeyId,
     },
     /// Switch a key on or off.
     Update {
@@ -83,6 +88,12 @@ impl Row for AccessKey {
     }
 }
 
+/// The account of a key.
+#[derive(Serialize)]
+struct AccountOfKey {
+    account: String,
+}
+
 /// A key with its secret, for the one time that it is shown.
 #[derive(Serialize)]
 struct WithSecret {
@@ -116,6 +127,10 @@ impl AccessKeyCommand {
             Self::List { user, account } => {
                 let keys = remote.list_access_keys(admitted_at_the_door(), account.named(user)).await?;
                 context.show(&Listing(keys))
+            }
+            Self::Info { key } => {
+                let account = remote.get_access_key_info(admitted_at_the_door(), key).await?;
+                context.show(&Fields(AccountOfKey { account: account.to_string() }))
             }
             Self::Update { user, key, active, inactive: _, account, change } => {
                 let user = account.named(user);

@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     hub::{ChangeArgs, Hub},
     input::Source,
-    show::{Changed, Listing, Row},
+    show::{Changed, Fields, Listing, Row},
 };
 
 const PUT: &str = r#"Examples:
@@ -41,6 +41,15 @@ pub enum PolicyCommand {
         account: AccountArg,
         #[command(flatten)]
         change: ChangeArgs,
+    },
+    /// One inline policy.
+    Get {
+        #[command(flatten)]
+        owner: OwnerArgs,
+        /// The policy's name.
+        name: String,
+        #[command(flatten)]
+        account: AccountArg,
     },
     /// The inline policies of a user or role.
     List {
@@ -104,6 +113,11 @@ impl PolicyCommand {
                 let (owner, document) = (owner.owner()?, document.read()?);
                 let put = remote.put_policy(change.into(), account.account, owner, name, document);
                 context.show(&Changed(put.await?))
+            }
+            Self::Get { owner, name, account } => {
+                let owner = owner.owner()?;
+                let policy = remote.get_policy(admitted_at_the_door(), account.account, owner, name);
+                context.show(&Fields(policy.await?))
             }
             Self::List { owner, account } => {
                 let owner = owner.owner()?;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use lanyard_api::{
     authn::{
         Accounts,
-        accounts::{CreateRole, IamRole},
+        accounts::{CreateRole, IamRole, UpdateRole},
     },
     grpc::admitted_at_the_door,
 };
@@ -46,6 +46,9 @@ pub enum RoleCommand {
         /// A tag; may be given again.
         #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
         tags: Vec<(String, String)>,
+        /// For people.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        description: String,
         #[command(flatten)]
         account: AccountArg,
         #[command(flatten)]
@@ -74,6 +77,45 @@ pub enum RoleCommand {
         #[command(flatten)]
         change: ChangeArgs,
     },
+    /// Change what a role is described as, and how long its sessions may last.
+    Update {
+        /// The role's name.
+        name: String,
+        /// For people.
+        #[arg(long, value_name = "TEXT", required_unless_present = "session_seconds_max")]
+        description: Option<String>,
+        /// The longest session, 3600 to 43200.
+        #[arg(long, value_name = "SECONDS")]
+        session_seconds_max: Option<u32>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Put tags on a role, beside those that it has.
+    Tag {
+        /// The role's name.
+        name: String,
+        /// The tags; may be given again.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
+        tags: Vec<(String, String)>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Take tags away from a role.
+    Untag {
+        /// The role's name.
+        name: String,
+        /// Their keys.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
     /// Delete a role with its inline policies; its sessions end with it.
     Delete {
         /// The role's name.
@@ -87,8 +129,18 @@ pub enum RoleCommand {
 
 /// Who may assume a role.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct TrustArgs {
+    #[command(flatten)]
+    policy: TrustPolicyArgs,
+    /// Take a trust policy that trusts an OIDC issuer without saying whom of its people.
+    #[arg(long)]
+    allow_any_subject: bool,
+}
+
+/// The trust policy, or what makes one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TrustPolicyArgs {
     /// The trust policy (JSON); `-` is standard input.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<Source>,
@@ -98,11 +150,13 @@ pub struct TrustArgs {
 }
 
 impl TrustArgs {
-    fn document(self) -> Result<String, Failure> {
-        match self.trust_policy {
-            Some(source) => source.read(),
-            None => Ok(trusting(&self.trust)),
-        }
+    /// The document, and whether it may trust whomever an issuer knows.
+    fn document(self) -> Result<(String, bool), Failure> {
+        let document = match self.policy.trust_policy {
+            Some(source) => source.read()?,
+            None => trusting(&self.policy.trust),
+        };
+        Ok((document, self.allow_any_subject))
     }
 }
 
@@ -145,12 +199,15 @@ impl RoleCommand {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let remote = hub.remote();
         match self {
-            Self::Create { name, path, trust, session_seconds_max, tags, account, change } => {
+            Self::Create { name, path, trust, session_seconds_max, tags, description, account, change } => {
+                let (trust_policy, allow_any_subject) = trust.document()?;
                 let role = CreateRole {
                     account: account.account,
                     path,
                     name,
-                    trust_policy: trust.document()?,
+                    trust_policy,
+                    description,
+                    allow_any_subject,
                     session_seconds_max,
                     tags: BTreeMap::from_iter(tags),
                 };
@@ -166,8 +223,20 @@ impl RoleCommand {
                 context.show(&Listing(roles.await?))
             }
             Self::UpdateTrust { name, trust, account, change } => {
-                let (role, document) = (account.named(name), trust.document()?);
-                context.show(&Changed(remote.update_trust_policy(change.into(), role, document).await?))
+                let (document, any) = trust.document()?;
+                let role = account.named(name);
+                context.show(&Changed(remote.update_trust_policy(change.into(), role, document, any).await?))
+            }
+            Self::Update { name, description, session_seconds_max, account, change } => {
+                let update = UpdateRole { description, session_seconds_max };
+                context.show(&Changed(remote.update_role(change.into(), account.named(name), update).await?))
+            }
+            Self::Tag { name, tags, account, change } => {
+                let (role, tags) = (account.named(name), BTreeMap::from_iter(tags));
+                context.show(&Changed(remote.tag_role(change.into(), role, tags).await?))
+            }
+            Self::Untag { name, keys, account, change } => {
+                context.show(&Changed(remote.untag_role(change.into(), account.named(name), keys).await?))
             }
             Self::Delete { name, account, change } => {
                 context.show(&Changed(remote.delete_role(change.into(), account.named(name)).await?))

@@ -54,6 +54,30 @@ pub enum UserCommand {
         #[command(flatten)]
         account: AccountArg,
     },
+    /// Put tags on a user, beside those that it has.
+    Tag {
+        /// The user's name.
+        name: String,
+        /// The tags; may be given again.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
+        tags: Vec<(String, String)>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Take tags away from a user.
+    Untag {
+        /// The user's name.
+        name: String,
+        /// Their keys.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
     /// Delete a user with its keys and inline policies.
     Delete {
         /// The user's name.
@@ -96,6 +120,13 @@ impl UserCommand {
                     remote.list_users(admitted_at_the_door(), account.account, page).await
                 });
                 context.show(&Listing(users.await?))
+            }
+            Self::Tag { name, tags, account, change } => {
+                let (user, tags) = (account.named(name), BTreeMap::from_iter(tags));
+                context.show(&Changed(remote.tag_user(change.into(), user, tags).await?))
+            }
+            Self::Untag { name, keys, account, change } => {
+                context.show(&Changed(remote.untag_user(change.into(), account.named(name), keys).await?))
             }
             Self::Delete { name, account, change } => {
                 context.show(&Changed(remote.delete_user(change.into(), account.named(name)).await?))

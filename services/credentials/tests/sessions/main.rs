@@ -1,6 +1,8 @@
-//! A role is assumed against a real store, and the session opened again as authn would.
+//! Sessions are made against a real store, and opened again as authn would.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
+
+mod web_identity;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -64,6 +66,7 @@ async fn hub(database: &TestDatabase) -> Hub {
         session_seconds_max: 7_200,
         revoked_before: None,
         tags: BTreeMap::new(),
+        description: String::new(),
         created_at: now,
     })
     .await
@@ -105,6 +108,8 @@ on_each_store!(
     immunity_32_a_signature_makes_one_session,
     a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing,
     a_chained_session_names_the_key_of_the_session_before,
+    a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user,
+    immunity_32_a_signature_makes_one_users_session,
 );
 
 async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from(database: TestDatabase) {
@@ -187,4 +192,46 @@ async fn a_chained_session_names_the_key_of_the_session_before(database: TestDat
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
     assert!(opened.claims.ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(session).unwrap())));
     assert_eq!(opened.claims.chain_depth, 1);
+}
+
+fn user_actor() -> Vouched<Actor> {
+    let mut by = actor("arn:aws:iam::111122223333:user/ana", KEY, 0);
+    by.value.action = "sts:GetSessionToken".to_owned();
+    by
+}
+
+async fn a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user(database: TestDatabase) {
+    let hub = hub(&database).await;
+    let made = hub.engine.get_session_token(user_actor(), 129_600).await.unwrap();
+    let opener = session_opener(hub.store.keyring());
+    let token = made.session_token.expose_secret();
+    let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
+    assert_eq!(opened.claims.session_arn().to_string(), "arn:aws:iam::111122223333:user/ana");
+    assert_eq!(made.expires_at - opened.claims.issued_at, time::Duration::hours(36));
+    let key = Ancestor::AccessKey(AccessKeyId::parse(KEY).unwrap());
+    assert!(opened.claims.ancestors.contains(&key), "{:?}", opened.claims.ancestors);
+
+    // It is no role session, so what it assumes is not chained.
+    let longest = AssumeRole { duration_seconds: 7_200, ..query(ROLE_ARN) };
+    hub.engine.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 0), longest).await.unwrap();
+    for seconds in [899, 129_601] {
+        let refused = hub.engine.get_session_token(user_actor(), seconds).await;
+        assert!(matches!(refused, Err(CallError::Invalid { rule: "duration", .. })), "{seconds}");
+    }
+    let mut of_role = user_actor();
+    if let ActorKind::Principal { arn, .. } = &mut of_role.value.kind {
+        *arn = PrincipalArn::parse("arn:aws:sts::111122223333:assumed-role/dev/ana").unwrap();
+    }
+    assert!(matches!(hub.engine.get_session_token(of_role, 0).await, Err(CallError::Denied(_))));
+    let other_action = actor(ROLE_ARN, KEY, 0);
+    assert!(matches!(hub.engine.get_session_token(other_action, 0).await, Err(CallError::Denied(_))));
+}
+
+async fn immunity_32_a_signature_makes_one_users_session(database: TestDatabase) {
+    let hub = hub(&database).await;
+    let mut by = user_actor();
+    let expires_at = OffsetDateTime::now_utc() + time::Duration::minutes(10);
+    by.value.signature = Some(SignatureUse { digest: [2; 32], expires_at });
+    hub.engine.get_session_token(by.clone(), 0).await.unwrap();
+    assert!(matches!(hub.engine.get_session_token(by, 0).await, Err(CallError::Replayed)));
 }

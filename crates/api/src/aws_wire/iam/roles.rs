@@ -1,0 +1,76 @@
+//! Roles and their trust policies.
+
+use lanyard_proto::authn::v1 as pb;
+
+use crate::aws_wire::{
+    AwsError,
+    input::{Asked, Input},
+};
+
+type Read = Result<Asked, AwsError>;
+
+/// What `UpdateRole` means where it says nothing (IAM API reference).
+const SESSION_SECONDS_DEFAULT: u32 = 3_600;
+
+fn name(input: &Input<'_>) -> Result<String, AwsError> {
+    input.text("RoleName")
+}
+
+/// A trust policy that trusts an issuer without a subject has no flag on this wire: the role's tag says that it may.
+pub(super) fn create(input: &Input<'_>) -> Read {
+    input
+        .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    Ok(input.asks(&pb::CreateRoleRequest {
+        mutation: None,
+        account: None,
+        path: input.optional_text("Path")?.unwrap_or_default(),
+        name: name(input)?,
+        trust_policy: input.text("AssumeRolePolicyDocument")?,
+        session_seconds_max: input.number("MaxSessionDuration")?.unwrap_or_default(),
+        tags: input.tags()?,
+        description: input.optional_text("Description")?.unwrap_or_default(),
+        allow_any_subject: false,
+    }))
+}
+
+pub(super) fn get(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::GetRoleRequest { account: None, name: name(input)? }))
+}
+
+pub(super) fn list(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::ListRolesRequest { account: None, page: Some(input.marker_page()?) }))
+}
+
+pub(super) fn update(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::UpdateRoleRequest {
+        mutation: None,
+        account: None,
+        name: name(input)?,
+        description: input.optional_text("Description")?,
+        session_seconds_max: Some(input.number("MaxSessionDuration")?.unwrap_or(SESSION_SECONDS_DEFAULT)),
+    }))
+}
+
+pub(super) fn update_trust(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::UpdateAssumeRolePolicyRequest {
+        mutation: None,
+        account: None,
+        name: name(input)?,
+        trust_policy: input.text("PolicyDocument")?,
+        allow_any_subject: false,
+    }))
+}
+
+pub(super) fn delete(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::DeleteRoleRequest { mutation: None, account: None, name: name(input)? }))
+}
+
+pub(super) fn tag(input: &Input<'_>) -> Read {
+    let (name, tags) = (name(input)?, input.tags()?);
+    Ok(input.asks(&pb::TagRoleRequest { mutation: None, account: None, name, tags }))
+}
+
+pub(super) fn untag(input: &Input<'_>) -> Read {
+    let (name, tag_keys) = (name(input)?, input.texts("TagKeys")?);
+    Ok(input.asks(&pb::UntagRoleRequest { mutation: None, account: None, name, tag_keys }))
+}

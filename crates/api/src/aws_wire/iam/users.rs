@@ -1,0 +1,87 @@
+//! Users and access keys. A user who is not named is the caller.
+
+use lanyard_proto::authn::v1 as pb;
+
+use crate::aws_wire::{
+    AwsError,
+    input::{Asked, Input},
+};
+
+type Read = Result<Asked, AwsError>;
+
+/// The user that is named, or who calls.
+fn name(input: &Input<'_>) -> Result<String, AwsError> {
+    match input.optional_text("UserName")? {
+        Some(name) if !name.is_empty() => Ok(name),
+        _ => match input.user_name() {
+            Some(own) => Ok(own.to_owned()),
+            None => Err(input.invalid("UserName", "it has to be given where no user calls")),
+        },
+    }
+}
+
+pub(super) fn create(input: &Input<'_>) -> Read {
+    input
+        .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    Ok(input.asks(&pb::CreateUserRequest {
+        mutation: None,
+        account: None,
+        path: input.optional_text("Path")?.unwrap_or_default(),
+        name: input.text("UserName")?,
+        tags: input.tags()?,
+    }))
+}
+
+pub(super) fn get(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::GetUserRequest { account: None, name: name(input)? }))
+}
+
+pub(super) fn list(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::ListUsersRequest { account: None, page: Some(input.marker_page()?) }))
+}
+
+pub(super) fn delete(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::DeleteUserRequest { mutation: None, account: None, name: input.text("UserName")? }))
+}
+
+pub(super) fn tag(input: &Input<'_>) -> Read {
+    let (name, tags) = (input.text("UserName")?, input.tags()?);
+    Ok(input.asks(&pb::TagUserRequest { mutation: None, account: None, name, tags }))
+}
+
+pub(super) fn untag(input: &Input<'_>) -> Read {
+    let (name, tag_keys) = (input.text("UserName")?, input.texts("TagKeys")?);
+    Ok(input.asks(&pb::UntagUserRequest { mutation: None, account: None, name, tag_keys }))
+}
+
+pub(super) fn create_key(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::CreateAccessKeyRequest { mutation: None, account: None, user: name(input)? }))
+}
+
+pub(super) fn list_keys(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::ListAccessKeysRequest { account: None, user: name(input)? }))
+}
+
+pub(super) fn update_key(input: &Input<'_>) -> Read {
+    let active = match input.text("Status")?.as_str() {
+        "Active" => true,
+        "Inactive" => false,
+        _ => return Err(input.invalid("Status", "it has to be Active or Inactive")),
+    };
+    Ok(input.asks(&pb::UpdateAccessKeyRequest {
+        mutation: None,
+        account: None,
+        user: name(input)?,
+        access_key_id: input.text("AccessKeyId")?,
+        active,
+    }))
+}
+
+pub(super) fn delete_key(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::DeleteAccessKeyRequest {
+        mutation: None,
+        account: None,
+        user: name(input)?,
+        access_key_id: input.text("AccessKeyId")?,
+    }))
+}

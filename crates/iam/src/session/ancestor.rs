@@ -1,0 +1,140 @@
+//! What a session descends from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccessKeyId, AccountId, PrincipalId};
+
+/// Longest name of an authority, association, issuer or subject, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// Something that a session descends from. When it is gone, or made anew, the session is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ancestor {
+    /// The key that signed the request; in a chain also the keys of the sessions before.
+    #[serde(rename = "k")]
+    AccessKey(AccessKeyId),
+    /// A user, by unique id.
+    #[serde(rename = "u")]
+    User(PrincipalId),
+    /// A role, by unique id.
+    #[serde(rename = "r")]
+    Role(PrincipalId),
+    /// An OIDC provider of an account, and the subject it vouched for.
+    #[serde(rename = "p")]
+    Provider {
+        /// The provider's account.
+        #[serde(rename = "a")]
+        account: AccountId,
+        /// The provider's number: one that is made again for the same issuer has another.
+        #[serde(rename = "i")]
+        id: String,
+        /// The issuer, as its tokens write it.
+        #[serde(rename = "u")]
+        issuer: String,
+        /// The subject.
+        #[serde(rename = "s")]
+        subject: String,
+    },
+    /// A Pod Identity association, by id.
+    #[serde(rename = "a")]
+    Association(String),
+    /// A cluster, by its uid.
+    #[serde(rename = "c")]
+    Cluster(String),
+    /// The client certificate whose key signed the request, by the SHA-256 of its bytes in hex.
+    #[serde(rename = "x")]
+    Certificate(String),
+}
+
+impl Ancestor {
+    /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `association/<id>`, `cluster/<uid>`,
+    /// `certificate/<SHA-256>`, and `provider/<account>/<id> <issuer> <subject>`. None for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('/')?;
+        Some(match kind {
+            "key" => Self::AccessKey(AccessKeyId::parse(id).ok()?),
+            "user" => Self::User(PrincipalId::parse(id).ok()?),
+            "role" => Self::Role(PrincipalId::parse(id).ok()?),
+            "association" => Self::Association(id.to_owned()),
+            "cluster" => Self::Cluster(id.to_owned()),
+            "certificate" => Self::Certificate(id.to_owned()),
+            "provider" => {
+                let (account, rest) = id.split_once('/')?;
+                // An issuer's URL has no blanks; a subject may.
+                let mut parts = rest.splitn(3, ' ').map(str::to_owned);
+                let (id, issuer, subject) = (parts.next()?, parts.next()?, parts.next()?);
+                Self::Provider { account: AccountId::parse(account).ok()?, id, issuer, subject }
+            }
+            _ => return None,
+        })
+    }
+
+    pub(super) fn is_bounded(&self) -> bool {
+        match self {
+            Self::AccessKey(_) | Self::User(_) | Self::Role(_) => true,
+            Self::Provider { account: _, id, issuer, subject } => {
+                [id, issuer, subject].into_iter().all(|text| is_short(text))
+                    && !id.contains([' ', '/'])
+                    && !issuer.contains(' ')
+            }
+            Self::Association(id) | Self::Cluster(id) | Self::Certificate(id) => is_short(id),
+        }
+    }
+}
+
+/// As identities, blocks and proofs name it.
+impl fmt::Display for Ancestor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessKey(key) => write!(f, "key/{key}"),
+            Self::User(id) => write!(f, "user/{id}"),
+            Self::Role(id) => write!(f, "role/{id}"),
+            Self::Provider { account, id, issuer, subject } => {
+                write!(f, "provider/{account}/{id} {issuer} {subject}")
+            }
+            Self::Association(id) => write!(f, "association/{id}"),
+            Self::Cluster(uid) => write!(f, "cluster/{uid}"),
+            Self::Certificate(sha256) => write!(f, "certificate/{sha256}"),
+        }
+    }
+}
+
+pub(super) fn is_short(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ancestors_read_back_what_identities_write() {
+        let written = [
+            "key/LKIAAAAAAAAAAAAAAAAA",
+            "user/AIDAAAAAAAAAAAAAAAAAA",
+            "role/AROAAAAAAAAAAAAAAAAAA",
+            "certificate/0aff",
+            "cluster/0b1c",
+            "association/a-1",
+            "provider/111122223333/0b1c https://issuer.example/realms/a sub with/blank s",
+        ];
+        for text in written {
+            let ancestor = Ancestor::parse(text).unwrap();
+            assert_eq!(ancestor.to_string(), text);
+        }
+        for bad in [
+            "",
+            "key",
+            "key/",
+            "nobody/x",
+            "provider/1/x y z",
+            "provider/111122223333/x y",
+            "provider/111122223333",
+        ] {
+            assert_eq!(Ancestor::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The OIDC issuers that the roles of an account may trust, with IAM's rules (IAM API reference, OpenID Connect providers).
+
+use std::collections::BTreeSet;
+
+use lanyard_api::authn::oidc_providers::{
+    CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
+};
+use lanyard_api::{Actor, CallError, Mutated, Mutation, OidcProviderId, Page, PageQuery, Scope, Vouched};
+use lanyard_iam::AccountId;
+use lanyard_oidc::{Issuer, IssuerError, OidcConfig};
+use lanyard_store::Transaction;
+
+use super::{begin, below, rules};
+use crate::cache::SharedCache;
+use crate::engine::Engine;
+
+/// Longest URL of an issuer, in characters.
+const URL_CHARS_MAX: usize = 255;
+/// Most client ids of one provider.
+const CLIENT_IDS_MAX: u64 = 100;
+/// Longest client id, in characters.
+const CLIENT_ID_CHARS_MAX: usize = 255;
+/// Most thumbprints of one provider.
+const THUMBPRINTS_MAX: u64 = 5;
+/// Hex digits of a thumbprint: a SHA-1.
+const THUMBPRINT_CHARS: usize = 40;
+
+impl<S: SharedCache> OidcProviders for Engine<S> {
+    async fn create_oidc_provider(
+        &self,
+        by: Mutation,
+        provider: CreateOidcProvider,
+    ) -> Result<Mutated<OidcProvider>, CallError> {
+        let (account, scope) = self.local_scope(&by.actor.value, provider.account).await?;
+        let limits = &self.config.limits;
+        let CreateOidcProvider { account: _, issuer_url, client_ids, thumbprints, ca_bundle_pem, tags } =
+            provider;
+        issuer(&self.config.oidc, &issuer_url, ca_bundle_pem.as_deref())?;
+        let client_ids = each_once(client_ids);
+        client_ids.iter().try_for_each(|id| client_id(id))?;
+        if client_ids.len() as u64 > CLIENT_IDS_MAX {
+            let what = "client ids of one OIDC provider".into();
+            return Err(CallError::LimitExceeded { what, limit: CLIENT_IDS_MAX });
+        }
+        judge_thumbprints(&thumbprints)?;
+        rules::tags(&tags, limits.tags_max)?;
+        let mut transaction = begin!(self, "create_oidc_provider", &by, scope);
+        let count = transaction.count::<OidcProvider>(scope).await?;
+        below(limits.oidc_providers_max, count, "OIDC providers of one account")?;
+        let provider = OidcProvider {
+            id: OidcProviderId::random(),
+            account,
+            issuer_url,
+            client_ids,
+            thumbprints,
+            ca_bundle_pem,
+            tags,
+            created_at: transaction.now(),
+        };
+        transaction.insert(&provider).await?;
+        self.commit(transaction, scope, provider).await
+    }
+
+    async fn get_oidc_provider(
+        &self,
+        by: Vouched<Actor>,
+        provider: OidcProviderRef,
+    ) -> Result<OidcProvider, CallError> {
+        let (_, scope) = self.local_scope(&by.value, provider.account).await?;
+        let found = self.store.get::<OidcProvider>(scope, &provider.issuer_url).await?;
+        found.ok_or_else(|| not_found(&provider.issuer_url))
+    }
+
+    async fn list_oidc_providers(
+        &self,
+        by: Vouched<Actor>,
+        account: Option<AccountId>,
+        page: PageQuery,
+    ) -> Result<Page<OidcProvider>, CallError> {
+        let (_, scope) = self.local_scope(&by.value, account).await?;
+        let (_, providers) = self.store.load::<OidcProvider>(scope).await?;
+        Ok(Page::cut(providers.into_iter(), &page, |provider| provider.issuer_url.clone()))
+    }
+
+    async fn update_oidc_provider(
+        &self,
+        by: Mutation,
+        provider: OidcProviderRef,
+        update: UpdateOidcProvider,
+    ) -> Result<Mutated<OidcProvider>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, provider.account).await?;
+        let mut transaction = begin!(self, "update_oidc_provider", &by, scope);
+        let mut provider = stored(&mut transaction, scope, &provider.issuer_url).await?;
+        self.change(&mut provider, update)?;
+        transaction.put(&provider).await?;
+        self.commit(transaction, scope, provider).await
+    }
+
+    async fn delete_oidc_provider(
+        &self,
+        by: Mutation,
+        provider: OidcProviderRef,
+    ) -> Result<Mutated<OidcProvider>, CallError> {
+        let (_, scope) = self.local_scope(&by.actor.value, provider.account).await?;
+        let mut transaction = begin!(self, "delete_oidc_provider", &by, scope);
+        let deleted = transaction.delete::<OidcProvider>(scope, &provider.issuer_url).await?;
+        let deleted = deleted.ok_or_else(|| not_found(&provider.issuer_url))?;
+        self.commit(transaction, scope, deleted).await
+    }
+}
+
+impl<S: SharedCache> Engine<S> {
+    fn change(&self, provider: &mut OidcProvider, update: UpdateOidcProvider) -> Result<(), CallError> {
+        match update {
+            UpdateOidcProvider::AddClientId(id) => {
+                client_id(&id)?;
+                if !provider.client_ids.contains(&id) {
+                    let count = provider.client_ids.len() as u64;
+                    below(CLIENT_IDS_MAX, count, "client ids of one OIDC provider")?;
+                    provider.client_ids.push(id);
+                }
+            }
+            UpdateOidcProvider::RemoveClientId(id) => provider.client_ids.retain(|other| *other != id),
+            UpdateOidcProvider::Thumbprints(all) => {
+                judge_thumbprints(&all)?;
+                provider.thumbprints = all;
+            }
+            UpdateOidcProvider::CaBundle(pem) => {
+                issuer(&self.config.oidc, &provider.issuer_url, pem.as_deref())?;
+                provider.ca_bundle_pem = pem;
+            }
+            UpdateOidcProvider::Tag(tags) => {
+                self.change_tags(provider, rules::TagChange::Put(tags))?;
+            }
+            UpdateOidcProvider::Untag(keys) => {
+                self.change_tags(provider, rules::TagChange::Remove(keys))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn change_tags(&self, provider: &mut OidcProvider, change: rules::TagChange) -> Result<(), CallError> {
+        let tags_max = self.config.limits.tags_max;
+        change.judge(tags_max)?;
+        change.apply(&mut provider.tags, tags_max)
+    }
+}
+
+async fn stored(
+    transaction: &mut Transaction,
+    scope: Scope,
+    issuer_url: &str,
+) -> Result<OidcProvider, CallError> {
+    let provider = transaction.get::<OidcProvider>(scope, issuer_url).await?;
+    provider.ok_or_else(|| not_found(issuer_url))
+}
+
+fn not_found(issuer_url: &str) -> CallError {
+    CallError::not_found("OIDC provider", rules::shown(issuer_url))
+}
+
+/// IAM takes no port ("The URL should not contain a port number"); a host that the operator calls private may have one, for
+/// issuers inside are often served so.
+fn issuer(config: &OidcConfig, url: &str, ca_bundle_pem: Option<&str>) -> Result<(), CallError> {
+    let invalid = |rule: &str| {
+        let message = format!("`{}` is no issuer's URL: it {rule}", rules::shown(url));
+        Err(CallError::invalid("issuer_url", "issuer_url", message))
+    };
+    if url.chars().count() > URL_CHARS_MAX {
+        return invalid("is longer than 255 characters");
+    }
+    let issuer = match Issuer::new(config.issuer(url, ca_bundle_pem)) {
+        Ok(issuer) => issuer,
+        Err(IssuerError::Url(rule)) => return invalid(rule),
+        Err(error @ IssuerError::CaBundle) => {
+            return Err(CallError::invalid("ca_bundle_pem", "ca_bundle", error.to_string()));
+        }
+        Err(error) => return invalid(&format!("cannot be called: {error}")),
+    };
+    let host = issuer.discovery_url().host_str().unwrap_or_default();
+    let is_private = config.private_hosts.iter().any(|private| private.eq_ignore_ascii_case(host));
+    // A port that is the scheme's own is dropped from a parsed URL, and written in the text all the same.
+    let authority = url.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let has_port = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest).contains(':');
+    if has_port && !is_private {
+        return invalid(
+            "has a port, which is for hosts that the hub's configuration names (authn.oidc.private_hosts)",
+        );
+    }
+    Ok(())
+}
+
+fn client_id(id: &str) -> Result<(), CallError> {
+    let count = id.chars().count();
+    if (1..=CLIENT_ID_CHARS_MAX).contains(&count) && !id.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is not a client id; use 1 to {CLIENT_ID_CHARS_MAX} printable characters",
+        rules::shown(id)
+    );
+    Err(CallError::invalid("client_id", "client_id", message))
+}
+
+fn judge_thumbprints(thumbprints: &[String]) -> Result<(), CallError> {
+    if thumbprints.len() as u64 > THUMBPRINTS_MAX {
+        let what = "thumbprints of one OIDC provider".into();
+        return Err(CallError::LimitExceeded { what, limit: THUMBPRINTS_MAX });
+    }
+    let is_one =
+        |text: &String| text.len() == THUMBPRINT_CHARS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match thumbprints.iter().find(|text| !is_one(text)) {
+        None => Ok(()),
+        Some(text) => {
+            let message = format!(
+                "`{}` is not a thumbprint; write the {THUMBPRINT_CHARS} hex digits of a certificate's SHA-1",
+                rules::shown(text)
+            );
+            Err(CallError::invalid("thumbprints", "thumbprint", message))
+        }
+    }
+}
+
+/// In the order given.
+fn each_once(texts: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    texts.into_iter().filter(|text| seen.insert(text.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> OidcConfig {
+        OidcConfig { private_hosts: vec!["ci.internal".to_owned()], ..OidcConfig::default() }
+    }
+
+    #[test]
+    fn an_issuers_url_is_as_iam_has_it() {
+        let longest = format!("https://issuer.example/{}", "a".repeat(232));
+        for good in [
+            "https://token.actions.githubusercontent.com",
+            "https://oidc.eks.eu-west-1.amazonaws.com/id/AB12",
+            "https://tenant.auth0.example/",
+            "https://ci.internal:8443/realms/a",
+            &longest,
+        ] {
+            assert_eq!(issuer(&config(), good, None), Ok(()), "{good}");
+        }
+        let long = format!("{longest}a");
+        for bad in [
+            "",
+            "issuer.example",
+            "http://issuer.example",
+            "https://issuer.example:443",
+            "https://issuer.example:8443/a",
+            "https://[::1]:443",
+            "https://issuer.example?a=b",
+            "https://issuer.example#a",
+            "https://ana@issuer.example",
+            "https://issuer example",
+            &long,
+        ] {
+            let refused = issuer(&config(), bad, None).unwrap_err();
+            assert!(matches!(refused, CallError::Invalid { rule: "issuer_url", .. }), "{bad}: {refused}");
+        }
+        let bundle = issuer(&config(), "https://issuer.example", Some("no PEM")).unwrap_err();
+        assert!(matches!(bundle, CallError::Invalid { rule: "ca_bundle", .. }), "{bundle}");
+    }
+
+    #[test]
+    fn a_thumbprint_is_forty_hex_digits_and_there_are_five_at_most() {
+        let good = "0F".repeat(20);
+        assert_eq!(judge_thumbprints(&vec![good.clone(); 5]), Ok(()));
+        assert!(judge_thumbprints(&vec![good.clone(); 6]).is_err());
+        for bad in ["", &good[1..], &format!("{good}0"), &format!("{}:", &good[1..])] {
+            assert!(judge_thumbprints(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_is_short_and_printable() {
+        for good in ["sts.amazonaws.com", &"a".repeat(255), "https://github.com/octo-org"] {
+            assert_eq!(client_id(good), Ok(()), "{good}");
+        }
+        for bad in ["", &"a".repeat(256), "a\nb"] {
+            assert!(client_id(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(each_once(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()]), ["b", "a"]);
+    }
+}

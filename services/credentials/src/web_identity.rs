@@ -1,0 +1,275 @@
+//! A session for whoever bears a token of an OIDC issuer: the issuer has to be an OIDC provider of the role's account, the token
+//! good and for one of its client ids, and the role's trust policy has to let this identity in.
+//!
+//! A caller is a stranger until the token is verified. What they are told is what STS says; which condition of a trust policy did
+//! not hold is in the log.
+
+mod said;
+
+use std::net::IpAddr;
+
+use lanyard_api::{
+    CallError, Denial, Fault,
+    credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal, WebIdentitySession},
+};
+use lanyard_iam::{
+    Ancestor, ConditionKeys, PrincipalArn, RequestContext,
+    policy::{TrustCaller, TrustEvaluation, evaluate_trust},
+};
+use lanyard_oidc::{Claims, Jwt, JwtAnswer, JwtRefusal, OidcFault, unverified_issuer};
+use secrecy::ExposeSecret as _;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use self::said::Said;
+use crate::{
+    Credentials,
+    account::{AccountSnapshot, HubSnapshot, ProviderView, RoleView},
+    engine::Making,
+    rules,
+};
+
+/// What is weighed against the trust policy.
+const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+/// What a session's tags need beside it.
+const TAG_SESSION: &str = "sts:TagSession";
+/// What a source identity needs beside it.
+const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
+/// Most characters of what a token says of itself that a refusal repeats.
+const SHOWN_CHARS_MAX: usize = 256;
+
+/// The circumstances of a call.
+struct Asked<'a> {
+    role_arn: &'a PrincipalArn,
+    session_name: &'a str,
+    from: Option<IpAddr>,
+    now: OffsetDateTime,
+}
+
+impl Credentials {
+    pub(crate) async fn web_identity_session(
+        &self,
+        from: Option<IpAddr>,
+        query: AssumeRoleWithWebIdentity,
+    ) -> Result<WebIdentitySession, CallError> {
+        rules::session_name(&query.session_name)?;
+        let (arn, path, name) = rules::role_arn(&query.role_arn)?;
+        let session_policy = rules::session_policy(query.session_policy.as_deref())?;
+        let hub = self.hub().await?;
+        let account = match hub.is_local(arn.account, arn.partition) {
+            true => Some(self.account(arn.account).await?),
+            false => None,
+        };
+        let token = query.web_identity_token.expose_secret();
+        let verified = verify(&hub, account.as_deref(), token).await?;
+        let Verified { account, view, said } = &verified;
+        let asked = Asked { role_arn: &arn, session_name: &query.session_name, from, now: self.now() };
+        let role = account.role(&name).filter(|view| view.role.path == path && view.role.name == name);
+        let Some(role) = role.filter(|role| lets_in(role, &verified, &asked)) else {
+            return Err(denied(said));
+        };
+        let seconds = rules::duration(query.duration_seconds, role.role.session_seconds_max, false)?;
+        let (tags, transitive_keys) =
+            rules::tags(&said.tags, &said.transitive_tag_keys, &Default::default()).map_err(in_token)?;
+        let making = Making {
+            principal_id: role.role.principal_id.clone(),
+            session_name: query.session_name,
+            seconds,
+            tags,
+            transitive_keys,
+            source_identity: said.source_identity.clone(),
+            session_policy,
+            revision: account.revision.0,
+            chain_depth: 0,
+            ancestors: vec![Ancestor::Provider {
+                account: arn.account,
+                id: view.provider.id.to_string(),
+                issuer: said.issuer.clone(),
+                subject: said.subject.clone(),
+            }],
+            principal: arn,
+        };
+        let session = self.mint_role_session(making)?;
+        tracing::info!(
+            principal.arn = session.arn,
+            issuer = said.issuer,
+            subject = said.subject,
+            access_key.id = %session.access_key_id,
+            "a web identity has assumed a role"
+        );
+        let Said { issuer, audience, subject, source_identity, .. } = verified.said;
+        Ok(WebIdentitySession { session, provider: issuer, audience, subject, source_identity })
+    }
+}
+
+/// A token that is good, and what it says.
+struct Verified<'a> {
+    account: &'a AccountSnapshot,
+    view: &'a ProviderView,
+    said: Said,
+}
+
+/// Everything about a token but what the role says of it.
+async fn verify<'a>(
+    hub: &HubSnapshot,
+    account: Option<&'a AccountSnapshot>,
+    token: &str,
+) -> Result<Verified<'a>, CallError> {
+    let jwt = Jwt::parse(token);
+    let issuer = match &jwt {
+        Ok(jwt) => jwt.unverified_issuer().map(str::to_owned),
+        Err(_) => unverified_issuer(token),
+    };
+    let found = account
+        .zip(issuer.as_deref())
+        .and_then(|(account, issuer)| account.provider(issuer).map(|view| (account, &**view)));
+    let Some((account, view)) = found else {
+        return Err(match (jwt, issuer) {
+            (Ok(_), Some(issuer)) => no_provider(&issuer),
+            (Ok(_), None) => refused_token("the token names no issuer"),
+            (Err(refusal), _) => refused(&refusal),
+        });
+    };
+    let issuer = view.provider.issuer_url.as_str();
+    if hub.blocks.on_issuer(issuer).or_else(|| account.blocks.on_issuer(issuer)).is_some() {
+        return Err(blocked("issuer"));
+    }
+    let claims = verified_claims(view, jwt.map_err(|refusal| refused(&refusal))?).await?;
+    let said = Said::of(&claims, &view.provider.client_ids).map_err(|what| refused_token(&what))?;
+    let subject = said.subject.as_str();
+    let on_subject = hub.blocks.on_subject(issuer, subject);
+    if on_subject.or_else(|| account.blocks.on_subject(issuer, subject)).is_some() {
+        return Err(blocked("subject"));
+    }
+    Ok(Verified { account, view, said })
+}
+
+async fn verified_claims(view: &ProviderView, jwt: Jwt<'_>) -> Result<Claims, CallError> {
+    let issuer = view.provider.issuer_url.as_str();
+    let unavailable = |detail: &'static str| {
+        let part = WebIdentityRefusal::issuer_part(issuer).into();
+        CallError::Fault(Fault::Unavailable { part, detail: detail.into() })
+    };
+    let Some(kept) = &view.keys else {
+        return Err(unavailable("it cannot be called as it is configured, see the log"));
+    };
+    match kept.provider().verify(jwt, &view.provider.client_ids).await {
+        Ok(JwtAnswer::Verified(claims)) => Ok(*claims),
+        Ok(JwtAnswer::Refused(refusal)) => Err(refused(&refusal)),
+        Err(fault) => {
+            tracing::warn!(issuer, code = fault.code(), %fault, "an OIDC issuer's keys are not to be had");
+            Err(unavailable(OidcFault::for_callers(&fault)))
+        }
+    }
+}
+
+/// Whether the role's trust policy lets a verified identity in, with everything that its token brings along.
+fn lets_in(role: &RoleView, verified: &Verified<'_>, asked: &Asked<'_>) -> bool {
+    let Some(trust) = &role.trust else { return false };
+    let Verified { view, said, .. } = verified;
+    let provider = view.provider.arn(asked.role_arn.partition);
+    let keys = keys(role, said, view, asked);
+    let resource = asked.role_arn.to_string();
+    let tags = (!said.tags.is_empty()).then_some(TAG_SESSION);
+    let source = said.source_identity.as_ref().map(|_| SET_SOURCE_IDENTITY);
+    [Some(ACTION), tags, source].into_iter().flatten().all(|action| {
+        let request = RequestContext { action, resource: &resource, keys: &keys };
+        let weighed = evaluate_trust(trust, &TrustCaller::Federated(&provider), &request);
+        let is_allowed = weighed.decision == lanyard_iam::policy::Decision::Allow;
+        if !is_allowed {
+            log(&weighed, action, &resource, said);
+        }
+        is_allowed
+    })
+}
+
+/// What decided, for whoever wrote the trust policy.
+fn log(weighed: &TrustEvaluation, action: &str, role: &str, said: &Said) {
+    let TrustEvaluation { decision, deciding, near, .. } = weighed;
+    let (issuer, subject) = (&said.issuer, &said.subject);
+    tracing::info!(
+        action,
+        role,
+        issuer,
+        subject,
+        audience = said.audience,
+        ?decision,
+        ?deciding,
+        ?near,
+        "a trust policy does not let a web identity in"
+    );
+}
+
+/// The circumstances as condition keys: those of the token under the issuer's name, and those of every call.
+fn keys(role: &RoleView, said: &Said, view: &ProviderView, asked: &Asked<'_>) -> ConditionKeys {
+    let mut keys = ConditionKeys::new();
+    said.set_keys(&mut keys, view.provider.name());
+    keys.set("aws:FederatedProvider", view.provider.arn(asked.role_arn.partition))
+        .set("sts:RoleSessionName", asked.session_name)
+        .set("aws:CurrentTime", asked.now.format(&Rfc3339).unwrap_or_default())
+        .set("aws:EpochTime", asked.now.unix_timestamp().to_string());
+    if let Some(address) = asked.from {
+        keys.set("aws:SourceIp", address.to_canonical().to_string());
+    }
+    for (key, value) in &role.role.tags {
+        keys.set(&format!("aws:ResourceTag/{key}"), value);
+    }
+    for (key, value) in &said.tags {
+        keys.set(&format!("aws:RequestTag/{key}"), value);
+    }
+    keys.set_all("aws:TagKeys", said.tags.keys().cloned())
+        .set_all("sts:TransitiveTagKeys", said.transitive_tag_keys.iter().cloned())
+        .set_all("sts:SourceIdentity", said.source_identity.clone());
+    keys
+}
+
+fn refusal(why: WebIdentityRefusal, message: String) -> CallError {
+    CallError::Denied(Denial { code: why.code().into(), message })
+}
+
+fn refused_token(what: &str) -> CallError {
+    refusal(WebIdentityRefusal::InvalidToken, what.to_owned())
+}
+
+fn refused(jwt: &JwtRefusal) -> CallError {
+    match jwt {
+        JwtRefusal::Expired(_) => refusal(WebIdentityRefusal::ExpiredToken, format!("Token expired: {jwt}")),
+        JwtRefusal::Audience(_) | JwtRefusal::AuthorizedParty(_) => {
+            refused_token(&format!("Incorrect token audience: {jwt}"))
+        }
+        _ => refused_token(&jwt.to_string()),
+    }
+}
+
+/// AWS STS's own words, alike for an account that is not here.
+fn no_provider(issuer: &str) -> CallError {
+    refused_token(&format!("No OpenIDConnect provider found in your account for {}", shown(issuer)))
+}
+
+fn blocked(what: &str) -> CallError {
+    let message = format!("the token's {what} is blocked; whoever put the block up can lift it");
+    refusal(WebIdentityRefusal::RejectedClaim, message)
+}
+
+/// Alike for a role that is not there: what is repeated is what the token says of itself.
+fn denied(said: &Said) -> CallError {
+    let message = format!(
+        "Not authorized to perform {ACTION}: there is no such role, or its trust policy does not let subject `{}` of `{}` with \
+         audience `{}` and what else the token brings; the hub's log has the condition",
+        shown(&said.subject),
+        shown(&said.issuer),
+        shown(&said.audience)
+    );
+    refusal(WebIdentityRefusal::AccessDenied, message)
+}
+
+/// A rule that a token's tags break.
+fn in_token(error: CallError) -> CallError {
+    match error {
+        CallError::Invalid { message, .. } => refused_token(&format!("the token's tags: {message}")),
+        other => other,
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect::<String>().escape_debug().to_string()
+}

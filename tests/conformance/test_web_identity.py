@@ -1,0 +1,155 @@
+"""Web identities: a CI job's token becomes a session of a role, and the session opens a cluster; everybody else is refused as STS
+refuses them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hub import NO, NO_ANSWER, Principal, unique
+from oidc import Issuer, Key
+from tokens import Credentials
+
+AUDIENCE = "sts.amazonaws.com"
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+SUBJECT = "repo:octo-org/octo-repo:environment:prod"
+
+
+@pytest.fixture
+def issuer(hub, tmp_path_factory):
+    """An issuer that is an OIDC provider of the hub's account."""
+    issuer = Issuer(tmp_path_factory.mktemp("ci"), path="/ci").start()
+    words = ["iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca)]
+    hub.cli(*words)
+    yield issuer
+    issuer.stop()
+
+
+def trust(hub, issuer, subject: str | None, *actions: str) -> str:
+    name = issuer.url.removeprefix("https://")
+    condition = {"StringEquals": {f"{name}:aud": AUDIENCE}}
+    if subject:
+        condition["StringLike"] = {f"{name}:sub": subject}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{hub.account}:oidc-provider/{name}"},
+        "Action": ["sts:AssumeRoleWithWebIdentity", *actions],
+        "Condition": condition,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def role(hub, issuer):
+    """A role for the jobs of one repository."""
+    name = unique("ci")
+    policy = trust(hub, issuer, "repo:octo-org/octo-repo:*", "sts:TagSession")
+    words = ["iam", "role", "create", name, "--path", "/ci/", "--trust-policy", "-", "--description", "CI jobs"]
+    made = hub.cli(*words, stdin=policy)["value"]
+    assert made["description"] == "CI jobs"
+    return Principal(name, f"arn:aws:iam::{hub.account}:role/ci/{name}", made["principal_id"])
+
+
+def words_of(role, session="run-17"):
+    return ["iam", "assume-role-with-web-identity", role.arn, "--session-name", session, "--token-file", "-"]
+
+
+def token_of(hub, issuer, **claims) -> str:
+    return hub.secrets.add("a web identity token", issuer.token(**{"aud": AUDIENCE, "sub": SUBJECT} | claims))
+
+
+def exchange(hub, issuer, role, **claims):
+    made = hub.cli(*words_of(role), stdin=token_of(hub, issuer, **claims))
+    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
+    token = hub.secrets.add("a session token", made["session_token"])
+    return made, Credentials(made["access_key_id"], secret, token)
+
+
+def refused(hub, issuer, role, *, code=NO, **claims) -> str:
+    return hub.refused(*words_of(role), stdin=token_of(hub, issuer, **claims), code=code)
+
+
+def test_a_jobs_token_becomes_a_session_that_opens_a_cluster(hub, cluster, issuer, role):
+    cluster.entry(role, groups=["ci"], policy="AmazonEKSViewPolicy")
+    made, session = exchange(hub, issuer, role)
+    assert made["arn"] == f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/run-17"
+    assert (made["provider"], made["audience"], made["subject"]) == (issuer.url, AUDIENCE, SUBJECT)
+    user = cluster.log_in(session)
+    assert user["username"] == made["arn"] and "ci" in user["groups"]
+    assert cluster.verdict(user, **PODS)[0] == "allowed"
+    assert cluster.verdict(user, verb="delete", resource="pods", namespace="team-a")[0] != "allowed"
+
+
+def test_no_credentials_are_needed_and_a_session_signs_calls(hub, issuer, role):
+    environment = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    made = hub.cli(*words_of(role), stdin=token_of(hub, issuer), environment=environment)
+    hub.secrets.add("a session's secret access key", made["secret_access_key"])
+    hub.secrets.add("a session token", made["session_token"])
+    _, session = exchange(hub, issuer, role)
+    assert "implicit_deny" in hub.refused("iam", "user", "list", credentials=session)
+
+
+def test_whoever_is_not_meant_gets_nothing(hub, issuer, role):
+    other = refused(hub, issuer, role, sub="repo:octo-org-evil/octo-repo:environment:prod")
+    assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in other
+    assert "Incorrect token audience" in refused(hub, issuer, role, aud="kubernetes")
+    assert "expired" in refused(hub, issuer, role, exp=1_700_000_000)
+    stranger = hub.refused(*words_of(role), stdin=issuer.token(key=Key("one"), aud=AUDIENCE, sub=SUBJECT))
+    assert "signature" in stranger
+    assert "invalid_identity_token" in hub.refused(*words_of(role), stdin=issuer.unsigned(aud=AUDIENCE, sub=SUBJECT))
+    elsewhere = refused(hub, issuer, role, iss="https://issuer.example")
+    assert "No OpenIDConnect provider found in your account for https://issuer.example" in elsewhere
+
+
+def test_an_issuer_that_is_away_is_no_refusal(hub, issuer, role):
+    issuer.away = True
+    assert issuer.url in refused(hub, issuer, role, code=NO_ANSWER)
+
+
+def immunity_36_a_session_ends_with_its_provider_and_blocks_reach_its_subject(hub, cluster, issuer, role):
+    cluster.entry(role, groups=["ci"], policy="AmazonEKSViewPolicy")
+    _, session = exchange(hub, issuer, role)
+    user = cluster.log_in(session)
+    words = ["block", "create", "--oidc-issuer", issuer.url, "--oidc-subject", SUBJECT]
+    block = hub.cli(*words, "--reason", "test")["value"]
+    hub.settle()
+    assert cluster.refusal(session) == "blocked"
+    assert cluster.verdict(user, **PODS)[0] == "denied", "whatever the API server has cached"
+    assert "idp_rejected_claim" in refused(hub, issuer, role)
+    hub.cli("block", "delete", block["id"])
+    hub.settle()
+    assert cluster.verdict(user, **PODS)[0] == "allowed"
+    hub.cli("iam", "oidc-provider", "delete", issuer.url)
+    hub.settle()
+    assert cluster.refusal(session) == "session_ancestor_gone"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
+    hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca))
+    hub.settle()
+    assert cluster.refusal(session) == "session_ancestor_gone", "one made anew is another"
+
+
+def immunity_11_an_issuer_is_trusted_without_a_subject_only_by_force(hub, issuer):
+    name = unique("open")
+    words = ["iam", "role", "create", name, "--trust-policy", "-"]
+    why = hub.refused(*words, stdin=trust(hub, issuer, None))
+    assert ":sub`" in why and "allow_any_subject" in why
+    assert ":sub`" not in hub.refused(*words, stdin=trust(hub, issuer, "repo:*")), "a pattern is named by its beginning"
+    made = hub.cli(*words, "--allow-any-subject", stdin=trust(hub, issuer, None))
+    assert any(":sub`" in notice for notice in made["notices"])
+
+
+def test_a_users_own_session_is_its_user(hub, cluster):
+    ana = hub.create_user("ana")
+    cluster.entry(ana, groups=["people"], policy="AmazonEKSViewPolicy")
+    made = hub.cli("iam", "get-session-token", "--duration-seconds", "900", credentials=ana.credentials)
+    secret = hub.secrets.add("a session's secret access key", made["secret_access_key"])
+    session = Credentials(made["access_key_id"], secret, hub.secrets.add("a session token", made["session_token"]))
+    user = cluster.log_in(session)
+    assert user["username"] == ana.arn
+    assert cluster.verdict(user, **PODS)[0] == "allowed"
+    assert "session" in hub.refused("iam", "get-session-token", credentials=session)
+    hub.cli("iam", "access-key", "update", ana.name, ana.credentials.access_key_id, "--inactive")
+    hub.settle()
+    assert cluster.refusal(session) == "session_ancestor_gone"
+    assert cluster.verdict(user, **PODS)[0] == "denied"
