@@ -29,6 +29,7 @@ pub mod proof;
 pub mod signing;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+pub mod tags;
 pub mod template;
 pub mod voucher;
 mod written_user;

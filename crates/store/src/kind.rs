@@ -35,6 +35,8 @@ pub enum Kind {
     ServiceAccount,
     /// [`lanyard_api::credentials::WorkloadIssuer`], in its cluster's scope, one at most: [`Kind::ONLY_KEY`].
     WorkloadIssuer,
+    /// [`lanyard_api::credentials::PodIdentityAssociation`], in its cluster's scope, by its id.
+    PodIdentityAssociation,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
     /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
@@ -50,7 +52,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -67,6 +69,7 @@ impl Kind {
         Self::RbacObject,
         Self::ServiceAccount,
         Self::WorkloadIssuer,
+        Self::PodIdentityAssociation,
         Self::Administrator,
         Self::IdentityProviderConfig,
         Self::Block,
@@ -92,6 +95,7 @@ impl Kind {
             Self::RbacObject => "rbac_object",
             Self::ServiceAccount => "service_account",
             Self::WorkloadIssuer => "workload_issuer",
+            Self::PodIdentityAssociation => "pod_identity_association",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
@@ -118,6 +122,7 @@ impl Kind {
             Self::RbacObject => "RBAC object",
             Self::ServiceAccount => "ServiceAccount",
             Self::WorkloadIssuer => "workload issuer",
+            Self::PodIdentityAssociation => "Pod Identity association",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub(crate) mod administrators;
+mod associations;
 pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod decisions;

@@ -10,10 +10,12 @@ pub struct CredentialsConfig {
     pub clusters_max: usize,
     /// Most ServiceAccounts of one cluster.
     pub service_accounts_max: usize,
+    /// Most Pod Identity associations of one cluster. EKS has 5000.
+    pub associations_per_cluster: u64,
 }
 
 impl Default for CredentialsConfig {
     fn default() -> Self {
-        Self { clusters_max: 1_000, service_accounts_max: 100_000 }
+        Self { clusters_max: 1_000, service_accounts_max: 100_000, associations_per_cluster: 5_000 }
     }
 }

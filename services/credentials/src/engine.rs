@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use time::Duration;
 
 use crate::{
+    associations::AssociationModel,
     config::CredentialsConfig,
     keys::{KeysError, minting_keys},
     model::{RoleSnapshot, Roles},
@@ -32,7 +33,7 @@ const ACTION: &str = "sts:AssumeRole";
 /// What AWS says, alike for a role that is not there and one that does not let the caller.
 const REFUSED: &str = "not authorized to perform sts:AssumeRole on this role, or there is no such role";
 
-/// The engine of role sessions and workloads. Clones share it.
+/// The engine of role sessions, workloads and their roles. Clones share it.
 #[derive(Clone)]
 pub struct Credentials {
     inner: Arc<Inner>,
@@ -44,6 +45,7 @@ struct Inner {
     roles: Followed<Roles>,
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
+    associations: Followed<AssociationModel>,
     minter: SessionMinter,
     clock: Arc<dyn Clock>,
 }
@@ -59,6 +61,7 @@ impl Credentials {
             roles: Followed::new(store, Roles, ACCOUNTS_MAX),
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
+            associations: Followed::new(store, AssociationModel, config.clusters_max),
             minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
             clock: Arc::clone(store.clock()),
             config,
@@ -80,6 +83,10 @@ impl Credentials {
 
     pub(crate) fn workload_snapshots(&self) -> &Followed<WorkloadModel> {
         &self.inner.workloads
+    }
+
+    pub(crate) fn association_snapshots(&self) -> &Followed<AssociationModel> {
+        &self.inner.associations
     }
 
     async fn roles(&self, arn: &PrincipalArn) -> Result<Arc<RoleSnapshot>, CallError> {

@@ -1,5 +1,5 @@
 //! The way out, so far as role sessions: who may assume a role gets credentials that work like any other; and what has to be known
-//! of the workloads of clusters, before these get any.
+//! of the workloads of clusters, before these get any: what they are, and which role is for whom.
 //!
 //! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`] and [`lanyard_api::credentials::Workloads`]. authn's `Admit` has weighed identity policy and
 //! trust policy before a call comes here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the
@@ -9,16 +9,23 @@
 //! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
 //! clusters apart.
+//!
+//! Which ServiceAccount's pods get which role stands in Pod Identity associations. A role is held against them when they are
+//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount.
 
+mod associations;
 mod config;
 mod engine;
 mod keys;
 mod model;
+mod names;
 pub mod process;
 pub mod rules;
+mod sight;
 mod snapshot;
 mod workloads;
 
+pub use associations::AssociationSnapshot;
 pub use config::CredentialsConfig;
 pub use engine::Credentials;
 pub use keys::{KeysError, minting_keys};

@@ -43,7 +43,9 @@ impl Service for CredentialsService {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
         let engine = Arc::new(Credentials::new(&opened.store, config.credentials)?);
         let served = Served::new(engine, door);
-        let routes = Routes::new(server::sessions(served.clone())).add_service(server::workloads(served));
+        let routes = Routes::new(server::sessions(served.clone()))
+            .add_service(server::workloads(served.clone()))
+            .add_service(server::associations(served));
         Ok((Self, routes))
     }
 }

@@ -76,7 +76,8 @@ pub async fn routes<S: Services>(
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
         .add_service(credentials::server::sessions(credentials.clone()))
-        .add_service(credentials::server::workloads(credentials));
+        .add_service(credentials::server::workloads(credentials.clone()))
+        .add_service(credentials::server::associations(credentials));
     Ok(guard(Arc::clone(gateway), routes.into_axum_router()))
 }
 

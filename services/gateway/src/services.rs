@@ -4,7 +4,7 @@ use crate::remote::Ways;
 use lanyard_api::{
     authn::{Accounts, Admit, Authenticate},
     authz::{Authorize, Decisions, Objects},
-    credentials::{Sessions, Workloads},
+    credentials::{Associations, Sessions, Workloads},
     mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
 };
 
@@ -17,7 +17,7 @@ pub trait Services: Send + Sync + 'static {
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.
-    type Credentials: Sessions + Workloads;
+    type Credentials: Sessions + Workloads + Associations;
 
     /// Who is knocking.
     fn authn(&self) -> &Arc<Self::Authn>;

@@ -1,6 +1,7 @@
 //! Every call of every trait, made on an implementation and through gRPC: the same questions arrive, the same answers come
 //! back.
 
+mod associations;
 mod authn;
 mod authz;
 mod front_door;
@@ -105,7 +106,8 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(authz::server::objects(at(Audience::Authz)))
         .add_service(authz::server::decisions(at(Audience::Authz)))
         .add_service(credentials::server::sessions(at(Audience::Credentials)))
-        .add_service(credentials::server::workloads(at(Audience::Credentials)));
+        .add_service(credentials::server::workloads(at(Audience::Credentials)))
+        .add_service(credentials::server::associations(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))
 }
 

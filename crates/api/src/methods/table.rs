@@ -156,6 +156,17 @@ managed! {
         "PushIssuer" PushIssuerRequest mutates => is("lanyard:PushIssuer");
         "GetIssuer" GetIssuerRequest => is("lanyard:GetIssuer");
     }
+    credentials."Associations" {
+        "CreatePodIdentityAssociation" CreatePodIdentityAssociationRequest mutates
+            => is("eks:CreatePodIdentityAssociation");
+        "DescribePodIdentityAssociation" DescribePodIdentityAssociationRequest
+            => is("eks:DescribePodIdentityAssociation");
+        "ListPodIdentityAssociations" ListPodIdentityAssociationsRequest => is("eks:ListPodIdentityAssociations");
+        "UpdatePodIdentityAssociation" UpdatePodIdentityAssociationRequest mutates
+            => is("eks:UpdatePodIdentityAssociation");
+        "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
+            => is("eks:DeletePodIdentityAssociation");
+    }
     gateway."Explain" {
         "Explain" ExplainRequest => is("lanyard:Explain");
         "ExplainDecision" ExplainDecisionRequest => is("lanyard:ExplainDecision");

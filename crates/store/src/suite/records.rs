@@ -257,6 +257,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &identity_provider(&dev, "okta")).await.unwrap();
     insert(&store, &service_account(&dev, "bot")).await.unwrap();
     insert(&store, &issuer(&dev, "https://issuer.example", &["a", "b"])).await.unwrap();
+    insert(&store, &pod_identity_association(&dev, "team-a", "bot")).await.unwrap();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     insert(&store, &block(scope, target)).await.unwrap();
     insert(&store, &credential(&dev, "a")).await.unwrap();
@@ -309,6 +310,31 @@ pub(super) async fn immunity_49_a_signing_key_and_an_issuers_name_are_one_cluste
     put(&store, &issuer(&prod, default, &["b"])).await.unwrap();
     put(&store, &issuer(&dev, default, &["a"])).await.unwrap();
     assert_eq!(taken(&issuer(&prod, own, &["b"])).await, None);
+}
+
+pub(super) async fn a_service_account_has_one_association(bench: Bench) {
+    let store = bench.open().await;
+    let (dev, prod) = (founded(&store).await, cluster("prod"));
+    insert(&store, &prod).await.unwrap();
+    let first = pod_identity_association(&dev, "team-a", "bot");
+    insert(&store, &first).await.unwrap();
+    exists(insert(&store, &pod_identity_association(&dev, "team-a", "bot")).await, "one for each");
+    for other in [
+        pod_identity_association(&dev, "team-b", "bot"),
+        pod_identity_association(&dev, "team-a", "Bot"),
+        pod_identity_association(&prod, "team-a", "bot"),
+    ] {
+        insert(&store, &other).await.unwrap();
+        let mut transaction = store.begin("test", &by("test"), &[other.scope()]).await.unwrap();
+        let found = transaction
+            .pod_identity_association_of(other.cluster, &other.namespace, &other.service_account)
+            .await
+            .unwrap();
+        assert_eq!(found, Some(other));
+    }
+    let mut transaction = store.begin("test", &by("test"), &[first.scope()]).await.unwrap();
+    let none = transaction.pod_identity_association_of(dev.uid, "team-a", "nobody").await.unwrap();
+    assert_eq!(none, None);
 }
 
 pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared(bench: Bench) {

@@ -4,7 +4,10 @@ use lanyard_api::{
     Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, Scope, SignatureUse,
     TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
-    credentials::{IrsaObstacle, IssuerKey, ServiceAccount, WorkloadIssuer},
+    credentials::{
+        IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
+        WorkloadIssuer,
+    },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
@@ -233,6 +236,26 @@ pub(super) fn issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) 
         irsa_obstacle: IrsaObstacle::of(issuer_url),
         pushed_by: "test".to_owned(),
         pushed_at: NOON,
+    }
+}
+
+pub(super) fn pod_identity_association(
+    cluster: &Cluster,
+    namespace: &str,
+    service_account: &str,
+) -> PodIdentityAssociation {
+    PodIdentityAssociation {
+        id: PodIdentityAssociationId::random(),
+        cluster: cluster.uid,
+        namespace: namespace.to_owned(),
+        service_account: service_account.to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/team/app".parse().unwrap(),
+        target_role_arn: None,
+        disable_session_tags: false,
+        policy: None,
+        tags: Default::default(),
+        created_at: NOON,
+        modified_at: NOON,
     }
 }
 

@@ -104,6 +104,13 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::RbacObject => &of_scope!("rbac_objects", "cluster", "key"),
         Kind::ServiceAccount => &of_scope!("service_accounts", "cluster", "key"),
         Kind::WorkloadIssuer => &of_scope!("workload_issuers", "cluster", "key", "irsa_issuer" = "$4"),
+        Kind::PodIdentityAssociation => &of_scope!(
+            "pod_identity_associations",
+            "cluster",
+            "id",
+            "namespace" = "$4",
+            "service_account" = "$5"
+        ),
         Kind::Administrator => &of_scope!(
             "administrators",
             "cluster",
@@ -166,6 +173,7 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::RbacObject
             | Kind::ServiceAccount
             | Kind::WorkloadIssuer
+            | Kind::PodIdentityAssociation
             | Kind::Administrator
             | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
@@ -221,6 +229,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             RbacObject true from "rbac_objects" key "key" where "cluster = $2";
             ServiceAccount true from "service_accounts" key "key" where "cluster = $2";
             WorkloadIssuer true from "workload_issuers" key "key" where "cluster = $2";
+            PodIdentityAssociation true from "pod_identity_associations" key "id" where "cluster = $2";
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
@@ -237,6 +246,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::RbacObject
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
+        | Kind::PodIdentityAssociation
         | Kind::Administrator
         | Kind::IdentityProviderConfig
         | Kind::Block

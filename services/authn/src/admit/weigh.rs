@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use lanyard_api::mapping::Cluster;
-use lanyard_api::methods::{AccountRef, Call, ClusterRef, Place, Resource};
+use lanyard_api::methods::{AccountRef, Call, ClusterRef, PassedRole, Place, Resource};
 use lanyard_api::{Denial, Fault};
 use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
 use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
@@ -26,6 +26,8 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 /// What an entry for several principals needs beside AWS's own action, which is for one: nobody has it by a document that was
 /// written for that.
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
+/// What handing a role to a service needs beside the call's own action, on the role (IAM).
+const PASS_ROLE: &str = "iam:PassRole";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
 
@@ -49,6 +51,27 @@ impl Caller<'_> {
         let session = self.holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let request = RequestContext { action, resource, keys: &self.keys };
         evaluate(&self.holder.owner.policies.named(), session, &request)
+    }
+
+    /// Whether the caller may hand a role to a service. A role of their own account is weighed as it is stored, for else another
+    /// spelling would walk around a `Deny`.
+    fn passes(mut self, passed: &PassedRole, for_resource: &str) -> Result<Allowed, Denial> {
+        let account = &self.holder.account;
+        let stored = PrincipalArn::parse(&passed.role_arn).ok().and_then(|arn| match arn.kind {
+            PrincipalKind::Role { name, .. } if arn.account == account.account.id => {
+                account.snapshot.role(&name)
+            }
+            _ => None,
+        });
+        if let Some(role) = stored {
+            context::set_resource_tags(&mut self.keys, role.tags());
+        }
+        self.keys.set("iam:AssociatedResourceArn", for_resource);
+        if let Some(service) = passed.service {
+            self.keys.set("iam:PassedToService", service);
+        }
+        let arn = stored.map(|role| role.arn(account.account.partition).to_string());
+        self.ask(PASS_ROLE, arn.unwrap_or_else(|| passed.role_arn.clone()))
     }
 
     fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
@@ -101,13 +124,24 @@ impl<S: SharedCache> Engine<S> {
         if names_foreign_cluster(hub, call, own) {
             return Ok(Err(denial("unknown_cluster", "there is no such cluster in the caller's account")));
         }
+        let circumstances = caller.keys.clone();
         let resource = self.own_resource(hub, &mut caller, call).await?;
         if matches!(call.target.resource, Resource::NewEntryForSeveral)
             && let Err(denial) = caller.ask(CREATE_FOR_SEVERAL, resource.clone())
         {
             return Ok(Err(denial));
         }
-        Ok(caller.ask(call.action, resource))
+        let allowed = caller.ask(call.action, resource);
+        match (&allowed, &call.target.passes) {
+            (Ok(allowed), Some(passed)) => {
+                let passing = Caller { holder, keys: circumstances };
+                if let Err(denial) = passing.passes(passed, &allowed.resource) {
+                    return Ok(Err(denial));
+                }
+            }
+            _ => {}
+        }
+        Ok(allowed)
     }
 
     /// What belongs to no account, or to another one than the caller's: the hub operators' affair, who are principals of
@@ -149,7 +183,14 @@ impl<S: SharedCache> Engine<S> {
             }
             _ => (None, None),
         };
-        let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags));
+        let association = match &call.target.resource {
+            Resource::PodIdentityAssociation(id) => {
+                own.as_ref().and_then(|own| own.association_tags(id.as_str()))
+            }
+            _ => None,
+        };
+        let of_part =
+            entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags)).or(association);
         let of_cluster = || cluster.map(|view| &view.cluster.tags);
         let tags = owner.map(|owner| owner.tags()).or(of_part).or_else(of_cluster);
         if let Some(tags) = tags {

@@ -1,9 +1,10 @@
-//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, and which access entries there are:
-//! their ARNs hold their numbers.
+//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, which access entries there are, for
+//! their ARNs hold their numbers, and the tags of Pod Identity associations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use lanyard_api::credentials::PodIdentityAssociation;
 use lanyard_api::mapping::{AccessEntry, Block, IdentityProviderConfig};
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
 use lanyard_iam::FoldedArn;
@@ -26,7 +27,12 @@ pub(crate) struct ClusterRows {
     blocks: BTreeMap<String, Block>,
     entries: BTreeMap<String, (FoldedArn, EntryView)>,
     identity_providers: BTreeMap<String, Arc<ProviderView>>,
+    /// The tags of each, by its id.
+    associations: BTreeMap<String, Tags>,
 }
+
+/// The tags of a record.
+type Tags = Arc<BTreeMap<String, String>>;
 
 /// An access entry, as policy documents see it.
 #[derive(Debug, Clone)]
@@ -42,6 +48,7 @@ pub(crate) struct ClusterSnapshot {
     entries: HashMap<FoldedArn, EntryView>,
     /// By issuer.
     identity_providers: HashMap<String, Arc<ProviderView>>,
+    associations: BTreeMap<String, Tags>,
 }
 
 impl ClusterSnapshot {
@@ -60,6 +67,11 @@ impl ClusterSnapshot {
         self.identity_providers.get(issuer)
     }
 
+    /// The tags of a Pod Identity association.
+    pub(crate) fn association_tags(&self, id: &str) -> Option<&BTreeMap<String, String>> {
+        self.associations.get(id).map(|tags| &**tags)
+    }
+
     /// A configuration by its name, as policy documents see it.
     pub(crate) fn identity_provider_named(
         &self,
@@ -76,10 +88,15 @@ fn entry(entry: AccessEntry) -> (FoldedArn, EntryView) {
     (arn, EntryView { id: entry.id, tags: entry.tags })
 }
 
+fn tags(association: PodIdentityAssociation) -> Tags {
+    Arc::new(association.tags)
+}
+
 impl Model for ClusterModel {
     type Rows = ClusterRows;
     type Snapshot = ClusterSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::Block];
+    const KINDS: &'static [Kind] =
+        &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::PodIdentityAssociation, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<ClusterRows, StoreError> {
         let mut cluster = ClusterRows::default();
@@ -88,6 +105,9 @@ impl Model for ClusterModel {
                 Kind::AccessEntry => set(&mut cluster.entries, &row.key, Some(entry(row.decode()?))),
                 Kind::IdentityProviderConfig => {
                     set(&mut cluster.identity_providers, &row.key, Some(self.view(row.decode()?)));
+                }
+                Kind::PodIdentityAssociation => {
+                    set(&mut cluster.associations, &row.key, Some(tags(row.decode()?)));
                 }
                 _ => set(&mut cluster.blocks, &row.key, Some(row.decode()?)),
             }
@@ -102,6 +122,9 @@ impl Model for ClusterModel {
                 let now = change.after()?.map(|config| self.view(config));
                 set(&mut rows.identity_providers, &change.key, now);
             }
+            Kind::PodIdentityAssociation => {
+                set(&mut rows.associations, &change.key, change.after()?.map(tags));
+            }
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
         }
@@ -112,6 +135,7 @@ impl Model for ClusterModel {
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),
             entries: rows.entries.values().cloned().collect(),
+            associations: rows.associations.clone(),
             identity_providers: rows
                 .identity_providers
                 .values()

@@ -19,7 +19,7 @@ use crate::remote::{Way, Ways, metadata};
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 11] = [
+const PASSED_ON: [&str; 12] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",
@@ -31,6 +31,7 @@ const PASSED_ON: [&str; 11] = [
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",
     "lanyard.credentials.v1.Workloads",
+    "lanyard.credentials.v1.Associations",
 ];
 
 /// Adds the services whose methods are passed on.

@@ -54,6 +54,9 @@ impl Target {
                 let id = place.identity_provider.map_or_else(|| String::from("*"), |id| id.to_string());
                 format!("identityproviderconfig/{name}/oidc/{config}/{id}")
             }),
+            Resource::PodIdentityAssociation(id) => {
+                self.in_cluster(place, |name| format!("podidentityassociation/{name}/{id}"))
+            }
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),
             Resource::User { path, name } => iam("user", full_name(place, path.as_deref(), name)),

@@ -11,6 +11,7 @@ use lanyard_proto::{
 
 use super::{AccountRef, ClusterRef, Resource, Target, Targeted};
 use crate::{
+    credentials::POD_IDENTITY_SERVICE,
     fault::CallError,
     grpc::field,
     ids::Scope,
@@ -80,7 +81,8 @@ targets! {
     mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
-    credentials::PushIssuerRequest, credentials::GetIssuerRequest, gateway::ExplainRequest => |m| {
+    credentials::PushIssuerRequest, credentials::GetIssuerRequest,
+    credentials::ListPodIdentityAssociationsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 
@@ -90,7 +92,13 @@ targets! {
             true => Resource::NewEntryForSeveral,
             false => Resource::Cluster,
         };
-        Ok(of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn)
+        let target = of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn);
+        // The role of EC2 nodes is handed to them (Service Authorization Reference; to which service it does not say).
+        let target = match kind {
+            Some(EntryType::Ec2Linux | EntryType::Ec2Windows) => target.passing(&m.principal_arn, None),
+            _ => target,
+        };
+        Ok(target
             .key("eks:kubernetesGroups", &m.groups)
             .key("eks:username", &m.username)
             .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
@@ -154,6 +162,21 @@ targets! {
     };
 
     credentials::AssumeRoleRequest => |m| assume_role(m);
+    credentials::CreatePodIdentityAssociationRequest => |m| {
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
+            .tags(&m.tags)
+            .passing(&m.role_arn, Some(POD_IDENTITY_SERVICE)))
+    };
+    credentials::DescribePodIdentityAssociationRequest, credentials::DeletePodIdentityAssociationRequest => |m| {
+        association(&m.cluster, &m.association_id)
+    };
+    credentials::UpdatePodIdentityAssociationRequest => |m| {
+        let target = association(&m.cluster, &m.association_id)?;
+        Ok(match &m.role_arn {
+            Some(role_arn) => target.passing(role_arn, Some(POD_IDENTITY_SERVICE)),
+            None => target,
+        })
+    };
 }
 
 fn user(name: &str) -> Resource {
@@ -170,6 +193,11 @@ fn id(cluster: &str) -> Result<ClusterRef, CallError> {
 
 fn uid(cluster: &str) -> Result<ClusterRef, CallError> {
     field::parse("cluster_uid", cluster).map(ClusterRef::Uid)
+}
+
+fn association(cluster: &str, association_id: &str) -> Result<Target, CallError> {
+    let resource = Resource::PodIdentityAssociation(field::parse("association_id", association_id)?);
+    Ok(Target::of_cluster(id(cluster)?, resource))
 }
 
 fn entry(cluster: &str, principal_arn: &str) -> Result<Target, CallError> {
