@@ -23,6 +23,7 @@ pub mod process;
 pub mod rules;
 mod sight;
 mod snapshot;
+mod tags;
 mod workloads;
 
 pub use associations::AssociationSnapshot;

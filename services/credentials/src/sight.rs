@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault, Scope, mapping::Cluster};
+use lanyard_api::{
+    Actor, ActorKind, CallError, ClusterId, Fault, Scope, mapping::Cluster, tags::ClusterPlace,
+};
 use lanyard_store::{StoreError, Transaction};
 
 use crate::engine::Credentials;
@@ -13,6 +15,16 @@ impl Credentials {
         let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
         let found = clusters.by_id(id).filter(|cluster| may_know(actor, cluster));
         found.map(Arc::clone).ok_or_else(|| CallError::not_found("cluster", id))
+    }
+
+    /// The same by where it is; none where there is none, or none that the actor may know of.
+    pub(crate) async fn seen_at(
+        &self,
+        actor: &Actor,
+        place: &ClusterPlace,
+    ) -> Result<Option<Arc<Cluster>>, CallError> {
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        Ok(clusters.at(place).filter(|cluster| may_know(actor, cluster)).map(Arc::clone))
     }
 }
 

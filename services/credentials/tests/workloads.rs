@@ -41,6 +41,7 @@ suite! {
         immunity_11_a_role_of_use_in_any_cluster_is_told_with_the_condition_that_ends_it,
         immunity_33_an_association_of_another_account_does_not_exist,
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
+        an_association_is_tagged_by_its_arn,
         a_signed_request_seen_again_makes_no_second_one;
     service_accounts:
         first_lists_come_as_one_batch_and_a_relist_repeats_nothing,

@@ -6,6 +6,7 @@ use lanyard_api::{
     authz::{Authorize, Decisions, Objects},
     credentials::{Associations, Sessions, Workloads},
     mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
+    tags::Tags,
 };
 
 /// Everything that stands behind the doors, as one parameter.
@@ -13,11 +14,11 @@ pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
     type Authn: Authenticate + Admit + Accounts;
     /// mapping.
-    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes;
+    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags;
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.
-    type Credentials: Sessions + Workloads + Associations;
+    type Credentials: Sessions + Workloads + Associations + Tags;
 
     /// Who is knocking.
     fn authn(&self) -> &Arc<Self::Authn>;

@@ -19,6 +19,7 @@ pub mod rbac;
 pub mod rules;
 pub mod sign;
 pub mod spoke;
+pub mod tag;
 pub mod token;
 pub mod who_can;
 pub mod workload;

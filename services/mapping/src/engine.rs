@@ -18,6 +18,7 @@ mod preview;
 mod resolve;
 mod sight;
 mod spokes;
+mod tags;
 mod watch;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use tokio::sync::Semaphore;
 use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
 
-/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries`, `IdentityProviders` and `Blocks`. Clones share it.
+/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries`, `IdentityProviders`, `Tags` and `Blocks`. Clones share it.
 #[derive(Clone)]
 pub struct Mapping {
     inner: Arc<Inner>,

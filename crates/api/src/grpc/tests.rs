@@ -8,6 +8,7 @@ mod front_door;
 mod mapping;
 mod samples;
 mod spokes;
+mod tags;
 mod workloads;
 
 use std::sync::{Arc, Mutex};
@@ -107,7 +108,9 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(authz::server::decisions(at(Audience::Authz)))
         .add_service(credentials::server::sessions(at(Audience::Credentials)))
         .add_service(credentials::server::workloads(at(Audience::Credentials)))
-        .add_service(credentials::server::associations(at(Audience::Credentials)));
+        .add_service(credentials::server::associations(at(Audience::Credentials)))
+        .add_service(crate::tags::of_mapping(at(Audience::Mapping)))
+        .add_service(crate::tags::of_credentials(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))
 }
 

@@ -122,6 +122,11 @@ managed! {
         "DisassociateIdentityProviderConfig" DisassociateIdentityProviderConfigRequest mutates
             => is("eks:DisassociateIdentityProviderConfig");
     }
+    mapping."Tags" {
+        "TagResource" TagResourceRequest mutates => is("eks:TagResource");
+        "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");
+        "ListTagsForResource" ListTagsForResourceRequest => is("eks:ListTagsForResource");
+    }
     mapping."Spokes" {
         "PutSpokeKubeconfig" PutSpokeKubeconfigRequest mutates => is("lanyard:PutSpokeKubeconfig");
         "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");
@@ -166,6 +171,11 @@ managed! {
             => is("eks:UpdatePodIdentityAssociation");
         "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
             => is("eks:DeletePodIdentityAssociation");
+    }
+    credentials."Tags" {
+        "TagResource" TagResourceRequest mutates => is("eks:TagResource");
+        "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");
+        "ListTagsForResource" ListTagsForResourceRequest => is("eks:ListTagsForResource");
     }
     gateway."Explain" {
         "Explain" ExplainRequest => is("lanyard:Explain");

@@ -9,6 +9,7 @@ use crate::{
     credentials::PodIdentityAssociationId,
     fault::CallError,
     ids::{ClusterId, ClusterUid, DecisionId},
+    tags::TaggedArn,
 };
 
 pub use arn::Place;
@@ -90,6 +91,8 @@ pub enum Resource {
     },
     /// A Pod Identity association of [`Target::cluster`].
     PodIdentityAssociation(PodIdentityAssociationId),
+    /// What has tags, by its ARN, which is held against policies as it is: the services find nothing by another spelling.
+    Tagged(TaggedArn),
     /// The account's users, as a list.
     Users,
     /// A user.

@@ -113,7 +113,9 @@ fn an_action_is_of_one_method_and_ours_bear_its_name() {
             Action::ByOwner { user, role } => vec![user, role],
         };
         for action in actions {
-            assert!(seen.insert(action), "{action} stands for two methods");
+            // What has tags is kept by two services.
+            let of_tags = action.starts_with("eks:") && action.contains("Tag");
+            assert!(seen.insert(action) || of_tags, "{action} stands for two methods");
             let (service, name) = action.split_once(':').unwrap();
             match service {
                 "lanyard" => assert_eq!(method.path.rsplit('/').next(), Some(name)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lanyard_api::mapping::Cluster;
 use lanyard_api::methods::{AccountRef, Call, ClusterRef, PassedRole, Place, Resource};
+use lanyard_api::tags::{ClusterPlace, TaggedPart};
 use lanyard_api::{Denial, Fault};
 use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
 use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
@@ -183,15 +184,18 @@ impl<S: SharedCache> Engine<S> {
             }
             _ => (None, None),
         };
-        let association = match &call.target.resource {
+        let part = match &call.target.resource {
             Resource::PodIdentityAssociation(id) => {
                 own.as_ref().and_then(|own| own.association_tags(id.as_str()))
             }
+            Resource::Tagged(arn) => own.as_ref().and_then(|own| own.tags_of_part(&arn.part)),
             _ => None,
         };
-        let of_part =
-            entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags)).or(association);
-        let of_cluster = || cluster.map(|view| &view.cluster.tags);
+        let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags)).or(part);
+        // A part that is not there has no tags, rather than its cluster's.
+        let is_part =
+            matches!(&call.target.resource, Resource::Tagged(arn) if arn.part != TaggedPart::Cluster);
+        let of_cluster = || cluster.filter(|_| !is_part).map(|view| &view.cluster.tags);
         let tags = owner.map(|owner| owner.tags()).or(of_part).or_else(of_cluster);
         if let Some(tags) = tags {
             context::set_resource_tags(&mut caller.keys, tags);
@@ -300,6 +304,10 @@ fn names_foreign_cluster(hub: &HubSnapshot, call: &Call, own: AccountId) -> bool
 
 /// The cluster that a call names, by id or uid.
 pub(super) fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
+    if let Resource::Tagged(arn) = &call.target.resource {
+        let ClusterPlace { account, region, name, .. } = &arn.cluster;
+        return hub.cluster_named(*account, region, name);
+    }
     match call.target.cluster.as_ref()? {
         ClusterRef::Id(id) => hub.cluster_by_id(id),
         ClusterRef::Uid(uid) => hub.cluster(*uid),

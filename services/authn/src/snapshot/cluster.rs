@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lanyard_api::credentials::PodIdentityAssociation;
 use lanyard_api::mapping::{AccessEntry, Block, IdentityProviderConfig};
+use lanyard_api::tags::TaggedPart;
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
 use lanyard_iam::FoldedArn;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
@@ -25,7 +26,7 @@ pub(crate) struct ClusterModel {
 #[derive(Debug, Default)]
 pub(crate) struct ClusterRows {
     blocks: BTreeMap<String, Block>,
-    entries: BTreeMap<String, (FoldedArn, EntryView)>,
+    entries: BTreeMap<String, (FoldedArn, Arc<EntryView>)>,
     identity_providers: BTreeMap<String, Arc<ProviderView>>,
     /// The tags of each, by its id.
     associations: BTreeMap<String, Tags>,
@@ -45,7 +46,9 @@ pub(crate) struct EntryView {
 #[derive(Debug)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
-    entries: HashMap<FoldedArn, EntryView>,
+    entries: HashMap<FoldedArn, Arc<EntryView>>,
+    /// The same by their numbers.
+    entries_by_id: HashMap<EntryId, Arc<EntryView>>,
     /// By issuer.
     identity_providers: HashMap<String, Arc<ProviderView>>,
     associations: BTreeMap<String, Tags>,
@@ -54,7 +57,7 @@ pub(crate) struct ClusterSnapshot {
 impl ClusterSnapshot {
     /// The entry of a principal, by its ARN.
     pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
-        self.entries.get(&FoldedArn::of(principal_arn))
+        self.entries.get(&FoldedArn::of(principal_arn)).map(|entry| &**entry)
     }
 
     /// Whether the cluster takes tokens of any OIDC issuer.
@@ -72,6 +75,19 @@ impl ClusterSnapshot {
         self.associations.get(id).map(|tags| &**tags)
     }
 
+    /// The tags of a part of the cluster, by its number: whether the rest of an ARN is its own, the service says that keeps it.
+    pub(crate) fn tags_of_part(&self, part: &TaggedPart) -> Option<&BTreeMap<String, String>> {
+        match part {
+            TaggedPart::Cluster => None,
+            TaggedPart::AccessEntry { id, .. } => self.entries_by_id.get(id).map(|entry| &entry.tags),
+            TaggedPart::IdentityProviderConfig { id, .. } => {
+                let mut all = self.identity_providers.values();
+                all.find(|view| view.config.id == *id).map(|view| &view.config.settings.tags)
+            }
+            TaggedPart::PodIdentityAssociation(id) => self.association_tags(id.as_str()),
+        }
+    }
+
     /// A configuration by its name, as policy documents see it.
     pub(crate) fn identity_provider_named(
         &self,
@@ -83,9 +99,9 @@ impl ClusterSnapshot {
     }
 }
 
-fn entry(entry: AccessEntry) -> (FoldedArn, EntryView) {
+fn entry(entry: AccessEntry) -> (FoldedArn, Arc<EntryView>) {
     let arn = FoldedArn::of(&entry.principal_arn.to_string());
-    (arn, EntryView { id: entry.id, tags: entry.tags })
+    (arn, Arc::new(EntryView { id: entry.id, tags: entry.tags }))
 }
 
 fn tags(association: PodIdentityAssociation) -> Tags {
@@ -135,6 +151,7 @@ impl Model for ClusterModel {
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),
             entries: rows.entries.values().cloned().collect(),
+            entries_by_id: rows.entries.values().map(|(_, entry)| (entry.id, Arc::clone(entry))).collect(),
             associations: rows.associations.clone(),
             identity_providers: rows
                 .identity_providers

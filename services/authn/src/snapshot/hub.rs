@@ -36,6 +36,8 @@ pub(crate) struct HubSnapshot {
     accounts: BTreeMap<AccountId, Arc<Account>>,
     clusters: HashMap<ClusterUid, Arc<ClusterView>>,
     ids: HashMap<ClusterId, ClusterUid>,
+    /// As the AWS wire names clusters: by account, region and name.
+    names: HashMap<AccountId, HashMap<String, HashMap<String, ClusterUid>>>,
     /// The client certificates that count, each with its cluster.
     certificates: HashMap<String, ClusterUid>,
     pub(crate) blocks: BlockIndex,
@@ -88,6 +90,16 @@ impl HubSnapshot {
         self.clusters.get(self.ids.get(id)?)
     }
 
+    /// The cluster of that name in an account's region.
+    pub(crate) fn cluster_named(
+        &self,
+        account: AccountId,
+        region: &str,
+        name: &str,
+    ) -> Option<&Arc<ClusterView>> {
+        self.cluster(*self.names.get(&account)?.get(region)?.get(name)?)
+    }
+
     /// The cluster whose client certificate it is, by the SHA-256 of its DER in hex; none once it counts no more.
     pub(crate) fn cluster_of_certificate(&self, sha256: &str) -> Option<&Arc<ClusterView>> {
         self.cluster(*self.certificates.get(sha256)?)
@@ -132,6 +144,7 @@ impl Model for HubModel {
             rows.clusters.values().map(|cluster| Arc::new(self.view(cluster))).collect();
         HubSnapshot {
             accounts: rows.accounts.values().map(|account| (account.id, Arc::clone(account))).collect(),
+            names: by_name(&clusters),
             ids: clusters.iter().map(|view| (view.cluster.id.clone(), view.cluster.uid)).collect(),
             clusters: clusters.into_iter().map(|view| (view.cluster.uid, view)).collect(),
             certificates: rows
@@ -143,6 +156,17 @@ impl Model for HubModel {
             blocks: BlockIndex::compile(rows.blocks.values()),
         }
     }
+}
+
+fn by_name(
+    clusters: &[Arc<ClusterView>],
+) -> HashMap<AccountId, HashMap<String, HashMap<String, ClusterUid>>> {
+    let mut names: HashMap<AccountId, HashMap<String, HashMap<String, ClusterUid>>> = HashMap::new();
+    for cluster in clusters.iter().map(|view| &view.cluster) {
+        let region = names.entry(cluster.account).or_default().entry(cluster.region.clone()).or_default();
+        region.insert(cluster.name.clone(), cluster.uid);
+    }
+    names
 }
 
 impl HubModel {

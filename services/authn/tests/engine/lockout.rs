@@ -35,7 +35,9 @@ const HARMLESS: [&str; 5] =
 const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
 
 /// Workloads are nobody's administrators.
-const HARMLESS_OF_CREDENTIALS: [&str; 5] = [
+const HARMLESS_OF_CREDENTIALS: [&str; 7] = [
+    "TagResource",
+    "UntagResource",
     "ApplyServiceAccounts",
     "PushIssuer",
     "CreatePodIdentityAssociation",

@@ -4,7 +4,7 @@ use crate::world::call::{
     ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
     admitted, allow, assume, describe, forbidden,
 };
-use crate::world::{REGION, cluster_of, system, world};
+use crate::world::{REGION, World, cluster_of, system, world};
 use lanyard_api::authn::Admission;
 use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
 use lanyard_api::credentials::PodIdentityAssociation;
@@ -19,6 +19,7 @@ on_each_store!(
     a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn,
     a_role_is_passed_on_by_those_alone_who_may_pass_it,
     an_association_is_known_to_policies_by_its_arn_and_tags,
+    a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names,
     an_entry_for_several_needs_a_permission_of_its_own_beside_awss,
     immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
     immunity_33_a_uid_opens_no_cluster_of_another_account,
@@ -192,6 +193,67 @@ async fn an_association_is_known_to_policies_by_its_arn_and_tags(database: TestD
         };
         let answer = world.call(&key, DELETE_ASSOCIATION, &request).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{number}: {answer:?}");
+    }
+}
+
+async fn a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names(database: TestDatabase) {
+    const TAG: &str = "/lanyard.mapping.v1.Tags/TagResource";
+    let world = world(database).await;
+    let account = world.hub.account;
+    let mut cluster = world.cluster.clone();
+    cluster.tags.insert("team".to_owned(), "a".to_owned());
+    world.put(&cluster).await;
+    let entry = |number: u128, name: &str, team: &str| AccessEntry {
+        id: EntryId(uuid::Uuid::from_u128(number)),
+        tags: [("team".to_owned(), team.to_owned())].into(),
+        ..entry_of(&world, name)
+    };
+    world.put(&entry(1, "one", "a")).await;
+    world.put(&entry(2, "two", "b")).await;
+    let document = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"eks:TagResource","Resource":"*",
+         "Condition":{"StringEquals":{"aws:ResourceTag/team":"a"},"ForAllValues:StringEquals":{"aws:TagKeys":["stage"]}}}]}"#;
+    let key = world.policed("ana", document).await;
+    let arn = |resource: &str| format!("arn:aws:eks:{}:{account}:{resource}", cluster.region);
+    let entry_arn = |number: u128, name: &str| {
+        arn(&format!("access-entry/dev/role/{account}/{name}/{}", uuid::Uuid::from_u128(number)))
+    };
+    let cases = [
+        (arn("cluster/dev"), "stage", true),
+        (arn("cluster/dev"), "team", false),
+        (arn("cluster/none"), "stage", false),
+        (entry_arn(1, "one"), "stage", true),
+        (entry_arn(2, "two"), "stage", false),
+        // What is not there has no tags, rather than its cluster's.
+        (entry_arn(3, "three"), "stage", false),
+    ];
+    for (resource_arn, tag, good) in cases {
+        let request = mapping::TagResourceRequest {
+            resource_arn: resource_arn.clone(),
+            tags: [(tag.to_owned(), "x".to_owned())].into(),
+            ..Default::default()
+        };
+        let answer = world.call(&key, TAG, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{resource_arn} {tag}: {answer:?}");
+    }
+}
+
+fn entry_of(world: &World, name: &str) -> AccessEntry {
+    AccessEntry {
+        id: EntryId::random(),
+        cluster: world.cluster.uid,
+        authority: Authority::Local,
+        principal_arn: EntryPrincipal::parse(&format!("arn:aws:iam::{}:role/{name}", world.hub.account))
+            .unwrap(),
+        principal_id: None,
+        entry_type: EntryType::Standard,
+        username: name.to_owned(),
+        groups: Vec::new(),
+        tags: Default::default(),
+        ends_at: None,
+        pin_until: None,
+        created_at: world.now(),
+        modified_at: world.now(),
     }
 }
 

@@ -6,6 +6,7 @@ use lanyard_api::{
         Associations, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
         PodIdentityAssociationFilter, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
     },
+    tags::{TagEdit, TaggedArn, Tags},
 };
 
 use crate::bench::*;
@@ -251,6 +252,39 @@ pub(crate) async fn immunity_37_a_cluster_that_is_gone_takes_its_associations_al
     bench.another_cluster("dev").await;
     assert_eq!(listed(calls, None, None).await, [""; 0]);
     assert_eq!(code_of(calls.get_pod_identity_association(actor_of(HOME), named(&made)).await), "not_found");
+}
+
+pub(crate) async fn an_association_is_tagged_by_its_arn<C: Associations + Tags>(bench: &Bench, calls: &C) {
+    bench.role("app", PODS_OF_DEV).await;
+    let made = create(calls, asked("bot")).await.unwrap().value;
+    let by = || Mutation::by(actor_of(HOME));
+    let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let arn: TaggedArn = made.arn.parse().unwrap();
+    assert_eq!(calls.list_tags(actor_of(HOME), arn.clone()).await.unwrap(), tags(&[("team", "a")]));
+    let put = TagEdit::Put(tags(&[("stage", "live"), ("team", "b")]));
+    let edited = calls.edit_tags(by(), arn.clone(), put.clone()).await.unwrap().value;
+    assert_eq!(edited, tags(&[("stage", "live"), ("team", "b")]));
+    let remove = TagEdit::Remove(vec!["team".to_owned()]);
+    calls.edit_tags(by(), arn.clone(), remove).await.unwrap();
+    let described = calls.get_pod_identity_association(actor_of(HOME), named(&made)).await.unwrap();
+    assert_eq!(described.association.tags, tags(&[("stage", "live")]));
+    let bad = TagEdit::Put(tags(&[("Aws:x", "")]));
+    assert_eq!(code_of(calls.edit_tags(by(), arn.clone(), bad).await), "tags");
+    let others = [
+        made.arn.replace("/dev/", "/none/"),
+        made.arn.replace("eu-central-1", "us-east-1"),
+        bench.cluster.arn(),
+    ];
+    for other in others {
+        let other: TaggedArn = other.parse().unwrap();
+        assert_eq!(code_of(calls.list_tags(actor_of(HOME), other.clone()).await), "not_found", "{other}");
+        assert_eq!(code_of(calls.edit_tags(by(), other, put.clone()).await), "not_found");
+    }
+    let eve = actor_of(ABROAD);
+    assert_eq!(code_of(calls.list_tags(eve.clone(), arn.clone()).await), "not_found");
+    assert_eq!(code_of(calls.edit_tags(Mutation::by(eve), arn, put).await), "not_found");
 }
 
 pub(crate) async fn a_signed_request_seen_again_makes_no_second_one(

@@ -10,6 +10,7 @@ use lanyard_api::{
     grpc::{Door, Remote, Served},
     mapping::{AuthenticationMode, AuthorizerMode, Cluster},
     suite::{admitting, serve_in_process},
+    tags::{self, Tags},
     voucher::{Audience, Vouchers},
 };
 use lanyard_credentials::{Credentials, CredentialsConfig};
@@ -73,11 +74,13 @@ impl Bench {
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + Associations + use<> {
+    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Tags + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
-        let routes = Routes::new(server::workloads(served.clone())).add_service(server::associations(served));
+        let routes = Routes::new(server::workloads(served.clone()))
+            .add_service(server::associations(served.clone()))
+            .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
     }
 

@@ -19,7 +19,7 @@ use crate::remote::{Way, Ways, metadata};
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 12] = [
+const PASSED_ON: [&str; 14] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",
@@ -27,11 +27,13 @@ const PASSED_ON: [&str; 12] = [
     "lanyard.mapping.v1.IdentityProviders",
     "lanyard.mapping.v1.Blocks",
     "lanyard.mapping.v1.Spokes",
+    "lanyard.mapping.v1.Tags",
     "lanyard.authz.v1.Objects",
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",
     "lanyard.credentials.v1.Workloads",
     "lanyard.credentials.v1.Associations",
+    "lanyard.credentials.v1.Tags",
 ];
 
 /// Adds the services whose methods are passed on.

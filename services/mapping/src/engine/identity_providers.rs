@@ -177,11 +177,14 @@ async fn audience(
     )])
 }
 
-/// `arn:P:eks:R:A:identityproviderconfig/CLUSTER/oidc/NAME/UUID`.
 fn detail(cluster: &Cluster, config: IdentityProviderConfig) -> IdentityProviderConfigDetail {
-    let arn = format!(
+    IdentityProviderConfigDetail { arn: arn_of(cluster, &config), config }
+}
+
+/// `arn:P:eks:R:A:identityproviderconfig/CLUSTER/oidc/NAME/UUID`.
+pub(super) fn arn_of(cluster: &Cluster, config: &IdentityProviderConfig) -> String {
+    format!(
         "arn:{}:eks:{}:{}:identityproviderconfig/{}/oidc/{}/{}",
         cluster.partition, cluster.region, cluster.account, cluster.name, config.settings.name, config.id
-    );
-    IdentityProviderConfigDetail { config, arn }
+    )
 }

@@ -57,6 +57,7 @@ impl Target {
             Resource::PodIdentityAssociation(id) => {
                 self.in_cluster(place, |name| format!("podidentityassociation/{name}/{id}"))
             }
+            Resource::Tagged(arn) => arn.to_string(),
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),
             Resource::User { path, name } => iam("user", full_name(place, path.as_deref(), name)),

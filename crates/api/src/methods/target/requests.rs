@@ -136,6 +136,12 @@ targets! {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::IdentityProviderConfig { name: m.name.clone() }))
     };
 
+    mapping::TagResourceRequest, credentials::TagResourceRequest => |m| Ok(tagged(&m.resource_arn)?.tags(&m.tags));
+    mapping::UntagResourceRequest, credentials::UntagResourceRequest => |m| {
+        Ok(tagged(&m.resource_arn)?.key("aws:TagKeys", &m.tag_keys))
+    };
+    mapping::ListTagsForResourceRequest, credentials::ListTagsForResourceRequest => |m| tagged(&m.resource_arn);
+
     mapping::CreateBlockRequest, mapping::DeleteBlockRequest, mapping::ListBlocksRequest => |m| {
         Ok(match field::parse("scope", &m.scope)? {
             Scope::Hub => Target::own(Resource::Hub),
@@ -193,6 +199,10 @@ fn id(cluster: &str) -> Result<ClusterRef, CallError> {
 
 fn uid(cluster: &str) -> Result<ClusterRef, CallError> {
     field::parse("cluster_uid", cluster).map(ClusterRef::Uid)
+}
+
+fn tagged(resource_arn: &str) -> Result<Target, CallError> {
+    Ok(Target::own(Resource::Tagged(field::parse("resource_arn", resource_arn)?)))
 }
 
 fn association(cluster: &str, association_id: &str) -> Result<Target, CallError> {

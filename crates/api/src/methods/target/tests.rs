@@ -177,6 +177,16 @@ fn each_request_is_about_the_resource_that_aws_names() {
             format!("arn:aws:eks:us-west-2:{OWN}:podidentityassociation/dev/a-0123456789abcdefg"),
         ),
         (
+            arn(
+                &mapping::TagResourceRequest {
+                    resource_arn: format!("arn:aws:eks:us-west-2:{OTHER}:cluster/theirs"),
+                    ..Default::default()
+                },
+                None,
+            ),
+            format!("arn:aws:eks:us-west-2:{OTHER}:cluster/theirs"),
+        ),
+        (
             in_dev(&|cluster| Box::new(gateway::ExplainRequest { cluster, ..Default::default() })),
             format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
         ),
@@ -334,6 +344,14 @@ fn requests_give_the_condition_keys_of_aws() {
             ),
         ),
         (keys(&assume_role), text("sts:RoleSessionName=ana sts:TransitiveTagKeys=team sts:ExternalId=x")),
+        (
+            keys(&credentials::UntagResourceRequest {
+                resource_arn: text("arn:aws:eks:us-west-2:111122223333:cluster/dev"),
+                tag_keys: vec![text("team"), text("cost")],
+                ..Default::default()
+            }),
+            text("aws:TagKeys=team,cost"),
+        ),
         (
             keys(&authn::CreateUserRequest { tags: tags(), ..Default::default() }),
             text("aws:RequestTag/cost=b aws:RequestTag/team=a aws:TagKeys=cost,team"),
