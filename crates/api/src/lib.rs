@@ -43,5 +43,7 @@ pub use ids::{
     BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
     IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
-pub use mutation::{Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named};
+pub use mutation::{
+    ClientRequestToken, Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named,
+};
 pub use written_user::WrittenUser;

@@ -15,8 +15,8 @@ pub(crate) mod rbac;
 mod schema;
 pub(crate) mod secrets;
 pub(crate) mod settings;
-pub(crate) mod signatures;
 mod spokes;
+pub(crate) mod uses;
 pub(crate) mod workloads;
 
 pub(crate) use schema::{dependants, scope_id, statements};

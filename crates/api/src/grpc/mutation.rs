@@ -25,6 +25,11 @@ impl From<&Mutation> for pb::Mutation {
             reason: by.reason.clone().unwrap_or_default(),
             allow_lockout: by.allow_lockout,
             lease_term: by.lease_term,
+            client_request_token: by
+                .client_request_token
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 }

@@ -45,7 +45,7 @@ macro_rules! fake {
     };
     (@change $method:ident($($arg:ident: $type:ty),*) -> $answer:ty, $error:ty = $sample:expr) => {
         async fn $method(&self, by: Mutation, $($arg: $type),*) -> Result<$answer, $error> {
-            let by = (by.reason, by.allow_lockout, by.lease_term, by.actor.value.kind);
+            let by = (by.reason, by.allow_lockout, by.lease_term, by.client_request_token, by.actor.value.kind);
             self.note(format!("{} {by:?} {:?}", stringify!($method), ($(&$arg,)*)));
             Ok($sample)
         }
@@ -143,6 +143,7 @@ fn change() -> Mutation {
         reason: Some("because".to_owned()),
         allow_lockout: true,
         lease_term: Some(3),
+        client_request_token: Some("token-1".parse().unwrap()),
         ..Mutation::by(actor())
     }
 }
