@@ -40,8 +40,8 @@ pub use identity::{
     Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
-    BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
-    IdentityProviderConfigId, InvalidName, Revision, Scope,
+    BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, ClusterUpdateId, DecisionId,
+    EntryId, HubId, IdentityProviderConfigId, InvalidName, Revision, Scope,
 };
 pub use mutation::{
     ClientRequestToken, Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     identity::{Actor, Vouched},
     ids::{InvalidName, Revision},
+    mapping::ClusterUpdate,
 };
 
 /// Most items of one page.
@@ -90,6 +91,9 @@ pub struct Mutated<T> {
     pub pending: Vec<String>,
     /// What the caller should know: near collisions, what a deleted entry's principal still resolves to.
     pub notices: Vec<String>,
+    /// What an EKS client follows the change by, where it makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<ClusterUpdate>,
 }
 
 /// Which part of a list.

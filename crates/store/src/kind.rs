@@ -37,6 +37,8 @@ pub enum Kind {
     WorkloadIssuer,
     /// [`lanyard_api::credentials::PodIdentityAssociation`], in its cluster's scope, by its id.
     PodIdentityAssociation,
+    /// [`lanyard_api::mapping::ClusterUpdate`], in its cluster's scope, by its id.
+    ClusterUpdate,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
     /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
@@ -52,7 +54,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -70,6 +72,7 @@ impl Kind {
         Self::ServiceAccount,
         Self::WorkloadIssuer,
         Self::PodIdentityAssociation,
+        Self::ClusterUpdate,
         Self::Administrator,
         Self::IdentityProviderConfig,
         Self::Block,
@@ -96,6 +99,7 @@ impl Kind {
             Self::ServiceAccount => "service_account",
             Self::WorkloadIssuer => "workload_issuer",
             Self::PodIdentityAssociation => "pod_identity_association",
+            Self::ClusterUpdate => "cluster_update",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
@@ -123,6 +127,7 @@ impl Kind {
             Self::ServiceAccount => "ServiceAccount",
             Self::WorkloadIssuer => "workload issuer",
             Self::PodIdentityAssociation => "Pod Identity association",
+            Self::ClusterUpdate => "update",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",

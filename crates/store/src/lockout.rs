@@ -110,6 +110,7 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
         | Kind::PodIdentityAssociation
+        | Kind::ClusterUpdate
         // Nobody of an issuer is an administrator that the guard counts.
         | Kind::IdentityProviderConfig
         | Kind::Setting => false,

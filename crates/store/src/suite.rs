@@ -71,6 +71,7 @@ store_suite! {
         what_must_be_unique_is,
         immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,
         a_service_account_has_one_association,
+        the_newest_updates_of_a_cluster_are_kept,
         immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,

@@ -16,6 +16,7 @@ mod schema;
 pub(crate) mod secrets;
 pub(crate) mod settings;
 mod spokes;
+mod updates;
 pub(crate) mod uses;
 pub(crate) mod workloads;
 

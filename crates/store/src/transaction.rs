@@ -6,7 +6,10 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use lanyard_api::{ClusterId, Mutation, Revision, Scope, mapping::Cluster};
+use lanyard_api::{
+    ClusterId, Mutation, Revision, Scope,
+    mapping::{Cluster, ClusterUpdate},
+};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -56,6 +59,8 @@ pub struct Transaction {
     written: HashMap<(Scope, Kind, String), usize>,
     guard: Option<Guard>,
     lifting: Option<LiftGuard>,
+    /// What the answer says to follow the mutation by.
+    update: Option<ClusterUpdate>,
     is_failed: bool,
 }
 
@@ -125,6 +130,7 @@ impl Store {
             written: HashMap::new(),
             guard: None,
             lifting: None,
+            update: None,
             is_failed: false,
         };
         transaction.claim_uses().await?;
@@ -246,6 +252,10 @@ impl Transaction {
         let id = scope_id(kind, scope, key)?;
         let line = self.connection.fetch_one(statements(kind).select_one, [id.into(), key.into()]).await?;
         Ok(line.map(|line| line.bytes(0)).transpose()?)
+    }
+
+    pub(crate) fn set_update(&mut self, update: ClusterUpdate) {
+        self.update = Some(update);
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {

@@ -73,6 +73,7 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::identity_providers(mapping.clone()))
         .add_service(mapping::server::blocks(mapping.clone()))
         .add_service(mapping::server::spokes(mapping.clone()))
+        .add_service(mapping::server::updates(mapping.clone()))
         .add_service(tags::of_mapping(mapping))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))

@@ -5,7 +5,7 @@ use lanyard_api::{
     authn::{Accounts, Admit, Authenticate},
     authz::{Authorize, Decisions, Objects},
     credentials::{Associations, Sessions, Workloads},
-    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
+    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes, Updates},
     tags::Tags,
 };
 
@@ -14,7 +14,15 @@ pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
     type Authn: Authenticate + Admit + Accounts;
     /// mapping.
-    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags;
+    type Mapping: Resolve
+        + Preview
+        + Clusters
+        + Entries
+        + IdentityProviders
+        + Blocks
+        + Spokes
+        + Tags
+        + Updates;
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.

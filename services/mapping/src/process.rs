@@ -78,6 +78,7 @@ impl Service for MappingService {
             .add_service(server::identity_providers(served.clone()))
             .add_service(server::blocks(served.clone()))
             .add_service(server::spokes(served.clone()))
+            .add_service(server::updates(served.clone()))
             .add_service(tags::of_mapping(served));
         Ok((Self, routes))
     }

@@ -9,6 +9,7 @@ mod mapping;
 mod samples;
 mod spokes;
 mod tags;
+mod updates;
 mod workloads;
 
 use std::sync::{Arc, Mutex};
@@ -103,6 +104,7 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(mapping::server::identity_providers(at(Audience::Mapping)))
         .add_service(mapping::server::blocks(at(Audience::Mapping)))
         .add_service(mapping::server::spokes(at(Audience::Mapping)))
+        .add_service(mapping::server::updates(at(Audience::Mapping)))
         .add_service(authz::server::authorize(at(Audience::Authz)))
         .add_service(authz::server::objects(at(Audience::Authz)))
         .add_service(authz::server::decisions(at(Audience::Authz)))
@@ -161,6 +163,7 @@ fn mutated<T>(value: T) -> Mutated<T> {
         confirmed: false,
         pending,
         notices: vec!["mind the gap".to_owned()],
+        update: Some(samples::update()),
     }
 }
 

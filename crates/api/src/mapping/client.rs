@@ -4,6 +4,7 @@ mod clusters;
 mod directory;
 mod identity_providers;
 mod spokes;
+mod updates;
 
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_client::BlocksClient, entries_client::EntriesClient, preview_client::PreviewClient,

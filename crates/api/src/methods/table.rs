@@ -127,6 +127,10 @@ managed! {
         "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");
         "ListTagsForResource" ListTagsForResourceRequest => is("eks:ListTagsForResource");
     }
+    mapping."Updates" {
+        "DescribeUpdate" DescribeUpdateRequest => is("eks:DescribeUpdate");
+        "ListUpdates" ListUpdatesRequest => is("eks:ListUpdates");
+    }
     mapping."Spokes" {
         "PutSpokeKubeconfig" PutSpokeKubeconfigRequest mutates => is("lanyard:PutSpokeKubeconfig");
         "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");

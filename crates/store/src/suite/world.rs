@@ -10,8 +10,9 @@ use lanyard_api::{
     },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
-        BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
-        PolicyAssociation, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig,
+        BlockTarget, BreakGlass, Cluster, ClusterUpdate, ClusterUpdateType, EntryType,
+        IdentityProviderConfig, IdentityProviderSettings, Node, PolicyAssociation, SpokeCredential,
+        SpokeCredentialKind, SpokeKubeconfig,
     },
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, EntryPrincipal, Partition, PrincipalArn};
@@ -256,6 +257,16 @@ pub(super) fn pod_identity_association(
         tags: Default::default(),
         created_at: NOON,
         modified_at: NOON,
+    }
+}
+
+pub(super) fn cluster_update(cluster: &Cluster, minute: i64) -> ClusterUpdate {
+    ClusterUpdate {
+        id: lanyard_api::ClusterUpdateId::random(),
+        cluster: cluster.uid,
+        kind: ClusterUpdateType::Config,
+        params: Vec::new(),
+        created_at: NOON + time::Duration::minutes(minute),
     }
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
             "namespace" = "$4",
             "service_account" = "$5"
         ),
+        Kind::ClusterUpdate => &of_scope!("cluster_updates", "cluster", "id"),
         Kind::Administrator => &of_scope!(
             "administrators",
             "cluster",
@@ -174,6 +175,7 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::ServiceAccount
             | Kind::WorkloadIssuer
             | Kind::PodIdentityAssociation
+            | Kind::ClusterUpdate
             | Kind::Administrator
             | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
@@ -230,6 +232,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             ServiceAccount true from "service_accounts" key "key" where "cluster = $2";
             WorkloadIssuer true from "workload_issuers" key "key" where "cluster = $2";
             PodIdentityAssociation true from "pod_identity_associations" key "id" where "cluster = $2";
+            ClusterUpdate true from "cluster_updates" key "id" where "cluster = $2";
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
@@ -247,6 +250,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
         | Kind::PodIdentityAssociation
+        | Kind::ClusterUpdate
         | Kind::Administrator
         | Kind::IdentityProviderConfig
         | Kind::Block

@@ -19,7 +19,7 @@ use crate::remote::{Way, Ways, metadata};
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 14] = [
+const PASSED_ON: [&str; 15] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",
@@ -28,6 +28,7 @@ const PASSED_ON: [&str; 14] = [
     "lanyard.mapping.v1.Blocks",
     "lanyard.mapping.v1.Spokes",
     "lanyard.mapping.v1.Tags",
+    "lanyard.mapping.v1.Updates",
     "lanyard.authz.v1.Objects",
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",

@@ -12,7 +12,8 @@ use lanyard_api::{
     grpc::{Door, Remote, Served},
     mapping::{
         AuthenticationMode, Blocks, Cluster, Clusters, CreateAccessEntry, CreateCluster, Entries,
-        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, Spokes, server,
+        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, Spokes,
+        Updates, server,
     },
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
     tags::{self, Tags},
@@ -36,11 +37,11 @@ pub(crate) const TENANT: &str = "777788889999";
 
 /// Everything but `Resolve`, which only services ask.
 pub(crate) trait Calls:
-    Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags
+    Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags + Updates
 {
 }
 
-impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags> Calls for T {}
+impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags + Updates> Calls for T {}
 
 /// A hub under test.
 pub(crate) struct Bench<C, R> {
@@ -136,6 +137,7 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::identity_providers(served.clone()))
         .add_service(server::blocks(served.clone()))
         .add_service(server::spokes(served.clone()))
+        .add_service(server::updates(served.clone()))
         .add_service(tags::of_mapping(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());

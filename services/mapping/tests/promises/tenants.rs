@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use lanyard_api::{
-    Authority, BlockId, PageQuery, Scope, Vouched,
+    Authority, BlockId, ClusterUpdateId, PageQuery, Scope, Vouched,
     mapping::{
         AccessScope, Cluster, CreateCluster, Node, PreviewQuery, Resolution, Resolve, ResolveQuery,
         SpokeCredential, UpdateCluster,
@@ -19,7 +19,9 @@ use crate::{
     tags::put,
 };
 
-const ASKED: [&str; 39] = [
+const ASKED: [&str; 41] = [
+    "DescribeUpdate",
+    "ListUpdates",
     "TagResource",
     "UntagResource",
     "ListTagsForResource",
@@ -173,6 +175,8 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             code_of(calls.edit_tags(by(eve()), cluster.arn().parse().unwrap(), edit).await)
         }
         "ListTagsForResource" => code_of(calls.list_tags(eve(), cluster.arn().parse().unwrap()).await),
+        "DescribeUpdate" => code_of(calls.get_update(eve(), id(), ClusterUpdateId::random()).await),
+        "ListUpdates" => code_of(calls.list_updates(eve(), id(), page()).await),
         "DeleteBlock" => code_of(calls.delete_block(by(eve()), scope, BlockId::random()).await),
         "ListBlocks" => {
             let own = Scope::Account(account(OWN));
