@@ -125,7 +125,6 @@ impl<S: SharedCache> Engine<S> {
         if names_foreign_cluster(hub, call, own) {
             return Ok(Err(denial("unknown_cluster", "there is no such cluster in the caller's account")));
         }
-        let circumstances = caller.keys.clone();
         let resource = self.own_resource(hub, &mut caller, call).await?;
         if matches!(call.target.resource, Resource::NewEntryForSeveral)
             && let Err(denial) = caller.ask(CREATE_FOR_SEVERAL, resource.clone())
@@ -133,14 +132,12 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Err(denial));
         }
         let allowed = caller.ask(call.action, resource);
-        match (&allowed, &call.target.passes) {
-            (Ok(allowed), Some(passed)) => {
-                let passing = Caller { holder, keys: circumstances };
-                if let Err(denial) = passing.passes(passed, &allowed.resource) {
-                    return Ok(Err(denial));
-                }
+        if let (Ok(allowed), Some(passed)) = (&allowed, &call.target.passes) {
+            // What the request says of its own resource is not said of the role.
+            let keys = context::of_caller(holder, source_ip, self.hub.region.as_str(), now);
+            if let Err(denial) = (Caller { holder, keys }).passes(passed, &allowed.resource) {
+                return Ok(Err(denial));
             }
-            _ => {}
         }
         Ok(allowed)
     }

@@ -272,11 +272,11 @@ pub(crate) async fn an_association_is_tagged_by_its_arn<C: Associations + Tags>(
     assert_eq!(described.association.tags, tags(&[("stage", "live")]));
     let bad = TagEdit::Put(tags(&[("Aws:x", "")]));
     assert_eq!(code_of(calls.edit_tags(by(), arn.clone(), bad).await), "tags");
-    let others = [
-        made.arn.replace("/dev/", "/none/"),
-        made.arn.replace("eu-central-1", "us-east-1"),
-        bench.cluster.arn(),
-    ];
+    // What another service keeps is none of its own.
+    let of_cluster: TaggedArn = bench.cluster.arn().parse().unwrap();
+    assert_eq!(code_of(bench.engine.list_tags(actor_of(HOME), of_cluster.clone()).await), "not_found");
+    assert_eq!(code_of(bench.engine.edit_tags(by(), of_cluster, put.clone()).await), "not_found");
+    let others = [made.arn.replace("/dev/", "/none/"), made.arn.replace("eu-central-1", "us-east-1")];
     for other in others {
         let other: TaggedArn = other.parse().unwrap();
         assert_eq!(code_of(calls.list_tags(actor_of(HOME), other.clone()).await), "not_found", "{other}");
