@@ -1,5 +1,7 @@
-//! What credentials promises so far: role sessions, and what is known of the workloads of clusters.
+//! What credentials promises so far: role sessions, what is known of the workloads of clusters, and which of these get which
+//! role.
 
+mod associations;
 mod client;
 mod convert;
 pub mod server;
@@ -16,6 +18,11 @@ use crate::{
     identity::{Actor, ActorKind, Vouched},
 };
 
+pub use associations::{
+    Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE, PodIdentityAssociation,
+    PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationId,
+    PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+};
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,
     ServiceAccountName, ServiceAccountSummary, WorkloadIssuer, Workloads,

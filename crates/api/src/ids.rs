@@ -143,6 +143,12 @@ uuid_id!(
     "OIDC provider id"
 );
 
+uuid_id!(
+    /// A change of a cluster, as EKS lets its clients follow one.
+    ClusterUpdateId,
+    "update id"
+);
+
 /// Which certificate: the SHA-256 of its bytes (DER). Written as 64 hex digits in lower case, and read with colons between the
 /// bytes too, as OpenSSL shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

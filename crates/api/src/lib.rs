@@ -31,6 +31,7 @@ pub mod proof;
 pub mod signing;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+pub mod tags;
 pub mod template;
 pub mod voucher;
 mod written_user;
@@ -42,8 +43,10 @@ pub use identity::{
     Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
-    BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, DecisionId, EntryId, HubId,
-    IdentityProviderConfigId, InvalidName, OidcProviderId, Revision, Scope,
+    BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, ClusterUpdateId, DecisionId,
+    EntryId, HubId, IdentityProviderConfigId, InvalidName, OidcProviderId, Revision, Scope,
 };
-pub use mutation::{Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named};
+pub use mutation::{
+    ClientRequestToken, Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named,
+};
 pub use written_user::WrittenUser;

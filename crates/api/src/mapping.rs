@@ -9,6 +9,7 @@ pub mod identity_providers;
 mod rule;
 pub mod server;
 pub mod spokes;
+mod updates;
 
 use std::{future::Future, sync::Arc};
 
@@ -34,6 +35,7 @@ pub use identity_providers::{
 };
 pub use rule::Rule;
 pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes};
+pub use updates::{ClusterUpdate, ClusterUpdateParam, ClusterUpdateType, Updates};
 
 use crate::{
     fault::{CallError, Denial, Fault},

@@ -1,12 +1,13 @@
 //! What every mutation takes and answers, and how lists page.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::Bound, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{Actor, Vouched},
-    ids::Revision,
+    ids::{InvalidName, Revision},
+    mapping::ClusterUpdate,
 };
 
 /// Most items of one page.
@@ -23,6 +24,46 @@ pub struct Mutation {
     pub allow_lockout: bool,
     /// The term of the lease under which a cluster is watched: with another holder since, the change is refused.
     pub lease_term: Option<u64>,
+    /// The caller's own name for this request: sent again with it, it does nothing again and is answered the same.
+    pub client_request_token: Option<ClientRequestToken>,
+}
+
+/// A caller's own name for a request (EKS `clientRequestToken`): 1 to 256 visible ASCII characters, such as a UUID. It is one's of an
+/// account, a principal and an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRequestToken(String);
+
+impl ClientRequestToken {
+    /// Longest token, in characters.
+    pub const CHARS_MAX: usize = 256;
+
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientRequestToken {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let is_visible = input.bytes().all(|byte| byte.is_ascii_graphic());
+        if (1..=Self::CHARS_MAX).contains(&input.len()) && is_visible {
+            return Ok(Self(input.to_owned()));
+        }
+        Err(InvalidName {
+            what: "client request token",
+            input: lanyard_iam::shown(input),
+            rule: "1 to 256 visible ASCII characters",
+        })
+    }
+}
+
+impl fmt::Display for ClientRequestToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Mutation {
@@ -33,7 +74,7 @@ impl Mutation {
 
     /// A change by an actor, with no reason given.
     pub fn by(actor: Vouched<Actor>) -> Self {
-        Self { actor, reason: None, allow_lockout: false, lease_term: None }
+        Self { actor, reason: None, allow_lockout: false, lease_term: None, client_request_token: None }
     }
 }
 
@@ -50,6 +91,9 @@ pub struct Mutated<T> {
     pub pending: Vec<String>,
     /// What the caller should know: near collisions, what a deleted entry's principal still resolves to.
     pub notices: Vec<String>,
+    /// What an EKS client follows the change by, where it makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<ClusterUpdate>,
 }
 
 /// Which part of a list.
@@ -139,6 +183,23 @@ mod tests {
                 Page::cut(all.iter().cloned(), &query, Clone::clone),
                 "{query:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_request_token_is_short_and_visible() {
+        let long = "t".repeat(257);
+        let cases = [
+            ("t", true),
+            (&long[1..], true),
+            (&long, false),
+            ("", false),
+            ("a b", false),
+            ("ä", false),
+            ("a\n", false),
+        ];
+        for (text, good) in cases {
+            assert_eq!(text.parse::<ClientRequestToken>().is_ok(), good, "{text}");
         }
     }
 

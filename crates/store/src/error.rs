@@ -40,12 +40,23 @@ pub enum StoreError {
     /// The transaction writes in a scope that it did not name when it began.
     #[error("the transaction writes in scope `{0}`, which it did not begin with: name it in begin")]
     ScopeNotBegun(Scope),
-    /// The signature was used before.
-    #[error("this signature was used before: sign again")]
+    /// The signature, or the caller's token, was used before.
+    #[error("this request was made before: sign again")]
     Replayed {
         /// What that use answered, where it can be given again: recorded, and its scopes not changed since.
         answer: Option<Vec<u8>>,
     },
+    /// The caller's token came with another request before.
+    #[error(
+        "the client_request_token came with other parameters before: give each request a token of its own"
+    )]
+    TokenOfAnother,
+    /// The caller's token came before, with a request whose answer held a secret.
+    #[error(
+        "the client_request_token was used, and what was answered then holds a secret, which is told once: look at what there is, and \
+         ask again with another token"
+    )]
+    TokenUsedUp,
     /// The write would leave clusters without an administrator.
     #[error("the change would leave {} without a live administrator: allow it by name, or add another first", how_many(.clusters))]
     Lockout {
@@ -220,6 +231,8 @@ impl From<StoreError> for Fault {
             | StoreError::Record(_)
             | StoreError::ScopeNotBegun(_)
             | StoreError::Replayed { .. }
+            | StoreError::TokenOfAnother
+            | StoreError::TokenUsedUp
             | StoreError::Lockout { .. }
             | StoreError::NobodyLifts
             | StoreError::LeaseLost
@@ -259,6 +272,10 @@ impl From<StoreError> for CallError {
                 limit: limit as u64,
             },
             StoreError::Replayed { .. } => Self::Replayed,
+            StoreError::TokenOfAnother => {
+                Self::precondition("idempotent_parameter_mismatch", error.to_string())
+            }
+            StoreError::TokenUsedUp => Self::precondition("request_token_used_up", error.to_string()),
             StoreError::Lockout { .. } | StoreError::NobodyLifts => {
                 Self::precondition("lockout", error.to_string())
             }
@@ -339,6 +356,16 @@ mod tests {
             ),
             (StoreError::Reason, "invalid: reason length"),
             (StoreError::Replayed { answer: None }, "replayed"),
+            (
+                StoreError::TokenOfAnother,
+                "precondition: idempotent_parameter_mismatch: the client_request_token came with other parameters before: give each \
+                 request a token of its own",
+            ),
+            (
+                StoreError::TokenUsedUp,
+                "precondition: request_token_used_up: the client_request_token was used, and what was answered then holds a secret, \
+                 which is told once: look at what there is, and ask again with another token",
+            ),
             (
                 StoreError::Lockout { clusters: vec![cluster] },
                 "precondition: lockout: the change would leave a cluster without a live administrator: allow it by name, \

@@ -37,6 +37,10 @@ pub enum Kind {
     ServiceAccount,
     /// [`lanyard_api::credentials::WorkloadIssuer`], in its cluster's scope, one at most: [`Kind::ONLY_KEY`].
     WorkloadIssuer,
+    /// [`lanyard_api::credentials::PodIdentityAssociation`], in its cluster's scope, by its id.
+    PodIdentityAssociation,
+    /// [`lanyard_api::mapping::ClusterUpdate`], in its cluster's scope, by its id.
+    ClusterUpdate,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
     /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
@@ -52,7 +56,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -70,6 +74,8 @@ impl Kind {
         Self::RbacObject,
         Self::ServiceAccount,
         Self::WorkloadIssuer,
+        Self::PodIdentityAssociation,
+        Self::ClusterUpdate,
         Self::Administrator,
         Self::IdentityProviderConfig,
         Self::Block,
@@ -96,6 +102,8 @@ impl Kind {
             Self::RbacObject => "rbac_object",
             Self::ServiceAccount => "service_account",
             Self::WorkloadIssuer => "workload_issuer",
+            Self::PodIdentityAssociation => "pod_identity_association",
+            Self::ClusterUpdate => "cluster_update",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
@@ -123,6 +131,8 @@ impl Kind {
             Self::RbacObject => "RBAC object",
             Self::ServiceAccount => "ServiceAccount",
             Self::WorkloadIssuer => "workload issuer",
+            Self::PodIdentityAssociation => "Pod Identity association",
+            Self::ClusterUpdate => "update",
             Self::Administrator => "administrator",
             Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",

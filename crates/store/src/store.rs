@@ -25,7 +25,7 @@ use crate::{
         purpose_keys::open_keys,
         scope_id,
         settings::Setting,
-        signatures, statements,
+        statements, uses,
     },
 };
 
@@ -195,7 +195,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// Removes what is kept no longer: signatures that are too old to be accepted anyway, decisions beyond their bounds. The
+    /// Removes what is kept no longer: signatures and tokens whose time is over, decisions beyond their bounds. The
     /// store does so by itself every minute.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Store {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.clock().now();
         let (mut connection, permit) = self.open_connection(Access::Write).await?;
-        signatures::sweep(&mut connection, now).await?;
+        uses::sweep(&mut connection, now).await?;
         connection.commit().await?;
         drop(permit);
         self.sweep_decisions().await

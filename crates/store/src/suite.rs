@@ -11,6 +11,7 @@ mod records;
 mod secrets;
 mod signatures;
 mod tables;
+mod tokens;
 mod world;
 
 use std::sync::Arc;
@@ -69,6 +70,8 @@ store_suite! {
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
         immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,
+        a_service_account_has_one_association,
+        the_newest_updates_of_a_cluster_are_kept,
         immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,
@@ -92,6 +95,13 @@ store_suite! {
         the_recorded_answer_comes_back_while_nothing_has_changed,
         a_mutation_that_failed_leaves_its_signature_unused,
         an_expired_signature_is_forgotten;
+    tokens:
+        a_token_seen_again_gets_the_first_answer_whatever_has_happened_since,
+        a_token_is_of_one_request_one_operation_and_one_principal,
+        immunity_46_of_many_who_send_one_token_at_once_one_does_it,
+        a_mutation_that_failed_leaves_its_token_unused,
+        an_answer_with_a_secret_is_not_given_twice,
+        a_token_is_known_for_a_day_and_a_principals_number_is_bounded;
     lockout:
         immunity_56_each_way_of_losing_the_last_administrator_is_refused,
         immunity_56_losing_the_last_administrator_is_allowed_when_it_is_said,

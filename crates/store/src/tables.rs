@@ -2,6 +2,7 @@
 
 mod accounts;
 pub(crate) mod administrators;
+mod associations;
 pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod decisions;
@@ -14,8 +15,9 @@ pub(crate) mod rbac;
 mod schema;
 pub(crate) mod secrets;
 pub(crate) mod settings;
-pub(crate) mod signatures;
 mod spokes;
+mod updates;
+pub(crate) mod uses;
 pub(crate) mod workloads;
 
 pub(crate) use schema::{dependants, scope_id, statements};

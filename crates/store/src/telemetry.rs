@@ -173,6 +173,8 @@ impl Timer {
             | StoreError::InUse { .. }
             | StoreError::Record(_)
             | StoreError::Replayed { .. }
+            | StoreError::TokenOfAnother
+            | StoreError::TokenUsedUp
             | StoreError::Lockout { .. }
             | StoreError::NobodyLifts
             | StoreError::LeaseLost

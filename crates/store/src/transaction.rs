@@ -6,7 +6,10 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use lanyard_api::{ClusterId, Mutation, Revision, Scope, SignatureUse, mapping::Cluster};
+use lanyard_api::{
+    ClusterId, Mutation, Revision, Scope,
+    mapping::{Cluster, ClusterUpdate},
+};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,7 +24,8 @@ use crate::{
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
         leases::{spoke_lease, term_of},
-        scope_id, signatures, statements,
+        scope_id, statements,
+        uses::{self, Use},
     },
     telemetry::Timer,
 };
@@ -44,7 +48,8 @@ pub struct Transaction {
     now: OffsetDateTime,
     actor: String,
     reason: Option<String>,
-    signature: Option<SignatureUse>,
+    /// What makes it count once.
+    uses: Vec<Use>,
     allow_lockout: bool,
     /// As it began: the first is the one whose revision is answered.
     first: Scope,
@@ -54,6 +59,8 @@ pub struct Transaction {
     written: HashMap<(Scope, Kind, String), usize>,
     guard: Option<Guard>,
     lifting: Option<LiftGuard>,
+    /// What the answer says to follow the mutation by.
+    update: Option<ClusterUpdate>,
     is_failed: bool,
 }
 
@@ -89,10 +96,12 @@ pub struct Committed {
 impl Store {
     /// Begins a mutation that writes in these scopes, and holds their counters until its end. `name` labels its metrics.
     ///
-    /// Where the actor's signature is one that counts once, it is used up by this mutation, if it commits.
+    /// Where the actor's signature is one that counts once, it is used up by this mutation, if it commits; so is the token that the
+    /// caller gave.
     ///
     /// # Errors
-    /// [`StoreError::Replayed`] for a signature that was used; [`StoreError::LeaseLost`] for a watcher whose lease another has by
+    /// [`StoreError::Replayed`] for a signature or a token that was used, [`StoreError::TokenOfAnother`] and
+    /// [`StoreError::TokenUsedUp`] for a token that has no answer to give; [`StoreError::LeaseLost`] for a watcher whose lease another has by
     /// now; [`StoreError::Regressed`] where the store is an old one.
     pub async fn begin(
         &self,
@@ -113,7 +122,7 @@ impl Store {
             now: self.clock().now(),
             actor: actor.name(),
             reason: mutation.reason.clone(),
-            signature: actor.signature.clone(),
+            uses: Use::all_of(mutation, self.clock().now()),
             allow_lockout: mutation.allow_lockout,
             first,
             counters,
@@ -121,9 +130,10 @@ impl Store {
             written: HashMap::new(),
             guard: None,
             lifting: None,
+            update: None,
             is_failed: false,
         };
-        transaction.claim_signature().await?;
+        transaction.claim_uses().await?;
         Ok(transaction)
     }
 
@@ -244,6 +254,10 @@ impl Transaction {
         Ok(line.map(|line| line.bytes(0)).transpose()?)
     }
 
+    pub(crate) fn set_update(&mut self, update: ClusterUpdate) {
+        self.update = Some(update);
+    }
+
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -256,11 +270,13 @@ impl Transaction {
         })
     }
 
-    async fn claim_signature(&mut self) -> Result<(), StoreError> {
-        let Some(signature) = self.signature.clone() else { return Ok(()) };
+    async fn claim_uses(&mut self) -> Result<(), StoreError> {
         let revisions = self.revisions();
-        let claimed = signatures::claim(&mut self.connection, &signature, &revisions).await;
-        self.noted(claimed)
+        for used in self.uses.clone() {
+            let claimed = uses::claim(&mut self.connection, &used, &revisions, self.now).await;
+            self.noted(claimed)?;
+        }
+        Ok(())
     }
 
     fn revisions(&self) -> BTreeMap<Scope, Revision> {

@@ -128,7 +128,8 @@ impl<S: SharedCache> Engine<S> {
     ) -> Result<Mutated<T>, CallError> {
         let revision = transaction.next_revision(scope)?;
         let confirmed = transaction.confirms();
-        let answer = Mutated { value, revision, confirmed, pending: Vec::new(), notices: Vec::new() };
+        let (pending, notices) = (Vec::new(), Vec::new());
+        let answer = Mutated { value, revision, confirmed, pending, notices, update: None };
         match transaction.commit(Some(&answer)).await {
             Ok(committed) => Ok(mutated(answer.value, &committed)),
             Err(error) => recorded(error),
@@ -154,6 +155,7 @@ fn mutated<T>(value: T, committed: &Committed) -> Mutated<T> {
         confirmed: committed.confirmed,
         pending,
         notices: Vec::new(),
+        update: None,
     }
 }
 

@@ -14,10 +14,17 @@ pub struct CredentialsConfig {
     /// How the issuers of OIDC providers are called. In one process with authn what is configured there counts, unless something
     /// is configured here.
     pub oidc: OidcConfig,
+    /// Most Pod Identity associations of one cluster. EKS has 5000.
+    pub associations_per_cluster: u64,
 }
 
 impl Default for CredentialsConfig {
     fn default() -> Self {
-        Self { clusters_max: 1_000, service_accounts_max: 100_000, oidc: OidcConfig::default() }
+        Self {
+            clusters_max: 1_000,
+            service_accounts_max: 100_000,
+            associations_per_cluster: 5_000,
+            oidc: OidcConfig::default(),
+        }
     }
 }

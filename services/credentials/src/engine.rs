@@ -26,6 +26,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
+    associations::AssociationModel,
     config::CredentialsConfig,
     keys::{KeysError, minting_keys},
     rules,
@@ -43,7 +44,7 @@ const USER_SESSION_NAME: &str = "GetSessionToken";
 /// What AWS says, alike for a role that is not there and one that does not let the caller.
 const REFUSED: &str = "not authorized to perform sts:AssumeRole on this role, or there is no such role";
 
-/// The engine of role sessions and workloads. Clones share it.
+/// The engine of role sessions, workloads and their roles. Clones share it.
 #[derive(Clone)]
 pub struct Credentials {
     inner: Arc<Inner>,
@@ -56,6 +57,7 @@ struct Inner {
     accounts: Followed<AccountModel>,
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
+    associations: Followed<AssociationModel>,
     minter: SessionMinter,
     clock: Arc<dyn Clock>,
 }
@@ -73,6 +75,7 @@ impl Credentials {
             accounts: Followed::new(store, AccountModel { providers }, ACCOUNTS_MAX),
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
+            associations: Followed::new(store, AssociationModel, config.clusters_max),
             minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
             clock: Arc::clone(store.clock()),
             config,
@@ -94,6 +97,10 @@ impl Credentials {
 
     pub(crate) fn workload_snapshots(&self) -> &Followed<WorkloadModel> {
         &self.inner.workloads
+    }
+
+    pub(crate) fn association_snapshots(&self) -> &Followed<AssociationModel> {
+        &self.inner.associations
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -1,27 +1,35 @@
 //! The way out, so far as role sessions: who may assume a role gets credentials that work like any other; and what has to be known
-//! of the workloads of clusters, before these get any.
+//! of the workloads of clusters, before these get any: what they are, and which role is for whom.
 //!
-//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`] and [`lanyard_api::credentials::Workloads`]. authn's `Admit` has weighed identity policy and
-//! trust policy before a call comes here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the
-//! role's own limits, and what a chained session inherits. A web identity comes without that: its token, the OIDC provider of the
-//! role's account and the role's trust policy are judged here (`web_identity`), for nothing that authn could admit is signed. A
-//! session is a sealed claim set (`lanyard_iam::session`):
-//! nothing about it is stored, and only this service holds the key that signs it.
+//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`], [`lanyard_api::credentials::Workloads`] and
+//! [`lanyard_api::credentials::Associations`]. authn's `Admit` has weighed identity policy and trust policy before a call comes
+//! here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the role's own limits, and what a chained
+//! session inherits. A web identity comes without that: its token, the OIDC provider of the role's account and the role's trust
+//! policy are judged here (`web_identity`), for nothing that authn could admit is signed. A session is a sealed claim set
+//! (`lanyard_iam::session`): nothing about it is stored, and only this service holds the key that signs it.
 //!
 //! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
 //! clusters apart.
+//!
+//! Which ServiceAccount's pods get which role stands in Pod Identity associations. A role is held against them when they are
+//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount.
 
 mod account;
+mod associations;
 mod config;
 mod engine;
 mod keys;
+mod names;
 pub mod process;
 pub mod rules;
+mod sight;
 mod snapshot;
+mod tags;
 mod web_identity;
 mod workloads;
 
+pub use associations::AssociationSnapshot;
 pub use config::CredentialsConfig;
 pub use engine::Credentials;
 pub use keys::{KeysError, minting_keys};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{credentials::server, grpc::Served, voucher::Audience};
+use lanyard_api::{credentials::server, grpc::Served, tags, voucher::Audience};
 use lanyard_process::{Configured, Opened, ProcessConfig, Service};
 use lanyard_store::{Holder, Purpose};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,10 @@ impl Service for CredentialsService {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
         let engine = Arc::new(Credentials::new(&opened.store, config.credentials)?);
         let served = Served::new(engine, door);
-        let routes = Routes::new(server::sessions(served.clone())).add_service(server::workloads(served));
+        let routes = Routes::new(server::sessions(served.clone()))
+            .add_service(server::workloads(served.clone()))
+            .add_service(server::associations(served.clone()))
+            .add_service(tags::of_credentials(served));
         Ok((Self, routes))
     }
 }

@@ -9,6 +9,7 @@ use lanyard_api::{
     ClusterId, Revision, Scope,
     credentials::{ServiceAccount, WorkloadIssuer},
     mapping::Cluster,
+    tags::ClusterPlace,
 };
 use lanyard_oidc::Jwks;
 use lanyard_store::{Change, ClusterServiceAccount, Kind, Model, Row, StoreError};
@@ -17,11 +18,16 @@ use lanyard_store::{Change, ClusterServiceAccount, Kind, Model, Row, StoreError}
 #[derive(Debug, Default)]
 pub(crate) struct Clusters {
     by_id: HashMap<ClusterId, Arc<Cluster>>,
+    by_place: HashMap<ClusterPlace, Arc<Cluster>>,
 }
 
 impl Clusters {
     pub(crate) fn by_id(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
         self.by_id.get(id)
+    }
+
+    pub(crate) fn at(&self, place: &ClusterPlace) -> Option<&Arc<Cluster>> {
+        self.by_place.get(place)
     }
 }
 
@@ -47,7 +53,8 @@ impl Model for ClusterModel {
 
     fn compile(&self, _: Scope, rows: &Self::Rows, _: Revision) -> Clusters {
         let by_id = rows.values().map(|cluster| (cluster.id.clone(), Arc::clone(cluster)));
-        Clusters { by_id: by_id.collect() }
+        let by_place = rows.values().map(|cluster| (cluster.place(), Arc::clone(cluster)));
+        Clusters { by_id: by_id.collect(), by_place: by_place.collect() }
     }
 }
 

@@ -6,18 +6,20 @@ mod rules;
 use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_api::{
-    Actor, ActorKind, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope,
-    Vouched,
+    Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     credentials::{
         IrsaObstacle, IssuerDocuments, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
         WorkloadIssuer, Workloads,
     },
-    mapping::Cluster,
 };
-use lanyard_store::{ClusterServiceAccount, IssuerTaken, Kind, StoreError, Transaction, replayed};
+use lanyard_store::{ClusterServiceAccount, IssuerTaken, Kind, replayed};
 
 use self::plan::Plan;
-use crate::{engine::Credentials, snapshot::WorkloadSnapshot};
+use crate::{
+    engine::Credentials,
+    sight::{fault, is_there},
+    snapshot::WorkloadSnapshot,
+};
 
 impl Workloads for Credentials {
     async fn apply_service_accounts(
@@ -112,25 +114,6 @@ impl Credentials {
     pub async fn workloads(&self, cluster: ClusterUid) -> Result<Arc<WorkloadSnapshot>, Fault> {
         self.workload_snapshots().get(Scope::Cluster(cluster)).await.map_err(fault)
     }
-
-    /// A cluster that the actor may know of. Names resolve inside the actor's account; a spoke knows itself.
-    async fn seen(&self, actor: &Actor, id: &ClusterId) -> Result<Arc<Cluster>, CallError> {
-        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
-        let may_know = |cluster: &&Arc<Cluster>| match &actor.kind {
-            ActorKind::Principal { arn, .. } => arn.account == cluster.account,
-            ActorKind::Spoke { cluster: own } => *own == cluster.uid,
-            ActorKind::System { .. } => true,
-        };
-        let found = clusters.by_id(id).filter(may_know);
-        found.map(Arc::clone).ok_or_else(|| CallError::not_found("cluster", id))
-    }
-}
-
-/// The cluster may have gone between the snapshot and the transaction, and its number never comes back.
-async fn is_there(tx: &mut Transaction, cluster: &Cluster) -> Result<(), CallError> {
-    let known = tx.cluster_by_id(&cluster.id).await?;
-    let is_there = known.is_some_and(|known| known.uid == cluster.uid);
-    if is_there { Ok(()) } else { Err(CallError::not_found("cluster", &cluster.id)) }
 }
 
 /// Of the other cluster nothing is told: it may be another account's.
@@ -152,10 +135,4 @@ fn refused(issuer: &WorkloadIssuer, taken: &IssuerTaken) -> CallError {
             ),
         ),
     }
-}
-
-/// A fault, logged for those who can do something about it.
-fn fault(error: StoreError) -> Fault {
-    tracing::error!(%error, "a snapshot is not available");
-    Fault::from(error)
 }

@@ -1,8 +1,10 @@
-//! What [`lanyard_api::credentials::Workloads`] promises, a function for each promise, of the engine and of the engine behind
+//! What [`lanyard_api::credentials::Workloads`] and [`lanyard_api::credentials::Associations`] promise, a function for each promise, of the engine and of the engine behind
 //! gRPC, on each store.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
+#[path = "workloads/associations.rs"]
+mod associations;
 #[path = "workloads/bench.rs"]
 mod bench;
 #[path = "workloads/issuers.rs"]
@@ -30,6 +32,17 @@ macro_rules! suite {
 }
 
 suite! {
+    associations:
+        one_is_made_found_changed_and_taken_away,
+        a_service_account_has_one_and_the_refusal_names_it,
+        they_are_listed_in_order_and_by_filter,
+        what_breaks_a_rule_is_not_written,
+        a_cluster_has_no_more_associations_than_the_limit,
+        immunity_11_a_role_of_use_in_any_cluster_is_told_with_the_condition_that_ends_it,
+        immunity_33_an_association_of_another_account_does_not_exist,
+        immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
+        an_association_is_tagged_by_its_arn,
+        a_signed_request_seen_again_makes_no_second_one;
     service_accounts:
         first_lists_come_as_one_batch_and_a_relist_repeats_nothing,
         one_that_is_out_of_form_holds_nothing_back,

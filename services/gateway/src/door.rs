@@ -27,7 +27,7 @@ use lanyard_api::{
         Door, ReflectionError, SOURCE_IP_METADATA, Served, SourceIp, forbidden, unauthenticated, unsupported,
         with_health_and_reflection,
     },
-    mapping, methods,
+    mapping, methods, tags,
 };
 use lanyard_iam::sigv4::CertificateSignedRequest;
 use lanyard_kit::{
@@ -77,11 +77,15 @@ pub async fn routes<S: Services>(
         .add_service(mapping::server::entries(mapping.clone()))
         .add_service(mapping::server::identity_providers(mapping.clone()))
         .add_service(mapping::server::blocks(mapping.clone()))
-        .add_service(mapping::server::spokes(mapping))
+        .add_service(mapping::server::spokes(mapping.clone()))
+        .add_service(mapping::server::updates(mapping.clone()))
+        .add_service(tags::of_mapping(mapping))
         .add_service(authz::server::objects(authz.clone()))
         .add_service(authz::server::decisions(authz))
         .add_service(credentials::server::sessions(credentials.clone()))
-        .add_service(credentials::server::workloads(credentials));
+        .add_service(credentials::server::workloads(credentials.clone()))
+        .add_service(credentials::server::associations(credentials.clone()))
+        .add_service(tags::of_credentials(credentials));
     Ok(guard(Arc::clone(gateway), routes.into_axum_router()))
 }
 

@@ -4,8 +4,9 @@ use crate::remote::Ways;
 use lanyard_api::{
     authn::{Accounts, Admit, Authenticate, OidcProviders},
     authz::{Authorize, Decisions, Objects},
-    credentials::{Sessions, Workloads},
-    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes},
+    credentials::{Associations, Sessions, Workloads},
+    mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes, Updates},
+    tags::Tags,
 };
 
 /// Everything that stands behind the doors, as one parameter.
@@ -13,11 +14,19 @@ pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
     type Authn: Authenticate + Admit + Accounts + OidcProviders;
     /// mapping.
-    type Mapping: Resolve + Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes;
+    type Mapping: Resolve
+        + Preview
+        + Clusters
+        + Entries
+        + IdentityProviders
+        + Blocks
+        + Spokes
+        + Tags
+        + Updates;
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.
-    type Credentials: Sessions + Workloads;
+    type Credentials: Sessions + Workloads + Associations + Tags;
 
     /// Who is knocking.
     fn authn(&self) -> &Arc<Self::Authn>;

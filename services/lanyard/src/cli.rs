@@ -106,6 +106,12 @@ pub enum Command {
     /// What is known of the workloads of a cluster: ServiceAccounts, and who signs their tokens.
     #[command(subcommand)]
     Workload(commands::workload::WorkloadCommand),
+    /// Pod Identity associations: which ServiceAccount's pods get which role.
+    #[command(subcommand)]
+    Association(commands::association::AssociationCommand),
+    /// Tags of clusters and of what belongs to them.
+    #[command(subcommand)]
+    Tag(commands::tag::TagCommand),
     /// What somebody may do in a cluster.
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
@@ -182,6 +188,8 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Block(command) => Box::pin(command.run(context)).await,
             Command::Rbac(command) => Box::pin(command.run(context)).await,
             Command::Workload(command) => Box::pin(command.run(context)).await,
+            Command::Association(command) => Box::pin(command.run(context)).await,
+            Command::Tag(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
             Command::Sign(args) => Box::pin(args.run(context)).await,

@@ -1,6 +1,7 @@
 //! The commands, a file for each noun.
 
 pub mod access_policies;
+pub mod association;
 pub mod aws_auth;
 pub mod block;
 pub mod cluster;
@@ -18,6 +19,7 @@ pub mod rbac;
 pub mod rules;
 pub mod sign;
 pub mod spoke;
+pub mod tag;
 pub mod token;
 pub mod who_can;
 pub mod workload;

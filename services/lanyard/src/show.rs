@@ -113,6 +113,7 @@ pub fn changed<T, U>(from: Mutated<T>, view: impl FnOnce(T) -> U) -> Changed<U> 
         confirmed: from.confirmed,
         pending: from.pending,
         notices: from.notices,
+        update: from.update,
     })
 }
 
@@ -149,6 +150,7 @@ mod tests {
             confirmed: true,
             pending: Vec::new(),
             notices: vec!["it still resolves by aws-auth".to_owned()],
+            update: None,
         };
         assert_eq!(
             standing(&changed),

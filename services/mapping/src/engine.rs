@@ -19,6 +19,8 @@ mod resolve;
 mod revisions;
 mod sight;
 mod spokes;
+mod tags;
+mod updates;
 mod watch;
 
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use tokio::sync::Semaphore;
 use self::{aws::Aws, given::Given, resolve::Outcome};
 use crate::{config::MappingConfig, store::State};
 
-/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries`, `IdentityProviders` and `Blocks`. Clones share it.
+/// Which badge: the engine behind `Resolve`, `Preview`, `Clusters`, `Entries`, `IdentityProviders`, `Tags`, `Updates` and `Blocks`. Clones share it.
 #[derive(Clone)]
 pub struct Mapping {
     inner: Arc<Inner>,

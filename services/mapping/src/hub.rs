@@ -7,6 +7,7 @@ use lanyard_api::{
     Authority, ClusterId, ClusterUid, Revision,
     authn::accounts::Account,
     mapping::{Block, Cluster, ClusterDirectory, DirectoryEntry, SpokeCredential, SpokeKubeconfig},
+    tags::ClusterPlace,
 };
 use lanyard_iam::AccountId;
 
@@ -18,6 +19,7 @@ pub(crate) struct HubSnapshot {
     pub(crate) accounts: HashMap<AccountId, Account, RandomState>,
     pub(crate) clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState>,
     by_id: HashMap<ClusterId, ClusterUid, RandomState>,
+    by_place: HashMap<ClusterPlace, ClusterUid, RandomState>,
     /// How the hub gets at the clusters that it watches.
     pub(crate) kubeconfigs: HashMap<ClusterUid, SpokeKubeconfig, RandomState>,
     pub(crate) blocks: BlockSet,
@@ -56,6 +58,7 @@ impl HubSnapshot {
         let block_list: Vec<Block> = blocks.cloned().collect();
         Self {
             accounts: accounts.map(|account| (account.id, account.clone())).collect(),
+            by_place: clusters.values().map(|cluster| (cluster.place(), cluster.uid)).collect(),
             clusters,
             by_id,
             kubeconfigs,
@@ -67,6 +70,10 @@ impl HubSnapshot {
 
     pub(crate) fn cluster_by_id(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
         self.by_id.get(id).and_then(|uid| self.clusters.get(uid))
+    }
+
+    pub(crate) fn cluster_at(&self, place: &ClusterPlace) -> Option<&Arc<Cluster>> {
+        self.by_place.get(place).and_then(|uid| self.clusters.get(uid))
     }
 
     /// The accounts whose principals the hub keeps itself.

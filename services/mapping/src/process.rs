@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{grpc::Served, mapping::server, voucher::Audience};
+use lanyard_api::{grpc::Served, mapping::server, tags, voucher::Audience};
 use lanyard_aws::{AwsClient, AwsOptions, CredentialSource};
 use lanyard_iam::Region;
 use lanyard_kit::http_client;
@@ -77,7 +77,9 @@ impl Service for MappingService {
             .add_service(server::entries(served.clone()))
             .add_service(server::identity_providers(served.clone()))
             .add_service(server::blocks(served.clone()))
-            .add_service(server::spokes(served));
+            .add_service(server::spokes(served.clone()))
+            .add_service(server::updates(served.clone()))
+            .add_service(tags::of_mapping(served));
         Ok((Self, routes))
     }
 }

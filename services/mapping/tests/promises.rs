@@ -26,8 +26,12 @@ mod resolve;
 mod several;
 #[path = "promises/spokes.rs"]
 mod spokes;
+#[path = "promises/tags.rs"]
+mod tags;
 #[path = "promises/tenants.rs"]
 mod tenants;
+#[path = "promises/updates.rs"]
+mod updates;
 #[path = "promises/watch.rs"]
 mod watch;
 
@@ -146,6 +150,14 @@ suite! {
         immunity_56_an_aws_auth_without_administrators_is_kept_out_of_force,
         immunity_56_no_block_stops_everybody_who_may_lift_it,
         a_lockout_is_allowed_by_name_or_by_tag;
+    tags:
+        tags_are_put_on_listed_and_taken_off_by_arn,
+        a_resource_has_fifty_tags_and_none_of_awss,
+        what_has_another_arn_is_not_what_was_meant,
+        a_cluster_may_be_tagged_from_birth_and_anew;
+    updates:
+        a_change_of_a_cluster_is_answered_with_an_update_that_is_found_again,
+        immunity_37_a_cluster_made_anew_has_no_updates_of_the_one_before;
     tenants:
         immunity_33_another_accounts_cluster_does_not_exist_for_any_method,
         immunity_33_every_method_is_looked_at,

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use lanyard_proto::credentials::v1::{
-    self as pb, sessions_client::SessionsClient, workloads_client::WorkloadsClient,
+    self as pb, associations_client::AssociationsClient, sessions_client::SessionsClient,
+    workloads_client::WorkloadsClient,
 };
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount,
-    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession,
-    WorkloadIssuer, Workloads,
+    Associations, AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
+    IssuerDocuments, PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationRef,
+    RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions,
+    UpdatePodIdentityAssociation, WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -88,5 +90,77 @@ impl<C: Wire> Workloads for Remote<C> {
     async fn get_issuer(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<WorkloadIssuer, CallError> {
         let message = pb::GetIssuerRequest { cluster: cluster.into() };
         call!(self.WorkloadsClient::get_issuer(self.actor(by, message)))
+    }
+}
+
+impl<C: Wire> Associations for Remote<C> {
+    async fn create_pod_identity_association(
+        &self,
+        by: Mutation,
+        asked: CreatePodIdentityAssociation,
+    ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
+        let message: pb::CreatePodIdentityAssociationRequest = asked.into();
+        call!(self.AssociationsClient::create_pod_identity_association(self.mutation(by, message)))
+    }
+
+    async fn get_pod_identity_association(
+        &self,
+        by: Vouched<Actor>,
+        named: PodIdentityAssociationRef,
+    ) -> Result<PodIdentityAssociationDetail, CallError> {
+        let message = pb::DescribePodIdentityAssociationRequest {
+            cluster: named.cluster.into(),
+            association_id: named.id.into(),
+        };
+        call!(self.AssociationsClient::describe_pod_identity_association(self.actor(by, message)))
+    }
+
+    async fn list_pod_identity_associations(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        filter: PodIdentityAssociationFilter,
+        page: PageQuery,
+    ) -> Result<Page<PodIdentityAssociationDetail>, CallError> {
+        let PodIdentityAssociationFilter { namespace, service_account } = filter;
+        let message = pb::ListPodIdentityAssociationsRequest {
+            cluster: cluster.into(),
+            namespace,
+            service_account,
+            page: Some(page.into()),
+        };
+        call!(self.AssociationsClient::list_pod_identity_associations(self.actor(by, message)))
+    }
+
+    async fn update_pod_identity_association(
+        &self,
+        by: Mutation,
+        named: PodIdentityAssociationRef,
+        change: UpdatePodIdentityAssociation,
+    ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
+        let UpdatePodIdentityAssociation { role_arn, target_role_arn, disable_session_tags, policy } = change;
+        let message = pb::UpdatePodIdentityAssociationRequest {
+            mutation: None,
+            cluster: named.cluster.into(),
+            association_id: named.id.into(),
+            role_arn,
+            target_role_arn,
+            disable_session_tags,
+            policy,
+        };
+        call!(self.AssociationsClient::update_pod_identity_association(self.mutation(by, message)))
+    }
+
+    async fn delete_pod_identity_association(
+        &self,
+        by: Mutation,
+        named: PodIdentityAssociationRef,
+    ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
+        let message = pb::DeletePodIdentityAssociationRequest {
+            mutation: None,
+            cluster: named.cluster.into(),
+            association_id: named.id.into(),
+        };
+        call!(self.AssociationsClient::delete_pod_identity_association(self.mutation(by, message)))
     }
 }

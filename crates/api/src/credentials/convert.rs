@@ -3,7 +3,8 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation, IrsaObstacle,
+    IssuerKey, PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession,
     ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession,
     WorkloadIssuer,
 };
@@ -11,8 +12,8 @@ use crate::{
     fault::CallError,
     grpc::{
         codec::convert,
-        field::wire_enum,
-        mutation::{join, mutated, pages, split},
+        field::{self, wire_enum},
+        mutation::{asked, join, mutated, pages, split},
     },
     mutation::Mutated,
 };
@@ -44,6 +45,30 @@ convert! { WorkloadIssuer = pb::WorkloadIssuer {
     issuer_url: plain, keys: items, irsa_obstacle: optional_choice, pushed_by: plain, pushed_at: moment;
     cluster = cluster_uid: text,
 } }
+
+convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
+    id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,
+    disable_session_tags: plain, policy: plain, tags: plain, created_at: moment, modified_at: moment;
+    cluster = cluster_uid: text,
+} }
+convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
+    association: message, arn: plain, external_id: plain,
+} }
+asked! { CreatePodIdentityAssociation = pb::CreatePodIdentityAssociationRequest {
+    cluster: text, namespace: plain, service_account: plain, role_arn: plain, target_role_arn: plain,
+    disable_session_tags: plain, policy: plain, tags: plain,
+} }
+
+mutated! { PodIdentityAssociationDetail = pb::PodIdentityAssociationMutated { association: message } }
+pages! { PodIdentityAssociationDetail = pb::PodIdentityAssociationPage }
+
+/// The association that a request names.
+pub(super) fn association_ref(cluster: &str, id: &str) -> Result<PodIdentityAssociationRef, CallError> {
+    Ok(PodIdentityAssociationRef {
+        cluster: field::parse("cluster", cluster)?,
+        id: field::parse("association_id", id)?,
+    })
+}
 
 mutated! { WorkloadIssuer = pb::IssuerPushed { issuer: message } }
 pages! { ServiceAccount = pb::ServiceAccountPage }

@@ -1,8 +1,11 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, sessions_server, workloads_server};
+use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, workloads_server};
 
-use super::{IssuerDocuments, ServiceAccountBatch, Sessions, Workloads};
+use super::{
+    Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,
+    UpdatePodIdentityAssociation, Workloads, convert::association_ref,
+};
 use crate::grpc::{field, mutation::page_query, serve};
 
 serve! {
@@ -38,4 +41,38 @@ serve! {
     };
     actor get_issuer(pb::GetIssuerRequest) -> pb::WorkloadIssuer
         = |engine, by, m| engine.get_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
+}
+
+serve! {
+    /// Serves [`Associations`].
+    pub fn associations = Associations as associations_server::Associations in AssociationsServer;
+    mutation create_pod_identity_association(pb::CreatePodIdentityAssociationRequest) -> pb::PodIdentityAssociationMutated
+        = |engine, by, m| engine.create_pod_identity_association(by, m.try_into()?).await?.into();
+    actor describe_pod_identity_association(pb::DescribePodIdentityAssociationRequest) -> pb::PodIdentityAssociationDetail
+        = |engine, by, m| {
+            let named = association_ref(&m.cluster, &m.association_id)?;
+            engine.get_pod_identity_association(by, named).await?.into()
+        };
+    actor list_pod_identity_associations(pb::ListPodIdentityAssociationsRequest) -> pb::PodIdentityAssociationPage
+        = |engine, by, m| {
+            let cluster = field::parse("cluster", &m.cluster)?;
+            let filter = PodIdentityAssociationFilter { namespace: m.namespace, service_account: m.service_account };
+            engine.list_pod_identity_associations(by, cluster, filter, page_query(m.page)).await?.into()
+        };
+    mutation update_pod_identity_association(pb::UpdatePodIdentityAssociationRequest) -> pb::PodIdentityAssociationMutated
+        = |engine, by, m| {
+            let named = association_ref(&m.cluster, &m.association_id)?;
+            let change = UpdatePodIdentityAssociation {
+                role_arn: m.role_arn,
+                target_role_arn: m.target_role_arn,
+                disable_session_tags: m.disable_session_tags,
+                policy: m.policy,
+            };
+            engine.update_pod_identity_association(by, named, change).await?.into()
+        };
+    mutation delete_pod_identity_association(pb::DeletePodIdentityAssociationRequest) -> pb::PodIdentityAssociationMutated
+        = |engine, by, m| {
+            let named = association_ref(&m.cluster, &m.association_id)?;
+            engine.delete_pod_identity_association(by, named).await?.into()
+        };
 }

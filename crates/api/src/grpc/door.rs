@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use lanyard_proto::call::v1 as pb;
 use tonic::{Request, Status};
 
-use super::{mutation::Mutating, status::unauthenticated};
+use super::{field, mutation::Mutating, status::unauthenticated};
 use crate::{
     fault::Denial,
     identity::{Actor, Identity, Vouched},
@@ -83,13 +83,15 @@ impl Door {
     /// The change that a request asks for, with its actor.
     ///
     /// # Errors
-    /// As [`Door::actor`] says.
+    /// As [`Door::actor`] says; INVALID_ARGUMENT for a token that is none.
     pub fn mutation<M: Mutating>(&self, request: &Request<M>) -> Result<Mutation, Status> {
         let actor = self.actor(request)?;
-        let pb::Mutation { reason, allow_lockout, lease_term } =
+        let pb::Mutation { reason, allow_lockout, lease_term, client_request_token } =
             request.get_ref().mutation().cloned().unwrap_or_default();
         let reason = Some(reason).filter(|reason| !reason.is_empty());
-        Ok(Mutation { actor, reason, allow_lockout, lease_term })
+        let token = Some(client_request_token.as_str()).filter(|token| !token.is_empty());
+        let client_request_token = field::optional("mutation.client_request_token", token)?;
+        Ok(Mutation { actor, reason, allow_lockout, lease_term, client_request_token })
     }
 
     /// Lets a question of people pass that a service may ask too. Behind a door it has an actor; between services the

@@ -25,20 +25,27 @@ impl From<&Mutation> for pb::Mutation {
             reason: by.reason.clone().unwrap_or_default(),
             allow_lockout: by.allow_lockout,
             lease_term: by.lease_term,
+            client_request_token: by
+                .client_request_token
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 }
 
 /// The message's part of an answer, and its value's.
 pub(crate) fn split<T>(answer: Mutated<T>) -> (T, Option<pb::Mutated>) {
-    let Mutated { value, revision, confirmed, pending, notices } = answer;
-    (value, Some(pb::Mutated { revision: revision.0, confirmed, pending, notices }))
+    let Mutated { value, revision, confirmed, pending, notices, update } = answer;
+    let update = update.map(Into::into);
+    (value, Some(pb::Mutated { revision: revision.0, confirmed, pending, notices, update }))
 }
 
 /// The two parts together again.
 pub(crate) fn join<T>(value: T, wire: Option<pb::Mutated>) -> Result<Mutated<T>, CallError> {
-    let pb::Mutated { revision, confirmed, pending, notices } = field::required("mutated", wire)?;
-    Ok(Mutated { value, revision: Revision(revision), confirmed, pending, notices })
+    let pb::Mutated { revision, confirmed, pending, notices, update } = field::required("mutated", wire)?;
+    let update = update.map(TryInto::try_into).transpose()?;
+    Ok(Mutated { value, revision: Revision(revision), confirmed, pending, notices, update })
 }
 
 /// The answers of mutations whose message has the value in one field.

@@ -1,12 +1,15 @@
 //! Every call of every trait, made on an implementation and through gRPC: the same questions arrive, the same answers come
 //! back.
 
+mod associations;
 mod authn;
 mod authz;
 mod front_door;
 mod mapping;
 mod samples;
 mod spokes;
+mod tags;
+mod updates;
 mod workloads;
 
 use std::sync::{Arc, Mutex};
@@ -43,7 +46,7 @@ macro_rules! fake {
     };
     (@change $method:ident($($arg:ident: $type:ty),*) -> $answer:ty, $error:ty = $sample:expr) => {
         async fn $method(&self, by: Mutation, $($arg: $type),*) -> Result<$answer, $error> {
-            let by = (by.reason, by.allow_lockout, by.lease_term, by.actor.value.kind);
+            let by = (by.reason, by.allow_lockout, by.lease_term, by.client_request_token, by.actor.value.kind);
             self.note(format!("{} {by:?} {:?}", stringify!($method), ($(&$arg,)*)));
             Ok($sample)
         }
@@ -102,11 +105,15 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(mapping::server::identity_providers(at(Audience::Mapping)))
         .add_service(mapping::server::blocks(at(Audience::Mapping)))
         .add_service(mapping::server::spokes(at(Audience::Mapping)))
+        .add_service(mapping::server::updates(at(Audience::Mapping)))
         .add_service(authz::server::authorize(at(Audience::Authz)))
         .add_service(authz::server::objects(at(Audience::Authz)))
         .add_service(authz::server::decisions(at(Audience::Authz)))
         .add_service(credentials::server::sessions(at(Audience::Credentials)))
-        .add_service(credentials::server::workloads(at(Audience::Credentials)));
+        .add_service(credentials::server::workloads(at(Audience::Credentials)))
+        .add_service(credentials::server::associations(at(Audience::Credentials)))
+        .add_service(crate::tags::of_mapping(at(Audience::Mapping)))
+        .add_service(crate::tags::of_credentials(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))
 }
 
@@ -139,6 +146,7 @@ fn change() -> Mutation {
         reason: Some("because".to_owned()),
         allow_lockout: true,
         lease_term: Some(3),
+        client_request_token: Some("token-1".parse().unwrap()),
         ..Mutation::by(actor())
     }
 }
@@ -156,6 +164,7 @@ fn mutated<T>(value: T) -> Mutated<T> {
         confirmed: false,
         pending,
         notices: vec!["mind the gap".to_owned()],
+        update: Some(samples::update()),
     }
 }
 

@@ -5,6 +5,7 @@ mod directory;
 mod identity_providers;
 mod revisions;
 mod spokes;
+mod updates;
 
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_client::BlocksClient, entries_client::EntriesClient, preview_client::PreviewClient,

@@ -13,6 +13,7 @@ use crate::{
     identity::{Actor, TrustedAccount, Vouched},
     ids::{ClusterId, ClusterUid, Revision, Scope},
     mutation::{Mutated, Mutation, Page, PageQuery},
+    tags::ClusterPlace,
 };
 
 /// Which of access entries and aws-auth counts (EKS authentication mode); one way only.
@@ -83,6 +84,12 @@ impl Cluster {
     /// `arn:<partition>:eks:<region>:<account>:cluster/<name>`.
     pub fn arn(&self) -> String {
         format!("arn:{}:eks:{}:{}:cluster/{}", self.partition, self.region, self.account, self.name)
+    }
+
+    /// Where it is, as ARNs have it.
+    pub fn place(&self) -> ClusterPlace {
+        let Self { partition, account, region, name, .. } = self;
+        ClusterPlace { partition: *partition, account: *account, region: region.clone(), name: name.clone() }
     }
 }
 

@@ -5,6 +5,7 @@ mod clusters;
 mod entries;
 mod identity_providers;
 mod spokes;
+mod updates;
 
 use std::sync::Arc;
 

@@ -3,16 +3,19 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _, stream};
-use lanyard_proto::mapping::v1::{
-    self as pb, blocks_server, clusters_server, entries_server, identity_providers_server, preview_server,
-    resolve_server, spokes_server,
+use lanyard_proto::{
+    call::v1 as call,
+    mapping::v1::{
+        self as pb, blocks_server, clusters_server, entries_server, identity_providers_server,
+        preview_server, resolve_server, spokes_server, updates_server,
+    },
 };
 use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 
 use super::{
     Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery,
-    RevisionReport, Spokes,
+    RevisionReport, Spokes, Updates,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
@@ -257,4 +260,16 @@ serve! {
     };
     actor list_blocks(pb::ListBlocksRequest) -> pb::BlockPage
         = |engine, by, m| engine.list_blocks(by, field::parse("scope", &m.scope)?, page_query(m.page)).await?.into();
+}
+
+serve! {
+    /// Serves [`Updates`].
+    pub fn updates = Updates as updates_server::Updates in UpdatesServer;
+    actor describe_update(pb::DescribeUpdateRequest) -> call::ClusterUpdate = |engine, by, m| {
+        let cluster = field::parse("cluster", &m.cluster)?;
+        engine.get_update(by, cluster, field::parse("update_id", &m.update_id)?).await?.into()
+    };
+    actor list_updates(pb::ListUpdatesRequest) -> pb::ClusterUpdatePage = |engine, by, m| {
+        engine.list_updates(by, field::parse("cluster", &m.cluster)?, page_query(m.page)).await?.into()
+    };
 }

@@ -145,6 +145,15 @@ managed! {
         "DisassociateIdentityProviderConfig" DisassociateIdentityProviderConfigRequest mutates
             => is("eks:DisassociateIdentityProviderConfig");
     }
+    mapping."Tags" {
+        "TagResource" TagResourceRequest mutates => is("eks:TagResource");
+        "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");
+        "ListTagsForResource" ListTagsForResourceRequest => is("eks:ListTagsForResource");
+    }
+    mapping."Updates" {
+        "DescribeUpdate" DescribeUpdateRequest => is("eks:DescribeUpdate");
+        "ListUpdates" ListUpdatesRequest => is("eks:ListUpdates");
+    }
     mapping."Spokes" {
         "PutSpokeKubeconfig" PutSpokeKubeconfigRequest mutates => is("lanyard:PutSpokeKubeconfig");
         "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");
@@ -180,6 +189,22 @@ managed! {
         "ListServiceAccounts" ListServiceAccountsRequest => is("lanyard:ListServiceAccounts");
         "PushIssuer" PushIssuerRequest mutates => is("lanyard:PushIssuer");
         "GetIssuer" GetIssuerRequest => is("lanyard:GetIssuer");
+    }
+    credentials."Associations" {
+        "CreatePodIdentityAssociation" CreatePodIdentityAssociationRequest mutates
+            => is("eks:CreatePodIdentityAssociation");
+        "DescribePodIdentityAssociation" DescribePodIdentityAssociationRequest
+            => is("eks:DescribePodIdentityAssociation");
+        "ListPodIdentityAssociations" ListPodIdentityAssociationsRequest => is("eks:ListPodIdentityAssociations");
+        "UpdatePodIdentityAssociation" UpdatePodIdentityAssociationRequest mutates
+            => is("eks:UpdatePodIdentityAssociation");
+        "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
+            => is("eks:DeletePodIdentityAssociation");
+    }
+    credentials."Tags" {
+        "TagResource" TagResourceRequest mutates => is("eks:TagResource");
+        "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");
+        "ListTagsForResource" ListTagsForResourceRequest => is("eks:ListTagsForResource");
     }
     gateway."Explain" {
         "Explain" ExplainRequest => is("lanyard:Explain");

@@ -6,8 +6,10 @@ mod requests;
 use lanyard_iam::AccountId;
 
 use crate::{
+    credentials::PodIdentityAssociationId,
     fault::CallError,
     ids::{ClusterId, ClusterUid, DecisionId},
+    tags::TaggedArn,
 };
 
 pub use arn::Place;
@@ -23,6 +25,17 @@ pub struct Target {
     pub resource: Resource,
     /// Condition keys that the request itself gives, with their values; a key stands once.
     pub keys: Vec<(String, Vec<String>)>,
+    /// The role that the request hands to a service, which needs a permission of its own: `iam:PassRole` on that role.
+    pub passes: Option<PassedRole>,
+}
+
+/// A role that a request hands to a service (IAM: passing a role).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedRole {
+    /// Its ARN, as the request has it.
+    pub role_arn: String,
+    /// The service, for `iam:PassedToService`, where AWS documents which.
+    pub service: Option<&'static str>,
 }
 
 /// Whose account.
@@ -78,6 +91,10 @@ pub enum Resource {
         /// Its name.
         name: String,
     },
+    /// A Pod Identity association of [`Target::cluster`].
+    PodIdentityAssociation(PodIdentityAssociationId),
+    /// What has tags, by its ARN, which is held against policies as it is: the services find nothing by another spelling.
+    Tagged(TaggedArn),
     /// The account's users, as a list.
     Users,
     /// A user.
@@ -119,7 +136,7 @@ pub trait Targeted {
 impl Target {
     /// A resource of the caller's own account.
     pub fn own(resource: Resource) -> Self {
-        Self { account: AccountRef::Own, cluster: None, resource, keys: Vec::new() }
+        Self { account: AccountRef::Own, cluster: None, resource, keys: Vec::new(), passes: None }
     }
 
     /// The same in the account that the request names, if it names one.
@@ -144,6 +161,11 @@ impl Target {
             self.keys.push((name.into(), values));
         }
         self
+    }
+
+    /// With a role that is handed to a service.
+    fn passing(self, role_arn: &str, service: Option<&'static str>) -> Self {
+        Self { passes: Some(PassedRole { role_arn: role_arn.to_owned(), service }), ..self }
     }
 
     /// With the condition keys of tags that the request sets: `aws:RequestTag/<key>` each, and `aws:TagKeys`.

@@ -78,7 +78,7 @@ async fn a_hub_is_the_same_in_its_new_place_and_goes_on_there_on_postgres() {
     let rows =
         |table: &str| copied.tables.iter().find(|copied| copied.table == table).map(|copied| copied.rows);
     let uids: Vec<_> =
-        [rows("clusters"), rows("cluster_uids"), rows("secrets"), rows("signature_uses")].into();
+        [rows("clusters"), rows("cluster_uids"), rows("secrets"), rows("mutation_uses")].into();
     assert_eq!(uids, [Some(2), Some(2), Some(1), Some(1)]);
     assert_eq!((rows("leases"), rows("guards")), (None, None));
     assert!(rows("changes").unwrap() > 30 && rows("purpose_keys").unwrap() > 5);

@@ -259,6 +259,8 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &identity_provider(&dev, "okta")).await.unwrap();
     insert(&store, &service_account(&dev, "bot")).await.unwrap();
     insert(&store, &issuer(&dev, "https://issuer.example", &["a", "b"])).await.unwrap();
+    insert(&store, &pod_identity_association(&dev, "team-a", "bot")).await.unwrap();
+    insert(&store, &cluster_update(&dev, 0)).await.unwrap();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
     insert(&store, &block(scope, target)).await.unwrap();
     insert(&store, &credential(&dev, "a")).await.unwrap();
@@ -311,6 +313,47 @@ pub(super) async fn immunity_49_a_signing_key_and_an_issuers_name_are_one_cluste
     put(&store, &issuer(&prod, default, &["b"])).await.unwrap();
     put(&store, &issuer(&dev, default, &["a"])).await.unwrap();
     assert_eq!(taken(&issuer(&prod, own, &["b"])).await, None);
+}
+
+pub(super) async fn the_newest_updates_of_a_cluster_are_kept(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let scope = Scope::Cluster(dev.uid);
+    let updates: Vec<ClusterUpdate> = (0..5).map(|minute| cluster_update(&dev, minute)).collect();
+    for update in &updates {
+        let mut transaction = store.begin("test", &by("test"), &[scope]).await.unwrap();
+        transaction.record_update(update.clone(), 3).await.unwrap();
+        let answer = transaction.answer(scope, (), Vec::new()).await.unwrap();
+        assert_eq!(answer.update.as_ref(), Some(update));
+    }
+    let (_, mut kept) = store.load::<ClusterUpdate>(scope).await.unwrap();
+    kept.sort_by_key(|update| update.created_at);
+    assert_eq!(kept, updates[2..]);
+}
+
+pub(super) async fn a_service_account_has_one_association(bench: Bench) {
+    let store = bench.open().await;
+    let (dev, prod) = (founded(&store).await, cluster("prod"));
+    insert(&store, &prod).await.unwrap();
+    let first = pod_identity_association(&dev, "team-a", "bot");
+    insert(&store, &first).await.unwrap();
+    exists(insert(&store, &pod_identity_association(&dev, "team-a", "bot")).await, "one for each");
+    for other in [
+        pod_identity_association(&dev, "team-b", "bot"),
+        pod_identity_association(&dev, "team-a", "Bot"),
+        pod_identity_association(&prod, "team-a", "bot"),
+    ] {
+        insert(&store, &other).await.unwrap();
+        let mut transaction = store.begin("test", &by("test"), &[other.scope()]).await.unwrap();
+        let found = transaction
+            .pod_identity_association_of(other.cluster, &other.namespace, &other.service_account)
+            .await
+            .unwrap();
+        assert_eq!(found, Some(other));
+    }
+    let mut transaction = store.begin("test", &by("test"), &[first.scope()]).await.unwrap();
+    let none = transaction.pod_identity_association_of(dev.uid, "team-a", "nobody").await.unwrap();
+    assert_eq!(none, None);
 }
 
 pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared(bench: Bench) {

@@ -5,11 +5,16 @@ use lanyard_api::{
     Scope, SignatureUse, TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     authn::oidc_providers::OidcProvider,
+    credentials::{
+        IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
+        WorkloadIssuer,
+    },
     credentials::{IrsaObstacle, IssuerKey, ServiceAccount, WorkloadIssuer},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
-        BlockTarget, BreakGlass, Cluster, EntryType, IdentityProviderConfig, IdentityProviderSettings, Node,
-        PolicyAssociation, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig,
+        BlockTarget, BreakGlass, Cluster, ClusterUpdate, ClusterUpdateType, EntryType,
+        IdentityProviderConfig, IdentityProviderSettings, Node, PolicyAssociation, SpokeCredential,
+        SpokeCredentialKind, SpokeKubeconfig,
     },
 };
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, EntryPrincipal, Partition, PrincipalArn};
@@ -248,6 +253,36 @@ pub(super) fn issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) 
         irsa_obstacle: IrsaObstacle::of(issuer_url),
         pushed_by: "test".to_owned(),
         pushed_at: NOON,
+    }
+}
+
+pub(super) fn pod_identity_association(
+    cluster: &Cluster,
+    namespace: &str,
+    service_account: &str,
+) -> PodIdentityAssociation {
+    PodIdentityAssociation {
+        id: PodIdentityAssociationId::random(),
+        cluster: cluster.uid,
+        namespace: namespace.to_owned(),
+        service_account: service_account.to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/team/app".parse().unwrap(),
+        target_role_arn: None,
+        disable_session_tags: false,
+        policy: None,
+        tags: Default::default(),
+        created_at: NOON,
+        modified_at: NOON,
+    }
+}
+
+pub(super) fn cluster_update(cluster: &Cluster, minute: i64) -> ClusterUpdate {
+    ClusterUpdate {
+        id: lanyard_api::ClusterUpdateId::random(),
+        cluster: cluster.uid,
+        kind: ClusterUpdateType::Config,
+        params: Vec::new(),
+        created_at: NOON + time::Duration::minutes(minute),
     }
 }
 

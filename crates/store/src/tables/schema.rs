@@ -105,6 +105,14 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::RbacObject => &of_scope!("rbac_objects", "cluster", "key"),
         Kind::ServiceAccount => &of_scope!("service_accounts", "cluster", "key"),
         Kind::WorkloadIssuer => &of_scope!("workload_issuers", "cluster", "key", "irsa_issuer" = "$4"),
+        Kind::PodIdentityAssociation => &of_scope!(
+            "pod_identity_associations",
+            "cluster",
+            "id",
+            "namespace" = "$4",
+            "service_account" = "$5"
+        ),
+        Kind::ClusterUpdate => &of_scope!("cluster_updates", "cluster", "id"),
         Kind::Administrator => &of_scope!(
             "administrators",
             "cluster",
@@ -168,6 +176,8 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::RbacObject
             | Kind::ServiceAccount
             | Kind::WorkloadIssuer
+            | Kind::PodIdentityAssociation
+            | Kind::ClusterUpdate
             | Kind::Administrator
             | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
@@ -223,6 +233,8 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             RbacObject true from "rbac_objects" key "key" where "cluster = $2";
             ServiceAccount true from "service_accounts" key "key" where "cluster = $2";
             WorkloadIssuer true from "workload_issuers" key "key" where "cluster = $2";
+            PodIdentityAssociation true from "pod_identity_associations" key "id" where "cluster = $2";
+            ClusterUpdate true from "cluster_updates" key "id" where "cluster = $2";
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
             Block true from "blocks" key "id" where "cluster = $2";
             SpokeCredential false from "spoke_credentials" key "key" where "cluster = $2";
@@ -240,6 +252,8 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::RbacObject
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
+        | Kind::PodIdentityAssociation
+        | Kind::ClusterUpdate
         | Kind::Administrator
         | Kind::IdentityProviderConfig
         | Kind::Block

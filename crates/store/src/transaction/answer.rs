@@ -47,7 +47,8 @@ impl Transaction {
     /// The answer as it is kept: with what is known before the commit.
     fn unsettled<T>(&self, scope: Scope, value: T, notices: Vec<String>) -> Result<Mutated<T>, CallError> {
         let revision = self.next_revision(scope)?;
-        Ok(Mutated { value, revision, confirmed: self.confirms(), pending: Vec::new(), notices })
+        let (confirmed, update) = (self.confirms(), self.update.clone());
+        Ok(Mutated { value, revision, confirmed, pending: Vec::new(), notices, update })
     }
 }
 

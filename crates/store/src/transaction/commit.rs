@@ -13,7 +13,7 @@ use crate::{
     keyring::Purpose,
     tables::{
         changes::{ChainedChange, attach_sealed, insert_line, set_counter},
-        signatures,
+        uses,
     },
     telemetry::Outcome,
 };
@@ -82,8 +82,8 @@ impl Transaction {
         }
         let batches = self.write_lines().await?;
         let revisions = self.revisions();
-        if let Some(signature) = &self.signature {
-            signatures::record(&mut self.connection, signature, &revisions, answer).await?;
+        for used in &self.uses {
+            uses::record(&mut self.connection, used, &revisions, answer.clone()).await?;
         }
         Ok(batches)
     }

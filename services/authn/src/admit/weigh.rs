@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lanyard_api::mapping::Cluster;
-use lanyard_api::methods::{self, AccountRef, Call, ClusterRef, Place, Resource};
+use lanyard_api::methods::{self, AccountRef, Call, ClusterRef, PassedRole, Place, Resource};
+use lanyard_api::tags::{ClusterPlace, TaggedPart};
 use lanyard_api::{Denial, Fault};
 use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
 use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
@@ -28,6 +29,8 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
 /// What lets everybody ask who they are.
 const ANYBODY: &str = "nobody needs permission to ask who they are";
+/// What handing a role to a service needs beside the call's own action, on the role (IAM).
+const PASS_ROLE: &str = "iam:PassRole";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
 
@@ -51,6 +54,27 @@ impl Caller<'_> {
         let session = self.holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let request = RequestContext { action, resource, keys: &self.keys };
         evaluate(&self.holder.owner.policies.named(), session, &request)
+    }
+
+    /// Whether the caller may hand a role to a service. A role of their own account is weighed as it is stored, for else another
+    /// spelling would walk around a `Deny`.
+    fn passes(mut self, passed: &PassedRole, for_resource: &str) -> Result<Allowed, Denial> {
+        let account = &self.holder.account;
+        let stored = PrincipalArn::parse(&passed.role_arn).ok().and_then(|arn| match arn.kind {
+            PrincipalKind::Role { name, .. } if arn.account == account.account.id => {
+                account.snapshot.role(&name)
+            }
+            _ => None,
+        });
+        if let Some(role) = stored {
+            context::set_resource_tags(&mut self.keys, role.tags());
+        }
+        self.keys.set("iam:AssociatedResourceArn", for_resource);
+        if let Some(service) = passed.service {
+            self.keys.set("iam:PassedToService", service);
+        }
+        let arn = stored.map(|role| role.arn(account.account.partition).to_string());
+        self.ask(PASS_ROLE, arn.unwrap_or_else(|| passed.role_arn.clone()))
     }
 
     fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
@@ -120,7 +144,15 @@ impl<S: SharedCache> Engine<S> {
         {
             return Ok(Err(denial));
         }
-        Ok(caller.ask(call.action, resource))
+        let allowed = caller.ask(call.action, resource);
+        if let (Ok(allowed), Some(passed)) = (&allowed, &call.target.passes) {
+            // What the request says of its own resource is not said of the role.
+            let keys = context::of_caller(holder, source_ip, self.hub.region.as_str(), now);
+            if let Err(denial) = (Caller { holder, keys }).passes(passed, &allowed.resource) {
+                return Ok(Err(denial));
+            }
+        }
+        Ok(allowed)
     }
 
     /// What belongs to no account, or to another one than the caller's: the hub operators' affair, who are principals of
@@ -163,8 +195,18 @@ impl<S: SharedCache> Engine<S> {
             }
             _ => (None, None),
         };
-        let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags));
-        let of_cluster = || cluster.map(|view| &view.cluster.tags);
+        let part = match &call.target.resource {
+            Resource::PodIdentityAssociation(id) => {
+                own.as_ref().and_then(|own| own.association_tags(id.as_str()))
+            }
+            Resource::Tagged(arn) => own.as_ref().and_then(|own| own.tags_of_part(&arn.part)),
+            _ => None,
+        };
+        let of_part = entry.map(|entry| &entry.tags).or(identity_provider.map(|(_, tags)| tags)).or(part);
+        // A part that is not there has no tags, rather than its cluster's.
+        let is_part =
+            matches!(&call.target.resource, Resource::Tagged(arn) if arn.part != TaggedPart::Cluster);
+        let of_cluster = || cluster.filter(|_| !is_part).map(|view| &view.cluster.tags);
         let provider = match &call.target.resource {
             Resource::OidcProvider { issuer_url } => snapshot.oidc_provider(issuer_url),
             _ => None,
@@ -298,6 +340,10 @@ fn names_foreign_cluster(hub: &HubSnapshot, call: &Call, own: AccountId) -> bool
 
 /// The cluster that a call names, by id or uid.
 pub(super) fn named_cluster<'a>(hub: &'a HubSnapshot, call: &Call) -> Option<&'a Arc<ClusterView>> {
+    if let Resource::Tagged(arn) = &call.target.resource {
+        let ClusterPlace { account, region, name, .. } = &arn.cluster;
+        return hub.cluster_named(*account, region, name);
+    }
     match call.target.cluster.as_ref()? {
         ClusterRef::Id(id) => hub.cluster_by_id(id),
         ClusterRef::Uid(uid) => hub.cluster(*uid),

@@ -1,10 +1,12 @@
-//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, and which access entries there are:
-//! their ARNs hold their numbers.
+//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, which access entries there are, for
+//! their ARNs hold their numbers, and the tags of Pod Identity associations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use lanyard_api::credentials::PodIdentityAssociation;
 use lanyard_api::mapping::{AccessEntry, Block, IdentityProviderConfig};
+use lanyard_api::tags::TaggedPart;
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
 use lanyard_iam::FoldedArn;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
@@ -24,9 +26,14 @@ pub(crate) struct ClusterModel {
 #[derive(Debug, Default)]
 pub(crate) struct ClusterRows {
     blocks: BTreeMap<String, Block>,
-    entries: BTreeMap<String, (FoldedArn, EntryView)>,
+    entries: BTreeMap<String, (FoldedArn, Arc<EntryView>)>,
     identity_providers: BTreeMap<String, Arc<ProviderView>>,
+    /// The tags of each, by its id.
+    associations: BTreeMap<String, Tags>,
 }
+
+/// The tags of a record.
+type Tags = Arc<BTreeMap<String, String>>;
 
 /// An access entry, as policy documents see it.
 #[derive(Debug, Clone)]
@@ -39,15 +46,18 @@ pub(crate) struct EntryView {
 #[derive(Debug)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
-    entries: HashMap<FoldedArn, EntryView>,
+    entries: HashMap<FoldedArn, Arc<EntryView>>,
+    /// The same by their numbers.
+    entries_by_id: HashMap<EntryId, Arc<EntryView>>,
     /// By issuer.
     identity_providers: HashMap<String, Arc<ProviderView>>,
+    associations: BTreeMap<String, Tags>,
 }
 
 impl ClusterSnapshot {
     /// The entry of a principal, by its ARN.
     pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
-        self.entries.get(&FoldedArn::of(principal_arn))
+        self.entries.get(&FoldedArn::of(principal_arn)).map(|entry| &**entry)
     }
 
     /// Whether the cluster takes tokens of any OIDC issuer.
@@ -58,6 +68,24 @@ impl ClusterSnapshot {
     /// What the cluster knows of an OIDC issuer.
     pub(crate) fn identity_provider(&self, issuer: &str) -> Option<&Arc<ProviderView>> {
         self.identity_providers.get(issuer)
+    }
+
+    /// The tags of a Pod Identity association.
+    pub(crate) fn association_tags(&self, id: &str) -> Option<&BTreeMap<String, String>> {
+        self.associations.get(id).map(|tags| &**tags)
+    }
+
+    /// The tags of a part of the cluster, by its number: whether the rest of an ARN is its own, the service says that keeps it.
+    pub(crate) fn tags_of_part(&self, part: &TaggedPart) -> Option<&BTreeMap<String, String>> {
+        match part {
+            TaggedPart::Cluster => None,
+            TaggedPart::AccessEntry { id, .. } => self.entries_by_id.get(id).map(|entry| &entry.tags),
+            TaggedPart::IdentityProviderConfig { id, .. } => {
+                let mut all = self.identity_providers.values();
+                all.find(|view| view.config.id == *id).map(|view| &view.config.settings.tags)
+            }
+            TaggedPart::PodIdentityAssociation(id) => self.association_tags(id.as_str()),
+        }
     }
 
     /// A configuration by its name, as policy documents see it.
@@ -71,15 +99,20 @@ impl ClusterSnapshot {
     }
 }
 
-fn entry(entry: AccessEntry) -> (FoldedArn, EntryView) {
+fn entry(entry: AccessEntry) -> (FoldedArn, Arc<EntryView>) {
     let arn = FoldedArn::of(&entry.principal_arn.to_string());
-    (arn, EntryView { id: entry.id, tags: entry.tags })
+    (arn, Arc::new(EntryView { id: entry.id, tags: entry.tags }))
+}
+
+fn tags(association: PodIdentityAssociation) -> Tags {
+    Arc::new(association.tags)
 }
 
 impl Model for ClusterModel {
     type Rows = ClusterRows;
     type Snapshot = ClusterSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::Block];
+    const KINDS: &'static [Kind] =
+        &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::PodIdentityAssociation, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<ClusterRows, StoreError> {
         let mut cluster = ClusterRows::default();
@@ -88,6 +121,9 @@ impl Model for ClusterModel {
                 Kind::AccessEntry => set(&mut cluster.entries, &row.key, Some(entry(row.decode()?))),
                 Kind::IdentityProviderConfig => {
                     set(&mut cluster.identity_providers, &row.key, Some(self.view(row.decode()?)));
+                }
+                Kind::PodIdentityAssociation => {
+                    set(&mut cluster.associations, &row.key, Some(tags(row.decode()?)));
                 }
                 _ => set(&mut cluster.blocks, &row.key, Some(row.decode()?)),
             }
@@ -102,6 +138,9 @@ impl Model for ClusterModel {
                 let now = change.after()?.map(|config| self.view(config));
                 set(&mut rows.identity_providers, &change.key, now);
             }
+            Kind::PodIdentityAssociation => {
+                set(&mut rows.associations, &change.key, change.after()?.map(tags));
+            }
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
         }
@@ -112,6 +151,8 @@ impl Model for ClusterModel {
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),
             entries: rows.entries.values().cloned().collect(),
+            entries_by_id: rows.entries.values().map(|(_, entry)| (entry.id, Arc::clone(entry))).collect(),
+            associations: rows.associations.clone(),
             identity_providers: rows
                 .identity_providers
                 .values()

@@ -54,7 +54,15 @@ const HARMLESS: [&str; 14] = [
 const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
 
 /// Workloads are nobody's administrators.
-const HARMLESS_OF_CREDENTIALS: [&str; 2] = ["ApplyServiceAccounts", "PushIssuer"];
+const HARMLESS_OF_CREDENTIALS: [&str; 7] = [
+    "TagResource",
+    "UntagResource",
+    "ApplyServiceAccounts",
+    "PushIssuer",
+    "CreatePodIdentityAssociation",
+    "UpdatePodIdentityAssociation",
+    "DeletePodIdentityAssociation",
+];
 
 #[test]
 fn immunity_56_every_mutating_method_is_looked_at() {

@@ -4,9 +4,10 @@ use crate::world::call::{
     ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
     admitted, allow, assume, describe, forbidden,
 };
-use crate::world::{REGION, cluster_of, system, world};
+use crate::world::{REGION, World, cluster_of, system, world};
 use lanyard_api::authn::Admission;
 use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
+use lanyard_api::credentials::PodIdentityAssociation;
 use lanyard_api::mapping::{AccessEntry, EntryType};
 use lanyard_api::{ActorKind, Authority, EntryId};
 use lanyard_iam::{EntryPrincipal, PolicyDocument};
@@ -16,6 +17,9 @@ use lanyard_store::{on_each_store, test_support::TestDatabase};
 on_each_store!(
     policies_decide_and_the_refusal_names_the_statement_or_its_lack,
     a_calls_own_words_are_condition_keys_and_an_entry_is_named_by_its_arn,
+    a_role_is_passed_on_by_those_alone_who_may_pass_it,
+    an_association_is_known_to_policies_by_its_arn_and_tags,
+    a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names,
     an_entry_for_several_needs_a_permission_of_its_own_beside_awss,
     immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
     immunity_33_a_uid_opens_no_cluster_of_another_account,
@@ -89,6 +93,167 @@ async fn policies_decide_and_the_refusal_names_the_statement_or_its_lack(databas
                 assert!(denial.message.contains(words), "{name}: {denial}");
             }
         }
+    }
+}
+
+const CREATE_ASSOCIATION: &str = "/lanyard.credentials.v1.Associations/CreatePodIdentityAssociation";
+const DELETE_ASSOCIATION: &str = "/lanyard.credentials.v1.Associations/DeletePodIdentityAssociation";
+
+async fn a_role_is_passed_on_by_those_alone_who_may_pass_it(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    world.role(account, "/team/", "app", &format!("arn:aws:iam::{account}:root")).await;
+    let app = format!("arn:aws:iam::{account}:role/team/app");
+    let may = |pass: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"eks:*","Resource":"*"}}{pass}]}}"#
+        )
+    };
+    let pass = |resource: &str, condition: &str| {
+        may(&format!(r#",{{"Effect":"Allow","Action":"iam:PassRole","Resource":"{resource}"{condition}}}"#))
+    };
+    let to = |key: &str, value: &str| format!(r#","Condition":{{"StringEquals":{{"{key}":"{value}"}}}}"#);
+    let for_dev = format!("arn:aws:eks:{REGION}:{account}:cluster/dev");
+    let cases = [
+        ("none", may(""), app.clone(), false),
+        ("any", pass("*", ""), app.clone(), true),
+        ("this", pass(&app, ""), app.clone(), true),
+        ("other", pass(&format!("{app}2"), ""), app.clone(), false),
+        ("to-pods", pass("*", &to("iam:PassedToService", "pods.eks.amazonaws.com")), app.clone(), true),
+        ("to-ec2", pass("*", &to("iam:PassedToService", "ec2.amazonaws.com")), app.clone(), false),
+        ("for-dev", pass("*", &to("iam:AssociatedResourceArn", &for_dev)), app.clone(), true),
+        (
+            "denied",
+            may(&format!(
+                r#",{{"Effect":"Allow","Action":"iam:PassRole","Resource":"*"}},{{"Effect":"Deny","Action":"iam:PassRole","Resource":"{app}"}}"#
+            )),
+            // The same role under a path that it has not: what is stored is what is weighed.
+            format!("arn:aws:iam::{account}:role/elsewhere/app"),
+            false,
+        ),
+    ];
+    for (name, document, role_arn, good) in cases {
+        let key = world.policed(&format!("p-{name}"), &document).await;
+        let create = credentials::CreatePodIdentityAssociationRequest {
+            cluster: "dev".to_owned(),
+            role_arn,
+            ..Default::default()
+        };
+        let answer = world.call(&key, CREATE_ASSOCIATION, &create).await;
+        if good {
+            assert_eq!(admitted(answer).action, "eks:CreatePodIdentityAssociation", "{name}");
+        } else {
+            let denial = forbidden(answer);
+            assert!(denial.message.contains("iam:PassRole"), "{name}: {denial}");
+        }
+    }
+    let key = world.policed("p-nodes", &may("")).await;
+    let node = |entry_type: mapping::EntryType| mapping::CreateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: app.clone(),
+        entry_type: entry_type.into(),
+        ..Default::default()
+    };
+    admitted(world.call(&key, CREATE_ENTRY, &node(mapping::EntryType::Standard)).await);
+    let denial = forbidden(world.call(&key, CREATE_ENTRY, &node(mapping::EntryType::Ec2Linux)).await);
+    assert!(denial.message.contains("iam:PassRole"), "{denial}");
+}
+
+async fn an_association_is_known_to_policies_by_its_arn_and_tags(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let association = |number: u8, team: &str| PodIdentityAssociation {
+        id: format!("a-{number:0>17}").parse().unwrap(),
+        cluster: world.cluster.uid,
+        namespace: "team-a".to_owned(),
+        service_account: format!("bot-{number}"),
+        role_arn: format!("arn:aws:iam::{account}:role/app").parse().unwrap(),
+        target_role_arn: None,
+        disable_session_tags: false,
+        policy: None,
+        tags: [("team".to_owned(), team.to_owned())].into(),
+        created_at: world.now(),
+        modified_at: world.now(),
+    };
+    for (number, team) in [(1, "a"), (2, "b"), (3, "a")] {
+        world.put(&association(number, team)).await;
+    }
+    let document = format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Action":"eks:DeletePodIdentityAssociation","Resource":"*",
+              "Condition":{{"StringEquals":{{"aws:ResourceTag/team":"a"}}}}}},
+            {{"Effect":"Deny","Action":"*","Resource":"arn:aws:eks:{REGION}:{account}:podidentityassociation/dev/a-00000000000000003"}}]}}"#
+    );
+    let key = world.policed("ana", &document).await;
+    for (number, good) in [(1, true), (2, false), (3, false), (4, false)] {
+        let request = credentials::DeletePodIdentityAssociationRequest {
+            cluster: "dev".to_owned(),
+            association_id: format!("a-{number:0>17}"),
+            ..Default::default()
+        };
+        let answer = world.call(&key, DELETE_ASSOCIATION, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{number}: {answer:?}");
+    }
+}
+
+async fn a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names(database: TestDatabase) {
+    const TAG: &str = "/lanyard.mapping.v1.Tags/TagResource";
+    let world = world(database).await;
+    let account = world.hub.account;
+    let mut cluster = world.cluster.clone();
+    cluster.tags.insert("team".to_owned(), "a".to_owned());
+    world.put(&cluster).await;
+    let entry = |number: u128, name: &str, team: &str| AccessEntry {
+        id: EntryId(uuid::Uuid::from_u128(number)),
+        tags: [("team".to_owned(), team.to_owned())].into(),
+        ..entry_of(&world, name)
+    };
+    world.put(&entry(1, "one", "a")).await;
+    world.put(&entry(2, "two", "b")).await;
+    let document = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"eks:TagResource","Resource":"*",
+         "Condition":{"StringEquals":{"aws:ResourceTag/team":"a"},"ForAllValues:StringEquals":{"aws:TagKeys":["stage"]}}}]}"#;
+    let key = world.policed("ana", document).await;
+    let arn = |resource: &str| format!("arn:aws:eks:{}:{account}:{resource}", cluster.region);
+    let entry_arn = |number: u128, name: &str| {
+        arn(&format!("access-entry/dev/role/{account}/{name}/{}", uuid::Uuid::from_u128(number)))
+    };
+    let cases = [
+        (arn("cluster/dev"), "stage", true),
+        (arn("cluster/dev"), "team", false),
+        (arn("cluster/none"), "stage", false),
+        (entry_arn(1, "one"), "stage", true),
+        (entry_arn(2, "two"), "stage", false),
+        // What is not there has no tags, rather than its cluster's.
+        (entry_arn(3, "three"), "stage", false),
+    ];
+    for (resource_arn, tag, good) in cases {
+        let request = mapping::TagResourceRequest {
+            resource_arn: resource_arn.clone(),
+            tags: [(tag.to_owned(), "x".to_owned())].into(),
+            ..Default::default()
+        };
+        let answer = world.call(&key, TAG, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{resource_arn} {tag}: {answer:?}");
+    }
+}
+
+fn entry_of(world: &World, name: &str) -> AccessEntry {
+    AccessEntry {
+        id: EntryId::random(),
+        cluster: world.cluster.uid,
+        authority: Authority::Local,
+        principal_arn: EntryPrincipal::parse(&format!("arn:aws:iam::{}:role/{name}", world.hub.account))
+            .unwrap(),
+        principal_id: None,
+        entry_type: EntryType::Standard,
+        username: name.to_owned(),
+        groups: Vec::new(),
+        tags: Default::default(),
+        ends_at: None,
+        pin_until: None,
+        created_at: world.now(),
+        modified_at: world.now(),
     }
 }
 

@@ -38,8 +38,8 @@ impl Objects for Authz {
     ) -> Result<Mutated<ObjectKey>, CallError> {
         let spoke = self.inner.spoke(&by.actor.value, &cluster).await?;
         let deleted = self.inner.delete(&by, &spoke, &cluster, &key).await?;
-        let Mutated { value: (), revision, confirmed, pending, notices } = deleted;
-        Ok(Mutated { value: key, revision, confirmed, pending, notices })
+        let Mutated { value: (), revision, confirmed, pending, notices, update } = deleted;
+        Ok(Mutated { value: key, revision, confirmed, pending, notices, update })
     }
 
     async fn list_objects(

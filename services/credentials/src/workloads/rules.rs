@@ -8,10 +8,8 @@ use lanyard_api::{
 };
 use lanyard_oidc::{ISSUER_BYTES_MAX, PublishedKey, PublishedKeys};
 
-/// Longest namespace (Kubernetes: a DNS label).
-const NAMESPACE_BYTES_MAX: usize = 63;
-/// Longest name (Kubernetes: a DNS subdomain).
-const NAME_BYTES_MAX: usize = 253;
+use crate::names::{is_namespace, is_service_account};
+
 /// Longest uid. Kubernetes writes UUIDs, of 36.
 const UID_BYTES_MAX: usize = 128;
 /// Most annotations that matter; there are four.
@@ -51,8 +49,8 @@ impl fmt::Display for Broken {
 pub(super) fn service_account(given: &ServiceAccount) -> Result<(), Broken> {
     let ServiceAccount { namespace, name, uid, annotations } = given;
     let rule = |holds: bool, broken| if holds { Ok(()) } else { Err(broken) };
-    rule(namespace.len() <= NAMESPACE_BYTES_MAX && is_label(namespace), Broken::Namespace)?;
-    rule(name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label), Broken::Name)?;
+    rule(is_namespace(namespace), Broken::Namespace)?;
+    rule(is_service_account(name), Broken::Name)?;
     rule((1..=UID_BYTES_MAX).contains(&uid.len()) && is_visible(uid), Broken::Uid)?;
     rule(annotations.len() <= ANNOTATIONS_MAX, Broken::AnnotationsMax)?;
     let is_ours = |key: &String| {
@@ -61,11 +59,6 @@ pub(super) fn service_account(given: &ServiceAccount) -> Result<(), Broken> {
     rule(annotations.keys().all(is_ours), Broken::AnnotationKey)?;
     let is_short = |value: &String| value.len() <= ANNOTATION_VALUE_BYTES_MAX && !value.contains('\0');
     rule(annotations.values().all(is_short), Broken::AnnotationValue)
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn is_visible(text: &str) -> bool {

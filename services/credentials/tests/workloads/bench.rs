@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, ClusterId, ClusterUid, Lineage, Mutation, Scope, SignatureUse,
     Vouched,
-    authn::accounts::Account,
-    credentials::{ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
+    authn::accounts::{Account, IamRole},
+    credentials::{Associations, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
     grpc::{Door, Remote, Served},
     mapping::{AuthenticationMode, AuthorizerMode, Cluster},
     suite::{admitting, serve_in_process},
+    tags::{self, Tags},
     voucher::{Audience, Vouchers},
 };
 use lanyard_credentials::{Credentials, CredentialsConfig};
@@ -24,6 +25,19 @@ pub(crate) const HOME: &str = "111122223333";
 pub(crate) const ABROAD: &str = "444455556666";
 /// Most ServiceAccounts of a cluster here, so that the limit is met.
 pub(crate) const MOST: usize = 250;
+/// The same of associations.
+pub(crate) const ASSOCIATIONS_MOST: u64 = 6;
+
+/// Trust policies: for Pod Identity in any cluster, in `dev` alone, without tags, and for somebody else.
+pub(crate) const PODS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}"#;
+pub(crate) const PODS_OF_DEV: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"],
+    "Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:eks:eu-central-1:111122223333:cluster/dev"}}}]}"#;
+pub(crate) const UNTAGGED: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Principal":{"Service":"pods.eks.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+pub(crate) const EC2: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+    "Principal":{"Service":"ec2.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}"#;
 
 /// A hub under test.
 pub(crate) struct Bench {
@@ -48,7 +62,11 @@ impl Bench {
             };
             put(&store, &account).await;
         }
-        let config = CredentialsConfig { service_accounts_max: MOST, ..CredentialsConfig::default() };
+        let config = CredentialsConfig {
+            service_accounts_max: MOST,
+            associations_per_cluster: ASSOCIATIONS_MOST,
+            ..CredentialsConfig::default()
+        };
         let engine = Credentials::new(&store, config).unwrap();
         let cluster = cluster("dev");
         put(&store, &cluster).await;
@@ -56,12 +74,30 @@ impl Bench {
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + use<> {
+    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Tags + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
-        let routes = Routes::new(server::workloads(served));
+        let routes = Routes::new(server::workloads(served.clone()))
+            .add_service(server::associations(served.clone()))
+            .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
+    }
+
+    /// A role of the first account.
+    pub(crate) async fn role(&self, name: &str, trust_policy: &str) {
+        let role = IamRole {
+            account: account(HOME),
+            path: "/".to_owned(),
+            name: name.to_owned(),
+            principal_id: format!("AROA{:A>17}", name.to_ascii_uppercase()),
+            trust_policy: trust_policy.to_owned(),
+            session_seconds_max: 3_600,
+            revoked_before: None,
+            tags: BTreeMap::new(),
+            created_at: NOON,
+        };
+        put(&self.store, &role).await;
     }
 
     pub(crate) async fn another_cluster(&self, id: &str) -> Cluster {
@@ -174,6 +210,7 @@ pub(crate) fn code_of<T: std::fmt::Debug>(answer: Result<T, CallError>) -> &'sta
         Ok(_) => "ok",
         Err(CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. }) => rule,
         Err(CallError::NotFound { .. }) => "not_found",
+        Err(CallError::AlreadyExists { .. }) => "exists",
         Err(CallError::LimitExceeded { .. }) => "limit",
         Err(CallError::Replayed) => "replayed",
         Err(other) => panic!("{other}"),

@@ -27,7 +27,7 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 const SOURCE_IP: HeaderName = HeaderName::from_static(SOURCE_IP_METADATA);
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 12] = [
+const PASSED_ON: [&str; 16] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.authn.v1.OidcProviders",
     "lanyard.mapping.v1.Preview",
@@ -36,10 +36,14 @@ const PASSED_ON: [&str; 12] = [
     "lanyard.mapping.v1.IdentityProviders",
     "lanyard.mapping.v1.Blocks",
     "lanyard.mapping.v1.Spokes",
+    "lanyard.mapping.v1.Tags",
+    "lanyard.mapping.v1.Updates",
     "lanyard.authz.v1.Objects",
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",
     "lanyard.credentials.v1.Workloads",
+    "lanyard.credentials.v1.Associations",
+    "lanyard.credentials.v1.Tags",
 ];
 
 /// Adds the services whose methods are passed on.

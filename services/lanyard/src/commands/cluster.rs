@@ -9,7 +9,10 @@ use clap::Subcommand;
 use lanyard_api::{
     ClusterId,
     grpc::admitted_at_the_door,
-    mapping::{BreakGlass, Cluster, Clusters, SpokeCredential, SpokeKubeconfig, Spokes as _},
+    mapping::{
+        BreakGlass, Cluster, ClusterUpdate, Clusters, SpokeCredential, SpokeKubeconfig, Spokes as _,
+        Updates as _,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -59,6 +62,11 @@ pub enum ClusterCommand {
     /// Change a cluster; what is not given stays.
     #[command(after_help = settings::UPDATE)]
     Update(UpdateArgs),
+    /// The changes of a cluster's configuration, the newest 100.
+    Updates {
+        /// The cluster's id.
+        cluster: ClusterId,
+    },
     /// Remove a cluster with all that hangs on it. Its uid is never used again.
     Delete {
         /// The cluster's id.
@@ -233,6 +241,12 @@ impl ClusterCommand {
                 let (change, cluster, update) = args.split()?;
                 context.show(&Changed(remote.update_cluster(change.into(), cluster, update).await?))
             }
+            Self::Updates { cluster } => {
+                let updates = all_pages(async |page| {
+                    remote.list_updates(admitted_at_the_door(), cluster.clone(), page).await
+                });
+                context.show(&Listing(updates.await?))
+            }
             Self::Delete { cluster, change } => {
                 context.show(&Changed(remote.delete_cluster(change.into(), cluster).await?))
             }
@@ -249,6 +263,20 @@ impl ClusterCommand {
                 context.show(&Listing(remote.list_break_glass(admitted_at_the_door()).await?))
             }
         }
+    }
+}
+
+impl Row for ClusterUpdate {
+    const COLUMNS: &'static [&'static str] = &["ID", "TYPE", "PARAMS", "CREATED"];
+
+    fn cells(&self) -> Vec<String> {
+        let params = self.params.iter().map(|param| format!("{}={}", param.kind, param.value));
+        vec![
+            self.id.to_string(),
+            wire_name(&self.kind),
+            params.collect::<Vec<_>>().join(", "),
+            moment_text(self.created_at),
+        ]
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     commit::{commit, fresh},
     entries::{current, insert_entry},
     sight::{Call, in_account},
+    updates,
 };
 use crate::{administrators, rules};
 
@@ -119,6 +120,7 @@ impl Clusters for Mapping {
             let auth = administrators::in_force(&mut tx, &after).await?;
             administrators::sync_aws_auth(&mut tx, &after, &auth).await?;
         }
+        updates::config(&mut tx, &before, &after).await?;
         commit(tx, Scope::Hub, after, Vec::new()).await
     }
 

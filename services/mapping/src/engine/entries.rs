@@ -233,7 +233,7 @@ impl Mapping {
 }
 
 /// `arn:P:eks:R:A:access-entry/CLUSTER/{role|user}/PRINCIPAL-ACCOUNT/NAME/UUID`, the name without its path.
-fn arn_of(cluster: &Cluster, entry: &AccessEntry) -> String {
+pub(super) fn arn_of(cluster: &Cluster, entry: &AccessEntry) -> String {
     format!(
         "arn:{}:eks:{}:{}:access-entry/{}/{}/{}",
         cluster.partition,

@@ -4,8 +4,8 @@ use lanyard_api::{
     Actor, CallError, ClusterId, IdentityProviderConfigId, Mutated, Mutation, Page, PageQuery, Scope,
     Vouched,
     mapping::{
-        AssociateIdentityProvider, Cluster, IdentityProviderConfig, IdentityProviderConfigDetail,
-        IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
+        AssociateIdentityProvider, Cluster, ClusterUpdateType, IdentityProviderConfig,
+        IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
     },
 };
 use lanyard_store::{StoreError, Transaction};
@@ -15,6 +15,7 @@ use super::{
     commit::{commit, fresh},
     entries::current,
     sight::Call,
+    updates,
 };
 use crate::{
     config::Limits,
@@ -53,6 +54,8 @@ impl IdentityProviders for Mapping {
             Err(StoreError::Exists { .. }) => return Err(CallError::exists(CONFIG, &config.settings.name)),
             other => other?,
         }
+        let kind = ClusterUpdateType::AssociateIdentityProvider;
+        updates::identity_provider(&mut tx, cluster.uid, kind, &config.settings.name).await?;
         commit(tx, scope, detail(&cluster, config), notices).await
     }
 
@@ -93,6 +96,8 @@ impl IdentityProviders for Mapping {
         let gone: Option<IdentityProviderConfig> = tx.delete(scope, &id.to_string()).await?;
         let gone = gone.ok_or_else(|| missing(&named))?;
         let notices = vec![format!("nobody of `{}` gets in any more", gone.settings.issuer_url)];
+        let kind = ClusterUpdateType::DisassociateIdentityProvider;
+        updates::identity_provider(&mut tx, cluster.uid, kind, &gone.settings.name).await?;
         commit(tx, scope, detail(&cluster, gone), notices).await
     }
 }
@@ -177,11 +182,14 @@ async fn audience(
     )])
 }
 
-/// `arn:P:eks:R:A:identityproviderconfig/CLUSTER/oidc/NAME/UUID`.
 fn detail(cluster: &Cluster, config: IdentityProviderConfig) -> IdentityProviderConfigDetail {
-    let arn = format!(
+    IdentityProviderConfigDetail { arn: arn_of(cluster, &config), config }
+}
+
+/// `arn:P:eks:R:A:identityproviderconfig/CLUSTER/oidc/NAME/UUID`.
+pub(super) fn arn_of(cluster: &Cluster, config: &IdentityProviderConfig) -> String {
+    format!(
         "arn:{}:eks:{}:{}:identityproviderconfig/{}/oidc/{}/{}",
         cluster.partition, cluster.region, cluster.account, cluster.name, config.settings.name, config.id
-    );
-    IdentityProviderConfigDetail { config, arn }
+    )
 }

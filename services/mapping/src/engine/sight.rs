@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lanyard_api::{Actor, ActorKind, CallError, ClusterId, ClusterUid, Denial, Scope, mapping::Cluster};
+use lanyard_api::{
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Denial, Scope, mapping::Cluster, tags::ClusterPlace,
+};
 use lanyard_iam::{AccountId, Arn};
 
 use super::Mapping;
@@ -38,6 +40,16 @@ impl Mapping {
         let hub = self.inner.state.hub().await?;
         see(&hub, actor, hub.clusters.get(&uid), Call::Management)?
             .ok_or_else(|| CallError::not_found("cluster", uid))
+    }
+
+    /// A cluster by where it is; none where there is none, or none that the actor may know of.
+    pub(super) async fn seen_by_place(
+        &self,
+        actor: &Actor,
+        place: &ClusterPlace,
+    ) -> Result<Option<Arc<Cluster>>, CallError> {
+        let hub = self.inner.state.hub().await?;
+        see(&hub, actor, hub.cluster_at(place), Call::Management)
     }
 
     /// Whether the actor may work on a scope's blocks.

@@ -13,12 +13,6 @@ use time::OffsetDateTime;
 
 use super::{Broken, Rule, shown};
 
-/// Most tags of a resource.
-pub(crate) const TAGS_MAX: usize = 50;
-/// Longest tag key, in characters.
-pub(crate) const TAG_KEY_CHARS_MAX: usize = 128;
-/// Longest tag value, in characters.
-pub(crate) const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Longest group, in bytes.
 pub(crate) const GROUP_BYTES_MAX: usize = 256;
 /// The path of service-linked roles.
@@ -267,31 +261,7 @@ pub(crate) fn groups(groups: &[String], most: usize) -> Result<(), Broken> {
 
 /// Tags, of any resource here.
 pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Broken> {
-    let broken = |message: String| Err(Broken::new("tags", Rule::Tags, message));
-    if tags.len() > TAGS_MAX {
-        return broken(format!("a resource has at most {TAGS_MAX} tags, these are {}", tags.len()));
-    }
-    for (key, value) in tags {
-        if !(1..=TAG_KEY_CHARS_MAX).contains(&key.chars().count()) {
-            return broken(format!(
-                "the tag key `{}` is not 1 to {TAG_KEY_CHARS_MAX} characters long",
-                shown(key)
-            ));
-        }
-        if value.chars().count() > TAG_VALUE_CHARS_MAX {
-            return broken(format!(
-                "the value of tag `{key}` is longer than {TAG_VALUE_CHARS_MAX} characters"
-            ));
-        }
-        let is_aws = |text: &str| text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("aws:"));
-        if is_aws(key) || is_aws(value) {
-            return broken(format!("the tag `{}` begins with `aws:`, which is reserved", shown(key)));
-        }
-        if key.chars().chain(value.chars()).any(char::is_control) {
-            return broken(format!("the tag `{}` holds a control character", shown(key)));
-        }
-    }
-    Ok(())
+    lanyard_api::tags::refusal(tags).map_or(Ok(()), |message| Err(Broken::new("tags", Rule::Tags, message)))
 }
 
 /// An end lies in the future.

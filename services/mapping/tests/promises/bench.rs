@@ -12,9 +12,11 @@ use lanyard_api::{
     grpc::{Door, Remote, Served},
     mapping::{
         AuthenticationMode, Blocks, Cluster, Clusters, CreateAccessEntry, CreateCluster, Entries,
-        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, Spokes, server,
+        EntryDetail, EntryRef, IdentityProviders, Preview, Resolution, Resolve, ResolveQuery, Spokes,
+        Updates, server,
     },
     suite::{Admitting, IdentityVouching, admitting, serve_in_process},
+    tags::{self, Tags},
     voucher::{Audience, Vouchers},
 };
 use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, Quota, stand_in::StandIn};
@@ -34,9 +36,12 @@ pub(crate) const AWS: &str = "444455556666";
 pub(crate) const TENANT: &str = "777788889999";
 
 /// Everything but `Resolve`, which only services ask.
-pub(crate) trait Calls: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes {}
+pub(crate) trait Calls:
+    Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags + Updates
+{
+}
 
-impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes> Calls for T {}
+impl<T: Preview + Clusters + Entries + IdentityProviders + Blocks + Spokes + Tags + Updates> Calls for T {}
 
 /// A hub under test.
 pub(crate) struct Bench<C, R> {
@@ -131,7 +136,9 @@ pub(crate) async fn grpc(database: TestDatabase) -> Bench<Admitted, IdentityVouc
         .add_service(server::entries(served.clone()))
         .add_service(server::identity_providers(served.clone()))
         .add_service(server::blocks(served.clone()))
-        .add_service(server::spokes(served));
+        .add_service(server::spokes(served.clone()))
+        .add_service(server::updates(served.clone()))
+        .add_service(tags::of_mapping(served));
     let channel = serve_in_process(routes);
     let resolver = IdentityVouching::new(Remote::new(channel.clone()), vouchers.clone());
     Bench {

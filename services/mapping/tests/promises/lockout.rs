@@ -32,7 +32,9 @@ const DANGEROUS: [&str; 8] = [
 ];
 
 /// Methods that cannot: they only add, take the cluster along, or change no one's rights now.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 16] = [
+    "TagResource",
+    "UntagResource",
     "CreateCluster",
     "DeleteCluster",
     "SetNode",

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use lanyard_api::{
-    Authority, BlockId, PageQuery, Scope, Vouched,
+    Authority, BlockId, ClusterUpdateId, PageQuery, Scope, Vouched,
     mapping::{
         AccessScope, Cluster, CreateCluster, Node, PreviewQuery, Resolution, Resolve, ResolveQuery,
         SpokeCredential, UpdateCluster,
     },
     methods::MANAGED,
+    tags::TagEdit,
 };
 
 use crate::{
@@ -15,9 +16,15 @@ use crate::{
     entries::change,
     identity_providers::{issuer, provider},
     spokes::kubeconfig,
+    tags::put,
 };
 
-const ASKED: [&str; 36] = [
+const ASKED: [&str; 41] = [
+    "DescribeUpdate",
+    "ListUpdates",
+    "TagResource",
+    "UntagResource",
+    "ListTagsForResource",
     "Preview",
     "CreateCluster",
     "DescribeCluster",
@@ -160,6 +167,16 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             );
             code_of(calls.create_block(by(eve()), block(scope, principal(&creator))).await)
         }
+        "TagResource" | "UntagResource" => {
+            let edit = match method {
+                "TagResource" => put(&[("team", "a")]),
+                _ => TagEdit::Remove(vec![String::from("team")]),
+            };
+            code_of(calls.edit_tags(by(eve()), cluster.arn().parse().unwrap(), edit).await)
+        }
+        "ListTagsForResource" => code_of(calls.list_tags(eve(), cluster.arn().parse().unwrap()).await),
+        "DescribeUpdate" => code_of(calls.get_update(eve(), id(), ClusterUpdateId::random()).await),
+        "ListUpdates" => code_of(calls.list_updates(eve(), id(), page()).await),
         "DeleteBlock" => code_of(calls.delete_block(by(eve()), scope, BlockId::random()).await),
         "ListBlocks" => {
             let own = Scope::Account(account(OWN));

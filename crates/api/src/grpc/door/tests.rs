@@ -16,7 +16,8 @@ fn key(audience: Audience) -> VouchKey {
 }
 
 fn message() -> mapping::DeleteClusterRequest {
-    let mutation = Some(pb::Mutation { reason: "old".to_owned(), allow_lockout: true, lease_term: None });
+    let mutation =
+        Some(pb::Mutation { reason: "old".to_owned(), allow_lockout: true, ..pb::Mutation::default() });
     mapping::DeleteClusterRequest { mutation, cluster: "dev".to_owned() }
 }
 

@@ -6,19 +6,19 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    ActorKind, Authority, AwsIdentity, Basis, ClaimValue, ClusterUid, Denial, EntryId, Holds, Identity,
-    IdentityKind, IdentityProviderConfigId, Kin, Lineage, OidcIdentity, OidcProviderId, Revision,
-    TrustedAccount, UserInfo,
+    ActorKind, Authority, AwsIdentity, Basis, ClaimValue, ClusterUid, ClusterUpdateId, Denial, EntryId,
+    Holds, Identity, IdentityKind, IdentityProviderConfigId, Kin, Lineage, OidcIdentity, OidcProviderId,
+    Revision, TrustedAccount, UserInfo,
     authn::{
         accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
         oidc_providers::OidcProvider,
     },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus,
-        AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, EntryDetail, EntryMatch, EntryMatches,
-        EntryState, EntryType, Grant, GrantKind, IdentityProviderConfig, IdentityProviderConfigDetail,
-        IdentityProviderSettings, Mapped, MatchedBy, Node, PolicyAssociation, SpokeCredential,
-        SpokeCredentialKind,
+        AwsAuthVersion, Block, BlockTarget, BreakGlass, Cluster, ClusterUpdate, ClusterUpdateParam,
+        ClusterUpdateType, EntryDetail, EntryMatch, EntryMatches, EntryState, EntryType, Grant, GrantKind,
+        IdentityProviderConfig, IdentityProviderConfigDetail, IdentityProviderSettings, Mapped, MatchedBy,
+        Node, PolicyAssociation, SpokeCredential, SpokeCredentialKind,
     },
 };
 
@@ -366,5 +366,16 @@ pub(super) fn block(target: BlockTarget) -> Block {
         reason: "leaked".to_owned(),
         created_by: SESSION.to_owned(),
         created_at: moment(18),
+    }
+}
+
+pub(super) fn update() -> ClusterUpdate {
+    let param = ClusterUpdateParam { kind: "AuthenticationMode".to_owned(), value: "API".to_owned() };
+    ClusterUpdate {
+        id: ClusterUpdateId(Uuid::from_u128(77)),
+        cluster: uid(1),
+        kind: ClusterUpdateType::AccessConfig,
+        params: vec![param],
+        created_at: moment(7),
     }
 }

@@ -55,6 +55,10 @@ impl Target {
                 let id = place.identity_provider.map_or_else(|| String::from("*"), |id| id.to_string());
                 format!("identityproviderconfig/{name}/oidc/{config}/{id}")
             }),
+            Resource::PodIdentityAssociation(id) => {
+                self.in_cluster(place, |name| format!("podidentityassociation/{name}/{id}"))
+            }
+            Resource::Tagged(arn) => arn.to_string(),
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),
             Resource::OidcProviders => iam("oidc-provider", String::new()),

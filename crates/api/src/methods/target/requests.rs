@@ -11,6 +11,7 @@ use lanyard_proto::{
 
 use super::{AccountRef, ClusterRef, Resource, Target, Targeted};
 use crate::{
+    credentials::POD_IDENTITY_SERVICE,
     fault::CallError,
     grpc::field,
     ids::Scope,
@@ -97,11 +98,12 @@ targets! {
     mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
     mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
     mapping::PutSpokeKubeconfigRequest, mapping::DeleteSpokeKubeconfigRequest, mapping::DescribeSpokeRequest,
-    mapping::RegisterSpokeCertificateRequest,
+    mapping::RegisterSpokeCertificateRequest, mapping::DescribeUpdateRequest, mapping::ListUpdatesRequest,
     mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
-    credentials::PushIssuerRequest, credentials::GetIssuerRequest, gateway::ExplainRequest => |m| {
+    credentials::PushIssuerRequest, credentials::GetIssuerRequest,
+    credentials::ListPodIdentityAssociationsRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 
@@ -111,7 +113,13 @@ targets! {
             true => Resource::NewEntryForSeveral,
             false => Resource::Cluster,
         };
-        Ok(of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn)
+        let target = of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn);
+        // The role of EC2 nodes is handed to them (Service Authorization Reference; to which service it does not say).
+        let target = match kind {
+            Some(EntryType::Ec2Linux | EntryType::Ec2Windows) => target.passing(&m.principal_arn, None),
+            _ => target,
+        };
+        Ok(target
             .key("eks:kubernetesGroups", &m.groups)
             .key("eks:username", &m.username)
             .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
@@ -150,6 +158,12 @@ targets! {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::IdentityProviderConfig { name: m.name.clone() }))
     };
 
+    mapping::TagResourceRequest, credentials::TagResourceRequest => |m| Ok(tagged(&m.resource_arn)?.tags(&m.tags));
+    mapping::UntagResourceRequest, credentials::UntagResourceRequest => |m| {
+        Ok(tagged(&m.resource_arn)?.key("aws:TagKeys", &m.tag_keys))
+    };
+    mapping::ListTagsForResourceRequest, credentials::ListTagsForResourceRequest => |m| tagged(&m.resource_arn);
+
     mapping::CreateBlockRequest, mapping::DeleteBlockRequest, mapping::ListBlocksRequest => |m| {
         Ok(match field::parse("scope", &m.scope)? {
             Scope::Hub => Target::own(Resource::Hub),
@@ -177,6 +191,21 @@ targets! {
 
     credentials::AssumeRoleRequest => |m| assume_role(m);
     credentials::GetCallerIdentityRequest => |_m| Ok(Target::own(Resource::Account));
+    credentials::CreatePodIdentityAssociationRequest => |m| {
+        Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
+            .tags(&m.tags)
+            .passing(&m.role_arn, Some(POD_IDENTITY_SERVICE)))
+    };
+    credentials::DescribePodIdentityAssociationRequest, credentials::DeletePodIdentityAssociationRequest => |m| {
+        association(&m.cluster, &m.association_id)
+    };
+    credentials::UpdatePodIdentityAssociationRequest => |m| {
+        let target = association(&m.cluster, &m.association_id)?;
+        Ok(match &m.role_arn {
+            Some(role_arn) => target.passing(role_arn, Some(POD_IDENTITY_SERVICE)),
+            None => target,
+        })
+    };
 }
 
 fn user(name: &str) -> Resource {
@@ -197,6 +226,15 @@ fn id(cluster: &str) -> Result<ClusterRef, CallError> {
 
 fn uid(cluster: &str) -> Result<ClusterRef, CallError> {
     field::parse("cluster_uid", cluster).map(ClusterRef::Uid)
+}
+
+fn tagged(resource_arn: &str) -> Result<Target, CallError> {
+    Ok(Target::own(Resource::Tagged(field::parse("resource_arn", resource_arn)?)))
+}
+
+fn association(cluster: &str, association_id: &str) -> Result<Target, CallError> {
+    let resource = Resource::PodIdentityAssociation(field::parse("association_id", association_id)?);
+    Ok(Target::of_cluster(id(cluster)?, resource))
 }
 
 fn entry(cluster: &str, principal_arn: &str) -> Result<Target, CallError> {

@@ -164,6 +164,29 @@ fn each_request_is_about_the_resource_that_aws_names() {
             ),
         ),
         (
+            in_dev(&|cluster| {
+                Box::new(credentials::CreatePodIdentityAssociationRequest { cluster, ..Default::default() })
+            }),
+            format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
+        ),
+        (
+            in_dev(&|cluster| {
+                let association_id = text("a-0123456789abcdefg");
+                Box::new(credentials::DescribePodIdentityAssociationRequest { cluster, association_id })
+            }),
+            format!("arn:aws:eks:us-west-2:{OWN}:podidentityassociation/dev/a-0123456789abcdefg"),
+        ),
+        (
+            arn(
+                &mapping::TagResourceRequest {
+                    resource_arn: format!("arn:aws:eks:us-west-2:{OTHER}:cluster/theirs"),
+                    ..Default::default()
+                },
+                None,
+            ),
+            format!("arn:aws:eks:us-west-2:{OTHER}:cluster/theirs"),
+        ),
+        (
             in_dev(&|cluster| Box::new(gateway::ExplainRequest { cluster, ..Default::default() })),
             format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
         ),
@@ -322,6 +345,14 @@ fn requests_give_the_condition_keys_of_aws() {
         ),
         (keys(&assume_role), text("sts:RoleSessionName=ana sts:TransitiveTagKeys=team sts:ExternalId=x")),
         (
+            keys(&credentials::UntagResourceRequest {
+                resource_arn: text("arn:aws:eks:us-west-2:111122223333:cluster/dev"),
+                tag_keys: vec![text("team"), text("cost")],
+                ..Default::default()
+            }),
+            text("aws:TagKeys=team,cost"),
+        ),
+        (
             keys(&authn::CreateUserRequest { tags: tags(), ..Default::default() }),
             text("aws:RequestTag/cost=b aws:RequestTag/team=a aws:TagKeys=cost,team"),
         ),
@@ -329,6 +360,38 @@ fn requests_give_the_condition_keys_of_aws() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_role_that_is_handed_on_is_told_with_the_service_that_gets_it() {
+    let passed = |request: &dyn Targeted| request.target().unwrap().passes;
+    let (cluster, id) = (|| text("dev"), || text("a-0123456789abcdefg"));
+    let create = credentials::CreatePodIdentityAssociationRequest {
+        cluster: cluster(),
+        role_arn: text(ROLE),
+        ..Default::default()
+    };
+    let update = |role_arn: Option<&str>| credentials::UpdatePodIdentityAssociationRequest {
+        cluster: cluster(),
+        association_id: id(),
+        role_arn: role_arn.map(text),
+        ..Default::default()
+    };
+    let entry = |kind: mapping::EntryType| mapping::CreateAccessEntryRequest {
+        cluster: cluster(),
+        principal_arn: text(ROLE),
+        entry_type: kind.into(),
+        ..Default::default()
+    };
+    let to = |service| Some(PassedRole { role_arn: text(ROLE), service });
+    let pods = to(Some("pods.eks.amazonaws.com"));
+    assert_eq!(
+        (passed(&create), passed(&update(Some(ROLE))), passed(&update(None))),
+        (pods.clone(), pods, None)
+    );
+    assert_eq!(passed(&entry(mapping::EntryType::Ec2Linux)), to(None));
+    assert_eq!(passed(&entry(mapping::EntryType::Ec2Windows)), to(None));
+    assert_eq!(passed(&entry(mapping::EntryType::Standard)), None);
 }
 
 #[test]
@@ -345,7 +408,13 @@ fn a_request_that_does_not_say_what_it_is_about_is_refused_by_field() {
     };
     let wrong_type =
         mapping::CreateAccessEntryRequest { cluster: text("dev"), entry_type: 99, ..Default::default() };
-    let cases: [(&dyn Targeted, &str); 9] = [
+    let bad_id = credentials::DeletePodIdentityAssociationRequest {
+        cluster: text("dev"),
+        association_id: text("a-1"),
+        ..Default::default()
+    };
+    let cases: [(&dyn Targeted, &str); 10] = [
+        (&bad_id, "association_id"),
         (&mapping::DescribeClusterRequest { cluster: text("a/b") }, "cluster"),
         (&mapping::PreviewRequest::default(), "cluster_uid"),
         (&mapping::ListBlocksRequest::default(), "scope"),

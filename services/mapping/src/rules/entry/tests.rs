@@ -1,4 +1,8 @@
-use lanyard_api::{ClusterUid, TrustedAccount, mapping::AuthorizerMode};
+use lanyard_api::{
+    ClusterUid, TrustedAccount,
+    mapping::AuthorizerMode,
+    tags::{TAG_VALUE_CHARS_MAX, TAGS_MAX},
+};
 use lanyard_iam::Partition;
 use proptest::prelude::*;
 

@@ -1,0 +1,93 @@
+//! The Pod Identity associations of a cluster, in memory: by ServiceAccount for those who vend, by id for those who manage.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lanyard_api::{Revision, Scope, credentials::PodIdentityAssociation};
+use lanyard_store::{Change, Kind, Model, Row, StoreError};
+
+/// The associations of one cluster at a revision.
+#[derive(Debug, Default)]
+pub struct AssociationSnapshot {
+    index: Arc<Index>,
+    /// The cluster's revision when this was compiled.
+    pub revision: Revision,
+}
+
+impl AssociationSnapshot {
+    /// The association of a ServiceAccount, by its exact names.
+    #[must_use]
+    pub fn of(&self, namespace: &str, service_account: &str) -> Option<&Arc<PodIdentityAssociation>> {
+        self.index.by_namespace.get(namespace)?.get(service_account)
+    }
+
+    /// An association by its id.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<&Arc<PodIdentityAssociation>> {
+        self.index.by_id.get(id)
+    }
+
+    /// Those of one namespace, or of all, in the order of namespace and ServiceAccount.
+    pub(super) fn in_order<'s>(
+        &'s self,
+        namespace: Option<&'s str>,
+    ) -> Box<dyn Iterator<Item = &'s Arc<PodIdentityAssociation>> + Send + 's> {
+        match namespace {
+            Some(namespace) => {
+                Box::new(self.index.by_namespace.get(namespace).into_iter().flat_map(BTreeMap::values))
+            }
+            None => Box::new(self.index.by_namespace.values().flat_map(BTreeMap::values)),
+        }
+    }
+}
+
+/// The same associations, found both ways.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    by_namespace: BTreeMap<String, BTreeMap<String, Arc<PodIdentityAssociation>>>,
+    by_id: BTreeMap<String, Arc<PodIdentityAssociation>>,
+}
+
+impl Index {
+    /// Puts what an association is now, or takes it away.
+    fn set(&mut self, id: &str, now: Option<PodIdentityAssociation>) {
+        if let Some(before) = self.by_id.remove(id)
+            && let Some(namespace) = self.by_namespace.get_mut(&before.namespace)
+        {
+            namespace.remove(&before.service_account);
+            if namespace.is_empty() {
+                self.by_namespace.remove(&before.namespace);
+            }
+        }
+        if let Some(now) = now.map(Arc::new) {
+            let namespace = self.by_namespace.entry(now.namespace.clone()).or_default();
+            namespace.insert(now.service_account.clone(), Arc::clone(&now));
+            self.by_id.insert(id.to_owned(), now);
+        }
+    }
+}
+
+/// Compiles a cluster's associations.
+pub(crate) struct AssociationModel;
+
+impl Model for AssociationModel {
+    type Rows = Arc<Index>;
+    type Snapshot = AssociationSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::PodIdentityAssociation];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<Arc<Index>, StoreError> {
+        let mut index = Index::default();
+        for row in rows {
+            index.set(&row.key, Some(row.decode()?));
+        }
+        Ok(Arc::new(index))
+    }
+
+    fn apply(&self, rows: &mut Arc<Index>, change: &Change) -> Result<(), StoreError> {
+        Arc::make_mut(rows).set(&change.key, change.after()?);
+        Ok(())
+    }
+
+    fn compile(&self, _: Scope, rows: &Arc<Index>, revision: Revision) -> AssociationSnapshot {
+        AssociationSnapshot { index: Arc::clone(rows), revision }
+    }
+}

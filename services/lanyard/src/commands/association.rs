@@ -1,0 +1,253 @@
+//! `lanyard association`: which ServiceAccount's pods get which role.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use lanyard_api::{
+    ClusterId,
+    credentials::{
+        Associations, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
+        PodIdentityAssociationFilter, PodIdentityAssociationId, PodIdentityAssociationRef,
+        UpdatePodIdentityAssociation,
+    },
+    grpc::admitted_at_the_door,
+};
+
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::{ChangeArgs, all_pages},
+    input::{Source, key_value},
+    show::{Changed, Fields, Listing, Row, or_dash},
+};
+
+const CREATE: &str = "\
+Examples:
+  lanyard association create dev team-a/bot --role arn:aws:iam::111122223333:role/app
+  lanyard association create dev team-a/bot --role arn:aws:iam::111122223333:role/app \\
+    --target-role arn:aws:iam::444455556666:role/data
+  lanyard association create dev team-a/bot --role arn:aws:iam::111122223333:role/app --disable-session-tags --policy narrow.json
+
+The role is of the cluster's own account, and its trust policy lets the service pods.eks.amazonaws.com do sts:AssumeRole and \
+sts:TagSession. You need iam:PassRole on it. A target role is of any account: it is assumed with the role, and its trust policy \
+should ask for the external id that the answer shows. A ServiceAccount has one association at most; neither it nor its namespace \
+need exist.";
+
+const UPDATE: &str = "\
+Examples:
+  lanyard association update dev a-h95e6v5a7rbwzf2t9 --role arn:aws:iam::111122223333:role/other
+  lanyard association update dev a-h95e6v5a7rbwzf2t9 --no-target-role
+
+What is not named stays. For another ServiceAccount make another association.";
+
+const DELETE: &str = "\
+Pods of the ServiceAccount get no credentials any more. Those that they have last until they end.";
+
+/// What there is to do with Pod Identity associations.
+#[derive(Debug, Subcommand)]
+pub enum AssociationCommand {
+    /// Give a ServiceAccount's pods a role.
+    #[command(after_help = CREATE)]
+    Create(Box<CreateArgs>),
+    /// One association, whole.
+    Describe(WhichArgs),
+    /// The associations of a cluster.
+    List {
+        /// The cluster's id.
+        cluster: ClusterId,
+        /// Of this namespace alone.
+        #[arg(long, short, value_name = "NAME")]
+        namespace: Option<String>,
+        /// Of ServiceAccounts of this name alone.
+        #[arg(long, value_name = "NAME")]
+        service_account: Option<String>,
+    },
+    /// Another role, target role or policy.
+    #[command(after_help = UPDATE)]
+    Update(Box<UpdateArgs>),
+    /// Give the pods no role any more.
+    #[command(after_help = DELETE)]
+    Delete {
+        #[command(flatten)]
+        which: WhichArgs,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+}
+
+/// Names an association.
+#[derive(Debug, Args)]
+pub struct WhichArgs {
+    /// The cluster's id.
+    cluster: ClusterId,
+    /// The association's id, `a-…`, as lists show it.
+    id: PodIdentityAssociationId,
+}
+
+impl From<WhichArgs> for PodIdentityAssociationRef {
+    fn from(which: WhichArgs) -> Self {
+        Self { cluster: which.cluster, id: which.id }
+    }
+}
+
+/// What makes an association.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The cluster's id.
+    cluster: ClusterId,
+    /// Whose pods.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = service_account)]
+    service_account: (String, String),
+    /// The role, of the cluster's own account.
+    #[arg(long, value_name = "ARN")]
+    role: String,
+    /// The role, of any account, that is assumed with the first one.
+    #[arg(long, value_name = "ARN")]
+    target_role: Option<String>,
+    /// Leave out the six session tags that tell of cluster and pod.
+    #[arg(long)]
+    disable_session_tags: bool,
+    /// A file with a session policy, `-` for standard input; it narrows what the pods may do.
+    #[arg(long, value_name = "FILE", requires = "disable_session_tags")]
+    policy: Option<Source>,
+    /// A tag; may be given again.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// What changes an association.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    /// The role, of the cluster's own account.
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+    /// The role that is assumed with the first one.
+    #[arg(long, value_name = "ARN")]
+    target_role: Option<String>,
+    /// No target role any more.
+    #[arg(long, conflicts_with = "target_role")]
+    no_target_role: bool,
+    /// Whether the six session tags are left out.
+    #[arg(long, value_name = "true|false")]
+    disable_session_tags: Option<bool>,
+    /// A file with a session policy, `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<Source>,
+    /// No session policy any more.
+    #[arg(long, conflicts_with = "policy")]
+    no_policy: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// `<namespace>/<name>`.
+fn service_account(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) => Ok((namespace.to_owned(), name.to_owned())),
+        None => Err("write it with its namespace, such as team-a/bot".to_owned()),
+    }
+}
+
+impl Row for PodIdentityAssociationDetail {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAMESPACE", "SERVICE ACCOUNT", "ROLE", "TARGET ROLE"];
+
+    fn cells(&self) -> Vec<String> {
+        let association = &self.association;
+        vec![
+            association.id.to_string(),
+            association.namespace.clone(),
+            association.service_account.clone(),
+            association.role_arn.to_string(),
+            or_dash(association.target_role_arn.as_ref()),
+        ]
+    }
+}
+
+impl AssociationCommand {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        match self {
+            Self::Create(args) => {
+                let (change, asked) = args.split()?;
+                let remote = context.connect().await?.remote();
+                let made = remote.create_pod_identity_association(change.into(), asked).await?;
+                context.show(&Changed(made))
+            }
+            Self::Describe(which) => {
+                let remote = context.connect().await?.remote();
+                let found = remote.get_pod_identity_association(admitted_at_the_door(), which.into()).await?;
+                context.show(&Fields(found))
+            }
+            Self::List { cluster, namespace, service_account } => {
+                let remote = context.connect().await?.remote();
+                let filter = PodIdentityAssociationFilter { namespace, service_account };
+                let found = all_pages(async |page| {
+                    let by = admitted_at_the_door();
+                    remote.list_pod_identity_associations(by, cluster.clone(), filter.clone(), page).await
+                });
+                context.show(&Listing(found.await?))
+            }
+            Self::Update(args) => {
+                let (named, by, change) = args.split()?;
+                let remote = context.connect().await?.remote();
+                let after = remote.update_pod_identity_association(by.into(), named, change).await?;
+                context.show(&Changed(after))
+            }
+            Self::Delete { which, change } => {
+                let remote = context.connect().await?.remote();
+                let gone = remote.delete_pod_identity_association(change.into(), which.into()).await?;
+                context.show(&Changed(gone))
+            }
+        }
+    }
+}
+
+impl CreateArgs {
+    fn split(self) -> Result<(ChangeArgs, CreatePodIdentityAssociation), Failure> {
+        let (namespace, service_account) = self.service_account;
+        let asked = CreatePodIdentityAssociation {
+            cluster: self.cluster,
+            namespace,
+            service_account,
+            role_arn: self.role,
+            target_role_arn: self.target_role,
+            disable_session_tags: Some(self.disable_session_tags),
+            policy: self.policy.map(|source| source.read()).transpose()?,
+            tags: BTreeMap::from_iter(self.tags),
+        };
+        Ok((self.change, asked))
+    }
+}
+
+impl UpdateArgs {
+    fn split(self) -> Result<(PodIdentityAssociationRef, ChangeArgs, UpdatePodIdentityAssociation), Failure> {
+        // On the wire an empty text takes away.
+        let policy = match self.no_policy {
+            true => Some(String::new()),
+            false => self.policy.map(|source| source.read()).transpose()?,
+        };
+        let change = UpdatePodIdentityAssociation {
+            role_arn: self.role,
+            target_role_arn: if self.no_target_role { Some(String::new()) } else { self.target_role },
+            disable_session_tags: self.disable_session_tags,
+            policy,
+        };
+        Ok((self.which.into(), self.change, change))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_account_is_written_with_its_namespace() {
+        assert_eq!(service_account("team-a/bot"), Ok(("team-a".to_owned(), "bot".to_owned())));
+        assert!(service_account("bot").is_err());
+    }
+}
