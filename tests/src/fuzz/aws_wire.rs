@@ -19,6 +19,7 @@ pub fn aws_wire(input: &[u8]) -> bool {
     let cluster = |name: &str| (name == "dev").then(|| "dev-7".parse().ok()).flatten();
     let caller = Caller {
         principal: "111122223333/AIDAAAAAAAAAAAAAAAAAA",
+        user_name: Some("ana"),
         region: "us-east-1",
         cluster: &cluster,
         page_secret: &[7; 32],

@@ -147,7 +147,7 @@ impl<S: SharedCache> Engine<S> {
         let allowed = caller.ask(call.action, resource);
         if let (Ok(allowed), Some(passed)) = (&allowed, &call.target.passes) {
             // What the request says of its own resource is not said of the role.
-            let keys = context::of_caller(holder, source_ip, self.hub.region.as_str(), now);
+            let keys = context::of_caller(holder, circumstances);
             if let Err(denial) = (Caller { holder, keys }).passes(passed, &allowed.resource) {
                 return Ok(Err(denial));
             }

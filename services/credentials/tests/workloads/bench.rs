@@ -95,6 +95,7 @@ impl Bench {
             session_seconds_max: 3_600,
             revoked_before: None,
             tags: BTreeMap::new(),
+            description: String::new(),
             created_at: NOON,
         };
         put(&self.store, &role).await;
