@@ -9,7 +9,6 @@ use lanyard_api::{
         IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
         WorkloadIssuer,
     },
-    credentials::{IrsaObstacle, IssuerKey, ServiceAccount, WorkloadIssuer},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, BreakGlass, Cluster, ClusterUpdate, ClusterUpdateType, EntryType,

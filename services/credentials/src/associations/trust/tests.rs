@@ -55,6 +55,7 @@ fn role(trust_policy: String) -> IamRole {
         session_seconds_max: 3_600,
         revoked_before: None,
         tags: BTreeMap::from([("for".to_owned(), "team-a".to_owned())]),
+        description: String::new(),
         created_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
