@@ -16,7 +16,7 @@ from hub import AUTHN_SETTINGS, READY_SECONDS_MAX, STOP_SECONDS_MAX, Hub
 
 # Those with a store, and all.
 STORED = ("authn", "mapping", "authz", "credentials")
-SERVICES = (*STORED, "spoke", "gateway")
+SERVICES = (*STORED, "spoke", "gateway", "awsapi")
 # What a process with a store has applied, of all scopes together; and how far its directory of clusters is.
 REVISIONS, DIRECTORY = "lanyard_store_revisions", "lanyard_directory_revision"
 # In which every replica sees a change: a poll's time would do, but machines are shared.
