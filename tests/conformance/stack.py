@@ -16,7 +16,7 @@ from hub import AUTHN_SETTINGS, CREDENTIALS_SETTINGS, READY_SECONDS_MAX, STOP_SE
 
 # Those with a store, and all.
 STORED = ("authn", "mapping", "authz", "credentials")
-SERVICES = (*STORED, "spoke", "gateway")
+SERVICES = (*STORED, "spoke", "gateway", "awsapi")
 # What a process with a store has applied, of all scopes together; and how far its directory of clusters is.
 REVISIONS, DIRECTORY = "lanyard_store_revisions", "lanyard_directory_revision"
 KNOWN = "lanyard_gateway_revisions"

@@ -201,11 +201,12 @@ def test_entries_come_in_pages_that_are_the_callers_own_and_stay_whole(hub, wire
     token = first["nextToken"]
     assert people[0].arn not in token
     # What changes meanwhile, before and behind, takes nothing out of the list and puts nothing twice into it.
-    eks.delete_access_entry(clusterName=cluster, principalArn=first["accessEntries"][0])
+    own = {person.arn for person in people}
+    gone = next(arn for arn in first["accessEntries"] if arn in own)
+    eks.delete_access_entry(clusterName=cluster, principalArn=gone)
     hub.settle()
     rest = eks.list_access_entries(clusterName=cluster, maxResults=100, nextToken=token)
     assert "nextToken" not in rest
-    own = {person.arn for person in people}
     assert [arn for arn in first["accessEntries"] + rest["accessEntries"] if arn in own] == sorted(own)
     other = hub.create_user("other")
     statement = {"Effect": "Allow", "Action": "eks:*", "Resource": "*"}
@@ -230,8 +231,20 @@ def test_entries_need_a_mode_in_which_they_count(hub, eks):
     hub.settle()
     ana = hub.create_user("ana")
     hub.settle()
-    with refused(eks, "InvalidRequestException", "The cluster's authentication mode must be set to one of"):
-        eks.create_access_entry(clusterName=name, principalArn=ana.arn)
+    own = {"clusterName": name, "principalArn": ana.arn}
+    calls = [
+        lambda: eks.create_access_entry(**own),
+        lambda: eks.list_access_entries(clusterName=name),
+        lambda: eks.describe_access_entry(**own),
+        lambda: eks.update_access_entry(**own, username="x"),
+        lambda: eks.delete_access_entry(**own),
+        lambda: eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"}),
+        lambda: eks.disassociate_access_policy(**own, policyArn=VIEW),
+        lambda: eks.list_associated_access_policies(**own),
+    ]
+    for call in calls:
+        with refused(eks, "InvalidRequestException", "The cluster's authentication mode must be set to one of"):
+            call()
 
 
 def test_changing_a_mapping_is_weighed_by_its_condition_keys(hub, eks, cluster):
@@ -357,7 +370,7 @@ def immunity_46_a_mutation_replayed_after_its_object_was_deleted_makes_none(hub,
 
 
 def immunity_33_another_accounts_clusters_are_not_there(hub, eks, cluster):
-    hub.cli("iam", "account", "create", "555566667777", "--name", unique("other"))
+    hub.cli("iam", "account", "create", "555566667777", "--authority", "local", "--name", unique("other"))
     eve = hub.create_user("eve", account="555566667777")
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

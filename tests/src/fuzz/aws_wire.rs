@@ -1,6 +1,7 @@
 //! Requests of the AWS wire: `SERVICE METHOD PATH?QUERY` in the first line, and the body after it.
 
-use lanyard_api::aws_wire::{Caller, HttpCall, Service, find};
+use lanyard_api::aws_wire::{Caller, HttpCall, KnownCluster, Service, find};
+use lanyard_api::mapping::AuthenticationMode;
 use lanyard_api::methods;
 
 /// Reads a request as a management call. What is accepted is a message that its method reads, for the cluster of the caller's own or
@@ -16,7 +17,10 @@ pub fn aws_wire(input: &[u8]) -> bool {
     };
     let Some(service) = Service::of_scope(service) else { return false };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let cluster = |name: &str| (name == "dev").then(|| "dev-7".parse().ok()).flatten();
+    let cluster = |name: &str| {
+        let id = "dev-7".parse().ok().filter(|_| name == "dev")?;
+        Some(KnownCluster { id, mode: AuthenticationMode::Api })
+    };
     let caller = Caller {
         principal: "111122223333/AIDAAAAAAAAAAAAAAAAAA",
         user_name: Some("ana"),

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     ids::{CLUSTER_NAME_CHARS_MAX, ClusterId},
+    mapping::{AuthenticationMode, Rule},
     methods::{Managed, Method},
     mutation::PAGE_ITEMS_MAX,
 };
@@ -28,8 +29,8 @@ pub struct Caller<'a> {
     pub user_name: Option<&'a str>,
     /// The region that the request was signed for.
     pub region: &'a str,
-    /// The id on this hub of the cluster of that name in the caller's account and this region.
-    pub cluster: &'a dyn Fn(&str) -> Option<ClusterId>,
+    /// What this hub has of the cluster of that name in the caller's account and this region.
+    pub cluster: &'a dyn Fn(&str) -> Option<KnownCluster>,
     /// The hub's secret for page tokens.
     pub page_secret: &'a [u8; 32],
 }
@@ -43,6 +44,15 @@ impl std::fmt::Debug for Caller<'_> {
     }
 }
 
+/// A cluster that a name means.
+#[derive(Debug, Clone)]
+pub struct KnownCluster {
+    /// Its id on this hub.
+    pub id: ClusterId,
+    /// Which mappings count.
+    pub mode: AuthenticationMode,
+}
+
 /// A management call that a request makes.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -53,6 +63,8 @@ pub struct Asked {
     /// The cluster that it names and the caller's account has not: it is weighed, and then there is nothing to do. In the message
     /// its name stands in place of an id.
     pub unknown_cluster: Option<String>,
+    /// What the cluster's state has in the way of the call, for whoever may make it.
+    pub in_the_way: Option<AwsError>,
     /// What seals the page token of the answer, if that has one.
     pub page_key: Option<PageKey>,
 }
@@ -63,7 +75,7 @@ pub(super) struct Input<'a> {
     caller: &'a Caller<'a>,
     parameters: &'a Parameters<'a>,
     body: &'a [u8],
-    cluster: Option<Result<ClusterId, String>>,
+    cluster: Option<Result<KnownCluster, String>>,
 }
 
 impl<'a> Input<'a> {
@@ -105,7 +117,7 @@ impl<'a> Input<'a> {
     /// The id of the cluster in the path; of one that is not there, its name, which is looked up no more.
     pub(super) fn cluster(&self) -> Result<String, AwsError> {
         match &self.cluster {
-            Some(Ok(id)) => Ok(id.to_string()),
+            Some(Ok(known)) => Ok(known.id.to_string()),
             Some(Err(name)) => match name.parse::<ClusterId>() {
                 Ok(name) => Ok(name.to_string()),
                 Err(error) => {
@@ -166,8 +178,18 @@ impl<'a> Input<'a> {
             method: M::METHOD,
             message: message.encode_to_vec().into(),
             unknown_cluster: self.cluster.as_ref().and_then(|cluster| cluster.as_ref().err()).cloned(),
+            in_the_way: None,
             page_key: self.found.operation.is_paged.then(|| self.page_key()),
         }
+    }
+
+    /// The call with this message, about access entries: EKS has none of them in mode CONFIG_MAP.
+    pub(super) fn asks_of_entries<M: Managed>(&self, message: &M) -> Asked {
+        let is_without =
+            matches!(&self.cluster, Some(Ok(known)) if known.mode == AuthenticationMode::ConfigMap);
+        let text = Rule::AuthenticationMode.eks_text().unwrap_or_default();
+        let in_the_way = is_without.then(|| AwsError::new("InvalidRequestException", 400, text));
+        Asked { in_the_way, ..self.asks(message) }
     }
 
     /// A parameter that breaks a rule.

@@ -2,7 +2,7 @@ use lanyard_proto::mapping::v1 as pb;
 use proptest::prelude::*;
 
 use super::*;
-use crate::methods;
+use crate::{mapping::AuthenticationMode, methods};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team/Dev";
 const ROLE_SEGMENT: &str = "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fteam%2FDev";
@@ -11,7 +11,12 @@ const POLICY_SEGMENT: &str = "arn:aws:eks::aws:cluster-access-policy%2FAmazonEKS
 
 fn read(service: Service, method: &str, path: &str, query: &str, body: &[u8]) -> Result<Asked, AwsError> {
     let call = HttpCall { method, path, query, body };
-    let cluster = |name: &str| (name == "dev").then(|| "dev-7".parse().unwrap());
+    let known = |mode| KnownCluster { id: "dev-7".parse().unwrap(), mode };
+    let cluster = |name: &str| match name {
+        "dev" => Some(known(AuthenticationMode::Api)),
+        "map" => Some(known(AuthenticationMode::ConfigMap)),
+        _ => None,
+    };
     let caller = Caller {
         principal: "1/AIDA",
         user_name: Some("ana"),
@@ -210,6 +215,31 @@ fn a_cluster_is_made_in_the_region_that_was_signed_for_and_in_the_mode_that_eks_
     assert_eq!((made.name.as_str(), made.region.as_str()), ("a", "eu-west-1"));
     assert_eq!(made.authentication_mode, pb::AuthenticationMode::ConfigMap as i32);
     assert_eq!(made.bootstrap_creator_admin, None);
+}
+
+#[test]
+fn entries_are_none_in_the_mode_in_which_they_do_not_count() {
+    let entry = format!("/clusters/map/access-entries/{ROLE_SEGMENT}");
+    let associate = r#"{"policyArn":"x","accessScope":{"type":"cluster"}}"#;
+    let create = format!(r#"{{"principalArn":"{ROLE}"}}"#);
+    let calls = [
+        ("POST", "/clusters/map/access-entries".to_owned(), create.as_str()),
+        ("GET", "/clusters/map/access-entries".to_owned(), ""),
+        ("GET", entry.clone(), ""),
+        ("POST", entry.clone(), "{}"),
+        ("DELETE", entry.clone(), ""),
+        ("POST", format!("{entry}/access-policies"), associate),
+        ("GET", format!("{entry}/access-policies"), ""),
+        ("DELETE", format!("{entry}/access-policies/x"), ""),
+    ];
+    for (method, path, body) in calls {
+        let error = eks(method, &path, "", body).unwrap().in_the_way.unwrap();
+        assert_eq!((&*error.code, error.status), ("InvalidRequestException", 400), "{method} {path}");
+        assert!(error.message.starts_with("The cluster's authentication mode must be set"), "{error}");
+        let elsewhere = eks(method, &path.replace("/map/", "/dev/"), "", body).unwrap();
+        assert_eq!(elsewhere.in_the_way, None, "{method} {path}");
+    }
+    assert_eq!(eks("GET", "/clusters/map", "", "").unwrap().in_the_way, None);
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! hub's. Nothing of it but the scope that it claims is looked at before the signature holds.
 
 use lanyard_api::authn::{Admission, AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
-use lanyard_api::aws_wire::{self, Asked, AwsError, Caller, Found, HttpCall, Service};
-use lanyard_api::{ClusterId, Denial, Fault};
+use lanyard_api::aws_wire::{self, Asked, AwsError, Caller, Found, HttpCall, KnownCluster, Service};
+use lanyard_api::mapping::Cluster;
+use lanyard_api::{Denial, Fault};
 use lanyard_iam::sigv4::{ClaimedScope, Expected};
 use lanyard_iam::token::CLUSTER_ID_HEADER;
 use lanyard_iam::{
@@ -81,6 +82,10 @@ impl<S: SharedCache> Engine<S> {
         let kin = &proven.signer.aws()?.kin;
         let admission = self.admit_holder(&hub, &proven.signer.holder, kin, &asked_for, proven.used).await?;
         Ok(match admission {
+            // Whoever may make the call hears what is in its way, and nobody else.
+            Admission::Admitted(_) if asked.in_the_way.is_some() => {
+                AwsAdmission::Wrong(asked.in_the_way.ok_or(Fault::Internal)?)
+            }
             Admission::Admitted(actor) => AwsAdmission::Admitted(Box::new(AwsAdmitted {
                 actor: *actor,
                 method: asked.method.path.to_owned(),
@@ -182,9 +187,10 @@ impl<S: SharedCache> Engine<S> {
             Some(session) => format!("{account}/{}:{session}", holder.owner.id),
             None => format!("{account}/{}", holder.owner.id),
         };
-        let cluster = |name: &str| -> Option<ClusterId> {
-            let view = hub.cluster_named(account, &proven.region, name)?;
-            Some(view.cluster.id.clone())
+        let cluster = |name: &str| {
+            let Cluster { id, authentication_mode: mode, .. } =
+                &*hub.cluster_named(account, &proven.region, name)?.cluster;
+            Some(KnownCluster { id: id.clone(), mode: *mode })
         };
         found.read(&Caller {
             principal: &principal,

@@ -22,7 +22,9 @@ pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
                                    entries with 'list-access-entries'. ({})",
                 lanyard_iam::shown(name)
             )),
-            "policy association" => not_found("The specified policyArn could not be found.".to_owned()),
+            "access policy" | "policy association" => {
+                not_found("The specified policyArn could not be found.".to_owned())
+            }
             _ => not_found(own),
         },
         CallError::AlreadyExists { kind, name } => {
@@ -52,8 +54,10 @@ fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
         _ => rule.and_then(Rule::eks_text).filter(|text| !text.contains('{')).map_or(own, str::to_owned),
     };
     match (rule, error) {
-        (Some(Rule::PolicyUnknown), _) => not_found(message),
         (Some(Rule::AuthenticationMode), _) => AwsError::new("InvalidRequestException", 400, message),
+        (Some(Rule::NotStandard | Rule::ModeTransition), _) => {
+            AwsError::new("InvalidParameterException", 400, message)
+        }
         (_, CallError::Precondition { .. }) => AwsError::new("InvalidRequestException", 400, message),
         _ => AwsError::new("InvalidParameterException", 400, message),
     }

@@ -81,7 +81,7 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "The specified principalArn is invalid: invalid principal.",
         ),
         (
-            invalid(Rule::PolicyUnknown),
+            CallError::not_found("access policy", "x"),
             "ResourceNotFoundException",
             404,
             "The specified policyArn could not be found.",
@@ -93,7 +93,7 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "The specified policyArn can only be associated with service-linked roles",
         ),
         (
-            invalid(Rule::NotStandard),
+            state(Rule::NotStandard),
             "InvalidParameterException",
             400,
             "This operation can only be performed on Access Entries with a type of \"STANDARD\".",

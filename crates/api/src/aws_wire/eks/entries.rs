@@ -50,7 +50,7 @@ struct AccessScope {
 pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: Create = input.json()?;
     let entry_type = body.r#type.map(|text| entry_type(input, &text)).transpose()?;
-    Ok(input.asks(&pb::CreateAccessEntryRequest {
+    Ok(input.asks_of_entries(&pb::CreateAccessEntryRequest {
         cluster: input.cluster()?,
         principal_arn: principal(input, input.required("principalArn", body.principal_arn)?)?,
         entry_type: field::optional_enum_number(entry_type),
@@ -63,11 +63,11 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 pub(super) fn describe(input: &Input<'_>) -> Result<Asked, AwsError> {
     let (cluster, principal_arn) = named(input)?;
-    Ok(input.asks(&pb::DescribeAccessEntryRequest { cluster, principal_arn }))
+    Ok(input.asks_of_entries(&pb::DescribeAccessEntryRequest { cluster, principal_arn }))
 }
 
 pub(super) fn list(input: &Input<'_>) -> Result<Asked, AwsError> {
-    Ok(input.asks(&pb::ListAccessEntriesRequest {
+    Ok(input.asks_of_entries(&pb::ListAccessEntriesRequest {
         cluster: input.cluster()?,
         policy_arn: input.parameter("associatedPolicyArn")?.map(str::to_owned),
         page: Some(input.page()?),
@@ -78,7 +78,7 @@ pub(super) fn list(input: &Input<'_>) -> Result<Asked, AwsError> {
 pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: Update = input.json()?;
     let (cluster, principal_arn) = named(input)?;
-    Ok(input.asks(&pb::UpdateAccessEntryRequest {
+    Ok(input.asks_of_entries(&pb::UpdateAccessEntryRequest {
         cluster,
         principal_arn,
         username: body.username,
@@ -89,7 +89,7 @@ pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 pub(super) fn delete(input: &Input<'_>) -> Result<Asked, AwsError> {
     let (cluster, principal_arn) = named(input)?;
-    Ok(input.asks(&pb::DeleteAccessEntryRequest { mutation: None, cluster, principal_arn }))
+    Ok(input.asks_of_entries(&pb::DeleteAccessEntryRequest { mutation: None, cluster, principal_arn }))
 }
 
 pub(super) fn associate(input: &Input<'_>) -> Result<Asked, AwsError> {
@@ -110,7 +110,7 @@ pub(super) fn associate(input: &Input<'_>) -> Result<Asked, AwsError> {
             return Err(input.invalid("accessScope.type", &rule));
         }
     };
-    Ok(input.asks(&pb::AssociateAccessPolicyRequest {
+    Ok(input.asks_of_entries(&pb::AssociateAccessPolicyRequest {
         cluster,
         principal_arn,
         policy_arn,
@@ -122,7 +122,7 @@ pub(super) fn associate(input: &Input<'_>) -> Result<Asked, AwsError> {
 pub(super) fn disassociate(input: &Input<'_>) -> Result<Asked, AwsError> {
     let (cluster, principal_arn) = named(input)?;
     let policy_arn = input.label("policyArn").to_owned();
-    Ok(input.asks(&pb::DisassociateAccessPolicyRequest {
+    Ok(input.asks_of_entries(&pb::DisassociateAccessPolicyRequest {
         mutation: None,
         cluster,
         principal_arn,
@@ -133,7 +133,7 @@ pub(super) fn disassociate(input: &Input<'_>) -> Result<Asked, AwsError> {
 pub(super) fn list_associated(input: &Input<'_>) -> Result<Asked, AwsError> {
     let (cluster, principal_arn) = named(input)?;
     let page = Some(input.page()?);
-    Ok(input.asks(&pb::ListAssociatedAccessPoliciesRequest { cluster, principal_arn, page }))
+    Ok(input.asks_of_entries(&pb::ListAssociatedAccessPoliciesRequest { cluster, principal_arn, page }))
 }
 
 pub(super) fn list_policies(input: &Input<'_>) -> Result<Asked, AwsError> {
