@@ -101,7 +101,9 @@ pub(crate) fn web_identity(error: &CallError) -> AwsError {
             AwsError::new(code, status, denial.message.clone())
         }
         // SDKs ask again upon this one.
-        CallError::Fault(Fault::Unavailable { part, .. }) if part.starts_with(&WebIdentityRefusal::issuer_part("")) => {
+        CallError::Fault(Fault::Unavailable { part, .. })
+            if part.starts_with(&WebIdentityRefusal::issuer_part("")) =>
+        {
             AwsError::new("IDPCommunicationError", 400, error.to_string())
         }
         CallError::Fault(fault) => no_answer(Some(Service::Sts), fault),

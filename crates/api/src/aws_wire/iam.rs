@@ -159,21 +159,34 @@ mod tests {
 
     #[test]
     fn each_operation_makes_the_call_that_means_the_same() {
-        let arn = "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
+        let arn =
+            "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
         let cases = [
             ("Action=CreateUser&UserName=bob".to_owned(), "Accounts/CreateUser", "iam:CreateUser"),
             ("Action=ListUserTags&UserName=bob".to_owned(), "Accounts/GetUser", "iam:GetUser"),
             ("Action=ListAccessKeys".to_owned(), "Accounts/ListAccessKeys", "iam:ListAccessKeys"),
             ("Action=ListAttachedRolePolicies&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
             ("Action=ListInstanceProfilesForRole&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
-            ("Action=ListRolePolicies&RoleName=ci".to_owned(), "Accounts/ListPolicies", "iam:ListRolePolicies"),
-            ("Action=GetUserPolicy&UserName=a&PolicyName=p".to_owned(), "Accounts/GetPolicy", "iam:GetUserPolicy"),
+            (
+                "Action=ListRolePolicies&RoleName=ci".to_owned(),
+                "Accounts/ListPolicies",
+                "iam:ListRolePolicies",
+            ),
+            (
+                "Action=GetUserPolicy&UserName=a&PolicyName=p".to_owned(),
+                "Accounts/GetPolicy",
+                "iam:GetUserPolicy",
+            ),
             (
                 "Action=PutRolePolicy&RoleName=ci&PolicyName=p&PolicyDocument=%7B%7D".to_owned(),
                 "Accounts/PutPolicy",
                 "iam:PutRolePolicy",
             ),
-            (format!("Action=GetOpenIDConnectProvider&{arn}"), "OidcProviders/GetOidcProvider", "iam:GetOpenIDConnectProvider"),
+            (
+                format!("Action=GetOpenIDConnectProvider&{arn}"),
+                "OidcProviders/GetOidcProvider",
+                "iam:GetOpenIDConnectProvider",
+            ),
             (
                 format!("Action=AddClientIDToOpenIDConnectProvider&{arn}&ClientID=sts"),
                 "OidcProviders/AddOidcClientId",
@@ -211,10 +224,14 @@ mod tests {
         let asked = read("Action=UpdateRole&RoleName=ci").unwrap();
         let update = pb::UpdateRoleRequest::decode(asked.message).unwrap();
         assert_eq!((update.description, update.session_seconds_max), (None, Some(3_600)), "as IAM has it");
-        let arn = "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
+        let arn =
+            "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
         let asked = read(&format!("Action=DeleteOpenIDConnectProvider&{arn}")).unwrap();
         let gone = pb::DeleteOidcProviderRequest::decode(asked.message).unwrap();
-        assert_eq!((gone.account.as_deref(), gone.issuer_url.as_str()), (Some("111122223333"), "https://ci.example/a"));
+        assert_eq!(
+            (gone.account.as_deref(), gone.issuer_url.as_str()),
+            (Some("111122223333"), "https://ci.example/a")
+        );
         let own = |user_name| read_as("Action=CreateAccessKey", user_name);
         let key = pb::CreateAccessKeyRequest::decode(own(Some("ana")).unwrap().message).unwrap();
         assert_eq!(key.user, "ana", "who is not named is the caller");
@@ -226,13 +243,25 @@ mod tests {
         let cases = [
             ("Action=GetRole", "ValidationError", "RoleName"),
             ("Action=CreateUser&UserName=a&PermissionsBoundary=x", "ValidationError", "PermissionsBoundary"),
-            ("Action=CreateRole&RoleName=a&AssumeRolePolicyDocument=x&MaxSessionDuration=soon", "ValidationError", "MaxSessionDuration"),
+            (
+                "Action=CreateRole&RoleName=a&AssumeRolePolicyDocument=x&MaxSessionDuration=soon",
+                "ValidationError",
+                "MaxSessionDuration",
+            ),
             ("Action=UpdateAccessKey&AccessKeyId=x&Status=Gone", "ValidationError", "Status"),
             ("Action=ListRoles&MaxItems=0", "ValidationError", "MaxItems"),
             ("Action=ListRoles&Marker=none", "ValidationError", "Marker"),
             ("Action=ListUsers&PathPrefix=%2Fa%2F", "ValidationError", "PathPrefix"),
-            ("Action=TagRole&RoleName=a&Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=a&Tags.member.2.Value=2", "ValidationError", "Tags"),
-            ("Action=GetOpenIDConnectProvider&OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx", "InvalidInput", "OpenIDConnectProviderArn"),
+            (
+                "Action=TagRole&RoleName=a&Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=a&Tags.member.2.Value=2",
+                "ValidationError",
+                "Tags",
+            ),
+            (
+                "Action=GetOpenIDConnectProvider&OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx",
+                "InvalidInput",
+                "OpenIDConnectProviderArn",
+            ),
             ("Action=CreateGroup&GroupName=a", "InvalidAction", "CreateGroup"),
         ];
         for (form, code, said) in cases {

@@ -153,7 +153,8 @@ impl<'a> Input<'a> {
         match self.parameter(name)? {
             None | Some("") => Ok(String::new()),
             Some(token) => self.page_key().open(token).ok_or_else(|| {
-                let rule = "it is not the token of another page of this very list; leave it out to begin anew";
+                let rule =
+                    "it is not the token of another page of this very list; leave it out to begin anew";
                 self.invalid(name, rule)
             }),
         }

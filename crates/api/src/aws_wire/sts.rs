@@ -76,7 +76,8 @@ fn says_so(call: &HttpCall<'_>) -> bool {
 }
 
 fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIdentityRequest, AwsError> {
-    let invalid = |name: &str, rule: &str| AwsError::invalid_parameter(Service::Sts, format!("{name}: {rule}"));
+    let invalid =
+        |name: &str, rule: &str| AwsError::invalid_parameter(Service::Sts, format!("{name}: {rule}"));
     let optional = |name: &str| parameters.one(Service::Sts, name);
     let required = |name: &str| {
         let given = optional(name)?.filter(|text| !text.is_empty());
@@ -90,7 +91,10 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
         return Err(invalid("PolicyArns", NO_MANAGED_POLICIES));
     }
     if optional("ProviderId")?.is_some() {
-        return Err(invalid("ProviderId", "it is for OAuth 2.0 access tokens: leave it out with a token of OpenID Connect"));
+        return Err(invalid(
+            "ProviderId",
+            "it is for OAuth 2.0 access tokens: leave it out with a token of OpenID Connect",
+        ));
     }
     let seconds = optional("DurationSeconds")?.map(str::parse).transpose();
     Ok(pb::AssumeRoleWithWebIdentityRequest {
@@ -108,7 +112,11 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
 mod tests {
     use super::*;
 
-    fn read(method: &str, query: &str, body: &str) -> Option<Result<pb::AssumeRoleWithWebIdentityRequest, AwsError>> {
+    fn read(
+        method: &str,
+        query: &str,
+        body: &str,
+    ) -> Option<Result<pb::AssumeRoleWithWebIdentityRequest, AwsError>> {
         unsigned(&HttpCall { method, path: "/", query, body: body.as_bytes() })
     }
 

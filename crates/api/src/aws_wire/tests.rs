@@ -12,8 +12,13 @@ const POLICY_SEGMENT: &str = "arn:aws:eks::aws:cluster-access-policy%2FAmazonEKS
 fn read(service: Service, method: &str, path: &str, query: &str, body: &[u8]) -> Result<Asked, AwsError> {
     let call = HttpCall { method, path, query, body };
     let cluster = |name: &str| (name == "dev").then(|| "dev-7".parse().unwrap());
-    let caller =
-        Caller { principal: "1/AIDA", user_name: Some("ana"), region: "eu-west-1", cluster: &cluster, page_secret: &[7; 32] };
+    let caller = Caller {
+        principal: "1/AIDA",
+        user_name: Some("ana"),
+        region: "eu-west-1",
+        cluster: &cluster,
+        page_secret: &[7; 32],
+    };
     find(service, &call)?.read(&caller)
 }
 

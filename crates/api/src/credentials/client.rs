@@ -8,8 +8,8 @@ use lanyard_proto::credentials::v1::{
 
 use super::{
     AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IssuerDocuments, RoleSession, ServiceAccount,
-    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession, WorkloadIssuer,
-    Workloads,
+    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, WebIdentitySession,
+    WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,

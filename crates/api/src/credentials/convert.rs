@@ -3,8 +3,9 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession, ServiceAccount,
-    ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, IrsaObstacle, IssuerKey, RoleSession,
+    ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession,
+    WorkloadIssuer,
 };
 use crate::{
     fault::CallError,

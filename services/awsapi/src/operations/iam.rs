@@ -39,14 +39,14 @@ fn whole(name: &'static str, items: Vec<Node>) -> Answer {
 
 /// A page of a list.
 fn page(name: &'static str, items: Vec<Node>, next: Option<String>) -> Answer {
-    let mut members: Members =
-        vec![(name, Node::List(items)), ("IsTruncated", Node::Flag(next.is_some()))];
+    let mut members: Members = vec![(name, Node::List(items)), ("IsTruncated", Node::Flag(next.is_some()))];
     members.extend(next.map(|marker| ("Marker", Node::Text(marker))));
     Answer::Query(members)
 }
 
 fn tags(tags: &BTreeMap<String, String>) -> Node {
-    let tag = |(key, value): (&String, &String)| Node::Members(vec![("Key", text(key)), ("Value", text(value))]);
+    let tag =
+        |(key, value): (&String, &String)| Node::Members(vec![("Key", text(key)), ("Value", text(value))]);
     Node::List(tags.iter().map(tag).collect())
 }
 

@@ -46,8 +46,12 @@ fn credentials(key: &AccessKeyId, secret: &str, token: &str, expires_at: OffsetD
 
 fn role_session(session: &RoleSession) -> (Members, i64) {
     let RoleSession { access_key_id, secret_access_key, session_token, expires_at, .. } = session;
-    let credentials =
-        credentials(access_key_id, secret_access_key.expose_secret(), session_token.expose_secret(), *expires_at);
+    let credentials = credentials(
+        access_key_id,
+        secret_access_key.expose_secret(),
+        session_token.expose_secret(),
+        *expires_at,
+    );
     let user = Node::Members(vec![
         ("AssumedRoleId", Node::Text(session.assumed_role_id.clone())),
         ("Arn", Node::Text(session.arn.clone())),

@@ -58,7 +58,12 @@ pub(super) fn delete(input: &Input<'_>) -> Read {
 
 pub(super) fn update_thumbprints(input: &Input<'_>) -> Read {
     let ((account, issuer_url), thumbprints) = (of(input)?, input.texts("ThumbprintList")?);
-    Ok(input.asks(&pb::UpdateOidcProviderThumbprintsRequest { mutation: None, account, issuer_url, thumbprints }))
+    Ok(input.asks(&pb::UpdateOidcProviderThumbprintsRequest {
+        mutation: None,
+        account,
+        issuer_url,
+        thumbprints,
+    }))
 }
 
 pub(super) fn add_client_id(input: &Input<'_>) -> Read {

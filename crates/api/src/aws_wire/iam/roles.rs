@@ -18,7 +18,8 @@ fn name(input: &Input<'_>) -> Result<String, AwsError> {
 
 /// A trust policy that trusts an issuer without a subject has no flag on this wire: the role's tag says that it may.
 pub(super) fn create(input: &Input<'_>) -> Read {
-    input.refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    input
+        .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
     Ok(input.asks(&pb::CreateRoleRequest {
         mutation: None,
         account: None,

@@ -21,7 +21,8 @@ fn name(input: &Input<'_>) -> Result<String, AwsError> {
 }
 
 pub(super) fn create(input: &Input<'_>) -> Read {
-    input.refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    input
+        .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
     Ok(input.asks(&pb::CreateUserRequest {
         mutation: None,
         account: None,

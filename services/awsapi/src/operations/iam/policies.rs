@@ -7,11 +7,7 @@ use lanyard_api::{
 use lanyard_proto::authn::v1 as pb;
 
 use super::{Answered, document, done, text, whole};
-use crate::{
-    answer::Answer,
-    backend::Backend,
-    operations::Call,
-};
+use crate::{answer::Answer, backend::Backend, operations::Call};
 
 pub(in crate::operations) async fn put<B: Backend>(call: &Call<'_, B>) -> Answered {
     call.ask::<pb::PutPolicyRequest, pb::InlinePolicyMutated, Mutated<InlinePolicy>>().await?;

@@ -45,7 +45,8 @@ pub(in crate::operations) async fn get<B: Backend>(call: &Call<'_, B>) -> Answer
 }
 
 pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let Page { items, next_token } = call.ask::<pb::ListRolesRequest, pb::IamRolePage, Page<IamRole>>().await?;
+    let Page { items, next_token } =
+        call.ask::<pb::ListRolesRequest, pb::IamRolePage, Page<IamRole>>().await?;
     let partition = partition(call)?;
     // IAM leaves tags out of lists.
     let bare = |role: IamRole| shape(&IamRole { tags: Default::default(), ..role }, partition);
