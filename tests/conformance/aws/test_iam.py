@@ -1,0 +1,304 @@
+"""IAM and STS on the AWS wire: boto3 and the AWS CLI, unchanged, with the sequences that Terraform's resources make."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hub import Principal, unique
+from oidc import Issuer
+from tokens import Credentials
+from wire import Wire, code_of, raw, refused, seen
+
+AUDIENCE = "sts.amazonaws.com"
+SUBJECT = "repo:octo-org/octo-repo:environment:prod"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def wire(hub) -> Wire:
+    return Wire(hub)
+
+
+@pytest.fixture
+def iam(wire):
+    return wire.client("iam")
+
+
+@pytest.fixture
+def issuer(tmp_path_factory):
+    issuer = Issuer(tmp_path_factory.mktemp("ci"), path="/ci").start()
+    yield issuer
+    issuer.stop()
+
+
+def document(action: str, **more) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, **more}]})
+
+
+def trusting(principal: str) -> str:
+    return document("sts:AssumeRole", Principal={"AWS": principal})
+
+
+def trusting_jobs(arn: str, subject: str | None) -> str:
+    name = arn.split(":oidc-provider/")[1]
+    condition = {"StringEquals": {f"{name}:aud": AUDIENCE}}
+    if subject:
+        condition["StringLike"] = {f"{name}:sub": subject}
+    return document("sts:AssumeRoleWithWebIdentity", Principal={"Federated": arn}, Condition=condition)
+
+
+def test_users_and_their_keys(hub, wire, iam):
+    name = unique("ana")
+    made = iam.create_user(UserName=name, Path="/team/", Tags=[{"Key": "team", "Value": "blue"}])["User"]
+    assert made["Arn"] == f"arn:aws:iam::{hub.account}:user/team/{name}" and made["UserId"].startswith("AIDA")
+    assert iam.get_user(UserName=name)["User"] == made
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    hub.secrets.add("a user's secret access key", key["SecretAccessKey"])
+    own = Wire(hub, Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
+    hub.settle()
+    assert own.sts.get_caller_identity()["Arn"] == made["Arn"]
+    iam.put_user_policy(
+        UserName=name, PolicyName="self", PolicyDocument=document("iam:*", Resource=made["Arn"])
+    )
+    hub.settle()
+    assert own.client("iam").get_user()["User"]["UserName"] == name, "who is not named is the caller"
+    [listed] = own.client("iam").list_access_keys()["AccessKeyMetadata"]
+    assert (listed["AccessKeyId"], listed["Status"]) == (key["AccessKeyId"], "Active")
+    iam.update_access_key(UserName=name, AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    hub.settle()
+    with refused(own.sts, "InvalidClientTokenId", "", 403):
+        own.sts.get_caller_identity()
+    iam.tag_user(UserName=name, Tags=[{"Key": "cost", "Value": "1"}])
+    iam.untag_user(UserName=name, TagKeys=["team"])
+    assert iam.list_user_tags(UserName=name)["Tags"] == [{"Key": "cost", "Value": "1"}]
+    assert iam.list_groups_for_user(UserName=name)["Groups"] == []
+    assert iam.list_attached_user_policies(UserName=name)["AttachedPolicies"] == []
+    assert iam.list_user_policies(UserName=name)["PolicyNames"] == ["self"]
+    assert iam.get_user_policy(UserName=name, PolicyName="self")["PolicyDocument"]["Version"] == "2012-10-17"
+    assert wire.sts.get_access_key_info(AccessKeyId=key["AccessKeyId"])["Account"] == hub.account
+    iam.delete_user_policy(UserName=name, PolicyName="self")
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
+    with refused(iam, "NoSuchEntity", name, 404):
+        iam.get_user(UserName=name)
+
+
+def test_lists_come_in_pages_that_the_sdk_turns(iam):
+    names = sorted(unique("page") for _ in range(5))
+    for name in names:
+        iam.create_user(UserName=name)
+    pages = list(iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2}))
+    assert all(len(page["Users"]) <= 2 for page in pages)
+    found = [user["UserName"] for page in pages for user in page["Users"]]
+    assert [name for name in found if name in names] == names
+    marker = iam.list_users(MaxItems=1)["Marker"]
+    with refused(iam, "ValidationError", "Marker"):
+        iam.list_roles(MaxItems=1, Marker=marker)
+    seen("iam:ListUsers", "pagination")
+
+
+def test_a_role_as_terraform_makes_reads_changes_and_destroys_it(hub, wire, iam):
+    """aws_iam_role: create, refresh, update in place, destroy."""
+    name = unique("terraform")
+    policy = trusting(f"arn:aws:iam::{hub.account}:root")
+    created = iam.create_role(
+        RoleName=name,
+        Path="/ci/",
+        AssumeRolePolicyDocument=policy,
+        Description="Deploys",
+        MaxSessionDuration=7200,
+        Tags=[{"Key": "stage", "Value": "live"}],
+    )["Role"]
+
+    def refresh() -> dict:
+        role = iam.get_role(RoleName=name)["Role"]
+        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []
+        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+        assert iam.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"] == []
+        return role
+
+    read = refresh()
+    assert read == refresh(), "a read after apply shows no difference"
+    assert read["AssumeRolePolicyDocument"] == json.loads(policy)
+    assert (read["Arn"], read["RoleId"]) == (created["Arn"], created["RoleId"])
+    assert read["Arn"] == f"arn:aws:iam::{hub.account}:role/ci/{name}"
+    assert (read["Description"], read["MaxSessionDuration"]) == ("Deploys", 7200)
+    assert read["Tags"] == [{"Key": "stage", "Value": "live"}]
+    iam.update_role(RoleName=name, Description="Deploys more", MaxSessionDuration=3600)
+    iam.tag_role(RoleName=name, Tags=[{"Key": "stage", "Value": "test"}, {"Key": "team", "Value": "a"}])
+    iam.untag_role(RoleName=name, TagKeys=["team"])
+    narrower = trusting(f"arn:aws:iam::{hub.account}:user/somebody")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=narrower)
+    read = refresh()
+    assert (read["Description"], read["MaxSessionDuration"]) == ("Deploys more", 3600)
+    assert read["Tags"] == iam.list_role_tags(RoleName=name)["Tags"] == [{"Key": "stage", "Value": "test"}]
+    assert read["AssumeRolePolicyDocument"] == json.loads(narrower)
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document("eks:*", Resource="*"))
+    got = iam.get_role_policy(RoleName=name, PolicyName="p")
+    assert (got["RoleName"], got["PolicyDocument"]["Statement"][0]["Action"]) == (name, "eks:*")
+    iam.delete_role_policy(RoleName=name, PolicyName="p")
+    iam.delete_role(RoleName=name)
+    with refused(iam, "NoSuchEntity", name, 404):
+        iam.get_role(RoleName=name)
+    assert wire.aws_json("iam", "list-roles", "--max-items", "1")["Roles"] is not None
+
+
+def test_each_refusal_has_iams_code(hub, iam):
+    name = unique("role")
+    policy = trusting(f"arn:aws:iam::{hub.account}:root")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    with refused(iam, "EntityAlreadyExists", name, 409):
+        iam.create_role(RoleName=name.upper(), AssumeRolePolicyDocument=policy)
+    with refused(iam, "MalformedPolicyDocument"):
+        iam.create_role(RoleName=unique("bad"), AssumeRolePolicyDocument="{}")
+    with refused(iam, "MalformedPolicyDocument"):
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument="{}")
+    with refused(iam, "NoSuchEntity", "", 404):
+        iam.get_role_policy(RoleName=name, PolicyName="none")
+    with refused(iam, "InvalidInput", "aws:x"):
+        iam.tag_role(RoleName=name, Tags=[{"Key": "aws:x", "Value": ""}])
+    with refused(iam, "ValidationError", "PermissionsBoundary"):
+        iam.create_user(UserName=unique("u"), PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess")
+    nobody = hub.create_user("nobody")
+    hub.settle()
+    with refused(Wire(hub, nobody.credentials).client("iam"), "AccessDenied", "iam:ListUsers", 403) as _:
+        Wire(hub, nobody.credentials).client("iam").list_users()
+
+
+def test_an_oidc_provider_as_terraform_makes_reads_changes_and_destroys_it(hub, iam, issuer):
+    """aws_iam_openid_connect_provider."""
+    arn = iam.create_open_id_connect_provider(
+        Url=issuer.url, ClientIDList=[AUDIENCE], ThumbprintList=["0f" * 20], Tags=[{"Key": "a", "Value": "1"}]
+    )["OpenIDConnectProviderArn"]
+    name = issuer.url.removeprefix("https://")
+    assert arn == f"arn:aws:iam::{hub.account}:oidc-provider/{name}"
+    read = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    assert (read["Url"], read["ClientIDList"], read["ThumbprintList"]) == (name, [AUDIENCE], ["0f" * 20])
+    assert read["Tags"] == [{"Key": "a", "Value": "1"}]
+    iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="other")
+    iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID=AUDIENCE)
+    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=["1f" * 20])
+    iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=[{"Key": "b", "Value": "2"}])
+    iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=["a"])
+    read = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    assert (read["ClientIDList"], read["ThumbprintList"]) == (["other"], ["1f" * 20])
+    tags = iam.list_open_id_connect_provider_tags(OpenIDConnectProviderArn=arn)["Tags"]
+    assert read["Tags"] == tags == [{"Key": "b", "Value": "2"}]
+    listed = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert {"Arn": arn} in listed
+    with refused(iam, "EntityAlreadyExists", "", 409):
+        iam.create_open_id_connect_provider(Url=issuer.url)
+    with refused(iam, "InvalidInput"):
+        iam.create_open_id_connect_provider(Url="http://issuer.example")
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    with refused(iam, "NoSuchEntity", "", 404):
+        iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+def immunity_33_an_oidc_provider_of_another_account_is_not_there(hub, iam):
+    foreign = "arn:aws:iam::999988887777:oidc-provider/ci.example"
+    nobody = hub.create_user("tenant")
+    hub.cli("iam", "policy", "put", "all", "--user", nobody.name, "--document", "-", stdin=document("iam:*", Resource="*"))
+    hub.settle()
+    client = Wire(hub, nobody.credentials).client("iam")
+    with refused(client, "AccessDenied", "", 403):
+        client.get_open_id_connect_provider(OpenIDConnectProviderArn=foreign)
+
+
+def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    made = sts.assume_role(
+        RoleArn=role.arn,
+        RoleSessionName="night",
+        Tags=[{"Key": "team", "Value": "a"}],
+        TransitiveTagKeys=["team"],
+        SourceIdentity="ana",
+    )
+    assert made["AssumedRoleUser"]["AssumedRoleId"] == f"{role.principal_id}:night"
+    assert made["SourceIdentity"] == "ana" and made["PackedPolicySize"] >= 0
+    session = credentials_of(hub, made)
+    assert Wire(hub, session).sts.get_caller_identity()["Arn"] == made["AssumedRoleUser"]["Arn"]
+    with refused(sts, "AccessDenied", "", 403):
+        sts.assume_role(RoleArn=role.arn + "-none", RoleSessionName="night")
+    with refused(sts, "ValidationError", "duration"):
+        sts.assume_role(RoleArn=role.arn, RoleSessionName="night", DurationSeconds=43200)
+    with refused(sts, "MalformedPolicyDocument"):
+        sts.assume_role(RoleArn=role.arn, RoleSessionName="night", Policy="{}")
+    own = credentials_of(hub, sts.get_session_token(DurationSeconds=900))
+    assert Wire(hub, own).sts.get_caller_identity()["Arn"] == ana.arn
+    with refused(Wire(hub, own).sts, "AccessDenied", "", 403) as _:
+        Wire(hub, own).sts.get_session_token()
+
+
+def credentials_of(hub, made) -> Credentials:
+    key = made["Credentials"]
+    secret = hub.secrets.add("a session's secret access key", key["SecretAccessKey"])
+    return Credentials(key["AccessKeyId"], secret, hub.secrets.add("a session token", key["SessionToken"]))
+
+
+@pytest.fixture
+def ci(hub, wire, iam, issuer):
+    """A role for the jobs of one repository; the issuer's authorities are what AWS's wire has no word for."""
+    hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca))
+    arn = f"arn:aws:iam::{hub.account}:oidc-provider/{issuer.url.removeprefix('https://')}"
+    policy = trusting_jobs(arn, "repo:octo-org/octo-repo:*")
+    role = iam.create_role(RoleName=unique("ci"), AssumeRolePolicyDocument=policy)["Role"]
+    hub.settle()
+    yield role
+    hub.cli("iam", "oidc-provider", "delete", issuer.url)
+
+
+def test_a_jobs_token_is_exchanged_unsigned_and_its_session_opens_a_cluster(hub, cluster, wire, issuer, ci):
+    sts = wire.sts
+    token = hub.secrets.add("a web identity token", issuer.token(aud=AUDIENCE, sub=SUBJECT))
+    made = sts.assume_role_with_web_identity(RoleArn=ci["Arn"], RoleSessionName="run-17", WebIdentityToken=token)
+    assert (made["Provider"], made["Audience"]) == (issuer.url, AUDIENCE)
+    assert made["SubjectFromWebIdentityToken"] == SUBJECT
+    session = credentials_of(hub, made)
+    assert Wire(hub, session).sts.get_caller_identity()["Arn"] == made["AssumedRoleUser"]["Arn"]
+    cluster.entry(Principal(ci["RoleName"], ci["Arn"], ci["RoleId"]), groups=["ci"])
+    hub.settle()
+    assert cluster.log_in(session)["username"] == made["AssumedRoleUser"]["Arn"]
+
+    def ask(code: str, status: int = 400, text: str = "", **claims):
+        with refused(sts, code, text, status):
+            sts.assume_role_with_web_identity(
+                RoleArn=ci["Arn"],
+                RoleSessionName="run-17",
+                WebIdentityToken=issuer.token(**{"aud": AUDIENCE, "sub": SUBJECT} | claims),
+            )
+
+    ask("InvalidIdentityToken", text="Incorrect token audience", aud="kubernetes")
+    ask("InvalidIdentityToken", text="No OpenIDConnect provider found in your account for", iss="https://issuer.example")
+    ask("ExpiredTokenException", exp=1_700_000_000)
+    ask("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity", sub="repo:other/repo:x")
+    with refused(sts, "ValidationError", "RoleSessionName"):
+        sts.assume_role_with_web_identity(RoleArn=ci["Arn"], RoleSessionName="a b", WebIdentityToken=token)
+    block = hub.cli("block", "create", "--oidc-issuer", issuer.url, "--oidc-subject", "blocked", "--reason", "test")
+    hub.settle()
+    ask("IDPRejectedClaim", 403, sub="blocked")
+    hub.cli("block", "delete", block["value"]["id"])
+
+
+def immunity_11_a_trust_policy_without_a_subject_needs_the_roles_tag(hub, iam, ci):
+    arn = ci["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Federated"]
+    with refused(iam, "MalformedPolicyDocument", ":sub"):
+        iam.create_role(RoleName=unique("open"), AssumeRolePolicyDocument=trusting_jobs(arn, None))
+    tag = [{"Key": "lanyard:any-subject", "Value": "true"}]
+    iam.create_role(RoleName=unique("open"), AssumeRolePolicyDocument=trusting_jobs(arn, None), Tags=tag)
+
+
+def test_unsigned_only_that_one_operation_is_answered(hub, wire):
+    for action in ("AssumeRole", "GetSessionToken", "GetCallerIdentity"):
+        answer = raw(hub, "POST", f"{wire.url}/", f"Action={action}&Version=2011-06-15".encode(), headers=FORM)
+        assert (answer.status_code, code_of(answer)) == (403, "MissingAuthenticationToken"), action
+    exchange = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
+    answer = raw(hub, "POST", f"{wire.url}/?{exchange}", b"RoleArn=x", headers=FORM)
+    assert code_of(answer) == "InvalidParameterCombination", "immunity 45"
+    answer = raw(hub, "POST", f"{wire.url}/", exchange.encode(), headers=FORM)
+    assert (answer.status_code, code_of(answer)) == (400, "ValidationError"), answer.text
