@@ -118,16 +118,15 @@ impl Style {
 
     fn xml_answer(&self, operation: &str, members: &Members) -> String {
         let mut xml = format!("<{operation}Response xmlns=\"{}\">", self.namespace());
-        if members.is_empty() {
-            // What answers nothing has no result: the parsers of SDKs look for none.
-        } else {
+        // What answers nothing has no result: the parsers of SDKs look for none.
+        if !members.is_empty() {
             let _ = write!(xml, "<{operation}Result>");
             write_members(&mut xml, members);
             let _ = write!(xml, "</{operation}Result>");
         }
-        let _ = write!(
+        let _ = writeln!(
             xml,
-            "<ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>\n",
+            "<ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>",
             self.id
         );
         xml
@@ -143,7 +142,7 @@ impl Style {
                 ("Message", Node::Text(message.to_owned())),
             ],
         );
-        let _ = write!(xml, "</Error><RequestId>{}</RequestId></ErrorResponse>\n", self.id);
+        let _ = writeln!(xml, "</Error><RequestId>{}</RequestId></ErrorResponse>", self.id);
         xml
     }
 }
