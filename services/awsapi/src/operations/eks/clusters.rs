@@ -55,15 +55,20 @@ fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
         "accessConfig": { "authenticationMode": cluster.authentication_mode },
         "tags": cluster.tags,
     });
+    let mut add = |name: &str, value: Value| {
+        if let Value::Object(members) = &mut shape {
+            members.insert(name.to_owned(), value);
+        }
+    };
     if let Some(endpoint) = endpoint {
-        shape["endpoint"] = Value::from(endpoint);
+        add("endpoint", Value::from(endpoint));
     }
     if let Some(pem) = authority {
-        shape["certificateAuthority"] = json!({ "data": STANDARD.encode(pem) });
+        add("certificateAuthority", json!({ "data": STANDARD.encode(pem) }));
     }
     if cluster.id.as_str() != cluster.name {
-        shape["id"] = Value::from(cluster.id.as_str());
-        shape["outpostConfig"] = json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" });
+        add("id", Value::from(cluster.id.as_str()));
+        add("outpostConfig", json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" }));
     }
     shape
 }
