@@ -128,9 +128,9 @@ impl Style {
             write_members(&mut xml, members);
             let _ = write!(xml, "</{operation}Result>");
         }
-        let _ = write!(
+        let _ = writeln!(
             xml,
-            "<ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>\n",
+            "<ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>",
             self.id
         );
         xml
@@ -146,7 +146,7 @@ impl Style {
                 ("Message", Node::Text(message.to_owned())),
             ],
         );
-        let _ = write!(xml, "</Error><RequestId>{}</RequestId></ErrorResponse>\n", self.id);
+        let _ = writeln!(xml, "</Error><RequestId>{}</RequestId></ErrorResponse>", self.id);
         xml
     }
 }

@@ -55,12 +55,16 @@ fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
         "accessConfig": { "authenticationMode": cluster.authentication_mode },
         "tags": cluster.tags,
     });
+    let mut more = Vec::new();
     if let Some(pem) = authority {
-        shape["certificateAuthority"] = json!({ "data": STANDARD.encode(pem) });
+        more.push(("certificateAuthority", json!({ "data": STANDARD.encode(pem) })));
     }
     if cluster.id.as_str() != cluster.name {
-        shape["id"] = Value::from(cluster.id.as_str());
-        shape["outpostConfig"] = json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" });
+        more.push(("id", Value::from(cluster.id.as_str())));
+        more.push(("outpostConfig", json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" })));
+    }
+    if let Value::Object(members) = &mut shape {
+        members.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     shape
 }
