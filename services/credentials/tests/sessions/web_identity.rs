@@ -379,10 +379,9 @@ async fn tags_and_a_source_identity_come_from_the_token_and_need_permissions_of_
     );
 
     let all = format!("[{web_identity},\"sts:TagSession\",\"sts:SetSourceIdentity\"]");
-    let with_tag = format!(
-        r#"{{"StringLike":{{"ISSUER:sub":"repo:a/b:*"}},"StringEqualsIfExists":{{"aws:RequestTag/team":"a"}}}}"#
-    );
-    world.role(&all, &with_tag).await;
+    let with_tag =
+        r#"{"StringLike":{"ISSUER:sub":"repo:a/b:*"},"StringEqualsIfExists":{"aws:RequestTag/team":"a"}}"#;
+    world.role(&all, with_tag).await;
     let claims = world.opened(&world.ask(tagged.clone()).await.unwrap());
     assert_eq!(claims.tags, [("team", "a"), ("cost", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
     assert_eq!(claims.transitive_keys, ["team".to_owned()].into());
