@@ -349,7 +349,6 @@ fn help_teaches_and_completion_completes() {
         &["cluster", "spoke-credential", "delete", "--help"],
         &["spoke", "push", "--help"],
         &["workload", "issuer", "--help"],
-        &["association", "create", "--help"],
         &["node", "--help"],
         &["entry", "create", "--help"],
         &["identity-provider", "associate", "--help"],
