@@ -11,9 +11,7 @@ import pytest
 
 from cluster import Cluster
 from hub import AUTHN_SETTINGS, Hub
-from stack import Stack
-
-REPLICAS = int(os.environ.get("LANYARD_TEST_STACK", "0"))
+from stack import REPLICAS, Stack
 
 
 @pytest.fixture(scope="session")

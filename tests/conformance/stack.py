@@ -18,6 +18,8 @@ from hub import AUTHN_SETTINGS, CREDENTIALS_SETTINGS, READY_SECONDS_MAX, STOP_SE
 STORED = ("authn", "mapping", "authz", "credentials")
 SERVICES = (*STORED, "spoke", "gateway", "awsapi")
 # What a process with a store has applied, of all scopes together; and how far its directory of clusters is.
+# Of each service, where the run is against a stack.
+REPLICAS = int(os.environ.get("LANYARD_TEST_STACK", "0"))
 REVISIONS, DIRECTORY = "lanyard_store_revisions", "lanyard_directory_revision"
 KNOWN = "lanyard_gateway_revisions"
 # In which every replica sees a change: a poll's time would do, but machines are shared.

@@ -12,10 +12,9 @@ import pytest
 import requests
 
 from cluster import with_id
-from conftest import REPLICAS
 from hub import REGION, unique
 from lab import ACCOUNT, as_authn_is_told, hub_of, running
-from stack import Stack
+from stack import REPLICAS, Stack
 from sts import Sts
 
 GIVEN_AGAIN = "lanyard_gateway_given_again_total"

@@ -10,8 +10,7 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 
-from conftest import REPLICAS
-from stack import STORED
+from stack import REPLICAS, STORED
 
 HEALTH = "/grpc.health.v1.Health/Check"
 RESOLVE = "/lanyard.mapping.v1.Resolve/Resolve"

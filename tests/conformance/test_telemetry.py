@@ -12,11 +12,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import tls
 from cluster import with_id
-from conftest import REPLICAS
 from hub import REGION, unique
 from lab import ACCOUNT, as_authn_is_told, running
 from otlp import Collector
-from stack import SERVICES, Stack
+from stack import REPLICAS, SERVICES, Stack
 from sts import Sts
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
