@@ -10,7 +10,7 @@ import os
 import pytest
 
 from cluster import Cluster
-from hub import AUTHN_SETTINGS, Hub
+from hub import AUTHN_SETTINGS, MAPPING_SETTINGS, Hub
 from stack import REPLICAS, Stack
 
 
@@ -19,7 +19,7 @@ def hub(tmp_path_factory) -> Hub:
     """A hub that logs all it ever logs. It has to end well, and nothing of the run may be read in what it leaves."""
     folder = tmp_path_factory.mktemp("hub")
     url = os.environ.get("LANYARD_TEST_POSTGRES_URL", "")
-    hub = Stack(folder, store=url, replicas=REPLICAS) if REPLICAS else Hub(folder, settings=AUTHN_SETTINGS)
+    hub = Stack(folder, store=url, replicas=REPLICAS) if REPLICAS else Hub(folder, settings=AUTHN_SETTINGS | MAPPING_SETTINGS)
     try:
         hub.start()
         yield hub

@@ -28,6 +28,8 @@ REGION = "us-east-1"
 AUTHN_SETTINGS = {"LANYARD_AUTHN__OIDC__PRIVATE_HOSTS": '["localhost"]'}
 # The same for the process of its own that exchanges web identities; in one process authn's count.
 CREDENTIALS_SETTINGS = {"LANYARD_CREDENTIALS__OIDC__PRIVATE_HOSTS": '["localhost"]'}
+# Each test makes clusters of its own on one hub, and takes none away.
+MAPPING_SETTINGS = {"LANYARD_MAPPING__LIMITS__CLUSTERS_PER_REGION": "1000"}
 _numbers = itertools.count(1)
 
 

@@ -12,7 +12,14 @@ from concurrent import futures
 
 import requests
 
-from hub import AUTHN_SETTINGS, CREDENTIALS_SETTINGS, READY_SECONDS_MAX, STOP_SECONDS_MAX, Hub
+from hub import (
+    AUTHN_SETTINGS,
+    CREDENTIALS_SETTINGS,
+    MAPPING_SETTINGS,
+    READY_SECONDS_MAX,
+    STOP_SECONDS_MAX,
+    Hub,
+)
 
 # Those with a store, and all.
 STORED = ("authn", "mapping", "authz", "credentials")
@@ -58,6 +65,7 @@ class Stack(Hub):
         command += ["--postgres", self._store] if self._store else []
         settings = ["authn:{}={}".format(*setting) for setting in AUTHN_SETTINGS.items()]
         settings += ["credentials:{}={}".format(*setting) for setting in CREDENTIALS_SETTINGS.items()]
+        settings += ["mapping:{}={}".format(*setting) for setting in MAPPING_SETTINGS.items()]
         command += [part for setting in [*settings, *self._services_settings] for part in ("--set", setting)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(

@@ -31,7 +31,7 @@ SETTINGS = {
 
 def of_service(service: str, name: str) -> str:
     """The variable of a key: services with a store have theirs under `process`."""
-    return f"LANYARD_{name}" if service in ("gateway", "spoke") else f"LANYARD_PROCESS__{name}"
+    return f"LANYARD_{name}" if service in ("gateway", "spoke", "awsapi") else f"LANYARD_PROCESS__{name}"
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +179,20 @@ def test_a_token_review_is_one_tree_through_the_services_into_postgresql_redis_a
     assert not [span for span in spans if span.failed]
 
 
+def stir(stack, cluster, who) -> None:
+    """Another group: then the gateway's answer is none any more, and authn's is."""
+    stack.cli("entry", "update", cluster.id, who.arn, "--group", "lab", "--group", unique("group"))
+
+
 def test_what_is_known_is_one_tree_without_them(world, collector):
-    _, sts, cluster, lea = world
+    stack, sts, cluster, lea = world
     token = cluster.token(lea.credentials, host=sts.host)
     review(cluster, token)
+    trace, caller, header = traceparent()
+    review(cluster, token, traceparent=header)
+    (alone,) = tree_of(collector, trace, ("lanyard-gateway", "POST"))
+    assert (alone.parent, alone.attributes["outcome"]) == (caller, "authenticated"), "what the gateway gives again"
+    stir(stack, cluster, lea)
     trace, caller, header = traceparent()
     review(cluster, token, traceparent=header)
     spans = tree_of(collector, trace, AUTHENTICATE, RESOLVE)
@@ -267,7 +277,9 @@ def value(text: str, name: str, **labels) -> float:
 def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(world):
     stack, sts, cluster, lea = world
     token = cluster.token(lea.credentials, host=sts.host)
-    assert review(cluster, token)["authenticated"] and review(cluster, token)["authenticated"]
+    assert review(cluster, token)["authenticated"]
+    stir(stack, cluster, lea)
+    assert review(cluster, token)["authenticated"]
     assert not review(cluster, "k8s-aws-v1.bm90IGEgdG9rZW4")["authenticated"]
     urls = stack.ready["metrics"]
     assert sorted(urls) == sorted(f"{service}-0" for service in SERVICES)

@@ -112,7 +112,10 @@ pub(crate) fn web_identity(error: &CallError) -> AwsError {
 }
 
 fn query_failed(service: Service, error: &CallError) -> AwsError {
-    let message = error.to_string();
+    let message = match error {
+        CallError::Invalid { field, message, .. } => format!("{}: {message}", parameter(service, field)),
+        _ => error.to_string(),
+    };
     match error {
         CallError::Invalid { rule: "malformed_policy_document" | "any_subject", .. } => {
             AwsError::new("MalformedPolicyDocument", 400, message)
@@ -129,6 +132,20 @@ fn query_failed(service: Service, error: &CallError) -> AwsError {
         CallError::Precondition { .. } => AwsError::new("DeleteConflict", 409, message),
         _ => AwsError::invalid_parameter(service, message),
     }
+}
+
+/// A field as the parameter of the Query protocol is called that it was read from.
+fn parameter(service: Service, field: &str) -> String {
+    let own = match (service, field) {
+        (Service::Sts, "session_name") => "RoleSessionName",
+        (Service::Sts, "session_policy") => "Policy",
+        (Service::Iam, "trust_policy") => "AssumeRolePolicyDocument",
+        (Service::Iam, "document") => "PolicyDocument",
+        (Service::Iam, "issuer_url") => "Url",
+        (Service::Iam, "client_id") => "ClientID",
+        _ => return field.split('_').map(eks::capitalized).collect(),
+    };
+    own.to_owned()
 }
 
 /// There is no answer; trying again may help.

@@ -149,7 +149,7 @@ def test_each_refusal_has_iams_code(hub, iam):
     name = unique("role")
     policy = trusting(f"arn:aws:iam::{hub.account}:root")
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
-    with refused(iam, "EntityAlreadyExists", name, 409):
+    with refused(iam, "EntityAlreadyExists", name.upper(), 409):
         iam.create_role(RoleName=name.upper(), AssumeRolePolicyDocument=policy)
     with refused(iam, "MalformedPolicyDocument"):
         iam.create_role(RoleName=unique("bad"), AssumeRolePolicyDocument="{}")
@@ -198,13 +198,20 @@ def test_an_oidc_provider_as_terraform_makes_reads_changes_and_destroys_it(hub, 
 
 
 def immunity_33_an_oidc_provider_of_another_account_is_not_there(hub, iam):
-    foreign = "arn:aws:iam::999988887777:oidc-provider/ci.example"
-    nobody = hub.create_user("tenant")
-    hub.cli("iam", "policy", "put", "all", "--user", nobody.name, "--document", "-", stdin=document("iam:*", Resource="*"))
+    """To a tenant, whom their own policies let do anything, one that is there and one that cannot be answer alike."""
+    account = hub.cli("iam", "account", "create", "777788889999", "--authority", "local", "--name", "tenant")["value"]["id"]
+    tenant = hub.create_user("tenant", account=account)
+    words = ["iam", "policy", "put", "all", "--user", tenant.name, "--account", account, "--document", "-"]
+    hub.cli(*words, stdin=document("iam:*", Resource="*"))
+    there = iam.create_open_id_connect_provider(Url="https://ci.example/there", ClientIDList=[AUDIENCE])
     hub.settle()
-    client = Wire(hub, nobody.credentials).client("iam")
-    with refused(client, "AccessDenied", "", 403):
-        client.get_open_id_connect_provider(OpenIDConnectProviderArn=foreign)
+    client = Wire(hub, tenant.credentials).client("iam")
+    own = f"arn:aws:iam::{account}:oidc-provider/ci.example"
+    with refused(client, "NoSuchEntity", "", 404):
+        client.get_open_id_connect_provider(OpenIDConnectProviderArn=own)
+    for foreign in (there["OpenIDConnectProviderArn"], "arn:aws:iam::999988887777:oidc-provider/ci.example"):
+        with refused(client, "AccessDenied", "policies reach their own account alone", 403):
+            client.get_open_id_connect_provider(OpenIDConnectProviderArn=foreign)
 
 
 def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
@@ -225,7 +232,7 @@ def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
     assert Wire(hub, session).sts.get_caller_identity()["Arn"] == made["AssumedRoleUser"]["Arn"]
     with refused(sts, "AccessDenied", "", 403):
         sts.assume_role(RoleArn=role.arn + "-none", RoleSessionName="night")
-    with refused(sts, "ValidationError", "duration"):
+    with refused(sts, "ValidationError", "DurationSeconds"):
         sts.assume_role(RoleArn=role.arn, RoleSessionName="night", DurationSeconds=43200)
     with refused(sts, "MalformedPolicyDocument"):
         sts.assume_role(RoleArn=role.arn, RoleSessionName="night", Policy="{}")

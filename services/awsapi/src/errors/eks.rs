@@ -63,7 +63,7 @@ fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
     }
 }
 
-fn capitalized(text: &str) -> String {
+pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -165,3 +165,18 @@ fn who_may_not_is_told_so_and_who_names_no_cluster_that() {
     assert_eq!(shown(&error), ("ResourceNotFoundException", 404, "No cluster found for name: dev."));
     assert_eq!(forbidden(&found, &denial(INVALID_REQUEST)).code, "InvalidParameterException");
 }
+
+#[test]
+fn a_parameter_is_named_as_the_client_wrote_it() {
+    for (service, field, name) in [
+        (Service::Sts, "session_name", "RoleSessionName"),
+        (Service::Sts, "duration_seconds", "DurationSeconds"),
+        (Service::Sts, "session_policy", "Policy"),
+        (Service::Iam, "trust_policy", "AssumeRolePolicyDocument"),
+        (Service::Iam, "path", "Path"),
+    ] {
+        let error = query_failed(service, &CallError::invalid(field, "any", "it does not do"));
+        assert_eq!((&*error.code, error.status), ("ValidationError", 400), "{field}");
+        assert_eq!(error.message, format!("{name}: it does not do"));
+    }
+}
