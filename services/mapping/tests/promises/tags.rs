@@ -88,7 +88,6 @@ pub(crate) async fn what_has_another_arn_is_not_what_was_meant<C: Calls, R: Reso
         entry.replace("role/", "user/"),
         entry.replace(number, uuid(&config)),
         config.replace("/okta/", "/dex/"),
-        format!("{}/a-0123456789abcdefg", cluster.replace(":cluster/", ":podidentityassociation/")),
     ];
     for arn in others {
         assert_eq!(code_of(listed(&bench, &arn).await), "not_found", "{arn}");

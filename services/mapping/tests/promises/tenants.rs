@@ -19,7 +19,7 @@ use crate::{
     tags::put,
 };
 
-const ASKED: [&str; 41] = [
+const ASKED: [&str; 42] = [
     "DescribeUpdate",
     "ListUpdates",
     "TagResource",
@@ -49,6 +49,7 @@ const ASKED: [&str; 41] = [
     "CreateAccessEntry",
     "DescribeAccessEntry",
     "ListAccessEntries",
+    "ListAssociatedAccessPolicies",
     "PreviewAccessEntry",
     "WatchAccessEntries",
     "UpdateAccessEntry",
@@ -66,7 +67,8 @@ const ASKED: [&str; 41] = [
 pub(crate) async fn immunity_33_every_method_is_looked_at<C: Calls, R: Resolve>(_: Bench<C, R>) {
     let managed = MANAGED.iter().filter(|method| method.path.starts_with("/lanyard.mapping."));
     let all: BTreeSet<&str> = managed.filter_map(|method| method.path.rsplit('/').next()).collect();
-    let known: BTreeSet<&str> = ASKED.into_iter().chain(["ListBlocks"]).collect();
+    // What AWS publishes is the same for everybody.
+    let known: BTreeSet<&str> = ASKED.into_iter().chain(["ListBlocks", "ListAccessPolicies"]).collect();
     assert_eq!(all, known);
 }
 
@@ -125,6 +127,9 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
         "DeleteSpokeKubeconfig" => code_of(calls.delete_spoke_kubeconfig(by(eve()), id()).await),
         "RegisterSpokeCertificate" => {
             code_of(calls.register_spoke_certificate(by(eve()), id(), "ab".repeat(32)).await)
+        }
+        "ListAssociatedAccessPolicies" => {
+            code_of(calls.list_associated_policies(eve(), known(), page()).await)
         }
         "DescribeSpoke" => code_of(calls.get_spoke(eve(), id()).await),
         "ArmBreakGlass" => code_of(calls.arm_break_glass(by(eve()), id()).await),
