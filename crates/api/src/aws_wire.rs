@@ -5,7 +5,7 @@
 //! rules allow, and makes the gRPC message of them, in which names have become what the hub's services call things ([`Caller`]).
 //! Authn does both after the signature held; the door does the first alone, to know how an answer is to look.
 //!
-//! An operation is a row of its service's table ([`eks`], [`iam`], [`sts`]) with a function that reads it, a shape of the answer in
+//! An operation is a row of its service's table (`eks`, `iam`, `sts`) with a function that reads it, a shape of the answer in
 //! `services/awsapi`, and a method in [`crate::methods::MANAGED`]. The one operation that nobody signs is [`unsigned`].
 
 mod eks;
