@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub use arn::{ClusterPlace, TaggedArn, TaggedArnError, TaggedPart};
-pub use wire::{of_credentials, of_mapping};
+pub use wire::{ListedTags, of_credentials, of_mapping};
 
 /// Most tags of a resource (EKS).
 pub const TAGS_MAX: usize = 50;

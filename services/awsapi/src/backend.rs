@@ -5,9 +5,10 @@ use std::{future::Future, sync::Arc};
 use lanyard_api::{
     Fault,
     authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, OidcProviders},
-    credentials::{self, Sessions},
+    credentials::{self, Associations, Sessions},
     grpc::{Door, Served, Wire},
-    mapping::{self, Clusters, Entries, IdentityProviders},
+    mapping::{self, Clusters, Entries, IdentityProviders, Updates},
+    tags::{self, Tags},
     voucher::Audience,
 };
 use tonic::service::Routes;
@@ -40,17 +41,22 @@ impl<A> std::fmt::Debug for InProcess<A> {
 pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
 where
     A: AdmitAws + Accounts + OidcProviders,
-    M: Clusters + Entries + IdentityProviders,
-    C: Sessions,
+    M: Clusters + Entries + IdentityProviders + Updates + Tags,
+    C: Sessions + Associations + Tags,
 {
     let door = Door::behind_door();
     let mapping = Served::new(mapping, door.clone());
+    let credentials = Served::new(credentials, door.clone());
     let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
-        .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door.clone())))
+        .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door)))
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))
-        .add_service(mapping::server::identity_providers(mapping))
-        .add_service(credentials::server::sessions(Served::new(credentials, door)));
+        .add_service(mapping::server::identity_providers(mapping.clone()))
+        .add_service(mapping::server::updates(mapping.clone()))
+        .add_service(tags::of_mapping(mapping))
+        .add_service(credentials::server::sessions(credentials.clone()))
+        .add_service(credentials::server::associations(credentials.clone()))
+        .add_service(tags::of_credentials(credentials));
     InProcess { authn, routes }
 }
 

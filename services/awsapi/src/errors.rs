@@ -63,7 +63,8 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
 pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
     let service = found.operation.service;
     match (&*denial.code, service) {
-        (UNKNOWN_CLUSTER, _) => eks::no_cluster(found),
+        (UNKNOWN_CLUSTER, _) => eks::no_cluster(found, &denial.message),
+        (INVALID_REQUEST, Service::Eks) => eks::invalid(found, denial.message.clone()),
         (INVALID_REQUEST, _) => AwsError::invalid_parameter(service, denial.message.clone()),
         (_, Service::Eks) => AwsError::new("AccessDeniedException", 403, not_authorized(found, denial)),
         (_, Service::Sts | Service::Iam) => AwsError::new("AccessDenied", 403, not_authorized(found, denial)),

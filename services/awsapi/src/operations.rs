@@ -50,6 +50,9 @@ answers! {
         "DescribeCluster" => eks::clusters::describe;
         "CreateCluster" => eks::clusters::create;
         "DeleteCluster" => eks::clusters::delete;
+        "UpdateClusterConfig" => eks::clusters::update_config;
+        "DescribeUpdate" => eks::updates::describe;
+        "ListUpdates" => eks::updates::list;
         "CreateAccessEntry" => eks::entries::create;
         "ListAccessEntries" => eks::entries::list;
         "DescribeAccessEntry" => eks::entries::describe;
@@ -59,8 +62,18 @@ answers! {
         "ListAssociatedAccessPolicies" => eks::entries::list_associated;
         "DisassociateAccessPolicy" => eks::entries::disassociate;
         "ListAccessPolicies" => eks::entries::list_policies;
+        "AssociateIdentityProviderConfig" => eks::identity_providers::associate;
         "DescribeIdentityProviderConfig" => eks::identity_providers::describe;
         "ListIdentityProviderConfigs" => eks::identity_providers::list;
+        "DisassociateIdentityProviderConfig" => eks::identity_providers::disassociate;
+        "CreatePodIdentityAssociation" => eks::associations::create;
+        "DescribePodIdentityAssociation" => eks::associations::describe;
+        "ListPodIdentityAssociations" => eks::associations::list;
+        "UpdatePodIdentityAssociation" => eks::associations::update;
+        "DeletePodIdentityAssociation" => eks::associations::delete;
+        "TagResource" => eks::tags::tag;
+        "UntagResource" => eks::tags::untag;
+        "ListTagsForResource" => eks::tags::list;
     }
     Iam {
         "CreateUser" => iam::users::create;

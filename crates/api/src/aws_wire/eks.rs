@@ -1,13 +1,22 @@
 //! EKS (2017-11-01).
 
+mod associations;
 mod clusters;
 mod entries;
 mod identity_providers;
+mod tags;
+mod updates;
 
 use super::operation::Operation;
 
 /// Where an access entry is.
 const ENTRY: &str = "/clusters/{name}/access-entries/{principalArn}";
+/// Where Pod Identity associations are.
+const ASSOCIATIONS: &str = "/clusters/{name}/pod-identity-associations";
+/// Where one of them is.
+const ASSOCIATION: &str = "/clusters/{name}/pod-identity-associations/{associationId}";
+/// Where the tags of anything are.
+const TAGS: &str = "/tags/{resourceArn}";
 
 /// Its operations, with verb and path as the service model has them.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -15,6 +24,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::rest("ListClusters", "GET", "/clusters", clusters::list).paged(),
     Operation::rest("DescribeCluster", "GET", "/clusters/{name}", clusters::describe),
     Operation::rest("DeleteCluster", "DELETE", "/clusters/{name}", clusters::delete),
+    Operation::rest("UpdateClusterConfig", "POST", "/clusters/{name}/update-config", clusters::update_config),
+    Operation::rest("DescribeUpdate", "GET", "/clusters/{name}/updates/{updateId}", updates::describe),
+    Operation::rest("ListUpdates", "GET", "/clusters/{name}/updates", updates::list).paged(),
     Operation::rest("CreateAccessEntry", "POST", "/clusters/{name}/access-entries", entries::create),
     Operation::rest("ListAccessEntries", "GET", "/clusters/{name}/access-entries", entries::list).paged(),
     Operation::rest("DescribeAccessEntry", "GET", ENTRY, entries::describe),
@@ -41,6 +53,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::rest("ListAccessPolicies", "GET", "/access-policies", entries::list_policies).paged(),
     Operation::rest(
+        "AssociateIdentityProviderConfig",
+        "POST",
+        "/clusters/{name}/identity-provider-configs/associate",
+        identity_providers::associate,
+    ),
+    Operation::rest(
         "DescribeIdentityProviderConfig",
         "POST",
         "/clusters/{name}/identity-provider-configs/describe",
@@ -53,4 +71,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
         identity_providers::list,
     )
     .paged(),
+    Operation::rest(
+        "DisassociateIdentityProviderConfig",
+        "POST",
+        "/clusters/{name}/identity-provider-configs/disassociate",
+        identity_providers::disassociate,
+    ),
+    Operation::rest("CreatePodIdentityAssociation", "POST", ASSOCIATIONS, associations::create),
+    Operation::rest("DescribePodIdentityAssociation", "GET", ASSOCIATION, associations::describe),
+    Operation::rest("ListPodIdentityAssociations", "GET", ASSOCIATIONS, associations::list).paged(),
+    Operation::rest("UpdatePodIdentityAssociation", "POST", ASSOCIATION, associations::update),
+    Operation::rest("DeletePodIdentityAssociation", "DELETE", ASSOCIATION, associations::delete),
+    Operation::rest("TagResource", "POST", TAGS, tags::tag),
+    Operation::rest("UntagResource", "DELETE", TAGS, tags::untag),
+    Operation::rest("ListTagsForResource", "GET", TAGS, tags::list),
 ];

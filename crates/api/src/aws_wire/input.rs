@@ -13,7 +13,7 @@ use crate::{
     ids::{CLUSTER_NAME_CHARS_MAX, ClusterId},
     mapping::{AuthenticationMode, Rule},
     methods::{Managed, Method},
-    mutation::PAGE_ITEMS_MAX,
+    mutation::{ClientRequestToken, PAGE_ITEMS_MAX},
 };
 
 /// Parameters that say which page is asked for, and so are not among those that a page token is bound to; and those that every
@@ -169,6 +169,17 @@ impl<'a> Input<'a> {
                     "it is not the token of another page of this very list; leave it out to begin anew";
                 self.invalid(name, rule)
             }),
+        }
+    }
+
+    /// What goes with a change: the token that its caller gave it, so that it counts once. SDKs make one up for each call.
+    pub(super) fn once(&self, token: Option<String>) -> Result<Option<call::Mutation>, AwsError> {
+        let Some(token) = token else { return Ok(None) };
+        match token.parse::<ClientRequestToken>() {
+            Ok(token) => {
+                Ok(Some(call::Mutation { client_request_token: token.to_string(), ..Default::default() }))
+            }
+            Err(error) => Err(self.invalid("clientRequestToken", &error.to_string())),
         }
     }
 

@@ -1,3 +1,5 @@
+mod following;
+
 use lanyard_proto::mapping::v1 as pb;
 use proptest::prelude::*;
 

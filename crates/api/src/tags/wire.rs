@@ -22,6 +22,18 @@ use crate::{
 
 type TagMap = BTreeMap<String, String>;
 
+/// All tags of a resource, as a service lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTags(pub TagMap);
+
+impl TryFrom<call::Tags> for ListedTags {
+    type Error = CallError;
+
+    fn try_from(answer: call::Tags) -> Result<Self, CallError> {
+        Ok(Self(answer.tags))
+    }
+}
+
 serve! {
     /// Serves [`Tags`] of what mapping keeps.
     pub fn of_mapping = Tags as of_mapping_server::Tags in TagsServer;

@@ -6,8 +6,29 @@ use lanyard_api::{
     mapping::Rule,
 };
 
-/// The cluster of a request does not exist in the caller's account and region.
-pub(super) fn no_cluster(found: &Found<'_>) -> AwsError {
+/// The operations on tags, which name anything by its ARN and have two errors of their own in place of EKS's others.
+const TAGGING: [&str; 3] = ["TagResource", "UntagResource", "ListTagsForResource"];
+
+/// What who disassociates an identity provider that is not there is told; of the other operations they are told that it does not exist.
+const NOT_ASSOCIATED: &str = "Identity provider config is not associated with cluster";
+
+fn is_tagging(found: &Found<'_>) -> bool {
+    TAGGING.contains(&found.operation.name)
+}
+
+/// A request that breaks a rule before its service has seen it.
+pub(super) fn invalid(found: &Found<'_>, message: String) -> AwsError {
+    match is_tagging(found) {
+        true => AwsError::new("BadRequestException", 400, message),
+        false => AwsError::invalid_parameter(found.operation.service, message),
+    }
+}
+
+/// The cluster of a request does not exist in the caller's account and region; `own` says so where it is named by an ARN.
+pub(super) fn no_cluster(found: &Found<'_>, own: &str) -> AwsError {
+    if is_tagging(found) {
+        return AwsError::new("NotFoundException", 404, own);
+    }
     let message = format!("No cluster found for name: {}.", found.label("name"));
     AwsError::new("ResourceNotFoundException", 404, message)
 }
@@ -15,8 +36,15 @@ pub(super) fn no_cluster(found: &Found<'_>) -> AwsError {
 pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
     let own = error.to_string();
     match error {
+        CallError::NotFound { .. } if is_tagging(found) => AwsError::new("NotFoundException", 404, own),
+        _ if is_tagging(found) => AwsError::new("BadRequestException", 400, own),
         CallError::NotFound { kind, name } => match &**kind {
-            "cluster" => no_cluster(found),
+            "cluster" => no_cluster(found, &own),
+            "identity-provider configuration"
+                if found.operation.name == "DisassociateIdentityProviderConfig" =>
+            {
+                AwsError::new("InvalidRequestException", 400, format!("{NOT_ASSOCIATED} ({own})"))
+            }
             "access entry" => not_found(format!(
                 "The specified principalArn could not be found. You can view your available access \
                                    entries with 'list-access-entries'. ({})",
@@ -33,6 +61,7 @@ pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
                 "access entry" => {
                     "The specified access entry resource is already in use on this cluster.".to_owned()
                 }
+                "Pod Identity association" => format!("Association already exists: {name}"),
                 _ => own,
             };
             AwsError::new("ResourceInUseException", 409, message)
@@ -47,10 +76,21 @@ pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
 
 /// A rule was broken: EKS's text where clients look for it, else ours.
 fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
+    // Of the role of a Pod Identity association, which is looked at when that is written.
+    let of_role = match rule {
+        "role_missing" => Some("Role provided in the request does not exist"),
+        "role_trust" => Some("Trust policy of the role provided is invalid"),
+        _ => None,
+    };
+    if let Some(text) = of_role {
+        return AwsError::new("InvalidParameterException", 400, format!("{text} ({own})"));
+    }
     let rule = Rule::from_code(rule);
     let message = match (rule, error) {
-        // The mapping's own words are EKS's, with the group in them.
-        (Some(Rule::GroupReserved), CallError::Invalid { message, .. }) => capitalized(message),
+        // The mapping's own words are EKS's, with the group or the modes in them.
+        (Some(Rule::GroupReserved | Rule::ModeTransition), CallError::Invalid { message, .. }) => {
+            capitalized(message)
+        }
         _ => rule.and_then(Rule::eks_text).filter(|text| !text.contains('{')).map_or(own, str::to_owned),
     };
     match (rule, error) {

@@ -127,6 +127,52 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "nobody could log in",
         ),
         (invalid(Rule::Tags), "InvalidParameterException", 400, "field: ours"),
+        (
+            CallError::invalid(
+                "authentication_mode",
+                Rule::ModeTransition.code(),
+                "unsupported authentication mode update from API to CONFIG_MAP: it goes forward",
+            ),
+            "InvalidParameterException",
+            400,
+            "Unsupported authentication mode update from API to CONFIG_MAP",
+        ),
+        (
+            CallError::exists("Pod Identity association", "a-0123456789abcdefg"),
+            "ResourceInUseException",
+            409,
+            "Association already exists: a-0123456789abcdefg",
+        ),
+        (
+            CallError::invalid("role_arn", "role_missing", "ours"),
+            "InvalidParameterException",
+            400,
+            "Role provided in the request does not exist (role_arn: ours)",
+        ),
+        (
+            CallError::invalid("role_arn", "role_trust", "ours"),
+            "InvalidParameterException",
+            400,
+            "Trust policy of the role provided is invalid (role_arn: ours)",
+        ),
+        (
+            CallError::precondition("idempotent_parameter_mismatch", "another request"),
+            "InvalidRequestException",
+            400,
+            "another request",
+        ),
+        (
+            CallError::precondition("request_token_used_up", "told once"),
+            "InvalidRequestException",
+            400,
+            "told once",
+        ),
+        (
+            CallError::not_found("identity-provider configuration", "okta"),
+            "ResourceNotFoundException",
+            404,
+            "identity-provider configuration `okta` does not exist",
+        ),
     ];
     let found = found("/clusters/dev");
     for (error, code, status, text) in cases {
@@ -135,6 +181,41 @@ fn the_texts_that_clients_match_on_are_eks_own() {
         assert_eq!((made_code, made_status), (code, status), "{error}");
         assert!(message.starts_with(text), "{error}: {message}");
     }
+}
+
+#[test]
+fn who_disassociates_what_is_not_associated_is_told_so_in_the_words_that_clients_look_for() {
+    let path = "/clusters/dev/identity-provider-configs/disassociate";
+    let found = find(Service::Eks, &HttpCall { method: "POST", path, query: "", body: b"" }).unwrap();
+    let error = failed(&found, &CallError::not_found("identity-provider configuration", "okta"));
+    let (code, status, message) = shown(&error);
+    assert_eq!((code, status), ("InvalidRequestException", 400));
+    assert!(message.starts_with("Identity provider config is not associated with cluster"), "{message}");
+    assert_eq!(failed(&found, &CallError::not_found("cluster", "dev-7")).code, "ResourceNotFoundException");
+}
+
+#[test]
+fn the_operations_on_tags_have_two_errors_of_their_own() {
+    let found = found("/tags/arn%3Aaws%3Aeks%3Aeu-west-1%3A111122223333%3Acluster%2Fdev");
+    for missing in [CallError::not_found("resource", "x"), CallError::not_found("cluster", "dev")] {
+        let error = failed(&found, &missing);
+        assert_eq!((&*error.code, error.status), ("NotFoundException", 404), "{missing}");
+        assert!(error.message.contains("does not exist"), "{error}");
+    }
+    let broken = [
+        CallError::invalid("tags", "tags", "a resource has at most 50 tags, these are 51"),
+        CallError::precondition("idempotent_parameter_mismatch", "another request"),
+    ];
+    for broken in broken {
+        let error = failed(&found, &broken);
+        assert_eq!((&*error.code, error.status), ("BadRequestException", 400), "{broken}");
+    }
+    let denial = |code: &'static str| Denial { code: code.into(), message: "why".to_owned() };
+    assert_eq!(shown(&forbidden(&found, &denial(UNKNOWN_CLUSTER))), ("NotFoundException", 404, "why"));
+    assert_eq!(shown(&forbidden(&found, &denial(INVALID_REQUEST))), ("BadRequestException", 400, "why"));
+    let unavailable = Fault::Unavailable { part: "the store".into(), detail: "away".into() };
+    assert_eq!(failed(&found, &CallError::Fault(unavailable)).status, 503, "a fault is none of both");
+    assert_eq!(failed(&found, &CallError::Replayed).status, 429);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! EKS.
 
+pub(super) mod associations;
 pub(super) mod clusters;
 pub(super) mod entries;
 pub(super) mod identity_providers;
+pub(super) mod tags;
+pub(super) mod updates;
 
 use serde_json::{Map, Value};
 

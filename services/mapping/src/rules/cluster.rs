@@ -153,7 +153,7 @@ pub(crate) fn transition(from: AuthenticationMode, to: AuthenticationMode) -> Re
         (ConfigMap, ApiAndConfigMap) | (ApiAndConfigMap, Api) => Ok(()),
         _ => {
             let message = format!(
-                "the authentication mode cannot go from {} to {}: it goes from CONFIG_MAP to API_AND_CONFIG_MAP to API",
+                "unsupported authentication mode update from {} to {}: it goes from CONFIG_MAP to API_AND_CONFIG_MAP to API",
                 mode_name(from),
                 mode_name(to)
             );

@@ -24,6 +24,7 @@ struct Create {
     tags: Option<Texts>,
     username: Option<String>,
     r#type: Option<String>,
+    client_request_token: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -31,6 +32,7 @@ struct Create {
 struct Update {
     kubernetes_groups: Option<Vec<String>>,
     username: Option<String>,
+    client_request_token: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,6 +53,7 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: Create = input.json()?;
     let entry_type = body.r#type.map(|text| entry_type(input, &text)).transpose()?;
     Ok(input.asks_of_entries(&pb::CreateAccessEntryRequest {
+        mutation: input.once(body.client_request_token)?,
         cluster: input.cluster()?,
         principal_arn: principal(input, input.required("principalArn", body.principal_arn)?)?,
         entry_type: field::optional_enum_number(entry_type),
@@ -79,6 +82,7 @@ pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: Update = input.json()?;
     let (cluster, principal_arn) = named(input)?;
     Ok(input.asks_of_entries(&pb::UpdateAccessEntryRequest {
+        mutation: input.once(body.client_request_token)?,
         cluster,
         principal_arn,
         username: body.username,

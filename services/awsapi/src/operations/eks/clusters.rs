@@ -5,7 +5,7 @@ use lanyard_api::{CallError, Mutated, Page, mapping::Cluster};
 use lanyard_proto::mapping::v1 as pb;
 use serde_json::{Value, json};
 
-use super::page;
+use super::{page, updates};
 use crate::{
     answer::{Answer, epoch_seconds},
     backend::Backend,
@@ -29,6 +29,14 @@ pub(in crate::operations) async fn describe<B: Backend>(call: &Call<'_, B>) -> R
 pub(in crate::operations) async fn create<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
     let made = call.ask::<pb::CreateClusterRequest, pb::ClusterMutated, Mutated<Cluster>>().await?;
     Ok(Answer::Rest(json!({ "cluster": shape(&made.value, call.hub, "ACTIVE") })))
+}
+
+/// The update, which is done: whoever follows it by `DescribeUpdate` finds that at once.
+pub(in crate::operations) async fn update_config<B: Backend>(
+    call: &Call<'_, B>,
+) -> Result<Answer, CallError> {
+    let changed = call.ask::<pb::UpdateClusterConfigRequest, pb::ClusterMutated, Mutated<Cluster>>().await?;
+    Ok(Answer::Rest(json!({ "update": updates::of(&changed)? })))
 }
 
 /// As it was; the next look finds none.

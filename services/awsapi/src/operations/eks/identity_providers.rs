@@ -1,14 +1,30 @@
 //! Identity provider configurations.
 
-use lanyard_api::{CallError, Page, mapping::IdentityProviderConfigDetail};
+use lanyard_api::{CallError, Mutated, Page, mapping::IdentityProviderConfigDetail};
 use lanyard_proto::mapping::v1 as pb;
 use serde_json::{Map, Value, json};
 
-use super::page;
+use super::{page, updates};
 use crate::{answer::Answer, backend::Backend, operations::Call};
 
 /// The one kind of configuration.
 const OIDC: &str = "oidc";
+
+type Changed = Mutated<IdentityProviderConfigDetail>;
+
+pub(in crate::operations) async fn associate<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let made: Changed = call
+        .ask::<pb::AssociateIdentityProviderConfigRequest, pb::IdentityProviderConfigMutated, _>()
+        .await?;
+    Ok(Answer::Rest(json!({ "update": updates::of(&made)?, "tags": made.value.config.settings.tags })))
+}
+
+pub(in crate::operations) async fn disassociate<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
+    let gone: Changed = call
+        .ask::<pb::DisassociateIdentityProviderConfigRequest, pb::IdentityProviderConfigMutated, _>()
+        .await?;
+    Ok(Answer::Rest(json!({ "update": updates::of(&gone)? })))
+}
 
 pub(in crate::operations) async fn describe<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
     let detail = call
