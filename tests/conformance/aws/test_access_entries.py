@@ -26,7 +26,7 @@ def eks(wire):
 
 
 @pytest.fixture
-def cluster(eks) -> str:
+def cluster(hub, eks) -> str:
     name = unique("wire")
     made = eks.create_cluster(
         name=name,
@@ -35,6 +35,7 @@ def cluster(eks) -> str:
         accessConfig={"authenticationMode": "API"},
     )["cluster"]
     assert made["status"] == "ACTIVE" and made["accessConfig"]["authenticationMode"] == "API"
+    hub.settle()
     eks.get_waiter("cluster_active").wait(name=name)
     return name
 
@@ -83,6 +84,7 @@ def test_a_role_of_a_session_has_the_username_that_eks_gives(hub, eks, cluster):
     hub.settle()
     made = eks.create_access_entry(clusterName=cluster, principalArn=node.arn, type="EC2_LINUX")["accessEntry"]
     assert made["username"] == "system:node:{{EC2PrivateDNSName}}" and made["kubernetesGroups"] == ["system:nodes"]
+    hub.settle()
     standard = 'This operation can only be performed on Access Entries with a type of "STANDARD".'
     with refused(eks, "InvalidParameterException", standard):
         eks.associate_access_policy(
