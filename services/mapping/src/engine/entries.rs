@@ -116,15 +116,16 @@ impl Entries for Mapping {
     ) -> Result<Mutated<EntryDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &change.entry.cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let found = &find(&cluster, &snapshot, &change.entry)?.record;
-        let id = found.id;
+        let found = find(&cluster, &snapshot, &change.entry).map(|entry| &entry.record);
         // Before the transaction, which must not wait for others' servers.
-        let read = match change.rebind {
-            true => self.read_principal(&found.authority, &found.principal_arn).await?,
-            false => ReadPrincipal::NotAsked,
+        let read = match &found {
+            Ok(found) if change.rebind => self.read_principal(&found.authority, &found.principal_arn).await?,
+            _ => ReadPrincipal::NotAsked,
         };
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("update_access_entry", &by, &[scope]).await?);
+        // Only now: a request that is known by its token is answered as then, whatever has become of the entry.
+        let id = found?.id;
         let cluster = current(&mut tx, &cluster).await?;
         rules::entry::mode(cluster.authentication_mode)?;
         let before = stored(&mut tx, scope, id, &change.entry).await?;
