@@ -15,16 +15,6 @@ EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
-
-
 @pytest.fixture
 def cluster(hub, eks) -> str:
     name = unique("wire")

@@ -6,22 +6,11 @@ import base64
 import json
 import pathlib
 
-import pytest
 
 from hub import REGION, unique
 from wire import Wire, refused, seen
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
-
-
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
 
 
 def create(eks, name: str, **members) -> dict:

@@ -8,32 +8,10 @@ import re
 import pytest
 
 from hub import REGION, trust_policy, unique
-from wire import Wire, refused, seen
+from wire import PODS, Wire, refused, seen
 
 TARGET = "arn:aws:iam::444455556666:role/data"
-PODS = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "pods.eks.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-            }
-        ],
-    }
-)
 SUMMARY = {"clusterName", "namespace", "serviceAccount", "associationArn", "associationId"}
-
-
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
 
 
 @pytest.fixture

@@ -8,31 +8,9 @@ import uuid
 import pytest
 
 from hub import unique
-from wire import Wire, refused, seen
+from wire import PODS, Wire, refused, seen
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
-PODS = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "pods.eks.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-            }
-        ],
-    }
-)
-
-
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
 
 
 @pytest.fixture

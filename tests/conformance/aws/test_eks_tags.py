@@ -7,30 +7,7 @@ import json
 import pytest
 
 from hub import REGION, unique
-from wire import Wire, code_of, refused
-
-PODS = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "pods.eks.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-            }
-        ],
-    }
-)
-
-
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
+from wire import PODS, Wire, code_of, refused
 
 
 @pytest.fixture

@@ -8,20 +8,10 @@ import uuid
 import pytest
 
 from hub import unique
-from wire import Wire, refused, seen
+from wire import refused, seen
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
-
-
-@pytest.fixture(scope="module")
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture(scope="module")
-def eks(wire):
-    return wire.eks
 
 
 @pytest.fixture

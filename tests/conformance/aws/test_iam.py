@@ -17,11 +17,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def wire(hub) -> Wire:
-    return Wire(hub)
-
-
-@pytest.fixture
 def iam(wire):
     return wire.client("iam")
 

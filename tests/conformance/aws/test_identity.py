@@ -5,18 +5,11 @@ from __future__ import annotations
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
-import pytest
-import requests
 
-from wire import Wire, code_of, raw, refused, seen
+from wire import Wire, code_of, raw, refused
 
 VERSION = "Version=2011-06-15"
 GET_CALLER_IDENTITY = f"Action=GetCallerIdentity&{VERSION}"
-
-
-@pytest.fixture
-def wire(hub) -> Wire:
-    return Wire(hub)
 
 
 def presigned(wire: Wire, query: str = GET_CALLER_IDENTITY, headers: dict | None = None) -> str:

@@ -26,6 +26,20 @@ import requests
 from hub import REGION, Hub
 from tokens import Credentials
 
+# What lets the pods of any cluster of the account use a role.
+PODS = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            }
+        ],
+    }
+)
+
 COMMAND_SECONDS_MAX = 60
 
 # Operation -> what of {ok, errors, pagination, idempotency} some test has seen of it.
