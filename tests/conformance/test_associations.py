@@ -30,7 +30,9 @@ def role(hub):
     """Makes roles that trust whom a document says."""
 
     def make(document: str) -> str:
-        made = hub.cli("iam", "role", "create", unique("app"), "--trust-policy", "-", stdin=document)["value"]
+        any_cluster = ("--tag", "lanyard:any-cluster=true")
+        made = hub.cli("iam", "role", "create", unique("app"), "--trust-policy", "-", *any_cluster, stdin=document)
+        made = made["value"]
         return f"arn:aws:iam::{made['account']}:role{made['path']}{made['name']}"
 
     return make

@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::command::{answer, run as run_command, show_all};
+use crate::python::Python;
 use crate::watchdog::Watchdog;
 use crate::workspace::{Metadata, cargo, root};
 
@@ -83,12 +84,14 @@ fn run_packages(packages: &[String]) -> Result<()> {
         build_program(&watchdog)?;
     }
     let program = program()?;
+    let moto = names.iter().any(|name| name == OF_THE_WHOLE).then(|| moto(&watchdog)).flatten();
     let mut figures = Vec::new();
     for name in &names {
         println!("\n== {name} ==");
         let mut command = Command::new(cargo());
         command.args(["bench", "--locked", "--benches", "--package", name]).current_dir(root()?);
-        figures.extend(measure(&watchdog, name, command.env("LANYARD_BIN", &program))?);
+        command.env("LANYARD_BIN", &program).envs(moto.iter().map(|moto| ("LANYARD_MOTO", moto)));
+        figures.extend(measure(&watchdog, name, &mut command)?);
     }
     ensure!(!figures.is_empty(), "the benchmarks said no figure; each is a line `{MARK}{{…}}`");
     if !packages.is_empty() {
@@ -121,6 +124,19 @@ fn build_program(watchdog: &Watchdog) -> Result<()> {
     let built = run_command(watchdog, &mut command, show_all)?;
     ensure!(built.status.success(), "lanyard does not build");
     Ok(())
+}
+
+/// moto's server, for the AWS wire to be measured beside; none, and said so, where it cannot be installed.
+fn moto(watchdog: &Watchdog) -> Option<PathBuf> {
+    match Python::moto(watchdog) {
+        Ok(python) => Some(python.program("moto_server")),
+        Err(error) => {
+            println!(
+                "moto is skipped, and the AWS wire measured without it: it cannot be installed: {error:#}"
+            );
+            None
+        }
+    }
 }
 
 /// Where it is then.
@@ -172,7 +188,10 @@ fn render(figures: &[Figure], machine: &str) -> String {
          same bodies back as they came: what nobody behind that stack can be faster than. *The JSON echo* reads them as JSON \
          and writes them again, and does nothing else. All are asked in turns, within one run; \
          the server that is asked has one core, the load another, where the machine has two. Every answer is looked at. \
-         The hub holds 100 clusters of 1 000 access entries and 1 000 bindings.\n"
+         The hub holds 100 clusters of 1 000 access entries and 1 000 bindings.\n\n\
+         The AWS wire is measured on a hub of its own, 1 000 clusters of 1 000 access entries and two more, beside the byte echo \
+         of nothing and beside moto's server, the one that people test AWS tools against: on the same core, over plain HTTP, \
+         with a connection for each request as it wants them. The hub's calls are over TLS, signed, verified and weighed.\n"
     );
     text.push_str(&tables(figures, "##"));
     text

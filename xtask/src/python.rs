@@ -1,4 +1,5 @@
-//! The Python environment of the conformance tests, kept from run to run and made anew when its requirements change.
+//! The Python environments of the conformance tests and of the benchmarks, kept from run to run and made anew when their
+//! requirements change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,21 +12,31 @@ use crate::tools::apt_install;
 use crate::watchdog::Watchdog;
 use crate::workspace::{cache_dir, on_path, root};
 
-/// A virtual environment with everything that `tests/conformance/requirements.txt` pins.
+/// A virtual environment with everything that a file of requirements pins.
 pub(crate) struct Python {
     folder: PathBuf,
 }
 
 impl Python {
-    /// Finds it in the cache, or makes it.
+    /// Finds that of the conformance tests in the cache, or makes it.
     pub(crate) fn prepare(watchdog: &Watchdog) -> Result<Self> {
-        let requirements = root()?.join("tests/conformance/requirements.txt");
+        Self::with(watchdog, "python", "tests/conformance/requirements.txt", "pytest")
+    }
+
+    /// The same of moto's server, beside which the AWS wire is measured.
+    pub(crate) fn moto(watchdog: &Watchdog) -> Result<Self> {
+        Self::with(watchdog, "moto", "tests/benches/requirements.txt", "moto")
+    }
+
+    /// The environment of a name in the cache, which works while `module` can be loaded.
+    fn with(watchdog: &Watchdog, name: &str, requirements: &str, module: &str) -> Result<Self> {
+        let requirements = root()?.join(requirements);
         let wanted = fs::read_to_string(&requirements)
             .with_context(|| format!("cannot read {}", requirements.display()))?;
-        let python = Self { folder: cache_dir()?.join("python") };
+        let python = Self { folder: cache_dir()?.join(name) };
         let stamp = python.folder.join("requirements.txt");
         // The stamp comes last, so that one half made is made anew.
-        if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) && python.works() {
+        if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) && python.works(module) {
             return Ok(python);
         }
         python.create(watchdog, &requirements)?;
@@ -39,9 +50,9 @@ impl Python {
     }
 
     /// Whether its interpreter still runs: it is a link to one that may have been replaced.
-    fn works(&self) -> bool {
+    fn works(&self, module: &str) -> bool {
         Command::new(self.program("python"))
-            .args(["-c", "import pytest"])
+            .args(["-c", &format!("import {module}")])
             .status()
             .is_ok_and(|status| status.success())
     }

@@ -4,6 +4,7 @@ pub mod accounts;
 mod aws;
 mod client;
 mod convert;
+pub mod instance_profiles;
 pub mod oidc_providers;
 pub mod server;
 mod vouching;
@@ -19,6 +20,7 @@ use time::OffsetDateTime;
 
 pub use accounts::Accounts;
 pub use aws::{AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
+pub use instance_profiles::InstanceProfiles;
 pub use oidc_providers::OidcProviders;
 pub use vouching::Vouching;
 

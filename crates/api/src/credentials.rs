@@ -19,9 +19,9 @@ use crate::{
 };
 
 pub use associations::{
-    Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE, PodIdentityAssociation,
-    PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationId,
-    PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+    ANY_CLUSTER_TAG, Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
+    PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
+    PodIdentityAssociationId, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
 };
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,

@@ -14,7 +14,7 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 
 pub use table::MANAGED;
-pub use target::{AccountRef, ClusterRef, PassedRole, Place, Resource, Target, Targeted};
+pub use target::{AccountRef, ClusterRef, PassedRole, PassedRoleName, Place, Resource, Target, Targeted};
 
 use crate::fault::{CallError, Denial};
 

@@ -129,6 +129,24 @@ impl<T> Page<T> {
     }
 }
 
+impl<'a, T> Page<&'a T> {
+    /// The same out of what lies in the order of its keys: what is before the page is not looked at, but for some steps of a
+    /// search. Items that are not `wanted` are left out.
+    pub fn of_sorted(
+        items: &'a [T],
+        query: &PageQuery,
+        wanted: impl Fn(&T) -> bool,
+        key: impl Fn(&T) -> String,
+    ) -> Self {
+        let start = match query.token.as_str() {
+            "" => 0,
+            token => items.partition_point(|item| key(item).as_str() <= token),
+        };
+        let rest = items.get(start..).unwrap_or_default().iter().filter(|item| wanted(item));
+        Self::cut(rest, &PageQuery { items_max: query.items_max, token: String::new() }, |item| key(item))
+    }
+}
+
 impl<T: Clone> Page<T> {
     /// The same out of a map, whose keys are the tokens: nothing before the page is looked at.
     #[must_use]
@@ -174,6 +192,12 @@ mod tests {
             }
         }
         assert_eq!(seen, all);
+        for (items_max, token) in [(99, ""), (99, "0098"), (7, "0242"), (0, "0100x"), (0, "0249"), (0, "z")] {
+            let query = PageQuery { items_max, token: token.to_owned() };
+            let sorted = Page::of_sorted(&all, &query, |key| key.ends_with('7'), Clone::clone);
+            let cut = Page::cut(all.iter().filter(|key| key.ends_with('7')), &query, |key| (*key).clone());
+            assert_eq!(sorted, cut, "{query:?}");
+        }
         let map = all.iter().map(|key| (key.clone(), Arc::new(key.clone()))).collect();
         let queries = [(99, ""), (99, "0098"), (7, "0242"), (0, "0100x"), (1_000, ""), (0, "0249"), (0, "z")];
         for (items_max, token) in queries {

@@ -4,6 +4,7 @@ mod configured;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -105,6 +106,27 @@ impl Life {
         tokio::time::sleep(notice).await;
         self.stop.cancel();
     }
+}
+
+/// The ready-file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("ready-file `{}`", path.display())]
+pub struct ReadyFileError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Says that everything answers, and where: in the log, and for scripts in the ready-file, where there is one.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn tell_ready(about: &serde_json::Value, ready_file: Option<&Path>) -> Result<(), ReadyFileError> {
+    if let Some(path) = ready_file {
+        std::fs::write(path, format!("{about:#}\n"))
+            .map_err(|source| ReadyFileError { path: path.to_owned(), source })?;
+    }
+    info!(%about, "ready");
+    Ok(())
 }
 
 /// Says on standard error why the configuration is wrong, and gives the exit code for it.

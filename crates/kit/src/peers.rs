@@ -148,6 +148,19 @@ impl<B> fmt::Debug for Peers<B> {
     }
 }
 
+/// Whether each service has an address, for a configuration that names them as `peers.<service>`.
+///
+/// # Errors
+/// The key that has none, and what to write there.
+pub fn each_has_an_address<const N: usize>(services: [(&str, &[Url]); N]) -> Result<(), String> {
+    match services.into_iter().find(|(_, urls)| urls.is_empty()) {
+        None => Ok(()),
+        Some((service, _)) => Err(format!(
+            "peers.{service}: no address is given, name at least one replica as https://host:port"
+        )),
+    }
+}
+
 impl<B> Peers<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,

@@ -2,7 +2,6 @@
 
 use std::{future::Future, process::ExitCode, sync::Arc};
 
-use anyhow::Context as _;
 use axum::middleware;
 use lanyard_api::{grpc::with_health_and_reflection, methods};
 use lanyard_kit::{
@@ -108,17 +107,13 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let url = format!("https://{}", server.address());
     ready.ready();
     let serving = tokio::spawn(server.run(guarded, life.stop()));
-    if let Some(path) = &process.ready_file {
-        let about = json!({
-            "service": S::HOLDER.as_str(),
-            "grpc": url,
-            "metrics": life.metrics_url(),
-            "hub_id": opened.hub.to_string(),
-        });
-        std::fs::write(path, format!("{about:#}\n"))
-            .with_context(|| format!("ready-file `{}`", path.display()))?;
-    }
-    tracing::info!(service = %S::HOLDER, grpc = url, hub_id = %opened.hub, "ready");
+    let about = json!({
+        "service": S::HOLDER.as_str(),
+        "grpc": url,
+        "metrics": life.metrics_url(),
+        "hub_id": opened.hub.to_string(),
+    });
+    life::tell_ready(&about, process.ready_file.as_deref())?;
     serving.await?;
     service.flush().await;
     opened.store.close().await;

@@ -19,6 +19,8 @@ pub enum Kind {
     IamRole,
     /// [`lanyard_api::authn::accounts::InlinePolicy`], in its account's scope, by `user/<user>/<name>` or `role/<role>/<name>`.
     InlinePolicy,
+    /// [`lanyard_api::authn::instance_profiles::InstanceProfile`], in its account's scope, by its name.
+    InstanceProfile,
     /// [`lanyard_api::authn::oidc_providers::OidcProvider`], in its account's scope, by its issuer's URL.
     OidcProvider,
     /// [`lanyard_api::mapping::AccessEntry`], in its cluster's scope, by its id.
@@ -56,7 +58,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -65,6 +67,7 @@ impl Kind {
         Self::AccessKey,
         Self::IamRole,
         Self::InlinePolicy,
+        Self::InstanceProfile,
         Self::OidcProvider,
         Self::AccessEntry,
         Self::PolicyAssociation,
@@ -93,6 +96,7 @@ impl Kind {
             Self::AccessKey => "access_key",
             Self::IamRole => "iam_role",
             Self::InlinePolicy => "inline_policy",
+            Self::InstanceProfile => "instance_profile",
             Self::OidcProvider => "oidc_provider",
             Self::AccessEntry => "access_entry",
             Self::PolicyAssociation => "policy_association",
@@ -122,6 +126,7 @@ impl Kind {
             Self::AccessKey => "access key",
             Self::IamRole => "role",
             Self::InlinePolicy => "inline policy",
+            Self::InstanceProfile => "instance profile",
             Self::OidcProvider => "OIDC provider",
             Self::AccessEntry => "access entry",
             Self::PolicyAssociation => "policy association",

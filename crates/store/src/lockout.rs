@@ -113,6 +113,8 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::ClusterUpdate
         // Nobody of an issuer is an administrator that the guard counts.
         | Kind::IdentityProviderConfig
+        // Which role an instance gets is EC2's to say, and no way to become an administrator that the guard counts.
+        | Kind::InstanceProfile
         | Kind::OidcProvider
         | Kind::Setting => false,
     }

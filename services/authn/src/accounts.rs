@@ -3,6 +3,7 @@
 //! A name resolves in one account: the actor's own, or the one that a hub operator names, whom Admit has let act on the hub
 //! itself. In any other account nothing exists. Names are spelled as they were given when the thing was made.
 
+mod instance_profiles;
 mod keys;
 mod oidc_providers;
 mod policies;
@@ -13,7 +14,7 @@ mod users;
 
 use lanyard_api::authn::accounts::{
     AccessKey, Account, Accounts, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-    NewAccessKey, PolicyOwner, UpdateRole, User,
+    NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
 };
 use lanyard_api::{
     Actor, ActorKind, CallError, Denial, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
@@ -199,10 +200,10 @@ impl<S: SharedCache> Accounts for Engine<S> {
     async fn list_users(
         &self,
         by: Vouched<Actor>,
-        account: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> Result<Page<User>, CallError> {
-        self.user_records(&by.value, account, &page).await
+        self.user_records(&by.value, &of, &page).await
     }
 
     async fn tag_user(
@@ -273,10 +274,10 @@ impl<S: SharedCache> Accounts for Engine<S> {
     async fn list_roles(
         &self,
         by: Vouched<Actor>,
-        account: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> Result<Page<IamRole>, CallError> {
-        self.role_records(&by.value, account, &page).await
+        self.role_records(&by.value, &of, &page).await
     }
 
     async fn update_role(

@@ -5,6 +5,7 @@
 //! another service, and whatever signs `x-k8s-aws-id` is refused by name.
 
 mod aws;
+mod caller;
 mod certificate;
 mod context;
 mod denial;
@@ -19,6 +20,7 @@ use lanyard_iam::{AccessKeyId, CanonicalArn};
 use lanyard_kit::telemetry::{Counters, Label, names};
 
 use self::context::Circumstances;
+use self::denial::Wording;
 use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -137,6 +139,7 @@ impl<S: SharedCache> Engine<S> {
                 source_ip: query.source_ip,
                 region: self.hub.region.as_str(),
                 now: self.clock.now(),
+                wording: Wording::Own,
             },
         }
     }

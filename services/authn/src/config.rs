@@ -88,6 +88,8 @@ pub struct AccountLimits {
     pub users_max: u64,
     /// Roles of an account.
     pub roles_max: u64,
+    /// Instance profiles of one account.
+    pub instance_profiles_max: u64,
     /// OIDC providers of one account.
     pub oidc_providers_max: u64,
     /// Access keys of a user.
@@ -108,6 +110,7 @@ impl Default for AccountLimits {
             accounts_max: 10_000,
             users_max: 5_000,
             roles_max: 1_000,
+            instance_profiles_max: 1_000,
             oidc_providers_max: 100,
             keys_per_user_max: 2,
             policies_per_owner_max: 50,

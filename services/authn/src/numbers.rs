@@ -51,6 +51,17 @@ pub(crate) fn new_role_id(
     Ok(PrincipalId::generate_role(with_account(account, random)?))
 }
 
+/// A fresh id of an account's instance profile.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub(crate) fn new_instance_profile_id(
+    account: AccountId,
+    random: &dyn SecureRandom,
+) -> Result<PrincipalId, NoRandomness> {
+    Ok(PrincipalId::generate_instance_profile(with_account(account, random)?))
+}
+
 /// A fresh secret.
 ///
 /// # Errors

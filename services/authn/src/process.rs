@@ -79,6 +79,7 @@ impl Service for Authn {
         let door = Door::vouched(vouchers.key(Audience::Authn), opened.now());
         let vouching = Served::new(Arc::new(Vouching::new(Arc::clone(&engine), vouchers)), door.clone());
         let routes = Routes::new(server::accounts(Served::new(Arc::clone(&engine), door.clone())))
+            .add_service(server::instance_profiles(Served::new(Arc::clone(&engine), door.clone())))
             .add_service(server::oidc_providers(Served::new(engine, door)))
             .add_service(server::authenticate(vouching.clone()))
             .add_service(server::admit(vouching.clone()))

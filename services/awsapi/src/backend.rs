@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use lanyard_api::{
     Fault,
-    authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, OidcProviders},
+    authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, InstanceProfiles, OidcProviders},
     credentials::{self, Associations, Sessions},
     grpc::{Door, Served, Wire},
     mapping::{self, Clusters, Entries, IdentityProviders, Updates},
@@ -40,7 +40,7 @@ impl<A> std::fmt::Debug for InProcess<A> {
 /// The engines of this process behind the door.
 pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
 where
-    A: AdmitAws + Accounts + OidcProviders,
+    A: AdmitAws + Accounts + InstanceProfiles + OidcProviders,
     M: Clusters + Entries + IdentityProviders + Updates + Tags,
     C: Sessions + Associations + Tags,
 {
@@ -48,6 +48,7 @@ where
     let mapping = Served::new(mapping, door.clone());
     let credentials = Served::new(credentials, door.clone());
     let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
+        .add_service(authn::server::instance_profiles(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door)))
         .add_service(mapping::server::clusters(mapping.clone()))
         .add_service(mapping::server::entries(mapping.clone()))

@@ -64,14 +64,21 @@ pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
     let service = found.operation.service;
     match (&*denial.code, service) {
         (UNKNOWN_CLUSTER, _) => eks::no_cluster(found, &denial.message),
-        (INVALID_REQUEST, Service::Eks) => eks::invalid(found, denial.message.clone()),
-        (INVALID_REQUEST, _) => AwsError::invalid_parameter(service, denial.message.clone()),
+        (INVALID_REQUEST, Service::Eks) => eks::invalid(found, &denial.message),
+        (INVALID_REQUEST, _) => {
+            let message = with_parameter(&denial.message, |field| parameter(service, field));
+            AwsError::invalid_parameter(service, message)
+        }
         (_, Service::Eks) => AwsError::new("AccessDeniedException", 403, not_authorized(found, denial)),
         (_, Service::Sts | Service::Iam) => AwsError::new("AccessDenied", 403, not_authorized(found, denial)),
     }
 }
 
+/// What authn refuses is in AWS's words already; a service's own refusal gets them.
 fn not_authorized(found: &Found<'_>, denial: &Denial) -> String {
+    if denial.message.starts_with("User: ") {
+        return denial.message.clone();
+    }
     let action = format!("{}:{}", found.operation.service.as_str(), found.operation.name);
     format!("User is not authorized to perform: {action}: {}", denial.message)
 }
@@ -135,10 +142,22 @@ fn query_failed(service: Service, error: &CallError) -> AwsError {
     }
 }
 
+/// The text of a broken rule, its field called as the parameter that the client wrote.
+fn with_parameter(text: &str, parameter: impl Fn(&str) -> String) -> String {
+    let is_field = |field: &str| {
+        !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_lowercase() || b"_.".contains(&byte))
+    };
+    match text.split_once(": ") {
+        Some((field, rest)) if is_field(field) => format!("{}: {rest}", parameter(field)),
+        _ => text.to_owned(),
+    }
+}
+
 /// A field as the parameter of the Query protocol is called that it was read from.
 fn parameter(service: Service, field: &str) -> String {
     let own = match (service, field) {
         (Service::Sts, "session_name") => "RoleSessionName",
+        (Service::Sts, "web_identity_token") => "WebIdentityToken",
         (Service::Sts, "session_policy") => "Policy",
         (Service::Iam, "trust_policy") => "AssumeRolePolicyDocument",
         (Service::Iam, "document") => "PolicyDocument",

@@ -99,7 +99,16 @@ answers! {
         "UntagRole" => iam::roles::untag;
         "ListRoleTags" => iam::roles::list_tags;
         "ListAttachedRolePolicies" => iam::roles::list_attached;
-        "ListInstanceProfilesForRole" => iam::roles::list_instance_profiles;
+        "ListInstanceProfilesForRole" => iam::instance_profiles::list_for_role;
+        "CreateInstanceProfile" => iam::instance_profiles::create;
+        "GetInstanceProfile" => iam::instance_profiles::get;
+        "ListInstanceProfiles" => iam::instance_profiles::list;
+        "AddRoleToInstanceProfile" => iam::instance_profiles::add_role;
+        "RemoveRoleFromInstanceProfile" => iam::instance_profiles::remove_role;
+        "TagInstanceProfile" => iam::instance_profiles::tag;
+        "UntagInstanceProfile" => iam::instance_profiles::untag;
+        "ListInstanceProfileTags" => iam::instance_profiles::list_tags;
+        "DeleteInstanceProfile" => iam::instance_profiles::delete;
         "PutUserPolicy" => iam::policies::put;
         "GetUserPolicy" => iam::policies::get;
         "ListUserPolicies" => iam::policies::list;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life},
+    peers::each_has_an_address,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
@@ -71,12 +72,11 @@ impl Default for AwsApiProcessConfig {
 impl AwsApiProcessConfig {
     fn validate(&self) -> Result<(), String> {
         let PeersConfig { authn, mapping, credentials } = &self.peers;
-        let peers = [("authn", authn), ("mapping", mapping), ("credentials", credentials)];
-        if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
-            return Err(format!(
-                "peers.{service}: no address is given, name at least one replica as https://host:port"
-            ));
-        }
+        each_has_an_address([
+            ("authn", authn.as_slice()),
+            ("mapping", mapping.as_slice()),
+            ("credentials", credentials.as_slice()),
+        ])?;
         self.awsapi.validate()
     }
 }
@@ -144,11 +144,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     let serving = tokio::spawn(server.run(door, life.stop()));
     if life.stop().run_until_cancelled(backend.connected()).await.is_some() {
         ready.ready();
-        if let Some(path) = &config.ready_file {
-            std::fs::write(path, format!("{about:#}\n"))
-                .with_context(|| format!("ready-file `{}`", path.display()))?;
-        }
-        tracing::info!(%about, "ready");
+        life::tell_ready(&about, config.ready_file.as_deref())?;
     }
     serving.await?;
     Ok(())

@@ -1,5 +1,6 @@
 //! [`Associations`]: which ServiceAccount's pods get which role.
 
+mod role;
 mod rules;
 mod snapshot;
 mod trust;
@@ -7,9 +8,7 @@ mod trust;
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope,
-    Vouched,
-    authn::accounts::{Account, IamRole},
+    Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     credentials::{
         Associations, CreatePodIdentityAssociation, PodIdentityAssociation, PodIdentityAssociationDetail,
         PodIdentityAssociationFilter, PodIdentityAssociationId, PodIdentityAssociationRef,
@@ -17,10 +16,9 @@ use lanyard_api::{
     },
     mapping::Cluster,
 };
-use lanyard_iam::PrincipalKind;
-use lanyard_store::{Transaction, replayed};
+use lanyard_store::replayed;
 
-use self::trust::Trust;
+use self::role::judge_role;
 use crate::{
     engine::Credentials,
     sight::{fault, is_there},
@@ -50,7 +48,9 @@ impl Associations for Credentials {
             Err(error) => return replayed(error),
         };
         is_there(&mut tx, &cluster).await?;
-        let CreatePodIdentityAssociation { namespace, service_account, policy, tags, .. } = asked;
+        let CreatePodIdentityAssociation {
+            namespace, service_account, policy, tags, allow_any_cluster, ..
+        } = asked;
         let twin = tx.pod_identity_association_of(cluster.uid, &namespace, &service_account).await?;
         if let Some(twin) = twin {
             return Err(CallError::exists(ASSOCIATION, twin.id));
@@ -73,7 +73,7 @@ impl Associations for Credentials {
             created_at: tx.now(),
             modified_at: tx.now(),
         };
-        let notices = judge_role(&mut tx, &cluster, &association).await?;
+        let notices = judge_role(&mut tx, &cluster, &association, allow_any_cluster).await?;
         tx.insert(&association).await?;
         tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, association), notices).await
     }
@@ -102,7 +102,7 @@ impl Associations for Credentials {
         let is_meant = |found: &&Arc<PodIdentityAssociation>| {
             service_account.as_ref().is_none_or(|name| *name == found.service_account)
         };
-        let found = snapshot.in_order(namespace.as_deref()).filter(is_meant);
+        let found = snapshot.in_order(namespace.as_deref(), &page.token).filter(is_meant);
         let Page { items, next_token } = Page::cut(found, &page, |found| page_key(found));
         let detail = |found: &Arc<PodIdentityAssociation>| {
             PodIdentityAssociationDetail::new(&cluster, (**found).clone())
@@ -124,14 +124,17 @@ impl Associations for Credentials {
         };
         let before: Option<PodIdentityAssociation> = tx.get(scope, named.id.as_str()).await?;
         let before = before.ok_or_else(|| missing(&named))?;
-        let has_role = change.role_arn.is_some();
+        let (has_role, allow_any_cluster) = (change.role_arn.is_some(), change.allow_any_cluster);
         let after = changed(&cluster, before.clone(), change)?;
         if after == before {
             return tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, after), Vec::new()).await;
         }
         // What was judged when it was written stays; another role, or other tags, are judged anew.
         let is_judged = has_role || after.disable_session_tags != before.disable_session_tags;
-        let notices = if is_judged { judge_role(&mut tx, &cluster, &after).await? } else { Vec::new() };
+        let notices = match is_judged {
+            true => judge_role(&mut tx, &cluster, &after, allow_any_cluster).await?,
+            false => Vec::new(),
+        };
         let after = PodIdentityAssociation { modified_at: tx.now(), ..after };
         tx.put(&after).await?;
         tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, after), notices).await
@@ -190,7 +193,7 @@ fn changed(
     before: PodIdentityAssociation,
     change: UpdatePodIdentityAssociation,
 ) -> Result<PodIdentityAssociation, CallError> {
-    let UpdatePodIdentityAssociation { role_arn, target_role_arn, disable_session_tags, policy } = change;
+    let UpdatePodIdentityAssociation { role_arn, target_role_arn, disable_session_tags, policy, .. } = change;
     let mut after = before;
     if let Some(arn) = role_arn {
         after.role_arn = rules::role(cluster, &arn)?;
@@ -206,47 +209,4 @@ fn changed(
     }
     rules::policy(after.policy.as_deref(), after.disable_session_tags)?;
     Ok(after)
-}
-
-/// Looks at the role, where the hub keeps its account: it is there, and lets Pod Identity assume it. Answers what the caller
-/// should know of it. The target role may be another tenant's, of whom nothing is told.
-async fn judge_role(
-    tx: &mut Transaction,
-    cluster: &Cluster,
-    association: &PodIdentityAssociation,
-) -> Result<Vec<String>, CallError> {
-    let arn = &association.role_arn;
-    let account: Option<Account> = tx.get(Scope::Hub, &arn.account.to_string()).await?;
-    if account.is_none_or(|account| account.authority != Authority::Local) {
-        let notice = "is of an account that the hub does not keep, so that nobody has looked whether it exists and trusts";
-        return Ok(vec![format!("role `{arn}` {notice} `pods.eks.amazonaws.com`")]);
-    }
-    let role: Option<IamRole> = match &arn.kind {
-        PrincipalKind::Role { path, name } => {
-            let stored: Option<IamRole> = tx.get(Scope::Account(arn.account), name).await?;
-            stored.filter(|role| role.path == *path)
-        }
-        _ => None,
-    };
-    let Some(role) = role else {
-        let message = format!("role `{arn}` does not exist: make it first, or name it with its path");
-        return Err(CallError::invalid("role_arn", "role_missing", message));
-    };
-    match Trust::of(&role, association, cluster) {
-        Trust::Lacking(action) => Err(CallError::invalid(
-            "role_arn",
-            "role_trust",
-            format!(
-                "the trust policy of `{arn}` does not let the service `pods.eks.amazonaws.com` do `{action}` for this \
-                 ServiceAccount: allow it `sts:AssumeRole` and `sts:TagSession`"
-            ),
-        )),
-        Trust::OfCluster => Ok(Vec::new()),
-        Trust::OfAccount => Ok(vec![format!(
-            "role `{arn}` is of use in every cluster of account {}: to keep it to this one, add the condition \
-             {{\"ArnEquals\":{{\"aws:SourceArn\":\"{}\"}}}} to its trust policy",
-            cluster.account,
-            cluster.arn()
-        )]),
-    }
 }

@@ -203,7 +203,8 @@ fn log(weighed: &TrustEvaluation, action: &str, role: &str, said: &Said) {
 fn keys(role: &RoleView, said: &Said, view: &ProviderView, asked: &Asked<'_>) -> ConditionKeys {
     let mut keys = ConditionKeys::new();
     said.set_keys(&mut keys, view.provider.name());
-    keys.set("aws:FederatedProvider", view.provider.arn(asked.role_arn.partition))
+    keys.set_direct_call(asked.role_arn.account)
+        .set("aws:FederatedProvider", view.provider.arn(asked.role_arn.partition))
         .set("sts:RoleSessionName", asked.session_name)
         .set("aws:CurrentTime", asked.now.format(&Rfc3339).unwrap_or_default())
         .set("aws:EpochTime", asked.now.unix_timestamp().to_string());

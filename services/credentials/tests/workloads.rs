@@ -38,7 +38,7 @@ suite! {
         they_are_listed_in_order_and_by_filter,
         what_breaks_a_rule_is_not_written,
         a_cluster_has_no_more_associations_than_the_limit,
-        immunity_11_a_role_of_use_in_any_cluster_is_told_with_the_condition_that_ends_it,
+        immunity_11_a_role_of_use_in_any_cluster_is_refused_unless_forced_and_the_condition_proposed,
         immunity_33_an_association_of_another_account_does_not_exist,
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
         an_association_is_tagged_by_its_arn,

@@ -71,6 +71,7 @@ pub async fn routes<S: Services>(
     }
     let routes = own
         .add_service(authn::server::accounts(authn.clone()))
+        .add_service(authn::server::instance_profiles(authn.clone()))
         .add_service(authn::server::oidc_providers(authn))
         .add_service(mapping::server::preview(mapping.clone()))
         .add_service(mapping::server::clusters(mapping.clone()))

@@ -14,6 +14,7 @@ use lanyard_iam::{AccountId, Region, partition_of_region};
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life},
+    peers::each_has_an_address,
     serve::{Options, Server},
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
     tls::{Clients, LiveIdentity, ROOT_FILE, ServiceFiles},
@@ -96,12 +97,12 @@ impl GatewayProcessConfig {
         partition_of_region(region.as_str())
             .ok_or_else(|| format!("region: `{region}` is in no partition that is known"))?;
         let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
-        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz), ("credentials", credentials)];
-        if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
-            return Err(format!(
-                "peers.{service}: no address is given, name at least one replica as https://host:port"
-            ));
-        }
+        each_has_an_address([
+            ("authn", authn.as_slice()),
+            ("mapping", mapping.as_slice()),
+            ("authz", authz.as_slice()),
+            ("credentials", credentials.as_slice()),
+        ])?;
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
@@ -211,11 +212,7 @@ async fn serve(config: GatewayProcessConfig, life: Life) -> anyhow::Result<()> {
     };
     if life.stop().run_until_cancelled(there).await.is_some() {
         ready.ready();
-        if let Some(path) = &config.ready_file {
-            std::fs::write(path, format!("{about:#}\n"))
-                .with_context(|| format!("ready-file `{}`", path.display()))?;
-        }
-        tracing::info!(%about, "ready");
+        life::tell_ready(&about, config.ready_file.as_deref())?;
     }
     serving.0.await?;
     serving.1.await?;

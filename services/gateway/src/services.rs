@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::remote::Ways;
 use lanyard_api::{
-    authn::{Accounts, Admit, Authenticate, OidcProviders},
+    authn::{Accounts, Admit, Authenticate, InstanceProfiles, OidcProviders},
     authz::{Authorize, Decisions, Objects},
     credentials::{Associations, Sessions, Workloads},
     mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes, Updates},
@@ -12,7 +12,7 @@ use lanyard_api::{
 /// Everything that stands behind the doors, as one parameter.
 pub trait Services: Send + Sync + 'static {
     /// authn, for tokens and for management calls.
-    type Authn: Authenticate + Admit + Accounts + OidcProviders;
+    type Authn: Authenticate + Admit + Accounts + InstanceProfiles + OidcProviders;
     /// mapping.
     type Mapping: Resolve
         + Preview

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use lanyard_api::{
-    EntryId, Revision,
+    Authority, EntryId, Revision,
     aws_auth::{AwsAuth, AwsAuthLine, AwsAuthPart},
     grants,
     mapping::{
@@ -14,7 +14,7 @@ use lanyard_api::{
     },
     template::Template,
 };
-use lanyard_iam::{AccountId, CanonicalArn};
+use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal};
 
 use self::several::Several;
 use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
@@ -28,6 +28,8 @@ pub(crate) struct ClusterSnapshot {
     by_principal: Map<usize>,
     several: Several,
     by_number: HashMap<EntryId, usize, RandomState>,
+    /// Those that vouch for some entry's account.
+    authorities: Vec<Authority>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
@@ -196,6 +198,9 @@ impl ClusterSnapshot {
     fn index(&mut self, at: usize, entry: &Entry) {
         self.by_number.insert(entry.record.id, at);
         let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
+        if !self.authorities.contains(authority) {
+            self.authorities.push(authority.clone());
+        }
         let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
             self.several.add(authority, principal_arn, at);
             if entry.username.is_literal() {
@@ -230,22 +235,26 @@ impl ClusterSnapshot {
     }
 
     /// The entry that names several, and among them a principal of this authority and name.
-    pub(crate) fn entry_of_several(
-        &self,
-        authority: &lanyard_api::Authority,
-        canonical: &str,
-    ) -> Option<&Arc<Entry>> {
+    pub(crate) fn entry_of_several(&self, authority: &Authority, canonical: &str) -> Option<&Arc<Entry>> {
         self.entries.get(self.several.find(authority, canonical)?)
     }
 
     /// The entry for a principal of this authority and name alone.
-    pub(crate) fn entry_of(
-        &self,
-        authority: &lanyard_api::Authority,
-        canonical: &str,
-    ) -> Option<&Arc<Entry>> {
+    pub(crate) fn entry_of(&self, authority: &Authority, canonical: &str) -> Option<&Arc<Entry>> {
         let at = key::principal(authority, canonical, |key| self.by_principal.get(key).copied())?;
         self.entries.get(at)
+    }
+
+    /// The entries for a principal of this name alone, whoever vouches for its account.
+    pub(crate) fn entries_of_any_authority(&self, canonical: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        self.authorities.iter().filter_map(move |authority| self.entry_of(authority, canonical))
+    }
+
+    /// The entry that names its principals by this very rule.
+    pub(crate) fn entry_by_rule(&self, principals: &EntryPrincipal) -> Option<&Arc<Entry>> {
+        let start = format!("{principals} ");
+        let at = self.entries.partition_point(|entry| entry.page_key() < start);
+        self.entries.get(at).filter(|entry| entry.record.principal_arn == *principals)
     }
 
     /// Whether an entry gives this username literally to another principal.

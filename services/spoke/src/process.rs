@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use axum::{
     extract::Request,
     middleware::{self, Next},
@@ -21,6 +20,7 @@ use lanyard_api::{
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life},
+    peers::each_has_an_address,
     serve::{Options, Peer, Server},
     telemetry::{Calls, LogConfig, MetricsConfig, ServedLayer, TelemetryConfig},
     tls::{Clients, LiveIdentity, PeerIdentity, ServiceFiles},
@@ -75,12 +75,12 @@ impl Default for SpokeProcessConfig {
 impl SpokeProcessConfig {
     fn validate(&self) -> Result<(), String> {
         let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
-        let peers = [("authn", authn), ("mapping", mapping), ("authz", authz), ("credentials", credentials)];
-        if let Some((service, _)) = peers.into_iter().find(|(_, urls)| urls.is_empty()) {
-            return Err(format!(
-                "peers.{service}: no address is given, name at least one replica as https://host:port"
-            ));
-        }
+        each_has_an_address([
+            ("authn", authn.as_slice()),
+            ("mapping", mapping.as_slice()),
+            ("authz", authz.as_slice()),
+            ("credentials", credentials.as_slice()),
+        ])?;
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
@@ -144,17 +144,13 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
         Services::connect(&identity, &config.peers, Duration::from_millis(config.call_timeout_ms))?;
     if life.stop().run_until_cancelled(services.connected()).await.is_some() {
         ready.ready();
-        if let Some(path) = &config.ready_file {
-            let about = json!({
-                "service": SPOKE_SERVICE,
-                "grpc": url,
-                "metrics": life.metrics_url(),
-                "hub_id": hub,
-            });
-            std::fs::write(path, format!("{about:#}\n"))
-                .with_context(|| format!("ready-file `{}`", path.display()))?;
-        }
-        tracing::info!(grpc = url, hub_id = hub, "ready");
+        let about = json!({
+            "service": SPOKE_SERVICE,
+            "grpc": url,
+            "metrics": life.metrics_url(),
+            "hub_id": hub,
+        });
+        life::tell_ready(&about, config.ready_file.as_deref())?;
         let Services { mapping, authz, credentials, .. } = services;
         Fleet::new(mapping, authz, credentials, config.spoke, clock).run(life.stop()).await;
     }

@@ -83,6 +83,12 @@ fn head(answer: &[u8]) -> Result<Option<Head>> {
     Ok(Some(Head { length: end + END.len(), body }))
 }
 
+/// A `GET` with these headers, as it goes over the wire.
+pub(crate) fn get<'n, 'v>(line: &str, headers: impl Iterator<Item = (&'n str, &'v str)>) -> Vec<u8> {
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET {line} HTTP/1.1\r\n{headers}\r\n").into_bytes()
+}
+
 /// A `POST` as it goes over the wire.
 pub(crate) fn post(path: &str, bearer: &str, body: &str) -> Vec<u8> {
     format!(

@@ -18,6 +18,8 @@ pub(crate) const READY_WAIT: Duration = Duration::from_secs(60);
 /// A running hub.
 pub(crate) struct Hub {
     pub(crate) server: Server,
+    /// The door of the AWS wire.
+    pub(crate) aws: Server,
     pub(crate) process: Process,
     /// From starting the process to its ready-file.
     pub(crate) start: Duration,
@@ -47,13 +49,18 @@ impl Hub {
         let mut process = Process::spawn("the hub", &mut command)?;
         let said = process.ready(&ready, READY_WAIT).await?;
         let start = begun.elapsed();
-        Ok(Self { server: server(&said)?, process, start })
+        Ok(Self { server: server(&said)?, aws: server_at(&said, "aws")?, process, start })
     }
 }
 
-/// The door that a ready-file names.
+/// The door of API servers that a ready-file names.
 pub(crate) fn server(ready: &Value) -> Result<Server> {
-    let address = text(ready, "gateway")?.strip_prefix("https://").context("the gateway has https")?;
+    server_at(ready, "gateway")
+}
+
+/// A door that a ready-file names.
+pub(crate) fn server_at(ready: &Value, door: &str) -> Result<Server> {
+    let address = text(ready, door)?.strip_prefix("https://").context("a door has https")?;
     let roots = certificates_from_pem(&std::fs::read_to_string(text(ready, "ca")?)?)?;
     Server::new(address.parse()?, &roots)
 }

@@ -6,6 +6,7 @@
 //! As `stack` it measures the separate processes instead, which `cargo xtask bench stack` prepares ([`stack`]).
 #![allow(clippy::print_stdout, reason = "a benchmark says its figures on standard output")]
 
+mod aws;
 mod client;
 mod echo;
 mod figure;
@@ -17,6 +18,7 @@ mod stack;
 mod sts;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -47,17 +49,27 @@ fn main() -> ExitCode {
 /// Each word is a part of the name of a scenario to run; without any, all are.
 fn bench(words: &[String]) -> Result<()> {
     lanyard_kit::tls::install_provider();
-    let folder = tempfile::tempdir()?;
+    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let (reviews, wire) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let filling = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let world = filling.block_on(world::fill(&folder.path().join("hub"), world::Size::LARGE))?;
+    let fill = |folder: &Path, size| filling.block_on(world::fill(&folder.join("hub"), size));
+    let of_reviews = questions::ALL.into_iter().any(is_asked);
+    let of_reviews = of_reviews.then(|| fill(reviews.path(), world::Size::LARGE)).transpose()?;
+    let of_wire = is_asked(aws::WIRE).then(|| fill(wire.path(), aws::size())).transpose()?;
     drop(filling);
     // The load's core; what is started from here on says its own.
     process::pin_self();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(folder.path(), &world, words))
+    if let Some(world) = of_reviews {
+        runtime.block_on(measure(reviews.path(), &world, words))?;
+    }
+    if let Some(world) = of_wire {
+        runtime.block_on(aws::measure(wire.path(), &world))?;
+    }
+    Ok(())
 }
 
-async fn measure(folder: &std::path::Path, world: &world::World, words: &[String]) -> Result<()> {
+async fn measure(folder: &Path, world: &world::World, words: &[String]) -> Result<()> {
     let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let sts = sts::StandIn::start(&folder.join("sts")).await?;
     let hub = hub::Hub::start(folder, &sts, Placement::Apart).await?;

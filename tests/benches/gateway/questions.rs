@@ -16,6 +16,9 @@ pub(crate) const LOCAL_TOKEN_REVIEWS: &str = "TokenReview, local IAM";
 pub(crate) const ACCESS_REVIEWS: &str = "SubjectAccessReview, allowed by an access policy";
 pub(crate) const CACHED_TOKEN_REVIEWS: &str = "TokenReview, one of 50000 kept answers of STS";
 
+/// All of them.
+pub(crate) const ALL: [&str; 3] = [LOCAL_TOKEN_REVIEWS, ACCESS_REVIEWS, CACHED_TOKEN_REVIEWS];
+
 /// Sessions whose answers are kept, where memory is measured too.
 pub(crate) const SESSIONS: usize = 50_000;
 /// Tokens of the local administrator; they are never kept, so a few do.

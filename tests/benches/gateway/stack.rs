@@ -117,7 +117,7 @@ impl Order {
             turns: if self.quick { 1 } else { 2 },
         };
         if self.quick {
-            let world = Size { clusters, entries: 50, bindings: 50 };
+            let world = Size { clusters, entries: 50, bindings: 50, more: &[] };
             return Scale { world, plan: plan(500), sessions: 200, changes: 20 };
         }
         let world = Size { clusters, ..Size::LARGE };

@@ -29,11 +29,13 @@ pub(crate) struct Size {
     pub(crate) entries: usize,
     /// RoleBindings of each.
     pub(crate) bindings: usize,
+    /// Further clusters, each with so many entries.
+    pub(crate) more: &'static [usize],
 }
 
 impl Size {
     /// A hub of a large company.
-    pub(crate) const LARGE: Self = Self { clusters: 100, entries: 1_000, bindings: 1_000 };
+    pub(crate) const LARGE: Self = Self { clusters: 100, entries: 1_000, bindings: 1_000, more: &[] };
 }
 
 /// Namespaces that the bindings of a cluster are spread over.
@@ -52,6 +54,8 @@ pub(crate) const ENVELOPE_FILE: &str = "envelope.key";
 pub(crate) struct World {
     /// Of the embedded account's administrator.
     pub(crate) administrator: Credentials,
+    /// The embedded account.
+    pub(crate) account: AccountId,
     /// The hub's number.
     pub(crate) hub: HubId,
     /// The clusters, in the order of their numbers.
@@ -95,16 +99,17 @@ pub(crate) async fn fill(folder: &Path, size: Size) -> Result<World> {
     let filling = Filling { store, account: hub.account, now, size };
     filling.sts_account().await?;
     let mut clusters = Vec::with_capacity(size.clusters);
-    for number in 0..size.clusters {
-        clusters.push(filling.cluster(number).await?);
+    let counts = std::iter::repeat_n(size.entries, size.clusters).chain(size.more.iter().copied());
+    for (number, entries) in counts.enumerate() {
+        clusters.push(filling.cluster(number, entries).await?);
     }
     filling.store.close().await;
-    let Size { clusters: count, entries, bindings } = size;
+    let Size { clusters: count, entries, bindings, .. } = size;
     println!(
         "{count} clusters of {entries} entries and {bindings} bindings filled in {:.1?}",
         begun.elapsed()
     );
-    Ok(World { administrator, hub: hub.id, clusters, size })
+    Ok(World { administrator, account: hub.account, hub: hub.id, clusters, size })
 }
 
 struct Filling {
@@ -129,7 +134,7 @@ impl Filling {
         Ok(())
     }
 
-    async fn cluster(&self, number: usize) -> Result<ClusterUid> {
+    async fn cluster(&self, number: usize, entries: usize) -> Result<ClusterUid> {
         let cluster = self.registered(number)?;
         let uid = cluster.uid;
         let credential = SpokeCredential {
@@ -147,7 +152,7 @@ impl Filling {
         let entry = self.entry(uid, Authority::Local, &administrator, ADMINISTRATOR)?;
         transaction.insert(&entry).await?;
         transaction.insert(&self.association(&entry)).await?;
-        for name in 1..self.size.entries {
+        for name in 1..entries {
             // In the first cluster the lab's roles, which the load comes as; else local ones.
             let (authority, account) = match number {
                 0 => (Authority::Sts(sts::NAME.to_owned()), sts::ACCOUNT),

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from hub import REGION, trust_policy, unique
-from wire import PODS, Wire, refused, seen
+from wire import ANY_CLUSTER, PODS, Wire, refused, seen
 
 TARGET = "arn:aws:iam::444455556666:role/data"
 SUMMARY = {"clusterName", "namespace", "serviceAccount", "associationArn", "associationId"}
@@ -27,7 +27,9 @@ def role(hub, wire):
     """Makes roles that trust whom a document says."""
 
     def make(document: str = PODS) -> str:
-        made = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=document)
+        made = wire.client("iam").create_role(
+            RoleName=unique("app"), AssumeRolePolicyDocument=document, Tags=ANY_CLUSTER
+        )
         hub.settle()
         return made["Role"]["Arn"]
 

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from hub import unique
-from wire import PODS, Wire, refused, seen
+from wire import ANY_CLUSTER, PODS, Wire, refused, seen
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 
@@ -89,7 +89,8 @@ def test_an_identity_provider_comes_and_goes_once(hub, eks, cluster):
 
 
 def test_an_association_is_made_and_changed_once(hub, wire, eks, cluster):
-    role = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+    made = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)
+    role = made["Role"]["Arn"]
     hub.settle()
     asked = {"clusterName": cluster, "namespace": "a", "serviceAccount": "bot", "roleArn": role}
     made = counts_once(hub, eks, "create_pod_identity_association", asked, {"namespace": "b"})["association"]

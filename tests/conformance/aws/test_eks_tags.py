@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hub import REGION, unique
-from wire import PODS, Wire, code_of, refused
+from wire import ANY_CLUSTER, PODS, Wire, code_of, refused
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ def test_everything_that_has_tags_is_tagged_by_its_arn_and_shows_them(hub, wire,
     left = edited(hub, eks, provider()["identityProviderConfigArn"])
     assert provider()["tags"] == left
 
-    role = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+    made = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)
+    role = made["Role"]["Arn"]
     hub.settle()
     association = eks.create_pod_identity_association(
         clusterName=name, namespace="a", serviceAccount="bot", roleArn=role

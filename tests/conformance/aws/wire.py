@@ -40,6 +40,9 @@ PODS = json.dumps(
     }
 )
 
+# The tag by which a role says that it means all of them.
+ANY_CLUSTER = [{"Key": "lanyard:any-cluster", "Value": "true"}]
+
 COMMAND_SECONDS_MAX = 60
 
 # Operation -> what of {ok, errors, pagination, idempotency} some test has seen of it.

@@ -194,6 +194,22 @@ pub struct UpdateRole {
     pub session_seconds_max: Option<u32>,
 }
 
+/// What of an account is listed.
+#[derive(Debug, Clone, Default)]
+pub struct OfAccount {
+    /// The account; none means the actor's own.
+    pub account: Option<AccountId>,
+    /// What paths have to begin with; empty means any.
+    pub path_prefix: String,
+}
+
+impl From<Option<AccountId>> for OfAccount {
+    /// All that an account has.
+    fn from(account: Option<AccountId>) -> Self {
+        Self { account, path_prefix: String::new() }
+    }
+}
+
 /// Something with a name in an account; no account means the actor's own.
 #[derive(Debug, Clone)]
 pub struct Named {
@@ -240,7 +256,7 @@ pub trait Accounts: Send + Sync + 'static {
     fn list_users(
         &self,
         by: Vouched<Actor>,
-        account: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<User>, CallError>> + Send;
     /// Puts tags on a user, beside those that it has.
@@ -314,7 +330,7 @@ pub trait Accounts: Send + Sync + 'static {
     fn list_roles(
         &self,
         by: Vouched<Actor>,
-        account: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<IamRole>, CallError>> + Send;
     /// Changes what a role is described as, and how long its sessions may last.

@@ -1,5 +1,6 @@
 //! Authn's traits over gRPC.
 
+mod instance_profiles;
 mod oidc_providers;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use super::{
     Authentication, AwsAdmission,
     accounts::{
         AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-        NewAccessKey, PolicyOwner, UpdateRole, User,
+        NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
     },
     convert,
 };
@@ -83,10 +84,11 @@ impl<C: Wire> Accounts for Remote<C> {
     async fn list_users(
         &self,
         by: Vouched<Actor>,
-        of: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> Result<Page<User>, CallError> {
-        let message = pb::ListUsersRequest { account: account(of), page: Some(page.into()) };
+        let OfAccount { account: of, path_prefix } = of;
+        let message = pb::ListUsersRequest { account: account(of), page: Some(page.into()), path_prefix };
         call!(self.AccountsClient::list_users(self.actor(by, message)))
     }
 
@@ -184,10 +186,11 @@ impl<C: Wire> Accounts for Remote<C> {
     async fn list_roles(
         &self,
         by: Vouched<Actor>,
-        of: Option<AccountId>,
+        of: OfAccount,
         page: PageQuery,
     ) -> Result<Page<IamRole>, CallError> {
-        let message = pb::ListRolesRequest { account: account(of), page: Some(page.into()) };
+        let OfAccount { account: of, path_prefix } = of;
+        let message = pb::ListRolesRequest { account: account(of), page: Some(page.into()), path_prefix };
         call!(self.AccountsClient::list_roles(self.actor(by, message)))
     }
 

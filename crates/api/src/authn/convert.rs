@@ -2,6 +2,7 @@
 
 mod accounts;
 mod identity;
+mod instance_profiles;
 mod oidc_providers;
 
 use std::sync::Arc;

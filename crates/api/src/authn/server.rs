@@ -1,15 +1,17 @@
 //! Authn's traits, served over gRPC.
 
 use lanyard_proto::authn::v1::{
-    self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server, oidc_providers_server,
+    self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server,
+    instance_profiles_server, oidc_providers_server,
 };
 
 use tonic::{Request, Response, Status};
 
 use super::{
     Accounts, Admit, AdmitAws, AdmitQuery, Authenticate, OidcProviders,
-    accounts::UpdateRole,
+    accounts::{OfAccount, UpdateRole},
     convert::{named, provider},
+    instance_profiles::{InstanceProfiles, UpdateInstanceProfile},
     oidc_providers::UpdateOidcProvider as Update,
 };
 use crate::grpc::{CallingService, codec, field, mutation::page_query, serve};
@@ -70,7 +72,7 @@ serve! {
         = |engine, by, m| engine.get_user(by, named(m.account.as_deref(), m.name)?).await?.into();
     actor list_users(pb::ListUsersRequest) -> pb::UserPage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
-        engine.list_users(by, account, page_query(m.page)).await?.into()
+        engine.list_users(by, OfAccount { account, path_prefix: m.path_prefix }, page_query(m.page)).await?.into()
     };
     mutation tag_user(pb::TagUserRequest) -> pb::UserMutated
         = |engine, by, m| engine.tag_user(by, named(m.account.as_deref(), m.name)?, m.tags).await?.into();
@@ -104,7 +106,7 @@ serve! {
         = |engine, by, m| engine.get_role(by, named(m.account.as_deref(), m.name)?).await?.into();
     actor list_roles(pb::ListRolesRequest) -> pb::IamRolePage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
-        engine.list_roles(by, account, page_query(m.page)).await?.into()
+        engine.list_roles(by, OfAccount { account, path_prefix: m.path_prefix }, page_query(m.page)).await?.into()
     };
     mutation update_assume_role_policy(pb::UpdateAssumeRolePolicyRequest) -> pb::IamRoleMutated = |engine, by, m| {
         let role = named(m.account.as_deref(), m.name)?;
@@ -179,6 +181,42 @@ serve! {
         let of = provider(m.account.as_deref(), m.issuer_url)?;
         engine.update_oidc_provider(by, of, Update::Untag(m.tag_keys)).await?.into()
     };
+}
+
+serve! {
+    /// Serves [`InstanceProfiles`].
+    pub fn instance_profiles = InstanceProfiles as instance_profiles_server::InstanceProfiles in InstanceProfilesServer;
+    mutation create_instance_profile(pb::CreateInstanceProfileRequest) -> pb::InstanceProfileMutated
+        = |engine, by, m| engine.create_instance_profile(by, m.try_into()?).await?.into();
+    actor get_instance_profile(pb::GetInstanceProfileRequest) -> pb::InstanceProfile
+        = |engine, by, m| engine.get_instance_profile(by, named(m.account.as_deref(), m.name)?).await?.into();
+    actor list_instance_profiles(pb::ListInstanceProfilesRequest) -> pb::InstanceProfilePage = |engine, by, m| {
+        let account = codec::optional_text::read("account", m.account)?;
+        let of = OfAccount { account, path_prefix: m.path_prefix };
+        engine.list_instance_profiles(by, of, page_query(m.page)).await?.into()
+    };
+    actor list_instance_profiles_for_role(pb::ListInstanceProfilesForRoleRequest) -> pb::InstanceProfilePage = |engine, by, m| {
+        let role = named(m.account.as_deref(), m.role)?;
+        engine.list_instance_profiles_for_role(by, role, page_query(m.page)).await?.into()
+    };
+    mutation add_role_to_instance_profile(pb::AddRoleToInstanceProfileRequest) -> pb::InstanceProfileMutated = |engine, by, m| {
+        let of = named(m.account.as_deref(), m.name)?;
+        engine.update_instance_profile(by, of, UpdateInstanceProfile::AddRole(m.role)).await?.into()
+    };
+    mutation remove_role_from_instance_profile(pb::RemoveRoleFromInstanceProfileRequest) -> pb::InstanceProfileMutated = |engine, by, m| {
+        let of = named(m.account.as_deref(), m.name)?;
+        engine.update_instance_profile(by, of, UpdateInstanceProfile::RemoveRole(m.role)).await?.into()
+    };
+    mutation tag_instance_profile(pb::TagInstanceProfileRequest) -> pb::InstanceProfileMutated = |engine, by, m| {
+        let of = named(m.account.as_deref(), m.name)?;
+        engine.update_instance_profile(by, of, UpdateInstanceProfile::Tag(m.tags)).await?.into()
+    };
+    mutation untag_instance_profile(pb::UntagInstanceProfileRequest) -> pb::InstanceProfileMutated = |engine, by, m| {
+        let of = named(m.account.as_deref(), m.name)?;
+        engine.update_instance_profile(by, of, UpdateInstanceProfile::Untag(m.tag_keys)).await?.into()
+    };
+    mutation delete_instance_profile(pb::DeleteInstanceProfileRequest) -> pb::InstanceProfileMutated
+        = |engine, by, m| engine.delete_instance_profile(by, named(m.account.as_deref(), m.name)?).await?.into();
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! IAM (2010-05-08): the part that access needs, with what clients and Terraform read beside it.
 //!
-//! What there is none of on a hub, managed policies, groups and instance profiles, is answered as an empty list of whatever user or
-//! role is named, for who may look at that one.
+//! What there is none of on a hub, managed policies and groups, is answered as an empty list of whatever user or role is named, for
+//! who may look at that one.
 
+mod instance_profiles;
 mod oidc_providers;
 mod policies;
 mod roles;
@@ -18,6 +19,9 @@ use super::{
     operation::{Operation, Service},
 };
 use crate::mutation::PAGE_ITEMS_MAX;
+
+/// Longest beginning of a path, in characters (IAM's model).
+const PATH_PREFIX_CHARS_MAX: usize = 512;
 
 const fn action(name: &'static str, read: fn(&Input<'_>) -> Result<Asked, AwsError>) -> Operation {
     Operation::action(Service::Iam, name, read)
@@ -48,7 +52,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("UntagRole", roles::untag),
     action("ListRoleTags", roles::get),
     action("ListAttachedRolePolicies", roles::get),
-    action("ListInstanceProfilesForRole", roles::get),
+    action("ListInstanceProfilesForRole", instance_profiles::list_for_role).paged(),
+    action("CreateInstanceProfile", instance_profiles::create),
+    action("GetInstanceProfile", instance_profiles::get),
+    action("ListInstanceProfiles", instance_profiles::list).paged(),
+    action("AddRoleToInstanceProfile", instance_profiles::add_role),
+    action("RemoveRoleFromInstanceProfile", instance_profiles::remove_role),
+    action("TagInstanceProfile", instance_profiles::tag),
+    action("UntagInstanceProfile", instance_profiles::untag),
+    action("ListInstanceProfileTags", instance_profiles::get),
+    action("DeleteInstanceProfile", instance_profiles::delete),
     action("PutUserPolicy", policies::put_on_user),
     action("GetUserPolicy", policies::get_of_user),
     action("ListUserPolicies", policies::list_of_user),
@@ -116,11 +129,21 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
+    /// What the paths of a list begin with: IAM's default is all of them.
+    fn path_prefix(&self) -> Result<String, AwsError> {
+        let prefix = self.optional_text("PathPrefix")?.unwrap_or_else(|| "/".to_owned());
+        let is_one = (1..=PATH_PREFIX_CHARS_MAX).contains(&prefix.len())
+            && prefix.starts_with('/')
+            && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_one {
+            return Ok(prefix);
+        }
+        let rule = "it has to begin with a slash, and be at most 512 visible characters of ASCII";
+        Err(self.invalid("PathPrefix", rule))
+    }
+
     /// Which page is asked for. IAM takes up to a thousand items and may answer fewer.
     fn marker_page(&self) -> Result<call::PageQuery, AwsError> {
-        if self.parameter("PathPrefix")?.is_some_and(|prefix| prefix != "/") {
-            return Err(self.invalid("PathPrefix", "lists are not cut by path here: leave it out"));
-        }
         let items_max = match self.number("MaxItems")? {
             None => 0,
             Some(count @ 1..=1_000) => count.min(PAGE_ITEMS_MAX),
@@ -166,7 +189,21 @@ mod tests {
             ("Action=ListUserTags&UserName=bob".to_owned(), "Accounts/GetUser", "iam:GetUser"),
             ("Action=ListAccessKeys".to_owned(), "Accounts/ListAccessKeys", "iam:ListAccessKeys"),
             ("Action=ListAttachedRolePolicies&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
-            ("Action=ListInstanceProfilesForRole&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
+            (
+                "Action=ListInstanceProfilesForRole&RoleName=ci".to_owned(),
+                "InstanceProfiles/ListInstanceProfilesForRole",
+                "iam:ListInstanceProfilesForRole",
+            ),
+            (
+                "Action=AddRoleToInstanceProfile&InstanceProfileName=node&RoleName=ci".to_owned(),
+                "InstanceProfiles/AddRoleToInstanceProfile",
+                "iam:AddRoleToInstanceProfile",
+            ),
+            (
+                "Action=ListInstanceProfileTags&InstanceProfileName=node".to_owned(),
+                "InstanceProfiles/GetInstanceProfile",
+                "iam:GetInstanceProfile",
+            ),
             (
                 "Action=ListRolePolicies&RoleName=ci".to_owned(),
                 "Accounts/ListPolicies",
@@ -232,6 +269,9 @@ mod tests {
             (gone.account.as_deref(), gone.issuer_url.as_str()),
             (Some("111122223333"), "https://ci.example/a")
         );
+        let asked = read("Action=ListUsers&PathPrefix=%2Fteam%2F").unwrap();
+        let users = pb::ListUsersRequest::decode(asked.message).unwrap();
+        assert_eq!(users.path_prefix, "/team/");
         let own = |user_name| read_as("Action=CreateAccessKey", user_name);
         let key = pb::CreateAccessKeyRequest::decode(own(Some("ana")).unwrap().message).unwrap();
         assert_eq!(key.user, "ana", "who is not named is the caller");
@@ -251,7 +291,9 @@ mod tests {
             ("Action=UpdateAccessKey&AccessKeyId=x&Status=Gone", "ValidationError", "Status"),
             ("Action=ListRoles&MaxItems=0", "ValidationError", "MaxItems"),
             ("Action=ListRoles&Marker=none", "ValidationError", "Marker"),
-            ("Action=ListUsers&PathPrefix=%2Fa%2F", "ValidationError", "PathPrefix"),
+            ("Action=ListUsers&PathPrefix=a%2F", "ValidationError", "PathPrefix"),
+            ("Action=ListRoles&PathPrefix=", "ValidationError", "PathPrefix"),
+            ("Action=CreateInstanceProfile&Path=%2F", "ValidationError", "InstanceProfileName"),
             (
                 "Action=TagRole&RoleName=a&Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=a&Tags.member.2.Value=2",
                 "ValidationError",

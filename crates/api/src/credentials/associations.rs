@@ -21,9 +21,14 @@ pub use id::PodIdentityAssociationId;
 /// The service that a role has to trust, so that pods get its credentials (EKS user guide, "Pod Identity role trust").
 pub const POD_IDENTITY_SERVICE: &str = "pods.eks.amazonaws.com";
 
+/// The tag by which a role may be for the pods of any cluster of its account, with the value `true`: callers whose wire has no flag
+/// for that say so by it.
+pub const ANY_CLUSTER_TAG: &str = "lanyard:any-cluster";
+
 /// Which ServiceAccount's pods get which role. One association at most for each ServiceAccount.
 pub trait Associations: Send + Sync + 'static {
-    /// Makes one. The notices tell what of the role could not be looked at, and which condition its trust policy lacks.
+    /// Makes one. The notices tell what of the role could not be looked at, and which condition its trust policy lacks where that
+    /// was let pass.
     fn create_pod_identity_association(
         &self,
         by: Mutation,
@@ -144,6 +149,8 @@ pub struct CreatePodIdentityAssociation {
     pub policy: Option<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// Take a role that the pods of any cluster of the account may use; [`ANY_CLUSTER_TAG`] says the same.
+    pub allow_any_cluster: bool,
 }
 
 /// What changes an association (EKS `UpdatePodIdentityAssociation`); what is absent stays.
@@ -157,6 +164,8 @@ pub struct UpdatePodIdentityAssociation {
     pub disable_session_tags: Option<bool>,
     /// A session policy; an empty one takes it away.
     pub policy: Option<String>,
+    /// As of a new association.
+    pub allow_any_cluster: bool,
 }
 
 /// Names an association.

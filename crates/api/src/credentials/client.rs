@@ -138,7 +138,13 @@ impl<C: Wire> Associations for Remote<C> {
         named: PodIdentityAssociationRef,
         change: UpdatePodIdentityAssociation,
     ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
-        let UpdatePodIdentityAssociation { role_arn, target_role_arn, disable_session_tags, policy } = change;
+        let UpdatePodIdentityAssociation {
+            role_arn,
+            target_role_arn,
+            disable_session_tags,
+            policy,
+            allow_any_cluster,
+        } = change;
         let message = pb::UpdatePodIdentityAssociationRequest {
             mutation: None,
             cluster: named.cluster.into(),
@@ -147,6 +153,7 @@ impl<C: Wire> Associations for Remote<C> {
             target_role_arn,
             disable_session_tags,
             policy,
+            allow_any_cluster,
         };
         call!(self.AssociationsClient::update_pod_identity_association(self.mutation(by, message)))
     }

@@ -56,7 +56,7 @@ convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
 } }
 asked! { CreatePodIdentityAssociation = pb::CreatePodIdentityAssociationRequest {
     cluster: text, namespace: plain, service_account: plain, role_arn: plain, target_role_arn: plain,
-    disable_session_tags: plain, policy: plain, tags: plain,
+    disable_session_tags: plain, policy: plain, tags: plain, allow_any_cluster: plain,
 } }
 
 mutated! { PodIdentityAssociationDetail = pb::PodIdentityAssociationMutated { association: message } }

@@ -67,6 +67,7 @@ serve! {
                 target_role_arn: m.target_role_arn,
                 disable_session_tags: m.disable_session_tags,
                 policy: m.policy,
+                allow_any_cluster: m.allow_any_cluster,
             };
             engine.update_pod_identity_association(by, named, change).await?.into()
         };

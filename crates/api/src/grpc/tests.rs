@@ -96,6 +96,7 @@ fn served(fake: &Arc<Fake>) -> Client {
     let proving = Served::new(vouching, door(Audience::Authn));
     let routes = Routes::new(authn::server::accounts(at(Audience::Authn)))
         .add_service(authn::server::oidc_providers(at(Audience::Authn)))
+        .add_service(authn::server::instance_profiles(at(Audience::Authn)))
         .add_service(authn::server::authenticate(proving.clone()))
         .add_service(authn::server::admit(proving))
         .add_service(mapping::server::resolve(at(Audience::Mapping)))

@@ -77,6 +77,22 @@ pub enum EntryType {
     HyperpodLinux,
 }
 
+impl EntryType {
+    /// As AWS writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::Ec2Linux => "EC2_LINUX",
+            Self::Ec2Windows => "EC2_WINDOWS",
+            Self::FargateLinux => "FARGATE_LINUX",
+            Self::HybridLinux => "HYBRID_LINUX",
+            Self::Ec2 => "EC2",
+            Self::HyperpodLinux => "HYPERPOD_LINUX",
+        }
+    }
+}
+
 /// An access policy at an entry, and where it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

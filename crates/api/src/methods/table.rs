@@ -102,6 +102,18 @@ managed! {
         "TagOidcProvider" TagOidcProviderRequest mutates => is("iam:TagOpenIDConnectProvider");
         "UntagOidcProvider" UntagOidcProviderRequest mutates => is("iam:UntagOpenIDConnectProvider");
     }
+    authn."InstanceProfiles" {
+        "CreateInstanceProfile" CreateInstanceProfileRequest mutates => is("iam:CreateInstanceProfile");
+        "GetInstanceProfile" GetInstanceProfileRequest => is("iam:GetInstanceProfile");
+        "ListInstanceProfiles" ListInstanceProfilesRequest => is("iam:ListInstanceProfiles");
+        "ListInstanceProfilesForRole" ListInstanceProfilesForRoleRequest => is("iam:ListInstanceProfilesForRole");
+        "AddRoleToInstanceProfile" AddRoleToInstanceProfileRequest mutates => is("iam:AddRoleToInstanceProfile");
+        "RemoveRoleFromInstanceProfile" RemoveRoleFromInstanceProfileRequest mutates
+            => is("iam:RemoveRoleFromInstanceProfile");
+        "TagInstanceProfile" TagInstanceProfileRequest mutates => is("iam:TagInstanceProfile");
+        "UntagInstanceProfile" UntagInstanceProfileRequest mutates => is("iam:UntagInstanceProfile");
+        "DeleteInstanceProfile" DeleteInstanceProfileRequest mutates => is("iam:DeleteInstanceProfile");
+    }
     mapping."Preview" {
         "Preview" PreviewRequest => is("lanyard:Preview");
     }

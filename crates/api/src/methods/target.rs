@@ -32,10 +32,19 @@ pub struct Target {
 /// A role that a request hands to a service (IAM: passing a role).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedRole {
-    /// Its ARN, as the request has it.
-    pub role_arn: String,
+    /// Which role.
+    pub role: PassedRoleName,
     /// The service, for `iam:PassedToService`, where AWS documents which.
     pub service: Option<&'static str>,
+}
+
+/// How a request names the role that it hands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassedRoleName {
+    /// By its ARN.
+    Arn(String),
+    /// By its name in the account that the request is about.
+    OfAccount(String),
 }
 
 /// Whose account.
@@ -60,8 +69,9 @@ pub enum ClusterRef {
 
 /// The kinds of resource.
 ///
-/// IAM names are unique ignoring letter case, policy documents compare them exactly. So for a user or role that exists, Admit
-/// takes path and name as they are stored ([`Place`]): else another spelling would walk around a `Deny`.
+/// IAM names are unique ignoring letter case, policy documents compare them exactly. So for a user, role or instance profile
+/// that exists, and for whom an access entry names, Admit takes path and name as they are stored ([`Place`]): else another spelling would walk around
+/// a `Deny`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     /// The hub itself: what belongs to no account.
@@ -108,6 +118,15 @@ pub enum Resource {
     Roles,
     /// A role.
     Role {
+        /// Its path, where the request gives it.
+        path: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// The account's instance profiles, as a list.
+    InstanceProfiles,
+    /// An instance profile.
+    InstanceProfile {
         /// Its path, where the request gives it.
         path: Option<String>,
         /// Its name.
@@ -165,7 +184,14 @@ impl Target {
 
     /// With a role that is handed to a service.
     fn passing(self, role_arn: &str, service: Option<&'static str>) -> Self {
-        Self { passes: Some(PassedRole { role_arn: role_arn.to_owned(), service }), ..self }
+        let role = PassedRoleName::Arn(role_arn.to_owned());
+        Self { passes: Some(PassedRole { role, service }), ..self }
+    }
+
+    /// With a role of the account that is handed to a service.
+    fn passing_own(self, role: &str, service: &'static str) -> Self {
+        let role = PassedRoleName::OfAccount(role.to_owned());
+        Self { passes: Some(PassedRole { role, service: Some(service) }), ..self }
     }
 
     /// With the condition keys of tags that the request sets: `aws:RequestTag/<key>` each, and `aws:TagKeys`.

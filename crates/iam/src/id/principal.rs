@@ -64,6 +64,12 @@ impl PrincipalId {
         Self::generate("AROA", random)
     }
 
+    /// An instance profile's id made from random bytes: of the same form, though it is nobody.
+    #[must_use]
+    pub fn generate_instance_profile(random: [u8; Self::RANDOM_BYTES]) -> Self {
+        Self::generate("AIPA", random)
+    }
+
     fn generate(prefix: &str, random: [u8; Self::RANDOM_BYTES]) -> Self {
         let mut text = String::with_capacity(prefix.len() + random.len());
         text.push_str(prefix);
@@ -148,6 +154,7 @@ mod tests {
         let id = PrincipalId::generate_role([0x55; 17]);
         assert_eq!((id.kind(), id.as_str().len()), (PrincipalIdKind::Role, 21));
         assert_eq!(PrincipalId::generate_user([0; 17]).kind(), PrincipalIdKind::User);
+        assert!(PrincipalId::generate_instance_profile([0; 17]).as_str().starts_with("AIPA"));
         assert_eq!(PrincipalId::parse(id.as_str()), Ok(id));
     }
 }

@@ -1,7 +1,10 @@
 //! One condition: an operator, a key, and the values to compare with.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -13,6 +16,8 @@ use super::template::{ArnTemplate, Template, Unresolved};
 
 /// Longest name of a condition key, in bytes.
 const KEY_BYTES_MAX: usize = 256;
+/// Where the minutes of a date end.
+const MINUTES_END: usize = "2026-01-01T00:00".len();
 
 /// A condition of a statement; all of a statement's conditions have to hold.
 #[derive(Clone, Debug)]
@@ -33,6 +38,7 @@ enum Wanted {
     Like(Vec<Template>),
     Arn(Vec<ArnTemplate>),
     Bool(Vec<bool>),
+    Binary(Vec<Vec<u8>>),
     Ip(Vec<IpRange>),
     Date(Vec<OffsetDateTime>, Ordering),
     Number(Vec<f64>, Ordering),
@@ -63,6 +69,9 @@ impl Condition {
                 ArnTemplate::parse(text, variables)?.ok_or_else(|| bad(text, "an ARN of six sections, or *"))
             })?),
             Test::Bool => Wanted::Bool(each(values, |text| read(text, "true or false", boolean))?),
+            Test::Binary => Wanted::Binary(each(values, |text| {
+                read(text, "base64 of the bytes to compare with", |text| STANDARD.decode(text).ok())
+            })?),
             Test::Null => Wanted::Null(each(values, |text| read(text, "true or false", boolean))?),
             Test::Ip => {
                 Wanted::Ip(each(values, |text| read(text, "an IP address or CIDR range", IpRange::parse))?)
@@ -149,6 +158,7 @@ impl Condition {
                 return any_known(wanted.iter().map(|template| template.matches(value, keys)));
             }
             Wanted::Bool(wanted) => boolean(value).is_some_and(|found| wanted.contains(&found)),
+            Wanted::Binary(wanted) => wanted.iter().any(|wanted| wanted == value.as_bytes()),
             Wanted::Ip(wanted) => value
                 .parse::<IpAddr>()
                 .is_ok_and(|address| wanted.iter().any(|range| range.contains(address.to_canonical()))),
@@ -204,19 +214,21 @@ fn number(text: &str) -> Option<f64> {
     is_plain.then(|| text.parse().ok()).flatten()
 }
 
-/// RFC 3339, a bare day, or epoch seconds.
+/// A date of ISO 8601 as W3C profiles it (IAM: "Date condition operators"), or epoch seconds. A year alone is epoch seconds.
 fn date(text: &str) -> Option<OffsetDateTime> {
     if let Ok(seconds) = text.parse::<i64>() {
         return OffsetDateTime::from_unix_timestamp(seconds).ok();
     }
-    let midnight;
-    let text = if text.len() == 10 {
-        midnight = format!("{text}T00:00:00Z");
-        &midnight
-    } else {
-        text
+    let whole = match text.split_at_checked(MINUTES_END) {
+        // Hours and minutes, with the zone right behind them.
+        Some((minutes, zone)) if zone.starts_with(['Z', '+', '-']) => {
+            Cow::Owned(format!("{minutes}:00{zone}"))
+        }
+        _ if text.len() == "2026-01".len() => Cow::Owned(format!("{text}-01T00:00:00Z")),
+        _ if text.len() == "2026-01-01".len() => Cow::Owned(format!("{text}T00:00:00Z")),
+        _ => Cow::Borrowed(text),
     };
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    OffsetDateTime::parse(&whole, &Rfc3339).ok()
 }
 
 /// An address, or all of a range.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::document::PolicyDocument;
 use crate::arn::{PrincipalArn, PrincipalKind};
-use crate::id::PrincipalId;
+use crate::id::{AccountId, PrincipalId};
 
 /// A document with the name it is known by, for naming the statement that decided.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,14 @@ impl ConditionKeys {
             .set("aws:PrincipalAccount", arn.account.as_str())
             .set("aws:PrincipalType", kind)
             .set("aws:userid", user_id)
+    }
+
+    /// Sets what is known of every call that its caller makes itself, and over TLS: no other way in is open.
+    pub fn set_direct_call(&mut self, resource_account: AccountId) -> &mut Self {
+        self.set("aws:SecureTransport", "true")
+            .set("aws:ViaAWSService", "false")
+            .set("aws:PrincipalIsAWSService", "false")
+            .set("aws:ResourceAccount", resource_account.as_str())
     }
 
     /// The values of a key, never an empty list.

@@ -73,9 +73,10 @@ impl TrustPolicy {
         self.allowing().any(|principals| principals.may_name(partition, account))
     }
 
-    /// The role sessions that statements which allow name one by one.
+    /// The role sessions that are named one by one, to be let in, refused or left alone.
     pub fn named_sessions(&self) -> impl Iterator<Item = &PrincipalArn> {
-        self.allowing().flat_map(PrincipalElement::arns).filter(|arn| arn.session_name().is_some())
+        let principals = self.statements.iter().filter_map(|statement| statement.principals.as_ref());
+        principals.flat_map(PrincipalElement::arns).filter(|arn| arn.session_name().is_some())
     }
 
     fn allowing(&self) -> impl Iterator<Item = &PrincipalElement> {

@@ -26,6 +26,8 @@ pub(super) enum Test {
     /// `ArnEquals` and `ArnLike` are the same in IAM.
     Arn,
     Bool,
+    /// Byte for byte, against what the policy has in base64.
+    Binary,
     Ip,
     Date(Ordering),
     Number(Ordering),
@@ -78,7 +80,7 @@ impl Operator {
             "IpAddress" => (Test::Ip, false),
             "NotIpAddress" => (Test::Ip, true),
             "Null" if quantifier.is_none() && !if_exists => (Test::Null, false),
-            "BinaryEquals" => return Err(PolicyFault::NotSupported(text.to_owned())),
+            "BinaryEquals" => (Test::Binary, false),
             _ => ordered(name).ok_or_else(unknown)?,
         };
         Ok(Self { quantifier, test, negated, if_exists })
@@ -121,6 +123,8 @@ mod tests {
         assert_eq!((date.test, date.negated), (Test::Date(Ordering::LessOrEqual), false));
         assert!(Operator::parse("NumericNotEquals").unwrap().negated);
         assert!(Operator::parse("Null").is_ok());
+        let binary = Operator::parse("BinaryEqualsIfExists").unwrap();
+        assert_eq!((binary.test, binary.negated, binary.if_exists), (Test::Binary, false, true));
     }
 
     #[test]
@@ -137,9 +141,9 @@ mod tests {
             "StringEqualsIfExistsIfExists",
             "ForAnyValue:ForAllValues:StringEquals",
             "NotBool",
+            "BinaryNotEquals",
         ] {
             assert_eq!(Operator::parse(text), Err(PolicyFault::Operator(text.to_owned())), "{text}");
         }
-        assert!(matches!(Operator::parse("BinaryEquals"), Err(PolicyFault::NotSupported(_))));
     }
 }

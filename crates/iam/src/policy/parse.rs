@@ -69,6 +69,7 @@ struct Elements<'a> {
     resource: Option<At<'a>>,
     not_resource: Option<At<'a>>,
     principal: Option<At<'a>>,
+    not_principal: Option<At<'a>>,
     condition: Option<At<'a>>,
 }
 
@@ -84,11 +85,14 @@ impl<'a> Elements<'a> {
                 "Resource" if kind == Kind::Identity => &mut elements.resource,
                 "NotResource" if kind == Kind::Identity => &mut elements.not_resource,
                 "Principal" if kind == Kind::Trust => &mut elements.principal,
+                "NotPrincipal" if kind == Kind::Trust => &mut elements.not_principal,
                 "Condition" => &mut elements.condition,
                 "Resource" => return Err(value.fail(not_here("Resource", "a trust policy"))),
                 "NotResource" => return Err(value.fail(not_here("NotResource", "a trust policy"))),
                 "Principal" => return Err(value.fail(not_here("Principal", "an identity or session policy"))),
-                "NotPrincipal" => return Err(value.fail(PolicyFault::NotSupported(name.to_owned()))),
+                "NotPrincipal" => {
+                    return Err(value.fail(not_here("NotPrincipal", "an identity or session policy")));
+                }
                 _ => return Err(at.fail(PolicyFault::UnknownElement(name.to_owned()))),
             };
             *slot = Some(value);
@@ -121,18 +125,20 @@ fn statement(at: &At<'_>, kind: Kind, variables: bool) -> Result<Statement, Poli
         None if kind == Kind::Identity => return Err(missing("Resource")),
         None => None,
     };
-    let principals = match (elements.principal, kind) {
-        (Some(principal), _) => Some(PrincipalElement::parse(&principal)?),
-        (None, Kind::Trust) => return Err(missing("Principal")),
-        (None, Kind::Identity) => None,
-    };
+    let effect = self::effect(&effect)?;
+    let principals =
+        match one_of(at, ("Principal", elements.principal), ("NotPrincipal", elements.not_principal))? {
+            // IAM takes it with Deny alone: an allow would be for everybody who is not thought of.
+            Some((principal, true)) if effect == Effect::Allow => {
+                return Err(principal.fail(not_here("NotPrincipal", "a statement that allows")));
+            }
+            Some((principal, negated)) => Some(PrincipalElement::parse(&principal, negated)?),
+            None if kind == Kind::Trust => return Err(missing("Principal")),
+            None => None,
+        };
     Ok(Statement {
         sid: elements.sid.map(|sid| self::sid(&sid)).transpose()?.flatten(),
-        effect: match effect.text()? {
-            "Allow" => Effect::Allow,
-            "Deny" => Effect::Deny,
-            other => return Err(effect.fail(PolicyFault::Effect(other.to_owned()))),
-        },
+        effect,
         actions,
         resources,
         principals,
@@ -140,6 +146,14 @@ fn statement(at: &At<'_>, kind: Kind, variables: bool) -> Result<Statement, Poli
             .condition
             .map_or(Ok(Vec::new()), |condition| conditions(&condition, variables))?,
     })
+}
+
+fn effect(at: &At<'_>) -> Result<Effect, PolicyError> {
+    match at.text()? {
+        "Allow" => Ok(Effect::Allow),
+        "Deny" => Ok(Effect::Deny),
+        other => Err(at.fail(PolicyFault::Effect(other.to_owned()))),
+    }
 }
 
 /// At most one of an element and its negation; which, and whether it is the negation.

@@ -1,4 +1,4 @@
-//! The `Principal` element of trust policies.
+//! The `Principal` and `NotPrincipal` elements of trust policies.
 
 use super::err::{PolicyError, PolicyFault};
 use super::json::At;
@@ -13,7 +13,11 @@ const NAME_BYTES_MAX: usize = 512;
 
 /// Whom a statement of a trust policy is about.
 #[derive(Clone, Debug)]
-pub(super) struct PrincipalElement(Vec<Principal>);
+pub(super) struct PrincipalElement {
+    /// `NotPrincipal`: about everybody but these. Only a statement that denies has it.
+    negated: bool,
+    principals: Vec<Principal>,
+}
 
 #[derive(Clone, Debug)]
 enum Principal {
@@ -30,10 +34,11 @@ enum Principal {
 }
 
 impl PrincipalElement {
-    pub(super) fn parse(at: &At<'_>) -> Result<Self, PolicyError> {
+    /// Reads the one or, `negated`, the other.
+    pub(super) fn parse(at: &At<'_>, negated: bool) -> Result<Self, PolicyError> {
         if let Ok(text) = at.text() {
             return if text == "*" {
-                Ok(Self(vec![Principal::Anyone]))
+                Ok(Self { negated, principals: vec![Principal::Anyone] })
             } else {
                 Err(at.fail(PolicyFault::Principal(text.to_owned())))
             };
@@ -53,12 +58,16 @@ impl PrincipalElement {
                     .push(parse(text).ok_or_else(|| value.fail(PolicyFault::Principal(text.to_owned())))?);
             }
         }
-        if principals.is_empty() { Err(at.fail(PolicyFault::Empty)) } else { Ok(Self(principals)) }
+        if principals.is_empty() {
+            Err(at.fail(PolicyFault::Empty))
+        } else {
+            Ok(Self { negated, principals })
+        }
     }
 
     /// Whether it may name a principal of this account: a unique id does not say whose it is.
     pub(super) fn may_name(&self, partition: Partition, account: AccountId) -> bool {
-        self.0.iter().any(|principal| match principal {
+        self.principals.iter().any(|principal| match principal {
             Principal::Anyone | Principal::Id(_) => true,
             Principal::Account(of, number) => *number == account && of.is_none_or(|of| of == partition),
             Principal::Arn(arn) => arn.account == account && arn.partition == partition,
@@ -68,7 +77,7 @@ impl PrincipalElement {
 
     /// The ARNs that it names.
     pub(super) fn arns(&self) -> impl Iterator<Item = &PrincipalArn> {
-        self.0.iter().filter_map(|principal| match principal {
+        self.principals.iter().filter_map(|principal| match principal {
             Principal::Arn(arn) => Some(arn),
             _ => None,
         })
@@ -76,7 +85,7 @@ impl PrincipalElement {
 
     /// The identity providers that it names.
     pub(super) fn federated(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|principal| match principal {
+        self.principals.iter().filter_map(|principal| match principal {
             Principal::Federated(name) => Some(&**name),
             _ => None,
         })
@@ -84,7 +93,53 @@ impl PrincipalElement {
 
     /// How the element names the caller, if it does; by itself before by its account.
     pub(super) fn names(&self, caller: &TrustCaller<'_>, effect: Effect) -> Option<Named> {
-        self.0.iter().filter_map(|principal| principal.names(caller, effect)).max()
+        if self.negated {
+            return (!self.excepts(caller)).then_some(Named::Account);
+        }
+        self.principals.iter().filter_map(|principal| principal.names(caller, effect)).max()
+    }
+
+    /// Whether a `NotPrincipal` leaves the caller alone. A principal of an account is looked at as AWS documents it: first the
+    /// account, then the user or role, and each has to be named. A role stands for all of its sessions, unless sessions of it are
+    /// named one by one.
+    fn excepts(&self, caller: &TrustCaller<'_>) -> bool {
+        let names = |named| {
+            let mut each = self.principals.iter();
+            each.any(|principal| principal.names(caller, Effect::Deny) == Some(named))
+        };
+        if self.principals.iter().any(|principal| matches!(principal, Principal::Anyone)) {
+            return true;
+        }
+        let TrustCaller::Aws { principal, .. } = caller else { return names(Named::Itself) };
+        let by_itself = || match &principal.kind {
+            PrincipalKind::Root => true,
+            PrincipalKind::AssumedRole { .. } => {
+                let sessions = || self.arns().filter(|arn| is_session_beside(arn, principal));
+                self.names_role_of(caller)
+                    && (sessions().next().is_none() || sessions().any(|arn| arn == *principal))
+            }
+            _ => names(Named::Itself),
+        };
+        names(Named::Account) && by_itself()
+    }
+
+    /// Whether the role behind a session is named, by its ARN or its unique id.
+    fn names_role_of(&self, caller: &TrustCaller<'_>) -> bool {
+        self.principals.iter().any(|principal| {
+            let is_session =
+                matches!(principal, Principal::Arn(arn) if matches!(arn.kind, PrincipalKind::AssumedRole { .. }));
+            !is_session && principal.names(caller, Effect::Deny) == Some(Named::Itself)
+        })
+    }
+}
+
+/// Whether both are sessions of one role.
+fn is_session_beside(arn: &PrincipalArn, other: &PrincipalArn) -> bool {
+    match (&arn.kind, &other.kind) {
+        (PrincipalKind::AssumedRole { role, .. }, PrincipalKind::AssumedRole { role: of_other, .. }) => {
+            role == of_other && arn.account == other.account && arn.partition == other.partition
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,8 @@ use super::*;
 use crate::arn::PrincipalArn;
 use crate::id::PrincipalId;
 
+mod not_principal;
+
 const CLUSTER: &str = "arn:aws:eks:us-west-2:111122223333:cluster/prod";
 
 fn policy(statements: serde_json::Value) -> PolicyDocument {
@@ -151,7 +153,7 @@ fn a_document_out_of_form_is_refused_where_it_is() {
         (
             statement(r#","NotPrincipal":"*""#),
             "$.Statement[0].NotPrincipal",
-            F::NotSupported(own("NotPrincipal")),
+            F::NotHere { element: "NotPrincipal", document: "an identity or session policy" },
         ),
         (
             statement(r#","Principal":"*""#),
@@ -443,6 +445,7 @@ fn a_trust_policy_out_of_form_is_refused() {
         r#""Principal":{"CanonicalUser":"x"}"#,
         r#""Principal":{"aws":"*"}"#,
         r#""NotPrincipal":"*""#,
+        r#""Principal":"*","NotPrincipal":"*""#,
         r#""Principal":"*","Resource":"*""#,
         r#""Principal":"*","NotResource":"*""#,
         r#""Sid":"x""#,

@@ -303,6 +303,7 @@ impl<'c> People<'c> {
             let own = (*principal != caller.arn).then_some(&caller.arn);
             let asks = TrustCaller::Aws { principal, role: own, id: &caller.id };
             let mut keys = caller.keys(principal, self.now);
+            keys.set("aws:ResourceAccount", role.arn.account.as_str());
             set_tags(&mut keys, "aws:ResourceTag/", &role.tags);
             let resource = role.arn.to_string();
             let request = RequestContext { action: ASSUME_ROLE, resource: &resource, keys: &keys };
@@ -349,7 +350,8 @@ impl Person {
     fn keys(&self, principal: &PrincipalArn, now: OffsetDateTime) -> ConditionKeys {
         let mut keys = ConditionKeys::new();
         let is_session = *principal != self.arn;
-        keys.set_principal(principal, is_session.then_some(&self.arn), &self.id);
+        keys.set_principal(principal, is_session.then_some(&self.arn), &self.id)
+            .set_direct_call(self.arn.account);
         set_tags(&mut keys, "aws:PrincipalTag/", &self.tags);
         // A moment within four digits of years can always be written.
         keys.set("aws:CurrentTime", now.format(&Rfc3339).unwrap_or_default())

@@ -45,6 +45,7 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     round_trip(&store, IamRole { trust_policy, ..role("dev") }, role("ops")).await;
     let owners = (PolicyOwner::User("ana".to_owned()), PolicyOwner::Role("dev".to_owned()));
     round_trip(&store, policy(owners.0, "all"), policy(owners.1, "all")).await;
+    round_trip(&store, instance_profile("dev", None), instance_profile("node", Some("ops"))).await;
     let issuer = "https://token.actions.githubusercontent.com";
     round_trip(&store, oidc_provider(issuer), oidc_provider(&format!("{issuer}/"))).await;
     let entries = (

@@ -4,7 +4,7 @@ use lanyard_api::{
     Actor, Authority, BlockId, ClusterUid, EntryId, IdentityProviderConfigId, Mutation, OidcProviderId,
     Scope, SignatureUse, TrustedAccount, Vouched,
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
-    authn::oidc_providers::OidcProvider,
+    authn::{instance_profiles::InstanceProfile, oidc_providers::OidcProvider},
     credentials::{
         IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
         WorkloadIssuer,
@@ -85,6 +85,18 @@ pub(super) fn role(name: &str) -> IamRole {
         revoked_before: None,
         tags: Default::default(),
         description: String::new(),
+        created_at: NOON,
+    }
+}
+
+pub(super) fn instance_profile(name: &str, role: Option<&str>) -> InstanceProfile {
+    InstanceProfile {
+        account: account_id(HOME),
+        path: "/".to_owned(),
+        name: name.to_owned(),
+        profile_id: format!("AIPA{}", name.to_uppercase()),
+        role: role.map(str::to_owned),
+        tags: Default::default(),
         created_at: NOON,
     }
 }

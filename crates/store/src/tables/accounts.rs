@@ -1,9 +1,10 @@
-//! Accounts, users, access keys, roles, inline policies and OIDC providers.
+//! Accounts, users, access keys, roles, inline policies, instance profiles and OIDC providers.
 
 use lanyard_api::{
     Scope,
     authn::{
         accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+        instance_profiles::InstanceProfile,
         oidc_providers::OidcProvider,
     },
 };
@@ -105,6 +106,25 @@ impl Columns for InlinePolicy {
             PolicyOwner::Role(name) => (None, Some(name.as_str())),
         };
         vec![Value::text_or_none(user), Value::text_or_none(role)]
+    }
+}
+
+impl Record for InstanceProfile {
+    const KIND: Kind = Kind::InstanceProfile;
+
+    fn scope(&self) -> Scope {
+        Scope::Account(self.account)
+    }
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Columns for InstanceProfile {
+    fn columns(&self) -> Vec<Value> {
+        let role = Value::text_or_none(self.role.as_deref());
+        vec![folded(&self.name), self.profile_id.as_str().into(), role]
     }
 }
 

@@ -81,6 +81,14 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::InlinePolicy => {
             &of_scope!("inline_policies", "account", "key", "user_name" = "$4", "role_name" = "$5")
         }
+        Kind::InstanceProfile => &of_scope!(
+            "instance_profiles",
+            "account",
+            "name",
+            "name_folded" = "$4",
+            "profile_id" = "$5",
+            "role_name" = "$6"
+        ),
         Kind::OidcProvider => &of_scope!("oidc_providers", "account", "issuer_url", "id" = "$4"),
         Kind::AccessEntry => &of_scope!(
             "access_entries",
@@ -164,7 +172,12 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             Scope::Hub,
         ) => Ok("hub".to_owned()),
         (
-            Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy | Kind::OidcProvider,
+            Kind::User
+            | Kind::AccessKey
+            | Kind::IamRole
+            | Kind::InlinePolicy
+            | Kind::InstanceProfile
+            | Kind::OidcProvider,
             Scope::Account(id),
         ) => Ok(id.to_string()),
         (
@@ -244,6 +257,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::SpokeKubeconfig
         | Kind::AccessKey
         | Kind::InlinePolicy
+        | Kind::InstanceProfile
         | Kind::OidcProvider
         | Kind::PolicyAssociation
         | Kind::AwsAuthVersion
@@ -301,9 +315,12 @@ mod tests {
                 | Kind::SpokeCredential
                 | Kind::SpokeKubeconfig
                 | Kind::Setting => [true, false, false],
-                Kind::User | Kind::AccessKey | Kind::IamRole | Kind::InlinePolicy | Kind::OidcProvider => {
-                    [false, true, false]
-                }
+                Kind::User
+                | Kind::AccessKey
+                | Kind::IamRole
+                | Kind::InlinePolicy
+                | Kind::InstanceProfile
+                | Kind::OidcProvider => [false, true, false],
                 Kind::Block => [true, true, true],
                 _ => [false, false, true],
             };

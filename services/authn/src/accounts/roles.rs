@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, UpdateRole};
+use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, UpdateRole};
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope};
-use lanyard_iam::AccountId;
 use lanyard_store::Transaction;
 
+use super::instance_profiles::profile_with;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -61,12 +61,13 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn role_records(
         &self,
         actor: &Actor,
-        account: Option<AccountId>,
+        of: &OfAccount,
         page: &PageQuery,
     ) -> Result<Page<IamRole>, CallError> {
-        let (_, scope) = self.local_scope(actor, account).await?;
+        let (_, scope) = self.local_scope(actor, of.account).await?;
         let (_, roles) = self.store.load::<IamRole>(scope).await?;
-        Ok(Page::cut(roles.into_iter(), page, |role| role.name.clone()))
+        let roles = roles.into_iter().filter(|role| role.path.starts_with(&of.path_prefix));
+        Ok(Page::cut(roles, page, |role| role.name.clone()))
     }
 
     pub(super) async fn replace_trust_policy(
@@ -141,6 +142,10 @@ impl<S: SharedCache> Engine<S> {
     ) -> Result<Mutated<IamRole>, CallError> {
         let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
         let mut transaction = begin!(self, "delete_role", &by, scope);
+        if let Some(profile) = profile_with(&mut transaction, scope, &role.name).await? {
+            let message = format!("the role is in the instance profile `{profile}`: take it out there first");
+            return Err(CallError::precondition("in_instance_profile", message));
+        }
         let deleted = transaction.delete::<IamRole>(scope, &role.name).await?;
         let deleted = deleted.ok_or_else(|| CallError::not_found("role", &role.name))?;
         self.commit(transaction, scope, deleted).await

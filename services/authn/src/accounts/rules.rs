@@ -9,7 +9,7 @@ use lanyard_iam::{PolicyDocument, TrustPolicy};
 
 /// Longest name of a user or role, in characters.
 const NAME_CHARS_MAX: usize = 64;
-/// Longest name of an inline policy, in characters.
+/// Longest name of an inline policy or an instance profile, in characters.
 const POLICY_NAME_CHARS_MAX: usize = 128;
 /// Longest path, slashes included, in characters.
 const PATH_CHARS_MAX: usize = 512;
@@ -60,7 +60,19 @@ pub(super) fn policy_name(text: &str) -> Result<(), CallError> {
     Err(CallError::invalid("name", "name", message))
 }
 
-/// The path of a user or role; empty means `/`.
+/// The name of an instance profile.
+pub(super) fn profile_name(text: &str) -> Result<(), CallError> {
+    if is_name(text, POLICY_NAME_CHARS_MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is not the name of an instance profile; use 1 to {POLICY_NAME_CHARS_MAX} letters, digits and `_+=,.@-`",
+        shown(text)
+    );
+    Err(CallError::invalid("name", "name", message))
+}
+
+/// The path of a user, role or instance profile; empty means `/`.
 pub(super) fn path(text: &str) -> Result<String, CallError> {
     let text = if text.is_empty() { "/" } else { text };
     let fits = text.len() <= PATH_CHARS_MAX
@@ -78,11 +90,11 @@ pub(super) fn path(text: &str) -> Result<String, CallError> {
     Err(CallError::invalid("path", "path", message))
 }
 
-/// The tags of a user, role or OIDC provider.
+/// The tags of a user, role, instance profile or OIDC provider.
 pub(super) fn tags(tags: &BTreeMap<String, String>, tags_max: u64) -> Result<(), CallError> {
     if tags.len() as u64 > tags_max {
         return Err(CallError::LimitExceeded {
-            what: "tags of one user, role or OIDC provider".into(),
+            what: "tags of one user, role, instance profile or OIDC provider".into(),
             limit: tags_max,
         });
     }

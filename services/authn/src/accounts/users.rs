@@ -1,8 +1,7 @@
 //! Users.
 
-use lanyard_api::authn::accounts::{CreateUser, Named, User};
+use lanyard_api::authn::accounts::{CreateUser, Named, OfAccount, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Page, PageQuery};
-use lanyard_iam::AccountId;
 
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
@@ -37,12 +36,13 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn user_records(
         &self,
         actor: &Actor,
-        account: Option<AccountId>,
+        of: &OfAccount,
         page: &PageQuery,
     ) -> Result<Page<User>, CallError> {
-        let (_, scope) = self.local_scope(actor, account).await?;
+        let (_, scope) = self.local_scope(actor, of.account).await?;
         let (_, users) = self.store.load::<User>(scope).await?;
-        Ok(Page::cut(users.into_iter(), page, |user| user.name.clone()))
+        let users = users.into_iter().filter(|user| user.path.starts_with(&of.path_prefix));
+        Ok(Page::cut(users, page, |user| user.name.clone()))
     }
 
     pub(super) async fn tag_user_record(

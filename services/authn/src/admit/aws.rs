@@ -14,7 +14,7 @@ use lanyard_iam::{
 };
 
 use super::context::Circumstances;
-use super::denial::{self, denial};
+use super::denial::{self, Wording, denial, worded_as_aws};
 use super::{AskedFor, Outcome, signature};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -77,6 +77,7 @@ impl<S: SharedCache> Engine<S> {
                 source_ip: query.source_ip,
                 region: &proven.region,
                 now: self.clock.now(),
+                wording: Wording::Aws,
             },
         };
         let kin = &proven.signer.aws()?.kin;
@@ -93,7 +94,11 @@ impl<S: SharedCache> Engine<S> {
                 page_key: asked.page_key,
             })),
             Admission::Unauthenticated(denial) => AwsAdmission::Unauthenticated(denial),
-            Admission::Forbidden(denial) => AwsAdmission::Forbidden(denial),
+            Admission::Forbidden(denial) => {
+                let caller = proven.signer.holder.arn().to_string();
+                let action = format!("{}:{}", found.operation.service.as_str(), found.operation.name);
+                AwsAdmission::Forbidden(worded_as_aws(denial, &caller, &action))
+            }
         })
     }
 

@@ -32,15 +32,99 @@ pub(super) fn statement(place: &StatementRef) -> String {
     }
 }
 
-/// The refusal that an evaluation makes.
-pub(super) fn refused(evaluation: &Evaluation, caller: &str, action: &str, resource: &str) -> Denial {
-    let who = format!("`{caller}` may not `{action}` on `{resource}`");
-    match (evaluation.decision, &evaluation.deciding, &evaluation.near) {
-        (Decision::ExplicitDeny, Some(place), _) => {
-            denial("explicit_deny", format!("{who}: {} denies it", statement(place)))
+/// In whose words a refusal by policies is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// The hub's.
+    Own,
+    /// Those that clients of AWS know (IAM User Guide: "Troubleshoot access denied error messages"), with what decided behind them.
+    Aws,
+}
+
+/// What was asked, as the refusal says it.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal<'a> {
+    pub(super) wording: Wording,
+    pub(super) caller: &'a str,
+    pub(super) action: &'a str,
+    pub(super) resource: &'a str,
+}
+
+impl Refusal<'_> {
+    /// The refusal that an evaluation makes.
+    pub(super) fn by(&self, evaluation: &Evaluation) -> Denial {
+        match (evaluation.decision, &evaluation.deciding, &evaluation.near) {
+            (Decision::ExplicitDeny, Some(place), _) => self.explicit(place),
+            (_, _, Some(near)) => self.implicit(&near.lack, lack(near)),
+            (_, _, None) => self.implicit(&Lack::Action, "no statement of its policies allows it".to_owned()),
         }
-        (_, _, Some(near)) => denial("implicit_deny", format!("{who}: {}", lack(near))),
-        (_, _, None) => denial("implicit_deny", format!("{who}: no statement of its policies allows it")),
+    }
+
+    /// The refusal that says nothing of a role: neither whether it is there nor what it lacks.
+    pub(super) fn of_any_role(&self) -> Denial {
+        const WHY: &str = "there is no such role, its trust policy does not let the caller with these parameters, or the \
+                           caller's own policies do not";
+        denial("access_denied", format!("{}: {WHY}", self.who()))
+    }
+
+    fn explicit(&self, place: &StatementRef) -> Denial {
+        let (who, by) = (self.who(), statement(place));
+        let message = match self.wording {
+            Wording::Own => format!("{who}: {by} denies it"),
+            Wording::Aws => format!("{who} with an explicit deny in {} ({by})", kind_of_policy(place.layer)),
+        };
+        denial("explicit_deny", message)
+    }
+
+    fn implicit(&self, lack: &Lack, why: String) -> Denial {
+        let who = self.who();
+        let message = match (self.wording, lack) {
+            (Wording::Own, _) => format!("{who}: {why}"),
+            (Wording::Aws, lack) => {
+                let kind = match lack {
+                    Lack::SessionPolicy => "session policy",
+                    Lack::TrustPolicy => "role trust policy",
+                    _ => "identity-based policy",
+                };
+                format!("{who} because no {kind} allows the {} action ({why})", self.action)
+            }
+        };
+        denial("implicit_deny", message)
+    }
+
+    fn who(&self) -> String {
+        let Self { wording, caller, action, resource } = self;
+        match wording {
+            Wording::Own => format!("`{caller}` may not `{action}` on `{resource}`"),
+            Wording::Aws => {
+                format!("User: {caller} is not authorized to perform: {action} on resource: {resource}")
+            }
+        }
+    }
+}
+
+/// A refusal for another reason than policies, in AWS's words: whom it is about, and of what.
+pub(super) fn worded_as_aws(refused: Denial, caller: &str, action: &str) -> Denial {
+    let is_worded = matches!(
+        &*refused.code,
+        methods::INVALID_REQUEST
+            | methods::UNKNOWN_CLUSTER
+            | "explicit_deny"
+            | "implicit_deny"
+            | "access_denied"
+    );
+    if is_worded {
+        return refused;
+    }
+    let message = format!("User: {caller} is not authorized to perform: {action}: {}", refused.message);
+    Denial { message, ..refused }
+}
+
+fn kind_of_policy(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Identity => "an identity-based policy",
+        Layer::Session => "a session policy",
+        Layer::Trust => "a role trust policy",
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use lanyard_api::mapping::Cluster;
-use lanyard_api::methods::{self, AccountRef, Call, ClusterRef, PassedRole, Place, Resource};
-use lanyard_api::tags::{ClusterPlace, TaggedPart};
+use lanyard_api::methods::{self, AccountRef, Call, ClusterRef, Place, Resource};
+use lanyard_api::tags::{ClusterPlace, TaggedArn, TaggedPart};
 use lanyard_api::{Denial, Fault};
-use lanyard_iam::policy::{Decision, Evaluation, TrustCaller, evaluate_assume_role};
-use lanyard_iam::{AccountId, ConditionKeys, PrincipalArn, PrincipalKind, RequestContext, evaluate};
+use lanyard_iam::policy::{Decision, TrustCaller, evaluate_assume_role};
+use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind, RequestContext};
 
+use super::caller::{Allowed, Caller};
 use super::context::{self, Circumstances};
-use super::denial::{denial, refused, statement};
+use super::denial::{Refusal, denial, statement};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
 use crate::local_keys::Holder;
@@ -29,62 +30,8 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
 /// What lets everybody ask who they are.
 const ANYBODY: &str = "nobody needs permission to ask who they are";
-/// What handing a role to a service needs beside the call's own action, on the role (IAM).
-const PASS_ROLE: &str = "iam:PassRole";
 /// A hub operator sees all accounts, anybody else their own.
 const LIST_ACCOUNTS: &str = "lanyard:ListAccounts";
-
-/// What was allowed.
-pub(super) struct Allowed {
-    /// The resource's ARN.
-    pub(super) resource: String,
-    /// The statement.
-    pub(super) by: String,
-}
-
-/// A caller with everything that their policies are held against.
-struct Caller<'a> {
-    holder: &'a Holder,
-    keys: ConditionKeys,
-}
-
-impl Caller<'_> {
-    /// The caller's own policies, narrowed by their session's.
-    fn evaluate(&self, action: &str, resource: &str) -> Evaluation {
-        let session = self.holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
-        let request = RequestContext { action, resource, keys: &self.keys };
-        evaluate(&self.holder.owner.policies.named(), session, &request)
-    }
-
-    /// Whether the caller may hand a role to a service. A role of their own account is weighed as it is stored, for else another
-    /// spelling would walk around a `Deny`.
-    fn passes(mut self, passed: &PassedRole, for_resource: &str) -> Result<Allowed, Denial> {
-        let account = &self.holder.account;
-        let stored = PrincipalArn::parse(&passed.role_arn).ok().and_then(|arn| match arn.kind {
-            PrincipalKind::Role { name, .. } if arn.account == account.account.id => {
-                account.snapshot.role(&name)
-            }
-            _ => None,
-        });
-        if let Some(role) = stored {
-            context::set_resource_tags(&mut self.keys, role.tags());
-        }
-        self.keys.set("iam:AssociatedResourceArn", for_resource);
-        if let Some(service) = passed.service {
-            self.keys.set("iam:PassedToService", service);
-        }
-        let arn = stored.map(|role| role.arn(account.account.partition).to_string());
-        self.ask(PASS_ROLE, arn.unwrap_or_else(|| passed.role_arn.clone()))
-    }
-
-    fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
-        let evaluation = self.evaluate(action, &resource);
-        match &evaluation.deciding {
-            Some(place) if evaluation.is_allowed() => Ok(Allowed { resource, by: statement(place) }),
-            _ => Err(refused(&evaluation, &self.holder.arn().to_string(), action, &resource)),
-        }
-    }
-}
 
 impl<S: SharedCache> Engine<S> {
     /// The statement that allows the call, or the refusal.
@@ -103,8 +50,7 @@ impl<S: SharedCache> Engine<S> {
                 format!("policy `{policy}` of the caller cannot be read and may deny this; put it anew");
             return Ok(Err(denial("policy_unreadable", message)));
         }
-        let keys = context::of_caller(holder, circumstances);
-        let mut caller = Caller { holder, keys };
+        let mut caller = Caller::new(holder, circumstances);
         for (name, values) in &call.target.keys {
             caller.keys.set_all(name, values.iter().cloned());
         }
@@ -147,8 +93,7 @@ impl<S: SharedCache> Engine<S> {
         let allowed = caller.ask(call.action, resource);
         if let (Ok(allowed), Some(passed)) = (&allowed, &call.target.passes) {
             // What the request says of its own resource is not said of the role.
-            let keys = context::of_caller(holder, circumstances);
-            if let Err(denial) = (Caller { holder, keys }).passes(passed, &allowed.resource) {
+            if let Err(denial) = Caller::new(holder, circumstances).passes(passed, &allowed.resource) {
                 return Ok(Err(denial));
             }
         }
@@ -190,6 +135,9 @@ impl<S: SharedCache> Engine<S> {
             Resource::AccessEntry { principal_arn } => {
                 (own.as_ref().and_then(|own| own.entry(principal_arn)), None)
             }
+            Resource::Tagged(TaggedArn { part: TaggedPart::AccessEntry { id, .. }, .. }) => {
+                (own.as_ref().and_then(|own| own.entry_by_id(*id)), None)
+            }
             Resource::IdentityProviderConfig { name } => {
                 (None, own.as_ref().and_then(|own| own.identity_provider_named(name)))
             }
@@ -211,24 +159,44 @@ impl<S: SharedCache> Engine<S> {
             Resource::OidcProvider { issuer_url } => snapshot.oidc_provider(issuer_url),
             _ => None,
         };
+        let profile = match &call.target.resource {
+            Resource::InstanceProfile { name, .. } => snapshot.instance_profile(name),
+            _ => None,
+        };
         let of_own = owner.map(|owner| owner.tags()).or(provider.map(|provider| &provider.tags));
+        let of_own = of_own.or(profile.map(|profile| &profile.tags));
         let tags = of_own.or(of_part).or_else(of_cluster);
         if let Some(tags) = tags {
             context::set_resource_tags(&mut caller.keys, tags);
         }
+        if let Some(entry) = entry {
+            context::set_entry(&mut caller.keys, entry);
+        }
+        if let Some(view) = cluster {
+            caller.keys.set("eks:clusterName", &view.cluster.name);
+        }
         let cluster: Option<&Cluster> = cluster.map(|view| &*view.cluster);
-        Ok(call.target.arn(&Place {
+        let named = Place {
             partition: account.partition,
             account: account.id,
             region,
             hub: self.hub.id,
             cluster,
-            stored: owner.map(|owner| match &owner.principal {
-                Principal::User(user) => (user.path.as_str(), user.name.as_str()),
-                Principal::Role { role, .. } => (role.path.as_str(), role.name.as_str()),
-            }),
-            entry: entry.map(|entry| entry.id),
+            stored: None,
+            entry: None,
+            identity_provider: None,
+        };
+        caller.named = Some(call.target.arn(&named));
+        Ok(call.target.arn(&Place {
+            stored: owner
+                .map(|owner| match &owner.principal {
+                    Principal::User(user) => (user.path.as_str(), user.name.as_str()),
+                    Principal::Role { role, .. } => (role.path.as_str(), role.name.as_str()),
+                })
+                .or(profile.map(|profile| (profile.path.as_str(), profile.name.as_str()))),
+            entry: entry.map(|entry| (entry.id, &entry.principal)),
             identity_provider: identity_provider.map(|(id, _)| id),
+            ..named
         }))
     }
 
@@ -253,16 +221,12 @@ impl<S: SharedCache> Engine<S> {
         let role = PrincipalArn { partition: holder.account.account.partition, account, kind };
         let resource = role.to_string();
         let who = holder.arn().to_string();
-        let uniform = || {
-            let message = format!(
-                "`{who}` may not `{ASSUME_ROLE}` on `{resource}`: there is no such role, its trust policy does not let \
-                 the caller with these parameters, or the caller's own policies do not"
-            );
-            Ok(Err(denial("access_denied", message)))
-        };
+        let refusal =
+            Refusal { wording: caller.wording, caller: &who, action: ASSUME_ROLE, resource: &resource };
+        let uniform = || Ok(Err(refusal.of_any_role()));
         let by_identity = caller.evaluate(ASSUME_ROLE, &resource);
         if by_identity.decision == Decision::ExplicitDeny {
-            return Ok(Err(refused(&by_identity, &who, ASSUME_ROLE, &resource)));
+            return Ok(Err(refusal.by(&by_identity)));
         }
         let local = self.directory.local_account(hub, account).await?;
         let found = local.as_ref().and_then(|local| local.snapshot.role(name));
@@ -282,6 +246,7 @@ impl<S: SharedCache> Engine<S> {
         };
         let session = holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let mut keys = caller.keys.clone();
+        keys.set("aws:ResourceAccount", account.as_str());
         context::set_resource_tags(&mut keys, owner.tags());
         let mut by = String::new();
         for action in needed_actions(call, holder) {
@@ -294,7 +259,7 @@ impl<S: SharedCache> Engine<S> {
                 _ => return uniform(),
             }
         }
-        Ok(Ok(Allowed { resource, by }))
+        Ok(Ok(Allowed { resource: resource.clone(), by }))
     }
 }
 

@@ -1,9 +1,10 @@
-//! An account's scope: users, keys with their opened secrets, roles, inline policies, OIDC providers, blocks.
+//! An account's scope: users, keys with their opened secrets, roles, inline policies, instance profiles, OIDC providers, blocks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
+use lanyard_api::authn::instance_profiles::InstanceProfile;
 use lanyard_api::authn::oidc_providers::OidcProvider;
 use lanyard_api::mapping::Block;
 use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, Revision, Scope};
@@ -30,6 +31,7 @@ pub(crate) struct AccountRows {
     keys: BTreeMap<String, StoredKey>,
     roles: BTreeMap<String, StoredRole>,
     policies: BTreeMap<String, StoredPolicy>,
+    instance_profiles: BTreeMap<String, Arc<InstanceProfile>>,
     oidc_providers: BTreeMap<String, Arc<OidcProvider>>,
     blocks: BTreeMap<String, Block>,
 }
@@ -60,6 +62,8 @@ pub(crate) struct AccountSnapshot {
     roles: HashMap<String, Arc<OwnerView>>,
     by_id: HashMap<PrincipalId, Arc<OwnerView>>,
     keys: HashMap<AccessKeyId, KeyView>,
+    /// By name.
+    instance_profiles: BTreeMap<String, Arc<InstanceProfile>>,
     /// By the issuer's URL.
     oidc_providers: HashMap<String, Arc<OidcProvider>>,
     pub(crate) blocks: BlockIndex,
@@ -187,6 +191,11 @@ impl AccountSnapshot {
         self.roles.get(name)
     }
 
+    /// An instance profile by its exact name.
+    pub(crate) fn instance_profile(&self, name: &str) -> Option<&InstanceProfile> {
+        self.instance_profiles.get(name).map(|profile| &**profile)
+    }
+
     /// An OIDC provider by its issuer's URL.
     pub(crate) fn oidc_provider(&self, issuer_url: &str) -> Option<&Arc<OidcProvider>> {
         self.oidc_providers.get(issuer_url)
@@ -221,6 +230,9 @@ impl AccountModel {
             }
             Kind::IamRole => set(&mut rows.roles, &row.key, Some(stored_role(row.decode()?))),
             Kind::InlinePolicy => set(&mut rows.policies, &row.key, Some(stored_policy(row.decode()?))),
+            Kind::InstanceProfile => {
+                set(&mut rows.instance_profiles, &row.key, Some(Arc::new(row.decode()?)));
+            }
             Kind::OidcProvider => set(&mut rows.oidc_providers, &row.key, Some(Arc::new(row.decode()?))),
             Kind::Block => set(&mut rows.blocks, &row.key, Some(row.decode()?)),
             _ => {}
@@ -260,8 +272,15 @@ fn stored_policy(policy: InlinePolicy) -> StoredPolicy {
 impl Model for AccountModel {
     type Rows = AccountRows;
     type Snapshot = AccountSnapshot;
-    const KINDS: &'static [Kind] =
-        &[Kind::User, Kind::AccessKey, Kind::IamRole, Kind::InlinePolicy, Kind::OidcProvider, Kind::Block];
+    const KINDS: &'static [Kind] = &[
+        Kind::User,
+        Kind::AccessKey,
+        Kind::IamRole,
+        Kind::InlinePolicy,
+        Kind::InstanceProfile,
+        Kind::OidcProvider,
+        Kind::Block,
+    ];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AccountRows, StoreError> {
         let mut account = AccountRows::default();
@@ -275,6 +294,9 @@ impl Model for AccountModel {
             Kind::AccessKey => self.apply_key(rows, change)?,
             Kind::IamRole => set(&mut rows.roles, &change.key, change.after()?.map(stored_role)),
             Kind::InlinePolicy => set(&mut rows.policies, &change.key, change.after()?.map(stored_policy)),
+            Kind::InstanceProfile => {
+                set(&mut rows.instance_profiles, &change.key, change.after()?.map(Arc::new));
+            }
             Kind::OidcProvider => set(&mut rows.oidc_providers, &change.key, change.after()?.map(Arc::new)),
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
@@ -308,6 +330,7 @@ impl Model for AccountModel {
                 .chain(roles.values())
                 .map(|view| (view.id.clone(), Arc::clone(view)))
                 .collect(),
+            instance_profiles: rows.instance_profiles.clone(),
             oidc_providers: rows
                 .oidc_providers
                 .values()

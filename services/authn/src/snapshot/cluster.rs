@@ -1,14 +1,14 @@
-//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, which access entries there are, for
-//! their ARNs hold their numbers, and the tags of Pod Identity associations.
+//! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, its access entries, for their ARNs
+//! hold their numbers and policies are held against what they are, and the tags of Pod Identity associations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use lanyard_api::credentials::PodIdentityAssociation;
-use lanyard_api::mapping::{AccessEntry, Block, IdentityProviderConfig};
+use lanyard_api::mapping::{AccessEntry, Block, EntryType, IdentityProviderConfig};
 use lanyard_api::tags::TaggedPart;
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
-use lanyard_iam::FoldedArn;
+use lanyard_iam::{EntryPrincipal, FoldedArn};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::identity_provider::ProviderView;
@@ -39,6 +39,10 @@ type Tags = Arc<BTreeMap<String, String>>;
 #[derive(Debug, Clone)]
 pub(crate) struct EntryView {
     pub(crate) id: EntryId,
+    pub(crate) principal: EntryPrincipal,
+    pub(crate) kind: EntryType,
+    pub(crate) username: Box<str>,
+    pub(crate) groups: Box<[String]>,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -60,6 +64,11 @@ impl ClusterSnapshot {
         self.entries.get(&FoldedArn::of(principal_arn)).map(|entry| &**entry)
     }
 
+    /// An entry by its number.
+    pub(crate) fn entry_by_id(&self, id: EntryId) -> Option<&EntryView> {
+        self.entries_by_id.get(&id).map(|entry| &**entry)
+    }
+
     /// Whether the cluster takes tokens of any OIDC issuer.
     pub(crate) fn has_identity_providers(&self) -> bool {
         !self.identity_providers.is_empty()
@@ -79,7 +88,7 @@ impl ClusterSnapshot {
     pub(crate) fn tags_of_part(&self, part: &TaggedPart) -> Option<&BTreeMap<String, String>> {
         match part {
             TaggedPart::Cluster => None,
-            TaggedPart::AccessEntry { id, .. } => self.entries_by_id.get(id).map(|entry| &entry.tags),
+            TaggedPart::AccessEntry { id, .. } => self.entry_by_id(*id).map(|entry| &entry.tags),
             TaggedPart::IdentityProviderConfig { id, .. } => {
                 let mut all = self.identity_providers.values();
                 all.find(|view| view.config.id == *id).map(|view| &view.config.settings.tags)
@@ -101,7 +110,15 @@ impl ClusterSnapshot {
 
 fn entry(entry: AccessEntry) -> (FoldedArn, Arc<EntryView>) {
     let arn = FoldedArn::of(&entry.principal_arn.to_string());
-    (arn, Arc::new(EntryView { id: entry.id, tags: entry.tags }))
+    let view = EntryView {
+        id: entry.id,
+        principal: entry.principal_arn,
+        kind: entry.entry_type,
+        username: entry.username.into(),
+        groups: entry.groups.into(),
+        tags: entry.tags,
+    };
+    (arn, Arc::new(view))
 }
 
 fn tags(association: PodIdentityAssociation) -> Tags {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::world::{World, account, verified};
 use lanyard_api::authn::accounts::{
-    Accounts, CreateAccount, CreateRole, CreateUser, Named, PolicyOwner, UpdateRole,
+    Accounts, CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole,
 };
 use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::suite::{admitting, serve_in_process};
@@ -156,7 +156,10 @@ async fn what_was_made_is_found_and_listed_in_pages(world: &World, accounts: &im
     }
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
-        let page = accounts.list_users(actor(), None, PageQuery { items_max: 2, token }).await.unwrap();
+        let page = accounts
+            .list_users(actor(), OfAccount::default(), PageQuery { items_max: 2, token })
+            .await
+            .unwrap();
         assert!(page.items.len() <= 2);
         seen.extend(page.items);
         let Some(next) = page.next_token else { break };
@@ -165,9 +168,16 @@ async fn what_was_made_is_found_and_listed_in_pages(world: &World, accounts: &im
     seen.retain(|user| user.name != "administrator");
     assert_eq!(seen, made);
     assert_eq!((made[0].path.as_str(), made[1].path.as_str()), ("/", "/team/"));
+    let team = OfAccount { account: None, path_prefix: "/te".to_owned() };
+    let under = accounts.list_users(actor(), team.clone(), PageQuery::default()).await.unwrap().items;
+    assert!(!under.is_empty() && under.iter().all(|user| user.path == "/team/"), "{under:?}");
+    assert_eq!(accounts.list_roles(actor(), team, PageQuery::default()).await.unwrap().items, []);
     let made = accounts.create_role(by(world), role("Dev")).await.unwrap().value;
     assert_eq!(accounts.get_role(actor(), named("Dev")).await.unwrap(), made);
-    assert_eq!(accounts.list_roles(actor(), None, PageQuery::default()).await.unwrap().items, [made]);
+    assert_eq!(
+        accounts.list_roles(actor(), OfAccount::default(), PageQuery::default()).await.unwrap().items,
+        [made]
+    );
     for missing in [
         accounts.get_user(actor(), named("nobody")).await.map(|_| ()),
         accounts.get_role(actor(), named("nobody")).await.map(|_| ()),
@@ -355,15 +365,16 @@ async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, acco
             assert_eq!(rule(outcome), "not_found", "call {place} for {account:?}");
         }
         if account.is_some() {
-            let users = accounts.list_users(actor(), account, PageQuery::default()).await;
+            let users = accounts.list_users(actor(), account.into(), PageQuery::default()).await;
             assert_eq!(rule(users), "not_found", "{account:?}");
-            let roles = accounts.list_roles(actor(), account, PageQuery::default()).await;
+            let roles = accounts.list_roles(actor(), account.into(), PageQuery::default()).await;
             assert_eq!(rule(roles), "not_found", "{account:?}");
             let made = accounts.create_user(theirs(), CreateUser { account, ..user("mallory") }).await;
             assert_eq!(rule(made), "not_found", "{account:?}");
         }
     }
-    let own = accounts.list_users(actor_of(tenant), None, PageQuery::default()).await.unwrap();
+    let own =
+        accounts.list_users(actor_of(tenant), OfAccount::default(), PageQuery::default()).await.unwrap();
     assert_eq!(own.items, []);
     let seen = accounts.list_accounts(actor_of(tenant), PageQuery::default()).await.unwrap();
     assert_eq!(seen.items.iter().map(|account| account.id).collect::<Vec<_>>(), [tenant]);

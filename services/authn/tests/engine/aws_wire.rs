@@ -131,6 +131,8 @@ on_each_store!(
     immunity_45_only_the_service_that_was_signed_for_owns_the_operation,
     immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else,
     a_page_token_is_of_one_caller_and_one_list,
+    a_refusal_is_worded_as_aws_words_it,
+    immunity_58_a_refusal_tells_nothing_of_what_is_there,
     a_mutating_signature_goes_with_its_actor_and_a_reading_one_does_not,
 );
 
@@ -155,6 +157,69 @@ async fn a_signed_request_is_admitted_as_the_management_call_that_it_is(database
     let error = wrong(send(&world, &ana, &Sent { query: "maxResults=0", ..get(&list) }).await);
     assert_eq!((error.code.as_ref(), error.status), ("InvalidParameterException", 400));
     assert_eq!(wrong(send(&world, &ana, &get("/nothing")).await).code, "UnknownOperationException");
+}
+
+async fn a_refusal_is_worded_as_aws_words_it(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let name = &world.cluster.name;
+    let cluster = format!("arn:aws:eks:{REGION}:{account}:cluster/{name}");
+    let statement = |rest: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"eks:List*","Resource":"*"}},{{"Sid":"Two",{rest}}}]}}"#
+        )
+    };
+    let allow_none = statement(r#""Effect":"Allow","Action":"iam:GetUser","Resource":"*""#);
+    let deny = statement(r#""Effect":"Deny","Action":"eks:Describe*","Resource":"*""#);
+    let conditioned = statement(
+        r#""Effect":"Allow","Action":"eks:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#,
+    );
+    let cases = [
+        (
+            "none",
+            &allow_none,
+            " because no identity-based policy allows the eks:DescribeCluster action",
+            "no statement",
+        ),
+        (
+            "deny",
+            &deny,
+            " with an explicit deny in an identity-based policy",
+            "statement `Two` of policy `p`",
+        ),
+        (
+            "bool",
+            &conditioned,
+            " because no identity-based policy allows the eks:DescribeCluster action",
+            "`Bool` on `aws:SecureTransport`",
+        ),
+    ];
+    for (user, document, because, why) in cases {
+        let key = world.policed(user, document).await;
+        let denial = forbidden(send(&world, &key, &get(&format!("/clusters/{name}"))).await);
+        let begins = format!(
+            "User: arn:aws:iam::{account}:user/{user} is not authorized to perform: eks:DescribeCluster on resource: {cluster}{because} ("
+        );
+        assert!(denial.message.starts_with(&begins), "{denial}");
+        assert!(denial.message.contains(why), "{denial}");
+    }
+}
+
+async fn immunity_58_a_refusal_tells_nothing_of_what_is_there(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    world.put(&crate::policies::entry_of(&world, "boss")).await;
+    let key = world.policed("ana", &allow("eks:ListClusters", "*")).await;
+    let refusal = async |name: &str| {
+        let path = format!(
+            "/clusters/{}/access-entries/arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2F{name}",
+            world.cluster.name
+        );
+        forbidden(send(&world, &key, &get(&path)).await).message
+    };
+    let (there, missing) = (refusal("boss").await, refusal("none").await);
+    assert!(there.contains("/boss/* because"), "{there}");
+    assert_eq!(there.replace("boss", "none"), missing, "one that is there looks as one that is not");
 }
 
 async fn a_cluster_is_one_of_the_callers_own_account_and_region(database: TestDatabase) {

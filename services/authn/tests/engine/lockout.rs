@@ -33,13 +33,19 @@ const DANGEROUS: [&str; 12] = [
 
 /// Methods that cannot: they only add; who may assume a role may do so again after its sessions were revoked, however long these
 /// last; and nobody of an OIDC issuer is an administrator that the guard counts.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 20] = [
     "CreateAccount",
     "CreateUser",
     "CreateAccessKey",
     "CreateRole",
     "UpdateRole",
     "RevokeSessions",
+    "CreateInstanceProfile",
+    "AddRoleToInstanceProfile",
+    "RemoveRoleFromInstanceProfile",
+    "TagInstanceProfile",
+    "UntagInstanceProfile",
+    "DeleteInstanceProfile",
     "CreateOidcProvider",
     "DeleteOidcProvider",
     "AddOidcClientId",

@@ -6,6 +6,8 @@ mod accounts;
 mod admit;
 mod aws_wire;
 mod certificates;
+mod condition_keys;
+mod instance_profiles;
 mod local;
 mod lockout;
 mod oidc;

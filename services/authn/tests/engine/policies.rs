@@ -238,7 +238,7 @@ async fn a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names(database
     }
 }
 
-fn entry_of(world: &World, name: &str) -> AccessEntry {
+pub(crate) fn entry_of(world: &World, name: &str) -> AccessEntry {
     AccessEntry {
         id: EntryId::random(),
         cluster: world.cluster.uid,

@@ -6,18 +6,64 @@ use lanyard_api::{
     mapping::Rule,
 };
 
+use super::with_parameter;
+
 /// The operations on tags, which name anything by its ARN and have two errors of their own in place of EKS's others.
 const TAGGING: [&str; 3] = ["TagResource", "UntagResource", "ListTagsForResource"];
 
 /// What who disassociates an identity provider that is not there is told; of the other operations they are told that it does not exist.
 const NOT_ASSOCIATED: &str = "Identity provider config is not associated with cluster";
 
+/// The operations whose model has an error for a limit; of the others a state that is in the way.
+const HAVE_A_LIMIT: [&str; 3] = ["CreateCluster", "CreateAccessEntry", "CreatePodIdentityAssociation"];
+
+/// What of an identity provider's settings stands in the member `oidc`.
+const OF_OIDC: [&str; 7] = [
+    "issuer_url",
+    "client_id",
+    "username_claim",
+    "username_prefix",
+    "groups_claim",
+    "groups_prefix",
+    "required_claims",
+];
+
+/// A field as the parameter is called that it was read from.
+fn parameter(found: &Found<'_>, field: &str) -> String {
+    let own = match (found.operation.name, field) {
+        ("AssociateIdentityProviderConfig", "name") => "oidc.identityProviderConfigName",
+        ("AssociateIdentityProviderConfig", field) if OF_OIDC.contains(&field) => {
+            return format!("oidc.{}", camel_case(field));
+        }
+        ("DescribeIdentityProviderConfig" | "DisassociateIdentityProviderConfig", "name") => {
+            "identityProviderConfig.name"
+        }
+        (_, "groups") => "kubernetesGroups",
+        (_, "entry_type") => "type",
+        (_, "scope") => "accessScope",
+        (_, "authentication_mode") => "accessConfig.authenticationMode",
+        (_, "bootstrap_creator_admin") => "accessConfig.bootstrapClusterCreatorAdminPermissions",
+        ("CreateCluster" | "DescribeCluster" | "DeleteCluster" | "UpdateClusterConfig", "cluster") => "name",
+        (_, "cluster") => "clusterName",
+        (_, field) => return camel_case(field),
+    };
+    own.to_owned()
+}
+
+/// `role_arn` as `roleArn`.
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default();
+    std::iter::once(first.to_owned()).chain(words.map(capitalized)).collect()
+}
+
 fn is_tagging(found: &Found<'_>) -> bool {
     TAGGING.contains(&found.operation.name)
 }
 
 /// A request that breaks a rule before its service has seen it.
-pub(super) fn invalid(found: &Found<'_>, message: String) -> AwsError {
+pub(super) fn invalid(found: &Found<'_>, message: &str) -> AwsError {
+    let message = with_parameter(message, |field| parameter(found, field));
     match is_tagging(found) {
         true => AwsError::new("BadRequestException", 400, message),
         false => AwsError::invalid_parameter(found.operation.service, message),
@@ -34,7 +80,7 @@ pub(super) fn no_cluster(found: &Found<'_>, own: &str) -> AwsError {
 }
 
 pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
-    let own = error.to_string();
+    let own = with_parameter(&error.to_string(), |field| parameter(found, field));
     match error {
         CallError::NotFound { .. } if is_tagging(found) => AwsError::new("NotFoundException", 404, own),
         _ if is_tagging(found) => AwsError::new("BadRequestException", 400, own),
@@ -66,7 +112,10 @@ pub(super) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
             };
             AwsError::new("ResourceInUseException", 409, message)
         }
-        CallError::LimitExceeded { .. } => AwsError::new("ResourceLimitExceededException", 400, own),
+        CallError::LimitExceeded { .. } if HAVE_A_LIMIT.contains(&found.operation.name) => {
+            AwsError::new("ResourceLimitExceededException", 400, own)
+        }
+        CallError::LimitExceeded { .. } => AwsError::new("InvalidRequestException", 400, own),
         CallError::Invalid { rule, .. } | CallError::Precondition { rule, .. } => broken(rule, error, own),
         CallError::Denied(_) | CallError::Replayed | CallError::Fault(_) => {
             AwsError::new("InvalidRequestException", 400, own)
@@ -79,7 +128,7 @@ fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
     // Of the role of a Pod Identity association, which is looked at when that is written.
     let of_role = match rule {
         "role_missing" => Some("Role provided in the request does not exist"),
-        "role_trust" => Some("Trust policy of the role provided is invalid"),
+        "role_trust" | "any_cluster" => Some("Trust policy of the role provided is invalid"),
         _ => None,
     };
     if let Some(text) = of_role {

@@ -147,13 +147,13 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             CallError::invalid("role_arn", "role_missing", "ours"),
             "InvalidParameterException",
             400,
-            "Role provided in the request does not exist (role_arn: ours)",
+            "Role provided in the request does not exist (roleArn: ours)",
         ),
         (
             CallError::invalid("role_arn", "role_trust", "ours"),
             "InvalidParameterException",
             400,
-            "Trust policy of the role provided is invalid (role_arn: ours)",
+            "Trust policy of the role provided is invalid (roleArn: ours)",
         ),
         (
             CallError::precondition("idempotent_parameter_mismatch", "another request"),
@@ -245,6 +245,61 @@ fn who_may_not_is_told_so_and_who_names_no_cluster_that() {
     let error = forbidden(&found, &denial(UNKNOWN_CLUSTER));
     assert_eq!(shown(&error), ("ResourceNotFoundException", 404, "No cluster found for name: dev."));
     assert_eq!(forbidden(&found, &denial(INVALID_REQUEST)).code, "InvalidParameterException");
+}
+
+#[test]
+fn a_refusal_in_awss_words_stays_as_it_is() {
+    let found = found("/clusters/dev/access-entries");
+    let message = "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: eks:ListAccessEntries on \
+                   resource: arn:aws:eks:eu-west-1:111122223333:cluster/dev because no identity-based policy allows the \
+                   eks:ListAccessEntries action";
+    let denial = Denial { code: "implicit_deny".into(), message: message.to_owned() };
+    assert_eq!(shown(&forbidden(&found, &denial)), ("AccessDeniedException", 403, message));
+}
+
+#[test]
+fn a_limit_is_an_error_that_the_operations_model_has() {
+    let limit = || CallError::LimitExceeded { what: "things of one cluster".into(), limit: 1 };
+    let of = |method: &str, path: &str| {
+        let call = HttpCall { method, path, query: "", body: b"" };
+        let found = find(Service::Eks, &call).unwrap();
+        failed(&found, &limit()).code.into_owned()
+    };
+    assert_eq!(of("POST", "/clusters/dev/access-entries"), "ResourceLimitExceededException");
+    assert_eq!(of("POST", "/clusters/dev/pod-identity-associations"), "ResourceLimitExceededException");
+    assert_eq!(of("POST", "/clusters/dev/identity-provider-configs/associate"), "InvalidRequestException");
+}
+
+#[test]
+fn a_member_is_named_as_the_client_wrote_it() {
+    let cases = [
+        ("POST", "/clusters/dev/pod-identity-associations", "service_account", "serviceAccount"),
+        ("POST", "/clusters/dev/pod-identity-associations", "target_role_arn", "targetRoleArn"),
+        ("POST", "/clusters/dev/access-entries", "groups", "kubernetesGroups"),
+        ("POST", "/clusters/dev/access-entries", "entry_type", "type"),
+        (
+            "POST",
+            "/clusters/dev/identity-provider-configs/associate",
+            "name",
+            "oidc.identityProviderConfigName",
+        ),
+        (
+            "POST",
+            "/clusters/dev/identity-provider-configs/associate",
+            "required_claims",
+            "oidc.requiredClaims",
+        ),
+        ("POST", "/clusters/dev/identity-provider-configs/associate", "tags", "tags"),
+        ("POST", "/clusters/dev/update-config", "authentication_mode", "accessConfig.authenticationMode"),
+        ("GET", "/clusters/dev/pod-identity-associations/a-1", "association_id", "associationId"),
+    ];
+    for (method, path, field, name) in cases {
+        let found = find(Service::Eks, &HttpCall { method, path, query: "", body: b"" }).unwrap();
+        let error = failed(&found, &CallError::invalid(field, "any", "it does not do: see there"));
+        assert_eq!(error.message, format!("{name}: it does not do: see there"), "{path}");
+        let denial = Denial { code: INVALID_REQUEST.into(), message: format!("{field}: `x` does not do") };
+        assert_eq!(forbidden(&found, &denial).message, format!("{name}: `x` does not do"), "{path}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! IAM.
 
+pub(super) mod instance_profiles;
 pub(super) mod oidc_providers;
 pub(super) mod policies;
 pub(super) mod roles;

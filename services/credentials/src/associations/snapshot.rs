@@ -1,6 +1,6 @@
 //! The Pod Identity associations of a cluster, in memory: by ServiceAccount for those who vend, by id for those who manage.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use lanyard_api::{Revision, Scope, credentials::PodIdentityAssociation};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
@@ -26,17 +26,22 @@ impl AssociationSnapshot {
         self.index.by_id.get(id)
     }
 
-    /// Those of one namespace, or of all, in the order of namespace and ServiceAccount.
+    /// Those of one namespace, or of all, in the order of namespace and ServiceAccount; none before `after`, which is
+    /// `<namespace> <ServiceAccount>`, is looked at.
     pub(super) fn in_order<'s>(
         &'s self,
         namespace: Option<&'s str>,
-    ) -> Box<dyn Iterator<Item = &'s Arc<PodIdentityAssociation>> + Send + 's> {
-        match namespace {
-            Some(namespace) => {
-                Box::new(self.index.by_namespace.get(namespace).into_iter().flat_map(BTreeMap::values))
-            }
-            None => Box::new(self.index.by_namespace.values().flat_map(BTreeMap::values)),
-        }
+        after: &'s str,
+    ) -> impl Iterator<Item = &'s Arc<PodIdentityAssociation>> + Send {
+        let (last, name) = after.split_once(' ').unwrap_or_default();
+        let (from, to) = match namespace {
+            Some(one) => (Bound::Included(one), Bound::Included(one)),
+            None => (Bound::Included(last), Bound::Unbounded),
+        };
+        self.index.by_namespace.range::<str, _>((from, to)).flat_map(move |(namespace, names)| {
+            let from = if namespace == last { Bound::Excluded(name) } else { Bound::Unbounded };
+            names.range::<str, _>((from, Bound::Unbounded)).map(|(_, association)| association)
+        })
     }
 }
 

@@ -28,6 +28,7 @@ fn asked(service_account: &str) -> CreatePodIdentityAssociation {
         disable_session_tags: None,
         policy: None,
         tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+        allow_any_cluster: false,
     }
 }
 
@@ -90,6 +91,7 @@ pub(crate) async fn one_is_made_found_changed_and_taken_away(bench: &Bench, call
         target_role_arn: Some(format!("arn:aws:iam::{ABROAD}:role/data")),
         disable_session_tags: Some(true),
         policy: Some(NARROW.to_owned()),
+        allow_any_cluster: false,
     };
     let changed = update(calls, &made, change.clone()).await.unwrap().value;
     assert_eq!(changed.association.modified_at, NOON + time::Duration::minutes(1));
@@ -205,14 +207,40 @@ pub(crate) async fn a_cluster_has_no_more_associations_than_the_limit(
     assert_eq!(code_of(create(calls, asked("bot")).await), "limit");
 }
 
-pub(crate) async fn immunity_11_a_role_of_use_in_any_cluster_is_told_with_the_condition_that_ends_it(
+pub(crate) async fn immunity_11_a_role_of_use_in_any_cluster_is_refused_unless_forced_and_the_condition_proposed(
     bench: &Bench,
     calls: &impl Associations,
 ) {
     bench.role("app", PODS).await;
-    let made = create(calls, asked("bot")).await.unwrap();
-    let arn = format!("arn:aws:eks:eu-central-1:{HOME}:cluster/dev");
-    assert!(made.notices[0].contains(&format!(r#"{{"ArnEquals":{{"aws:SourceArn":"{arn}"}}}}"#)), "{made:?}");
+    bench.role("narrow", PODS_OF_DEV).await;
+    let condition =
+        format!(r#"{{"ArnEquals":{{"aws:SourceArn":"arn:aws:eks:eu-central-1:{HOME}:cluster/dev"}}}}"#);
+    let before = bench.revision().await;
+    let refused = create(calls, asked("bot")).await;
+    let text = refused.as_ref().unwrap_err().to_string();
+    assert!(text.contains(&condition) && text.contains("lanyard:any-cluster=true"), "{text}");
+    assert_eq!(code_of(refused), "any_cluster");
+    assert_eq!(bench.revision().await, before, "nothing is written");
+
+    let forced = CreatePodIdentityAssociation { allow_any_cluster: true, ..asked("bot") };
+    let made = create(calls, forced).await.unwrap();
+    assert!(made.notices[0].contains(&condition), "{made:?}");
+
+    let narrow = CreatePodIdentityAssociation { role_arn: role("narrow"), ..asked("other") };
+    let narrow = create(calls, narrow).await.unwrap().value;
+    let widen = |allow_any_cluster| UpdatePodIdentityAssociation {
+        role_arn: Some(role("app")),
+        allow_any_cluster,
+        ..Default::default()
+    };
+    assert_eq!(code_of(update(calls, &narrow, widen(false)).await), "any_cluster");
+    assert!(update(calls, &narrow, widen(true)).await.unwrap().notices[0].contains(&condition));
+
+    bench.tagged_role("tagged", PODS, &[("lanyard:any-cluster", "true")]).await;
+    bench.tagged_role("mistagged", PODS, &[("lanyard:any-cluster", "yes")]).await;
+    let with = |name: &str| CreatePodIdentityAssociation { role_arn: role(name), ..asked(name) };
+    assert!(create(calls, with("tagged")).await.unwrap().notices[0].contains(&condition));
+    assert_eq!(code_of(create(calls, with("mistagged")).await), "any_cluster");
 }
 
 pub(crate) async fn immunity_33_an_association_of_another_account_does_not_exist(

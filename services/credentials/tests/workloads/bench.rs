@@ -86,6 +86,11 @@ impl Bench {
 
     /// A role of the first account.
     pub(crate) async fn role(&self, name: &str, trust_policy: &str) {
+        self.tagged_role(name, trust_policy, &[]).await;
+    }
+
+    pub(crate) async fn tagged_role(&self, name: &str, trust_policy: &str, tags: &[(&str, &str)]) {
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let role = IamRole {
             account: account(HOME),
             path: "/".to_owned(),
@@ -94,7 +99,7 @@ impl Bench {
             trust_policy: trust_policy.to_owned(),
             session_seconds_max: 3_600,
             revoked_before: None,
-            tags: BTreeMap::new(),
+            tags: tags.collect(),
             description: String::new(),
             created_at: NOON,
         };

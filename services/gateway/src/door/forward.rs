@@ -27,8 +27,9 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 const SOURCE_IP: HeaderName = HeaderName::from_static(SOURCE_IP_METADATA);
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 16] = [
+const PASSED_ON: [&str; 17] = [
     "lanyard.authn.v1.Accounts",
+    "lanyard.authn.v1.InstanceProfiles",
     "lanyard.authn.v1.OidcProviders",
     "lanyard.mapping.v1.Preview",
     "lanyard.mapping.v1.Clusters",

@@ -30,7 +30,8 @@ Examples:
   lanyard association create dev team-a/bot --role arn:aws:iam::111122223333:role/app --disable-session-tags --policy narrow.json
 
 The role is of the cluster's own account, and its trust policy lets the service pods.eks.amazonaws.com do sts:AssumeRole and \
-sts:TagSession. You need iam:PassRole on it. A target role is of any account: it is assumed with the role, and its trust policy \
+sts:TagSession, in this cluster alone by a condition on aws:SourceArn (or --allow-any-cluster, or the role's tag \
+lanyard:any-cluster=true). You need iam:PassRole on it. A target role is of any account: it is assumed with the role, and its trust policy \
 should ask for the external id that the answer shows. A ServiceAccount has one association at most; neither it nor its namespace \
 need exist.";
 
@@ -114,6 +115,9 @@ pub struct CreateArgs {
     /// A tag; may be given again.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
     tags: Vec<(String, String)>,
+    /// Take a role that the pods of any cluster of the account may use.
+    #[arg(long)]
+    allow_any_cluster: bool,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -141,6 +145,9 @@ pub struct UpdateArgs {
     /// No session policy any more.
     #[arg(long, conflicts_with = "policy")]
     no_policy: bool,
+    /// Take a role that the pods of any cluster of the account may use.
+    #[arg(long)]
+    allow_any_cluster: bool,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -219,6 +226,7 @@ impl CreateArgs {
             disable_session_tags: Some(self.disable_session_tags),
             policy: self.policy.map(|source| source.read()).transpose()?,
             tags: BTreeMap::from_iter(self.tags),
+            allow_any_cluster: self.allow_any_cluster,
         };
         Ok((self.change, asked))
     }
@@ -236,6 +244,7 @@ impl UpdateArgs {
             target_role_arn: if self.no_target_role { Some(String::new()) } else { self.target_role },
             disable_session_tags: self.disable_session_tags,
             policy,
+            allow_any_cluster: self.allow_any_cluster,
         };
         Ok((self.which.into(), self.change, change))
     }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use http::Request;
 use lanyard_kit::{
     Clock as _, SystemClock,
     peers::{Options, Peers},
@@ -10,7 +11,7 @@ use lanyard_kit::{
     tls::{ServiceFiles, install_provider},
 };
 use serde::Serialize;
-use tonic::body::Body;
+use tonic::{body::Body, client::GrpcService as _};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -21,18 +22,20 @@ use crate::{cli::Context, exit::Ending, failure::Failure, run::ServiceName, show
 /// The flags of `lanyard health`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It asks gRPC's own health service over mTLS, with the certificate of the service's own folder, and sees that \
-                  who answers is that service. Exit code 0: it takes work. 1: it does not, it is starting or stopping. 69: \
+    after_help = "It asks gRPC's own health service over mTLS, of awsapi its /readyz, with the certificate of the service's own \
+                  folder, and sees that who answers is that service. Exit code 0: it takes work. 1: it does not, it is starting or stopping. 69: \
                   nobody answers.\n\nExamples:\n  lanyard health authn --tls-dir /etc/lanyard/authn\n  lanyard health gateway \
-                  --tls-dir /etc/lanyard/gateway --url https://localhost:8444"
+                  --tls-dir /etc/lanyard/gateway\n  lanyard health awsapi --tls-dir /etc/lanyard/awsapi --url \
+                  https://aws.internal:8445"
 )]
 pub struct HealthArgs {
     /// Which service.
     #[arg(value_enum)]
     service: ServiceName,
-    /// Its gRPC address; the certificate has to hold the host.
-    #[arg(long, value_name = "URL", default_value = "https://localhost:7443")]
-    url: Url,
+    /// Its address, for gRPC but of awsapi; the certificate has to hold the host [default: https://localhost with the service's own
+    /// port: 7443, of gateway 8444, of awsapi 8445].
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
     /// The folder that `lanyard pki issue` wrote for this service.
     #[arg(long, value_name = "DIR")]
     tls_dir: PathBuf,
@@ -58,17 +61,45 @@ impl HealthArgs {
         let identity = files.load(service, SystemClock.now()).map_err(Failure::usage)?;
         let wait = Duration::from_secs(self.timeout.into());
         let tls = identity.client().map_err(Failure::usage)?;
-        let mut options = Options::new(&identity.hub, service, vec![self.url.clone()], tls, &Calls::sent([]));
+        let url = match self.url {
+            Some(url) => url,
+            None => own_url(self.service).map_err(Failure::usage)?,
+        };
+        let mut options = Options::new(&identity.hub, service, vec![url.clone()], tls, &Calls::sent([]));
         options.wait_max = wait;
         let peers = Peers::<Body>::connect(&options).map_err(Failure::usage)?;
-        let mut client = HealthClient::new(peers);
-        let asked = tokio::time::timeout(wait, client.check(HealthCheckRequest::default())).await;
-        let answer = asked.map_err(|_| {
-            Failure::NoAnswer(format!("no answer from {service} at {} within {wait:?}", self.url))
-        })?;
-        let is_serving = answer?.into_inner().status() == ServingStatus::Serving;
+        let asked = async {
+            match self.service {
+                ServiceName::Awsapi => is_ready(peers).await,
+                _ => is_serving(peers).await,
+            }
+        };
+        let is_serving = tokio::time::timeout(wait, asked)
+            .await
+            .map_err(|_| Failure::NoAnswer(format!("no answer from {service} at {url} within {wait:?}")))??;
         let status = if is_serving { "serving" } else { "not serving" };
-        context.show(&Fields(Health { service, url: self.url.to_string(), status }))?;
+        context.show(&Fields(Health { service, url: url.to_string(), status }))?;
         Ok(is_serving.into())
     }
+}
+
+/// Where a service listens by itself.
+fn own_url(service: ServiceName) -> Result<Url, url::ParseError> {
+    Url::parse(match service {
+        ServiceName::Gateway => "https://localhost:8444",
+        ServiceName::Awsapi => "https://localhost:8445",
+        _ => "https://localhost:7443",
+    })
+}
+
+async fn is_serving(peers: Peers<Body>) -> Result<bool, Failure> {
+    let answer = HealthClient::new(peers).check(HealthCheckRequest::default()).await?;
+    Ok(answer.into_inner().status() == ServingStatus::Serving)
+}
+
+/// The door of the AWS wire speaks no gRPC.
+async fn is_ready(mut peers: Peers<Body>) -> Result<bool, Failure> {
+    let request = Request::get("/readyz").body(Body::empty()).map_err(Failure::usage)?;
+    let answer = peers.call(request).await.map_err(|fault| Failure::NoAnswer(fault.to_string()))?;
+    Ok(answer.status().is_success())
 }

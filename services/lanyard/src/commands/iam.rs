@@ -2,6 +2,8 @@
 
 mod access_key;
 mod account;
+mod instance_profile;
+mod named;
 mod oidc_provider;
 mod policy;
 mod role;
@@ -9,7 +11,7 @@ mod session;
 mod user;
 
 use clap::Subcommand;
-use lanyard_api::authn::accounts::Named;
+use lanyard_api::authn::accounts::{Named, OfAccount};
 use lanyard_iam::AccountId;
 
 use crate::{cli::Context, exit::Ending, failure::Failure};
@@ -29,6 +31,9 @@ pub enum IamCommand {
     /// Roles.
     #[command(subcommand)]
     Role(role::RoleCommand),
+    /// The roles that EC2 instances run with, as EC2 names them.
+    #[command(subcommand)]
+    InstanceProfile(instance_profile::InstanceProfileCommand),
     /// The OIDC issuers that the roles of an account may trust.
     #[command(subcommand)]
     OidcProvider(oidc_provider::OidcProviderCommand),
@@ -60,6 +65,7 @@ impl IamCommand {
             Self::User(command) => Box::pin(command.run(context, &hub)).await,
             Self::AccessKey(command) => Box::pin(command.run(context, &hub)).await,
             Self::Role(command) => Box::pin(command.run(context, &hub)).await,
+            Self::InstanceProfile(command) => Box::pin(command.run(context, &hub)).await,
             Self::OidcProvider(command) => Box::pin(command.run(context, &hub)).await,
             Self::GetSessionToken(args) => Box::pin(args.run(context, &hub)).await,
             Self::Policy(command) => Box::pin(command.run(context, &hub)).await,
@@ -75,6 +81,22 @@ pub struct AccountArg {
     /// The account; by default your own.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<AccountId>,
+}
+
+/// What of an account is listed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    account: AccountArg,
+    /// Only those whose path begins so.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    path_prefix: String,
+}
+
+impl From<ListArgs> for OfAccount {
+    fn from(args: ListArgs) -> Self {
+        Self { account: args.account.account, path_prefix: args.path_prefix }
+    }
 }
 
 impl AccountArg {

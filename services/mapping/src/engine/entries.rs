@@ -79,15 +79,14 @@ impl Entries for Mapping {
     ) -> Result<Page<EntryDetail>, CallError> {
         let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let has_policy = |entry: &&Arc<Entry>| match &policy_arn {
+        let has_policy = |entry: &Arc<Entry>| match &policy_arn {
             None => true,
             Some(arn) => snapshot
                 .associations
                 .get(&entry.record.id)
                 .is_some_and(|of_entry| of_entry.iter().any(|association| association.policy_arn == *arn)),
         };
-        let wanted = snapshot.entries().iter().filter(has_policy);
-        let cut = Page::cut(wanted, &page, |entry| entry.page_key());
+        let cut = Page::of_sorted(snapshot.entries(), &page, has_policy, |entry| entry.page_key());
         let mut items = Vec::with_capacity(cut.items.len());
         for entry in cut.items {
             let associations = snapshot.associations_of(entry.record.id);
@@ -256,13 +255,7 @@ pub(super) fn find<'s>(
     let missing = || CallError::not_found(ENTRY, rules::shown(&entry.principal_arn));
     let principal = match EntryPrincipal::parse(&entry.principal_arn).map_err(|_| missing())? {
         EntryPrincipal::One(principal) => principal,
-        several => {
-            let mut entries = snapshot.entries().iter();
-            return entries
-                .find(|found| found.record.principal_arn == several)
-                .map(|found| &**found)
-                .ok_or_else(missing);
-        }
+        several => return snapshot.entry_by_rule(&several).map(|found| &**found).ok_or_else(missing),
     };
     let is_it =
         |found: &Entry| found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn);
@@ -272,7 +265,7 @@ pub(super) fn find<'s>(
         .and_then(|pair| snapshot.entry_of(&pair.authority, canonical.as_str()))
         .filter(|found| is_it(found));
     by_trust
-        .or_else(|| snapshot.entries().iter().find(|found| is_it(found)))
+        .or_else(|| snapshot.entries_of_any_authority(canonical.as_str()).find(|found| is_it(found)))
         .map(|found| &**found)
         .ok_or_else(missing)
 }

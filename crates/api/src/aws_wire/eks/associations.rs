@@ -47,6 +47,8 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         disable_session_tags: body.disable_session_tags,
         policy: body.policy,
         tags: body.tags.unwrap_or_default().0,
+        // There is no flag for it on this wire: the role's tag says that it may.
+        allow_any_cluster: false,
     }))
 }
 
@@ -75,6 +77,7 @@ pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
         target_role_arn: body.target_role_arn,
         disable_session_tags: body.disable_session_tags,
         policy: body.policy,
+        allow_any_cluster: false,
     }))
 }
 

@@ -37,7 +37,8 @@ pub(super) fn get(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn list(input: &Input<'_>) -> Read {
-    Ok(input.asks(&pb::ListUsersRequest { account: None, page: Some(input.marker_page()?) }))
+    let (page, path_prefix) = (Some(input.marker_page()?), input.path_prefix()?);
+    Ok(input.asks(&pb::ListUsersRequest { account: None, page, path_prefix }))
 }
 
 pub(super) fn delete(input: &Input<'_>) -> Read {

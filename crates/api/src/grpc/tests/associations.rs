@@ -51,12 +51,14 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         disable_session_tags: None,
         policy: None,
         tags: tags(&[]),
+        allow_any_cluster: false,
     };
     let whole = CreatePodIdentityAssociation {
         target_role_arn: Some(text(ROLE)),
         disable_session_tags: Some(false),
         policy: Some(text("{}")),
         tags: tags(&["team"]),
+        allow_any_cluster: true,
         ..bare.clone()
     };
     let filter =
@@ -66,6 +68,7 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         target_role_arn: Some(String::new()),
         disable_session_tags: Some(true),
         policy: Some(text("{}")),
+        allow_any_cluster: true,
     };
     answers![
         to.create_pod_identity_association(super::change(), bare),

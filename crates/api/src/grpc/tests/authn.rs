@@ -11,7 +11,10 @@ use crate::{
         Refusal, Verified,
         accounts::{
             AccessKey, Account, CreateAccount, CreateRole, CreateUser, IamRole, InlinePolicy, Named,
-            NewAccessKey, PolicyOwner, UpdateRole, User,
+            NewAccessKey, OfAccount, PolicyOwner, UpdateRole, User,
+        },
+        instance_profiles::{
+            CreateInstanceProfile, InstanceProfileDetail, InstanceProfiles, UpdateInstanceProfile,
         },
         oidc_providers::{
             CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
@@ -30,7 +33,7 @@ fake! { Accounts {
     ask list_accounts(query: PageQuery) -> Page<Account>, CallError = page(vec![account(), account()]);
     change create_user(asked: CreateUser) -> Mutated<User>, CallError = mutated(user());
     ask get_user(named: Named) -> User, CallError = user();
-    ask list_users(of: Option<AccountId>, query: PageQuery) -> Page<User>, CallError = page(vec![user()]);
+    ask list_users(of: OfAccount, query: PageQuery) -> Page<User>, CallError = page(vec![user()]);
     change tag_user(named: Named, put: BTreeMap<String, String>) -> Mutated<User>, CallError = mutated(user());
     change untag_user(named: Named, keys: Vec<String>) -> Mutated<User>, CallError = mutated(user());
     change delete_user(named: Named) -> Mutated<User>, CallError = mutated(user());
@@ -43,7 +46,7 @@ fake! { Accounts {
     change delete_access_key(named: Named, key: AccessKeyId) -> Mutated<AccessKey>, CallError = mutated(access_key());
     change create_role(asked: CreateRole) -> Mutated<IamRole>, CallError = mutated(role());
     ask get_role(named: Named) -> IamRole, CallError = IamRole { revoked_before: None, ..role() };
-    ask list_roles(of: Option<AccountId>, query: PageQuery) -> Page<IamRole>, CallError = page(vec![role()]);
+    ask list_roles(of: OfAccount, query: PageQuery) -> Page<IamRole>, CallError = page(vec![role()]);
     change update_role(named: Named, update: UpdateRole) -> Mutated<IamRole>, CallError = mutated(role());
     change tag_role(named: Named, put: BTreeMap<String, String>) -> Mutated<IamRole>, CallError = mutated(role());
     change untag_role(named: Named, keys: Vec<String>) -> Mutated<IamRole>, CallError = mutated(role());
@@ -68,6 +71,20 @@ fake! { OidcProviders {
     change update_oidc_provider(of: OidcProviderRef, update: UpdateOidcProvider) -> Mutated<OidcProvider>, CallError
         = mutated(oidc_provider());
     change delete_oidc_provider(of: OidcProviderRef) -> Mutated<OidcProvider>, CallError = mutated(oidc_provider());
+} }
+
+fake! { InstanceProfiles {
+    change create_instance_profile(asked: CreateInstanceProfile) -> Mutated<InstanceProfileDetail>, CallError
+        = mutated(instance_profile(false));
+    ask get_instance_profile(named: Named) -> InstanceProfileDetail, CallError = instance_profile(true);
+    ask list_instance_profiles(of: OfAccount, query: PageQuery) -> Page<InstanceProfileDetail>, CallError
+        = page(vec![instance_profile(true), instance_profile(false)]);
+    ask list_instance_profiles_for_role(named: Named, query: PageQuery) -> Page<InstanceProfileDetail>, CallError
+        = page(vec![instance_profile(true)]);
+    change update_instance_profile(named: Named, update: UpdateInstanceProfile) -> Mutated<InstanceProfileDetail>, CallError
+        = mutated(instance_profile(true));
+    change delete_instance_profile(named: Named) -> Mutated<InstanceProfileDetail>, CallError
+        = mutated(instance_profile(false));
 } }
 
 fake! { Sessions {
@@ -143,8 +160,8 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.list_accounts(actor(), some_page()),
         to.create_user(change(), create_user),
         to.get_user(actor(), other()),
-        to.list_users(actor(), of(), some_page()),
-        to.list_users(actor(), None, PageQuery::default()),
+        to.list_users(actor(), under("/team/"), some_page()),
+        to.list_users(actor(), OfAccount::default(), PageQuery::default()),
         to.delete_user(change(), own()),
         to.create_access_key(change(), other()),
         to.list_access_keys(actor(), own()),
@@ -154,7 +171,7 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.delete_access_key(change(), own(), key()),
         to.create_role(change(), create_role),
         to.get_role(actor(), own()),
-        to.list_roles(actor(), None, some_page()),
+        to.list_roles(actor(), under("/"), some_page()),
         to.tag_user(change(), other(), tags(&["c"])),
         to.untag_user(change(), own(), vec![text("c")]),
         to.update_role(change(), other(), longer),
@@ -203,6 +220,34 @@ async fn provider_calls<T: OidcProviders>(to: &T) -> Vec<String> {
     ]
 }
 
+async fn profile_calls<T: InstanceProfiles>(to: &T) -> Vec<String> {
+    use UpdateInstanceProfile as Update;
+    let (own, other) = (|| named(None, "node"), || named(Some(ACCOUNT), "node"));
+    let whole = CreateInstanceProfile {
+        account: Some(ACCOUNT.parse().unwrap()),
+        path: text("/team/"),
+        name: text("node"),
+        tags: tags(&["a"]),
+    };
+    answers![
+        to.create_instance_profile(change(), whole),
+        to.create_instance_profile(silent_change(), CreateInstanceProfile::default()),
+        to.get_instance_profile(actor(), own()),
+        to.list_instance_profiles(actor(), under("/team/"), some_page()),
+        to.list_instance_profiles_for_role(actor(), other(), some_page()),
+        to.update_instance_profile(change(), own(), Update::AddRole(text("Admin"))),
+        to.update_instance_profile(change(), other(), Update::RemoveRole(text("Admin"))),
+        to.update_instance_profile(change(), own(), Update::Tag(tags(&["x"]))),
+        to.update_instance_profile(change(), own(), Update::Untag(vec![text("x")])),
+        to.delete_instance_profile(change(), other()),
+    ]
+}
+
+/// What of an account has paths that begin so.
+fn under(path_prefix: &str) -> OfAccount {
+    OfAccount { account: Some(ACCOUNT.parse().unwrap()), path_prefix: text(path_prefix) }
+}
+
 async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
     let whole = AssumeRole {
         role_arn: text(ROLE),
@@ -240,6 +285,11 @@ async fn accounts_are_the_same_over_grpc() {
 #[tokio::test]
 async fn oidc_providers_are_the_same_over_grpc() {
     same_over_grpc!(provider_calls);
+}
+
+#[tokio::test]
+async fn instance_profiles_are_the_same_over_grpc() {
+    same_over_grpc!(profile_calls);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::{
     Revision, TrustedAccount, UserInfo,
     authn::{
         accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
+        instance_profiles::{InstanceProfile, InstanceProfileDetail},
         oidc_providers::OidcProvider,
     },
     mapping::{
@@ -163,6 +164,20 @@ pub(super) fn role() -> IamRole {
         description: "for people".to_owned(),
         created_at: moment(5),
     }
+}
+
+pub(super) fn instance_profile(has_role: bool) -> InstanceProfileDetail {
+    let iam_role = has_role.then(role);
+    let profile = InstanceProfile {
+        account: ACCOUNT.parse().unwrap(),
+        path: "/team/".to_owned(),
+        name: "node".to_owned(),
+        profile_id: "AIPAX".to_owned(),
+        role: iam_role.as_ref().map(|role| role.name.clone()),
+        tags: tags(&["x"]),
+        created_at: moment(7),
+    };
+    InstanceProfileDetail { profile, iam_role }
 }
 
 pub(super) fn oidc_provider() -> OidcProvider {

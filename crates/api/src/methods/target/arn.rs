@@ -22,10 +22,10 @@ pub struct Place<'a> {
     pub hub: HubId,
     /// The cluster that the target names, if it exists.
     pub cluster: Option<&'a Cluster>,
-    /// Path and name of the user or role that the target names, as stored, if it exists.
+    /// Path and name of the user, role or instance profile that the target names, as stored, if it exists.
     pub stored: Option<(&'a str, &'a str)>,
-    /// The access entry that the target names, if it exists.
-    pub entry: Option<EntryId>,
+    /// The access entry that the target names, if it exists, and whom it names, as stored.
+    pub entry: Option<(EntryId, &'a EntryPrincipal)>,
     /// The identity-provider configuration that the target names, if it exists.
     pub identity_provider: Option<IdentityProviderConfigId>,
 }
@@ -48,8 +48,11 @@ impl Target {
                 self.in_cluster(place, |name| format!("cluster/{name}"))
             }
             Resource::AccessEntry { principal_arn } => self.in_cluster(place, |name| {
-                let entry = place.entry.map_or_else(|| String::from("*"), |id| id.to_string());
-                format!("access-entry/{name}/{}/{entry}", principal_in_arn(principal_arn))
+                let (principal, id) = match place.entry {
+                    Some((id, principal)) => (principal.in_entry_arn(), id.to_string()),
+                    None => (principal_in_arn(principal_arn), String::from("*")),
+                };
+                format!("access-entry/{name}/{principal}/{id}")
             }),
             Resource::IdentityProviderConfig { name: config } => self.in_cluster(place, |name| {
                 let id = place.identity_provider.map_or_else(|| String::from("*"), |id| id.to_string());
@@ -61,6 +64,10 @@ impl Target {
             Resource::Tagged(arn) => arn.to_string(),
             Resource::Users => iam("user", String::new()),
             Resource::Roles => iam("role", String::new()),
+            Resource::InstanceProfiles => iam("instance-profile", String::new()),
+            Resource::InstanceProfile { path, name } => {
+                iam("instance-profile", full_name(place, path.as_deref(), name))
+            }
             Resource::OidcProviders => iam("oidc-provider", String::new()),
             Resource::OidcProvider { issuer_url } => {
                 iam("oidc-provider", provider_name(issuer_url).to_owned())

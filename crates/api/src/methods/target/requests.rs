@@ -18,6 +18,9 @@ use crate::{
     mapping::{AuthenticationMode, EntryType},
 };
 
+/// Whom the role of an instance profile is for.
+const EC2_SERVICE: &str = "ec2.amazonaws.com";
+
 macro_rules! targets {
     ($($($request:path),+ => |$m:ident| $target:expr;)+) => {$($(
         impl Targeted for $request {
@@ -78,6 +81,29 @@ targets! {
         Target::own(oidc_provider(&m.issuer_url)).tag_keys(&m.tag_keys).in_account(m.account.as_deref())
     };
 
+    authn::CreateInstanceProfileRequest => |m| {
+        let resource = Resource::InstanceProfile { path: Some(m.path.clone()), name: m.name.clone() };
+        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::ListInstanceProfilesRequest => |m| {
+        Target::own(Resource::InstanceProfiles).in_account(m.account.as_deref())
+    };
+    authn::ListInstanceProfilesForRoleRequest => |m| Target::own(role(&m.role)).in_account(m.account.as_deref());
+    authn::GetInstanceProfileRequest, authn::DeleteInstanceProfileRequest,
+    authn::RemoveRoleFromInstanceProfileRequest => |m| {
+        Target::own(instance_profile(&m.name)).in_account(m.account.as_deref())
+    };
+    authn::AddRoleToInstanceProfileRequest => |m| {
+        let target = Target::own(instance_profile(&m.name)).passing_own(&m.role, EC2_SERVICE);
+        target.in_account(m.account.as_deref())
+    };
+    authn::TagInstanceProfileRequest => |m| {
+        Target::own(instance_profile(&m.name)).tags(&m.tags).in_account(m.account.as_deref())
+    };
+    authn::UntagInstanceProfileRequest => |m| {
+        Target::own(instance_profile(&m.name)).tag_keys(&m.tag_keys).in_account(m.account.as_deref())
+    };
+
     mapping::PreviewRequest => |m| {
         Ok(Target::of_cluster(uid(&m.cluster_uid)?, Resource::Cluster).key("eks:principalArn", [&m.arn]))
     };
@@ -122,7 +148,7 @@ targets! {
         Ok(target
             .key("eks:kubernetesGroups", &m.groups)
             .key("eks:username", &m.username)
-            .key("eks:accessEntryType", [aws_name(&kind.unwrap_or(EntryType::Standard))?]))
+            .key("eks:accessEntryType", [kind.unwrap_or(EntryType::Standard).as_str()]))
     };
     mapping::DescribeAccessEntryRequest, mapping::DeleteAccessEntryRequest,
     mapping::ListAssociatedAccessPoliciesRequest => |m| entry(&m.cluster, &m.principal_arn);
@@ -214,6 +240,10 @@ fn user(name: &str) -> Resource {
 
 fn role(name: &str) -> Resource {
     Resource::Role { path: None, name: name.to_owned() }
+}
+
+fn instance_profile(name: &str) -> Resource {
+    Resource::InstanceProfile { path: None, name: name.to_owned() }
 }
 
 fn oidc_provider(issuer_url: &str) -> Resource {

@@ -1,3 +1,4 @@
+use lanyard_iam::EntryPrincipal;
 use lanyard_proto::{
     authn::v1 as authn, authz::v1 as authz, call::v1 as call, credentials::v1 as credentials,
 };
@@ -10,6 +11,7 @@ use crate::{EntryId, HubId, IdentityProviderConfigId, TrustedAccount, mapping::C
 const OWN: &str = "111122223333";
 const OTHER: &str = "444455556666";
 const ROLE: &str = "arn:aws:iam::444455556666:role/team/Dev";
+const PERMISSION_SET: &str = "arn:aws:sso::444455556666:permission-set/Dev";
 
 fn cluster() -> Cluster {
     Cluster {
@@ -37,6 +39,12 @@ fn text(value: &str) -> String {
 }
 
 fn arn(request: &(impl Targeted + ?Sized), cluster: Option<&Cluster>) -> String {
+    arn_with(request, cluster, ROLE)
+}
+
+/// Where the entry that the request names is one of this principal.
+fn arn_with(request: &(impl Targeted + ?Sized), cluster: Option<&Cluster>, entry: &str) -> String {
+    let principal = EntryPrincipal::parse(entry).unwrap();
     let place = Place {
         partition: "aws".parse().unwrap(),
         account: OWN.parse().unwrap(),
@@ -44,7 +52,7 @@ fn arn(request: &(impl Targeted + ?Sized), cluster: Option<&Cluster>) -> String 
         hub: HubId(Uuid::from_u128(2)),
         cluster,
         stored: None,
-        entry: Some(EntryId(Uuid::from_u128(3))),
+        entry: Some((EntryId(Uuid::from_u128(3)), &principal)),
         identity_provider: Some(IdentityProviderConfigId(Uuid::from_u128(4))),
     };
     request.target().unwrap().arn(&place)
@@ -71,6 +79,18 @@ fn each_request_is_about_the_resource_that_aws_names() {
                 None,
             ),
             format!("arn:aws:iam::{OWN}:user/team/ana"),
+        ),
+        (
+            arn(&authn::ListInstanceProfilesRequest::default(), None),
+            format!("arn:aws:iam::{OWN}:instance-profile/"),
+        ),
+        (
+            arn(&authn::TagInstanceProfileRequest { name: text("node"), ..Default::default() }, None),
+            format!("arn:aws:iam::{OWN}:instance-profile/node"),
+        ),
+        (
+            arn(&authn::ListInstanceProfilesForRoleRequest { role: text("Dev"), ..Default::default() }, None),
+            format!("arn:aws:iam::{OWN}:role/Dev"),
         ),
         (
             arn(&authn::CreateRoleRequest { name: text("Dev"), ..Default::default() }, None),
@@ -122,13 +142,15 @@ fn each_request_is_about_the_resource_that_aws_names() {
             format!("arn:aws:eks:us-west-2:{OWN}:cluster/dev"),
         ),
         (
-            in_dev(&|cluster| {
-                Box::new(mapping::DeleteAccessEntryRequest {
-                    cluster,
-                    principal_arn: text("arn:aws:sso::444455556666:permission-set/Dev"),
+            arn_with(
+                &mapping::DeleteAccessEntryRequest {
+                    cluster: text("dev-7"),
+                    principal_arn: text(PERMISSION_SET),
                     ..Default::default()
-                })
-            }),
+                },
+                known,
+                PERMISSION_SET,
+            ),
             format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/permission-set/{OTHER}/Dev/{entry_id}"),
         ),
         (
@@ -139,9 +161,9 @@ fn each_request_is_about_the_resource_that_aws_names() {
         ),
         (
             in_dev(&|cluster| {
-                Box::new(mapping::DescribeAccessEntryRequest { cluster, principal_arn: text("x") })
+                Box::new(mapping::DescribeAccessEntryRequest { cluster, principal_arn: ROLE.to_uppercase() })
             }),
-            format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/none/{entry_id}"),
+            format!("arn:aws:eks:us-west-2:{OWN}:access-entry/dev/role/{OTHER}/Dev/{entry_id}"),
         ),
         (
             in_dev(&|cluster| {
@@ -230,9 +252,9 @@ fn a_principal_that_exists_is_judged_as_it_is_stored_not_as_it_was_spelled() {
 
 #[test]
 fn an_entry_that_does_not_exist_is_any_entry_of_its_principal() {
-    let request = mapping::DeleteAccessEntryRequest {
+    let request = |principal_arn: &str| mapping::DeleteAccessEntryRequest {
         cluster: text("dev"),
-        principal_arn: text(ROLE),
+        principal_arn: text(principal_arn),
         ..Default::default()
     };
     let place = Place {
@@ -245,8 +267,10 @@ fn an_entry_that_does_not_exist_is_any_entry_of_its_principal() {
         entry: None,
         identity_provider: None,
     };
-    let expected = format!("arn:aws:eks:eu-central-1:{OWN}:access-entry/dev/role/{OTHER}/Dev/*");
-    assert_eq!(request.target().unwrap().arn(&place), expected);
+    for (principal_arn, part) in [(ROLE, format!("role/{OTHER}/Dev")), ("x", text("none"))] {
+        let expected = format!("arn:aws:eks:eu-central-1:{OWN}:access-entry/dev/{part}/*");
+        assert_eq!(request(principal_arn).target().unwrap().arn(&place), expected);
+    }
 }
 
 #[test]
@@ -383,7 +407,7 @@ fn a_role_that_is_handed_on_is_told_with_the_service_that_gets_it() {
         entry_type: kind.into(),
         ..Default::default()
     };
-    let to = |service| Some(PassedRole { role_arn: text(ROLE), service });
+    let to = |service| Some(PassedRole { role: PassedRoleName::Arn(text(ROLE)), service });
     let pods = to(Some("pods.eks.amazonaws.com"));
     assert_eq!(
         (passed(&create), passed(&update(Some(ROLE))), passed(&update(None))),
@@ -392,6 +416,10 @@ fn a_role_that_is_handed_on_is_told_with_the_service_that_gets_it() {
     assert_eq!(passed(&entry(mapping::EntryType::Ec2Linux)), to(None));
     assert_eq!(passed(&entry(mapping::EntryType::Ec2Windows)), to(None));
     assert_eq!(passed(&entry(mapping::EntryType::Standard)), None);
+    let profile = authn::AddRoleToInstanceProfileRequest { role: text("node"), ..Default::default() };
+    let node =
+        PassedRole { role: PassedRoleName::OfAccount(text("node")), service: Some("ec2.amazonaws.com") };
+    assert_eq!(passed(&profile), Some(node));
 }
 
 #[test]

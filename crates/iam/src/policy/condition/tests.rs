@@ -8,6 +8,7 @@ fn keys() -> ConditionKeys {
         .set("aws:CurrentTime", "2026-03-01T12:00:00Z")
         .set("aws:PrincipalArn", "arn:aws:iam::111122223333:role/team/Admin")
         .set("eks:count", "7.5")
+        .set("lanyard:bytes", "\u{1}key")
         .set_all("aws:TagKeys", ["team".into(), "stage".into()]);
     keys
 }
@@ -48,6 +49,10 @@ fn each_operator_compares_as_its_name_says() {
         ("DateLessThan", "aws:CurrentTime", &["2026-03-01T13:00:00+01:00"], false),
         ("DateLessThanEquals", "aws:CurrentTime", &["2026-03-01T13:00:00+01:00"], true),
         ("DateGreaterThan", "aws:CurrentTime", &["0"], true),
+        ("DateGreaterThan", "aws:CurrentTime", &["2026-03"], true),
+        ("DateLessThan", "aws:CurrentTime", &["2026-03-01T12:01Z"], true),
+        ("DateGreaterThan", "aws:CurrentTime", &["2026-03-01T13:00+01:00"], false),
+        ("DateEquals", "aws:CurrentTime", &["2026-03-01T12:00:00.0Z"], true),
         ("DateGreaterThanEquals", "aws:CurrentTime", &["2026-03-01T12:00:01Z"], false),
         ("DateEquals", "aws:CurrentTime", &["1772366400"], true),
         ("DateNotEquals", "aws:CurrentTime", &["1772366400"], false),
@@ -57,6 +62,10 @@ fn each_operator_compares_as_its_name_says() {
         ("NumericGreaterThanEquals", "eks:count", &["7.5"], true),
         ("NumericGreaterThan", "eks:count", &["7.5"], false),
         ("NumericEquals", "aws:username", &["7"], false),
+        ("BinaryEquals", "lanyard:bytes", &["AWtleQ=="], true),
+        ("BinaryEquals", "lanyard:bytes", &["a2V5", "AWtleQ=="], true),
+        ("BinaryEquals", "lanyard:bytes", &["a2V5"], false),
+        ("BinaryEquals", "aws:username", &["YW5h"], true),
         ("Null", "aws:username", &["false"], true),
         ("Null", "aws:username", &["true"], false),
         ("Null", "aws:nothing", &["true"], true),
@@ -85,12 +94,17 @@ fn an_absent_key_fails_what_is_asked_of_it_unless_negated_or_optional() {
         ("ForAnyValue:StringEqualsIfExists", true),
         ("ForAllValues:StringEquals", true),
         ("Bool", false),
+        ("BinaryEquals", false),
+        ("BinaryEqualsIfExists", true),
+        ("ForAllValues:BinaryEquals", true),
+        ("Null", true),
         ("NotIpAddress", true),
         ("IpAddress", false),
     ];
     for (operator, expected) in cases {
         let value = match operator {
-            "Bool" => "true",
+            "Bool" | "Null" => "true",
+            _ if operator.contains("Binary") => "eA==",
             "IpAddress" | "NotIpAddress" => "10.0.0.1",
             _ => "x",
         };
@@ -149,6 +163,10 @@ fn a_value_that_the_operator_cannot_compare_with_is_refused() {
         ("IpAddress", "10.0.0"),
         ("DateEquals", "tomorrow"),
         ("DateEquals", "2026-13-01"),
+        ("DateEquals", "2026-13"),
+        ("DateEquals", "2026-03-01T12:00"),
+        ("BinaryEquals", "ana"),
+        ("BinaryEquals", "YW5h\n"),
         ("NumericEquals", "1e3"),
         ("NumericEquals", "NaN"),
         ("NumericEquals", "inf"),

@@ -11,7 +11,7 @@ use crate::{
     operations::Call,
 };
 
-fn shape(role: &IamRole, partition: Partition) -> Node {
+pub(super) fn shape(role: &IamRole, partition: Partition) -> Node {
     let IamRole { account, path, name, principal_id, description, .. } = role;
     let mut members: Members = vec![
         ("Path", text(path)),
@@ -86,9 +86,4 @@ pub(in crate::operations) async fn list_tags<B: Backend>(call: &Call<'_, B>) -> 
 /// There are no managed policies on a hub.
 pub(in crate::operations) async fn list_attached<B: Backend>(call: &Call<'_, B>) -> Answered {
     role(call).await.map(|_| whole("AttachedPolicies", Vec::new()))
-}
-
-/// Nor instance profiles: which role an EC2 instance runs with is AWS's to tell.
-pub(in crate::operations) async fn list_instance_profiles<B: Backend>(call: &Call<'_, B>) -> Answered {
-    role(call).await.map(|_| whole("InstanceProfiles", Vec::new()))
 }

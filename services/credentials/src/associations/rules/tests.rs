@@ -56,6 +56,7 @@ fn the_service_account_is_named_as_kubernetes_names_it() {
         disable_session_tags: None,
         policy: None,
         tags: BTreeMap::from([(tag.to_owned(), String::new())]),
+        allow_any_cluster: false,
     };
     let cases = [
         (asked("team-a", "bot.v2", "team"), None),

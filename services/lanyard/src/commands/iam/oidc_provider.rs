@@ -10,7 +10,10 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
 };
 
-use super::AccountArg;
+use super::{
+    AccountArg,
+    named::{DeleteArgs, TagArgs, UntagArgs},
+};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -43,12 +46,7 @@ pub enum OidcProviderCommand {
         account: AccountArg,
     },
     /// Delete a provider; sessions that were made by its tokens end with it.
-    Delete {
-        #[command(flatten)]
-        which: WhichArgs,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Delete(DeleteArgs<WhichArgs>),
     /// Take tokens for one more client id.
     AddClientId(ClientIdArgs),
     /// Take tokens for a client id no more.
@@ -77,25 +75,9 @@ pub enum OidcProviderCommand {
         change: ChangeArgs,
     },
     /// Put tags on a provider, beside those that it has.
-    Tag {
-        #[command(flatten)]
-        which: WhichArgs,
-        /// The tags; may be given again.
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Tag(TagArgs<WhichArgs>),
     /// Take tags away from a provider.
-    Untag {
-        #[command(flatten)]
-        which: WhichArgs,
-        /// Their keys.
-        #[arg(required = true, value_name = "KEY")]
-        keys: Vec<String>,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Untag(UntagArgs<WhichArgs>),
 }
 
 /// Names a provider.
@@ -185,7 +167,8 @@ impl OidcProviderCommand {
                 });
                 return context.show(&Listing(providers.await?));
             }
-            Self::Delete { which, change } => {
+            Self::Delete(args) => {
+                let (which, change) = args.split();
                 let gone = remote.delete_oidc_provider(change.into(), which.into()).await?;
                 return context.show(&Changed(gone));
             }
@@ -202,8 +185,14 @@ impl OidcProviderCommand {
                 let pem = ca_bundle.map(|source| source.read()).transpose()?;
                 (which, Update::CaBundle(pem), change)
             }
-            Self::Tag { which, tags, change } => (which, Update::Tag(BTreeMap::from_iter(tags)), change),
-            Self::Untag { which, keys, change } => (which, Update::Untag(keys), change),
+            Self::Tag(args) => {
+                let (which, tags, change) = args.split();
+                (which, Update::Tag(tags), change)
+            }
+            Self::Untag(args) => {
+                let (which, keys, change) = args.split();
+                (which, Update::Untag(keys), change)
+            }
         };
         context.show(&Changed(remote.update_oidc_provider(change.into(), which.into(), update).await?))
     }

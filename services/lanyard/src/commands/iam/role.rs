@@ -12,7 +12,10 @@ use lanyard_api::{
 };
 use serde_json::json;
 
-use super::AccountArg;
+use super::{
+    AccountArg, ListArgs,
+    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
+};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -55,17 +58,9 @@ pub enum RoleCommand {
         change: ChangeArgs,
     },
     /// One role.
-    Get {
-        /// The role's name.
-        name: String,
-        #[command(flatten)]
-        account: AccountArg,
-    },
+    Get(NamedArgs),
     /// The roles of an account.
-    List {
-        #[command(flatten)]
-        account: AccountArg,
-    },
+    List(ListArgs),
     /// Replace who may assume a role.
     UpdateTrust {
         /// The role's name.
@@ -93,38 +88,11 @@ pub enum RoleCommand {
         change: ChangeArgs,
     },
     /// Put tags on a role, beside those that it has.
-    Tag {
-        /// The role's name.
-        name: String,
-        /// The tags; may be given again.
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Tag(TagArgs<NamedArgs>),
     /// Take tags away from a role.
-    Untag {
-        /// The role's name.
-        name: String,
-        /// Their keys.
-        #[arg(required = true, value_name = "KEY")]
-        keys: Vec<String>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Untag(UntagArgs<NamedArgs>),
     /// Delete a role with its inline policies; its sessions end with it.
-    Delete {
-        /// The role's name.
-        name: String,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Delete(DeleteArgs<NamedArgs>),
 }
 
 /// Who may assume a role.
@@ -213,12 +181,12 @@ impl RoleCommand {
                 };
                 context.show(&Changed(remote.create_role(change.into(), role).await?))
             }
-            Self::Get { name, account } => {
-                context.show(&Fields(remote.get_role(admitted_at_the_door(), account.named(name)).await?))
+            Self::Get(which) => {
+                context.show(&Fields(remote.get_role(admitted_at_the_door(), which.into()).await?))
             }
-            Self::List { account } => {
+            Self::List(of) => {
                 let roles = all_pages(async |page| {
-                    remote.list_roles(admitted_at_the_door(), account.account, page).await
+                    remote.list_roles(admitted_at_the_door(), of.clone().into(), page).await
                 });
                 context.show(&Listing(roles.await?))
             }
@@ -231,15 +199,17 @@ impl RoleCommand {
                 let update = UpdateRole { description, session_seconds_max };
                 context.show(&Changed(remote.update_role(change.into(), account.named(name), update).await?))
             }
-            Self::Tag { name, tags, account, change } => {
-                let (role, tags) = (account.named(name), BTreeMap::from_iter(tags));
-                context.show(&Changed(remote.tag_role(change.into(), role, tags).await?))
+            Self::Tag(args) => {
+                let (which, tags, change) = args.split();
+                context.show(&Changed(remote.tag_role(change.into(), which.into(), tags).await?))
             }
-            Self::Untag { name, keys, account, change } => {
-                context.show(&Changed(remote.untag_role(change.into(), account.named(name), keys).await?))
+            Self::Untag(args) => {
+                let (which, keys, change) = args.split();
+                context.show(&Changed(remote.untag_role(change.into(), which.into(), keys).await?))
             }
-            Self::Delete { name, account, change } => {
-                context.show(&Changed(remote.delete_role(change.into(), account.named(name)).await?))
+            Self::Delete(args) => {
+                let (which, change) = args.split();
+                context.show(&Changed(remote.delete_role(change.into(), which.into()).await?))
             }
         }
     }

@@ -11,7 +11,10 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
 };
 
-use super::AccountArg;
+use super::{
+    AccountArg, ListArgs,
+    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
+};
 use crate::{
     cli::Context,
     exit::Ending,
@@ -43,50 +46,15 @@ pub enum UserCommand {
         change: ChangeArgs,
     },
     /// One user.
-    Get {
-        /// The user's name.
-        name: String,
-        #[command(flatten)]
-        account: AccountArg,
-    },
+    Get(NamedArgs),
     /// The users of an account.
-    List {
-        #[command(flatten)]
-        account: AccountArg,
-    },
+    List(ListArgs),
     /// Put tags on a user, beside those that it has.
-    Tag {
-        /// The user's name.
-        name: String,
-        /// The tags; may be given again.
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Tag(TagArgs<NamedArgs>),
     /// Take tags away from a user.
-    Untag {
-        /// The user's name.
-        name: String,
-        /// Their keys.
-        #[arg(required = true, value_name = "KEY")]
-        keys: Vec<String>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Untag(UntagArgs<NamedArgs>),
     /// Delete a user with its keys and inline policies.
-    Delete {
-        /// The user's name.
-        name: String,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Delete(DeleteArgs<NamedArgs>),
 }
 
 impl Row for User {
@@ -112,24 +80,26 @@ impl UserCommand {
                     CreateUser { account: account.account, path, name, tags: BTreeMap::from_iter(tags) };
                 context.show(&Changed(remote.create_user(change.into(), user).await?))
             }
-            Self::Get { name, account } => {
-                context.show(&Fields(remote.get_user(admitted_at_the_door(), account.named(name)).await?))
+            Self::Get(which) => {
+                context.show(&Fields(remote.get_user(admitted_at_the_door(), which.into()).await?))
             }
-            Self::List { account } => {
+            Self::List(of) => {
                 let users = all_pages(async |page| {
-                    remote.list_users(admitted_at_the_door(), account.account, page).await
+                    remote.list_users(admitted_at_the_door(), of.clone().into(), page).await
                 });
                 context.show(&Listing(users.await?))
             }
-            Self::Tag { name, tags, account, change } => {
-                let (user, tags) = (account.named(name), BTreeMap::from_iter(tags));
-                context.show(&Changed(remote.tag_user(change.into(), user, tags).await?))
+            Self::Tag(args) => {
+                let (which, tags, change) = args.split();
+                context.show(&Changed(remote.tag_user(change.into(), which.into(), tags).await?))
             }
-            Self::Untag { name, keys, account, change } => {
-                context.show(&Changed(remote.untag_user(change.into(), account.named(name), keys).await?))
+            Self::Untag(args) => {
+                let (which, keys, change) = args.split();
+                context.show(&Changed(remote.untag_user(change.into(), which.into(), keys).await?))
             }
-            Self::Delete { name, account, change } => {
-                context.show(&Changed(remote.delete_user(change.into(), account.named(name)).await?))
+            Self::Delete(args) => {
+                let (which, change) = args.split();
+                context.show(&Changed(remote.delete_user(change.into(), which.into()).await?))
             }
         }
     }

@@ -12,6 +12,7 @@ use super::super::{
     aws::{Bound, ReadPrincipal},
 };
 use super::several;
+use crate::principals::LocalPrincipal;
 use crate::rules::{self, Broken, Rule};
 
 impl Mapping {
@@ -85,7 +86,11 @@ impl Mapping {
         // Of a pattern nobody has to be there yet.
         let Some(principal) = principal.one() else { return Ok(Bound::default()) };
         let account = self.inner.state.account(principal.account).await?;
-        let bearer = account.bearer(principal).filter(|bearer| Some(&*bearer.path) == principal.path());
+        // Letter for letter: policies are held against the ARN as it is written here.
+        let is_it = |bearer: &&LocalPrincipal| {
+            Some(&*bearer.path) == principal.path() && Some(&*bearer.name) == principal.name()
+        };
+        let bearer = account.bearer(principal).filter(is_it);
         let Some(bearer) = bearer else {
             let message = format!("`{principal}` does not exist: make it first, and give its path");
             return Err(Broken::new("principal_arn", Rule::PrincipalInvalid, message).into());

@@ -1,0 +1,213 @@
+//! Random worlds for the model.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::World;
+
+fn lists(all: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    prop::collection::vec(prop::sample::select(all), 1..3).prop_map(|list| json!(list))
+}
+
+fn actions() -> impl Strategy<Value = Value> {
+    lists(&["*", "a:*", "a:Get?", "a:GetX", "A:getx", "a:Put*", "b:GetX", "b:*X"])
+}
+
+fn resources() -> impl Strategy<Value = Value> {
+    lists(&[
+        "*",
+        "arn:aws:a:r:1:x",
+        "arn:aws:a:*:*:*",
+        "arn:aws:a:r:?:x/*",
+        "arn:*:*:*:*:y",
+        "arn:aws:a:r:1:x/?",
+        "arn:aws:a:r:1:x/${k:One}",
+        "arn:aws:a:r:1:x/${k:None, 'y'}*",
+        "arn:aws:a:r:1:x/${k:None}",
+        "arn:aws:a:r:1:x/${*}",
+    ])
+}
+
+/// Keys, operators and values that can be compared with one another.
+const FAMILIES: &[(&[&str], &[&str], &[&str])] = &[
+    (
+        &["k:One", "K:one", "k:Many", "k:None"],
+        &[
+            "StringEquals",
+            "StringNotEquals",
+            "StringEqualsIgnoreCase",
+            "StringNotEqualsIgnoreCase",
+            "StringLike",
+            "StringNotLike",
+        ],
+        &[
+            "u",
+            "U",
+            "v",
+            "w",
+            "?",
+            "*",
+            "u*",
+            "${k:One}",
+            "${k:one}*",
+            "${k:None}",
+            "${k:None, 'v'}",
+            "${k:Many}",
+            "${*}",
+            "${?}u",
+        ],
+    ),
+    (
+        &["k:Arn", "k:One", "k:None"],
+        &["ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"],
+        &[
+            "arn:aws:iam::1:role/*",
+            "arn:*:iam::?:role/u",
+            "arn:aws:iam::1:role/${k:One}",
+            "arn:aws:iam::2:*",
+            "*",
+        ],
+    ),
+    (
+        &["k:Number", "k:None"],
+        &[
+            "NumericEquals",
+            "NumericNotEquals",
+            "NumericLessThan",
+            "NumericLessThanEquals",
+            "NumericGreaterThan",
+            "NumericGreaterThanEquals",
+        ],
+        &["7", "7.0", "-3", "8.25"],
+    ),
+    (
+        &["k:Date", "k:None"],
+        &[
+            "DateEquals",
+            "DateNotEquals",
+            "DateLessThan",
+            "DateLessThanEquals",
+            "DateGreaterThan",
+            "DateGreaterThanEquals",
+        ],
+        &["2026-03-01T12:00:00Z", "2026-03-01T13:00:00+01:00", "1772366399", "2030-01-01T00:00:00Z"],
+    ),
+    (&["k:Flag", "k:None"], &["Bool"], &["true", "False"]),
+    (&["k:One", "k:Many", "k:None"], &["BinaryEquals"], &["dQ==", "dnY="]),
+    (
+        &["k:Ip", "k:None"],
+        &["IpAddress", "NotIpAddress"],
+        &["10.0.0.0/8", "10.1.2.3", "0.0.0.0/0", "2001:db8::/32", "::/0"],
+    ),
+];
+
+fn conditions() -> impl Strategy<Value = Value> {
+    let compared = prop::sample::select(FAMILIES).prop_flat_map(|(keys, operators, values)| {
+        (
+            prop::sample::select(vec!["", "ForAnyValue:", "ForAllValues:"]),
+            prop::sample::select(operators),
+            prop::sample::select(vec!["", "IfExists"]),
+            prop::sample::select(keys),
+            lists(values),
+        )
+    });
+    let compared = compared.prop_map(|(quantifier, base, suffix, key, values)| {
+        json!({format!("{quantifier}{base}{suffix}"): {key: values}})
+    });
+    let null = (prop::sample::select(vec!["k:One", "k:None"]), any::<bool>())
+        .prop_map(|(key, value)| json!({"Null": {key: [value.to_string()]}}));
+    prop_oneof![2 => Just(Value::Null), 5 => compared, 1 => null]
+}
+
+/// A statement without what says who or on what.
+fn bare() -> impl Strategy<Value = Value> {
+    (any::<bool>(), any::<bool>(), actions(), conditions()).prop_map(
+        |(deny, not_action, actions, conditions)| {
+            let mut statement = json!({
+                "Effect": if deny { "Deny" } else { "Allow" },
+                (if not_action { "NotAction" } else { "Action" }): actions,
+            });
+            if !conditions.is_null() {
+                statement["Condition"] = conditions;
+            }
+            statement
+        },
+    )
+}
+
+fn document(statements: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    prop::collection::vec(statements, 1..4)
+        .prop_map(|list| json!({"Version": "2012-10-17", "Statement": list}))
+}
+
+fn identity() -> impl Strategy<Value = Value> {
+    document((bare(), any::<bool>(), resources()).prop_map(|(mut statement, not_resource, resources)| {
+        statement[if not_resource { "NotResource" } else { "Resource" }] = resources;
+        statement
+    }))
+}
+
+/// A trust policy over the callers of the model.
+pub(super) fn trust() -> impl Strategy<Value = Value> {
+    let named = prop_oneof![
+        Just(json!("*")),
+        lists(&[
+            "*",
+            "111122223333",
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::444455556666:root",
+            "arn:aws:iam::111122223333:user/ana",
+            "AIDAANA",
+            "arn:aws:iam::111122223333:role/team/Dev",
+            "arn:aws:sts::111122223333:assumed-role/Dev/one",
+            "arn:aws:sts::111122223333:assumed-role/Dev/two",
+        ])
+        .prop_map(|list| json!({"AWS": list})),
+    ];
+    document((bare(), any::<bool>(), named).prop_map(|(mut statement, negate, named)| {
+        let negate = negate && statement["Effect"] == "Deny";
+        statement[if negate { "NotPrincipal" } else { "Principal" }] = named;
+        statement
+    }))
+}
+
+/// What is asked, under which circumstances.
+pub(super) fn world() -> impl Strategy<Value = World> {
+    let value = || prop::sample::select(vec!["u", "U", "v", "vv", "uu", "*", ""]);
+    let typed = (
+        prop::option::of(prop::sample::select(vec!["arn:aws:iam::1:role/u", "arn:aws:iam::2:role/*", "u"])),
+        prop::option::of(prop::sample::select(vec!["7", "-3.0", "8.25", "x"])),
+        prop::option::of(prop::sample::select(vec!["2026-03-01T12:00:00Z", "1772366399", "x"])),
+        prop::option::of(prop::sample::select(vec!["true", "FALSE", "x"])),
+        prop::option::of(prop::sample::select(vec!["10.1.2.3", "::ffff:10.9.9.9", "2001:db8::1", "x"])),
+    );
+    (
+        prop::collection::vec(identity(), 0..3),
+        prop::option::weighted(0.3, identity()),
+        prop::sample::select(vec!["a:GetX", "a:GetXY", "A:PUTX", "b:GetX", "c:Any"]),
+        prop::sample::select(vec![
+            "*",
+            "arn:aws:a:r:1:x",
+            "arn:aws:a:r:1:x/y",
+            "arn:aws:a:r:1:x/u",
+            "arn:aws:a:r:1:x/*",
+            "arn:aws:b:r:22:y",
+            "arn:aws:a:r:1:x/y:z",
+        ]),
+        prop::option::of(value()),
+        prop::collection::vec(value(), 0..3),
+        typed,
+    )
+        .prop_map(|(documents, session, action, resource, one, many, typed)| {
+            let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<String>>();
+            let mut keys = vec![("k:Many".to_owned(), owned(many))];
+            let (arn, number, date, flag, ip) = typed;
+            let single =
+                [("k:one", one), ("k:Arn", arn), ("k:Number", number), ("k:Date", date), ("k:Flag", flag)];
+            for (name, value) in single.into_iter().chain([("k:Ip", ip)]) {
+                keys.push((name.to_owned(), owned(value.into_iter().collect())));
+            }
+            keys.retain(|(_, values)| !values.is_empty());
+            World { documents, session, action: action.to_owned(), resource: resource.to_owned(), keys }
+        })
+}

@@ -1,0 +1,131 @@
+//! What a call's circumstances give policies to compare with.
+
+use lanyard_api::authn::Admission;
+use lanyard_api::mapping::AccessEntry;
+use lanyard_proto::mapping::v1 as mapping;
+use lanyard_store::{on_each_store, test_support::TestDatabase};
+
+use crate::policies::entry_of;
+use crate::world::call::{DELETE_ENTRY, DESCRIBE, allow, describe, forbidden};
+use crate::world::world;
+
+const UPDATE_ENTRY: &str = "/lanyard.mapping.v1.Entries/UpdateAccessEntry";
+
+on_each_store!(
+    every_call_says_how_and_where_it_is_made,
+    an_entry_is_weighed_by_what_it_is_and_what_it_would_become,
+    immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling,
+);
+
+async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let cases = [
+        (r#"{"Bool":{"aws:SecureTransport":"true","aws:ViaAWSService":"false"}}"#.to_owned(), true),
+        (r#"{"Bool":{"aws:SecureTransport":"false"}}"#.to_owned(), false),
+        (r#"{"Bool":{"aws:PrincipalIsAWSService":"true"}}"#.to_owned(), false),
+        (
+            format!(
+                r#"{{"StringEquals":{{"aws:ResourceAccount":"{account}","aws:PrincipalAccount":"{account}"}}}}"#
+            ),
+            true,
+        ),
+        (r#"{"StringEquals":{"eks:clusterName":"dev"}}"#.to_owned(), true),
+        (
+            r#"{"StringEquals":{"aws:username":"${aws:username}","eks:clusterName":"${aws:none, 'dev'}"}}"#
+                .to_owned(),
+            true,
+        ),
+        // A key says nothing of MFA, so that who demands it by `Null` or `Bool` is not led astray.
+        (r#"{"Null":{"aws:MultiFactorAuthPresent":"true"}}"#.to_owned(), true),
+        (
+            r#"{"DateGreaterThan":{"aws:CurrentTime":"2020-01"},"NumericGreaterThan":{"aws:EpochTime":"0"}}"#
+                .to_owned(),
+            true,
+        ),
+    ];
+    for (at, (condition, good)) in cases.into_iter().enumerate() {
+        let document = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"eks:*","Resource":"*","Condition":{condition}}}}}"#
+        );
+        let key = world.policed(&format!("u{at}"), &document).await;
+        let answer = world.call(&key, DESCRIBE, &describe("dev")).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{condition}: {answer:?}");
+    }
+}
+
+async fn an_entry_is_weighed_by_what_it_is_and_what_it_would_become(database: TestDatabase) {
+    let world = world(database).await;
+    let entry = |name: &str, groups: &[&str]| AccessEntry {
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..entry_of(&world, name)
+    };
+    world.put(&entry("one", &["viewers"])).await;
+    world.put(&entry("two", &["viewers", "admins"])).await;
+    let document = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"eks:*","Resource":"*","Condition":{
+            "StringEquals":{"eks:accessEntryType":"STANDARD","eks:username":["one","two","uno"],"eks:clusterName":"dev"}}},
+        {"Sid":"NoAdmins","Effect":"Deny","Action":"eks:*","Resource":"*",
+         "Condition":{"ForAnyValue:StringEquals":{"eks:kubernetesGroups":"admins"}}}]}"#;
+    let key = world.policed("ana", document).await;
+    let arn = |name: &str| format!("arn:aws:iam::{}:role/{name}", world.hub.account);
+    let delete = |name: &str| mapping::DeleteAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: arn(name),
+        ..Default::default()
+    };
+    let update = |name: &str, username: &str, groups: Option<&[&str]>| mapping::UpdateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: arn(name),
+        username: Some(username.to_owned()),
+        groups: groups.map(|groups| lanyard_proto::call::v1::Strings {
+            values: groups.iter().map(|group| (*group).to_owned()).collect(),
+        }),
+        ..Default::default()
+    };
+    let answers = [
+        (world.call(&key, DELETE_ENTRY, &delete("one")).await, true),
+        (world.call(&key, DELETE_ENTRY, &delete("two")).await, false),
+        // Of one that is not there nothing is known.
+        (world.call(&key, DELETE_ENTRY, &delete("three")).await, false),
+        (world.call(&key, UPDATE_ENTRY, &update("one", "uno", None)).await, true),
+        (world.call(&key, UPDATE_ENTRY, &update("one", "dos", None)).await, false),
+        (world.call(&key, UPDATE_ENTRY, &update("one", "uno", Some(&["admins"]))).await, false),
+        (world.call(&key, UPDATE_ENTRY, &update("two", "uno", Some(&["viewers"]))).await, true),
+    ];
+    for (at, (answer, good)) in answers.into_iter().enumerate() {
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{at}: {answer:?}");
+    }
+}
+
+async fn immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling(database: TestDatabase) {
+    let world = world(database).await;
+    world.put(&entry_of(&world, "Boss")).await;
+    let account = world.hub.account;
+    let by_key = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"*","Resource":"*"}},
+        {{"Effect":"Deny","Action":"*","Resource":"*",
+          "Condition":{{"ArnEquals":{{"eks:principalArn":"arn:aws:iam::{account}:role/Boss"}}}}}}]}}"#
+    );
+    let by_arn = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+        {"Effect":"Deny","Action":"*","Resource":"arn:aws:eks:*:*:access-entry/dev/role/*/Boss/*"}]}"#;
+    for (name, document) in [("key", &*by_key), ("arn", by_arn)] {
+        let key = world.policed(name, document).await;
+        for spelled in ["Boss", "boss", "BOSS"] {
+            let request = mapping::DeleteAccessEntryRequest {
+                cluster: "dev".to_owned(),
+                principal_arn: format!("arn:aws:iam::{account}:role/{spelled}"),
+                ..Default::default()
+            };
+            forbidden(world.call(&key, DELETE_ENTRY, &request).await);
+        }
+    }
+    let key = world.policed("all", &allow("eks:*", "*")).await;
+    let request = mapping::DeleteAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: format!("arn:aws:iam::{account}:role/boss"),
+        ..Default::default()
+    };
+    let actor = crate::world::call::admitted(world.call(&key, DELETE_ENTRY, &request).await);
+    assert!(actor.resource.contains("/Boss/"), "{}", actor.resource);
+}

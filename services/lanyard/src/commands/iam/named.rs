@@ -1,0 +1,75 @@
+//! What is said alike of users, roles, instance profiles and OIDC providers.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use lanyard_api::authn::accounts::Named;
+
+use super::AccountArg;
+use crate::{hub::ChangeArgs, input::key_value};
+
+/// Names a user, a role or an instance profile.
+#[derive(Debug, Args)]
+pub struct NamedArgs {
+    /// Its name.
+    name: String,
+    #[command(flatten)]
+    account: AccountArg,
+}
+
+impl From<NamedArgs> for Named {
+    fn from(which: NamedArgs) -> Self {
+        Self { account: which.account.account, name: which.name }
+    }
+}
+
+/// Tags for something that is named by `W`.
+#[derive(Debug, Args)]
+pub struct TagArgs<W: Args> {
+    #[command(flatten)]
+    which: W,
+    /// The tags; may be given again.
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl<W: Args> TagArgs<W> {
+    pub(super) fn split(self) -> (W, BTreeMap<String, String>, ChangeArgs) {
+        (self.which, BTreeMap::from_iter(self.tags), self.change)
+    }
+}
+
+/// Tags that something is to lose.
+#[derive(Debug, Args)]
+pub struct UntagArgs<W: Args> {
+    #[command(flatten)]
+    which: W,
+    /// Their keys.
+    #[arg(required = true, value_name = "KEY")]
+    keys: Vec<String>,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl<W: Args> UntagArgs<W> {
+    pub(super) fn split(self) -> (W, Vec<String>, ChangeArgs) {
+        (self.which, self.keys, self.change)
+    }
+}
+
+/// What is to go.
+#[derive(Debug, Args)]
+pub struct DeleteArgs<W: Args> {
+    #[command(flatten)]
+    which: W,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl<W: Args> DeleteArgs<W> {
+    pub(super) fn split(self) -> (W, ChangeArgs) {
+        (self.which, self.change)
+    }
+}

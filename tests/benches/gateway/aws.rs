@@ -1,0 +1,200 @@
+//! The AWS wire: signed calls of EKS, beside moto's server with the one of them that it has, and beside the echo of nothing.
+//!
+//! The hub of this scenario is one of its own: so many clusters of so many entries, and one cluster each of few and of many
+//! entries, between which a call must not cost more. Calls are signed just before they are sent; each signature is good for five
+//! minutes, and those that only read may be sent again.
+
+mod moto;
+mod verification;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use lanyard_iam::sigv4::percent_encoded;
+use lanyard_iam::{AccountId, Credentials, HttpRequest, PayloadHash, Signer};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::client::{Connection, Server, get, post};
+use crate::echo::{self, Echo};
+use crate::figure::{say, say_under};
+use crate::hub::Hub;
+use crate::load::{self, Asked, Plan, Target, Whom};
+use crate::process::Placement;
+use crate::sts;
+use crate::world::{self, Size, World};
+
+/// What the figures stand under.
+pub(crate) const WIRE: &str = "AWS wire";
+/// How many times moto's throughput ours should be.
+const TIMES_MOTO: f64 = 50.0;
+/// How much more a call may cost where there are many entries: what differs beyond is noise of the measurement.
+const GROWTH_MAX: f64 = 1.25;
+/// Entries of a page: EKS's most.
+const PAGE: usize = 100;
+/// Different entries that are described in turn.
+const DESCRIBED: usize = 64;
+/// Set where it shall only be shown that all of this works.
+const SMALL: &str = "LANYARD_BENCH_SMALL";
+
+/// How much there is: the issue's own sizes, or a little of each.
+pub(crate) fn size() -> Size {
+    match std::env::var_os(SMALL) {
+        None => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[10, 10_000] },
+        Some(_) => Size { clusters: 10, entries: 50, bindings: 0, more: &[10, 500] },
+    }
+}
+
+/// Measures all of it.
+pub(crate) async fn measure(folder: &Path, world: &World) -> Result<()> {
+    verification::measure()?;
+    let sts = sts::StandIn::start(&folder.join("sts")).await?;
+    let hub = Hub::start(folder, &sts, Placement::Apart).await?;
+    let wire = Wire { server: hub.aws.clone(), administrator: &world.administrator, account: world.account };
+    wire.use_every_cluster(world).await?;
+    let Size { clusters, entries, more, .. } = world.size;
+    let used = format!("resident memory with {clusters} clusters of {entries} entries in use");
+    say(WIRE, &used, hub.process.usage().resident_megabytes()?, "MB", None);
+    let echo = Echo::start(&folder.join("echo"), Placement::Apart).await?;
+    let moto = moto::Moto::start(folder).await?;
+
+    let mut costs = Vec::new();
+    for (number, entries) in (clusters..).zip(more) {
+        let of_size = format!("of {entries} entries");
+        let describe = wire.describe(number, *entries)?;
+        let list = wire.list(number, *entries).await?;
+        for (what, questions) in [("DescribeAccessEntry", describe), ("ListAccessEntries, paged,", list)] {
+            let name = format!("{what} {of_size}");
+            costs.push((what, compare(&name, &questions, &hub, &echo, moto.as_ref()).await?));
+        }
+    }
+    for what in ["DescribeAccessEntry", "ListAccessEntries, paged,"] {
+        let of: Vec<f64> = costs.iter().filter(|(of, _)| *of == what).map(|(_, cost)| *cost).collect();
+        if let (Some(few), Some(many)) = (of.first(), of.last()) {
+            let name = format!("{what} CPU with many entries by that with few");
+            say_under(WIRE, &name, many / few, "", GROWTH_MAX);
+        }
+    }
+    Ok(())
+}
+
+/// Asks hub, echo and moto, in turns, and says the figures. The hub's CPU for a request on one connection is what comes back.
+async fn compare(
+    name: &str,
+    questions: &[Asked],
+    hub: &Hub,
+    echo: &Echo,
+    moto: Option<&moto::Moto>,
+) -> Result<f64> {
+    let of_hub = Target { whom: Whom::Hub, server: &hub.aws, processes: vec![hub.process.usage()] };
+    let targets = [of_hub, Target::echo(Whom::BytesEcho, echo)];
+    let mut cost = None;
+    for connections in load::CONNECTIONS {
+        let [mut of_hub, of_echo] = load::in_turns(questions, connections, &targets, Plan::APART).await?;
+        let say = |what: &str, value, unit, goal| {
+            say(WIRE, &format!("{name}, {connections} connections: {what}"), value, unit, goal);
+        };
+        say("requests a second", of_hub.per_second(), "/s", None);
+        say("the empty echo's", of_echo.per_second(), "/s", None);
+        say("CPU for a request", of_hub.cpu_microseconds(), "µs", None);
+        say("p50", of_hub.percentile_microseconds(50), "µs", None);
+        say("p99", of_hub.percentile_microseconds(99), "µs", None);
+        if let Some(moto) = moto {
+            let of_moto = moto.measure(connections, Plan::APART).await?;
+            say("moto's DescribeCluster", of_moto.per_second(), "/s", None);
+            let times = of_hub.per_second() / of_moto.per_second();
+            let reached = if times >= TIMES_MOTO { "reached" } else { "missed" };
+            say("times moto's", times, "", Some(&format!("at least {TIMES_MOTO}: {reached}")));
+        }
+        cost.get_or_insert(of_hub.cpu_microseconds());
+    }
+    cost.context("nothing was measured")
+}
+
+/// The wire of a hub, for its administrator.
+struct Wire<'a> {
+    server: Server,
+    administrator: &'a Credentials,
+    account: AccountId,
+}
+
+impl Wire<'_> {
+    /// A signed `GET`, and what its answer begins with.
+    fn asked(&self, path: &str, query: &str, begins: &str) -> Result<Asked> {
+        let host = self.server.address.to_string();
+        let headers = [("host", host.as_str())];
+        let request = HttpRequest { method: "GET", path, query, headers: &headers };
+        let signer = Signer::new(self.administrator, world::REGION, "eks");
+        let signed = signer.sign_headers(&request, &PayloadHash::of(b""), OffsetDateTime::now_utc())?;
+        let line = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let headers = headers.into_iter().chain(signed.iter());
+        let nothing = post(echo::BYTES_PATH, "", "");
+        Ok(Asked {
+            request: get(&line, headers),
+            json_echoed: nothing.clone(),
+            bytes_echoed: nothing,
+            body_bytes: 0,
+            begins: begins.as_bytes().to_vec(),
+        })
+    }
+
+    fn describe_one(&self, cluster: usize, principal_arn: &str) -> Result<Asked> {
+        let path = format!(
+            "/clusters/{}/access-entries/{}",
+            world::cluster_id(cluster),
+            percent_encoded(principal_arn)
+        );
+        self.asked(&path, "", r#"{"accessEntry":{"#)
+    }
+
+    fn page(&self, cluster: usize, token: Option<&str>) -> Result<Asked> {
+        let path = format!("/clusters/{}/access-entries", world::cluster_id(cluster));
+        let query = match token {
+            None => format!("maxResults={PAGE}"),
+            Some(token) => format!("maxResults={PAGE}&nextToken={}", percent_encoded(token)),
+        };
+        self.asked(&path, &query, r#"{"accessEntries":["#)
+    }
+
+    async fn use_every_cluster(&self, world: &World) -> Result<()> {
+        let mut connection = self.server.connect().await?;
+        let administrator = format!("arn:aws:iam::{}:user/{}", self.account, lanyard_authn::ADMINISTRATOR);
+        for number in 0..world.clusters.len() {
+            ask(&mut connection, &self.describe_one(number, &administrator)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Entries from all over a cluster's list.
+    fn describe(&self, cluster: usize, entries: usize) -> Result<Vec<Asked>> {
+        // The first is the administrator's place, as the world is filled.
+        let step = (entries / DESCRIBED).max(1);
+        let arn = |n| format!("arn:aws:iam::{}:role/{}", self.account, sts::role(n));
+        let arns = (1..entries).step_by(step).map(arn);
+        arns.take(DESCRIBED).map(|arn| self.describe_one(cluster, &arn)).collect()
+    }
+
+    /// Every page of a cluster's list.
+    async fn list(&self, cluster: usize, entries: usize) -> Result<Vec<Asked>> {
+        let mut connection = self.server.connect().await?;
+        let (mut pages, mut token, mut seen) = (Vec::new(), None::<String>, 0);
+        loop {
+            let asked = self.page(cluster, token.as_deref())?;
+            let answer = ask(&mut connection, &asked).await?;
+            seen += answer["accessEntries"].as_array().map_or(0, Vec::len);
+            pages.push(asked);
+            token = answer["nextToken"].as_str().map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+        anyhow::ensure!(seen == entries, "the pages have {seen} entries together, the cluster {entries}");
+        Ok(pages)
+    }
+}
+
+async fn ask(connection: &mut Connection, asked: &Asked) -> Result<Value> {
+    let answer = connection.ask(&asked.request).await?;
+    asked.check(answer)?;
+    Ok(serde_json::from_slice(answer)?)
+}
