@@ -239,7 +239,7 @@ impl RoleCommand {
                 context.show(&Changed(remote.untag_role(change.into(), account.named(name), keys).await?))
             }
             Self::Delete { name, account, change } => {
-                context.show(&Changed(remote.delete_role(change.into(), account.named(name)).await?))
+                context.show(&Changed(remote.delete_role(change.into(), account.named(name), false).await?))
             }
         }
     }

@@ -129,7 +129,7 @@ impl UserCommand {
                 context.show(&Changed(remote.untag_user(change.into(), account.named(name), keys).await?))
             }
             Self::Delete { name, account, change } => {
-                context.show(&Changed(remote.delete_user(change.into(), account.named(name)).await?))
+                context.show(&Changed(remote.delete_user(change.into(), account.named(name), false).await?))
             }
         }
     }
