@@ -8,6 +8,7 @@ mod bench;
 mod command;
 mod compose;
 mod fuzz;
+mod npm;
 mod postgres;
 mod protos;
 mod python;

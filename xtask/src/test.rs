@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{Finished, run as run_command, show_all};
 use crate::compose::Docker;
+use crate::npm;
 use crate::postgres::Postgres;
 use crate::protos;
 use crate::python::Python;
@@ -225,7 +226,7 @@ fn bans(house: &House) -> Result<Outcome> {
 }
 
 fn protos(house: &House) -> Result<Outcome> {
-    match tools::buf(&house.watchdog)? {
+    match npm::buf(&house.watchdog)? {
         Tool::There(buf) => Ok(Outcome::Ran(protos::check(&house.watchdog, &buf, &house.root)?)),
         Tool::Missing(reason) => Ok(Outcome::Skipped(reason)),
     }
@@ -259,9 +260,24 @@ fn rust_tests(house: &House) -> Result<Outcome> {
 }
 
 fn conformance(house: &House) -> Result<Outcome> {
+    conformance_with(house, &[])
+}
+
+/// The tests that have no folder of their own, with what the AWS wire's story in JavaScript wants where that is there.
+fn conformance_with(house: &House, settings: &[(&str, &Path)]) -> Result<Outcome> {
     let python = Python::prepare(&house.watchdog)?;
     let postgres = Postgres::start(&house.watchdog)?;
-    house.pytest(&python, "", &[("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))])
+    let (node, sdk) = (on_path("node"), npm::aws_sdk(&house.watchdog)?);
+    let mut set = vec![("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))];
+    match (&node, &sdk) {
+        (Some(node), Tool::There(sdk)) => {
+            set.extend([("NODE", node.as_path()), ("AWS_SDK_JS", sdk.as_path())])
+        }
+        (None, _) => println!("without the story in JavaScript: there is no node"),
+        (_, Tool::Missing(reason)) => println!("without the story in JavaScript: {reason}"),
+    }
+    set.extend(settings);
+    house.pytest(&python, "", &set)
 }
 
 /// How many replicas of each service the stack has.
@@ -272,11 +288,7 @@ const REPLICAS_BY_DEFAULT: &str = "2";
 /// The same hub as separate processes on one PostgreSQL.
 fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
     let replicas = std::env::var_os(REPLICAS).unwrap_or_else(|| REPLICAS_BY_DEFAULT.into());
-    let python = Python::prepare(&house.watchdog)?;
-    let postgres = Postgres::start(&house.watchdog)?;
-    let settings =
-        [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)), (REPLICAS, Path::new(&replicas))];
-    house.pytest(&python, "", &settings)
+    conformance_with(house, &[(REPLICAS, Path::new(&replicas))])
 }
 
 /// Set, the containers of deploy/docker-compose.yml are started; unset, the stage is skipped.
@@ -306,7 +318,7 @@ type Find = fn(&Watchdog) -> Result<Tool>;
 /// Programs of others, in Python and Go, on code generated from the protos; and what `docs/grpc.md` shows.
 fn consumers(house: &House) -> Result<Outcome> {
     let wanted: [(&str, Find); 4] = [
-        ("BUF", tools::buf),
+        ("BUF", npm::buf),
         ("PROTOC_GEN_GO", tools::protoc_gen_go),
         ("PROTOC_GEN_GO_GRPC", tools::protoc_gen_go_grpc),
         ("GRPCURL", tools::grpcurl),

@@ -1,7 +1,7 @@
 //! The real programs that tests are held against: built or fetched once, kept by version.
 //!
 //! aws-iam-authenticator, kube-apiserver, grpcurl, protoc's plugins for Go and, where the machine has none, kubectl are built with
-//! Go's own tools from their modules; buf comes from npm; etcd comes out of Debian's package without being installed.
+//! Go's own tools from their modules; etcd comes out of Debian's package without being installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::command::{answer, run, show_all};
-use crate::protos;
 use crate::watchdog::Watchdog;
 use crate::workspace::{cache_dir, is_executable, on_path};
 
@@ -21,8 +20,6 @@ const AUTHENTICATOR: &str = "v0.7.10";
 const KUBERNETES: &str = "v1.35.4";
 /// The version of its staging modules.
 const STAGING: &str = "v0.35.4";
-/// The version of buf that judges the protos, and generates from them.
-const BUF: &str = "1.75.0";
 /// The grpcurl that runs what the documentation shows.
 const GRPCURL: &str = "v1.9.4";
 /// protoc's plugin for Go messages; `tests/consumers/go` has the same version of the module.
@@ -82,34 +79,6 @@ fn go_program(watchdog: &Watchdog, name: &str, package: &str, version: &str) -> 
         go.run(folder, &["get", &format!("{package}@{version}")])?;
         go.build(folder, target, &["-ldflags", "-s -w"], package)
     })
-}
-
-/// buf, installed by npm if it is not in the cache.
-pub(crate) fn buf(watchdog: &Watchdog) -> Result<Tool> {
-    let folder = cache_dir()?.join(format!("buf-{BUF}"));
-    let program = protos::program_below(&folder);
-    if is_executable(&program) {
-        return Ok(Tool::There(program));
-    }
-    let Some(npm) = on_path("npm") else {
-        return Ok(Tool::Missing(format!("buf {BUF} is installed by npm, which is not there")));
-    };
-    println!("installing buf {BUF} once");
-    // Renamed when it is whole, and named after this process, so that two runs at once do not write into one folder.
-    let fresh = cache_dir()?.join(format!("buf-{BUF}.{}", std::process::id()));
-    fs::create_dir_all(&fresh)?;
-    let mut command = Command::new(npm);
-    command.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&fresh);
-    let installed = run(watchdog, command.arg(format!("@bufbuild/buf@{BUF}")), show_all)?;
-    if !installed.status.success() || !is_executable(&protos::program_below(&fresh)) {
-        let _ = fs::remove_dir_all(&fresh);
-        return Ok(Tool::Missing(format!("npm could not install @bufbuild/buf {BUF}: it says why above")));
-    }
-    if fs::rename(&fresh, &folder).is_err() {
-        // Another run was first.
-        let _ = fs::remove_dir_all(&fresh);
-    }
-    Ok(Tool::There(program))
 }
 
 /// A program of Kubernetes' own `cmd` folder, built if it is not in the cache.

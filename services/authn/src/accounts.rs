@@ -224,8 +224,13 @@ impl<S: SharedCache> Accounts for Engine<S> {
         self.tag_user_record(by, user, rules::TagChange::Remove(keys)).await
     }
 
-    async fn delete_user(&self, by: Mutation, user: Named) -> Result<Mutated<User>, CallError> {
-        self.delete_user_record(by, user).await
+    async fn delete_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        only_bare: bool,
+    ) -> Result<Mutated<User>, CallError> {
+        self.delete_user_record(by, user, only_bare).await
     }
 
     async fn create_access_key(&self, by: Mutation, user: Named) -> Result<Mutated<NewAccessKey>, CallError> {
@@ -321,8 +326,13 @@ impl<S: SharedCache> Accounts for Engine<S> {
         self.revoke_role_sessions(by, role).await
     }
 
-    async fn delete_role(&self, by: Mutation, role: Named) -> Result<Mutated<IamRole>, CallError> {
-        self.delete_role_record(by, role).await
+    async fn delete_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        only_bare: bool,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        self.delete_role_record(by, role, only_bare).await
     }
 
     async fn put_policy(

@@ -82,7 +82,11 @@ async fn immunity_27_the_debug_log_of_a_full_run_holds_no_secret(database: TestD
         let shown = format!("{:?}", world.engine.admit(query).await);
         assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     }
-    world.engine.delete_user(system(), Named { account: Some(home), name: "ana".to_owned() }).await.unwrap();
+    world
+        .engine
+        .delete_user(system(), Named { account: Some(home), name: "ana".to_owned() }, false)
+        .await
+        .unwrap();
     for by in everyone {
         secrets.push(by.secret_access_key.expose().to_owned());
         secrets.extend(by.session_token.iter().map(|token| token.expose()[..40].to_owned()));

@@ -4,7 +4,7 @@ mod eks;
 
 use lanyard_api::{
     CallError, Denial, Fault,
-    aws_wire::{AwsError, Found, Service},
+    aws_wire::{ASSUME_ROLE_WITH_WEB_IDENTITY, AwsError, Found, Service},
     credentials::WebIdentityRefusal,
     methods::{INVALID_REQUEST, UNKNOWN_CLUSTER},
 };
@@ -91,7 +91,7 @@ pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
         // SDKs sign anew and try again: two honest calls of one second can bear one signature.
         (CallError::Replayed, service) => throttled(Some(service), error.to_string()),
         (_, Service::Eks) => eks::failed(found, error),
-        (_, service @ (Service::Sts | Service::Iam)) => query_failed(service, error),
+        (_, service @ (Service::Sts | Service::Iam)) => query_failed(service, found.operation.name, error),
     }
 }
 
@@ -115,13 +115,15 @@ pub(crate) fn web_identity(error: &CallError) -> AwsError {
             AwsError::new("IDPCommunicationError", 400, error.to_string())
         }
         CallError::Fault(fault) => no_answer(Some(Service::Sts), fault),
-        error => query_failed(Service::Sts, error),
+        error => query_failed(Service::Sts, ASSUME_ROLE_WITH_WEB_IDENTITY, error),
     }
 }
 
-fn query_failed(service: Service, error: &CallError) -> AwsError {
+fn query_failed(service: Service, operation: &str, error: &CallError) -> AwsError {
     let message = match error {
-        CallError::Invalid { field, message, .. } => format!("{}: {message}", parameter(service, field)),
+        CallError::Invalid { field, message, .. } => {
+            format!("{}: {message}", parameter(service, operation, field))
+        }
         _ => error.to_string(),
     };
     match error {
@@ -137,7 +139,18 @@ fn query_failed(service: Service, error: &CallError) -> AwsError {
         CallError::NotFound { .. } => AwsError::new("NoSuchEntity", 404, message),
         CallError::AlreadyExists { .. } => AwsError::new("EntityAlreadyExists", 409, message),
         CallError::LimitExceeded { .. } => AwsError::new("LimitExceeded", 409, message),
-        CallError::Precondition { .. } => AwsError::new("DeleteConflict", 409, message),
+        CallError::Precondition { .. } => in_the_way(service, operation, message),
+        _ => AwsError::invalid_parameter(service, message),
+    }
+}
+
+/// The state of things has something against it: the error that the operation's model has for that, or else the one of all.
+fn in_the_way(service: Service, operation: &str, message: String) -> AwsError {
+    match operation {
+        "DeleteUser" | "DeleteRole" => AwsError::new("DeleteConflict", 409, message),
+        "UpdateAssumeRolePolicy" | "PutRolePolicy" | "DeleteRolePolicy" => {
+            AwsError::new("UnmodifiableEntity", 400, message)
+        }
         _ => AwsError::invalid_parameter(service, message),
     }
 }
@@ -154,8 +167,14 @@ fn with_parameter(text: &str, parameter: impl Fn(&str) -> String) -> String {
 }
 
 /// A field as the parameter of the Query protocol is called that it was read from.
-fn parameter(service: Service, field: &str) -> String {
+fn parameter(service: Service, operation: &str, field: &str) -> String {
     let own = match (service, field) {
+        (Service::Iam, "name") if operation.ends_with("Policy") => "PolicyName",
+        (Service::Iam, "name") if operation.ends_with("Role") => "RoleName",
+        (Service::Iam, "name") => "UserName",
+        (Service::Iam, "session_seconds_max") => "MaxSessionDuration",
+        (Service::Iam, "thumbprints") => "ThumbprintList",
+        (Service::Iam, "trust_policy") if operation == "UpdateAssumeRolePolicy" => "PolicyDocument",
         (Service::Sts, "session_name") => "RoleSessionName",
         (Service::Sts, "web_identity_token") => "WebIdentityToken",
         (Service::Sts, "session_policy") => "Policy",

@@ -93,6 +93,7 @@ answers! {
         "GetRole" => iam::roles::get;
         "ListRoles" => iam::roles::list;
         "UpdateRole" => iam::roles::update;
+        "UpdateRoleDescription" => iam::roles::update_description;
         "UpdateAssumeRolePolicy" => iam::roles::update_trust;
         "DeleteRole" => iam::roles::delete;
         "TagRole" => iam::roles::tag;

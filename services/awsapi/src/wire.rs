@@ -16,6 +16,17 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// Where clients of REST-JSON look for the error's code.
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// EKS's errors that name a cluster (service model); the others have a message alone.
+const NAMES_CLUSTER: &[&str] = &[
+    "InvalidParameterException",
+    "InvalidRequestException",
+    "ResourceInUseException",
+    "ResourceLimitExceededException",
+    "ResourceNotFoundException",
+    "ServerException",
+    "ThrottlingException",
+];
+
 /// What an answer goes out as.
 pub(crate) type Body = Full<Bytes>;
 
@@ -58,7 +69,8 @@ impl Style {
         let mut response = match self.service.map_or(Protocol::RestJson, Service::protocol) {
             Protocol::RestJson => {
                 let mut body = json!({ "message": message });
-                if let (Some(cluster), Value::Object(members)) = (cluster, &mut body) {
+                let named = cluster.filter(|_| NAMES_CLUSTER.contains(&&**code));
+                if let (Some(cluster), Value::Object(members)) = (named, &mut body) {
                     members.insert("clusterName".to_owned(), Value::from(cluster));
                 }
                 let mut response = self.json(status, &body);

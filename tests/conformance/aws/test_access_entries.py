@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hub import REGION, unique
-from wire import Wire, code_of, refused, seen
+from wire import Wire, code_of, refused
 
 ROLE_TRUST = '{"Version":"2012-10-17","Statement":[]}'
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -152,7 +152,6 @@ def test_policies_are_associated_replaced_listed_and_taken_off(hub, eks, cluster
     pages = eks.get_paginator("list_associated_access_policies").paginate(**own, PaginationConfig={"PageSize": 1})
     listed = [policy["policyArn"] for page in pages for policy in page["associatedAccessPolicies"]]
     assert listed == [EDIT, VIEW]
-    seen("eks:ListAssociatedAccessPolicies", "pagination")
     with_view = eks.list_access_entries(clusterName=cluster, associatedPolicyArn=VIEW)["accessEntries"]
     assert with_view == [ana.arn]
     eks.disassociate_access_policy(**own, policyArn=VIEW)
@@ -178,7 +177,6 @@ def test_the_policies_that_there_are_come_in_pages(wire, eks):
     assert "nextToken" not in pages[-1]
     arns = {policy["arn"] for page in pages for policy in page["accessPolicies"]}
     assert {VIEW, EDIT, ADMIN} <= arns
-    seen("eks:ListAccessPolicies", "pagination")
     with refused(eks, "InvalidParameterException", "nextToken"):
         eks.list_access_policies(nextToken="AAAA")
 
@@ -213,7 +211,6 @@ def test_entries_come_in_pages_that_are_the_callers_own_and_stay_whole(hub, wire
     ):
         with refused(client, "InvalidParameterException", "nextToken"):
             client.list_access_entries(**choices, nextToken=token)
-    seen("eks:ListAccessEntries", "pagination")
 
 
 def test_entries_need_a_mode_in_which_they_count(hub, eks):

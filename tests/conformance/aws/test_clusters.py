@@ -8,7 +8,7 @@ import pathlib
 
 
 from hub import REGION, unique
-from wire import Wire, refused, seen
+from wire import Wire, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 
@@ -79,7 +79,6 @@ def test_clusters_come_in_pages_and_by_region(hub, wire, eks):
     listed = [name for page in pages for name in page["clusters"]]
     assert all(len(page["clusters"]) <= 1 for page in pages) and len(listed) == len(set(listed))
     assert [name for name in listed if name in names] == names
-    seen("eks:ListClusters", "pagination")
     with refused(eks, "InvalidParameterException", "nextToken"):
         eks.list_clusters(nextToken="AAAA")
     elsewhere = Wire(hub, region="eu-west-1").eks
@@ -109,7 +108,6 @@ def test_identity_provider_configs_are_read(hub, eks):
     config = {"type": "oidc", "name": "okta"}
     pages = eks.get_paginator("list_identity_provider_configs").paginate(clusterName=name)
     assert [item for page in pages for item in page["identityProviderConfigs"]] == [config]
-    seen("eks:ListIdentityProviderConfigs", "pagination")
     read = eks.describe_identity_provider_config(clusterName=name, identityProviderConfig=config)
     oidc = read["identityProviderConfig"]["oidc"]
     assert (oidc["issuerUrl"], oidc["clientId"], oidc["status"]) == (issuer, name, "ACTIVE")

@@ -7,8 +7,9 @@ import uuid
 
 import pytest
 
+import operations
 from hub import unique
-from wire import ANY_CLUSTER, PODS, Wire, refused, seen
+from wire import ANY_CLUSTER, PODS, Wire, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 
@@ -37,7 +38,7 @@ def counts_once(hub, eks, operation: str, asked: dict, other: dict) -> dict:
     assert again == first
     with refused(eks, "InvalidRequestException", "other parameters"):
         call(**{**asked, **other}, clientRequestToken=token)
-    seen(f"eks:{eks.meta.method_to_api_mapping[operation]}", "idempotency")
+    operations.seen(f"eks:{eks.meta.method_to_api_mapping[operation]}").counted_once = True
     return first
 
 

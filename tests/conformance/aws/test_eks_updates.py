@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from hub import unique
-from wire import refused, seen
+from wire import refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
@@ -42,7 +42,6 @@ def test_the_mode_goes_forward_and_each_step_is_an_update(hub, wire, eks, cluste
         ids.append(update["id"])
     pages = list(eks.get_paginator("list_updates").paginate(name=cluster, PaginationConfig={"PageSize": 1}))
     assert len(pages) == 2 and [one for page in pages for one in page["updateIds"]] == ids
-    seen("eks:ListUpdates", "pagination")
     # The entries that wait in the first mode count in the others.
     assert eks.list_access_entries(clusterName=cluster)["accessEntries"]
     told = wire.aws_json("eks", "describe-update", "--name", cluster, "--update-id", ids[0])["update"]

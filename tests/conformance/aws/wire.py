@@ -1,14 +1,11 @@
 """AWS's clients on a hub's AWS wire: boto3 and the AWS CLI, unchanged but for their endpoint.
 
-Every answer that boto3 takes is held against the service's model as well: no member that the model has not, none missing
-that it requires.
+Every answer and error that boto3 takes is held against the service's model as well (`answers.py`).
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -20,9 +17,9 @@ import botocore.awsrequest
 import botocore.config
 import botocore.credentials
 import botocore.exceptions
-import botocore.model
 import requests
 
+import answers
 from hub import REGION, Hub
 from tokens import Credentials
 
@@ -45,13 +42,6 @@ ANY_CLUSTER = [{"Key": "lanyard:any-cluster", "Value": "true"}]
 
 COMMAND_SECONDS_MAX = 60
 
-# Operation -> what of {ok, errors, pagination, idempotency} some test has seen of it.
-SEEN: dict[str, set[str]] = collections.defaultdict(set)
-
-
-def seen(operation: str, what: str) -> None:
-    SEEN[operation].add(what)
-
 
 class Wire:
     """The AWS wire of a hub, for one caller."""
@@ -63,6 +53,7 @@ class Wire:
         self.region = region
 
     def client(self, service: str, **config):
+        """A client of boto3 that leaves it to the hub to judge parameters."""
         retries = {"max_attempts": 1, "mode": "standard"}
         client = boto3.client(
             service,
@@ -72,9 +63,9 @@ class Wire:
             aws_access_key_id=self.credentials.access_key_id,
             aws_secret_access_key=self.credentials.secret,
             aws_session_token=self.credentials.session_token,
-            config=botocore.config.Config(retries=retries, **config),
+            config=botocore.config.Config(retries=retries, parameter_validation=False, **config),
         )
-        client.meta.events.register("after-call.*", judge)
+        client.meta.events.register("after-call.*", answers.judge)
         # Two calls of one second can bear one signature, and the second is then answered as the first: the tests are faster than
         # whoever would notice, and each of their calls is one of its own.
         client.meta.events.register("before-sign.*.*", make_its_own)
@@ -129,7 +120,7 @@ class Wire:
         own = botocore.credentials.Credentials(
             self.credentials.access_key_id, self.credentials.secret, self.credentials.session_token
         )
-        botocore.auth.SigV4Auth(own, service, region or self.region).add_auth(request)
+        botocore.auth.SigV4Auth(own, service, self.region if region is None else region).add_auth(request)
         sent = {"method": method, "url": url, "data": body, "headers": dict(request.headers.items())}
         if alter:
             alter(sent)
@@ -160,7 +151,7 @@ def code_of(answer: requests.Response) -> str:
 @contextlib.contextmanager
 def refused(client, code: str, text: str = "", status: int = 400):
     """Inside, the call has to fail with this code, as the typed exception that the SDK has for it, if it has one."""
-    typed = getattr(client.exceptions, code, botocore.exceptions.ClientError)
+    typed = client.exceptions.from_code(code)
     try:
         yield
     except botocore.exceptions.ClientError as error:
@@ -170,53 +161,9 @@ def refused(client, code: str, text: str = "", status: int = 400):
         assert text in said["Error"]["Message"], said
         assert said["ResponseMetadata"]["HTTPStatusCode"] == status, said
         assert said["ResponseMetadata"]["RequestId"], said
-        seen(f"{client.meta.service_model.service_name}:{error.operation_name}", "errors")
         return
     raise AssertionError(f"no {code}")
 
 
 def make_its_own(request, **_) -> None:
     request.headers["X-Test-Number"] = str(uuid.uuid4())
-
-
-def judge(http_response, parsed, model: botocore.model.OperationModel, **_):
-    """An answer has the members of the model: none unknown, none of the required ones missing."""
-    if http_response.status_code >= 300:
-        return
-    seen(f"{model.service_model.service_name}:{model.name}", "ok")
-    if model.service_model.protocol == "rest-json":
-        members("$", json.loads(http_response.content), model.output_shape)
-
-
-def members(place: str, value, shape: botocore.model.Shape) -> None:
-    if shape.type_name == "structure":
-        assert isinstance(value, dict), f"{place} is {value!r}"
-        names = {member.serialization.get("name", name): member for name, member in shape.members.items()}
-        for name, inner in value.items():
-            assert name in names, f"{place}.{name} is not in the model"
-            assert inner is not None, f"{place}.{name} is null"
-            members(f"{place}.{name}", inner, names[name])
-        missing = [name for name in shape.required_members if name not in value]
-        assert not missing, f"{place} lacks {missing}"
-    elif shape.type_name == "list":
-        assert isinstance(value, list), f"{place} is {value!r}"
-        for number, inner in enumerate(value):
-            members(f"{place}[{number}]", inner, shape.member)
-    elif shape.type_name == "map":
-        assert isinstance(value, dict), f"{place} is {value!r}"
-        for key, inner in value.items():
-            members(f"{place}.{key}", inner, shape.value)
-    elif shape.type_name == "timestamp":
-        assert isinstance(value, int | float) and value > 1_600_000_000, f"{place} is {value!r}"
-    elif shape.type_name == "boolean":
-        assert isinstance(value, bool), f"{place} is {value!r}"
-    elif shape.type_name in ("integer", "long"):
-        assert isinstance(value, int), f"{place} is {value!r}"
-    else:
-        assert isinstance(value, str), f"{place} is {value!r}"
-        if getattr(shape, "enum", None):
-            assert value in shape.enum, f"{place} is {value!r}, none of {shape.enum}"
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

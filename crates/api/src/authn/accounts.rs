@@ -273,11 +273,12 @@ pub trait Accounts: Send + Sync + 'static {
         user: Named,
         keys: Vec<String>,
     ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
-    /// Deletes a user with its keys and inline policies.
+    /// Deletes a user with its keys and inline policies; where it is to be `only_bare`, one that has some is refused (`still_has`).
     fn delete_user(
         &self,
         by: Mutation,
         user: Named,
+        only_bare: bool,
     ) -> impl Future<Output = Result<Mutated<User>, CallError>> + Send;
 
     /// Makes an access key; the secret is in this answer alone.
@@ -368,11 +369,12 @@ pub trait Accounts: Send + Sync + 'static {
         by: Mutation,
         role: Named,
     ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
-    /// Deletes a role with its inline policies.
+    /// Deletes a role with its inline policies; where it is to be `only_bare`, one that has some is refused (`still_has`).
     fn delete_role(
         &self,
         by: Mutation,
         role: Named,
+        only_bare: bool,
     ) -> impl Future<Output = Result<Mutated<IamRole>, CallError>> + Send;
 
     /// Puts an inline policy on a user or role.

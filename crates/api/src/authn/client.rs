@@ -114,9 +114,14 @@ impl<C: Wire> Accounts for Remote<C> {
         call!(self.AccountsClient::untag_user(self.mutation(by, message)))
     }
 
-    async fn delete_user(&self, by: Mutation, user: Named) -> Result<Mutated<User>, CallError> {
-        let message =
-            pb::DeleteUserRequest { mutation: None, account: account(user.account), name: user.name };
+    async fn delete_user(
+        &self,
+        by: Mutation,
+        user: Named,
+        only_bare: bool,
+    ) -> Result<Mutated<User>, CallError> {
+        let Named { account: of, name } = user;
+        let message = pb::DeleteUserRequest { mutation: None, account: account(of), name, only_bare };
         call!(self.AccountsClient::delete_user(self.mutation(by, message)))
     }
 
@@ -256,9 +261,14 @@ impl<C: Wire> Accounts for Remote<C> {
         call!(self.AccountsClient::revoke_sessions(self.mutation(by, message)))
     }
 
-    async fn delete_role(&self, by: Mutation, role: Named) -> Result<Mutated<IamRole>, CallError> {
-        let message =
-            pb::DeleteRoleRequest { mutation: None, account: account(role.account), name: role.name };
+    async fn delete_role(
+        &self,
+        by: Mutation,
+        role: Named,
+        only_bare: bool,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let Named { account: of, name } = role;
+        let message = pb::DeleteRoleRequest { mutation: None, account: account(of), name, only_bare };
         call!(self.AccountsClient::delete_role(self.mutation(by, message)))
     }
 

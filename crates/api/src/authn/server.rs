@@ -79,7 +79,7 @@ serve! {
     mutation untag_user(pb::UntagUserRequest) -> pb::UserMutated
         = |engine, by, m| engine.untag_user(by, named(m.account.as_deref(), m.name)?, m.tag_keys).await?.into();
     mutation delete_user(pb::DeleteUserRequest) -> pb::UserMutated
-        = |engine, by, m| engine.delete_user(by, named(m.account.as_deref(), m.name)?).await?.into();
+        = |engine, by, m| engine.delete_user(by, named(m.account.as_deref(), m.name)?, m.only_bare).await?.into();
 
     mutation create_access_key(pb::CreateAccessKeyRequest) -> pb::AccessKeyCreated
         = |engine, by, m| engine.create_access_key(by, named(m.account.as_deref(), m.user)?).await?.into();
@@ -123,7 +123,7 @@ serve! {
     mutation revoke_sessions(pb::RevokeSessionsRequest) -> pb::IamRoleMutated
         = |engine, by, m| engine.revoke_sessions(by, named(m.account.as_deref(), m.name)?).await?.into();
     mutation delete_role(pb::DeleteRoleRequest) -> pb::IamRoleMutated
-        = |engine, by, m| engine.delete_role(by, named(m.account.as_deref(), m.name)?).await?.into();
+        = |engine, by, m| engine.delete_role(by, named(m.account.as_deref(), m.name)?, m.only_bare).await?.into();
 
     mutation put_policy(pb::PutPolicyRequest) -> pb::InlinePolicyMutated = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;

@@ -46,6 +46,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("GetRole", roles::get),
     action("ListRoles", roles::list).paged(),
     action("UpdateRole", roles::update),
+    action("UpdateRoleDescription", roles::update_description),
     action("UpdateAssumeRolePolicy", roles::update_trust),
     action("DeleteRole", roles::delete),
     action("TagRole", roles::tag),
@@ -261,6 +262,9 @@ mod tests {
         let asked = read("Action=UpdateRole&RoleName=ci").unwrap();
         let update = pb::UpdateRoleRequest::decode(asked.message).unwrap();
         assert_eq!((update.description, update.session_seconds_max), (None, Some(3_600)), "as IAM has it");
+        let asked = read("Action=UpdateRoleDescription&RoleName=ci&Description=").unwrap();
+        let update = pb::UpdateRoleRequest::decode(asked.message).unwrap();
+        assert_eq!((update.description.as_deref(), update.session_seconds_max), (Some(""), None));
         let arn =
             "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
         let asked = read(&format!("Action=DeleteOpenIDConnectProvider&{arn}")).unwrap();
@@ -282,6 +286,7 @@ mod tests {
     fn what_breaks_a_rule_is_named_by_its_parameter() {
         let cases = [
             ("Action=GetRole", "ValidationError", "RoleName"),
+            ("Action=UpdateRoleDescription&RoleName=ci", "ValidationError", "Description"),
             ("Action=CreateUser&UserName=a&PermissionsBoundary=x", "ValidationError", "PermissionsBoundary"),
             (
                 "Action=CreateRole&RoleName=a&AssumeRolePolicyDocument=x&MaxSessionDuration=soon",

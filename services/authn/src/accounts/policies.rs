@@ -85,6 +85,27 @@ async fn require_owner(
     if exists { Ok(()) } else { Err(CallError::not_found(owner.kind(), owner.name())) }
 }
 
+/// Refuses to delete an owner who still has inline policies.
+pub(super) async fn require_no_policies(
+    transaction: &mut Transaction,
+    scope: Scope,
+    owner: &PolicyOwner,
+) -> Result<(), CallError> {
+    let policies = transaction.list::<InlinePolicy>(scope).await?;
+    match policies.iter().any(|policy| policy.owner == *owner) {
+        true => Err(still_has(owner.kind(), owner.name(), "inline policies")),
+        false => Ok(()),
+    }
+}
+
+/// Somebody who is to be deleted has something that would go too.
+pub(super) fn still_has(kind: &str, name: &str, what: &str) -> CallError {
+    CallError::precondition(
+        "still_has",
+        format!("{kind} `{}` still has {what}: delete those first", rules::shown(name)),
+    )
+}
+
 /// All inline policies of an owner together are limited (IAM: 2 048 characters for a user, 10 240 for a role).
 fn fits(limits: &AccountLimits, policy: &InlinePolicy, others: &[InlinePolicy]) -> Result<(), CallError> {
     let (what, limit) = match policy.owner {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, UpdateRole};
+use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, PolicyOwner, UpdateRole};
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope};
 use lanyard_store::Transaction;
 
 use super::instance_profiles::profile_with;
+use super::policies::require_no_policies;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -139,12 +140,16 @@ impl<S: SharedCache> Engine<S> {
         &self,
         by: Mutation,
         role: Named,
+        only_bare: bool,
     ) -> Result<Mutated<IamRole>, CallError> {
         let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
         let mut transaction = begin!(self, "delete_role", &by, scope);
         if let Some(profile) = profile_with(&mut transaction, scope, &role.name).await? {
             let message = format!("the role is in the instance profile `{profile}`: take it out there first");
             return Err(CallError::precondition("in_instance_profile", message));
+        }
+        if only_bare && let Some(role) = transaction.get::<IamRole>(scope, &role.name).await? {
+            require_no_policies(&mut transaction, scope, &PolicyOwner::Role(role.name)).await?;
         }
         let deleted = transaction.delete::<IamRole>(scope, &role.name).await?;
         let deleted = deleted.ok_or_else(|| CallError::not_found("role", &role.name))?;

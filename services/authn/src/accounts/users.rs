@@ -1,8 +1,9 @@
 //! Users.
 
-use lanyard_api::authn::accounts::{CreateUser, Named, OfAccount, User};
+use lanyard_api::authn::accounts::{AccessKey, CreateUser, Named, OfAccount, PolicyOwner, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Page, PageQuery};
 
+use super::policies::{require_no_policies, still_has};
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -65,9 +66,17 @@ impl<S: SharedCache> Engine<S> {
         &self,
         by: Mutation,
         user: Named,
+        only_bare: bool,
     ) -> Result<Mutated<User>, CallError> {
         let (_, scope) = self.local_scope(&by.actor.value, user.account).await?;
         let mut transaction = begin!(self, "delete_user", &by, scope);
+        if only_bare && let Some(user) = transaction.get::<User>(scope, &user.name).await? {
+            let keys = transaction.list::<AccessKey>(scope).await?;
+            if keys.iter().any(|key| key.user == user.name) {
+                return Err(still_has("user", &user.name, "access keys"));
+            }
+            require_no_policies(&mut transaction, scope, &PolicyOwner::User(user.name)).await?;
+        }
         let deleted = transaction.delete::<User>(scope, &user.name).await?;
         let deleted = deleted.ok_or_else(|| CallError::not_found("user", &user.name))?;
         self.commit(transaction, scope, deleted).await

@@ -54,6 +54,7 @@ promises! {
     tags_are_put_on_users_and_roles_and_taken_away,
     immunity_11_a_role_trusts_an_issuer_without_a_subject_only_by_force,
     a_key_tells_its_account_whether_or_not_it_is_there,
+    who_still_has_something_is_not_deleted_where_only_the_bare_are,
     deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another,
     immunity_33_names_resolve_in_the_actors_own_account,
     immunity_31_an_account_number_has_one_authority,
@@ -308,11 +309,34 @@ async fn a_role_keeps_its_trust_policy_and_its_revocation(world: &World, account
     assert_eq!(revoked.revoked_before, Some(world.now()));
     for missing in [
         accounts.revoke_sessions(by(world), named("nobody")).await,
-        accounts.delete_role(by(world), named("nobody")).await,
+        accounts.delete_role(by(world), named("nobody"), false).await,
         accounts.update_trust_policy(by(world), named("nobody"), other, false).await,
     ] {
         assert_eq!(rule(missing), "not_found");
     }
+}
+
+async fn who_still_has_something_is_not_deleted_where_only_the_bare_are(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    accounts.create_user(by(world), user("bare")).await.unwrap();
+    accounts.create_role(by(world), role("Bare")).await.unwrap();
+    let key = accounts.create_access_key(by(world), named("bare")).await.unwrap().value.key;
+    let owners = || [PolicyOwner::User("bare".to_owned()), PolicyOwner::Role("Bare".to_owned())];
+    assert_eq!(rule(accounts.delete_user(by(world), named("bare"), true).await), "still_has");
+    accounts.delete_access_key(by(world), named("bare"), key.id).await.unwrap();
+    for owner in owners() {
+        accounts.put_policy(by(world), None, owner, "p".to_owned(), ALLOW.to_owned()).await.unwrap();
+    }
+    assert_eq!(rule(accounts.delete_user(by(world), named("bare"), true).await), "still_has");
+    assert_eq!(rule(accounts.delete_role(by(world), named("Bare"), true).await), "still_has");
+    for owner in owners() {
+        accounts.delete_policy(by(world), None, owner, "p".to_owned()).await.unwrap();
+    }
+    accounts.delete_user(by(world), named("bare"), true).await.unwrap();
+    accounts.delete_role(by(world), named("Bare"), true).await.unwrap();
+    assert_eq!(rule(accounts.delete_role(by(world), named("Bare"), true).await), "not_found");
 }
 
 async fn deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another(
@@ -323,8 +347,9 @@ async fn deleting_takes_all_that_hangs_on_it_and_a_name_made_anew_is_another(
     let key = accounts.create_access_key(by(world), named("ana")).await.unwrap().value;
     let owner = || PolicyOwner::User("ana".to_owned());
     accounts.put_policy(by(world), None, owner(), "p".to_owned(), ALLOW.to_owned()).await.unwrap();
-    assert_eq!(accounts.delete_user(by(world), named("ana")).await.unwrap().value, first);
-    assert_eq!(rule(accounts.delete_user(by(world), named("ana")).await), "not_found");
+    assert_eq!(rule(accounts.delete_user(by(world), named("ana"), true).await), "still_has");
+    assert_eq!(accounts.delete_user(by(world), named("ana"), false).await.unwrap().value, first);
+    assert_eq!(rule(accounts.delete_user(by(world), named("ana"), false).await), "not_found");
     let again = accounts.create_user(by(world), user("ana")).await.unwrap().value;
     assert_ne!(first.principal_id, again.principal_id);
     let actor = || actor_of(world.hub.account);
@@ -347,7 +372,7 @@ async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, acco
         let actor = || actor_of(tenant);
         let outcomes = [
             accounts.get_user(actor(), named("ana")).await.map(drop),
-            accounts.delete_user(theirs(), named("ana")).await.map(drop),
+            accounts.delete_user(theirs(), named("ana"), false).await.map(drop),
             accounts.create_access_key(theirs(), named("ana")).await.map(drop),
             accounts.list_access_keys(actor(), named("ana")).await.map(drop),
             accounts.set_access_key_active(theirs(), named("ana"), key.clone(), false).await.map(drop),
@@ -355,7 +380,7 @@ async fn immunity_33_names_resolve_in_the_actors_own_account(world: &World, acco
             accounts.get_role(actor(), named("Dev")).await.map(drop),
             accounts.update_trust_policy(theirs(), named("Dev"), TRUST.to_owned(), false).await.map(drop),
             accounts.revoke_sessions(theirs(), named("Dev")).await.map(drop),
-            accounts.delete_role(theirs(), named("Dev")).await.map(drop),
+            accounts.delete_role(theirs(), named("Dev"), false).await.map(drop),
             accounts.put_policy(theirs(), account, owner(), "p".to_owned(), ALLOW.to_owned()).await.map(drop),
             accounts.list_policies(actor(), account, owner()).await.map(drop),
             accounts.get_policy(actor(), account, owner(), "p".to_owned()).await.map(drop),

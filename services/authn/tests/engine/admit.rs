@@ -201,7 +201,11 @@ async fn immunity_36_a_session_whose_ancestor_is_gone_admits_nothing(database: T
     ];
     let (session, _) = world.session_of(&role, ancestors, 0).await;
     admitted(world.call(&session.credentials, DESCRIBE, &describe("dev")).await);
-    world.engine.delete_user(system(), Named { account: Some(home), name: "ana".to_owned() }).await.unwrap();
+    world
+        .engine
+        .delete_user(system(), Named { account: Some(home), name: "ana".to_owned() }, false)
+        .await
+        .unwrap();
     assert_eq!(
         unproven(world.call(&session.credentials, DESCRIBE, &describe("dev")).await),
         "session_ancestor_gone"

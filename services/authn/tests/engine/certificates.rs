@@ -204,7 +204,7 @@ async fn immunity_39_a_certificate_of_a_principal_who_is_gone_or_made_anew_admit
     }
     let owner = PolicyOwner::User(user.name.clone());
     world.engine.delete_policy(system(), Some(user.account), owner, "p".to_owned()).await.unwrap();
-    world.engine.delete_user(system(), named()).await.unwrap();
+    world.engine.delete_user(system(), named(), false).await.unwrap();
     assert_eq!(ask().await.map(unproven), ["certificate_principal_gone"; 2]);
     let anew = ana(&world).await;
     assert_ne!(anew.principal_id, user.principal_id);

@@ -284,7 +284,7 @@ async fn immunity_39_a_key_switched_off_or_deleted_and_an_account_removed_stop_w
     cluster.trusted_accounts.retain(|pair| pair.account != tenant);
     world.put(&cluster).await;
     assert_eq!(code(world.ask(token.expose(), &cluster).await), "account_not_trusted");
-    world.engine.delete_user(system(), named()).await.unwrap();
+    world.engine.delete_user(system(), named(), false).await.unwrap();
     world.engine.delete_account(system(), tenant).await.unwrap();
     assert_eq!(code(world.ask(token.expose(), &cluster).await), "unknown_key");
 }
@@ -336,14 +336,14 @@ async fn immunity_36_a_session_ends_with_its_key_user_and_role_also_when_they_ar
                 "session_ancestor_gone"
             }
             "user deleted" | "user made anew" => {
-                engine.delete_user(system(), named).await.unwrap();
+                engine.delete_user(system(), named, false).await.unwrap();
                 if what == "user made anew" {
                     world.user(home, "/", "ana").await;
                 }
                 "session_ancestor_gone"
             }
             "role deleted" | "role made anew" => {
-                engine.delete_role(system(), of_role).await.unwrap();
+                engine.delete_role(system(), of_role, false).await.unwrap();
                 if what == "role made anew" {
                     world.role(home, "/", "Dev", "*").await;
                 }
@@ -386,7 +386,7 @@ async fn immunity_36_a_chained_session_ends_with_the_roles_in_between_across_acc
     let (later, _) =
         world.session_of(&role, vec![lanyard_iam::Ancestor::Role(id(&between.principal_id))], 1).await;
     verified(world.knock(&later.credentials, &world.cluster).await);
-    world.engine.delete_role(system(), of_between).await.unwrap();
+    world.engine.delete_role(system(), of_between, false).await.unwrap();
     assert_eq!(code(world.knock(&later.credentials, &world.cluster).await), "session_ancestor_gone");
 }
 

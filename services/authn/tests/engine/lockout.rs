@@ -157,8 +157,8 @@ async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase
     let key = key.access_key_id;
     refused("UpdateAccessKey", engine.set_access_key_active(system(), ana.clone(), key.clone(), false).await);
     refused("DeleteAccessKey", engine.delete_access_key(system(), ana.clone(), key).await);
-    refused("DeleteUser", engine.delete_user(system(), ana.clone()).await);
-    refused("DeleteRole", engine.delete_role(system(), named(home, "ops")).await);
+    refused("DeleteUser", engine.delete_user(system(), ana.clone(), false).await);
+    refused("DeleteRole", engine.delete_role(system(), named(home, "ops"), false).await);
     let ghost = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/ghost"}},"Action":"sts:AssumeRole"}}]}}"#
     );
@@ -176,7 +176,7 @@ async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase
     let (_, _) = world.user(home, "/", "bob").await;
     world.policy(home, PolicyOwner::User("bob".to_owned()), "assume", ALLOW).await;
     engine.delete_policy(system(), Some(home), ana_owns(), "assume".to_owned()).await.unwrap();
-    engine.delete_user(system(), ana).await.unwrap();
+    engine.delete_user(system(), ana, false).await.unwrap();
 
     let of_aws = cluster_of(&world.hub, "aws", home, world.now());
     world.put(&of_aws).await;

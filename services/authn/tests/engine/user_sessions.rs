@@ -103,7 +103,7 @@ async fn immunity_36_a_users_session_ends_with_the_key_and_the_user(database: Te
     engine.set_access_key_active(system(), named.clone(), key.access_key_id.clone(), false).await.unwrap();
     assert_eq!(code(world.knock(&own, &world.cluster).await), "session_ancestor_gone");
     verified(world.knock(&by_spare, &world.cluster).await);
-    engine.delete_user(system(), named).await.unwrap();
+    engine.delete_user(system(), named, false).await.unwrap();
     world.user(home, "/", "ana").await;
     assert_eq!(code(world.knock(&by_spare, &world.cluster).await), "session_role_gone");
 }

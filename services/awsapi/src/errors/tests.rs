@@ -304,15 +304,38 @@ fn a_member_is_named_as_the_client_wrote_it() {
 
 #[test]
 fn a_parameter_is_named_as_the_client_wrote_it() {
-    for (service, field, name) in [
-        (Service::Sts, "session_name", "RoleSessionName"),
-        (Service::Sts, "duration_seconds", "DurationSeconds"),
-        (Service::Sts, "session_policy", "Policy"),
-        (Service::Iam, "trust_policy", "AssumeRolePolicyDocument"),
-        (Service::Iam, "path", "Path"),
+    for (service, operation, field, name) in [
+        (Service::Sts, "AssumeRole", "session_name", "RoleSessionName"),
+        (Service::Sts, "AssumeRole", "duration_seconds", "DurationSeconds"),
+        (Service::Sts, "AssumeRole", "session_policy", "Policy"),
+        (Service::Iam, "CreateRole", "trust_policy", "AssumeRolePolicyDocument"),
+        (Service::Iam, "UpdateAssumeRolePolicy", "trust_policy", "PolicyDocument"),
+        (Service::Iam, "CreateRole", "session_seconds_max", "MaxSessionDuration"),
+        (Service::Iam, "CreateUser", "path", "Path"),
+        (Service::Iam, "CreateUser", "name", "UserName"),
+        (Service::Iam, "CreateRole", "name", "RoleName"),
+        (Service::Iam, "PutRolePolicy", "name", "PolicyName"),
     ] {
-        let error = query_failed(service, &CallError::invalid(field, "any", "it does not do"));
+        let error = query_failed(service, operation, &CallError::invalid(field, "any", "it does not do"));
         assert_eq!((&*error.code, error.status), ("ValidationError", 400), "{field}");
         assert_eq!(error.message, format!("{name}: it does not do"));
+    }
+}
+
+#[test]
+fn what_is_in_the_way_has_the_error_that_the_operations_model_has() {
+    let cases = [
+        ("DeleteUser", "DeleteConflict", 409),
+        ("DeleteRole", "DeleteConflict", 409),
+        ("PutRolePolicy", "UnmodifiableEntity", 400),
+        ("DeleteRolePolicy", "UnmodifiableEntity", 400),
+        ("UpdateAssumeRolePolicy", "UnmodifiableEntity", 400),
+        ("UpdateAccessKey", "ValidationError", 400),
+        ("PutUserPolicy", "ValidationError", 400),
+    ];
+    for (operation, code, status) in cases {
+        let lockout = CallError::precondition("lockout", "nobody could log in");
+        let error = query_failed(Service::Iam, operation, &lockout);
+        assert_eq!((&*error.code, error.status), (code, status), "{operation}");
     }
 }

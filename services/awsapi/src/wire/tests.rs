@@ -65,6 +65,9 @@ async fn an_error_has_code_and_message_where_each_protocol_looks_for_them() {
         (status, &read["message"], &read["clusterName"]),
         (404, &json!("No cluster found for name: <x>."), &json!("<x>"))
     );
+    let denied = AwsError::new("AccessDeniedException", 403, "no");
+    let (_, _, body) = text(style(Service::Eks, false).error(&denied, Some("<x>"))).await;
+    assert_eq!(body, r#"{"message":"no"}"#, "an error whose shape names no cluster");
 
     let error = AwsError::new("ServiceUnavailable", 503, "later");
     let response = style(Service::Sts, false).error(&error, None);

@@ -52,6 +52,18 @@ pub(super) fn update(input: &Input<'_>) -> Read {
     }))
 }
 
+/// What Terraform changes a description by. It has to be given, and may be empty.
+pub(super) fn update_description(input: &Input<'_>) -> Read {
+    let description = input.required("Description", input.optional_text("Description")?)?;
+    Ok(input.asks(&pb::UpdateRoleRequest {
+        mutation: None,
+        account: None,
+        name: name(input)?,
+        description: Some(description),
+        session_seconds_max: None,
+    }))
+}
+
 pub(super) fn update_trust(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::UpdateAssumeRolePolicyRequest {
         mutation: None,
@@ -62,8 +74,10 @@ pub(super) fn update_trust(input: &Input<'_>) -> Read {
     }))
 }
 
+/// One that still has policies is refused, as IAM does.
 pub(super) fn delete(input: &Input<'_>) -> Read {
-    Ok(input.asks(&pb::DeleteRoleRequest { mutation: None, account: None, name: name(input)? }))
+    let name = name(input)?;
+    Ok(input.asks(&pb::DeleteRoleRequest { mutation: None, account: None, name, only_bare: true }))
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {

@@ -41,8 +41,10 @@ pub(super) fn list(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::ListUsersRequest { account: None, page, path_prefix }))
 }
 
+/// One that still has keys or policies is refused, as IAM does.
 pub(super) fn delete(input: &Input<'_>) -> Read {
-    Ok(input.asks(&pb::DeleteUserRequest { mutation: None, account: None, name: input.text("UserName")? }))
+    let name = input.text("UserName")?;
+    Ok(input.asks(&pb::DeleteUserRequest { mutation: None, account: None, name, only_bare: true }))
 }
 
 pub(super) fn tag(input: &Input<'_>) -> Read {

@@ -36,7 +36,7 @@ fake! { Accounts {
     ask list_users(of: OfAccount, query: PageQuery) -> Page<User>, CallError = page(vec![user()]);
     change tag_user(named: Named, put: BTreeMap<String, String>) -> Mutated<User>, CallError = mutated(user());
     change untag_user(named: Named, keys: Vec<String>) -> Mutated<User>, CallError = mutated(user());
-    change delete_user(named: Named) -> Mutated<User>, CallError = mutated(user());
+    change delete_user(named: Named, only_bare: bool) -> Mutated<User>, CallError = mutated(user());
     change create_access_key(named: Named) -> Mutated<NewAccessKey>, CallError
         = mutated(NewAccessKey { key: access_key(), secret: "hush".into() });
     ask list_access_keys(named: Named) -> Vec<AccessKey>, CallError = vec![access_key()];
@@ -52,7 +52,7 @@ fake! { Accounts {
     change untag_role(named: Named, keys: Vec<String>) -> Mutated<IamRole>, CallError = mutated(role());
     change update_trust_policy(named: Named, policy: String, any: bool) -> Mutated<IamRole>, CallError = mutated(role());
     change revoke_sessions(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
-    change delete_role(named: Named) -> Mutated<IamRole>, CallError = mutated(role());
+    change delete_role(named: Named, only_bare: bool) -> Mutated<IamRole>, CallError = mutated(role());
     change put_policy(of: Option<AccountId>, owner: PolicyOwner, name: String, document: String)
         -> Mutated<InlinePolicy>, CallError = mutated(policy());
     ask get_policy(of: Option<AccountId>, owner: PolicyOwner, name: String) -> InlinePolicy, CallError = policy();
@@ -162,7 +162,8 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.get_user(actor(), other()),
         to.list_users(actor(), under("/team/"), some_page()),
         to.list_users(actor(), OfAccount::default(), PageQuery::default()),
-        to.delete_user(change(), own()),
+        to.delete_user(change(), own(), false),
+        to.delete_user(change(), other(), true),
         to.create_access_key(change(), other()),
         to.list_access_keys(actor(), own()),
         to.get_access_key_info(actor(), key()),
@@ -181,7 +182,8 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.update_trust_policy(change(), other(), text("{\"a\":1}"), true),
         to.update_trust_policy(change(), own(), text("{}"), false),
         to.revoke_sessions(change(), own()),
-        to.delete_role(change(), other()),
+        to.delete_role(change(), other(), false),
+        to.delete_role(change(), own(), true),
         to.put_policy(change(), of(), PolicyOwner::Role(text("Admin")), text("p"), text("{}")),
         to.get_policy(actor(), of(), PolicyOwner::User(text("ana")), text("p")),
         to.list_policies(actor(), None, PolicyOwner::User(text("ana"))),

@@ -58,6 +58,11 @@ pub(in crate::operations) async fn update<B: Backend>(call: &Call<'_, B>) -> Ans
     Ok(Answer::EmptyResult)
 }
 
+pub(in crate::operations) async fn update_description<B: Backend>(call: &Call<'_, B>) -> Answered {
+    let changed = call.ask::<pb::UpdateRoleRequest, pb::IamRoleMutated, Mutated<IamRole>>().await?;
+    Ok(Answer::Query(vec![("Role", shape(&changed.value, partition(call)?))]))
+}
+
 pub(in crate::operations) async fn update_trust<B: Backend>(call: &Call<'_, B>) -> Answered {
     call.ask::<pb::UpdateAssumeRolePolicyRequest, pb::IamRoleMutated, Mutated<IamRole>>().await?;
     Ok(done())

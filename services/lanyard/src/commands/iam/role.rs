@@ -209,7 +209,7 @@ impl RoleCommand {
             }
             Self::Delete(args) => {
                 let (which, change) = args.split();
-                context.show(&Changed(remote.delete_role(change.into(), which.into()).await?))
+                context.show(&Changed(remote.delete_role(change.into(), which.into(), false).await?))
             }
         }
     }

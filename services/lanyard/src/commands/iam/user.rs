@@ -99,7 +99,7 @@ impl UserCommand {
             }
             Self::Delete(args) => {
                 let (which, change) = args.split();
-                context.show(&Changed(remote.delete_user(change.into(), which.into()).await?))
+                context.show(&Changed(remote.delete_user(change.into(), which.into(), false).await?))
             }
         }
     }

@@ -1,0 +1,371 @@
+"""Errors that the models have of operations of IAM, STS and EKS, each by the rule that gives it; most others stand beside what they
+are about."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import pytest
+from botocore import xform_name
+
+from hub import unique
+from oidc import Issuer
+from wire import PODS, Wire, refused
+
+ROLE = "arn:aws:iam::111122223333:role/cluster"
+VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
+ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+STATUS = {"NoSuchEntity": 404, "EntityAlreadyExists": 409, "LimitExceeded": 409, "DeleteConflict": 409}
+TAG = [{"Key": "a", "Value": "b"}]
+RESERVED = [{"Key": "aws:a", "Value": "b"}]
+MANY = [{"Key": str(n), "Value": ""} for n in range(51)]
+
+
+def refuses(client, name: str, code: str, text: str = "", /, **asked) -> None:
+    with refused(client, code, text, STATUS.get(code, 400)):
+        getattr(client, xform_name(name))(**asked)
+
+
+def test_who_is_not_there_is_no_entity(iam):
+    """Every operation of IAM about something: of nothing."""
+    nobody = unique("nobody")
+    user, role = {"UserName": nobody}, {"RoleName": nobody}
+    policy = {"PolicyName": "p"}
+    key = {"AccessKeyId": "LKIAAAAAAAAAAAAAAAAA"}
+    calls = {
+        "GetUser": user,
+        "DeleteUser": user,
+        "TagUser": user | {"Tags": TAG},
+        "UntagUser": user | {"TagKeys": ["a"]},
+        "ListUserTags": user,
+        "ListGroupsForUser": user,
+        "ListAttachedUserPolicies": user,
+        "CreateAccessKey": user,
+        "ListAccessKeys": user,
+        "UpdateAccessKey": user | key | {"Status": "Inactive"},
+        "DeleteAccessKey": user | key,
+        "PutUserPolicy": user | policy | {"PolicyDocument": ALL},
+        "GetUserPolicy": user | policy,
+        "ListUserPolicies": user,
+        "DeleteUserPolicy": user | policy,
+        "GetRole": role,
+        "UpdateRole": role,
+        "UpdateRoleDescription": role | {"Description": "a"},
+        "UpdateAssumeRolePolicy": role | {"PolicyDocument": PODS},
+        "DeleteRole": role,
+        "TagRole": role | {"Tags": TAG},
+        "UntagRole": role | {"TagKeys": ["a"]},
+        "ListRoleTags": role,
+        "ListAttachedRolePolicies": role,
+        "ListInstanceProfilesForRole": role,
+        "PutRolePolicy": role | policy | {"PolicyDocument": ALL},
+        "GetRolePolicy": role | policy,
+        "ListRolePolicies": role,
+        "DeleteRolePolicy": role | policy,
+    }
+    for name, asked in calls.items():
+        refuses(iam, name, "NoSuchEntity", **asked)
+    made = unique("made")
+    iam.create_user(UserName=made)
+    iam.create_role(RoleName=made, AssumeRolePolicyDocument=PODS)
+    for name, asked in (
+        ("UpdateAccessKey", key | {"UserName": made, "Status": "Inactive"}),
+        ("DeleteAccessKey", key | {"UserName": made}),
+        ("GetUserPolicy", policy | {"UserName": made}),
+        ("DeleteUserPolicy", policy | {"UserName": made}),
+        ("GetRolePolicy", policy | {"RoleName": made}),
+        ("DeleteRolePolicy", policy | {"RoleName": made}),
+    ):
+        refuses(iam, name, "NoSuchEntity", **asked)
+
+
+def providers(arn: str) -> dict[str, dict]:
+    own = {"OpenIDConnectProviderArn": arn}
+    return {
+        "GetOpenIDConnectProvider": own,
+        "DeleteOpenIDConnectProvider": own,
+        "UpdateOpenIDConnectProviderThumbprint": own | {"ThumbprintList": ["0f" * 20]},
+        "AddClientIDToOpenIDConnectProvider": own | {"ClientID": "a"},
+        "RemoveClientIDFromOpenIDConnectProvider": own | {"ClientID": "a"},
+        "TagOpenIDConnectProvider": own | {"Tags": TAG},
+        "UntagOpenIDConnectProvider": own | {"TagKeys": ["a"]},
+        "ListOpenIDConnectProviderTags": own,
+    }
+
+
+def test_an_oidc_provider_that_is_none_or_whose_arn_is_none(hub, iam):
+    for name, asked in providers(f"arn:aws:iam::{hub.account}:oidc-provider/none.example").items():
+        refuses(iam, name, "NoSuchEntity", **asked)
+    for name, asked in providers(f"arn:aws:iam::{hub.account}:role/none.example").items():
+        refuses(iam, name, "InvalidInput", "OpenIDConnectProviderArn", **asked)
+
+
+def test_what_is_there_is_there_already_in_any_letter_case(iam):
+    name = unique("twice")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    for again in (name, name.upper()):
+        refuses(iam, "CreateUser", "EntityAlreadyExists", again, UserName=again)
+        refuses(iam, "CreateRole", "EntityAlreadyExists", again, RoleName=again, AssumeRolePolicyDocument=PODS)
+    url = f"https://{name}.example"
+    iam.create_open_id_connect_provider(Url=url)
+    refuses(iam, "CreateOpenIDConnectProvider", "EntityAlreadyExists", Url=url)
+
+
+def test_what_is_no_input(iam):
+    name = unique("input")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    arn = iam.create_open_id_connect_provider(Url=f"https://{name}.example")["OpenIDConnectProviderArn"]
+    calls = [
+        ("CreateUser", {"UserName": unique("u"), "Tags": RESERVED}),
+        ("CreateRole", {"RoleName": unique("r"), "AssumeRolePolicyDocument": PODS, "Tags": RESERVED}),
+        ("TagUser", {"UserName": name, "Tags": RESERVED}),
+        ("TagUser", {"UserName": name, "Tags": [*TAG, {"Key": "A", "Value": ""}]}),
+        ("TagRole", {"RoleName": name, "Tags": RESERVED}),
+        ("CreateOpenIDConnectProvider", {"Url": "http://issuer.example"}),
+        ("CreateOpenIDConnectProvider", {"Url": f"https://{unique('i')}.example", "ThumbprintList": ["0g" * 20]}),
+        ("TagOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn, "Tags": RESERVED}),
+        ("UpdateOpenIDConnectProviderThumbprint", {"OpenIDConnectProviderArn": arn, "ThumbprintList": ["0g" * 20]}),
+    ]
+    for operation, asked in calls:
+        refuses(iam, operation, "InvalidInput", **asked)
+
+
+def test_what_breaks_a_constraint_of_the_model_is_named(iam):
+    name = unique("rule")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    calls = [
+        ("CreateUser", "UserName", {"UserName": "a b"}),
+        ("CreateUser", "UserName", {"UserName": "a" * 65}),
+        ("CreateUser", "Path", {"UserName": unique("u"), "Path": "team"}),
+        ("CreateRole", "RoleName", {"RoleName": "a/b", "AssumeRolePolicyDocument": PODS}),
+        ("CreateRole", "MaxSessionDuration", {"RoleName": unique("r"), "AssumeRolePolicyDocument": PODS, "MaxSessionDuration": 60}),
+        ("CreateRole", "Description", {"RoleName": unique("r"), "AssumeRolePolicyDocument": PODS, "Description": "a" * 1001}),
+        ("UpdateRole", "MaxSessionDuration", {"RoleName": name, "MaxSessionDuration": 43201}),
+        ("UpdateAccessKey", "Status", {"UserName": name, "AccessKeyId": "LKIAAAAAAAAAAAAAAAAA", "Status": "Off"}),
+        ("PutUserPolicy", "PolicyName", {"UserName": name, "PolicyName": "a b", "PolicyDocument": ALL}),
+        ("ListUsers", "MaxItems", {"MaxItems": 1001}),
+    ]
+    for operation, text, asked in calls:
+        refuses(iam, operation, "ValidationError", text, **asked)
+
+
+def test_documents_that_are_none(hub, iam):
+    name = unique("document")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    for bad in ("{}", "[]", "x", ALL.replace("Allow", "Perhaps"), ALL.replace("2012", "2022")):
+        document = {"PolicyName": "p", "PolicyDocument": bad}
+        refuses(iam, "PutUserPolicy", "MalformedPolicyDocument", UserName=name, **document)
+        refuses(iam, "PutRolePolicy", "MalformedPolicyDocument", RoleName=name, **document)
+    for bad in ("{}", ALL):
+        refuses(iam, "CreateRole", "MalformedPolicyDocument", RoleName=unique("r"), AssumeRolePolicyDocument=bad)
+        refuses(iam, "UpdateAssumeRolePolicy", "MalformedPolicyDocument", RoleName=name, PolicyDocument=bad)
+    hub.settle()
+    assert iam.list_user_policies(UserName=name)["PolicyNames"] == []
+    assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []
+
+
+def test_quotas(hub, iam):
+    name = unique("quota")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    arn = iam.create_open_id_connect_provider(
+        Url=f"https://{name}.example", ClientIDList=[f"client-{n}" for n in range(100)]
+    )["OpenIDConnectProviderArn"]
+    for _ in range(2):
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        hub.secrets.add("a user's secret access key", key["SecretAccessKey"])
+    refuses(iam, "CreateAccessKey", "LimitExceeded", "2", UserName=name)
+    refuses(iam, "TagUser", "LimitExceeded", "50", UserName=name, Tags=MANY)
+    refuses(iam, "TagRole", "LimitExceeded", "50", RoleName=name, Tags=MANY)
+    refuses(iam, "TagOpenIDConnectProvider", "LimitExceeded", "50", OpenIDConnectProviderArn=arn, Tags=MANY)
+    refuses(iam, "AddClientIDToOpenIDConnectProvider", "LimitExceeded", "100", OpenIDConnectProviderArn=arn, ClientID="one-more")
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": ["arn:aws:s3:::" + "a" * 60] * 100}
+    large = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    refuses(iam, "PutUserPolicy", "LimitExceeded", "2048", UserName=name, PolicyName="p", PolicyDocument=large)
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=large)
+    refuses(iam, "PutRolePolicy", "LimitExceeded", "10240", RoleName=name, PolicyName="q", PolicyDocument=large)
+
+
+def test_who_has_something_left_is_not_deleted(hub, iam):
+    """As IAM has it: keys and inline policies go first, so that nobody takes away more than they see."""
+    name = unique("left")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    hub.secrets.add("a user's secret access key", key["SecretAccessKey"])
+    refuses(iam, "DeleteUser", "DeleteConflict", "access keys", UserName=name)
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=ALL)
+    refuses(iam, "DeleteUser", "DeleteConflict", "inline policies", UserName=name)
+    iam.delete_user_policy(UserName=name, PolicyName="p")
+    iam.delete_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=ALL)
+    refuses(iam, "DeleteRole", "DeleteConflict", "inline policies", RoleName=name)
+    iam.delete_role_policy(RoleName=name, PolicyName="p")
+    iam.delete_role(RoleName=name)
+
+
+# STS
+
+AUDIENCE = "sts.amazonaws.com"
+
+
+def test_a_session_policy_that_is_none_or_too_large(hub):
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    asked = {"RoleArn": role.arn, "RoleSessionName": "night"}
+    refuses(sts, "AssumeRole", "MalformedPolicyDocument", **asked, Policy='{"a":1}')
+    tags = [{"Key": f"{n}-" + "k" * 100, "Value": f"{n}-" + "v" * 250} for n in range(50)]
+    refuses(sts, "AssumeRole", "PackedPolicyTooLarge", **asked, Tags=tags)
+    for more, text in (
+        ({"DurationSeconds": 899}, "DurationSeconds"),
+        ({"ExternalId": "a b"}, "ExternalId"),
+        ({"SourceIdentity": "aws:a"}, "SourceIdentity"),
+        ({"RoleSessionName": "a b"}, "RoleSessionName"),
+        ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}, "PolicyArns"),
+        ({"SerialNumber": "arn:aws:iam::111122223333:mfa/ana", "TokenCode": "123456"}, "SerialNumber"),
+        ({"TransitiveTagKeys": ["none"]}, "ransitive"),
+    ):
+        refuses(sts, "AssumeRole", "ValidationError", text, **{**asked, **more})
+    refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=60)
+    refuses(sts, "GetSessionToken", "ValidationError", "SerialNumber", SerialNumber="GAHT12345678", TokenCode="123456")
+
+
+@pytest.fixture
+def issuers(tmp_path_factory):
+    """Makes issuers, and stops them."""
+    made = []
+
+    def make(**choices) -> Issuer:
+        made.append(Issuer(tmp_path_factory.mktemp("errors"), path="/ci", **choices).start())
+        return made[-1]
+
+    yield make
+    for issuer in made:
+        issuer.stop()
+
+
+def exchange_of(hub, iam, issuer: Issuer) -> dict:
+    """What asks for the session of a role that trusts a job of the issuer."""
+    hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca))
+    name = issuer.url.removeprefix("https://")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{hub.account}:oidc-provider/{name}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{name}:aud": AUDIENCE, f"{name}:sub": "job-17"}},
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName=unique("ci"), AssumeRolePolicyDocument=trust)["Role"]
+    hub.settle()
+    token = hub.secrets.add("a web identity token", issuer.token(aud=AUDIENCE, sub="job-17"))
+    return {"RoleArn": role["Arn"], "RoleSessionName": "run", "WebIdentityToken": token}
+
+
+def test_a_web_identitys_session_policy_and_an_issuer_that_is_away(hub, wire, iam, issuers):
+    away = exchange_of(hub, iam, issuers(away=True))
+    refuses(wire.sts, "AssumeRoleWithWebIdentity", "IDPCommunicationError", **away)
+    asked = exchange_of(hub, iam, issuers())
+    # Of what cannot be packed.
+    names = "".join(base64.b64encode(hashlib.sha512(bytes([n])).digest()).decode().rstrip("=") for n in range(21))
+    large = {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{names}"}
+    for more, code, text in (
+        ({"Policy": '{"a":1}'}, "MalformedPolicyDocument", ""),
+        ({"Policy": json.dumps({"Version": "2012-10-17", "Statement": [large]})}, "PackedPolicyTooLarge", ""),
+        ({"DurationSeconds": 899}, "ValidationError", "DurationSeconds"),
+        ({"ProviderId": "www.amazon.com"}, "ValidationError", "ProviderId"),
+        ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}, "ValidationError", "PolicyArns"),
+    ):
+        refuses(wire.sts, "AssumeRoleWithWebIdentity", code, text, **asked, **more)
+
+
+# EKS
+
+
+def test_clusters_that_are_none_and_pages_that_are_none(eks, hub):
+    name = unique("pages")
+    eks.create_cluster(
+        name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"}
+    )
+    hub.settle()
+    arn = f"arn:aws:iam::{hub.account}:user/nobody"
+    none = {"clusterName": "none"}
+    entry, association = none | {"principalArn": arn}, none | {"associationId": "a-0123456789abcdefg"}
+    config = {"identityProviderConfig": {"type": "oidc", "name": "a"}}
+    calls = {
+        "DescribeCluster": {"name": "none"},
+        "DeleteCluster": {"name": "none"},
+        "DescribeUpdate": {"name": "none", "updateId": "00000000-0000-0000-0000-000000000000"},
+        "ListUpdates": {"name": "none"},
+        "DescribeAccessEntry": entry,
+        "ListAccessEntries": none,
+        "UpdateAccessEntry": entry,
+        "DeleteAccessEntry": entry,
+        "AssociateAccessPolicy": entry | {"policyArn": VIEW, "accessScope": {"type": "cluster"}},
+        "DisassociateAccessPolicy": entry | {"policyArn": VIEW},
+        "ListAssociatedAccessPolicies": entry,
+        "ListIdentityProviderConfigs": none,
+        "DescribeIdentityProviderConfig": none | config,
+        "DisassociateIdentityProviderConfig": none | config,
+        "ListPodIdentityAssociations": none,
+        "DescribePodIdentityAssociation": association,
+        "UpdatePodIdentityAssociation": association,
+        "DeletePodIdentityAssociation": association,
+    }
+    for operation, asked in calls.items():
+        with refused(eks, "ResourceNotFoundException", "No cluster found for name: none.", 404):
+            getattr(eks, xform_name(operation))(**asked)
+    of = {"clusterName": name}
+    for operation, asked in (
+        ("ListIdentityProviderConfigs", of),
+        ("ListPodIdentityAssociations", of),
+        ("ListAccessEntries", of),
+        ("ListUpdates", {"name": name}),
+        ("ListClusters", {}),
+        ("ListAccessPolicies", {}),
+    ):
+        refuses(eks, operation, "InvalidParameterException", "nextToken", **asked, nextToken="AAAA")
+    for operation in ("DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "DeletePodIdentityAssociation"):
+        refuses(eks, operation, "InvalidParameterException", "associationId", **of, associationId="a-1")
+    for operation in ("DescribeAccessEntry", "DeleteAccessEntry", "UpdateAccessEntry", "ListAssociatedAccessPolicies"):
+        with refused(eks, "ResourceNotFoundException", "The specified principalArn could not be found.", 404):
+            getattr(eks, xform_name(operation))(**of, principalArn=arn)
+
+
+def test_limits(new_hub):
+    """On a hub with room for one of each."""
+    settings = {
+        f"LANYARD_{name}": "1"
+        for name in (
+            "MAPPING__LIMITS__CLUSTERS_PER_REGION",
+            "MAPPING__LIMITS__ENTRIES_PER_CLUSTER",
+            "CREDENTIALS__ASSOCIATIONS_PER_CLUSTER",
+            "AUTHN__LIMITS__USERS_MAX",
+            "AUTHN__LIMITS__ROLES_MAX",
+            "AUTHN__LIMITS__OIDC_PROVIDERS_MAX",
+        )
+    }
+    hub = new_hub("narrow", settings=settings).start()
+    wire = Wire(hub)
+    eks, iam = wire.eks, wire.client("iam")
+    made = {"roleArn": ROLE, "resourcesVpcConfig": {}, "accessConfig": {"authenticationMode": "API"}}
+    eks.create_cluster(name="one", **made)
+    refuses(eks, "CreateCluster", "ResourceLimitExceededException", name="two", **made)
+    trust = iam.create_role(RoleName="one", AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+    refuses(iam, "CreateRole", "LimitExceeded", RoleName="two", AssumeRolePolicyDocument=PODS)
+    # The creator of the cluster has the one entry, and is the one user.
+    refuses(eks, "CreateAccessEntry", "ResourceLimitExceededException", clusterName="one", principalArn=trust)
+    refuses(iam, "CreateUser", "LimitExceeded", UserName="two")
+    iam.create_open_id_connect_provider(Url="https://one.example")
+    refuses(iam, "CreateOpenIDConnectProvider", "LimitExceeded", Url="https://two.example")
+    asked = {"clusterName": "one", "serviceAccount": "bot", "roleArn": trust}
+    eks.create_pod_identity_association(namespace="one", **asked)
+    refuses(eks, "CreatePodIdentityAssociation", "ResourceLimitExceededException", namespace="two", **asked)
