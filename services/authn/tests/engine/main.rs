@@ -6,6 +6,7 @@ mod accounts;
 mod admit;
 mod aws_wire;
 mod certificates;
+mod exchanged;
 mod local;
 mod lockout;
 mod oidc;
