@@ -25,6 +25,7 @@ const SECRET: &[&str] = &[
     ".lanyard.credentials.v1.RoleSession",
     ".lanyard.credentials.v1.SessionCredentials",
     ".lanyard.credentials.v1.AssumeRoleWithWebIdentityRequest",
+    ".lanyard.credentials.v1.ExchangeCallerIdentityRequest",
     ".lanyard.gateway.v1.ExplainRequest",
     ".lanyard.gateway.v1.ExplainRequest.who",
 ];

@@ -32,6 +32,7 @@ redacted! {
     credentials::RoleSession { access_key_id, expires_at, arn, assumed_role_id }
     credentials::SessionCredentials { access_key_id, expires_at }
     credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
+    credentials::ExchangeCallerIdentityRequest { duration_seconds }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -68,6 +69,10 @@ mod tests {
                     web_identity_token: secret(),
                     ..Default::default()
                 }
+            ),
+            format!(
+                "{:?}",
+                credentials::ExchangeCallerIdentityRequest { presigned_url: secret(), ..Default::default() }
             ),
             format!(
                 "{:?}",

@@ -95,14 +95,15 @@ class Sts:
         if who is None:
             return None
         at = datetime.datetime.strptime(said["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
-        header = tokens.CLUSTER_HEADER
+        header = said["X-Amz-SignedHeaders"].removeprefix("host;")
         url = tokens.presigned(
             who.credentials,
-            request.headers[header],
+            request.headers.get(header, ""),
             region=self.region,
             host=request.headers["Host"],
             at=at,
             expires=said["X-Amz-Expires"],
+            header=header,
         )
         return (
             who

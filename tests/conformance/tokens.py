@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
+HUB_HEADER = "x-lanyard-hub-id"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::{
     fault::CallError,
-    identity::{Actor, ActorKind, Vouched},
+    identity::{Actor, ActorKind, Authority, Vouched},
 };
 
 pub use associations::{
@@ -52,6 +52,14 @@ pub trait Sessions: Send + Sync + 'static {
         from: Option<IpAddr>,
         query: AssumeRoleWithWebIdentity,
     ) -> impl Future<Output = Result<WebIdentitySession, CallError>> + Send;
+
+    /// A session for a principal of AWS, or of a self-hosted STS, that proves itself by a presigned `GetCallerIdentity` for this hub.
+    /// The URL is the proof, counts once, and is judged here: no actor was admitted. `from` is the address that the door saw.
+    fn exchange_caller_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: ExchangeCallerIdentity,
+    ) -> impl Future<Output = Result<ExchangedSession, CallError>> + Send;
 
     /// A session of the calling user (AWS STS `GetSessionToken`). 0 seconds mean 43200.
     fn get_session_token(
@@ -132,6 +140,28 @@ pub struct WebIdentitySession {
     pub subject: String,
     /// Who stands behind the session, if the token says.
     pub source_identity: Option<String>,
+}
+
+/// The proof of a principal that another authority keeps.
+#[derive(Debug, Clone, Default)]
+pub struct ExchangeCallerIdentity {
+    /// `GetCallerIdentity`, presigned for this hub (`lanyard_iam::token::HubProof`).
+    pub presigned_url: SecretString,
+    /// 900 to what the hub allows; 0 means that.
+    pub duration_seconds: u32,
+}
+
+/// A session of a principal that another authority keeps.
+#[derive(Debug)]
+pub struct ExchangedSession {
+    /// Its credentials.
+    pub session: SessionCredentials,
+    /// The whole ARN, as STS said it.
+    pub arn: String,
+    /// `AIDA…`, `AROA…:SESSION`.
+    pub user_id: String,
+    /// Who vouched.
+    pub authority: Authority,
 }
 
 /// Credentials of a session.
@@ -217,7 +247,7 @@ mod tests {
     use lanyard_iam::PrincipalArn;
 
     use super::*;
-    use crate::identity::{Authority, Lineage};
+    use crate::identity::Lineage;
 
     #[test]
     fn a_caller_is_written_as_sts_writes_it() {

@@ -40,7 +40,10 @@ pub const OPEN: &[&str] = &[
 ];
 
 /// Methods whose message is its own proof, which the service judges: the front door passes them on without a signature.
-pub const UNSIGNED: &[&str] = &["/lanyard.credentials.v1.Sessions/AssumeRoleWithWebIdentity"];
+pub const UNSIGNED: &[&str] = &[
+    "/lanyard.credentials.v1.Sessions/AssumeRoleWithWebIdentity",
+    "/lanyard.credentials.v1.Sessions/ExchangeCallerIdentity",
+];
 
 /// Methods between services, which know each other by certificate. No front door lets them through.
 pub const INTERNAL: &[&str] = &[

@@ -29,7 +29,7 @@ use crate::{
 pub const SERVICE: &str = "lanyard";
 
 /// The header that names the hub: a signature for one hub is none for another.
-pub const HUB_ID_HEADER: &str = "x-lanyard-hub-id";
+pub const HUB_ID_HEADER: &str = lanyard_iam::token::HUB_ID_HEADER;
 
 /// The header that makes two calls of one second differ.
 pub const NONCE_HEADER: &str = "x-lanyard-nonce";

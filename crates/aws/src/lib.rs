@@ -34,12 +34,13 @@ mod sts;
 mod xml;
 
 pub use breaker::BreakerOptions;
-pub use limits::Quota;
+pub use limits::{Buckets, Quota};
 pub use own::{
     AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions,
     CredentialSource, DATA_KEY_BYTES, DataKey, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
     ListedPrincipals, NamedPrincipal, Unreadable, session_in,
 };
 pub use sts::{
-    GetCallerIdentity, Limited, StsAnswer, StsClient, StsFault, StsOptions, StsRefusal, StsRefusalReason,
+    BoundTo, GetCallerIdentity, Limited, SelfHostedSts, SelfHostedStsError, StsAnswer, StsClient, StsFault,
+    StsOptions, StsRefusal, StsRefusalReason,
 };

@@ -26,20 +26,24 @@ impl Quota {
 
 /// A bucket for each key, by the generic cell rate algorithm: of each key one moment is kept, until which it has used
 /// up its calls. A moment that has passed is as good as none, so the table forgets it when it needs room.
-pub(crate) struct Buckets<K> {
+pub struct Buckets<K> {
     quota: Quota,
     keys_max: usize,
     used_until: Mutex<HashMap<K, Instant>>,
 }
 
 impl<K: Hash + Eq> Buckets<K> {
-    pub(crate) fn new(quota: Quota, keys_max: usize) -> Self {
+    /// Buckets of this quota, for so many keys at once.
+    #[must_use]
+    pub fn new(quota: Quota, keys_max: usize) -> Self {
         Self { quota, keys_max, used_until: Mutex::new(HashMap::new()) }
     }
 
-    /// Takes one call of the key, or says after which time to try again. A table full of keys that are all in use takes
-    /// no new key until one has come to rest.
-    pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
+    /// Takes one call of the key. A table full of keys that are all in use takes no new key until one has come to rest.
+    ///
+    /// # Errors
+    /// After which time to try again.
+    pub fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
         let mut table = locked(&self.used_until);
         let interval = self.quota.interval();
         if !table.contains_key(&key) && table.len() >= self.keys_max {

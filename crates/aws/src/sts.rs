@@ -2,9 +2,11 @@
 
 mod answer;
 mod client;
+mod self_hosted;
 
 use std::time::Duration;
 
+use lanyard_iam::token::{CLUSTER_ID_HEADER, HUB_ID_HEADER};
 use lanyard_iam::{AccessKeyId, CallerIdentity, Partition};
 use lanyard_kit::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{breaker::BreakerOptions, limits::Quota};
 
 pub use client::StsClient;
+pub use self_hosted::{SelfHostedSts, SelfHostedStsError};
 
 /// A presigned `GetCallerIdentity`, taken apart and rebuilt by the caller: nothing here is as it came off the wire.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +31,29 @@ pub struct GetCallerIdentity<'a> {
     pub self_hosted: bool,
     /// The key that signed.
     pub access_key_id: &'a AccessKeyId,
-    /// The asking cluster's own id, sent as `x-k8s-aws-id`: the signature has to cover this very value.
-    pub cluster_id: &'a str,
-    /// The asking spoke, for its limit.
+    /// Whom the signature has to be for.
+    pub bound_to: BoundTo<'a>,
+    /// The asking spoke, for its limit; of an exchange the hub.
     pub spoke: &'a str,
+}
+
+/// Whom a signature is for: the asker's own id, which is sent in a header that the signature has to cover with this very value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundTo<'a> {
+    /// A cluster, by its id.
+    Cluster(&'a str),
+    /// A hub, by its id.
+    Hub(&'a str),
+}
+
+impl<'a> BoundTo<'a> {
+    /// The header with its value.
+    fn header(self) -> (&'static str, &'a str) {
+        match self {
+            Self::Cluster(id) => (CLUSTER_ID_HEADER, id),
+            Self::Hub(id) => (HUB_ID_HEADER, id),
+        }
+    }
 }
 
 /// STS has answered.

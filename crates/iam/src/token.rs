@@ -3,8 +3,11 @@
 //! [`ParsedToken::parse`] judges a token by the full allow-list. Nothing of it is ever used as given: what may be called
 //! is rebuilt from the parsed fields ([`ParsedToken::rebuild_url`]), what may be verified here is verified over them
 //! ([`ParsedToken::verify_local`]).
+//!
+//! [`HubProof`] is the same URL bound to a hub instead of a cluster, by which a principal of AWS gets a session there.
 
 mod err;
+mod hub_proof;
 mod life;
 mod mint;
 mod parse;
@@ -24,6 +27,9 @@ use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 pub use err::{TokenError, TokenPart};
+pub use hub_proof::{
+    HUB_ID_HEADER, HUB_PROOF_AGE_MAX, HUB_PROOF_BYTES_MAX, HubProof, HubProofError, mint_hub_proof,
+};
 pub use life::TokenLife;
 pub use mint::{MintError, TOKEN_EXPIRES, mint_token};
 pub use parsed::ParsedToken;

@@ -6,6 +6,7 @@
 //! principals' own can make a principal. Trust the root, and [`PeerIdentity::from_chain`] tells the rest.
 
 mod authority;
+mod ca_file;
 mod chain;
 mod config;
 mod facts;
@@ -16,6 +17,7 @@ mod live;
 mod service;
 
 pub use authority::{Authority, AuthorityError, PRINCIPAL_LIFETIME_MAX};
+pub use ca_file::{CA_FILE_BYTES_MAX, read_ca_file};
 pub use chain::ChainVerifier;
 pub use config::{ClientCertificates, TlsError, client_config, install_provider, provider, server_config};
 pub use facts::CertificateFacts;

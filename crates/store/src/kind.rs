@@ -17,7 +17,8 @@ pub enum Kind {
     AccessKey,
     /// [`lanyard_api::authn::accounts::IamRole`], in its account's scope, by its name.
     IamRole,
-    /// [`lanyard_api::authn::accounts::InlinePolicy`], in its account's scope, by `user/<user>/<name>` or `role/<role>/<name>`.
+    /// [`lanyard_api::authn::accounts::InlinePolicy`], in its account's scope, by `user/<user>/<name>`, `role/<role>/<name>` or
+    /// `principal/<canonical ARN>/<name>`.
     InlinePolicy,
     /// [`lanyard_api::authn::instance_profiles::InstanceProfile`], in its account's scope, by its name.
     InstanceProfile,

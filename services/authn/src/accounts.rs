@@ -37,11 +37,14 @@ enum Begun<T> {
 
 /// Begins a mutation, or returns what its first arrival was answered.
 macro_rules! begin {
-    ($engine:expr, $name:literal, $by:expr, $scope:expr) => {
-        match $engine.begin($name, $by, $scope).await? {
+    ($engine:expr, $name:literal, $by:expr, all $scopes:expr) => {
+        match $engine.begin($name, $by, $scopes).await? {
             $crate::accounts::Begun::Now(transaction) => *transaction,
             $crate::accounts::Begun::Before(answer) => return Ok(*answer),
         }
+    };
+    ($engine:expr, $name:literal, $by:expr, $scope:expr) => {
+        $crate::accounts::begin!($engine, $name, $by, all & [$scope])
     };
 }
 use begin;
@@ -112,9 +115,9 @@ impl<S: SharedCache> Engine<S> {
         &self,
         name: &'static str,
         by: &Mutation,
-        scope: Scope,
+        scopes: &[Scope],
     ) -> Result<Begun<T>, CallError> {
-        match self.store.begin(name, by, &[scope]).await {
+        match self.store.begin(name, by, scopes).await {
             Ok(transaction) => Ok(Begun::Now(Box::new(transaction))),
             Err(error) => recorded(error).map(|answer| Begun::Before(Box::new(answer))),
         }

@@ -203,9 +203,9 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
     let own = Kin { account: arn.account, canonical_arn: CanonicalArn::of(&arn) };
     let session_name = holder.session.as_ref().map(|claims| claims.session_name.as_str());
     let block = indexes.iter().find_map(|index| {
-        let on = |kin: &Kin, session_name| {
+        let on = |authority, kin: &Kin, session_name| {
             index.on(&Someone {
-                authority: &Authority::Local,
+                authority,
                 account: kin.account,
                 canonical_arn: &kin.canonical_arn,
                 session_name,
@@ -215,8 +215,8 @@ fn blocked(hub: &HubSnapshot, holder: &Holder, ancestors: &[String], kin: &[Kin]
         let certificate = || certificates(ancestors).find_map(|one| index.on_certificate(&one));
         key.or_else(certificate)
             .or_else(|| index.on_web_identities(ancestors))
-            .or_else(|| on(&own, session_name))
-            .or_else(|| kin.iter().find_map(|kin| on(kin, None)))
+            .or_else(|| on(&holder.account.account.authority, &own, session_name))
+            .or_else(|| kin.iter().find_map(|kin| on(&Authority::Local, kin, None)))
     })?;
     let message = format!("block `{block}` stops this caller; whoever put it up can lift it");
     Some(Denial { code: "blocked".into(), message })
@@ -229,7 +229,7 @@ fn kind(holder: &Holder, ancestors: Vec<String>) -> ActorKind {
         tags.map(|(key, value)| (key.clone(), value.clone())).collect()
     });
     ActorKind::Principal {
-        authority: Authority::Local,
+        authority: holder.account.account.authority.clone(),
         principal_id: holder.owner.id.to_string(),
         lineage: Box::new(Lineage {
             access_key_id: holder.access_key_id.clone(),

@@ -97,6 +97,8 @@ reasons! {
     SessionRoleGone "session_role_gone",
     SessionAncestorGone "session_ancestor_gone",
     SessionRevoked "session_revoked",
+    SessionAccountGone "session_account_gone",
+    SessionPoliciesGone "session_policies_gone",
     StsExpired "sts_expired",
     InvalidKey "invalid_key",
     IncompleteSignature "incomplete_signature",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::authn::accounts::Account;
-use lanyard_api::{ClusterUid, Fault, Revision, Scope};
+use lanyard_api::{Authority, ClusterUid, Fault, Revision, Scope};
 use lanyard_iam::{AccountId, Region, StsAuthority};
 use lanyard_store::{Followed, Store, StoreError};
 
@@ -19,9 +19,9 @@ pub(crate) struct Directory {
     clusters: Followed<ClusterModel>,
 }
 
-/// One of Lanyard's own accounts.
+/// An account with its state.
 #[derive(Debug, Clone)]
-pub(crate) struct LocalAccount {
+pub(crate) struct KnownAccount {
     pub(crate) account: Arc<Account>,
     pub(crate) snapshot: Arc<AccountSnapshot>,
 }
@@ -57,10 +57,24 @@ impl Directory {
         &self,
         hub: &HubSnapshot,
         id: AccountId,
-    ) -> Result<Option<LocalAccount>, Fault> {
+    ) -> Result<Option<KnownAccount>, Fault> {
         let Some(account) = hub.account(id).filter(|_| hub.is_local(id)) else { return Ok(None) };
         let snapshot = self.account(id).await?;
-        Ok(Some(LocalAccount { account: Arc::clone(account), snapshot }))
+        Ok(Some(KnownAccount { account: Arc::clone(account), snapshot }))
+    }
+
+    /// The state of an account whose principals another authority keeps; none where the hub knows it as anybody else's, or not at
+    /// all.
+    pub(crate) async fn account_of(
+        &self,
+        hub: &HubSnapshot,
+        id: AccountId,
+        authority: &Authority,
+    ) -> Result<Option<KnownAccount>, Fault> {
+        let known = hub.account(id).filter(|account| account.authority == *authority);
+        let Some(account) = known.filter(|_| !hub.is_local(id)) else { return Ok(None) };
+        let snapshot = self.account(id).await?;
+        Ok(Some(KnownAccount { account: Arc::clone(account), snapshot }))
     }
 
     /// The state of a registered account of any authority.

@@ -25,7 +25,6 @@ mod admit;
 mod answers;
 mod blocks;
 mod bootstrap;
-mod ca_file;
 mod cache;
 mod config;
 mod directory;

@@ -1,4 +1,5 @@
-//! Whose a local key is: a user's long-term key by its record, a role session's by its sealed token.
+//! Whose a local key is: a user's long-term key by its record, a session's by its sealed token. A session may be of a principal whom
+//! AWS keeps, by an exchange.
 //!
 //! A session carries all that it descends from. Nothing of it is believed further than the snapshots bear out: the role,
 //! the key and user behind it and every role in between have to be there still, the same ones, and not revoked since.
@@ -12,7 +13,7 @@ use lanyard_iam::{
 };
 use time::OffsetDateTime;
 
-use crate::directory::{Directory, LocalAccount};
+use crate::directory::{Directory, KnownAccount};
 use crate::key_secret::KeySecret;
 use crate::numbers::{account_of_key, account_of_principal};
 use crate::snapshot::{HubSnapshot, OwnerView, Principal};
@@ -23,10 +24,10 @@ pub(crate) struct LocalKeys {
     opener: SessionOpener,
 }
 
-/// A principal of a local account, as management calls are weighed for it.
+/// A principal, as management calls are weighed for it: of a local account, or of another one by a session that it was exchanged for.
 #[derive(Debug)]
 pub(crate) struct Holder {
-    pub(crate) account: LocalAccount,
+    pub(crate) account: KnownAccount,
     /// The user, or the session's role.
     pub(crate) owner: Arc<OwnerView>,
     pub(crate) session: Option<Arc<SessionClaims>>,
@@ -69,6 +70,13 @@ pub(crate) enum Rejection {
     AncestorGone(&'static str),
     #[error("the sessions of this role were revoked after this one was made; assume it again")]
     Revoked,
+    #[error(
+        "the account of the session is no longer registered as the one that it was made for; a hub operator registers it, then \
+         make a new session"
+    )]
+    AccountGone,
+    #[error("no policy is attached to the principal of the session any more; a hub operator attaches one")]
+    PoliciesGone,
 }
 
 impl Rejection {
@@ -84,6 +92,8 @@ impl Rejection {
             Self::RoleGone => "session_role_gone",
             Self::AncestorGone(_) => "session_ancestor_gone",
             Self::Revoked => "session_revoked",
+            Self::AccountGone => "session_account_gone",
+            Self::PoliciesGone => "session_policies_gone",
         }
     }
 
@@ -149,23 +159,19 @@ impl LocalKeys {
         opened: OpenedSession,
     ) -> Result<Result<Signer, Rejection>, Fault> {
         let OpenedSession { access_key_id, secret_access_key, claims } = opened;
+        if claims.authority != Authority::Local.to_string() {
+            let opened = OpenedSession { access_key_id, secret_access_key, claims };
+            return self.session_of_elsewhere(hub, opened).await;
+        }
         let role_account = claims.principal.account;
         let Some(account) = self.directory.local_account(hub, role_account).await? else {
             return Ok(Err(Rejection::RoleGone));
         };
-        // What is in memory may be from before the session: then a role that it does not show may well be there.
-        if self.directory.account_revision(role_account).0 < claims.revision {
-            return Err(Fault::Unavailable {
-                part: "the state of the session's account".into(),
-                detail: "what is in memory is older than the session".into(),
-            });
-        }
+        self.not_before(&claims)?;
         let Some(owner) = account.snapshot.principal(&claims.principal_id).cloned() else {
             return Ok(Err(Rejection::RoleGone));
         };
-        let is_it = owner.arn(account.account.partition) == claims.principal
-            && claims.authority == Authority::Local.to_string();
-        if !is_it {
+        if owner.arn(account.account.partition) != claims.principal {
             return Ok(Err(Rejection::RoleGone));
         }
         let mut kin = Vec::with_capacity(claims.ancestors.len());
@@ -185,6 +191,60 @@ impl LocalKeys {
         Ok(Ok(Signer { holder, secret, identity, standing }))
     }
 
+    /// What is in memory may be from before the session: then a role or policy that it does not show may well be there.
+    fn not_before(&self, claims: &SessionClaims) -> Result<(), Fault> {
+        if self.directory.account_revision(claims.principal.account).0 >= claims.revision {
+            return Ok(());
+        }
+        Err(Fault::Unavailable {
+            part: "the state of the session's account".into(),
+            detail: "what is in memory is older than the session".into(),
+        })
+    }
+
+    /// A session that a principal of AWS, or of a self-hosted STS, was exchanged for: good while the account is registered as it was
+    /// then, and the principal has policies here. Whether the principal is there still its authority said at the exchange.
+    async fn session_of_elsewhere(
+        &self,
+        hub: &HubSnapshot,
+        opened: OpenedSession,
+    ) -> Result<Result<Signer, Rejection>, Fault> {
+        let OpenedSession { access_key_id, secret_access_key, claims } = opened;
+        let Ok(authority) = claims.authority.parse::<Authority>() else {
+            return Ok(Err(Rejection::AccountGone));
+        };
+        let (id, partition) = (claims.principal.account, claims.principal.partition);
+        let account = self.directory.account_of(hub, id, &authority).await?;
+        let Some(account) = account.filter(|known| known.account.partition == partition) else {
+            return Ok(Err(Rejection::AccountGone));
+        };
+        self.not_before(&claims)?;
+        let mut standing = Ok(());
+        for ancestor in &claims.ancestors {
+            if let Err(rejection) = self.ancestor(hub, ancestor, &claims).await? {
+                standing = standing.and(Err(rejection));
+            }
+        }
+        let arn = claims.session_arn();
+        let policies = account.snapshot.policies_elsewhere(&arn.canonical()).cloned();
+        if policies.is_none() {
+            standing = standing.and(Err(Rejection::PoliciesGone));
+        }
+        let owner = Arc::new(OwnerView {
+            principal: Principal::Elsewhere(claims.principal.clone()),
+            id: claims.principal_id.clone(),
+            policies: policies.unwrap_or_default(),
+        });
+        let identity = identity(&account, &owner, access_key_id.clone(), &claims, Vec::new());
+        // A role's path is not known.
+        let identity = Arc::new(AwsIdentity { principal_arn: None, ..identity }.into());
+        let secret = Arc::new(KeySecret::new(secret_access_key));
+        let session = Some(Arc::new(claims));
+        let holder =
+            Holder { account, owner, session, access_key_id: Some(access_key_id), certificate: None };
+        Ok(Ok(Signer { holder, secret, identity, standing }))
+    }
+
     /// Whether what a session descends from is still there; a principal is answered, for blocks.
     async fn ancestor(
         &self,
@@ -195,6 +255,8 @@ impl LocalKeys {
         match ancestor {
             // A session's key has no record; its role and all before it are ancestors themselves.
             Ancestor::AccessKey(key) if key.is_session() => Ok(Ok(None)),
+            // One of another authority's has none here either.
+            Ancestor::AccessKey(key) if !key.is_local() => Ok(Ok(None)),
             // Nor has a certificate, whose user is an ancestor too. A block may name either.
             Ancestor::Certificate(_) => Ok(Ok(None)),
             Ancestor::AccessKey(key) => {
@@ -219,6 +281,11 @@ impl LocalKeys {
                 let provider = account.as_ref().and_then(|account| account.snapshot.oidc_provider(issuer));
                 let is_it = provider.is_some_and(|provider| provider.id.to_string() == *id);
                 Ok(if is_it { Ok(None) } else { Err(Rejection::AncestorGone("OIDC provider")) })
+            }
+            Ancestor::Account { account, registered_nanoseconds } => {
+                let known = hub.account(*account).map(|account| account.created_at.unix_timestamp_nanos());
+                let is_it = known == Some(i128::from(*registered_nanoseconds));
+                Ok(if is_it { Ok(None) } else { Err(Rejection::AccountGone) })
             }
             // Nothing here mints such sessions, so nothing here can say that what they descend from is there.
             Ancestor::Association(_) => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
@@ -247,6 +314,7 @@ impl OwnerView {
         let arn = match &self.principal {
             Principal::User(_) => arn,
             Principal::Role { .. } => arn.without_path(),
+            Principal::Elsewhere(_) => return Kin { account: arn.account, canonical_arn: arn.canonical() },
         };
         Kin { account: arn.account, canonical_arn: arn.canonical() }
     }
@@ -261,7 +329,7 @@ fn not_revoked(owner: &OwnerView, claims: &SessionClaims) -> Result<(), Rejectio
         {
             Err(Rejection::Revoked)
         }
-        Principal::Role { .. } | Principal::User(_) => Ok(()),
+        Principal::Role { .. } | Principal::User(_) | Principal::Elsewhere(_) => Ok(()),
     }
 }
 
@@ -290,7 +358,7 @@ impl Signer {
 
 /// Whom a session proves: its role, under the session's name; or its user, whose sessions have none that anybody chose.
 fn identity(
-    account: &LocalAccount,
+    account: &KnownAccount,
     owner: &OwnerView,
     access_key_id: AccessKeyId,
     claims: &SessionClaims,
@@ -298,7 +366,7 @@ fn identity(
 ) -> AwsIdentity {
     let (arn, partition) = (claims.session_arn(), account.account.partition);
     AwsIdentity {
-        authority: Authority::Local,
+        authority: account.account.authority.clone(),
         account: account.account.id,
         partition,
         principal_id: owner.id.to_string(),

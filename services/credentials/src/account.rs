@@ -2,21 +2,22 @@
 //! blocks stop.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use lanyard_api::{
     Authority, BlockId, Revision, Scope,
     authn::{
-        accounts::{Account, IamRole},
+        accounts::{Account, IamRole, InlinePolicy, PolicyOwner},
         oidc_providers::OidcProvider,
     },
     mapping::{Block, BlockTarget},
 };
-use lanyard_iam::{AccountId, Partition, TrustPolicy};
+use lanyard_iam::{AccountId, CanonicalArn, Partition, TrustPolicy};
 use lanyard_oidc::{KeptProvider, Providers};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
+use time::OffsetDateTime;
 
 /// The blocks on people of OIDC issuers. Other blocks are looked at wherever a session is used.
 #[derive(Debug, Default)]
@@ -59,14 +60,30 @@ impl OidcBlocks {
 /// The hub, for looking up.
 #[derive(Debug, Default)]
 pub(crate) struct HubSnapshot {
-    accounts: HashMap<AccountId, (Authority, Partition)>,
+    accounts: HashMap<AccountId, Registered>,
+    /// The pairs that accounts have whose principals are not kept here, each once.
+    pub(crate) elsewhere: Vec<(Authority, Partition)>,
     pub(crate) blocks: OidcBlocks,
+}
+
+/// An account as it is registered.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) authority: Authority,
+    pub(crate) partition: Partition,
+    pub(crate) at: OffsetDateTime,
 }
 
 impl HubSnapshot {
     /// Whether the account is one of the hub's own, in this partition.
     pub(crate) fn is_local(&self, account: AccountId, partition: Partition) -> bool {
-        self.accounts.get(&account).is_some_and(|known| *known == (Authority::Local, partition))
+        let known = self.registered(account);
+        known.is_some_and(|known| known.authority == Authority::Local && known.partition == partition)
+    }
+
+    /// An account as it is registered, whoever vouches for it.
+    pub(crate) fn registered(&self, account: AccountId) -> Option<&Registered> {
+        self.accounts.get(&account)
     }
 }
 
@@ -105,9 +122,17 @@ impl Model for HubModel {
     }
 
     fn compile(&self, _: Scope, rows: &HubRows, _: Revision) -> HubSnapshot {
-        let known = |account: &Account| (account.id, (account.authority.clone(), account.partition));
+        let known = |account: &Account| {
+            let (authority, partition, at) =
+                (account.authority.clone(), account.partition, account.created_at);
+            (account.id, Registered { authority, partition, at })
+        };
+        let others = rows.accounts.values().filter(|account| account.authority != Authority::Local);
+        let pairs: BTreeSet<(Authority, Partition)> =
+            others.map(|account| (account.authority.clone(), account.partition)).collect();
         HubSnapshot {
             accounts: rows.accounts.values().map(known).collect(),
+            elsewhere: pairs.into_iter().collect(),
             blocks: OidcBlocks::compile(rows.blocks.values()),
         }
     }
@@ -141,6 +166,8 @@ pub(crate) struct ProviderView {
 pub(crate) struct AccountSnapshot {
     roles: HashMap<String, Arc<RoleView>>,
     providers: HashMap<String, Arc<ProviderView>>,
+    /// Principals whom the account's authority keeps elsewhere and who have policies here.
+    principals: HashSet<CanonicalArn>,
     pub(crate) blocks: OidcBlocks,
     /// The account's revision when this was compiled.
     pub(crate) revision: Revision,
@@ -150,6 +177,11 @@ impl AccountSnapshot {
     /// A role by its name; role names are unique ignoring letter case (IAM).
     pub(crate) fn role(&self, name: &str) -> Option<&Arc<RoleView>> {
         self.roles.get(&name.to_ascii_lowercase())
+    }
+
+    /// Whether a principal whom another authority keeps has policies here. Byte for byte.
+    pub(crate) fn has_policies(&self, principal: &CanonicalArn) -> bool {
+        self.principals.contains(principal)
     }
 
     /// The OIDC provider of an issuer, byte for byte.
@@ -169,6 +201,8 @@ pub(crate) struct AccountModel {
 pub(crate) struct AccountRows {
     roles: BTreeMap<String, Arc<RoleView>>,
     providers: BTreeMap<String, Arc<ProviderView>>,
+    /// By the key of each of their policies.
+    principals: BTreeMap<String, CanonicalArn>,
     blocks: BTreeMap<String, Block>,
 }
 
@@ -185,7 +219,7 @@ impl AccountModel {
 impl Model for AccountModel {
     type Rows = AccountRows;
     type Snapshot = AccountSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::IamRole, Kind::OidcProvider, Kind::Block];
+    const KINDS: &'static [Kind] = &[Kind::IamRole, Kind::OidcProvider, Kind::InlinePolicy, Kind::Block];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AccountRows, StoreError> {
         let mut account = AccountRows::default();
@@ -195,6 +229,9 @@ impl Model for AccountModel {
                     set(&mut account.roles, &row.key, Some(Arc::new(RoleView::of(row.decode()?))));
                 }
                 Kind::OidcProvider => set(&mut account.providers, &row.key, Some(self.view(row.decode()?))),
+                Kind::InlinePolicy => {
+                    set(&mut account.principals, &row.key, principal(Some(row.decode()?)));
+                }
                 _ => set(&mut account.blocks, &row.key, Some(row.decode()?)),
             }
         }
@@ -211,6 +248,7 @@ impl Model for AccountModel {
                 let now = change.after()?.map(|provider| self.view(provider));
                 set(&mut rows.providers, &change.key, now);
             }
+            Kind::InlinePolicy => set(&mut rows.principals, &change.key, principal(change.after()?)),
             _ => set(&mut rows.blocks, &change.key, change.after()?),
         }
         Ok(())
@@ -222,9 +260,18 @@ impl Model for AccountModel {
         AccountSnapshot {
             roles: rows.roles.values().map(by_name).collect(),
             providers: rows.providers.values().map(by_issuer).collect(),
+            principals: rows.principals.values().cloned().collect(),
             blocks: OidcBlocks::compile(rows.blocks.values()),
             revision,
         }
+    }
+}
+
+/// Whose policy it is, where that is no user or role of the hub's own.
+fn principal(policy: Option<InlinePolicy>) -> Option<CanonicalArn> {
+    match policy?.owner {
+        PolicyOwner::Principal(arn) => Some(arn),
+        PolicyOwner::User(_) | PolicyOwner::Role(_) => None,
     }
 }
 

@@ -10,15 +10,16 @@ use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Denial, Fault, Lineage, Mutation, Scope, Vouched,
     credentials::{
-        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
-        WebIdentitySession,
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, ExchangeCallerIdentity, ExchangedSession,
+        RoleSession, SessionCredentials, Sessions, WebIdentitySession,
     },
 };
+use lanyard_aws::SelfHostedStsError;
 use lanyard_iam::{
     AccountId, Ancestor, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims,
     SessionError, SessionMinter,
 };
-use lanyard_kit::Clock;
+use lanyard_kit::{Clock, http_client::HttpClientError};
 use lanyard_oidc::Providers;
 use lanyard_store::{Followed, Store};
 use secrecy::SecretString;
@@ -28,9 +29,11 @@ use crate::{
     account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
     associations::AssociationModel,
     config::CredentialsConfig,
+    exchange::Exchange,
     keys::{KeysError, minting_keys},
     rules,
     snapshot::{ClusterModel, WorkloadModel},
+    unsigned::Strangers,
 };
 
 /// Accounts whose roles and OIDC providers are kept in memory; those used last.
@@ -50,9 +53,23 @@ pub struct Credentials {
     inner: Arc<Inner>,
 }
 
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A self-hosted STS cannot be used as it is configured.
+    #[error("credentials.exchange.{0}")]
+    SelfHosted(#[from] SelfHostedStsError),
+    /// Nothing can be called over HTTPS.
+    #[error(transparent)]
+    Http(#[from] HttpClientError),
+}
+
 struct Inner {
     store: Store,
     config: CredentialsConfig,
+    strangers: Strangers,
+    /// Without it nobody is exchanged.
+    exchange: Option<Exchange>,
     hub: Followed<HubModel>,
     accounts: Followed<AccountModel>,
     clusters: Followed<ClusterModel>,
@@ -63,11 +80,27 @@ struct Inner {
 }
 
 impl Credentials {
-    /// An engine over an opened store, whose keyring must hold the session keys.
+    /// An engine over an opened store, whose keyring must hold the session keys. It exchanges nobody.
     ///
     /// # Errors
     /// [`KeysError`] where it does not.
     pub fn new(store: &Store, config: CredentialsConfig) -> Result<Self, KeysError> {
+        Self::open(store, config, None)
+    }
+
+    /// An engine that exchanges principals of other authorities for sessions.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn exchanging(
+        store: &Store,
+        config: CredentialsConfig,
+        exchange: Exchange,
+    ) -> Result<Self, KeysError> {
+        Self::open(store, config, Some(exchange))
+    }
+
+    fn open(store: &Store, config: CredentialsConfig, exchange: Option<Exchange>) -> Result<Self, KeysError> {
         let providers = Providers::new(config.oidc.clone(), Arc::clone(store.clock()));
         let inner = Inner {
             store: store.clone(),
@@ -78,6 +111,8 @@ impl Credentials {
             associations: Followed::new(store, AssociationModel, config.clusters_max),
             minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
             clock: Arc::clone(store.clock()),
+            strangers: Strangers::new(&config.unsigned),
+            exchange,
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -89,6 +124,14 @@ impl Credentials {
 
     pub(crate) fn config(&self) -> &CredentialsConfig {
         &self.inner.config
+    }
+
+    pub(crate) fn strangers(&self) -> &Strangers {
+        &self.inner.strangers
+    }
+
+    pub(crate) fn exchange(&self) -> Option<&Exchange> {
+        self.inner.exchange.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &Followed<ClusterModel> {
@@ -123,7 +166,7 @@ impl Credentials {
     }
 
     /// A signature makes one session: whoever captures the call and sends it again gets none.
-    async fn use_up(&self, by: Vouched<Actor>, scope: Scope) -> Result<(), CallError> {
+    pub(crate) async fn use_up(&self, by: Vouched<Actor>, scope: Scope) -> Result<(), CallError> {
         if by.value.signature.is_none() {
             return Ok(());
         }
@@ -137,7 +180,7 @@ impl Credentials {
         let now = self.inner.clock.now();
         let issued_at = now.replace_nanosecond(0).unwrap_or(now);
         let claims = SessionClaims {
-            authority: Authority::Local.to_string(),
+            authority: making.authority.to_string(),
             principal_id: PrincipalId::parse(&making.principal_id).map_err(|_| Fault::Internal)?,
             principal: making.principal,
             session_name: making.session_name,
@@ -181,7 +224,9 @@ impl Credentials {
 
 /// A session that is to be made.
 pub(crate) struct Making {
-    /// The role or user, with its path.
+    /// Who vouches for it.
+    pub(crate) authority: Authority,
+    /// The role or user, with its path where that is known.
     pub(crate) principal: PrincipalArn,
     pub(crate) principal_id: String,
     pub(crate) session_name: String,
@@ -216,6 +261,7 @@ impl Sessions for Credentials {
         let (tags, transitive_keys) =
             rules::tags(&query.tags, &query.transitive_tag_keys, &lineage.transitive_tags)?;
         let making = Making {
+            authority: Authority::Local,
             principal_id: role.principal_id.clone(),
             seconds: rules::duration(query.duration_seconds, role.session_seconds_max, is_chained)?,
             tags,
@@ -246,7 +292,17 @@ impl Sessions for Credentials {
         from: Option<IpAddr>,
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
+        self.admit_stranger(from)?;
         self.web_identity_session(from, query).await
+    }
+
+    async fn exchange_caller_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: ExchangeCallerIdentity,
+    ) -> Result<ExchangedSession, CallError> {
+        self.admit_stranger(from)?;
+        self.exchanged_session(query).await
     }
 
     async fn get_session_token(
@@ -262,6 +318,7 @@ impl Sessions for Credentials {
         }
         let seconds = rules::user_duration(duration_seconds)?;
         let making = Making {
+            authority: Authority::Local,
             principal: arn.clone(),
             principal_id: principal_id.clone(),
             session_name: USER_SESSION_NAME.to_owned(),

@@ -6,7 +6,9 @@
 //! here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the role's own limits, and what a chained
 //! session inherits. A web identity comes without that: its token, the OIDC provider of the role's account and the role's trust
 //! policy are judged here (`web_identity`), for nothing that authn could admit is signed. A session is a sealed claim set
-//! (`lanyard_iam::session`): nothing about it is stored, and only this service holds the key that signs it.
+//! (`lanyard_iam::session`): nothing about it is stored, and only this service holds the key that signs it. Nor is the proof by which a
+//! principal of AWS is exchanged for a session: STS is asked about it here (`exchange`). Who asks without a signature has a share of
+//! its own (`unsigned`).
 //!
 //! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
@@ -19,6 +21,7 @@ mod account;
 mod associations;
 mod config;
 mod engine;
+mod exchange;
 mod keys;
 mod names;
 pub mod process;
@@ -26,11 +29,13 @@ pub mod rules;
 mod sight;
 mod snapshot;
 mod tags;
+mod unsigned;
 mod web_identity;
 mod workloads;
 
 pub use associations::AssociationSnapshot;
-pub use config::CredentialsConfig;
-pub use engine::Credentials;
+pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig};
+pub use engine::{Credentials, SetUpError};
+pub use exchange::Exchange;
 pub use keys::{KeysError, minting_keys};
 pub use snapshot::{KnownIssuer, WorkloadSnapshot};

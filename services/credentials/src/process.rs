@@ -3,21 +3,34 @@
 use std::sync::Arc;
 
 use lanyard_api::{credentials::server, grpc::Served, tags, voucher::Audience};
+use lanyard_iam::Region;
 use lanyard_process::{Configured, Opened, ProcessConfig, Service};
 use lanyard_store::{Holder, Purpose};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
-use crate::{Credentials, CredentialsConfig};
+use crate::{Credentials, CredentialsConfig, Exchange};
 
 /// What the process is told.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialsProcessConfig {
     /// What every service has.
     pub process: ProcessConfig,
+    /// The hub's own region, whose STS is asked about exchanges although no naming rule knows it.
+    pub region: String,
     /// The engine.
     pub credentials: CredentialsConfig,
+}
+
+impl Default for CredentialsProcessConfig {
+    fn default() -> Self {
+        Self {
+            process: ProcessConfig::default(),
+            region: "us-east-1".to_owned(),
+            credentials: CredentialsConfig::default(),
+        }
+    }
 }
 
 impl Configured for CredentialsProcessConfig {
@@ -26,7 +39,8 @@ impl Configured for CredentialsProcessConfig {
     }
 
     fn validate(&self) -> Result<(), String> {
-        Ok(())
+        Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
+        self.credentials.validate().map_err(|error| error.to_string())
     }
 }
 
@@ -41,7 +55,9 @@ impl Service for CredentialsService {
 
     async fn start(config: Self::Config, opened: &Opened) -> anyhow::Result<(Self, Routes)> {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
-        let engine = Arc::new(Credentials::new(&opened.store, config.credentials)?);
+        let region = Region::parse(&config.region)?;
+        let exchange = Exchange::new(opened.hub, region, &config.credentials.exchange)?;
+        let engine = Arc::new(Credentials::exchanging(&opened.store, config.credentials, exchange)?);
         let served = Served::new(engine, door);
         let routes = Routes::new(server::sessions(served.clone()))
             .add_service(server::workloads(served.clone()))

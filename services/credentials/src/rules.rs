@@ -1,6 +1,9 @@
 //! What AWS STS demands of the parameters of its operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use lanyard_api::CallError;
 use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, is_session_name};
@@ -15,6 +18,8 @@ pub const CHAINED_SECONDS_MAX: u32 = 3_600;
 pub const USER_SESSION_SECONDS_MAX: u32 = 129_600;
 /// What is meant where nothing is asked for.
 pub const USER_SESSION_SECONDS_DEFAULT: u32 = 43_200;
+/// How long a session that somebody was exchanged for may last at most, in seconds: AWS's limits for a role's.
+pub const EXCHANGE_SECONDS: RangeInclusive<u32> = SESSION_SECONDS_MIN..=43_200;
 /// Most session tags.
 pub const TAGS_MAX: usize = 50;
 /// Longest key of a session tag, in characters.
@@ -122,6 +127,22 @@ pub fn user_duration(asked: u32) -> Result<u32, CallError> {
     }
     let rule = format!("`{asked}` must be {SESSION_SECONDS_MIN} to {USER_SESSION_SECONDS_MAX} seconds");
     Err(CallError::invalid("duration_seconds", "duration", rule))
+}
+
+/// How long a session that somebody is exchanged for is to live, in seconds; as long as the hub allows where nothing is asked for.
+///
+/// # Errors
+/// [`CallError::Invalid`] names the limits.
+pub fn exchange_duration(asked: u32, most: u32) -> Result<u32, CallError> {
+    match asked {
+        0 => Ok(most),
+        _ if (SESSION_SECONDS_MIN..=most).contains(&asked) => Ok(asked),
+        _ => {
+            let rule =
+                format!("`{asked}` must be {SESSION_SECONDS_MIN} to {most} seconds, by the hub's own limit");
+            Err(CallError::invalid("duration_seconds", "duration", rule))
+        }
+    }
 }
 
 /// Tags and which of them are transitive, with what an actor's own session hands down.

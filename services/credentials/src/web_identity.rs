@@ -9,7 +9,7 @@ mod said;
 use std::net::IpAddr;
 
 use lanyard_api::{
-    CallError, Denial, Fault,
+    Authority, CallError, Denial, Fault,
     credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal, WebIdentitySession},
 };
 use lanyard_iam::{
@@ -71,6 +71,7 @@ impl Credentials {
         let (tags, transitive_keys) =
             rules::tags(&said.tags, &said.transitive_tag_keys, &Default::default()).map_err(in_token)?;
         let making = Making {
+            authority: Authority::Local,
             principal_id: role.role.principal_id.clone(),
             session_name: query.session_name,
             seconds,

@@ -70,6 +70,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Make a client token, as kubectl's exec plugin; or look at one.
     Token(commands::token::TokenArgs),
+    /// A session of the hub for who you are at AWS, as AWS tools read it from a `credential_process`.
+    CredentialProcess(commands::credential_process::CredentialProcessArgs),
     /// Say why somebody gets in, or does not: each stage in turn.
     Explain(commands::explain::ExplainArgs),
     /// Accounts, users, access keys, roles, policies and sessions of the hub.
@@ -176,6 +178,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Pki(command) => Box::pin(command.run(context)).await,
             Command::Db(command) => Box::pin(command.run(context)).await,
             Command::Token(args) => Box::pin(args.run(context)).await,
+            Command::CredentialProcess(args) => Box::pin(args.run(context)).await,
             Command::Explain(args) => Box::pin(args.run(context)).await,
             Command::Iam(command) => Box::pin(command.run(context)).await,
             Command::Cluster(command) => Box::pin(command.run(context)).await,

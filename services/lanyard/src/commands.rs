@@ -6,6 +6,7 @@ pub mod aws_auth;
 pub mod block;
 pub mod cluster;
 pub mod completion;
+pub mod credential_process;
 pub mod db;
 pub mod entry;
 pub mod explain;

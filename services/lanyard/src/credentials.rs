@@ -14,6 +14,10 @@ use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
 const CERTIFICATE_KEY: &str = "client_certificate";
 /// In a profile: its key.
 const KEY_KEY: &str = "client_key";
+/// Set for a command that `lanyard credential-process` runs, so that it is not run again by that one.
+pub const WITHIN: &str = "LANYARD_WITHIN_CREDENTIAL_PROCESS";
+/// Most profiles that are sources of one another.
+const SOURCES_MAX: usize = 16;
 
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +123,19 @@ impl Lookup {
     /// # Errors
     /// [`CredentialsError`] names the place and what is wrong there.
     pub fn find(&self) -> Result<Found, CredentialsError> {
-        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        self.find_by(process::Caller::Command)
+    }
+
+    /// The same for `lanyard credential-process`: a command that is run for them is told by [`WITHIN`] not to call that again.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_within_process(&self) -> Result<Found, CredentialsError> {
+        self.find_by(process::Caller::CredentialProcess)
+    }
+
+    fn find_by(&self, caller: process::Caller) -> Result<Found, CredentialsError> {
+        let region = region_of_environment();
         if self.profile.is_none()
             && let Some(credentials) = from_environment()?
         {
@@ -145,7 +161,7 @@ impl Lookup {
         }
         match get("credential_process") {
             Some(command) => {
-                Ok(Found { credentials: process::run(&profile.name, &command)?, region, origin })
+                Ok(Found { credentials: process::run(&profile.name, &command, caller)?, region, origin })
             }
             None if profile.certificate()?.is_some() => {
                 Err(CredentialsError::OnlyCertificate { profile: profile.name })
@@ -166,8 +182,40 @@ impl Lookup {
         self.profile()?.certificate()
     }
 
+    /// The profile, of those that the credentials come from, whose `credential_process` is `lanyard credential-process`: that one
+    /// itself, or one that it names as its source.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names a file that cannot be read.
+    pub fn comes_back(&self) -> Result<Option<String>, CredentialsError> {
+        if self.profile.is_none() && from_environment()?.is_some() {
+            return Ok(None);
+        }
+        let mut profile = self.profile()?;
+        for _ in 0..SOURCES_MAX {
+            if profile.get("credential_process").is_some_and(|(command, _)| process::is_this(command)) {
+                return Ok(Some(profile.name));
+            }
+            let Some((source, _)) = profile.get("source_profile") else { break };
+            profile = Profile::read(source.to_owned(), credentials_file(), config_file())?;
+        }
+        Ok(None)
+    }
+
+    /// The region that the environment or the profile names.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names a file that cannot be read.
+    pub fn region(&self) -> Result<Option<String>, CredentialsError> {
+        match region_of_environment() {
+            Some(region) => Ok(Some(region)),
+            None => Ok(self.profile()?.get("region").map(|(region, _)| region.to_owned())),
+        }
+    }
+
     /// The profile that was asked for.
-    fn asked(&self) -> Option<String> {
+    #[must_use]
+    pub fn asked(&self) -> Option<String> {
         self.profile.clone().or_else(|| variable("AWS_PROFILE"))
     }
 
@@ -226,6 +274,10 @@ impl Profile {
             (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
         }
     }
+}
+
+fn region_of_environment() -> Option<String> {
+    variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"))
 }
 
 fn variable(name: &str) -> Option<String> {

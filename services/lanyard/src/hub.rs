@@ -143,6 +143,28 @@ pub async fn unsigned(args: &HubArgs) -> Result<Remote<Channel>, Failure> {
     Ok(Remote::new(channel(&target, None).await?).with_timeout(CALL_TIMEOUT))
 }
 
+/// A hub that is known, for calls that are their own proof.
+pub struct Known {
+    /// The services behind the front door.
+    pub remote: Remote<Channel>,
+    /// Its id, which proofs sign.
+    pub hub_id: String,
+}
+
+/// A hub with its id: that of the ready-file, else its own word.
+///
+/// # Errors
+/// [`Failure`] says that nobody answers.
+pub async fn known(args: &HubArgs) -> Result<Known, Failure> {
+    let target = Target::of(args)?;
+    let channel = channel(&target, None).await?;
+    let hub_id = match target.names {
+        Some((hub_id, _)) => hub_id,
+        None => ExplainClient::new(channel.clone()).hub(()).await?.into_inner().hub_id,
+    };
+    Ok(Known { remote: Remote::new(channel).with_timeout(CALL_TIMEOUT), hub_id })
+}
+
 /// What signs the calls to a hub, which is asked for its id and region.
 ///
 /// # Errors

@@ -344,6 +344,7 @@ fn help_teaches_and_completion_completes() {
         &["token", "--help"],
         &["token", "inspect", "--help"],
         &["explain", "--help"],
+        &["credential-process", "--help"],
         &["cluster", "--help"],
         &["cluster", "add", "--help"],
         &["cluster", "spoke-credential", "delete", "--help"],

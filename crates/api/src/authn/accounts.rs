@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
-use lanyard_iam::{AccessKeyId, AccountId, Partition};
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -118,21 +118,26 @@ pub enum PolicyOwner {
     User(String),
     /// A role's, by name.
     Role(String),
+    /// A user's or role's of an account whose authority is not the hub, by its canonical ARN: a user's with the path, a role's without,
+    /// for STS leaves that out. Spelled as the authority spells it.
+    Principal(CanonicalArn),
 }
 
 impl PolicyOwner {
-    /// `user` or `role`.
+    /// `user`, `role` or `principal`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
             Self::Role(_) => "role",
+            Self::Principal(_) => "principal",
         }
     }
 
-    /// The owner's name.
+    /// The owner's name, or ARN.
     pub fn name(&self) -> &str {
         match self {
             Self::User(name) | Self::Role(name) => name,
+            Self::Principal(arn) => arn.as_str(),
         }
     }
 }

@@ -9,9 +9,10 @@ use lanyard_proto::credentials::v1::{
 
 use super::{
     Associations, AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    IssuerDocuments, PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationRef,
-    RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions,
-    UpdatePodIdentityAssociation, WebIdentitySession, WorkloadIssuer, Workloads,
+    ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
+    PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
+    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
+    WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -32,6 +33,14 @@ impl<C: Wire> Sessions for Remote<C> {
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
         call!(self.SessionsClient::assume_role_with_web_identity(self.unsigned(from, query.into())))
+    }
+
+    async fn exchange_caller_identity(
+        &self,
+        from: Option<IpAddr>,
+        query: ExchangeCallerIdentity,
+    ) -> Result<ExchangedSession, CallError> {
+        call!(self.SessionsClient::exchange_caller_identity(self.unsigned(from, query.into())))
     }
 
     async fn get_session_token(

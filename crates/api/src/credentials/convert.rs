@@ -3,10 +3,10 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation, IrsaObstacle,
-    IssuerKey, PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession,
-    ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession,
-    WorkloadIssuer,
+    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
+    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodIdentityAssociation,
+    PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
+    ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -34,6 +34,10 @@ convert! { AssumeRoleWithWebIdentity = pb::AssumeRoleWithWebIdentityRequest {
 convert! { WebIdentitySession = pb::WebIdentitySession {
     session: message, provider: plain, audience: plain, subject: plain, source_identity: plain,
 } }
+convert! { ExchangeCallerIdentity = pb::ExchangeCallerIdentityRequest {
+    presigned_url: secret, duration_seconds: plain,
+} }
+convert! { ExchangedSession = pb::ExchangedSession { session: message, arn: plain, user_id: plain, authority: text } }
 convert! { SessionCredentials = pb::SessionCredentials {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment,
 } }

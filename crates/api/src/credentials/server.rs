@@ -15,6 +15,8 @@ serve! {
         = |engine, by, m| engine.assume_role(by, m.try_into()?).await?.into();
     unsigned assume_role_with_web_identity(pb::AssumeRoleWithWebIdentityRequest) -> pb::WebIdentitySession
         = |engine, from, m| engine.assume_role_with_web_identity(from, m.try_into()?).await?.into();
+    unsigned exchange_caller_identity(pb::ExchangeCallerIdentityRequest) -> pb::ExchangedSession
+        = |engine, from, m| engine.exchange_caller_identity(from, m.try_into()?).await?.into();
     actor get_session_token(pb::GetSessionTokenRequest) -> pb::SessionCredentials
         = |engine, by, m| engine.get_session_token(by, m.duration_seconds).await?.into();
     actor get_caller_identity(pb::GetCallerIdentityRequest) -> pb::CallerIdentity

@@ -189,6 +189,9 @@ fn a_policy_of_a_user_and_one_of_a_role_are_two_actions() {
     };
     assert_eq!(action(authn::policy_owner::Owner::User("a".to_owned())), "iam:PutUserPolicy");
     assert_eq!(action(authn::policy_owner::Owner::Role("a".to_owned())), "iam:PutRolePolicy");
+    let arn = |text: &str| authn::policy_owner::Owner::PrincipalArn(text.to_owned());
+    assert_eq!(action(arn("arn:aws:iam::111122223333:user/team/ana")), "iam:PutUserPolicy");
+    assert_eq!(action(arn("arn:aws:iam::111122223333:role/Dev")), "iam:PutRolePolicy");
     assert!(authn::PutPolicyRequest::default().call().is_err());
 }
 

@@ -188,6 +188,8 @@ impl ProofKey {
                     principals += 1;
                     kin.add(KinKind::PrincipalId, self.principal_id(&Authority::Local, id))?;
                 }
+                // The identity's own, which an access review looks at by itself.
+                Some(("account", _)) => {}
                 Some(("provider", _)) => self.add_provider(&mut kin, ancestor, identity)?,
                 _ => return Err(KinError::Unknown(ancestor.clone())),
             }

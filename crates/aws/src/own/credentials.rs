@@ -75,13 +75,21 @@ impl CredentialSource {
         self.provider.get_or_init(build).await
     }
 
+    /// What is found there now.
+    ///
+    /// # Errors
+    /// [`AwsFault::NoCredentials`] where nothing is.
+    pub async fn credentials(&self, now: OffsetDateTime) -> Result<Credentials, AwsFault> {
+        Ok(Credentials::clone(&self.search(now).await?.credentials))
+    }
+
     async fn search(&self, now: OffsetDateTime) -> Result<Kept, AwsFault> {
         let none = |reason: &str| AwsFault::NoCredentials { reason: reason.to_owned() };
         let provider = self.provider().await;
         let found = match tokio::time::timeout(SEARCH_MAX, provider.provide_credentials()).await {
             Err(_) => return Err(none("looking for them took too long")),
             Ok(Err(error)) => {
-                tracing::warn!(error = %chain_of(&error), "the hub has found no credentials of its own for AWS");
+                tracing::warn!(error = %chain_of(&error), "no credentials for AWS were found");
                 return Err(none(match error {
                     CredentialsError::CredentialsNotLoaded(_) => "there are none in any of the usual places",
                     CredentialsError::ProviderTimedOut(_) => "looking for them took too long",

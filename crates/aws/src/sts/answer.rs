@@ -159,7 +159,7 @@ mod tests {
             partition: Partition::Aws,
             self_hosted: false,
             access_key_id: &key,
-            cluster_id: "dev",
+            bound_to: crate::sts::BoundTo::Cluster("dev"),
             spoke: "spoke",
         };
         let headers = [(http::header::CONTENT_TYPE, content_type.parse().unwrap())].into_iter().collect();

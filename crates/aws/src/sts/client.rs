@@ -214,10 +214,10 @@ fn is_known(call: &GetCallerIdentity<'_>) -> bool {
 fn request(call: &GetCallerIdentity<'_>) -> Result<Request, StsFault> {
     let bad = |reason: &str| StsFault::BadAnswer { host: call.host.to_owned(), reason: reason.to_owned() };
     let url = call.url.expose_secret().parse().map_err(|_| bad("the rebuilt URL does not parse"))?;
-    let cluster_id =
-        HeaderValue::from_str(call.cluster_id).map_err(|_| bad("the cluster's id is no header value"))?;
+    let (name, id) = call.bound_to.header();
+    let id = HeaderValue::from_str(id).map_err(|_| bad("the id that was signed is no header value"))?;
     let mut request = Request::get(url);
-    request.headers.insert("x-k8s-aws-id", cluster_id);
+    request.headers.insert(name, id);
     request.headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     Ok(request)
 }

@@ -46,11 +46,21 @@ pub enum Ancestor {
     /// The client certificate whose key signed the request, by the SHA-256 of its bytes in hex.
     #[serde(rename = "x")]
     Certificate(String),
+    /// The registration of an account whose principals another authority keeps.
+    #[serde(rename = "n")]
+    Account {
+        /// Its number.
+        #[serde(rename = "a")]
+        account: AccountId,
+        /// When it was registered, in nanoseconds of Unix time: one that is registered anew has another moment.
+        #[serde(rename = "t")]
+        registered_nanoseconds: i64,
+    },
 }
 
 impl Ancestor {
     /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `association/<id>`, `cluster/<uid>`,
-    /// `certificate/<SHA-256>`, and `provider/<account>/<id> <issuer> <subject>`. None for anything else.
+    /// `certificate/<SHA-256>`, `account/<number>/<nanoseconds>`, and `provider/<account>/<id> <issuer> <subject>`. None for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('/')?;
@@ -61,6 +71,11 @@ impl Ancestor {
             "association" => Self::Association(id.to_owned()),
             "cluster" => Self::Cluster(id.to_owned()),
             "certificate" => Self::Certificate(id.to_owned()),
+            "account" => {
+                let (account, moment) = id.split_once('/')?;
+                let registered_nanoseconds = moment.parse().ok()?;
+                Self::Account { account: AccountId::parse(account).ok()?, registered_nanoseconds }
+            }
             "provider" => {
                 let (account, rest) = id.split_once('/')?;
                 // An issuer's URL has no blanks; a subject may.
@@ -74,7 +89,7 @@ impl Ancestor {
 
     pub(super) fn is_bounded(&self) -> bool {
         match self {
-            Self::AccessKey(_) | Self::User(_) | Self::Role(_) => true,
+            Self::AccessKey(_) | Self::User(_) | Self::Role(_) | Self::Account { .. } => true,
             Self::Provider { account: _, id, issuer, subject } => {
                 [id, issuer, subject].into_iter().all(|text| is_short(text))
                     && !id.contains([' ', '/'])
@@ -98,6 +113,9 @@ impl fmt::Display for Ancestor {
             Self::Association(id) => write!(f, "association/{id}"),
             Self::Cluster(uid) => write!(f, "cluster/{uid}"),
             Self::Certificate(sha256) => write!(f, "certificate/{sha256}"),
+            Self::Account { account, registered_nanoseconds } => {
+                write!(f, "account/{account}/{registered_nanoseconds}")
+            }
         }
     }
 }
@@ -119,6 +137,7 @@ mod tests {
             "certificate/0aff",
             "cluster/0b1c",
             "association/a-1",
+            "account/111122223333/1790000000000000001",
             "provider/111122223333/0b1c https://issuer.example/realms/a sub with/blank s",
         ];
         for text in written {

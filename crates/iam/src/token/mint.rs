@@ -37,6 +37,37 @@ pub enum MintError {
     Sign(#[from] SigV4Error),
 }
 
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Presigns `GetCallerIdentity` at an STS host and its region; signed are `host` and one more header, whose value is of visible ASCII
+/// characters.
+pub(super) fn presign(
+    credentials: &Credentials,
+    (host, region): (&str, &Region),
+    header: (&str, &str),
+    now: OffsetDateTime,
+    expires: Duration,
+) -> Result<Zeroizing<String>, MintError> {
+    if !is_visible(host) || host.contains(['/', '?', '#', '@']) {
+        return Err(MintError::Host(host.to_owned()));
+    }
+    let request = HttpRequest {
+        method: "GET",
+        path: "/",
+        query: "Action=GetCallerIdentity&Version=2011-06-15",
+        headers: &[("host", host), header],
+    };
+    let signer = Signer::new(credentials, region.as_str(), TOKEN_SERVICE);
+    let query = signer.presign(&request, &PayloadHash::of(b""), now, expires)?;
+    let mut url = Zeroizing::new(String::with_capacity(host.len() + query.expose_secret().len() + 10));
+    for part in ["https://", host, "/?", query.expose_secret()] {
+        url.push_str(part);
+    }
+    Ok(url)
+}
+
 /// Presigns `GetCallerIdentity` at an STS host for a cluster: parameters in the order of botocore, `host` and
 /// `x-k8s-aws-id` signed.
 ///
@@ -53,25 +84,10 @@ pub fn mint_token(
     if expires.is_negative() || expires > TOKEN_AGE_MAX {
         return Err(MintError::Expires);
     }
-    let is_visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_visible(cluster_id) || cluster_id.len() > CLUSTER_ID_BYTES_MAX {
         return Err(MintError::ClusterId(cluster_id.to_owned()));
     }
-    if !is_visible(host) || host.contains(['/', '?', '#', '@']) {
-        return Err(MintError::Host(host.to_owned()));
-    }
-    let request = HttpRequest {
-        method: "GET",
-        path: "/",
-        query: "Action=GetCallerIdentity&Version=2011-06-15",
-        headers: &[("host", host), (CLUSTER_ID_HEADER, cluster_id)],
-    };
-    let signer = Signer::new(credentials, region.as_str(), TOKEN_SERVICE);
-    let query = signer.presign(&request, &PayloadHash::of(b""), now, expires)?;
-    let mut url = Zeroizing::new(String::with_capacity(host.len() + query.expose_secret().len() + 10));
-    for part in ["https://", host, "/?", query.expose_secret()] {
-        url.push_str(part);
-    }
+    let url = presign(credentials, (host, region), (CLUSTER_ID_HEADER, cluster_id), now, expires)?;
     let mut token = String::with_capacity(TOKEN_PREFIX.len() + url.len() / 3 * 4 + 4);
     token.push_str(TOKEN_PREFIX);
     URL_SAFE_NO_PAD.encode_string(url.as_bytes(), &mut token);

@@ -37,10 +37,25 @@ impl ParsedToken {
         if !is_graphic(decoded) {
             return Err(TokenError::Url);
         }
-        let url = Url::split(std::str::from_utf8(decoded).map_err(|_| TokenError::Url)?)?;
-        let accepted = url.judge(rules)?;
-        judge_parameters(TokenQuery::parse(url.query)?, url.host, &accepted, now)
+        judge_url(
+            std::str::from_utf8(decoded).map_err(|_| TokenError::Url)?,
+            rules,
+            now,
+            judge_signed_headers,
+        )
     }
+}
+
+/// Judges a presigned URL of visible ASCII characters by the allow-list; what it may sign beside, `signed_headers` says of the list.
+pub(super) fn judge_url<E: From<TokenError>>(
+    text: &str,
+    rules: &TokenRules,
+    now: OffsetDateTime,
+    signed_headers: impl FnOnce(&str) -> Result<(), E>,
+) -> Result<ParsedToken, E> {
+    let url = Url::split(text)?;
+    let accepted = url.judge(rules)?;
+    judge_parameters(TokenQuery::parse(url.query)?, url.host, &accepted, now, signed_headers)
 }
 
 /// A URL cut at its delimiters.
@@ -105,20 +120,21 @@ pub(super) fn cut(text: &str, byte: u8) -> (&str, Option<&str>) {
     halves.map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
-fn judge_parameters(
+fn judge_parameters<E: From<TokenError>>(
     query: TokenQuery<'_>,
     host: &str,
     accepted: &AcceptedHost<'_>,
     now: OffsetDateTime,
-) -> Result<ParsedToken, TokenError> {
+    judge_signed: impl FnOnce(&str) -> Result<(), E>,
+) -> Result<ParsedToken, E> {
     if query.action.as_deref() != Some("GetCallerIdentity") {
-        return Err(TokenError::Action);
+        return Err(TokenError::Action.into());
     }
     if !query.version.as_deref().is_none_or(is_version) {
-        return Err(TokenError::Version);
+        return Err(TokenError::Version.into());
     }
     let signed_headers = query.signed_headers.ok_or(TokenError::SignedHeadersMissing)?;
-    judge_signed_headers(&signed_headers)?;
+    judge_signed(&signed_headers)?;
     let expires =
         seconds(query.expires.as_deref().ok_or(TokenError::ExpiresMissing)?).ok_or(TokenError::Expires)?;
     let date = query.date.as_deref().ok_or(TokenError::DateMissing)?;
@@ -126,12 +142,12 @@ fn judge_parameters(
     let life = TokenLife::of(date.at());
     life.judge(now)?;
     if query.algorithm.as_deref() != Some(ALGORITHM) {
-        return Err(TokenError::Algorithm);
+        return Err(TokenError::Algorithm.into());
     }
     let credential = query.credential.ok_or(TokenError::CredentialMissing)?;
     let access_key_id = judge_credential(&credential, accepted.region, &date)?;
     if !query.security_token.as_deref().is_none_or(is_security_token) {
-        return Err(TokenError::SecurityToken);
+        return Err(TokenError::SecurityToken.into());
     }
     let signature = query.signature.as_deref().ok_or(TokenError::SignatureMissing)?;
     let signature = Signature::parse(signature).ok_or(TokenError::SignatureMalformed)?;
@@ -157,7 +173,7 @@ fn owned(text: Cow<'_, str>) -> Box<str> {
 }
 
 /// Whether all is ASCII that can be seen. It does not stop early, which lets the machine look at many bytes at once.
-fn is_graphic(bytes: &[u8]) -> bool {
+pub(super) fn is_graphic(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |all, byte| all & byte.is_ascii_graphic())
 }
 

@@ -46,6 +46,12 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     let owners = (PolicyOwner::User("ana".to_owned()), PolicyOwner::Role("dev".to_owned()));
     round_trip(&store, policy(owners.0, "all"), policy(owners.1, "all")).await;
     round_trip(&store, instance_profile("dev", None), instance_profile("node", Some("ops"))).await;
+    let elsewhere = |arn: &str, name: &str| InlinePolicy {
+        account: account_id(AWAY),
+        ..policy(PolicyOwner::Principal(arn.parse().unwrap()), name)
+    };
+    let of_role = elsewhere(&format!("arn:aws:iam::{AWAY}:role/Dev"), "a");
+    round_trip(&store, of_role, elsewhere(&format!("arn:aws:iam::{AWAY}:user/team/ana"), "a")).await;
     let issuer = "https://token.actions.githubusercontent.com";
     round_trip(&store, oidc_provider(issuer), oidc_provider(&format!("{issuer}/"))).await;
     let entries = (
@@ -202,6 +208,19 @@ pub(super) async fn what_is_named_stays(bench: Bench) {
     insert(&store, &block(away, target)).await.unwrap();
     delete(&store, &account(AWAY, Authority::Aws), &[away]).await.unwrap();
     assert_eq!(store.load::<Block>(away).await.unwrap().1, [], "its own blocks go with it");
+
+    insert(&store, &account(AWAY, Authority::Aws)).await.unwrap();
+    let owner = PolicyOwner::Principal(format!("arn:aws:iam::{AWAY}:role/Dev").parse().unwrap());
+    let elsewhere = InlinePolicy { account: account_id(AWAY), ..policy(owner, "p") };
+    insert(&store, &elsewhere).await.unwrap();
+    let unbegun = delete(&store, &account(AWAY, Authority::Aws), &[]).await;
+    assert!(matches!(unbegun, Err(StoreError::ScopeNotBegun(_))), "{unbegun:?}");
+    delete(&store, &account(AWAY, Authority::Aws), &[away]).await.unwrap();
+    assert_eq!(store.load::<InlinePolicy>(away).await.unwrap().1, [], "and so do its principals' policies");
+    assert!(
+        matches!(insert(&store, &elsewhere).await, Err(StoreError::Dangling { .. })),
+        "they need their account"
+    );
 }
 
 pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Bench) {

@@ -101,11 +101,13 @@ impl Record for InlinePolicy {
 
 impl Columns for InlinePolicy {
     fn columns(&self) -> Vec<Value> {
-        let (user, role) = match &self.owner {
-            PolicyOwner::User(name) => (Some(name.as_str()), None),
-            PolicyOwner::Role(name) => (None, Some(name.as_str())),
+        let name = |of: bool| of.then(|| self.owner.name());
+        let (is_user, is_role, is_principal) = match &self.owner {
+            PolicyOwner::User(_) => (true, false, false),
+            PolicyOwner::Role(_) => (false, true, false),
+            PolicyOwner::Principal(_) => (false, false, true),
         };
-        vec![Value::text_or_none(user), Value::text_or_none(role)]
+        [is_user, is_role, is_principal].map(|of| Value::text_or_none(name(of))).into()
     }
 }
 

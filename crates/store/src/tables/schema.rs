@@ -78,9 +78,14 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::IamRole => {
             &of_scope!("iam_roles", "account", "name", "name_folded" = "$4", "principal_id" = "$5")
         }
-        Kind::InlinePolicy => {
-            &of_scope!("inline_policies", "account", "key", "user_name" = "$4", "role_name" = "$5")
-        }
+        Kind::InlinePolicy => &of_scope!(
+            "inline_policies",
+            "account",
+            "key",
+            "user_name" = "$4",
+            "role_name" = "$5",
+            "principal_arn" = "$6"
+        ),
         Kind::InstanceProfile => &of_scope!(
             "instance_profiles",
             "account",
@@ -223,6 +228,7 @@ macro_rules! dependants {
 pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
     match kind {
         Kind::Account => dependants! {
+            InlinePolicy true from "inline_policies" key "key" where "account = $2 AND principal_arn IS NOT NULL";
             Block true from "blocks" key "id" where "account = $2";
         },
         Kind::User => dependants! {

@@ -22,7 +22,7 @@ impl<S: SharedCache> Engine<S> {
         let (account, scope) = self.local_scope(&by.actor.value, user.account).await?;
         let id = new_access_key_id(account, &self.random).map_err(Fault::from)?;
         let secret = new_secret(&self.random).map_err(Fault::from)?;
-        let mut transaction = match self.begin::<()>("create_access_key", &by, scope).await? {
+        let mut transaction = match self.begin::<()>("create_access_key", &by, &[scope]).await? {
             Begun::Now(transaction) => *transaction,
             Begun::Before(_) => return Err(CallError::Replayed),
         };

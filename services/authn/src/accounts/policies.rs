@@ -1,8 +1,10 @@
-//! Inline policies of users and roles.
+//! Inline policies of users and roles, and of principals whom another authority keeps.
+
+use std::collections::BTreeSet;
 
 use lanyard_api::authn::accounts::{IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Scope};
-use lanyard_iam::AccountId;
+use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
 use lanyard_store::{Record as _, Transaction};
 
 use super::{begin, below, rules};
@@ -19,12 +21,19 @@ impl<S: SharedCache> Engine<S> {
         name: String,
         document: String,
     ) -> Result<Mutated<InlinePolicy>, CallError> {
-        let (account, scope) = self.local_scope(&by.actor.value, account).await?;
+        let (account, scope) = self.policy_scope(&by.actor.value, account, &owner).await?;
         rules::policy_name(&name)?;
         rules::document(&document)?;
         let mut transaction = begin!(self, "put_policy", &by, scope);
         require_owner(&mut transaction, scope, &owner).await?;
         let mut others = transaction.list::<InlinePolicy>(scope).await?;
+        if matches!(owner, PolicyOwner::Principal(_)) {
+            below(
+                self.config.limits.principals_max,
+                principals_beside(&owner, &others),
+                "principals with policies of one account",
+            )?;
+        }
         others.retain(|policy| policy.owner == owner && policy.name != name);
         below(
             self.config.limits.policies_per_owner_max,
@@ -43,10 +52,11 @@ impl<S: SharedCache> Engine<S> {
         account: Option<AccountId>,
         owner: PolicyOwner,
     ) -> Result<Vec<InlinePolicy>, CallError> {
-        let (_, scope) = self.local_scope(actor, account).await?;
+        let (_, scope) = self.policy_scope(actor, account, &owner).await?;
         let exists = match &owner {
             PolicyOwner::User(name) => self.store.get::<User>(scope, name).await?.is_some(),
             PolicyOwner::Role(name) => self.store.get::<IamRole>(scope, name).await?.is_some(),
+            PolicyOwner::Principal(_) => true,
         };
         if !exists {
             return Err(CallError::not_found(owner.kind(), owner.name()));
@@ -63,7 +73,7 @@ impl<S: SharedCache> Engine<S> {
         owner: PolicyOwner,
         name: String,
     ) -> Result<Mutated<InlinePolicy>, CallError> {
-        let (account, scope) = self.local_scope(&by.actor.value, account).await?;
+        let (account, scope) = self.policy_scope(&by.actor.value, account, &owner).await?;
         let mut transaction = begin!(self, "delete_policy", &by, scope);
         require_owner(&mut transaction, scope, &owner).await?;
         let key = InlinePolicy { account, owner, name: name.clone(), document: String::new() }.key();
@@ -71,6 +81,45 @@ impl<S: SharedCache> Engine<S> {
         let deleted = deleted.ok_or_else(|| CallError::not_found("inline policy", name))?;
         self.commit(transaction, scope, deleted).await
     }
+
+    /// Where the policies of an owner are kept: of a user or role by name in a local account, of a principal by ARN in the account
+    /// that the ARN names, which is not one of the hub's own.
+    async fn policy_scope(
+        &self,
+        actor: &Actor,
+        account: Option<AccountId>,
+        owner: &PolicyOwner,
+    ) -> Result<(AccountId, Scope), CallError> {
+        let PolicyOwner::Principal(arn) = owner else { return self.local_scope(actor, account).await };
+        let arn = PrincipalArn::parse(arn.as_str())
+            .map_err(|error| CallError::invalid("owner", "malformed", error.to_string()))?;
+        rules::principal_owner(&arn)?;
+        if account.is_some_and(|account| account != arn.account) {
+            let message =
+                format!("`{arn}` is not of that account: leave the account out, for the ARN names it");
+            return Err(CallError::invalid("account", "other_account", message));
+        }
+        let id = self.account_for(actor, Some(arn.account))?;
+        let hub = self.directory.hub().await?;
+        let Some(known) = hub.account(id) else { return Err(CallError::not_found("account", id)) };
+        if hub.is_local(id) {
+            let message =
+                format!("account `{id}` is the hub's own: name its user or role by `user` or `role`");
+            return Err(CallError::precondition("local_account", message));
+        }
+        if known.partition != arn.partition {
+            let message =
+                format!("`{arn}` is of partition `{}`, its account of `{}`", arn.partition, known.partition);
+            return Err(CallError::invalid("owner", "partition", message));
+        }
+        Ok((id, Scope::Account(id)))
+    }
+}
+
+/// How many other principals than this one have policies.
+fn principals_beside(owner: &PolicyOwner, policies: &[InlinePolicy]) -> u64 {
+    let owners: BTreeSet<&PolicyOwner> = policies.iter().map(|policy| &policy.owner).collect();
+    owners.into_iter().filter(|other| *other != owner).count() as u64
 }
 
 async fn require_owner(
@@ -81,6 +130,8 @@ async fn require_owner(
     let exists = match owner {
         PolicyOwner::User(name) => transaction.get::<User>(scope, name).await?.is_some(),
         PolicyOwner::Role(name) => transaction.get::<IamRole>(scope, name).await?.is_some(),
+        // Whether there is one, its authority knows.
+        PolicyOwner::Principal(_) => true,
     };
     if exists { Ok(()) } else { Err(CallError::not_found(owner.kind(), owner.name())) }
 }
@@ -108,13 +159,16 @@ pub(super) fn still_has(kind: &str, name: &str, what: &str) -> CallError {
 
 /// All inline policies of an owner together are limited (IAM: 2 048 characters for a user, 10 240 for a role).
 fn fits(limits: &AccountLimits, policy: &InlinePolicy, others: &[InlinePolicy]) -> Result<(), CallError> {
-    let (what, limit) = match policy.owner {
-        PolicyOwner::User(_) => {
-            ("characters of all inline policies of one user", limits.user_policy_chars_max)
+    let is_user = match &policy.owner {
+        PolicyOwner::User(_) => true,
+        PolicyOwner::Role(_) => false,
+        PolicyOwner::Principal(arn) => {
+            PrincipalArn::parse(arn.as_str()).is_ok_and(|arn| matches!(arn.kind, PrincipalKind::User { .. }))
         }
-        PolicyOwner::Role(_) => {
-            ("characters of all inline policies of one role", limits.role_policy_chars_max)
-        }
+    };
+    let (what, limit) = match is_user {
+        true => ("characters of all inline policies of one user", limits.user_policy_chars_max),
+        false => ("characters of all inline policies of one role", limits.role_policy_chars_max),
     };
     let all = others.iter().chain([policy]).map(|one| rules::policy_chars(&one.document)).sum::<u64>();
     if all <= limit { Ok(()) } else { Err(CallError::LimitExceeded { what: what.into(), limit }) }

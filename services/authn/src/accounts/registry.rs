@@ -45,7 +45,9 @@ impl<S: SharedCache> Engine<S> {
                 format!("account `{id}` is the hub's own, whose administrators operate it; it stays");
             return Err(CallError::precondition("hub_account", message));
         }
-        let mut transaction = begin!(self, "delete_account", &by, Scope::Hub);
+        // What hangs on it in its own scope goes with it: the policies of principals kept elsewhere, and blocks.
+        let scopes = [Scope::Hub, Scope::Account(id)];
+        let mut transaction = begin!(self, "delete_account", &by, all & scopes);
         let deleted = transaction.delete::<Account>(Scope::Hub, id.as_str()).await?;
         let account = deleted.ok_or_else(|| CallError::not_found("account", id))?;
         self.commit(transaction, Scope::Hub, account).await

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lanyard_api::CallError;
 use lanyard_api::authn::accounts::ANY_SUBJECT_TAG;
 use lanyard_iam::policy::PolicyError;
-use lanyard_iam::{PolicyDocument, TrustPolicy};
+use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, TrustPolicy};
 
 /// Longest name of a user or role, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -226,6 +226,23 @@ impl TagChange {
             }
         }
     }
+}
+
+/// A principal that policies are attached to by ARN: a user, or a role as STS names it.
+pub(super) fn principal_owner(arn: &PrincipalArn) -> Result<(), CallError> {
+    let (rule, message) = match &arn.kind {
+        PrincipalKind::User { .. } => return Ok(()),
+        PrincipalKind::Role { path, .. } if path == "/" => return Ok(()),
+        PrincipalKind::Role { .. } => (
+            "role_path",
+            format!(
+                "`{arn}` has a path, which STS leaves out of a role's sessions: write `{}`",
+                arn.without_path()
+            ),
+        ),
+        _ => ("principal_kind", format!("`{arn}` is neither a user nor a role, and has no policies")),
+    };
+    Err(CallError::invalid("owner", rule, message))
 }
 
 /// An inline policy.

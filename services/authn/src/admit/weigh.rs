@@ -192,6 +192,8 @@ impl<S: SharedCache> Engine<S> {
                 .map(|owner| match &owner.principal {
                     Principal::User(user) => (user.path.as_str(), user.name.as_str()),
                     Principal::Role { role, .. } => (role.path.as_str(), role.name.as_str()),
+                    // No account lists these.
+                    Principal::Elsewhere(_) => ("/", ""),
                 })
                 .or(profile.map(|profile| (profile.path.as_str(), profile.name.as_str()))),
             entry: entry.map(|entry| (entry.id, &entry.principal)),
@@ -209,6 +211,11 @@ impl<S: SharedCache> Engine<S> {
         call: &Call,
     ) -> Result<Result<Allowed, Denial>, Fault> {
         let holder = caller.holder;
+        if !holder.owner.is_local() {
+            let message = "a session that was exchanged for a principal of another authority assumes no role of the hub; attach \
+                           policies to the principal, or assume the role as a user of the hub";
+            return Ok(Err(denial("exchanged_session", message)));
+        }
         let (AccountRef::Named(account), Resource::Role { path: Some(path), name }) =
             (call.target.account, &call.target.resource)
         else {
@@ -276,7 +283,8 @@ fn own_session(holder: &Holder) -> Result<Allowed, Denial> {
 /// What a user's own session cannot do, whatever its user may: IAM, and STS but for assuming a role (AWS STS
 /// `GetSessionToken`, of sessions that were made without MFA).
 fn beyond_a_users_session(holder: &Holder, action: &str) -> Option<Denial> {
-    let is_one = holder.session.is_some() && !holder.owner.is_role();
+    // Who was exchanged has no key of the hub's to sign with instead.
+    let is_one = holder.session.is_some() && !holder.owner.is_role() && holder.owner.is_local();
     let is_kept = action.starts_with("iam:") || (action.starts_with("sts:") && action != ASSUME_ROLE);
     let message =
         || format!("a user's session may not `{action}`: sign with the user's own key, or assume a role");

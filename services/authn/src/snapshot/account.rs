@@ -9,8 +9,8 @@ use lanyard_api::authn::oidc_providers::OidcProvider;
 use lanyard_api::mapping::Block;
 use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, Revision, Scope};
 use lanyard_iam::{
-    AccessKeyId, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind,
-    SecretAccessKey, TrustPolicy,
+    AccessKeyId, CanonicalArn, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId,
+    PrincipalKind, SecretAccessKey, TrustPolicy,
 };
 use lanyard_store::{Change, Keyring, Kind, Model, Place, Purpose, Row, Sealed, StoreError};
 
@@ -64,6 +64,8 @@ pub(crate) struct AccountSnapshot {
     keys: HashMap<AccessKeyId, KeyView>,
     /// By name.
     instance_profiles: BTreeMap<String, Arc<InstanceProfile>>,
+    /// Of principals whom the account's authority keeps elsewhere, by canonical ARN, byte for byte.
+    elsewhere: HashMap<CanonicalArn, Arc<Policies>>,
     /// By the issuer's URL.
     oidc_providers: HashMap<String, Arc<OidcProvider>>,
     pub(crate) blocks: BlockIndex,
@@ -116,15 +118,23 @@ impl KeyView {
 pub(crate) struct OwnerView {
     pub(crate) principal: Principal,
     pub(crate) id: PrincipalId,
-    pub(crate) policies: Policies,
+    pub(crate) policies: Arc<Policies>,
 }
 
-/// The two kinds of principal that own policies.
+/// The kinds of principal that own policies.
 #[derive(Debug)]
 pub(crate) enum Principal {
     User(User),
-    Role { role: Arc<IamRole>, trust: Option<Arc<TrustPolicy>> },
+    Role {
+        role: Arc<IamRole>,
+        trust: Option<Arc<TrustPolicy>>,
+    },
+    /// A user or role whom another authority keeps; a role's path is not known.
+    Elsewhere(PrincipalArn),
 }
+
+/// Nobody here knows the tags of those.
+static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
 
 /// The inline policies of a principal.
 #[derive(Debug, Default)]
@@ -150,6 +160,7 @@ impl OwnerView {
             Principal::Role { role, .. } => {
                 (role.account, PrincipalKind::Role { path: role.path.clone(), name: role.name.clone() })
             }
+            Principal::Elsewhere(arn) => return arn.clone(),
         };
         PrincipalArn { partition, account, kind }
     }
@@ -158,13 +169,22 @@ impl OwnerView {
     pub(crate) fn user_name(&self) -> Option<&str> {
         match &self.principal {
             Principal::User(user) => Some(&user.name),
-            Principal::Role { .. } => None,
+            Principal::Role { .. } | Principal::Elsewhere(_) => None,
         }
     }
 
     /// Whether it is a role.
     pub(crate) fn is_role(&self) -> bool {
-        matches!(self.principal, Principal::Role { .. })
+        match &self.principal {
+            Principal::User(_) => false,
+            Principal::Role { .. } => true,
+            Principal::Elsewhere(arn) => matches!(arn.kind, PrincipalKind::Role { .. }),
+        }
+    }
+
+    /// Whether it is one of the hub's own.
+    pub(crate) fn is_local(&self) -> bool {
+        !matches!(self.principal, Principal::Elsewhere(_))
     }
 
     /// Its tags.
@@ -172,6 +192,7 @@ impl OwnerView {
         match &self.principal {
             Principal::User(user) => &user.tags,
             Principal::Role { role, .. } => &role.tags,
+            Principal::Elsewhere(_) => &NO_TAGS,
         }
     }
 }
@@ -199,6 +220,11 @@ impl AccountSnapshot {
     /// An OIDC provider by its issuer's URL.
     pub(crate) fn oidc_provider(&self, issuer_url: &str) -> Option<&Arc<OidcProvider>> {
         self.oidc_providers.get(issuer_url)
+    }
+
+    /// The policies of a principal whom the account's authority keeps elsewhere; none where it was given none.
+    pub(crate) fn policies_elsewhere(&self, principal: &CanonicalArn) -> Option<&Arc<Policies>> {
+        self.elsewhere.get(principal)
     }
 
     /// A user or role by its unique id.
@@ -306,7 +332,7 @@ impl Model for AccountModel {
 
     fn compile(&self, _: Scope, rows: &AccountRows, _: Revision) -> AccountSnapshot {
         let mut policies = policies_by_owner(rows);
-        let mut of = |owner: PolicyOwner| policies.remove(&owner).unwrap_or_default();
+        let mut of = |owner: PolicyOwner| Arc::new(policies.remove(&owner).unwrap_or_default());
         let mut users = HashMap::with_capacity(rows.users.len());
         for user in rows.users.values() {
             let view = owner(Principal::User(user.clone()), of(PolicyOwner::User(user.name.clone())));
@@ -323,7 +349,13 @@ impl Model for AccountModel {
             let view = KeyView { key: key.clone(), secret: secret.clone(), owner, identity: OnceLock::new() };
             Some((key.id.clone(), view))
         });
+        let elsewhere = policies.into_iter().filter_map(|(owner, policies)| match owner {
+            PolicyOwner::Principal(arn) => Some((arn, Arc::new(policies))),
+            // Of who is no more; none are left, for they go with their owner.
+            PolicyOwner::User(_) | PolicyOwner::Role(_) => None,
+        });
         AccountSnapshot {
+            elsewhere: elsewhere.collect(),
             keys: keys.collect(),
             by_id: users
                 .values()
@@ -356,10 +388,12 @@ fn policies_by_owner(rows: &AccountRows) -> BTreeMap<PolicyOwner, Policies> {
 }
 
 /// The view of a principal; none, and loud, where its stored id is none.
-fn owner(principal: Principal, policies: Policies) -> Option<OwnerView> {
+fn owner(principal: Principal, policies: Arc<Policies>) -> Option<OwnerView> {
     let id = match &principal {
         Principal::User(user) => &user.principal_id,
         Principal::Role { role, .. } => &role.principal_id,
+        // These are not stored.
+        Principal::Elsewhere(_) => return None,
     };
     match PrincipalId::parse(id) {
         Ok(id) => Some(OwnerView { id, principal, policies }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::{Authority, AwsIdentity, Fault, IdentityKind};
-use lanyard_aws::{GetCallerIdentity, Limited, StsAnswer, StsClient, StsFault};
+use lanyard_aws::{BoundTo, GetCallerIdentity, Limited, StsAnswer, StsClient, StsFault};
 use lanyard_iam::CallerIdentity;
 
 use super::{Proven, Question, Verification, Verifier, refusal};
@@ -33,7 +33,7 @@ impl Verifier for StsVerifier {
             partition: cluster.rules.partition,
             self_hosted: token.self_hosted().is_some(),
             access_key_id: token.access_key_id(),
-            cluster_id: cluster.cluster.id.as_str(),
+            bound_to: BoundTo::Cluster(cluster.cluster.id.as_str()),
             spoke: &cluster.uid,
         };
         match self.client.get_caller_identity(call).await.map_err(fault)? {

@@ -7,6 +7,7 @@ mod admit;
 mod aws_wire;
 mod certificates;
 mod condition_keys;
+mod exchanged;
 mod instance_profiles;
 mod local;
 mod lockout;

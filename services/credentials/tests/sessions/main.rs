@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
+mod exchange;
 mod web_identity;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -14,6 +14,8 @@ use clap::Subcommand;
 use lanyard_api::authn::accounts::{Named, OfAccount};
 use lanyard_iam::AccountId;
 
+pub(in crate::commands) use session::process_json;
+
 use crate::{cli::Context, exit::Ending, failure::Failure};
 
 /// What there is to do with identities.

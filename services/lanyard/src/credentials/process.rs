@@ -9,7 +9,7 @@ use std::{
 use lanyard_iam::Credentials;
 use serde::Deserialize;
 
-use super::{CredentialsError, assemble};
+use super::{CredentialsError, WITHIN, assemble};
 
 /// How long the command may take; people may have to touch a key.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,13 +27,28 @@ struct Answer {
     session_token: Option<String>,
 }
 
+/// Who runs the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Any command of this program.
+    Command,
+    /// `lanyard credential-process`, which must not be run once more by what it runs.
+    CredentialProcess,
+}
+
+/// Whether the command is `lanyard credential-process`, under whatever name and path.
+pub(super) fn is_this(command: &str) -> bool {
+    words(command).is_some_and(|words| words.iter().skip(1).any(|word| word == "credential-process"))
+}
+
 /// Runs the command as a shell would, without a shell.
-pub(super) fn run(profile: &str, command: &str) -> Result<Credentials, CredentialsError> {
+pub(super) fn run(profile: &str, command: &str, caller: Caller) -> Result<Credentials, CredentialsError> {
     let failed = |reason: String| CredentialsError::Process { profile: profile.to_owned(), reason };
     let words = words(command).ok_or_else(|| failed("has an open quote: close it".to_owned()))?;
     let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
     let mut child = Command::new(program)
         .args(arguments)
+        .envs((caller == Caller::CredentialProcess).then_some((WITHIN, "1")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -96,6 +111,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn this_command_is_known_and_what_it_runs_is_told() {
+        for command in [
+            "lanyard credential-process --hub x",
+            "/opt/lanyard --hub x credential-process",
+            "sudo -u a '/opt/my tools/lanyard' \"credential-process\"",
+        ] {
+            assert!(is_this(command), "{command}");
+        }
+        for command in ["credential-process", "aws configure export-credentials", "lanyard iam assume-role x"]
+        {
+            assert!(!is_this(command), "{command}");
+        }
+        let says = format!(
+            r#"sh -c 'printf "{{\"Version\":1,\"AccessKeyId\":\"LKIAAAAAAAAAAAAAAAAA\",\"SecretAccessKey\":\"in-${{{WITHIN}:-no}}\"}}"'"#
+        );
+        let said = |caller| run("p", &says, caller).unwrap().secret_access_key.expose().to_owned();
+        assert_eq!((said(Caller::Command), said(Caller::CredentialProcess)), ("in-no".into(), "in-1".into()));
+    }
+
+    #[test]
     fn quotes_keep_blanks_and_an_open_one_is_refused() {
         assert_eq!(words(r#"a "b c" 'd"e' """#).unwrap(), ["a", "b c", "d\"e", ""]);
         assert_eq!(words("a 'b"), None);
@@ -105,6 +140,7 @@ mod tests {
     fn an_answer_is_read_and_a_bad_one_is_named_without_its_text() {
         let good =
             r#"printf '{"Version":1,"AccessKeyId":"LKIAAAAAAAAAAAAAAAAA","SecretAccessKey":"s3cret"}'"#;
+        let run = |profile, command| run(profile, command, Caller::Command);
         assert_eq!(run("p", good).unwrap().secret_access_key.expose(), "s3cret");
         let bad = run("p", "printf s3cret").unwrap_err().to_string();
         assert!(!bad.contains("s3cret"), "{bad}");

@@ -144,6 +144,9 @@ pub enum InvalidConfig {
     /// Something of authn's.
     #[error(transparent)]
     Authn(#[from] lanyard_authn::ConfigError),
+    /// Something of credentials'.
+    #[error(transparent)]
+    Credentials(#[from] lanyard_credentials::ConfigError),
     /// An envelope key that is none.
     #[error(transparent)]
     Envelope(#[from] InvalidEnvelope),
@@ -203,6 +206,7 @@ impl ServeConfig {
                 return Err(bad());
             }
         }
+        self.credentials.validate()?;
         self.authn.validate()?;
         self.authn.sts_http_options()?;
         Ok(())

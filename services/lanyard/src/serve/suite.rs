@@ -6,7 +6,7 @@ use lanyard_api::mapping::{ClusterDirectory, Clusters};
 use lanyard_authn::{OidcConfig, Shared};
 use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
-use lanyard_credentials::Credentials;
+use lanyard_credentials::{Credentials, Exchange};
 use lanyard_gateway::{Revisions, Services};
 use lanyard_kit::tls::{self, CertificateDer, ChainVerifier};
 use lanyard_mapping::Mapping;
@@ -50,12 +50,18 @@ impl Suite {
         roots: &[CertificateDer<'static>],
     ) -> anyhow::Result<Self> {
         let store = &hub.store;
-        let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
+        let sts = Arc::new(StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?);
+        let exchange = Exchange {
+            hub: hub.hub.id,
+            region: hub.hub.region.clone(),
+            self_hosted: config.authn.validate()?,
+            sts: Arc::clone(&sts),
+        };
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
             sessions: lanyard_authn::session_opener(store.keyring())?,
             certificates: Some(tls::fixed(ChainVerifier::new(roots)?)),
-            sts: Arc::new(sts),
+            sts,
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),
             config: config.authn.clone(),
@@ -79,7 +85,7 @@ impl Suite {
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
-            credentials: Arc::new(Credentials::new(store, credentials)?),
+            credentials: Arc::new(Credentials::exchanging(store, credentials, exchange)?),
         })
     }
 

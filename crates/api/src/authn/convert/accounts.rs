@@ -1,5 +1,6 @@
 //! Accounts, users, keys, roles and policies.
 
+use lanyard_iam::CanonicalArn;
 use lanyard_proto::authn::v1::{self as pb, policy_owner::Owner};
 
 use crate::{
@@ -36,6 +37,7 @@ impl From<PolicyOwner> for pb::PolicyOwner {
         let owner = match owner {
             PolicyOwner::User(name) => Owner::User(name),
             PolicyOwner::Role(name) => Owner::Role(name),
+            PolicyOwner::Principal(arn) => Owner::PrincipalArn(arn.into()),
         };
         Self { owner: Some(owner) }
     }
@@ -48,8 +50,19 @@ impl TryFrom<pb::PolicyOwner> for PolicyOwner {
         Ok(match field::required("owner", owner.owner)? {
             Owner::User(name) => Self::User(name),
             Owner::Role(name) => Self::Role(name),
+            Owner::PrincipalArn(arn) => Self::Principal(principal(&arn)?),
         })
     }
+}
+
+/// A canonical ARN as it stands there: another principal's ARN is not read as the one that it canonicalizes to.
+fn principal(text: &str) -> Result<CanonicalArn, CallError> {
+    let arn: CanonicalArn = field::parse("owner", text)?;
+    if arn.as_str() == text {
+        return Ok(arn);
+    }
+    let message = format!("`{}` is a session: name its role, `{arn}`", lanyard_iam::shown(text));
+    Err(CallError::invalid("owner", "canonical_arn", message))
 }
 
 mutated! {

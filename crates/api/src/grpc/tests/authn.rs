@@ -21,8 +21,8 @@ use crate::{
         },
     },
     credentials::{
-        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, RoleSession, SessionCredentials, Sessions,
-        WebIdentitySession,
+        AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, ExchangeCallerIdentity, ExchangedSession,
+        RoleSession, SessionCredentials, Sessions, WebIdentitySession,
     },
     voucher::VoucherError,
 };
@@ -113,6 +113,18 @@ fake! { Sessions {
         subject: text("repo:a/b"),
         source_identity: Some(text("ana")),
     };
+    plain exchange_caller_identity(from: Option<IpAddr>, query: ExchangeCallerIdentity)
+        -> ExchangedSession, CallError = ExchangedSession {
+        session: SessionCredentials {
+            access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+            secret_access_key: "hush".into(),
+            session_token: "hush hush".into(),
+            expires_at: moment(20),
+        },
+        arn: text(SESSION),
+        user_id: text("AROAX:ana"),
+        authority: Authority::Sts(text("lab")),
+    };
     ask get_session_token(seconds: u32) -> SessionCredentials, CallError = SessionCredentials {
         access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
         secret_access_key: "hush".into(),
@@ -187,6 +199,7 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
         to.put_policy(change(), of(), PolicyOwner::Role(text("Admin")), text("p"), text("{}")),
         to.get_policy(actor(), of(), PolicyOwner::User(text("ana")), text("p")),
         to.list_policies(actor(), None, PolicyOwner::User(text("ana"))),
+        to.list_policies(actor(), None, PolicyOwner::Principal(ROLE.parse().unwrap())),
         to.delete_policy(change(), None, PolicyOwner::User(text("ana")), text("p")),
     ]
 }
@@ -274,6 +287,11 @@ async fn session_calls<T: Sessions>(to: &T) -> Vec<String> {
         to.assume_role(actor(), least),
         to.assume_role_with_web_identity(Some("2001:db8::1".parse().unwrap()), by_token),
         to.assume_role_with_web_identity(None, AssumeRoleWithWebIdentity::default()),
+        to.exchange_caller_identity(
+            Some("2001:db8::1".parse().unwrap()),
+            ExchangeCallerIdentity { presigned_url: "hush".into(), duration_seconds: 900 },
+        ),
+        to.exchange_caller_identity(None, ExchangeCallerIdentity::default()),
         to.get_session_token(actor(), 900),
         to.get_caller_identity(actor()),
     ]

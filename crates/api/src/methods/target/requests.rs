@@ -58,11 +58,11 @@ targets! {
     authn::ListRolesRequest => |m| Target::own(Resource::Roles).in_account(m.account.as_deref());
     authn::PutPolicyRequest, authn::GetPolicyRequest, authn::ListPoliciesRequest, authn::DeletePolicyRequest => |m| {
         let owner = field::required("owner", m.owner.as_ref().and_then(|owner| owner.owner.as_ref()))?;
-        let resource = match owner {
-            Owner::User(name) => user(name),
-            Owner::Role(name) => role(name),
-        };
-        Target::own(resource).in_account(m.account.as_deref())
+        match owner {
+            Owner::User(name) => Target::own(user(name)).in_account(m.account.as_deref()),
+            Owner::Role(name) => Target::own(role(name)).in_account(m.account.as_deref()),
+            Owner::PrincipalArn(arn) => principal(arn, m.account.as_deref()),
+        }
     };
 
     authn::CreateOidcProviderRequest => |m| {
@@ -244,6 +244,25 @@ fn role(name: &str) -> Resource {
 
 fn instance_profile(name: &str) -> Resource {
     Resource::InstanceProfile { path: None, name: name.to_owned() }
+}
+
+/// A user or role by its ARN, which names the account.
+fn principal(arn: &str, account: Option<&str>) -> Result<Target, CallError> {
+    let arn: PrincipalArn = field::parse("owner", arn)?;
+    let resource = match &arn.kind {
+        PrincipalKind::User { path, name } => Resource::User { path: Some(path.clone()), name: name.clone() },
+        PrincipalKind::Role { path, name } => Resource::Role { path: Some(path.clone()), name: name.clone() },
+        _ => {
+            let message =
+                format!("`{arn}` is neither a user nor a role, and has no policies: name one of these");
+            return Err(CallError::invalid("owner", "principal_kind", message));
+        }
+    };
+    if account.is_some_and(|account| account != arn.account.as_str()) {
+        let message = format!("`{arn}` is not of that account: leave the account out, for the ARN names it");
+        return Err(CallError::invalid("account", "other_account", message));
+    }
+    Ok(Target { account: AccountRef::Named(arn.account), ..Target::own(resource) })
 }
 
 fn oidc_provider(issuer_url: &str) -> Resource {

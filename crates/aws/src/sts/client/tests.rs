@@ -5,6 +5,7 @@ use lanyard_kit::{Clock as _, SecretString, SystemClock};
 use super::*;
 use crate::limits::Quota;
 use crate::stand_in::{Behaviour, StandIn};
+use crate::sts::BoundTo;
 
 const HOST: &str = "sts.eu-west-1.amazonaws.com";
 const REGION: &str = "eu-west-1";
@@ -86,7 +87,7 @@ impl Asked {
             partition: Partition::Aws,
             self_hosted: false,
             access_key_id: &self.key,
-            cluster_id: &self.cluster_id,
+            bound_to: BoundTo::Cluster(&self.cluster_id),
             spoke: &self.spoke,
         }
     }

@@ -9,7 +9,6 @@ use lanyard_kit::{ConfigSecret, ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Place};
-use crate::ca_file;
 
 /// Where the Redis is, how it lets us in, and how long it may take. What is not there, or slow, is done without.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -271,7 +270,7 @@ fn password_of(path: &Path) -> Result<SecretString, String> {
 
 fn ca_pem(path: &Path) -> Result<String, InvalidRedis> {
     let fault = |reason| InvalidRedis::CaFile { path: path.to_owned(), reason };
-    ca_file::read(path).map(|(_, pem)| pem).map_err(fault)
+    lanyard_kit::tls::read_ca_file(path).map(|(_, pem)| pem).map_err(fault)
 }
 
 #[cfg(test)]

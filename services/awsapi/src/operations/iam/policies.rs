@@ -19,6 +19,8 @@ pub(in crate::operations) async fn get<B: Backend>(call: &Call<'_, B>) -> Answer
     let owner = match &policy.owner {
         PolicyOwner::User(name) => ("UserName", text(name)),
         PolicyOwner::Role(name) => ("RoleName", text(name)),
+        // IAM names none so; this wire asks for none.
+        PolicyOwner::Principal(arn) => ("PrincipalArn", text(arn.as_str())),
     };
     Ok(Answer::Query(vec![
         owner,

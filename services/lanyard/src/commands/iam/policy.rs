@@ -9,6 +9,8 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
 };
 
+use lanyard_iam::CanonicalArn;
+
 use super::AccountArg;
 use crate::{
     cli::Context,
@@ -22,12 +24,16 @@ use crate::{
 const PUT: &str = r#"Examples:
   lanyard iam policy put --user ana reader --document reader.json
   echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:Describe*","Resource":"*"}]}' |
-    lanyard iam policy put --role auditor reader --document -"#;
+    lanyard iam policy put --role auditor reader --document -
+  lanyard iam policy put --principal arn:aws:iam::111122223333:role/Dev entries --document entries.json
+
+By --principal, what a user or role of an account registered with another authority than `local` may do here, once it was
+exchanged for a session (`lanyard credential-process`). The ARN is the canonical one, in the letter case that AWS gives it."#;
 
 /// What there is to do with inline policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Put a policy document on a user or role.
+    /// Put a policy document on a user or role, or on a principal whom AWS keeps.
     #[command(after_help = PUT)]
     Put {
         #[command(flatten)]
@@ -51,7 +57,7 @@ pub enum PolicyCommand {
         #[command(flatten)]
         account: AccountArg,
     },
-    /// The inline policies of a user or role.
+    /// The inline policies of a user, role or principal.
     List {
         #[command(flatten)]
         owner: OwnerArgs,
@@ -81,14 +87,18 @@ pub struct OwnerArgs {
     /// The role.
     #[arg(long)]
     role: Option<String>,
+    /// A user or role whom AWS, or a self-hosted STS, keeps: the canonical ARN, a role's without its path.
+    #[arg(long, value_name = "ARN")]
+    principal: Option<CanonicalArn>,
 }
 
 impl OwnerArgs {
     fn owner(self) -> Result<PolicyOwner, Failure> {
-        match (self.user, self.role) {
-            (Some(user), None) => Ok(PolicyOwner::User(user)),
-            (None, Some(role)) => Ok(PolicyOwner::Role(role)),
-            _ => Err(Failure::usage("whose policy? Add either --user or --role")),
+        match (self.user, self.role, self.principal) {
+            (Some(user), None, None) => Ok(PolicyOwner::User(user)),
+            (None, Some(role), None) => Ok(PolicyOwner::Role(role)),
+            (None, None, Some(principal)) => Ok(PolicyOwner::Principal(principal)),
+            _ => Err(Failure::usage("whose policy? Add one of --user, --role and --principal")),
         }
     }
 }

@@ -12,6 +12,7 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
 };
 
+pub(in crate::commands) use self::shown::process_json;
 use self::shown::{FormArgs, Shown};
 pub(super) use self::{own::GetSessionTokenArgs, web_identity::AssumeRoleWithWebIdentityArgs};
 use crate::{

@@ -86,8 +86,19 @@ impl From<WebIdentitySession> for Shown {
     }
 }
 
+/// A session as AWS tools read it from a `credential_process`.
+pub(in crate::commands) fn process_json(session: &SessionCredentials) -> String {
+    Shown::from(session).credential_process()
+}
+
 impl From<SessionCredentials> for Shown {
     fn from(session: SessionCredentials) -> Self {
+        Self::from(&session)
+    }
+}
+
+impl From<&SessionCredentials> for Shown {
+    fn from(session: &SessionCredentials) -> Self {
         Self {
             access_key_id: session.access_key_id.to_string(),
             secret_access_key: session.secret_access_key.expose_secret().to_owned(),

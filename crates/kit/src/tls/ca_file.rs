@@ -2,13 +2,16 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use lanyard_kit::tls::{CertificateDer, certificates_from_pem, client_config};
+use super::{CertificateDer, certificates_from_pem, client_config};
 
 /// The longest CA file: a few hundred authorities, as many as a system has.
-pub(crate) const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
+pub const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The authorities of a PEM file and its text, or what is wrong with it.
-pub(crate) fn read(path: &Path) -> Result<(Vec<CertificateDer<'static>>, String), String> {
+/// The authorities of a PEM file and its text.
+///
+/// # Errors
+/// What is wrong with it, as it follows the file's name.
+pub fn read_ca_file(path: &Path) -> Result<(Vec<CertificateDer<'static>>, String), String> {
     let mut pem = String::new();
     let read = File::open(path).and_then(|file| file.take(CA_FILE_BYTES_MAX + 1).read_to_string(&mut pem));
     let length = read.map_err(|error| format!("cannot be read ({error})"))?;
