@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_api::authn::accounts::{ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, PolicyOwner, UpdateRole};
+use lanyard_api::authn::accounts::{
+    ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, PolicyOwner, UpdateRole,
+};
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope};
 use lanyard_store::Transaction;
 
