@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{samples::*, *};
 use crate::{
-    CallError, Fault,
+    Authority, CallError, Fault,
     authn::{
         Accounts, Admission, Admit, AdmitQuery, Authenticate, AuthenticateQuery, Authentication, Beside,
         Refusal, Verified,
