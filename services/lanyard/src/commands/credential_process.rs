@@ -28,19 +28,19 @@ const HELP: &str = "\
 In ~/.aws/config, with the profile that has your credentials of AWS (keys, a role, a credential_process) named by --profile:
   [profile hub]
   region = eu-west-1
-  endpoint_url = https://hub.example:8445
-  credential_process = lanyard credential-process --hub https://hub.example:8444 --ca /etc/lanyard/ca.pem --profile work
+  endpoint_url = https://hub:8445
+  credential_process = lanyard credential-process --hub https://hub:8444 --ca /ca.pem --profile aws
 
 Then AWS's own tools, and this one, act on the hub as who you are at AWS:
   aws --profile hub eks list-access-entries --cluster-name dev
   lanyard --profile hub entry list dev
 For a login of AWS IAM Identity Center, let the AWS CLI hand it over:
-  [profile work]
+  [profile aws]
   credential_process = aws configure export-credentials --profile sso-login
 
 A hub operator has registered your account, and attached policies to you or your role:
   lanyard iam account create 111122223333 --authority aws
-  lanyard iam policy put --principal arn:aws:iam::111122223333:role/Dev entries --document entries.json
+  lanyard iam policy put --principal arn:aws:iam::111122223333:role/Dev p --document p.json
 
 What is sent to the hub is a presigned GetCallerIdentity that signs the hub's id: your keys stay here, the hub asks AWS STS once who \
 signed. The session is kept, for you alone, until shortly before its end.";
