@@ -257,7 +257,9 @@ def test_the_logs_of_two_services_have_the_trace_and_the_decision(world):
     (looked,) = [line for line in lines("authn") if line["message"] == "a token is looked at"]
     assert answered["span_id"] != looked["span_id"]
     assert answered["cluster.name"] == cluster.id and answered["outcome"] == "authenticated"
-    assert stack.explain_decision(answered["decision_id"])["verdict"] == "allowed"
+    explained = stack.explain_decision(answered["decision_id"])
+    assert explained["verdict"] == "allowed"
+    assert f"trace: {trace}" in explained["stages"][0]["lines"], "by which the collector and the log have the rest"
 
 
 def metrics_of(url: str) -> str:

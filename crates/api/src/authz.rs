@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::{
     fault::{CallError, Fault},
     identity::{Actor, UserInfo, Vouched},
-    ids::{ClusterId, ClusterUid, DecisionId, Revision},
+    ids::{ClusterId, ClusterUid, DecisionId, Revision, TraceId},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -362,6 +362,9 @@ pub struct DecisionRecord {
     pub what: Arc<str>,
     /// At length, for those who may know.
     pub detail: Arc<str>,
+    /// The trace that the request belonged to, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceId>,
 }
 
 /// How a recorded decision ended: three ways for a token, three for a door.

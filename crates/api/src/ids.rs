@@ -1,6 +1,6 @@
 //! Names, numbers and clocks that every service uses in the same meaning.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, num::NonZeroU128, str::FromStr};
 
 use lanyard_iam::AccountId;
 use serde::{Deserialize, Serialize};
@@ -212,6 +212,55 @@ impl fmt::Display for Revision {
     }
 }
 
+/// The trace that a request belongs to (W3C Trace Context, section 3.2.2.3): 16 bytes, not all of them zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceId(NonZeroU128);
+
+impl TraceId {
+    /// Takes its number.
+    #[must_use]
+    pub fn new(number: NonZeroU128) -> Self {
+        Self(number)
+    }
+}
+
+impl FromStr for TraceId {
+    type Err = InvalidName;
+
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        const DIGITS: usize = 32;
+        let is_lower_hex = input.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let number = (input.len() == DIGITS && is_lower_hex).then(|| u128::from_str_radix(input, 16));
+        let number = number.and_then(Result::ok).and_then(NonZeroU128::new);
+        number.map(Self).ok_or_else(|| InvalidName {
+            what: "trace id",
+            input: input.chars().take(DIGITS * 2).collect(),
+            rule: "32 lower-case hex digits, not all of them zero",
+        })
+    }
+}
+
+impl TryFrom<String> for TraceId {
+    type Error = InvalidName;
+
+    fn try_from(input: String) -> Result<Self, Self::Error> {
+        input.parse()
+    }
+}
+
+impl From<TraceId> for String {
+    fn from(id: TraceId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// What a change belongs to, and has one chain and one counter of revisions for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,6 +335,17 @@ mod tests {
         ];
         for bad in bad {
             assert!(bad.parse::<CertificateSha256>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_known_by_the_digits_of_its_traceparent() {
+        let digits = "00f92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(digits.parse::<TraceId>().unwrap().to_string(), digits);
+        for bad in
+            ["", "0", &"0".repeat(32), &digits[1..], &digits.to_uppercase(), &format!("+{}", &digits[1..])]
+        {
+            assert!(bad.parse::<TraceId>().is_err(), "{bad}");
         }
     }
 

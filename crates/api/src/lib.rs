@@ -44,7 +44,7 @@ pub use identity::{
 };
 pub use ids::{
     BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, ClusterUpdateId, DecisionId,
-    EntryId, HubId, IdentityProviderConfigId, InvalidName, OidcProviderId, Revision, Scope,
+    EntryId, HubId, IdentityProviderConfigId, InvalidName, OidcProviderId, Revision, Scope, TraceId,
 };
 pub use mutation::{
     ClientRequestToken, Mutated, Mutation, NAMED_MAX, PAGE_ITEMS_MAX, Page, PageQuery, named,

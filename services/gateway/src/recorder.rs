@@ -3,10 +3,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use lanyard_api::{
-    Fault,
+    Fault, TraceId,
     authz::{DecisionRecord, Decisions},
 };
-use lanyard_kit::telemetry::names;
+use lanyard_kit::telemetry::{names, trace};
 use tokio::sync::{
     mpsc::{Receiver, Sender, channel},
     oneshot,
@@ -24,6 +24,11 @@ enum Order {
     Carry(DecisionRecord),
     /// Answered when all before it is handed over.
     Flush(oneshot::Sender<()>),
+}
+
+/// The trace of the request that is decided now, by which its log lines and spans are found.
+pub fn trace() -> Option<TraceId> {
+    trace::id().map(TraceId::new)
 }
 
 /// Takes finished decisions without waiting. What does not fit is dropped and counted.
@@ -114,6 +119,7 @@ mod tests {
             who: "ana".into(),
             what: "token 0123456789ab".into(),
             detail: "".into(),
+            trace: None,
         }
     }
 

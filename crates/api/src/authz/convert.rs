@@ -45,7 +45,7 @@ convert! { Holder = pb::Holder {
 convert! { Inputs = pb::Inputs { revision: revision } }
 convert! { DecisionRecord = pb::DecisionRecord {
     id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared;
-    cluster = cluster_uid: text,
+    cluster = cluster_uid: text, trace = trace_id: optional_text,
 } }
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }

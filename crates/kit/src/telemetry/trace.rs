@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 pub use config::{InvalidTraces, TelemetryConfig, TracesConfig};
 pub(crate) use context::ids;
-pub use context::inject;
+pub use context::{id, inject};
 use export::{Exporter, Queue, Worker};
 
 /// Whether this process makes spans at all.

@@ -195,6 +195,7 @@ async fn decisions_outlive_a_restart_and_their_place_in_memory(database: TestDat
             who: format!("person {n}").into(),
             what: "token 0123456789ab".into(),
             detail: "".into(),
+            trace: None,
         })
         .collect();
     for batch in records.chunks(100) {

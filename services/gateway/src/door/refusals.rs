@@ -12,7 +12,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{serve, tls::PeerIdentity};
 
-use crate::{kubernetes::Gateway, services::Services};
+use crate::{kubernetes::Gateway, recorder, services::Services};
 
 /// Records the refusal of a spoke, under the cluster that its certificate names, and puts the decision's number into what the
 /// caller is told. What anybody else is told stays as it is: their calls are counted, and a stranger chooses none of our records.
@@ -47,6 +47,7 @@ pub(super) fn recorded<S: Services>(
         who: who.into(),
         what: what.into(),
         detail: why.as_str().into(),
+        trace: recorder::trace(),
     });
     Denial { code, message: format!("{why}; decision {id}") }
 }

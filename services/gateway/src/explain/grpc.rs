@@ -134,6 +134,7 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
         named("who", &record.who),
         named("asked", &record.what),
         named("outcome", &record.outcome.to_string()),
+        record.trace.map(|trace| format!("trace: {trace}")),
     ];
     let lines = lines.into_iter().flatten().chain(record.detail.lines().map(str::to_owned)).collect();
     pb::Explanation {

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     directory::Spoke,
+    recorder,
     reviews::{Answered, Review as Reviewed},
     services::Services,
 };
@@ -167,6 +168,7 @@ fn write<S: Services>(
         who: who.into(),
         what: what.into(),
         detail: reason.into(),
+        trace: recorder::trace(),
     });
     let review = match decision.verdict {
         Verdict::Allow => Reviewed::Allow,
@@ -220,6 +222,7 @@ fn unanswerable<S: Services>(
         who: "".into(),
         what: "".into(),
         detail: why.into(),
+        trace: recorder::trace(),
     });
     let status =
         AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };

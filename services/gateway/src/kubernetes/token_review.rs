@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     directory::Spoke,
+    recorder,
     reviews::{Answered, Review as Reviewed},
     services::Services,
 };
@@ -275,6 +276,7 @@ fn write<S: Services>(
                 who: Arc::clone(who),
                 what: Arc::clone(what),
                 detail: Arc::clone(detail),
+                trace: recorder::trace(),
             });
             // The reason code alone: the text may name what this API server's readers may not know.
             let status = TokenReviewStatus {
@@ -323,6 +325,7 @@ fn record_mapped<S: Services>(
         who,
         what,
         detail,
+        trace: recorder::trace(),
     });
     id
 }
@@ -345,6 +348,7 @@ fn no_answer<S: Services>(
         who: "".into(),
         what: "".into(),
         detail: fault.to_string().into(),
+        trace: recorder::trace(),
     });
     let status = TokenReviewStatus {
         error: Some(format!("no_answer: {} ({id})", fault.code())),

@@ -71,6 +71,7 @@ fn record(kind: DecisionKind) -> DecisionRecord {
         who: "ana".into(),
         what: "get pods".into(),
         detail: "line\nline".into(),
+        trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which trace a request belongs to: W3C's `traceparent` and `tracestate`, read and written.
 
+use std::num::NonZeroU128;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -161,6 +162,12 @@ pub(crate) fn ids() -> Option<(TraceId, SpanId)> {
         let context = span.span_context();
         context.is_valid().then(|| (context.trace_id(), context.span_id()))
     })
+}
+
+/// The number of the trace that is worked on now, for what is kept of a request: the same as the log's lines have.
+#[must_use]
+pub fn id() -> Option<NonZeroU128> {
+    ids().and_then(|(trace, _)| NonZeroU128::new(u128::from_be_bytes(trace.to_bytes())))
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub(super) mod tests {
             who: "ana".into(),
             what: "get pods".into(),
             detail: "".into(),
+            trace: None,
         })
     }
 

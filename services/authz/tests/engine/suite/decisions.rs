@@ -22,6 +22,7 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
         who: "ana".into(),
         what: "get pods in namespace a".into(),
         detail: "a block names the principal".into(),
+        trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
     }
 }
 
