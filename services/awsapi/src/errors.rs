@@ -66,7 +66,8 @@ pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
         (UNKNOWN_CLUSTER, _) => eks::no_cluster(found, &denial.message),
         (INVALID_REQUEST, Service::Eks) => eks::invalid(found, &denial.message),
         (INVALID_REQUEST, _) => {
-            let message = with_parameter(&denial.message, |field| parameter(service, field));
+            let message =
+                with_parameter(&denial.message, |field| parameter(service, found.operation.name, field));
             AwsError::invalid_parameter(service, message)
         }
         (_, Service::Eks) => AwsError::new("AccessDeniedException", 403, not_authorized(found, denial)),

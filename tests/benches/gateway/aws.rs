@@ -181,9 +181,9 @@ impl Wire<'_> {
         loop {
             let asked = self.page(cluster, token.as_deref())?;
             let answer = ask(&mut connection, &asked).await?;
-            seen += answer["accessEntries"].as_array().map_or(0, Vec::len);
+            seen += answer.get("accessEntries").and_then(Value::as_array).map_or(0, Vec::len);
             pages.push(asked);
-            token = answer["nextToken"].as_str().map(str::to_owned);
+            token = answer.get("nextToken").and_then(Value::as_str).map(str::to_owned);
             if token.is_none() {
                 break;
             }

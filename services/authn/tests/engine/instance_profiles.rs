@@ -132,10 +132,10 @@ async fn a_profile_has_one_role_at_most_and_neither_goes_while_it_has(
     assert_eq!(rule(change(add("other")).await), "limit");
     assert_eq!(rule(change(remove("other")).await), "not_found");
     assert_eq!(rule(profiles.delete_instance_profile(by(world), named("p")).await), "has_role");
-    let in_use = world.engine.delete_role(by(world), named("node")).await;
+    let in_use = world.engine.delete_role(by(world), named("node"), false).await;
     assert_eq!(rule(in_use), "in_instance_profile");
     assert_eq!(change(remove("node")).await.unwrap().value.profile.role, None);
-    world.engine.delete_role(by(world), named("node")).await.unwrap();
+    world.engine.delete_role(by(world), named("node"), false).await.unwrap();
     profiles.delete_instance_profile(by(world), named("p")).await.unwrap();
 }
 
