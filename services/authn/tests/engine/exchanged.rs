@@ -107,7 +107,7 @@ async fn an_operator_attaches_policies_to_a_principal_by_its_canonical_arn(datab
     );
     put(&world, user(), "eks", &document).await.unwrap();
     let list = world.engine.list_policies(operator(&world).actor, None, role()).await.unwrap();
-    assert_eq!(list, [policy.clone()]);
+    assert_eq!(list, std::slice::from_ref(&policy));
     let get = |account| world.engine.get_policy(operator(&world).actor, account, role(), "eks".to_owned());
     assert_eq!(get(None).await.unwrap(), policy);
     assert_eq!(get(Some(account(AWS_ACCOUNT))).await.unwrap(), policy);

@@ -133,7 +133,7 @@ async fn account_calls<T: Accounts>(to: &T) -> Vec<String> {
     let create_account = CreateAccount {
         id: ACCOUNT.parse().unwrap(),
         partition: "aws".parse().unwrap(),
-        authority: crate::Authority::Sts(text("corp")),
+        authority: Authority::Sts(text("corp")),
         name: text("main"),
     };
     let create_user = CreateUser { account: of(), path: text("/x/"), name: text("ana"), tags: tags(&["a"]) };
@@ -293,7 +293,7 @@ fn refusal() -> Refusal {
     Refusal {
         denial: denial("expired"),
         part: text("X-Amz-Date"),
-        authority: Some(crate::Authority::Aws),
+        authority: Some(Authority::Aws),
         access_key_id: Some(KEY.parse().unwrap()),
         hints: vec![text("one"), text("two")],
     }
