@@ -23,17 +23,17 @@ use crate::{cli::Context, exit::Ending, failure::Failure, run::ServiceName, show
 #[derive(Debug, Args)]
 #[command(
     after_help = "It asks gRPC's own health service over mTLS, of awsapi its /readyz, with the certificate of the service's own \
-                  folder, and sees that who answers is that service. Exit code 0: it takes work. 1: it does not, it is starting or stopping. 69: \
-                  nobody answers.\n\nExamples:\n  lanyard health authn --tls-dir /etc/lanyard/authn\n  lanyard health gateway \
-                  --tls-dir /etc/lanyard/gateway\n  lanyard health awsapi --tls-dir /etc/lanyard/awsapi --url \
-                  https://aws.internal:8445"
+                  folder, and sees that who answers is that service. Exit code 0: it takes work. 1: it does not, it is \
+                  starting or stopping. 69: nobody answers.\n\nExamples:\n  lanyard health authn --tls-dir \
+                  /etc/lanyard/authn\n  lanyard health gateway --tls-dir /etc/lanyard/gateway\n  lanyard health awsapi --tls-dir \
+                  /etc/lanyard/awsapi --url https://aws.internal:8445"
 )]
 pub struct HealthArgs {
     /// Which service.
     #[arg(value_enum)]
     service: ServiceName,
-    /// Its address, for gRPC but of awsapi; the certificate has to hold the host [default: https://localhost with the service's own
-    /// port: 7443, of gateway 8444, of awsapi 8445].
+    /// Its address; the certificate has to hold the host [default: https://localhost, with port 8444 of gateway, 8445 of awsapi, 7443
+    /// of the others]
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
     /// The folder that `lanyard pki issue` wrote for this service.
