@@ -9,7 +9,8 @@
 //! 1. [`Jwt::parse`] takes a token apart, within limits, and knows no algorithm that others than the issuer could sign with;
 //! 2. [`Jwks::parse`] reads an issuer's keys, each for the algorithms that its type, curve and own words permit;
 //! 3. [`verify()`] holds the claims against what is [`Expected`] at a time, and the signature against the keys;
-//! 4. [`Claims`] are read by name and type, `email` only as far as the issuer stands by it.
+//! 4. [`Claims`] are read by name and type, `email` only as far as the issuer stands by it;
+//! 5. [`ServiceAccountToken`] is what a token of Kubernetes proves of a pod and its node.
 //!
 //! Around them, for each issuer ([`Issuer`], from [`IssuerOptions`]), a [`Provider`] finds the keys by OpenID Connect Discovery
 //! and keeps them: fetched by kit's client alone (https, no redirects, public addresses, bounded), from the configured issuer
@@ -51,6 +52,7 @@ mod provider;
 mod providers;
 mod published;
 mod refusal;
+mod service_account;
 mod shown;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
@@ -69,6 +71,7 @@ pub use provider::{JwtAnswer, Provider, ProviderStatus};
 pub use providers::{KeptProvider, OidcConfig, Providers};
 pub use published::{PublishedKey, PublishedKeys};
 pub use refusal::{JwtPart, JwtRefusal};
+pub use service_account::{BoundObject, ServiceAccountRefusal, ServiceAccountToken};
 pub use verify::{Expected, Inspected, inspect, verify};
 
 #[cfg(test)]
