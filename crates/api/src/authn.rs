@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 pub use accounts::Accounts;
 pub use aws::{AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 pub use oidc_providers::OidcProviders;
-pub use vouching::Vouching;
+pub use vouching::{LiveVouchers, Vouching};
 
 use crate::{
     fault::{Denial, Fault},

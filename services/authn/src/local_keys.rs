@@ -10,6 +10,7 @@ use lanyard_iam::{
     AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
     SessionOpener, SessionToken,
 };
+use lanyard_store::Keyed;
 use time::OffsetDateTime;
 
 use crate::directory::{Directory, LocalAccount};
@@ -20,7 +21,7 @@ use crate::snapshot::{HubSnapshot, OwnerView, Principal};
 /// Finds out whose a local key is.
 pub(crate) struct LocalKeys {
     directory: Directory,
-    opener: SessionOpener,
+    opener: Keyed<SessionOpener>,
 }
 
 /// A principal of a local account, as management calls are weighed for it.
@@ -97,7 +98,7 @@ impl Rejection {
 }
 
 impl LocalKeys {
-    pub(crate) fn new(directory: Directory, opener: SessionOpener) -> Self {
+    pub(crate) fn new(directory: Directory, opener: Keyed<SessionOpener>) -> Self {
         Self { directory, opener }
     }
 
@@ -113,7 +114,7 @@ impl LocalKeys {
             (false, None) => self.long_term(hub, key).await,
             (false, Some(_)) => Ok(Err(Rejection::SpareSessionToken)),
             (true, None) => Ok(Err(Rejection::NoSessionToken)),
-            (true, Some(token)) => match self.opener.open(key, token.expose(), now) {
+            (true, Some(token)) => match self.opener.get().open(key, token.expose(), now) {
                 Ok(opened) => self.session(hub, opened).await,
                 Err(fault @ (SessionError::Keys(_) | SessionError::Random)) => {
                     tracing::error!(%fault, "role sessions cannot be opened");

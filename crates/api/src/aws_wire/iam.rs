@@ -136,6 +136,7 @@ mod tests {
     use prost::Message as _;
 
     use lanyard_proto::authn::v1 as pb;
+    use zeroize::Zeroizing;
 
     use super::super::{Caller, HttpCall, find};
     use super::*;
@@ -148,7 +149,7 @@ mod tests {
             user_name,
             region: "us-east-1",
             cluster: &|_| None,
-            page_secret: &[7; 32],
+            page_secrets: &[Zeroizing::new([7; 32])],
         };
         find(Service::Iam, &call)?.read(&caller)
     }
