@@ -19,7 +19,7 @@ use lanyard_iam::Region;
 use lanyard_kit::{Clock, TestClock, http_client};
 use lanyard_mapping::{Mapping, MappingConfig};
 use lanyard_oidc::stand_in::StandIn;
-use lanyard_store::{EnvelopeKey, Keyring, Store, StoreOptions, StoreUrl};
+use lanyard_store::{EnvelopeKey, Keyed, Keyring, Store, StoreOptions, StoreUrl};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -55,7 +55,7 @@ impl Suite {
         let account = hub.account;
         let authn = Engine::new(Parts {
             store: store.clone(),
-            sessions: session_opener(store.keyring()).unwrap(),
+            sessions: Keyed::following(store.keyring(), session_opener).unwrap(),
             certificates: None,
             sts: Arc::new(sts),
             shared_cache: NotShared,

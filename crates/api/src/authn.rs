@@ -22,7 +22,7 @@ pub use accounts::Accounts;
 pub use aws::{AdmitAws, AdmitAwsQuery, AwsAdmission, AwsAdmitted};
 pub use instance_profiles::InstanceProfiles;
 pub use oidc_providers::OidcProviders;
-pub use vouching::Vouching;
+pub use vouching::{LiveVouchers, Vouching};
 
 use crate::{
     fault::{Denial, Fault},

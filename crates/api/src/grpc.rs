@@ -20,7 +20,7 @@ mod watch;
 
 pub use about::{ReflectionError, with_health_and_reflection};
 pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
-pub use door::{ACTOR_METADATA, CallingService, Door, SOURCE_IP_METADATA, SourceIp};
+pub use door::{ACTOR_METADATA, CallingService, Door, LiveVouchKey, SOURCE_IP_METADATA, SourceIp};
 pub use layer::{Prepare, Prepared};
 pub use mutation::Mutating;
 pub use pass::pass;

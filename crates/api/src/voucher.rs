@@ -109,6 +109,8 @@ pub enum VoucherError {
 pub struct VouchKey {
     audience: Audience,
     mac: Hmac<Sha256>,
+    /// Of other versions of the key, which open and do not vouch.
+    others: Vec<Hmac<Sha256>>,
 }
 
 impl std::fmt::Debug for VouchKey {
@@ -128,7 +130,13 @@ impl VouchKey {
 
     /// The key of one service, as that service keeps it.
     pub fn from_bytes(audience: Audience, key: &[u8; 32]) -> Self {
-        Self { audience, mac: keyed(key) }
+        Self { audience, mac: keyed(key), others: Vec::new() }
+    }
+
+    /// The same, that opens by these other versions of the key as well: while one takes the other's place, both are met.
+    #[must_use]
+    pub fn opening<'k>(self, others: impl IntoIterator<Item = &'k [u8; 32]>) -> Self {
+        Self { others: others.into_iter().map(keyed).collect(), ..self }
     }
 
     /// Vouches for a value until `not_after`, which counts in whole seconds.
@@ -144,7 +152,7 @@ impl VouchKey {
         let mut voucher = self.head(T::KIND, cluster);
         voucher.extend(not_after.unix_timestamp().to_be_bytes());
         serde_json::to_writer(&mut voucher, value).map_err(|_| VoucherError::Malformed)?;
-        let mac = self.mac_of(&voucher);
+        let mac = mac_of(&self.mac, &voucher);
         voucher.extend(mac);
         if voucher.len() > VOUCHER_BYTES_MAX { Err(VoucherError::Malformed) } else { Ok(voucher.into()) }
     }
@@ -163,7 +171,8 @@ impl VouchKey {
             return Err(VoucherError::Malformed);
         }
         let (body, mac) = voucher.split_last_chunk::<MAC_BYTES>().ok_or(VoucherError::Malformed)?;
-        if !bool::from(self.mac_of(body).ct_eq(mac)) {
+        let fits = |key: &Hmac<Sha256>| bool::from(mac_of(key, body).ct_eq(mac));
+        if !fits(&self.mac) && !self.others.iter().any(fits) {
             return Err(VoucherError::Mismatch);
         }
         let rest = body.strip_prefix(&*self.head(T::KIND, cluster)).ok_or(VoucherError::Mismatch)?;
@@ -179,12 +188,12 @@ impl VouchKey {
         head.extend(cluster.map_or(Uuid::nil(), |uid| uid.0).as_bytes());
         head
     }
+}
 
-    fn mac_of(&self, body: &[u8]) -> [u8; MAC_BYTES] {
-        let mut mac = self.mac.clone();
-        mac.update(body);
-        mac.finalize().into_bytes().into()
-    }
+fn mac_of(key: &Hmac<Sha256>, body: &[u8]) -> [u8; MAC_BYTES] {
+    let mut mac = key.clone();
+    mac.update(body);
+    mac.finalize().into_bytes().into()
 }
 
 /// HMAC under a key.
@@ -344,6 +353,21 @@ mod tests {
         }
         let long = vec![0; VOUCHER_BYTES_MAX + 1];
         assert_eq!(key(Audience::Mapping).open::<Actor>(&long, CLUSTER, now()), Err(VoucherError::Malformed));
+    }
+
+    #[test]
+    fn while_a_key_takes_anothers_place_both_open_and_one_vouches() {
+        let (old, new) = ([1; 32], [2; 32]);
+        let key = |first: &[u8; 32]| VouchKey::from_bytes(Audience::Authz, first);
+        let vouch = |key: VouchKey| key.vouch(&Actor::system("test"), None, now()).unwrap();
+        let opens = |key: VouchKey, voucher: &Bytes| key.open::<Actor>(voucher, None, now()).is_ok();
+        let (by_old, by_new) = (vouch(key(&old).opening([&new])), vouch(key(&new).opening([&old])));
+        assert_ne!(by_old, by_new);
+        for voucher in [&by_old, &by_new] {
+            assert!(opens(key(&old).opening([&new]), voucher) && opens(key(&new).opening([&old]), voucher));
+            assert!(!opens(key(&[3; 32]).opening([&[4; 32]]), voucher));
+        }
+        assert_eq!((opens(key(&old), &by_old), opens(key(&old), &by_new)), (true, false));
     }
 
     #[test]

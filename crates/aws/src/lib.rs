@@ -38,7 +38,7 @@ pub use limits::{Buckets, Quota};
 pub use own::{
     AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions,
     CredentialSource, DATA_KEY_BYTES, DataKey, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
-    ListedPrincipals, NamedPrincipal, Unreadable, session_in,
+    ListedPrincipals, ListingOptions, NamedPrincipal, Unreadable, session_in,
 };
 pub use sts::{
     BoundTo, GetCallerIdentity, Limited, SelfHostedSts, SelfHostedStsError, StsAnswer, StsClient, StsFault,

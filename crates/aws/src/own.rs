@@ -36,7 +36,7 @@ pub use iam::NamedPrincipal;
 pub use iam_list::ListedPrincipals;
 pub use instances::{Instance, InstanceOptions, Instances};
 pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
-pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions};
+pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions, ListingOptions};
 pub use sts::session_in;
 pub use wire::Unreadable;
 
@@ -58,6 +58,7 @@ struct Inner {
     own: Own,
     assumed: BTreeMap<AccountId, Assumed>,
     patience: Patience,
+    listing: ListingOptions,
     buckets: Buckets<(Service, String)>,
     breakers: [(Service, Breaker); 4],
     meter: Meter,
@@ -103,6 +104,7 @@ impl AwsClient {
                 attempts_max: calls.attempts_max,
                 backoff: Duration::from_millis(calls.backoff_milliseconds),
             },
+            listing: options.listing,
             buckets: Buckets::new(calls.endpoint, HOSTS_MAX),
             breakers: [Service::StsAsHub, Service::Iam, Service::Ec2, Service::Kms].map(breaker),
             meter: Meter::default(),

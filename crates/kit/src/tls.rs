@@ -26,7 +26,9 @@ pub use files::{
 };
 pub use identity::{PeerError, PeerIdentity};
 pub use leaf::{KeyedCertificate, Names, certificates_from_pem, fingerprint};
-pub use live::{Clients, Live, LiveError, LiveIdentity, Look, RELOAD_INTERVAL, fixed};
+pub use live::{
+    Clients, Live, LiveAuthority, LiveError, LiveIdentity, LiveText, Look, RELOAD_INTERVAL, fixed,
+};
 pub use rustls_pki_types::CertificateDer;
 pub use service::{
     CERTIFICATE_FILE, KEY_FILE, ROOT_FILE, ServiceFiles, ServiceIdentity, ServiceIdentityError,

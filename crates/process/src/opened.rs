@@ -12,7 +12,7 @@ use lanyard_kit::{
     tls::{Clients, LiveError, LiveIdentity},
 };
 use lanyard_store::{
-    EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
+    EnvelopeKey, Holder, Keyed, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
     require_migrated,
 };
 
@@ -123,7 +123,18 @@ impl Opened {
     /// # Errors
     /// Where the service has no such key.
     pub fn door(&self, audience: Audience, purpose: Purpose) -> Result<Door, KeyringError> {
-        let key = self.store.keyring().purpose_key(purpose)?;
-        Ok(Door::vouched(VouchKey::from_bytes(audience, &key), self.now()))
+        let key =
+            Keyed::following(self.store.keyring(), move |keyring| vouch_key(keyring, audience, purpose))?;
+        Ok(Door::following(Arc::new(move || key.get()), self.now()))
     }
+}
+
+/// Vouchers count for a minute, so that beside the version that makes them only its neighbours are met.
+const VOUCHING_VERSIONS_MAX: usize = 3;
+
+fn vouch_key(keyring: &Keyring, audience: Audience, purpose: Purpose) -> Result<VouchKey, KeyringError> {
+    let keys = keyring.purpose_keys(purpose)?;
+    let mut keys = keys.iter().take(VOUCHING_VERSIONS_MAX).map(|(_, key)| &**key);
+    let own = keys.next().ok_or(KeyringError::Locked(purpose))?;
+    Ok(VouchKey::from_bytes(audience, own).opening(keys))
 }

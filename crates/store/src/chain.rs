@@ -13,10 +13,7 @@ use crate::{
     kind::Kind,
     sql::{Connection, millis},
     store::Store,
-    tables::{
-        changes::{ChainedChange, counter_of, lines_after, rows_of},
-        purpose_keys::reload_keys,
-    },
+    tables::changes::{ChainedChange, counter_of, lines_after, rows_of},
 };
 
 /// Revisions read at a time.
@@ -60,7 +57,7 @@ impl Store {
     /// When the database does not answer. A fault in the chain is an answer.
     pub async fn verify_chain(&self, scope: Scope) -> Result<ChainReport, StoreError> {
         // Another process may have made a key meanwhile.
-        reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
+        self.reload_keys().await?;
         let mut connection = self.read().await?;
         let (revision, mac) = counter_of(&mut connection, scope).await?;
         let mut reader = Reader::new(scope);

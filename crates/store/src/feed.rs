@@ -20,7 +20,7 @@ use crate::{
     store::Store,
     tables::{
         changes::{attach_sealed, counters, lines_after},
-        purpose_keys::{is_rotation, reload_keys},
+        purpose_keys::is_rotation,
     },
     telemetry::{self, Source},
 };
@@ -161,6 +161,7 @@ impl Store {
     /// The same, with what caused it.
     pub(crate) async fn look(&self, source: Source) -> Result<(), StoreError> {
         telemetry::looked(source);
+        self.keyring().advance(self.clock().now());
         let _turn = self.feed().turn.lock().await;
         let before: HashMap<Scope, Revision> =
             self.feed().seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -219,7 +220,7 @@ impl Store {
             )));
         }
         if changes.iter().any(|change| is_rotation(change.kind, &change.key)) {
-            reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
+            self.reload_keys().await?;
         }
         self.learn_keys(changes.iter().filter_map(|change| change.sealed.as_ref())).await?;
         // Before the followers: one that panics must not get the same lines again.

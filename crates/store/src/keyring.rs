@@ -2,6 +2,7 @@
 
 mod envelope;
 mod holder;
+mod keyed;
 mod kms;
 mod purpose;
 mod ring;
@@ -9,6 +10,7 @@ mod sealed;
 
 pub use envelope::EnvelopeKey;
 pub use holder::Holder;
+pub use keyed::Keyed;
 pub use kms::KmsEnvelope;
 pub use purpose::Purpose;
 pub(crate) use ring::StoredKey;

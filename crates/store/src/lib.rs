@@ -47,7 +47,7 @@ pub use error::{LockedOut, RecordError, StoreError};
 pub use feed::Follower;
 pub use followed::Followed;
 pub use keyring::{
-    EnvelopeKey, Holder, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
+    EnvelopeKey, Holder, Keyed, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
 };
 pub use kind::Kind;
 pub use migrations::{Migration, known_migrations, migrate, missing_migrations, require_migrated};
@@ -62,6 +62,7 @@ pub use store::Store;
 pub use tables::{
     administrators::{Administrator, AdministratorSource},
     leases::{Lease, spoke_lease},
+    purpose_keys::KeyVersion,
     rbac::RbacObject,
     settings::Setting,
     workloads::{ClusterServiceAccount, IssuerTaken},

@@ -64,7 +64,7 @@ impl Store {
     /// that the store was made with, [`StoreError::Newer`] for a database of a newer program.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let database = Database::open(options).await?;
-        open_keys(&database, &options.keyring, options.wait_max).await?;
+        open_keys(&database, &options.keyring, options.wait_max, options.clock.now()).await?;
         let mut listener = database.listener().await?;
         if let Some(listener) = &mut listener {
             listener.listen(CHANNEL).await.map_err(crate::sql::SqlError::from)?;

@@ -21,6 +21,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use lanyard_api::Fault;
 use lanyard_kit::telemetry::{Counters, Label, names};
+use lanyard_store::Keyed;
 use metrics::{Counter, Gauge, counter, gauge};
 use quick_cache::{UnitWeighter, sync::Cache};
 use time::OffsetDateTime;
@@ -49,7 +50,7 @@ fn kept<V: Clone>(entries_max: u64) -> Kept<V> {
 pub(crate) struct Cached<V, S = NotShared> {
     inner: V,
     shared: S,
-    sealer: Sealer,
+    sealer: Keyed<Sealer>,
     config: TokenCacheConfig,
     kept: Kept<Arc<Known>>,
     /// Questions that STS is being asked, so that each is asked once: faults are shared by those who wait for them.
@@ -88,7 +89,7 @@ struct CacheMetrics {
 }
 
 impl<V: Verifier, S: SharedCache> Cached<V, S> {
-    pub(crate) fn new(inner: V, shared: S, sealer: Sealer, config: &TokenCacheConfig) -> Self {
+    pub(crate) fn new(inner: V, shared: S, sealer: Keyed<Sealer>, config: &TokenCacheConfig) -> Self {
         let metrics = CacheMetrics {
             hits: Counters::new(names::AUTHN_CACHE_HITS_TOTAL),
             misses: counter!(names::AUTHN_CACHE_MISSES_TOTAL),
@@ -108,7 +109,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
 
     /// Opens what others share under a key, if it is about this question.
     fn open(&self, key: &CacheKey, sealed: &[u8], question: &Question<'_>) -> Option<Value> {
-        let opened = self.sealer.open(key, sealed);
+        let opened = self.sealer.get().open(key, sealed);
         let value = opened.and_then(|bytes| Value::read(&bytes)).filter(|value| value.is_about(question));
         if value.is_none() {
             self.metrics.unsealed.increment(1);
@@ -200,7 +201,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         let verification = self.inner.verify(question).await?;
         let value = Value::new(verification, &question, self.until(&question));
         if self.shared.is_shared() {
-            let sealed = self.sealer.seal(key, &value.write()?)?;
+            let sealed = self.sealer.get().seal(key, &value.write()?)?;
             self.shared.put(key.as_bytes(), &sealed, value.lifetime_at(question.now)).await;
         }
         Ok(value)

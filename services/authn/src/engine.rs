@@ -20,7 +20,7 @@ use lanyard_kit::{
     tls::{ChainVerifier, Live},
 };
 use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
-use lanyard_store::{KeyringError, Purpose, Store};
+use lanyard_store::{Keyed, Keyring, KeyringError, Purpose, Store};
 use zeroize::Zeroizing;
 
 use crate::admit::Admissions;
@@ -60,7 +60,7 @@ pub struct Parts<S = NotShared> {
     /// The store.
     pub store: Store,
     /// Opens role sessions; it cannot mint them.
-    pub sessions: SessionOpener,
+    pub sessions: Keyed<SessionOpener>,
     /// Judges the certificates of callers, by the root as it is now; without it none is accepted.
     pub certificates: Option<Live<ChainVerifier>>,
     /// Calls STS.
@@ -100,7 +100,7 @@ pub struct Engine<S = NotShared> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: SystemRandom,
     /// What page tokens of the AWS wire are sealed under.
-    pub(crate) page_secret: Zeroizing<[u8; 32]>,
+    pub(crate) page_secrets: Keyed<PageSecrets>,
     local: LocalIam,
     sts: Cached<StsVerifier, S>,
     answers: Answers,
@@ -118,8 +118,8 @@ impl<S: SharedCache> Engine<S> {
         let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
         let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
         let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
-        let sealer = sealer(&store)?;
-        let page_secret = store.keyring().purpose_key(Purpose::PageToken)?;
+        let sealer = Keyed::following(store.keyring(), sealer)?;
+        let page_secrets = Keyed::following(store.keyring(), page_secrets)?;
         Ok(Self {
             local: LocalIam::new(Arc::clone(&keys)),
             sts: Cached::new(StsVerifier::new(sts), shared_cache, sealer, &config.token_cache),
@@ -133,7 +133,7 @@ impl<S: SharedCache> Engine<S> {
             config,
             clock,
             random: SystemRandom::new(),
-            page_secret,
+            page_secrets,
         })
     }
 
@@ -454,8 +454,15 @@ fn out_of_form(error: &TokenError) -> Authentication {
     Authentication::Refused(refuse(error.reason_code(), error.to_string(), error.part().as_str()))
 }
 
-fn sealer(store: &Store) -> Result<Sealer, EngineError> {
-    let keys = store.keyring().purpose_keys(Purpose::TokenCache);
+/// Of every version, the one that seals first.
+pub(crate) type PageSecrets = Vec<Zeroizing<[u8; 32]>>;
+
+fn page_secrets(keyring: &Keyring) -> Result<PageSecrets, KeyringError> {
+    Ok(keyring.purpose_keys(Purpose::PageToken)?.into_iter().map(|(_, secret)| secret).collect())
+}
+
+fn sealer(keyring: &Keyring) -> Result<Sealer, EngineError> {
+    let keys = keyring.purpose_keys(Purpose::TokenCache);
     let keys = keys.map_err(|error| EngineError::CacheKey(error.to_string()))?;
     let keys: Vec<SealKey> = keys.into_iter().map(|(id, key)| SealKey { id, key }).collect();
     Sealer::new(&keys).map_err(|fault| EngineError::CacheKey(fault.to_string()))

@@ -11,6 +11,7 @@ use lanyard_iam::{
     AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
     SessionOpener, SessionToken,
 };
+use lanyard_store::Keyed;
 use time::OffsetDateTime;
 
 use crate::directory::{Directory, KnownAccount};
@@ -21,7 +22,7 @@ use crate::snapshot::{HubSnapshot, OwnerView, Principal};
 /// Finds out whose a local key is.
 pub(crate) struct LocalKeys {
     directory: Directory,
-    opener: SessionOpener,
+    opener: Keyed<SessionOpener>,
 }
 
 /// A principal, as management calls are weighed for it: of a local account, or of another one by a session that it was exchanged for.
@@ -107,7 +108,7 @@ impl Rejection {
 }
 
 impl LocalKeys {
-    pub(crate) fn new(directory: Directory, opener: SessionOpener) -> Self {
+    pub(crate) fn new(directory: Directory, opener: Keyed<SessionOpener>) -> Self {
         Self { directory, opener }
     }
 
@@ -123,7 +124,7 @@ impl LocalKeys {
             (false, None) => self.long_term(hub, key).await,
             (false, Some(_)) => Ok(Err(Rejection::SpareSessionToken)),
             (true, None) => Ok(Err(Rejection::NoSessionToken)),
-            (true, Some(token)) => match self.opener.open(key, token.expose(), now) {
+            (true, Some(token)) => match self.opener.get().open(key, token.expose(), now) {
                 Ok(opened) => self.session(hub, opened).await,
                 Err(fault @ (SessionError::Keys(_) | SessionError::Random)) => {
                     tracing::error!(%fault, "role sessions cannot be opened");

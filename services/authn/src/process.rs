@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lanyard_api::{
     authn::{Vouching, server},
-    grpc::{Door, Served},
-    voucher::{Audience, ServiceSecrets, Vouchers},
+    grpc::Served,
+    voucher::{Audience, Now, ServiceSecrets, Vouchers},
 };
 use lanyard_aws::StsClient;
 use lanyard_iam::Region;
 use lanyard_process::{Configured, Opened, ProcessConfig, Service};
-use lanyard_store::{Holder, Keyring, KeyringError, Purpose};
+use lanyard_store::{Holder, Keyed, Keyring, KeyringError, Purpose};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
@@ -67,7 +67,7 @@ impl Service for Authn {
         let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
         let engine = Arc::new(Engine::new(Parts {
             store: store.clone(),
-            sessions: session_opener(store.keyring())?,
+            sessions: Keyed::following(store.keyring(), session_opener)?,
             certificates: Some(opened.identity.chains()),
             sts: Arc::new(sts),
             shared_cache: Shared::start(&config.authn.token_cache)?,
@@ -75,9 +75,11 @@ impl Service for Authn {
             config: config.authn,
             clock: Arc::clone(store.clock()),
         })?);
-        let vouchers = vouchers(store.keyring(), opened)?;
-        let door = Door::vouched(vouchers.key(Audience::Authn), opened.now());
-        let vouching = Served::new(Arc::new(Vouching::new(Arc::clone(&engine), vouchers)), door.clone());
+        let now = opened.now();
+        let vouchers = Keyed::following(store.keyring(), move |keyring| vouchers(keyring, Arc::clone(&now)))?;
+        let door = opened.door(Audience::Authn, Purpose::VouchAuthn)?;
+        let vouching = Vouching::following(Arc::clone(&engine), Arc::new(move || vouchers.get()));
+        let vouching = Served::new(Arc::new(vouching), door.clone());
         let routes = Routes::new(server::accounts(Served::new(Arc::clone(&engine), door.clone())))
             .add_service(server::instance_profiles(Served::new(Arc::clone(&engine), door.clone())))
             .add_service(server::oidc_providers(Served::new(engine, door)))
@@ -88,11 +90,11 @@ impl Service for Authn {
     }
 }
 
-fn vouchers(keyring: &Keyring, opened: &Opened) -> Result<Vouchers, KeyringError> {
+fn vouchers(keyring: &Keyring, now: Now) -> Result<Vouchers, KeyringError> {
     let key = |purpose| keyring.purpose_key(purpose);
     let (authn, mapping) = (key(Purpose::VouchAuthn)?, key(Purpose::VouchMapping)?);
     let (authz, credentials) = (key(Purpose::VouchAuthz)?, key(Purpose::VouchCredentials)?);
     let secrets =
         ServiceSecrets { authn: &authn, mapping: &mapping, authz: &authz, credentials: &credentials };
-    Ok(Vouchers::of_services(secrets, opened.now()))
+    Ok(Vouchers::of_services(secrets, now))
 }

@@ -13,6 +13,8 @@ mod list;
 mod standing;
 mod world;
 
+use std::sync::Arc;
+
 use lanyard_api::{
     Revision,
     authz::{Decision, Reason, Review, Verdict},
@@ -41,21 +43,76 @@ const TOO_MANY_GROUPS: &str = "the review has more groups than are weighed";
 /// # Errors
 /// What has to be brought into memory first.
 pub(crate) fn decide<W: World>(world: &W, review: &Review, now: OffsetDateTime) -> Result<Decision, Lacking> {
-    if impersonates_the_proof(&review.attributes) {
-        return Ok(decided(Verdict::Deny, Reason::ProofImpersonation, Revision::default()));
-    }
-    if review.user.groups.len() > REVIEW_GROUPS_MAX {
-        return Ok(unanswerable(proof_in(&review.user.extra) != Bearing::Nothing, TOO_MANY_GROUPS));
+    if let Some(decision) = out_of_hand(review) {
+        return Ok(decision);
     }
     let Some(sight) = Sight::open(world, review.cluster, now)? else {
         return Ok(of_no_cluster(review));
     };
     let standing = standing(&sight, &review.user, review.grant)?;
-    let mut decision = weigh(&sight, review, &standing);
-    if review.explain && decision.verdict != Verdict::Allow {
-        decision.hints = hints::of(&sight, review, &standing);
+    Ok(judge(&sight, review, &standing))
+}
+
+/// Decides reviews in their order. What those who want in stand on is looked at once for all reviews in a row that share their
+/// user.
+///
+/// # Errors
+/// As [`decide`].
+pub(crate) fn decide_all<W: World>(
+    world: &W,
+    reviews: &[Review],
+    now: OffsetDateTime,
+) -> Result<Vec<Decision>, Lacking> {
+    let mut decisions = Vec::with_capacity(reviews.len());
+    let is_same = |one: &Review, next: &Review| {
+        one.cluster == next.cluster && one.grant == next.grant && Arc::ptr_eq(&one.user, &next.user)
+    };
+    for of_one in reviews.chunk_by(is_same) {
+        decide_those_of_one(world, of_one, now, &mut decisions)?;
     }
-    Ok(decision)
+    Ok(decisions)
+}
+
+fn decide_those_of_one<W: World>(
+    world: &W,
+    reviews: &[Review],
+    now: OffsetDateTime,
+    decisions: &mut Vec<Decision>,
+) -> Result<(), Lacking> {
+    // As for one review: whoever is answered out of hand has nothing brought into memory.
+    let Some(first) = reviews.iter().find(|review| out_of_hand(review).is_none()) else {
+        decisions.extend(reviews.iter().filter_map(out_of_hand));
+        return Ok(());
+    };
+    let sight = Sight::open(world, first.cluster, now)?;
+    let standing = match &sight {
+        Some(sight) => Some((sight, standing(sight, &first.user, first.grant)?)),
+        None => None,
+    };
+    decisions.extend(reviews.iter().map(|review| {
+        out_of_hand(review).unwrap_or_else(|| match &standing {
+            Some((sight, standing)) => judge(sight, review, standing),
+            None => of_no_cluster(review),
+        })
+    }));
+    Ok(())
+}
+
+/// The answer where nothing has to be known for it.
+fn out_of_hand(review: &Review) -> Option<Decision> {
+    if impersonates_the_proof(&review.attributes) {
+        return Some(decided(Verdict::Deny, Reason::ProofImpersonation, Revision::default()));
+    }
+    (review.user.groups.len() > REVIEW_GROUPS_MAX)
+        .then(|| unanswerable(proof_in(&review.user.extra) != Bearing::Nothing, TOO_MANY_GROUPS))
+}
+
+fn judge<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Decision {
+    let mut decision = weigh(sight, review, standing);
+    if review.explain && decision.verdict != Verdict::Allow {
+        decision.hints = hints::of(sight, review, standing);
+    }
+    decision
 }
 
 fn weigh<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Decision {

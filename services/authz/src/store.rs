@@ -273,9 +273,8 @@ impl World for View {
     }
 
     fn has_newer_keys(&self) -> bool {
-        let newest =
-            self.keyring.purpose_keys(Purpose::Proof).ok().and_then(|keys| keys.first().map(|key| key.0));
-        newest != self.keys.keys.all().first().map(ProofKey::id)
+        let newest = self.keyring.newest_version(Purpose::Proof).ok();
+        newest != self.keys.keys.all().iter().map(ProofKey::id).max()
     }
 }
 

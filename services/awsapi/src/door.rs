@@ -22,6 +22,7 @@ use lanyard_api::{
 use lanyard_kit::{
     Readiness,
     telemetry::{Counters, Histograms, Label, StatusClass, names},
+    tls::LiveText,
 };
 use lanyard_proto::credentials::v1::AssumeRoleWithWebIdentityRequest;
 use tokio::sync::Semaphore;
@@ -48,8 +49,8 @@ const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access 
 pub struct Hub {
     /// Where the hub stands in for API servers that it does not know, without a slash at the end; none where that is not told.
     pub gateway_url: Option<String>,
-    /// The CA of that, PEM.
-    pub certificate_authority: String,
+    /// The CA of that as it is now, PEM.
+    pub certificate_authority: LiveText,
 }
 
 /// What the door is put together from.

@@ -129,8 +129,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
         config: config.awsapi.clone(),
         hub: Hub {
             gateway_url: config.gateway_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
-            certificate_authority: std::fs::read_to_string(&ca)
-                .with_context(|| format!("cannot read `{}`", ca.display()))?,
+            certificate_authority: identity.root_pem(),
         },
         readiness: life.readiness().clone(),
     });

@@ -21,7 +21,7 @@ use lanyard_iam::{
 };
 use lanyard_kit::{Clock, http_client::HttpClientError};
 use lanyard_oidc::Providers;
-use lanyard_store::{Followed, Store};
+use lanyard_store::{Followed, Keyed, Store};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
@@ -30,7 +30,7 @@ use crate::{
     associations::AssociationModel,
     config::CredentialsConfig,
     exchange::Exchange,
-    keys::{KeysError, minting_keys},
+    keys::{KeysError, minter},
     rules,
     snapshot::{ClusterModel, WorkloadModel},
     unsigned::Strangers,
@@ -75,7 +75,7 @@ struct Inner {
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
     associations: Followed<AssociationModel>,
-    minter: SessionMinter,
+    minter: Keyed<SessionMinter>,
     clock: Arc<dyn Clock>,
 }
 
@@ -109,7 +109,7 @@ impl Credentials {
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             associations: Followed::new(store, AssociationModel, config.clusters_max),
-            minter: SessionMinter::new(&minting_keys(store.keyring())?)?,
+            minter: Keyed::following(store.keyring(), minter)?,
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned),
             exchange,
@@ -194,7 +194,7 @@ impl Credentials {
             chain_depth: making.chain_depth,
             ancestors: making.ancestors,
         };
-        let minted = self.inner.minter.mint(&claims, &SystemRandom::new()).map_err(unminted)?;
+        let minted = self.inner.minter.get().mint(&claims, &SystemRandom::new()).map_err(unminted)?;
         let token = minted.credentials.session_token.ok_or(Fault::Internal)?;
         let credentials = SessionCredentials {
             access_key_id: minted.credentials.access_key_id,

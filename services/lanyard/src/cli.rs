@@ -66,6 +66,9 @@ pub enum Command {
     /// The store's tables, and its move from SQLite to PostgreSQL.
     #[command(subcommand)]
     Db(commands::db::DbCommand),
+    /// The keys in the hub's store: their versions, and new ones.
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
     /// The tour that a newcomer runs first.
     Demo(demo::Args),
     /// Make a client token, as kubectl's exec plugin; or look at one.
@@ -177,6 +180,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Health(args) => Box::pin(args.run(context)).await,
             Command::Pki(command) => Box::pin(command.run(context)).await,
             Command::Db(command) => Box::pin(command.run(context)).await,
+            Command::Keys(command) => Box::pin(command.run(context)).await,
             Command::Token(args) => Box::pin(args.run(context)).await,
             Command::CredentialProcess(args) => Box::pin(args.run(context)).await,
             Command::Explain(args) => Box::pin(args.run(context)).await,

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod health;
 pub mod iam;
 pub mod identity_provider;
+pub mod keys;
 pub mod kubeconfig;
 pub mod node;
 pub mod pki;

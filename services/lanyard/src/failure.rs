@@ -28,9 +28,47 @@ pub enum Failure {
 fn next_step(error: &CallError) -> &'static str {
     match error {
         CallError::Precondition { rule: "lockout", .. } => " (--allow-lockout allows it)",
+        CallError::NotFound { kind, .. } => not_there(kind),
         _ => "",
     }
 }
+
+/// Where those are listed that there are, or how one is made.
+fn not_there(kind: &str) -> &'static str {
+    match kind {
+        "cluster" => "; `lanyard cluster list` has those that you may see",
+        "access entry" => "; `lanyard entry list CLUSTER` has those that there are",
+        "policy association" => "; `lanyard entry get CLUSTER ARN` has the policies of an entry",
+        "identity-provider configuration" => {
+            "; `lanyard identity-provider list CLUSTER` has those that there are"
+        }
+        "Pod Identity association" => "; `lanyard association list CLUSTER` has those that there are",
+        "RBAC object" => "; `lanyard rbac list CLUSTER` has those that there are",
+        "block" => "; `lanyard block list` has those that hold",
+        "node" => "; `lanyard node set` says what an instance is called",
+        "spoke credential" => "; `lanyard cluster spoke-credential list CLUSTER` has those that count",
+        "break-glass identity" => "; `lanyard cluster break-glass arm CLUSTER` makes one",
+        ISSUER => {
+            ": nobody has told the hub; have the cluster watched with `lanyard cluster add CLUSTER --kubeconfig FILE`, or push \
+             from inside of it with `lanyard spoke push`"
+        }
+        "spoke kubeconfig" => {
+            ": the hub does not watch the cluster; `lanyard cluster add CLUSTER --kubeconfig FILE` has it watched"
+        }
+        "decision" => {
+            "; decisions are kept for a while, refusals for longer: take the id of a newer one from the API server's log"
+        }
+        "account" => "; `lanyard iam account list` has those that there are",
+        "user" => "; `lanyard iam user list` has those that there are",
+        "role" => "; `lanyard iam role list` has those that there are",
+        "access key" => "; `lanyard iam access-key list USER` has those of a user",
+        "OIDC provider" => "; `lanyard iam oidc-provider list` has those that there are",
+        _ => "",
+    }
+}
+
+/// What a cluster has that is watched, or pushes.
+const ISSUER: &str = "issuer of cluster";
 
 impl Failure {
     /// Something on the command line, or in a file that it names, that breaks a rule.
@@ -96,6 +134,21 @@ mod tests {
     use lanyard_api::Denial;
 
     use super::*;
+
+    #[test]
+    fn what_is_not_there_has_a_next_step() {
+        let kinds = [
+            ("cluster", "lanyard cluster list"),
+            (ISSUER, "lanyard cluster add"),
+            ("spoke kubeconfig", "lanyard cluster add"),
+            ("decision", "newer one"),
+        ];
+        for (kind, step) in kinds {
+            let said = Failure::from(CallError::not_found(kind, "dev")).to_string();
+            let begin = format!("{kind} `dev` does not exist");
+            assert!(said.starts_with(&begin) && said.contains(step), "{said}");
+        }
+    }
 
     #[test]
     fn a_refusal_a_fault_and_a_wrong_line_end_differently() {

@@ -139,8 +139,11 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         &opened.hub.id.to_string(),
         clock.now(),
     )?;
-    let listeners = listeners::bind(&config, &ca, clock.now()).await?;
-    let suite = Arc::new(suite::Suite::start(&opened, &config, aws, &ca.roots()?).await?);
+    let ca_path = ca.root_path().to_owned();
+    let certificate = Arc::new(tls::LiveAuthority::new(ca, listeners::names(&config), Arc::clone(&clock))?);
+    tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&certificate).follow()));
+    let listeners = listeners::bind(&config, &certificate).await?;
+    let suite = Arc::new(suite::Suite::start(&opened, &config, aws, certificate.chains()).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
@@ -167,7 +170,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         grpc: format!("https://{}", listeners.grpc.address()),
         aws: Some(format!("https://{}", listeners.aws.address())),
         metrics: life.metrics_url().map(|url| ("serve".to_owned(), url.to_owned())).into_iter().collect(),
-        ca: ca.root_path().to_owned(),
+        ca: ca_path,
         credentials: opened.credentials_file.clone(),
         account: opened.hub.account.to_string(),
         region: opened.hub.region.to_string(),
@@ -182,7 +185,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
         config: config.awsapi.clone(),
         hub: lanyard_awsapi::Hub {
             gateway_url: Some(about.gateway.clone()),
-            certificate_authority: std::fs::read_to_string(ca.root_path())?,
+            certificate_authority: certificate.root_pem(),
         },
         readiness: life.readiness().clone(),
     });

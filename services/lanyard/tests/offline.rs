@@ -350,6 +350,8 @@ fn help_teaches_and_completion_completes() {
         &["cluster", "spoke-credential", "delete", "--help"],
         &["spoke", "push", "--help"],
         &["workload", "issuer", "--help"],
+        &["keys", "rotate", "--help"],
+        &["pki", "renew", "--help"],
         &["node", "--help"],
         &["entry", "create", "--help"],
         &["identity-provider", "associate", "--help"],

@@ -25,11 +25,10 @@ mod watch;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use lanyard_api::{EntryId, Scope, proof::ProofKey};
+use lanyard_api::{EntryId, proof::ProofKey};
 use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
-use lanyard_store::{Change, ChangeSignal, Follower, Keyring, KeyringError, Purpose, Store, StoreError};
+use lanyard_store::{ChangeSignal, Keyed, Keyring, KeyringError, Purpose, Store, StoreError};
 
 use tokio::sync::Semaphore;
 
@@ -46,7 +45,7 @@ struct Inner {
     store: Store,
     state: State,
     config: MappingConfig,
-    proof_key: Arc<MintingKey>,
+    proof_key: Keyed<ProofKey>,
     /// In AWS mode.
     aws: Option<Aws>,
     stale: StaleKnocks,
@@ -93,11 +92,10 @@ impl Mapping {
     }
 
     async fn start(store: &Store, config: MappingConfig, aws: Option<Aws>) -> Result<Self, OpenError> {
-        let proof_key = Arc::new(MintingKey::new(store.keyring().clone())?);
+        let proof_key = Keyed::following(store.keyring(), minting_key)?;
         let state = State::open(store, &config.memory).await?;
         let watches = Arc::new(Semaphore::new(config.limits.watches));
         let given = Given::new(config.memory.badges_max);
-        store.follow(Arc::clone(&proof_key) as Arc<dyn Follower>);
         let inner = Inner {
             store: store.clone(),
             state,
@@ -122,38 +120,11 @@ impl std::fmt::Debug for Mapping {
     }
 }
 
-/// The newest key of the proof; a rotation is a change of the hub.
-struct MintingKey {
-    keyring: Keyring,
-    key: ArcSwap<ProofKey>,
-}
-
-impl MintingKey {
-    fn new(keyring: Keyring) -> Result<Self, KeyringError> {
-        let key = ArcSwap::from_pointee(newest(&keyring)?);
-        Ok(Self { keyring, key })
-    }
-}
-
-fn newest(keyring: &Keyring) -> Result<ProofKey, KeyringError> {
+/// The key of the proof that makes now.
+fn minting_key(keyring: &Keyring) -> Result<ProofKey, KeyringError> {
     let keys = keyring.purpose_keys(Purpose::Proof)?;
     let (version, secret) = keys.first().ok_or(KeyringError::Locked(Purpose::Proof))?;
     Ok(ProofKey::new(*version, secret))
-}
-
-impl Follower for MintingKey {
-    fn apply(&self, changes: &[Change]) {
-        if !changes.iter().any(|change| change.scope == Scope::Hub) {
-            return;
-        }
-        match newest(&self.keyring) {
-            Ok(key) if key.id() != self.key.load().id() => self.key.store(Arc::new(key)),
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(error = %error, "the proof's key could not be read: the one before stays in use")
-            }
-        }
-    }
 }
 
 /// Who knocked under the ARN of a stale entry, as their authority proved it: what `rebind` binds to where the hub does not

@@ -26,7 +26,7 @@ pub fn aws_wire(input: &[u8]) -> bool {
         user_name: Some("ana"),
         region: "us-east-1",
         cluster: &cluster,
-        page_secret: &[7; 32],
+        page_secrets: &[[7_u8; 32].into()],
     };
     let asked = find(service, &HttpCall { method, path, query, body }).and_then(|found| found.read(&caller));
     match asked {

@@ -14,16 +14,30 @@ use crate::{
 
 /// Puts a voucher on every identity (for mapping, and the cluster that asked) and every actor (for the service that has the
 /// method), so that the answer can leave this process. Without it no other process takes what authn says.
-#[derive(Debug)]
 pub struct Vouching<T> {
     inner: Arc<T>,
-    vouchers: Vouchers,
+    vouchers: LiveVouchers,
 }
+
+/// Where the keys are that authn vouches by, as they are now.
+pub type LiveVouchers = Arc<dyn Fn() -> Arc<Vouchers> + Send + Sync>;
 
 impl<T> Vouching<T> {
     /// Around authn's engine.
     pub fn new(inner: Arc<T>, vouchers: Vouchers) -> Self {
+        let vouchers = Arc::new(vouchers);
+        Self::following(inner, Arc::new(move || Arc::clone(&vouchers)))
+    }
+
+    /// The same with keys that are rotated meanwhile.
+    pub fn following(inner: Arc<T>, vouchers: LiveVouchers) -> Self {
         Self { inner, vouchers }
+    }
+}
+
+impl<T> std::fmt::Debug for Vouching<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vouching")
     }
 }
 
@@ -32,7 +46,7 @@ impl<T: Authenticate> Authenticate for Vouching<T> {
         let cluster = query.cluster;
         Ok(match self.inner.authenticate(query).await? {
             Authentication::Verified(mut verified) => {
-                let vouched = self.vouchers.vouched(verified.identity, Audience::Mapping, Some(cluster));
+                let vouched = (self.vouchers)().vouched(verified.identity, Audience::Mapping, Some(cluster));
                 verified.identity = vouched.map_err(too_large)?;
                 Authentication::Verified(verified)
             }
@@ -72,7 +86,7 @@ impl<T> Vouching<T> {
             tracing::error!("authn admitted a method that no service has");
             return Err(Fault::Internal);
         };
-        self.vouchers.vouched(actor, audience, None).map_err(too_large)
+        (self.vouchers)().vouched(actor, audience, None).map_err(too_large)
     }
 }
 

@@ -13,11 +13,12 @@ use super::{
 use crate::{
     fault::{CallError, Fault},
     grpc::{
-        codec::{convert, optional_message, shared_message},
+        codec::{convert, message, optional_message, shared_message},
         field::{self, wire_enum},
         mutation::{join, mutated, split},
     },
     identity::UserInfo,
+    ids::ClusterUid,
     mutation::{Mutated, Page},
 };
 
@@ -73,13 +74,21 @@ pub(super) fn batch_message(reviews: Vec<Review>) -> pb::AuthorizeBatchRequest {
 /// [`CallError`] names the field of the first review that cannot be read; `user`, where neither it nor the batch has one.
 pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, CallError> {
     let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
-    let nobody = lanyard_proto::mapping::v1::UserInfo::default();
-    let read = |message: pb::Review| match &shared {
-        Some(shared) if message.user.is_none() => {
-            let review = Review::try_from(pb::Review { user: Some(nobody.clone()), ..message })?;
-            Ok(Review { user: Arc::clone(shared), ..review })
-        }
-        _ => Review::try_from(message),
+    // All of one batch are of one cluster as a rule, whose number need not be read a thousand times.
+    let mut known: Option<(String, ClusterUid)> = None;
+    let read = |message: pb::Review| {
+        let pb::Review { cluster_uid, user, attributes, explain, full, entry_id } = message;
+        let cluster = match &known {
+            Some((text, uid)) if *text == cluster_uid => *uid,
+            _ => known.insert((cluster_uid.clone(), field::parse("cluster_uid", &cluster_uid)?)).1,
+        };
+        let user = match (user, &shared) {
+            (None, Some(shared)) => Arc::clone(shared),
+            (own, _) => shared_message::read("user", own)?,
+        };
+        let attributes = message::read("attributes", attributes)?;
+        let grant = field::optional("entry_id", entry_id.as_deref())?;
+        Ok(Review { cluster, user, attributes, explain, full, grant })
     };
     batch.reviews.into_iter().map(read).collect()
 }
@@ -290,7 +299,6 @@ impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ClusterUid;
 
     fn review(username: &str, path: &str) -> Review {
         Review {

@@ -160,6 +160,7 @@ mod tests {
     use prost::Message as _;
 
     use lanyard_proto::authn::v1 as pb;
+    use zeroize::Zeroizing;
 
     use super::super::{Caller, HttpCall, find};
     use super::*;
@@ -172,7 +173,7 @@ mod tests {
             user_name,
             region: "us-east-1",
             cluster: &|_| None,
-            page_secret: &[7; 32],
+            page_secrets: &[Zeroizing::new([7; 32])],
         };
         find(Service::Iam, &call)?.read(&caller)
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use lanyard_proto::call::v1 as call;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::{
     AwsError, PageKey, json,
@@ -31,8 +32,8 @@ pub struct Caller<'a> {
     pub region: &'a str,
     /// What this hub has of the cluster of that name in the caller's account and this region.
     pub cluster: &'a dyn Fn(&str) -> Option<KnownCluster>,
-    /// The hub's secret for page tokens.
-    pub page_secret: &'a [u8; 32],
+    /// The hub's secrets for page tokens: the first seals, all open.
+    pub page_secrets: &'a [Zeroizing<[u8; 32]>],
 }
 
 impl std::fmt::Debug for Caller<'_> {
@@ -164,11 +165,14 @@ impl<'a> Input<'a> {
     pub(super) fn page_token(&self, name: &str) -> Result<String, AwsError> {
         match self.parameter(name)? {
             None | Some("") => Ok(String::new()),
-            Some(token) => self.page_key().open(token).ok_or_else(|| {
-                let rule =
-                    "it is not the token of another page of this very list; leave it out to begin anew";
-                self.invalid(name, rule)
-            }),
+            Some(token) => {
+                let mut keys = self.caller.page_secrets.iter().map(|secret| self.page_key(secret));
+                keys.find_map(|key| key.open(token)).ok_or_else(|| {
+                    let rule =
+                        "it is not the token of another page of this very list; leave it out to begin anew";
+                    self.invalid(name, rule)
+                })
+            }
         }
     }
 
@@ -190,7 +194,10 @@ impl<'a> Input<'a> {
             message: message.encode_to_vec().into(),
             unknown_cluster: self.cluster.as_ref().and_then(|cluster| cluster.as_ref().err()).cloned(),
             in_the_way: None,
-            page_key: self.found.operation.is_paged.then(|| self.page_key()),
+            page_key: match self.caller.page_secrets {
+                [secret, ..] if self.found.operation.is_paged => Some(self.page_key(secret)),
+                _ => None,
+            },
         }
     }
 
@@ -213,12 +220,12 @@ impl<'a> Input<'a> {
         value.ok_or_else(|| self.invalid(name, "it is missing and has to be given"))
     }
 
-    fn page_key(&self) -> PageKey {
+    fn page_key(&self, secret: &[u8; 32]) -> PageKey {
         let operation = self.found.operation;
         let labels = self.found.labels.iter().flat_map(|(name, value)| [*name, &**value]);
         let own = self.parameters.iter().filter(|(name, _)| !OF_PAGES.contains(name));
         let list = [self.caller.principal, self.caller.region, operation.service.as_str(), operation.name];
         let parts = list.into_iter().chain(labels).chain(own.flat_map(|(name, value)| [name, value]));
-        PageKey::derive(self.caller.page_secret, parts)
+        PageKey::derive(secret, parts)
     }
 }

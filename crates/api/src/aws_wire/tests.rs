@@ -2,6 +2,7 @@ mod following;
 
 use lanyard_proto::mapping::v1 as pb;
 use proptest::prelude::*;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::{mapping::AuthenticationMode, methods};
@@ -24,7 +25,7 @@ fn read(service: Service, method: &str, path: &str, query: &str, body: &[u8]) ->
         user_name: Some("ana"),
         region: "eu-west-1",
         cluster: &cluster,
-        page_secret: &[7; 32],
+        page_secrets: &[Zeroizing::new([7; 32])],
     };
     find(service, &call)?.read(&caller)
 }

@@ -38,8 +38,11 @@ pub struct Door(Way);
 #[derive(Clone)]
 enum Way {
     Behind,
-    Vouched { key: VouchKey, now: Now },
+    Vouched { key: LiveVouchKey, now: Now },
 }
+
+/// Where the key is that vouchers are opened by, as it is now.
+pub type LiveVouchKey = Arc<dyn Fn() -> Arc<VouchKey> + Send + Sync>;
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,6 +62,12 @@ impl Door {
 
     /// Between services: an actor is what authn vouched for under this service's key.
     pub fn vouched(key: VouchKey, now: Now) -> Self {
+        let key = Arc::new(key);
+        Self::following(Arc::new(move || Arc::clone(&key)), now)
+    }
+
+    /// The same under a key that is rotated while the door stands.
+    pub fn following(key: LiveVouchKey, now: Now) -> Self {
         Self(Way::Vouched { key, now })
     }
 
@@ -69,7 +78,7 @@ impl Door {
     pub fn actor<M: Managed>(&self, request: &Request<M>) -> Result<Vouched<Actor>, Status> {
         let actor = match &self.0 {
             Way::Behind => request.extensions().get::<Vouched<Actor>>().cloned(),
-            Way::Vouched { key, now } => opened(key, now, request),
+            Way::Vouched { key, now } => opened(&key(), now, request),
         };
         let message = request.get_ref();
         let fits = |actor: &Vouched<Actor>| {
@@ -150,7 +159,7 @@ impl Door {
     ) -> Result<Vouched<Arc<Identity>>, Status> {
         let value = match &self.0 {
             Way::Behind => None,
-            Way::Vouched { key, now } => key.open(&voucher, Some(cluster), now()).ok(),
+            Way::Vouched { key, now } => key().open(&voucher, Some(cluster), now()).ok(),
         };
         value.map(|value| Vouched { value, voucher }).ok_or_else(not_admitted)
     }

@@ -1,6 +1,9 @@
 //! IAM as the hub: who there is in an account.
 
+use std::time::Duration;
+
 use lanyard_iam::{AccountId, Partition, PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::call::{Call, Whose};
 use super::iam::{IAM, place};
@@ -10,9 +13,6 @@ use crate::xml::{Element, XmlError};
 
 /// Principals asked for in one call: a hundred roles with the longest trust policies stay under the limit of an answer.
 const PAGE_ITEMS: &str = "100";
-
-/// Most pages that are read: IAM lets an account have 5 000 users and as many roles.
-const PAGES_MAX: usize = 60;
 
 /// Users or roles of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,10 +31,11 @@ pub(crate) struct ListedPage {
 }
 
 impl AwsClient {
-    /// The users, or else the roles, of an account whose path begins with `under` (`ListUsers`, `ListRoles`).
+    /// The users, or else the roles, of an account whose path begins with `under` (`ListUsers`, `ListRoles`), page by page within
+    /// the configured bounds ([`ListingOptions`](super::ListingOptions)).
     ///
     /// # Errors
-    /// [`AwsFault`]: AWS has not told, for whatever reason.
+    /// [`AwsFault`]: AWS has not told of anybody, for whatever reason. Where it has told of some, these are the answer.
     pub async fn principals(
         &self,
         partition: Partition,
@@ -45,14 +46,29 @@ impl AwsClient {
         let action = if users { "iam:ListUsers" } else { "iam:ListRoles" };
         let mut listed = ListedPrincipals::default();
         let mut marker: Option<String> = None;
-        for _ in 0..PAGES_MAX {
+        let end = Instant::now() + Duration::from_millis(self.inner.listing.milliseconds);
+        while listed.principals.len() < self.inner.listing.principals_max {
             let mut parameters = vec![("MaxItems", PAGE_ITEMS), ("PathPrefix", under)];
             parameters.extend(marker.as_deref().map(|marker| ("Marker", marker)));
             let call = Call::query(IAM, place(partition), action, &parameters);
             let whose = Whose::Account(partition, account);
-            let page = self
-                .call(whose, &call, |answer| principals_in(&answer.body, (partition, account), users))
-                .await?;
+            let read =
+                self.call(whose, &call, |answer| principals_in(&answer.body, (partition, account), users));
+            let page = match timeout_at(end, read).await {
+                Ok(Ok(page)) => page,
+                // The hub's own limit of calls: the next page has room in a moment.
+                Ok(Err(AwsFault::Limited { retry_after, .. })) if Instant::now() + retry_after < end => {
+                    sleep(retry_after).await;
+                    continue;
+                }
+                // What was told is worth more than nothing, as long as it says that it is not all.
+                Ok(Err(_)) | Err(_) if !listed.principals.is_empty() => return Ok(listed),
+                Ok(Err(fault)) => return Err(fault),
+                Err(_) => {
+                    let limit = Duration::from_millis(self.inner.listing.milliseconds);
+                    return Err(AwsFault::TimedOut { host: place(partition).0, limit });
+                }
+            };
             listed.principals.extend(page.principals);
             marker = page.marker;
             if marker.is_none() {
@@ -60,6 +76,7 @@ impl AwsClient {
                 break;
             }
         }
+        listed.principals.truncate(self.inner.listing.principals_max);
         Ok(listed)
     }
 }

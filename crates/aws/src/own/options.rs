@@ -27,6 +27,25 @@ pub struct AwsOptions {
     pub calls: CallOptions,
     /// How long nodes are remembered.
     pub instances: InstanceOptions,
+    /// How much of an account is listed, for previews.
+    pub listing: ListingOptions,
+}
+
+/// Bounds of one list of an account's users or roles. What is beyond them is not read, and the answer says that it is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListingOptions {
+    /// Most users, or roles, that are read.
+    pub principals_max: usize,
+    /// Most time that is taken for it, the waits for the limit of calls included. Less than whoever asks waits.
+    pub milliseconds: u64,
+}
+
+impl Default for ListingOptions {
+    fn default() -> Self {
+        // IAM lets an account have 5 000 users, and up to 10 000 roles where somebody has asked for as many.
+        Self { principals_max: 10_000, milliseconds: 8_000 }
+    }
 }
 
 /// An account that is asked by a role there.
@@ -127,6 +146,8 @@ impl AwsOptions {
             ("calls.connect_milliseconds", self.calls.connect_milliseconds),
             ("instances.wait_milliseconds", self.instances.wait_milliseconds),
             ("instances.kept_max", self.instances.kept_max),
+            ("listing.principals_max", self.listing.principals_max as u64),
+            ("listing.milliseconds", self.listing.milliseconds),
         ];
         match times.into_iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(AwsOptionsError::Zero(key)),
@@ -186,6 +207,13 @@ mod tests {
                     ..AwsOptions::default()
                 },
                 "calls.deadline_milliseconds",
+            ),
+            (
+                AwsOptions {
+                    listing: ListingOptions { principals_max: 0, ..ListingOptions::default() },
+                    ..AwsOptions::default()
+                },
+                "listing.principals_max",
             ),
         ];
         for (options, words) in cases {

@@ -13,7 +13,7 @@ use lanyard_kit::{Clock, SystemClock};
 
 use super::{
     AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsRefusal, CallOptions, CredentialSource,
-    NamedPrincipal,
+    ListingOptions, NamedPrincipal,
 };
 use crate::limits::Quota;
 use crate::stand_in::{Behaviour, StandIn};
@@ -95,6 +95,36 @@ async fn iam_tells_who_bears_a_name_and_that_nobody_does() {
     stand_in.remove_principal(ROLE);
     assert_eq!(ask(&client, ROLE).await, Ok("nobody".to_owned()));
     assert_eq!(stand_in.calls_of("sts"), 1, "whose the credentials are is asked once");
+}
+
+/// The stand-in gives two on a page.
+#[tokio::test]
+async fn an_account_is_listed_page_by_page_and_a_list_that_is_not_whole_says_so() {
+    let listed = async |client: &AwsClient| client.principals(Partition::Aws, account(OWN), false, "/").await;
+    let with = |principals_max, milliseconds, per_second| AwsOptions {
+        listing: ListingOptions { principals_max, milliseconds },
+        calls: CallOptions { endpoint: Quota { per_second, burst: 3 }, ..quick().calls },
+        ..quick()
+    };
+    let cases = [
+        // All of them, although the hub's own limit lets three calls through at once: it is waited for.
+        (with(100, 5_000, 50), (9, true)),
+        (with(4, 5_000, 1_000), (4, false)),
+        (with(5, 5_000, 1_000), (5, false)),
+        // No time to wait for the limit.
+        (with(100, 500, 1), (6, false)),
+    ];
+    for (options, expected) in cases {
+        let (stand_in, client) = start(&options).await;
+        for number in 0..9 {
+            stand_in.add_principal(&format!("arn:aws:iam::{OWN}:role/r{number}"), &format!("AROAR{number}"));
+        }
+        let found = listed(&client).await.unwrap();
+        assert_eq!((found.principals.len(), found.complete), expected, "{:?}", options.listing);
+    }
+    let (stand_in, client) = start(&with(100, 300, 1_000)).await;
+    stand_in.behave_at("iam", Behaviour::Throttled400);
+    assert!(matches!(listed(&client).await, Err(AwsFault::Throttled { .. })));
 }
 
 #[tokio::test]

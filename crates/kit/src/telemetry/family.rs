@@ -157,6 +157,13 @@ impl<L: Labels> Histograms<L> {
             histogram.record(duration);
         }
     }
+
+    /// Each of so many took so long.
+    pub fn record_many(&self, labels: L, duration: Duration, count: usize) {
+        if let Some(histogram) = self.each.get(labels.place()) {
+            histogram.record_many(duration, count);
+        }
+    }
 }
 
 impl<L> std::fmt::Debug for Counters<L> {

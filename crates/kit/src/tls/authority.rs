@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
 use super::config::TlsError;
+use super::facts::CertificateFacts;
 use super::files::{FileError, read_secret_file, secure_dir, write_public_file, write_secret_file};
 use super::identity::{PeerError, PeerIdentity, is_segment, issuer_name};
 use super::leaf::{KeyedCertificate, Names, certificates_from_pem};
@@ -162,6 +163,54 @@ impl Authority {
     pub fn load_or_create(dir: &Path, hub: &str, now: OffsetDateTime) -> Result<Self, AuthorityError> {
         secure_dir(dir)?;
         if dir.join("root.crt").exists() { Self::load(dir, hub) } else { Self::create(dir, hub, now) }
+    }
+
+    /// Makes an issuing key anew under the same root: `services`, `spokes` or `principals`. Certificates of the one before go on,
+    /// for each brings its chain along; whoever follows the folder issues with the new one.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; [`AuthorityError::Name`] for an issuing key that there is not.
+    pub fn renew_issuing(
+        dir: &Path,
+        hub: &str,
+        which: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), AuthorityError> {
+        secure_dir(dir)?;
+        let known = ISSUING.into_iter().find(|(name, _)| *name == which);
+        let (which, purpose) = known.ok_or_else(|| AuthorityError::Name(which.to_owned()))?;
+        let root = IssuingKey::load(dir, "root", hub)?;
+        make_issuing(dir, which, purpose, hub, &root.issuer, now)
+    }
+
+    /// The hub whose authority lies in a folder, as its root says.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn hub_in(dir: &Path) -> Result<String, AuthorityError> {
+        let path = dir.join("root.crt");
+        let roots = certificates_from_pem(&read_text(&path)?).ok();
+        let root = roots.as_deref().and_then(<[_]>::first).and_then(|root| CertificateFacts::of(root).ok());
+        let hub =
+            root.and_then(|root| root.subject.strip_prefix(&issuer_name("root", "")).map(str::to_owned));
+        hub.ok_or(AuthorityError::Damaged { path, what: "the root of a hub" })
+    }
+
+    /// The hub whose authority it is.
+    #[must_use]
+    pub fn hub(&self) -> &str {
+        &self.hub
+    }
+
+    /// The folder that it lies in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether servers have the same certificates above them as with the other.
+    pub(super) fn serves_as(&self, other: &Self) -> bool {
+        (&self.root_pem, &self.services.certificate_pem) == (&other.root_pem, &other.services.certificate_pem)
     }
 
     /// The root certificate in PEM: what clients are told to trust.

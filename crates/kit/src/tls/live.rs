@@ -3,23 +3,33 @@
 //! The files are read again and again rather than watched, for what changes may be a link far above them, as in a mounted
 //! secret. What does not do is not taken: the certificate before it stays in use, and the log and a metric say so.
 
+mod authority;
+mod doubts;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::{ClientConfig, ServerConfig};
+use time::OffsetDateTime;
 use tokio::sync::watch;
+
+pub use authority::LiveAuthority;
+use doubts::{Doubts, Reload};
 
 use super::chain::ChainVerifier;
 use super::config::{ClientCertificates, TlsError, client_config, server_config};
 use super::service::{ServiceFiles, ServiceIdentity, ServiceIdentityError};
 use crate::clock::Clock;
-use crate::telemetry::{Counters, Label, names};
+use crate::telemetry::{Counters, names};
 
 /// How often the files are read: far below what any lifetime or renewal needs, and next to nothing to do.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Configurations of one kind, the newest of them.
 pub type Live<C> = watch::Receiver<Arc<C>>;
+
+/// A text that may change, the newest of it.
+pub type LiveText = watch::Receiver<Arc<str>>;
 
 /// Whether a listener of the service asks its clients for certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +84,7 @@ pub struct LiveIdentity {
     server: watch::Sender<Arc<ServerConfig>>,
     client: watch::Sender<Arc<ClientConfig>>,
     chains: watch::Sender<Arc<ChainVerifier>>,
+    root_pem: watch::Sender<Arc<str>>,
     seen: Mutex<Seen>,
     reloads: Counters<Reload>,
 }
@@ -83,30 +94,7 @@ pub struct LiveIdentity {
 struct Seen {
     /// In use; none for that of the start.
     taken: Option<ServiceIdentity>,
-    /// Not to be used, and how often in a row that was found.
-    refused: Option<(String, u32)>,
-}
-
-#[derive(Clone, Copy)]
-enum Reload {
-    Taken,
-    Refused,
-}
-
-impl Label for Reload {
-    const KEY: &'static str = names::OUTCOME;
-    const ALL: &'static [Self] = &[Self::Taken, Self::Refused];
-
-    fn value(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Refused => "refused",
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
+    doubts: Doubts,
 }
 
 impl LiveIdentity {
@@ -122,7 +110,7 @@ impl LiveIdentity {
     ) -> Result<Self, LiveError> {
         let first = files.load(service, clock.now())?;
         let (server, client, chains) = configurations(&first, clients)?;
-        tell_end(&first);
+        tell_end(first.not_after);
         Ok(Self {
             files: files.clone(),
             clock,
@@ -130,6 +118,7 @@ impl LiveIdentity {
             server: watch::Sender::new(server),
             client: watch::Sender::new(client),
             chains: watch::Sender::new(chains),
+            root_pem: watch::Sender::new(first.root_pem.as_str().into()),
             seen: Mutex::default(),
             reloads: Counters::new(names::CERTIFICATE_RELOADS_TOTAL),
             first,
@@ -160,16 +149,15 @@ impl LiveIdentity {
         self.chains.subscribe()
     }
 
+    /// The hub's root in PEM, for those who are told what to trust.
+    #[must_use]
+    pub fn root_pem(&self) -> LiveText {
+        self.root_pem.subscribe()
+    }
+
     /// Looks at the files every [`RELOAD_INTERVAL`], for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let this = Arc::clone(&self);
-            // Files may lie on a disk that is slow. An error says that the runtime is being taken down.
-            let _ = tokio::task::spawn_blocking(move || this.look()).await;
-        }
+        look_again(self, Self::look).await;
     }
 
     /// Looks at the files once.
@@ -179,20 +167,21 @@ impl LiveIdentity {
         let loaded = self.files.load(&self.first.service, self.clock.now());
         match loaded.map_err(LiveError::from).and_then(|identity| self.fitting(identity, &seen)) {
             Ok(None) => {
-                seen.refused = None;
+                seen.doubts = Doubts::default();
                 Look::Unchanged
             }
             Ok(Some((identity, (server, client, chains)))) => {
                 self.server.send_replace(server);
                 self.client.send_replace(client);
                 self.chains.send_replace(chains);
+                self.root_pem.send_replace(identity.root_pem.as_str().into());
                 self.reloads.increment(Reload::Taken);
-                tell_end(&identity);
+                tell_end(identity.not_after);
                 tracing::info!(service = identity.service, not_after = %identity.not_after, "took a new certificate");
-                *seen = Seen { taken: Some(identity), refused: None };
+                *seen = Seen { taken: Some(identity), doubts: Doubts::default() };
                 Look::Taken
             }
-            Err(error) => self.refuse(&mut seen, error.to_string()),
+            Err(error) => seen.doubts.weigh(&self.first.service, error.to_string(), &self.reloads),
         }
     }
 
@@ -206,24 +195,6 @@ impl LiveIdentity {
         }
         let configurations = configurations(&identity, self.clients)?;
         Ok(Some((identity, configurations)))
-    }
-
-    /// Who renews writes one file after the other, so only what is found twice is wrong; and that is told once.
-    fn refuse(&self, seen: &mut Seen, reason: String) -> Look {
-        let times = match &seen.refused {
-            Some((before, times)) if *before == reason => times.saturating_add(1),
-            Some(_) | None => 1,
-        };
-        if times == 2 {
-            self.reloads.increment(Reload::Refused);
-            tracing::error!(
-                service = self.first.service,
-                reason,
-                "the certificate files do not do: the certificate before them stays in use until it ends, so renew them"
-            );
-        }
-        seen.refused = Some((reason, times));
-        if times == 1 { Look::Doubtful } else { Look::Refused }
     }
 }
 
@@ -264,9 +235,21 @@ impl ServiceIdentity {
 }
 
 /// The moment up to which the certificate in use is good.
-fn tell_end(identity: &ServiceIdentity) {
+fn tell_end(not_after: OffsetDateTime) {
     // Unix seconds of a year with four digits are exact as a floating-point number.
-    metrics::gauge!(names::CERTIFICATE_NOT_AFTER).set(identity.not_after.unix_timestamp() as f64);
+    metrics::gauge!(names::CERTIFICATE_NOT_AFTER).set(not_after.unix_timestamp() as f64);
+}
+
+/// Looks every [`RELOAD_INTERVAL`], for as long as it is polled.
+async fn look_again<L: Send + Sync + 'static>(live: Arc<L>, look: fn(&L) -> Look) {
+    let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let live = Arc::clone(&live);
+        // Files may lie on a disk that is slow. An error says that the runtime is being taken down.
+        let _ = tokio::task::spawn_blocking(move || look(&live)).await;
+    }
 }
 
 impl std::fmt::Debug for LiveIdentity {

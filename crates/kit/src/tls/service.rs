@@ -47,6 +47,8 @@ pub struct ServiceIdentity {
     pub certificate: KeyedCertificate,
     /// The hub's root.
     pub roots: Vec<CertificateDer<'static>>,
+    /// The same, in PEM as it lies there.
+    pub root_pem: String,
     /// Until when the certificate is good.
     pub not_after: OffsetDateTime,
 }
@@ -143,8 +145,8 @@ impl ServiceFiles {
         };
         let chain = certificate.chain().map_err(|_| content(&certificate_path, "certificate"))?;
         certificate.key().map_err(|_| content(&key_path, "private key"))?;
-        let roots = certificates_from_pem(&read_public_file(&root_path)?)
-            .map_err(|_| content(&root_path, "certificate"))?;
+        let root_pem = read_public_file(&root_path)?;
+        let roots = certificates_from_pem(&root_pem).map_err(|_| content(&root_path, "certificate"))?;
         let found = PeerIdentity::from_chain(&chain)
             .map_err(|reason| ServiceIdentityError::Nobody { path: certificate_path.clone(), reason })?;
         let hub = match found {
@@ -168,7 +170,7 @@ impl ServiceFiles {
         ChainVerifier::new(&roots).and_then(|verifier| verifier.verify(&chain, now)).map_err(|reason| {
             ServiceIdentityError::OtherRoot { path: certificate_path, root: root_path, reason }
         })?;
-        Ok(ServiceIdentity { hub, service, certificate, roots, not_after })
+        Ok(ServiceIdentity { hub, service, certificate, roots, root_pem, not_after })
     }
 }
 

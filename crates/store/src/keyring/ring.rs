@@ -17,6 +17,7 @@ use aws_lc_rs::{
 };
 use lanyard_aws::AwsFault;
 use lanyard_kit::tls::FileError;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
@@ -119,8 +120,49 @@ pub enum KeyringError {
 /// The bytes of a purpose's key, wiped when dropped.
 pub type PurposeKey = Zeroizing<[u8; KEY_BYTES]>;
 
-type Versions = BTreeMap<u32, PurposeKey>;
-type Keys = BTreeMap<Purpose, Versions>;
+type Versions = BTreeMap<u32, Held>;
+
+/// One version of a purpose's key.
+#[derive(Clone)]
+struct Held {
+    key: PurposeKey,
+    /// Before that it only opens and verifies.
+    seals_from: OffsetDateTime,
+}
+
+/// All versions, and which of them count for what is made now.
+#[derive(Clone, Default)]
+struct Keys {
+    of: BTreeMap<Purpose, Versions>,
+    sealing: BTreeMap<Purpose, u32>,
+    /// When the next version begins to seal.
+    next: Option<OffsetDateTime>,
+}
+
+impl Keys {
+    fn at(of: BTreeMap<Purpose, Versions>, now: OffsetDateTime) -> Self {
+        let mut keys = Self { of, ..Self::default() };
+        for (purpose, versions) in &keys.of {
+            let begun = versions.iter().rev().find(|(_, held)| held.seals_from <= now);
+            // Where clocks differ so much that none has begun, the oldest seals: every process has that one.
+            let sealing = begun.or_else(|| versions.first_key_value()).map(|(version, _)| *version);
+            keys.sealing.extend(sealing.map(|version| (*purpose, version)));
+        }
+        let waiting = keys.of.values().flat_map(BTreeMap::values).map(|held| held.seals_from);
+        keys.next = waiting.filter(|begins| *begins > now).min();
+        keys
+    }
+
+    fn versions(&self, purpose: Purpose) -> Result<&Versions, KeyringError> {
+        self.of.get(&purpose).ok_or(KeyringError::Locked(purpose))
+    }
+
+    fn sealing(&self, purpose: Purpose) -> Result<(u32, &PurposeKey), KeyringError> {
+        let version = self.sealing.get(&purpose).ok_or(KeyringError::Locked(purpose))?;
+        let held = self.versions(purpose)?.get(version).ok_or(KeyringError::Locked(purpose))?;
+        Ok((*version, &held.key))
+    }
+}
 
 /// Seals and opens, each purpose with its own key. Clones share what they hold; nothing of it can be printed.
 #[derive(Clone)]
@@ -133,6 +175,8 @@ struct Inner {
     /// The first seals; all open.
     envelopes: Vec<EnvelopeKey>,
     keys: ArcSwap<Keys>,
+    /// Counts what became of the keys, so that who made something of them knows when to make it anew.
+    generation: AtomicU64,
     unopened: AtomicU64,
 }
 
@@ -143,6 +187,7 @@ pub(crate) struct StoredKey {
     pub(crate) version: u32,
     pub(crate) envelope: String,
     pub(crate) sealed: Sealed,
+    pub(crate) seals_from: OffsetDateTime,
 }
 
 impl Keyring {
@@ -159,8 +204,8 @@ impl Keyring {
     /// A keyring for one service, which gets that service's purposes' keys and no others.
     pub fn of(holder: Holder, envelope: EnvelopeKey, previous: Vec<EnvelopeKey>) -> Self {
         let envelopes = std::iter::once(envelope).chain(previous).collect();
-        let (keys, unopened) = (ArcSwap::default(), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { holder, envelopes, keys, unopened }) }
+        let (keys, generation, unopened) = (ArcSwap::default(), AtomicU64::new(0), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { holder, envelopes, keys, generation, unopened }) }
     }
 
     /// Whose it is.
@@ -168,13 +213,13 @@ impl Keyring {
         self.inner.holder
     }
 
-    /// Seals a value for one place, under the newest key of the purpose.
+    /// Seals a value for one place, under the newest key of the purpose that has begun to seal.
     ///
     /// # Errors
     /// [`KeyringError::Locked`] before a store was opened.
     pub fn seal(&self, purpose: Purpose, place: &Place, plain: &[u8]) -> Result<Sealed, KeyringError> {
         let keys = self.inner.keys.load();
-        let (version, key) = newest(&keys, purpose)?;
+        let (version, key) = keys.sealing(purpose)?;
         seal(key, purpose, version, place, plain).map_err(|_| KeyringError::Random)
     }
 
@@ -189,32 +234,59 @@ impl Keyring {
         sealed: &Sealed,
     ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
         let keys = self.inner.keys.load();
-        let versions = keys.get(&purpose).ok_or(KeyringError::Locked(purpose))?;
-        let key = sealed.version().and_then(|version| versions.get(&version));
-        key.and_then(|key| open(key, purpose, place, sealed).ok()).ok_or_else(|| {
+        let versions = keys.versions(purpose)?;
+        let held = sealed.version().and_then(|version| versions.get(&version));
+        held.and_then(|held| open(&held.key, purpose, place, sealed).ok()).ok_or_else(|| {
             self.inner.unopened.fetch_add(1, Ordering::Relaxed);
             telemetry::unopened(purpose);
             KeyringError::Unopened(purpose)
         })
     }
 
-    /// The newest key of a purpose, for what is not sealing: MACs, derivation, seeds.
+    /// The newest key of a purpose that has begun to seal, for what is not sealing: MACs, derivation, seeds.
     ///
     /// # Errors
     /// [`KeyringError::Locked`] before a store was opened.
     pub fn purpose_key(&self, purpose: Purpose) -> Result<PurposeKey, KeyringError> {
         let keys = self.inner.keys.load();
-        newest(&keys, purpose).map(|(_, key)| key.clone())
+        keys.sealing(purpose).map(|(_, key)| key.clone())
     }
 
-    /// All keys of a purpose with their versions, the newest first: the first makes, all verify.
+    /// All keys of a purpose with their versions: the first makes, all verify. The others follow, the newest before the older.
     ///
     /// # Errors
     /// [`KeyringError::Locked`] before a store was opened.
     pub fn purpose_keys(&self, purpose: Purpose) -> Result<Vec<(u32, PurposeKey)>, KeyringError> {
         let keys = self.inner.keys.load();
-        let versions = keys.get(&purpose).ok_or(KeyringError::Locked(purpose))?;
-        Ok(versions.iter().rev().map(|(version, key)| (*version, key.clone())).collect())
+        let (sealing, key) = keys.sealing(purpose)?;
+        let others = keys.versions(purpose)?.iter().rev().filter(|(version, _)| **version != sealing);
+        let others = others.map(|(version, held)| (*version, held.key.clone()));
+        Ok(std::iter::once((sealing, key.clone())).chain(others).collect())
+    }
+
+    /// The newest version of a purpose's key, whether or not it has begun to seal.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened.
+    pub fn newest_version(&self, purpose: Purpose) -> Result<u32, KeyringError> {
+        let keys = self.inner.keys.load();
+        let newest = keys.versions(purpose)?.last_key_value();
+        newest.map(|(version, _)| *version).ok_or(KeyringError::Locked(purpose))
+    }
+
+    /// How often the keys, or what they are for, have changed here.
+    pub(crate) fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Acquire)
+    }
+
+    /// Lets those versions seal whose moment has come.
+    pub(crate) fn advance(&self, now: OffsetDateTime) {
+        if self.inner.keys.load().next.is_none_or(|next| next > now) {
+            return;
+        }
+        self.inner.keys.rcu(|keys| Keys::at(keys.of.clone(), now));
+        self.inner.generation.fetch_add(1, Ordering::Release);
+        tracing::info!("a new version of a purpose's key seals from now on");
     }
 
     /// The versions that all of these purposes have, the newest first: what is made of several keys is made of one version of
@@ -227,23 +299,40 @@ impl Keyring {
         purposes: [Purpose; N],
     ) -> Result<Vec<(u32, [PurposeKey; N])>, KeyringError> {
         let keys = self.inner.keys.load();
-        let of = |purpose| keys.get(&purpose).ok_or(KeyringError::Locked(purpose));
-        for purpose in purposes {
-            of(purpose)?;
+        let of = purposes.map(|purpose| keys.versions(purpose));
+        let mut versions = Vec::with_capacity(N);
+        for found in of {
+            versions.push(found?);
         }
-        let newest = keys.values().filter_map(Versions::last_key_value).map(|(version, _)| *version).max();
+        let newest = versions.iter().filter_map(|of| of.last_key_value()).map(|(version, _)| *version).max();
         let whole = (0..=newest.unwrap_or(0)).rev().filter_map(|version| {
-            let found = purposes.map(|purpose| keys.get(&purpose)?.get(&version).cloned());
-            let found: Option<Vec<_>> = found.into_iter().collect();
+            let found: Option<Vec<_>> =
+                versions.iter().map(|of| of.get(&version).map(|held| held.key.clone())).collect();
             Some((version, found?.try_into().ok()?))
         });
         Ok(whole.collect())
     }
 
+    /// Of these the one that makes: the newest version that all of the purposes have and that has begun to seal for each.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] before a store was opened, and where they have no version in common.
+    pub fn sealing_generation<const N: usize>(
+        &self,
+        purposes: [Purpose; N],
+    ) -> Result<(u32, [PurposeKey; N]), KeyringError> {
+        let mut most = u32::MAX;
+        for purpose in purposes {
+            most = most.min(self.inner.keys.load().sealing(purpose)?.0);
+        }
+        let whole = self.generations(purposes)?.into_iter().find(|(version, _)| *version <= most);
+        whole.ok_or_else(|| KeyringError::Locked(purposes.first().copied().unwrap_or(Purpose::Chain)))
+    }
+
     /// Whether the key that sealed a value of a purpose is here.
     pub(crate) fn knows(&self, purpose: Purpose, sealed: &Sealed) -> bool {
         let keys = self.inner.keys.load();
-        let versions = keys.get(&purpose);
+        let versions = keys.of.get(&purpose);
         sealed
             .version()
             .is_none_or(|version| versions.is_some_and(|versions| versions.contains_key(&version)))
@@ -259,21 +348,16 @@ impl Keyring {
         self.inner.envelopes.first().map(EnvelopeKey::id).ok_or(KeyringError::Envelope)
     }
 
-    /// A new random key of a purpose, sealed under the envelope key; it counts once the store has it.
-    pub(crate) fn make_key(&self, purpose: Purpose, version: u32) -> Result<StoredKey, KeyringError> {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
-        self.seal_key(purpose, version, &key)
+    /// The first key of a purpose, random, sealed under the envelope key; it counts once the store has it.
+    pub(crate) fn make_key(&self, purpose: Purpose) -> Result<StoredKey, KeyringError> {
+        self.seal_key(purpose, 1, &random_key(OffsetDateTime::UNIX_EPOCH)?)
     }
 
     /// The keys of a purpose that is made of another one, sealed likewise: one for each version of that in the keyring.
     pub(crate) fn derived_keys(&self, purpose: Purpose, of: Purpose) -> Result<Vec<StoredKey>, KeyringError> {
-        let seeds = self.purpose_keys(of)?;
-        let derive = |(version, seed): (u32, PurposeKey)| {
-            let public = public_half(&seed)?;
-            self.seal_key(purpose, version, &public)
-        };
-        seeds.into_iter().map(derive).collect()
+        let keys = self.inner.keys.load();
+        let derive = |(version, seed): (&u32, &Held)| self.seal_key(purpose, *version, &public_half(seed)?);
+        keys.versions(of)?.iter().map(derive).collect()
     }
 
     /// A new version of a purpose's key with all that is made of it, sealed under the envelope key and under those of the
@@ -281,11 +365,10 @@ impl Keyring {
     pub(crate) fn make_version(
         &self,
         purpose: Purpose,
-        version: u32,
+        (version, seals_from): (u32, OffsetDateTime),
         entrusted: &[(Holder, &EnvelopeKey)],
     ) -> Result<Vec<StoredKey>, KeyringError> {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
+        let key = random_key(seals_from)?;
         let mut fresh = vec![(purpose, key.clone())];
         for derived in Purpose::ALL.into_iter().filter(|derived| derived.made_of() == Some(purpose)) {
             fresh.push((derived, public_half(&key)?));
@@ -308,8 +391,8 @@ impl Keyring {
     ) -> Result<Vec<StoredKey>, KeyringError> {
         let mut sealed = Vec::new();
         for purpose in holder.purposes() {
-            for (version, key) in self.purpose_keys(*purpose)? {
-                sealed.push(seal_key_under(envelope, *purpose, version, &key)?);
+            for (version, held) in self.inner.keys.load().versions(*purpose)? {
+                sealed.push(seal_key_under(envelope, *purpose, *version, held)?);
             }
         }
         Ok(sealed)
@@ -317,9 +400,13 @@ impl Keyring {
 
     /// Takes the keys that lie in the database in place of those it had. Answers those that lie under an earlier envelope
     /// key alone, sealed anew.
-    pub(crate) fn take_keys(&self, stored: &[StoredKey]) -> Result<Vec<StoredKey>, KeyringError> {
+    pub(crate) fn take_keys(
+        &self,
+        stored: &[StoredKey],
+        now: OffsetDateTime,
+    ) -> Result<Vec<StoredKey>, KeyringError> {
         let first = self.envelope_id()?;
-        let mut keys = Keys::new();
+        let mut keys: BTreeMap<Purpose, Versions> = BTreeMap::new();
         let mut anew = Vec::new();
         let own = |key: &&StoredKey| self.inner.holder.may_have(key.purpose);
         for one in stored.iter().filter(own) {
@@ -343,56 +430,55 @@ impl Keyring {
             }
             return Err(KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given: first });
         }
-        self.inner.keys.store(Arc::new(keys));
+        self.inner.keys.store(Arc::new(Keys::at(keys, now)));
+        self.inner.generation.fetch_add(1, Ordering::Release);
         Ok(anew)
     }
 
-    fn seal_key(
-        &self,
-        purpose: Purpose,
-        version: u32,
-        key: &[u8; KEY_BYTES],
-    ) -> Result<StoredKey, KeyringError> {
+    fn seal_key(&self, purpose: Purpose, version: u32, key: &Held) -> Result<StoredKey, KeyringError> {
         let envelope = self.inner.envelopes.first().ok_or(KeyringError::Envelope)?;
         seal_key_under(envelope, purpose, version, key)
     }
 
-    fn open_key(&self, stored: &StoredKey) -> Result<Option<PurposeKey>, KeyringError> {
+    fn open_key(&self, stored: &StoredKey) -> Result<Option<Held>, KeyringError> {
         let Some(envelope) = self.inner.envelopes.iter().find(|key| key.id() == stored.envelope) else {
             return Ok(None);
         };
         let place = place_of_key(stored.purpose, stored.version, &stored.envelope);
         let opened = open_as(envelope.secret(), TABLE, &place, &stored.sealed).ok();
         let key = opened.and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
-        key.map(Some).ok_or(KeyringError::Unopened(stored.purpose))
+        let held = key.map(|key| Held { key, seals_from: stored.seals_from });
+        held.map(Some).ok_or(KeyringError::Unopened(stored.purpose))
     }
 }
 
+fn random_key(seals_from: OffsetDateTime) -> Result<Held, KeyringError> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    rand::fill(key.as_mut()).map_err(|_| KeyringError::Random)?;
+    Ok(Held { key, seals_from })
+}
+
 /// The public half of an Ed25519 key.
-fn public_half(seed: &PurposeKey) -> Result<PurposeKey, KeyringError> {
-    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyringError::Random)?;
+fn public_half(seed: &Held) -> Result<Held, KeyringError> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.key.as_slice()).map_err(|_| KeyringError::Random)?;
     let public: [u8; KEY_BYTES] = pair.public_key().as_ref().try_into().map_err(|_| KeyringError::Random)?;
-    Ok(Zeroizing::new(public))
+    Ok(Held { key: Zeroizing::new(public), seals_from: seed.seals_from })
 }
 
 fn seal_key_under(
     envelope: &EnvelopeKey,
     purpose: Purpose,
     version: u32,
-    key: &[u8; KEY_BYTES],
+    Held { key, seals_from }: &Held,
 ) -> Result<StoredKey, KeyringError> {
     let place = place_of_key(purpose, version, &envelope.id());
-    let sealed = seal_as(envelope.secret(), TABLE, 0, &place, key).map_err(|_| KeyringError::Random)?;
-    Ok(StoredKey { purpose, version, envelope: envelope.id(), sealed })
+    let sealed =
+        seal_as(envelope.secret(), TABLE, 0, &place, key.as_slice()).map_err(|_| KeyringError::Random)?;
+    Ok(StoredKey { purpose, version, envelope: envelope.id(), sealed, seals_from: *seals_from })
 }
 
 fn place_of_key(purpose: Purpose, version: u32, envelope: &str) -> Place {
     Place::new(TABLE, format!("{purpose}/{version}"), envelope)
-}
-
-fn newest(keys: &Keys, purpose: Purpose) -> Result<(u32, &PurposeKey), KeyringError> {
-    let newest = keys.get(&purpose).and_then(BTreeMap::last_key_value);
-    newest.map(|(version, key)| (*version, key)).ok_or(KeyringError::Locked(purpose))
 }
 
 impl fmt::Debug for Keyring {

@@ -4,13 +4,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use lanyard_kit::{SecretString, tls::FileError};
 use proptest::prelude::*;
+use time::OffsetDateTime;
 
 use super::{EnvelopeKey, Keyring, KeyringError, Place, Purpose, Sealed};
 
 fn opened() -> Keyring {
     let keyring = Keyring::new(EnvelopeKey::random().unwrap());
-    let keys: Vec<_> = Purpose::ALL.iter().map(|purpose| keyring.make_key(*purpose, 1).unwrap()).collect();
-    assert!(keyring.take_keys(&keys).unwrap().is_empty());
+    let keys: Vec<_> = Purpose::ALL.iter().map(|purpose| keyring.make_key(*purpose).unwrap()).collect();
+    assert!(keyring.take_keys(&keys, OffsetDateTime::UNIX_EPOCH).unwrap().is_empty());
     keyring
 }
 

@@ -1,5 +1,7 @@
 //! Revisions, change lines and their chain.
 
+use std::time::Duration;
+
 use lanyard_api::{Revision, Scope};
 
 use super::{Bench, NOON, tamper, world::*};
@@ -96,7 +98,7 @@ pub(super) async fn an_untouched_chain_verifies(bench: Bench) {
         put(&store, &setting("c", &n.to_string())).await.unwrap();
     }
     let other = bench.open().await;
-    store.rotate(&by("test"), crate::Purpose::Chain, &[]).await.unwrap();
+    store.rotate(&by("test"), &[crate::Purpose::Chain], Duration::ZERO, &[]).await.unwrap();
     put(&store, &setting("d", "under the new key")).await.unwrap();
     let report = store.verify_chain(Scope::Hub).await.unwrap();
     assert_eq!((report.revision, report.lines, report.fault), (Revision(605), 606, None));

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use lanyard_api::{Authority, Revision, Scope, authn::accounts::AccessKey};
@@ -218,7 +219,7 @@ pub(super) async fn an_access_key_comes_with_what_is_sealed_for_it(bench: Bench)
     here.get(home()).await.unwrap();
     there.get(home()).await.unwrap();
     // Sealed under a key that the other process does not have yet.
-    store.rotate(&by("test"), Purpose::AccessKeySecret, &[]).await.unwrap();
+    store.rotate(&by("test"), &[Purpose::AccessKeySecret], Duration::ZERO, &[]).await.unwrap();
     keep(&key("ana", 2), "two").await;
     put(&store, &AccessKey { active: false, ..key("ana", 1) }).await.unwrap();
     other.catch_up().await.unwrap();
@@ -231,7 +232,7 @@ pub(super) async fn an_access_key_comes_with_what_is_sealed_for_it(bench: Bench)
     delete(&store, &key("ana", 1), &[]).await.unwrap();
     assert_eq!(here.peek(home()).unwrap().len(), 1);
 
-    store.rotate(&by("test"), Purpose::AccessKeySecret, &[]).await.unwrap();
+    store.rotate(&by("test"), &[Purpose::AccessKeySecret], Duration::ZERO, &[]).await.unwrap();
     keep(&key("ana", 3), "three").await;
     let late = Followed::new(&other, Keys(other.clone()), 10);
     assert_eq!(late.get(home()).await.unwrap()[key("ana", 3).id.as_str()].as_deref(), Some("three"));

@@ -1,15 +1,21 @@
 //! Sealed values and the keys that seal them.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use lanyard_api::{
-    Authority,
+    Authority, Mutation, Scope,
     authn::accounts::{AccessKey, User},
 };
+use lanyard_kit::{Clock as _, TestClock};
 
 use super::{Bench, tamper, world::*};
 use crate::{
-    Change, EnvelopeKey, Follower, Holder, Keyring, KeyringError, Place, Purpose, Sealed, Store, StoreError,
+    Change, EnvelopeKey, Follower, Holder, Keyed, Keyring, KeyringError, Place, Purpose, Sealed, Store,
+    StoreError,
 };
 
 pub(super) const SECRET: &[u8] = b"correct horse battery staple";
@@ -138,7 +144,7 @@ pub(super) async fn a_rotated_key_seals_anew_and_still_opens_what_is_old(bench: 
         store.keyring().seal(purpose, &place, SECRET).unwrap(),
         store.keyring().purpose_key(purpose).unwrap(),
     );
-    assert_eq!(store.rotate(&by("test"), purpose, &[]).await.unwrap(), 2);
+    assert_eq!(store.rotate(&by("test"), &[purpose], Duration::ZERO, &[]).await.unwrap().0, 2);
     let keyring = store.keyring();
     let new = keyring.seal(purpose, &place, SECRET).unwrap();
     assert_ne!(*keyring.purpose_key(purpose).unwrap(), *old_key);
@@ -172,12 +178,94 @@ pub(super) async fn another_process_has_a_rotated_key_before_its_followers_see_t
     other.follow(follower.clone());
     put(&store, &setting("a", "1")).await.unwrap();
     other.catch_up().await.unwrap();
-    store.rotate(&by("test"), Purpose::Proof, &[]).await.unwrap();
+    store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &[]).await.unwrap();
     other.catch_up().await.unwrap();
     assert_eq!(*follower.seen.lock().unwrap(), [1, 2]);
     let (one, two) =
         (store.keyring().purpose_key(Purpose::Proof), other.keyring().purpose_key(Purpose::Proof));
     assert_eq!(*one.unwrap(), *two.unwrap());
+}
+
+pub(super) async fn a_new_version_opens_everywhere_before_it_seals_anywhere(bench: Bench) {
+    const OVERLAP: Duration = Duration::from_secs(60);
+    let (place, purpose) = (Place::new("t", "r", "o"), Purpose::TokenCache);
+    // Its clock is behind.
+    let (clock, mut options) = (TestClock::new(bench.clock.now()), bench.options());
+    options.clock = Arc::new(clock.clone());
+    let (store, other) = (bench.open().await, Store::open(&options).await.unwrap());
+    let made = Keyed::following(other.keyring(), move |keyring| keyring.purpose_key(purpose)).unwrap();
+    let (old, first) = (store.keyring().seal(purpose, &place, SECRET).unwrap(), made.get());
+    let rotated = store.rotate(&by("test"), &[purpose], OVERLAP, &[]).await.unwrap();
+    assert_eq!(rotated, (2, bench.clock.now() + OVERLAP));
+    other.catch_up().await.unwrap();
+    let versions = |store: &Store| -> Vec<u32> {
+        store.keyring().purpose_keys(purpose).unwrap().into_iter().map(|(version, _)| version).collect()
+    };
+    for store in [&store, &other, &bench.open().await] {
+        assert_eq!(versions(store), [1, 2], "the old one seals, the new one opens");
+        assert_eq!(store.keyring().newest_version(purpose).unwrap(), 2);
+    }
+    assert_eq!(*made.get(), *first);
+    // One process is a moment ahead of the other: what it seals opens there all the same.
+    bench.clock.advance(time::Duration::minutes(1));
+    store.catch_up().await.unwrap();
+    assert_eq!((versions(&store), versions(&other)), (vec![2, 1], vec![1, 2]));
+    let new = store.keyring().seal(purpose, &place, SECRET).unwrap();
+    for sealed in [&old, &new] {
+        assert_eq!(other.keyring().open(purpose, &place, sealed).unwrap().as_slice(), SECRET);
+    }
+    clock.advance(time::Duration::minutes(1));
+    other.catch_up().await.unwrap();
+    assert_eq!(versions(&other), [2, 1]);
+    assert_eq!(*made.get(), store.keyring().purpose_key(purpose).unwrap());
+    assert_ne!(*made.get(), *first);
+    // A start in between, and the copy for a service, keep the moment.
+    store.rotate(&by("test"), &[Purpose::Proof], OVERLAP, &[]).await.unwrap();
+    let envelope = EnvelopeKey::random().unwrap();
+    store.entrust(&by("test"), Holder::Authz, &envelope).await.unwrap();
+    let mut options = bench.options();
+    options.keyring = Keyring::of(Holder::Authz, envelope, Vec::new());
+    let authz = Store::open(&options).await.unwrap();
+    assert_eq!(authz.keyring().purpose_keys(Purpose::Proof).unwrap()[0].0, 1);
+}
+
+pub(super) async fn what_is_made_of_several_keys_changes_with_all_of_them_at_once(bench: Bench) {
+    const SESSION: [Purpose; 3] = [Purpose::SessionSigning, Purpose::SessionOpening, Purpose::SessionSecret];
+    const OPENING: [Purpose; 3] =
+        [Purpose::SessionVerifying, Purpose::SessionOpening, Purpose::SessionSecret];
+    let store = bench.open().await;
+    store.rotate(&by("test"), &SESSION[..1], Duration::ZERO, &[]).await.unwrap();
+    assert_eq!(store.keyring().sealing_generation(SESSION).unwrap().0, 1, "half a rotation changes nothing");
+    // All of them get one number, whatever they had.
+    let (version, _) = store.rotate(&by("test"), &SESSION, Duration::from_secs(60), &[]).await.unwrap();
+    assert_eq!(version, 3);
+    let opening = || -> Vec<u32> {
+        store.keyring().generations(OPENING).unwrap().into_iter().map(|(version, _)| version).collect()
+    };
+    assert_eq!((opening(), store.keyring().sealing_generation(SESSION).unwrap().0), (vec![3, 1], 1));
+    bench.clock.advance(time::Duration::minutes(1));
+    store.catch_up().await.unwrap();
+    assert_eq!(store.keyring().sealing_generation(SESSION).unwrap().0, 3);
+}
+
+pub(super) async fn a_rotation_is_a_line_of_the_chain(bench: Bench) {
+    let store = bench.open().await;
+    let before = store.revision(Scope::Hub).await.unwrap();
+    let why = Mutation { reason: Some("a laptop was lost".to_owned()), ..Mutation::system("an operator") };
+    store.rotate(&why, &[Purpose::Proof, Purpose::Chain], Duration::ZERO, &[]).await.unwrap();
+    let lines = store.changes_since(Scope::Hub, before, 10).await.unwrap();
+    let told: BTreeSet<_> = lines.iter().map(|line| (line.key.as_str(), line.reason.as_deref())).collect();
+    let reason = Some("a laptop was lost");
+    assert_eq!(told, BTreeSet::from([("purpose_key/chain", reason), ("purpose_key/proof", reason)]));
+    assert!(lines.iter().all(|line| line.actor.contains("an operator")), "{}", lines[0].actor);
+    put(&store, &setting("a", "1")).await.unwrap();
+    assert_eq!(store.verify_chain(Scope::Hub).await.unwrap().fault, None);
+    let versions = store.key_versions().await.unwrap();
+    let of = |purpose| versions.iter().filter(|one| one.purpose == purpose).map(|one| one.version).max();
+    assert_eq!(
+        [of(Purpose::Proof), of(Purpose::Chain), of(Purpose::TokenCache)],
+        [Some(2), Some(2), Some(1)]
+    );
 }
 
 pub(super) async fn a_store_opens_with_the_envelope_key_it_was_made_with_alone(bench: Bench) {
@@ -280,16 +368,19 @@ pub(super) async fn a_rotated_key_is_sealed_for_those_who_may_have_it_or_not_mad
         Store::open(&options).await.unwrap()
     };
     // Of the two that may have it one is not given: nothing is made.
-    match store.rotate(&by("test"), Purpose::Proof, &envelopes[..2]).await {
+    match store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &envelopes[..2]).await {
         Err(StoreError::Keyring(KeyringError::EntrustedTo { holder, purpose })) => {
             assert_eq!((holder, purpose), (Holder::Authz, Purpose::Proof));
         }
         other => panic!("{other:?}"),
     }
     assert_eq!(store.keyring().purpose_keys(Purpose::Proof).unwrap().len(), 1);
-    assert_eq!(store.rotate(&by("test"), Purpose::Proof, &envelopes).await.unwrap(), 2);
+    assert_eq!(store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &envelopes).await.unwrap().0, 2);
     // What is made of a key is made anew with it, for whoever has it alone.
-    assert_eq!(store.rotate(&by("test"), Purpose::SessionVerifying, &envelopes).await.unwrap(), 2);
+    assert_eq!(
+        store.rotate(&by("test"), &[Purpose::SessionVerifying], Duration::ZERO, &envelopes).await.unwrap().0,
+        2
+    );
     let (authn, mapping, authz, credentials) = (open(0).await, open(1).await, open(2).await, open(3).await);
     let newest = |store: &Store, purpose| store.keyring().purpose_keys(purpose).unwrap()[0].clone();
     assert_eq!(newest(&mapping, Purpose::Proof).0, 2);

@@ -1,12 +1,15 @@
 //! The purposes' keys, each sealed under the envelope keys of those who may have it.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use lanyard_api::{Mutation, Scope};
+use time::OffsetDateTime;
 
 use crate::{
     error::StoreError,
     keyring::{EnvelopeKey, Holder, Keyring, KeyringError, Purpose, Sealed, StoredKey},
     kind::Kind,
-    sql::{Access, Connection, Database, Value},
+    sql::{Access, Connection, Database, Value, moment},
     store::Store,
     tables::settings::Setting,
     transaction::Transaction,
@@ -21,7 +24,8 @@ const HOLDER_SETTING: &str = "envelope/";
 pub(crate) async fn open_keys(
     database: &Database,
     keyring: &Keyring,
-    wait_max: std::time::Duration,
+    wait_max: Duration,
+    now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     // One process makes them; who starts at the same moment waits here and finds them.
     const LOCK: &str = "UPDATE guards SET name = name WHERE name = 'keys'";
@@ -29,7 +33,7 @@ pub(crate) async fn open_keys(
     connection.execute(LOCK, []).await?;
     let mut stored = stored_keys(&mut connection).await?;
     // Before any is made: a wrong envelope key must not leave keys of its own behind.
-    let anew = keyring.take_keys(&stored)?;
+    let anew = keyring.take_keys(&stored, now)?;
     for key in &anew {
         insert_key(&mut connection, key).await?;
     }
@@ -48,7 +52,7 @@ pub(crate) async fn open_keys(
         }
         if !missing.is_empty() {
             stored.extend(missing);
-            keyring.take_keys(&stored)?;
+            keyring.take_keys(&stored, now)?;
         }
     }
     connection.commit().await?;
@@ -75,7 +79,7 @@ fn missing_keys(
     }
     match purpose.made_of() {
         None if is_stored(None) => Ok(Vec::new()),
-        None => Ok(vec![keyring.make_key(purpose, 1)?]),
+        None => Ok(vec![keyring.make_key(purpose)?]),
         Some(seed) => {
             let mut derived = keyring.derived_keys(purpose, seed)?;
             derived.retain(|key| !is_stored(Some(key.version)));
@@ -84,26 +88,13 @@ fn missing_keys(
     }
 }
 
-/// Fetches the purposes' keys again, after another version was made.
-pub(crate) async fn reload_keys(
-    database: &Database,
-    keyring: &Keyring,
-    wait_max: std::time::Duration,
-) -> Result<(), StoreError> {
-    let (mut connection, _) = database.begin(Access::Read, wait_max).await?;
-    let stored = stored_keys(&mut connection).await?;
-    keyring.take_keys(&stored)?;
-    Ok(())
-}
-
 /// Whether a change says that there is another version of a purpose's key.
 pub(crate) fn is_rotation(kind: Kind, key: &str) -> bool {
     kind == Kind::Setting && key.starts_with(KEY_SETTING)
 }
 
 async fn stored_keys(connection: &mut Connection) -> Result<Vec<StoredKey>, StoreError> {
-    const ALL: &str =
-        "SELECT purpose, version, envelope, sealed FROM purpose_keys ORDER BY purpose, version, envelope";
+    const ALL: &str = "SELECT purpose, version, envelope, sealed, seals_from FROM purpose_keys ORDER BY purpose, version, envelope";
     let mut keys = Vec::new();
     for line in connection.fetch(ALL, []).await? {
         let name = line.text(0)?;
@@ -116,19 +107,23 @@ async fn stored_keys(connection: &mut Connection) -> Result<Vec<StoredKey>, Stor
             version,
             envelope: line.text(2)?,
             sealed: Sealed::from_bytes(line.bytes(3)?),
+            seals_from: moment(line.integer(4)?).ok_or_else(|| {
+                StoreError::Broken(format!("a key of purpose `{name}` begins at no moment that there is"))
+            })?,
         });
     }
     Ok(keys)
 }
 
 async fn insert_key(connection: &mut Connection, key: &StoredKey) -> Result<(), StoreError> {
-    const INSERT: &str = "INSERT INTO purpose_keys (purpose, version, envelope, sealed) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (purpose, version, envelope) DO NOTHING";
+    const INSERT: &str = "INSERT INTO purpose_keys (purpose, version, envelope, sealed, seals_from) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (purpose, version, envelope) DO NOTHING";
     let values = [
         key.purpose.as_str().into(),
         Value::number(u64::from(key.version)),
         key.envelope.as_str().into(),
         key.sealed.as_bytes().to_vec().into(),
+        Value::moment(key.seals_from),
     ];
     connection.execute(INSERT, values).await?;
     Ok(())
@@ -178,33 +173,70 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a new version of a purpose's key, which seals and makes from now on; the older ones still open and verify. Every
-    /// process has it before its followers see the change. Answers the version. `envelopes` has the envelope keys of those
-    /// services that were given the purpose's keys by [`Self::entrust`].
+    /// Makes a new version of some purposes' keys, the same number for all of them: it opens and verifies from now on, and after
+    /// `seals_in` it seals and makes. The older ones still open and verify. In between every process gets it, so that none meets
+    /// what it cannot open; one that was not told in that time is behind in everything else as well. Answers the version and when
+    /// it begins. `envelopes` has the envelope keys of those services that were given these keys by [`Self::entrust`].
     ///
     /// # Errors
     /// As any mutation; [`KeyringError::EntrustedTo`] where such an envelope key is missing.
     pub async fn rotate(
         &self,
         mutation: &Mutation,
-        purpose: Purpose,
+        purposes: &[Purpose],
+        seals_in: Duration,
         envelopes: &[EnvelopeKey],
-    ) -> Result<u32, StoreError> {
+    ) -> Result<(u32, OffsetDateTime), StoreError> {
         // What is made of another key is made anew with it.
-        let purpose = purpose.made_of().unwrap_or(purpose);
-        let mut transaction = self.begin("rotate_purpose_key", mutation, &[Scope::Hub]).await?;
-        let entrusted = entrusted(&mut transaction, purpose, envelopes).await?;
+        let purposes: BTreeSet<Purpose> =
+            purposes.iter().map(|purpose| purpose.made_of().unwrap_or(*purpose)).collect();
+        let mut transaction = self.begin("rotate_purpose_keys", mutation, &[Scope::Hub]).await?;
         let stored = stored_keys(transaction.connection()).await?;
-        let newest = stored.iter().filter(|key| key.purpose == purpose).map(|key| key.version).max();
-        let version = newest.unwrap_or(0).saturating_add(1);
-        for key in self.keyring().make_version(purpose, version, &entrusted)? {
-            insert_key(transaction.connection(), &key).await?;
+        let newest = stored.iter().filter(|key| purposes.contains(&key.purpose)).map(|key| key.version).max();
+        let (version, seals_from) = (newest.unwrap_or(0).saturating_add(1), self.clock().now() + seals_in);
+        for purpose in purposes {
+            let entrusted = entrusted(&mut transaction, purpose, envelopes).await?;
+            for key in self.keyring().make_version(purpose, (version, seals_from), &entrusted)? {
+                insert_key(transaction.connection(), &key).await?;
+            }
+            let setting = Setting::new(format!("{KEY_SETTING}{purpose}"), version.to_string());
+            transaction.put(&setting).await?;
         }
-        let setting = Setting::new(format!("{KEY_SETTING}{purpose}"), version.to_string());
-        transaction.put(&setting).await?;
         transaction.commit_unrecorded().await?;
-        Ok(version)
+        Ok((version, seals_from))
     }
+
+    /// The versions of the purposes' keys that there are, in order, with the moment from which each seals.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
+        let stored = stored_keys(&mut self.read().await?).await?;
+        let versions = stored.into_iter().map(|StoredKey { purpose, version, seals_from, .. }| KeyVersion {
+            purpose,
+            version,
+            seals_from,
+        });
+        Ok(versions.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// Fetches the purposes' keys again, after another version was made.
+    pub(crate) async fn reload_keys(&self) -> Result<(), StoreError> {
+        let stored = stored_keys(&mut self.read().await?).await?;
+        self.keyring().take_keys(&stored, self.clock().now())?;
+        Ok(())
+    }
+}
+
+/// A version of a purpose's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyVersion {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its number, from 1.
+    pub version: u32,
+    /// Before that it only opens and verifies.
+    pub seals_from: OffsetDateTime,
 }
 
 /// The services that have a purpose's keys under an envelope key of their own, or keys that are made of them.

@@ -8,7 +8,6 @@ use crate::{
     kind::Kind,
     sql::{Connection, Value},
     store::Store,
-    tables::purpose_keys::reload_keys,
     transaction::Transaction,
 };
 
@@ -87,7 +86,7 @@ impl Store {
         let is_known =
             |sealed: &Sealed| purposes.iter().all(|purpose| self.keyring().knows(*purpose, sealed));
         if !sealed.as_ref().is_none_or(is_known) {
-            reload_keys(self.database(), self.keyring(), self.options().wait_max).await?;
+            self.reload_keys().await?;
         }
         Ok(sealed)
     }
@@ -105,6 +104,6 @@ impl Store {
         {
             return Ok(());
         }
-        reload_keys(self.database(), self.keyring(), self.options().wait_max).await
+        self.reload_keys().await
     }
 }

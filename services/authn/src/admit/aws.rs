@@ -197,12 +197,13 @@ impl<S: SharedCache> Engine<S> {
                 &*hub.cluster_named(account, &proven.region, name)?.cluster;
             Some(KnownCluster { id: id.clone(), mode: *mode })
         };
+        let page_secrets = self.page_secrets.get();
         found.read(&Caller {
             principal: &principal,
             user_name: holder.owner.user_name(),
             region: &proven.region,
             cluster: &cluster,
-            page_secret: &self.page_secret,
+            page_secrets: &page_secrets,
         })
     }
 }

@@ -144,7 +144,12 @@ impl World {
 
     fn cache(&self) -> Cached<Arc<Fake>, Shelf> {
         let sealer = Sealer::new(&[SealKey { id: 1, key: Zeroizing::new([7; 32]) }]).unwrap();
-        Cached::new(Arc::clone(&self.fake), self.shelf.clone(), sealer, &TokenCacheConfig::default())
+        Cached::new(
+            Arc::clone(&self.fake),
+            self.shelf.clone(),
+            Keyed::fixed(sealer),
+            &TokenCacheConfig::default(),
+        )
     }
 
     async fn ask(

@@ -9,7 +9,7 @@ use lanyard_api::{
 
 use super::Authz;
 use crate::{
-    decision::{Bearing, decide, proof_in, rules_for, unanswerable, who_can},
+    decision::{Bearing, decide, decide_all, proof_in, rules_for, unanswerable, who_can},
     store::Pinned,
 };
 
@@ -29,7 +29,7 @@ impl Authorize for Authz {
         let began = Instant::now();
         let answers = self.inner.ask(|view, now| {
             let pinned = Pinned::new(view);
-            reviews.iter().map(|review| decide(&pinned, review, now)).collect::<Result<Vec<_>, _>>()
+            decide_all(&pinned, &reviews, now)
         });
         let answers = match answers.await {
             // Of several, those without a proof are told apart by their evaluation error: one answer is for all.
@@ -40,9 +40,7 @@ impl Authorize for Authz {
             answers => answers,
         };
         match &answers {
-            Ok(decisions) => {
-                decisions.iter().for_each(|decision| self.inner.telemetry.count(began, Ok(decision)));
-            }
+            Ok(decisions) => self.inner.telemetry.count_all(began, decisions),
             Err(fault) => self.inner.telemetry.count(began, Err(fault)),
         }
         answers

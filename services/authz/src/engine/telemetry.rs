@@ -49,22 +49,40 @@ impl Telemetry {
         }
     }
 
+    /// The answers of a batch: each took its share of the time.
+    pub(super) fn count_all(&self, began: Instant, decisions: &[Decision]) {
+        let Ok(count) = u32::try_from(decisions.len()) else { return };
+        if count == 0 {
+            return;
+        }
+        self.seconds.record_many((), began.elapsed() / count, decisions.len());
+        for answer in Answer::ALL {
+            let count = decisions.iter().filter(|decision| answer_of(decision) as usize == *answer as usize);
+            self.decisions.add(*answer, count.count() as u64);
+        }
+        let faults = decisions.iter().filter(|decision| decision.reason == Reason::Unanswerable);
+        self.faults.add((), faults.count() as u64);
+    }
+
     /// One answer, or the lack of one.
     pub(super) fn count(&self, began: Instant, answer: Result<&Decision, &Fault>) {
         self.seconds.record((), began.elapsed());
         match answer {
             Ok(decision) => {
-                let answer = match decision.verdict {
-                    Verdict::Allow => Answer::Allow,
-                    Verdict::Deny => Answer::Deny,
-                    Verdict::NoOpinion => Answer::NoOpinion,
-                };
-                self.decisions.increment(answer);
+                self.decisions.increment(answer_of(decision));
                 if decision.reason == Reason::Unanswerable {
                     self.faults.increment(());
                 }
             }
             Err(_) => self.faults.increment(()),
         }
+    }
+}
+
+fn answer_of(decision: &Decision) -> Answer {
+    match decision.verdict {
+        Verdict::Allow => Answer::Allow,
+        Verdict::Deny => Answer::Deny,
+        Verdict::NoOpinion => Answer::NoOpinion,
     }
 }

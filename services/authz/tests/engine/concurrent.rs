@@ -77,7 +77,11 @@ async fn proofs_of_a_new_key_and_of_the_old_one_both_verify(database: TestDataba
     let association = stage.associate(&ana, VIEW, AccessScope::Cluster).await;
     let by_old = stage.log_in(&ana);
     let old = stage.proof_key();
-    stage.store.rotate(&Mutation::system("test"), Purpose::Proof, &[]).await.unwrap();
+    stage
+        .store
+        .rotate(&Mutation::system("test"), &[Purpose::Proof], std::time::Duration::ZERO, &[])
+        .await
+        .unwrap();
     assert_ne!(old.id(), stage.proof_key().id());
     let by_new = stage.log_in(&ana);
     let code = |user| {

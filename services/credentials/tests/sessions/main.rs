@@ -5,7 +5,7 @@
 mod exchange;
 mod web_identity;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
@@ -169,18 +169,20 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
 ) {
     let hub = hub(&database).await;
     let before = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let (opener_before, now) = (session_opener(hub.store.keyring()), OffsetDateTime::now_utc());
     let mutation = Mutation::system("test");
-    hub.store.rotate(&mutation, Purpose::SessionOpening, &[]).await.unwrap();
+    hub.store.rotate(&mutation, &[Purpose::SessionOpening], Duration::ZERO, &[]).await.unwrap();
     let half = minting_keys(hub.store.keyring()).unwrap().key_id;
-    hub.store.rotate(&mutation, Purpose::SessionSigning, &[]).await.unwrap();
-    hub.store.rotate(&mutation, Purpose::SessionSecret, &[]).await.unwrap();
+    hub.store.rotate(&mutation, &[Purpose::SessionSigning], Duration::ZERO, &[]).await.unwrap();
+    hub.store.rotate(&mutation, &[Purpose::SessionSecret], Duration::ZERO, &[]).await.unwrap();
     assert_eq!(minting_keys(hub.store.keyring()).unwrap().key_id, half + 1);
-    let after = Credentials::new(&hub.store, CredentialsConfig::default()).unwrap();
-    let after = after.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    // The engine follows: nobody has started it anew.
+    let after = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring());
-    for session in [before, after] {
+    for (session, is_old) in [(before, true), (after, false)] {
         let token = session.session_token.expose_secret();
-        opener.open(&session.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
+        opener.open(&session.access_key_id, token, now).unwrap();
+        assert_eq!(opener_before.open(&session.access_key_id, token, now).is_ok(), is_old);
     }
 }
 

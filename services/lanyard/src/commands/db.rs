@@ -38,10 +38,10 @@ impl DbCommand {
 pub struct HubStore {
     /// The hub's configuration, a TOML file.
     #[arg(long, value_name = "FILE", env = "LANYARD_CONFIG")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The hub's folder [default: ~/.local/share/lanyard].
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 /// The flags of `lanyard db migrate`.
@@ -101,12 +101,12 @@ impl MigrateArgs {
     }
 }
 
-fn wrong(error: anyhow::Error) -> Failure {
+pub(super) fn wrong(error: anyhow::Error) -> Failure {
     Failure::usage(format!("{error:#}"))
 }
 
 /// What a fault of a named store means for who asked.
-fn failed(url: &StoreUrl, error: StoreError) -> Failure {
+pub(super) fn failed(url: &StoreUrl, error: StoreError) -> Failure {
     ended(&error, format!("{url}: {error}"))
 }
 

@@ -1,6 +1,7 @@
 //! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
 
 mod principal;
+mod renew;
 mod show;
 
 use std::{
@@ -40,7 +41,7 @@ use crate::{
 };
 
 /// The file with a service's envelope key, beside its certificate.
-const ENVELOPE_FILE: &str = "envelope.key";
+pub(super) const ENVELOPE_FILE: &str = "envelope.key";
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]
@@ -49,6 +50,8 @@ pub enum PkiCommand {
     Issue(IssueArgs),
     /// Make the folder that `lanyard spoke push` runs with in a cluster: its certificate, and the hub's root.
     IssueSpoke(IssueSpokeArgs),
+    /// Make an issuing key of the hub's authority anew, under the same root.
+    Renew(renew::RenewArgs),
     /// What the certificates of a folder say: whom they name, who signed them, until when they are good.
     Show(show::ShowArgs),
 }
@@ -120,6 +123,7 @@ impl PkiCommand {
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         match self {
             Self::Issue(args) => args.run(context).await,
+            Self::Renew(args) => args.run(context),
             Self::Show(args) => args.run(context),
             Self::IssueSpoke(args) => args.run(context).await,
         }

@@ -15,7 +15,7 @@ use crate::{
     hub::all_pages,
     input::moment_text,
     output::Tabular,
-    show::{Listing, Row, or_dash},
+    show::{Row, or_dash},
 };
 
 const SERVICE_ACCOUNTS: &str = "\
@@ -74,6 +74,27 @@ impl Row for IssuerKey {
     }
 }
 
+/// Those of a cluster, or of a namespace; in JSON an array.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Known(Vec<ServiceAccount>);
+
+impl Tabular for Known {
+    fn columns(&self) -> Vec<&'static str> {
+        ServiceAccount::COLUMNS.to_vec()
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        self.0.iter().map(Row::cells).collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        const NONE: &str = "none is known here: `lanyard cluster describe CLUSTER` says whether the hub watches the cluster, \
+                            and `lanyard cluster add CLUSTER --kubeconfig FILE` has it watched";
+        self.0.is_empty().then(|| NONE.to_owned()).into_iter().collect()
+    }
+}
+
 /// An issuer, its keys a line each.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -110,7 +131,7 @@ impl WorkloadCommand {
                 all.retain(|account| {
                     namespace.as_ref().is_none_or(|namespace| account.namespace == *namespace)
                 });
-                context.show(&Listing(all))
+                context.show(&Known(all))
             }
             Self::Issuer { cluster } => {
                 context.show(&Issuer(remote.get_issuer(admitted_at_the_door(), cluster).await?))

@@ -8,9 +8,9 @@ use lanyard_authz::Authz;
 use lanyard_aws::{AwsClient, StsClient};
 use lanyard_credentials::{Credentials, Exchange};
 use lanyard_gateway::{Revisions, Services};
-use lanyard_kit::tls::{self, CertificateDer, ChainVerifier};
+use lanyard_kit::tls::{ChainVerifier, Live};
 use lanyard_mapping::Mapping;
-use lanyard_store::{Change, Follower};
+use lanyard_store::{Change, Follower, Keyed};
 use tokio::sync::watch;
 
 use super::{config::ServeConfig, hub::OpenedHub};
@@ -39,7 +39,7 @@ impl Follower for Moves {
 }
 
 impl Suite {
-    /// Starts every engine on one store; `roots` are what certificates of principals come from.
+    /// Starts every engine on one store; `chains` judges the certificates of principals.
     ///
     /// # Errors
     /// Where a key is missing or a configured value breaks its rule.
@@ -47,7 +47,7 @@ impl Suite {
         hub: &OpenedHub,
         config: &ServeConfig,
         aws: Option<AwsClient>,
-        roots: &[CertificateDer<'static>],
+        chains: Live<ChainVerifier>,
     ) -> anyhow::Result<Self> {
         let store = &hub.store;
         let sts = Arc::new(StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?);
@@ -59,9 +59,9 @@ impl Suite {
         };
         let authn = Authn::new(lanyard_authn::Parts {
             store: store.clone(),
-            sessions: lanyard_authn::session_opener(store.keyring())?,
-            certificates: Some(tls::fixed(ChainVerifier::new(roots)?)),
-            sts,
+            sessions: Keyed::following(store.keyring(), lanyard_authn::session_opener)?,
+            certificates: Some(chains),
+            sts: sts,
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),
             config: config.authn.clone(),

@@ -98,7 +98,7 @@ impl Mapping {
     }
 
     fn break_glass_badge(&self, cluster: &Cluster, used: &BreakGlass, now: OffsetDateTime) -> Mapped {
-        let key = self.inner.proof_key.key.load();
+        let key = self.inner.proof_key.get();
         let revision = self
             .inner
             .state

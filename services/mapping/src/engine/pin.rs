@@ -70,7 +70,7 @@ impl Mapping {
         let now = self.inner.store.clock().now();
         Ok(match self.badge_for(&view, knock, now).await? {
             Ok(found) => {
-                let key = self.inner.proof_key.key.load();
+                let key = self.inner.proof_key.get();
                 Some(match badge::user_info(found, identity, &view.cluster, &key, now) {
                     Ok(mapped) => Resolution::Mapped(Arc::new(mapped)),
                     Err(error) => unmapped(Refused::new(SESSION_KIN, error.to_string()), Vec::new()),

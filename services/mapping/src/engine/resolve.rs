@@ -113,7 +113,7 @@ impl Mapping {
             return Ok(unmapped(super::break_glass::refused(), Vec::new()));
         }
         let now = self.inner.store.clock().now();
-        let key = self.inner.proof_key.key.load_full();
+        let key = self.inner.proof_key.get();
         // Over the wire an identity comes anew each time, and a session of ours is opened anew. What others vouch for, the door
         // keeps with its badge.
         let is_local = identity.authority == Authority::Local;
@@ -165,7 +165,7 @@ impl Mapping {
         }
         match claims::badge(&view.snapshot, identity) {
             Ok(found) => {
-                let (key, now) = (self.inner.proof_key.key.load(), self.inner.store.clock().now());
+                let (key, now) = (self.inner.proof_key.get(), self.inner.store.clock().now());
                 let mapped = badge::oidc_user_info(found, identity, &view.cluster, &key, now);
                 Resolution::Mapped(Arc::new(mapped))
             }

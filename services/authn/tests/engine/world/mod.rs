@@ -26,7 +26,7 @@ use lanyard_iam::{
     SecretAccessKey, SessionClaims, SessionMinter, SessionOpener, Token,
 };
 use lanyard_kit::{Clock, ExposeSecret as _, SystemClock, TestClock, tls};
-use lanyard_store::{Record, Store, test_support::TestDatabase};
+use lanyard_store::{Keyed, Record, Store, test_support::TestDatabase};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
@@ -125,7 +125,7 @@ fn engine<S: SharedCache>(
 ) -> Engine<S> {
     Engine::new(Parts {
         store: store.clone(),
-        sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
+        sessions: Keyed::fixed(SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap()),
         certificates: Some(chains),
         sts: Arc::new(sts),
         shared_cache,
@@ -176,7 +176,7 @@ impl World {
         let config: AuthnConfig = serde_json::from_value(config).unwrap();
         let parts = Parts {
             store: self.store.clone(),
-            sessions: SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap(),
+            sessions: Keyed::fixed(SessionOpener::new(&[keys.opening_keys().unwrap()]).unwrap()),
             certificates: None,
             sts: Arc::new(StsClient::new(config.sts.clone(), self.sts.http_options()).unwrap()),
             shared_cache: NotShared,

@@ -1,5 +1,7 @@
 //! What [`Authorize`] promises.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     ClusterUid, Scope, UserInfo,
     authz::{
@@ -187,14 +189,30 @@ pub(crate) async fn a_deactivated_key_denies_at_the_next_review(stage: &Stage, f
     }
 }
 
+/// What nobody may impersonate.
+const PROOF: &str = "userextras/lanyard.dev/proof";
+
 pub(crate) async fn a_batch_answers_in_order_what_single_reviews_answer(stage: &Stage, form: &impl Form) {
     let (cluster, ana) = viewer(stage).await;
     let user = stage.log_in(&ana);
-    let reviews: Vec<Review> = ["get", "delete", "list", "escalate"]
+    let mut reviews: Vec<Review> = ["get", "delete", "list", "escalate"]
         .into_iter()
         .flat_map(|verb| [user.clone(), bare("ana", &["devs"])].map(|user| (verb, user)))
         .map(|(verb, user)| review(cluster.uid, user, resource(verb, "", "pods", "a")))
         .collect();
+    // In a row those of one person, whose proof is looked at once.
+    let forged = UserInfo { username: "bob".to_owned(), ..user.clone() };
+    for user in [user, forged, bare("bob", &[])].map(Arc::new) {
+        let asked = |cluster, attributes| Review {
+            user: Arc::clone(&user),
+            ..review(cluster, UserInfo::default(), attributes)
+        };
+        reviews.push(asked(cluster.uid, resource("impersonate", "authentication.k8s.io", PROOF, "")));
+        reviews.push(asked(cluster.uid, get_pods("a")));
+        reviews.push(asked(cluster.uid, resource("delete", "", "pods", "a")));
+        reviews.push(asked(ClusterUid::random(), get_pods("a")));
+        reviews.push(asked(cluster.uid, resource("impersonate", "authentication.k8s.io", PROOF, "")));
+    }
     let answers = form.authorize_batch(reviews.clone()).await.unwrap();
     let mut singly = Vec::new();
     for review in reviews {

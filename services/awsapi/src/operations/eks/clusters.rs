@@ -1,5 +1,7 @@
 //! Clusters.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_api::{CallError, Mutated, Page, mapping::Cluster};
 use lanyard_proto::mapping::v1 as pb;
@@ -48,11 +50,10 @@ pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Res
 /// A cluster as EKS shows one. One whose API server the hub does not know is reached at the hub itself, which answers `kubectl auth`
 /// in its place. Where its id is not its name, it looks like one on an Outpost: of those, stock tools sign the id.
 fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
+    let own = Arc::clone(&hub.certificate_authority.borrow());
     let (endpoint, authority) = match (&cluster.endpoint, &hub.gateway_url) {
-        (Some(endpoint), _) => (Some(endpoint.clone()), cluster.certificate_authority.as_ref()),
-        (None, Some(url)) => {
-            (Some(format!("{url}/clusters/{}", cluster.id)), Some(&hub.certificate_authority))
-        }
+        (Some(endpoint), _) => (Some(endpoint.clone()), cluster.certificate_authority.as_deref()),
+        (None, Some(url)) => (Some(format!("{url}/clusters/{}", cluster.id)), Some(&*own)),
         (None, None) => (None, None),
     };
     let mut shape = json!({
