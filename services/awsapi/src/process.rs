@@ -7,7 +7,6 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context as _;
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life},

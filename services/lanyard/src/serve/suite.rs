@@ -61,7 +61,7 @@ impl Suite {
             store: store.clone(),
             sessions: Keyed::following(store.keyring(), lanyard_authn::session_opener)?,
             certificates: Some(chains),
-            sts: sts,
+            sts,
             shared_cache: Shared::start(&config.authn.token_cache)?,
             hub: hub.hub.clone(),
             config: config.authn.clone(),
