@@ -176,9 +176,10 @@ def filled(value, names: dict[str, str]):
 
 
 def paths(value, place: str = "") -> set[str]:
-    """The members that stand in an answer; an empty list or map has none, and keys of tags are no members."""
+    """The members that stand in an answer; an empty list or map has none, and what stands in tags and documents
+    are no members."""
     if isinstance(value, dict):
-        if place.lower().endswith("tags"):
+        if place.lower().endswith(("tags", "document")):
             return {place} if value else set()
         return set().union(*(paths(inner, f"{place}.{key}" if place else key) for key, inner in value.items()), set())
     if isinstance(value, list):
