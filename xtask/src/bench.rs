@@ -5,6 +5,7 @@
 
 mod stack;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use crate::command::{answer, run as run_command, show_all};
 use crate::python::Python;
 use crate::watchdog::Watchdog;
-use crate::workspace::{Metadata, cargo, root};
+use crate::workspace::{Metadata, Package, Target, cargo, root};
 
 /// What to measure.
 #[derive(Args)]
@@ -73,26 +74,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Runs the benchmarks of these packages, or of all; only a run of all writes the page, which would lack the others else.
 fn run_packages(packages: &[String]) -> Result<()> {
-    let names = bench_packages(packages)?;
+    let benches = benches(packages)?;
     ensure!(
-        !names.is_empty(),
+        !benches.is_empty(),
         "there are no benchmarks in {}",
         if packages.is_empty() { "the workspace" } else { "those packages" }
     );
     let watchdog = Watchdog::start()?;
-    if names.iter().any(|name| name == OF_THE_WHOLE) {
+    let of_the_whole = benches.iter().any(|bench| bench.package == OF_THE_WHOLE);
+    if of_the_whole {
         build_program(&watchdog)?;
     }
     let program = program()?;
-    let moto = names.iter().any(|name| name == OF_THE_WHOLE).then(|| moto(&watchdog)).flatten();
-    let mut figures = Vec::new();
-    for name in &names {
-        println!("\n== {name} ==");
-        let mut command = Command::new(cargo());
-        command.args(["bench", "--locked", "--benches", "--package", name]).current_dir(root()?);
-        command.env("LANYARD_BIN", &program).envs(moto.iter().map(|moto| ("LANYARD_MOTO", moto)));
-        figures.extend(measure(&watchdog, name, &mut command)?);
-    }
+    let moto = of_the_whole.then(|| moto(&watchdog)).flatten();
+    let mut command = bench_command(&benches)?;
+    command.env("LANYARD_BIN", &program).envs(moto.iter().map(|moto| ("LANYARD_MOTO", moto)));
+    let figures = measure(&watchdog, &mut command)?;
     ensure!(!figures.is_empty(), "the benchmarks said no figure; each is a line `{MARK}{{…}}`");
     if !packages.is_empty() {
         println!("\n{} figures; a run of all packages writes them down", figures.len());
@@ -107,14 +104,34 @@ fn run_packages(packages: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn bench_packages(packages: &[String]) -> Result<Vec<String>> {
+/// A benchmark, and whose it is.
+struct Bench {
+    package: String,
+    name: String,
+}
+
+/// All benchmarks of these packages, or of the workspace.
+fn benches(packages: &[String]) -> Result<Vec<Bench>> {
     let metadata = Metadata::load()?;
-    let has_benches = |package: &&crate::workspace::Package| {
-        package.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "bench"))
+    let asked = |name: &String| packages.is_empty() || packages.contains(name);
+    let of_package = |package: &Package| {
+        let benches = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
+        let named = |target: &Target| Bench { package: package.name.clone(), name: target.name.clone() };
+        benches.map(named).collect::<Vec<_>>()
     };
-    let asked =
-        |package: &&crate::workspace::Package| packages.is_empty() || packages.contains(&package.name);
-    Ok(metadata.members().filter(has_benches).filter(asked).map(|package| package.name.clone()).collect())
+    Ok(metadata.members().filter(|package| asked(&package.name)).flat_map(of_package).collect())
+}
+
+/// Runs benchmarks and nothing else: `--benches` would build and run the unit tests too. All are named at once, so that what they
+/// share is built once, with the features that they want together.
+fn bench_command(benches: &[Bench]) -> Result<Command> {
+    let mut command = Command::new(cargo());
+    command.args(["bench", "--locked"]).current_dir(root()?);
+    let packages: BTreeSet<&str> = benches.iter().map(|bench| bench.package.as_str()).collect();
+    let names: BTreeSet<&str> = benches.iter().map(|bench| bench.name.as_str()).collect();
+    command.args(packages.into_iter().flat_map(|package| ["--package", package]));
+    command.args(names.into_iter().flat_map(|name| ["--bench", name]));
+    Ok(command)
 }
 
 /// The program as released, to be measured by benchmarks of the whole.
@@ -144,8 +161,8 @@ fn program() -> Result<PathBuf> {
     Ok(Metadata::load()?.target_directory.join("release/lanyard"))
 }
 
-/// Runs a benchmark, and passes on what it says.
-fn measure(watchdog: &Watchdog, name: &str, command: &mut Command) -> Result<Vec<Figure>> {
+/// Runs benchmarks, and passes on what they say.
+fn measure(watchdog: &Watchdog, command: &mut Command) -> Result<Vec<Figure>> {
     let mut running = watchdog.spawn(command.stdout(Stdio::piped()))?;
     let output = running.child.stdout.take().context("a piped command has an output")?;
     let mut figures = Vec::new();
@@ -156,7 +173,7 @@ fn measure(watchdog: &Watchdog, name: &str, command: &mut Command) -> Result<Vec
             figures.push(Figure { load: load(), ..figure });
         }
     }
-    ensure!(running.child.wait()?.success(), "the benchmarks of {name} failed");
+    ensure!(running.child.wait()?.success(), "a benchmark failed");
     Ok(figures)
 }
 

@@ -97,7 +97,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     command.args(["--", ROLE]).env(ORDER, order.to_string()).env("LANYARD_BIN", lanyard);
     // Worlds are large, and go with this process.
     command.env("TMPDIR", watchdog.scratch());
-    let figures = measure(&watchdog, "the stack", &mut command)?;
+    let figures = measure(&watchdog, &mut command)?;
     drop(postgres);
     ensure!(!figures.is_empty(), "the benchmark said no figure");
     if options.quick || !options.only.is_empty() {

@@ -69,12 +69,6 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "Cluster already exists with name: dev",
         ),
         (
-            CallError::LimitExceeded { what: "access entries of one cluster".into(), limit: 3 },
-            "ResourceLimitExceededException",
-            400,
-            "access entries of one cluster is limited to 3",
-        ),
-        (
             invalid(Rule::PrincipalInvalid),
             "InvalidParameterException",
             400,
@@ -263,7 +257,10 @@ fn a_limit_is_an_error_that_the_operations_model_has() {
     let of = |method: &str, path: &str| {
         let call = HttpCall { method, path, query: "", body: b"" };
         let found = find(Service::Eks, &call).unwrap();
-        failed(&found, &limit()).code.into_owned()
+        let made = failed(&found, &limit());
+        let (code, status, message) = shown(&made);
+        assert_eq!((status, message), (400, "things of one cluster is limited to 1"));
+        code.to_owned()
     };
     assert_eq!(of("POST", "/clusters/dev/access-entries"), "ResourceLimitExceededException");
     assert_eq!(of("POST", "/clusters/dev/pod-identity-associations"), "ResourceLimitExceededException");
