@@ -148,7 +148,9 @@ fn query_failed(service: Service, operation: &str, error: &CallError) -> AwsErro
 /// The state of things has something against it: the error that the operation's model has for that, or else the one of all.
 fn in_the_way(service: Service, operation: &str, message: String) -> AwsError {
     match operation {
-        "DeleteUser" | "DeleteRole" => AwsError::new("DeleteConflict", 409, message),
+        "DeleteUser" | "DeleteRole" | "DeleteInstanceProfile" => {
+            AwsError::new("DeleteConflict", 409, message)
+        }
         "UpdateAssumeRolePolicy" | "PutRolePolicy" | "DeleteRolePolicy" => {
             AwsError::new("UnmodifiableEntity", 400, message)
         }
@@ -170,6 +172,7 @@ fn with_parameter(text: &str, parameter: impl Fn(&str) -> String) -> String {
 /// A field as the parameter of the Query protocol is called that it was read from.
 fn parameter(service: Service, operation: &str, field: &str) -> String {
     let own = match (service, field) {
+        (Service::Iam, "name") if operation.contains("InstanceProfile") => "InstanceProfileName",
         (Service::Iam, "name") if operation.ends_with("Policy") => "PolicyName",
         (Service::Iam, "name") if operation.ends_with("Role") => "RoleName",
         (Service::Iam, "name") => "UserName",

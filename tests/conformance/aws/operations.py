@@ -49,6 +49,13 @@ NOT_OF = {
     "iam:DeleteRole": {"LimitExceeded": "nothing grows", "UnmodifiableEntity": "what is in the way is DeleteConflict"},
     "iam:UpdateRole": {"InvalidInput": "a wrong description is ValidationError", "UnmodifiableEntity": "no lockout comes of it"},
     "iam:UpdateRoleDescription": {"UnmodifiableEntity": "no lockout comes of it"},
+    "iam:AddRoleToInstanceProfile": {
+        "EntityAlreadyExists": "a second role is LimitExceeded, whichever it is",
+        "UnmodifiableEntity": "no role is a service's own",
+    },
+    "iam:RemoveRoleFromInstanceProfile": {"LimitExceeded": "nothing grows", "UnmodifiableEntity": "no role is a service's own"},
+    "iam:DeleteInstanceProfile": {"LimitExceeded": "nothing grows"},
+    "iam:UntagInstanceProfile": {"InvalidInput": "a key that is not there is none to take off"},
     "iam:UpdateAssumeRolePolicy": {"LimitExceeded": "a document has no quota of its own"},
 }
 # Errors of limits that a test reaches on a hub of its own, which the run against a stack has not.
@@ -58,6 +65,7 @@ OF_LIMITS = {
     "eks:CreatePodIdentityAssociation": {"ResourceLimitExceededException"},
     "iam:CreateUser": {"LimitExceeded"},
     "iam:CreateRole": {"LimitExceeded"},
+    "iam:CreateInstanceProfile": {"LimitExceeded"},
     "iam:CreateOpenIDConnectProvider": {"LimitExceeded"},
 }
 

@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from hub import unique
 from oidc import Issuer
-from wire import PODS, Wire, refused
+from wire import ANY_CLUSTER, PODS, Wire, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -32,7 +32,7 @@ def test_who_is_not_there_is_no_entity(iam):
     """Every operation of IAM about something: of nothing."""
     nobody = unique("nobody")
     user, role = {"UserName": nobody}, {"RoleName": nobody}
-    policy = {"PolicyName": "p"}
+    policy, profile = {"PolicyName": "p"}, {"InstanceProfileName": nobody}
     key = {"AccessKeyId": "LKIAAAAAAAAAAAAAAAAA"}
     calls = {
         "GetUser": user,
@@ -60,6 +60,13 @@ def test_who_is_not_there_is_no_entity(iam):
         "ListRoleTags": role,
         "ListAttachedRolePolicies": role,
         "ListInstanceProfilesForRole": role,
+        "GetInstanceProfile": profile,
+        "DeleteInstanceProfile": profile,
+        "AddRoleToInstanceProfile": profile | role,
+        "RemoveRoleFromInstanceProfile": profile | role,
+        "TagInstanceProfile": profile | {"Tags": TAG},
+        "UntagInstanceProfile": profile | {"TagKeys": ["a"]},
+        "ListInstanceProfileTags": profile,
         "PutRolePolicy": role | policy | {"PolicyDocument": ALL},
         "GetRolePolicy": role | policy,
         "ListRolePolicies": role,
@@ -109,6 +116,8 @@ def test_what_is_there_is_there_already_in_any_letter_case(iam):
     for again in (name, name.upper()):
         refuses(iam, "CreateUser", "EntityAlreadyExists", again, UserName=again)
         refuses(iam, "CreateRole", "EntityAlreadyExists", again, RoleName=again, AssumeRolePolicyDocument=PODS)
+    iam.create_instance_profile(InstanceProfileName=name)
+    refuses(iam, "CreateInstanceProfile", "EntityAlreadyExists", name, InstanceProfileName=name)
     url = f"https://{name}.example"
     iam.create_open_id_connect_provider(Url=url)
     refuses(iam, "CreateOpenIDConnectProvider", "EntityAlreadyExists", Url=url)
@@ -118,6 +127,7 @@ def test_what_is_no_input(iam):
     name = unique("input")
     iam.create_user(UserName=name)
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)
+    iam.create_instance_profile(InstanceProfileName=name)
     arn = iam.create_open_id_connect_provider(Url=f"https://{name}.example")["OpenIDConnectProviderArn"]
     calls = [
         ("CreateUser", {"UserName": unique("u"), "Tags": RESERVED}),
@@ -125,6 +135,8 @@ def test_what_is_no_input(iam):
         ("TagUser", {"UserName": name, "Tags": RESERVED}),
         ("TagUser", {"UserName": name, "Tags": [*TAG, {"Key": "A", "Value": ""}]}),
         ("TagRole", {"RoleName": name, "Tags": RESERVED}),
+        ("CreateInstanceProfile", {"InstanceProfileName": unique("p"), "Tags": RESERVED}),
+        ("TagInstanceProfile", {"InstanceProfileName": name, "Tags": RESERVED}),
         ("CreateOpenIDConnectProvider", {"Url": "http://issuer.example"}),
         ("CreateOpenIDConnectProvider", {"Url": f"https://{unique('i')}.example", "ThumbprintList": ["0g" * 20]}),
         ("TagOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn, "Tags": RESERVED}),
@@ -350,6 +362,7 @@ def test_limits(new_hub):
             "CREDENTIALS__ASSOCIATIONS_PER_CLUSTER",
             "AUTHN__LIMITS__USERS_MAX",
             "AUTHN__LIMITS__ROLES_MAX",
+            "AUTHN__LIMITS__INSTANCE_PROFILES_MAX",
             "AUTHN__LIMITS__OIDC_PROVIDERS_MAX",
         )
     }
@@ -359,11 +372,13 @@ def test_limits(new_hub):
     made = {"roleArn": ROLE, "resourcesVpcConfig": {}, "accessConfig": {"authenticationMode": "API"}}
     eks.create_cluster(name="one", **made)
     refuses(eks, "CreateCluster", "ResourceLimitExceededException", name="two", **made)
-    trust = iam.create_role(RoleName="one", AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+    trust = iam.create_role(RoleName="one", AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]["Arn"]
     refuses(iam, "CreateRole", "LimitExceeded", RoleName="two", AssumeRolePolicyDocument=PODS)
     # The creator of the cluster has the one entry, and is the one user.
     refuses(eks, "CreateAccessEntry", "ResourceLimitExceededException", clusterName="one", principalArn=trust)
     refuses(iam, "CreateUser", "LimitExceeded", UserName="two")
+    iam.create_instance_profile(InstanceProfileName="one")
+    refuses(iam, "CreateInstanceProfile", "LimitExceeded", InstanceProfileName="two")
     iam.create_open_id_connect_provider(Url="https://one.example")
     refuses(iam, "CreateOpenIDConnectProvider", "LimitExceeded", Url="https://two.example")
     asked = {"clusterName": "one", "serviceAccount": "bot", "roleArn": trust}

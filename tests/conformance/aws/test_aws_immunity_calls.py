@@ -14,7 +14,7 @@ from botocore import xform_name
 import operations
 from hub import unique
 from tokens import PREFIX, Credentials
-from wire import PODS, Wire, code_of, raw, refused
+from wire import ANY_CLUSTER, PODS, Wire, code_of, raw, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -82,7 +82,7 @@ def immunity_19_exclusions_except_what_they_name_and_grant_nothing_else(hub, wir
 
 def immunity_31_an_arn_counts_by_who_vouches_for_its_account(hub, wire, eks):
     """A number that AWS vouches for is nobody's to take, by any road of this wire."""
-    number = "222233334444"
+    number = "123412341234"
     hub.cli("iam", "account", "create", number, "--authority", "aws", "--name", unique("aws"))
     hub.refused("iam", "account", "create", number, "--authority", "local", "--name", unique("taken"))
     hub.settle()
@@ -216,7 +216,9 @@ class Tenants:
         self.hub, self.eks, self.iam = hub, eks, iam
         self.cluster = create(eks, "tenant")
         self.user, self.role = hub.create_user("landlord"), unique("landlord")
-        self.role_arn = iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+        made = iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)
+        self.role_arn = made["Role"]["Arn"]
+        iam.create_instance_profile(InstanceProfileName=self.role)
         url = f"https://{self.role}.example"
         self.provider = iam.create_open_id_connect_provider(Url=url, ClientIDList=["a"])["OpenIDConnectProviderArn"]
         iam.put_user_policy(UserName=self.user.name, PolicyName="own", PolicyDocument=_star())
@@ -242,6 +244,7 @@ class Tenants:
         pods = of | {"associationId": association["associationId"]}
         user, role, own = {"UserName": self.user.name}, {"RoleName": self.role}, {"PolicyName": "own"}
         key = {"AccessKeyId": self.user.credentials.access_key_id}
+        profile = {"InstanceProfileName": self.role}
         provider, tags = {"OpenIDConnectProviderArn": self.provider}, [{"Key": "a", "Value": "b"}]
         self.asked = {
             "eks:DescribeCluster": {"name": self.cluster},
@@ -299,6 +302,13 @@ class Tenants:
             "iam:GetRolePolicy": role | own,
             "iam:ListRolePolicies": role,
             "iam:DeleteRolePolicy": role | own,
+            "iam:GetInstanceProfile": profile,
+            "iam:DeleteInstanceProfile": profile,
+            "iam:AddRoleToInstanceProfile": profile | role,
+            "iam:RemoveRoleFromInstanceProfile": profile | role,
+            "iam:TagInstanceProfile": profile | {"Tags": tags},
+            "iam:UntagInstanceProfile": profile | {"TagKeys": ["a"]},
+            "iam:ListInstanceProfileTags": profile,
             "iam:GetOpenIDConnectProvider": provider,
             "iam:DeleteOpenIDConnectProvider": provider,
             "iam:UpdateOpenIDConnectProviderThumbprint": provider | {"ThumbprintList": ["0f" * 20]},
@@ -325,6 +335,7 @@ class Tenants:
             self.iam.list_user_policies(**user),
             self.iam.get_role(**role),
             self.iam.list_role_policies(**role),
+            self.iam.get_instance_profile(InstanceProfileName=self.role),
             self.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=self.provider),
         ]
         for answer in answers:
@@ -344,8 +355,8 @@ def tenants(hub, wire, eks, iam) -> Tenants:
 # Those that name nothing of an account, and those that make something or list.
 OF_NOBODY = {"eks:ListAccessPolicies", "sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo"}
 OF_NOBODY |= {"sts:AssumeRoleWithWebIdentity"}
-MADE = {"eks:CreateCluster", "iam:CreateUser", "iam:CreateRole", "iam:CreateOpenIDConnectProvider"}
-LISTS = {"eks:ListClusters", "iam:ListUsers", "iam:ListRoles", "iam:ListOpenIDConnectProviders"}
+MADE = {"eks:CreateCluster", "iam:CreateUser", "iam:CreateRole", "iam:CreateInstanceProfile", "iam:CreateOpenIDConnectProvider"}
+LISTS = {"eks:ListClusters", "iam:ListUsers", "iam:ListRoles", "iam:ListInstanceProfiles", "iam:ListOpenIDConnectProviders"}
 
 
 def immunity_33_every_operation_is_looked_at(tenants):
@@ -380,7 +391,7 @@ def immunity_33_what_is_another_accounts_is_not_there(hub, tenants):
 def immunity_33_lists_never_show_it_and_its_names_are_free(hub, tenants):
     own = Wire(hub, tenants.eve.credentials)
     eks, iam = own.eks, own.client("iam")
-    told = [eks.list_clusters(), iam.list_users(), iam.list_roles(), iam.list_open_id_connect_providers()]
+    told = [eks.list_clusters(), iam.list_users(), iam.list_roles(), iam.list_instance_profiles(), iam.list_open_id_connect_providers()]
     for stranger in (tenants.cluster, tenants.user.name, tenants.role, hub.account):
         assert stranger not in str(told)
     # Each makes its own of the same name, and neither sees the other's.

@@ -36,6 +36,13 @@ HARMLESS = {
     "iam:UntagRole",
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
+    # A cluster's nodes are no administrators of it.
+    "iam:CreateInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:AddRoleToInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:TagInstanceProfile",
+    "iam:UntagInstanceProfile",
     "iam:CreateOpenIDConnectProvider",
     # Who comes by an issuer's token is not counted as an administrator.
     "iam:DeleteOpenIDConnectProvider",

@@ -11,7 +11,7 @@ from botocore import xform_name
 
 import operations
 from hub import unique
-from wire import PODS, Wire, refused
+from wire import ANY_CLUSTER, PODS, Wire, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -23,7 +23,7 @@ WHOLE = {
     "iam:ListAttachedRolePolicies",
     "iam:ListAttachedUserPolicies",
     "iam:ListGroupsForUser",
-    "iam:ListInstanceProfilesForRole",
+    "iam:ListInstanceProfileTags",
     "iam:ListOpenIDConnectProviderTags",
     "iam:ListRolePolicies",
     "iam:ListRoleTags",
@@ -43,13 +43,17 @@ class World:
             )
         for name in (self.user, self.user + "-b"):
             iam.create_user(UserName=name)
-            iam.create_role(RoleName=name.replace(self.user, self.role), AssumeRolePolicyDocument=PODS)
+            own = name.replace(self.user, self.role)
+            iam.create_role(RoleName=own, AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)
+            iam.create_instance_profile(InstanceProfileName=own)
+            iam.add_role_to_instance_profile(InstanceProfileName=own, RoleName=self.role)
         tags = [{"Key": key, "Value": ""} for key in ("a", "b")]
         url = f"https://{self.user}.example"
         made = iam.create_open_id_connect_provider(Url=url, ClientIDList=["a"], Tags=tags)
         self.provider = made["OpenIDConnectProviderArn"]
         iam.tag_user(UserName=self.user, Tags=tags)
         iam.tag_role(RoleName=self.role, Tags=tags)
+        iam.tag_instance_profile(InstanceProfileName=self.role, Tags=tags)
         for policy in ("a", "b"):
             iam.put_user_policy(UserName=self.user, PolicyName=policy, PolicyDocument=NOTHING)
             iam.put_role_policy(RoleName=self.role, PolicyName=policy, PolicyDocument=NOTHING)
@@ -92,7 +96,9 @@ class World:
             "iam:ListAttachedRolePolicies": (of_role, 0),
             "iam:ListAttachedUserPolicies": (of_user, 0),
             "iam:ListGroupsForUser": (of_user, 0),
-            "iam:ListInstanceProfilesForRole": (of_role, 0),
+            "iam:ListInstanceProfileTags": ({"InstanceProfileName": self.role}, 2),
+            "iam:ListInstanceProfiles": ({}, 2),
+            "iam:ListInstanceProfilesForRole": (of_role, 2),
             "iam:ListOpenIDConnectProviderTags": ({"OpenIDConnectProviderArn": self.provider}, 2),
             "iam:ListRolePolicies": (of_role, 2),
             "iam:ListRoleTags": (of_role, 2),
@@ -175,7 +181,7 @@ def waiters() -> dict[str, str]:
 
 def test_every_waiter_is_looked_at():
     of_eks = {"CertificateAuthorityUpdateComplete", "ClusterActive", "ClusterDeleted"}
-    assert waiters() == dict.fromkeys(of_eks, "eks") | {"RoleExists": "iam", "UserExists": "iam"}
+    assert waiters() == dict.fromkeys(of_eks, "eks") | dict.fromkeys(("InstanceProfileExists", "RoleExists", "UserExists"), "iam")
 
 
 AT_ONCE = {"Delay": 0, "MaxAttempts": 3}
@@ -237,6 +243,13 @@ def test_a_waiter_for_a_user_or_role_waits_until_there_is_one(hub, wire):
     asked = {"RoleName": name, "AssumeRolePolicyDocument": PODS}
     after_the_first(iam, "iam.GetRole", lambda: create(own.create_role, **asked))
     iam.get_waiter("role_exists").wait(RoleName=name, WaiterConfig=AT_ONCE)
-    for words in (("user-exists", "--user-name"), ("role-exists", "--role-name")):
+    after_the_first(iam, "iam.GetInstanceProfile", lambda: create(own.create_instance_profile, InstanceProfileName=name))
+    iam.get_waiter("instance_profile_exists").wait(InstanceProfileName=name, WaiterConfig=AT_ONCE)
+    existing = (
+        ("user-exists", "--user-name"),
+        ("role-exists", "--role-name"),
+        ("instance-profile-exists", "--instance-profile-name"),
+    )
+    for words in existing:
         done = wire.aws("iam", "wait", *words, name)
         assert done.returncode == 0, done.stderr

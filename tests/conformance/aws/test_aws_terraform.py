@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hub import unique
-from wire import PODS, refused
+from wire import ANY_CLUSTER, PODS, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -27,9 +27,9 @@ def cluster(hub, eks) -> str:
 @pytest.fixture
 def role(hub, iam):
     def make() -> str:
-        made = iam.create_role(RoleName=unique("terraform"), AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+        made = iam.create_role(RoleName=unique("terraform"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)
         hub.settle()
-        return made
+        return made["Role"]["Arn"]
 
     return make
 

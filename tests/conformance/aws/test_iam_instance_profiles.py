@@ -72,3 +72,10 @@ def test_lists_are_cut_by_path_and_paged(hub, iam):
         key = member.removesuffix("s") + "Name"
         assert [one[key] for one in found] == names and all(one["Path"].startswith(path) for one in found)
     assert iam.list_roles(PathPrefix=f"{path}none/")["Roles"] == []
+
+
+def test_tags_have_their_limit(iam):
+    name = unique("tagged")
+    iam.create_instance_profile(InstanceProfileName=name)
+    with refused(iam, "LimitExceeded", "", 409):
+        iam.tag_instance_profile(InstanceProfileName=name, Tags=[{"Key": str(n), "Value": ""} for n in range(51)])

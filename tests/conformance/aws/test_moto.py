@@ -32,6 +32,7 @@ TAGS = [{"Key": "team", "Value": "a"}]
 CLUSTER_ROLE = "arn:aws:iam::@account:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 USER, ROLE, CLUSTER = {"UserName": "@name"}, {"RoleName": "@name"}, {"name": "@name"}
+PROFILE = {"InstanceProfileName": "@name"}
 OF = {"clusterName": "@name"}
 ENTRY = OF | {"principalArn": "arn:aws:iam::@account:user/@name"}
 CONFIG = {"identityProviderConfig": {"type": "oidc", "name": "okta"}}
@@ -91,8 +92,21 @@ CASES = [
     ("iam:ListRoleTags", "", ROLE),
     ("iam:ListAttachedRolePolicies", "", ROLE),
     ("iam:ListAttachedRolePolicies", "of none", {"RoleName": "none"}),
+    ("iam:CreateInstanceProfile", "", PROFILE | {"Path": "/", "Tags": TAGS}),
+    ("iam:CreateInstanceProfile", "again", PROFILE),
+    ("iam:GetInstanceProfile", "", PROFILE),
+    ("iam:GetInstanceProfile", "of none", {"InstanceProfileName": "none"}),
+    ("iam:AddRoleToInstanceProfile", "", PROFILE | ROLE),
+    ("iam:AddRoleToInstanceProfile", "a second", PROFILE | ROLE),
+    ("iam:ListInstanceProfiles", "", {}),
+    ("iam:TagInstanceProfile", "", PROFILE | {"Tags": [{"Key": "stage", "Value": "live"}]}),
+    ("iam:UntagInstanceProfile", "", PROFILE | {"TagKeys": ["stage"]}),
+    ("iam:ListInstanceProfileTags", "", PROFILE),
     ("iam:ListInstanceProfilesForRole", "", ROLE),
     ("iam:ListInstanceProfilesForRole", "of none", {"RoleName": "none"}),
+    ("iam:DeleteInstanceProfile", "with a role", PROFILE),
+    ("iam:RemoveRoleFromInstanceProfile", "", PROFILE | ROLE),
+    ("iam:DeleteInstanceProfile", "", PROFILE),
     ("iam:PutRolePolicy", "", ROLE | {"PolicyName": "p", "PolicyDocument": POLICY}),
     ("iam:GetRolePolicy", "", ROLE | {"PolicyName": "p"}),
     ("iam:ListRolePolicies", "", ROLE),

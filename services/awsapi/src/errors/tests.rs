@@ -312,6 +312,7 @@ fn a_parameter_is_named_as_the_client_wrote_it() {
         (Service::Iam, "CreateUser", "name", "UserName"),
         (Service::Iam, "CreateRole", "name", "RoleName"),
         (Service::Iam, "PutRolePolicy", "name", "PolicyName"),
+        (Service::Iam, "CreateInstanceProfile", "name", "InstanceProfileName"),
     ] {
         let error = query_failed(service, operation, &CallError::invalid(field, "any", "it does not do"));
         assert_eq!((&*error.code, error.status), ("ValidationError", 400), "{field}");
@@ -324,6 +325,7 @@ fn what_is_in_the_way_has_the_error_that_the_operations_model_has() {
     let cases = [
         ("DeleteUser", "DeleteConflict", 409),
         ("DeleteRole", "DeleteConflict", 409),
+        ("DeleteInstanceProfile", "DeleteConflict", 409),
         ("PutRolePolicy", "UnmodifiableEntity", 400),
         ("DeleteRolePolicy", "UnmodifiableEntity", 400),
         ("UpdateAssumeRolePolicy", "UnmodifiableEntity", 400),

@@ -136,7 +136,7 @@ const entries = await all(eks.paginateListAccessEntries({ client: E, pageSize: 1
 assert.deepEqual(entries.sort(), [caller.Arn, role.Arn].sort());
 assert.ok((await all(eks.paginateListAccessPolicies({ client: E, pageSize: 5 }, {}), "accessPolicies")).length > 5);
 const pods = policy({ Principal: { Service: "pods.eks.amazonaws.com" }, Action: ["sts:AssumeRole", "sts:TagSession"] });
-const app = (await I.send(new iam.CreateRoleCommand({ RoleName: `${name}-app`, AssumeRolePolicyDocument: pods }))).Role;
+const app = (await I.send(new iam.CreateRoleCommand({ RoleName: `${name}-app`, AssumeRolePolicyDocument: pods, Tags: [{ Key: "lanyard:any-cluster", Value: "true" }] }))).Role;
 const { association } = await E.send(
   new eks.CreatePodIdentityAssociationCommand({ clusterName: name, namespace: "a", serviceAccount: "bot", roleArn: app.Arn }),
 );
