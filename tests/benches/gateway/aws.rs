@@ -37,11 +37,11 @@ const DESCRIBED: usize = 64;
 /// Set where it shall only be shown that all of this works.
 const SMALL: &str = "LANYARD_BENCH_SMALL";
 
-/// How much there is: the issue's own sizes, or a little of each.
+/// How much there is: as much as a large hub has, or a little of each.
 pub(crate) fn size() -> Size {
     match std::env::var_os(SMALL) {
-        None => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[10, 10_000] },
-        Some(_) => Size { clusters: 10, entries: 50, bindings: 0, more: &[10, 500] },
+        None => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[100, 10_000] },
+        Some(_) => Size { clusters: 10, entries: 50, bindings: 0, more: &[100, 500] },
     }
 }
 
