@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 import tomllib
+import uuid
 from dataclasses import dataclass
 
 import pytest
@@ -535,7 +536,7 @@ def refusal(hub: Hub, told: str, spoke: Cluster, code: str, asked: str) -> None:
 
 def own_database(url: str) -> str:
     """A database of a test's own on the server that the tests have."""
-    name = f"spokes_{os.getpid()}"
+    name = f"spokes_{uuid.uuid4().hex}"
     psql = shutil.which("psql") or str(max(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
     done = subprocess.run([psql, url, "-qc", f"CREATE DATABASE {name}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
