@@ -61,6 +61,7 @@ fn not_there(kind: &str) -> &'static str {
         "account" => "; `lanyard iam account list` has those that there are",
         "user" => "; `lanyard iam user list` has those that there are",
         "role" => "; `lanyard iam role list` has those that there are",
+        "instance profile" => "; `lanyard iam instance-profile list` has those that there are",
         "access key" => "; `lanyard iam access-key list USER` has those of a user",
         "OIDC provider" => "; `lanyard iam oidc-provider list` has those that there are",
         _ => "",
