@@ -105,6 +105,17 @@ pub struct PageQuery {
     pub token: String,
 }
 
+impl PageQuery {
+    /// How many items the page has at most.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        match self.items_max {
+            0 => PAGE_ITEMS_MAX as usize,
+            n => n.min(PAGE_ITEMS_MAX) as usize,
+        }
+    }
+}
+
 /// A part of a list, in the order of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
@@ -118,10 +129,7 @@ impl<T> Page<T> {
     /// Cuts the page that was asked for out of items in the order of their keys. The token is the last key given, so that
     /// pages stay whole under concurrent writes.
     pub fn cut(items: impl Iterator<Item = T>, query: &PageQuery, key: impl Fn(&T) -> String) -> Self {
-        let most = match query.items_max {
-            0 => PAGE_ITEMS_MAX,
-            n => n.min(PAGE_ITEMS_MAX),
-        } as usize;
+        let most = query.most();
         let mut rest = items.skip_while(|item| !query.token.is_empty() && key(item) <= query.token);
         let items: Vec<T> = rest.by_ref().take(most).collect();
         let next_token = rest.next().and_then(|_| items.last().map(key));
@@ -151,11 +159,10 @@ impl<T: Clone> Page<T> {
     /// The same out of a map, whose keys are the tokens: nothing before the page is looked at.
     #[must_use]
     pub fn of_map(items: &BTreeMap<String, Arc<T>>, query: &PageQuery) -> Self {
-        let most = if query.items_max == 0 { PAGE_ITEMS_MAX } else { query.items_max.min(PAGE_ITEMS_MAX) };
         let token = query.token.as_str();
         let from = if token.is_empty() { Bound::Unbounded } else { Bound::Excluded(token) };
         let mut rest = items.range::<str, _>((from, Bound::Unbounded));
-        let taken: Vec<_> = rest.by_ref().take(most as usize).collect();
+        let taken: Vec<_> = rest.by_ref().take(query.most()).collect();
         let next_token = rest.next().and_then(|_| taken.last().map(|(key, _)| (*key).clone()));
         Self { items: taken.into_iter().map(|(_, item)| T::clone(item)).collect(), next_token }
     }

@@ -39,6 +39,7 @@ fn rules() -> TokenRules {
         partition: Partition::Aws,
         region: Region::parse("us-west-2").unwrap(),
         self_hosted: Vec::new(),
+        own_hosts: [].into(),
     }
 }
 

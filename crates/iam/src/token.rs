@@ -33,7 +33,7 @@ pub use hub_proof::{
 pub use life::TokenLife;
 pub use mint::{MintError, TOKEN_EXPIRES, mint_token};
 pub use parsed::ParsedToken;
-pub use rules::{StsAuthority, StsAuthorityError, TokenRules};
+pub use rules::{StsAuthority, StsAuthorityError, StsHost, TokenRules};
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &str = "k8s-aws-v1.";

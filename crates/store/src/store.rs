@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use lanyard_api::{ClusterId, HubId, Revision, Scope, mapping::Cluster};
+use lanyard_api::{ClusterId, HubId, Revision, Scope, authn::accounts::AccessKey, mapping::Cluster};
+use lanyard_iam::AccountId;
 use lanyard_kit::Clock;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
@@ -20,7 +21,8 @@ use crate::{
     record::{Record, record_of},
     sql::{Access, Connection, Database},
     tables::{
-        changes::{attach_sealed, counter_of, counters, lines_after, sealed_rows_of},
+        accounts::access_keys_of,
+        changes::{attach_sealed, bodies_after, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
         purpose_keys::open_keys,
         scope_id,
@@ -137,6 +139,31 @@ impl Store {
     /// As [`Self::get`].
     pub async fn cluster_by_id(&self, id: &ClusterId) -> Result<Option<Cluster>, StoreError> {
         cluster_by_id(&mut self.read().await?, id).await
+    }
+
+    /// The records of a kind in a scope whose keys come next after one, in the order of their keys: so many at most, found by the
+    /// table's index however many there are before and behind. After the empty text come the first.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a record cannot be read.
+    pub async fn list_after<R: Record>(
+        &self,
+        scope: Scope,
+        after: &str,
+        records_max: u32,
+    ) -> Result<Vec<R>, StoreError> {
+        // No key holds that character, and PostgreSQL takes no text with it: the same keys come after what stands before it.
+        let after = after.split('\0').next().unwrap_or_default();
+        let bodies = bodies_after(&mut self.read().await?, R::KIND, scope, after, records_max).await?;
+        bodies.iter().map(|body| record_of(body)).collect()
+    }
+
+    /// The access keys of a user, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn access_keys_of(&self, account: AccountId, user: &str) -> Result<Vec<AccessKey>, StoreError> {
+        access_keys_of(&mut self.read().await?, account, user).await
     }
 
     /// All records of a kind in a scope, in the order of their keys, and the revision they are of.

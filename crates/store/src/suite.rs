@@ -67,6 +67,7 @@ macro_rules! store_suite {
 store_suite! {
     records:
         a_record_of_every_kind_reads_back_and_is_listed_by_key,
+        the_access_keys_of_a_user_are_found,
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
         immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,

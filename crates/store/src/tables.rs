@@ -1,6 +1,6 @@
 //! The tables, one file for each family: which columns a record has, and what hangs on it.
 
-mod accounts;
+pub(crate) mod accounts;
 pub(crate) mod administrators;
 mod associations;
 pub(crate) mod changes;

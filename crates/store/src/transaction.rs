@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::{
     ClusterId, Mutation, Revision, Scope,
+    authn::accounts::AccessKey,
     mapping::{Cluster, ClusterUpdate},
 };
+use lanyard_iam::AccountId;
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,6 +23,7 @@ use crate::{
     sql::{Access, Connection},
     store::Store,
     tables::{
+        accounts::access_keys_of,
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
         leases::{spoke_lease, term_of},
@@ -242,6 +245,19 @@ impl Transaction {
     pub async fn cluster_by_id(&mut self, id: &ClusterId) -> Result<Option<Cluster>, StoreError> {
         let cluster = cluster_by_id(&mut self.connection, id).await;
         self.noted(cluster)
+    }
+
+    /// The access keys of a user, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn access_keys_of(
+        &mut self,
+        account: AccountId,
+        user: &str,
+    ) -> Result<Vec<AccessKey>, StoreError> {
+        let keys = access_keys_of(&mut self.connection, account, user).await;
+        self.noted(keys)
     }
 
     /// The bytes of one record.

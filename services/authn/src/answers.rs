@@ -99,6 +99,7 @@ reasons! {
     SessionRevoked "session_revoked",
     SessionAccountGone "session_account_gone",
     SessionPoliciesGone "session_policies_gone",
+    ExchangedSession "exchanged_session",
     StsExpired "sts_expired",
     InvalidKey "invalid_key",
     IncompleteSignature "incomplete_signature",

@@ -1,10 +1,10 @@
 //! What authn can be told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use lanyard_aws::SelfHostedSts;
 use lanyard_aws::{SelfHostedStsError, StsOptions};
-use lanyard_iam::StsAuthority;
+use lanyard_iam::{StsAuthority, StsAuthorityError, StsHost};
 use lanyard_kit::http_client::Options;
 pub use lanyard_oidc::OidcConfig;
 use lanyard_oidc::{Issuer, IssuerError};
@@ -22,6 +22,9 @@ pub struct AuthnConfig {
     pub sts: StsOptions,
     /// STS of one's own, each the authority `sts:<name>`.
     pub self_hosted_sts: Vec<SelfHostedSts>,
+    /// Under which hosts clients of AWS reach this hub, `host` or `host:port` as they sign it. There it is an STS for keys of its
+    /// own: a client token of one may name it, as any STS of AWS's. `serve` knows those of its own listener without being told.
+    pub own_sts_hosts: Vec<String>,
     /// How much of what an account may have.
     pub limits: AccountLimits,
     /// Snapshots in memory.
@@ -136,6 +139,12 @@ pub enum ConfigError {
     /// A self-hosted STS that cannot be one.
     #[error("authn.{0}")]
     SelfHosted(#[from] SelfHostedStsError),
+    /// A host that cannot be the hub's own.
+    #[error("authn.own_sts_hosts: {0}")]
+    OwnHost(#[from] StsAuthorityError),
+    /// A host that is a self-hosted STS's.
+    #[error("authn.own_sts_hosts: `{0}` is a self-hosted STS: it cannot be the hub too")]
+    OwnAndSelfHosted(String),
     /// A host or a time that no issuer can be called with.
     #[error("authn.oidc: {0}")]
     Oidc(#[from] IssuerError),
@@ -173,7 +182,21 @@ impl AuthnConfig {
         if let Some(redis) = &self.token_cache.redis {
             redis.validate()?;
         }
-        Ok(SelfHostedSts::authorities(&self.self_hosted_sts)?)
+        let self_hosted = SelfHostedSts::authorities(&self.self_hosted_sts)?;
+        for own in self.own_hosts()?.iter() {
+            if self_hosted.iter().any(|sts| sts.host() == own.as_str()) {
+                return Err(ConfigError::OwnAndSelfHosted(own.as_str().to_owned()));
+            }
+        }
+        Ok(self_hosted)
+    }
+
+    /// The hosts at which the hub itself is an STS.
+    ///
+    /// # Errors
+    /// [`ConfigError::OwnHost`] for one that cannot be.
+    pub fn own_hosts(&self) -> Result<Arc<[StsHost]>, ConfigError> {
+        Ok(self.own_sts_hosts.iter().map(|host| StsHost::parse(host)).collect::<Result<_, _>>()?)
     }
 }
 
@@ -219,6 +242,18 @@ mod tests {
         let lab = serde_json::json!({ "self_hosted_sts": [{ "name": "Lab", "host": "a.example", "region": "lab" }] });
         let error = serde_json::from_value::<AuthnConfig>(lab).unwrap().validate().unwrap_err().to_string();
         assert!(error.starts_with("authn.self_hosted_sts: `Lab` is not a name"), "{error}");
+        let lab = serde_json::json!({ "name": "lab", "host": "sts.lab.example", "region": "lab" });
+        for (host, said) in [
+            ("https://hub.example", "is not a host"),
+            ("hub.example:443", "is not a host"),
+            ("sts.eu-west-1.amazonaws.com", "belongs to AWS"),
+            ("sts.lab.example", "is a self-hosted STS"),
+        ] {
+            let config = serde_json::json!({ "own_sts_hosts": [host], "self_hosted_sts": [lab] });
+            let config: AuthnConfig = serde_json::from_value(config).unwrap();
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.starts_with("authn.own_sts_hosts: ") && error.contains(said), "{host}: {error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lanyard_api::authn::accounts::Account;
 use lanyard_api::{Authority, ClusterUid, Fault, Revision, Scope};
-use lanyard_iam::{AccountId, Region, StsAuthority};
+use lanyard_iam::{AccountId, Region, StsAuthority, StsHost};
 use lanyard_store::{Followed, Store, StoreError};
 
 use crate::config::SnapshotConfig;
@@ -30,13 +30,13 @@ impl Directory {
     pub(crate) fn new(
         store: &Store,
         region: Region,
-        self_hosted: Vec<StsAuthority>,
+        (self_hosted, own_hosts): (Vec<StsAuthority>, Arc<[StsHost]>),
         config: &SnapshotConfig,
         providers: Providers,
     ) -> Self {
         let keyring = store.keyring().clone();
         Self {
-            hub: Followed::new(store, HubModel { region, self_hosted }, 1),
+            hub: Followed::new(store, HubModel { region, self_hosted, own_hosts }, 1),
             accounts: Followed::new(store, AccountModel { keyring }, config.accounts_max),
             clusters: Followed::new(store, ClusterModel { providers }, config.clusters_max),
         }

@@ -114,9 +114,9 @@ impl<S: SharedCache> Engine<S> {
     /// [`EngineError`] where the configuration or the keyring does not do.
     pub fn new(parts: Parts<S>) -> Result<Self, EngineError> {
         let Parts { store, sessions, certificates, sts, shared_cache, hub, config, clock } = parts;
-        let self_hosted = config.validate()?;
+        let hosts = (config.validate()?, config.own_hosts()?);
         let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
-        let directory = Directory::new(&store, hub.region.clone(), self_hosted, &config.snapshots, providers);
+        let directory = Directory::new(&store, hub.region.clone(), hosts, &config.snapshots, providers);
         let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
         let sealer = Keyed::following(store.keyring(), sealer)?;
         let page_secrets = Keyed::following(store.keyring(), page_secrets)?;
@@ -272,7 +272,7 @@ impl<S: SharedCache> Engine<S> {
             let message = "the token was made before this cluster was registered; make a new one".to_owned();
             return Ok(Err(refuse("older_than_cluster", message, "")));
         }
-        // Whose a session is, its sealed claims say: then the pair that they prove is looked at alone.
+        // Whose a session is, its sealed claims say: then the pair that they prove is looked at, or what it was made for.
         let is_own_session = key.is_local() && key.is_session();
         if !cluster.trusts_any_of(authority) && !is_own_session {
             return Ok(Err(claim.refuse(

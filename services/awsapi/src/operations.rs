@@ -7,7 +7,7 @@ mod sts;
 use std::time::Duration;
 
 use lanyard_api::{
-    CallError, Fault,
+    CallError, Fault, Page,
     authn::AwsAdmitted,
     aws_wire::{Found, Service},
     grpc::pass,
@@ -168,6 +168,17 @@ impl<B: Backend> Call<'_, B> {
             tracing::error!(%error, rpc.method = self.admitted.method, "an answer of a service cannot be read");
             Fault::Internal.into()
         })
+    }
+
+    /// The page that is asked for of a list that its service answers whole, in the order of its keys.
+    pub(crate) fn cut<T>(
+        &self,
+        items: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Page<T>, CallError> {
+        let page = self.admitted.page.as_ref().ok_or(Fault::Internal)?;
+        let Page { items, next_token } = Page::cut(items, page, key);
+        Ok(Page { items, next_token: self.next_token(next_token) })
     }
 
     /// The token of the next page, for this caller and list alone.

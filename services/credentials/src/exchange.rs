@@ -70,8 +70,13 @@ impl Exchange {
         let mut refused = None;
         for (authority, partition) in &hub.elsewhere {
             let own = self.self_hosted.iter().filter(|sts| names(authority, sts)).cloned();
-            let rules =
-                TokenRules { partition: *partition, region: self.region.clone(), self_hosted: own.collect() };
+            // The hub itself vouches for nobody of another authority.
+            let rules = TokenRules {
+                partition: *partition,
+                region: self.region.clone(),
+                self_hosted: own.collect(),
+                own_hosts: [].into(),
+            };
             match HubProof::parse(url, &rules, now) {
                 Ok(proof) if vouched_by(&proof) == *authority => {
                     return Ok(Read { proof, authority: authority.clone(), partition: *partition });

@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// Store, engines, doors, listeners, in this order; then ready.
-async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
+async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("hub");
     let aws = aws_client(&config, &clock)?;
@@ -143,6 +143,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let certificate = Arc::new(tls::LiveAuthority::new(ca, listeners::names(&config), Arc::clone(&clock))?);
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&certificate).follow()));
     let listeners = listeners::bind(&config, &certificate).await?;
+    config.authn.own_sts_hosts.extend(listeners::sts_hosts(&config, listeners.aws.address().port()));
     let suite = Arc::new(suite::Suite::start(&opened, &config, aws, certificate.chains()).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));

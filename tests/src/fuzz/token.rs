@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lanyard_iam::token::TOKEN_BYTES_MAX;
 use lanyard_iam::token::TOKEN_PREFIX;
-use lanyard_iam::{ParsedToken, Partition, Region, StsAuthority, TokenRules, looks_like_token};
+use lanyard_iam::{ParsedToken, Partition, Region, StsAuthority, StsHost, TokenRules, looks_like_token};
 use secrecy::ExposeSecret as _;
 
 use super::{NOW, promise};
@@ -20,7 +20,8 @@ static RULES: LazyLock<Vec<TokenRules>> = LazyLock::new(|| {
         (Partition::AwsUsGov, "us-gov-west-1", None),
     ];
     let rules = rules.into_iter().filter_map(|(partition, own, lab)| {
-        Some(TokenRules { partition, region: region(own)?, self_hosted: lab.into_iter().collect() })
+        let own_hosts = StsHost::parse("127.0.0.1:8445").into_iter().collect();
+        Some(TokenRules { partition, region: region(own)?, self_hosted: lab.into_iter().collect(), own_hosts })
     });
     rules.collect()
 });

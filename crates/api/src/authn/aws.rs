@@ -8,6 +8,7 @@ use crate::{
     aws_wire::{AwsError, PageKey},
     fault::{Denial, Fault},
     identity::{Actor, Vouched},
+    mutation::PageQuery,
 };
 
 /// Verifies a call of the AWS wire as it was signed, derives the management call from it, and weighs that.
@@ -71,4 +72,6 @@ pub struct AwsAdmitted {
     pub message: Bytes,
     /// Seals the page token of the answer; none where that has no pages.
     pub page_key: Option<PageKey>,
+    /// The page that is asked for of a list that the service answers whole: the door cuts it out. None for any other call.
+    pub page: Option<PageQuery>,
 }

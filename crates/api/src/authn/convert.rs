@@ -22,7 +22,7 @@ use super::{
 use crate::{
     aws_wire::{AwsError, PageKey},
     fault::{CallError, Denial},
-    grpc::{codec::convert, field},
+    grpc::{codec::convert, field, mutation::page_query},
     identity::Vouched,
 };
 
@@ -243,7 +243,7 @@ impl From<AwsAdmission> for pb::AdmitAwsResponse {
         use admit_aws_response::Answer;
         let answer = match admission {
             AwsAdmission::Admitted(admitted) => {
-                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key } = *admitted;
+                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key, page } = *admitted;
                 let page_key = page_key.map(|key| Bytes::copy_from_slice(key.as_bytes())).unwrap_or_default();
                 Answer::Admitted(pb::AdmittedAws {
                     actor: Some(value.into()),
@@ -251,6 +251,7 @@ impl From<AwsAdmission> for pb::AdmitAwsResponse {
                     method,
                     message,
                     page_key,
+                    page: page.map(Into::into),
                 })
             }
             AwsAdmission::Unauthenticated(denial) => Answer::Unauthenticated(denial.into()),
@@ -267,14 +268,15 @@ impl TryFrom<pb::AdmitAwsResponse> for AwsAdmission {
     fn try_from(response: pb::AdmitAwsResponse) -> Result<Self, CallError> {
         use admit_aws_response::Answer;
         Ok(match field::required("answer", response.answer)? {
-            Answer::Admitted(pb::AdmittedAws { actor, voucher, method, message, page_key }) => {
+            Answer::Admitted(pb::AdmittedAws { actor, voucher, method, message, page_key, page }) => {
                 let value = field::required("actor", actor)?.try_into()?;
                 let page_key = match page_key.is_empty() {
                     true => None,
                     false => Some(PageKey::from_bytes(field::digest("page_key", &page_key)?)),
                 };
                 let actor = Vouched { value, voucher };
-                Self::Admitted(Box::new(AwsAdmitted { actor, method, message, page_key }))
+                let page = page.map(|page| page_query(Some(page)));
+                Self::Admitted(Box::new(AwsAdmitted { actor, method, message, page_key, page }))
             }
             Answer::Unauthenticated(denial) => Self::Unauthenticated(denial.try_into()?),
             Answer::Forbidden(denial) => Self::Forbidden(denial.try_into()?),

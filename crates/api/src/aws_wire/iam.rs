@@ -35,11 +35,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("DeleteUser", users::delete),
     action("TagUser", users::tag),
     action("UntagUser", users::untag),
-    action("ListUserTags", users::get),
-    action("ListGroupsForUser", users::get),
-    action("ListAttachedUserPolicies", users::get),
+    action("ListUserTags", users::get).cut_at_the_door(),
+    action("ListGroupsForUser", users::get).cut_at_the_door(),
+    action("ListAttachedUserPolicies", users::get_with_path_prefix).cut_at_the_door(),
     action("CreateAccessKey", users::create_key),
-    action("ListAccessKeys", users::list_keys),
+    action("ListAccessKeys", users::list_keys).cut_at_the_door(),
     action("UpdateAccessKey", users::update_key),
     action("DeleteAccessKey", users::delete_key),
     action("CreateRole", roles::create),
@@ -51,8 +51,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("DeleteRole", roles::delete),
     action("TagRole", roles::tag),
     action("UntagRole", roles::untag),
-    action("ListRoleTags", roles::get),
-    action("ListAttachedRolePolicies", roles::get),
+    action("ListRoleTags", roles::get).cut_at_the_door(),
+    action("ListAttachedRolePolicies", roles::get_with_path_prefix).cut_at_the_door(),
     action("ListInstanceProfilesForRole", instance_profiles::list_for_role).paged(),
     action("CreateInstanceProfile", instance_profiles::create),
     action("GetInstanceProfile", instance_profiles::get),
@@ -61,15 +61,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("RemoveRoleFromInstanceProfile", instance_profiles::remove_role),
     action("TagInstanceProfile", instance_profiles::tag),
     action("UntagInstanceProfile", instance_profiles::untag),
-    action("ListInstanceProfileTags", instance_profiles::get),
+    action("ListInstanceProfileTags", instance_profiles::get).cut_at_the_door(),
     action("DeleteInstanceProfile", instance_profiles::delete),
     action("PutUserPolicy", policies::put_on_user),
     action("GetUserPolicy", policies::get_of_user),
-    action("ListUserPolicies", policies::list_of_user),
+    action("ListUserPolicies", policies::list_of_user).cut_at_the_door(),
     action("DeleteUserPolicy", policies::delete_of_user),
     action("PutRolePolicy", policies::put_on_role),
     action("GetRolePolicy", policies::get_of_role),
-    action("ListRolePolicies", policies::list_of_role),
+    action("ListRolePolicies", policies::list_of_role).cut_at_the_door(),
     action("DeleteRolePolicy", policies::delete_of_role),
     action("CreateOpenIDConnectProvider", oidc_providers::create),
     action("GetOpenIDConnectProvider", oidc_providers::get),
@@ -80,7 +80,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("RemoveClientIDFromOpenIDConnectProvider", oidc_providers::remove_client_id),
     action("TagOpenIDConnectProvider", oidc_providers::tag),
     action("UntagOpenIDConnectProvider", oidc_providers::untag),
-    action("ListOpenIDConnectProviderTags", oidc_providers::get),
+    action("ListOpenIDConnectProviderTags", oidc_providers::get).cut_at_the_door(),
 ];
 
 impl<'a> Input<'a> {
@@ -144,7 +144,7 @@ impl<'a> Input<'a> {
     }
 
     /// Which page is asked for. IAM takes up to a thousand items and may answer fewer.
-    fn marker_page(&self) -> Result<call::PageQuery, AwsError> {
+    pub(super) fn marker_page(&self) -> Result<call::PageQuery, AwsError> {
         let items_max = match self.number("MaxItems")? {
             None => 0,
             Some(count @ 1..=1_000) => count.min(PAGE_ITEMS_MAX),
@@ -164,6 +164,7 @@ mod tests {
 
     use super::super::{Caller, HttpCall, find};
     use super::*;
+    use crate::mutation::PageQuery;
 
     fn read_as(form: &str, user_name: Option<&str>) -> Result<Asked, AwsError> {
         let body = format!("Version=2010-05-08&{form}");
@@ -284,6 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_the_service_answers_whole_has_a_page_for_the_door_to_cut() {
+        let asked = read("Action=ListUserTags&UserName=bob&MaxItems=1").unwrap();
+        let key = asked.page_key.unwrap();
+        assert_eq!(asked.page, Some(PageQuery { items_max: 1, token: String::new() }));
+        let next = format!("Action=ListUserTags&UserName=bob&MaxItems=7&Marker={}", key.seal("cost"));
+        let asked = read(&next).unwrap();
+        assert_eq!(asked.page, Some(PageQuery { items_max: 7, token: "cost".to_owned() }));
+        assert_eq!(asked.page_key, Some(key.clone()), "the next page's token is of the same list");
+        for other in ["ListUserTags&UserName=eve", "ListUserPolicies&UserName=bob"] {
+            let form = format!("Action={other}&Marker={}", key.seal("cost"));
+            assert_eq!(read(&form).unwrap_err().code, "ValidationError", "{form}");
+        }
+        for form in ["Action=ListUsers", "Action=GetUser&UserName=bob"] {
+            assert_eq!(read(form).unwrap().page, None, "{form}");
+        }
+    }
+
+    #[test]
     fn what_breaks_a_rule_is_named_by_its_parameter() {
         let cases = [
             ("Action=GetRole", "ValidationError", "RoleName"),
@@ -299,6 +318,10 @@ mod tests {
             ("Action=ListRoles&Marker=none", "ValidationError", "Marker"),
             ("Action=ListUsers&PathPrefix=a%2F", "ValidationError", "PathPrefix"),
             ("Action=ListRoles&PathPrefix=", "ValidationError", "PathPrefix"),
+            ("Action=ListRolePolicies&RoleName=a&MaxItems=1001", "ValidationError", "MaxItems"),
+            ("Action=ListUserTags&UserName=a&MaxItems=few", "ValidationError", "MaxItems"),
+            ("Action=ListAccessKeys&UserName=a&Marker=b", "ValidationError", "Marker"),
+            ("Action=ListAttachedRolePolicies&RoleName=a&PathPrefix=b", "ValidationError", "PathPrefix"),
             ("Action=CreateInstanceProfile&Path=%2F", "ValidationError", "InstanceProfileName"),
             (
                 "Action=TagRole&RoleName=a&Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=a&Tags.member.2.Value=2",

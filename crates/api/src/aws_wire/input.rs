@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 use super::{
     AwsError, PageKey, json,
-    operation::{Found, Service},
+    operation::{Found, Paging, Service},
     parameters::Parameters,
 };
 use crate::{
     ids::{CLUSTER_NAME_CHARS_MAX, ClusterId},
     mapping::{AuthenticationMode, Rule},
     methods::{Managed, Method},
-    mutation::{ClientRequestToken, PAGE_ITEMS_MAX},
+    mutation::{ClientRequestToken, PAGE_ITEMS_MAX, PageQuery},
 };
 
 /// Parameters that say which page is asked for, and so are not among those that a page token is bound to; and those that every
@@ -68,6 +68,8 @@ pub struct Asked {
     pub in_the_way: Option<AwsError>,
     /// What seals the page token of the answer, if that has one.
     pub page_key: Option<PageKey>,
+    /// The page that is asked for, where the door cuts it.
+    pub page: Option<PageQuery>,
 }
 
 /// A request to be read.
@@ -195,9 +197,10 @@ impl<'a> Input<'a> {
             unknown_cluster: self.cluster.as_ref().and_then(|cluster| cluster.as_ref().err()).cloned(),
             in_the_way: None,
             page_key: match self.caller.page_secrets {
-                [secret, ..] if self.found.operation.is_paged => Some(self.page_key(secret)),
+                [secret, ..] if self.found.operation.paging != Paging::None => Some(self.page_key(secret)),
                 _ => None,
             },
+            page: None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     parameters::Parameters,
     sts,
 };
+use crate::grpc::mutation::page_query;
 
 /// Longest path that is looked at, in bytes: the longest has two ARNs of 2048 characters, percent-encoded.
 const PATH_BYTES_MAX: usize = 16 * 1024;
@@ -96,11 +97,23 @@ pub struct Operation {
     pub name: &'static str,
     /// How a request says that it is this one.
     pub route: Route,
-    /// Whether it answers a list in pages.
-    pub is_paged: bool,
+    /// Whether it answers a list in pages, and who cuts these.
+    pub paging: Paging,
     /// Whether a request of it may be signed in its query, to be handed to somebody else.
     pub may_be_presigned: bool,
     read: fn(&Input<'_>) -> Result<Asked, AwsError>,
+}
+
+/// Whether an operation answers a list in pages, and who cuts these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// It answers no list, or one that the service's model has no pages of.
+    None,
+    /// The service that has the list.
+    Service,
+    /// The door, out of a list that the service answers whole: of one user's, role's, profile's or provider's, never more than some
+    /// tens of items.
+    Door,
 }
 
 /// How a request says which operation it is.
@@ -126,7 +139,7 @@ impl Operation {
         read: fn(&Input<'_>) -> Result<Asked, AwsError>,
     ) -> Self {
         let route = Route::Rest { verb, template };
-        Self { service: Service::Eks, name, route, is_paged: false, may_be_presigned: false, read }
+        Self { service: Service::Eks, name, route, paging: Paging::None, may_be_presigned: false, read }
     }
 
     /// An operation of a service that speaks Query.
@@ -135,12 +148,17 @@ impl Operation {
         name: &'static str,
         read: fn(&Input<'_>) -> Result<Asked, AwsError>,
     ) -> Self {
-        Self { service, name, route: Route::Action, is_paged: false, may_be_presigned: false, read }
+        Self { service, name, route: Route::Action, paging: Paging::None, may_be_presigned: false, read }
     }
 
     /// The same, answering in pages.
     pub(super) const fn paged(self) -> Self {
-        Self { is_paged: true, ..self }
+        Self { paging: Paging::Service, ..self }
+    }
+
+    /// The same, answering in pages that the door cuts out of all that there is.
+    pub(super) const fn cut_at_the_door(self) -> Self {
+        Self { paging: Paging::Door, ..self }
     }
 
     /// The same, also signed in the query.
@@ -175,7 +193,12 @@ impl Found<'_> {
     /// # Errors
     /// [`AwsError`] names the parameter and the rule that it breaks.
     pub fn read(&self, caller: &Caller<'_>) -> Result<Asked, AwsError> {
-        (self.operation.read)(&Input::new(self, caller, &self.parameters, self.body))
+        let input = Input::new(self, caller, &self.parameters, self.body);
+        let page = match self.operation.paging {
+            Paging::Door => Some(page_query(Some(input.marker_page()?))),
+            Paging::None | Paging::Service => None,
+        };
+        Ok(Asked { page, ..(self.operation.read)(&input)? })
     }
 }
 

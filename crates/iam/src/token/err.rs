@@ -193,6 +193,12 @@ pub enum TokenError {
     /// The scope names another day than the date.
     #[error("the day of the credential scope differs from that of X-Amz-Date")]
     ScopeDay,
+    /// A key that the verifier's own host knows nothing of.
+    #[error("`{host}` is the hub itself, which is an STS for keys of its own alone: sign for a host of the key's STS")]
+    KeyOfOthers {
+        /// The host as sent, cut short.
+        host: String,
+    },
     /// A session token that none could be.
     #[error("X-Amz-Security-Token is malformed")]
     SecurityToken,
@@ -228,6 +234,7 @@ impl TokenError {
             Self::ClusterIdNotSigned => "cluster_id_not_signed",
             Self::HostNotSigned => "host_not_signed",
             Self::UnknownSignedHeader(_) => "unknown_signed_header",
+            Self::KeyOfOthers { .. } => "key_of_others",
             Self::ExpiresMissing => "expires_missing",
             Self::Expires => "expires",
             Self::DateMissing => "date_missing",
@@ -278,6 +285,7 @@ impl TokenError {
             | Self::Credential
             | Self::ScopeRegion { .. }
             | Self::ScopeService(_)
+            | Self::KeyOfOthers { .. }
             | Self::ScopeDay => TokenPart::Credential,
             Self::SecurityToken => TokenPart::SecurityToken,
             Self::SignatureMissing | Self::SignatureMalformed => TokenPart::Signature,

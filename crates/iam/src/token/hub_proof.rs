@@ -189,7 +189,7 @@ mod tests {
     fn rules() -> TokenRules {
         let lab = StsAuthority::new("lab", "sts.lab.example:8443", Region::parse("lab").unwrap()).unwrap();
         let region = Region::parse("eu-west-1").unwrap();
-        TokenRules { partition: Partition::Aws, region, self_hosted: vec![lab] }
+        TokenRules { partition: Partition::Aws, region, self_hosted: vec![lab], own_hosts: [].into() }
     }
 
     fn ana() -> Credentials {

@@ -12,7 +12,7 @@ use super::parsed::ParsedToken;
 use super::query::TokenQuery;
 use super::rules::{AcceptedHost, TokenRules};
 use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SERVICE, TokenLife};
-use crate::id::{AccessKeyId, SessionToken};
+use crate::id::{AccessKeyId, Region, SessionToken};
 use crate::sigv4::{ALGORITHM, AmzDate, SCOPE_END, Signature};
 
 /// Longest API version; a date has ten characters.
@@ -55,7 +55,7 @@ pub(super) fn judge_url<E: From<TokenError>>(
 ) -> Result<ParsedToken, E> {
     let url = Url::split(text)?;
     let accepted = url.judge(rules)?;
-    judge_parameters(TokenQuery::parse(url.query)?, url.host, &accepted, now, signed_headers)
+    judge_parameters(TokenQuery::parse(url.query)?, url.host, (rules, &accepted), now, signed_headers)
 }
 
 /// A URL cut at its delimiters.
@@ -123,7 +123,7 @@ pub(super) fn cut(text: &str, byte: u8) -> (&str, Option<&str>) {
 fn judge_parameters<E: From<TokenError>>(
     query: TokenQuery<'_>,
     host: &str,
-    accepted: &AcceptedHost<'_>,
+    (rules, accepted): (&TokenRules, &AcceptedHost<'_>),
     now: OffsetDateTime,
     judge_signed: impl FnOnce(&str) -> Result<(), E>,
 ) -> Result<ParsedToken, E> {
@@ -145,7 +145,10 @@ fn judge_parameters<E: From<TokenError>>(
         return Err(TokenError::Algorithm.into());
     }
     let credential = query.credential.ok_or(TokenError::CredentialMissing)?;
-    let access_key_id = judge_credential(&credential, accepted.region, &date)?;
+    let (access_key_id, region) = judge_credential(&credential, rules, accepted, &date)?;
+    if *accepted == AcceptedHost::Own && !access_key_id.is_local() {
+        return Err(TokenError::KeyOfOthers { host: shown(host) }.into());
+    }
     if !query.security_token.as_deref().is_none_or(is_security_token) {
         return Err(TokenError::SecurityToken.into());
     }
@@ -153,8 +156,11 @@ fn judge_parameters<E: From<TokenError>>(
     let signature = Signature::parse(signature).ok_or(TokenError::SignatureMalformed)?;
     Ok(ParsedToken {
         host: host.into(),
-        region: accepted.region.into(),
-        self_hosted: accepted.self_hosted.map(Into::into),
+        region: region.into(),
+        self_hosted: match accepted {
+            AcceptedHost::SelfHosted(authority) => Some(authority.name().into()),
+            AcceptedHost::Aws(_) | AcceptedHost::Own => None,
+        },
         access_key_id,
         date,
         life,
@@ -215,8 +221,13 @@ fn seconds(text: &str) -> Option<u16> {
     (i64::from(seconds) <= TOKEN_AGE_MAX.whole_seconds()).then_some(seconds)
 }
 
-/// `KEY/YYYYMMDD/REGION/sts/aws4_request`, of the host's region and the date's day.
-fn judge_credential(text: &str, host_region: &str, date: &AmzDate) -> Result<AccessKeyId, TokenError> {
+/// Key and region of `KEY/YYYYMMDD/REGION/sts/aws4_request`, which are of the host's region and the date's day.
+fn judge_credential<'t>(
+    text: &'t str,
+    rules: &TokenRules,
+    accepted: &AcceptedHost<'_>,
+    date: &AmzDate,
+) -> Result<(AccessKeyId, &'t str), TokenError> {
     let mut parts = text.split('/');
     let (Some(key), Some(day), Some(region), Some(service), Some(SCOPE_END), None) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
@@ -224,11 +235,18 @@ fn judge_credential(text: &str, host_region: &str, date: &AmzDate) -> Result<Acc
         return Err(TokenError::Credential);
     };
     let key = AccessKeyId::parse(key).map_err(|_| TokenError::Credential)?;
-    if region != host_region {
-        return Err(TokenError::ScopeRegion { found: shown(region), expected: host_region.to_owned() });
+    let (is_accepted, expected) = match accepted {
+        AcceptedHost::Aws(of_host) => (region == *of_host, *of_host),
+        AcceptedHost::SelfHosted(authority) => {
+            (region == authority.region().as_str(), authority.region().as_str())
+        }
+        AcceptedHost::Own => (Region::parse(region).is_ok() && rules.accepts_region(region), rules.region.as_str()),
+    };
+    if !is_accepted {
+        return Err(TokenError::ScopeRegion { found: shown(region), expected: expected.to_owned() });
     }
     if service != TOKEN_SERVICE {
         return Err(TokenError::ScopeService(shown(service)));
     }
-    if day != date.day() { Err(TokenError::ScopeDay) } else { Ok(key) }
+    if day != date.day() { Err(TokenError::ScopeDay) } else { Ok((key, region)) }
 }

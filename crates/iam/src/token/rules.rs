@@ -1,20 +1,47 @@
 //! What a verifier accepts: the STS hosts of a partition, and those that were configured.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, sync::Arc};
 
 use super::err::{TokenError, shown};
 use crate::id::{Region, is_region_label};
 use crate::partition::{Partition, partition_of_region};
 
+/// A host at which something else than AWS is an STS: `host` or `host:port`, exactly as clients sign it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StsHost(Box<str>);
+
+impl StsHost {
+    /// Longest host, in bytes, port included.
+    pub const BYTES_MAX: usize = 259;
+
+    /// Judges a host.
+    ///
+    /// # Errors
+    /// When it is malformed, or is AWS's.
+    pub fn parse(host: &str) -> Result<Self, StsAuthorityError> {
+        let bare = bare_host(host).ok_or_else(|| StsAuthorityError::Host(shown(host)))?;
+        if belongs_to_aws(bare) {
+            return Err(StsAuthorityError::BelongsToAws(shown(host)));
+        }
+        Ok(Self(host.into()))
+    }
+
+    /// The host, with the port if there is one.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A self-hosted STS, by the host that its clients sign for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StsAuthority {
     name: Box<str>,
-    host: Box<str>,
+    host: StsHost,
     region: Region,
 }
 
-/// Why a host cannot be that of a self-hosted STS.
+/// Why a host cannot be that of an STS beside AWS's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StsAuthorityError {
     /// Not a host, or not written as clients sign it.
@@ -26,20 +53,13 @@ pub enum StsAuthorityError {
 }
 
 impl StsAuthority {
-    /// Longest host, in bytes, port included.
-    pub const HOST_BYTES_MAX: usize = 259;
-
     /// A self-hosted STS: the name it is configured by, the host (`host` or `host:port`) exactly as clients sign it, and
     /// the region of their credential scope.
     ///
     /// # Errors
     /// When the host is malformed, or is AWS's.
     pub fn new(name: &str, host: &str, region: Region) -> Result<Self, StsAuthorityError> {
-        let bare = bare_host(host).ok_or_else(|| StsAuthorityError::Host(shown(host)))?;
-        if belongs_to_aws(bare) {
-            return Err(StsAuthorityError::BelongsToAws(shown(host)));
-        }
-        Ok(Self { name: name.into(), host: host.into(), region })
+        Ok(Self { name: name.into(), host: StsHost::parse(host)?, region })
     }
 
     /// The name that it is configured by: its authority.
@@ -51,7 +71,7 @@ impl StsAuthority {
     /// The host, with the port if there is one.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.host.as_str()
     }
 
     /// The region of its credential scope.
@@ -63,7 +83,7 @@ impl StsAuthority {
 
 /// The host without its port, when it is written in the one form that is compared.
 fn bare_host(text: &str) -> Option<&str> {
-    if text.len() > StsAuthority::HOST_BYTES_MAX {
+    if text.len() > StsHost::BYTES_MAX {
         return None;
     }
     let (host, port) = match text.strip_prefix('[') {
@@ -103,26 +123,32 @@ pub struct TokenRules {
     pub region: Region,
     /// Self-hosted STS, matched exactly and before AWS's hosts.
     pub self_hosted: Vec<StsAuthority>,
+    /// Where the verifier itself is an STS, for its own keys alone; matched exactly and before AWS's hosts.
+    pub own_hosts: Arc<[StsHost]>,
 }
 
-/// An accepted host: the region it signs for, and whose it is when it is not AWS's.
+/// An accepted host: the regions it signs for, and whose it is when it is not AWS's.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct AcceptedHost<'a> {
-    pub(super) region: &'a str,
-    pub(super) self_hosted: Option<&'a str>,
+pub(super) enum AcceptedHost<'a> {
+    /// AWS's, of this region.
+    Aws(&'a str),
+    /// A self-hosted STS.
+    SelfHosted(&'a StsAuthority),
+    /// The verifier's own, which is of no region: any that the rules take is signed for it.
+    Own,
 }
 
 impl TokenRules {
     /// Judges a host: exact and case-sensitive, without port for AWS's.
     pub(super) fn judge_host<'a>(&'a self, host: &'a str) -> Result<AcceptedHost<'a>, TokenError> {
         if let Some(authority) = self.self_hosted.iter().find(|authority| authority.host() == host) {
-            return Ok(AcceptedHost {
-                region: authority.region().as_str(),
-                self_hosted: Some(authority.name()),
-            });
+            return Ok(AcceptedHost::SelfHosted(authority));
+        }
+        if self.own_hosts.iter().any(|own| own.as_str() == host) {
+            return Ok(AcceptedHost::Own);
         }
         self.aws_region(host)
-            .map(|region| AcceptedHost { region, self_hosted: None })
+            .map(AcceptedHost::Aws)
             .ok_or_else(|| TokenError::Host { host: shown(host), partition: self.partition })
     }
 
@@ -145,7 +171,7 @@ impl TokenRules {
 
     /// By the naming rule. A name that no partition's rule knows may be a region yet to come: `aws` takes it, the others
     /// only when it is the verifier's own. A region of another partition is never taken, though two share a domain.
-    fn accepts_region(&self, region: &str) -> bool {
+    pub(super) fn accepts_region(&self, region: &str) -> bool {
         match partition_of_region(region) {
             Some(partition) => partition == self.partition,
             None => self.partition == Partition::Aws || region == self.region.as_str(),

@@ -12,6 +12,8 @@ use crate::sigv4::SignatureMismatch;
 
 const NOW: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
 const HOST: &str = "sts.us-west-2.amazonaws.com";
+/// Where the verifier itself is an STS.
+const OWN_HOST: &str = "127.0.0.1:8445";
 
 fn credentials(session: Option<&str>) -> Credentials {
     Credentials {
@@ -27,6 +29,7 @@ fn rules() -> TokenRules {
         partition: Partition::Aws,
         region: Region::parse("us-west-2").unwrap(),
         self_hosted: vec![StsAuthority::new("lab", "sts.lab.example:8443", region).unwrap()],
+        own_hosts: [StsHost::parse(OWN_HOST).unwrap()].into(),
     }
 }
 
@@ -106,6 +109,35 @@ fn a_self_hosted_sts_is_known_by_its_exact_host_and_region() {
     {
         let refused = ParsedToken::parse(mint(host).expose(), &rules(), NOW).unwrap_err();
         assert_eq!(refused.reason_code(), "token_host", "{host}");
+    }
+}
+
+#[test]
+fn a_token_for_the_verifiers_own_host_is_of_its_own_keys_and_any_region_of_the_partition() {
+    let at = |host: &str, region: &str, key: &str| {
+        let region = Region::parse(region).unwrap();
+        let key = Credentials { access_key_id: AccessKeyId::parse(key).unwrap(), ..credentials(None) };
+        let token = mint_token(&key, host, &region, "dev", NOW, TOKEN_EXPIRES).unwrap();
+        ParsedToken::parse(token.expose(), &rules(), NOW)
+    };
+    let own = "LKIAIOSFODNN7EXAMPLE";
+    for region in ["us-west-2", "eu-central-1", "us-east-1"] {
+        let parsed = at(OWN_HOST, region, own).unwrap();
+        assert_eq!((parsed.host(), parsed.region(), parsed.self_hosted()), (OWN_HOST, region, None));
+        parsed.verify_local("dev", &parsed.signing_key(&credentials(None).secret_access_key)).unwrap();
+        let other = parsed.verify_local("prod", &parsed.signing_key(&credentials(None).secret_access_key));
+        assert_eq!(other, Err(SignatureMismatch));
+    }
+    let refusals = [
+        (OWN_HOST, "cn-north-1", own, "scope_region"),
+        (OWN_HOST, "us-west-2", "AKIAIOSFODNN7EXAMPLE", "key_of_others"),
+        (OWN_HOST, "us-west-2", "ASIAIOSFODNN7EXAMPLE", "key_of_others"),
+        ("127.0.0.1", "us-west-2", own, "token_host"),
+        ("127.0.0.1:8446", "us-west-2", own, "token_host"),
+        ("localhost:8445", "us-west-2", own, "token_host"),
+    ];
+    for (host, region, key, reason) in refusals {
+        assert_eq!(at(host, region, key).unwrap_err().reason_code(), reason, "{host} {region} {key}");
     }
 }
 

@@ -19,6 +19,17 @@ async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, seco
     keys.sort();
     let (_, listed) = store.load::<R>(scope).await.unwrap();
     assert_eq!(listed.iter().map(Record::key).collect::<Vec<_>>(), keys, "{kind}");
+    let first_key = &keys[0];
+    for (after, records_max, expected) in [
+        ("", 1, &keys[..1]),
+        ("", 2, &keys[..]),
+        (first_key, 2, &keys[1..]),
+        (&format!("{first_key}\0nothing"), 2, &keys[1..]),
+        (&keys[1], 2, &[]),
+    ] {
+        let listed: Vec<R> = store.list_after(scope, after, records_max).await.unwrap();
+        assert_eq!(listed.iter().map(Record::key).collect::<Vec<_>>(), expected, "{kind} after {after:?}");
+    }
 
     let mut transaction = store.begin("test", &by("test"), &[scope]).await.unwrap();
     assert_eq!(transaction.get::<R>(scope, &first.key()).await.unwrap().as_ref(), Some(&first), "{kind}");
@@ -29,6 +40,23 @@ async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, seco
     let change = store.changes_since(scope, lanyard_api::Revision(0), u32::MAX).await.unwrap().pop().unwrap();
     assert_eq!((change.kind, &change.key), (kind, &first.key()));
     assert_eq!(change.after::<R>().unwrap().as_ref(), Some(&first), "{kind}");
+}
+
+pub(super) async fn the_access_keys_of_a_user_are_found(bench: Bench) {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    for user in [user("ana"), user("bob")] {
+        insert(&store, &user).await.unwrap();
+    }
+    for key in [key("ana", 2), key("bob", 3), key("ana", 1)] {
+        insert(&store, &key).await.unwrap();
+    }
+    let expected = vec![key("ana", 1), key("ana", 2)];
+    assert_eq!(store.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
+    assert_eq!(store.access_keys_of(account_id(HOME), "an").await.unwrap(), []);
+    assert_eq!(store.access_keys_of(account_id(AWAY), "ana").await.unwrap(), []);
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    assert_eq!(transaction.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
 }
 
 pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench: Bench) {

@@ -8,11 +8,13 @@ use lanyard_api::{
         oidc_providers::OidcProvider,
     },
 };
+use lanyard_iam::AccountId;
 
 use crate::{
+    error::StoreError,
     kind::Kind,
-    record::{Columns, Record},
-    sql::Value,
+    record::{Columns, Record, record_of},
+    sql::{Connection, Value},
 };
 
 impl Record for Account {
@@ -146,6 +148,17 @@ impl Columns for OidcProvider {
     fn columns(&self) -> Vec<Value> {
         vec![self.id.to_string().into()]
     }
+}
+
+/// The access keys of a user, in the order of their ids: found by an index, however many the account has.
+pub(crate) async fn access_keys_of(
+    connection: &mut Connection,
+    account: AccountId,
+    user: &str,
+) -> Result<Vec<AccessKey>, StoreError> {
+    const OF_USER: &str = "SELECT body FROM access_keys WHERE account = $1 AND user_name = $2 ORDER BY id";
+    let lines = connection.fetch(OF_USER, [account.to_string().into(), user.into()]).await?;
+    lines.iter().map(|line| record_of(&line.bytes(0)?)).collect()
 }
 
 /// IAM tells names apart without letter case; they hold ASCII only.

@@ -149,6 +149,20 @@ pub(crate) async fn rows_of(
     lines.iter().map(|line| Ok((line.text(0)?, line.bytes(1)?))).collect()
 }
 
+/// The bodies of so many rows of a kind in a scope at most, those whose keys come next after one, in the order of keys.
+pub(crate) async fn bodies_after(
+    connection: &mut Connection,
+    kind: Kind,
+    scope: Scope,
+    after: &str,
+    rows_max: u32,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let Ok(id) = scope_id(kind, scope, "") else { return Ok(Vec::new()) };
+    let values = [id.into(), after.into(), Value::number(rows_max.into())];
+    let lines = connection.fetch(statements(kind).select_after, values).await?;
+    lines.iter().map(|line| Ok(line.bytes(1)?)).collect()
+}
+
 /// The same with what is sealed for each.
 pub(crate) async fn sealed_rows_of(
     connection: &mut Connection,

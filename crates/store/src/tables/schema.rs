@@ -11,6 +11,8 @@ pub(crate) struct Statements {
     pub(crate) update: &'static str,
     pub(crate) select_one: &'static str,
     pub(crate) select_all: &'static str,
+    /// Parameters: `$1` scope, `$2` the key that all others come after, `$3` how many.
+    pub(crate) select_after: &'static str,
     pub(crate) count: &'static str,
     pub(crate) delete: &'static str,
 }
@@ -25,6 +27,9 @@ macro_rules! of_hub {
             update: concat!("UPDATE ", $table, " SET body = $3", $(", ", $column, " = ", $place,)* " WHERE ", $key, " = $2"),
             select_one: concat!("SELECT body FROM ", $table, " WHERE ", $key, " = $2"),
             select_all: concat!("SELECT ", $key, ", body FROM ", $table, " ORDER BY ", $key),
+            select_after: concat!(
+                "SELECT ", $key, ", body FROM ", $table, " WHERE ", $key, " > $2 ORDER BY ", $key, " LIMIT $3"
+            ),
             count: concat!("SELECT COUNT(*) FROM ", $table),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $key, " = $2"),
         }
@@ -45,6 +50,10 @@ macro_rules! of_scope {
             ),
             select_one: concat!("SELECT body FROM ", $table, " WHERE ", $scope, " = $1 AND ", $key, " = $2"),
             select_all: concat!("SELECT ", $key, ", body FROM ", $table, " WHERE ", $scope, " = $1 ORDER BY ", $key),
+            select_after: concat!(
+                "SELECT ", $key, ", body FROM ", $table, " WHERE ", $scope, " = $1 AND ", $key, " > $2 ORDER BY ", $key,
+                " LIMIT $3"
+            ),
             count: concat!("SELECT COUNT(*) FROM ", $table, " WHERE ", $scope, " = $1"),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $scope, " = $1 AND ", $key, " = $2"),
         }

@@ -145,8 +145,7 @@ impl<S: SharedCache> Engine<S> {
         page: &PageQuery,
         is_meant: impl Fn(&InstanceProfile) -> bool,
     ) -> Result<Page<InstanceProfileDetail>, CallError> {
-        let (_, profiles) = self.store.load::<InstanceProfile>(scope).await?;
-        let cut = Page::cut(profiles.into_iter().filter(is_meant), page, |profile| profile.name.clone());
+        let cut = self.stored_page(scope, page, is_meant).await?;
         let mut items = Vec::with_capacity(cut.items.len());
         for profile in cut.items {
             items.push(self.whole(scope, profile).await?);

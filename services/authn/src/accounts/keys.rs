@@ -27,8 +27,7 @@ impl<S: SharedCache> Engine<S> {
             Begun::Before(_) => return Err(CallError::Replayed),
         };
         require_user(&mut transaction, scope, &user.name).await?;
-        let keys = transaction.list::<AccessKey>(scope).await?;
-        let count = keys.iter().filter(|key| key.user == user.name).count();
+        let count = transaction.access_keys_of(account, &user.name).await?.len();
         below(self.config.limits.keys_per_user_max, count as u64, "access keys of one user")?;
         let key = AccessKey { id, account, user: user.name, active: true, created_at: transaction.now() };
         let place = Place::of(&key);
@@ -42,9 +41,7 @@ impl<S: SharedCache> Engine<S> {
 
     pub(super) async fn keys_of(&self, actor: &Actor, user: &Named) -> Result<Vec<AccessKey>, CallError> {
         let user = self.user_record(actor, user).await?;
-        let (_, mut keys) = self.store.load::<AccessKey>(Scope::Account(user.account)).await?;
-        keys.retain(|key| key.user == user.name);
-        Ok(keys)
+        Ok(self.store.access_keys_of(user.account, &user.name).await?)
     }
 
     pub(super) async fn switch_key(

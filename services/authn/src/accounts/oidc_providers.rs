@@ -78,8 +78,7 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
         page: PageQuery,
     ) -> Result<Page<OidcProvider>, CallError> {
         let (_, scope) = self.local_scope(&by.value, account).await?;
-        let (_, providers) = self.store.load::<OidcProvider>(scope).await?;
-        Ok(Page::cut(providers.into_iter(), &page, |provider| provider.issuer_url.clone()))
+        self.stored_page(scope, &page, |_: &OidcProvider| true).await
     }
 
     async fn update_oidc_provider(

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use lanyard_api::authn::accounts::{IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Scope};
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
-use lanyard_store::{Record as _, Transaction};
+use lanyard_store::{Record, Transaction};
 
-use super::{begin, below, rules};
+use super::{RECORDS_READ_MAX, begin, below, rules};
 use crate::cache::SharedCache;
 use crate::config::AccountLimits;
 use crate::engine::Engine;
@@ -52,7 +52,7 @@ impl<S: SharedCache> Engine<S> {
         account: Option<AccountId>,
         owner: PolicyOwner,
     ) -> Result<Vec<InlinePolicy>, CallError> {
-        let (_, scope) = self.policy_scope(actor, account, &owner).await?;
+        let (account, scope) = self.policy_scope(actor, account, &owner).await?;
         let exists = match &owner {
             PolicyOwner::User(name) => self.store.get::<User>(scope, name).await?.is_some(),
             PolicyOwner::Role(name) => self.store.get::<IamRole>(scope, name).await?.is_some(),
@@ -61,9 +61,21 @@ impl<S: SharedCache> Engine<S> {
         if !exists {
             return Err(CallError::not_found(owner.kind(), owner.name()));
         }
-        let (_, mut policies) = self.store.load::<InlinePolicy>(scope).await?;
-        policies.retain(|policy| policy.owner == owner);
-        Ok(policies)
+        // Those of one owner have keys beside each other.
+        let nameless = InlinePolicy { account, owner, name: String::new(), document: String::new() };
+        let (begin, mut policies) = (nameless.key(), Vec::new());
+        let mut after = begin.clone();
+        loop {
+            let read: Vec<InlinePolicy> = self.store.list_after(scope, &after, RECORDS_READ_MAX).await?;
+            let last = read.last().map(Record::key).filter(|last| last.starts_with(&begin));
+            let is_more = read.len() as u64 == u64::from(RECORDS_READ_MAX);
+            // The ARN of one principal may begin as that of another.
+            policies.extend(read.into_iter().filter(|policy| policy.owner == nameless.owner));
+            match last.filter(|_| is_more) {
+                Some(last) => after = last,
+                None => return Ok(policies),
+            }
+        }
     }
 
     pub(super) async fn delete_inline_policy(

@@ -68,9 +68,7 @@ impl<S: SharedCache> Engine<S> {
         page: &PageQuery,
     ) -> Result<Page<IamRole>, CallError> {
         let (_, scope) = self.local_scope(actor, of.account).await?;
-        let (_, roles) = self.store.load::<IamRole>(scope).await?;
-        let roles = roles.into_iter().filter(|role| role.path.starts_with(&of.path_prefix));
-        Ok(Page::cut(roles, page, |role| role.name.clone()))
+        self.stored_page(scope, page, |role: &IamRole| role.path.starts_with(&of.path_prefix)).await
     }
 
     pub(super) async fn replace_trust_policy(

@@ -1,6 +1,6 @@
 //! Users.
 
-use lanyard_api::authn::accounts::{AccessKey, CreateUser, Named, OfAccount, PolicyOwner, User};
+use lanyard_api::authn::accounts::{CreateUser, Named, OfAccount, PolicyOwner, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Page, PageQuery};
 
 use super::policies::{require_no_policies, still_has};
@@ -41,9 +41,7 @@ impl<S: SharedCache> Engine<S> {
         page: &PageQuery,
     ) -> Result<Page<User>, CallError> {
         let (_, scope) = self.local_scope(actor, of.account).await?;
-        let (_, users) = self.store.load::<User>(scope).await?;
-        let users = users.into_iter().filter(|user| user.path.starts_with(&of.path_prefix));
-        Ok(Page::cut(users, page, |user| user.name.clone()))
+        self.stored_page(scope, page, |user: &User| user.path.starts_with(&of.path_prefix)).await
     }
 
     pub(super) async fn tag_user_record(
@@ -71,8 +69,7 @@ impl<S: SharedCache> Engine<S> {
         let (_, scope) = self.local_scope(&by.actor.value, user.account).await?;
         let mut transaction = begin!(self, "delete_user", &by, scope);
         if only_bare && let Some(user) = transaction.get::<User>(scope, &user.name).await? {
-            let keys = transaction.list::<AccessKey>(scope).await?;
-            if keys.iter().any(|key| key.user == user.name) {
+            if !transaction.access_keys_of(user.account, &user.name).await?.is_empty() {
                 return Err(still_has("user", &user.name, "access keys"));
             }
             require_no_policies(&mut transaction, scope, &PolicyOwner::User(user.name)).await?;

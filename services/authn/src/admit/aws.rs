@@ -92,6 +92,7 @@ impl<S: SharedCache> Engine<S> {
                 method: asked.method.path.to_owned(),
                 message: asked.message,
                 page_key: asked.page_key,
+                page: asked.page,
             })),
             Admission::Unauthenticated(denial) => AwsAdmission::Unauthenticated(denial),
             Admission::Forbidden(denial) => {

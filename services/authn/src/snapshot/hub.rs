@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanyard_api::authn::accounts::Account;
 use lanyard_api::mapping::{Block, Cluster, SpokeCredential, SpokeCredentialKind};
 use lanyard_api::{Authority, ClusterId, ClusterUid, Revision, Scope};
-use lanyard_iam::{AccountId, Region, StsAuthority, TokenRules};
+use lanyard_iam::{AccountId, Region, StsAuthority, StsHost, TokenRules};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::cluster::set;
@@ -19,6 +19,8 @@ pub(crate) struct HubModel {
     pub(crate) region: Region,
     /// Every self-hosted STS of the configuration; clusters accept those that vouch for an account of theirs.
     pub(crate) self_hosted: Vec<StsAuthority>,
+    /// Where the hub itself is an STS.
+    pub(crate) own_hosts: Arc<[StsHost]>,
 }
 
 /// The hub's decoded records, by key.
@@ -188,6 +190,7 @@ impl HubModel {
                 partition: cluster.partition,
                 region,
                 self_hosted: self.self_hosted.iter().filter(vouches).cloned().collect(),
+                own_hosts: Arc::clone(&self.own_hosts),
             },
             cluster: Arc::clone(cluster),
         }

@@ -56,6 +56,12 @@ impl LocalIam {
         if let Err(rejection) = &signer.standing {
             return Ok(Err(refuse(rejection.code(), rejection.to_string(), rejection.part())));
         }
+        // Whoever AWS keeps has credentials to knock with that AWS can end; a session that was exchanged for them manages the hub.
+        if !signer.holder.owner.is_local() {
+            let message = "the session was exchanged for managing this hub, and opens no cluster: make the token with the \
+                           credentials that were exchanged for it";
+            return Ok(Err(refuse("exchanged_session", message.to_owned(), "X-Amz-Security-Token")));
+        }
         Ok(Ok(Proven {
             identity: signer.identity,
             verifier: self.name.clone(),

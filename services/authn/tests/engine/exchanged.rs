@@ -35,7 +35,7 @@ on_each_store!(
     immunity_36_an_exchanged_session_ends_with_the_account_and_the_policies,
     immunity_20_a_block_on_the_principal_the_key_or_the_account_stops_an_exchanged_session,
     immunity_32_the_proof_of_an_exchange_is_no_call_and_no_token,
-    an_exchanged_session_opens_a_cluster_that_lets_its_account_in,
+    immunity_32_an_exchanged_session_opens_no_cluster,
     immunity_31_a_session_that_claims_another_authority_is_none,
 );
 
@@ -323,24 +323,33 @@ async fn immunity_32_the_proof_of_an_exchange_is_no_call_and_no_token(database: 
     assert!(matches!(world.engine.admit(as_call).await.unwrap(), Admission::Unauthenticated(_)));
 }
 
-async fn an_exchanged_session_opens_a_cluster_that_lets_its_account_in(database: TestDatabase) {
+async fn immunity_32_an_exchanged_session_opens_no_cluster(database: TestDatabase) {
     let world = world(database).await;
     let cluster = cluster_at_aws(&world).await;
-    put(&world, role(), "eks", &allow("eks:DescribeCluster", "*")).await.unwrap();
+    put(&world, role(), "all", &allow("*", "*")).await.unwrap();
+    put(&world, user(), "all", &allow("*", "*")).await.unwrap();
     let dev = of_role(&world).await;
-    let identity = verified(world.knock(&dev, &cluster).await).identity.value;
-    let identity = identity.aws().unwrap();
-    assert_eq!((&identity.authority, identity.account), (&Authority::Aws, account(AWS_ACCOUNT)));
-    assert_eq!(identity.canonical_arn.as_str(), format!("arn:aws:iam::{AWS_ACCOUNT}:role/Dev"));
-    assert_eq!(identity.principal_arn, None, "the path of a role at AWS is not known");
+    let ana = exchanged(&world, &format!("arn:aws:iam::{AWS_ACCOUNT}:user/team/ana"), "aws").await;
+    let who = lanyard_proto::credentials::v1::GetCallerIdentityRequest {};
     let alone = Cluster {
         trusted_accounts: vec![TrustedAccount { authority: Authority::Local, account: world.hub.account }],
         ..cluster_of(&world.hub, "alone", world.hub.account, world.now())
     };
     world.put(&alone).await;
-    assert_eq!(code(world.knock(&dev, &alone).await), "account_not_trusted");
-    world.engine.delete_policy(operator(&world), None, role(), "eks".to_owned()).await.unwrap();
+    for by in [&dev, &ana] {
+        admitted(world.call(by, GET_CALLER_IDENTITY, &who).await);
+        for cluster in [&cluster, &alone] {
+            assert_eq!(code(world.knock(by, cluster).await), "exchanged_session");
+        }
+    }
+    // A key that is not the session's is told nothing of it, nor is a session that counts no more.
+    let forged = Credentials { secret_access_key: ana.secret_access_key.clone(), ..dev.clone() };
+    assert_eq!(code(world.knock(&forged, &cluster).await), "signature_or_cluster");
+    world.engine.delete_policy(operator(&world), None, role(), "all".to_owned()).await.unwrap();
     assert_eq!(code(world.knock(&dev, &cluster).await), "session_policies_gone");
+    // Who shows the credentials of AWS comes in, once AWS has vouched for them.
+    let own = world.aws_user("ana");
+    verified(world.knock(&own, &cluster).await);
 }
 
 async fn immunity_31_a_session_that_claims_another_authority_is_none(database: TestDatabase) {

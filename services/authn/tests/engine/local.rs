@@ -8,7 +8,9 @@ use lanyard_api::authn::accounts::{Accounts, Named};
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::{Authority, IdentityKind, Scope, TrustedAccount};
-use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, SecretAccessKey, SessionToken};
+use lanyard_authn::Engine;
+use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
+use lanyard_iam::{AccessKeyId, CanonicalArn, Credentials, Region, SecretAccessKey, SessionToken};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use time::Duration;
 
@@ -16,6 +18,7 @@ on_each_store!(
     a_users_token_proves_the_user_with_path_and_unique_id,
     a_role_sessions_token_proves_the_session_with_all_that_it_descends_from,
     tokens_of_another_make_are_accepted,
+    a_token_of_the_hubs_own_keys_may_name_the_hub_as_its_sts,
     what_is_no_token_of_ours_is_somebody_elses_affair,
     a_refusal_names_its_reason_and_the_part_that_failed,
     immunity_01_parameters_that_differ_in_letter_case_alone_are_refused,
@@ -118,6 +121,33 @@ async fn tokens_of_another_make_are_accepted(database: TestDatabase) {
         let other = of_another_make(by, "prod", world.now());
         assert_eq!(code(world.ask(&other, &world.cluster).await), "signature_or_cluster");
     }
+}
+
+async fn a_token_of_the_hubs_own_keys_may_name_the_hub_as_its_sts(database: TestDatabase) {
+    let world = world(database).await;
+    let (user, ana) = world.user(world.hub.account, "/", "ana").await;
+    const HUB: &str = "hub.example:8445";
+    let engine = world.calling_with(serde_json::json!({ "own_sts_hosts": [HUB] })).await;
+    let region = Region::parse("eu-central-1").unwrap();
+    let ask = async |engine: &Engine, by: &Credentials, host: &str| {
+        let token = mint_token(by, host, &region, "dev", world.now(), TOKEN_EXPIRES).unwrap();
+        engine.authenticate(world.query(token.expose(), &world.cluster)).await
+    };
+    let found = verified(ask(&engine, &ana, HUB).await);
+    assert_eq!(found.identity.value.aws().unwrap().principal_id, user.principal_id);
+    assert_eq!(&*found.verifier, "local IAM");
+    assert_eq!(code(ask(&engine, &ana, "hub.example").await), "token_host");
+    assert_eq!(code(ask(&world.engine, &ana, HUB).await), "token_host", "one that is not told so");
+    // A token is for one cluster, whatever host it names.
+    let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    let token = mint_token(&ana, HUB, &region, "other", world.now(), TOKEN_EXPIRES).unwrap();
+    let answer = engine.authenticate(world.query(token.expose(), &world.cluster)).await;
+    assert_eq!(code(answer), "signature_or_cluster");
+    // Nobody is sent to the hub to be told who AWS's keys are.
+    let by_aws = world.aws_user("bo");
+    assert_eq!(code(ask(&engine, &by_aws, HUB).await), "key_of_others");
+    assert_eq!(world.sts.calls(), 0);
 }
 
 async fn what_is_no_token_of_ours_is_somebody_elses_affair(database: TestDatabase) {

@@ -9,6 +9,7 @@ mod certificates;
 mod condition_keys;
 mod exchanged;
 mod instance_profiles;
+mod lists;
 mod local;
 mod lockout;
 mod oidc;

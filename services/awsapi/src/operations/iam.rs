@@ -8,11 +8,14 @@ pub(super) mod users;
 
 use std::collections::BTreeMap;
 
-use lanyard_api::{ActorKind, CallError, Fault};
+use lanyard_api::{ActorKind, CallError, Fault, Page};
 use lanyard_iam::Partition;
 
 use super::Call;
-use crate::answer::{Answer, Members, Node};
+use crate::{
+    answer::{Answer, Members, Node},
+    backend::Backend,
+};
 
 type Answered = Result<Answer, CallError>;
 
@@ -33,11 +36,6 @@ fn text(value: &str) -> Node {
     Node::Text(value.to_owned())
 }
 
-/// A list that is whole, as lists are that never have a second page.
-fn whole(name: &'static str, items: Vec<Node>) -> Answer {
-    Answer::Query(vec![(name, Node::List(items)), ("IsTruncated", Node::Flag(false))])
-}
-
 /// A page of a list.
 fn page(name: &'static str, items: Vec<Node>, next: Option<String>) -> Answer {
     let mut members: Members = vec![(name, Node::List(items)), ("IsTruncated", Node::Flag(next.is_some()))];
@@ -45,10 +43,37 @@ fn page(name: &'static str, items: Vec<Node>, next: Option<String>) -> Answer {
     Answer::Query(members)
 }
 
+/// The page that is asked for of a list that its service answers whole, in the order of its keys.
+fn cut<B, T>(
+    call: &Call<'_, B>,
+    name: &'static str,
+    items: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> String,
+    shape: impl Fn(T) -> Node,
+) -> Answered
+where
+    B: Backend,
+{
+    let Page { items, next_token } = call.cut(items, key)?;
+    Ok(page(name, items.into_iter().map(shape).collect(), next_token))
+}
+
+/// A list of which a hub has nothing.
+fn empty<B: Backend>(call: &Call<'_, B>, name: &'static str) -> Answered {
+    cut(call, name, std::iter::empty::<Node>(), |_| String::new(), |node| node)
+}
+
 fn tags(tags: &BTreeMap<String, String>) -> Node {
-    let tag =
-        |(key, value): (&String, &String)| Node::Members(vec![("Key", text(key)), ("Value", text(value))]);
     Node::List(tags.iter().map(tag).collect())
+}
+
+fn tag((key, value): (&String, &String)) -> Node {
+    Node::Members(vec![("Key", text(key)), ("Value", text(value))])
+}
+
+/// A page of somebody's or something's tags.
+fn tag_page<B: Backend>(call: &Call<'_, B>, tags: &BTreeMap<String, String>) -> Answered {
+    cut(call, "Tags", tags.iter(), |(key, _)| (*key).clone(), tag)
 }
 
 /// IAM writes documents percent-encoded (RFC 3986), whatever the protocol does with the rest.

@@ -1,5 +1,8 @@
 //! The listeners of `serve`: Kubernetes' HTTP, gRPC, and the AWS wire.
 
+use std::{collections::BTreeSet, net::IpAddr};
+
+use lanyard_iam::StsHost;
 use lanyard_kit::{
     serve::{Options, ServeError, Server},
     tls::{LiveAuthority, Names},
@@ -9,6 +12,9 @@ use super::config::ServeConfig;
 
 /// Most bytes of a request's head: an API server passes on up to 1 MiB of its client's headers as a body, none as a head.
 const HEAD_BYTES_MAX: u32 = 64 * 1024;
+
+/// The port that clients leave out of the host that they sign.
+const HTTPS_PORT: u16 = 443;
 
 /// Bound, not yet serving.
 pub struct Listeners {
@@ -27,6 +33,27 @@ pub fn names(config: &ServeConfig) -> Names {
     Names::loopback().and(config.tls_san.iter().cloned()).and(external)
 }
 
+/// Under which hosts clients of AWS reach the hub, as they sign them: the names of its certificate at the port of the AWS wire; and
+/// the host of the URL that it is known by, for something in front of it that has that wire too.
+pub fn sts_hosts(config: &ServeConfig, aws_port: u16) -> Vec<String> {
+    let with_port = |host: &str, port: Option<u16>| match port {
+        Some(port) if port != HTTPS_PORT => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    };
+    let external = config.external_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let known_by = external.and_then(|url| Some(with_port(url.host_str()?, url.port())));
+    let Names { dns, ip } = names(config);
+    let addresses = ip.iter().map(|address| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    });
+    let names = dns.iter().map(|name| name.to_ascii_lowercase());
+    let at_listener = addresses.chain(names).map(|host| with_port(&host, Some(aws_port)));
+    // A name such as `*.hub.example` is a certificate's and no host.
+    let all = at_listener.chain(known_by).filter(|host| StsHost::parse(host).is_ok());
+    all.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Binds all. API servers may show a spoke's certificate; nobody has to show one.
 ///
 /// # Errors
@@ -43,4 +70,31 @@ pub async fn bind(config: &ServeConfig, certificate: &LiveAuthority) -> Result<L
         grpc: listen(config.grpc_listen).await?,
         aws: listen(config.aws_listen).await?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hub_is_an_sts_under_the_names_that_its_certificate_has() {
+        let config = ServeConfig {
+            tls_san: vec!["Hub.lan".to_owned(), "*.lab.example".to_owned(), "10.0.0.7".to_owned()],
+            external_url: Some("https://hub.example:8443".to_owned()),
+            ..ServeConfig::default()
+        };
+        let hosts = [
+            "10.0.0.7:8445",
+            "127.0.0.1:8445",
+            "[::1]:8445",
+            "hub.example:8443",
+            "hub.example:8445",
+            "hub.lan:8445",
+            "localhost:8445",
+        ];
+        assert_eq!(sts_hosts(&config, 8445), hosts);
+        let known = ServeConfig { external_url: Some("https://hub.example/".to_owned()), ..ServeConfig::default() };
+        let hosts = ["127.0.0.1", "[::1]", "hub.example", "localhost"];
+        assert_eq!(sts_hosts(&known, 443), hosts, "clients leave the default port out");
+    }
 }

@@ -36,6 +36,12 @@ pub(super) fn get(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::GetUserRequest { account: None, name: name(input)? }))
 }
 
+/// What there is of managed policies has no path, for there are none.
+pub(super) fn get_with_path_prefix(input: &Input<'_>) -> Read {
+    input.path_prefix()?;
+    get(input)
+}
+
 pub(super) fn list(input: &Input<'_>) -> Read {
     let (page, path_prefix) = (Some(input.marker_page()?), input.path_prefix()?);
     Ok(input.asks(&pb::ListUsersRequest { account: None, page, path_prefix }))

@@ -7,7 +7,7 @@ use lanyard_api::{
 use lanyard_iam::Partition;
 use lanyard_proto::authn::v1 as pb;
 
-use super::{Answered, done, page, partition, roles, tags, text};
+use super::{Answered, done, page, partition, roles, tag_page, tags, text};
 use crate::{
     answer::{Answer, Members, Node},
     backend::Backend,
@@ -68,8 +68,7 @@ pub(in crate::operations) async fn list_for_role<B: Backend>(call: &Call<'_, B>)
 }
 
 pub(in crate::operations) async fn list_tags<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let of_profile = tags(&profile(call).await?.profile.tags);
-    Ok(Answer::Query(vec![("Tags", of_profile), ("IsTruncated", Node::Flag(false))]))
+    tag_page(call, &profile(call).await?.profile.tags)
 }
 
 pub(in crate::operations) async fn add_role<B: Backend>(call: &Call<'_, B>) -> Answered {

@@ -3,7 +3,7 @@
 use lanyard_api::{CallError, Mutated, Page, authn::oidc_providers::OidcProvider};
 use lanyard_proto::authn::v1 as pb;
 
-use super::{Answered, done, partition, tags, text};
+use super::{Answered, done, partition, tag_page, tags, text};
 use crate::{
     answer::{Answer, Node},
     backend::Backend,
@@ -53,8 +53,7 @@ pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Answe
 }
 
 pub(in crate::operations) async fn list_tags<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let of_provider = tags(&provider(call).await?.tags);
-    Ok(Answer::Query(vec![("Tags", of_provider), ("IsTruncated", Node::Flag(false))]))
+    tag_page(call, &provider(call).await?.tags)
 }
 
 pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Answered {

@@ -6,7 +6,7 @@ use lanyard_api::{
 };
 use lanyard_proto::authn::v1 as pb;
 
-use super::{Answered, document, done, text, whole};
+use super::{Answered, cut, document, done, text};
 use crate::{answer::Answer, backend::Backend, operations::Call};
 
 pub(in crate::operations) async fn put<B: Backend>(call: &Call<'_, B>) -> Answered {
@@ -42,7 +42,7 @@ impl TryFrom<pb::ListPoliciesResponse> for Policies {
 
 pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Answered {
     let Policies(policies) = call.ask::<pb::ListPoliciesRequest, pb::ListPoliciesResponse, _>().await?;
-    Ok(whole("PolicyNames", policies.iter().map(|policy| text(&policy.name)).collect()))
+    cut(call, "PolicyNames", policies.iter(), |policy| policy.name.clone(), |policy| text(&policy.name))
 }
 
 pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Answered {

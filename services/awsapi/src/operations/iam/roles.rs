@@ -4,7 +4,7 @@ use lanyard_api::{CallError, Mutated, Page, authn::accounts::IamRole};
 use lanyard_iam::Partition;
 use lanyard_proto::authn::v1 as pb;
 
-use super::{Answered, document, done, page, partition, tags, text, whole};
+use super::{Answered, document, done, empty, page, partition, tag_page, tags, text};
 use crate::{
     answer::{Answer, Members, Node},
     backend::Backend,
@@ -84,11 +84,11 @@ pub(in crate::operations) async fn untag<B: Backend>(call: &Call<'_, B>) -> Answ
 }
 
 pub(in crate::operations) async fn list_tags<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let of_role = tags(&role(call).await?.tags);
-    Ok(Answer::Query(vec![("Tags", of_role), ("IsTruncated", Node::Flag(false))]))
+    tag_page(call, &role(call).await?.tags)
 }
 
 /// There are no managed policies on a hub.
 pub(in crate::operations) async fn list_attached<B: Backend>(call: &Call<'_, B>) -> Answered {
-    role(call).await.map(|_| whole("AttachedPolicies", Vec::new()))
+    role(call).await?;
+    empty(call, "AttachedPolicies")
 }

@@ -8,7 +8,7 @@ use lanyard_iam::Partition;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_proto::authn::v1 as pb;
 
-use super::{Answered, done, page, partition, tags, text, whole};
+use super::{Answered, cut, done, empty, page, partition, tag_page, tags, text};
 use crate::{
     answer::{Answer, Members, Node},
     backend::Backend,
@@ -67,18 +67,19 @@ pub(in crate::operations) async fn untag<B: Backend>(call: &Call<'_, B>) -> Answ
 }
 
 pub(in crate::operations) async fn list_tags<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let of_user = tags(&user(call).await?.tags);
-    Ok(Answer::Query(vec![("Tags", of_user), ("IsTruncated", Node::Flag(false))]))
+    tag_page(call, &user(call).await?.tags)
 }
 
 /// There are no groups on a hub.
 pub(in crate::operations) async fn list_groups<B: Backend>(call: &Call<'_, B>) -> Answered {
-    user(call).await.map(|_| whole("Groups", Vec::new()))
+    user(call).await?;
+    empty(call, "Groups")
 }
 
 /// There are no managed policies on a hub.
 pub(in crate::operations) async fn list_attached<B: Backend>(call: &Call<'_, B>) -> Answered {
-    user(call).await.map(|_| whole("AttachedPolicies", Vec::new()))
+    user(call).await?;
+    empty(call, "AttachedPolicies")
 }
 
 fn key_shape(key: &AccessKey) -> Members {
@@ -112,8 +113,7 @@ impl TryFrom<pb::ListAccessKeysResponse> for Keys {
 
 pub(in crate::operations) async fn list_keys<B: Backend>(call: &Call<'_, B>) -> Answered {
     let Keys(keys) = call.ask::<pb::ListAccessKeysRequest, pb::ListAccessKeysResponse, _>().await?;
-    let shapes = keys.iter().map(|key| Node::Members(key_shape(key))).collect();
-    Ok(whole("AccessKeyMetadata", shapes))
+    cut(call, "AccessKeyMetadata", keys.iter(), |key| key.id.to_string(), |key| Node::Members(key_shape(key)))
 }
 
 pub(in crate::operations) async fn update_key<B: Backend>(call: &Call<'_, B>) -> Answered {

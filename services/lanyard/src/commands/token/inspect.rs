@@ -160,7 +160,8 @@ struct Judged {
 fn judge(token: &Token, region: &Region, self_hosted: &[StsAuthority], now: OffsetDateTime) -> Judged {
     let mut refused = None;
     for partition in Partition::ALL {
-        let rules = TokenRules { partition, region: region.clone(), self_hosted: self_hosted.to_vec() };
+        let (region, self_hosted) = (region.clone(), self_hosted.to_vec());
+        let rules = TokenRules { partition, region, self_hosted, own_hosts: [].into() };
         match ParsedToken::parse(token.expose(), &rules, now) {
             Ok(parsed) => return Judged { parsed: Some(parsed), partition, error: None },
             // The next partition may know the host.
