@@ -1,7 +1,8 @@
 //! What the door can be told.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use lanyard_api::aws_wire::Service;
 use serde::{Deserialize, Serialize};
 
 /// Limits of the door of the AWS wire.
@@ -14,11 +15,61 @@ pub struct AwsApiConfig {
     pub requests_in_flight_max: usize,
     /// Milliseconds until a request is answered without its answer: SDKs wait a minute.
     pub request_timeout_ms: u64,
+    /// Hosts that are one service's alone.
+    pub hosts: ServiceHosts,
 }
 
 impl Default for AwsApiConfig {
     fn default() -> Self {
-        Self { body_bytes_max: 1 << 20, requests_in_flight_max: 1024, request_timeout_ms: 30_000 }
+        Self {
+            body_bytes_max: 1 << 20,
+            requests_in_flight_max: 1024,
+            request_timeout_ms: 30_000,
+            hosts: ServiceHosts::default(),
+        }
+    }
+}
+
+/// The hosts of each service, as AWS has one for each: who asks there asks that service, and signs for it. Whatever else the door is
+/// reached under is for all of them. `host` counts at any port, `host:port` at that one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceHosts {
+    /// EKS's.
+    pub eks: Vec<String>,
+    /// STS's.
+    pub sts: Vec<String>,
+    /// IAM's.
+    pub iam: Vec<String>,
+}
+
+impl ServiceHosts {
+    fn all(&self) -> impl Iterator<Item = (Service, &str)> {
+        let of = [(Service::Eks, &self.eks), (Service::Sts, &self.sts), (Service::Iam, &self.iam)];
+        of.into_iter().flat_map(|(service, hosts)| hosts.iter().map(move |host| (service, host.as_str())))
+    }
+
+    /// The service whose host it is that a request names, with its port if it has one.
+    #[must_use]
+    pub fn service_of(&self, authority: &str) -> Option<Service> {
+        let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let is_it = |host: &str| host.eq_ignore_ascii_case(authority) || host.eq_ignore_ascii_case(bare);
+        self.all().find(|(_, host)| is_it(host)).map(|(service, _)| service)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for (service, host) in self.all() {
+            let key = format!("awsapi.hosts.{}: `{}`", service.as_str(), lanyard_iam::shown(host));
+            let is_host = host.parse::<http::uri::Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@'));
+            if !is_host {
+                return Err(format!("{key} is not a host: write a name or an address, and a port where it counts"));
+            }
+            if !seen.insert(host.to_ascii_lowercase()) {
+                return Err(format!("{key} is given twice: a host is one service's"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -40,7 +91,7 @@ impl AwsApiConfig {
         ];
         match limits.into_iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("awsapi.{key}: 0 lets nothing through, give at least 1")),
-            None => Ok(()),
+            None => self.hosts.validate(),
         }
     }
 }
@@ -56,5 +107,39 @@ mod tests {
         assert!(config.validate().unwrap_err().starts_with("awsapi.body_bytes_max"));
         let config = AwsApiConfig { request_timeout_ms: 0, ..AwsApiConfig::default() };
         assert!(config.validate().unwrap_err().starts_with("awsapi.request_timeout_ms"));
+    }
+
+    fn hosts(sts: &[&str], iam: &[&str]) -> ServiceHosts {
+        let all = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
+        ServiceHosts { eks: Vec::new(), sts: all(sts), iam: all(iam) }
+    }
+
+    #[test]
+    fn a_host_is_one_services_at_any_port_or_at_its_own() {
+        let hosts = hosts(&["sts.hub.example", "10.0.0.7:8446"], &["[2001:db8::1]"]);
+        let cases = [
+            ("sts.hub.example", Some(Service::Sts)),
+            ("STS.hub.example:8445", Some(Service::Sts)),
+            ("10.0.0.7:8446", Some(Service::Sts)),
+            ("10.0.0.7:8445", None),
+            ("10.0.0.7", None),
+            ("[2001:db8::1]", Some(Service::Iam)),
+            ("[2001:db8::1]:443", Some(Service::Iam)),
+            ("hub.example", None),
+            ("a.sts.hub.example", None),
+            ("", None),
+        ];
+        for (authority, service) in cases {
+            assert_eq!(hosts.service_of(authority), service, "{authority}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_or_two_services_is_refused_by_name() {
+        let refused = |hosts| AwsApiConfig { hosts, ..AwsApiConfig::default() }.validate().unwrap_err();
+        for bad in ["", "https://sts.hub.example", "a@b", "a/b", "a b"] {
+            assert!(refused(hosts(&[bad], &[])).starts_with("awsapi.hosts.sts: `"), "{bad}");
+        }
+        assert!(refused(hosts(&["a.example"], &["A.example"])).contains("given twice"));
     }
 }

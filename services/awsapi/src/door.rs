@@ -138,19 +138,20 @@ impl<B: Backend> Inner<B> {
     {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let service = request::claimed_service(&parts);
+        let claimed = request::claimed_service(&parts);
+        let own = self.parts.config.hosts.service_of(request::authority(&parts));
         let style =
-            Style { service, accepts_json: request::accepts_json(&parts.headers), id: Uuid::new_v4() };
+            Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id: Uuid::new_v4() };
         if let Some(response) = self.unsigned(&style, &parts) {
             let _ = request::drain(body).await;
             return response;
         }
         let worked =
-            tokio::time::timeout(self.parts.config.request_timeout(), self.work(&style, &parts, body));
+            tokio::time::timeout(self.parts.config.request_timeout(), self.work(&style, claimed, &parts, body));
         let result = worked.await.unwrap_or_else(|_| {
             let fault =
                 Fault::TimedOut { part: "the call".into(), limit: self.parts.config.request_timeout() };
-            Err(errors::no_answer(service, &fault).into())
+            Err(errors::no_answer(style.service, &fault).into())
         });
         let (response, code) = match &result {
             Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
@@ -183,6 +184,7 @@ impl<B: Backend> Inner<B> {
     async fn work<R>(
         &self,
         style: &Style,
+        claimed: Option<Service>,
         parts: &http::request::Parts,
         body: R,
     ) -> Result<(&'static str, Answer), Failure>
@@ -201,7 +203,12 @@ impl<B: Backend> Inner<B> {
         let (method, path, line, body) =
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
         let from = query.source_ip;
-        if !request::is_signed(parts)
+        let is_signed = request::is_signed(parts);
+        if let Some(own) = style.service.filter(|own| is_signed && claimed.is_some_and(|claimed| claimed != *own)) {
+            return Err(errors::of_other_service(own).into());
+        }
+        if !is_signed
+            && style.service.is_none_or(|service| service == Service::Sts)
             && let Some(asked) =
                 aws_wire::unsigned(&HttpCall { method: &method, path: &path, query: &line, body: &body })
         {

@@ -59,6 +59,15 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
     AwsError::new(code, status, message)
 }
 
+/// Who signed for another service than the one whose host they asked.
+pub(crate) fn of_other_service(own: Service) -> AwsError {
+    let code = match own {
+        Service::Sts | Service::Iam => "SignatureDoesNotMatch",
+        Service::Eks => "InvalidSignatureException",
+    };
+    AwsError::new(code, 403, format!("Credential should be scoped to correct service: '{}'.", own.as_str()))
+}
+
 /// Who is known and may not.
 pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
     let service = found.operation.service;

@@ -61,14 +61,20 @@ pub(crate) async fn measure(folder: &Path, world: &World) -> Result<()> {
     let mut costs = Vec::new();
     for (number, entries) in (clusters..).zip(more) {
         let of_size = format!("of {entries} entries");
-        let describe = wire.describe(number, *entries)?;
+        let describe = wire.describe(number, *entries).await?;
         let list = wire.list(number, *entries).await?;
-        for (what, questions) in [("DescribeAccessEntry", describe), ("ListAccessEntries, paged,", list)] {
+        let cluster = vec![wire.describe_cluster(number).await?];
+        let kinds = [
+            ("DescribeAccessEntry", describe),
+            ("ListAccessEntries, paged,", list),
+            ("DescribeCluster", cluster),
+        ];
+        for (what, questions) in kinds {
             let name = format!("{what} {of_size}");
             costs.push((what, compare(&name, &questions, &hub, &echo, moto.as_ref()).await?));
         }
     }
-    for what in ["DescribeAccessEntry", "ListAccessEntries, paged,"] {
+    for what in ["DescribeAccessEntry", "ListAccessEntries, paged,", "DescribeCluster"] {
         let of: Vec<f64> = costs.iter().filter(|(of, _)| *of == what).map(|(_, cost)| *cost).collect();
         if let (Some(few), Some(many)) = (of.first(), of.last()) {
             let name = format!("{what} CPU with many entries by that with few");
@@ -160,18 +166,36 @@ impl Wire<'_> {
         let mut connection = self.server.connect().await?;
         let administrator = format!("arn:aws:iam::{}:user/{}", self.account, lanyard_authn::ADMINISTRATOR);
         for number in 0..world.clusters.len() {
-            ask(&mut connection, &self.describe_one(number, &administrator)?).await?;
+            ask(&mut connection, &mut self.describe_one(number, &administrator)?).await?;
         }
         Ok(())
     }
 
     /// Entries from all over a cluster's list.
-    fn describe(&self, cluster: usize, entries: usize) -> Result<Vec<Asked>> {
+    async fn describe(&self, cluster: usize, entries: usize) -> Result<Vec<Asked>> {
+        let mut connection = self.server.connect().await?;
         // The first is the administrator's place, as the world is filled.
         let step = (entries / DESCRIBED).max(1);
-        let arn = |n| format!("arn:aws:iam::{}:role/{}", self.account, sts::role(n));
-        let arns = (1..entries).step_by(step).map(arn);
-        arns.take(DESCRIBED).map(|arn| self.describe_one(cluster, &arn)).collect()
+        let mut all = Vec::new();
+        for number in (1..entries).step_by(step).take(DESCRIBED) {
+            let arn = format!("arn:aws:iam::{}:role/{}", self.account, sts::role(number));
+            let mut asked = self.describe_one(cluster, &arn)?;
+            let answer = ask(&mut connection, &mut asked).await?;
+            let found = answer.pointer("/accessEntry/principalArn").and_then(Value::as_str);
+            anyhow::ensure!(found == Some(&arn), "asked for {arn}, the entry is of {found:?}");
+            all.push(asked);
+        }
+        Ok(all)
+    }
+
+    /// The call that moto has too.
+    async fn describe_cluster(&self, cluster: usize) -> Result<Asked> {
+        let id = world::cluster_id(cluster);
+        let mut asked = self.asked(&format!("/clusters/{id}"), "", r#"{"cluster":{"#)?;
+        let answer = ask(&mut self.server.connect().await?, &mut asked).await?;
+        let found = answer.pointer("/cluster/name").and_then(Value::as_str);
+        anyhow::ensure!(found == Some(&id), "asked for {id}, the cluster is {found:?}");
+        Ok(asked)
     }
 
     /// Every page of a cluster's list.
@@ -179,8 +203,8 @@ impl Wire<'_> {
         let mut connection = self.server.connect().await?;
         let (mut pages, mut token, mut seen) = (Vec::new(), None::<String>, 0);
         loop {
-            let asked = self.page(cluster, token.as_deref())?;
-            let answer = ask(&mut connection, &asked).await?;
+            let mut asked = self.page(cluster, token.as_deref())?;
+            let answer = ask(&mut connection, &mut asked).await?;
             seen += answer.get("accessEntries").and_then(Value::as_array).map_or(0, Vec::len);
             pages.push(asked);
             token = answer.get("nextToken").and_then(Value::as_str).map(str::to_owned);
@@ -193,8 +217,10 @@ impl Wire<'_> {
     }
 }
 
-async fn ask(connection: &mut Connection, asked: &Asked) -> Result<Value> {
+/// Asks once, before anything is measured. Nothing changes meanwhile, so every answer from then on has to be this one whole.
+async fn ask(connection: &mut Connection, asked: &mut Asked) -> Result<Value> {
     let answer = connection.ask(&asked.request).await?;
     asked.check(answer)?;
+    asked.begins = answer.to_vec();
     Ok(serde_json::from_slice(answer)?)
 }

@@ -218,25 +218,29 @@ def test_boto3_signs_with_the_profile(lab, person, founder):
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_the_same_profile_opens_a_cluster(lab, person, founder):
+def immunity_32_an_exchanged_session_opens_no_cluster(lab, person, founder):
+    """It manages the hub. At the cluster's door people show what their authority vouches for, and can end at once."""
     hub, _ = lab
     cluster = hub.cluster(cluster_of_the_lab(hub, founder), credentials=founder)
-    person.attach("eks:DescribeCluster")
+    person.attach("*")
     hub.cli("entry", "create", cluster.id, person.principal, "--group", "devs", credentials=founder)
-    made = get_token(person, cluster.id)
-    status = cluster.token_review(made)["status"]
-    assert status["authenticated"], status
-    assert "devs" in status["user"]["groups"], status
-    hub.cli("block", "create", "--access-key", person.who.credentials.access_key_id, "--reason", "found")
-    assert cluster.token_review(get_token(person, cluster.id))["status"]["authenticated"] is False
-
-
-def get_token(person, cluster: str) -> str:
-    """A token names the STS that it is for, which is AWS's and not the hub's wire."""
-    words = ["--profile", "hub", "eks", "get-token", "--cluster-name", cluster, "--output", "json"]
-    made = person.run([os.environ["AWS_CLI"], *words], AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
-    assert made.returncode == 0, made.stderr
-    return json.loads(made.stdout)["status"]["token"]
+    ours = [os.environ["LANYARD_BIN"], "--hub", hub.ready["grpc"], "--ca", hub.ca]
+    for profile, is_let_in in [("hub", False), ("work", True)]:
+        host = ["--sts-host", person.sts.host] if is_let_in else []
+        made = person.run([*ours, "--profile", profile, "token", "--cluster-name", cluster.id, "--region", REGION, *host])
+        assert made.returncode == 0, made.stderr
+        token = json.loads(made.stdout)["status"]["token"]
+        hub.secrets.add("a client token", token)
+        status = cluster.token_review(token)["status"]
+        assert status.get("authenticated", False) is is_let_in, (profile, status)
+        if not is_let_in:
+            assert "exchanged_session" in status["error"], status
+    stock = ["--profile", "hub", "eks", "get-token", "--cluster-name", cluster.id, "--output", "json"]
+    for environment in ({}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}):
+        made = person.run([os.environ["AWS_CLI"], *stock], **environment)
+        assert made.returncode == 0, made.stderr
+        token = hub.secrets.add("a client token", json.loads(made.stdout)["status"]["token"])
+        assert cluster.token_review(token)["status"]["authenticated"] is False
 
 
 def test_a_session_is_kept_for_its_owner_and_made_by_one_process_at_a_time(lab, person):

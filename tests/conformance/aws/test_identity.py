@@ -104,3 +104,32 @@ def test_people_get_a_text_and_clients_their_error(hub, wire):
     assert (answer.status_code, code_of(answer)) == (403, "MissingAuthenticationTokenException")
     assert raw(hub, "GET", f"{wire.url}/livez").text == "ok\n"
     assert raw(hub, "GET", f"{wire.url}/readyz").status_code == 200
+
+
+def test_a_host_of_one_service_is_that_services_alone(new_hub):
+    hub = new_hub("hosts", settings={"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]'}).start()
+    wire = Wire(hub)
+    assert wire.sts.get_caller_identity()["Account"] == hub.account, "any other host is for all services"
+    assert wire.eks.list_clusters()["clusters"] is not None
+    wire.url = wire.url.replace("127.0.0.1", "localhost")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert wire.send("POST", "/", GET_CALLER_IDENTITY.encode(), service="sts", headers=form).status_code == 200
+    for service, method, path, body in [
+        ("eks", "GET", "/clusters", b""),
+        ("iam", "POST", "/", b"Action=ListUsers&Version=2010-05-08"),
+        ("iam", "POST", "/", GET_CALLER_IDENTITY.encode()),
+    ]:
+        answer = wire.send(method, path, body, service=service, headers=form if body else None)
+        assert (answer.status_code, code_of(answer)) == (403, "SignatureDoesNotMatch"), answer.text
+        assert "'sts'" in answer.text, answer.text
+    # Whoever did not sign is answered in that service's protocol.
+    answer = raw(hub, "GET", f"{wire.url}/clusters", headers={"x-amz-date": "20261128T000000Z"})
+    assert (answer.status_code, code_of(answer)) == (403, "MissingAuthenticationToken"), answer.text
+    hub.stop()
+    wrong = new_hub("wrong", settings={"LANYARD_AWSAPI__HOSTS__STS": '["https://sts.example"]'})
+    try:
+        wrong.start()
+    except AssertionError as error:
+        assert "awsapi.hosts.sts" in str(error), error
+    else:
+        raise AssertionError("it starts with a host that is none")

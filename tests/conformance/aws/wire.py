@@ -20,7 +20,7 @@ import botocore.exceptions
 import requests
 
 import answers
-from hub import REGION, Hub
+from hub import REGION, Hub, unique
 from tokens import Credentials
 
 # What lets the pods of any cluster of the account use a role.
@@ -39,6 +39,10 @@ PODS = json.dumps(
 
 # The tag by which a role says that it means all of them.
 ANY_CLUSTER = [{"Key": "lanyard:any-cluster", "Value": "true"}]
+
+# What a cluster's makers have to name, and the hub has no use for.
+CLUSTER_ROLE = "arn:aws:iam::111122223333:role/cluster"
+API = {"authenticationMode": "API"}
 
 COMMAND_SECONDS_MAX = 60
 
@@ -125,6 +129,21 @@ class Wire:
         if alter:
             alter(sent)
         return raw(self.hub, **sent)
+
+
+def create(eks, stem: str) -> str:
+    """A cluster of entries alone; its name."""
+    name = unique(stem)
+    eks.create_cluster(name=name, roleArn=CLUSTER_ROLE, resourcesVpcConfig={}, accessConfig=API)
+    return name
+
+
+def let(hub: Hub, user: str, *statements: dict, account: str | None = None) -> None:
+    """Gives a user of the hub these statements as its policy."""
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    of_account = ["--account", account] if account else []
+    hub.cli("iam", "policy", "put", "p", "--user", user, *of_account, "--document", "-", stdin=document)
+    hub.settle()
 
 
 def raw(hub: Hub, method: str, url: str, data: bytes = b"", headers: dict | None = None) -> requests.Response:

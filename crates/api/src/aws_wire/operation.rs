@@ -265,6 +265,17 @@ fn routed<'a>(operation: &'static Operation, call: &HttpCall<'a>) -> Option<Vec<
     }
 }
 
+/// What a client of IAM does on a hub that has nothing of what it asks for.
+fn instead_of(action: &str) -> Option<&'static str> {
+    const MANAGED: [&str; 5] = ["CreatePolicy", "GetPolicy", "ListPolicies", "DeletePolicy", "ListEntitiesForPolicy"];
+    let is_attached = action.starts_with("Attach") || action.starts_with("Detach");
+    if is_attached || action.ends_with("PermissionsBoundary") || MANAGED.iter().any(|name| action.starts_with(name)) {
+        return Some(": there are no managed policies on this hub; put inline ones by PutUserPolicy and PutRolePolicy");
+    }
+    let is_of_groups = action.contains("Group");
+    is_of_groups.then_some(": there are no groups on this hub; put policies on users and roles")
+}
+
 fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
     if call.path != "/" || !matches!(call.method, "GET" | "POST") {
         let message = format!("{} is asked by GET or POST on `/`", service.as_str());
@@ -277,7 +288,9 @@ fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsErr
         action.ok_or_else(|| AwsError::new("MissingAction", 400, "the parameter Action is missing"))?;
     let unknown = || {
         let (action, version) = (lanyard_iam::shown(action), lanyard_iam::shown(version.unwrap_or_default()));
-        let message = format!("Could not find operation {action} for version {version}");
+        let instead = service == Service::Iam;
+        let instead = instead.then(|| instead_of(&action)).flatten().unwrap_or_default();
+        let message = format!("Could not find operation {action} for version {version}{instead}");
         AwsError::new("InvalidAction", 400, message)
     };
     let operation = of(service).find(|operation| operation.name == action).ok_or_else(unknown)?;

@@ -68,20 +68,24 @@ pub enum SigV4Error {
     #[error("x-amz-date is malformed: it has to be YYYYMMDDTHHMMSSZ")]
     MalformedDate,
     /// Past its window.
-    #[error("the signature of {date} was good until {not_after}: sign anew, and set the clock")]
+    #[error("the signature of {date} was good until {not_after}, and here it is {now}: sign anew, and set the clock")]
     TooOld {
         /// When it was signed.
         date: OffsetDateTime,
         /// Until when it counted.
         not_after: OffsetDateTime,
+        /// The time by this clock, so that whoever asks can set theirs.
+        now: OffsetDateTime,
     },
     /// From the future, by more than clocks may differ.
     #[error(
-        "the signature is dated {date}, ahead of this clock by more than {skew_seconds} s: set the clock"
+        "the signature is dated {date}, and here it is {now}: clocks may differ by {skew_seconds} s, set yours"
     )]
     Future {
         /// When it claims to be signed.
         date: OffsetDateTime,
+        /// The time by this clock.
+        now: OffsetDateTime,
         /// How far clocks may differ.
         skew_seconds: i64,
     },

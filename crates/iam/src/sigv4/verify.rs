@@ -312,10 +312,11 @@ pub(super) fn judge_window(
     now: OffsetDateTime,
 ) -> Result<(), SigV4Error> {
     if now > not_after {
-        return Err(SigV4Error::TooOld { date: date.at(), not_after });
+        return Err(SigV4Error::TooOld { date: date.at(), not_after, now });
     }
     if date.at() > now + Expected::SKEW_MAX {
-        return Err(SigV4Error::Future { date: date.at(), skew_seconds: Expected::SKEW_MAX.whole_seconds() });
+        let skew_seconds = Expected::SKEW_MAX.whole_seconds();
+        return Err(SigV4Error::Future { date: date.at(), now, skew_seconds });
     }
     Ok(())
 }

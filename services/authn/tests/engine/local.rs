@@ -548,7 +548,7 @@ async fn explain_names_the_cluster_that_a_token_was_made_for_within_the_account_
 
 async fn immunity_57_the_first_start_happens_once_and_leaves_no_secret_in_the_clear(database: TestDatabase) {
     let world = world(database).await;
-    let region = lanyard_iam::Region::parse(REGION).unwrap();
+    let region = Region::parse(REGION).unwrap();
     let (hub, key) = lanyard_authn::bootstrap(&world.store, None, region.clone(), &()).await.unwrap();
     assert_eq!(hub, world.hub);
     assert!(key.is_none());

@@ -89,6 +89,12 @@ where
     serve::read_body(body, DRAINED_BYTES_MAX).await
 }
 
+/// The host that a request is for, with the port that it names; nothing where it names none.
+pub(super) fn authority(parts: &Parts) -> &str {
+    let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    parts.uri.authority().map(http::uri::Authority::as_str).or_else(host).unwrap_or_default()
+}
+
 /// What authn is asked.
 pub(super) fn query(parts: &Parts, body: Bytes) -> Result<AdmitAwsQuery, AwsError> {
     let mut headers = Vec::with_capacity(parts.headers.len());
@@ -99,13 +105,11 @@ pub(super) fn query(parts: &Parts, body: Bytes) -> Result<AdmitAwsQuery, AwsErro
         })?;
         headers.push((name.as_str().to_owned(), value.to_owned()));
     }
-    let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str).or_else(host);
     Ok(AdmitAwsQuery {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        authority: authority.unwrap_or_default().to_owned(),
+        authority: authority(parts).to_owned(),
         headers,
         body,
         source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),

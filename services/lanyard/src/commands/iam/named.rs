@@ -23,6 +23,29 @@ impl From<NamedArgs> for Named {
     }
 }
 
+/// What makes a user, a role or an instance profile.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// Unique in the account, whatever the path and letter case.
+    pub(super) name: String,
+    /// `/`, or a path such as `/team/`.
+    #[arg(long, default_value = "/")]
+    pub(super) path: String,
+    /// A tag; may be given again.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) account: AccountArg,
+    #[command(flatten)]
+    pub(super) change: ChangeArgs,
+}
+
+impl NewArgs {
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        self.tags.iter().cloned().collect()
+    }
+}
+
 /// Tags for something that is named by `W`.
 #[derive(Debug, Args)]
 pub struct TagArgs<W: Args> {
