@@ -54,6 +54,6 @@ pub use session::{
 pub use shown::shown;
 pub use sigv4::{HttpRequest, PayloadHash, SigV4Error, SignatureMismatch, SignedRequest, Signer, SigningKey};
 pub use token::{
-    ParsedToken, StsAuthority, StsAuthorityError, StsHost, Token, TokenDigest, TokenError, TokenLife, TokenRules,
-    looks_like_token, mint_token,
+    ParsedToken, StsAuthority, StsAuthorityError, StsHost, Token, TokenDigest, TokenError, TokenLife,
+    TokenRules, looks_like_token, mint_token,
 };

@@ -61,9 +61,12 @@ impl ServiceHosts {
         let mut seen = BTreeSet::new();
         for (service, host) in self.all() {
             let key = format!("awsapi.hosts.{}: `{}`", service.as_str(), lanyard_iam::shown(host));
-            let is_host = host.parse::<http::uri::Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@'));
+            let is_host =
+                host.parse::<http::uri::Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@'));
             if !is_host {
-                return Err(format!("{key} is not a host: write a name or an address, and a port where it counts"));
+                return Err(format!(
+                    "{key} is not a host: write a name or an address, and a port where it counts"
+                ));
             }
             if !seen.insert(host.to_ascii_lowercase()) {
                 return Err(format!("{key} is given twice: a host is one service's"));

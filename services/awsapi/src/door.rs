@@ -140,14 +140,19 @@ impl<B: Backend> Inner<B> {
         let (parts, body) = request.into_parts();
         let claimed = request::claimed_service(&parts);
         let own = self.parts.config.hosts.service_of(request::authority(&parts));
-        let style =
-            Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id: Uuid::new_v4() };
+        let style = Style {
+            service: own.or(claimed),
+            accepts_json: request::accepts_json(&parts.headers),
+            id: Uuid::new_v4(),
+        };
         if let Some(response) = self.unsigned(&style, &parts) {
             let _ = request::drain(body).await;
             return response;
         }
-        let worked =
-            tokio::time::timeout(self.parts.config.request_timeout(), self.work(&style, claimed, &parts, body));
+        let worked = tokio::time::timeout(
+            self.parts.config.request_timeout(),
+            self.work(&style, claimed, &parts, body),
+        );
         let result = worked.await.unwrap_or_else(|_| {
             let fault =
                 Fault::TimedOut { part: "the call".into(), limit: self.parts.config.request_timeout() };
@@ -204,7 +209,9 @@ impl<B: Backend> Inner<B> {
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
         let from = query.source_ip;
         let is_signed = request::is_signed(parts);
-        if let Some(own) = style.service.filter(|own| is_signed && claimed.is_some_and(|claimed| claimed != *own)) {
+        if let Some(own) =
+            style.service.filter(|own| is_signed && claimed.is_some_and(|claimed| claimed != *own))
+        {
             return Err(errors::of_other_service(own).into());
         }
         if !is_signed

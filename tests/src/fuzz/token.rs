@@ -21,7 +21,12 @@ static RULES: LazyLock<Vec<TokenRules>> = LazyLock::new(|| {
     ];
     let rules = rules.into_iter().filter_map(|(partition, own, lab)| {
         let own_hosts = StsHost::parse("127.0.0.1:8445").into_iter().collect();
-        Some(TokenRules { partition, region: region(own)?, self_hosted: lab.into_iter().collect(), own_hosts })
+        Some(TokenRules {
+            partition,
+            region: region(own)?,
+            self_hosted: lab.into_iter().collect(),
+            own_hosts,
+        })
     });
     rules.collect()
 });

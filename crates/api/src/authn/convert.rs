@@ -243,7 +243,8 @@ impl From<AwsAdmission> for pb::AdmitAwsResponse {
         use admit_aws_response::Answer;
         let answer = match admission {
             AwsAdmission::Admitted(admitted) => {
-                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key, page } = *admitted;
+                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key, page } =
+                    *admitted;
                 let page_key = page_key.map(|key| Bytes::copy_from_slice(key.as_bytes())).unwrap_or_default();
                 Answer::Admitted(pb::AdmittedAws {
                     actor: Some(value.into()),

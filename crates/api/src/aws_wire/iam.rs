@@ -333,9 +333,21 @@ mod tests {
                 "InvalidInput",
                 "OpenIDConnectProviderArn",
             ),
-            ("Action=CreateGroup&GroupName=a", "InvalidAction", "CreateGroup for version 2010-05-08: there are no groups"),
-            ("Action=AttachRolePolicy&RoleName=a", "InvalidAction", "inline ones by PutUserPolicy and PutRolePolicy"),
-            ("Action=PutRolePermissionsBoundary", "InvalidAction", "there are no managed policies on this hub"),
+            (
+                "Action=CreateGroup&GroupName=a",
+                "InvalidAction",
+                "CreateGroup for version 2010-05-08: there are no groups",
+            ),
+            (
+                "Action=AttachRolePolicy&RoleName=a",
+                "InvalidAction",
+                "inline ones by PutUserPolicy and PutRolePolicy",
+            ),
+            (
+                "Action=PutRolePermissionsBoundary",
+                "InvalidAction",
+                "there are no managed policies on this hub",
+            ),
             ("Action=CreatePolicyVersion", "InvalidAction", "there are no managed policies on this hub"),
             ("Action=Nothing", "InvalidAction", "Could not find operation Nothing for version 2010-05-08"),
         ];

@@ -267,10 +267,16 @@ fn routed<'a>(operation: &'static Operation, call: &HttpCall<'a>) -> Option<Vec<
 
 /// What a client of IAM does on a hub that has nothing of what it asks for.
 fn instead_of(action: &str) -> Option<&'static str> {
-    const MANAGED: [&str; 5] = ["CreatePolicy", "GetPolicy", "ListPolicies", "DeletePolicy", "ListEntitiesForPolicy"];
+    const MANAGED: [&str; 5] =
+        ["CreatePolicy", "GetPolicy", "ListPolicies", "DeletePolicy", "ListEntitiesForPolicy"];
     let is_attached = action.starts_with("Attach") || action.starts_with("Detach");
-    if is_attached || action.ends_with("PermissionsBoundary") || MANAGED.iter().any(|name| action.starts_with(name)) {
-        return Some(": there are no managed policies on this hub; put inline ones by PutUserPolicy and PutRolePolicy");
+    if is_attached
+        || action.ends_with("PermissionsBoundary")
+        || MANAGED.iter().any(|name| action.starts_with(name))
+    {
+        return Some(
+            ": there are no managed policies on this hub; put inline ones by PutUserPolicy and PutRolePolicy",
+        );
     }
     let is_of_groups = action.contains("Group");
     is_of_groups.then_some(": there are no groups on this hub; put policies on users and roles")

@@ -165,7 +165,12 @@ fn immunity_35_a_secret_computed_from_the_token_signs_nothing() {
     let session = mint(&keys, &claims()).unwrap();
     let token = token_of(&session);
     let region = Region::parse("us-west-2").unwrap();
-    let rules = TokenRules { partition: Partition::Aws, region: region.clone(), self_hosted: Vec::new(), own_hosts: [].into() };
+    let rules = TokenRules {
+        partition: Partition::Aws,
+        region: region.clone(),
+        self_hosted: Vec::new(),
+        own_hosts: [].into(),
+    };
     let accepted = |secret: SecretAccessKey| {
         let credentials = crate::id::Credentials { secret_access_key: secret, ..session.credentials.clone() };
         let host = "sts.us-west-2.amazonaws.com";

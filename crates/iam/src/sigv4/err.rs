@@ -68,7 +68,9 @@ pub enum SigV4Error {
     #[error("x-amz-date is malformed: it has to be YYYYMMDDTHHMMSSZ")]
     MalformedDate,
     /// Past its window.
-    #[error("the signature of {date} was good until {not_after}, and here it is {now}: sign anew, and set the clock")]
+    #[error(
+        "the signature of {date} was good until {not_after}, and here it is {now}: sign anew, and set the clock"
+    )]
     TooOld {
         /// When it was signed.
         date: OffsetDateTime,

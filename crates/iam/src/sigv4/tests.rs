@@ -67,7 +67,10 @@ fn immunity_05_both_ends_of_the_window_are_checked() {
     let not_after = NOW + Expected::HEADER_AGE_MAX;
     assert_eq!(verify(&signed_call(), "", late), parts(SigV4Error::TooOld { date, not_after, now: late }));
     let early = NOW - Expected::SKEW_MAX - Duration::SECOND;
-    assert_eq!(verify(&signed_call(), "", early), parts(SigV4Error::Future { date, now: early, skew_seconds: 300 }));
+    assert_eq!(
+        verify(&signed_call(), "", early),
+        parts(SigV4Error::Future { date, now: early, skew_seconds: 300 })
+    );
 }
 
 #[test]

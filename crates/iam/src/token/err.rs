@@ -194,7 +194,9 @@ pub enum TokenError {
     #[error("the day of the credential scope differs from that of X-Amz-Date")]
     ScopeDay,
     /// A key that the verifier's own host knows nothing of.
-    #[error("`{host}` is the hub itself, which is an STS for keys of its own alone: sign for a host of the key's STS")]
+    #[error(
+        "`{host}` is the hub itself, which is an STS for keys of its own alone: sign for a host of the key's STS"
+    )]
     KeyOfOthers {
         /// The host as sent, cut short.
         host: String,

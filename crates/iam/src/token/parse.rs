@@ -240,7 +240,9 @@ fn judge_credential<'t>(
         AcceptedHost::SelfHosted(authority) => {
             (region == authority.region().as_str(), authority.region().as_str())
         }
-        AcceptedHost::Own => (Region::parse(region).is_ok() && rules.accepts_region(region), rules.region.as_str()),
+        AcceptedHost::Own => {
+            (Region::parse(region).is_ok() && rules.accepts_region(region), rules.region.as_str())
+        }
     };
     if !is_accepted {
         return Err(TokenError::ScopeRegion { found: shown(region), expected: expected.to_owned() });

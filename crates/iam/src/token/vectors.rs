@@ -100,7 +100,12 @@ fn with(name: &str, value: &str) -> String {
 }
 
 fn rules(partition: Partition, region: &str) -> TokenRules {
-    TokenRules { partition, region: Region::parse(region).unwrap(), self_hosted: Vec::new(), own_hosts: [].into() }
+    TokenRules {
+        partition,
+        region: Region::parse(region).unwrap(),
+        self_hosted: Vec::new(),
+        own_hosts: [].into(),
+    }
 }
 
 /// A token of this many bytes, padded by its session token.

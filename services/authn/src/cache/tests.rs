@@ -122,7 +122,8 @@ fn cluster() -> Arc<ClusterView> {
         created_at: NOW,
     };
     let region = Region::parse("eu-west-1").unwrap();
-    let rules = TokenRules { partition: Partition::Aws, region, self_hosted: Vec::new(), own_hosts: [].into() };
+    let rules =
+        TokenRules { partition: Partition::Aws, region, self_hosted: Vec::new(), own_hosts: [].into() };
     Arc::new(ClusterView { uid: uid.to_string(), cluster: Arc::new(cluster), rules })
 }
 

@@ -65,7 +65,11 @@ async fn any_token_begins_somewhere_and_breaks_nothing(database: TestDatabase) {
     for (token, first) in [("ana", "bob"), ("an", "ana"), ("bob\0x", "cid"), ("b\u{fffd}", "cid")] {
         let page = PageQuery { items_max: 1, token: token.to_owned() };
         let (found, _) = names(&world, "/", page).await;
-        assert_eq!(found.first().filter(|name| *name != "administrator").map(String::as_str), Some(first), "{token:?}");
+        assert_eq!(
+            found.first().filter(|name| *name != "administrator").map(String::as_str),
+            Some(first),
+            "{token:?}"
+        );
     }
     let page = PageQuery { items_max: 0, token: "zzz".to_owned() };
     assert_eq!(names(&world, "/", page).await, (Vec::new(), None));
@@ -73,10 +77,14 @@ async fn any_token_begins_somewhere_and_breaks_nothing(database: TestDatabase) {
 
 async fn the_policies_of_a_principal_are_its_own_among_those_whose_names_begin_alike(database: TestDatabase) {
     let world = world(database).await;
-    let owner = |path: &str| PolicyOwner::Principal(format!("arn:aws:iam::{AWS_ACCOUNT}:user/{path}").parse().unwrap());
-    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
+    let owner = |path: &str| {
+        PolicyOwner::Principal(format!("arn:aws:iam::{AWS_ACCOUNT}:user/{path}").parse().unwrap())
+    };
+    let document =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
     for (path, name) in [("team", "z"), ("team/ana", "p"), ("team", "a"), ("team/bob", "p"), ("tea", "p")] {
-        let put = world.engine.put_policy(by(&world), None, owner(path), name.to_owned(), document.to_owned());
+        let put =
+            world.engine.put_policy(by(&world), None, owner(path), name.to_owned(), document.to_owned());
         put.await.unwrap();
     }
     let list = async |path: &str| {

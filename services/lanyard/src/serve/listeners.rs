@@ -93,7 +93,8 @@ mod tests {
             "localhost:8445",
         ];
         assert_eq!(sts_hosts(&config, 8445), hosts);
-        let known = ServeConfig { external_url: Some("https://hub.example/".to_owned()), ..ServeConfig::default() };
+        let known =
+            ServeConfig { external_url: Some("https://hub.example/".to_owned()), ..ServeConfig::default() };
         let hosts = ["127.0.0.1", "[::1]", "hub.example", "localhost"];
         assert_eq!(sts_hosts(&known, 443), hosts, "clients leave the default port out");
     }
