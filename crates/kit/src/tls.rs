@@ -27,7 +27,7 @@ pub use files::{
 pub use identity::{PeerError, PeerIdentity};
 pub use leaf::{KeyedCertificate, Names, certificates_from_pem, fingerprint};
 pub use live::{
-    Clients, Live, LiveAuthority, LiveError, LiveIdentity, LiveText, Look, RELOAD_INTERVAL, fixed,
+    Clients, Following, Live, LiveAuthority, LiveError, LiveIdentity, LiveText, Look, RELOAD_INTERVAL, fixed,
 };
 pub use rustls_pki_types::CertificateDer;
 pub use service::{

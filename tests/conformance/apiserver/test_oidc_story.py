@@ -8,7 +8,7 @@ import pytest
 
 import kube
 from oidc import Issuer
-from test_story import config_maps, etcd, forbidden, stage  # noqa: F401 (fixtures)
+from test_story import config_maps, forbidden, stage  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="module")

@@ -63,13 +63,6 @@ def config_maps(where: str) -> str:
     return f"/api/v1/namespaces/{where}/configmaps"
 
 
-@pytest.fixture(scope="module")
-def etcd(tmp_path_factory):
-    etcd = kube.start_etcd(tmp_path_factory.mktemp("etcd"))
-    yield etcd
-    kube.stop(etcd.process)
-
-
 def webhook_files(hub: Hub, cluster: Cluster, out: pathlib.Path) -> list[str]:
     """The files, and the flags that go with them as a person would paste them."""
     hub.cli("cluster", "webhook-config", cluster.id, "--out", str(out))

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn immunity_2_an_answer_about_another_principal_is_none() {
+    fn immunity_02_an_answer_about_another_principal_is_none() {
         let cases = [
             (role("arn:aws:iam::444455556666:role/team/dev", "AROADEV"), ROLE, "another principal"),
             (role("arn:aws-cn:iam::111122223333:role/team/dev", "AROADEV"), ROLE, "another principal"),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn immunity_2_an_identity_is_json_whole_and_agrees_with_itself() {
+    fn immunity_02_an_identity_is_json_whole_and_agrees_with_itself() {
         let user = "arn:aws:iam::111122223333:user/ana";
         let good = identity("111122223333", user, "AIDAX");
         assert!(matches!(read_json(200, &good), Reading::Verified(_)));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn immunity_2_a_long_term_key_is_no_session() {
+    fn immunity_02_a_long_term_key_is_no_session() {
         let session = identity("111122223333", "arn:aws:sts::111122223333:assumed-role/R/S", "AROAX:S");
         let user = identity("111122223333", "arn:aws:iam::111122223333:user/ana", "AIDAX");
         let key = "AKIAEXAMPLE123456789";

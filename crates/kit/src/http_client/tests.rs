@@ -107,7 +107,7 @@ async fn an_answer_of_any_status_but_a_redirect_is_an_answer() {
 }
 
 #[tokio::test]
-async fn immunity_2_a_redirect_is_a_fault_and_nobody_follows_it() {
+async fn immunity_02_a_redirect_is_a_fault_and_nobody_follows_it() {
     let stand_in = StandIn::start().await;
     let fault = stand_in.client().send(at("/redirect")).await.unwrap_err();
     assert_eq!(fault, HttpFault::Redirect { host: HOST.to_owned(), status: 302 });
@@ -212,7 +212,7 @@ async fn only_https_urls_without_credentials_are_called() {
 }
 
 #[tokio::test]
-async fn immunity_2_private_addresses_are_not_called_unless_allowed_by_name() {
+async fn immunity_02_private_addresses_are_not_called_unless_allowed_by_name() {
     let stand_in = StandIn::start().await;
     let client = stand_in.client();
     let port = stand_in.address.port();

@@ -128,7 +128,7 @@ async fn who_signed_for_this_cluster_is_who_sts_says() {
 }
 
 #[tokio::test]
-async fn v79_immunity_4_another_clusters_token_a_wrong_secret_and_a_tampered_one_are_refused_alike() {
+async fn immunity_04_v79_another_clusters_token_a_wrong_secret_and_a_tampered_one_are_refused_alike() {
     let (stand_in, client) = start(options()).await;
     let ana = user("ana");
     know(&stand_in, &ana);

@@ -5,7 +5,7 @@ use time::{Duration as Span, OffsetDateTime};
 
 use super::*;
 use crate::TestClock;
-use crate::tls::live::RELOAD_INTERVAL;
+use crate::tls::live::{Look, RELOAD_INTERVAL};
 
 /// An authority's folder with a process that follows it.
 struct House {

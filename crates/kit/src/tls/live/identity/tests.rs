@@ -10,6 +10,7 @@ use super::*;
 use crate::TestClock;
 use crate::secret::{ExposeSecret, SecretBytes};
 use crate::serve::{Options, Server};
+use crate::tls::live::Look;
 use crate::tls::{
     Authority, CERTIFICATE_FILE, CertificateFacts, KEY_FILE, Names, ROOT_FILE, secure_dir, write_public_file,
     write_secret_file,
@@ -139,7 +140,7 @@ fn what_does_not_do_is_told_once_found_twice_and_the_certificate_before_it_stays
         let _ = fs::remove_file(house.path(KEY_FILE));
         house.issue("good");
         assert_eq!(
-            live.files.load("authn", house.clock.now()).map(|_| ()).map_err(|e| e.to_string()),
+            live.source.files.load("authn", house.clock.now()).map(|_| ()).map_err(|e| e.to_string()),
             Ok(()),
             "{what}"
         );
