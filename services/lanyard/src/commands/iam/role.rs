@@ -1,5 +1,7 @@
 //! `lanyard iam role`, and what ends a role's sessions.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use lanyard_api::{
     authn::{
@@ -12,14 +14,14 @@ use serde_json::json;
 
 use super::{
     AccountArg, ListArgs,
-    named::{DeleteArgs, NamedArgs, NewArgs, TagArgs, UntagArgs},
+    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
     hub::{ChangeArgs, Hub, all_pages},
-    input::{Source, moment_text},
+    input::{Source, key_value, moment_text},
     show::{Changed, Fields, Listing, Row},
 };
 
@@ -34,16 +36,26 @@ pub enum RoleCommand {
     /// Make a role.
     #[command(after_help = CREATE)]
     Create {
-        #[command(flatten)]
-        new: NewArgs,
+        /// Unique in the account, whatever the path and letter case.
+        name: String,
+        /// `/`, or a path such as `/team/`.
+        #[arg(long, default_value = "/")]
+        path: String,
         #[command(flatten)]
         trust: TrustArgs,
         /// The longest session, 3600 to 43200; 0 means 3600.
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         session_seconds_max: u32,
+        /// A tag; may be given again.
+        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+        tags: Vec<(String, String)>,
         /// For people.
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
+        #[command(flatten)]
+        account: AccountArg,
+        #[command(flatten)]
+        change: ChangeArgs,
     },
     /// One role.
     Get(NamedArgs),
@@ -155,10 +167,8 @@ impl RoleCommand {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let remote = hub.remote();
         match self {
-            Self::Create { new, trust, session_seconds_max, description } => {
+            Self::Create { name, path, trust, session_seconds_max, tags, description, account, change } => {
                 let (trust_policy, allow_any_subject) = trust.document()?;
-                let tags = new.tags();
-                let NewArgs { name, path, account, change, .. } = new;
                 let role = CreateRole {
                     account: account.account,
                     path,
@@ -167,7 +177,7 @@ impl RoleCommand {
                     description,
                     allow_any_subject,
                     session_seconds_max,
-                    tags,
+                    tags: BTreeMap::from_iter(tags),
                 };
                 context.show(&Changed(remote.create_role(change.into(), role).await?))
             }
