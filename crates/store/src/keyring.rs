@@ -11,7 +11,7 @@ mod sealed;
 pub use envelope::EnvelopeKey;
 pub use holder::Holder;
 pub use keyed::Keyed;
-pub use kms::KmsEnvelope;
+pub use kms::{KmsEnvelope, WrappedEnvelope};
 pub use purpose::Purpose;
 pub(crate) use ring::StoredKey;
 pub use ring::{Keyring, KeyringError, PurposeKey};

@@ -48,6 +48,7 @@ pub use feed::Follower;
 pub use followed::Followed;
 pub use keyring::{
     EnvelopeKey, Holder, Keyed, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
+    WrappedEnvelope,
 };
 pub use kind::Kind;
 pub use migrations::{Migration, known_migrations, migrate, missing_migrations, require_migrated};

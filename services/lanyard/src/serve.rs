@@ -259,11 +259,17 @@ pub async fn keyring(
 
 /// AWS as the hub itself, where anything asks for it.
 fn aws_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<AwsClient>> {
-    if !config.aws.enabled && !config.envelope.needs_kms(&config.data_dir) {
-        return Ok(None);
-    }
+    let is_needed = config.aws.enabled || config.envelope.needs_kms(&config.data_dir);
+    is_needed.then(|| kms_client(config, clock)).transpose()
+}
+
+/// What asks KMS, and all else of AWS, as the hub itself.
+///
+/// # Errors
+/// Where a value breaks its rule.
+pub fn kms_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<AwsClient> {
     let region = Region::parse(config.aws.region.as_deref().unwrap_or(&config.region))?;
     let source = CredentialSource::chain(config.aws.profile.as_deref(), &region);
     let http = http_client::Options::default();
-    Ok(Some(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?))
+    Ok(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?)
 }

@@ -5,15 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use lanyard_api::Mutation;
 use lanyard_kit::{Clock, SystemClock};
-use lanyard_store::{
-    EnvelopeKey, KeyVersion, Purpose, Store, StoreOptions, StoreUrl, WAIT_MAX, require_migrated,
-};
+use lanyard_store::{KeyVersion, Purpose, Store, StoreOptions, StoreUrl, WAIT_MAX, require_migrated};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{
     db::{HubStore, failed, wrong},
-    pki::ENVELOPE_FILE,
+    pki::envelope,
 };
 use crate::{
     cli::Context,
@@ -207,12 +205,13 @@ impl ListArgs {
 
 impl RotateArgs {
     async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let config = serve::configuration(self.hub.config.as_deref(), self.hub.data_dir.as_deref());
+        let config = config.map_err(wrong)?;
         let mut envelopes = Vec::new();
         for folder in &self.service_dir {
-            let path = folder.join(ENVELOPE_FILE);
-            let missing =
-                || Failure::usage(format!("`{}` is missing: name a folder of a service", path.display()));
-            envelopes.push(EnvelopeKey::load(&path).map_err(Failure::usage)?.ok_or_else(missing)?);
+            let envelope = envelope::load(folder, || serve::kms_client(&config, &clock)).await;
+            envelopes.push(envelope.map_err(wrong)?);
         }
         let is_asked = |purpose: &Purpose| self.all || self.keys.contains(&KeyUse::of(*purpose));
         let purposes: Vec<Purpose> = Purpose::ALL.into_iter().filter(is_asked).collect();
