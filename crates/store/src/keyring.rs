@@ -12,7 +12,7 @@ pub use envelope::EnvelopeKey;
 pub use holder::Holder;
 pub use keyed::Keyed;
 pub use kms::{KmsEnvelope, WrappedEnvelope};
-pub use purpose::Purpose;
+pub use purpose::{Needed, Purpose};
 pub(crate) use ring::StoredKey;
 pub use ring::{Keyring, KeyringError, PurposeKey};
 pub use sealed::{Place, Sealed};

@@ -9,6 +9,7 @@ pub(crate) mod decisions;
 mod entries;
 mod identity_providers;
 pub(crate) mod leases;
+pub(crate) mod old_keys;
 pub(crate) mod principal;
 pub(crate) mod purpose_keys;
 pub(crate) mod rbac;
