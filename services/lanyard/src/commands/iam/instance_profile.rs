@@ -1,7 +1,5 @@
 //! `lanyard iam instance-profile`: the roles that EC2 instances run with, as EC2 names them.
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use lanyard_api::{
     authn::{
@@ -12,15 +10,15 @@ use lanyard_api::{
 };
 
 use super::{
-    AccountArg, ListArgs,
-    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
+    ListArgs,
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
     hub::{ChangeArgs, Hub, all_pages},
-    input::{key_value, moment_text},
+    input::moment_text,
     show::{Changed, Fields, Listing, Row},
 };
 
@@ -37,20 +35,7 @@ has is EC2's to tell.";
 pub enum InstanceProfileCommand {
     /// Make a profile; it has no role yet.
     #[command(after_help = CREATE)]
-    Create {
-        /// Unique in the account, whatever the path and letter case.
-        name: String,
-        /// `/`, or a path such as `/team/`.
-        #[arg(long, default_value = "/")]
-        path: String,
-        /// A tag; may be given again.
-        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Create(CreateArgs),
     /// One profile.
     Get(NamedArgs),
     /// The profiles of an account.
@@ -104,10 +89,11 @@ impl InstanceProfileCommand {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let remote = hub.remote();
         let (which, update, change) = match self {
-            Self::Create { name, path, tags, account, change } => {
-                let tags = BTreeMap::from_iter(tags);
-                let profile = CreateInstanceProfile { account: account.account, path, name, tags };
-                return context.show(&Changed(remote.create_instance_profile(change.into(), profile).await?));
+            Self::Create(new) => {
+                let (account, tags) = (new.account(), new.tags());
+                let profile = CreateInstanceProfile { account, path: new.path, name: new.name, tags };
+                let made = remote.create_instance_profile(new.change.into(), profile).await?;
+                return context.show(&Changed(made));
             }
             Self::Get(which) => {
                 let profile = remote.get_instance_profile(admitted_at_the_door(), which.into()).await?;

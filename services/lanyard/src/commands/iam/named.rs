@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use lanyard_api::authn::accounts::Named;
+use lanyard_iam::AccountId;
 
 use super::AccountArg;
 use crate::{hub::ChangeArgs, input::key_value};
@@ -20,6 +21,33 @@ pub struct NamedArgs {
 impl From<NamedArgs> for Named {
     fn from(which: NamedArgs) -> Self {
         Self { account: which.account.account, name: which.name }
+    }
+}
+
+/// What is said of each user, role or instance profile that is made.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Unique in the account, whatever the path and letter case.
+    pub(super) name: String,
+    /// `/`, or a path such as `/team/`.
+    #[arg(long, default_value = "/")]
+    pub(super) path: String,
+    /// A tag; may be given again.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    account: AccountArg,
+    #[command(flatten)]
+    pub(super) change: ChangeArgs,
+}
+
+impl CreateArgs {
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.account.account
+    }
+
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        self.tags.iter().cloned().collect()
     }
 }
 

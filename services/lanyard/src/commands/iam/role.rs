@@ -1,7 +1,5 @@
 //! `lanyard iam role`, and what ends a role's sessions.
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use lanyard_api::{
     authn::{
@@ -14,14 +12,14 @@ use serde_json::json;
 
 use super::{
     AccountArg, ListArgs,
-    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
     hub::{ChangeArgs, Hub, all_pages},
-    input::{Source, key_value, moment_text},
+    input::{Source, moment_text},
     show::{Changed, Fields, Listing, Row},
 };
 
@@ -36,26 +34,16 @@ pub enum RoleCommand {
     /// Make a role.
     #[command(after_help = CREATE)]
     Create {
-        /// Unique in the account, whatever the path and letter case.
-        name: String,
-        /// `/`, or a path such as `/team/`.
-        #[arg(long, default_value = "/")]
-        path: String,
+        #[command(flatten)]
+        new: CreateArgs,
         #[command(flatten)]
         trust: TrustArgs,
         /// The longest session, 3600 to 43200; 0 means 3600.
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         session_seconds_max: u32,
-        /// A tag; may be given again.
-        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
         /// For people.
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
     },
     /// One role.
     Get(NamedArgs),
@@ -167,19 +155,19 @@ impl RoleCommand {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let remote = hub.remote();
         match self {
-            Self::Create { name, path, trust, session_seconds_max, tags, description, account, change } => {
+            Self::Create { new, trust, session_seconds_max, description } => {
                 let (trust_policy, allow_any_subject) = trust.document()?;
                 let role = CreateRole {
-                    account: account.account,
-                    path,
-                    name,
+                    account: new.account(),
+                    tags: new.tags(),
+                    path: new.path,
+                    name: new.name,
                     trust_policy,
                     description,
                     allow_any_subject,
                     session_seconds_max,
-                    tags: BTreeMap::from_iter(tags),
                 };
-                context.show(&Changed(remote.create_role(change.into(), role).await?))
+                context.show(&Changed(remote.create_role(new.change.into(), role).await?))
             }
             Self::Get(which) => {
                 context.show(&Fields(remote.get_role(admitted_at_the_door(), which.into()).await?))

@@ -1,7 +1,5 @@
 //! `lanyard iam user`.
 
-use std::collections::BTreeMap;
-
 use clap::Subcommand;
 use lanyard_api::{
     authn::{
@@ -12,15 +10,15 @@ use lanyard_api::{
 };
 
 use super::{
-    AccountArg, ListArgs,
-    named::{DeleteArgs, NamedArgs, TagArgs, UntagArgs},
+    ListArgs,
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
-    hub::{ChangeArgs, Hub, all_pages},
-    input::{key_value, moment_text},
+    hub::{Hub, all_pages},
+    input::moment_text,
     show::{Changed, Fields, Listing, Row},
 };
 
@@ -31,20 +29,7 @@ pub enum UserCommand {
     #[command(
         after_help = "Examples:\n  lanyard iam user create ana\n  lanyard iam user create ana --path /team-a/ --tag team=a"
     )]
-    Create {
-        /// Unique in the account, whatever the path and letter case.
-        name: String,
-        /// `/`, or a path such as `/team/`.
-        #[arg(long, default_value = "/")]
-        path: String,
-        /// A tag; may be given again.
-        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
-        tags: Vec<(String, String)>,
-        #[command(flatten)]
-        account: AccountArg,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Create(CreateArgs),
     /// One user.
     Get(NamedArgs),
     /// The users of an account.
@@ -75,10 +60,10 @@ impl UserCommand {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let remote = hub.remote();
         match self {
-            Self::Create { name, path, tags, account, change } => {
-                let user =
-                    CreateUser { account: account.account, path, name, tags: BTreeMap::from_iter(tags) };
-                context.show(&Changed(remote.create_user(change.into(), user).await?))
+            Self::Create(new) => {
+                let (account, tags) = (new.account(), new.tags());
+                let user = CreateUser { account, path: new.path, name: new.name, tags };
+                context.show(&Changed(remote.create_user(new.change.into(), user).await?))
             }
             Self::Get(which) => {
                 context.show(&Fields(remote.get_user(admitted_at_the_door(), which.into()).await?))
