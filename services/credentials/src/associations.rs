@@ -2,6 +2,8 @@
 
 mod role;
 mod rules;
+#[cfg(test)]
+mod sample;
 mod snapshot;
 mod trust;
 

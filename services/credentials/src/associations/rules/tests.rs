@@ -1,36 +1,10 @@
 use std::collections::BTreeMap;
 
-use lanyard_api::{
-    ClusterUid,
-    mapping::{AuthenticationMode, AuthorizerMode},
-};
-use time::OffsetDateTime;
-
 use super::*;
+use crate::associations::sample::cluster;
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
-
-fn cluster() -> Cluster {
-    Cluster {
-        uid: ClusterUid::random(),
-        id: "dev".parse().unwrap(),
-        name: "dev".to_owned(),
-        partition: "aws".parse().unwrap(),
-        account: "111122223333".parse().unwrap(),
-        region: "eu-central-1".to_owned(),
-        endpoint: None,
-        certificate_authority: None,
-        authentication_mode: AuthenticationMode::Api,
-        authorizer_mode: AuthorizerMode::WebhookFirst,
-        trusted_accounts: Vec::new(),
-        audiences: Vec::new(),
-        token_cache_seconds: 10,
-        created_by: "test".to_owned(),
-        tags: BTreeMap::new(),
-        created_at: OffsetDateTime::UNIX_EPOCH,
-    }
-}
 
 /// The broken rule, with its field.
 fn rule<T>(outcome: Result<T, CallError>) -> Option<(String, &'static str)> {
