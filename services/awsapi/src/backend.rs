@@ -37,16 +37,23 @@ impl<A> std::fmt::Debug for InProcess<A> {
     }
 }
 
-/// The engines of this process behind the door.
-pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
+/// The engines of this process behind the door; `vend` is credentials', with whatever records its answers.
+pub fn in_process<A, M, C, V>(
+    authn: Arc<A>,
+    mapping: Arc<M>,
+    credentials: Arc<C>,
+    vend: Arc<V>,
+) -> InProcess<A>
 where
     A: AdmitAws + Accounts + InstanceProfiles + OidcProviders,
     M: Clusters + Entries + IdentityProviders + Updates + Tags,
-    C: Sessions + Associations + Vend + Tags,
+    C: Sessions + Associations + Tags,
+    V: Vend,
 {
     let door = Door::behind_door();
     let mapping = Served::new(mapping, door.clone());
     let credentials = Served::new(credentials, door.clone());
+    let vend = Served::new(vend, door.clone());
     let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(authn::server::instance_profiles(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door)))
@@ -57,7 +64,7 @@ where
         .add_service(tags::of_mapping(mapping))
         .add_service(credentials::server::sessions(credentials.clone()))
         .add_service(credentials::server::associations(credentials.clone()))
-        .add_service(credentials::server::vend(credentials.clone()))
+        .add_service(credentials::server::vend(vend))
         .add_service(tags::of_credentials(credentials));
     InProcess { authn, routes }
 }

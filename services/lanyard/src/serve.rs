@@ -16,7 +16,7 @@ use std::{
 
 use lanyard_aws::{AwsClient, CredentialSource};
 use lanyard_awsapi::AwsDoor;
-use lanyard_gateway::{Directory, Recorder, Services as _, door, kubernetes};
+use lanyard_gateway::{Directory, RecordedVend, Recorder, Services as _, door, kubernetes};
 use lanyard_iam::Region;
 use lanyard_kit::{
     Clock, SystemClock,
@@ -181,6 +181,7 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
             Arc::clone(suite.authn()),
             Arc::clone(suite.mapping()),
             Arc::clone(suite.credentials()),
+            Arc::new(RecordedVend::new(Arc::clone(&gateway))),
         ),
         config: config.awsapi.clone(),
         hub: lanyard_awsapi::Hub {
