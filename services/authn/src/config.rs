@@ -199,9 +199,9 @@ impl AuthnConfig {
             redis.validate()?;
         }
         let is_none = |agent: &&String| {
-            agent.split_once('/').is_none_or(|(namespace, name)| {
-                namespace.is_empty() || name.is_empty() || name.contains('/')
-            })
+            agent
+                .split_once('/')
+                .is_none_or(|(namespace, name)| namespace.is_empty() || name.is_empty() || name.contains('/'))
         };
         if let Some(bad) = self.nodes.agents.iter().find(is_none) {
             return Err(ConfigError::Agent(bad.clone()));

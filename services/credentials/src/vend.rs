@@ -45,7 +45,8 @@ const NODE_NAME_BYTES_MAX: usize = 253;
 const UNAUTHORIZED: &str =
     "Unauthorized Exception! EKS does not have permissions to assume the associated role.";
 /// What a role's owner cannot mend, but who wrote the association.
-const OF_ASSOCIATION: [&str; 3] = ["packed_policy_too_large", "malformed_policy_document", "account_elsewhere"];
+const OF_ASSOCIATION: [&str; 3] =
+    ["packed_policy_too_large", "malformed_policy_document", "account_elsewhere"];
 
 /// What vending keeps.
 pub(crate) struct Vending {
@@ -172,7 +173,8 @@ impl Credentials {
         let now = self.now();
         let pod = self.proven_pod(by, &cluster, request.token.expose_secret(), now).await?;
         if pod.node != node {
-            let rule = format!("the token's pod runs on node `{}`, and the caller is node `{node}`", pod.node);
+            let rule =
+                format!("the token's pod runs on node `{}`, and the caller is node `{node}`", pod.node);
             return Err(VendRefusal::AccessDenied.because(rule));
         }
         self.vending().budgets.take(cluster.uid, &pod.namespace, Instant::now())?;
@@ -287,7 +289,8 @@ fn decide(
     association: &Arc<PodIdentityAssociation>,
     revision: Revision,
 ) -> Decided {
-    let tags = if association.disable_session_tags { Default::default() } else { session::tags(cluster, pod) };
+    let tags =
+        if association.disable_session_tags { Default::default() } else { session::tags(cluster, pod) };
     let target = association.target_role_arn.clone().map(|role_arn| TargetHop {
         role_arn,
         external_id: association.external_id(cluster).filter(|_| association.disable_session_tags),
@@ -340,7 +343,8 @@ fn no_association(cluster: &Cluster, pod: &PodIdentity) -> CallError {
 fn unsourced(decided: &Decided, error: SourceError) -> CallError {
     match error {
         SourceError::Refused { code, text } if OF_ASSOCIATION.contains(&&*code) => {
-            VendRefusal::InvalidRequest.because(format!("association `{}`: {text} ({code})", decided.association.id))
+            VendRefusal::InvalidRequest
+                .because(format!("association `{}`: {text} ({code})", decided.association.id))
         }
         SourceError::Refused { code, text } => {
             VendRefusal::AccessDenied.because(format!("{UNAUTHORIZED} {text} ({code})"))

@@ -38,7 +38,9 @@ use lanyard_kit::{
 };
 use tonic::{Status, service::Routes};
 
-use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services, vending::RecordedVend};
+use crate::{
+    explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services, vending::RecordedVend,
+};
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 pub(crate) const FRAME_BYTES: usize = 5;

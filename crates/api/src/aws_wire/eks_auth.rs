@@ -57,7 +57,8 @@ mod tests {
         for good in ["a.b.c", "eyJ-_=.A0.z"] {
             assert!(is_token(good), "{good}");
         }
-        for bad in ["", "a", "a.b", "a.b.", ".b.c", "a.b.c.d", "a.b.c ", "Bearer a.b.c", "a.b.c\n", "a.ä.c"] {
+        for bad in ["", "a", "a.b", "a.b.", ".b.c", "a.b.c.d", "a.b.c ", "Bearer a.b.c", "a.b.c\n", "a.ä.c"]
+        {
             assert!(!is_token(bad), "{bad}");
         }
     }

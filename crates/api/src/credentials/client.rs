@@ -8,11 +8,11 @@ use lanyard_proto::credentials::v1::{
 };
 
 use super::{
-    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
-    PodCredentials, PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
-    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
-    Vend, WebIdentitySession, WorkloadIssuer, Workloads,
+    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodCredentials,
+    PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession,
+    ServiceAccount, ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions,
+    UpdatePodIdentityAssociation, Vend, WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,

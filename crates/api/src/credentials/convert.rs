@@ -3,10 +3,11 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodCredentials, PodIdentityAssociation,
-    PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, SessionCredentials, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
+    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey,
+    PodCredentials, PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef,
+    RoleSession, ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials,
+    VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
     fault::CallError,

@@ -1,6 +1,8 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, vend_server, workloads_server};
+use lanyard_proto::credentials::v1::{
+    self as pb, associations_server, sessions_server, vend_server, workloads_server,
+};
 
 use super::{
     Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,

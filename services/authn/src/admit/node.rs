@@ -27,7 +27,10 @@ struct Shown<'a> {
 
 /// Whether a call shows a bearer token: nobody else does.
 pub(super) fn is_callers(query: &AdmitQuery) -> bool {
-    query.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case(AUTHORIZATION) && bearer(value).is_some())
+    query
+        .headers
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case(AUTHORIZATION) && bearer(value).is_some())
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -105,15 +108,21 @@ impl<S: SharedCache> Engine<S> {
 /// The token and the cluster that it is said to be of, each once.
 fn shown(query: &AdmitQuery) -> Result<Shown<'_>, Denial> {
     let one = |name: &str| {
-        let mut values =
-            query.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+        let mut values = query
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str());
         values.next().filter(|_| values.next().is_none())
     };
     let token = one(AUTHORIZATION).and_then(bearer).ok_or_else(|| {
         denial("node_token", "a bearer token has to stand once in `authorization`, and nothing beside it")
     })?;
     let cluster = one(NODE_CLUSTER_HEADER).ok_or_else(|| {
-        denial("node_cluster", format!("`{NODE_CLUSTER_HEADER}` has to stand once, with the id of the node's cluster"))
+        denial(
+            "node_cluster",
+            format!("`{NODE_CLUSTER_HEADER}` has to stand once, with the id of the node's cluster"),
+        )
     })?;
     Ok(Shown { token, cluster })
 }

@@ -11,6 +11,7 @@ mod exchanged;
 mod instance_profiles;
 mod local;
 mod lockout;
+mod nodes;
 mod oidc;
 mod oidc_providers;
 mod policies;

@@ -71,7 +71,11 @@ mod tests {
             (0..100).filter(|_| budgets.take(cluster, namespace, now).is_ok()).count()
         };
         assert_eq!(vended(dev, "loud"), 3);
-        assert_eq!(vended(dev, "quiet"), 2, "what is left of the cluster's, which the loud one took no more of");
+        assert_eq!(
+            vended(dev, "quiet"),
+            2,
+            "what is left of the cluster's, which the loud one took no more of"
+        );
         assert_eq!(vended(prod, "loud"), 3, "another cluster is another budget");
         let fault = budgets.take(dev, "loud", now).unwrap_err();
         assert!(matches!(fault, Fault::Throttled { retry_after: Some(_), .. }), "{fault:?}");

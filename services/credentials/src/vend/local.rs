@@ -74,7 +74,9 @@ impl LocalSource {
     async fn find(&self, arn: &PrincipalArn, missing: &'static str) -> Result<Found, SourceError> {
         let hub = self.engine.hub().await?;
         if !hub.is_local(arn.account, arn.partition) {
-            let text = format!("role `{arn}` is of an account that the hub does not keep: name a role of one that it keeps");
+            let text = format!(
+                "role `{arn}` is of an account that the hub does not keep: name a role of one that it keeps"
+            );
             return Err(refused("account_elsewhere", text));
         }
         let account = self.engine.account(arn.account).await?;
@@ -85,7 +87,10 @@ impl LocalSource {
             _ => None,
         };
         let role = found.ok_or_else(|| {
-            refused(missing, format!("role `{arn}` does not exist: make it, or name another in the association"))
+            refused(
+                missing,
+                format!("role `{arn}` does not exist: make it, or name another in the association"),
+            )
         })?;
         let id = PrincipalId::parse(&role.role.principal_id).map_err(|_| Fault::Internal)?;
         Ok(Found { account, role, arn: arn.clone(), id })
@@ -114,8 +119,15 @@ impl LocalSource {
             chain_depth,
             ancestors,
         })?;
-        let RoleSession { access_key_id, secret_access_key, session_token, expires_at, arn, assumed_role_id, .. } =
-            session;
+        let RoleSession {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expires_at,
+            arn,
+            assumed_role_id,
+            ..
+        } = session;
         let credentials = SessionCredentials { access_key_id, secret_access_key, session_token, expires_at };
         Ok(Sourced { credentials, user: VendedUser { arn, id: assumed_role_id }, role_arn: of.arn })
     }
@@ -215,7 +227,8 @@ fn why(weighed: &Evaluation, action: &str) -> String {
 
 /// What came nearest to an allow, for whoever wrote the policies.
 fn lack(near: &NearMiss) -> String {
-    let place = near.statement.as_ref().map(|place| format!("statement {} of {}", place.index + 1, place.document));
+    let place =
+        near.statement.as_ref().map(|place| format!("statement {} of {}", place.index + 1, place.document));
     match (&near.lack, place) {
         (Lack::Condition { operator, key }, Some(place)) => {
             format!("the condition `{operator}` on `{key}` of {place} does not hold")

@@ -5,15 +5,9 @@
 //! session's name alone is chosen by whoever makes it, so where the hub keeps the role's account the session has to come of the
 //! very key that was bound.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use lanyard_api::{
-    Actor, ActorKind, Authority, Revision, Scope,
-    mapping::Node,
-};
+use lanyard_api::{Actor, ActorKind, Authority, Revision, Scope, mapping::Node};
 use lanyard_iam::PrincipalArn;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
@@ -161,17 +155,47 @@ mod tests {
                 actor(local.clone(), SESSION, session_key, &["key/LKIAOTHEROTHEROTHER0"]),
                 false,
             ),
-            ("no key is bound", nodes(Some(ROLE), None), actor(local.clone(), SESSION, session_key, own), false),
-            ("another authority's, by its role", nodes(Some(ROLE), None), actor(aws.clone(), SESSION, "ASIAEXAMPLE123456789", &[]), true),
-            ("another authority's of a key that is bound", bound(), actor(aws, SESSION, "ASIAEXAMPLE123456789", own), false),
-            ("no role is bound", nodes(None, Some(KEY)), actor(local.clone(), SESSION, session_key, own), false),
+            (
+                "no key is bound",
+                nodes(Some(ROLE), None),
+                actor(local.clone(), SESSION, session_key, own),
+                false,
+            ),
+            (
+                "another authority's, by its role",
+                nodes(Some(ROLE), None),
+                actor(aws.clone(), SESSION, "ASIAEXAMPLE123456789", &[]),
+                true,
+            ),
+            (
+                "another authority's of a key that is bound",
+                bound(),
+                actor(aws, SESSION, "ASIAEXAMPLE123456789", own),
+                false,
+            ),
+            (
+                "no role is bound",
+                nodes(None, Some(KEY)),
+                actor(local.clone(), SESSION, session_key, own),
+                false,
+            ),
             (
                 "another role",
                 bound(),
-                actor(local.clone(), "arn:aws:sts::111122223333:assumed-role/app/i-0123456789abcdef0", session_key, own),
+                actor(
+                    local.clone(),
+                    "arn:aws:sts::111122223333:assumed-role/app/i-0123456789abcdef0",
+                    session_key,
+                    own,
+                ),
                 false,
             ),
-            ("a user", bound(), actor(local, "arn:aws:iam::111122223333:user/i-0123456789abcdef0", KEY, &[]), false),
+            (
+                "a user",
+                bound(),
+                actor(local, "arn:aws:iam::111122223333:user/i-0123456789abcdef0", KEY, &[]),
+                false,
+            ),
         ];
         for (what, nodes, actor, is_node) in cases {
             let named = nodes.name_of(&actor);

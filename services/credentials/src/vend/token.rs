@@ -15,11 +15,7 @@ use crate::snapshot::KnownIssuer;
 /// # Errors
 /// [`VendRefusal::ExpiredToken`], [`VendRefusal::InvalidToken`]; a fault for a token that was issued a moment ago by a key that the
 /// hub has not been told of yet.
-pub(super) fn proven(
-    raw: &str,
-    issuer: &KnownIssuer,
-    now: OffsetDateTime,
-) -> Result<PodIdentity, CallError> {
+pub(super) fn proven(raw: &str, issuer: &KnownIssuer, now: OffsetDateTime) -> Result<PodIdentity, CallError> {
     let (url, keys) = (&issuer.record.issuer_url, &issuer.jwks);
     match ServiceAccountToken::verify(raw, url, keys, POD_IDENTITY_AUDIENCE, now) {
         Ok(token) => Ok(pod(token)),

@@ -6,7 +6,9 @@ use lanyard_api::{
     Actor, ActorKind, Authority, CallError, ClusterId, ClusterUid, Lineage, Mutation, Scope, SignatureUse,
     Vouched,
     authn::accounts::{Account, IamRole},
-    credentials::{Associations, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
+    credentials::{
+        Associations, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Vend, Workloads, server,
+    },
     grpc::{Door, Remote, Served},
     mapping::{AuthenticationMode, AuthorizerMode, Cluster},
     suite::{admitting, serve_in_process},
@@ -74,12 +76,13 @@ impl Bench {
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Tags + use<> {
+    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Vend + Tags + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
         let routes = Routes::new(server::workloads(served.clone()))
             .add_service(server::associations(served.clone()))
+            .add_service(server::vend(served.clone()))
             .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
     }
@@ -90,9 +93,18 @@ impl Bench {
     }
 
     pub(crate) async fn tagged_role(&self, name: &str, trust_policy: &str, tags: &[(&str, &str)]) {
+        self.put_role(HOME, name, trust_policy, tags).await;
+    }
+
+    /// A role of any of the accounts.
+    pub(crate) async fn role_of(&self, number: &str, name: &str, trust_policy: &str) {
+        self.put_role(number, name, trust_policy, &[]).await;
+    }
+
+    async fn put_role(&self, number: &str, name: &str, trust_policy: &str, tags: &[(&str, &str)]) {
         let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let role = IamRole {
-            account: account(HOME),
+            account: account(number),
             path: "/".to_owned(),
             name: name.to_owned(),
             principal_id: format!("AROA{:A>17}", name.to_ascii_uppercase()),
@@ -104,6 +116,20 @@ impl Bench {
             created_at: NOON,
         };
         put(&self.store, &role).await;
+    }
+
+    /// Takes a role away.
+    pub(crate) async fn unrole(&self, number: &str, name: &str) {
+        let scope = Scope::Account(account(number));
+        let mut tx = self.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.delete::<IamRole>(scope, name).await.unwrap().unwrap();
+        tx.commit_unrecorded().await.unwrap();
+    }
+
+    /// A record as it is stored.
+    pub(crate) async fn stored<R: Record>(&self, scope: Scope, key: &str) -> R {
+        let mut tx = self.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.get(scope, key).await.unwrap().unwrap()
     }
 
     pub(crate) async fn another_cluster(&self, id: &str) -> Cluster {
@@ -125,13 +151,13 @@ impl Bench {
     }
 }
 
-async fn put<R: Record>(store: &Store, record: &R) {
+pub(crate) async fn put<R: Record>(store: &Store, record: &R) {
     let mut tx = store.begin("test", &Mutation::system("test"), &[record.scope()]).await.unwrap();
     tx.put(record).await.unwrap();
     tx.commit_unrecorded().await.unwrap();
 }
 
-fn account(number: &str) -> AccountId {
+pub(crate) fn account(number: &str) -> AccountId {
     number.parse().unwrap()
 }
 
