@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hub import REGION, Hub, unique
+from hub import REGION, Hub, Principal, unique
 from management import Answer, FrontDoor
 from oidc import Issuer, Key
 from tokens import Credentials
@@ -207,6 +207,13 @@ def immunity_36_a_pods_session_ends_with_its_association(hub, wire, spoke, auth)
     hub.settle()
     with refused(pod.sts, "InvalidClientTokenId", "Pod Identity association", status=403):
         pod.sts.get_caller_identity()
+
+
+def test_a_pods_session_opens_no_cluster_though_an_entry_names_its_role(hub, cluster, spoke, auth):
+    own = spoke.vend(auth)["credentials"]
+    cluster.entry(Principal(spoke.role.rsplit("/", 1)[1], spoke.role, ""))
+    session = Credentials(own["accessKeyId"], own["secretAccessKey"], own["sessionToken"])
+    assert cluster.refusal(session) == "session_kin"
 
 
 @pytest.fixture

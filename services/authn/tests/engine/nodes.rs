@@ -10,7 +10,7 @@ use lanyard_api::{ActorKind, Fault, Scope};
 use lanyard_iam::{Ancestor, Credentials};
 use lanyard_oidc::{Algorithm, stand_in::SigningKey};
 use lanyard_proto::credentials::v1 as pb;
-use lanyard_store::{on_each_store, test_support::TestDatabase};
+use lanyard_store::{Record as _, on_each_store, test_support::TestDatabase};
 use prost::Message as _;
 use serde_json::{Value, json};
 use time::Duration;
@@ -18,7 +18,7 @@ use time::Duration;
 use crate::world::call::{
     AUTHORITY, CREATE_ENTRY, DESCRIBE, admitted, allow, describe, forbidden, sign, unproven,
 };
-use crate::world::{World, cluster_of, code, verified, world};
+use crate::world::{World, cluster_of, code, lockout, verified, world};
 
 const VEND: &str = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity";
 const ISSUER: &str = "https://issuer.example/dev";
@@ -272,7 +272,10 @@ async fn immunity_36_a_pods_session_ends_with_its_association_and_its_cluster(da
     world.remove(&anew).await;
     world.put(&own).await;
     verified(world.knock(&session, &other).await);
-    world.remove(&world.cluster).await;
+    let scopes = [Scope::Hub, Scope::Cluster(world.cluster.uid)];
+    let mut transaction = world.store.begin("test", &lockout(), &scopes).await.unwrap();
+    transaction.delete::<Cluster>(Scope::Hub, &world.cluster.key()).await.unwrap().unwrap();
+    transaction.commit_unrecorded().await.unwrap();
     assert_eq!(code(world.knock(&session, &other).await), "session_ancestor_gone");
 }
 
