@@ -103,6 +103,15 @@ metrics! {
     CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
     /// Labels: [`OUTCOME`] (`exported`, `dropped`: the queue was full, `failed`: the collector did not take them).
     TRACE_SPANS_TOTAL = Counter "lanyard_trace_spans_total" [OUTCOME], "Spans that ended, by what became of them on the way to the collector.";
+    /// Labels: [`ROUTE`] (`container`, `metadata`, `sts`) and [`OUTCOME`] (`kept`, `fetched`, `refused`, `limited`, `fault`).
+    AGENT_ANSWERS_TOTAL = Counter "lanyard_agent_answers_total" [ROUTE, OUTCOME], "Requests of pods to the node agent, by road and outcome.";
+    /// Labels: [`OUTCOME`] (`vended`, `refused`, `fault`).
+    AGENT_VENDS_TOTAL = Counter "lanyard_agent_vends_total" [OUTCOME], "Questions of the node agent for credentials, renewals included, by outcome.";
+    AGENT_ENTRIES = Gauge "lanyard_agent_entries", "Tokens whose credentials the node agent keeps.";
+    /// Labels: [`OUTCOME`] (`listed`, `fault`).
+    AGENT_POD_LISTS_TOTAL = Counter "lanyard_agent_pod_lists_total" [OUTCOME], "Questions of the node agent about the pods of its node, by outcome.";
+    AGENT_PODS = Gauge "lanyard_agent_pods", "Pods of the node, as the node agent last heard.";
+    AGENT_KUBELET_CHECK = Gauge "lanyard_agent_kubelet_check", "1 where the node agent holds tokens against the pods of its node, 0 where that is switched off.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
