@@ -78,7 +78,10 @@ async fn measure(folder: &Path) -> Result<()> {
     let standins = standins::start(folder, PODS).await?;
     let mut agent = start_agent(folder, &standins)?;
     let about = agent.ready(&folder.join("ready.json"), READY_MAX).await?;
-    let url = about["credentials"][0].as_str().and_then(|url| url.strip_prefix("http://"));
+    let url = about
+        .pointer("/credentials/0")
+        .and_then(serde_json::Value::as_str)
+        .and_then(|url| url.strip_prefix("http://"));
     let address: SocketAddr = url.context("the agent does not say where it listens")?.parse()?;
     let questions = standins.questions(address);
     ask_all(address, &questions).await?;
@@ -118,15 +121,29 @@ fn start_agent(folder: &Path, standins: &standins::Standins) -> Result<Process> 
         (None, None) => anyhow::bail!("LANYARD_TEST_AGENT or LANYARD_BIN has to name a program"),
     };
     let mut command = process::server(&program, Placement::Apart);
-    command.args(words).args(["--cluster-name", "bench", "--region", "eu-west-1", "--bind-hosts", "127.0.0.1"]);
-    command.args(["--port", "0", "--probe-port", "0", "--metrics-address", "127.0.0.1", "--metrics-port", "0"]);
+    command.args(words).args([
+        "--cluster-name",
+        "bench",
+        "--region",
+        "eu-west-1",
+        "--bind-hosts",
+        "127.0.0.1",
+    ]);
+    command.args([
+        "--port",
+        "0",
+        "--probe-port",
+        "0",
+        "--metrics-address",
+        "127.0.0.1",
+        "--metrics-port",
+        "0",
+    ]);
     command.arg("--config").arg(folder.join("agent.toml")).arg("--ready-file").arg(folder.join("ready.json"));
     command.args(["--endpoint", &standins.endpoint, "--kubelet-url", &standins.kubelet]);
-    for (flag, file) in [
-        ("--endpoint-ca", "ca.pem"),
-        ("--kubelet-ca", "ca.pem"),
-        ("--kubelet-token-file", "token"),
-    ] {
+    for (flag, file) in
+        [("--endpoint-ca", "ca.pem"), ("--kubelet-ca", "ca.pem"), ("--kubelet-token-file", "token")]
+    {
         command.arg(flag).arg(folder.join(file));
     }
     command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE01").env("AWS_SECRET_ACCESS_KEY", "of-the-node");

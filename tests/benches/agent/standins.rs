@@ -58,7 +58,9 @@ impl Standins {
     pub(crate) fn questions(&self, agent: SocketAddr) -> Vec<Vec<u8>> {
         let question = |number| {
             let token = token(number);
-            format!("GET /v1/credentials HTTP/1.1\r\nHost: {agent}\r\nAuthorization: {token}\r\nAccept: */*\r\n\r\n")
+            format!(
+                "GET /v1/credentials HTTP/1.1\r\nHost: {agent}\r\nAuthorization: {token}\r\nAccept: */*\r\n\r\n"
+            )
         };
         (0..self.pods).map(|number| question(number).into_bytes()).collect()
     }
