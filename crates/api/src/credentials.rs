@@ -4,6 +4,8 @@
 mod associations;
 mod client;
 mod convert;
+mod issuers;
+mod pods;
 pub mod server;
 mod workloads;
 
@@ -23,6 +25,11 @@ pub use associations::{
     PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
     PodIdentityAssociationId, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
 };
+pub use issuers::{
+    FoundIssuer, HostedIssuer, HostedKey, IssuerDescription, IssuerSigner, Issuers, PublishIssuerKey,
+    PublishedDocuments, WORKLOAD_TOKEN_LIFETIME, jwks_uri, published_documents,
+};
+pub use pods::{MutatePod, PodMutation, Pods};
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,
     ServiceAccountName, ServiceAccountSummary, WorkloadIssuer, Workloads,

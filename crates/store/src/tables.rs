@@ -7,6 +7,7 @@ pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod decisions;
 mod entries;
+pub(crate) mod hosted;
 mod identity_providers;
 pub(crate) mod leases;
 pub(crate) mod principal;

@@ -30,8 +30,10 @@ use crate::{
     associations::AssociationModel,
     config::CredentialsConfig,
     exchange::Exchange,
+    issuers::KeyPairs,
     keys::{KeysError, minter},
     rules,
+    sight::fault,
     snapshot::{ClusterModel, WorkloadModel},
     unsigned::Strangers,
 };
@@ -76,6 +78,7 @@ struct Inner {
     workloads: Followed<WorkloadModel>,
     associations: Followed<AssociationModel>,
     minter: Keyed<SessionMinter>,
+    key_pairs: KeyPairs,
     clock: Arc<dyn Clock>,
 }
 
@@ -110,6 +113,7 @@ impl Credentials {
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             associations: Followed::new(store, AssociationModel, config.clusters_max),
             minter: Keyed::following(store.keyring(), minter)?,
+            key_pairs: KeyPairs::default(),
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned),
             exchange,
@@ -134,6 +138,10 @@ impl Credentials {
         self.inner.exchange.as_ref()
     }
 
+    pub(crate) fn key_pairs(&self) -> &KeyPairs {
+        &self.inner.key_pairs
+    }
+
     pub(crate) fn clusters(&self) -> &Followed<ClusterModel> {
         &self.inner.clusters
     }
@@ -150,10 +158,10 @@ impl Credentials {
         self.inner.clock.now()
     }
 
-    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, CallError> {
+    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
         match self.inner.hub.peek(Scope::Hub) {
             Some(snapshot) => Ok(snapshot),
-            None => Ok(self.inner.hub.get(Scope::Hub).await?),
+            None => self.inner.hub.get(Scope::Hub).await.map_err(fault),
         }
     }
 

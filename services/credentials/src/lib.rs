@@ -14,6 +14,9 @@
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
 //! clusters apart.
 //!
+//! The issuers of clusters are served by the hub where they have no other place ([`lanyard_api::credentials::Issuers`]); it signs tokens of
+//! them itself for AWS alone ([`ClusterTokens`]).
+//!
 //! Which ServiceAccount's pods get which role stands in Pod Identity associations. A role is held against them when they are
 //! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount.
 
@@ -22,8 +25,10 @@ mod associations;
 mod config;
 mod engine;
 mod exchange;
+mod issuers;
 mod keys;
 mod names;
+mod pods;
 pub mod process;
 pub mod rules;
 mod sight;
@@ -34,8 +39,9 @@ mod web_identity;
 mod workloads;
 
 pub use associations::AssociationSnapshot;
-pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig};
+pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig, WebhookConfig};
 pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;
+pub use issuers::{ClusterToken, ClusterTokens};
 pub use keys::{KeysError, minting_keys};
 pub use snapshot::{KnownIssuer, WorkloadSnapshot};

@@ -61,6 +61,8 @@ impl Service for CredentialsService {
         let served = Served::new(engine, door);
         let routes = Routes::new(server::sessions(served.clone()))
             .add_service(server::workloads(served.clone()))
+            .add_service(server::issuers(served.clone()))
+            .add_service(server::pods(served.clone()))
             .add_service(server::associations(served.clone()))
             .add_service(tags::of_credentials(served));
         Ok((Self, routes))

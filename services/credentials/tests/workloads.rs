@@ -1,4 +1,5 @@
-//! What [`lanyard_api::credentials::Workloads`] and [`lanyard_api::credentials::Associations`] promise, a function for each promise, of the engine and of the engine behind
+//! What [`lanyard_api::credentials::Workloads`], [`lanyard_api::credentials::Issuers`], [`lanyard_api::credentials::Pods`] and
+//! [`lanyard_api::credentials::Associations`] promise, a function for each promise, of the engine and of the engine behind
 //! gRPC, on each store.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
@@ -7,8 +8,12 @@
 mod associations;
 #[path = "workloads/bench.rs"]
 mod bench;
+#[path = "workloads/hosted.rs"]
+mod hosted;
 #[path = "workloads/issuers.rs"]
 mod issuers;
+#[path = "workloads/pods.rs"]
+mod pods;
 #[path = "workloads/service_accounts.rs"]
 mod service_accounts;
 
@@ -43,6 +48,18 @@ suite! {
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
         an_association_is_tagged_by_its_arn,
         a_signed_request_seen_again_makes_no_second_one;
+    hosted:
+        keys_are_published_overlap_and_are_retired_when_their_tokens_have_ended,
+        immunity_49_an_issuers_keys_come_from_one_place_and_are_one_clusters,
+        an_issuer_elsewhere_is_described_and_not_served,
+        the_hub_signs_with_keys_of_its_own_that_verify_no_pod,
+        immunity_37_a_cluster_that_is_gone_has_no_issuer_at_the_hub_and_no_key,
+        a_hub_that_does_not_know_its_url_has_no_issuers;
+    pods:
+        a_pod_gets_the_role_of_its_association_or_of_its_service_account,
+        a_service_account_that_comes_a_moment_later_is_waited_for,
+        who_makes_a_pod_is_told_why_irsa_will_not_work,
+        what_is_not_a_pod_of_a_cluster_is_left_alone;
     service_accounts:
         first_lists_come_as_one_batch_and_a_relist_repeats_nothing,
         one_that_is_out_of_form_holds_nothing_back,

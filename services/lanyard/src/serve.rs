@@ -143,9 +143,10 @@ async fn serve(config: ServeConfig, life: Life, renew_administrator: bool) -> an
     let certificate = Arc::new(tls::LiveAuthority::new(ca, listeners::names(&config), Arc::clone(&clock))?);
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&certificate).follow()));
     let listeners = listeners::bind(&config, &certificate).await?;
-    let suite = Arc::new(suite::Suite::start(&opened, &config, aws, certificate.chains()).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
+    let parts = suite::Parts { aws, chains: certificate.chains(), external_url: &gateway_url };
+    let suite = Arc::new(suite::Suite::start(&opened, &config, parts).await?);
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(suite.directory(), config.gateway.metric_clusters_max),

@@ -3,22 +3,23 @@
 use std::net::IpAddr;
 
 use lanyard_proto::credentials::v1::{
-    self as pb, associations_client::AssociationsClient, sessions_client::SessionsClient,
-    workloads_client::WorkloadsClient,
+    self as pb, associations_client::AssociationsClient, issuers_client::IssuersClient,
+    pods_client::PodsClient, sessions_client::SessionsClient, workloads_client::WorkloadsClient,
 };
 
 use super::{
     Associations, AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
-    PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
+    ExchangeCallerIdentity, ExchangedSession, FoundIssuer, HostedIssuer, IssuerDescription, IssuerDocuments,
+    Issuers, MutatePod, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
+    PodIdentityAssociationRef, PodMutation, Pods, PublishIssuerKey, RoleSession, ServiceAccount,
     ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
     WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
-    fault::CallError,
+    fault::{CallError, Fault},
     grpc::{Remote, Wire, call, field},
     identity::{Actor, Vouched},
-    ids::ClusterId,
+    ids::{ClusterId, ClusterUid},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -99,6 +100,60 @@ impl<C: Wire> Workloads for Remote<C> {
     async fn get_issuer(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<WorkloadIssuer, CallError> {
         let message = pb::GetIssuerRequest { cluster: cluster.into() };
         call!(self.WorkloadsClient::get_issuer(self.actor(by, message)))
+    }
+}
+
+impl<C: Wire> Issuers for Remote<C> {
+    async fn publish_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        asked: PublishIssuerKey,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let PublishIssuerKey { jwk, issuer_url } = asked;
+        let message =
+            pb::PublishIssuerKeyRequest { mutation: None, cluster: cluster.into(), jwk, issuer_url };
+        call!(self.IssuersClient::publish_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn retire_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        kid: String,
+        early: bool,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let message = pb::RetireIssuerKeyRequest { mutation: None, cluster: cluster.into(), kid, early };
+        call!(self.IssuersClient::retire_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn rotate_hub_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let message = pb::RotateHubIssuerKeyRequest { mutation: None, cluster: cluster.into() };
+        call!(self.IssuersClient::rotate_hub_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn describe_issuer(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+    ) -> Result<IssuerDescription, CallError> {
+        let message = pb::DescribeIssuerRequest { cluster: cluster.into() };
+        call!(self.IssuersClient::describe_issuer(self.actor(by, message)))
+    }
+
+    async fn find_issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {
+        let message = pb::FindIssuerRequest { cluster_uid: cluster.to_string() };
+        call!(self.IssuersClient::find_issuer(self.internal(message)))
+    }
+}
+
+impl<C: Wire> Pods for Remote<C> {
+    async fn mutate_pod(&self, asked: MutatePod) -> Result<PodMutation, Fault> {
+        call!(self.PodsClient::mutate_pod(self.internal(asked.into())))
     }
 }
 

@@ -4,9 +4,11 @@ use lanyard_proto::credentials::v1 as pb;
 
 use super::{
     AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodIdentityAssociation,
-    PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
+    ExchangeCallerIdentity, ExchangedSession, FoundIssuer, HostedIssuer, HostedKey, IrsaObstacle,
+    IssuerDescription, IssuerKey, IssuerSigner, MutatePod, PodIdentityAssociation,
+    PodIdentityAssociationDetail, PodIdentityAssociationRef, PodMutation, PublishedDocuments, RoleSession,
+    ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials, WebIdentitySession,
+    WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -19,6 +21,7 @@ use crate::{
 };
 
 wire_enum! { IrsaObstacle = pb::IrsaObstacle { InClusterName, NotHttps } }
+wire_enum! { IssuerSigner = pb::IssuerSigner { ApiServer, Hub } }
 
 convert! { AssumeRole = pb::AssumeRoleRequest {
     role_arn: plain, session_name: plain, duration_seconds: plain, tags: plain, transitive_tag_keys: plain,
@@ -50,6 +53,22 @@ convert! { WorkloadIssuer = pb::WorkloadIssuer {
     cluster = cluster_uid: text,
 } }
 
+convert! { HostedKey = pb::HostedKey {
+    key: message, signer: choice, published_by: plain, published_at: moment, signs_from: moment,
+    superseded_at: optional_moment,
+} }
+convert! { HostedIssuer = pb::HostedIssuer { issuer_url: plain, keys: items; cluster = cluster_uid: text } }
+convert! { PublishedDocuments = pb::PublishedDocuments { configuration: plain, jwks: plain } }
+convert! { IssuerDescription = pb::IssuerDescription {
+    issuer_url: plain, hub_url: plain, hosted: optional_message, watched: optional_message,
+    documents: optional_message,
+} }
+convert! { FoundIssuer = pb::FoundIssuer { issuer_url: plain, documents: optional_message } }
+convert! { MutatePod = pb::MutatePodRequest {
+    namespace: plain, pod: plain, before: plain; cluster = cluster_uid: text,
+} }
+convert! { PodMutation = pb::PodMutation { patch: plain, warnings: plain } }
+
 convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
     id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,
     disable_session_tags: plain, policy: plain, tags: plain, created_at: moment, modified_at: moment;
@@ -75,6 +94,7 @@ pub(super) fn association_ref(cluster: &str, id: &str) -> Result<PodIdentityAsso
 }
 
 mutated! { WorkloadIssuer = pb::IssuerPushed { issuer: message } }
+mutated! { HostedIssuer = pb::HostedIssuerMutated { issuer: message } }
 pages! { ServiceAccount = pb::ServiceAccountPage }
 
 impl From<Mutated<ServiceAccountSummary>> for pb::ServiceAccountsApplied {

@@ -1,10 +1,12 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, workloads_server};
+use lanyard_proto::credentials::v1::{
+    self as pb, associations_server, issuers_server, pods_server, sessions_server, workloads_server,
+};
 
 use super::{
-    Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,
-    UpdatePodIdentityAssociation, Workloads, convert::association_ref,
+    Associations, IssuerDocuments, Issuers, PodIdentityAssociationFilter, Pods, PublishIssuerKey,
+    ServiceAccountBatch, Sessions, UpdatePodIdentityAssociation, Workloads, convert::association_ref,
 };
 use crate::grpc::{field, mutation::page_query, serve};
 
@@ -43,6 +45,31 @@ serve! {
     };
     actor get_issuer(pb::GetIssuerRequest) -> pb::WorkloadIssuer
         = |engine, by, m| engine.get_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
+}
+
+serve! {
+    /// Serves [`Issuers`].
+    pub fn issuers = Issuers as issuers_server::Issuers in IssuersServer;
+    mutation publish_issuer_key(pb::PublishIssuerKeyRequest) -> pb::HostedIssuerMutated = |engine, by, m| {
+        let asked = PublishIssuerKey { jwk: m.jwk, issuer_url: m.issuer_url };
+        engine.publish_issuer_key(by, field::parse("cluster", &m.cluster)?, asked).await?.into()
+    };
+    mutation retire_issuer_key(pb::RetireIssuerKeyRequest) -> pb::HostedIssuerMutated = |engine, by, m| {
+        engine.retire_issuer_key(by, field::parse("cluster", &m.cluster)?, m.kid, m.early).await?.into()
+    };
+    mutation rotate_hub_issuer_key(pb::RotateHubIssuerKeyRequest) -> pb::HostedIssuerMutated
+        = |engine, by, m| engine.rotate_hub_issuer_key(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor describe_issuer(pb::DescribeIssuerRequest) -> pb::IssuerDescription
+        = |engine, by, m| engine.describe_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
+    internal find_issuer(pb::FindIssuerRequest) -> pb::FoundIssuer
+        = |engine, (), m| engine.find_issuer(field::parse("cluster_uid", &m.cluster_uid)?).await?.into();
+}
+
+serve! {
+    /// Serves [`Pods`].
+    pub fn pods = Pods as pods_server::Pods in PodsServer;
+    internal mutate_pod(pb::MutatePodRequest) -> pb::PodMutation
+        = |engine, (), m| engine.mutate_pod(m.try_into()?).await?.into();
 }
 
 serve! {

@@ -80,11 +80,11 @@ metrics! {
     AUTHZ_SECONDS = Histogram "lanyard_authz_seconds", "Time of one decision, in the engine.";
     AUTHZ_FAULTS_TOTAL = Counter "lanyard_authz_faults_total", "Questions that had no answer, and were denied where they bore a proof.";
     /// Labels: [`ROUTE`] and [`CODE`].
-    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total" [ROUTE, CODE], "HTTP requests of API servers and kubectl, by route and status.";
+    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total" [ROUTE, CODE], "HTTP requests of API servers, of kubectl, and for issuers' documents, by route and status.";
     /// Labels: [`ROUTE`].
     GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds" [ROUTE], "Time from a request's head to its answer.";
-    /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`; and
-    /// `fault`: no answer).
+    /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`, or
+    /// `mutated`, `unchanged`; and `fault`: no answer).
     GATEWAY_REVIEWS_TOTAL = Counter "lanyard_gateway_reviews_total" [CLUSTER, ROUTE, OUTCOME], "Reviews that a cluster's API server asked for, by what came of them.";
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";

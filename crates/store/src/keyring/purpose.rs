@@ -27,6 +27,8 @@ pub enum Purpose {
     VouchCredentials,
     /// Seals the kubeconfigs of spokes.
     SpokeKubeconfig,
+    /// Seals the keys with which the hub signs tokens of clusters' issuers.
+    IssuerSigning,
     /// Chains change lines.
     Chain,
     /// Seals page tokens.
@@ -35,7 +37,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them; one that is made of another comes after it.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessKeySecret,
         Self::SessionSigning,
         Self::SessionVerifying,
@@ -48,6 +50,7 @@ impl Purpose {
         Self::VouchAuthz,
         Self::VouchCredentials,
         Self::SpokeKubeconfig,
+        Self::IssuerSigning,
         Self::Chain,
         Self::PageToken,
     ];
@@ -67,6 +70,7 @@ impl Purpose {
             Self::VouchAuthz => "vouch_authz",
             Self::VouchCredentials => "vouch_credentials",
             Self::SpokeKubeconfig => "spoke_kubeconfig",
+            Self::IssuerSigning => "issuer_signing",
             Self::Chain => "chain",
             Self::PageToken => "page_token",
         }

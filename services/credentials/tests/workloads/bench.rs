@@ -6,7 +6,10 @@ use lanyard_api::{
     Actor, ActorKind, Authority, CallError, ClusterId, ClusterUid, Lineage, Mutation, Scope, SignatureUse,
     Vouched,
     authn::accounts::{Account, IamRole},
-    credentials::{Associations, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
+    credentials::{
+        Associations, Issuers, Pods, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads,
+        server,
+    },
     grpc::{Door, Remote, Served},
     mapping::{AuthenticationMode, AuthorizerMode, Cluster},
     suite::{admitting, serve_in_process},
@@ -65,6 +68,7 @@ impl Bench {
         let config = CredentialsConfig {
             service_accounts_max: MOST,
             associations_per_cluster: ASSOCIATIONS_MOST,
+            external_url: Some("https://hub.example".to_owned()),
             ..CredentialsConfig::default()
         };
         let engine = Credentials::new(&store, config).unwrap();
@@ -74,11 +78,13 @@ impl Bench {
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Tags + use<> {
+    pub(crate) fn grpc(&self) -> impl Workloads + Issuers + Pods + Associations + Tags + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
         let routes = Routes::new(server::workloads(served.clone()))
+            .add_service(server::issuers(served.clone()))
+            .add_service(server::pods(served.clone()))
             .add_service(server::associations(served.clone()))
             .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
@@ -117,6 +123,15 @@ impl Bench {
         let mut tx = self.store.begin("test", &Mutation::system("test"), &scopes).await.unwrap();
         tx.delete::<Cluster>(Scope::Hub, &cluster.key()).await.unwrap().unwrap();
         tx.commit_unrecorded().await.unwrap();
+    }
+
+    /// An engine that was not told under which URL the hub is reached.
+    pub(crate) fn nameless(&self) -> Credentials {
+        Credentials::new(&self.store, CredentialsConfig::default()).unwrap()
+    }
+
+    pub(crate) fn clock_now(&self) -> OffsetDateTime {
+        lanyard_kit::Clock::now(&self.clock)
     }
 
     /// The revision of `dev`.

@@ -95,6 +95,8 @@ enum KeyUse {
     AccessKeys,
     /// What seals the kubeconfigs of clusters.
     Kubeconfigs,
+    /// What seals the hub's own keys of clusters' issuers.
+    Issuers,
     /// What chains the lines of changes.
     Chain,
     /// What seals page tokens of the AWS wire.
@@ -115,6 +117,7 @@ impl KeyUse {
             Purpose::TokenCache => Self::TokenCache,
             Purpose::AccessKeySecret => Self::AccessKeys,
             Purpose::SpokeKubeconfig => Self::Kubeconfigs,
+            Purpose::IssuerSigning => Self::Issuers,
             Purpose::Chain => Self::Chain,
             Purpose::PageToken => Self::PageTokens,
         }
