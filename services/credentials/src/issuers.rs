@@ -9,8 +9,6 @@ mod place;
 mod rules;
 mod tokens;
 
-use std::sync::Arc;
-
 use lanyard_api::{
     Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Scope, Vouched,
     credentials::{
@@ -45,7 +43,7 @@ impl Issuers for Credentials {
     ) -> Result<Mutated<HostedIssuer>, CallError> {
         let cluster = self.seen(&by.actor.value, &cluster).await?;
         let key = rules::key(&asked.jwk)?;
-        let issuer_url = self.issuer_url(&cluster, asked.issuer_url.as_deref())?;
+        let asked_url = asked.issuer_url.as_deref();
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = match self.store().begin("publish_issuer_key", &by, &[Scope::Hub, scope]).await {
             Ok(tx) => tx,
@@ -54,12 +52,14 @@ impl Issuers for Credentials {
         is_there(&mut tx, &cluster).await?;
         let before: Option<HostedIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
         let watched: Option<WorkloadIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
-        let before = before.unwrap_or_else(|| HostedIssuer {
-            cluster: cluster.uid,
-            issuer_url: issuer_url.clone(),
-            keys: Vec::new(),
-        });
-        rules::judge_url(&before, asked.issuer_url.is_some(), &issuer_url)?;
+        let before = match before {
+            Some(before) => before,
+            None => {
+                let issuer_url = self.issuer_url(&cluster, asked_url)?;
+                HostedIssuer { cluster: cluster.uid, issuer_url, keys: Vec::new() }
+            }
+        };
+        rules::judge_url(&before, asked_url)?;
         rules::judge_source(&before, watched.as_ref(), &key)?;
         let published = rules::Publishing {
             signer: IssuerSigner::ApiServer,
@@ -212,15 +212,11 @@ fn served(snapshot: &WorkloadSnapshot, own: Option<&str>) -> Option<PublishedDoc
     Some(published_documents(url, keys_of(snapshot, url)))
 }
 
-/// The keys of an issuer's name: those that are published, and those that are watched.
+/// The keys of an issuer's name: those that are published; and those that are watched, where these are its source.
 fn keys_of<'s>(snapshot: &'s WorkloadSnapshot, url: &str) -> impl Iterator<Item = &'s IssuerKey> {
     let hosted = snapshot.hosted().filter(|hosted| hosted.issuer_url == url);
+    let is_ours = hosted.is_some_and(|hosted| hosted.keys_of(IssuerSigner::ApiServer).next().is_some());
+    let watched = snapshot.watched().filter(|watched| !is_ours && watched.record.issuer_url == url);
     let published = hosted.into_iter().flat_map(|hosted| hosted.keys.iter().map(|key| &key.key));
-    let watched = snapshot.watched().filter(|watched| watched.record.issuer_url == url);
-    let known: Vec<&str> = hosted
-        .into_iter()
-        .flat_map(|hosted: &Arc<HostedIssuer>| hosted.keys.iter().map(|key| key.key.thumbprint.as_str()))
-        .collect();
-    let others = watched.into_iter().flat_map(|watched| &watched.record.keys);
-    published.chain(others.filter(move |key| !known.contains(&key.thumbprint.as_str())))
+    published.chain(watched.into_iter().flat_map(|watched| &watched.record.keys))
 }

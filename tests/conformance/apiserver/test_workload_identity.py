@@ -182,7 +182,7 @@ def test_a_pod_of_an_annotated_service_account_gets_what_irsa_needs(world):
         assert found["AWS_ROLE_ARN"] == world.role
         assert found["AWS_WEB_IDENTITY_TOKEN_FILE"].endswith("/token")
         assert found["AWS_REGION"] == found["AWS_DEFAULT_REGION"] == REGION
-        assert found["AWS_ENDPOINT_URL_STS"] == "http://169.254.170.23/sts"
+        assert found["AWS_ENDPOINT_URL_STS"] == "http://169.254.170.23"
         mounts = [mount["name"] for mount in pod["spec"][containers][0]["volumeMounts"]]
         assert "aws-iam-token" in mounts
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}

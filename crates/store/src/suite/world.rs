@@ -6,7 +6,7 @@ use lanyard_api::{
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     authn::{instance_profiles::InstanceProfile, oidc_providers::OidcProvider},
     credentials::{
-        IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
+        HostedIssuer, HostedKey, IrsaObstacle, IssuerKey, IssuerSigner, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
         WorkloadIssuer,
     },
     mapping::{
@@ -264,6 +264,23 @@ pub(super) fn issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) 
         irsa_obstacle: IrsaObstacle::of(issuer_url),
         pushed_by: "test".to_owned(),
         pushed_at: NOON,
+    }
+}
+
+pub(super) fn hosted_issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) -> HostedIssuer {
+    let key = |key: IssuerKey| HostedKey {
+        key,
+        signer: IssuerSigner::ApiServer,
+        published_by: "test".to_owned(),
+        published_at: NOON,
+        signs_from: NOON,
+        superseded_at: None,
+    };
+    let keys = issuer(cluster, issuer_url, thumbprints).keys;
+    HostedIssuer {
+        cluster: cluster.uid,
+        issuer_url: issuer_url.to_owned(),
+        keys: keys.into_iter().map(key).collect(),
     }
 }
 

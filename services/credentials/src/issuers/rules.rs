@@ -83,8 +83,8 @@ pub(super) fn url_of_another(asked: &str) -> CallError {
 }
 
 /// Where an issuer is stays: tokens say it, and so do trust policies.
-pub(super) fn judge_url(before: &HostedIssuer, is_asked: bool, issuer_url: &str) -> Result<(), CallError> {
-    if !is_asked || before.issuer_url == issuer_url {
+pub(super) fn judge_url(before: &HostedIssuer, asked: Option<&str>) -> Result<(), CallError> {
+    if asked.is_none_or(|asked| asked == before.issuer_url) {
         return Ok(());
     }
     let message = format!(

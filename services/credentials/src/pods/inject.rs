@@ -12,8 +12,9 @@ use super::{
     patch::Patch,
 };
 
-/// Where pods reach the node's agent, and by that the hub's STS, without a certificate authority of their own.
-pub(crate) const AGENT_STS_URL: &str = "http://169.254.170.23/sts";
+/// Where pods reach the node's agent, and by that the hub's STS, without a certificate authority of their own. It has no path: SDKs sign
+/// host and path, and the agent changes neither.
+pub(crate) const AGENT_STS_URL: &str = "http://169.254.170.23";
 /// Where SDKs ask for credentials (container credentials).
 const CREDENTIALS_URL: &str = "http://169.254.170.23/v1/credentials";
 /// What must not go by a proxy: the node's agent, by either address.

@@ -124,6 +124,9 @@ pub(crate) async fn immunity_49_an_issuers_keys_come_from_one_place_and_are_one_
     assert_eq!(code_of(publish(calls, &other, &key("second")).await), "issuer_keys_watched");
     publish(calls, &other, &foreign).await.unwrap();
     publish(calls, &other, &key("third")).await.unwrap();
+    let by = || Mutation::by(actor_of(HOME));
+    calls.retire_issuer_key(by(), other.id.clone(), "foreign".to_owned(), true).await.unwrap();
+    assert_eq!(served(calls, &other).await, ["third"], "whatever the API server still shows");
     // An account has its own clusters alone.
     let asked = PublishIssuerKey { jwk: key("x").jwk().to_string(), issuer_url: None };
     let abroad = calls.publish_issuer_key(Mutation::by(actor_of(ABROAD)), dev(), asked).await;

@@ -93,9 +93,9 @@ fn an_issuer_elsewhere_is_one_that_an_sts_can_fetch() {
 fn where_an_issuer_is_stays_while_it_has_keys() {
     let before = add(none(), "a", IssuerSigner::ApiServer, 0);
     let elsewhere = "https://bucket.example";
-    assert_eq!(rule_of(judge_url(&before, false, elsewhere)), "ok");
-    assert_eq!(rule_of(judge_url(&before, true, URL)), "ok");
-    assert_eq!(rule_of(judge_url(&before, true, elsewhere)), "issuer_url_fixed");
+    assert_eq!(rule_of(judge_url(&before, None)), "ok");
+    assert_eq!(rule_of(judge_url(&before, Some(URL))), "ok");
+    assert_eq!(rule_of(judge_url(&before, Some(elsewhere))), "issuer_url_fixed");
 }
 
 #[test]
