@@ -54,7 +54,7 @@ struct Page {
 impl Page {
     fn of(text: String) -> Self {
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        let etag = format!("\"{}\"", hex::encode(&digest[..16]));
+        let etag = format!("\"{}\"", hex::encode(digest));
         // Hex digits in quotes are a header's value.
         let etag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
         Self { body: text.into(), etag }

@@ -23,7 +23,7 @@ const KEYS: &str = "keys";
 #[derive(Debug, Args)]
 pub struct KeyArgs {
     /// The folder to write both halves to, mode 0700, the private one 0600; made if it is not there.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["stdout", "hub_key"], conflicts_with = "stdout")]
+    #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
     out: Option<PathBuf>,
     /// Where the files will lie on the API server's machine; by default where they are written.
     #[arg(long, value_name = "DIR", requires = "out")]
@@ -60,6 +60,11 @@ impl KeyArgs {
     /// [`Failure::Usage`] where the folder is refused or a file cannot be written.
     pub(super) fn make(self) -> Result<Kept, Failure> {
         let Some(out) = self.out else {
+            if !self.stdout {
+                return Err(Failure::usage(
+                    "where is the private key to go? Add --out DIR, or --stdout to see it this once",
+                ));
+            }
             let pair = IssuerKeyPair::generate().map_err(Failure::usage)?;
             let private_key = Some(pair.private_pem().map_err(Failure::usage)?.to_string());
             return Ok(Kept { pair, written: None, private_key });
