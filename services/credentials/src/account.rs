@@ -19,6 +19,8 @@ use lanyard_oidc::{KeptProvider, Providers};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 use time::OffsetDateTime;
 
+use crate::issuers::own_cluster;
+
 /// The blocks on people of OIDC issuers. Other blocks are looked at wherever a session is used.
 #[derive(Debug, Default)]
 pub(crate) struct OidcBlocks {
@@ -157,7 +159,8 @@ impl RoleView {
 #[derive(Debug)]
 pub(crate) struct ProviderView {
     pub(crate) provider: OidcProvider,
-    /// None where the issuer cannot be called as it is configured: then its tokens have no answer.
+    /// None where the issuer cannot be called as it is configured: then its tokens have no answer. None too where it is the hub's own, whose
+    /// keys are in memory.
     pub(crate) keys: Option<Arc<KeptProvider>>,
 }
 
@@ -194,6 +197,8 @@ impl AccountSnapshot {
 pub(crate) struct AccountModel {
     /// The keys of issuers, which accounts share.
     pub(crate) providers: Providers,
+    /// Where the hub's own issuers begin.
+    pub(crate) external_url: Option<String>,
 }
 
 /// An account's records, by key; what is dear to make again is kept with them.
@@ -209,6 +214,10 @@ pub(crate) struct AccountRows {
 impl AccountModel {
     fn view(&self, provider: OidcProvider) -> Arc<ProviderView> {
         let OidcProvider { issuer_url, ca_bundle_pem, .. } = &provider;
+        // The hub has the keys of its own issuers in memory, and calls itself for none.
+        if own_cluster(self.external_url.as_deref(), issuer_url).is_some() {
+            return Arc::new(ProviderView { keys: None, provider });
+        }
         let keys = self.providers.of(issuer_url, ca_bundle_pem.as_deref()).inspect_err(
             |error| tracing::error!(issuer = %issuer_url, %error, "an OIDC provider's issuer cannot be called"),
         );

@@ -108,7 +108,11 @@ impl Credentials {
         let inner = Inner {
             store: store.clone(),
             hub: Followed::new(store, HubModel, 1),
-            accounts: Followed::new(store, AccountModel { providers }, ACCOUNTS_MAX),
+            accounts: Followed::new(
+                store,
+                AccountModel { providers, external_url: config.external_url.clone() },
+                ACCOUNTS_MAX,
+            ),
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             associations: Followed::new(store, AssociationModel, config.clusters_max),

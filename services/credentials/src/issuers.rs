@@ -26,7 +26,8 @@ use crate::{
     workloads::taken,
 };
 
-pub(crate) use place::{is_of_another_cluster, own_url, uid_in};
+pub(crate) use place::{is_of_another_cluster, own_cluster};
+use place::{own_url, uid_in};
 pub(crate) use rules::judge_watched;
 pub(crate) use tokens::KeyPairs;
 pub use tokens::{ClusterToken, ClusterTokens};

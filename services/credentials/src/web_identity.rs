@@ -27,7 +27,7 @@ use crate::{
     Credentials,
     account::{AccountSnapshot, HubSnapshot, ProviderView, RoleView},
     engine::Making,
-    issuers::{own_url, uid_in},
+    issuers::own_cluster,
     rules,
     sight::fault,
     snapshot::KnownIssuer,
@@ -159,9 +159,7 @@ impl Credentials {
     /// hub's own URL is meant, where a name is one cluster's for good: any other a cluster might claim for itself.
     async fn own_issuer(&self, issuer_url: &str) -> Result<Option<Option<Arc<KnownIssuer>>>, CallError> {
         let external_url = self.config().external_url.as_deref();
-        let Some(cluster) = uid_in(issuer_url)
-            .filter(|cluster| own_url(external_url, *cluster).as_deref() == Some(issuer_url))
-        else {
+        let Some(cluster) = own_cluster(external_url, issuer_url) else {
             return Ok(None);
         };
         let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;

@@ -118,8 +118,11 @@ fn admission_review(input: &[u8], plain: Option<&Value>) -> bool {
         }
     }
     let response = AdmissionResponse { uid: &request.uid, allowed: true, ..AdmissionResponse::default() };
-    let answer =
-        AdmissionReviewOut { api_version: api_version(ADMISSION, version), kind: "AdmissionReview", response };
+    let answer = AdmissionReviewOut {
+        api_version: api_version(ADMISSION, version),
+        kind: "AdmissionReview",
+        response,
+    };
     let written =
         serde_json::to_vec(&answer).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let uid = member(written.as_ref(), &["response", "uid"]).and_then(Value::as_str);

@@ -2,7 +2,12 @@
 
 use std::fmt::Debug;
 
-use lanyard_api::{Authority, Scope, authn::accounts::*, credentials::{HostedIssuer, WorkloadIssuer}, mapping::*};
+use lanyard_api::{
+    Authority, Scope,
+    authn::accounts::*,
+    credentials::{HostedIssuer, WorkloadIssuer},
+    mapping::*,
+};
 
 use super::{Bench, world::*};
 use crate::{IssuerTaken, Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};

@@ -6,8 +6,8 @@ use lanyard_api::{
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     authn::{instance_profiles::InstanceProfile, oidc_providers::OidcProvider},
     credentials::{
-        HostedIssuer, HostedKey, IrsaObstacle, IssuerKey, IssuerSigner, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
-        WorkloadIssuer,
+        HostedIssuer, HostedKey, IrsaObstacle, IssuerKey, IssuerSigner, PodIdentityAssociation,
+        PodIdentityAssociationId, ServiceAccount, WorkloadIssuer,
     },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,

@@ -16,6 +16,11 @@ pub(crate) fn uid_in(issuer_url: &str) -> Option<ClusterUid> {
     uid.parse().ok()
 }
 
+/// The cluster whose place at the hub an issuer's URL is: the hub has its keys, and asks nobody for them.
+pub(crate) fn own_cluster(external_url: Option<&str>, issuer_url: &str) -> Option<ClusterUid> {
+    uid_in(issuer_url).filter(|cluster| own_url(external_url, *cluster).as_deref() == Some(issuer_url))
+}
+
 /// Whether it is under the hub's own URL, where each cluster has one place: nobody else can have their issuer there.
 pub(crate) fn is_of_another_cluster(
     external_url: Option<&str>,
@@ -40,6 +45,8 @@ mod tests {
         let url = own_url(hub, own).unwrap();
         assert_eq!(url, format!("https://hub.example/id/{own}"));
         assert_eq!((own_url(None, own), uid_in(&url)), (None, Some(own)));
+        assert_eq!((own_cluster(hub, &url), own_cluster(None, &url)), (Some(own), None));
+        assert_eq!(own_cluster(hub, &format!("https://other.example/id/{own}")), None);
         let cases = [
             (url.clone(), false),
             ("https://bucket.example/id/x".to_owned(), false),
