@@ -12,6 +12,8 @@ mod iam_list;
 mod instances;
 mod kms;
 mod options;
+mod principal;
+mod roles;
 mod sts;
 mod wire;
 
@@ -37,11 +39,20 @@ pub use iam_list::ListedPrincipals;
 pub use instances::{Instance, InstanceOptions, Instances};
 pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
 pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions, ListingOptions};
+pub use principal::HubPrincipal;
+pub use roles::{AssumeRefusal, AssumeRoleAsked, AssumedBy, AssumedRole, RoleSessionAsked};
 pub use sts::session_in;
 pub use wire::Unreadable;
 
 use call::{ANSWER_BYTES_MAX, Whose};
-pub(crate) use {ec2::instances_in, iam::instance_profile_in, iam::principal_in, wire::error_code_in};
+pub(crate) use {
+    ec2::instances_in,
+    iam::instance_profile_in,
+    iam::principal_in,
+    roles::assumed_role_in,
+    roles::{Asked, Operation},
+    wire::error_code_in,
+};
 
 /// Calls AWS as the hub. Clones share credentials, connections, limits and breakers.
 #[derive(Clone)]
@@ -60,12 +71,23 @@ struct Inner {
     patience: Patience,
     listing: ListingOptions,
     buckets: Buckets<(Service, String)>,
-    breakers: [(Service, Breaker); 4],
+    roles: RoleBuckets,
+    breakers: [(Service, Breaker); 5],
     meter: Meter,
+}
+
+/// How often roles of workloads are asked for.
+struct RoleBuckets {
+    /// By role.
+    each: Buckets<String>,
+    /// By host.
+    all: Buckets<String>,
 }
 
 /// Services and hosts whose limits are remembered.
 const HOSTS_MAX: usize = 512;
+/// Roles whose limits are remembered.
+const ROLES_MAX: usize = 16_384;
 
 impl AwsClient {
     /// A client for the partition of `region`, whose own STS it asks. Of `http` the resolver's overrides and the roots are
@@ -106,7 +128,12 @@ impl AwsClient {
             },
             listing: options.listing,
             buckets: Buckets::new(calls.endpoint, HOSTS_MAX),
-            breakers: [Service::StsAsHub, Service::Iam, Service::Ec2, Service::Kms].map(breaker),
+            roles: RoleBuckets {
+                each: Buckets::new(calls.role, ROLES_MAX),
+                all: Buckets::new(calls.roles, HOSTS_MAX),
+            },
+            breakers: [Service::StsAsHub, Service::StsForPods, Service::Iam, Service::Ec2, Service::Kms]
+                .map(breaker),
             meter: Meter::default(),
         };
         Ok(Self { inner: Arc::new(inner) })

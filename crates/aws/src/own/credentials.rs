@@ -13,7 +13,9 @@ use std::time::{Duration as StdDuration, Instant};
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use lanyard_iam::{AccessKeyId, AccountId, Credentials, Region, SecretAccessKey, SessionToken};
+use lanyard_iam::{
+    AccessKeyId, AccountId, CallerIdentity, Credentials, Region, SecretAccessKey, SessionToken,
+};
 use lanyard_kit::Clock as _;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OnceCell};
@@ -135,7 +137,7 @@ pub(super) struct Kept {
     pub(super) credentials: Arc<Credentials>,
     renew_at: OffsetDateTime,
     ends_at: Option<OffsetDateTime>,
-    account: Option<AccountId>,
+    caller: Option<CallerIdentity>,
 }
 
 impl Kept {
@@ -146,7 +148,7 @@ impl Kept {
     ) -> Self {
         let renew_at = ends_at
             .map_or_else(|| now.saturating_add(REREAD_AFTER), |end| end.saturating_sub(RENEWED_BEFORE));
-        Self { credentials: Arc::new(credentials), renew_at, ends_at, account: None }
+        Self { credentials: Arc::new(credentials), renew_at, ends_at, caller: None }
     }
 
     fn is_good(&self, now: OffsetDateTime) -> bool {
@@ -221,12 +223,19 @@ impl AwsClient {
     pub(super) async fn own_credentials_and_account(
         &self,
     ) -> Result<(Arc<Credentials>, AccountId), AwsFault> {
+        self.own_credentials_and_caller().await.map(|(credentials, caller)| (credentials, caller.account))
+    }
+
+    /// The same, and who that is.
+    pub(super) async fn own_credentials_and_caller(
+        &self,
+    ) -> Result<(Arc<Credentials>, CallerIdentity), AwsFault> {
         let mut slot = self.inner.own.slot.lock().await;
         let kept = self.own_kept(&mut slot).await?;
-        if let Some(account) = kept.account {
-            return Ok((kept.credentials, account));
+        if let Some(caller) = kept.caller {
+            return Ok((kept.credentials, caller));
         }
-        let account = match self.caller_account(&kept.credentials).await {
+        let caller = match self.caller_of(&kept.credentials).await {
             Err(AwsFault::Refused(refusal)) if is_about_credentials(&refusal.code) => {
                 slot.kept = None;
                 return Err(refusal.into());
@@ -234,9 +243,9 @@ impl AwsClient {
             other => other?,
         };
         if let Some(kept) = &mut slot.kept {
-            kept.account = Some(account);
+            kept.caller = Some(caller.clone());
         }
-        Ok((kept.credentials, account))
+        Ok((kept.credentials, caller))
     }
 
     async fn own_kept(&self, slot: &mut Slot) -> Result<Kept, AwsFault> {
@@ -251,7 +260,7 @@ impl AwsClient {
         if let (Ok(found), Some(before)) = (&mut found, &slot.kept)
             && found.credentials.access_key_id == before.credentials.access_key_id
         {
-            found.account = before.account;
+            found.caller.clone_from(&before.caller);
         }
         slot.settle(found, now)
     }

@@ -77,6 +77,10 @@ pub struct CallOptions {
     pub backoff_milliseconds: u64,
     /// For each host. AWS lets an account read with some 15 to 100 calls a second, which others share.
     pub endpoint: Quota,
+    /// For sessions of workloads' roles, of each host. STS lets an account have 600 a second in each region.
+    pub roles: Quota,
+    /// Of these for each role.
+    pub role: Quota,
     /// When an endpoint counts as down: `principals_min` faults, with no answer in between.
     pub breaker: BreakerOptions,
 }
@@ -90,6 +94,8 @@ impl Default for CallOptions {
             attempts_max: 3,
             backoff_milliseconds: 100,
             endpoint: Quota { per_second: 10, burst: 20 },
+            roles: Quota { per_second: 100, burst: 200 },
+            role: Quota { per_second: 20, burst: 50 },
             breaker: BreakerOptions::default(),
         }
     }

@@ -3,6 +3,7 @@
 mod credentials;
 mod instances;
 mod kms;
+mod roles;
 
 use std::sync::Arc;
 

@@ -193,7 +193,8 @@ pub const STATE: &str = "state";
 pub const PURPOSE: &str = "purpose";
 /// The value of a label that is none of those that are told apart.
 pub const OTHER: &str = "other";
-/// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself.
+/// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself;
+/// `sts_for_pods` for the roles of workloads.
 pub const SERVICE: &str = "service";
 
 /// Span field: the cluster's id, as in URLs and flags.
