@@ -33,6 +33,7 @@ redacted! {
     credentials::SessionCredentials { access_key_id, expires_at }
     credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
     credentials::ExchangeCallerIdentityRequest { duration_seconds }
+    credentials::AssumeRoleForPodIdentityRequest { cluster, node_name }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -77,6 +78,10 @@ mod tests {
             format!(
                 "{:?}",
                 credentials::SessionCredentials { session_token: secret(), ..Default::default() }
+            ),
+            format!(
+                "{:?}",
+                credentials::AssumeRoleForPodIdentityRequest { token: secret(), ..Default::default() }
             ),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),

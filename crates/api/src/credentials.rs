@@ -1,10 +1,11 @@
-//! What credentials promises so far: role sessions, what is known of the workloads of clusters, and which of these get which
-//! role.
+//! What credentials promises: role sessions, what is known of the workloads of clusters, which of these get which role, and the
+//! credentials that their pods get.
 
 mod associations;
 mod client;
 mod convert;
 pub mod server;
+mod vend;
 mod workloads;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
@@ -22,6 +23,10 @@ pub use associations::{
     ANY_CLUSTER_TAG, Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
     PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
     PodIdentityAssociationId, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+};
+pub use vend::{
+    AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, Vend, VendRefusal, VendedAssociation,
+    VendedUser,
 };
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,

@@ -123,6 +123,9 @@ pub const OF_SPOKES: &[&str] = &[
     "/lanyard.credentials.v1.Workloads/GetIssuer",
 ];
 
+/// What a node of a cluster may ask, by the projected token of its agent: credentials for its pods.
+pub const OF_NODES: &[&str] = &["/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"];
+
 /// Whether a method is for the spoke service alone.
 fn is_loan(path: &str) -> bool {
     path.starts_with("/lanyard.mapping.v1.Spokes/") && INTERNAL.contains(&path)

@@ -58,9 +58,9 @@ impl<S: SharedCache> Engine<S> {
             (ActorKind::Principal { .. }, Some(account)) if self.acts_on_hub(actor) => Ok(account),
             (ActorKind::Principal { .. }, Some(account)) => Err(CallError::not_found("account", account)),
             (ActorKind::System { .. }, named) => Ok(named.unwrap_or(self.hub.account)),
-            (ActorKind::Spoke { .. }, _) => Err(CallError::Denied(Denial {
+            (ActorKind::Spoke { .. } | ActorKind::Node { .. }, _) => Err(CallError::Denied(Denial {
                 code: "spoke".into(),
-                message: "a spoke manages no accounts; call with a principal's signature".to_owned(),
+                message: "a spoke or node manages no accounts; call with a principal's signature".to_owned(),
             })),
         }
     }
@@ -72,7 +72,7 @@ impl<S: SharedCache> Engine<S> {
             ActorKind::Principal { arn, .. } => {
                 arn.account == self.hub.account && actor.resource == self.hub.arn()
             }
-            ActorKind::Spoke { .. } => false,
+            ActorKind::Spoke { .. } | ActorKind::Node { .. } => false,
         }
     }
 

@@ -289,7 +289,7 @@ impl LocalKeys {
                 Ok(if is_it { Ok(None) } else { Err(Rejection::AccountGone) })
             }
             // Nothing here mints such sessions, so nothing here can say that what they descend from is there.
-            Ancestor::Association(_) => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
+            Ancestor::Association { .. } => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use lanyard_api::{
     Fault,
     authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, InstanceProfiles, OidcProviders},
-    credentials::{self, Associations, Sessions},
+    credentials::{self, Associations, Sessions, Vend},
     grpc::{Door, Served, Wire},
     mapping::{self, Clusters, Entries, IdentityProviders, Updates},
     tags::{self, Tags},
@@ -42,7 +42,7 @@ pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) 
 where
     A: AdmitAws + Accounts + InstanceProfiles + OidcProviders,
     M: Clusters + Entries + IdentityProviders + Updates + Tags,
-    C: Sessions + Associations + Tags,
+    C: Sessions + Associations + Vend + Tags,
 {
     let door = Door::behind_door();
     let mapping = Served::new(mapping, door.clone());
@@ -57,6 +57,7 @@ where
         .add_service(tags::of_mapping(mapping))
         .add_service(credentials::server::sessions(credentials.clone()))
         .add_service(credentials::server::associations(credentials.clone()))
+        .add_service(credentials::server::vend(credentials.clone()))
         .add_service(tags::of_credentials(credentials));
     InProcess { authn, routes }
 }

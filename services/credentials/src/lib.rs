@@ -30,6 +30,7 @@ mod sight;
 mod snapshot;
 mod tags;
 mod unsigned;
+mod vend;
 mod web_identity;
 mod workloads;
 
@@ -39,3 +40,4 @@ pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;
 pub use keys::{KeysError, minting_keys};
 pub use snapshot::{KnownIssuer, WorkloadSnapshot};
+pub use vend::{CredentialSource, Decided, PodIdentity, SourceError, Sourced, TargetHop};

@@ -62,6 +62,7 @@ impl Service for CredentialsService {
         let routes = Routes::new(server::sessions(served.clone()))
             .add_service(server::workloads(served.clone()))
             .add_service(server::associations(served.clone()))
+            .add_service(server::vend(served.clone()))
             .add_service(tags::of_credentials(served));
         Ok((Self, routes))
     }

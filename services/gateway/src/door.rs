@@ -86,6 +86,7 @@ pub async fn routes<S: Services>(
         .add_service(credentials::server::sessions(credentials.clone()))
         .add_service(credentials::server::workloads(credentials.clone()))
         .add_service(credentials::server::associations(credentials.clone()))
+        .add_service(credentials::server::vend(credentials.clone()))
         .add_service(tags::of_credentials(credentials));
     Ok(guard(Arc::clone(gateway), routes.into_axum_router()))
 }

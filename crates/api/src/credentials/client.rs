@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use lanyard_proto::credentials::v1::{
     self as pb, associations_client::AssociationsClient, sessions_client::SessionsClient,
-    workloads_client::WorkloadsClient,
+    vend_client::VendClient, workloads_client::WorkloadsClient,
 };
 
 use super::{
-    Associations, AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
+    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
     ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
-    PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
+    PodCredentials, PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
     ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
-    WebIdentitySession, WorkloadIssuer, Workloads,
+    Vend, WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -99,6 +99,17 @@ impl<C: Wire> Workloads for Remote<C> {
     async fn get_issuer(&self, by: Vouched<Actor>, cluster: ClusterId) -> Result<WorkloadIssuer, CallError> {
         let message = pb::GetIssuerRequest { cluster: cluster.into() };
         call!(self.WorkloadsClient::get_issuer(self.actor(by, message)))
+    }
+}
+
+impl<C: Wire> Vend for Remote<C> {
+    async fn assume_role_for_pod_identity(
+        &self,
+        by: Vouched<Actor>,
+        request: AssumeRoleForPodIdentity,
+    ) -> Result<PodCredentials, CallError> {
+        let message: pb::AssumeRoleForPodIdentityRequest = request.into();
+        call!(self.VendClient::assume_role_for_pod_identity(self.actor(by, message)))
     }
 }
 

@@ -3,10 +3,10 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodIdentityAssociation,
+    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
+    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodCredentials, PodIdentityAssociation,
     PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
+    ServiceAccountSummary, SessionCredentials, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -49,6 +49,29 @@ convert! { WorkloadIssuer = pb::WorkloadIssuer {
     issuer_url: plain, keys: items, irsa_obstacle: optional_choice, pushed_by: plain, pushed_at: moment;
     cluster = cluster_uid: text,
 } }
+
+convert! { AssumeRoleForPodIdentity = pb::AssumeRoleForPodIdentityRequest {
+    cluster: text, token: secret, node_name: plain,
+} }
+convert! { VendedAssociation = pb::VendedAssociation { arn: plain, id: text, revision: revision } }
+convert! { VendedUser = pb::VendedUser { arn: plain, id: plain } }
+convert! { PodCredentials = pb::PodCredentials {
+    subject: message, audience: plain, association: message, user: message, credentials: message, account: text,
+} }
+
+impl From<ServiceAccountName> for pb::VendedSubject {
+    fn from(subject: ServiceAccountName) -> Self {
+        Self { namespace: subject.namespace, service_account: subject.name }
+    }
+}
+
+impl TryFrom<pb::VendedSubject> for ServiceAccountName {
+    type Error = CallError;
+
+    fn try_from(subject: pb::VendedSubject) -> Result<Self, CallError> {
+        Ok(Self { namespace: subject.namespace, name: subject.service_account })
+    }
+}
 
 convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
     id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,

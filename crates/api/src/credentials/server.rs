@@ -1,10 +1,10 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, workloads_server};
+use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, vend_server, workloads_server};
 
 use super::{
     Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,
-    UpdatePodIdentityAssociation, Workloads, convert::association_ref,
+    UpdatePodIdentityAssociation, Vend, Workloads, convert::association_ref,
 };
 use crate::grpc::{field, mutation::page_query, serve};
 
@@ -43,6 +43,13 @@ serve! {
     };
     actor get_issuer(pb::GetIssuerRequest) -> pb::WorkloadIssuer
         = |engine, by, m| engine.get_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
+}
+
+serve! {
+    /// Serves [`Vend`].
+    pub fn vend = Vend as vend_server::Vend in VendServer;
+    actor assume_role_for_pod_identity(pb::AssumeRoleForPodIdentityRequest) -> pb::PodCredentials
+        = |engine, by, m| engine.assume_role_for_pod_identity(by, m.try_into()?).await?.into();
 }
 
 serve! {

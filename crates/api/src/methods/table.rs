@@ -213,6 +213,9 @@ managed! {
         "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
             => is("eks:DeletePodIdentityAssociation");
     }
+    credentials."Vend" {
+        "AssumeRoleForPodIdentity" AssumeRoleForPodIdentityRequest => is("eks-auth:AssumeRoleForPodIdentity");
+    }
     credentials."Tags" {
         "TagResource" TagResourceRequest mutates => is("eks:TagResource");
         "UntagResource" UntagResourceRequest mutates => is("eks:UntagResource");

@@ -27,7 +27,7 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 const SOURCE_IP: HeaderName = HeaderName::from_static(SOURCE_IP_METADATA);
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 17] = [
+const PASSED_ON: [&str; 18] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.authn.v1.InstanceProfiles",
     "lanyard.authn.v1.OidcProviders",
@@ -44,6 +44,7 @@ const PASSED_ON: [&str; 17] = [
     "lanyard.credentials.v1.Sessions",
     "lanyard.credentials.v1.Workloads",
     "lanyard.credentials.v1.Associations",
+    "lanyard.credentials.v1.Vend",
     "lanyard.credentials.v1.Tags",
 ];
 

@@ -129,7 +129,7 @@ targets! {
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
     credentials::PushIssuerRequest, credentials::GetIssuerRequest,
-    credentials::ListPodIdentityAssociationsRequest, gateway::ExplainRequest => |m| {
+    credentials::ListPodIdentityAssociationsRequest, credentials::AssumeRoleForPodIdentityRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 
