@@ -20,9 +20,10 @@ use crate::{
 };
 
 pub use associations::{
-    ANY_CLUSTER_TAG, Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
+    ANY_CLUSTER_TAG, AWS_ROAD_TAG, Associations, AwsRoad, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
     PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
-    PodIdentityAssociationId, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+    PodIdentityAssociationId, PodIdentityAssociationRef, ProposeTrust, TrustProposal,
+    UpdatePodIdentityAssociation,
 };
 pub use vend::{
     AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, Vend, VendRefusal, VendedAssociation,

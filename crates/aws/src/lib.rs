@@ -37,10 +37,11 @@ mod xml;
 pub use breaker::BreakerOptions;
 pub use limits::{Buckets, Quota};
 pub use own::{
-    AssumeRefusal, AssumeRoleAsked, AssumedAccount, AssumedBy, AssumedRole, AwsClient, AwsFault, AwsOptions,
-    AwsOptionsError, AwsRefusal, CallOptions, CredentialSource, DATA_KEY_BYTES, DataKey, HubPrincipal,
-    Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey, ListedPrincipals, ListingOptions,
-    NamedPrincipal, RoleSessionAsked, Unreadable, session_in,
+    AssumeRefusal, AssumeRoleAsked, AssumedAccount, AssumedBy, AssumedRole, AwsClient, AwsClientError,
+    AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions, CredentialPlace, CredentialSource,
+    DATA_KEY_BYTES, DataKey, HubPrincipal, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
+    ListedPrincipals, ListingOptions, NamedPrincipal, RoleSessionAsked, StsEndpoint, Unreadable, caller_in,
+    session_in,
 };
 pub use sts::{
     BoundTo, GetCallerIdentity, Limited, SelfHostedSts, SelfHostedStsError, StsAnswer, StsClient, StsFault,

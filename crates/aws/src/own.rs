@@ -6,6 +6,7 @@
 mod call;
 mod credentials;
 mod ec2;
+mod endpoint;
 mod fault;
 mod iam;
 mod iam_list;
@@ -32,7 +33,8 @@ use crate::patience::Patience;
 
 use credentials::{Assumed, Own};
 
-pub use credentials::CredentialSource;
+pub use credentials::{CredentialPlace, CredentialSource};
+pub use endpoint::StsEndpoint;
 pub use fault::{AwsFault, AwsRefusal};
 pub use iam::NamedPrincipal;
 pub use iam_list::ListedPrincipals;
@@ -41,10 +43,10 @@ pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
 pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions, ListingOptions};
 pub use principal::HubPrincipal;
 pub use roles::{AssumeRefusal, AssumeRoleAsked, AssumedBy, AssumedRole, RoleSessionAsked};
-pub use sts::session_in;
+pub use sts::{caller_in, session_in};
 pub use wire::Unreadable;
 
-use call::{ANSWER_BYTES_MAX, Whose};
+use call::{ANSWER_BYTES_MAX, Api, Place, Whose, regional};
 pub(crate) use {
     ec2::instances_in,
     iam::instance_profile_in,
@@ -66,6 +68,8 @@ struct Inner {
     /// Where STS is asked, and the partition of every call.
     region: Region,
     partition: Partition,
+    /// In place of the region's own STS.
+    sts_host: Option<String>,
     own: Own,
     assumed: BTreeMap<AccountId, Assumed>,
     patience: Patience,
@@ -94,15 +98,19 @@ impl AwsClient {
     /// taken, and the address rules, to which `private_hosts` are added.
     ///
     /// # Errors
-    /// When outgoing HTTPS cannot be set up.
+    /// [`AwsClientError`] when outgoing HTTPS cannot be set up.
     pub fn new(
         options: &AwsOptions,
         region: &Region,
         source: CredentialSource,
         http: Options,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, HttpClientError> {
+    ) -> Result<Self, AwsClientError> {
         let calls = &options.calls;
+        let http = match &options.sts {
+            Some(sts) => sts.added_to(http)?,
+            None => http,
+        };
         let addresses =
             options.private_hosts.iter().fold(http.addresses, |rules, host| rules.allow_private(host));
         let http = HttpClient::new(Options {
@@ -119,6 +127,7 @@ impl AwsClient {
             clock,
             region: region.clone(),
             partition: partition_of_region(region.as_str()).unwrap_or(Partition::Aws),
+            sts_host: options.sts.as_ref().map(|sts| sts.host.clone()),
             own: Own::new(source),
             assumed: assumed.collect(),
             patience: Patience {
@@ -139,6 +148,15 @@ impl AwsClient {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Where STS is asked.
+    fn sts_place(&self, api: Api) -> Place {
+        let place = regional(api, self.inner.partition, &self.inner.region);
+        match &self.inner.sts_host {
+            Some(host) => (host.clone(), place.1),
+            None => place,
+        }
+    }
+
     async fn credentials(&self, whose: Whose) -> Result<Arc<Credentials>, AwsFault> {
         let (partition, account) = match whose {
             Whose::Hub => return self.own_credentials().await,
@@ -153,6 +171,17 @@ impl AwsClient {
         let (credentials, own) = self.own_credentials_and_account().await?;
         if own == account { Ok(credentials) } else { Err(AwsFault::OtherAccount { asked: account, own }) }
     }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsClientError {
+    /// Nothing can be called over HTTPS.
+    #[error(transparent)]
+    Http(#[from] HttpClientError),
+    /// An option breaks its rule.
+    #[error(transparent)]
+    Options(#[from] AwsOptionsError),
 }
 
 impl std::fmt::Debug for AwsClient {

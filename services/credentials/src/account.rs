@@ -81,6 +81,11 @@ impl HubSnapshot {
         known.is_some_and(|known| known.authority == Authority::Local && known.partition == partition)
     }
 
+    /// Whether the account is one that AWS keeps.
+    pub(crate) fn is_aws(&self, account: AccountId) -> bool {
+        self.registered(account).is_some_and(|known| known.authority == Authority::Aws)
+    }
+
     /// An account as it is registered, whoever vouches for it.
     pub(crate) fn registered(&self, account: AccountId) -> Option<&Registered> {
         self.accounts.get(&account)

@@ -4,7 +4,7 @@ use lanyard_aws::{Quota, SelfHostedSts, SelfHostedStsError, StsOptions};
 use lanyard_oidc::OidcConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::EXCHANGE_SECONDS;
+use crate::{aws_road::AwsRoadConfig, rules::EXCHANGE_SECONDS};
 
 /// What credentials keeps in memory and takes at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct CredentialsConfig {
     pub unsigned: UnsignedConfig,
     /// Sessions for principals whom AWS, or a self-hosted STS, keeps.
     pub exchange: ExchangeConfig,
+    /// Roles of accounts that AWS keeps.
+    pub aws_road: AwsRoadConfig,
 }
 
 impl Default for CredentialsConfig {
@@ -34,6 +36,7 @@ impl Default for CredentialsConfig {
             oidc: OidcConfig::default(),
             unsigned: UnsignedConfig::default(),
             exchange: ExchangeConfig::default(),
+            aws_road: AwsRoadConfig::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use lanyard_api::{
         RoleSession, SessionCredentials, Sessions, WebIdentitySession,
     },
 };
-use lanyard_aws::SelfHostedStsError;
+use lanyard_aws::{AwsClient, SelfHostedStsError};
 use lanyard_iam::{
     AccountId, Ancestor, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims,
     SessionError, SessionMinter,
@@ -28,6 +28,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
     associations::AssociationModel,
+    aws_road::Road,
     config::CredentialsConfig,
     exchange::Exchange,
     keys::{KeysError, minter},
@@ -70,6 +71,8 @@ struct Inner {
     strangers: Strangers,
     /// Without it nobody is exchanged.
     exchange: Option<Exchange>,
+    /// Without it no role of AWS is assumed.
+    road: Option<Road>,
     hub: Followed<HubModel>,
     accounts: Followed<AccountModel>,
     clusters: Followed<ClusterModel>,
@@ -85,7 +88,7 @@ impl Credentials {
     /// # Errors
     /// [`KeysError`] where it does not.
     pub fn new(store: &Store, config: CredentialsConfig) -> Result<Self, KeysError> {
-        Self::open(store, config, None)
+        Self::open(store, config, None, None)
     }
 
     /// An engine that exchanges principals of other authorities for sessions.
@@ -97,10 +100,29 @@ impl Credentials {
         config: CredentialsConfig,
         exchange: Exchange,
     ) -> Result<Self, KeysError> {
-        Self::open(store, config, Some(exchange))
+        Self::open(store, config, Some(exchange), None)
     }
 
-    fn open(store: &Store, config: CredentialsConfig, exchange: Option<Exchange>) -> Result<Self, KeysError> {
+    /// The same, of a hub in AWS mode, that assumes roles which AWS keeps.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_aws_mode(
+        store: &Store,
+        config: CredentialsConfig,
+        exchange: Exchange,
+        aws: AwsClient,
+    ) -> Result<Self, KeysError> {
+        let road = Road::new(aws, exchange.hub);
+        Self::open(store, config, Some(exchange), Some(road))
+    }
+
+    fn open(
+        store: &Store,
+        config: CredentialsConfig,
+        exchange: Option<Exchange>,
+        road: Option<Road>,
+    ) -> Result<Self, KeysError> {
         let providers = Providers::new(config.oidc.clone(), Arc::clone(store.clock()));
         let inner = Inner {
             store: store.clone(),
@@ -113,6 +135,7 @@ impl Credentials {
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned),
             exchange,
+            road,
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -132,6 +155,10 @@ impl Credentials {
 
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         self.inner.exchange.as_ref()
+    }
+
+    pub(crate) fn road(&self) -> Option<&Road> {
+        self.inner.road.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &Followed<ClusterModel> {

@@ -15,10 +15,12 @@
 //! clusters apart.
 //!
 //! Which ServiceAccount's pods get which role stands in Pod Identity associations. A role is held against them when they are
-//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount.
+//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount. A role that AWS keeps is tried
+//! there, and its credentials come from AWS (`aws_road`).
 
 mod account;
 mod associations;
+mod aws_road;
 mod config;
 mod engine;
 mod exchange;
@@ -35,6 +37,9 @@ mod web_identity;
 mod workloads;
 
 pub use associations::AssociationSnapshot;
+pub use aws_road::{
+    AwsRoadConfig, AwsSource, IssuerTokens, TokenAsked, external_id, hub_principal_policy, issuer_policy,
+};
 pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig};
 pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;

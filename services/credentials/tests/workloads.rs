@@ -5,6 +5,8 @@
 
 #[path = "workloads/associations.rs"]
 mod associations;
+#[path = "workloads/aws_road.rs"]
+mod aws_road;
 #[path = "workloads/bench.rs"]
 mod bench;
 #[path = "workloads/issuers.rs"]

@@ -111,6 +111,9 @@ pub enum Command {
     /// What is known of the workloads of a cluster: ServiceAccounts, and who signs their tokens.
     #[command(subcommand)]
     Workload(commands::workload::WorkloadCommand),
+    /// Give a ServiceAccount's pods a role of AWS or of the hub; and print the trust policy that it needs.
+    #[command(after_help = commands::associate::HELP)]
+    Associate(commands::associate::AssociateArgs),
     /// Pod Identity associations: which ServiceAccount's pods get which role.
     #[command(subcommand)]
     Association(commands::association::AssociationCommand),
@@ -195,6 +198,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Block(command) => Box::pin(command.run(context)).await,
             Command::Rbac(command) => Box::pin(command.run(context)).await,
             Command::Workload(command) => Box::pin(command.run(context)).await,
+            Command::Associate(args) => Box::pin(args.run(context)).await,
             Command::Association(command) => Box::pin(command.run(context)).await,
             Command::Tag(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,

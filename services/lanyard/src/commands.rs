@@ -1,6 +1,7 @@
 //! The commands, a file for each noun.
 
 pub mod access_policies;
+pub mod associate;
 pub mod association;
 pub mod aws_auth;
 pub mod block;

@@ -8,11 +8,11 @@ use lanyard_proto::credentials::v1::{
 };
 
 use super::{
-    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
-    PodCredentials, PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
-    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
-    Vend, WebIdentitySession, WorkloadIssuer, Workloads,
+    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodCredentials,
+    PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationRef, ProposeTrust,
+    RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions,
+    TrustProposal, UpdatePodIdentityAssociation, Vend, WebIdentitySession, WorkloadIssuer, Workloads,
 };
 use crate::{
     fault::CallError,
@@ -164,6 +164,8 @@ impl<C: Wire> Associations for Remote<C> {
             disable_session_tags,
             policy,
             allow_any_cluster,
+            aws_road,
+            unprobed,
         } = change;
         let message = pb::UpdatePodIdentityAssociationRequest {
             mutation: None,
@@ -174,6 +176,8 @@ impl<C: Wire> Associations for Remote<C> {
             disable_session_tags,
             policy,
             allow_any_cluster,
+            aws_road: field::optional_enum_number(aws_road),
+            unprobed,
         };
         call!(self.AssociationsClient::update_pod_identity_association(self.mutation(by, message)))
     }
@@ -189,5 +193,14 @@ impl<C: Wire> Associations for Remote<C> {
             association_id: named.id.into(),
         };
         call!(self.AssociationsClient::delete_pod_identity_association(self.mutation(by, message)))
+    }
+
+    async fn propose_trust(
+        &self,
+        by: Vouched<Actor>,
+        asked: ProposeTrust,
+    ) -> Result<TrustProposal, CallError> {
+        let message: pb::ProposeTrustRequest = asked.into();
+        call!(self.AssociationsClient::propose_trust(self.actor(by, message)))
     }
 }

@@ -3,10 +3,11 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodCredentials, PodIdentityAssociation,
-    PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, SessionCredentials, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
+    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, AwsRoad, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey,
+    PodCredentials, PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef,
+    ProposeTrust, RoleSession, ServiceAccount, ServiceAccountName, ServiceAccountSummary, SessionCredentials,
+    TrustProposal, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -19,6 +20,7 @@ use crate::{
 };
 
 wire_enum! { IrsaObstacle = pb::IrsaObstacle { InClusterName, NotHttps } }
+wire_enum! { AwsRoad = pb::AwsRoad { HubPrincipal, Issuer } }
 
 convert! { AssumeRole = pb::AssumeRoleRequest {
     role_arn: plain, session_name: plain, duration_seconds: plain, tags: plain, transitive_tag_keys: plain,
@@ -75,7 +77,8 @@ impl TryFrom<pb::VendedSubject> for ServiceAccountName {
 
 convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
     id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,
-    disable_session_tags: plain, policy: plain, tags: plain, created_at: moment, modified_at: moment;
+    disable_session_tags: plain, policy: plain, tags: plain, aws_road: optional_choice, unprobed: plain,
+    created_at: moment, modified_at: moment;
     cluster = cluster_uid: text,
 } }
 convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
@@ -83,7 +86,15 @@ convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
 } }
 asked! { CreatePodIdentityAssociation = pb::CreatePodIdentityAssociationRequest {
     cluster: text, namespace: plain, service_account: plain, role_arn: plain, target_role_arn: plain,
-    disable_session_tags: plain, policy: plain, tags: plain, allow_any_cluster: plain,
+    disable_session_tags: plain, policy: plain, tags: plain, allow_any_cluster: plain, aws_road: optional_choice,
+    unprobed: plain,
+} }
+convert! { ProposeTrust = pb::ProposeTrustRequest {
+    cluster: text, namespace: plain, service_account: plain, role_arn: plain, aws_road: optional_choice,
+} }
+convert! { TrustProposal = pb::TrustProposal {
+    aws_road: choice, role_arn: plain, principal: plain, external_id: plain, issuer_url: plain, trust_policy: plain,
+    notices: plain,
 } }
 
 mutated! { PodIdentityAssociationDetail = pb::PodIdentityAssociationMutated { association: message } }

@@ -1,6 +1,8 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, vend_server, workloads_server};
+use lanyard_proto::credentials::v1::{
+    self as pb, associations_server, sessions_server, vend_server, workloads_server,
+};
 
 use super::{
     Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,
@@ -77,6 +79,8 @@ serve! {
                 disable_session_tags: m.disable_session_tags,
                 policy: m.policy,
                 allow_any_cluster: m.allow_any_cluster,
+                aws_road: field::optional_enum("aws_road", m.aws_road)?,
+                unprobed: m.unprobed,
             };
             engine.update_pod_identity_association(by, named, change).await?.into()
         };
@@ -85,4 +89,6 @@ serve! {
             let named = association_ref(&m.cluster, &m.association_id)?;
             engine.delete_pod_identity_association(by, named).await?.into()
         };
+    actor propose_trust(pb::ProposeTrustRequest) -> pb::TrustProposal
+        = |engine, by, m| engine.propose_trust(by, m.try_into()?).await?.into();
 }

@@ -212,6 +212,7 @@ managed! {
             => is("eks:UpdatePodIdentityAssociation");
         "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
             => is("eks:DeletePodIdentityAssociation");
+        "ProposeTrust" ProposeTrustRequest => is("lanyard:ProposeTrust");
     }
     credentials."Vend" {
         "AssumeRoleForPodIdentity" AssumeRoleForPodIdentityRequest => is("eks-auth:AssumeRoleForPodIdentity");

@@ -11,6 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use lanyard_iam::{
@@ -41,7 +46,45 @@ pub struct CredentialSource {
     provider: OnceCell<SharedCredentialsProvider>,
 }
 
+/// One of the places where AWS's tools look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialPlace {
+    /// A profile of the shared files, with its roles.
+    Profile,
+    /// A token in a file, by the environment.
+    WebIdentity,
+    /// A container's endpoint.
+    Container,
+    /// The instance's metadata service.
+    InstanceMetadata,
+}
+
 impl CredentialSource {
+    /// One of the places where AWS's tools look, and no other.
+    #[must_use]
+    pub fn at(place: CredentialPlace, profile: Option<&str>, region: &Region) -> Self {
+        let region = aws_config::Region::new(region.to_string());
+        let config = ProviderConfig::default().with_region(Some(region));
+        Self::of(match place {
+            CredentialPlace::Profile => {
+                let mut builder = ProfileFileCredentialsProvider::builder().configure(&config);
+                if let Some(profile) = profile {
+                    builder = builder.profile_name(profile);
+                }
+                SharedCredentialsProvider::new(builder.build())
+            }
+            CredentialPlace::WebIdentity => SharedCredentialsProvider::new(
+                WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+            ),
+            CredentialPlace::Container => {
+                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
+            }
+            CredentialPlace::InstanceMetadata => {
+                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
+            }
+        })
+    }
+
     /// The places where AWS's tools look. `profile` is one of the shared files, in place of `AWS_PROFILE`.
     #[must_use]
     pub fn chain(profile: Option<&str>, region: &Region) -> Self {
@@ -83,6 +126,18 @@ impl CredentialSource {
     /// [`AwsFault::NoCredentials`] where nothing is.
     pub async fn credentials(&self, now: OffsetDateTime) -> Result<Credentials, AwsFault> {
         Ok(Credentials::clone(&self.search(now).await?.credentials))
+    }
+
+    /// What is found there now, with its end where that is told.
+    ///
+    /// # Errors
+    /// As [`Self::credentials`].
+    pub async fn found(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<(Credentials, Option<OffsetDateTime>), AwsFault> {
+        let kept = self.search(now).await?;
+        Ok((Credentials::clone(&kept.credentials), kept.ends_at))
     }
 
     async fn search(&self, now: OffsetDateTime) -> Result<Kept, AwsFault> {

@@ -11,7 +11,7 @@ use lanyard_iam::{Credentials, PrincipalArn};
 use lanyard_kit::{Clock as _, ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
-use super::call::{Api, Call, Whose, regional};
+use super::call::{Api, Call, Whose};
 use super::wire::Wire;
 use super::{AwsClient, AwsFault, AwsRefusal};
 use crate::metered::Service;
@@ -169,8 +169,7 @@ impl AwsClient {
         if asked != own {
             return Err(AwsFault::OtherPartition { asked, own });
         }
-        let place = regional(STS, own, &self.inner.region);
-        Ok(Call::query(STS, place, action, &parameters.pairs()).for_role(session.role))
+        Ok(Call::query(STS, self.sts_place(STS), action, &parameters.pairs()).for_role(session.role))
     }
 }
 

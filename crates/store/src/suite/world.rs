@@ -281,6 +281,8 @@ pub(super) fn pod_identity_association(
         target_role_arn: None,
         disable_session_tags: false,
         policy: None,
+        aws_road: None,
+        unprobed: false,
         tags: Default::default(),
         created_at: NOON,
         modified_at: NOON,

@@ -50,13 +50,22 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new(database: &TestDatabase) -> Self {
+        Self::of(database, Authority::Local, |store, config| Credentials::new(store, config).unwrap()).await
+    }
+
+    /// A hub whose first account is of this authority.
+    pub(crate) async fn of(
+        database: &TestDatabase,
+        home: Authority,
+        engine: impl FnOnce(&Store, CredentialsConfig) -> Credentials,
+    ) -> Self {
         let clock = TestClock::new(NOON);
         let store = database.open(Arc::new(clock.clone())).await;
-        for number in [HOME, ABROAD] {
+        for (number, authority) in [(HOME, home), (ABROAD, Authority::Local)] {
             let account = Account {
                 id: account(number),
                 partition: Partition::Aws,
-                authority: Authority::Local,
+                authority,
                 name: String::new(),
                 created_at: NOON,
             };
@@ -67,7 +76,7 @@ impl Bench {
             associations_per_cluster: ASSOCIATIONS_MOST,
             ..CredentialsConfig::default()
         };
-        let engine = Credentials::new(&store, config).unwrap();
+        let engine = engine(&store, config);
         let cluster = cluster("dev");
         put(&store, &cluster).await;
         Self { store, clock, engine, cluster }

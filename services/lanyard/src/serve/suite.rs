@@ -67,7 +67,8 @@ impl Suite {
             config: config.authn.clone(),
             clock: Arc::clone(store.clock()),
         })?;
-        let mapping = match aws.filter(|_| config.aws.enabled) {
+        let aws = aws.filter(|_| config.aws.enabled);
+        let mapping = match aws.clone() {
             Some(aws) => {
                 let instances = config.aws.instances.clone();
                 Mapping::open_in_aws_mode(store, config.mapping.clone(), aws, instances).await?
@@ -85,7 +86,10 @@ impl Suite {
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
-            credentials: Arc::new(Credentials::exchanging(store, credentials, exchange)?),
+            credentials: Arc::new(match aws {
+                Some(aws) => Credentials::in_aws_mode(store, credentials, exchange, aws)?,
+                None => Credentials::exchanging(store, credentials, exchange)?,
+            }),
         })
     }
 

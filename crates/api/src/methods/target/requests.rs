@@ -129,7 +129,8 @@ targets! {
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
     credentials::PushIssuerRequest, credentials::GetIssuerRequest,
-    credentials::ListPodIdentityAssociationsRequest, credentials::AssumeRoleForPodIdentityRequest, gateway::ExplainRequest => |m| {
+    credentials::ListPodIdentityAssociationsRequest, credentials::AssumeRoleForPodIdentityRequest,
+    credentials::ProposeTrustRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 

@@ -39,6 +39,8 @@ fn association(disable_session_tags: bool) -> PodIdentityAssociation {
         target_role_arn: None,
         disable_session_tags,
         policy: None,
+        aws_road: None,
+        unprobed: false,
         tags: BTreeMap::new(),
         created_at: OffsetDateTime::UNIX_EPOCH,
         modified_at: OffsetDateTime::UNIX_EPOCH,
