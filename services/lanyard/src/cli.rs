@@ -124,6 +124,8 @@ pub enum Command {
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
     WhoCan(commands::who_can::WhoCanArgs),
+    /// Which credentials AWS's tools use here, why these, whose they are, and for how long.
+    Whoami(commands::whoami::WhoamiArgs),
     /// The headers that sign a gRPC call, for grpcurl and other programs that cannot sign.
     Sign(commands::sign::SignArgs),
     /// A completion script for your shell.
@@ -203,6 +205,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Tag(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
+            Command::Whoami(args) => Box::pin(args.run(context)).await,
             Command::Sign(args) => Box::pin(args.run(context)).await,
             Command::Completion(args) => args.run(),
         }

@@ -25,6 +25,7 @@ pub mod spoke;
 pub mod tag;
 pub mod token;
 pub mod who_can;
+pub mod whoami;
 pub mod workload;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
