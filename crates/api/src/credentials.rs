@@ -171,7 +171,7 @@ pub struct ExchangedSession {
 }
 
 /// Credentials of a session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SessionCredentials {
     /// `LSIA…`.
     pub access_key_id: AccessKeyId,

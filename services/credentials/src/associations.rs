@@ -3,7 +3,7 @@
 mod role;
 mod rules;
 mod snapshot;
-mod trust;
+pub(crate) mod trust;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -25,6 +25,8 @@ pub struct CredentialsConfig {
     pub exchange: ExchangeConfig,
     /// Roles of accounts that AWS keeps.
     pub aws_road: AwsRoadConfig,
+    /// Credentials for the pods of clusters.
+    pub vend: VendConfig,
 }
 
 impl Default for CredentialsConfig {
@@ -37,6 +39,7 @@ impl Default for CredentialsConfig {
             unsigned: UnsignedConfig::default(),
             exchange: ExchangeConfig::default(),
             aws_road: AwsRoadConfig::default(),
+            vend: VendConfig::default(),
         }
     }
 }
@@ -80,6 +83,37 @@ impl Default for ExchangeConfig {
     }
 }
 
+/// Longest that a vend may be given again, in seconds: a quarter of the shortest life that credentials have.
+const VENDED_AGAIN_SECONDS_MAX: u32 = 900;
+
+/// Vending to pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VendConfig {
+    /// Vends of each namespace of a cluster.
+    pub per_namespace: Quota,
+    /// Vends of each cluster, all its namespaces together.
+    pub per_cluster: Quota,
+    /// Tokens that are not good, of each node or other caller.
+    pub bad_tokens_per_node: Quota,
+    /// Pods whose credentials are kept in memory, those used last; each takes some 6 KB.
+    pub kept_max: usize,
+    /// How long a pod that asks again gets the credentials that it has, in seconds; 0 to 900.
+    pub kept_seconds: u32,
+}
+
+impl Default for VendConfig {
+    fn default() -> Self {
+        Self {
+            per_namespace: Quota { per_second: 50, burst: 200 },
+            per_cluster: Quota { per_second: 1_000, burst: 2_000 },
+            bad_tokens_per_node: Quota { per_second: 10, burst: 50 },
+            kept_max: 20_000,
+            kept_seconds: 300,
+        }
+    }
+}
+
 /// A value that breaks its rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -90,6 +124,9 @@ pub enum ConfigError {
         max = EXCHANGE_SECONDS.end()
     )]
     SessionSeconds(u32),
+    /// Credentials that would be kept for longer than is safe.
+    #[error("credentials.vend.kept_seconds: `{0}` is out of range, use 0 to {max}", max = VENDED_AGAIN_SECONDS_MAX)]
+    KeptSeconds(u32),
     /// A self-hosted STS that cannot be one.
     #[error("credentials.exchange.{0}")]
     SelfHosted(#[from] SelfHostedStsError),
@@ -103,6 +140,9 @@ impl CredentialsConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !EXCHANGE_SECONDS.contains(&self.exchange.session_seconds_max) {
             return Err(ConfigError::SessionSeconds(self.exchange.session_seconds_max));
+        }
+        if self.vend.kept_seconds > VENDED_AGAIN_SECONDS_MAX {
+            return Err(ConfigError::KeptSeconds(self.vend.kept_seconds));
         }
         SelfHostedSts::authorities(&self.exchange.self_hosted_sts)?;
         SelfHostedSts::http_options(&self.exchange.self_hosted_sts)?;
@@ -127,6 +167,11 @@ mod tests {
         for (seconds, is_good) in [(899, false), (900, true), (43_200, true), (43_201, false)] {
             let answer = with(serde_json::json!({ "session_seconds_max": seconds }));
             assert_eq!(answer.is_ok(), is_good, "{seconds}: {answer:?}");
+        }
+        for (kept_seconds, is_good) in [(0, true), (900, true), (901, false)] {
+            let vend = VendConfig { kept_seconds, ..VendConfig::default() };
+            let config = CredentialsConfig { vend, ..CredentialsConfig::default() };
+            assert_eq!(config.validate().is_ok(), is_good, "{kept_seconds}");
         }
         let lab = serde_json::json!({ "name": "Lab", "host": "sts.lab.example", "region": "lab" });
         let refused = with(serde_json::json!({ "self_hosted_sts": [lab] })).unwrap_err();

@@ -35,6 +35,7 @@ use crate::{
     rules,
     snapshot::{ClusterModel, WorkloadModel},
     unsigned::Strangers,
+    vend::{NodeModel, Vending},
 };
 
 /// Accounts whose roles and OIDC providers are kept in memory; those used last.
@@ -78,6 +79,8 @@ struct Inner {
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
     associations: Followed<AssociationModel>,
+    nodes: Followed<NodeModel>,
+    vending: Vending,
     minter: Keyed<SessionMinter>,
     clock: Arc<dyn Clock>,
 }
@@ -131,6 +134,8 @@ impl Credentials {
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             associations: Followed::new(store, AssociationModel, config.clusters_max),
+            nodes: Followed::new(store, NodeModel, config.clusters_max),
+            vending: Vending::new(&config.vend),
             minter: Keyed::following(store.keyring(), minter)?,
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned),
@@ -171,6 +176,14 @@ impl Credentials {
 
     pub(crate) fn association_snapshots(&self) -> &Followed<AssociationModel> {
         &self.inner.associations
+    }
+
+    pub(crate) fn node_snapshots(&self) -> &Followed<NodeModel> {
+        &self.inner.nodes
+    }
+
+    pub(crate) fn vending(&self) -> &Vending {
+        &self.inner.vending
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -73,9 +73,7 @@ pub struct KnownIssuer {
 impl KnownIssuer {
     /// None where the store holds keys that were never taken: nothing is verified by them.
     fn of(record: WorkloadIssuer) -> Option<Self> {
-        let keys: Vec<&str> = record.keys.iter().map(|key| key.jwk.as_str()).collect();
-        let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
-        match Jwks::parse(document.as_bytes()) {
+        match Jwks::of_keys(record.keys.iter().map(|key| key.jwk.as_str())) {
             Ok(jwks) => Some(Self { record, jwks }),
             Err(error) => {
                 tracing::error!(cluster.uid = %record.cluster, %error, "the stored keys of a cluster's issuer cannot be read");

@@ -56,6 +56,8 @@ metrics! {
     AUTHN_REDIS_UP = Gauge "lanyard_authn_redis_up", "1 while the Redis behind the token cache is asked, 0 while it is left alone.";
     /// Labels: [`OUTCOME`] (`admitted`, `refused`, `fault`).
     AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total" [OUTCOME], "Management calls admitted and refused.";
+    /// Labels: [`OUTCOME`] (`vended`, `refused`, `throttled`, `fault`).
+    CREDENTIALS_VENDS_TOTAL = Counter "lanyard_credentials_vends_total" [OUTCOME], "Calls for the credentials of pods, by outcome.";
     /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
     AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total" [SERVICE, OUTCOME], "Calls to AWS, by service and outcome.";
     /// Labels: [`SERVICE`].
