@@ -45,7 +45,8 @@ const NODE_NAME_BYTES_MAX: usize = 253;
 const UNAUTHORIZED: &str =
     "Unauthorized Exception! EKS does not have permissions to assume the associated role.";
 /// What a role's owner cannot mend, but who wrote the association.
-const OF_ASSOCIATION: [&str; 3] = ["packed_policy_too_large", "malformed_policy_document", "account_elsewhere"];
+const OF_ASSOCIATION: [&str; 5] =
+    ["packed_policy_too_large", "malformed_policy_document", "account_elsewhere", "aws_road", "parameter"];
 
 /// What vending keeps.
 pub(crate) struct Vending {
@@ -269,10 +270,17 @@ impl Credentials {
         let hub = self.hub().await?;
         match hub.registered(role.account).map(|registered| &registered.authority) {
             Some(Authority::Local) => self.local_source().credentials(decided).await,
-            Some(Authority::Aws | Authority::Sts(_)) | None => Err(SourceError::Refused {
+            Some(Authority::Aws) => match self.aws_source() {
+                Some(source) => source.credentials(decided).await,
+                None => Err(SourceError::Refused {
+                    code: "aws_mode".into(),
+                    text: format!("`{role}` is AWS's to give, and this hub does not call AWS in its own name (aws.enabled)"),
+                }),
+            },
+            Some(Authority::Sts(_)) | None => Err(SourceError::Refused {
                 code: "account_elsewhere".into(),
                 text: format!(
-                    "the hub keeps no account {}, and does not call AWS for roles: name a role of an account that it keeps",
+                    "the hub keeps no account {}, nor is it AWS's: name a role of an account that is registered here as one of these",
                     role.account
                 ),
             }),

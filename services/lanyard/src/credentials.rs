@@ -2,6 +2,7 @@
 
 mod ini;
 mod process;
+mod settings;
 
 use std::{
     env,
@@ -9,6 +10,8 @@ use std::{
 };
 
 use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
+
+pub use settings::ProfileSettings;
 
 /// In a profile: the certificate by which calls to the hub are signed.
 const CERTIFICATE_KEY: &str = "client_certificate";
@@ -213,27 +216,6 @@ impl Lookup {
         process::run(&profile.name, &command, process::Caller::Command)
     }
 
-    /// What the two files say of the profile in force, without its secrets.
-    ///
-    /// # Errors
-    /// [`CredentialsError`] names a file that cannot be read.
-    pub fn settings(&self) -> Result<ProfileSettings, CredentialsError> {
-        let profile = self.asked().unwrap_or_else(|| "default".to_owned());
-        let of = |path: PathBuf, section: &str| {
-            let found = ini::section(&path, section)?.unwrap_or_default();
-            let shown = |(key, value): (String, String)| match SECRET_KEYS.contains(&key.as_str()) {
-                true => (key, String::new()),
-                false => (key, value),
-            };
-            Ok::<_, CredentialsError>(found.into_iter().map(shown).collect())
-        };
-        Ok(ProfileSettings {
-            credentials_file: of(credentials_file(), &profile)?,
-            config_file: of(config_file(), &config_section(&profile))?,
-            profile,
-        })
-    }
-
     /// The region that the environment or the profile names.
     ///
     /// # Errors
@@ -254,28 +236,6 @@ impl Lookup {
     fn profile(&self) -> Result<Profile, CredentialsError> {
         let name = self.asked().unwrap_or_else(|| "default".to_owned());
         Profile::read(name, credentials_file(), config_file())
-    }
-}
-
-/// Keys of a profile whose values are nobody's to see.
-const SECRET_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-
-/// What the shared files say of a profile, without its secrets.
-#[derive(Debug, Clone, Default)]
-pub struct ProfileSettings {
-    /// Its name.
-    pub profile: String,
-    /// What the credentials file says.
-    pub credentials_file: BTreeMap<String, String>,
-    /// What the config file says.
-    pub config_file: BTreeMap<String, String>,
-}
-
-impl ProfileSettings {
-    /// A value, the credentials file's before the config file's.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<String> {
-        self.credentials_file.get(key).or_else(|| self.config_file.get(key)).cloned()
     }
 }
 

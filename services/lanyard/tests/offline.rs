@@ -345,6 +345,8 @@ fn help_teaches_and_completion_completes() {
         &["token", "inspect", "--help"],
         &["explain", "--help"],
         &["credential-process", "--help"],
+        &["associate", "--help"],
+        &["whoami", "--help"],
         &["cluster", "--help"],
         &["cluster", "add", "--help"],
         &["cluster", "spoke-credential", "delete", "--help"],

@@ -109,6 +109,8 @@ mod tests {
             target_role_arn: None,
             disable_session_tags: false,
             policy: policy.map(str::to_owned),
+            aws_road: None,
+            unprobed: false,
             tags: Default::default(),
             created_at: NOON,
             modified_at: NOON,

@@ -11,7 +11,7 @@ use crate::{
     cli::{Context, complain},
     exit::Ending,
     failure::Failure,
-    output::{Output, Tabular, line},
+    output::{Output, line},
     show::{Changed, Fields},
 };
 
@@ -44,21 +44,6 @@ pub struct AssociateArgs {
     print_trust_policy: bool,
 }
 
-impl Tabular for Shown {
-    fn columns(&self) -> Vec<&'static str> {
-        Fields(&self.0).columns()
-    }
-
-    fn rows(&self) -> Vec<Vec<String>> {
-        Fields(&self.0).rows()
-    }
-}
-
-/// A proposal as scripts read it.
-#[derive(serde::Serialize)]
-#[serde(transparent)]
-struct Shown(TrustProposal);
-
 impl AssociateArgs {
     /// Does it.
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
@@ -77,7 +62,7 @@ impl AssociateArgs {
 /// For people the policy alone, so that it can go into a file; what else to know stands beside, on standard error.
 fn shown(context: &Context, proposal: TrustProposal) -> Result<Ending, Failure> {
     if context.output != Output::Table {
-        return context.show(&Shown(proposal));
+        return context.show(&Fields(proposal));
     }
     line(&proposal.trust_policy)?;
     for notice in &proposal.notices {

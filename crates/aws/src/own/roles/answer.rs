@@ -87,10 +87,7 @@ enum Moment {
 impl Moment {
     fn read(&self) -> Option<OffsetDateTime> {
         match self {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the cast saturates, and what is out of a date's range is refused"
-            )]
+            // The cast saturates, and what is out of a date's range is refused.
             Self::Seconds(seconds) => OffsetDateTime::from_unix_timestamp(*seconds as i64).ok(),
             Self::Text(text) => OffsetDateTime::parse(text, &Rfc3339).ok(),
         }

@@ -177,25 +177,7 @@ async fn immunity_14_an_sts_that_misbehaves_makes_no_session_and_no_refusal() {
     stand_in.add_role(APP, demanding());
     let asked = question();
     asked.ask(&client, AssumedBy::Hub).await.unwrap();
-    type Kind = fn(&AwsFault) -> bool;
-    let throttled: Kind = |fault| matches!(fault, AwsFault::Throttled { .. });
-    let timed_out: Kind = |fault| matches!(fault, AwsFault::TimedOut { .. });
-    let bad: Kind = |fault| matches!(fault, AwsFault::BadAnswer { .. });
-    let cases: [(Behaviour, Kind); 12] = [
-        (Behaviour::Throttled400, throttled),
-        (Behaviour::Throttled403, throttled),
-        (Behaviour::Throttled429, throttled),
-        (Behaviour::ServerError, |fault| matches!(fault, AwsFault::ServerError { status: 500, .. })),
-        (Behaviour::Hang, timed_out),
-        (Behaviour::SlowBody, timed_out),
-        (Behaviour::Truncated, bad),
-        (Behaviour::Redirect, bad),
-        (Behaviour::HugeBody, bad),
-        (Behaviour::BadJson, bad),
-        (Behaviour::Xml, bad),
-        (Behaviour::AnotherPrincipal, bad),
-    ];
-    for (behaviour, is_expected) in cases {
+    for (behaviour, is_expected) in no_answers() {
         stand_in.behave_at("sts", behaviour);
         let fault = asked.ask(&client, AssumedBy::Hub).await.unwrap_err();
         assert!(is_expected(&fault), "{behaviour:?}: {fault:?}");
