@@ -72,9 +72,14 @@ impl Associations for Credentials {
             created_at: now,
             modified_at: now,
         };
-        // AWS is asked before the transaction, which must not wait for it.
-        let tried = self.try_role(&cluster, &association, allow_any_cluster, unprobed).await?;
         let scope = Scope::Cluster(cluster.uid);
+        // AWS is asked before the transaction, which must not wait for it; but not for a request that was answered already.
+        if aws_road.is_some()
+            && let Err(error) = self.store().begin("create_pod_identity_association", &by, &[scope]).await
+        {
+            return replayed(error);
+        }
+        let tried = self.try_role(&cluster, &association, allow_any_cluster, unprobed).await?;
         let mut tx = match self.store().begin("create_pod_identity_association", &by, &[scope]).await {
             Ok(tx) => tx,
             Err(error) => return replayed(error),
@@ -142,13 +147,20 @@ impl Associations for Credentials {
     ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &named.cluster).await?;
         let scope = Scope::Cluster(cluster.uid);
-        let seen = self.associations(cluster.uid).await?.by_id(named.id.as_str()).map(Arc::clone);
+        // It is read here and again below: AWS is asked in between, and no transaction waits for it.
+        let seen: Option<PodIdentityAssociation> =
+            match self.store().begin("read_pod_identity_association", &by, &[scope]).await {
+                Ok(mut tx) => tx.get(scope, named.id.as_str()).await?,
+                Err(error) => return replayed(error),
+            };
         let seen = seen.ok_or_else(|| missing(&named))?;
         let (has_role, allow_any_cluster) = (change.role_arn.is_some(), change.allow_any_cluster);
         let (aws_road, unprobed) = (change.aws_road, change.unprobed);
         let hub = self.hub().await?;
-        let mut after = changed(&hub, &cluster, (*seen).clone(), change)?;
-        after.aws_road = self.road_of(&seen, &after, aws_road).await?;
+        let mut after = changed(&hub, &cluster, seen.clone(), change)?;
+        if has_role || aws_road.is_some() {
+            after.aws_road = self.road_of(&seen, &after, aws_road).await?;
+        }
         // What was judged when it was written stays; another role, road, or other tags, are judged anew.
         let is_judged = has_role
             || aws_road.is_some()
@@ -165,7 +177,7 @@ impl Associations for Credentials {
         };
         let before: Option<PodIdentityAssociation> = tx.get(scope, named.id.as_str()).await?;
         let before = before.ok_or_else(|| missing(&named))?;
-        if before != *seen {
+        if before != seen {
             let message = format!("`{}` was changed by another call meanwhile: try again", before.id);
             return Err(CallError::precondition("changed_meanwhile", message));
         }
@@ -220,9 +232,6 @@ impl Credentials {
         after: &PodIdentityAssociation,
         asked: Option<AwsRoad>,
     ) -> Result<Option<AwsRoad>, CallError> {
-        if asked.is_none() && before.role_arn == after.role_arn {
-            return Ok(before.aws_road);
-        }
         // What the tag said counts for whom nothing else does.
         let tags = if asked.is_some() { BTreeMap::new() } else { after.tags.clone() };
         let kept = asked.or(before.aws_road.filter(|_| before.role_arn.account == after.role_arn.account));

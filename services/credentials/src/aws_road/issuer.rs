@@ -27,7 +27,7 @@ pub struct TokenAsked {
 /// Signs tokens of clusters' issuers, by keys that the hub holds.
 pub trait IssuerTokens: Clone + Send + Sync + 'static {
     /// What the cluster's issuer is called.
-    fn issuer_url(&self, cluster: ClusterUid) -> impl Future<Output = Result<String, CallError>> + Send;
+    fn issuer_of(&self, cluster: ClusterUid) -> impl Future<Output = Result<String, CallError>> + Send;
     /// A token, good for some minutes.
     fn token(
         &self,
@@ -37,7 +37,7 @@ pub trait IssuerTokens: Clone + Send + Sync + 'static {
 }
 
 impl IssuerTokens for Credentials {
-    async fn issuer_url(&self, _: ClusterUid) -> Result<String, CallError> {
+    async fn issuer_of(&self, _: ClusterUid) -> Result<String, CallError> {
         Err(unsigned())
     }
 

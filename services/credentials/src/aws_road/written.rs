@@ -153,7 +153,7 @@ impl Credentials {
         role: &PrincipalArn,
         asked: &ProposeTrust,
     ) -> Result<TrustProposal, CallError> {
-        let issuer_url = self.issuer_url(cluster.uid).await?;
+        let issuer_url = self.issuer_of(cluster.uid).await?;
         let principal = provider_arn(role.partition, role.account, &issuer_url);
         let trust_policy =
             issuer_policy(&principal, without_scheme(&issuer_url), &asked.namespace, &asked.service_account);

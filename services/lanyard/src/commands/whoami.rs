@@ -140,7 +140,7 @@ impl WhoamiArgs {
         told.identity = Some(Who {
             arn: caller.arn.to_string(),
             account: caller.account.to_string(),
-            user_id: caller.user_id.clone(),
+            user_id: user_id(&caller),
             kind: kind(&caller),
             sts: place.shown(),
             access_key_id: credentials.access_key_id.to_string(),
@@ -227,6 +227,15 @@ async fn fetched(
     };
     let source = CredentialSource::at(place, lookup.asked().as_deref(), region);
     source.found(SystemClock.now()).await.map_err(|fault| Failure::NoAnswer(fault.to_string()))
+}
+
+/// As STS writes it: a session's with its name.
+fn user_id(caller: &CallerIdentity) -> String {
+    match (&caller.arn.kind, caller.session_name()) {
+        (PrincipalKind::Root, _) => caller.account.to_string(),
+        (_, Some(session)) => format!("{}:{session}", caller.principal_id.as_str()),
+        _ => caller.principal_id.as_str().to_owned(),
+    }
 }
 
 fn kind(caller: &CallerIdentity) -> &'static str {

@@ -31,7 +31,7 @@ const HOUR: u32 = 3_600;
 struct Unsigned;
 
 impl IssuerTokens for Unsigned {
-    async fn issuer_url(&self, _: ClusterUid) -> Result<String, CallError> {
+    async fn issuer_of(&self, _: ClusterUid) -> Result<String, CallError> {
         Ok("https://hub.example/id/7".to_owned())
     }
 
