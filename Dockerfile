@@ -8,7 +8,8 @@ ARG RUNTIME_IMAGE=debian:bookworm-slim
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package lanyard && install -D target/release/lanyard /out/lanyard
+# The profile of what is shipped: minutes more than --release, for a program that is smaller and quicker.
+RUN cargo build --profile dist --locked --package lanyard && install -D target/dist/lanyard /out/lanyard
 # What each process has of its own lies in a folder of its own, to be a volume: for the user below alone.
 RUN for part in hub authn mapping authz credentials gateway awsapi spoke; do install -d -m 0700 /out/parts/$part; done
 

@@ -26,6 +26,8 @@ const SECRET: &[&str] = &[
     ".lanyard.credentials.v1.SessionCredentials",
     ".lanyard.credentials.v1.AssumeRoleWithWebIdentityRequest",
     ".lanyard.credentials.v1.ExchangeCallerIdentityRequest",
+    ".lanyard.credentials.v1.AssumeRoleForPodIdentityRequest",
+    ".lanyard.credentials.v1.MutatePodRequest",
     ".lanyard.gateway.v1.ExplainRequest",
     ".lanyard.gateway.v1.ExplainRequest.who",
 ];

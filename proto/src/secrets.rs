@@ -33,6 +33,8 @@ redacted! {
     credentials::SessionCredentials { access_key_id, expires_at }
     credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
     credentials::ExchangeCallerIdentityRequest { duration_seconds }
+    credentials::AssumeRoleForPodIdentityRequest { cluster, node_name }
+    credentials::MutatePodRequest { cluster_uid, namespace }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -78,6 +80,11 @@ mod tests {
                 "{:?}",
                 credentials::SessionCredentials { session_token: secret(), ..Default::default() }
             ),
+            format!(
+                "{:?}",
+                credentials::AssumeRoleForPodIdentityRequest { token: secret(), ..Default::default() }
+            ),
+            format!("{:?}", credentials::MutatePodRequest { pod: SECRET.into(), ..Default::default() }),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),
             format!("{:?}", mapping::SpokeCredentialCreated { token: secret(), ..Default::default() }),

@@ -162,11 +162,19 @@ def start(
     etcd: Etcd,
     webhook_flags: list[str],
     issuer: str = "https://kubernetes.default.svc",
+    issuer_flags: list[str] | None = None,
 ) -> ApiServer:
-    """Starts a kube-apiserver with the flags that `lanyard cluster webhook-config` writes. Each folder is a cluster."""
+    """Starts a kube-apiserver with the flags that `lanyard cluster webhook-config` writes. Each folder is a cluster. It has a signing
+    key of its own, or the flags that `lanyard cluster issuer generate` shows."""
     folder.mkdir(parents=True, exist_ok=True)
     server = ApiServer(folder, free_port(), secrets.token_hex(16))
-    key = signing_key(folder / "service-account.key")
+    if issuer_flags is None:
+        key = signing_key(folder / "service-account.key")
+        issuer_flags = [
+            f"--service-account-issuer={issuer}",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+        ]
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{server.admin_token},stage-hand,1,"system:masters"\n')
     tokens.chmod(0o600)
@@ -178,9 +186,7 @@ def start(
         "--bind-address=127.0.0.1",
         f"--secure-port={server.port}",
         f"--token-auth-file={tokens}",
-        f"--service-account-issuer={issuer}",
-        f"--service-account-key-file={key}",
-        f"--service-account-signing-key-file={key}",
+        *issuer_flags,
         "--service-cluster-ip-range=10.0.0.0/24",
         "--endpoint-reconciler-type=none",
         *webhook_flags,

@@ -7,10 +7,14 @@ import json
 import pathlib
 from collections.abc import Iterator
 
+import pytest
+
 from hub import REGION, Hub
+from stack import REPLICAS, Stack
 from sts import Sts
 
 ACCOUNT = "111122223333"
+FORMS = ("one process", "two of each")
 
 
 def as_authn_is_told(sts: Sts) -> dict:
@@ -40,3 +44,28 @@ def hub_of(folder: pathlib.Path, config: str = "") -> Iterator[tuple[Hub, Sts]]:
     hub = Hub(folder / "hub", config=f"[[authn.self_hosted_sts]]\n{told}\n{config}")
     with running(hub, sts):
         yield hub, sts
+
+
+# The key of each service's configuration that tells it of an STS of one's own.
+TOLD_OF_AN_STS = {
+    "authn": "LANYARD_AUTHN__SELF_HOSTED_STS",
+    "credentials": "LANYARD_CREDENTIALS__EXCHANGE__SELF_HOSTED_STS",
+}
+
+
+@contextlib.contextmanager
+def stack_of(folder: pathlib.Path, *services: str) -> Iterator[tuple[Hub, Sts]]:
+    """The same as two processes of each service; these are told of the STS."""
+    sts = Sts(folder, REGION).start()
+    told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
+    settings = [f"{service}:{TOLD_OF_AN_STS[service]}=[{{{told}}}]" for service in services]
+    stack = Stack(folder / "stack", store=None, replicas=2, settings=settings)
+    with running(stack, sts):
+        yield stack, sts
+
+
+def of_either_form(form: str, folder: pathlib.Path, *services: str) -> contextlib.AbstractContextManager:
+    """A hub as one process, or as two of each service: one of `FORMS`."""
+    if REPLICAS:
+        pytest.skip("hubs of their own, which the run against one process has")
+    return hub_of(folder) if form == FORMS[0] else stack_of(folder, *services)

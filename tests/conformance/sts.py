@@ -73,20 +73,20 @@ class Sts:
         self.asked += 1
         if isinstance(self.ill, tuple):
             status, body = self.ill
-            return _send(request, status, body)
+            return send(request, status, body)
         if self.ill == "slow":
             time.sleep(1)
         if self.ill == "redirect":
-            return _send(request, 307, "", Location=f"https://{self.host}/elsewhere")
+            return send(request, 307, "", Location=f"https://{self.host}/elsewhere")
         if self.ill == "garbage":
-            return _send(request, 200, '{"GetCallerIdentityResponse": {"GetCallerIdentityResult": {"Arn": 7')
+            return send(request, 200, '{"GetCallerIdentityResponse": {"GetCallerIdentityResult": {"Arn": 7')
         who = self.ill if isinstance(self.ill, Identity) else self._signer(request)
         if who is None:
             fault = {"Error": {"Code": "SignatureDoesNotMatch", "Message": "no", "Type": "Sender"}}
-            return _send(request, 403, json.dumps(fault))
+            return send(request, 403, json.dumps(fault))
         result = {"Account": who.account, "Arn": who.arn, "UserId": who.user_id}
         answer = {"GetCallerIdentityResponse": {"GetCallerIdentityResult": result}}
-        return _send(request, 200, json.dumps(answer))
+        return send(request, 200, json.dumps(answer))
 
     def _signer(self, request: http.server.BaseHTTPRequestHandler) -> Identity | None:
         """Who signed this very request: the same signature comes out with their secret."""
@@ -112,7 +112,7 @@ class Sts:
         )
 
 
-def _send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, **headers: str) -> None:
+def send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, **headers: str) -> None:
     data = body.encode()
     request.send_response(status)
     for name, value in {

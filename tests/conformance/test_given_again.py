@@ -12,29 +12,16 @@ import pytest
 import requests
 
 from cluster import with_id
-from hub import REGION, unique
-from lab import ACCOUNT, as_authn_is_told, hub_of, running
-from stack import REPLICAS, Stack
-from sts import Sts
+from hub import unique
+from lab import ACCOUNT, FORMS, of_either_form
 
 GIVEN_AGAIN = "lanyard_gateway_given_again_total"
 
 
-@pytest.fixture(scope="module", params=["one process", "two of each"])
+@pytest.fixture(scope="module", params=FORMS)
 def lab(request, tmp_path_factory):
-    if REPLICAS:
-        pytest.skip("hubs of their own, which the run against one process has")
-    folder = tmp_path_factory.mktemp("again")
-    if request.param == "one process":
-        with hub_of(folder) as both:
-            yield both
-        return
-    sts = Sts(folder, REGION).start()
-    told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
-    settings = [f"authn:LANYARD_AUTHN__SELF_HOSTED_STS=[{{{told}}}]"]
-    stack = Stack(folder / "stack", store=None, replicas=2, settings=settings)
-    with running(stack, sts):
-        yield stack, sts
+    with of_either_form(request.param, tmp_path_factory.mktemp("again"), "authn") as both:
+        yield both
 
 
 @pytest.fixture

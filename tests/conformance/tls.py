@@ -18,7 +18,7 @@ HOST = "localhost"
 
 
 class TlsServer:
-    """Answers every GET by `answer`; `ca` is what its clients have to trust."""
+    """Answers every GET and POST by `answer`; `ca` is what its clients have to trust."""
 
     def __init__(self, folder: pathlib.Path, stem: str, answer):
         self.ca, chain = certificate(folder, stem)
@@ -28,6 +28,8 @@ class TlsServer:
 
             def do_GET(self):
                 answer(self)
+
+            do_POST = do_GET
 
             def log_message(self, *_):
                 pass

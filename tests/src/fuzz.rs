@@ -6,6 +6,7 @@
 //! when one does.
 #![allow(clippy::panic, reason = "a panic is how a target tells of a fault that it has found")]
 
+mod agent;
 mod arn;
 mod authorization;
 mod aws_answers;
@@ -23,6 +24,7 @@ mod token;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+pub use agent::agent;
 pub use arn::arn;
 pub use authorization::authorization;
 pub use aws_answers::aws_answers;
@@ -50,6 +52,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "agent", run: agent },
     Target { name: "arn", run: arn },
     Target { name: "authorization", run: authorization },
     Target { name: "aws_answers", run: aws_answers },

@@ -31,6 +31,11 @@ use crate::{
     ids::ClusterUid,
 };
 
+/// For whom the token is by which the agent of a node proves the node: the hub, and nobody else.
+pub const NODE_AUDIENCE: &str = "lanyard:node";
+/// The metadata of a node's call that names its cluster, by its id. The token goes beside it as `authorization: Bearer …`.
+pub const NODE_CLUSTER_HEADER: &str = "x-lanyard-cluster";
+
 /// Proves who bears a client token.
 pub trait Authenticate: Send + Sync + 'static {
     /// Verified, refused, or not our kind of token; `Err` when there is no answer (STS down, throttled, slow).

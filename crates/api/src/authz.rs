@@ -424,6 +424,6 @@ pub enum DecisionKind {
     TokenReview,
     /// At SubjectAccessReview.
     SubjectAccessReview,
-    /// At the front door: a spoke's call that was refused.
+    /// At the front door: a spoke's call that was refused, or a call for the credentials of a pod.
     ManagementCall,
 }

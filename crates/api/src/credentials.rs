@@ -1,10 +1,13 @@
-//! What credentials promises so far: role sessions, what is known of the workloads of clusters, and which of these get which
-//! role.
+//! What credentials promises: role sessions, what is known of the workloads of clusters, which of these get which role, and the
+//! credentials that their pods get.
 
 mod associations;
 mod client;
 mod convert;
+mod issuers;
+mod pods;
 pub mod server;
+mod vend;
 mod workloads;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
@@ -19,9 +22,19 @@ use crate::{
 };
 
 pub use associations::{
-    ANY_CLUSTER_TAG, Associations, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
+    ANY_CLUSTER_TAG, AWS_ROAD_TAG, Associations, AwsRoad, CreatePodIdentityAssociation, POD_IDENTITY_SERVICE,
     PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationFilter,
-    PodIdentityAssociationId, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+    PodIdentityAssociationId, PodIdentityAssociationRef, ProposeTrust, TrustProposal,
+    UpdatePodIdentityAssociation,
+};
+pub use issuers::{
+    FoundIssuer, HostedIssuer, HostedKey, IssuerDescription, IssuerSigner, Issuers, PublishIssuerKey,
+    PublishedDocuments, WORKLOAD_TOKEN_LIFETIME, jwks_uri, published_documents,
+};
+pub use pods::{MutatePod, PodMutation, Pods};
+pub use vend::{
+    AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, Vend, VendRefusal, VendedAssociation,
+    VendedUser,
 };
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,
@@ -165,7 +178,7 @@ pub struct ExchangedSession {
 }
 
 /// Credentials of a session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SessionCredentials {
     /// `LSIA…`.
     pub access_key_id: AccessKeyId,

@@ -291,6 +291,13 @@ pub enum ActorKind {
         /// Which.
         cluster: ClusterUid,
     },
+    /// A node of a cluster, by the projected token of its agent: it vends to its own pods, and does nothing else.
+    Node {
+        /// Of which cluster.
+        cluster: ClusterUid,
+        /// What it is called there, which the token proves.
+        name: String,
+    },
     /// Lanyard itself: first start, pinning, break-glass.
     System {
         /// Why it acts.
@@ -328,11 +335,11 @@ impl Actor {
         }
     }
 
-    /// The account that its names resolve in; none for spokes and the system.
+    /// The account that its names resolve in; none for spokes, nodes and the system.
     pub fn account(&self) -> Option<AccountId> {
         match &self.kind {
             ActorKind::Principal { arn, .. } => Some(arn.account),
-            ActorKind::Spoke { .. } | ActorKind::System { .. } => None,
+            ActorKind::Spoke { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => None,
         }
     }
 
@@ -341,6 +348,7 @@ impl Actor {
         match &self.kind {
             ActorKind::Principal { arn, .. } => arn.to_string(),
             ActorKind::Spoke { cluster } => format!("spoke:{cluster}"),
+            ActorKind::Node { cluster, name } => format!("node:{cluster}/{name}"),
             ActorKind::System { purpose } => format!("system:{purpose}"),
         }
     }

@@ -58,6 +58,8 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.mapping.v1.Spokes/ReturnSpoke",
     "/lanyard.authz.v1.Authorize/Authorize",
     "/lanyard.authz.v1.Decisions/RecordDecisions",
+    FIND_ISSUER,
+    "/lanyard.credentials.v1.Pods/MutatePod",
 ];
 
 /// Of these the ones that read: what the doors ask for each request. An entry that a resolution pins is pinned to the same
@@ -68,6 +70,8 @@ const READS: &[&str] = &[
     ADMIT_AWS,
     "/lanyard.mapping.v1.Resolve/Resolve",
     "/lanyard.authz.v1.Authorize/Authorize",
+    FIND_ISSUER,
+    "/lanyard.credentials.v1.Pods/MutatePod",
 ];
 
 /// Make a session, each time another, though they change no record.
@@ -76,6 +80,9 @@ const MAKES_SESSIONS: &[&str] =
 
 /// Admits calls of the AWS wire, for its door.
 const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
+
+/// What everybody may see of a cluster's issuer: both doors show it.
+const FIND_ISSUER: &str = "/lanyard.credentials.v1.Issuers/FindIssuer";
 
 /// What everybody may ask, whatever policies say (AWS STS `GetCallerIdentity`).
 pub const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
@@ -123,6 +130,9 @@ pub const OF_SPOKES: &[&str] = &[
     "/lanyard.credentials.v1.Workloads/GetIssuer",
 ];
 
+/// What a node of a cluster may ask, by the projected token of its agent: credentials for its pods.
+pub const OF_NODES: &[&str] = &["/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"];
+
 /// Whether a method is for the spoke service alone.
 fn is_loan(path: &str) -> bool {
     path.starts_with("/lanyard.mapping.v1.Spokes/") && INTERNAL.contains(&path)
@@ -145,6 +155,8 @@ pub fn callers(path: &str) -> Callers {
         }
     } else if path == ADMIT_AWS {
         Callers::These(&[AWSAPI])
+    } else if path == FIND_ISSUER {
+        Callers::These(DOORS)
     } else if INTERNAL.contains(&path) {
         Callers::These(&[GATEWAY])
     } else if is_unsigned(path) || is_managed() {

@@ -16,7 +16,8 @@
 //! **What the hub signs itself**, in AWS mode. [`AwsClient`] finds the hub's own credentials where AWS's tools find theirs,
 //! assumes a role where another account has to be asked, and asks IAM who bears a name ([`AwsClient::principal`]), EC2 what
 //! instances are called ([`Instances`], which remembers and asks for many at once) and KMS for keys
-//! ([`AwsClient::generate_data_key`]). The same things stand around these calls, and [`AwsFault`] says why there is no answer.
+//! ([`AwsClient::generate_data_key`]); and STS for sessions of the roles of workloads ([`AwsClient::assume_role`],
+//! [`AwsClient::assume_role_with_web_identity`]). The same things stand around these calls, and [`AwsFault`] says why there is no answer.
 //!
 //! [`reading`] has the readers of AWS's XML by themselves. The feature `stand-in` has the AWS of the tests: real TLS under
 //! AWS's own host names on loopback, signatures verified as AWS does, and every misbehaviour on command.
@@ -36,9 +37,11 @@ mod xml;
 pub use breaker::BreakerOptions;
 pub use limits::{Buckets, Quota};
 pub use own::{
-    AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions,
-    CredentialSource, DATA_KEY_BYTES, DataKey, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
-    ListedPrincipals, ListingOptions, NamedPrincipal, Unreadable, session_in,
+    AssumeRefusal, AssumeRoleAsked, AssumedAccount, AssumedBy, AssumedRole, AwsClient, AwsClientError,
+    AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions, CredentialPlace, CredentialSource,
+    DATA_KEY_BYTES, DataKey, HubPrincipal, Instance, InstanceOptions, Instances, InvalidKmsKey, KmsKey,
+    ListedPrincipals, ListingOptions, NamedPrincipal, RoleSessionAsked, StsEndpoint, Unreadable, caller_in,
+    session_in,
 };
 pub use sts::{
     BoundTo, GetCallerIdentity, Limited, SelfHostedSts, SelfHostedStsError, StsAnswer, StsClient, StsFault,

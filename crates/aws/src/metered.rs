@@ -41,6 +41,8 @@ pub(crate) enum Service {
     Sts,
     /// STS, signed by the hub.
     StsAsHub,
+    /// STS, for the roles of workloads.
+    StsForPods,
     Iam,
     Ec2,
     Kms,
@@ -48,12 +50,14 @@ pub(crate) enum Service {
 
 impl Label for Service {
     const KEY: &'static str = names::SERVICE;
-    const ALL: &'static [Self] = &[Self::Sts, Self::StsAsHub, Self::Iam, Self::Ec2, Self::Kms];
+    const ALL: &'static [Self] =
+        &[Self::Sts, Self::StsAsHub, Self::StsForPods, Self::Iam, Self::Ec2, Self::Kms];
 
     fn value(self) -> &'static str {
         match self {
             Self::Sts => "sts",
             Self::StsAsHub => "sts_as_hub",
+            Self::StsForPods => "sts_for_pods",
             Self::Iam => "iam",
             Self::Ec2 => "ec2",
             Self::Kms => "kms",

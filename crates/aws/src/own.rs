@@ -6,12 +6,15 @@
 mod call;
 mod credentials;
 mod ec2;
+mod endpoint;
 mod fault;
 mod iam;
 mod iam_list;
 mod instances;
 mod kms;
 mod options;
+mod principal;
+mod roles;
 mod sts;
 mod wire;
 
@@ -30,18 +33,28 @@ use crate::patience::Patience;
 
 use credentials::{Assumed, Own};
 
-pub use credentials::CredentialSource;
+pub use credentials::{CredentialPlace, CredentialSource};
+pub use endpoint::StsEndpoint;
 pub use fault::{AwsFault, AwsRefusal};
 pub use iam::NamedPrincipal;
 pub use iam_list::ListedPrincipals;
 pub use instances::{Instance, InstanceOptions, Instances};
 pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
 pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions, ListingOptions};
-pub use sts::session_in;
+pub use principal::HubPrincipal;
+pub use roles::{AssumeRefusal, AssumeRoleAsked, AssumedBy, AssumedRole, RoleSessionAsked};
+pub use sts::{caller_in, session_in};
 pub use wire::Unreadable;
 
-use call::{ANSWER_BYTES_MAX, Whose};
-pub(crate) use {ec2::instances_in, iam::instance_profile_in, iam::principal_in, wire::error_code_in};
+use call::{ANSWER_BYTES_MAX, Api, Place, Whose, regional};
+pub(crate) use {
+    ec2::instances_in,
+    iam::instance_profile_in,
+    iam::principal_in,
+    roles::assumed_role_in,
+    roles::{Asked, Operation},
+    wire::error_code_in,
+};
 
 /// Calls AWS as the hub. Clones share credentials, connections, limits and breakers.
 #[derive(Clone)]
@@ -55,32 +68,49 @@ struct Inner {
     /// Where STS is asked, and the partition of every call.
     region: Region,
     partition: Partition,
+    /// In place of the region's own STS.
+    sts_host: Option<String>,
     own: Own,
     assumed: BTreeMap<AccountId, Assumed>,
     patience: Patience,
     listing: ListingOptions,
     buckets: Buckets<(Service, String)>,
-    breakers: [(Service, Breaker); 4],
+    roles: RoleBuckets,
+    breakers: [(Service, Breaker); 5],
     meter: Meter,
+}
+
+/// How often roles of workloads are asked for.
+struct RoleBuckets {
+    /// By role.
+    each: Buckets<String>,
+    /// By host.
+    all: Buckets<String>,
 }
 
 /// Services and hosts whose limits are remembered.
 const HOSTS_MAX: usize = 512;
+/// Roles whose limits are remembered.
+const ROLES_MAX: usize = 16_384;
 
 impl AwsClient {
     /// A client for the partition of `region`, whose own STS it asks. Of `http` the resolver's overrides and the roots are
     /// taken, and the address rules, to which `private_hosts` are added.
     ///
     /// # Errors
-    /// When outgoing HTTPS cannot be set up.
+    /// [`AwsClientError`] when outgoing HTTPS cannot be set up.
     pub fn new(
         options: &AwsOptions,
         region: &Region,
         source: CredentialSource,
         http: Options,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, HttpClientError> {
+    ) -> Result<Self, AwsClientError> {
         let calls = &options.calls;
+        let http = match &options.sts {
+            Some(sts) => sts.added_to(http)?,
+            None => http,
+        };
         let addresses =
             options.private_hosts.iter().fold(http.addresses, |rules, host| rules.allow_private(host));
         let http = HttpClient::new(Options {
@@ -97,6 +127,7 @@ impl AwsClient {
             clock,
             region: region.clone(),
             partition: partition_of_region(region.as_str()).unwrap_or(Partition::Aws),
+            sts_host: options.sts.as_ref().map(|sts| sts.host.clone()),
             own: Own::new(source),
             assumed: assumed.collect(),
             patience: Patience {
@@ -106,10 +137,24 @@ impl AwsClient {
             },
             listing: options.listing,
             buckets: Buckets::new(calls.endpoint, HOSTS_MAX),
-            breakers: [Service::StsAsHub, Service::Iam, Service::Ec2, Service::Kms].map(breaker),
+            roles: RoleBuckets {
+                each: Buckets::new(calls.role, ROLES_MAX),
+                all: Buckets::new(calls.roles, HOSTS_MAX),
+            },
+            breakers: [Service::StsAsHub, Service::StsForPods, Service::Iam, Service::Ec2, Service::Kms]
+                .map(breaker),
             meter: Meter::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Where STS is asked.
+    fn sts_place(&self, api: Api) -> Place {
+        let place = regional(api, self.inner.partition, &self.inner.region);
+        match &self.inner.sts_host {
+            Some(host) => (host.clone(), place.1),
+            None => place,
+        }
     }
 
     async fn credentials(&self, whose: Whose) -> Result<Arc<Credentials>, AwsFault> {
@@ -126,6 +171,17 @@ impl AwsClient {
         let (credentials, own) = self.own_credentials_and_account().await?;
         if own == account { Ok(credentials) } else { Err(AwsFault::OtherAccount { asked: account, own }) }
     }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsClientError {
+    /// Nothing can be called over HTTPS.
+    #[error(transparent)]
+    Http(#[from] HttpClientError),
+    /// An option breaks its rule.
+    #[error(transparent)]
+    Options(#[from] AwsOptionsError),
 }
 
 impl std::fmt::Debug for AwsClient {

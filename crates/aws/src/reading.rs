@@ -1,10 +1,11 @@
-//! The readers of AWS's XML by themselves: bytes in, what they say out, no call. For fuzzing them and for looking at answers
+//! The readers of AWS's XML and JSON by themselves: bytes in, what they say out, no call. For fuzzing them and for looking at answers
 //! that were kept.
 
 use lanyard_iam::{AccountId, Arn, PrincipalArn, PrincipalId};
+use time::OffsetDateTime;
 
 use crate::own;
-use crate::own::Unreadable;
+use crate::own::{AssumedRole, RoleSessionAsked, Unreadable};
 
 /// The principal in the answer to `GetUser` or `GetRole`, bound to the one that was asked about.
 ///
@@ -34,6 +35,21 @@ pub fn instances(
 ) -> Result<Vec<(String, Option<String>)>, Unreadable> {
     let found = own::instances_in(body, account, asked)?;
     Ok(found.into_iter().map(|instance| (instance.id, instance.private_dns_name)).collect())
+}
+
+/// The session in the answer to `AssumeRole`, or to `AssumeRoleWithWebIdentity`, asked for as JSON, bound to the role and the
+/// session that were asked for.
+///
+/// # Errors
+/// [`Unreadable`] for anything else.
+pub fn role_session(
+    body: &[u8],
+    session: RoleSessionAsked<'_>,
+    by_web_identity: bool,
+    now: OffsetDateTime,
+) -> Result<AssumedRole, Unreadable> {
+    let operation = if by_web_identity { own::Operation::WebIdentity } else { own::Operation::AssumeRole };
+    own::assumed_role_in(body, &own::Asked { operation, session, now })
 }
 
 /// The code of an error of IAM or EC2.

@@ -9,10 +9,11 @@
 )]
 
 mod reply;
+mod roles;
 mod services;
 mod world;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +33,7 @@ use crate::limits::locked;
 
 use reply::Wire;
 use world::World;
+pub use world::{StandInRole, StandInTrust};
 
 /// How the stand-in behaves from here on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,8 +214,18 @@ impl StandIn {
 
     /// Lets a role be assumed by whoever names this external id; its sessions have these credentials.
     pub fn add_assumable(&self, role_arn: &str, external_id: Option<&str>, session: &Credentials) {
-        let role = (external_id.map(str::to_owned), session.clone());
+        let trust = external_id.map_or(StandInTrust::Anyone, |id| StandInTrust::ExternalId(id.to_owned()));
+        self.add_role(role_arn, StandInRole::new(session).trusting(trust));
+    }
+
+    /// Makes a role that can be assumed, in place of one of this ARN.
+    pub fn add_role(&self, role_arn: &str, role: StandInRole) {
         locked(&self.shared.world).assumable.insert(role_arn.to_owned(), role);
+    }
+
+    /// What has been asked of roles so far, each with all parameters.
+    pub fn assumed(&self) -> Vec<BTreeMap<String, String>> {
+        locked(&self.shared.world).assumed.clone()
     }
 
     /// Lets nobody do this any more (`ec2:DescribeInstances`).
@@ -318,6 +330,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 /// What AWS does: every part of the signature, over the headers and the body that arrived.
 fn judge(shared: &Shared, asked: &Asked, wire: Wire, region: &str) -> Response {
+    if let Some(answer) = services::unsigned(shared, asked, wire) {
+        return answer;
+    }
     let headers: Vec<(&str, &str)> =
         asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let as_signed =

@@ -45,6 +45,8 @@ pub struct Options {
     /// How long stopping may take after that; above [`Limits::drain_timeout`](crate::serve::Limits), below the half
     /// minute that Kubernetes grants.
     pub stop_timeout: Duration,
+    /// Threads that work; as many as there are cores where it is not said.
+    pub workers: Option<usize>,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             telemetry: TelemetryConfig::default(),
             notice: Duration::ZERO,
             stop_timeout: Duration::from_secs(25),
+            workers: None,
         }
     }
 }
@@ -156,7 +159,12 @@ where
     if let Err(fault) = init_log(&options.log, tracing.as_ref().map(Tracing::tracer)) {
         return configuration_fault(&fault);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = options.workers {
+        // None at all is no runtime.
+        builder.worker_threads(workers.max(1));
+    }
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {
             error!(%fault, "cannot start the runtime");

@@ -31,6 +31,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// TLS as it is when a connection comes, or none for a loopback listener in tests and behind a terminating proxy.
     pub tls: Option<Live<rustls::ServerConfig>>,
+    /// Over how many routers answers go at most (IPv4's time to live); the system's default where it is not said.
+    pub hops_max: Option<u32>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -42,6 +44,7 @@ impl Options {
         Self {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
             tls: None,
+            hops_max: None,
             limits: Limits::default(),
         }
     }

@@ -91,6 +91,15 @@ impl Jwks {
         Ok(set)
     }
 
+    /// Reads keys that stand each by itself, as a set.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of_keys<'k>(jwks: impl IntoIterator<Item = &'k str>) -> Result<Self, JwksError> {
+        let keys: Vec<&str> = jwks.into_iter().collect();
+        Self::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes())
+    }
+
     /// How many keys can verify tokens.
     #[must_use]
     pub fn len(&self) -> usize {

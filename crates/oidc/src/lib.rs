@@ -48,6 +48,7 @@ mod json;
 mod jwk;
 mod jwks;
 mod jwt;
+mod key_pair;
 mod provider;
 mod providers;
 mod published;
@@ -67,6 +68,7 @@ pub use jwks::{CANDIDATES_MAX, JWKS_BYTES_MAX, Jwks, JwksError, KEYS_MAX, Skippe
 pub use jwt::{
     HEADER_BYTES_MAX, Jwt, JwtHeader, KID_BYTES_MAX, TOKEN_BYTES_MAX, looks_like_jwt, unverified_issuer,
 };
+pub use key_pair::{IssuerKeyPair, KeyPairError};
 pub use provider::{JwtAnswer, Provider, ProviderStatus};
 pub use providers::{KeptProvider, OidcConfig, Providers};
 pub use published::{PublishedKey, PublishedKeys};

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
@@ -15,7 +15,7 @@ use crate::jwks::Jwks;
 use crate::jwt::Jwt;
 use crate::refusal::JwtRefusal;
 use crate::shown::shown;
-use crate::verify::{Expected, verify};
+use crate::verify::{Expected, inspect, verify};
 
 /// What an API server signs with (kube-apiserver, `--service-account-signing-key-file`; KEP-740 allows external signers the same).
 /// Which of them a token may have, its key says.
@@ -26,6 +26,9 @@ const KUBERNETES: &str = "kubernetes.io";
 const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 /// Longest name of an object, in bytes (Kubernetes: a DNS subdomain).
 const NAME_BYTES_MAX: usize = 253;
+/// How long after its issue a token by a key that nobody knows may be nobody's fault: the keys of a cluster's issuer are read each
+/// minute.
+const KEYS_ARRIVE_WITHIN: Duration = Duration::minutes(3);
 /// Longest uid, in bytes. Kubernetes writes UUIDs, of 36.
 const UID_BYTES_MAX: usize = 128;
 
@@ -109,6 +112,18 @@ impl ServiceAccountRefusal {
             Self::Claim { .. } => "kubernetes_claim",
             Self::Subject { .. } => "subject_mismatch",
         }
+    }
+
+    /// Whether the refused token says that it was issued a moment ago, by a key that is not known: then the issuer may have begun to
+    /// sign by a new one, of which whoever verifies will hear. Nobody gets anything by saying so, but to be asked to come again.
+    #[must_use]
+    pub fn may_be_of_a_new_key(&self, raw: &str, now: OffsetDateTime) -> bool {
+        if !matches!(self, Self::Jwt(JwtRefusal::UnknownKey(_))) {
+            return false;
+        }
+        let issued_at = inspect(raw, now).ok().and_then(|inspected| inspected.claims.get("iat")?.as_i64());
+        let issued_at = issued_at.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        issued_at.and_then(|moment| moment.checked_add(KEYS_ARRIVE_WITHIN)).is_some_and(|until| until >= now)
     }
 }
 

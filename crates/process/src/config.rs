@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use lanyard_aws::{AwsOptions, AwsOptionsError, CallOptions};
 use lanyard_kit::{
     ConfigSecret, ExposeSecret as _,
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
@@ -54,7 +55,8 @@ impl Default for ProcessConfig {
     }
 }
 
-/// Where a service's envelope key comes from.
+/// Where a service's envelope key comes from. Without a word: from the folder of its certificate, where `lanyard pki issue` put it
+/// in a file (`envelope.key`), or as KMS has wrapped it (`envelope.kms`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvelopeConfig {
@@ -62,6 +64,30 @@ pub struct EnvelopeConfig {
     pub key: Option<ConfigSecret>,
     /// The file that holds it; `envelope.key` beside the certificate by default.
     pub key_file: Option<PathBuf>,
+    /// How KMS is asked to unwrap it.
+    pub kms: KmsOptions,
+}
+
+/// How KMS is asked for the envelope key. Which key of which region it is, the file with the wrapped key says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KmsOptions {
+    /// The profile of the shared files whose credentials are used, where it is not that of the environment.
+    pub profile: Option<String>,
+    /// Hosts of AWS that may have a private address: interface endpoints in the service's network.
+    pub private_hosts: Vec<String>,
+    /// Times and limits.
+    pub calls: CallOptions,
+}
+
+impl KmsOptions {
+    pub(crate) fn for_client(&self) -> AwsOptions {
+        AwsOptions {
+            private_hosts: self.private_hosts.clone(),
+            calls: self.calls.clone(),
+            ..AwsOptions::default()
+        }
+    }
 }
 
 /// A value that breaks a rule.
@@ -78,6 +104,9 @@ pub enum InvalidProcess {
     /// Two places at once.
     #[error("process.envelope: give `key` or `key_file`, the envelope key comes from one place")]
     BothEnvelopes,
+    /// A value for the calls of KMS.
+    #[error("process.envelope.kms: {0}")]
+    Kms(#[from] AwsOptionsError),
     /// Not a key.
     #[error("process.envelope.key is not 64 hex digits: give the one that `lanyard pki issue` made")]
     EnvelopeKey,
@@ -90,7 +119,8 @@ impl ProcessConfig {
     /// [`InvalidProcess`] names the key and the rule.
     pub fn validate(&self) -> Result<(), InvalidProcess> {
         self.store_url()?;
-        let EnvelopeConfig { key, key_file } = &self.envelope;
+        let EnvelopeConfig { key, key_file, kms } = &self.envelope;
+        kms.for_client().validate()?;
         match key {
             Some(_) if key_file.is_some() => Err(InvalidProcess::BothEnvelopes),
             Some(key) if EnvelopeKey::parse(&key.clone().into_inner()).is_err() => {

@@ -7,9 +7,10 @@
 
 mod callers;
 mod config;
+mod envelope;
 mod opened;
 mod run;
 
-pub use config::{EnvelopeConfig, InvalidProcess, ProcessConfig};
+pub use config::{EnvelopeConfig, InvalidProcess, KmsOptions, ProcessConfig};
 pub use opened::{OpenError, Opened};
 pub use run::{Args, Configured, Service, main};

@@ -7,19 +7,20 @@ use lanyard_api::{
     grpc::Door,
     voucher::{Audience, Now, VouchKey},
 };
+use lanyard_aws::{AwsClient, AwsClientError, CredentialSource};
 use lanyard_kit::{
-    Clock,
+    Clock, http_client,
     tls::{Clients, LiveError, LiveIdentity},
 };
 use lanyard_store::{
-    EnvelopeKey, Holder, Keyed, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
+    Holder, Keyed, Keyring, KeyringError, Purpose, Store, StoreError, StoreOptions, StoreUrl,
     require_migrated,
 };
 
-use crate::config::{InvalidProcess, ProcessConfig};
-
-/// The name of the file with the envelope key, beside the certificate.
-const ENVELOPE_FILE: &str = "envelope.key";
+use crate::{
+    config::{InvalidProcess, ProcessConfig},
+    envelope,
+};
 
 /// What a service's engine starts from.
 #[derive(Clone)]
@@ -44,6 +45,9 @@ pub enum OpenError {
     /// There is no envelope key where one is looked for.
     #[error("`{}` is missing: it holds the envelope key that `lanyard pki issue` made for this service", .0.display())]
     NoEnvelope(PathBuf),
+    /// KMS cannot be asked.
+    #[error("process.envelope.kms: {0}")]
+    KmsClient(#[from] AwsClientError),
     /// The envelope key cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -86,14 +90,13 @@ impl Opened {
         config.validate()?;
         let (service, trusted) = (holder.as_str(), Clients::Required);
         let identity = LiveIdentity::load(&config.tls, service, trusted, Arc::clone(clock))?;
-        let envelope = match &config.envelope.key {
-            Some(key) => EnvelopeKey::parse(&key.clone().into_inner())?,
-            None => {
-                let beside = || config.tls.dir.join(ENVELOPE_FILE);
-                let path = config.envelope.key_file.clone().unwrap_or_else(beside);
-                EnvelopeKey::load(&path)?.ok_or(OpenError::NoEnvelope(path))?
-            }
-        };
+        let hub = identity.first().hub.parse().ok();
+        let envelope = envelope::of_service(holder, config, hub, |options, key| {
+            let source = CredentialSource::chain(options.profile.as_deref(), key.region());
+            let http = http_client::Options::default();
+            AwsClient::new(&options.for_client(), key.region(), source, http, Arc::clone(clock))
+        });
+        let envelope = envelope.await?;
         let keyring = Keyring::of(holder, envelope, Vec::new());
         let mut options = StoreOptions::new(config.store_url()?, keyring);
         options.clock = Arc::clone(clock);

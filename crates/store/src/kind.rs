@@ -40,6 +40,8 @@ pub enum Kind {
     ServiceAccount,
     /// [`lanyard_api::credentials::WorkloadIssuer`], in its cluster's scope, one at most: [`Kind::ONLY_KEY`].
     WorkloadIssuer,
+    /// [`lanyard_api::credentials::HostedIssuer`], in its cluster's scope, one at most: [`Kind::ONLY_KEY`].
+    HostedIssuer,
     /// [`lanyard_api::credentials::PodIdentityAssociation`], in its cluster's scope, by its id.
     PodIdentityAssociation,
     /// [`lanyard_api::mapping::ClusterUpdate`], in its cluster's scope, by its id.
@@ -59,7 +61,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -78,6 +80,7 @@ impl Kind {
         Self::RbacObject,
         Self::ServiceAccount,
         Self::WorkloadIssuer,
+        Self::HostedIssuer,
         Self::PodIdentityAssociation,
         Self::ClusterUpdate,
         Self::Administrator,
@@ -107,6 +110,7 @@ impl Kind {
             Self::RbacObject => "rbac_object",
             Self::ServiceAccount => "service_account",
             Self::WorkloadIssuer => "workload_issuer",
+            Self::HostedIssuer => "hosted_issuer",
             Self::PodIdentityAssociation => "pod_identity_association",
             Self::ClusterUpdate => "cluster_update",
             Self::Administrator => "administrator",
@@ -137,6 +141,7 @@ impl Kind {
             Self::RbacObject => "RBAC object",
             Self::ServiceAccount => "ServiceAccount",
             Self::WorkloadIssuer => "workload issuer",
+            Self::HostedIssuer => "hosted issuer",
             Self::PodIdentityAssociation => "Pod Identity association",
             Self::ClusterUpdate => "update",
             Self::Administrator => "administrator",

@@ -47,7 +47,8 @@ pub use error::{LockedOut, RecordError, StoreError};
 pub use feed::Follower;
 pub use followed::Followed;
 pub use keyring::{
-    EnvelopeKey, Holder, Keyed, Keyring, KeyringError, KmsEnvelope, Place, Purpose, PurposeKey, Sealed,
+    EnvelopeKey, Holder, Keyed, Keyring, KeyringError, KmsEnvelope, Needed, Place, Purpose, PurposeKey,
+    Sealed, WrappedEnvelope,
 };
 pub use kind::Kind;
 pub use migrations::{Migration, known_migrations, migrate, missing_migrations, require_migrated};
@@ -62,6 +63,7 @@ pub use store::Store;
 pub use tables::{
     administrators::{Administrator, AdministratorSource},
     leases::{Lease, spoke_lease},
+    old_keys::Resealed,
     purpose_keys::KeyVersion,
     rbac::RbacObject,
     settings::Setting,

@@ -109,6 +109,7 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::RbacObject
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
+        | Kind::HostedIssuer
         | Kind::PodIdentityAssociation
         | Kind::ClusterUpdate
         // Nobody of an issuer is an administrator that the guard counts.

@@ -6,6 +6,7 @@
 mod instance_profiles;
 mod keys;
 mod oidc_providers;
+mod pages;
 mod policies;
 mod registry;
 mod roles;
@@ -20,7 +21,7 @@ use lanyard_api::{
     Actor, ActorKind, CallError, Denial, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
 };
 use lanyard_iam::{AccessKeyId, AccountId};
-use lanyard_store::{Committed, Record, StoreError, Transaction};
+use lanyard_store::{Committed, StoreError, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -28,9 +29,6 @@ use std::collections::BTreeMap;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
 use crate::numbers::{NoRandomness, account_of_key};
-
-/// Most records that are read at once to find those of a page.
-const RECORDS_READ_MAX: u32 = 1_000;
 
 /// A transaction that has begun, or the answer of the first arrival of this very signature.
 enum Begun<T> {
@@ -61,9 +59,9 @@ impl<S: SharedCache> Engine<S> {
             (ActorKind::Principal { .. }, Some(account)) if self.acts_on_hub(actor) => Ok(account),
             (ActorKind::Principal { .. }, Some(account)) => Err(CallError::not_found("account", account)),
             (ActorKind::System { .. }, named) => Ok(named.unwrap_or(self.hub.account)),
-            (ActorKind::Spoke { .. }, _) => Err(CallError::Denied(Denial {
+            (ActorKind::Spoke { .. } | ActorKind::Node { .. }, _) => Err(CallError::Denied(Denial {
                 code: "spoke".into(),
-                message: "a spoke manages no accounts; call with a principal's signature".to_owned(),
+                message: "a spoke or node manages no accounts; call with a principal's signature".to_owned(),
             })),
         }
     }
@@ -75,7 +73,7 @@ impl<S: SharedCache> Engine<S> {
             ActorKind::Principal { arn, .. } => {
                 arn.account == self.hub.account && actor.resource == self.hub.arn()
             }
-            ActorKind::Spoke { .. } => false,
+            ActorKind::Spoke { .. } | ActorKind::Node { .. } => false,
         }
     }
 
@@ -141,36 +139,6 @@ impl<S: SharedCache> Engine<S> {
             Ok(committed) => Ok(mutated(answer.value, &committed)),
             Err(error) => recorded(error),
         }
-    }
-}
-
-impl<S: SharedCache> Engine<S> {
-    /// A page of what is stored of a kind, in the order of keys: what is before it is not read, and of what follows no more than it
-    /// takes to find as many that are meant, a bounded number at a time.
-    async fn stored_page<R: Record>(
-        &self,
-        scope: Scope,
-        page: &PageQuery,
-        is_meant: impl Fn(&R) -> bool,
-    ) -> Result<Page<R>, CallError> {
-        let most = page.most();
-        let (mut found, mut after) = (Vec::new(), page.token.clone());
-        // One more than the page has tells whether another one follows.
-        let mut step = u32::try_from(most).unwrap_or(RECORDS_READ_MAX).saturating_add(1);
-        loop {
-            let read: Vec<R> = self.store.list_after(scope, &after, step).await?;
-            let was_last = (read.len() as u64) < u64::from(step);
-            if let Some(last) = read.last() {
-                after = last.key();
-            }
-            found.extend(read.into_iter().filter(&is_meant));
-            if was_last || found.len() > most {
-                break;
-            }
-            step = step.saturating_mul(2).min(RECORDS_READ_MAX);
-        }
-        let first = PageQuery { token: String::new(), ..page.clone() };
-        Ok(Page::cut(found.into_iter(), &first, Record::key))
     }
 }
 

@@ -1,7 +1,8 @@
 //! May this call go on, and as whom: the signature first, then the policies, own account only.
 //!
 //! A management call is signed with SigV4 by a local key or role session, for this hub, this method and this very message.
-//! Nothing of the message is read before its signature holds. Who has a certificate, a principal or a spoke, signs by its key instead. A client token of a cluster is never a proof here: it signs
+//! Nothing of the message is read before its signature holds. Who has a certificate, a principal or a spoke, signs by its key instead;
+//! a node shows a token of its cluster. A client token of a cluster is never a proof here: it signs
 //! another service, and whatever signs `x-k8s-aws-id` is refused by name.
 
 mod aws;
@@ -9,6 +10,7 @@ mod caller;
 mod certificate;
 mod context;
 mod denial;
+mod node;
 mod signature;
 mod spoke;
 mod weigh;
@@ -91,6 +93,9 @@ impl<S: SharedCache> Admit for Engine<S> {
 
 impl<S: SharedCache> Engine<S> {
     async fn judge(&self, query: &AdmitQuery) -> Result<Admission, Fault> {
+        if node::is_callers(query) {
+            return self.judge_node(query).await;
+        }
         if certificate::is_callers(query) {
             return self.judge_certificate(query).await;
         }

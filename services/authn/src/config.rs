@@ -31,6 +31,28 @@ pub struct AuthnConfig {
     pub snapshots: SnapshotConfig,
     /// Calls to OIDC issuers.
     pub oidc: OidcConfig,
+    /// Nodes of clusters, which vend to their pods.
+    pub nodes: NodesConfig,
+}
+
+/// Who may call as a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodesConfig {
+    /// The ServiceAccounts that the agents of nodes have, each `namespace/name`, in every cluster of the hub. Whoever can run a pod as
+    /// one of these gets credentials of any pod of that pod's node whose token they have.
+    pub agents: Vec<String>,
+}
+
+impl Default for NodesConfig {
+    fn default() -> Self {
+        Self {
+            agents: vec![
+                "kube-system/eks-pod-identity-agent".to_owned(),
+                "kube-system/lanyard-agent".to_owned(),
+            ],
+        }
+    }
 }
 
 /// How long and how many answers of STS are kept.
@@ -148,6 +170,9 @@ pub enum ConfigError {
     /// A host or a time that no issuer can be called with.
     #[error("authn.oidc: {0}")]
     Oidc(#[from] IssuerError),
+    /// A ServiceAccount that cannot be one.
+    #[error("authn.nodes.agents: `{0}` is no ServiceAccount, write `namespace/name`")]
+    Agent(String),
     /// A Redis that cannot be used as it is given.
     #[error(transparent)]
     Redis(#[from] InvalidRedis),
@@ -181,6 +206,14 @@ impl AuthnConfig {
         }
         if let Some(redis) = &self.token_cache.redis {
             redis.validate()?;
+        }
+        let is_none = |agent: &&String| {
+            agent
+                .split_once('/')
+                .is_none_or(|(namespace, name)| namespace.is_empty() || name.is_empty() || name.contains('/'))
+        };
+        if let Some(bad) = self.nodes.agents.iter().find(is_none) {
+            return Err(ConfigError::Agent(bad.clone()));
         }
         let self_hosted = SelfHostedSts::authorities(&self.self_hosted_sts)?;
         for own in self.own_hosts()?.iter() {
@@ -239,6 +272,11 @@ mod tests {
         let cache = TokenCacheConfig { lifetime_seconds: 901, ..TokenCacheConfig::default() };
         let error = AuthnConfig { token_cache: cache, ..AuthnConfig::default() }.validate().unwrap_err();
         assert!(error.to_string().contains("token_cache.lifetime_seconds"), "{error}");
+        for agent in ["agent", "/agent", "kube-system/", "kube-system/a/b"] {
+            let nodes = NodesConfig { agents: vec![agent.to_owned()] };
+            let error = AuthnConfig { nodes, ..AuthnConfig::default() }.validate();
+            assert_eq!(error, Err(ConfigError::Agent(agent.to_owned())));
+        }
         let lab = serde_json::json!({ "self_hosted_sts": [{ "name": "Lab", "host": "a.example", "region": "lab" }] });
         let error = serde_json::from_value::<AuthnConfig>(lab).unwrap().validate().unwrap_err().to_string();
         assert!(error.starts_with("authn.self_hosted_sts: `Lab` is not a name"), "{error}");

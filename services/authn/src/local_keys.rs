@@ -288,8 +288,32 @@ impl LocalKeys {
                 let is_it = known == Some(i128::from(*registered_nanoseconds));
                 Ok(if is_it { Ok(None) } else { Err(Rejection::AccountGone) })
             }
-            // Nothing here mints such sessions, so nothing here can say that what they descend from is there.
-            Ancestor::Association(_) => Ok(Err(Rejection::AncestorGone("Pod Identity association"))),
+            Ancestor::Association { id, revision } => self.association(id, *revision, claims).await,
+        }
+    }
+
+    /// A Pod Identity association is of the cluster that the session descends from too. What is in memory may be from before it was
+    /// made: then nobody can say that it is gone.
+    async fn association(
+        &self,
+        id: &str,
+        revision: u64,
+        claims: &SessionClaims,
+    ) -> Result<Result<Option<Kin>, Rejection>, Fault> {
+        let gone = Ok(Err(Rejection::AncestorGone("Pod Identity association")));
+        let cluster = claims.ancestors.iter().find_map(|ancestor| match ancestor {
+            Ancestor::Cluster(uid) => uid.parse().ok(),
+            _ => None,
+        });
+        let Some(cluster) = cluster else { return gone };
+        let (snapshot, known) = self.directory.cluster_at(cluster).await?;
+        match snapshot.association_tags(id) {
+            Some(_) => Ok(Ok(None)),
+            None if known.0 >= revision => gone,
+            None => Err(Fault::Unavailable {
+                part: "the state of the session's cluster".into(),
+                detail: "what is in memory is older than the session".into(),
+            }),
         }
     }
 

@@ -116,6 +116,8 @@ fn may_know(actor: &Actor, spoke: &Spoke) -> bool {
     match &actor.kind {
         ActorKind::Principal { arn, .. } => arn.account == spoke.account,
         ActorKind::Spoke { cluster } => *cluster == spoke.uid,
+        // Admit lets a node vend, and nothing else.
+        ActorKind::Node { .. } => false,
         ActorKind::System { .. } => true,
     }
 }

@@ -3,9 +3,9 @@
 use std::{future::Future, sync::Arc};
 
 use lanyard_api::{
-    Fault,
+    ClusterUid, Fault,
     authn::{self, Accounts, AdmitAws, AdmitAwsQuery, AwsAdmission, InstanceProfiles, OidcProviders},
-    credentials::{self, Associations, Sessions},
+    credentials::{self, Associations, FoundIssuer, Issuers, Sessions, Vend},
     grpc::{Door, Served, Wire},
     mapping::{self, Clusters, Entries, IdentityProviders, Updates},
     tags::{self, Tags},
@@ -23,30 +23,41 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The way to the service of a method; none for a service that no call of this wire goes to.
     fn way(&self, to: Audience) -> Option<Self::Way>;
+
+    /// What everybody may see of a cluster's issuer.
+    fn issuer(&self, cluster: ClusterUid) -> impl Future<Output = Result<FoundIssuer, Fault>> + Send;
 }
 
 /// Services of this process: their messages go to them without a socket, as they were admitted.
-pub struct InProcess<A> {
+pub struct InProcess<A, C> {
     authn: Arc<A>,
+    credentials: Arc<C>,
     routes: Routes,
 }
 
-impl<A> std::fmt::Debug for InProcess<A> {
+impl<A, C> std::fmt::Debug for InProcess<A, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("InProcess")
     }
 }
 
-/// The engines of this process behind the door.
-pub fn in_process<A, M, C>(authn: Arc<A>, mapping: Arc<M>, credentials: Arc<C>) -> InProcess<A>
+/// The engines of this process behind the door; `vend` is credentials', with whatever records its answers.
+pub fn in_process<A, M, C, V>(
+    authn: Arc<A>,
+    mapping: Arc<M>,
+    credentials: Arc<C>,
+    vend: Arc<V>,
+) -> InProcess<A, C>
 where
     A: AdmitAws + Accounts + InstanceProfiles + OidcProviders,
     M: Clusters + Entries + IdentityProviders + Updates + Tags,
-    C: Sessions + Associations + Tags,
+    C: Sessions + Issuers + Associations + Tags,
+    V: Vend,
 {
     let door = Door::behind_door();
     let mapping = Served::new(mapping, door.clone());
-    let credentials = Served::new(credentials, door.clone());
+    let served = Served::new(Arc::clone(&credentials), door.clone());
+    let vend = Served::new(vend, door.clone());
     let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(authn::server::instance_profiles(Served::new(Arc::clone(&authn), door.clone())))
         .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door)))
@@ -55,13 +66,14 @@ where
         .add_service(mapping::server::identity_providers(mapping.clone()))
         .add_service(mapping::server::updates(mapping.clone()))
         .add_service(tags::of_mapping(mapping))
-        .add_service(credentials::server::sessions(credentials.clone()))
-        .add_service(credentials::server::associations(credentials.clone()))
-        .add_service(tags::of_credentials(credentials));
-    InProcess { authn, routes }
+        .add_service(credentials::server::sessions(served.clone()))
+        .add_service(credentials::server::associations(served.clone()))
+        .add_service(credentials::server::vend(vend))
+        .add_service(tags::of_credentials(served));
+    InProcess { authn, credentials, routes }
 }
 
-impl<A: AdmitAws> Backend for InProcess<A> {
+impl<A: AdmitAws, C: Issuers> Backend for InProcess<A, C> {
     type Way = Routes;
 
     async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
@@ -70,5 +82,9 @@ impl<A: AdmitAws> Backend for InProcess<A> {
 
     fn way(&self, _: Audience) -> Option<Routes> {
         Some(self.routes.clone())
+    }
+
+    async fn issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {
+        self.credentials.find_issuer(cluster).await
     }
 }

@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// What people are told who look at the door without a signature.
-const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access entries, STS and IAM, for AWS clients that sign their \
+const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access entries, EKS Auth, STS and IAM, for AWS clients that sign their \
                           requests.\n\nTry:\n  aws sts get-caller-identity --endpoint-url <this URL>\n  aws eks list-clusters \
                           --endpoint-url <this URL>\n\nAccess keys come from `lanyard iam access-key create`, the hub's CA \
                           (AWS_CA_BUNDLE) from its ready-file.\n";
@@ -315,8 +315,13 @@ struct Of(Option<Service>);
 
 impl Label for Of {
     const KEY: &'static str = names::SERVICE;
-    const ALL: &'static [Self] =
-        &[Self(Some(Service::Eks)), Self(Some(Service::Sts)), Self(Some(Service::Iam)), Self(None)];
+    const ALL: &'static [Self] = &[
+        Self(Some(Service::Eks)),
+        Self(Some(Service::Sts)),
+        Self(Some(Service::Iam)),
+        Self(None),
+        Self(Some(Service::EksAuth)),
+    ];
 
     fn value(self) -> &'static str {
         self.0.map_or("none", Service::as_str)
@@ -328,6 +333,7 @@ impl Label for Of {
             Some(Service::Sts) => 1,
             Some(Service::Iam) => 2,
             None => 3,
+            Some(Service::EksAuth) => 4,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which error of AWS's a refusal or a fault becomes.
 
 mod eks;
+mod eks_auth;
 
 use lanyard_api::{
     CallError, Denial, Fault,
@@ -54,7 +55,7 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
     };
     let code = match service {
         Some(Service::Sts | Service::Iam) => query,
-        Some(Service::Eks) | None => rest,
+        Some(Service::Eks | Service::EksAuth) | None => rest,
     };
     AwsError::new(code, status, message)
 }
@@ -63,7 +64,7 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
 pub(crate) fn of_other_service(own: Service) -> AwsError {
     let code = match own {
         Service::Sts | Service::Iam => "SignatureDoesNotMatch",
-        Service::Eks => "InvalidSignatureException",
+        Service::Eks | Service::EksAuth => "InvalidSignatureException",
     };
     AwsError::new(code, 403, format!("Credential should be scoped to correct service: '{}'.", own.as_str()))
 }
@@ -72,6 +73,7 @@ pub(crate) fn of_other_service(own: Service) -> AwsError {
 pub(crate) fn forbidden(found: &Found<'_>, denial: &Denial) -> AwsError {
     let service = found.operation.service;
     match (&*denial.code, service) {
+        (_, Service::EksAuth) => eks_auth::forbidden(found, denial, not_authorized(found, denial)),
         (UNKNOWN_CLUSTER, _) => eks::no_cluster(found, &denial.message),
         (INVALID_REQUEST, Service::Eks) => eks::invalid(found, &denial.message),
         (INVALID_REQUEST, _) => {
@@ -101,6 +103,7 @@ pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
         // SDKs sign anew and try again: two honest calls of one second can bear one signature.
         (CallError::Replayed, service) => throttled(Some(service), error.to_string()),
         (_, Service::Eks) => eks::failed(found, error),
+        (_, Service::EksAuth) => eks_auth::failed(found, error),
         (_, service @ (Service::Sts | Service::Iam)) => query_failed(service, found.operation.name, error),
     }
 }
@@ -210,7 +213,11 @@ pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
             AwsError::new(code, 503, fault.to_string())
         }
         Fault::Internal => {
-            let code = if is_query { "InternalFailure" } else { "ServerException" };
+            let code = match service {
+                Some(Service::EksAuth) => "InternalServerException",
+                Some(Service::Sts | Service::Iam) => "InternalFailure",
+                Some(Service::Eks) | None => "ServerException",
+            };
             AwsError::new(code, 500, "internal fault; the hub's log has it under this request's number")
         }
     }
@@ -220,7 +227,7 @@ pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
 pub(crate) fn throttled(service: Option<Service>, message: String) -> AwsError {
     match service {
         Some(Service::Sts | Service::Iam) => AwsError::new("Throttling", 400, message),
-        Some(Service::Eks) | None => AwsError::new("ThrottlingException", 429, message),
+        Some(Service::Eks | Service::EksAuth) | None => AwsError::new("ThrottlingException", 429, message),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each operation answers: the message of its method, in the shape of the service's model.
 
 mod eks;
+mod eks_auth;
 mod iam;
 mod sts;
 
@@ -74,6 +75,9 @@ answers! {
         "TagResource" => eks::tags::tag;
         "UntagResource" => eks::tags::untag;
         "ListTagsForResource" => eks::tags::list;
+    }
+    EksAuth {
+        "AssumeRoleForPodIdentity" => eks_auth::assume_role_for_pod_identity;
     }
     Iam {
         "CreateUser" => iam::users::create;

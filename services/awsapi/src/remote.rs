@@ -10,8 +10,9 @@ use std::{
 
 use http::{Request, Response};
 use lanyard_api::{
-    Fault,
+    ClusterUid, Fault,
     authn::{AdmitAws, AdmitAwsQuery, AwsAdmission},
+    credentials::{FoundIssuer, Issuers as _},
     grpc::Remote,
     methods,
     voucher::Audience,
@@ -66,6 +67,7 @@ pub struct RemoteServices {
     authn: Way,
     mapping: Way,
     credentials: Way,
+    issuers: Remote<Way>,
 }
 
 impl RemoteServices {
@@ -85,11 +87,13 @@ impl RemoteServices {
             Ok(Way(Peers::connect(&options)?))
         };
         let authn = way("authn", &peers.authn)?;
+        let credentials = way("credentials", &peers.credentials)?;
         Ok(Self {
             admit: Remote::new(authn.clone()).with_timeout(call_timeout),
             authn,
             mapping: way("mapping", &peers.mapping)?,
-            credentials: way("credentials", &peers.credentials)?,
+            issuers: Remote::new(credentials.clone()).with_timeout(call_timeout),
+            credentials,
         })
     }
 
@@ -116,5 +120,9 @@ impl Backend for RemoteServices {
             Audience::Credentials => Some(self.credentials.clone()),
             Audience::Authz | Audience::Gateway => None,
         }
+    }
+
+    async fn issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {
+        self.issuers.find_issuer(cluster).await
     }
 }

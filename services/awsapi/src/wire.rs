@@ -69,7 +69,8 @@ impl Style {
         let mut response = match self.service.map_or(Protocol::RestJson, Service::protocol) {
             Protocol::RestJson => {
                 let mut body = json!({ "message": message });
-                let named = cluster.filter(|_| NAMES_CLUSTER.contains(&&**code));
+                let of_eks = self.service != Some(Service::EksAuth);
+                let named = cluster.filter(|_| of_eks && NAMES_CLUSTER.contains(&&**code));
                 if let (Some(cluster), Value::Object(members)) = (named, &mut body) {
                     members.insert("clusterName".to_owned(), Value::from(cluster));
                 }
@@ -126,7 +127,7 @@ impl Style {
         let service = self.service.unwrap_or(Service::Sts);
         match service {
             Service::Sts => format!("https://sts.amazonaws.com/doc/{}/", service.version()),
-            Service::Iam | Service::Eks => {
+            Service::Iam | Service::Eks | Service::EksAuth => {
                 format!("https://{}.amazonaws.com/doc/{}/", service.as_str(), service.version())
             }
         }

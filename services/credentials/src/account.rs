@@ -14,10 +14,12 @@ use lanyard_api::{
     },
     mapping::{Block, BlockTarget},
 };
-use lanyard_iam::{AccountId, CanonicalArn, Partition, TrustPolicy};
+use lanyard_iam::{AccountId, CanonicalArn, Partition, PolicyDocument, TrustPolicy, policy::NamedDocument};
 use lanyard_oidc::{KeptProvider, Providers};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 use time::OffsetDateTime;
+
+use crate::issuers::own_cluster;
 
 /// The blocks on people of OIDC issuers. Other blocks are looked at wherever a session is used.
 #[derive(Debug, Default)]
@@ -79,6 +81,11 @@ impl HubSnapshot {
     pub(crate) fn is_local(&self, account: AccountId, partition: Partition) -> bool {
         let known = self.registered(account);
         known.is_some_and(|known| known.authority == Authority::Local && known.partition == partition)
+    }
+
+    /// Whether the account is one that AWS keeps.
+    pub(crate) fn is_aws(&self, account: AccountId) -> bool {
+        self.registered(account).is_some_and(|known| known.authority == Authority::Aws)
     }
 
     /// An account as it is registered, whoever vouches for it.
@@ -157,14 +164,32 @@ impl RoleView {
 #[derive(Debug)]
 pub(crate) struct ProviderView {
     pub(crate) provider: OidcProvider,
-    /// None where the issuer cannot be called as it is configured: then its tokens have no answer.
+    /// None where the issuer cannot be called as it is configured: then its tokens have no answer. None too where it is the hub's own, whose
+    /// keys are in memory.
     pub(crate) keys: Option<Arc<KeptProvider>>,
+}
+
+/// The inline policies of a role.
+#[derive(Debug, Default)]
+pub(crate) struct RolePolicies {
+    documents: Vec<(String, Arc<PolicyDocument>)>,
+    /// One of them cannot be read, and may deny anything.
+    pub(crate) unreadable: bool,
+}
+
+impl RolePolicies {
+    /// As they are weighed.
+    pub(crate) fn named(&self) -> Vec<NamedDocument<'_>> {
+        self.documents.iter().map(|(name, document)| NamedDocument { name, document }).collect()
+    }
 }
 
 /// The roles and OIDC providers of one account at a revision.
 #[derive(Debug)]
 pub(crate) struct AccountSnapshot {
     roles: HashMap<String, Arc<RoleView>>,
+    /// By the role's name in lower case; of roles without policies nothing.
+    policies: HashMap<String, RolePolicies>,
     providers: HashMap<String, Arc<ProviderView>>,
     /// Principals whom the account's authority keeps elsewhere and who have policies here.
     principals: HashSet<CanonicalArn>,
@@ -177,6 +202,12 @@ impl AccountSnapshot {
     /// A role by its name; role names are unique ignoring letter case (IAM).
     pub(crate) fn role(&self, name: &str) -> Option<&Arc<RoleView>> {
         self.roles.get(&name.to_ascii_lowercase())
+    }
+
+    /// The inline policies of a role.
+    pub(crate) fn policies_of(&self, role: &str) -> &RolePolicies {
+        static NONE: RolePolicies = RolePolicies { documents: Vec::new(), unreadable: false };
+        self.policies.get(&role.to_ascii_lowercase()).unwrap_or(&NONE)
     }
 
     /// Whether a principal whom another authority keeps has policies here. Byte for byte.
@@ -194,6 +225,8 @@ impl AccountSnapshot {
 pub(crate) struct AccountModel {
     /// The keys of issuers, which accounts share.
     pub(crate) providers: Providers,
+    /// Where the hub's own issuers begin.
+    pub(crate) external_url: Option<String>,
 }
 
 /// An account's records, by key; what is dear to make again is kept with them.
@@ -203,12 +236,18 @@ pub(crate) struct AccountRows {
     providers: BTreeMap<String, Arc<ProviderView>>,
     /// By the key of each of their policies.
     principals: BTreeMap<String, CanonicalArn>,
+    /// Policies of roles, by their keys.
+    policies: BTreeMap<String, RolePolicy>,
     blocks: BTreeMap<String, Block>,
 }
 
 impl AccountModel {
     fn view(&self, provider: OidcProvider) -> Arc<ProviderView> {
         let OidcProvider { issuer_url, ca_bundle_pem, .. } = &provider;
+        // The hub has the keys of its own issuers in memory, and calls itself for none.
+        if own_cluster(self.external_url.as_deref(), issuer_url).is_some() {
+            return Arc::new(ProviderView { keys: None, provider });
+        }
         let keys = self.providers.of(issuer_url, ca_bundle_pem.as_deref()).inspect_err(
             |error| tracing::error!(issuer = %issuer_url, %error, "an OIDC provider's issuer cannot be called"),
         );
@@ -229,9 +268,7 @@ impl Model for AccountModel {
                     set(&mut account.roles, &row.key, Some(Arc::new(RoleView::of(row.decode()?))));
                 }
                 Kind::OidcProvider => set(&mut account.providers, &row.key, Some(self.view(row.decode()?))),
-                Kind::InlinePolicy => {
-                    set(&mut account.principals, &row.key, principal(Some(row.decode()?)));
-                }
+                Kind::InlinePolicy => account.set_policy(&row.key, Some(row.decode()?)),
                 _ => set(&mut account.blocks, &row.key, Some(row.decode()?)),
             }
         }
@@ -248,7 +285,7 @@ impl Model for AccountModel {
                 let now = change.after()?.map(|provider| self.view(provider));
                 set(&mut rows.providers, &change.key, now);
             }
-            Kind::InlinePolicy => set(&mut rows.principals, &change.key, principal(change.after()?)),
+            Kind::InlinePolicy => rows.set_policy(&change.key, change.after()?),
             _ => set(&mut rows.blocks, &change.key, change.after()?),
         }
         Ok(())
@@ -257,7 +294,16 @@ impl Model for AccountModel {
     fn compile(&self, _: Scope, rows: &AccountRows, revision: Revision) -> AccountSnapshot {
         let by_name = |view: &Arc<RoleView>| (view.role.name.to_ascii_lowercase(), Arc::clone(view));
         let by_issuer = |view: &Arc<ProviderView>| (view.provider.issuer_url.clone(), Arc::clone(view));
+        let mut policies: HashMap<String, RolePolicies> = HashMap::new();
+        for RolePolicy { role, name, document } in rows.policies.values() {
+            let of_role = policies.entry(role.clone()).or_default();
+            match document {
+                Some(document) => of_role.documents.push((name.clone(), Arc::clone(document))),
+                None => of_role.unreadable = true,
+            }
+        }
         AccountSnapshot {
+            policies,
             roles: rows.roles.values().map(by_name).collect(),
             providers: rows.providers.values().map(by_issuer).collect(),
             principals: rows.principals.values().cloned().collect(),
@@ -267,11 +313,28 @@ impl Model for AccountModel {
     }
 }
 
-/// Whose policy it is, where that is no user or role of the hub's own.
-fn principal(policy: Option<InlinePolicy>) -> Option<CanonicalArn> {
-    match policy?.owner {
-        PolicyOwner::Principal(arn) => Some(arn),
-        PolicyOwner::User(_) | PolicyOwner::Role(_) => None,
+/// A policy of a role of the hub's own.
+struct RolePolicy {
+    /// The role's name in lower case.
+    role: String,
+    name: String,
+    /// None where it cannot be read.
+    document: Option<Arc<PolicyDocument>>,
+}
+
+impl AccountRows {
+    /// Puts what a policy is now, or takes it away. Those of users are authn's affair.
+    fn set_policy(&mut self, key: &str, now: Option<InlinePolicy>) {
+        let (principal, policy) = match now {
+            Some(InlinePolicy { owner: PolicyOwner::Principal(arn), .. }) => (Some(arn), None),
+            Some(InlinePolicy { owner: PolicyOwner::Role(role), name, document, .. }) => {
+                let document = PolicyDocument::parse(&document).ok().map(Arc::new);
+                (None, Some(RolePolicy { role: role.to_ascii_lowercase(), name, document }))
+            }
+            Some(InlinePolicy { owner: PolicyOwner::User(_), .. }) | None => (None, None),
+        };
+        set(&mut self.principals, key, principal);
+        set(&mut self.policies, key, policy);
     }
 }
 

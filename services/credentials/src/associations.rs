@@ -2,17 +2,19 @@
 
 mod role;
 mod rules;
+#[cfg(test)]
+mod sample;
 mod snapshot;
-mod trust;
+pub(crate) mod trust;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_api::{
     Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     credentials::{
-        Associations, CreatePodIdentityAssociation, PodIdentityAssociation, PodIdentityAssociationDetail,
-        PodIdentityAssociationFilter, PodIdentityAssociationId, PodIdentityAssociationRef,
-        UpdatePodIdentityAssociation,
+        Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociation,
+        PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationId,
+        PodIdentityAssociationRef, ProposeTrust, TrustProposal, UpdatePodIdentityAssociation,
     },
     mapping::Cluster,
 };
@@ -20,6 +22,8 @@ use lanyard_store::replayed;
 
 use self::role::judge_role;
 use crate::{
+    account::HubSnapshot,
+    aws_road::{Said, Tried},
     engine::Credentials,
     sight::{fault, is_there},
 };
@@ -38,28 +42,23 @@ impl Associations for Credentials {
     ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &asked.cluster).await?;
         rules::created(&asked)?;
-        let role_arn = rules::role(&cluster, &asked.role_arn)?;
+        let hub = self.hub().await?;
+        let role_arn = rules::role(&cluster, &asked.role_arn, |account| hub.is_aws(account))?;
         let target_role_arn = target_of(&cluster, asked.target_role_arn.as_deref())?;
         let disable_session_tags = asked.disable_session_tags.unwrap_or(false);
         rules::policy(asked.policy.as_deref(), disable_session_tags)?;
-        let scope = Scope::Cluster(cluster.uid);
-        let mut tx = match self.store().begin("create_pod_identity_association", &by, &[scope]).await {
-            Ok(tx) => tx,
-            Err(error) => return replayed(error),
-        };
-        is_there(&mut tx, &cluster).await?;
         let CreatePodIdentityAssociation {
-            namespace, service_account, policy, tags, allow_any_cluster, ..
+            namespace,
+            service_account,
+            policy,
+            tags,
+            allow_any_cluster,
+            aws_road,
+            unprobed,
+            ..
         } = asked;
-        let twin = tx.pod_identity_association_of(cluster.uid, &namespace, &service_account).await?;
-        if let Some(twin) = twin {
-            return Err(CallError::exists(ASSOCIATION, twin.id));
-        }
-        let limit = self.config().associations_per_cluster;
-        if tx.count::<PodIdentityAssociation>(scope).await? >= limit {
-            let what = "Pod Identity associations of one cluster".into();
-            return Err(CallError::LimitExceeded { what, limit });
-        }
+        let aws_road = self.road_to(&role_arn, Said { road: aws_road, tags: &tags }).await?;
+        let now = self.now();
         let association = PodIdentityAssociation {
             id: PodIdentityAssociationId::random(),
             cluster: cluster.uid,
@@ -69,11 +68,43 @@ impl Associations for Credentials {
             target_role_arn,
             disable_session_tags,
             policy,
+            aws_road,
+            unprobed: false,
             tags,
+            created_at: now,
+            modified_at: now,
+        };
+        let scope = Scope::Cluster(cluster.uid);
+        // AWS is asked before the transaction, which must not wait for it; but not for a request that was answered already.
+        if aws_road.is_some()
+            && let Err(error) = self.store().begin("create_pod_identity_association", &by, &[scope]).await
+        {
+            return replayed(error);
+        }
+        let tried = self.try_role(&cluster, &association, allow_any_cluster, unprobed).await?;
+        let mut tx = match self.store().begin("create_pod_identity_association", &by, &[scope]).await {
+            Ok(tx) => tx,
+            Err(error) => return replayed(error),
+        };
+        is_there(&mut tx, &cluster).await?;
+        let PodIdentityAssociation { namespace, service_account, .. } = &association;
+        let twin = tx.pod_identity_association_of(cluster.uid, namespace, service_account).await?;
+        if let Some(twin) = twin {
+            return Err(CallError::exists(ASSOCIATION, twin.id));
+        }
+        let limit = self.config().associations_per_cluster;
+        if tx.count::<PodIdentityAssociation>(scope).await? >= limit {
+            let what = "Pod Identity associations of one cluster".into();
+            return Err(CallError::LimitExceeded { what, limit });
+        }
+        let association = PodIdentityAssociation {
+            unprobed: tried.unprobed,
             created_at: tx.now(),
             modified_at: tx.now(),
+            ..association
         };
-        let notices = judge_role(&mut tx, &cluster, &association, allow_any_cluster).await?;
+        let mut notices = judge_role(&mut tx, &cluster, &association, allow_any_cluster).await?;
+        notices.extend(tried.notices);
         tx.insert(&association).await?;
         tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, association), notices).await
     }
@@ -118,23 +149,48 @@ impl Associations for Credentials {
     ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &named.cluster).await?;
         let scope = Scope::Cluster(cluster.uid);
+        // It is read here and again below: AWS is asked in between, and no transaction waits for it.
+        let seen: Option<PodIdentityAssociation> =
+            match self.store().begin("read_pod_identity_association", &by, &[scope]).await {
+                Ok(mut tx) => tx.get(scope, named.id.as_str()).await?,
+                Err(error) => return replayed(error),
+            };
+        let seen = seen.ok_or_else(|| missing(&named))?;
+        let (has_role, allow_any_cluster) = (change.role_arn.is_some(), change.allow_any_cluster);
+        let (aws_road, unprobed) = (change.aws_road, change.unprobed);
+        let hub = self.hub().await?;
+        let mut after = changed(&hub, &cluster, seen.clone(), change)?;
+        if has_role || aws_road.is_some() {
+            after.aws_road = self.road_of(&seen, &after, aws_road).await?;
+        }
+        // What was judged when it was written stays; another role, road, or other tags, are judged anew.
+        let is_judged = has_role
+            || aws_road.is_some()
+            || after.aws_road != seen.aws_road
+            || after.disable_session_tags != seen.disable_session_tags;
+        let tried = match is_judged {
+            true => self.try_role(&cluster, &after, allow_any_cluster, unprobed).await?,
+            false => Tried { unprobed: seen.unprobed, notices: Vec::new() },
+        };
+        after.unprobed = tried.unprobed;
         let mut tx = match self.store().begin("update_pod_identity_association", &by, &[scope]).await {
             Ok(tx) => tx,
             Err(error) => return replayed(error),
         };
         let before: Option<PodIdentityAssociation> = tx.get(scope, named.id.as_str()).await?;
         let before = before.ok_or_else(|| missing(&named))?;
-        let (has_role, allow_any_cluster) = (change.role_arn.is_some(), change.allow_any_cluster);
-        let after = changed(&cluster, before.clone(), change)?;
+        if before != seen {
+            let message = format!("`{}` was changed by another call meanwhile: try again", before.id);
+            return Err(CallError::precondition("changed_meanwhile", message));
+        }
         if after == before {
             return tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, after), Vec::new()).await;
         }
-        // What was judged when it was written stays; another role, or other tags, are judged anew.
-        let is_judged = has_role || after.disable_session_tags != before.disable_session_tags;
-        let notices = match is_judged {
+        let mut notices = match is_judged {
             true => judge_role(&mut tx, &cluster, &after, allow_any_cluster).await?,
             false => Vec::new(),
         };
+        notices.extend(tried.notices);
         let after = PodIdentityAssociation { modified_at: tx.now(), ..after };
         tx.put(&after).await?;
         tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, after), notices).await
@@ -156,9 +212,35 @@ impl Associations for Credentials {
         let notices = vec![format!("pods of `{}` get no credentials any more", place_of(&gone))];
         tx.answer(scope, PodIdentityAssociationDetail::new(&cluster, gone), notices).await
     }
+
+    async fn propose_trust(
+        &self,
+        by: Vouched<Actor>,
+        asked: ProposeTrust,
+    ) -> Result<TrustProposal, CallError> {
+        let cluster = self.seen(&by.value, &asked.cluster).await?;
+        rules::service_account(&asked.namespace, &asked.service_account)?;
+        let hub = self.hub().await?;
+        let role = rules::role(&cluster, &asked.role_arn, |account| hub.is_aws(account))?;
+        self.proposed_trust(&cluster, &role, &asked).await
+    }
 }
 
 impl Credentials {
+    /// The road of an association that changes: one that the change names, else its own while its role is of the same account.
+    async fn road_of(
+        &self,
+        before: &PodIdentityAssociation,
+        after: &PodIdentityAssociation,
+        asked: Option<AwsRoad>,
+    ) -> Result<Option<AwsRoad>, CallError> {
+        // What the tag said counts for whom nothing else does.
+        let tags = if asked.is_some() { BTreeMap::new() } else { after.tags.clone() };
+        let kept = asked.or(before.aws_road.filter(|_| before.role_arn.account == after.role_arn.account));
+        let said = Said { road: kept, tags: if kept.is_some() { &BTreeMap::new() } else { &tags } };
+        self.road_to(&after.role_arn, said).await
+    }
+
     /// The Pod Identity associations of a cluster, from memory.
     ///
     /// # Errors
@@ -189,6 +271,7 @@ fn target_of(cluster: &Cluster, arn: Option<&str>) -> Result<Option<lanyard_iam:
 
 /// The association as the change leaves it, held against the rules as a whole.
 fn changed(
+    hub: &HubSnapshot,
     cluster: &Cluster,
     before: PodIdentityAssociation,
     change: UpdatePodIdentityAssociation,
@@ -196,7 +279,7 @@ fn changed(
     let UpdatePodIdentityAssociation { role_arn, target_role_arn, disable_session_tags, policy, .. } = change;
     let mut after = before;
     if let Some(arn) = role_arn {
-        after.role_arn = rules::role(cluster, &arn)?;
+        after.role_arn = rules::role(cluster, &arn, |account| hub.is_aws(account))?;
     }
     if target_role_arn.is_some() {
         after.target_role_arn = target_of(cluster, target_role_arn.as_deref())?;

@@ -1,10 +1,10 @@
 //! How much credentials keeps and takes.
 
 use lanyard_aws::{Quota, SelfHostedSts, SelfHostedStsError, StsOptions};
-use lanyard_oidc::OidcConfig;
+use lanyard_oidc::{Issuer, IssuerOptions, OidcConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::rules::EXCHANGE_SECONDS;
+use crate::{aws_road::AwsRoadConfig, rules::EXCHANGE_SECONDS};
 
 /// What credentials keeps in memory and takes at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,15 +14,24 @@ pub struct CredentialsConfig {
     pub clusters_max: usize,
     /// Most ServiceAccounts of one cluster.
     pub service_accounts_max: usize,
+    /// The URL under which the hub's gateway is reached from outside, https: the issuers of clusters begin with it. `lanyard serve` takes
+    /// its own `external_url` where nothing is said here; without any, no cluster gets an issuer at the hub.
+    pub external_url: Option<String>,
     /// How the issuers of OIDC providers are called. In one process with authn what is configured there counts, unless something
     /// is configured here.
     pub oidc: OidcConfig,
     /// Most Pod Identity associations of one cluster. EKS has 5000.
     pub associations_per_cluster: u64,
+    /// What is put into pods.
+    pub webhook: WebhookConfig,
     /// What may be asked without a signature.
     pub unsigned: UnsignedConfig,
     /// Sessions for principals whom AWS, or a self-hosted STS, keeps.
     pub exchange: ExchangeConfig,
+    /// Roles of accounts that AWS keeps.
+    pub aws_road: AwsRoadConfig,
+    /// Credentials for the pods of clusters.
+    pub vend: VendConfig,
 }
 
 impl Default for CredentialsConfig {
@@ -31,10 +40,31 @@ impl Default for CredentialsConfig {
             clusters_max: 1_000,
             service_accounts_max: 100_000,
             associations_per_cluster: 5_000,
+            external_url: None,
             oidc: OidcConfig::default(),
+            webhook: WebhookConfig::default(),
             unsigned: UnsignedConfig::default(),
             exchange: ExchangeConfig::default(),
+            aws_road: AwsRoadConfig::default(),
+            vend: VendConfig::default(),
         }
+    }
+}
+
+/// What is put into pods that have a role (admission webhook).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Whether SDKs are told to ask STS in the region, where a ServiceAccount does not say otherwise. EKS does so.
+    pub regional_sts: bool,
+    /// Milliseconds that a ServiceAccount which is not known yet is waited for: it was made with the pod, and is on its way here. Below the
+    /// gateway's `review_timeout_ms`.
+    pub service_account_wait_ms: u64,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self { regional_sts: true, service_account_wait_ms: 1_000 }
     }
 }
 
@@ -77,6 +107,37 @@ impl Default for ExchangeConfig {
     }
 }
 
+/// Longest that a vend may be given again, in seconds: a quarter of the shortest life that credentials have.
+const VENDED_AGAIN_SECONDS_MAX: u32 = 900;
+
+/// Vending to pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VendConfig {
+    /// Vends of each namespace of a cluster.
+    pub per_namespace: Quota,
+    /// Vends of each cluster, all its namespaces together.
+    pub per_cluster: Quota,
+    /// Tokens that are not good, of each node or other caller.
+    pub bad_tokens_per_node: Quota,
+    /// Pods whose credentials are kept in memory, those used last; each takes some 6 KB.
+    pub kept_max: usize,
+    /// How long a pod that asks again gets the credentials that it has, in seconds; 0 to 900.
+    pub kept_seconds: u32,
+}
+
+impl Default for VendConfig {
+    fn default() -> Self {
+        Self {
+            per_namespace: Quota { per_second: 50, burst: 200 },
+            per_cluster: Quota { per_second: 1_000, burst: 2_000 },
+            bad_tokens_per_node: Quota { per_second: 10, burst: 50 },
+            kept_max: 20_000,
+            kept_seconds: 300,
+        }
+    }
+}
+
 /// A value that breaks its rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -87,6 +148,17 @@ pub enum ConfigError {
         max = EXCHANGE_SECONDS.end()
     )]
     SessionSeconds(u32),
+    /// Credentials that would be kept for longer than is safe.
+    #[error("credentials.vend.kept_seconds: `{0}` is out of range, use 0 to {max}", max = VENDED_AGAIN_SECONDS_MAX)]
+    KeptSeconds(u32),
+    /// An external URL that no issuer could begin with.
+    #[error("credentials.external_url: `{url}` {rule}")]
+    ExternalUrl {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        rule: String,
+    },
     /// A self-hosted STS that cannot be one.
     #[error("credentials.exchange.{0}")]
     SelfHosted(#[from] SelfHostedStsError),
@@ -100,6 +172,14 @@ impl CredentialsConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !EXCHANGE_SECONDS.contains(&self.exchange.session_seconds_max) {
             return Err(ConfigError::SessionSeconds(self.exchange.session_seconds_max));
+        }
+        if self.vend.kept_seconds > VENDED_AGAIN_SECONDS_MAX {
+            return Err(ConfigError::KeptSeconds(self.vend.kept_seconds));
+        }
+        if let Some(url) = &self.external_url
+            && let Err(error) = Issuer::new(IssuerOptions::new(url))
+        {
+            return Err(ConfigError::ExternalUrl { url: url.clone(), rule: error.to_string() });
         }
         SelfHostedSts::authorities(&self.exchange.self_hosted_sts)?;
         SelfHostedSts::http_options(&self.exchange.self_hosted_sts)?;
@@ -124,6 +204,20 @@ mod tests {
         for (seconds, is_good) in [(899, false), (900, true), (43_200, true), (43_201, false)] {
             let answer = with(serde_json::json!({ "session_seconds_max": seconds }));
             assert_eq!(answer.is_ok(), is_good, "{seconds}: {answer:?}");
+        }
+        for (kept_seconds, is_good) in [(0, true), (900, true), (901, false)] {
+            let vend = VendConfig { kept_seconds, ..VendConfig::default() };
+            let config = CredentialsConfig { vend, ..CredentialsConfig::default() };
+            assert_eq!(config.validate().is_ok(), is_good, "{kept_seconds}");
+        }
+        let at = |url: &str| CredentialsConfig {
+            external_url: Some(url.to_owned()),
+            ..CredentialsConfig::default()
+        };
+        for (url, is_good) in
+            [("https://hub.example:8443", true), ("http://hub.example", false), ("hub", false)]
+        {
+            assert_eq!(at(url).validate().is_ok(), is_good, "{url}");
         }
         let lab = serde_json::json!({ "name": "Lab", "host": "sts.lab.example", "region": "lab" });
         let refused = with(serde_json::json!({ "self_hosted_sts": [lab] })).unwrap_err();

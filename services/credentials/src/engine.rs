@@ -14,7 +14,7 @@ use lanyard_api::{
         RoleSession, SessionCredentials, Sessions, WebIdentitySession,
     },
 };
-use lanyard_aws::SelfHostedStsError;
+use lanyard_aws::{AwsClient, SelfHostedStsError};
 use lanyard_iam::{
     AccountId, Ancestor, PolicyDocument, PrincipalArn, PrincipalId, PrincipalKind, SessionClaims,
     SessionError, SessionMinter,
@@ -28,12 +28,16 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
     associations::AssociationModel,
+    aws_road::Road,
     config::CredentialsConfig,
     exchange::Exchange,
+    issuers::KeyPairs,
     keys::{KeysError, minter},
     rules,
+    sight::fault,
     snapshot::{ClusterModel, WorkloadModel},
     unsigned::Strangers,
+    vend::{NodeModel, Vending},
 };
 
 /// Accounts whose roles and OIDC providers are kept in memory; those used last.
@@ -70,12 +74,17 @@ struct Inner {
     strangers: Strangers,
     /// Without it nobody is exchanged.
     exchange: Option<Exchange>,
+    /// Without it no role of AWS is assumed.
+    road: Option<Road>,
     hub: Followed<HubModel>,
     accounts: Followed<AccountModel>,
     clusters: Followed<ClusterModel>,
     workloads: Followed<WorkloadModel>,
     associations: Followed<AssociationModel>,
+    nodes: Followed<NodeModel>,
+    vending: Vending,
     minter: Keyed<SessionMinter>,
+    key_pairs: KeyPairs,
     clock: Arc<dyn Clock>,
 }
 
@@ -85,7 +94,7 @@ impl Credentials {
     /// # Errors
     /// [`KeysError`] where it does not.
     pub fn new(store: &Store, config: CredentialsConfig) -> Result<Self, KeysError> {
-        Self::open(store, config, None)
+        Self::open(store, config, None, None)
     }
 
     /// An engine that exchanges principals of other authorities for sessions.
@@ -97,22 +106,49 @@ impl Credentials {
         config: CredentialsConfig,
         exchange: Exchange,
     ) -> Result<Self, KeysError> {
-        Self::open(store, config, Some(exchange))
+        Self::open(store, config, Some(exchange), None)
     }
 
-    fn open(store: &Store, config: CredentialsConfig, exchange: Option<Exchange>) -> Result<Self, KeysError> {
+    /// The same, of a hub in AWS mode, that assumes roles which AWS keeps.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_aws_mode(
+        store: &Store,
+        config: CredentialsConfig,
+        exchange: Exchange,
+        aws: AwsClient,
+    ) -> Result<Self, KeysError> {
+        let road = Road::new(aws, exchange.hub);
+        Self::open(store, config, Some(exchange), Some(road))
+    }
+
+    fn open(
+        store: &Store,
+        config: CredentialsConfig,
+        exchange: Option<Exchange>,
+        road: Option<Road>,
+    ) -> Result<Self, KeysError> {
         let providers = Providers::new(config.oidc.clone(), Arc::clone(store.clock()));
         let inner = Inner {
             store: store.clone(),
             hub: Followed::new(store, HubModel, 1),
-            accounts: Followed::new(store, AccountModel { providers }, ACCOUNTS_MAX),
+            accounts: Followed::new(
+                store,
+                AccountModel { providers, external_url: config.external_url.clone() },
+                ACCOUNTS_MAX,
+            ),
             clusters: Followed::new(store, ClusterModel, 1),
             workloads: Followed::new(store, WorkloadModel, config.clusters_max),
             associations: Followed::new(store, AssociationModel, config.clusters_max),
+            nodes: Followed::new(store, NodeModel, config.clusters_max),
+            vending: Vending::new(&config.vend),
             minter: Keyed::following(store.keyring(), minter)?,
+            key_pairs: KeyPairs::default(),
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned),
             exchange,
+            road,
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -134,6 +170,14 @@ impl Credentials {
         self.inner.exchange.as_ref()
     }
 
+    pub(crate) fn key_pairs(&self) -> &KeyPairs {
+        &self.inner.key_pairs
+    }
+
+    pub(crate) fn road(&self) -> Option<&Road> {
+        self.inner.road.as_ref()
+    }
+
     pub(crate) fn clusters(&self) -> &Followed<ClusterModel> {
         &self.inner.clusters
     }
@@ -146,14 +190,22 @@ impl Credentials {
         &self.inner.associations
     }
 
+    pub(crate) fn node_snapshots(&self) -> &Followed<NodeModel> {
+        &self.inner.nodes
+    }
+
+    pub(crate) fn vending(&self) -> &Vending {
+        &self.inner.vending
+    }
+
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.inner.clock.now()
     }
 
-    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, CallError> {
+    pub(crate) async fn hub(&self) -> Result<Arc<HubSnapshot>, Fault> {
         match self.inner.hub.peek(Scope::Hub) {
             Some(snapshot) => Ok(snapshot),
-            None => Ok(self.inner.hub.get(Scope::Hub).await?),
+            None => self.inner.hub.get(Scope::Hub).await.map_err(fault),
         }
     }
 

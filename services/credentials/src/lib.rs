@@ -1,8 +1,8 @@
-//! The way out, so far as role sessions: who may assume a role gets credentials that work like any other; and what has to be known
-//! of the workloads of clusters, before these get any: what they are, and which role is for whom.
+//! The way out: who may assume a role gets credentials that work like any other, and so do the pods of clusters, by the role that is
+//! for their ServiceAccount.
 //!
-//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`], [`lanyard_api::credentials::Workloads`] and
-//! [`lanyard_api::credentials::Associations`]. authn's `Admit` has weighed identity policy and trust policy before a call comes
+//! [`Credentials`] is the engine of [`lanyard_api::credentials::Sessions`], [`lanyard_api::credentials::Workloads`],
+//! [`lanyard_api::credentials::Associations`] and [`lanyard_api::credentials::Vend`]. authn's `Admit` has weighed identity policy and trust policy before a call comes
 //! here; what is judged here is what AWS STS judges of the parameters ([`rules`]), the role's own limits, and what a chained
 //! session inherits. A web identity comes without that: its token, the OIDC provider of the role's account and the role's trust
 //! policy are judged here (`web_identity`), for nothing that authn could admit is signed. A session is a sealed claim set
@@ -14,28 +14,45 @@
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
 //! clusters apart.
 //!
+//! The issuers of clusters are served by the hub where they have no other place ([`lanyard_api::credentials::Issuers`]); it signs tokens of
+//! them itself for AWS alone ([`ClusterTokens`]).
+//!
 //! Which ServiceAccount's pods get which role stands in Pod Identity associations. A role is held against them when they are
-//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount.
+//! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount. A role that AWS keeps is tried
+//! there, and its credentials come from AWS (`aws_road`).
+//!
+//! Vending (`vend`) holds a pod's token against the issuer of its cluster and its caller against the token's node, decides on session
+//! name, tags and life by the association, and has a [`CredentialSource`] give the credentials: [`LocalSource`] weighs the roles' trust
+//! as it is now, and mints.
 
 mod account;
 mod associations;
+mod aws_road;
 mod config;
 mod engine;
 mod exchange;
+mod issuers;
 mod keys;
 mod names;
+mod pods;
 pub mod process;
 pub mod rules;
 mod sight;
 mod snapshot;
 mod tags;
 mod unsigned;
+mod vend;
 mod web_identity;
 mod workloads;
 
 pub use associations::AssociationSnapshot;
-pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig};
+pub use aws_road::{
+    AwsRoadConfig, AwsSource, IssuerTokens, TokenAsked, external_id, hub_principal_policy, issuer_policy,
+};
+pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig, VendConfig, WebhookConfig};
 pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;
+pub use issuers::{ClusterToken, ClusterTokens};
 pub use keys::{KeysError, minting_keys};
 pub use snapshot::{KnownIssuer, WorkloadSnapshot};
+pub use vend::{CredentialSource, Decided, LocalSource, PodIdentity, SourceError, Sourced, TargetHop};

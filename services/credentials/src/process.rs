@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use lanyard_api::{credentials::server, grpc::Served, tags, voucher::Audience};
+use lanyard_aws::{AwsClient, AwsOptions};
 use lanyard_iam::Region;
+use lanyard_kit::http_client;
 use lanyard_process::{Configured, Opened, ProcessConfig, Service};
 use lanyard_store::{Holder, Purpose};
 use serde::{Deserialize, Serialize};
@@ -17,8 +19,11 @@ use crate::{Credentials, CredentialsConfig, Exchange};
 pub struct CredentialsProcessConfig {
     /// What every service has.
     pub process: ProcessConfig,
-    /// The hub's own region, whose STS is asked about exchanges although no naming rule knows it.
+    /// The hub's own region, whose STS is asked about exchanges although no naming rule knows it, and in AWS mode unless `aws.region`
+    /// says another.
     pub region: String,
+    /// AWS mode: roles that AWS keeps.
+    pub aws: AwsOptions,
     /// The engine.
     pub credentials: CredentialsConfig,
 }
@@ -28,6 +33,7 @@ impl Default for CredentialsProcessConfig {
         Self {
             process: ProcessConfig::default(),
             region: "us-east-1".to_owned(),
+            aws: AwsOptions::default(),
             credentials: CredentialsConfig::default(),
         }
     }
@@ -40,6 +46,7 @@ impl Configured for CredentialsProcessConfig {
 
     fn validate(&self) -> Result<(), String> {
         Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
+        self.aws.validate().map_err(|error| error.to_string())?;
         self.credentials.validate().map_err(|error| error.to_string())
     }
 }
@@ -57,11 +64,24 @@ impl Service for CredentialsService {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
         let region = Region::parse(&config.region)?;
         let exchange = Exchange::new(opened.hub, region, &config.credentials.exchange)?;
-        let engine = Arc::new(Credentials::exchanging(&opened.store, config.credentials, exchange)?);
+        let CredentialsProcessConfig { region: of_hub, aws, credentials, .. } = config;
+        let store = &opened.store;
+        let engine = Arc::new(if aws.enabled {
+            let region = Region::parse(aws.region.as_deref().unwrap_or(&of_hub))?;
+            let source = lanyard_aws::CredentialSource::chain(aws.profile.as_deref(), &region);
+            let http = http_client::Options::default();
+            let client = AwsClient::new(&aws, &region, source, http, Arc::clone(store.clock()))?;
+            Credentials::in_aws_mode(store, credentials, exchange, client)?
+        } else {
+            Credentials::exchanging(store, credentials, exchange)?
+        });
         let served = Served::new(engine, door);
         let routes = Routes::new(server::sessions(served.clone()))
             .add_service(server::workloads(served.clone()))
+            .add_service(server::issuers(served.clone()))
+            .add_service(server::pods(served.clone()))
             .add_service(server::associations(served.clone()))
+            .add_service(server::vend(served.clone()))
             .add_service(tags::of_credentials(served));
         Ok((Self, routes))
     }

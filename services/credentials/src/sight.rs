@@ -10,7 +10,7 @@ use lanyard_store::{StoreError, Transaction};
 use crate::engine::Credentials;
 
 impl Credentials {
-    /// A cluster that the actor may know of. Names resolve inside the actor's account; a spoke knows itself.
+    /// A cluster that the actor may know of. Names resolve inside the actor's account; a spoke and a node know their own.
     pub(crate) async fn seen(&self, actor: &Actor, id: &ClusterId) -> Result<Arc<Cluster>, CallError> {
         let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
         let found = clusters.by_id(id).filter(|cluster| may_know(actor, cluster));
@@ -32,6 +32,7 @@ fn may_know(actor: &Actor, cluster: &Cluster) -> bool {
     match &actor.kind {
         ActorKind::Principal { arn, .. } => arn.account == cluster.account,
         ActorKind::Spoke { cluster: own } => *own == cluster.uid,
+        ActorKind::Node { cluster: own, .. } => *own == cluster.uid,
         ActorKind::System { .. } => true,
     }
 }

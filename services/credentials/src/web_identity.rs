@@ -6,17 +6,19 @@
 
 mod said;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use lanyard_api::{
-    Authority, CallError, Denial, Fault,
+    Authority, CallError, Denial, Fault, Scope,
     credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal, WebIdentitySession},
 };
 use lanyard_iam::{
     Ancestor, ConditionKeys, PrincipalArn, RequestContext,
     policy::{TrustCaller, TrustEvaluation, evaluate_trust},
 };
-use lanyard_oidc::{Claims, Jwt, JwtAnswer, JwtRefusal, OidcFault, unverified_issuer};
+use lanyard_oidc::{
+    Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, unverified_issuer, verify,
+};
 use secrecy::ExposeSecret as _;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -25,7 +27,10 @@ use crate::{
     Credentials,
     account::{AccountSnapshot, HubSnapshot, ProviderView, RoleView},
     engine::Making,
+    issuers::own_cluster,
     rules,
+    sight::fault,
+    snapshot::KnownIssuer,
 };
 
 /// What is weighed against the trust policy.
@@ -60,7 +65,7 @@ impl Credentials {
             false => None,
         };
         let token = query.web_identity_token.expose_secret();
-        let verified = verify(&hub, account.as_deref(), token).await?;
+        let verified = self.verified(&hub, account.as_deref(), token).await?;
         let Verified { account, view, said } = &verified;
         let asked = Asked { role_arn: &arn, session_name: &query.session_name, from, now: self.now() };
         let role = account.role(&name).filter(|view| view.role.path == path && view.role.name == name);
@@ -109,39 +114,80 @@ struct Verified<'a> {
     said: Said,
 }
 
-/// Everything about a token but what the role says of it.
-async fn verify<'a>(
-    hub: &HubSnapshot,
-    account: Option<&'a AccountSnapshot>,
-    token: &str,
-) -> Result<Verified<'a>, CallError> {
-    let jwt = Jwt::parse(token);
-    let issuer = match &jwt {
-        Ok(jwt) => jwt.unverified_issuer().map(str::to_owned),
-        Err(_) => unverified_issuer(token),
-    };
-    let found = account
-        .zip(issuer.as_deref())
-        .and_then(|(account, issuer)| account.provider(issuer).map(|view| (account, &**view)));
-    let Some((account, view)) = found else {
-        return Err(match (jwt, issuer) {
-            (Ok(_), Some(issuer)) => no_provider(&issuer),
-            (Ok(_), None) => refused_token("the token names no issuer"),
-            (Err(refusal), _) => refused(&refusal),
-        });
-    };
-    let issuer = view.provider.issuer_url.as_str();
-    if hub.blocks.on_issuer(issuer).or_else(|| account.blocks.on_issuer(issuer)).is_some() {
-        return Err(blocked("issuer"));
+impl Credentials {
+    /// Everything about a token but what the role says of it.
+    async fn verified<'a>(
+        &self,
+        hub: &HubSnapshot,
+        account: Option<&'a AccountSnapshot>,
+        token: &str,
+    ) -> Result<Verified<'a>, CallError> {
+        let jwt = Jwt::parse(token);
+        let issuer = match &jwt {
+            Ok(jwt) => jwt.unverified_issuer().map(str::to_owned),
+            Err(_) => unverified_issuer(token),
+        };
+        let found = account
+            .zip(issuer.as_deref())
+            .and_then(|(account, issuer)| account.provider(issuer).map(|view| (account, &**view)));
+        let Some((account, view)) = found else {
+            return Err(match (jwt, issuer) {
+                (Ok(_), Some(issuer)) => no_provider(&issuer),
+                (Ok(_), None) => refused_token("the token names no issuer"),
+                (Err(refusal), _) => refused(&refusal),
+            });
+        };
+        let issuer = view.provider.issuer_url.as_str();
+        if hub.blocks.on_issuer(issuer).or_else(|| account.blocks.on_issuer(issuer)).is_some() {
+            return Err(blocked("issuer"));
+        }
+        let jwt = jwt.map_err(|refusal| refused(&refusal))?;
+        let claims = match self.own_issuer(issuer).await? {
+            Some(known) => self.own_claims(known.as_deref(), view, jwt)?,
+            None => verified_claims(view, jwt).await?,
+        };
+        let said = Said::of(&claims, &view.provider.client_ids).map_err(|what| refused_token(&what))?;
+        let subject = said.subject.as_str();
+        let on_subject = hub.blocks.on_subject(issuer, subject);
+        if on_subject.or_else(|| account.blocks.on_subject(issuer, subject)).is_some() {
+            return Err(blocked("subject"));
+        }
+        Ok(Verified { account, view, said })
     }
-    let claims = verified_claims(view, jwt.map_err(|refusal| refused(&refusal))?).await?;
-    let said = Said::of(&claims, &view.provider.client_ids).map_err(|what| refused_token(&what))?;
-    let subject = said.subject.as_str();
-    let on_subject = hub.blocks.on_subject(issuer, subject);
-    if on_subject.or_else(|| account.blocks.on_subject(issuer, subject)).is_some() {
-        return Err(blocked("subject"));
+
+    /// Whether an issuer is one that this hub serves, and its keys where it has any: the hub calls itself for none. Only what is under the
+    /// hub's own URL is meant, where a name is one cluster's for good: any other a cluster might claim for itself.
+    async fn own_issuer(&self, issuer_url: &str) -> Result<Option<Option<Arc<KnownIssuer>>>, CallError> {
+        let external_url = self.config().external_url.as_deref();
+        let Some(cluster) = own_cluster(external_url, issuer_url) else {
+            return Ok(None);
+        };
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        if clusters.by_uid(cluster).is_none() {
+            return Ok(Some(None));
+        }
+        let snapshot = self.workloads(cluster).await?;
+        Ok(Some(snapshot.issuer_named(issuer_url).cloned()))
     }
-    Ok(Verified { account, view, said })
+
+    /// The claims of a token of a cluster, by the keys in memory.
+    fn own_claims(
+        &self,
+        known: Option<&KnownIssuer>,
+        view: &ProviderView,
+        jwt: Jwt<'_>,
+    ) -> Result<Claims, CallError> {
+        let known = known.ok_or_else(|| {
+            refused_token("the issuer is a cluster of this hub that has no keys, or is gone")
+        })?;
+        let audiences: Vec<&str> = view.provider.client_ids.iter().map(String::as_str).collect();
+        let expected = Expected {
+            issuer: &known.record.issuer_url,
+            audiences: &audiences,
+            algorithms: Algorithm::ALL.into_iter().collect(),
+        };
+        verify(jwt, &known.jwks, &expected, self.now()).map_err(|refusal| refused(&refusal))
+    }
 }
 
 async fn verified_claims(view: &ProviderView, jwt: Jwt<'_>) -> Result<Claims, CallError> {

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use lanyard_api::{
     Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     credentials::{
-        IrsaObstacle, IssuerDocuments, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
-        WorkloadIssuer, Workloads,
+        HostedIssuer, IrsaObstacle, IssuerDocuments, ServiceAccount, ServiceAccountBatch,
+        ServiceAccountSummary, WorkloadIssuer, Workloads,
     },
 };
 use lanyard_store::{ClusterServiceAccount, IssuerTaken, Kind, replayed};
@@ -17,6 +17,7 @@ use lanyard_store::{ClusterServiceAccount, IssuerTaken, Kind, replayed};
 use self::plan::Plan;
 use crate::{
     engine::Credentials,
+    issuers::{is_of_another_cluster, judge_watched},
     sight::{fault, is_there},
     snapshot::WorkloadSnapshot,
 };
@@ -91,8 +92,13 @@ impl Workloads for Credentials {
             pushed_by: by.actor.value.name(),
             pushed_at: tx.now(),
         };
-        if let Some(taken) = tx.issuer_taken(&issuer).await? {
-            return Err(refused(&issuer, &taken));
+        if is_of_another_cluster(self.config().external_url.as_deref(), &issuer.issuer_url, cluster.uid) {
+            return Err(taken(&issuer.issuer_url, &IssuerTaken::Name));
+        }
+        let hosted: Option<HostedIssuer> = tx.get(scope, Kind::ONLY_KEY).await?;
+        judge_watched(hosted.as_ref(), &issuer)?;
+        if let Some(of_another) = tx.issuer_taken(&issuer).await? {
+            return Err(taken(&issuer.issuer_url, &of_another));
         }
         tx.put(&issuer).await?;
         tx.answer(scope, issuer, notices).await
@@ -117,14 +123,13 @@ impl Credentials {
 }
 
 /// Of the other cluster nothing is told: it may be another account's.
-fn refused(issuer: &WorkloadIssuer, taken: &IssuerTaken) -> CallError {
-    match taken {
+pub(crate) fn taken(issuer_url: &str, of_another: &IssuerTaken) -> CallError {
+    match of_another {
         IssuerTaken::Name => CallError::precondition(
             "issuer_taken",
             format!(
-                "`{}` is the issuer of another cluster of this hub, so that a token would not say of which it is: start the API \
-                 server with a --service-account-issuer of its own",
-                issuer.issuer_url
+                "`{issuer_url}` is the issuer of another cluster of this hub, so that a token would not say of which it is: start the \
+                 API server with a --service-account-issuer of its own"
             ),
         ),
         IssuerTaken::Key(thumbprint) => CallError::precondition(

@@ -1,16 +1,33 @@
-//! What [`lanyard_api::credentials::Workloads`] and [`lanyard_api::credentials::Associations`] promise, a function for each promise, of the engine and of the engine behind
-//! gRPC, on each store.
+//! What [`lanyard_api::credentials::Workloads`], [`lanyard_api::credentials::Issuers`], [`lanyard_api::credentials::Pods`],
+//! [`lanyard_api::credentials::Associations`] and [`lanyard_api::credentials::Vend`] promise, a function for each promise, of the engine
+//! and of the engine behind gRPC, on each store.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
 #[path = "workloads/associations.rs"]
 mod associations;
+#[path = "workloads/attacks.rs"]
+mod attacks;
+#[path = "workloads/aws_road.rs"]
+mod aws_road;
+#[path = "workloads/bearers.rs"]
+mod bearers;
 #[path = "workloads/bench.rs"]
 mod bench;
+#[path = "workloads/hosted.rs"]
+mod hosted;
 #[path = "workloads/issuers.rs"]
 mod issuers;
+#[path = "workloads/opener.rs"]
+mod opener;
+#[path = "workloads/pods.rs"]
+mod pods;
 #[path = "workloads/service_accounts.rs"]
 mod service_accounts;
+#[path = "workloads/sources.rs"]
+mod sources;
+#[path = "workloads/vending.rs"]
+mod vending;
 
 /// Instantiates promises for the engine and for the engine behind gRPC.
 macro_rules! suite {
@@ -43,6 +60,18 @@ suite! {
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
         an_association_is_tagged_by_its_arn,
         a_signed_request_seen_again_makes_no_second_one;
+    hosted:
+        keys_are_published_overlap_and_are_retired_when_their_tokens_have_ended,
+        immunity_49_an_issuers_keys_come_from_one_place_and_are_one_clusters,
+        an_issuer_elsewhere_is_described_and_not_served,
+        the_hub_signs_with_keys_of_its_own_that_verify_no_pod,
+        immunity_37_a_cluster_that_is_gone_has_no_issuer_at_the_hub_and_no_key,
+        a_hub_that_does_not_know_its_url_has_no_issuers;
+    pods:
+        a_pod_gets_the_role_of_its_association_or_of_its_service_account,
+        a_service_account_that_comes_a_moment_later_is_waited_for,
+        who_makes_a_pod_is_told_why_irsa_will_not_work,
+        what_is_not_a_pod_of_a_cluster_is_left_alone;
     service_accounts:
         first_lists_come_as_one_batch_and_a_relist_repeats_nothing,
         one_that_is_out_of_form_holds_nothing_back,
@@ -60,4 +89,27 @@ suite! {
         immunity_49_one_issuer_and_one_key_are_one_clusters,
         immunity_49_of_two_who_push_one_key_at_once_one_has_it,
         immunity_37_a_cluster_that_is_gone_has_no_issuer;
+    vending:
+        a_pod_gets_a_session_of_its_associations_role,
+        credentials_live_six_hours_where_the_role_lets_them,
+        tags_are_left_out_and_a_policy_narrows_where_the_association_says_so,
+        a_target_role_is_a_second_hop_of_59_minutes,
+        the_target_roles_external_id_is_the_associations,
+        a_target_role_that_does_not_trust_or_is_not_there_is_told,
+        the_same_pod_gets_what_it_has_and_another_pod_never_does,
+        immunity_28_one_namespaces_burst_starves_no_other,
+        a_rotation_of_the_issuers_keys_cuts_nobody_off,
+        without_an_issuer_there_is_no_answer,
+        immunity_48_who_signs_vends_as_the_node_that_is_bound_to_their_key;
+    sources:
+        the_hubs_own_sts_is_a_source;
+    attacks:
+        immunity_10_a_token_is_of_the_clusters_own_issuer_for_pod_identity_and_now,
+        immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern,
+        immunity_48_a_pods_token_is_good_on_its_own_node_alone,
+        immunity_21_a_service_account_made_anew_is_another_one,
+        immunity_11_a_role_has_to_trust_pod_identity_for_this_cluster_now,
+        immunity_36_an_association_that_is_gone_or_made_anew_vends_anew,
+        immunity_37_a_cluster_of_the_same_name_takes_no_token_of_the_one_before,
+        a_name_of_a_node_without_end_is_refused;
 }

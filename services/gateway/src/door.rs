@@ -38,7 +38,9 @@ use lanyard_kit::{
 };
 use tonic::{Status, service::Routes};
 
-use crate::{explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services};
+use crate::{
+    explain::ExplainServer, kubernetes::Gateway, names::Signed, services::Services, vending::RecordedVend,
+};
 
 /// Bytes before each gRPC message: a flag for compression, and the length.
 pub(crate) const FRAME_BYTES: usize = 5;
@@ -63,7 +65,11 @@ pub async fn routes<S: Services>(
     let ready = async move { readiness.wait().await };
     let mut own = Routes::builder();
     own.add_service(authorize::AuthorizeServer::service(Arc::clone(gateway), Door::behind_door()))
-        .add_service(ExplainServer::service(Arc::clone(gateway)));
+        .add_service(ExplainServer::service(Arc::clone(gateway)))
+        .add_service(credentials::server::vend(Served::new(
+            Arc::new(RecordedVend::new(Arc::clone(gateway))),
+            Door::behind_door(),
+        )));
     let own = with_health_and_reflection(own.routes(), ready).await?;
     if let Some(ways) = services.ways() {
         // Their messages go on as they came: what was signed is the caller's bytes.
@@ -85,6 +91,7 @@ pub async fn routes<S: Services>(
         .add_service(authz::server::decisions(authz))
         .add_service(credentials::server::sessions(credentials.clone()))
         .add_service(credentials::server::workloads(credentials.clone()))
+        .add_service(credentials::server::issuers(credentials.clone()))
         .add_service(credentials::server::associations(credentials.clone()))
         .add_service(tags::of_credentials(credentials));
     Ok(guard(Arc::clone(gateway), routes.into_axum_router()))

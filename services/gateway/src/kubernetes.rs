@@ -1,9 +1,11 @@
 //! Kubernetes' side of the gateway: reviews from API servers, and enough of the API for `kubectl auth`.
 
 mod access_review;
+mod admission;
 mod answer;
 mod discovery;
 mod http_door;
+mod issuer;
 mod kept;
 mod protobuf;
 mod router;

@@ -18,9 +18,11 @@ pub mod remote;
 mod reviews;
 mod revisions;
 mod services;
+mod vending;
 
 pub use config::GatewayConfig;
 pub use directory::Directory;
 pub use recorder::Recorder;
 pub use revisions::Revisions;
 pub use services::Services;
+pub use vending::RecordedVend;

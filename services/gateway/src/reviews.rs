@@ -33,16 +33,18 @@ pub(crate) struct Answered {
 pub(crate) enum Kind {
     Token,
     Access,
+    Pod,
 }
 
 impl Label for Kind {
     const KEY: &'static str = names::ROUTE;
-    const ALL: &'static [Self] = &[Self::Token, Self::Access];
+    const ALL: &'static [Self] = &[Self::Token, Self::Access, Self::Pod];
 
     fn value(self) -> &'static str {
         match self {
             Self::Token => "tokenreview",
             Self::Access => "subjectaccessreview",
+            Self::Pod => "mutate",
         }
     }
 
@@ -63,10 +65,14 @@ pub(crate) enum Review {
     NoOpinion,
     /// No answer; where it bore a proof, it was denied.
     AccessFault,
+    /// Something was put into a pod.
+    Mutated,
+    Unchanged,
+    PodFault,
 }
 
 impl Review {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Authenticated,
         Self::Refused,
         Self::NotOurs,
@@ -75,12 +81,16 @@ impl Review {
         Self::Deny,
         Self::NoOpinion,
         Self::AccessFault,
+        Self::Mutated,
+        Self::Unchanged,
+        Self::PodFault,
     ];
 
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Authenticated | Self::Refused | Self::NotOurs | Self::TokenFault => Kind::Token,
             Self::Allow | Self::Deny | Self::NoOpinion | Self::AccessFault => Kind::Access,
+            Self::Mutated | Self::Unchanged | Self::PodFault => Kind::Pod,
         }
     }
 
@@ -92,7 +102,9 @@ impl Review {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::NoOpinion => "no_opinion",
-            Self::TokenFault | Self::AccessFault => "fault",
+            Self::Mutated => "mutated",
+            Self::Unchanged => "unchanged",
+            Self::TokenFault | Self::AccessFault | Self::PodFault => "fault",
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::remote::Ways;
 use lanyard_api::{
     authn::{Accounts, Admit, Authenticate, InstanceProfiles, OidcProviders},
     authz::{Authorize, Decisions, Objects},
-    credentials::{Associations, Sessions, Workloads},
+    credentials::{Associations, Issuers, Pods, Sessions, Vend, Workloads},
     mapping::{Blocks, Clusters, Entries, IdentityProviders, Preview, Resolve, Spokes, Updates},
     tags::Tags,
 };
@@ -26,7 +26,7 @@ pub trait Services: Send + Sync + 'static {
     /// authz.
     type Authz: Authorize + Objects + Decisions;
     /// credentials.
-    type Credentials: Sessions + Workloads + Associations + Tags;
+    type Credentials: Sessions + Workloads + Issuers + Pods + Associations + Vend + Tags;
 
     /// Who is knocking.
     fn authn(&self) -> &Arc<Self::Authn>;

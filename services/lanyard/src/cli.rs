@@ -111,6 +111,9 @@ pub enum Command {
     /// What is known of the workloads of a cluster: ServiceAccounts, and who signs their tokens.
     #[command(subcommand)]
     Workload(commands::workload::WorkloadCommand),
+    /// Give a ServiceAccount's pods a role of AWS or of the hub; and print the trust policy that it needs.
+    #[command(after_help = commands::associate::HELP)]
+    Associate(commands::associate::AssociateArgs),
     /// Pod Identity associations: which ServiceAccount's pods get which role.
     #[command(subcommand)]
     Association(commands::association::AssociationCommand),
@@ -121,6 +124,8 @@ pub enum Command {
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
     WhoCan(commands::who_can::WhoCanArgs),
+    /// Which credentials AWS's tools use here, why these, whose they are, and for how long.
+    Whoami(commands::whoami::WhoamiArgs),
     /// The headers that sign a gRPC call, for grpcurl and other programs that cannot sign.
     Sign(commands::sign::SignArgs),
     /// A completion script for your shell.
@@ -195,10 +200,12 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Block(command) => Box::pin(command.run(context)).await,
             Command::Rbac(command) => Box::pin(command.run(context)).await,
             Command::Workload(command) => Box::pin(command.run(context)).await,
+            Command::Associate(args) => Box::pin(args.run(context)).await,
             Command::Association(command) => Box::pin(command.run(context)).await,
             Command::Tag(command) => Box::pin(command.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
+            Command::Whoami(args) => Box::pin(args.run(context)).await,
             Command::Sign(args) => Box::pin(args.run(context)).await,
             Command::Completion(args) => args.run(),
         }

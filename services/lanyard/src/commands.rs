@@ -1,6 +1,7 @@
 //! The commands, a file for each noun.
 
 pub mod access_policies;
+pub mod associate;
 pub mod association;
 pub mod aws_auth;
 pub mod block;
@@ -24,6 +25,7 @@ pub mod spoke;
 pub mod tag;
 pub mod token;
 pub mod who_can;
+pub mod whoami;
 pub mod workload;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

@@ -2,6 +2,7 @@
 
 mod ini;
 mod process;
+mod settings;
 
 use std::{
     env,
@@ -9,6 +10,8 @@ use std::{
 };
 
 use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
+
+pub use settings::ProfileSettings;
 
 /// In a profile: the certificate by which calls to the hub are signed.
 const CERTIFICATE_KEY: &str = "client_certificate";
@@ -200,6 +203,17 @@ impl Lookup {
             profile = Profile::read(source.to_owned(), credentials_file(), config_file())?;
         }
         Ok(None)
+    }
+
+    /// What the profile's `credential_process` prints, although the files may have keys of it too.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn of_process(&self) -> Result<Credentials, CredentialsError> {
+        let profile = self.profile()?;
+        let command = profile.get("credential_process").map(|(command, _)| command.to_owned());
+        let command = command.ok_or_else(|| CredentialsError::None { files: profile_files() })?;
+        process::run(&profile.name, &command, process::Caller::Command)
     }
 
     /// The region that the environment or the profile names.

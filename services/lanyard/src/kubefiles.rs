@@ -1,9 +1,11 @@
 //! The files that Kubernetes reads: kubeconfigs, the AuthorizationConfiguration, and the API server's flags.
 
+pub mod admission;
+
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lanyard_api::{mapping::Cluster, proof::EXTRA_KEY};
+use lanyard_api::{credentials::jwks_uri, mapping::Cluster, proof::EXTRA_KEY};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -100,6 +102,30 @@ pub fn api_server_flags(
         "--authentication-token-webhook-version=v1".to_owned(),
         format!("--authentication-token-webhook-cache-ttl={}s", cluster.token_cache_seconds),
         format!("--authorization-config={authorization_config}"),
+    ]
+}
+
+/// The flag that goes with the AdmissionConfiguration.
+pub fn admission_flag(configuration: &str) -> String {
+    format!("--admission-control-config-file={configuration}")
+}
+
+/// The API server's flags for an issuer of its own, with the first key of it. Its clients' tokens are for it by either name.
+pub fn issuer_flags(issuer_url: &str, signing_key: &str, public_key: &str) -> Vec<String> {
+    vec![
+        format!("--service-account-issuer={issuer_url}"),
+        format!("--service-account-jwks-uri={}", jwks_uri(issuer_url)),
+        format!("--service-account-signing-key-file={signing_key}"),
+        format!("--service-account-key-file={public_key}"),
+        format!("--api-audiences={issuer_url},https://kubernetes.default.svc"),
+    ]
+}
+
+/// The flags that a new key of an issuer needs, in the order in which they are given.
+pub fn rotation_flags(signing_key: &str, public_key: &str) -> Vec<String> {
+    vec![
+        format!("--service-account-key-file={public_key}"),
+        format!("--service-account-signing-key-file={signing_key}"),
     ]
 }
 

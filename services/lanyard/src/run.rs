@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use lanyard_agent::args::AgentCommand;
+use lanyard_agent::process as agent;
 use lanyard_api::methods::{AWSAPI, SPOKE_SERVICE};
 use lanyard_awsapi::process as awsapi;
 use lanyard_gateway::process as gateway;
@@ -34,6 +36,12 @@ pub enum RunCommand {
     Awsapi(awsapi::Args),
     /// The watch on spoke clusters.
     Spoke(spoke::Args),
+    /// The node agent: AWS credentials for the pods of a node. It is no service of the hub, and needs no folder of one.
+    Agent {
+        /// What it does.
+        #[command(subcommand)]
+        command: AgentCommand,
+    },
 }
 
 impl RunCommand {
@@ -49,6 +57,7 @@ impl RunCommand {
             Self::Gateway(args) => gateway::main(args),
             Self::Awsapi(args) => awsapi::main(args),
             Self::Spoke(args) => spoke::main(args),
+            Self::Agent { command } => agent::main(command),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use lanyard_aws::{AwsClient, CredentialSource};
 use lanyard_awsapi::AwsDoor;
-use lanyard_gateway::{Directory, Recorder, Services as _, door, kubernetes};
+use lanyard_gateway::{Directory, RecordedVend, Recorder, Services as _, door, kubernetes};
 use lanyard_iam::Region;
 use lanyard_kit::{
     Clock, SystemClock,
@@ -144,9 +144,10 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&certificate).follow()));
     let listeners = listeners::bind(&config, &certificate).await?;
     config.authn.own_sts_hosts.extend(listeners::sts_hosts(&config, listeners.aws.address().port()));
-    let suite = Arc::new(suite::Suite::start(&opened, &config, aws, certificate.chains()).await?);
     let gateway_url =
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
+    let parts = suite::Parts { aws, chains: certificate.chains(), external_url: &gateway_url };
+    let suite = Arc::new(suite::Suite::start(&opened, &config, parts).await?);
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(suite.directory(), config.gateway.metric_clusters_max),
@@ -182,6 +183,7 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
             Arc::clone(suite.authn()),
             Arc::clone(suite.mapping()),
             Arc::clone(suite.credentials()),
+            Arc::new(RecordedVend::new(Arc::clone(&gateway))),
         ),
         config: config.awsapi.clone(),
         hub: lanyard_awsapi::Hub {
@@ -260,11 +262,17 @@ pub async fn keyring(
 
 /// AWS as the hub itself, where anything asks for it.
 fn aws_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<AwsClient>> {
-    if !config.aws.enabled && !config.envelope.needs_kms(&config.data_dir) {
-        return Ok(None);
-    }
+    let is_needed = config.aws.enabled || config.envelope.needs_kms(&config.data_dir);
+    is_needed.then(|| kms_client(config, clock)).transpose()
+}
+
+/// What asks KMS, and all else of AWS, as the hub itself.
+///
+/// # Errors
+/// Where a value breaks its rule.
+pub fn kms_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<AwsClient> {
     let region = Region::parse(config.aws.region.as_deref().unwrap_or(&config.region))?;
     let source = CredentialSource::chain(config.aws.profile.as_deref(), &region);
     let http = http_client::Options::default();
-    Ok(Some(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?))
+    Ok(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?)
 }

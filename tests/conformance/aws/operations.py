@@ -11,12 +11,13 @@ import botocore.model
 import botocore.session
 
 DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "aws-compatibility.md"
-SERVICES = ("eks", "sts", "iam")
+SERVICES = ("eks", "eks-auth", "sts", "iam")
 
 # Errors of the models that no operation gives for a reason of its own.
 NEVER = {
     "ClientException": "who may not is told AccessDeniedException",
     "ServerException": "a fault",
+    "InternalServerException": "a fault",
     "ServiceUnavailableException": "a fault",
     "ServiceFailure": "a fault",
     "ThrottlingException": "of load, and of a signature that comes twice: immunity_46 sees it",

@@ -76,6 +76,7 @@ class Tenants:
             "eks:ListPodIdentityAssociations": of,
             "eks:UpdatePodIdentityAssociation": pods | {"disableSessionTags": True},
             "eks:DeletePodIdentityAssociation": pods,
+            "eks-auth:AssumeRoleForPodIdentity": of | {"token": "a.b.c"},
             "eks:TagResource": {"tags": {"a": "b"}},
             "eks:UntagResource": {"tagKeys": ["a"]},
             "eks:ListTagsForResource": {},
@@ -186,6 +187,7 @@ def immunity_33_what_is_another_accounts_is_not_there(hub, tenants):
             continue
         code, status = {
             "eks": ("ResourceNotFoundException", 404),
+            "eks-auth": ("ResourceNotFoundException", 404),
             "sts": ("AccessDenied", 403),
             "iam": ("AccessDenied", 403) if "OpenIDConnectProviderArn" in asked else ("NoSuchEntity", 404),
         }[service]

@@ -15,6 +15,7 @@ ROLE = "arn:aws:iam::111122223333:role/cluster"
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 # Changes by which nobody loses anything: they give, make something new, or are of a cluster's own end.
 HARMLESS = {
+    "eks-auth:AssumeRoleForPodIdentity",
     "eks:CreateCluster",
     "eks:DeleteCluster",
     "eks:CreateAccessEntry",

@@ -20,34 +20,18 @@ import pytest
 
 import tokens
 from hub import NO, REGION, USAGE, unique
-from lab import ACCOUNT, as_authn_is_told, hub_of, running
+from lab import ACCOUNT, FORMS, of_either_form
 from management import FrontDoor
-from stack import REPLICAS, Stack
-from sts import Sts
 
 EXCHANGE = "/lanyard.credentials.v1.Sessions/ExchangeCallerIdentity"
 COMMAND_SECONDS_MAX = 60
 OTHER_ACCOUNT = "444455556666"
 
 
-@pytest.fixture(scope="module", params=["one process", "two of each"])
+@pytest.fixture(scope="module", params=FORMS)
 def lab(request, tmp_path_factory):
-    if REPLICAS:
-        pytest.skip("hubs of their own, which the run against one process has")
-    folder = tmp_path_factory.mktemp("aws-mode")
-    if request.param == "one process":
-        with hub_of(folder) as both:
-            yield both
-        return
-    sts = Sts(folder, REGION).start()
-    told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
-    settings = [
-        f"authn:LANYARD_AUTHN__SELF_HOSTED_STS=[{{{told}}}]",
-        f"credentials:LANYARD_CREDENTIALS__EXCHANGE__SELF_HOSTED_STS=[{{{told}}}]",
-    ]
-    stack = Stack(folder / "stack", store=None, replicas=2, settings=settings)
-    with running(stack, sts):
-        yield stack, sts
+    with of_either_form(request.param, tmp_path_factory.mktemp("aws-mode"), "authn", "credentials") as both:
+        yield both
 
 
 class Person:

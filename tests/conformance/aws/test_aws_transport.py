@@ -166,6 +166,11 @@ def test_a_long_header_is_read_and_a_longer_one_than_a_head_may_be_refused(hub, 
     for length, expected in [(30_000, {200}), (200_000, {400, 413, 431})]:
         lines = head(wire, "GET", f"/clusters/{cluster}", **{"User-Agent": "a" * length})
         with connected(wire) as (connection, answers):
-            connection.sendall(request_of(lines))
+            try:
+                connection.sendall(request_of(lines))
+            except OSError:
+                # Refused before it was whole: what was answered has come already, or the connection is gone.
+                assert length > 100_000
+                continue
             assert answer(answers)[0] in expected, length
     assert raw(hub, "GET", f"{wire.url}/livez").status_code == 200

@@ -166,6 +166,7 @@ CASES = [
     ("eks:ListPodIdentityAssociations", "", OF),
     ("eks:UpdatePodIdentityAssociation", "of none", PODS_OF),
     ("eks:DeletePodIdentityAssociation", "of none", PODS_OF),
+    ("eks-auth:AssumeRoleForPodIdentity", "with a token that is none", OF | {"token": "a.b.c"}),
     ("eks:TagResource", "", ARN | {"tags": {"stage": "live"}}),
     ("eks:TagResource", "reserved", ARN | {"tags": {"aws:a": "b"}}),
     ("eks:ListTagsForResource", "", ARN),
@@ -274,13 +275,13 @@ def test_the_differences_are_those_that_are_written_down(hub, wire, moto):
     faults = {operation for operation in asked if all(of[0][0] == FAULT for case, of in came if case[0] == operation)}
     found = []
     for (operation, about, _), ((theirs, has), (ours, own)) in came:
-        name = operation.replace("eks:", "EKS ").replace("iam:", "IAM ").replace("sts:", "STS ")
+        name = operation.replace("eks:", "EKS ").replace("eks-auth:", "EKS-AUTH ").replace("iam:", "IAM ").replace("sts:", "STS ")
         if operation not in faults and theirs != ours:
             found.append((name, about, theirs, ours))
         elif operation not in faults and has != own:
             found.append((name, about, members(has, own), members(own, has)))
     for service in operations.SERVICES:
-        names = sorted(one.split(":")[1] for one in faults if one.startswith(service))
+        names = sorted(one.split(":")[1] for one in faults if one.startswith(f"{service}:"))
         if names:
             found.append((f"{service.upper()} {', '.join(names)}", "", NONE, "has them"))
     shown = "\n".join("| " + " | ".join(row) + " |" for row in sorted(found))

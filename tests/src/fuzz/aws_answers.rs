@@ -1,18 +1,18 @@
 use std::fmt::Display;
 
-use lanyard_aws::reading;
+use lanyard_aws::{RoleSessionAsked, reading};
 use lanyard_iam::{AccountId, Arn, PrincipalArn};
 
-use super::promise;
+use super::{NOW, promise};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team/dev";
 const USER: &str = "arn:aws:iam::111122223333:user/ana";
 const PROFILE: &str = "arn:aws:iam::111122223333:instance-profile/workers";
 const INSTANCES: [&str; 2] = ["i-0123456789abcdef0", "i-12345678"];
 
-/// What IAM and EC2 answer the hub, in XML; read by each of its readers.
+/// What IAM and EC2 answer the hub in XML, and STS in JSON; read by each of its readers.
 pub fn aws_answers(input: &[u8]) -> bool {
-    let readers: [fn(&[u8]) -> bool; 4] = [principals, profile, instances, error];
+    let readers: [fn(&[u8]) -> bool; 5] = [principals, profile, instances, sessions, error];
     let mut accepted = false;
     for read in readers {
         if !read(input) {
@@ -60,6 +60,20 @@ fn instances(input: &[u8]) -> bool {
     let Some(found) = told(reading::instances(input, account, &asked)) else { return false };
     assert!(found.len() <= asked.len() && found.iter().all(|(id, _)| asked.contains(id)), "{found:?}");
     true
+}
+
+fn sessions(input: &[u8]) -> bool {
+    let Ok(role) = PrincipalArn::parse(ROLE) else { return false };
+    let asked = RoleSessionAsked { role: &role, session_name: "pod", seconds: 3_600, session_policy: None };
+    let mut accepted = false;
+    for by_web_identity in [false, true] {
+        let Some(session) = told(reading::role_session(input, asked, by_web_identity, NOW)) else { continue };
+        accepted = true;
+        assert_eq!(session.arn.to_string(), "arn:aws:sts::111122223333:assumed-role/dev/pod");
+        assert!(session.assumed_role_id.ends_with(":pod"), "another's session");
+        assert!(session.expires_at > NOW && !session.credentials.access_key_id.is_local());
+    }
+    accepted
 }
 
 fn error(input: &[u8]) -> bool {

@@ -1,17 +1,20 @@
 use lanyard_api::{Extra, UserInfo, WrittenUser};
 use lanyard_gateway::kubernetes::wire::{
-    AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus, ReviewVersion,
-    TokenReviewIn, TokenReviewOut, TokenReviewStatus, api_version,
+    ADMISSION, AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus,
+    AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion, TokenReviewIn, TokenReviewOut,
+    TokenReviewStatus, api_version,
 };
 use serde_json::Value;
 
 use super::promise;
 
-/// A TokenReview's or a SubjectAccessReview's body.
+/// A TokenReview's, a SubjectAccessReview's or an AdmissionReview's body.
 pub fn review_bodies(input: &[u8]) -> bool {
     // Read a second time without the types; what nests too deep for that is read with them alone.
     let plain = serde_json::from_slice::<Value>(input).ok();
-    token_review(input, plain.as_ref()) | access_review(input, plain.as_ref())
+    token_review(input, plain.as_ref())
+        | access_review(input, plain.as_ref())
+        | admission_review(input, plain.as_ref())
 }
 
 /// The member of an object, where there is an object with that member.
@@ -90,6 +93,40 @@ fn access_review(input: &[u8], plain: Option<&Value>) -> bool {
         serde_json::to_vec(&answer).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let reason = member(written.as_ref(), &["status", "reason"]).and_then(Value::as_str);
     assert_eq!(reason.unwrap_or_default(), spec.user);
+    true
+}
+
+fn admission_review(input: &[u8], plain: Option<&Value>) -> bool {
+    let Ok(review) = serde_json::from_slice::<AdmissionReviewIn<'_>>(input) else { return false };
+    let (api, kind) = (review.api_version.as_deref(), review.kind.as_deref());
+    let Some(version) = envelope(api, kind, ADMISSION, "AdmissionReview") else { return false };
+    let Some(request) = &review.request else { return true };
+    for (name, read) in [
+        ("uid", &request.uid),
+        ("subResource", &request.sub_resource),
+        ("namespace", &request.namespace),
+        ("operation", &request.operation),
+    ] {
+        if let Some(value) = member(plain, &["request", name]) {
+            assert_eq!(value.as_str(), Some(&**read), "another {name} than the body has");
+        }
+    }
+    for (name, read) in [("object", request.object), ("oldObject", request.old_object)] {
+        if let Some(value) = member(plain, &["request", name]).filter(|value| !value.is_null()) {
+            let read = read.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+            assert_eq!(read.as_ref(), Some(value), "another {name} than the body has");
+        }
+    }
+    let response = AdmissionResponse { uid: &request.uid, allowed: true, ..AdmissionResponse::default() };
+    let answer = AdmissionReviewOut {
+        api_version: api_version(ADMISSION, version),
+        kind: "AdmissionReview",
+        response,
+    };
+    let written =
+        serde_json::to_vec(&answer).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let uid = member(written.as_ref(), &["response", "uid"]).and_then(Value::as_str);
+    assert_eq!(uid, Some(&*request.uid));
     true
 }
 

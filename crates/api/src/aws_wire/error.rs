@@ -25,7 +25,7 @@ impl AwsError {
     /// A parameter that breaks a rule.
     pub fn invalid_parameter(service: Service, message: impl Into<String>) -> Self {
         let code = match service {
-            Service::Eks => "InvalidParameterException",
+            Service::Eks | Service::EksAuth => "InvalidParameterException",
             Service::Sts | Service::Iam => "ValidationError",
         };
         Self::new(code, 400, message)

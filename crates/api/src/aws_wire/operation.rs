@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use lanyard_iam::sigv4::decode_segment;
 
 use super::{
-    AwsError, eks, iam,
+    AwsError, eks, eks_auth, iam,
     input::{Asked, Caller, Input},
     parameters::Parameters,
     sts,
@@ -20,6 +20,8 @@ const PATH_BYTES_MAX: usize = 16 * 1024;
 pub enum Service {
     /// Amazon EKS.
     Eks,
+    /// Amazon EKS Auth, which the agents of nodes call.
+    EksAuth,
     /// AWS STS.
     Sts,
     /// AWS IAM.
@@ -28,7 +30,7 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Eks, Self::Sts, Self::Iam];
+    pub const ALL: [Self; 4] = [Self::Eks, Self::EksAuth, Self::Sts, Self::Iam];
 
     /// The service of that name in a credential scope.
     #[must_use]
@@ -41,6 +43,7 @@ impl Service {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Eks => "eks",
+            Self::EksAuth => "eks-auth",
             Self::Sts => "sts",
             Self::Iam => "iam",
         }
@@ -50,7 +53,7 @@ impl Service {
     #[must_use]
     pub const fn protocol(self) -> Protocol {
         match self {
-            Self::Eks => Protocol::RestJson,
+            Self::Eks | Self::EksAuth => Protocol::RestJson,
             Self::Sts | Self::Iam => Protocol::Query,
         }
     }
@@ -60,6 +63,7 @@ impl Service {
     pub const fn version(self) -> &'static str {
         match self {
             Self::Eks => "2017-11-01",
+            Self::EksAuth => "2023-11-26",
             Self::Sts => "2011-06-15",
             Self::Iam => "2010-05-08",
         }
@@ -151,6 +155,11 @@ impl Operation {
         Self { service, name, route: Route::Action, paging: Paging::None, may_be_presigned: false, read }
     }
 
+    /// The same, of another service than EKS.
+    pub(super) const fn of(self, service: Service) -> Self {
+        Self { service, ..self }
+    }
+
     /// The same, answering in pages.
     pub(super) const fn paged(self) -> Self {
         Self { paging: Paging::Service, ..self }
@@ -168,7 +177,8 @@ impl Operation {
 }
 
 /// The operations of all services.
-pub const OPERATIONS: [&[Operation]; 3] = [eks::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
+pub const OPERATIONS: [&[Operation]; 4] =
+    [eks::OPERATIONS, eks_auth::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
 
 /// A request whose operation is known.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Pod Identity associations (EKS): the role of a ServiceAccount's pods.
 
+mod aws_road;
 mod id;
 
 use std::{collections::BTreeMap, future::Future};
@@ -16,6 +17,7 @@ use crate::{
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
+pub use aws_road::{AWS_ROAD_TAG, AwsRoad, ProposeTrust, TrustProposal};
 pub use id::PodIdentityAssociationId;
 
 /// The service that a role has to trust, so that pods get its credentials (EKS user guide, "Pod Identity role trust").
@@ -28,7 +30,7 @@ pub const ANY_CLUSTER_TAG: &str = "lanyard:any-cluster";
 /// Which ServiceAccount's pods get which role. One association at most for each ServiceAccount.
 pub trait Associations: Send + Sync + 'static {
     /// Makes one. The notices tell what of the role could not be looked at, and which condition its trust policy lacks where that
-    /// was let pass.
+    /// was let pass. A role that AWS keeps is tried, so that whoever makes the association has its trust policy right at once.
     fn create_pod_identity_association(
         &self,
         by: Mutation,
@@ -61,6 +63,13 @@ pub trait Associations: Send + Sync + 'static {
         by: Mutation,
         named: PodIdentityAssociationRef,
     ) -> impl Future<Output = Result<Mutated<PodIdentityAssociationDetail>, CallError>> + Send;
+    /// What a role that AWS keeps has to say in its trust policy, so that it does for a ServiceAccount. Nothing is written, and the
+    /// role is not asked about.
+    fn propose_trust(
+        &self,
+        by: Vouched<Actor>,
+        asked: ProposeTrust,
+    ) -> impl Future<Output = Result<TrustProposal, CallError>> + Send;
 }
 
 /// The role of a ServiceAccount's pods.
@@ -83,6 +92,12 @@ pub struct PodIdentityAssociation {
     pub disable_session_tags: bool,
     /// Narrows the session, as the JSON given; with a target role, that role's.
     pub policy: Option<String>,
+    /// By which road the role's credentials come from AWS; none where the hub keeps the role's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_road: Option<AwsRoad>,
+    /// Whether the role of AWS was not tried when this was written, so that it is before its first use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unprobed: bool,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// When it was made.
@@ -151,6 +166,10 @@ pub struct CreatePodIdentityAssociation {
     pub tags: BTreeMap<String, String>,
     /// Take a role that the pods of any cluster of the account may use; [`ANY_CLUSTER_TAG`] says the same.
     pub allow_any_cluster: bool,
+    /// By which road credentials come from AWS, for a role that AWS keeps; [`AWS_ROAD_TAG`] says the same.
+    pub aws_road: Option<AwsRoad>,
+    /// Do not try the role of AWS now.
+    pub unprobed: bool,
 }
 
 /// What changes an association (EKS `UpdatePodIdentityAssociation`); what is absent stays.
@@ -166,6 +185,10 @@ pub struct UpdatePodIdentityAssociation {
     pub policy: Option<String>,
     /// As of a new association.
     pub allow_any_cluster: bool,
+    /// By which road credentials come from AWS.
+    pub aws_road: Option<AwsRoad>,
+    /// As of a new association.
+    pub unprobed: bool,
 }
 
 /// Names an association.

@@ -3,22 +3,25 @@
 use std::net::IpAddr;
 
 use lanyard_proto::credentials::v1::{
-    self as pb, associations_client::AssociationsClient, sessions_client::SessionsClient,
+    self as pb, associations_client::AssociationsClient, issuers_client::IssuersClient,
+    pods_client::PodsClient, sessions_client::SessionsClient, vend_client::VendClient,
     workloads_client::WorkloadsClient,
 };
 
 use super::{
-    Associations, AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IssuerDocuments, PodIdentityAssociationDetail,
-    PodIdentityAssociationFilter, PodIdentityAssociationRef, RoleSession, ServiceAccount,
-    ServiceAccountBatch, ServiceAccountSummary, SessionCredentials, Sessions, UpdatePodIdentityAssociation,
-    WebIdentitySession, WorkloadIssuer, Workloads,
+    Associations, AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, FoundIssuer, HostedIssuer,
+    IssuerDescription, IssuerDocuments, Issuers, MutatePod, PodCredentials, PodIdentityAssociationDetail,
+    PodIdentityAssociationFilter, PodIdentityAssociationRef, PodMutation, Pods, ProposeTrust,
+    PublishIssuerKey, RoleSession, ServiceAccount, ServiceAccountBatch, ServiceAccountSummary,
+    SessionCredentials, Sessions, TrustProposal, UpdatePodIdentityAssociation, Vend, WebIdentitySession,
+    WorkloadIssuer, Workloads,
 };
 use crate::{
-    fault::CallError,
+    fault::{CallError, Fault},
     grpc::{Remote, Wire, call, field},
     identity::{Actor, Vouched},
-    ids::ClusterId,
+    ids::{ClusterId, ClusterUid},
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
@@ -102,6 +105,71 @@ impl<C: Wire> Workloads for Remote<C> {
     }
 }
 
+impl<C: Wire> Vend for Remote<C> {
+    async fn assume_role_for_pod_identity(
+        &self,
+        by: Vouched<Actor>,
+        request: AssumeRoleForPodIdentity,
+    ) -> Result<PodCredentials, CallError> {
+        let message: pb::AssumeRoleForPodIdentityRequest = request.into();
+        call!(self.VendClient::assume_role_for_pod_identity(self.actor(by, message)))
+    }
+}
+
+impl<C: Wire> Issuers for Remote<C> {
+    async fn publish_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        asked: PublishIssuerKey,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let PublishIssuerKey { jwk, issuer_url } = asked;
+        let message =
+            pb::PublishIssuerKeyRequest { mutation: None, cluster: cluster.into(), jwk, issuer_url };
+        call!(self.IssuersClient::publish_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn retire_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+        kid: String,
+        early: bool,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let message = pb::RetireIssuerKeyRequest { mutation: None, cluster: cluster.into(), kid, early };
+        call!(self.IssuersClient::retire_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn rotate_hub_issuer_key(
+        &self,
+        by: Mutation,
+        cluster: ClusterId,
+    ) -> Result<Mutated<HostedIssuer>, CallError> {
+        let message = pb::RotateHubIssuerKeyRequest { mutation: None, cluster: cluster.into() };
+        call!(self.IssuersClient::rotate_hub_issuer_key(self.mutation(by, message)))
+    }
+
+    async fn describe_issuer(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+    ) -> Result<IssuerDescription, CallError> {
+        let message = pb::DescribeIssuerRequest { cluster: cluster.into() };
+        call!(self.IssuersClient::describe_issuer(self.actor(by, message)))
+    }
+
+    async fn find_issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {
+        let message = pb::FindIssuerRequest { cluster_uid: cluster.to_string() };
+        call!(self.IssuersClient::find_issuer(self.internal(message)))
+    }
+}
+
+impl<C: Wire> Pods for Remote<C> {
+    async fn mutate_pod(&self, asked: MutatePod) -> Result<PodMutation, Fault> {
+        call!(self.PodsClient::mutate_pod(self.internal(asked.into())))
+    }
+}
+
 impl<C: Wire> Associations for Remote<C> {
     async fn create_pod_identity_association(
         &self,
@@ -153,6 +221,8 @@ impl<C: Wire> Associations for Remote<C> {
             disable_session_tags,
             policy,
             allow_any_cluster,
+            aws_road,
+            unprobed,
         } = change;
         let message = pb::UpdatePodIdentityAssociationRequest {
             mutation: None,
@@ -163,6 +233,8 @@ impl<C: Wire> Associations for Remote<C> {
             disable_session_tags,
             policy,
             allow_any_cluster,
+            aws_road: field::optional_enum_number(aws_road),
+            unprobed,
         };
         call!(self.AssociationsClient::update_pod_identity_association(self.mutation(by, message)))
     }
@@ -178,5 +250,14 @@ impl<C: Wire> Associations for Remote<C> {
             association_id: named.id.into(),
         };
         call!(self.AssociationsClient::delete_pod_identity_association(self.mutation(by, message)))
+    }
+
+    async fn propose_trust(
+        &self,
+        by: Vouched<Actor>,
+        asked: ProposeTrust,
+    ) -> Result<TrustProposal, CallError> {
+        let message: pb::ProposeTrustRequest = asked.into();
+        call!(self.AssociationsClient::propose_trust(self.actor(by, message)))
     }
 }

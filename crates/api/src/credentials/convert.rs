@@ -3,10 +3,12 @@
 use lanyard_proto::credentials::v1 as pb;
 
 use super::{
-    AssumeRole, AssumeRoleWithWebIdentity, CallerIdentity, CreatePodIdentityAssociation,
-    ExchangeCallerIdentity, ExchangedSession, IrsaObstacle, IssuerKey, PodIdentityAssociation,
-    PodIdentityAssociationDetail, PodIdentityAssociationRef, RoleSession, ServiceAccount, ServiceAccountName,
-    ServiceAccountSummary, SessionCredentials, WebIdentitySession, WorkloadIssuer,
+    AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, AwsRoad, CallerIdentity,
+    CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, FoundIssuer, HostedIssuer,
+    HostedKey, IrsaObstacle, IssuerDescription, IssuerKey, IssuerSigner, MutatePod, PodCredentials,
+    PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef, PodMutation,
+    ProposeTrust, PublishedDocuments, RoleSession, ServiceAccount, ServiceAccountName, ServiceAccountSummary,
+    SessionCredentials, TrustProposal, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
 };
 use crate::{
     fault::CallError,
@@ -19,6 +21,8 @@ use crate::{
 };
 
 wire_enum! { IrsaObstacle = pb::IrsaObstacle { InClusterName, NotHttps } }
+wire_enum! { IssuerSigner = pb::IssuerSigner { ApiServer, Hub } }
+wire_enum! { AwsRoad = pb::AwsRoad { HubPrincipal, Issuer } }
 
 convert! { AssumeRole = pb::AssumeRoleRequest {
     role_arn: plain, session_name: plain, duration_seconds: plain, tags: plain, transitive_tag_keys: plain,
@@ -50,9 +54,48 @@ convert! { WorkloadIssuer = pb::WorkloadIssuer {
     cluster = cluster_uid: text,
 } }
 
+convert! { AssumeRoleForPodIdentity = pb::AssumeRoleForPodIdentityRequest {
+    cluster: text, token: secret, node_name: plain,
+} }
+convert! { VendedAssociation = pb::VendedAssociation { arn: plain, id: text, revision: revision } }
+convert! { VendedUser = pb::VendedUser { arn: plain, id: plain } }
+convert! { PodCredentials = pb::PodCredentials {
+    subject: message, audience: plain, association: message, user: message, credentials: message, account: text,
+} }
+
+impl From<ServiceAccountName> for pb::VendedSubject {
+    fn from(subject: ServiceAccountName) -> Self {
+        Self { namespace: subject.namespace, service_account: subject.name }
+    }
+}
+
+impl TryFrom<pb::VendedSubject> for ServiceAccountName {
+    type Error = CallError;
+
+    fn try_from(subject: pb::VendedSubject) -> Result<Self, CallError> {
+        Ok(Self { namespace: subject.namespace, name: subject.service_account })
+    }
+}
+convert! { HostedKey = pb::HostedKey {
+    key: message, signer: choice, published_by: plain, published_at: moment, signs_from: moment,
+    superseded_at: optional_moment,
+} }
+convert! { HostedIssuer = pb::HostedIssuer { issuer_url: plain, keys: items; cluster = cluster_uid: text } }
+convert! { PublishedDocuments = pb::PublishedDocuments { configuration: plain, jwks: plain } }
+convert! { IssuerDescription = pb::IssuerDescription {
+    issuer_url: plain, hub_url: plain, hosted: optional_message, watched: optional_message,
+    documents: optional_message,
+} }
+convert! { FoundIssuer = pb::FoundIssuer { issuer_url: plain, documents: optional_message } }
+convert! { MutatePod = pb::MutatePodRequest {
+    namespace: plain, pod: plain, before: plain; cluster = cluster_uid: text,
+} }
+convert! { PodMutation = pb::PodMutation { patch: plain, warnings: plain } }
+
 convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
     id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,
-    disable_session_tags: plain, policy: plain, tags: plain, created_at: moment, modified_at: moment;
+    disable_session_tags: plain, policy: plain, tags: plain, aws_road: optional_choice, unprobed: plain,
+    created_at: moment, modified_at: moment;
     cluster = cluster_uid: text,
 } }
 convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
@@ -60,7 +103,15 @@ convert! { PodIdentityAssociationDetail = pb::PodIdentityAssociationDetail {
 } }
 asked! { CreatePodIdentityAssociation = pb::CreatePodIdentityAssociationRequest {
     cluster: text, namespace: plain, service_account: plain, role_arn: plain, target_role_arn: plain,
-    disable_session_tags: plain, policy: plain, tags: plain, allow_any_cluster: plain,
+    disable_session_tags: plain, policy: plain, tags: plain, allow_any_cluster: plain, aws_road: optional_choice,
+    unprobed: plain,
+} }
+convert! { ProposeTrust = pb::ProposeTrustRequest {
+    cluster: text, namespace: plain, service_account: plain, role_arn: plain, aws_road: optional_choice,
+} }
+convert! { TrustProposal = pb::TrustProposal {
+    aws_road: choice, role_arn: plain, principal: plain, external_id: plain, issuer_url: plain, trust_policy: plain,
+    notices: plain,
 } }
 
 mutated! { PodIdentityAssociationDetail = pb::PodIdentityAssociationMutated { association: message } }
@@ -75,6 +126,7 @@ pub(super) fn association_ref(cluster: &str, id: &str) -> Result<PodIdentityAsso
 }
 
 mutated! { WorkloadIssuer = pb::IssuerPushed { issuer: message } }
+mutated! { HostedIssuer = pb::HostedIssuerMutated { issuer: message } }
 pages! { ServiceAccount = pb::ServiceAccountPage }
 
 impl From<Mutated<ServiceAccountSummary>> for pb::ServiceAccountsApplied {

@@ -1,10 +1,13 @@
 //! Credentials' traits, served over gRPC.
 
-use lanyard_proto::credentials::v1::{self as pb, associations_server, sessions_server, workloads_server};
+use lanyard_proto::credentials::v1::{
+    self as pb, associations_server, issuers_server, pods_server, sessions_server, vend_server,
+    workloads_server,
+};
 
 use super::{
-    Associations, IssuerDocuments, PodIdentityAssociationFilter, ServiceAccountBatch, Sessions,
-    UpdatePodIdentityAssociation, Workloads, convert::association_ref,
+    Associations, IssuerDocuments, Issuers, PodIdentityAssociationFilter, Pods, PublishIssuerKey,
+    ServiceAccountBatch, Sessions, UpdatePodIdentityAssociation, Vend, Workloads, convert::association_ref,
 };
 use crate::grpc::{field, mutation::page_query, serve};
 
@@ -46,6 +49,38 @@ serve! {
 }
 
 serve! {
+    /// Serves [`Vend`].
+    pub fn vend = Vend as vend_server::Vend in VendServer;
+    actor assume_role_for_pod_identity(pb::AssumeRoleForPodIdentityRequest) -> pb::PodCredentials
+        = |engine, by, m| engine.assume_role_for_pod_identity(by, m.try_into()?).await?.into();
+}
+
+serve! {
+    /// Serves [`Issuers`].
+    pub fn issuers = Issuers as issuers_server::Issuers in IssuersServer;
+    mutation publish_issuer_key(pb::PublishIssuerKeyRequest) -> pb::HostedIssuerMutated = |engine, by, m| {
+        let asked = PublishIssuerKey { jwk: m.jwk, issuer_url: m.issuer_url };
+        engine.publish_issuer_key(by, field::parse("cluster", &m.cluster)?, asked).await?.into()
+    };
+    mutation retire_issuer_key(pb::RetireIssuerKeyRequest) -> pb::HostedIssuerMutated = |engine, by, m| {
+        engine.retire_issuer_key(by, field::parse("cluster", &m.cluster)?, m.kid, m.early).await?.into()
+    };
+    mutation rotate_hub_issuer_key(pb::RotateHubIssuerKeyRequest) -> pb::HostedIssuerMutated
+        = |engine, by, m| engine.rotate_hub_issuer_key(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor describe_issuer(pb::DescribeIssuerRequest) -> pb::IssuerDescription
+        = |engine, by, m| engine.describe_issuer(by, field::parse("cluster", &m.cluster)?).await?.into();
+    internal find_issuer(pb::FindIssuerRequest) -> pb::FoundIssuer
+        = |engine, (), m| engine.find_issuer(field::parse("cluster_uid", &m.cluster_uid)?).await?.into();
+}
+
+serve! {
+    /// Serves [`Pods`].
+    pub fn pods = Pods as pods_server::Pods in PodsServer;
+    internal mutate_pod(pb::MutatePodRequest) -> pb::PodMutation
+        = |engine, (), m| engine.mutate_pod(m.try_into()?).await?.into();
+}
+
+serve! {
     /// Serves [`Associations`].
     pub fn associations = Associations as associations_server::Associations in AssociationsServer;
     mutation create_pod_identity_association(pb::CreatePodIdentityAssociationRequest) -> pb::PodIdentityAssociationMutated
@@ -70,6 +105,8 @@ serve! {
                 disable_session_tags: m.disable_session_tags,
                 policy: m.policy,
                 allow_any_cluster: m.allow_any_cluster,
+                aws_road: field::optional_enum("aws_road", m.aws_road)?,
+                unprobed: m.unprobed,
             };
             engine.update_pod_identity_association(by, named, change).await?.into()
         };
@@ -78,4 +115,6 @@ serve! {
             let named = association_ref(&m.cluster, &m.association_id)?;
             engine.delete_pod_identity_association(by, named).await?.into()
         };
+    actor propose_trust(pb::ProposeTrustRequest) -> pb::TrustProposal
+        = |engine, by, m| engine.propose_trust(by, m.try_into()?).await?.into();
 }

@@ -10,6 +10,7 @@ mod samples;
 mod spokes;
 mod tags;
 mod updates;
+mod vend;
 mod workloads;
 
 use std::sync::{Arc, Mutex};
@@ -112,7 +113,10 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(authz::server::decisions(at(Audience::Authz)))
         .add_service(credentials::server::sessions(at(Audience::Credentials)))
         .add_service(credentials::server::workloads(at(Audience::Credentials)))
+        .add_service(credentials::server::issuers(at(Audience::Credentials)))
+        .add_service(credentials::server::pods(at(Audience::Credentials)))
         .add_service(credentials::server::associations(at(Audience::Credentials)))
+        .add_service(credentials::server::vend(at(Audience::Credentials)))
         .add_service(crate::tags::of_mapping(at(Audience::Mapping)))
         .add_service(crate::tags::of_credentials(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))

@@ -202,6 +202,12 @@ managed! {
         "PushIssuer" PushIssuerRequest mutates => is("lanyard:PushIssuer");
         "GetIssuer" GetIssuerRequest => is("lanyard:GetIssuer");
     }
+    credentials."Issuers" {
+        "PublishIssuerKey" PublishIssuerKeyRequest mutates => is("lanyard:PublishIssuerKey");
+        "RetireIssuerKey" RetireIssuerKeyRequest mutates => is("lanyard:RetireIssuerKey");
+        "RotateHubIssuerKey" RotateHubIssuerKeyRequest mutates => is("lanyard:RotateHubIssuerKey");
+        "DescribeIssuer" DescribeIssuerRequest => is("lanyard:DescribeIssuer");
+    }
     credentials."Associations" {
         "CreatePodIdentityAssociation" CreatePodIdentityAssociationRequest mutates
             => is("eks:CreatePodIdentityAssociation");
@@ -212,6 +218,10 @@ managed! {
             => is("eks:UpdatePodIdentityAssociation");
         "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
             => is("eks:DeletePodIdentityAssociation");
+        "ProposeTrust" ProposeTrustRequest => is("lanyard:ProposeTrust");
+    }
+    credentials."Vend" {
+        "AssumeRoleForPodIdentity" AssumeRoleForPodIdentityRequest => is("eks-auth:AssumeRoleForPodIdentity");
     }
     credentials."Tags" {
         "TagResource" TagResourceRequest mutates => is("eks:TagResource");

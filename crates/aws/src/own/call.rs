@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use lanyard_iam::{AccountId, Credentials, HttpRequest, Partition, PayloadHash, Region, Signer};
+use lanyard_iam::{
+    AccountId, Credentials, HttpRequest, Partition, PayloadHash, PrincipalArn, Region, Signer,
+};
 use lanyard_kit::Clock as _;
 use lanyard_kit::http_client::{Answer, HttpFault, Request};
 use lanyard_kit::telemetry::{Label as _, trace::span};
 use time::OffsetDateTime;
 use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
 
 use super::wire::{Reading, Unreadable, Wire, read};
 use super::{AwsClient, AwsFault, AwsRefusal};
@@ -57,7 +60,9 @@ pub(super) struct Call {
     host: String,
     region: String,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Zeroizing<String>,
+    /// The role that is asked for, where one is: it has a limit of its own, and is one caller to the breaker.
+    role: Option<String>,
 }
 
 impl Call {
@@ -76,7 +81,12 @@ impl Call {
         if api.wire == Wire::QueryAsJson {
             headers.push(("accept", "application/json".to_owned()));
         }
-        Self { api, action, host, region, headers, body }
+        Self { api, action, host, region, headers, body: Zeroizing::new(body), role: None }
+    }
+
+    /// The same, about a role.
+    pub(super) fn for_role(self, role: &PrincipalArn) -> Self {
+        Self { role: Some(role.to_string()), ..self }
     }
 
     /// A question to a JSON service.
@@ -88,20 +98,25 @@ impl Call {
     ) -> Self {
         let target = format!("{}.{}", api.version, bare(action));
         let headers = vec![("content-type", JSON.to_owned()), ("x-amz-target", target)];
-        Self { api, action, host, region, headers, body: body.to_string() }
+        let body = Zeroizing::new(body.to_string());
+        Self { api, action, host, region, headers, body, role: None }
     }
 
-    /// The request, signed now.
-    fn signed(&self, by: &Credentials, now: OffsetDateTime) -> Result<Request, AwsFault> {
+    /// The request, signed now, unless it is one that nobody signs.
+    fn request(&self, by: Option<&Credentials>, now: OffsetDateTime) -> Result<Request, AwsFault> {
         let bad = |reason: &str| AwsFault::BadAnswer { host: self.host.clone(), reason: reason.to_owned() };
         let mut plain = vec![("host", self.host.as_str())];
         plain.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let asked = HttpRequest { method: "POST", path: "/", query: "", headers: &plain };
-        let signed = Signer::new(by, &self.region, self.api.name)
-            .sign_headers(&asked, &PayloadHash::of(self.body.as_bytes()), now)
-            .map_err(|error| bad(&format!("it cannot be asked: {error}")))?;
+        let sign = |by| {
+            Signer::new(by, &self.region, self.api.name)
+                .sign_headers(&asked, &PayloadHash::of(self.body.as_bytes()), now)
+                .map_err(|error| bad(&format!("it cannot be asked: {error}")))
+        };
+        let signed = by.map(sign).transpose()?;
+        let signature = signed.iter().flat_map(|signed| signed.iter());
         let mut headers = HeaderMap::new();
-        for (name, value) in plain.into_iter().filter(|(name, _)| *name != "host").chain(signed.iter()) {
+        for (name, value) in plain.into_iter().filter(|(name, _)| *name != "host").chain(signature) {
             let mut value =
                 HeaderValue::from_str(value).map_err(|_| bad("the hub's credentials fit in no header"))?;
             value.set_sensitive(name == "authorization" || name == "x-amz-security-token");
@@ -109,7 +124,7 @@ impl Call {
         }
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         let url = Url::parse(&format!("https://{}/", self.host)).map_err(|_| bad("its name is no host"))?;
-        Ok(Request { method: Method::POST, url, headers, body: Bytes::from(self.body.clone()) })
+        Ok(Request { method: Method::POST, url, headers, body: Bytes::copy_from_slice(self.body.as_bytes()) })
     }
 
     fn fault_of(&self, fault: HttpFault) -> AwsFault {
@@ -142,24 +157,24 @@ impl AwsClient {
         done: impl Fn(Answer) -> Result<T, Unreadable>,
     ) -> Result<T, AwsFault> {
         let credentials = self.credentials(whose).await?;
-        match self.call_once(call, &credentials, &done).await {
+        match self.call_once(call, Some(&*credentials), &done).await {
             Err(AwsFault::Refused(refusal)) if is_about_credentials(&refusal.code) => {
                 self.forget(whose, &credentials).await;
                 let anew = self.credentials(whose).await?;
                 match anew.access_key_id == credentials.access_key_id && anew.session_token.is_none() {
                     true => Err(refusal.into()),
-                    false => self.call_once(call, &anew, &done).await,
+                    false => self.call_once(call, Some(&*anew), &done).await,
                 }
             }
             other => other,
         }
     }
 
-    /// Asks in the name of these credentials.
+    /// Asks in the name of these credentials, or in nobody's.
     pub(super) async fn call_once<T>(
         &self,
         call: &Call,
-        by: &Credentials,
+        by: Option<&Credentials>,
         done: &impl Fn(Answer) -> Result<T, Unreadable>,
     ) -> Result<T, AwsFault> {
         let started = Instant::now();
@@ -176,7 +191,7 @@ impl AwsClient {
     async fn ask<T>(
         &self,
         call: &Call,
-        by: &Credentials,
+        by: Option<&Credentials>,
         done: &impl Fn(Answer) -> Result<T, Unreadable>,
     ) -> Result<T, AwsFault> {
         let host = || call.host.clone();
@@ -190,10 +205,10 @@ impl AwsClient {
     async fn try_once<T>(
         &self,
         call: &Call,
-        by: &Credentials,
+        by: Option<&Credentials>,
         done: &impl Fn(Answer) -> Result<T, Unreadable>,
     ) -> Tried<Result<T, AwsFault>> {
-        let request = match call.signed(by, self.inner.clock.now()) {
+        let request = match call.request(by, self.inner.clock.now()) {
             Ok(request) => request,
             Err(fault) => return Tried::Over(Err(fault)),
         };
@@ -223,7 +238,14 @@ impl AwsClient {
         {
             return Some(AwsFault::BreakerOpen { host: host(), retry_after });
         }
-        let taken = self.inner.buckets.take((call.api.service, host()), now);
+        let taken = match &call.role {
+            None => self.inner.buckets.take((call.api.service, host()), now),
+            // The role's share first: what it is refused is not counted against all.
+            Some(role) => {
+                let roles = &self.inner.roles;
+                roles.each.take(role.clone(), now).and_then(|()| roles.all.take(host(), now))
+            }
+        };
         taken.err().map(|retry_after| AwsFault::Limited { host: host(), retry_after })
     }
 
@@ -242,16 +264,17 @@ impl AwsClient {
         match fault {
             Some(AwsFault::Refused(refusal)) => {
                 breaker.answered(host);
-                // That there is no such thing is an answer.
-                if refusal.status != 404 {
+                // That there is no such thing is an answer; what a role refuses is told to whoever asked for it.
+                if refusal.status != 404 && call.role.is_none() {
                     tracing::warn!(host, action, code = refusal.code, "AWS refuses the hub");
                 }
             }
             None | Some(AwsFault::Throttled { .. }) => breaker.answered(host),
             Some(fault) if fault.is_outage() => {
                 tracing::warn!(host, action, %fault, "AWS has not answered the hub");
-                // There is one caller, the hub: each of its calls that fails counts as another.
-                breaker.faulted(host, &format!("{started:?}"), now);
+                // Roles are callers of their own. Else there is one, the hub: each of its calls that fails counts as another.
+                let caller = call.role.clone().unwrap_or_else(|| format!("{started:?}"));
+                breaker.faulted(host, &caller, now);
             }
             Some(_) => {}
         }

@@ -11,9 +11,16 @@ use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use lanyard_iam::{AccessKeyId, AccountId, Credentials, Region, SecretAccessKey, SessionToken};
+use lanyard_iam::{
+    AccessKeyId, AccountId, CallerIdentity, Credentials, Region, SecretAccessKey, SessionToken,
+};
 use lanyard_kit::Clock as _;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OnceCell};
@@ -39,7 +46,45 @@ pub struct CredentialSource {
     provider: OnceCell<SharedCredentialsProvider>,
 }
 
+/// One of the places where AWS's tools look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialPlace {
+    /// A profile of the shared files, with its roles.
+    Profile,
+    /// A token in a file, by the environment.
+    WebIdentity,
+    /// A container's endpoint.
+    Container,
+    /// The instance's metadata service.
+    InstanceMetadata,
+}
+
 impl CredentialSource {
+    /// One of the places where AWS's tools look, and no other.
+    #[must_use]
+    pub fn at(place: CredentialPlace, profile: Option<&str>, region: &Region) -> Self {
+        let region = aws_config::Region::new(region.to_string());
+        let config = ProviderConfig::default().with_region(Some(region));
+        Self::of(match place {
+            CredentialPlace::Profile => {
+                let mut builder = ProfileFileCredentialsProvider::builder().configure(&config);
+                if let Some(profile) = profile {
+                    builder = builder.profile_name(profile);
+                }
+                SharedCredentialsProvider::new(builder.build())
+            }
+            CredentialPlace::WebIdentity => SharedCredentialsProvider::new(
+                WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+            ),
+            CredentialPlace::Container => {
+                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
+            }
+            CredentialPlace::InstanceMetadata => {
+                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
+            }
+        })
+    }
+
     /// The places where AWS's tools look. `profile` is one of the shared files, in place of `AWS_PROFILE`.
     #[must_use]
     pub fn chain(profile: Option<&str>, region: &Region) -> Self {
@@ -81,6 +126,18 @@ impl CredentialSource {
     /// [`AwsFault::NoCredentials`] where nothing is.
     pub async fn credentials(&self, now: OffsetDateTime) -> Result<Credentials, AwsFault> {
         Ok(Credentials::clone(&self.search(now).await?.credentials))
+    }
+
+    /// What is found there now, with its end where that is told.
+    ///
+    /// # Errors
+    /// As [`Self::credentials`].
+    pub async fn found(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<(Credentials, Option<OffsetDateTime>), AwsFault> {
+        let kept = self.search(now).await?;
+        Ok((Credentials::clone(&kept.credentials), kept.ends_at))
     }
 
     async fn search(&self, now: OffsetDateTime) -> Result<Kept, AwsFault> {
@@ -135,7 +192,7 @@ pub(super) struct Kept {
     pub(super) credentials: Arc<Credentials>,
     renew_at: OffsetDateTime,
     ends_at: Option<OffsetDateTime>,
-    account: Option<AccountId>,
+    caller: Option<CallerIdentity>,
 }
 
 impl Kept {
@@ -146,7 +203,7 @@ impl Kept {
     ) -> Self {
         let renew_at = ends_at
             .map_or_else(|| now.saturating_add(REREAD_AFTER), |end| end.saturating_sub(RENEWED_BEFORE));
-        Self { credentials: Arc::new(credentials), renew_at, ends_at, account: None }
+        Self { credentials: Arc::new(credentials), renew_at, ends_at, caller: None }
     }
 
     fn is_good(&self, now: OffsetDateTime) -> bool {
@@ -221,12 +278,19 @@ impl AwsClient {
     pub(super) async fn own_credentials_and_account(
         &self,
     ) -> Result<(Arc<Credentials>, AccountId), AwsFault> {
+        self.own_credentials_and_caller().await.map(|(credentials, caller)| (credentials, caller.account))
+    }
+
+    /// The same, and who that is.
+    pub(super) async fn own_credentials_and_caller(
+        &self,
+    ) -> Result<(Arc<Credentials>, CallerIdentity), AwsFault> {
         let mut slot = self.inner.own.slot.lock().await;
         let kept = self.own_kept(&mut slot).await?;
-        if let Some(account) = kept.account {
-            return Ok((kept.credentials, account));
+        if let Some(caller) = kept.caller {
+            return Ok((kept.credentials, caller));
         }
-        let account = match self.caller_account(&kept.credentials).await {
+        let caller = match self.caller_of(&kept.credentials).await {
             Err(AwsFault::Refused(refusal)) if is_about_credentials(&refusal.code) => {
                 slot.kept = None;
                 return Err(refusal.into());
@@ -234,9 +298,9 @@ impl AwsClient {
             other => other?,
         };
         if let Some(kept) = &mut slot.kept {
-            kept.account = Some(account);
+            kept.caller = Some(caller.clone());
         }
-        Ok((kept.credentials, account))
+        Ok((kept.credentials, caller))
     }
 
     async fn own_kept(&self, slot: &mut Slot) -> Result<Kept, AwsFault> {
@@ -251,7 +315,7 @@ impl AwsClient {
         if let (Ok(found), Some(before)) = (&mut found, &slot.kept)
             && found.credentials.access_key_id == before.credentials.access_key_id
         {
-            found.account = before.account;
+            found.caller.clone_from(&before.caller);
         }
         slot.settle(found, now)
     }

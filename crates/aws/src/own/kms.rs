@@ -62,6 +62,12 @@ impl KmsKey {
         self.arn.resource().starts_with("alias/")
     }
 
+    /// The region in which it is asked.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// The ARN.
     #[must_use]
     pub fn as_str(&self) -> &str {

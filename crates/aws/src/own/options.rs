@@ -1,10 +1,13 @@
 //! What the hub's own calls may be told.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind, Region};
+use lanyard_kit::http_client::Options;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::StsEndpoint;
 use super::instances::InstanceOptions;
 use crate::breaker::BreakerOptions;
 use crate::limits::Quota;
@@ -21,6 +24,8 @@ pub struct AwsOptions {
     pub region: Option<String>,
     /// Accounts other than that of the hub's own credentials, each with a role that the hub assumes there.
     pub accounts: Vec<AssumedAccount>,
+    /// The STS that is asked, in place of the region's own host.
+    pub sts: Option<StsEndpoint>,
     /// Hosts of AWS that may have a private address: interface endpoints in the hub's network.
     pub private_hosts: Vec<String>,
     /// Times and limits.
@@ -77,6 +82,10 @@ pub struct CallOptions {
     pub backoff_milliseconds: u64,
     /// For each host. AWS lets an account read with some 15 to 100 calls a second, which others share.
     pub endpoint: Quota,
+    /// For sessions of workloads' roles, of each host. STS lets an account have 600 a second in each region.
+    pub roles: Quota,
+    /// Of these for each role.
+    pub role: Quota,
     /// When an endpoint counts as down: `principals_min` faults, with no answer in between.
     pub breaker: BreakerOptions,
 }
@@ -90,6 +99,8 @@ impl Default for CallOptions {
             attempts_max: 3,
             backoff_milliseconds: 100,
             endpoint: Quota { per_second: 10, burst: 20 },
+            roles: Quota { per_second: 100, burst: 200 },
+            role: Quota { per_second: 20, burst: 50 },
             breaker: BreakerOptions::default(),
         }
     }
@@ -119,6 +130,19 @@ pub enum AwsOptionsError {
     /// An account that stands twice.
     #[error("aws.accounts: account {0} stands twice, it has one role")]
     Twice(AccountId),
+    /// A host that is none.
+    #[error(
+        "aws.sts.host: `{0}` is not a host: write its name in small letters, with `:` and its port where that is not 443"
+    )]
+    StsHost(String),
+    /// A file of authorities that cannot be used.
+    #[error("aws.sts.ca_file: `{}` {reason}; give a PEM file with the authority of its certificate", path.display())]
+    StsCaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A time that is no time.
     #[error("aws.{0}: 0 lets nothing through, give at least 1")]
     Zero(&'static str),
@@ -132,6 +156,9 @@ impl AwsOptions {
     pub fn validate(&self) -> Result<(), AwsOptionsError> {
         if let Some(region) = &self.region {
             Region::parse(region).map_err(|error| AwsOptionsError::Region(error.to_string()))?;
+        }
+        if let Some(sts) = &self.sts {
+            sts.added_to(Options::default())?;
         }
         let mut seen = BTreeSet::new();
         for account in &self.accounts {

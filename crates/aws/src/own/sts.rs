@@ -1,11 +1,11 @@
 //! STS as the hub: whose its credentials are, and the roles that it assumes elsewhere.
 
-use lanyard_iam::{AccessKeyId, AccountId, CallerIdentity, Credentials, SecretAccessKey, SessionToken};
+use lanyard_iam::{AccessKeyId, CallerIdentity, Credentials, SecretAccessKey, SessionToken};
 use lanyard_kit::Clock as _;
 use lanyard_kit::http_client::Answer;
 use serde::Deserialize;
 
-use super::call::{Api, Call, Whose, regional};
+use super::call::{Api, Call, Whose};
 use super::credentials::{Kept, SESSION_SECONDS};
 use super::wire::{Unreadable, Wire};
 use super::{AssumedAccount, AwsClient, AwsFault};
@@ -39,20 +39,23 @@ struct CallerResult {
 }
 
 impl AwsClient {
-    /// The account that credentials are of.
-    pub(super) async fn caller_account(&self, by: &Credentials) -> Result<AccountId, AwsFault> {
-        let place = regional(STS, self.inner.partition, &self.inner.region);
+    /// Whose credentials are.
+    pub(super) async fn caller_of(&self, by: &Credentials) -> Result<CallerIdentity, AwsFault> {
+        let place = self.sts_place(STS);
         let call = Call::query(STS, place, "sts:GetCallerIdentity", &[]);
-        self.call_once(&call, by, &|answer| caller_in(&answer)).await
+        self.call_once(&call, Some(by), &|answer| caller_in(&answer)).await
     }
 }
 
-fn caller_in(answer: &Answer) -> Result<AccountId, Unreadable> {
+/// The identity in STS's answer to `GetCallerIdentity`, asked for as JSON.
+///
+/// # Errors
+/// [`Unreadable`] for anything else.
+pub fn caller_in(answer: &Answer) -> Result<CallerIdentity, Unreadable> {
     let read: CallerAnswer = serde_json::from_slice(&answer.body)
         .map_err(|_| Unreadable::new("it is not the JSON of a caller's identity"))?;
     let CallerResult { account, arn, user_id } = read.response.result;
-    let identity = CallerIdentity::parse(&account, &user_id, &arn);
-    identity.map(|identity| identity.account).map_err(|error| Unreadable::new(error.to_string()))
+    CallerIdentity::parse(&account, &user_id, &arn).map_err(|error| Unreadable::new(error.to_string()))
 }
 
 /// A session of the role that is configured for an account.
@@ -64,10 +67,10 @@ pub(super) async fn assume(client: &AwsClient, role: &AssumedAccount) -> Result<
         ("DurationSeconds", &seconds),
     ];
     parameters.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
-    let place = regional(STS, client.inner.partition, &client.inner.region);
+    let place = client.sts_place(STS);
     let call = Call::query(STS, place, "sts:AssumeRole", &parameters);
     let by = client.own_credentials().await?;
-    let answer = client.call_once(&call, &by, &|answer| session_in(&answer)).await;
+    let answer = client.call_once(&call, Some(&*by), &|answer| session_in(&answer)).await;
     if let Err(AwsFault::Refused(refusal)) = &answer
         && is_about_credentials(&refusal.code)
     {

@@ -12,14 +12,11 @@ use url::form_urlencoded;
 
 use super::reply::{Wire, error, good, identity};
 use super::world::{World, key_of};
-use super::{Asked, Person, Shared};
+use super::{Asked, Person, Shared, roles};
 use crate::limits::locked;
 
 pub(super) fn answer(shared: &Shared, asked: &Asked, wire: Wire, region: &str, by: &Person) -> Response {
-    let parameters: BTreeMap<String, String> = form_urlencoded::parse(asked.query.as_bytes())
-        .chain(form_urlencoded::parse(&asked.body))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
+    let parameters = parameters(asked);
     let target = asked.header("x-amz-target").rsplit('.').next().unwrap_or_default();
     let action = parameters.get("Action").map_or(target, String::as_str);
     let name = format!("{}:{action}", wire.service());
@@ -35,15 +32,9 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, wire: Wire, region: &str, b
     match name.as_str() {
         "sts:GetCallerIdentity" => identity(&by.account, &by.arn, &by.user_id),
         "sts:AssumeRole" => {
-            let answer = assume(&world, &parameters);
+            let answer = roles::assume(&mut world, parameters, shared.clock.now());
             drop(world);
-            match answer {
-                Some(session) => {
-                    locked(&shared.people).insert(session.credentials.access_key_id.clone(), session.clone());
-                    session_answer(&session)
-                }
-                None => error(wire, 403, "AccessDenied", "not authorized to perform sts:AssumeRole"),
-            }
+            roles::told(shared, answer)
         }
         "iam:GetRole" => principal(&world, by, "role", &parameters, ("GetRole", "Role", "RoleName")),
         "iam:GetUser" => principal(&world, by, "user", &parameters, ("GetUser", "User", "UserName")),
@@ -56,31 +47,21 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, wire: Wire, region: &str, b
     }
 }
 
-fn assume(world: &World, parameters: &BTreeMap<String, String>) -> Option<Person> {
-    let role = parameters.get("RoleArn")?;
-    let (external_id, credentials) = world.assumable.get(role)?;
-    let (account, _, name) = key_of(role);
-    let session = parameters.get("RoleSessionName")?;
-    (external_id.as_ref() == parameters.get("ExternalId")).then(|| Person {
-        credentials: credentials.clone(),
-        arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
-        user_id: format!("AROAASSUMED:{session}"),
-        account,
-    })
+/// What STS answers to those who need not sign; nothing where they do.
+pub(super) fn unsigned(shared: &Shared, asked: &Asked, wire: Wire) -> Option<Response> {
+    let parameters = parameters(asked);
+    if wire != Wire::Sts || parameters.get("Action")? != "AssumeRoleWithWebIdentity" {
+        return None;
+    }
+    let answer = roles::assume_with_web_identity(&mut locked(&shared.world), parameters, shared.clock.now());
+    Some(roles::told(shared, answer))
 }
 
-fn session_answer(session: &Person) -> Response {
-    let token = session.credentials.session_token.as_ref().map(|token| token.expose().to_owned());
-    let body = json!({ "AssumeRoleResponse": { "AssumeRoleResult": {
-        "AssumedRoleUser": { "Arn": session.arn, "AssumedRoleId": session.user_id },
-        "Credentials": {
-            "AccessKeyId": session.credentials.access_key_id.as_str(),
-            "SecretAccessKey": session.credentials.secret_access_key.expose(),
-            "SessionToken": token.unwrap_or_default(),
-            "Expiration": 1.9e9,
-        },
-    } } });
-    good(Wire::Sts, body.to_string())
+fn parameters(asked: &Asked) -> BTreeMap<String, String> {
+    form_urlencoded::parse(asked.query.as_bytes())
+        .chain(form_urlencoded::parse(&asked.body))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
 }
 
 fn no_such_entity(what: &str) -> Response {
@@ -99,10 +80,14 @@ fn principal(
     let Some((arn, id)) = world.principals.get(&key) else {
         return no_such_entity(&format!("{kind} with name {name}"));
     };
+    let seconds_max = world.assumable.get(arn).map(|role| role.seconds_max);
+    let seconds_max = seconds_max
+        .map(|seconds| format!("<MaxSessionDuration>{seconds}</MaxSessionDuration>"))
+        .unwrap_or_default();
     let body = format!(
         "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result><{entity}><Path>/</Path>\
          <{entity}Id>{id}</{entity}Id><{entity}Name>{name}</{entity}Name><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z\
-         </CreateDate></{entity}></{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>\
+         </CreateDate>{seconds_max}</{entity}></{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>\
          </{action}Response>"
     );
     good(Wire::Iam, body)

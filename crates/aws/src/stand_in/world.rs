@@ -16,9 +16,67 @@ pub(super) struct World {
     pub(super) kms_keys: HashMap<String, String>,
     /// What KMS has wrapped: the key, the context, the plaintext.
     pub(super) wrapped: HashMap<Vec<u8>, (String, serde_json::Value, Vec<u8>)>,
-    /// By role: external id and the session's credentials.
-    pub(super) assumable: HashMap<String, (Option<String>, Credentials)>,
+    /// By ARN: roles that can be assumed.
+    pub(super) assumable: HashMap<String, StandInRole>,
+    /// What has been asked of them, with all parameters.
+    pub(super) assumed: Vec<BTreeMap<String, String>>,
     pub(super) denied: BTreeSet<String>,
+}
+
+/// A role that can be assumed, and whom its trust policy lets.
+#[derive(Debug, Clone)]
+pub struct StandInRole {
+    /// What its sessions sign with.
+    pub session: Credentials,
+    /// Whether people who sign may assume it, and which external id they have to name.
+    pub people: Option<StandInTrust>,
+    /// The subject and the audience of the web identities that may.
+    pub web_identity: Option<(String, String)>,
+    /// Whether whoever may assume it may tag the session too.
+    pub tag_session: bool,
+    /// Its `MaxSessionDuration`.
+    pub seconds_max: u32,
+}
+
+/// On which condition people who sign may assume a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StandInTrust {
+    /// On none.
+    Anyone,
+    /// They name this external id.
+    ExternalId(String),
+    /// They name one that begins so.
+    ExternalIdLike(String),
+}
+
+impl StandInRole {
+    /// A role whose sessions last an hour at most, and which trusts nobody yet.
+    #[must_use]
+    pub fn new(session: &Credentials) -> Self {
+        Self {
+            session: session.clone(),
+            people: None,
+            web_identity: None,
+            tag_session: true,
+            seconds_max: 3_600,
+        }
+    }
+
+    /// Lets people who sign assume it.
+    #[must_use]
+    pub fn trusting(self, people: StandInTrust) -> Self {
+        Self { people: Some(people), ..self }
+    }
+
+    /// Whether people who name this external id may assume it.
+    pub(super) fn lets(&self, external_id: Option<&String>) -> bool {
+        match &self.people {
+            None => false,
+            Some(StandInTrust::Anyone) => true,
+            Some(StandInTrust::ExternalId(id)) => external_id == Some(id),
+            Some(StandInTrust::ExternalIdLike(start)) => external_id.is_some_and(|id| id.starts_with(start)),
+        }
+    }
 }
 
 /// An instance.

@@ -37,9 +37,16 @@ pub enum Ancestor {
         #[serde(rename = "s")]
         subject: String,
     },
-    /// A Pod Identity association, by id.
+    /// A Pod Identity association of the cluster that is an ancestor too.
     #[serde(rename = "a")]
-    Association(String),
+    Association {
+        /// Its id: one that is made again for the same ServiceAccount has another.
+        #[serde(rename = "i")]
+        id: String,
+        /// The cluster's revision that it was read at: whoever's state is older cannot say that it is gone.
+        #[serde(rename = "v")]
+        revision: u64,
+    },
     /// A cluster, by its uid.
     #[serde(rename = "c")]
     Cluster(String),
@@ -59,7 +66,7 @@ pub enum Ancestor {
 }
 
 impl Ancestor {
-    /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `association/<id>`, `cluster/<uid>`,
+    /// Reads what [`fmt::Display`] writes: `key/<id>`, `user/<id>`, `role/<id>`, `association/<id>/<revision>`, `cluster/<uid>`,
     /// `certificate/<SHA-256>`, `account/<number>/<nanoseconds>`, and `provider/<account>/<id> <issuer> <subject>`. None for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -68,7 +75,10 @@ impl Ancestor {
             "key" => Self::AccessKey(AccessKeyId::parse(id).ok()?),
             "user" => Self::User(PrincipalId::parse(id).ok()?),
             "role" => Self::Role(PrincipalId::parse(id).ok()?),
-            "association" => Self::Association(id.to_owned()),
+            "association" => {
+                let (id, revision) = id.split_once('/')?;
+                Self::Association { id: id.to_owned(), revision: revision.parse().ok()? }
+            }
             "cluster" => Self::Cluster(id.to_owned()),
             "certificate" => Self::Certificate(id.to_owned()),
             "account" => {
@@ -95,7 +105,8 @@ impl Ancestor {
                     && !id.contains([' ', '/'])
                     && !issuer.contains(' ')
             }
-            Self::Association(id) | Self::Cluster(id) | Self::Certificate(id) => is_short(id),
+            Self::Association { id, revision: _ } => is_short(id) && !id.contains('/'),
+            Self::Cluster(id) | Self::Certificate(id) => is_short(id),
         }
     }
 }
@@ -110,7 +121,7 @@ impl fmt::Display for Ancestor {
             Self::Provider { account, id, issuer, subject } => {
                 write!(f, "provider/{account}/{id} {issuer} {subject}")
             }
-            Self::Association(id) => write!(f, "association/{id}"),
+            Self::Association { id, revision } => write!(f, "association/{id}/{revision}"),
             Self::Cluster(uid) => write!(f, "cluster/{uid}"),
             Self::Certificate(sha256) => write!(f, "certificate/{sha256}"),
             Self::Account { account, registered_nanoseconds } => {
@@ -136,7 +147,7 @@ mod tests {
             "role/AROAAAAAAAAAAAAAAAAAA",
             "certificate/0aff",
             "cluster/0b1c",
-            "association/a-1",
+            "association/a-1/17",
             "account/111122223333/1790000000000000001",
             "provider/111122223333/0b1c https://issuer.example/realms/a sub with/blank s",
         ];
@@ -149,6 +160,8 @@ mod tests {
             "key",
             "key/",
             "nobody/x",
+            "association/a-1",
+            "association/a-1/x",
             "provider/1/x y z",
             "provider/111122223333/x y",
             "provider/111122223333",

@@ -50,7 +50,7 @@ fn claims() -> SessionClaims {
                 issuer: "https://issuer.example".to_owned(),
                 subject: "sub:1".to_owned(),
             },
-            Ancestor::Association("a-1".to_owned()),
+            Ancestor::Association { id: "a-1".to_owned(), revision: 17 },
             Ancestor::Cluster("uid-1".to_owned()),
             Ancestor::Certificate("0aff".repeat(16)),
         ],
@@ -258,7 +258,13 @@ fn claims_out_of_their_rules_are_not_minted() {
         ("lifetime", Box::new(|claims| claims.expires_at += Duration::MILLISECOND)),
         ("chain", Box::new(|claims| claims.chain_depth = 9)),
         ("ancestors", Box::new(|claims| claims.ancestors = vec![Ancestor::Cluster("u".to_owned()); 33])),
-        ("ancestors", Box::new(|claims| claims.ancestors = vec![Ancestor::Association("u".repeat(513))])),
+        ("ancestors", Box::new(|claims| claims.ancestors = vec![Ancestor::Cluster("u".repeat(513))])),
+        (
+            "ancestors",
+            Box::new(|claims| {
+                claims.ancestors = vec![Ancestor::Association { id: "u".repeat(513), revision: 1 }];
+            }),
+        ),
         ("source identity", Box::new(|claims| claims.source_identity = Some("aws:x".to_owned()))),
         ("tags", Box::new(|claims| drop(claims.tags.insert("team".to_owned(), String::new())))),
         ("tags", Box::new(|claims| drop(claims.tags.insert("a\"b".to_owned(), String::new())))),

@@ -42,6 +42,10 @@ impl Server {
         let fault = |reason| ServeError::Bind { address: options.address, reason };
         let listener = TcpListener::bind(options.address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
+        if let (Some(hops_max), true) = (options.hops_max, address.is_ipv4()) {
+            // The connections that are accepted have it from here.
+            listener.set_ttl(hops_max).map_err(fault)?;
+        }
         Ok(Self { listener, address, options })
     }
 

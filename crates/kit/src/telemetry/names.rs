@@ -56,6 +56,8 @@ metrics! {
     AUTHN_REDIS_UP = Gauge "lanyard_authn_redis_up", "1 while the Redis behind the token cache is asked, 0 while it is left alone.";
     /// Labels: [`OUTCOME`] (`admitted`, `refused`, `fault`).
     AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total" [OUTCOME], "Management calls admitted and refused.";
+    /// Labels: [`OUTCOME`] (`vended`, `refused`, `throttled`, `fault`).
+    CREDENTIALS_VENDS_TOTAL = Counter "lanyard_credentials_vends_total" [OUTCOME], "Calls for the credentials of pods, by outcome.";
     /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
     AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total" [SERVICE, OUTCOME], "Calls to AWS, by service and outcome.";
     /// Labels: [`SERVICE`].
@@ -80,11 +82,11 @@ metrics! {
     AUTHZ_SECONDS = Histogram "lanyard_authz_seconds", "Time of one decision, in the engine.";
     AUTHZ_FAULTS_TOTAL = Counter "lanyard_authz_faults_total", "Questions that had no answer, and were denied where they bore a proof.";
     /// Labels: [`ROUTE`] and [`CODE`].
-    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total" [ROUTE, CODE], "HTTP requests of API servers and kubectl, by route and status.";
+    GATEWAY_REQUESTS_TOTAL = Counter "lanyard_gateway_requests_total" [ROUTE, CODE], "HTTP requests of API servers, of kubectl, and for issuers' documents, by route and status.";
     /// Labels: [`ROUTE`].
     GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds" [ROUTE], "Time from a request's head to its answer.";
-    /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`; and
-    /// `fault`: no answer).
+    /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`, or
+    /// `mutated`, `unchanged`; and `fault`: no answer).
     GATEWAY_REVIEWS_TOTAL = Counter "lanyard_gateway_reviews_total" [CLUSTER, ROUTE, OUTCOME], "Reviews that a cluster's API server asked for, by what came of them.";
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";
@@ -103,6 +105,15 @@ metrics! {
     CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
     /// Labels: [`OUTCOME`] (`exported`, `dropped`: the queue was full, `failed`: the collector did not take them).
     TRACE_SPANS_TOTAL = Counter "lanyard_trace_spans_total" [OUTCOME], "Spans that ended, by what became of them on the way to the collector.";
+    /// Labels: [`ROUTE`] (`container`, `metadata`, `sts`) and [`OUTCOME`] (`kept`, `fetched`, `refused`, `limited`, `fault`).
+    AGENT_ANSWERS_TOTAL = Counter "lanyard_agent_answers_total" [ROUTE, OUTCOME], "Requests of pods to the node agent, by road and outcome.";
+    /// Labels: [`OUTCOME`] (`vended`, `refused`, `fault`).
+    AGENT_VENDS_TOTAL = Counter "lanyard_agent_vends_total" [OUTCOME], "Questions of the node agent for credentials, renewals included, by outcome.";
+    AGENT_ENTRIES = Gauge "lanyard_agent_entries", "Tokens whose credentials the node agent keeps.";
+    /// Labels: [`OUTCOME`] (`listed`, `fault`).
+    AGENT_POD_LISTS_TOTAL = Counter "lanyard_agent_pod_lists_total" [OUTCOME], "Questions of the node agent about the pods of its node, by outcome.";
+    AGENT_PODS = Gauge "lanyard_agent_pods", "Pods of the node, as the node agent last heard.";
+    AGENT_KUBELET_CHECK = Gauge "lanyard_agent_kubelet_check", "1 where the node agent holds tokens against the pods of its node, 0 where that is switched off.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
@@ -193,7 +204,8 @@ pub const STATE: &str = "state";
 pub const PURPOSE: &str = "purpose";
 /// The value of a label that is none of those that are told apart.
 pub const OTHER: &str = "other";
-/// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself.
+/// Label: the AWS service called: `sts` with the tokens of others; `sts_as_hub`, `iam`, `ec2` and `kms` as the hub itself;
+/// `sts_for_pods` for the roles of workloads.
 pub const SERVICE: &str = "service";
 
 /// Span field: the cluster's id, as in URLs and flags.

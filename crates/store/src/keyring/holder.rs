@@ -56,6 +56,7 @@ impl Holder {
                 Purpose::SessionSigning,
                 Purpose::SessionOpening,
                 Purpose::SessionSecret,
+                Purpose::IssuerSigning,
                 Purpose::VouchCredentials,
                 Purpose::Chain,
                 Purpose::PageToken,
@@ -97,7 +98,7 @@ mod tests {
         let holders = |purpose| -> Vec<_> {
             Holder::SERVICES.into_iter().filter(|holder| holder.may_have(purpose)).collect()
         };
-        let cases: [(Purpose, &[Holder]); 7] = [
+        let cases: [(Purpose, &[Holder]); 8] = [
             (Purpose::SessionSigning, &[Holder::Credentials]),
             (Purpose::SessionVerifying, &[Holder::Authn]),
             (Purpose::SessionOpening, &[Holder::Authn, Holder::Credentials]),
@@ -105,6 +106,7 @@ mod tests {
             (Purpose::AccessKeySecret, &[Holder::Authn]),
             (Purpose::TokenCache, &[Holder::Authn]),
             (Purpose::SpokeKubeconfig, &[Holder::Mapping]),
+            (Purpose::IssuerSigning, &[Holder::Credentials]),
         ];
         for (purpose, expected) in cases {
             assert_eq!(holders(purpose), expected, "{purpose}");

@@ -39,6 +39,15 @@ struct WrappedKey {
     wrapped: String,
 }
 
+/// What a file with a wrapped envelope key says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedEnvelope {
+    /// The key of KMS that unwraps it.
+    pub kms_key: KmsKey,
+    /// The service whose envelope key it is.
+    pub service: String,
+}
+
 /// A file with an envelope key that KMS has wrapped.
 #[derive(Debug)]
 pub struct KmsEnvelope<'a> {
@@ -51,6 +60,16 @@ pub struct KmsEnvelope<'a> {
 }
 
 impl KmsEnvelope<'_> {
+    /// What the file says, if there is one: enough to know whom to ask.
+    ///
+    /// # Errors
+    /// [`KeyringError`] where it is no such file, or others may read it.
+    pub fn wrapped_in(path: &Path) -> Result<Option<WrappedEnvelope>, KeyringError> {
+        let Some(stored) = read(path)? else { return Ok(None) };
+        let kms_key = KmsKey::parse(&stored.kms_key).map_err(|error| broken(path, error.to_string()))?;
+        Ok(Some(WrappedEnvelope { kms_key, service: stored.service }))
+    }
+
     /// Has KMS unwrap the key in the file, and at the first start make it. `hub` is the id that the store has, if it has one:
     /// the file has to be of that hub. Answers the key and the hub that it is of, which is to be the store's own.
     ///
@@ -61,7 +80,7 @@ impl KmsEnvelope<'_> {
         kms_key: &KmsKey,
         hub: Option<HubId>,
     ) -> Result<(EnvelopeKey, HubId), KeyringError> {
-        let Some(stored) = self.read()? else { return self.create(kms_key, hub).await };
+        let Some(stored) = read(self.path)? else { return self.create(kms_key, hub).await };
         // An alias may have been turned to a newer key since: the file says which one it needs.
         if !kms_key.is_alias() && stored.kms_key != kms_key.as_str() {
             return Err(KeyringError::OtherKmsKey {
@@ -78,24 +97,10 @@ impl KmsEnvelope<'_> {
     /// # Errors
     /// As [`Self::load_or_create`].
     pub async fn load(&self, hub: Option<HubId>) -> Result<Option<EnvelopeKey>, KeyringError> {
-        match self.read()? {
+        match read(self.path)? {
             Some(stored) => Ok(Some(self.unwrap(&stored, hub).await?.0)),
             None => Ok(None),
         }
-    }
-
-    fn read(&self) -> Result<Option<WrappedKey>, KeyringError> {
-        let bytes = match read_secret_file(self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let stored: WrappedKey = serde_json::from_slice(bytes.expose_secret())
-            .map_err(|error| self.broken(format!("line {}, column {}", error.line(), error.column())))?;
-        if stored.layout != LAYOUT {
-            return Err(self.broken(format!("its layout is {}, not {LAYOUT}", stored.layout)));
-        }
-        Ok(Some(stored))
     }
 
     async fn unwrap(
@@ -143,8 +148,26 @@ impl KmsEnvelope<'_> {
     }
 
     fn broken(&self, reason: String) -> KeyringError {
-        KeyringError::WrappedKey { path: PathBuf::from(self.path), reason }
+        broken(self.path, reason)
     }
+}
+
+fn read(path: &Path) -> Result<Option<WrappedKey>, KeyringError> {
+    let bytes = match read_secret_file(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stored: WrappedKey = serde_json::from_slice(bytes.expose_secret())
+        .map_err(|error| broken(path, format!("line {}, column {}", error.line(), error.column())))?;
+    if stored.layout != LAYOUT {
+        return Err(broken(path, format!("its layout is {}, not {LAYOUT}", stored.layout)));
+    }
+    Ok(Some(stored))
+}
+
+fn broken(path: &Path, reason: String) -> KeyringError {
+    KeyringError::WrappedKey { path: PathBuf::from(path), reason }
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! What keys are for.
 
+use std::time::Duration;
+
+use lanyard_iam::session::USER_SESSION_LIFETIME_MAX;
+
+use crate::kind::Kind;
+
 /// What a key is for; each purpose has a random key of its own, in versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
@@ -27,6 +33,8 @@ pub enum Purpose {
     VouchCredentials,
     /// Seals the kubeconfigs of spokes.
     SpokeKubeconfig,
+    /// Seals the keys with which the hub signs tokens of clusters' issuers.
+    IssuerSigning,
     /// Chains change lines.
     Chain,
     /// Seals page tokens.
@@ -35,7 +43,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them; one that is made of another comes after it.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessKeySecret,
         Self::SessionSigning,
         Self::SessionVerifying,
@@ -48,6 +56,7 @@ impl Purpose {
         Self::VouchAuthz,
         Self::VouchCredentials,
         Self::SpokeKubeconfig,
+        Self::IssuerSigning,
         Self::Chain,
         Self::PageToken,
     ];
@@ -67,6 +76,7 @@ impl Purpose {
             Self::VouchAuthz => "vouch_authz",
             Self::VouchCredentials => "vouch_credentials",
             Self::SpokeKubeconfig => "spoke_kubeconfig",
+            Self::IssuerSigning => "issuer_signing",
             Self::Chain => "chain",
             Self::PageToken => "page_token",
         }
@@ -80,10 +90,56 @@ impl Purpose {
         }
     }
 
+    /// What its older versions are still needed for.
+    pub const fn older_versions(self) -> Needed {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        match self {
+            Self::AccessKeySecret => Needed::AtRest(Kind::AccessKey),
+            Self::SpokeKubeconfig => Needed::AtRest(Kind::SpokeKubeconfig),
+            Self::IssuerSigning => Needed::AtRest(Kind::HostedIssuer),
+            // The longest life of any session.
+            Self::SessionSigning | Self::SessionVerifying | Self::SessionOpening | Self::SessionSecret => {
+                Needed::For(Duration::from_secs(USER_SESSION_LIFETIME_MAX.whole_seconds().unsigned_abs()))
+            }
+            // A cluster's token-cache time, an hour at most, and a minute.
+            Self::Proof => Needed::For(HOUR.saturating_add(Duration::from_secs(60))),
+            // A minute, and no longer than a token counts.
+            Self::VouchAuthn
+            | Self::VouchMapping
+            | Self::VouchAuthz
+            | Self::VouchCredentials
+            | Self::TokenCache => Needed::For(HOUR),
+            // Nobody turns a page later than AWS's own tokens would let them.
+            Self::PageToken => Needed::For(HOUR.saturating_mul(24)),
+            // The lines that it chained are verified for as long as they are there.
+            Self::Chain => Needed::Always,
+        }
+    }
+
+    /// The purpose that seals what lies at rest in places of this table; none where that is not known by the place.
+    pub(crate) fn of_place(table: &str) -> Option<Self> {
+        let seals_there = |purpose: &Self| match purpose.older_versions() {
+            Needed::AtRest(kind) => kind.as_str() == table,
+            Needed::For(_) | Needed::Always => false,
+        };
+        Self::ALL.into_iter().find(seals_there)
+    }
+
     /// The purpose of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
     }
+}
+
+/// For how long an older version of a purpose's key has to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// It sealed what lies at rest for records of this kind: until all of that is sealed anew.
+    AtRest(Kind),
+    /// What it made lives no longer than this.
+    For(Duration),
+    /// For good.
+    Always,
 }
 
 impl std::fmt::Display for Purpose {

@@ -55,7 +55,7 @@ impl Sealed {
     }
 
     /// The version of the purpose's key that sealed it.
-    pub(super) fn version(&self) -> Option<u32> {
+    pub(crate) fn version(&self) -> Option<u32> {
         let (layout, rest) = self.0.split_first()?;
         let version = rest.first_chunk::<VERSION_BYTES>()?;
         (*layout == LAYOUT).then(|| u32::from_be_bytes(*version))

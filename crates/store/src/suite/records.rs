@@ -2,7 +2,12 @@
 
 use std::fmt::Debug;
 
-use lanyard_api::{Authority, Scope, authn::accounts::*, credentials::WorkloadIssuer, mapping::*};
+use lanyard_api::{
+    Authority, Scope,
+    authn::accounts::*,
+    credentials::{HostedIssuer, WorkloadIssuer},
+    mapping::*,
+};
 
 use super::{Bench, world::*};
 use crate::{IssuerTaken, Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};
@@ -307,6 +312,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &identity_provider(&dev, "okta")).await.unwrap();
     insert(&store, &service_account(&dev, "bot")).await.unwrap();
     insert(&store, &issuer(&dev, "https://issuer.example", &["a", "b"])).await.unwrap();
+    insert(&store, &hosted_issuer(&dev, "https://hub.example/id/1", &["c"])).await.unwrap();
     insert(&store, &pod_identity_association(&dev, "team-a", "bot")).await.unwrap();
     insert(&store, &cluster_update(&dev, 0)).await.unwrap();
     let target = BlockTarget::AccessKey { access_key_id: key("ana", 1).id };
@@ -333,6 +339,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     assert_eq!(store.load::<RbacObject>(Scope::Cluster(anew.uid)).await.unwrap().1, []);
     // What was one cluster's alone is free again.
     insert(&store, &issuer(&anew, "https://issuer.example", &["a", "b"])).await.unwrap();
+    insert(&store, &hosted_issuer(&anew, "https://hub.example/id/1", &["c"])).await.unwrap();
 }
 
 pub(super) async fn immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters(bench: Bench) {
@@ -357,6 +364,29 @@ pub(super) async fn immunity_49_a_signing_key_and_an_issuers_name_are_one_cluste
         let written = put(&store, &pushed).await;
         assert_eq!(written.is_ok(), expected.is_none(), "the tables say the same: {written:?}");
     }
+    // What the hub publishes for a cluster is that cluster's alone as well, on either side.
+    let hub = "https://hub.example/id/1";
+    put(&store, &hosted_issuer(&dev, hub, &["a", "e"])).await.unwrap();
+    let published = async |issuer: &HostedIssuer| {
+        let scopes = [Scope::Hub, issuer.scope()];
+        let mut transaction = store.begin("test", &by("test"), &scopes).await.unwrap();
+        transaction.hosted_issuer_taken(issuer).await.unwrap()
+    };
+    let elsewhere = "https://hub.example/id/2";
+    let cases = [
+        (hosted_issuer(&prod, hub, &["f"]), Some(IssuerTaken::Name)),
+        (hosted_issuer(&prod, own, &["f"]), Some(IssuerTaken::Name)),
+        (hosted_issuer(&prod, elsewhere, &["f", "e"]), Some(IssuerTaken::Key("e".to_owned()))),
+        (hosted_issuer(&prod, elsewhere, &["d"]), Some(IssuerTaken::Key("d".to_owned()))),
+        (hosted_issuer(&prod, elsewhere, &["f"]), None),
+        (hosted_issuer(&dev, hub, &["d", "g"]), None),
+    ];
+    for (issuer, expected) in cases {
+        assert_eq!(published(&issuer).await, expected, "{issuer:?}");
+    }
+    assert_eq!(taken(&issuer(&prod, default, &["e"])).await, Some(IssuerTaken::Key("e".to_owned())));
+    assert_eq!(taken(&issuer(&prod, hub, &["f"])).await, Some(IssuerTaken::Name));
+    put(&store, &hosted_issuer(&dev, hub, &["g"])).await.unwrap();
     // A key that its cluster has no more is free; the name that every cluster gives itself is nobody's.
     put(&store, &issuer(&prod, default, &["b"])).await.unwrap();
     put(&store, &issuer(&dev, default, &["a"])).await.unwrap();

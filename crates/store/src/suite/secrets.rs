@@ -268,6 +268,109 @@ pub(super) async fn a_rotation_is_a_line_of_the_chain(bench: Bench) {
     );
 }
 
+fn versions_of(store: &Store, purpose: Purpose) -> Vec<u32> {
+    store.keyring().purpose_keys(purpose).unwrap().into_iter().map(|(version, _)| version).collect()
+}
+
+pub(super) async fn what_lies_at_rest_is_sealed_anew_and_then_the_old_version_goes(bench: Bench) {
+    const PURPOSE: Purpose = Purpose::AccessKeySecret;
+    let store = with_users(&bench).await;
+    let keys = [key("ana", 1), key("bob", 2)];
+    for key in &keys {
+        keep(&store, key).await;
+    }
+    let other = bench.open().await;
+    store.rotate(&by("test"), &[PURPOSE], Duration::ZERO, &[]).await.unwrap();
+    keep(&store, &key("bob", 3)).await;
+    bench.clock.advance(time::Duration::hours(1));
+    // While something lies under it, it stays, however old it is.
+    assert_eq!(store.retire(&by("test"), &[PURPOSE]).await.unwrap(), []);
+    let resealed = store.reseal(&by("test"), PURPOSE).await.unwrap();
+    assert_eq!((resealed.resealed, resealed.unopened), (2, 0));
+    assert_eq!(store.reseal(&by("test"), PURPOSE).await.unwrap().resealed, 0, "all of it is new");
+    assert_eq!(store.reseal(&by("test"), Purpose::Proof).await.unwrap().resealed, 0, "nothing is at rest");
+    let before = store.revision(Scope::Hub).await.unwrap();
+    let retired = store.retire(&by("test"), &[PURPOSE]).await.unwrap();
+    assert_eq!(retired.iter().map(|one| one.version).collect::<Vec<_>>(), [1]);
+    let lines = store.changes_since(Scope::Hub, before, 10).await.unwrap();
+    assert_eq!(
+        lines.iter().map(|line| line.key.as_str()).collect::<Vec<_>>(),
+        ["purpose_key/access_key_secret/retired"]
+    );
+    other.catch_up().await.unwrap();
+    // In the process that did it, in one that heard of it, and in one that starts now.
+    for store in [&store, &other, &bench.open().await] {
+        assert_eq!(versions_of(store, PURPOSE), [2]);
+        for key in &keys {
+            let sealed = store.secret(&Place::of(key)).await.unwrap().unwrap();
+            let opened = store.keyring().open(PURPOSE, &Place::of(key), &sealed).unwrap();
+            assert_eq!(opened.as_slice(), SECRET);
+        }
+    }
+    assert_eq!(store.retire(&by("test"), &Purpose::ALL).await.unwrap(), [], "the last one stays");
+    assert_eq!(store.verify_chain(Scope::Hub).await.unwrap().fault, None);
+}
+
+/// A key that is made anew, or goes, makes nobody fetch all keys again at each look at what another key seals.
+pub(super) async fn what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose(bench: Bench) {
+    let store = with_users(&bench).await;
+    let key = key("ana", 1);
+    keep(&store, &key).await;
+    store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &[]).await.unwrap();
+    bench.clock.advance(time::Duration::hours(2));
+    store.retire(&by("test"), &[Purpose::Proof]).await.unwrap();
+    let generation = store.keyring().generation();
+    assert!(store.secret(&Place::of(&key)).await.unwrap().is_some());
+    assert_eq!(store.keyring().generation(), generation);
+}
+
+pub(super) async fn a_version_stays_while_anything_that_it_made_can_live(bench: Bench) {
+    let store = bench.open().await;
+    let envelope = EnvelopeKey::random().unwrap();
+    store.entrust(&by("test"), Holder::Authz, &envelope).await.unwrap();
+    let rotated = [Purpose::Proof, Purpose::SessionSigning, Purpose::SessionOpening, Purpose::SessionSecret];
+    let all = [rotated.as_slice(), &[Purpose::Chain]].concat();
+    store.rotate(&by("test"), &all, Duration::from_secs(60), std::slice::from_ref(&envelope)).await.unwrap();
+    let retired = async |after: time::Duration| -> BTreeSet<(Purpose, u32)> {
+        bench.clock.advance(after);
+        let retired = store.retire(&by("test"), &Purpose::ALL).await.unwrap();
+        retired.into_iter().map(|one| (one.purpose, one.version)).collect()
+    };
+    assert_eq!(retired(time::Duration::ZERO).await, BTreeSet::new(), "the new one does not seal yet");
+    assert_eq!(retired(time::Duration::minutes(50)).await, BTreeSet::new(), "proofs of the old one count");
+    assert_eq!(retired(time::Duration::minutes(30)).await, BTreeSet::from([(Purpose::Proof, 1)]));
+    let sessions = BTreeSet::from([
+        (Purpose::SessionSigning, 1),
+        (Purpose::SessionVerifying, 1),
+        (Purpose::SessionOpening, 1),
+        (Purpose::SessionSecret, 1),
+    ]);
+    assert_eq!(retired(time::Duration::hours(36)).await, sessions);
+    assert_eq!(retired(time::Duration::days(3650)).await, BTreeSet::new(), "the chain is verified for good");
+    // The service's own copy went with it.
+    let mut options = bench.options();
+    options.keyring = Keyring::of(Holder::Authz, envelope, Vec::new());
+    let authz = Store::open(&options).await.unwrap();
+    assert_eq!(versions_of(&authz, Purpose::Proof), [2]);
+}
+
+pub(super) async fn a_value_that_does_not_open_is_left_and_keeps_its_version(bench: Bench) {
+    let store = with_users(&bench).await;
+    for key in [key("ana", 1), key("bob", 2)] {
+        keep(&store, &key).await;
+    }
+    tamper(
+        &store,
+        "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE place_row LIKE '%1') WHERE place_row LIKE '%2'",
+    )
+    .await;
+    store.rotate(&by("test"), &[Purpose::AccessKeySecret], Duration::ZERO, &[]).await.unwrap();
+    let resealed = store.reseal(&by("test"), Purpose::AccessKeySecret).await.unwrap();
+    assert_eq!((resealed.resealed, resealed.unopened), (1, 1));
+    bench.clock.advance(time::Duration::hours(1));
+    assert_eq!(store.retire(&by("test"), &[Purpose::AccessKeySecret]).await.unwrap(), []);
+}
+
 pub(super) async fn a_store_opens_with_the_envelope_key_it_was_made_with_alone(bench: Bench) {
     let locked = Keyring::new(bench.database.envelope().clone()).purpose_key(Purpose::Chain);
     assert!(matches!(locked, Err(KeyringError::Locked(Purpose::Chain))), "before a store is opened");

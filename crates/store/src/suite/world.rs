@@ -6,8 +6,8 @@ use lanyard_api::{
     authn::accounts::{AccessKey, Account, IamRole, InlinePolicy, PolicyOwner, User},
     authn::{instance_profiles::InstanceProfile, oidc_providers::OidcProvider},
     credentials::{
-        IrsaObstacle, IssuerKey, PodIdentityAssociation, PodIdentityAssociationId, ServiceAccount,
-        WorkloadIssuer,
+        HostedIssuer, HostedKey, IrsaObstacle, IssuerKey, IssuerSigner, PodIdentityAssociation,
+        PodIdentityAssociationId, ServiceAccount, WorkloadIssuer,
     },
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
@@ -267,6 +267,23 @@ pub(super) fn issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) 
     }
 }
 
+pub(super) fn hosted_issuer(cluster: &Cluster, issuer_url: &str, thumbprints: &[&str]) -> HostedIssuer {
+    let key = |key: IssuerKey| HostedKey {
+        key,
+        signer: IssuerSigner::ApiServer,
+        published_by: "test".to_owned(),
+        published_at: NOON,
+        signs_from: NOON,
+        superseded_at: None,
+    };
+    let keys = issuer(cluster, issuer_url, thumbprints).keys;
+    HostedIssuer {
+        cluster: cluster.uid,
+        issuer_url: issuer_url.to_owned(),
+        keys: keys.into_iter().map(key).collect(),
+    }
+}
+
 pub(super) fn pod_identity_association(
     cluster: &Cluster,
     namespace: &str,
@@ -281,6 +298,8 @@ pub(super) fn pod_identity_association(
         target_role_arn: None,
         disable_session_tags: false,
         policy: None,
+        aws_road: None,
+        unprobed: false,
         tags: Default::default(),
         created_at: NOON,
         modified_at: NOON,

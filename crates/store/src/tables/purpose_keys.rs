@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Begins the names of the settings that say which version of a purpose's key is the newest.
-const KEY_SETTING: &str = "purpose_key/";
+pub(super) const KEY_SETTING: &str = "purpose_key/";
 /// Begins the names of the settings that say under which envelope key a service has its keys.
 const HOLDER_SETTING: &str = "envelope/";
 
@@ -93,7 +93,7 @@ pub(crate) fn is_rotation(kind: Kind, key: &str) -> bool {
     kind == Kind::Setting && key.starts_with(KEY_SETTING)
 }
 
-async fn stored_keys(connection: &mut Connection) -> Result<Vec<StoredKey>, StoreError> {
+pub(super) async fn stored_keys(connection: &mut Connection) -> Result<Vec<StoredKey>, StoreError> {
     const ALL: &str = "SELECT purpose, version, envelope, sealed, seals_from FROM purpose_keys ORDER BY purpose, version, envelope";
     let mut keys = Vec::new();
     for line in connection.fetch(ALL, []).await? {
@@ -126,6 +126,17 @@ async fn insert_key(connection: &mut Connection, key: &StoredKey) -> Result<(), 
         Value::moment(key.seals_from),
     ];
     connection.execute(INSERT, values).await?;
+    Ok(())
+}
+
+/// Removes a version of a purpose's key, under whatever envelope keys it lies.
+pub(super) async fn delete_version(
+    connection: &mut Connection,
+    version: KeyVersion,
+) -> Result<(), StoreError> {
+    const DELETE: &str = "DELETE FROM purpose_keys WHERE purpose = $1 AND version = $2";
+    let values = [version.purpose.as_str().into(), Value::number(u64::from(version.version))];
+    connection.execute(DELETE, values).await?;
     Ok(())
 }
 
@@ -211,13 +222,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
-        let stored = stored_keys(&mut self.read().await?).await?;
-        let versions = stored.into_iter().map(|StoredKey { purpose, version, seals_from, .. }| KeyVersion {
-            purpose,
-            version,
-            seals_from,
-        });
-        Ok(versions.collect::<BTreeSet<_>>().into_iter().collect())
+        Ok(versions_of(stored_keys(&mut self.read().await?).await?))
     }
 
     /// Fetches the purposes' keys again, after another version was made.
@@ -226,6 +231,16 @@ impl Store {
         self.keyring().take_keys(&stored, self.clock().now())?;
         Ok(())
     }
+}
+
+/// Each version once, in order, however many envelope keys it lies under.
+pub(super) fn versions_of(stored: Vec<StoredKey>) -> Vec<KeyVersion> {
+    let versions = stored.into_iter().map(|StoredKey { purpose, version, seals_from, .. }| KeyVersion {
+        purpose,
+        version,
+        seals_from,
+    });
+    versions.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A version of a purpose's key.

@@ -127,6 +127,7 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
         Kind::RbacObject => &of_scope!("rbac_objects", "cluster", "key"),
         Kind::ServiceAccount => &of_scope!("service_accounts", "cluster", "key"),
         Kind::WorkloadIssuer => &of_scope!("workload_issuers", "cluster", "key", "irsa_issuer" = "$4"),
+        Kind::HostedIssuer => &of_scope!("hosted_issuers", "cluster", "key", "issuer_url" = "$4"),
         Kind::PodIdentityAssociation => &of_scope!(
             "pod_identity_associations",
             "cluster",
@@ -203,6 +204,7 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::RbacObject
             | Kind::ServiceAccount
             | Kind::WorkloadIssuer
+            | Kind::HostedIssuer
             | Kind::PodIdentityAssociation
             | Kind::ClusterUpdate
             | Kind::Administrator
@@ -261,6 +263,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
             RbacObject true from "rbac_objects" key "key" where "cluster = $2";
             ServiceAccount true from "service_accounts" key "key" where "cluster = $2";
             WorkloadIssuer true from "workload_issuers" key "key" where "cluster = $2";
+            HostedIssuer true from "hosted_issuers" key "key" where "cluster = $2";
             PodIdentityAssociation true from "pod_identity_associations" key "id" where "cluster = $2";
             ClusterUpdate true from "cluster_updates" key "id" where "cluster = $2";
             IdentityProviderConfig true from "identity_provider_configs" key "id" where "cluster = $2";
@@ -281,6 +284,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::RbacObject
         | Kind::ServiceAccount
         | Kind::WorkloadIssuer
+        | Kind::HostedIssuer
         | Kind::PodIdentityAssociation
         | Kind::ClusterUpdate
         | Kind::Administrator

@@ -54,6 +54,40 @@ pub(crate) async fn of_kind(
     read.collect()
 }
 
+/// What is sealed for records of one kind, wherever it belongs: at most `most` of it, in the order of owners and rows, after a place.
+pub(crate) async fn page_of_kind(
+    connection: &mut Connection,
+    kind: Kind,
+    after: Option<&Place>,
+    most: u32,
+) -> Result<Vec<(Place, Sealed)>, StoreError> {
+    const PAGE: &str = "SELECT place_row, place_owner, sealed FROM secrets \
+        WHERE place_table = $1 AND (place_owner > $2 OR (place_owner = $2 AND place_row > $3)) \
+        ORDER BY place_owner, place_row LIMIT $4";
+    let (owner, row) = after.map_or(("", ""), |place| (place.owner.as_str(), place.row.as_str()));
+    let values = [kind.as_str().into(), owner.into(), row.into(), Value::number(most.into())];
+    let lines = connection.fetch(PAGE, values).await?;
+    let read = lines.iter().map(|line| {
+        let place = Place::new(kind.as_str(), line.text(0)?, line.text(1)?);
+        Ok((place, Sealed::from_bytes(line.bytes(2)?)))
+    });
+    read.collect()
+}
+
+/// Puts a sealed value in place of that one; false where another is there by now, or none.
+pub(crate) async fn replace(
+    connection: &mut Connection,
+    place: &Place,
+    before: &Sealed,
+    sealed: &Sealed,
+) -> Result<bool, StoreError> {
+    const REPLACE: &str = "UPDATE secrets SET sealed = $4 \
+        WHERE place_table = $1 AND place_owner = $2 AND place_row = $3 AND sealed = $5";
+    let [table, owner, row] = values(place);
+    let (new, old) = (sealed.as_bytes().to_vec().into(), before.as_bytes().to_vec().into());
+    Ok(connection.execute(REPLACE, [table, owner, row, new, old]).await? > 0)
+}
+
 impl Transaction {
     /// Keeps something sealed at its place, in place of what was there. No change line says what it was.
     ///
@@ -81,10 +115,11 @@ impl Store {
     /// When the database does not answer.
     pub async fn secret(&self, place: &Place) -> Result<Option<Sealed>, StoreError> {
         let sealed = get(&mut self.read().await?, place).await?;
-        // Its purpose is not written on it: the key is here for certain if each of this process's purposes has that version.
-        let purposes = self.keyring().holder().purposes();
-        let is_known =
-            |sealed: &Sealed| purposes.iter().all(|purpose| self.keyring().knows(*purpose, sealed));
+        // Where its place does not tell its purpose, the key is here for certain if each of this process's purposes has that version.
+        let is_known = |sealed: &Sealed| match Purpose::of_place(&place.table) {
+            Some(purpose) => self.keyring().knows(purpose, sealed),
+            None => self.keyring().holder().purposes().iter().all(|one| self.keyring().knows(*one, sealed)),
+        };
         if !sealed.as_ref().is_none_or(is_known) {
             self.reload_keys().await?;
         }

@@ -55,7 +55,8 @@ impl Use {
         let owner = match &actor.kind {
             ActorKind::Principal { arn, principal_id, .. } => format!("{}/{principal_id}", arn.account),
             ActorKind::Spoke { cluster } => format!("spoke/{cluster}"),
-            ActorKind::System { .. } => return None,
+            // A node changes nothing, and Lanyard itself needs no token.
+            ActorKind::Node { .. } | ActorKind::System { .. } => return None,
         };
         let mut hash = Sha256::new();
         for part in ["client_request_token", &owner, &actor.action, token.as_str()] {

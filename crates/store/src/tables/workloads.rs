@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lanyard_api::{
     ClusterUid, Scope,
-    credentials::{ServiceAccount, WorkloadIssuer},
+    credentials::{HostedIssuer, ServiceAccount, WorkloadIssuer},
 };
 use serde::{Deserialize, Serialize};
 
@@ -106,18 +106,43 @@ impl Transaction {
     /// # Errors
     /// Where the store does not answer.
     pub async fn issuer_taken(&mut self, issuer: &WorkloadIssuer) -> Result<Option<IssuerTaken>, StoreError> {
-        const NAME: &str = "SELECT 1 FROM workload_issuers WHERE irsa_issuer = $1 AND cluster <> $2";
-        const KEY: &str = "SELECT 1 FROM workload_issuer_keys WHERE thumbprint = $1 AND cluster <> $2";
-        let cluster = issuer.cluster.to_string();
-        if let Some(name) = irsa_issuer(issuer)
+        let thumbprints = issuer.keys.iter().map(|key| key.thumbprint.as_str());
+        self.taken(issuer.cluster, irsa_issuer(issuer), thumbprints).await
+    }
+
+    /// The same of an issuer that the hub serves.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn hosted_issuer_taken(
+        &mut self,
+        issuer: &HostedIssuer,
+    ) -> Result<Option<IssuerTaken>, StoreError> {
+        let thumbprints = issuer.keys.iter().map(|hosted| hosted.key.thumbprint.as_str());
+        self.taken(issuer.cluster, Some(&issuer.issuer_url), thumbprints).await
+    }
+
+    /// What of a name and of keys another cluster has, as its API server shows them or as the hub serves them.
+    async fn taken(
+        &mut self,
+        cluster: ClusterUid,
+        name: Option<&str>,
+        thumbprints: impl Iterator<Item = &str>,
+    ) -> Result<Option<IssuerTaken>, StoreError> {
+        const NAME: &str = "SELECT 1 FROM workload_issuers WHERE irsa_issuer = $1 AND cluster <> $2 \
+            UNION ALL SELECT 1 FROM hosted_issuers WHERE issuer_url = $1 AND cluster <> $2";
+        const KEY: &str = "SELECT 1 FROM workload_issuer_keys WHERE thumbprint = $1 AND cluster <> $2 \
+            UNION ALL SELECT 1 FROM hosted_issuer_keys WHERE thumbprint = $1 AND cluster <> $2";
+        let cluster = cluster.to_string();
+        if let Some(name) = name
             && self.connection.fetch_one(NAME, [name.into(), cluster.as_str().into()]).await?.is_some()
         {
             return Ok(Some(IssuerTaken::Name));
         }
-        for key in &issuer.keys {
-            let values = [key.thumbprint.as_str().into(), cluster.as_str().into()];
+        for thumbprint in thumbprints {
+            let values = [thumbprint.into(), cluster.as_str().into()];
             if self.connection.fetch_one(KEY, values).await?.is_some() {
-                return Ok(Some(IssuerTaken::Key(key.thumbprint.clone())));
+                return Ok(Some(IssuerTaken::Key(thumbprint.to_owned())));
             }
         }
         Ok(None)

@@ -7,7 +7,8 @@ use lanyard_api::{Actor, CallError, Mutated, Mutation, Scope};
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
 use lanyard_store::{Record, Transaction};
 
-use super::{RECORDS_READ_MAX, begin, below, rules};
+use super::pages::RECORDS_READ_MAX;
+use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::config::AccountLimits;
 use crate::engine::Engine;

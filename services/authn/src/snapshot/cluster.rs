@@ -1,10 +1,11 @@
 //! Of a cluster's own scope authn needs the blocks, the OIDC issuers whose tokens it takes, its access entries, for their ARNs
-//! hold their numbers and policies are held against what they are, and the tags of Pod Identity associations.
+//! hold their numbers and policies are held against what they are, the tags of Pod Identity associations, and the issuer of the
+//! ServiceAccount tokens by which nodes prove themselves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use lanyard_api::credentials::PodIdentityAssociation;
+use lanyard_api::credentials::{PodIdentityAssociation, WorkloadIssuer};
 use lanyard_api::mapping::{AccessEntry, Block, EntryType, IdentityProviderConfig};
 use lanyard_api::tags::TaggedPart;
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
@@ -13,7 +14,7 @@ use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::identity_provider::ProviderView;
 use crate::blocks::BlockIndex;
-use lanyard_oidc::Providers;
+use lanyard_oidc::{Jwks, Providers};
 
 /// Compiles a cluster's scope.
 #[derive(Debug)]
@@ -30,6 +31,24 @@ pub(crate) struct ClusterRows {
     identity_providers: BTreeMap<String, Arc<ProviderView>>,
     /// The tags of each, by its id.
     associations: BTreeMap<String, Tags>,
+    workload_issuer: Option<Arc<IssuerView>>,
+}
+
+/// Who signs the tokens of a cluster's ServiceAccounts, with the keys parsed.
+#[derive(Debug)]
+pub(crate) struct IssuerView {
+    pub(crate) url: String,
+    pub(crate) keys: Jwks,
+}
+
+impl IssuerView {
+    /// None where the store holds keys that were never taken: nothing is verified by them.
+    fn of(record: WorkloadIssuer) -> Option<Arc<Self>> {
+        let keys = Jwks::of_keys(record.keys.iter().map(|key| key.jwk.as_str())).inspect_err(|error| {
+            tracing::error!(cluster.uid = %record.cluster, %error, "the stored keys of a cluster's issuer cannot be read");
+        });
+        Some(Arc::new(Self { url: record.issuer_url, keys: keys.ok()? }))
+    }
 }
 
 /// The tags of a record.
@@ -56,9 +75,15 @@ pub(crate) struct ClusterSnapshot {
     /// By issuer.
     identity_providers: HashMap<String, Arc<ProviderView>>,
     associations: BTreeMap<String, Tags>,
+    workload_issuer: Option<Arc<IssuerView>>,
 }
 
 impl ClusterSnapshot {
+    /// Who signs the tokens of its ServiceAccounts; none where that is not known.
+    pub(crate) fn workload_issuer(&self) -> Option<&Arc<IssuerView>> {
+        self.workload_issuer.as_ref()
+    }
+
     /// The entry of a principal, by its ARN.
     pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
         self.entries.get(&FoldedArn::of(principal_arn)).map(|entry| &**entry)
@@ -128,8 +153,13 @@ fn tags(association: PodIdentityAssociation) -> Tags {
 impl Model for ClusterModel {
     type Rows = ClusterRows;
     type Snapshot = ClusterSnapshot;
-    const KINDS: &'static [Kind] =
-        &[Kind::AccessEntry, Kind::IdentityProviderConfig, Kind::PodIdentityAssociation, Kind::Block];
+    const KINDS: &'static [Kind] = &[
+        Kind::AccessEntry,
+        Kind::IdentityProviderConfig,
+        Kind::PodIdentityAssociation,
+        Kind::WorkloadIssuer,
+        Kind::Block,
+    ];
 
     fn build(&self, _: Scope, rows: Vec<Row>) -> Result<ClusterRows, StoreError> {
         let mut cluster = ClusterRows::default();
@@ -142,6 +172,7 @@ impl Model for ClusterModel {
                 Kind::PodIdentityAssociation => {
                     set(&mut cluster.associations, &row.key, Some(tags(row.decode()?)));
                 }
+                Kind::WorkloadIssuer => cluster.workload_issuer = IssuerView::of(row.decode()?),
                 _ => set(&mut cluster.blocks, &row.key, Some(row.decode()?)),
             }
         }
@@ -158,6 +189,7 @@ impl Model for ClusterModel {
             Kind::PodIdentityAssociation => {
                 set(&mut rows.associations, &change.key, change.after()?.map(tags));
             }
+            Kind::WorkloadIssuer => rows.workload_issuer = change.after()?.and_then(IssuerView::of),
             Kind::Block => set(&mut rows.blocks, &change.key, change.after()?),
             _ => {}
         }
@@ -170,6 +202,7 @@ impl Model for ClusterModel {
             entries: rows.entries.values().cloned().collect(),
             entries_by_id: rows.entries.values().map(|(_, entry)| (entry.id, Arc::clone(entry))).collect(),
             associations: rows.associations.clone(),
+            workload_issuer: rows.workload_issuer.clone(),
             identity_providers: rows
                 .identity_providers
                 .values()

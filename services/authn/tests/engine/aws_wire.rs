@@ -310,7 +310,8 @@ async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(dat
     assert_eq!(code(Sent { service: "sts", ..get(&path) }).await, "UnknownOperationException");
     assert_eq!(code(Sent { service: "eks", ..who_am_i() }).await, "UnknownOperationException");
     assert_eq!(code(Sent { service: "iam", ..who_am_i() }).await, "InvalidAction");
-    for service in ["lanyard", "s3", "EKS", "eks-auth"] {
+    assert_eq!(code(Sent { service: "eks-auth", ..get(&path) }).await, "UnknownOperationException");
+    for service in ["lanyard", "s3", "EKS", "eks_auth"] {
         assert_eq!(code(Sent { service, ..get(&path) }).await, "scope_service", "{service}");
     }
     for region in ["cn-north-1", "us-gov-west-1", "mars-1", "nowhere"] {

@@ -60,11 +60,14 @@ const HARMLESS: [&str; 20] = [
 const HARMLESS_OF_AUTHZ: [&str; 2] = ["ApplyObjects", "DeleteObject"];
 
 /// Workloads are nobody's administrators.
-const HARMLESS_OF_CREDENTIALS: [&str; 7] = [
+const HARMLESS_OF_CREDENTIALS: [&str; 10] = [
     "TagResource",
     "UntagResource",
     "ApplyServiceAccounts",
     "PushIssuer",
+    "PublishIssuerKey",
+    "RetireIssuerKey",
+    "RotateHubIssuerKey",
     "CreatePodIdentityAssociation",
     "UpdatePodIdentityAssociation",
     "DeletePodIdentityAssociation",

@@ -12,6 +12,7 @@ mod instance_profiles;
 mod lists;
 mod local;
 mod lockout;
+mod nodes;
 mod oidc;
 mod oidc_providers;
 mod policies;

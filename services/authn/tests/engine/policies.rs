@@ -171,6 +171,8 @@ async fn an_association_is_known_to_policies_by_its_arn_and_tags(database: TestD
         target_role_arn: None,
         disable_session_tags: false,
         policy: None,
+        aws_road: None,
+        unprobed: false,
         tags: [("team".to_owned(), team.to_owned())].into(),
         created_at: world.now(),
         modified_at: world.now(),

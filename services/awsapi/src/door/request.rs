@@ -73,7 +73,7 @@ where
             let _ = drain(body).await;
             let code = match service {
                 Some(Service::Sts | Service::Iam) => "RequestEntityTooLarge",
-                Some(Service::Eks) | None => "RequestEntityTooLargeException",
+                Some(Service::Eks | Service::EksAuth) | None => "RequestEntityTooLargeException",
             };
             Err(AwsError::new(code, 413, error.to_string()))
         }

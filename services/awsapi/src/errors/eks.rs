@@ -128,7 +128,14 @@ fn broken(rule: &str, error: &CallError, own: String) -> AwsError {
     // Of the role of a Pod Identity association, which is looked at when that is written.
     let of_role = match rule {
         "role_missing" => Some("Role provided in the request does not exist"),
-        "role_trust" | "any_cluster" => Some("Trust policy of the role provided is invalid"),
+        "role_trust"
+        | "any_cluster"
+        | "aws_role_closed"
+        | "aws_role_untagged"
+        | "aws_issuer_provider"
+        | "aws_external_id_missing"
+        | "aws_external_id_any"
+        | "aws_any_subject" => Some("Trust policy of the role provided is invalid"),
         _ => None,
     };
     if let Some(text) = of_role {

@@ -150,6 +150,12 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "Trust policy of the role provided is invalid (roleArn: ours)",
         ),
         (
+            CallError::invalid("role_arn", "aws_external_id_missing", "ours"),
+            "InvalidParameterException",
+            400,
+            "Trust policy of the role provided is invalid (roleArn: ours)",
+        ),
+        (
             CallError::precondition("idempotent_parameter_mismatch", "another request"),
             "InvalidRequestException",
             400,

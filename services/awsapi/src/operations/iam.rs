@@ -23,7 +23,9 @@ type Answered = Result<Answer, CallError>;
 fn partition<B>(call: &Call<'_, B>) -> Result<Partition, CallError> {
     match &call.admitted.actor.value.kind {
         ActorKind::Principal { arn, .. } => Ok(arn.partition),
-        ActorKind::Spoke { .. } | ActorKind::System { .. } => Err(Fault::Internal.into()),
+        ActorKind::Spoke { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => {
+            Err(Fault::Internal.into())
+        }
     }
 }
 

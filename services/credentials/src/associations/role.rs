@@ -14,7 +14,7 @@ use lanyard_store::Transaction;
 use super::trust::Trust;
 
 /// Looks at the role, where the hub keeps its account: it is there, and lets Pod Identity assume it, in this cluster and not in
-/// every other too, unless that is allowed. Answers what the caller should know of it. The target role may be another tenant's,
+/// every other too, unless that is allowed. One of AWS's was tried before. Answers what the caller should know of it. The target role may be another tenant's,
 /// of whom nothing is told.
 pub(super) async fn judge_role(
     tx: &mut Transaction,
@@ -24,7 +24,15 @@ pub(super) async fn judge_role(
 ) -> Result<Vec<String>, CallError> {
     let arn = &association.role_arn;
     let account: Option<Account> = tx.get(Scope::Hub, &arn.account.to_string()).await?;
-    if account.is_none_or(|account| account.authority != Authority::Local) {
+    let authority = account.map(|account| account.authority);
+    if (authority == Some(Authority::Aws)) != association.aws_road.is_some() {
+        let message = format!("account {} was registered anew meanwhile: try again", arn.account);
+        return Err(CallError::precondition("changed_meanwhile", message));
+    }
+    if association.aws_road.is_some() {
+        return Ok(Vec::new());
+    }
+    if authority != Some(Authority::Local) {
         let notice = "is of an account that the hub does not keep, so that nobody has looked whether it exists and trusts";
         return Ok(vec![format!("role `{arn}` {notice} `pods.eks.amazonaws.com`")]);
     }

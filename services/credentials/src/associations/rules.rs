@@ -1,32 +1,44 @@
 //! What a Pod Identity association has to be, as far as its own words go (EKS user guide, "EKS Pod Identity").
 
 use lanyard_api::{CallError, credentials::CreatePodIdentityAssociation, mapping::Cluster, tags};
-use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, shown};
+use lanyard_iam::{AccountId, PolicyDocument, PrincipalArn, PrincipalKind, shown};
 
 use crate::names::{is_namespace, is_service_account};
 
 /// The ServiceAccount and the tags of a new one.
 pub(super) fn created(asked: &CreatePodIdentityAssociation) -> Result<(), CallError> {
-    if !is_namespace(&asked.namespace) {
-        let rule = "a namespace is 1 to 63 lower-case letters, digits and inner hyphens";
-        return Err(invalid("namespace", "namespace", &asked.namespace, rule));
-    }
-    if !is_service_account(&asked.service_account) {
-        let rule =
-            "a ServiceAccount's name is 1 to 253 lower-case letters, digits, and inner hyphens and dots";
-        return Err(invalid("service_account", "service_account", &asked.service_account, rule));
-    }
+    service_account(&asked.namespace, &asked.service_account)?;
     tags::refusal(&asked.tags).map_or(Ok(()), |message| Err(CallError::invalid("tags", "tags", message)))
 }
 
-/// The role: of the cluster's own account, for it is passed there (EKS).
-pub(super) fn role(cluster: &Cluster, arn: &str) -> Result<PrincipalArn, CallError> {
+/// The ServiceAccount, as Kubernetes names it.
+pub(super) fn service_account(namespace: &str, service_account: &str) -> Result<(), CallError> {
+    if !is_namespace(namespace) {
+        let rule = "a namespace is 1 to 63 lower-case letters, digits and inner hyphens";
+        return Err(invalid("namespace", "namespace", namespace, rule));
+    }
+    if !is_service_account(service_account) {
+        let rule =
+            "a ServiceAccount's name is 1 to 253 lower-case letters, digits, and inner hyphens and dots";
+        return Err(invalid("service_account", "service_account", service_account, rule));
+    }
+    Ok(())
+}
+
+/// The role: of the cluster's own account, for it is passed there (EKS); or of one that AWS keeps, for it says itself by its trust
+/// policy that it is for this ServiceAccount of this cluster.
+pub(super) fn role(
+    cluster: &Cluster,
+    arn: &str,
+    is_aws: impl FnOnce(AccountId) -> bool,
+) -> Result<PrincipalArn, CallError> {
     let role = any_role("role_arn", cluster, arn)?;
-    if role.account == cluster.account {
+    if role.account == cluster.account || is_aws(role.account) {
         return Ok(role);
     }
     let message = format!(
-        "`{role}` is not of the cluster's account {}: name a role of that account, and this one as target_role_arn",
+        "`{role}` is not of the cluster's account {}, nor of one that is registered as AWS's: name such a role, and this one as \
+         target_role_arn",
         cluster.account
     );
     Err(CallError::invalid("role_arn", "role_account", message))

@@ -1,5 +1,7 @@
 //! Whether a role lets Pod Identity assume it for a ServiceAccount, and for whom else of the account it does.
 
+use std::collections::BTreeMap;
+
 use lanyard_api::{
     authn::accounts::IamRole,
     credentials::{POD_IDENTITY_SERVICE, PodIdentityAssociation},
@@ -7,8 +9,9 @@ use lanyard_api::{
 };
 use lanyard_iam::{
     ConditionKeys, RequestContext, TrustPolicy,
-    policy::{Decision, TrustCaller, evaluate_trust},
+    policy::{Decision, NearMiss, TrustCaller, TrustEvaluation, evaluate_trust},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What EKS does with the role (EKS user guide, "Pod Identity role trust").
 const ACTIONS: [&str; 2] = ["sts:AssumeRole", "sts:TagSession"];
@@ -63,26 +66,76 @@ impl Trust {
     }
 }
 
+/// What only the call for a pod tells.
+pub(crate) struct Moment<'a> {
+    /// The session's name.
+    pub(crate) session_name: &'a str,
+    /// Its tags; none where the association has them off.
+    pub(crate) tags: &'a BTreeMap<String, String>,
+    /// When.
+    pub(crate) now: OffsetDateTime,
+}
+
+/// The action that a role does not let Pod Identity do in this very call, and what came nearest to letting it; none where it lets all
+/// of them. A trust policy that cannot be read trusts nobody.
+pub(crate) fn lacking(
+    policy: Option<&TrustPolicy>,
+    role: &IamRole,
+    association: &PodIdentityAssociation,
+    cluster: &Cluster,
+    moment: &Moment<'_>,
+) -> Option<(&'static str, Option<NearMiss>)> {
+    let Some(policy) = policy else { return Some((ACTIONS[0], None)) };
+    let mut keys = fixed_keys(role, association, cluster);
+    keys.set("sts:RoleSessionName", moment.session_name)
+        .set("aws:CurrentTime", moment.now.format(&Rfc3339).unwrap_or_default())
+        .set("aws:EpochTime", moment.now.unix_timestamp().to_string());
+    for (key, value) in moment.tags {
+        keys.set(&format!("aws:RequestTag/{key}"), value);
+    }
+    ACTIONS.into_iter().find_map(|action| {
+        let weighed = weigh(policy, action, association, &keys);
+        (weighed.decision != Decision::Allow).then_some((action, weighed.near))
+    })
+}
+
+fn weigh(
+    policy: &TrustPolicy,
+    action: &str,
+    association: &PodIdentityAssociation,
+    keys: &ConditionKeys,
+) -> TrustEvaluation {
+    let resource = association.role_arn.to_string();
+    let request = RequestContext { action, resource: &resource, keys };
+    evaluate_trust(policy, &TrustCaller::Service(POD_IDENTITY_SERVICE), &request)
+}
+
 fn lets(
     policy: &TrustPolicy,
     action: &str,
     association: &PodIdentityAssociation,
     keys: &ConditionKeys,
 ) -> bool {
-    let resource = association.role_arn.to_string();
-    let request = RequestContext { action, resource: &resource, keys };
-    let caller = TrustCaller::Service(POD_IDENTITY_SERVICE);
-    evaluate_trust(policy, &caller, &request).decision == Decision::Allow
+    weigh(policy, action, association, keys).decision == Decision::Allow
 }
 
-/// What EKS's call bears.
+/// What EKS's call bears, as far as it is known beforehand.
 fn keys(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cluster) -> ConditionKeys {
+    let mut keys = fixed_keys(role, association, cluster);
+    keys.leave_open(OPEN_KEYS);
+    if !association.disable_session_tags {
+        keys.leave_open(OPEN_TAGS);
+    }
+    keys
+}
+
+/// What is the same in each call of an association.
+fn fixed_keys(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cluster) -> ConditionKeys {
     let mut keys = ConditionKeys::new();
     keys.set("aws:SourceAccount", cluster.account.to_string())
         .set("aws:SourceArn", cluster.arn())
         .set("aws:PrincipalIsAWSService", "true")
-        .set("aws:PrincipalServiceName", POD_IDENTITY_SERVICE)
-        .leave_open(OPEN_KEYS);
+        .set("aws:PrincipalServiceName", POD_IDENTITY_SERVICE);
     for (key, value) in &role.tags {
         keys.set(&format!("aws:ResourceTag/{key}"), value);
     }
@@ -93,8 +146,7 @@ fn keys(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cluster)
             .set("aws:RequestTag/kubernetes-namespace", &association.namespace)
             .set("aws:RequestTag/kubernetes-service-account", &association.service_account)
             .set_all("aws:TagKeys", tags.clone())
-            .set_all("sts:TransitiveTagKeys", tags)
-            .leave_open(OPEN_TAGS);
+            .set_all("sts:TransitiveTagKeys", tags);
     }
     keys
 }

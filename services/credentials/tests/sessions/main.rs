@@ -3,40 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
 mod exchange;
+#[path = "../workloads/opener.rs"]
+mod opener;
 mod web_identity;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use self::opener::session_opener;
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
 };
 use lanyard_credentials::{Credentials, CredentialsConfig, minting_keys};
-use lanyard_iam::{
-    AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn, SessionOpener, session::OpeningKeys,
-};
+use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn};
 use lanyard_kit::SystemClock;
-use lanyard_store::{Keyring, Purpose, Store, on_each_store, test_support::TestDatabase};
+use lanyard_store::{Purpose, Store, on_each_store, test_support::TestDatabase};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 const ACCOUNT: &str = "111122223333";
 const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/team/dev";
-
-/// As authn has it: without the seed that signs.
-fn session_opener(keyring: &Keyring) -> SessionOpener {
-    let purposes = [Purpose::SessionVerifying, Purpose::SessionOpening, Purpose::SessionSecret];
-    let opening = keyring.generations(purposes).unwrap().into_iter().map(
-        |(key_id, [verifying_key, sealing_key, secret_key])| OpeningKeys {
-            key_id,
-            verifying_key: *verifying_key,
-            sealing_key,
-            secret_key,
-        },
-    );
-    SessionOpener::new(&opening.collect::<Vec<_>>()).unwrap()
-}
 
 struct Hub {
     store: Store,

@@ -29,6 +29,8 @@ fn asked(service_account: &str) -> CreatePodIdentityAssociation {
         policy: None,
         tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
         allow_any_cluster: false,
+        aws_road: None,
+        unprobed: false,
     }
 }
 
@@ -91,7 +93,7 @@ pub(crate) async fn one_is_made_found_changed_and_taken_away(bench: &Bench, call
         target_role_arn: Some(format!("arn:aws:iam::{ABROAD}:role/data")),
         disable_session_tags: Some(true),
         policy: Some(NARROW.to_owned()),
-        allow_any_cluster: false,
+        ..Default::default()
     };
     let changed = update(calls, &made, change.clone()).await.unwrap().value;
     assert_eq!(changed.association.modified_at, NOON + time::Duration::minutes(1));

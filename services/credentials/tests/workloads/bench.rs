@@ -6,7 +6,10 @@ use lanyard_api::{
     Actor, ActorKind, Authority, CallError, ClusterId, ClusterUid, Lineage, Mutation, Scope, SignatureUse,
     Vouched,
     authn::accounts::{Account, IamRole},
-    credentials::{Associations, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Workloads, server},
+    credentials::{
+        Associations, Issuers, Pods, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Vend,
+        Workloads, server,
+    },
     grpc::{Door, Remote, Served},
     mapping::{AuthenticationMode, AuthorizerMode, Cluster},
     suite::{admitting, serve_in_process},
@@ -50,13 +53,22 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new(database: &TestDatabase) -> Self {
+        Self::of(database, Authority::Local, |store, config| Credentials::new(store, config).unwrap()).await
+    }
+
+    /// A hub whose first account is of this authority.
+    pub(crate) async fn of(
+        database: &TestDatabase,
+        home: Authority,
+        engine: impl FnOnce(&Store, CredentialsConfig) -> Credentials,
+    ) -> Self {
         let clock = TestClock::new(NOON);
         let store = database.open(Arc::new(clock.clone())).await;
-        for number in [HOME, ABROAD] {
+        for (number, authority) in [(HOME, home), (ABROAD, Authority::Local)] {
             let account = Account {
                 id: account(number),
                 partition: Partition::Aws,
-                authority: Authority::Local,
+                authority,
                 name: String::new(),
                 created_at: NOON,
             };
@@ -65,21 +77,25 @@ impl Bench {
         let config = CredentialsConfig {
             service_accounts_max: MOST,
             associations_per_cluster: ASSOCIATIONS_MOST,
+            external_url: Some("https://hub.example".to_owned()),
             ..CredentialsConfig::default()
         };
-        let engine = Credentials::new(&store, config).unwrap();
+        let engine = engine(&store, config);
         let cluster = cluster("dev");
         put(&store, &cluster).await;
         Self { store, clock, engine, cluster }
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + Associations + Tags + use<> {
+    pub(crate) fn grpc(&self) -> impl Workloads + Issuers + Pods + Associations + Vend + Tags + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
         let routes = Routes::new(server::workloads(served.clone()))
+            .add_service(server::issuers(served.clone()))
+            .add_service(server::pods(served.clone()))
             .add_service(server::associations(served.clone()))
+            .add_service(server::vend(served.clone()))
             .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
     }
@@ -90,9 +106,18 @@ impl Bench {
     }
 
     pub(crate) async fn tagged_role(&self, name: &str, trust_policy: &str, tags: &[(&str, &str)]) {
+        self.put_role(HOME, name, trust_policy, tags).await;
+    }
+
+    /// A role of any of the accounts.
+    pub(crate) async fn role_of(&self, number: &str, name: &str, trust_policy: &str) {
+        self.put_role(number, name, trust_policy, &[]).await;
+    }
+
+    async fn put_role(&self, number: &str, name: &str, trust_policy: &str, tags: &[(&str, &str)]) {
         let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let role = IamRole {
-            account: account(HOME),
+            account: account(number),
             path: "/".to_owned(),
             name: name.to_owned(),
             principal_id: format!("AROA{:A>17}", name.to_ascii_uppercase()),
@@ -104,6 +129,20 @@ impl Bench {
             created_at: NOON,
         };
         put(&self.store, &role).await;
+    }
+
+    /// Takes a role away.
+    pub(crate) async fn unrole(&self, number: &str, name: &str) {
+        let scope = Scope::Account(account(number));
+        let mut tx = self.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.delete::<IamRole>(scope, name).await.unwrap().unwrap();
+        tx.commit_unrecorded().await.unwrap();
+    }
+
+    /// A record as it is stored.
+    pub(crate) async fn stored<R: Record>(&self, scope: Scope, key: &str) -> R {
+        let mut tx = self.store.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+        tx.get(scope, key).await.unwrap().unwrap()
     }
 
     pub(crate) async fn another_cluster(&self, id: &str) -> Cluster {
@@ -119,19 +158,28 @@ impl Bench {
         tx.commit_unrecorded().await.unwrap();
     }
 
+    /// An engine that was not told under which URL the hub is reached.
+    pub(crate) fn nameless(&self) -> Credentials {
+        Credentials::new(&self.store, CredentialsConfig::default()).unwrap()
+    }
+
+    pub(crate) fn clock_now(&self) -> OffsetDateTime {
+        lanyard_kit::Clock::now(&self.clock)
+    }
+
     /// The revision of `dev`.
     pub(crate) async fn revision(&self) -> u64 {
         self.store.revision(Scope::Cluster(self.cluster.uid)).await.unwrap().0
     }
 }
 
-async fn put<R: Record>(store: &Store, record: &R) {
+pub(crate) async fn put<R: Record>(store: &Store, record: &R) {
     let mut tx = store.begin("test", &Mutation::system("test"), &[record.scope()]).await.unwrap();
     tx.put(record).await.unwrap();
     tx.commit_unrecorded().await.unwrap();
 }
 
-fn account(number: &str) -> AccountId {
+pub(crate) fn account(number: &str) -> AccountId {
     number.parse().unwrap()
 }
 

@@ -27,7 +27,7 @@ const TIMEOUT_HEADER: &str = "grpc-timeout";
 const SOURCE_IP: HeaderName = HeaderName::from_static(SOURCE_IP_METADATA);
 
 /// The services whose methods are passed on: those of other processes that answer callers themselves.
-const PASSED_ON: [&str; 17] = [
+const PASSED_ON: [&str; 18] = [
     "lanyard.authn.v1.Accounts",
     "lanyard.authn.v1.InstanceProfiles",
     "lanyard.authn.v1.OidcProviders",
@@ -43,6 +43,7 @@ const PASSED_ON: [&str; 17] = [
     "lanyard.authz.v1.Decisions",
     "lanyard.credentials.v1.Sessions",
     "lanyard.credentials.v1.Workloads",
+    "lanyard.credentials.v1.Issuers",
     "lanyard.credentials.v1.Associations",
     "lanyard.credentials.v1.Tags",
 ];
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn every_service_that_callers_may_call_is_passed_on_or_answered_here() {
-        let here = ["lanyard.authz.v1.Authorize", "lanyard.gateway.v1.Explain"];
+        let here =
+            ["lanyard.authz.v1.Authorize", "lanyard.credentials.v1.Vend", "lanyard.gateway.v1.Explain"];
         let managed: BTreeSet<&str> =
             MANAGED.iter().filter_map(|method| method.path.split('/').nth(1)).collect();
         assert_eq!(managed, PASSED_ON.into_iter().chain(here).collect());

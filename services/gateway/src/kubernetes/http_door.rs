@@ -84,6 +84,7 @@ mod tests {
         for (path, expected) in [
             ("/clusters/dev/tokenreview", Some(("dev", Kind::Token))),
             ("/clusters/dev-1/subjectaccessreview", Some(("dev-1", Kind::Access))),
+            ("/clusters/dev/mutate", None),
             ("/clusters/d%65v/tokenreview", None),
             ("/clusters//tokenreview", None),
             ("/clusters/dev/tokenreview/", None),

@@ -21,7 +21,7 @@ use tower::BoxError;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    access_review, answer, discovery,
+    access_review, admission, answer, discovery, issuer,
     self_review::{self, SelfReview},
     state::{Gateway, Route},
     token_review,
@@ -39,6 +39,10 @@ const DISCARDED_BYTES_MAX: usize = 32 << 20;
 const TOKEN_REVIEWS: &str = "/clusters/{id}/tokenreview";
 /// Where SubjectAccessReviews are posted.
 const ACCESS_REVIEWS: &str = "/clusters/{id}/subjectaccessreview";
+/// Where AdmissionReviews of pods are posted.
+const POD_REVIEWS: &str = "/clusters/{id}/mutate";
+/// What everybody may read of a cluster's issuer.
+const ISSUERS: &str = "/id/{uid}/{*document}";
 /// What kubectl takes for an API server.
 const KUBECTL: &str = "/clusters/{id}/{*rest}";
 
@@ -54,6 +58,8 @@ pub(super) fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
     Router::new()
         .route(TOKEN_REVIEWS, any(token_review_route::<S>))
         .route(ACCESS_REVIEWS, any(access_review_route::<S>))
+        .route(POD_REVIEWS, any(pod_review_route::<S>))
+        .route(ISSUERS, any(issuer_route::<S>))
         .route(KUBECTL, any(kubectl_route::<S>))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz::<S>))
@@ -62,8 +68,8 @@ pub(super) fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
         .fallback(|| async {
             answer::status(
                 StatusCode::NOT_FOUND,
-                "not found: API servers post to /clusters/<id>/tokenreview and /clusters/<id>/subjectaccessreview; \
-                 /livez, /readyz, /version and /metrics are for operators",
+                "not found: API servers post to /clusters/<id>/tokenreview, /clusters/<id>/subjectaccessreview and \
+                 /clusters/<id>/mutate; /livez, /readyz, /version and /metrics are for operators",
             )
         })
         .with_state(gateway)
@@ -87,6 +93,32 @@ async fn access_review_route<S: Services>(
     review(&gateway, Kind::Access, begun, knock(&gateway, &id, &request), request).await
 }
 
+async fn pod_review_route<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let known = match (knock(&gateway, &id, &request), admission::refused(request.headers())) {
+        (Ok(_), Some(refused)) => Err(Box::new(refused)),
+        (known, _) => known,
+    };
+    review(&gateway, Kind::Pod, begun, known, request).await
+}
+
+async fn issuer_route<S: Services>(
+    State(gateway): State<Arc<Gateway<S>>>,
+    Path((uid, document)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    drain(request).await;
+    let response = issuer::answer(&gateway, &uid, &document, &method, &headers).await;
+    gateway.answered(Route::Issuer, response.status(), begun.elapsed());
+    response
+}
+
 /// Answers a review of whoever knocked, since it began.
 pub(super) async fn review<S: Services, B: RequestBody>(
     gateway: &Arc<Gateway<S>>,
@@ -98,6 +130,7 @@ pub(super) async fn review<S: Services, B: RequestBody>(
     let (route, path) = match kind {
         Kind::Token => (Route::Token, TOKEN_REVIEWS),
         Kind::Access => (Route::Access, ACCESS_REVIEWS),
+        Kind::Pod => (Route::Pod, POD_REVIEWS),
     };
     let response = match known {
         Err(refused) => {
@@ -110,6 +143,7 @@ pub(super) async fn review<S: Services, B: RequestBody>(
                 let answered = match (read(gateway, request).await, kind) {
                     (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, body).await,
                     (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, body).await,
+                    (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, body).await,
                     (Err(BodyError::TooLong { .. }), Kind::Access) => {
                         access_review::too_long(gateway, &spoke)
                     }

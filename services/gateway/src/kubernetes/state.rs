@@ -7,7 +7,7 @@ use lanyard_kit::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::kept::Answers;
+use super::{issuer::Pages, kept::Answers};
 use crate::{
     config::GatewayConfig, directory::Directory, recorder::Recorder, revisions::Revisions, services::Services,
 };
@@ -54,6 +54,7 @@ pub struct Gateway<S> {
     pub(crate) parts: Parts<S>,
     in_flight: Semaphore,
     pub(super) answers: Answers,
+    pub(super) issuer_pages: Pages,
     requests: Counters<(Route, StatusClass)>,
     seconds: Histograms<Route>,
 }
@@ -66,6 +67,7 @@ impl<S: Services> Gateway<S> {
         Arc::new(Self {
             parts,
             answers,
+            issuer_pages: Pages::default(),
             in_flight,
             requests: Counters::new(names::GATEWAY_REQUESTS_TOTAL),
             seconds: Histograms::new(names::GATEWAY_SECONDS),
@@ -94,17 +96,21 @@ pub(super) enum Route {
     Token,
     Access,
     Oneself,
+    Pod,
+    Issuer,
 }
 
 impl Label for Route {
     const KEY: &'static str = names::ROUTE;
-    const ALL: &'static [Self] = &[Self::Token, Self::Access, Self::Oneself];
+    const ALL: &'static [Self] = &[Self::Token, Self::Access, Self::Oneself, Self::Pod, Self::Issuer];
 
     fn value(self) -> &'static str {
         match self {
             Self::Token => "tokenreview",
             Self::Access => "subjectaccessreview",
             Self::Oneself => "selfreview",
+            Self::Pod => "mutate",
+            Self::Issuer => "issuer",
         }
     }
 

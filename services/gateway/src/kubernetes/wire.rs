@@ -75,6 +75,8 @@ impl ReviewVersion {
 
 /// The group of TokenReview and SelfSubjectReview.
 pub const AUTHENTICATION: &str = "authentication.k8s.io";
+/// The group of AdmissionReview.
+pub const ADMISSION: &str = "admission.k8s.io";
 /// The group of the access reviews.
 pub const AUTHORIZATION: &str = "authorization.k8s.io";
 
@@ -270,11 +272,97 @@ pub struct AccessReviewStatus<'a> {
     pub evaluation_error: Option<&'a str>,
 }
 
+/// An AdmissionReview as it comes, in either version.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionReviewIn<'a> {
+    /// `admission.k8s.io/v1`.
+    #[serde(borrow, default)]
+    pub api_version: Option<Cow<'a, str>>,
+    /// `AdmissionReview`.
+    #[serde(borrow, default)]
+    pub kind: Option<Cow<'a, str>>,
+    /// What is asked.
+    #[serde(borrow, default)]
+    pub request: Option<AdmissionRequest<'a>>,
+}
+
+/// What an AdmissionReview asks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionRequest<'a> {
+    /// Goes back with the answer.
+    #[serde(borrow, default)]
+    pub uid: Cow<'a, str>,
+    /// Of which resource the object is.
+    #[serde(borrow, default)]
+    pub resource: AdmissionResource<'a>,
+    /// Empty for the object itself.
+    #[serde(borrow, default)]
+    pub sub_resource: Cow<'a, str>,
+    /// The object's namespace.
+    #[serde(borrow, default)]
+    pub namespace: Cow<'a, str>,
+    /// `CREATE`, `UPDATE`, …
+    #[serde(borrow, default)]
+    pub operation: Cow<'a, str>,
+    /// The object as it is to be.
+    #[serde(borrow, default)]
+    pub object: Option<&'a RawValue>,
+    /// As it was.
+    #[serde(borrow, default)]
+    pub old_object: Option<&'a RawValue>,
+}
+
+/// A resource with its group.
+#[derive(Default, Deserialize)]
+pub struct AdmissionResource<'a> {
+    /// Empty for the core group.
+    #[serde(borrow, default)]
+    pub group: Cow<'a, str>,
+    /// `pods`.
+    #[serde(borrow, default)]
+    pub resource: Cow<'a, str>,
+}
+
+/// An AdmissionReview as it goes back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionReviewOut<'a> {
+    /// As asked.
+    pub api_version: &'static str,
+    /// `AdmissionReview`.
+    pub kind: &'static str,
+    /// The answer.
+    pub response: AdmissionResponse<'a>,
+}
+
+/// The answer to an AdmissionReview.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionResponse<'a> {
+    /// As asked.
+    pub uid: &'a str,
+    /// Whether the object may be.
+    pub allowed: bool,
+    /// `JSONPatch`, with a patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_type: Option<&'static str>,
+    /// In base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
+    /// Shown to whoever makes the object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
 /// `authentication.k8s.io/v1` and so on, without putting it together each time.
 pub fn api_version(group: &'static str, version: ReviewVersion) -> &'static str {
     match (group, version) {
         (AUTHENTICATION, ReviewVersion::V1) => "authentication.k8s.io/v1",
         (AUTHENTICATION, ReviewVersion::V1Beta1) => "authentication.k8s.io/v1beta1",
+        (ADMISSION, ReviewVersion::V1) => "admission.k8s.io/v1",
+        (ADMISSION, ReviewVersion::V1Beta1) => "admission.k8s.io/v1beta1",
         (_, ReviewVersion::V1) => "authorization.k8s.io/v1",
         (_, ReviewVersion::V1Beta1) => "authorization.k8s.io/v1beta1",
     }

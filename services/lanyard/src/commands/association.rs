@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use lanyard_api::{
     ClusterId,
     credentials::{
-        Associations, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
+        Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
         PodIdentityAssociationFilter, PodIdentityAssociationId, PodIdentityAssociationRef,
         UpdatePodIdentityAssociation,
     },
@@ -96,13 +96,19 @@ impl From<WhichArgs> for PodIdentityAssociationRef {
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// The cluster's id.
-    cluster: ClusterId,
+    pub(super) cluster: ClusterId,
     /// Whose pods.
     #[arg(value_name = "NAMESPACE/NAME", value_parser = service_account)]
-    service_account: (String, String),
+    pub(super) service_account: (String, String),
     /// The role, of the cluster's own account.
     #[arg(long, value_name = "ARN")]
-    role: String,
+    pub(super) role: String,
+    /// Whom a role of AWS trusts, `hub-principal` or `issuer`; by default what the hub is configured to.
+    #[arg(long, value_name = "ROAD")]
+    pub(super) road: Option<AwsRoad>,
+    /// Do not try a role of AWS now, but before its first use.
+    #[arg(long)]
+    unprobed: bool,
     /// The role, of any account, that is assumed with the first one.
     #[arg(long, value_name = "ARN")]
     target_role: Option<String>,
@@ -148,6 +154,12 @@ pub struct UpdateArgs {
     /// Take a role that the pods of any cluster of the account may use.
     #[arg(long)]
     allow_any_cluster: bool,
+    /// Whom a role of AWS trusts, `hub-principal` or `issuer`.
+    #[arg(long, value_name = "ROAD")]
+    road: Option<AwsRoad>,
+    /// Do not try a role of AWS now, but before its first use.
+    #[arg(long)]
+    unprobed: bool,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -215,7 +227,7 @@ impl AssociationCommand {
 }
 
 impl CreateArgs {
-    fn split(self) -> Result<(ChangeArgs, CreatePodIdentityAssociation), Failure> {
+    pub(super) fn split(self) -> Result<(ChangeArgs, CreatePodIdentityAssociation), Failure> {
         let (namespace, service_account) = self.service_account;
         let asked = CreatePodIdentityAssociation {
             cluster: self.cluster,
@@ -227,6 +239,8 @@ impl CreateArgs {
             policy: self.policy.map(|source| source.read()).transpose()?,
             tags: BTreeMap::from_iter(self.tags),
             allow_any_cluster: self.allow_any_cluster,
+            aws_road: self.road,
+            unprobed: self.unprobed,
         };
         Ok((self.change, asked))
     }
@@ -245,6 +259,8 @@ impl UpdateArgs {
             disable_session_tags: self.disable_session_tags,
             policy,
             allow_any_cluster: self.allow_any_cluster,
+            aws_road: self.road,
+            unprobed: self.unprobed,
         };
         Ok((self.which.into(), self.change, change))
     }

@@ -1,7 +1,9 @@
 //! `lanyard cluster`: the clusters that a hub serves, and what their API servers need.
 
 mod add;
+mod admission_config;
 mod describe;
+mod issuer;
 mod settings;
 mod webhook_config;
 
@@ -18,6 +20,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 pub use add::AddArgs;
+pub use admission_config::AdmissionConfigArgs;
+pub use issuer::IssuerCommand;
 pub use settings::{CreateArgs, UpdateArgs};
 pub use webhook_config::WebhookConfigArgs;
 pub(super) use webhook_config::gateway_url;
@@ -77,6 +81,12 @@ pub enum ClusterCommand {
     /// Write the files that a kube-apiserver needs to ask this hub.
     #[command(after_help = webhook_config::HELP)]
     WebhookConfig(WebhookConfigArgs),
+    /// Write the files by which a kube-apiserver asks this hub about pods.
+    #[command(after_help = admission_config::HELP)]
+    AdmissionConfig(AdmissionConfigArgs),
+    /// Who signs the tokens of pods, and where those who verify them find the keys.
+    #[command(subcommand, after_help = issuer::HELP)]
+    Issuer(IssuerCommand),
     /// The bearer tokens of the cluster's API server.
     #[command(subcommand)]
     SpokeCredential(SpokeCredentialCommand),
@@ -251,6 +261,8 @@ impl ClusterCommand {
                 context.show(&Changed(remote.delete_cluster(change.into(), cluster).await?))
             }
             Self::WebhookConfig(args) => args.run(context, &hub).await,
+            Self::AdmissionConfig(args) => args.run(context, &hub).await,
+            Self::Issuer(command) => Box::pin(command.run(context, &hub)).await,
             Self::SpokeCredential(command) => command.run(context, &remote).await,
             Self::BreakGlass(BreakGlassCommand::Arm { cluster, change }) => {
                 let armed = remote.arm_break_glass(change.into(), cluster).await?;

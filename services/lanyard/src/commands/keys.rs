@@ -1,19 +1,19 @@
 //! `lanyard keys …`: the keys in the hub's store, each in versions. The command opens the store itself, beside the services.
 
+mod old;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use lanyard_api::Mutation;
 use lanyard_kit::{Clock, SystemClock};
-use lanyard_store::{
-    EnvelopeKey, KeyVersion, Purpose, Store, StoreOptions, StoreUrl, WAIT_MAX, require_migrated,
-};
+use lanyard_store::{KeyVersion, Purpose, Store, StoreOptions, StoreUrl, WAIT_MAX, require_migrated};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{
     db::{HubStore, failed, wrong},
-    pki::ENVELOPE_FILE,
+    pki::envelope,
 };
 use crate::{
     cli::Context,
@@ -34,6 +34,10 @@ pub enum KeysCommand {
     List(ListArgs),
     /// Make a new version of keys: the old ones open what they sealed, the new one seals after a while.
     Rotate(RotateArgs),
+    /// Seal anew, under the newest version, what lies at rest under older ones.
+    Reseal(old::ResealArgs),
+    /// Delete the older versions that nothing needs any more.
+    Retire(old::RetireArgs),
 }
 
 /// The flags of `lanyard keys list`.
@@ -49,8 +53,9 @@ pub struct ListArgs {
 #[command(
     after_help = "A new version opens and verifies at once, and seals, signs and makes after the overlap, in which every process \
                   gets it: so no process meets what it cannot open, and nobody is refused. None has to be started anew. The older \
-                  versions open for good: sessions live to their end, and what is sealed at rest (access-keys, kubeconfigs) has \
-                  the new key when it is next written. Each rotation is a line of the hub's chain of changes.\n\nThe store is \
+                  versions open what they sealed: sessions live to their end, and what is sealed at rest (access-keys, \
+                  kubeconfigs) has the new key when it is next written, or after `lanyard keys reseal`. They stay until `lanyard \
+                  keys retire`. Each rotation is a line of the hub's chain of changes.\n\nThe store is \
                   the one of --config or LANYARD_STORE, else the file in the data folder, which a running `lanyard serve` has for \
                   itself: stop it first. Of separate services, name the folders with --service-dir: those that have the key get \
                   the new one sealed under their envelope keys, and one that is left out is named.\n\nEnvelope keys are replaced \
@@ -60,12 +65,8 @@ pub struct ListArgs {
                   ./credentials"
 )]
 pub struct RotateArgs {
-    /// Which keys.
-    #[arg(value_enum, value_name = "KEYS", required_unless_present = "all", conflicts_with = "all")]
-    keys: Vec<KeyUse>,
-    /// All of them.
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: WhichKeys,
     /// After how long the new version seals, in seconds: longer than any process may be behind, and clocks apart.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=i64::from(OVERLAP_SECONDS_MAX)))]
     overlap_seconds: u32,
@@ -77,6 +78,27 @@ pub struct RotateArgs {
     reason: Option<String>,
     #[command(flatten)]
     hub: HubStore,
+}
+
+/// Some keys, or all.
+#[derive(Debug, Args)]
+struct WhichKeys {
+    /// Which keys.
+    #[arg(value_enum, value_name = "KEYS", required_unless_present = "all", conflicts_with = "all")]
+    keys: Vec<KeyUse>,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+}
+
+impl WhichKeys {
+    fn include(&self, purpose: Purpose) -> bool {
+        self.all || self.keys.contains(&KeyUse::of(purpose))
+    }
+
+    fn purposes(&self) -> Vec<Purpose> {
+        Purpose::ALL.into_iter().filter(|purpose| self.include(*purpose)).collect()
+    }
 }
 
 /// What keys are for, as far as people rotate them: those that make sense together only are one.
@@ -95,6 +117,8 @@ enum KeyUse {
     AccessKeys,
     /// What seals the kubeconfigs of clusters.
     Kubeconfigs,
+    /// What seals the hub's own keys of clusters' issuers.
+    Issuers,
     /// What chains the lines of changes.
     Chain,
     /// What seals page tokens of the AWS wire.
@@ -115,9 +139,15 @@ impl KeyUse {
             Purpose::TokenCache => Self::TokenCache,
             Purpose::AccessKeySecret => Self::AccessKeys,
             Purpose::SpokeKubeconfig => Self::Kubeconfigs,
+            Purpose::IssuerSigning => Self::Issuers,
             Purpose::Chain => Self::Chain,
             Purpose::PageToken => Self::PageTokens,
         }
+    }
+
+    /// As it is given on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -147,7 +177,6 @@ impl Row for Shown {
     const COLUMNS: &'static [&'static str] = &["KEYS", "PURPOSE", "VERSION", "SEALS FROM", "STATE"];
 
     fn cells(&self) -> Vec<String> {
-        let keys = self.keys.to_possible_value().map(|value| value.get_name().to_owned());
         let state = match self.state {
             State::Seals => "seals",
             State::Opens => "opens",
@@ -156,7 +185,7 @@ impl Row for Shown {
         let is_first = self.seals_from == OffsetDateTime::UNIX_EPOCH;
         let from = if is_first { "-".to_owned() } else { moment_text(self.seals_from) };
         let version = self.version.to_string();
-        vec![keys.unwrap_or_default(), self.purpose.to_owned(), version, from, state.to_owned()]
+        vec![self.keys.name(), self.purpose.to_owned(), version, from, state.to_owned()]
     }
 }
 
@@ -192,6 +221,8 @@ impl KeysCommand {
         match self {
             Self::List(args) => args.run(context).await,
             Self::Rotate(args) => args.run(context).await,
+            Self::Reseal(args) => args.run(context).await,
+            Self::Retire(args) => args.run(context).await,
         }
     }
 }
@@ -207,23 +238,22 @@ impl ListArgs {
 
 impl RotateArgs {
     async fn run(self, context: &Context) -> Result<Ending, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let config = serve::configuration(self.hub.config.as_deref(), self.hub.data_dir.as_deref());
+        let config = config.map_err(wrong)?;
         let mut envelopes = Vec::new();
         for folder in &self.service_dir {
-            let path = folder.join(ENVELOPE_FILE);
-            let missing =
-                || Failure::usage(format!("`{}` is missing: name a folder of a service", path.display()));
-            envelopes.push(EnvelopeKey::load(&path).map_err(Failure::usage)?.ok_or_else(missing)?);
+            let envelope = envelope::load(folder, || serve::kms_client(&config, &clock)).await;
+            envelopes.push(envelope.map_err(wrong)?);
         }
-        let is_asked = |purpose: &Purpose| self.all || self.keys.contains(&KeyUse::of(*purpose));
-        let purposes: Vec<Purpose> = Purpose::ALL.into_iter().filter(is_asked).collect();
         let opened = Opened::open(&self.hub).await?;
         let named = |error| failed(&opened.url, error);
         let by = Mutation { reason: self.reason, ..Mutation::system("lanyard keys rotate") };
         let overlap = Duration::from_secs(self.overlap_seconds.into());
-        opened.store.rotate(&by, &purposes, overlap, &envelopes).await.map_err(named)?;
+        opened.store.rotate(&by, &self.which.purposes(), overlap, &envelopes).await.map_err(named)?;
         let mut versions = opened.store.key_versions().await.map_err(named)?;
         opened.store.close().await;
-        versions.retain(|one| self.all || self.keys.contains(&KeyUse::of(one.purpose)));
+        versions.retain(|one| self.which.include(one.purpose));
         context.show(&Listing(shown(&versions, SystemClock.now())))
     }
 }

@@ -1,5 +1,6 @@
 //! `lanyard pki …`: the hub's own certificates and keys, from its data folder. No hub has to run for it.
 
+pub(super) mod envelope;
 mod principal;
 mod renew;
 mod show;
@@ -15,6 +16,7 @@ use lanyard_api::{
     grpc::admitted_at_the_door,
     mapping::{Clusters as _, Spokes as _},
 };
+use lanyard_aws::KmsKey;
 use lanyard_iam::PrincipalArn;
 use lanyard_kit::{
     Clock, ExposeSecret as _, SecretBytes, SystemClock,
@@ -23,7 +25,6 @@ use lanyard_kit::{
         secure_dir, write_public_file, write_secret_file,
     },
 };
-use lanyard_store::EnvelopeKey;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
@@ -39,9 +40,6 @@ use crate::{
     serve,
     show::{Fields, Row, changed},
 };
-
-/// The file with a service's envelope key, beside its certificate.
-pub(super) const ENVELOPE_FILE: &str = "envelope.key";
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]
@@ -62,7 +60,9 @@ pub enum PkiCommand {
     after_help = "The hub is that of the data folder, and is made there if there is none yet; its store is the one of \
                   --config or LANYARD_STORE. A service gets the keys of its own purposes alone, sealed under an envelope key \
                   of its own. Issued again, the certificate is new and that key stays, unless its file is gone: then the \
-                  old one opens nothing any more.\n\nWith --principal it is a user's: whoever has the folder is that user at \
+                  old one opens nothing any more. With --kms-key the folder has it as KMS has wrapped it (envelope.kms), in place of \
+                  envelope.key: whoever issues needs kms:GenerateDataKey, and the service kms:Decrypt at each start, which can be tied \
+                  to both by the encryption context (lanyard:hub, lanyard:service).\n\nWith --principal it is a user's: whoever has the folder is that user at \
                   the hub's gRPC, by `lanyard --client-cert DIR/principal.crt --client-key DIR/principal.key`, without an access \
                   key. It is made with the authority in the hub's data folder, and the running hub is asked for the user. It \
                   names the user's unique id: a user who is deleted, or made anew under the same name, is refused from the next \
@@ -77,7 +77,7 @@ pub struct IssueArgs {
     #[arg(value_enum, required_unless_present = "principal")]
     service: Option<ServiceName>,
     /// In place of a service, the user whose certificate it is to be.
-    #[arg(long, value_name = "ARN", conflicts_with_all = ["service", "name", "days", "config"])]
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["service", "name", "days", "config", "kms_key"])]
     principal: Option<PrincipalArn>,
     /// The folder to write, made if it is not there.
     #[arg(long, value_name = "DIR")]
@@ -85,6 +85,9 @@ pub struct IssueArgs {
     /// A name or address that the service is reached by, beyond loopback; may be given again.
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
+    /// Has KMS wrap the service's envelope key: the ARN of a key, or of an alias.
+    #[arg(long, value_name = "ARN", value_parser = KmsKey::parse)]
+    kms_key: Option<KmsKey>,
     /// How long a service's certificate is good, in days.
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
@@ -220,6 +223,11 @@ impl IssueArgs {
     }
 
     async fn issue(self, service: ServiceName) -> anyhow::Result<Issued> {
+        anyhow::ensure!(
+            service.holder().is_some() || self.kms_key.is_none(),
+            "--kms-key: `{}` has no keys in the store, leave it out",
+            service.as_str()
+        );
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = serve::configuration(self.config.as_deref(), self.data_dir.as_deref())?;
         let (hub, authority) = serve::open_offline(&config, &clock).await?;
@@ -229,8 +237,11 @@ impl IssueArgs {
         self.write_certificate(service, &authority, lifetime, now)?;
         let envelope = match service.holder() {
             Some(holder) => {
-                let envelope = EnvelopeKey::load_or_create(&self.out.join(ENVELOPE_FILE))?;
+                let (wanted, client) =
+                    ((self.kms_key.as_ref(), hub.hub.id), || serve::kms_client(&config, &clock));
+                let envelope = envelope::load_or_create(&self.out, holder, wanted, client).await?;
                 hub.store.entrust(&Mutation::system("lanyard pki issue"), holder, &envelope).await?;
+                envelope::forget_replaced(&self.out)?;
                 Some(envelope.id())
             }
             None => None,

@@ -20,6 +20,8 @@ const READY_WAIT: Duration = Duration::from_secs(30);
 const STOP_WAIT: Duration = Duration::from_secs(15);
 /// How often either is looked for.
 const POLL: Duration = Duration::from_millis(20);
+/// How often it is looked whether a hub that is kept is still there.
+const KEPT_POLL: Duration = Duration::from_millis(200);
 /// How long a change may take to every replica, which no answer tells: several times what it takes on loopback.
 const SEEN_WAIT: Duration = Duration::from_millis(300);
 /// Commands that change nothing.
@@ -188,12 +190,20 @@ impl Stage {
         std::env::join_paths(all).unwrap_or(rest.clone())
     }
 
-    /// Waits until the hub ends by itself, which it does on Ctrl-C.
+    /// Waits for Ctrl-C, or until the hub ends by itself. The key is taken here, so that the tour's folder goes with it.
     pub(super) fn keep(&mut self) -> anyhow::Result<()> {
-        if let Some(hub) = &mut self.hub {
-            hub.wait()?;
-        }
-        Ok(())
+        let Some(hub) = &mut self.hub else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut pressed = std::pin::pin!(tokio::signal::ctrl_c());
+            while hub.try_wait()?.is_none() {
+                tokio::select! {
+                    pressed = &mut pressed => return Ok(pressed?),
+                    () = tokio::time::sleep(KEPT_POLL) => {}
+                }
+            }
+            Ok(())
+        })
     }
 
     fn stop(&mut self) -> anyhow::Result<()> {

@@ -31,7 +31,10 @@ pub struct OpenedHub {
 
 /// Another process has the folder: two would answer from snapshots that do not know of each other's changes.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` is in use by another `lanyard serve`: stop that one, or give this one a folder of its own with --data-dir", .0.display())]
+#[error(
+    "`{}` is in use by a running `lanyard serve`, which has it for itself: stop that first, or name another folder with --data-dir",
+    .0.display()
+)]
 pub struct InUse(PathBuf);
 
 /// Takes the folder for this process alone. The system lets go of it when the process ends, however it ends.

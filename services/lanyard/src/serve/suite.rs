@@ -27,6 +27,16 @@ pub struct Suite {
     revisions: Revisions,
 }
 
+/// What the engines need beside store and configuration.
+pub struct Parts<'a> {
+    /// AWS, as the hub itself.
+    pub aws: Option<AwsClient>,
+    /// Judges the certificates of principals.
+    pub chains: Live<ChainVerifier>,
+    /// Where the gateway is reached.
+    pub external_url: &'a str,
+}
+
 /// Tells the gateway of changes before they have answered.
 struct Moves(Revisions);
 
@@ -39,17 +49,13 @@ impl Follower for Moves {
 }
 
 impl Suite {
-    /// Starts every engine on one store; `chains` judges the certificates of principals.
+    /// Starts every engine on one store.
     ///
     /// # Errors
     /// Where a key is missing or a configured value breaks its rule.
-    pub async fn start(
-        hub: &OpenedHub,
-        config: &ServeConfig,
-        aws: Option<AwsClient>,
-        chains: Live<ChainVerifier>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(hub: &OpenedHub, config: &ServeConfig, parts: Parts<'_>) -> anyhow::Result<Self> {
         let store = &hub.store;
+        let Parts { aws, chains, external_url } = parts;
         let sts = Arc::new(StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?);
         let exchange = Exchange {
             hub: hub.hub.id,
@@ -67,7 +73,8 @@ impl Suite {
             config: config.authn.clone(),
             clock: Arc::clone(store.clock()),
         })?;
-        let mapping = match aws.filter(|_| config.aws.enabled) {
+        let aws = aws.filter(|_| config.aws.enabled);
+        let mapping = match aws.clone() {
             Some(aws) => {
                 let instances = config.aws.instances.clone();
                 Mapping::open_in_aws_mode(store, config.mapping.clone(), aws, instances).await?
@@ -77,6 +84,7 @@ impl Suite {
         let revisions = Revisions::of_own_store();
         store.follow(Arc::new(Moves(revisions.clone())));
         let mut credentials = config.credentials.clone();
+        credentials.external_url.get_or_insert_with(|| external_url.trim_end_matches('/').to_owned());
         if credentials.oidc == OidcConfig::default() {
             credentials.oidc = config.authn.oidc.clone();
         }
@@ -85,7 +93,10 @@ impl Suite {
             authn: Arc::new(authn),
             mapping: Arc::new(mapping),
             authz: Arc::new(Authz::start(store, config.authz.clone())?),
-            credentials: Arc::new(Credentials::exchanging(store, credentials, exchange)?),
+            credentials: Arc::new(match aws {
+                Some(aws) => Credentials::in_aws_mode(store, credentials, exchange, aws)?,
+                None => Credentials::exchanging(store, credentials, exchange)?,
+            }),
         })
     }
 

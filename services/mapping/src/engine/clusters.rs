@@ -235,7 +235,9 @@ impl Mapping {
             .values()
             .filter(|cluster| match &actor.kind {
                 ActorKind::Spoke { cluster: uid } => *uid == cluster.uid,
-                ActorKind::Principal { .. } | ActorKind::System { .. } => in_account(actor, cluster.account),
+                ActorKind::Principal { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => {
+                    in_account(actor, cluster.account)
+                }
             })
             .cloned()
             .collect();

@@ -151,9 +151,10 @@ impl Entries for Mapping {
     async fn delete_entry(&self, by: Mutation, entry: EntryRef) -> Result<Mutated<EntryDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &entry.cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let id = find(&cluster, &snapshot, &entry)?.record.id;
         let scope = Scope::Cluster(cluster.uid);
+        // Before the entry is looked for: the same deletion once more is answered as it was, though there is nothing left to find.
         let mut tx = fresh!(self.begin("delete_access_entry", &by, &[scope]).await?);
+        let id = find(&cluster, &snapshot, &entry)?.record.id;
         let cluster = current(&mut tx, &cluster).await?;
         let gone: Option<AccessEntry> = tx.delete(scope, &id.to_string()).await?;
         let gone = gone.ok_or_else(|| CallError::not_found(ENTRY, &entry.principal_arn))?;

@@ -108,7 +108,7 @@ impl Mapping {
 pub(super) fn published(by: &Actor, page: &PageQuery) -> Page<AccessPolicySummary> {
     let partition = match &by.kind {
         ActorKind::Principal { arn, .. } => arn.partition,
-        ActorKind::Spoke { .. } | ActorKind::System { .. } => Partition::Aws,
+        ActorKind::Spoke { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => Partition::Aws,
     };
     let mut all: Vec<&AccessPolicy> = AccessPolicies::published().iter().collect();
     all.sort_unstable_by(|a, b| a.name.cmp(&b.name));

@@ -82,6 +82,8 @@ fn see(
         ActorKind::Spoke { .. } => {
             Err(denied("spoke_call", "a spoke pushes its own aws-auth, and does nothing else here"))
         }
+        // Admit lets a node vend, and nothing else.
+        ActorKind::Node { .. } => Ok(None),
         ActorKind::System { .. } => Ok(Some(Arc::clone(cluster))),
     }
 }
@@ -90,7 +92,7 @@ fn see(
 pub(super) fn in_account(actor: &Actor, account: AccountId) -> bool {
     match &actor.kind {
         ActorKind::Principal { arn, .. } => arn.account == account,
-        ActorKind::Spoke { .. } => false,
+        ActorKind::Spoke { .. } | ActorKind::Node { .. } => false,
         ActorKind::System { .. } => true,
     }
 }
@@ -99,7 +101,7 @@ pub(super) fn in_account(actor: &Actor, account: AccountId) -> bool {
 fn is_hub_operator(actor: &Actor) -> bool {
     match &actor.kind {
         ActorKind::System { .. } => true,
-        ActorKind::Spoke { .. } => false,
+        ActorKind::Spoke { .. } | ActorKind::Node { .. } => false,
         ActorKind::Principal { .. } => Arn::parse(&actor.resource)
             .is_ok_and(|arn| arn.service() == "lanyard" && arn.resource().starts_with("hub/")),
     }

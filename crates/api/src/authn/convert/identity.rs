@@ -139,6 +139,9 @@ impl From<ActorKind> for actor::Kind {
                 })
             }
             ActorKind::Spoke { cluster } => Self::Spoke(actor::Spoke { cluster_uid: cluster.to_string() }),
+            ActorKind::Node { cluster, name } => {
+                Self::Node(actor::Node { cluster_uid: cluster.to_string(), name })
+            }
             ActorKind::System { purpose } => Self::System(actor::System { purpose }),
         }
     }
@@ -157,6 +160,9 @@ impl TryFrom<actor::Kind> for ActorKind {
             },
             actor::Kind::Spoke(spoke) => {
                 Self::Spoke { cluster: field::parse("cluster_uid", &spoke.cluster_uid)? }
+            }
+            actor::Kind::Node(node) => {
+                Self::Node { cluster: field::parse("cluster_uid", &node.cluster_uid)?, name: node.name }
             }
             actor::Kind::System(actor::System { purpose }) => Self::System { purpose },
         })

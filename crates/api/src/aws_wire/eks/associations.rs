@@ -47,8 +47,10 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         disable_session_tags: body.disable_session_tags,
         policy: body.policy,
         tags: body.tags.unwrap_or_default().0,
-        // There is no flag for it on this wire: the role's tag says that it may.
+        // There are no flags for these on this wire: the role's tag says that it may, the association's by which road.
         allow_any_cluster: false,
+        aws_road: 0,
+        unprobed: false,
     }))
 }
 
@@ -78,6 +80,8 @@ pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
         disable_session_tags: body.disable_session_tags,
         policy: body.policy,
         allow_any_cluster: false,
+        aws_road: 0,
+        unprobed: false,
     }))
 }
 

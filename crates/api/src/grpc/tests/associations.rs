@@ -2,8 +2,9 @@ use super::{samples::*, *};
 use crate::{
     CallError, ClusterId,
     credentials::{
-        Associations, CreatePodIdentityAssociation, PodIdentityAssociation, PodIdentityAssociationDetail,
-        PodIdentityAssociationFilter, PodIdentityAssociationRef, UpdatePodIdentityAssociation,
+        Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociation,
+        PodIdentityAssociationDetail, PodIdentityAssociationFilter, PodIdentityAssociationRef, ProposeTrust,
+        TrustProposal, UpdatePodIdentityAssociation,
     },
 };
 
@@ -19,6 +20,8 @@ fn detail(target: Option<&str>) -> PodIdentityAssociationDetail {
         target_role_arn: target.map(|arn| arn.parse().unwrap()),
         disable_session_tags: target.is_some(),
         policy: target.map(|_| text("{}")),
+        aws_road: target.map(|_| AwsRoad::Issuer),
+        unprobed: target.is_some(),
         tags: tags(&["team"]),
         created_at: moment(1),
         modified_at: moment(2),
@@ -37,7 +40,20 @@ fake! { Associations {
         -> Mutated<PodIdentityAssociationDetail>, CallError = mutated(detail(Some(ROLE)));
     change delete_pod_identity_association(named: PodIdentityAssociationRef)
         -> Mutated<PodIdentityAssociationDetail>, CallError = mutated(detail(None));
+    ask propose_trust(asked: ProposeTrust) -> TrustProposal, CallError = proposal(asked.aws_road);
 } }
+
+fn proposal(aws_road: Option<AwsRoad>) -> TrustProposal {
+    TrustProposal {
+        aws_road: aws_road.unwrap_or(AwsRoad::HubPrincipal),
+        role_arn: text(ROLE),
+        principal: text("arn"),
+        external_id: aws_road.is_none().then(|| text("id")),
+        issuer_url: aws_road.map(|_| text("https://hub/id/1")),
+        trust_policy: text("{}"),
+        notices: vec![text("first"), text("second")],
+    }
+}
 
 async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
     let dev = || -> ClusterId { "dev-1".parse().unwrap() };
@@ -52,6 +68,8 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         policy: None,
         tags: tags(&[]),
         allow_any_cluster: false,
+        aws_road: None,
+        unprobed: false,
     };
     let whole = CreatePodIdentityAssociation {
         target_role_arn: Some(text(ROLE)),
@@ -59,6 +77,8 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         policy: Some(text("{}")),
         tags: tags(&["team"]),
         allow_any_cluster: true,
+        aws_road: Some(AwsRoad::HubPrincipal),
+        unprobed: true,
         ..bare.clone()
     };
     let filter =
@@ -69,6 +89,15 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         disable_session_tags: Some(true),
         policy: Some(text("{}")),
         allow_any_cluster: true,
+        aws_road: Some(AwsRoad::Issuer),
+        unprobed: true,
+    };
+    let trust = ProposeTrust {
+        cluster: dev(),
+        namespace: text("team-a"),
+        service_account: text("bot"),
+        role_arn: text(ROLE),
+        aws_road: None,
     };
     answers![
         to.create_pod_identity_association(super::change(), bare),
@@ -79,6 +108,8 @@ async fn association_calls<T: Associations>(to: &T) -> Vec<String> {
         to.update_pod_identity_association(super::change(), named(), change),
         to.update_pod_identity_association(super::change(), named(), Default::default()),
         to.delete_pod_identity_association(super::change(), named()),
+        to.propose_trust(actor(), trust.clone()),
+        to.propose_trust(actor(), ProposeTrust { aws_road: Some(AwsRoad::Issuer), ..trust }),
     ]
 }
 

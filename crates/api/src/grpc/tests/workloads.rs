@@ -1,9 +1,11 @@
 use super::{samples::*, *};
 use crate::{
-    CallError, ClusterId,
+    CallError, ClusterId, ClusterUid, Fault,
     credentials::{
-        IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch, ServiceAccountName,
-        ServiceAccountSummary, WorkloadIssuer, Workloads,
+        FoundIssuer, HostedIssuer, HostedKey, IrsaObstacle, IssuerDescription, IssuerDocuments, IssuerKey,
+        IssuerSigner, Issuers, MutatePod, PodMutation, Pods, PublishIssuerKey, PublishedDocuments,
+        ServiceAccount, ServiceAccountBatch, ServiceAccountName, ServiceAccountSummary, WorkloadIssuer,
+        Workloads,
     },
 };
 
@@ -65,4 +67,80 @@ async fn workload_calls<T: Workloads>(to: &T) -> Vec<String> {
 #[tokio::test]
 async fn workloads_are_the_same_over_grpc() {
     same_over_grpc!(workload_calls);
+}
+
+fn hosted() -> HostedIssuer {
+    let key = |signer, superseded_at| HostedKey {
+        key: issuer(None).keys.remove(0),
+        signer,
+        published_by: text("ana"),
+        published_at: moment(1),
+        signs_from: moment(2),
+        superseded_at,
+    };
+    HostedIssuer {
+        cluster: uid(1),
+        issuer_url: text("https://hub.example/id/1"),
+        keys: vec![key(IssuerSigner::ApiServer, Some(moment(4))), key(IssuerSigner::Hub, None)],
+    }
+}
+
+fn documents() -> PublishedDocuments {
+    PublishedDocuments { configuration: text("{}"), jwks: text(r#"{"keys":[]}"#) }
+}
+
+fake! { Issuers {
+    change publish_issuer_key(id: ClusterId, asked: PublishIssuerKey) -> Mutated<HostedIssuer>, CallError
+        = mutated(hosted());
+    change retire_issuer_key(id: ClusterId, kid: String, early: bool) -> Mutated<HostedIssuer>, CallError
+        = mutated(HostedIssuer { keys: Vec::new(), ..hosted() });
+    change rotate_hub_issuer_key(id: ClusterId) -> Mutated<HostedIssuer>, CallError = mutated(hosted());
+    ask describe_issuer(id: ClusterId) -> IssuerDescription, CallError = IssuerDescription {
+        issuer_url: Some(hosted().issuer_url),
+        hub_url: None,
+        hosted: Some(hosted()),
+        watched: Some(issuer(None)),
+        documents: Some(documents()),
+    };
+    plain find_issuer(cluster: ClusterUid) -> FoundIssuer, Fault
+        = FoundIssuer { issuer_url: None, documents: Some(documents()) };
+} }
+
+async fn issuer_calls<T: Issuers>(to: &T) -> Vec<String> {
+    let dev = || -> ClusterId { "dev-1".parse().unwrap() };
+    let own = PublishIssuerKey { jwk: text("{}"), issuer_url: None };
+    let bucket = PublishIssuerKey { issuer_url: Some(text("https://bucket.example")), ..own.clone() };
+    answers![
+        to.publish_issuer_key(change(), dev(), own),
+        to.publish_issuer_key(silent_change(), dev(), bucket),
+        to.retire_issuer_key(change(), dev(), text("a"), true),
+        to.rotate_hub_issuer_key(change(), dev()),
+        to.describe_issuer(actor(), dev()),
+        to.find_issuer(uid(1)),
+    ]
+}
+
+#[tokio::test]
+async fn issuers_are_the_same_over_grpc() {
+    same_over_grpc!(issuer_calls);
+}
+
+fake! { Pods {
+    plain mutate_pod(asked: MutatePod) -> PodMutation, Fault
+        = PodMutation { patch: Some("[]".into()), warnings: vec![text("mind the gap")] };
+} }
+
+async fn pod_calls<T: Pods>(to: &T) -> Vec<String> {
+    let asked = |before: Option<&'static str>| MutatePod {
+        cluster: uid(1),
+        namespace: text("team-a"),
+        pod: "{}".into(),
+        before: before.map(Into::into),
+    };
+    answers![to.mutate_pod(asked(None)), to.mutate_pod(asked(Some("{}")))]
+}
+
+#[tokio::test]
+async fn pods_are_the_same_over_grpc() {
+    same_over_grpc!(pod_calls);
 }

@@ -128,8 +128,10 @@ targets! {
     mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,
-    credentials::PushIssuerRequest, credentials::GetIssuerRequest,
-    credentials::ListPodIdentityAssociationsRequest, gateway::ExplainRequest => |m| {
+    credentials::PushIssuerRequest, credentials::GetIssuerRequest, credentials::PublishIssuerKeyRequest,
+    credentials::RetireIssuerKeyRequest, credentials::RotateHubIssuerKeyRequest, credentials::DescribeIssuerRequest,
+    credentials::ListPodIdentityAssociationsRequest, credentials::AssumeRoleForPodIdentityRequest,
+    credentials::ProposeTrustRequest, gateway::ExplainRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster))
     };
 

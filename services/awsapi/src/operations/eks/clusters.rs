@@ -24,7 +24,22 @@ pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Resul
 
 pub(in crate::operations) async fn describe<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
     let cluster: Cluster = call.ask::<pb::DescribeClusterRequest, pb::Cluster, _>().await?;
-    Ok(Answer::Rest(json!({ "cluster": shape(&cluster, call.hub, "ACTIVE") })))
+    let mut shape = shape(&cluster, call.hub, "ACTIVE");
+    if let (Some(issuer), Value::Object(members)) = (issuer(call, &cluster).await, &mut shape) {
+        members.insert("identity".to_owned(), json!({ "oidc": { "issuer": issuer } }));
+    }
+    Ok(Answer::Rest(json!({ "cluster": shape })))
+}
+
+/// Who signs the tokens of its pods; none where that is not known. A cluster is described all the same.
+async fn issuer<B: Backend>(call: &Call<'_, B>, cluster: &Cluster) -> Option<String> {
+    match call.backend.issuer(cluster.uid).await {
+        Ok(found) => found.issuer_url,
+        Err(fault) => {
+            tracing::warn!(%fault, cluster.name = %cluster.id, "a cluster is described without its issuer");
+            None
+        }
+    }
 }
 
 /// It is there at once, and so is active: the waiter of SDKs finds what it waits for.

@@ -1,33 +1,10 @@
 use std::collections::BTreeMap;
 
-use lanyard_api::{
-    ClusterUid,
-    mapping::{AuthenticationMode, AuthorizerMode},
-};
+use lanyard_api::ClusterUid;
 use time::OffsetDateTime;
 
 use super::*;
-
-fn cluster() -> Cluster {
-    Cluster {
-        uid: ClusterUid::random(),
-        id: "dev".parse().unwrap(),
-        name: "dev".to_owned(),
-        partition: "aws".parse().unwrap(),
-        account: "111122223333".parse().unwrap(),
-        region: "eu-central-1".to_owned(),
-        endpoint: None,
-        certificate_authority: None,
-        authentication_mode: AuthenticationMode::Api,
-        authorizer_mode: AuthorizerMode::WebhookFirst,
-        trusted_accounts: Vec::new(),
-        audiences: Vec::new(),
-        token_cache_seconds: 10,
-        created_by: "test".to_owned(),
-        tags: BTreeMap::new(),
-        created_at: OffsetDateTime::UNIX_EPOCH,
-    }
-}
+use crate::associations::sample::cluster;
 
 fn association(disable_session_tags: bool) -> PodIdentityAssociation {
     PodIdentityAssociation {
@@ -39,6 +16,8 @@ fn association(disable_session_tags: bool) -> PodIdentityAssociation {
         target_role_arn: None,
         disable_session_tags,
         policy: None,
+        aws_road: None,
+        unprobed: false,
         tags: BTreeMap::new(),
         created_at: OffsetDateTime::UNIX_EPOCH,
         modified_at: OffsetDateTime::UNIX_EPOCH,

@@ -11,7 +11,7 @@ use lanyard_api::{
 
 use super::{
     ListArgs,
-    named::{DeleteArgs, NamedArgs, NewArgs, TagArgs, UntagArgs},
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
@@ -35,7 +35,7 @@ has is EC2's to tell.";
 pub enum InstanceProfileCommand {
     /// Make a profile; it has no role yet.
     #[command(after_help = CREATE)]
-    Create(NewArgs),
+    Create(CreateArgs),
     /// One profile.
     Get(NamedArgs),
     /// The profiles of an account.
@@ -90,10 +90,10 @@ impl InstanceProfileCommand {
         let remote = hub.remote();
         let (which, update, change) = match self {
             Self::Create(new) => {
-                let tags = new.tags();
-                let NewArgs { name, path, account, change, .. } = new;
-                let profile = CreateInstanceProfile { account: account.account, path, name, tags };
-                return context.show(&Changed(remote.create_instance_profile(change.into(), profile).await?));
+                let (account, tags) = (new.account(), new.tags());
+                let profile = CreateInstanceProfile { account, path: new.path, name: new.name, tags };
+                let made = remote.create_instance_profile(new.change.into(), profile).await?;
+                return context.show(&Changed(made));
             }
             Self::Get(which) => {
                 let profile = remote.get_instance_profile(admitted_at_the_door(), which.into()).await?;

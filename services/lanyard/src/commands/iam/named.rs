@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use lanyard_api::authn::accounts::Named;
+use lanyard_iam::AccountId;
 
 use super::AccountArg;
 use crate::{hub::ChangeArgs, input::key_value};
@@ -23,9 +24,9 @@ impl From<NamedArgs> for Named {
     }
 }
 
-/// What makes a user, a role or an instance profile.
+/// What is said of each user, role or instance profile that is made.
 #[derive(Debug, Args)]
-pub struct NewArgs {
+pub struct CreateArgs {
     /// Unique in the account, whatever the path and letter case.
     pub(super) name: String,
     /// `/`, or a path such as `/team/`.
@@ -40,7 +41,11 @@ pub struct NewArgs {
     pub(super) change: ChangeArgs,
 }
 
-impl NewArgs {
+impl CreateArgs {
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.account.account
+    }
+
     pub(super) fn tags(&self) -> BTreeMap<String, String> {
         self.tags.iter().cloned().collect()
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     AccountArg, ListArgs,
-    named::{DeleteArgs, NamedArgs, NewArgs, TagArgs, UntagArgs},
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
@@ -35,7 +35,7 @@ pub enum RoleCommand {
     #[command(after_help = CREATE)]
     Create {
         #[command(flatten)]
-        new: NewArgs,
+        new: CreateArgs,
         #[command(flatten)]
         trust: TrustArgs,
         /// The longest session, 3600 to 43200; 0 means 3600.
@@ -157,19 +157,17 @@ impl RoleCommand {
         match self {
             Self::Create { new, trust, session_seconds_max, description } => {
                 let (trust_policy, allow_any_subject) = trust.document()?;
-                let tags = new.tags();
-                let NewArgs { name, path, account, change, .. } = new;
                 let role = CreateRole {
-                    account: account.account,
-                    path,
-                    name,
+                    account: new.account(),
+                    tags: new.tags(),
+                    path: new.path,
+                    name: new.name,
                     trust_policy,
                     description,
                     allow_any_subject,
                     session_seconds_max,
-                    tags,
                 };
-                context.show(&Changed(remote.create_role(change.into(), role).await?))
+                context.show(&Changed(remote.create_role(new.change.into(), role).await?))
             }
             Self::Get(which) => {
                 context.show(&Fields(remote.get_role(admitted_at_the_door(), which.into()).await?))

@@ -11,7 +11,7 @@ use lanyard_api::{
 
 use super::{
     ListArgs,
-    named::{DeleteArgs, NamedArgs, NewArgs, TagArgs, UntagArgs},
+    named::{CreateArgs, DeleteArgs, NamedArgs, TagArgs, UntagArgs},
 };
 use crate::{
     cli::Context,
@@ -29,7 +29,7 @@ pub enum UserCommand {
     #[command(
         after_help = "Examples:\n  lanyard iam user create ana\n  lanyard iam user create ana --path /team-a/ --tag team=a"
     )]
-    Create(NewArgs),
+    Create(CreateArgs),
     /// One user.
     Get(NamedArgs),
     /// The users of an account.
@@ -61,10 +61,9 @@ impl UserCommand {
         let remote = hub.remote();
         match self {
             Self::Create(new) => {
-                let tags = new.tags();
-                let NewArgs { name, path, account, change, .. } = new;
-                let user = CreateUser { account: account.account, path, name, tags };
-                context.show(&Changed(remote.create_user(change.into(), user).await?))
+                let (account, tags) = (new.account(), new.tags());
+                let user = CreateUser { account, path: new.path, name: new.name, tags };
+                context.show(&Changed(remote.create_user(new.change.into(), user).await?))
             }
             Self::Get(which) => {
                 context.show(&Fields(remote.get_user(admitted_at_the_door(), which.into()).await?))

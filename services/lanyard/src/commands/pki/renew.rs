@@ -21,7 +21,10 @@ use crate::{cli::Context, exit::Ending, failure::Failure, place, show::Fields};
                   good until they end, each with the chain that it brings along: one that is to count for nothing has to be \
                   deleted (spokes) or blocked (principals), and services are issued anew with `lanyard pki issue`. Where the key \
                   itself is in others' hands, that is not enough: its certificate is good under the root, so that the hub needs \
-                  another root.\n\nExamples:\n  lanyard pki renew services\n  lanyard pki renew spokes --data-dir /var/lib/lanyard"
+                  another root. No command changes that beneath a working hub, for whoever trusts the root has a copy of it: stop the \
+                  hub, move the folder `pki` away, and start it, which makes another; then issue services, spokes and principals \
+                  anew, and give API servers and people their files again (`lanyard cluster webhook-config`, `lanyard \
+                  kubeconfig`).\n\nExamples:\n  lanyard pki renew services\n  lanyard pki renew spokes --data-dir /var/lib/lanyard"
 )]
 pub struct RenewArgs {
     /// Whose certificates it issues.

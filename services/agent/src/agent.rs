@@ -1,0 +1,332 @@
+//! What the agent decides: whether who asks is the pod whose token they show, and what they get.
+
+use std::sync::Arc;
+
+use lanyard_iam::TokenDigest;
+use lanyard_kit::Clock;
+use lanyard_kit::telemetry::{Counters, Label, names};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::limits::{Newcomers, Rate, Share};
+use crate::pods::{Mismatch, Nobody, Peer, Pod, PodWatch, Stage, Unlisted};
+use crate::token::{PodToken, TokenError};
+use crate::upstream::{AuthError, Upstream, UpstreamError};
+use crate::vault::{Answer, Vault};
+
+/// Most lines of audit a second: a pod that knocks with somebody else's token as fast as it can fills no disk.
+const AUDIT_LINES: Rate = match (std::num::NonZeroU32::new(50), std::num::NonZeroU32::new(200)) {
+    (Some(per_second), Some(burst)) => Rate { per_second, burst },
+    _ => Rate { per_second: std::num::NonZeroU32::MIN, burst: std::num::NonZeroU32::MIN },
+};
+
+/// Which road a request came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Road {
+    /// The container-credentials address.
+    Container,
+    /// The instance-metadata address.
+    Metadata,
+    /// The relay to the hub's STS.
+    Sts,
+}
+
+impl Label for Road {
+    const KEY: &'static str = names::ROUTE;
+    const ALL: &'static [Self] = &[Self::Container, Self::Metadata, Self::Sts];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Metadata => "metadata",
+            Self::Sts => "sts",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered from what was kept.
+    Kept,
+    /// Answered with what came for it.
+    Fetched,
+    /// Refused.
+    Refused,
+    /// Sent away, for it was one too many.
+    Limited,
+    /// No answer.
+    Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Kept, Self::Fetched, Self::Refused, Self::Limited, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Fetched => "fetched",
+            Self::Refused => "refused",
+            Self::Limited => "limited",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Why a pod gets no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What it shows is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It is not the token's pod.
+    #[error("access denied: {0}")]
+    Pod(#[from] Mismatch),
+    /// It is no pod that could be told by its address.
+    #[error("access denied: {0}")]
+    Nobody(#[from] Nobody),
+    /// Its namespace has no credentials on the instance-metadata road, or it has no projected token.
+    #[error("no credentials on this road: {0}")]
+    NotOnThisRoad(&'static str),
+    /// It asks too often.
+    #[error("too many requests; ask again in a moment")]
+    Limited,
+    /// Whether it is the token's pod nobody can say.
+    #[error(transparent)]
+    Unlisted(#[from] Unlisted),
+    /// The other side has none for it.
+    #[error("{0}")]
+    Upstream(#[from] UpstreamError),
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Token(_) => 400,
+            Self::Pod(Mismatch::NoAddressYet) | Self::Unlisted(_) => 503,
+            Self::Pod(_) | Self::Nobody(_) => 403,
+            Self::NotOnThisRoad(_) => 404,
+            Self::Limited => 429,
+            Self::Upstream(UpstreamError::Answered { code, .. }) => code.status(),
+            Self::Upstream(UpstreamError::Fault { .. }) => 500,
+        }
+    }
+
+    /// What the pod is told. Why the other side could not be reached is for the log.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Upstream(UpstreamError::Answered { code, message }) => {
+                format!("{}: {message}", code.name())
+            }
+            Self::Upstream(UpstreamError::Fault { whom, .. }) => format!("no answer from {whom}; try again"),
+            other => other.to_string(),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Token(_) | Self::Pod(_) | Self::Nobody(_) | Self::NotOnThisRoad(_) => Outcome::Refused,
+            Self::Limited => Outcome::Limited,
+            Self::Upstream(UpstreamError::Answered { code: AuthError::Throttling, .. }) => Outcome::Limited,
+            Self::Upstream(error) if error.is_passing() => Outcome::Fault,
+            Self::Upstream(_) => Outcome::Refused,
+            Self::Unlisted(_) => Outcome::Fault,
+        }
+    }
+}
+
+/// How much is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For one address, with tokens that nobody has vouched for yet.
+    pub newcomers: Rate,
+    /// For the node as a whole; none: no limit.
+    pub node: Option<Rate>,
+}
+
+/// The agent of one node.
+pub struct Agent<U> {
+    vault: Arc<Vault<U>>,
+    pods: Option<Arc<PodWatch>>,
+    newcomers: Newcomers,
+    node: Option<Share>,
+    audit: Share,
+    clock: Arc<dyn Clock>,
+    answers: Counters<(Road, Outcome)>,
+}
+
+impl<U: Upstream> Agent<U> {
+    /// Without `pods`, nobody is asked who runs here (`--kubelet-check=off`).
+    #[must_use]
+    pub fn new(
+        vault: Arc<Vault<U>>,
+        pods: Option<Arc<PodWatch>>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            vault,
+            pods,
+            newcomers: Newcomers::new(limits.newcomers),
+            node: limits.node.map(Share::new),
+            audit: Share::new(AUDIT_LINES),
+            clock,
+            answers: Counters::new(names::AGENT_ANSWERS_TOTAL),
+        }
+    }
+
+    /// Credentials for who shows this token.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn credentials(&self, token: &str, peer: Peer, road: Road) -> Result<Arc<Answer>, Refusal> {
+        let (outcome, found) = match self.found(token, peer).await {
+            Ok((answer, outcome)) => (outcome, Ok(answer)),
+            Err(refusal) => (refusal.outcome(), Err(refusal)),
+        };
+        self.answers.increment((road, outcome));
+        found
+    }
+
+    async fn found(&self, text: &str, peer: Peer) -> Result<(Arc<Answer>, Outcome), Refusal> {
+        if self.node.as_ref().is_some_and(|node| !node.take()) {
+            return Err(Refusal::Limited);
+        }
+        let now = self.clock.now();
+        let digest = TokenDigest::of(text);
+        if let Some(kept) = self.kept(&digest, peer, now)? {
+            return Ok((kept, Outcome::Kept));
+        }
+        if !self.newcomers.take(peer.address) {
+            return Err(Refusal::Limited);
+        }
+        let token =
+            PodToken::parse(text, now).inspect_err(|error| self.audit_token(&digest, *error, peer))?;
+        if let Some(pods) = &self.pods {
+            let checked = pods.check(token.claims(), peer).await?;
+            checked.inspect_err(|mismatch| self.audit_mismatch(&token, *mismatch, peer))?;
+        }
+        // It was kept all the while, where only the list of pods was not new enough.
+        if let Some(answer) = self.vault.find(&digest).and_then(|entry| entry.answer(now)) {
+            return Ok((answer, Outcome::Kept));
+        }
+        let answer = self.vault.fetch(&token).await.inspect_err(|error| {
+            if self.audit.take() {
+                warn!(token.sha256 = %digest, peer.address = %peer.address, %error, "no credentials for a pod");
+            }
+        })?;
+        Ok((answer, Outcome::Fetched))
+    }
+
+    /// What is kept for a token, if it can be handed out at once: nothing is asked, and next to nothing done.
+    fn kept(
+        &self,
+        digest: &TokenDigest,
+        peer: Peer,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<Answer>>, Refusal> {
+        let Some(entry) = self.vault.find(digest) else { return Ok(None) };
+        if !entry.is_within_share() {
+            return Err(Refusal::Limited);
+        }
+        entry.claims().life.check(now)?;
+        if self.pods.as_ref().is_some_and(|pods| pods.check_kept(entry.claims(), peer).is_err()) {
+            return Ok(None);
+        }
+        Ok(entry.answer(now))
+    }
+
+    /// The one running pod that a request came from, told by its address alone; by a new list, where the kept one has none.
+    ///
+    /// # Errors
+    /// [`Refusal`], which is counted.
+    pub async fn pod_at(&self, peer: Peer) -> Result<Pod, Refusal> {
+        let found = self.pod_found(peer).await;
+        if let Err(refusal) = &found {
+            if self.audit.take() {
+                warn!(peer.address = %peer.address, error = %refusal, "the metadata road was refused: no one pod");
+            }
+            self.answers.increment((Road::Metadata, refusal.outcome()));
+        }
+        found
+    }
+
+    async fn pod_found(&self, peer: Peer) -> Result<Pod, Refusal> {
+        let pods = self.pods.as_ref().ok_or(Unlisted)?;
+        let in_list = || -> Result<Option<Pod>, Nobody> {
+            let Some(listed) = pods.current() else { return Ok(None) };
+            listed.directory.of_address(peer.address).cloned().map(Some)
+        };
+        if let Ok(Some(pod)) = in_list()
+            && pod.stage == Stage::Running
+        {
+            return Ok(pod);
+        }
+        if !self.newcomers.take(peer.address) {
+            return Err(Refusal::Limited);
+        }
+        pods.refresh(Instant::now()).await;
+        Ok(in_list()?.ok_or(Unlisted)?)
+    }
+
+    fn audit_token(&self, digest: &TokenDigest, error: TokenError, peer: Peer) {
+        if self.audit.take() {
+            warn!(
+                token.sha256 = %digest, peer.address = %peer.address, reason.code = error.reason_code(),
+                "a token was refused: {error}"
+            );
+        }
+    }
+
+    fn audit_mismatch(&self, token: &PodToken, mismatch: Mismatch, peer: Peer) {
+        if self.audit.take() {
+            let claims = token.claims();
+            warn!(
+                token.sha256 = %token.digest(), peer.address = %peer.address, reason.code = mismatch.reason_code(),
+                pod.uid = claims.pod_uid.as_deref().unwrap_or_default(),
+                pod.namespace = claims.namespace,
+                pod.service_account = claims.service_account,
+                "a token was refused: {mismatch}"
+            );
+        }
+    }
+
+    /// Counts what became of a request that has no token.
+    pub fn count(&self, road: Road, outcome: Outcome) {
+        self.answers.increment((road, outcome));
+    }
+
+    /// Whether one more from there is within the share of newcomers.
+    #[must_use]
+    pub fn is_within_share(&self, peer: Peer) -> bool {
+        self.newcomers.take(peer.address)
+    }
+
+    /// The time by the agent's clock.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+}
+
+impl<U> std::fmt::Debug for Agent<U> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Agent({:?}, pods: {})", self.vault, self.pods.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests;

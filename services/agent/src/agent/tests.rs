@@ -1,0 +1,277 @@
+//! The agent between a kubelet and an upstream that do as they are told.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lanyard_kit::TestClock;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::pods::tests::item;
+use crate::pods::{Directory, ListFault, WatchOptions};
+use crate::token::tests::{NOW, payload, unsigned};
+use crate::vault::tests::{Scripted, options};
+
+/// A kubelet whose list can be changed; without one it is away.
+#[derive(Default)]
+struct Kubelet {
+    list: Mutex<Option<Vec<Value>>>,
+    asked: AtomicUsize,
+}
+
+impl Kubelet {
+    fn set(&self, items: &[Value]) {
+        *self.list.lock().unwrap() = Some(items.to_vec());
+    }
+
+    fn list(&self) -> Result<Directory, ListFault> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let list = self.list.lock().unwrap().clone();
+        let list = list.ok_or(ListFault::Status { host: "node".to_owned(), status: 503 })?;
+        Ok(Directory::parse(json!({ "items": list }).to_string().as_bytes()).unwrap())
+    }
+}
+
+struct World {
+    agent: Agent<Scripted>,
+    vault: Arc<Vault<Scripted>>,
+    pods: Arc<PodWatch>,
+    kubelet: Arc<Kubelet>,
+    clock: TestClock,
+}
+
+const LIMITS: Limits = Limits { newcomers: generous(), node: None };
+
+const fn generous() -> Rate {
+    match std::num::NonZeroU32::new(1_000) {
+        Some(many) => Rate { per_second: many, burst: many },
+        None => unreachable!(),
+    }
+}
+
+fn world_with(answers: &[Result<time::Duration, AuthError>], limits: Limits) -> World {
+    let (clock, kubelet) = (TestClock::new(NOW), Arc::new(Kubelet::default()));
+    let pod_options = crate::vault::VaultOptions { pod_rate: generous(), entries_max: 100, ..options() };
+    let vault = Vault::new(Scripted::new(&clock, answers), Arc::new(clock.clone()), pod_options);
+    let asked = Arc::clone(&kubelet);
+    let source = move || std::future::ready(asked.list());
+    let pods = Arc::new(PodWatch::of(source, WatchOptions::default()));
+    let agent = Agent::new(Arc::clone(&vault), Some(Arc::clone(&pods)), limits, Arc::new(clock.clone()));
+    World { agent, vault, pods, kubelet, clock }
+}
+
+fn world(answers: &[Result<time::Duration, AuthError>]) -> World {
+    let world = world_with(answers, LIMITS);
+    world.kubelet.set(&[item("pod-1", "10.88.0.5"), item("pod-2", "10.88.0.6")]);
+    world
+}
+
+const SIX_HOURS: Result<time::Duration, AuthError> = Ok(time::Duration::hours(6));
+
+fn at(address: &str) -> Peer {
+    Peer { address: address.parse::<IpAddr>().unwrap(), is_node: false }
+}
+
+fn token(uid: &str) -> String {
+    unsigned(&payload(uid))
+}
+
+impl World {
+    async fn ask(&self, token: &str, address: &str) -> Result<Arc<Answer>, Refusal> {
+        self.agent.credentials(token, at(address), Road::Container).await
+    }
+
+    fn vends(&self) -> usize {
+        self.vault.upstream().asked.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_gets_its_own_and_gets_them_again_without_a_question() {
+    let world = world(&[SIX_HOURS]);
+    let first = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    let lists = world.kubelet.asked.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        assert!(Arc::ptr_eq(&first, &world.ask(&token("pod-1"), "10.88.0.5").await.unwrap()));
+    }
+    assert_eq!((world.vends(), world.kubelet.asked.load(Ordering::SeqCst)), (1, lists));
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_48_a_token_in_other_hands_is_refused_kept_credentials_or_not() {
+    let world = world(&[SIX_HOURS]);
+    let stolen = token("pod-1");
+    // Before its pod has ever asked, and after.
+    for _ in 0..2 {
+        let refused = world.ask(&stolen, "10.88.0.6").await.unwrap_err();
+        assert_eq!((refused.status(), &refused), (403, &Refusal::Pod(Mismatch::OtherAddress)));
+        world.ask(&stolen, "10.88.0.5").await.unwrap();
+    }
+    let of_another_node = {
+        let mut payload = payload("pod-1");
+        payload["kubernetes.io"]["node"]["name"] = json!("node-b");
+        unsigned(&payload)
+    };
+    let refused = world.ask(&of_another_node, "10.88.0.5").await.unwrap_err();
+    assert_eq!(refused, Refusal::Pod(Mismatch::OtherNode));
+    let refused = world.ask(&token("pod-9"), "10.88.0.5").await.unwrap_err();
+    assert_eq!(refused, Refusal::Pod(Mismatch::NoSuchPod));
+    assert_eq!(world.vends(), 1, "nobody else was asked about");
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_48_a_token_is_worth_nothing_after_its_pods_end() {
+    let world = world(&[SIX_HOURS]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    world.kubelet.set(&[item("pod-2", "10.88.0.6")]);
+    world.pods.refresh(Instant::now()).await;
+    let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
+    assert_eq!(refused, Refusal::Pod(Mismatch::NoSuchPod));
+    world.clock.advance(time::Duration::hours(3));
+    world.vault.renew_due(Some(&world.pods)).await;
+    assert_eq!(world.vends(), 1, "its renewal has stopped");
+    assert!(world.vault.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_ends_keeps_what_it_has_and_is_not_renewed() {
+    let world = world(&[SIX_HOURS]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    let mut ending = item("pod-1", "10.88.0.5");
+    ending["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
+    world.kubelet.set(&[ending]);
+    world.pods.refresh(Instant::now()).await;
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    world.clock.advance(time::Duration::minutes(59));
+    world.vault.renew_due(Some(&world.pods)).await;
+    assert_eq!((world.vends(), world.vault.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_made_a_moment_ago_is_found_by_a_new_list_and_waited_for() {
+    let world = world(&[SIX_HOURS]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    world.kubelet.set(&[item("pod-3", "10.88.0.7")]);
+    world.ask(&token("pod-3"), "10.88.0.7").await.unwrap();
+    // Listed, and its address is not there yet.
+    let mut young = item("pod-4", "10.88.0.8");
+    young["status"] = json!({ "phase": "Pending" });
+    world.kubelet.set(&[young.clone()]);
+    let (kubelet, came) = (Arc::clone(&world.kubelet), item("pod-4", "10.88.0.8"));
+    let later = async move {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        kubelet.set(&[came]);
+    };
+    let began = Instant::now();
+    let young_token = token("pod-4");
+    let (answer, ()) = tokio::join!(world.ask(&young_token, "10.88.0.8"), later);
+    answer.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(1_200), "{:?}", began.elapsed());
+    // One whose address never comes is told to try again.
+    let mut never = young;
+    never["metadata"]["uid"] = json!("pod-5");
+    world.kubelet.set(&[never]);
+    let refused = world.ask(&token("pod-5"), "10.88.0.9").await.unwrap_err();
+    assert_eq!((refused.status(), refused), (503, Refusal::Pod(Mismatch::NoAddressYet)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_a_crowd_of_strangers_asks_the_kubelet_at_a_bounded_rate() {
+    let world = world(&[SIX_HOURS]);
+    let began = Instant::now();
+    let strangers = (0..400).map(|n| {
+        let (world, text) = (&world, token(&format!("made-up-{n}")));
+        async move { world.ask(&text, "10.88.0.6").await.unwrap_err() }
+    });
+    let refused = futures::future::join_all(strangers).await;
+    assert!(refused.iter().all(|refused| *refused == Refusal::Pod(Mismatch::NoSuchPod)));
+    let asked = world.kubelet.asked.load(Ordering::SeqCst);
+    let most = 2 + began.elapsed().as_millis() as usize / 200;
+    assert!(asked <= most, "{asked} lists in {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_one_pods_burst_leaves_the_others_theirs() {
+    let narrow = Limits { newcomers: Rate::new(1, 2), ..LIMITS };
+    let world = world_with(&[Err(AuthError::ResourceNotFound)], narrow);
+    world.kubelet.set(&[item("pod-1", "10.88.0.5"), item("pod-2", "10.88.0.6")]);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err().status());
+    }
+    assert_eq!(statuses, [404, 404, 429, 429]);
+    assert_eq!(world.ask(&token("pod-2"), "10.88.0.6").await.unwrap_err().status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_node_may_have_a_limit_of_its_own() {
+    let narrow = Limits { node: Some(Rate::new(1, 3)), ..LIMITS };
+    let world = world_with(&[SIX_HOURS], narrow);
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    let mut limited = 0;
+    for _ in 0..5 {
+        limited +=
+            usize::from(matches!(world.ask(&token("pod-1"), "10.88.0.5").await, Err(Refusal::Limited)));
+    }
+    assert_eq!(limited, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_list_nobody_is_refused_and_nobody_gets_anything() {
+    let world = world_with(&[SIX_HOURS], LIMITS);
+    let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
+    assert_eq!((refused.status(), refused), (503, Refusal::Unlisted(Unlisted)));
+    // A list counts for a while when no new one comes.
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    *world.kubelet.list.lock().unwrap() = None;
+    tokio::time::advance(Duration::from_secs(299)).await;
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err(), Refusal::Unlisted(Unlisted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_token_is_held_to_its_times_too() {
+    let world = world(&[SIX_HOURS]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    world.clock.advance(time::Duration::hours(1));
+    let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
+    assert_eq!((refused.status(), refused), (400, Refusal::Token(TokenError::Expired)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstreams_refusal_passes_with_its_status_and_its_words() {
+    for code in AuthError::ALL {
+        let world = world(&[Err(code)]);
+        let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
+        assert_eq!(refused.status(), code.status(), "{code:?}");
+        assert_eq!(refused.told(), format!("{}: no", code.name()));
+    }
+    let fault =
+        Refusal::Upstream(UpstreamError::Fault { whom: "the hub", reason: "10.1.2.3 refused".to_owned() });
+    assert_eq!(fault.status(), 500);
+    assert!(!fault.told().contains("10.1.2.3"), "what the network looks like is for the log");
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_47_on_the_metadata_road_an_address_is_one_running_pods_or_nobodys() {
+    let world = world(&[SIX_HOURS]);
+    assert_eq!(world.agent.pod_at(at("10.88.0.5")).await.unwrap().uid, "pod-1");
+    // The node's own processes and host-network pods come from the node's address.
+    let mut host = item("pod-3", "10.89.0.2");
+    host["spec"]["hostNetwork"] = json!(true);
+    world.kubelet.set(&[item("pod-1", "10.88.0.5"), item("pod-2", "10.88.0.5"), host]);
+    world.pods.refresh(Instant::now()).await;
+    for (address, expected) in [
+        ("10.88.0.5", Nobody::Several),
+        ("10.88.0.77", Nobody::None),
+        ("10.89.0.2", Nobody::None),
+        ("169.254.170.23", Nobody::None),
+    ] {
+        let refused = world.agent.pod_at(at(address)).await.unwrap_err();
+        assert_eq!((refused.status(), refused), (403, Refusal::Nobody(expected)), "{address}");
+    }
+}

@@ -1,0 +1,405 @@
+//! What the agent can be told, and what of it does not go together.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use lanyard_iam::Region;
+use lanyard_kit::telemetry::{LogConfig, LogFormat, MetricsConfig, TelemetryConfig};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The container-credentials address in IPv4 (Amazon EKS User Guide, "EKS Pod Identity Agent").
+pub const AGENT_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 23);
+/// The same in IPv6.
+pub const AGENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23);
+
+/// What the agent is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// The cluster: its id at the hub, or its name at an EKS Auth endpoint.
+    pub cluster_name: String,
+    /// Where pods ask, each with the port below. The two addresses by default.
+    pub bind_hosts: Vec<IpAddr>,
+    /// The port of these.
+    pub port: u16,
+    /// More places to listen, each with a port of its own; 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Whether the agent sets its two addresses up, and takes them down in the end. Only what `bind_hosts` names of them.
+    pub manage_addresses: bool,
+    /// The port of `/healthz` and `/readyz` on 127.0.0.1; 0 takes a free one.
+    pub probe_port: u16,
+    /// A Lanyard hub, from which credentials come.
+    pub hub: Option<HubConfig>,
+    /// An EKS Auth endpoint, in place of a hub.
+    pub eks_auth: Option<EksAuthConfig>,
+    /// Credentials that are kept.
+    pub cache: CacheConfig,
+    /// How much is answered.
+    pub limits: LimitsConfig,
+    /// Who says which pods run here.
+    pub kubelet: KubeletConfig,
+    /// The instance-metadata road.
+    pub imds: ImdsConfig,
+    /// Written once everything answers: one JSON object for scripts.
+    pub ready_file: Option<PathBuf>,
+    /// Threads that work. A node's pods need no more than one or two.
+    pub workers: usize,
+    /// The log on standard error; audit lines are in it.
+    pub log: LogConfig,
+    /// The listener for operators.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            cluster_name: String::new(),
+            bind_hosts: vec![IpAddr::V4(AGENT_V4), IpAddr::V6(AGENT_V6)],
+            port: 80,
+            listen: Vec::new(),
+            manage_addresses: true,
+            probe_port: 2703,
+            hub: None,
+            eks_auth: None,
+            cache: CacheConfig::default(),
+            limits: LimitsConfig::default(),
+            kubelet: KubeletConfig::default(),
+            imds: ImdsConfig::default(),
+            ready_file: None,
+            workers: 2,
+            log: LogConfig { format: LogFormat::Json, ..LogConfig::default() },
+            metrics: MetricsConfig { listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 2705))) },
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+}
+
+/// A hub.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Its front door: `https://HOST:PORT`.
+    pub url: Url,
+    /// A PEM file with who vouches for its certificate.
+    pub ca: PathBuf,
+    /// The agent's projected token for the audience `lanyard:node`.
+    #[serde(default = "node_token_file")]
+    pub token_file: PathBuf,
+    /// Its AWS wire, to which STS calls of pods are relayed; none: they are not.
+    #[serde(default)]
+    pub sts_url: Option<Url>,
+}
+
+fn node_token_file() -> PathBuf {
+    PathBuf::from("/var/run/secrets/lanyard/token")
+}
+
+/// An EKS Auth endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EksAuthConfig {
+    /// Its address; AWS's own of the region where it is not said.
+    #[serde(default)]
+    pub endpoint: Option<Url>,
+    /// A PEM file with who vouches for its certificate; the system's authorities where it is not said.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The region of the signature.
+    pub region: Region,
+}
+
+/// Credentials that are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Longest time until they are renewed, in seconds; 0: nothing is kept.
+    pub retention_seconds: u64,
+    /// Most tokens with credentials; 0: nothing is kept.
+    pub entries_max: usize,
+    /// Most renewals a second.
+    pub renewals_per_second: u32,
+    /// Until the hub or endpoint has to have answered, in milliseconds, retries included. SDKs wait one or two seconds.
+    pub fetch_timeout_ms: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            retention_seconds: 3 * 3600,
+            entries_max: 2000,
+            renewals_per_second: 3,
+            fetch_timeout_ms: 1_800,
+        }
+    }
+}
+
+/// How much is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Most answers a second for one pod.
+    pub pod_per_second: u32,
+    /// Most at once for one pod.
+    pub pod_burst: u32,
+    /// Most questions a second from one address with tokens that nobody has vouched for yet.
+    pub newcomer_per_second: u32,
+    /// Most of these at once.
+    pub newcomer_burst: u32,
+    /// Most answers a second for the whole node; 0: no such limit, for one pod's would starve the others. The published agent has
+    /// 1000.
+    pub node_per_second: u32,
+    /// Most at once for the whole node. The published agent has 500.
+    pub node_burst: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            pod_per_second: 200,
+            pod_burst: 500,
+            newcomer_per_second: 10,
+            newcomer_burst: 40,
+            node_per_second: 0,
+            node_burst: 500,
+        }
+    }
+}
+
+/// What a token is held against.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum KubeletCheck {
+    /// The pod's uid, ServiceAccount, node and address.
+    #[default]
+    On,
+    /// All but the address: for networks in which pods reach the node with another one.
+    WithoutAddress,
+    /// Nothing: for nodes whose kubelet may not be asked. A token is then worth as much in another pod's hands.
+    Off,
+}
+
+/// Who is asked about the pods of the node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodsFrom {
+    /// The kubelet, for the subresource `nodes/pods` (Kubernetes 1.33 on).
+    #[default]
+    Kubelet,
+    /// The API server, for the pods of this node.
+    ApiServer,
+}
+
+/// Who says which pods run here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KubeletConfig {
+    /// What a token is held against.
+    pub check: KubeletCheck,
+    /// Who is asked.
+    pub pods_from: PodsFrom,
+    /// The node's name.
+    pub node_name: Option<String>,
+    /// The node's address.
+    pub node_ip: Option<IpAddr>,
+    /// The kubelet, where it is not `https://<node's address>:10250`; or the API server, where it is not the pod's own.
+    pub url: Option<Url>,
+    /// A PEM file with who vouches for that server's certificate; the cluster's authority where it is not said. Kubelets that make
+    /// their own certificates have it in `/var/lib/kubelet/pki/kubelet.crt`.
+    pub ca: PathBuf,
+    /// The agent's ServiceAccount token.
+    pub token_file: PathBuf,
+    /// How often the list is read, in milliseconds.
+    pub interval_ms: u64,
+}
+
+impl Default for KubeletConfig {
+    fn default() -> Self {
+        Self {
+            check: KubeletCheck::default(),
+            pods_from: PodsFrom::default(),
+            node_name: None,
+            node_ip: None,
+            url: None,
+            ca: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+            token_file: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+            interval_ms: 5_000,
+        }
+    }
+}
+
+/// The instance-metadata road.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImdsConfig {
+    /// The namespaces whose pods get credentials there; `*` is all. None: the road is off, and no packet is redirected.
+    pub namespaces: BTreeSet<String>,
+    /// The port that redirected requests come to, on the agent's addresses.
+    pub port: u16,
+    /// Where else that road is answered; 0 takes a free port.
+    pub listen: Vec<SocketAddr>,
+    /// Whether the agent writes the packet rules that redirect.
+    pub manage_rules: bool,
+    /// Where the kubelet has its pods' volumes.
+    pub pods_folder: PathBuf,
+    /// The region that pods are told.
+    pub region: Option<Region>,
+    /// The availability zone that pods are told.
+    pub zone: Option<String>,
+}
+
+impl Default for ImdsConfig {
+    fn default() -> Self {
+        Self {
+            namespaces: BTreeSet::new(),
+            port: 2704,
+            listen: Vec::new(),
+            manage_rules: true,
+            pods_folder: PathBuf::from("/var/lib/kubelet/pods"),
+            region: None,
+            zone: None,
+        }
+    }
+}
+
+impl ImdsConfig {
+    /// Whether anybody gets credentials there.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.namespaces.is_empty()
+    }
+}
+
+impl AgentConfig {
+    /// What does not go together, with the key and what to do.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        if !is_cluster_name(&self.cluster_name) {
+            return Err(format!(
+                "cluster_name: `{}` is none; give --cluster-name, of 1 to 100 letters, digits, - and _, the first a letter or digit",
+                self.cluster_name
+            ));
+        }
+        match (&self.hub, &self.eks_auth) {
+            (None, None) => {
+                return Err(
+                    "give --hub with --hub-ca, or --region for EKS Auth: credentials come from one of them"
+                        .to_owned(),
+                );
+            }
+            (Some(_), Some(_)) => {
+                return Err(
+                    "hub and eks_auth: credentials come from one of them; leave out --hub or --endpoint"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if self.bind_hosts.is_empty() && self.listen.is_empty() {
+            return Err("bind_hosts: pods need an address to ask at".to_owned());
+        }
+        if self.workers == 0 {
+            return Err("workers: 0 answers nobody, give at least 1".to_owned());
+        }
+        if self.cache.renewals_per_second == 0 {
+            return Err("cache.renewals_per_second: 0 renews nothing, give at least 1".to_owned());
+        }
+        if self.cache.fetch_timeout_ms == 0 || self.kubelet.interval_ms == 0 {
+            return Err("cache.fetch_timeout_ms, kubelet.interval_ms: give at least 1".to_owned());
+        }
+        let limits = &self.limits;
+        let rates =
+            [limits.pod_per_second, limits.pod_burst, limits.newcomer_per_second, limits.newcomer_burst];
+        if rates.contains(&0) || limits.node_burst == 0 {
+            return Err("limits: 0 lets nothing through, give at least 1".to_owned());
+        }
+        self.validate_kubelet()
+    }
+
+    fn validate_kubelet(&self) -> Result<(), String> {
+        let kubelet = &self.kubelet;
+        if self.imds.is_on() && kubelet.check != KubeletCheck::On {
+            return Err("imds.namespaces: on that road a pod is told by its address alone, which needs --kubelet-check=on".to_owned());
+        }
+        if kubelet.check == KubeletCheck::Off {
+            return Ok(());
+        }
+        match kubelet.pods_from {
+            PodsFrom::Kubelet if kubelet.url.is_none() && kubelet.node_ip.is_none() => Err(
+                "kubelet.node_ip: where is the kubelet? Give --node-ip (or NODE_IP from status.hostIP), --kubelet-url, or \
+                 --kubelet-check=off"
+                    .to_owned(),
+            ),
+            PodsFrom::ApiServer if kubelet.node_name.is_none() => Err(
+                "kubelet.node_name: which node is this? Give --node-name (or NODE_NAME from spec.nodeName)".to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rule of EKS Auth's model for `clusterName`.
+fn is_cluster_name(name: &str) -> bool {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    starts_well && name.len() <= 100 && name.bytes().all(is_fit)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn good() -> AgentConfig {
+        serde_json::from_value(json!({
+            "cluster_name": "dev",
+            "hub": { "url": "https://hub.example:7443", "ca": "/ca.pem" },
+            "kubelet": { "node_ip": "10.0.0.7" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        assert_eq!(good().validate(), Ok(()));
+        type Change = fn(&mut AgentConfig);
+        let cases: [(Change, &str); 12] = [
+            (|config| config.cluster_name.clear(), "cluster_name"),
+            (|config| config.cluster_name = "-dev".to_owned(), "cluster_name"),
+            (|config| config.hub = None, "give --hub"),
+            (
+                |config| {
+                    let region = Region::parse("eu-west-1").unwrap();
+                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region });
+                },
+                "hub and eks_auth",
+            ),
+            (|config| config.bind_hosts.clear(), "bind_hosts"),
+            (|config| config.workers = 0, "workers"),
+            (|config| config.cache.renewals_per_second = 0, "cache.renewals_per_second"),
+            (|config| config.limits.pod_burst = 0, "limits"),
+            (|config| config.kubelet.node_ip = None, "kubelet.node_ip"),
+            (|config| config.kubelet.pods_from = PodsFrom::ApiServer, "kubelet.node_name"),
+            (
+                |config| {
+                    config.kubelet.check = KubeletCheck::WithoutAddress;
+                    config.imds.namespaces.insert("shop".to_owned());
+                },
+                "imds.namespaces",
+            ),
+            (|config| config.cache.fetch_timeout_ms = 0, "cache.fetch_timeout_ms"),
+        ];
+        for (change, named) in cases {
+            let mut config = good();
+            change(&mut config);
+            let error = config.validate().unwrap_err();
+            assert!(error.contains(named), "{named}: {error}");
+        }
+    }
+}

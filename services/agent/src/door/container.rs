@@ -1,0 +1,87 @@
+//! The container-credentials address: `/v1/credentials` with the pod's token in `Authorization`, as the published agent answers it,
+//! and the relay to the hub's STS.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use hyper::body::Incoming;
+
+use super::{Answered, Hosts, JSON, Relay, not_found, peer, refused, text, written};
+use crate::agent::{Agent, Refusal, Road};
+use crate::token::TokenError;
+use crate::upstream::Upstream;
+
+/// Where credentials are.
+const CREDENTIALS_PATH: &str = "/v1/credentials";
+/// Where STS is relayed for signed calls as for others: SDKs sign the path, and this is STS' own.
+const STS_PATH: &str = "/";
+/// Where it is for calls that nobody signs.
+const STS_UNSIGNED_PATHS: [&str; 2] = ["/sts", "/sts/"];
+
+/// One listener of that address.
+pub struct ContainerDoor<U> {
+    agent: Arc<Agent<U>>,
+    relay: Option<Arc<Relay>>,
+    hosts: Hosts,
+    own: IpAddr,
+}
+
+impl<U: Upstream> ContainerDoor<U> {
+    /// A listener at the address `own`.
+    #[must_use]
+    pub fn new(agent: Arc<Agent<U>>, relay: Option<Arc<Relay>>, hosts: Hosts, own: IpAddr) -> Self {
+        Self { agent, relay, hosts, own }
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Answered {
+        let path = request.uri().path();
+        if path == CREDENTIALS_PATH {
+            return self.credentials(&request).await;
+        }
+        let signed_too = path == STS_PATH;
+        match &self.relay {
+            Some(relay)
+                if request.method() == Method::POST && (signed_too || STS_UNSIGNED_PATHS.contains(&path)) =>
+            {
+                self.relayed(relay, request, signed_too).await
+            }
+            _ => not_found(),
+        }
+    }
+
+    async fn credentials(&self, request: &Request<Incoming>) -> Answered {
+        let (headers, peer) = (request.headers(), peer(request, self.own));
+        let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), headers)) else {
+            return text(StatusCode::FORBIDDEN, "the host is none of this agent's addresses");
+        };
+        let token = match authorization(headers) {
+            Ok(token) => token,
+            Err(error) => return refused(&Refusal::Token(error)),
+        };
+        match self.agent.credentials(token, peer, Road::Container).await {
+            Ok(answer) => written(StatusCode::OK, JSON, answer.body.clone()),
+            Err(refusal) => refused(&refusal),
+        }
+    }
+
+    async fn relayed(&self, relay: &Relay, request: Request<Incoming>, signed_too: bool) -> Answered {
+        let peer = peer(&request, self.own);
+        let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), request.headers())) else {
+            return text(StatusCode::FORBIDDEN, "the host is none of this agent's addresses");
+        };
+        if !self.agent.is_within_share(peer) {
+            return refused(&Refusal::Limited);
+        }
+        let (answered, outcome) = relay.pass(request, signed_too).await;
+        self.agent.count(Road::Sts, outcome);
+        answered
+    }
+}
+
+/// The token, as it stands in the header.
+fn authorization(headers: &HeaderMap) -> Result<&str, TokenError> {
+    let value = headers.get(header::AUTHORIZATION).ok_or(TokenError::Empty)?;
+    value.to_str().map_err(|_| TokenError::Form)
+}

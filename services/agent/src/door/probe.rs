@@ -1,0 +1,79 @@
+//! Whether the agent answers: for the kubelet's probes, on the node's loopback address. Each asks every listener for a page that it
+//! does not have, and expects to hear so (as the published agent's probes do).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use lanyard_kit::Readiness;
+use tokio::net::TcpStream;
+
+use super::{Answered, not_found, text};
+
+/// A page that no listener has.
+const NO_PAGE: &str = "/probe";
+/// Until all listeners have to have answered: below the second that kubelets wait for a probe by default.
+const TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The probes of the agent.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    listeners: Arc<[SocketAddr]>,
+    readiness: Readiness,
+}
+
+impl Probe {
+    /// Of these listeners.
+    #[must_use]
+    pub fn new(listeners: &[SocketAddr], readiness: Readiness) -> Self {
+        Self { listeners: listeners.into(), readiness }
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Answered {
+        match request.uri().path() {
+            // While it stops it still answers, and is not to be killed for it.
+            "/healthz" => self.asked().await,
+            "/readyz" if self.readiness.report().stopping => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "the agent is on its way out")
+            }
+            "/readyz" => self.asked().await,
+            _ => not_found(),
+        }
+    }
+
+    async fn asked(&self) -> Answered {
+        let all = async {
+            for address in self.listeners.iter() {
+                match ask(*address).await {
+                    Ok(StatusCode::NOT_FOUND) => {}
+                    Ok(status) => return Err(format!("{address} answered {status}")),
+                    Err(error) => return Err(format!("{address} did not answer: {error}")),
+                }
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(TIMEOUT, all).await {
+            Ok(Ok(())) => text(StatusCode::OK, "ok"),
+            Ok(Err(line)) => text(StatusCode::INTERNAL_SERVER_ERROR, &line),
+            Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the listeners did not answer in time"),
+        }
+    }
+}
+
+async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request =
+        Request::get(NO_PAGE).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let status = sender.send_request(request).await?.status();
+    connection.abort();
+    Ok(status)
+}

@@ -1,0 +1,254 @@
+//! The packet rules of the instance-metadata road, by nf_tables.
+//!
+//! They look at what comes into the node's network from elsewhere, which is what pods with a network of their own send; what the
+//! node's own processes send passes none of them. Port 80 of the metadata address goes to the agent; everything else to it ends
+//! there. The rules are the kernel's once they are written: when the agent is killed, its port refuses, and the node's real metadata
+//! service stays out of the pods' reach. Only an agent that starts without the road takes them away.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER};
+
+/// The table, one for IPv4 and one for IPv6.
+pub const TABLE_NAME: &str = "lanyard_agent";
+/// Where the rules that redirect are.
+const REDIRECT_CHAIN: &str = "redirect";
+/// Where spoofed senders end, before they are redirected.
+const SENDERS_CHAIN: &str = "senders";
+/// Where ends what was not redirected.
+const REST_CHAIN: &str = "rest";
+/// Before kube-proxy's and the container network's own translations, which are at -100.
+const REDIRECT_PRIORITY: i32 = -105;
+const SENDERS_PRIORITY: i32 = -110;
+/// After all translations.
+const REST_PRIORITY: i32 = -90;
+/// `ENOENT`
+const IS_NOT_THERE: i32 = 2;
+/// The port of metadata services.
+const HTTP_PORT: u16 = 80;
+/// IANA's number of TCP.
+const TCP: u8 = 6;
+/// `lo` in every network.
+const LOOPBACK_INDEX: u32 = 1;
+
+/// linux/netfilter/nfnetlink.h and nf_tables.h
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
+const NF_TABLES: u16 = 10;
+const NEW_TABLE: u16 = 0;
+const DELETE_TABLE: u16 = 2;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const PREROUTING: u32 = 0;
+const REGISTER_VERDICT: u32 = 0;
+const REGISTER_1: u32 = 1;
+const REGISTER_2: u32 = 2;
+const META_INCOMING_LINK: u32 = 4;
+const META_PROTOCOL: u32 = 16;
+const BASE_NETWORK: u32 = 1;
+const BASE_TRANSPORT: u32 = 2;
+const DROP: u32 = 0;
+const DESTINATION_NAT: u32 = 1;
+const FIB_LINK: u32 = 1;
+const FIB_SENDER: u32 = 1;
+const FIB_INCOMING_LINK: u32 = 8;
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+
+/// The redirection, as it is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Redirect {
+    /// Where the agent answers that road, in IPv4.
+    pub agent_v4: Ipv4Addr,
+    /// The same in IPv6; none: what pods send to that address ends.
+    pub agent_v6: Option<Ipv6Addr>,
+    /// At which port.
+    pub port: u16,
+}
+
+/// The address of metadata services (Amazon EC2 User Guide, "Instance metadata").
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+impl Redirect {
+    /// Writes the rules in place of those that were there, at once.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn write(self) -> Result<(), KernelError> {
+        let kernel = Kernel::open(NETFILTER)?;
+        let v4 = Family::v4(self.agent_v4.octets().to_vec());
+        kernel.send(&batch(v4.rules(self.port)))?;
+        let v6 = Family::v6(self.agent_v6.map(|agent| agent.octets().to_vec()));
+        match kernel.send(&batch(v6.rules(self.port))) {
+            // A kernel without IPv6 has nobody who could use it.
+            Err(error) if self.agent_v6.is_none() && !error.is_forbidden() => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Takes the rules away, where there are any.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn remove() -> Result<(), KernelError> {
+        let kernel = Kernel::open(NETFILTER)?;
+        for family in [Family::v4(Vec::new()), Family::v6(None)] {
+            match kernel.send(&batch(vec![family.table(DELETE_TABLE, 0)])) {
+                Err(error) if error.code() != Some(IS_NOT_THERE) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What differs between the two.
+struct Family {
+    number: u8,
+    /// Where the header has the address of the destination.
+    destination_offset: u32,
+    metadata: Vec<u8>,
+    agent: Option<Vec<u8>>,
+}
+
+impl Family {
+    fn v4(agent: Vec<u8>) -> Self {
+        Self {
+            number: 2,
+            destination_offset: 16,
+            metadata: METADATA_V4.octets().to_vec(),
+            agent: Some(agent),
+        }
+    }
+
+    fn v6(agent: Option<Vec<u8>>) -> Self {
+        Self { number: 10, destination_offset: 24, metadata: METADATA_V6.octets().to_vec(), agent }
+    }
+
+    /// In one batch what was there goes and the new comes: there is no moment without rules.
+    fn rules(&self, port: u16) -> Vec<Message> {
+        let mut rules = vec![
+            self.table(NEW_TABLE, CREATE),
+            self.table(DELETE_TABLE, 0),
+            self.table(NEW_TABLE, CREATE),
+            self.chain(SENDERS_CHAIN, "filter", SENDERS_PRIORITY),
+            self.chain(REDIRECT_CHAIN, "nat", REDIRECT_PRIORITY),
+            self.chain(REST_CHAIN, "filter", REST_PRIORITY),
+        ];
+        // To both addresses: who is told by the address of the connection has to have it.
+        for to in [Some(&self.metadata), self.agent.as_ref()].into_iter().flatten() {
+            let mut spoofed = self.incoming_to(to);
+            spoofed.extend([sender_has_no_way_back(), compare(REGISTER_1, EQUAL, &[0; 4]), drop_it()]);
+            rules.push(self.rule(SENDERS_CHAIN, spoofed));
+        }
+        if let Some(agent) = &self.agent {
+            let mut redirected = self.incoming_to(&self.metadata);
+            redirected.extend([
+                meta(META_PROTOCOL),
+                compare(REGISTER_1, EQUAL, &[TCP]),
+                payload(BASE_TRANSPORT, 2, 2),
+                compare(REGISTER_1, EQUAL, &HTTP_PORT.to_be_bytes()),
+                value(REGISTER_1, agent),
+                value(REGISTER_2, &port.to_be_bytes()),
+                self.to_the_agent(),
+            ]);
+            rules.push(self.rule(REDIRECT_CHAIN, redirected));
+        }
+        let mut rest = self.incoming_to(&self.metadata);
+        rest.push(drop_it());
+        rules.push(self.rule(REST_CHAIN, rest));
+        rules
+    }
+
+    fn incoming_to(&self, address: &[u8]) -> Vec<Bytes> {
+        let length = u32::try_from(address.len()).unwrap_or_default();
+        vec![
+            meta(META_INCOMING_LINK),
+            compare(REGISTER_1, NOT_EQUAL, &LOOPBACK_INDEX.to_ne_bytes()),
+            payload(BASE_NETWORK, self.destination_offset, length),
+            compare(REGISTER_1, EQUAL, address),
+        ]
+    }
+
+    fn to_the_agent(&self) -> Bytes {
+        let data = Bytes::default()
+            .number(1, DESTINATION_NAT)
+            .number(2, u32::from(self.number))
+            .number(3, REGISTER_1)
+            .number(4, REGISTER_1)
+            .number(5, REGISTER_2)
+            .number(6, REGISTER_2);
+        expression("nat", data)
+    }
+
+    fn header(&self) -> Bytes {
+        Bytes::default().raw(&[self.number, 0, 0, 0])
+    }
+
+    fn message(&self, what: &'static str, kind: u16, flags: u16, body: Bytes) -> Message {
+        Message { what, kind: NF_TABLES << 8 | kind, flags: flags | ACK, body }
+    }
+
+    fn table(&self, kind: u16, flags: u16) -> Message {
+        self.message("the table of packet rules", kind, flags, self.header().text(1, TABLE_NAME))
+    }
+
+    fn chain(&self, name: &str, kind: &str, priority: i32) -> Message {
+        let hook = Bytes::default().number(1, PREROUTING).attribute(2, &priority.to_be_bytes());
+        let body = self.header().text(1, TABLE_NAME).text(3, name).nested(4, hook).text(7, kind);
+        self.message("a chain of packet rules", NEW_CHAIN, CREATE, body)
+    }
+
+    fn rule(&self, chain: &str, expressions: Vec<Bytes>) -> Message {
+        let list = expressions.into_iter().fold(Bytes::default(), |list, each| list.nested(1, each));
+        let body = self.header().text(1, TABLE_NAME).text(2, chain).nested(4, list);
+        self.message("a packet rule", NEW_RULE, CREATE | APPEND, body)
+    }
+}
+
+fn batch(messages: Vec<Message>) -> Vec<Message> {
+    let edge = |kind| {
+        let body = Bytes::default().raw(&[0, 0]).raw(&NF_TABLES.to_be_bytes());
+        Message { what: "a batch of packet rules", kind, flags: 0, body }
+    };
+    let mut all = vec![edge(BATCH_BEGIN)];
+    all.extend(messages);
+    all.push(edge(BATCH_END));
+    all
+}
+
+fn expression(name: &str, data: Bytes) -> Bytes {
+    Bytes::default().text(1, name).nested(2, data)
+}
+
+fn meta(key: u32) -> Bytes {
+    expression("meta", Bytes::default().number(1, REGISTER_1).number(2, key))
+}
+
+fn payload(base: u32, offset: u32, length: u32) -> Bytes {
+    let data = Bytes::default().number(1, REGISTER_1).number(2, base).number(3, offset).number(4, length);
+    expression("payload", data)
+}
+
+fn compare(register: u32, operator: u32, with: &[u8]) -> Bytes {
+    let with = Bytes::default().attribute(1, with);
+    expression("cmp", Bytes::default().number(1, register).number(2, operator).nested(3, with))
+}
+
+fn value(register: u32, value: &[u8]) -> Bytes {
+    let value = Bytes::default().attribute(1, value);
+    expression("immediate", Bytes::default().number(1, register).nested(2, value))
+}
+
+fn drop_it() -> Bytes {
+    let verdict = Bytes::default().nested(2, Bytes::default().number(1, DROP));
+    expression("immediate", Bytes::default().number(1, REGISTER_VERDICT).nested(2, verdict))
+}
+
+/// By which link the sender would be answered, if by the one that the packet came from; else 0.
+fn sender_has_no_way_back() -> Bytes {
+    let data =
+        Bytes::default().number(1, REGISTER_1).number(2, FIB_LINK).number(3, FIB_SENDER | FIB_INCOMING_LINK);
+    expression("fib", data)
+}

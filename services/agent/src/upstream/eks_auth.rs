@@ -1,0 +1,269 @@
+//! An EKS Auth endpoint: AWS's own, or a hub's AWS wire. `POST /clusters/<name>/assume-role-for-pod-identity`, signed by SigV4 with
+//! the node's credentials for the service `eks-auth` (service model of EKS Auth, 2023-11-26).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lanyard_aws::CredentialSource;
+use lanyard_iam::sigv4::sign_headers;
+use lanyard_iam::{Credentials as NodeCredentials, HttpRequest, PayloadHash, Region};
+use lanyard_kit::Clock;
+use lanyard_kit::http_client::{AddressRules, Answer, HttpClient, HttpClientError, Options, Request};
+use lanyard_kit::tls::CertificateDer;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::{AuthError, Upstream, UpstreamError};
+use crate::credentials::Credentials;
+use crate::token::PodToken;
+
+/// The service of the signature.
+const SERVICE: &str = "eks-auth";
+/// Longest answer, in bytes; session tokens have one or two KiB.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// For one connection, as the published agent's dialer has it.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the node's credentials are used before they are looked for anew: files and roles of instances change in place.
+const CREDENTIALS_AGE_MAX: time::Duration = time::Duration::minutes(1);
+/// Who it is, in messages.
+const WHOM: &str = "the EKS Auth endpoint";
+
+/// Where the endpoint is, and as whom it is asked.
+pub struct EksAuthOptions {
+    /// `https://…`.
+    pub endpoint: Url,
+    /// The cluster's name there.
+    pub cluster: String,
+    /// The region of the signature.
+    pub region: Region,
+    /// Trusted in place of the system's authorities, when there are any here.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// For one request.
+    pub timeout: Duration,
+    /// Where the node's credentials come from.
+    pub source: CredentialSource,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The endpoint.
+pub struct EksAuth {
+    client: HttpClient,
+    url: Url,
+    host: String,
+    region: Region,
+    source: CredentialSource,
+    kept: Mutex<Option<(NodeCredentials, OffsetDateTime)>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl EksAuth {
+    /// The endpoint by its address. It may be a private one: VPC endpoints are.
+    ///
+    /// # Errors
+    /// [`HttpClientError`] where the roots cannot be used.
+    pub fn new(options: EksAuthOptions) -> Result<Self, HttpClientError> {
+        let EksAuthOptions { endpoint, cluster, region, roots, timeout, source, clock } = options;
+        let name = endpoint.host_str().unwrap_or_default();
+        let host = endpoint.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let client = HttpClient::new(Options {
+            timeout,
+            connect_timeout: CONNECT_TIMEOUT,
+            body_bytes_max: ANSWER_BYTES_MAX,
+            addresses: AddressRules::public_only().allow_private(name),
+            roots,
+            ..Options::default()
+        })?;
+        let mut url = endpoint.clone();
+        url.set_path(&format!("/clusters/{cluster}/assume-role-for-pod-identity"));
+        Ok(Self { client, url, host, region, source, kept: Mutex::new(None), clock })
+    }
+
+    async fn node_credentials(&self) -> Result<NodeCredentials, UpstreamError> {
+        let now = self.clock.now();
+        let mut kept = self.kept.lock().await;
+        if let Some((credentials, found_at)) = kept.as_ref()
+            && now - *found_at < CREDENTIALS_AGE_MAX
+        {
+            return Ok(credentials.clone());
+        }
+        let found = self.source.credentials(now).await;
+        let found = found.map_err(|error| fault(format!("the node's own credentials: {error}")))?;
+        *kept = Some((found.clone(), now));
+        Ok(found)
+    }
+
+    async fn request(&self, token: &PodToken) -> Result<Request, UpstreamError> {
+        let body = serde_json::json!({ "token": token.expose() }).to_string();
+        let own = [("host", self.host.as_str()), ("content-type", "application/json")];
+        let unsigned = HttpRequest { method: "POST", path: self.url.path(), query: "", headers: &own };
+        let credentials = self.node_credentials().await?;
+        let signed = sign_headers(
+            &credentials,
+            self.region.as_str(),
+            SERVICE,
+            &unsigned,
+            &PayloadHash::of(body.as_bytes()),
+            self.clock.now(),
+        );
+        let signed = signed.map_err(|error| fault(format!("the request cannot be signed: {error}")))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in signed.iter().chain([("content-type", "application/json")]) {
+            let mut value = HeaderValue::from_str(value).map_err(|error| fault(error.to_string()))?;
+            value.set_sensitive(name != "content-type");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(Request { method: Method::POST, url: self.url.clone(), headers, body: body.into() })
+    }
+}
+
+impl Upstream for EksAuth {
+    async fn assume(&self, token: &PodToken) -> Result<Credentials, UpstreamError> {
+        let request = self.request(token).await?;
+        let answer = self.client.send(request).await.map_err(|error| fault(error.to_string()))?;
+        read(&answer)
+    }
+}
+
+impl std::fmt::Debug for EksAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EksAuth({})", self.url)
+    }
+}
+
+fn fault(reason: String) -> UpstreamError {
+    UpstreamError::Fault { whom: WHOM, reason }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Vended {
+    assumed_role_user: AssumedRoleUser,
+    credentials: Secrets,
+}
+
+#[derive(Deserialize)]
+struct AssumedRoleUser {
+    arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Secrets {
+    session_token: String,
+    secret_access_key: String,
+    access_key_id: String,
+    expiration: f64,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(alias = "Message", default)]
+    message: String,
+    #[serde(rename = "__type", alias = "code", default)]
+    kind: String,
+}
+
+/// Reads an answer of the endpoint (AWS restJson1 protocol: the error's name is in a header, or in the body).
+fn read(answer: &Answer) -> Result<Credentials, UpstreamError> {
+    if answer.status.is_success() {
+        let vended: Vended = serde_json::from_slice(&answer.body)
+            // What stands there may be secret; where it broke is not.
+            .map_err(|error| fault(format!("its answer is not understood at column {}", error.column())))?;
+        let Secrets { session_token, secret_access_key, access_key_id, expiration } = vended.credentials;
+        let expires_at = OffsetDateTime::from_unix_timestamp(expiration as i64)
+            .map_err(|_| fault("the end of the credentials is no time".to_owned()))?;
+        return Ok(Credentials {
+            access_key_id,
+            secret_access_key: secret_access_key.into(),
+            session_token: session_token.into(),
+            expires_at,
+            assumed_role_arn: vended.assumed_role_user.arn,
+        });
+    }
+    let refused: Refused = serde_json::from_slice(&answer.body)
+        .unwrap_or(Refused { message: String::new(), kind: String::new() });
+    let header = answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+    let kind = header.unwrap_or(&refused.kind);
+    // `aws.protocoltests#FooError:http://…`: namespace and address are left out.
+    let kind = kind.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default();
+    let code = AuthError::named(kind).or_else(|| of_status(answer.status.as_u16()));
+    let code = code.ok_or_else(|| fault(format!("status {} with the error `{kind:.60}`", answer.status)))?;
+    let message = if refused.message.is_empty() { code.name().to_owned() } else { refused.message };
+    Err(UpstreamError::Answered { code, message })
+}
+
+/// What a status means whose error is not of the model, such as those that AWS has for all services.
+fn of_status(status: u16) -> Option<AuthError> {
+    match status {
+        403 => Some(AuthError::AccessDenied),
+        404 => Some(AuthError::ResourceNotFound),
+        429 => Some(AuthError::Throttling),
+        500 => Some(AuthError::InternalServer),
+        502..=504 => Some(AuthError::ServiceUnavailable),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use secrecy::ExposeSecret as _;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn answer(status: u16, kind: &str, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if !kind.is_empty() {
+            headers.insert("x-amzn-errortype", kind.parse().unwrap());
+        }
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_owned().into() }
+    }
+
+    #[test]
+    fn an_answer_of_the_model_is_read() {
+        let body = r#"{
+            "subject": { "namespace": "shop", "serviceAccount": "cart" },
+            "audience": "pods.eks.amazonaws.com",
+            "podIdentityAssociation": { "associationArn": "arn", "associationId": "a-1" },
+            "assumedRoleUser": { "arn": "arn:aws:sts::111122223333:assumed-role/cart/s", "assumeRoleId": "AROA:s" },
+            "credentials": { "sessionToken": "t", "secretAccessKey": "s", "accessKeyId": "ASIA", "expiration": 1795532400.5 }
+        }"#;
+        let credentials = read(&answer(200, "", body)).unwrap();
+        assert_eq!(credentials.account(), "111122223333");
+        assert_eq!(credentials.secret_access_key.expose_secret(), "s");
+        assert_eq!(credentials.expires_at, datetime!(2026-11-24 15:00 UTC));
+    }
+
+    #[test]
+    fn an_error_is_known_by_header_body_or_status() {
+        let cases = [
+            (404, "ResourceNotFoundException", "{}", Some(AuthError::ResourceNotFound)),
+            (400, "AccessDeniedException:http://x/", r#"{"message":"no"}"#, Some(AuthError::AccessDenied)),
+            (400, "", r#"{"__type":"com.amazonaws#ExpiredTokenException"}"#, Some(AuthError::ExpiredToken)),
+            (403, "MissingAuthenticationToken", "", Some(AuthError::AccessDenied)),
+            (429, "", "slow down", Some(AuthError::Throttling)),
+            (503, "", "", Some(AuthError::ServiceUnavailable)),
+            (400, "Odd", "{}", None),
+            (418, "", "", None),
+        ];
+        for (status, kind, body, expected) in cases {
+            let code = match read(&answer(status, kind, body)).unwrap_err() {
+                UpstreamError::Answered { code, .. } => Some(code),
+                UpstreamError::Fault { .. } => None,
+            };
+            assert_eq!(code, expected, "{status} {kind} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_fault_that_repeats_nothing() {
+        let error = read(&answer(200, "", r#"{"credentials":{"secretAccessKey":"hush"}}"#)).unwrap_err();
+        assert!(matches!(error, UpstreamError::Fault { .. }));
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+}

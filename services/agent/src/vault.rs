@@ -1,0 +1,258 @@
+//! The credentials that are kept: by token, fetched once however many ask, renewed ahead of their end.
+//!
+//! **Found by the hash of the whole token.** A token that comes here is verified by nobody here. If credentials were found by what a
+//! token claims (its pod's uid), anybody who can write a JWT would have those of every pod whose uid they know. So only who bears
+//! the very text that the other side has verified gets what that text was given; a pod's next token is asked about once.
+//!
+//! **Only what was vended is kept.** No refusal is, so that an association made a moment ago is found by the next request. A token
+//! has its place only once credentials came for it: made-up ones take none.
+
+mod flight;
+mod renewal;
+mod schedule;
+mod shelf;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use lanyard_iam::TokenDigest;
+use lanyard_kit::Clock;
+use lanyard_kit::telemetry::{Counters, Label, names};
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
+
+use crate::credentials::Credentials;
+use crate::limits::{Rate, Share};
+use crate::token::{PodClaims, PodToken};
+use crate::upstream::{Upstream, UpstreamError};
+use flight::Flights;
+pub use schedule::Schedule;
+use shelf::Shelf;
+
+/// Credentials with less time than this are not handed out (the published agent's minimum).
+pub const LIFE_MIN: Duration = Duration::seconds(15);
+/// Most questions that are under way to the other side at once.
+const FETCHES_MAX: usize = 32;
+
+/// How credentials are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct VaultOptions {
+    /// Most entries; none: nothing is kept.
+    pub entries_max: usize,
+    /// When entries are renewed.
+    pub schedule: Schedule,
+    /// Most renewals a second.
+    pub renewals_per_second: u32,
+    /// What one pod may ask for.
+    pub pod_rate: Rate,
+}
+
+/// What became of a question to the other side.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Vended,
+    Refused,
+    Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Vended, Self::Refused, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Vended => "vended",
+            Self::Refused => "refused",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Credentials as they are handed out.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was vended.
+    pub credentials: Credentials,
+    /// The same as the container-credentials road has it, written once.
+    pub body: Bytes,
+    /// When it came.
+    pub fetched_at: OffsetDateTime,
+}
+
+impl Answer {
+    fn new(credentials: Credentials, fetched_at: OffsetDateTime) -> Self {
+        Self { body: credentials.container_body(), credentials, fetched_at }
+    }
+
+    /// Whether there is enough of its life left.
+    #[must_use]
+    pub fn is_good(&self, now: OffsetDateTime) -> bool {
+        self.credentials.expires_at - now > LIFE_MIN
+    }
+}
+
+/// A token for which credentials came.
+#[derive(Debug)]
+pub struct Entry {
+    token: PodToken,
+    answer: ArcSwap<Answer>,
+    /// What the pod may ask for, whichever of its tokens it shows.
+    share: Arc<Share>,
+    /// When it was last asked for, in Unix seconds.
+    used_at: AtomicI64,
+    /// When it is due, in Unix seconds.
+    renew_at: AtomicI64,
+}
+
+impl Entry {
+    /// What the token claims, and the other side has found to be so.
+    #[must_use]
+    pub fn claims(&self) -> &PodClaims {
+        self.token.claims()
+    }
+
+    /// Whether one more request is within the pod's share.
+    #[must_use]
+    pub fn is_within_share(&self) -> bool {
+        self.share.take()
+    }
+
+    /// The credentials, if they are good enough to be handed out.
+    #[must_use]
+    pub fn answer(&self, now: OffsetDateTime) -> Option<Arc<Answer>> {
+        self.used_at.store(now.unix_timestamp(), Ordering::Relaxed);
+        let answer = self.answer.load();
+        answer.is_good(now).then(|| Arc::clone(&answer))
+    }
+}
+
+/// The credentials of this node's pods.
+pub struct Vault<U> {
+    upstream: U,
+    clock: Arc<dyn Clock>,
+    options: VaultOptions,
+    shelf: Shelf,
+    flights: Flights,
+    fetches: Semaphore,
+    renewals: Share,
+    outcomes: Counters<Outcome>,
+}
+
+impl<U: Upstream> Vault<U> {
+    /// Empty.
+    #[must_use]
+    pub fn new(upstream: U, clock: Arc<dyn Clock>, options: VaultOptions) -> Arc<Self> {
+        let renewals = Rate::new(options.renewals_per_second, options.renewals_per_second);
+        Arc::new(Self {
+            upstream,
+            clock,
+            shelf: Shelf::new(options.entries_max),
+            options,
+            flights: Flights::default(),
+            fetches: Semaphore::new(FETCHES_MAX),
+            renewals: Share::new(renewals),
+            outcomes: Counters::new(names::AGENT_VENDS_TOTAL),
+        })
+    }
+
+    /// The entry of a token that was vouched for.
+    #[must_use]
+    pub fn find(&self, digest: &TokenDigest) -> Option<Arc<Entry>> {
+        self.shelf.find(digest)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shelf.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Asks the other side about a token, together with all who ask about the same one at the time.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], the same for all of them.
+    pub async fn fetch(self: &Arc<Self>, token: &PodToken) -> Result<Arc<Answer>, UpstreamError> {
+        let digest = token.digest();
+        let vault = Arc::clone(self);
+        let token = token.clone();
+        let fetch = move || async move {
+            let fetched = vault.ask(&token).await;
+            vault.settle(&token, &fetched);
+            fetched
+        };
+        self.flights.join(digest, fetch).await
+    }
+
+    async fn ask(&self, token: &PodToken) -> Result<Arc<Answer>, UpstreamError> {
+        // It is never closed; where it were, there would be no limit.
+        let _permit = self.fetches.acquire().await;
+        let credentials = self.upstream.assume(token).await?;
+        let answer = Answer::new(credentials, self.clock.now());
+        if !answer.is_good(answer.fetched_at) {
+            let reason =
+                format!("its credentials end at {}, too soon to be of use", answer.credentials.expires_at);
+            return Err(UpstreamError::Fault { whom: "the issuer of credentials", reason });
+        }
+        Ok(Arc::new(answer))
+    }
+
+    /// Keeps what came; forgets what is not to be kept any longer.
+    fn settle(&self, token: &PodToken, fetched: &Result<Arc<Answer>, UpstreamError>) {
+        let (now, digest) = (self.clock.now(), token.digest());
+        match fetched {
+            Ok(answer) => {
+                self.outcomes.increment(Outcome::Vended);
+                let due =
+                    self.options.schedule.renewal(&digest, answer.fetched_at, answer.credentials.expires_at);
+                let share = || Arc::new(Share::new(self.options.pod_rate));
+                self.shelf.put(token, answer, due, now, share);
+            }
+            Err(error) if error.is_final() => {
+                self.outcomes.increment(Outcome::Refused);
+                if self.shelf.remove(&digest) {
+                    warn!(token.sha256 = %digest, %error, "credentials are forgotten: the other side refuses to renew them");
+                }
+            }
+            Err(error) => {
+                self.outcomes.increment(Outcome::Fault);
+                debug!(token.sha256 = %digest, %error, "no credentials came");
+                if let Some(entry) = self.shelf.find(&digest) {
+                    let ends = entry.answer.load().credentials.expires_at;
+                    let again = self.options.schedule.again(&digest, now, ends);
+                    entry.renew_at.store(again.unix_timestamp(), Ordering::Relaxed);
+                }
+            }
+        }
+        metrics::gauge!(names::AGENT_ENTRIES).set(self.shelf.len() as f64);
+    }
+}
+
+impl<U> std::fmt::Debug for Vault<U> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({:?})", self.options)
+    }
+}
+
+#[cfg(test)]
+impl<U> Vault<U> {
+    /// Who is asked, for what was asked of them.
+    pub(crate) fn upstream(&self) -> &U {
+        &self.upstream
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,137 @@
+//! [`Pods`]: what is put into pods that have a role.
+
+mod identity;
+mod inject;
+mod patch;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::rand;
+use lanyard_api::{
+    Fault, Scope,
+    credentials::{IrsaObstacle, MutatePod, PodMutation, Pods, ServiceAccount},
+    mapping::Cluster,
+};
+use lanyard_iam::PrincipalArn;
+use serde_json::Value;
+
+use self::{
+    identity::{Identity, JITTER_SECONDS_MAX, Road},
+    inject::{AGENT_STS_URL, Surroundings, into_ephemeral, into_new},
+};
+use crate::{engine::Credentials, sight::fault};
+
+/// The ServiceAccount of a pod that names none (Kubernetes, ServiceAccount admission).
+const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+/// How often a ServiceAccount that is not known yet is looked for while it is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Pods for Credentials {
+    async fn mutate_pod(&self, asked: MutatePod) -> Result<PodMutation, Fault> {
+        let MutatePod { cluster, namespace, pod, before } = asked;
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        let Some(cluster) = clusters.by_uid(cluster) else { return Ok(PodMutation::default()) };
+        // What is no pod is for the API server to refuse.
+        let Ok(pod) = serde_json::from_slice::<Value>(&pod) else { return Ok(PodMutation::default()) };
+        if !pod.get("spec").is_some_and(Value::is_object) {
+            return Ok(PodMutation::default());
+        }
+        let name = pod.pointer("/spec/serviceAccountName").and_then(Value::as_str);
+        let name = name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SERVICE_ACCOUNT);
+        let is_associated = self.associations(cluster.uid).await?.of(&namespace, name).is_some();
+        let account = match is_associated {
+            true => self.workloads(cluster.uid).await?.service_account(&namespace, name).cloned(),
+            false => self.awaited(cluster, &namespace, name).await?,
+        };
+        let regional_sts = self.config().webhook.regional_sts;
+        let identity = Identity::of(&pod, account.as_deref(), is_associated, regional_sts, jitter());
+        let Some(identity) = identity else { return Ok(PodMutation::default()) };
+        let around = self
+            .surroundings(cluster, &identity, is_associated.then_some((namespace.as_str(), name)))
+            .await?;
+        let (patch, mut warnings) = match before.map(|before| serde_json::from_slice::<Value>(&before)) {
+            None => into_new(&pod, &identity, &around),
+            Some(Ok(before)) => into_ephemeral(&pod, &before, &identity, &around),
+            Some(Err(_)) => return Ok(PodMutation::default()),
+        };
+        if identity.road != Road::PodIdentity {
+            warnings.extend(self.obstacle(cluster).await?);
+        }
+        Ok(PodMutation { patch: patch.written().map(Into::into), warnings })
+    }
+}
+
+impl Credentials {
+    /// A ServiceAccount. One that was made a moment ago, with the pod as a rule, is on its way here: it is waited for a little, where the
+    /// cluster is watched at all.
+    async fn awaited(
+        &self,
+        cluster: &Cluster,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<ServiceAccount>>, Fault> {
+        let wait = Duration::from_millis(self.config().webhook.service_account_wait_ms);
+        let until = Instant::now() + wait;
+        loop {
+            let snapshot = self.workloads(cluster.uid).await?;
+            let found = snapshot.service_account(namespace, name).cloned();
+            if found.is_some() || !snapshot.is_watched() || Instant::now() >= until {
+                return Ok(found);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The region, and where STS is for the role's account: where the hub keeps it, the hub's own, by way of the node's agent.
+    async fn surroundings(
+        &self,
+        cluster: &Cluster,
+        identity: &Identity,
+        associated: Option<(&str, &str)>,
+    ) -> Result<Surroundings, Fault> {
+        let role = match (&identity.road, associated) {
+            (Road::Irsa { role_arn }, _) => PrincipalArn::parse(role_arn).ok(),
+            (Road::PodIdentity, Some((namespace, name))) => {
+                let associations = self.associations(cluster.uid).await?;
+                let association = associations.of(namespace, name);
+                association
+                    .map(|found| found.target_role_arn.clone().unwrap_or_else(|| found.role_arn.clone()))
+            }
+            (Road::PodIdentity, None) => None,
+        };
+        let hub = self.hub().await?;
+        let is_local = role.is_some_and(|role| hub.is_local(role.account, role.partition));
+        Ok(Surroundings {
+            region: Some(cluster.region.clone()).filter(|region| !region.is_empty()),
+            sts_url: is_local.then_some(AGENT_STS_URL),
+        })
+    }
+
+    /// Why IRSA will not work in a cluster, for whoever makes the pod.
+    async fn obstacle(&self, cluster: &Cluster) -> Result<Option<String>, Fault> {
+        let snapshot = self.workloads(cluster.uid).await?;
+        let why = match snapshot.issuer() {
+            None => "the hub knows no issuer of this cluster",
+            Some(issuer) => match issuer.record.irsa_obstacle {
+                None => return Ok(None),
+                Some(IrsaObstacle::InClusterName) => {
+                    "its issuer has the name that every cluster gives itself"
+                }
+                Some(IrsaObstacle::NotHttps) => "its issuer is no https URL",
+            },
+        };
+        Ok(Some(format!("IRSA will not work in this cluster: {why}")))
+    }
+}
+
+/// A random number up to [`JITTER_SECONDS_MAX`]. Where there is none, all tokens are of the full life.
+fn jitter() -> u32 {
+    let mut bytes = [0; 4];
+    match rand::fill(&mut bytes) {
+        Ok(()) => u32::from_le_bytes(bytes) % (JITTER_SECONDS_MAX + 1),
+        Err(_) => 0,
+    }
+}

@@ -1,0 +1,366 @@
+//! [`Vend`]: credentials for the pods of clusters.
+//!
+//! What has to be proven, in this order: that the caller is a node of the cluster; that the token is one of this very cluster's issuer,
+//! for Pod Identity, bound to a pod on a node, and good now; that this node is the caller; that the ServiceAccount has an association.
+//! What the pod then gets is decided here, and a [`CredentialSource`] gives it, which finds out whether the roles let it.
+
+mod budget;
+mod cache;
+mod local;
+mod node;
+mod session;
+mod source;
+mod token;
+
+use std::{sync::Arc, time::Instant};
+
+use lanyard_api::{
+    Actor, ActorKind, Authority, CallError, Fault, Revision, Scope, Vouched,
+    credentials::{
+        AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, PodIdentityAssociation,
+        ServiceAccountName, Vend, VendRefusal, VendedAssociation,
+    },
+    mapping::Cluster,
+};
+use lanyard_iam::{Ancestor, PrincipalArn, TokenDigest};
+use lanyard_kit::telemetry::{Counters, Label, names};
+use secrecy::ExposeSecret as _;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use self::{
+    budget::Budgets,
+    cache::{Basis, Of, VendCache, Vended},
+    node::NotANode,
+};
+use crate::{config::VendConfig, engine::Credentials, sight::fault};
+
+pub use local::LocalSource;
+pub(crate) use node::{NodeModel, NodeSnapshot};
+pub use source::{CredentialSource, Decided, PodIdentity, SourceError, Sourced, TargetHop};
+
+/// Longest name of a node (Kubernetes: a DNS subdomain), in bytes.
+const NODE_NAME_BYTES_MAX: usize = 253;
+/// What EKS says where a role does not let it, which clients look for.
+const UNAUTHORIZED: &str =
+    "Unauthorized Exception! EKS does not have permissions to assume the associated role.";
+/// What a role's owner cannot mend, but who wrote the association.
+const OF_ASSOCIATION: [&str; 5] =
+    ["packed_policy_too_large", "malformed_policy_document", "account_elsewhere", "aws_road", "parameter"];
+
+/// What vending keeps.
+pub(crate) struct Vending {
+    budgets: Budgets,
+    cache: VendCache,
+    vends: Counters<Outcome>,
+}
+
+impl Vending {
+    pub(crate) fn new(config: &VendConfig) -> Self {
+        Self {
+            budgets: Budgets::new(config),
+            cache: VendCache::new(config.kept_max, config.kept_seconds),
+            vends: Counters::new(names::CREDENTIALS_VENDS_TOTAL),
+        }
+    }
+}
+
+/// How a call for a pod ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Vended,
+    Refused,
+    Throttled,
+    Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Vended, Self::Refused, Self::Throttled, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Vended => "vended",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Outcome {
+    fn of<T>(answer: &Result<T, CallError>) -> Self {
+        match answer {
+            Ok(_) => Self::Vended,
+            Err(CallError::Fault(Fault::Throttled { .. })) => Self::Throttled,
+            Err(CallError::Fault(_)) => Self::Fault,
+            Err(_) => Self::Refused,
+        }
+    }
+}
+
+impl Vend for Credentials {
+    async fn assume_role_for_pod_identity(
+        &self,
+        by: Vouched<Actor>,
+        request: AssumeRoleForPodIdentity,
+    ) -> Result<PodCredentials, CallError> {
+        let token = TokenDigest::of(request.token.expose_secret());
+        let answer = Box::pin(self.vended(&by.value, &request)).await;
+        self.vending().vends.increment(Outcome::of(&answer));
+        tell(&by.value, &request, token, &answer);
+        answer
+    }
+}
+
+/// The audit line.
+fn tell(
+    by: &Actor,
+    request: &AssumeRoleForPodIdentity,
+    token: TokenDigest,
+    answer: &Result<PodCredentials, CallError>,
+) {
+    let (caller, cluster) = (by.name(), request.cluster.as_str());
+    let node_name = request.node_name.as_deref().unwrap_or_default();
+    match answer {
+        Ok(vended) => tracing::info!(
+            cluster.id = cluster,
+            caller,
+            node_name,
+            token = %token,
+            subject = %vended.subject,
+            association = %vended.association.id,
+            principal.arn = vended.user.arn,
+            access_key.id = %vended.credentials.access_key_id,
+            "a pod was vended credentials"
+        ),
+        Err(error) => {
+            let code = match error {
+                CallError::Denied(denial) => &*denial.code,
+                CallError::Fault(fault) => fault.code(),
+                CallError::NotFound { .. } => "not_found",
+                _ => "invalid",
+            };
+            tracing::warn!(
+                cluster.id = cluster,
+                caller,
+                node_name,
+                token = %token,
+                reason.code = code,
+                %error,
+                "a pod was vended nothing"
+            );
+        }
+    }
+}
+
+impl Credentials {
+    async fn vended(
+        &self,
+        by: &Actor,
+        request: &AssumeRoleForPodIdentity,
+    ) -> Result<PodCredentials, CallError> {
+        if request.node_name.as_ref().is_some_and(|name| name.len() > NODE_NAME_BYTES_MAX) {
+            let rule = format!("at most {NODE_NAME_BYTES_MAX} bytes");
+            return Err(CallError::invalid("node_name", "node_name", rule));
+        }
+        let cluster = self.seen(by, &request.cluster).await?;
+        let node = self.calling_node(by, &cluster).await?;
+        let now = self.now();
+        let pod = self.proven_pod(by, &cluster, request.token.expose_secret(), now).await?;
+        if pod.node != node {
+            let rule =
+                format!("the token's pod runs on node `{}`, and the caller is node `{node}`", pod.node);
+            return Err(VendRefusal::AccessDenied.because(rule));
+        }
+        self.vending().budgets.take(cluster.uid, &pod.namespace, Instant::now())?;
+        let associations = self.associations(cluster.uid).await?;
+        let found = associations.of(&pod.namespace, &pod.service_account);
+        let association = found.cloned().ok_or_else(|| no_association(&cluster, &pod))?;
+        let basis = Basis { accounts: self.accounts_of(&association).await?, association };
+        let of = Of { cluster: cluster.uid, association: basis.association.id.clone(), pod };
+        let vend = self.vend(&cluster, &of.pod, &basis, associations.revision, now);
+        let vended = self.vending().cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
+        Ok(answer(&cluster, &of, &vended))
+    }
+
+    /// The name of the node that calls.
+    async fn calling_node(&self, by: &Actor, cluster: &Cluster) -> Result<String, CallError> {
+        let bound = match &by.kind {
+            ActorKind::Principal { .. } => {
+                self.node_snapshots().get(Scope::Cluster(cluster.uid)).await.map_err(fault)?
+            }
+            _ => Arc::new(NodeSnapshot::default()),
+        };
+        bound.name_of(by).map_err(|not: NotANode| VendRefusal::AccessDenied.because(not))
+    }
+
+    /// The pod that a token proves. Whoever brings bad ones is heard less and less.
+    async fn proven_pod(
+        &self,
+        by: &Actor,
+        cluster: &Cluster,
+        raw: &str,
+        now: OffsetDateTime,
+    ) -> Result<PodIdentity, CallError> {
+        let workloads = self.workloads(cluster.uid).await?;
+        let Some(issuer) = workloads.issuer() else {
+            let detail = "the hub has not been told of it: see `lanyard cluster describe`, and push it";
+            let part = "the issuer of the cluster's tokens".into();
+            return Err(Fault::Unavailable { part, detail: detail.into() }.into());
+        };
+        let pod = match token::proven(raw, issuer, now) {
+            Ok(pod) => pod,
+            Err(refusal) => {
+                self.vending().budgets.take_bad(cluster.uid, &by.name(), Instant::now())?;
+                return Err(refusal);
+            }
+        };
+        // One that the hub has not heard of may be new; one of another uid is the one before.
+        match workloads.service_account(&pod.namespace, &pod.service_account) {
+            Some(known) if known.uid != pod.service_account_uid => {
+                let rule = format!(
+                    "the ServiceAccount `{}/{}` was made anew, and the token is of the one before",
+                    pod.namespace, pod.service_account
+                );
+                Err(VendRefusal::InvalidToken.because(rule))
+            }
+            _ => Ok(pod),
+        }
+    }
+
+    /// The revisions of the accounts of an association's roles, as far as the hub keeps them.
+    async fn accounts_of(
+        &self,
+        association: &PodIdentityAssociation,
+    ) -> Result<[Option<Revision>; 2], CallError> {
+        let hub = self.hub().await?;
+        let mut revisions = [None; 2];
+        let roles = [Some(&association.role_arn), association.target_role_arn.as_ref()];
+        for (revision, role) in revisions.iter_mut().zip(roles) {
+            if let Some(PrincipalArn { account, partition, .. }) = role
+                && hub.is_local(*account, *partition)
+            {
+                *revision = Some(self.account(*account).await?.revision);
+            }
+        }
+        Ok(revisions)
+    }
+
+    /// Decides what a pod gets, and has it given.
+    async fn vend(
+        &self,
+        cluster: &Arc<Cluster>,
+        pod: &PodIdentity,
+        basis: &Basis,
+        revision: Revision,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Vended>, CallError> {
+        let decided = decide(cluster, pod, &basis.association, revision);
+        let sourced = self.sourced(&decided).await.map_err(|error| unsourced(&decided, error))?;
+        Ok(Arc::new(Vended::new(sourced, revision, basis.clone(), now)))
+    }
+
+    /// The source of a role's credentials is that of its account's authority.
+    async fn sourced(&self, decided: &Decided) -> Result<Sourced, SourceError> {
+        let role = &decided.association.role_arn;
+        let hub = self.hub().await?;
+        match hub.registered(role.account).map(|registered| &registered.authority) {
+            Some(Authority::Local) => self.local_source().credentials(decided).await,
+            Some(Authority::Aws) => match self.aws_source() {
+                Some(source) => source.credentials(decided).await,
+                None => Err(SourceError::Refused {
+                    code: "aws_mode".into(),
+                    text: format!(
+                        "`{role}` is AWS's to give, and this hub does not call AWS in its own name (aws.enabled)"
+                    ),
+                }),
+            },
+            Some(Authority::Sts(_)) | None => Err(SourceError::Refused {
+                code: "account_elsewhere".into(),
+                text: format!(
+                    "the hub keeps no account {}, nor is it AWS's: name a role of an account that is registered here as one of these",
+                    role.account
+                ),
+            }),
+        }
+    }
+}
+
+/// What a pod gets by its association (EKS user guide, "Pod Identity").
+fn decide(
+    cluster: &Arc<Cluster>,
+    pod: &PodIdentity,
+    association: &Arc<PodIdentityAssociation>,
+    revision: Revision,
+) -> Decided {
+    let tags =
+        if association.disable_session_tags { Default::default() } else { session::tags(cluster, pod) };
+    let target = association.target_role_arn.clone().map(|role_arn| TargetHop {
+        role_arn,
+        external_id: association.external_id(cluster).filter(|_| association.disable_session_tags),
+    });
+    Decided {
+        session_name: session::name(&cluster.name, &pod.pod, Uuid::new_v4()),
+        tags,
+        session_policy: association.policy.clone(),
+        seconds_max: if target.is_some() { session::TARGET_SECONDS_MAX } else { session::SECONDS_MAX },
+        target,
+        ancestors: vec![
+            Ancestor::Cluster(cluster.uid.to_string()),
+            Ancestor::Association { id: association.id.to_string(), revision: revision.0 },
+        ],
+        cluster: Arc::clone(cluster),
+        association: Arc::clone(association),
+        pod: pod.clone(),
+    }
+}
+
+fn answer(cluster: &Cluster, of: &Of, vended: &Vended) -> PodCredentials {
+    let Sourced { credentials, user, role_arn } = &vended.sourced;
+    let association = &vended.association();
+    PodCredentials {
+        subject: ServiceAccountName {
+            namespace: of.pod.namespace.clone(),
+            name: of.pod.service_account.clone(),
+        },
+        audience: POD_IDENTITY_AUDIENCE.to_owned(),
+        association: VendedAssociation {
+            arn: association.arn(cluster),
+            id: association.id.clone(),
+            revision: vended.revision,
+        },
+        user: user.clone(),
+        credentials: credentials.clone(),
+        account: role_arn.account,
+    }
+}
+
+fn no_association(cluster: &Cluster, pod: &PodIdentity) -> CallError {
+    let rule = format!(
+        "no Pod Identity association of cluster `{}` is for the ServiceAccount `{}/{}`: make one (`lanyard association create`)",
+        cluster.name, pod.namespace, pod.service_account
+    );
+    VendRefusal::ResourceNotFound.because(rule)
+}
+
+/// What a pod is told where its source gave nothing.
+fn unsourced(decided: &Decided, error: SourceError) -> CallError {
+    match error {
+        SourceError::Refused { code, text } if OF_ASSOCIATION.contains(&&*code) => {
+            VendRefusal::InvalidRequest
+                .because(format!("association `{}`: {text} ({code})", decided.association.id))
+        }
+        SourceError::Refused { code, text } => {
+            VendRefusal::AccessDenied.because(format!("{UNAUTHORIZED} {text} ({code})"))
+        }
+        SourceError::Throttled { retry_after } => {
+            Fault::Throttled { part: "the source of the role's credentials".into(), retry_after }.into()
+        }
+        SourceError::Fault(fault) => fault.into(),
+    }
+}

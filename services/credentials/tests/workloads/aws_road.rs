@@ -1,0 +1,304 @@
+//! Associations with roles that AWS keeps: which road they take, and that the role is tried.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lanyard_api::{
+    Authority, CallError, HubId, Mutated, Mutation,
+    credentials::{
+        AWS_ROAD_TAG, Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
+        PodIdentityAssociationRef, ProposeTrust, UpdatePodIdentityAssociation,
+    },
+};
+use lanyard_aws::{
+    AwsClient, AwsOptions, CallOptions, CredentialSource, Quota,
+    stand_in::{Behaviour, StandIn, StandInRole, StandInTrust},
+};
+use lanyard_credentials::{Credentials, Exchange, external_id};
+use lanyard_iam::{AccessKeyId, Credentials as Keys, Partition, Region, SecretAccessKey, SessionToken};
+use lanyard_kit::SystemClock;
+use lanyard_store::test_support::TestDatabase;
+
+use crate::bench::*;
+
+const REGION: &str = "eu-central-1";
+
+fn keys(id: &str) -> Keys {
+    Keys {
+        access_key_id: AccessKeyId::parse(id).unwrap(),
+        secret_access_key: SecretAccessKey::new(format!("secret of {id}")),
+        session_token: Some(SessionToken::new(format!("token of {id}"))),
+    }
+}
+
+fn role_arn() -> String {
+    format!("arn:aws:iam::{HOME}:role/team/app")
+}
+
+/// A hub in AWS mode, whose first account is AWS's.
+struct Road {
+    bench: Bench,
+    sts: StandIn,
+    hub: HubId,
+}
+
+impl Road {
+    async fn new(database: &TestDatabase) -> Self {
+        Self::of(database, Authority::Aws).await
+    }
+
+    async fn of(database: &TestDatabase, home: Authority) -> Self {
+        let sts = StandIn::start(&["sts.eu-central-1.amazonaws.com", "iam.amazonaws.com"]).await;
+        let own = keys("ASIAHUBHUBHUBHUBHUBH");
+        sts.add(&own, HOME, &format!("arn:aws:sts::{HOME}:assumed-role/hub/i-1"), "AROAHUB:i-1");
+        sts.add_principal(&format!("arn:aws:iam::{HOME}:role/lanyard/hub"), "AROAHUB");
+        let calls = CallOptions {
+            backoff_milliseconds: 1,
+            attempt_milliseconds: 400,
+            deadline_milliseconds: 1_500,
+            role: Quota { per_second: 1_000, burst: 1_000 },
+            ..CallOptions::default()
+        };
+        let options = AwsOptions { calls, ..AwsOptions::default() };
+        let (region, source) = (Region::parse(REGION).unwrap(), CredentialSource::fixed(&own));
+        let http = sts.http_options();
+        let aws = AwsClient::new(&options, &region, source, http, Arc::new(SystemClock)).unwrap();
+        let hub: HubId = "b3e0c0de-0000-4000-8000-000000000001".parse().unwrap();
+        let bench = Bench::of(database, home, |store, config| {
+            let exchange = Exchange::new(hub, region, &config.exchange).unwrap();
+            Credentials::in_aws_mode(store, config, exchange, aws).unwrap()
+        })
+        .await;
+        Self { bench, sts, hub }
+    }
+
+    fn external_id(&self, service_account: &str) -> String {
+        external_id(self.hub, self.bench.cluster.uid, "team-a", service_account)
+    }
+
+    /// The role trusts so.
+    fn trusts(&self, trust: Option<StandInTrust>) {
+        let role = StandInRole::new(&keys("ASIAPODPODPODPODPODP"));
+        self.sts.add_role(&role_arn(), StandInRole { people: trust, ..role });
+    }
+
+    fn trusts_as_it_should(&self, service_account: &str) {
+        self.trusts(Some(StandInTrust::ExternalId(self.external_id(service_account))));
+    }
+
+    /// What the engine answers, and that the engine behind gRPC answers alike.
+    async fn refused(&self, asked: &CreatePodIdentityAssociation) -> &'static str {
+        let code = code_of(create(&self.bench.engine, asked.clone()).await);
+        let behind = create(&self.bench.grpc(), asked.clone()).await;
+        assert!(behind.is_err(), "{behind:?}");
+        code
+    }
+}
+
+fn asked(service_account: &str) -> CreatePodIdentityAssociation {
+    CreatePodIdentityAssociation {
+        cluster: dev(),
+        namespace: "team-a".to_owned(),
+        service_account: service_account.to_owned(),
+        role_arn: role_arn(),
+        target_role_arn: None,
+        disable_session_tags: None,
+        policy: None,
+        tags: BTreeMap::new(),
+        allow_any_cluster: false,
+        aws_road: None,
+        unprobed: false,
+    }
+}
+
+type Made = Result<Mutated<PodIdentityAssociationDetail>, CallError>;
+
+async fn create(calls: &impl Associations, asked: CreatePodIdentityAssociation) -> Made {
+    calls.create_pod_identity_association(Mutation::by(actor_of(HOME)), asked).await
+}
+
+async fn update(
+    calls: &impl Associations,
+    of: &PodIdentityAssociationDetail,
+    change: UpdatePodIdentityAssociation,
+) -> Made {
+    let named = PodIdentityAssociationRef { cluster: dev(), id: of.association.id.clone() };
+    calls.update_pod_identity_association(Mutation::by(actor_of(HOME)), named, change).await
+}
+
+lanyard_store::on_each_store!(
+    immunity_50_a_role_that_lets_the_hub_in_without_its_external_id_is_refused,
+    a_role_that_does_not_let_the_session_be_tagged_is_refused_unless_there_are_no_tags,
+    immunity_14_an_sts_that_does_not_answer_lets_nothing_be_written_but_unprobed,
+    the_road_is_named_by_field_by_tag_or_by_default_and_stays,
+    a_role_that_the_hub_keeps_takes_no_road_and_aws_hears_nothing_of_it,
+    a_trust_policy_is_proposed_that_lets_this_service_account_in_alone,
+    a_hub_that_does_not_call_aws_writes_associations_unprobed,
+);
+
+async fn immunity_50_a_role_that_lets_the_hub_in_without_its_external_id_is_refused(database: TestDatabase) {
+    let road = Road::new(&database).await;
+    let cases = [
+        (None, "aws_role_closed"),
+        (Some(StandInTrust::Anyone), "aws_external_id_missing"),
+        (Some(StandInTrust::ExternalIdLike("lanyard-".to_owned())), "aws_external_id_any"),
+        // Another tenant's: the id is of another ServiceAccount.
+        (Some(StandInTrust::ExternalId(road.external_id("theirs"))), "aws_role_closed"),
+        (Some(StandInTrust::ExternalId("hub-7".to_owned())), "aws_role_closed"),
+    ];
+    for (trust, expected) in cases {
+        road.trusts(trust.clone());
+        assert_eq!(road.refused(&asked("bot")).await, expected, "{trust:?}");
+    }
+    let message = create(&road.bench.engine, asked("bot")).await.unwrap_err().to_string();
+    assert!(message.contains("--print-trust-policy"), "the next step: {message}");
+    road.trusts_as_it_should("bot");
+    let made = create(&road.bench.grpc(), asked("bot")).await.unwrap();
+    assert_eq!(made.notices, [""; 0]);
+    let association = made.value.association;
+    assert_eq!((association.aws_road, association.unprobed), (Some(AwsRoad::HubPrincipal), false));
+    let of_probe = |asked: &BTreeMap<String, String>| asked["RoleSessionName"] == "lanyard-probe";
+    assert!(road.sts.assumed().iter().all(of_probe), "whoever looks at CloudTrail sees what it was");
+}
+
+async fn a_role_that_does_not_let_the_session_be_tagged_is_refused_unless_there_are_no_tags(
+    database: TestDatabase,
+) {
+    let road = Road::new(&database).await;
+    let trust = StandInTrust::ExternalId(road.external_id("bot"));
+    let role = StandInRole::new(&keys("ASIAPODPODPODPODPODP")).trusting(trust);
+    road.sts.add_role(&role_arn(), StandInRole { tag_session: false, ..role });
+    assert_eq!(road.refused(&asked("bot")).await, "aws_role_untagged");
+    let untagged = CreatePodIdentityAssociation { disable_session_tags: Some(true), ..asked("bot") };
+    create(&road.bench.engine, untagged).await.unwrap();
+}
+
+async fn immunity_14_an_sts_that_does_not_answer_lets_nothing_be_written_but_unprobed(
+    database: TestDatabase,
+) {
+    let road = Road::new(&database).await;
+    road.trusts_as_it_should("bot");
+    for behaviour in
+        [Behaviour::ServerError, Behaviour::Throttled400, Behaviour::BadJson, Behaviour::RegionDisabled]
+    {
+        road.sts.behave_at("sts", behaviour);
+        let answer = create(&road.bench.engine, asked("bot")).await;
+        assert!(matches!(answer, Err(CallError::Fault(_))), "{behaviour:?}: {answer:?}");
+    }
+    let calls = road.sts.calls();
+    let made = create(&road.bench.grpc(), CreatePodIdentityAssociation { unprobed: true, ..asked("bot") })
+        .await
+        .unwrap();
+    assert!(made.value.association.unprobed && made.notices[0].contains("not tried"), "{made:?}");
+    assert_eq!(road.sts.calls(), calls, "nobody was asked");
+    // Naming the role once more has it tried.
+    road.sts.behave(Behaviour::Honest);
+    let again = UpdatePodIdentityAssociation { role_arn: Some(role_arn()), ..Default::default() };
+    assert!(!update(&road.bench.engine, &made.value, again).await.unwrap().value.association.unprobed);
+}
+
+async fn the_road_is_named_by_field_by_tag_or_by_default_and_stays(database: TestDatabase) {
+    let road = Road::new(&database).await;
+    let tagged = |value: &str| BTreeMap::from([(AWS_ROAD_TAG.to_owned(), value.to_owned())]);
+    let unprobed = |asked| CreatePodIdentityAssociation { unprobed: true, ..asked };
+    let by_tag = create(
+        &road.bench.engine,
+        unprobed(CreatePodIdentityAssociation { tags: tagged("issuer"), ..asked("a") }),
+    )
+    .await;
+    assert_eq!(by_tag.unwrap().value.association.aws_road, Some(AwsRoad::Issuer));
+    let issuer = CreatePodIdentityAssociation { aws_road: Some(AwsRoad::Issuer), ..asked("b") };
+    let by_field = create(&road.bench.grpc(), unprobed(issuer)).await.unwrap().value;
+    assert_eq!(by_field.association.aws_road, Some(AwsRoad::Issuer));
+    let wrong = [tagged("hub"), tagged("")];
+    for tags in wrong {
+        assert_eq!(road.refused(&CreatePodIdentityAssociation { tags, ..asked("c") }).await, "aws_road");
+    }
+    let two = CreatePodIdentityAssociation {
+        aws_road: Some(AwsRoad::HubPrincipal),
+        tags: tagged("issuer"),
+        ..asked("c")
+    };
+    assert_eq!(road.refused(&two).await, "aws_road");
+    // Another change leaves the road as it is, and no role is tried for it.
+    let calls = road.sts.calls();
+    let target = UpdatePodIdentityAssociation {
+        target_role_arn: Some(format!("arn:aws:iam::{ABROAD}:role/data")),
+        ..Default::default()
+    };
+    let changed = update(&road.bench.engine, &by_field, target).await.unwrap().value.association;
+    assert_eq!((changed.aws_road, road.sts.calls()), (Some(AwsRoad::Issuer), calls));
+    // The other road is another trust, which is tried.
+    road.trusts(Some(StandInTrust::Anyone));
+    let turned = UpdatePodIdentityAssociation { aws_road: Some(AwsRoad::HubPrincipal), ..Default::default() };
+    assert_eq!(
+        code_of(update(&road.bench.engine, &by_field, turned.clone()).await),
+        "aws_external_id_missing"
+    );
+    road.trusts_as_it_should("b");
+    let changed = update(&road.bench.grpc(), &by_field, turned).await.unwrap().value.association;
+    assert_eq!((changed.aws_road, changed.unprobed), (Some(AwsRoad::HubPrincipal), false));
+}
+
+async fn a_role_that_the_hub_keeps_takes_no_road_and_aws_hears_nothing_of_it(database: TestDatabase) {
+    let road = Road::of(&database, Authority::Local).await;
+    road.bench.role("app", PODS_OF_DEV).await;
+    let role_arn = format!("arn:aws:iam::{HOME}:role/app");
+    let local = CreatePodIdentityAssociation { role_arn: role_arn.clone(), ..asked("bot") };
+    let made = create(&road.bench.engine, local.clone()).await.unwrap().value.association;
+    assert_eq!((made.aws_road, made.unprobed), (None, false));
+    let named = CreatePodIdentityAssociation { aws_road: Some(AwsRoad::Issuer), ..local };
+    assert_eq!(
+        road.refused(&CreatePodIdentityAssociation { service_account: "b".to_owned(), ..named }).await,
+        "aws_road"
+    );
+    let trust = ProposeTrust {
+        cluster: dev(),
+        namespace: "team-a".to_owned(),
+        service_account: "bot".to_owned(),
+        role_arn,
+        aws_road: None,
+    };
+    assert_eq!(code_of(road.bench.engine.propose_trust(actor_of(HOME), trust).await), "aws_road");
+    assert_eq!(road.sts.calls(), 0);
+}
+
+async fn a_trust_policy_is_proposed_that_lets_this_service_account_in_alone(database: TestDatabase) {
+    let road = Road::new(&database).await;
+    let trust = ProposeTrust {
+        cluster: dev(),
+        namespace: "team-a".to_owned(),
+        service_account: "bot".to_owned(),
+        role_arn: role_arn(),
+        aws_road: None,
+    };
+    let proposal = road.bench.grpc().propose_trust(actor_of(HOME), trust.clone()).await.unwrap();
+    assert_eq!(proposal, road.bench.engine.propose_trust(actor_of(HOME), trust.clone()).await.unwrap());
+    assert_eq!(proposal.aws_road, AwsRoad::HubPrincipal);
+    assert_eq!(proposal.principal, format!("arn:aws:iam::{HOME}:role/lanyard/hub"), "with its path");
+    assert_eq!(proposal.external_id, Some(road.external_id("bot")));
+    assert!(proposal.trust_policy.contains(&road.external_id("bot")), "{}", proposal.trust_policy);
+    assert!(proposal.notices[0].contains("an hour at most"), "{:?}", proposal.notices);
+    let other = ProposeTrust { namespace: "Team A".to_owned(), ..trust.clone() };
+    assert_eq!(code_of(road.bench.engine.propose_trust(actor_of(HOME), other).await), "namespace");
+    // Another tenant's cluster is not there for them, and another tenant's role is no role of this cluster's account.
+    assert_eq!(code_of(road.bench.engine.propose_trust(actor_of(ABROAD), trust.clone()).await), "not_found");
+    let theirs = ProposeTrust { role_arn: format!("arn:aws:iam::{ABROAD}:role/app"), ..trust };
+    assert_eq!(code_of(road.bench.engine.propose_trust(actor_of(HOME), theirs).await), "role_account");
+    assert_eq!(road.sts.assumed().len(), 0, "the role was not asked about");
+}
+
+async fn a_hub_that_does_not_call_aws_writes_associations_unprobed(database: TestDatabase) {
+    let bench =
+        Bench::of(&database, Authority::Aws, |store, config| Credentials::new(store, config).unwrap()).await;
+    let made = create(&bench.engine, asked("bot")).await.unwrap();
+    assert!(made.value.association.unprobed && made.notices[0].contains("aws.enabled"), "{:?}", made.notices);
+    assert_eq!(made.value.association.role_arn.partition, Partition::Aws);
+    let trust = ProposeTrust {
+        cluster: dev(),
+        namespace: "team-a".to_owned(),
+        service_account: "bot".to_owned(),
+        role_arn: role_arn(),
+        aws_road: None,
+    };
+    assert_eq!(code_of(bench.engine.propose_trust(actor_of(HOME), trust).await), "aws_mode");
+}

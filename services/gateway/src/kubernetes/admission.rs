@@ -1,0 +1,168 @@
+//! `POST /clusters/{id}/mutate`: what is put into a pod that has a role.
+//!
+//! Nobody is refused here. Where there is no answer, the status says so, and the API server does what the webhook's `failurePolicy` says:
+//! the pod is made as it is, or, where its namespace asks for that, not at all.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use lanyard_api::{
+    Fault,
+    credentials::{MutatePod, PodMutation, Pods},
+};
+
+use super::{
+    answer,
+    state::Gateway,
+    token_review,
+    wire::{
+        ADMISSION, AdmissionRequest, AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion,
+        api_version, read_review,
+    },
+};
+use crate::{
+    directory::Spoke,
+    reviews::{Answered, Review as Reviewed},
+    services::Services,
+};
+
+const KIND: &str = "AdmissionReview";
+/// Most characters of a warning (Kubernetes: those of more than 120 may be cut).
+const WARNING_CHARS_MAX: usize = 120;
+/// Most warnings of an answer (Kubernetes: more than 4096 characters of all together are cut).
+const WARNINGS_MAX: usize = 32;
+
+/// Whether a body is what it says it is: JSON (EKS Pod Identity webhook). Others are not read.
+pub(super) fn refused(headers: &HeaderMap) -> Option<Response<Body>> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    (!media.trim().eq_ignore_ascii_case("application/json")).then(|| {
+        const TYPE: &str = "the body has to be application/json, an AdmissionReview";
+        answer::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, TYPE)
+    })
+}
+
+/// Answers one AdmissionReview of one cluster's API server.
+pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
+    let review: AdmissionReviewIn<'_> = match read_review(&body) {
+        Ok(review) => review,
+        Err(error) => return unread(token_review::malformed(&error)),
+    };
+    let version =
+        match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), ADMISSION, KIND) {
+            Ok(version) => version,
+            Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
+        };
+    let Some(request) = review.request.filter(|request| !request.uid.is_empty()) else {
+        const REQUEST: &str = "the review has no request with a uid: send one";
+        return unread(answer::status(StatusCode::BAD_REQUEST, REQUEST));
+    };
+    let Some(asked) = pod_of(spoke, &request) else {
+        return write(version, &request.uid, PodMutation::default());
+    };
+    let Some(_place) = gateway.admit() else {
+        return unread(answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"));
+    };
+    let limit = gateway.parts.config.review_timeout();
+    let work = std::pin::pin!(gateway.parts.services.credentials().mutate_pod(asked));
+    let answered = tokio::time::timeout(limit, work).await;
+    match answered.unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit })) {
+        Ok(mutation) => write(version, &request.uid, mutation),
+        Err(fault) => {
+            tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an admission review has no answer");
+            Answered {
+                review: Reviewed::PodFault,
+                decision: None,
+                reason: fault.code().into(),
+                response: answer::status(answer::fault_code(&fault), &fault.to_string()),
+            }
+        }
+    }
+}
+
+/// The pod that is asked about: a new one, or one that gets ephemeral containers. None for anything else.
+fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>) -> Option<MutatePod> {
+    let resource = &request.resource;
+    if !resource.group.is_empty() || resource.resource != "pods" {
+        return None;
+    }
+    let bytes = |raw: &serde_json::value::RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
+    let before = match (&*request.operation, &*request.sub_resource) {
+        ("CREATE", "") => None,
+        ("UPDATE", "ephemeralcontainers") => Some(bytes(request.old_object?)),
+        _ => return None,
+    };
+    let (pod, namespace) = (bytes(request.object?), request.namespace.to_string());
+    Some(MutatePod { cluster: spoke.cluster.uid, namespace, pod, before })
+}
+
+/// Not looked into: out of form, or one too many.
+fn unread(response: Response<Body>) -> Answered {
+    Answered { review: Reviewed::PodFault, decision: None, reason: "unread".into(), response }
+}
+
+fn write(version: ReviewVersion, uid: &str, mutation: PodMutation) -> Answered {
+    let PodMutation { patch, warnings } = mutation;
+    let patch = patch.map(|patch| STANDARD.encode(patch));
+    let (review, reason) = match patch {
+        Some(_) => (Reviewed::Mutated, "mutated"),
+        None => (Reviewed::Unchanged, "unchanged"),
+    };
+    let response = AdmissionResponse {
+        uid,
+        allowed: true,
+        patch_type: patch.as_ref().map(|_| "JSONPatch"),
+        patch,
+        // Older API servers do not know them, and do not mind.
+        warnings: warnings.iter().take(WARNINGS_MAX).map(|warning| shown(warning)).collect(),
+    };
+    let body = AdmissionReviewOut { api_version: api_version(ADMISSION, version), kind: KIND, response };
+    Answered { review, decision: None, reason: reason.into(), response: answer::json(StatusCode::OK, &body) }
+}
+
+fn shown(warning: &str) -> String {
+    warning.chars().filter(|c| !c.is_control()).take(WARNING_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_not_json_is_not_read() {
+        let refused = |value: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|value| (header::CONTENT_TYPE, HeaderValue::from_static(value))));
+            refused(&headers).map(|response| response.status())
+        };
+        let unsupported = Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused(Some("application/json")), None);
+        assert_eq!(refused(Some("Application/JSON; charset=utf-8")), None);
+        assert_eq!(
+            [refused(Some("text/plain")), refused(Some("application/jsonp")), refused(None)],
+            [unsupported; 3]
+        );
+    }
+
+    #[test]
+    fn a_warning_is_one_short_line() {
+        assert_eq!(shown("a\nb\u{1b}[31m"), "ab[31m");
+        assert_eq!(shown(&"x".repeat(500)).len(), 120);
+    }
+
+    #[test]
+    fn a_review_without_a_patch_has_no_type_of_one() {
+        let with = |patch: Option<&'static [u8]>| {
+            let mutation = PodMutation { patch: patch.map(Bytes::from_static), warnings: Vec::new() };
+            let answered = write(ReviewVersion::V1Beta1, "u", mutation);
+            (answered.review, answered.reason)
+        };
+        assert_eq!(with(None), (Reviewed::Unchanged, "unchanged".into()));
+        assert_eq!(with(Some(b"[]")), (Reviewed::Mutated, "mutated".into()));
+    }
+}

@@ -1,0 +1,231 @@
+//! Asking the STS in effect who signs.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use lanyard_aws::caller_in;
+use lanyard_iam::{
+    CallerIdentity, Credentials, HttpRequest, PayloadHash, Region, Signer, partition_of_region,
+};
+use lanyard_kit::{
+    Clock as _, SystemClock,
+    http_client::{AddressRules, Answer, HttpClient, Options, Request},
+    tls::read_ca_file,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use url::{Host, Url};
+
+use crate::{credentials::ProfileSettings, failure::Failure};
+
+/// What is asked (AWS STS, Query protocol).
+const QUESTION: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+/// How long it may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// The STS in effect.
+#[derive(Debug)]
+pub(super) struct StsPlace {
+    url: Url,
+    /// Whether somebody named it, so that it may have a private address.
+    is_named: bool,
+    ca: Option<String>,
+}
+
+impl StsPlace {
+    /// By the variables and settings of AWS's tools (AWS SDKs reference guide, "Service-specific endpoints").
+    pub(super) fn of(
+        environment: &BTreeMap<String, String>,
+        settings: &ProfileSettings,
+        region: &Region,
+        ca: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let variable = |name: &str| environment.get(name).cloned();
+        let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let named = variable("AWS_ENDPOINT_URL_STS")
+            .or_else(|| variable("AWS_ENDPOINT_URL"))
+            .or_else(|| settings.get("endpoint_url"))
+            .filter(|_| !ignored);
+        let partition = partition_of_region(region.as_str()).unwrap_or(lanyard_iam::Partition::Aws);
+        let text =
+            named.clone().unwrap_or_else(|| format!("https://{}/", partition.regional_host("sts", region)));
+        let url = Url::parse(&text)
+            .map_err(|error| Failure::usage(format!("`{text}` is no URL of an STS: {error}")))?;
+        let ca = ca
+            .map(|path| path.display().to_string())
+            .or_else(|| variable("AWS_CA_BUNDLE"))
+            .or_else(|| settings.get("ca_bundle"));
+        Ok(Self { url, is_named: named.is_some(), ca })
+    }
+
+    /// For people: without anything that a URL may carry beside.
+    pub(super) fn shown(&self) -> String {
+        format!("{}://{}", self.url.scheme(), self.authority())
+    }
+
+    fn authority(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Whether the host is on this machine or its link, where plain HTTP goes through no network: an agent's relay.
+    fn is_on_link(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback() || address.is_link_local(),
+            Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unique_local(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
+    }
+}
+
+/// Who signs with these.
+pub(super) async fn ask(
+    place: &StsPlace,
+    by: &Credentials,
+    region: &Region,
+) -> Result<CallerIdentity, Failure> {
+    let headers = signed(place, by, region)?;
+    let answer = match place.url.scheme() {
+        "https" => over_tls(place, headers).await?,
+        "http" if place.is_on_link() => {
+            let plain = tokio::time::timeout(TIMEOUT, in_the_clear(place, &headers)).await;
+            plain.map_err(|_| {
+                Failure::NoAnswer(format!("{} did not answer within {TIMEOUT:?}", place.shown()))
+            })??
+        }
+        _ => {
+            let message =
+                "is not called: an STS is called over https, or over http on this machine and its link alone";
+            return Err(Failure::usage(format!("{} {message}", place.shown())));
+        }
+    };
+    if answer.status != http::StatusCode::OK {
+        return Err(Failure::NoAnswer(format!(
+            "{} does not say who this is (status {}): the credentials may have ended, or be of another STS",
+            place.shown(),
+            answer.status.as_u16()
+        )));
+    }
+    caller_in(&answer)
+        .map_err(|error| Failure::NoAnswer(format!("the answer of {} is unusable: {error}", place.shown())))
+}
+
+fn signed(place: &StsPlace, by: &Credentials, region: &Region) -> Result<HeaderMap, Failure> {
+    let authority = place.authority();
+    let plain = [("host", authority.as_str()), ("content-type", FORM), ("accept", "application/json")];
+    let asked = HttpRequest { method: "POST", path: place.url.path(), query: "", headers: &plain };
+    let signature = Signer::new(by, region.as_str(), "sts")
+        .sign_headers(&asked, &PayloadHash::of(QUESTION.as_bytes()), SystemClock.now())
+        .map_err(Failure::usage)?;
+    let mut headers = HeaderMap::new();
+    let rest = plain.into_iter().filter(|(name, _)| *name != "host");
+    for (name, value) in rest.chain(signature.iter()) {
+        let mut value = HeaderValue::from_str(value).map_err(Failure::usage)?;
+        value.set_sensitive(name == "authorization" || name == "x-amz-security-token");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(QUESTION.len()));
+    Ok(headers)
+}
+
+async fn over_tls(place: &StsPlace, headers: HeaderMap) -> Result<Answer, Failure> {
+    let mut options = Options { timeout: TIMEOUT, ..Options::default() };
+    if place.is_named {
+        let host = place.url.host_str().unwrap_or_default();
+        options.addresses = AddressRules::public_only().allow_private(host);
+    }
+    if let Some(path) = &place.ca {
+        let (roots, _) =
+            read_ca_file(Path::new(path)).map_err(|reason| Failure::usage(format!("`{path}` {reason}")))?;
+        options.roots = roots;
+    }
+    let client = HttpClient::new(options).map_err(Failure::usage)?;
+    let body = bytes::Bytes::from_static(QUESTION.as_bytes());
+    let request = Request { method: Method::POST, url: place.url.clone(), headers, body };
+    client.send(request).await.map_err(|fault| Failure::NoAnswer(fault.to_string()))
+}
+
+/// One request of HTTP/1.0, whose answer ends with the connection.
+async fn in_the_clear(place: &StsPlace, headers: &HeaderMap) -> Result<Answer, Failure> {
+    let lost =
+        |error: std::io::Error| Failure::NoAnswer(format!("{} does not answer: {error}", place.shown()));
+    let host = place.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let mut stream =
+        TcpStream::connect((host, place.url.port_or_known_default().unwrap_or(80))).await.map_err(lost)?;
+    let mut request =
+        format!("POST {} HTTP/1.0\r\nhost: {}\r\n", place.url.path(), place.authority()).into_bytes();
+    for (name, value) in headers {
+        request.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    request.extend(b"\r\n");
+    request.extend(QUESTION.as_bytes());
+    stream.write_all(&request).await.map_err(lost)?;
+    let mut bytes = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).await.map_err(lost)?;
+    read(&bytes).ok_or_else(|| Failure::NoAnswer(format!("{} answers no HTTP", place.shown())))
+}
+
+/// Status and body of an answer.
+fn read(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    let status = head.lines().next()?.split(' ').nth(1)?.parse().ok()?;
+    let body = bytes::Bytes::copy_from_slice(bytes.get(end + 4..)?);
+    Some(Answer { status, headers: HeaderMap::new(), body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(pairs: &[(&str, &str)]) -> StsPlace {
+        let environment = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let region = Region::parse("eu-west-1").unwrap();
+        StsPlace::of(&environment, &ProfileSettings::default(), &region, None).unwrap()
+    }
+
+    #[test]
+    fn the_sts_in_effect_is_the_one_that_was_named_last() {
+        assert_eq!(place(&[]).shown(), "https://sts.eu-west-1.amazonaws.com");
+        let all = ("AWS_ENDPOINT_URL", "https://hub:8445");
+        assert_eq!(place(&[all]).shown(), "https://hub:8445");
+        let relay = ("AWS_ENDPOINT_URL_STS", "http://169.254.170.23/sts");
+        let found = place(&[all, relay]);
+        assert_eq!((found.shown().as_str(), found.url.path()), ("http://169.254.170.23", "/sts"));
+        assert!(!place(&[all, relay, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).is_named);
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_and_its_link() {
+        let cases = [
+            ("http://169.254.170.23/sts", true),
+            ("http://[fd00:ec2::23]/sts", true),
+            ("http://127.0.0.1:8000/", true),
+            ("http://localhost:8000/", true),
+            ("http://10.0.0.1/", false),
+            ("http://sts.example/", false),
+            ("http://localhost.example/", false),
+        ];
+        for (url, is_on_link) in cases {
+            assert_eq!(place(&[("AWS_ENDPOINT_URL_STS", url)]).is_on_link(), is_on_link, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_and_half_a_one_is_none() {
+        let whole = read(b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{}").unwrap();
+        assert_eq!((whole.status.as_u16(), &whole.body[..]), (200, &b"{}"[..]));
+        for bytes in
+            [&b""[..], b"HTTP/1.0 200 OK\r\n", b"\r\n\r\n{}", b"HTTP/1.0 x\r\n\r\n", b"HTTP/1.0 99\r\n\r\n"]
+        {
+            assert!(read(bytes).is_none(), "{bytes:?}");
+        }
+    }
+}

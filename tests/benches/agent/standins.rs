@@ -1,0 +1,110 @@
+//! A kubelet with host-network pods, and an EKS Auth endpoint that vends to whoever asks.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Result;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lanyard_kit::serve;
+use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a session token: what AWS's have.
+const SESSION_TOKEN_BYTES: usize = 1_000;
+/// Bytes of a signature: RS256.
+const SIGNATURE_BYTES: usize = 256;
+
+/// Where they are, and for whom.
+pub(crate) struct Standins {
+    pub(crate) kubelet: String,
+    pub(crate) endpoint: String,
+    pods: usize,
+}
+
+/// Starts both in this process, and writes what the agent needs for them.
+pub(crate) async fn start(folder: &Path, pods: usize) -> Result<Standins> {
+    let now = OffsetDateTime::now_utc();
+    let authority = Authority::create(folder, "bench", now)?;
+    std::fs::write(folder.join("ca.pem"), authority.root_pem())?;
+    std::fs::write(folder.join("token"), "the-agents-own")?;
+    // What the load asks is beyond one pod's share, and is no attack here.
+    let limits = "[limits]\npod_per_second = 1000000\npod_burst = 1000000\nnewcomer_per_second = 100000\nnewcomer_burst = 100000\n";
+    std::fs::write(folder.join("agent.toml"), limits)?;
+    let items: Vec<Value> = (0..pods).map(item).collect();
+    let list = json!({ "kind": "PodList", "items": items }).to_string();
+    let kubelet = Router::new().route("/pods", get(move || std::future::ready(list.clone())));
+    let vend = post(|| async { Json(vended()) });
+    let endpoint = Router::new().route("/clusters/{cluster}/assume-role-for-pod-identity", vend);
+    let (kubelet, endpoint) = (serve(&authority, kubelet).await?, serve(&authority, endpoint).await?);
+    Ok(Standins { kubelet, endpoint, pods })
+}
+
+async fn serve(authority: &Authority, router: Router) -> Result<String> {
+    let certificate = authority.issue_server(&Names::loopback(), Duration::DAY, OffsetDateTime::now_utc())?;
+    let tls = server_config(&certificate, ClientCertificates::NotAsked)?;
+    let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await?;
+    let url = format!("https://{}", server.address());
+    tokio::spawn(server.run(router, CancellationToken::new()));
+    Ok(url)
+}
+
+impl Standins {
+    /// A request of each pod.
+    pub(crate) fn questions(&self, agent: SocketAddr) -> Vec<Vec<u8>> {
+        let question = |number| {
+            let token = token(number);
+            format!(
+                "GET /v1/credentials HTTP/1.1\r\nHost: {agent}\r\nAuthorization: {token}\r\nAccept: */*\r\n\r\n"
+            )
+        };
+        (0..self.pods).map(|number| question(number).into_bytes()).collect()
+    }
+}
+
+/// A pod of the size that the kubelet writes.
+fn item(number: usize) -> Value {
+    json!({
+        "metadata": { "name": format!("cart-{number}"), "namespace": "shop", "uid": uid(number), "annotations": { "x": "y".repeat(3_000) } },
+        "spec": { "nodeName": "node-a", "serviceAccountName": "cart", "hostNetwork": true },
+        "status": { "phase": "Running", "podIP": "127.0.0.1", "podIPs": [{ "ip": "127.0.0.1" }] },
+    })
+}
+
+fn uid(number: usize) -> String {
+    format!("0b4c7a1e-0000-4000-8000-{number:012}")
+}
+
+fn token(number: usize) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let payload = json!({
+        "aud": ["pods.eks.amazonaws.com"],
+        "exp": OffsetDateTime::now_utc().unix_timestamp() + 86_400,
+        "iss": "https://issuer.example",
+        "sub": "system:serviceaccount:shop:cart",
+        "kubernetes.io": {
+            "namespace": "shop",
+            "node": { "name": "node-a", "uid": uid(0) },
+            "pod": { "name": format!("cart-{number}"), "uid": uid(number) },
+            "serviceaccount": { "name": "cart", "uid": uid(1) },
+        },
+    });
+    let signature = URL_SAFE_NO_PAD.encode([7; SIGNATURE_BYTES]);
+    format!("{}.{}.{signature}", part(&json!({ "alg": "RS256", "kid": "key" })), part(&payload))
+}
+
+fn vended() -> Value {
+    json!({
+        "assumedRoleUser": { "arn": "arn:aws:sts::111122223333:assumed-role/cart/eks-bench-cart", "assumeRoleId": "AROA:x" },
+        "credentials": {
+            "accessKeyId": "ASIAEXAMPLEEXAMPLE01",
+            "secretAccessKey": "0123456789012345678901234567890123456789",
+            "sessionToken": "x".repeat(SESSION_TOKEN_BYTES),
+            "expiration": OffsetDateTime::now_utc().unix_timestamp() + 21_600,
+        },
+    })
+}

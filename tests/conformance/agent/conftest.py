@@ -1,0 +1,36 @@
+"""An agent beside a kubelet and an EKS Auth endpoint that do as they are told."""
+
+from __future__ import annotations
+
+import pytest
+from node_agent import Agent
+from standins import Standins
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A kubelet and an endpoint."""
+    standins = Standins(tmp_path)
+    yield standins
+    standins.stop()
+
+
+@pytest.fixture
+def start(tmp_path, node):
+    """Starts agents on loopback, and stops those that a test left."""
+    agents = []
+
+    def start(*flags: str) -> Agent:
+        hosts = {"kubelet": node.kubelet.host, "endpoint": node.endpoint.host}
+        loopback = ["--bind-hosts", "127.0.0.1", "--port", "0", "--probe-port", "0"]
+        agents.append(Agent(tmp_path, hosts, [*loopback, *flags]))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        assert agent.stop() in (0, -9), agent.log.read_text()
+
+
+@pytest.fixture
+def agent(start) -> Agent:
+    return start()

@@ -1,0 +1,119 @@
+"""The instance-metadata road, asked by hand and by botocore's own provider; each pod is another address of loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import pathlib
+import time
+import urllib.parse
+
+import botocore.httpsession
+import pytest
+from botocore.utils import InstanceMetadataFetcher, InstanceMetadataRegionFetcher
+from standins import pod, project, token
+
+ROLES = "/latest/meta-data/iam/security-credentials/"
+TTL = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+
+
+def ask(agent, method: str, path: str, headers: dict | None = None, source: str = "127.0.0.2") -> tuple[int, str]:
+    place = urllib.parse.urlsplit(agent.about["metadata"][0])
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=5, source_address=(source, 0))
+    connection.request(method, path, headers=headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def session(agent, source: str = "127.0.0.2") -> dict:
+    status, text = ask(agent, "PUT", "/latest/api/token", TTL, source)
+    assert status == 200
+    return {"X-aws-ec2-metadata-token": text.strip()}
+
+
+@pytest.fixture
+def agent(start, node, tmp_path):
+    folder = tmp_path / "pods"
+    node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.3"), pod("p3", "127.0.0.4", namespace="closed")])
+    for uid in ("p1", "p3"):
+        project(folder, uid, token(uid, namespace="closed" if uid == "p3" else "shop"))
+    return start(
+        *("--imds-namespace", "shop", "--manage-addresses", "false", "--imds-manage-rules", "false", "--pods-folder", str(folder)),
+        *("--config", str(no_redirected_port(tmp_path)), "--zone", "eu-west-1a"),
+    )
+
+
+def no_redirected_port(folder: pathlib.Path) -> pathlib.Path:
+    """Any port: what redirects to the fixed one is the network's affair."""
+    file = folder / "own.toml"
+    file.write_text("[imds]\nport = 0\n")
+    return file
+
+
+def test_a_pod_reads_its_role_and_its_credentials(agent):
+    headers = session(agent)
+    assert ask(agent, "GET", ROLES, headers) == (200, "cart")
+    status, text = ask(agent, "GET", ROLES + "cart", headers)
+    body = json.loads(text)
+    assert status == 200
+    assert (body["Code"], body["Type"]) == ("Success", "AWS-HMAC")
+    assert {"AccessKeyId", "SecretAccessKey", "Token", "Expiration", "LastUpdated"} < set(body)
+    assert ask(agent, "GET", ROLES + "other", headers)[0] == 404
+    assert ask(agent, "GET", "/latest/meta-data/placement/region", headers) == (200, "eu-west-1")
+    assert ask(agent, "GET", "/latest/meta-data/placement/availability-zone", headers) == (200, "eu-west-1a")
+    assert ask(agent, "GET", "/latest/user-data", headers)[0] == 404
+
+
+def test_version_1_is_off_and_sessions_have_their_bounds(agent):
+    assert ask(agent, "GET", ROLES)[0] == 401
+    assert ask(agent, "GET", ROLES, {"X-aws-ec2-metadata-token": "made-up"})[0] == 401
+    for seconds in ("0", "21601", "x", ""):
+        assert ask(agent, "PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": seconds})[0] == 400, seconds
+    assert ask(agent, "PUT", "/latest/api/token")[0] == 400
+    assert ask(agent, "POST", "/latest/api/token", TTL)[0] == 405
+
+
+def immunity_47_another_pods_session_or_address_is_worth_nothing(agent, node):
+    mine = session(agent)
+    assert ask(agent, "GET", ROLES, mine)[0] == 200
+    assert ask(agent, "GET", ROLES, mine, source="127.0.0.3")[0] == 401, "a session is its address's"
+    # Nobody's address, and the node's own.
+    for source in ("127.0.0.9", "127.0.0.1"):
+        assert ask(agent, "GET", ROLES, session(agent, source), source)[0] == 403, source
+    # Two pods with one address, and a host-network pod.
+    node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.2"), pod("p4", "127.0.0.5", host=True)])
+    time.sleep(6)
+    for source in ("127.0.0.2", "127.0.0.5"):
+        assert ask(agent, "GET", ROLES, session(agent, source), source)[0] == 403, source
+
+
+def immunity_47_no_token_no_answer_and_no_role_by_default(agent):
+    status, text = ask(agent, "GET", ROLES, session(agent, "127.0.0.3"), "127.0.0.3")
+    assert (status, "no projected token" in text) == (404, True)
+    status, text = ask(agent, "GET", ROLES, session(agent, "127.0.0.4"), "127.0.0.4")
+    assert (status, "namespace" in text) == (404, True)
+
+
+def immunity_21_who_comes_through_a_proxy_is_answered_by_nobody(agent):
+    headers = TTL | {"X-Forwarded-For": "127.0.0.3"}
+    assert ask(agent, "PUT", "/latest/api/token", headers)[0] == 403
+    assert ask(agent, "GET", ROLES, session(agent) | {"X-Forwarded-For": "127.0.0.3"})[0] == 403
+    assert ask(agent, "PUT", "/latest/api/token", TTL | {"Host": "evil.example"})[0] == 403
+
+
+def test_botocore_reads_it_as_the_metadata_service(agent):
+    """With nothing changed in it but the address that its connections come from, which is a pod's here."""
+    base = agent.about["metadata"][0] + "/"
+
+    class Bound(botocore.httpsession.URLLib3Session):
+        def __init__(self, *arguments, **more):
+            super().__init__(*arguments, **more)
+            self._manager.connection_pool_kw["source_address"] = ("127.0.0.2", 0)
+
+    fetcher = InstanceMetadataFetcher(timeout=2, num_attempts=1, base_url=base, config={"ec2_metadata_v1_disabled": True})
+    fetcher._session = Bound(timeout=2)
+    found = fetcher.retrieve_iam_role_credentials()
+    assert found["role_name"] == "cart" and found["access_key"].startswith("ASIA")
+    region = InstanceMetadataRegionFetcher(timeout=2, num_attempts=1, base_url=base, config={"ec2_metadata_v1_disabled": True})
+    region._session = Bound(timeout=2)
+    assert region.retrieve_region() == "eu-west-1"

@@ -1,0 +1,190 @@
+"""The agent's addresses and packet rules, in a network that a test makes: a node, two pods that reach it by its bridge, and beyond the
+node a metadata service that is the node's own affair. Root makes networks; nobody else can."""
+
+from __future__ import annotations
+
+import contextlib
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+from node_agent import Agent
+from standins import pod, project, token
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("nsenter"),
+    reason="networks of their own need root, ip and nsenter",
+)
+STANDINS = pathlib.Path(__file__).with_name("standins.py")
+CURL = "import sys, urllib.request as u\nr = u.Request(sys.argv[2], method=sys.argv[1], headers=dict(h.split('=', 1) for h in sys.argv[3:]))\ntry:\n    a = u.build_opener(u.ProxyHandler({})).open(r, timeout=2); print(a.status, a.read().decode())\nexcept u.HTTPError as e: print(e.code, e.read().decode())\nexcept Exception as e: print(0, type(e).__name__, e)"
+CLOUD = "import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(b'the nodes own role')\n    def log_message(self, *a): pass\nhttp.server.HTTPServer(('169.254.169.254', 80), H).serve_forever()"
+
+
+class Network:
+    """Namespaces of this run's own, all gone at its end."""
+
+    def __init__(self):
+        self.mark = uuid.uuid4().hex[:6]
+        self.made: list[str] = []
+        self.processes: list[subprocess.Popen] = []
+
+    def name(self, short: str) -> str:
+        return f"lany-{self.mark}-{short}"
+
+    def make(self, short: str) -> None:
+        subprocess.run(["ip", "netns", "add", self.name(short)], check=True)
+        self.made.append(short)
+        self.ip(short, "link set lo up")
+
+    def ip(self, short: str, words: str) -> None:
+        subprocess.run(["ip", "-n", self.name(short), *words.split()], check=True)
+
+    def inside(self, short: str) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self.name(short)}"]
+
+    def join(self, one: str, link: str, other: str, other_link: str) -> None:
+        command = ["ip", "link", "add", link, "netns", self.name(one), "type", "veth", "peer", "name", other_link, "netns", self.name(other)]
+        subprocess.run(command, check=True)
+
+    def start(self, short: str, *command: str) -> subprocess.Popen:
+        process = subprocess.Popen([*self.inside(short), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        return process
+
+    def ask(self, short: str, method: str, url: str, **headers: str) -> tuple[int, str]:
+        pairs = [f"{name.replace('_', '-')}={value}" for name, value in headers.items()]
+        command = [*self.inside(short), sys.executable, "-c", CURL, method, url, *pairs]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+        status, _, text = said.partition(" ")
+        return int(status), text.strip()
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for short in self.made:
+            subprocess.run(["ip", "netns", "del", self.name(short)], check=False)
+
+
+@pytest.fixture
+def network():
+    network = Network()
+    try:
+        network.make("node")
+        network.ip("node", "link add cni0 type bridge")
+        network.ip("node", "addr add 10.88.0.1/16 dev cni0")
+        network.ip("node", "link set cni0 up")
+        for number, short in ((5, "one"), (6, "two")):
+            network.make(short)
+            network.join("node", f"veth{number}", short, "eth0")
+            network.ip("node", f"link set veth{number} master cni0")
+            network.ip("node", f"link set veth{number} up")
+            network.ip(short, f"addr add 10.88.0.{number}/16 dev eth0")
+            network.ip(short, "link set eth0 up")
+            network.ip(short, "route add default via 10.88.0.1")
+        network.make("cloud")
+        network.join("node", "wan", "cloud", "eth0")
+        network.ip("node", "addr add 10.90.0.2/24 dev wan")
+        network.ip("node", "link set wan up")
+        network.ip("node", "route add 169.254.169.254/32 via 10.90.0.1")
+        network.ip("cloud", "addr add 10.90.0.1/24 dev eth0")
+        network.ip("cloud", "addr add 169.254.169.254/32 dev eth0")
+        network.ip("cloud", "link set eth0 up")
+        network.ip("cloud", "route add 10.88.0.0/16 via 10.90.0.2")
+        forward = "open('/proc/sys/net/ipv4/ip_forward', 'w').write('1')"
+        subprocess.run([*network.inside("node"), sys.executable, "-c", forward], check=True)
+        network.start("cloud", sys.executable, "-c", CLOUD)
+        yield network
+    finally:
+        network.close()
+
+
+@pytest.fixture
+def on_node(network, tmp_path):
+    """Starts agents on the node, with a kubelet and an endpoint there."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    (folder / "pods.json").write_text(json.dumps([pod("p1", "10.88.0.5"), pod("p2", "10.88.0.6")]))
+    process = network.start("node", sys.executable, str(STANDINS), str(folder))
+    hosts = json.loads(process.stdout.readline())
+    agents = []
+
+    def start(*flags: str) -> Agent:
+        (folder / "ready.json").unlink(missing_ok=True)
+        agents.append(Agent(folder, hosts, list(flags), network.inside("node")))
+        return agents[-1]
+
+    start.folder = folder
+    yield start
+    for agent in agents:
+        agent.stop()
+
+
+def links(network) -> str:
+    return subprocess.run(["ip", "-n", network.name("node"), "addr"], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_addresses_come_and_go_with_the_agent(network, on_node):
+    assert "169.254.170.23" not in links(network)
+    agent = on_node()
+    assert "169.254.170.23/32" in links(network)
+    url = "http://169.254.170.23/v1/credentials"
+    assert network.ask("one", "GET", url, Authorization=token("p1"))[0] == 200
+    assert agent.stop() == 0
+    assert "169.254.170.23" not in links(network)
+
+
+def immunity_48_a_token_carried_to_another_pod_is_refused_by_the_connections_address(network, on_node):
+    on_node()
+    url = "http://169.254.170.23/v1/credentials"
+    assert network.ask("one", "GET", url, Authorization=token("p1"))[0] == 200
+    assert network.ask("two", "GET", url, Authorization=token("p1"))[0] == 403
+    assert network.ask("node", "GET", url, Authorization=token("p1"))[0] == 403
+
+
+METADATA = "http://169.254.169.254"
+ROLES = METADATA + "/latest/meta-data/iam/security-credentials/"
+
+
+def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(network, on_node):
+    for _ in range(50):
+        if network.ask("one", "GET", METADATA)[0] == 200:
+            break
+        time.sleep(0.1)
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role"), "without the agent's rules it is open"
+    pods = on_node.folder / "pods"
+    project(pods, "p1", token("p1"))
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    assert network.ask("one", "GET", ROLES)[0] == 401, "version 1 is off"
+    status, session = network.ask("one", "PUT", METADATA + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")
+    assert status == 200
+    assert network.ask("one", "GET", ROLES, X_aws_ec2_metadata_token=session) == (200, "cart")
+    assert network.ask("two", "GET", ROLES, X_aws_ec2_metadata_token=session)[0] == 401
+    assert network.ask("one", "GET", METADATA + ":8080/")[0] == 0, "no other port is there"
+    # Killed, its rules stay; the node is left alone as before.
+    agent.stop(signal.SIGKILL)
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    # Its successor without the road takes them away.
+    on_node()
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
+def immunity_47_a_spoofed_sender_ends_at_the_nodes_edge(network, on_node):
+    """The second pod takes an address that lies behind another link of the node: nothing comes back, and nothing is answered."""
+    pods = on_node.folder / "pods"
+    project(pods, "p1", token("p1"))
+    on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
+    with contextlib.suppress(subprocess.CalledProcessError):
+        network.ip("two", "addr add 10.90.0.1/32 dev eth0")
+        network.ip("two", "route replace default via 10.88.0.1 src 10.90.0.1")
+    assert network.ask("two", "PUT", METADATA + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")[0] == 0

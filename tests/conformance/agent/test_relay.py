@@ -1,0 +1,76 @@
+"""The relay to the hub's STS: what SDKs signed for the agent's address has to arrive as it was signed, and nothing else gets through."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"
+WEB_IDENTITY = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=x"
+
+
+@pytest.fixture
+def agent(start, node, tmp_path):
+    """Of a hub whose front door is away, and whose AWS wire is there."""
+    ca = str(tmp_path / "endpoint-ca.pem")
+    return start("--hub", "https://localhost:1", "--hub-ca", ca, "--hub-sts", f"https://{node.endpoint.host}")
+
+
+def relayed(node) -> list[dict]:
+    """What came to the hub's AWS wire, beside what the kubelet was asked."""
+    return [call for call in node.calls() if call["path"] != "/pods"]
+
+
+def signed(url: str, body: str, service: str) -> dict[str, str]:
+    request = AWSRequest("POST", url, data=body, headers=dict(FORM))
+    SigV4Auth(Credentials("LSIAEXAMPLEEXAMPLE01", "hush", "session"), service, "eu-west-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def test_a_signed_call_arrives_with_its_host_its_path_and_its_signature(agent, node):
+    base = agent.about["credentials"][0] + "/"
+    headers = signed(base, IDENTITY, "sts")
+    answer = requests.post(base, data=IDENTITY, headers=headers, timeout=5)
+    assert (answer.status_code, answer.json()) == (200, {"body": IDENTITY})
+    (call,) = relayed(node)
+    came = {name.lower(): value for name, value in call["headers"].items()}
+    assert call["path"] == "/"
+    assert came["host"] == urllib.parse.urlsplit(base).netloc
+    for name, value in headers.items():
+        assert came[name.lower()] == value, name
+
+
+def test_a_web_identity_is_exchanged_at_either_path(agent, node):
+    base = agent.about["credentials"][0]
+    for path in ("/", "/sts", "/sts/"):
+        answer = requests.post(base + path, data=WEB_IDENTITY, headers=FORM, timeout=5)
+        assert (answer.status_code, answer.json()) == (200, {"body": WEB_IDENTITY}), path
+    assert {call["path"] for call in relayed(node)} == {"/"}
+
+
+def immunity_28_nothing_but_sts_and_nothing_long_is_relayed(agent, node):
+    base = agent.about["credentials"][0]
+    cases = {
+        "another service": (base + "/", "Action=CreateUser", signed(base + "/", "Action=CreateUser", "iam"), 403),
+        "signed for another path": (base + "/sts", IDENTITY, signed(base + "/sts", IDENTITY, "sts"), 403),
+        "an unsigned call of another kind": (base + "/", IDENTITY, FORM, 403),
+        "a body without end": (base + "/", WEB_IDENTITY + "x" * 70_000, FORM, 413),
+        "another host": (base + "/", WEB_IDENTITY, FORM | {"Host": "evil.example"}, 403),
+        "another path": (base + "/clusters", WEB_IDENTITY, FORM, 404),
+    }
+    for name, (url, body, headers, status) in cases.items():
+        assert requests.post(url, data=body, headers=headers, timeout=5).status_code == status, name
+    assert not relayed(node)
+
+
+def test_a_hub_that_is_away_is_no_refusal(agent, node):
+    node.endpoint.stop()
+    base = agent.about["credentials"][0]
+    assert requests.post(base + "/", data=WEB_IDENTITY, headers=FORM, timeout=10).status_code == 503
+    node.endpoint = node.kubelet

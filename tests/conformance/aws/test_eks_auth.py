@@ -1,0 +1,277 @@
+"""Pods get credentials: botocore's own client of EKS Auth calls the hub as a node does, and what it gets works like any other key."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+
+import pytest
+
+from hub import REGION, Hub, Principal, unique
+from management import Answer, FrontDoor
+from oidc import Issuer, Key
+from tokens import Credentials
+from wire import ANY_CLUSTER, PODS, Wire, refused
+
+AUDIENCE = "pods.eks.amazonaws.com"
+PUSH = "/lanyard.credentials.v1.Workloads/PushIssuer"
+VEND = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"
+MAY_VEND = {"Effect": "Allow", "Action": "eks-auth:AssumeRoleForPodIdentity", "Resource": "*"}
+
+
+@dataclass
+class Spoke:
+    """A cluster whose issuer the hub knows, with a node that is bound, and an association of `team-a/bot`."""
+
+    hub: Hub
+    name: str
+    issuer: str
+    key: Key
+    node: str
+    instance: str
+    role: str
+    caller: Credentials
+
+    def claims(self, **changed) -> dict:
+        now = int(time.time())
+        bound = {
+            "namespace": "team-a",
+            "node": {"name": self.node, "uid": str(uuid.uuid4())},
+            "pod": {"name": "web-1", "uid": str(uuid.uuid4())},
+            "serviceaccount": {"name": "bot", "uid": "0b8e9c2d-1d1f-4a6e-8b3e-5f6a7b8c9d0e"},
+        }
+        usual = {
+            "iss": self.issuer,
+            "aud": [AUDIENCE],
+            "iat": now - 5,
+            "nbf": now - 5,
+            "exp": now + 3600,
+            "sub": "system:serviceaccount:team-a:bot",
+            "kubernetes.io": bound,
+        }
+        return {name: value for name, value in (usual | changed).items() if value is not None}
+
+    def token(self, **changed) -> str:
+        """A projected token as an API server signs it."""
+        issuer = Issuer(folder=None, keys=[self.key])
+        issuer.claims = lambda **claims: self.claims(**claims)
+        return self.hub.secrets.add("a pod's token", issuer.token(**changed))
+
+    def vend(self, client, token: str | None = None):
+        made = client.assume_role_for_pod_identity(clusterName=self.name, token=token or self.token())
+        for secret in ("secretAccessKey", "sessionToken"):
+            self.hub.secrets.add("a pod's credentials", made["credentials"][secret])
+        return made
+
+
+@pytest.fixture(scope="module")
+def spoke(hub, wire) -> Spoke:
+    name, iam = unique("vend"), wire.client("iam")
+    wire.eks.create_cluster(name=name, roleArn=f"arn:aws:iam::{hub.account}:role/cluster", resourcesVpcConfig={})
+    role = iam.create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]["Arn"]
+    hub.settle()
+    wire.eks.create_pod_identity_association(
+        clusterName=name, namespace="team-a", serviceAccount="bot", roleArn=role
+    )
+    key, issuer = Key(unique("k")), f"https://{name}.example"
+    push(hub, name, issuer, key)
+    # A machine, whose key makes the sessions of its node.
+    node, instance = f"ip-{name}.ec2.internal".lower(), "i-0123456789abcdef0"
+    machine = hub.create_user("machine")
+    nodes = hub.create_role("nodes", trusts=machine.arn)
+    iam.put_role_policy(
+        RoleName=nodes.name,
+        PolicyName="vend",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [MAY_VEND]}),
+    )
+    hub.settle()
+    bind = ["--role", nodes.arn, "--access-key", machine.credentials.access_key_id]
+    hub.cli("node", "set", name, instance, node, *bind)
+    caller = hub.assume_role(machine, nodes, instance)
+    hub.settle()
+    return Spoke(hub, name, issuer, key, node, instance, role, caller)
+
+
+def push(hub, cluster: str, issuer: str, *keys: Key) -> None:
+    """As the spoke service does, of what the cluster's API server serves."""
+    door = FrontDoor(hub)
+    jwks = json.dumps({"keys": [key.jwk() for key in keys]})
+    asked = {"cluster": cluster, "issuer_url": issuer, "jwks": jwks}
+    pushed = door.call(PUSH, asked, hub.administrator())
+    door.close()
+    assert pushed.code.name == "OK", pushed
+    hub.settle()
+
+
+@pytest.fixture(scope="module")
+def auth(hub, spoke):
+    return Wire(hub, spoke.caller).client("eks-auth")
+
+
+def test_a_pod_gets_credentials_that_work(hub, spoke, auth):
+    token = spoke.token()
+    made = spoke.vend(auth, token)
+    assert made["subject"] == {"namespace": "team-a", "serviceAccount": "bot"}
+    assert made["audience"] == AUDIENCE
+    association = made["podIdentityAssociation"]
+    arn = f"arn:aws:eks:{REGION}:{hub.account}:podidentityassociation/{spoke.name}/{association['associationId']}"
+    assert association["associationArn"] == arn
+    own = made["credentials"]
+    assert 3500 < own["expiration"].timestamp() - time.time() <= 3600, "the role's maximum"
+    pod = Wire(hub, Credentials(own["accessKeyId"], own["secretAccessKey"], own["sessionToken"]))
+    who = pod.sts.get_caller_identity()
+    assert who["Arn"] == made["assumedRoleUser"]["arn"] and who["UserId"] == made["assumedRoleUser"]["assumeRoleId"]
+    name = spoke.role.rsplit("/", 1)[1]
+    assert who["Arn"].startswith(f"arn:aws:sts::{hub.account}:assumed-role/{name}/eks-"), who
+    # Whoever asks again for the same pod gets what it has.
+    assert spoke.vend(auth, token)["credentials"]["accessKeyId"] == own["accessKeyId"]
+    assert spoke.vend(auth)["credentials"]["accessKeyId"] != own["accessKeyId"], "another pod"
+
+
+def test_the_errors_are_those_of_the_model(hub, wire, spoke, auth):
+    def ask(token: str, cluster: str = spoke.name):
+        auth.assume_role_for_pod_identity(clusterName=cluster, token=token)
+
+    now = int(time.time())
+    with refused(auth, "ResourceNotFoundException", "No cluster found", status=404):
+        ask(spoke.token(), "none")
+    for token in ("", "a.b", "Bearer a.b.c"):
+        with refused(auth, "InvalidParameterException", "token"):
+            ask(token)
+    with refused(auth, "ExpiredTokenException", "expired"):
+        ask(spoke.token(exp=now - 1))
+    for changed in ({"aud": ["sts.amazonaws.com"]}, {"nbf": now + 3600}, {"iss": "https://other.example"}):
+        with refused(auth, "InvalidTokenException"):
+            ask(spoke.token(**changed))
+    with refused(auth, "InvalidTokenException", "not signed"):
+        issuer = Issuer(folder=None, keys=[spoke.key])
+        issuer.claims = lambda **claims: spoke.claims(**claims)
+        ask(hub.secrets.add("an unsigned token", issuer.unsigned() + "x"))
+    other = spoke.claims()
+    other["kubernetes.io"]["serviceaccount"]["name"] = "nobody"
+    with refused(auth, "ResourceNotFoundException", "`team-a/nobody`", status=404):
+        ask(spoke.token(**other | {"sub": "system:serviceaccount:team-a:nobody"}))
+    elsewhere = spoke.claims()
+    elsewhere["kubernetes.io"]["node"]["name"] = "another-node"
+    with refused(auth, "AccessDeniedException", "another-node"):
+        ask(spoke.token(**elsewhere))
+    administrator = wire.client("eks-auth")
+    with refused(administrator, "AccessDeniedException", "no node"):
+        administrator.assume_role_for_pod_identity(clusterName=spoke.name, token=spoke.token())
+
+
+def test_an_association_whose_account_the_hub_does_not_keep_is_an_invalid_request(hub, wire, spoke, auth):
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**MAY_VEND, "Action": "sts:AssumeRole"}]})
+    name = spoke.role.rsplit("/", 1)[1]
+    wire.client("iam").put_role_policy(RoleName=name, PolicyName="hop", PolicyDocument=policy)
+    hub.settle()
+    wire.eks.create_pod_identity_association(
+        clusterName=spoke.name,
+        namespace="team-b",
+        serviceAccount="bot",
+        roleArn=spoke.role,
+        targetRoleArn="arn:aws:iam::999988887777:role/data",
+    )
+    hub.settle()
+    claims = spoke.claims()
+    claims["kubernetes.io"]["namespace"] = "team-b"
+    with refused(auth, "InvalidRequestException", "does not keep"):
+        auth.assume_role_for_pod_identity(
+            clusterName=spoke.name, token=spoke.token(**claims | {"sub": "system:serviceaccount:team-b:bot"})
+        )
+
+
+def test_a_caller_whose_policies_do_not_let_them_vends_nothing(hub, spoke):
+    nobody = hub.create_user("nobody")
+    hub.settle()
+    client = Wire(hub, nobody.credentials).client("eks-auth")
+    with refused(client, "AccessDeniedException", "eks-auth:AssumeRoleForPodIdentity"):
+        client.assume_role_for_pod_identity(clusterName=spoke.name, token=spoke.token())
+
+
+def immunity_36_a_pods_session_ends_with_its_association(hub, wire, spoke, auth):
+    name = unique("gone")
+    made = wire.eks.create_pod_identity_association(
+        clusterName=spoke.name, namespace=name, serviceAccount="bot", roleArn=spoke.role
+    )["association"]
+    hub.settle()
+    claims = spoke.claims()
+    claims["kubernetes.io"]["namespace"] = name
+    token = spoke.token(**claims | {"sub": f"system:serviceaccount:{name}:bot"})
+    own = spoke.vend(auth, token)["credentials"]
+    pod = Wire(hub, Credentials(own["accessKeyId"], own["secretAccessKey"], own["sessionToken"]))
+    pod.sts.get_caller_identity()
+    wire.eks.delete_pod_identity_association(clusterName=spoke.name, associationId=made["associationId"])
+    hub.settle()
+    with refused(pod.sts, "InvalidClientTokenId", "Pod Identity association", status=403):
+        pod.sts.get_caller_identity()
+
+
+def test_a_pods_session_opens_no_cluster_though_an_entry_names_its_role(hub, cluster, spoke, auth):
+    own = spoke.vend(auth)["credentials"]
+    cluster.entry(Principal(spoke.role.rsplit("/", 1)[1], spoke.role, ""))
+    session = Credentials(own["accessKeyId"], own["secretAccessKey"], own["sessionToken"])
+    assert cluster.refusal(session) == "session_kin"
+
+
+@pytest.fixture
+def node(hub):
+    """The front door as a node's agent has it."""
+    door = FrontDoor(hub)
+    yield door
+    door.close()
+
+
+def vend_as_node(door: FrontDoor, spoke: Spoke, pod: str, **agent) -> Answer:
+    of_agent = spoke.claims()["kubernetes.io"] | {
+        "namespace": "kube-system",
+        "serviceaccount": {"name": "lanyard-agent", "uid": "a"},
+    }
+    usual = {
+        "aud": ["lanyard:node"],
+        "sub": "system:serviceaccount:kube-system:lanyard-agent",
+        "kubernetes.io": of_agent,
+    }
+    bearer = spoke.token(**usual | agent)
+    body = door.encode(VEND, {"cluster": spoke.name, "token": pod})
+    return door.send(VEND, body, [("authorization", f"Bearer {bearer}"), ("x-lanyard-cluster", spoke.name)])
+
+
+def test_an_agent_vends_by_its_own_projected_token_and_each_answer_is_a_decision(hub, spoke, node):
+    answer = vend_as_node(node, spoke, spoke.token())
+    assert answer.code.name == "OK", answer
+    made = answer.message
+    for secret in ("secret_access_key", "session_token"):
+        hub.secrets.add("a pod's credentials", made["credentials"][secret])
+    assert made["subject"] == {"namespace": "team-a", "service_account": "bot"}
+    assert made["user"]["arn"].split(":assumed-role/")[1].split("/")[1].startswith("eks-")
+
+    stolen = spoke.claims()
+    stolen["kubernetes.io"]["node"]["name"] = "another-node"
+    answer = vend_as_node(node, spoke, spoke.token(**stolen))
+    assert answer.code.name == "PERMISSION_DENIED" and "another-node" in answer.details, answer
+    decision = answer.details.rsplit("decision ", 1)[1]
+    explained = json.dumps(hub.explain_decision(decision))
+    assert "pod_identity_denied" in explained and "another-node" in explained and spoke.node in explained
+    # A pod's token is no agent's, and an agent's no pod's.
+    assert vend_as_node(node, spoke, spoke.token(), aud=[AUDIENCE]).code.name == "UNAUTHENTICATED"
+    assert vend_as_node(node, spoke, spoke.token(aud=["lanyard:node"])).code.name == "PERMISSION_DENIED"
+
+
+def test_a_rotation_of_the_issuers_keys_cuts_nobody_off(hub, spoke, auth):
+    before = spoke.token()
+    following = Key(unique("k"))
+    push(hub, spoke.name, spoke.issuer, following, spoke.key)
+    spoke.vend(auth, before)
+    old, spoke.key = spoke.key, following
+    spoke.vend(auth)
+    push(hub, spoke.name, spoke.issuer, following)
+    spoke.vend(auth)
+    spoke.key = old
+    with refused(auth, "InvalidTokenException"):
+        auth.assume_role_for_pod_identity(
+            clusterName=spoke.name, token=spoke.token(iat=int(time.time()) - 600)
+        )
+    spoke.key = following

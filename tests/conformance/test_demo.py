@@ -1,0 +1,101 @@
+"""The tour that a newcomer runs first, from its first line to its last."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from hub import READY_SECONDS_MAX, STOP_SECONDS_MAX, YES
+from stack import REPLICAS
+
+TOUR_SECONDS_MAX = 120
+# What each part comes to, in order, by the code that `explain` has for it.
+PARTS = (
+    ("Ana is let in, and may view team-a", "access_policy"),
+    ("The same Ana may not delete there", "left to the cluster"),
+    ("Bob has a key and no badge", "unmapped"),
+    ("An expired token", "token_expired"),
+    ("A token with one character changed", "signature"),
+)
+# A whole token; the tour names tokens, and shows none.
+TOKEN = re.compile(r"k8s-aws-v1\.[A-Za-z0-9_-]{40}")
+
+
+def environment(home: pathlib.Path) -> dict[str, str]:
+    """A newcomer's, whose temporary folder one can look into."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    (home / "tmp").mkdir(parents=True, exist_ok=True)
+    return kept | {"HOME": str(home), "TMPDIR": str(home / "tmp"), "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def assert_whole(said: str) -> None:
+    """Every part was told, in order, and nothing that opens a door."""
+    at = 0
+    for heading, outcome in PARTS:
+        begin = said.find(f"== {heading}", at)
+        assert begin >= at, f"no part `{heading}` after its predecessor: {said}"
+        at = begin + 1
+        part = said[begin : said.find("\n== ", at)]
+        assert outcome in part, part
+    assert "== That was it" in said[at:], said
+    assert not TOKEN.search(said) and "aws_secret_access_key" not in said
+
+
+@pytest.mark.skipif(bool(REPLICAS), reason="it starts a hub of its own, as the run against one process shows")
+def test_the_tour_is_told_whole_and_leaves_nothing_behind(tmp_path):
+    command = [os.environ["LANYARD_BIN"], "demo"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=environment(tmp_path)
+    )
+    assert done.returncode == YES, done.stdout + done.stderr
+    assert_whole(done.stdout)
+    assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"
+
+
+def test_the_tour_runs_on_a_hub_that_is_there(hub, tmp_path):
+    command = [os.environ["LANYARD_BIN"], "demo", "--stack", "--ready-file", str(hub.ready_file)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=TOUR_SECONDS_MAX, env=environment(tmp_path)
+    )
+    assert done.returncode == YES, done.stdout + done.stderr
+    assert_whole(done.stdout)
+
+
+@pytest.mark.skipif(bool(REPLICAS), reason="it starts a hub of its own, as the run against one process shows")
+def test_what_is_kept_serves_until_ctrl_c_and_goes_with_it(tmp_path):
+    command = [os.environ["LANYARD_BIN"], "demo", "--keep"]
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        tour = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(tmp_path), start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + TOUR_SECONDS_MAX + READY_SECONDS_MAX
+            while "lanyard cluster list" not in said.read_text():
+                assert tour.poll() is None and time.monotonic() < deadline, said.read_text()
+                time.sleep(0.1)
+            ready_file = re.search(r"--ready-file (\S+)'", said.read_text())[1]
+            credentials = re.search(r"AWS_SHARED_CREDENTIALS_FILE=(\S+)", said.read_text())[1]
+            # The lines to paste are good as they stand.
+            listed = subprocess.run(
+                [os.environ["LANYARD_BIN"], "--ready-file", ready_file, "cluster", "list"],
+                capture_output=True,
+                text=True,
+                timeout=TOUR_SECONDS_MAX,
+                env=environment(tmp_path) | {"AWS_SHARED_CREDENTIALS_FILE": credentials},
+            )
+            assert listed.returncode == YES and "demo" in listed.stdout, listed
+            # As a terminal does: to all of them.
+            os.killpg(tour.pid, signal.SIGINT)
+            assert tour.wait(STOP_SECONDS_MAX) == YES, said.read_text()
+        finally:
+            if tour.poll() is None:
+                os.killpg(tour.pid, signal.SIGKILL)
+                tour.wait()
+    assert not list((tmp_path / "tmp").iterdir()), "the tour's folder, with its keys, is still there"

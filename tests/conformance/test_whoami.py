@@ -1,0 +1,167 @@
+"""`lanyard whoami`: the place that wins is the one that botocore takes its credentials from, and the STS says whose they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+
+import botocore.credentials
+import botocore.session
+import botocore.utils
+import pytest
+
+from hub import NO, NO_ANSWER, REGION, YES
+
+COMMAND_SECONDS_MAX = 60
+SECRET = "secret-that-whoami-never-shows"
+KEYS = f"aws_access_key_id = AKIAWHOAMIWHOAMIWHOA\naws_secret_access_key = {SECRET}\n"
+PROCESS_ANSWER = json.dumps({"Version": 1, "AccessKeyId": "AKIAPROCESSPROCESSPR", "SecretAccessKey": SECRET})
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENTENVIR", "AWS_SECRET_ACCESS_KEY": SECRET}
+CONTAINER = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/v1/credentials"}
+ROLE = "role_arn = arn:aws:iam::111122223333:role/app\n"
+SSO = "sso_account_id = 111122223333\nsso_role_name = r\nsso_region = eu-west-1\nsso_start_url = https://x.example/\n"
+# Botocore's names of the places (`Credentials.method`).
+PLACES = {
+    "env": "environment",
+    "assume-role": "assume-role",
+    "assume-role-with-web-identity": "web-identity",
+    "sso": "sso",
+    "shared-credentials-file": "credentials-file",
+    "custom-process": "credential-process",
+    "config-file": "config-file",
+    "container-role": "container",
+    "iam-role": "instance-metadata",
+    None: None,
+}
+
+
+class Place:
+    """A home folder with the shared files, and an environment."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.credentials, self.config = folder / "credentials", folder / "config"
+        self.credentials.write_text("")
+        self.config.write_text("")
+        self.process = folder / "answer.json"
+        self.process.write_text(PROCESS_ANSWER)
+        self.token = folder / "token"
+        self.token.write_text("e30.e30.e30")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials),
+            "AWS_CONFIG_FILE": str(self.config),
+            **more,
+        }
+
+    def whoami(self, *flags: str, code: int = YES, **environment: str) -> dict:
+        command = [os.environ["LANYARD_BIN"], "whoami", "--output", "json", *flags]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            env=self.environment(**environment),
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert SECRET not in done.stdout + done.stderr, "a secret is shown"
+        return json.loads(done.stdout)
+
+    def botocore(self, monkeypatch, profile: str | None, **environment: str) -> str | None:
+        """Where botocore takes its credentials from. What would be called over the network answers at once."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in self.environment(**environment).items():
+            monkeypatch.setenv(name, value)
+        given = {"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T", "Expiration": "2999-01-01T00:00:00Z"}
+        monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "retrieve_full_uri", lambda *_, **__: given)
+        role = {"role_name": "r", "access_key": "A", "secret_key": "S", "token": "T", "expiry_time": given["Expiration"]}
+        off = environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+        monkeypatch.setattr(
+            botocore.utils.InstanceMetadataFetcher, "retrieve_iam_role_credentials", lambda _: {} if off else role
+        )
+        session = botocore.session.Session(profile=profile)
+        found = session.get_credentials()
+        return found and found.method
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+CASES = {
+    "nothing": ({"AWS_EC2_METADATA_DISABLED": "true"}, None, "", ""),
+    "metadata": ({}, None, "", ""),
+    "container": (CONTAINER, None, "", ""),
+    "environment over all": ({**ENVIRONMENT, **CONTAINER}, None, KEYS, ROLE),
+    "a flag's profile over the environment": (ENVIRONMENT, "p", KEYS, ""),
+    "a flag's profile without keys, and a container": ({**ENVIRONMENT, **CONTAINER}, "p", "", "region = eu-west-1\n"),
+    "a named profile under the environment": ({**ENVIRONMENT, "AWS_PROFILE": "p"}, None, KEYS, ""),
+    "credentials file": ({"AWS_PROFILE": "p", **CONTAINER}, None, KEYS, ""),
+    "config file": ({"AWS_PROFILE": "p", **CONTAINER}, None, "", KEYS),
+    "process over config file": ({"AWS_PROFILE": "p"}, None, "", f"credential_process = cat ANSWER\n{KEYS}"),
+    "credentials file over process": ({"AWS_PROFILE": "p"}, None, KEYS, "credential_process = cat ANSWER\n"),
+    "role over keys": ({"AWS_PROFILE": "p"}, None, KEYS, f"{ROLE}source_profile = p\n"),
+    "web identity of the profile": ({"AWS_PROFILE": "p"}, None, KEYS, f"{ROLE}web_identity_token_file = TOKEN\n"),
+    "web identity over keys": (
+        {"AWS_PROFILE": "p", "AWS_WEB_IDENTITY_TOKEN_FILE": "TOKEN", "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/w"},
+        None,
+        KEYS,
+        "",
+    ),
+    "sso over keys": ({"AWS_PROFILE": "p"}, None, KEYS, SSO),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_place_that_wins_is_botocores(place, monkeypatch, name):
+    environment, profile, credentials, config = CASES[name]
+
+    def filled(text: str) -> str:
+        return text.replace("ANSWER", str(place.process)).replace("TOKEN", str(place.token))
+
+    environment = {key: value.replace("TOKEN", str(place.token)) for key, value in environment.items()}
+    place.credentials.write_text(f"[p]\n{credentials}" if credentials else "")
+    place.config.write_text(f"[profile p]\n{filled(config)}" if config else "")
+    flags = ["--profile", profile] if profile else []
+    expected = PLACES[place.botocore(monkeypatch, profile, **environment)]
+    said = place.whoami("--no-call", *flags, code=YES if expected else NO, **environment)
+    assert said["source"] == expected, said
+    assert [where["source"] for where in said["places"] if where["standing"] == "used"] == ([expected] if expected else [])
+    assert all(where["why"] for where in said["places"])
+
+
+def test_the_sts_in_effect_says_whose_they_are(hub, place):
+    user = hub.create_user("whoami")
+    place.credentials.write_text(
+        f"[p]\naws_access_key_id = {user.credentials.access_key_id}\naws_secret_access_key = {user.credentials.secret}\n"
+    )
+    at_hub = {"AWS_PROFILE": "p", "AWS_ENDPOINT_URL_STS": hub.ready["aws"], "AWS_CA_BUNDLE": hub.ca, "AWS_REGION": REGION}
+    said = place.whoami(**at_hub)
+    assert said["identity"]["arn"] == user.arn and said["identity"]["kind"] == "user"
+    assert said["identity"]["sts"] == hub.ready["aws"] and said["identity"]["expires_at"] is None
+    assert any("long-term key" in note for note in said["notes"]), said
+    assert any("at AWS nothing" in note for note in said["notes"]), said
+    table = subprocess.run(
+        [os.environ["LANYARD_BIN"], "whoami"], capture_output=True, text=True, env=place.environment(**at_hub), check=True
+    ).stdout
+    assert f"you are {user.arn}" in table and user.credentials.secret not in table
+
+
+def test_a_session_is_told_from_its_user_and_an_ended_key_from_a_good_one(hub, place):
+    user = hub.create_user("whoami")
+    role = hub.create_role("whoami", trusts=user.arn)
+    session = hub.assume_role(user, role, "who")
+    at_hub = {"AWS_ENDPOINT_URL": hub.ready["aws"], "AWS_CA_BUNDLE": hub.ca, "AWS_REGION": REGION}
+    said = place.whoami(**at_hub, **session.environment())
+    assert said["source"] == "environment" and said["identity"]["kind"] == "role session"
+    assert said["identity"]["arn"].endswith(f"assumed-role/{role.name}/who")
+    refused = place.environment(**at_hub, **session.environment() | {"AWS_SECRET_ACCESS_KEY": "another"})
+    done = subprocess.run([os.environ["LANYARD_BIN"], "whoami"], capture_output=True, text=True, env=refused)
+    assert done.returncode == NO_ANSWER and "does not say who this is" in done.stderr, done.stderr
