@@ -90,7 +90,13 @@ class Hub:
 
     # Life
 
-    def start(self, *flags: str, listen: str = "127.0.0.1:0", grpc_listen: str = "127.0.0.1:0") -> Hub:
+    def start(
+        self,
+        *flags: str,
+        listen: str = "127.0.0.1:0",
+        grpc_listen: str = "127.0.0.1:0",
+        aws_listen: str = "127.0.0.1:0",
+    ) -> Hub:
         self.ready_file.unlink(missing_ok=True)
         command = [
             os.environ["LANYARD_BIN"],
@@ -100,7 +106,7 @@ class Hub:
             "--ready-file",
             str(self.ready_file),
         ]
-        command += ["--listen", listen, "--grpc-listen", grpc_listen, "--aws-listen", "127.0.0.1:0"]
+        command += ["--listen", listen, "--grpc-listen", grpc_listen, "--aws-listen", aws_listen]
         command += ["--region", REGION, "--log", self._log]
         command += ["--config", str(self._config)] if self._config else []
         command += flags
@@ -144,6 +150,10 @@ class Hub:
             ) from error
         assert process.returncode == 0, f"serve ended with {process.returncode}: {self.log()[-4000:]}"
         assert "panicked at" not in self.log(), self.log()[-4000:]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends its process a signal, such as one that pauses it."""
+        self._process.send_signal(number)
 
     def assert_no_leaks(self) -> None:
         """No secret of the run stands in the log or in a file, but for the one file that is there to hold one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -11,10 +12,12 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import requests
 
+LOOPBACK = "127.0.0.1"
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 20
 COMMAND_SECONDS_MAX = 60
@@ -53,10 +56,11 @@ class ApiServer:
     port: int
     admin_token: str
     process: subprocess.Popen | None = field(default=None, repr=False)
+    address: str = LOOPBACK
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.address}:{self.port}"
 
     @property
     def ca(self) -> pathlib.Path:
@@ -110,7 +114,7 @@ class ApiServer:
     def get_as_written(self, path: str, *, token: str) -> tuple[int, str]:
         """Status and body of a GET whose path no library has made tidy."""
         trust = ssl.create_default_context(cafile=str(self.ca))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=trust)
+        connection = http.client.HTTPSConnection(self.address, self.port, timeout=30, context=trust)
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
             response = connection.getresponse()
@@ -148,7 +152,7 @@ def start_etcd(folder: pathlib.Path) -> Etcd:
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
     ]
-    return Etcd(_spawn(folder / "etcd.log", [*command, "--unsafe-no-fsync"]), client)
+    return Etcd(spawn(folder / "etcd.log", [*command, "--unsafe-no-fsync"]), client)
 
 
 def signing_key(path: pathlib.Path) -> pathlib.Path:
@@ -160,14 +164,17 @@ def signing_key(path: pathlib.Path) -> pathlib.Path:
 def start(
     folder: pathlib.Path,
     etcd: Etcd,
-    webhook_flags: list[str],
+    flags: list[str],
     issuer: str = "https://kubernetes.default.svc",
     issuer_flags: list[str] | None = None,
+    *,
+    address: str = LOOPBACK,
+    users: Iterable[str] = (),
 ) -> ApiServer:
     """Starts a kube-apiserver with the flags that `lanyard cluster webhook-config` writes. Each folder is a cluster. It has a signing
-    key of its own, or the flags that `lanyard cluster issuer generate` shows."""
+    key of its own, or the flags that `lanyard cluster issuer generate` shows. `users` are more lines of its static tokens."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = ApiServer(folder, free_port(), secrets.token_hex(16))
+    server = ApiServer(folder, free_port(), secrets.token_hex(16), address=address)
     if issuer_flags is None:
         key = signing_key(folder / "service-account.key")
         issuer_flags = [
@@ -176,22 +183,23 @@ def start(
             f"--service-account-signing-key-file={key}",
         ]
     tokens = folder / "tokens.csv"
-    tokens.write_text(f'{server.admin_token},stage-hand,1,"system:masters"\n')
+    lines = [f'{server.admin_token},stage-hand,1,"system:masters"', *users]
+    tokens.write_text("".join(f"{line}\n" for line in lines))
     tokens.chmod(0o600)
     command = [
         os.environ["KUBE_APISERVER"],
         f"--etcd-servers={etcd.url}",
         f"--etcd-prefix=/{folder.name}",
         f"--cert-dir={folder / 'certs'}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={address}",
         f"--secure-port={server.port}",
         f"--token-auth-file={tokens}",
         *issuer_flags,
         "--service-cluster-ip-range=10.0.0.0/24",
         "--endpoint-reconciler-type=none",
-        *webhook_flags,
+        *flags,
     ]
-    server.process = _spawn(folder / "kube-apiserver.log", command)
+    server.process = spawn(folder / "kube-apiserver.log", command)
     try:
         wait_for("readiness of kube-apiserver", lambda: _ready(server))
     except BaseException:
@@ -200,9 +208,26 @@ def start(
     return server
 
 
-def _spawn(log: pathlib.Path, command: list[str]) -> subprocess.Popen:
+def spawn(log: pathlib.Path, command: list[str]) -> subprocess.Popen:
+    """Starts a program that goes on, and writes what it says to a file."""
     with log.open("w") as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+
+def kubeconfig(server: ApiServer, path: pathlib.Path, **user) -> pathlib.Path:
+    """A kubeconfig of the stage hand, with everything written out, unless `user` says otherwise."""
+    authority = base64.b64encode(server.ca.read_bytes()).decode()
+    cluster = {"server": server.url, "certificate-authority-data": authority}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user or {"token": server.admin_token}}],
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "a",
+    }
+    path.write_text(json.dumps(config))
+    return path
 
 
 def _ready(server: ApiServer) -> bool:

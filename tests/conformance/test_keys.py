@@ -141,7 +141,7 @@ def test_old_secrets_are_sealed_anew_and_versions_that_are_needed_stay(new_hub):
     states(hub, "rotate", "--all", "--overlap-seconds", "0")
     # The administrator's key, ana's and bob's.
     resealed = {one["keys"]: (one["resealed"], one["unopened"]) for one in hub.cli("keys", "reseal", *folder)}
-    assert resealed == {"access-keys": (3, 0), "kubeconfigs": (0, 0)}, resealed
+    assert resealed == {"access-keys": (3, 0), "kubeconfigs": (0, 0), "issuers": (0, 0)}, resealed
     assert {one["resealed"] for one in hub.cli("keys", "reseal", *folder)} == {0}, "all of it is new"
     # Sessions and proofs of the old versions count still, and a write under an old one may be on its way.
     assert hub.cli("keys", "retire", "--all", *folder) == []

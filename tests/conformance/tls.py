@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOST = "localhost"
+LOOPBACK = "127.0.0.1"
 
 
 class TlsServer:
@@ -34,7 +35,7 @@ class TlsServer:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
@@ -51,9 +52,15 @@ class TlsServer:
 
 
 def certificate(
-    folder: pathlib.Path, stem: str, *, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
+    folder: pathlib.Path,
+    stem: str,
+    *,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    name: str = HOST,
+    address: str = LOOPBACK,
 ) -> tuple[pathlib.Path, pathlib.Path]:
-    """An authority's certificate, and a file with the key and chain of a server on loopback, or of a client; for its owner alone."""
+    """An authority's certificate, and a file with the key and chain of a server, on loopback unless it says otherwise, or of a client;
+    for its owner alone."""
     now = datetime.datetime.now(datetime.timezone.utc)
     authority_key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
@@ -61,13 +68,13 @@ def certificate(
     )
 
     def built(subject, issuer, key, signer, *extensions):
-        def name(text):
+        def common_name(text):
             return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(name(subject))
-            .issuer_name(name(issuer))
+            .subject_name(common_name(subject))
+            .issuer_name(common_name(issuer))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
@@ -81,10 +88,10 @@ def certificate(
         "lab", "lab", authority_key, authority_key, (x509.BasicConstraints(ca=True, path_length=0), True)
     )
     names = x509.SubjectAlternativeName(
-        [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))]
     )
     server = built(
-        HOST,
+        name,
         "lab",
         server_key,
         authority_key,

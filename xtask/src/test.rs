@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::command::{Finished, run as run_command, show_all};
 use crate::compose::Docker;
+use crate::kubernetes;
+use crate::node;
 use crate::npm;
 use crate::postgres::Postgres;
 use crate::protos;
@@ -48,6 +50,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "consumers", quick: false, work: consumers },
     Stage { name: "real clients", quick: false, work: clients },
     Stage { name: "real kube-apiserver", quick: false, work: apiserver },
+    Stage { name: "real node", quick: false, work: node },
 ];
 
 /// What the stages share.
@@ -159,7 +162,7 @@ impl House {
 }
 
 /// Folders of `tests/conformance` that are stages of their own.
-const OWN_FOLDERS: &[&str] = &["clients", "apiserver", "compose"];
+const OWN_FOLDERS: &[&str] = &["clients", "apiserver", "compose", "node"];
 
 /// Whether a folder has tests, in itself or below.
 fn has_tests(folder: &Path, without_own: bool) -> bool {
@@ -361,7 +364,7 @@ fn apiserver(house: &House) -> Result<Outcome> {
     let wanted: [(&str, &dyn Fn() -> Result<Tool>); 3] = [
         ("KUBECTL", &|| tools::kubectl(&house.watchdog)),
         ("ETCD", &|| tools::etcd().context("cannot get etcd")),
-        ("KUBE_APISERVER", &|| tools::kube_apiserver(&house.watchdog)),
+        ("KUBE_APISERVER", &|| kubernetes::kube_apiserver(&house.watchdog)),
     ];
     for (variable, tool) in wanted {
         match tool()? {
@@ -375,4 +378,14 @@ fn apiserver(house: &House) -> Result<Outcome> {
     found.push(("LANYARD_TEST_POSTGRES_URL", PathBuf::from(&postgres.url)));
     let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.pytest(&python, "apiserver", &set)
+}
+
+fn node(house: &House) -> Result<Outcome> {
+    let found = match node::prepare(&house.watchdog)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Outcome::Skipped(reason)),
+    };
+    let python = Python::prepare(&house.watchdog)?;
+    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.pytest(&python, "node", &set)
 }

@@ -1,25 +1,22 @@
 //! The real programs that tests are held against: built or fetched once, kept by version.
 //!
-//! aws-iam-authenticator, kube-apiserver, grpcurl, protoc's plugins for Go and, where the machine has none, kubectl are built with
-//! Go's own tools from their modules; etcd comes out of Debian's package without being installed.
+//! aws-iam-authenticator, grpcurl and protoc's plugins for Go are built with Go's own tools from their modules, as Kubernetes is
+//! ([`crate::kubernetes`]); etcd comes out of Debian's package without being installed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use anyhow::{Context, Result, ensure};
 
-use crate::command::{answer, run, show_all};
+use crate::command::answer;
+use crate::go::go_tool;
+use crate::kubernetes;
 use crate::watchdog::Watchdog;
 use crate::workspace::{cache_dir, is_executable, on_path};
 
 /// The version that the `token` command is taken from.
 const AUTHENTICATOR: &str = "v0.7.10";
-/// The Kubernetes that Lanyard is held against.
-const KUBERNETES: &str = "v1.35.4";
-/// The version of its staging modules.
-const STAGING: &str = "v0.35.4";
 /// The grpcurl that runs what the documentation shows.
 const GRPCURL: &str = "v1.9.4";
 /// protoc's plugin for Go messages; `tests/consumers/go` has the same version of the module.
@@ -37,7 +34,7 @@ pub(crate) enum Tool {
 pub(crate) fn kubectl(watchdog: &Watchdog) -> Result<Tool> {
     match on_path("kubectl") {
         Some(path) => Ok(Tool::There(path)),
-        None => kubernetes_tool(watchdog, "kubectl"),
+        None => kubernetes::kubectl(watchdog),
     }
 }
 
@@ -47,13 +44,8 @@ pub(crate) fn authenticator(watchdog: &Watchdog) -> Result<Tool> {
         let package = "sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator";
         go.run(folder, &["mod", "init", "lanyard.test/aws-iam-authenticator"])?;
         go.run(folder, &["get", &format!("{package}@{AUTHENTICATOR}")])?;
-        go.build(folder, target, &["-ldflags", "-s -w"], package)
+        go.build(folder, target, &["-ldflags", "-s -w"], &[package])
     })
-}
-
-/// kube-apiserver, built if it is not in the cache.
-pub(crate) fn kube_apiserver(watchdog: &Watchdog) -> Result<Tool> {
-    kubernetes_tool(watchdog, "kube-apiserver")
 }
 
 /// grpcurl, built if it is not in the cache.
@@ -77,23 +69,7 @@ fn go_program(watchdog: &Watchdog, name: &str, package: &str, version: &str) -> 
     go_tool(watchdog, name, version, |go, folder, target| {
         go.run(folder, &["mod", "init", &format!("lanyard.test/{name}")])?;
         go.run(folder, &["get", &format!("{package}@{version}")])?;
-        go.build(folder, target, &["-ldflags", "-s -w"], package)
-    })
-}
-
-/// A program of Kubernetes' own `cmd` folder, built if it is not in the cache.
-fn kubernetes_tool(watchdog: &Watchdog, name: &str) -> Result<Tool> {
-    go_tool(watchdog, name, KUBERNETES, |go, folder, target| {
-        let module = kubernetes_module(name, &go.module_file("k8s.io/kubernetes", KUBERNETES)?)?;
-        fs::write(folder.join("go.mod"), module)?;
-        let minor = KUBERNETES.split('.').nth(1).unwrap_or_default();
-        let version = "-X k8s.io/component-base/version";
-        let flags = format!(
-            "-s -w {version}.gitVersion={KUBERNETES} {version}.gitMajor=1 {version}.gitMinor={minor}"
-        );
-        // The scratch module has no go.sum; it is filled in as modules come, each verified by the checksum database.
-        let package = format!("k8s.io/kubernetes/cmd/{name}");
-        go.build(folder, target, &["-mod=mod", "-ldflags", &flags], &package)
+        go.build(folder, target, &["-ldflags", "-s -w"], &[package])
     })
 }
 
@@ -155,12 +131,11 @@ fn try_to_install(package: &str) -> Result<()> {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
-    let is_root = answer("id", &["-u"]).is_some_and(|id| id == "0");
     ensure!(
-        is_root || on_path("sudo").is_some(),
+        is_root() || on_path("sudo").is_some(),
         "only root may run apt-get {arguments:?}, and there is no sudo"
     );
-    let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
+    let prefix: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
     let words: Vec<&str> = prefix
         .iter()
         .copied()
@@ -176,119 +151,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A Go program out of the cache, or built in a scratch module.
-fn go_tool(
-    watchdog: &Watchdog,
-    name: &str,
-    version: &str,
-    build: impl FnOnce(&Go<'_>, &Path, &Path) -> Result<()>,
-) -> Result<Tool> {
-    let folder = cache_dir()?.join(format!("{name}-{version}"));
-    let program = folder.join(name);
-    if is_executable(&program) {
-        return Ok(Tool::There(program));
-    }
-    let Some(path) = on_path("go") else {
-        return Ok(Tool::Missing(format!("{name} {version} is built with Go, which is not installed")));
-    };
-    println!("building {name} {version} once; this takes some minutes");
-    let scratch = watchdog.scratch().join(name);
-    fs::create_dir_all(&scratch)?;
-    fs::create_dir_all(&folder)?;
-    // Named after this process, so that two runs at once do not write into one file; renamed when it is whole.
-    let target = folder.join(format!("{name}.{}", std::process::id()));
-    build(&Go { path, watchdog }, &scratch, &target)?;
-    fs::rename(&target, &program)?;
-    Ok(Tool::There(program))
-}
-
-struct Go<'a> {
-    path: PathBuf,
-    watchdog: &'a Watchdog,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Module {
-    go_mod: PathBuf,
-}
-
-impl Go<'_> {
-    fn run(&self, folder: &Path, arguments: &[&str]) -> Result<()> {
-        // Tests can wait; whoever works on this machine cannot.
-        let mut command = match on_path("nice") {
-            Some(nice) => {
-                let mut command = Command::new(nice);
-                command.args(["-n", "15"]).arg(&self.path);
-                command
-            }
-            None => Command::new(&self.path),
-        };
-        // A toolchain download would be another build than the one asked for, and needs a network that is not everywhere.
-        command
-            .args(arguments)
-            .current_dir(folder)
-            .env("GOTOOLCHAIN", "local")
-            .env("GOFLAGS", "-buildvcs=false");
-        command.env("GOWORK", "off").env("CGO_ENABLED", "0");
-        let finished = run(self.watchdog, &mut command, show_all)?;
-        ensure!(finished.status.success(), "go {} failed", arguments.join(" "));
-        Ok(())
-    }
-
-    fn build(&self, folder: &Path, target: &Path, flags: &[&str], package: &str) -> Result<()> {
-        let target = target.to_str().context("the cache folder's name is not Unicode")?;
-        let arguments: Vec<&str> = ["build", "-trimpath", "-o", target]
-            .into_iter()
-            .chain(flags.iter().copied())
-            .chain([package])
-            .collect();
-        self.run(folder, &arguments)
-    }
-
-    /// The text of a module's go.mod.
-    fn module_file(&self, module: &str, version: &str) -> Result<String> {
-        let program = self.path.to_str().context("the path of go is not Unicode")?;
-        let said = answer(program, &["mod", "download", "-json", &format!("{module}@{version}")]);
-        let said = said.with_context(|| format!("cannot download {module} {version}"))?;
-        let module: Module = serde_json::from_str(&said).context("cannot read what go mod download says")?;
-        Ok(fs::read_to_string(module.go_mod)?)
-    }
-}
-
-/// A module that needs Kubernetes: its staging modules are required at v0.0.0, which only its own repository can
-/// replace, so each is replaced here by the version published for it.
-fn kubernetes_module(name: &str, kubernetes: &str) -> Result<String> {
-    let staging = |line: &str| {
-        let name = line.trim().strip_suffix(" v0.0.0")?;
-        name.starts_with("k8s.io/").then(|| format!("replace {name} => {name} {STAGING}\n"))
-    };
-    let replaces: String = kubernetes.lines().filter_map(staging).collect();
-    let go = kubernetes.lines().find(|line| line.starts_with("go "));
-    let Some(go) = go.filter(|_| !replaces.is_empty()) else {
-        bail!("the go.mod of Kubernetes {KUBERNETES} is not as expected: no go line, or no staging modules");
-    };
-    Ok(format!("module lanyard.test/{name}\n\n{go}\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n{replaces}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_staging_module_is_replaced_and_nothing_else() {
-        let go_mod = "module k8s.io/kubernetes\n\ngo 1.25.0\n\nrequire (\n\tgithub.com/x/y v0.0.0\n\tk8s.io/api v0.0.0\n\
-            \tk8s.io/klog/v2 v2.130.1\n\tk8s.io/kube-proxy v0.0.0\n)\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n";
-        let module = kubernetes_module("kubectl", go_mod).unwrap();
-        let replaces: Vec<&str> = module.lines().filter(|line| line.starts_with("replace")).collect();
-        assert_eq!(
-            replaces,
-            [
-                "replace k8s.io/api => k8s.io/api v0.35.4",
-                "replace k8s.io/kube-proxy => k8s.io/kube-proxy v0.35.4"
-            ]
-        );
-        assert!(module.contains("\ngo 1.25.0\n"), "{module}");
-        assert!(kubernetes_module("kubectl", "module k8s.io/kubernetes\n").is_err());
-    }
+/// Whether root runs this.
+pub(crate) fn is_root() -> bool {
+    answer("id", &["-u"]).is_some_and(|id| id == "0")
 }

@@ -29,7 +29,7 @@ pub struct Args {
     /// The cluster: its id at the hub, or its name at an EKS Auth endpoint.
     #[arg(short = 'c', long, value_name = "NAME")]
     pub cluster_name: Option<String>,
-    /// Addresses at which pods ask; again for each [default: 169.254.170.23 and [fd00:ec2::23]].
+    /// Addresses at which pods ask; again for each [default: 169.254.170.23 and fd00:ec2::23].
     #[arg(short = 'b', long, value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_host)]
     pub bind_hosts: Vec<IpAddr>,
     /// The port of these [default: 80].

@@ -16,6 +16,11 @@ PROGRAM = [os.environ["LANYARD_TEST_AGENT"]] if os.environ.get("LANYARD_TEST_AGE
 NODE_KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE01", "AWS_SECRET_ACCESS_KEY": "of-the-node", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+def of_nobody() -> dict[str, str]:
+    """The environment without what would tell the agent, or AWS's tools, of anything."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LANYARD_", "NODE_"))}
+
+
 class Agent:
     """One agent; its log is kept, for audit lines are in it."""
 
@@ -30,7 +35,7 @@ class Agent:
             *("--kubelet-url", f"https://{hosts['kubelet']}", "--kubelet-ca", str(folder / "kubelet-ca.pem")),
             *("--kubelet-token-file", str(token), "--ready-file", str(self.ready), "--metrics-address", "127.0.0.1", "--metrics-port", "0"),
         ]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LANYARD_", "NODE_"))}
+        environment = of_nobody()
         with self.log.open("a") as log:
             command = [*(inside or []), *PROGRAM, *own, *flags]
             self.process = subprocess.Popen(command, stderr=log, env=environment | NODE_KEYS)

@@ -15,7 +15,7 @@ import boto3
 import botocore.session
 import pytest
 import requests
-from node_agent import PROGRAM
+from node_agent import PROGRAM, of_nobody
 from standins import pod, token
 
 
@@ -335,9 +335,11 @@ def test_boto3_refreshes_across_an_end(start, node, tmp_path, monkeypatch):
 
 def test_print_config_is_a_configuration(start, tmp_path, node):
     flags = ["server", "--cluster-name", "dev", "--region", "eu-west-1", "--kubelet-check", "off", "--print-config"]
-    shown = subprocess.run([*PROGRAM, *flags], capture_output=True, text=True, check=True).stdout
+    environment = of_nobody()
+    shown = subprocess.run([*PROGRAM, *flags], capture_output=True, text=True, check=True, env=environment).stdout
     file = tmp_path / "agent.toml"
     file.write_text(shown)
-    again = subprocess.run([*PROGRAM, "server", "--config", str(file), "--print-config"], capture_output=True, text=True, check=True)
+    command = [*PROGRAM, "server", "--config", str(file), "--print-config"]
+    again = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert again.stdout == shown
     assert json.dumps("dev") in shown

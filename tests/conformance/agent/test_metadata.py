@@ -13,6 +13,9 @@ import pytest
 from botocore.utils import InstanceMetadataFetcher, InstanceMetadataRegionFetcher
 from standins import pod, project, token
 
+# Seconds for an answer: a busy machine is no failure.
+PATIENCE = 20
+
 ROLES = "/latest/meta-data/iam/security-credentials/"
 TTL = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
 
@@ -110,8 +113,8 @@ def test_botocore_reads_it_as_the_metadata_service(agent):
             super().__init__(*arguments, **more)
             self._manager.connection_pool_kw["source_address"] = ("127.0.0.2", 0)
 
-    fetcher = InstanceMetadataFetcher(timeout=2, num_attempts=1, base_url=base, config={"ec2_metadata_v1_disabled": True})
-    fetcher._session = Bound(timeout=2)
+    fetcher = InstanceMetadataFetcher(timeout=PATIENCE, num_attempts=3, base_url=base, config={"ec2_metadata_v1_disabled": True})
+    fetcher._session = Bound(timeout=PATIENCE)
     found = fetcher.retrieve_iam_role_credentials()
     assert found["role_name"] == "cart" and found["access_key"].startswith("ASIA")
     region = InstanceMetadataRegionFetcher(timeout=2, num_attempts=1, base_url=base, config={"ec2_metadata_v1_disabled": True})

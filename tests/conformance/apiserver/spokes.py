@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import pathlib
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import kube
 from cluster import Cluster
 from hub import REGION, Hub, Principal, unique
+from kube import kubeconfig
 
 # A change that kubectl has made is in force here within this time.
 SEEN_SECONDS_MAX = 20
@@ -82,22 +82,6 @@ def seen(what: str, check):
 
 def line(user: Principal, *groups: str) -> str:
     return f"- userarn: {user.arn}\n  username: {user.name}\n  groups: [{', '.join(groups)}]\n"
-
-
-def kubeconfig(server: kube.ApiServer, path: pathlib.Path, **user) -> pathlib.Path:
-    """A kubeconfig of the stage hand, with everything written out, unless `user` says otherwise."""
-    authority = base64.b64encode(server.ca.read_bytes()).decode()
-    cluster = {"server": server.url, "certificate-authority-data": authority}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": user or {"token": server.admin_token}}],
-        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "a",
-    }
-    path.write_text(json.dumps(config))
-    return path
 
 
 def add(server: kube.ApiServer, folder: pathlib.Path, name: str) -> list[str]:

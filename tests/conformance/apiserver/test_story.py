@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import re
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import requests
 import kube
 from cluster import PROOF, Cluster, with_id
 from hub import Hub, Principal, unique
+from kubefiles import webhook_files
 
 # What an API server that is told nothing takes: long enough for the token to be in its cache through a whole test.
 TOKEN_CACHE_SECONDS = 120
@@ -61,16 +61,6 @@ class Person:
 
 def config_maps(where: str) -> str:
     return f"/api/v1/namespaces/{where}/configmaps"
-
-
-def webhook_files(hub: Hub, cluster: Cluster, out: pathlib.Path) -> list[str]:
-    """The files, and the flags that go with them as a person would paste them."""
-    hub.cli("cluster", "webhook-config", cluster.id, "--out", str(out))
-    for path in out.glob("*.kubeconfig"):
-        for token in re.findall(r"token: [\"']?([^\s\"']+)", path.read_text()):
-            hub.secrets.add("a webhook file's token", token)
-    lines = [line.strip() for line in (out / "flags.txt").read_text().splitlines()]
-    return [line.rstrip("\\").strip() for line in lines if line.startswith("--")]
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,8 @@ fn what_is_sent_once_more_changes_nothing_and_makes_nothing() {
             "WhoCan",
             "RulesFor",
         ];
-        // A pod that asks again gets the credentials that it has.
-        let asked = ["Authenticate", "Admit", "AdmitAws", "Resolve", "AssumeRoleForPodIdentity"];
+        // A pod that asks again gets the credentials that it has; and what it needs is worked out and not kept.
+        let asked = ["Authenticate", "Admit", "AdmitAws", "Resolve", "AssumeRoleForPodIdentity", "MutatePod"];
         assert!(reads.iter().any(|begin| name.starts_with(begin)) || asked.contains(&name), "{path}");
     }
     assert!(repeatable.len() > 25 && READS.iter().all(|path| INTERNAL.contains(path)), "{repeatable:?}");

@@ -234,6 +234,18 @@ async fn without_a_list_nobody_is_refused_and_nobody_gets_anything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_before_somebody_knocked_refuses_nobody_for_not_being_in_it() {
+    let world = world(&[SIX_HOURS]);
+    world.pods.refresh(Instant::now()).await;
+    *world.kubelet.list.lock().unwrap() = None;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    // Who is in it is believed; who is not may have been made since.
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    let refused = world.ask(&token("pod-3"), "10.88.0.7").await.unwrap_err();
+    assert_eq!(refused, Refusal::Unlisted(Unlisted));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kept_token_is_held_to_its_times_too() {
     let world = world(&[SIX_HOURS]);
     world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();

@@ -25,7 +25,7 @@ impl Sessions {
     /// Under a key of its own.
     ///
     /// # Errors
-    /// [`NoRandomness`].
+    /// `NoRandomness`.
     pub fn new() -> Result<Self, NoRandomness> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new());
         key.map(Self).map_err(|_| NoRandomness)

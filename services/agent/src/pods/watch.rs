@@ -159,6 +159,11 @@ impl PodWatch {
                 Ok(()) => return Ok(Ok(())),
                 Err(found) => found,
             };
+            // A list of before they knocked says of nobody that they are not there.
+            let is_new = self.listed.load().as_ref().is_some_and(|listed| listed.asked_at >= began);
+            if !is_new && found.is_some_and(|mismatch| mismatch.may_change()) {
+                return Err(Unlisted);
+            }
             // Only a pod that is there and has no address yet is worth another question: whoever else is not in a list that was
             // asked for after they knocked is not there.
             if found != Some(Mismatch::NoAddressYet) || began.elapsed() >= self.options.wait_max {

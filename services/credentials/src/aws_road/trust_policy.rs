@@ -52,7 +52,7 @@ pub fn hub_principal_policy(principal: &str, external_id: &str) -> String {
 }
 
 /// Lets the ServiceAccount's tokens of the cluster's issuer in, and the tags that they bear. `provider` is the issuer's provider, by
-/// ARN ([`provider_arn`]), `issuer` its URL without the scheme.
+/// ARN (`provider_arn`), `issuer` its URL without the scheme.
 #[must_use]
 pub fn issuer_policy(provider: &str, issuer: &str, namespace: &str, service_account: &str) -> String {
     let principal = json!({ "Federated": provider });
