@@ -113,10 +113,10 @@ def test_botocore_reads_it_as_the_metadata_service(agent):
             super().__init__(*arguments, **more)
             self._manager.connection_pool_kw["source_address"] = ("127.0.0.2", 0)
 
-    fetcher = InstanceMetadataFetcher(timeout=PATIENCE, num_attempts=3, base_url=base, config={"ec2_metadata_v1_disabled": True})
-    fetcher._session = Bound(timeout=PATIENCE)
+    # Without the variable that keeps other tests off this machine's own metadata service.
+    how = {"timeout": PATIENCE, "num_attempts": 3, "env": {}, "base_url": base, "config": {"ec2_metadata_v1_disabled": True}}
+    fetcher, region = InstanceMetadataFetcher(**how), InstanceMetadataRegionFetcher(**how)
+    fetcher._session = region._session = Bound(timeout=PATIENCE)
     found = fetcher.retrieve_iam_role_credentials()
     assert found["role_name"] == "cart" and found["access_key"].startswith("ASIA")
-    region = InstanceMetadataRegionFetcher(timeout=2, num_attempts=1, base_url=base, config={"ec2_metadata_v1_disabled": True})
-    region._session = Bound(timeout=2)
     assert region.retrieve_region() == "eu-west-1"
