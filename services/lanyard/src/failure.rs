@@ -43,6 +43,7 @@ fn not_there(kind: &str) -> &'static str {
             "; `lanyard identity-provider list CLUSTER` has those that there are"
         }
         "Pod Identity association" => "; `lanyard association list CLUSTER` has those that there are",
+        "issuer key" => "; `lanyard cluster issuer show CLUSTER` has those that there are",
         "RBAC object" => "; `lanyard rbac list CLUSTER` has those that there are",
         "block" => "; `lanyard block list` has those that hold",
         "node" => "; `lanyard node set` says what an instance is called",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use lanyard_aws::caller_in;
 use lanyard_iam::{
-    CallerIdentity, Credentials, HttpRequest, PayloadHash, Region, Signer, partition_of_region,
+    AccessKeyId, CallerIdentity, Credentials, HttpRequest, PayloadHash, Region, Signer, partition_of_region,
 };
 use lanyard_kit::{
     Clock as _, SystemClock,
@@ -64,6 +64,11 @@ impl StsPlace {
         Ok(Self { url, is_named: named.is_some(), ca })
     }
 
+    /// Whether what a key signs may go there: a hub's own never goes to AWS.
+    fn may_be_shown(&self, key: &AccessKeyId) -> bool {
+        self.is_named || !key.is_local()
+    }
+
     /// For people: without anything that a URL may carry beside.
     pub(super) fn shown(&self) -> String {
         format!("{}://{}", self.url.scheme(), self.authority())
@@ -91,6 +96,12 @@ pub(super) async fn ask(
     by: &Credentials,
     region: &Region,
 ) -> Result<CallerIdentity, Failure> {
+    if !place.may_be_shown(&by.access_key_id) {
+        return Err(Failure::usage(format!(
+            "`{}` is a key of a hub, which AWS is not asked about: name the hub's AWS wire in AWS_ENDPOINT_URL (`aws` in the ready-file)",
+            by.access_key_id
+        )));
+    }
     let headers = signed(place, by, region)?;
     let answer = match place.url.scheme() {
         "https" => over_tls(place, headers).await?,
@@ -200,6 +211,15 @@ mod tests {
         let found = place(&[all, relay]);
         assert_eq!((found.shown().as_str(), found.url.path()), ("http://169.254.170.23", "/sts"));
         assert!(!place(&[all, relay, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).is_named);
+    }
+
+    #[test]
+    fn a_hubs_own_key_is_shown_to_an_sts_that_somebody_named_and_not_to_aws() {
+        let (local, of_aws) =
+            ("LKIAAAAAAAAAAAAAAAAA".parse().unwrap(), "AKIAIOSFODNN7EXAMPLE".parse().unwrap());
+        let named = place(&[("AWS_ENDPOINT_URL", "https://hub:8445")]);
+        assert!(named.may_be_shown(&local) && place(&[]).may_be_shown(&of_aws));
+        assert!(!place(&[]).may_be_shown(&local));
     }
 
     #[test]
