@@ -110,7 +110,8 @@ pub enum IssuerCommand {
         /// The cluster's id.
         cluster: ClusterId,
         /// The key's id.
-        #[arg(value_name = "KEY")]
+        // A hash in base64url, which may begin with `-`.
+        #[arg(value_name = "KEY", allow_hyphen_values = true)]
         kid: String,
         /// Also where its tokens may still be in use.
         #[arg(long)]
