@@ -178,7 +178,7 @@ impl Wire<'_> {
         let step = (entries / DESCRIBED).max(1);
         let mut all = Vec::new();
         for number in (1..entries).step_by(step).take(DESCRIBED) {
-            let arn = format!("arn:aws:iam::{}:role/{}", self.account, sts::role(number));
+            let arn = format!("arn:aws:iam::{}:role/{}", self.account, world::role(number));
             let mut asked = self.describe_one(cluster, &arn)?;
             let answer = ask(&mut connection, &mut asked).await?;
             let found = answer.pointer("/accessEntry/principalArn").and_then(Value::as_str);

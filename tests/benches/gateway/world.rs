@@ -68,6 +68,11 @@ pub(crate) fn cluster_id(number: usize) -> String {
     format!("cluster-{number}")
 }
 
+/// The role of a cluster's entry of this number; those of the first cluster are the lab's, which has as many.
+pub(crate) fn role(entry: usize) -> String {
+    format!("engineer-{entry}")
+}
+
 /// The bearer token of a cluster's API server.
 pub(crate) fn bearer(number: usize) -> String {
     format!("bench-api-server-{number}-0123456789abcdef0123456789abcdef")
@@ -158,9 +163,9 @@ impl Filling {
                 0 => (Authority::Sts(sts::NAME.to_owned()), sts::ACCOUNT),
                 _ => (Authority::Local, self.account.as_str()),
             };
-            let arn = format!("arn:aws:iam::{account}:role/{}", sts::role(name));
-            let entry =
-                self.entry(uid, authority, &arn, &format!("{}:{{{{SessionName}}}}", sts::role(name)))?;
+            let role = role(name);
+            let arn = format!("arn:aws:iam::{account}:role/{role}");
+            let entry = self.entry(uid, authority, &arn, &format!("{role}:{{{{SessionName}}}}"))?;
             transaction.insert(&entry).await?;
         }
         for object in objects(self.size.bindings) {
