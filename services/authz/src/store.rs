@@ -87,6 +87,7 @@ impl Takes for ClusterRows {
             Kind::Node => self.set_node(fact.key(), fact.now()?),
             Kind::BreakGlass => self.set_break_glass(fact.now()?.as_ref()),
             Kind::IdentityProviderConfig => self.set_identity_provider(fact.key(), fact.now()?),
+            Kind::PodIdentityAssociation => self.set_pod_identity_association(fact.key(), fact.now()?),
             Kind::Block => self.set_block(fact.key(), fact.now()?),
             Kind::RbacObject => {
                 let stored: Option<RbacObject> = fact.now()?;
@@ -179,6 +180,7 @@ impl Model for ClusterModel {
         Kind::BreakGlass,
         Kind::RbacObject,
         Kind::IdentityProviderConfig,
+        Kind::PodIdentityAssociation,
         Kind::Block,
     ];
 

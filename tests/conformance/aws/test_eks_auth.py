@@ -209,11 +209,29 @@ def immunity_36_a_pods_session_ends_with_its_association(hub, wire, spoke, auth)
         pod.sts.get_caller_identity()
 
 
-def test_a_pods_session_opens_no_cluster_though_an_entry_names_its_role(hub, cluster, spoke, auth):
-    own = spoke.vend(auth)["credentials"]
-    cluster.entry(Principal(spoke.role.rsplit("/", 1)[1], spoke.role, ""))
+def immunity_36_a_pods_session_opens_the_cluster_whose_entry_names_its_role_until_the_association_is_gone(
+    hub, wire, cluster, spoke, auth
+):
+    namespace = unique("kubectl")
+    made = wire.eks.create_pod_identity_association(
+        clusterName=spoke.name, namespace=namespace, serviceAccount="bot", roleArn=spoke.role
+    )["association"]
+    hub.settle()
+    claims = spoke.claims()
+    claims["kubernetes.io"]["namespace"] = namespace
+    own = spoke.vend(auth, spoke.token(**claims | {"sub": f"system:serviceaccount:{namespace}:bot"}))["credentials"]
     session = Credentials(own["accessKeyId"], own["secretAccessKey"], own["sessionToken"])
-    assert cluster.refusal(session) == "session_kin"
+    # IAM alone opens nothing, a pod's no more than a person's.
+    assert cluster.refusal(session) == "unmapped"
+    cluster.entry(Principal(spoke.role.rsplit("/", 1)[1], spoke.role, ""), policy="AmazonEKSViewPolicy")
+    user = cluster.log_in(session)
+    pods = {"verb": "get", "resource": "pods", "namespace": "team-a"}
+    assert cluster.verdict(user, **pods)[0] == "allowed"
+    wire.eks.delete_pod_identity_association(clusterName=spoke.name, associationId=made["associationId"])
+    hub.settle()
+    assert cluster.refusal(session) == "session_ancestor_gone"
+    # Also while the API server remembers the token.
+    assert cluster.verdict(user, **pods)[0] == "denied"
 
 
 @pytest.fixture

@@ -118,6 +118,16 @@ impl ProofKey {
         self.handle(9, |mac| update_sized(mac, id.as_bytes()))
     }
 
+    /// The handle of a cluster, by its uid.
+    pub fn cluster(&self, uid: &str) -> Handle {
+        self.handle(10, |mac| update_sized(mac, uid.as_bytes()))
+    }
+
+    /// The handle of a Pod Identity association, by its id.
+    pub fn pod_identity_association(&self, id: &str) -> Handle {
+        self.handle(11, |mac| update_sized(mac, id.as_bytes()))
+    }
+
     /// The handles of somebody whom an OIDC issuer knows: the issuer stands in the account's place, and they in the
     /// principal's. The hub keeps no record of them, and no key signed.
     pub fn oidc_handles(&self, issuer: &str, subject: &str) -> Handles {

@@ -32,6 +32,10 @@ pub enum KinKind {
     OidcIssuer,
     /// Somebody whom an OIDC issuer knows: a block may name them.
     OidcSubject,
+    /// The cluster whose pod got the session: it has to be there.
+    Cluster,
+    /// The Pod Identity association of that cluster by which the pod got it: it has to be there.
+    PodIdentityAssociation,
 }
 
 impl KinKind {
@@ -46,6 +50,8 @@ impl KinKind {
             Self::Provider => 7,
             Self::OidcIssuer => 8,
             Self::OidcSubject => 9,
+            Self::Cluster => 10,
+            Self::PodIdentityAssociation => 11,
         }
     }
 
@@ -60,6 +66,8 @@ impl KinKind {
             7 => Self::Provider,
             8 => Self::OidcIssuer,
             9 => Self::OidcSubject,
+            10 => Self::Cluster,
+            11 => Self::PodIdentityAssociation,
             _ => return Err(ProofError::Malformed),
         })
     }
@@ -168,8 +176,8 @@ impl std::fmt::Debug for KinHandles {
 }
 
 impl ProofKey {
-    /// The handles of all that a session descends from: principals by unique id and by ARN, keys, and the accounts that
-    /// these are of where they are others than the identity's own.
+    /// The handles of all that a session descends from: principals by unique id and by ARN, keys, a pod's cluster and
+    /// association, and the accounts that these are of where they are others than the identity's own.
     ///
     /// # Errors
     /// [`KinError`]: what cannot be named could not be missed later, so there must be no proof then.
@@ -191,6 +199,7 @@ impl ProofKey {
                 // The identity's own, which an access review looks at by itself.
                 Some(("account", _)) => {}
                 Some(("provider", _)) => self.add_provider(&mut kin, ancestor, identity)?,
+                Some(("cluster" | "association", _)) => self.add_pod(&mut kin, ancestor)?,
                 _ => return Err(KinError::Unknown(ancestor.clone())),
             }
         }
@@ -205,6 +214,18 @@ impl ProofKey {
         }
         Ok(kin)
     }
+
+    /// What a pod's session descends from: its cluster, and the association there.
+    fn add_pod(&self, kin: &mut KinHandles, ancestor: &str) -> Result<(), KinError> {
+        match Ancestor::parse(ancestor) {
+            Some(Ancestor::Cluster(uid)) => kin.add(KinKind::Cluster, self.cluster(&uid)),
+            Some(Ancestor::Association { id, revision: _ }) => {
+                kin.add(KinKind::PodIdentityAssociation, self.pod_identity_association(&id))
+            }
+            _ => Err(KinError::Unknown(ancestor.to_owned())),
+        }
+    }
+
     fn add_provider(
         &self,
         kin: &mut KinHandles,

@@ -183,6 +183,20 @@ fn the_kin_of_a_web_identity_are_its_provider_issuer_and_subject() {
 }
 
 #[test]
+fn the_kin_of_a_pods_session_are_its_cluster_and_association() {
+    let key = key(1);
+    let kin = key.kin(&session(&["cluster/0b1c", "association/a-1/17"], &[])).unwrap();
+    let expected = [
+        KinHandle { kind: KinKind::Cluster, handle: key.cluster("0b1c") },
+        KinHandle { kind: KinKind::PodIdentityAssociation, handle: key.pod_identity_association("a-1") },
+    ];
+    assert_eq!(kin.as_slice(), expected);
+    // Of whichever revision it was read at, it is the same one.
+    let later = key.kin(&session(&["cluster/0b1c", "association/a-1/18"], &[])).unwrap();
+    assert_eq!(later, kin);
+}
+
+#[test]
 fn what_a_proof_cannot_name_gives_no_proof() {
     let user = "arn:aws:iam::111122223333:user/ana";
     let many: Vec<String> = (0..=KIN_MAX).map(|number| format!("key/LSIA{number:016}")).collect();
@@ -191,7 +205,7 @@ fn what_a_proof_cannot_name_gives_no_proof() {
         (session(&many, &[]), KinError::TooMany),
         (session(&["provider"], &[]), KinError::Unknown("provider".to_owned())),
         (session(&["provider/x/y z"], &[]), KinError::Unknown("provider/x/y z".to_owned())),
-        (session(&["cluster/x"], &[]), KinError::Unknown("cluster/x".to_owned())),
+        (session(&["node/x"], &[]), KinError::Unknown("node/x".to_owned())),
         (session(&["association/x"], &[]), KinError::Unknown("association/x".to_owned())),
         (session(&["user/AIDAANA"], &[]), KinError::Unnamed),
         (session(&[], &[user]), KinError::Unnamed),

@@ -20,6 +20,9 @@ const KIN_GONE: &str =
 const KIN_REVOKED: &str = "the sessions of a role in between were revoked after this one was made";
 const KIN_PROVIDER_GONE: &str =
     "the OIDC provider by whose token the session was made was deleted; one made anew is another";
+const KIN_CLUSTER_GONE: &str = "the cluster whose pod got the session was deleted";
+const KIN_ASSOCIATION_GONE: &str =
+    "the Pod Identity association by which a pod got the session was deleted; one made anew is another";
 const KIN_KEY_GONE: &str = "the access key that the session descends from was deactivated or deleted";
 
 /// What of a local proof is gone, in words; none where all of it is there.
@@ -74,5 +77,22 @@ fn gone_kin<W: World>(
         return Ok(Some(KIN_PROVIDER_GONE));
     }
     let is_active = |key: &Handle| in_any(&|home| home.has_key(key));
-    Ok((!proof.kin.of(KinKind::AccessKey).all(is_active)).then_some(KIN_KEY_GONE))
+    if !proof.kin.of(KinKind::AccessKey).all(is_active) {
+        return Ok(Some(KIN_KEY_GONE));
+    }
+    gone_of_pod(sight, proof)
+}
+
+/// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
+fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+    let mut clusters = Vec::new();
+    for handle in proof.kin.of(KinKind::Cluster) {
+        let Some(cluster) = sight.hub.cluster(handle) else { return Ok(Some(KIN_CLUSTER_GONE)) };
+        clusters.push(sight.other(cluster)?);
+    }
+    let is_there = |association: &Handle| {
+        clusters.iter().any(|cluster| cluster.has_pod_identity_association(association))
+    };
+    let are_there = proof.kin.of(KinKind::PodIdentityAssociation).all(is_there);
+    Ok((!are_there).then_some(KIN_ASSOCIATION_GONE))
 }

@@ -77,4 +77,13 @@ impl<'w, W: World> Sight<'w, W> {
         }
         self.world.account(account).ok_or_else(|| Lacking::Scopes(vec![Scope::Account(account)]))
     }
+
+    /// A cluster of the hub; mostly it is the one asked about.
+    pub(crate) fn other(&self, cluster: ClusterUid) -> Result<Arc<ClusterSnapshot>, Lacking> {
+        if cluster == self.spoke.uid {
+            return Ok(Arc::clone(&self.cluster));
+        }
+        let found = self.world.cluster(cluster).map(|(snapshot, _)| snapshot);
+        found.ok_or_else(|| Lacking::Scopes(vec![Scope::Cluster(cluster)]))
+    }
 }

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use lanyard_api::{
     Authority, ClusterUid, EntryId, UserInfo,
     access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
+    credentials::PodIdentityAssociation,
     grants::break_glass_grant,
     mapping::{
         AccessEntry, AwsAuthStatus, AwsAuthVersion, Block, BreakGlass, GrantKind, IdentityProviderConfig,
@@ -24,7 +25,7 @@ use lanyard_rbac::{Index, Object};
 use super::{Table, aws_auth::AwsAuthGrants, set};
 use crate::{
     grant::{Association, Badge, Grant},
-    handles::{BlockSet, ProofKeys},
+    handles::{BlockSet, HandleSet, ProofKeys},
 };
 
 /// RBAC objects by the text of their key.
@@ -42,6 +43,8 @@ pub(crate) struct ClusterRows {
     aws_auth: Option<(u64, Arc<AwsAuthGrants>)>,
     break_glass: Option<Arc<Grant>>,
     identity_providers: Table<Arc<Grant>>,
+    /// Of Pod Identity: as proofs name them, under each key.
+    pod_identity_associations: Table<Vec<Handle>>,
     /// The name that each instance is bound to.
     nodes: Table<String>,
     blocks: Table<Block>,
@@ -61,6 +64,7 @@ pub(crate) struct ClusterSnapshot {
     break_glass: Option<Arc<Grant>>,
     /// By the number of the grant.
     identity_providers: HashMap<EntryId, Arc<Grant>, RandomState>,
+    pod_identity_associations: HandleSet,
     nodes: HashSet<String, RandomState>,
     pub(crate) blocks: BlockSet,
     pub(crate) objects: Arc<RbacObjects>,
@@ -107,6 +111,7 @@ impl ClusterRows {
             aws_auth: None,
             break_glass: None,
             identity_providers: Table::new(),
+            pod_identity_associations: Table::new(),
             nodes: Table::new(),
             blocks: Table::new(),
             objects: Arc::default(),
@@ -163,6 +168,18 @@ impl ClusterRows {
         set(&mut self.identity_providers, key, grant);
     }
 
+    pub(crate) fn set_pod_identity_association(
+        &mut self,
+        key: &str,
+        association: Option<PodIdentityAssociation>,
+    ) {
+        let handles = association.map(|association| {
+            let id = association.id.to_string();
+            self.keys.each(|key| key.pod_identity_association(&id)).collect()
+        });
+        set(&mut self.pod_identity_associations, key, handles);
+    }
+
     pub(crate) fn set_node(&mut self, key: &str, node: Option<Node>) {
         set(&mut self.nodes, key, node.map(|node| node.private_dns_name));
     }
@@ -199,6 +216,7 @@ impl ClusterRows {
                 .values()
                 .map(|grant| (grant.id, Arc::clone(grant)))
                 .collect(),
+            pod_identity_associations: self.pod_identity_associations.values().flatten().copied().collect(),
             nodes: self.nodes.values().cloned().collect(),
             blocks: BlockSet::compile(self.blocks.values(), &self.keys),
             objects: Arc::clone(&self.objects),
@@ -301,6 +319,11 @@ impl ClusterSnapshot {
     /// All entries, in no order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.values()
+    }
+
+    /// Whether this Pod Identity association is there.
+    pub(crate) fn has_pod_identity_association(&self, association: &Handle) -> bool {
+        self.pod_identity_associations.contains(association)
     }
 
     /// The entries that name several principals of an account.

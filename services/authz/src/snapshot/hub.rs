@@ -28,6 +28,8 @@ pub(crate) struct HubSnapshot {
     by_uid: HashMap<ClusterUid, Arc<Spoke>, RandomState>,
     by_id: HashMap<ClusterId, ClusterUid, RandomState>,
     local_accounts: HashMap<Handle, AccountId, RandomState>,
+    /// As the proofs of pods' sessions name them.
+    by_handle: HashMap<Handle, ClusterUid, RandomState>,
     pub(crate) blocks: BlockSet,
 }
 
@@ -64,6 +66,7 @@ impl HubRows {
         let local = registered.iter().filter(|(account, _)| account.authority == Authority::Local);
         HubSnapshot {
             by_id: by_uid.values().map(|spoke| (spoke.id.clone(), spoke.uid)).collect(),
+            by_handle: by_uid.keys().flat_map(|uid| handles_of(*uid, keys)).collect(),
             by_uid,
             local_accounts: local.flat_map(|(a, handles)| handles.iter().map(|h| (*h, a.account))).collect(),
             blocks: BlockSet::compile(self.blocks.values(), keys),
@@ -74,6 +77,12 @@ impl HubRows {
 fn registered(account: &Account, keys: &ProofKeys) -> (TrustedAccount, Vec<Handle>) {
     let handles = keys.each(|key| key.account(&account.authority, account.id.as_str())).collect();
     (TrustedAccount { authority: account.authority.clone(), account: account.id }, handles)
+}
+
+fn handles_of(uid: ClusterUid, keys: &ProofKeys) -> impl Iterator<Item = (Handle, ClusterUid)> {
+    let text = uid.to_string();
+    let handles: Vec<Handle> = keys.each(|key| key.cluster(&text)).collect();
+    handles.into_iter().map(move |handle| (handle, uid))
 }
 
 impl HubSnapshot {
@@ -88,6 +97,11 @@ impl HubSnapshot {
     /// The local account of this handle.
     pub(crate) fn local_account(&self, handle: &Handle) -> Option<AccountId> {
         self.local_accounts.get(handle).copied()
+    }
+
+    /// The cluster of this handle.
+    pub(crate) fn cluster(&self, handle: &Handle) -> Option<ClusterUid> {
+        self.by_handle.get(handle).copied()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What takes the proof of a session away: anything that it descends from.
 
 use lanyard_api::{
-    Authority, OidcProviderId, Scope,
+    Authority, ClusterUid, OidcProviderId, Scope,
+    credentials::PodIdentityAssociationId,
     mapping::{AuthorizerMode, BlockTarget},
     proof::{KinHandles, KinKind, Proof},
 };
@@ -206,6 +207,70 @@ fn immunity_36_a_web_identitys_proof_ends_with_the_provider_and_blocks_reach_its
             assert_eq!(chain.code(&proof), expected, "{scope} {target:?}");
         }
     }
+}
+
+/// The proof of a pod's session of `role/last`, by an association of this cluster.
+fn of_pod(chain: &Chain, cluster: ClusterUid, association: PodIdentityAssociationId) -> Proof {
+    let key = &chain.stage.keys.all()[0];
+    let mut proof = chain.proof();
+    proof.kin = KinHandles::NONE;
+    for (kind, handle) in [
+        (KinKind::Cluster, key.cluster(&cluster.to_string())),
+        (KinKind::PodIdentityAssociation, key.pod_identity_association(&association.to_string())),
+    ] {
+        proof.kin.add(kind, handle).unwrap();
+    }
+    proof
+}
+
+#[test]
+fn immunity_36_a_pods_proof_ends_with_its_association_and_its_cluster() {
+    for elsewhere in [false, true] {
+        let mut chain = Chain::new();
+        let cluster = if elsewhere { chain.stage.other() } else { chain.stage.cluster.uid };
+        let (id, anew) = (PodIdentityAssociationId::random(), PodIdentityAssociationId::random());
+        let proof = of_pod(&chain, cluster, id);
+        assert_eq!(chain.code(&proof), "blocked", "before it is made");
+        chain.stage.pod_identity(cluster, id, true);
+        assert_eq!(chain.code(&proof), "nothing_matched");
+        chain.stage.pod_identity(cluster, id, false);
+        chain.stage.pod_identity(cluster, anew, true);
+        assert_eq!(chain.code(&proof), "blocked", "one made anew is another");
+        chain.stage.pod_identity(cluster, id, true);
+        assert_eq!(chain.code(&proof), "nothing_matched");
+        if elsewhere {
+            chain.stage.hub.set_cluster(&cluster.to_string(), None);
+            assert_eq!(chain.code(&proof), "blocked", "the cluster is gone");
+        }
+    }
+}
+
+#[test]
+fn an_association_of_another_cluster_than_the_pods_own_is_not_its_kin() {
+    let mut chain = Chain::new();
+    let (here, other) = (chain.stage.cluster.uid, chain.stage.other());
+    let id = PodIdentityAssociationId::random();
+    chain.stage.pod_identity(here, id, true);
+    assert_eq!(chain.code(&of_pod(&chain, here, id)), "nothing_matched");
+    assert_eq!(chain.code(&of_pod(&chain, other, id)), "blocked");
+    // Nor does one count whose cluster the proof does not name.
+    let mut unnamed = of_pod(&chain, here, id);
+    let association = unnamed.kin.as_slice()[1];
+    unnamed.kin = KinHandles::NONE;
+    unnamed.kin.add(association.kind, association.handle).unwrap();
+    assert_eq!(chain.code(&unnamed), "blocked");
+}
+
+#[test]
+fn a_pods_cluster_is_brought_into_memory_when_another_is_asked_about() {
+    let mut chain = Chain::new();
+    let (other, id) = (chain.stage.other(), PodIdentityAssociationId::random());
+    chain.stage.pod_identity(other, id, true);
+    let proof = of_pod(&chain, other, id);
+    let user = chain.stage.bearing(&proof, "last", &texts(&["devs"]));
+    let review = chain.stage.review(user, get_pods("a"));
+    let without = chain.stage.compile().without(Scope::Cluster(other));
+    assert_eq!(without.lacking(&review), Lacking::Scopes(vec![Scope::Cluster(other)]));
 }
 
 /// A user's own session has no name, and no record of its key.

@@ -12,6 +12,7 @@ use lanyard_api::{
         oidc_providers::OidcProvider,
     },
     authz::{Attributes, Decision, ResourceAttributes, Review},
+    credentials::{PodIdentityAssociation, PodIdentityAssociationId},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthStatus, AwsAuthVersion, Block,
         BlockTarget, Cluster, EntryType, GrantKind, PolicyAssociation,
@@ -39,6 +40,8 @@ pub(super) struct Stage {
     pub(super) hub: HubRows,
     pub(super) accounts: BTreeMap<AccountId, AccountRows>,
     pub(super) rows: ClusterRows,
+    /// Of another cluster, of which no more is asked than what a session descends from.
+    pub(super) others: BTreeMap<ClusterUid, ClusterRows>,
     pub(super) newer_keys: bool,
 }
 
@@ -99,6 +102,7 @@ impl Stage {
             hub: HubRows::default(),
             accounts: BTreeMap::new(),
             rows,
+            others: BTreeMap::new(),
             newer_keys: false,
         };
         for number in [HOME, ABROAD] {
@@ -112,6 +116,41 @@ impl Stage {
     pub(super) fn put_cluster(&mut self, cluster: Cluster) {
         self.hub.set_cluster(&cluster.uid.to_string(), Some(cluster.clone()));
         self.cluster = cluster;
+    }
+
+    /// Another cluster of the hub.
+    pub(super) fn other(&mut self) -> ClusterUid {
+        let uid = ClusterUid::random();
+        let other = Cluster { uid, id: "other".parse().unwrap(), ..self.cluster.clone() };
+        self.hub.set_cluster(&uid.to_string(), Some(other));
+        self.others.insert(uid, ClusterRows::new(uid, self.keys.clone()));
+        uid
+    }
+
+    /// A Pod Identity association of this cluster, or its end.
+    pub(super) fn pod_identity(
+        &mut self,
+        cluster: ClusterUid,
+        id: PodIdentityAssociationId,
+        is_there: bool,
+    ) {
+        let association = is_there.then(|| PodIdentityAssociation {
+            id,
+            cluster,
+            namespace: "team-a".to_owned(),
+            service_account: "bot".to_owned(),
+            role_arn: format!("arn:aws:iam::{HOME}:role/last").parse().unwrap(),
+            target_role_arn: None,
+            disable_session_tags: false,
+            policy: None,
+            aws_road: None,
+            unprobed: false,
+            tags: BTreeMap::new(),
+            created_at: NOW,
+            modified_at: NOW,
+        });
+        let rows = self.others.get_mut(&cluster).unwrap_or(&mut self.rows);
+        rows.set_pod_identity_association(&id.to_string(), association);
     }
 
     pub(super) fn register(&mut self, number: &str, authority: Option<Authority>) {
@@ -283,7 +322,11 @@ impl Stage {
         Compiled {
             hub: Some(Arc::new(self.hub.compile(&self.keys))),
             accounts: accounts.collect(),
-            clusters: HashMap::from([(self.cluster.uid, Arc::new(self.rows.compile()))]),
+            clusters: [(&self.cluster.uid, &self.rows)]
+                .into_iter()
+                .chain(&self.others)
+                .map(|(uid, rows)| (*uid, Arc::new(rows.compile())))
+                .collect(),
             keys: self.keys.clone(),
             newer_keys: self.newer_keys,
         }
