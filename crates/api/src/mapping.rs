@@ -25,7 +25,7 @@ pub use clusters::{
 };
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,
-    EntryEventKind, EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType,
+    EntryEventKind, EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, EntryView,
     PolicyAssociation, UpdateAccessEntry,
 };
 pub use identity_providers::{

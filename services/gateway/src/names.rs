@@ -12,7 +12,7 @@ use lanyard_api::{
     mapping::Entries,
     methods::Managed,
 };
-use lanyard_proto::mapping::v1::ListAccessEntriesRequest;
+use lanyard_proto::mapping::v1::{AccessEntryView, ListAccessEntriesRequest};
 use prost::Message as _;
 
 use crate::{kubernetes::Gateway, services::Services};
@@ -56,6 +56,7 @@ impl Names {
                 cluster: id.to_string(),
                 policy_arn: None,
                 page: Some(page.clone().into()),
+                view: AccessEntryView::Full.into(),
             };
             let beside = Beside {
                 method: ListAccessEntriesRequest::METHOD.path.to_owned(),

@@ -75,7 +75,10 @@ macro_rules! pages {
     ($($domain:ty = $wire:ty),+ $(,)?) => {$(
         impl From<$crate::mutation::Page<$domain>> for $wire {
             fn from(page: $crate::mutation::Page<$domain>) -> Self {
-                Self { items: $crate::grpc::field::all(page.items), next_token: page.next_token }
+                let items = $crate::grpc::field::all(page.items);
+                // Pages that have a view have a field more.
+                #[allow(clippy::needless_update, reason = "most pages have these two fields alone")]
+                Self { items, next_token: page.next_token, ..Default::default() }
             }
         }
 

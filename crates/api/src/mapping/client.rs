@@ -7,6 +7,7 @@ mod revisions;
 mod spokes;
 mod updates;
 
+use lanyard_iam::EntryPrincipal;
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_client::BlocksClient, entries_client::EntriesClient, preview_client::PreviewClient,
     resolve_client::ResolveClient,
@@ -15,8 +16,8 @@ use time::OffsetDateTime;
 
 use super::{
     AccessPolicySummary, AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock,
-    Entries, EntryDetail, EntryEvents, EntryMatches, EntryRef, PolicyAssociation, Preview, PreviewQuery,
-    Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+    Entries, EntryDetail, EntryEvents, EntryMatches, EntryRef, EntryView, PolicyAssociation, Preview,
+    PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -47,6 +48,17 @@ impl<C: Wire> Preview for Remote<C> {
     }
 }
 
+/// The same list, of more or less of each entry.
+fn list_request(
+    cluster: ClusterId,
+    policy_arn: Option<String>,
+    page: PageQuery,
+    view: EntryView,
+) -> pb::ListAccessEntriesRequest {
+    let (cluster, view) = (cluster.into(), field::enum_number(view));
+    pb::ListAccessEntriesRequest { cluster, policy_arn, page: Some(page.into()), view }
+}
+
 impl<C: Wire> Entries for Remote<C> {
     async fn create_entry(
         &self,
@@ -69,8 +81,18 @@ impl<C: Wire> Entries for Remote<C> {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> Result<Page<EntryDetail>, CallError> {
-        let message =
-            pb::ListAccessEntriesRequest { cluster: cluster.into(), policy_arn, page: Some(page.into()) };
+        let message = list_request(cluster, policy_arn, page, EntryView::Full);
+        call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
+    }
+
+    async fn list_principals(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        policy_arn: Option<String>,
+        page: PageQuery,
+    ) -> Result<Page<EntryPrincipal>, CallError> {
+        let message = list_request(cluster, policy_arn, page, EntryView::Principals);
         call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
     }
 

@@ -135,6 +135,15 @@ pub enum AccessScope {
     Namespace(Vec<String>),
 }
 
+/// How much of each entry a list has (AIP-157).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryView {
+    /// Whom it names alone.
+    Principals,
+    /// All of it.
+    Full,
+}
+
 /// How an entry stands towards its principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,6 +295,14 @@ pub trait Entries: Send + Sync + 'static {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<EntryDetail>, CallError>> + Send;
+    /// Whom those of [`Entries::list_entries`] name, and nothing else of them.
+    fn list_principals(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        policy_arn: Option<String>,
+        page: PageQuery,
+    ) -> impl Future<Output = Result<Page<EntryPrincipal>, CallError>> + Send;
     /// Those of a cluster as they are, and what happens to them from then on; after a revision up to which all was told, only
     /// if something has happened since.
     fn watch_entries(

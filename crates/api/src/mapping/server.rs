@@ -14,8 +14,8 @@ use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Blocks, ClusterDirectory, Clusters, Entries, IdentityProviders, Preview, Resolve, ResolveQuery,
-    RevisionReport, Spokes, Updates,
+    Blocks, ClusterDirectory, Clusters, Entries, EntryView, IdentityProviders, Preview, Resolve,
+    ResolveQuery, RevisionReport, Spokes, Updates,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
@@ -184,7 +184,11 @@ serve! {
         = |engine, by, m| engine.get_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
     actor list_access_entries(pb::ListAccessEntriesRequest) -> pb::AccessEntryPage = |engine, by, m| {
         let cluster = field::parse("cluster", &m.cluster)?;
-        engine.list_entries(by, cluster, m.policy_arn, page_query(m.page)).await?.into()
+        let page = page_query(m.page);
+        match field::optional_enum("view", m.view)?.unwrap_or(EntryView::Full) {
+            EntryView::Full => engine.list_entries(by, cluster, m.policy_arn, page).await?.into(),
+            EntryView::Principals => engine.list_principals(by, cluster, m.policy_arn, page).await?.into(),
+        }
     };
     actor preview_access_entry(pb::PreviewAccessEntryRequest) -> pb::AccessEntryMatches
         = |engine, by, m| engine.preview_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();

@@ -79,20 +79,27 @@ impl Entries for Mapping {
     ) -> Result<Page<EntryDetail>, CallError> {
         let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let has_policy = |entry: &Arc<Entry>| match &policy_arn {
-            None => true,
-            Some(arn) => snapshot
-                .associations
-                .get(&entry.record.id)
-                .is_some_and(|of_entry| of_entry.iter().any(|association| association.policy_arn == *arn)),
-        };
-        let cut = Page::of_sorted(snapshot.entries(), &page, has_policy, |entry| entry.page_key());
+        let cut = cut(&snapshot, policy_arn.as_deref(), &page);
         let mut items = Vec::with_capacity(cut.items.len());
         for entry in cut.items {
             let associations = snapshot.associations_of(entry.record.id);
             items.push(self.detail(&cluster, entry.record.clone(), associations).await?);
         }
         Ok(Page { items, next_token: cut.next_token })
+    }
+
+    async fn list_principals(
+        &self,
+        by: Vouched<Actor>,
+        cluster: ClusterId,
+        policy_arn: Option<String>,
+        page: PageQuery,
+    ) -> Result<Page<EntryPrincipal>, CallError> {
+        let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
+        let snapshot = self.inner.state.cluster(cluster.uid).await?;
+        let Page { items, next_token } = cut(&snapshot, policy_arn.as_deref(), &page);
+        let items = items.iter().map(|entry| entry.record.principal_arn.clone()).collect();
+        Ok(Page { items, next_token })
     }
 
     async fn watch_entries(
@@ -244,6 +251,21 @@ pub(super) fn arn_of(cluster: &Cluster, entry: &AccessEntry) -> String {
         entry.principal_arn.in_entry_arn(),
         entry.id
     )
+}
+
+/// The entries of a page, in the order of their principals; those with an access policy alone if it is given.
+fn cut<'s>(
+    snapshot: &'s ClusterSnapshot,
+    policy_arn: Option<&str>,
+    page: &PageQuery,
+) -> Page<&'s Arc<Entry>> {
+    let has_policy = |entry: &Arc<Entry>| {
+        policy_arn.is_none_or(|arn| {
+            let associations = snapshot.associations.get(&entry.record.id);
+            associations.is_some_and(|of_entry| of_entry.iter().any(|one| one.policy_arn == arn))
+        })
+    };
+    Page::of_sorted(snapshot.entries(), page, has_policy, |entry| entry.page_key())
 }
 
 /// The entry that names a principal, by its whole ARN, or several by the same rule. Where its account changed its authority there may be two: the one that the

@@ -365,7 +365,11 @@ pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(b
     let mut page = PageQuery { items_max: 4, token: String::new() };
     loop {
         let cut = bench.calls.list_entries(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
-        seen.extend(cut.items.into_iter().map(|detail| detail.entry.principal_arn.to_string()));
+        let names: Vec<_> = cut.items.iter().map(|detail| detail.entry.principal_arn.clone()).collect();
+        let alone =
+            bench.calls.list_principals(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
+        assert_eq!((alone.items, alone.next_token), (names.clone(), cut.next_token.clone()));
+        seen.extend(names.iter().map(ToString::to_string));
         match cut.next_token {
             Some(token) => page.token = token,
             None => break,

@@ -74,6 +74,7 @@ pub(super) fn list(input: &Input<'_>) -> Result<Asked, AwsError> {
         cluster: input.cluster()?,
         policy_arn: input.parameter("associatedPolicyArn")?.map(str::to_owned),
         page: Some(input.page()?),
+        view: pb::AccessEntryView::Principals.into(),
     }))
 }
 

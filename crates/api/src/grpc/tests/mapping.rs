@@ -1,5 +1,5 @@
 use futures::{StreamExt as _, stream};
-use lanyard_iam::PrincipalArn;
+use lanyard_iam::{EntryPrincipal, PrincipalArn};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ fake! { Entries {
     ask get_entry(named: EntryRef) -> EntryDetail, CallError = entry();
     ask list_entries(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryDetail>, CallError
         = page(vec![entry()]);
+    ask list_principals(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryPrincipal>, CallError
+        = page(vec![entry().entry.principal_arn]);
     ask preview_entry(named: EntryRef) -> EntryMatches, CallError = matches();
     change update_entry(asked: UpdateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
     change delete_entry(named: EntryRef) -> Mutated<EntryDetail>, CallError = mutated(entry());
@@ -261,6 +263,8 @@ async fn entry_calls<T: Entries>(to: &T) -> Vec<String> {
         },
         to.list_entries(actor(), dev(), None, some_page()),
         to.list_entries(actor(), dev(), Some(text("arn:policy")), PageQuery::default()),
+        to.list_principals(actor(), dev(), None, some_page()),
+        to.list_principals(actor(), dev(), Some(text("arn:policy")), PageQuery::default()),
         to.update_entry(change(), update(None, None, None, false)),
         to.update_entry(change(), update(Some("bob"), Some(vec![]), Some(None), true)),
         to.update_entry(change(), update(None, Some(vec![text("a")]), Some(Some(moment(2))), false)),

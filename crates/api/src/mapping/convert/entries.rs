@@ -1,5 +1,6 @@
 //! Access entries and policy associations.
 
+use lanyard_iam::EntryPrincipal;
 use lanyard_proto::{
     call::v1 as call,
     mapping::v1::{self as pb, access_scope::Scope, update_access_entry_request::End},
@@ -14,14 +15,16 @@ use crate::{
     },
     mapping::{
         AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, EntryDetail, EntryEvent,
-        EntryEventKind, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, PolicyAssociation,
-        UpdateAccessEntry,
+        EntryEventKind, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, EntryView,
+        PolicyAssociation, UpdateAccessEntry,
     },
+    mutation::Page,
 };
 
 wire_enum! { EntryType = pb::EntryType {
     Standard, Ec2Linux, Ec2Windows, FargateLinux, HybridLinux, Ec2, HyperpodLinux,
 } }
+wire_enum! { EntryView = pb::AccessEntryView { Principals, Full } }
 wire_enum! { EntryState = pb::access_entry_detail::State { Active, Ended, Stale, Unpinned } }
 
 convert! { AccessEntry = pb::AccessEntry {
@@ -48,6 +51,22 @@ mutated! {
 }
 
 convert! { AccessPolicySummary = pb::AccessPolicySummary { name: plain, arn: plain } }
+
+impl From<Page<EntryPrincipal>> for pb::AccessEntryPage {
+    fn from(page: Page<EntryPrincipal>) -> Self {
+        let principal_arns = page.items.iter().map(ToString::to_string).collect();
+        Self { items: Vec::new(), next_token: page.next_token, principal_arns }
+    }
+}
+
+impl TryFrom<pb::AccessEntryPage> for Page<EntryPrincipal> {
+    type Error = CallError;
+
+    fn try_from(page: pb::AccessEntryPage) -> Result<Self, CallError> {
+        let principals = page.principal_arns.iter().map(|arn| field::parse("principal_arns", arn));
+        Ok(Self { items: principals.collect::<Result<_, _>>()?, next_token: page.next_token })
+    }
+}
 
 pages! {
     EntryDetail = pb::AccessEntryPage,

@@ -210,7 +210,7 @@ fn immunity_36_a_web_identitys_proof_ends_with_the_provider_and_blocks_reach_its
 }
 
 /// The proof of a pod's session of `role/last`, by an association of this cluster.
-fn of_pod(chain: &Chain, cluster: ClusterUid, association: PodIdentityAssociationId) -> Proof {
+fn of_pod(chain: &Chain, cluster: ClusterUid, association: &PodIdentityAssociationId) -> Proof {
     let key = &chain.stage.keys.all()[0];
     let mut proof = chain.proof();
     proof.kin = KinHandles::NONE;
@@ -229,14 +229,14 @@ fn immunity_36_a_pods_proof_ends_with_its_association_and_its_cluster() {
         let mut chain = Chain::new();
         let cluster = if elsewhere { chain.stage.other() } else { chain.stage.cluster.uid };
         let (id, anew) = (PodIdentityAssociationId::random(), PodIdentityAssociationId::random());
-        let proof = of_pod(&chain, cluster, id);
+        let proof = of_pod(&chain, cluster, &id);
         assert_eq!(chain.code(&proof), "blocked", "before it is made");
-        chain.stage.pod_identity(cluster, id, true);
+        chain.stage.pod_identity(cluster, &id, true);
         assert_eq!(chain.code(&proof), "nothing_matched");
-        chain.stage.pod_identity(cluster, id, false);
-        chain.stage.pod_identity(cluster, anew, true);
+        chain.stage.pod_identity(cluster, &id, false);
+        chain.stage.pod_identity(cluster, &anew, true);
         assert_eq!(chain.code(&proof), "blocked", "one made anew is another");
-        chain.stage.pod_identity(cluster, id, true);
+        chain.stage.pod_identity(cluster, &id, true);
         assert_eq!(chain.code(&proof), "nothing_matched");
         if elsewhere {
             chain.stage.hub.set_cluster(&cluster.to_string(), None);
@@ -250,11 +250,11 @@ fn an_association_of_another_cluster_than_the_pods_own_is_not_its_kin() {
     let mut chain = Chain::new();
     let (here, other) = (chain.stage.cluster.uid, chain.stage.other());
     let id = PodIdentityAssociationId::random();
-    chain.stage.pod_identity(here, id, true);
-    assert_eq!(chain.code(&of_pod(&chain, here, id)), "nothing_matched");
-    assert_eq!(chain.code(&of_pod(&chain, other, id)), "blocked");
+    chain.stage.pod_identity(here, &id, true);
+    assert_eq!(chain.code(&of_pod(&chain, here, &id)), "nothing_matched");
+    assert_eq!(chain.code(&of_pod(&chain, other, &id)), "blocked");
     // Nor does one count whose cluster the proof does not name.
-    let mut unnamed = of_pod(&chain, here, id);
+    let mut unnamed = of_pod(&chain, here, &id);
     let association = unnamed.kin.as_slice()[1];
     unnamed.kin = KinHandles::NONE;
     unnamed.kin.add(association.kind, association.handle).unwrap();
@@ -265,8 +265,8 @@ fn an_association_of_another_cluster_than_the_pods_own_is_not_its_kin() {
 fn a_pods_cluster_is_brought_into_memory_when_another_is_asked_about() {
     let mut chain = Chain::new();
     let (other, id) = (chain.stage.other(), PodIdentityAssociationId::random());
-    chain.stage.pod_identity(other, id, true);
-    let proof = of_pod(&chain, other, id);
+    chain.stage.pod_identity(other, &id, true);
+    let proof = of_pod(&chain, other, &id);
     let user = chain.stage.bearing(&proof, "last", &texts(&["devs"]));
     let review = chain.stage.review(user, get_pods("a"));
     let without = chain.stage.compile().without(Scope::Cluster(other));

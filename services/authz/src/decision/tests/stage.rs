@@ -131,11 +131,11 @@ impl Stage {
     pub(super) fn pod_identity(
         &mut self,
         cluster: ClusterUid,
-        id: PodIdentityAssociationId,
+        id: &PodIdentityAssociationId,
         is_there: bool,
     ) {
         let association = is_there.then(|| PodIdentityAssociation {
-            id,
+            id: id.clone(),
             cluster,
             namespace: "team-a".to_owned(),
             service_account: "bot".to_owned(),
