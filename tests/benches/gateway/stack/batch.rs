@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use lanyard_api::authz::{Attributes, Authorize, ResourceAttributes, Review, Verdict};
+use lanyard_api::Fault;
+use lanyard_api::authz::{Attributes, Authorize, Decision, ResourceAttributes, Review, Verdict};
 use lanyard_authz::{Authz, AuthzConfig};
 use lanyard_store::Store;
 
@@ -31,6 +32,7 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     let store = Store::open(&options).await?;
     let engine = Authz::start(&store, AuthzConfig::default())?;
     let here = repeat(&engine, &reviews, scale, &[]).await?;
+    let alone = repeat(&OneByOne(&engine), &reviews, scale, &[]).await?;
     engine.flush().await;
     store.close().await;
     let authz = stack.replica("authz", 0)?;
@@ -45,6 +47,8 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     // It waits for nothing, so its time is its CPU.
     let in_process = time(&here);
     plain("a check in process", in_process, "µs");
+    let in_process_alone = time(&alone);
+    plain("a check in process, each asked for by itself", in_process_alone, "µs");
     plain("a check over gRPC", time(&there), "µs");
     let over = |name: &str, value: f64| say_under(GROUP, name, value / in_process, "", RATIO_MOST);
     over("ratio of the time for a check over gRPC to that in process", time(&there));
@@ -52,6 +56,8 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
         plain(&format!("CPU for a check over gRPC in {name}"), cpu / checks, "µs");
         if *name == "authz" {
             over("ratio of authz's CPU for a check to that in process", cpu / checks);
+            let name = "ratio of authz's CPU for a check to that in process, each asked for by itself";
+            say_under(GROUP, name, cpu / checks / in_process_alone, "", RATIO_MOST);
         }
     }
     plain("a check through the front door, signed", time(&signed), "µs");
@@ -59,6 +65,30 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
         plain(&format!("CPU for a check through the front door in {name}"), cpu / checks, "µs");
     }
     Ok(())
+}
+
+/// The same questions, of which nothing is done once for all: what a program without batches would pay.
+struct OneByOne<'a>(&'a Authz);
+
+impl Ask for OneByOne<'_> {
+    async fn ask(&self, reviews: Vec<Review>) -> Result<Vec<Decision>, Fault> {
+        let mut decisions = Vec::with_capacity(reviews.len());
+        for review in reviews {
+            decisions.push(self.0.authorize(review).await?);
+        }
+        Ok(decisions)
+    }
+}
+
+/// Whoever is asked a batch.
+trait Ask {
+    async fn ask(&self, reviews: Vec<Review>) -> Result<Vec<Decision>, Fault>;
+}
+
+impl<T: Authorize> Ask for T {
+    async fn ask(&self, reviews: Vec<Review>) -> Result<Vec<Decision>, Fault> {
+        self.authorize_batch(reviews).await
+    }
 }
 
 /// As an API server asks them: with the proof that mapping gave the administrator.
@@ -90,7 +120,7 @@ async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<
 
 /// One batch after the other, every decision looked at.
 async fn repeat(
-    authz: &impl Authorize,
+    authz: &impl Ask,
     reviews: &[Review],
     scale: Scale,
     processes: &[Usage],
@@ -102,7 +132,7 @@ async fn repeat(
             // What a caller makes anew for each batch is no part of it.
             let asked = reviews.to_vec();
             let begun = Instant::now();
-            let decisions = authz.authorize_batch(asked).await?;
+            let decisions = authz.ask(asked).await?;
             phase.count(begun, &mut nanoseconds);
             let allowed = decisions.iter().filter(|decision| decision.verdict == Verdict::Allow).count();
             ensure!(allowed == CHECKS, "{allowed} of {CHECKS} are allowed: {:?}", decisions.first());
