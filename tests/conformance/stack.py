@@ -35,6 +35,11 @@ COMMAND_WORDS_MAX = 3
 READING = frozenset({"get", "list", "describe", "explain", "check", "token", "inspect", "rules", "who-can", "kubeconfig"})
 
 
+def of_service(service: str, name: str) -> str:
+    """The variable of a key: services with a store have theirs under `process`."""
+    return f"LANYARD_PROCESS__{name}" if service in STORED else f"LANYARD_{name}"
+
+
 class Stack(Hub):
     """Each service in `replicas` processes, with its own certificate and its own keys alone."""
 

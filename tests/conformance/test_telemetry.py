@@ -15,7 +15,7 @@ from cluster import with_id
 from hub import REGION, unique
 from lab import ACCOUNT, as_authn_is_told, running
 from otlp import Collector
-from stack import REPLICAS, SERVICES, Stack
+from stack import REPLICAS, SERVICES, Stack, of_service
 from sts import Sts
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -27,11 +27,6 @@ SETTINGS = {
     "TELEMETRY__TRACES__HEADERS__AUTHORIZATION": HEADER_SECRET,
     "LOG__FORMAT": "json",
 }
-
-
-def of_service(service: str, name: str) -> str:
-    """The variable of a key: services with a store have theirs under `process`."""
-    return f"LANYARD_{name}" if service in ("gateway", "spoke", "awsapi") else f"LANYARD_PROCESS__{name}"
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ mod aws_wire;
 mod jwks;
 mod jwt;
 mod kubeconfig;
+mod management_calls;
 mod policy_documents;
 mod promise;
 mod rbac_documents;
@@ -33,6 +34,7 @@ pub use aws_wire::aws_wire;
 pub use jwks::jwks;
 pub use jwt::jwt;
 pub use kubeconfig::kubeconfig;
+pub use management_calls::management_calls;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_bodies::review_bodies;
@@ -61,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "jwks", run: jwks },
     Target { name: "jwt", run: jwt },
     Target { name: "kubeconfig", run: kubeconfig },
+    Target { name: "management_calls", run: management_calls },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_bodies", run: review_bodies },

@@ -12,6 +12,7 @@ mod door;
 pub(crate) mod field;
 pub(crate) mod frame;
 mod layer;
+pub(crate) mod mask;
 pub(crate) mod mutation;
 mod pass;
 mod server;
@@ -28,7 +29,7 @@ pub use server::{MESSAGE_BYTES_MAX, Served};
 pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
-pub(crate) use server::serve;
+pub(crate) use server::{serve, taken};
 pub(crate) use watch::{Watched, events, watched};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! Where AWS has the operation, action and resource are AWS's (Service Authorization Reference); else the action is
 //! `lanyard:<Method>`.
 
+mod masks;
 mod table;
 mod target;
 
@@ -282,16 +283,35 @@ pub struct Call {
 }
 
 /// A request of a managed method.
-pub trait Managed: Targeted + Message + Default {
+pub trait Managed: Targeted + Message + Default + Clone {
     /// Its method; each has a request of its own.
     const METHOD: &'static Method;
+
+    /// Whether it has an update mask, which [`Managed::masked`] takes out.
+    fn has_mask(&self) -> bool {
+        false
+    }
+
+    /// The request as its update mask has it (AIP-134), without the mask: what is not named is not given, and what is named and not
+    /// given is given as what empties it. One without a mask is as it was.
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] with `update_mask` and the path, where that is none that the update writes; or with the field, where it
+    /// is never empty.
+    fn masked(self) -> Result<Self, CallError> {
+        Ok(self)
+    }
 
     /// What admission says of this very request.
     ///
     /// # Errors
-    /// [`CallError::Invalid`] where a field that says what it is about cannot be read.
+    /// [`CallError::Invalid`] where a field that says what it is about cannot be read, or as [`Managed::masked`] says.
     fn call(&self) -> Result<Call, CallError> {
-        let target = self.target()?;
+        // Policies see what will be written.
+        let target = match self.has_mask() {
+            true => self.clone().masked()?.target()?,
+            false => self.target()?,
+        };
         Ok(Call {
             action: Self::METHOD.action.of(&target.resource),
             mutates: Self::METHOD.mutates,

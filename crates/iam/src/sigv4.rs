@@ -12,6 +12,7 @@ mod encode;
 mod err;
 mod key;
 mod presigned;
+mod redacted;
 mod sign;
 mod verify;
 mod x509;

@@ -30,7 +30,7 @@ use tracing::Instrument as _;
 use url::Url;
 
 use self::replica::{Replica, Unsent};
-use crate::telemetry::{Answer, Calls, Code, trace};
+use crate::telemetry::{Answer, Calls, Code, request_id, trace};
 use crate::tls::{Live, PeerError, PeerIdentity};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -217,6 +217,7 @@ where
         let call = self.inner.calls.send(request.uri().path());
         let sent = async {
             trace::inject(request.headers_mut());
+            request_id::inject(request.headers_mut());
             self.inner.send(request).await
         };
         match sent.instrument(call.span()).await {

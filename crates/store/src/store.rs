@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use lanyard_api::{ClusterId, HubId, Revision, Scope, authn::accounts::AccessKey, mapping::Cluster};
+use lanyard_api::{
+    ClusterId, HubId, Revision, Scope,
+    authn::accounts::{AccessKey, InlinePolicy, PolicyOwner},
+    mapping::Cluster,
+};
 use lanyard_iam::AccountId;
 use lanyard_kit::Clock;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
@@ -21,7 +25,7 @@ use crate::{
     record::{Record, record_of},
     sql::{Access, Connection, Database},
     tables::{
-        accounts::access_keys_of,
+        accounts::{access_keys_of, policies_of},
         changes::{attach_sealed, bodies_after, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
         purpose_keys::open_keys,
@@ -164,6 +168,18 @@ impl Store {
     /// As [`Self::get`].
     pub async fn access_keys_of(&self, account: AccountId, user: &str) -> Result<Vec<AccessKey>, StoreError> {
         access_keys_of(&mut self.read().await?, account, user).await
+    }
+
+    /// The inline policies of an owner, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn policies_of(
+        &self,
+        account: AccountId,
+        owner: &PolicyOwner,
+    ) -> Result<Vec<InlinePolicy>, StoreError> {
+        policies_of(&mut self.read().await?, account, owner).await
     }
 
     /// All records of a kind in a scope, in the order of their keys, and the revision they are of.

@@ -1,5 +1,6 @@
 //! What a store promises, a function for each promise, run on SQLite and on PostgreSQL.
 
+mod belonging;
 mod chain;
 mod copy;
 mod feed;
@@ -67,7 +68,6 @@ macro_rules! store_suite {
 store_suite! {
     records:
         a_record_of_every_kind_reads_back_and_is_listed_by_key,
-        the_access_keys_of_a_user_are_found,
         a_record_is_replaced_only_by_a_different_one,
         what_must_be_unique_is,
         immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,
@@ -83,6 +83,10 @@ store_suite! {
         a_write_outside_the_scopes_begun_with_is_refused,
         immunity_15_keys_are_compared_byte_by_byte,
         immunity_15_a_text_that_one_database_could_not_hold_is_refused_by_both;
+    belonging:
+        the_access_keys_of_a_user_are_found,
+        the_policies_of_an_owner_and_the_profile_of_a_role_are_found,
+        what_belongs_to_one_is_found_by_an_index;
     chain:
         revisions_have_no_gaps_and_lines_say_who_what_and_why,
         a_mutation_that_changes_nothing_writes_no_line,

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::{
     ClusterId, Mutation, Revision, Scope,
-    authn::accounts::AccessKey,
+    authn::{
+        accounts::{AccessKey, InlinePolicy, PolicyOwner},
+        instance_profiles::InstanceProfile,
+    },
     mapping::{Cluster, ClusterUpdate},
 };
 use lanyard_iam::AccountId;
@@ -23,7 +26,7 @@ use crate::{
     sql::{Access, Connection},
     store::Store,
     tables::{
-        accounts::access_keys_of,
+        accounts::{access_keys_of, policies_of, principals_with_policies, profile_with},
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
         leases::{spoke_lease, term_of},
@@ -258,6 +261,46 @@ impl Transaction {
     ) -> Result<Vec<AccessKey>, StoreError> {
         let keys = access_keys_of(&mut self.connection, account, user).await;
         self.noted(keys)
+    }
+
+    /// The inline policies of an owner, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn policies_of(
+        &mut self,
+        account: AccountId,
+        owner: &PolicyOwner,
+    ) -> Result<Vec<InlinePolicy>, StoreError> {
+        let policies = policies_of(&mut self.connection, account, owner).await;
+        self.noted(policies)
+    }
+
+    /// How many principals of an account have inline policies, of those whom another authority than the hub keeps; none is counted
+    /// beyond `most`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn principals_with_policies(
+        &mut self,
+        account: AccountId,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        let count = principals_with_policies(&mut self.connection, account, most).await;
+        self.noted(count)
+    }
+
+    /// An instance profile that has a role, if one has.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn profile_with(
+        &mut self,
+        account: AccountId,
+        role: &str,
+    ) -> Result<Option<InstanceProfile>, StoreError> {
+        let profile = profile_with(&mut self.connection, account, role).await;
+        self.noted(profile)
     }
 
     /// The bytes of one record.

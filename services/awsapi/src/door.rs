@@ -21,7 +21,7 @@ use lanyard_api::{
 };
 use lanyard_kit::{
     Readiness,
-    telemetry::{Counters, Histograms, Label, StatusClass, names},
+    telemetry::{Counters, Histograms, Label, RequestId, StatusClass, names, request_id},
     tls::LiveText,
 };
 use lanyard_proto::credentials::v1::AssumeRoleWithWebIdentityRequest;
@@ -113,8 +113,9 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let inner = Arc::clone(&self.inner);
-        Box::pin(async move { Ok(inner.answer(request).await) })
+        let (inner, id) = (Arc::clone(&self.inner), Uuid::new_v4());
+        let answer = async move { Ok(inner.answer(id, request).await) };
+        Box::pin(request_id::within(Some(RequestId::new(id)), answer))
     }
 }
 
@@ -132,7 +133,7 @@ impl From<AwsError> for Failure {
 }
 
 impl<B: Backend> Inner<B> {
-    async fn answer<R>(&self, request: Request<R>) -> Response<Body>
+    async fn answer<R>(&self, id: Uuid, request: Request<R>) -> Response<Body>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -140,11 +141,8 @@ impl<B: Backend> Inner<B> {
         let (parts, body) = request.into_parts();
         let claimed = request::claimed_service(&parts);
         let own = self.parts.config.hosts.service_of(request::authority(&parts));
-        let style = Style {
-            service: own.or(claimed),
-            accepts_json: request::accepts_json(&parts.headers),
-            id: Uuid::new_v4(),
-        };
+        let style =
+            Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id };
         if let Some(response) = self.unsigned(&style, &parts) {
             let _ = request::drain(body).await;
             return response;

@@ -9,7 +9,7 @@ import os
 import pathlib
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, field_mask_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from signing import SignedChannel, Signer
@@ -56,6 +56,15 @@ class Consumer:
                 ),
             )
         )
+        masked = self.entries.UpdateAccessEntry(
+            entries_pb2.UpdateAccessEntryRequest(
+                cluster=self.cluster,
+                principal_arn=self.principal,
+                groups=call_pb2.Strings(values=["not-written"]),
+                update_mask=field_mask_pb2.FieldMask(paths=["ends_at"]),
+            )
+        ).entry.entry
+        assert masked.groups == entry.groups and masked.username == entry.username, f"{entry} {masked}"
         return {
             "hub_id": self.hub.hub_id,
             "cluster_uid": described.uid,

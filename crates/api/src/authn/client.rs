@@ -160,6 +160,7 @@ impl<C: Wire> Accounts for Remote<C> {
             user: user.name,
             access_key_id: key.to_string(),
             active,
+            update_mask: None,
         };
         call!(self.AccountsClient::update_access_key(self.mutation(by, message)))
     }
@@ -212,6 +213,7 @@ impl<C: Wire> Accounts for Remote<C> {
             name: role.name,
             description,
             session_seconds_max,
+            update_mask: None,
         };
         call!(self.AccountsClient::update_role(self.mutation(by, message)))
     }
@@ -251,6 +253,7 @@ impl<C: Wire> Accounts for Remote<C> {
             name: role.name,
             trust_policy,
             allow_any_subject,
+            update_mask: None,
         };
         call!(self.AccountsClient::update_assume_role_policy(self.mutation(by, message)))
     }

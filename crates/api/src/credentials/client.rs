@@ -235,6 +235,7 @@ impl<C: Wire> Associations for Remote<C> {
             allow_any_cluster,
             aws_road: field::optional_enum_number(aws_road),
             unprobed,
+            update_mask: None,
         };
         call!(self.AssociationsClient::update_pod_identity_association(self.mutation(by, message)))
     }

@@ -86,7 +86,13 @@ impl Door {
             call.is_ok_and(|call| call.action == actor.value.action)
                 && request_digest(message) == actor.value.request_digest
         };
-        actor.filter(fits).ok_or_else(not_admitted)
+        let actor = actor.filter(fits);
+        tracing::debug!(
+            rpc.method = M::METHOD.path,
+            admitted = actor.is_some(),
+            "a call has come to its service"
+        );
+        actor.ok_or_else(not_admitted)
     }
 
     /// The change that a request asks for, with its actor.

@@ -27,12 +27,23 @@ impl<T> Clone for Served<T> {
     }
 }
 
+/// The message of a request, once its door has let it pass.
+macro_rules! taken {
+    (mutation $request:ident) => {
+        $crate::methods::Managed::masked($request.into_inner())?
+    };
+    ($kind:ident $request:ident) => {
+        $request.into_inner()
+    };
+}
+pub(crate) use taken;
+
 /// Makes the generated server trait of a domain trait, method by method:
 ///
 /// `<kind> <method>(<request>) -> <response> = |engine, by, message| <answer>;`
 ///
-/// The kind is a method of [`Door`]: `mutation`, `actor`, `question`, `internal` or `unsigned`; what it gives is `by`. The rest of the
-/// list, after `=>`, goes into the trait as it is.
+/// The kind is a method of [`Door`]: `mutation`, `actor`, `question`, `internal` or `unsigned`; what it gives is `by`. The message of
+/// a mutation comes as its update mask has it. The rest of the list, after `=>`, goes into the trait as it is.
 macro_rules! serve {
     (
         $(#[$doc:meta])*
@@ -57,7 +68,7 @@ macro_rules! serve {
                     request: tonic::Request<$request>,
                 ) -> Result<tonic::Response<$response>, tonic::Status> {
                     let $by = self.door.$kind(&request)?;
-                    let $message = request.into_inner();
+                    let $message = $crate::grpc::taken!($kind request);
                     let $engine = &*self.engine;
                     Ok(tonic::Response::new($answer))
                 }

@@ -6,6 +6,7 @@ mod authn;
 mod authz;
 mod front_door;
 mod mapping;
+mod masks;
 mod samples;
 mod spokes;
 mod tags;

@@ -114,15 +114,22 @@ pub struct CreateCluster {
     pub authorizer_mode: Option<AuthorizerMode>,
     /// Beyond its own account.
     pub trusted_accounts: Vec<TrustedAccount>,
-    /// Default: its ARN's issuer-less audience `https://kubernetes.default.svc`.
+    /// Default: [`AUDIENCE_DEFAULT`].
     pub audiences: Vec<String>,
-    /// Default 10.
+    /// Default [`TOKEN_CACHE_SECONDS_DEFAULT`].
     pub token_cache_seconds: Option<u32>,
     /// Default true: the creator gets an entry with the cluster administrator's policy.
     pub bootstrap_creator_admin: bool,
     /// Tags.
     pub tags: BTreeMap<String, String>,
 }
+
+/// How many seconds an API server may cache an answer, where nothing else is said: short, so that an answer at one that cannot reach
+/// us is soon out of force.
+pub const TOKEN_CACHE_SECONDS_DEFAULT: u32 = 10;
+
+/// The audience of a cluster's tokens where nothing else is said: what Kubernetes gives its own API server.
+pub const AUDIENCE_DEFAULT: &str = "https://kubernetes.default.svc";
 
 /// What changes a cluster; what is absent stays.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,10 @@
 use lanyard_proto::{authn, authz, call, credentials, gateway, mapping};
 
 use super::{Action, Managed, Method, read_as};
-use crate::grpc::Mutating;
+use crate::{
+    fault::CallError,
+    grpc::{Mutating, mask},
+};
 
 macro_rules! is_mutation {
     () => {
@@ -29,9 +32,23 @@ macro_rules! mutating {
     };
 }
 
+/// An update has a mask.
+macro_rules! masking {
+    () => {};
+    (masked) => {
+        fn has_mask(&self) -> bool {
+            self.update_mask.is_some()
+        }
+
+        fn masked(self) -> Result<Self, CallError> {
+            mask::applied(self)
+        }
+    };
+}
+
 macro_rules! managed {
     ($($package:ident . $service:literal {
-        $($rpc:literal $request:ident $($mutates:ident)? => $action:expr;)+
+        $($rpc:literal $request:ident $($mutates:ident $($masked:ident)?)? => $action:expr;)+
     })+) => {
         /// All management methods.
         pub const MANAGED: &[&Method] = &[$($(<$package::v1::$request as Managed>::METHOD,)+)+];
@@ -45,6 +62,8 @@ macro_rules! managed {
                     request: concat!("lanyard.", stringify!($package), ".v1.", stringify!($request)),
                     read: read_as::<Self>,
                 };
+
+                masking!($($($masked)?)?);
             }
 
             mutating!($package::v1::$request $(, $mutates)?);
@@ -72,15 +91,15 @@ managed! {
         "CreateAccessKey" CreateAccessKeyRequest mutates => is("iam:CreateAccessKey");
         "ListAccessKeys" ListAccessKeysRequest => is("iam:ListAccessKeys");
         "GetAccessKeyInfo" GetAccessKeyInfoRequest => is("sts:GetAccessKeyInfo");
-        "UpdateAccessKey" UpdateAccessKeyRequest mutates => is("iam:UpdateAccessKey");
+        "UpdateAccessKey" UpdateAccessKeyRequest mutates masked => is("iam:UpdateAccessKey");
         "DeleteAccessKey" DeleteAccessKeyRequest mutates => is("iam:DeleteAccessKey");
         "CreateRole" CreateRoleRequest mutates => is("iam:CreateRole");
         "GetRole" GetRoleRequest => is("iam:GetRole");
         "ListRoles" ListRolesRequest => is("iam:ListRoles");
-        "UpdateRole" UpdateRoleRequest mutates => is("iam:UpdateRole");
+        "UpdateRole" UpdateRoleRequest mutates masked => is("iam:UpdateRole");
         "TagRole" TagRoleRequest mutates => is("iam:TagRole");
         "UntagRole" UntagRoleRequest mutates => is("iam:UntagRole");
-        "UpdateAssumeRolePolicy" UpdateAssumeRolePolicyRequest mutates => is("iam:UpdateAssumeRolePolicy");
+        "UpdateAssumeRolePolicy" UpdateAssumeRolePolicyRequest mutates masked => is("iam:UpdateAssumeRolePolicy");
         "RevokeSessions" RevokeSessionsRequest mutates => is("lanyard:RevokeSessions");
         "DeleteRole" DeleteRoleRequest mutates => is("iam:DeleteRole");
         "PutPolicy" PutPolicyRequest mutates => by_owner("iam:PutUserPolicy", "iam:PutRolePolicy");
@@ -95,9 +114,9 @@ managed! {
         "DeleteOidcProvider" DeleteOidcProviderRequest mutates => is("iam:DeleteOpenIDConnectProvider");
         "AddOidcClientId" AddOidcClientIdRequest mutates => is("iam:AddClientIDToOpenIDConnectProvider");
         "RemoveOidcClientId" RemoveOidcClientIdRequest mutates => is("iam:RemoveClientIDFromOpenIDConnectProvider");
-        "UpdateOidcProviderThumbprints" UpdateOidcProviderThumbprintsRequest mutates
+        "UpdateOidcProviderThumbprints" UpdateOidcProviderThumbprintsRequest mutates masked
             => is("iam:UpdateOpenIDConnectProviderThumbprint");
-        "UpdateOidcProviderCaBundle" UpdateOidcProviderCaBundleRequest mutates
+        "UpdateOidcProviderCaBundle" UpdateOidcProviderCaBundleRequest mutates masked
             => is("lanyard:UpdateOidcProviderCaBundle");
         "TagOidcProvider" TagOidcProviderRequest mutates => is("iam:TagOpenIDConnectProvider");
         "UntagOidcProvider" UntagOidcProviderRequest mutates => is("iam:UntagOpenIDConnectProvider");
@@ -121,7 +140,7 @@ managed! {
         "CreateCluster" CreateClusterRequest mutates => is("eks:CreateCluster");
         "DescribeCluster" DescribeClusterRequest => is("eks:DescribeCluster");
         "ListClusters" ListClustersRequest => is("eks:ListClusters");
-        "UpdateClusterConfig" UpdateClusterConfigRequest mutates => is("eks:UpdateClusterConfig");
+        "UpdateClusterConfig" UpdateClusterConfigRequest mutates masked => is("eks:UpdateClusterConfig");
         "DeleteCluster" DeleteClusterRequest mutates => is("eks:DeleteCluster");
         "PushAwsAuth" PushAwsAuthRequest mutates => is("lanyard:PushAwsAuth");
         "GetAwsAuth" GetAwsAuthRequest => is("lanyard:GetAwsAuth");
@@ -141,7 +160,7 @@ managed! {
         "ListAccessEntries" ListAccessEntriesRequest => is("eks:ListAccessEntries");
         "WatchAccessEntries" WatchAccessEntriesRequest => is("lanyard:WatchAccessEntries");
         "PreviewAccessEntry" PreviewAccessEntryRequest => is("lanyard:PreviewAccessEntry");
-        "UpdateAccessEntry" UpdateAccessEntryRequest mutates => is("eks:UpdateAccessEntry");
+        "UpdateAccessEntry" UpdateAccessEntryRequest mutates masked => is("eks:UpdateAccessEntry");
         "DeleteAccessEntry" DeleteAccessEntryRequest mutates => is("eks:DeleteAccessEntry");
         "AssociateAccessPolicy" AssociateAccessPolicyRequest mutates => is("eks:AssociateAccessPolicy");
         "DisassociateAccessPolicy" DisassociateAccessPolicyRequest mutates => is("eks:DisassociateAccessPolicy");
@@ -214,7 +233,7 @@ managed! {
         "DescribePodIdentityAssociation" DescribePodIdentityAssociationRequest
             => is("eks:DescribePodIdentityAssociation");
         "ListPodIdentityAssociations" ListPodIdentityAssociationsRequest => is("eks:ListPodIdentityAssociations");
-        "UpdatePodIdentityAssociation" UpdatePodIdentityAssociationRequest mutates
+        "UpdatePodIdentityAssociation" UpdatePodIdentityAssociationRequest mutates masked
             => is("eks:UpdatePodIdentityAssociation");
         "DeletePodIdentityAssociation" DeletePodIdentityAssociationRequest mutates
             => is("eks:DeletePodIdentityAssociation");

@@ -11,7 +11,7 @@ fn descriptors() -> FileDescriptorSet {
 }
 
 /// Every method of the protos, by path.
-fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
+pub(super) fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
     let mut methods = BTreeMap::new();
     for file in descriptors().file {
         for service in &file.service {
@@ -26,7 +26,7 @@ fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
     methods
 }
 
-fn wire_message(name: &str) -> DescriptorProto {
+pub(super) fn wire_message(name: &str) -> DescriptorProto {
     let full = |file: &prost_types::FileDescriptorProto, message: &DescriptorProto| {
         format!("{}.{}", file.package(), message.name()) == name
     };

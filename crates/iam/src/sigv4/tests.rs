@@ -308,3 +308,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_verified_can_be_read_without_the_secrets_in_it() {
+    let shown = |headers: &Headers, query: &str| {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let request = HttpRequest { method: "POST", path: "/lanyard.x.v1.Y/Z", query, headers: &headers };
+        let signed = SignedRequest::parse(&request, &Expected::new("us-west-2", "lanyard", NOW)).unwrap();
+        signed.canonical_request(&request, &PayloadHash::of(BODY))
+    };
+    let query = "b=2&WebIdentityToken=eyJhbGci&a=1&x-amz-security-token=hush-hush";
+    let text = shown(&signed_call(), query);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["POST", "/lanyard.x.v1.Y/Z"]);
+    assert!(lines[2].starts_with("WebIdentityToken=<sha256:") && lines[2].contains(">&a=1&b=2&"), "{text}");
+    assert_eq!(lines[2].matches("=<sha256:").count(), 2, "{text}");
+    assert_eq!(lines[3], "host:hub.example:8443");
+    let token = lines.iter().find_map(|line| line.strip_prefix("x-amz-security-token:")).unwrap();
+    assert!(token.starts_with("<sha256:") && token.len() == "<sha256:>".len() + 12, "{token}");
+    assert_eq!(lines.last(), Some(&PayloadHash::of(BODY).as_str()));
+    for secret in ["token/with", "eyJhbGci", "hush-hush", "wJalrXUtnFEMI", "Signature="] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    let long = shown(&signed_call(), &"ö=".repeat(9_000));
+    assert!(long.len() <= 8 * 1024 + '…'.len_utf8() && long.ends_with('…'));
+}

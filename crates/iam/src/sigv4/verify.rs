@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::authorization::{Authorization, Credential, signed_headers};
 use super::canonical::{Canonical, canonical_query};
 use super::presigned::{PresignedParts, SECURITY_TOKEN, SIGNATURE};
+use super::redacted;
 use super::{
     ALGORITHM, AmzDate, HttpRequest, PayloadHash, SigV4Error, Signature, SignatureMismatch, SigningKey,
     SigningStyle, StringToSign,
@@ -208,26 +209,49 @@ impl<'a> SignedRequest<'a> {
         if request.header_values("x-amz-content-sha256").any(|claimed| claimed.trim() != payload.as_str()) {
             return Err(SignatureMismatch::Payload);
         }
-        let names: Vec<&str> = self.signed_headers.iter().map(AsRef::as_ref).collect();
-        let query = if request.query.is_empty() {
-            String::new()
-        } else {
-            canonical_query(request.query, |name| self.leaves_out(name))
-        };
-        let canonical = Canonical {
-            request,
-            query: &query,
-            signed_headers: &names,
-            payload_sha256: payload.as_str(),
-            style: self.style,
-        };
+        let names = self.signed_names();
+        let query = self.query_of(request);
         let signature = key.sign(&StringToSign {
             date: self.date,
             region: &self.scope.region,
             service: &self.scope.service,
-            canonical_request_sha256: canonical.sha256(),
+            canonical_request_sha256: self.canonical(request, &names, &query, payload).sha256(),
         });
         if signature.matches(&self.signature) { Ok(()) } else { Err(SignatureMismatch::Signature) }
+    }
+
+    /// The canonical request as it is made here, for whoever looks for what differs from the one that was signed (AWS: troubleshoot
+    /// Signature Version 4). In place of a session token, or of another secret that a request may bear, stands the beginning of its
+    /// SHA-256; what is longer than 8 KiB is cut.
+    #[must_use]
+    pub fn canonical_request(&self, request: &HttpRequest<'_>, payload: &PayloadHash) -> String {
+        redacted::canonical(request, &self.query_of(request), |request, query| {
+            let mut text = String::new();
+            self.canonical(request, &self.signed_names(), query, payload).write(&mut text);
+            text
+        })
+    }
+
+    fn canonical<'c>(
+        &self,
+        request: &'c HttpRequest<'c>,
+        signed_headers: &'c [&'c str],
+        query: &'c str,
+        payload: &'c PayloadHash,
+    ) -> Canonical<'c> {
+        Canonical { request, query, signed_headers, payload_sha256: payload.as_str(), style: self.style }
+    }
+
+    fn signed_names(&self) -> Vec<&str> {
+        self.signed_headers.iter().map(AsRef::as_ref).collect()
+    }
+
+    /// The canonical query.
+    fn query_of(&self, request: &HttpRequest<'_>) -> String {
+        match request.query {
+            "" => String::new(),
+            query => canonical_query(query, |name| self.leaves_out(name)),
+        }
     }
 
     fn leaves_out(&self, name: &str) -> bool {

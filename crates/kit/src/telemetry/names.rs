@@ -230,6 +230,8 @@ pub const PEER_ADDRESS: &str = "peer.address";
 pub const PEER_IDENTITY: &str = "peer.identity";
 /// Field of log lines: the number of a request of the AWS wire, which its caller is told (`x-amzn-RequestId`).
 pub const REQUEST_ID: &str = "request.id";
+/// Field of log lines at `debug`: the canonical request of a signature that does not fit, as AWS documents it.
+pub const CANONICAL_REQUEST: &str = "canonical_request";
 /// Span field: the kind of request.
 pub const ROUTE_FIELD: &str = "route";
 /// Span field: how long it took, in seconds.
@@ -282,6 +284,8 @@ attributes! {
 pub const LOG_TRACE_ID: &str = "trace_id";
 /// In a line of the log as JSON: the span that it belongs to.
 pub const LOG_SPAN_ID: &str = "span_id";
+/// In a line of the log as JSON: the request of the AWS wire that it belongs to, in whatever service; of [`REQUEST_ID`].
+pub const LOG_REQUEST_ID: &str = "request_id";
 /// In a line of the log as JSON: the decision that it belongs to, for `lanyard explain --id`; of [`DECISION_ID`].
 pub const LOG_DECISION_ID: &str = "decision_id";
 

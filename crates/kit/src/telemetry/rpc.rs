@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use tracing::Span;
 use tracing::instrument::{Instrument as _, Instrumented};
 
+use super::request_id::{RequestId, Within, within};
 use super::set::{LabelSet, Place, SetCounters, SetHistograms};
 use super::trace::span;
 use super::{Label, names};
@@ -257,7 +258,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Answering<S::Future> {
         let call = self.calls.come(&request);
-        Answering { answer: self.service.call(request).instrument(call.span()), call: Some(call) }
+        let of = RequestId::said(request.headers(), request.extensions().get::<Peer>());
+        let answer = self.service.call(request).instrument(call.span());
+        Answering { answer: within(of, answer), call: Some(call) }
     }
 }
 
@@ -265,7 +268,7 @@ pin_project! {
     /// An answer that is being made.
     pub struct Answering<F> {
         #[pin]
-        answer: Instrumented<F>,
+        answer: Within<Instrumented<F>>,
         call: Option<Call>,
     }
 }

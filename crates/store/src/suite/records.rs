@@ -47,23 +47,6 @@ async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, seco
     assert_eq!(change.after::<R>().unwrap().as_ref(), Some(&first), "{kind}");
 }
 
-pub(super) async fn the_access_keys_of_a_user_are_found(bench: Bench) {
-    let store = bench.open().await;
-    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
-    for user in [user("ana"), user("bob")] {
-        insert(&store, &user).await.unwrap();
-    }
-    for key in [key("ana", 2), key("bob", 3), key("ana", 1)] {
-        insert(&store, &key).await.unwrap();
-    }
-    let expected = vec![key("ana", 1), key("ana", 2)];
-    assert_eq!(store.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
-    assert_eq!(store.access_keys_of(account_id(HOME), "an").await.unwrap(), []);
-    assert_eq!(store.access_keys_of(account_id(AWAY), "ana").await.unwrap(), []);
-    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
-    assert_eq!(transaction.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
-}
-
 pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench: Bench) {
     let store = bench.open().await;
     round_trip(&store, account(HOME, Authority::Local), account(AWAY, Authority::Aws)).await;

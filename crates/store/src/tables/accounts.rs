@@ -150,14 +150,83 @@ impl Columns for OidcProvider {
     }
 }
 
-/// The access keys of a user, in the order of their ids: found by an index, however many the account has.
+/// Questions about what belongs to one user, role or principal. Each is answered by an index, however much the account has.
+pub(crate) mod of_one {
+    /// The access keys of a user, `$2`.
+    pub(crate) const KEYS: &str =
+        "SELECT body FROM access_keys WHERE account = $1 AND user_name = $2 ORDER BY id";
+    /// The inline policies of a user, `$2`.
+    pub(crate) const POLICIES_OF_USER: &str =
+        "SELECT body FROM inline_policies WHERE account = $1 AND user_name = $2 ORDER BY key";
+    /// The inline policies of a role, `$2`.
+    pub(crate) const POLICIES_OF_ROLE: &str =
+        "SELECT body FROM inline_policies WHERE account = $1 AND role_name = $2 ORDER BY key";
+    /// The inline policies of a principal of another authority, `$2`.
+    pub(crate) const POLICIES_OF_PRINCIPAL: &str =
+        "SELECT body FROM inline_policies WHERE account = $1 AND principal_arn = $2 ORDER BY key";
+    /// The instance profiles that have a role, `$2`: the first of them.
+    pub(crate) const PROFILE_WITH_ROLE: &str =
+        "SELECT body FROM instance_profiles WHERE account = $1 AND role_name = $2 ORDER BY name LIMIT 1";
+    /// How many principals of other authorities have inline policies; no more than `$2` are counted.
+    pub(crate) const PRINCIPALS: &str = "SELECT COUNT(*) FROM (SELECT DISTINCT principal_arn FROM inline_policies \
+         WHERE account = $1 AND principal_arn IS NOT NULL LIMIT $2) AS principals";
+}
+
+/// The access keys of a user, in the order of their ids.
 pub(crate) async fn access_keys_of(
     connection: &mut Connection,
     account: AccountId,
     user: &str,
 ) -> Result<Vec<AccessKey>, StoreError> {
-    const OF_USER: &str = "SELECT body FROM access_keys WHERE account = $1 AND user_name = $2 ORDER BY id";
-    let lines = connection.fetch(OF_USER, [account.to_string().into(), user.into()]).await?;
+    belonging(connection, of_one::KEYS, account, user).await
+}
+
+/// The inline policies of an owner, in the order of their names.
+pub(crate) async fn policies_of(
+    connection: &mut Connection,
+    account: AccountId,
+    owner: &PolicyOwner,
+) -> Result<Vec<InlinePolicy>, StoreError> {
+    let of_owner = match owner {
+        PolicyOwner::User(_) => of_one::POLICIES_OF_USER,
+        PolicyOwner::Role(_) => of_one::POLICIES_OF_ROLE,
+        PolicyOwner::Principal(_) => of_one::POLICIES_OF_PRINCIPAL,
+    };
+    belonging(connection, of_owner, account, owner.name()).await
+}
+
+/// An instance profile that has a role, if one has.
+pub(crate) async fn profile_with(
+    connection: &mut Connection,
+    account: AccountId,
+    role: &str,
+) -> Result<Option<InstanceProfile>, StoreError> {
+    Ok(belonging(connection, of_one::PROFILE_WITH_ROLE, account, role).await?.into_iter().next())
+}
+
+/// How many principals of an account have inline policies, of those whom another authority keeps; none is counted beyond `most`.
+pub(crate) async fn principals_with_policies(
+    connection: &mut Connection,
+    account: AccountId,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let values = [account.to_string().into(), Value::number(most)];
+    let count = connection.number(of_one::PRINCIPALS, values).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// The records of an account that belong to one name.
+async fn belonging<R: Record>(
+    connection: &mut Connection,
+    sql: &'static str,
+    account: AccountId,
+    name: &str,
+) -> Result<Vec<R>, StoreError> {
+    // No name holds that character, and PostgreSQL takes no text with it.
+    if name.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let lines = connection.fetch(sql, [account.to_string().into(), name.into()]).await?;
     lines.iter().map(|line| record_of(&line.bytes(0)?)).collect()
 }
 

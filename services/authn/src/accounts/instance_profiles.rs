@@ -154,17 +154,6 @@ impl<S: SharedCache> Engine<S> {
     }
 }
 
-/// The name of an instance profile that has the role, if one has it.
-pub(super) async fn profile_with(
-    transaction: &mut Transaction,
-    scope: Scope,
-    role: &str,
-) -> Result<Option<String>, CallError> {
-    let profiles = transaction.list::<InstanceProfile>(scope).await?;
-    let found = profiles.into_iter().find(|profile| profile.role.as_deref() == Some(role));
-    Ok(found.map(|profile| profile.name))
-}
-
 async fn stored(
     transaction: &mut Transaction,
     scope: Scope,

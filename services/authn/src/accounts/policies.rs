@@ -1,13 +1,10 @@
 //! Inline policies of users and roles, and of principals whom another authority keeps.
 
-use std::collections::BTreeSet;
-
 use lanyard_api::authn::accounts::{IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::{Actor, CallError, Mutated, Mutation, Scope};
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
 use lanyard_store::{Record, Transaction};
 
-use super::pages::RECORDS_READ_MAX;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::config::AccountLimits;
@@ -27,15 +24,14 @@ impl<S: SharedCache> Engine<S> {
         rules::document(&document)?;
         let mut transaction = begin!(self, "put_policy", &by, scope);
         require_owner(&mut transaction, scope, &owner).await?;
-        let mut others = transaction.list::<InlinePolicy>(scope).await?;
-        if matches!(owner, PolicyOwner::Principal(_)) {
-            below(
-                self.config.limits.principals_max,
-                principals_beside(&owner, &others),
-                "principals with policies of one account",
-            )?;
+        let mut others = transaction.policies_of(account, &owner).await?;
+        // One more principal than there are.
+        if others.is_empty() && matches!(owner, PolicyOwner::Principal(_)) {
+            let most = self.config.limits.principals_max;
+            let count = transaction.principals_with_policies(account, most).await?;
+            below(most, count, "principals with policies of one account")?;
         }
-        others.retain(|policy| policy.owner == owner && policy.name != name);
+        others.retain(|policy| policy.name != name);
         below(
             self.config.limits.policies_per_owner_max,
             others.len() as u64,
@@ -62,21 +58,7 @@ impl<S: SharedCache> Engine<S> {
         if !exists {
             return Err(CallError::not_found(owner.kind(), owner.name()));
         }
-        // Those of one owner have keys beside each other.
-        let nameless = InlinePolicy { account, owner, name: String::new(), document: String::new() };
-        let (begin, mut policies) = (nameless.key(), Vec::new());
-        let mut after = begin.clone();
-        loop {
-            let read: Vec<InlinePolicy> = self.store.list_after(scope, &after, RECORDS_READ_MAX).await?;
-            let last = read.last().map(Record::key).filter(|last| last.starts_with(&begin));
-            let is_more = read.len() as u64 == u64::from(RECORDS_READ_MAX);
-            // The ARN of one principal may begin as that of another.
-            policies.extend(read.into_iter().filter(|policy| policy.owner == nameless.owner));
-            match last.filter(|_| is_more) {
-                Some(last) => after = last,
-                None => return Ok(policies),
-            }
-        }
+        Ok(self.store.policies_of(account, &owner).await?)
     }
 
     pub(super) async fn delete_inline_policy(
@@ -129,12 +111,6 @@ impl<S: SharedCache> Engine<S> {
     }
 }
 
-/// How many other principals than this one have policies.
-fn principals_beside(owner: &PolicyOwner, policies: &[InlinePolicy]) -> u64 {
-    let owners: BTreeSet<&PolicyOwner> = policies.iter().map(|policy| &policy.owner).collect();
-    owners.into_iter().filter(|other| *other != owner).count() as u64
-}
-
 async fn require_owner(
     transaction: &mut Transaction,
     scope: Scope,
@@ -152,13 +128,12 @@ async fn require_owner(
 /// Refuses to delete an owner who still has inline policies.
 pub(super) async fn require_no_policies(
     transaction: &mut Transaction,
-    scope: Scope,
+    account: AccountId,
     owner: &PolicyOwner,
 ) -> Result<(), CallError> {
-    let policies = transaction.list::<InlinePolicy>(scope).await?;
-    match policies.iter().any(|policy| policy.owner == *owner) {
-        true => Err(still_has(owner.kind(), owner.name(), "inline policies")),
-        false => Ok(()),
+    match transaction.policies_of(account, owner).await?.is_empty() {
+        true => Ok(()),
+        false => Err(still_has(owner.kind(), owner.name(), "inline policies")),
     }
 }
 

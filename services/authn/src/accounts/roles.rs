@@ -8,7 +8,6 @@ use lanyard_api::authn::accounts::{
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope};
 use lanyard_store::Transaction;
 
-use super::instance_profiles::profile_with;
 use super::policies::require_no_policies;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
@@ -142,14 +141,15 @@ impl<S: SharedCache> Engine<S> {
         role: Named,
         only_bare: bool,
     ) -> Result<Mutated<IamRole>, CallError> {
-        let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
+        let (account, scope) = self.local_scope(&by.actor.value, role.account).await?;
         let mut transaction = begin!(self, "delete_role", &by, scope);
-        if let Some(profile) = profile_with(&mut transaction, scope, &role.name).await? {
-            let message = format!("the role is in the instance profile `{profile}`: take it out there first");
+        if let Some(profile) = transaction.profile_with(account, &role.name).await? {
+            let message =
+                format!("the role is in the instance profile `{}`: take it out there first", profile.name);
             return Err(CallError::precondition("in_instance_profile", message));
         }
         if only_bare && let Some(role) = transaction.get::<IamRole>(scope, &role.name).await? {
-            require_no_policies(&mut transaction, scope, &PolicyOwner::Role(role.name)).await?;
+            require_no_policies(&mut transaction, account, &PolicyOwner::Role(role.name)).await?;
         }
         let deleted = transaction.delete::<IamRole>(scope, &role.name).await?;
         let deleted = deleted.ok_or_else(|| CallError::not_found("role", &role.name))?;

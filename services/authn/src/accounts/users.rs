@@ -72,7 +72,7 @@ impl<S: SharedCache> Engine<S> {
             if !transaction.access_keys_of(user.account, &user.name).await?.is_empty() {
                 return Err(still_has("user", &user.name, "access keys"));
             }
-            require_no_policies(&mut transaction, scope, &PolicyOwner::User(user.name)).await?;
+            require_no_policies(&mut transaction, user.account, &PolicyOwner::User(user.name)).await?;
         }
         let deleted = transaction.delete::<User>(scope, &user.name).await?;
         let deleted = deleted.ok_or_else(|| CallError::not_found("user", &user.name))?;

@@ -12,6 +12,7 @@ use lanyard_iam::token::CLUSTER_ID_HEADER;
 use lanyard_iam::{
     AccountId, HttpRequest, PayloadHash, Region, SessionToken, SignedRequest, partition_of_region,
 };
+use lanyard_kit::telemetry::{Label as _, names};
 
 use super::context::Circumstances;
 use super::denial::{self, Wording, denial, worded_as_aws};
@@ -36,13 +37,15 @@ struct Proven {
 impl<S: SharedCache> AdmitAws for Engine<S> {
     async fn admit_aws(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
         let answer = self.judge_aws(&query).await;
-        self.admissions.0.increment(match &answer {
+        let outcome = match &answer {
             Ok(AwsAdmission::Admitted(_)) => Outcome::Admitted,
             Ok(AwsAdmission::Unauthenticated(_) | AwsAdmission::Forbidden(_) | AwsAdmission::Wrong(_)) => {
                 Outcome::Refused
             }
             Err(_) => Outcome::Fault,
-        });
+        };
+        self.admissions.0.increment(outcome);
+        tracing::debug!({ names::OUTCOME } = outcome.value(), "a call of the AWS wire is weighed");
         answer
     }
 }
@@ -132,6 +135,7 @@ impl<S: SharedCache> Engine<S> {
         let payload = PayloadHash::of(&query.body);
         let verify = |key: &_| signed.verify(&request, &payload, key);
         if let Err(mismatch) = signer.secret.verify(signed.date().day(), &region, service.as_str(), verify) {
+            signature::tell_mismatch(&signed, &request, &payload);
             let message = format!("{mismatch}; sign the call as it is sent");
             return Ok(Err(denial(mismatch.reason_code(), message)));
         }

@@ -6,6 +6,7 @@ use lanyard_api::{Denial, HubId, SignatureUse};
 use lanyard_iam::sigv4::Expected;
 use lanyard_iam::token::CLUSTER_ID_HEADER;
 use lanyard_iam::{HttpRequest, PayloadHash, SignedRequest};
+use lanyard_kit::telemetry::names;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -96,8 +97,18 @@ pub(super) fn verify(
     let verify = |key: &_| signed.verify(request, &payload, key);
     let verified = signer.secret.verify(signed.date().day(), region, SERVICE, verify);
     verified.map_err(|mismatch| {
+        tell_mismatch(signed, request, &payload);
         denial(mismatch.reason_code(), format!("{mismatch}; sign the call as it is sent"))
     })
+}
+
+/// Says in the log what was verified, for whoever looks for the difference to what was signed. That is for debugging alone: it tells
+/// a client's affairs, though none of its secrets, and nobody else is told it.
+pub(super) fn tell_mismatch(signed: &SignedRequest<'_>, request: &HttpRequest<'_>, payload: &PayloadHash) {
+    tracing::debug!(
+        { names::CANONICAL_REQUEST } = signed.canonical_request(request, payload),
+        "a signature does not fit the request"
+    );
 }
 
 /// One use of a signature, to be known again until it is too old for any replica's clock: by who signed, and by the signature or

@@ -9,7 +9,7 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint},
 };
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage as _, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
 };
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     input::Source,
     output::{Output, Tabular, line},
 };
+
+/// What update masks are.
+const FIELD_MASK: &str = "google.protobuf.FieldMask";
 
 const HELP: &str = "\
 Examples, in bash:
@@ -107,12 +110,53 @@ fn encode(message: &MessageDescriptor, json: &str) -> Result<Vec<u8>, Failure> {
         let next = format!("`grpcurl HOST:PORT describe {name}` has its fields");
         Failure::usage(format!("--data is not a `{name}` in JSON: {error}; {next}"))
     };
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let read = DynamicMessage::deserialize(message.clone(), &mut deserializer).map_err(wrong)?;
-    deserializer.end().map_err(wrong)?;
+    let read = match with_masks_apart(message, json) {
+        Some((rest, masks)) => {
+            let mut read = DynamicMessage::deserialize(message.clone(), rest).map_err(wrong)?;
+            masks.into_iter().for_each(|(field, mask)| read.set_field(&field, mask));
+            read
+        }
+        None => {
+            let mut deserializer = serde_json::Deserializer::from_str(json);
+            let read = DynamicMessage::deserialize(message.clone(), &mut deserializer).map_err(wrong)?;
+            deserializer.end().map_err(wrong)?;
+            read
+        }
+    };
     let mut bytes = Vec::new();
     write(&read, &mut bytes);
     Ok(bytes)
+}
+
+/// The message without its field masks, and these, where one is written as grpcurl takes it: as the message that a mask is,
+/// `{"paths": ["ends_at"]}`. In protobuf's own JSON it is a text, `"endsAt"`, and needs nothing of this.
+fn with_masks_apart(
+    message: &MessageDescriptor,
+    json: &str,
+) -> Option<(serde_json::Value, Vec<(FieldDescriptor, Value)>)> {
+    let mut members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
+    let mut masks = Vec::new();
+    for field in message.fields() {
+        let Kind::Message(kind) = field.kind() else { continue };
+        if kind.full_name() != FIELD_MASK {
+            continue;
+        }
+        for name in [field.name(), field.json_name()] {
+            let Some(paths) = members.get(name).and_then(paths_of) else { continue };
+            let mut mask = DynamicMessage::new(kind.clone());
+            mask.set_field_by_name("paths", Value::List(paths.into_iter().map(Value::String).collect()));
+            members.remove(name);
+            masks.push((field.clone(), Value::Message(mask)));
+        }
+    }
+    (!masks.is_empty()).then_some((serde_json::Value::Object(members), masks))
+}
+
+/// The paths of a mask that is written as a message, and as nothing else.
+fn paths_of(mask: &serde_json::Value) -> Option<Vec<String>> {
+    let members = mask.as_object().filter(|members| members.len() == 1)?;
+    let paths = members.get("paths")?.as_array()?;
+    paths.iter().map(|path| path.as_str().map(str::to_owned)).collect()
 }
 
 /// Writes a message field by field, and its maps in the order of their keys: the library has these in no order.
@@ -179,6 +223,39 @@ mod tests {
             assert_eq!(encode(&request_of(CREATE).unwrap(), json).unwrap(), expected.encode_to_vec());
         }
         assert_eq!(encode(&request_of(CREATE).unwrap(), "{}").unwrap(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn a_mask_is_read_as_protobufs_json_has_it_and_as_grpcurl_does() {
+        let update = request_of("/lanyard.mapping.v1.Entries/UpdateAccessEntry").unwrap();
+        let expected = |paths: &[&str]| {
+            let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+            let update_mask = Some(prost_reflect::prost_types::FieldMask { paths });
+            let cluster = "dev".to_owned();
+            mapping::UpdateAccessEntryRequest { cluster, update_mask, ..Default::default() }.encode_to_vec()
+        };
+        let cases: [(&str, &[&str]); 6] = [
+            (r#"{"cluster": "dev", "update_mask": "endsAt,groups"}"#, &["ends_at", "groups"]),
+            (r#"{"updateMask": "*", "cluster": "dev"}"#, &["*"]),
+            (
+                r#"{"cluster": "dev", "update_mask": {"paths": ["ends_at", "groups"]}}"#,
+                &["ends_at", "groups"],
+            ),
+            (r#"{"updateMask": {"paths": ["*"]}, "cluster": "dev"}"#, &["*"]),
+            (r#"{"updateMask": {"paths": []}, "cluster": "dev"}"#, &[]),
+            (r#"{"cluster": "dev", "update_mask": {"paths": ["no such, field"]}}"#, &["no such, field"]),
+        ];
+        for (json, paths) in cases {
+            assert_eq!(encode(&update, json).unwrap(), expected(paths), "{json}");
+        }
+        for json in [
+            r#"{"update_mask": {"paths": [1]}}"#,
+            r#"{"update_mask": {"paths": [], "more": 1}}"#,
+            r#"{"update_mask": ["groups"]}"#,
+            r#"{"update_mask": {"paths": []}, "clster": "dev"}"#,
+        ] {
+            assert!(encode(&update, json).is_err(), "{json}");
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use lanyard_api::{
     access_policies::{AccessPolicies, CLUSTER_ADMIN_POLICY},
     authn::accounts::Account,
     mapping::{
-        AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthVersion, BreakGlass, Cluster,
-        ClusterDirectory, Clusters, CreateCluster, EntryType, Node, PolicyAssociation, RevisionReports,
-        SpokeCredential, UpdateCluster,
+        AUDIENCE_DEFAULT, AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, AwsAuthVersion,
+        BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster, EntryType, Node, PolicyAssociation,
+        RevisionReports, SpokeCredential, TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
     },
 };
 use lanyard_iam::{AccountId, EntryPrincipal, PrincipalArn, PrincipalKind};
@@ -271,11 +271,8 @@ impl Mapping {
         if !trusted_accounts.contains(&own) {
             trusted_accounts.insert(0, own);
         }
-        let audiences = if asked.audiences.is_empty() {
-            vec![rule::AUDIENCE_DEFAULT.to_owned()]
-        } else {
-            asked.audiences
-        };
+        let audiences =
+            if asked.audiences.is_empty() { vec![AUDIENCE_DEFAULT.to_owned()] } else { asked.audiences };
         let cluster = Cluster {
             uid: ClusterUid::random(),
             id,
@@ -289,7 +286,7 @@ impl Mapping {
             authorizer_mode: asked.authorizer_mode.unwrap_or(AuthorizerMode::WebhookFirst),
             trusted_accounts,
             audiences,
-            token_cache_seconds: asked.token_cache_seconds.unwrap_or(rule::TOKEN_CACHE_SECONDS_DEFAULT),
+            token_cache_seconds: asked.token_cache_seconds.unwrap_or(TOKEN_CACHE_SECONDS_DEFAULT),
             created_by: actor.name(),
             tags: asked.tags,
             created_at: self.inner.store.clock().now(),

@@ -14,10 +14,6 @@ use super::{Broken, Rule, shown};
 
 /// Longest time that an API server may cache an answer: what kube-apiserver takes by default for tokens is 2 minutes.
 pub(crate) const TOKEN_CACHE_SECONDS_MAX: u32 = 3_600;
-/// The default of it: short, so that an answer at an API server that cannot reach us is soon out of force.
-pub(crate) const TOKEN_CACHE_SECONDS_DEFAULT: u32 = 10;
-/// The audience that Kubernetes gives its own API server.
-pub(crate) const AUDIENCE_DEFAULT: &str = "https://kubernetes.default.svc";
 /// Most audiences of one cluster.
 const AUDIENCES_MAX: usize = 16;
 /// Longest audience and URL, in bytes.

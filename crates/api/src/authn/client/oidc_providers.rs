@@ -16,9 +16,9 @@ use crate::{
 
 /// Sends one kind of update; each is a method of its own.
 macro_rules! update {
-    ($remote:ident.$rpc:ident($by:ident, $of:ident, $request:ident { $field:ident: $value:ident })) => {{
+    ($remote:ident.$rpc:ident($by:ident, $of:ident, $request:ident { $($field:ident: $value:expr),+ })) => {{
         let OidcProviderRef { account: of, issuer_url } = $of;
-        let message = pb::$request { mutation: None, account: account(of), issuer_url, $field: $value };
+        let message = pb::$request { mutation: None, account: account(of), issuer_url, $($field: $value),+ };
         call!($remote.OidcProvidersClient::$rpc($remote.mutation($by, message)))
     }};
 }
@@ -69,12 +69,12 @@ impl<C: Wire> OidcProviders for Remote<C> {
             Update::Thumbprints(all) => update!(self.update_oidc_provider_thumbprints(
                 by,
                 provider,
-                UpdateOidcProviderThumbprintsRequest { thumbprints: all }
+                UpdateOidcProviderThumbprintsRequest { thumbprints: all, update_mask: None }
             )),
             Update::CaBundle(pem) => update!(self.update_oidc_provider_ca_bundle(
                 by,
                 provider,
-                UpdateOidcProviderCaBundleRequest { ca_bundle_pem: pem }
+                UpdateOidcProviderCaBundleRequest { ca_bundle_pem: pem, update_mask: None }
             )),
             Update::Tag(tags) => {
                 update!(self.tag_oidc_provider(by, provider, TagOidcProviderRequest { tags: tags }))

@@ -82,6 +82,7 @@ pub(super) fn update(input: &Input<'_>) -> Result<Asked, AwsError> {
         allow_any_cluster: false,
         aws_road: 0,
         unprobed: false,
+        update_mask: None,
     }))
 }
 

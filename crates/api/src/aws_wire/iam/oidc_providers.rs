@@ -63,6 +63,7 @@ pub(super) fn update_thumbprints(input: &Input<'_>) -> Read {
         account,
         issuer_url,
         thumbprints,
+        update_mask: None,
     }))
 }
 

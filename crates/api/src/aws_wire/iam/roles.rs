@@ -55,6 +55,7 @@ pub(super) fn update(input: &Input<'_>) -> Read {
         name: name(input)?,
         description: input.optional_text("Description")?,
         session_seconds_max: Some(input.number("MaxSessionDuration")?.unwrap_or(SESSION_SECONDS_DEFAULT)),
+        update_mask: None,
     }))
 }
 
@@ -67,6 +68,7 @@ pub(super) fn update_description(input: &Input<'_>) -> Read {
         name: name(input)?,
         description: Some(description),
         session_seconds_max: None,
+        update_mask: None,
     }))
 }
 
@@ -77,6 +79,7 @@ pub(super) fn update_trust(input: &Input<'_>) -> Read {
         name: name(input)?,
         trust_policy: input.text("PolicyDocument")?,
         allow_any_subject: false,
+        update_mask: None,
     }))
 }
 

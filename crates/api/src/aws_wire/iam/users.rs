@@ -83,6 +83,7 @@ pub(super) fn update_key(input: &Input<'_>) -> Read {
         user: name(input)?,
         access_key_id: input.text("AccessKeyId")?,
         active,
+        update_mask: None,
     }))
 }
 

@@ -122,6 +122,7 @@ impl From<UpdateCluster> for pb::UpdateClusterConfigRequest {
             endpoint: change.endpoint,
             certificate_authority: change.certificate_authority,
             tags: change.tags.map(|tags| call::Tags { tags }),
+            update_mask: None,
         }
     }
 }

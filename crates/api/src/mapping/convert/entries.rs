@@ -147,6 +147,7 @@ impl From<UpdateAccessEntry> for pb::UpdateAccessEntryRequest {
                 .map(|end| end.map_or(End::Endless(()), |end| End::EndsAt(field::timestamp(end)))),
             rebind: asked.rebind,
             pin_until: optional_moment::write(asked.pin_until),
+            update_mask: None,
         }
     }
 }

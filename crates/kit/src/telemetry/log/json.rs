@@ -13,11 +13,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::super::names::{DECISION_ID, LOG_DECISION_ID, LOG_SPAN_ID, LOG_TRACE_ID};
+use super::super::names::{
+    DECISION_ID, LOG_DECISION_ID, LOG_REQUEST_ID, LOG_SPAN_ID, LOG_TRACE_ID, REQUEST_ID,
+};
+use super::super::request_id::{self, RequestId};
 use super::super::trace;
 
 /// What a line has by itself. A field of such a name is put under `field.`, so that nothing is said twice.
-const OWN: [&str; 6] = ["timestamp", "level", "target", LOG_TRACE_ID, LOG_SPAN_ID, LOG_DECISION_ID];
+const OWN: [&str; 7] =
+    ["timestamp", "level", "target", LOG_TRACE_ID, LOG_SPAN_ID, LOG_REQUEST_ID, LOG_DECISION_ID];
 
 /// How `tracing` calls the text of an event.
 const MESSAGE: &str = "message";
@@ -43,6 +47,7 @@ where
             level: event.metadata().level().as_str(),
             target: event.metadata().target(),
             ids: trace::ids(),
+            request: request_id::current(),
             fields,
         };
         let line = serde_json::to_string(&object).map_err(|_| fmt::Error)?;
@@ -55,6 +60,7 @@ struct Object<'a> {
     level: &'a str,
     target: &'a str,
     ids: Option<(TraceId, SpanId)>,
+    request: Option<RequestId>,
     fields: Fields,
 }
 
@@ -72,9 +78,15 @@ impl Serialize for Object<'_> {
             map.serialize_entry(LOG_TRACE_ID, &trace.to_string())?;
             map.serialize_entry(LOG_SPAN_ID, &span.to_string())?;
         }
+        // Who says it by themselves says it for the log as text, which has it nowhere else.
+        let is_said = self.fields.0.iter().any(|(name, _)| *name == REQUEST_ID);
+        if let Some(request) = self.request.filter(|_| !is_said) {
+            map.serialize_entry(LOG_REQUEST_ID, &request.to_string())?;
+        }
         for (name, value) in &self.fields.0 {
             match *name {
                 MESSAGE => {}
+                REQUEST_ID => map.serialize_entry(LOG_REQUEST_ID, value)?,
                 DECISION_ID => map.serialize_entry(LOG_DECISION_ID, value)?,
                 name if OWN.contains(&name) => map.serialize_entry(&format!("field.{name}"), value)?,
                 name => map.serialize_entry(name, value)?,
@@ -178,5 +190,19 @@ mod tests {
         );
         assert!(second.get("trace_id").is_none(), "{second}");
         assert_eq!(third["message"], "", "{third}");
+    }
+
+    #[test]
+    fn a_line_within_a_request_has_its_number_once() {
+        let id = RequestId::new(uuid::Uuid::from_u128(7));
+        let within = |work: fn()| futures::executor::block_on(request_id::within(Some(id), async { work() }));
+        let lines = lines(|| {
+            within(|| tracing::info!("by itself"));
+            within(|| tracing::info!({ REQUEST_ID } = "said", request_id = "made up", "by name"));
+            tracing::info!("outside");
+        });
+        let said: Vec<_> = lines.iter().map(|line| line.get("request_id").cloned()).collect();
+        assert_eq!(said, [Some(id.to_string().into()), Some("said".into()), None]);
+        assert_eq!(lines[1]["field.request_id"], "made up");
     }
 }

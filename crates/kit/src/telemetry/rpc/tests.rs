@@ -79,3 +79,31 @@ fn codes_stand_at_their_numbers() {
     }
     assert!(Code::ALL.iter().enumerate().all(|(at, code)| code.index() == at));
 }
+
+#[test]
+fn a_call_is_worked_on_within_the_request_that_a_service_says() {
+    use super::super::request_id::{
+        current,
+        tests::{ID, door, headers},
+    };
+    let within = |peer: Option<Peer>| {
+        let (told, heard) = std::sync::mpsc::channel();
+        let layer = ServedLayer::new(Calls::served([METHOD]));
+        let service = layer.layer(tower::service_fn(move |_: Request<()>| {
+            let told = told.clone();
+            async move {
+                let _ = told.send(current().map(|id| id.to_string()));
+                Ok::<_, Infallible>(Response::new(http_body_util::Empty::<Bytes>::new()))
+            }
+        }));
+        let mut request = Request::post(METHOD).body(()).unwrap();
+        *request.headers_mut() = headers(&[ID]);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        futures::executor::block_on(service.oneshot(request)).unwrap();
+        heard.recv().unwrap()
+    };
+    assert_eq!(within(Some(door())).as_deref(), Some(ID));
+    assert_eq!(within(None), None);
+}

@@ -1,4 +1,4 @@
-use lanyard_api::Authority;
+use lanyard_api::{Authority, mapping::AUDIENCE_DEFAULT};
 
 use super::*;
 

@@ -1,0 +1,141 @@
+//! What belongs to one user, role or principal is found without what belongs to others.
+
+use lanyard_api::{Authority, authn::accounts::*};
+use lanyard_iam::CanonicalArn;
+
+use super::{Bench, tamper, world::*};
+use crate::{
+    sql::{Access, Connection},
+    tables::accounts::of_one,
+};
+
+pub(super) async fn the_access_keys_of_a_user_are_found(bench: Bench) {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    for user in [user("ana"), user("bob")] {
+        insert(&store, &user).await.unwrap();
+    }
+    for key in [key("ana", 2), key("bob", 3), key("ana", 1)] {
+        insert(&store, &key).await.unwrap();
+    }
+    let expected = vec![key("ana", 1), key("ana", 2)];
+    assert_eq!(store.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
+    assert_eq!(store.access_keys_of(account_id(HOME), "an").await.unwrap(), []);
+    assert_eq!(store.access_keys_of(account_id(AWAY), "ana").await.unwrap(), []);
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    assert_eq!(transaction.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
+}
+
+pub(super) async fn the_policies_of_an_owner_and_the_profile_of_a_role_are_found(bench: Bench) {
+    let store = bench.open().await;
+    for account in [account(HOME, Authority::Local), account(AWAY, Authority::Aws)] {
+        insert(&store, &account).await.unwrap();
+    }
+    insert(&store, &user("Dev")).await.unwrap();
+    for name in ["Dev", "Dev2"] {
+        insert(&store, &role(name)).await.unwrap();
+    }
+    let of_user = || PolicyOwner::User("Dev".to_owned());
+    let of_role = |name: &str| PolicyOwner::Role(name.to_owned());
+    let of_principal = |name: &str| {
+        PolicyOwner::Principal(CanonicalArn::parse(&format!("arn:aws:iam::{AWAY}:role/{name}")).unwrap())
+    };
+    let elsewhere = |owner| InlinePolicy { account: account_id(AWAY), ..policy(owner, "look") };
+    let policies = [
+        policy(of_user(), "look"),
+        policy(of_role("Dev"), "look"),
+        policy(of_role("Dev"), "change"),
+        policy(of_role("Dev2"), "look"),
+        elsewhere(of_principal("Dev")),
+        elsewhere(of_principal("Dev/look")),
+    ];
+    for policy in &policies {
+        insert(&store, policy).await.unwrap();
+    }
+    for profile in [instance_profile("b", Some("Dev")), instance_profile("a", None)] {
+        insert(&store, &profile).await.unwrap();
+    }
+    let [user, look, change, other, there, longer] = &policies;
+    let cases = [
+        (HOME, of_user(), vec![user]),
+        (HOME, of_role("Dev"), vec![change, look]),
+        (HOME, of_role("Dev2"), vec![other]),
+        (HOME, of_role("dev"), vec![]),
+        (HOME, of_role("Dev\0"), vec![]),
+        (AWAY, of_role("Dev"), vec![]),
+        (AWAY, of_principal("Dev"), vec![there]),
+        (AWAY, of_principal("Dev/look"), vec![longer]),
+        (HOME, of_principal("Dev"), vec![]),
+    ];
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    for (account, owner, expected) in cases {
+        let found = transaction.policies_of(account_id(account), &owner).await.unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{owner:?}");
+        assert_eq!(store.policies_of(account_id(account), &owner).await.unwrap(), found, "{owner:?}");
+    }
+    for (account, most, expected) in [(HOME, 9, 0), (AWAY, 9, 2), (AWAY, 2, 2), (AWAY, 1, 1), (AWAY, 0, 0)] {
+        let count = transaction.principals_with_policies(account_id(account), most).await.unwrap();
+        assert_eq!(count, expected, "{account}, {most}");
+    }
+    for (account, role, expected) in [(HOME, "Dev", Some("b")), (HOME, "Dev2", None), (AWAY, "Dev", None)] {
+        let found = transaction.profile_with(account_id(account), role).await.unwrap();
+        assert_eq!(found.map(|profile| profile.name).as_deref(), expected, "{account}, {role}");
+    }
+}
+
+/// Copies of a record of each sort, past Lanyard: so many that a database that has counted them reads no table through for one.
+const MANY: [&str; 5] = [
+    "INSERT INTO users (account, name, body, name_folded, path, principal_id)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+     SELECT account, name || i, body, name_folded || i, path, principal_id || i FROM users, n WHERE name = 'ana'",
+    "INSERT INTO iam_roles (account, name, body, name_folded, principal_id)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+     SELECT account, name || i, body, name_folded || i, principal_id || i FROM iam_roles, n WHERE name = 'Dev'",
+    "INSERT INTO access_keys (account, id, body, user_name, active)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+     SELECT account, id || i, body, user_name || i, active FROM access_keys, n WHERE user_name = 'ana'",
+    "INSERT INTO inline_policies (account, key, body, user_name, role_name, principal_arn)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+     SELECT account, key || i, body, user_name || i, role_name || i, principal_arn || i FROM inline_policies, n
+     WHERE user_name = 'ana' OR role_name = 'Dev' OR principal_arn IS NOT NULL",
+    "INSERT INTO instance_profiles (account, name, body, name_folded, profile_id, role_name)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+     SELECT account, name || i, body, name_folded || i, profile_id || i, role_name || i FROM instance_profiles, n
+     WHERE role_name = 'Dev'",
+];
+
+pub(super) async fn what_belongs_to_one_is_found_by_an_index(bench: Bench) {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    insert(&store, &user("ana")).await.unwrap();
+    insert(&store, &role("Dev")).await.unwrap();
+    insert(&store, &key("ana", 1)).await.unwrap();
+    insert(&store, &instance_profile("nodes", Some("Dev"))).await.unwrap();
+    let principal = CanonicalArn::parse(&format!("arn:aws:iam::{HOME}:role/x")).unwrap();
+    for owner in
+        [PolicyOwner::User("ana".into()), PolicyOwner::Role("Dev".into()), PolicyOwner::Principal(principal)]
+    {
+        insert(&store, &policy(owner, "look")).await.unwrap();
+    }
+    for sql in MANY.into_iter().chain(["ANALYZE"]) {
+        tamper(&store, sql).await;
+    }
+    let (mut connection, _permit) = store.open_connection(Access::Read).await.unwrap();
+    let questions = [
+        (of_one::KEYS, "access_keys_by_user"),
+        (of_one::POLICIES_OF_USER, "inline_policies_by_user"),
+        (of_one::POLICIES_OF_ROLE, "inline_policies_by_role"),
+        (of_one::POLICIES_OF_PRINCIPAL, "inline_policies_by_principal"),
+        (of_one::PROFILE_WITH_ROLE, "instance_profiles_by_role"),
+    ];
+    for (sql, index) in questions {
+        let (explain, column) = match connection {
+            Connection::Sqlite(_) => ("EXPLAIN QUERY PLAN", 3),
+            Connection::Postgres(_) => ("EXPLAIN", 0),
+        };
+        let sql: &'static str = format!("{explain} {sql}").leak();
+        let lines = connection.fetch(sql, [HOME.into(), "one".into()]).await.unwrap();
+        let plan: Vec<String> = lines.iter().map(|line| line.text(column).unwrap()).collect();
+        assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:#?}");
+    }
+}
