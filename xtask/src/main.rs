@@ -10,6 +10,7 @@ mod compose;
 mod fuzz;
 mod go;
 mod kubernetes;
+mod namespaces;
 mod node;
 mod npm;
 mod postgres;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::command::{Finished, run as run_command, show_all};
-use crate::compose::Docker;
+use crate::compose;
 use crate::kubernetes;
 use crate::node;
 use crate::npm;
@@ -294,25 +294,23 @@ fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
     conformance_with(house, &[(REPLICAS, Path::new(&replicas))])
 }
 
-/// Set, the containers of deploy/docker-compose.yml are started; unset, the stage is skipped.
-const COMPOSE: &str = "LANYARD_TEST_COMPOSE";
-
-/// The suite in containers. Only when asked for: it may install Docker and start its daemon, which adds rules to the machine's
-/// firewall.
+/// The suite in containers, on a Docker of the tests' own.
 fn compose(house: &House) -> Result<Outcome> {
-    if std::env::var_os(COMPOSE).is_none() {
-        return Ok(Outcome::Skipped(format!(
-            "{COMPOSE}=1 runs it, with a Docker of its own where none answers"
-        )));
-    }
-    let docker = match Docker::start(&house.watchdog)? {
-        Ok(docker) => docker,
+    prepared(house, compose::prepare, "compose")
+}
+
+/// What a stage needs of a machine, as variables; or why this one has it not.
+type Prepare = fn(&Watchdog) -> Result<Result<Vec<(&'static str, PathBuf)>, String>>;
+
+/// The tests of a folder with what they need.
+fn prepared(house: &House, prepare: Prepare, folder: &str) -> Result<Outcome> {
+    let found = match prepare(&house.watchdog)? {
+        Ok(found) => found,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
     let python = Python::prepare(&house.watchdog)?;
-    let set = docker.images(&house.lanyard()?)?;
-    let set: Vec<(&str, &Path)> = set.iter().map(|(variable, value)| (*variable, Path::new(value))).collect();
-    house.pytest(&python, "compose", &set)
+    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.pytest(&python, folder, &set)
 }
 
 /// Finds a tool, or makes it.
@@ -380,12 +378,7 @@ fn apiserver(house: &House) -> Result<Outcome> {
     house.pytest(&python, "apiserver", &set)
 }
 
+/// A whole Kubernetes of one node.
 fn node(house: &House) -> Result<Outcome> {
-    let found = match node::prepare(&house.watchdog)? {
-        Ok(found) => found,
-        Err(reason) => return Ok(Outcome::Skipped(reason)),
-    };
-    let python = Python::prepare(&house.watchdog)?;
-    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
-    house.pytest(&python, "node", &set)
+    prepared(house, node::prepare, "node")
 }
