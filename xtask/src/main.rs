@@ -7,6 +7,7 @@
 mod bench;
 mod command;
 mod compose;
+mod examples;
 mod fuzz;
 mod go;
 mod kubernetes;
