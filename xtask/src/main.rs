@@ -15,6 +15,7 @@ mod namespaces;
 mod node;
 mod npm;
 mod postgres;
+mod programs;
 mod protos;
 mod python;
 mod redis;
