@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from tls import TlsServer
+from tls import StandIn, send
 
 TOKEN_SECONDS = 600
 
@@ -48,29 +48,19 @@ class Key:
 
 
 @dataclass
-class Issuer:
+class Issuer(StandIn):
     """The stand-in. While it is `away` it answers 503 to everything."""
 
+    NAME = "oidc"
     folder: pathlib.Path
     path: str = ""
     keys: list[Key] = field(default_factory=lambda: [Key("one")])
     away: bool = False
     asked: int = 0
 
-    def start(self) -> Issuer:
-        self._server = TlsServer(self.folder, "oidc", self._answer)
-        return self
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    @property
-    def ca(self) -> pathlib.Path:
-        return self._server.ca
-
     @property
     def url(self) -> str:
-        return f"https://{self._server.host}{self.path}"
+        return f"https://{self.host}{self.path}"
 
     def claims(self, **claims) -> dict:
         """What stands in a token: of somebody called `ana`, for the audience `kubernetes`, unless said otherwise."""
@@ -98,7 +88,7 @@ class Issuer:
         documents = {
             f"{self.path}/.well-known/openid-configuration": {
                 "issuer": self.url,
-                "jwks_uri": f"https://{self._server.host}/keys",
+                "jwks_uri": f"https://{self.host}/keys",
                 "response_types_supported": ["id_token"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -107,9 +97,4 @@ class Issuer:
         }
         document = documents.get(request.path)
         status = 503 if self.away else 200 if document else 404
-        body = json.dumps(document or {}).encode()
-        request.send_response(status)
-        request.send_header("Content-Type", "application/json")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        send(request, status, json.dumps(document or {}))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 import tokens
-from tls import TlsServer
+from tls import StandIn, send
 
 
 @dataclass
@@ -28,30 +28,15 @@ class Identity:
 
 
 @dataclass
-class Sts:
+class Sts(StandIn):
     """The stand-in. `ill` is what it does in place of an answer: status and body, a word, or another identity."""
 
+    NAME = "sts"
     folder: pathlib.Path
     region: str
     people: dict[str, Identity] = field(default_factory=dict)
     ill: object = None
     asked: int = 0
-
-    def start(self) -> Sts:
-        self._server = TlsServer(self.folder, "sts", self._answer)
-        return self
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    @property
-    def ca(self) -> pathlib.Path:
-        return self._server.ca
-
-    @property
-    def host(self) -> str:
-        """What its clients sign for."""
-        return self._server.host
 
     def person(self, name: str, account: str) -> Identity:
         number = f"{len(self.people):012d}"
@@ -110,16 +95,3 @@ class Sts:
             if tokens.parameter(tokens.encode(url), "X-Amz-Signature") == said["X-Amz-Signature"]
             else None
         )
-
-
-def send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, **headers: str) -> None:
-    data = body.encode()
-    request.send_response(status)
-    for name, value in {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(data)),
-        **headers,
-    }.items():
-        request.send_header(name, value)
-    request.end_headers()
-    request.wfile.write(data)

@@ -20,8 +20,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
 import tokens
-from sts import Identity, send
-from tls import TlsServer
+from sts import Identity
+from tls import StandIn, send
 
 
 @dataclass
@@ -34,30 +34,16 @@ class Role:
 
 
 @dataclass
-class RoleSts:
+class RoleSts(StandIn):
     """The stand-in. `asked` has the parameters of all that was asked of roles."""
 
+    NAME = "role-sts"
     folder: pathlib.Path
     region: str
     people: dict[str, Identity] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     made: list[tokens.Credentials] = field(default_factory=list)
-
-    def start(self) -> RoleSts:
-        self._server = TlsServer(self.folder, "role-sts", self._answer)
-        return self
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    @property
-    def ca(self) -> pathlib.Path:
-        return self._server.ca
-
-    @property
-    def host(self) -> str:
-        return self._server.host
 
     def person(self, arn: str, principal_id: str) -> Identity:
         number = f"{len(self.people):09d}"

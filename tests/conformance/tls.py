@@ -51,6 +51,45 @@ class TlsServer:
         return f"{HOST}:{self._server.server_port}"
 
 
+class StandIn:
+    """Somebody's service on loopback: its class says its name, and how it answers."""
+
+    NAME: str
+    folder: pathlib.Path
+
+    def start(self):
+        self._server = TlsServer(self.folder, self.NAME, self._answer)
+        return self
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def ca(self) -> pathlib.Path:
+        return self._server.ca
+
+    @property
+    def host(self) -> str:
+        """Name and port: what clients sign for."""
+        return self._server.host
+
+    def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        raise NotImplementedError
+
+
+def send(request: http.server.BaseHTTPRequestHandler, status: int, body: str, **headers: str) -> None:
+    data = body.encode()
+    request.send_response(status)
+    for name, value in {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(data)),
+        **headers,
+    }.items():
+        request.send_header(name, value)
+    request.end_headers()
+    request.wfile.write(data)
+
+
 def certificate(
     folder: pathlib.Path,
     stem: str,

@@ -7,12 +7,15 @@
 mod bench;
 mod command;
 mod compose;
+mod examples;
 mod fuzz;
 mod go;
 mod kubernetes;
+mod namespaces;
 mod node;
 mod npm;
 mod postgres;
+mod programs;
 mod protos;
 mod python;
 mod redis;

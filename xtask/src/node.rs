@@ -1,17 +1,16 @@
 //! What the stage with a whole node needs: Kubernetes' programs, containerd and the plugins for pods' networks, and a machine
 //! whose kernel lets root make namespaces and cgroups. A node's processes, mounts and links live in namespaces of its own
-//! (`tests/conformance/node/namespaces.py`), so nothing here has to be cleaned up after them.
+//! (`tests/conformance/namespaces.py`), so nothing here has to be cleaned up after them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::command::answer;
 use crate::kubernetes;
-use crate::tools::{self, Tool, apt_install, is_root};
+use crate::namespaces;
+use crate::tools::{self, Tool, apt_install, install};
 use crate::watchdog::Watchdog;
-use crate::workspace::{cache_dir, is_executable, on_path};
+use crate::workspace::{cache_dir, is_executable};
 
 /// Programs that are called by name, and Debian's packages that have them.
 const PROGRAMS: [(&str, &str); 4] =
@@ -20,15 +19,13 @@ const PROGRAMS: [(&str, &str); 4] =
 const PLUGINS: &str = "containernetworking-plugins";
 /// Where distributions and the plugins' own releases put them.
 const PLUGIN_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
-/// Where cgroups are made: below each controller of the first version, or in the one tree of the second.
-const CGROUPS: [&str; 2] = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
 
 /// The variables that the tests want, or why there can be no node here.
 pub(crate) fn prepare(watchdog: &Watchdog) -> Result<Result<Vec<(&'static str, PathBuf)>, String>> {
-    if let Some(reason) = refused_by_machine() {
+    if let Some(reason) = namespaces::refused_by_machine() {
         return Ok(Err(reason));
     }
-    let plugins = match install() {
+    let plugins = match plugins_of_installed() {
         Ok(plugins) => plugins,
         Err(fault) => return Ok(Err(format!("{fault:#}"))),
     };
@@ -49,29 +46,9 @@ pub(crate) fn prepare(watchdog: &Watchdog) -> Result<Result<Vec<(&'static str, P
     Ok(Ok(set))
 }
 
-/// Why no node can run here, whatever is installed.
-fn refused_by_machine() -> Option<String> {
-    if !is_root() {
-        return Some("only root may run a node".to_owned());
-    }
-    if answer("unshare", &["--pid", "--fork", "--mount", "--net", "--mount-proc", "true"]).is_none() {
-        return Some("this machine lets root make no namespaces, in which a node would run".to_owned());
-    }
-    let probe = format!("lanyard-probe-{}", std::process::id());
-    let made = CGROUPS.iter().map(|folder| Path::new(folder).join(&probe)).any(|cgroup| {
-        // Removed by the same name: a cgroup that nothing runs in is an empty folder to rmdir.
-        fs::create_dir(&cgroup).and_then(|()| fs::remove_dir(&cgroup)).is_ok()
-    });
-    (!made).then(|| "this machine lets root make no cgroups, in which a kubelet runs its pods".to_owned())
-}
-
 /// Installs what is missing; the answer is the folder of the plugins for networks.
-fn install() -> Result<PathBuf> {
-    for (program, package) in PROGRAMS {
-        if on_path(program).is_none() {
-            apt_install(package)?;
-        }
-    }
+fn plugins_of_installed() -> Result<PathBuf> {
+    install(&PROGRAMS)?;
     if let Some(folder) = plugins() {
         return Ok(folder);
     }

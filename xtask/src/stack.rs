@@ -164,10 +164,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     went.and(ended).map(|()| true)
 }
 
-/// The program, built as it is.
+/// The program. Built with one of the Rust tests, and of the whole workspace: for the program alone cargo would choose other
+/// features of its packages, and compile most of them a second time.
 pub(crate) fn build(watchdog: &Watchdog) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
-    command.args(["build", "--locked", "--package", "lanyard"]).current_dir(root()?);
+    command.args(["build", "--locked", "--workspace", "--bin", "lanyard", "--test", "offline"]);
+    command.current_dir(root()?);
     let built = run_command(watchdog, &mut command, show_all)?;
     ensure!(built.status.success(), "lanyard does not build");
     Ok(Metadata::load()?.target_directory.join("debug/lanyard"))

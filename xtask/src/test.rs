@@ -7,14 +7,16 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::command::{Finished, run as run_command, show_all};
-use crate::compose::Docker;
+use crate::compose;
 use crate::kubernetes;
 use crate::node;
 use crate::npm;
 use crate::postgres::Postgres;
+use crate::programs::{self, Program};
 use crate::protos;
 use crate::python::Python;
 use crate::redis;
+use crate::stack;
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
 use crate::walls;
@@ -122,7 +124,7 @@ impl House {
         ignored: &[&str],
         set: &[(&str, &Path)],
     ) -> Result<Outcome> {
-        let lanyard = self.lanyard()?;
+        let lanyard = stack::build(&self.watchdog)?;
         let mut command = Command::new(python.program("pytest"));
         command
             .args(["-p", "no:cacheprovider", "--color=no", "-ra", "--durations=5"])
@@ -147,17 +149,6 @@ impl House {
         command.args(ignored.iter().map(|folder| format!("--ignore={}", tests.join(folder).display())));
         let finished = run_command(&self.watchdog, command.arg(tests), show_all)?;
         Ok(Outcome::Ran(judged(&finished, Tally::of_pytest(&finished.lines))))
-    }
-
-    /// The program under test, built as it is.
-    fn lanyard(&self) -> Result<PathBuf> {
-        let built = run_command(
-            &self.watchdog,
-            &mut self.cargo(&["build", "--locked", "--package", "lanyard"]),
-            show_all,
-        )?;
-        anyhow::ensure!(built.status.success(), "lanyard does not build");
-        Ok(Metadata::load()?.target_directory.join("debug/lanyard"))
     }
 }
 
@@ -240,26 +231,36 @@ const ON_POSTGRES: &str = "on_postgres";
 /// The module that tests are in which start Redis servers.
 const ON_REDIS: &str = "on_redis";
 
+/// The tests of all crates, and the examples in their comments.
 fn rust_tests(house: &House) -> Result<Outcome> {
-    let mut command = house.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let build =
+        ["test", "--workspace", "--locked", "--no-run", "--message-format", "json-render-diagnostics"];
+    let built = run_command(&house.watchdog, &mut house.cargo(&build), |_| true)?;
+    anyhow::ensure!(built.status.success(), "the tests do not build");
+    let mut programs = Program::built(&house.root, &cargo(), &built.lines)?;
     if house.quick {
         // Not run, rather than run as tests that find no server and so pass without a look.
-        command.args(["--", "--skip", ON_POSTGRES, "--skip", ON_REDIS]);
+        for program in &mut programs {
+            program.command().args(["--skip", ON_POSTGRES, "--skip", ON_REDIS]);
+        }
     }
-    let passed = |line: &str| {
-        line.starts_with("test ") && (line.ends_with(" ... ok") || line.ends_with(" ... ignored"))
-    };
+    let examples = house.cargo(&["test", "--workspace", "--locked", "--doc", "--no-fail-fast"]);
+    programs.push(Program::new("examples in comments", examples));
     let postgres = if house.quick { None } else { Some(Postgres::start(&house.watchdog)?) };
-    match &postgres {
-        Some(postgres) => command.env("LANYARD_TEST_POSTGRES_URL", &postgres.url),
-        None => command.env_remove("LANYARD_TEST_POSTGRES_URL"),
-    };
-    match if house.quick { None } else { Some(redis::find_or_install()?) } {
-        Some(program) => command.env("LANYARD_TEST_REDIS", program),
-        None => command.env_remove("LANYARD_TEST_REDIS"),
-    };
-    let finished = run_command(&house.watchdog, &mut command, passed)?;
-    Ok(Outcome::Ran(judged(&finished, Tally::of_cargo(&finished.lines))))
+    let redis = if house.quick { None } else { Some(redis::find_or_install()?) };
+    for command in programs.iter_mut().map(Program::command) {
+        match &postgres {
+            Some(postgres) => command.env("LANYARD_TEST_POSTGRES_URL", &postgres.url),
+            None => command.env_remove("LANYARD_TEST_POSTGRES_URL"),
+        };
+        match &redis {
+            Some(program) => command.env("LANYARD_TEST_REDIS", program),
+            None => command.env_remove("LANYARD_TEST_REDIS"),
+        };
+    }
+    let tally = programs::run(&house.watchdog, &Metadata::load()?.target_directory, programs)?;
+    anyhow::ensure!(!tally.is_empty(), "no test ran");
+    Ok(Outcome::Ran(tally))
 }
 
 fn conformance(house: &House) -> Result<Outcome> {
@@ -294,25 +295,23 @@ fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
     conformance_with(house, &[(REPLICAS, Path::new(&replicas))])
 }
 
-/// Set, the containers of deploy/docker-compose.yml are started; unset, the stage is skipped.
-const COMPOSE: &str = "LANYARD_TEST_COMPOSE";
-
-/// The suite in containers. Only when asked for: it may install Docker and start its daemon, which adds rules to the machine's
-/// firewall.
+/// The suite in containers, on a Docker of the tests' own.
 fn compose(house: &House) -> Result<Outcome> {
-    if std::env::var_os(COMPOSE).is_none() {
-        return Ok(Outcome::Skipped(format!(
-            "{COMPOSE}=1 runs it, with a Docker of its own where none answers"
-        )));
-    }
-    let docker = match Docker::start(&house.watchdog)? {
-        Ok(docker) => docker,
+    prepared(house, compose::prepare, "compose")
+}
+
+/// What a stage needs of a machine, as variables; or why this one has it not.
+type Prepare = fn(&Watchdog) -> Result<Result<Vec<(&'static str, PathBuf)>, String>>;
+
+/// The tests of a folder with what they need.
+fn prepared(house: &House, prepare: Prepare, folder: &str) -> Result<Outcome> {
+    let found = match prepare(&house.watchdog)? {
+        Ok(found) => found,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
     let python = Python::prepare(&house.watchdog)?;
-    let set = docker.images(&house.lanyard()?)?;
-    let set: Vec<(&str, &Path)> = set.iter().map(|(variable, value)| (*variable, Path::new(value))).collect();
-    house.pytest(&python, "compose", &set)
+    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.pytest(&python, folder, &set)
 }
 
 /// Finds a tool, or makes it.
@@ -380,12 +379,7 @@ fn apiserver(house: &House) -> Result<Outcome> {
     house.pytest(&python, "apiserver", &set)
 }
 
+/// A whole Kubernetes of one node.
 fn node(house: &House) -> Result<Outcome> {
-    let found = match node::prepare(&house.watchdog)? {
-        Ok(found) => found,
-        Err(reason) => return Ok(Outcome::Skipped(reason)),
-    };
-    let python = Python::prepare(&house.watchdog)?;
-    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
-    house.pytest(&python, "node", &set)
+    prepared(house, node::prepare, "node")
 }

@@ -1,7 +1,7 @@
 //! The real programs that tests are held against: built or fetched once, kept by version.
 //!
 //! aws-iam-authenticator, grpcurl and protoc's plugins for Go are built with Go's own tools from their modules, as Kubernetes is
-//! ([`crate::kubernetes`]); etcd comes out of Debian's package without being installed.
+//! ([`crate::kubernetes`]); etcd and Docker come out of Debian's packages without being installed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -73,23 +73,27 @@ fn go_program(watchdog: &Watchdog, name: &str, package: &str, version: &str) -> 
     })
 }
 
-/// etcd: this machine's, or taken out of Debian's package.
+/// etcd: this machine's, or out of Debian's package.
 pub(crate) fn etcd() -> Result<Tool> {
     if let Some(path) = on_path("etcd") {
         return Ok(Tool::There(path));
     }
-    let folder = cache_dir()?.join("etcd");
-    let program = folder.join("usr/bin/etcd");
+    unpacked("etcd-server", "usr/bin/etcd")
+}
+
+/// A program out of one of Debian's packages, which is not installed: so none of its services starts.
+pub(crate) fn unpacked(package: &str, program: &str) -> Result<Tool> {
+    let folder = cache_dir()?.join(package);
+    let program = folder.join(program);
     if is_executable(&program) {
         return Ok(Tool::There(program));
     }
+    let missing = |reason: &str| Ok(Tool::Missing(format!("{package} cannot be fetched: {}", reason.trim())));
     if on_path("apt-get").is_none() || on_path("dpkg-deb").is_none() {
-        return Ok(Tool::Missing("etcd is not installed, and there is no apt-get to fetch it".to_owned()));
+        return missing("there is no apt-get");
     }
     fs::create_dir_all(&folder)?;
-    let download = || Command::new("apt-get").args(["download", "etcd-server"]).current_dir(&folder).output();
-    let missing =
-        |reason: &str| Ok(Tool::Missing(format!("etcd-server cannot be fetched: {}", reason.trim())));
+    let download = || Command::new("apt-get").args(["download", package]).current_dir(&folder).output();
     if !download()?.status.success() {
         // The lists of a new machine may be old or missing, and who runs this may not be allowed to fetch them.
         if let Err(fault) = apt_get(&["update"]) {
@@ -100,15 +104,30 @@ pub(crate) fn etcd() -> Result<Tool> {
             return missing(&String::from_utf8_lossy(&output.stderr));
         }
     }
-    let package = fs::read_dir(&folder)?
+    let fetched = fs::read_dir(&folder)?
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get download left no package behind")?;
-    let status = Command::new("dpkg-deb").arg("-x").arg(&package).arg(&folder).status()?;
-    ensure!(status.success() && is_executable(&program), "{} holds no usr/bin/etcd", package.display());
-    fs::remove_file(package)?;
+    let status = Command::new("dpkg-deb").arg("-x").arg(&fetched).arg(&folder).status()?;
+    ensure!(
+        status.success() && is_executable(&program),
+        "{} has no {}",
+        fetched.display(),
+        program.display()
+    );
+    fs::remove_file(fetched)?;
     Ok(Tool::There(program))
+}
+
+/// Installs those packages whose programs are not there; each as its program and its package.
+pub(crate) fn install(programs: &[(&str, &str)]) -> Result<()> {
+    for (program, package) in programs {
+        if on_path(program).is_none() {
+            apt_install(package)?;
+        }
+    }
+    Ok(())
 }
 
 /// Installs one of Debian's packages, as root or by `sudo -n`.

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::examples;
 use crate::workspace::{Metadata, cargo, root};
 
 /// What nobody may build: a second crypto library, which rustls would refuse to choose between, and C libraries of the
@@ -20,13 +21,15 @@ const WRAPPED: &[(&str, &str)] = &[("sqlx", "lanyard-store"), ("redis", "lanyard
 /// A package and the workspace's packages that it uses, or may.
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// Compares what is with what may be; each line names one edge that may not be, or one room that is not written down.
+/// Compares what is with what may be; each line names one edge that may not be, one room that is not written down, or one
+/// library that says the wrong thing of its examples.
 pub(crate) fn faults() -> Result<Vec<String>> {
     let architecture = fs::read_to_string(root()?.join("docs/architecture.md"))
         .context("cannot read docs/architecture.md")?;
     let metadata = Metadata::load()?;
     let mut faults = compare(&allowed(&architecture)?, &edges(&metadata));
     faults.extend(bans(&metadata)?);
+    faults.extend(examples::faults(&metadata)?);
     Ok(faults)
 }
 

@@ -33,6 +33,10 @@ pub(crate) struct Dependency {
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) kind: Vec<String>,
+    /// The file that it begins with.
+    pub(crate) src_path: PathBuf,
+    /// Whether examples in its comments are run.
+    pub(crate) doctest: bool,
 }
 
 impl Metadata {

@@ -21,7 +21,7 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use lanyard_iam::sigv4::{Expected, HttpRequest, PayloadHash, SigV4Error, SignedRequest, SigningKey};
-use lanyard_iam::{AccessKeyId, Credentials, Partition};
+use lanyard_iam::{AccessKeyId, Credentials, Partition, SecretAccessKey};
 use lanyard_kit::http_client::Options;
 use lanyard_kit::serve;
 use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
@@ -29,6 +29,7 @@ use lanyard_kit::{Clock, SystemClock};
 use time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::KmsKey;
 use crate::limits::locked;
 
 use reply::Wire;
@@ -111,6 +112,20 @@ impl StandIn {
     /// Starts under these host names, by the machine's clock.
     pub async fn start(hosts: &[&str]) -> Self {
         Self::start_with_clock(hosts, Arc::new(SystemClock)).await
+    }
+
+    /// Starts as the KMS of a key's region, with that key, and a hub that may use it: these are its credentials.
+    pub async fn start_kms(key: &str, alias: Option<&str>) -> (Self, Credentials) {
+        let region = KmsKey::parse(key).expect("a key of KMS").region().clone();
+        let kms = Self::start(&[&format!("kms.{region}.amazonaws.com")]).await;
+        let credentials = Credentials {
+            access_key_id: AccessKeyId::parse("AKIAHUBHUBHUBHUBHUBH").expect("an access key id"),
+            secret_access_key: SecretAccessKey::new("secret".to_owned()),
+            session_token: None,
+        };
+        kms.add(&credentials, "111122223333", "arn:aws:iam::111122223333:user/hub", "AIDAHUB");
+        kms.add_kms_key(key, alias);
+        (kms, credentials)
     }
 
     /// Starts under these host names, judging the dates of signatures by a clock of the test's.

@@ -4,6 +4,7 @@
 
 mod key;
 mod principal;
+mod text;
 
 use std::fmt;
 use std::str::FromStr;

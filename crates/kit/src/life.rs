@@ -63,6 +63,20 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// As a configuration says it, and else as by default.
+    #[must_use]
+    pub fn of(
+        service: &'static str,
+        log: &LogConfig,
+        metrics: &MetricsConfig,
+        telemetry: &TelemetryConfig,
+    ) -> Self {
+        let (log, metrics, telemetry) = (log.clone(), metrics.clone(), telemetry.clone());
+        Self { service, log, metrics, telemetry, ..Self::default() }
+    }
+}
+
 /// What the work of a process is given: when to stop, and where to say that it is ready.
 #[derive(Debug, Clone)]
 pub struct Life {

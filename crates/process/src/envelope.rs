@@ -55,7 +55,7 @@ mod tests {
     use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
     use lanyard_aws::{CredentialSource, stand_in::StandIn};
-    use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey};
+    use lanyard_iam::Credentials;
     use lanyard_kit::{ConfigSecret, SystemClock};
     use lanyard_store::KeyringError;
 
@@ -72,14 +72,7 @@ mod tests {
 
     impl Stage {
         async fn new() -> Self {
-            let kms = StandIn::start(&["kms.eu-west-1.amazonaws.com"]).await;
-            let credentials = Credentials {
-                access_key_id: AccessKeyId::parse("AKIAHUBHUBHUBHUBHUBH").unwrap(),
-                secret_access_key: SecretAccessKey::new("secret".to_owned()),
-                session_token: None,
-            };
-            kms.add(&credentials, "111122223333", "arn:aws:iam::111122223333:user/hub", "AIDAHUB");
-            kms.add_kms_key(KEY, None);
+            let (kms, credentials) = StandIn::start_kms(KEY, None).await;
             let folder = tempfile::tempdir().unwrap();
             std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
             Self { kms, credentials, folder, hub: HubId::random() }

@@ -74,13 +74,7 @@ pub fn main<S: Service>(args: &Args) -> ExitCode {
     };
     let options = |config: &S::Config| {
         let process = config.process();
-        life::Options {
-            service: S::NAME,
-            log: process.log.clone(),
-            metrics: process.metrics.clone(),
-            telemetry: process.telemetry.clone(),
-            ..life::Options::default()
-        }
+        life::Options::of(S::NAME, &process.log, &process.metrics, &process.telemetry)
     };
     life::configured(&sources, args.flags.print_config, validate, options, |config, life| async move {
         serve::<S>(config, life).await.map_err(|error| format!("{}: {error:#}", S::HOLDER))

@@ -81,12 +81,8 @@ fn server(args: &Args) -> ExitCode {
         Err(fault) => return configuration_fault(&fault),
     };
     let options = |config: &AgentConfig| life::Options {
-        service: "lanyard-agent",
-        log: config.log.clone(),
-        metrics: config.metrics.clone(),
-        telemetry: config.telemetry.clone(),
         workers: Some(config.workers),
-        ..life::Options::default()
+        ..life::Options::of("lanyard-agent", &config.log, &config.metrics, &config.telemetry)
     };
     life::configured(&sources, args.print_config, AgentConfig::validate, options, |config, life| async move {
         serve(config, life).await.map_err(|error| format!("{error:#}"))

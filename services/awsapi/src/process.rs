@@ -94,12 +94,8 @@ pub struct Args {
 /// Runs the door until it is told to stop.
 pub fn main(args: &Args) -> ExitCode {
     let own = args.listen.iter().map(|address| ("listen".to_owned(), json!(address)));
-    let options = |config: &AwsApiProcessConfig| life::Options {
-        service: "lanyard-awsapi",
-        log: config.log.clone(),
-        metrics: config.metrics.clone(),
-        telemetry: config.telemetry.clone(),
-        ..life::Options::default()
+    let options = |config: &AwsApiProcessConfig| {
+        life::Options::of("lanyard-awsapi", &config.log, &config.metrics, &config.telemetry)
     };
     let sources = args.flags.sources(None, own.collect());
     life::configured(

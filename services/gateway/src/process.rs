@@ -128,12 +128,8 @@ pub struct Args {
 pub fn main(args: &Args) -> ExitCode {
     let own = [("listen", &args.listen), ("grpc_listen", &args.grpc_listen)];
     let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
-    let options = |config: &GatewayProcessConfig| life::Options {
-        service: "lanyard-gateway",
-        log: config.log.clone(),
-        metrics: config.metrics.clone(),
-        telemetry: config.telemetry.clone(),
-        ..life::Options::default()
+    let options = |config: &GatewayProcessConfig| {
+        life::Options::of("lanyard-gateway", &config.log, &config.metrics, &config.telemetry)
     };
     let sources = args.flags.sources(None, own.collect());
     life::configured(

@@ -115,12 +115,8 @@ impl Args {
 
 /// Serves until told to stop.
 pub fn run(args: &Args) -> ExitCode {
-    let options = |config: &ServeConfig| life::Options {
-        log: config.log.clone(),
-        metrics: config.metrics.clone(),
-        telemetry: config.telemetry.clone(),
-        ..life::Options::default()
-    };
+    let options =
+        |config: &ServeConfig| life::Options::of("lanyard", &config.log, &config.metrics, &config.telemetry);
     let validate = |config: &ServeConfig| config.validate().map_err(|error| error.to_string());
     let renew = args.renew_administrator;
     life::configured(&args.sources(), args.print_config, validate, options, |config, life| async move {

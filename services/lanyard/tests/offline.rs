@@ -126,6 +126,31 @@ fn without_credentials_or_region_the_next_step_is_named() {
 }
 
 #[test]
+fn whoever_has_no_credentials_hears_of_the_profile_or_the_place_and_not_of_a_hub() {
+    let home = Home::new();
+    let named = [KEY.as_slice(), &[("AWS_PROFILE", "nope")]].concat();
+    for said in [home.run(&["whoami", "--profile", "nope"], "", &KEY), home.run(&["whoami"], "", &named)] {
+        assert_eq!(said.code, USAGE, "{}", said.out);
+        assert!(
+            said.err.contains("profile `nope` is in neither `") && said.err.contains("AWS_PROFILE"),
+            "{}",
+            said.err
+        );
+    }
+    // Nobody listens there.
+    let places = [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "instance-metadata"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "container"),
+    ];
+    for (variable, place) in places {
+        let said = home.run(&["whoami"], "", &[(variable, "http://127.0.0.1:1/")]);
+        assert_eq!(said.code, NO_ANSWER, "{}", said.out);
+        assert!(said.err.contains(&format!("`{place}` gives no credentials")), "{}", said.err);
+        assert!(said.err.contains("association") && !said.err.contains("hub"), "{}", said.err);
+    }
+}
+
+#[test]
 fn a_bad_token_is_refused_and_never_repeated() {
     let home = Home::new();
     for bad in ["nonsense", "k8s-aws-v1.%", "k8s-aws-v1.aHR0cHM6Ly9ldmlsLmV4YW1wbGUv"] {

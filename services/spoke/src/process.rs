@@ -102,12 +102,8 @@ pub struct Args {
 /// Runs the spoke service until it is told to stop.
 pub fn main(args: &Args) -> ExitCode {
     let own = args.listen.iter().map(|address| ("listen".to_owned(), json!(address)));
-    let options = |config: &SpokeProcessConfig| life::Options {
-        service: "lanyard-spoke",
-        log: config.log.clone(),
-        metrics: config.metrics.clone(),
-        telemetry: config.telemetry.clone(),
-        ..life::Options::default()
+    let options = |config: &SpokeProcessConfig| {
+        life::Options::of("lanyard-spoke", &config.log, &config.metrics, &config.telemetry)
     };
     let sources = args.flags.sources(None, own.collect());
     life::configured(

@@ -3,14 +3,16 @@
 import json
 import time
 
+import boto3
 import pytest
 import requests
 
-from composed import RUNNING, SERVICES
+from composed import DOORS, KEEPERS, RUNNING, SERVICES
+from hub import REGION
 
 # Files are read every ten seconds.
 TAKEN_SECONDS_MAX = 60
-OURS = [name for name in RUNNING if name.rsplit("-", 1)[0] in (*SERVICES, "gateway")]
+OURS = [name for name in RUNNING if name.rsplit("-", 1)[0] in (*SERVICES, *DOORS)]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,19 @@ def assert_lets_in(world):
 
 def test_a_token_is_reviewed_through_it(world):
     assert_lets_in(world)
+
+
+def test_awss_own_clients_find_their_door(hub):
+    administrator = hub.administrator()
+    client = boto3.client(
+        "sts",
+        endpoint_url=hub.ready["aws"],
+        verify=hub.ready["ca"],
+        region_name=REGION,
+        aws_access_key_id=administrator.access_key_id,
+        aws_secret_access_key=administrator.secret,
+    )
+    assert client.get_caller_identity()["Account"] == hub.ready["account"]
 
 
 def test_it_is_the_same_hub_after_it_was_brought_up_again(hub, world):
@@ -75,7 +90,7 @@ def test_a_process_is_nobody_and_can_write_nowhere(hub, name):
 def test_a_process_has_its_own_folder_alone(hub, name):
     service = name.rsplit("-", 1)[0]
     mounts = {mount["Destination"] for mount in hub.inspect(name)["Mounts"]}
-    shared = set() if service == "gateway" else {"/run/lanyard/client"}
+    shared = {"/run/lanyard/client"} if service in KEEPERS else set()
     assert mounts == {f"/var/lib/lanyard/{service}"} | shared
 
 

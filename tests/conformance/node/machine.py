@@ -138,6 +138,7 @@ class Machine:
             "imageGCHighThresholdPercent": 100,
             "resolvConf": "",
         }
+        self.namespaces.done("mkdir", "-p", "/var/lib/kubelet")
         file = self.folder / "kubelet.json"
         file.write_text(json.dumps(config))
         self._kubelet = self.namespaces.spawn(

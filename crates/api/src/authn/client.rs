@@ -1,5 +1,13 @@
 //! Authn's traits over gRPC.
 
+/// Sends a change, as a message of these fields.
+macro_rules! change {
+    ($remote:ident.$client:ident::$rpc:ident($by:ident, $request:ident { $($field:ident $(: $value:expr)?),+ })) => {{
+        let message = pb::$request { mutation: None, $($field $(: $value)?),+ };
+        call!($remote.$client::$rpc($remote.mutation($by, message)))
+    }};
+}
+
 mod instance_profiles;
 mod oidc_providers;
 

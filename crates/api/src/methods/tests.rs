@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use lanyard_proto::{authn::v1 as authn, mapping::v1 as mapping};
 use proptest::prelude::*;
@@ -6,14 +7,14 @@ use prost_types::{DescriptorProto, FileDescriptorSet, MethodDescriptorProto};
 
 use super::*;
 
-fn descriptors() -> FileDescriptorSet {
-    FileDescriptorSet::decode(lanyard_proto::DESCRIPTORS).unwrap()
-}
+/// Read once: there are many questions about them.
+static DESCRIPTORS: LazyLock<FileDescriptorSet> =
+    LazyLock::new(|| FileDescriptorSet::decode(lanyard_proto::DESCRIPTORS).unwrap());
 
 /// Every method of the protos, by path.
 pub(super) fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
     let mut methods = BTreeMap::new();
-    for file in descriptors().file {
+    for file in &DESCRIPTORS.file {
         for service in &file.service {
             for method in &service.method {
                 methods.insert(
@@ -26,14 +27,14 @@ pub(super) fn wire_methods() -> BTreeMap<String, MethodDescriptorProto> {
     methods
 }
 
-pub(super) fn wire_message(name: &str) -> DescriptorProto {
+pub(super) fn wire_message(name: &str) -> &'static DescriptorProto {
     let full = |file: &prost_types::FileDescriptorProto, message: &DescriptorProto| {
         format!("{}.{}", file.package(), message.name()) == name
     };
-    let find = |file: prost_types::FileDescriptorProto| {
-        file.message_type.clone().into_iter().find(|message| full(&file, message))
+    let find = |file: &'static prost_types::FileDescriptorProto| {
+        file.message_type.iter().find(|message| full(file, message))
     };
-    descriptors().file.into_iter().find_map(find).unwrap()
+    DESCRIPTORS.file.iter().find_map(find).unwrap()
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Access keys and what goes with them.
 
 use std::fmt;
-use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::principal::ID_ALPHABET;
+use super::text::text_id;
 
 /// The public half of an access key: 16 to 128 letters, digits and `_`.
 ///
@@ -104,39 +104,7 @@ pub(super) fn id_char(byte: u8) -> char {
     ID_ALPHABET.get(usize::from(byte & 31)).copied().map_or('A', char::from)
 }
 
-impl fmt::Display for AccessKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for AccessKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for AccessKeyId {
-    type Err = InvalidAccessKeyId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for AccessKeyId {
-    type Error = InvalidAccessKeyId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
-    }
-}
-
-impl From<AccessKeyId> for String {
-    fn from(id: AccessKeyId) -> Self {
-        id.0.into()
-    }
-}
+text_id!(AccessKeyId, InvalidAccessKeyId);
 
 /// The secret half of an access key. It cannot be printed, compared or serialized, and is wiped when dropped.
 #[derive(Clone)]

@@ -1,11 +1,9 @@
 //! Unique principal ids.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::key::id_char;
+use super::text::text_id;
 use crate::shown::shown;
 
 /// The characters of generated ids: 32, so that five random bits make one.
@@ -94,39 +92,7 @@ impl PrincipalId {
     }
 }
 
-impl fmt::Display for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for PrincipalId {
-    type Err = InvalidPrincipalId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for PrincipalId {
-    type Error = InvalidPrincipalId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
-    }
-}
-
-impl From<PrincipalId> for String {
-    fn from(id: PrincipalId) -> Self {
-        id.0.into()
-    }
-}
+text_id!(PrincipalId, InvalidPrincipalId);
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use crate::{
     kind::Kind,
     record::{Columns, Record, Statement, record_of},
     sql::{Connection, Value},
-    tables::{hosted, workloads::keyless},
+    tables::{hosted, workloads},
 };
 
 /// A cluster by its id.
@@ -87,7 +87,12 @@ impl Columns for Cluster {
         let values = vec![self.uid.to_string().into()];
         let unwatched = Statement { sql: "DELETE FROM spoke_watches WHERE cluster = $1", values };
         // The issuer itself has gone as a record of the cluster's own.
-        vec![untrusted(self), unwatched, keyless(self.uid), hosted::keyless(self.uid)]
+        vec![
+            untrusted(self),
+            unwatched,
+            workloads::KEYS.taken_away(self.uid),
+            hosted::KEYS.taken_away(self.uid),
+        ]
     }
 }
 

@@ -1,13 +1,18 @@
 //! The issuers that the hub serves for clusters.
 
-use std::collections::BTreeSet;
-
-use lanyard_api::{ClusterUid, Scope, credentials::HostedIssuer};
+use lanyard_api::{Scope, credentials::HostedIssuer};
 
 use crate::{
     kind::Kind,
     record::{Columns, Record, Statement},
     sql::Value,
+    tables::workloads::IssuerKeys,
+};
+
+/// The keys that the hub publishes for clusters.
+pub(crate) const KEYS: IssuerKeys = IssuerKeys {
+    insert: "INSERT INTO hosted_issuer_keys (thumbprint, cluster) VALUES ($1, $2)",
+    delete: "DELETE FROM hosted_issuer_keys WHERE cluster = $1",
 };
 
 impl Record for HostedIssuer {
@@ -32,22 +37,10 @@ impl Columns for HostedIssuer {
     }
 
     fn after_write(&self) -> Vec<Statement> {
-        let thumbprints: BTreeSet<&str> = self.keys.iter().map(|key| key.key.thumbprint.as_str()).collect();
-        let mut statements = vec![keyless(self.cluster)];
-        statements.extend(thumbprints.into_iter().map(|thumbprint| Statement {
-            sql: "INSERT INTO hosted_issuer_keys (thumbprint, cluster) VALUES ($1, $2)",
-            values: vec![thumbprint.into(), self.cluster.to_string().into()],
-        }));
-        statements
+        KEYS.replaced(self.cluster, self.keys.iter().map(|key| key.key.thumbprint.as_str()))
     }
 
     fn before_delete(&self) -> Vec<Statement> {
-        vec![keyless(self.cluster)]
+        vec![KEYS.taken_away(self.cluster)]
     }
-}
-
-/// Takes away the keys that the hub publishes for a cluster.
-pub(crate) fn keyless(cluster: ClusterUid) -> Statement {
-    let values = vec![cluster.to_string().into()];
-    Statement { sql: "DELETE FROM hosted_issuer_keys WHERE cluster = $1", values }
 }

@@ -66,17 +66,11 @@ impl Columns for WorkloadIssuer {
     }
 
     fn after_write(&self) -> Vec<Statement> {
-        let thumbprints: BTreeSet<&str> = self.keys.iter().map(|key| key.thumbprint.as_str()).collect();
-        let mut statements = vec![keyless(self.cluster)];
-        statements.extend(thumbprints.into_iter().map(|thumbprint| Statement {
-            sql: "INSERT INTO workload_issuer_keys (thumbprint, cluster) VALUES ($1, $2)",
-            values: vec![thumbprint.into(), self.cluster.to_string().into()],
-        }));
-        statements
+        KEYS.replaced(self.cluster, self.keys.iter().map(|key| key.thumbprint.as_str()))
     }
 
     fn before_delete(&self) -> Vec<Statement> {
-        vec![keyless(self.cluster)]
+        vec![KEYS.taken_away(self.cluster)]
     }
 }
 
@@ -85,10 +79,39 @@ fn irsa_issuer(issuer: &WorkloadIssuer) -> Option<&str> {
     Some(issuer.issuer_url.as_str()).filter(|_| issuer.irsa_obstacle.is_none())
 }
 
-/// Takes away the keys of a cluster's issuer.
-pub(crate) fn keyless(cluster: ClusterUid) -> Statement {
-    let values = vec![cluster.to_string().into()];
-    Statement { sql: "DELETE FROM workload_issuer_keys WHERE cluster = $1", values }
+/// The keys of clusters' own issuers.
+pub(crate) const KEYS: IssuerKeys = IssuerKeys {
+    insert: "INSERT INTO workload_issuer_keys (thumbprint, cluster) VALUES ($1, $2)",
+    delete: "DELETE FROM workload_issuer_keys WHERE cluster = $1",
+};
+
+/// A table of issuers' keys by thumbprint, so that the database itself lets no two clusters have one.
+pub(crate) struct IssuerKeys {
+    /// Adds one: thumbprint, cluster.
+    pub(crate) insert: &'static str,
+    /// Takes all of a cluster away.
+    pub(crate) delete: &'static str,
+}
+
+impl IssuerKeys {
+    /// A cluster has these keys and no others.
+    pub(crate) fn replaced<'a>(
+        &self,
+        cluster: ClusterUid,
+        thumbprints: impl Iterator<Item = &'a str>,
+    ) -> Vec<Statement> {
+        let thumbprints: BTreeSet<&str> = thumbprints.collect();
+        let insert = |thumbprint: &str| Statement {
+            sql: self.insert,
+            values: vec![thumbprint.into(), cluster.to_string().into()],
+        };
+        [self.taken_away(cluster)].into_iter().chain(thumbprints.into_iter().map(insert)).collect()
+    }
+
+    /// A cluster has no keys any more.
+    pub(crate) fn taken_away(&self, cluster: ClusterUid) -> Statement {
+        Statement { sql: self.delete, values: vec![cluster.to_string().into()] }
+    }
 }
 
 /// What of an issuer is another cluster's already.

@@ -3,6 +3,7 @@
 mod add;
 mod admission_config;
 mod describe;
+mod files;
 mod issuer;
 mod settings;
 mod webhook_config;
@@ -21,10 +22,10 @@ use serde::Serialize;
 
 pub use add::AddArgs;
 pub use admission_config::AdmissionConfigArgs;
+pub(super) use files::gateway_url;
 pub use issuer::IssuerCommand;
 pub use settings::{CreateArgs, UpdateArgs};
 pub use webhook_config::WebhookConfigArgs;
-pub(super) use webhook_config::gateway_url;
 
 use crate::{
     cli::Context,

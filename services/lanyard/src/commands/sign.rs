@@ -50,7 +50,7 @@ impl SignArgs {
         let path = format!("/{}", self.method.trim_start_matches('/'));
         let data = if self.data == "-" { Source::Stdin.read()? } else { self.data };
         // What is wrong with the command shows before any hub is asked.
-        let message = encode(&request_of(&path)?, &data)?;
+        let message = encode(&request_of(&descriptors()?, &path)?, &data)?;
         let hub = context.connect().await?;
         let mut headers = BTreeMap::new();
         for (name, value) in hub.sign(&path, &message)? {
@@ -88,14 +88,18 @@ impl Tabular for Headers {
     }
 }
 
+/// What is known of every message of the protos.
+fn descriptors() -> Result<DescriptorPool, Failure> {
+    DescriptorPool::decode(lanyard_proto::DESCRIPTORS)
+        .map_err(|error| Failure::usage(format!("this program's own descriptors cannot be read: {error}")))
+}
+
 /// What a method that takes a signature takes as its message.
-fn request_of(path: &str) -> Result<MessageDescriptor, Failure> {
+fn request_of(pool: &DescriptorPool, path: &str) -> Result<MessageDescriptor, Failure> {
     let name = path.trim_start_matches('/');
     if methods::is_open(path) || methods::is_unsigned(path) {
         return Err(Failure::usage(format!("`{name}` is open to all: call it without a signature")));
     }
-    let pool = DescriptorPool::decode(lanyard_proto::DESCRIPTORS)
-        .map_err(|error| Failure::usage(format!("this program's own descriptors cannot be read: {error}")))?;
     methods::find(path).and_then(|method| pool.get_message_by_name(method.request)).ok_or_else(|| {
         let form =
             "give it as lanyard.<service>.v1.<Service>/<Method>; `grpcurl HOST:PORT list` has the services";
@@ -218,16 +222,17 @@ mod tests {
             ends_at: Some("2030-01-01T00:00:00Z".parse().unwrap()),
             ..Default::default()
         };
+        let create = request_of(&descriptors().unwrap(), CREATE).unwrap();
         // The library's maps have another order each time.
         for _ in 0..20 {
-            assert_eq!(encode(&request_of(CREATE).unwrap(), json).unwrap(), expected.encode_to_vec());
+            assert_eq!(encode(&create, json).unwrap(), expected.encode_to_vec());
         }
-        assert_eq!(encode(&request_of(CREATE).unwrap(), "{}").unwrap(), Vec::<u8>::new());
+        assert_eq!(encode(&create, "{}").unwrap(), Vec::<u8>::new());
     }
 
     #[test]
     fn a_mask_is_read_as_protobufs_json_has_it_and_as_grpcurl_does() {
-        let update = request_of("/lanyard.mapping.v1.Entries/UpdateAccessEntry").unwrap();
+        let update = request_of(&descriptors().unwrap(), "/lanyard.mapping.v1.Entries/UpdateAccessEntry").unwrap();
         let expected = |paths: &[&str]| {
             let paths = paths.iter().map(|path| (*path).to_owned()).collect();
             let update_mask = Some(prost_reflect::prost_types::FieldMask { paths });
@@ -260,26 +265,34 @@ mod tests {
 
     #[test]
     fn every_method_that_takes_a_signature_can_be_signed() {
+        let pool = descriptors().unwrap();
         for method in methods::MANAGED {
-            assert_eq!(request_of(method.path).unwrap().full_name(), method.request, "{}", method.path);
+            assert_eq!(
+                request_of(&pool, method.path).unwrap().full_name(),
+                method.request,
+                "{}",
+                method.path
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_signed_is_named_with_the_next_step() {
+        let pool = descriptors().unwrap();
         let cases = [
             ("/lanyard.gateway.v1.Explain/Hub", "without a signature"),
             ("/lanyard.authn.v1.Admit/Admit", "not a method"),
             ("/x", "lanyard.<service>.v1.<Service>/<Method>"),
         ];
         for (path, said) in cases {
-            let failure = request_of(path).unwrap_err();
+            let failure = request_of(&pool, path).unwrap_err();
             assert!(matches!(&failure, Failure::Usage(text) if text.contains(said)), "{path}: {failure}");
         }
+        let create = request_of(&pool, CREATE).unwrap();
         for json in
             ["", "[]", "{", r#"{"cluster": 1}"#, r#"{"clster": "dev"}"#, "{} {}", r#"{"entry_type": "X"}"#]
         {
-            let failure = encode(&request_of(CREATE).unwrap(), json).unwrap_err();
+            let failure = encode(&create, json).unwrap_err();
             assert!(
                 matches!(&failure, Failure::Usage(text) if text.contains("describe")),
                 "{json}: {failure}"

@@ -6,7 +6,7 @@ mod sources;
 use std::{collections::BTreeMap, env};
 
 use clap::Args;
-use lanyard_aws::{CredentialPlace, CredentialSource};
+use lanyard_aws::{AwsFault, CredentialPlace, CredentialSource};
 use lanyard_iam::{CallerIdentity, Credentials, PrincipalKind, Region};
 use lanyard_kit::{Clock as _, SystemClock};
 use serde::Serialize;
@@ -225,8 +225,23 @@ async fn fetched(
         Source::Container => CredentialPlace::Container,
         Source::InstanceMetadata => CredentialPlace::InstanceMetadata,
     };
-    let source = CredentialSource::at(place, lookup.asked().as_deref(), region);
-    source.found(SystemClock.now()).await.map_err(|fault| Failure::NoAnswer(fault.to_string()))
+    let found = CredentialSource::at(place, lookup.asked().as_deref(), region);
+    found.found(SystemClock.now()).await.map_err(|fault| Failure::NoAnswer(none_there(source, &fault)))
+}
+
+/// Why a place that should have credentials gives none: the fault itself is in a hub's words, and there is none here.
+fn none_there(source: Source, fault: &AwsFault) -> String {
+    let AwsFault::NoCredentials { reason } = fault else { return fault.to_string() };
+    let next = match source {
+        Source::InstanceMetadata => {
+            "nor does any place before it: set AWS_PROFILE, or give the pod an association (`lanyard associate --help`)"
+        }
+        Source::Container => "see that the pod's association has a role (`lanyard association list CLUSTER`)",
+        Source::WebIdentity => "see that the token's file is there, and that the role trusts who issued it",
+        _ => "see what the profile names as its role and as its source",
+    };
+    let name = crate::show::wire_name(&source);
+    format!("`{name}` gives no credentials ({}); {next}", reason.trim_end_matches(", see the log"))
 }
 
 /// As STS writes it: a session's with its name.

@@ -1,8 +1,8 @@
 //! What the shared files say of a profile, for whoever tells of it: without its secrets.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use super::{CredentialsError, Lookup, config_file, config_section, credentials_file, ini};
+use super::{CredentialsError, Lookup, config_file, config_section, credentials_file, ini, profile_files};
 
 /// Keys of a profile whose values are nobody's to see.
 const SECRET_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
@@ -27,24 +27,31 @@ impl ProfileSettings {
 }
 
 impl Lookup {
-    /// What the two files say of the profile in force, without its secrets.
+    /// What the two files say of the profile in force, without its secrets. One that somebody named has to be there, as for AWS's
+    /// tools (`botocore.exceptions.ProfileNotFound`), also where the environment has keys.
     ///
     /// # Errors
-    /// [`CredentialsError`] names a file that cannot be read.
+    /// [`CredentialsError`] names a file that cannot be read, or the profile that is in none.
     pub fn settings(&self) -> Result<ProfileSettings, CredentialsError> {
-        let profile = self.asked().unwrap_or_else(|| "default".to_owned());
-        let of = |path: &Path, section: &str| {
-            let found = ini::section(path, section)?.unwrap_or_default();
-            let shown = |(key, value): (String, String)| match SECRET_KEYS.contains(&key.as_str()) {
-                true => (key, String::new()),
-                false => (key, value),
-            };
-            Ok::<_, CredentialsError>(found.into_iter().map(shown).collect())
-        };
+        let asked = self.asked();
+        let profile = asked.clone().unwrap_or_else(|| "default".to_owned());
+        let credentials_section = ini::section(&credentials_file(), &profile)?;
+        let config_section = ini::section(&config_file(), &config_section(&profile))?;
+        if let (Some(profile), None, None) = (asked, &credentials_section, &config_section) {
+            return Err(CredentialsError::NoProfile { profile, files: profile_files() });
+        }
         Ok(ProfileSettings {
-            credentials_file: of(&credentials_file(), &profile)?,
-            config_file: of(&config_file(), &config_section(&profile))?,
+            credentials_file: without_secrets(credentials_section),
+            config_file: without_secrets(config_section),
             profile,
         })
     }
+}
+
+fn without_secrets(section: Option<ini::Section>) -> BTreeMap<String, String> {
+    let shown = |(key, value): (String, String)| match SECRET_KEYS.contains(&key.as_str()) {
+        true => (key, String::new()),
+        false => (key, value),
+    };
+    section.unwrap_or_default().into_iter().map(shown).collect()
 }

@@ -174,7 +174,7 @@ mod tests {
 
     use lanyard_aws::stand_in::StandIn;
     use lanyard_aws::{AwsOptions, CredentialSource};
-    use lanyard_iam::{AccessKeyId, Credentials, Region, SecretAccessKey};
+    use lanyard_iam::Region;
     use lanyard_kit::SystemClock;
     use lanyard_store::{KeyringError, Purpose, StoreError};
 
@@ -192,14 +192,7 @@ mod tests {
         async fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-            let kms = StandIn::start(&["kms.eu-west-1.amazonaws.com"]).await;
-            let credentials = Credentials {
-                access_key_id: AccessKeyId::parse("AKIAHUBHUBHUBHUBHUBH").unwrap(),
-                secret_access_key: SecretAccessKey::new("secret".to_owned()),
-                session_token: None,
-            };
-            kms.add(&credentials, "111122223333", "arn:aws:iam::111122223333:user/hub", "AIDAHUB");
-            kms.add_kms_key(KEY, None);
+            let (kms, credentials) = StandIn::start_kms(KEY, None).await;
             let (region, source) =
                 (Region::parse("eu-west-1").unwrap(), CredentialSource::fixed(&credentials));
             let (options, http) = (AwsOptions::default(), kms.http_options());

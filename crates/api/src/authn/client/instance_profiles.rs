@@ -16,15 +16,6 @@ use crate::{
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
-/// Sends one kind of update; each is a method of its own.
-macro_rules! update {
-    ($remote:ident.$rpc:ident($by:ident, $of:ident, $request:ident { $field:ident: $value:ident })) => {{
-        let Named { account: of, name } = $of;
-        let message = pb::$request { mutation: None, account: account(of), name, $field: $value };
-        call!($remote.InstanceProfilesClient::$rpc($remote.mutation($by, message)))
-    }};
-}
-
 impl<C: Wire> InstanceProfiles for Remote<C> {
     async fn create_instance_profile(
         &self,
@@ -73,24 +64,26 @@ impl<C: Wire> InstanceProfiles for Remote<C> {
         update: UpdateInstanceProfile,
     ) -> Result<Mutated<InstanceProfileDetail>, CallError> {
         use UpdateInstanceProfile as Update;
+        let Named { account: of, name } = profile;
+        let account = account(of);
         match update {
-            Update::AddRole(role) => update!(self.add_role_to_instance_profile(
+            Update::AddRole(role) => change!(self.InstanceProfilesClient::add_role_to_instance_profile(
                 by,
-                profile,
-                AddRoleToInstanceProfileRequest { role: role }
+                AddRoleToInstanceProfileRequest { account, name, role }
             )),
-            Update::RemoveRole(role) => update!(self.remove_role_from_instance_profile(
-                by,
-                profile,
-                RemoveRoleFromInstanceProfileRequest { role: role }
-            )),
-            Update::Tag(tags) => {
-                update!(self.tag_instance_profile(by, profile, TagInstanceProfileRequest { tags: tags }))
+            Update::RemoveRole(role) => {
+                change!(self.InstanceProfilesClient::remove_role_from_instance_profile(
+                    by,
+                    RemoveRoleFromInstanceProfileRequest { account, name, role }
+                ))
             }
-            Update::Untag(keys) => update!(self.untag_instance_profile(
+            Update::Tag(tags) => change!(self.InstanceProfilesClient::tag_instance_profile(
                 by,
-                profile,
-                UntagInstanceProfileRequest { tag_keys: keys }
+                TagInstanceProfileRequest { account, name, tags }
+            )),
+            Update::Untag(keys) => change!(self.InstanceProfilesClient::untag_instance_profile(
+                by,
+                UntagInstanceProfileRequest { account, name, tag_keys: keys }
             )),
         }
     }
@@ -101,7 +94,9 @@ impl<C: Wire> InstanceProfiles for Remote<C> {
         profile: Named,
     ) -> Result<Mutated<InstanceProfileDetail>, CallError> {
         let Named { account: of, name } = profile;
-        let message = pb::DeleteInstanceProfileRequest { mutation: None, account: account(of), name };
-        call!(self.InstanceProfilesClient::delete_instance_profile(self.mutation(by, message)))
+        change!(self.InstanceProfilesClient::delete_instance_profile(
+            by,
+            DeleteInstanceProfileRequest { account: account(of), name }
+        ))
     }
 }

@@ -14,15 +14,6 @@ use crate::{
     mutation::{Mutated, Mutation, Page, PageQuery},
 };
 
-/// Sends one kind of update; each is a method of its own.
-macro_rules! update {
-    ($remote:ident.$rpc:ident($by:ident, $of:ident, $request:ident { $($field:ident: $value:expr),+ })) => {{
-        let OidcProviderRef { account: of, issuer_url } = $of;
-        let message = pb::$request { mutation: None, account: account(of), issuer_url, $($field: $value),+ };
-        call!($remote.OidcProvidersClient::$rpc($remote.mutation($by, message)))
-    }};
-}
-
 impl<C: Wire> OidcProviders for Remote<C> {
     async fn create_oidc_provider(
         &self,
@@ -59,29 +50,33 @@ impl<C: Wire> OidcProviders for Remote<C> {
         update: UpdateOidcProvider,
     ) -> Result<Mutated<OidcProvider>, CallError> {
         use UpdateOidcProvider as Update;
+        let OidcProviderRef { account: of, issuer_url } = provider;
+        let account = account(of);
         match update {
-            Update::AddClientId(id) => {
-                update!(self.add_oidc_client_id(by, provider, AddOidcClientIdRequest { client_id: id }))
-            }
-            Update::RemoveClientId(id) => {
-                update!(self.remove_oidc_client_id(by, provider, RemoveOidcClientIdRequest { client_id: id }))
-            }
-            Update::Thumbprints(all) => update!(self.update_oidc_provider_thumbprints(
+            Update::AddClientId(id) => change!(self.OidcProvidersClient::add_oidc_client_id(
                 by,
-                provider,
-                UpdateOidcProviderThumbprintsRequest { thumbprints: all, update_mask: None }
+                AddOidcClientIdRequest { account, issuer_url, client_id: id }
             )),
-            Update::CaBundle(pem) => update!(self.update_oidc_provider_ca_bundle(
+            Update::RemoveClientId(id) => change!(self.OidcProvidersClient::remove_oidc_client_id(
                 by,
-                provider,
-                UpdateOidcProviderCaBundleRequest { ca_bundle_pem: pem, update_mask: None }
+                RemoveOidcClientIdRequest { account, issuer_url, client_id: id }
             )),
-            Update::Tag(tags) => {
-                update!(self.tag_oidc_provider(by, provider, TagOidcProviderRequest { tags: tags }))
-            }
-            Update::Untag(keys) => {
-                update!(self.untag_oidc_provider(by, provider, UntagOidcProviderRequest { tag_keys: keys }))
-            }
+            Update::Thumbprints(all) => change!(self.OidcProvidersClient::update_oidc_provider_thumbprints(
+                by,
+                UpdateOidcProviderThumbprintsRequest { account, issuer_url, thumbprints: all, update_mask: None }
+            )),
+            Update::CaBundle(pem) => change!(self.OidcProvidersClient::update_oidc_provider_ca_bundle(
+                by,
+                UpdateOidcProviderCaBundleRequest { account, issuer_url, ca_bundle_pem: pem, update_mask: None }
+            )),
+            Update::Tag(tags) => change!(self.OidcProvidersClient::tag_oidc_provider(
+                by,
+                TagOidcProviderRequest { account, issuer_url, tags }
+            )),
+            Update::Untag(keys) => change!(self.OidcProvidersClient::untag_oidc_provider(
+                by,
+                UntagOidcProviderRequest { account, issuer_url, tag_keys: keys }
+            )),
         }
     }
 
@@ -91,7 +86,9 @@ impl<C: Wire> OidcProviders for Remote<C> {
         provider: OidcProviderRef,
     ) -> Result<Mutated<OidcProvider>, CallError> {
         let OidcProviderRef { account: of, issuer_url } = provider;
-        let message = pb::DeleteOidcProviderRequest { mutation: None, account: account(of), issuer_url };
-        call!(self.OidcProvidersClient::delete_oidc_provider(self.mutation(by, message)))
+        change!(self.OidcProvidersClient::delete_oidc_provider(
+            by,
+            DeleteOidcProviderRequest { account: account(of), issuer_url }
+        ))
     }
 }

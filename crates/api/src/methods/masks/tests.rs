@@ -96,7 +96,7 @@ fn every_update_of_the_protos_has_a_mask_that_names_all_that_it_writes() {
     let mut updates = 0;
     for (path, method) in tests::wire_methods() {
         let name = method.input_type().trim_start_matches('.').to_owned();
-        let fields = tests::wire_message(&name).field;
+        let fields = &tests::wire_message(&name).field;
         let is_mask = |field: &&FieldDescriptorProto| field.type_name() == ".google.protobuf.FieldMask";
         let mask = fields.iter().find(is_mask);
         if !method.name().starts_with("Update") {

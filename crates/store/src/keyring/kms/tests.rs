@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use lanyard_aws::stand_in::{Behaviour, StandIn};
 use lanyard_aws::{AwsFault, AwsOptions, CredentialSource};
-use lanyard_iam::{AccessKeyId, Credentials, Region, SecretAccessKey};
+use lanyard_iam::Region;
 use lanyard_kit::SystemClock;
 
 use super::*;
@@ -20,14 +20,7 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let kms = StandIn::start(&["kms.eu-west-1.amazonaws.com"]).await;
-        let hub = Credentials {
-            access_key_id: AccessKeyId::parse("AKIAHUBHUBHUBHUBHUBH").unwrap(),
-            secret_access_key: SecretAccessKey::new("secret".to_owned()),
-            session_token: None,
-        };
-        kms.add(&hub, "111122223333", "arn:aws:iam::111122223333:user/hub", "AIDAHUB");
-        kms.add_kms_key(KEY, Some(ALIAS));
+        let (kms, hub) = StandIn::start_kms(KEY, Some(ALIAS)).await;
         let region = Region::parse("eu-west-1").unwrap();
         let source = CredentialSource::fixed(&hub);
         let options = AwsOptions::default();

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use super::super::spoke::spoke_rules;
 use super::{
     CreateArgs,
-    webhook_config::{self, Written, gateway_url},
+    files::{Folder, gateway_url},
+    webhook_config::{self, Written},
 };
 use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, input::Source, output::Tabular};
 
@@ -131,7 +132,8 @@ impl AddArgs {
             None,
         );
         let kubeconfig = put.await?.value;
-        let files = webhook_config::Files::at(&out, self.path.as_deref(), &cluster, &gateway)?;
+        let files =
+            webhook_config::Files::in_folder(Folder::make(&out, self.path.as_deref())?, &cluster, &gateway);
         let (written, is_new) = match files.that_count(&remote).await? {
             Some(kept) => (kept, false),
             None => (files.write(hub, self.create.change()).await?, true),

@@ -1,18 +1,15 @@
 //! `lanyard cluster admission-config ID --out DIR`: the files by which a kube-apiserver asks this hub about pods.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use lanyard_api::{ClusterId, grpc::admitted_at_the_door, mapping::Clusters as _};
-use lanyard_kit::{SecretBytes, tls};
+use lanyard_api::{grpc::admitted_at_the_door, mapping::Clusters as _};
 use serde::Serialize;
 
-use super::gateway_url;
+use super::files::{FilesArgs, flags_noted};
 use crate::{
     cli::Context,
     exit::Ending,
     failure::Failure,
-    hub::{ChangeArgs, Hub},
+    hub::Hub,
     kubefiles::{self, admission},
     output::Tabular,
 };
@@ -41,19 +38,8 @@ const WEBHOOK: &str = "mutating-webhook.yaml";
 /// The flags of `lanyard cluster admission-config`.
 #[derive(Debug, Args)]
 pub struct AdmissionConfigArgs {
-    /// The cluster's id.
-    cluster: ClusterId,
-    /// The folder to write to; made if it is not there.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Where the files will lie on the API server's machine; by default where they are written.
-    #[arg(long, value_name = "DIR")]
-    path: Option<PathBuf>,
-    /// The URL of the hub's gateway, as the API server reaches it; by default the ready-file's.
-    #[arg(long, value_name = "URL")]
-    gateway: Option<String>,
     #[command(flatten)]
-    change: ChangeArgs,
+    files: FilesArgs,
 }
 
 /// The files, and what they are for.
@@ -76,10 +62,8 @@ impl Tabular for Written {
     }
 
     fn notes(&self) -> Vec<String> {
-        let mut notes = vec![String::new(), "kube-apiserver:".to_owned()];
-        notes.extend(self.flags.iter().map(|flag| format!("  {flag}")));
+        let mut notes = flags_noted(&self.flags);
         notes.extend([
-            String::new(),
             "where it has an --admission-control-config-file already, take the plugin of this one into that"
                 .to_owned(),
             format!("then: {}", self.apply),
@@ -91,33 +75,22 @@ impl Tabular for Written {
 impl AdmissionConfigArgs {
     /// Makes the credential and writes the files.
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
-        let gateway = gateway_url(self.gateway.as_deref(), hub)?;
-        // Before the credential is made: where the folder is refused, there is none to lose.
-        tls::secure_dir(&self.out).map_err(Failure::usage)?;
-        let out = std::path::absolute(&self.out).map_err(Failure::usage)?;
-        let place = self.path.unwrap_or_else(|| out.clone());
+        let (gateway, folder) = self.files.places(hub)?;
         let remote = hub.remote();
-        let cluster = remote.get_cluster(admitted_at_the_door(), self.cluster).await?;
-        let made = remote.create_spoke_credential(self.change.into(), cluster.id.clone()).await?;
+        let cluster = remote.get_cluster(admitted_at_the_door(), self.files.cluster).await?;
+        let made = remote.create_spoke_credential(self.files.change.into(), cluster.id.clone()).await?;
         let (credential, token) = made.value;
         let url = format!("{gateway}/clusters/{}/mutate", cluster.id);
         let ca = &hub.target.ca_pem;
-        let at = |name: &str| place.join(name).display().to_string();
-        let files = [
-            (KUBECONFIG, admission::kubeconfig(&url, ca, &token)?),
-            (CONFIGURATION, admission::configuration(&at(KUBECONFIG))),
-            (WEBHOOK, admission::webhooks(&url, ca)),
-        ];
-        for (name, text) in &files {
-            let secret = SecretBytes::from(text.clone().into_bytes());
-            tls::write_secret_file(&out.join(name), &secret).map_err(Failure::usage)?;
-        }
+        folder.write(KUBECONFIG, admission::kubeconfig(&url, ca, &token)?)?;
+        folder.write(CONFIGURATION, admission::configuration(&folder.at(KUBECONFIG)))?;
+        folder.write(WEBHOOK, admission::webhooks(&url, ca))?;
         context.show(&Written {
             cluster: cluster.id.to_string(),
             credential: credential.id,
-            files: files.iter().map(|(name, _)| out.join(name).display().to_string()).collect(),
-            flags: vec![kubefiles::admission_flag(&at(CONFIGURATION))],
-            apply: format!("kubectl apply -f {}", out.join(WEBHOOK).display()),
+            files: folder.written(&[KUBECONFIG, CONFIGURATION, WEBHOOK]),
+            flags: vec![kubefiles::admission_flag(&folder.at(CONFIGURATION))],
+            apply: format!("kubectl apply -f {}", folder.path().join(WEBHOOK).display()),
         })
     }
 }

@@ -4,23 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lanyard_api::{
-    ClusterId, Mutation,
+    Mutation,
     grpc::admitted_at_the_door,
     mapping::{Cluster, Clusters},
 };
-use lanyard_kit::{SecretBytes, tls};
+use lanyard_kit::tls;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    cli::Context,
-    exit::Ending,
-    failure::Failure,
-    hub::{ChangeArgs, Hub},
-    kubefiles,
-    output::Tabular,
-};
+use super::files::{FilesArgs, Folder, flags_noted};
+use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, kubefiles, output::Tabular};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -37,19 +31,8 @@ const FLAGS: &str = "flags.txt";
 /// The flags of `lanyard cluster webhook-config`.
 #[derive(Debug, Args)]
 pub struct WebhookConfigArgs {
-    /// The cluster's id.
-    cluster: ClusterId,
-    /// The folder to write to; made if it is not there.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Where the files will lie on the API server's machine; by default where they are written.
-    #[arg(long, value_name = "DIR")]
-    path: Option<PathBuf>,
-    /// The URL of the hub's gateway, as the API server reaches it; by default the ready-file's.
-    #[arg(long, value_name = "URL")]
-    gateway: Option<String>,
     #[command(flatten)]
-    change: ChangeArgs,
+    files: FilesArgs,
 }
 
 /// The files, and what they are for.
@@ -95,10 +78,7 @@ impl Tabular for Written {
     }
 
     fn notes(&self) -> Vec<String> {
-        let mut notes = vec![String::new(), "kube-apiserver:".to_owned()];
-        notes.extend(self.flags.iter().map(|flag| format!("  {flag}")));
-        notes.extend([String::new(), self.note.clone()]);
-        notes
+        flags_noted(&self.flags).into_iter().chain([self.note.clone()]).collect()
     }
 }
 
@@ -108,38 +88,24 @@ type File = (&'static str, String);
 impl WebhookConfigArgs {
     /// Makes the credential and writes the files.
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
-        let gateway = gateway_url(self.gateway.as_deref(), hub)?;
-        // Before the credential is made: where the folder is refused, there is none to lose.
-        tls::secure_dir(&self.out).map_err(Failure::usage)?;
-        let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster).await?;
-        let files = Files::at(&self.out, self.path.as_deref(), &cluster, &gateway)?;
-        context.show(&files.write(hub, self.change.into()).await?)
+        let (gateway, folder) = self.files.places(hub)?;
+        let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.files.cluster).await?;
+        let files = Files::in_folder(folder, &cluster, &gateway);
+        context.show(&files.write(hub, self.files.change.into()).await?)
     }
 }
 
 /// The files of one cluster's API server in one folder.
 pub(super) struct Files<'a> {
-    out: PathBuf,
-    place: PathBuf,
+    folder: Folder,
     cluster: &'a Cluster,
     gateway: &'a str,
 }
 
 impl<'a> Files<'a> {
-    /// In a folder, made if it is not there; `path` is where they will lie in the end.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] where the folder is refused.
-    pub(super) fn at(
-        out: &Path,
-        path: Option<&Path>,
-        cluster: &'a Cluster,
-        gateway: &'a str,
-    ) -> Result<Self, Failure> {
-        tls::secure_dir(out).map_err(Failure::usage)?;
-        let out = std::path::absolute(out).map_err(Failure::usage)?;
-        let place = path.map_or_else(|| out.clone(), Path::to_owned);
-        Ok(Self { out, place, cluster, gateway })
+    /// Of this cluster, which asks this gateway.
+    pub(super) fn in_folder(folder: Folder, cluster: &'a Cluster, gateway: &'a str) -> Self {
+        Self { folder, cluster, gateway }
     }
 
     /// Makes a credential and writes the files with it.
@@ -149,9 +115,8 @@ impl<'a> Files<'a> {
     pub(super) async fn write(&self, hub: &Hub, by: Mutation) -> Result<Written, Failure> {
         let made = hub.remote().create_spoke_credential(by, self.cluster.id.clone()).await?;
         let (credential, token) = made.value;
-        for (name, text) in contents(self.cluster, self.gateway, &hub.target.ca_pem, &token, &self.place) {
-            tls::write_secret_file(&self.out.join(name), &SecretBytes::from(text.into_bytes()))
-                .map_err(Failure::usage)?;
+        for (name, text) in contents(self.cluster, self.gateway, &hub.target.ca_pem, &token, &self.folder) {
+            self.folder.write(name, text)?;
         }
         Ok(self.written(credential.id))
     }
@@ -161,13 +126,14 @@ impl<'a> Files<'a> {
     /// # Errors
     /// [`Failure`] where the hub does not say which credentials count, or a file is not to be trusted.
     pub(super) async fn that_count(&self, hub: &impl Clusters) -> Result<Option<Written>, Failure> {
-        let is_there = |name: &str| self.out.join(name).exists();
+        let out = self.folder.path();
+        let is_there = |name: &str| out.join(name).exists();
         if ![TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS].into_iter().all(is_there) {
             return Ok(None);
         }
-        let text = read(&self.out.join(TOKEN_REVIEW))?;
+        let text = read(&out.join(TOKEN_REVIEW))?;
         let url = format!("{}/clusters/{}/tokenreview", self.gateway, self.cluster.id);
-        let Some(token) = token_in(&self.out)?.filter(|_| text.expose_secret().contains(&url)) else {
+        let Some(token) = token_in(out)?.filter(|_| text.expose_secret().contains(&url)) else {
             return Ok(None);
         };
         let digest = hex::encode(Sha256::digest(token.expose_secret()));
@@ -177,14 +143,13 @@ impl<'a> Files<'a> {
     }
 
     fn written(&self, credential: String) -> Written {
-        let names = [TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS];
         Written {
             cluster: self.cluster.id.to_string(),
             credential,
-            files: names.iter().map(|name| self.out.join(name).display().to_string()).collect(),
-            flags: flags(self.cluster, &self.place),
+            files: self.folder.written(&[TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS]),
+            flags: flags(self.cluster, &self.folder),
             note: kubefiles::revocation_note(self.cluster),
-            folder: self.out.clone(),
+            folder: self.folder.path().to_owned(),
         }
     }
 }
@@ -204,34 +169,24 @@ fn token_in(folder: &Path) -> Result<Option<SecretString>, Failure> {
     Ok(token)
 }
 
-/// The gateway's URL, without an end slash.
-pub(crate) fn gateway_url(given: Option<&str>, hub: &Hub) -> Result<String, Failure> {
-    let url = given.or(hub.target.gateway.as_deref()).ok_or_else(|| {
-        Failure::usage(
-            "where is the hub's gateway? Add --gateway https://HOST:PORT: only a ready-file tells it",
-        )
-    })?;
-    let url = url.trim_end_matches('/');
-    match url.strip_prefix("https://") {
-        Some(rest) if !rest.is_empty() => Ok(url.to_owned()),
-        _ => Err(Failure::usage(format!("`{url}` is not the URL of a gateway: write https://HOST:PORT"))),
-    }
+fn flags(cluster: &Cluster, folder: &Folder) -> Vec<String> {
+    kubefiles::api_server_flags(cluster, &folder.at(TOKEN_REVIEW), &folder.at(AUTHORIZATION))
 }
 
-fn flags(cluster: &Cluster, place: &Path) -> Vec<String> {
-    let at = |name: &str| place.join(name).display().to_string();
-    kubefiles::api_server_flags(cluster, &at(TOKEN_REVIEW), &at(AUTHORIZATION))
-}
-
-fn contents(cluster: &Cluster, gateway: &str, ca_pem: &str, token: &SecretString, place: &Path) -> [File; 4] {
+fn contents(
+    cluster: &Cluster,
+    gateway: &str,
+    ca_pem: &str,
+    token: &SecretString,
+    folder: &Folder,
+) -> [File; 4] {
     let door = |name: &str| {
         kubefiles::webhook_kubeconfig(&format!("{gateway}/clusters/{}/{name}", cluster.id), ca_pem, token)
     };
-    let access_review = place.join(ACCESS_REVIEW).display().to_string();
     [
         (TOKEN_REVIEW, door("tokenreview")),
         (ACCESS_REVIEW, door("subjectaccessreview")),
-        (AUTHORIZATION, kubefiles::authorization_configuration(&access_review)),
-        (FLAGS, flags(cluster, place).join("\n") + "\n"),
+        (AUTHORIZATION, kubefiles::authorization_configuration(&folder.at(ACCESS_REVIEW))),
+        (FLAGS, flags(cluster, folder).join("\n") + "\n"),
     ]
 }

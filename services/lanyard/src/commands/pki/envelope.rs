@@ -70,7 +70,6 @@ mod tests {
     use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
     use lanyard_aws::{AwsOptions, CredentialSource, stand_in::StandIn};
-    use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey};
     use lanyard_kit::{SystemClock, http_client};
 
     use super::*;
@@ -79,14 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_moves_under_kms_and_stays_there() {
-        let kms = StandIn::start(&["kms.eu-west-1.amazonaws.com"]).await;
-        let credentials = Credentials {
-            access_key_id: AccessKeyId::parse("AKIAHUBHUBHUBHUBHUBH").unwrap(),
-            secret_access_key: SecretAccessKey::new("secret".to_owned()),
-            session_token: None,
-        };
-        kms.add(&credentials, "111122223333", "arn:aws:iam::111122223333:user/hub", "AIDAHUB");
-        kms.add_kms_key(KEY, None);
+        let (kms, credentials) = StandIn::start_kms(KEY, None).await;
         let key = KmsKey::parse(KEY).unwrap();
         let client = || -> anyhow::Result<AwsClient> {
             let http: http_client::Options = kms.http_options();

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Holds a node's namespaces: of processes, mounts and network. When its standard input ends, with whoever started it and
+# Holds the namespaces of a node or a Docker: of processes, mounts and network. When its standard input ends, with whoever started it and
 # however that ended, they end too: the kernel then kills what runs in them, and their mounts and links are gone with it.
-# What a kernel keeps beyond namespaces, cgroups and the node's folder, is removed here.
+# What a kernel keeps beyond namespaces, cgroups and the folder, is removed here.
 #
 #   janitor.sh FOLDER CGROUP    from the tests
 #   janitor.sh FOLDER           from itself: the first process in the namespaces
@@ -14,9 +14,8 @@ if [ -z "$cgroup" ]; then
   # Pods' mounts go from the node to pods and not to the machine.
   mount --make-rshared /
   mkdir -p "$folder/var" "$folder/work"
-  mount -t overlay node-var -o "lowerdir=/var,upperdir=$folder/var,workdir=$folder/work" /var
-  mount -t tmpfs node-run /run
-  mkdir -p /var/lib/kubelet
+  mount -t overlay lanyard-var -o "lowerdir=/var,upperdir=$folder/var,workdir=$folder/work" /var
+  mount -t tmpfs lanyard-run /run
   ip link set lo up
   echo 1 > /proc/sys/net/ipv4/ip_forward
   touch "$folder/ready"

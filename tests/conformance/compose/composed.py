@@ -1,22 +1,28 @@
-"""The hub of deploy/docker-compose.yml, on the Docker and the images that xtask has prepared."""
+"""The hub of deploy/docker-compose.yml, on a Docker that has its images."""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
-import socket
 import ssl
 import subprocess
 import time
 
 import requests
 
+from dockerd import IMAGES, ROOT, Docker
 from hub import REGION, Hub
+from kube import free_port
 
-FILE = pathlib.Path(__file__).parents[2] / "deploy" / "docker-compose.yml"
-SERVICES = ("authn", "mapping", "authz", "credentials")
-RUNNING = (*(f"{service}-{number}" for service in SERVICES for number in (0, 1)), "gateway", "postgres", "redis")
+FILE = ROOT / "deploy" / "docker-compose.yml"
+# What has the databases' passwords.
+KEEPERS = ("authn", "mapping", "authz", "credentials")
+# Each of them in two replicas; the doors in one.
+SERVICES = (*KEEPERS, "spoke")
+DOORS = ("gateway", "awsapi")
+RUNNING = (*(f"{service}-{number}" for service in SERVICES for number in (0, 1)), *DOORS, "postgres", "redis")
+PORTS = ("LANYARD_PORT", "LANYARD_GRPC_PORT", "LANYARD_AWS_PORT")
 # docker-compose itself takes seconds for each command, and minutes on a machine that has other things to do.
 COMMAND_SECONDS_MAX = 300
 HEALTHY_SECONDS_MAX = 180
@@ -29,11 +35,12 @@ class Compose(Hub):
 
     confirms = False
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, docker: Docker) -> None:
         super().__init__(folder)
+        self._docker = docker
         self._project = f"lanyard{os.getpid()}"
         self._label = f"label=com.docker.compose.project={self._project}"
-        self._ports = [free_port(), free_port()]
+        self._ports = [free_port() for _ in PORTS]
 
     def start(self) -> Compose:
         self.up()
@@ -42,8 +49,8 @@ class Compose(Hub):
         credentials = self.folder / "credentials"
         credentials.write_text(self.file("credentials"))
         credentials.chmod(0o600)
-        gateway, grpc = (f"https://localhost:{port}" for port in self._ports)
-        self.ready = {"gateway": gateway, "grpc": grpc, "ca": str(ca), "credentials": str(credentials)}
+        gateway, grpc, aws = (f"https://localhost:{port}" for port in self._ports)
+        self.ready = {"gateway": gateway, "grpc": grpc, "aws": aws, "ca": str(ca), "credentials": str(credentials)}
         self.ready |= {"account": "111122223333", "region": REGION, "hub_id": self.version()["hubId"]}
         self.ready_file.write_text(json.dumps(self.ready))
         self.secrets.add("the administrator's secret access key", self.administrator().secret)
@@ -60,7 +67,7 @@ class Compose(Hub):
     def stop(self) -> None:
         self.compose("down", "--volumes", "--timeout", "40")
         for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):
-            assert not docker(*kind, "--quiet", "--filter", self._label), kind
+            assert not self._docker.run(*kind, "--quiet", "--filter", self._label), kind
 
     def certificate(self) -> str:
         """The one that the gateway shows to a new connection."""
@@ -75,8 +82,8 @@ class Compose(Hub):
 
     def containers(self) -> dict[str, dict]:
         """What Docker says of each, by its service."""
-        ids = docker("ps", "--all", "--quiet", "--filter", self._label).split()
-        told = json.loads(docker("inspect", *ids))
+        ids = self._docker.run("ps", "--all", "--quiet", "--filter", self._label).split()
+        told = json.loads(self._docker.run("inspect", *ids))
         return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in told}
 
     def log(self) -> str:
@@ -96,21 +103,10 @@ class Compose(Hub):
         return done
 
     def compose(self, *words: str) -> str:
-        ports = dict(zip(("LANYARD_PORT", "LANYARD_GRPC_PORT"), map(str, self._ports)))
+        set_ = dict(zip(PORTS, map(str, self._ports))) | IMAGES | {"DOCKER_HOST": self._docker.host}
         command = [os.environ["DOCKER_COMPOSE"], "--project-name", self._project, "--file", str(FILE), *words]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, env=os.environ | ports, check=False
+            command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, env=os.environ | set_, check=False
         )
         assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
         return done.stdout
-
-
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -20,10 +20,14 @@ CLONE_NEWNET = 0x40000000
 
 def leave_the_machines_network() -> None:
     """From here on this process, and whatever it starts, has a network of its own with nothing but a loopback in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "cannot leave the machine's network")
+    _system_call("unshare", CLONE_NEWNET)
     done("ip", "link", "set", "lo", "up")
+
+
+def _system_call(name: str, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), f"cannot leave the machine's network by {name}")
 
 
 def done(*command: str, stdin: str | None = None) -> str:
@@ -36,16 +40,16 @@ def done(*command: str, stdin: str | None = None) -> str:
 
 
 class Namespaces:
-    """Of processes, mounts and network; and a folder and cgroups that go with them."""
+    """Of processes, mounts and network; and a folder and cgroups that go with them. They are named after what they are for."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "node") -> None:
         # A short path: it is part of the names of sockets, which have 107 letters at most.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lanyard-node-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"lanyard-{name}-"))
         self.cgroup = self.folder.name
         command = ["sh", str(JANITOR), str(self.folder), self.cgroup]
         # In a session of its own, so that what ends the tests does not end it before it has cleaned up.
         self._janitor = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        wait_for("a node's namespaces", self._ready, READY_SECONDS_MAX)
+        wait_for(f"the {name}'s namespaces", self._ready, READY_SECONDS_MAX)
         self.pid = self._first_process()
         make_cgroups(self.cgroup)
 
@@ -71,6 +75,11 @@ class Namespaces:
             return subprocess.Popen(
                 self.inside(*command), stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
+
+    def enter_network(self) -> None:
+        """From here on this process, and whatever it starts, is in their network."""
+        with open(f"/proc/{self.pid}/ns/net", "rb") as network:
+            _system_call("setns", network.fileno(), CLONE_NEWNET)
 
     def stop(self) -> None:
         """Everything in them is killed, and nothing is left."""
