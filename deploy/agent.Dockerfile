@@ -9,7 +9,8 @@ COPY . .
 RUN cargo xtask agent --profile dist --out /out/lanyard-agent
 # For the published agent's DaemonSet, which calls it so.
 RUN ln -s lanyard-agent /out/eks-pod-identity-agent
-# Names are looked for in the hosts file that the kubelet writes first; without this file a glibc asks the name server before.
+# Names are looked for in the hosts file that the kubelet writes, and then asked of the name server: said here, and not left to what
+# the C library does without being told.
 RUN install -d /out/etc/ssl/certs && echo 'hosts: files dns' >/out/etc/nsswitch.conf \
     && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
 

@@ -40,7 +40,10 @@ def test_the_program_asks_for_no_loader_and_no_library():
 def in_an_empty_root(node: Standins, folder: pathlib.Path, hosts: str, resolver: str) -> Agent:
     """An agent where there is nothing but itself, and what its image and a kubelet put into each container."""
     root = folder / "root"
-    (root / "etc").mkdir(parents=True)
+    authorities = root / "etc/ssl/certs/ca-certificates.crt"
+    authorities.parent.mkdir(parents=True)
+    # The image has the system's, which AWS's own chain of credentials wants to read; whom they vouch for is not asked here.
+    shutil.copy(folder / "endpoint-ca.pem", authorities)
     for name, text in (("nsswitch.conf", SWITCH), ("hosts", hosts), ("resolv.conf", resolver)):
         (root / "etc" / name).write_text(text)
     program, shown = (root / str(path).lstrip("/") for path in (PROGRAM[0], folder))
