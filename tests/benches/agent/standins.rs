@@ -29,7 +29,7 @@ pub(crate) struct Standins {
 /// Starts both in this process, and writes what the agent needs for them.
 pub(crate) async fn start(folder: &Path, pods: usize) -> Result<Standins> {
     let now = OffsetDateTime::now_utc();
-    let authority = Authority::create(folder, "bench", now)?;
+    let authority = Authority::create(&folder.join("pki"), "bench", now)?;
     std::fs::write(folder.join("ca.pem"), authority.root_pem())?;
     std::fs::write(folder.join("token"), "the-agents-own")?;
     // What the load asks is beyond one pod's share, and is no attack here.

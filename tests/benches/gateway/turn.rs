@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Each on its own core; a moment of each where it shall only be shown that it works.
     pub(crate) fn apart() -> Self {
-        let (milliseconds, turns) = if is_small() { (100, 1) } else { (1_200, 2) };
+        let (milliseconds, turns) = if is_small() { (400, 1) } else { (1_200, 2) };
         Self { turn: Duration::from_millis(milliseconds), turns, placement: Placement::Apart }
     }
 }
