@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
+use crate::agent;
 use crate::command::{answer, run as run_command, show_all};
 use crate::python::Python;
 use crate::watchdog::Watchdog;
@@ -30,6 +31,22 @@ pub(crate) struct Options {
     /// Only the packages of this name; then nothing is written
     #[arg(long, short, value_name = "PACKAGE")]
     package: Vec<String>,
+    /// Only the benchmarks of this name; then nothing is written
+    #[arg(long, value_name = "NAME")]
+    bench: Vec<String>,
+    /// A little of everything and debug builds, to see that the benchmarks of the whole work; nothing is written
+    #[arg(long)]
+    quick: bool,
+    /// What the benchmarks themselves are told, such as a part of a scenario's name
+    #[arg(last = true, value_name = "WORD")]
+    words: Vec<String>,
+}
+
+impl Options {
+    /// Whether it is the whole page.
+    fn is_whole(&self) -> bool {
+        self.package.is_empty() && self.bench.is_empty() && self.words.is_empty() && !self.quick
+    }
 }
 
 #[derive(Subcommand)]
@@ -43,6 +60,13 @@ const PAGE: &str = "docs/benchmarks.md";
 
 /// The package whose benchmarks run the program itself.
 const OF_THE_WHOLE: &str = "lanyard-tests";
+
+/// Its benchmark of the node agent, and where that finds the program.
+const OF_AGENT: &str = "agent";
+const AGENT: &str = "LANYARD_TEST_AGENT";
+
+/// Set, benchmarks of the whole do a little of everything.
+const SMALL: &str = "LANYARD_BENCH_SMALL";
 
 /// What a figure's line begins with.
 const MARK: &str = "lanyard-bench ";
@@ -68,31 +92,38 @@ struct Figure {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.task {
         Some(BenchTask::Stack(of_stack)) => stack::run(of_stack),
-        None => run_packages(&options.package),
+        None => run_benches(options),
     }
 }
 
-/// Runs the benchmarks of these packages, or of all; only a run of all writes the page, which would lack the others else.
-fn run_packages(packages: &[String]) -> Result<()> {
-    let benches = benches(packages)?;
+/// Runs the benchmarks that were asked for; only a run of all writes the page, which would lack the others else.
+fn run_benches(options: &Options) -> Result<()> {
+    let benches = benches(options)?;
     ensure!(
         !benches.is_empty(),
-        "there are no benchmarks in {}",
-        if packages.is_empty() { "the workspace" } else { "those packages" }
+        "there are no such benchmarks; without flags there are those of all packages"
     );
     let watchdog = Watchdog::start()?;
-    let of_the_whole = benches.iter().any(|bench| bench.package == OF_THE_WHOLE);
-    if of_the_whole {
-        build_program(&watchdog)?;
+    let whole: Vec<&Bench> = benches.iter().filter(|bench| bench.package == OF_THE_WHOLE).collect();
+    let mut command = bench_command(&benches, options)?;
+    if whole.iter().any(|bench| bench.name == OF_AGENT) {
+        command.env(AGENT, agent::build(&watchdog, if options.quick { "dev" } else { "release" })?);
     }
-    let program = program()?;
-    let moto = of_the_whole.then(|| moto(&watchdog)).flatten();
-    let mut command = bench_command(&benches)?;
-    command.env("LANYARD_BIN", &program).envs(moto.iter().map(|moto| ("LANYARD_MOTO", moto)));
+    if whole.iter().any(|bench| bench.name != OF_AGENT) {
+        let program = match options.quick {
+            true => crate::stack::build(&watchdog)?,
+            false => {
+                build_program(&watchdog)?;
+                program()?
+            }
+        };
+        command.env("LANYARD_BIN", program);
+        command.envs(moto(&watchdog).iter().map(|moto| ("LANYARD_MOTO", moto)));
+    }
     let figures = measure(&watchdog, &mut command)?;
     ensure!(!figures.is_empty(), "the benchmarks said no figure; each is a line `{MARK}{{…}}`");
-    if !packages.is_empty() {
-        println!("\n{} figures; a run of all packages writes them down", figures.len());
+    if !options.is_whole() {
+        println!("\n{} figures; a run of everything writes them down", figures.len());
         return Ok(());
     }
     let path = root()?.join(PAGE);
@@ -110,12 +141,18 @@ struct Bench {
     name: String,
 }
 
-/// All benchmarks of these packages, or of the workspace.
-fn benches(packages: &[String]) -> Result<Vec<Bench>> {
+/// The benchmarks that were asked for, or all of the workspace; a quick run is of those of the whole.
+fn benches(options: &Options) -> Result<Vec<Bench>> {
     let metadata = Metadata::load()?;
-    let asked = |name: &String| packages.is_empty() || packages.contains(name);
+    let asked = |name: &String| match options.package.is_empty() {
+        true => !options.quick || name == OF_THE_WHOLE,
+        false => options.package.contains(name),
+    };
     let of_package = |package: &Package| {
-        let benches = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
+        let benches = package.targets.iter().filter(|target| {
+            target.kind.iter().any(|kind| kind == "bench")
+                && (options.bench.is_empty() || options.bench.contains(&target.name))
+        });
         let named = |target: &Target| Bench { package: package.name.clone(), name: target.name.clone() };
         benches.map(named).collect::<Vec<_>>()
     };
@@ -124,13 +161,19 @@ fn benches(packages: &[String]) -> Result<Vec<Bench>> {
 
 /// Runs benchmarks and nothing else: `--benches` would build and run the unit tests too. All are named at once, so that what they
 /// share is built once, with the features that they want together.
-fn bench_command(benches: &[Bench]) -> Result<Command> {
+fn bench_command(benches: &[Bench], options: &Options) -> Result<Command> {
     let mut command = Command::new(cargo());
     command.args(["bench", "--locked"]).current_dir(root()?);
+    if options.quick {
+        command.args(["--profile", "dev"]).env(SMALL, "1");
+    }
     let packages: BTreeSet<&str> = benches.iter().map(|bench| bench.package.as_str()).collect();
     let names: BTreeSet<&str> = benches.iter().map(|bench| bench.name.as_str()).collect();
     command.args(packages.into_iter().flat_map(|package| ["--package", package]));
     command.args(names.into_iter().flat_map(|name| ["--bench", name]));
+    if !options.words.is_empty() {
+        command.arg("--").args(&options.words);
+    }
     Ok(command)
 }
 
@@ -208,7 +251,10 @@ fn render(figures: &[Figure], machine: &str) -> String {
          The hub holds 100 clusters of 1 000 access entries and 1 000 bindings.\n\n\
          The AWS wire is measured on a hub of its own, 1 000 clusters of 1 000 access entries and two more, beside the byte echo \
          of nothing and beside moto's server, the one that people test AWS tools against: on the same core, over plain HTTP, \
-         with a connection for each request as it wants them. The hub's calls are over TLS, signed, verified and weighed.\n"
+         with a connection for each request as it wants them. The hub's calls are over TLS, signed, verified and weighed.\n\n\
+         Vends are measured on a hub of their own too, beside the byte echo of nothing: *kept* are those of a full node's pods, \
+         which ask again; *fresh* those of 2 000 pods at a hub that keeps nothing. The node agent is the static program, with the \
+         credentials of 250 pods kept, beside an echo of as many bytes on the same stack, over plain HTTP.\n"
     );
     text.push_str(&tables(figures, "##"));
     text

@@ -1,12 +1,14 @@
-//! The project's own tasks: `cargo xtask test`, `stack`, `bench`, `fuzz`, `help`.
+//! The project's own tasks: `cargo xtask test`, `stack`, `bench`, `agent`, `fuzz`, `help`.
 //!
 //! What a task starts, it stops: every command runs in a process group of its own that a watchdog ends when this
 //! process does, however it does ([`watchdog`]).
 #![allow(clippy::print_stdout, reason = "this is a command-line program; standard output is its interface")]
 
+mod agent;
 mod bench;
 mod command;
 mod compose;
+mod elf;
 mod examples;
 mod fuzz;
 mod go;
@@ -53,6 +55,8 @@ enum Task {
     Stack(stack::Options),
     /// Run the benchmarks and write docs/benchmarks.md
     Bench(bench::Options),
+    /// Build the node agent as a static program
+    Agent(agent::Options),
     /// Run every fuzz target, one after the other
     Fuzz {
         /// How long each target runs
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Task::Test { quick, only } => test::run(quick, &only),
         Task::Stack(options) => stack::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Agent(options) => agent::run(&options).map(|()| true),
         Task::Fuzz { seconds, only } => fuzz::run(seconds, only.as_deref()),
     };
     match outcome {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::agent;
 use crate::command::{Finished, run as run_command, show_all};
 use crate::compose;
 use crate::kubernetes;
@@ -48,6 +49,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "rust tests", quick: true, work: rust_tests },
     Stage { name: "conformance", quick: false, work: conformance },
     Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
+    Stage { name: "static agent", quick: false, work: static_agent },
     Stage { name: "compose", quick: false, work: compose },
     Stage { name: "consumers", quick: false, work: consumers },
     Stage { name: "real clients", quick: false, work: clients },
@@ -271,17 +273,23 @@ fn conformance(house: &House) -> Result<Outcome> {
 fn conformance_with(house: &House, settings: &[(&str, &Path)]) -> Result<Outcome> {
     let python = Python::prepare(&house.watchdog)?;
     let postgres = Postgres::start(&house.watchdog)?;
-    let (node, sdk) = (on_path("node"), npm::aws_sdk(&house.watchdog)?);
+    let sdks = tools::sdks(&house.watchdog)?;
     let mut set = vec![("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))];
-    match (&node, &sdk) {
-        (Some(node), Tool::There(sdk)) => {
-            set.extend([("NODE", node.as_path()), ("AWS_SDK_JS", sdk.as_path())])
-        }
-        (None, _) => println!("without the story in JavaScript: there is no node"),
-        (_, Tool::Missing(reason)) => println!("without the story in JavaScript: {reason}"),
-    }
+    set.extend(sdks.iter().map(|(variable, path)| (*variable, path.as_path())));
     set.extend(settings);
     house.pytest(&python, "", &set)
+}
+
+/// Where tests find the node agent as a program of its own; else it is the one that `lanyard` has inside.
+const AGENT: &str = "LANYARD_TEST_AGENT";
+
+/// The node agent's tests on the static program that its image has.
+fn static_agent(house: &House) -> Result<Outcome> {
+    let python = Python::prepare(&house.watchdog)?;
+    let mut set = tools::sdks(&house.watchdog)?;
+    set.push((AGENT, agent::build(&house.watchdog, "dev")?));
+    let set: Vec<(&str, &Path)> = set.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    house.pytest(&python, "agent", &set)
 }
 
 /// How many replicas of each service the stack has.
@@ -379,7 +387,15 @@ fn apiserver(house: &House) -> Result<Outcome> {
     house.pytest(&python, "apiserver", &set)
 }
 
-/// A whole Kubernetes of one node.
+/// A whole Kubernetes of one node, with the agent as its image has it.
 fn node(house: &House) -> Result<Outcome> {
-    prepared(house, node::prepare, "node")
+    let with_agent = |watchdog: &Watchdog| {
+        let mut found = match node::prepare(watchdog)? {
+            Ok(found) => found,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        found.push((AGENT, agent::build(watchdog, "dev")?));
+        Ok(Ok(found))
+    };
+    prepared(house, with_agent, "node")
 }

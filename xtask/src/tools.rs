@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::command::answer;
 use crate::go::go_tool;
 use crate::kubernetes;
+use crate::npm;
 use crate::watchdog::Watchdog;
 use crate::workspace::{cache_dir, is_executable, on_path};
 
@@ -28,6 +29,21 @@ const PROTOC_GEN_GO_GRPC: &str = "v1.6.2";
 pub(crate) enum Tool {
     There(PathBuf),
     Missing(String),
+}
+
+/// What tests with AWS's SDKs for other languages want, as far as it is there; what is not is said.
+pub(crate) fn sdks(watchdog: &Watchdog) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut set = Vec::new();
+    match (on_path("node"), npm::aws_sdk(watchdog)?) {
+        (Some(node), Tool::There(sdk)) => set.extend([("NODE", node), ("AWS_SDK_JS", sdk)]),
+        (None, _) => println!("without the tests in JavaScript: there is no node"),
+        (_, Tool::Missing(reason)) => println!("without the tests in JavaScript: {reason}"),
+    }
+    match on_path("go") {
+        Some(go) => set.push(("GO", go)),
+        None => println!("without the tests in Go: it is not installed"),
+    }
+    Ok(set)
 }
 
 /// kubectl: this machine's, or built if it is not in the cache.

@@ -1,7 +1,7 @@
 //! One listener: TLS or not, HTTP/1.1 and HTTP/2, any `tower` service behind it.
 //!
-//! Everything that a stranger can make grow is bounded by [`Limits`]: connections, the time for a handshake and for a
-//! request's head, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
+//! Everything that a stranger can make grow is bounded by [`Limits`]: connections, of all and of one address, the time for a
+//! handshake and for a request's head, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
 //! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
 //! words: [`read_body`] reads one up to a limit.
 //!
@@ -11,6 +11,7 @@
 mod body;
 mod connection;
 mod listener;
+mod shares;
 
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
@@ -69,6 +70,9 @@ impl Options {
 pub struct Limits {
     /// Open connections; beyond it, new ones wait in the kernel's backlog.
     pub connections_max: usize,
+    /// Open connections of one address; beyond it, new ones are closed at once. By default all of them: behind a load balancer
+    /// one address speaks for many.
+    pub connections_per_address_max: usize,
     /// The whole TLS handshake. Slow clients on bad networks need two round trips.
     pub handshake_timeout: Duration,
     /// From the first byte of an HTTP/1 request's head to its last; also how long a new connection may say nothing.
@@ -89,6 +93,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_per_address_max: 10_000,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             head_bytes_max: 64 * 1024,

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::limits::{Newcomers, Rate, Share};
-use crate::pods::{Mismatch, Nobody, Peer, Pod, PodWatch, Stage, Unlisted};
+use crate::listed::Unlisted;
+use crate::pods::{Directory, Mismatch, Nobody, Peer, Pod, PodWatch, Stage};
 use crate::token::{PodToken, TokenError};
 use crate::upstream::{AuthError, Upstream, UpstreamError};
 use crate::vault::{Answer, Vault};
@@ -101,7 +102,7 @@ pub enum Refusal {
     /// It asks too often.
     #[error("too many requests; ask again in a moment")]
     Limited,
-    /// Whether it is the token's pod nobody can say.
+    /// Whether it is the token's pod, or of a namespace that has the road, nobody can say.
     #[error(transparent)]
     Unlisted(#[from] Unlisted),
     /// The other side has none for it.
@@ -136,7 +137,8 @@ impl Refusal {
         }
     }
 
-    fn outcome(&self) -> Outcome {
+    /// As what it is counted.
+    pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Token(_) | Self::Pod(_) | Self::Nobody(_) | Self::NotOnThisRoad(_) => Outcome::Refused,
             Self::Limited => Outcome::Limited,
@@ -265,10 +267,10 @@ impl<U: Upstream> Agent<U> {
     }
 
     async fn pod_found(&self, peer: Peer) -> Result<Pod, Refusal> {
-        let pods = self.pods.as_ref().ok_or(Unlisted)?;
+        let pods = self.pods.as_ref().ok_or_else(Unlisted::of::<Directory>)?;
         let in_list = || -> Result<Option<Pod>, Nobody> {
             let Some(listed) = pods.current() else { return Ok(None) };
-            listed.directory.of_address(peer.address).cloned().map(Some)
+            listed.list.of_address(peer.address).cloned().map(Some)
         };
         if let Ok(Some(pod)) = in_list()
             && pod.stage == Stage::Running
@@ -279,7 +281,7 @@ impl<U: Upstream> Agent<U> {
             return Err(Refusal::Limited);
         }
         pods.refresh(Instant::now()).await;
-        Ok(in_list()?.ok_or(Unlisted)?)
+        Ok(in_list()?.ok_or_else(Unlisted::of::<Directory>)?)
     }
 
     fn audit_token(&self, digest: &TokenDigest, error: TokenError, peer: Peer) {

@@ -108,6 +108,10 @@ pub struct Args {
     /// off].
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
     pub imds_namespace: Vec<String>,
+    /// Whether those have it too that bear the label lanyard.dev/instance-metadata=enabled; the API server is asked for them [default:
+    /// false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub imds_by_label: Option<bool>,
     /// More places where that road is answered, each with a port.
     #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
     pub imds_listen: Vec<SocketAddr>,
@@ -209,6 +213,7 @@ impl Args {
                 "imds",
                 keys([
                     ("namespaces", list(&self.imds_namespace)),
+                    ("by_label", json!(self.imds_by_label)),
                     ("listen", list(&self.imds_listen)),
                     ("manage_rules", json!(self.imds_manage_rules)),
                     ("pods_folder", json!(self.pods_folder)),
@@ -319,6 +324,19 @@ mod tests {
         assert_eq!(config.validate(), Ok(()));
         assert!(config.eks_auth.is_none());
         assert_eq!(config.imds.region.unwrap().as_str(), "eu-west-1");
+    }
+
+    #[test]
+    fn the_instance_metadata_road_is_on_by_name_or_by_label_and_else_off() {
+        let base = "-c dev --region eu-west-1 --node-ip 10.0.0.7";
+        for (flags, is_on) in [
+            ("", false),
+            ("--imds-namespace shop", true),
+            ("--imds-by-label", true),
+            ("--imds-by-label=false", false),
+        ] {
+            assert_eq!(config(&format!("{base} {flags}")).imds.is_on(), is_on, "{flags}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! What the agent can be told, and what of it does not go together.
+//! What the agent can be told.
+
+mod rules;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,6 +44,8 @@ pub struct AgentConfig {
     pub kubelet: KubeletConfig,
     /// The instance-metadata road.
     pub imds: ImdsConfig,
+    /// The cluster's API server, for what only it can tell.
+    pub api_server: ApiServerConfig,
     /// Written once everything answers: one JSON object for scripts.
     pub ready_file: Option<PathBuf>,
     /// Threads that work. A node's pods need no more than one or two.
@@ -69,6 +73,7 @@ impl Default for AgentConfig {
             limits: LimitsConfig::default(),
             kubelet: KubeletConfig::default(),
             imds: ImdsConfig::default(),
+            api_server: ApiServerConfig::default(),
             ready_file: None,
             workers: 2,
             log: LogConfig { format: LogFormat::Json, ..LogConfig::default() },
@@ -154,7 +159,15 @@ pub struct LimitsConfig {
     pub node_per_second: u32,
     /// Most at once for the whole node. The published agent has 500.
     pub node_burst: u32,
+    /// Open connections of one pod's address, at each address of the agent; beyond it, new ones are closed at once. SDKs have one for a
+    /// moment. The node's own processes and host-network pods have one address together.
+    pub pod_connections: usize,
 }
+
+/// Most connections that one pod may be given: a quarter of what the agent has at an address.
+pub const POD_CONNECTIONS_MAX: usize = CONNECTIONS_MAX / 4;
+/// Connections of all pods of a node that are open at once at one of the agent's addresses; SDKs have one for a moment each.
+pub const CONNECTIONS_MAX: usize = 4_096;
 
 impl Default for LimitsConfig {
     fn default() -> Self {
@@ -165,6 +178,7 @@ impl Default for LimitsConfig {
             newcomer_burst: 40,
             node_per_second: 0,
             node_burst: 500,
+            pod_connections: 64,
         }
     }
 }
@@ -216,6 +230,11 @@ pub struct KubeletConfig {
     pub interval_ms: u64,
 }
 
+/// Who vouches for the servers of the cluster, as each pod is given it (Kubernetes, "Accessing the Kubernetes API from a Pod").
+const CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+/// The token of the agent's ServiceAccount.
+const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
 impl Default for KubeletConfig {
     fn default() -> Self {
         Self {
@@ -224,10 +243,28 @@ impl Default for KubeletConfig {
             node_name: None,
             node_ip: None,
             url: None,
-            ca: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
-            token_file: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+            ca: PathBuf::from(CLUSTER_CA),
+            token_file: PathBuf::from(OWN_TOKEN),
             interval_ms: 5_000,
         }
+    }
+}
+
+/// The cluster's API server. It is asked for nothing unless `imds.by_label` says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiServerConfig {
+    /// Its address, where it is not the pod's own (`KUBERNETES_SERVICE_HOST`).
+    pub url: Option<Url>,
+    /// A PEM file with who vouches for its certificate.
+    pub ca: PathBuf,
+    /// The agent's ServiceAccount token.
+    pub token_file: PathBuf,
+}
+
+impl Default for ApiServerConfig {
+    fn default() -> Self {
+        Self { url: None, ca: PathBuf::from(CLUSTER_CA), token_file: PathBuf::from(OWN_TOKEN) }
     }
 }
 
@@ -235,8 +272,11 @@ impl Default for KubeletConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImdsConfig {
-    /// The namespaces whose pods get credentials there; `*` is all. None: the road is off, and no packet is redirected.
+    /// The namespaces whose pods get credentials there; `*` is all. None, and no look at labels: the road is off, and no packet is
+    /// redirected.
     pub namespaces: BTreeSet<String>,
+    /// Whether those have it too that bear the label `lanyard.dev/instance-metadata=enabled`, which the API server is asked for.
+    pub by_label: bool,
     /// The port that redirected requests come to, on the agent's addresses.
     pub port: u16,
     /// Where else that road is answered; 0 takes a free port.
@@ -255,6 +295,7 @@ impl Default for ImdsConfig {
     fn default() -> Self {
         Self {
             namespaces: BTreeSet::new(),
+            by_label: false,
             port: 2704,
             listen: Vec::new(),
             manage_rules: true,
@@ -266,140 +307,9 @@ impl Default for ImdsConfig {
 }
 
 impl ImdsConfig {
-    /// Whether anybody gets credentials there.
+    /// Whether anybody may get credentials there.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        !self.namespaces.is_empty()
-    }
-}
-
-impl AgentConfig {
-    /// What does not go together, with the key and what to do.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn validate(&self) -> Result<(), String> {
-        if !is_cluster_name(&self.cluster_name) {
-            return Err(format!(
-                "cluster_name: `{}` is none; give --cluster-name, of 1 to 100 letters, digits, - and _, the first a letter or digit",
-                self.cluster_name
-            ));
-        }
-        match (&self.hub, &self.eks_auth) {
-            (None, None) => {
-                return Err(
-                    "give --hub with --hub-ca, or --region for EKS Auth: credentials come from one of them"
-                        .to_owned(),
-                );
-            }
-            (Some(_), Some(_)) => {
-                return Err(
-                    "hub and eks_auth: credentials come from one of them; leave out --hub or --endpoint"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-        if self.bind_hosts.is_empty() && self.listen.is_empty() {
-            return Err("bind_hosts: pods need an address to ask at".to_owned());
-        }
-        if self.workers == 0 {
-            return Err("workers: 0 answers nobody, give at least 1".to_owned());
-        }
-        if self.cache.renewals_per_second == 0 {
-            return Err("cache.renewals_per_second: 0 renews nothing, give at least 1".to_owned());
-        }
-        if self.cache.fetch_timeout_ms == 0 || self.kubelet.interval_ms == 0 {
-            return Err("cache.fetch_timeout_ms, kubelet.interval_ms: give at least 1".to_owned());
-        }
-        let limits = &self.limits;
-        let rates =
-            [limits.pod_per_second, limits.pod_burst, limits.newcomer_per_second, limits.newcomer_burst];
-        if rates.contains(&0) || limits.node_burst == 0 {
-            return Err("limits: 0 lets nothing through, give at least 1".to_owned());
-        }
-        self.validate_kubelet()
-    }
-
-    fn validate_kubelet(&self) -> Result<(), String> {
-        let kubelet = &self.kubelet;
-        if self.imds.is_on() && kubelet.check != KubeletCheck::On {
-            return Err("imds.namespaces: on that road a pod is told by its address alone, which needs --kubelet-check=on".to_owned());
-        }
-        if kubelet.check == KubeletCheck::Off {
-            return Ok(());
-        }
-        match kubelet.pods_from {
-            PodsFrom::Kubelet if kubelet.url.is_none() && kubelet.node_ip.is_none() => Err(
-                "kubelet.node_ip: where is the kubelet? Give --node-ip (or NODE_IP from status.hostIP), --kubelet-url, or \
-                 --kubelet-check=off"
-                    .to_owned(),
-            ),
-            PodsFrom::ApiServer if kubelet.node_name.is_none() => Err(
-                "kubelet.node_name: which node is this? Give --node-name (or NODE_NAME from spec.nodeName)".to_owned(),
-            ),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The rule of EKS Auth's model for `clusterName`.
-fn is_cluster_name(name: &str) -> bool {
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    starts_well && name.len() <= 100 && name.bytes().all(is_fit)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn good() -> AgentConfig {
-        serde_json::from_value(json!({
-            "cluster_name": "dev",
-            "hub": { "url": "https://hub.example:7443", "ca": "/ca.pem" },
-            "kubelet": { "node_ip": "10.0.0.7" },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn what_does_not_go_together_is_named() {
-        assert_eq!(good().validate(), Ok(()));
-        type Change = fn(&mut AgentConfig);
-        let cases: [(Change, &str); 12] = [
-            (|config| config.cluster_name.clear(), "cluster_name"),
-            (|config| config.cluster_name = "-dev".to_owned(), "cluster_name"),
-            (|config| config.hub = None, "give --hub"),
-            (
-                |config| {
-                    let region = Region::parse("eu-west-1").unwrap();
-                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region });
-                },
-                "hub and eks_auth",
-            ),
-            (|config| config.bind_hosts.clear(), "bind_hosts"),
-            (|config| config.workers = 0, "workers"),
-            (|config| config.cache.renewals_per_second = 0, "cache.renewals_per_second"),
-            (|config| config.limits.pod_burst = 0, "limits"),
-            (|config| config.kubelet.node_ip = None, "kubelet.node_ip"),
-            (|config| config.kubelet.pods_from = PodsFrom::ApiServer, "kubelet.node_name"),
-            (
-                |config| {
-                    config.kubelet.check = KubeletCheck::WithoutAddress;
-                    config.imds.namespaces.insert("shop".to_owned());
-                },
-                "imds.namespaces",
-            ),
-            (|config| config.cache.fetch_timeout_ms = 0, "cache.fetch_timeout_ms"),
-        ];
-        for (change, named) in cases {
-            let mut config = good();
-            change(&mut config);
-            let error = config.validate().unwrap_err();
-            assert!(error.contains(named), "{named}: {error}");
-        }
+        self.by_label || !self.namespaces.is_empty()
     }
 }

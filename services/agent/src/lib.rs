@@ -1,7 +1,7 @@
 //! The node agent: pods with a stock AWS SDK get their own credentials from it.
 //!
 //! A pod asks at a link-local address of its node, with its projected token ([`token`]). [`Agent`] decides: the token is held
-//! against the pods that the kubelet has on this node ([`pods`]), within the pod's share ([`limits`]); then credentials come from
+//! against the pods that the kubelet has on this node ([`pods`]; [`listed`] keeps that list), within the pod's share ([`limits`]); then credentials come from
 //! the [`vault`], which keeps them by the hash of the token, or through it from an [`upstream`]: a hub, or an EKS Auth endpoint.
 //! [`door`] is the HTTP around that, for the container-credentials and the instance-metadata road, and [`kernel`] what is set in
 //! the node's network for it. [`process`] puts it together.
@@ -20,6 +20,8 @@ mod duration;
 mod files;
 pub mod kernel;
 pub mod limits;
+pub mod listed;
+pub mod namespaces;
 pub mod pods;
 pub mod process;
 pub mod token;

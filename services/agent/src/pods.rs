@@ -1,17 +1,17 @@
 //! Who runs on this node, as the kubelet says, and whether a token is with the pod that it is of. Pure.
 
-mod lister;
 mod watch;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
+use lanyard_kit::telemetry::names;
 use serde::Deserialize;
 
-pub use lister::{ListFault, Lister, ListerOptions};
-pub use watch::{PodWatch, Unlisted, WatchOptions};
+pub use watch::{PodWatch, WatchOptions};
 
+use crate::listed::{List, ListError};
 use crate::token::PodClaims;
 
 /// Most pods that are taken from one answer. Kubernetes supports 110 on a node, the largest of other people's settings is 1,000.
@@ -125,17 +125,6 @@ pub struct Directory {
     by_address: HashMap<IpAddr, Vec<String>, RandomState>,
 }
 
-/// The answer is no list of pods.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// It is not JSON of that form.
-    #[error("it is no list of pods: {0}")]
-    Form(#[from] serde_json::Error),
-    /// It has too many.
-    #[error("it has {0} pods, at most {PODS_MAX} are taken")]
-    TooMany(usize),
-}
-
 impl Directory {
     /// Of these pods.
     #[must_use]
@@ -155,13 +144,13 @@ impl Directory {
     /// Reads a `PodList`, as the kubelet's `/pods` and the API server answer.
     ///
     /// # Errors
-    /// [`DirectoryError`].
-    pub fn parse(body: &[u8]) -> Result<Self, DirectoryError> {
+    /// [`ListError`].
+    pub fn parse(body: &[u8]) -> Result<Self, ListError> {
         let list: wire::List = serde_json::from_slice(body)?;
         // Go writes a list without elements as null.
         let items = list.items.unwrap_or_default();
         if items.len() > PODS_MAX {
-            return Err(DirectoryError::TooMany(items.len()));
+            return Err(ListError::TooMany { count: items.len(), most: PODS_MAX });
         }
         Ok(Self::of(items.into_iter().map(wire::Item::pod)))
     }
@@ -224,6 +213,32 @@ impl Directory {
                 Err(Mismatch::NoAddressYet)
             }
             (false, false) => Err(Mismatch::OtherAddress),
+        }
+    }
+}
+
+impl List for Directory {
+    const WHAT: &'static str = "the node's pods";
+    const ACCEPT: &'static str = "application/json";
+    const QUESTIONS: &'static str = names::AGENT_POD_LISTS_TOTAL;
+    const COUNT: &'static str = names::AGENT_PODS;
+
+    fn parse(body: &[u8]) -> Result<Self, ListError> {
+        Self::parse(body)
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn advice(status: u16) -> &'static str {
+        match status {
+            401 => ": it does not know the agent's token; the kubelet needs authentication.webhook.enabled",
+            403 => {
+                ": let the agent's service account get `nodes/pods` (Kubernetes 1.33 on), or give --pods-from=api-server and let it \
+                 list pods"
+            }
+            _ => "",
         }
     }
 }
@@ -421,11 +436,11 @@ pub(crate) mod tests {
             assert!(Directory::parse(body).unwrap().is_empty());
         }
         for body in [&b""[..], b"[]", br#"{"items":[{"metadata":{}}]}"#, b"not json"] {
-            assert!(matches!(Directory::parse(body), Err(DirectoryError::Form(_))), "{body:?}");
+            assert!(matches!(Directory::parse(body), Err(ListError::Form(_))), "{body:?}");
         }
         let many = vec![json!({ "metadata": { "uid": "x" } }); PODS_MAX + 1];
         let many = json!({ "items": many }).to_string();
-        assert!(matches!(Directory::parse(many.as_bytes()), Err(DirectoryError::TooMany(_))));
+        assert!(matches!(Directory::parse(many.as_bytes()), Err(ListError::TooMany { .. })));
     }
 
     proptest! {

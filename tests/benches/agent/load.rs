@@ -1,50 +1,17 @@
-//! The load: one request after the other on each of a number of connections.
+//! The load: one request after the other on each of a number of connections, over plain HTTP as pods speak it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use futures::future::try_join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::process::Usage;
+use crate::turn::{Measured, Phase, Plan, during};
+
 /// Longest answer, head and body.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
-/// Before a turn counts.
-const WARM_UP: Duration = Duration::from_millis(200);
-
-/// What turns showed.
-#[derive(Default)]
-pub(crate) struct Measured {
-    seconds: f64,
-    pub(crate) cpu_seconds: f64,
-    nanoseconds: Vec<u64>,
-    /// Answers while it warmed up, which cost processor time too.
-    warm: usize,
-}
-
-impl Measured {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.seconds += other.seconds;
-        self.cpu_seconds += other.cpu_seconds;
-        self.warm += other.warm;
-        self.nanoseconds.extend(other.nanoseconds);
-        self.nanoseconds.sort_unstable();
-    }
-
-    pub(crate) fn per_second(&self) -> f64 {
-        self.nanoseconds.len() as f64 / self.seconds
-    }
-
-    pub(crate) fn cpu_microseconds(&self) -> f64 {
-        self.cpu_seconds * 1e6 / (self.nanoseconds.len() + self.warm) as f64
-    }
-
-    pub(crate) fn percentile_milliseconds(&self, percent: usize) -> f64 {
-        let place = self.nanoseconds.len() * percent / 100;
-        self.nanoseconds.get(place).copied().unwrap_or_default() as f64 / 1e6
-    }
-}
 
 /// Each question once: a pod's first.
 pub(crate) async fn ask_all(address: SocketAddr, questions: &[Vec<u8>]) -> Result<()> {
@@ -55,37 +22,29 @@ pub(crate) async fn ask_all(address: SocketAddr, questions: &[Vec<u8>]) -> Resul
     Ok(())
 }
 
-/// So many connections for so long, over all questions.
+/// One turn of so many connections at one process, over all questions.
 pub(crate) async fn turn(
     address: SocketAddr,
+    process: Usage,
     questions: &[Vec<u8>],
     connections: usize,
-    length: Duration,
+    plan: Plan,
 ) -> Result<Measured> {
-    let begun = Instant::now();
-    let (counted, end) = (begun + WARM_UP, begun + WARM_UP + length);
-    let each = (0..connections).map(|number| async move {
+    let phase = &Phase::default();
+    let asking = (0..connections).map(|number| async move {
         let mut connection = Connection::open(address).await?;
-        let (mut nanoseconds, mut warm) = (Vec::new(), 0);
+        let mut nanoseconds = Vec::with_capacity(100_000);
         for question in questions.iter().cycle().skip(number * questions.len() / connections) {
-            let asked = Instant::now();
-            if asked >= end {
+            if phase.is_over() {
                 break;
             }
+            let begun = Instant::now();
             connection.ask(question).await?;
-            match asked >= counted {
-                true => nanoseconds.push(u64::try_from(asked.elapsed().as_nanos())?),
-                false => warm += 1,
-            }
+            phase.count(begun, &mut nanoseconds);
         }
-        anyhow::Ok((nanoseconds, warm))
+        Ok(nanoseconds)
     });
-    let mut measured = Measured { seconds: length.as_secs_f64(), ..Measured::default() };
-    for (nanoseconds, warm) in try_join_all(each).await? {
-        measured.nanoseconds.extend(nanoseconds);
-        measured.warm += warm;
-    }
-    Ok(measured)
+    during(phase, plan, &[process], asking).await
 }
 
 struct Connection {

@@ -11,6 +11,9 @@ mod load;
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod process;
 mod standins;
+#[path = "../gateway/turn.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
+mod turn;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -23,16 +26,12 @@ use lanyard_kit::serve;
 use tokio_util::sync::CancellationToken;
 
 use crate::figure::{say, say_under};
-use crate::load::{Measured, ask_all, turn};
+use crate::load::{ask_all, turn};
 use crate::process::{Placement, Process};
+use crate::turn::{CONNECTIONS, Measured, Plan};
 
 /// Pods whose credentials are kept: the goal's number, twice Kubernetes' own limit of a node.
 const PODS: usize = 250;
-/// Connections at once, a point each.
-const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// How long one turn is measured; each point has two at each target, one after the other.
-const TURN: Duration = Duration::from_millis(1_200);
-const TURNS: usize = 2;
 /// The first argument by which this program becomes the echo.
 const ECHO: &str = "echo";
 /// How long the agent may take to be ready.
@@ -86,26 +85,25 @@ async fn measure(folder: &Path) -> Result<()> {
     let questions = standins.questions(address);
     ask_all(address, &questions).await?;
     let (echo, echo_address) = start_echo()?;
+    let plan = Plan::apart();
     for connections in CONNECTIONS {
-        let (mut ours, mut echoed) = (Measured::default(), Measured::default());
-        for _ in 0..TURNS {
-            let before = agent.usage().cpu_seconds()?;
-            let mut measured = turn(address, &questions, connections, TURN).await?;
-            measured.cpu_seconds = agent.usage().cpu_seconds()? - before;
-            ours.add(measured);
-            echoed.add(turn(echo_address, &questions, connections, TURN).await?);
+        let (mut ours, mut echoed) = (Measured::of(1), Measured::of(1));
+        for _ in 0..plan.turns {
+            ours.add(turn(address, agent.usage(), &questions, connections, plan).await?);
+            echoed.add(turn(echo_address, echo.usage(), &questions, connections, plan).await?);
         }
         let group = format!("Node agent, cache hits at {PODS} pods, {connections} connections");
         let ratio = ours.per_second() / echoed.per_second();
         say(&group, "answers", ours.per_second(), "/s", None);
         say(&group, "ratio to the empty echo", ratio, "", Some("at least 0.7"));
         say_under(&group, "CPU for each answer", ours.cpu_microseconds(), "µs", 20.0);
-        if connections == 1 {
-            say_under(&group, "p50", ours.percentile_milliseconds(50), "ms", 0.08);
-        } else {
-            say(&group, "p50", ours.percentile_milliseconds(50), "ms", None);
+        say(&group, "the echo's", echoed.cpu_microseconds(), "µs", None);
+        let milliseconds = ours.percentile_microseconds(50) / 1e3;
+        match connections {
+            1 => say_under(&group, "p50", milliseconds, "ms", 0.08),
+            _ => say(&group, "p50", milliseconds, "ms", None),
         }
-        say(&group, "p99", ours.percentile_milliseconds(99), "ms", None);
+        say(&group, "p99", ours.percentile_microseconds(99) / 1e3, "ms", None);
     }
     let resident = agent.usage().resident_megabytes()?;
     say_under("Node agent", &format!("resident memory at {PODS} pods"), resident, "MB", 10.0);
@@ -146,6 +144,7 @@ fn start_agent(folder: &Path, standins: &standins::Standins) -> Result<Process> 
     {
         command.arg(flag).arg(folder.join(file));
     }
+    process::without_settings(&mut command);
     command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE01").env("AWS_SECRET_ACCESS_KEY", "of-the-node");
     Process::spawn("the agent", &mut command)
 }

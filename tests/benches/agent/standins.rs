@@ -29,11 +29,11 @@ pub(crate) struct Standins {
 /// Starts both in this process, and writes what the agent needs for them.
 pub(crate) async fn start(folder: &Path, pods: usize) -> Result<Standins> {
     let now = OffsetDateTime::now_utc();
-    let authority = Authority::create(folder, "bench", now)?;
+    let authority = Authority::create(&folder.join("pki"), "bench", now)?;
     std::fs::write(folder.join("ca.pem"), authority.root_pem())?;
     std::fs::write(folder.join("token"), "the-agents-own")?;
     // What the load asks is beyond one pod's share, and is no attack here.
-    let limits = "[limits]\npod_per_second = 1000000\npod_burst = 1000000\nnewcomer_per_second = 100000\nnewcomer_burst = 100000\n";
+    let limits = "[limits]\npod_per_second = 1000000\npod_burst = 1000000\nnewcomer_per_second = 100000\nnewcomer_burst = 100000\npod_connections = 1000\n";
     std::fs::write(folder.join("agent.toml"), limits)?;
     let items: Vec<Value> = (0..pods).map(item).collect();
     let list = json!({ "kind": "PodList", "items": items }).to_string();

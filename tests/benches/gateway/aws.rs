@@ -15,13 +15,14 @@ use lanyard_iam::{AccountId, Credentials, HttpRequest, PayloadHash, Signer};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::client::{Connection, Server, get, post};
-use crate::echo::{self, Echo};
+use crate::client::{Connection, Server, get};
+use crate::echo::Echo;
 use crate::figure::{say, say_under};
 use crate::hub::Hub;
-use crate::load::{self, Asked, Plan, Target, Whom};
+use crate::load::{Asked, beside_nothing, nothing_echoed};
 use crate::process::Placement;
 use crate::sts;
+use crate::turn::{CONNECTIONS, Plan, is_small};
 use crate::world::{self, Size, World};
 
 /// What the figures stand under.
@@ -34,14 +35,11 @@ const GROWTH_MAX: f64 = 1.25;
 const PAGE: usize = 100;
 /// Different entries that are described in turn.
 const DESCRIBED: usize = 64;
-/// Set where it shall only be shown that all of this works.
-const SMALL: &str = "LANYARD_BENCH_SMALL";
-
 /// How much there is: as much as a large hub has, or a little of each.
 pub(crate) fn size() -> Size {
-    match std::env::var_os(SMALL) {
-        None => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[100, 10_000] },
-        Some(_) => Size { clusters: 10, entries: 50, bindings: 0, more: &[100, 500] },
+    match is_small() {
+        false => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[100, 10_000] },
+        true => Size { clusters: 10, entries: 50, bindings: 0, more: &[100, 500] },
     }
 }
 
@@ -92,21 +90,14 @@ async fn compare(
     echo: &Echo,
     moto: Option<&moto::Moto>,
 ) -> Result<f64> {
-    let of_hub = Target { whom: Whom::Hub, server: &hub.aws, processes: vec![hub.process.usage()] };
-    let targets = [of_hub, Target::echo(Whom::BytesEcho, echo)];
     let mut cost = None;
-    for connections in load::CONNECTIONS {
-        let [mut of_hub, of_echo] = load::in_turns(questions, connections, &targets, Plan::APART).await?;
+    for connections in CONNECTIONS {
+        let of_hub = beside_nothing(WIRE, name, questions, hub, echo, connections).await?;
         let say = |what: &str, value, unit, goal| {
             say(WIRE, &format!("{name}, {connections} connections: {what}"), value, unit, goal);
         };
-        say("requests a second", of_hub.per_second(), "/s", None);
-        say("the empty echo's", of_echo.per_second(), "/s", None);
-        say("CPU for a request", of_hub.cpu_microseconds(), "µs", None);
-        say("p50", of_hub.percentile_microseconds(50), "µs", None);
-        say("p99", of_hub.percentile_microseconds(99), "µs", None);
         if let Some(moto) = moto {
-            let of_moto = moto.measure(connections, Plan::APART).await?;
+            let of_moto = moto.measure(connections, Plan::apart()).await?;
             say("moto's DescribeCluster", of_moto.per_second(), "/s", None);
             let times = of_hub.per_second() / of_moto.per_second();
             let reached = if times >= TIMES_MOTO { "reached" } else { "missed" };
@@ -134,14 +125,7 @@ impl Wire<'_> {
         let signed = signer.sign_headers(&request, &PayloadHash::of(b""), OffsetDateTime::now_utc())?;
         let line = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let headers = headers.into_iter().chain(signed.iter());
-        let nothing = post(echo::BYTES_PATH, "", "");
-        Ok(Asked {
-            request: get(&line, headers),
-            json_echoed: nothing.clone(),
-            bytes_echoed: nothing,
-            body_bytes: 0,
-            begins: begins.as_bytes().to_vec(),
-        })
+        Ok(nothing_echoed(get(&line, headers), begins.as_bytes()))
     }
 
     fn describe_one(&self, cluster: usize, principal_arn: &str) -> Result<Asked> {

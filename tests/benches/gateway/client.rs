@@ -89,6 +89,16 @@ pub(crate) fn get<'n, 'v>(line: &str, headers: impl Iterator<Item = (&'n str, &'
     format!("GET {line} HTTP/1.1\r\n{headers}\r\n").into_bytes()
 }
 
+/// A `POST` of JSON with these headers, as it goes over the wire.
+pub(crate) fn post_with<'n, 'v>(
+    path: &str,
+    headers: impl Iterator<Item = (&'n str, &'v str)>,
+    body: &str,
+) -> Vec<u8> {
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("POST {path} HTTP/1.1\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
 /// A `POST` as it goes over the wire.
 pub(crate) fn post(path: &str, bearer: &str, body: &str) -> Vec<u8> {
     format!(

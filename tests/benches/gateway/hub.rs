@@ -1,7 +1,6 @@
 //! The hub that is measured: the program as it is released.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +8,7 @@ use lanyard_kit::tls::certificates_from_pem;
 use serde_json::Value;
 
 use crate::client::Server;
-use crate::process::{self, Placement, Process};
+use crate::process::{self, Placement, Process, without_settings};
 use crate::sts;
 
 /// How long a start may take.
@@ -21,6 +20,8 @@ pub(crate) struct Hub {
     /// The door of the AWS wire.
     pub(crate) aws: Server,
     pub(crate) process: Process,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
     /// From starting the process to its ready-file.
     pub(crate) start: Duration,
 }
@@ -28,8 +29,21 @@ pub(crate) struct Hub {
 impl Hub {
     /// Starts it on the folder `hub`, which is filled.
     pub(crate) async fn start(folder: &Path, sts: &sts::StandIn, placement: Placement) -> Result<Self> {
+        Self::configured(folder, &configuration(&sts.host), Some(&sts.ca), placement).await
+    }
+
+    /// The same with this configuration, and with this authority for whom it calls.
+    pub(crate) async fn configured(
+        folder: &Path,
+        configuration: &str,
+        ca: Option<&Path>,
+        placement: Placement,
+    ) -> Result<Self> {
         let (config, ready) = (folder.join("lanyard.toml"), folder.join("ready.json"));
-        std::fs::write(&config, configuration(&sts.host))?;
+        std::fs::write(&config, configuration)?;
+        if ready.exists() {
+            std::fs::remove_file(&ready).context("the ready-file of the hub before")?;
+        }
         let mut command = process::server(&program()?, placement);
         command.args([
             "serve",
@@ -44,12 +58,12 @@ impl Hub {
             "--config",
         ]);
         command.arg(&config).arg("--data-dir").arg(folder.join("hub")).arg("--ready-file").arg(&ready);
-        without_settings(&mut command).env("SSL_CERT_FILE", &sts.ca);
+        without_settings(&mut command).envs(ca.map(|ca| ("SSL_CERT_FILE", ca)));
         let begun = Instant::now();
         let mut process = Process::spawn("the hub", &mut command)?;
         let said = process.ready(&ready, READY_WAIT).await?;
         let start = begun.elapsed();
-        Ok(Self { server: server(&said)?, aws: server_at(&said, "aws")?, process, start })
+        Ok(Self { server: server(&said)?, aws: server_at(&said, "aws")?, process, ready: said, start })
     }
 }
 
@@ -68,16 +82,6 @@ pub(crate) fn server_at(ready: &Value, door: &str) -> Result<Server> {
 /// What a ready-file says.
 pub(crate) fn text<'a>(ready: &'a Value, name: &str) -> Result<&'a str> {
     ready.get(name).and_then(Value::as_str).with_context(|| format!("no `{name}` in the ready-file"))
-}
-
-/// With nothing of this process's own settings.
-pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("LANYARD_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 /// What authn needs to fill the token cache at once: room for it, and no limits on asking STS.

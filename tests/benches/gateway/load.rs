@@ -1,22 +1,18 @@
 //! The load: as many requests as a number of connections can have answered, in turns at the hubs and at the echoes.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use futures::future::try_join_all;
 
-use crate::client::Server;
-use crate::echo::Echo;
+use crate::client::{Server, post};
+use crate::echo::{self, Echo};
 use crate::figure::say;
 use crate::hub::Hub;
-use crate::process::{Placement, Usage};
+use crate::process::Usage;
+use crate::turn::{CONNECTIONS, Measured, Phase, Plan, during};
 
-/// Connections at once, a point each.
-pub(crate) const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// How long a turn warms up before it is measured.
-const WARM_UP: Duration = Duration::from_millis(200);
 /// Connections that ask everything once.
 const FILLERS: usize = 32;
 
@@ -86,80 +82,13 @@ impl<'a> Target<'a> {
     }
 }
 
-/// How long is measured, and how.
-#[derive(Clone, Copy)]
-pub(crate) struct Plan {
-    /// How long one turn is measured.
-    pub(crate) turn: Duration,
-    /// Turns of each target at each point, so that a change of the machine's load falls on all.
-    pub(crate) turns: usize,
-    pub(crate) placement: Placement,
-}
-
-impl Plan {
-    /// Each on its own core.
-    pub(crate) const APART: Self =
-        Self { turn: Duration::from_millis(1_200), turns: 2, placement: Placement::Apart };
-}
-
-/// What one or more turns showed.
-pub(crate) struct Measured {
-    seconds: f64,
-    /// Of each process of the target.
-    cpu_seconds: Vec<f64>,
-    /// Of each request.
-    nanoseconds: Vec<u32>,
-}
-
-impl Measured {
-    fn of(target: &Target<'_>) -> Self {
-        Self { seconds: 0.0, cpu_seconds: vec![0.0; target.processes.len()], nanoseconds: Vec::new() }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.seconds += other.seconds;
-        self.cpu_seconds.iter_mut().zip(other.cpu_seconds).for_each(|(sum, more)| *sum += more);
-        self.nanoseconds.extend(other.nanoseconds);
-    }
-
-    pub(crate) fn per_second(&self) -> f64 {
-        self.nanoseconds.len() as f64 / self.seconds
-    }
-
-    /// For a request, in all processes.
-    pub(crate) fn cpu_microseconds(&self) -> f64 {
-        self.cpu_microseconds_each().sum()
-    }
-
-    /// For a request, in each process in their order.
-    pub(crate) fn cpu_microseconds_each(&self) -> impl Iterator<Item = f64> {
-        self.cpu_seconds.iter().map(|seconds| seconds * 1e6 / self.nanoseconds.len() as f64)
-    }
-
-    pub(crate) fn mean_microseconds(&self) -> f64 {
-        let sum: u64 = self.nanoseconds.iter().copied().map(u64::from).sum();
-        sum as f64 / 1e3 / self.nanoseconds.len() as f64
-    }
-
-    pub(crate) fn percentile_microseconds(&mut self, percent: usize) -> f64 {
-        percentile_microseconds(&mut self.nanoseconds, percent)
-    }
-}
-
-/// What so many in a hundred stay under.
-pub(crate) fn percentile_microseconds(nanoseconds: &mut [u32], percent: usize) -> f64 {
-    nanoseconds.sort_unstable();
-    let at = nanoseconds.len() * percent / 100;
-    f64::from(nanoseconds.get(at).copied().unwrap_or_default()) / 1e3
-}
-
 /// Asks hub and echoes the same, and says the figures.
 pub(crate) async fn compare(scenario: &Scenario, hub: &Hub, echo: &Echo, goals: Goals) -> Result<()> {
     let group = &scenario.name;
     let targets = [Target::hub(hub), Target::echo(Whom::JsonEcho, echo), Target::echo(Whom::BytesEcho, echo)];
     for connections in CONNECTIONS {
         let [mut of_hub, of_json, of_bytes] =
-            in_turns(&scenario.questions, connections, &targets, Plan::APART).await?;
+            in_turns(&scenario.questions, connections, &targets, Plan::apart()).await?;
         let say = |name: &str, value, unit, goal| {
             say(group, &format!("{connections} connections: {name}"), value, unit, goal)
         };
@@ -177,6 +106,42 @@ pub(crate) async fn compare(scenario: &Scenario, hub: &Hub, echo: &Echo, goals: 
     Ok(())
 }
 
+/// A request to the hub, for which the echo is asked to answer nothing.
+pub(crate) fn nothing_echoed(request: Vec<u8>, begins: &[u8]) -> Asked {
+    let nothing = post(echo::BYTES_PATH, "", "");
+    Asked {
+        request,
+        json_echoed: nothing.clone(),
+        bytes_echoed: nothing,
+        body_bytes: 0,
+        begins: begins.to_vec(),
+    }
+}
+
+/// Asks the AWS wire of a hub, and the echo for nothing, and says the figures. The hub's come back.
+pub(crate) async fn beside_nothing(
+    group: &str,
+    name: &str,
+    questions: &[Asked],
+    hub: &Hub,
+    echo: &Echo,
+    connections: usize,
+) -> Result<Measured> {
+    let of_hub = Target { whom: Whom::Hub, server: &hub.aws, processes: vec![hub.process.usage()] };
+    let targets = [of_hub, Target::echo(Whom::BytesEcho, echo)];
+    let [mut of_hub, of_echo] = in_turns(questions, connections, &targets, Plan::apart()).await?;
+    let say = |what: &str, value, unit| {
+        say(group, &format!("{name}, {connections} connections: {what}"), value, unit, None);
+    };
+    say("requests a second", of_hub.per_second(), "/s");
+    say("the empty echo's", of_echo.per_second(), "/s");
+    say("ratio to the empty echo", of_hub.per_second() / of_echo.per_second(), "");
+    say("CPU for a request", of_hub.cpu_microseconds(), "µs");
+    say("p50", of_hub.percentile_microseconds(50), "µs");
+    say("p99", of_hub.percentile_microseconds(99), "µs");
+    Ok(of_hub)
+}
+
 /// Asks all targets the same, one after the other and over again.
 pub(crate) async fn in_turns<const N: usize>(
     questions: &[Asked],
@@ -184,7 +149,7 @@ pub(crate) async fn in_turns<const N: usize>(
     targets: &[Target<'_>; N],
     plan: Plan,
 ) -> Result<[Measured; N]> {
-    let mut measured = targets.each_ref().map(Measured::of);
+    let mut measured = targets.each_ref().map(|target| Measured::of(target.processes.len()));
     for _ in 0..plan.turns {
         for (target, measured) in targets.iter().zip(&mut measured) {
             measured.add(turn(questions, connections, target, plan).await?);
@@ -200,59 +165,6 @@ async fn turn(questions: &[Asked], connections: usize, target: &Target<'_>, plan
         ask(questions, first, target, phase)
     });
     during(phase, plan, &target.processes, asking).await
-}
-
-/// Measures for one turn what some workers do, each of which goes on until the phase is over and gives its times; and what
-/// these processes use for it.
-pub(crate) async fn during<W: Future<Output = Result<Vec<u32>>>>(
-    phase: &Phase,
-    plan: Plan,
-    processes: &[Usage],
-    workers: impl Iterator<Item = W>,
-) -> Result<Measured> {
-    let used = || processes.iter().map(|process| process.cpu_seconds()).collect::<Result<Vec<_>>>();
-    let clock = async {
-        tokio::time::sleep(WARM_UP).await;
-        let before = used()?;
-        phase.measuring.set(true);
-        let begun = Instant::now();
-        tokio::time::sleep(plan.turn).await;
-        phase.over.set(true);
-        let seconds = begun.elapsed().as_secs_f64();
-        let cpu_seconds = used()?.into_iter().zip(before).map(|(after, before)| after - before).collect();
-        Ok(Measured { seconds, cpu_seconds, nanoseconds: Vec::new() })
-    };
-    // A core that sleeps has to be woken by whoever answers, which on virtual machines costs the server as much as the
-    // answer; API servers are on other machines. So the load does not sleep, where that takes nothing from the server.
-    let awake = async {
-        while plan.placement == Placement::Apart && !phase.is_over() {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
-    let (measured, times, ()) = futures::future::try_join3(clock, try_join_all(workers), awake).await?;
-    Ok(Measured { nanoseconds: times.concat(), ..measured })
-}
-
-/// Whether it is the time that is measured.
-#[derive(Default)]
-pub(crate) struct Phase {
-    measuring: Cell<bool>,
-    over: Cell<bool>,
-}
-
-impl Phase {
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.get()
-    }
-
-    /// Counts what was begun then and is done now. What ends after the time is up is not counted, though its worker waits
-    /// for it.
-    pub(crate) fn count(&self, begun: Instant, nanoseconds: &mut Vec<u32>) {
-        if self.measuring.get() && !self.over.get() {
-            nanoseconds.push(u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX));
-        }
-    }
 }
 
 /// Asks on one connection, the questions in order from the first on, until it is over.

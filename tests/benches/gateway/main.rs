@@ -8,6 +8,7 @@
 
 mod aws;
 mod client;
+mod door;
 mod echo;
 mod figure;
 mod hub;
@@ -16,6 +17,8 @@ mod process;
 mod questions;
 mod stack;
 mod sts;
+mod turn;
+mod vends;
 mod world;
 
 use std::path::Path;
@@ -50,12 +53,13 @@ fn main() -> ExitCode {
 fn bench(words: &[String]) -> Result<()> {
     lanyard_kit::tls::install_provider();
     let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let (reviews, wire) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (reviews, wire, vends) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
     let filling = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let fill = |folder: &Path, size| filling.block_on(world::fill(&folder.join("hub"), size));
     let of_reviews = questions::ALL.into_iter().any(is_asked);
-    let of_reviews = of_reviews.then(|| fill(reviews.path(), world::Size::LARGE)).transpose()?;
+    let of_reviews = of_reviews.then(|| fill(reviews.path(), world::Size::usual())).transpose()?;
     let of_wire = is_asked(aws::WIRE).then(|| fill(wire.path(), aws::size())).transpose()?;
+    let of_vends = is_asked(vends::VENDS).then(|| fill(vends.path(), vends::SIZE)).transpose()?;
     drop(filling);
     // The load's core; what is started from here on says its own.
     process::pin_self();
@@ -65,6 +69,9 @@ fn bench(words: &[String]) -> Result<()> {
     }
     if let Some(world) = of_wire {
         runtime.block_on(aws::measure(wire.path(), &world))?;
+    }
+    if let Some(world) = of_vends {
+        runtime.block_on(vends::measure(vends.path(), &world))?;
     }
     Ok(())
 }
@@ -89,7 +96,8 @@ async fn measure(folder: &Path, world: &world::World, words: &[String]) -> Resul
     if !is_asked(questions::CACHED_TOKEN_REVIEWS) {
         return Ok(());
     }
-    let cached = questions.cached_token_reviews(questions::CACHED_TOKEN_REVIEWS, questions::SESSIONS).await?;
+    let cached =
+        questions.cached_token_reviews(questions::CACHED_TOKEN_REVIEWS, questions::sessions()).await?;
     load::compare(&cached, &hub, &echo, load::Goals::CACHED).await?;
     let kept = "resident memory with the token cache full";
     figure::say("Start", kept, hub.process.usage().resident_megabytes()?, "MB", None);

@@ -55,6 +55,16 @@ pub(crate) fn server(program: &Path, placement: Placement) -> Command {
     command
 }
 
+/// With nothing of this process's own settings.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LANYARD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Puts this process, and the threads that it starts from here on, on the load's core.
 pub(crate) fn pin_self() {
     if can_pin() {

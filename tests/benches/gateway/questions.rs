@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::client::{Server, post};
 use crate::load::{Asked, Scenario};
 use crate::sts;
+use crate::turn::is_small;
 use crate::world::{self, World};
 
 /// The scenarios' names.
@@ -20,7 +21,14 @@ pub(crate) const CACHED_TOKEN_REVIEWS: &str = "TokenReview, one of 50000 kept an
 pub(crate) const ALL: [&str; 3] = [LOCAL_TOKEN_REVIEWS, ACCESS_REVIEWS, CACHED_TOKEN_REVIEWS];
 
 /// Sessions whose answers are kept, where memory is measured too.
-pub(crate) const SESSIONS: usize = 50_000;
+const SESSIONS: usize = 50_000;
+/// As many as show that it works.
+const FEW_SESSIONS: usize = 200;
+
+/// How many it is this time.
+pub(crate) fn sessions() -> usize {
+    if is_small() { FEW_SESSIONS } else { SESSIONS }
+}
 /// Tokens of the local administrator; they are never kept, so a few do.
 const LOCAL_TOKENS: usize = 16;
 /// Different access reviews.

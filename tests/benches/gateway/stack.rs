@@ -21,9 +21,9 @@ use lanyard_kit::tls::{secure_dir, write_secret_file};
 use lanyard_store::{CopyStep, StoreUrl, copy};
 use serde::Deserialize;
 
-use crate::load::Plan;
 use crate::process::Placement;
 use crate::sts;
+use crate::turn::Plan;
 use crate::world::{self, Size, World};
 
 use self::running::Stack;

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::sts;
+use crate::turn::is_small;
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,13 @@ pub(crate) struct Size {
 impl Size {
     /// A hub of a large company.
     pub(crate) const LARGE: Self = Self { clusters: 100, entries: 1_000, bindings: 1_000, more: &[] };
+    /// As little as shows that it works.
+    const SMALL: Self = Self { clusters: 2, entries: 50, bindings: 50, more: &[] };
+
+    /// As large as it has to be this time.
+    pub(crate) fn usual() -> Self {
+        if is_small() { Self::SMALL } else { Self::LARGE }
+    }
 }
 
 /// Namespaces that the bindings of a cluster are spread over.

@@ -1,7 +1,8 @@
 """A kubelet and an EKS Auth endpoint that do as a folder says, for faults and for what a node has: run in this process, or as a program
 inside of a node's network.
 
-`pods.json` is the kubelet's list, `vend.json` what the endpoint answers; `calls.jsonl` is what they were asked.
+`pods.json` is the kubelet's list, `vend.json` what the endpoint answers; `calls.jsonl` is what they were asked. The kubelet's stand-in is
+the API server's too, as far as that is asked for namespaces: `namespaces.json`, each name with its labels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pathlib
 import sys
 import threading
 import time
+import urllib.parse
 
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -31,6 +33,8 @@ class Standins:
         self._lock = threading.Lock()
         if not (folder / "pods.json").exists():
             self.pods([])
+        if not (folder / "namespaces.json").exists():
+            self.namespaces({})
         if not (folder / "vend.json").exists():
             self.vends()
         self.kubelet = TlsServer(folder, "kubelet", self._pods)
@@ -43,6 +47,10 @@ class Standins:
     def pods(self, items: list[dict] | None) -> None:
         """What the kubelet lists; without a list it is away."""
         self._write("pods.json", items)
+
+    def namespaces(self, labels: dict[str, dict[str, str]] | None) -> None:
+        """Each namespace with its labels; without them the API server is away."""
+        self._write("namespaces.json", labels)
 
     def vends(self, seconds: float = 21_600, *, status: int = 200, error: str = "", wait: float = 0) -> None:
         """What the endpoint answers from now on."""
@@ -71,12 +79,21 @@ class Standins:
 
     def _pods(self, request) -> None:
         self._note(request)
-        items = self._read("pods.json")
+        path, _, query = request.path.partition("?")
+        items = self._labelled(query) if path == "/api/v1/namespaces" else self._read("pods.json")
         if request.headers.get("authorization") != f"Bearer {KUBELET_TOKEN}":
             return _answer(request, 401, {})
         if items is None:
             return _answer(request, 503, {})
         _answer(request, 200, {"kind": "PodList", "items": items})
+
+    def _labelled(self, query: str) -> list[dict] | None:
+        """The namespaces that a label selector picks out."""
+        namespaces = self._read("namespaces.json")
+        if namespaces is None:
+            return None
+        key, _, value = urllib.parse.parse_qs(query)["labelSelector"][0].partition("=")
+        return [{"metadata": {"name": name, "labels": own}} for name, own in namespaces.items() if own.get(key) == value]
 
     def _vend(self, request) -> None:
         body = self._note(request)

@@ -4,6 +4,7 @@ asked by botocore's and boto3's own provider."""
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 import json
 import socket
@@ -206,10 +207,52 @@ def test_a_refused_renewal_drops_what_was_kept(start, node):
 
 def immunity_28_a_pod_that_asks_too_often_is_told_so_and_no_other_is(agent, node):
     node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.3")])
-    with concurrent.futures.ThreadPoolExecutor(80) as pool:
+    # Fewer at once than one address may have connections.
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
         statuses = list(pool.map(lambda _: from_address(agent, token("p9"), "127.0.0.2")[0], range(80)))
     assert set(statuses) == {403, 429}
     assert from_address(agent, token("p2"), "127.0.0.3")[0] == 200
+
+
+def opened(place, source: str) -> socket.socket:
+    return socket.create_connection((place.hostname, place.port), 5, (source, 0))
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the agent has hung up, or does so at once."""
+    connection.settimeout(5)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def immunity_28_a_pod_that_holds_connections_keeps_no_other_out(start, node, tmp_path):
+    """Connections that ask nothing, far fewer than the agent has and as many as one pod may."""
+    most = 8
+    file = tmp_path / "few.toml"
+    file.write_text(f"[limits]\npod_connections = {most}\n")
+    agent = start("--config", str(file))
+    node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.3")])
+    place = urllib.parse.urlsplit(agent.url)
+    with contextlib.ExitStack() as held:
+        mine = [held.enter_context(opened(place, "127.0.0.2")) for _ in range(most)]
+        for _ in range(3):
+            assert is_closed(held.enter_context(opened(place, "127.0.0.2")))
+        assert from_address(agent, token("p2"), "127.0.0.3")[0] == 200, "another pod has its own"
+        refused = requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
+        assert "lanyard_connections_refused_total 3" in refused
+        mine[0].close()
+        for _ in range(100):
+            # Until the agent has seen that it is gone.
+            with contextlib.suppress(ConnectionError, IndexError):
+                if from_address(agent, token("p1"), "127.0.0.2")[0] == 200:
+                    break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("what is given back is there again")
 
 
 def immunity_28_long_heads_and_endless_ones_are_cut(agent, node):

@@ -10,6 +10,7 @@ import urllib.parse
 
 import botocore.httpsession
 import pytest
+import requests
 from botocore.utils import InstanceMetadataFetcher, InstanceMetadataRegionFetcher
 from standins import pod, project, token
 
@@ -102,6 +103,51 @@ def immunity_21_who_comes_through_a_proxy_is_answered_by_nobody(agent):
     assert ask(agent, "PUT", "/latest/api/token", headers)[0] == 403
     assert ask(agent, "GET", ROLES, session(agent) | {"X-Forwarded-For": "127.0.0.3"})[0] == 403
     assert ask(agent, "PUT", "/latest/api/token", TTL | {"Host": "evil.example"})[0] == 403
+
+
+LABEL = {"lanyard.dev/instance-metadata": "enabled"}
+
+
+def by_label(start, node, folder: pathlib.Path):
+    """An agent that looks at the labels of namespaces, and is told of one namespace beside."""
+    pods = folder / "pods"
+    node.pods([pod(f"p{n}", f"127.0.0.{n}", namespace=name) for n, name in ((2, "shop"), (3, "quiet"), (4, "told"))])
+    for number, name in ((2, "shop"), (3, "quiet"), (4, "told")):
+        project(pods, f"p{number}", token(f"p{number}", namespace=name))
+    file = folder / "labels.toml"
+    own = {"url": f"https://{node.kubelet.host}", "ca": str(folder / "kubelet-ca.pem"), "token_file": str(folder / "kubelet-token")}
+    file.write_text("[imds]\nport = 0\n[api_server]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in own.items()))
+    flags = ("--imds-by-label", "--imds-namespace", "told", "--imds-manage-rules", "false", "--manage-addresses", "false")
+    return start(*flags, "--pods-folder", str(pods), "--config", str(file))
+
+
+def status_from(agent, number: int) -> int:
+    source = f"127.0.0.{number}"
+    return ask(agent, "GET", ROLES, session(agent, source), source)[0]
+
+
+def immunity_47_a_namespace_has_the_road_by_its_label_and_another_has_not(start, node, tmp_path):
+    node.namespaces({"shop": LABEL, "quiet": {"lanyard.dev/instance-metadata": "disabled"}, "told": {}})
+    agent = by_label(start, node, tmp_path)
+    assert [status_from(agent, number) for number in (2, 3, 4)] == [200, 404, 200]
+    asked = {call["path"] for call in node.calls("namespaces")}
+    assert asked == {"/api/v1/namespaces?labelSelector=lanyard.dev%2Finstance-metadata%3Denabled&resourceVersion=0"}
+    metrics = requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
+    assert "lanyard_agent_namespaces 1" in metrics
+
+
+def test_while_nobody_knows_the_labels_there_is_no_answer_and_no_refusal(start, node, tmp_path):
+    node.namespaces(None)
+    agent = by_label(start, node, tmp_path)
+    assert (status_from(agent, 2), status_from(agent, 4)) == (503, 200), "who was named needs no label"
+    node.namespaces({"shop": LABEL})
+    assert status_from(agent, 2) == 200
+
+
+def test_without_the_flag_the_api_server_is_asked_for_nothing(agent, node):
+    node.namespaces({"closed": LABEL})
+    assert ask(agent, "GET", ROLES, session(agent, "127.0.0.4"), "127.0.0.4")[0] == 404
+    assert not node.calls("namespaces")
 
 
 def test_botocore_reads_it_as_the_metadata_service(agent):

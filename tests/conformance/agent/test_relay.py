@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.parse
 
 import pytest
@@ -66,6 +67,16 @@ def immunity_28_nothing_but_sts_and_nothing_long_is_relayed(agent, node):
     }
     for name, (url, body, headers, status) in cases.items():
         assert requests.post(url, data=body, headers=headers, timeout=5).status_code == status, name
+    assert not relayed(node)
+
+
+def immunity_28_a_body_that_never_comes_is_not_waited_for(agent, node):
+    place = urllib.parse.urlsplit(agent.about["credentials"][0])
+    with socket.create_connection((place.hostname, place.port), 10) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 1000\r\n\r\nAction="
+        connection.sendall(head.encode())
+        connection.settimeout(20)
+        assert connection.recv(100).split()[1:2] == [b"408"]
     assert not relayed(node)
 
 

@@ -29,8 +29,9 @@ def token_name(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:NAME_DIGITS]
 
 
-def objects(hub, cluster_id: str, kubelet_ca: pathlib.Path, *flags: str) -> list[dict]:
-    """What an operator applies: the file as it is shipped, with the hub's address and authority, and the metadata road's folder."""
+def objects(hub, cluster_id: str, kubelet_ca: pathlib.Path, api_server: str, *flags: str) -> list[dict]:
+    """What an operator applies: the file as it is shipped, with the hub's address and authority, the metadata road's folder, and the
+    right to see which namespaces bear a label. No kube-proxy runs here, so the API server is told by its own address."""
     shipped = {one["kind"]: one for one in yaml.safe_load_all(MANIFEST.read_text())}
     assert shipped["DaemonSet"]["metadata"] | {"labels": None} == {"name": NAME, "namespace": NAMESPACE, "labels": None}
     shipped["ConfigMap"]["data"] = {"ca.pem": pathlib.Path(hub.ca).read_text(), "kubelet.pem": kubelet_ca.read_text()}
@@ -42,6 +43,8 @@ def objects(hub, cluster_id: str, kubelet_ca: pathlib.Path, *flags: str) -> list
     container["args"] = [f"{name}={told[name]}" if name in told else flag for name, flag in zip(named, container["args"])]
     container["args"] += [f"--hub-sts={hub.ready['aws']}", "--kubelet-ca=/etc/lanyard/kubelet.pem", *flags]
     container |= {"image": images.reference("agent"), "imagePullPolicy": "Never"}
+    container["env"].append({"name": "LANYARD_API_SERVER__URL", "value": api_server})
+    shipped["ClusterRole"]["rules"].append({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]})
     container["volumeMounts"].append({"name": "pods", "mountPath": PODS_FOLDER, "readOnly": True} | FOLLOWING)
     spec["volumes"].append({"name": "pods", "hostPath": {"path": PODS_FOLDER}})
     return list(shipped.values())

@@ -16,7 +16,9 @@ from agent import Agent, token_name
 from pods import pod, service_account
 from story import POD_TOKEN, Story, namespaces, variables, with_token
 
-APP, LEGACY, QUIET = "team-a", "legacy", "quiet"
+APP, LEGACY, QUIET, MARKED = "team-a", "legacy", "quiet", "marked"
+# Namespaces that have the metadata road are read anew within this time.
+LABEL_SECONDS_MAX = 60
 # As boto3 calls the three.
 CONTAINER, WEB, METADATA = "container-role", "assume-role-with-web-identity", "iam-role"
 # Kubelets and the API server are seen by the hub and the agent within this time.
@@ -63,22 +65,23 @@ def story(node):
     if not program:
         program, words = os.environ["LANYARD_BIN"], ["run", "agent"]
     node.machine.load(images.of_program(pathlib.Path(program), node.machine.folder, "agent", *words))
-    flags = (f"--imds-namespace={LEGACY}", "--region=us-east-1", "--max-credential-retention-before-renewal=5s")
+    flags = (f"--imds-namespace={LEGACY}", "--imds-by-label", "--region=us-east-1", "--max-credential-retention-before-renewal=5s")
     node.pods.apply(
-        *namespaces(APP, LEGACY, QUIET),
+        *namespaces(APP, LEGACY, QUIET, MARKED),
         service_account("bot", APP),
         service_account("bot", LEGACY),
+        service_account("bot", MARKED),
         service_account("nobody", APP),
-        *agent.objects(node.hub, node.cluster.id, node.control_plane.kubelet_ca, *flags),
+        *agent.objects(node.hub, node.cluster.id, node.control_plane.kubelet_ca, node.server.url, *flags),
     )
     return Story(node, Agent(node.server, node.pods))
 
 
 @pytest.fixture(scope="module")
 def app(story) -> str:
-    """The role of team-a's bot, and of legacy's."""
+    """The role of team-a's bot, of legacy's, and of marked's."""
     name, arn = story.pod_role()
-    for namespace in (APP, LEGACY):
+    for namespace in (APP, LEGACY, MARKED):
         story.associate(namespace, "bot", arn)
     return name
 
@@ -145,6 +148,20 @@ def immunity_47_nobody_else_finds_a_metadata_service_not_even_the_nodes(story, a
     story.run(pod("on-node", LEGACY, "bot", hostNetwork=True))
     # The node's own way to its own metadata service is left alone: here is none, so that nobody answers.
     assert story.pods.python("on-node", LEGACY, METADATA_TOKEN).startswith("0 ")
+
+
+def immunity_47_a_namespace_has_the_metadata_road_while_it_bears_the_label(story, app):
+    story.run(with_token("marked", MARKED, "bot"))
+
+    def found() -> bool:
+        return story.pods.python("marked", MARKED, METADATA_TOKEN) == f"200 {app}"
+
+    assert not found()
+    label = "lanyard.dev/instance-metadata"
+    story.node.server.admin("label", "namespace", MARKED, f"{label}=enabled")
+    kube.wait_for("the metadata road of a namespace that bears the label", found, LABEL_SECONDS_MAX)
+    story.node.server.admin("label", "namespace", MARKED, f"{label}-")
+    kube.wait_for("the road's end with the label", lambda: not found(), LABEL_SECONDS_MAX)
 
 
 def test_a_service_account_without_association_gets_nothing(story):

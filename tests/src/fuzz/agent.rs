@@ -1,12 +1,17 @@
+use lanyard_agent::listed::List as _;
+use lanyard_agent::namespaces::Labelled;
 use lanyard_agent::pods::{Directory, PODS_MAX};
 use lanyard_agent::token::{PodToken, TOKEN_BYTES_MAX};
 
 use super::{NOW, promise};
 
-/// What pods and kubelets send to the node agent: a token, or a list of pods. Neither is trusted, and what a token claims is held
-/// against the list.
+/// What pods, kubelets and API servers send to the node agent: a token, a list of pods, or one of namespaces. None is trusted, and what
+/// a token claims is held against the list of pods.
 pub fn agent(input: &[u8]) -> bool {
     let list = Directory::parse(input);
+    if let Ok(labelled) = Labelled::parse(input) {
+        assert!(!labelled.contains(""), "a namespace without a name");
+    }
     if let Ok(list) = &list {
         assert!(list.len() <= PODS_MAX, "more pods than are taken");
     }

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
@@ -36,18 +37,42 @@ pub struct Peer {
 pub(super) enum Protocol {
     Http1,
     Http2,
-    /// Not settled by TLS: the first bytes tell.
-    Either,
 }
 
 impl Protocol {
+    /// By TLS: HTTP/2 is agreed on there, or not spoken (RFC 9113 section 3.2).
     pub(super) fn from_alpn(negotiated: Option<&[u8]>) -> Self {
         match negotiated {
             Some(b"h2") => Self::Http2,
-            Some(b"http/1.1") => Self::Http1,
-            _ => Self::Either,
+            _ => Self::Http1,
         }
     }
+
+    /// By the first bytes of a plain connection; none: more of them have to come.
+    fn from_first_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes.iter().zip(HTTP2_PREFACE).all(|(byte, expected)| byte == expected) {
+            false => Some(Self::Http1),
+            true if bytes.len() >= HTTP2_PREFACE.len() => Some(Self::Http2),
+            true => None,
+        }
+    }
+}
+
+/// What a plain connection speaks, by its first bytes, which are left where they are; none where it has not said so within the
+/// time, or has gone. hyper would wait for them without end.
+pub(super) async fn told(stream: &TcpStream, within: Duration) -> Option<Protocol> {
+    let look = async {
+        let mut bytes = [0; HTTP2_PREFACE.len()];
+        loop {
+            let there = stream.peek(&mut bytes).await.ok().filter(|there| *there > 0)?;
+            if let Some(protocol) = Protocol::from_first_bytes(bytes.get(..there)?) {
+                return Some(protocol);
+            }
+            // What is there stays there, so that the system cannot tell when there is more.
+            tokio::time::sleep(PREFACE_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(within, look).await.ok().flatten()
 }
 
 /// Serves one connection until the peer is done, its age is reached, or `stop` is cancelled; in the last two cases open
@@ -105,13 +130,38 @@ fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
     match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
-        Protocol::Either => builder,
     }
 }
 
+/// What a connection begins with that speaks HTTP/2 (RFC 9113 section 3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long the rest of it is waited for before another look: it comes in one piece, or from somebody who is slow on purpose.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 /// hyper panics on an HTTP/1 buffer smaller than this.
 const HTTP1_BUFFER_BYTES_MIN: usize = 8192;
 /// How often an idle HTTP/2 peer is asked whether it is still there; below the minute at which NATs begin to forget.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_what_a_plain_connection_speaks() {
+        let cases: [(&[u8], Option<Protocol>); 8] = [
+            (b"G", Some(Protocol::Http1)),
+            (b"GET / HTTP/1.1\r\n", Some(Protocol::Http1)),
+            (b"P", None),
+            (b"PO", Some(Protocol::Http1)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", None),
+            (HTTP2_PREFACE, Some(Protocol::Http2)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", Some(Protocol::Http1)),
+            (b"\x16\x03\x01", Some(Protocol::Http1)),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(Protocol::from_first_bytes(bytes), expected, "{bytes:?}");
+        }
+    }
+}

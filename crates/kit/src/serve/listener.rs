@@ -17,6 +17,7 @@ use tower::Service;
 use tracing::{debug, warn};
 
 use super::connection::{self, BoxError, Peer, Protocol};
+use super::shares::Shares;
 use super::{Limits, Options, ServeError};
 use crate::telemetry::names;
 use crate::tls::{PeerIdentity, fingerprint};
@@ -68,11 +69,19 @@ impl Server {
         let limits = self.options.limits;
         let tls = self.options.tls;
         let slots = Arc::new(Semaphore::new(limits.connections_max));
+        let shares = Shares::new(limits.connections_per_address_max);
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let mut ages = Ages::new(limits.connection_age_max);
         let open = metrics::gauge!(names::CONNECTIONS);
+        let refused = metrics::counter!(names::CONNECTIONS_REFUSED_TOTAL);
         while let Some((stream, address, slot)) = next(&self.listener, &slots, &stop).await {
+            let Some(share) = shares.take(address.ip()) else {
+                // An answer in words would have to wait until it is taken.
+                refused.increment(1);
+                debug!(peer.address = %address, "closed: its address has as many connections as one may have");
+                continue;
+            };
             let accepted = Accepted {
                 stream,
                 address,
@@ -86,7 +95,7 @@ impl Server {
                 open.increment(1);
                 let _ = cut.run_until_cancelled(accepted.serve(service)).await;
                 open.decrement(1);
-                drop(slot);
+                drop((slot, share));
             });
         }
         drop(self.listener);
@@ -154,8 +163,12 @@ impl Accepted {
         }
         let result = match acceptor {
             None => {
+                let told = connection::told(&stream, limits.head_timeout);
+                let Some(protocol) = stop.run_until_cancelled(told).await.flatten() else {
+                    return debug!(peer.address = %address, "the connection did not say what it speaks");
+                };
                 let peer = Peer { address, identity: None, certificate_sha256: None };
-                connection::serve(stream, Protocol::Either, peer, service, limits, age_max, stop).await
+                connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
             }
             Some(acceptor) => {
                 let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));

@@ -252,6 +252,17 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
     slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nslow: ").await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, slow.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "a peer that never ends its head is let go");
+    for (begins, who) in [("", "says nothing"), ("PRI * HTT", "never says what it speaks")] {
+        let mut silent = TcpStream::connect(running.address).await.unwrap();
+        silent.write_all(begins.as_bytes()).await.unwrap();
+        let ended = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "a peer that {who} is let go");
+    }
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answered = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, idle.read_to_end(&mut answered)).await;
+    assert!(ended.is_ok() && answered.starts_with(b"HTTP/1.1 200"), "a peer that asks no more is let go");
 
     for (length, expected) in
         [(1_000, StatusCode::OK), (100_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)]
@@ -294,6 +305,40 @@ async fn connections_beyond_the_limit_wait_until_one_is_free() {
     drop(first);
     let answer = tokio::time::timeout(PATIENCE, waiting).await.expect("the second is served now").unwrap();
     assert_eq!(answer, "nobody 127.0.0.1 HTTP/1.1");
+}
+
+#[tokio::test]
+async fn immunity_28_one_address_holds_no_more_than_its_share_of_connections() {
+    let mut options = Options::loopback(0);
+    options.limits.connections_per_address_max = 2;
+    let running = start(options, who).await;
+    let from = async |last: u8| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        socket.connect(running.address).await.unwrap()
+    };
+    let mut first = http1(from(2).await).await;
+    text(first.send_request(get()).await.unwrap()).await;
+    let second = from(2).await;
+    let mut third = from(2).await;
+    let mut rest = Vec::new();
+    let ended =
+        tokio::time::timeout(PATIENCE, third.read_to_end(&mut rest)).await.expect("it is closed at once");
+    assert!(ended.is_err() || rest.is_empty(), "nothing is said to it");
+    let mut other = http1(from(3).await).await;
+    assert_eq!(text(other.send_request(get()).await.unwrap()).await, "nobody 127.0.0.3 HTTP/1.1");
+    text(first.send_request(get()).await.unwrap()).await;
+    drop(second);
+    let again = async {
+        loop {
+            let mut sender = http1(from(2).await).await;
+            if let Ok(response) = sender.send_request(get()).await {
+                return text(response).await;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, again).await.expect("one that is given back is there again");
+    assert_eq!(answer, "nobody 127.0.0.2 HTTP/1.1");
 }
 
 #[tokio::test]

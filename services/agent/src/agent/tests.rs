@@ -9,8 +9,9 @@ use lanyard_kit::TestClock;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::listed::ListFault;
 use crate::pods::tests::item;
-use crate::pods::{Directory, ListFault, WatchOptions};
+use crate::pods::{Directory, WatchOptions};
 use crate::token::tests::{NOW, payload, unsigned};
 use crate::vault::tests::{Scripted, options};
 
@@ -29,7 +30,7 @@ impl Kubelet {
     fn list(&self) -> Result<Directory, ListFault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let list = self.list.lock().unwrap().clone();
-        let list = list.ok_or(ListFault::Status { host: "node".to_owned(), status: 503 })?;
+        let list = list.ok_or(ListFault::Status { host: "node".to_owned(), status: 503, advice: "" })?;
         Ok(Directory::parse(json!({ "items": list }).to_string().as_bytes()).unwrap())
     }
 }
@@ -222,7 +223,7 @@ async fn the_node_may_have_a_limit_of_its_own() {
 async fn without_a_list_nobody_is_refused_and_nobody_gets_anything() {
     let world = world_with(&[SIX_HOURS], LIMITS);
     let refused = world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err();
-    assert_eq!((refused.status(), refused), (503, Refusal::Unlisted(Unlisted)));
+    assert_eq!((refused.status(), refused), (503, Refusal::Unlisted(Unlisted::of::<Directory>())));
     // A list counts for a while when no new one comes.
     world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
     world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
@@ -230,7 +231,10 @@ async fn without_a_list_nobody_is_refused_and_nobody_gets_anything() {
     tokio::time::advance(Duration::from_secs(299)).await;
     world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert_eq!(world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err(), Refusal::Unlisted(Unlisted));
+    assert_eq!(
+        world.ask(&token("pod-1"), "10.88.0.5").await.unwrap_err(),
+        Refusal::Unlisted(Unlisted::of::<Directory>())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,7 +246,7 @@ async fn a_list_of_before_somebody_knocked_refuses_nobody_for_not_being_in_it() 
     // Who is in it is believed; who is not may have been made since.
     world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
     let refused = world.ask(&token("pod-3"), "10.88.0.7").await.unwrap_err();
-    assert_eq!(refused, Refusal::Unlisted(Unlisted));
+    assert_eq!(refused, Refusal::Unlisted(Unlisted::of::<Directory>()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,6 @@
 //! The instance-metadata road: what an SDK tries last. The pod is told by its address alone, so that of each request it has to be
 //! certain, and what it gets is what its own projected token is worth.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +13,9 @@ use tracing::warn;
 
 use super::session::SESSION_SECONDS_MAX;
 use super::{Answered, Hosts, JSON, Sessions, TEXT, not_found, peer, refused, text, written};
-use crate::agent::{Agent, Outcome, Refusal, Road};
+use crate::agent::{Agent, Refusal, Road};
 use crate::files;
+use crate::namespaces::Namespaces;
 use crate::pods::{Peer, Pod};
 use crate::upstream::Upstream;
 use crate::vault::Answer;
@@ -40,8 +40,8 @@ const TOKEN_FILE: &str = "volumes/kubernetes.io~projected/eks-pod-identity-token
 /// For whom the road is open, and what it says of the place.
 #[derive(Debug, Clone)]
 pub struct MetadataOptions {
-    /// The namespaces whose pods get credentials here; `*` is all.
-    pub namespaces: BTreeSet<String>,
+    /// The namespaces whose pods get credentials here.
+    pub namespaces: Namespaces,
     /// Where the kubelet has its pods' volumes: `/var/lib/kubelet/pods`.
     pub pods_folder: PathBuf,
     /// The region.
@@ -135,31 +135,26 @@ impl<U: Upstream> MetadataDoor<U> {
 
     async fn credentials(&self, peer: Peer) -> Result<Arc<Answer>, Refusal> {
         let pod = self.agent.pod_at(peer).await?;
-        let token = match self.token_of(&pod).await {
-            Ok(token) => token,
-            Err(why) => {
-                self.agent.count(Road::Metadata, Outcome::Refused);
-                return Err(Refusal::NotOnThisRoad(why));
-            }
-        };
+        let token = self.token_of(&pod).await.inspect_err(|refusal| {
+            self.agent.count(Road::Metadata, refusal.outcome());
+        })?;
         self.agent.credentials(token.expose_secret(), peer, Road::Metadata).await
     }
 
     /// The pod's own projected token. Without one there is nothing to be had: no role is anybody's by default.
-    async fn token_of(&self, pod: &Pod) -> Result<SecretString, &'static str> {
-        let namespaces = &self.options.namespaces;
-        if !namespaces.contains(&pod.namespace) && !namespaces.contains("*") {
-            return Err("it is not open for pods of this namespace");
+    async fn token_of(&self, pod: &Pod) -> Result<SecretString, Refusal> {
+        if !self.options.namespaces.include(&pod.namespace).await? {
+            return Err(Refusal::NotOnThisRoad("it is not open for pods of this namespace"));
         }
         // A uid is one part of a path, and the kubelet's own: whatever else it is, it is none.
         let is_name = |uid: &str| uid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if pod.uid.is_empty() || !is_name(&pod.uid) {
-            return Err("the pod's uid is none");
+            return Err(Refusal::NotOnThisRoad("the pod's uid is none"));
         }
         let path = self.options.pods_folder.join(&pod.uid).join(TOKEN_FILE);
         files::token(&path).await.map_err(|reason| {
             warn!(pod.uid = %pod.uid, pod.namespace = %pod.namespace, %reason, "a pod has no projected token");
-            "this pod has no projected token for it"
+            Refusal::NotOnThisRoad("this pod has no projected token for it")
         })
     }
 }

@@ -28,6 +28,8 @@ use crate::agent::Outcome;
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Until a request's body has come, which a pod of this node sends in one go.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the hub has answered; SDKs wait for STS a minute, for a connection much less.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// What belongs to one connection (RFC 9110 section 7.6.1), and says nothing on another.
@@ -97,9 +99,15 @@ impl Relay {
             let line = "signed calls are relayed at the path / alone, which is what their signature covers";
             return (text(StatusCode::FORBIDDEN, line), Outcome::Refused);
         }
-        let body = match read_body(body, REQUEST_BYTES_MAX).await {
-            Ok(body) => body,
-            Err(error) => return (text(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()), Outcome::Refused),
+        let body = match tokio::time::timeout(BODY_TIMEOUT, read_body(body, REQUEST_BYTES_MAX)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => {
+                return (text(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()), Outcome::Refused);
+            }
+            Err(_) => {
+                let line = format!("the request's body did not come within {BODY_TIMEOUT:?}");
+                return (text(StatusCode::REQUEST_TIMEOUT, &line), Outcome::Refused);
+            }
         };
         if !is_for_sts(&parts.headers, &body) {
             let line =

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracing::{info, warn};
 
-use super::netlink::{ACK, Bytes, CREATE, EXCLUSIVE, Kernel, KernelError, Message, ROUTE};
+use super::netlink::{ACK, Bytes, CREATE, EXCLUSIVE, Kernel, KernelError, Message, Netlink, ROUTE};
 
 /// The dummy link, named as the published agent's.
 pub const LINK_NAME: &str = "pod-id-link0";
@@ -46,6 +46,29 @@ const NO_SUCH_KIND: i32 = 95;
 const FAMILY_V4: u8 = 2;
 const FAMILY_V6: u8 = 10;
 
+/// Where the addresses go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On the link that was just made, which goes when they do.
+    Made,
+    /// On the link of that name that was there, which is somebody else's to take down.
+    Found,
+    /// On `lo`: the kernel has no links of this kind.
+    Loopback,
+}
+
+impl Place {
+    /// By what became of making the link. Any other error, such as a missing right, leaves no place.
+    fn of(made: Result<(), KernelError>) -> Result<Self, KernelError> {
+        match made.as_ref().map_err(KernelError::code) {
+            Ok(()) => Ok(Self::Made),
+            Err(Some(IS_THERE)) => Ok(Self::Found),
+            Err(Some(NO_SUCH_KIND)) => Ok(Self::Loopback),
+            Err(_) => made.map(|()| Self::Made),
+        }
+    }
+}
+
 /// What was set up, to be taken down again.
 #[derive(Debug)]
 pub struct Addresses {
@@ -62,22 +85,24 @@ impl Addresses {
     /// # Errors
     /// [`KernelError`] where an address of IPv4 cannot be had.
     pub fn set_up(addresses: &[IpAddr]) -> Result<Self, KernelError> {
-        let kernel = Kernel::open(ROUTE)?;
-        let (index, link) = match kernel.send(&[new_link()]) {
-            Ok(_) => {
-                let index = index_of(&kernel, LINK_NAME)?;
+        Self::set_up_by(&Kernel::open(ROUTE)?, addresses)
+    }
+
+    fn set_up_by(kernel: &impl Netlink, addresses: &[IpAddr]) -> Result<Self, KernelError> {
+        let (index, link) = match Place::of(kernel.send(&[new_link()]).map(|_| ()))? {
+            Place::Made => {
+                let index = index_of(kernel, LINK_NAME)?;
                 (index, Some(index))
             }
-            Err(error) if error.code() == Some(IS_THERE) => (index_of(&kernel, LINK_NAME)?, None),
-            Err(error) if error.code() == Some(NO_SUCH_KIND) => {
+            Place::Found => (index_of(kernel, LINK_NAME)?, None),
+            Place::Loopback => {
                 info!("the kernel has no dummy links: the addresses are put on lo");
                 (LOOPBACK_INDEX, None)
             }
-            Err(error) => return Err(error),
         };
         let mut set_up = Self { link, added: Vec::new(), has_v6: true };
         for address in addresses {
-            match add(&kernel, *address, index) {
+            match add(kernel, *address, index) {
                 Ok(()) => set_up.added.push((*address, index)),
                 Err(error) if error.code() == Some(IS_THERE) => {}
                 Err(error) if address.is_ipv6() => {
@@ -85,7 +110,7 @@ impl Addresses {
                     set_up.has_v6 = false;
                 }
                 Err(error) => {
-                    set_up.take_down();
+                    tell(set_up.take_down_by(kernel));
                     return Err(error);
                 }
             }
@@ -101,24 +126,29 @@ impl Addresses {
 
     /// Takes down what was set up, and no more. What is gone already is fine.
     pub fn take_down(&self) {
-        let take = || {
-            let kernel = Kernel::open(ROUTE)?;
-            if let Some(index) = self.link {
-                // Its addresses and routes go with it.
-                return kernel.send(&[delete_link(index)]).map(|_| ());
-            }
-            for (address, index) in &self.added {
-                kernel.send(&[address_message(DELETE_ADDRESS, ACK, *address, *index)])?;
-            }
-            Ok(())
-        };
-        if let Err(error) = take() {
-            warn!(%error, "the agent's addresses could not be taken down");
+        tell(Kernel::open(ROUTE).and_then(|kernel| self.take_down_by(&kernel)));
+    }
+
+    fn take_down_by(&self, kernel: &impl Netlink) -> Result<(), KernelError> {
+        if let Some(index) = self.link {
+            // Its addresses and routes go with it.
+            return kernel.send(&[delete_link(index)]).map(|_| ());
         }
+        for (address, index) in &self.added {
+            kernel.send(&[address_message(DELETE_ADDRESS, ACK, *address, *index)])?;
+        }
+        Ok(())
     }
 }
 
-fn add(kernel: &Kernel, address: IpAddr, index: u32) -> Result<(), KernelError> {
+/// Says what of taking down went wrong.
+fn tell(taken_down: Result<(), KernelError>) {
+    if let Err(error) = taken_down {
+        warn!(%error, "the agent's addresses could not be taken down");
+    }
+}
+
+fn add(kernel: &impl Netlink, address: IpAddr, index: u32) -> Result<(), KernelError> {
     kernel.send(&[address_message(NEW_ADDRESS, ACK | CREATE | EXCLUSIVE, address, index)])?;
     if index == LOOPBACK_INDEX {
         // The kernel's own local route is all that there can be.
@@ -158,7 +188,7 @@ fn delete_link(index: u32) -> Message {
     }
 }
 
-fn index_of(kernel: &Kernel, name: &str) -> Result<u32, KernelError> {
+fn index_of(kernel: &impl Netlink, name: &str) -> Result<u32, KernelError> {
     let what = "the link pod-id-link0 cannot be found";
     let body = link_header(0, 0).text(LINK_NAME_ATTRIBUTE, name);
     let told = kernel.send(&[Message { what, kind: GET_LINK, flags: ACK, body }])?;
@@ -208,3 +238,6 @@ fn parts(address: IpAddr) -> (u8, Vec<u8>) {
         IpAddr::V6(address) => (FAMILY_V6, Ipv6Addr::octets(&address).to_vec()),
     }
 }
+
+#[cfg(test)]
+mod tests;

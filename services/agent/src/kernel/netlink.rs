@@ -103,6 +103,12 @@ impl Bytes {
     }
 }
 
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A message and what it is for, in errors.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -110,6 +116,12 @@ pub(super) struct Message {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) body: Bytes,
+}
+
+/// What takes messages: the kernel, or a stand-in of it.
+pub(super) trait Netlink {
+    /// Sends messages as one, waits for the answer to each that asks for one, and gives what else was told.
+    fn send(&self, messages: &[Message]) -> Result<Vec<(u16, Vec<u8>)>, KernelError>;
 }
 
 /// A connection to one part of the kernel.
@@ -138,8 +150,21 @@ impl Kernel {
             .map_err(|reason| KernelError::new("no connection to the kernel", reason))
     }
 
-    /// Sends messages as one datagram and waits for the answer to each that asks for one; gives what else was told.
-    pub(super) fn send(&self, messages: &[Message]) -> Result<Vec<(u16, Vec<u8>)>, KernelError> {
+    fn receive(&self) -> io::Result<Vec<u8>> {
+        let mut datagram = Vec::with_capacity(ANSWER_BYTES_MAX);
+        for _ in 0..LOOKS_MAX {
+            match self.socket.recv(&mut datagram, 0) {
+                Ok(_) => return Ok(datagram),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(LOOK_PAUSE),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer"))
+    }
+}
+
+impl Netlink for Kernel {
+    fn send(&self, messages: &[Message]) -> Result<Vec<(u16, Vec<u8>)>, KernelError> {
         let mut datagram = Vec::new();
         for (number, message) in (1u32..).zip(messages) {
             let length = u32::try_from(HEADER_BYTES + message.body.0.len()).unwrap_or(u32::MAX);
@@ -172,18 +197,6 @@ impl Kernel {
             }
         }
         Ok(told)
-    }
-
-    fn receive(&self) -> io::Result<Vec<u8>> {
-        let mut datagram = Vec::with_capacity(ANSWER_BYTES_MAX);
-        for _ in 0..LOOKS_MAX {
-            match self.socket.recv(&mut datagram, 0) {
-                Ok(_) => return Ok(datagram),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(LOOK_PAUSE),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer"))
     }
 }
 

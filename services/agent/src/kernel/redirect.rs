@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER};
+use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER, Netlink as _};
 
 /// The table, one for IPv4 and one for IPv6.
 pub const TABLE_NAME: &str = "lanyard_agent";

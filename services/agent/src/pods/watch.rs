@@ -1,19 +1,14 @@
-//! The list of this node's pods, kept: read through for whom it does not have, at a bounded rate, and read again beside the answers.
+//! The list of this node's pods, kept: read through for whom it does not have.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use lanyard_kit::telemetry::{Counters, Label, names};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
-use super::{Directory, ListFault, Lister, Mismatch, Peer};
+use super::{Directory, Mismatch, Peer};
+use crate::listed::{KeepOptions, Kept, ListFault, Listed, Lister, Unlisted};
 use crate::token::PodClaims;
 
 /// How the list is kept.
@@ -44,66 +39,23 @@ impl Default for WatchOptions {
     }
 }
 
-/// What came of asking.
-#[derive(Clone, Copy)]
-enum Outcome {
-    Listed,
-    Fault,
-}
-
-impl Label for Outcome {
-    const KEY: &'static str = names::OUTCOME;
-    const ALL: &'static [Self] = &[Self::Listed, Self::Fault];
-
-    fn value(self) -> &'static str {
-        match self {
-            Self::Listed => "listed",
-            Self::Fault => "fault",
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
+impl WatchOptions {
+    fn keep(&self) -> KeepOptions {
+        KeepOptions { interval: self.interval, pause: self.pause, age_max: self.age_max }
     }
 }
 
-/// Why nobody can say whether a token is with its pod. No refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the node's pods are not known at the moment; try again")]
-pub struct Unlisted;
-
-/// A list and when it was asked for.
-#[derive(Debug)]
-pub struct Listed {
-    /// The pods.
-    pub directory: Directory,
-    /// What the list tells is not older than this.
-    pub asked_at: Instant,
-}
-
-/// Asks for a list.
-type Source = Box<dyn Fn() -> BoxFuture<'static, Result<Directory, ListFault>> + Send + Sync>;
-
-/// The list, kept.
+/// The list, and how a token is held against it.
 pub struct PodWatch {
-    source: Source,
+    kept: Kept<Directory>,
     options: WatchOptions,
-    listed: ArcSwapOption<Listed>,
-    /// When it was last asked; held while it is, so that one asks and the others wait for what comes.
-    gate: Mutex<Option<Instant>>,
-    outcomes: Counters<Outcome>,
 }
 
 impl PodWatch {
     /// Of what the lister is told. Nothing is listed yet.
     #[must_use]
-    pub fn new(lister: Lister, options: WatchOptions) -> Self {
-        let lister = Arc::new(lister);
-        let list = move || {
-            let lister = Arc::clone(&lister);
-            async move { lister.list().await }
-        };
-        Self::of(list, options)
+    pub fn new(lister: Lister<Directory>, options: WatchOptions) -> Self {
+        Self { kept: Kept::new(lister, options.keep()), options }
     }
 
     /// Of any source.
@@ -112,19 +64,13 @@ impl PodWatch {
     where
         F: Future<Output = Result<Directory, ListFault>> + Send + 'static,
     {
-        Self {
-            source: Box::new(move || list().boxed()),
-            options,
-            listed: ArcSwapOption::empty(),
-            gate: Mutex::new(None),
-            outcomes: Counters::new(names::AGENT_POD_LISTS_TOTAL),
-        }
+        Self { kept: Kept::of(list, options.keep()), options }
     }
 
     /// The list as it is, if it may still be believed.
     #[must_use]
-    pub fn current(&self) -> Option<Arc<Listed>> {
-        self.listed.load_full().filter(|listed| listed.asked_at.elapsed() <= self.options.age_max)
+    pub fn current(&self) -> Option<Arc<Listed<Directory>>> {
+        self.kept.current()
     }
 
     /// Whether the kept list has the token's pod at that peer, without asking anybody.
@@ -132,10 +78,8 @@ impl PodWatch {
     /// # Errors
     /// `None` where there is no list to be believed; else what does not fit.
     pub fn check_kept(&self, claims: &PodClaims, peer: Peer) -> Result<(), Option<Mismatch>> {
-        let listed = self.listed.load();
-        let listed = listed.as_ref().filter(|listed| listed.asked_at.elapsed() <= self.options.age_max);
-        let listed = listed.ok_or(None)?;
-        listed.directory.check(claims, self.compared(peer)).map(|_| ()).map_err(Some)
+        let check = |listed: &Listed<Directory>| listed.list.check(claims, self.compared(peer)).map(|_| ());
+        self.kept.read(check).ok_or(None)?.map_err(Some)
     }
 
     /// Whether the token's pod is at that peer; where the kept list does not say so, by a new one, and again while the pod may be
@@ -160,9 +104,9 @@ impl PodWatch {
                 Err(found) => found,
             };
             // A list of before they knocked says of nobody that they are not there.
-            let is_new = self.listed.load().as_ref().is_some_and(|listed| listed.asked_at >= began);
+            let is_new = self.kept.read(|listed| listed.asked_at >= began).unwrap_or_default();
             if !is_new && found.is_some_and(|mismatch| mismatch.may_change()) {
-                return Err(Unlisted);
+                return Err(Unlisted::of::<Directory>());
             }
             // Only a pod that is there and has no address yet is worth another question: whoever else is not in a list that was
             // asked for after they knocked is not there.
@@ -170,43 +114,17 @@ impl PodWatch {
                 break;
             }
         }
-        found.map(Err).ok_or(Unlisted)
+        found.map(Err).ok_or_else(Unlisted::of::<Directory>)
     }
 
-    /// Sees to it that the list is not older than `since`, or that the kubelet was asked since. Whatever the number of callers, it is
-    /// asked once in a pause.
+    /// Sees to it that the list is not older than `since`, or that the kubelet was asked since.
     pub async fn refresh(&self, since: Instant) {
-        let mut last = self.gate.lock().await;
-        if let Some(asked_at) = *last {
-            if asked_at > since {
-                return;
-            }
-            tokio::time::sleep_until(asked_at + self.options.pause).await;
-        }
-        let asked_at = Instant::now();
-        *last = Some(asked_at);
-        match (self.source)().await {
-            Ok(directory) => {
-                self.outcomes.increment(Outcome::Listed);
-                metrics::gauge!(names::AGENT_PODS).set(directory.len() as f64);
-                self.listed.store(Some(Arc::new(Listed { directory, asked_at })));
-            }
-            Err(error) => {
-                self.outcomes.increment(Outcome::Fault);
-                warn!(%error, "the node's pods could not be listed");
-            }
-        }
+        self.kept.refresh(since).await;
     }
 
     /// Reads the list again and again, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let follow = async {
-            loop {
-                self.refresh(Instant::now()).await;
-                tokio::time::sleep(self.options.interval).await;
-            }
-        };
-        let _ = stop.run_until_cancelled(follow).await;
+        self.kept.run(stop).await;
     }
 
     fn compared(&self, peer: Peer) -> Option<Peer> {

@@ -89,7 +89,7 @@ impl<U: Upstream> Vault<U> {
 fn worth_of_pod(entry: &Entry, pods: &PodWatch) -> Worth {
     // Without a list nothing is handed out either; whether the pod lives is seen with the next one.
     let Some(listed) = pods.current() else { return Worth::Keeping };
-    match listed.directory.check(entry.claims(), None) {
+    match listed.list.check(entry.claims(), None) {
         Ok(pod) if pod.stage == Stage::Running => Worth::Renewing,
         Err(Mismatch::NoSuchPod | Mismatch::Over) => Worth::Nothing,
         Ok(_) | Err(_) => Worth::Keeping,

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::load::{Measured, Phase, Plan, during};
 use crate::process::{self, Placement, Process};
+use crate::turn::{Measured, Phase, Plan, during};
 
 /// The program.
 const PROGRAM: &str = "LANYARD_MOTO";

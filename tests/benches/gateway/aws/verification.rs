@@ -1,7 +1,6 @@
 //! What it costs to verify a signature of the AWS wire.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use anyhow::Result;
 use lanyard_iam::sigv4::Expected;
@@ -12,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::WIRE;
 use crate::figure::say;
+use crate::turn::nanoseconds;
 use crate::world::REGION;
 
 /// Rounds that are measured; each is some microseconds.
@@ -44,14 +44,9 @@ pub(super) fn measure() -> Result<()> {
         parsed.verify(black_box(&request), &PayloadHash::of(b""), key)?;
         Ok::<_, anyhow::Error>(())
     };
-    let nanoseconds = |round: &dyn Fn() -> Result<()>| -> Result<f64> {
-        let begun = Instant::now();
-        for _ in 0..ROUNDS {
-            round()?;
-        }
-        Ok(begun.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS))
-    };
-    say(WIRE, "SigV4 verification, the day's key kept", nanoseconds(&|| verify(&kept))?, "ns", None);
-    say(WIRE, "SigV4 verification, the key derived", nanoseconds(&|| verify(&derive()))?, "ns", None);
+    let (with_kept, with_derived) =
+        (nanoseconds(ROUNDS, || verify(&kept))?, nanoseconds(ROUNDS, || verify(&derive()))?);
+    say(WIRE, "SigV4 verification, the day's key kept", with_kept, "ns", None);
+    say(WIRE, "SigV4 verification, the key derived", with_derived, "ns", None);
     Ok(())
 }

@@ -12,9 +12,9 @@ use lanyard_store::Store;
 use super::Scale;
 use super::running::{Place, Stack, badge, prove};
 use crate::figure::{say, say_under};
-use crate::load::{Measured, Phase, during};
 use crate::process::Usage;
 use crate::questions::Questions;
+use crate::turn::{Measured, Phase, during};
 use crate::world::{self, World};
 
 /// Checks of one batch.

@@ -17,9 +17,9 @@ use tonic::transport::Channel;
 use super::running::{Place, Service, Stack, badge, prove};
 use super::{Scale, rbac_review};
 use crate::figure::{say, say_under};
-use crate::load::percentile_microseconds;
 use crate::questions::Questions;
 use crate::sts;
+use crate::turn::percentile_microseconds;
 use crate::world::{self, World};
 
 /// Replicas of each service.

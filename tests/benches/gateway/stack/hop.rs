@@ -12,8 +12,8 @@ use super::Scale;
 use super::reviews::HOP_CPU_MOST;
 use super::running::{Service, Stack};
 use crate::figure::{say, say_under};
-use crate::load::{CONNECTIONS, Phase, during};
 use crate::process::Usage;
+use crate::turn::{CONNECTIONS, Phase, during};
 
 /// The figures' table.
 const GROUP: &str = "The gRPC hop alone, over mTLS";

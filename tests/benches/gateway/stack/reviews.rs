@@ -7,9 +7,10 @@ use super::running::{Place, Stack};
 use crate::echo::Echo;
 use crate::figure::{say, say_under};
 use crate::hub::Hub;
-use crate::load::{self, CONNECTIONS, Scenario, Target, Whom};
+use crate::load::{self, Scenario, Target, Whom};
 use crate::process::Placement;
 use crate::questions::Questions;
+use crate::turn::CONNECTIONS;
 use crate::world::World;
 
 /// Most CPU of a hop, caller and called together, in microseconds.

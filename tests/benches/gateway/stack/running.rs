@@ -9,30 +9,29 @@ use anyhow::{Context, Result};
 use lanyard_api::authn::{Authenticate as _, AuthenticateQuery, Authentication};
 use lanyard_api::grpc::Remote;
 use lanyard_api::mapping::{Mapped, Resolution, Resolve as _, ResolveQuery};
-use lanyard_api::signing::{Signatory, SignedChannel, Signing};
+use lanyard_api::signing::SignedChannel;
 use lanyard_api::{ClusterUid, Identity, Vouched, methods};
 use lanyard_gateway::remote::Way;
-use lanyard_iam::{Region, Token};
+use lanyard_iam::Token;
+use lanyard_kit::SystemClock;
 use lanyard_kit::telemetry::Calls;
 use lanyard_kit::tls::{Clients, LiveIdentity, ServiceFiles};
-use lanyard_kit::{Clock as _, SystemClock};
 use secrecy::SecretString;
 use serde_json::Value;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 
 use super::Order;
 use crate::client::Server;
-use crate::hub::{self, configuration, program, text, without_settings};
-use crate::process::{Process, Usage};
+use crate::door::{CALL_TIMEOUT, front_door};
+use crate::hub::{self, configuration, program, text};
+use crate::process::{Process, Usage, without_settings};
 use crate::sts;
-use crate::world::{self, World};
+use crate::world::World;
 
 /// The stack's folder.
 pub(super) const FOLDER: &str = "stack";
 /// How long it may take to be ready.
 const READY_WAIT: Duration = Duration::from_secs(180);
-/// Until a call has to be answered: one may load a large cluster.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where stacks are started.
 pub(super) struct Place<'a> {
@@ -113,18 +112,7 @@ impl Stack {
 
     /// The front door, for the hub's administrator.
     pub(super) fn signed(&self, world: &World) -> Result<Remote<SignedChannel<Channel>>> {
-        let url = text(&self.ready, "grpc")?;
-        let root = Certificate::from_pem(std::fs::read(text(&self.ready, "ca")?)?);
-        let tls = ClientTlsConfig::new().ca_certificate(root);
-        let channel = Endpoint::from_shared(url.to_owned())?.tls_config(tls)?.connect_lazy();
-        let signing = Signing {
-            by: Signatory::Key(Arc::new(world.administrator.clone())),
-            region: Region::parse(world::REGION)?,
-            hub_id: world.hub,
-            authority: url.trim_start_matches("https://").to_owned(),
-            now: Arc::new(|| SystemClock.now()),
-        };
-        Ok(Remote::new(signing.over(channel)).with_timeout(CALL_TIMEOUT))
+        front_door(&self.ready, world.hub, &world.administrator)
     }
 }
 

@@ -11,8 +11,8 @@ use lanyard_api::authz::{Authorize as _, Verdict};
 use super::rbac_review;
 use super::running::{self, Place, Service, Stack, badge, prove};
 use crate::figure::say;
-use crate::hub::{READY_WAIT, program, without_settings};
-use crate::process::{Process, Usage};
+use crate::hub::{READY_WAIT, program};
+use crate::process::{Process, Usage, without_settings};
 use crate::questions::Questions;
 use crate::world::World;
 

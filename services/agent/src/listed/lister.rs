@@ -1,5 +1,6 @@
-//! Asking for the pods of this node: the kubelet, or the API server where the kubelet may not be asked.
+//! Asking for a list: the kubelet, or the API server.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use lanyard_kit::http_client::{AddressRules, HttpClient, HttpClientError, HttpFa
 use lanyard_kit::tls::CertificateDer;
 use url::Url;
 
-use super::{Directory, DirectoryError};
+use super::{List, ListError};
 
 /// Longest list, in bytes: a thousand pods with 30 KiB each, which is three times what large ones have.
 const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -16,7 +17,7 @@ const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How to ask.
 #[derive(Debug, Clone)]
 pub struct ListerOptions {
-    /// What is asked, whole: `https://<node>:10250/pods`, or the API server's pods with the field selector of this node.
+    /// What is asked, whole, such as `https://<node>:10250/pods`.
     pub url: Url,
     /// The agent's own token; read anew for each question, because Kubernetes replaces it.
     pub token_file: PathBuf,
@@ -41,12 +42,14 @@ pub enum ListFault {
     #[error(transparent)]
     Http(#[from] HttpFault),
     /// The answer is a refusal.
-    #[error("`{host}` answered {status}{}", advice(*.status))]
+    #[error("`{host}` answered {status}{advice}")]
     Status {
         /// Whose answer.
         host: String,
         /// Its status.
         status: u16,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// The answer is none.
     #[error("the answer of `{host}` is not understood: {reason}")]
@@ -54,29 +57,19 @@ pub enum ListFault {
         /// Whose answer.
         host: String,
         /// Why.
-        reason: DirectoryError,
+        reason: ListError,
     },
-}
-
-fn advice(status: u16) -> &'static str {
-    match status {
-        401 => ": it does not know the agent's token; the kubelet needs authentication.webhook.enabled",
-        403 => {
-            ": let the agent's service account get `nodes/pods` (Kubernetes 1.33 on), or give --pods-from=api-server and let it \
-             list pods"
-        }
-        _ => "",
-    }
 }
 
 /// Asks one server.
 #[derive(Debug)]
-pub struct Lister {
+pub struct Lister<L> {
     client: HttpClient,
     options: ListerOptions,
+    of: PhantomData<fn() -> L>,
 }
 
-impl Lister {
+impl<L: List> Lister<L> {
     /// A lister with a client of its own. The host of its URL may have a private address: nodes have.
     ///
     /// # Errors
@@ -91,17 +84,17 @@ impl Lister {
             roots: options.roots.clone(),
             ..Options::default()
         })?;
-        Ok(Self { client, options })
+        Ok(Self { client, options, of: PhantomData })
     }
 
-    /// The pods as they are now.
+    /// The list as it is now.
     ///
     /// # Errors
     /// [`ListFault`].
-    pub async fn list(&self) -> Result<Directory, ListFault> {
+    pub async fn list(&self) -> Result<L, ListFault> {
         let host = || self.options.url.host_str().unwrap_or_default().to_owned();
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(L::ACCEPT));
         headers.insert(header::AUTHORIZATION, self.bearer().await?);
         let url = self.options.url.clone();
         let answer = self
@@ -109,9 +102,10 @@ impl Lister {
             .send(Request { method: Method::GET, url, headers, body: [].as_slice().into() })
             .await?;
         if !answer.status.is_success() {
-            return Err(ListFault::Status { host: host(), status: answer.status.as_u16() });
+            let status = answer.status.as_u16();
+            return Err(ListFault::Status { host: host(), status, advice: L::advice(status) });
         }
-        Directory::parse(&answer.body).map_err(|reason| ListFault::Unreadable { host: host(), reason })
+        L::parse(&answer.body).map_err(|reason| ListFault::Unreadable { host: host(), reason })
     }
 
     async fn bearer(&self) -> Result<HeaderValue, ListFault> {

@@ -1,0 +1,151 @@
+//! What of a configuration does not go together.
+
+use super::{AgentConfig, KubeletCheck, POD_CONNECTIONS_MAX, PodsFrom};
+
+impl AgentConfig {
+    /// What does not go together, with the key and what to do.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        if !is_cluster_name(&self.cluster_name) {
+            return Err(format!(
+                "cluster_name: `{}` is none; give --cluster-name, of 1 to 100 letters, digits, - and _, the first a letter or digit",
+                self.cluster_name
+            ));
+        }
+        match (&self.hub, &self.eks_auth) {
+            (None, None) => {
+                return Err(
+                    "give --hub with --hub-ca, or --region for EKS Auth: credentials come from one of them"
+                        .to_owned(),
+                );
+            }
+            (Some(_), Some(_)) => {
+                return Err(
+                    "hub and eks_auth: credentials come from one of them; leave out --hub or --endpoint"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if self.bind_hosts.is_empty() && self.listen.is_empty() {
+            return Err("bind_hosts: pods need an address to ask at".to_owned());
+        }
+        if self.workers == 0 {
+            return Err("workers: 0 answers nobody, give at least 1".to_owned());
+        }
+        if self.cache.renewals_per_second == 0 {
+            return Err("cache.renewals_per_second: 0 renews nothing, give at least 1".to_owned());
+        }
+        if self.cache.fetch_timeout_ms == 0 || self.kubelet.interval_ms == 0 {
+            return Err("cache.fetch_timeout_ms, kubelet.interval_ms: give at least 1".to_owned());
+        }
+        let limits = &self.limits;
+        let rates =
+            [limits.pod_per_second, limits.pod_burst, limits.newcomer_per_second, limits.newcomer_burst];
+        if rates.contains(&0) || limits.node_burst == 0 {
+            return Err("limits: 0 lets nothing through, give at least 1".to_owned());
+        }
+        if !(1..=POD_CONNECTIONS_MAX).contains(&limits.pod_connections) {
+            return Err(format!("limits.pod_connections: give 1 to {POD_CONNECTIONS_MAX}"));
+        }
+        self.validate_kubelet()
+    }
+
+    fn validate_kubelet(&self) -> Result<(), String> {
+        let kubelet = &self.kubelet;
+        if self.imds.is_on() && kubelet.check != KubeletCheck::On {
+            return Err(
+                "imds: on that road a pod is told by its address alone, which needs --kubelet-check=on"
+                    .to_owned(),
+            );
+        }
+        if kubelet.check == KubeletCheck::Off {
+            return Ok(());
+        }
+        match kubelet.pods_from {
+            PodsFrom::Kubelet if kubelet.url.is_none() && kubelet.node_ip.is_none() => Err(
+                "kubelet.node_ip: where is the kubelet? Give --node-ip (or NODE_IP from status.hostIP), --kubelet-url, or \
+                 --kubelet-check=off"
+                    .to_owned(),
+            ),
+            PodsFrom::ApiServer if kubelet.node_name.is_none() => Err(
+                "kubelet.node_name: which node is this? Give --node-name (or NODE_NAME from spec.nodeName)".to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rule of EKS Auth's model for `clusterName`.
+fn is_cluster_name(name: &str) -> bool {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    starts_well && name.len() <= 100 && name.bytes().all(is_fit)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_iam::Region;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::EksAuthConfig;
+
+    fn good() -> AgentConfig {
+        serde_json::from_value(json!({
+            "cluster_name": "dev",
+            "hub": { "url": "https://hub.example:7443", "ca": "/ca.pem" },
+            "kubelet": { "node_ip": "10.0.0.7" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        assert_eq!(good().validate(), Ok(()));
+        type Change = fn(&mut AgentConfig);
+        let cases: [(Change, &str); 15] = [
+            (|config| config.cluster_name.clear(), "cluster_name"),
+            (|config| config.cluster_name = "-dev".to_owned(), "cluster_name"),
+            (|config| config.hub = None, "give --hub"),
+            (
+                |config| {
+                    let region = Region::parse("eu-west-1").unwrap();
+                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region });
+                },
+                "hub and eks_auth",
+            ),
+            (|config| config.bind_hosts.clear(), "bind_hosts"),
+            (|config| config.workers = 0, "workers"),
+            (|config| config.cache.renewals_per_second = 0, "cache.renewals_per_second"),
+            (|config| config.limits.pod_burst = 0, "limits"),
+            (|config| config.limits.pod_connections = 0, "limits.pod_connections"),
+            (|config| config.limits.pod_connections = POD_CONNECTIONS_MAX + 1, "limits.pod_connections"),
+            (|config| config.kubelet.node_ip = None, "kubelet.node_ip"),
+            (|config| config.kubelet.pods_from = PodsFrom::ApiServer, "kubelet.node_name"),
+            (
+                |config| {
+                    config.kubelet.check = KubeletCheck::WithoutAddress;
+                    config.imds.namespaces.insert("shop".to_owned());
+                },
+                "imds:",
+            ),
+            (
+                |config| {
+                    config.kubelet.check = KubeletCheck::Off;
+                    config.imds.by_label = true;
+                },
+                "imds:",
+            ),
+            (|config| config.cache.fetch_timeout_ms = 0, "cache.fetch_timeout_ms"),
+        ];
+        for (change, named) in cases {
+            let mut config = good();
+            change(&mut config);
+            let error = config.validate().unwrap_err();
+            assert!(error.contains(named), "{named}: {error}");
+        }
+    }
+}
