@@ -24,6 +24,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{Ancestor, PrincipalArn, TokenDigest};
 use lanyard_kit::telemetry::{Counters, Label, names};
+use lanyard_oidc::unverified_issuer;
 use secrecy::ExposeSecret as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -208,7 +209,9 @@ impl Credentials {
         now: OffsetDateTime,
     ) -> Result<PodIdentity, CallError> {
         let workloads = self.workloads(cluster.uid).await?;
-        let Some(issuer) = workloads.issuer() else {
+        // While an API server changes its issuer, tokens of either name are about; which of them this one is, it is verified to be.
+        let named = unverified_issuer(raw).and_then(|url| workloads.issuer_named(&url));
+        let Some(issuer) = named.or_else(|| workloads.issuer()) else {
             let detail = "the hub has not been told of it: see `lanyard cluster describe`, and push it";
             let part = "the issuer of the cluster's tokens".into();
             return Err(Fault::Unavailable { part, detail: detail.into() }.into());

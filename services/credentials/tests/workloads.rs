@@ -99,6 +99,7 @@ suite! {
         the_same_pod_gets_what_it_has_and_another_pod_never_does,
         immunity_28_one_namespaces_burst_starves_no_other,
         a_rotation_of_the_issuers_keys_cuts_nobody_off,
+        while_an_issuer_changes_its_name_tokens_of_both_vend,
         without_an_issuer_there_is_no_answer,
         immunity_48_who_signs_vends_as_the_node_that_is_bound_to_their_key;
     sources:
