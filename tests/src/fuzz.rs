@@ -18,6 +18,7 @@ mod kubeconfig;
 mod policy_documents;
 mod promise;
 mod rbac_documents;
+mod review_answers;
 mod review_bodies;
 mod token;
 
@@ -35,6 +36,7 @@ pub use jwt::jwt;
 pub use kubeconfig::kubeconfig;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
+pub use review_answers::review_answers;
 pub use review_bodies::review_bodies;
 pub use token::token;
 
@@ -63,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kubeconfig", run: kubeconfig },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
+    Target { name: "review_answers", run: review_answers },
     Target { name: "review_bodies", run: review_bodies },
     Target { name: "token", run: token },
 ];

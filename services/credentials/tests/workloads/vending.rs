@@ -241,7 +241,10 @@ pub(crate) async fn a_rotation_of_the_issuers_keys_cuts_nobody_off(bench: &Bench
 
 pub(crate) async fn while_an_issuer_changes_its_name_tokens_of_both_vend(bench: &Bench, calls: &impl Vend) {
     bench.ready().await;
-    let (next, published) = (SigningKey::generate(Algorithm::Es256, "next"), format!("https://hub.example/id/{}", bench.cluster.uid));
+    let (next, published) = (
+        SigningKey::generate(Algorithm::Es256, "next"),
+        format!("https://hub.example/id/{}", bench.cluster.uid),
+    );
     let asked = PublishIssuerKey { jwk: next.jwk().to_string(), issuer_url: None };
     bench.engine.publish_issuer_key(Mutation::by(actor_of(HOME)), dev(), asked).await.unwrap();
     let of = |issuer: &str| with(|claims| claims["iss"] = issuer.into());
