@@ -110,7 +110,7 @@ def hub(request, tmp_path):
     elif POSTGRES:
         settings = ["credentials:{}={}".format(*setting) for setting in VENDING.items()]
         settings += ["spoke:{}={}".format(*setting) for setting in WATCHING.items()]
-        hub = Stack(tmp_path / "stack", store=own_database(POSTGRES), replicas=2, settings=settings)
+        hub = Stack(tmp_path / "stack", store=own_database(POSTGRES), replicas=1, settings=settings)
     else:
         pytest.skip("separate services share a PostgreSQL")
     try:
