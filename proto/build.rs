@@ -28,6 +28,7 @@ const SECRET: &[&str] = &[
     ".lanyard.credentials.v1.ExchangeCallerIdentityRequest",
     ".lanyard.credentials.v1.AssumeRoleForPodIdentityRequest",
     ".lanyard.credentials.v1.MutatePodRequest",
+    ".lanyard.spoke.v1.ReviewPodRequest",
     ".lanyard.gateway.v1.ExplainRequest",
     ".lanyard.gateway.v1.ExplainRequest.who",
 ];

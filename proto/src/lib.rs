@@ -1,7 +1,7 @@
 //! The gRPC wire of Lanyard: packages `lanyard.<service>.v1`, generated from the `.proto` files beside this crate, whose
 //! comments are the documentation of the API.
 //!
-//! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials` and `gateway` are the services. Maps are
+//! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials`, `spoke` and `gateway` are the services. Maps are
 //! ordered, so that a message has one encoding and thus one digest. Messages with secrets in them do not print them.
 //! Nothing is decided here: `lanyard-api` turns messages into domain types and back.
 
@@ -27,6 +27,7 @@ package! {
     credentials = "lanyard.credentials.v1",
     gateway = "lanyard.gateway.v1",
     mapping = "lanyard.mapping.v1",
+    spoke = "lanyard.spoke.v1",
 }
 
 /// All of it as an encoded `FileDescriptorSet`, comments included: for reflection, and for tests that go over all methods.

@@ -4,6 +4,7 @@ use std::fmt::{Debug, Formatter, Result};
 
 use crate::{
     authn::v1 as authn, credentials::v1 as credentials, gateway::v1 as gateway, mapping::v1 as mapping,
+    spoke::v1 as spoke,
 };
 
 macro_rules! redacted {
@@ -35,6 +36,7 @@ redacted! {
     credentials::ExchangeCallerIdentityRequest { duration_seconds }
     credentials::AssumeRoleForPodIdentityRequest { cluster, node_name }
     credentials::MutatePodRequest { cluster_uid, namespace }
+    spoke::ReviewPodRequest { cluster_uid }
     gateway::ExplainRequest { cluster, attributes }
 }
 
@@ -84,6 +86,7 @@ mod tests {
                 "{:?}",
                 credentials::AssumeRoleForPodIdentityRequest { token: secret(), ..Default::default() }
             ),
+            format!("{:?}", spoke::ReviewPodRequest { token: secret(), ..Default::default() }),
             format!("{:?}", credentials::MutatePodRequest { pod: SECRET.into(), ..Default::default() }),
             format!("{:?}", authn::AccessKeyCreated { secret: secret(), ..Default::default() }),
             format!("{:?}", mapping::ResolveBreakGlassRequest { credential: secret(), ..Default::default() }),

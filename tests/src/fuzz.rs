@@ -19,6 +19,7 @@ mod management_calls;
 mod policy_documents;
 mod promise;
 mod rbac_documents;
+mod review_answers;
 mod review_bodies;
 mod token;
 
@@ -37,6 +38,7 @@ pub use kubeconfig::kubeconfig;
 pub use management_calls::management_calls;
 pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
+pub use review_answers::review_answers;
 pub use review_bodies::review_bodies;
 pub use token::token;
 
@@ -66,6 +68,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "management_calls", run: management_calls },
     Target { name: "policy_documents", run: policy_documents },
     Target { name: "rbac_documents", run: rbac_documents },
+    Target { name: "review_answers", run: review_answers },
     Target { name: "review_bodies", run: review_bodies },
     Target { name: "token", run: token },
 ];

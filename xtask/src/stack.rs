@@ -8,6 +8,7 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +36,8 @@ const SPOKE: &str = "spoke";
 /// The door for AWS's own clients; it has no store either.
 const AWSAPI: &str = "awsapi";
 const REGION: &str = "us-east-1";
+/// A free port of this machine.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How often a process is looked after.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -145,7 +148,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     tell("PostgreSQL is there");
     let redis = Redis::start(&watchdog)?;
     tell("Redis is there");
-    let mut stack = Stack { watchdog: &watchdog, signals: &signals, lanyard, folder, processes: Vec::new() };
+    let spokes = free_addresses(options.replicas)?;
+    let mut stack =
+        Stack { watchdog: &watchdog, signals: &signals, lanyard, folder, spokes, processes: Vec::new() };
     let came = stack.start(options, &store, &redis, &tell);
     let went = match came {
         Ok(Some(ready)) if options.demo => stack.demo(&ready),
@@ -187,6 +192,8 @@ struct Stack<'a> {
     signals: &'a Signals,
     lanyard: PathBuf,
     folder: PathBuf,
+    /// Where the processes of the spoke service listen: credentials asks them, and starts before they are there.
+    spokes: Vec<SocketAddr>,
     /// In the order of their start.
     processes: Vec<Process<'a>>,
 }
@@ -206,16 +213,22 @@ impl<'a> Stack<'a> {
         }
         let account = account.context("nothing was issued")?;
         tell("certificates and keys are issued");
+        let spokes: Vec<String> = self.spokes.iter().map(|address| format!("https://{address}")).collect();
+        let spokes = format!("{spokes:?}");
         for service in SERVICES {
             for number in 0..options.replicas {
-                let settings = [
-                    ("LANYARD_PROCESS__STORE", store),
-                    ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__URL", &redis.url),
-                    ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__PASSWORD", &redis.password),
-                ];
-                // Redis is authn's alone, and a key that a service does not know is refused.
-                let settings = if service == "authn" { &settings[..] } else { &settings[..1] };
-                self.spawn(service, number, options, &[], settings)?;
+                let store = ("LANYARD_PROCESS__STORE", store);
+                // A key that a service does not know is refused.
+                let settings = match service {
+                    "authn" => vec![
+                        store,
+                        ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__URL", &redis.url),
+                        ("LANYARD_AUTHN__TOKEN_CACHE__REDIS__PASSWORD", &redis.password),
+                    ],
+                    "credentials" => vec![store, ("LANYARD_PEERS__SPOKE", &spokes)],
+                    _ => vec![store],
+                };
+                self.spawn(service, number, options, &[], &settings)?;
             }
         }
         let (mut peers, mut metrics) = (Vec::new(), BTreeMap::new());
@@ -305,7 +318,9 @@ impl<'a> Stack<'a> {
         let ready_file = self.ready_file(service, number);
         let _ = fs::remove_file(&ready_file);
         let mut command = Command::new(&self.lanyard);
-        command.args(["run", service, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
+        let own = self.spokes.get(usize::from(number)).filter(|_| service == SPOKE);
+        let listen = own.copied().unwrap_or(ANY_PORT).to_string();
+        command.args(["run", service, "--listen", &listen, "--metrics-listen", "127.0.0.1:0"]);
         command.args(["--log", &options.log, "--tls-dir"]);
         command.arg(self.folder.join(service)).arg("--ready-file").arg(ready_file);
         command.args(flags).envs(settings.iter().copied());
@@ -389,6 +404,13 @@ impl<'a> Stack<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// So many addresses of this machine on which nobody listens now.
+fn free_addresses(count: u8) -> Result<Vec<SocketAddr>> {
+    // All are taken before the first is let go, so that no two are the same.
+    let taken = (0..count).map(|_| TcpListener::bind(ANY_PORT)).collect::<std::io::Result<Vec<_>>>()?;
+    Ok(taken.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?)
 }
 
 /// Whole or not at all, so that who waits for it never reads half.

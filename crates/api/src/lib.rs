@@ -2,7 +2,7 @@
 //!
 //! Per service its domain types, traits and errors: [`authn`] proves who is knocking and admits management calls,
 //! [`mapping`] turns an identity into user info, [`authz`] decides which doors that opens, [`credentials`] mints role
-//! sessions. Each trait is implemented by its service's engine, and by a gRPC client here, so that doors need not know
+//! sessions, and [`spoke`] asks the API servers of clusters. Each trait is implemented by its service's engine, and by a gRPC client here, so that doors need not know
 //! which of the two they hold. [`proof`] is the codec of the value by which authz knows what mapping granted.
 //!
 //! Over gRPC: [`grpc`] has what servers ([`grpc::Served`] behind a [`grpc::Door`]) and clients ([`grpc::Remote`]) are made
@@ -29,6 +29,7 @@ pub mod methods;
 mod mutation;
 pub mod proof;
 pub mod signing;
+pub mod spoke;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 pub mod tags;

@@ -61,6 +61,7 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.authz.v1.Decisions/RecordDecisions",
     FIND_ISSUER,
     "/lanyard.credentials.v1.Pods/MutatePod",
+    REVIEW_POD,
 ];
 
 /// Of these the ones that read: what the doors ask for each request. An entry that a resolution pins is pinned to the same
@@ -85,6 +86,9 @@ const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
 /// What everybody may see of a cluster's issuer: both doors show it.
 const FIND_ISSUER: &str = "/lanyard.credentials.v1.Issuers/FindIssuer";
 
+/// Has a pod's token reviewed by its cluster's API server, for the service that vends to pods.
+const REVIEW_POD: &str = "/lanyard.spoke.v1.PodReviews/ReviewPod";
+
 /// What everybody may ask, whatever policies say (AWS STS `GetCallerIdentity`).
 pub const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
 
@@ -106,6 +110,9 @@ pub const AWSAPI: &str = "awsapi";
 
 /// The service that watches spoke clusters, and the only one that a kubeconfig is lent to.
 pub const SPOKE_SERVICE: &str = "spoke";
+
+/// The service that vends to pods, and the only one that has their tokens reviewed.
+const CREDENTIALS: &str = "credentials";
 
 /// What the spoke service asks beside what a spoke may: who is there to be watched, the loan of a kubeconfig, and to be
 /// admitted as a spoke.
@@ -154,6 +161,8 @@ pub fn callers(path: &str) -> Callers {
             true => Callers::These(&[GATEWAY, AWSAPI, SPOKE_SERVICE]),
             false => Callers::These(&[GATEWAY, SPOKE_SERVICE]),
         }
+    } else if path == REVIEW_POD {
+        Callers::These(&[CREDENTIALS])
     } else if path == ADMIT_AWS {
         Callers::These(&[AWSAPI])
     } else if path == FIND_ISSUER {

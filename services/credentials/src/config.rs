@@ -110,6 +110,24 @@ impl Default for ExchangeConfig {
 /// Longest that a vend may be given again, in seconds: a quarter of the shortest life that credentials have.
 const VENDED_AGAIN_SECONDS_MAX: u32 = 900;
 
+/// Longest that an API server may be waited for, in milliseconds: agents and SDKs give up after seconds.
+const POD_REVIEW_MILLISECONDS_MAX: u64 = 5_000;
+/// Longest that an API server's word on a pod may count, in seconds: what is gone would be vended to for so long.
+const POD_REVIEWED_SECONDS_MAX: u32 = 60;
+
+/// What comes of it where a cluster's API server does not say whether a pod is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodReviewPolicy {
+    /// No pod is vended to. Not for clusters that push from inside, which the hub cannot ask.
+    Required,
+    /// It is vended to by its token alone, and the decision says that its life was not confirmed, and why.
+    #[default]
+    WhenAnswered,
+    /// Nobody is asked.
+    Off,
+}
+
 /// Vending to pods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -124,6 +142,14 @@ pub struct VendConfig {
     pub kept_max: usize,
     /// How long a pod that asks again gets the credentials that it has, in seconds; 0 to 900.
     pub kept_seconds: u32,
+    /// Whether a cluster's API server has to say that a pod is still there before it is vended to.
+    pub pod_review: PodReviewPolicy,
+    /// How long its word counts, in seconds; 0 to 60. An API server keeps what it says of a token for 10 s itself (kube-apiserver,
+    /// `TokenSuccessCacheTTL`), so that to ask more often finds out little: a pod that is gone is refused after the sum of the two at
+    /// most.
+    pub pod_reviewed_seconds: u32,
+    /// How long it is waited for, in milliseconds; 1 to 5000. The published agent gives a whole request a second.
+    pub pod_review_milliseconds: u64,
 }
 
 impl Default for VendConfig {
@@ -134,6 +160,9 @@ impl Default for VendConfig {
             bad_tokens_per_node: Quota { per_second: 10, burst: 50 },
             kept_max: 20_000,
             kept_seconds: 300,
+            pod_review: PodReviewPolicy::default(),
+            pod_reviewed_seconds: 10,
+            pod_review_milliseconds: 500,
         }
     }
 }
@@ -151,6 +180,12 @@ pub enum ConfigError {
     /// Credentials that would be kept for longer than is safe.
     #[error("credentials.vend.kept_seconds: `{0}` is out of range, use 0 to {max}", max = VENDED_AGAIN_SECONDS_MAX)]
     KeptSeconds(u32),
+    /// A word on a pod that would count for longer than is safe.
+    #[error("credentials.vend.pod_reviewed_seconds: `{0}` is out of range, use 0 to {max}", max = POD_REVIEWED_SECONDS_MAX)]
+    PodReviewedSeconds(u32),
+    /// A wait that is none, or that nobody has the patience for.
+    #[error("credentials.vend.pod_review_milliseconds: `{0}` is out of range, use 1 to {max}", max = POD_REVIEW_MILLISECONDS_MAX)]
+    PodReviewMilliseconds(u64),
     /// An external URL that no issuer could begin with.
     #[error("credentials.external_url: `{url}` {rule}")]
     ExternalUrl {
@@ -175,6 +210,12 @@ impl CredentialsConfig {
         }
         if self.vend.kept_seconds > VENDED_AGAIN_SECONDS_MAX {
             return Err(ConfigError::KeptSeconds(self.vend.kept_seconds));
+        }
+        if self.vend.pod_reviewed_seconds > POD_REVIEWED_SECONDS_MAX {
+            return Err(ConfigError::PodReviewedSeconds(self.vend.pod_reviewed_seconds));
+        }
+        if !(1..=POD_REVIEW_MILLISECONDS_MAX).contains(&self.vend.pod_review_milliseconds) {
+            return Err(ConfigError::PodReviewMilliseconds(self.vend.pod_review_milliseconds));
         }
         if let Some(url) = &self.external_url
             && let Err(error) = Issuer::new(IssuerOptions::new(url))
@@ -209,6 +250,25 @@ mod tests {
             let vend = VendConfig { kept_seconds, ..VendConfig::default() };
             let config = CredentialsConfig { vend, ..CredentialsConfig::default() };
             assert_eq!(config.validate().is_ok(), is_good, "{kept_seconds}");
+        }
+        for (pod_reviewed_seconds, pod_review_milliseconds, is_good) in
+            [(0, 1, true), (60, 5_000, true), (61, 500, false), (10, 0, false), (10, 5_001, false)]
+        {
+            let vend = VendConfig { pod_reviewed_seconds, pod_review_milliseconds, ..VendConfig::default() };
+            let config = CredentialsConfig { vend, ..CredentialsConfig::default() };
+            let answer = config.validate();
+            assert_eq!(
+                answer.is_ok(),
+                is_good,
+                "{pod_reviewed_seconds} {pod_review_milliseconds}: {answer:?}"
+            );
+        }
+        for (text, policy) in [
+            ("required", PodReviewPolicy::Required),
+            ("when_answered", PodReviewPolicy::WhenAnswered),
+            ("off", PodReviewPolicy::Off),
+        ] {
+            assert_eq!(serde_json::from_value::<PodReviewPolicy>(text.into()).unwrap(), policy, "{text}");
         }
         let at = |url: &str| CredentialsConfig {
             external_url: Some(url.to_owned()),

@@ -21,8 +21,8 @@
 //! written, where the hub keeps its account; [`AssociationSnapshot`] finds them by ServiceAccount. A role that AWS keeps is tried
 //! there, and its credentials come from AWS (`aws_road`).
 //!
-//! Vending (`vend`) holds a pod's token against the issuer of its cluster and its caller against the token's node, decides on session
-//! name, tags and life by the association, and has a [`CredentialSource`] give the credentials: [`LocalSource`] weighs the roles' trust
+//! Vending (`vend`) holds a pod's token against the issuer of its cluster and its caller against the token's node, has the spoke service
+//! ask the cluster's API server whether the pod is still there (`replicas` finds the one that can), decides on session name, tags and life by the association, and has a [`CredentialSource`] give the credentials: [`LocalSource`] weighs the roles' trust
 //! as it is now, and mints.
 
 mod account;
@@ -36,6 +36,7 @@ mod keys;
 mod names;
 mod pods;
 pub mod process;
+mod replicas;
 pub mod rules;
 mod sight;
 mod snapshot;
@@ -49,7 +50,10 @@ pub use associations::AssociationSnapshot;
 pub use aws_road::{
     AwsRoadConfig, AwsSource, IssuerTokens, TokenAsked, external_id, hub_principal_policy, issuer_policy,
 };
-pub use config::{ConfigError, CredentialsConfig, ExchangeConfig, UnsignedConfig, VendConfig, WebhookConfig};
+pub use config::{
+    ConfigError, CredentialsConfig, ExchangeConfig, PodReviewPolicy, UnsignedConfig, VendConfig,
+    WebhookConfig,
+};
 pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;
 pub use issuers::{ClusterToken, ClusterTokens};

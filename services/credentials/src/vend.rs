@@ -1,13 +1,16 @@
 //! [`Vend`]: credentials for the pods of clusters.
 //!
 //! What has to be proven, in this order: that the caller is a node of the cluster; that the token is one of this very cluster's issuer,
-//! for Pod Identity, bound to a pod on a node, and good now; that this node is the caller; that the ServiceAccount has an association.
-//! What the pod then gets is decided here, and a [`CredentialSource`] gives it, which finds out whether the roles let it.
+//! for Pod Identity, bound to a pod on a node, and good now; that this node is the caller; that the ServiceAccount has an association;
+//! and that the pod is still there, which the cluster's API server says (`review`). What the pod then gets is decided here, and a [`CredentialSource`] gives it, which finds out whether the roles let it.
 
+mod audit;
 mod budget;
 mod cache;
 mod local;
 mod node;
+mod rest;
+mod review;
 mod session;
 mod source;
 mod token;
@@ -21,17 +24,21 @@ use lanyard_api::{
         ServiceAccountName, Vend, VendRefusal, VendedAssociation,
     },
     mapping::Cluster,
+    spoke::PodReviews,
 };
 use lanyard_iam::{Ancestor, PrincipalArn, TokenDigest};
-use lanyard_kit::telemetry::{Counters, Label, names};
-use secrecy::ExposeSecret as _;
+use lanyard_kit::telemetry::{Counters, names};
+use lanyard_oidc::unverified_issuer;
+use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use self::{
+    audit::{Outcome, tell},
     budget::Budgets,
     cache::{Basis, Of, VendCache, Vended},
     node::NotANode,
+    review::PodLives,
 };
 use crate::{config::VendConfig, engine::Credentials, sight::fault};
 
@@ -52,6 +59,7 @@ const OF_ASSOCIATION: [&str; 5] =
 pub(crate) struct Vending {
     budgets: Budgets,
     cache: VendCache,
+    lives: PodLives,
     vends: Counters<Outcome>,
 }
 
@@ -60,45 +68,8 @@ impl Vending {
         Self {
             budgets: Budgets::new(config),
             cache: VendCache::new(config.kept_max, config.kept_seconds),
+            lives: PodLives::new(config),
             vends: Counters::new(names::CREDENTIALS_VENDS_TOTAL),
-        }
-    }
-}
-
-/// How a call for a pod ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Vended,
-    Refused,
-    Throttled,
-    Fault,
-}
-
-impl Label for Outcome {
-    const KEY: &'static str = names::OUTCOME;
-    const ALL: &'static [Self] = &[Self::Vended, Self::Refused, Self::Throttled, Self::Fault];
-
-    fn value(self) -> &'static str {
-        match self {
-            Self::Vended => "vended",
-            Self::Refused => "refused",
-            Self::Throttled => "throttled",
-            Self::Fault => "fault",
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl Outcome {
-    fn of<T>(answer: &Result<T, CallError>) -> Self {
-        match answer {
-            Ok(_) => Self::Vended,
-            Err(CallError::Fault(Fault::Throttled { .. })) => Self::Throttled,
-            Err(CallError::Fault(_)) => Self::Fault,
-            Err(_) => Self::Refused,
         }
     }
 }
@@ -110,59 +81,24 @@ impl Vend for Credentials {
         request: AssumeRoleForPodIdentity,
     ) -> Result<PodCredentials, CallError> {
         let token = TokenDigest::of(request.token.expose_secret());
-        let answer = Box::pin(self.vended(&by.value, &request)).await;
+        let answer = Box::pin(self.vended(&by.value, &request, token)).await;
         self.vending().vends.increment(Outcome::of(&answer));
         tell(&by.value, &request, token, &answer);
         answer
     }
 }
 
-/// The audit line.
-fn tell(
-    by: &Actor,
-    request: &AssumeRoleForPodIdentity,
-    token: TokenDigest,
-    answer: &Result<PodCredentials, CallError>,
-) {
-    let (caller, cluster) = (by.name(), request.cluster.as_str());
-    let node_name = request.node_name.as_deref().unwrap_or_default();
-    match answer {
-        Ok(vended) => tracing::info!(
-            cluster.id = cluster,
-            caller,
-            node_name,
-            token = %token,
-            subject = %vended.subject,
-            association = %vended.association.id,
-            principal.arn = vended.user.arn,
-            access_key.id = %vended.credentials.access_key_id,
-            "a pod was vended credentials"
-        ),
-        Err(error) => {
-            let code = match error {
-                CallError::Denied(denial) => &*denial.code,
-                CallError::Fault(fault) => fault.code(),
-                CallError::NotFound { .. } => "not_found",
-                _ => "invalid",
-            };
-            tracing::warn!(
-                cluster.id = cluster,
-                caller,
-                node_name,
-                token = %token,
-                reason.code = code,
-                %error,
-                "a pod was vended nothing"
-            );
-        }
-    }
-}
-
 impl Credentials {
+    /// Has API servers asked whether pods are still there, by the spoke service. Before that, and where there is none, nobody knows.
+    pub fn review_pods_by(&self, reviews: impl PodReviews) {
+        self.vending().lives.review_by(reviews);
+    }
+
     async fn vended(
         &self,
         by: &Actor,
         request: &AssumeRoleForPodIdentity,
+        token: TokenDigest,
     ) -> Result<PodCredentials, CallError> {
         if request.node_name.as_ref().is_some_and(|name| name.len() > NODE_NAME_BYTES_MAX) {
             let rule = format!("at most {NODE_NAME_BYTES_MAX} bytes");
@@ -181,11 +117,12 @@ impl Credentials {
         let associations = self.associations(cluster.uid).await?;
         let found = associations.of(&pod.namespace, &pod.service_account);
         let association = found.cloned().ok_or_else(|| no_association(&cluster, &pod))?;
+        let unconfirmed = self.confirmed(by, &cluster, &request.token, token, now).await?;
         let basis = Basis { accounts: self.accounts_of(&association).await?, association };
         let of = Of { cluster: cluster.uid, association: basis.association.id.clone(), pod };
         let vend = self.vend(&cluster, &of.pod, &basis, associations.revision, now);
         let vended = self.vending().cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
-        Ok(answer(&cluster, &of, &vended))
+        Ok(answer(&cluster, &of, &vended, unconfirmed))
     }
 
     /// The name of the node that calls.
@@ -208,7 +145,9 @@ impl Credentials {
         now: OffsetDateTime,
     ) -> Result<PodIdentity, CallError> {
         let workloads = self.workloads(cluster.uid).await?;
-        let Some(issuer) = workloads.issuer() else {
+        // While an API server changes its issuer, tokens of either name are about; which of them this one is, it is verified to be.
+        let named = unverified_issuer(raw).and_then(|url| workloads.issuer_named(&url));
+        let Some(issuer) = named.or_else(|| workloads.issuer()) else {
             let detail = "the hub has not been told of it: see `lanyard cluster describe`, and push it";
             let part = "the issuer of the cluster's tokens".into();
             return Err(Fault::Unavailable { part, detail: detail.into() }.into());
@@ -231,6 +170,23 @@ impl Credentials {
             }
             _ => Ok(pod),
         }
+    }
+
+    /// Why it is not confirmed that a pod is still there; none where its API server says so. Whoever brings tokens of pods that are gone
+    /// is heard less and less.
+    async fn confirmed(
+        &self,
+        by: &Actor,
+        cluster: &Cluster,
+        token: &SecretString,
+        digest: TokenDigest,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, CallError> {
+        let confirmed = self.vending().lives.confirm(cluster.uid, token, digest, now).await;
+        if let Err(CallError::Denied(_)) = &confirmed {
+            self.vending().budgets.take_bad(cluster.uid, &by.name(), Instant::now())?;
+        }
+        confirmed
     }
 
     /// The revisions of the accounts of an association's roles, as far as the hub keeps them.
@@ -320,7 +276,7 @@ fn decide(
     }
 }
 
-fn answer(cluster: &Cluster, of: &Of, vended: &Vended) -> PodCredentials {
+fn answer(cluster: &Cluster, of: &Of, vended: &Vended, unconfirmed: Option<String>) -> PodCredentials {
     let Sourced { credentials, user, role_arn } = &vended.sourced;
     let association = &vended.association();
     PodCredentials {
@@ -337,6 +293,7 @@ fn answer(cluster: &Cluster, of: &Of, vended: &Vended) -> PodCredentials {
         user: user.clone(),
         credentials: credentials.clone(),
         account: role_arn.account,
+        unconfirmed,
     }
 }
 

@@ -99,6 +99,7 @@ suite! {
         the_same_pod_gets_what_it_has_and_another_pod_never_does,
         immunity_28_one_namespaces_burst_starves_no_other,
         a_rotation_of_the_issuers_keys_cuts_nobody_off,
+        while_an_issuer_changes_its_name_tokens_of_both_vend,
         without_an_issuer_there_is_no_answer,
         immunity_48_who_signs_vends_as_the_node_that_is_bound_to_their_key;
     sources:
@@ -107,6 +108,7 @@ suite! {
         immunity_10_a_token_is_of_the_clusters_own_issuer_for_pod_identity_and_now,
         immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern,
         immunity_48_a_pods_token_is_good_on_its_own_node_alone,
+        immunity_48_a_pod_that_its_api_server_refuses_gets_nothing_more,
         immunity_21_a_service_account_made_anew_is_another_one,
         immunity_11_a_role_has_to_trust_pod_identity_for_this_cluster_now,
         immunity_36_an_association_that_is_gone_or_made_anew_vends_anew,

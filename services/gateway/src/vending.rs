@@ -109,12 +109,13 @@ impl Told {
                 reason: "vended".to_owned(),
                 who: format!("system:serviceaccount:{}:{}", vended.subject.namespace, vended.subject.name),
                 detail: format!(
-                    "association: {} at revision {}\nsession: {}\naccess key: {}\nuntil: {}",
+                    "association: {} at revision {}\nsession: {}\naccess key: {}\nuntil: {}\npod: {}",
                     vended.association.arn,
                     vended.association.revision,
                     vended.user.arn,
                     vended.credentials.access_key_id,
-                    vended.credentials.expires_at
+                    vended.credentials.expires_at,
+                    life(vended)
                 ),
             },
             Err(CallError::Denied(denial)) => {
@@ -128,11 +129,53 @@ impl Told {
     }
 }
 
+/// Whether the pod is known to be still there.
+fn life(vended: &PodCredentials) -> String {
+    match &vended.unconfirmed {
+        None => "it is there, says its cluster's API server".to_owned(),
+        Some(why) => format!("not confirmed to be still there: {why}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use lanyard_api::{Fault, credentials::VendRefusal};
+    use lanyard_api::{
+        Fault, Revision,
+        credentials::{ServiceAccountName, SessionCredentials, VendRefusal, VendedAssociation, VendedUser},
+    };
 
     use super::*;
+
+    #[test]
+    fn immunity_48_a_vend_to_a_pod_whose_life_nobody_confirmed_says_so_and_why() {
+        let vended = |unconfirmed: Option<&str>| PodCredentials {
+            subject: ServiceAccountName { namespace: "team-a".to_owned(), name: "bot".to_owned() },
+            audience: "pods.eks.amazonaws.com".to_owned(),
+            association: VendedAssociation {
+                arn: "arn".to_owned(),
+                id: "a-0123456789abcdefg".parse().unwrap(),
+                revision: Revision(3),
+            },
+            user: VendedUser { arn: "arn".to_owned(), id: "id".to_owned() },
+            credentials: SessionCredentials {
+                access_key_id: "LSIAABCDEFGHIJKLMNOP".parse().unwrap(),
+                secret_access_key: "hush".into(),
+                session_token: "hush".into(),
+                expires_at: time::OffsetDateTime::UNIX_EPOCH,
+            },
+            account: "111122223333".parse().unwrap(),
+            unconfirmed: unconfirmed.map(str::to_owned),
+        };
+        for (unconfirmed, says) in [
+            (None, "pod: it is there, says its cluster's API server"),
+            (Some("nobody watches"), "pod: not confirmed to be still there: nobody watches"),
+        ] {
+            let told = Told::of(&Ok(vended(unconfirmed)), "node:u/n");
+            assert_eq!((told.outcome, &*told.reason), (DecisionOutcome::Allow, "vended"));
+            assert_eq!(told.detail.lines().last(), Some(says));
+            assert!(!told.detail.contains("hush"));
+        }
+    }
 
     #[test]
     fn a_refusal_a_fault_and_a_broken_rule_are_told_apart() {

@@ -25,7 +25,7 @@ use lanyard_kit::{
     life::{self, Life, sources},
     tls,
 };
-use lanyard_spoke::Fleet;
+use lanyard_spoke::{ApiServers, Fleet};
 use lanyard_store::{Keyring, StoreUrl};
 use serde_json::json;
 
@@ -144,6 +144,8 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
         config.external_url.clone().unwrap_or_else(|| format!("https://{}", listeners.gateway.address()));
     let parts = suite::Parts { aws, chains: certificate.chains(), external_url: &gateway_url };
     let suite = Arc::new(suite::Suite::start(&opened, &config, parts).await?);
+    let api_servers = ApiServers::default();
+    suite.credentials().review_pods_by(api_servers.clone());
     let recorder = Recorder::start(Arc::clone(&suite), config.gateway.recorder_queue_max);
     let gateway = kubernetes::Gateway::new(kubernetes::Parts {
         directory: Directory::follow(suite.directory(), config.gateway.metric_clusters_max),
@@ -201,7 +203,8 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     let watching = config.spoke.enabled.then(|| {
         let (mapping, authz) = (Arc::clone(suite.mapping()), Arc::clone(suite.authz()));
         let credentials = Arc::clone(suite.credentials());
-        let fleet = Fleet::new(mapping, authz, credentials, config.spoke.clone(), Arc::clone(&clock));
+        let (spoke, clock) = (config.spoke.clone(), Arc::clone(&clock));
+        let fleet = Fleet::new(mapping, authz, credentials, api_servers, spoke, clock);
         tokio::spawn(fleet.run(life.stop()))
     });
     tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");

@@ -1,5 +1,7 @@
 //! Lists and watches of one API server, over kit's client: every answer bounded, no redirect, no proxy.
 
+mod reviews;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -78,6 +80,8 @@ const CONFIGURATION_PATH: &str = ".well-known/openid-configuration";
 const KEYS_PATH: &str = "openid/v1/jwks";
 /// Longest document of the two: what credentials reads of a key set.
 const ISSUER_BYTES_MAX: usize = 256 * 1024;
+/// Longest answer to a question beside lists and watches: a review comes back with the token in it, of at most some KB.
+const QUESTION_BYTES_MAX: usize = 128 * 1024;
 
 fn advice(status: u16) -> &'static str {
     match status {
@@ -102,6 +106,8 @@ impl ApiFault {
 #[derive(Debug, Clone)]
 pub struct ApiServer {
     client: HttpClient,
+    /// For questions beside lists and watches, which are short: a connection of their own, so that no list stands before them.
+    questions: HttpClient,
     base: Url,
     headers: HeaderMap,
     limits: Limits,
@@ -157,8 +163,14 @@ impl ApiServer {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
+        let questions = Options {
+            timeout: Duration::from_millis(config.review_milliseconds),
+            body_bytes_max: QUESTION_BYTES_MAX,
+            ..options.clone()
+        };
         Ok(Self {
             client: HttpClient::new(options)?,
+            questions: HttpClient::new(questions)?,
             base,
             headers,
             limits: Limits {
@@ -222,8 +234,7 @@ impl ApiServer {
     }
 
     async fn document(&self, path: &'static str) -> Result<Bytes, ApiFault> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        let url = self.at(path);
         let mut headers = self.headers.clone();
         headers.insert(
             header::ACCEPT,
@@ -239,9 +250,15 @@ impl ApiServer {
         }
     }
 
-    fn request(&self, resource: Resource, query: &[(&str, &str)]) -> Request {
+    /// A path below the server's own.
+    fn at(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path(), resource.path()));
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url
+    }
+
+    fn request(&self, resource: Resource, query: &[(&str, &str)]) -> Request {
+        let mut url = self.at(resource.path());
         {
             let mut pairs = url.query_pairs_mut();
             pairs.extend_pairs(query);

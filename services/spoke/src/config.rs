@@ -35,6 +35,8 @@ pub struct SpokeConfig {
     pub push_milliseconds: u64,
     /// How long a request to an API server may take.
     pub request_seconds: u64,
+    /// How long a review of a pod's token may take. Who asks for one does not wait as long (`credentials.vend.pod_review_milliseconds`).
+    pub review_milliseconds: u64,
     /// How long one watch lasts. API servers end them after some minutes by themselves.
     pub watch_seconds: u64,
     /// Without a word for so long (API servers send a bookmark each minute) a watch counts as cut.
@@ -63,6 +65,7 @@ impl Default for SpokeConfig {
             batch_milliseconds: 100,
             push_milliseconds: 1_000,
             request_seconds: 20,
+            review_milliseconds: 2_000,
             watch_seconds: 240,
             silence_seconds: 120,
             renew_milliseconds: 4_000,
@@ -93,6 +96,7 @@ impl SpokeConfig {
             ("page_objects", self.page_objects.into()),
             ("answer_bytes_max", self.answer_bytes_max as u64),
             ("request_seconds", self.request_seconds),
+            ("review_milliseconds", self.review_milliseconds),
             ("watch_seconds", self.watch_seconds),
             ("silence_seconds", self.silence_seconds),
             ("renew_milliseconds", self.renew_milliseconds),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api_server::ApiServer,
     config::SpokeConfig,
+    reviews::ApiServers,
     state::{Part, State},
     watcher::{Target, Watcher},
     wire::Resource,
@@ -37,6 +38,8 @@ pub struct Fleet<M, A, C> {
     mapping: Arc<M>,
     authz: Arc<A>,
     credentials: Arc<C>,
+    /// Those of the clusters that are watched, for others who ask them.
+    api_servers: ApiServers,
     config: Arc<SpokeConfig>,
     clock: Arc<dyn Clock>,
     /// The name of this replica.
@@ -62,11 +65,12 @@ struct Asked {
 }
 
 impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
-    /// None yet.
+    /// None yet. `api_servers` has those of the clusters that are watched from then on.
     pub fn new(
         mapping: Arc<M>,
         authz: Arc<A>,
         credentials: Arc<C>,
+        api_servers: ApiServers,
         config: SpokeConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -75,6 +79,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             mapping,
             authz,
             credentials,
+            api_servers,
             config: Arc::new(config),
             clock,
             holder,
@@ -199,6 +204,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
         let task = match server {
             Ok(server) => {
                 tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, "watching a spoke cluster");
+                self.api_servers.put(target.uid, server.clone(), Arc::clone(&state));
                 let watcher = Watcher {
                     mapping: Arc::clone(&self.mapping),
                     authz: Arc::clone(&self.authz),
@@ -224,6 +230,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
     /// Stops watching a cluster.
     async fn end(&mut self, uid: ClusterUid) {
         let Some(running) = self.running.remove(&uid) else { return };
+        self.api_servers.remove(uid);
         running.stop.cancel();
         // An error says that it ended by a panic, which is in the log.
         let _ = running.task.await;

@@ -5,6 +5,9 @@
 //! both are pure. `api_server` lists and watches, `watcher` joins the two for one cluster, and [`Fleet`] watches all those on
 //! which this replica holds the lease. [`Pusher`] does the same from inside a cluster, for a hub that cannot reach in.
 //!
+//! What else the hub has to ask of API servers goes by the spoke service too, for it alone has credentials for them: [`ApiServers`]
+//! answers whether a pod is still there.
+//!
 //! The service knows the others by their traits alone, in the process of `lanyard serve` and in one of its own ([`process`]).
 
 mod admitted;
@@ -15,6 +18,7 @@ mod in_cluster;
 pub mod mirror;
 pub mod process;
 mod pusher;
+mod reviews;
 mod state;
 mod watcher;
 pub mod wire;
@@ -24,4 +28,5 @@ pub use config::{ConfigError, SpokeConfig};
 pub use fleet::Fleet;
 pub use in_cluster::{InClusterError, in_cluster};
 pub use pusher::{PushError, Pusher};
+pub use reviews::ApiServers;
 pub use watcher::Target;

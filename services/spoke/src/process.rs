@@ -1,4 +1,5 @@
-//! The spoke service as a process of its own: no engine and no database; it calls the others over mTLS, and answers for its health.
+//! The spoke service as a process of its own: no engine and no database; it calls the others over mTLS, and answers for its health
+//! and about the pods of the clusters that it watches.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -14,8 +15,9 @@ use axum::{
     response::Response,
 };
 use lanyard_api::{
-    grpc::with_health_and_reflection,
+    grpc::{Door, Served, with_health_and_reflection},
     methods::{self, SPOKE_SERVICE},
+    spoke::server,
 };
 use lanyard_kit::{
     Clock, SystemClock,
@@ -30,13 +32,13 @@ use serde_json::json;
 use tonic::{Status, service::Routes};
 
 pub use crate::admitted::PeersConfig;
-use crate::{Fleet, SpokeConfig, admitted::Services};
+use crate::{ApiServers, Fleet, SpokeConfig, admitted::Services};
 
 /// What the process is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpokeProcessConfig {
-    /// Where gRPC's health and reflection listen.
+    /// Where gRPC listens: health, reflection, and reviews of pods for the service that vends to them.
     pub listen: SocketAddr,
     /// The service's certificate: as whom it calls the others.
     pub tls: ServiceFiles,
@@ -91,7 +93,7 @@ impl SpokeProcessConfig {
 /// The flags of the spoke service.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Where gRPC's health and reflection listen; port 0 takes a free one [default: 127.0.0.1:0].
+    /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
     /// Those that every service has.
@@ -129,9 +131,12 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
     let server = Server::bind(options).await?;
     let url = format!("https://{}", server.address());
     let readiness = life.readiness().clone();
-    let about = with_health_and_reflection(Routes::default(), async move { readiness.wait().await }).await?;
+    let api_servers = ApiServers::default();
+    let reviews = Served::new(Arc::new(api_servers.clone()), Door::between_services());
+    let routes = Routes::new(server::pod_reviews(reviews));
+    let routes = with_health_and_reflection(routes, async move { readiness.wait().await }).await?;
     let of_hub = hub.clone();
-    let guarded = about
+    let guarded = routes
         .into_axum_router()
         .layer(middleware::from_fn(move |request, next| services_alone(of_hub.clone(), request, next)))
         .layer(ServedLayer::new(Calls::served(methods::paths())));
@@ -148,19 +153,26 @@ async fn serve(config: SpokeProcessConfig, life: Life) -> anyhow::Result<()> {
         });
         life::tell_ready(&about, config.ready_file.as_deref())?;
         let Services { mapping, authz, credentials, .. } = services;
-        Fleet::new(mapping, authz, credentials, config.spoke, clock).run(life.stop()).await;
+        Fleet::new(mapping, authz, credentials, api_servers, config.spoke, clock).run(life.stop()).await;
     }
     serving.await?;
     Ok(())
 }
 
-/// The hub's services may ask how this one is. A spoke's or principal's certificate, though of the same hub, opens nothing here.
+/// The hub's services may ask how this one is, and each what [`methods::callers`] lets it. A spoke's or principal's certificate, though
+/// of the same hub, opens nothing here.
 async fn services_alone(hub: String, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
+    let callers = methods::callers(request.uri().path());
     match peer.as_deref() {
-        Some(PeerIdentity::Service { hub: of, .. }) if *of == hub => next.run(request).await,
+        Some(PeerIdentity::Service { hub: of, name }) if *of == hub && callers.include(name) => {
+            next.run(request).await
+        }
         Some(PeerIdentity::Service { .. } | PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. })
-        | None => Status::permission_denied("only services of this hub are answered here").into_http(),
+        | None => {
+            let rule = "services of this hub are answered here, each about what it may ask";
+            Status::permission_denied(rule).into_http()
+        }
     }
 }
 
@@ -171,6 +183,36 @@ mod tests {
     use lanyard_kit::config::{Sources, load};
 
     use super::*;
+
+    #[tokio::test]
+    async fn immunity_41_pods_are_reviewed_for_the_service_that_vends_and_for_nobody_else() {
+        const REVIEW: &str = "/lanyard.spoke.v1.PodReviews/ReviewPod";
+        const HEALTH: &str = "/grpc.health.v1.Health/Check";
+        let service = |hub, name| PeerIdentity::service(hub, name).ok();
+        for (peer, path, is_answered) in [
+            (service("h1", "credentials"), REVIEW, true),
+            (service("h2", "credentials"), REVIEW, false),
+            (service("h1", "gateway"), REVIEW, false),
+            (service("h1", "awsapi"), REVIEW, false),
+            (service("h1", "spoke"), REVIEW, false),
+            (service("h1", "gateway"), HEALTH, true),
+            (service("h2", "gateway"), HEALTH, false),
+            (PeerIdentity::spoke("h1", "9f0c").ok(), REVIEW, false),
+            (PeerIdentity::spoke("h1", "9f0c").ok(), HEALTH, false),
+            (None, REVIEW, false),
+        ] {
+            let what = format!("{peer:?} {path}");
+            let routes = axum::Router::new().fallback(axum::routing::any(|| async { "reached" }));
+            let guard = middleware::from_fn(|request, next| services_alone("h1".to_owned(), request, next));
+            let mut request = Request::post(path).body(axum::body::Body::empty()).unwrap();
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            let peer = Peer { address, identity: peer.map(Arc::new), certificate_sha256: None };
+            request.extensions_mut().insert(peer);
+            let response = tower::ServiceExt::oneshot(routes.layer(guard), request).await.unwrap();
+            let refused = Status::from_header_map(response.headers());
+            assert_eq!(refused.is_none(), is_answered, "{what}: {refused:?}");
+        }
+    }
 
     #[test]
     fn the_sample_is_a_configuration_and_a_value_out_of_its_rule_is_named() {

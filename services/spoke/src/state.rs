@@ -38,6 +38,7 @@ struct Progress {
     pushed_at: Option<OffsetDateTime>,
     aws_auth_missing_since: Option<OffsetDateTime>,
     issuer_read_at: Option<OffsetDateTime>,
+    reviews_pods: Option<bool>,
     /// Objects that the hub leaves out, and how many more it did not name.
     refused: BTreeMap<Push, Vec<String>>,
     faults: BTreeMap<Part, String>,
@@ -143,6 +144,11 @@ impl State {
         self.changed.notify_one();
     }
 
+    /// Whether the credential may have pods' tokens reviewed, as far as the API server tells.
+    pub(crate) fn may_review_pods(&self, may: Option<bool>) {
+        self.progress().reviews_pods = may;
+    }
+
     /// The hub has taken a part but for these objects, or has named these too.
     pub(crate) fn refused(&self, push: Push, refused: Vec<String>, is_all: bool) {
         if !refused.is_empty() {
@@ -204,6 +210,7 @@ impl State {
             service_accounts,
             issuer_url,
             issuer_read_at: progress.issuer_read_at,
+            reviews_pods: progress.reviews_pods,
             refused: named(progress.refused.values().flatten()),
             fault: progress.faults.values().next().cloned(),
             fault_since: progress.fault_since,

@@ -145,6 +145,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
         let interval = Duration::from_secs(self.config.issuer_seconds);
         let mut pause = Pause::new(&self.config);
         loop {
+            self.look_at_reviews().await;
             match self.server.issuer().await {
                 Ok(documents) => {
                     self.state.mirror().see_issuer(documents);
@@ -161,6 +162,19 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                 }
             }
         }
+    }
+
+    /// Looks whether the hub may ask this API server about pods. Who watches from inside of the cluster is asked nothing, for the hub
+    /// does not reach in.
+    async fn look_at_reviews(&self) {
+        if self.state.lease_term().is_none() {
+            return;
+        }
+        let may = self.server.may_review_pods().await;
+        if let Err(fault) = &may {
+            tracing::debug!(cluster.uid = %self.target.uid, %fault, "it is not known whether a spoke cluster reviews pods' tokens");
+        }
+        self.state.may_review_pods(may.ok());
     }
 
     /// Brings what changed to the hub, for ever.

@@ -3,6 +3,8 @@
 //! Of an object only what means something here is kept, written the same way each time: what an API server adds with every write
 //! (versions, managers, times) would make a change of each.
 
+pub mod reviews;
+
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use lanyard_api::credentials::{ANNOTATION_PREFIX, IssuerDocuments, ServiceAccount};

@@ -5,32 +5,21 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
 import tomllib
-import uuid
 
 import pytest
 import requests
 
 import kube
 from proxy import Proxy
-from spokes import READERS, holder, line, new_spoke, nobody_is_mapped, seen
+from spokes import READERS, holder, line, new_spoke, nobody_is_mapped, own_database, seen
 from stack import Stack
 
 # In which a replica has sent what it saw.
 PUSHED_SECONDS = 3
-
-
-def own_database(url: str) -> str:
-    """A database of a test's own on the server that the tests have."""
-    name = f"spokes_{uuid.uuid4().hex}"
-    psql = shutil.which("psql") or str(max(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
-    done = subprocess.run([psql, url, "-qc", f"CREATE DATABASE {name}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return url.rsplit("/", 1)[0] + "/" + name
 
 
 @pytest.mark.skipif(not os.environ.get("LANYARD_TEST_POSTGRES_URL"), reason="separate services share a PostgreSQL")

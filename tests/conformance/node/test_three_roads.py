@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,12 +14,14 @@ import agent
 import images
 import kube
 from agent import Agent, token_name
+from management import FrontDoor
 from pods import pod, service_account
 from story import POD_TOKEN, Story, namespaces, variables, with_token
 
 APP, LEGACY, QUIET, MARKED = "team-a", "legacy", "quiet", "marked"
 # Namespaces that have the metadata road are read anew within this time.
 LABEL_SECONDS_MAX = 60
+VEND = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"
 # As boto3 calls the three.
 CONTAINER, WEB, METADATA = "container-role", "assume-role-with-web-identity", "iam-role"
 # Kubelets and the API server are seen by the hub and the agent within this time.
@@ -213,6 +216,7 @@ def immunity_48_the_token_of_a_pod_that_is_gone_is_worth_nothing(story, app):
     story.run(pod("heir", APP, "nobody"))
     token = story.token("mortal", APP)
     assert story.ask("mortal", APP, token)[0] == 200
+    assert at_the_hub(story, token) == "vended"
     story.pods.delete("mortal", APP)
 
     def told() -> bool:
@@ -223,6 +227,24 @@ def immunity_48_the_token_of_a_pod_that_is_gone_is_worth_nothing(story, app):
 
     kube.wait_for("the pod's end at the agent", told, SEEN_SECONDS_MAX)
     story.agent.audited(token_name(token), "refused")
+    # With the agent passed by, the hub itself knows: the API server keeps its own word on a token for some seconds.
+    kube.wait_for("the pod's end at the hub", lambda: "refuses the token" in at_the_hub(story, token), SEEN_SECONDS_MAX)
+
+
+def at_the_hub(story: Story, token: str) -> str:
+    """What the hub says to a pod's token, asked with the token of the node's agent: `vended`, or why not."""
+    words = ("create", "token", agent.NAME, "--namespace", agent.NAMESPACE, "--audience", "lanyard:node")
+    of_pod = ("--bound-object-kind", "Pod", "--bound-object-name", story.agent.pod)
+    bearer = story.hub.secrets.add("the agent's token", story.node.server.admin(*words, *of_pod).strip())
+    with contextlib.closing(FrontDoor(story.hub)) as door:
+        asked = door.encode(VEND, {"cluster": story.node.cluster.id, "token": token})
+        metadata = [("authorization", f"Bearer {bearer}"), ("x-lanyard-cluster", story.node.cluster.id)]
+        answer = door.send(VEND, asked, metadata)
+    if answer.code.name != "OK":
+        return answer.details
+    for secret in ("secret_access_key", "session_token"):
+        story.hub.secrets.add("a pod's credentials", answer.message["credentials"][secret])
+    return "vended"
 
 
 def immunity_51_who_is_no_api_server_is_not_told_which_role_a_service_account_has(story, app):

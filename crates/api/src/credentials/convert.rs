@@ -61,6 +61,7 @@ convert! { VendedAssociation = pb::VendedAssociation { arn: plain, id: text, rev
 convert! { VendedUser = pb::VendedUser { arn: plain, id: plain } }
 convert! { PodCredentials = pb::PodCredentials {
     subject: message, audience: plain, association: message, user: message, credentials: message, account: text,
+    unconfirmed: plain,
 } }
 
 impl From<ServiceAccountName> for pb::VendedSubject {

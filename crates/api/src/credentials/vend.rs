@@ -54,6 +54,8 @@ pub struct PodCredentials {
     pub credentials: SessionCredentials,
     /// The account of that session.
     pub account: AccountId,
+    /// Why it was not confirmed that the pod is still there; none where its cluster's API server has said so.
+    pub unconfirmed: Option<String>,
 }
 
 /// The association that credentials were vended by.

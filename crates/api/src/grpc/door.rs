@@ -39,6 +39,7 @@ pub struct Door(Way);
 enum Way {
     Behind,
     Vouched { key: LiveVouchKey, now: Now },
+    Between,
 }
 
 /// Where the key is that vouchers are opened by, as it is now.
@@ -49,6 +50,7 @@ impl std::fmt::Debug for Door {
         f.write_str(match self.0 {
             Way::Behind => "Door(behind)",
             Way::Vouched { .. } => "Door(vouched)",
+            Way::Between => "Door(between services)",
         })
     }
 }
@@ -71,6 +73,11 @@ impl Door {
         Self(Way::Vouched { key, now })
     }
 
+    /// Between services alone: of a service that takes no actor from anybody.
+    pub fn between_services() -> Self {
+        Self(Way::Between)
+    }
+
     /// The actor of a request, if it was admitted for this very message and what it does.
     ///
     /// # Errors
@@ -79,6 +86,7 @@ impl Door {
         let actor = match &self.0 {
             Way::Behind => request.extensions().get::<Vouched<Actor>>().cloned(),
             Way::Vouched { key, now } => opened(&key(), now, request),
+            Way::Between => None,
         };
         let message = request.get_ref();
         let fits = |actor: &Vouched<Actor>| {
@@ -116,7 +124,7 @@ impl Door {
     /// As [`Door::actor`] says.
     pub fn question<M: Managed>(&self, request: &Request<M>) -> Result<(), Status> {
         match self.0 {
-            Way::Behind => self.actor(request).map(|_| ()),
+            Way::Behind | Way::Between => self.actor(request).map(|_| ()),
             Way::Vouched { .. } => Ok(()),
         }
     }
@@ -131,7 +139,7 @@ impl Door {
                 code: "between_services".into(),
                 message: "this method is between services: no front door lets it through".to_owned(),
             })),
-            Way::Vouched { .. } => Ok(()),
+            Way::Vouched { .. } | Way::Between => Ok(()),
         }
     }
 
@@ -143,6 +151,7 @@ impl Door {
     pub fn unsigned<M>(&self, request: &Request<M>) -> Result<Option<IpAddr>, Status> {
         match self.0 {
             Way::Behind => Ok(request.extensions().get::<SourceIp>().map(|ip| ip.0)),
+            Way::Between => Err(not_admitted()),
             Way::Vouched { .. } => {
                 let Some(value) = request.metadata().get(SOURCE_IP_METADATA) else { return Ok(None) };
                 let address = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -164,7 +173,7 @@ impl Door {
         cluster: ClusterUid,
     ) -> Result<Vouched<Arc<Identity>>, Status> {
         let value = match &self.0 {
-            Way::Behind => None,
+            Way::Behind | Way::Between => None,
             Way::Vouched { key, now } => key().open(&voucher, Some(cluster), now()).ok(),
         };
         value.map(|value| Vouched { value, voucher }).ok_or_else(not_admitted)

@@ -7,6 +7,7 @@ mod authz;
 mod front_door;
 mod mapping;
 mod masks;
+mod pod_reviews;
 mod samples;
 mod spokes;
 mod tags;
@@ -92,7 +93,7 @@ fn door(audience: Audience) -> Door {
 
 /// All services of one implementation, each with its own door.
 fn served(fake: &Arc<Fake>) -> Client {
-    use crate::{authn, authz, credentials, mapping};
+    use crate::{authn, authz, credentials, mapping, spoke};
     let at = |audience| Served::new(Arc::clone(fake), door(audience));
     let vouching = Arc::new(authn::Vouching::new(Arc::clone(fake), vouchers()));
     let proving = Served::new(vouching, door(Audience::Authn));
@@ -118,6 +119,7 @@ fn served(fake: &Arc<Fake>) -> Client {
         .add_service(credentials::server::pods(at(Audience::Credentials)))
         .add_service(credentials::server::associations(at(Audience::Credentials)))
         .add_service(credentials::server::vend(at(Audience::Credentials)))
+        .add_service(spoke::server::pod_reviews(Served::new(Arc::clone(fake), Door::between_services())))
         .add_service(crate::tags::of_mapping(at(Audience::Mapping)))
         .add_service(crate::tags::of_credentials(at(Audience::Credentials)));
     Remote::new(admitting(serve_in_process(routes), vouchers()))

@@ -77,6 +77,10 @@ pub struct SpokeWatch {
     pub issuer_read_at: Option<OffsetDateTime>,
     /// Objects that are seen and not taken, each with the rule that it broke. What stands beside them is taken.
     pub refused: Vec<String>,
+    /// Whether the credential may have pods' tokens reviewed (`create` on `tokenreviews` of `authentication.k8s.io`); without that
+    /// the hub does not hear of the end of a pod. None where nobody has looked yet, or the API server does not tell.
+    #[serde(default)]
+    pub reviews_pods: Option<bool>,
     /// What is in the way, if anything is.
     pub fault: Option<String>,
     /// Since when.

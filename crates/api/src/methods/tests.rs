@@ -216,6 +216,19 @@ fn immunity_34_a_kubeconfig_is_lent_to_the_spoke_service_and_to_no_door() {
 }
 
 #[test]
+fn immunity_41_who_vends_has_pods_reviewed_and_asks_nothing_else_of_another_service() {
+    let may_ask = |service: &str| {
+        let these =
+            |path: &String| matches!(callers(path), Callers::These(_)) && callers(path).include(service);
+        wire_methods().into_keys().filter(these).collect::<Vec<_>>()
+    };
+    assert_eq!(may_ask(CREDENTIALS), [REVIEW_POD]);
+    for other in [GATEWAY, AWSAPI, SPOKE_SERVICE, "authn", "mapping", "authz"] {
+        assert!(!callers(REVIEW_POD).include(other), "{other}");
+    }
+}
+
+#[test]
 fn immunity_41_the_door_of_the_aws_wire_carries_management_calls_and_makes_none_up() {
     for path in wire_methods().into_keys() {
         let Callers::These(_) = callers(&path) else { continue };

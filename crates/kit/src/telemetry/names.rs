@@ -58,6 +58,9 @@ metrics! {
     AUTHN_ADMISSIONS_TOTAL = Counter "lanyard_authn_admissions_total" [OUTCOME], "Management calls admitted and refused.";
     /// Labels: [`OUTCOME`] (`vended`, `refused`, `throttled`, `fault`).
     CREDENTIALS_VENDS_TOTAL = Counter "lanyard_credentials_vends_total" [OUTCOME], "Calls for the credentials of pods, by outcome.";
+    /// Labels: [`OUTCOME`] (`lives`, `kept`: it said so a moment ago, `refused`, `busy`: too many asked at once and none were vended to,
+    /// and why nobody knows: `unwatched`, `unavailable`, `throttled`, `timed_out`, `resting`: left alone after faults).
+    CREDENTIALS_POD_REVIEWS_TOTAL = Counter "lanyard_credentials_pod_reviews_total" [OUTCOME], "Questions to API servers whether a pod is still there, by what came of them.";
     /// Labels: [`SERVICE`] and [`OUTCOME`] (`answered`, `refused`, `throttled`, `fault`).
     AWS_CALLS_TOTAL = Counter "lanyard_aws_calls_total" [SERVICE, OUTCOME], "Calls to AWS, by service and outcome.";
     /// Labels: [`SERVICE`].

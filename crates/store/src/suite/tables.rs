@@ -119,6 +119,7 @@ pub(super) async fn what_a_watcher_says_is_kept_while_its_cluster_is_there(bench
         service_accounts: 3,
         issuer_url: Some("https://issuer.example".to_owned()),
         issuer_read_at: Some(NOON),
+        reviews_pods: Some(true),
         refused: vec!["Role/a/b: too long".to_owned()],
         fault: None,
         fault_since: None,

@@ -16,7 +16,9 @@ pub(super) async fn assume_role_for_pod_identity<B: Backend>(
 ) -> Result<Answer, CallError> {
     let vended =
         call.ask::<pb::AssumeRoleForPodIdentityRequest, pb::PodCredentials, PodCredentials>().await?;
-    let PodCredentials { subject, audience, association, user, credentials, account: _ } = vended;
+    // EKS says nothing of the account, nor whether the pod is still there.
+    let PodCredentials { subject, audience, association, user, credentials, account: _, unconfirmed: _ } =
+        vended;
     Ok(Answer::Rest(json!({
         "subject": { "namespace": subject.namespace, "serviceAccount": subject.name },
         "audience": audience,

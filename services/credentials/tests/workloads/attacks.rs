@@ -1,15 +1,22 @@
 //! What somebody might try who has a token, or makes one: each is refused with its own error, and the rule is named.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
 use aws_lc_rs::hmac;
 use lanyard_api::{
-    Mutation,
+    Fault, Mutation,
     credentials::{Associations, PodIdentityAssociationRef, Vend, Workloads},
+    spoke::{PodReview, PodReviews, ReviewPod},
 };
 use lanyard_oidc::{
     Algorithm,
     stand_in::{SigningKey, encode, signing_input},
 };
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::{bearers::*, bench::*};
 
@@ -110,6 +117,48 @@ pub(crate) async fn immunity_48_a_pods_token_is_good_on_its_own_node_alone(bench
     let other = another(bench, &SigningKey::generate(Algorithm::Es256, "prods")).await;
     let answer = calls.assume_role_for_pod_identity(node(other.uid, NODE), request(&token())).await;
     assert_eq!(why(&answer), "no cluster");
+}
+
+/// An API server that says what it was told to say of every pod.
+#[derive(Clone)]
+struct ApiServer(Arc<Mutex<PodReview>>);
+
+impl PodReviews for ApiServer {
+    async fn review_pod(&self, _: ReviewPod) -> Result<PodReview, Fault> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+pub(crate) async fn immunity_48_a_pod_that_its_api_server_refuses_gets_nothing_more(
+    bench: &Bench,
+    calls: &impl Vend,
+) {
+    bench.ready().await;
+    let why_not = bench.vend(calls, &token()).await.unwrap().unconfirmed;
+    assert!(why_not.is_some_and(|why| why.contains("does not watch")), "there is nobody to ask");
+    let server = ApiServer(Arc::new(Mutex::new(PodReview::Lives)));
+    bench.engine.review_pods_by(server.clone());
+    let shown = token();
+    assert_eq!(bench.vend(calls, &shown).await.unwrap().unconfirmed, None);
+    *server.0.lock().unwrap() = PodReview::Refused("service account token has been invalidated".to_owned());
+    bench.clock.advance(Duration::seconds(9));
+    assert_eq!(why(&bench.vend(calls, &shown).await), "vended", "its word counts for ten seconds");
+    bench.clock.advance(Duration::seconds(1));
+    // The hub still keeps credentials for this very pod; they are for nobody any more.
+    let says = "the cluster's API server refuses the token";
+    for gone in [shown, token()] {
+        refuse(bench, calls, &[("a pod that is gone", gone, "pod_token_expired", says)]).await;
+    }
+    *server.0.lock().unwrap() = PodReview::Lives;
+    assert_eq!(why(&bench.vend(calls, &token()).await), "vended", "no refusal is kept");
+    // A node that goes on bringing tokens of what is gone is heard less and less.
+    *server.0.lock().unwrap() = PodReview::Refused(String::new());
+    bench.clock.advance(Duration::seconds(10));
+    let mut answers = BTreeSet::new();
+    for _ in 0..60 {
+        answers.insert(why(&bench.vend(calls, &token()).await));
+    }
+    assert_eq!(answers, BTreeSet::from(["pod_token_expired".to_owned(), "throttled".to_owned()]));
 }
 
 pub(crate) async fn immunity_21_a_service_account_made_anew_is_another_one(bench: &Bench, calls: &impl Vend) {

@@ -4,8 +4,8 @@ use lanyard_api::{
     ActorKind, Mutation, Scope, Vouched,
     authn::accounts::IamRole,
     credentials::{
-        Associations, PodCredentials, PodIdentityAssociationRef, UpdatePodIdentityAssociation, Vend,
-        VendedAssociation,
+        Associations, Issuers, PodCredentials, PodIdentityAssociationRef, PublishIssuerKey,
+        UpdatePodIdentityAssociation, Vend, VendedAssociation,
     },
     mapping::Node,
 };
@@ -237,6 +237,27 @@ pub(crate) async fn a_rotation_of_the_issuers_keys_cuts_nobody_off(bench: &Bench
         "pod_token_invalid",
         "a key that ended, and no new one"
     );
+}
+
+pub(crate) async fn while_an_issuer_changes_its_name_tokens_of_both_vend(bench: &Bench, calls: &impl Vend) {
+    bench.ready().await;
+    let (next, published) = (
+        SigningKey::generate(Algorithm::Es256, "next"),
+        format!("https://hub.example/id/{}", bench.cluster.uid),
+    );
+    let asked = PublishIssuerKey { jwk: next.jwk().to_string(), issuer_url: None };
+    bench.engine.publish_issuer_key(Mutation::by(actor_of(HOME)), dev(), asked).await.unwrap();
+    let of = |issuer: &str| with(|claims| claims["iss"] = issuer.into());
+    for (what, token, expected) in [
+        ("the name before", token(), "vended"),
+        ("the name after", next.mint(&of(&published)), "vended"),
+        ("the key before under the name after", own_key().mint(&of(&published)), "pod_token_invalid"),
+        ("the key after under the name before", next.mint(&of(ISSUER)), "pod_token_invalid"),
+        ("another name", next.mint(&of("https://issuer.example/other")), "pod_token_invalid"),
+    ] {
+        bench.clock.advance(Duration::minutes(4));
+        assert_eq!(why(&bench.vend(calls, &token).await), expected, "{what}");
+    }
 }
 
 pub(crate) async fn without_an_issuer_there_is_no_answer(bench: &Bench, calls: &impl Vend) {

@@ -44,6 +44,15 @@ macro_rules! spoke_rules {
 }
 pub(super) use spoke_rules;
 
+/// What the credential may do beside that where the hub itself has it: ask about the tokens of pods.
+macro_rules! review_rule {
+    () => {
+        "  - {apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}
+"
+    };
+}
+pub(super) use review_rule;
+
 /// The certificate of a spoke, in the folder that `lanyard pki issue-spoke` writes.
 pub(super) const CERTIFICATE_FILE: &str = "spoke.crt";
 /// Its key.
@@ -68,6 +77,9 @@ pub enum SpokeCommand {
     after_help = concat!("\
 In a pod the API server is the pod's own, by its service account, which needs a ClusterRole with these rules:
 ", spoke_rules!(), "
+The hub does not reach in, so that it cannot ask this API server whether a pod is still there: a pod that is gone is vended to by its
+token while that lasts, as far as its node still asks.
+
 The hub knows the cluster by the certificate in --credential, and takes of it what concerns this cluster alone.
 
 Examples:

@@ -9,7 +9,7 @@ use lanyard_authn::AuthnConfig;
 use lanyard_authz::AuthzConfig;
 use lanyard_aws::{AwsOptions, AwsOptionsError};
 use lanyard_awsapi::AwsApiConfig;
-use lanyard_credentials::CredentialsConfig;
+use lanyard_credentials::{CredentialsConfig, PodReviewPolicy};
 use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{
@@ -129,6 +129,12 @@ pub enum InvalidConfig {
          on 127.0.0.1, or say administrator_on_public_listener = true"
     )]
     PublicListener(SocketAddr),
+    /// An answer is required that nobody asks for.
+    #[error(
+        "credentials.vend.pod_review requires that API servers are asked about pods, which the watch on spoke clusters does: set \
+         spoke.enabled = true"
+    )]
+    NobodyReviewsPods,
     /// A region of the wrong form.
     #[error("region: {0}")]
     Region(String),
@@ -207,6 +213,9 @@ impl ServeConfig {
             }
         }
         self.credentials.validate()?;
+        if self.credentials.vend.pod_review == PodReviewPolicy::Required && !self.spoke.enabled {
+            return Err(InvalidConfig::NobodyReviewsPods);
+        }
         self.authn.validate()?;
         self.authn.sts_http_options()?;
         Ok(())
@@ -227,6 +236,15 @@ mod tests {
         assert!(matches!(aws.validate(), Err(InvalidConfig::PublicListener(_))));
         assert!(ServeConfig { administrator_on_public_listener: true, ..public }.validate().is_ok());
         assert!(ServeConfig::default().validate().is_ok());
+    }
+
+    #[test]
+    fn what_is_required_of_api_servers_has_somebody_to_ask_them() {
+        let mut config = ServeConfig::default();
+        config.credentials.vend.pod_review = PodReviewPolicy::Required;
+        assert!(config.validate().is_ok());
+        config.spoke.enabled = false;
+        assert!(matches!(config.validate(), Err(InvalidConfig::NobodyReviewsPods)));
     }
 
     #[test]

@@ -127,6 +127,7 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
         service_accounts: 9,
         issuer_url: Some("https://issuer.example".to_owned()),
         issuer_read_at: Some(bench.now()),
+        reviews_pods: Some(true),
         refused: vec!["y".repeat(5_000); 50],
         fault: Some("x".repeat(5_000)),
         fault_since: Some(bench.now()),

@@ -37,6 +37,7 @@ fn watch() -> SpokeWatch {
         refused: vec![text("Role/a/b: too long")],
         fault: Some(text("no route")),
         fault_since: Some(moment(9)),
+        reviews_pods: Some(false),
     }
 }
 

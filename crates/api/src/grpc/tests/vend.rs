@@ -7,7 +7,7 @@ use crate::{
     },
 };
 
-fn credentials() -> PodCredentials {
+fn credentials(unconfirmed: Option<String>) -> PodCredentials {
     PodCredentials {
         subject: ServiceAccountName { namespace: text("team-a"), name: text("bot") },
         audience: text("pods.eks.amazonaws.com"),
@@ -24,11 +24,13 @@ fn credentials() -> PodCredentials {
             expires_at: moment(5),
         },
         account: ACCOUNT.parse().unwrap(),
+        unconfirmed,
     }
 }
 
 fake! { Vend {
-    ask assume_role_for_pod_identity(request: AssumeRoleForPodIdentity) -> PodCredentials, CallError = credentials();
+    ask assume_role_for_pod_identity(request: AssumeRoleForPodIdentity) -> PodCredentials, CallError
+        = credentials(request.node_name.clone());
 } }
 
 fn node() -> Vouched<Actor> {

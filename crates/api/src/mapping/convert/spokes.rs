@@ -23,7 +23,7 @@ convert! { SpokeKubeconfig = pb::SpokeKubeconfig {
 convert! { SpokeWatch = pb::SpokeWatch {
     holder: plain, reported_at: moment, listed_at: optional_moment, pushed_at: optional_moment, objects: plain,
     aws_auth: choice, aws_auth_missing_since: optional_moment, fault: plain, fault_since: optional_moment,
-    service_accounts: plain, issuer_url: plain, issuer_read_at: optional_moment, refused: plain,
+    service_accounts: plain, issuer_url: plain, issuer_read_at: optional_moment, refused: plain, reviews_pods: plain,
 } }
 
 mutated! { SpokeKubeconfig = pb::SpokeKubeconfigMutated { kubeconfig: message } }

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::spoke::spoke_rules;
+use super::super::spoke::{review_rule, spoke_rules};
 use super::{
     CreateArgs,
     files::{Folder, gateway_url},
@@ -36,7 +36,10 @@ The kubeconfig is reduced to API server, CA, and token or client certificate, an
 command, read a file or trust anybody is refused by name. Its credential needs a ClusterRole with these rules:
 ",
     spoke_rules!(),
+    review_rule!(),
     "
+Without the last one the hub does not hear of the end of a pod, and vends to it by its token alone while that lasts.
+
 Run again, it changes what is different and nothing else: files whose credential counts stay as they are."
 );
 
@@ -106,11 +109,28 @@ impl Tabular for Added {
             row("files", format!("{} in {}", self.files_are, self.written.folder())),
             row("check", self.check.clone()),
             row("watch", watch),
+            row("pods", self.pods().to_owned()),
         ]
     }
 
     fn notes(&self) -> Vec<String> {
         self.written.notes()
+    }
+}
+
+impl Added {
+    /// Whether the hub can ask the API server about pods.
+    fn pods(&self) -> &'static str {
+        match self.spoke.watch.as_ref().and_then(|watch| watch.reviews_pods) {
+            Some(true) => "the API server tells the hub whether a pod is still there",
+            Some(false) => {
+                "the credential may not `create` `tokenreviews` of `authentication.k8s.io`: the hub does not hear of the end of a \
+                 pod, so let it by a ClusterRole (`lanyard cluster add --help`)"
+            }
+            None => {
+                "it is not known yet whether the credential may have tokens reviewed: see `lanyard cluster describe`"
+            }
+        }
     }
 }
 

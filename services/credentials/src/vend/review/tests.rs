@@ -1,0 +1,189 @@
+use std::sync::{
+    Mutex as StdMutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use lanyard_api::Denial;
+use time::macros::datetime;
+
+use super::*;
+
+const NOON: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
+
+/// Stands in for the spoke service, for faults: it says what it was told to.
+#[derive(Clone, Default)]
+struct StandIn {
+    says: Arc<StdMutex<Option<Result<PodReview, Fault>>>>,
+    asked: Arc<AtomicUsize>,
+    most_at_once: Arc<AtomicUsize>,
+    at_once: Arc<AtomicUsize>,
+}
+
+impl StandIn {
+    /// None: it never answers.
+    fn say(&self, review: Option<Result<PodReview, Fault>>) {
+        *self.says.lock().unwrap() = review;
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl PodReviews for StandIn {
+    async fn review_pod(&self, _: ReviewPod) -> Result<PodReview, Fault> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(now, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let says = self.says.lock().unwrap().clone();
+        let answer = match says {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        };
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        answer
+    }
+}
+
+struct World {
+    lives: PodLives,
+    stand_in: StandIn,
+    cluster: ClusterUid,
+}
+
+impl World {
+    fn new(policy: PodReviewPolicy) -> Self {
+        let config = VendConfig { pod_review: policy, pod_review_milliseconds: 50, ..VendConfig::default() };
+        let (lives, stand_in) = (PodLives::new(&config), StandIn::default());
+        lives.review_by(stand_in.clone());
+        Self { lives, stand_in, cluster: ClusterUid::random() }
+    }
+
+    async fn confirm(&self, token: &str, now: OffsetDateTime) -> Result<Option<String>, CallError> {
+        self.lives.confirm(self.cluster, &token.into(), TokenDigest::of(token), now).await
+    }
+}
+
+fn away() -> Fault {
+    Fault::Unavailable { part: "the cluster's API server".into(), detail: "it cannot be reached".into() }
+}
+
+fn code(answer: &Result<Option<String>, CallError>) -> &str {
+    match answer {
+        Ok(None) => "confirmed",
+        Ok(Some(_)) => "unconfirmed",
+        Err(CallError::Denied(Denial { code, .. })) => code,
+        Err(CallError::Fault(fault)) => fault.code(),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn immunity_48_what_the_api_server_says_decides_and_where_it_says_nothing_the_policy() {
+    use PodReviewPolicy::{Off, Required, WhenAnswered};
+    let refused = || Some(Ok(PodReview::Refused("service account token has been invalidated".to_owned())));
+    let throttled = Fault::Throttled { part: "the cluster's API server".into(), retry_after: None };
+    for (what, says, required, when_answered, why) in [
+        ("it lives", Some(Ok(PodReview::Lives)), "confirmed", "confirmed", ""),
+        ("it is gone", refused(), "pod_token_expired", "pod_token_expired", "has been invalidated"),
+        (
+            "nobody watches",
+            Some(Ok(PodReview::Unwatched)),
+            "unavailable",
+            "unconfirmed",
+            "pushes from inside",
+        ),
+        ("it is away", Some(Err(away())), "unavailable", "unconfirmed", "cannot be reached"),
+        ("it is throttled", Some(Err(throttled)), "unavailable", "unconfirmed", "over its limit"),
+        ("an internal fault", Some(Err(Fault::Internal)), "unavailable", "unconfirmed", "see the log"),
+        ("it hangs", None, "unavailable", "unconfirmed", "within 50ms"),
+    ] {
+        for (policy, expected) in [(Required, required), (WhenAnswered, when_answered), (Off, "unconfirmed")]
+        {
+            let world = World::new(policy);
+            world.stand_in.say(says.clone());
+            let answer = world.confirm("a.b.c", NOON).await;
+            assert_eq!(code(&answer), expected, "{what} {policy:?}: {answer:?}");
+            assert_eq!(world.stand_in.asked(), usize::from(policy != Off), "{what} {policy:?}");
+            let text = format!("{answer:?}");
+            assert!(policy == Off || text.contains(why), "{what} {policy:?}: {text}");
+            assert!(!text.contains("a.b.c"), "a token stays out of what is told: {text}");
+        }
+    }
+    let config = VendConfig::default();
+    let (lives, token) = (PodLives::new(&config), "t".into());
+    let answer = lives.confirm(ClusterUid::random(), &token, TokenDigest::of("t"), NOON).await;
+    assert_eq!(code(&answer), "unconfirmed", "without a spoke service");
+}
+
+#[tokio::test]
+async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_no_other_word_is_kept() {
+    let world = World::new(PodReviewPolicy::WhenAnswered);
+    let asked = async |token: &str, seconds: i64| {
+        let answer = world.confirm(token, NOON + Duration::seconds(seconds)).await;
+        (code(&answer).to_owned(), world.stand_in.asked())
+    };
+    world.stand_in.say(Some(Ok(PodReview::Lives)));
+    for (token, seconds, expected) in [("a", 0, 1), ("a", 9, 0), ("b", 9, 1), ("a", 10, 1), ("a", 9, 1)] {
+        assert_eq!(asked(token, seconds).await, ("confirmed".to_owned(), expected), "{token} {seconds}");
+    }
+    let other = world.lives.confirm(ClusterUid::random(), &"a".into(), TokenDigest::of("a"), NOON).await;
+    assert_eq!((code(&other), world.stand_in.asked()), ("confirmed", 1), "another cluster's is another");
+    world.stand_in.say(Some(Ok(PodReview::Refused(String::new()))));
+    for _ in 0..2 {
+        assert_eq!(asked("c", 9).await, ("pod_token_expired".to_owned(), 1), "asked anew");
+    }
+    assert_eq!(asked("a", 18).await.0, "confirmed", "it was good a moment ago");
+    assert_eq!(asked("a", 19).await.0, "pod_token_expired", "and is not for ever");
+}
+
+#[tokio::test]
+async fn those_who_ask_about_one_token_at_once_ask_once() {
+    let world = World::new(PodReviewPolicy::Required);
+    world.stand_in.say(Some(Ok(PodReview::Lives)));
+    let answers = futures::future::join_all((0..50).map(|_| world.confirm("a", NOON))).await;
+    assert!(answers.iter().all(|answer| code(answer) == "confirmed"));
+    assert_eq!(world.stand_in.asked(), 1);
+}
+
+#[tokio::test]
+async fn immunity_28_one_clusters_questions_are_bounded_and_nobody_slips_past_the_bound() {
+    let world = World::new(PodReviewPolicy::WhenAnswered);
+    world.stand_in.say(Some(Ok(PodReview::Lives)));
+    let tokens: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let answers = futures::future::join_all(tokens.iter().map(|token| world.confirm(token, NOON))).await;
+    assert!(answers.iter().all(|answer| code(answer) == "confirmed"), "they take turns");
+    assert_eq!(world.stand_in.most_at_once.load(Ordering::SeqCst), OF_CLUSTER_MAX);
+    // Whoever fills all places so that no question gets through is vended nothing by that.
+    let (line, all) = (world.lives.line(world.cluster), u32::try_from(OF_CLUSTER_MAX).unwrap());
+    let _places = line.room.try_acquire_many(all).unwrap();
+    assert_eq!(code(&world.confirm("dead", NOON).await), "throttled");
+}
+
+#[tokio::test]
+async fn immunity_55_a_dead_api_server_slows_no_vend_and_an_answer_to_anyone_ends_its_rest() {
+    let world = World::new(PodReviewPolicy::WhenAnswered);
+    world.stand_in.say(Some(Err(away())));
+    for number in 0..10 {
+        let answer = world.confirm(&number.to_string(), NOON).await;
+        assert_eq!(code(&answer), "unconfirmed");
+        let says = answer.unwrap().unwrap();
+        assert_eq!(says.contains("left alone for a moment"), number >= 3, "{number}: {says}");
+    }
+    assert_eq!(world.stand_in.asked(), 3, "then it is left alone");
+    let other = ClusterUid::random();
+    world.stand_in.say(Some(Ok(PodReview::Lives)));
+    let answer = world.lives.confirm(other, &"a".into(), TokenDigest::of("a"), NOON).await;
+    assert_eq!(code(&answer), "confirmed", "another cluster's API server is another");
+
+    // A caller whose own questions get no answer opens nothing while others get theirs.
+    let world = World::new(PodReviewPolicy::WhenAnswered);
+    for number in 0..20 {
+        world.stand_in.say(Some(Err(away())));
+        world.confirm(&format!("mallory-{number}"), NOON).await.unwrap();
+        world.stand_in.say(Some(Ok(PodReview::Lives)));
+        assert_eq!(code(&world.confirm(&format!("ana-{number}"), NOON).await), "confirmed", "{number}");
+    }
+    assert_eq!(world.stand_in.asked(), 40);
+}
