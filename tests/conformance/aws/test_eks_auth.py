@@ -4,60 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from dataclasses import dataclass
 
 import pytest
 
 from hub import REGION, Hub, Principal, unique
 from management import Answer, FrontDoor
-from oidc import Issuer, Key
+from oidc import Key
+from projected import AUDIENCE, Signer, push
 from tokens import Credentials
 from wire import ANY_CLUSTER, PODS, Wire, refused
 
-AUDIENCE = "pods.eks.amazonaws.com"
-PUSH = "/lanyard.credentials.v1.Workloads/PushIssuer"
 VEND = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"
 MAY_VEND = {"Effect": "Allow", "Action": "eks-auth:AssumeRoleForPodIdentity", "Resource": "*"}
 
 
 @dataclass
-class Spoke:
+class Spoke(Signer):
     """A cluster whose issuer the hub knows, with a node that is bound, and an association of `team-a/bot`."""
 
     hub: Hub
     name: str
-    issuer: str
-    key: Key
-    node: str
     instance: str
     role: str
     caller: Credentials
 
-    def claims(self, **changed) -> dict:
-        now = int(time.time())
-        bound = {
-            "namespace": "team-a",
-            "node": {"name": self.node, "uid": str(uuid.uuid4())},
-            "pod": {"name": "web-1", "uid": str(uuid.uuid4())},
-            "serviceaccount": {"name": "bot", "uid": "0b8e9c2d-1d1f-4a6e-8b3e-5f6a7b8c9d0e"},
-        }
-        usual = {
-            "iss": self.issuer,
-            "aud": [AUDIENCE],
-            "iat": now - 5,
-            "nbf": now - 5,
-            "exp": now + 3600,
-            "sub": "system:serviceaccount:team-a:bot",
-            "kubernetes.io": bound,
-        }
-        return {name: value for name, value in (usual | changed).items() if value is not None}
-
-    def token(self, **changed) -> str:
-        """A projected token as an API server signs it."""
-        issuer = Issuer(folder=None, keys=[self.key])
-        issuer.claims = lambda **claims: self.claims(**claims)
-        return self.hub.secrets.add("a pod's token", issuer.token(**changed))
+    def token(self, *pod, **changed) -> str:
+        return self.hub.secrets.add("a pod's token", super().token(*pod, **changed))
 
     def vend(self, client, token: str | None = None):
         made = client.assume_role_for_pod_identity(clusterName=self.name, token=token or self.token())
@@ -91,18 +64,7 @@ def spoke(hub, wire) -> Spoke:
     hub.cli("node", "set", name, instance, node, *bind)
     caller = hub.assume_role(machine, nodes, instance)
     hub.settle()
-    return Spoke(hub, name, issuer, key, node, instance, role, caller)
-
-
-def push(hub, cluster: str, issuer: str, *keys: Key) -> None:
-    """As the spoke service does, of what the cluster's API server serves."""
-    door = FrontDoor(hub)
-    jwks = json.dumps({"keys": [key.jwk() for key in keys]})
-    asked = {"cluster": cluster, "issuer_url": issuer, "jwks": jwks}
-    pushed = door.call(PUSH, asked, hub.administrator())
-    door.close()
-    assert pushed.code.name == "OK", pushed
-    hub.settle()
+    return Spoke(issuer, key, node, hub, name, instance, role, caller)
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +108,19 @@ def test_the_errors_are_those_of_the_model(hub, wire, spoke, auth):
         with refused(auth, "InvalidTokenException"):
             ask(spoke.token(**changed))
     with refused(auth, "InvalidTokenException", "not signed"):
-        issuer = Issuer(folder=None, keys=[spoke.key])
-        issuer.claims = lambda **claims: spoke.claims(**claims)
-        ask(hub.secrets.add("an unsigned token", issuer.unsigned() + "x"))
+        ask(hub.secrets.add("an unsigned token", spoke.unsigned() + "x"))
     other = spoke.claims()
     other["kubernetes.io"]["serviceaccount"]["name"] = "nobody"
     with refused(auth, "ResourceNotFoundException", "`team-a/nobody`", status=404):
         ask(spoke.token(**other | {"sub": "system:serviceaccount:team-a:nobody"}))
     elsewhere = spoke.claims()
     elsewhere["kubernetes.io"]["node"]["name"] = "another-node"
-    with refused(auth, "AccessDeniedException", "another-node"):
+    with refused(auth, "AccessDeniedException", "another-node") as told:
         ask(spoke.token(**elsewhere))
+    # Whichever door had the call, in one process or in several: it is a decision, and found.
+    decision = told["Message"].rsplit("decision ", 1)[1]
+    explained = json.dumps(hub.explain_decision(decision))
+    assert "pod_identity_denied" in explained and "another-node" in explained
     administrator = wire.client("eks-auth")
     with refused(administrator, "AccessDeniedException", "no node"):
         administrator.assume_role_for_pod_identity(clusterName=spoke.name, token=spoke.token())
@@ -225,16 +189,7 @@ def node(hub):
 
 
 def vend_as_node(door: FrontDoor, spoke: Spoke, pod: str, **agent) -> Answer:
-    of_agent = spoke.claims()["kubernetes.io"] | {
-        "namespace": "kube-system",
-        "serviceaccount": {"name": "lanyard-agent", "uid": "a"},
-    }
-    usual = {
-        "aud": ["lanyard:node"],
-        "sub": "system:serviceaccount:kube-system:lanyard-agent",
-        "kubernetes.io": of_agent,
-    }
-    bearer = spoke.token(**usual | agent)
+    bearer = spoke.agents_token(**agent)
     body = door.encode(VEND, {"cluster": spoke.name, "token": pod})
     return door.send(VEND, body, [("authorization", f"Bearer {bearer}"), ("x-lanyard-cluster", spoke.name)])
 
