@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, ActorKind, CallError, ClusterUid, DecisionId, Denial, Vouched,
-    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
-    credentials::{AssumeRoleForPodIdentity, PodCredentials, Vend},
+    Actor, ActorKind, CallError, ClusterUid, Vouched,
+    credentials::{AssumeRoleForPodIdentity, PodCredentials, Vend, VendCall},
 };
 use lanyard_iam::TokenDigest;
 use lanyard_kit::ExposeSecret as _;
@@ -55,96 +54,9 @@ impl<S: Services> Vend for RecordedVend<S> {
         let token = TokenDigest::of(request.token.expose_secret());
         let answer = parts.services.credentials().assume_role_for_pod_identity(by, request).await;
         let Some(cluster) = cluster else { return answer };
-        let id = DecisionId::random();
-        let told = Told::of(&answer, &caller);
-        tracing::info!(
-            cluster.uid = %cluster,
-            decision.id = %id,
-            token = %token,
-            caller,
-            reason.code = told.reason,
-            outcome = %told.outcome,
-            "a call for the credentials of a pod was decided"
-        );
-        parts.recorder.take(DecisionRecord {
-            id,
-            at: parts.clock.now(),
-            cluster,
-            kind: DecisionKind::ManagementCall,
-            outcome: told.outcome,
-            reason: told.reason.into(),
-            who: told.who.into(),
-            what: format!("credentials for the pod that bears token {token}, by {caller}").into(),
-            detail: told.detail.into(),
-            trace: recorder::trace(),
-        });
-        answer.map_err(|error| match error {
-            CallError::Denied(Denial { code, message }) => {
-                CallError::Denied(Denial { code, message: format!("{message}; decision {id}") })
-            }
-            other => other,
-        })
-    }
-}
-
-/// What a record says of an answer. No secret is in it.
-struct Told {
-    outcome: DecisionOutcome,
-    reason: String,
-    who: String,
-    detail: String,
-}
-
-impl Told {
-    fn of(answer: &Result<PodCredentials, CallError>, caller: &str) -> Self {
-        let refused = |outcome, reason: &str, detail: String| Self {
-            outcome,
-            reason: reason.to_owned(),
-            who: caller.to_owned(),
-            detail,
-        };
-        match answer {
-            Ok(vended) => Self {
-                outcome: DecisionOutcome::Allow,
-                reason: "vended".to_owned(),
-                who: format!("system:serviceaccount:{}:{}", vended.subject.namespace, vended.subject.name),
-                detail: format!(
-                    "association: {} at revision {}\nsession: {}\naccess key: {}\nuntil: {}",
-                    vended.association.arn,
-                    vended.association.revision,
-                    vended.user.arn,
-                    vended.credentials.access_key_id,
-                    vended.credentials.expires_at
-                ),
-            },
-            Err(CallError::Denied(denial)) => {
-                refused(DecisionOutcome::Deny, &denial.code, denial.message.clone())
-            }
-            Err(CallError::Fault(fault)) => {
-                refused(DecisionOutcome::NoAnswer, fault.code(), fault.to_string())
-            }
-            Err(other) => refused(DecisionOutcome::Deny, "invalid_request", other.to_string()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use lanyard_api::{Fault, credentials::VendRefusal};
-
-    use super::*;
-
-    #[test]
-    fn a_refusal_a_fault_and_a_broken_rule_are_told_apart() {
-        let told = |error: CallError| {
-            let told = Told::of(&Err(error), "node:u/n");
-            (told.outcome, told.reason, told.detail)
-        };
-        let refusal = VendRefusal::AccessDenied.because("the token's pod runs on node `a`");
-        let why = "the token's pod runs on node `a`".to_owned();
-        assert_eq!(told(refusal), (DecisionOutcome::Deny, "pod_identity_denied".to_owned(), why));
-        assert_eq!(told(Fault::Internal.into()).0, DecisionOutcome::NoAnswer);
-        let invalid = CallError::invalid("node_name", "node_name", "too long");
-        assert_eq!(told(invalid).1, "invalid_request");
+        let call = VendCall { cluster, caller, token, at: parts.clock.now(), trace: recorder::trace() };
+        let (record, answer) = call.decided(answer);
+        parts.recorder.take(record);
+        answer
     }
 }
