@@ -66,6 +66,10 @@ class Signer:
     def unsigned(self, **changed) -> str:
         return self._signing(None).unsigned(**changed)
 
+    def by_public_key(self) -> str:
+        """Signed by an HMAC whose secret is the published key."""
+        return self._signing(None).by_public_key()
+
     def agents_token(self, **changed) -> str:
         """That of a node's agent, by which it proves itself to the hub."""
         agent = Pod("lanyard-agent-x2x5p", "kube-system", "lanyard-agent")

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+import leaks
 import tokens
 from sts import Identity, send
 from tls import TlsServer
@@ -61,6 +62,8 @@ class RoleSts:
     roles: dict[str, Role] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     made: list[tokens.Credentials] = field(default_factory=list)
+    # Where the secrets of what it gives are told, so that they are looked for.
+    secrets: leaks.Secrets = field(default_factory=leaks.Secrets)
     # By account and issuer.
     providers: dict[tuple[str, str], Provider] = field(default_factory=dict)
     ill: object = None
@@ -121,6 +124,8 @@ class RoleSts:
             f"ASIAPODS{number}AAA", f"secret-of-a-pod-at-aws-{number}", f"token-of-a-pod-at-aws-{number}"
         )
         self.made.append(keys)
+        self.secrets.add("a session's secret at AWS", keys.secret)
+        self.secrets.add("a session's token at AWS", keys.session_token)
         account, name = said["RoleArn"].split(":")[4], said["RoleArn"].rsplit("/", 1)[1]
         session = said["RoleSessionName"]
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"

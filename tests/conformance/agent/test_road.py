@@ -146,22 +146,11 @@ def may_vend(hub: Hub, role: Principal) -> None:
 
 
 @pytest.fixture
-def node(tmp_path):
-    standins = Standins(tmp_path)
-    yield standins
-    standins.stop()
-
-
-@pytest.fixture
-def agent(stage, node, tmp_path):
+def agent(stage, start, tmp_path) -> Agent:
     """The node's agent, which asks the hub over gRPC."""
     own = tmp_path / "agents-token"
     own.write_text(stage.hub.secrets.add("an agent's token", stage.signer.agents_token()))
-    flags = ["--hub", stage.hub.ready["grpc"], "--hub-ca", stage.hub.ca, "--token-file", str(own)]
-    loopback = ["--bind-hosts", "127.0.0.1", "--port", "0", "--probe-port", "0"]
-    agent = Agent(tmp_path, {"kubelet": node.kubelet.host, "endpoint": node.endpoint.host}, [*loopback, *flags])
-    yield agent
-    assert agent.stop() == 0, agent.log.read_text()
+    return start("--hub", stage.hub.ready["grpc"], "--hub-ca", stage.hub.ca, "--token-file", str(own))
 
 
 def runs(node: Standins, *pods: Pod) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from hub import REGION, Hub, Principal, unique
+from hub import REGION, Hub, Principal, audit_line, unique
 from management import Answer, FrontDoor
 from oidc import Key
-from projected import AUDIENCE, Signer, push
+from projected import AUDIENCE, Pod, Signer, push
 from tokens import Credentials
 from wire import ANY_CLUSTER, PODS, Wire, refused
 
@@ -124,6 +124,62 @@ def test_the_errors_are_those_of_the_model(hub, wire, spoke, auth):
     administrator = wire.client("eks-auth")
     with refused(administrator, "AccessDeniedException", "no node"):
         administrator.assume_role_for_pod_identity(clusterName=spoke.name, token=spoke.token())
+
+
+@pytest.fixture(scope="module")
+def untrusting(hub, wire, spoke) -> str:
+    """A namespace whose `bot` has a role that trusts Pod Identity no more."""
+    iam = wire.client("iam")
+    role = iam.create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]
+    hub.settle()
+    namespace = unique("untrusting")
+    association = {"clusterName": spoke.name, "namespace": namespace, "serviceAccount": "bot"}
+    wire.eks.create_pod_identity_association(**association, roleArn=role["Arn"])
+    others = PODS.replace("pods.eks.amazonaws.com", "ec2.amazonaws.com")
+    iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=others)
+    hub.settle()
+    return namespace
+
+
+def attacks(spoke: Spoke, untrusting: str) -> dict[str, tuple[str, str, str]]:
+    """Tokens that somebody might try, the error of each and its reason."""
+    now = int(time.time())
+    invalid, denied = ("InvalidTokenException", "pod_token_invalid"), ("AccessDeniedException", "pod_identity_denied")
+    missing = ("ResourceNotFoundException", "pod_association_missing")
+
+    def bound(**changed) -> dict:
+        own = spoke.claims()["kubernetes.io"] | changed
+        return {"kubernetes.io": {name: value for name, value in own.items() if value is not None}}
+
+    return {
+        "wrong audience": (spoke.token(aud=["sts.amazonaws.com"]), *invalid),
+        "two audiences": (spoke.token(aud=[AUDIENCE, "vault"]), *invalid),
+        "another cluster's issuer": (spoke.token(iss="https://other.example"), *invalid),
+        "alg none": (spoke.unsigned() + "x", *invalid),
+        "HS256 with the public key": (spoke.by_public_key(), *invalid),
+        "expired": (spoke.token(exp=now - 1), "ExpiredTokenException", "pod_token_expired"),
+        "future nbf": (spoke.token(nbf=now + 3600), *invalid),
+        "bound to no pod": (spoke.token(**bound(pod=None)), *invalid),
+        "bound to no node": (spoke.token(**bound(node=None)), *invalid),
+        "another node": (spoke.token(**bound(node={"name": "node-b", "uid": "n"})), *denied),
+        "a role without trust": (spoke.token(Pod(namespace=untrusting)), *denied),
+        "a longer subject": (spoke.token(sub="system:serviceaccount:team-a:bot2"), *invalid),
+        "a ServiceAccount that begins alike": (spoke.token(Pod(service_account="bot2")), *missing),
+        "a namespace that is a pattern": (spoke.token(Pod(namespace="*")), *invalid),
+        "a ServiceAccount that is a pattern": (spoke.token(Pod(service_account="*")), *invalid),
+        "more session tags": (spoke.token(Pod(name='a","kubernetes-namespace":"kube-system')), *invalid),
+        "a line for the log": (spoke.token(**bound(pod={"name": "web-1", "uid": "u\nlevel=INFO"})), *invalid),
+    }
+
+
+def test_immunity_10_each_attack_is_refused_with_its_own_error_and_an_audit_line(hub, spoke, auth, untrusting):
+    for what, (token, error, reason) in attacks(spoke, untrusting).items():
+        hub.secrets.add("an attacker's token", token)
+        with refused(auth, error, status=404 if error == "ResourceNotFoundException" else 400) as told:
+            auth.assume_role_for_pod_identity(clusterName=spoke.name, token=token)
+        assert "decision " in told["Message"], what
+        line = audit_line(hub, token, "a pod was vended nothing")
+        assert reason in line and spoke.name in line, (what, line)
 
 
 def test_an_association_whose_account_the_hub_does_not_keep_is_an_invalid_request(hub, wire, spoke, auth):
