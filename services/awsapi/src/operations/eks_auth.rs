@@ -57,6 +57,7 @@ mod tests {
         aws_wire::{HttpCall, Service, find},
         credentials::{AssumeRoleForPodIdentity, FoundIssuer, Vend, VendRefusal, server},
         grpc::{Door, Served},
+        methods,
         voucher::Audience,
     };
     use lanyard_kit::SystemClock;
@@ -65,6 +66,8 @@ mod tests {
 
     use super::*;
     use crate::{door::Hub, recorder::Recorder};
+
+    const VEND: &str = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity";
 
     /// Whose pods get nothing.
     struct Refusing;
@@ -136,10 +139,14 @@ mod tests {
             token: "a.b.c".to_owned(),
             node_name: None,
         };
+        let message = message.encode_to_vec();
+        let read = methods::read(VEND, &message).unwrap();
+        let (action, request_digest) = (read.action.to_owned(), read.request_digest);
+        let actor = Actor { action, request_digest, ..Actor::system("test") };
         let admitted = AwsAdmitted {
-            actor: Vouched::in_process(Actor::system("test")),
-            method: "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity".to_owned(),
-            message: message.encode_to_vec().into(),
+            actor: Vouched::in_process(actor),
+            method: VEND.to_owned(),
+            message: message.into(),
             page_key: None,
             page: None,
             cluster,
