@@ -20,6 +20,7 @@ mod promise;
 mod rbac_documents;
 mod review_bodies;
 mod token;
+mod vending;
 
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -37,6 +38,7 @@ pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_bodies::review_bodies;
 pub use token::token;
+pub use vending::vending;
 
 /// The time at which everything is judged; kept inputs that are signed are signed at it.
 pub const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
@@ -65,4 +67,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_bodies", run: review_bodies },
     Target { name: "token", run: token },
+    Target { name: "vending", run: vending },
 ];
