@@ -1,5 +1,7 @@
 //! Records that tests begin with.
 
+#![allow(clippy::expect_used, reason = "for tests: what is none ends the test, and says why")]
+
 use std::collections::BTreeMap;
 
 use lanyard_iam::Partition;
@@ -16,7 +18,6 @@ use crate::{
 /// # Panics
 /// Where they are none.
 #[must_use]
-#[expect(clippy::expect_used, reason = "for tests: what is no id ends the test, and says why")]
 pub fn cluster(id: &str, account: &str) -> Cluster {
     Cluster {
         uid: ClusterUid::random(),
@@ -43,7 +44,6 @@ pub fn cluster(id: &str, account: &str) -> Cluster {
 /// # Panics
 /// Where the role is none.
 #[must_use]
-#[expect(clippy::expect_used, reason = "for tests: what is no role ends the test, and says why")]
 pub fn association(cluster: &Cluster, role_arn: &str) -> PodIdentityAssociation {
     PodIdentityAssociation {
         id: PodIdentityAssociationId::random(),
