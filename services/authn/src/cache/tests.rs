@@ -101,7 +101,8 @@ struct World {
 }
 
 fn cluster() -> Arc<ClusterView> {
-    let cluster = suite::cluster("dev", "111122223333");
+    let mut cluster = suite::cluster("dev", "111122223333");
+    "eu-west-1".clone_into(&mut cluster.region);
     let uid = cluster.uid;
     let region = Region::parse("eu-west-1").unwrap();
     let rules =
