@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -46,6 +47,16 @@ class Principal:
     arn: str
     principal_id: str
     credentials: Credentials | None = None
+
+
+def audit_line(hub: Hub, token: str, message: str) -> str:
+    """The line of the log about a token, which it names by the first digits of its hash."""
+    digest = hashlib.sha256(token.encode()).hexdigest()[:12]
+    deadline = time.monotonic() + RECORDED_SECONDS_MAX
+    while not (lines := [line for line in hub.log().splitlines() if digest in line and message in line]):
+        assert time.monotonic() < deadline, f"no line of the log says of {digest} that {message}"
+        time.sleep(0.1)
+    return lines[-1]
 
 
 class Refused(AssertionError):

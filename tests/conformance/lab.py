@@ -12,6 +12,7 @@ import pytest
 from hub import REGION, Hub
 from stack import REPLICAS, Stack
 from sts import Sts
+from sts_roles import RoleSts
 
 ACCOUNT = "111122223333"
 FORMS = ("one process", "two of each")
@@ -24,11 +25,11 @@ def as_authn_is_told(sts: Sts) -> dict:
 
 
 @contextlib.contextmanager
-def running(hub: Hub, sts: Sts) -> Iterator[None]:
+def running(hub: Hub, sts: Sts | RoleSts, authority: str = "sts:lab") -> Iterator[None]:
     """Both, with the account; what they log and keep is looked through at the end."""
     try:
         hub.start()
-        hub.cli("iam", "account", "create", ACCOUNT, "--authority", "sts:lab", "--name", "lab")
+        hub.cli("iam", "account", "create", ACCOUNT, "--authority", authority, "--name", "lab")
         yield
     finally:
         hub.stop()

@@ -43,7 +43,7 @@ class Secrets:
         """The names of the secrets that stand in the text, as they are or as hex or base64 would have them."""
         data = text.encode() if isinstance(text, str) else text
         return sorted(
-            {name for value, name in self._names.items() if name not in but_for and _in(value, data)}
+            {name for value, name in tuple(self._names.items()) if name not in but_for and _in(value, data)}
         )
 
     def seen_below(self, folder: pathlib.Path, but_for: dict[str, frozenset[str]]) -> dict[str, list[str]]:

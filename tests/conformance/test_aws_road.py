@@ -10,47 +10,15 @@ import json
 import pytest
 
 from hub import REGION, USAGE, Hub, Refused, unique
-from sts_roles import Role, RoleSts
-
-ACCOUNT = "111122223333"
-HUB_USER = f"arn:aws:iam::{ACCOUNT}:user/lanyard/hub"
+from road import ACCOUNT, HUB_USER, hub_in_aws_mode
+from sts_roles import Role
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
     """An STS, and a hub in AWS mode with an account that AWS keeps."""
-    folder = tmp_path_factory.mktemp("aws-road")
-    sts = RoleSts(folder, REGION).start()
-    own = sts.person(HUB_USER, "AIDAROLESHUB")
-    config = "\n".join(
-        [
-            "[aws]",
-            "enabled = true",
-            "[aws.sts]",
-            f"host = {json.dumps(sts.host)}",
-            "private_address = true",
-            f"ca_file = {json.dumps(str(sts.ca))}",
-            # IAM is not there: every try of it has to end soon.
-            "[aws.calls]",
-            "deadline_milliseconds = 2000",
-            "connect_milliseconds = 500",
-            "attempt_milliseconds = 1000",
-            "role = { per_second = 1000, burst = 1000 }",
-        ]
-    )
-    hub = Hub(folder / "hub", config=config, settings=own.credentials.environment())
-    hub.secrets.add("the hub's own secret at AWS", own.credentials.secret)
-    try:
-        hub.start()
-        hub.cli("iam", "account", "create", ACCOUNT, "--authority", "aws", "--name", "aws")
-        yield hub, sts
-    finally:
-        hub.stop()
-        sts.stop()
-    for keys in sts.made:
-        hub.secrets.add("a session's secret at AWS", keys.secret)
-        hub.secrets.add("a session's token at AWS", keys.session_token)
-    hub.assert_no_leaks()
+    with hub_in_aws_mode(tmp_path_factory.mktemp("aws-road")) as both:
+        yield both
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from hub import NO, NO_ANSWER, Principal, unique
+from hub import NO, NO_ANSWER, Principal, audit_line, unique
 from oidc import Issuer, Key
 from tokens import Credentials
 
@@ -105,7 +105,10 @@ def test_whoever_is_not_meant_gets_nothing(hub, issuer, role):
     assert "expired" in refused(hub, issuer, role, exp=1_700_000_000)
     stranger = hub.refused(*words_of(role), stdin=issuer.token(key=Key("one"), aud=AUDIENCE, sub=SUBJECT))
     assert "signature" in stranger
-    assert "invalid_identity_token" in hub.refused(*words_of(role), stdin=issuer.unsigned(aud=AUDIENCE, sub=SUBJECT))
+    unsigned = hub.secrets.add("an unsigned token", issuer.unsigned(aud=AUDIENCE, sub=SUBJECT))
+    assert "invalid_identity_token" in hub.refused(*words_of(role), stdin=unsigned)
+    line = audit_line(hub, unsigned, "a web identity was given no session")
+    assert "invalid_identity_token" in line and role.arn in line
     elsewhere = refused(hub, issuer, role, iss="https://issuer.example")
     assert "No OpenIDConnect provider found in your account for https://issuer.example" in elsewhere
 

@@ -22,6 +22,7 @@ mod rbac_documents;
 mod review_answers;
 mod review_bodies;
 mod token;
+mod vending;
 
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -41,6 +42,7 @@ pub use rbac_documents::rbac_documents;
 pub use review_answers::review_answers;
 pub use review_bodies::review_bodies;
 pub use token::token;
+pub use vending::vending;
 
 /// The time at which everything is judged; kept inputs that are signed are signed at it.
 pub const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
@@ -71,4 +73,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "review_answers", run: review_answers },
     Target { name: "review_bodies", run: review_bodies },
     Target { name: "token", run: token },
+    Target { name: "vending", run: vending },
 ];

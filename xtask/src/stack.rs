@@ -242,9 +242,6 @@ impl<'a> Stack<'a> {
             tell(&format!("{service} is there, {}", urls.join(", ")));
             peers.push(format!("{service} = {urls:?}\n"));
         }
-        // It goes to fewer services than the others.
-        let of_aws: String =
-            peers.iter().filter(|line| !line.starts_with("authz")).map(String::as_str).collect();
         let peers = format!("[peers]\n{}", peers.concat());
         let spoke_config = self.folder.join("spoke.toml");
         fs::write(&spoke_config, &peers)?;
@@ -274,7 +271,7 @@ impl<'a> Stack<'a> {
         }
         let mut ready = first.context("there is no gateway")?;
         let config = self.folder.join("awsapi.toml");
-        fs::write(&config, format!("gateway_url = {:?}\n[peers]\n{of_aws}", ready.gateway))?;
+        fs::write(&config, format!("gateway_url = {:?}\n{peers}", ready.gateway))?;
         let config = config.display().to_string();
         for number in 0..options.replicas {
             self.spawn(AWSAPI, number, options, &["--config", &config], &[])?;

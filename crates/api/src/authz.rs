@@ -315,6 +315,14 @@ pub struct ApplySummary {
 pub trait Decisions: Send + Sync + 'static {
     /// Takes a batch; never waits for the store.
     fn record(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// The same for a door, which has answered already: that they could not be taken is told to the log.
+    fn record_or_tell(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Err(fault) = self.record(batch).await {
+                tracing::warn!(%fault, "decisions were not recorded");
+            }
+        }
+    }
     /// One, while it is kept.
     fn find(
         &self,

@@ -8,6 +8,7 @@ mod issuers;
 mod pods;
 pub mod server;
 mod vend;
+mod vend_record;
 mod workloads;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
@@ -36,6 +37,7 @@ pub use vend::{
     AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, Vend, VendRefusal, VendedAssociation,
     VendedUser,
 };
+pub use vend_record::VendCall;
 pub use workloads::{
     ANNOTATION_PREFIX, IrsaObstacle, IssuerDocuments, IssuerKey, ServiceAccount, ServiceAccountBatch,
     ServiceAccountName, ServiceAccountSummary, WorkloadIssuer, Workloads,

@@ -58,7 +58,7 @@ pub const INTERNAL: &[&str] = &[
     "/lanyard.mapping.v1.Spokes/LendSpoke",
     "/lanyard.mapping.v1.Spokes/ReturnSpoke",
     "/lanyard.authz.v1.Authorize/Authorize",
-    "/lanyard.authz.v1.Decisions/RecordDecisions",
+    RECORD_DECISIONS,
     FIND_ISSUER,
     "/lanyard.credentials.v1.Pods/MutatePod",
     REVIEW_POD,
@@ -82,6 +82,9 @@ const MAKES_SESSIONS: &[&str] =
 
 /// Admits calls of the AWS wire, for its door.
 const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
+
+/// Takes finished decisions: both doors have some.
+const RECORD_DECISIONS: &str = "/lanyard.authz.v1.Decisions/RecordDecisions";
 
 /// What everybody may see of a cluster's issuer: both doors show it.
 const FIND_ISSUER: &str = "/lanyard.credentials.v1.Issuers/FindIssuer";
@@ -165,7 +168,7 @@ pub fn callers(path: &str) -> Callers {
         Callers::These(&[CREDENTIALS])
     } else if path == ADMIT_AWS {
         Callers::These(&[AWSAPI])
-    } else if path == FIND_ISSUER {
+    } else if path == FIND_ISSUER || path == RECORD_DECISIONS {
         Callers::These(DOORS)
     } else if INTERNAL.contains(&path) {
         Callers::These(&[GATEWAY])

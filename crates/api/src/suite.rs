@@ -4,6 +4,8 @@
 //! [`admitting`] stands in for the front door, so that the actors of a suite (made in process, without voucher or digest)
 //! arrive as if Admit had let them in, and [`IdentityVouching`] does the like for identities.
 
+mod sample;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
@@ -25,6 +27,8 @@ use crate::{
     methods,
     voucher::{Audience, Vouchers},
 };
+
+pub use sample::{association, cluster};
 
 /// Bytes that a connection in process holds.
 const DUPLEX_BYTES: usize = 64 * 1024;

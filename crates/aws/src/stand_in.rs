@@ -11,6 +11,7 @@
 mod reply;
 mod roles;
 mod services;
+mod web_identity;
 mod world;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +34,7 @@ use crate::KmsKey;
 use crate::limits::locked;
 
 use reply::Wire;
+pub use web_identity::{StandInKeys, StandInProvider, StandInSubject};
 use world::World;
 pub use world::{StandInRole, StandInTrust};
 
@@ -236,6 +238,15 @@ impl StandIn {
     /// Makes a role that can be assumed, in place of one of this ARN.
     pub fn add_role(&self, role_arn: &str, role: StandInRole) {
         locked(&self.shared.world).assumable.insert(role_arn.to_owned(), role);
+    }
+
+    /// Makes an OIDC provider of an account, in place of the one for the same issuer.
+    pub fn add_provider(&self, provider: StandInProvider) {
+        let mut world = locked(&self.shared.world);
+        world
+            .providers
+            .retain(|of| (&of.account, &of.issuer_url) != (&provider.account, &provider.issuer_url));
+        world.providers.push(provider);
     }
 
     /// What has been asked of roles so far, each with all parameters.

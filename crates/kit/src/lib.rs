@@ -13,7 +13,7 @@
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
 //! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
-//! to other people's servers; [`secret`], values that cannot be printed.
+//! to other people's servers; [`batches`], for what nobody waits for; [`secret`], values that cannot be printed.
 //!
 //! ```no_run
 //! use lanyard_kit::{life, serve, telemetry};
@@ -30,6 +30,7 @@
 //! }
 //! ```
 
+pub mod batches;
 pub mod clock;
 pub mod config;
 pub mod health;

@@ -6,6 +6,7 @@
 )]
 
 mod key;
+mod projected;
 mod reply;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
 use lanyard_kit::{Clock as _, SystemClock};
 use serde_json::Value;
 use time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -28,6 +30,7 @@ use crate::fault::Document;
 use crate::issuer::{Issuer, IssuerOptions};
 
 pub use key::{SigningKey, encode, signing_input};
+pub use projected::Projected;
 
 /// How one document is answered from here on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +73,11 @@ pub struct StandIn {
     address: SocketAddr,
     hosts: Vec<String>,
     authority: Authority,
+    next_authority: Option<Authority>,
     shared: Arc<Shared>,
-    _dir: tempfile::TempDir,
-    _stop: DropGuard,
+    dir: tempfile::TempDir,
+    served: JoinHandle<()>,
+    stop: DropGuard,
 }
 
 impl StandIn {
@@ -90,13 +95,8 @@ impl StandIn {
 
     async fn start_with(hosts: Vec<String>, issuer: impl FnOnce(SocketAddr) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let now = SystemClock.now();
-        let authority = Authority::create(&dir.path().join("pki"), "stand-in", now).expect("a CA");
-        let names = Names::loopback().and(hosts.iter().cloned());
-        let certificate = authority.issue_server(&names, Duration::DAY, now).expect("a certificate");
-        let tls = server_config(&certificate, ClientCertificates::NotAsked).expect("a TLS configuration");
-        let server =
-            serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.expect("a free port");
+        let authority = new_authority(&dir);
+        let server = listen(&authority, &hosts, 0).await;
         let address = server.address();
         let issuer = issuer(address);
         let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
@@ -112,12 +112,31 @@ impl StandIn {
             behaviours: Mutex::default(),
             calls: Mutex::default(),
         });
-        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        let stop = CancellationToken::new();
-        tokio::spawn(server.run(router, stop.clone()));
-        let stand_in = Self { address, hosts, authority, shared, _dir: dir, _stop: stop.drop_guard() };
+        let (served, stop) = serve(server, &shared);
+        let stand_in = Self { address, hosts, authority, next_authority: None, shared, dir, served, stop };
         stand_in.add_key(Algorithm::Es256, "key-1");
         stand_in
+    }
+
+    /// Begins anew at the same place, with another certificate of the same authority.
+    pub async fn renew_certificate(&mut self) {
+        drop(std::mem::replace(&mut self.stop, CancellationToken::new().drop_guard()));
+        (&mut self.served).await.expect("a server that ends well");
+        let server = listen(&self.authority, &self.hosts, self.address.port()).await;
+        (self.served, self.stop) = serve(server, &self.shared);
+    }
+
+    /// The same with a certificate of another authority: of the one that was prepared, if one was.
+    pub async fn renew_authority(&mut self) {
+        let next = self.next_authority.take();
+        self.authority = next.unwrap_or_else(|| new_authority(&self.dir));
+        self.renew_certificate().await;
+    }
+
+    /// Makes the authority that will be the next, and tells its certificate, in PEM.
+    pub fn prepare_authority(&mut self) -> String {
+        let next = self.next_authority.insert(new_authority(&self.dir));
+        next.root_pem().to_owned()
     }
 
     /// The issuer as its tokens write it.
@@ -212,6 +231,26 @@ impl StandIn {
     pub fn stray_calls(&self) -> u64 {
         locked(&self.shared.calls).get(&None).copied().unwrap_or_default()
     }
+}
+
+/// An authority of its own, in a folder that no other one has.
+fn new_authority(dir: &tempfile::TempDir) -> Authority {
+    let folder = tempfile::tempdir_in(dir).expect("a temporary folder").keep();
+    Authority::create(&folder.join("pki"), "stand-in", SystemClock.now()).expect("a CA")
+}
+
+async fn listen(authority: &Authority, hosts: &[String], port: u16) -> serve::Server {
+    let names = Names::loopback().and(hosts.iter().cloned());
+    let certificate =
+        authority.issue_server(&names, Duration::DAY, SystemClock.now()).expect("a certificate");
+    let tls = server_config(&certificate, ClientCertificates::NotAsked).expect("a TLS configuration");
+    serve::Server::bind(serve::Options::loopback(port).with_tls(tls)).await.expect("the port")
+}
+
+fn serve(server: serve::Server, shared: &Arc<Shared>) -> (JoinHandle<()>, DropGuard) {
+    let router = axum::Router::new().fallback(answer).with_state(Arc::clone(shared));
+    let stop = CancellationToken::new();
+    (tokio::spawn(server.run(router, stop.clone())), stop.drop_guard())
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -13,6 +13,8 @@ use lanyard_api::{
 };
 use tonic::service::Routes;
 
+use crate::recorder::Recorder;
+
 /// The services, in this process or elsewhere.
 pub trait Backend: Send + Sync + 'static {
     /// The way to a service.
@@ -23,6 +25,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The way to the service of a method; none for a service that no call of this wire goes to.
     fn way(&self, to: Audience) -> Option<Self::Way>;
+
+    /// Where what was vended is recorded; none where what stands behind does so itself.
+    fn recorder(&self) -> Option<&Recorder>;
 
     /// What everybody may see of a cluster's issuer.
     fn issuer(&self, cluster: ClusterUid) -> impl Future<Output = Result<FoundIssuer, Fault>> + Send;
@@ -82,6 +87,11 @@ impl<A: AdmitAws, C: Issuers> Backend for InProcess<A, C> {
 
     fn way(&self, _: Audience) -> Option<Routes> {
         Some(self.routes.clone())
+    }
+
+    /// What vends here records its answers, as [`in_process`] was told.
+    fn recorder(&self) -> Option<&Recorder> {
+        None
     }
 
     async fn issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {

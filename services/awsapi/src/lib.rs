@@ -19,10 +19,12 @@ mod door;
 mod errors;
 mod operations;
 pub mod process;
+mod recorder;
 mod remote;
 mod wire;
 
 pub use backend::{Backend, InProcess, in_process};
 pub use config::AwsApiConfig;
 pub use door::{AwsDoor, Hub, Parts};
+pub use recorder::Recorder;
 pub use remote::{PeersConfig, RemoteServices};

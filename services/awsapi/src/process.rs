@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    AwsApiConfig, AwsDoor, Hub, Parts,
+    AwsApiConfig, AwsDoor, Backend as _, Hub, Parts,
     remote::{PeersConfig, RemoteServices},
 };
 
@@ -70,10 +70,11 @@ impl Default for AwsApiProcessConfig {
 
 impl AwsApiProcessConfig {
     fn validate(&self) -> Result<(), String> {
-        let PeersConfig { authn, mapping, credentials } = &self.peers;
+        let PeersConfig { authn, mapping, authz, credentials } = &self.peers;
         each_has_an_address([
             ("authn", authn.as_slice()),
             ("mapping", mapping.as_slice()),
+            ("authz", authz.as_slice()),
             ("credentials", credentials.as_slice()),
         ])?;
         self.awsapi.validate()
@@ -111,13 +112,14 @@ pub fn main(args: &Args) -> ExitCode {
 async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("services");
-    let identity = Arc::new(LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, clock)?);
+    let identity = Arc::new(LiveIdentity::load(&config.tls, SERVICE, Clients::Optional, Arc::clone(&clock))?);
     let hub_id = identity.first().hub.clone();
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
     let mut options = Options::loopback(0).with_live_tls(identity.server());
     options.address = config.listen;
     let server = Server::bind(options).await?;
-    let backend = RemoteServices::connect(&identity, &config.peers, config.awsapi.request_timeout())?;
+    let timeout = config.awsapi.request_timeout();
+    let backend = RemoteServices::connect(&identity, &config.peers, timeout, clock)?;
     let ca = config.tls.root.clone().unwrap_or_else(|| config.tls.dir.join(ROOT_FILE));
     let door = AwsDoor::new(Parts {
         backend: backend.clone(),
@@ -141,6 +143,9 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
         life::tell_ready(&about, config.ready_file.as_deref())?;
     }
     serving.await?;
+    if let Some(recorder) = backend.recorder() {
+        recorder.flush().await;
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use lanyard_api::{
     voucher::Audience,
 };
 use lanyard_kit::{
+    Clock,
     peers::{Options, PeerFault, Peers, PeersError},
     telemetry::Calls,
     tls::LiveIdentity,
@@ -27,7 +28,7 @@ use tonic::body::Body;
 use tower::Service;
 use url::Url;
 
-use crate::backend::Backend;
+use crate::{backend::Backend, recorder::Recorder};
 
 /// Where each service's replicas are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct PeersConfig {
     pub authn: Vec<Url>,
     /// Of mapping.
     pub mapping: Vec<Url>,
+    /// Of authz, which keeps decisions.
+    pub authz: Vec<Url>,
     /// Of credentials.
     pub credentials: Vec<Url>,
 }
@@ -66,6 +69,8 @@ pub struct RemoteServices {
     admit: Remote<Way>,
     authn: Way,
     mapping: Way,
+    authz: Way,
+    recorder: Recorder,
     credentials: Way,
     issuers: Remote<Way>,
 }
@@ -79,6 +84,7 @@ impl RemoteServices {
         identity: &LiveIdentity,
         peers: &PeersConfig,
         call_timeout: Duration,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, PeersError> {
         let calls: Arc<Calls> = Calls::sent(methods::paths());
         let hub = &identity.first().hub;
@@ -87,11 +93,14 @@ impl RemoteServices {
             Ok(Way(Peers::connect(&options)?))
         };
         let authn = way("authn", &peers.authn)?;
+        let authz = way("authz", &peers.authz)?;
         let credentials = way("credentials", &peers.credentials)?;
         Ok(Self {
             admit: Remote::new(authn.clone()).with_timeout(call_timeout),
             authn,
             mapping: way("mapping", &peers.mapping)?,
+            recorder: Recorder::start(Remote::new(authz.clone()).with_timeout(call_timeout), clock),
+            authz,
             issuers: Remote::new(credentials.clone()).with_timeout(call_timeout),
             credentials,
         })
@@ -99,7 +108,7 @@ impl RemoteServices {
 
     /// Waits until each service has a replica that is connected.
     pub async fn connected(&self) {
-        for Way(peers) in [&self.authn, &self.mapping, &self.credentials] {
+        for Way(peers) in [&self.authn, &self.mapping, &self.authz, &self.credentials] {
             // An error says that the connections are being taken down.
             let _ = peers.connected().wait_for(|count| *count > 0).await;
         }
@@ -120,6 +129,10 @@ impl Backend for RemoteServices {
             Audience::Credentials => Some(self.credentials.clone()),
             Audience::Authz | Audience::Gateway => None,
         }
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(&self.recorder)
     }
 
     async fn issuer(&self, cluster: ClusterUid) -> Result<FoundIssuer, Fault> {

@@ -2,8 +2,6 @@
 
 mod role;
 mod rules;
-#[cfg(test)]
-mod sample;
 mod snapshot;
 pub(crate) mod trust;
 

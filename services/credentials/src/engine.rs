@@ -345,7 +345,7 @@ impl Sessions for Credentials {
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
         self.admit_stranger(from)?;
-        self.web_identity_session(from, query).await
+        self.told_web_identity_session(from, query).await
     }
 
     async fn exchange_caller_identity(

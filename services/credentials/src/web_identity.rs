@@ -13,7 +13,7 @@ use lanyard_api::{
     credentials::{AssumeRoleWithWebIdentity, WebIdentityRefusal, WebIdentitySession},
 };
 use lanyard_iam::{
-    Ancestor, ConditionKeys, PrincipalArn, RequestContext,
+    Ancestor, ConditionKeys, PrincipalArn, RequestContext, TokenDigest,
     policy::{TrustCaller, TrustEvaluation, evaluate_trust},
 };
 use lanyard_oidc::{
@@ -51,7 +51,27 @@ struct Asked<'a> {
 }
 
 impl Credentials {
-    pub(crate) async fn web_identity_session(
+    /// The session, with an audit line where there is none; the token is named by its digest.
+    pub(crate) async fn told_web_identity_session(
+        &self,
+        from: Option<IpAddr>,
+        query: AssumeRoleWithWebIdentity,
+    ) -> Result<WebIdentitySession, CallError> {
+        let token = TokenDigest::of(query.web_identity_token.expose_secret());
+        let role = shown(&query.role_arn);
+        let answer = self.web_identity_session(from, query).await;
+        if let Err(error) = &answer {
+            let code = match error {
+                CallError::Denied(denial) => &*denial.code,
+                CallError::Fault(fault) => fault.code(),
+                _ => "invalid",
+            };
+            tracing::warn!(token = %token, role, reason.code = code, %error, "a web identity was given no session");
+        }
+        answer
+    }
+
+    async fn web_identity_session(
         &self,
         from: Option<IpAddr>,
         query: AssumeRoleWithWebIdentity,

@@ -10,6 +10,8 @@ mod associations;
 mod attacks;
 #[path = "workloads/aws_road.rs"]
 mod aws_road;
+#[path = "workloads/aws_source.rs"]
+mod aws_source;
 #[path = "workloads/bearers.rs"]
 mod bearers;
 #[path = "workloads/bench.rs"]
@@ -22,6 +24,8 @@ mod issuers;
 mod opener;
 #[path = "workloads/pods.rs"]
 mod pods;
+#[path = "workloads/road.rs"]
+mod road;
 #[path = "workloads/service_accounts.rs"]
 mod service_accounts;
 #[path = "workloads/sources.rs"]
@@ -102,8 +106,6 @@ suite! {
         while_an_issuer_changes_its_name_tokens_of_both_vend,
         without_an_issuer_there_is_no_answer,
         immunity_48_who_signs_vends_as_the_node_that_is_bound_to_their_key;
-    sources:
-        the_hubs_own_sts_is_a_source;
     attacks:
         immunity_10_a_token_is_of_the_clusters_own_issuer_for_pod_identity_and_now,
         immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern,
@@ -113,5 +115,6 @@ suite! {
         immunity_11_a_role_has_to_trust_pod_identity_for_this_cluster_now,
         immunity_36_an_association_that_is_gone_or_made_anew_vends_anew,
         immunity_37_a_cluster_of_the_same_name_takes_no_token_of_the_one_before,
+        a_chain_of_more_than_one_hop_is_refused,
         a_name_of_a_node_without_end_is_refused;
 }

@@ -4,60 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from dataclasses import dataclass
 
 import pytest
 
-from hub import REGION, Hub, Principal, unique
+from hub import REGION, Hub, Principal, audit_line, unique
 from management import Answer, FrontDoor
-from oidc import Issuer, Key
+from oidc import Key
+from projected import AUDIENCE, Pod, Signer, push
 from tokens import Credentials
 from wire import ANY_CLUSTER, PODS, Wire, refused
 
-AUDIENCE = "pods.eks.amazonaws.com"
-PUSH = "/lanyard.credentials.v1.Workloads/PushIssuer"
 VEND = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity"
 MAY_VEND = {"Effect": "Allow", "Action": "eks-auth:AssumeRoleForPodIdentity", "Resource": "*"}
 
 
 @dataclass
-class Spoke:
+class Spoke(Signer):
     """A cluster whose issuer the hub knows, with a node that is bound, and an association of `team-a/bot`."""
 
     hub: Hub
     name: str
-    issuer: str
-    key: Key
-    node: str
     instance: str
     role: str
     caller: Credentials
 
-    def claims(self, **changed) -> dict:
-        now = int(time.time())
-        bound = {
-            "namespace": "team-a",
-            "node": {"name": self.node, "uid": str(uuid.uuid4())},
-            "pod": {"name": "web-1", "uid": str(uuid.uuid4())},
-            "serviceaccount": {"name": "bot", "uid": "0b8e9c2d-1d1f-4a6e-8b3e-5f6a7b8c9d0e"},
-        }
-        usual = {
-            "iss": self.issuer,
-            "aud": [AUDIENCE],
-            "iat": now - 5,
-            "nbf": now - 5,
-            "exp": now + 3600,
-            "sub": "system:serviceaccount:team-a:bot",
-            "kubernetes.io": bound,
-        }
-        return {name: value for name, value in (usual | changed).items() if value is not None}
-
-    def token(self, **changed) -> str:
-        """A projected token as an API server signs it."""
-        issuer = Issuer(folder=None, keys=[self.key])
-        issuer.claims = lambda **claims: self.claims(**claims)
-        return self.hub.secrets.add("a pod's token", issuer.token(**changed))
+    def token(self, *pod, **changed) -> str:
+        return self.hub.secrets.add("a pod's token", super().token(*pod, **changed))
 
     def vend(self, client, token: str | None = None):
         made = client.assume_role_for_pod_identity(clusterName=self.name, token=token or self.token())
@@ -91,18 +64,7 @@ def spoke(hub, wire) -> Spoke:
     hub.cli("node", "set", name, instance, node, *bind)
     caller = hub.assume_role(machine, nodes, instance)
     hub.settle()
-    return Spoke(hub, name, issuer, key, node, instance, role, caller)
-
-
-def push(hub, cluster: str, issuer: str, *keys: Key) -> None:
-    """As the spoke service does, of what the cluster's API server serves."""
-    door = FrontDoor(hub)
-    jwks = json.dumps({"keys": [key.jwk() for key in keys]})
-    asked = {"cluster": cluster, "issuer_url": issuer, "jwks": jwks}
-    pushed = door.call(PUSH, asked, hub.administrator())
-    door.close()
-    assert pushed.code.name == "OK", pushed
-    hub.settle()
+    return Spoke(issuer, key, node, hub, name, instance, role, caller)
 
 
 @pytest.fixture(scope="module")
@@ -146,20 +108,78 @@ def test_the_errors_are_those_of_the_model(hub, wire, spoke, auth):
         with refused(auth, "InvalidTokenException"):
             ask(spoke.token(**changed))
     with refused(auth, "InvalidTokenException", "not signed"):
-        issuer = Issuer(folder=None, keys=[spoke.key])
-        issuer.claims = lambda **claims: spoke.claims(**claims)
-        ask(hub.secrets.add("an unsigned token", issuer.unsigned() + "x"))
+        ask(hub.secrets.add("an unsigned token", spoke.unsigned() + "x"))
     other = spoke.claims()
     other["kubernetes.io"]["serviceaccount"]["name"] = "nobody"
     with refused(auth, "ResourceNotFoundException", "`team-a/nobody`", status=404):
         ask(spoke.token(**other | {"sub": "system:serviceaccount:team-a:nobody"}))
     elsewhere = spoke.claims()
     elsewhere["kubernetes.io"]["node"]["name"] = "another-node"
-    with refused(auth, "AccessDeniedException", "another-node"):
+    with refused(auth, "AccessDeniedException", "another-node") as told:
         ask(spoke.token(**elsewhere))
+    # Whichever door had the call, in one process or in several: it is a decision, and found.
+    decision = told["Message"].rsplit("decision ", 1)[1]
+    explained = json.dumps(hub.explain_decision(decision))
+    assert "pod_identity_denied" in explained and "another-node" in explained
     administrator = wire.client("eks-auth")
     with refused(administrator, "AccessDeniedException", "no node"):
         administrator.assume_role_for_pod_identity(clusterName=spoke.name, token=spoke.token())
+
+
+@pytest.fixture(scope="module")
+def untrusting(hub, wire, spoke) -> str:
+    """A namespace whose `bot` has a role that trusts Pod Identity no more."""
+    iam = wire.client("iam")
+    role = iam.create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]
+    hub.settle()
+    namespace = unique("untrusting")
+    association = {"clusterName": spoke.name, "namespace": namespace, "serviceAccount": "bot"}
+    wire.eks.create_pod_identity_association(**association, roleArn=role["Arn"])
+    others = PODS.replace("pods.eks.amazonaws.com", "ec2.amazonaws.com")
+    iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=others)
+    hub.settle()
+    return namespace
+
+
+def attacks(spoke: Spoke, untrusting: str) -> dict[str, tuple[str, str, str]]:
+    """Tokens that somebody might try, the error of each and its reason."""
+    now = int(time.time())
+    invalid, denied = ("InvalidTokenException", "pod_token_invalid"), ("AccessDeniedException", "pod_identity_denied")
+    missing = ("ResourceNotFoundException", "pod_association_missing")
+
+    def bound(**changed) -> dict:
+        own = spoke.claims()["kubernetes.io"] | changed
+        return {"kubernetes.io": {name: value for name, value in own.items() if value is not None}}
+
+    return {
+        "wrong audience": (spoke.token(aud=["sts.amazonaws.com"]), *invalid),
+        "two audiences": (spoke.token(aud=[AUDIENCE, "vault"]), *invalid),
+        "another cluster's issuer": (spoke.token(iss="https://other.example"), *invalid),
+        "alg none": (spoke.unsigned() + "x", *invalid),
+        "HS256 with the public key": (spoke.by_public_key(), *invalid),
+        "expired": (spoke.token(exp=now - 1), "ExpiredTokenException", "pod_token_expired"),
+        "future nbf": (spoke.token(nbf=now + 3600), *invalid),
+        "bound to no pod": (spoke.token(**bound(pod=None)), *invalid),
+        "bound to no node": (spoke.token(**bound(node=None)), *invalid),
+        "another node": (spoke.token(**bound(node={"name": "node-b", "uid": "n"})), *denied),
+        "a role without trust": (spoke.token(Pod(namespace=untrusting)), *denied),
+        "a longer subject": (spoke.token(sub="system:serviceaccount:team-a:bot2"), *invalid),
+        "a ServiceAccount that begins alike": (spoke.token(Pod(service_account="bot2")), *missing),
+        "a namespace that is a pattern": (spoke.token(Pod(namespace="*")), *invalid),
+        "a ServiceAccount that is a pattern": (spoke.token(Pod(service_account="*")), *invalid),
+        "more session tags": (spoke.token(Pod(name='a","kubernetes-namespace":"kube-system')), *invalid),
+        "a line for the log": (spoke.token(**bound(pod={"name": "web-1", "uid": "u\nlevel=INFO"})), *invalid),
+    }
+
+
+def test_immunity_10_each_attack_is_refused_with_its_own_error_and_an_audit_line(hub, spoke, auth, untrusting):
+    for what, (token, error, reason) in attacks(spoke, untrusting).items():
+        hub.secrets.add("an attacker's token", token)
+        with refused(auth, error, status=404 if error == "ResourceNotFoundException" else 400) as told:
+            auth.assume_role_for_pod_identity(clusterName=spoke.name, token=token)
+        assert "decision " in told["Message"], what
+        line = audit_line(hub, token, "a pod was vended nothing")
+        assert reason in line and spoke.name in line, (what, line)
 
 
 def test_an_association_whose_account_the_hub_does_not_keep_is_an_invalid_request(hub, wire, spoke, auth):
@@ -243,16 +263,7 @@ def node(hub):
 
 
 def vend_as_node(door: FrontDoor, spoke: Spoke, pod: str, **agent) -> Answer:
-    of_agent = spoke.claims()["kubernetes.io"] | {
-        "namespace": "kube-system",
-        "serviceaccount": {"name": "lanyard-agent", "uid": "a"},
-    }
-    usual = {
-        "aud": ["lanyard:node"],
-        "sub": "system:serviceaccount:kube-system:lanyard-agent",
-        "kubernetes.io": of_agent,
-    }
-    bearer = spoke.token(**usual | agent)
+    bearer = spoke.agents_token(**agent)
     body = door.encode(VEND, {"cluster": spoke.name, "token": pod})
     return door.send(VEND, body, [("authorization", f"Bearer {bearer}"), ("x-lanyard-cluster", spoke.name)])
 

@@ -169,10 +169,11 @@ def code_of(answer: requests.Response) -> str:
 
 @contextlib.contextmanager
 def refused(client, code: str, text: str = "", status: int = 400):
-    """Inside, the call has to fail with this code, as the typed exception that the SDK has for it, if it has one."""
-    typed = client.exceptions.from_code(code)
+    """Inside, the call has to fail with this code, as the typed exception that the SDK has for it, if it has one. What it
+    said is told afterwards."""
+    typed, told = client.exceptions.from_code(code), {}
     try:
-        yield
+        yield told
     except botocore.exceptions.ClientError as error:
         assert isinstance(error, typed), error
         said = error.response
@@ -180,6 +181,7 @@ def refused(client, code: str, text: str = "", status: int = 400):
         assert text in said["Error"]["Message"], said
         assert said["ResponseMetadata"]["HTTPStatusCode"] == status, said
         assert said["ResponseMetadata"]["RequestId"], said
+        told |= said["Error"]
         return
     raise AssertionError(f"no {code}")
 

@@ -8,6 +8,7 @@ use crate::{
     aws_wire::{AwsError, PageKey},
     fault::{Denial, Fault},
     identity::{Actor, Vouched},
+    ids::ClusterUid,
     mutation::PageQuery,
 };
 
@@ -74,4 +75,6 @@ pub struct AwsAdmitted {
     pub page_key: Option<PageKey>,
     /// The page that is asked for of a list that the service answers whole: the door cuts it out. None for any other call.
     pub page: Option<PageQuery>,
+    /// The cluster that it names, for the decision that a door records; none where it names none that there is.
+    pub cluster: Option<ClusterUid>,
 }

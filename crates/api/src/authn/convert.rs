@@ -243,8 +243,8 @@ impl From<AwsAdmission> for pb::AdmitAwsResponse {
         use admit_aws_response::Answer;
         let answer = match admission {
             AwsAdmission::Admitted(admitted) => {
-                let AwsAdmitted { actor: Vouched { value, voucher }, method, message, page_key, page } =
-                    *admitted;
+                let AwsAdmitted { actor, method, message, page_key, page, cluster } = *admitted;
+                let Vouched { value, voucher } = actor;
                 let page_key = page_key.map(|key| Bytes::copy_from_slice(key.as_bytes())).unwrap_or_default();
                 Answer::Admitted(pb::AdmittedAws {
                     actor: Some(value.into()),
@@ -253,6 +253,7 @@ impl From<AwsAdmission> for pb::AdmitAwsResponse {
                     message,
                     page_key,
                     page: page.map(Into::into),
+                    cluster_uid: cluster.map(|uid| uid.to_string()).unwrap_or_default(),
                 })
             }
             AwsAdmission::Unauthenticated(denial) => Answer::Unauthenticated(denial.into()),
@@ -269,15 +270,21 @@ impl TryFrom<pb::AdmitAwsResponse> for AwsAdmission {
     fn try_from(response: pb::AdmitAwsResponse) -> Result<Self, CallError> {
         use admit_aws_response::Answer;
         Ok(match field::required("answer", response.answer)? {
-            Answer::Admitted(pb::AdmittedAws { actor, voucher, method, message, page_key, page }) => {
+            Answer::Admitted(admitted) => {
+                let pb::AdmittedAws { actor, voucher, method, message, page_key, page, cluster_uid } =
+                    admitted;
                 let value = field::required("actor", actor)?.try_into()?;
+                let cluster = match cluster_uid.is_empty() {
+                    true => None,
+                    false => Some(field::parse("cluster_uid", &cluster_uid)?),
+                };
                 let page_key = match page_key.is_empty() {
                     true => None,
                     false => Some(PageKey::from_bytes(field::digest("page_key", &page_key)?)),
                 };
                 let actor = Vouched { value, voucher };
                 let page = page.map(|page| page_query(Some(page)));
-                Self::Admitted(Box::new(AwsAdmitted { actor, method, message, page_key, page }))
+                Self::Admitted(Box::new(AwsAdmitted { actor, method, message, page_key, page, cluster }))
             }
             Answer::Unauthenticated(denial) => Self::Unauthenticated(denial.try_into()?),
             Answer::Forbidden(denial) => Self::Forbidden(denial.try_into()?),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use lanyard_iam::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::reply::{Wire, error, good};
+use super::web_identity::{has_tags, subject_of};
 use super::world::{StandInRole, World, key_of};
 use super::{Person, Shared};
 use crate::limits::locked;
@@ -21,7 +21,7 @@ pub(super) struct Told {
 }
 
 /// Status, code and message of an error.
-type Refused = (u16, &'static str, String);
+pub(super) type Refused = (u16, &'static str, String);
 
 /// For whoever has signed.
 pub(super) fn assume(
@@ -30,26 +30,24 @@ pub(super) fn assume(
     now: OffsetDateTime,
 ) -> Result<Told, Refused> {
     let role = of(world, &parameters).filter(|role| role.lets(parameters.get("ExternalId")));
-    let answer = settle("AssumeRole", role, &parameters, now);
+    let answer = settle("AssumeRole", role, &parameters, world.assumed.len(), now);
     world.assumed.push(parameters);
     answer
 }
 
-/// For whoever bears a token. Its signature is not looked at, for the stand-in knows no keys.
+/// For whoever bears a token.
 pub(super) fn assume_with_web_identity(
     world: &mut World,
     parameters: BTreeMap<String, String>,
     now: OffsetDateTime,
 ) -> Result<Told, Refused> {
-    let claims = claims_of(parameters.get("WebIdentityToken").map(String::as_str).unwrap_or_default());
-    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let identity = (claim("sub"), claim("aud"));
-    let expired = claims.get("exp").and_then(Value::as_i64).is_none_or(|end| end <= now.unix_timestamp());
-    let role = of(world, &parameters).filter(|role| role.web_identity.as_ref() == Some(&identity));
-    let answer = match expired {
-        true => Err((400, "ExpiredTokenException", "Token expired".to_owned())),
-        false => settle("AssumeRoleWithWebIdentity", role, &parameters, now),
-    };
+    let text = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
+    let (account, ..) = key_of(text("RoleArn"));
+    let answer = subject_of(text("WebIdentityToken"), &account, &world.providers, now).and_then(|subject| {
+        let role = of(world, &parameters);
+        let role = role.filter(|role| role.web_identity.as_ref().is_some_and(|trust| trust.lets(&subject)));
+        settle("AssumeRoleWithWebIdentity", role, &parameters, world.assumed.len(), now)
+    });
     world.assumed.push(parameters);
     answer
 }
@@ -83,12 +81,14 @@ fn settle(
     operation: &'static str,
     role: Option<&StandInRole>,
     parameters: &BTreeMap<String, String>,
+    number: usize,
     now: OffsetDateTime,
 ) -> Result<Told, Refused> {
     let refused = || (403, "AccessDenied", format!("not authorized to perform sts:{operation}"));
     let role = role.ok_or_else(refused)?;
-    let has_tags = parameters.keys().any(|name| name.starts_with("Tags."));
-    if has_tags && !role.tag_session {
+    let is_tagged = parameters.keys().any(|name| name.starts_with("Tags."))
+        || parameters.get("WebIdentityToken").is_some_and(|token| has_tags(token));
+    if is_tagged && !role.tag_session {
         return Err((403, "AccessDenied", "not authorized to perform sts:TagSession".to_owned()));
     }
     let seconds = parameters.get("DurationSeconds").and_then(|text| text.parse().ok()).unwrap_or(3_600u32);
@@ -101,7 +101,10 @@ fn settle(
     };
     let (account, _, role_name) = key_of(arn);
     let session = Person {
-        credentials: role.session.clone(),
+        credentials: match role.anew {
+            true => numbered(&role.session, number),
+            false => role.session.clone(),
+        },
         arn: format!("arn:aws:sts::{account}:assumed-role/{role_name}/{name}"),
         user_id: format!("AROAASSUMED:{name}"),
         account,
@@ -109,8 +112,15 @@ fn settle(
     Ok(Told { operation, session, expires_at: now + time::Duration::seconds(seconds.into()) })
 }
 
-fn claims_of(token: &str) -> Value {
-    let payload = token.split('.').nth(1).unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+/// Credentials like these that no other call gets.
+fn numbered(like: &Credentials, number: usize) -> Credentials {
+    const KEPT_CHARS: usize = 16;
+    let id: String = like.access_key_id.as_str().chars().take(KEPT_CHARS).collect();
+    let secret = like.secret_access_key.expose();
+    let token = like.session_token.as_ref().map(|token| format!("{} {number}", token.expose()));
+    Credentials {
+        access_key_id: AccessKeyId::parse(&format!("{id}{number:04}")).expect("an id of a key"),
+        secret_access_key: SecretAccessKey::new(format!("{secret} {number}")),
+        session_token: token.map(SessionToken::new),
+    }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lanyard_iam::Credentials;
 
+use super::web_identity::{StandInProvider, StandInSubject};
+
 /// Everything beside the people who may ask.
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -21,6 +23,8 @@ pub(super) struct World {
     /// What has been asked of them, with all parameters.
     pub(super) assumed: Vec<BTreeMap<String, String>>,
     pub(super) denied: BTreeSet<String>,
+    /// The OIDC providers of all accounts.
+    pub(super) providers: Vec<StandInProvider>,
 }
 
 /// A role that can be assumed, and whom its trust policy lets.
@@ -28,10 +32,12 @@ pub(super) struct World {
 pub struct StandInRole {
     /// What its sessions sign with.
     pub session: Credentials,
+    /// Whether each session has keys of its own, made like these.
+    pub anew: bool,
     /// Whether people who sign may assume it, and which external id they have to name.
     pub people: Option<StandInTrust>,
-    /// The subject and the audience of the web identities that may.
-    pub web_identity: Option<(String, String)>,
+    /// Whether web identities of its account's providers may, and which.
+    pub web_identity: Option<StandInSubject>,
     /// Whether whoever may assume it may tag the session too.
     pub tag_session: bool,
     /// Its `MaxSessionDuration`.
@@ -55,6 +61,7 @@ impl StandInRole {
     pub fn new(session: &Credentials) -> Self {
         Self {
             session: session.clone(),
+            anew: false,
             people: None,
             web_identity: None,
             tag_session: true,

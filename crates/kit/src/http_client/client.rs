@@ -309,15 +309,50 @@ impl Resolve for RuledResolver {
             }
             let found =
                 tokio::net::lookup_host((host, 0)).await.map_err(|error| ResolveFault(error.to_string()))?;
-            let found: Vec<SocketAddr> = found.collect();
-            match found.iter().find(|address| !options.addresses.allow(host, address.ip())) {
-                Some(refused) => Err(ResolveFault(format!(
-                    "`{}` is no public address; allow the host by name if it should be called",
-                    refused.ip()
-                ))
-                .into()),
-                None => Ok(Box::new(found.into_iter()) as Addrs),
-            }
+            Ok(Box::new(judged(host, found.collect(), &options.addresses)?.into_iter()) as Addrs)
         })
+    }
+}
+
+/// The addresses of a name, where all of them may be called. What is called are these very addresses, looked up for one connection: a name
+/// that has another address the next time is judged by that one then.
+fn judged(host: &str, found: Vec<SocketAddr>, rules: &AddressRules) -> Result<Vec<SocketAddr>, ResolveFault> {
+    match found.iter().find(|address| !rules.allow(host, address.ip())) {
+        Some(refused) => Err(ResolveFault(format!(
+            "`{}` is no public address; allow the host by name if it should be called",
+            refused.ip()
+        ))),
+        None => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immunity_26_a_name_that_turns_to_a_private_address_is_not_called() {
+        let rules = AddressRules::public_only().allow_private("allowed.example");
+        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect()
+        };
+        // What one name has at one connection after the other: DNS rebinding turns it inwards, alone or beside a public address.
+        let answers: [(&[&str], bool); 8] = [
+            (&["1.1.1.1"], true),
+            (&["127.0.0.1"], false),
+            (&["1.1.1.1", "10.0.0.7"], false),
+            (&["169.254.169.254"], false),
+            (&["fd00:ec2::254"], false),
+            (&["::ffff:192.168.0.1"], false),
+            (&["2606:4700:4700::1111", "::1"], false),
+            (&["1.1.1.1", "2606:4700:4700::1111"], true),
+        ];
+        for (texts, is_called) in answers {
+            let found = addresses(texts);
+            let judgement = judged("issuer.example", found.clone(), &rules);
+            assert_eq!(judgement.is_ok(), is_called, "{texts:?}");
+            assert!(judgement.is_err() || judgement.is_ok_and(|called| called == found), "no other address");
+        }
+        assert!(judged("allowed.example", addresses(&["127.0.0.1"]), &rules).is_ok());
     }
 }

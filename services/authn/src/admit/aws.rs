@@ -96,6 +96,9 @@ impl<S: SharedCache> Engine<S> {
                 message: asked.message,
                 page_key: asked.page_key,
                 page: asked.page,
+                cluster: hub
+                    .cluster_named(account, &proven.region, found.label("name"))
+                    .map(|of| of.cluster.uid),
             })),
             Admission::Unauthenticated(denial) => AwsAdmission::Unauthenticated(denial),
             Admission::Forbidden(denial) => {

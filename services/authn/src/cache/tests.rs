@@ -3,8 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use lanyard_api::authn::Refusal;
-use lanyard_api::mapping::{AuthenticationMode, AuthorizerMode, Cluster};
-use lanyard_api::{Authority, AwsIdentity, ClusterUid, Identity, IdentityKind};
+use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, suite};
 use lanyard_iam::token::{TOKEN_EXPIRES, mint_token};
 use lanyard_iam::{
     AccessKeyId, CanonicalArn, Credentials, ParsedToken, Partition, PrincipalArn, Region, SecretAccessKey,
@@ -102,25 +101,9 @@ struct World {
 }
 
 fn cluster() -> Arc<ClusterView> {
-    let uid = ClusterUid::random();
-    let cluster = Cluster {
-        uid,
-        id: "dev".parse().unwrap(),
-        name: "dev".to_owned(),
-        partition: Partition::Aws,
-        account: "111122223333".parse().unwrap(),
-        region: "eu-west-1".to_owned(),
-        endpoint: None,
-        certificate_authority: None,
-        authentication_mode: AuthenticationMode::Api,
-        authorizer_mode: AuthorizerMode::WebhookFirst,
-        trusted_accounts: Vec::new(),
-        audiences: Vec::new(),
-        token_cache_seconds: 10,
-        created_by: "test".to_owned(),
-        tags: Default::default(),
-        created_at: NOW,
-    };
+    let mut cluster = suite::cluster("dev", "111122223333");
+    "eu-west-1".clone_into(&mut cluster.region);
+    let uid = cluster.uid;
     let region = Region::parse("eu-west-1").unwrap();
     let rules =
         TokenRules { partition: Partition::Aws, region, self_hosted: Vec::new(), own_hosts: [].into() };

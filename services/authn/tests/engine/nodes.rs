@@ -6,9 +6,12 @@ use bytes::Bytes;
 use lanyard_api::authn::{Admission, Admit, AdmitQuery, Beside};
 use lanyard_api::credentials::{IssuerKey, PodIdentityAssociation, WorkloadIssuer};
 use lanyard_api::mapping::Cluster;
-use lanyard_api::{ActorKind, Fault, Scope};
+use lanyard_api::{ActorKind, Fault, Scope, suite};
 use lanyard_iam::{Ancestor, Credentials};
-use lanyard_oidc::{Algorithm, stand_in::SigningKey};
+use lanyard_oidc::{
+    Algorithm,
+    stand_in::{Projected, SigningKey},
+};
 use lanyard_proto::credentials::v1 as pb;
 use lanyard_store::{Record as _, on_each_store, test_support::TestDatabase};
 use prost::Message as _;
@@ -36,17 +39,17 @@ on_each_store!(
 );
 
 fn claims(world: &World) -> Value {
-    let now = world.now().unix_timestamp();
-    json!({
-        "aud": ["lanyard:node"], "exp": now + 3_600, "iat": now, "iss": ISSUER, "nbf": now,
-        "kubernetes.io": {
-            "namespace": "kube-system",
-            "node": { "name": NODE, "uid": "6f5f0d3a" },
-            "pod": { "name": "lanyard-agent-x2x5p", "uid": "2c5b5a0e" },
-            "serviceaccount": { "name": "lanyard-agent", "uid": "0b8e9c2d" },
-        },
-        "sub": "system:serviceaccount:kube-system:lanyard-agent",
-    })
+    let projected = Projected {
+        issuer: ISSUER,
+        audience: "lanyard:node",
+        namespace: "kube-system",
+        service_account: "lanyard-agent",
+        pod: "lanyard-agent-x2x5p",
+        node: NODE,
+        issued_at: world.now(),
+        lifetime: Duration::HOUR,
+    };
+    projected.claims()
 }
 
 /// Tells the hub who signs the tokens of a cluster.
@@ -216,20 +219,10 @@ async fn a_token_by_a_key_that_is_not_known_yet_has_no_answer(database: TestData
 }
 
 fn association(world: &World) -> PodIdentityAssociation {
+    let role = format!("arn:aws:iam::{}:role/app", world.hub.account);
     PodIdentityAssociation {
         id: "a-0123456789abcdefg".parse().unwrap(),
-        cluster: world.cluster.uid,
-        namespace: "team-a".to_owned(),
-        service_account: "bot".to_owned(),
-        role_arn: format!("arn:aws:iam::{}:role/app", world.hub.account).parse().unwrap(),
-        target_role_arn: None,
-        disable_session_tags: false,
-        policy: None,
-        aws_road: None,
-        unprobed: false,
-        tags: Default::default(),
-        created_at: world.now(),
-        modified_at: world.now(),
+        ..suite::association(&world.cluster, &role)
     }
 }
 

@@ -261,6 +261,3 @@ fn refused(fault: AwsFault, hop: Hop, role: &PrincipalArn, road: AwsRoad) -> Sou
         (AssumeRefusal::Expired | AssumeRefusal::Other, _) => faulty(&fault),
     }
 }
-
-#[cfg(test)]
-mod tests;

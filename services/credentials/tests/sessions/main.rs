@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
+mod cluster_tokens;
 mod exchange;
+mod issuer_world;
 #[path = "../workloads/opener.rs"]
 mod opener;
 mod web_identity;

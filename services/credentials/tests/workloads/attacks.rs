@@ -18,7 +18,11 @@ use lanyard_oidc::{
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::{bearers::*, bench::*};
+use crate::{
+    bearers::*,
+    bench::*,
+    vending::{TARGET, with_target},
+};
 
 /// Each is refused by this code, and its text has this in it.
 async fn refuse(bench: &Bench, calls: &impl Vend, cases: &[(&str, String, &str, &str)]) {
@@ -244,6 +248,21 @@ pub(crate) async fn immunity_37_a_cluster_of_the_same_name_takes_no_token_of_the
     assert_eq!(why(&bench.vend(calls, &token()).await), "no cluster", "a node of the one before");
     let asked = calls.assume_role_for_pod_identity(node(again.uid, NODE), request(&token())).await;
     assert_eq!(why(&asked), "unavailable", "nobody has told of its issuer yet");
+}
+
+pub(crate) async fn a_chain_of_more_than_one_hop_is_refused(bench: &Bench, calls: &impl Vend) {
+    // The association's role may assume one that the target role trusts, and the target role itself by its own policies; but the
+    // target's trust names the one in between.
+    with_target(bench, &trusting("between", Value::Null), false).await;
+    bench.role("between", &trusting("app", Value::Null)).await;
+    bench.lets_assume("app", "*").await;
+    bench.lets_assume("between", TARGET).await;
+    let answer = bench.vend(calls, &token()).await;
+    assert_eq!(why(&answer), "pod_identity_denied");
+    let text = answer.unwrap_err().to_string();
+    assert!(text.contains("target_trust") && text.contains("the trust policy does not name it"), "{text}");
+    bench.role_of(ABROAD, "data", &trusting("app", Value::Null)).await;
+    assert_eq!(why(&bench.vend(calls, &token()).await), "vended");
 }
 
 pub(crate) async fn a_name_of_a_node_without_end_is_refused(bench: &Bench, calls: &impl Vend) {

@@ -1,90 +1,25 @@
 //! Associations with roles that AWS keeps: which road they take, and that the role is tried.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Authority, CallError, HubId, Mutated, Mutation,
+    Authority, CallError, Mutated, Mutation,
     credentials::{
         AWS_ROAD_TAG, Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
         PodIdentityAssociationRef, ProposeTrust, UpdatePodIdentityAssociation,
     },
 };
-use lanyard_aws::{
-    AwsClient, AwsOptions, CallOptions, CredentialSource, Quota,
-    stand_in::{Behaviour, StandIn, StandInRole, StandInTrust},
+use lanyard_aws::stand_in::{
+    Behaviour, StandInKeys, StandInProvider, StandInRole, StandInSubject, StandInTrust,
 };
-use lanyard_credentials::{Credentials, Exchange, external_id};
-use lanyard_iam::{AccessKeyId, Credentials as Keys, Partition, Region, SecretAccessKey, SessionToken};
-use lanyard_kit::SystemClock;
+use lanyard_credentials::Credentials;
+use lanyard_iam::Partition;
+use lanyard_kit::TestClock;
 use lanyard_store::test_support::TestDatabase;
 
-use crate::bench::*;
-
-const REGION: &str = "eu-central-1";
-
-fn keys(id: &str) -> Keys {
-    Keys {
-        access_key_id: AccessKeyId::parse(id).unwrap(),
-        secret_access_key: SecretAccessKey::new(format!("secret of {id}")),
-        session_token: Some(SessionToken::new(format!("token of {id}"))),
-    }
-}
-
-fn role_arn() -> String {
-    format!("arn:aws:iam::{HOME}:role/team/app")
-}
-
-/// A hub in AWS mode, whose first account is AWS's.
-struct Road {
-    bench: Bench,
-    sts: StandIn,
-    hub: HubId,
-}
+use crate::{bench::*, road::*};
 
 impl Road {
-    async fn new(database: &TestDatabase) -> Self {
-        Self::of(database, Authority::Aws).await
-    }
-
-    async fn of(database: &TestDatabase, home: Authority) -> Self {
-        let sts = StandIn::start(&["sts.eu-central-1.amazonaws.com", "iam.amazonaws.com"]).await;
-        let own = keys("ASIAHUBHUBHUBHUBHUBH");
-        sts.add(&own, HOME, &format!("arn:aws:sts::{HOME}:assumed-role/hub/i-1"), "AROAHUB:i-1");
-        sts.add_principal(&format!("arn:aws:iam::{HOME}:role/lanyard/hub"), "AROAHUB");
-        let calls = CallOptions {
-            backoff_milliseconds: 1,
-            attempt_milliseconds: 400,
-            deadline_milliseconds: 1_500,
-            role: Quota { per_second: 1_000, burst: 1_000 },
-            ..CallOptions::default()
-        };
-        let options = AwsOptions { calls, ..AwsOptions::default() };
-        let (region, source) = (Region::parse(REGION).unwrap(), CredentialSource::fixed(&own));
-        let http = sts.http_options();
-        let aws = AwsClient::new(&options, &region, source, http, Arc::new(SystemClock)).unwrap();
-        let hub: HubId = "b3e0c0de-0000-4000-8000-000000000001".parse().unwrap();
-        let bench = Bench::of(database, home, |store, config| {
-            let exchange = Exchange::new(hub, region, &config.exchange).unwrap();
-            Credentials::in_aws_mode(store, config, exchange, aws).unwrap()
-        })
-        .await;
-        Self { bench, sts, hub }
-    }
-
-    fn external_id(&self, service_account: &str) -> String {
-        external_id(self.hub, self.bench.cluster.uid, "team-a", service_account)
-    }
-
-    /// The role trusts so.
-    fn trusts(&self, trust: Option<StandInTrust>) {
-        let role = StandInRole::new(&keys("ASIAPODPODPODPODPODP"));
-        self.sts.add_role(&role_arn(), StandInRole { people: trust, ..role });
-    }
-
-    fn trusts_as_it_should(&self, service_account: &str) {
-        self.trusts(Some(StandInTrust::ExternalId(self.external_id(service_account))));
-    }
-
     /// What the engine answers, and that the engine behind gRPC answers alike.
     async fn refused(&self, asked: &CreatePodIdentityAssociation) -> &'static str {
         let code = code_of(create(&self.bench.engine, asked.clone()).await);
@@ -133,6 +68,8 @@ lanyard_store::on_each_store!(
     a_role_that_the_hub_keeps_takes_no_road_and_aws_hears_nothing_of_it,
     a_trust_policy_is_proposed_that_lets_this_service_account_in_alone,
     a_hub_that_does_not_call_aws_writes_associations_unprobed,
+    a_role_that_trusts_the_issuer_needs_a_provider_that_takes_the_hubs_tokens,
+    immunity_50_a_role_that_lets_in_others_of_the_issuer_is_refused,
 );
 
 async fn immunity_50_a_role_that_lets_the_hub_in_without_its_external_id_is_refused(database: TestDatabase) {
@@ -164,8 +101,7 @@ async fn a_role_that_does_not_let_the_session_be_tagged_is_refused_unless_there_
     database: TestDatabase,
 ) {
     let road = Road::new(&database).await;
-    let trust = StandInTrust::ExternalId(road.external_id("bot"));
-    let role = StandInRole::new(&keys("ASIAPODPODPODPODPODP")).trusting(trust);
+    let role = road.role();
     road.sts.add_role(&role_arn(), StandInRole { tag_session: false, ..role });
     assert_eq!(road.refused(&asked("bot")).await, "aws_role_untagged");
     let untagged = CreatePodIdentityAssociation { disable_session_tags: Some(true), ..asked("bot") };
@@ -288,8 +224,8 @@ async fn a_trust_policy_is_proposed_that_lets_this_service_account_in_alone(data
 }
 
 async fn a_hub_that_does_not_call_aws_writes_associations_unprobed(database: TestDatabase) {
-    let bench =
-        Bench::of(&database, Authority::Aws, |store, config| Credentials::new(store, config).unwrap()).await;
+    let open = |store: &_, config| Credentials::new(store, config).unwrap();
+    let bench = Bench::of(&database, TestClock::new(NOON), Authority::Aws, open).await;
     let made = create(&bench.engine, asked("bot")).await.unwrap();
     assert!(made.value.association.unprobed && made.notices[0].contains("aws.enabled"), "{:?}", made.notices);
     assert_eq!(made.value.association.role_arn.partition, Partition::Aws);
@@ -301,4 +237,74 @@ async fn a_hub_that_does_not_call_aws_writes_associations_unprobed(database: Tes
         aws_road: None,
     };
     assert_eq!(code_of(bench.engine.propose_trust(actor_of(HOME), trust).await), "aws_mode");
+}
+
+fn by_issuer(service_account: &str) -> CreatePodIdentityAssociation {
+    CreatePodIdentityAssociation { aws_road: Some(AwsRoad::Issuer), ..asked(service_account) }
+}
+
+/// What every token of the ServiceAccount says that it is.
+fn subject(service_account: &str) -> String {
+    format!("system:serviceaccount:team-a:{service_account}")
+}
+
+async fn a_role_that_trusts_the_issuer_needs_a_provider_that_takes_the_hubs_tokens(database: TestDatabase) {
+    let road = Road::new(&database).await;
+    let own = road.provider().await;
+    road.trusts_subject(Some(StandInSubject::Is(subject("bot"))));
+    assert_eq!(road.refused(&by_issuer("bot")).await, "aws_issuer_provider", "there is none");
+    // Another account's, one of another issuer, one for others, and one whose keys are another cluster's.
+    let another = road.bench.another_cluster("prod").await;
+    let providers = [
+        StandInProvider { account: ABROAD.to_owned(), ..own.clone() },
+        StandInProvider { issuer_url: format!("{}/", own.issuer_url), ..own.clone() },
+        StandInProvider { client_id: "vault".to_owned(), ..own.clone() },
+        StandInProvider { keys: road.provider_of(&another).await.keys, ..own.clone() },
+    ];
+    for provider in providers {
+        road.sts.add_provider(provider.clone());
+        assert_eq!(road.refused(&by_issuer("bot")).await, "aws_issuer_provider", "{provider:?}");
+    }
+    // Keys that AWS cannot fetch say nothing of the role.
+    road.sts.add_provider(StandInProvider { keys: StandInKeys::Unreachable, ..own.clone() });
+    let answer = create(&road.bench.engine, by_issuer("bot")).await;
+    assert!(matches!(answer, Err(CallError::Fault(_))), "{answer:?}");
+    road.sts.add_provider(own);
+    let made = create(&road.bench.grpc(), by_issuer("bot")).await.unwrap();
+    let association = &made.value.association;
+    assert_eq!((association.aws_road, association.unprobed), (Some(AwsRoad::Issuer), false));
+    assert_eq!(made.notices, [""; 0]);
+    let is_of_probe = |asked: &BTreeMap<String, String>| {
+        asked["RoleSessionName"] == "lanyard-probe" && asked["Policy"].contains("\"Deny\"")
+    };
+    assert!(road.sts.assumed().iter().all(is_of_probe), "what a try is given can do nothing");
+}
+
+async fn immunity_50_a_role_that_lets_in_others_of_the_issuer_is_refused(database: TestDatabase) {
+    let road = Road::new(&database).await;
+    road.sts.add_provider(road.provider().await);
+    let cases = [
+        (None, "aws_role_closed"),
+        (Some(StandInSubject::Is(subject("theirs"))), "aws_role_closed"),
+        (Some(StandInSubject::Is("system:serviceaccount:team-b:bot".to_owned())), "aws_role_closed"),
+        // Without a condition, by a pattern for the namespace, and by one that begins as the ServiceAccount does.
+        (Some(StandInSubject::Any), "aws_any_subject"),
+        (Some(StandInSubject::Like("system:serviceaccount:team-a:".to_owned())), "aws_any_subject"),
+        (Some(StandInSubject::Like(subject("bot"))), "aws_any_subject"),
+    ];
+    for (trust, expected) in cases {
+        road.trusts_subject(trust.clone());
+        assert_eq!(road.refused(&by_issuer("bot")).await, expected, "{trust:?}");
+    }
+    // Whoever means it says so, and is told what it means.
+    let forced = CreatePodIdentityAssociation { allow_any_cluster: true, ..by_issuer("forced") };
+    road.trusts_subject(Some(StandInSubject::Any));
+    let made = create(&road.bench.engine, forced).await.unwrap();
+    assert!(made.notices[0].contains("other ServiceAccounts"), "{:?}", made.notices);
+    // A role that does not let itself be tagged.
+    let trust = StandInRole { web_identity: Some(StandInSubject::Is(subject("bot"))), ..road.role() };
+    road.sts.add_role(&role_arn(), StandInRole { tag_session: false, ..trust.clone() });
+    assert_eq!(road.refused(&by_issuer("bot")).await, "aws_role_untagged");
+    road.sts.add_role(&role_arn(), trust);
+    create(&road.bench.engine, by_issuer("bot")).await.unwrap();
 }

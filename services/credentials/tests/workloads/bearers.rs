@@ -6,13 +6,16 @@ use lanyard_api::{
     Actor, ActorKind, CallError, ClusterUid, Fault, Mutation, Vouched,
     authn::accounts::{InlinePolicy, PolicyOwner},
     credentials::{
-        Associations, AssumeRoleForPodIdentity, CreatePodIdentityAssociation, PodCredentials,
-        PodIdentityAssociation, Vend, Workloads,
+        Associations, AssumeRoleForPodIdentity, CreatePodIdentityAssociation, POD_IDENTITY_AUDIENCE,
+        PodCredentials, PodIdentityAssociation, SessionCredentials, Vend, Workloads,
     },
     mapping::Cluster,
 };
 use lanyard_iam::SessionClaims;
-use lanyard_oidc::{Algorithm, stand_in::SigningKey};
+use lanyard_oidc::{
+    Algorithm,
+    stand_in::{Projected, SigningKey},
+};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -28,19 +31,19 @@ pub(crate) fn own_key() -> Arc<SigningKey> {
     Arc::clone(&KEY)
 }
 
-/// A token's claims as kube-apiserver 1.33 writes them for a projected volume.
+/// A token's claims.
 pub(crate) fn claims() -> Value {
-    let now = NOON.unix_timestamp();
-    json!({
-        "aud": ["pods.eks.amazonaws.com"], "exp": now + 86_400, "iat": now, "iss": ISSUER, "nbf": now,
-        "kubernetes.io": {
-            "namespace": "team-a",
-            "node": { "name": NODE, "uid": "6f5f0d3a-6f0e-4a3b-9a55-0f3d3b0d6e2c" },
-            "pod": { "name": "web-1", "uid": "2c5b5a0e-5a49-4d9c-8f0c-c1f8a5d0c4b7" },
-            "serviceaccount": { "name": "bot", "uid": "0b8e9c2d-1d1f-4a6e-8b3e-5f6a7b8c9d0e" },
-        },
-        "sub": "system:serviceaccount:team-a:bot",
-    })
+    let projected = Projected {
+        issuer: ISSUER,
+        audience: POD_IDENTITY_AUDIENCE,
+        namespace: "team-a",
+        service_account: "bot",
+        pod: "web-1",
+        node: NODE,
+        issued_at: NOON,
+        lifetime: time::Duration::DAY,
+    };
+    projected.claims()
 }
 
 /// The claims of a token, changed.
@@ -137,9 +140,8 @@ impl Bench {
     }
 
     /// The session behind credentials, as authn sees it; their secret is the session's.
-    pub(crate) fn opened(&self, vended: &PodCredentials) -> SessionClaims {
+    pub(crate) fn opened(&self, credentials: &SessionCredentials) -> SessionClaims {
         let opener = session_opener(self.store.keyring());
-        let credentials = &vended.credentials;
         let token = credentials.session_token.expose_secret();
         let opened = opener.open(&credentials.access_key_id, token, NOON).unwrap();
         assert_eq!(opened.secret_access_key.expose(), credentials.secret_access_key.expose_secret());

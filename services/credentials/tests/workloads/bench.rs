@@ -11,8 +11,8 @@ use lanyard_api::{
         Workloads, server,
     },
     grpc::{Door, Remote, Served},
-    mapping::{AuthenticationMode, AuthorizerMode, Cluster},
-    suite::{admitting, serve_in_process},
+    mapping::Cluster,
+    suite::{self, admitting, serve_in_process},
     tags::{self, Tags},
     voucher::{Audience, Vouchers},
 };
@@ -53,16 +53,18 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new(database: &TestDatabase) -> Self {
-        Self::of(database, Authority::Local, |store, config| Credentials::new(store, config).unwrap()).await
+        let clock = TestClock::new(NOON);
+        Self::of(database, clock, Authority::Local, |store, config| Credentials::new(store, config).unwrap())
+            .await
     }
 
     /// A hub whose first account is of this authority.
     pub(crate) async fn of(
         database: &TestDatabase,
+        clock: TestClock,
         home: Authority,
         engine: impl FnOnce(&Store, CredentialsConfig) -> Credentials,
     ) -> Self {
-        let clock = TestClock::new(NOON);
         let store = database.open(Arc::new(clock.clone())).await;
         for (number, authority) in [(HOME, home), (ABROAD, Authority::Local)] {
             let account = Account {
@@ -184,24 +186,7 @@ pub(crate) fn account(number: &str) -> AccountId {
 }
 
 fn cluster(id: &str) -> Cluster {
-    Cluster {
-        uid: ClusterUid::random(),
-        id: id.parse().unwrap(),
-        name: id.to_owned(),
-        partition: Partition::Aws,
-        account: account(HOME),
-        region: "eu-central-1".to_owned(),
-        endpoint: None,
-        certificate_authority: None,
-        authentication_mode: AuthenticationMode::Api,
-        authorizer_mode: AuthorizerMode::WebhookFirst,
-        trusted_accounts: Vec::new(),
-        audiences: Vec::new(),
-        token_cache_seconds: 10,
-        created_by: "test".to_owned(),
-        tags: BTreeMap::new(),
-        created_at: NOON,
-    }
+    Cluster { created_at: NOON, ..suite::cluster(id, HOME) }
 }
 
 pub(crate) fn dev() -> ClusterId {

@@ -20,7 +20,7 @@ use crate::{bearers::*, bench::*};
 
 const NARROW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
-const TARGET: &str = "arn:aws:iam::444455556666:role/data";
+pub(crate) const TARGET: &str = "arn:aws:iam::444455556666:role/data";
 
 fn key_of(vended: &PodCredentials) -> &str {
     vended.credentials.access_key_id.as_str()
@@ -44,7 +44,7 @@ pub(crate) async fn a_pod_gets_a_session_of_its_associations_role(bench: &Bench,
         "the role's own maximum is the least"
     );
 
-    let claims = bench.opened(&vended);
+    let claims = bench.opened(&vended.credentials);
     let tags: Vec<_> = claims.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(
         tags,
@@ -88,12 +88,12 @@ pub(crate) async fn tags_are_left_out_and_a_policy_narrows_where_the_association
             asked.policy = Some(NARROW.to_owned());
         })
         .await;
-    let claims = bench.opened(&bench.vend(calls, &token()).await.unwrap());
+    let claims = bench.opened(&bench.vend(calls, &token()).await.unwrap().credentials);
     assert!(claims.tags.is_empty() && claims.transitive_keys.is_empty());
     assert_eq!(claims.session_policy.unwrap().source(), NARROW);
 }
 
-async fn with_target(bench: &Bench, trust: &str, disable_session_tags: bool) {
+pub(crate) async fn with_target(bench: &Bench, trust: &str, disable_session_tags: bool) {
     bench.knows(&[&own_key()]).await;
     bench.role("app", PODS_OF_DEV).await;
     bench.role_of(ABROAD, "data", trust).await;
@@ -116,7 +116,7 @@ pub(crate) async fn a_target_role_is_a_second_hop_of_59_minutes(bench: &Bench, c
     assert!(vended.user.arn.starts_with(&format!("arn:aws:sts::{ABROAD}:assumed-role/data/eks-dev-web-1-")));
     assert_eq!(vended.account, account(ABROAD));
     assert_eq!(vended.credentials.expires_at, NOON + Duration::minutes(59));
-    let claims = bench.opened(&vended);
+    let claims = bench.opened(&vended.credentials);
     assert_eq!((claims.chain_depth, claims.tags.len(), claims.transitive_keys.len()), (1, 6, 6));
     let role = Ancestor::Role(format!("AROA{:A>17}", "APP").parse().unwrap());
     assert_eq!(claims.ancestors[0], role, "a first role that is gone or revoked takes the session along");

@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_mask_is_read_as_protobufs_json_has_it_and_as_grpcurl_does() {
-        let update = request_of(&descriptors().unwrap(), "/lanyard.mapping.v1.Entries/UpdateAccessEntry").unwrap();
+        let update =
+            request_of(&descriptors().unwrap(), "/lanyard.mapping.v1.Entries/UpdateAccessEntry").unwrap();
         let expected = |paths: &[&str]| {
             let paths = paths.iter().map(|path| (*path).to_owned()).collect();
             let update_mask = Some(prost_reflect::prost_types::FieldMask { paths });

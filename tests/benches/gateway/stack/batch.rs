@@ -119,12 +119,7 @@ async fn reviews(place: &Place<'_>, stack: &Stack, world: &World) -> Result<Vec<
 }
 
 /// One batch after the other, every decision looked at.
-async fn repeat(
-    authz: &impl Ask,
-    reviews: &[Review],
-    scale: Scale,
-    processes: &[Usage],
-) -> Result<Measured> {
+async fn repeat(authz: &impl Ask, reviews: &[Review], scale: Scale, processes: &[Usage]) -> Result<Measured> {
     let phase = &Phase::default();
     let worker = async {
         let mut nanoseconds = Vec::new();

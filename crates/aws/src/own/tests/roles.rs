@@ -6,7 +6,7 @@ use lanyard_kit::SecretString;
 
 use super::*;
 use crate::own::{AssumeRefusal, AssumeRoleAsked, AssumedBy, AssumedRole, HubPrincipal, RoleSessionAsked};
-use crate::stand_in::{StandInRole, StandInTrust};
+use crate::stand_in::{StandInKeys, StandInProvider, StandInRole, StandInSubject, StandInTrust};
 
 const APP: &str = "arn:aws:iam::444455556666:role/team/app";
 const NAME: &str = "eks-dev-bot-1";
@@ -115,11 +115,19 @@ async fn a_role_is_assumed_with_all_that_was_asked_and_a_second_one_with_its_ses
 #[tokio::test]
 async fn a_web_identity_is_asked_for_without_a_signature() {
     let (stand_in, client) = start(&quick()).await;
-    let identity = ("system:serviceaccount:team-a:bot".to_owned(), "sts.amazonaws.com".to_owned());
-    stand_in.add_role(APP, StandInRole { web_identity: Some(identity), ..StandInRole::new(&session()) });
+    let subject = StandInSubject::Is("system:serviceaccount:team-a:bot".to_owned());
+    stand_in.add_role(APP, StandInRole { web_identity: Some(subject), ..StandInRole::new(&session()) });
+    let provider = StandInProvider {
+        account: "444455556666".to_owned(),
+        issuer_url: "https://issuer.example".to_owned(),
+        client_id: "sts.amazonaws.com".to_owned(),
+        keys: StandInKeys::Any,
+    };
     let token = |subject: &str, end: i64| {
         use base64::Engine as _;
-        let claims = serde_json::json!({ "sub": subject, "aud": "sts.amazonaws.com", "exp": end });
+        let claims = serde_json::json!({
+            "iss": "https://issuer.example", "sub": subject, "aud": "sts.amazonaws.com", "exp": end,
+        });
         let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
         SecretString::from(format!("{}.{}.{}", part("{}"), part(&claims.to_string()), part("signature")))
     };
@@ -127,6 +135,12 @@ async fn a_web_identity_is_asked_for_without_a_signature() {
     let ask = async |subject: &str, end| {
         client.assume_role_with_web_identity(&token(subject, end), asked.session()).await
     };
+    let none = ask("system:serviceaccount:team-a:bot", i64::MAX).await;
+    assert_eq!(refusal(none), AssumeRefusal::TokenRefused, "the account has no provider for the issuer");
+    stand_in.add_provider(StandInProvider { keys: StandInKeys::Unreachable, ..provider.clone() });
+    let unheard = ask("system:serviceaccount:team-a:bot", i64::MAX).await;
+    assert_eq!(refusal(unheard), AssumeRefusal::IssuerUnreachable);
+    stand_in.add_provider(provider);
     let made = ask("system:serviceaccount:team-a:bot", i64::MAX).await.unwrap();
     assert_eq!(made.credentials.access_key_id, session().access_key_id);
     let other = ask("system:serviceaccount:team-a:bot2", i64::MAX).await;

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
+use lanyard_api::suite;
+
 use super::*;
-use crate::associations::sample::cluster;
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
@@ -49,7 +50,7 @@ fn the_service_account_is_named_as_kubernetes_names_it() {
 
 #[test]
 fn a_role_is_of_the_clusters_account_and_its_target_of_the_partition() {
-    let dev = cluster();
+    let dev = suite::cluster("dev", "111122223333");
     let cases = [
         ("arn:aws:iam::111122223333:role/team/app", None, None),
         ("arn:aws:iam::444455556666:role/app", broken("role_arn", "role_account"), None),

@@ -1,27 +1,17 @@
 use std::collections::BTreeMap;
 
-use lanyard_api::ClusterUid;
+use lanyard_api::suite;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::associations::sample::cluster;
+
+fn cluster() -> Cluster {
+    suite::cluster("dev", "111122223333")
+}
 
 fn association(disable_session_tags: bool) -> PodIdentityAssociation {
-    PodIdentityAssociation {
-        id: "a-0123456789abcdefg".parse().unwrap(),
-        cluster: ClusterUid::random(),
-        namespace: "team-a".to_owned(),
-        service_account: "bot".to_owned(),
-        role_arn: "arn:aws:iam::111122223333:role/app".parse().unwrap(),
-        target_role_arn: None,
-        disable_session_tags,
-        policy: None,
-        aws_road: None,
-        unprobed: false,
-        tags: BTreeMap::new(),
-        created_at: OffsetDateTime::UNIX_EPOCH,
-        modified_at: OffsetDateTime::UNIX_EPOCH,
-    }
+    let association = suite::association(&cluster(), "arn:aws:iam::111122223333:role/app");
+    PodIdentityAssociation { disable_session_tags, ..association }
 }
 
 fn role(trust_policy: String) -> IamRole {

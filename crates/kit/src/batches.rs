@@ -1,0 +1,135 @@
+//! Things that are handed over in batches, never on the way of whoever has them.
+
+use std::{fmt, future::Future, time::Duration};
+
+use tokio::sync::{
+    mpsc::{Receiver, Sender, channel},
+    oneshot,
+};
+
+/// Most things of one batch.
+const BATCH_MAX: usize = 512;
+/// How long a batch may wait for company: less than anybody needs to ask for what is in it.
+const BATCH_WAIT: Duration = Duration::from_millis(2);
+
+/// What goes to the hand that carries batches over.
+enum Order<T> {
+    Carry(T),
+    /// Answered when all before it is handed over.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Takes things without waiting. What does not fit is dropped and counted.
+pub struct Batches<T> {
+    orders: Sender<Order<T>>,
+    dropped: &'static str,
+}
+
+impl<T> Clone for Batches<T> {
+    fn clone(&self) -> Self {
+        Self { orders: self.orders.clone(), dropped: self.dropped }
+    }
+}
+
+impl<T> fmt::Debug for Batches<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Batches")
+    }
+}
+
+impl<T: Send + 'static> Batches<T> {
+    /// Starts the hand that carries batches over, until the last of these is gone. At most `queue_max` wait; what is dropped counts in
+    /// the metric `dropped`. Needs a Tokio runtime.
+    pub fn start<F>(
+        queue_max: usize,
+        dropped: &'static str,
+        hand_over: impl Fn(Vec<T>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (orders, receiver) = channel(queue_max.max(1));
+        tokio::spawn(carry_all(receiver, hand_over));
+        Self { orders, dropped }
+    }
+
+    /// Takes one.
+    pub fn take(&self, thing: T) {
+        if self.orders.try_send(Order::Carry(thing)).is_err() {
+            metrics::counter!(self.dropped).increment(1);
+        }
+    }
+
+    /// Waits until all that was taken before is handed over, or could not be.
+    pub async fn flush(&self) {
+        let (done, handed_over) = oneshot::channel();
+        if self.orders.send(Order::Flush(done)).await.is_ok() {
+            // The hand is gone only when the process ends.
+            let _ = handed_over.await;
+        }
+    }
+}
+
+async fn carry_all<T, F>(mut orders: Receiver<Order<T>>, hand_over: impl Fn(Vec<T>) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let mut taken = Vec::with_capacity(BATCH_MAX);
+    while orders.recv_many(&mut taken, BATCH_MAX).await > 0 {
+        let (mut batch, mut waiting) = (Vec::with_capacity(taken.len()), Vec::new());
+        for order in taken.drain(..) {
+            match order {
+                Order::Carry(thing) => batch.push(thing),
+                Order::Flush(done) => waiting.push(done),
+            }
+        }
+        if !batch.is_empty() {
+            hand_over(batch).await;
+        }
+        // Whoever waited may have gone.
+        for done in waiting {
+            let _ = done.send(());
+        }
+        tokio::time::sleep(BATCH_WAIT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::telemetry::names;
+
+    /// Batches whose things come to lie in a list.
+    fn into(queue_max: usize) -> (Batches<usize>, Arc<Mutex<Vec<usize>>>) {
+        let handed_over = Arc::new(Mutex::new(Vec::new()));
+        let there = Arc::clone(&handed_over);
+        let batches = Batches::start(queue_max, names::DECISIONS_DROPPED_TOTAL, move |batch| {
+            let there = Arc::clone(&there);
+            async move {
+                tokio::task::yield_now().await;
+                there.lock().unwrap().extend(batch);
+            }
+        });
+        (batches, handed_over)
+    }
+
+    #[tokio::test]
+    async fn a_flush_returns_once_all_that_was_taken_is_handed_over_in_order() {
+        let (batches, handed_over) = into(3 * BATCH_MAX);
+        let things: Vec<usize> = (0..2 * BATCH_MAX + 1).collect();
+        things.iter().for_each(|thing| batches.take(*thing));
+        batches.flush().await;
+        assert_eq!(*handed_over.lock().unwrap(), things);
+    }
+
+    #[tokio::test]
+    async fn a_flush_finds_room_in_a_full_queue_and_what_does_not_fit_is_dropped() {
+        let (batches, handed_over) = into(1);
+        batches.take(1);
+        batches.take(2);
+        batches.flush().await;
+        assert_eq!(*handed_over.lock().unwrap(), [1]);
+    }
+}
