@@ -1,7 +1,7 @@
 //! The number of a request of the AWS wire, in each line of the log that is written about it, in whatever process.
 //!
 //! Its caller is told the number (`x-amzn-RequestId`), so that whoever asks about a request can be answered from the logs. The
-//! door that makes it works within it ([`within`]); it goes along with the calls that are made there ([`inject`]), and the service
+//! door that makes it works within it ([`within`]); it goes along with the calls that are made there (`inject`), and the service
 //! that answers one works within it too. A line of the log has it because it is written there, not because somebody said it.
 
 use std::fmt;
