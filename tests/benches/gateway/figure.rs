@@ -4,6 +4,8 @@ use serde_json::json;
 
 /// Says one.
 pub(crate) fn say(group: &str, name: &str, value: f64, unit: &str, goal: Option<&str>) {
+    // A ratio to nothing, where a short turn on a busy machine had no answer.
+    let value = if value.is_finite() { value } else { 0.0 };
     let figure = json!({ "group": group, "name": name, "value": value, "unit": unit, "goal": goal });
     println!("lanyard-bench {figure}");
 }

@@ -101,6 +101,11 @@ impl Measurement {
         ensure!((one == other) != is_fresh, "{}: a pod was vended {one} and then {other}", self.name);
         let alike = first.iter().zip(second).take_while(|(one, other)| one == other);
         asked.begins = alike.map(|(byte, _)| *byte).collect();
+        if is_fresh {
+            // What follows the pod's name is by chance, and may begin alike.
+            let name_ends = asked.begins.iter().rposition(|byte| *byte == b'-').map_or(0, |at| at + 1);
+            asked.begins.truncate(name_ends);
+        }
         Ok(asked)
     }
 }
