@@ -110,6 +110,22 @@ def test_each_rule_of_tags_has_one_of_their_two_errors(hub, eks, cluster):
     assert len(eks.list_tags_for_resource(resourceArn=arn)["tags"]) == 50
 
 
+def test_the_tags_of_another_region_are_asked_for_there(hub, wire, eks):
+    """Also by whom a policy keeps to one region: the ARN is no way around `aws:RequestedRegion`."""
+    there = Wire(hub, region="eu-west-1").eks
+    arn = there.create_cluster(name=unique("tags"), roleArn="arn:aws:iam::111122223333:role/cluster", resourcesVpcConfig={})[
+        "cluster"
+    ]["arn"]
+    hub.settle()
+    with refused(eks, "BadRequestException", "`eu-west-1`"):
+        eks.tag_resource(resourceArn=arn, tags={"lanyard:allow-lockout": "true"})
+    with refused(eks, "BadRequestException", "`eu-west-1`"):
+        eks.untag_resource(resourceArn=arn, tagKeys=["a"])
+    with refused(eks, "BadRequestException", "`eu-west-1`"):
+        eks.list_tags_for_resource(resourceArn=arn)
+    assert there.list_tags_for_resource(resourceArn=arn)["tags"] == {}
+
+
 def test_a_call_about_no_tag_is_refused(wire, cluster):
     path = "/tags/" + cluster["arn"].replace(":", "%3A").replace("/", "%2F")
     for method, body in (("POST", b"{}"), ("POST", b'{"tags":{}}'), ("DELETE", b"")):

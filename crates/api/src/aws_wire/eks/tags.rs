@@ -1,5 +1,6 @@
 //! Tags, by the ARN of what bears them. These operations have errors of their own: BadRequestException and NotFoundException.
 
+use lanyard_iam::shown;
 use lanyard_proto::{credentials::v1 as credentials, mapping::v1 as mapping};
 use serde::Deserialize;
 
@@ -54,10 +55,19 @@ pub(super) fn list(input: &Input<'_>) -> Result<Asked, AwsError> {
     })
 }
 
-/// Which of the two services keeps what the ARN names.
+/// Which of the two services keeps what the ARN names. That is of the region that the call is signed for: policies weigh
+/// `aws:RequestedRegion`, and an ARN is no way around them.
 fn is_of_credentials(input: &Input<'_>) -> Result<bool, AwsError> {
     let arn: Result<TaggedArn, _> = input.label("resourceArn").parse();
     let arn = arn.map_err(|error| bad(&format!("resourceArn: {error}")))?;
+    let (its, signed) = (&arn.cluster.region, input.region());
+    if its != signed {
+        return Err(bad(&format!(
+            "resourceArn: it is in region `{}` and the call is signed for `{}`: sign it for the region of the ARN",
+            shown(its),
+            shown(signed)
+        )));
+    }
     Ok(matches!(arn.part, TaggedPart::PodIdentityAssociation(_)))
 }
 

@@ -258,6 +258,20 @@ fn tags_go_to_the_service_that_keeps_what_the_arn_names_and_have_errors_of_their
     let listed: credentials::ListTagsForResourceRequest = message(eks("GET", &tagged(&arn), "", ""));
     assert_eq!(listed.resource_arn, arn);
 
+    // Policies weigh the region that was signed for, and the tag would lift a guard of the cluster in another one.
+    let elsewhere = CLUSTER_ARN.replace("eu-west-1", "us-east-1");
+    let asked = [
+        eks("POST", &tagged(&elsewhere), "", tags),
+        eks("DELETE", &tagged(&elsewhere), "tagKeys=a", ""),
+        eks("GET", &tagged(&elsewhere), "", ""),
+        eks("GET", &tagged(&association_arn().replace("eu-west-1", "us-east-1")), "", ""),
+    ];
+    for asked in asked {
+        let (code, status, message) = refused(asked);
+        assert_eq!((code.as_str(), status), ("BadRequestException", 400), "{message}");
+        assert!(message.contains("`us-east-1`") && message.contains("`eu-west-1`"), "{message}");
+    }
+
     let bad = [
         eks("POST", &tagged("dev"), "", tags),
         eks("POST", &tagged(ROLE), "", tags),
