@@ -11,8 +11,9 @@ use crate::json::{Bounds, JsonFault, read_object};
 use crate::refusal::{JwtPart, JwtRefusal};
 use crate::shown::shown;
 
-/// Longest token, in bytes. One with 200 groups of Entra ID, which gives no more, has 10 KiB.
-pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Longest token, in bytes: as long as AWS STS takes a web identity's. One with 200 groups of Entra ID, which gives no more, has
+/// 10 KiB.
+pub const TOKEN_BYTES_MAX: usize = 20_000;
 /// Longest header, in bytes of base64: some have a chain of certificates in it, which is not read.
 pub const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// Longest key id, in bytes; those in use are digests or UUIDs.

@@ -326,7 +326,7 @@ def immunity_45_nothing_is_taken_that_was_not_signed_so(hub, wire, eks, cluster)
     for claimed in ("UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"):
         answer = wire.send("POST", path, body, headers={"X-Amz-Content-SHA256": claimed})
         assert code_of(answer) == "InvalidSignatureException", answer.text
-    for service, code in (("sts", "UnknownOperationException"), ("s3", "InvalidSignatureException"), ("lanyard", "InvalidSignatureException")):
+    for service, code in (("sts", "InvalidAction"), ("s3", "InvalidSignatureException"), ("lanyard", "InvalidSignatureException")):
         answer = wire.send("POST", path, body, service=service)
         assert code_of(answer) == code, (service, answer.text)
     for region in ("cn-north-1", "nowhere", "eu west"):

@@ -68,6 +68,12 @@ def test_each_rule_of_a_cluster_has_its_error(eks):
         create(eks, unique("tags"), tags={"aws:x": "1"})
     with refused(eks, "InvalidParameterException", "roleArn"):
         eks.create_cluster(name=unique("role"), roleArn="x", resourcesVpcConfig={})
+    # What would be dropped is refused; what is off, or said of a cluster that runs elsewhere, is not.
+    with refused(eks, "InvalidParameterException", "deletionProtection"):
+        create(eks, unique("kept"), deletionProtection=True)
+    with refused(eks, "InvalidParameterException", "logging"):
+        create(eks, unique("kept"), logging={"clusterLogging": [{"types": ["audit"], "enabled": True}]})
+    create(eks, unique("kept"), version="1.33", deletionProtection=False, encryptionConfig=[])
 
 
 def test_clusters_come_in_pages_and_by_region(hub, wire, eks):

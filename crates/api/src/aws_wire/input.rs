@@ -1,6 +1,9 @@
 //! What an operation is read from, and the call that is made of it.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
+use lanyard_iam::shown;
 use lanyard_proto::call::v1 as call;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -108,8 +111,18 @@ impl<'a> Input<'a> {
     }
 
     /// The items of a list of the Query protocol, each by the name of its parameter.
-    pub(super) fn members(&self, list: &str) -> Vec<String> {
-        self.parameters.members(list)
+    pub(super) fn members(&self, list: &str) -> Result<Vec<String>, AwsError> {
+        self.parameters.members(self.service(), list)
+    }
+
+    /// Whether there is anything of a parameter, a list or a structure of the Query protocol.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.parameters.is_given(name)
+    }
+
+    /// A whole number within the model's limits, that may be left out.
+    pub(super) fn number(&self, name: &str, within: RangeInclusive<u32>) -> Result<Option<u32>, AwsError> {
+        self.parameters.number(self.service(), name, within)
     }
 
     /// A label of the path.
@@ -119,17 +132,19 @@ impl<'a> Input<'a> {
 
     /// The id of the cluster in the path; of one that is not there, its name, which is looked up no more.
     pub(super) fn cluster(&self) -> Result<String, AwsError> {
+        let parameter = self.found.operation.cluster_parameter();
         match &self.cluster {
             Some(Ok(known)) => Ok(known.id.to_string()),
             Some(Err(name)) => match name.parse::<ClusterId>() {
                 Ok(name) => Ok(name.to_string()),
                 Err(error) => {
-                    Err(self.invalid("name", &format!("it is no cluster's name, which has {}", error.rule)))
+                    let rule = format!("`{}` is no cluster's name, which has {}", shown(name), error.rule);
+                    Err(self.invalid(parameter, &rule))
                 }
             },
             None => {
-                Err(self
-                    .invalid("name", &format!("1 to {CLUSTER_NAME_CHARS_MAX} characters have to be given")))
+                let rule = format!("1 to {CLUSTER_NAME_CHARS_MAX} characters have to be given");
+                Err(self.invalid(parameter, &rule))
             }
         }
     }

@@ -155,6 +155,20 @@ impl Operation {
         Self { service, name, route: Route::Action, paging: Paging::None, may_be_presigned: false, read }
     }
 
+    /// The member of the model by which its request names a cluster. In the path both are called `name`.
+    #[must_use]
+    pub fn cluster_parameter(&self) -> &'static str {
+        match self.name {
+            "CreateCluster"
+            | "DescribeCluster"
+            | "DeleteCluster"
+            | "UpdateClusterConfig"
+            | "DescribeUpdate"
+            | "ListUpdates" => "name",
+            _ => "clusterName",
+        }
+    }
+
     /// The same, of another service than EKS.
     pub(super) const fn of(self, service: Service) -> Self {
         Self { service, ..self }
@@ -294,8 +308,9 @@ fn instead_of(action: &str) -> Option<&'static str> {
 
 fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
     if call.path != "/" || !matches!(call.method, "GET" | "POST") {
-        let message = format!("{} is asked by GET or POST on `/`", service.as_str());
-        return Err(AwsError::unknown_operation(message));
+        let message =
+            format!("Could not find operation: {} is asked by GET or POST on `/`", service.as_str());
+        return Err(AwsError::new("InvalidAction", 400, message));
     }
     let parameters = Parameters::of_query(call)?;
     let (action, version) = (parameters.one(service, "Action")?, parameters.one(service, "Version")?);
@@ -306,7 +321,13 @@ fn action<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsErr
         let (action, version) = (lanyard_iam::shown(action), lanyard_iam::shown(version.unwrap_or_default()));
         let instead = service == Service::Iam;
         let instead = instead.then(|| instead_of(&action)).flatten().unwrap_or_default();
-        let message = format!("Could not find operation {action} for version {version}{instead}");
+        let message = match version.is_empty() {
+            true => format!(
+                "Could not find operation {action} for no version: give Version={}",
+                service.version()
+            ),
+            false => format!("Could not find operation {action} for version {version}{instead}"),
+        };
         AwsError::new("InvalidAction", 400, message)
     };
     let operation = of(service).find(|operation| operation.name == action).ok_or_else(unknown)?;

@@ -1,6 +1,10 @@
 //! Names and values of a query or a form, each name at most once.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use lanyard_iam::sigv4::{QUERY_PARAMETERS_MAX, decode_query};
 
@@ -98,21 +102,68 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The items of a list as the Query protocol writes one, `Name.member.1`, `Name.member.2`, up to the first that is missing: for
-    /// each the name of its parameter, under which it or its members stand.
-    pub(super) fn members(&self, list: &str) -> Vec<String> {
-        let there = |prefix: &str| {
-            let bounds = (Bound::Included(prefix), Bound::Unbounded);
-            let from = self.values.range::<str, _>(bounds).next();
-            from.is_some_and(|(name, _)| {
-                name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    /// A whole number within the model's limits.
+    pub(super) fn number(
+        &self,
+        service: Service,
+        name: &str,
+        within: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, AwsError> {
+        let read = |text: &str| {
+            text.parse().ok().filter(|number| within.contains(number)).ok_or_else(|| {
+                let (least, most) = (within.start(), within.end());
+                let rule = format!("{name}: it has to be a whole number from {least} to {most}");
+                AwsError::invalid_parameter(service, rule)
             })
         };
-        (1..=ITEMS_MAX)
-            .map(|number| format!("{list}.member.{number}"))
-            .take_while(|name| there(name))
-            .collect()
+        self.one(service, name)?.map(read).transpose()
     }
+
+    /// Whether there is anything of a parameter, a list or a structure. An empty list is written as its bare name (botocore).
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.values.keys().any(|given| part_of(given, name).is_some())
+    }
+
+    /// The items of a list as the Query protocol writes one, `Name.member.1`, `Name.member.2` and so on: for each the name of its
+    /// parameter, under which it or its members stand.
+    ///
+    /// # Errors
+    /// [`AwsError`] where the numbers are not those from 1 on, each once: nothing is taken of a list that is not whole.
+    pub(super) fn members(&self, service: Service, list: &str) -> Result<Vec<String>, AwsError> {
+        let mut numbers = BTreeSet::new();
+        for (name, value) in self.iter() {
+            let Some(part) = part_of(name, list) else { continue };
+            let is_empty_list = part.is_empty() && value.is_empty();
+            if is_empty_list {
+                continue;
+            }
+            let number = part.strip_prefix(".member.").and_then(|rest| rest.split('.').next());
+            numbers.insert(number.and_then(item_number).ok_or_else(|| {
+                let name = lanyard_iam::shown(name);
+                let rule = format!(
+                    "{list}: `{name}` is no item of it; write {list}.member.1, {list}.member.2 and so on, \
+                     {ITEMS_MAX} at most"
+                );
+                AwsError::invalid_parameter(service, rule)
+            })?);
+        }
+        if let Some(missing) = (1..=numbers.len()).find(|number| !numbers.contains(number)) {
+            let rule = format!("{list}: there are items after {list}.member.{missing}, and it is missing");
+            return Err(AwsError::invalid_parameter(service, rule));
+        }
+        Ok(numbers.iter().map(|number| format!("{list}.member.{number}")).collect())
+    }
+}
+
+/// What comes after the name of a list or structure in the name of a part of it; nothing in its own, none in any other's.
+fn part_of<'n>(name: &'n str, of: &str) -> Option<&'n str> {
+    name.strip_prefix(of).filter(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The number of an item, written as numbers are.
+fn item_number(text: &str) -> Option<usize> {
+    let number: usize = text.parse().ok().filter(|number| (1..=ITEMS_MAX).contains(number))?;
+    (number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]
@@ -155,10 +206,56 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_where_a_number_is_missing() {
-        let read = query("T.member.1.Key=a&T.member.2=b&T.member.4=d&T.member.10=e&U.member.1=x").unwrap();
-        assert_eq!(read.members("T"), ["T.member.1", "T.member.2"]);
-        assert_eq!(read.members("V"), Vec::<String>::new());
+    fn a_list_is_whole_or_refused() {
+        let members = |text: &str| query(text).unwrap().members(Service::Iam, "T");
+        let ten: Vec<_> = (1..=10).map(|number| format!("T.member.{number}")).collect();
+        assert_eq!(members(&ten.join("=&")), Ok(ten.clone()));
+        assert_eq!(
+            members("T.member.1.Key=a&T.member.1.Value=&T.member.2=b&U.member.1=x").unwrap(),
+            ten[..2]
+        );
+        assert_eq!(members("T.member.2=b&T.member.1=a").unwrap(), ten[..2], "in whatever order");
+        for none in ["", "T=", "Tags.member.2=a", "t.member.2=a"] {
+            assert_eq!(members(none), Ok(Vec::new()), "{none}");
+        }
+        let broken = [
+            "T.member.1=a&T.member.3=c",
+            "T.member.2.Key=a",
+            "T.member.0=a",
+            "T.member.01=a",
+            "T.member.-1=a",
+            "T.member.x=a",
+            "T.member=a",
+            "T.member.=a",
+            "T.1=a",
+            "T.Member.1=a",
+            "T=a",
+            "T.member.1=a&T.member.201=b",
+            "T.member.99999999999999999999=a",
+        ];
+        for text in broken {
+            let error = members(text).unwrap_err();
+            assert_eq!((&*error.code, error.message.starts_with("T: ")), ("ValidationError", true), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_within_its_limits() {
+        let number = |text: &str| query(text).unwrap().number(Service::Sts, "N", 900..=43_200);
+        for (text, expected) in [("", None), ("N=900", Some(900)), ("N=43200", Some(43_200))] {
+            assert_eq!(number(text), Ok(expected), "{text}");
+        }
+        for text in ["N=", "N=0", "N=899", "N=43201", "N=-1", "N=1.5", "N=soon", "N=4294968196"] {
+            let error = number(text).unwrap_err();
+            assert_eq!(error.message, "N: it has to be a whole number from 900 to 43200", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_structure_is_given_by_any_part_of_it() {
+        let read = query("A.member.1=x&B=&C.D.E=1&Fg=1").unwrap();
+        let given = ["A", "B", "C", "C.D", "D", "F"].map(|name| read.is_given(name));
+        assert_eq!(given, [true, true, true, true, false, false]);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! STS (2011-06-15).
 
+use std::ops::RangeInclusive;
+
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
 
 use super::{
@@ -13,6 +15,13 @@ use super::{
 const NO_MANAGED_POLICIES: &str = "there are no managed policies here: give a policy document as Policy";
 /// Why one with an MFA device is.
 const NO_MFA: &str = "no MFA devices are kept here: leave it out";
+
+/// How long a role's session may be asked to last, in seconds (STS's model). The role's own maximum may be less.
+const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
+/// The same of a user's own session.
+const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
+/// How long a web identity's token is, in characters (STS's model).
+const WEB_IDENTITY_TOKEN_CHARS: RangeInclusive<usize> = 4..=20_000;
 
 /// Its operations.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -33,7 +42,7 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
     Ok(input.asks(&pb::AssumeRoleRequest {
         role_arn: input.text("RoleArn")?,
         session_name: input.text("RoleSessionName")?,
-        duration_seconds: input.number("DurationSeconds")?.unwrap_or_default(),
+        duration_seconds: input.number("DurationSeconds", ROLE_SECONDS)?.unwrap_or_default(),
         tags: input.tags()?,
         transitive_tag_keys: input.texts("TransitiveTagKeys")?,
         external_id: input.optional_text("ExternalId")?,
@@ -44,7 +53,7 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 fn get_session_token(input: &Input<'_>) -> Result<Asked, AwsError> {
     input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
-    let duration_seconds = input.number("DurationSeconds")?.unwrap_or_default();
+    let duration_seconds = input.number("DurationSeconds", USER_SECONDS)?.unwrap_or_default();
     Ok(input.asks(&pb::GetSessionTokenRequest { duration_seconds }))
 }
 
@@ -54,6 +63,9 @@ fn get_access_key_info(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 /// The operation that nobody signs: its token is the proof.
 pub const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
+/// The other one that nobody signs at AWS, and that there is none of here: to ask for a signature would lead nowhere.
+const ASSUME_ROLE_WITH_SAML: &str = "AssumeRoleWithSAML";
 
 /// Reads a request that nobody has signed, where it is [`ASSUME_ROLE_WITH_WEB_IDENTITY`]; none where it is anything else, which has
 /// to be signed.
@@ -66,8 +78,17 @@ pub fn unsigned(call: &HttpCall<'_>) -> Option<Result<pb::AssumeRoleWithWebIdent
         // What cannot be taken apart is told as such where it says that it is this operation.
         Err(error) => return says_so(call).then_some(Err(error)),
     };
-    let is_it = parameters.one(Service::Sts, "Action") == Ok(Some(ASSUME_ROLE_WITH_WEB_IDENTITY));
-    is_it.then(|| web_identity(&parameters))
+    match parameters.one(Service::Sts, "Action") {
+        Ok(Some(ASSUME_ROLE_WITH_WEB_IDENTITY)) => Some(web_identity(&parameters)),
+        Ok(Some(ASSUME_ROLE_WITH_SAML)) => {
+            let message = format!(
+                "Could not find operation {ASSUME_ROLE_WITH_SAML}: here tokens of OpenID Connect are taken, by \
+                 {ASSUME_ROLE_WITH_WEB_IDENTITY}"
+            );
+            Some(Err(AwsError::new("InvalidAction", 400, message)))
+        }
+        _ => None,
+    }
 }
 
 fn says_so(call: &HttpCall<'_>) -> bool {
@@ -87,7 +108,7 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
         let message = format!("Could not find operation {ASSUME_ROLE_WITH_WEB_IDENTITY} for this version");
         return Err(AwsError::new("InvalidAction", 400, message));
     }
-    if !parameters.members("PolicyArns").is_empty() {
+    if parameters.is_given("PolicyArns") {
         return Err(invalid("PolicyArns", NO_MANAGED_POLICIES));
     }
     if optional("ProviderId")?.is_some() {
@@ -96,14 +117,16 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
             "it is for OAuth 2.0 access tokens: leave it out with a token of OpenID Connect",
         ));
     }
-    let seconds = optional("DurationSeconds")?.map(str::parse).transpose();
+    let web_identity_token = required("WebIdentityToken")?;
+    if !WEB_IDENTITY_TOKEN_CHARS.contains(&web_identity_token.chars().count()) {
+        return Err(invalid("WebIdentityToken", "it has to be 4 to 20000 characters long"));
+    }
+    let seconds = parameters.number(Service::Sts, "DurationSeconds", ROLE_SECONDS)?;
     Ok(pb::AssumeRoleWithWebIdentityRequest {
         role_arn: required("RoleArn")?,
         session_name: required("RoleSessionName")?,
-        web_identity_token: required("WebIdentityToken")?,
-        duration_seconds: seconds
-            .map_err(|_| invalid("DurationSeconds", "it has to be a whole number"))?
-            .unwrap_or_default(),
+        web_identity_token,
+        duration_seconds: seconds.unwrap_or_default(),
         session_policy: optional("Policy")?.map(str::to_owned),
     })
 }
@@ -142,6 +165,10 @@ mod tests {
             (WHOLE.replace("2011-06-15", "2010-05-08"), "InvalidAction"),
             (WHOLE.replace("&RoleSessionName=run", ""), "ValidationError"),
             (WHOLE.replace("900", "soon"), "ValidationError"),
+            (WHOLE.replace("900", "0"), "ValidationError"),
+            (WHOLE.replace("900", "43201"), "ValidationError"),
+            (WHOLE.replace("a.b.c", "a.b"), "ValidationError"),
+            (WHOLE.replace("a.b.c", &"a".repeat(20_001)), "ValidationError"),
             (format!("{WHOLE}&ProviderId=x"), "ValidationError"),
             (format!("{WHOLE}&PolicyArns.member.1.arn=x"), "ValidationError"),
             (format!("{WHOLE}&rolearn=x"), "InvalidQueryParameter"),
@@ -149,6 +176,8 @@ mod tests {
         for (form, code) in cases {
             assert_eq!(read("POST", "", &form).unwrap().unwrap_err().code, code, "{form}");
         }
+        let saml = read("POST", "", "Action=AssumeRoleWithSAML&Version=2011-06-15");
+        assert_eq!(saml.unwrap().unwrap_err().code, "InvalidAction");
         let both = read("POST", WHOLE, "RoleArn=x").unwrap().unwrap_err();
         assert_eq!(both.code, "InvalidParameterCombination", "immunity 45");
         for other in ["", "Action=AssumeRole&Version=2011-06-15", "Action=GetCallerIdentity", "%zz"] {

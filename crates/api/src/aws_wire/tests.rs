@@ -113,7 +113,11 @@ fn a_clusters_name_becomes_its_id_and_one_that_is_not_there_no_other_ones() {
     let asked = eks("GET", "/clusters/dev-7", "", "").unwrap();
     assert_eq!(asked.unknown_cluster.as_deref(), Some("dev-7"), "an id is no name");
     for name in ["a%2Fb", "-a", "a.b", &"a".repeat(101)] {
-        assert_eq!(refused(eks("GET", &format!("/clusters/{name}"), "", "")).0, "InvalidParameterException");
+        for (path, parameter) in [("", "name"), ("/updates", "name"), ("/access-entries", "clusterName")] {
+            let (code, _, message) = refused(eks("GET", &format!("/clusters/{name}{path}"), "", ""));
+            assert_eq!(code, "InvalidParameterException", "{name}");
+            assert!(message.starts_with(&format!("{parameter}: `")), "{message}");
+        }
     }
 }
 
@@ -221,6 +225,48 @@ fn a_cluster_is_made_in_the_region_that_was_signed_for_and_in_the_mode_that_eks_
 }
 
 #[test]
+fn a_cluster_is_not_made_with_what_would_be_dropped_of_it() {
+    let create = |members: &str| {
+        let body = format!(r#"{{"name":"a","roleArn":"{ROLE}","resourcesVpcConfig":{{}},{members}}}"#);
+        eks("POST", "/clusters", "", &body)
+    };
+    let dropped = [
+        ("deletionProtection", "true"),
+        ("encryptionConfig", r#"[{"resources":["secrets"],"provider":{"keyArn":"x"}}]"#),
+        ("logging", r#"{"clusterLogging":[{"types":["audit"],"enabled":true}]}"#),
+        ("kubernetesNetworkConfig", r#"{"ipFamily":"ipv6"}"#),
+        ("upgradePolicy", r#"{"supportType":"STANDARD"}"#),
+        ("zonalShiftConfig", r#"{"enabled":true}"#),
+        ("computeConfig", r#"{"enabled":true,"nodePools":["system"]}"#),
+        ("storageConfig", r#"{"blockStorage":{"enabled":true}}"#),
+        ("remoteNetworkConfig", r#"{"remoteNodeNetworks":[{"cidrs":["10.0.0.0/8"]}]}"#),
+        ("outpostConfig", r#"{"outpostArns":["x"]}"#),
+        ("controlPlaneScalingConfig", r#"{"tier":"tier-xl"}"#),
+        ("kubeApiServerConfig", r#"{"serviceNodePortRange":{"minPort":1}}"#),
+        ("kubeSchedulerConfig", r#"{"a":{"b":"c"}}"#),
+        ("kubeControllerManagerConfig", r#"{"a":1}"#),
+        ("deletionProtection", r#"true,"deletionProtection":false"#),
+    ];
+    for (name, value) in dropped {
+        let (code, _, message) = refused(create(&format!(r#""{name}":{value}"#)));
+        assert_eq!(code, "InvalidParameterException", "{name}");
+        assert!(message.starts_with(&format!("{name}: ")), "{message}");
+    }
+    let of_nothing = [
+        r#""deletionProtection":false"#,
+        r#""deletionProtection":null"#,
+        r#""encryptionConfig":[]"#,
+        r#""logging":{"clusterLogging":[{"types":[],"enabled":true},{"types":["audit"],"enabled":false}]}"#,
+        r#""computeConfig":{"enabled":false,"nodePools":["system"]},"storageConfig":{"blockStorage":{"enabled":false}}"#,
+        r#""version":"1.33","bootstrapSelfManagedAddons":true,"unknown":{"a":1}"#,
+    ];
+    for members in of_nothing {
+        assert!(create(members).is_ok(), "{members}");
+    }
+    assert_eq!(refused(create(r#""name":"b""#)).0, "SerializationException", "a member stands once");
+}
+
+#[test]
 fn entries_are_none_in_the_mode_in_which_they_do_not_count() {
     let entry = format!("/clusters/map/access-entries/{ROLE_SEGMENT}");
     let associate = r#"{"policyArn":"x","accessScope":{"type":"cluster"}}"#;
@@ -263,12 +309,12 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
         ("GET", "Action=GetCallerIdentity", "", "InvalidAction"),
         ("GET", "Action=getCallerIdentity&Version=2011-06-15", "", "InvalidAction"),
         ("GET", "Action=DescribeCluster&Version=2011-06-15", "", "InvalidAction"),
-        ("DELETE", good, "", "UnknownOperationException"),
+        ("DELETE", good, "", "InvalidAction"),
     ];
     for (method, query, body, code) in cases {
         assert_eq!(refused(ask(method, query, body)).0, code, "{method} {query} {body}");
     }
-    assert_eq!(refused(read(Service::Sts, "GET", "/x", good, b"")).0, "UnknownOperationException");
+    assert_eq!(refused(read(Service::Sts, "GET", "/x", good, b"")).0, "InvalidAction");
     assert_eq!(refused(read(Service::Iam, "GET", "/", good, b"")).0, "InvalidAction");
     assert_eq!(refused(read(Service::Sts, "POST", "/", "", b"Action=\xff")).0, "MalformedQueryString");
 }

@@ -307,7 +307,7 @@ async fn immunity_45_only_the_service_that_was_signed_for_owns_the_operation(dat
         AwsAdmission::Wrong(error) => error.code.into_owned(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(code(Sent { service: "sts", ..get(&path) }).await, "UnknownOperationException");
+    assert_eq!(code(Sent { service: "sts", ..get(&path) }).await, "InvalidAction");
     assert_eq!(code(Sent { service: "eks", ..who_am_i() }).await, "UnknownOperationException");
     assert_eq!(code(Sent { service: "iam", ..who_am_i() }).await, "InvalidAction");
     assert_eq!(code(Sent { service: "eks-auth", ..get(&path) }).await, "UnknownOperationException");

@@ -43,8 +43,7 @@ fn parameter(found: &Found<'_>, field: &str) -> String {
         (_, "scope") => "accessScope",
         (_, "authentication_mode") => "accessConfig.authenticationMode",
         (_, "bootstrap_creator_admin") => "accessConfig.bootstrapClusterCreatorAdminPermissions",
-        ("CreateCluster" | "DescribeCluster" | "DeleteCluster" | "UpdateClusterConfig", "cluster") => "name",
-        (_, "cluster") => "clusterName",
+        (_, "cluster") => found.operation.cluster_parameter(),
         (_, field) => return camel_case(field),
     };
     own.to_owned()

@@ -1,7 +1,13 @@
 //! Clusters.
 
+use std::fmt;
+
 use lanyard_proto::mapping::v1 as pb;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
 
 use crate::{
     aws_wire::{
@@ -22,6 +28,8 @@ struct Create {
     access_config: Option<Object<AccessConfig>>,
     tags: Option<Texts>,
     client_request_token: Option<String>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 /// An object of which nothing is taken over: a cluster that is registered here has its network elsewhere.
@@ -35,50 +43,87 @@ struct AccessConfig {
     authentication_mode: Option<String>,
 }
 
-/// What else AWS lets one change of a cluster. Here all of it but the mode is elsewhere's affair.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct UpdateConfig {
     access_config: Option<Object<AccessConfig>>,
-    resources_vpc_config: Option<IgnoredAny>,
-    logging: Option<IgnoredAny>,
-    upgrade_policy: Option<IgnoredAny>,
-    zonal_shift_config: Option<IgnoredAny>,
-    compute_config: Option<IgnoredAny>,
-    kubernetes_network_config: Option<IgnoredAny>,
-    storage_config: Option<IgnoredAny>,
-    remote_network_config: Option<IgnoredAny>,
-    deletion_protection: Option<IgnoredAny>,
-    control_plane_scaling_config: Option<IgnoredAny>,
-    kube_api_server_config: Option<IgnoredAny>,
-    kube_scheduler_config: Option<IgnoredAny>,
-    kube_controller_manager_config: Option<IgnoredAny>,
     client_request_token: Option<String>,
+    #[serde(flatten)]
+    others: Others,
 }
 
-impl UpdateConfig {
-    /// The first member that is given and that nothing here can be done about.
-    fn elsewhere(&self) -> Option<&'static str> {
-        let members = [
-            ("resourcesVpcConfig", &self.resources_vpc_config),
-            ("logging", &self.logging),
-            ("upgradePolicy", &self.upgrade_policy),
-            ("zonalShiftConfig", &self.zonal_shift_config),
-            ("computeConfig", &self.compute_config),
-            ("kubernetesNetworkConfig", &self.kubernetes_network_config),
-            ("storageConfig", &self.storage_config),
-            ("remoteNetworkConfig", &self.remote_network_config),
-            ("deletionProtection", &self.deletion_protection),
-            ("controlPlaneScalingConfig", &self.control_plane_scaling_config),
-            ("kubeApiServerConfig", &self.kube_api_server_config),
-            ("kubeSchedulerConfig", &self.kube_scheduler_config),
-            ("kubeControllerManagerConfig", &self.kube_controller_manager_config),
-        ];
-        members.into_iter().find_map(|(name, value)| value.is_some().then_some(name))
+/// What AWS settles of a cluster and nothing here does: it runs elsewhere, and what is asked of it in vain is refused.
+const SETTLED_ELSEWHERE: [&str; 15] = [
+    "resourcesVpcConfig",
+    "logging",
+    "encryptionConfig",
+    "outpostConfig",
+    "upgradePolicy",
+    "zonalShiftConfig",
+    "computeConfig",
+    "kubernetesNetworkConfig",
+    "storageConfig",
+    "remoteNetworkConfig",
+    "deletionProtection",
+    "controlPlaneScalingConfig",
+    "kubeApiServerConfig",
+    "kubeSchedulerConfig",
+    "kubeControllerManagerConfig",
+];
+
+/// The members of a body that nothing is taken over of, each as often as it stands.
+#[derive(Default)]
+struct Others(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Others {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Others;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Others, A::Error> {
+                let mut all = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Others(all))
+            }
+        }
+
+        from.deserialize_map(All)
     }
 }
 
-/// Registers a cluster. Who leaves the mode out gets the one that EKS's interface has as default, and not Lanyard's own.
+impl Others {
+    /// The first that is given of those that are settled elsewhere.
+    fn settled_elsewhere(&self, is_given: fn(&Value) -> bool) -> Option<&'static str> {
+        let given = |name: &&str| self.0.iter().any(|(member, value)| member == name && is_given(value));
+        SETTLED_ELSEWHERE.into_iter().find(given)
+    }
+}
+
+/// Whether a setting asks for anything: what is off, and a list or object of nothing else, does not. SDKs and Terraform write such
+/// where nobody has asked.
+fn asks_for_something(setting: &Value) -> bool {
+    match setting {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
+        Value::Array(items) => items.iter().any(asks_for_something),
+        Value::Object(members) => {
+            let is_off = members.get("enabled") == Some(&Value::Bool(false));
+            // Types of logs, none of which is turned on.
+            let is_of_none = members.get("types") == Some(&Value::Array(Vec::new()));
+            !is_off && !is_of_none && members.values().any(asks_for_something)
+        }
+    }
+}
+
+/// Registers a cluster. Its role, network and version are what they are elsewhere, and are not kept. Who leaves the mode out gets the one that EKS's interface has as default, and not Lanyard's own.
 pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: Create = input.json()?;
     let name = input.required("name", body.name)?;
@@ -89,6 +134,11 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         return Err(input.invalid("roleArn", "it is not the ARN of a role"));
     }
     input.required("resourcesVpcConfig", body.resources_vpc_config)?;
+    if let Some(name) = body.others.settled_elsewhere(asks_for_something) {
+        let rule =
+            "a cluster that is registered here runs elsewhere, and this is settled there: leave it out";
+        return Err(input.invalid(name, rule));
+    }
     let Object(AccessConfig { bootstrap_cluster_creator_admin_permissions, authentication_mode }) =
         body.access_config.unwrap_or_default();
     let mode = match authentication_mode {
@@ -126,7 +176,7 @@ pub(super) fn delete(input: &Input<'_>) -> Result<Asked, AwsError> {
 /// Changes the mode, which is all that can be changed of a cluster here.
 pub(super) fn update_config(input: &Input<'_>) -> Result<Asked, AwsError> {
     let body: UpdateConfig = input.json()?;
-    if let Some(name) = body.elsewhere() {
+    if let Some(name) = body.others.settled_elsewhere(|value| !value.is_null()) {
         let rule =
             "of a cluster that is registered here accessConfig.authenticationMode alone can be changed";
         return Err(input.invalid(name, rule));
@@ -147,7 +197,7 @@ pub(super) fn update_config(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 /// As EKS writes modes; ours are written the same.
 fn mode(input: &Input<'_>, text: &str) -> Result<AuthenticationMode, AwsError> {
-    serde_json::from_value(serde_json::Value::from(text)).map_err(|_| {
+    serde_json::from_value(Value::from(text)).map_err(|_| {
         let rule = format!("`{}` is none of CONFIG_MAP, API_AND_CONFIG_MAP, API", lanyard_iam::shown(text));
         input.invalid("accessConfig.authenticationMode", &rule)
     })

@@ -53,7 +53,7 @@ pub(super) fn tag(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn untag(input: &Input<'_>) -> Read {
-    let (name, tag_keys) = (name(input)?, input.texts("TagKeys")?);
+    let (name, tag_keys) = (name(input)?, input.tag_keys()?);
     Ok(input.asks(&pb::UntagInstanceProfileRequest { mutation: None, account: None, name, tag_keys }))
 }
 

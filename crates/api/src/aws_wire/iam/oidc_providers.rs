@@ -29,7 +29,10 @@ fn of(input: &Input<'_>) -> Result<(Option<String>, String), AwsError> {
 }
 
 pub(super) fn create(input: &Input<'_>) -> Read {
-    input.refuse(&["IdentityCenterInstanceArn"], "identities of IAM Identity Center are not kept here")?;
+    input.refuse(
+        &["IdentityCenterInstanceArn", "ContextProvider"],
+        "identities of IAM Identity Center are not kept here",
+    )?;
     Ok(input.asks(&pb::CreateOidcProviderRequest {
         mutation: None,
         account: None,
@@ -57,7 +60,7 @@ pub(super) fn delete(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn update_thumbprints(input: &Input<'_>) -> Read {
-    let ((account, issuer_url), thumbprints) = (of(input)?, input.texts("ThumbprintList")?);
+    let ((account, issuer_url), thumbprints) = (of(input)?, input.required_texts("ThumbprintList")?);
     Ok(input.asks(&pb::UpdateOidcProviderThumbprintsRequest {
         mutation: None,
         account,
@@ -83,6 +86,6 @@ pub(super) fn tag(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn untag(input: &Input<'_>) -> Read {
-    let ((account, issuer_url), tag_keys) = (of(input)?, input.texts("TagKeys")?);
+    let ((account, issuer_url), tag_keys) = (of(input)?, input.tag_keys()?);
     Ok(input.asks(&pb::UntagOidcProviderRequest { mutation: None, account, issuer_url, tag_keys }))
 }

@@ -1,5 +1,7 @@
 //! Roles and their trust policies.
 
+use std::ops::RangeInclusive;
+
 use lanyard_proto::authn::v1 as pb;
 
 use crate::aws_wire::{
@@ -11,22 +13,35 @@ type Read = Result<Asked, AwsError>;
 
 /// What `UpdateRole` means where it says nothing (IAM API reference).
 const SESSION_SECONDS_DEFAULT: u32 = 3_600;
+/// How long a role's sessions may be allowed to last (IAM's model).
+const SESSION_SECONDS: RangeInclusive<u32> = 3_600..=43_200;
 
 fn name(input: &Input<'_>) -> Result<String, AwsError> {
     input.text("RoleName")
+}
+
+fn session_seconds_max(input: &Input<'_>) -> Result<Option<u32>, AwsError> {
+    input.number("MaxSessionDuration", SESSION_SECONDS)
+}
+
+/// Nobody signs in to a console here.
+fn refuse_signin(input: &Input<'_>) -> Result<(), AwsError> {
+    let members = ["MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"];
+    input.refuse(&members, "there is no console here that one could sign in to: leave it out")
 }
 
 /// A trust policy that trusts an issuer without a subject has no flag on this wire: the role's tag says that it may.
 pub(super) fn create(input: &Input<'_>) -> Read {
     input
         .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    refuse_signin(input)?;
     Ok(input.asks(&pb::CreateRoleRequest {
         mutation: None,
         account: None,
         path: input.optional_text("Path")?.unwrap_or_default(),
         name: name(input)?,
         trust_policy: input.text("AssumeRolePolicyDocument")?,
-        session_seconds_max: input.number("MaxSessionDuration")?.unwrap_or_default(),
+        session_seconds_max: session_seconds_max(input)?.unwrap_or_default(),
         tags: input.tags()?,
         description: input.optional_text("Description")?.unwrap_or_default(),
         allow_any_subject: false,
@@ -49,12 +64,13 @@ pub(super) fn list(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn update(input: &Input<'_>) -> Read {
+    refuse_signin(input)?;
     Ok(input.asks(&pb::UpdateRoleRequest {
         mutation: None,
         account: None,
         name: name(input)?,
         description: input.optional_text("Description")?,
-        session_seconds_max: Some(input.number("MaxSessionDuration")?.unwrap_or(SESSION_SECONDS_DEFAULT)),
+        session_seconds_max: Some(session_seconds_max(input)?.unwrap_or(SESSION_SECONDS_DEFAULT)),
         update_mask: None,
     }))
 }
@@ -95,6 +111,6 @@ pub(super) fn tag(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn untag(input: &Input<'_>) -> Read {
-    let (name, tag_keys) = (name(input)?, input.texts("TagKeys")?);
+    let (name, tag_keys) = (name(input)?, input.tag_keys()?);
     Ok(input.asks(&pb::UntagRoleRequest { mutation: None, account: None, name, tag_keys }))
 }

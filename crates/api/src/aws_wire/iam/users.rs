@@ -1,4 +1,4 @@
-//! Users and access keys. A user who is not named is the caller.
+//! Users and access keys. A user who is not named is the caller, where the model lets one be left out.
 
 use lanyard_proto::authn::v1 as pb;
 
@@ -9,14 +9,12 @@ use crate::aws_wire::{
 
 type Read = Result<Asked, AwsError>;
 
-/// The user that is named, or who calls.
+/// The user that is named, or who calls where none is. An empty name is no name, and nobody's.
 fn name(input: &Input<'_>) -> Result<String, AwsError> {
-    match input.optional_text("UserName")? {
-        Some(name) if !name.is_empty() => Ok(name),
-        _ => match input.user_name() {
-            Some(own) => Ok(own.to_owned()),
-            None => Err(input.invalid("UserName", "it has to be given where no user calls")),
-        },
+    match (input.optional_text("UserName")?, input.user_name()) {
+        (Some(name), _) => Ok(name),
+        (None, Some(own)) => Ok(own.to_owned()),
+        (None, None) => Err(input.invalid("UserName", "it has to be given where no user calls")),
     }
 }
 
@@ -36,10 +34,15 @@ pub(super) fn get(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::GetUserRequest { account: None, name: name(input)? }))
 }
 
+/// As the operations ask that do not know who calls.
+pub(super) fn get_named(input: &Input<'_>) -> Read {
+    Ok(input.asks(&pb::GetUserRequest { account: None, name: input.text("UserName")? }))
+}
+
 /// What there is of managed policies has no path, for there are none.
 pub(super) fn get_with_path_prefix(input: &Input<'_>) -> Read {
     input.path_prefix()?;
-    get(input)
+    get_named(input)
 }
 
 pub(super) fn list(input: &Input<'_>) -> Read {
@@ -59,7 +62,7 @@ pub(super) fn tag(input: &Input<'_>) -> Read {
 }
 
 pub(super) fn untag(input: &Input<'_>) -> Read {
-    let (name, tag_keys) = (input.text("UserName")?, input.texts("TagKeys")?);
+    let (name, tag_keys) = (input.text("UserName")?, input.tag_keys()?);
     Ok(input.asks(&pb::UntagUserRequest { mutation: None, account: None, name, tag_keys }))
 }
 
