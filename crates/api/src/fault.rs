@@ -101,7 +101,7 @@ pub enum CallError {
         message: String,
     },
     /// A configured limit would be passed.
-    #[error("{what} is limited to {limit}")]
+    #[error("the limit for {what} is {limit}")]
     LimitExceeded {
         /// What is counted: `access entries of one cluster`.
         what: Cow<'static, str>,

@@ -265,7 +265,7 @@ fn a_limit_is_an_error_that_the_operations_model_has() {
         let found = find(Service::Eks, &call).unwrap();
         let made = failed(&found, &limit());
         let (code, status, message) = shown(&made);
-        assert_eq!((status, message), (400, "things of one cluster is limited to 1"));
+        assert_eq!((status, message), (400, "the limit for things of one cluster is 1"));
         code.to_owned()
     };
     assert_eq!(of("POST", "/clusters/dev/access-entries"), "ResourceLimitExceededException");

@@ -146,7 +146,7 @@ fn a_state_in_the_way_and_a_limit_stand_in_the_standard_details() {
     let violation = status.get_details_quota_failure().unwrap().violations.remove(0);
     assert_eq!(
         (&*violation.subject, &*violation.description),
-        ("keys of one user", "keys of one user is limited to 2")
+        ("keys of one user", "the limit for keys of one user is 2")
     );
 }
 
