@@ -48,7 +48,7 @@ pub enum StoreError {
     },
     /// The caller's token came with another request before.
     #[error(
-        "the client_request_token came with other parameters before: give each request a token of its own"
+        "the client request token came with other parameters before: give each request a token of its own"
     )]
     TokenOfAnother,
     /// The caller's token came before, with a request whose answer held a secret.
@@ -358,7 +358,7 @@ mod tests {
             (StoreError::Replayed { answer: None }, "replayed"),
             (
                 StoreError::TokenOfAnother,
-                "precondition: idempotent_parameter_mismatch: the client_request_token came with other parameters before: give each \
+                "precondition: idempotent_parameter_mismatch: the client request token came with other parameters before: give each \
                  request a token of its own",
             ),
             (

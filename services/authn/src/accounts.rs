@@ -359,7 +359,7 @@ impl<S: SharedCache> Accounts for Engine<S> {
     ) -> Result<InlinePolicy, CallError> {
         let policies = self.policies_of(&by.value, account, owner).await?;
         let found = policies.into_iter().find(|policy| policy.name == name);
-        found.ok_or_else(|| CallError::not_found("inline policy", name))
+        found.ok_or_else(|| CallError::not_found("inline policy", rules::shown(&name)))
     }
 
     async fn list_policies(

@@ -16,8 +16,16 @@ const BAD_KEY: &str = "The security token included in the request is invalid.";
 const OLD_SESSION: &str = "The security token included in the request is expired";
 
 /// Rules of IAM for which its model has an error of their own, `InvalidInput`; the others are constraints of parameters.
-const INVALID_INPUT: &[&str] =
-    &["issuer_url", "client_id", "thumbprint", "tag", "reserved_tag", "duplicate_tag", "required"];
+const INVALID_INPUT: &[&str] = &[
+    "issuer_url",
+    "client_id",
+    "thumbprint",
+    "tag",
+    "reserved_tag",
+    "duplicate_tag",
+    "required",
+    "reserved_role",
+];
 
 /// Who did not prove who they are.
 pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsError {
@@ -35,7 +43,7 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
             "UnrecognizedClientException",
             "InvalidClientTokenId",
             403,
-            format!("{BAD_KEY} {}", denial.message),
+            format!("{BAD_KEY} ({})", denial.message),
         ),
         "malformed_authorization"
         | "malformed_credential"

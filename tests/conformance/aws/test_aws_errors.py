@@ -121,6 +121,7 @@ def test_what_is_there_is_there_already_in_any_letter_case(iam):
     url = f"https://{name}.example"
     iam.create_open_id_connect_provider(Url=url)
     refuses(iam, "CreateOpenIDConnectProvider", "EntityAlreadyExists", Url=url)
+    refuses(iam, "CreateOpenIDConnectProvider", "EntityAlreadyExists", Url=f"{url}/")
 
 
 def test_what_is_no_input(iam):
@@ -138,6 +139,9 @@ def test_what_is_no_input(iam):
         ("CreateInstanceProfile", {"InstanceProfileName": unique("p"), "Tags": RESERVED}),
         ("TagInstanceProfile", {"InstanceProfileName": name, "Tags": RESERVED}),
         ("CreateOpenIDConnectProvider", {"Url": "http://issuer.example"}),
+        ("CreateOpenIDConnectProvider", {"Url": "https://10.0.0.1/a"}),
+        ("CreateRole", {"RoleName": "AWSReservedSSO_Dev_0123456789abcdef", "AssumeRolePolicyDocument": PODS}),
+        ("CreateRole", {"RoleName": unique("r"), "Path": "/aws-service-role/x/", "AssumeRolePolicyDocument": PODS}),
         ("CreateOpenIDConnectProvider", {"Url": f"https://{unique('i')}.example", "ThumbprintList": ["0g" * 20]}),
         ("TagOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn, "Tags": RESERVED}),
         ("UpdateOpenIDConnectProviderThumbprint", {"OpenIDConnectProviderArn": arn, "ThumbprintList": ["0g" * 20]}),
@@ -161,9 +165,32 @@ def test_what_breaks_a_constraint_of_the_model_is_named(iam):
         ("UpdateAccessKey", "Status", {"UserName": name, "AccessKeyId": "LKIAAAAAAAAAAAAAAAAA", "Status": "Off"}),
         ("PutUserPolicy", "PolicyName", {"UserName": name, "PolicyName": "a b", "PolicyDocument": ALL}),
         ("ListUsers", "MaxItems", {"MaxItems": 1001}),
+        ("UpdateRole", "MaxSessionDuration", {"RoleName": name, "MaxSessionDuration": 0}),
+        ("CreateUser", "Path", {"UserName": unique("u"), "Path": ""}),
+        ("GetUser", "UserName", {"UserName": "a b\x7f\u202e"}),
+        ("GetUser", "UserName", {"UserName": "a" * 5000}),
+        ("DeleteRole", "RoleName", {"RoleName": "a" * 65}),
+        ("GetUserPolicy", "PolicyName", {"UserName": name, "PolicyName": "a\0"}),
+        ("UntagUser", "TagKeys", {"UserName": name}),
+        ("UntagRole", "TagKeys", {"RoleName": name, "TagKeys": [str(n) for n in range(51)]}),
+        ("ListUserTags", "UserName", {}),
+        # An empty name is nobody's, and not the caller's.
+        ("CreateAccessKey", "UserName", {"UserName": ""}),
+        ("ListAccessKeys", "UserName", {"UserName": ""}),
+        ("DeleteAccessKey", "UserName", {"UserName": "", "AccessKeyId": "LKIAAAAAAAAAAAAAAAAA"}),
     ]
     for operation, text, asked in calls:
         refuses(iam, operation, "ValidationError", text, **asked)
+
+
+def test_thumbprints_that_are_not_given_stay(hub, iam):
+    arn = iam.create_open_id_connect_provider(Url=f"https://{unique('print')}.example", ThumbprintList=["0f" * 20])[
+        "OpenIDConnectProviderArn"
+    ]
+    hub.settle()
+    refuses(iam, "UpdateOpenIDConnectProviderThumbprint", "ValidationError", "ThumbprintList", OpenIDConnectProviderArn=arn)
+    hub.settle()
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ThumbprintList"] == ["0f" * 20]
 
 
 def test_documents_that_are_none(hub, iam):

@@ -46,7 +46,7 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
     ) -> Result<InstanceProfileDetail, CallError> {
         let (_, scope) = self.local_scope(&by.value, profile.account).await?;
         let found = self.store.get::<InstanceProfile>(scope, &profile.name).await?;
-        let found = found.ok_or_else(|| CallError::not_found(PROFILE, &profile.name))?;
+        let found = found.ok_or_else(|| CallError::not_found(PROFILE, rules::shown(&profile.name)))?;
         self.whole(scope, found).await
     }
 
@@ -68,7 +68,7 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
     ) -> Result<Page<InstanceProfileDetail>, CallError> {
         let (_, scope) = self.local_scope(&by.value, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
-        let found = found.ok_or_else(|| CallError::not_found("role", &role.name))?;
+        let found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
         self.page_of(scope, &page, |profile| profile.role.as_ref() == Some(&found.name)).await
     }
 
@@ -94,7 +94,7 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
             }
             UpdateInstanceProfile::RemoveRole(name) => {
                 if profile.role.as_ref() != Some(&name) {
-                    return Err(CallError::not_found("role", rules::shown(&name)));
+                    return Err(CallError::not_found("role of this instance profile", rules::shown(&name)));
                 }
                 profile.role = None;
             }

@@ -6,7 +6,7 @@ use lanyard_iam::AccessKeyId;
 use lanyard_store::{Place, Purpose, StoreError, Transaction};
 use secrecy::SecretString;
 
-use super::{Begun, begin, below, mutated};
+use super::{Begun, begin, below, mutated, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
 use crate::numbers::{new_access_key_id, new_secret};
@@ -75,7 +75,7 @@ impl<S: SharedCache> Engine<S> {
 
 async fn require_user(transaction: &mut Transaction, scope: Scope, name: &str) -> Result<(), CallError> {
     let user = transaction.get::<User>(scope, name).await?;
-    user.map(|_| ()).ok_or_else(|| CallError::not_found("user", name))
+    user.map(|_| ()).ok_or_else(|| CallError::not_found("user", rules::shown(name)))
 }
 
 /// A key of this very user; another's does not exist here.

@@ -1,12 +1,13 @@
 //! The OIDC issuers that the roles of an account may trust, with IAM's rules (IAM API reference, OpenID Connect providers).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use lanyard_api::authn::oidc_providers::{
     CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
 };
 use lanyard_api::{Actor, CallError, Mutated, Mutation, OidcProviderId, Page, PageQuery, Scope, Vouched};
 use lanyard_iam::AccountId;
+use lanyard_kit::http_client::is_public;
 use lanyard_oidc::{Issuer, IssuerError, OidcConfig};
 use lanyard_store::Transaction;
 
@@ -36,6 +37,7 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
         let CreateOidcProvider { account: _, issuer_url, client_ids, thumbprints, ca_bundle_pem, tags } =
             provider;
         issuer(&self.config.oidc, &issuer_url, ca_bundle_pem.as_deref())?;
+        spelling(&issuer_url)?;
         let client_ids = each_once(client_ids);
         client_ids.iter().try_for_each(|id| client_id(id))?;
         if client_ids.len() as u64 > CLIENT_IDS_MAX {
@@ -47,6 +49,12 @@ impl<S: SharedCache> OidcProviders for Engine<S> {
         let mut transaction = begin!(self, "create_oidc_provider", &by, scope);
         let count = transaction.count::<OidcProvider>(scope).await?;
         below(limits.oidc_providers_max, count, "OIDC providers of one account")?;
+        // One issuer, whose tokens bear the one spelling or the other: what trusts it by name would mean two.
+        let other = other_spelling(&issuer_url);
+        if transaction.get::<OidcProvider>(scope, &other).await?.is_some() {
+            let name = rules::shown(&other);
+            return Err(CallError::AlreadyExists { kind: "OIDC provider".into(), name });
+        }
         let provider = OidcProvider {
             id: OidcProviderId::random(),
             account,
@@ -161,10 +169,7 @@ fn not_found(issuer_url: &str) -> CallError {
 /// IAM takes no port ("The URL should not contain a port number"); a host that the operator calls private may have one, for
 /// issuers inside are often served so.
 fn issuer(config: &OidcConfig, url: &str, ca_bundle_pem: Option<&str>) -> Result<(), CallError> {
-    let invalid = |rule: &str| {
-        let message = format!("`{}` is no issuer's URL: it {rule}", rules::shown(url));
-        Err(CallError::invalid("issuer_url", "issuer_url", message))
-    };
+    let invalid = |rule: &str| Err(no_issuer(url, rule));
     if url.chars().count() > URL_CHARS_MAX {
         return invalid("is longer than 255 characters");
     }
@@ -178,6 +183,13 @@ fn issuer(config: &OidcConfig, url: &str, ca_bundle_pem: Option<&str>) -> Result
     };
     let host = issuer.discovery_url().host_str().unwrap_or_default();
     let is_private = config.private_hosts.iter().any(|private| private.eq_ignore_ascii_case(host));
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    if address.is_some_and(|address| !is_public(address)) && !is_private {
+        return invalid(
+            "is at an address that is not public, which is for hosts that the hub's configuration names \
+             (authn.oidc.private_hosts)",
+        );
+    }
     // A port that is the scheme's own is dropped from a parsed URL, and written in the text all the same.
     let authority = url.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let has_port = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest).contains(':');
@@ -187,6 +199,29 @@ fn issuer(config: &OidcConfig, url: &str, ca_bundle_pem: Option<&str>) -> Result
         );
     }
     Ok(())
+}
+
+/// Tokens are compared with an issuer letter by letter, and so are the names of providers: scheme and host, which mean the same in
+/// any letter case, are written in one.
+fn spelling(url: &str) -> Result<(), CallError> {
+    let authority_end = url.get(8..).and_then(|rest| rest.find('/')).map_or(url.len(), |end| 8 + end);
+    match url.bytes().take(authority_end).any(|byte| byte.is_ascii_uppercase()) {
+        true => Err(no_issuer(
+            url,
+            "has capital letters in scheme or host, where there is one spelling: small ones",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn no_issuer(url: &str, rule: &str) -> CallError {
+    let message = format!("`{}` is no issuer's URL: it {rule}", rules::shown(url));
+    CallError::invalid("issuer_url", "issuer_url", message)
+}
+
+/// An issuer's URL without its last slash, or with one.
+fn other_spelling(issuer_url: &str) -> String {
+    issuer_url.strip_suffix('/').map_or_else(|| format!("{issuer_url}/"), str::to_owned)
 }
 
 fn client_id(id: &str) -> Result<(), CallError> {

@@ -73,7 +73,7 @@ impl<S: SharedCache> Engine<S> {
         require_owner(&mut transaction, scope, &owner).await?;
         let key = InlinePolicy { account, owner, name: name.clone(), document: String::new() }.key();
         let deleted = transaction.delete::<InlinePolicy>(scope, &key).await?;
-        let deleted = deleted.ok_or_else(|| CallError::not_found("inline policy", name))?;
+        let deleted = deleted.ok_or_else(|| CallError::not_found("inline policy", rules::shown(&name)))?;
         self.commit(transaction, scope, deleted).await
     }
 

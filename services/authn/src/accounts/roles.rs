@@ -23,6 +23,7 @@ impl<S: SharedCache> Engine<S> {
         let (account, scope) = self.local_scope(&by.actor.value, role.account).await?;
         rules::name("name", &role.name)?;
         let path = rules::path(&role.path)?;
+        rules::own_role(&path, &role.name)?;
         rules::description(&role.description)?;
         let notice = rules::trust_policy(
             &role.trust_policy,
@@ -57,7 +58,7 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn role_record(&self, actor: &Actor, role: &Named) -> Result<IamRole, CallError> {
         let (_, scope) = self.local_scope(actor, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
-        found.ok_or_else(|| CallError::not_found("role", &role.name))
+        found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))
     }
 
     pub(super) async fn role_records(
@@ -152,7 +153,7 @@ impl<S: SharedCache> Engine<S> {
             require_no_policies(&mut transaction, account, &PolicyOwner::Role(role.name)).await?;
         }
         let deleted = transaction.delete::<IamRole>(scope, &role.name).await?;
-        let deleted = deleted.ok_or_else(|| CallError::not_found("role", &role.name))?;
+        let deleted = deleted.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
         self.commit(transaction, scope, deleted).await
     }
 }
@@ -174,5 +175,5 @@ fn noticed(
 
 async fn stored(transaction: &mut Transaction, scope: Scope, name: &str) -> Result<IamRole, CallError> {
     let role = transaction.get::<IamRole>(scope, name).await?;
-    role.ok_or_else(|| CallError::not_found("role", name))
+    role.ok_or_else(|| CallError::not_found("role", rules::shown(name)))
 }

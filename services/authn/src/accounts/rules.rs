@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use lanyard_api::CallError;
 use lanyard_api::authn::accounts::ANY_SUBJECT_TAG;
 use lanyard_iam::policy::PolicyError;
-use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, TrustPolicy};
+use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, SSO_ROLE_PREFIX, TrustPolicy};
 
 /// Longest name of a user or role, in characters.
 const NAME_CHARS_MAX: usize = 64;
 /// Longest name of an inline policy or an instance profile, in characters.
 const POLICY_NAME_CHARS_MAX: usize = 128;
+/// What the paths of AWS's own roles begin with: of its services (IAM, service-linked roles), and of permission sets.
+const RESERVED_ROLE_PATHS: [&str; 2] = ["/aws-service-role/", "/aws-reserved/"];
+/// What their names begin with.
+const RESERVED_ROLE_NAMES: [&str; 2] = ["AWSServiceRoleFor", SSO_ROLE_PREFIX];
 /// Longest path, slashes included, in characters.
 const PATH_CHARS_MAX: usize = 512;
 /// Longest key of a tag, in characters.
@@ -90,6 +94,20 @@ pub(super) fn path(text: &str) -> Result<String, CallError> {
     Err(CallError::invalid("path", "path", message))
 }
 
+/// A role that an account makes itself: what AWS keeps for roles of its own services and of permission sets, who reads an ARN
+/// takes for one of those.
+pub(super) fn own_role(path: &str, name: &str) -> Result<(), CallError> {
+    let reserved_path = RESERVED_ROLE_PATHS.iter().find(|reserved| path.starts_with(**reserved));
+    let reserved_name = RESERVED_ROLE_NAMES.iter().find(|reserved| name.starts_with(**reserved));
+    let (field, reserved) = match (reserved_path, reserved_name) {
+        (Some(reserved), _) => ("path", reserved),
+        (None, Some(reserved)) => ("name", reserved),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("`{reserved}` begins what AWS keeps for roles of its own; choose another {field}");
+    Err(CallError::invalid(field, "reserved_role", message))
+}
+
 /// The tags of a user, role, instance profile or OIDC provider.
 pub(super) fn tags(tags: &BTreeMap<String, String>, tags_max: u64) -> Result<(), CallError> {
     if tags.len() as u64 > tags_max {
@@ -166,8 +184,8 @@ pub(super) fn trust_policy(json: &str, allow_any_subject: bool) -> Result<Option
         return Ok(Some(found));
     }
     let message = format!(
-        "{found}; demand the subjects that you mean, or allow any by `allow_any_subject` or the role's tag \
-         `{ANY_SUBJECT_TAG}=true`"
+        "{found}; demand the subjects that you mean, or allow any by the role's tag `{ANY_SUBJECT_TAG}=true` \
+         (over gRPC also by `allow_any_subject`)"
     );
     Err(CallError::invalid("trust_policy", "any_subject", message))
 }
@@ -261,129 +279,4 @@ pub(super) fn policy_chars(json: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_has_iams_characters_and_length() {
-        let longest = "a".repeat(64);
-        for good in ["a", "Ana.B-c_d+e=f,g@h", "0", &longest] {
-            assert_eq!(name("name", good), Ok(()), "{good}");
-        }
-        let long = "a".repeat(65);
-        for bad in ["", "a b", "a/b", "ä", "a:b", "a\0", "a*", &long] {
-            assert!(name("name", bad).is_err(), "{bad:?}");
-        }
-        let longest = "a".repeat(128);
-        assert_eq!(policy_name(&longest), Ok(()));
-        assert!(policy_name(&format!("{longest}a")).is_err());
-    }
-
-    #[test]
-    fn a_path_begins_and_ends_with_a_slash() {
-        for (text, expected) in [("", "/"), ("/", "/"), ("/team/", "/team/"), ("/a/b/", "/a/b/")] {
-            assert_eq!(path(text).unwrap(), expected, "{text}");
-        }
-        let long = format!("/{}/", "a".repeat(511));
-        for bad in ["a", "/a", "a/", "//", "/a//b/", "/a b/", "/ä/", &long] {
-            assert!(path(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn tags_follow_iams_rules() {
-        let check = |pairs: &[(&str, &str)]| {
-            let map = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            tags(&map, 3)
-        };
-        let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
-        assert_eq!(check(&[("Team", "äpfel + birnen"), ("cost:center", "")]), Ok(()));
-        let refused: [&[(&str, &str)]; 8] = [
-            &[("", "v")],
-            &[("k*", "v")],
-            &[("k", "v!")],
-            &[("aws:x", "v")],
-            &[("AWS:x", "v")],
-            &[("Team", "a"), ("team", "b")],
-            &[(&long_key, "v")],
-            &[("k", &long_value)],
-        ];
-        for pairs in refused {
-            assert!(check(pairs).is_err(), "{pairs:?}");
-        }
-        assert!(matches!(
-            check(&[("a", ""), ("b", ""), ("c", ""), ("d", "")]),
-            Err(CallError::LimitExceeded { .. })
-        ));
-    }
-
-    #[test]
-    fn immunity_11_an_issuer_is_trusted_without_a_subject_only_by_force() {
-        let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRoleWithWebIdentity",
-            "Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.com"}}]}"#;
-        let refused = trust_policy(open, false).unwrap_err();
-        assert!(matches!(&refused, CallError::Invalid { rule: "any_subject", .. }), "{refused:?}");
-        assert!(refused.to_string().contains("`gitlab.com:sub`"), "{refused}");
-        assert!(trust_policy(open, true).unwrap().unwrap().contains("statement 1"));
-    }
-
-    #[test]
-    fn a_description_is_of_latin_1() {
-        for good in ["", "Deploys\n\tthe café", &"x".repeat(1_000)] {
-            assert_eq!(description(good), Ok(()), "{good}");
-        }
-        for bad in ["\u{7f}", "\u{0}", "\u{4e2d}", &"x".repeat(1_001)] {
-            assert!(description(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_tag_put_on_takes_the_place_of_its_key_whatever_the_letter_case() {
-        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-        };
-        let mut tags = map(&[("Team", "a"), ("cost", "1")]);
-        TagChange::Put(map(&[("team", "b")])).apply(&mut tags, 3).unwrap();
-        assert_eq!(tags, map(&[("team", "b"), ("cost", "1")]));
-        assert!(TagChange::Put(map(&[("x", ""), ("y", "")])).apply(&mut tags.clone(), 3).is_err());
-        TagChange::Remove(vec!["COST".to_owned(), "none".to_owned()]).apply(&mut tags, 3).unwrap();
-        assert_eq!(tags, map(&[("team", "b")]));
-        assert!(TagChange::Put(BTreeMap::new()).judge(3).is_err());
-        assert!(TagChange::Put(map(&[("aws:x", "")])).judge(3).is_err());
-        assert!(TagChange::Remove(vec![String::new(); 4]).judge(3).is_err());
-    }
-
-    #[test]
-    fn a_roles_sessions_last_one_to_twelve_hours_at_most() {
-        for (seconds, expected) in
-            [(0, Some(3_600)), (3_600, Some(3_600)), (43_200, Some(43_200)), (3_599, None), (43_201, None)]
-        {
-            assert_eq!(session_seconds_max(seconds).ok(), expected, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_shows_little_of_its_input_and_no_control_characters() {
-        let error = name("name", &format!("\u{1b}[31m{}", "x".repeat(10_000))).unwrap_err().to_string();
-        assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
-    }
-
-    #[test]
-    fn documents_are_judged_when_written() {
-        let allow =
-            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
-        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"111122223333"}}]}"#;
-        assert_eq!((document(allow), trust_policy(trust, false)), (Ok(()), Ok(None)));
-        assert!(document(trust).is_err() && trust_policy(allow, true).is_err(), "each in the other's place");
-        for bad in [
-            "",
-            "{}",
-            "null",
-            r#"{"Version":"2012-10-17","Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}"#,
-        ] {
-            assert!(document(bad).is_err(), "{bad}");
-            assert!(trust_policy(bad, true).is_err(), "{bad}");
-        }
-        assert_eq!(policy_chars("{ \"a\":\n\t1 }"), 7);
-    }
-}
+mod tests;

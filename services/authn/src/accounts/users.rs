@@ -31,7 +31,7 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn user_record(&self, actor: &Actor, user: &Named) -> Result<User, CallError> {
         let (_, scope) = self.local_scope(actor, user.account).await?;
         let found = self.store.get::<User>(scope, &user.name).await?;
-        found.ok_or_else(|| CallError::not_found("user", &user.name))
+        found.ok_or_else(|| CallError::not_found("user", rules::shown(&user.name)))
     }
 
     pub(super) async fn user_records(
@@ -54,7 +54,7 @@ impl<S: SharedCache> Engine<S> {
         change.judge(self.config.limits.tags_max)?;
         let mut transaction = begin!(self, "tag_user", &by, scope);
         let stored = transaction.get::<User>(scope, &user.name).await?;
-        let mut user = stored.ok_or_else(|| CallError::not_found("user", &user.name))?;
+        let mut user = stored.ok_or_else(|| CallError::not_found("user", rules::shown(&user.name)))?;
         change.apply(&mut user.tags, self.config.limits.tags_max)?;
         transaction.put(&user).await?;
         self.commit(transaction, scope, user).await
@@ -75,7 +75,7 @@ impl<S: SharedCache> Engine<S> {
             require_no_policies(&mut transaction, user.account, &PolicyOwner::User(user.name)).await?;
         }
         let deleted = transaction.delete::<User>(scope, &user.name).await?;
-        let deleted = deleted.ok_or_else(|| CallError::not_found("user", &user.name))?;
+        let deleted = deleted.ok_or_else(|| CallError::not_found("user", rules::shown(&user.name)))?;
         self.commit(transaction, scope, deleted).await
     }
 }

@@ -146,7 +146,7 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Err(denial::rejected(rejection)));
         }
         if !self.is_region(hub, signer.holder.account.account.id, &region) {
-            return Ok(Err(other_region(&region)));
+            return Ok(Err(self.other_region(&region)));
         }
         let by = signed.access_key_id().as_str();
         let used = signature::use_of(by, signed.signature().as_bytes(), signed.not_after(), self.hub.id);
@@ -168,7 +168,7 @@ impl<S: SharedCache> Engine<S> {
         let is_of_hub = Region::parse(&scope.region).is_ok()
             && partition_of_region(&scope.region).is_none_or(|partition| partition == self.hub.partition);
         if !is_of_hub {
-            return Err(other_region(&scope.region));
+            return Err(self.other_region(&scope.region));
         }
         let mut claimed =
             request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(PAYLOAD_HEADER));
@@ -178,6 +178,14 @@ impl<S: SharedCache> Engine<S> {
             return Err(denial("unsigned_payload", message));
         }
         Ok((service, scope.region))
+    }
+
+    fn other_region(&self, region: &str) -> Denial {
+        let (region, own) = (lanyard_iam::shown(region), &self.hub.region);
+        let message = format!(
+            "the credential should be scoped to a valid region, not `{region}`: the hub's own is `{own}`"
+        );
+        denial("scope_region", message)
     }
 
     /// The hub's own region, one that AWS has in its partition, or one of the site's own in which the account has a cluster.
@@ -235,9 +243,4 @@ fn may_be_signed_so(found: &Found<'_>, query: &AdmitAwsQuery, is_presigned: bool
 
 fn refused(error: &lanyard_iam::SigV4Error) -> Denial {
     denial(error.reason_code(), error.to_string())
-}
-
-fn other_region(region: &str) -> Denial {
-    let region = lanyard_iam::shown(region);
-    denial("scope_region", format!("the credential should be scoped to a valid region, not `{region}`"))
 }

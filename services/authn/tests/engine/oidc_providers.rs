@@ -12,7 +12,7 @@ use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::mapping::BlockTarget;
 use lanyard_api::suite::{admitting, serve_in_process};
 use lanyard_api::voucher::{Audience, Vouchers};
-use lanyard_api::{Authority, Mutation, PageQuery, Scope};
+use lanyard_api::{Authority, CallError, Mutation, PageQuery, Scope};
 use lanyard_iam::{Ancestor, Credentials};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 use tonic::service::Routes;
@@ -125,6 +125,10 @@ async fn what_breaks_a_rule_of_iam_is_refused_and_nothing_is_written(
         (asked("http://issuer.example"), "issuer_url"),
         (asked("https://issuer.example:8443"), "issuer_url"),
         (asked("https://issuer.example?a=b"), "issuer_url"),
+        (asked("https://Issuer.example/A"), "issuer_url"),
+        (asked("HTTPS://issuer.example"), "issuer_url"),
+        (asked("https://10.0.0.1/a"), "issuer_url"),
+        (asked("https://[fd00::1]/a"), "issuer_url"),
         (CreateOidcProvider { client_ids: vec![String::new()], ..plain() }, "client_id"),
         (CreateOidcProvider { client_ids: (0..101).map(|n| n.to_string()).collect(), ..plain() }, "limit"),
         (CreateOidcProvider { thumbprints: vec!["0f".to_owned()], ..plain() }, "thumbprint"),
@@ -141,6 +145,16 @@ async fn what_breaks_a_rule_of_iam_is_refused_and_nothing_is_written(
     }
     let page = providers.list_oidc_providers(actor_of(world.hub.account), None, PageQuery::default()).await;
     assert_eq!(page.unwrap().items, []);
+    // A slash at its end makes no other issuer of it; the letter case of a path does.
+    for (url, again) in [
+        ("https://issuer.example/A", "https://issuer.example/A/"),
+        ("https://b.example/", "https://b.example"),
+    ] {
+        let made = providers.create_oidc_provider(by(world), asked(url)).await.unwrap().value;
+        let answer = providers.create_oidc_provider(by(world), asked(again)).await;
+        assert!(matches!(answer, Err(CallError::AlreadyExists { .. })), "{again}: {answer:?}");
+        providers.delete_oidc_provider(by(world), of(&made.issuer_url)).await.unwrap();
+    }
     // What the operator's configuration names may have a port.
     providers.create_oidc_provider(by(world), asked("https://127.0.0.1:8443")).await.unwrap();
 }

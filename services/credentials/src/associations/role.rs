@@ -68,7 +68,7 @@ pub(super) async fn judge_role(
                 return Ok(vec![found]);
             }
             let message = format!(
-                "{found}, or allow any by `allow_any_cluster` or the role's tag `{ANY_CLUSTER_TAG}=true`"
+                "{found}, or allow any by the role's tag `{ANY_CLUSTER_TAG}=true` (over gRPC also by `allow_any_cluster`)"
             );
             Err(CallError::invalid("role_arn", "any_cluster", message))
         }
