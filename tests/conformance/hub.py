@@ -166,6 +166,12 @@ class Hub:
         """Sends its process a signal, such as one that pauses it."""
         self._process.send_signal(number)
 
+    def resident_bytes(self) -> int:
+        """Memory that its process holds."""
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
+        return int(kilobytes) << 10
+
     def assert_no_leaks(self) -> None:
         """No secret of the run stands in the log or in a file, but for the one file that is there to hold one."""
         assert len(self.secrets) > 1, "no secret was made, so that none was seen says nothing"

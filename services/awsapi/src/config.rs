@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct AwsApiConfig {
     /// Most bytes of a request's body. The largest that the models allow are policy documents of 128 KiB, percent-encoded.
     pub body_bytes_max: usize,
+    /// Most bytes of bodies that are held at once, of all requests together. Of each the first 16 KiB do not count.
+    pub bodies_bytes_max: usize,
+    /// Milliseconds within which a request's body has to be there, counted from its head.
+    pub body_timeout_ms: u64,
     /// Most requests in work at once; one more is answered by a throttling error, upon which SDKs wait and try again.
     pub requests_in_flight_max: usize,
     /// Milliseconds until a request is answered without its answer: SDKs wait a minute.
@@ -23,6 +27,8 @@ impl Default for AwsApiConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 1 << 20,
+            bodies_bytes_max: 64 << 20,
+            body_timeout_ms: 10_000,
             requests_in_flight_max: 1024,
             request_timeout_ms: 30_000,
             hosts: ServiceHosts::default(),
@@ -82,6 +88,11 @@ impl AwsApiConfig {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// Until a request's body has to be there.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
     /// Looks at what the shapes cannot say.
     ///
     /// # Errors
@@ -89,13 +100,26 @@ impl AwsApiConfig {
     pub fn validate(&self) -> Result<(), String> {
         let limits = [
             ("body_bytes_max", self.body_bytes_max as u64),
+            ("body_timeout_ms", self.body_timeout_ms),
             ("requests_in_flight_max", self.requests_in_flight_max as u64),
             ("request_timeout_ms", self.request_timeout_ms),
         ];
-        match limits.into_iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(format!("awsapi.{key}: 0 lets nothing through, give at least 1")),
-            None => self.hosts.validate(),
+        if let Some((key, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!("awsapi.{key}: 0 lets nothing through, give at least 1"));
         }
+        if self.bodies_bytes_max < self.body_bytes_max {
+            return Err(format!(
+                "awsapi.bodies_bytes_max: {} bytes have no room for one body of body_bytes_max, give at least {}",
+                self.bodies_bytes_max, self.body_bytes_max
+            ));
+        }
+        if self.body_timeout_ms >= self.request_timeout_ms {
+            return Err(format!(
+                "awsapi.body_timeout_ms: {} leaves no time to answer within request_timeout_ms, give less than {}",
+                self.body_timeout_ms, self.request_timeout_ms
+            ));
+        }
+        self.hosts.validate()
     }
 }
 
@@ -110,6 +134,18 @@ mod tests {
         assert!(config.validate().unwrap_err().starts_with("awsapi.body_bytes_max"));
         let config = AwsApiConfig { request_timeout_ms: 0, ..AwsApiConfig::default() };
         assert!(config.validate().unwrap_err().starts_with("awsapi.request_timeout_ms"));
+        let config = AwsApiConfig { body_timeout_ms: 0, ..AwsApiConfig::default() };
+        assert!(config.validate().unwrap_err().starts_with("awsapi.body_timeout_ms"));
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_refused_by_name() {
+        let config = AwsApiConfig { bodies_bytes_max: (1 << 20) - 1, ..AwsApiConfig::default() };
+        assert!(config.validate().unwrap_err().starts_with("awsapi.bodies_bytes_max"));
+        let config = AwsApiConfig { body_timeout_ms: 30_000, ..AwsApiConfig::default() };
+        assert!(config.validate().unwrap_err().starts_with("awsapi.body_timeout_ms"));
+        let config = AwsApiConfig { body_timeout_ms: 29_999, ..AwsApiConfig::default() };
+        assert_eq!(config.validate(), Ok(()));
     }
 
     fn hosts(sts: &[&str], iam: &[&str]) -> ServiceHosts {

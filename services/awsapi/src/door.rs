@@ -1,6 +1,8 @@
 //! The door: one request, from its head to its answer.
 
+mod bodies;
 mod request;
+mod told;
 
 use std::{
     convert::Infallible,
@@ -9,19 +11,19 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use lanyard_api::{
-    Fault,
+    ActorKind, Fault,
     authn::{AdmitAwsQuery, AwsAdmission, AwsAdmitted},
     aws_wire::{self, AwsError, Found, HttpCall, Service},
 };
 use lanyard_kit::{
     Readiness,
-    telemetry::{Counters, Histograms, Label, RequestId, StatusClass, names, request_id},
+    telemetry::{RequestId, names, request_id},
     tls::LiveText,
 };
 use lanyard_proto::credentials::v1::AssumeRoleWithWebIdentityRequest;
@@ -35,14 +37,20 @@ use crate::{
     config::AwsApiConfig,
     errors,
     operations::{self, Call},
-    wire::{Body, Style},
+    wire::{Body, Style, head_alone},
 };
+use bodies::Bodies;
+pub(crate) use bodies::Unread;
+use told::{Ledger, Told};
 
 /// What people are told who look at the door without a signature.
 const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access entries, EKS Auth, STS and IAM, for AWS clients that sign their \
                           requests.\n\nTry:\n  aws sts get-caller-identity --endpoint-url <this URL>\n  aws eks list-clusters \
                           --endpoint-url <this URL>\n\nAccess keys come from `lanyard iam access-key create`, the hub's CA \
                           (AWS_CA_BUNDLE) from its ready-file.\n";
+
+/// What the log says of who is told that.
+const UNSIGNED: &str = "unsigned";
 
 /// What the door tells of the hub.
 #[derive(Debug, Clone)]
@@ -84,18 +92,17 @@ impl<B> std::fmt::Debug for AwsDoor<B> {
 
 struct Inner<B> {
     parts: Parts<B>,
+    bodies: Bodies,
     in_flight: Semaphore,
-    requests: Counters<(Of, StatusClass)>,
-    seconds: Histograms<Of>,
+    ledger: Ledger,
 }
 
 impl<B: Backend> AwsDoor<B> {
     /// Puts it together.
     pub fn new(parts: Parts<B>) -> Self {
         let in_flight = Semaphore::new(parts.config.requests_in_flight_max);
-        let requests = Counters::new(names::AWSAPI_REQUESTS_TOTAL);
-        let seconds = Histograms::new(names::AWSAPI_SECONDS);
-        Self { inner: Arc::new(Inner { parts, in_flight, requests, seconds }) }
+        let bodies = Bodies::new(&parts.config);
+        Self { inner: Arc::new(Inner { parts, bodies, in_flight, ledger: Ledger::default() }) }
     }
 }
 
@@ -114,7 +121,11 @@ where
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
         let (inner, id) = (Arc::clone(&self.inner), Uuid::new_v4());
-        let answer = async move { Ok(inner.answer(id, request).await) };
+        let is_head = request.method() == Method::HEAD;
+        let answer = async move {
+            let response = inner.answer(id, request).await;
+            Ok(if is_head { head_alone(response) } else { response })
+        };
         Box::pin(request_id::within(Some(RequestId::new(id)), answer))
     }
 }
@@ -124,11 +135,21 @@ struct Failure {
     error: AwsError,
     /// The cluster that it names.
     cluster: Option<String>,
+    /// Whether people look at it, and no program.
+    is_of_people: bool,
 }
 
 impl From<AwsError> for Failure {
     fn from(error: AwsError) -> Self {
-        Self { error, cluster: None }
+        Self { error, cluster: None, is_of_people: false }
+    }
+}
+
+impl Failure {
+    /// Of a call that asks a known operation.
+    fn of(found: &Found<'_>, error: AwsError) -> Self {
+        let cluster = Some(found.label("name")).filter(|name| !name.is_empty()).map(str::to_owned);
+        Self { error, cluster, is_of_people: false }
     }
 }
 
@@ -143,66 +164,86 @@ impl<B: Backend> Inner<B> {
         let own = self.parts.config.hosts.service_of(request::authority(&parts));
         let style =
             Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id };
-        if let Some(response) = self.unsigned(&style, &parts) {
-            let _ = request::drain(body).await;
+        let is_signed = request::is_signed(&parts);
+        if let Some(response) = self.probed(&style, &parts).filter(|_| !is_signed) {
+            self.bodies.discard(body).await;
             return response;
         }
-        let worked = tokio::time::timeout(
-            self.parts.config.request_timeout(),
-            self.work(&style, claimed, &parts, body),
-        );
-        let result = worked.await.unwrap_or_else(|_| {
-            let fault =
-                Fault::TimedOut { part: "the call".into(), limit: self.parts.config.request_timeout() };
-            Err(errors::no_answer(style.service, &fault).into())
-        });
+        let mut told = Told::default();
+        if !is_signed && !request::is_of_client(&parts) {
+            self.bodies.discard(body).await;
+            let response = style.plain(StatusCode::FORBIDDEN, FOR_PEOPLE);
+            self.ledger.tell(&style, &told, response.status(), UNSIGNED, begun.elapsed());
+            return response;
+        }
+        let result = self.receive(&style, claimed, &parts, body, &mut told).await;
         let (response, code) = match &result {
             Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
-            Err(Failure { error, cluster }) => (style.error(error, cluster.as_deref()), &*error.code),
+            Err(Failure { error, is_of_people: true, .. }) => {
+                (style.plain(StatusCode::FORBIDDEN, FOR_PEOPLE), &*error.code)
+            }
+            Err(Failure { error, cluster, .. }) => (style.error(error, cluster.as_deref()), &*error.code),
         };
-        self.tell(&style, &response, code, begun.elapsed());
+        self.ledger.tell(&style, &told, response.status(), code, begun.elapsed());
         response
     }
 
-    /// Probes; and people, who get a text and no XML.
-    fn unsigned(&self, style: &Style, parts: &http::request::Parts) -> Option<Response<Body>> {
-        if request::is_signed(parts) {
-            return None;
-        }
-        match parts.uri.path() {
-            "/livez" => return Some(style.plain(StatusCode::OK, "ok\n")),
-            "/readyz" => {
-                let is_ready = self.parts.readiness.report().ready;
-                let (status, text) = match is_ready {
-                    true => (StatusCode::OK, "ready\n"),
-                    false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-                };
-                return Some(style.plain(status, text));
-            }
-            _ => {}
-        }
-        (!request::is_of_client(parts)).then(|| style.plain(StatusCode::FORBIDDEN, FOR_PEOPLE))
+    /// What a probe is answered.
+    fn probed(&self, style: &Style, parts: &http::request::Parts) -> Option<Response<Body>> {
+        let (status, text) = match parts.uri.path() {
+            "/livez" => (StatusCode::OK, "ok\n"),
+            "/readyz" if self.parts.readiness.report().ready => (StatusCode::OK, "ready\n"),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            _ => return None,
+        };
+        Some(style.plain(status, text))
     }
 
-    async fn work<R>(
+    /// Takes a call that is no more than the hub may have open, with its body, and works on it; all of it within the request's time.
+    async fn receive<R>(
         &self,
         style: &Style,
         claimed: Option<Service>,
         parts: &http::request::Parts,
         body: R,
+        told: &mut Told,
     ) -> Result<(&'static str, Answer), Failure>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
+        let begun = Instant::now();
         let Ok(_permit) = self.in_flight.try_acquire() else {
             metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
-            let _ = request::drain(body).await;
+            self.bodies.discard(body).await;
             return Err(
                 errors::throttled(style.service, "too many requests are open: try again".to_owned()).into()
             );
         };
-        let body = request::body(style.service, body, self.parts.config.body_bytes_max).await?;
-        let query = request::query(parts, body)?;
+        let held = self.bodies.read(body).await.map_err(|unread| {
+            if unread == Unread::NoRoom {
+                metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
+            }
+            errors::unread(style.service, &unread)
+        })?;
+        let limit = self.parts.config.request_timeout();
+        let work = self.work(style, claimed, parts, held.bytes().clone(), told);
+        let worked = tokio::time::timeout(limit.saturating_sub(begun.elapsed()), work).await;
+        worked.unwrap_or_else(|_| {
+            let fault = Fault::TimedOut { part: "the call".into(), limit };
+            Err(errors::no_answer(style.service, &fault).into())
+        })
+    }
+
+    async fn work(
+        &self,
+        style: &Style,
+        claimed: Option<Service>,
+        parts: &http::request::Parts,
+        body: Bytes,
+        told: &mut Told,
+    ) -> Result<(&'static str, Answer), Failure> {
+        let query =
+            request::query(parts, body).map_err(|denial| errors::unauthenticated(style.service, &denial))?;
         let (method, path, line, body) =
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
         let from = query.source_ip;
@@ -217,8 +258,10 @@ impl<B: Backend> Inner<B> {
             && let Some(asked) =
                 aws_wire::unsigned(&HttpCall { method: &method, path: &path, query: &line, body: &body })
         {
+            told.operation = Some(aws_wire::ASSUME_ROLE_WITH_WEB_IDENTITY);
             return self.exchange(from, asked?).await;
         }
+        let is_of_people = !is_signed && request::is_of_people(parts);
         let admitted = self.admit(style, query).await;
         // Only of a call that may go on, or whose caller is known, anything is said beyond its signature.
         let call = HttpCall { method: &method, path: &path, query: &line, body: &body };
@@ -229,19 +272,29 @@ impl<B: Backend> Inner<B> {
                 .and_then(|service| aws_wire::find(service, &call))
         };
         match admitted? {
-            AwsAdmission::Admitted(admitted) => self.ask(&found(style.service)?, &admitted).await,
+            AwsAdmission::Admitted(admitted) => {
+                let found = found(style.service)?;
+                told.operation = Some(found.operation.name);
+                told.caller = arn_of(&admitted);
+                self.ask(&found, &admitted).await
+            }
             AwsAdmission::Unauthenticated(denial) => {
                 tracing::debug!({ names::REQUEST_ID } = %style.id, { names::REASON_CODE } = %denial.code, "a signature does not do");
-                Err(errors::unauthenticated(style.service, &denial).into())
+                let error = errors::unauthenticated(style.service, &denial);
+                Err(Failure { error, cluster: None, is_of_people })
             }
             AwsAdmission::Forbidden(denial) => {
                 let found = found(style.service)?;
-                Err(Failure { error: errors::forbidden(&found, &denial), cluster: cluster(&found) })
+                told.operation = Some(found.operation.name);
+                Err(Failure::of(&found, errors::forbidden(&found, &denial)))
             }
-            AwsAdmission::Wrong(error) => {
-                let cluster = found(style.service).ok().and_then(|found| cluster(&found));
-                Err(Failure { error, cluster })
-            }
+            AwsAdmission::Wrong(error) => match found(style.service) {
+                Ok(found) => {
+                    told.operation = Some(found.operation.name);
+                    Err(Failure::of(&found, error))
+                }
+                Err(_) => Err(error.into()),
+            },
         }
     }
 
@@ -273,65 +326,18 @@ impl<B: Backend> Inner<B> {
         let Parts { backend, hub, config, .. } = &self.parts;
         let call = Call { backend, found, admitted, hub, timeout: config.request_timeout() };
         let answer = operations::answer(&call).await;
-        let answer = answer
-            .map_err(|error| Failure { error: errors::failed(found, &error), cluster: cluster(found) })?;
+        let answer = answer.map_err(|error| Failure::of(found, errors::failed(found, &error)))?;
         Ok((found.operation.name, answer))
     }
+}
 
-    fn tell(&self, style: &Style, response: &Response<Body>, code: &str, took: Duration) {
-        let (of, status) = (Of(style.service), response.status());
-        self.requests.increment((of, StatusClass::from(status)));
-        self.seconds.record(of, took);
-        let (service, seconds) = (of.value(), took.as_secs_f64());
-        if status.is_server_error() {
-            tracing::warn!(
-                { names::REQUEST_ID } = %style.id,
-                { names::SERVICE } = service,
-                { names::REASON_CODE } = code,
-                { names::DURATION_SECONDS } = seconds,
-                "a request of the AWS wire has no answer"
-            );
-        } else {
-            tracing::debug!(
-                { names::REQUEST_ID } = %style.id,
-                { names::SERVICE } = service,
-                { names::REASON_CODE } = code,
-                { names::DURATION_SECONDS } = seconds,
-                "a request of the AWS wire is answered"
-            );
-        }
+/// Who an admission is of: the ARN of a principal.
+fn arn_of(admitted: &AwsAdmitted) -> Option<String> {
+    match &admitted.actor.value.kind {
+        ActorKind::Principal { arn, .. } => Some(arn.to_string()),
+        _ => None,
     }
 }
 
-fn cluster(found: &Found<'_>) -> Option<String> {
-    Some(found.label("name")).filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-/// The service of a request, as it is counted.
-#[derive(Clone, Copy)]
-struct Of(Option<Service>);
-
-impl Label for Of {
-    const KEY: &'static str = names::SERVICE;
-    const ALL: &'static [Self] = &[
-        Self(Some(Service::Eks)),
-        Self(Some(Service::Sts)),
-        Self(Some(Service::Iam)),
-        Self(None),
-        Self(Some(Service::EksAuth)),
-    ];
-
-    fn value(self) -> &'static str {
-        self.0.map_or("none", Service::as_str)
-    }
-
-    fn index(self) -> usize {
-        match self.0 {
-            Some(Service::Eks) => 0,
-            Some(Service::Sts) => 1,
-            Some(Service::Iam) => 2,
-            None => 3,
-            Some(Service::EksAuth) => 4,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

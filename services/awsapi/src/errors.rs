@@ -9,7 +9,13 @@ use lanyard_api::{
     credentials::WebIdentityRefusal,
     methods::{INVALID_REQUEST, UNKNOWN_CLUSTER},
 };
+use lanyard_kit::serve::BodyError;
 
+use crate::door::Unread;
+
+/// What who does not sign is told beside AWS's text.
+const SIGN_IT: &str =
+    "sign the request with an access key of this hub: `lanyard iam access-key create` makes one";
 /// What who shows an unknown key is told, whatever is wrong with it.
 const BAD_KEY: &str = "The security token included in the request is invalid.";
 /// What who shows an old session is told.
@@ -32,7 +38,7 @@ pub(crate) fn unauthenticated(service: Option<Service>, denial: &Denial) -> AwsE
     let message = || denial.message.clone();
     let (rest, query, status, message) = match &*denial.code {
         "unsigned" => {
-            let text = "Missing Authentication Token".to_owned();
+            let text = format!("Missing Authentication Token ({SIGN_IT})");
             ("MissingAuthenticationTokenException", "MissingAuthenticationToken", 403, text)
         }
         "unknown_key" | "inactive_key" | "sealed_key" => {
@@ -213,11 +219,10 @@ fn parameter(service: Service, operation: &str, field: &str) -> String {
 
 /// There is no answer; trying again may help.
 pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
-    let is_query = matches!(service, Some(Service::Sts | Service::Iam));
     match fault {
         Fault::Throttled { .. } => throttled(service, fault.to_string()),
         Fault::Unavailable { .. } | Fault::Stale { .. } | Fault::TimedOut { .. } => {
-            let code = if is_query { "ServiceUnavailable" } else { "ServiceUnavailableException" };
+            let code = if is_query(service) { "ServiceUnavailable" } else { "ServiceUnavailableException" };
             AwsError::new(code, 503, fault.to_string())
         }
         Fault::Internal => {
@@ -229,6 +234,31 @@ pub(crate) fn no_answer(service: Option<Service>, fault: &Fault) -> AwsError {
             AwsError::new(code, 500, "internal fault; the hub's log has it under this request's number")
         }
     }
+}
+
+/// There is no body to read a call from: the sender's fault, but for want of room.
+pub(crate) fn unread(service: Option<Service>, unread: &Unread) -> AwsError {
+    let of = |query, rest| if is_query(service) { query } else { rest };
+    match unread {
+        Unread::Body(error @ BodyError::TooLong { .. }) => {
+            let code = of("RequestEntityTooLarge", "RequestEntityTooLargeException");
+            AwsError::new(code, 413, error.to_string())
+        }
+        Unread::Body(error @ BodyError::Incomplete) => {
+            AwsError::new("IncompleteBody", 400, error.to_string())
+        }
+        Unread::TooSlow { limit } => {
+            let message = format!("the body has not come whole within {limit:?}; send the request again");
+            AwsError::new(of("RequestTimeout", "RequestTimeoutException"), 408, message)
+        }
+        Unread::NoRoom => {
+            throttled(service, "too many large bodies are being read at once: try again".to_owned())
+        }
+    }
+}
+
+fn is_query(service: Option<Service>) -> bool {
+    matches!(service, Some(Service::Sts | Service::Iam))
 }
 
 /// Too much at once.

@@ -30,6 +30,15 @@ const NAMES_CLUSTER: &[&str] = &[
 /// What an answer goes out as.
 pub(crate) type Body = Full<Bytes>;
 
+/// An answer to HEAD: what GET would be told, without its body, which over HTTP/2 breaks the stream.
+pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = http_body::Body::size_hint(&body).exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::default())
+}
+
 /// How a caller wants to be answered, as far as is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {

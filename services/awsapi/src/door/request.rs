@@ -2,16 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
-use lanyard_api::{
-    authn::AdmitAwsQuery,
-    aws_wire::{AwsError, Service},
-};
+use lanyard_api::{Denial, authn::AdmitAwsQuery, aws_wire::Service};
 use lanyard_iam::{HttpRequest, sigv4::ClaimedScope};
-use lanyard_kit::serve::{self, BodyError};
-use tower::BoxError;
+use lanyard_kit::serve;
 
-/// Most bytes of a refused request that are read before it is answered: a client that is still sending may not see an answer.
-const DRAINED_BYTES_MAX: usize = 16 << 20;
+/// How the programs call themselves by which people look at a URL.
+const OF_PEOPLE: [&str; 4] = ["curl/", "HTTPie/", "Mozilla/", "Wget/"];
 
 /// Whether a request claims to be signed, in header or query.
 pub(super) fn is_signed(parts: &Parts) -> bool {
@@ -20,12 +16,20 @@ pub(super) fn is_signed(parts: &Parts) -> bool {
         || ["x-amz-credential=", "x-amz-signature="].iter().any(|name| query.contains(name))
 }
 
-/// Whether it comes from a client of AWS, though it is not signed: then it is answered as such.
+/// Whether it comes from a client of AWS, or speaks as one, though it is not signed: then it is answered as such.
 pub(super) fn is_of_client(parts: &Parts) -> bool {
-    let is_of_sdk = |name: &http::HeaderName| {
-        name.as_str().starts_with("x-amz-") || name.as_str().starts_with("amz-sdk-")
-    };
-    parts.headers.keys().any(is_of_sdk) || is_query(parts)
+    is_of_sdk(parts) || is_query(parts)
+}
+
+/// Whether people sent it by hand, as far as its head tells: in a browser, an SDK says of itself that it is one.
+pub(super) fn is_of_people(parts: &Parts) -> bool {
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.is_some_and(|agent| OF_PEOPLE.iter().any(|name| agent.starts_with(name))) && !is_of_sdk(parts)
+}
+
+fn is_of_sdk(parts: &Parts) -> bool {
+    let mut names = parts.headers.keys().map(http::HeaderName::as_str);
+    names.any(|name| name.starts_with("x-amz-") || name.starts_with("amz-sdk-"))
 }
 
 /// Whether it speaks Query, by its parameter or by the form that it sends.
@@ -58,37 +62,6 @@ pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
     accepted.contains("application/json") && !accepted.contains("xml")
 }
 
-/// The body, within its limit.
-pub(super) async fn body<R>(
-    service: Option<Service>,
-    mut body: R,
-    bytes_max: usize,
-) -> Result<Bytes, AwsError>
-where
-    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
-{
-    match serve::read_body(&mut body, bytes_max).await {
-        Ok(read) => Ok(read),
-        Err(error @ BodyError::TooLong { .. }) => {
-            let _ = drain(body).await;
-            let code = match service {
-                Some(Service::Sts | Service::Iam) => "RequestEntityTooLarge",
-                Some(Service::Eks | Service::EksAuth) | None => "RequestEntityTooLargeException",
-            };
-            Err(AwsError::new(code, 413, error.to_string()))
-        }
-        Err(error @ BodyError::Incomplete) => Err(AwsError::new("IncompleteBody", 400, error.to_string())),
-    }
-}
-
-/// Takes the body of a request that is refused by its head.
-pub(super) async fn drain<R>(body: R) -> Result<Bytes, BodyError>
-where
-    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
-{
-    serve::read_body(body, DRAINED_BYTES_MAX).await
-}
-
 /// The host that a request is for, with the port that it names; nothing where it names none.
 pub(super) fn authority(parts: &Parts) -> &str {
     let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -96,12 +69,15 @@ pub(super) fn authority(parts: &Parts) -> &str {
 }
 
 /// What authn is asked.
-pub(super) fn query(parts: &Parts, body: Bytes) -> Result<AdmitAwsQuery, AwsError> {
+///
+/// # Errors
+/// A header that nobody can have signed.
+pub(super) fn query(parts: &Parts, body: Bytes) -> Result<AdmitAwsQuery, Denial> {
     let mut headers = Vec::with_capacity(parts.headers.len());
     for (name, value) in &parts.headers {
         let value = value.to_str().map_err(|_| {
             let message = format!("the header `{name}` is not ASCII text: it cannot be signed");
-            AwsError::new("InvalidSignatureException", 400, message)
+            Denial { code: "header_encoding".into(), message }
         })?;
         headers.push((name.as_str().to_owned(), value.to_owned()));
     }

@@ -22,6 +22,7 @@ fn who_is_not_proven_is_told_in_the_codes_of_the_service_that_was_signed_for() {
         ("signature_mismatch", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
         ("signature_too_old", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
         ("scope_region", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+        ("header_encoding", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
         ("unsigned_payload", "InvalidSignatureException", "SignatureDoesNotMatch", 403),
         ("malformed_credential", "IncompleteSignatureException", "IncompleteSignature", 400),
         ("date_missing", "IncompleteSignatureException", "IncompleteSignature", 400),
@@ -36,6 +37,33 @@ fn who_is_not_proven_is_told_in_the_codes_of_the_service_that_was_signed_for() {
     let stranger = Denial { code: "inactive_key".into(), message: "it is switched off".to_owned() };
     let told = unauthenticated(Some(Service::Eks), &stranger);
     assert_eq!(told.message, BAD_KEY, "a stranger hears nothing of the key's state");
+}
+
+#[test]
+fn a_body_that_is_not_there_is_the_senders_fault_unless_there_is_no_room() {
+    let too_long = Unread::Body(BodyError::TooLong { bytes_max: 7 });
+    let too_slow = Unread::TooSlow { limit: std::time::Duration::from_secs(10) };
+    let cases = [
+        (too_long, "RequestEntityTooLargeException", "RequestEntityTooLarge", (413, 413)),
+        (Unread::Body(BodyError::Incomplete), "IncompleteBody", "IncompleteBody", (400, 400)),
+        (too_slow, "RequestTimeoutException", "RequestTimeout", (408, 408)),
+        (Unread::NoRoom, "ThrottlingException", "Throttling", (429, 400)),
+    ];
+    for (why, rest, query, (of_rest, of_query)) in cases {
+        for (service, code, status) in [
+            (None, rest, of_rest),
+            (Some(Service::Eks), rest, of_rest),
+            (Some(Service::Sts), query, of_query),
+            (Some(Service::Iam), query, of_query),
+        ] {
+            let told = unread(service, &why);
+            assert_eq!((&*told.code, told.status), (code, status), "{why:?}");
+        }
+    }
+    assert_eq!(
+        unread(None, &too_slow).message,
+        "the body has not come whole within 10s; send the request again"
+    );
 }
 
 #[test]

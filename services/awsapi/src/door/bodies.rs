@@ -1,0 +1,158 @@
+//! Bodies of requests: how long one may take to come, and how much of them is held, of all requests together.
+//!
+//! A stranger can send them too, so none of it depends on who asks: a body that nobody wants is counted and dropped as it comes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use lanyard_kit::serve::BodyError;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::coop::consume_budget,
+    time::timeout,
+};
+use tower::BoxError;
+
+use crate::config::AwsApiConfig;
+
+/// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
+/// way of none. The limit of open requests bounds these.
+const UNCOUNTED_BYTES: usize = 16 << 10;
+/// Most bytes of a refused request that are read before it is answered: a client that is still sending may not see an answer.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
+/// Most bodies that are read only to be dropped; of one more nothing is read, and its connection is closed behind the answer.
+const DISCARDED_AT_ONCE_MAX: usize = 256;
+
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is too long, or broken off.
+    Body(BodyError),
+    /// It has not come in time.
+    TooSlow {
+        /// The time that it had.
+        limit: Duration,
+    },
+    /// There is no room for it beside the bodies of others.
+    NoRoom,
+}
+
+/// A body that has come; while it is there, its bytes count.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    bytes: Bytes,
+    _counted: Option<SemaphorePermit<'a>>,
+}
+
+impl Held<'_> {
+    /// What came.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// The bounds, and what is taken of them.
+#[derive(Debug)]
+pub(super) struct Bodies {
+    bytes_max: usize,
+    time_max: Duration,
+    held: Semaphore,
+    discarded: Semaphore,
+}
+
+impl Bodies {
+    pub(super) fn new(config: &AwsApiConfig) -> Self {
+        Self {
+            bytes_max: config.body_bytes_max,
+            time_max: config.body_timeout(),
+            held: Semaphore::new(config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)),
+            discarded: Semaphore::new(DISCARDED_AT_ONCE_MAX),
+        }
+    }
+
+    /// The whole body, within its time, its limit and what is left for all. Of a body that is refused the rest is discarded.
+    pub(super) async fn read<R>(&self, mut body: R) -> Result<Held<'_>, Unread>
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        let read = timeout(self.time_max, self.collect(&mut body)).await;
+        let read = read.unwrap_or(Err(Unread::TooSlow { limit: self.time_max }));
+        if matches!(read, Err(Unread::NoRoom | Unread::Body(BodyError::TooLong { .. }))) {
+            self.discard(body).await;
+        }
+        read
+    }
+
+    async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, Unread>
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        let too_long = Unread::Body(BodyError::TooLong { bytes_max: self.bytes_max });
+        if body.size_hint().lower() > self.bytes_max as u64 {
+            return Err(too_long);
+        }
+        // Copied out of its frames: a body of single bytes would else hold a frame for each.
+        let (mut read, mut counted) = (BytesMut::new(), None);
+        while let Some(frame) = next(body).await {
+            let frame = frame.map_err(|_| Unread::Body(BodyError::Incomplete))?;
+            let Some(data) = frame.data_ref() else { continue };
+            let length = read.len() + data.len();
+            if length > self.bytes_max {
+                return Err(too_long);
+            }
+            self.count(&mut counted, length)?;
+            read.extend_from_slice(data);
+        }
+        Ok(Held { bytes: read.freeze(), _counted: counted })
+    }
+
+    /// Counts a body that has so many bytes now.
+    fn count<'a>(&'a self, counted: &mut Option<SemaphorePermit<'a>>, length: usize) -> Result<(), Unread> {
+        let already = counted.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let more = length.saturating_sub(UNCOUNTED_BYTES).saturating_sub(already);
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| Unread::NoRoom)?;
+        let more = self.held.try_acquire_many(more).map_err(|_| Unread::NoRoom)?;
+        match counted {
+            Some(counted) => counted.merge(more),
+            None => *counted = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Takes the body of a request that is refused, for a while, and drops it as it comes.
+    pub(super) async fn discard<R>(&self, mut body: R)
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        if body.is_end_stream() {
+            return;
+        }
+        let Ok(_permit) = self.discarded.try_acquire() else { return };
+        let all = async {
+            let mut left = DISCARDED_BYTES_MAX;
+            while let Some(Ok(frame)) = next(&mut body).await {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+                left = rest;
+            }
+        };
+        // What has not come by then is cut off behind the answer.
+        let _ = timeout(self.time_max, all).await;
+    }
+}
+
+/// The next frame. Frames that come without a pause do not keep the clock from being looked at.
+async fn next<R>(body: &mut R) -> Option<Result<Frame<Bytes>, R::Error>>
+where
+    R: http_body::Body<Data = Bytes> + Unpin,
+{
+    consume_budget().await;
+    body.frame().await
+}
+
+#[cfg(test)]
+mod tests;

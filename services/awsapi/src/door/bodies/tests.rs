@@ -1,0 +1,153 @@
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use super::*;
+
+/// Far above what anything here takes, so that a hang is a failure rather than a wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(50);
+const MEGABYTE: usize = 1 << 20;
+
+/// What comes of a body after its frames.
+enum End {
+    Whole,
+    Broken,
+    /// It says nothing more.
+    Stalled,
+    /// It goes on with frames of nothing.
+    Empty,
+}
+
+/// A body whose frames tell how many of them are there at once.
+struct Sent {
+    frames: usize,
+    bytes: usize,
+    end: End,
+    alive: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// The bytes of one frame.
+struct Alive(Vec<u8>, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Alive {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn sent(frames: usize, bytes: usize, end: End) -> Sent {
+    Sent { frames, bytes, end, alive: Arc::default(), most: 0 }
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.frames == 0 {
+            return match self.end {
+                End::Whole => Poll::Ready(None),
+                End::Broken => Poll::Ready(Some(Err(std::io::Error::other("reset")))),
+                End::Stalled => Poll::Pending,
+                End::Empty => Poll::Ready(Some(Ok(Frame::data(Bytes::new())))),
+            };
+        }
+        self.frames -= 1;
+        self.most = self.most.max(self.alive.fetch_add(1, Ordering::Relaxed) + 1);
+        let frame = Alive(vec![b'x'; self.bytes], Arc::clone(&self.alive));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(frame)))))
+    }
+}
+
+fn bodies(bodies_bytes_max: usize, body_timeout_ms: u64) -> Bodies {
+    Bodies::new(&AwsApiConfig { bodies_bytes_max, body_timeout_ms, ..AwsApiConfig::default() })
+}
+
+/// How a read ends: by the length that it has, or why it has none.
+async fn read(bodies: &Bodies, body: Sent) -> Result<usize, Unread> {
+    let held =
+        timeout(PATIENCE, bodies.read(body)).await.expect("a body is waited for within its time alone");
+    held.map(|held| held.bytes().len())
+}
+
+#[tokio::test]
+async fn a_body_is_whole_or_there_is_none() {
+    let bodies = bodies(64 * MEGABYTE, SHORT.as_millis() as u64);
+    let too_long = Unread::Body(BodyError::TooLong { bytes_max: MEGABYTE });
+    let too_slow = Unread::TooSlow { limit: SHORT };
+    let cases = [
+        (sent(0, 0, End::Whole), Ok(0)),
+        (sent(3, 5, End::Whole), Ok(15)),
+        (sent(16, MEGABYTE / 16, End::Whole), Ok(MEGABYTE)),
+        (sent(17, MEGABYTE / 16, End::Whole), Err(too_long)),
+        (sent(17, MEGABYTE / 16, End::Stalled), Err(too_long)),
+        (sent(3, 5, End::Broken), Err(Unread::Body(BodyError::Incomplete))),
+        (sent(3, 5, End::Stalled), Err(too_slow)),
+        (sent(0, 0, End::Empty), Err(too_slow)),
+    ];
+    for (at, (body, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(read(&bodies, body).await, expected, "case {at}");
+    }
+}
+
+#[tokio::test]
+async fn immunity_28_a_refused_body_is_dropped_as_it_comes_and_not_for_ever() {
+    let bodies = bodies(64 * MEGABYTE, SHORT.as_millis() as u64);
+    let cases = [
+        (sent(16, MEGABYTE, End::Whole), 0),
+        (sent(40, MEGABYTE, End::Whole), 40 - 17),
+        (sent(3, MEGABYTE, End::Stalled), 0),
+        (sent(3, MEGABYTE, End::Empty), 0),
+        (sent(3, MEGABYTE, End::Broken), 0),
+    ];
+    for (at, (mut body, left)) in cases.into_iter().enumerate() {
+        timeout(PATIENCE, bodies.discard(&mut body)).await.expect("it is let go");
+        assert_eq!((body.frames, body.most), (left, 1), "case {at}");
+    }
+    let all = bodies.discarded.try_acquire_many(DISCARDED_AT_ONCE_MAX as u32).unwrap();
+    let mut body = sent(3, MEGABYTE, End::Stalled);
+    bodies.discard(&mut body).await;
+    assert_eq!(body.frames, 3, "one more than may be discarded at once is not read at all");
+    drop(all);
+}
+
+#[tokio::test]
+async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_do_not_meet() {
+    let bodies = bodies(MEGABYTE, SHORT.as_millis() as u64);
+    let large = || sent(16, MEGABYTE / 16, End::Whole);
+    let first = bodies.read(large()).await.unwrap();
+    assert_eq!(read(&bodies, large()).await, Err(Unread::NoRoom));
+    assert_eq!(read(&bodies, sent(1, UNCOUNTED_BYTES, End::Whole)).await, Ok(UNCOUNTED_BYTES));
+    // What stalls gives back what it held when its time is over.
+    drop(first);
+    assert_eq!(
+        read(&bodies, sent(15, MEGABYTE / 16, End::Stalled)).await,
+        Err(Unread::TooSlow { limit: SHORT })
+    );
+    assert_eq!(read(&bodies, large()).await, Ok(MEGABYTE));
+    assert_eq!(bodies.held.available_permits(), MEGABYTE);
+}
+
+#[tokio::test]
+async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
+    let bodies = bodies(MEGABYTE, PATIENCE.as_millis() as u64);
+    let mut body = sent(10_000, 1, End::Whole);
+    assert_eq!(bodies.read(&mut body).await.unwrap().bytes().len(), 10_000);
+    assert_eq!(body.most, 1);
+}

@@ -1,0 +1,225 @@
+//! The door behind a real listener, with strangers at it who do not finish what they begin.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use lanyard_api::{ClusterUid, Denial, credentials::FoundIssuer, voucher::Audience};
+use lanyard_kit::serve::{Options, Server};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::*;
+
+/// Far above what anything here takes, so that a hang is a failure rather than a wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Knows nobody.
+struct Nobody;
+
+impl Backend for Nobody {
+    type Way = Routes;
+
+    async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        let code = if query.headers.iter().any(|(name, _)| name == "authorization") {
+            "malformed_authorization"
+        } else {
+            "unsigned"
+        };
+        Ok(AwsAdmission::Unauthenticated(Denial { code: code.into(), message: "nobody".to_owned() }))
+    }
+
+    fn way(&self, _: Audience) -> Option<Routes> {
+        None
+    }
+
+    async fn issuer(&self, _: ClusterUid) -> Result<FoundIssuer, Fault> {
+        Err(Fault::Internal)
+    }
+}
+
+/// A door that waits for bodies so long, and has so many requests open.
+async fn door(body_timeout_ms: u64, requests_in_flight_max: usize) -> SocketAddr {
+    let server = Server::bind(Options::loopback(0)).await.unwrap();
+    let address = server.address();
+    let door = AwsDoor::new(Parts {
+        backend: Nobody,
+        config: AwsApiConfig { body_timeout_ms, requests_in_flight_max, ..AwsApiConfig::default() },
+        hub: Hub { gateway_url: None, certificate_authority: tokio::sync::watch::channel(Arc::from("")).1 },
+        readiness: Readiness::new(),
+    });
+    tokio::spawn(server.run(door, CancellationToken::new()));
+    address
+}
+
+/// All that comes back of these bytes until the door ends the connection; the client does not.
+async fn spoken(address: SocketAddr, sent: &str) -> String {
+    let mut io = TcpStream::connect(address).await.unwrap();
+    io.write_all(sent.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, io.read_to_string(&mut answer)).await.expect("the door lets go").unwrap();
+    answer
+}
+
+const SIGNED: &str = "authorization: AWS4-HMAC-SHA256 x\r\n";
+const OF_SDK: &str = "x-amz-date: x\r\n";
+const QUERY: &str = "content-type: application/x-www-form-urlencoded\r\n";
+
+#[tokio::test]
+async fn immunity_28_a_body_that_stalls_is_ended_over_http_1() {
+    let address = door(50, 8).await;
+    let cases = [
+        ("", "403", "This is the AWS endpoint"),
+        (SIGNED, "408", "RequestTimeoutException"),
+        (OF_SDK, "408", "RequestTimeoutException"),
+        (QUERY, "408", "<Code>RequestTimeout</Code>"),
+    ];
+    for (head, status, text) in cases {
+        for framing in ["content-length: 100\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
+            let answer =
+                spoken(address, &format!("POST /clusters HTTP/1.1\r\nhost: x\r\n{head}{framing}")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}{framing}: {answer}");
+            assert!(
+                answer.contains(text) && answer.contains("x-amzn-requestid: "),
+                "{head}{framing}: {answer}"
+            );
+        }
+    }
+}
+
+type H2 = hyper::client::conn::http2::SendRequest<Unfinished>;
+
+/// A body that begins, if at all, and does not end.
+struct Unfinished(Option<Bytes>, bool);
+
+impl http_body::Body for Unfinished {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        match (self.0.take(), self.1) {
+            (Some(data), _) => Poll::Ready(Some(Ok(http_body::Frame::data(data)))),
+            (None, true) => Poll::Ready(None),
+            (None, false) => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none() && self.1
+    }
+}
+
+async fn http_2(address: SocketAddr) -> H2 {
+    let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+#[tokio::test]
+async fn immunity_28_bodies_that_stall_are_ended_over_http_2() {
+    let address = door(50, 64).await;
+    let mut sender = http_2(address).await;
+    let mut open = Vec::new();
+    for (name, value, status) in
+        [("x-note", "none", 403), ("authorization", "AWS4-HMAC-SHA256 x", 408), ("x-amz-date", "x", 408)]
+    {
+        for _ in 0..20 {
+            let request = Request::post(format!("http://{address}/clusters")).header(name, value);
+            let body = Unfinished(Some(Bytes::from_static(b"abc")), false);
+            open.push((status, sender.send_request(request.body(body).unwrap())));
+        }
+    }
+    for (status, answer) in open {
+        let answer = timeout(PATIENCE, answer).await.expect("the door lets go").unwrap();
+        assert_eq!(answer.status(), status);
+        assert!(answer.headers().contains_key("x-amzn-requestid"));
+    }
+}
+
+#[tokio::test]
+async fn immunity_28_strangers_bodies_are_within_the_limit_of_open_requests() {
+    let address = door(PATIENCE.as_millis() as u64, 1).await;
+    let mut sender = http_2(address).await;
+    let ask = |sender: &mut H2, is_whole: bool| {
+        let request = Request::post(format!("http://{address}/clusters")).header("x-amz-date", "x");
+        sender.send_request(request.body(Unfinished(None, is_whole)).unwrap())
+    };
+    let first = tokio::spawn(ask(&mut sender, false));
+    // The second is weighed, or is one too many; whichever comes first, one of the next is.
+    loop {
+        let answer = timeout(PATIENCE, ask(&mut sender, true)).await.expect("no wait for the first").unwrap();
+        match answer.status() {
+            StatusCode::TOO_MANY_REQUESTS => break,
+            status => assert_eq!(status, StatusCode::FORBIDDEN),
+        }
+    }
+    assert!(!first.is_finished());
+    first.abort();
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_length_of_its_body_and_none_over_either_protocol() {
+    let address = door(1000, 8).await;
+    let head = "HEAD /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = spoken(address, head).await;
+    assert!(answer.contains("content-length: 3\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let mut sender = http_2(address).await;
+    for (path, status) in [("/livez", 200), ("/", 403), ("/clusters", 403)] {
+        let request = Request::head(format!("http://{address}{path}")).body(Unfinished(None, true)).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert_ne!(answer.headers()["content-length"], "0", "{path}");
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn people_get_help_and_clients_the_error_of_their_protocol() {
+    let address = door(1000, 8).await;
+    let form = "content-length: 35\r\n\r\nAction=ListUsers&Version=2010-05-08";
+    let cases = [
+        ("user-agent: curl/7.88.1\r\n", "This is the AWS endpoint"),
+        ("user-agent: Mozilla/5.0 (X11)\r\n", "This is the AWS endpoint"),
+        (
+            "user-agent: Mozilla/5.0 (X11)\r\nx-amz-user-agent: aws-sdk-js/3\r\n",
+            "<Code>MissingAuthenticationToken</Code>",
+        ),
+        ("user-agent: Go-http-client/1.1\r\n", "<Code>MissingAuthenticationToken</Code>"),
+        ("", "lanyard iam access-key create"),
+    ];
+    for (agent, text) in cases {
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{QUERY}{agent}{form}");
+        let answer = spoken(address, &head).await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains(text), "{agent}: {answer}");
+    }
+    let looked =
+        "GET /?Action=ListUsers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nuser-agent: Mozilla/5.0\r\n\r\n";
+    assert!(spoken(address, looked).await.contains("This is the AWS endpoint"));
+}
+
+#[tokio::test]
+async fn a_header_that_is_not_ascii_is_refused_in_the_code_of_its_service() {
+    let address = door(1000, 8).await;
+    let scope = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/SERVICE/aws4_request, SignedHeaders=host, Signature=0";
+    for (service, code) in [
+        ("sts", "<Code>SignatureDoesNotMatch</Code>"),
+        ("iam", "<Code>SignatureDoesNotMatch</Code>"),
+        ("eks", "x-amzn-errortype: InvalidSignatureException"),
+    ] {
+        let scope = scope.replace("SERVICE", service);
+        let head = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {scope}\r\nx-note: é\r\n\r\n"
+        );
+        let answer = spoken(address, &head).await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains(code), "{service}: {answer}");
+    }
+}
