@@ -207,7 +207,8 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
         let fleet = Fleet::new(mapping, authz, credentials, api_servers, spoke, clock);
         tokio::spawn(fleet.run(life.stop()))
     });
-    tracing::info!(gateway = %about.gateway, grpc = %about.grpc, hub_id = %about.hub_id, "ready");
+    let aws = about.aws.as_deref();
+    tracing::info!(gateway = %about.gateway, grpc = %about.grpc, aws, hub_id = %about.hub_id, "ready");
     http.await?;
     rpc.await?;
     wire.await?;

@@ -10,7 +10,7 @@ import pytest
 
 from hub import Hub, unique
 from stack import REPLICAS, SERVICES, Stack, of_service
-from wire import Wire, code_of, create
+from wire import API, CLUSTER_ROLE, Wire, code_of, create, raw
 
 FORMS = ("one process", "separate processes")
 ANSWERED, WEIGHED, HAS_COME = (
@@ -108,3 +108,34 @@ def test_what_was_verified_is_not_in_a_log_of_a_working_day(new_hub):
     log = hub.log()
     assert "canonical_request" not in log and asked not in log
     create(Wire(hub).eks, "still")
+
+
+def test_each_call_is_one_line_of_a_working_day_with_who_asked_what(tmp_path_factory):
+    """Its operation, caller, status and number, also of who is refused; of people who look, that they did; of probes nothing."""
+    if REPLICAS:
+        pytest.skip("a hub of its own, which the run against one process has")
+    hub = Hub(tmp_path_factory.mktemp("working"), log="info", settings={"LANYARD_LOG__FORMAT": "json"})
+    try:
+        hub.start()
+        ana = hub.create_user("ana")
+        made = Wire(hub).eks.create_cluster(name="dev", roleArn=CLUSTER_ROLE, resourcesVpcConfig={}, accessConfig=API)
+        (line,) = lines(hub, made["ResponseMetadata"]["RequestId"])
+        assert (line["level"], line["message"], line["rpc.method"]) == ("INFO", ANSWERED, "CreateCluster"), line
+        assert line["principal.arn"].endswith(":user/administrator"), line
+        assert (line["http.response.status_code"], line["reason.code"], line["service"]) == (200, "ok", "eks"), line
+
+        refused = Wire(hub, ana).send("GET", "/clusters")
+        told = {line["message"]: line for line in lines(hub, refused.headers["x-amzn-RequestId"])}
+        assert told[ANSWERED]["http.response.status_code"] == refused.status_code == 403
+        assert told[ANSWERED]["rpc.method"] == "ListClusters"
+        assert told["a call of the AWS wire is refused to who has signed it"]["principal.arn"] == ana.arn
+
+        looked = raw(hub, "GET", f"{hub.ready['aws']}/", headers={"User-Agent": "Mozilla/5.0"})
+        (line,) = lines(hub, looked.headers["x-amzn-RequestId"])
+        assert line["reason.code"] == "unsigned"
+        assert not lines(hub, raw(hub, "GET", f"{hub.ready['aws']}/livez").headers["x-amzn-RequestId"])
+        (ready,) = [json.loads(line) for line in hub.log().splitlines() if '"message":"ready"' in line]
+        assert ready["aws"] == hub.ready["aws"]
+    finally:
+        hub.stop()
+    hub.assert_no_leaks()

@@ -50,6 +50,15 @@ impl<S: SharedCache> AdmitAws for Engine<S> {
     }
 }
 
+/// The code of what keeps a call from going on.
+fn refusal_of(admission: &AwsAdmission) -> Option<&str> {
+    match admission {
+        AwsAdmission::Admitted(_) => None,
+        AwsAdmission::Unauthenticated(denial) | AwsAdmission::Forbidden(denial) => Some(&denial.code),
+        AwsAdmission::Wrong(error) => Some(&error.code),
+    }
+}
+
 impl<S: SharedCache> Engine<S> {
     async fn judge_aws(&self, query: &AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
         let hub = self.directory.hub().await?;
@@ -57,6 +66,25 @@ impl<S: SharedCache> Engine<S> {
             Ok(proven) => proven,
             Err(denial) => return Ok(AwsAdmission::Unauthenticated(denial)),
         };
+        let caller = proven.signer.holder.arn().to_string();
+        let answer = self.judge_proven(&hub, query, proven).await;
+        if let Some(code) = answer.as_ref().ok().and_then(refusal_of) {
+            // Of who may go on the door's own line tells.
+            tracing::info!(
+                { names::PRINCIPAL_ARN } = caller,
+                { names::REASON_CODE } = code,
+                "a call of the AWS wire is refused to who has signed it"
+            );
+        }
+        answer
+    }
+
+    async fn judge_proven(
+        &self,
+        hub: &HubSnapshot,
+        query: &AdmitAwsQuery,
+        proven: Proven,
+    ) -> Result<AwsAdmission, Fault> {
         let account = proven.signer.holder.account.account.id;
         let call =
             HttpCall { method: &query.method, path: &query.path, query: &query.query, body: &query.body };
@@ -67,7 +95,7 @@ impl<S: SharedCache> Engine<S> {
         if let Err(denial) = may_be_signed_so(&found, query, proven.is_presigned) {
             return Ok(AwsAdmission::Unauthenticated(denial));
         }
-        let asked = match self.read_aws(&hub, account, &proven, &found) {
+        let asked = match self.read_aws(hub, account, &proven, &found) {
             Ok(asked) => asked,
             Err(error) => return Ok(AwsAdmission::Wrong(error)),
         };
@@ -84,7 +112,7 @@ impl<S: SharedCache> Engine<S> {
             },
         };
         let kin = &proven.signer.aws()?.kin;
-        let admission = self.admit_holder(&hub, &proven.signer.holder, kin, &asked_for, proven.used).await?;
+        let admission = self.admit_holder(hub, &proven.signer.holder, kin, &asked_for, proven.used).await?;
         Ok(match admission {
             // Whoever may make the call hears what is in its way, and nobody else.
             Admission::Admitted(_) if asked.in_the_way.is_some() => {
