@@ -32,6 +32,8 @@ def impatient(tmp_path_factory):
     hub = Hub(tmp_path_factory.mktemp("impatient"), settings=settings)
     try:
         hub.start()
+        # Somebody whose secret could be seen.
+        hub.create_user()
         yield hub
     finally:
         hub.stop()

@@ -124,7 +124,7 @@ def test_each_call_is_one_line_of_a_working_day_with_who_asked_what(tmp_path_fac
         assert line["principal.arn"].endswith(":user/administrator"), line
         assert (line["http.response.status_code"], line["reason.code"], line["service"]) == (200, "ok", "eks"), line
 
-        refused = Wire(hub, ana).send("GET", "/clusters")
+        refused = Wire(hub, ana.credentials).send("GET", "/clusters")
         told = {line["message"]: line for line in lines(hub, refused.headers["x-amzn-RequestId"])}
         assert told[ANSWERED]["http.response.status_code"] == refused.status_code == 403
         assert told[ANSWERED]["rpc.method"] == "ListClusters"

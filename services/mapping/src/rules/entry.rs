@@ -62,8 +62,11 @@ pub(crate) fn trusted(principal: &EntryPrincipal, cluster: &Cluster) -> Result<A
     }
     let pair = cluster.trusted_accounts.iter().find(|pair| pair.account == account);
     pair.map(|pair| pair.authority.clone()).ok_or_else(|| {
-        let message =
-            format!("the cluster does not trust account {account}: add it to its trusted accounts first");
+        let message = format!(
+            "the cluster does not trust account {account}: add it first, by `lanyard cluster update {} --trust \
+             AUTHORITY/{account}` with each other account that it is to trust",
+            cluster.id
+        );
         Broken::new(PRINCIPAL, Rule::UntrustedAccount, message)
     })
 }

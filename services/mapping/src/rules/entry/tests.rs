@@ -90,6 +90,13 @@ fn immunity_31_an_entrys_authority_is_the_one_that_the_cluster_trusts_for_its_ac
 }
 
 #[test]
+fn who_names_an_account_that_is_not_trusted_is_told_by_which_command_it_would_be() {
+    let broken = trusted(&named("arn:aws:iam::777788889999:role/dev"), &cluster()).unwrap_err();
+    let command = "`lanyard cluster update dev --trust AUTHORITY/777788889999`";
+    assert!(broken.message.contains(command), "{}", broken.message);
+}
+
+#[test]
 fn a_unique_id_is_of_its_principals_kind() {
     let user = "arn:aws:iam::111122223333:user/ana";
     let cases = [
