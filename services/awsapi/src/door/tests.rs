@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::*;
+use crate::recorder::Recorder;
 
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,6 +36,10 @@ impl Backend for Nobody {
     }
 
     fn way(&self, _: Audience) -> Option<Routes> {
+        None
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
         None
     }
 
