@@ -60,6 +60,7 @@ def test_each_line_has_the_number_that_the_caller_was_told_in_the_door_and_in_th
     if isinstance(logged, Stack):
         assert not lines(logged, number, "credentials"), "whom nothing was asked"
     # Another request has another.
+    logged.settle()
     other = eks.describe_cluster(name=name)["ResponseMetadata"]["RequestId"]
     assert other != number
     methods = {line["rpc.method"] for line in lines(logged, other) if line["message"] == HAS_COME}
