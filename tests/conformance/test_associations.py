@@ -107,7 +107,7 @@ def immunity_46_a_request_with_a_token_is_done_once_and_what_was_deleted_stays_s
     # Signed anew each time, as SDKs do.
     assert front_door.call(CREATE, request, administrator).message["association"] == first.message["association"]
     other = front_door.call(CREATE, {**request, "service_account": "other"}, administrator)
-    assert other.code == grpc.StatusCode.FAILED_PRECONDITION and "client_request_token" in other.details
+    assert other.code == grpc.StatusCode.FAILED_PRECONDITION and "client request token" in other.details
     association = first.message["association"]["association"]["id"]
     gone = front_door.call(DELETE, {"cluster": cluster.id, "association_id": association}, administrator)
     assert gone.code == grpc.StatusCode.OK, gone
