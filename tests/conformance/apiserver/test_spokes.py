@@ -175,7 +175,8 @@ def test_an_object_that_the_hub_cannot_take_is_named_and_holds_nothing_back(spok
 def test_the_rules_that_the_help_prints_are_enough_and_what_lacks_is_named(new_hub, servers, tmp_path):
     hub, server = new_hub().start(), servers[1]
     told = hub.run("cluster", "add", "--help", output=None).stdout
-    rules = told[told.index("  - {apiGroups") : told.index("Run again")]
+    start = told.index("  - {apiGroups")
+    rules = told[start : told.index("\n\n", start) + 1]
     name = unique("watcher")
     role = f"apiVersion: {kube.RBAC_GROUP}/v1\nkind: ClusterRole\nmetadata: {{name: {name}}}\nrules:\n{rules}"
     server.admin("apply", "-f", "-", stdin=role)
