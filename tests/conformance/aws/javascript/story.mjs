@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const require = createRequire(join(process.env.AWS_SDK_JS, "package.json"));
 const eks = require("@aws-sdk/client-eks");
@@ -13,13 +14,16 @@ const sts = require("@aws-sdk/client-sts");
 
 const { ACCOUNT: account, NAME: name, AWS_REGION: region } = process.env;
 const VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
+// Replicas see each other's changes within so long: who asks another one waits.
+const seen = Number(process.env.SEEN_MILLISECONDS ?? 0);
 const caught = [];
 let calls = 0;
 
 /** A client whose calls are each one of its own, though two of one second may be equal. */
 function client(Client, credentials) {
   const made = new Client({ region, maxAttempts: 1, ...(credentials && { credentials }) });
-  const own = (next) => (args) => {
+  const own = (next) => async (args) => {
+    await sleep(seen);
     args.request.headers["x-test-number"] = randomUUID();
     calls += 1;
     return next(args);
