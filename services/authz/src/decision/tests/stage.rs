@@ -18,6 +18,7 @@ use lanyard_api::{
         BlockTarget, Cluster, EntryType, GrantKind, PolicyAssociation,
     },
     proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof, ProofKey},
+    suite::association,
 };
 use lanyard_iam::{AccountId, Partition};
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -134,20 +135,10 @@ impl Stage {
         id: &PodIdentityAssociationId,
         is_there: bool,
     ) {
+        let of = Cluster { uid: cluster, ..self.cluster.clone() };
         let association = is_there.then(|| PodIdentityAssociation {
             id: id.clone(),
-            cluster,
-            namespace: "team-a".to_owned(),
-            service_account: "bot".to_owned(),
-            role_arn: format!("arn:aws:iam::{HOME}:role/last").parse().unwrap(),
-            target_role_arn: None,
-            disable_session_tags: false,
-            policy: None,
-            aws_road: None,
-            unprobed: false,
-            tags: BTreeMap::new(),
-            created_at: NOW,
-            modified_at: NOW,
+            ..association(&of, &format!("arn:aws:iam::{HOME}:role/last"))
         });
         let rows = self.others.get_mut(&cluster).unwrap_or(&mut self.rows);
         rows.set_pod_identity_association(&id.to_string(), association);
