@@ -21,7 +21,7 @@ mod watch;
 
 pub use about::{ReflectionError, with_health_and_reflection};
 pub use client::{CALL_TIMEOUT, Remote, Wire, admitted_at_the_door};
-pub use door::{ACTOR_METADATA, CallingService, Door, LiveVouchKey, SOURCE_IP_METADATA, SourceIp};
+pub use door::{ACTOR_METADATA, CallingService, Door, SOURCE_IP_METADATA, SourceIp, VouchKeys};
 pub use layer::{Prepare, Prepared};
 pub use mutation::Mutating;
 pub use pass::pass;
@@ -29,7 +29,7 @@ pub use server::{MESSAGE_BYTES_MAX, Served};
 pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
-pub(crate) use server::{serve, taken};
+pub(crate) use server::{passed, serve, taken};
 pub(crate) use watch::{Watched, events, watched};
 
 #[cfg(test)]

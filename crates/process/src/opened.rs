@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use lanyard_api::{
     HubId,
-    grpc::Door,
+    grpc::{Door, VouchKeys},
     voucher::{Audience, Now, VouchKey},
 };
 use lanyard_aws::{AwsClient, AwsClientError, CredentialSource};
@@ -128,7 +128,25 @@ impl Opened {
     pub fn door(&self, audience: Audience, purpose: Purpose) -> Result<Door, KeyringError> {
         let key =
             Keyed::following(self.store.keyring(), move |keyring| vouch_key(keyring, audience, purpose))?;
-        Ok(Door::following(Arc::new(move || key.get()), self.now()))
+        Ok(Door::following(Arc::new(StoredKey { key, store: self.store.clone() }), self.now()))
+    }
+}
+
+/// The key of vouchers as the store has it.
+struct StoredKey {
+    key: Keyed<VouchKey>,
+    store: Store,
+}
+
+#[tonic::async_trait]
+impl VouchKeys for StoredKey {
+    fn known(&self) -> Arc<VouchKey> {
+        self.key.get()
+    }
+
+    async fn asked_for(&self) -> Arc<VouchKey> {
+        self.store.ask_for_keys().await;
+        self.key.get()
     }
 }
 

@@ -1,8 +1,11 @@
 //! The database, opened.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use lanyard_api::{
@@ -51,6 +54,8 @@ pub(crate) struct Inner {
     tailer: std::sync::OnceLock<AbortHandle>,
     /// Decisions put since the last time that they were swept.
     decisions_unswept: AtomicU64,
+    /// When the purposes' keys were last fetched because something did not open.
+    keys_asked_for: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Drop for Inner {
@@ -79,7 +84,14 @@ impl Store {
         let wake = Arc::clone(&feed.wake);
         let (options, tailer) = (options.clone(), std::sync::OnceLock::new());
         let (poll, is_shared) = (options.poll_interval, options.shared);
-        let inner = Arc::new(Inner { database, options, feed, tailer, decisions_unswept: AtomicU64::new(0) });
+        let inner = Arc::new(Inner {
+            database,
+            options,
+            feed,
+            tailer,
+            decisions_unswept: AtomicU64::new(0),
+            keys_asked_for: tokio::sync::Mutex::default(),
+        });
         let store = Self { inner };
         let begun = counters(&mut store.read().await?).await?;
         store.feed().begin(&begun);
@@ -110,6 +122,10 @@ impl Store {
     /// The keyring, with the purposes' keys in it.
     pub fn keyring(&self) -> &Keyring {
         &self.inner.options.keyring
+    }
+
+    pub(crate) fn keys_asked_for(&self) -> &tokio::sync::Mutex<Option<Instant>> {
+        &self.inner.keys_asked_for
     }
 
     /// The clock.

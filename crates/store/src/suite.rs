@@ -131,6 +131,7 @@ store_suite! {
         what_lies_at_rest_is_sealed_anew_and_then_the_old_version_goes,
         a_version_stays_while_anything_that_it_made_can_live,
         what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose,
+        a_version_that_was_not_heard_of_is_asked_for,
         a_value_that_does_not_open_is_left_and_keeps_its_version,
         a_store_opens_with_the_envelope_key_it_was_made_with_alone,
         an_envelope_key_can_be_replaced,

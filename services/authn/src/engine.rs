@@ -117,7 +117,7 @@ impl<S: SharedCache> Engine<S> {
         let hosts = (config.validate()?, config.own_hosts()?);
         let providers = Providers::new(config.oidc.clone(), Arc::clone(&clock));
         let directory = Directory::new(&store, hub.region.clone(), hosts, &config.snapshots, providers);
-        let keys = Arc::new(LocalKeys::new(directory.clone(), sessions));
+        let keys = Arc::new(LocalKeys::new(directory.clone(), sessions, store.clone()));
         let sealer = Keyed::following(store.keyring(), sealer)?;
         let page_secrets = Keyed::following(store.keyring(), page_secrets)?;
         Ok(Self {

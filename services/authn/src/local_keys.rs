@@ -11,7 +11,7 @@ use lanyard_iam::{
     AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
     SessionOpener, SessionToken,
 };
-use lanyard_store::Keyed;
+use lanyard_store::{Keyed, Store};
 use time::OffsetDateTime;
 
 use crate::directory::{Directory, KnownAccount};
@@ -23,6 +23,7 @@ use crate::snapshot::{HubSnapshot, OwnerView, Principal};
 pub(crate) struct LocalKeys {
     directory: Directory,
     opener: Keyed<SessionOpener>,
+    store: Store,
 }
 
 /// A principal, as management calls are weighed for it: of a local account, or of another one by a session that it was exchanged for.
@@ -108,8 +109,8 @@ impl Rejection {
 }
 
 impl LocalKeys {
-    pub(crate) fn new(directory: Directory, opener: Keyed<SessionOpener>) -> Self {
-        Self { directory, opener }
+    pub(crate) fn new(directory: Directory, opener: Keyed<SessionOpener>, store: Store) -> Self {
+        Self { directory, opener, store }
     }
 
     /// The claimed holder of a key.
@@ -124,7 +125,7 @@ impl LocalKeys {
             (false, None) => self.long_term(hub, key).await,
             (false, Some(_)) => Ok(Err(Rejection::SpareSessionToken)),
             (true, None) => Ok(Err(Rejection::NoSessionToken)),
-            (true, Some(token)) => match self.opener.get().open(key, token.expose(), now) {
+            (true, Some(token)) => match self.opened(key, token, now).await {
                 Ok(opened) => self.session(hub, opened).await,
                 Err(fault @ (SessionError::Keys(_) | SessionError::Random)) => {
                     tracing::error!(%fault, "role sessions cannot be opened");
@@ -132,6 +133,23 @@ impl LocalKeys {
                 }
                 Err(error) => Ok(Err(error.into())),
             },
+        }
+    }
+
+    /// What a session token says. One of a generation that is not known here may be of the next, which its maker has heard of before
+    /// this process.
+    async fn opened(
+        &self,
+        key: &AccessKeyId,
+        token: &SessionToken,
+        now: OffsetDateTime,
+    ) -> Result<OpenedSession, SessionError> {
+        match self.opener.get().open(key, token.expose(), now) {
+            Err(SessionError::UnknownKey(_)) => {
+                self.store.ask_for_keys().await;
+                self.opener.get().open(key, token.expose(), now)
+            }
+            opened => opened,
         }
     }
 

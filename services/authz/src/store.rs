@@ -205,7 +205,7 @@ impl Model for ClusterModel {
 
 /// Everything in memory, made with one set of proof keys.
 pub(crate) struct View {
-    keyring: Keyring,
+    store: Store,
     keys: Keys,
     hub: Followed<HubModel>,
     accounts: Followed<AccountModel>,
@@ -215,15 +215,20 @@ pub(crate) struct View {
 impl View {
     /// With the keys that the store has now.
     pub(crate) fn follow(store: &Store, config: &AuthzConfig) -> Result<Self, StoreError> {
-        let keyring = store.keyring().clone();
-        let keys = Keys { keys: proof_keys(&keyring)?, retired: Arc::default() };
+        let keys = Keys { keys: proof_keys(store.keyring())?, retired: Arc::default() };
         Ok(Self {
             hub: Followed::new(store, HubModel(keys.clone()), 1),
             accounts: Followed::new(store, AccountModel(keys.clone()), config.accounts_max),
             clusters: Followed::new(store, ClusterModel(keys.clone()), config.clusters_max),
-            keyring,
+            store: store.clone(),
             keys,
         })
+    }
+
+    /// Whether the keyring has proof keys by now that these snapshots were not made with.
+    fn has_newer_keys(&self) -> bool {
+        let newest = self.store.keyring().newest_version(Purpose::Proof).ok();
+        newest != self.keys.keys.all().iter().map(ProofKey::id).max()
     }
 
     /// Lets go of the snapshots, one by one as their scopes change.
@@ -274,9 +279,8 @@ impl World for View {
         &self.keys.keys
     }
 
-    fn has_newer_keys(&self) -> bool {
-        let newest = self.keyring.newest_version(Purpose::Proof).ok();
-        newest != self.keys.keys.all().iter().map(ProofKey::id).max()
+    fn may_have_newer_keys(&self) -> bool {
+        self.has_newer_keys() || !self.store.has_asked_for_keys()
     }
 }
 
@@ -325,8 +329,8 @@ impl<W: World> World for Pinned<'_, W> {
         self.world.keys()
     }
 
-    fn has_newer_keys(&self) -> bool {
-        self.world.has_newer_keys()
+    fn may_have_newer_keys(&self) -> bool {
+        self.world.may_have_newer_keys()
     }
 }
 
@@ -344,7 +348,7 @@ fn once<K: PartialEq, V: Clone>(
 }
 
 impl Lacking {
-    /// Brings what is lacking into memory; where newer keys are, makes another view.
+    /// Brings what is lacking into memory; where there are newer keys, makes another view.
     pub(crate) async fn supply(
         self,
         view: &View,
@@ -352,7 +356,12 @@ impl Lacking {
     ) -> Result<(), StoreError> {
         match self {
             Self::Scopes(scopes) => view.load(&scopes).await,
-            Self::Keys => renew(),
+            Self::Keys => {
+                if !view.has_newer_keys() {
+                    view.store.ask_for_keys().await;
+                }
+                if view.has_newer_keys() { renew() } else { Ok(()) }
+            }
         }
     }
 }

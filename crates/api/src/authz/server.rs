@@ -54,7 +54,7 @@ serve! {
             &self,
             request: Request<pb::WatchInputsRequest>,
         ) -> Result<Response<Self::WatchInputsStream>, Status> {
-            let by = self.door.actor(&request)?;
+            let by = self.door.actor(&request).await?;
             let cluster = field::parse("cluster", &request.get_ref().cluster)?;
             Ok(Response::new(watched(self.engine.watch_inputs(by, cluster).await?)))
         }

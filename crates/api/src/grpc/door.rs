@@ -12,7 +12,7 @@ use crate::{
     ids::ClusterUid,
     methods::{Managed, request_digest},
     mutation::Mutation,
-    voucher::{Now, VouchKey},
+    voucher::{Now, VouchKey, Vouchable, VoucherError},
 };
 
 /// The metadata in which an actor's voucher goes from a door to a service.
@@ -38,12 +38,32 @@ pub struct Door(Way);
 #[derive(Clone)]
 enum Way {
     Behind,
-    Vouched { key: LiveVouchKey, now: Now },
+    Vouched { keys: Arc<dyn VouchKeys>, now: Now },
     Between,
 }
 
-/// Where the key is that vouchers are opened by, as it is now.
-pub type LiveVouchKey = Arc<dyn Fn() -> Arc<VouchKey> + Send + Sync>;
+/// Where the key is that vouchers are opened by.
+#[tonic::async_trait]
+pub trait VouchKeys: Send + Sync {
+    /// As it is known here now.
+    fn known(&self) -> Arc<VouchKey>;
+
+    /// As it is known once its keeper was asked for versions that this process has not heard of yet. An implementation bounds how
+    /// often it asks: whoever sends a voucher that does not fit causes this.
+    async fn asked_for(&self) -> Arc<VouchKey>;
+}
+
+/// One that stays as it is.
+#[tonic::async_trait]
+impl VouchKeys for Arc<VouchKey> {
+    fn known(&self) -> Arc<VouchKey> {
+        Arc::clone(self)
+    }
+
+    async fn asked_for(&self) -> Arc<VouchKey> {
+        self.known()
+    }
+}
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,13 +84,13 @@ impl Door {
 
     /// Between services: an actor is what authn vouched for under this service's key.
     pub fn vouched(key: VouchKey, now: Now) -> Self {
-        let key = Arc::new(key);
-        Self::following(Arc::new(move || Arc::clone(&key)), now)
+        Self::following(Arc::new(Arc::new(key)), now)
     }
 
-    /// The same under a key that is rotated while the door stands.
-    pub fn following(key: LiveVouchKey, now: Now) -> Self {
-        Self(Way::Vouched { key, now })
+    /// The same under a key that is rotated while the door stands. A voucher of a version that this process has not heard of
+    /// is no forgery yet: its keeper is asked first.
+    pub fn following(keys: Arc<dyn VouchKeys>, now: Now) -> Self {
+        Self(Way::Vouched { keys, now })
     }
 
     /// Between services alone: of a service that takes no actor from anybody.
@@ -82,10 +102,13 @@ impl Door {
     ///
     /// # Errors
     /// UNAUTHENTICATED, with no more than that: who made the actor up should not learn how.
-    pub fn actor<M: Managed>(&self, request: &Request<M>) -> Result<Vouched<Actor>, Status> {
+    pub async fn actor<M: Managed>(&self, request: &Request<M>) -> Result<Vouched<Actor>, Status> {
         let actor = match &self.0 {
             Way::Behind => request.extensions().get::<Vouched<Actor>>().cloned(),
-            Way::Vouched { key, now } => opened(&key(), now, request),
+            Way::Vouched { keys, now } => match voucher(request) {
+                Some(voucher) => opened(&**keys, voucher, None, now).await,
+                None => None,
+            },
             Way::Between => None,
         };
         let message = request.get_ref();
@@ -107,8 +130,8 @@ impl Door {
     ///
     /// # Errors
     /// As [`Door::actor`] says; INVALID_ARGUMENT for a token that is none.
-    pub fn mutation<M: Mutating>(&self, request: &Request<M>) -> Result<Mutation, Status> {
-        let actor = self.actor(request)?;
+    pub async fn mutation<M: Mutating>(&self, request: &Request<M>) -> Result<Mutation, Status> {
+        let actor = self.actor(request).await?;
         let pb::Mutation { reason, allow_lockout, lease_term, client_request_token } =
             request.get_ref().mutation().cloned().unwrap_or_default();
         let reason = Some(reason).filter(|reason| !reason.is_empty());
@@ -122,9 +145,9 @@ impl Door {
     ///
     /// # Errors
     /// As [`Door::actor`] says.
-    pub fn question<M: Managed>(&self, request: &Request<M>) -> Result<(), Status> {
+    pub async fn question<M: Managed>(&self, request: &Request<M>) -> Result<(), Status> {
         match self.0 {
-            Way::Behind | Way::Between => self.actor(request).map(|_| ()),
+            Way::Behind | Way::Between => self.actor(request).await.map(|_| ()),
             Way::Vouched { .. } => Ok(()),
         }
     }
@@ -167,23 +190,34 @@ impl Door {
     ///
     /// # Errors
     /// UNAUTHENTICATED.
-    pub fn identity(
+    pub async fn identity(
         &self,
         voucher: bytes::Bytes,
         cluster: ClusterUid,
     ) -> Result<Vouched<Arc<Identity>>, Status> {
-        let value = match &self.0 {
+        let identity = match &self.0 {
             Way::Behind | Way::Between => None,
-            Way::Vouched { key, now } => key().open(&voucher, Some(cluster), now()).ok(),
+            Way::Vouched { keys, now } => opened(&**keys, voucher, Some(cluster), now).await,
         };
-        value.map(|value| Vouched { value, voucher }).ok_or_else(not_admitted)
+        identity.ok_or_else(not_admitted)
     }
 }
 
-fn opened<M>(key: &VouchKey, now: &Now, request: &Request<M>) -> Option<Vouched<Actor>> {
-    let voucher = request.metadata().get_bin(ACTOR_METADATA)?.to_bytes().ok()?;
-    let value = key.open(&voucher, None, now()).ok()?;
-    Some(Vouched { value, voucher })
+fn voucher<M>(request: &Request<M>) -> Option<bytes::Bytes> {
+    request.metadata().get_bin(ACTOR_METADATA)?.to_bytes().ok()
+}
+
+async fn opened<T: Vouchable>(
+    keys: &dyn VouchKeys,
+    voucher: bytes::Bytes,
+    cluster: Option<ClusterUid>,
+    now: &Now,
+) -> Option<Vouched<T>> {
+    let value = match keys.known().open(&voucher, cluster, now()) {
+        Err(VoucherError::Mismatch) => keys.asked_for().await.open(&voucher, cluster, now()),
+        opened => opened,
+    };
+    value.ok().map(|value| Vouched { value, voucher })
 }
 
 fn not_admitted() -> Status {

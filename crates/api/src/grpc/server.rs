@@ -38,6 +38,20 @@ macro_rules! taken {
 }
 pub(crate) use taken;
 
+/// Waits for those looks at a call that may have to ask for a key.
+macro_rules! passed {
+    (internal $look:expr) => {
+        $look
+    };
+    (unsigned $look:expr) => {
+        $look
+    };
+    ($kind:ident $look:expr) => {
+        $look.await
+    };
+}
+pub(crate) use passed;
+
 /// Makes the generated server trait of a domain trait, method by method:
 ///
 /// `<kind> <method>(<request>) -> <response> = |engine, by, message| <answer>;`
@@ -67,7 +81,7 @@ macro_rules! serve {
                     &self,
                     request: tonic::Request<$request>,
                 ) -> Result<tonic::Response<$response>, tonic::Status> {
-                    let $by = self.door.$kind(&request)?;
+                    let $by = $crate::grpc::passed!($kind self.door.$kind(&request))?;
                     let $message = $crate::grpc::taken!($kind request);
                     let $engine = &*self.engine;
                     Ok(tonic::Response::new($answer))

@@ -253,7 +253,10 @@ fn rule(code: &str) -> &'static str {
 fn foreign(status: &Status) -> CallError {
     tracing::warn!(code = ?status.code(), message = status.message(), "a call ended with a foreign status");
     let unavailable = |detail| Fault::Unavailable { part: "the service".into(), detail }.into();
+    let is_of_transport = std::error::Error::source(status).is_some();
     match status.code() {
+        // The code of HTTP/2 for a connection that broke in the middle of an answer is as good as none.
+        Code::Unknown | Code::Internal if is_of_transport => unavailable("the connection to it broke".into()),
         Code::Unauthenticated | Code::PermissionDenied => CallError::Denied(Denial {
             code: "refused_on_the_way".into(),
             message: "something between here and the service refused the call".to_owned(),

@@ -34,7 +34,7 @@ serve! {
             self.door.internal(&request)?;
             let message = request.into_inner();
             let cluster: ClusterUid = field::parse("cluster_uid", &message.cluster_uid)?;
-            let identity: Vouched<Arc<Identity>> = self.door.identity(message.identity_voucher, cluster)?;
+            let identity: Vouched<Arc<Identity>> = self.door.identity(message.identity_voucher, cluster).await?;
             let query = ResolveQuery { cluster, identity, explain: message.explain };
             Ok(Response::new(self.engine.resolve(query).await?.into()))
         }
@@ -222,7 +222,7 @@ serve! {
             &self,
             request: Request<pb::WatchAccessEntriesRequest>,
         ) -> Result<Response<Self::WatchAccessEntriesStream>, Status> {
-            let by = self.door.actor(&request)?;
+            let by = self.door.actor(&request).await?;
             let message = request.into_inner();
             let cluster = field::parse("cluster", &message.cluster)?;
             let after = message.after_revision.map(Revision);

@@ -324,6 +324,26 @@ pub(super) async fn what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose
     assert_eq!(store.keyring().generation(), generation);
 }
 
+/// A process that is asked to open what it cannot looks for the key once, and not for everything that anybody makes up.
+pub(super) async fn a_version_that_was_not_heard_of_is_asked_for(bench: Bench) {
+    const PURPOSE: Purpose = Purpose::AccessKeySecret;
+    let store = with_users(&bench).await;
+    let other = bench.open().await;
+    assert!(!other.has_asked_for_keys());
+    let heard = other.keyring().generation();
+    store.rotate(&by("test"), &[PURPOSE], Duration::ZERO, &[]).await.unwrap();
+    let sealed = store.keyring().seal(PURPOSE, &Place::of(&key("ana", 1)), SECRET).unwrap();
+    let opened = || other.keyring().open(PURPOSE, &Place::of(&key("ana", 1)), &sealed).is_ok();
+    other.ask_for_keys().await;
+    assert!(opened() && other.has_asked_for_keys());
+    let known = other.keyring().generation();
+    assert!(known > heard);
+    for _ in 0..3 {
+        other.ask_for_keys().await;
+    }
+    assert_eq!(other.keyring().generation(), known, "a moment ago is soon enough");
+}
+
 pub(super) async fn a_version_stays_while_anything_that_it_made_can_live(bench: Bench) {
     let store = bench.open().await;
     let envelope = EnvelopeKey::random().unwrap();

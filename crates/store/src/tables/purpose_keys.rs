@@ -1,6 +1,9 @@
 //! The purposes' keys, each sealed under the envelope keys of those who may have it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use lanyard_api::{Mutation, Scope};
 use time::OffsetDateTime;
@@ -17,6 +20,8 @@ use crate::{
 
 /// Begins the names of the settings that say which version of a purpose's key is the newest.
 pub(super) const KEY_SETTING: &str = "purpose_key/";
+/// How often keys are fetched because something does not open.
+const ASKED_FOR_EVERY: Duration = Duration::from_secs(1);
 /// Begins the names of the settings that say under which envelope key a service has its keys.
 const HOLDER_SETTING: &str = "envelope/";
 
@@ -223,6 +228,26 @@ impl Store {
     /// When the database does not answer.
     pub async fn key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
         Ok(versions_of(stored_keys(&mut self.read().await?).await?))
+    }
+
+    /// Fetches the purposes' keys again because something came that none of those here has made: its maker may have heard of a new
+    /// version before this process did. At most once in [`ASKED_FOR_EVERY`], however many ask; all of them wait for that one.
+    /// A version is made some time before it is used, so that a look so short ago has brought it.
+    pub async fn ask_for_keys(&self) {
+        let mut asked = self.keys_asked_for().lock().await;
+        if asked.is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY) {
+            return;
+        }
+        if let Err(error) = self.reload_keys().await {
+            tracing::warn!(%error, "the store was asked for newer keys and does not answer");
+        }
+        *asked = Some(Instant::now());
+    }
+
+    /// Whether somebody has [asked for keys](Self::ask_for_keys) so short ago that asking would bring nothing.
+    pub fn has_asked_for_keys(&self) -> bool {
+        let asked = self.keys_asked_for().try_lock();
+        asked.is_ok_and(|asked| asked.is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY))
     }
 
     /// Fetches the purposes' keys again, after another version was made.

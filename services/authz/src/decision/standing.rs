@@ -129,7 +129,7 @@ fn of_proof<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, value: &s
         Proof::verify(value, sight.world.keys().all(), sight.spoke.uid, username, groups, sight.now);
     let proof = match verified {
         Ok(proof) => proof,
-        Err(ProofError::UnknownKey) if sight.world.has_newer_keys() => return Err(Lacking::Keys),
+        Err(ProofError::UnknownKey) if sight.world.may_have_newer_keys() => return Err(Lacking::Keys),
         Err(error) => return Ok(Err(Refusal::ProofInvalid(Detail::Proof(error)))),
     };
     let grant = match grant_of(sight, user, &proof) {

@@ -18,8 +18,9 @@ pub(crate) trait World {
     /// The snapshot with the revision that it is true of.
     fn cluster(&self, cluster: ClusterUid) -> Option<(Arc<ClusterSnapshot>, Revision)>;
     fn keys(&self) -> &ProofKeys;
-    /// Whether there are proof keys by now that these snapshots were not made with.
-    fn has_newer_keys(&self) -> bool;
+    /// Whether there are proof keys by now that these snapshots were not made with, or may be: where nobody has asked for newer
+    /// ones a moment ago.
+    fn may_have_newer_keys(&self) -> bool;
 }
 
 /// What has to be in memory before there can be an answer.

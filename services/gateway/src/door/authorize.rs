@@ -43,7 +43,7 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
         &self,
         request: Request<pb::AuthorizeBatchRequest>,
     ) -> Result<Response<pb::AuthorizeBatchResponse>, Status> {
-        self.door.question(&request)?;
+        self.door.question(&request).await?;
         let signed = request.extensions().get::<Signed>().cloned();
         let reviews = batch_reviews(request.into_inner())?;
         let cluster = reviews.first().map(|review| review.cluster);
@@ -62,7 +62,7 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
         &self,
         request: Request<pb::WhoCanRequest>,
     ) -> Result<Response<pb::WhoCanResponse>, Status> {
-        self.door.question(&request)?;
+        self.door.question(&request).await?;
         let signed = request.extensions().get::<Signed>().cloned();
         let query = WhoCanQuery::try_from(request.into_inner())?;
         let cluster = query.cluster;

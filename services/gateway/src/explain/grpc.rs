@@ -33,7 +33,7 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
-        let by = self.door.actor(&request)?;
+        let by = self.door.actor(&request).await?;
         let signed = request.extensions().get::<Signed>().cloned();
         let query = ExplainQuery::try_from(request.into_inner())?;
         let explanation = super::explain(&self.gateway, by, signed.as_ref(), query).await?;
@@ -44,7 +44,7 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         &self,
         request: Request<pb::ExplainDecisionRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
-        let by = self.door.actor(&request)?;
+        let by = self.door.actor(&request).await?;
         let id = request.into_inner().id.parse().map_err(|error| invalid("id", error))?;
         let record = self.gateway.parts.services.authz().find(by, id).await?;
         Ok(Response::new(record_explanation(&record)))

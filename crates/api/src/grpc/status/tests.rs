@@ -163,6 +163,9 @@ fn immunity_14_a_foreign_status_is_never_a_refusal_by_lanyard_nor_a_missing_obje
     for (code, fault) in codes {
         assert_eq!(Fault::from(Status::new(code, "from a proxy at 10.0.0.1")).code(), fault, "{code:?}");
     }
+    // What the transport makes of a connection that broke in the middle of an answer.
+    let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+    assert_eq!((broken.code(), Fault::from(broken.clone()).code()), (Code::Unknown, "unavailable"));
     let denied = CallError::from(Status::permission_denied("RBAC: access denied by 10.0.0.1"));
     assert!(matches!(&denied, CallError::Denied(denial) if denial.code == "refused_on_the_way"), "{denied}");
     assert!(!denied.to_string().contains("10.0.0.1"));

@@ -406,7 +406,7 @@ impl World for Compiled {
         &self.keys
     }
 
-    fn has_newer_keys(&self) -> bool {
+    fn may_have_newer_keys(&self) -> bool {
         self.newer_keys
     }
 }
