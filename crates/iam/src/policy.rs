@@ -18,6 +18,7 @@ mod principal;
 mod statement;
 mod template;
 mod trust;
+mod trusted;
 
 #[cfg(test)]
 mod model;

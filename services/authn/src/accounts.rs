@@ -11,6 +11,7 @@ mod policies;
 mod registry;
 mod roles;
 mod rules;
+mod trusted;
 mod users;
 
 use lanyard_api::authn::accounts::{

@@ -148,15 +148,17 @@ pub(crate) fn web_identity(error: &CallError) -> AwsError {
 
 fn query_failed(service: Service, operation: &str, error: &CallError) -> AwsError {
     let message = match error {
+        // IAM's own words.
+        CallError::Invalid { rule: "absent_principal", message, .. } => message.clone(),
         CallError::Invalid { field, message, .. } => {
             format!("{}: {message}", parameter(service, operation, field))
         }
         _ => error.to_string(),
     };
     match error {
-        CallError::Invalid { rule: "malformed_policy_document" | "any_subject", .. } => {
-            AwsError::new("MalformedPolicyDocument", 400, message)
-        }
+        CallError::Invalid {
+            rule: "malformed_policy_document" | "any_subject" | "absent_principal", ..
+        } => AwsError::new("MalformedPolicyDocument", 400, message),
         CallError::Invalid { rule: "packed_policy_too_large", .. } => {
             AwsError::new("PackedPolicyTooLarge", 400, message)
         }

@@ -155,7 +155,7 @@ pub(crate) struct RoleView {
 impl RoleView {
     fn of(role: IamRole) -> Self {
         // authn says in the log what is wrong with it.
-        let trust = TrustPolicy::parse(&role.trust_policy).ok();
+        let trust = role.trust().ok();
         Self { role, trust }
     }
 }

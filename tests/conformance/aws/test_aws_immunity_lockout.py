@@ -93,7 +93,10 @@ class Guarded:
         eks.associate_access_policy(**policy, accessScope={"type": "cluster"})
         hub.settle()
         user, key = {"UserName": ana.name}, {"AccessKeyId": ana.credentials.access_key_id}
-        nobody = trust_policy(f"arn:aws:iam::{hub.account}:user/nobody")
+        # Without a key nobody can be it.
+        keyless = hub.cli("iam", "user", "create", unique("keyless"))["value"]["name"]
+        nobody = trust_policy(f"arn:aws:iam::{hub.account}:user/{keyless}")
+        hub.settle()
         state, odd = "InvalidRequestException", "UnmodifiableEntity"
         # Operation, its parameters, and the error that it gives.
         self.calls = [

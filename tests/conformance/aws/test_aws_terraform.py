@@ -275,7 +275,7 @@ def test_aws_iam_role(hub, iam):
     assert sorted(tag["Key"] for tag in state["Tags"]) == ["stage", "team"] and state["attached"] == []
     assert state["inline"]["read"]["Statement"][0]["Action"] == "eks:Describe*"
     # In place, each attribute by the operation that the provider has for it.
-    narrower = document("sts:AssumeRole", Principal={"AWS": f"arn:aws:iam::{hub.account}:user/somebody"})
+    narrower = document("sts:AssumeRole", Principal={"AWS": hub.create_user("somebody").arn})
     iam.update_assume_role_policy(**own, PolicyDocument=narrower)
     described = iam.update_role_description(**own, Description="Deploys more")["Role"]
     assert (described["Description"], described["MaxSessionDuration"]) == ("Deploys more", 7200)

@@ -118,7 +118,8 @@ def test_a_role_as_terraform_makes_reads_changes_and_destroys_it(hub, wire, iam)
     iam.update_role(RoleName=name, Description="Deploys more", MaxSessionDuration=3600)
     iam.tag_role(RoleName=name, Tags=[{"Key": "stage", "Value": "test"}, {"Key": "team", "Value": "a"}])
     iam.untag_role(RoleName=name, TagKeys=["team"])
-    narrower = trusting(f"arn:aws:iam::{hub.account}:user/somebody")
+    narrower = trusting(hub.create_user("somebody").arn)
+    hub.settle()
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=narrower)
     read = refresh()
     assert (read["Description"], read["MaxSessionDuration"]) == ("Deploys more", 3600)
@@ -142,6 +143,13 @@ def test_each_refusal_has_iams_code(hub, iam):
         iam.create_role(RoleName=name.upper(), AssumeRolePolicyDocument=policy)
     with refused(iam, "MalformedPolicyDocument"):
         iam.create_role(RoleName=unique("bad"), AssumeRolePolicyDocument="{}")
+    absent = f"arn:aws:iam::{hub.account}:user/{unique('absent')}"
+    # IAM's own words.
+    said = f'Invalid principal in policy: "AWS":"{absent}"'
+    with refused(iam, "MalformedPolicyDocument", said):
+        iam.create_role(RoleName=unique("bad"), AssumeRolePolicyDocument=trusting(absent))
+    with refused(iam, "MalformedPolicyDocument", said):
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trusting(absent))
     with refused(iam, "MalformedPolicyDocument"):
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument="{}")
     with refused(iam, "NoSuchEntity", "", 404):
@@ -229,6 +237,45 @@ def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
     assert Wire(hub, own).sts.get_caller_identity()["Arn"] == ana.arn
     with refused(Wire(hub, own).sts, "AccessDenied", "", 403) as _:
         Wire(hub, own).sts.get_session_token()
+
+
+def test_a_user_made_anew_under_an_old_name_is_not_trusted(hub, iam):
+    ana, bob = hub.create_user("ana"), hub.create_user("bob")
+    role = unique("role")
+    hub.settle()
+    both = json.loads(trusting(ana.arn))
+    both["Statement"][0]["Principal"]["AWS"] = [ana.arn, bob.arn]
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(both))
+    hub.settle()
+
+    def trusted() -> list[str]:
+        pages = iam.get_paginator("list_roles").paginate()
+        (listed,) = [found for page in pages for found in page["Roles"] if found["RoleName"] == role]
+        read = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        assert listed["AssumeRolePolicyDocument"] == read
+        return read["Statement"][0]["Principal"]["AWS"]
+
+    def assume(user: Credentials):
+        arn = f"arn:aws:iam::{hub.account}:role/{role}"
+        return Wire(hub, user).sts.assume_role(RoleArn=arn, RoleSessionName="night")
+
+    assert trusted() == [ana.arn, bob.arn]
+    assert assume(ana.credentials)["Credentials"]["SessionToken"]
+    hub.cli("iam", "user", "delete", ana.name)
+    for made_anew in (False, True):
+        if made_anew:
+            hub.cli("iam", "user", "create", ana.name)
+        assert trusted() == [ana.principal_id, bob.arn], "as IAM shows who is gone"
+    another = hub.create_key(ana.name)
+    hub.settle()
+    with refused(Wire(hub, another).sts, "AccessDenied", "trust policy", 403):
+        assume(another)
+    assert assume(bob.credentials)["Credentials"]["SessionToken"]
+    # Written again it means who bears the name now.
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(both))
+    hub.settle()
+    assert trusted() == [ana.arn, bob.arn]
+    assert assume(another)["Credentials"]["SessionToken"]
 
 
 def credentials_of(hub, made) -> Credentials:

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
-use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition};
+use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PolicyError, TrustPolicy};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -88,8 +88,12 @@ pub struct IamRole {
     pub name: String,
     /// `AROA…`; a role made again under the same name has another.
     pub principal_id: String,
-    /// Who may assume it, as the JSON given.
+    /// Who may assume it, as the JSON given. Where it is shown, a user or role that is gone stands there by its unique id.
     pub trust_policy: String,
+    /// The unique ids of the users and roles of this hub that the trust policy names, by ARN: it trusts these principals, and nobody
+    /// who bears their ARNs later. An ARN that is not here means whoever bears it, as those of principals do that AWS keeps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trusted_ids: BTreeMap<String, String>,
     /// 3600 to 43200.
     pub session_seconds_max: u32,
     /// Sessions issued before this moment are refused.
@@ -104,6 +108,16 @@ pub struct IamRole {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+}
+
+impl IamRole {
+    /// Whom it trusts.
+    ///
+    /// # Errors
+    /// As [`TrustPolicy::parse`], for a role that something else has written: then it trusts nobody.
+    pub fn trust(&self) -> Result<TrustPolicy, PolicyError> {
+        TrustPolicy::parse(&self.trust_policy).map(|policy| policy.meaning(&self.trusted_ids))
+    }
 }
 
 /// The tag by which a role may let in whomever an OIDC issuer knows, with the value `true`: callers whose wire has no flag for

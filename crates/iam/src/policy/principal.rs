@@ -1,5 +1,7 @@
 //! The `Principal` and `NotPrincipal` elements of trust policies.
 
+use std::collections::BTreeMap;
+
 use super::err::{PolicyError, PolicyFault};
 use super::json::At;
 use super::statement::Effect;
@@ -25,8 +27,10 @@ enum Principal {
     Anyone,
     /// A number, or an account's root. A number alone holds in the partition of the caller.
     Account(Option<Partition>, AccountId),
-    /// A user, a role, a role's session or a federated user.
+    /// A user, a role, a role's session or a federated user: whoever bears the ARN.
     Arn(PrincipalArn),
+    /// The user or role of this unique id, which bore the ARN when the policy was written.
+    Known(PrincipalArn, Box<str>),
     /// A unique id, which a principal made anew under the same name does not have.
     Id(PrincipalId),
     Service(Box<str>),
@@ -70,7 +74,9 @@ impl PrincipalElement {
         self.principals.iter().any(|principal| match principal {
             Principal::Anyone | Principal::Id(_) => true,
             Principal::Account(of, number) => *number == account && of.is_none_or(|of| of == partition),
-            Principal::Arn(arn) => arn.account == account && arn.partition == partition,
+            Principal::Arn(arn) | Principal::Known(arn, _) => {
+                arn.account == account && arn.partition == partition
+            }
             Principal::Service(_) | Principal::Federated(_) => false,
         })
     }
@@ -78,9 +84,27 @@ impl PrincipalElement {
     /// The ARNs that it names.
     pub(super) fn arns(&self) -> impl Iterator<Item = &PrincipalArn> {
         self.principals.iter().filter_map(|principal| match principal {
-            Principal::Arn(arn) => Some(arn),
+            Principal::Arn(arn) | Principal::Known(arn, _) => Some(arn),
             _ => None,
         })
+    }
+
+    /// The unique ids that it names.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &PrincipalId> {
+        self.principals.iter().filter_map(|principal| match principal {
+            Principal::Id(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// Has these ARNs mean the principals of their unique ids alone.
+    pub(super) fn mean(&mut self, ids: &BTreeMap<String, String>) {
+        for principal in &mut self.principals {
+            let Principal::Arn(arn) = principal else { continue };
+            if let Some(id) = ids.get(&arn.to_string()) {
+                *principal = Principal::Known(arn.clone(), id.as_str().into());
+            }
+        }
     }
 
     /// The identity providers that it names.
@@ -188,6 +212,9 @@ impl Principal {
             }
             (Self::Arn(arn), TrustCaller::Aws { principal, role, .. }) => {
                 names_principal(arn, principal, *role).then_some(Named::Itself)
+            }
+            (Self::Known(_, id), TrustCaller::Aws { id: found, .. }) => {
+                (**id == *found.as_str()).then_some(Named::Itself)
             }
             (Self::Id(id), TrustCaller::Aws { id: found, .. }) => (id == *found).then_some(Named::Itself),
             (Self::Service(name), TrustCaller::Service(found)) => {

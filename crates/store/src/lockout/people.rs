@@ -207,8 +207,8 @@ impl<'c> People<'c> {
         }
         for role in self.records::<IamRole>(account).await? {
             let policies = policies.remove(&PolicyOwner::Role(role.name.clone()));
+            let kind = PersonKind::Role(role.trust().ok());
             let named = PrincipalKind::Role { path: role.path, name: role.name };
-            let kind = PersonKind::Role(TrustPolicy::parse(&role.trust_policy).ok());
             add(kind, named, &role.principal_id, role.tags, policies);
         }
         let home = Arc::new(home);

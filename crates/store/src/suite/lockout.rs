@@ -427,6 +427,12 @@ fn trusts_no_one(role: &IamRole) -> IamRole {
     IamRole { trust_policy: trusting(&[&format!("arn:aws:iam::{HOME}:user/ghost")]), ..role.clone() }
 }
 
+/// The role, whose trust policy names the other and means the principal of this unique id.
+fn meaning(role: &IamRole, named: &IamRole, id: &str) -> IamRole {
+    let arn = format!("arn:aws:iam::{HOME}:role/{}", named.name);
+    IamRole { trusted_ids: [(arn, id.to_owned())].into(), ..role.clone() }
+}
+
 fn local(arn: &str) -> BlockTarget {
     BlockTarget::Principal { authority: Authority::Local, canonical_arn: CanonicalArn::parse(arn).unwrap() }
 }
@@ -434,6 +440,12 @@ fn local(arn: &str) -> BlockTarget {
 /// What takes the chain apart, and what does not.
 const CHAIN_WAYS: &[ChainWay] = &[
     chain_way!("the last role trusts another", true, |w, t| t.put(&trusts_no_one(&w.last)).await?),
+    chain_way!("the last role trusts who bore the name of the role in between before", true, |w, t| t
+        .put(&meaning(&w.last, &w.between, "AROAGONE"))
+        .await?),
+    chain_way!("the last role trusts the role in between by its unique id", false, |w, t| t
+        .put(&meaning(&w.last, &w.between, &w.between.principal_id))
+        .await?),
     chain_way!("a role in between trusts another", true, |w, t| t.put(&trusts_no_one(&w.between)).await?),
     chain_way!("its trust policy cannot be read", true, |w, t| t
         .put(&IamRole { trust_policy: "{}".to_owned(), ..w.between.clone() })

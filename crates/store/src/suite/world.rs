@@ -81,6 +81,7 @@ pub(super) fn role(name: &str) -> IamRole {
         name: name.to_owned(),
         principal_id: format!("AROA{}", name.to_uppercase()),
         trust_policy: "{}".to_owned(),
+        trusted_ids: Default::default(),
         session_seconds_max: 3600,
         revoked_before: None,
         tags: Default::default(),

@@ -38,6 +38,7 @@ impl<S: SharedCache> Engine<S> {
             transaction.count::<IamRole>(scope).await?,
             "roles of one account",
         )?;
+        let trusted_ids = self.trusted_ids(&mut transaction, &role.trust_policy).await?;
         let CreateRole { name, trust_policy, tags, description, .. } = role;
         let role = IamRole {
             account,
@@ -45,6 +46,7 @@ impl<S: SharedCache> Engine<S> {
             name,
             principal_id,
             trust_policy,
+            trusted_ids,
             session_seconds_max,
             revoked_before: None,
             tags,
@@ -58,7 +60,8 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn role_record(&self, actor: &Actor, role: &Named) -> Result<IamRole, CallError> {
         let (_, scope) = self.local_scope(actor, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
-        found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))
+        let found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
+        self.as_shown(found).await
     }
 
     pub(super) async fn role_records(
@@ -68,7 +71,12 @@ impl<S: SharedCache> Engine<S> {
         page: &PageQuery,
     ) -> Result<Page<IamRole>, CallError> {
         let (_, scope) = self.local_scope(actor, of.account).await?;
-        self.stored_page(scope, page, |role: &IamRole| role.path.starts_with(&of.path_prefix)).await
+        let mut page =
+            self.stored_page(scope, page, |role: &IamRole| role.path.starts_with(&of.path_prefix)).await?;
+        for role in &mut page.items {
+            *role = self.as_shown(role.clone()).await?;
+        }
+        Ok(page)
     }
 
     pub(super) async fn replace_trust_policy(
@@ -85,7 +93,8 @@ impl<S: SharedCache> Engine<S> {
         let stored = stored(&mut transaction, scope, &role.name).await?;
         let notice =
             rules::trust_policy(&trust_policy, allow_any_subject || allows_any_subject(&stored.tags))?;
-        let role = IamRole { trust_policy, ..stored };
+        let trusted_ids = self.trusted_ids(&mut transaction, &trust_policy).await?;
+        let role = IamRole { trust_policy, trusted_ids, ..stored };
         transaction.put(&role).await?;
         noticed(self.commit(transaction, scope, role).await, notice)
     }

@@ -174,7 +174,7 @@ pub(super) fn account_name(text: &str) -> Result<(), CallError> {
 
 /// A trust policy; one that lets in whomever an OIDC issuer knows only where that is allowed, and then with a notice.
 pub(super) fn trust_policy(json: &str, allow_any_subject: bool) -> Result<Option<String>, CallError> {
-    let policy = TrustPolicy::parse(json).map_err(|error| malformed("trust_policy", &error))?;
+    let policy = parsed_trust_policy(json)?;
     let open: Vec<String> = policy.open_federations().iter().map(ToString::to_string).collect();
     if open.is_empty() {
         return Ok(None);
@@ -188,6 +188,11 @@ pub(super) fn trust_policy(json: &str, allow_any_subject: bool) -> Result<Option
          (over gRPC also by `allow_any_subject`)"
     );
     Err(CallError::invalid("trust_policy", "any_subject", message))
+}
+
+/// A trust policy.
+pub(super) fn parsed_trust_policy(json: &str) -> Result<TrustPolicy, CallError> {
+    TrustPolicy::parse(json).map_err(|error| malformed("trust_policy", &error))
 }
 
 /// What a role is for, for people (IAM `CreateRole`: tab, line breaks and printable characters of Latin-1).

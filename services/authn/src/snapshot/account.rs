@@ -280,7 +280,7 @@ impl AccountModel {
 }
 
 fn stored_role(role: IamRole) -> StoredRole {
-    let trust = TrustPolicy::parse(&role.trust_policy).map(Arc::new);
+    let trust = role.trust().map(Arc::new);
     if let Err(error) = &trust {
         tracing::error!(role = role.name, %error, "a stored trust policy cannot be read: nobody may assume the role");
     }

@@ -51,6 +51,7 @@ promises! {
     policies_are_judged_when_written_and_limited_together,
     a_role_keeps_its_trust_policy_and_its_revocation,
     a_role_is_described_and_its_sessions_limited_as_iam_has_it,
+    a_trust_policy_means_those_who_were_there_when_it_was_written,
     tags_are_put_on_users_and_roles_and_taken_away,
     immunity_11_a_role_trusts_an_issuer_without_a_subject_only_by_force,
     a_key_tells_its_account_whether_or_not_it_is_there,
@@ -314,6 +315,71 @@ async fn a_role_keeps_its_trust_policy_and_its_revocation(world: &World, account
     ] {
         assert_eq!(rule(missing), "not_found");
     }
+}
+
+async fn a_trust_policy_means_those_who_were_there_when_it_was_written(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    let account = world.hub.account;
+    let trusting = |whom: &str| TRUST.replace('*', whom);
+    let arn = |path: &str| format!("arn:aws:iam::{account}:{path}");
+    let update = |policy: String| accounts.update_trust_policy(by(world), named("Dev"), policy, false);
+    let vic = accounts.create_user(by(world), user("vic")).await.unwrap().value;
+    let ci = accounts.create_role(by(world), role("ci")).await.unwrap().value;
+    accounts.create_role(by(world), role("Dev")).await.unwrap();
+    // Nobody is there by these names, one of them by another path or letter case, one only in another partition.
+    let gone = lanyard_iam::PrincipalId::parse(&vic.principal_id.replacen("AIDA", "AROA", 1)).unwrap();
+    let absent = [
+        arn("user/nobody"),
+        arn("role/nobody"),
+        arn("user/team/vic"),
+        arn("user/Vic"),
+        arn("role/vic"),
+        arn("user/vic").replace("aws", "aws-cn"),
+        gone.to_string(),
+    ];
+    for absent in absent {
+        let refused = CreateRole { trust_policy: trusting(&absent), ..role("New") };
+        assert_eq!(rule(accounts.create_role(by(world), refused).await), "absent_principal", "{absent}");
+        assert_eq!(rule(update(trusting(&absent)).await), "absent_principal", "{absent}");
+    }
+    // Whom this hub does not keep it cannot look up.
+    for elsewhere in ["arn:aws:iam::999999999999:user/theirs", "999999999999", "*"] {
+        let made = update(trusting(elsewhere)).await.unwrap().value;
+        assert_eq!(made.trusted_ids, BTreeMap::new(), "{elsewhere}");
+    }
+    update(trusting(&vic.principal_id)).await.unwrap();
+    let both = trusting(&format!("{}\",\"{}", arn("user/vic"), arn("role/ci")));
+    let both = both.replace(r#"{"AWS":"#, r#"{"AWS":["#).replace(r#""}}]"#, r#""]}}]"#);
+    let made = update(both.clone()).await.unwrap().value;
+    let ids = [(arn("user/vic"), vic.principal_id.clone()), (arn("role/ci"), ci.principal_id.clone())];
+    assert_eq!(made.trusted_ids, BTreeMap::from(ids.clone()));
+    let shown = async || {
+        let actor = || actor_of(account);
+        let got = accounts.get_role(actor(), named("Dev")).await.unwrap();
+        let listed = accounts.list_roles(actor(), None.into(), PageQuery::default()).await.unwrap();
+        assert!(listed.items.contains(&got), "{listed:?}");
+        got
+    };
+    assert_eq!(shown().await, made);
+    // A name made anew is another: the policy goes on to mean who is gone, and says so.
+    accounts.delete_user(by(world), named("vic"), false).await.unwrap();
+    let without = both.replace(&arn("user/vic"), &vic.principal_id);
+    for _ in 0..2 {
+        let role = shown().await;
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(parsed(&role.trust_policy), parsed(&without));
+        assert_eq!(role.trusted_ids, BTreeMap::from([ids[1].clone()]));
+        let _ = accounts.create_user(by(world), user("vic")).await;
+    }
+    assert_eq!(
+        rule(update(without).await),
+        "absent_principal",
+        "as it is shown it names somebody who is gone"
+    );
+    let anew = update(both).await.unwrap().value;
+    assert_ne!(anew.trusted_ids, made.trusted_ids);
 }
 
 async fn who_still_has_something_is_not_deleted_where_only_the_bare_are(

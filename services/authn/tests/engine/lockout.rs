@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::world::{AWS_ACCOUNT, World, account, cluster_of, system, world};
-use lanyard_api::authn::accounts::{Accounts, Named, PolicyOwner};
+use lanyard_api::authn::accounts::{Accounts, CreateUser, Named, PolicyOwner};
 use lanyard_api::mapping::Cluster;
 use lanyard_api::{Authority, CallError, methods::MANAGED};
 use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
@@ -162,10 +162,17 @@ async fn immunity_56_no_call_takes_the_last_administrator(database: TestDatabase
     refused("DeleteAccessKey", engine.delete_access_key(system(), ana.clone(), key).await);
     refused("DeleteUser", engine.delete_user(system(), ana.clone(), false).await);
     refused("DeleteRole", engine.delete_role(system(), named(home, "ops"), false).await);
-    let ghost = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/ghost"}},"Action":"sts:AssumeRole"}}]}}"#
+    let keyless = CreateUser {
+        account: Some(home),
+        path: String::new(),
+        name: "keyless".to_owned(),
+        tags: Default::default(),
+    };
+    engine.create_user(system(), keyless).await.unwrap();
+    let keyless = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{home}:user/keyless"}},"Action":"sts:AssumeRole"}}]}}"#
     );
-    let trusted = engine.update_trust_policy(system(), named(home, "ops"), ghost, false).await;
+    let trusted = engine.update_trust_policy(system(), named(home, "ops"), keyless, false).await;
     refused("UpdateAssumeRolePolicy", trusted);
     let deleted = engine.delete_policy(system(), Some(home), ana_owns(), "assume".to_owned()).await;
     refused("DeletePolicy", deleted);

@@ -53,7 +53,7 @@ pub(super) enum Trust {
 impl Trust {
     /// Weighs a role's trust policy as it is stored; one that cannot be read trusts nobody.
     pub(super) fn of(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cluster) -> Self {
-        let Ok(policy) = TrustPolicy::parse(&role.trust_policy) else { return Self::Lacking(ACTIONS[0]) };
+        let Ok(policy) = role.trust() else { return Self::Lacking(ACTIONS[0]) };
         let lacking = |cluster: &Cluster| {
             let keys = keys(role, association, cluster);
             ACTIONS.into_iter().find(|action| !lets(&policy, action, association, &keys))

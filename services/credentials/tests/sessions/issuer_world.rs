@@ -92,6 +92,7 @@ impl World {
             name: "dev".to_owned(),
             principal_id: "AROAAAAAAAAAAAAAAAAAA".to_owned(),
             trust_policy,
+            trusted_ids: Default::default(),
             session_seconds_max: 7_200,
             revoked_before: None,
             tags: [("stage".to_owned(), "live".to_owned())].into(),

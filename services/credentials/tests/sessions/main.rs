@@ -53,6 +53,7 @@ async fn hub(database: &TestDatabase) -> Hub {
         name: "dev".to_owned(),
         principal_id: "AROAAAAAAAAAAAAAAAAAA".to_owned(),
         trust_policy: "{}".to_owned(),
+        trusted_ids: Default::default(),
         session_seconds_max: 7_200,
         revoked_before: None,
         tags: BTreeMap::new(),

@@ -124,6 +124,7 @@ impl Bench {
             name: name.to_owned(),
             principal_id: format!("AROA{:A>17}", name.to_ascii_uppercase()),
             trust_policy: trust_policy.to_owned(),
+            trusted_ids: Default::default(),
             session_seconds_max: 3_600,
             revoked_before: None,
             tags: tags.collect(),

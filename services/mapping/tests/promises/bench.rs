@@ -202,6 +202,7 @@ pub(crate) fn role(account: &str, name: &str, path: &str, id: &str) -> IamRole {
         name: name.to_owned(),
         principal_id: id.to_owned(),
         trust_policy: String::from("{}"),
+        trusted_ids: Default::default(),
         session_seconds_max: 3600,
         revoked_before: None,
         tags: BTreeMap::new(),

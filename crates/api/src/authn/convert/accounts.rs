@@ -26,8 +26,8 @@ convert! { User = pb::User {
 convert! { AccessKey = pb::AccessKey { id: text, account: text, user: plain, active: plain, created_at: moment } }
 
 convert! { IamRole = pb::IamRole {
-    account: text, path: plain, name: plain, principal_id: plain, trust_policy: plain, session_seconds_max: plain,
-    revoked_before: optional_moment, tags: plain, description: plain, created_at: moment,
+    account: text, path: plain, name: plain, principal_id: plain, trust_policy: plain, trusted_ids: plain,
+    session_seconds_max: plain, revoked_before: optional_moment, tags: plain, description: plain, created_at: moment,
 } }
 
 convert! { InlinePolicy = pb::InlinePolicy { account: text, owner: message, name: plain, document: plain } }

@@ -158,6 +158,7 @@ pub(super) fn role() -> IamRole {
         name: "Admin".to_owned(),
         principal_id: "AROAX".to_owned(),
         trust_policy: "{}".to_owned(),
+        trusted_ids: tags(&["arn:aws:iam::111122223333:user/ana"]),
         session_seconds_max: 3600,
         revoked_before: Some(moment(4)),
         tags: tags(&["b"]),

@@ -231,6 +231,7 @@ impl Stage {
             name: name.to_owned(),
             principal_id: format!("AROA{name}"),
             trust_policy: String::new(),
+            trusted_ids: Default::default(),
             session_seconds_max: 3600,
             revoked_before,
             tags: BTreeMap::new(),

@@ -21,6 +21,7 @@ fn role(trust_policy: String) -> IamRole {
         name: "app".to_owned(),
         principal_id: "AROAAAAAAAAAAAAAAAAAA".to_owned(),
         trust_policy,
+        trusted_ids: Default::default(),
         session_seconds_max: 3_600,
         revoked_before: None,
         tags: BTreeMap::from([("for".to_owned(), "team-a".to_owned())]),
