@@ -116,6 +116,32 @@ def test_what_is_never_empty_has_to_be_given_and_the_rest_is_set_back(hub, door,
     assert now["authentication_mode"] == made["authentication_mode"] and now["audiences"] == made["audiences"]
 
 
+def test_a_cluster_trusts_its_own_account_alone_again(hub, door, cluster):
+    admin, named = hub.administrator(), {"cluster": cluster.id}
+    own = {"authority": "local", "account": hub.account}
+    both = {"accounts": [own, {"authority": "aws", "account": "999988887777"}]}
+    made = door.call(UPDATE_CLUSTER, named | {"trusted_accounts": both}, admin).message["cluster"]
+    assert len(made["trusted_accounts"]) == 2, made
+    hub.settle()
+    now = door.call(UPDATE_CLUSTER, named | {"update_mask": "trustedAccounts"}, admin).message["cluster"]
+    assert now["trusted_accounts"] == [own]
+    hub.settle()
+    without = {"trusted_accounts": {"accounts": both["accounts"][1:]}}
+    assert door.call(UPDATE_CLUSTER, named | without, admin).code == StatusCode.INVALID_ARGUMENT
+
+
+def test_all_of_a_nodes_entry_is_what_its_type_has(hub, door, cluster):
+    node = hub.create_role("node", trusts=hub.account)
+    made = hub.cli("entry", "create", cluster.id, node.arn, "--type", "EC2_LINUX")["value"]
+    named = {"cluster": cluster.id, "principal_arn": node.arn}
+    answer = door.call(UPDATE_ENTRY, named | {"update_mask": "*"}, hub.administrator())
+    assert answer.code == StatusCode.OK, answer
+    now = answer.message["entry"]["entry"]
+    assert (now["username"], now["groups"]) == (made["username"], made["groups"]) and now["groups"]
+    own = door.call(UPDATE_ENTRY, named | {"username": "mine"}, hub.administrator())
+    assert own.code == StatusCode.INVALID_ARGUMENT, own
+
+
 def test_a_role_is_described_anew_without_its_longest_session(hub, door):
     role = hub.create_role(trusts=hub.create_user().arn)
     given = {"name": role.name, "description": "lab", "session_seconds_max": 7200}

@@ -16,6 +16,7 @@ mod shares;
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use listener::Server;
+pub use shares::{Share, Shares};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub struct Limits {
     /// Open connections; beyond it, new ones wait in the kernel's backlog.
     pub connections_max: usize,
     /// Open connections of one address; beyond it, new ones are closed at once. By default all of them: behind a load balancer
-    /// one address speaks for many.
+    /// one address speaks for many. The listener's own address, which is the machine's, has half of all at least.
     pub connections_per_address_max: usize,
     /// The whole TLS handshake. Slow clients on bad networks need two round trips.
     pub handshake_timeout: Duration,

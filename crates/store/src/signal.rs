@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanyard_api::{Revision, Scope};
 use tokio::sync::broadcast;
 
-use crate::{change::Change, feed::Follower, store::Store};
+use crate::{change::Change, feed::Follower, kind::Kind, store::Store};
 
 /// Changes that may wait for a slow listener; of more it is told that it missed some.
 const WAITING_MAX: usize = 1024;
@@ -13,18 +13,21 @@ const WAITING_MAX: usize = 1024;
 /// Tells of the scopes that change. What follows the store before it has the change when a listener hears of it.
 #[derive(Debug, Clone)]
 pub struct ChangeSignal {
-    sender: broadcast::Sender<(Scope, Revision)>,
+    sender: broadcast::Sender<Heard>,
 }
 
 /// Hears of changes from when it began to listen.
 #[derive(Debug)]
-pub struct ChangeListener(broadcast::Receiver<(Scope, Revision)>);
+pub struct ChangeListener(broadcast::Receiver<Heard>);
 
 /// What a listener heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     /// This scope is at this revision.
     Changed(Scope, Revision),
+    /// Of what changed there, some were Pod Identity associations: sessions that descend from them are used in other clusters too. It is
+    /// heard beside [`Self::Changed`].
+    Associations(Scope),
     /// So much happened that some of it was missed: anything may have changed.
     Missed,
 }
@@ -50,7 +53,10 @@ impl Follower for ChangeSignal {
     fn apply(&self, changes: &[Change]) {
         if let Some(last) = changes.last() {
             // Nobody may be listening.
-            let _ = self.sender.send((last.scope, last.revision));
+            let _ = self.sender.send(Heard::Changed(last.scope, last.revision));
+            if changes.iter().any(|change| change.kind == Kind::PodIdentityAssociation) {
+                let _ = self.sender.send(Heard::Associations(last.scope));
+            }
         }
     }
 }
@@ -59,7 +65,7 @@ impl ChangeListener {
     /// Waits for the next change. `None` when there will be none any more.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.0.recv().await {
-            Ok((scope, revision)) => Some(Heard::Changed(scope, revision)),
+            Ok(heard) => Some(heard),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Heard::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
         }
@@ -68,7 +74,7 @@ impl ChangeListener {
     /// The next change if it has happened: no waiting.
     pub fn now(&mut self) -> Option<Heard> {
         match self.0.try_recv() {
-            Ok((scope, revision)) => Some(Heard::Changed(scope, revision)),
+            Ok(heard) => Some(heard),
             Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Heard::Missed),
             Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
         }

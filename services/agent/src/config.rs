@@ -160,7 +160,8 @@ pub struct LimitsConfig {
     /// Most at once for the whole node. The published agent has 500.
     pub node_burst: u32,
     /// Open connections of one pod's address, at each address of the agent; beyond it, new ones are closed at once. SDKs have one for a
-    /// moment. The node's own processes and host-network pods have one address together.
+    /// moment. The node's own processes and host-network pods have one address together, with half of all connections. It counts where
+    /// the kubelet is asked for pods' addresses too.
     pub pod_connections: usize,
 }
 

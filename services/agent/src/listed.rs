@@ -116,13 +116,22 @@ pub struct KeepOptions {
 /// Asks for a list.
 type Source<L> = Box<dyn Fn() -> BoxFuture<'static, Result<L, ListFault>> + Send + Sync>;
 
+/// When it was asked.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Last, whether or not there was an answer.
+    asked: Option<Instant>,
+    /// Last, of those times that there was an answer, or none in time.
+    answered: Option<Instant>,
+}
+
 /// The list, kept.
 pub struct Kept<L> {
     source: Source<L>,
     options: KeepOptions,
     listed: ArcSwapOption<Listed<L>>,
-    /// When it was last asked; held while it is, so that one asks and the others wait for what comes.
-    gate: Mutex<Option<Instant>>,
+    /// Held while it is asked, so that one asks and the others wait for what comes.
+    gate: Mutex<Gate>,
     outcomes: Counters<Outcome>,
 }
 
@@ -148,7 +157,7 @@ impl<L: List> Kept<L> {
             source: Box::new(move || list().boxed()),
             options,
             listed: ArcSwapOption::empty(),
-            gate: Mutex::new(None),
+            gate: Mutex::default(),
             outcomes: Counters::new(L::QUESTIONS),
         }
     }
@@ -171,16 +180,19 @@ impl<L: List> Kept<L> {
     /// Sees to it that the list is not older than `since`, or that it was asked for since. Whatever the number of callers, it is asked
     /// for once in a pause.
     pub async fn refresh(&self, since: Instant) {
-        let mut last = self.gate.lock().await;
-        if let Some(asked_at) = *last {
-            if asked_at > since {
-                return;
-            }
+        let mut gate = self.gate.lock().await;
+        if gate.answered.is_some_and(|asked_at| asked_at > since) {
+            return;
+        }
+        if let Some(asked_at) = gate.asked {
             tokio::time::sleep_until(asked_at + self.options.pause).await;
         }
         let asked_at = Instant::now();
-        *last = Some(asked_at);
-        match (self.source)().await {
+        gate.asked = Some(asked_at);
+        let answer = (self.source)().await;
+        // Not before: whoever asks may give up, and those behind them would have no answer.
+        gate.answered = Some(asked_at);
+        match answer {
             Ok(list) => {
                 self.outcomes.increment(Outcome::Listed);
                 metrics::gauge!(L::COUNT).set(list.count() as f64);
@@ -208,5 +220,43 @@ impl<L: List> Kept<L> {
 impl<L> std::fmt::Debug for Kept<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Kept({:?})", self.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::pods::Directory;
+
+    #[tokio::test]
+    async fn whoever_gives_up_leaves_those_behind_them_an_answer() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let list = move || {
+            let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if first {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Directory::parse(br#"{"items":[]}"#).unwrap())
+            }
+        };
+        let options = KeepOptions {
+            interval: Duration::from_secs(60),
+            pause: Duration::from_millis(1),
+            age_max: Duration::from_secs(60),
+        };
+        let kept = Kept::of(list, options);
+        let since = Instant::now();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let impatient = tokio::time::timeout(Duration::from_millis(20), kept.refresh(since));
+        let (given_up, ()) = tokio::join!(impatient, kept.refresh(since));
+        assert!(given_up.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        assert_eq!(kept.read(|listed| listed.list.count()), Some(0), "who waited has the list");
+        kept.refresh(since).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "and it is new enough for all who came before it");
     }
 }

@@ -15,7 +15,8 @@ pub struct AwsApiConfig {
     pub bodies_bytes_max: usize,
     /// Milliseconds within which a request's body has to be there, counted from its head.
     pub body_timeout_ms: u64,
-    /// Most requests in work at once; one more is answered by a throttling error, upon which SDKs wait and try again.
+    /// Most requests in work at once; one more is answered by a throttling error, upon which SDKs wait and try again. Bodies that are
+    /// waited for are in no work: four times as many may be on their way, of one address as many.
     pub requests_in_flight_max: usize,
     /// Milliseconds until a request is answered without its answer: SDKs wait a minute.
     pub request_timeout_ms: u64,

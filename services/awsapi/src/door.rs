@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -51,6 +51,9 @@ const FOR_PEOPLE: &str = "This is the AWS endpoint of a Lanyard hub: EKS access 
 
 /// What the log says of who is told that.
 const UNSIGNED: &str = "unsigned";
+
+/// What a request's time leaves for what comes behind a service's answer, or the lack of one.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(50);
 
 /// What the door tells of the hub.
 #[derive(Debug, Clone)]
@@ -199,7 +202,8 @@ impl<B: Backend> Inner<B> {
         Some(style.plain(status, text))
     }
 
-    /// Takes a call that is no more than the hub may have open, with its body, and works on it; all of it within the request's time.
+    /// Takes a call with its body, and works on it if that is no more than may be in work; all of it within the request's time. A body
+    /// that does not come takes no place in work: strangers can send the heads of as many as they like.
     async fn receive<R>(
         &self,
         style: &Style,
@@ -212,22 +216,21 @@ impl<B: Backend> Inner<B> {
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
         let begun = Instant::now();
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
-            self.bodies.discard(body).await;
-            return Err(
-                errors::throttled(style.service, "too many requests are open: try again".to_owned()).into()
-            );
-        };
-        let held = self.bodies.read(body).await.map_err(|unread| {
+        let held = self.bodies.read(request::source_ip(parts), body).await.map_err(|unread| {
             if unread == Unread::NoRoom {
                 metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             }
             errors::unread(style.service, &unread)
         })?;
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
+            let message = "too many requests are open: try again".to_owned();
+            return Err(errors::throttled(style.service, message).into());
+        };
         let limit = self.parts.config.request_timeout();
-        let work = self.work(style, claimed, parts, held.bytes().clone(), told);
-        let worked = tokio::time::timeout(limit.saturating_sub(begun.elapsed()), work).await;
+        let left = limit.saturating_sub(begun.elapsed());
+        let work = self.work(style, claimed, (parts, held.bytes().clone()), left, told);
+        let worked = tokio::time::timeout(left, work).await;
         worked.unwrap_or_else(|_| {
             let fault = Fault::TimedOut { part: "the call".into(), limit };
             Err(errors::no_answer(style.service, &fault).into())
@@ -238,10 +241,11 @@ impl<B: Backend> Inner<B> {
         &self,
         style: &Style,
         claimed: Option<Service>,
-        parts: &http::request::Parts,
-        body: Bytes,
+        (parts, body): (&http::request::Parts, Bytes),
+        left: Duration,
         told: &mut Told,
     ) -> Result<(&'static str, Answer), Failure> {
+        let until = Instant::now() + left.saturating_sub(ANSWERED_WITHIN);
         let query =
             request::query(parts, body).map_err(|denial| errors::unauthenticated(style.service, &denial))?;
         let (method, path, line, body) =
@@ -276,7 +280,7 @@ impl<B: Backend> Inner<B> {
                 let found = found(style.service)?;
                 told.operation = Some(found.operation.name);
                 told.caller = arn_of(&admitted);
-                self.ask(&found, &admitted).await
+                self.ask(&found, &admitted, until.saturating_duration_since(Instant::now())).await
             }
             AwsAdmission::Unauthenticated(denial) => {
                 tracing::debug!({ names::REQUEST_ID } = %style.id, { names::REASON_CODE } = %denial.code, "a signature does not do");
@@ -322,9 +326,10 @@ impl<B: Backend> Inner<B> {
         &self,
         found: &Found<'_>,
         admitted: &AwsAdmitted,
+        timeout: Duration,
     ) -> Result<(&'static str, Answer), Failure> {
-        let Parts { backend, hub, config, .. } = &self.parts;
-        let call = Call { backend, found, admitted, hub, timeout: config.request_timeout() };
+        let Parts { backend, hub, .. } = &self.parts;
+        let call = Call { backend, found, admitted, hub, timeout };
         let answer = operations::answer(&call).await;
         let answer = answer.map_err(|error| Failure::of(found, errors::failed(found, &error)))?;
         Ok((found.operation.name, answer))

@@ -1,13 +1,20 @@
 //! The replicas of the spoke service: each answers for the clusters that it watches, so that the right one has to be found.
 
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use lanyard_api::{
     ClusterUid, Fault,
     spoke::{PodReview, PodReviews, ReviewPod},
 };
 use quick_cache::sync::Cache;
+use tokio::time::sleep;
 
 /// Clusters of which it is remembered who watches them, each in some bytes.
 const CLUSTERS_MAX: usize = 8_192;
+
+/// How long one is waited for before the next is asked beside it: who does not watch a cluster says so at once.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Asks one replica after the other, and first the one that last had an answer of the cluster.
 pub(crate) struct Replicas<R> {
@@ -19,6 +26,14 @@ pub(crate) struct Replicas<R> {
 impl<R> Replicas<R> {
     pub(crate) fn new(each: Vec<R>) -> Self {
         Self { each, watching: Cache::new(CLUSTERS_MAX) }
+    }
+
+    /// Asks the one at this place.
+    async fn ask(place: usize, replica: &R, asked: ReviewPod) -> (usize, Result<PodReview, Fault>)
+    where
+        R: PodReviews,
+    {
+        (place, replica.review_pod(asked).await)
     }
 
     /// All of them by their places, from a place on.
@@ -34,20 +49,33 @@ impl<R: PodReviews> PodReviews for Replicas<R> {
         let cluster = asked.cluster;
         let first = self.watching.get(&cluster).unwrap_or_default();
         let mut answer = Ok(PodReview::Unwatched);
-        for (place, replica) in self.from(first) {
-            match replica.review_pod(asked.clone()).await {
-                Ok(PodReview::Unwatched) => {}
-                Ok(review) => {
+        let ask = |(place, replica)| Self::ask(place, replica, asked.clone());
+        let (mut places, mut asking) = (self.from(first).peekable(), FuturesUnordered::new());
+        loop {
+            if asking.is_empty() {
+                let Some(next) = places.next() else { return answer };
+                asking.push(ask(next));
+            }
+            let answered = tokio::select! {
+                biased;
+                answered = asking.next() => answered,
+                () = sleep(PATIENCE), if places.peek().is_some() => {
+                    asking.extend(places.next().map(ask));
+                    continue;
+                }
+            };
+            match answered {
+                Some((_, Ok(PodReview::Unwatched))) | None => {}
+                Some((place, Ok(review))) => {
                     if place != first {
                         self.watching.insert(cluster, place);
                     }
                     return Ok(review);
                 }
                 // It may be the one that watches, or one that is gone: the others may know.
-                Err(fault) => answer = Err(fault),
+                Some((_, Err(fault))) => answer = Err(fault),
             }
         }
-        answer
     }
 }
 
@@ -101,6 +129,31 @@ mod tests {
         assert_eq!(asked(&replicas), [1, 0, 0]);
         let other = ReviewPod { cluster: ClusterUid::random(), token: "t".into() };
         assert_eq!(replicas.review_pod(other).await, Ok(PodReview::Lives), "another cluster is another's");
+    }
+
+    /// Whose machine has lost its power; its connections have not heard of it yet.
+    struct Either(Option<Replica>);
+
+    impl PodReviews for Either {
+        async fn review_pod(&self, asked: ReviewPod) -> Result<PodReview, Fault> {
+            match &self.0 {
+                Some(replica) => replica.review_pod(asked).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_hides_no_other() {
+        let cluster = ClusterUid::random();
+        let answers = replicas([Ok(PodReview::Unwatched), Ok(PodReview::Lives), away()]).each;
+        let hangs = std::iter::once(Either(None));
+        let replicas = Replicas::new(hangs.chain(answers.into_iter().map(|one| Either(Some(one)))).collect());
+        let review = || ReviewPod { cluster, token: "t".into() };
+        for what in ["it is found", "it is known by now who watches"] {
+            let found = tokio::time::timeout(Duration::from_secs(20), replicas.review_pod(review())).await;
+            assert_eq!(found, Ok(Ok(PodReview::Lives)), "{what}");
+        }
     }
 
     #[tokio::test]

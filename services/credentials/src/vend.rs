@@ -114,15 +114,28 @@ impl Credentials {
             return Err(VendRefusal::AccessDenied.because(rule));
         }
         self.vending().budgets.take(cluster.uid, &pod.namespace, Instant::now())?;
-        let associations = self.associations(cluster.uid).await?;
-        let found = associations.of(&pod.namespace, &pod.service_account);
-        let association = found.cloned().ok_or_else(|| no_association(&cluster, &pod))?;
+        // Without one nobody is asked.
+        self.association_of(&cluster, &pod).await?;
         let unconfirmed = self.confirmed(by, &cluster, &request.token, token, now).await?;
+        // It may be another by now, or none.
+        let (association, revision) = self.association_of(&cluster, &pod).await?;
         let basis = Basis { accounts: self.accounts_of(&association).await?, association };
         let of = Of { cluster: cluster.uid, association: basis.association.id.clone(), pod };
-        let vend = self.vend(&cluster, &of.pod, &basis, associations.revision, now);
+        let vend = self.vend(&cluster, &of.pod, &basis, revision, now);
         let vended = self.vending().cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
         Ok(answer(&cluster, &of, &vended, unconfirmed))
+    }
+
+    /// The association that is for a pod, and the revision of the cluster that it is true of.
+    async fn association_of(
+        &self,
+        cluster: &Arc<Cluster>,
+        pod: &PodIdentity,
+    ) -> Result<(Arc<PodIdentityAssociation>, Revision), CallError> {
+        let associations = self.associations(cluster.uid).await?;
+        let found = associations.of(&pod.namespace, &pod.service_account);
+        let association = found.cloned().ok_or_else(|| no_association(cluster, pod))?;
+        Ok((association, associations.revision))
     }
 
     /// The name of the node that calls.

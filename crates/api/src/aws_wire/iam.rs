@@ -145,6 +145,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Refuses a list that is not taken here; an empty one, which SDKs write as its bare name, asks for nothing.
+    pub(super) fn refuse_items(&self, name: &str, why: &str) -> Result<(), AwsError> {
+        if self.has_items(name) { Err(self.invalid(name, why)) } else { Ok(()) }
+    }
+
     /// What the paths of a list begin with: IAM's default is all of them.
     fn path_prefix(&self) -> Result<String, AwsError> {
         let prefix = self.optional_text("PathPrefix")?.unwrap_or_else(|| "/".to_owned());

@@ -120,6 +120,11 @@ impl<'a> Input<'a> {
         self.parameters.is_given(name)
     }
 
+    /// Whether there is anything of a list.
+    pub(super) fn has_items(&self, name: &str) -> bool {
+        self.parameters.has_items(name)
+    }
+
     /// A whole number within the model's limits, that may be left out.
     pub(super) fn number(&self, name: &str, within: RangeInclusive<u32>) -> Result<Option<u32>, AwsError> {
         self.parameters.number(self.service(), name, within)

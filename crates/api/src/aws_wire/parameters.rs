@@ -124,6 +124,13 @@ impl<'a> Parameters<'a> {
         self.values.keys().any(|given| part_of(given, name).is_some())
     }
 
+    /// Whether there is anything of a list, or of a parameter that is not empty.
+    pub(super) fn has_items(&self, name: &str) -> bool {
+        self.iter().any(|(given, value)| {
+            part_of(given, name).is_some_and(|part| !(part.is_empty() && value.is_empty()))
+        })
+    }
+
     /// The items of a list as the Query protocol writes one, `Name.member.1`, `Name.member.2` and so on: for each the name of its
     /// parameter, under which it or its members stand.
     ///

@@ -36,9 +36,9 @@ fn get_caller_identity(input: &Input<'_>) -> Result<Asked, AwsError> {
 }
 
 fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
-    input.refuse(&["PolicyArns"], NO_MANAGED_POLICIES)?;
+    input.refuse_items("PolicyArns", NO_MANAGED_POLICIES)?;
     input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
-    input.refuse(&["ProvidedContexts"], "contexts of IAM Identity Center are not taken here")?;
+    input.refuse_items("ProvidedContexts", "contexts of IAM Identity Center are not taken here")?;
     Ok(input.asks(&pb::AssumeRoleRequest {
         role_arn: input.text("RoleArn")?,
         session_name: input.text("RoleSessionName")?,
@@ -108,7 +108,7 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
         let message = format!("Could not find operation {ASSUME_ROLE_WITH_WEB_IDENTITY} for this version");
         return Err(AwsError::new("InvalidAction", 400, message));
     }
-    if parameters.is_given("PolicyArns") {
+    if parameters.has_items("PolicyArns") {
         return Err(invalid("PolicyArns", NO_MANAGED_POLICIES));
     }
     if optional("ProviderId")?.is_some() {
@@ -156,7 +156,9 @@ mod tests {
             session_policy: Some("{}".to_owned()),
         };
         assert_eq!(read("POST", "", WHOLE), Some(Ok(expected.clone())));
-        assert_eq!(read("GET", WHOLE, ""), Some(Ok(expected)));
+        assert_eq!(read("GET", WHOLE, ""), Some(Ok(expected.clone())));
+        let empty = format!("{WHOLE}&PolicyArns=");
+        assert_eq!(read("POST", "", &empty), Some(Ok(expected)), "an empty list as SDKs write it");
     }
 
     #[test]

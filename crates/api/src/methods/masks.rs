@@ -35,7 +35,7 @@ masked! {
     mapping::UpdateClusterConfigRequest {
         authentication_mode: refused,
         authorizer_mode: is(field::enum_number(AuthorizerMode::WebhookFirst)),
-        // A cluster trusts its own account at least: none is refused by that rule.
+        // Its own alone, as a new cluster's.
         trusted_accounts: is(Some(mapping::TrustedAccounts::default())),
         audiences: is(Some(call::Strings { values: vec![AUDIENCE_DEFAULT.to_owned()] })),
         token_cache_seconds: is(Some(TOKEN_CACHE_SECONDS_DEFAULT)),

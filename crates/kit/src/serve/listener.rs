@@ -70,13 +70,17 @@ impl Server {
         let tls = self.options.tls;
         let slots = Arc::new(Semaphore::new(limits.connections_max));
         let shares = Shares::new(limits.connections_per_address_max);
+        // Of the machine itself: its probes are not to wait behind its other programs.
+        let own_most = limits.connections_per_address_max.max(limits.connections_max / 2);
+        let (own, own_shares) = (self.address.ip().to_canonical(), Shares::new(own_most));
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let mut ages = Ages::new(limits.connection_age_max);
         let open = metrics::gauge!(names::CONNECTIONS);
         let refused = metrics::counter!(names::CONNECTIONS_REFUSED_TOTAL);
         while let Some((stream, address, slot)) = next(&self.listener, &slots, &stop).await {
-            let Some(share) = shares.take(address.ip()) else {
+            let is_own = address.ip().to_canonical() == own;
+            let Some(share) = (if is_own { &own_shares } else { &shares }).take(address.ip()) else {
                 // An answer in words would have to wait until it is taken.
                 refused.increment(1);
                 debug!(peer.address = %address, "closed: its address has as many connections as one may have");

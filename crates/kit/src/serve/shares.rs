@@ -6,26 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of each address that has any. It holds no more addresses than the listener has connections.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub struct Shares {
     most: usize,
     held: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// One connection of an address; it is given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub struct Share {
     of: Arc<Shares>,
     address: IpAddr,
 }
 
 impl Shares {
     /// So many for each address.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, held: Mutex::default() })
     }
 
     /// One more for this address, if it may have it; in IPv4 and IPv6 it is the same one.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
         let address = address.to_canonical();
         let mut held = self.held();
         if held.get(&address).copied().unwrap_or_default() >= self.most {

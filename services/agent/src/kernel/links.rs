@@ -40,6 +40,8 @@ const SCOPE_UNIVERSE: u8 = 0;
 const UNICAST: u8 = 1;
 /// `EEXIST`
 const IS_THERE: i32 = 17;
+/// `EADDRNOTAVAIL`: the address is gone already.
+const IS_GONE: i32 = 99;
 /// `EOPNOTSUPP`: the kernel has no links of this kind.
 const NO_SUCH_KIND: i32 = 95;
 /// linux/socket.h
@@ -134,10 +136,16 @@ impl Addresses {
             // Its addresses and routes go with it.
             return kernel.send(&[delete_link(index)]).map(|_| ());
         }
+        // One that does not go, or is gone, keeps no other.
+        let mut taken_down = Ok(());
         for (address, index) in &self.added {
-            kernel.send(&[address_message(DELETE_ADDRESS, ACK, *address, *index)])?;
+            match kernel.send(&[address_message(DELETE_ADDRESS, ACK, *address, *index)]) {
+                Ok(_) => {}
+                Err(error) if error.code() == Some(IS_GONE) => {}
+                Err(error) => taken_down = taken_down.and(Err(error)),
+            }
         }
-        Ok(())
+        taken_down
     }
 }
 

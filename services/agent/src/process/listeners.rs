@@ -8,7 +8,7 @@ use lanyard_kit::serve::{Limits as ServeLimits, Options as ServeOptions, ServeEr
 use serde_json::json;
 use tracing::warn;
 
-use crate::config::{AgentConfig, CONNECTIONS_MAX};
+use crate::config::{AgentConfig, CONNECTIONS_MAX, KubeletCheck};
 
 /// How far answers of the instance-metadata road go: to the pod, and over no router behind it (as AWS's own default).
 const METADATA_HOPS_MAX: u32 = 1;
@@ -17,7 +17,7 @@ const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// How long a request's head may take, and a connection may be silent (the published agent's read timeout).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long open requests may take when the agent stops: longer than the answer to any.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(11);
 
 /// All that is listened at.
 pub(super) struct Listeners {
@@ -86,7 +86,12 @@ async fn of_pods(
     address: SocketAddr,
     hops_max: Option<u32>,
 ) -> Result<Server, ServeError> {
-    listener(address, hops_max, config.limits.pod_connections).await
+    // Where an address is not one pod's, one pod would have the share of all of them.
+    let most = match config.kubelet.check {
+        KubeletCheck::On => config.limits.pod_connections,
+        KubeletCheck::WithoutAddress | KubeletCheck::Off => CONNECTIONS_MAX,
+    };
+    listener(address, hops_max, most).await
 }
 
 async fn listener(

@@ -76,6 +76,8 @@ impl Watch {
                     self.revision = self.revision.max(revision);
                     return Some(Ok(()));
                 }
+                // A pod's session descends from an association of its own cluster.
+                Heard::Associations(_) => return Some(Ok(())),
                 Heard::Changed(Scope::Cluster(_), _) => {}
                 Heard::Changed(Scope::Account(_), _) => return Some(Ok(())),
                 Heard::Changed(Scope::Hub, _) | Heard::Missed => return Some(self.look().await),

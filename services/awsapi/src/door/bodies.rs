@@ -2,12 +2,19 @@
 //!
 //! A stranger can send them too, so none of it depends on who asks: a body that nobody wants is counted and dropped as it comes.
 
-use std::time::Duration;
+use std::{
+    future::{Future as _, poll_fn},
+    net::{IpAddr, Ipv6Addr},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lanyard_kit::serve::BodyError;
+use lanyard_kit::serve::{BodyError, Share, Shares};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::coop::consume_budget,
@@ -24,6 +31,9 @@ const UNCOUNTED_BYTES: usize = 16 << 10;
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
 /// Most bodies that are read only to be dropped; of one more nothing is read, and its connection is closed behind the answer.
 const DISCARDED_AT_ONCE_MAX: usize = 256;
+
+/// Bodies that may be waited for at once, for each place of a request in work; of one address no more than one for each place.
+const AWAITED_OF_PLACE: usize = 4;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +69,8 @@ pub(super) struct Bodies {
     bytes_max: usize,
     time_max: Duration,
     held: Semaphore,
+    awaited: Semaphore,
+    awaited_of_address: Arc<Shares>,
     discarded: Semaphore,
 }
 
@@ -68,21 +80,49 @@ impl Bodies {
             bytes_max: config.body_bytes_max,
             time_max: config.body_timeout(),
             held: Semaphore::new(config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)),
+            awaited: Semaphore::new(
+                config.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE).min(Semaphore::MAX_PERMITS),
+            ),
+            awaited_of_address: Shares::new(config.requests_in_flight_max),
             discarded: Semaphore::new(DISCARDED_AT_ONCE_MAX),
         }
     }
 
-    /// The whole body, within its time, its limit and what is left for all. Of a body that is refused the rest is discarded.
-    pub(super) async fn read<R>(&self, mut body: R) -> Result<Held<'_>, Unread>
+    /// The whole body of a request from this address, within its time, its limit and what is left for all. One that is there already
+    /// is in nobody's way, and none is in its. Of a body that is refused the rest is discarded.
+    pub(super) async fn read<R>(&self, from: Option<IpAddr>, mut body: R) -> Result<Held<'_>, Unread>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
-        let read = timeout(self.time_max, self.collect(&mut body)).await;
+        let read = {
+            let mut read = pin!(timeout(self.time_max, self.collect(&mut body)));
+            match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+                Poll::Ready(read) => read,
+                Poll::Pending => match self.place_to_wait(from) {
+                    Some(_place) => read.await,
+                    None => Ok(Err(Unread::NoRoom)),
+                },
+            }
+        };
         let read = read.unwrap_or(Err(Unread::TooSlow { limit: self.time_max }));
         if matches!(read, Err(Unread::NoRoom | Unread::Body(BodyError::TooLong { .. }))) {
             self.discard(body).await;
         }
         read
+    }
+
+    /// A place among the bodies that are waited for: of an address, which in IPv6 is a network of 64 bits, there are so many.
+    fn place_to_wait(&self, from: Option<IpAddr>) -> Option<(SemaphorePermit<'_>, Option<Share>)> {
+        let all = self.awaited.try_acquire().ok()?;
+        let of_address = match from.map(|address| address.to_canonical()) {
+            Some(IpAddr::V6(address)) => {
+                let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));
+                Some(self.awaited_of_address.take(network.into())?)
+            }
+            Some(address) => Some(self.awaited_of_address.take(address)?),
+            None => None,
+        };
+        Some((all, of_address))
     }
 
     async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, Unread>

@@ -1,5 +1,7 @@
 //! A request as it came, on its way to authn.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use lanyard_api::{Denial, authn::AdmitAwsQuery, aws_wire::Service};
@@ -88,6 +90,10 @@ pub(super) fn query(parts: &Parts, body: Bytes) -> Result<AdmitAwsQuery, Denial>
         authority: authority(parts).to_owned(),
         headers,
         body,
-        source_ip: parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip()),
+        source_ip: source_ip(parts),
     })
+}
+/// Where a request came from.
+pub(super) fn source_ip(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<serve::Peer>().map(|peer| peer.address.ip())
 }

@@ -1,6 +1,6 @@
 //! EKS Auth.
 
-use lanyard_api::{CallError, credentials::PodCredentials};
+use lanyard_api::{CallError, Fault, credentials::PodCredentials};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_proto::credentials::v1 as pb;
 use serde_json::json;
@@ -34,7 +34,10 @@ pub(super) async fn assume_role_for_pod_identity<B: Backend>(
 
 /// The answer, which is a decision of its cluster, by which `explain --id` finds it.
 async fn recorded<B: Backend>(call: &Call<'_, B>) -> Result<PodCredentials, CallError> {
-    let answer = call.ask::<pb::AssumeRoleForPodIdentityRequest, pb::PodCredentials, PodCredentials>().await;
+    let answer = call.ask::<pb::AssumeRoleForPodIdentityRequest, pb::PodCredentials, PodCredentials>();
+    // No answer is a decision too.
+    let late = |_| Err(Fault::TimedOut { part: "the call".into(), limit: call.timeout }.into());
+    let answer = tokio::time::timeout(call.timeout, answer).await.unwrap_or_else(late);
     let (Some(recorder), Some(cluster)) = (call.backend.recorder(), call.admitted.cluster) else {
         return answer;
     };
@@ -53,7 +56,7 @@ mod tests {
     };
 
     use lanyard_api::{
-        Actor, ClusterId, ClusterUid, DecisionId, Denial, Fault, Vouched,
+        Actor, ClusterId, ClusterUid, DecisionId, Denial, Vouched,
         authn::{AdmitAwsQuery, AwsAdmission, AwsAdmitted},
         authz::{DecisionOutcome, DecisionRecord, Decisions, InputChanges},
         aws_wire::{HttpCall, Service, find},
@@ -70,6 +73,19 @@ mod tests {
     use crate::{door::Hub, recorder::Recorder};
 
     const VEND: &str = "/lanyard.credentials.v1.Vend/AssumeRoleForPodIdentity";
+
+    /// Whose pods wait.
+    struct Hanging;
+
+    impl Vend for Hanging {
+        async fn assume_role_for_pod_identity(
+            &self,
+            _: Vouched<Actor>,
+            _: AssumeRoleForPodIdentity,
+        ) -> Result<PodCredentials, CallError> {
+            std::future::pending().await
+        }
+    }
 
     /// Whose pods get nothing.
     struct Refusing;
@@ -129,8 +145,19 @@ mod tests {
 
     /// The refusal's text, and what was recorded of it.
     async fn refusal(records: bool, cluster: Option<ClusterUid>) -> (String, Vec<DecisionRecord>) {
+        let (answer, records) = vend_by(Refusing, records, cluster).await;
+        let CallError::Denied(Denial { message, .. }) = answer else { panic!("{answer:?}") };
+        (message, records)
+    }
+
+    /// What comes of a vend that gives nothing, and what was recorded of it.
+    async fn vend_by(
+        service: impl Vend,
+        records: bool,
+        cluster: Option<ClusterUid>,
+    ) -> (CallError, Vec<DecisionRecord>) {
         let kept = Kept::default();
-        let served = Served::new(Arc::new(Refusing), Door::behind_door());
+        let served = Served::new(Arc::new(service), Door::behind_door());
         let recorder = records.then(|| Recorder::start(kept.clone(), Arc::new(SystemClock)));
         let backend = Behind { routes: Routes::new(server::vend(served)), recorder };
         let path = "/clusters/dev/assume-role-for-pod-identity";
@@ -155,15 +182,15 @@ mod tests {
         };
         let certificate_authority = tokio::sync::watch::channel(Arc::from("")).1;
         let hub = Hub { gateway_url: None, certificate_authority };
-        let timeout = Duration::from_secs(10);
+        let timeout = Duration::from_secs(2);
         let call = Call { backend: &backend, found: &found, admitted: &admitted, hub: &hub, timeout };
         let answer = assume_role_for_pod_identity(&call).await;
-        let Err(CallError::Denied(Denial { message, .. })) = answer else { panic!() };
+        let Err(answer) = answer else { panic!("nothing is vended here") };
         if let Some(recorder) = &backend.recorder {
             recorder.flush().await;
         }
         let records = kept.0.lock().unwrap().clone();
-        (message, records)
+        (answer, records)
     }
 
     #[tokio::test]
@@ -174,6 +201,16 @@ mod tests {
         assert_eq!(message, format!("the token's pod runs on node `a`; decision {}", record.id));
         assert_eq!((record.cluster, record.outcome), (cluster, DecisionOutcome::Deny));
         assert!(!record.what.contains("a.b.c"), "{}", record.what);
+    }
+
+    #[tokio::test]
+    async fn no_answer_in_time_is_a_decision_too() {
+        let cluster = ClusterUid::random();
+        let (answer, records) = vend_by(Hanging, true, Some(cluster)).await;
+        let CallError::Fault(fault) = answer else { panic!("{answer:?}") };
+        assert_eq!(fault.code(), "timed_out");
+        let [record] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!((record.cluster, record.outcome), (cluster, DecisionOutcome::NoAnswer));
     }
 
     #[tokio::test]

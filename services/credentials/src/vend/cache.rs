@@ -8,7 +8,7 @@
 use std::{future::Future, sync::Arc};
 
 use lanyard_api::{
-    CallError, ClusterUid, Revision,
+    CallError, ClusterUid, Fault, Revision,
     credentials::{PodIdentityAssociation, PodIdentityAssociationId},
 };
 use quick_cache::sync::Cache;
@@ -83,8 +83,25 @@ impl VendCache {
     where
         F: Future<Output = Result<Arc<Vended>, CallError>>,
     {
-        self.entries.remove_if(of, |entry| !entry.counts(basis, self.seconds_max, now));
-        self.entries.get_or_insert_async(of, vend).await
+        let counts = |entry: &Vended| entry.counts(basis, self.seconds_max, now);
+        self.entries.remove_if(of, |entry| !counts(entry));
+        let mut vend = Some(vend);
+        let own = async {
+            match vend.take() {
+                Some(vend) => vend.await,
+                None => Err(Fault::Internal.into()),
+            }
+        };
+        let found = self.entries.get_or_insert_async(of, own).await?;
+        match vend {
+            // Who vended meanwhile may have begun in a state before this one.
+            Some(vend) if !counts(&found) => {
+                let vended = vend.await?;
+                self.entries.insert(of.clone(), Arc::clone(&vended));
+                Ok(vended)
+            }
+            _ => Ok(found),
+        }
     }
 }
 
@@ -184,6 +201,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn immunity_21_who_waited_for_another_gets_nothing_of_a_state_before() {
+        let (world, hours) = (World::new(), Duration::hours(6));
+        let (of, before, after) = (of("a"), basis(None, 1), basis(None, 2));
+        let (early, late) =
+            futures::join!(world.ask(&of, &before, NOON, hours), world.ask(&of, &after, NOON, hours));
+        assert_ne!(early, late);
+        assert_eq!(world.ask(&of, &after, NOON, hours).await, late);
+    }
+
+    #[tokio::test]
     async fn an_entry_is_given_for_minutes_and_while_most_of_its_life_is_left() {
         for (life, after, is_same) in [
             (Duration::hours(6), Duration::seconds(299), true),
@@ -213,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_kept_for_nobody() {
         let world = World::new();
-        let refused = async { Err(lanyard_api::Fault::Internal.into()) };
+        let refused = async { Err(Fault::Internal.into()) };
         assert!(world.cache.get_or_vend(&of("a"), &basis(None, 1), NOON, refused).await.is_err());
         world.ask(&of("a"), &basis(None, 1), NOON, Duration::hours(6)).await;
     }

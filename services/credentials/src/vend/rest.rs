@@ -14,11 +14,12 @@ const UNWATCHED_REST: Duration = Duration::from_secs(2);
 pub(super) struct Rest<W> {
     faults: u32,
     until: Option<(Instant, W)>,
+    answered_at: Option<Instant>,
 }
 
 impl<W> Default for Rest<W> {
     fn default() -> Self {
-        Self { faults: 0, until: None }
+        Self { faults: 0, until: None, answered_at: None }
     }
 }
 
@@ -29,8 +30,13 @@ impl<W: Clone> Rest<W> {
     }
 
     /// It has answered, whatever it said.
-    pub(super) fn answered(&mut self) {
-        *self = Self::default();
+    pub(super) fn answered(&mut self, now: Instant) {
+        *self = Self { answered_at: Some(now), ..Self::default() };
+    }
+
+    /// Whether it answered somebody a moment ago.
+    pub(super) fn has_just_answered(&self, now: Instant) -> bool {
+        self.answered_at.is_some_and(|at| now.saturating_duration_since(at) < REST)
     }
 
     /// It has not.
@@ -63,8 +69,10 @@ mod tests {
         assert_eq!(rest.why(start + REST), None, "somebody finds out whether it is back");
         rest.faulted("again", start + REST);
         assert_eq!(rest.why(start + REST), Some("again"), "it is not, and nobody else waits for it");
-        rest.answered();
+        assert!(!rest.has_just_answered(start + REST));
+        rest.answered(start + REST);
         assert_eq!(rest.why(start + REST), None);
+        assert!(rest.has_just_answered(start + REST) && !rest.has_just_answered(start + REST * 2));
         rest.faulted("anew", start + REST);
         assert_eq!(rest.why(start + REST), None, "it counts anew");
     }

@@ -22,12 +22,15 @@ use quick_cache::sync::Cache;
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument as _;
 
 use super::rest::Rest;
 use crate::config::{PodReviewPolicy, VendConfig};
 
 /// Questions to the API server of one cluster at a time. One takes some milliseconds, so that this is thousands a second.
 const OF_CLUSTER_MAX: usize = 32;
+/// How long a refusal counts: whoever shows a dead token again and again makes nobody ask again and again.
+const REFUSED_KEPT: Duration = Duration::seconds(2);
 /// Clusters that are remembered at once, each in about 200 bytes.
 const CLUSTERS_MAX: usize = 8_192;
 
@@ -129,12 +132,14 @@ enum NotGood {
     Refused(String),
     /// Too many want to know of this cluster's pods at once: the limit is the hub's own, and nothing is vended past it.
     Busy,
+    /// Of this one there is no answer, while others get theirs: that says nothing good of it, and trying again may help.
+    Late(Fault),
     Unknown(Unknown),
 }
 
 /// One cluster's API server.
 struct Line {
-    room: Semaphore,
+    room: Arc<Semaphore>,
     rest: Mutex<Rest<Unknown>>,
 }
 
@@ -142,6 +147,35 @@ impl Line {
     /// Whether it is asked now, or left alone.
     fn is_asked(&self) -> Result<(), NotGood> {
         self.rest().why(Instant::now()).map_or(Ok(()), |why| Err(NotGood::Unknown(why)))
+    }
+
+    /// What an answer, or the lack of one, says of the token; and of the API server to those who ask next.
+    fn settle(&self, review: Result<PodReview, Fault>) -> Result<(), NotGood> {
+        let (mut rest, now) = (self.rest(), Instant::now());
+        match review {
+            Ok(PodReview::Lives) => {
+                rest.answered(now);
+                Ok(())
+            }
+            Ok(PodReview::Refused(words)) => {
+                rest.answered(now);
+                Err(NotGood::Refused(words))
+            }
+            Ok(PodReview::Unwatched) => {
+                rest.unwatched(Unknown::Unwatched, now);
+                Err(NotGood::Unknown(Unknown::Unwatched))
+            }
+            // An API server hands what its own issuer refuses on to its webhook, which can be slow by itself: a dead token is late where
+            // those of living pods are not.
+            Err(fault @ Fault::TimedOut { .. }) if rest.has_just_answered(now) => {
+                rest.faulted(Unknown::Resting(fault.clone()), now);
+                Err(NotGood::Late(fault))
+            }
+            Err(fault) => {
+                rest.faulted(Unknown::Resting(fault.clone()), now);
+                Err(NotGood::Unknown(Unknown::Fault(fault)))
+            }
+        }
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest<Unknown>> {
@@ -157,6 +191,8 @@ pub(crate) struct PodLives {
     reviewer: OnceLock<Reviewer>,
     /// When a token was last found good. Of a token there is its hash alone.
     good: Cache<(ClusterUid, TokenDigest), OffsetDateTime>,
+    /// When one was last refused, and in which words.
+    refused: Cache<(ClusterUid, TokenDigest), (OffsetDateTime, String)>,
     lines: Cache<ClusterUid, Arc<Line>>,
     outcomes: Counters<Outcome>,
 }
@@ -169,6 +205,7 @@ impl PodLives {
             kept_max: Duration::seconds(i64::from(config.pod_reviewed_seconds)),
             reviewer: OnceLock::new(),
             good: Cache::new(config.kept_max.max(1)),
+            refused: Cache::new(config.kept_max.max(1)),
             lines: Cache::new(CLUSTERS_MAX),
             outcomes: Counters::new(names::CREDENTIALS_POD_REVIEWS_TOTAL),
         }
@@ -198,6 +235,7 @@ impl PodLives {
                 let part = "this cluster's share of questions about pods".into();
                 Err(Fault::Throttled { part, retry_after: Some(self.limit) }.into())
             }
+            Err(NotGood::Late(fault)) => Err(fault.into()),
             Err(NotGood::Unknown(why)) if self.policy == PodReviewPolicy::Required => {
                 let detail =
                     format!("{why}; no pod is vended to without that (`credentials.vend.pod_review`)");
@@ -220,7 +258,13 @@ impl PodLives {
             return Err(NotGood::Unknown(Unknown::Off));
         }
         let key = (cluster, digest);
-        self.good.remove_if(&key, |at| !self.counts(*at, now));
+        if let Some((at, words)) = self.refused.get(&key)
+            && is_within(REFUSED_KEPT, at, now)
+        {
+            self.outcomes.increment(Outcome::Refused);
+            return Err(NotGood::Refused(words));
+        }
+        self.good.remove_if(&key, |at| !is_within(self.kept_max, *at, now));
         let mut outcome = Some(Outcome::Kept);
         let asked = self.good.get_or_insert_async(&key, async {
             let asked = self.ask(cluster, token).await;
@@ -228,6 +272,7 @@ impl PodLives {
                 Ok(()) => Some(Outcome::Lives),
                 Err(NotGood::Refused(_)) => Some(Outcome::Refused),
                 Err(NotGood::Busy) => Some(Outcome::Busy),
+                Err(NotGood::Late(_)) => Some(Outcome::TimedOut),
                 Err(NotGood::Unknown(why)) => why.outcome(),
             };
             asked.map(|()| now)
@@ -236,51 +281,43 @@ impl PodLives {
         if let Some(outcome) = outcome {
             self.outcomes.increment(outcome);
         }
+        if let Err(NotGood::Refused(words)) = &asked {
+            self.refused.insert(key, (now, words.clone()));
+        }
         asked.map(drop)
-    }
-
-    /// Whether what was found at a moment still counts. A clock that was set back vouches for nothing.
-    fn counts(&self, at: OffsetDateTime, now: OffsetDateTime) -> bool {
-        let age = now - at;
-        age >= Duration::ZERO && age < self.kept_max
     }
 
     async fn ask(&self, cluster: ClusterUid, token: &SecretString) -> Result<(), NotGood> {
         let Some(reviewer) = self.reviewer.get() else { return Err(NotGood::Unknown(Unknown::Unwatched)) };
         let line = self.line(cluster);
         line.is_asked()?;
-        let Ok(Ok(_room)) = timeout(self.limit, line.room.acquire()).await else { return Err(NotGood::Busy) };
+        let room = timeout(self.limit, Arc::clone(&line.room).acquire_owned()).await;
+        let Ok(Ok(room)) = room else { return Err(NotGood::Busy) };
         // Those before may have found out meanwhile that nobody answers.
         line.is_asked()?;
-        let asked = ReviewPod { cluster, token: token.clone() };
-        let late = || Fault::TimedOut { part: "the cluster's API server".into(), limit: self.limit };
-        let review = timeout(self.limit, (reviewer.0)(asked)).await.unwrap_or_else(|_| Err(late()));
-        let mut rest = line.rest();
-        match review {
-            Ok(PodReview::Lives) => {
-                rest.answered();
-                Ok(())
-            }
-            Ok(PodReview::Refused(words)) => {
-                rest.answered();
-                Err(NotGood::Refused(words))
-            }
-            Ok(PodReview::Unwatched) => {
-                rest.unwatched(Unknown::Unwatched, Instant::now());
-                Err(NotGood::Unknown(Unknown::Unwatched))
-            }
-            Err(fault) => {
-                rest.faulted(Unknown::Resting(fault.clone()), Instant::now());
-                Err(NotGood::Unknown(Unknown::Fault(fault)))
-            }
-        }
+        let (limit, asked) = (self.limit, (reviewer.0)(ReviewPod { cluster, token: token.clone() }));
+        // A question outlives whoever had it asked: who gives up early would else keep it from being known that nobody answers.
+        let settled = async move {
+            let _room = room;
+            let late = || Fault::TimedOut { part: "the cluster's API server".into(), limit };
+            line.settle(timeout(limit, asked).await.unwrap_or_else(|_| Err(late())))
+        };
+        let settled = tokio::spawn(settled.in_current_span()).await;
+        settled.unwrap_or(Err(NotGood::Unknown(Unknown::Fault(Fault::Internal))))
     }
 
     fn line(&self, cluster: ClusterUid) -> Arc<Line> {
-        let fresh = || Arc::new(Line { room: Semaphore::new(OF_CLUSTER_MAX), rest: Mutex::default() });
+        let room = || Arc::new(Semaphore::new(OF_CLUSTER_MAX));
+        let fresh = || Arc::new(Line { room: room(), rest: Mutex::default() });
         let found = self.lines.get_or_insert_with(&cluster, || Ok::<_, std::convert::Infallible>(fresh()));
         found.unwrap_or_else(|never| match never {})
     }
+}
+
+/// Whether what was found at a moment still counts. A clock that was set back vouches for nothing.
+fn is_within(kept_max: Duration, at: OffsetDateTime, now: OffsetDateTime) -> bool {
+    let age = now - at;
+    age >= Duration::ZERO && age < kept_max
 }
 
 /// What is told of a token that the API server refuses.

@@ -325,9 +325,13 @@ impl Mapping {
             rules::cluster::transition(before.authentication_mode, mode)?;
             after.authentication_mode = mode;
         }
-        if let Some(pairs) = change.trusted_accounts {
+        if let Some(mut pairs) = change.trusted_accounts {
             let own = before.trusted_accounts.iter().find(|pair| pair.account == before.account);
             let most = self.inner.config.limits.trusted_accounts_per_cluster;
+            // None is what a new cluster has.
+            if pairs.is_empty() {
+                pairs.extend(own.cloned());
+            }
             if let Some(own) = own {
                 rules::cluster::trusted_accounts(&pairs, own, most)?;
             }

@@ -37,6 +37,7 @@ impl Watch {
         while let Some(found) = heard {
             match found? {
                 Heard::Changed(scope, revision) => moved.push((scope, revision)),
+                Heard::Associations(_) => {}
                 Heard::Missed => return Some((RevisionReport::All(self.store.revisions()), self)),
             }
             heard = match moved.len() {

@@ -90,6 +90,7 @@ impl Watch {
                     continue;
                 }
                 Ok(None) => return None,
+                Ok(Some(Heard::Associations(_))) => false,
                 Ok(Some(Heard::Missed)) => true,
                 Ok(Some(Heard::Changed(scope, _))) => {
                     scope == Scope::Hub || scope == Scope::Cluster(self.cluster.uid)

@@ -133,7 +133,10 @@ pub(crate) async fn a_change_of_a_cluster_is_held_against_every_rule<C: Calls, R
         (UpdateCluster { endpoint: Some(String::from("a")), ..nothing() }, "endpoint"),
         (UpdateCluster { audiences: Some(vec![]), ..nothing() }, "audiences"),
         (UpdateCluster { token_cache_seconds: Some(3_601), ..nothing() }, "token_cache_seconds"),
-        (UpdateCluster { trusted_accounts: Some(vec![]), ..nothing() }, "trusted_accounts"),
+        (
+            UpdateCluster { trusted_accounts: Some(vec![pair(Authority::Aws, AWS)]), ..nothing() },
+            "trusted_accounts",
+        ),
         (UpdateCluster { tags: Some(BTreeMap::from([(String::new(), String::new())])), ..nothing() }, "tags"),
     ];
     for (change, rule) in refused {

@@ -109,8 +109,9 @@ impl StandIn {
                     return Err(NO_SUCH_KIND);
                 }
                 if message.kind == DELETE_ADDRESS {
+                    let before = state.addresses.len();
                     state.addresses.retain(|there| *there != address);
-                    return Ok(None);
+                    return if state.addresses.len() < before { Ok(None) } else { Err(IS_GONE) };
                 }
                 if state.addresses.contains(&address) {
                     return Err(IS_THERE);
@@ -178,6 +179,20 @@ fn a_kernel_without_has_them_on_lo_and_without_routes() {
     assert_eq!(kernel.state(), State { addresses: both, ..State::default() });
     set_up.take_down_by(&kernel).unwrap();
     assert_eq!(kernel.state(), State::default());
+}
+
+#[test]
+fn an_address_that_somebody_took_away_keeps_no_other_from_going() {
+    let kernel = StandIn::default();
+    let set_up = Addresses::set_up_by(&kernel, &[V4, V6]).unwrap();
+    kernel.state.borrow_mut().addresses.retain(|(_, address)| *address != V4);
+    set_up.take_down_by(&kernel).unwrap();
+    assert_eq!(kernel.state(), State::default());
+    let kernel = StandIn { refuses: None, ..StandIn::default() };
+    let set_up = Addresses::set_up_by(&kernel, &[V4, V6]).unwrap();
+    let kernel = StandIn { refuses: Some((V4, 1)), ..kernel };
+    assert!(set_up.take_down_by(&kernel).is_err(), "any other fault is told");
+    assert_eq!(kernel.state().addresses, [(LOOPBACK_INDEX, V4)], "in the end");
 }
 
 #[test]

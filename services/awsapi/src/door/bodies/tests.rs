@@ -82,7 +82,7 @@ fn bodies(bodies_bytes_max: usize, body_timeout_ms: u64) -> Bodies {
 /// How a read ends: by the length that it has, or why it has none.
 async fn read(bodies: &Bodies, body: Sent) -> Result<usize, Unread> {
     let held =
-        timeout(PATIENCE, bodies.read(body)).await.expect("a body is waited for within its time alone");
+        timeout(PATIENCE, bodies.read(None, body)).await.expect("a body is waited for within its time alone");
     held.map(|held| held.bytes().len())
 }
 
@@ -131,7 +131,7 @@ async fn immunity_28_a_refused_body_is_dropped_as_it_comes_and_not_for_ever() {
 async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_do_not_meet() {
     let bodies = bodies(MEGABYTE, SHORT.as_millis() as u64);
     let large = || sent(16, MEGABYTE / 16, End::Whole);
-    let first = bodies.read(large()).await.unwrap();
+    let first = bodies.read(None, large()).await.unwrap();
     assert_eq!(read(&bodies, large()).await, Err(Unread::NoRoom));
     assert_eq!(read(&bodies, sent(1, UNCOUNTED_BYTES, End::Whole)).await, Ok(UNCOUNTED_BYTES));
     // What stalls gives back what it held when its time is over.
@@ -148,6 +148,6 @@ async fn immunity_28_the_bodies_of_all_requests_have_one_limit_which_small_ones_
 async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
     let bodies = bodies(MEGABYTE, PATIENCE.as_millis() as u64);
     let mut body = sent(10_000, 1, End::Whole);
-    assert_eq!(bodies.read(&mut body).await.unwrap().bytes().len(), 10_000);
+    assert_eq!(bodies.read(None, &mut body).await.unwrap().bytes().len(), 10_000);
     assert_eq!(body.most, 1);
 }

@@ -118,7 +118,7 @@ async fn immunity_48_what_the_api_server_says_decides_and_where_it_says_nothing_
 }
 
 #[tokio::test]
-async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_no_other_word_is_kept() {
+async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_a_bad_one_for_a_moment() {
     let world = World::new(PodReviewPolicy::WhenAnswered);
     let asked = async |token: &str, seconds: i64| {
         let answer = world.confirm(token, NOON + Duration::seconds(seconds)).await;
@@ -131,9 +131,14 @@ async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_no_othe
     let other = world.lives.confirm(ClusterUid::random(), &"a".into(), TokenDigest::of("a"), NOON).await;
     assert_eq!((code(&other), world.stand_in.asked()), ("confirmed", 1), "another cluster's is another");
     world.stand_in.say(Some(Ok(PodReview::Refused(String::new()))));
-    for _ in 0..2 {
-        assert_eq!(asked("c", 9).await, ("pod_token_expired".to_owned(), 1), "asked anew");
+    for (seconds, expected) in [(9, 1), (9, 0), (10, 0), (11, 1), (10, 1)] {
+        assert_eq!(asked("c", seconds).await, ("pod_token_expired".to_owned(), expected), "{seconds}");
     }
+    world.stand_in.say(Some(Err(away())));
+    for _ in 0..2 {
+        assert_eq!(asked("d", 9).await, ("unconfirmed".to_owned(), 1), "asked anew");
+    }
+    world.stand_in.say(Some(Ok(PodReview::Refused(String::new()))));
     assert_eq!(asked("a", 18).await.0, "confirmed", "it was good a moment ago");
     assert_eq!(asked("a", 19).await.0, "pod_token_expired", "and is not for ever");
 }
@@ -186,4 +191,37 @@ async fn immunity_55_a_dead_api_server_slows_no_vend_and_an_answer_to_anyone_end
         assert_eq!(code(&world.confirm(&format!("ana-{number}"), NOON).await), "confirmed", "{number}");
     }
     assert_eq!(world.stand_in.asked(), 40);
+}
+
+#[tokio::test]
+async fn immunity_48_a_token_that_is_late_while_others_are_answered_is_vended_nothing() {
+    for policy in [PodReviewPolicy::WhenAnswered, PodReviewPolicy::Required] {
+        let world = World::new(policy);
+        world.stand_in.say(Some(Ok(PodReview::Lives)));
+        assert_eq!(code(&world.confirm("ana", NOON).await), "confirmed");
+        // The API server asks its webhook about what it does not know itself, and that hangs.
+        world.stand_in.say(None);
+        assert_eq!(code(&world.confirm("dead", NOON).await), "timed_out", "{policy:?}");
+        // Where nobody is answered any more the policy says what comes of it.
+        for number in 0..3 {
+            let _ = world.confirm(&format!("dead-{number}"), NOON).await;
+        }
+        let expected = if policy == PodReviewPolicy::Required { "unavailable" } else { "unconfirmed" };
+        assert_eq!(code(&world.confirm("late", NOON).await), expected, "{policy:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_gives_up_early_does_not_keep_it_from_being_known_that_nobody_answers() {
+    let world = World::new(PodReviewPolicy::WhenAnswered);
+    world.stand_in.say(None);
+    for number in 0..3 {
+        let token = number.to_string();
+        let given_up = timeout(StdDuration::from_millis(5), world.confirm(&token, NOON)).await;
+        assert!(given_up.is_err());
+    }
+    tokio::time::sleep(StdDuration::from_millis(200)).await;
+    let answer = world.confirm("a", NOON).await;
+    assert!(answer.unwrap().unwrap().contains("left alone for a moment"));
+    assert_eq!(world.stand_in.asked(), 3);
 }

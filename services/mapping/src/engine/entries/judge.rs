@@ -126,17 +126,22 @@ impl Mapping {
         use rules::entry as rule;
         let mut after = before.clone();
         if let Some(username) = &change.username {
-            rule::custom_badge(before.entry_type, "username")?;
             after.username = if username.is_empty() {
                 rule::default_username(before.entry_type, &before.principal_arn)
             } else {
+                rule::custom_badge(before.entry_type, "username")?;
                 rule::username(username)?.as_str().to_owned()
             };
         }
         if let Some(groups) = &change.groups {
-            rule::custom_badge(before.entry_type, "groups")?;
-            rule::groups(groups, self.inner.config.limits.groups_per_entry)?;
-            after.groups.clone_from(groups);
+            // None of one's own are those of the type.
+            after.groups = if groups.is_empty() {
+                rule::default_groups(before.entry_type)
+            } else {
+                rule::custom_badge(before.entry_type, "groups")?;
+                rule::groups(groups, self.inner.config.limits.groups_per_entry)?;
+                groups.clone()
+            };
         }
         if let Some(ends_at) = change.ends_at {
             rule::end(ends_at, now)?;
