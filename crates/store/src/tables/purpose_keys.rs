@@ -231,7 +231,7 @@ impl Store {
     }
 
     /// Fetches the purposes' keys again because something came that none of those here has made: its maker may have heard of a new
-    /// version before this process did. At most once in [`ASKED_FOR_EVERY`], however many ask; all of them wait for that one.
+    /// version before this process did. At most once a second, however many ask; all of them wait for that one.
     /// A version is made some time before it is used, so that a look so short ago has brought it.
     pub async fn ask_for_keys(&self) {
         let mut asked = self.keys_asked_for().lock().await;
