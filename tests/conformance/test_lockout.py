@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hub import NO
+from hub import NO, unique
 
 ADMIN = "AmazonEKSClusterAdminPolicy"
 
@@ -126,7 +126,9 @@ def guarded_by_a_chain(hub):
 
 def immunity_56_a_role_counts_while_somebody_can_assume_it(hub, guarded_by_a_chain):
     cluster, ana, between, last = guarded_by_a_chain
-    nobody = f"arn:aws:iam::{hub.account}:user/nobody"
+    # Without a key nobody can be it.
+    keyless = hub.cli("iam", "user", "create", unique("keyless"))["value"]["name"]
+    nobody = f"arn:aws:iam::{hub.account}:user/{keyless}"
     key = ana.credentials.access_key_id
     block = ["block", "create", "--cluster", cluster.id, "--reason", "x"]
     deny = ["--document", "-"]

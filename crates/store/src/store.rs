@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -54,8 +54,10 @@ pub(crate) struct Inner {
     tailer: std::sync::OnceLock<AbortHandle>,
     /// Decisions put since the last time that they were swept.
     decisions_unswept: AtomicU64,
-    /// When the purposes' keys were last fetched because something did not open.
-    keys_asked_for: tokio::sync::Mutex<Option<Instant>>,
+    /// One fetches the purposes' keys at a time, so that what was read first is not taken last.
+    keys_turn: tokio::sync::Mutex<()>,
+    /// When they were last fetched because something did not open.
+    keys_asked_for: Mutex<Option<Instant>>,
 }
 
 impl Drop for Inner {
@@ -90,7 +92,8 @@ impl Store {
             feed,
             tailer,
             decisions_unswept: AtomicU64::new(0),
-            keys_asked_for: tokio::sync::Mutex::default(),
+            keys_turn: tokio::sync::Mutex::default(),
+            keys_asked_for: Mutex::default(),
         });
         let store = Self { inner };
         let begun = counters(&mut store.read().await?).await?;
@@ -124,8 +127,12 @@ impl Store {
         &self.inner.options.keyring
     }
 
-    pub(crate) fn keys_asked_for(&self) -> &tokio::sync::Mutex<Option<Instant>> {
-        &self.inner.keys_asked_for
+    pub(crate) fn keys_turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.keys_turn
+    }
+
+    pub(crate) fn keys_asked_for(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.inner.keys_asked_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The clock.

@@ -234,24 +234,31 @@ impl Store {
     /// version before this process did. At most once a second, however many ask; all of them wait for that one.
     /// A version is made some time before it is used, so that a look so short ago has brought it.
     pub async fn ask_for_keys(&self) {
-        let mut asked = self.keys_asked_for().lock().await;
-        if asked.is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY) {
+        if self.has_asked_for_keys() {
             return;
         }
-        if let Err(error) = self.reload_keys().await {
-            tracing::warn!(%error, "the store was asked for newer keys and does not answer");
+        let _turn = self.keys_turn().lock().await;
+        if self.has_asked_for_keys() {
+            return;
         }
-        *asked = Some(Instant::now());
+        match self.reload_keys_in_turn().await {
+            Ok(()) => *self.keys_asked_for() = Some(Instant::now()),
+            Err(error) => tracing::warn!(%error, "the store was asked for newer keys and does not answer"),
+        }
     }
 
     /// Whether somebody has [asked for keys](Self::ask_for_keys) so short ago that asking would bring nothing.
     pub fn has_asked_for_keys(&self) -> bool {
-        let asked = self.keys_asked_for().try_lock();
-        asked.is_ok_and(|asked| asked.is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY))
+        self.keys_asked_for().is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY)
     }
 
     /// Fetches the purposes' keys again, after another version was made.
     pub(crate) async fn reload_keys(&self) -> Result<(), StoreError> {
+        let _turn = self.keys_turn().lock().await;
+        self.reload_keys_in_turn().await
+    }
+
+    async fn reload_keys_in_turn(&self) -> Result<(), StoreError> {
         let stored = stored_keys(&mut self.read().await?).await?;
         self.keyring().take_keys(&stored, self.clock().now())?;
         Ok(())

@@ -1,6 +1,6 @@
 //! Roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::authn::accounts::{
     ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, PolicyOwner, UpdateRole,
@@ -61,7 +61,7 @@ impl<S: SharedCache> Engine<S> {
         let (_, scope) = self.local_scope(actor, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
         let found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
-        self.as_shown(found).await
+        self.as_shown(found, &mut HashMap::new()).await
     }
 
     pub(super) async fn role_records(
@@ -73,8 +73,9 @@ impl<S: SharedCache> Engine<S> {
         let (_, scope) = self.local_scope(actor, of.account).await?;
         let mut page =
             self.stored_page(scope, page, |role: &IamRole| role.path.starts_with(&of.path_prefix)).await?;
+        let mut bearers = HashMap::new();
         for role in &mut page.items {
-            *role = self.as_shown(role.clone()).await?;
+            *role = self.as_shown(role.clone(), &mut bearers).await?;
         }
         Ok(page)
     }
@@ -114,7 +115,7 @@ impl<S: SharedCache> Engine<S> {
         role.description = description.unwrap_or(role.description);
         role.session_seconds_max = session_seconds_max.unwrap_or(role.session_seconds_max);
         transaction.put(&role).await?;
-        self.commit(transaction, scope, role).await
+        self.commit_role(transaction, scope, role).await
     }
 
     pub(super) async fn tag_role_record(
@@ -129,7 +130,7 @@ impl<S: SharedCache> Engine<S> {
         let mut role = stored(&mut transaction, scope, &role.name).await?;
         change.apply(&mut role.tags, self.config.limits.tags_max)?;
         transaction.put(&role).await?;
-        self.commit(transaction, scope, role).await
+        self.commit_role(transaction, scope, role).await
     }
 
     pub(super) async fn revoke_role_sessions(
@@ -142,7 +143,7 @@ impl<S: SharedCache> Engine<S> {
         let revoked_before = Some(transaction.now());
         let role = IamRole { revoked_before, ..stored(&mut transaction, scope, &role.name).await? };
         transaction.put(&role).await?;
-        self.commit(transaction, scope, role).await
+        self.commit_role(transaction, scope, role).await
     }
 
     pub(super) async fn delete_role_record(

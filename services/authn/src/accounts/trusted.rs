@@ -1,9 +1,9 @@
 //! Whom a trust policy means when it is written, and how it is shown when they are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use lanyard_api::authn::accounts::{IamRole, User};
-use lanyard_api::{CallError, Scope};
+use lanyard_api::authn::accounts::{Account, IamRole, User};
+use lanyard_api::{Authority, CallError, Mutated, Scope};
 use lanyard_iam::{PrincipalArn, PrincipalId, PrincipalKind};
 use lanyard_store::Transaction;
 
@@ -24,10 +24,15 @@ impl<S: SharedCache> Engine<S> {
         let policy = rules::parsed_trust_policy(trust_policy)?;
         let hub = self.directory.hub().await?;
         let mut ids = BTreeMap::new();
-        for arn in policy.named_principals().filter(|arn| hub.is_local(arn.account)) {
+        for arn in policy.named_principals() {
+            // Of the store, not the snapshot: an account that was made a moment ago elsewhere is the hub's too.
+            let account: Option<Account> = transaction.get(Scope::Hub, arn.account.as_str()).await?;
+            let Some(account) = account.filter(|account| account.authority == Authority::Local) else {
+                continue;
+            };
             let scope = Scope::Account(arn.account);
             let found = match &arn.kind {
-                _ if !is_of_partition(&hub, arn) => None,
+                _ if account.partition != arn.partition => None,
                 PrincipalKind::User { path, name } => {
                     let user: Option<User> = transaction.get(scope, name).await?;
                     user.filter(|user| user.path == *path).map(|user| user.principal_id)
@@ -56,20 +61,22 @@ impl<S: SharedCache> Engine<S> {
         }
     }
 
-    /// A role as it is shown: those whom its trust policy names and who are gone, by the ids that they had.
-    pub(super) async fn as_shown(&self, mut role: IamRole) -> Result<IamRole, CallError> {
+    /// A role as it is shown: those whom its trust policy names and who are gone, by the ids that they had. Who bears an ARN is looked
+    /// up once for all roles of an answer.
+    pub(super) async fn as_shown(
+        &self,
+        mut role: IamRole,
+        bearers: &mut HashMap<String, Option<String>>,
+    ) -> Result<IamRole, CallError> {
         let mut gone = BTreeMap::new();
         for (arn, id) in &role.trusted_ids {
-            let Ok(named) = PrincipalArn::parse(arn) else { continue };
-            let scope = Scope::Account(named.account);
-            let bearer = match &named.kind {
-                PrincipalKind::User { name, .. } => {
-                    self.store.get::<User>(scope, name).await?.map(|user| user.principal_id)
+            let bearer = match bearers.get(arn) {
+                Some(known) => known.clone(),
+                None => {
+                    let found = self.bearer(arn).await?;
+                    bearers.insert(arn.clone(), found.clone());
+                    found
                 }
-                PrincipalKind::Role { name, .. } => {
-                    self.store.get::<IamRole>(scope, name).await?.map(|role| role.principal_id)
-                }
-                _ => None,
             };
             if bearer.as_ref() != Some(id) {
                 gone.insert(arn.clone(), id.clone());
@@ -83,10 +90,36 @@ impl<S: SharedCache> Engine<S> {
         }
         Ok(role)
     }
-}
 
-fn is_of_partition(hub: &HubSnapshot, arn: &PrincipalArn) -> bool {
-    hub.account(arn.account).is_some_and(|account| account.partition == arn.partition)
+    /// The unique id of the user or role that bears an ARN of this hub's now.
+    async fn bearer(&self, arn: &str) -> Result<Option<String>, CallError> {
+        let Ok(named) = PrincipalArn::parse(arn) else { return Ok(None) };
+        let scope = Scope::Account(named.account);
+        Ok(match &named.kind {
+            PrincipalKind::User { name, .. } => {
+                self.store.get::<User>(scope, name).await?.map(|user| user.principal_id)
+            }
+            PrincipalKind::Role { name, .. } => {
+                self.store.get::<IamRole>(scope, name).await?.map(|role| role.principal_id)
+            }
+            _ => None,
+        })
+    }
+
+    /// Commits a change of a role, and answers the role as it is shown.
+    pub(super) async fn commit_role(
+        &self,
+        transaction: Transaction,
+        scope: Scope,
+        role: IamRole,
+    ) -> Result<Mutated<IamRole>, CallError> {
+        let mut mutated = self.commit(transaction, scope, role).await?;
+        // It is changed already: what cannot be looked up now does not make that an error.
+        if let Ok(shown) = self.as_shown(mutated.value.clone(), &mut HashMap::new()).await {
+            mutated.value = shown;
+        }
+        Ok(mutated)
+    }
 }
 
 /// In the words of IAM.

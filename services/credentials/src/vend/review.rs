@@ -167,10 +167,7 @@ impl Line {
             }
             // An API server hands what its own issuer refuses on to its webhook, which can be slow by itself: a dead token is late where
             // those of living pods are not.
-            Err(fault @ Fault::TimedOut { .. }) if rest.has_just_answered(now) => {
-                rest.faulted(Unknown::Resting(fault.clone()), now);
-                Err(NotGood::Late(fault))
-            }
+            Err(fault @ Fault::TimedOut { .. }) if rest.has_just_answered(now) => Err(NotGood::Late(fault)),
             Err(fault) => {
                 rest.faulted(Unknown::Resting(fault.clone()), now);
                 Err(NotGood::Unknown(Unknown::Fault(fault)))
