@@ -132,8 +132,9 @@ def test_a_cluster_trusts_its_own_account_alone_again(hub, door, cluster):
 
 def test_all_of_a_nodes_entry_is_what_its_type_has(hub, door, cluster):
     node = hub.create_role("node", trusts=hub.account)
-    made = hub.cli("entry", "create", cluster.id, node.arn, "--type", "EC2_LINUX")["value"]
+    hub.cli("entry", "create", cluster.id, node.arn, "--type", "EC2_LINUX")
     named = {"cluster": cluster.id, "principal_arn": node.arn}
+    made = door.call(DESCRIBE_ENTRY, named, hub.administrator()).message["entry"]
     answer = door.call(UPDATE_ENTRY, named | {"update_mask": "*"}, hub.administrator())
     assert answer.code == StatusCode.OK, answer
     now = answer.message["entry"]["entry"]
