@@ -140,7 +140,7 @@ def test_all_of_a_nodes_entry_is_what_its_type_has(hub, door, cluster):
     now = answer.message["entry"]["entry"]
     assert (now["username"], now["groups"]) == (made["username"], made["groups"]) and now["groups"]
     own = door.call(UPDATE_ENTRY, named | {"username": "mine"}, hub.administrator())
-    assert own.code == StatusCode.INVALID_ARGUMENT, own
+    assert own.code == StatusCode.FAILED_PRECONDITION, own
 
 
 def test_a_role_is_described_anew_without_its_longest_session(hub, door):
