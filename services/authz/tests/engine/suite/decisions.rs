@@ -1,13 +1,10 @@
 //! What [`lanyard_api::authz::Decisions`] promises.
 
-use std::collections::BTreeMap;
-
 use futures::StreamExt as _;
 use lanyard_api::{
     CallError, ClusterUid, DecisionId,
     authz::{DecisionKind, DecisionOutcome, DecisionRecord},
-    credentials::PodIdentityAssociation,
-    mapping::Cluster,
+    suite::association,
 };
 
 use crate::{
@@ -27,24 +24,6 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
         what: "get pods in namespace a".into(),
         detail: "a block names the principal".into(),
         trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
-    }
-}
-
-fn association(cluster: &Cluster) -> PodIdentityAssociation {
-    PodIdentityAssociation {
-        id: "a-0123456789abcdefg".parse().unwrap(),
-        cluster: cluster.uid,
-        namespace: "shop".to_owned(),
-        service_account: "cart".to_owned(),
-        role_arn: format!("arn:aws:iam::{HOME}:role/app").parse().unwrap(),
-        target_role_arn: None,
-        disable_session_tags: false,
-        policy: None,
-        aws_road: None,
-        unprobed: false,
-        tags: BTreeMap::new(),
-        created_at: START,
-        modified_at: START,
     }
 }
 
@@ -122,7 +101,7 @@ pub(crate) async fn a_watch_tells_that_something_changed_until_the_cluster_is_go
         last = next().await.unwrap().unwrap().revision;
     }
     // But an association of another one is: its pods' sessions are used here too.
-    let revision_of_other = stage.put(&association(&other)).await;
+    let revision_of_other = stage.put(&association(&other, &format!("arn:aws:iam::{HOME}:role/app"))).await;
     let told = next().await.unwrap().unwrap().revision;
     assert!(told == revision, "{told} {revision} {revision_of_other}");
     stage.delete_cluster(&cluster).await;
