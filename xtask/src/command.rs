@@ -1,11 +1,31 @@
 //! Running one command of a stage: what it says is passed on and looked through.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::watchdog::Watchdog;
+
+thread_local! {
+    /// The stage that this thread runs beside others, whose lines come between its own.
+    static STAGE: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// From now on, each line of this thread begins with the name of its stage.
+pub(crate) fn speak_as(stage: &'static str) {
+    STAGE.set(Some(stage));
+}
+
+/// A line for whoever watches; who reads a log wants it now.
+pub(crate) fn say(line: &str) {
+    match STAGE.get() {
+        Some(stage) => println!("{stage} | {line}"),
+        None => println!("{line}"),
+    }
+    let _ = std::io::stdout().flush();
+}
 
 /// What a command said on standard output, and how it ended.
 pub(crate) struct Finished {
@@ -22,9 +42,7 @@ pub(crate) fn run(watchdog: &Watchdog, command: &mut Command, hide: fn(&str) -> 
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line.context("cannot read what the command says")?).into_owned();
         if !hide(&line) {
-            println!("{line}");
-            // Whoever watches a log wants the line now.
-            let _ = std::io::stdout().flush();
+            say(&line);
         }
         lines.push(line);
     }

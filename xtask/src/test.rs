@@ -1,13 +1,16 @@
-//! `cargo xtask test`: the stages one after the other, each with its time, and the tally last.
+//! `cargo xtask test`: the stages, each with its time, and the tally last. What is bound by the processors runs one stage after the
+//! other; the stages that talk to running processes wait more than they work, and run in two rows side by side.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use crate::agent;
-use crate::command::{Finished, run as run_command, show_all};
+use crate::command::{Finished, run as run_command, say, show_all, speak_as};
 use crate::compose;
 use crate::kubernetes;
 use crate::node;
@@ -39,6 +42,7 @@ struct Stage {
     work: fn(&House) -> Result<Outcome>,
 }
 
+/// Before the rest: whoever has made a mistake hears of it first.
 const STAGES: &[Stage] = &[
     Stage { name: "fmt", quick: true, work: fmt },
     Stage { name: "crate walls", quick: true, work: crate_walls },
@@ -47,14 +51,20 @@ const STAGES: &[Stage] = &[
     Stage { name: "bans", quick: false, work: bans },
     Stage { name: "protos", quick: false, work: protos },
     Stage { name: "rust tests", quick: true, work: rust_tests },
-    Stage { name: "conformance", quick: false, work: conformance },
-    Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
-    Stage { name: "static agent", quick: false, work: static_agent },
-    Stage { name: "compose", quick: false, work: compose },
-    Stage { name: "consumers", quick: false, work: consumers },
-    Stage { name: "real clients", quick: false, work: clients },
-    Stage { name: "real kube-apiserver", quick: false, work: apiserver },
-    Stage { name: "real node", quick: false, work: node },
+];
+
+/// After them, row beside row; the longest stage is a row of its own.
+const SIDE_BY_SIDE: [&[Stage]; 2] = [
+    &[Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack }],
+    &[
+        Stage { name: "conformance", quick: false, work: conformance },
+        Stage { name: "static agent", quick: false, work: static_agent },
+        Stage { name: "compose", quick: false, work: compose },
+        Stage { name: "consumers", quick: false, work: consumers },
+        Stage { name: "real clients", quick: false, work: clients },
+        Stage { name: "real kube-apiserver", quick: false, work: apiserver },
+        Stage { name: "real node", quick: false, work: node },
+    ],
 ];
 
 /// What the stages share.
@@ -62,40 +72,75 @@ struct House {
     root: PathBuf,
     watchdog: Watchdog,
     quick: bool,
+    /// Held while tools are found, fetched or built: stages of two rows may want the same one.
+    tools: Mutex<()>,
 }
 
 /// Runs the stages; the answer is whether all of them passed.
 pub(crate) fn run(quick: bool, only: &[String]) -> Result<bool> {
-    let house = House { root: root()?, watchdog: Watchdog::start()?, quick };
-    let mut total = Tally::default();
-    let mut notes = Vec::new();
-    for stage in STAGES.iter().filter(|stage| !quick || stage.quick) {
-        if !only.is_empty() && !only.iter().any(|word| stage.name.contains(word.as_str())) {
-            continue;
-        }
-        let (tally, note) = timed(&house, stage);
-        total += tally;
-        notes.push(note);
-    }
+    let house = House { root: root()?, watchdog: Watchdog::start()?, quick, tools: Mutex::new(()) };
+    let chosen = |stages: &'static [Stage]| -> Vec<&'static Stage> {
+        let is_named = |stage: &Stage| only.is_empty() || only.iter().any(|word| stage.name.contains(word));
+        stages.iter().filter(|stage| (!quick || stage.quick) && is_named(stage)).collect()
+    };
+    let mut ended: Vec<(Tally, String)> =
+        chosen(STAGES).into_iter().map(|stage| timed(&house, stage)).collect();
+    ended.extend(side_by_side(&house, SIDE_BY_SIDE.map(chosen)));
     drop(house);
-    println!("\n{}\n{total}", notes.join("\n"));
+    let mut total = Tally::default();
+    println!();
+    for (tally, note) in ended {
+        total += tally;
+        println!("{note}");
+    }
+    println!("{total}");
     Ok(total.failed == 0 && total.passed > 0)
 }
 
+/// Runs the stages of each row one after the other, and the rows at once.
+fn side_by_side<const ROWS: usize>(house: &House, rows: [Vec<&'static Stage>; ROWS]) -> Vec<(Tally, String)> {
+    let alone = rows.iter().filter(|row| !row.is_empty()).count() < 2;
+    let one_after_the_other = |row: Vec<&'static Stage>| -> Vec<(Tally, String)> {
+        let run = |stage: &'static Stage| {
+            if !alone {
+                speak_as(stage.name);
+            }
+            timed(house, stage)
+        };
+        row.into_iter().map(run).collect()
+    };
+    thread::scope(|scope| {
+        let running = rows.map(|row| scope.spawn(|| one_after_the_other(row)));
+        let died = || vec![(Tally::FAILED, "failed: a row of stages died of a panic".to_owned())];
+        running.into_iter().flat_map(|row| row.join().unwrap_or_else(|_| died())).collect()
+    })
+}
+
 fn timed(house: &House, stage: &Stage) -> (Tally, String) {
-    println!("\n== {} ==", stage.name);
+    say("");
+    say(&format!("== {} ==", stage.name));
     let start = Instant::now();
     let (tally, said) = match (stage.work)(house) {
         Ok(Outcome::Ran(tally)) => (tally, tally.to_string()),
         Ok(Outcome::Skipped(reason)) => (Tally::SKIPPED, format!("skipped: {reason}")),
         Err(fault) => (Tally::FAILED, format!("failed: {fault:#}")),
     };
-    let note = format!("{:<22} {:>7.1} s  {said}", stage.name, start.elapsed().as_secs_f64());
-    println!("{note}");
+    let note = format!("{:<24} {:>7.1} s  {said}", stage.name, start.elapsed().as_secs_f64());
+    say(&note);
     (tally, note)
 }
 
 impl House {
+    /// Finds, fetches or builds what a stage needs, while no other stage does.
+    fn equipped<'a, T>(&'a self, find: impl FnOnce(&'a Watchdog) -> Result<T>) -> Result<T> {
+        let _turn = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        find(&self.watchdog)
+    }
+
+    fn python(&self) -> Result<Python> {
+        self.equipped(Python::prepare)
+    }
+
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(cargo());
         command.args(arguments).current_dir(&self.root);
@@ -175,7 +220,7 @@ fn judged(finished: &Finished, mut tally: Tally) -> Tally {
     if !finished.status.success() && tally.failed == 0 {
         tally += Tally::FAILED;
     } else if tally.is_empty() {
-        println!("no test ran");
+        say("no test ran");
         tally += Tally::FAILED;
     }
     tally
@@ -271,9 +316,9 @@ fn conformance(house: &House) -> Result<Outcome> {
 
 /// The tests that have no folder of their own, with what the AWS wire's story in JavaScript wants where that is there.
 fn conformance_with(house: &House, settings: &[(&str, &Path)]) -> Result<Outcome> {
-    let python = Python::prepare(&house.watchdog)?;
-    let postgres = Postgres::start(&house.watchdog)?;
-    let sdks = tools::sdks(&house.watchdog)?;
+    let python = house.python()?;
+    let postgres = house.equipped(Postgres::start)?;
+    let sdks = house.equipped(tools::sdks)?;
     let mut set = vec![("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))];
     set.extend(sdks.iter().map(|(variable, path)| (*variable, path.as_path())));
     set.extend(settings);
@@ -285,8 +330,8 @@ const AGENT: &str = "LANYARD_TEST_AGENT";
 
 /// The node agent's tests on the static program that its image has.
 fn static_agent(house: &House) -> Result<Outcome> {
-    let python = Python::prepare(&house.watchdog)?;
-    let mut set = tools::sdks(&house.watchdog)?;
+    let python = house.python()?;
+    let mut set = house.equipped(tools::sdks)?;
     set.push((AGENT, agent::build(&house.watchdog, "dev")?));
     let set: Vec<(&str, &Path)> = set.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.pytest(&python, "agent", &set)
@@ -313,11 +358,11 @@ type Prepare = fn(&Watchdog) -> Result<Result<Vec<(&'static str, PathBuf)>, Stri
 
 /// The tests of a folder with what they need.
 fn prepared(house: &House, prepare: Prepare, folder: &str) -> Result<Outcome> {
-    let found = match prepare(&house.watchdog)? {
+    let found = match house.equipped(prepare)? {
         Ok(found) => found,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
-    let python = Python::prepare(&house.watchdog)?;
+    let python = house.python()?;
     let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.pytest(&python, folder, &set)
 }
@@ -335,7 +380,7 @@ fn consumers(house: &House) -> Result<Outcome> {
     ];
     let mut found = Vec::new();
     for (variable, tool) in wanted {
-        match tool(&house.watchdog)? {
+        match house.equipped(tool)? {
             Tool::There(path) => found.push((variable, path)),
             Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
         }
@@ -347,41 +392,41 @@ fn consumers(house: &House) -> Result<Outcome> {
             return Ok(Outcome::Skipped("one consumer is built with Go, which is not installed".to_owned()));
         }
     }
-    let python = Python::prepare(&house.watchdog)?;
+    let python = house.python()?;
     let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.python_tests(&python, &house.root.join("tests/consumers"), &[], &set)
 }
 
 fn clients(house: &House) -> Result<Outcome> {
-    let kubectl = match tools::kubectl(&house.watchdog)? {
+    let kubectl = match house.equipped(tools::kubectl)? {
         Tool::There(path) => path,
         Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
     };
-    let authenticator = match tools::authenticator(&house.watchdog)? {
+    let authenticator = match house.equipped(tools::authenticator)? {
         Tool::There(path) => path,
         Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
     };
-    let python = Python::prepare(&house.watchdog)?;
+    let python = house.python()?;
     house.pytest(&python, "clients", &[("KUBECTL", &kubectl), ("AWS_IAM_AUTHENTICATOR", &authenticator)])
 }
 
 fn apiserver(house: &House) -> Result<Outcome> {
     let mut found = Vec::new();
     // Each only when those before it are there: one that is built takes minutes.
-    let wanted: [(&str, &dyn Fn() -> Result<Tool>); 3] = [
-        ("KUBECTL", &|| tools::kubectl(&house.watchdog)),
-        ("ETCD", &|| tools::etcd().context("cannot get etcd")),
-        ("KUBE_APISERVER", &|| kubernetes::kube_apiserver(&house.watchdog)),
+    let wanted: [(&str, Find); 3] = [
+        ("KUBECTL", tools::kubectl),
+        ("ETCD", |_| tools::etcd().context("cannot get etcd")),
+        ("KUBE_APISERVER", kubernetes::kube_apiserver),
     ];
     for (variable, tool) in wanted {
-        match tool()? {
+        match house.equipped(tool)? {
             Tool::There(path) => found.push((variable, path)),
             Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
         }
     }
-    let python = Python::prepare(&house.watchdog)?;
+    let python = house.python()?;
     // For the spoke service in processes of its own.
-    let postgres = Postgres::start(&house.watchdog)?;
+    let postgres = house.equipped(Postgres::start)?;
     found.push(("LANYARD_TEST_POSTGRES_URL", PathBuf::from(&postgres.url)));
     let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
     house.pytest(&python, "apiserver", &set)
@@ -398,4 +443,50 @@ fn node(house: &House) -> Result<Outcome> {
         Ok(Ok(found))
     };
     prepared(house, with_agent, "node")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn rows_run_side_by_side_and_one_that_dies_is_a_failure() {
+        static BOTH: Barrier = Barrier::new(2);
+        let meets: fn(&House) -> Result<Outcome> = |_| {
+            // Nobody passes alone.
+            BOTH.wait();
+            Ok(Outcome::Ran(Tally::PASSED))
+        };
+        let stage = |name, work| &*Box::leak(Box::new(Stage { name, quick: false, work }));
+        let house = || House {
+            root: PathBuf::new(),
+            watchdog: Watchdog::start().unwrap(),
+            quick: false,
+            tools: Mutex::new(()),
+        };
+        let rows = [
+            vec![stage("one", meets)],
+            vec![stage("skipped", |_| Ok(Outcome::Skipped("no reason".to_owned()))), stage("other", meets)],
+        ];
+        let ended = side_by_side(&house(), rows);
+        let names: Vec<&str> = ended.iter().filter_map(|(_, note)| note.split(' ').next()).collect();
+        assert_eq!(names, ["one", "skipped", "other"], "the rows in their order, whoever ended first");
+        let tallies: Vec<Tally> = ended.into_iter().map(|(tally, _)| tally).collect();
+        assert_eq!(tallies, [Tally::PASSED, Tally::SKIPPED, Tally::PASSED]);
+
+        let dies = vec![stage("dies", |_| panic!("on purpose"))];
+        let ended = side_by_side(&house(), [dies, Vec::new()]);
+        assert_eq!(ended.len(), 1);
+        assert!(ended.iter().all(|(tally, _)| *tally == Tally::FAILED), "{ended:?}");
+    }
+
+    #[test]
+    fn every_stage_has_a_name_of_its_own() {
+        let all = STAGES.iter().chain(SIDE_BY_SIDE.into_iter().flatten()).map(|stage| stage.name);
+        let mut names: Vec<&str> = all.collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    }
 }
