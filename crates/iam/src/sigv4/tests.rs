@@ -74,6 +74,22 @@ fn immunity_05_both_ends_of_the_window_are_checked() {
 }
 
 #[test]
+fn the_first_and_the_last_date_there_is_are_out_of_time() {
+    for (at, code) in
+        [("99991231T235959Z", "signature_from_future"), ("00000101T000000Z", "signature_too_old")]
+    {
+        let in_header = edit("x-amz-date", |_| at.to_owned());
+        let in_query = presigned(Duration::minutes(1));
+        let date = in_query.split("X-Amz-Date=").nth(1).and_then(|rest| rest.get(..16)).unwrap();
+        let verdicts = [verify(&in_header, "", NOW), verify_query(&in_query.replace(date, at), NOW)];
+        for verdict in verdicts {
+            let Err(VerifyError::Parts(error)) = verdict else { panic!("{at}: {verdict:?}") };
+            assert_eq!(error.reason_code(), code, "{at}");
+        }
+    }
+}
+
+#[test]
 fn each_part_out_of_order_is_refused_by_its_name() {
     let auth =
         |from: &'static str, to: &'static str| edit("authorization", move |value| value.replace(from, to));

@@ -98,7 +98,7 @@ impl<'a> SignedRequest<'a> {
         let parsed = Authorization::parse(text)?;
         let date = request.single_header("x-amz-date")?.ok_or(SigV4Error::MissingDate)?;
         let date = AmzDate::parse(date).ok_or(SigV4Error::MalformedDate)?;
-        let not_after = date.at() + Expected::HEADER_AGE_MAX;
+        let not_after = date.at().saturating_add(Expected::HEADER_AGE_MAX);
         judge_window(&date, not_after, expected.now)?;
         parsed.credential.scope.judge(expected.region, expected.service, &date)?;
         judge_headers(request, &parsed.signed_headers, expected)?;
@@ -131,7 +131,7 @@ impl<'a> SignedRequest<'a> {
         let date =
             AmzDate::parse(&parts.date.ok_or(SigV4Error::MissingDate)?).ok_or(SigV4Error::MalformedDate)?;
         let expires = parts.expires.ok_or(missing("X-Amz-Expires"))?;
-        let not_after = date.at() + lifetime(&expires, expected.presign_expires_max)?;
+        let not_after = date.at().saturating_add(lifetime(&expires, expected.presign_expires_max)?);
         judge_window(&date, not_after, expected.now)?;
         credential.scope.judge(expected.region, expected.service, &date)?;
         let list = parts.signed_headers.ok_or(missing("X-Amz-SignedHeaders"))?;

@@ -79,7 +79,7 @@ impl<'a> CertificateSignedRequest<'a> {
         let signature = signature(parts.signature).ok_or(SigV4Error::MalformedEcdsaSignature)?;
         let date = request.single_header("x-amz-date")?.ok_or(SigV4Error::MissingDate)?;
         let date = AmzDate::parse(date).ok_or(SigV4Error::MalformedDate)?;
-        let not_after = date.at() + Expected::HEADER_AGE_MAX;
+        let not_after = date.at().saturating_add(Expected::HEADER_AGE_MAX);
         judge_window(&date, not_after, expected.now)?;
         scope.judge(expected.region, expected.service, &date)?;
         let signed_headers = signed_headers(parts.signed_headers)?;

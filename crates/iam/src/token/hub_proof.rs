@@ -90,7 +90,7 @@ impl HubProof {
             return Err(TokenError::Url.into());
         }
         let parsed = judge_url(url, rules, now, judge_signed_headers)?;
-        let (date, not_after) = (parsed.date().at(), parsed.date().at() + HUB_PROOF_AGE_MAX);
+        let (date, not_after) = (parsed.date().at(), parsed.date().at().saturating_add(HUB_PROOF_AGE_MAX));
         if now > not_after {
             return Err(HubProofError::TooOld { date, not_after });
         }

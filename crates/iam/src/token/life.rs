@@ -14,7 +14,7 @@ pub struct TokenLife {
 impl TokenLife {
     /// Of a token made at `date`.
     pub(super) fn of(date: OffsetDateTime) -> Self {
-        Self { date, not_after: date + TOKEN_AGE_MAX }
+        Self { date, not_after: date.saturating_add(TOKEN_AGE_MAX) }
     }
 
     /// When the token was made.
@@ -37,7 +37,7 @@ impl TokenLife {
         let Self { date, not_after } = *self;
         if now > not_after {
             Err(TokenError::TooOld { date, not_after })
-        } else if date > now + TOKEN_SKEW_MAX {
+        } else if date > now.saturating_add(TOKEN_SKEW_MAX) {
             Err(TokenError::Future { date })
         } else {
             Ok(())

@@ -324,6 +324,8 @@ fn what_the_vectors_leave_open_is_refused_too() {
         ("no signed headers", base().without("X-Amz-SignedHeaders").token(), "signed_headers_missing"),
         ("expires with a zero", with("X-Amz-Expires", "060"), "expires"),
         ("expires, huge", with("X-Amz-Expires", "99999999999999999999"), "expires"),
+        ("the last second there is", with("X-Amz-Date", "99991231T235959Z"), "token_from_future"),
+        ("the first second there is", with("X-Amz-Date", "00000101T000000Z"), "token_expired"),
         ("five minutes ahead and one second", dated(-Duration::seconds(301)), "token_from_future"),
         ("no algorithm", base().without("X-Amz-Algorithm").token(), "algorithm"),
         ("no credential", base().without("X-Amz-Credential").token(), "credential_missing"),

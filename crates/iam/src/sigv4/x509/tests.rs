@@ -74,6 +74,14 @@ fn a_signature_is_for_one_method_body_header_and_time() {
             &key,
             "signature_mismatch",
         ),
+        (
+            with(&headers, "x-amz-date", "99991231T235959Z"),
+            "/a.B/C",
+            b"body",
+            NOW,
+            &key,
+            "signature_from_future",
+        ),
         (with(&headers, "x-amz-extra", "1"), "/a.B/C", b"body", NOW, &key, "header_not_signed"),
         (with(&headers, CERTIFICATE_HEADER, "%"), "/a.B/C", b"body", NOW, &key, "malformed_certificate"),
     ];
