@@ -92,7 +92,7 @@ class Hub:
         self.secrets = leaks.Secrets()
         self.ready: dict[str, str] = {}
         self._log = log
-        self._settings = settings or {}
+        self._settings = settings if settings is not None else {}
         self._process: subprocess.Popen | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "lanyard.toml" if config else None

@@ -9,17 +9,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from cluster import Cluster, with_id
+from databases import own_database
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+@pytest.mark.parametrize("store", ["sqlite", "postgres", "moved from sqlite to postgres"])
 def test_a_restart_keeps_everything(new_hub, store):
     url = os.environ.get("LANYARD_TEST_POSTGRES_URL")
-    if store == "postgres" and not url:
+    if store != "sqlite" and not url:
         pytest.skip("LANYARD_TEST_POSTGRES_URL names no server")
-    hub = new_hub(settings={"LANYARD_STORE": url} if store == "postgres" else {})
-    if store == "postgres":
+    url = own_database(url) if store != "sqlite" else ""
+    settings = {"LANYARD_STORE": url} if store == "postgres" else {}
+    hub = new_hub(settings=settings)
+    if store != "sqlite":
         hub.secrets.add("the store's password", urlsplit(url).password or "")
     before = dict(hub.start().ready)
     cluster = hub.create_cluster("kept")
@@ -45,6 +48,10 @@ def test_a_restart_keeps_everything(new_hub, store):
     ]
     listed = [hub.cli(*words) for words in lists]
     hub.stop()
+    if store.startswith("moved"):
+        moved = hub.cli("db", "copy", "--from", str(hub.data), environment={"LANYARD_STORE": url})
+        assert moved["lines"] > 0 and urlsplit(url).password not in str(moved), moved
+        settings["LANYARD_STORE"] = url
     after = hub.start().ready
     for same in ("account", "region", "hub_id", "ca", "credentials"):
         assert after[same] == before[same], same
@@ -62,7 +69,7 @@ def test_a_restart_keeps_everything(new_hub, store):
     assert cluster.verdict(user, **PODS)[0] == "denied"
     hub.stop()
     hub.assert_no_leaks()
-    assert (hub.data / "lanyard.db").exists() == (store == "sqlite")
+    assert (hub.data / "lanyard.db").exists() == (store != "postgres")
 
 
 def test_the_administrators_key_is_renewed_when_its_file_is_lost_and_not_unasked(new_hub):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import shutil
-import subprocess
-import uuid
 from dataclasses import dataclass
 
 import kube
@@ -109,15 +106,6 @@ READERS = (
     kube.cluster_role("reader", kube.rule("get list", "configmaps")),
     kube.bound("readers", "reader", "devs"),
 )
-
-
-def own_database(url: str) -> str:
-    """A database of a test's own on the server that the tests have."""
-    name = f"spokes_{uuid.uuid4().hex}"
-    psql = shutil.which("psql") or str(max(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql")))
-    done = subprocess.run([psql, url, "-qc", f"CREATE DATABASE {name}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return url.rsplit("/", 1)[0] + "/" + name
 
 
 def holder(described: dict) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import pytest
 
 import kube
+from databases import own_database
 from hub import REGION, Hub, unique
-from spokes import Spoke, new_namespace, new_spoke, nobody_is_mapped, own_database, seen
+from spokes import Spoke, new_namespace, new_spoke, nobody_is_mapped, seen
 from stack import Stack
 from tokens import Credentials
 

@@ -14,8 +14,9 @@ import pytest
 import requests
 
 import kube
+from databases import own_database
 from proxy import Proxy
-from spokes import READERS, holder, line, new_spoke, nobody_is_mapped, own_database, seen
+from spokes import READERS, holder, line, new_spoke, nobody_is_mapped, seen
 from stack import Stack
 
 # In which a replica has sent what it saw.

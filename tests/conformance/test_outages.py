@@ -1,0 +1,125 @@
+"""Services of a running stack that hang: what goes on, what is answered meanwhile, and that it comes back.
+
+A process is paused, which to those who ask it is worse than one that died: its connections stay open and nothing answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from cluster import ANSWER_SECONDS_MAX
+from stack import REPLICAS
+
+pytestmark = pytest.mark.skipif(not REPLICAS, reason="separate processes, which the run against a stack has")
+
+# A replica that hangs is given up by its pings, or sooner; then a machine that has other things to do.
+GIVEN_UP_SECONDS_MAX = 45
+# Makes tokens of one second differ, so that no kept answer is given.
+LIFETIMES = itertools.cycle(range(60, 900))
+PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
+
+
+@pytest.fixture(scope="module")
+def world(hub):
+    """A cluster and ana, who may view a namespace of it."""
+    cluster, ana = hub.create_cluster("outage"), hub.create_user("ana")
+    cluster.entry(ana, policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    return cluster, ana
+
+
+def processes_of(hub, *words: str) -> list[int]:
+    """The processes that the stack started with these words, by their number."""
+    parent = hub._process.pid
+    found = []
+    for folder in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if int(stat[1]) == parent and all(word.encode() in command or word.encode() in command[0] for word in words):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def paused(pids: list[int]):
+    assert pids, "nothing is there to be paused"
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def eventually(what: str, holds) -> None:
+    deadline = time.monotonic() + GIVEN_UP_SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def unseen(cluster, who) -> dict:
+    return cluster.token_review(cluster.token(who, expires=str(next(LIFETIMES))))["status"]
+
+
+def lets_in(cluster, who) -> bool:
+    """Whether a token that nobody has seen yet is let in; a fault is no refusal."""
+    return unseen(cluster, who)["authenticated"]
+
+
+def allows(cluster, user) -> bool:
+    return cluster.verdict(user, **PODS)[0] == "allowed"
+
+
+@pytest.mark.parametrize("service", ["authn", "mapping", "authz"])
+def test_one_replica_that_hangs_is_given_up_and_nobody_is_refused_by_it(hub, world, service):
+    cluster, ana = world
+    user = cluster.log_in(ana)
+    replicas = processes_of(hub, "run", service)
+    assert len(replicas) == REPLICAS
+    with paused(replicas[:1]):
+        eventually(f"one {service} hangs, and nobody is let in", lambda: lets_in(cluster, ana))
+        eventually(f"one {service} hangs, and nothing is decided", lambda: allows(cluster, user))
+        # From then on the other has all of it.
+        eventually(
+            f"one {service} hangs, and it is asked again and again",
+            lambda: all(lets_in(cluster, ana) and allows(cluster, user) for _ in range(10)),
+        )
+    eventually(f"{service} is not back", lambda: lets_in(cluster, ana) and allows(cluster, user))
+
+
+def test_while_no_authz_answers_whoever_bears_a_proof_is_denied_and_never_let_through_to_the_clusters_rbac(hub, world):
+    cluster, ana = world
+    user = cluster.log_in(ana)
+    assert allows(cluster, user)
+    with paused(processes_of(hub, "run", "authz")):
+        for _ in range(2):
+            begun = time.monotonic()
+            verdict, why = cluster.verdict(user, **PODS)
+            assert verdict == "denied", why
+            assert time.monotonic() - begun < ANSWER_SECONDS_MAX
+    eventually("authz is not back", lambda: allows(cluster, user))
+
+
+def test_while_no_authn_answers_nobody_is_refused_for_good(hub, world):
+    cluster, ana = world
+    with paused(processes_of(hub, "run", "authn")):
+        status = unseen(cluster, ana)
+        assert status["authenticated"] is False and status["error"].startswith("no_answer"), status
+    eventually("authn is not back", lambda: lets_in(cluster, ana))
+
+
+def test_without_redis_everybody_is_let_in_all_the_same(hub, world):
+    cluster, ana = world
+    with paused(processes_of(hub, "redis-server")):
+        for _ in range(5):
+            assert lets_in(cluster, ana)
+    assert lets_in(cluster, ana)
