@@ -119,9 +119,46 @@ def test_an_upstream_error_passes_with_its_status(agent, node, error, status):
     assert error in answer.text
 
 
-def test_an_endpoint_that_makes_no_sense_is_500(agent, node):
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "OddException"),
+        (400, ""),
+        (403, "UnrecognizedClientException"),
+        (403, "InvalidSignatureException"),
+        (403, "ExpiredTokenException"),
+        (403, ""),
+        (404, ""),
+        (408, ""),
+        (413, ""),
+        (418, ""),
+        (502, ""),
+        (504, ""),
+    ],
+)
+def test_an_error_that_is_none_of_the_models_passes_with_its_status_and_drops_nothing(start, node, status, error):
     node.pods([pod("p1", host=True)])
-    node.vends(status=418)
+    agent = start("--max-credential-retention-before-renewal", "1s")
+    kept = token("p1")
+    first = get(agent, kept).json()
+    node.vends(status=status, error=error)
+    asked = len(node.calls("assume-role"))
+    for _ in range(100):
+        if len(node.calls("assume-role")) > asked:
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("nothing was renewed")
+    # Another token of the pod was vouched for by nobody.
+    answer = get(agent, token("p1", seconds=3_000))
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    assert error in answer.text and "as it was told" not in answer.text
+    assert get(agent, kept).json()["AccessKeyId"] == first["AccessKeyId"], "what is kept is served"
+
+
+def test_an_endpoint_that_sends_elsewhere_is_500(agent, node):
+    node.pods([pod("p1", host=True)])
+    node.vends(status=302)
     assert get(agent, token("p1")).status_code == 500
 
 

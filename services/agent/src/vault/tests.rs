@@ -48,7 +48,7 @@ impl Upstream for Scripted {
         };
         answer
             .map(|life| credentials(self.clock.now() + life))
-            .map_err(|code| UpstreamError::Answered { code, message: "no".to_owned() })
+            .map_err(|code| UpstreamError::answered(code, "no".to_owned()))
     }
 }
 
