@@ -24,7 +24,14 @@ def of_nobody() -> dict[str, str]:
 class Agent:
     """One agent; its log is kept, for audit lines are in it."""
 
-    def __init__(self, folder: pathlib.Path, hosts: dict[str, str], flags: list[str], inside: list[str] | None = None):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        hosts: dict[str, str],
+        flags: list[str],
+        inside: list[str] | None = None,
+        keys: dict[str, str] | None = None,
+    ):
         self.log, self.ready = folder / "agent.log", folder / "ready.json"
         token = folder / "kubelet-token"
         token.write_text(KUBELET_TOKEN)
@@ -38,7 +45,7 @@ class Agent:
         environment = of_nobody()
         with self.log.open("a") as log:
             command = [*(inside or []), *PROGRAM, *own, *flags]
-            self.process = subprocess.Popen(command, stderr=log, env=environment | NODE_KEYS)
+            self.process = subprocess.Popen(command, stderr=log, env=environment | (NODE_KEYS if keys is None else keys))
         self.about = self._wait()
 
     def _wait(self) -> dict:

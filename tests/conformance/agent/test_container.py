@@ -353,6 +353,39 @@ def test_the_request_to_the_endpoint_is_signed_for_it(agent, node):
     assert "/eu-west-1/eks-auth/aws4_request" in {name.lower(): value for name, value in call["headers"].items()}["authorization"]
 
 
+def signed_by(call: dict) -> str:
+    """The id of the key that a question to the endpoint was signed with."""
+    headers = {name.lower(): value for name, value in call["headers"].items()}
+    return headers["authorization"].split("Credential=")[1].split("/")[0]
+
+
+def test_the_nodes_credential_file_is_read_anew(start, node, tmp_path):
+    file = tmp_path / "credentials"
+
+    def write(text: str) -> None:
+        draft = tmp_path / "credentials.draft"
+        draft.write_text(text)
+        draft.rename(file)
+
+    def profile(key: str) -> str:
+        return f"[default]\naws_access_key_id = {key}\naws_secret_access_key = of-the-node\n"
+
+    old, new = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW1"
+    write(profile(old))
+    keys = {"AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_EC2_METADATA_DISABLED": "true"}
+    agent = start(keys=keys)
+    node.pods([pod("p1", host=True)])
+    assert get(agent, token("p1")).status_code == 200
+    write(profile(new))
+    # The endpoint takes the old key no more.
+    node.vends(status=403, error="UnrecognizedClientException")
+    time.sleep(1.1)
+    assert get(agent, token("p1", seconds=3_000)).status_code == 403
+    node.vends()
+    assert get(agent, token("p1", seconds=3_000)).status_code == 200
+    assert [signed_by(call) for call in node.calls("assume-role")] == [old, old, new]
+
+
 def test_probes_and_metrics(agent):
     probes = agent.about["probes"]
     for path in ("/healthz", "/readyz"):

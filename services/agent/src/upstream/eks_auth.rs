@@ -14,6 +14,7 @@ use lanyard_kit::tls::CertificateDer;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
+use tracing::warn;
 use url::Url;
 
 use super::{AuthError, Upstream, UpstreamError};
@@ -63,8 +64,17 @@ pub struct EksAuth {
     host: String,
     region: Region,
     source: CredentialSource,
-    kept: Mutex<Option<(NodeCredentials, OffsetDateTime)>>,
+    kept: Mutex<Option<Kept>>,
     clock: Arc<dyn Clock>,
+}
+
+/// The node's credentials.
+struct Kept {
+    credentials: NodeCredentials,
+    /// Where that is told.
+    ends_at: Option<OffsetDateTime>,
+    /// When they were last looked for.
+    looked_at: OffsetDateTime,
 }
 
 impl EksAuth {
@@ -92,22 +102,29 @@ impl EksAuth {
     async fn node_credentials(&self) -> Result<NodeCredentials, UpstreamError> {
         let now = self.clock.now();
         let mut kept = self.kept.lock().await;
-        if let Some((credentials, found_at)) = kept.as_ref()
-            && now - *found_at < CREDENTIALS_AGE_MAX
-        {
-            return Ok(credentials.clone());
+        kept.take_if(|kept| kept.ends_at.is_some_and(|end| end <= now));
+        if let Some(kept) = kept.as_ref().filter(|kept| now - kept.looked_at < CREDENTIALS_AGE_MAX) {
+            return Ok(kept.credentials.clone());
         }
-        let found = self.source.credentials(now).await;
-        let found = found.map_err(|error| fault(format!("the node's own credentials: {error}")))?;
-        *kept = Some((found.clone(), now));
-        Ok(found)
+        let error = match self.source.found(now).await {
+            Ok((credentials, ends_at)) => {
+                *kept = Some(Kept { credentials: credentials.clone(), ends_at, looked_at: now });
+                return Ok(credentials);
+            }
+            Err(error) => error,
+        };
+        // A file that is half written, a service that is away: what is there is good until the endpoint says otherwise.
+        let before = kept.as_mut().ok_or_else(|| fault(format!("the node's own credentials: {error}")))?;
+        warn!(%error, "the node's own credentials cannot be read anew; those from before are used on");
+        before.looked_at = now;
+        Ok(before.credentials.clone())
     }
 
     /// The endpoint did not take the node's credentials: they are looked for anew with the next question.
     async fn doubt_node_credentials(&self) {
         let now = self.clock.now();
         let mut kept = self.kept.lock().await;
-        kept.take_if(|(_, found_at)| now - *found_at >= CREDENTIALS_AGE_MIN);
+        kept.take_if(|kept| now - kept.looked_at >= CREDENTIALS_AGE_MIN);
     }
 
     async fn request(&self, token: &PodToken) -> Result<Request, UpstreamError> {
@@ -245,10 +262,15 @@ fn is_of_signature(code: AuthError, status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+    use lanyard_aws::CredentialPlace;
+    use lanyard_iam::{AccessKeyId, SecretAccessKey};
+    use lanyard_kit::TestClock;
+    use lanyard_kit::tls::Authority;
     use secrecy::ExposeSecret as _;
     use time::macros::datetime;
 
     use super::*;
+    use crate::token::tests::NOW;
 
     fn answer(status: u16, kind: &str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -357,6 +379,40 @@ mod tests {
         }
         // No status of an error at all.
         assert!(matches!(read(&answer(304, "", "")).unwrap_err(), UpstreamError::Fault { .. }));
+    }
+
+    #[tokio::test]
+    async fn the_nodes_credentials_outlive_a_place_that_gives_none_until_they_are_refused() {
+        let (clock, folder) = (TestClock::new(NOW), tempfile::tempdir().unwrap());
+        let authority = Authority::create(&folder.path().join("pki"), "endpoint", OffsetDateTime::now_utc());
+        let region = Region::parse("eu-west-1").unwrap();
+        let own = NodeCredentials {
+            access_key_id: AccessKeyId::parse("AKIAEXAMPLEEXAMPLE01").unwrap(),
+            secret_access_key: SecretAccessKey::new("of-the-node".to_owned()),
+            session_token: None,
+        };
+        let mut endpoint = EksAuth::new(EksAuthOptions {
+            endpoint: Url::parse("https://eks-auth.example").unwrap(),
+            cluster: "dev".to_owned(),
+            region: region.clone(),
+            roots: authority.unwrap().roots().unwrap(),
+            timeout: Duration::from_secs(1),
+            source: CredentialSource::fixed(&own),
+            clock: Arc::new(clock.clone()),
+        })
+        .unwrap();
+        endpoint.node_credentials().await.unwrap();
+        endpoint.source = CredentialSource::at(CredentialPlace::Profile, Some("nobody-has-such"), &region);
+        for _ in 0..3 {
+            clock.advance(time::Duration::minutes(2));
+            assert_eq!(endpoint.node_credentials().await.unwrap().access_key_id, own.access_key_id);
+        }
+        endpoint.doubt_node_credentials().await;
+        assert!(endpoint.node_credentials().await.is_ok(), "they were looked for a moment ago");
+        clock.advance(time::Duration::seconds(1));
+        endpoint.doubt_node_credentials().await;
+        let fault = endpoint.node_credentials().await.unwrap_err();
+        assert!(fault.to_string().contains("the node's own credentials"), "{fault}");
     }
 
     #[test]
