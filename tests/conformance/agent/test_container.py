@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 import pytest
 import requests
-from node_agent import PROGRAM, of_nobody
+from node_agent import NODE_KEYS, PROGRAM, of_nobody
 from standins import pod, token
 
 
@@ -384,6 +384,16 @@ def test_the_nodes_credential_file_is_read_anew(start, node, tmp_path):
     node.vends()
     assert get(agent, token("p1", seconds=3_000)).status_code == 200
     assert [signed_by(call) for call in node.calls("assume-role")] == [old, old, new]
+
+
+def test_a_node_without_certificate_authorities_is_told_what_to_set():
+    loopback = ["--bind-hosts", "127.0.0.1", "--port", "0", "--probe-port", "0", "--metrics-address", "127.0.0.1", "--metrics-port", "0"]
+    command = [*PROGRAM, "server", "--cluster-name", "dev", "--region", "eu-west-1", "--kubelet-check", "off", *loopback]
+    environment = of_nobody() | NODE_KEYS | {"SSL_CERT_FILE": "/there/is/none.pem"}
+    environment.pop("SSL_CERT_DIR", None)
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20)
+    assert ended.returncode not in (0, 101), ended.stderr
+    assert "SSL_CERT_FILE" in ended.stderr and "panicked" not in ended.stderr
 
 
 def test_probes_and_metrics(agent):

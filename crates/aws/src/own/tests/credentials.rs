@@ -132,7 +132,11 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
     let container = format!("http://{}/credentials", server.address);
     let instance = format!("http://{}", server.address);
     type Variables<'a> = Vec<(&'a str, &'a str)>;
-    let cases: [(&str, Variables<'_>, &str); 7] = [
+    // The token of a web identity is worth something to STS alone, which is asked by HTTPS.
+    let token = folder.path().join("web-identity");
+    std::fs::write(&token, "a.b.c").unwrap();
+    let without_authorities = ("SSL_CERT_FILE", "/there/is/none.pem");
+    let cases: [(&str, Variables<'_>, &str); 9] = [
         ("environment", [files.to_vec(), environment.to_vec()].concat(), "AKIAENVIRONMENTENVIR"),
         ("default profile", files.to_vec(), "AKIADEFAULTDEFAULTDE"),
         (
@@ -159,6 +163,22 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
             "ASIAINSTANCEINSTANCE",
         ),
         ("nowhere", Vec::new(), "there are none in any of the usual places"),
+        (
+            "container, on a machine without certificate authorities",
+            vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.as_str()), without_authorities],
+            "ASIACONTAINERCONTAIN",
+        ),
+        (
+            "web identity, on a machine without certificate authorities",
+            vec![
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+                ("AWS_ROLE_ARN", ROLE),
+                // Nobody listens there: what is told is not how that ends.
+                ("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:9"),
+                without_authorities,
+            ],
+            "the system has no certificate authorities, so that no place behind HTTPS can be asked: set SSL_CERT_FILE",
+        ),
     ];
     for (place, variables, expected) in cases {
         let said = in_a_process_of_its_own("tell_what_is_found", folder.path(), &variables);
