@@ -37,8 +37,10 @@ class Agent:
         token.write_text(KUBELET_TOKEN)
         endpoint = ["--endpoint", f"https://{hosts['endpoint']}", "--endpoint-ca", str(folder / "endpoint-ca.pem")]
         own = [
-            *("server", "--cluster-name", "dev", "--region", "eu-west-1"),
-            *([] if "--hub" in flags else endpoint),
+            "server",
+            *([] if "--cluster-name" in flags else ["--cluster-name", "dev"]),
+            *([] if "--region" in flags else ["--region", "eu-west-1"]),
+            *([] if "--hub" in flags or "--endpoint" in flags else endpoint),
             *("--kubelet-url", f"https://{hosts['kubelet']}", "--kubelet-ca", str(folder / "kubelet-ca.pem")),
             *("--kubelet-token-file", str(token), "--ready-file", str(self.ready), "--metrics-address", "127.0.0.1", "--metrics-port", "0"),
         ]
