@@ -299,6 +299,20 @@ def immunity_28_long_heads_and_endless_ones_are_cut(agent, node):
         assert connection.recv(100).split()[1:2] in ([b"431"], [b"400"], [])
 
 
+def immunity_28_who_does_not_end_a_head_is_hung_up_on_after_thirty_seconds(agent):
+    place = urllib.parse.urlsplit(agent.url)
+    with contextlib.ExitStack() as held:
+        silent, half = (held.enter_context(opened(place, "127.0.0.1")) for _ in range(2))
+        half.sendall(f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n".encode())
+        began = time.monotonic()
+        for connection in (silent, half):
+            connection.settimeout(60)
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(4_096):
+                    pass
+            assert 29 < time.monotonic() - began < 40
+
+
 def immunity_48_a_token_from_another_pod_or_after_the_end_is_refused_and_told_of(agent, node):
     node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.3")])
     text = token("p1")
