@@ -15,6 +15,7 @@ mod kms;
 mod options;
 mod principal;
 mod roles;
+mod source;
 mod sts;
 mod wire;
 
@@ -33,7 +34,6 @@ use crate::patience::Patience;
 
 use credentials::{Assumed, Own};
 
-pub use credentials::{CredentialPlace, CredentialSource};
 pub use endpoint::StsEndpoint;
 pub use fault::{AwsFault, AwsRefusal};
 pub use iam::NamedPrincipal;
@@ -43,6 +43,7 @@ pub use kms::{DATA_KEY_BYTES, DataKey, InvalidKmsKey, KmsKey};
 pub use options::{AssumedAccount, AwsOptions, AwsOptionsError, CallOptions, ListingOptions};
 pub use principal::HubPrincipal;
 pub use roles::{AssumeRefusal, AssumeRoleAsked, AssumedBy, AssumedRole, RoleSessionAsked};
+pub use source::{CredentialPlace, CredentialSource};
 pub use sts::{caller_in, session_in};
 pub use wire::Unreadable;
 

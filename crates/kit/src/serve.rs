@@ -1,7 +1,7 @@
 //! One listener: TLS or not, HTTP/1.1 and HTTP/2, any `tower` service behind it.
 //!
 //! Everything that a stranger can make grow is bounded by [`Limits`]: connections, of all and of one address, the time for a
-//! handshake and for a request's head, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
+//! handshake, for a request's head and for answers that are not read, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
 //! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
 //! words: [`read_body`] reads one up to a limit.
 //!
@@ -12,6 +12,7 @@ mod body;
 mod connection;
 mod listener;
 mod shares;
+mod stalled;
 
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
@@ -78,6 +79,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From the first byte of an HTTP/1 request's head to its last; also how long a new connection may say nothing.
     pub head_timeout: Duration,
+    /// How long a peer may take nothing of what is written to it, before the connection breaks off.
+    pub write_timeout: Duration,
     /// Bytes of a request's head. HTTP/1 counts its read buffer, so the body's first bytes may be among them.
     pub head_bytes_max: u32,
     /// Header lines of an HTTP/1 request.
@@ -97,6 +100,7 @@ impl Default for Limits {
             connections_per_address_max: 10_000,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             head_bytes_max: 64 * 1024,
             headers_max: 100,
             streams_max: 256,

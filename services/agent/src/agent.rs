@@ -120,18 +120,21 @@ impl Refusal {
             Self::Pod(_) | Self::Nobody(_) => 403,
             Self::NotOnThisRoad(_) => 404,
             Self::Limited => 429,
-            Self::Upstream(UpstreamError::Answered { code, .. }) => code.status(),
+            Self::Upstream(UpstreamError::Answered { status, .. } | UpstreamError::Other { status, .. }) => {
+                *status
+            }
             Self::Upstream(UpstreamError::Fault { .. }) => 500,
         }
     }
 
-    /// What the pod is told. Why the other side could not be reached is for the log.
+    /// What the pod is told. Why the other side could not be reached is for the log, and so are its words on who the agent is.
     #[must_use]
     pub fn told(&self) -> String {
         match self {
-            Self::Upstream(UpstreamError::Answered { code, message }) => {
+            Self::Upstream(UpstreamError::Answered { code, message, .. }) => {
                 format!("{}: {message}", code.name())
             }
+            Self::Upstream(UpstreamError::Other { status, name, .. }) => format!("{name}: status {status}"),
             Self::Upstream(UpstreamError::Fault { whom, .. }) => format!("no answer from {whom}; try again"),
             other => other.to_string(),
         }
@@ -142,9 +145,12 @@ impl Refusal {
         match self {
             Self::Token(_) | Self::Pod(_) | Self::Nobody(_) | Self::NotOnThisRoad(_) => Outcome::Refused,
             Self::Limited => Outcome::Limited,
-            Self::Upstream(UpstreamError::Answered { code: AuthError::Throttling, .. }) => Outcome::Limited,
-            Self::Upstream(error) if error.is_passing() => Outcome::Fault,
-            Self::Upstream(_) => Outcome::Refused,
+            Self::Upstream(
+                UpstreamError::Answered { code: AuthError::Throttling, .. }
+                | UpstreamError::Other { status: 429, .. },
+            ) => Outcome::Limited,
+            Self::Upstream(UpstreamError::Answered { code, .. }) if !code.is_passing() => Outcome::Refused,
+            Self::Upstream(_) => Outcome::Fault,
             Self::Unlisted(_) => Outcome::Fault,
         }
     }

@@ -314,7 +314,12 @@ mod tests {
         let config = config("-c dev --region eu-west-1 --kubelet-check off");
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.metrics.listen, Some("0.0.0.0:2705".parse().unwrap()));
-        assert_eq!(config.cache.retention_seconds, 3 * 3600);
+        let cache = &config.cache;
+        assert_eq!(
+            (cache.retention_seconds, cache.entries_max, cache.renewals_per_second),
+            (3 * 3600, 2000, 3),
+            "the published agent's own"
+        );
     }
 
     #[test]

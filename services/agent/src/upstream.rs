@@ -25,12 +25,25 @@ pub trait Upstream: Send + Sync + 'static {
 /// Why there are no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
-    /// The other side answered, and not with credentials.
+    /// The other side answered with an error that `AssumeRoleForPodIdentity` has.
     #[error("{message}")]
     Answered {
-        /// Which error it was.
+        /// Which error it was, by its name.
         code: AuthError,
+        /// The HTTP status that it came with, or that the model gives it where it came by another way.
+        status: u16,
         /// Its own words.
+        message: String,
+    },
+    /// It answered with an error that is none of these: such as AWS has for all services, or that something on the way there made.
+    /// It says nothing of the pod, whatever its status: a key of the node that is none any more is a 403 too.
+    #[error("{name}: {message}")]
+    Other {
+        /// The HTTP status, from 400 to 599.
+        status: u16,
+        /// Its name; who answered, where it has none.
+        name: String,
+        /// The first line of its own words, for the log; or the status.
         message: String,
     },
     /// Nothing that could be understood came back.
@@ -133,6 +146,12 @@ impl AuthError {
 }
 
 impl UpstreamError {
+    /// An error of the model with the status that the model gives it.
+    #[must_use]
+    pub fn answered(code: AuthError, message: String) -> Self {
+        Self::Answered { code, status: code.status(), message }
+    }
+
     /// Whether credentials that are still good are to be forgotten.
     #[must_use]
     pub fn is_final(&self) -> bool {
@@ -144,6 +163,7 @@ impl UpstreamError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Answered { code, .. } => code.is_passing(),
+            Self::Other { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::Fault { .. } => true,
         }
     }

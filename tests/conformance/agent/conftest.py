@@ -20,10 +20,10 @@ def start(tmp_path, node):
     """Starts agents on loopback, and stops those that a test left."""
     agents = []
 
-    def start(*flags: str) -> Agent:
+    def start(*flags: str, keys: dict[str, str] | None = None) -> Agent:
         hosts = {"kubelet": node.kubelet.host, "endpoint": node.endpoint.host}
         loopback = ["--bind-hosts", "127.0.0.1", "--port", "0", "--probe-port", "0"]
-        agents.append(Agent(tmp_path, hosts, [*loopback, *flags]))
+        agents.append(Agent(tmp_path, hosts, [*loopback, *flags], keys=keys))
         return agents[-1]
 
     yield start

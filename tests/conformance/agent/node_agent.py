@@ -24,21 +24,30 @@ def of_nobody() -> dict[str, str]:
 class Agent:
     """One agent; its log is kept, for audit lines are in it."""
 
-    def __init__(self, folder: pathlib.Path, hosts: dict[str, str], flags: list[str], inside: list[str] | None = None):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        hosts: dict[str, str],
+        flags: list[str],
+        inside: list[str] | None = None,
+        keys: dict[str, str] | None = None,
+    ):
         self.log, self.ready = folder / "agent.log", folder / "ready.json"
         token = folder / "kubelet-token"
         token.write_text(KUBELET_TOKEN)
         endpoint = ["--endpoint", f"https://{hosts['endpoint']}", "--endpoint-ca", str(folder / "endpoint-ca.pem")]
         own = [
-            *("server", "--cluster-name", "dev", "--region", "eu-west-1"),
-            *([] if "--hub" in flags else endpoint),
+            "server",
+            *([] if "--cluster-name" in flags else ["--cluster-name", "dev"]),
+            *([] if "--region" in flags else ["--region", "eu-west-1"]),
+            *([] if "--hub" in flags or "--endpoint" in flags else endpoint),
             *("--kubelet-url", f"https://{hosts['kubelet']}", "--kubelet-ca", str(folder / "kubelet-ca.pem")),
             *("--kubelet-token-file", str(token), "--ready-file", str(self.ready), "--metrics-address", "127.0.0.1", "--metrics-port", "0"),
         ]
         environment = of_nobody()
         with self.log.open("a") as log:
             command = [*(inside or []), *PROGRAM, *own, *flags]
-            self.process = subprocess.Popen(command, stderr=log, env=environment | NODE_KEYS)
+            self.process = subprocess.Popen(command, stderr=log, env=environment | (NODE_KEYS if keys is None else keys))
         self.about = self._wait()
 
     def _wait(self) -> dict:

@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 import pytest
 import requests
-from node_agent import PROGRAM, of_nobody
+from node_agent import NODE_KEYS, PROGRAM, of_nobody
 from standins import pod, token
 
 
@@ -119,9 +119,46 @@ def test_an_upstream_error_passes_with_its_status(agent, node, error, status):
     assert error in answer.text
 
 
-def test_an_endpoint_that_makes_no_sense_is_500(agent, node):
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "OddException"),
+        (400, ""),
+        (403, "UnrecognizedClientException"),
+        (403, "InvalidSignatureException"),
+        (403, "ExpiredTokenException"),
+        (403, ""),
+        (404, ""),
+        (408, ""),
+        (413, ""),
+        (418, ""),
+        (502, ""),
+        (504, ""),
+    ],
+)
+def test_an_error_that_is_none_of_the_models_passes_with_its_status_and_drops_nothing(start, node, status, error):
     node.pods([pod("p1", host=True)])
-    node.vends(status=418)
+    agent = start("--max-credential-retention-before-renewal", "1s")
+    kept = token("p1")
+    first = get(agent, kept).json()
+    node.vends(status=status, error=error)
+    asked = len(node.calls("assume-role"))
+    for _ in range(100):
+        if len(node.calls("assume-role")) > asked:
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("nothing was renewed")
+    # Another token of the pod was vouched for by nobody.
+    answer = get(agent, token("p1", seconds=3_000))
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    assert error in answer.text and "as it was told" not in answer.text
+    assert get(agent, kept).json()["AccessKeyId"] == first["AccessKeyId"], "what is kept is served"
+
+
+def test_an_endpoint_that_sends_elsewhere_is_500(agent, node):
+    node.pods([pod("p1", host=True)])
+    node.vends(status=302)
     assert get(agent, token("p1")).status_code == 500
 
 
@@ -262,6 +299,20 @@ def immunity_28_long_heads_and_endless_ones_are_cut(agent, node):
         assert connection.recv(100).split()[1:2] in ([b"431"], [b"400"], [])
 
 
+def immunity_28_who_does_not_end_a_head_is_hung_up_on_after_thirty_seconds(agent):
+    place = urllib.parse.urlsplit(agent.url)
+    with contextlib.ExitStack() as held:
+        silent, half = (held.enter_context(opened(place, "127.0.0.1")) for _ in range(2))
+        half.sendall(f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n".encode())
+        began = time.monotonic()
+        for connection in (silent, half):
+            connection.settimeout(60)
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(4_096):
+                    pass
+            assert 29 < time.monotonic() - began < 40
+
+
 def immunity_48_a_token_from_another_pod_or_after_the_end_is_refused_and_told_of(agent, node):
     node.pods([pod("p1", "127.0.0.2"), pod("p2", "127.0.0.3")])
     text = token("p1")
@@ -314,6 +365,49 @@ def test_the_request_to_the_endpoint_is_signed_for_it(agent, node):
     (call,) = node.calls("assume-role")
     assert call["path"] == "/clusters/dev/assume-role-for-pod-identity"
     assert "/eu-west-1/eks-auth/aws4_request" in {name.lower(): value for name, value in call["headers"].items()}["authorization"]
+
+
+def signed_by(call: dict) -> str:
+    """The id of the key that a question to the endpoint was signed with."""
+    headers = {name.lower(): value for name, value in call["headers"].items()}
+    return headers["authorization"].split("Credential=")[1].split("/")[0]
+
+
+def test_the_nodes_credential_file_is_read_anew(start, node, tmp_path):
+    file = tmp_path / "credentials"
+
+    def write(text: str) -> None:
+        draft = tmp_path / "credentials.draft"
+        draft.write_text(text)
+        draft.rename(file)
+
+    def profile(key: str) -> str:
+        return f"[default]\naws_access_key_id = {key}\naws_secret_access_key = of-the-node\n"
+
+    old, new = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW1"
+    write(profile(old))
+    keys = {"AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_EC2_METADATA_DISABLED": "true"}
+    agent = start(keys=keys)
+    node.pods([pod("p1", host=True)])
+    assert get(agent, token("p1")).status_code == 200
+    write(profile(new))
+    # The endpoint takes the old key no more.
+    node.vends(status=403, error="UnrecognizedClientException")
+    time.sleep(1.1)
+    assert get(agent, token("p1", seconds=3_000)).status_code == 403
+    node.vends()
+    assert get(agent, token("p1", seconds=3_000)).status_code == 200
+    assert [signed_by(call) for call in node.calls("assume-role")] == [old, old, new]
+
+
+def test_a_node_without_certificate_authorities_is_told_what_to_set():
+    loopback = ["--bind-hosts", "127.0.0.1", "--port", "0", "--probe-port", "0", "--metrics-address", "127.0.0.1", "--metrics-port", "0"]
+    command = [*PROGRAM, "server", "--cluster-name", "dev", "--region", "eu-west-1", "--kubelet-check", "off", *loopback]
+    environment = of_nobody() | NODE_KEYS | {"SSL_CERT_FILE": "/there/is/none.pem"}
+    environment.pop("SSL_CERT_DIR", None)
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20)
+    assert ended.returncode not in (0, 101), ended.stderr
+    assert "SSL_CERT_FILE" in ended.stderr and "panicked" not in ended.stderr
 
 
 def test_probes_and_metrics(agent):

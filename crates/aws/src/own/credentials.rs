@@ -1,197 +1,33 @@
 //! The hub's own credentials, and those of the roles that it assumes, each kept until shortly before its end.
-//!
-//! Where the hub's own come from is AWS's own affair: `aws-config` looks where all of AWS's tools look, in their order
-//! (environment, shared profile with its roles and `credential_process`, web identity, container, instance metadata). A
-//! chain of one's own would be some thousand lines to keep true to that; this one adds 14 packages and half a minute to a
-//! cold build. It has HTTP of its own, because a container's and an instance's address is a plain one on the link; the
-//! calls themselves go out by kit's client. Single sign-on is left out: a server logs in nowhere.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use lanyard_iam::{
-    AccessKeyId, AccountId, CallerIdentity, Credentials, Region, SecretAccessKey, SessionToken,
-};
+use lanyard_iam::{AccountId, CallerIdentity, Credentials};
 use lanyard_kit::Clock as _;
 use time::{Duration, OffsetDateTime};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use super::call::Whose;
+use super::source::CredentialSource;
 use super::{AssumedAccount, AwsClient, AwsFault, sts};
 use crate::codes::is_about_credentials;
 
-/// How long looking for credentials may take: an instance's metadata service is not there at once.
-const SEARCH_MAX: StdDuration = StdDuration::from_secs(6);
 /// How long none are looked for after none were found, so that nobody waits for the same search again and again.
 const SEARCH_PAUSE: StdDuration = StdDuration::from_secs(5);
 /// Credentials are renewed so long before their end.
 const RENEWED_BEFORE: Duration = Duration::minutes(5);
-/// Credentials without an end (a file's) are read again after this, for the file may have changed.
+/// Credentials without an end (a file's) are read anew after this, for the file may have changed.
 const REREAD_AFTER: Duration = Duration::minutes(5);
 /// How long an assumed role's session lasts.
 pub(super) const SESSION_SECONDS: u32 = 3_600;
-
-/// Where the hub's own credentials come from.
-pub struct CredentialSource {
-    chain: Option<(Option<String>, Region)>,
-    provider: OnceCell<SharedCredentialsProvider>,
-}
-
-/// One of the places where AWS's tools look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialPlace {
-    /// A profile of the shared files, with its roles.
-    Profile,
-    /// A token in a file, by the environment.
-    WebIdentity,
-    /// A container's endpoint.
-    Container,
-    /// The instance's metadata service.
-    InstanceMetadata,
-}
-
-impl CredentialSource {
-    /// One of the places where AWS's tools look, and no other.
-    #[must_use]
-    pub fn at(place: CredentialPlace, profile: Option<&str>, region: &Region) -> Self {
-        let region = aws_config::Region::new(region.to_string());
-        let config = ProviderConfig::default().with_region(Some(region));
-        Self::of(match place {
-            CredentialPlace::Profile => {
-                let mut builder = ProfileFileCredentialsProvider::builder().configure(&config);
-                if let Some(profile) = profile {
-                    builder = builder.profile_name(profile);
-                }
-                SharedCredentialsProvider::new(builder.build())
-            }
-            CredentialPlace::WebIdentity => SharedCredentialsProvider::new(
-                WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
-            ),
-            CredentialPlace::Container => {
-                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
-            }
-            CredentialPlace::InstanceMetadata => {
-                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
-            }
-        })
-    }
-
-    /// The places where AWS's tools look. `profile` is one of the shared files, in place of `AWS_PROFILE`.
-    #[must_use]
-    pub fn chain(profile: Option<&str>, region: &Region) -> Self {
-        Self { chain: Some((profile.map(str::to_owned), region.clone())), provider: OnceCell::new() }
-    }
-
-    /// Some other provider of AWS's kind.
-    #[must_use]
-    pub fn of(provider: SharedCredentialsProvider) -> Self {
-        Self { chain: None, provider: OnceCell::from(provider) }
-    }
-
-    /// These and no others.
-    #[must_use]
-    pub fn fixed(credentials: &Credentials) -> Self {
-        let token = credentials.session_token.as_ref().map(|token| token.expose().to_owned());
-        let (id, secret) = (credentials.access_key_id.as_str(), credentials.secret_access_key.expose());
-        let fixed = aws_credential_types::Credentials::new(id, secret, token, None, "fixed");
-        Self::of(SharedCredentialsProvider::new(fixed))
-    }
-
-    async fn provider(&self) -> &SharedCredentialsProvider {
-        let build = || async {
-            let mut builder = DefaultCredentialsChain::builder();
-            if let Some((profile, region)) = &self.chain {
-                builder = builder.region(aws_config::Region::new(region.to_string()));
-                if let Some(profile) = profile {
-                    builder = builder.profile_name(profile);
-                }
-            }
-            SharedCredentialsProvider::new(builder.build().await)
-        };
-        self.provider.get_or_init(build).await
-    }
-
-    /// What is found there now.
-    ///
-    /// # Errors
-    /// [`AwsFault::NoCredentials`] where nothing is.
-    pub async fn credentials(&self, now: OffsetDateTime) -> Result<Credentials, AwsFault> {
-        Ok(Credentials::clone(&self.search(now).await?.credentials))
-    }
-
-    /// What is found there now, with its end where that is told.
-    ///
-    /// # Errors
-    /// As [`Self::credentials`].
-    pub async fn found(
-        &self,
-        now: OffsetDateTime,
-    ) -> Result<(Credentials, Option<OffsetDateTime>), AwsFault> {
-        let kept = self.search(now).await?;
-        Ok((Credentials::clone(&kept.credentials), kept.ends_at))
-    }
-
-    async fn search(&self, now: OffsetDateTime) -> Result<Kept, AwsFault> {
-        let none = |reason: &str| AwsFault::NoCredentials { reason: reason.to_owned() };
-        let provider = self.provider().await;
-        let found = match tokio::time::timeout(SEARCH_MAX, provider.provide_credentials()).await {
-            Err(_) => return Err(none("looking for them took too long")),
-            Ok(Err(error)) => {
-                tracing::warn!(error = %chain_of(&error), "no credentials for AWS were found");
-                return Err(none(match error {
-                    CredentialsError::CredentialsNotLoaded(_) => "there are none in any of the usual places",
-                    CredentialsError::ProviderTimedOut(_) => "looking for them took too long",
-                    CredentialsError::InvalidConfiguration(_) => {
-                        "what says where they are is wrong, see the log"
-                    }
-                    _ => "the place that has them gives none, see the log",
-                }));
-            }
-            Ok(Ok(found)) => found,
-        };
-        let access_key_id =
-            AccessKeyId::parse(found.access_key_id()).map_err(|_| none("the access key's id is not one"))?;
-        let credentials = Credentials {
-            access_key_id,
-            secret_access_key: SecretAccessKey::new(found.secret_access_key().to_owned()),
-            session_token: found.session_token().map(|token| SessionToken::new(token.to_owned())),
-        };
-        Ok(Kept::new(credentials, found.expiry().map(OffsetDateTime::from), now))
-    }
-}
-
-impl fmt::Debug for CredentialSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CredentialSource")
-    }
-}
-
-/// An error with its causes, for the log. AWS's own errors hold no secrets.
-fn chain_of(error: &CredentialsError) -> String {
-    let mut words = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        words = format!("{words}: {cause}");
-        next = cause.source();
-    }
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
 
 /// Credentials with their times, and whose they are once that was asked.
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) credentials: Arc<Credentials>,
     renew_at: OffsetDateTime,
-    ends_at: Option<OffsetDateTime>,
+    pub(super) ends_at: Option<OffsetDateTime>,
     caller: Option<CallerIdentity>,
 }
 

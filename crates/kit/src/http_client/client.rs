@@ -17,6 +17,10 @@ use super::{AddressRules, HttpClientError, HttpFault};
 use crate::secret::ExposeSecret as _;
 use crate::tls::{KeyedCertificate, client_config, install_provider};
 
+/// What to do where the system vouches for nobody, said with each error of a client that trusts whom the system does.
+const SYSTEMS_AUTHORITIES: &str = "the system's certificate authorities are trusted here: see that it has some, or set SSL_CERT_FILE to \
+                                   a PEM file of them";
+
 /// How to call others.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -168,7 +172,10 @@ impl HttpClient {
             }
             (None, None) => {}
         }
-        builder.build().map_err(|error| HttpClientError(chain(&error)))
+        builder.build().map_err(|error| {
+            let reason = chain(&error);
+            HttpClientError(if roots.is_some() { reason } else { format!("{reason}; {SYSTEMS_AUTHORITIES}") })
+        })
     }
 
     /// Sends one request, once, and reads the answer whole.

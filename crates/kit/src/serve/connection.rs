@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::Limits;
+use super::stalled::Stalled;
 use crate::tls::PeerIdentity;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -99,6 +100,7 @@ where
         service.clone().oneshot(request)
     });
     let builder = builder(protocol, limits);
+    let io = Stalled::after(limits.write_timeout, io);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         result = connection.as_mut() => return result,

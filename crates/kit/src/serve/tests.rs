@@ -280,6 +280,30 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
 }
 
 #[tokio::test]
+async fn immunity_28_who_does_not_read_the_answer_is_hung_up_on() {
+    // More than the buffers of both ends hold.
+    let whole = 64 << 20;
+    let body = Bytes::from(vec![b'x'; whole]);
+    let mut options = Options::loopback(0);
+    options.limits.write_timeout = Duration::from_secs(1);
+    let running = start(options, move |_| {
+        let body = body.clone();
+        async move { Response::new(Full::new(body)) }
+    })
+    .await;
+    for (pause, is_whole) in [(Duration::ZERO, true), (Duration::from_secs(4), false)] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        tokio::time::sleep(pause).await;
+        let mut read = Vec::new();
+        // Where it was cut off, the rest may be an end or a reset.
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut read)).await;
+        assert!(ended.is_ok(), "after {pause:?}: neither served nor let go");
+        assert_eq!(read.len() > whole, is_whole, "after {pause:?}: {} bytes", read.len());
+    }
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_until_one_is_free() {
     let mut options = Options::loopback(0);
     options.limits.connections_max = 1;

@@ -266,6 +266,15 @@ async fn an_upstreams_refusal_passes_with_its_status_and_its_words() {
         assert_eq!(refused.status(), code.status(), "{code:?}");
         assert_eq!(refused.told(), format!("{}: no", code.name()));
     }
+    // Whose name is none of the model's: the status passes, and of the words nothing, which may be about the node.
+    for (status, outcome) in
+        [(400, Outcome::Fault), (403, Outcome::Fault), (429, Outcome::Limited), (504, Outcome::Fault)]
+    {
+        let (name, message) = ("UnrecognizedClientException".to_owned(), "AKIA of the node".to_owned());
+        let other = Refusal::Upstream(UpstreamError::Other { status, name, message });
+        assert_eq!((other.status(), other.outcome()), (status, outcome));
+        assert_eq!(other.told(), format!("UnrecognizedClientException: status {status}"));
+    }
     let fault =
         Refusal::Upstream(UpstreamError::Fault { whom: "the hub", reason: "10.1.2.3 refused".to_owned() });
     assert_eq!(fault.status(), 500);

@@ -77,3 +77,54 @@ async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Erro
     connection.abort();
     Ok(status)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A listener that answers the question of each connection with this, or never.
+    async fn listener(answer: Option<&'static str>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if let Some(answer) = answer {
+                    // Only after a question, or it is none.
+                    let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+                open.push(stream);
+            }
+        });
+        address
+    }
+
+    /// As the published agent has it: 404 from each is well, 408 where they do not answer in time, 500 for all else.
+    #[tokio::test]
+    async fn the_status_tells_what_the_listeners_do() {
+        let good = listener(Some("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")).await;
+        let odd = listener(Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+        let no_http = listener(Some("hello\r\n\r\n")).await;
+        let silent = listener(None).await;
+        let closed = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let cases: [(&str, &[SocketAddr], StatusCode); 6] = [
+            ("none", &[], StatusCode::OK),
+            ("as it should be", &[good, good], StatusCode::OK),
+            ("another status", &[good, odd], StatusCode::INTERNAL_SERVER_ERROR),
+            ("no HTTP", &[no_http], StatusCode::INTERNAL_SERVER_ERROR),
+            ("nobody there", &[good, closed], StatusCode::INTERNAL_SERVER_ERROR),
+            ("silence", &[good, silent], StatusCode::REQUEST_TIMEOUT),
+        ];
+        for (what, listeners, expected) in cases {
+            let answered = Probe::new(listeners, Readiness::new()).asked().await;
+            assert_eq!(answered.status(), expected, "{what}");
+        }
+    }
+}

@@ -16,6 +16,8 @@ const METADATA_HOPS_MAX: u32 = 1;
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// How long a request's head may take, and a connection may be silent (the published agent's read timeout).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long somebody may take nothing of an answer (the published agent's write timeout).
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long open requests may take when the agent stops: longer than the answer to any.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(11);
 
@@ -103,6 +105,7 @@ async fn listener(
         connections_max: CONNECTIONS_MAX,
         connections_per_address_max,
         head_timeout: HEAD_TIMEOUT,
+        write_timeout: WRITE_TIMEOUT,
         head_bytes_max: HEAD_BYTES_MAX,
         drain_timeout: DRAIN_TIMEOUT,
         ..ServeLimits::default()

@@ -14,6 +14,7 @@ use lanyard_kit::tls::CertificateDer;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
+use tracing::warn;
 use url::Url;
 
 use super::{AuthError, Upstream, UpstreamError};
@@ -28,6 +29,13 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the node's credentials are used before they are looked for anew: files and roles of instances change in place.
 const CREDENTIALS_AGE_MAX: time::Duration = time::Duration::minutes(1);
+/// How long they are used at least, where the endpoint does not take them: a crowd of pods has no file or instance asked for each of
+/// its questions.
+const CREDENTIALS_AGE_MIN: time::Duration = time::Duration::seconds(1);
+/// Longest name of an error that is repeated, in bytes; AWS's have under 50.
+const NAME_BYTES_MAX: usize = 96;
+/// Most of an error's words that is logged, where the error is not the model's.
+const WORDS_CHARS_MAX: usize = 300;
 /// Who it is, in messages.
 const WHOM: &str = "the EKS Auth endpoint";
 
@@ -56,8 +64,17 @@ pub struct EksAuth {
     host: String,
     region: Region,
     source: CredentialSource,
-    kept: Mutex<Option<(NodeCredentials, OffsetDateTime)>>,
+    kept: Mutex<Option<Kept>>,
     clock: Arc<dyn Clock>,
+}
+
+/// The node's credentials.
+struct Kept {
+    credentials: NodeCredentials,
+    /// Where that is told.
+    ends_at: Option<OffsetDateTime>,
+    /// When they were last looked for.
+    looked_at: OffsetDateTime,
 }
 
 impl EksAuth {
@@ -85,15 +102,29 @@ impl EksAuth {
     async fn node_credentials(&self) -> Result<NodeCredentials, UpstreamError> {
         let now = self.clock.now();
         let mut kept = self.kept.lock().await;
-        if let Some((credentials, found_at)) = kept.as_ref()
-            && now - *found_at < CREDENTIALS_AGE_MAX
-        {
-            return Ok(credentials.clone());
+        kept.take_if(|kept| kept.ends_at.is_some_and(|end| end <= now));
+        if let Some(kept) = kept.as_ref().filter(|kept| now - kept.looked_at < CREDENTIALS_AGE_MAX) {
+            return Ok(kept.credentials.clone());
         }
-        let found = self.source.credentials(now).await;
-        let found = found.map_err(|error| fault(format!("the node's own credentials: {error}")))?;
-        *kept = Some((found.clone(), now));
-        Ok(found)
+        let error = match self.source.found(now).await {
+            Ok((credentials, ends_at)) => {
+                *kept = Some(Kept { credentials: credentials.clone(), ends_at, looked_at: now });
+                return Ok(credentials);
+            }
+            Err(error) => error,
+        };
+        // A file that is half written, a service that is away: what is there is good until the endpoint says otherwise.
+        let before = kept.as_mut().ok_or_else(|| fault(format!("the node's own credentials: {error}")))?;
+        warn!(%error, "the node's own credentials cannot be read anew; those from before are used on");
+        before.looked_at = now;
+        Ok(before.credentials.clone())
+    }
+
+    /// The endpoint did not take the node's credentials: they are looked for anew with the next question.
+    async fn doubt_node_credentials(&self) {
+        let now = self.clock.now();
+        let mut kept = self.kept.lock().await;
+        kept.take_if(|kept| now - kept.looked_at >= CREDENTIALS_AGE_MIN);
     }
 
     async fn request(&self, token: &PodToken) -> Result<Request, UpstreamError> {
@@ -124,7 +155,11 @@ impl Upstream for EksAuth {
     async fn assume(&self, token: &PodToken) -> Result<Credentials, UpstreamError> {
         let request = self.request(token).await?;
         let answer = self.client.send(request).await.map_err(|error| fault(error.to_string()))?;
-        read(&answer)
+        let read = read(&answer);
+        if let Err(UpstreamError::Other { status: 401 | 403, .. }) = read {
+            self.doubt_node_credentials().await;
+        }
+        read
     }
 }
 
@@ -187,34 +222,55 @@ fn read(answer: &Answer) -> Result<Credentials, UpstreamError> {
     let refused: Refused = serde_json::from_slice(&answer.body)
         .unwrap_or(Refused { message: String::new(), kind: String::new() });
     let header = answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-    let kind = header.unwrap_or(&refused.kind);
-    // `aws.protocoltests#FooError:http://…`: namespace and address are left out.
-    let kind = kind.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default();
-    let code = AuthError::named(kind).or_else(|| of_status(answer.status.as_u16()));
-    let code = code.ok_or_else(|| fault(format!("status {} with the error `{kind:.60}`", answer.status)))?;
-    let message = if refused.message.is_empty() { code.name().to_owned() } else { refused.message };
-    Err(UpstreamError::Answered { code, message })
+    let name = name(header.unwrap_or(&refused.kind));
+    let status = answer.status.as_u16();
+    if !(400..=599).contains(&status) {
+        return Err(fault(format!("its status {status} is no answer to this")));
+    }
+    let message = match refused.message {
+        message if message.is_empty() => format!("status {status}"),
+        message => message,
+    };
+    // What a status alone would mean is not asked: a gateway on the way has a 404 for all paths, and a key of the node that is none
+    // any more is a 403. Neither says that a pod has lost what it has.
+    match name.and_then(AuthError::named).filter(|code| !is_of_signature(*code, status)) {
+        Some(code) => Err(UpstreamError::Answered { code, status, message }),
+        None => {
+            let name = name.map_or_else(|| format!("{WHOM} answered"), str::to_owned);
+            // On a signature that does not fit AWS says, further down, what should have been signed: the session's token is in it.
+            let message = message.lines().next().unwrap_or_default().chars().take(WORDS_CHARS_MAX).collect();
+            Err(UpstreamError::Other { status, name, message })
+        }
+    }
 }
 
-/// What a status means whose error is not of the model, such as those that AWS has for all services.
-fn of_status(status: u16) -> Option<AuthError> {
-    match status {
-        403 => Some(AuthError::AccessDenied),
-        404 => Some(AuthError::ResourceNotFound),
-        429 => Some(AuthError::Throttling),
-        500 => Some(AuthError::InternalServer),
-        502..=504 => Some(AuthError::ServiceUnavailable),
-        _ => None,
-    }
+/// The name of an error: of `aws.protocoltests#FooError:http://…`, namespace and address are left out.
+fn name(kind: &str) -> Option<&str> {
+    let name = kind.split(':').next()?.rsplit('#').next()?;
+    let is_one = !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    is_one.then_some(name)
+}
+
+/// Whether an error is of the node's own session, and not of the pod's token: AWS has one name for both, and 403 for the first (common
+/// errors of all services), 400 for the second (service model).
+fn is_of_signature(code: AuthError, status: u16) -> bool {
+    code == AuthError::ExpiredToken && status == 403
 }
 
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+    use lanyard_aws::CredentialPlace;
+    use lanyard_iam::{AccessKeyId, SecretAccessKey};
+    use lanyard_kit::TestClock;
+    use lanyard_kit::tls::Authority;
     use secrecy::ExposeSecret as _;
     use time::macros::datetime;
 
     use super::*;
+    use crate::token::tests::NOW;
 
     fn answer(status: u16, kind: &str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -239,25 +295,124 @@ mod tests {
         assert_eq!(credentials.expires_at, datetime!(2026-11-24 15:00 UTC));
     }
 
+    /// What an error of the endpoint is read as: its code, if it is the model's, its status, and whether kept credentials go.
+    fn read_as(status: u16, kind: &str, body: &str) -> (Option<AuthError>, u16, bool) {
+        let error = read(&answer(status, kind, body)).unwrap_err();
+        match &error {
+            UpstreamError::Answered { code, status, .. } => (Some(*code), *status, error.is_final()),
+            UpstreamError::Other { status, .. } => (None, *status, error.is_final()),
+            UpstreamError::Fault { reason, .. } => panic!("{status} {kind}: {reason}"),
+        }
+    }
+
     #[test]
-    fn an_error_is_known_by_header_body_or_status() {
+    fn an_error_is_known_by_its_name_in_header_or_body() {
         let cases = [
             (404, "ResourceNotFoundException", "{}", Some(AuthError::ResourceNotFound)),
             (400, "AccessDeniedException:http://x/", r#"{"message":"no"}"#, Some(AuthError::AccessDenied)),
             (400, "", r#"{"__type":"com.amazonaws#ExpiredTokenException"}"#, Some(AuthError::ExpiredToken)),
-            (403, "MissingAuthenticationToken", "", Some(AuthError::AccessDenied)),
-            (429, "", "slow down", Some(AuthError::Throttling)),
-            (503, "", "", Some(AuthError::ServiceUnavailable)),
+            (400, "", r#"{"code":"InvalidTokenException"}"#, Some(AuthError::InvalidToken)),
+            (403, "MissingAuthenticationTokenException", "", None),
+            (429, "", "slow down", None),
             (400, "Odd", "{}", None),
-            (418, "", "", None),
+            (400, "accessdeniedexception", "{}", None),
         ];
         for (status, kind, body, expected) in cases {
-            let code = match read(&answer(status, kind, body)).unwrap_err() {
-                UpstreamError::Answered { code, .. } => Some(code),
-                UpstreamError::Fault { .. } => None,
-            };
-            assert_eq!(code, expected, "{status} {kind} {body}");
+            let found = read_as(status, kind, body);
+            assert_eq!((found.0, found.1), (expected, status), "{status} {kind} {body}");
         }
+        let odd = read(&answer(400, "", r#"{"__type":"no name\nat all","message":"no"}"#)).unwrap_err();
+        assert_eq!(odd.to_string(), "the EKS Auth endpoint answered: no");
+        let long = r#"{"message":"The signature does not match.\n\nx-amz-security-token:hush"}"#;
+        let error = read(&answer(403, "InvalidSignatureException", long)).unwrap_err();
+        assert_eq!(error.to_string(), "InvalidSignatureException: The signature does not match.");
+        assert_eq!(
+            read(&answer(502, "", "<html>")).unwrap_err().to_string(),
+            "the EKS Auth endpoint answered: status 502"
+        );
+    }
+
+    /// Over statuses and names: the status passes as it came, and what is kept goes upon four names alone.
+    #[test]
+    fn kept_credentials_go_by_the_errors_name_and_by_no_status() {
+        let others = [
+            "",
+            "UnrecognizedClientException",
+            "InvalidSignatureException",
+            "IncompleteSignatureException",
+            "MissingAuthenticationTokenException",
+            "AccessDenied",
+            "ResourceNotFound",
+            "RequestExpired",
+            "UnknownOperationException",
+        ];
+        for status in [400, 401, 403, 404, 408, 413, 418, 429, 500, 502, 503, 504] {
+            for name in others {
+                assert_eq!(read_as(status, name, ""), (None, status, false), "{status} {name}");
+            }
+            for code in AuthError::ALL {
+                let of_signature = code == AuthError::ExpiredToken && status == 403;
+                let expected = (!of_signature).then_some(code);
+                let is_final = expected.is_some_and(AuthError::is_final);
+                assert_eq!(
+                    read_as(status, code.name(), ""),
+                    (expected, status, is_final),
+                    "{status} {code:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_helps_to_ask_again_is_told_by_the_status_where_the_name_says_nothing() {
+        for (status, expected) in [
+            (400, false),
+            (403, false),
+            (404, false),
+            (408, true),
+            (413, false),
+            (429, true),
+            (502, true),
+            (504, true),
+        ] {
+            assert_eq!(read(&answer(status, "", "")).unwrap_err().is_passing(), expected, "{status}");
+        }
+        // No status of an error at all.
+        assert!(matches!(read(&answer(304, "", "")).unwrap_err(), UpstreamError::Fault { .. }));
+    }
+
+    #[tokio::test]
+    async fn the_nodes_credentials_outlive_a_place_that_gives_none_until_they_are_refused() {
+        let (clock, folder) = (TestClock::new(NOW), tempfile::tempdir().unwrap());
+        let authority = Authority::create(&folder.path().join("pki"), "endpoint", OffsetDateTime::now_utc());
+        let region = Region::parse("eu-west-1").unwrap();
+        let own = NodeCredentials {
+            access_key_id: AccessKeyId::parse("AKIAEXAMPLEEXAMPLE01").unwrap(),
+            secret_access_key: SecretAccessKey::new("of-the-node".to_owned()),
+            session_token: None,
+        };
+        let mut endpoint = EksAuth::new(EksAuthOptions {
+            endpoint: Url::parse("https://eks-auth.example").unwrap(),
+            cluster: "dev".to_owned(),
+            region: region.clone(),
+            roots: authority.unwrap().roots().unwrap(),
+            timeout: Duration::from_secs(1),
+            source: CredentialSource::fixed(&own),
+            clock: Arc::new(clock.clone()),
+        })
+        .unwrap();
+        endpoint.node_credentials().await.unwrap();
+        endpoint.source = CredentialSource::at(CredentialPlace::Profile, Some("nobody-has-such"), &region);
+        for _ in 0..3 {
+            clock.advance(time::Duration::minutes(2));
+            assert_eq!(endpoint.node_credentials().await.unwrap().access_key_id, own.access_key_id);
+        }
+        endpoint.doubt_node_credentials().await;
+        assert!(endpoint.node_credentials().await.is_ok(), "they were looked for a moment ago");
+        clock.advance(time::Duration::seconds(1));
+        endpoint.doubt_node_credentials().await;
+        let fault = endpoint.node_credentials().await.unwrap_err();
+        assert!(fault.to_string().contains("the node's own credentials"), "{fault}");
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn refusal(status: &Status) -> UpstreamError {
             ));
         }
     };
-    UpstreamError::Answered { code, message: status.message().to_owned() }
+    UpstreamError::answered(code, status.message().to_owned())
 }
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
         for (code, reason, expected) in cases {
             let found = match refusal(&status(code, reason)) {
                 UpstreamError::Answered { code, .. } => Some(code),
-                UpstreamError::Fault { .. } => None,
+                UpstreamError::Other { .. } | UpstreamError::Fault { .. } => None,
             };
             assert_eq!(found, expected, "{code:?} {reason}");
         }

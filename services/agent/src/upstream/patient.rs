@@ -71,7 +71,7 @@ mod tests {
     impl Upstream for Failing {
         async fn assume(&self, _: &PodToken) -> Result<Credentials, UpstreamError> {
             if self.asked.fetch_add(1, Ordering::SeqCst) < self.times {
-                return Err(UpstreamError::Answered { code: self.code, message: "no".to_owned() });
+                return Err(UpstreamError::answered(self.code, "no".to_owned()));
             }
             Ok(credentials(NOW))
         }

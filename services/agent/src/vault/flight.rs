@@ -34,7 +34,7 @@ impl Flights {
                 Some(flight) => flight.clone(),
                 None if flights.len() >= FLIGHTS_MAX => {
                     let message = "too many tokens are asked about at once; try again".to_owned();
-                    return Err(UpstreamError::Answered { code: AuthError::Throttling, message });
+                    return Err(UpstreamError::answered(AuthError::Throttling, message));
                 }
                 None => {
                     let (fetch, landed) = (fetch(), Landed(self.clone(), digest));

@@ -48,7 +48,7 @@ impl Upstream for Scripted {
         };
         answer
             .map(|life| credentials(self.clock.now() + life))
-            .map_err(|code| UpstreamError::Answered { code, message: "no".to_owned() })
+            .map_err(|code| UpstreamError::answered(code, "no".to_owned()))
     }
 }
 
@@ -239,6 +239,23 @@ async fn of_a_pods_tokens_the_newest_alone_is_renewed_and_all_share_one_rate() {
     clock.advance(Duration::hours(3));
     vault.renew_due(None).await;
     assert_eq!(asked(&vault), 3);
+}
+
+#[tokio::test]
+async fn renewals_that_are_due_at_once_are_spread_over_their_rate() {
+    let clock = TestClock::new(NOW);
+    let slow = VaultOptions { entries_max: 100, renewals_per_second: 20, ..options() };
+    let vault = Vault::new(Scripted::new(&clock, &[SIX_HOURS]), Arc::new(clock.clone()), slow);
+    let count = 11;
+    for n in 0..count {
+        vault.fetch(&token(&format!("pod-{n}"), 0)).await.unwrap();
+    }
+    clock.advance(Duration::hours(3));
+    let began = std::time::Instant::now();
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 2 * count);
+    // Ten pauses of a twentieth of a second. Real time, for the limiter knows no other.
+    assert!(began.elapsed() >= std::time::Duration::from_millis(490), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -132,7 +132,11 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
     let container = format!("http://{}/credentials", server.address);
     let instance = format!("http://{}", server.address);
     type Variables<'a> = Vec<(&'a str, &'a str)>;
-    let cases: [(&str, Variables<'_>, &str); 7] = [
+    // The token of a web identity is worth something to STS alone, which is asked by HTTPS.
+    let token = folder.path().join("web-identity");
+    std::fs::write(&token, "a.b.c").unwrap();
+    let without_authorities = ("SSL_CERT_FILE", "/there/is/none.pem");
+    let cases: [(&str, Variables<'_>, &str); 9] = [
         ("environment", [files.to_vec(), environment.to_vec()].concat(), "AKIAENVIRONMENTENVIR"),
         ("default profile", files.to_vec(), "AKIADEFAULTDEFAULTDE"),
         (
@@ -159,19 +163,36 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
             "ASIAINSTANCEINSTANCE",
         ),
         ("nowhere", Vec::new(), "there are none in any of the usual places"),
+        (
+            "container, on a machine without certificate authorities",
+            vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.as_str()), without_authorities],
+            "ASIACONTAINERCONTAIN",
+        ),
+        (
+            "web identity, on a machine without certificate authorities",
+            vec![
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+                ("AWS_ROLE_ARN", ROLE),
+                // Nobody listens there: what is told is not how that ends.
+                ("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:9"),
+                without_authorities,
+            ],
+            "the system has no certificate authorities, so that no place behind HTTPS can be asked: set SSL_CERT_FILE",
+        ),
     ];
     for (place, variables, expected) in cases {
-        let said = in_a_process_of_its_own(folder.path(), &variables);
-        assert!(said.contains(&format!("found: {expected}")), "{place}: {said}");
+        let said = in_a_process_of_its_own("tell_what_is_found", folder.path(), &variables);
+        let found = said.lines().find(|line| line.contains("found: ")).unwrap_or_default();
+        assert!(found.contains(expected), "{place}: {said}");
         assert!(!said.contains("s3cret"), "{place}: {said}");
     }
 }
 
-/// What the test below says, run alone with this environment and no other.
-fn in_a_process_of_its_own(home: &std::path::Path, variables: &[(&str, &str)]) -> String {
-    let child = "own::tests::credentials::tell_what_is_found";
+/// What another test of this file says, run alone with this environment and no other.
+fn in_a_process_of_its_own(test: &str, home: &std::path::Path, variables: &[(&str, &str)]) -> String {
+    let child = &format!("own::tests::credentials::{test}");
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", child, "--ignored", "--nocapture", "--test-threads", "1"])
+        .args(["--exact", child.as_str(), "--ignored", "--nocapture", "--test-threads", "1"])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
@@ -193,6 +214,82 @@ async fn tell_what_is_found() {
         Err(AwsFault::NoCredentials { reason }) => println!("found: {reason}"),
         Err(other) => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_key_that_is_rotated_in_a_file_is_found_and_a_file_that_breaks_takes_none_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("credentials"), folder.path().join("config"));
+    let files = [
+        ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()),
+        ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+    ];
+    for test in ["tell_what_a_replaced_file_gives", "tell_what_a_replaced_process_gives"] {
+        let said = in_a_process_of_its_own(test, folder.path(), &files);
+        assert!(said.contains("it was read anew"), "{test}: {said}");
+    }
+}
+
+/// As good writers do it: never is there half of a file.
+fn replace(file: &std::path::Path, text: &str) {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, text).unwrap();
+    std::fs::rename(&draft, file).unwrap();
+}
+
+fn file_of(variable: &str) -> std::path::PathBuf {
+    std::env::var_os(variable).unwrap().into()
+}
+
+#[tokio::test]
+#[ignore = "is run by the test above, in a process of its own"]
+async fn tell_what_a_replaced_file_gives() {
+    let file = file_of("AWS_SHARED_CREDENTIALS_FILE");
+    let text = |key: &str| format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = s3cret\n");
+    let clock = TestClock::new(SystemClock.now());
+    let stand_in = StandIn::start_with_clock(&HOSTS, Arc::new(clock.clone())).await;
+    let source = CredentialSource::chain(None, &region());
+    let http = stand_in.http_options();
+    let client = AwsClient::new(&quick(), &region(), source, http, Arc::new(clock.clone())).unwrap();
+    let found = async || client.own_credentials().await.unwrap().access_key_id.as_str().to_owned();
+    replace(&file, &text(FIRST));
+    assert_eq!(found().await, FIRST);
+    replace(&file, &text(SECOND));
+    assert_eq!(found().await, FIRST, "it is not read for each call");
+    clock.advance(Duration::minutes(5));
+    assert_eq!(found().await, SECOND);
+    // Written in place, and the key is taken for none before its time.
+    std::fs::write(&file, text(FIRST)).unwrap();
+    let second = client.own_credentials().await.unwrap();
+    client.forget(crate::own::call::Whose::Hub, &second).await;
+    assert_eq!(found().await, FIRST);
+    for broken in ["[default]\naws_access_key_id = AKIA\n", "[default\n"] {
+        replace(&file, broken);
+        clock.advance(Duration::minutes(5));
+        assert_eq!(found().await, FIRST, "{broken}");
+    }
+    println!("it was read anew");
+}
+
+/// With an end: what gives them is kept, until the file that names it is another one.
+#[tokio::test]
+#[ignore = "is run by the test above, in a process of its own"]
+async fn tell_what_a_replaced_process_gives() {
+    let config = file_of("AWS_CONFIG_FILE");
+    let _ = std::fs::remove_file(file_of("AWS_SHARED_CREDENTIALS_FILE"));
+    let source = CredentialSource::chain(None, &region());
+    for key in [FIRST, SECOND] {
+        let answer = config.with_file_name(key);
+        let text = format!(
+            r#"{{"Version":1,"AccessKeyId":"{key}","SecretAccessKey":"s3cret","SessionToken":"t","Expiration":"2099-01-01T00:00:00Z"}}"#
+        );
+        std::fs::write(&answer, text).unwrap();
+        replace(&config, &format!("[default]\ncredential_process = cat {}\n", answer.display()));
+        let (found, ends_at) = source.found(SystemClock.now()).await.unwrap();
+        assert_eq!(found.access_key_id.as_str(), key);
+        assert!(ends_at.is_some());
+    }
+    println!("it was read anew");
 }
 
 /// A container's and an instance's metadata service, plain HTTP on loopback.
