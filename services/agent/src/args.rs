@@ -59,7 +59,8 @@ pub struct Args {
     /// The agent's own projected token for the audience lanyard:node [default: /var/run/secrets/lanyard/token].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// The hub's AWS wire, to which pods' calls to STS are relayed, as https://HOST:PORT [default: no relay].
+    /// The hub's AWS wire, to which pods' calls to STS are relayed, as https://HOST:PORT; with --hub, or with --endpoint and its
+    /// --endpoint-ca [default: no relay].
     #[arg(long, value_name = "URL")]
     pub hub_sts: Option<String>,
     /// An EKS Auth endpoint in place of a hub [default: AWS's own of the region].
@@ -143,8 +144,8 @@ pub struct Args {
 
 const HELP: &str = "Credentials come from a hub, to which the agent proves itself by its own projected token, or from EKS Auth, \
                     signed with the node's credentials from where AWS's tools look for them.\n\nExamples:\n  lanyard-agent server \
-                    --cluster-name dev --hub https://hub.example:8443 --hub-ca /etc/lanyard/ca.pem\n  lanyard-agent server \
-                    --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
+                    --cluster-name dev --hub https://hub.example:8444 --hub-sts https://hub.example:8445 --hub-ca \
+                    /etc/lanyard/ca.pem\n  lanyard-agent server --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
                     flag is a key of the configuration file, and of the environment: LANYARD_CLUSTER_NAME, \
                     LANYARD_CACHE__ENTRIES_MAX. docs/agent.md has the whole.";
 
@@ -169,13 +170,22 @@ impl Args {
             let address = self.metrics_address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
             metrics = Some(SocketAddr::new(address, self.metrics_port.unwrap_or(2705)));
         }
+        // The hub is the endpoint, where that is what is given; else a hub is, which a file may name.
+        let (of_endpoint, of_hub) = match &self.endpoint {
+            Some(_) => (&self.hub_sts, &None),
+            None => (&None, &self.hub_sts),
+        };
         let hub = keys([
             ("url", json!(self.hub)),
             ("ca", json!(self.hub_ca)),
             ("token_file", json!(self.token_file)),
-            ("sts_url", json!(self.hub_sts)),
+            ("sts_url", json!(of_hub)),
         ]);
-        let mut eks_auth = keys([("endpoint", json!(self.endpoint)), ("ca", json!(self.endpoint_ca))]);
+        let mut eks_auth = keys([
+            ("endpoint", json!(self.endpoint)),
+            ("ca", json!(self.endpoint_ca)),
+            ("sts_url", json!(of_endpoint)),
+        ]);
         if self.hub.is_none() && (self.region.is_some() || !eks_auth.is_null()) {
             let region = keys([("region", json!(self.region))]);
             eks_auth = merged(eks_auth, region);
@@ -324,6 +334,38 @@ mod tests {
         assert_eq!(config.validate(), Ok(()));
         assert!(config.eks_auth.is_none());
         assert_eq!(config.imds.region.unwrap().as_str(), "eu-west-1");
+    }
+
+    #[test]
+    fn calls_to_sts_are_relayed_to_a_hub_by_whichever_of_its_doors_credentials_come() {
+        let sts = "--hub-sts https://hub.example:8445";
+        let hub = config(&format!(
+            "-c dev --hub https://hub.example:8444 --hub-ca /ca.pem --node-ip 10.0.0.7 {sts}"
+        ));
+        assert_eq!(hub.validate(), Ok(()));
+        assert_eq!(hub.hub.unwrap().sts_url.unwrap().as_str(), "https://hub.example:8445/");
+        let endpoint = config(&format!(
+            "-c dev --endpoint https://hub.example:8445 --endpoint-ca /ca.pem --region eu-west-1 --node-ip 10.0.0.7 {sts}"
+        ));
+        assert_eq!(endpoint.validate(), Ok(()));
+        assert_eq!(endpoint.eks_auth.unwrap().sts_url.unwrap().as_str(), "https://hub.example:8445/");
+    }
+
+    /// The command line of the DaemonSet that is shipped, as its container has it.
+    #[test]
+    fn the_daemon_set_that_is_shipped_relays_calls_to_sts() {
+        let manifest = include_str!("../../../deploy/agent.yaml");
+        let lines = manifest.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let list = lines.skip_while(|line| *line != "args:").skip(1);
+        let words: Vec<&str> = list.map_while(|line| line.strip_prefix("- ")).collect();
+        let (command, flags) = words.split_first().unwrap();
+        assert_eq!(*command, "server");
+        // Its environment says where the node is.
+        let config = config(&format!("{} --node-ip 10.0.0.7", flags.join(" ")));
+        assert_eq!(config.validate(), Ok(()));
+        let hub = config.hub.unwrap();
+        assert_eq!((hub.url.scheme(), hub.sts_url.unwrap().scheme()), ("https", "https"));
+        assert_eq!(hub.ca, PathBuf::from("/etc/lanyard/ca.pem"), "it vouches for both");
     }
 
     #[test]

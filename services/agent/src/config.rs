@@ -115,6 +115,10 @@ pub struct EksAuthConfig {
     pub ca: Option<PathBuf>,
     /// The region of the signature.
     pub region: Region,
+    /// Where the endpoint is a hub's: its AWS wire, to which STS calls of pods are relayed, and for which `ca` vouches too; none: they
+    /// are not.
+    #[serde(default)]
+    pub sts_url: Option<Url>,
 }
 
 /// Credentials that are kept.

@@ -145,10 +145,25 @@ fn endpoint_upstream(
     Ok(made?)
 }
 
+/// The way of pods' calls to a hub's STS; none where the hub's AWS wire is not named.
 pub(super) fn relay(config: &AgentConfig) -> anyhow::Result<Option<Relay>> {
-    let Some(hub) = &config.hub else { return Ok(None) };
-    let Some(url) = &hub.sts_url else { return Ok(None) };
-    let (roots, _) = roots(&hub.ca)?;
+    let named = match (&config.hub, &config.eks_auth) {
+        (Some(hub), _) => hub.sts_url.as_ref().map(|url| (url, Some(&hub.ca))),
+        (None, Some(endpoint)) => endpoint.sts_url.as_ref().map(|url| (url, endpoint.ca.as_ref())),
+        (None, None) => None,
+    };
+    metrics::gauge!(names::AGENT_STS_RELAY).set(if named.is_some() { 1.0 } else { 0.0 });
+    let Some((url, ca)) = named else {
+        if config.hub.is_some() {
+            warn!(
+                "no --hub-sts: pods whose role the hub keeps are told to find STS at this agent, and get no answer there; give the \
+                 hub's AWS wire, as https://HOST:PORT"
+            );
+        }
+        return Ok(None);
+    };
+    let ca = ca.context("eks_auth.ca: who vouches for the hub? Give --endpoint-ca beside --hub-sts")?;
+    let (roots, _) = roots(ca)?;
     Ok(Some(Relay::new(url, &roots)?))
 }
 
