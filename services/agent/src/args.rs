@@ -17,9 +17,17 @@ pub enum AgentCommand {
     /// Answers the pods of this node until it is told to stop.
     Server(Box<Args>),
     /// Sets the two addresses up, and ends: for an init container that alone may do so.
-    Initialize,
+    Initialize(InitializeArgs),
     /// Takes away the packet rules of the instance-metadata road, which stay when the agent ends.
     RemoveRules,
+}
+
+/// The flags of who only sets the addresses up.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct InitializeArgs {
+    /// Accepted as the published agent has it: panic, error, info or trace. There is no log, only what went wrong.
+    #[arg(short = 'v', long, value_name = "LEVEL", value_parser = level)]
+    pub verbosity: Option<&'static str>,
 }
 
 /// The flags of the agent.
@@ -84,7 +92,8 @@ pub struct Args {
     /// Accepted as the published agent has it: the node's credential files are read anew as they change, always.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub rotate_credentials: Option<bool>,
-    /// What a token is held against: its pod as the kubelet has it, the same without the address, or nothing [default: on].
+    /// What a token is held against: its pod as the kubelet has it, the same without the address, or nothing [default: on; off with an
+    /// EKS Auth endpoint, where nothing says where the kubelet is].
     #[arg(long, value_name = "WHAT")]
     pub kubelet_check: Option<KubeletCheck>,
     /// Who is asked about the node's pods [default: kubelet].
@@ -319,9 +328,60 @@ mod tests {
         assert_eq!(config.log.filter, "trace");
     }
 
+    #[derive(Parser)]
+    struct Whole {
+        #[command(subcommand)]
+        command: AgentCommand,
+    }
+
+    /// Of the published chart with its default values, whose environment has AWS_REGION alone.
+    #[test]
+    fn the_published_daemon_set_is_taken_as_it_is() {
+        let init = Whole::try_parse_from(["x", "initialize", "-v", "trace"]).unwrap();
+        assert!(matches!(init.command, AgentCommand::Initialize(args) if args.verbosity == Some("trace")));
+        assert!(Whole::try_parse_from(["x", "initialize", "--verbosity", "loud"]).is_err());
+        let line = "--port 80 --cluster-name EKS_CLUSTER_NAME --probe-port 2703 --metrics-port 2705 -v trace";
+        let server =
+            Whole::try_parse_from(["x", "server"].into_iter().chain(line.split_whitespace())).unwrap();
+        assert!(matches!(server.command, AgentCommand::Server(_)));
+        for more in ["", "--rotate-credentials true", "--node-name ip-10-0-0-7.eu-west-1.compute.internal"] {
+            let config = config(&format!("{line} {more} --region eu-west-1"));
+            assert_eq!(config.validate(), Ok(()), "{more}");
+            assert_eq!(config.kubelet_check(), KubeletCheck::Off, "{more}");
+        }
+    }
+
+    #[test]
+    fn the_kubelet_is_asked_unless_an_endpoints_agent_is_told_nothing_of_it() {
+        use KubeletCheck::{Off, On, WithoutAddress};
+        let endpoint = "-c dev --region eu-west-1";
+        let hub = "-c dev --hub https://hub.example:8444 --hub-ca /ca.pem";
+        let cases = [
+            (endpoint, "", Off, true),
+            (endpoint, "--node-ip 10.0.0.7", On, true),
+            (endpoint, "--kubelet-url https://10.0.0.7:10250", On, true),
+            (endpoint, "--pods-from api-server", On, false),
+            (endpoint, "--pods-from api-server --node-name node-1", On, true),
+            (endpoint, "--kubelet-check on", On, false),
+            (endpoint, "--kubelet-check without-address --node-ip 10.0.0.7", WithoutAddress, true),
+            (endpoint, "--imds-namespace shop", On, false),
+            (hub, "", On, false),
+            (hub, "--node-ip 10.0.0.7", On, true),
+            (hub, "--kubelet-check off", Off, true),
+        ];
+        for (base, flags, check, is_valid) in cases {
+            let config = config(&format!("{base} {flags}"));
+            assert_eq!(
+                (config.kubelet_check(), config.validate().is_ok()),
+                (check, is_valid),
+                "{base} {flags}"
+            );
+        }
+    }
+
     #[test]
     fn the_least_that_the_published_agent_needs_is_enough() {
-        let config = config("-c dev --region eu-west-1 --kubelet-check off");
+        let config = config("-c dev --region eu-west-1");
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.metrics.listen, Some("0.0.0.0:2705".parse().unwrap()));
         assert_eq!(config.cache.retention_seconds, 3 * 3600);

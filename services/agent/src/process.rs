@@ -36,7 +36,7 @@ const METADATA_HOSTS: [IpAddr; 2] = [
 pub fn main(command: &AgentCommand) -> ExitCode {
     match command {
         AgentCommand::Server(args) => server(args),
-        AgentCommand::Initialize => once(|| {
+        AgentCommand::Initialize(_) => once(|| {
             // They stay: the server that follows finds them there.
             Addresses::set_up(&[IpAddr::V4(AGENT_V4), IpAddr::V6(AGENT_V6)]).map(|_| ())
         }),

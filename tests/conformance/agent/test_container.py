@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 import pytest
 import requests
-from node_agent import PROGRAM, of_nobody
+from node_agent import NODE_KEYS, PROGRAM, of_nobody
 from standins import pod, token
 
 
@@ -300,6 +300,33 @@ def test_the_check_can_be_off_and_is_said_to_be(start, node):
     assert not node.calls("/pods")
     assert "--kubelet-check=off" in agent.log.read_text()
     assert "lanyard_agent_kubelet_check 0" in requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
+
+
+def test_the_published_daemon_sets_command_line_is_enough(tmp_path, node):
+    """What its chart says and no word of a kubelet, but for ports that are free here, and the endpoint with its authority."""
+    log, ready = tmp_path / "published.log", tmp_path / "published.json"
+    published = ["server", "--port", "0", "--cluster-name", "EKS_CLUSTER_NAME", "--probe-port", "0", "--metrics-port", "0", "-v", "trace"]
+    here = ["--bind-hosts", "127.0.0.1", "--endpoint", f"https://{node.endpoint.host}", "--ready-file", str(ready)]
+    here += ["--endpoint-ca", str(tmp_path / "endpoint-ca.pem")]
+    environment = of_nobody() | NODE_KEYS | {"AWS_REGION": "eu-west-1"}
+    with log.open("w") as file:
+        process = subprocess.Popen([*PROGRAM, *published, *here], stderr=file, env=environment)
+    try:
+        for _ in range(200):
+            if ready.exists() and ready.read_text().endswith("}\n"):
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        about = json.loads(ready.read_text())
+        answer = requests.get(about["credentials"][0] + "/v1/credentials", headers={"Authorization": token("p1")}, timeout=5)
+        assert answer.status_code == 200, answer.text
+        metrics = about["metrics"].replace("0.0.0.0", "127.0.0.1")
+        assert "lanyard_agent_kubelet_check 0" in requests.get(metrics + "/metrics", timeout=5).text
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert "nothing says where the kubelet is" in log.read_text()
+    assert not node.calls("/pods")
 
 
 def test_the_kubelet_is_asked_for_its_pods_alone(agent, node):

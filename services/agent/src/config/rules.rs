@@ -59,13 +59,14 @@ impl AgentConfig {
 
     fn validate_kubelet(&self) -> Result<(), String> {
         let kubelet = &self.kubelet;
-        if self.imds.is_on() && kubelet.check != KubeletCheck::On {
+        let check = self.kubelet_check();
+        if self.imds.is_on() && check != KubeletCheck::On {
             return Err(
                 "imds: on that road a pod is told by its address alone, which needs --kubelet-check=on"
                     .to_owned(),
             );
         }
-        if kubelet.check == KubeletCheck::Off {
+        if check == KubeletCheck::Off {
             return Ok(());
         }
         match kubelet.pods_from {
@@ -140,14 +141,14 @@ mod tests {
             (|config| config.kubelet.pods_from = PodsFrom::ApiServer, "kubelet.node_name"),
             (
                 |config| {
-                    config.kubelet.check = KubeletCheck::WithoutAddress;
+                    config.kubelet.check = Some(KubeletCheck::WithoutAddress);
                     config.imds.namespaces.insert("shop".to_owned());
                 },
                 "imds:",
             ),
             (
                 |config| {
-                    config.kubelet.check = KubeletCheck::Off;
+                    config.kubelet.check = Some(KubeletCheck::Off);
                     config.imds.by_label = true;
                 },
                 "imds:",

@@ -29,9 +29,16 @@ const KUBELET_PORT: u16 = 10_250;
 
 pub(super) fn pods(config: &AgentConfig) -> anyhow::Result<Option<PodWatch>> {
     let kubelet = &config.kubelet;
-    let is_checked = kubelet.check != KubeletCheck::Off;
+    let check = config.kubelet_check();
+    let is_checked = check != KubeletCheck::Off;
     metrics::gauge!(names::AGENT_KUBELET_CHECK).set(if is_checked { 1.0 } else { 0.0 });
     if !is_checked {
+        if kubelet.check.is_none() {
+            warn!(
+                "nothing says where the kubelet is, so it is not asked, as with --kubelet-check=off: give --node-ip (or NODE_IP from \
+                 status.hostIP) and the right to get nodes/pods"
+            );
+        }
         warn!(
             "--kubelet-check=off: a token is worth as much in the hands of another pod or process of any node"
         );
@@ -46,7 +53,7 @@ pub(super) fn pods(config: &AgentConfig) -> anyhow::Result<Option<PodWatch>> {
     })?;
     let options = WatchOptions {
         interval: milliseconds(kubelet.interval_ms),
-        compares_addresses: kubelet.check == KubeletCheck::On,
+        compares_addresses: check == KubeletCheck::On,
         ..WatchOptions::default()
     };
     Ok(Some(PodWatch::new(lister, options)))
