@@ -17,9 +17,17 @@ pub enum AgentCommand {
     /// Answers the pods of this node until it is told to stop.
     Server(Box<Args>),
     /// Sets the two addresses up, and ends: for an init container that alone may do so.
-    Initialize,
+    Initialize(InitializeArgs),
     /// Takes away the packet rules of the instance-metadata road, which stay when the agent ends.
     RemoveRules,
+}
+
+/// The flags of who only sets the addresses up.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct InitializeArgs {
+    /// Accepted as the published agent has it: panic, error, info or trace. There is no log, only what went wrong.
+    #[arg(short = 'v', long, value_name = "LEVEL", value_parser = level)]
+    pub verbosity: Option<&'static str>,
 }
 
 /// The flags of the agent.
@@ -59,7 +67,8 @@ pub struct Args {
     /// The agent's own projected token for the audience lanyard:node [default: /var/run/secrets/lanyard/token].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// The hub's AWS wire, to which pods' calls to STS are relayed, as https://HOST:PORT [default: no relay].
+    /// The hub's AWS wire, to which pods' calls to STS are relayed, as https://HOST:PORT; with --hub, or with --endpoint and its
+    /// --endpoint-ca [default: no relay].
     #[arg(long, value_name = "URL")]
     pub hub_sts: Option<String>,
     /// An EKS Auth endpoint in place of a hub [default: AWS's own of the region].
@@ -83,7 +92,8 @@ pub struct Args {
     /// Accepted as the published agent has it: the node's credential files are read anew as they change, always.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub rotate_credentials: Option<bool>,
-    /// What a token is held against: its pod as the kubelet has it, the same without the address, or nothing [default: on].
+    /// What a token is held against: its pod as the kubelet has it, the same without the address, or nothing [default: on; off with an
+    /// EKS Auth endpoint, where nothing says where the kubelet is].
     #[arg(long, value_name = "WHAT")]
     pub kubelet_check: Option<KubeletCheck>,
     /// Who is asked about the node's pods [default: kubelet].
@@ -143,8 +153,8 @@ pub struct Args {
 
 const HELP: &str = "Credentials come from a hub, to which the agent proves itself by its own projected token, or from EKS Auth, \
                     signed with the node's credentials from where AWS's tools look for them.\n\nExamples:\n  lanyard-agent server \
-                    --cluster-name dev --hub https://hub.example:8443 --hub-ca /etc/lanyard/ca.pem\n  lanyard-agent server \
-                    --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
+                    --cluster-name dev --hub https://hub.example:8444 --hub-sts https://hub.example:8445 --hub-ca \
+                    /etc/lanyard/ca.pem\n  lanyard-agent server --cluster-name prod --region eu-west-1\n  lanyard-agent server --config agent.toml --print-config\n\nEvery \
                     flag is a key of the configuration file, and of the environment: LANYARD_CLUSTER_NAME, \
                     LANYARD_CACHE__ENTRIES_MAX. docs/agent.md has the whole.";
 
@@ -169,13 +179,22 @@ impl Args {
             let address = self.metrics_address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
             metrics = Some(SocketAddr::new(address, self.metrics_port.unwrap_or(2705)));
         }
+        // The hub is the endpoint, where that is what is given; else a hub is, which a file may name.
+        let (of_endpoint, of_hub) = match &self.endpoint {
+            Some(_) => (&self.hub_sts, &None),
+            None => (&None, &self.hub_sts),
+        };
         let hub = keys([
             ("url", json!(self.hub)),
             ("ca", json!(self.hub_ca)),
             ("token_file", json!(self.token_file)),
-            ("sts_url", json!(self.hub_sts)),
+            ("sts_url", json!(of_hub)),
         ]);
-        let mut eks_auth = keys([("endpoint", json!(self.endpoint)), ("ca", json!(self.endpoint_ca))]);
+        let mut eks_auth = keys([
+            ("endpoint", json!(self.endpoint)),
+            ("ca", json!(self.endpoint_ca)),
+            ("sts_url", json!(of_endpoint)),
+        ]);
         if self.hub.is_none() && (self.region.is_some() || !eks_auth.is_null()) {
             let region = keys([("region", json!(self.region))]);
             eks_auth = merged(eks_auth, region);
@@ -309,9 +328,60 @@ mod tests {
         assert_eq!(config.log.filter, "trace");
     }
 
+    #[derive(Parser)]
+    struct Whole {
+        #[command(subcommand)]
+        command: AgentCommand,
+    }
+
+    /// Of the published chart with its default values, whose environment has AWS_REGION alone.
+    #[test]
+    fn the_published_daemon_set_is_taken_as_it_is() {
+        let init = Whole::try_parse_from(["x", "initialize", "-v", "trace"]).unwrap();
+        assert!(matches!(init.command, AgentCommand::Initialize(args) if args.verbosity == Some("trace")));
+        assert!(Whole::try_parse_from(["x", "initialize", "--verbosity", "loud"]).is_err());
+        let line = "--port 80 --cluster-name EKS_CLUSTER_NAME --probe-port 2703 --metrics-port 2705 -v trace";
+        let server =
+            Whole::try_parse_from(["x", "server"].into_iter().chain(line.split_whitespace())).unwrap();
+        assert!(matches!(server.command, AgentCommand::Server(_)));
+        for more in ["", "--rotate-credentials true", "--node-name ip-10-0-0-7.eu-west-1.compute.internal"] {
+            let config = config(&format!("{line} {more} --region eu-west-1"));
+            assert_eq!(config.validate(), Ok(()), "{more}");
+            assert_eq!(config.kubelet_check(), KubeletCheck::Off, "{more}");
+        }
+    }
+
+    #[test]
+    fn the_kubelet_is_asked_unless_an_endpoints_agent_is_told_nothing_of_it() {
+        use KubeletCheck::{Off, On, WithoutAddress};
+        let endpoint = "-c dev --region eu-west-1";
+        let hub = "-c dev --hub https://hub.example:8444 --hub-ca /ca.pem";
+        let cases = [
+            (endpoint, "", Off, true),
+            (endpoint, "--node-ip 10.0.0.7", On, true),
+            (endpoint, "--kubelet-url https://10.0.0.7:10250", On, true),
+            (endpoint, "--pods-from api-server", On, false),
+            (endpoint, "--pods-from api-server --node-name node-1", On, true),
+            (endpoint, "--kubelet-check on", On, false),
+            (endpoint, "--kubelet-check without-address --node-ip 10.0.0.7", WithoutAddress, true),
+            (endpoint, "--imds-namespace shop", On, false),
+            (hub, "", On, false),
+            (hub, "--node-ip 10.0.0.7", On, true),
+            (hub, "--kubelet-check off", Off, true),
+        ];
+        for (base, flags, check, is_valid) in cases {
+            let config = config(&format!("{base} {flags}"));
+            assert_eq!(
+                (config.kubelet_check(), config.validate().is_ok()),
+                (check, is_valid),
+                "{base} {flags}"
+            );
+        }
+    }
+
     #[test]
     fn the_least_that_the_published_agent_needs_is_enough() {
-        let config = config("-c dev --region eu-west-1 --kubelet-check off");
+        let config = config("-c dev --region eu-west-1");
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.metrics.listen, Some("0.0.0.0:2705".parse().unwrap()));
         let cache = &config.cache;
@@ -329,6 +399,38 @@ mod tests {
         assert_eq!(config.validate(), Ok(()));
         assert!(config.eks_auth.is_none());
         assert_eq!(config.imds.region.unwrap().as_str(), "eu-west-1");
+    }
+
+    #[test]
+    fn calls_to_sts_are_relayed_to_a_hub_by_whichever_of_its_doors_credentials_come() {
+        let sts = "--hub-sts https://hub.example:8445";
+        let hub = config(&format!(
+            "-c dev --hub https://hub.example:8444 --hub-ca /ca.pem --node-ip 10.0.0.7 {sts}"
+        ));
+        assert_eq!(hub.validate(), Ok(()));
+        assert_eq!(hub.hub.unwrap().sts_url.unwrap().as_str(), "https://hub.example:8445/");
+        let endpoint = config(&format!(
+            "-c dev --endpoint https://hub.example:8445 --endpoint-ca /ca.pem --region eu-west-1 --node-ip 10.0.0.7 {sts}"
+        ));
+        assert_eq!(endpoint.validate(), Ok(()));
+        assert_eq!(endpoint.eks_auth.unwrap().sts_url.unwrap().as_str(), "https://hub.example:8445/");
+    }
+
+    /// The command line of the DaemonSet that is shipped, as its container has it.
+    #[test]
+    fn the_daemon_set_that_is_shipped_relays_calls_to_sts() {
+        let manifest = include_str!("../../../deploy/agent.yaml");
+        let lines = manifest.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let list = lines.skip_while(|line| *line != "args:").skip(1);
+        let words: Vec<&str> = list.map_while(|line| line.strip_prefix("- ")).collect();
+        let (command, flags) = words.split_first().unwrap();
+        assert_eq!(*command, "server");
+        // Its environment says where the node is.
+        let config = config(&format!("{} --node-ip 10.0.0.7", flags.join(" ")));
+        assert_eq!(config.validate(), Ok(()));
+        let hub = config.hub.unwrap();
+        assert_eq!((hub.url.scheme(), hub.sts_url.unwrap().scheme()), ("https", "https"));
+        assert_eq!(hub.ca, PathBuf::from("/etc/lanyard/ca.pem"), "it vouches for both");
     }
 
     #[test]

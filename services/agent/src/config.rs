@@ -83,6 +83,23 @@ impl Default for AgentConfig {
     }
 }
 
+impl AgentConfig {
+    /// What a token is held against. The published agent's DaemonSet says nothing of a kubelet, gives the agent no right to ask one, and
+    /// is to work as it is: so without a word about it nobody is asked there. A hub's agents have always been told.
+    #[must_use]
+    pub fn kubelet_check(&self) -> KubeletCheck {
+        let kubelet = &self.kubelet;
+        let is_told =
+            kubelet.url.is_some() || kubelet.node_ip.is_some() || kubelet.pods_from != PodsFrom::Kubelet;
+        let by_itself = if self.hub.is_some() || is_told || self.imds.is_on() {
+            KubeletCheck::On
+        } else {
+            KubeletCheck::Off
+        };
+        kubelet.check.unwrap_or(by_itself)
+    }
+}
+
 /// A hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +132,10 @@ pub struct EksAuthConfig {
     pub ca: Option<PathBuf>,
     /// The region of the signature.
     pub region: Region,
+    /// Where the endpoint is a hub's: its AWS wire, to which STS calls of pods are relayed, and for which `ca` vouches too; none: they
+    /// are not.
+    #[serde(default)]
+    pub sts_url: Option<Url>,
 }
 
 /// Credentials that are kept.
@@ -212,8 +233,8 @@ pub enum PodsFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KubeletConfig {
-    /// What a token is held against.
-    pub check: KubeletCheck,
+    /// What a token is held against. Where it is not said: on; off for an EKS Auth endpoint, where nothing tells where the kubelet is.
+    pub check: Option<KubeletCheck>,
     /// Who is asked.
     pub pods_from: PodsFrom,
     /// The node's name.
@@ -239,7 +260,7 @@ const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 impl Default for KubeletConfig {
     fn default() -> Self {
         Self {
-            check: KubeletCheck::default(),
+            check: None,
             pods_from: PodsFrom::default(),
             node_name: None,
             node_ip: None,

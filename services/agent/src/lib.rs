@@ -24,6 +24,7 @@ pub mod listed;
 pub mod namespaces;
 pub mod pods;
 pub mod process;
+pub mod runner;
 pub mod token;
 pub mod upstream;
 pub mod vault;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lanyard_agent::args::{AgentCommand, Args};
-use lanyard_agent::process;
+use lanyard_agent::{process, runner};
 
 /// The node agent: AWS credentials for the pods of this node.
 #[derive(Debug, Parser)]
@@ -17,6 +17,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    // The published DaemonSet calls it by another name.
+    if let Some(ended) = runner::main(std::env::args_os()) {
+        return ended;
+    }
     let Cli { command, args } = Cli::parse();
     process::main(&command.unwrap_or_else(|| AgentCommand::Server(Box::new(args))))
 }

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod parts;
+mod rules;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,9 +16,10 @@ use lanyard_kit::life::{self, EXIT_FAULT, Life, configuration_fault};
 use lanyard_kit::serve::Server;
 use lanyard_kit::{Clock, SystemClock};
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::info;
 
 use self::listeners::Listeners;
+use self::rules::Rules;
 use crate::agent::Agent;
 use crate::args::{AgentCommand, Args};
 use crate::config::{AGENT_V4, AGENT_V6, AgentConfig};
@@ -36,7 +38,7 @@ const METADATA_HOSTS: [IpAddr; 2] = [
 pub fn main(command: &AgentCommand) -> ExitCode {
     match command {
         AgentCommand::Server(args) => server(args),
-        AgentCommand::Initialize => once(|| {
+        AgentCommand::Initialize(_) => once(|| {
             // They stay: the server that follows finds them there.
             Addresses::set_up(&[IpAddr::V4(AGENT_V4), IpAddr::V6(AGENT_V6)]).map(|_| ())
         }),
@@ -73,6 +75,7 @@ fn server(args: &Args) -> ExitCode {
 async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("listeners");
+    let redirected = life.readiness().register("packet rules");
     let pods = parts::pods(&config)?.map(Arc::new);
     let namespaces = parts::namespaces(&config)?;
     let within = parts::milliseconds(config.cache.fetch_timeout_ms);
@@ -81,7 +84,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let agent = Arc::new(Agent::new(Arc::clone(&vault), pods.clone(), parts::limits(&config), clock));
     let addresses = addresses(&config)?;
     let listeners = Listeners::bind(&config).await?;
-    rules(&config, addresses.as_ref());
+    let rules = Rules::of(&config, addresses.as_ref());
     let probes = Probe::new(&listeners.container_addresses(), life.readiness().clone());
     let about = listeners.about(life.metrics_url());
 
@@ -123,7 +126,10 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
         serving.spawn(async move { labelled.run(stop).await });
     }
     ready.ready();
-    life::tell_ready(&about, config.ready_file.as_deref())?;
+    // Who has credentials by the other road gets them meanwhile.
+    if rules.settle(&redirected, &life.stop(), Redirect::write, Redirect::remove).await {
+        life::tell_ready(&about, config.ready_file.as_deref())?;
+    }
     while serving.join_next().await.is_some() {}
     if let Some(addresses) = addresses {
         addresses.take_down();
@@ -158,26 +164,5 @@ fn addresses(config: &AgentConfig) -> anyhow::Result<Option<Addresses>> {
             Ok(None)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The packet rules of the instance-metadata road, or none where it is off.
-fn rules(config: &AgentConfig, addresses: Option<&Addresses>) {
-    if !config.imds.manage_rules {
-        return;
-    }
-    let written = if config.imds.is_on() {
-        let has_v6 =
-            addresses.is_some_and(Addresses::has_v6) && config.bind_hosts.contains(&IpAddr::V6(AGENT_V6));
-        let redirect =
-            Redirect { agent_v4: AGENT_V4, agent_v6: has_v6.then_some(AGENT_V6), port: config.imds.port };
-        redirect.write()
-    } else {
-        Redirect::remove()
-    };
-    match written {
-        Ok(()) => {}
-        Err(error) if !config.imds.is_on() => debug!(%error, "whether there are packet rules is not known"),
-        Err(error) => warn!(%error, "the instance-metadata road is open, and no packet is redirected to it"),
     }
 }

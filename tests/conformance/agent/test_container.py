@@ -293,10 +293,31 @@ def immunity_28_a_pod_that_holds_connections_keeps_no_other_out(start, node, tmp
 
 
 def immunity_28_long_heads_and_endless_ones_are_cut(agent, node):
+    """The connection is ended, with an answer or, where the rest of the head met a closed door, without; nobody else notices."""
+    node.pods([pod("p1", host=True)])
     place = urllib.parse.urlsplit(agent.url)
+    said = b""
     with socket.create_connection((place.hostname, place.port), 5) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 40_000)
-        assert connection.recv(100).split()[1:2] in ([b"431"], [b"400"], [])
+        # A reset is an end too; a connection that stays open is a TimeoutError.
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 40_000)
+            while piece := connection.recv(1_000):
+                said += piece
+    assert said.split()[1:2] in ([b"431"], [b"400"], []), said
+    assert get(agent, token("p1")).status_code == 200
+
+
+def test_pods_are_answered_wherever_it_is_told_to_listen(start, node):
+    # Linux comes to all of loopback from 127.0.0.1: the first listener's own address, and to the other one a pod's.
+    node.pods([pod("p1", host=True), pod("p2", "127.0.0.1")])
+    agent = start("--listen", "127.0.0.2:0")
+    first, more = agent.about["credentials"]
+    assert urllib.parse.urlsplit(more).hostname == "127.0.0.2"
+    assert get(agent, token("p2"), url=more + "/v1/credentials").status_code == 200
+    assert get(agent, token("p1"), url=more + "/v1/credentials").status_code == 403
+    assert get(agent, token("p1"), url=first + "/v1/credentials").status_code == 200
+    assert get(agent, token("p2"), url=more + "/v1/credentials", headers={"Host": "evil.example"}).status_code == 403
+    assert requests.get(agent.about["probes"] + "/readyz", timeout=5).status_code == 200
 
 
 def immunity_28_who_does_not_end_a_head_is_hung_up_on_after_thirty_seconds(agent):
@@ -351,6 +372,33 @@ def test_the_check_can_be_off_and_is_said_to_be(start, node):
     assert not node.calls("/pods")
     assert "--kubelet-check=off" in agent.log.read_text()
     assert "lanyard_agent_kubelet_check 0" in requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
+
+
+def test_the_published_daemon_sets_command_line_is_enough(tmp_path, node):
+    """What its chart says and no word of a kubelet, but for ports that are free here, and the endpoint with its authority."""
+    log, ready = tmp_path / "published.log", tmp_path / "published.json"
+    published = ["server", "--port", "0", "--cluster-name", "EKS_CLUSTER_NAME", "--probe-port", "0", "--metrics-port", "0", "-v", "trace"]
+    here = ["--bind-hosts", "127.0.0.1", "--endpoint", f"https://{node.endpoint.host}", "--ready-file", str(ready)]
+    here += ["--endpoint-ca", str(tmp_path / "endpoint-ca.pem")]
+    environment = of_nobody() | NODE_KEYS | {"AWS_REGION": "eu-west-1"}
+    with log.open("w") as file:
+        process = subprocess.Popen([*PROGRAM, *published, *here], stderr=file, env=environment)
+    try:
+        for _ in range(200):
+            if ready.exists() and ready.read_text().endswith("}\n"):
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        about = json.loads(ready.read_text())
+        answer = requests.get(about["credentials"][0] + "/v1/credentials", headers={"Authorization": token("p1")}, timeout=5)
+        assert answer.status_code == 200, answer.text
+        metrics = about["metrics"].replace("0.0.0.0", "127.0.0.1")
+        assert "lanyard_agent_kubelet_check 0" in requests.get(metrics + "/metrics", timeout=5).text
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert "nothing says where the kubelet is" in log.read_text()
+    assert not node.calls("/pods")
 
 
 def test_the_kubelet_is_asked_for_its_pods_alone(agent, node):

@@ -3,8 +3,6 @@ node a metadata service that is the node's own affair. Root makes networks; nobo
 
 from __future__ import annotations
 
-import contextlib
-import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +14,7 @@ import time
 import uuid
 
 import pytest
-from node_agent import Agent
+from node_agent import PROGRAM, Agent, of_nobody
 from standins import pod, project, token
 
 pytestmark = pytest.mark.skipif(
@@ -142,6 +140,24 @@ def test_the_addresses_come_and_go_with_the_agent(network, on_node):
     assert "169.254.170.23" not in links(network)
 
 
+def once(network, *words: str) -> None:
+    """The agent's program on the node, for what it does and ends."""
+    command = [*network.inside("node"), *PROGRAM, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=of_nobody(), check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_initialize_sets_the_addresses_up_for_the_agent_that_follows(network, on_node):
+    once(network, "initialize", "-v", "trace")
+    assert "169.254.170.23/32" in links(network)
+    once(network, "initialize")
+    agent = on_node()
+    url = "http://169.254.170.23/v1/credentials"
+    assert network.ask("one", "GET", url, Authorization=token("p1"))[0] == 200
+    assert agent.stop() == 0
+    assert "169.254.170.23/32" in links(network), "what somebody else has set up is left there"
+
+
 def immunity_48_a_token_carried_to_another_pod_is_refused_by_the_connections_address(network, on_node):
     on_node()
     url = "http://169.254.170.23/v1/credentials"
@@ -154,12 +170,17 @@ METADATA = "http://169.254.169.254"
 ROLES = METADATA + "/latest/meta-data/iam/security-credentials/"
 
 
-def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(network, on_node):
+def until_open(network) -> None:
+    """Until the node's metadata service answers pods, as it does without the agent's rules."""
     for _ in range(50):
         if network.ask("one", "GET", METADATA)[0] == 200:
             break
         time.sleep(0.1)
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role"), "without the agent's rules it is open"
+
+
+def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(network, on_node):
+    until_open(network)
     pods = on_node.folder / "pods"
     project(pods, "p1", token("p1"))
     agent = on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
@@ -179,12 +200,53 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(ne
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
 
 
+def test_remove_rules_takes_away_what_an_agent_has_left(network, on_node):
+    until_open(network)
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+    assert agent.stop() == 0
+    assert network.ask("one", "GET", METADATA)[0] == 0, "the rules outlive the agent"
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+    once(network, "remove-rules")
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="a right is taken away by setpriv")
+def immunity_47_an_agent_that_cannot_write_its_rules_is_not_ready(network, on_node):
+    """Pods would reach the node's own role. Its listeners answer: it is alive, and gives credentials by the other road."""
+    once(network, "initialize")
+    without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    told = ["--cluster-name", "dev", "--region", "eu-west-1", "--node-ip", "10.88.0.1", "--imds-namespace", "shop"]
+    told += ["--bind-hosts", "169.254.170.23", "--kubelet-ca", str(on_node.folder / "kubelet-ca.pem"), "--metrics-port", "0"]
+    agent = subprocess.Popen([*network.inside("node"), *without, *PROGRAM, "server", *told], env=of_nobody())
+    network.processes.append(agent)
+    for _ in range(50):
+        status, said = network.ask("node", "GET", "http://127.0.0.1:2703/readyz")
+        if "CAP_NET_ADMIN" in said:
+            break
+        time.sleep(0.1)
+    assert status == 503 and "packet rules" in said and "CAP_NET_ADMIN" in said, said
+    assert network.ask("node", "GET", "http://127.0.0.1:2703/healthz")[0] == 200
+    agent.terminate()
+    assert agent.wait(timeout=20) == 0
+
+
 def immunity_47_a_spoofed_sender_ends_at_the_nodes_edge(network, on_node):
     """The second pod takes an address that lies behind another link of the node: nothing comes back, and nothing is answered."""
     pods = on_node.folder / "pods"
     project(pods, "p1", token("p1"))
     on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
-    with contextlib.suppress(subprocess.CalledProcessError):
-        network.ip("two", "addr add 10.90.0.1/32 dev eth0")
-        network.ip("two", "route replace default via 10.88.0.1 src 10.90.0.1")
-    assert network.ask("two", "PUT", METADATA + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")[0] == 0
+
+    def status() -> int:
+        url = METADATA + "/latest/api/token"
+        return network.ask("two", "PUT", url, X_aws_ec2_metadata_token_ttl_seconds="60")[0]
+
+    assert status() == 200, "from its own address it is answered"
+    network.ip("two", "addr add 10.90.0.1/32 dev eth0")
+    network.ip("two", "route replace default via 10.88.0.1 src 10.90.0.1")
+    way = subprocess.run(
+        ["ip", "-n", network.name("two"), "route", "get", "169.254.169.254"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "src 10.90.0.1" in way, "it does send from there"
+    assert status() == 0
+    network.ip("two", "route replace default via 10.88.0.1 src 10.88.0.6")
+    assert status() == 200, "nothing but the address was in the way"

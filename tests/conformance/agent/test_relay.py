@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import urllib.parse
 
+import boto3
 import pytest
 import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"
@@ -21,6 +23,31 @@ def agent(start, node, tmp_path):
     """Of a hub whose front door is away, and whose AWS wire is there."""
     ca = str(tmp_path / "endpoint-ca.pem")
     return start("--hub", "https://localhost:1", "--hub-ca", ca, "--hub-sts", f"https://{node.endpoint.host}")
+
+
+def test_without_a_relay_sdks_are_told_what_the_agent_lacks(start, tmp_path):
+    """In STS' own words, so that boto3 shows them; said at the start and in the metrics too."""
+    agent = start("--hub", "https://localhost:1", "--hub-ca", str(tmp_path / "endpoint-ca.pem"))
+    keys = {"aws_access_key_id": "LSIAEXAMPLEEXAMPLE01", "aws_secret_access_key": "hush"}
+    sts = boto3.client("sts", endpoint_url=agent.about["credentials"][0], region_name="eu-west-1", **keys)
+    with pytest.raises(ClientError) as refused:
+        sts.get_caller_identity()
+    error = refused.value.response
+    assert (error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Code"]) == (501, "NotImplemented")
+    assert "--hub-sts" in error["Error"]["Message"]
+    assert "no --hub-sts" in agent.log.read_text()
+    assert "lanyard_agent_sts_relay 0" in requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
+    base = agent.about["credentials"][0]
+    assert requests.post(base + "/", headers={"Host": "evil.example"}, timeout=5).status_code == 403
+    assert requests.get(base + "/", timeout=5).status_code == 404
+
+
+def test_an_agent_of_a_hubs_eks_auth_endpoint_relays_too(start, node):
+    """Its endpoint, and the authority of that, are what each agent here has."""
+    agent = start("--hub-sts", f"https://{node.endpoint.host}")
+    answer = requests.post(agent.about["credentials"][0] + "/", data=WEB_IDENTITY, headers=FORM, timeout=5)
+    assert (answer.status_code, answer.json()) == (200, {"body": WEB_IDENTITY})
+    assert "lanyard_agent_sts_relay 1" in requests.get(agent.about["metrics"] + "/metrics", timeout=5).text
 
 
 def relayed(node) -> list[dict]:

@@ -78,6 +78,18 @@ def test_aws_eks_get_token_with_a_session(hub, world):
     assert status["authenticated"] and status["user"]["extra"]["sessionname"] == ["deploying"]
 
 
+def test_aws_eks_get_token_in_a_pod_that_has_its_sts_at_the_agent(hub, world):
+    """The webhook's variable makes it a URL that is no https, which no token names; without it the CLI signs AWS's own."""
+    cluster, _, session = world
+    command = [os.environ["AWS_CLI"], "eks", "get-token", "--cluster-name", cluster.id, "--region", REGION]
+    agent = {"AWS_ENDPOINT_URL_STS": "http://169.254.170.23"}
+    _, token = credential_of(hub, run(hub, command, session, **agent))
+    assert cluster.refusal(token) == "token_scheme"
+    without = ["env", "-u", "AWS_ENDPOINT_URL_STS", *command]
+    _, token = credential_of(hub, run(hub, without, session, **agent))
+    assert cluster.token_review(token)["status"]["authenticated"]
+
+
 def test_aws_eks_get_token_for_another_cluster_is_refused(hub, world):
     cluster, ana, _ = world
     command = [os.environ["AWS_CLI"], "eks", "get-token", "--cluster-name", "another", "--region", REGION]

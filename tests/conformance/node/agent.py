@@ -37,11 +37,11 @@ def objects(hub, cluster_id: str, kubelet_ca: pathlib.Path, api_server: str, *fl
     shipped["ConfigMap"]["data"] = {"ca.pem": pathlib.Path(hub.ca).read_text(), "kubelet.pem": kubelet_ca.read_text()}
     spec = shipped["DaemonSet"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
-    told = {"--cluster-name": cluster_id, "--hub": hub.ready["grpc"]}
+    told = {"--cluster-name": cluster_id, "--hub": hub.ready["grpc"], "--hub-sts": hub.ready["aws"]}
     named = [flag.partition("=")[0] for flag in container["args"]]
     assert set(told) <= set(named), named
     container["args"] = [f"{name}={told[name]}" if name in told else flag for name, flag in zip(named, container["args"])]
-    container["args"] += [f"--hub-sts={hub.ready['aws']}", "--kubelet-ca=/etc/lanyard/kubelet.pem", *flags]
+    container["args"] += ["--kubelet-ca=/etc/lanyard/kubelet.pem", *flags]
     container |= {"image": images.reference("agent"), "imagePullPolicy": "Never"}
     container["env"].append({"name": "LANYARD_API_SERVER__URL", "value": api_server})
     shipped["ClusterRole"]["rules"].append({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]})

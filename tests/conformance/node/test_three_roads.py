@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import sys
 import textwrap
 
 import pytest
@@ -16,7 +17,7 @@ import kube
 from agent import Agent, token_name
 from management import FrontDoor
 from pods import pod, service_account
-from story import POD_TOKEN, Story, namespaces, variables, with_token
+from story import ASK, POD_TOKEN, Story, namespaces, variables, with_token
 
 APP, LEGACY, QUIET, MARKED = "team-a", "legacy", "quiet", "marked"
 # Namespaces that have the metadata road are read anew within this time.
@@ -204,11 +205,23 @@ def immunity_21_a_token_that_is_carried_to_another_pod_is_worth_nothing(story, a
 
 def immunity_21_a_pod_cannot_speak_from_anothers_address(story, app):
     owner = story.run(with_token("addressed", APP, "bot"))
-    story.run(pod("spoofer", APP, "nobody"))
-    token = story.token("addressed", APP)
-    status, said = story.ask("spoofer", APP, token, owner["status"]["podIP"])
+    story.run(with_token("spoofer", APP, "bot"))
+    token, address = story.token("spoofer", APP), owner["status"]["podIP"]
+    # A pod as pods are cannot so much as try,
+    status, said = story.ask("spoofer", APP, token, address)
     assert status == 0 and "Cannot assign requested address" in said, said
-    assert story.ask("addressed", APP, token)[0] == 200
+    # and what does come from there, as here from the node that has taken the address, gets nothing for another pod's token.
+    assert story.ask("spoofer", APP, token)[0] == 200
+    inside = story.node.machine.namespaces
+    inside.done("ip", "address", "add", f"{address}/32", "dev", "lo")
+    try:
+        status, body = json.loads(inside.done(sys.executable, "-c", ASK, token, address))
+    finally:
+        inside.done("ip", "address", "del", f"{address}/32", "dev", "lo")
+    assert status == 403 and "another address" in body, body
+    line = story.agent.audited(token_name(token), "another address")
+    assert address in json.dumps(line), line
+    assert story.ask("addressed", APP, story.token("addressed", APP))[0] == 200
 
 
 def immunity_48_the_token_of_a_pod_that_is_gone_is_worth_nothing(story, app):

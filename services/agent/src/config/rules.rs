@@ -27,6 +27,10 @@ impl AgentConfig {
                         .to_owned(),
                 );
             }
+            (None, Some(endpoint)) if endpoint.sts_url.is_some() && endpoint.ca.is_none() => {
+                return Err("eks_auth.sts_url: who vouches for the hub? Give --endpoint-ca beside --hub-sts"
+                    .to_owned());
+            }
             _ => {}
         }
         if self.bind_hosts.is_empty() && self.listen.is_empty() {
@@ -55,13 +59,14 @@ impl AgentConfig {
 
     fn validate_kubelet(&self) -> Result<(), String> {
         let kubelet = &self.kubelet;
-        if self.imds.is_on() && kubelet.check != KubeletCheck::On {
+        let check = self.kubelet_check();
+        if self.imds.is_on() && check != KubeletCheck::On {
             return Err(
                 "imds: on that road a pod is told by its address alone, which needs --kubelet-check=on"
                     .to_owned(),
             );
         }
-        if kubelet.check == KubeletCheck::Off {
+        if check == KubeletCheck::Off {
             return Ok(());
         }
         match kubelet.pods_from {
@@ -106,16 +111,25 @@ mod tests {
     fn what_does_not_go_together_is_named() {
         assert_eq!(good().validate(), Ok(()));
         type Change = fn(&mut AgentConfig);
-        let cases: [(Change, &str); 15] = [
+        let cases: [(Change, &str); 16] = [
             (|config| config.cluster_name.clear(), "cluster_name"),
             (|config| config.cluster_name = "-dev".to_owned(), "cluster_name"),
             (|config| config.hub = None, "give --hub"),
             (
                 |config| {
                     let region = Region::parse("eu-west-1").unwrap();
-                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region });
+                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region, sts_url: None });
                 },
                 "hub and eks_auth",
+            ),
+            (
+                |config| {
+                    let region = Region::parse("eu-west-1").unwrap();
+                    let sts_url = Some("https://hub.example:8445".parse().unwrap());
+                    config.hub = None;
+                    config.eks_auth = Some(EksAuthConfig { endpoint: None, ca: None, region, sts_url });
+                },
+                "eks_auth.sts_url",
             ),
             (|config| config.bind_hosts.clear(), "bind_hosts"),
             (|config| config.workers = 0, "workers"),
@@ -127,14 +141,14 @@ mod tests {
             (|config| config.kubelet.pods_from = PodsFrom::ApiServer, "kubelet.node_name"),
             (
                 |config| {
-                    config.kubelet.check = KubeletCheck::WithoutAddress;
+                    config.kubelet.check = Some(KubeletCheck::WithoutAddress);
                     config.imds.namespaces.insert("shop".to_owned());
                 },
                 "imds:",
             ),
             (
                 |config| {
-                    config.kubelet.check = KubeletCheck::Off;
+                    config.kubelet.check = Some(KubeletCheck::Off);
                     config.imds.by_label = true;
                 },
                 "imds:",

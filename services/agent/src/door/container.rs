@@ -7,8 +7,9 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 
+use super::relay::no_relay;
 use super::{Answered, Hosts, JSON, Relay, not_found, peer, refused, text, written};
-use crate::agent::{Agent, Refusal, Road};
+use crate::agent::{Agent, Outcome, Refusal, Road};
 use crate::token::TokenError;
 use crate::upstream::Upstream;
 
@@ -18,6 +19,9 @@ const CREDENTIALS_PATH: &str = "/v1/credentials";
 const STS_PATH: &str = "/";
 /// Where it is for calls that nobody signs.
 const STS_UNSIGNED_PATHS: [&str; 2] = ["/sts", "/sts/"];
+
+/// Who names another host than the agent's addresses is told this.
+const NO_HOST: &str = "the host is none of this agent's addresses";
 
 /// One listener of that address.
 pub struct ContainerDoor<U> {
@@ -41,12 +45,10 @@ impl<U: Upstream> ContainerDoor<U> {
             return self.credentials(&request).await;
         }
         let signed_too = path == STS_PATH;
+        let is_sts = request.method() == Method::POST && (signed_too || STS_UNSIGNED_PATHS.contains(&path));
         match &self.relay {
-            Some(relay)
-                if request.method() == Method::POST && (signed_too || STS_UNSIGNED_PATHS.contains(&path)) =>
-            {
-                self.relayed(relay, request, signed_too).await
-            }
+            Some(relay) if is_sts => self.relayed(relay, request, signed_too).await,
+            None if is_sts => self.unrelayed(&request),
             _ => not_found(),
         }
     }
@@ -54,7 +56,7 @@ impl<U: Upstream> ContainerDoor<U> {
     async fn credentials(&self, request: &Request<Incoming>) -> Answered {
         let (headers, peer) = (request.headers(), peer(request, self.own));
         let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), headers)) else {
-            return text(StatusCode::FORBIDDEN, "the host is none of this agent's addresses");
+            return text(StatusCode::FORBIDDEN, NO_HOST);
         };
         let token = match authorization(headers) {
             Ok(token) => token,
@@ -66,10 +68,19 @@ impl<U: Upstream> ContainerDoor<U> {
         }
     }
 
+    /// Pods are told to find STS here by the hub's webhook, which does not know this agent's flags: who comes is told what is missing.
+    fn unrelayed<B>(&self, request: &Request<B>) -> Answered {
+        if !self.hosts.admit(request.uri(), request.headers()) {
+            return text(StatusCode::FORBIDDEN, NO_HOST);
+        }
+        self.agent.count(Road::Sts, Outcome::Fault);
+        no_relay()
+    }
+
     async fn relayed(&self, relay: &Relay, request: Request<Incoming>, signed_too: bool) -> Answered {
         let peer = peer(&request, self.own);
         let Some(peer) = peer.filter(|_| self.hosts.admit(request.uri(), request.headers())) else {
-            return text(StatusCode::FORBIDDEN, "the host is none of this agent's addresses");
+            return text(StatusCode::FORBIDDEN, NO_HOST);
         };
         if !self.agent.is_within_share(peer) {
             return refused(&Refusal::Limited);

@@ -40,12 +40,22 @@ impl Probe {
         match request.uri().path() {
             // While it stops it still answers, and is not to be killed for it.
             "/healthz" => self.asked().await,
-            "/readyz" if self.readiness.report().stopping => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "the agent is on its way out")
-            }
-            "/readyz" => self.asked().await,
+            "/readyz" => match self.waiting_for() {
+                Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
+                None => self.asked().await,
+            },
             _ => not_found(),
         }
+    }
+
+    /// Why the agent is not to be counted on, although it may answer.
+    fn waiting_for(&self) -> Option<String> {
+        let report = self.readiness.report();
+        if report.stopping {
+            return Some("the agent is on its way out".to_owned());
+        }
+        let mut waiting = report.parts.into_iter().filter_map(|part| Some((part.name, part.waiting_for?)));
+        waiting.next().map(|(name, why)| format!("{name}: {why}"))
     }
 
     async fn asked(&self) -> Answered {
@@ -126,5 +136,20 @@ mod tests {
             let answered = Probe::new(listeners, Readiness::new()).asked().await;
             assert_eq!(answered.status(), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn an_agent_says_what_it_waits_for_and_that_it_is_on_its_way_out() {
+        let readiness = Readiness::new();
+        let probe = Probe::new(&[], readiness.clone());
+        assert_eq!(probe.waiting_for(), None);
+        let (listeners, rules) = (readiness.register("listeners"), readiness.register("packet rules"));
+        listeners.ready();
+        rules.not_ready("no CAP_NET_ADMIN");
+        assert_eq!(probe.waiting_for().as_deref(), Some("packet rules: no CAP_NET_ADMIN"));
+        rules.ready();
+        assert_eq!(probe.waiting_for(), None);
+        readiness.stop();
+        assert_eq!(probe.waiting_for().as_deref(), Some("the agent is on its way out"));
     }
 }

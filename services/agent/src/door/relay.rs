@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tracing::warn;
 use url::Url;
 
-use super::{Answered, text};
+use super::{Answered, text, written};
 use crate::agent::Outcome;
 
 /// Longest request, in bytes: a token and two policies; STS takes no more of either.
@@ -41,6 +41,9 @@ const OF_CONNECTION: [HeaderName; 6] = [
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
 ];
+
+/// What STS writes (its API's query protocol).
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// Why there is no relay.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +152,14 @@ impl Relay {
     }
 }
 
+/// The answer where there is no relay: an error of STS, which SDKs show as it is. They do not try again at this status.
+pub(super) fn no_relay() -> Answered {
+    const ERROR: &str = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Receiver</Type>\
+                         <Code>NotImplemented</Code><Message>the node's agent relays no calls to STS: start it with \
+                         --hub-sts=https://HOST:PORT, the hub's AWS wire</Message></Error></ErrorResponse>\n";
+    written(StatusCode::NOT_IMPLEMENTED, XML, Bytes::from_static(ERROR.as_bytes()))
+}
+
 /// Whether a request is one to STS: by the scope of its signature, which the hub holds it to, or by the one action that nobody
 /// signs. The hub's other services are not opened to pods by the agent's being there.
 fn is_for_sts(headers: &HeaderMap, body: &[u8]) -> bool {
@@ -201,6 +212,19 @@ mod tests {
             }
             assert_eq!(is_for_sts(&headers, body.as_bytes()), expected, "{authorization:?} {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn without_a_relay_sts_answers_what_is_missing() {
+        let answered = no_relay();
+        assert_eq!(answered.status(), StatusCode::NOT_IMPLEMENTED);
+        assert_eq!(answered.headers()[header::CONTENT_TYPE], "text/xml");
+        let body = answered.into_body().collect().await.unwrap().to_bytes();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(
+            body.starts_with("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>")
+        );
+        assert!(body.contains("<Code>NotImplemented</Code>") && body.contains("--hub-sts"), "{body}");
     }
 
     #[test]

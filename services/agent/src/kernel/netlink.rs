@@ -47,7 +47,7 @@ fn advice(reason: &io::Error) -> &'static str {
 }
 
 impl KernelError {
-    pub(super) fn new(what: &'static str, reason: io::Error) -> Self {
+    pub(crate) fn new(what: &'static str, reason: io::Error) -> Self {
         Self { what, reason }
     }
 

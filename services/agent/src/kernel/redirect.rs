@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER, Netlink as _};
+use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER, Netlink};
 
 /// The table, one for IPv4 and one for IPv6.
 pub const TABLE_NAME: &str = "lanyard_agent";
@@ -76,7 +76,10 @@ impl Redirect {
     /// # Errors
     /// [`KernelError`].
     pub fn write(self) -> Result<(), KernelError> {
-        let kernel = Kernel::open(NETFILTER)?;
+        self.write_by(&Kernel::open(NETFILTER)?)
+    }
+
+    fn write_by(self, kernel: &impl Netlink) -> Result<(), KernelError> {
         let v4 = Family::v4(self.agent_v4.octets().to_vec());
         kernel.send(&batch(v4.rules(self.port)))?;
         let v6 = Family::v6(self.agent_v6.map(|agent| agent.octets().to_vec()));
@@ -92,7 +95,10 @@ impl Redirect {
     /// # Errors
     /// [`KernelError`].
     pub fn remove() -> Result<(), KernelError> {
-        let kernel = Kernel::open(NETFILTER)?;
+        Self::remove_by(&Kernel::open(NETFILTER)?)
+    }
+
+    fn remove_by(kernel: &impl Netlink) -> Result<(), KernelError> {
         for family in [Family::v4(Vec::new()), Family::v6(None)] {
             match kernel.send(&batch(vec![family.table(DELETE_TABLE, 0)])) {
                 Err(error) if error.code() != Some(IS_NOT_THERE) => return Err(error),
@@ -251,4 +257,86 @@ fn sender_has_no_way_back() -> Bytes {
     let data =
         Bytes::default().number(1, REGISTER_1).number(2, FIB_LINK).number(3, FIB_SENDER | FIB_INCOMING_LINK);
     expression("fib", data)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+
+    use super::*;
+
+    /// `EPERM` and `EOPNOTSUPP`
+    const NOT_PERMITTED: i32 = 1;
+    const NO_SUCH_FAMILY: i32 = 95;
+    /// How netfilter numbers the two.
+    const V4: u8 = 2;
+    const V6: u8 = 10;
+
+    /// A kernel that refuses what is for one family, and keeps what each batch that it takes is for and of what it is made.
+    #[derive(Default)]
+    struct StandIn {
+        refuses: Option<(u8, i32)>,
+        taken: RefCell<Vec<(u8, Vec<u16>)>>,
+    }
+
+    impl Netlink for StandIn {
+        fn send(&self, messages: &[Message]) -> Result<Vec<(u16, Vec<u8>)>, KernelError> {
+            let [first, own @ .., last] = messages else { panic!("a batch has two edges") };
+            assert_eq!((first.kind, last.kind), (BATCH_BEGIN, BATCH_END));
+            let family = own[0].body.as_ref()[0];
+            assert!(
+                own.iter().all(|message| message.body.as_ref()[0] == family),
+                "a batch is for one family"
+            );
+            if let Some((_, code)) = self.refuses.filter(|(refused, _)| *refused == family) {
+                return Err(KernelError::new(own[0].what, io::Error::from_raw_os_error(code)));
+            }
+            self.taken.borrow_mut().push((family, own.iter().map(|message| message.kind & 0xff).collect()));
+            Ok(Vec::new())
+        }
+    }
+
+    fn redirect(agent_v6: Option<Ipv6Addr>) -> Redirect {
+        Redirect { agent_v4: Ipv4Addr::new(169, 254, 170, 23), agent_v6, port: 2704 }
+    }
+
+    #[test]
+    fn rules_come_for_both_families_in_place_of_those_that_were_there() {
+        let kernel = StandIn::default();
+        redirect(Some(Ipv6Addr::LOCALHOST)).write_by(&kernel).unwrap();
+        let renewed = [NEW_TABLE, DELETE_TABLE, NEW_TABLE, NEW_CHAIN, NEW_CHAIN, NEW_CHAIN];
+        // Senders to either address, the redirection, and the rest.
+        let whole = [&renewed[..], &[NEW_RULE; 4]].concat();
+        assert_eq!(*kernel.taken.borrow(), [(V4, whole.clone()), (V6, whole)]);
+        let kernel = StandIn::default();
+        redirect(None).write_by(&kernel).unwrap();
+        let ended = [&renewed[..], &[NEW_RULE; 2]].concat();
+        assert_eq!(kernel.taken.borrow()[1], (V6, ended), "what is sent there ends, and goes nowhere else");
+    }
+
+    #[test]
+    fn only_a_kernel_without_ipv6_may_refuse_its_rules() {
+        let cases = [
+            (None, NO_SUCH_FAMILY, V6, true),
+            (Some(Ipv6Addr::LOCALHOST), NO_SUCH_FAMILY, V6, false),
+            (None, NOT_PERMITTED, V6, false),
+            (None, NOT_PERMITTED, V4, false),
+            (None, NO_SUCH_FAMILY, V4, false),
+        ];
+        for (agent_v6, code, family, is_written) in cases {
+            let kernel = StandIn { refuses: Some((family, code)), ..StandIn::default() };
+            let written = redirect(agent_v6).write_by(&kernel);
+            assert_eq!(written.is_ok(), is_written, "{agent_v6:?} {code} {family}");
+        }
+    }
+
+    #[test]
+    fn rules_that_are_not_there_are_taken_away_already() {
+        let kernel = StandIn { refuses: Some((V4, IS_NOT_THERE)), ..StandIn::default() };
+        Redirect::remove_by(&kernel).unwrap();
+        assert_eq!(*kernel.taken.borrow(), [(V6, vec![DELETE_TABLE])]);
+        let kernel = StandIn { refuses: Some((V6, NOT_PERMITTED)), ..StandIn::default() };
+        assert!(Redirect::remove_by(&kernel).is_err());
+    }
 }

@@ -89,7 +89,7 @@ async fn of_pods(
     hops_max: Option<u32>,
 ) -> Result<Server, ServeError> {
     // Where an address is not one pod's, one pod would have the share of all of them.
-    let most = match config.kubelet.check {
+    let most = match config.kubelet_check() {
         KubeletCheck::On => config.limits.pod_connections,
         KubeletCheck::WithoutAddress | KubeletCheck::Off => CONNECTIONS_MAX,
     };

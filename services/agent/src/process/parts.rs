@@ -29,9 +29,16 @@ const KUBELET_PORT: u16 = 10_250;
 
 pub(super) fn pods(config: &AgentConfig) -> anyhow::Result<Option<PodWatch>> {
     let kubelet = &config.kubelet;
-    let is_checked = kubelet.check != KubeletCheck::Off;
+    let check = config.kubelet_check();
+    let is_checked = check != KubeletCheck::Off;
     metrics::gauge!(names::AGENT_KUBELET_CHECK).set(if is_checked { 1.0 } else { 0.0 });
     if !is_checked {
+        if kubelet.check.is_none() {
+            warn!(
+                "nothing says where the kubelet is, so it is not asked, as with --kubelet-check=off: give --node-ip (or NODE_IP from \
+                 status.hostIP) and the right to get nodes/pods"
+            );
+        }
         warn!(
             "--kubelet-check=off: a token is worth as much in the hands of another pod or process of any node"
         );
@@ -46,7 +53,7 @@ pub(super) fn pods(config: &AgentConfig) -> anyhow::Result<Option<PodWatch>> {
     })?;
     let options = WatchOptions {
         interval: milliseconds(kubelet.interval_ms),
-        compares_addresses: kubelet.check == KubeletCheck::On,
+        compares_addresses: check == KubeletCheck::On,
         ..WatchOptions::default()
     };
     Ok(Some(PodWatch::new(lister, options)))
@@ -145,10 +152,25 @@ fn endpoint_upstream(
     Ok(made?)
 }
 
+/// The way of pods' calls to a hub's STS; none where the hub's AWS wire is not named.
 pub(super) fn relay(config: &AgentConfig) -> anyhow::Result<Option<Relay>> {
-    let Some(hub) = &config.hub else { return Ok(None) };
-    let Some(url) = &hub.sts_url else { return Ok(None) };
-    let (roots, _) = roots(&hub.ca)?;
+    let named = match (&config.hub, &config.eks_auth) {
+        (Some(hub), _) => hub.sts_url.as_ref().map(|url| (url, Some(&hub.ca))),
+        (None, Some(endpoint)) => endpoint.sts_url.as_ref().map(|url| (url, endpoint.ca.as_ref())),
+        (None, None) => None,
+    };
+    metrics::gauge!(names::AGENT_STS_RELAY).set(if named.is_some() { 1.0 } else { 0.0 });
+    let Some((url, ca)) = named else {
+        if config.hub.is_some() {
+            warn!(
+                "no --hub-sts: pods whose role the hub keeps are told to find STS at this agent, and get no answer there; give the \
+                 hub's AWS wire, as https://HOST:PORT"
+            );
+        }
+        return Ok(None);
+    };
+    let ca = ca.context("eks_auth.ca: who vouches for the hub? Give --endpoint-ca beside --hub-sts")?;
+    let (roots, _) = roots(ca)?;
     Ok(Some(Relay::new(url, &roots)?))
 }
 

@@ -1,0 +1,185 @@
+//! The packet rules of the instance-metadata road. Without them pods reach the node's own metadata service, and so its role: where the road
+//! is on, the agent is not ready before they stand.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lanyard_kit::health::Part;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info};
+
+use crate::config::{AGENT_V4, AGENT_V6, AgentConfig};
+use crate::kernel::{Addresses, KernelError, Redirect};
+
+/// Until they are written anew, where they could not be. Who repairs a node looks at it for longer.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is to be of the rules.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rules {
+    /// They are somebody else's (`imds.manage_rules`).
+    Others,
+    /// There are to be none: the road is off.
+    Away,
+    /// They are to stand: the road is on.
+    Standing(Redirect),
+}
+
+impl Rules {
+    /// As the configuration has it, on a node that has these addresses of the agent.
+    pub(super) fn of(config: &AgentConfig, addresses: Option<&Addresses>) -> Self {
+        if !config.imds.manage_rules {
+            return Self::Others;
+        }
+        if !config.imds.is_on() {
+            return Self::Away;
+        }
+        let has_v6 =
+            addresses.is_some_and(Addresses::has_v6) && config.bind_hosts.contains(&IpAddr::V6(AGENT_V6));
+        Self::Standing(Redirect {
+            agent_v4: AGENT_V4,
+            agent_v6: has_v6.then_some(AGENT_V6),
+            port: config.imds.port,
+        })
+    }
+
+    /// Has the kernel do so, and says it of this part of the agent; again and again, until they are as they are to be. It ends then, or
+    /// when the agent is to stop; whether they are.
+    pub(super) async fn settle(
+        self,
+        part: &Part,
+        stop: &CancellationToken,
+        write: impl Fn(Redirect) -> Result<(), KernelError>,
+        remove: impl Fn() -> Result<(), KernelError>,
+    ) -> bool {
+        match self {
+            Self::Others => {}
+            Self::Away => {
+                // Who may not write any has not written these.
+                if let Err(error) = remove() {
+                    debug!(%error, "whether there are packet rules is not known");
+                }
+            }
+            Self::Standing(redirect) => {
+                let mut tries = 0u32;
+                while let Err(error) = write(redirect) {
+                    tries = tries.saturating_add(1);
+                    error!(
+                        %error, tries,
+                        "the instance-metadata road is on and its packet rules cannot be written: pods would reach the node's own role, so \
+                         the agent is not ready; give it CAP_NET_ADMIN, or --imds-manage-rules=false where somebody else writes them"
+                    );
+                    part.not_ready(format!("the packet rules of the instance-metadata road: {error}"));
+                    tokio::select! {
+                        () = stop.cancelled() => return false,
+                        () = tokio::time::sleep(RETRY_PAUSE) => {}
+                    }
+                }
+                info!(tries, "what pods send to the metadata service's address is redirected");
+            }
+        }
+        part.ready();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use lanyard_kit::Readiness;
+    use serde_json::json;
+
+    use super::*;
+
+    /// `EPERM`
+    const NOT_PERMITTED: i32 = 1;
+
+    /// A kernel that takes no rules the first few times.
+    #[derive(Default)]
+    struct StandIn {
+        refusals: Cell<u32>,
+        written: RefCell<Vec<u16>>,
+        removed: Cell<u32>,
+    }
+
+    impl StandIn {
+        fn write(&self, redirect: Redirect) -> Result<(), KernelError> {
+            self.takes()?;
+            self.written.borrow_mut().push(redirect.port);
+            Ok(())
+        }
+
+        fn remove(&self) -> Result<(), KernelError> {
+            self.removed.set(self.removed.get() + 1);
+            self.takes()
+        }
+
+        fn takes(&self) -> Result<(), KernelError> {
+            match self.refusals.get() {
+                0 => Ok(()),
+                left => {
+                    self.refusals.set(left - 1);
+                    let reason = std::io::Error::from_raw_os_error(NOT_PERMITTED);
+                    Err(KernelError::new("the table of packet rules", reason))
+                }
+            }
+        }
+    }
+
+    fn rules(imds: serde_json::Value) -> Rules {
+        let config: AgentConfig = serde_json::from_value(json!({ "imds": imds })).unwrap();
+        Rules::of(&config, None)
+    }
+
+    async fn settle(rules: Rules, kernel: &StandIn, part: &Part, stop: &CancellationToken) -> bool {
+        rules.settle(part, stop, |redirect| kernel.write(redirect), || kernel.remove()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_the_road_on_nobody_is_ready_before_the_rules_stand() {
+        let kernel = StandIn { refusals: Cell::new(3), ..StandIn::default() };
+        let readiness = Readiness::new();
+        let (part, stop) = (readiness.register("packet rules"), CancellationToken::new());
+        let rules = rules(json!({ "namespaces": ["shop"] }));
+        {
+            let settled = settle(rules, &kernel, &part, &stop);
+            let early = tokio::time::timeout(RETRY_PAUSE * 2, settled).await;
+            assert!(early.is_err(), "it goes on trying");
+        }
+        assert!(!readiness.is_ready());
+        let why = readiness.report().parts[0].waiting_for.clone().unwrap();
+        assert!(why.contains("packet rules") && why.contains("CAP_NET_ADMIN"), "{why}");
+        assert!(settle(rules, &kernel, &part, &stop).await);
+        assert!(readiness.is_ready());
+        assert_eq!(*kernel.written.borrow(), [2704], "once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_is_to_stop_waits_for_no_rules() {
+        let kernel = StandIn { refusals: Cell::new(u32::MAX), ..StandIn::default() };
+        let readiness = Readiness::new();
+        let (part, stop) = (readiness.register("packet rules"), CancellationToken::new());
+        stop.cancel();
+        assert!(!settle(rules(json!({ "by_label": true })), &kernel, &part, &stop).await);
+        assert!(!readiness.is_ready());
+    }
+
+    #[tokio::test]
+    async fn without_the_road_what_cannot_be_taken_away_keeps_nobody() {
+        let cases = [
+            (json!({}), 1),
+            (json!({ "manage_rules": false }), 0),
+            (json!({ "manage_rules": false, "namespaces": ["shop"] }), 0),
+        ];
+        for (imds, removals) in cases {
+            let said = imds.to_string();
+            let kernel = StandIn { refusals: Cell::new(u32::MAX), ..StandIn::default() };
+            let readiness = Readiness::new();
+            let part = readiness.register("packet rules");
+            assert!(settle(rules(imds), &kernel, &part, &CancellationToken::new()).await, "{said}");
+            assert!(readiness.is_ready(), "{said}");
+            assert_eq!(kernel.removed.get(), removals, "{said}");
+        }
+    }
+}
