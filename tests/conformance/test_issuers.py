@@ -274,6 +274,32 @@ def test_what_is_not_for_the_webhook_is_let_through_as_it_is(associated):
         assert patch_of(associated.post("mutate", body)) == [], body
 
 
+def refusal_of(response: requests.Response) -> dict:
+    assert response.status_code == 200, response.text
+    answer = response.json()["response"]
+    assert answer["allowed"] is False and "patch" not in answer, answer
+    return answer["status"]
+
+
+def test_a_namespace_that_asks_for_it_has_no_pod_of_which_the_hub_cannot_say_what_it_gets(associated):
+    """Nobody watches this cluster: of a ServiceAccount without an association nothing is known."""
+    other = json.loads(json.dumps(POD))
+    other["spec"]["serviceAccountName"] = "other"
+    assert patch_of(associated.post("mutate/required", review(POD))) != []
+    status = refusal_of(associated.post("mutate/required", review(other)))
+    assert (status["status"], status["code"], status["reason"]) == ("Failure", 503, "ServiceUnavailable")
+    assert "namespace team-a" in status["message"] and "lanyard.dev/pod-identity=required" in status["message"]
+    assert "nothing tells the hub of the ServiceAccounts" in status["message"]
+    # By the other door it is made as it is,
+    assert patch_of(associated.post("mutate", review(other))) == []
+    # and what is no pod, or no new one, is nobody's matter.
+    for body in (review(other, operation="DELETE"), review({}), review(other, operation="UPDATE", subResource="status")):
+        assert patch_of(associated.post("mutate/required", body)) == [], body
+    # This door is the API server's as well.
+    assert associated.post("mutate/required", review(POD), bearer="lsp_guess").status_code == 401
+    assert associated.post("mutate/required", review(POD), method="GET").status_code == 405
+
+
 def test_a_body_that_cannot_be_read_is_no_answer(associated):
     def code(body, **choices):
         return associated.post("mutate", body, **choices).status_code

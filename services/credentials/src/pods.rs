@@ -3,6 +3,7 @@
 mod identity;
 mod inject;
 mod patch;
+mod unknown;
 
 use std::{
     sync::Arc,
@@ -20,7 +21,8 @@ use serde_json::Value;
 
 use self::{
     identity::{Identity, JITTER_SECONDS_MAX, Road},
-    inject::{AGENT_STS_URL, Surroundings, into_ephemeral, into_new},
+    inject::{AGENT_STS_URL, Surroundings, gets_nothing, into_ephemeral, into_new},
+    unknown::Unknown,
 };
 use crate::{engine::Credentials, sight::fault};
 
@@ -31,20 +33,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Pods for Credentials {
     async fn mutate_pod(&self, asked: MutatePod) -> Result<PodMutation, Fault> {
-        let MutatePod { cluster, namespace, pod, before } = asked;
-        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
-        let Some(cluster) = clusters.by_uid(cluster) else { return Ok(PodMutation::default()) };
+        let MutatePod { cluster: uid, namespace, pod, before, required } = asked;
         // What is no pod is for the API server to refuse.
         let Ok(pod) = serde_json::from_slice::<Value>(&pod) else { return Ok(PodMutation::default()) };
-        if !pod.get("spec").is_some_and(Value::is_object) {
+        let Ok(before) = before.map(|before| serde_json::from_slice::<Value>(&before)).transpose() else {
+            return Ok(PodMutation::default());
+        };
+        if !pod.get("spec").is_some_and(Value::is_object) || gets_nothing(&pod, before.is_some()) {
             return Ok(PodMutation::default());
         }
+        let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+        let Some(cluster) = clusters.by_uid(uid) else { return Ok(Unknown::Cluster(uid).answer(required)) };
         let name = pod.pointer("/spec/serviceAccountName").and_then(Value::as_str);
         let name = name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SERVICE_ACCOUNT);
         let is_associated = self.associations(cluster.uid).await?.of(&namespace, name).is_some();
         let account = match is_associated {
             true => self.workloads(cluster.uid).await?.service_account(&namespace, name).cloned(),
-            false => self.awaited(cluster, &namespace, name).await?,
+            false => match self.awaited(cluster, &namespace, name).await? {
+                Ok(account) => Some(account),
+                Err(unknown) => return Ok(unknown.answer(required)),
+            },
         };
         let regional_sts = self.config().webhook.regional_sts;
         let identity = Identity::of(&pod, account.as_deref(), is_associated, regional_sts, jitter());
@@ -52,15 +60,14 @@ impl Pods for Credentials {
         let around = self
             .surroundings(cluster, &identity, is_associated.then_some((namespace.as_str(), name)))
             .await?;
-        let (patch, mut warnings) = match before.map(|before| serde_json::from_slice::<Value>(&before)) {
+        let (patch, mut warnings) = match before {
             None => into_new(&pod, &identity, &around),
-            Some(Ok(before)) => into_ephemeral(&pod, &before, &identity, &around),
-            Some(Err(_)) => return Ok(PodMutation::default()),
+            Some(before) => into_ephemeral(&pod, &before, &identity, &around),
         };
         if identity.road != Road::PodIdentity {
             warnings.extend(self.obstacle(cluster).await?);
         }
-        Ok(PodMutation { patch: patch.written().map(Into::into), warnings })
+        Ok(PodMutation { patch: patch.written().map(Into::into), warnings, refusal: None })
     }
 }
 
@@ -72,14 +79,20 @@ impl Credentials {
         cluster: &Cluster,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<ServiceAccount>>, Fault> {
+    ) -> Result<Result<Arc<ServiceAccount>, Unknown>, Fault> {
         let wait = Duration::from_millis(self.config().webhook.service_account_wait_ms);
         let until = Instant::now() + wait;
         loop {
             let snapshot = self.workloads(cluster.uid).await?;
-            let found = snapshot.service_account(namespace, name).cloned();
-            if found.is_some() || !snapshot.is_watched() || Instant::now() >= until {
-                return Ok(found);
+            if let Some(found) = snapshot.service_account(namespace, name) {
+                return Ok(Ok(Arc::clone(found)));
+            }
+            if !snapshot.is_watched() {
+                return Ok(Err(Unknown::Unwatched(cluster.id.clone())));
+            }
+            if Instant::now() >= until {
+                let service_account = format!("{namespace}/{name}");
+                return Ok(Err(Unknown::ServiceAccount { service_account, cluster: cluster.id.clone() }));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

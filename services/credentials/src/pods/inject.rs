@@ -67,10 +67,20 @@ const CONTAINERS: &str = "containers";
 const INIT_CONTAINERS: &str = "initContainers";
 const EPHEMERAL_CONTAINERS: &str = "ephemeralContainers";
 
+/// Whether nothing is put into a pod whatever its ServiceAccount has: the kubelet runs it by itself, or it was made without a token's
+/// volume and gets ephemeral containers now.
+pub(super) fn gets_nothing(pod: &Value, is_there_already: bool) -> bool {
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    match is_there_already {
+        true => ![&IRSA, &POD_IDENTITY].into_iter().any(|token| has_volume(spec, token)),
+        false => is_mirror(pod),
+    }
+}
+
 /// The patch of a new pod, and what its maker should know.
 pub(super) fn into_new(pod: &Value, identity: &Identity, around: &Surroundings) -> (Patch, Vec<String>) {
     let mut injection = Injection::of(pod, identity, around);
-    if injection.is_mirror() {
+    if is_mirror(pod) {
         return injection.done();
     }
     injection.containers(CONTAINERS, &HashSet::new());
@@ -136,10 +146,6 @@ impl<'a> Injection<'a> {
 
     fn done(self) -> (Patch, Vec<String>) {
         (self.patch, self.warnings)
-    }
-
-    fn is_mirror(&self) -> bool {
-        self.pod.pointer("/metadata/annotations").and_then(|all| all.get(MIRROR)).is_some()
     }
 
     fn containers(&mut self, kind: &str, there: &HashSet<&str>) {
@@ -249,7 +255,7 @@ impl<'a> Injection<'a> {
     }
 
     fn has_volume(&self) -> bool {
-        list(self.spec, "volumes").iter().any(|volume| name_of(volume) == Some(self.token.volume))
+        has_volume(self.spec, self.token)
     }
 
     fn volume(&mut self) {
@@ -291,6 +297,14 @@ fn is_list(holder: &Value, member: &str) -> bool {
 
 fn name_of(item: &Value) -> Option<&str> {
     item.get("name").and_then(Value::as_str)
+}
+
+fn has_volume(spec: &Value, token: &Token) -> bool {
+    list(spec, "volumes").iter().any(|volume| name_of(volume) == Some(token.volume))
+}
+
+fn is_mirror(pod: &Value) -> bool {
+    pod.pointer("/metadata/annotations").and_then(|all| all.get(MIRROR)).is_some()
 }
 
 /// Windows by the selector that such pods have, or by their own word (Kubernetes 1.25).

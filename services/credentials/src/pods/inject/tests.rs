@@ -324,6 +324,22 @@ fn a_pod_that_the_kubelet_runs_by_itself_is_left_alone() {
     let mut before = one(json!({ "name": "app" }));
     before["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "hash" });
     assert_eq!(into_new(&before, &irsa(), &nowhere()).0, Patch::default());
+    assert!(gets_nothing(&before, false), "whatever is known of its ServiceAccount");
+}
+
+#[test]
+fn a_pod_that_was_made_without_a_token_gets_none_whatever_is_known_now() {
+    let with = |name: &str| pod(json!({ "containers": [], "volumes": [{ "name": name }] }));
+    let cases = [
+        (one(json!({})), true),
+        (with("data"), true),
+        (with("aws-iam-token"), false),
+        (with("eks-pod-identity-token"), false),
+    ];
+    for (pod, expected) in cases {
+        assert_eq!(gets_nothing(&pod, true), expected, "{pod}");
+        assert!(!gets_nothing(&pod, false), "{pod}");
+    }
 }
 
 #[test]
