@@ -259,6 +259,17 @@ def test_a_pod_with_an_association_gets_token_variables_and_mount(associated, ve
     assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://169.254.170.23/v1/credentials"
 
 
+def test_where_pods_have_no_ipv4_they_are_told_the_agents_other_address(associated, hub):
+    words = ("cluster", "update", associated.id, "--tag")
+    assert "lanyard:agent-address" in hub.refused(*words, "lanyard:agent-address=both", code=USAGE)
+    hub.cli(*words, "lanyard:agent-address=ipv6")
+    hub.settle()
+    patch = patch_of(associated.post("mutate", review(POD)))
+    variables = {one["name"]: one["value"] for step in patch if step["path"].endswith("/env") for one in step["value"]}
+    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://[fd00:ec2::23]/v1/credentials"
+    assert variables["AWS_ENDPOINT_URL_STS"] == "http://[fd00:ec2::23]"
+
+
 def test_what_is_not_for_the_webhook_is_let_through_as_it_is(associated):
     other = json.loads(json.dumps(POD))
     other["spec"]["serviceAccountName"] = "other"

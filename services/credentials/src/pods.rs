@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use self::{
     identity::{Identity, JITTER_SECONDS_MAX, Road},
-    inject::{AGENT_STS_URL, Surroundings, gets_nothing, into_ephemeral, into_new},
+    inject::{Surroundings, agent_sts_url, gets_nothing, into_ephemeral, into_new},
     unknown::Unknown,
 };
 use crate::{engine::Credentials, sight::fault};
@@ -119,7 +119,8 @@ impl Credentials {
         let is_local = role.is_some_and(|role| hub.is_local(role.account, role.partition));
         Ok(Surroundings {
             region: Some(cluster.region.clone()).filter(|region| !region.is_empty()),
-            sts_url: is_local.then_some(AGENT_STS_URL),
+            sts_url: is_local.then_some(agent_sts_url(cluster.agent_address())),
+            agent: cluster.agent_address(),
         })
     }
 

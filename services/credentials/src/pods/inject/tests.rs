@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+const AGENT_STS_URL: &str = "http://169.254.170.23";
 const ARN: &str = "arn:aws:iam::111122223333:role/app";
 const IRSA_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 const POD_IDENTITY_FILE: &str =
@@ -22,7 +23,7 @@ fn pod_identity() -> Identity {
 }
 
 fn around(region: Option<&str>, sts_url: Option<&'static str>) -> Surroundings {
-    Surroundings { region: region.map(str::to_owned), sts_url }
+    Surroundings { region: region.map(str::to_owned), sts_url, ..Surroundings::default() }
 }
 
 fn nowhere() -> Surroundings {
@@ -292,6 +293,39 @@ fn what_is_for_the_agent_goes_past_a_proxy() {
     ];
     for (name, env, identity, around, from, expected) in cases {
         assert_eq!(with(env, &identity, around, from), expected, "{name}");
+    }
+}
+
+#[test]
+fn where_pods_have_no_ipv4_the_agent_is_asked_at_its_other_address() {
+    let url = agent_sts_url(AgentAddress::Ipv6);
+    assert_eq!((agent_sts_url(AgentAddress::Ipv4), url), (AGENT_STS_URL, "http://[fd00:ec2::23]"));
+    let around = Surroundings { agent: AgentAddress::Ipv6, ..around(None, Some(url)) };
+    let with = |identity: &Identity, env: Value| {
+        let before = one(json!({ "name": "app", "env": env }));
+        let (patch, warnings) = into_new(&before, identity, &around);
+        (variables_of(&applied(&before, &patch)), warnings)
+    };
+    let (added, _) = with(&pod_identity(), json!([]));
+    assert!(
+        added.contains(&"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://[fd00:ec2::23]/v1/credentials".to_owned())
+    );
+    for identity in [pod_identity(), irsa()] {
+        let (added, _) = with(&identity, json!([{ "name": "https_proxy", "value": "http://proxy:3128" }]));
+        assert!(added.contains(&"AWS_ENDPOINT_URL_STS=http://[fd00:ec2::23]".to_owned()), "{added:?}");
+        assert!(added.contains(&"NO_PROXY=169.254.170.23,[fd00:ec2::23]".to_owned()), "{added:?}");
+        assert_eq!(added.iter().filter(|line| line.contains("=http://169.254")).count(), 0, "{added:?}");
+    }
+    for (list, warned) in
+        [("169.254.170.23", 1), ("[fd00:ec2::23]", 0), ("fd00:ec2::23,.corp", 0), (".corp", 1)]
+    {
+        let proxied = json!([
+            { "name": "https_proxy", "value": "http://proxy:3128" },
+            { "name": "NO_PROXY", "value": list },
+        ]);
+        let (_, warnings) = with(&pod_identity(), proxied);
+        assert_eq!(warnings.len(), warned, "{list}");
+        assert!(warnings.iter().all(|warning| warning.contains("add fd00:ec2::23 to NO_PROXY")));
     }
 }
 
