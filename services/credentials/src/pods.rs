@@ -13,7 +13,7 @@ use std::{
 use aws_lc_rs::rand;
 use lanyard_api::{
     Fault, Scope,
-    credentials::{IrsaObstacle, MutatePod, PodMutation, Pods, ServiceAccount},
+    credentials::{IrsaObstacle, MutatePod, PodMutation, PodRefusal, Pods, ServiceAccount},
     mapping::Cluster,
 };
 use lanyard_iam::PrincipalArn;
@@ -57,6 +57,13 @@ impl Pods for Credentials {
         let regional_sts = self.config().webhook.regional_sts;
         let identity = Identity::of(&pod, account.as_deref(), is_associated, regional_sts, jitter());
         let Some(identity) = identity else { return Ok(PodMutation::default()) };
+        let obstacle = match identity.road {
+            Road::Irsa { .. } => self.obstacle(cluster).await?,
+            Road::PodIdentity => None,
+        };
+        if obstacle == Some(Obstacle::InClusterName) {
+            return Ok(without_irsa(&format!("{namespace}/{name}"), cluster, required));
+        }
         let around = self
             .surroundings(cluster, &identity, is_associated.then_some((namespace.as_str(), name)))
             .await?;
@@ -64,9 +71,7 @@ impl Pods for Credentials {
             None => into_new(&pod, &identity, &around),
             Some(before) => into_ephemeral(&pod, &before, &identity, &around),
         };
-        if identity.road != Road::PodIdentity {
-            warnings.extend(self.obstacle(cluster).await?);
-        }
+        warnings.extend(obstacle.map(|obstacle| obstacle.to_string()));
         Ok(PodMutation { patch: patch.written().map(Into::into), warnings, refusal: None })
     }
 }
@@ -124,21 +129,42 @@ impl Credentials {
         })
     }
 
-    /// Why IRSA will not work in a cluster, for whoever makes the pod.
-    async fn obstacle(&self, cluster: &Cluster) -> Result<Option<String>, Fault> {
+    /// What is in the way of IRSA in a cluster; none where nothing is.
+    async fn obstacle(&self, cluster: &Cluster) -> Result<Option<Obstacle>, Fault> {
         let snapshot = self.workloads(cluster.uid).await?;
-        let why = match snapshot.issuer() {
-            None => "the hub knows no issuer of this cluster",
-            Some(issuer) => match issuer.record.irsa_obstacle {
-                None => return Ok(None),
-                Some(IrsaObstacle::InClusterName) => {
-                    "its issuer has the name that every cluster gives itself"
-                }
-                Some(IrsaObstacle::NotHttps) => "its issuer is no https URL",
-            },
-        };
-        Ok(Some(format!("IRSA will not work in this cluster: {why}")))
+        let Some(issuer) = snapshot.issuer() else { return Ok(Some(Obstacle::NoIssuer)) };
+        Ok(issuer.record.irsa_obstacle.map(|obstacle| match obstacle {
+            IrsaObstacle::InClusterName => Obstacle::InClusterName,
+            IrsaObstacle::NotHttps => Obstacle::NotHttps,
+        }))
     }
+}
+
+/// The answer where a ServiceAccount asks for IRSA and its tokens could not say of which cluster they are: nothing is put in, and whoever
+/// makes the pod is told; a namespace that would rather have no pod has none.
+fn without_irsa(service_account: &str, cluster: &Cluster, required: bool) -> PodMutation {
+    let refusal = required.then(|| PodRefusal {
+        message: format!(
+            "ServiceAccount `{service_account}` has a role by its annotation, and the issuer of cluster `{}` is of no use for that: {}, \
+             or make an association for the ServiceAccount",
+            cluster.id,
+            IrsaObstacle::InClusterName
+        ),
+        passing: false,
+    });
+    PodMutation { patch: None, warnings: vec![Obstacle::InClusterName.to_string()], refusal }
+}
+
+/// What is in the way of IRSA, for whoever makes a pod: with what comes before at most 120 characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Obstacle {
+    #[error("IRSA will not work in this cluster: the hub knows no issuer of this cluster")]
+    NoIssuer,
+    /// No STS tells by it whose token it is: such pods are made as if nobody had asked.
+    #[error("IRSA will not work in this cluster: its issuer has the name that every cluster gives itself")]
+    InClusterName,
+    #[error("IRSA will not work in this cluster: its issuer is no https URL")]
+    NotHttps,
 }
 
 /// A random number up to [`JITTER_SECONDS_MAX`]. Where there is none, all tokens are of the full life.

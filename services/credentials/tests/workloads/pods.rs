@@ -163,23 +163,37 @@ pub(crate) async fn a_namespace_that_asks_for_it_has_no_pod_of_which_nobody_can_
     }
 }
 
-pub(crate) async fn who_makes_a_pod_is_told_why_irsa_will_not_work<T: Pods + Workloads>(
+pub(crate) async fn who_makes_a_pod_is_told_why_irsa_will_not_work<T: Pods + Workloads + Associations>(
     bench: &Bench,
     calls: &T,
 ) {
     applies(calls, &[bot("irsa", "1")]).await;
-    let warned = async || {
+    let warned = async |is_changed: bool| {
         let mutation = calls.mutate_pod(asked(bench.cluster.uid, Some("irsa"))).await.unwrap();
-        assert!(mutation.patch.is_some(), "it is made as its owner asked");
+        assert_eq!((mutation.patch.is_some(), mutation.refusal), (is_changed, None));
         mutation.warnings
     };
-    assert!(warned().await[0].ends_with("knows no issuer of this cluster"));
+    let refused = async || {
+        let mutation = calls.mutate_pod(required(bench.cluster.uid, Some("irsa"))).await.unwrap();
+        assert!(mutation.refusal.is_none() || mutation.patch.is_none(), "{mutation:?}");
+        mutation.refusal
+    };
+    assert!(warned(true).await[0].ends_with("knows no issuer of this cluster"));
+    assert_eq!(refused().await, None);
     issuer(bench, calls, "https://kubernetes.default.svc").await;
-    let warnings = warned().await;
+    let warnings = warned(false).await;
     assert!(warnings[0].ends_with("the name that every cluster gives itself"), "{warnings:?}");
     assert!(warnings[0].len() <= 120, "{warnings:?}");
+    let refusal = refused().await.unwrap();
+    assert!(!refusal.passing && refusal.message.contains("`n/irsa`"), "{refusal:?}");
+    assert!(refusal.message.contains("--service-account-issuer of its own"), "{refusal:?}");
     issuer(bench, calls, "https://issuer.example").await;
-    assert_eq!(warned().await, [""; 0]);
+    assert_eq!((warned(true).await, refused().await), (Vec::new(), None));
+    // By an association nobody asks for the issuer's name.
+    issuer(bench, calls, "https://kubernetes.default.svc").await;
+    bench.role("app", PODS_OF_DEV).await;
+    associate(calls, "irsa").await;
+    assert_eq!((warned(true).await, refused().await), (Vec::new(), None));
 }
 
 pub(crate) async fn what_is_not_a_pod_of_a_cluster_is_left_alone<T: Pods + Workloads>(
