@@ -35,7 +35,7 @@ redacted! {
     credentials::AssumeRoleWithWebIdentityRequest { role_arn, session_name, duration_seconds }
     credentials::ExchangeCallerIdentityRequest { duration_seconds }
     credentials::AssumeRoleForPodIdentityRequest { cluster, node_name }
-    credentials::MutatePodRequest { cluster_uid, namespace }
+    credentials::MutatePodRequest { cluster_uid, namespace, required }
     spoke::ReviewPodRequest { cluster_uid }
     gateway::ExplainRequest { cluster, attributes }
 }

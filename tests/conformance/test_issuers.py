@@ -259,6 +259,17 @@ def test_a_pod_with_an_association_gets_token_variables_and_mount(associated, ve
     assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://169.254.170.23/v1/credentials"
 
 
+def test_where_pods_have_no_ipv4_they_are_told_the_agents_other_address(associated, hub):
+    words = ("cluster", "update", associated.id, "--tag")
+    assert "lanyard:agent-address" in hub.refused(*words, "lanyard:agent-address=both", code=USAGE)
+    hub.cli(*words, "lanyard:agent-address=ipv6")
+    hub.settle()
+    patch = patch_of(associated.post("mutate", review(POD)))
+    variables = {one["name"]: one["value"] for step in patch if step["path"].endswith("/env") for one in step["value"]}
+    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://[fd00:ec2::23]/v1/credentials"
+    assert variables["AWS_ENDPOINT_URL_STS"] == "http://[fd00:ec2::23]"
+
+
 def test_what_is_not_for_the_webhook_is_let_through_as_it_is(associated):
     other = json.loads(json.dumps(POD))
     other["spec"]["serviceAccountName"] = "other"
@@ -274,9 +285,40 @@ def test_what_is_not_for_the_webhook_is_let_through_as_it_is(associated):
         assert patch_of(associated.post("mutate", body)) == [], body
 
 
-def test_a_body_that_cannot_be_read_is_no_answer(associated):
+def refusal_of(response: requests.Response) -> dict:
+    assert response.status_code == 200, response.text
+    answer = response.json()["response"]
+    assert answer["allowed"] is False and "patch" not in answer, answer
+    return answer["status"]
+
+
+def test_a_namespace_that_asks_for_it_has_no_pod_of_which_the_hub_cannot_say_what_it_gets(associated):
+    """Nobody watches this cluster: of a ServiceAccount without an association nothing is known."""
+    other = json.loads(json.dumps(POD))
+    other["spec"]["serviceAccountName"] = "other"
+    assert patch_of(associated.post("mutate/required", review(POD))) != []
+    status = refusal_of(associated.post("mutate/required", review(other)))
+    assert (status["status"], status["code"], status["reason"]) == ("Failure", 503, "ServiceUnavailable")
+    assert "namespace team-a" in status["message"] and "lanyard.dev/pod-identity=required" in status["message"]
+    assert "nothing tells the hub of the ServiceAccounts" in status["message"]
+    # By the other door it is made as it is,
+    assert patch_of(associated.post("mutate", review(other))) == []
+    # and what is no pod, or no new one, is nobody's matter.
+    for body in (review(other, operation="DELETE"), review({}), review(other, operation="UPDATE", subResource="status")):
+        assert patch_of(associated.post("mutate/required", body)) == [], body
+    # This door is the API server's as well.
+    assert associated.post("mutate/required", review(POD), bearer="lsp_guess").status_code == 401
+    assert associated.post("mutate/required", review(POD), method="GET").status_code == 405
+
+
+@pytest.mark.parametrize("door", ["mutate", "mutate/required"])
+def test_a_body_that_cannot_be_read_is_no_answer(associated, door):
+    """Not a refusal, as the EKS webhook gives: what becomes of the pod is for the failure policy to say."""
+
     def code(body, **choices):
-        return associated.post("mutate", body, **choices).status_code
+        response = associated.post(door, body, **choices)
+        assert "response" not in response.json(), response.text
+        return response.status_code
 
     assert code(review(POD), headers={"Content-Type": "text/plain"}) == 415
     assert code(b"{") == 400

@@ -32,7 +32,7 @@ pub use issuers::{
     FoundIssuer, HostedIssuer, HostedKey, IssuerDescription, IssuerSigner, Issuers, PublishIssuerKey,
     PublishedDocuments, WORKLOAD_TOKEN_LIFETIME, jwks_uri, published_documents,
 };
-pub use pods::{MutatePod, PodMutation, Pods};
+pub use pods::{MutatePod, PodMutation, PodRefusal, Pods};
 pub use vend::{
     AssumeRoleForPodIdentity, POD_IDENTITY_AUDIENCE, PodCredentials, Vend, VendRefusal, VendedAssociation,
     VendedUser,

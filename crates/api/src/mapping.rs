@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
-    AUDIENCE_DEFAULT, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion,
-    BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node,
-    REVISIONS_SILENCE_MAX, RevisionReport, RevisionReports, SpokeCredential, SpokeCredentialKind,
-    TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
+    AGENT_ADDRESS_TAG, AUDIENCE_DEFAULT, AgentAddress, AuthenticationMode, AuthorizerMode, AwsAuthFinding,
+    AwsAuthStatus, AwsAuthVersion, BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster,
+    DirectoryEntry, Node, REVISIONS_SILENCE_MAX, RevisionReport, RevisionReports, SpokeCredential,
+    SpokeCredentialKind, TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,

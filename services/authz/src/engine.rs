@@ -6,7 +6,10 @@ mod objects;
 mod telemetry;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
 use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
@@ -15,7 +18,12 @@ use lanyard_store::{ChangeSignal, Store, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use crate::{config::AuthzConfig, decision::Lacking, snapshot::Spoke, store::View};
+use crate::{
+    config::AuthzConfig,
+    decision::Lacking,
+    snapshot::Spoke,
+    store::{CaughtUp, Current, View},
+};
 
 use self::{decisions::DecisionLog, telemetry::Telemetry};
 
@@ -36,6 +44,7 @@ struct Inner {
     view: ArcSwap<View>,
     /// Held while a view with newer keys is made, so that one is.
     renewing: Mutex<()>,
+    caught_up: CaughtUp,
     log: DecisionLog,
     signal: ChangeSignal,
     /// Places for watches.
@@ -56,6 +65,7 @@ impl Authz {
             clock: Arc::clone(store.clock()),
             view: ArcSwap::from_pointee(view),
             renewing: Mutex::new(()),
+            caught_up: CaughtUp::default(),
             log,
             signal: ChangeSignal::follow(store),
             watches: Arc::new(Semaphore::new(config.watches_max)),
@@ -75,17 +85,23 @@ impl Inner {
     /// Asks until everything that the answer needs is in memory.
     async fn ask<T>(
         &self,
-        question: impl Fn(&View, OffsetDateTime) -> Result<T, Lacking>,
+        question: impl Fn(&Current<'_>, OffsetDateTime) -> Result<T, Lacking>,
     ) -> Result<T, Fault> {
+        let mut caught_up_since = None;
         for _ in 0..ROUNDS_MAX {
             // In one process the first round answers, as a rule; the view must not be held across an await without owning it.
             let view = self.view.load();
-            let lacking = match question(&view, self.clock.now()) {
+            let lacking = match question(&Current::new(&view, caught_up_since.is_some()), self.clock.now()) {
                 Ok(answer) => return Ok(answer),
                 Err(lacking) => lacking,
             };
             let view = arc_swap::Guard::into_inner(view);
-            lacking.supply(&view, || self.renew(&view)).await.map_err(fault)?;
+            let catch_up = async {
+                let since = *caught_up_since.get_or_insert_with(Instant::now);
+                // In a box of its own, for hardly a question has to.
+                Box::pin(self.caught_up.since(since, &self.store)).await
+            };
+            lacking.supply(&view, catch_up, || self.renew(&view)).await.map_err(fault)?;
         }
         Err(Fault::Unavailable {
             part: "the snapshot".into(),

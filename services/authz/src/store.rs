@@ -1,8 +1,11 @@
 //! Snapshots that keep up with the store: the models, and the view that decisions are made from.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use lanyard_api::{ClusterUid, Revision, Scope, proof::ProofKey};
@@ -262,25 +265,59 @@ impl View {
     }
 }
 
-impl World for View {
+/// A view as it is for one question.
+pub(crate) struct Current<'v> {
+    view: &'v View,
+    /// Whether the view has caught up with the store since the question came.
+    is_caught_up: bool,
+}
+
+impl<'v> Current<'v> {
+    pub(crate) fn new(view: &'v View, is_caught_up: bool) -> Self {
+        Self { view, is_caught_up }
+    }
+}
+
+impl World for Current<'_> {
     fn hub(&self) -> Option<Arc<HubSnapshot>> {
-        self.hub.peek(Scope::Hub)
+        self.view.hub.peek(Scope::Hub)
     }
 
     fn account(&self, account: AccountId) -> Option<Arc<AccountSnapshot>> {
-        self.accounts.peek(Scope::Account(account))
+        self.view.accounts.peek(Scope::Account(account))
     }
 
     fn cluster(&self, cluster: ClusterUid) -> Option<(Arc<ClusterSnapshot>, Revision)> {
-        self.clusters.peek_at(Scope::Cluster(cluster))
+        self.view.clusters.peek_at(Scope::Cluster(cluster))
     }
 
     fn keys(&self) -> &ProofKeys {
-        &self.keys.keys
+        &self.view.keys.keys
     }
 
     fn may_have_newer_keys(&self) -> bool {
-        self.has_newer_keys() || !self.store.has_asked_for_keys()
+        self.view.has_newer_keys() || !self.view.store.has_asked_for_keys()
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.is_caught_up
+    }
+}
+
+/// When this process last caught up with the store because a question asked for it. Many who ask at once share one look.
+#[derive(Default)]
+pub(crate) struct CaughtUp(tokio::sync::Mutex<Option<Instant>>);
+
+impl CaughtUp {
+    /// Brings everything in memory up to what the store had at `asked_at`, or later.
+    pub(crate) async fn since(&self, asked_at: Instant, store: &Store) -> Result<(), StoreError> {
+        let mut last = self.0.lock().await;
+        if last.is_none_or(|began| began < asked_at) {
+            let began = Instant::now();
+            store.catch_up().await?;
+            *last = Some(began);
+        }
+        Ok(())
     }
 }
 
@@ -332,6 +369,10 @@ impl<W: World> World for Pinned<'_, W> {
     fn may_have_newer_keys(&self) -> bool {
         self.world.may_have_newer_keys()
     }
+
+    fn is_caught_up(&self) -> bool {
+        self.world.is_caught_up()
+    }
 }
 
 fn once<K: PartialEq, V: Clone>(
@@ -352,10 +393,12 @@ impl Lacking {
     pub(crate) async fn supply(
         self,
         view: &View,
+        catch_up: impl Future<Output = Result<(), StoreError>>,
         renew: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match self {
             Self::Scopes(scopes) => view.load(&scopes).await,
+            Self::Newer => catch_up.await,
             Self::Keys => {
                 if !view.has_newer_keys() {
                     view.store.ask_for_keys().await;

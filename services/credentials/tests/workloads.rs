@@ -74,6 +74,7 @@ suite! {
     pods:
         a_pod_gets_the_role_of_its_association_or_of_its_service_account,
         a_service_account_that_comes_a_moment_later_is_waited_for,
+        a_namespace_that_asks_for_it_has_no_pod_of_which_nobody_can_say_what_it_should_get,
         who_makes_a_pod_is_told_why_irsa_will_not_work,
         what_is_not_a_pod_of_a_cluster_is_left_alone;
     service_accounts:

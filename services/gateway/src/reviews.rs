@@ -68,11 +68,13 @@ pub(crate) enum Review {
     /// Something was put into a pod.
     Mutated,
     Unchanged,
+    /// A pod may not be made without the role that it cannot get.
+    PodRefused,
     PodFault,
 }
 
 impl Review {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Authenticated,
         Self::Refused,
         Self::NotOurs,
@@ -83,6 +85,7 @@ impl Review {
         Self::AccessFault,
         Self::Mutated,
         Self::Unchanged,
+        Self::PodRefused,
         Self::PodFault,
     ];
 
@@ -90,14 +93,14 @@ impl Review {
         match self {
             Self::Authenticated | Self::Refused | Self::NotOurs | Self::TokenFault => Kind::Token,
             Self::Allow | Self::Deny | Self::NoOpinion | Self::AccessFault => Kind::Access,
-            Self::Mutated | Self::Unchanged | Self::PodFault => Kind::Pod,
+            Self::Mutated | Self::Unchanged | Self::PodRefused | Self::PodFault => Kind::Pod,
         }
     }
 
     pub(crate) fn outcome(self) -> &'static str {
         match self {
             Self::Authenticated => "authenticated",
-            Self::Refused => "refused",
+            Self::Refused | Self::PodRefused => "refused",
             Self::NotOurs => "not_ours",
             Self::Allow => "allow",
             Self::Deny => "deny",

@@ -153,6 +153,7 @@ suite! {
     tags:
         tags_are_put_on_listed_and_taken_off_by_arn,
         a_resource_has_fifty_tags_and_none_of_awss,
+        a_clusters_agent_has_one_of_two_addresses,
         what_has_another_arn_is_not_what_was_meant,
         a_cluster_may_be_tagged_from_birth_and_anew;
     updates:

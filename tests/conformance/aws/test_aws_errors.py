@@ -124,6 +124,12 @@ def test_what_is_there_is_there_already_in_any_letter_case(iam):
     refuses(iam, "CreateOpenIDConnectProvider", "EntityAlreadyExists", Url=f"{url}/")
 
 
+def test_no_oidc_provider_has_the_name_that_every_cluster_gives_itself(iam):
+    for host in ("kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "kubernetes.default", "kubernetes"):
+        create = "CreateOpenIDConnectProvider"
+        refuses(iam, create, "InvalidInput", "every cluster gives itself", Url=f"https://{host}")
+
+
 def test_what_is_no_input(iam):
     name = unique("input")
     iam.create_user(UserName=name)

@@ -6,7 +6,7 @@ use super::{
     AssumeRole, AssumeRoleForPodIdentity, AssumeRoleWithWebIdentity, AwsRoad, CallerIdentity,
     CreatePodIdentityAssociation, ExchangeCallerIdentity, ExchangedSession, FoundIssuer, HostedIssuer,
     HostedKey, IrsaObstacle, IssuerDescription, IssuerKey, IssuerSigner, MutatePod, PodCredentials,
-    PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef, PodMutation,
+    PodIdentityAssociation, PodIdentityAssociationDetail, PodIdentityAssociationRef, PodMutation, PodRefusal,
     ProposeTrust, PublishedDocuments, RoleSession, ServiceAccount, ServiceAccountName, ServiceAccountSummary,
     SessionCredentials, TrustProposal, VendedAssociation, VendedUser, WebIdentitySession, WorkloadIssuer,
 };
@@ -89,9 +89,10 @@ convert! { IssuerDescription = pb::IssuerDescription {
 } }
 convert! { FoundIssuer = pb::FoundIssuer { issuer_url: plain, documents: optional_message } }
 convert! { MutatePod = pb::MutatePodRequest {
-    namespace: plain, pod: plain, before: plain; cluster = cluster_uid: text,
+    namespace: plain, pod: plain, before: plain, required: plain; cluster = cluster_uid: text,
 } }
-convert! { PodMutation = pb::PodMutation { patch: plain, warnings: plain } }
+convert! { PodRefusal = pb::PodRefusal { message: plain, passing: plain } }
+convert! { PodMutation = pb::PodMutation { patch: plain, warnings: plain, refusal: optional_message } }
 
 convert! { PodIdentityAssociation = pb::PodIdentityAssociation {
     id: text, namespace: plain, service_account: plain, role_arn: text, target_role_arn: optional_text,

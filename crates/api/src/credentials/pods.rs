@@ -8,8 +8,8 @@ use crate::{fault::Fault, ids::ClusterUid};
 
 /// Says what is put into pods, for the door that API servers ask (admission webhook).
 pub trait Pods: Send + Sync + 'static {
-    /// What a pod needs for the role of its ServiceAccount. A pod that needs nothing, or has it, gets no patch. There is no refusal:
-    /// the hub never keeps a pod from being made.
+    /// What a pod needs for the role of its ServiceAccount. A pod that needs nothing, or has it, gets no patch. One is refused only where
+    /// [`MutatePod::required`] asks for that: else the hub never keeps a pod from being made.
     fn mutate_pod(&self, asked: MutatePod) -> impl Future<Output = Result<PodMutation, Fault>> + Send;
 }
 
@@ -25,14 +25,19 @@ pub struct MutatePod {
     /// The pod as it was, where it is there already and gets ephemeral containers (`pods/ephemeralcontainers`): then the new ones of these
     /// alone may be changed.
     pub before: Option<Bytes>,
+    /// Whether no pod is better than one without its role, as its namespace says (label `lanyard.dev/pod-identity`: `required`).
+    pub required: bool,
 }
 
 /// What is in a pod's variables is nobody's to read in a log.
 impl fmt::Debug for MutatePod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cluster, namespace, pod, before } = self;
-        let before = before.as_ref().map(Bytes::len);
-        write!(f, "MutatePod({cluster}, {namespace}, {} bytes, before: {before:?})", pod.len())
+        let Self { cluster, namespace, pod, before, required } = self;
+        let (bytes, before) = (pod.len(), before.as_ref().map(Bytes::len));
+        write!(
+            f,
+            "MutatePod({cluster}, {namespace}, {bytes} bytes, before: {before:?}, required: {required})"
+        )
     }
 }
 
@@ -43,4 +48,15 @@ pub struct PodMutation {
     pub patch: Option<Bytes>,
     /// Shown to whoever makes the pod: one line each, at most 120 characters (Kubernetes, admission warnings).
     pub warnings: Vec<String>,
+    /// Why the pod may not be made; none where it may. Only where [`MutatePod::required`] asks for that.
+    pub refusal: Option<PodRefusal>,
+}
+
+/// Why a pod may not be made whose namespace would rather have none than one without its role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodRefusal {
+    /// What is missing, and what helps; one line.
+    pub message: String,
+    /// Whether trying again may help by itself: nobody can say now what the pod should get.
+    pub passing: bool,
 }

@@ -170,6 +170,8 @@ impl IrsaObstacle {
     pub fn of(issuer_url: &str) -> Option<Self> {
         let host_and_rest = issuer_url.strip_prefix("https://").unwrap_or(issuer_url);
         let host = host_and_rest.split(['/', ':', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        // A host may be written with the root's dot.
+        let host = host.trim_end_matches('.');
         // `kubernetes/serviceaccount` is what the tokens of Secrets have.
         let is_own_name = host == "kubernetes"
             || host == "kubernetes.default"
@@ -213,6 +215,8 @@ mod tests {
             ("https://kubernetes.default.svc.corp.example:443/", Some(InClusterName)),
             ("https://Kubernetes.Default.svc", Some(InClusterName)),
             ("https://kubernetes.default", Some(InClusterName)),
+            ("https://kubernetes.default.svc.", Some(InClusterName)),
+            ("https://kubernetes./", Some(InClusterName)),
             ("kubernetes.default.svc", Some(InClusterName)),
             ("kubernetes/serviceaccount", Some(InClusterName)),
             ("http://issuer.example", Some(NotHttps)),

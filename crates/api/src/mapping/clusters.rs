@@ -72,7 +72,7 @@ pub struct Cluster {
     pub token_cache_seconds: u32,
     /// The creator's ARN, for people; its rights are an ordinary access entry.
     pub created_by: String,
-    /// Tags; `lanyard:allow-lockout=true` switches the lockout guard off.
+    /// Tags; `lanyard:allow-lockout=true` switches the lockout guard off, [`AGENT_ADDRESS_TAG`] says where pods find the node's agent.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// When it was registered.
@@ -127,6 +127,39 @@ pub struct CreateCluster {
 /// How many seconds an API server may cache an answer, where nothing else is said: short, so that an answer at one that cannot reach
 /// us is soon out of force.
 pub const TOKEN_CACHE_SECONDS_DEFAULT: u32 = 10;
+
+/// The tag of a cluster that says by which of its addresses pods reach the node's agent: `ipv4`, or `ipv6`. Without it: `ipv4`.
+pub const AGENT_ADDRESS_TAG: &str = "lanyard:agent-address";
+
+/// By which of its link-local addresses pods reach the node's agent (EKS Pod Identity agent: 169.254.170.23 and fd00:ec2::23).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AgentAddress {
+    /// 169.254.170.23.
+    #[default]
+    Ipv4,
+    /// `fd00:ec2::23`, for clusters whose pods have no IPv4.
+    Ipv6,
+}
+
+impl AgentAddress {
+    /// What a value of [`AGENT_ADDRESS_TAG`] says; none where it says neither.
+    #[must_use]
+    pub fn of_tag(value: &str) -> Option<Self> {
+        match value {
+            "ipv4" => Some(Self::Ipv4),
+            "ipv6" => Some(Self::Ipv6),
+            _ => None,
+        }
+    }
+}
+
+impl Cluster {
+    /// By which address its pods reach the node's agent.
+    #[must_use]
+    pub fn agent_address(&self) -> AgentAddress {
+        self.tags.get(AGENT_ADDRESS_TAG).and_then(|value| AgentAddress::of_tag(value)).unwrap_or_default()
+    }
+}
 
 /// The audience of a cluster's tokens where nothing else is said: what Kubernetes gives its own API server.
 pub const AUDIENCE_DEFAULT: &str = "https://kubernetes.default.svc";

@@ -215,7 +215,8 @@ impl ProofKey {
         Ok(kin)
     }
 
-    /// What a pod's session descends from: its cluster, and the association there.
+    /// What a pod's session descends from: its cluster, and the association there. The revision that this was read at is left out: who
+    /// misses either catches up with the store before it says so.
     fn add_pod(&self, kin: &mut KinHandles, ancestor: &str) -> Result<(), KinError> {
         match Ancestor::parse(ancestor) {
             Some(Ancestor::Cluster(uid)) => kin.add(KinKind::Cluster, self.cluster(&uid)),

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use lanyard_api::authn::oidc_providers::{
     CreateOidcProvider, OidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider,
 };
+use lanyard_api::credentials::IrsaObstacle;
 use lanyard_api::{Actor, CallError, Mutated, Mutation, OidcProviderId, Page, PageQuery, Scope, Vouched};
 use lanyard_iam::AccountId;
 use lanyard_kit::http_client::is_public;
@@ -173,6 +174,11 @@ fn issuer(config: &OidcConfig, url: &str, ca_bundle_pem: Option<&str>) -> Result
     if url.chars().count() > URL_CHARS_MAX {
         return invalid("is longer than 255 characters");
     }
+    // By such a name the tokens of any cluster would be somebody's, and it leads to the hub's own, if anywhere.
+    if let Some(obstacle @ IrsaObstacle::InClusterName) = IrsaObstacle::of(url) {
+        let message = format!("`{}` is no issuer whom a role may trust: {obstacle}", rules::shown(url));
+        return Err(CallError::invalid("issuer_url", "issuer_url", message));
+    }
     let issuer = match Issuer::new(config.issuer(url, ca_bundle_pem)) {
         Ok(issuer) => issuer,
         Err(IssuerError::Url(rule)) => return invalid(rule),
@@ -300,6 +306,29 @@ mod tests {
         }
         let bundle = issuer(&config(), "https://issuer.example", Some("no PEM")).unwrap_err();
         assert!(matches!(bundle, CallError::Invalid { rule: "ca_bundle", .. }), "{bundle}");
+    }
+
+    #[test]
+    fn the_name_that_every_cluster_gives_itself_is_no_issuer_whom_a_role_may_trust() {
+        let named = ["kubernetes.default.svc".to_owned(), "kubernetes".to_owned()];
+        let config = OidcConfig { private_hosts: named.to_vec(), ..OidcConfig::default() };
+        for bad in [
+            "https://kubernetes.default.svc",
+            "https://kubernetes.default.svc/",
+            "https://kubernetes.default.svc:443",
+            "https://kubernetes.default.svc.cluster.local",
+            "https://kubernetes.default",
+            "https://kubernetes.default.",
+            "https://kubernetes",
+            "https://KUBERNETES.default.svc/a",
+        ] {
+            let refused = issuer(&config, bad, None).unwrap_err();
+            assert!(matches!(refused, CallError::Invalid { rule: "issuer_url", .. }), "{bad}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains("every cluster gives itself"), "{text}");
+            assert!(text.contains("--service-account-issuer of its own"), "{text}");
+        }
+        assert_eq!(issuer(&config, "https://kubernetes.default.example", None), Ok(()));
     }
 
     #[test]

@@ -83,8 +83,17 @@ fn gone_kin<W: World>(
     gone_of_pod(sight, proof)
 }
 
-/// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
+/// What is in memory may be from before a pod's cluster or association was made: nobody says that they are gone before it is as new as
+/// the question.
 fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+    match missing_of_pod(sight, proof)? {
+        Some(_) if !sight.world.is_caught_up() => Err(Lacking::Newer),
+        missing => Ok(missing),
+    }
+}
+
+/// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
+fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
     let mut clusters = Vec::new();
     for handle in proof.kin.of(KinKind::Cluster) {
         let Some(cluster) = sight.hub.cluster(handle) else { return Ok(Some(KIN_CLUSTER_GONE)) };

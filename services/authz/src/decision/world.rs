@@ -21,6 +21,8 @@ pub(crate) trait World {
     /// Whether there are proof keys by now that these snapshots were not made with, or may be: where nobody has asked for newer
     /// ones a moment ago.
     fn may_have_newer_keys(&self) -> bool;
+    /// Whether this is at least what the store had when the question came: what is not in it then is gone, and not only unknown yet.
+    fn is_caught_up(&self) -> bool;
 }
 
 /// What has to be in memory before there can be an answer.
@@ -30,6 +32,8 @@ pub(crate) enum Lacking {
     Scopes(Vec<Scope>),
     /// Everything, made with the newer keys.
     Keys,
+    /// What the store has had since: what is in memory may be older than what a proof knows.
+    Newer,
 }
 
 /// One cluster as it is at one moment: a question is answered from one of these, so that it sees one state.

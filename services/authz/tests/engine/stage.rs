@@ -7,11 +7,12 @@ use lanyard_api::{
     TrustedAccount, UserInfo, Vouched,
     authn::accounts::{AccessKey, Account, User},
     authz::{Attributes, ResourceAttributes, Review},
+    credentials::PodIdentityAssociation,
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, AuthorizerMode, Block, BlockTarget, Cluster, EntryType,
         GrantKind, PolicyAssociation,
     },
-    proof::{EXTRA_KEY, Handle, Handles, KinHandles, Proof, ProofKey},
+    proof::{EXTRA_KEY, Handle, Handles, KinHandles, KinKind, Proof, ProofKey},
 };
 use lanyard_authz::{Authz, AuthzConfig};
 use lanyard_iam::{AccountId, Partition};
@@ -155,6 +156,23 @@ impl Stage {
 
     /// Mapping's work: the badge of a person, with a proof that is good for an hour.
     pub(crate) fn log_in(&self, person: &Person) -> UserInfo {
+        let (key, proof) = self.proof(person);
+        bearing(&key, &proof, &person.entry.username, &person.entry.groups)
+    }
+
+    /// The same, as if their session were a pod's that got it by this association.
+    pub(crate) fn log_in_by(&self, person: &Person, association: &PodIdentityAssociation) -> UserInfo {
+        let (key, mut proof) = self.proof(person);
+        for (kind, handle) in [
+            (KinKind::Cluster, key.cluster(&association.cluster.to_string())),
+            (KinKind::PodIdentityAssociation, key.pod_identity_association(&association.id.to_string())),
+        ] {
+            proof.kin.add(kind, handle).unwrap();
+        }
+        bearing(&key, &proof, &person.entry.username, &person.entry.groups)
+    }
+
+    fn proof(&self, person: &Person) -> (ProofKey, Proof) {
         let AccessEntry { authority, principal_arn, principal_id, .. } = &person.entry;
         let key = self.proof_key();
         let proof = Proof {
@@ -174,7 +192,7 @@ impl Stage {
             minted_at: self.clock.now(),
             not_after: self.clock.now() + Duration::hours(1),
         };
-        bearing(&key, &proof, &person.entry.username, &person.entry.groups)
+        (key, proof)
     }
 }
 

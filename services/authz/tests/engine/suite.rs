@@ -35,6 +35,7 @@ suite!(engine, grpc; {
         immunity_16_what_has_ended_does_not_count,
         immunity_17_a_new_grant_counts_at_the_next_review,
         immunity_25_a_revocation_is_one_revision_and_seen_by_the_next_review,
+        immunity_36_a_pods_association_made_a_moment_ago_is_not_taken_for_one_that_is_gone,
         immunity_37_a_cluster_made_anew_takes_no_proof_of_the_old_one,
         immunity_40_nobody_impersonates_the_proof,
         immunity_42_a_block_denies_at_the_next_review_until_it_is_lifted,

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use lanyard_api::mapping::AgentAddress;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,15 +13,8 @@ use super::{
     patch::Patch,
 };
 
-/// Where pods reach the node's agent, and by that the hub's STS, without a certificate authority of their own. It has no path: SDKs sign
-/// host and path, and the agent changes neither.
-pub(crate) const AGENT_STS_URL: &str = "http://169.254.170.23";
-/// Where SDKs ask for credentials (container credentials).
-const CREDENTIALS_URL: &str = "http://169.254.170.23/v1/credentials";
 /// What must not go by a proxy: the node's agent, by either address.
 const DIRECT_HOSTS: &str = "169.254.170.23,[fd00:ec2::23]";
-/// The address that a pod's own list has to have.
-const AGENT_HOST: &str = "169.254.170.23";
 
 /// The pod's containers that are left alone: one line of comma-separated names.
 const SKIP_CONTAINERS: &str = "eks.amazonaws.com/skip-containers";
@@ -35,6 +29,31 @@ const PROXIES: [&str; 6] =
 /// What is not for proxies. Programs disagree which of the two counts, so that adding one would end the other.
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// Where pods reach the node's agent, and by that the hub's STS, without a certificate authority of their own. It has no path: SDKs sign
+/// host and path, and the agent changes neither.
+pub(super) fn agent_sts_url(agent: AgentAddress) -> &'static str {
+    match agent {
+        AgentAddress::Ipv4 => "http://169.254.170.23",
+        AgentAddress::Ipv6 => "http://[fd00:ec2::23]",
+    }
+}
+
+/// Where SDKs ask for credentials (container credentials).
+fn credentials_url(agent: AgentAddress) -> &'static str {
+    match agent {
+        AgentAddress::Ipv4 => "http://169.254.170.23/v1/credentials",
+        AgentAddress::Ipv6 => "http://[fd00:ec2::23]/v1/credentials",
+    }
+}
+
+/// The address that a pod's own list of what is not for proxies has to have. Programs disagree about the brackets.
+fn agent_address(agent: AgentAddress) -> &'static str {
+    match agent {
+        AgentAddress::Ipv4 => "169.254.170.23",
+        AgentAddress::Ipv6 => "fd00:ec2::23",
+    }
+}
+
 /// What the hub knows beside the pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Surroundings {
@@ -42,6 +61,8 @@ pub(super) struct Surroundings {
     pub(super) region: Option<String>,
     /// Where STS is, if not where SDKs look for it.
     pub(super) sts_url: Option<&'static str>,
+    /// By which of its addresses the cluster's pods reach the node's agent.
+    pub(super) agent: AgentAddress,
 }
 
 /// How a road's token is called and where it lies.
@@ -67,10 +88,20 @@ const CONTAINERS: &str = "containers";
 const INIT_CONTAINERS: &str = "initContainers";
 const EPHEMERAL_CONTAINERS: &str = "ephemeralContainers";
 
+/// Whether nothing is put into a pod whatever its ServiceAccount has: the kubelet runs it by itself, or it was made without a token's
+/// volume and gets ephemeral containers now.
+pub(super) fn gets_nothing(pod: &Value, is_there_already: bool) -> bool {
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    match is_there_already {
+        true => ![&IRSA, &POD_IDENTITY].into_iter().any(|token| has_volume(spec, token)),
+        false => is_mirror(pod),
+    }
+}
+
 /// The patch of a new pod, and what its maker should know.
 pub(super) fn into_new(pod: &Value, identity: &Identity, around: &Surroundings) -> (Patch, Vec<String>) {
     let mut injection = Injection::of(pod, identity, around);
-    if injection.is_mirror() {
+    if is_mirror(pod) {
         return injection.done();
     }
     injection.containers(CONTAINERS, &HashSet::new());
@@ -124,7 +155,7 @@ impl<'a> Injection<'a> {
             }
             Road::PodIdentity => {
                 let file = token_file(&POD_IDENTITY, is_windows(spec));
-                let url = CREDENTIALS_URL.to_owned();
+                let url = credentials_url(around.agent).to_owned();
                 let names = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
                 let [first, second] = names;
                 (&POD_IDENTITY, [(first, url), (second, file)])
@@ -136,10 +167,6 @@ impl<'a> Injection<'a> {
 
     fn done(self) -> (Patch, Vec<String>) {
         (self.patch, self.warnings)
-    }
-
-    fn is_mirror(&self) -> bool {
-        self.pod.pointer("/metadata/annotations").and_then(|all| all.get(MIRROR)).is_some()
     }
 
     fn containers(&mut self, kind: &str, there: &HashSet<&str>) {
@@ -235,21 +262,22 @@ impl<'a> Injection<'a> {
         if is_missing && !is_hidden {
             return NO_PROXY.map(|name| (name, DIRECT_HOSTS.to_owned())).to_vec();
         }
+        let address = agent_address(self.around.agent);
         let names_agent = |variable: &&Value| {
             let value = variable.get("value").and_then(Value::as_str);
-            value.is_none_or(|value| value.contains(AGENT_HOST) || value.trim() == "*")
+            value.is_none_or(|value| value.contains(address) || value.trim() == "*")
         };
         if !is_missing && !own.iter().all(names_agent) {
             let name: String = name_of(container).unwrap_or_default().chars().take(40).collect();
             self.warnings.push(format!(
-                "container {name}: add {AGENT_HOST} to NO_PROXY, the node's agent is not behind a proxy"
+                "container {name}: add {address} to NO_PROXY, the node's agent is not behind a proxy"
             ));
         }
         Vec::new()
     }
 
     fn has_volume(&self) -> bool {
-        list(self.spec, "volumes").iter().any(|volume| name_of(volume) == Some(self.token.volume))
+        has_volume(self.spec, self.token)
     }
 
     fn volume(&mut self) {
@@ -291,6 +319,14 @@ fn is_list(holder: &Value, member: &str) -> bool {
 
 fn name_of(item: &Value) -> Option<&str> {
     item.get("name").and_then(Value::as_str)
+}
+
+fn has_volume(spec: &Value, token: &Token) -> bool {
+    list(spec, "volumes").iter().any(|volume| name_of(volume) == Some(token.volume))
+}
+
+fn is_mirror(pod: &Value) -> bool {
+    pod.pointer("/metadata/annotations").and_then(|all| all.get(MIRROR)).is_some()
 }
 
 /// Windows by the selector that such pods have, or by their own word (Kubernetes 1.25).

@@ -15,7 +15,13 @@ fn asked(cluster: ClusterUid, service_account: Option<&str>) -> MutatePod {
     if let Some(name) = service_account {
         pod["spec"]["serviceAccountName"] = name.into();
     }
-    MutatePod { cluster, namespace: "n".to_owned(), pod: pod.to_string().into(), before: None }
+    let pod = pod.to_string().into();
+    MutatePod { cluster, namespace: "n".to_owned(), pod, before: None, required: false }
+}
+
+/// The same in a namespace that would rather have no pod than one without its role.
+fn required(cluster: ClusterUid, service_account: Option<&str>) -> MutatePod {
+    MutatePod { required: true, ..asked(cluster, service_account) }
 }
 
 /// The names of the variables that a patch adds.
@@ -30,6 +36,24 @@ fn variables(mutation: &PodMutation) -> Vec<String> {
 
 async fn applies(calls: &impl Workloads, accounts: &[ServiceAccount]) {
     calls.apply_service_accounts(Mutation::by(actor_of(HOME)), dev(), some(accounts, &[])).await.unwrap();
+}
+
+/// Gives a ServiceAccount of `n` the role `app`.
+async fn associate(calls: &impl Associations, service_account: &str) {
+    let asked = CreatePodIdentityAssociation {
+        cluster: dev(),
+        namespace: "n".to_owned(),
+        service_account: service_account.to_owned(),
+        role_arn: format!("arn:aws:iam::{HOME}:role/app"),
+        target_role_arn: None,
+        disable_session_tags: None,
+        policy: None,
+        tags: Default::default(),
+        allow_any_cluster: false,
+        aws_road: None,
+        unprobed: false,
+    };
+    calls.create_pod_identity_association(Mutation::by(actor_of(HOME)), asked).await.unwrap();
 }
 
 async fn issuer(bench: &Bench, calls: &impl Workloads, url: &str) {
@@ -51,20 +75,7 @@ pub(crate) async fn a_pod_gets_the_role_of_its_association_or_of_its_service_acc
     applies(calls, &[bot("irsa", "1"), bot("both", "2"), plain, away]).await;
     bench.role("app", PODS_OF_DEV).await;
     for name in ["both", "unseen", "default"] {
-        let asked = CreatePodIdentityAssociation {
-            cluster: dev(),
-            namespace: "n".to_owned(),
-            service_account: name.to_owned(),
-            role_arn: format!("arn:aws:iam::{HOME}:role/app"),
-            target_role_arn: None,
-            disable_session_tags: None,
-            policy: None,
-            tags: Default::default(),
-            allow_any_cluster: false,
-            aws_road: None,
-            unprobed: false,
-        };
-        calls.create_pod_identity_association(Mutation::by(actor_of(HOME)), asked).await.unwrap();
+        associate(calls, name).await;
     }
     const BOTH_REGIONS: [&str; 3] = ["AWS_STS_REGIONAL_ENDPOINTS", "AWS_DEFAULT_REGION", "AWS_REGION"];
     const IRSA: [&str; 2] = ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
@@ -105,23 +116,84 @@ pub(crate) async fn a_service_account_that_comes_a_moment_later_is_waited_for<T:
     assert_eq!(never, PodMutation::default());
 }
 
-pub(crate) async fn who_makes_a_pod_is_told_why_irsa_will_not_work<T: Pods + Workloads>(
+pub(crate) async fn a_namespace_that_asks_for_it_has_no_pod_of_which_nobody_can_say_what_it_should_get<
+    T: Pods + Workloads + Associations,
+>(
+    bench: &Bench,
+    calls: &T,
+) {
+    issuer(bench, calls, "https://issuer.example").await;
+    let uid = bench.cluster.uid;
+    let said = async |asked: MutatePod| {
+        let mutation = calls.mutate_pod(asked).await.unwrap();
+        assert!(mutation.refusal.is_none() || mutation.patch.is_none(), "{mutation:?}");
+        assert!(mutation.refusal.as_ref().is_none_or(|refusal| refusal.passing), "{mutation:?}");
+        mutation.refusal.map(|refusal| refusal.message)
+    };
+    let is_refused = async |asked: MutatePod, why: &str| {
+        let refusal = said(asked.clone()).await.unwrap();
+        assert!(refusal.contains(why), "{refusal}");
+        let elsewhere = MutatePod { required: false, ..asked };
+        assert_eq!(calls.mutate_pod(elsewhere).await.unwrap(), PodMutation::default());
+    };
+    is_refused(required(ClusterUid::random(), Some("irsa")), "is not known here yet").await;
+    // Nobody watches the cluster yet.
+    is_refused(required(uid, Some("irsa")), "nothing tells the hub of the ServiceAccounts").await;
+    is_refused(required(uid, None), "nothing tells the hub of the ServiceAccounts").await;
+    bench.role("app", PODS_OF_DEV).await;
+    associate(calls, "app").await;
+    assert_eq!(said(required(uid, Some("app"))).await, None, "its association says it all");
+    let plain = ServiceAccount { annotations: Default::default(), ..bot("plain", "1") };
+    applies(calls, &[plain, bot("irsa", "2")]).await;
+    is_refused(required(uid, Some("unseen")), "has not seen ServiceAccount `n/unseen`").await;
+    for (name, is_changed) in [("irsa", true), ("plain", false), ("app", true)] {
+        let mutation = calls.mutate_pod(required(uid, Some(name))).await.unwrap();
+        assert_eq!((mutation.patch.is_some(), mutation.refusal), (is_changed, None), "{name}");
+    }
+    // What gets nothing whatever is known is not held up.
+    let unseen = || required(uid, Some("unseen"));
+    let mirror = json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } },
+        "spec": { "containers": [] } });
+    for known in [
+        MutatePod { pod: "{}".into(), ..unseen() },
+        MutatePod { pod: mirror.to_string().into(), ..unseen() },
+        MutatePod { before: Some(unseen().pod), ..unseen() },
+    ] {
+        assert_eq!(said(known.clone()).await, None, "{known:?}");
+    }
+}
+
+pub(crate) async fn who_makes_a_pod_is_told_why_irsa_will_not_work<T: Pods + Workloads + Associations>(
     bench: &Bench,
     calls: &T,
 ) {
     applies(calls, &[bot("irsa", "1")]).await;
-    let warned = async || {
+    let warned = async |is_changed: bool| {
         let mutation = calls.mutate_pod(asked(bench.cluster.uid, Some("irsa"))).await.unwrap();
-        assert!(mutation.patch.is_some(), "it is made as its owner asked");
+        assert_eq!((mutation.patch.is_some(), mutation.refusal), (is_changed, None));
         mutation.warnings
     };
-    assert!(warned().await[0].ends_with("knows no issuer of this cluster"));
+    let refused = async || {
+        let mutation = calls.mutate_pod(required(bench.cluster.uid, Some("irsa"))).await.unwrap();
+        assert!(mutation.refusal.is_none() || mutation.patch.is_none(), "{mutation:?}");
+        mutation.refusal
+    };
+    assert!(warned(true).await[0].ends_with("knows no issuer of this cluster"));
+    assert_eq!(refused().await, None);
     issuer(bench, calls, "https://kubernetes.default.svc").await;
-    let warnings = warned().await;
+    let warnings = warned(false).await;
     assert!(warnings[0].ends_with("the name that every cluster gives itself"), "{warnings:?}");
     assert!(warnings[0].len() <= 120, "{warnings:?}");
+    let refusal = refused().await.unwrap();
+    assert!(!refusal.passing && refusal.message.contains("`n/irsa`"), "{refusal:?}");
+    assert!(refusal.message.contains("--service-account-issuer of its own"), "{refusal:?}");
     issuer(bench, calls, "https://issuer.example").await;
-    assert_eq!(warned().await, [""; 0]);
+    assert_eq!((warned(true).await, refused().await), (Vec::new(), None));
+    // By an association nobody asks for the issuer's name.
+    issuer(bench, calls, "https://kubernetes.default.svc").await;
+    bench.role("app", PODS_OF_DEV).await;
+    associate(calls, "irsa").await;
+    assert_eq!((warned(true).await, refused().await), (Vec::new(), None));
 }
 
 pub(crate) async fn what_is_not_a_pod_of_a_cluster_is_left_alone<T: Pods + Workloads>(

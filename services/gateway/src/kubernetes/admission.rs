@@ -1,9 +1,11 @@
 //! `POST /clusters/{id}/mutate`: what is put into a pod that has a role.
 //!
-//! Nobody is refused here. Where there is no answer, the status says so, and the API server does what the webhook's `failurePolicy` says:
-//! the pod is made as it is, or, where its namespace asks for that, not at all.
+//! Nobody is refused there. Where there is no answer, the status says so, and the API server does what the webhook's `failurePolicy` says:
+//! the pod is made as it is. Namespaces that would rather have no pod than one without its role are asked for at
+//! `POST /clusters/{id}/mutate/required`: where it cannot be said what a pod should get, the answer is that it may not be made, with what
+//! is missing.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use lanyard_api::{
     Fault,
-    credentials::{MutatePod, PodMutation, Pods},
+    credentials::{MutatePod, PodMutation, PodRefusal, Pods},
 };
 
 use super::{
@@ -19,8 +21,8 @@ use super::{
     state::Gateway,
     token_review,
     wire::{
-        ADMISSION, AdmissionRequest, AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion,
-        api_version, read_review,
+        ADMISSION, AdmissionRequest, AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut,
+        AdmissionStatus, ReviewVersion, api_version, read_review,
     },
 };
 use crate::{
@@ -30,6 +32,8 @@ use crate::{
 };
 
 const KIND: &str = "AdmissionReview";
+/// By which label a namespace asks for that.
+const REQUIRED: &str = "label lanyard.dev/pod-identity=required";
 /// Most characters of a warning (Kubernetes: those of more than 120 may be cut).
 const WARNING_CHARS_MAX: usize = 120;
 /// Most warnings of an answer (Kubernetes: more than 4096 characters of all together are cut).
@@ -45,8 +49,13 @@ pub(super) fn refused(headers: &HeaderMap) -> Option<Response<Body>> {
     })
 }
 
-/// Answers one AdmissionReview of one cluster's API server.
-pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
+/// Answers one AdmissionReview of one cluster's API server. With `required` no pod is better than one without its role.
+pub(super) async fn answer<S: Services>(
+    gateway: &Arc<Gateway<S>>,
+    spoke: &Spoke,
+    body: Bytes,
+    required: bool,
+) -> Answered {
     let review: AdmissionReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(error) => return unread(token_review::malformed(&error)),
@@ -60,19 +69,32 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         const REQUEST: &str = "the review has no request with a uid: send one";
         return unread(answer::status(StatusCode::BAD_REQUEST, REQUEST));
     };
-    let Some(asked) = pod_of(spoke, &request) else {
-        return write(version, &request.uid, PodMutation::default());
+    let Some(asked) = pod_of(spoke, &request, required) else {
+        return write(version, &request, PodMutation::default());
     };
     let Some(_place) = gateway.admit() else {
-        return unread(answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"));
+        const BUSY: &str = "too many reviews in work: try again";
+        return match required {
+            true => unanswered(version, &request, "unread".into(), BUSY),
+            false => unread(answer::status(StatusCode::TOO_MANY_REQUESTS, BUSY)),
+        };
     };
     let limit = gateway.parts.config.review_timeout();
     let work = std::pin::pin!(gateway.parts.services.credentials().mutate_pod(asked));
     let answered = tokio::time::timeout(limit, work).await;
     match answered.unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit })) {
-        Ok(mutation) => write(version, &request.uid, mutation),
+        Ok(mutation) => {
+            if let Some(PodRefusal { message, .. }) = &mutation.refusal {
+                let (cluster, namespace) = (&spoke.cluster.id, shown(&request.namespace));
+                tracing::warn!(cluster.name = %cluster, %namespace, reason = %message, "a pod may not be made");
+            }
+            write(version, &request, mutation)
+        }
         Err(fault) => {
             tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an admission review has no answer");
+            if required {
+                return unanswered(version, &request, fault.code().into(), &fault.to_string());
+            }
             Answered {
                 review: Reviewed::PodFault,
                 decision: None,
@@ -84,7 +106,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
 }
 
 /// The pod that is asked about: a new one, or one that gets ephemeral containers. None for anything else.
-fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>) -> Option<MutatePod> {
+fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>, required: bool) -> Option<MutatePod> {
     let resource = &request.resource;
     if !resource.group.is_empty() || resource.resource != "pods" {
         return None;
@@ -96,7 +118,7 @@ fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>) -> Option<MutatePod> {
         _ => return None,
     };
     let (pod, namespace) = (bytes(request.object?), request.namespace.to_string());
-    Some(MutatePod { cluster: spoke.cluster.uid, namespace, pod, before })
+    Some(MutatePod { cluster: spoke.cluster.uid, namespace, pod, before, required })
 }
 
 /// Not looked into: out of form, or one too many.
@@ -104,16 +126,47 @@ fn unread(response: Response<Body>) -> Answered {
     Answered { review: Reviewed::PodFault, decision: None, reason: "unread".into(), response }
 }
 
-fn write(version: ReviewVersion, uid: &str, mutation: PodMutation) -> Answered {
-    let PodMutation { patch, warnings } = mutation;
-    let patch = patch.map(|patch| STANDARD.encode(patch));
-    let (review, reason) = match patch {
-        Some(_) => (Reviewed::Mutated, "mutated"),
-        None => (Reviewed::Unchanged, "unchanged"),
+/// The answer where there is none, for a namespace that would rather have no pod.
+fn unanswered(
+    version: ReviewVersion,
+    request: &AdmissionRequest<'_>,
+    reason: Cow<'static, str>,
+    message: &str,
+) -> Answered {
+    let refusal = PodRefusal { message: message.to_owned(), passing: true };
+    Answered {
+        reason,
+        ..write(version, request, PodMutation { refusal: Some(refusal), ..PodMutation::default() })
+    }
+}
+
+fn write(version: ReviewVersion, request: &AdmissionRequest<'_>, mutation: PodMutation) -> Answered {
+    let PodMutation { patch, warnings, refusal } = mutation;
+    // What may not be made is not changed.
+    let patch = patch.filter(|_| refusal.is_none()).map(|patch| STANDARD.encode(patch));
+    let (review, reason) = match (&refusal, &patch) {
+        (Some(PodRefusal { passing: true, .. }), _) => (Reviewed::PodFault, "unknown"),
+        (Some(PodRefusal { passing: false, .. }), _) => (Reviewed::PodRefused, "refused"),
+        (None, Some(_)) => (Reviewed::Mutated, "mutated"),
+        (None, None) => (Reviewed::Unchanged, "unchanged"),
     };
+    let code = match &refusal {
+        Some(PodRefusal { passing: false, .. }) => StatusCode::FORBIDDEN,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let message = refusal.map(|refusal| {
+        let namespace = shown(&request.namespace);
+        format!("namespace {namespace} takes no pod without its role ({REQUIRED}): {}", refusal.message)
+    });
     let response = AdmissionResponse {
-        uid,
-        allowed: true,
+        uid: &request.uid,
+        allowed: message.is_none(),
+        status: message.as_deref().map(|message| AdmissionStatus {
+            status: "Failure",
+            message,
+            reason: answer::reason_of(code),
+            code: code.as_u16(),
+        }),
         patch_type: patch.as_ref().map(|_| "JSONPatch"),
         patch,
         // Older API servers do not know them, and do not mind.
@@ -130,6 +183,7 @@ fn shown(warning: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http_body_util::BodyExt as _;
 
     use super::*;
 
@@ -155,14 +209,41 @@ mod tests {
         assert_eq!(shown(&"x".repeat(500)).len(), 120);
     }
 
+    fn written(mutation: PodMutation) -> Answered {
+        let request = serde_json::from_str(r#"{"uid":"u","namespace":"payments"}"#).unwrap();
+        write(ReviewVersion::V1Beta1, &request, mutation)
+    }
+
     #[test]
     fn a_review_without_a_patch_has_no_type_of_one() {
         let with = |patch: Option<&'static [u8]>| {
-            let mutation = PodMutation { patch: patch.map(Bytes::from_static), warnings: Vec::new() };
-            let answered = write(ReviewVersion::V1Beta1, "u", mutation);
+            let answered =
+                written(PodMutation { patch: patch.map(Bytes::from_static), ..PodMutation::default() });
             (answered.review, answered.reason)
         };
         assert_eq!(with(None), (Reviewed::Unchanged, "unchanged".into()));
         assert_eq!(with(Some(b"[]")), (Reviewed::Mutated, "mutated".into()));
+    }
+
+    #[tokio::test]
+    async fn who_may_make_no_pod_is_told_why_by_an_answer_and_whether_it_passes() {
+        for (passing, expected, code, reason) in [
+            (true, (Reviewed::PodFault, "unknown"), 503, "ServiceUnavailable"),
+            (false, (Reviewed::PodRefused, "refused"), 403, "Forbidden"),
+        ] {
+            let refusal = Some(PodRefusal { message: "not seen yet".to_owned(), passing });
+            let patch = Some(Bytes::from_static(b"[]"));
+            let answered = written(PodMutation { patch, refusal, ..PodMutation::default() });
+            assert_eq!((answered.review, &*answered.reason), expected);
+            assert_eq!(answered.response.status(), StatusCode::OK, "it is an answer");
+            let body = answered.response.into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let message = "namespace payments takes no pod without its role (label \
+                           lanyard.dev/pod-identity=required): not seen yet";
+            let status = serde_json::json!({
+                "status": "Failure", "message": message, "reason": reason, "code": code });
+            let response = serde_json::json!({ "uid": "u", "allowed": false, "status": status });
+            assert_eq!(body["response"], response);
+        }
     }
 }

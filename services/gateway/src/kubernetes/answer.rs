@@ -45,9 +45,9 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response<Bod
     response
 }
 
-/// Kubernetes' `Status` object, which kubectl shows as an error.
-pub(super) fn status(code: StatusCode, message: &str) -> Response<Body> {
-    let reason = match code {
+/// Kubernetes' word for a status.
+pub(super) fn reason_of(code: StatusCode) -> &'static str {
+    match code {
         StatusCode::BAD_REQUEST => "BadRequest",
         StatusCode::UNAUTHORIZED => "Unauthorized",
         StatusCode::FORBIDDEN => "Forbidden",
@@ -57,10 +57,14 @@ pub(super) fn status(code: StatusCode, message: &str) -> Response<Body> {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         _ => "ServiceUnavailable",
-    };
+    }
+}
+
+/// Kubernetes' `Status` object, which kubectl shows as an error.
+pub(super) fn status(code: StatusCode, message: &str) -> Response<Body> {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": message, "reason": reason, "code": code.as_u16(),
+        "message": message, "reason": reason_of(code), "code": code.as_u16(),
     });
     let mut response = json(code, &body);
     if code == StatusCode::TOO_MANY_REQUESTS {

@@ -41,6 +41,8 @@ const TOKEN_REVIEWS: &str = "/clusters/{id}/tokenreview";
 const ACCESS_REVIEWS: &str = "/clusters/{id}/subjectaccessreview";
 /// Where AdmissionReviews of pods are posted.
 const POD_REVIEWS: &str = "/clusters/{id}/mutate";
+/// Where those are posted of namespaces that would rather have no pod than one without its role.
+const REQUIRED_POD_REVIEWS: &str = "/clusters/{id}/mutate/required";
 /// What everybody may read of a cluster's issuer.
 const ISSUERS: &str = "/id/{uid}/{*document}";
 /// What kubectl takes for an API server.
@@ -59,6 +61,7 @@ pub(super) fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
         .route(TOKEN_REVIEWS, any(token_review_route::<S>))
         .route(ACCESS_REVIEWS, any(access_review_route::<S>))
         .route(POD_REVIEWS, any(pod_review_route::<S>))
+        .route(REQUIRED_POD_REVIEWS, any(pod_review_route::<S>))
         .route(ISSUERS, any(issuer_route::<S>))
         .route(KUBECTL, any(kubectl_route::<S>))
         .route("/livez", get(|| async { "ok\n" }))
@@ -69,7 +72,7 @@ pub(super) fn router<S: Services>(gateway: Arc<Gateway<S>>) -> Router {
             answer::status(
                 StatusCode::NOT_FOUND,
                 "not found: API servers post to /clusters/<id>/tokenreview, /clusters/<id>/subjectaccessreview and \
-                 /clusters/<id>/mutate; /livez, /readyz, /version and /metrics are for operators",
+                 /clusters/<id>/mutate (or …/mutate/required); /livez, /readyz, /version and /metrics are for operators",
             )
         })
         .with_state(gateway)
@@ -106,6 +109,11 @@ async fn pod_review_route<S: Services>(
     review(&gateway, Kind::Pod, begun, known, request).await
 }
 
+/// Of the two paths of AdmissionReviews, whether it is that of namespaces that would rather have no pod.
+fn is_required(path: &str) -> bool {
+    path.ends_with("/mutate/required")
+}
+
 async fn issuer_route<S: Services>(
     State(gateway): State<Arc<Gateway<S>>>,
     Path((uid, document)): Path<(String, String)>,
@@ -127,9 +135,11 @@ pub(super) async fn review<S: Services, B: RequestBody>(
     known: Result<Arc<Spoke>, Box<Response<Body>>>,
     request: http::Request<B>,
 ) -> Response<Body> {
+    let required = kind == Kind::Pod && is_required(request.uri().path());
     let (route, path) = match kind {
         Kind::Token => (Route::Token, TOKEN_REVIEWS),
         Kind::Access => (Route::Access, ACCESS_REVIEWS),
+        Kind::Pod if required => (Route::Pod, REQUIRED_POD_REVIEWS),
         Kind::Pod => (Route::Pod, POD_REVIEWS),
     };
     let response = match known {
@@ -143,7 +153,7 @@ pub(super) async fn review<S: Services, B: RequestBody>(
                 let answered = match (read(gateway, request).await, kind) {
                     (Ok(body), Kind::Token) => token_review::answer(gateway, &spoke, body).await,
                     (Ok(body), Kind::Access) => access_review::answer(gateway, &spoke, body).await,
-                    (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, body).await,
+                    (Ok(body), Kind::Pod) => admission::answer(gateway, &spoke, body, required).await,
                     (Err(BodyError::TooLong { .. }), Kind::Access) => {
                         access_review::too_long(gateway, &spoke)
                     }

@@ -345,6 +345,9 @@ pub struct AdmissionResponse<'a> {
     pub uid: &'a str,
     /// Whether the object may be.
     pub allowed: bool,
+    /// Why it may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<AdmissionStatus<'a>>,
     /// `JSONPatch`, with a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_type: Option<&'static str>,
@@ -354,6 +357,19 @@ pub struct AdmissionResponse<'a> {
     /// Shown to whoever makes the object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// Why an object may not be: Kubernetes' `Status`, of which the API server makes its own answer.
+#[derive(Serialize)]
+pub struct AdmissionStatus<'a> {
+    /// `Failure`.
+    pub status: &'static str,
+    /// Shown to whoever makes the object, after the webhook's name.
+    pub message: &'a str,
+    /// The code in words.
+    pub reason: &'static str,
+    /// An HTTP status of at least 400.
+    pub code: u16,
 }
 
 /// `authentication.k8s.io/v1` and so on, without putting it together each time.

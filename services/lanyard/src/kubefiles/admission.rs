@@ -51,9 +51,10 @@ pub fn configuration(kubeconfig_path: &str) -> String {
     yaml(&config)
 }
 
-/// The two webhooks. They differ in what becomes of a pod where there is no answer, and namespaces choose.
+/// The two webhooks. They differ in what becomes of a pod where there is no answer, or none that is known, and namespaces choose. Each has
+/// a URL of its own, by which the hub tells them apart.
 pub fn webhooks(url: &str, ca_pem: &str) -> String {
-    let webhook = |name: &str, failure_policy: &str, namespaces: Value| {
+    let webhook = |name: &str, url: &str, failure_policy: &str, namespaces: Value| {
         json!({
             "name": name,
             "clientConfig": { "url": url, "caBundle": STANDARD.encode(ca_pem) },
@@ -77,8 +78,13 @@ pub fn webhooks(url: &str, ca_pem: &str) -> String {
         "kind": "MutatingWebhookConfiguration",
         "metadata": { "name": "lanyard-pod-identity" },
         "webhooks": [
-            webhook("pods.lanyard.dev", "Ignore", namespaces("NotIn", &["required", "off"])),
-            webhook("required.pods.lanyard.dev", "Fail", namespaces("In", &["required"])),
+            webhook("pods.lanyard.dev", url, "Ignore", namespaces("NotIn", &["required", "off"])),
+            webhook(
+                "required.pods.lanyard.dev",
+                &format!("{url}/required"),
+                "Fail",
+                namespaces("In", &["required"]),
+            ),
         ],
     });
     yaml(&config)
@@ -120,6 +126,10 @@ mod tests {
         let all = config["webhooks"].as_array().unwrap();
         let policies: Vec<_> = all.iter().map(|webhook| webhook["failurePolicy"].as_str().unwrap()).collect();
         assert_eq!(policies, ["Ignore", "Fail"]);
+        let urls: Vec<_> =
+            all.iter().map(|webhook| webhook["clientConfig"]["url"].as_str().unwrap()).collect();
+        let url = "https://hub.example/clusters/dev/mutate";
+        assert_eq!(urls, [url.to_owned(), format!("{url}/required")]);
         let meets = |webhook: &Value, label: Option<&str>| {
             let expression = &webhook["namespaceSelector"]["matchExpressions"][0];
             let is_named =

@@ -306,7 +306,7 @@ impl Mapping {
         }
         rule::audiences(&cluster.audiences)?;
         rule::token_cache_seconds(cluster.token_cache_seconds)?;
-        rules::entry::tags(&cluster.tags)?;
+        rule::tags(&cluster.tags)?;
         let own = cluster.trusted_accounts.iter().find(|pair| pair.account == cluster.account).cloned();
         let missing = || {
             CallError::invalid(

@@ -15,6 +15,7 @@ use super::{
     entries::{self, current},
     identity_providers,
 };
+use crate::rules;
 
 impl Tags for Mapping {
     async fn edit_tags(
@@ -35,6 +36,7 @@ impl Tags for Mapping {
             TaggedPart::Cluster => {
                 let mut record = current(&mut tx, &cluster).await?;
                 edit.apply(&mut record.tags)?;
+                rules::cluster::tags(&record.tags)?;
                 tx.put(&record).await?;
                 (Scope::Hub, record.tags)
             }

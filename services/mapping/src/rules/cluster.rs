@@ -1,16 +1,16 @@
 //! The rules of clusters, nodes and blocks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_api::{
     ClusterId, TrustedAccount,
-    mapping::{AuthenticationMode, BlockTarget},
+    mapping::{AGENT_ADDRESS_TAG, AgentAddress, AuthenticationMode, BlockTarget},
     template::is_node_name,
 };
 use lanyard_iam::{Partition, PrincipalArn, PrincipalKind, Region, is_session_name, partition_of_region};
 use lanyard_oidc::{Issuer, IssuerOptions, SUBJECT_BYTES_MAX};
 
-use super::{Broken, Rule, shown};
+use super::{Broken, Rule, entry, shown};
 
 /// Longest time that an API server may cache an answer: what kube-apiserver takes by default for tokens is 2 minutes.
 pub(crate) const TOKEN_CACHE_SECONDS_MAX: u32 = 3_600;
@@ -106,6 +106,21 @@ pub(crate) fn audiences(audiences: &[String]) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// A cluster's tags: as all are, and one that says how the hub works is one that the hub knows.
+pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Broken> {
+    entry::tags(tags)?;
+    match tags.get(AGENT_ADDRESS_TAG).filter(|value| AgentAddress::of_tag(value).is_none()) {
+        None => Ok(()),
+        Some(value) => {
+            let message = format!(
+                "the tag `{AGENT_ADDRESS_TAG}` is `{}`: write `ipv4`, or `ipv6` where pods have no IPv4",
+                shown(value)
+            );
+            Err(Broken::new("tags", Rule::Tags, message))
+        }
+    }
 }
 
 /// How long an API server may cache an answer, in seconds.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use lanyard_api::{
     CallError,
-    mapping::{Cluster, CreateCluster, Resolve},
+    mapping::{AgentAddress, Cluster, CreateCluster, Resolve, UpdateCluster},
     tags::{TagEdit, TaggedArn},
 };
 
@@ -75,6 +75,24 @@ pub(crate) async fn a_resource_has_fifty_tags_and_none_of_awss<C: Calls, R: Reso
         }
         assert_eq!(listed(&bench, arn).await.unwrap().len(), 50);
     }
+}
+
+pub(crate) async fn a_clusters_agent_has_one_of_two_addresses<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let (cluster, [arn, entry, _]) = arns(&bench).await;
+    const TAG: &str = "lanyard:agent-address";
+    let other = [(TAG, "both")];
+    assert_eq!(code_of(edit(&bench, &arn, put(&other)).await), "tags");
+    let change = UpdateCluster { tags: Some(tags(&other)), ..UpdateCluster::default() };
+    assert_eq!(code_of(bench.calls.update_cluster(by(admin()), cluster.id.clone(), change).await), "tags");
+    let asked = CreateCluster { tags: tags(&other), ..cluster_named("tagged") };
+    assert_eq!(code_of(bench.calls.create_cluster(by(admin()), asked).await), "tags");
+    assert_eq!(edit(&bench, &entry, put(&other)).await.unwrap(), tags(&other), "it means nothing there");
+    edit(&bench, &arn, put(&[(TAG, "ipv6")])).await.unwrap();
+    let described = bench.calls.get_cluster(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(
+        (cluster.agent_address(), described.agent_address()),
+        (AgentAddress::Ipv4, AgentAddress::Ipv6)
+    );
 }
 
 pub(crate) async fn what_has_another_arn_is_not_what_was_meant<C: Calls, R: Resolve>(bench: Bench<C, R>) {

@@ -3,9 +3,9 @@ use crate::{
     CallError, ClusterId, ClusterUid, Fault,
     credentials::{
         FoundIssuer, HostedIssuer, HostedKey, IrsaObstacle, IssuerDescription, IssuerDocuments, IssuerKey,
-        IssuerSigner, Issuers, MutatePod, PodMutation, Pods, PublishIssuerKey, PublishedDocuments,
-        ServiceAccount, ServiceAccountBatch, ServiceAccountName, ServiceAccountSummary, WorkloadIssuer,
-        Workloads,
+        IssuerSigner, Issuers, MutatePod, PodMutation, PodRefusal, Pods, PublishIssuerKey,
+        PublishedDocuments, ServiceAccount, ServiceAccountBatch, ServiceAccountName, ServiceAccountSummary,
+        WorkloadIssuer, Workloads,
     },
 };
 
@@ -127,17 +127,22 @@ async fn issuers_are_the_same_over_grpc() {
 
 fake! { Pods {
     plain mutate_pod(asked: MutatePod) -> PodMutation, Fault
-        = PodMutation { patch: Some("[]".into()), warnings: vec![text("mind the gap")] };
+        = PodMutation {
+            patch: Some("[]".into()),
+            warnings: vec![text("mind the gap")],
+            refusal: Some(PodRefusal { message: text("not seen yet"), passing: true }),
+        };
 } }
 
 async fn pod_calls<T: Pods>(to: &T) -> Vec<String> {
-    let asked = |before: Option<&'static str>| MutatePod {
+    let asked = |before: Option<&'static str>, required| MutatePod {
         cluster: uid(1),
         namespace: text("team-a"),
         pod: "{}".into(),
         before: before.map(Into::into),
+        required,
     };
-    answers![to.mutate_pod(asked(None)), to.mutate_pod(asked(Some("{}")))]
+    answers![to.mutate_pod(asked(None, true)), to.mutate_pod(asked(Some("{}"), false))]
 }
 
 #[tokio::test]

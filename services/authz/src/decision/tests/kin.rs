@@ -9,8 +9,8 @@ use lanyard_api::{
 use lanyard_iam::AccountId;
 use time::Duration;
 
-use super::stage::{ABROAD, HOME, NOW, Person, Stage, account, get_pods, texts};
-use crate::decision::Lacking;
+use super::stage::{ABROAD, Compiled, HOME, NOW, Person, Stage, account, get_pods, texts};
+use crate::decision::{Lacking, decide};
 
 const MIDDLE_KEY: &str = "LSIA0000000000MIDDLE";
 const OWN_KEY: &str = "LSIA0000000000000OWN";
@@ -271,6 +271,33 @@ fn a_pods_cluster_is_brought_into_memory_when_another_is_asked_about() {
     let review = chain.stage.review(user, get_pods("a"));
     let without = chain.stage.compile().without(Scope::Cluster(other));
     assert_eq!(without.lacking(&review), Lacking::Scopes(vec![Scope::Cluster(other)]));
+}
+
+#[test]
+fn immunity_36_a_pods_kin_are_gone_only_where_what_is_known_is_as_new_as_the_question() {
+    for elsewhere in [false, true] {
+        let mut chain = Chain::new();
+        let cluster = if elsewhere { chain.stage.other() } else { chain.stage.cluster.uid };
+        let id = PodIdentityAssociationId::random();
+        let proof = of_pod(&chain, cluster, &id);
+        let user = chain.stage.bearing(&proof, "last", &texts(&["devs"]));
+        let review = chain.stage.review(user, get_pods("a"));
+        let code = |compiled: &Compiled| decide(compiled, &review, NOW).unwrap().reason.code();
+        // It was made a moment ago: the answer waits for what the store has, and is the store's.
+        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer);
+        assert_eq!(code(&chain.stage.compile()), "blocked");
+        // What is known to be there needs no look, and what is gone is looked for once more.
+        chain.stage.pod_identity(cluster, &id, true);
+        assert_eq!(code(&chain.stage.compile().behind()), "nothing_matched");
+        chain.stage.pod_identity(cluster, &id, false);
+        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer);
+        if elsewhere {
+            chain.stage.pod_identity(cluster, &id, true);
+            chain.stage.hub.set_cluster(&cluster.to_string(), None);
+            assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer, "the cluster");
+            assert_eq!(code(&chain.stage.compile()), "blocked", "the cluster");
+        }
+    }
 }
 
 /// A user's own session has no name, and no record of its key.

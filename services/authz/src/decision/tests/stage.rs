@@ -53,6 +53,7 @@ pub(super) struct Compiled {
     clusters: HashMap<ClusterUid, Arc<ClusterSnapshot>>,
     keys: ProofKeys,
     newer_keys: bool,
+    caught_up: bool,
 }
 
 /// Somebody with an entry: `ana`, or another name.
@@ -321,6 +322,7 @@ impl Stage {
                 .collect(),
             keys: self.keys.clone(),
             newer_keys: self.newer_keys,
+            caught_up: true,
         }
     }
 
@@ -410,6 +412,10 @@ impl World for Compiled {
     fn may_have_newer_keys(&self) -> bool {
         self.newer_keys
     }
+
+    fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
 }
 
 impl Compiled {
@@ -421,6 +427,11 @@ impl Compiled {
             Scope::Cluster(uid) => drop(self.clusters.remove(&uid)),
         }
         self
+    }
+
+    /// As it is in memory, which may be older than what the store has.
+    pub(super) fn behind(self) -> Self {
+        Self { caught_up: false, ..self }
     }
 
     pub(super) fn lacking(&self, review: &Review) -> Lacking {

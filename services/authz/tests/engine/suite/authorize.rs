@@ -9,6 +9,7 @@ use lanyard_api::{
         Verdict, WhoCanQuery,
     },
     mapping::{AccessScope, BlockTarget, Cluster},
+    suite::association,
 };
 use time::Duration;
 
@@ -99,6 +100,30 @@ pub(crate) async fn immunity_25_a_revocation_is_one_revision_and_seen_by_the_nex
     let after = ask(form, cluster.uid, &user).await;
     assert_eq!((before.verdict, after.verdict), (Verdict::Allow, Verdict::Deny));
     assert_eq!((before.revision.0 + 1, revoked), (revoked.0, after.revision));
+}
+
+/// What another process made is not here yet when its proof comes.
+pub(crate) async fn immunity_36_a_pods_association_made_a_moment_ago_is_not_taken_for_one_that_is_gone(
+    stage: &Stage,
+    form: &impl Form,
+) {
+    let (here, ana) = viewer(stage).await;
+    let elsewhere = stage.restarted().await;
+    let role = format!("arn:aws:iam::{HOME}:role/app");
+    let other = cluster("other", here.authorizer_mode);
+    for of in [&here, &other] {
+        let association = association(of, &role);
+        let user = stage.log_in_by(&ana, &association);
+        assert_eq!(code(form, here.uid, &user).await, "blocked", "never made");
+        if of.uid == other.uid {
+            elsewhere.put(&other).await;
+        }
+        elsewhere.put(&association).await;
+        assert_eq!(code(form, here.uid, &user).await, "access_policy", "made a moment ago");
+        elsewhere.delete(&association).await;
+        stage.store.catch_up().await.unwrap();
+        assert_eq!(code(form, here.uid, &user).await, "blocked", "gone");
+    }
 }
 
 pub(crate) async fn immunity_37_a_cluster_made_anew_takes_no_proof_of_the_old_one(

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+const AGENT_STS_URL: &str = "http://169.254.170.23";
 const ARN: &str = "arn:aws:iam::111122223333:role/app";
 const IRSA_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 const POD_IDENTITY_FILE: &str =
@@ -22,7 +23,7 @@ fn pod_identity() -> Identity {
 }
 
 fn around(region: Option<&str>, sts_url: Option<&'static str>) -> Surroundings {
-    Surroundings { region: region.map(str::to_owned), sts_url }
+    Surroundings { region: region.map(str::to_owned), sts_url, ..Surroundings::default() }
 }
 
 fn nowhere() -> Surroundings {
@@ -296,6 +297,39 @@ fn what_is_for_the_agent_goes_past_a_proxy() {
 }
 
 #[test]
+fn where_pods_have_no_ipv4_the_agent_is_asked_at_its_other_address() {
+    let url = agent_sts_url(AgentAddress::Ipv6);
+    assert_eq!((agent_sts_url(AgentAddress::Ipv4), url), (AGENT_STS_URL, "http://[fd00:ec2::23]"));
+    let around = Surroundings { agent: AgentAddress::Ipv6, ..around(None, Some(url)) };
+    let with = |identity: &Identity, env: Value| {
+        let before = one(json!({ "name": "app", "env": env }));
+        let (patch, warnings) = into_new(&before, identity, &around);
+        (variables_of(&applied(&before, &patch)), warnings)
+    };
+    let (added, _) = with(&pod_identity(), json!([]));
+    assert!(
+        added.contains(&"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://[fd00:ec2::23]/v1/credentials".to_owned())
+    );
+    for identity in [pod_identity(), irsa()] {
+        let (added, _) = with(&identity, json!([{ "name": "https_proxy", "value": "http://proxy:3128" }]));
+        assert!(added.contains(&"AWS_ENDPOINT_URL_STS=http://[fd00:ec2::23]".to_owned()), "{added:?}");
+        assert!(added.contains(&"NO_PROXY=169.254.170.23,[fd00:ec2::23]".to_owned()), "{added:?}");
+        assert_eq!(added.iter().filter(|line| line.contains("=http://169.254")).count(), 0, "{added:?}");
+    }
+    for (list, warned) in
+        [("169.254.170.23", 1), ("[fd00:ec2::23]", 0), ("fd00:ec2::23,.corp", 0), (".corp", 1)]
+    {
+        let proxied = json!([
+            { "name": "https_proxy", "value": "http://proxy:3128" },
+            { "name": "NO_PROXY", "value": list },
+        ]);
+        let (_, warnings) = with(&pod_identity(), proxied);
+        assert_eq!(warnings.len(), warned, "{list}");
+        assert!(warnings.iter().all(|warning| warning.contains("add fd00:ec2::23 to NO_PROXY")));
+    }
+}
+
+#[test]
 fn ephemeral_containers_that_are_new_get_variables_and_a_mount_where_the_pod_has_the_volume() {
     let before = made(&one(json!({ "name": "app" })), &irsa(), &nowhere());
     let with = |names: &[&str], to: &Value| {
@@ -324,6 +358,22 @@ fn a_pod_that_the_kubelet_runs_by_itself_is_left_alone() {
     let mut before = one(json!({ "name": "app" }));
     before["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "hash" });
     assert_eq!(into_new(&before, &irsa(), &nowhere()).0, Patch::default());
+    assert!(gets_nothing(&before, false), "whatever is known of its ServiceAccount");
+}
+
+#[test]
+fn a_pod_that_was_made_without_a_token_gets_none_whatever_is_known_now() {
+    let with = |name: &str| pod(json!({ "containers": [], "volumes": [{ "name": name }] }));
+    let cases = [
+        (one(json!({})), true),
+        (with("data"), true),
+        (with("aws-iam-token"), false),
+        (with("eks-pod-identity-token"), false),
+    ];
+    for (pod, expected) in cases {
+        assert_eq!(gets_nothing(&pod, true), expected, "{pod}");
+        assert!(!gets_nothing(&pod, false), "{pod}");
+    }
 }
 
 #[test]

@@ -38,6 +38,22 @@ fn a_region_is_of_the_accounts_partition_or_the_sites_own() {
 }
 
 #[test]
+fn the_tag_that_says_where_the_agent_is_says_one_of_two() {
+    for (key, value, broken) in [
+        (AGENT_ADDRESS_TAG, "ipv4", None),
+        (AGENT_ADDRESS_TAG, "ipv6", None),
+        (AGENT_ADDRESS_TAG, "IPv6", Some(Rule::Tags)),
+        (AGENT_ADDRESS_TAG, "", Some(Rule::Tags)),
+        (AGENT_ADDRESS_TAG, "fd00:ec2::23", Some(Rule::Tags)),
+        ("agent-address", "home", None),
+        ("aws:x", "ipv4", Some(Rule::Tags)),
+    ] {
+        let one = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        assert_eq!(rule(tags(&one)), broken, "{key}={value}");
+    }
+}
+
+#[test]
 fn an_endpoint_is_a_https_host() {
     for good in
         ["https://10.0.0.1:6443", "https://api.example.com", "https://api.example.com/", "https://[::1]:6443"]
