@@ -132,9 +132,12 @@ pub enum PodReviewPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VendConfig {
-    /// Vends of each namespace of a cluster.
+    /// Vends of each namespace of a cluster, in all.
     pub per_namespace: Quota,
-    /// Vends of each cluster, all its namespaces together.
+    /// What of that each namespace has for itself, whatever others do: it is not taken out of the cluster's. Of each cluster 500
+    /// namespaces have it at once.
+    pub per_namespace_guaranteed: Quota,
+    /// Vends of each cluster, all its namespaces together, beyond what is guaranteed to each.
     pub per_cluster: Quota,
     /// Tokens that are not good, of each node or other caller.
     pub bad_tokens_per_node: Quota,
@@ -156,6 +159,7 @@ impl Default for VendConfig {
     fn default() -> Self {
         Self {
             per_namespace: Quota { per_second: 50, burst: 200 },
+            per_namespace_guaranteed: Quota { per_second: 2, burst: 10 },
             per_cluster: Quota { per_second: 1_000, burst: 2_000 },
             bad_tokens_per_node: Quota { per_second: 10, burst: 50 },
             kept_max: 20_000,

@@ -38,6 +38,7 @@ mod pods;
 pub mod process;
 mod replicas;
 pub mod rules;
+mod shares;
 mod sight;
 mod snapshot;
 mod tags;
