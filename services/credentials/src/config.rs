@@ -139,7 +139,8 @@ pub struct VendConfig {
     pub per_namespace_guaranteed: Quota,
     /// Vends of each cluster, all its namespaces together, beyond what is guaranteed to each.
     pub per_cluster: Quota,
-    /// Tokens that are not good, of each node or other caller.
+    /// Tokens that are not good, of each node or other caller; those that only an API server knows to be dead, or says nothing of, count by
+    /// themselves for each namespace that they are of.
     pub bad_tokens_per_node: Quota,
     /// Pods whose credentials are kept in memory, those used last; each takes some 6 KB.
     pub kept_max: usize,

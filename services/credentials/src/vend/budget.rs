@@ -11,13 +11,24 @@ use crate::{
     shares::{Parts, Quotas, Shares, throttled},
 };
 
-/// Nodes that are remembered at once, each in about 100 bytes. One that has not called for a moment is forgotten.
+/// Nodes that are remembered at once, and namespaces on them, each in about 100 bytes. One that has not called for a moment is forgotten.
 const NODES_MAX: usize = 65_536;
+/// What a node is told that brings too many bad ones.
+const BAD_TOKENS: &str = "this node's share of tokens that are not good";
+
+/// Who wants to know of a token: the caller that brings it, and the namespace that it is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Asker {
+    pub(crate) cluster: ClusterUid,
+    pub(crate) caller: String,
+    pub(crate) namespace: String,
+}
 
 /// The buckets of those who vend.
 pub(crate) struct Budgets {
     of_namespaces: Shares<ClusterUid>,
     of_bad_tokens: Buckets<(ClusterUid, String)>,
+    of_dead_tokens: Buckets<Asker>,
 }
 
 impl Budgets {
@@ -34,6 +45,7 @@ impl Budgets {
         Self {
             of_namespaces: Shares::new(quotas, parts),
             of_bad_tokens: Buckets::new(config.bad_tokens_per_node, NODES_MAX),
+            of_dead_tokens: Buckets::new(config.bad_tokens_per_node, NODES_MAX),
         }
     }
 
@@ -42,10 +54,23 @@ impl Budgets {
         self.of_namespaces.take(&cluster, namespace, now)
     }
 
+    /// Whether an API server is asked about one more token of this namespace that this caller brings: not where too many of them were
+    /// dead. Nothing is taken.
+    pub(crate) fn may_ask(&self, asker: &Asker, now: Instant) -> Result<(), Fault> {
+        self.of_dead_tokens.has_room(asker, now).map_err(throttled(BAD_TOKENS))
+    }
+
+    /// Takes one dead token, about which an API server was asked in vain. Those that a caller brings of other namespaces are others': who
+    /// has dead tokens keeps none but their own pods waiting.
+    pub(crate) fn take_dead(&self, asker: &Asker, now: Instant) {
+        // What was over before stays so.
+        let _ = self.of_dead_tokens.take(asker.clone(), now);
+    }
+
     /// Takes one bad token of a caller, whose verification was in vain.
     pub(crate) fn take_bad(&self, cluster: ClusterUid, caller: &str, now: Instant) -> Result<(), Fault> {
         let taken = self.of_bad_tokens.take((cluster, caller.to_owned()), now);
-        taken.map_err(throttled("this node's share of tokens that are not good"))
+        taken.map_err(throttled(BAD_TOKENS))
     }
 }
 
