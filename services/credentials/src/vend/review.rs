@@ -22,7 +22,7 @@ use lanyard_api::{
     spoke::{PodReview, PodReviews, ReviewPod},
 };
 use lanyard_iam::TokenDigest;
-use lanyard_kit::telemetry::{Counters, Label, names};
+use lanyard_kit::telemetry::{Counters, Label, names, request_id};
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
@@ -337,8 +337,9 @@ impl Lives {
         drop(open);
         let asked = Asked { of: Arc::clone(self), key, asker: asker.clone(), token: token.clone(), at: now };
         // A question outlives whoever had it asked: who gives up early would else keep it from being known that nobody answers, or
-        // that their token is dead.
-        tokio::spawn(asked.until_told(line, tell).in_current_span());
+        // that their token is dead. It is still work on the request of the first who wants to know.
+        let question = request_id::within(request_id::current(), asked.until_told(line, tell));
+        tokio::spawn(question.in_current_span());
         Found::Open(answer, true)
     }
 

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use lanyard_api::Denial;
+use lanyard_kit::telemetry::RequestId;
 use time::macros::datetime;
 
 use super::*;
@@ -17,6 +18,8 @@ struct StandIn {
     asked: Arc<AtomicUsize>,
     most_at_once: Arc<AtomicUsize>,
     at_once: Arc<AtomicUsize>,
+    /// The number of the request that the last question was work on.
+    request: Arc<StdMutex<Option<RequestId>>>,
 }
 
 impl StandIn {
@@ -33,6 +36,7 @@ impl StandIn {
 impl PodReviews for StandIn {
     async fn review_pod(&self, _: ReviewPod) -> Result<PodReview, Fault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        *self.request.lock().unwrap() = request_id::current();
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         tokio::task::yield_now().await;
@@ -189,6 +193,17 @@ async fn immunity_28_those_who_ask_about_one_token_at_once_ask_once_whatever_com
         assert!(begun.elapsed() < StdDuration::from_millis(1_250), "{what}: {:?}", begun.elapsed());
         assert!(world.lives.0.open().is_empty(), "{what}: a question that is answered takes no memory");
     }
+}
+
+#[tokio::test]
+async fn a_question_is_work_on_the_request_that_it_is_asked_for() {
+    let world = World::new(PodReviewPolicy::Required);
+    world.stand_in.say(Some(Ok(PodReview::Lives)));
+    let id = Some(RequestId::new(uuid::Uuid::new_v4()));
+    request_id::within(id, world.confirm("a", NOON)).await.unwrap();
+    assert!(id.is_some() && *world.stand_in.request.lock().unwrap() == id);
+    world.confirm("b", NOON).await.unwrap();
+    assert_eq!(*world.stand_in.request.lock().unwrap(), None);
 }
 
 #[tokio::test]
