@@ -315,11 +315,17 @@ pub struct ApplySummary {
 pub trait Decisions: Send + Sync + 'static {
     /// Takes a batch; never waits for the store.
     fn record(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = Result<(), Fault>> + Send;
-    /// The same for a door, which has answered already: that they could not be taken is told to the log.
-    fn record_or_tell(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = ()> + Send {
+    /// The same for a door, which has answered already: that they could not be taken is told to the log. The answer is how many are lost
+    /// by that, for the door to count.
+    fn record_or_tell(&self, batch: Vec<DecisionRecord>) -> impl Future<Output = usize> + Send {
         async move {
-            if let Err(fault) = self.record(batch).await {
-                tracing::warn!(%fault, "decisions were not recorded");
+            let count = batch.len();
+            match self.record(batch).await {
+                Ok(()) => 0,
+                Err(fault) => {
+                    tracing::warn!(%fault, count, "decisions were not recorded");
+                    count
+                }
             }
         }
     }

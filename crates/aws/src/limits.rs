@@ -45,21 +45,48 @@ impl<K: Hash + Eq> Buckets<K> {
     /// After which time to try again.
     pub fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
         let mut table = locked(&self.used_until);
-        let interval = self.quota.interval();
-        if !table.contains_key(&key) && table.len() >= self.keys_max {
+        self.has_place(&mut table, &key, now)?;
+        let until = table.entry(key).or_insert(now);
+        let from = self.has_call(*until, now)?;
+        *until = from + self.quota.interval();
+        Ok(())
+    }
+
+    /// Whether the key has a call to take, of which nothing is taken.
+    ///
+    /// # Errors
+    /// After which time to try again.
+    pub fn has_room(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let mut table = locked(&self.used_until);
+        self.has_place(&mut table, key, now)?;
+        let until = table.get(key).copied().unwrap_or(now);
+        self.has_call(until, now).map(drop)
+    }
+
+    /// Gives back one call that was taken of the key and is no longer to count. Never more comes of it than the burst.
+    pub fn give_back(&self, key: &K, now: Instant) {
+        if let Some(until) = locked(&self.used_until).get_mut(key) {
+            *until = until.checked_sub(self.quota.interval()).unwrap_or(now);
+        }
+    }
+
+    /// Whether the table has a place for the key.
+    fn has_place(&self, table: &mut HashMap<K, Instant>, key: &K, now: Instant) -> Result<(), Duration> {
+        if !table.contains_key(key) && table.len() >= self.keys_max {
             table.retain(|_, until| *until > now);
             if table.len() >= self.keys_max {
-                return Err(interval);
+                return Err(self.quota.interval());
             }
         }
-        let until = table.entry(key).or_insert(now);
-        let from = (*until).max(now);
-        let room = interval * self.quota.burst.saturating_sub(1);
+        Ok(())
+    }
+
+    /// From when one call more counts, of a key that has used up its calls until then.
+    fn has_call(&self, until: Instant, now: Instant) -> Result<Instant, Duration> {
+        let from = until.max(now);
+        let room = self.quota.interval() * self.quota.burst.saturating_sub(1);
         match (from - now).checked_sub(room) {
-            None | Some(Duration::ZERO) => {
-                *until = from + interval;
-                Ok(())
-            }
+            None | Some(Duration::ZERO) => Ok(from),
             Some(wait) => Err(wait),
         }
     }
@@ -131,6 +158,23 @@ mod tests {
         assert_eq!(buckets.take("a", start + STEP), Ok(()));
         assert_eq!(buckets.take("a", start + STEP), Err(STEP));
         assert_eq!(buckets.take("b", start), Ok(()), "another key has a bucket of its own");
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_the_burst() {
+        let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+        let taken = |now: Instant| (0..100).filter(|_| buckets.take("a", now).is_ok()).count();
+        assert_eq!(buckets.has_room(&"a", start), Ok(()));
+        assert_eq!(taken(start), 3);
+        assert_eq!(buckets.has_room(&"a", start), Err(STEP));
+        buckets.give_back(&"a", start);
+        assert_eq!((buckets.has_room(&"a", start), taken(start)), (Ok(()), 1));
+        for _ in 0..10 {
+            buckets.give_back(&"a", start);
+            buckets.give_back(&"never seen", start);
+        }
+        assert_eq!(taken(start), 3);
+        assert_eq!(buckets.len(), 1);
     }
 
     #[test]

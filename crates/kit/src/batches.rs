@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+use metrics::Counter;
 use tokio::sync::{
     mpsc::{Receiver, Sender, channel},
     oneshot,
@@ -19,15 +20,15 @@ enum Order<T> {
     Flush(oneshot::Sender<()>),
 }
 
-/// Takes things without waiting. What does not fit is dropped and counted.
+/// Takes things without waiting. What does not fit, and what could not be handed over, is dropped and counted.
 pub struct Batches<T> {
     orders: Sender<Order<T>>,
-    dropped: &'static str,
+    dropped: Counter,
 }
 
 impl<T> Clone for Batches<T> {
     fn clone(&self) -> Self {
-        Self { orders: self.orders.clone(), dropped: self.dropped }
+        Self { orders: self.orders.clone(), dropped: self.dropped.clone() }
     }
 }
 
@@ -38,25 +39,26 @@ impl<T> fmt::Debug for Batches<T> {
 }
 
 impl<T: Send + 'static> Batches<T> {
-    /// Starts the hand that carries batches over, until the last of these is gone. At most `queue_max` wait; what is dropped counts in
-    /// the metric `dropped`. Needs a Tokio runtime.
+    /// Starts the hand that carries batches over, until the last of these is gone. At most `queue_max` wait. `hand_over` says how many
+    /// of a batch were lost; these, and what does not fit, count in the metric `dropped`. Needs a Tokio runtime.
     pub fn start<F>(
         queue_max: usize,
         dropped: &'static str,
         hand_over: impl Fn(Vec<T>) -> F + Send + 'static,
     ) -> Self
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = usize> + Send + 'static,
     {
         let (orders, receiver) = channel(queue_max.max(1));
-        tokio::spawn(carry_all(receiver, hand_over));
+        let dropped = metrics::counter!(dropped);
+        tokio::spawn(carry_all(receiver, dropped.clone(), hand_over));
         Self { orders, dropped }
     }
 
     /// Takes one.
     pub fn take(&self, thing: T) {
         if self.orders.try_send(Order::Carry(thing)).is_err() {
-            metrics::counter!(self.dropped).increment(1);
+            self.dropped.increment(1);
         }
     }
 
@@ -70,9 +72,9 @@ impl<T: Send + 'static> Batches<T> {
     }
 }
 
-async fn carry_all<T, F>(mut orders: Receiver<Order<T>>, hand_over: impl Fn(Vec<T>) -> F)
+async fn carry_all<T, F>(mut orders: Receiver<Order<T>>, dropped: Counter, hand_over: impl Fn(Vec<T>) -> F)
 where
-    F: Future<Output = ()>,
+    F: Future<Output = usize>,
 {
     let mut taken = Vec::with_capacity(BATCH_MAX);
     while orders.recv_many(&mut taken, BATCH_MAX).await > 0 {
@@ -84,7 +86,7 @@ where
             }
         }
         if !batch.is_empty() {
-            hand_over(batch).await;
+            dropped.increment(hand_over(batch).await as u64);
         }
         // Whoever waited may have gone.
         for done in waiting {
@@ -110,6 +112,7 @@ mod tests {
             async move {
                 tokio::task::yield_now().await;
                 there.lock().unwrap().extend(batch);
+                0
             }
         });
         (batches, handed_over)
@@ -131,5 +134,24 @@ mod tests {
         batches.take(2);
         batches.flush().await;
         assert_eq!(*handed_over.lock().unwrap(), [1]);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_and_what_is_lost_on_the_way_is_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let shown = || recorder.handle().render();
+        let batches =
+            metrics::with_local_recorder(&recorder, || {
+                // Of each batch all but one thing is lost.
+                Batches::start(3, names::DECISIONS_DROPPED_TOTAL, |batch: Vec<usize>| async move {
+                    batch.len() - 1
+                })
+            });
+        (0..3).for_each(|thing| batches.take(thing));
+        batches.flush().await;
+        assert!(shown().contains("lanyard_decisions_dropped_total 2"), "{}", shown());
+        (0..5).for_each(|thing| batches.take(thing));
+        batches.flush().await;
+        assert!(shown().contains("lanyard_decisions_dropped_total 6"), "{}", shown());
     }
 }

@@ -16,7 +16,8 @@ pub struct AwsApiConfig {
     /// Milliseconds within which a request's body has to be there, counted from its head.
     pub body_timeout_ms: u64,
     /// Most requests in work at once; one more is answered by a throttling error, upon which SDKs wait and try again. Bodies that are
-    /// waited for are in no work: four times as many may be on their way, of one address as many.
+    /// waited for are in no work: four times as many may be on their way, of one address (IPv6 by its /48) as many. One more takes the
+    /// place of the one that has been waited for longest, of the network that has most.
     pub requests_in_flight_max: usize,
     /// Milliseconds until a request is answered without its answer: SDKs wait a minute.
     pub request_timeout_ms: u64,

@@ -3,6 +3,7 @@
 mod bodies;
 mod request;
 mod told;
+mod waiting;
 
 use std::{
     convert::Infallible,
@@ -217,7 +218,7 @@ impl<B: Backend> Inner<B> {
     {
         let begun = Instant::now();
         let held = self.bodies.read(request::source_ip(parts), body).await.map_err(|unread| {
-            if unread == Unread::NoRoom {
+            if matches!(unread, Unread::NoRoom | Unread::Crowded) {
                 metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             }
             errors::unread(style.service, &unread)

@@ -256,6 +256,11 @@ pub(crate) fn unread(service: Option<Service>, unread: &Unread) -> AwsError {
         Unread::NoRoom => {
             throttled(service, "too many large bodies are being read at once: try again".to_owned())
         }
+        Unread::Crowded => {
+            let message = "too many requests are waited for that have sent their heads alone, or too many of this network: send the \
+                           request again, its body at once behind its head";
+            throttled(service, message.to_owned())
+        }
     }
 }
 

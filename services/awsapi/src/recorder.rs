@@ -14,7 +14,7 @@ use lanyard_kit::{
     telemetry::{names, trace},
 };
 
-/// Most decisions that wait to be handed over; one more is dropped and counted. Some 1 KB each.
+/// Most decisions that wait to be handed over; one more is dropped and counted, and so are those that authz does not take. Some 1 KB each.
 const QUEUE_MAX: usize = 16_384;
 
 /// Takes decisions, dated by a clock.

@@ -104,7 +104,8 @@ impl RemoteServices {
         })
     }
 
-    /// Waits until each service that calls need has a replica that is connected. What is recorded at authz can be lost, and is counted then.
+    /// Waits until each service that calls need has a replica that is connected. Calls do not need authz: decisions that it cannot be told
+    /// of are lost, and counted (`lanyard_decisions_dropped_total`).
     pub async fn connected(&self) {
         for Way(peers) in [&self.authn, &self.mapping, &self.credentials] {
             // An error says that the connections are being taken down.

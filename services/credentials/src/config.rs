@@ -26,6 +26,8 @@ pub struct CredentialsConfig {
     pub webhook: WebhookConfig,
     /// What may be asked without a signature.
     pub unsigned: UnsignedConfig,
+    /// Sessions for those whose web identity is verified.
+    pub web_identity: WebIdentityConfig,
     /// Sessions for principals whom AWS, or a self-hosted STS, keeps.
     pub exchange: ExchangeConfig,
     /// Roles of accounts that AWS keeps.
@@ -44,6 +46,7 @@ impl Default for CredentialsConfig {
             oidc: OidcConfig::default(),
             webhook: WebhookConfig::default(),
             unsigned: UnsignedConfig::default(),
+            web_identity: WebIdentityConfig::default(),
             exchange: ExchangeConfig::default(),
             aws_road: AwsRoadConfig::default(),
             vend: VendConfig::default(),
@@ -69,7 +72,8 @@ impl Default for WebhookConfig {
 }
 
 /// How often sessions may be asked for without a signature, by web identities and by exchanges together. Who asks is a stranger, and
-/// what they bring costs a signature verification or a question to STS.
+/// what they bring costs a signature verification or a question to STS. A web identity that is verified is none any more
+/// ([`WebIdentityConfig`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnsignedConfig {
@@ -84,6 +88,31 @@ impl Default for UnsignedConfig {
         Self {
             per_address: Quota { per_second: 20, burst: 100 },
             all: Quota { per_second: 500, burst: 1_000 },
+        }
+    }
+}
+
+/// How often sessions may be had by web identity (`AssumeRoleWithWebIdentity`). A call whose token is verified counts here, as that of
+/// whom the token names, and not as the address's: a whole cluster may have one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebIdentityConfig {
+    /// Calls of each namespace of an issuer, in all. Of a subject that is no ServiceAccount what stands before its second colon is
+    /// one, as `repo:octo-org/octo-repo` of a job at GitHub.
+    pub per_namespace: Quota,
+    /// What of that each namespace has for itself, whatever others do: it is not taken out of the issuer's. Of each issuer 500
+    /// namespaces have it at once.
+    pub per_namespace_guaranteed: Quota,
+    /// Calls of each issuer, all its namespaces together, beyond what is guaranteed to each.
+    pub per_issuer: Quota,
+}
+
+impl Default for WebIdentityConfig {
+    fn default() -> Self {
+        Self {
+            per_namespace: Quota { per_second: 50, burst: 200 },
+            per_namespace_guaranteed: Quota { per_second: 2, burst: 10 },
+            per_issuer: Quota { per_second: 1_000, burst: 2_000 },
         }
     }
 }
@@ -132,11 +161,15 @@ pub enum PodReviewPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VendConfig {
-    /// Vends of each namespace of a cluster.
+    /// Vends of each namespace of a cluster, in all.
     pub per_namespace: Quota,
-    /// Vends of each cluster, all its namespaces together.
+    /// What of that each namespace has for itself, whatever others do: it is not taken out of the cluster's. Of each cluster 500
+    /// namespaces have it at once.
+    pub per_namespace_guaranteed: Quota,
+    /// Vends of each cluster, all its namespaces together, beyond what is guaranteed to each.
     pub per_cluster: Quota,
-    /// Tokens that are not good, of each node or other caller.
+    /// Tokens that are not good, of each node or other caller; those that only an API server knows to be dead, or says nothing of, count by
+    /// themselves for each namespace that they are of.
     pub bad_tokens_per_node: Quota,
     /// Pods whose credentials are kept in memory, those used last; each takes some 6 KB.
     pub kept_max: usize,
@@ -156,6 +189,7 @@ impl Default for VendConfig {
     fn default() -> Self {
         Self {
             per_namespace: Quota { per_second: 50, burst: 200 },
+            per_namespace_guaranteed: Quota { per_second: 2, burst: 10 },
             per_cluster: Quota { per_second: 1_000, burst: 2_000 },
             bad_tokens_per_node: Quota { per_second: 10, burst: 50 },
             kept_max: 20_000,

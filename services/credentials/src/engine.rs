@@ -146,7 +146,7 @@ impl Credentials {
             minter: Keyed::following(store.keyring(), minter)?,
             key_pairs: KeyPairs::default(),
             clock: Arc::clone(store.clock()),
-            strangers: Strangers::new(&config.unsigned),
+            strangers: Strangers::new(&config.unsigned, &config.web_identity),
             exchange,
             road,
             config,
@@ -344,8 +344,8 @@ impl Sessions for Credentials {
         from: Option<IpAddr>,
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
-        self.admit_stranger(from)?;
-        self.told_web_identity_session(from, query).await
+        let token = self.admit_bearer(from, &query)?;
+        self.told_web_identity_session(from, token, query).await
     }
 
     async fn exchange_caller_identity(

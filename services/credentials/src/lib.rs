@@ -8,7 +8,7 @@
 //! policy are judged here (`web_identity`), for nothing that authn could admit is signed. A session is a sealed claim set
 //! (`lanyard_iam::session`): nothing about it is stored, and only this service holds the key that signs it. Nor is the proof by which a
 //! principal of AWS is exchanged for a session: STS is asked about it here (`exchange`). Who asks without a signature has a share of
-//! its own (`unsigned`).
+//! its own (`unsigned`), until a token says who it is.
 //!
 //! ServiceAccounts and issuers come from the spokes. [`WorkloadSnapshot`] is what of them answers from memory: a ServiceAccount by
 //! name, and the issuer with its keys parsed. A key is one cluster's alone, and so is the name of an issuer by which an STS tells
@@ -38,6 +38,7 @@ mod pods;
 pub mod process;
 mod replicas;
 pub mod rules;
+mod shares;
 mod sight;
 mod snapshot;
 mod tags;
@@ -52,7 +53,7 @@ pub use aws_road::{
 };
 pub use config::{
     ConfigError, CredentialsConfig, ExchangeConfig, PodReviewPolicy, UnsignedConfig, VendConfig,
-    WebhookConfig,
+    WebIdentityConfig, WebhookConfig,
 };
 pub use engine::{Credentials, SetUpError};
 pub use exchange::Exchange;

@@ -12,6 +12,7 @@ mod node;
 mod rest;
 mod review;
 mod session;
+mod slots;
 mod source;
 mod token;
 
@@ -35,7 +36,7 @@ use uuid::Uuid;
 
 use self::{
     audit::{Outcome, tell},
-    budget::Budgets,
+    budget::{Asker, Budgets},
     cache::{Basis, Of, VendCache, Vended},
     node::NotANode,
     review::PodLives,
@@ -57,7 +58,7 @@ const OF_ASSOCIATION: [&str; 5] =
 
 /// What vending keeps.
 pub(crate) struct Vending {
-    budgets: Budgets,
+    budgets: Arc<Budgets>,
     cache: VendCache,
     lives: PodLives,
     vends: Counters<Outcome>,
@@ -65,10 +66,11 @@ pub(crate) struct Vending {
 
 impl Vending {
     pub(crate) fn new(config: &VendConfig) -> Self {
+        let budgets = Arc::new(Budgets::new(config));
         Self {
-            budgets: Budgets::new(config),
+            lives: PodLives::new(config, Arc::clone(&budgets)),
+            budgets,
             cache: VendCache::new(config.kept_max, config.kept_seconds),
-            lives: PodLives::new(config),
             vends: Counters::new(names::CREDENTIALS_VENDS_TOTAL),
         }
     }
@@ -116,7 +118,7 @@ impl Credentials {
         self.vending().budgets.take(cluster.uid, &pod.namespace, Instant::now())?;
         // Without one nobody is asked.
         self.association_of(&cluster, &pod).await?;
-        let unconfirmed = self.confirmed(by, &cluster, &request.token, token, now).await?;
+        let unconfirmed = self.confirmed(by, &cluster, &pod, (&request.token, token), now).await?;
         // It may be another by now, or none.
         let (association, revision) = self.association_of(&cluster, &pod).await?;
         let basis = Basis { accounts: self.accounts_of(&association).await?, association };
@@ -191,13 +193,15 @@ impl Credentials {
         &self,
         by: &Actor,
         cluster: &Cluster,
-        token: &SecretString,
-        digest: TokenDigest,
+        pod: &PodIdentity,
+        (token, digest): (&SecretString, TokenDigest),
         now: OffsetDateTime,
     ) -> Result<Option<String>, CallError> {
-        let confirmed = self.vending().lives.confirm(cluster.uid, token, digest, now).await;
+        let (caller, namespace) = (by.name(), pod.namespace.clone());
+        let asker = Asker { cluster: cluster.uid, caller, namespace };
+        let confirmed = self.vending().lives.confirm(&asker, token, digest, now).await;
         if let Err(CallError::Denied(_)) = &confirmed {
-            self.vending().budgets.take_bad(cluster.uid, &by.name(), Instant::now())?;
+            self.vending().budgets.take_bad(cluster.uid, &asker.caller, Instant::now())?;
         }
         confirmed
     }

@@ -1,12 +1,12 @@
 //! A session for whoever bears a token of an OIDC issuer: the issuer has to be an OIDC provider of the role's account, the token
 //! good and for one of its client ids, and the role's trust policy has to let this identity in.
 //!
-//! A caller is a stranger until the token is verified. What they are told is what STS says; which condition of a trust policy did
+//! A caller is a stranger until the token is verified, and from then on counts as whom it names (`unsigned`). What they are told is what STS says; which condition of a trust policy did
 //! not hold is in the log.
 
 mod said;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use lanyard_api::{
     Authority, CallError, Denial, Fault, Scope,
@@ -17,7 +17,8 @@ use lanyard_iam::{
     policy::{TrustCaller, TrustEvaluation, evaluate_trust},
 };
 use lanyard_oidc::{
-    Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, unverified_issuer, verify,
+    Algorithm, Claims, Expected, Jwt, JwtAnswer, JwtRefusal, OidcFault, TOKEN_BYTES_MAX, unverified_issuer,
+    verify,
 };
 use secrecy::ExposeSecret as _;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -51,15 +52,32 @@ struct Asked<'a> {
 }
 
 impl Credentials {
+    /// Lets in whoever bears a token, as a stranger for now. The answer is the token's digest.
+    pub(crate) fn admit_bearer(
+        &self,
+        from: Option<IpAddr>,
+        query: &AssumeRoleWithWebIdentity,
+    ) -> Result<TokenDigest, CallError> {
+        let raw = query.web_identity_token.expose_secret();
+        // None of this length was ever verified, so that it need not be hashed before it is let in.
+        if raw.len() > TOKEN_BYTES_MAX {
+            self.admit_stranger(from)?;
+            return Ok(TokenDigest::of(raw));
+        }
+        let token = TokenDigest::of(raw);
+        self.strangers().admit_bearer(from, token, Instant::now())?;
+        Ok(token)
+    }
+
     /// The session, with an audit line where there is none; the token is named by its digest.
     pub(crate) async fn told_web_identity_session(
         &self,
         from: Option<IpAddr>,
+        token: TokenDigest,
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
-        let token = TokenDigest::of(query.web_identity_token.expose_secret());
         let role = shown(&query.role_arn);
-        let answer = self.web_identity_session(from, query).await;
+        let answer = self.web_identity_session(from, token, query).await;
         if let Err(error) = &answer {
             let code = match error {
                 CallError::Denied(denial) => &*denial.code,
@@ -74,6 +92,7 @@ impl Credentials {
     async fn web_identity_session(
         &self,
         from: Option<IpAddr>,
+        digest: TokenDigest,
         query: AssumeRoleWithWebIdentity,
     ) -> Result<WebIdentitySession, CallError> {
         rules::session_name(&query.session_name)?;
@@ -87,6 +106,8 @@ impl Credentials {
         let token = query.web_identity_token.expose_secret();
         let verified = self.verified(&hub, account.as_deref(), token).await?;
         let Verified { account, view, said } = &verified;
+        let bearer = (view.provider.issuer_url.as_str(), said.subject.as_str());
+        self.strangers().verified(from, digest, bearer, Instant::now())?;
         let asked = Asked { role_arn: &arn, session_name: &query.session_name, from, now: self.now() };
         let role = account.role(&name).filter(|view| view.role.path == path && view.role.name == name);
         let Some(role) = role.filter(|role| lets_in(role, &verified, &asked)) else {

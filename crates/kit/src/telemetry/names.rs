@@ -151,7 +151,7 @@ metrics! {
     SNAPSHOT_COMPILE_SECONDS = Histogram "lanyard_snapshot_compile_seconds", "Time to compile the snapshot of one scope.";
     SNAPSHOT_REVISION_LAG = Gauge "lanyard_snapshot_revision_lag", "Revisions that the store has and no snapshot shows yet.";
     DECISIONS_UNSTORED_TOTAL = Counter "lanyard_decisions_unstored_total", "Finished decisions that are kept in memory alone, because more came in a second than are stored.";
-    DECISIONS_DROPPED_TOTAL = Counter "lanyard_decisions_dropped_total", "Finished decisions that were not kept for explain, because the store was slower.";
+    DECISIONS_DROPPED_TOTAL = Counter "lanyard_decisions_dropped_total", "Finished decisions that were not kept for explain, because the store was slower, or could not be told to authz.";
 }
 
 /// Metrics that name clusters. They are shown to operators alone: whoever may knock must not read which clusters there are.

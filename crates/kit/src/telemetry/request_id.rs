@@ -59,13 +59,14 @@ impl fmt::Display for RequestId {
 pub type Within<F> = TaskLocalFuture<Option<RequestId>, F>;
 
 /// Does work on a request: its lines of the log have the number, and its calls to other services bear it. Tasks that it spawns are
-/// work of their own.
+/// work of their own, unless they are spawned within [`current`] again.
 pub fn within<F: Future>(id: Option<RequestId>, work: F) -> Within<F> {
     CURRENT.scope(id, work)
 }
 
-/// The number of what is worked on now.
-pub(crate) fn current() -> Option<RequestId> {
+/// The number of what is worked on now; none where that has none.
+#[must_use]
+pub fn current() -> Option<RequestId> {
     CURRENT.try_with(|id| *id).ok().flatten()
 }
 
@@ -147,6 +148,13 @@ pub(crate) mod tests {
         .await;
         assert_eq!((inside.as_deref(), other), (Some(ID), None));
         assert_eq!((sent(), current()), (None, None));
+        // A task that goes on with the work is spawned within its number.
+        let (own, same) = within(id, async {
+            let own = tokio::spawn(async { current() }).await.unwrap();
+            (own, tokio::spawn(within(current(), async { current() })).await.unwrap())
+        })
+        .await;
+        assert_eq!((own, same), (None, id));
     }
 
     proptest! {

@@ -4,9 +4,8 @@
 
 use std::{
     future::{Future as _, poll_fn},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     pin::pin,
-    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -14,14 +13,15 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lanyard_kit::serve::{BodyError, Share, Shares};
+use lanyard_kit::serve::BodyError;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::coop::consume_budget,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tower::BoxError;
 
+use super::waiting::Waiting;
 use crate::config::AwsApiConfig;
 
 /// What of each body does not count among the bytes of all: more than nearly any call has, so that large bodies of strangers are in the
@@ -32,7 +32,7 @@ const DISCARDED_BYTES_MAX: usize = 16 << 20;
 /// Most bodies that are read only to be dropped; of one more nothing is read, and its connection is closed behind the answer.
 const DISCARDED_AT_ONCE_MAX: usize = 256;
 
-/// Bodies that may be waited for at once, for each place of a request in work; of one address no more than one for each place.
+/// Bodies that may be waited for at once, for each place of a request in work; of one network no more than one for each place.
 const AWAITED_OF_PLACE: usize = 4;
 
 /// Why there is no body.
@@ -45,8 +45,10 @@ pub(crate) enum Unread {
         /// The time that it had.
         limit: Duration,
     },
-    /// There is no room for it beside the bodies of others.
+    /// There is no room for its bytes beside the bodies of others.
     NoRoom,
+    /// It did not come with its head, and too many are waited for: of its network, or so many of all that a longer wait has to end.
+    Crowded,
 }
 
 /// A body that has come; while it is there, its bytes count.
@@ -69,8 +71,7 @@ pub(super) struct Bodies {
     bytes_max: usize,
     time_max: Duration,
     held: Semaphore,
-    awaited: Semaphore,
-    awaited_of_address: Arc<Shares>,
+    awaited: Waiting,
     discarded: Semaphore,
 }
 
@@ -80,49 +81,40 @@ impl Bodies {
             bytes_max: config.body_bytes_max,
             time_max: config.body_timeout(),
             held: Semaphore::new(config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)),
-            awaited: Semaphore::new(
-                config.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE).min(Semaphore::MAX_PERMITS),
+            awaited: Waiting::new(
+                config.requests_in_flight_max.saturating_mul(AWAITED_OF_PLACE),
+                config.requests_in_flight_max,
             ),
-            awaited_of_address: Shares::new(config.requests_in_flight_max),
             discarded: Semaphore::new(DISCARDED_AT_ONCE_MAX),
         }
     }
 
     /// The whole body of a request from this address, within its time, its limit and what is left for all. One that is there already
-    /// is in nobody's way, and none is in its. Of a body that is refused the rest is discarded.
+    /// is in nobody's way, and none is in its. Of a body that is refused the rest is discarded, within the same time.
     pub(super) async fn read<R>(&self, from: Option<IpAddr>, mut body: R) -> Result<Held<'_>, Unread>
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
+        let until = Instant::now() + self.time_max;
         let read = {
-            let mut read = pin!(timeout(self.time_max, self.collect(&mut body)));
+            let mut read = pin!(timeout_at(until, self.collect(&mut body)));
             match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
                 Poll::Ready(read) => read,
-                Poll::Pending => match self.place_to_wait(from) {
-                    Some(_place) => read.await,
-                    None => Ok(Err(Unread::NoRoom)),
+                Poll::Pending => match self.awaited.take(from) {
+                    Some(mut place) => tokio::select! {
+                        biased;
+                        read = read.as_mut() => read,
+                        () = place.lost() => Ok(Err(Unread::Crowded)),
+                    },
+                    None => Ok(Err(Unread::Crowded)),
                 },
             }
         };
         let read = read.unwrap_or(Err(Unread::TooSlow { limit: self.time_max }));
-        if matches!(read, Err(Unread::NoRoom | Unread::Body(BodyError::TooLong { .. }))) {
-            self.discard(body).await;
+        if matches!(read, Err(Unread::NoRoom | Unread::Crowded | Unread::Body(BodyError::TooLong { .. }))) {
+            self.discard_until(body, until).await;
         }
         read
-    }
-
-    /// A place among the bodies that are waited for: of an address, which in IPv6 is a network of 64 bits, there are so many.
-    fn place_to_wait(&self, from: Option<IpAddr>) -> Option<(SemaphorePermit<'_>, Option<Share>)> {
-        let all = self.awaited.try_acquire().ok()?;
-        let of_address = match from.map(|address| address.to_canonical()) {
-            Some(IpAddr::V6(address)) => {
-                let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));
-                Some(self.awaited_of_address.take(network.into())?)
-            }
-            Some(address) => Some(self.awaited_of_address.take(address)?),
-            None => None,
-        };
-        Some((all, of_address))
     }
 
     async fn collect<R>(&self, body: &mut R) -> Result<Held<'_>, Unread>
@@ -164,8 +156,15 @@ impl Bodies {
         Ok(())
     }
 
-    /// Takes the body of a request that is refused, for a while, and drops it as it comes.
-    pub(super) async fn discard<R>(&self, mut body: R)
+    /// Takes the body of a request that is refused, for as long as a body may take, and drops it as it comes.
+    pub(super) async fn discard<R>(&self, body: R)
+    where
+        R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
+    {
+        self.discard_until(body, Instant::now() + self.time_max).await;
+    }
+
+    async fn discard_until<R>(&self, mut body: R, until: Instant)
     where
         R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -181,7 +180,7 @@ impl Bodies {
             }
         };
         // What has not come by then is cut off behind the answer.
-        let _ = timeout(self.time_max, all).await;
+        let _ = timeout_at(until, all).await;
     }
 }
 

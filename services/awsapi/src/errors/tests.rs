@@ -48,6 +48,7 @@ fn a_body_that_is_not_there_is_the_senders_fault_unless_there_is_no_room() {
         (Unread::Body(BodyError::Incomplete), "IncompleteBody", "IncompleteBody", (400, 400)),
         (too_slow, "RequestTimeoutException", "RequestTimeout", (408, 408)),
         (Unread::NoRoom, "ThrottlingException", "Throttling", (429, 400)),
+        (Unread::Crowded, "ThrottlingException", "Throttling", (429, 400)),
     ];
     for (why, rest, query, (of_rest, of_query)) in cases {
         for (service, code, status) in [
@@ -64,6 +65,7 @@ fn a_body_that_is_not_there_is_the_senders_fault_unless_there_is_no_room() {
         unread(None, &too_slow).message,
         "the body has not come whole within 10s; send the request again"
     );
+    assert!(!unread(None, &Unread::Crowded).message.contains("large"), "small ones are told it too");
 }
 
 #[test]

@@ -25,11 +25,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn start(database: &TestDatabase) -> Self {
+        Self::configured(database, CredentialsConfig::default()).await
+    }
+
+    pub(super) async fn configured(database: &TestDatabase, config: CredentialsConfig) -> Self {
         let clock = TestClock::new(SystemClock.now());
         let store = database.open(Arc::new(clock.clone())).await;
         let config = CredentialsConfig {
             oidc: OidcConfig { private_hosts: vec!["127.0.0.1".to_owned()], ..OidcConfig::default() },
-            ..CredentialsConfig::default()
+            ..config
         };
         let engine = Arc::new(Credentials::new(&store, config).unwrap());
         let world = Self { store, engine, clock, issuer: StandIn::start("/ci").await };

@@ -12,6 +12,8 @@ use lanyard_api::{
     suite::{admitting, serve_in_process},
     voucher::{Audience, Vouchers},
 };
+use lanyard_aws::Quota;
+use lanyard_credentials::{UnsignedConfig, WebIdentityConfig};
 use lanyard_kit::Clock as _;
 use lanyard_oidc::{Algorithm, stand_in::Behaviour};
 use serde_json::{Value, json};
@@ -31,6 +33,7 @@ on_each_store!(
     an_issuer_whose_keys_are_not_to_be_had_is_no_refusal,
     a_provider_that_is_gone_or_changed_counts_at_once,
     over_grpc_no_actor_is_needed_and_the_address_is_the_doors,
+    immunity_28_behind_one_address_one_namespaces_burst_leaves_others_theirs,
 );
 
 async fn a_job_of_github_gets_a_session_that_descends_from_provider_and_subject(database: TestDatabase) {
@@ -354,4 +357,34 @@ async fn over_grpc_no_actor_is_needed_and_the_address_is_the_doors(database: Tes
     assert_eq!(code(&ask(Some("10.0.0.1".parse().unwrap()), job()).await), DENIED);
     assert_eq!(code(&ask(None, job()).await), DENIED);
     assert_eq!(code(&ask(None, json!({"sub": "x", "aud": "y"})).await), INVALID);
+}
+
+async fn immunity_28_behind_one_address_one_namespaces_burst_leaves_others_theirs(database: TestDatabase) {
+    let quota = |burst| Quota { per_second: 1, burst };
+    let config = CredentialsConfig {
+        unsigned: UnsignedConfig { per_address: quota(3), ..UnsignedConfig::default() },
+        web_identity: WebIdentityConfig { per_namespace: quota(6), ..WebIdentityConfig::default() },
+        ..CredentialsConfig::default()
+    };
+    let world = World::configured(&database, config).await;
+    world.role_for(r#""system:serviceaccount:*""#).await;
+    let of = |namespace: &str, number: u32| json!({"sub": format!("system:serviceaccount:{namespace}:app"), "jti": number.to_string()});
+    let mut answers = Vec::new();
+    for number in 0..60 {
+        // Half of the calls bear one token, and the others one each.
+        let answer = world.ask(of("loud", number * (number % 2))).await;
+        answers.push(code(&answer).to_owned());
+    }
+    let had = answers.iter().filter(|answer| *answer == "ok").count();
+    assert!(answers[..6].iter().all(|answer| answer == "ok"), "more than the address has: {answers:?}");
+    assert!(had < 50 && answers.iter().all(|answer| answer == "ok" || answer == "fault"), "{answers:?}");
+    for number in 0..5 {
+        assert_eq!(code(&world.ask(of("quiet", number)).await), "ok", "{number}");
+    }
+    // What is not verified stays a stranger's.
+    let mut refused = 0;
+    for _ in 0..60 {
+        refused += u32::from(code(&world.knock(by_token("x.y.z")).await) == "fault");
+    }
+    assert!(refused > 0);
 }

@@ -204,3 +204,27 @@ async fn a_batch_that_is_not_answered_whole_is_a_fault() {
     let one = vec![review(Attributes::Resource(pods()), 1)];
     assert_eq!(client.authorize_batch(one).await, Err(Fault::Internal));
 }
+
+/// Takes nothing.
+struct Away;
+
+impl Decisions for Away {
+    async fn record(&self, _: Vec<DecisionRecord>) -> Result<(), Fault> {
+        Err(Fault::Internal)
+    }
+
+    async fn find(&self, _: Vouched<Actor>, _: DecisionId) -> Result<DecisionRecord, CallError> {
+        Err(Fault::Internal.into())
+    }
+
+    async fn watch_inputs(&self, _: Vouched<Actor>, _: ClusterId) -> Result<InputChanges, CallError> {
+        Err(Fault::Internal.into())
+    }
+}
+
+#[tokio::test]
+async fn a_door_is_told_how_many_decisions_are_lost() {
+    let batch = || vec![record(DecisionKind::SubjectAccessReview); 3];
+    assert_eq!(Fake::default().record_or_tell(batch()).await, 0);
+    assert_eq!(Away.record_or_tell(batch()).await, 3);
+}

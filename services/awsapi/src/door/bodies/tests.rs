@@ -7,6 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use tokio::time::timeout;
+
 use super::*;
 
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
@@ -150,4 +152,48 @@ async fn immunity_28_a_body_of_single_bytes_holds_no_frame_for_each() {
     let mut body = sent(10_000, 1, End::Whole);
     assert_eq!(bodies.read(None, &mut body).await.unwrap().bytes().len(), 10_000);
     assert_eq!(body.most, 1);
+}
+
+/// A body of which more than there may be comes after a while, and then nothing.
+struct Late(Pin<Box<tokio::time::Sleep>>, bool);
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.1 || self.0.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.1 = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; 2 * MEGABYTE])))))
+    }
+}
+
+#[tokio::test]
+async fn immunity_28_what_is_read_and_what_is_discarded_of_a_body_have_one_time() {
+    let bodies = bodies(64 * MEGABYTE, 1_000);
+    let (begun, late) = (Instant::now(), tokio::time::sleep(Duration::from_millis(700)));
+    let answer = bodies.read(None, Late(Box::pin(late), false)).await;
+    assert_eq!(answer.unwrap_err(), Unread::Body(BodyError::TooLong { bytes_max: MEGABYTE }));
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn immunity_28_heads_that_stall_give_way_to_a_body_of_another_network() {
+    let config =
+        AwsApiConfig { requests_in_flight_max: 1, body_timeout_ms: 1_000, ..AwsApiConfig::default() };
+    let bodies = Bodies::new(&config);
+    let stalled = |last: u8| bodies.read(Some(IpAddr::from([192, 0, 2, last])), sent(1, 3, End::Stalled));
+    // Four are waited for at most, and one of each network.
+    let (first, second, third, fourth, fifth) =
+        tokio::join!(stalled(1), stalled(2), stalled(3), stalled(4), stalled(5));
+    let too_slow = Unread::TooSlow { limit: Duration::from_secs(1) };
+    assert_eq!(first.unwrap_err(), Unread::Crowded, "it has waited longest");
+    for answer in [second, third, fourth, fifth] {
+        assert_eq!(answer.unwrap_err(), too_slow);
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use lanyard_api::Denial;
+use lanyard_kit::telemetry::RequestId;
 use time::macros::datetime;
 
 use super::*;
@@ -17,6 +18,8 @@ struct StandIn {
     asked: Arc<AtomicUsize>,
     most_at_once: Arc<AtomicUsize>,
     at_once: Arc<AtomicUsize>,
+    /// The number of the request that the last question was work on.
+    request: Arc<StdMutex<Option<RequestId>>>,
 }
 
 impl StandIn {
@@ -33,6 +36,7 @@ impl StandIn {
 impl PodReviews for StandIn {
     async fn review_pod(&self, _: ReviewPod) -> Result<PodReview, Fault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        *self.request.lock().unwrap() = request_id::current();
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         tokio::task::yield_now().await;
@@ -46,6 +50,15 @@ impl PodReviews for StandIn {
     }
 }
 
+/// A node of this cluster with a token of a namespace's pod.
+fn of(cluster: ClusterUid, namespace: &str) -> Asker {
+    Asker { cluster, caller: "node-1".to_owned(), namespace: namespace.to_owned() }
+}
+
+fn lives(config: &VendConfig) -> PodLives {
+    PodLives::new(config, Arc::new(Budgets::new(config)))
+}
+
 struct World {
     lives: PodLives,
     stand_in: StandIn,
@@ -54,14 +67,27 @@ struct World {
 
 impl World {
     fn new(policy: PodReviewPolicy) -> Self {
-        let config = VendConfig { pod_review: policy, pod_review_milliseconds: 50, ..VendConfig::default() };
-        let (lives, stand_in) = (PodLives::new(&config), StandIn::default());
+        Self::with(VendConfig { pod_review: policy, ..VendConfig::default() })
+    }
+
+    fn with(config: VendConfig) -> Self {
+        let config = VendConfig { pod_review_milliseconds: 50, ..config };
+        let (lives, stand_in) = (lives(&config), StandIn::default());
         lives.review_by(stand_in.clone());
         Self { lives, stand_in, cluster: ClusterUid::random() }
     }
 
     async fn confirm(&self, token: &str, now: OffsetDateTime) -> Result<Option<String>, CallError> {
-        self.lives.confirm(self.cluster, &token.into(), TokenDigest::of(token), now).await
+        self.confirm_of(&of(self.cluster, "team-a"), token, now).await
+    }
+
+    async fn confirm_of(
+        &self,
+        asker: &Asker,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, CallError> {
+        self.lives.confirm(asker, &token.into(), TokenDigest::of(token), now).await
     }
 }
 
@@ -111,9 +137,9 @@ async fn immunity_48_what_the_api_server_says_decides_and_where_it_says_nothing_
             assert!(!text.contains("a.b.c"), "a token stays out of what is told: {text}");
         }
     }
-    let config = VendConfig::default();
-    let (lives, token) = (PodLives::new(&config), "t".into());
-    let answer = lives.confirm(ClusterUid::random(), &token, TokenDigest::of("t"), NOON).await;
+    let (lives, token) = (lives(&VendConfig::default()), "t".into());
+    let asker = of(ClusterUid::random(), "team-a");
+    let answer = lives.confirm(&asker, &token, TokenDigest::of("t"), NOON).await;
     assert_eq!(code(&answer), "unconfirmed", "without a spoke service");
 }
 
@@ -128,7 +154,7 @@ async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_a_bad_o
     for (token, seconds, expected) in [("a", 0, 1), ("a", 9, 0), ("b", 9, 1), ("a", 10, 1), ("a", 9, 1)] {
         assert_eq!(asked(token, seconds).await, ("confirmed".to_owned(), expected), "{token} {seconds}");
     }
-    let other = world.lives.confirm(ClusterUid::random(), &"a".into(), TokenDigest::of("a"), NOON).await;
+    let other = world.confirm_of(&of(ClusterUid::random(), "team-a"), "a", NOON).await;
     assert_eq!((code(&other), world.stand_in.asked()), ("confirmed", 1), "another cluster's is another");
     world.stand_in.say(Some(Ok(PodReview::Refused(String::new()))));
     for (seconds, expected) in [(9, 1), (9, 0), (10, 0), (11, 1), (10, 1)] {
@@ -144,26 +170,100 @@ async fn a_good_word_counts_for_seconds_for_one_token_of_one_cluster_and_a_bad_o
 }
 
 #[tokio::test]
-async fn those_who_ask_about_one_token_at_once_ask_once() {
+async fn immunity_28_those_who_ask_about_one_token_at_once_ask_once_whatever_comes_of_it() {
+    for (what, says, just_answered, expected) in [
+        ("it lives", Some(Ok(PodReview::Lives)), false, "confirmed"),
+        ("it is dead", Some(Ok(PodReview::Refused(String::new()))), false, "pod_token_expired"),
+        ("it is away", Some(Err(away())), false, "unavailable"),
+        ("it hangs", None, false, "unavailable"),
+        ("of this one it says nothing", None, true, "timed_out"),
+    ] {
+        let world = World::new(PodReviewPolicy::Required);
+        if just_answered {
+            world.stand_in.say(Some(Ok(PodReview::Lives)));
+            world.confirm("ana", NOON).await.unwrap();
+            world.stand_in.asked();
+        }
+        world.stand_in.say(says);
+        let begun = Instant::now();
+        let answers = futures::future::join_all((0..50).map(|_| world.confirm("a", NOON))).await;
+        assert!(answers.iter().all(|answer| code(answer) == expected), "{what}: {answers:?}");
+        assert_eq!(world.stand_in.asked(), 1, "{what}");
+        // One after another they would take fifty times the limit of 50 ms.
+        assert!(begun.elapsed() < StdDuration::from_millis(1_250), "{what}: {:?}", begun.elapsed());
+        assert!(world.lives.0.open().is_empty(), "{what}: a question that is answered takes no memory");
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_work_on_the_request_that_it_is_asked_for() {
     let world = World::new(PodReviewPolicy::Required);
     world.stand_in.say(Some(Ok(PodReview::Lives)));
-    let answers = futures::future::join_all((0..50).map(|_| world.confirm("a", NOON))).await;
-    assert!(answers.iter().all(|answer| code(answer) == "confirmed"));
-    assert_eq!(world.stand_in.asked(), 1);
+    let id = Some(RequestId::new(uuid::Uuid::new_v4()));
+    request_id::within(id, world.confirm("a", NOON)).await.unwrap();
+    assert!(id.is_some() && *world.stand_in.request.lock().unwrap() == id);
+    world.confirm("b", NOON).await.unwrap();
+    assert_eq!(*world.stand_in.request.lock().unwrap(), None);
+}
+
+#[tokio::test]
+async fn immunity_28_who_brings_too_many_dead_tokens_is_refused_without_a_question() {
+    for says in [Some(Ok(PodReview::Refused(String::new()))), None] {
+        let quota = lanyard_aws::Quota { per_second: 1, burst: 3 };
+        let world = World::with(VendConfig { bad_tokens_per_node: quota, ..VendConfig::default() });
+        world.stand_in.say(Some(Ok(PodReview::Lives)));
+        world.confirm("known", NOON).await.unwrap();
+        world.stand_in.asked();
+        world.stand_in.say(says.clone());
+        let tokens = ["0", "1", "2"];
+        let answers = futures::future::join_all(tokens.map(|token| world.confirm(token, NOON))).await;
+        let expected = if says.is_some() { "pod_token_expired" } else { "timed_out" };
+        assert!(answers.iter().all(|answer| code(answer) == expected), "{answers:?}");
+        assert_eq!(world.stand_in.asked(), 3);
+        world.stand_in.say(Some(Ok(PodReview::Lives)));
+        for number in 3..50 {
+            let answer = world.confirm(&number.to_string(), NOON).await;
+            assert_eq!(code(&answer), "throttled", "an unknown one: {answer:?}");
+        }
+        assert_eq!(world.stand_in.asked(), 0, "without a question");
+        assert_eq!(code(&world.confirm("known", NOON).await), "confirmed", "a known one is vended to");
+        let other_node = Asker { caller: "node-2".to_owned(), ..of(world.cluster, "team-a") };
+        for (what, asker) in [("namespace", of(world.cluster, "team-b")), ("node", other_node)] {
+            let answer = world.confirm_of(&asker, what, NOON).await;
+            assert_eq!(code(&answer), "confirmed", "another {what} is another budget");
+        }
+    }
 }
 
 #[tokio::test]
 async fn immunity_28_one_clusters_questions_are_bounded_and_nobody_slips_past_the_bound() {
     let world = World::new(PodReviewPolicy::WhenAnswered);
     world.stand_in.say(Some(Ok(PodReview::Lives)));
-    let tokens: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-    let answers = futures::future::join_all(tokens.iter().map(|token| world.confirm(token, NOON))).await;
-    assert!(answers.iter().all(|answer| code(answer) == "confirmed"), "they take turns");
-    assert_eq!(world.stand_in.most_at_once.load(Ordering::SeqCst), OF_CLUSTER_MAX);
-    // Whoever fills all places so that no question gets through is vended nothing by that.
-    let (line, all) = (world.lives.line(world.cluster), u32::try_from(OF_CLUSTER_MAX).unwrap());
-    let _places = line.room.try_acquire_many(all).unwrap();
+    for (namespaces, most) in [(1, OF_NAMESPACE_MAX), (2, OF_CLUSTER_MAX), (7, OF_CLUSTER_MAX)] {
+        let asked: Vec<_> = (0..200)
+            .map(|number| {
+                let namespace = (number % namespaces).to_string();
+                (of(world.cluster, &namespace), format!("{namespaces}-{number}"))
+            })
+            .collect();
+        let answers = asked.iter().map(|(asker, token)| world.confirm_of(asker, token, NOON));
+        let answers = futures::future::join_all(answers).await;
+        assert!(answers.iter().all(|answer| code(answer) == "confirmed"), "they take turns");
+        assert_eq!(world.stand_in.most_at_once.swap(0, Ordering::SeqCst), most, "{namespaces}");
+    }
+    // One namespace's questions are in no other's way.
+    let line = world.lives.0.line(world.cluster);
+    let mut held = Vec::new();
+    for _ in 0..OF_NAMESPACE_MAX {
+        held.push(line.slots.take("team-a").await.unwrap());
+    }
     assert_eq!(code(&world.confirm("dead", NOON).await), "throttled");
+    assert_eq!(code(&world.confirm_of(&of(world.cluster, "team-b"), "b", NOON).await), "confirmed");
+    // Whoever fills all places so that no question gets through is vended nothing by that.
+    for _ in 0..OF_NAMESPACE_MAX {
+        held.push(line.slots.take("team-b").await.unwrap());
+    }
+    assert_eq!(code(&world.confirm_of(&of(world.cluster, "team-c"), "c", NOON).await), "throttled");
 }
 
 #[tokio::test]
@@ -177,9 +277,8 @@ async fn immunity_55_a_dead_api_server_slows_no_vend_and_an_answer_to_anyone_end
         assert_eq!(says.contains("left alone for a moment"), number >= 3, "{number}: {says}");
     }
     assert_eq!(world.stand_in.asked(), 3, "then it is left alone");
-    let other = ClusterUid::random();
     world.stand_in.say(Some(Ok(PodReview::Lives)));
-    let answer = world.lives.confirm(other, &"a".into(), TokenDigest::of("a"), NOON).await;
+    let answer = world.confirm_of(&of(ClusterUid::random(), "team-a"), "a", NOON).await;
     assert_eq!(code(&answer), "confirmed", "another cluster's API server is another");
 
     // A caller whose own questions get no answer opens nothing while others get theirs.
