@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     decisions_unswept: AtomicU64,
     /// One fetches the purposes' keys at a time, so that what was read first is not taken last.
     keys_turn: tokio::sync::Mutex<()>,
-    /// When they were last fetched because something did not open.
+    /// When they were last asked for because something did not open, whatever came of it.
     keys_asked_for: Mutex<Option<Instant>>,
 }
 

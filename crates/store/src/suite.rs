@@ -132,6 +132,8 @@ store_suite! {
         a_version_stays_while_anything_that_it_made_can_live,
         what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose,
         a_version_that_was_not_heard_of_is_asked_for,
+        a_store_that_fails_is_asked_for_keys_no_oftener,
+        a_store_that_hangs_is_not_waited_for_when_keys_are_asked_for,
         a_value_that_does_not_open_is_left_and_keeps_its_version,
         a_store_opens_with_the_envelope_key_it_was_made_with_alone,
         an_envelope_key_can_be_replaced,

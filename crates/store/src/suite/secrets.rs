@@ -344,6 +344,28 @@ pub(super) async fn a_version_that_was_not_heard_of_is_asked_for(bench: Bench) {
     assert_eq!(other.keyring().generation(), known, "a moment ago is soon enough");
 }
 
+/// What does not open must not make a store that fails be asked as often as anybody makes it up.
+pub(super) async fn a_store_that_fails_is_asked_for_keys_no_oftener(bench: Bench) {
+    let store = bench.open().await;
+    store.close().await;
+    store.ask_for_keys().await;
+    assert!(store.has_asked_for_keys(), "it was asked, and gave none");
+}
+
+pub(super) async fn a_store_that_hangs_is_not_waited_for_when_keys_are_asked_for(bench: Bench) {
+    let store = bench.open().await;
+    // All of its connections: who asks for one more waits for it, 30 seconds here.
+    let mut held = Vec::new();
+    while let Ok(connection) = tokio::time::timeout(Duration::from_secs(1), store.read()).await {
+        held.push(connection.unwrap());
+    }
+    let began = std::time::Instant::now();
+    futures::future::join_all((0..20).map(|_| store.ask_for_keys())).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(store.has_asked_for_keys());
+    drop(held);
+}
+
 pub(super) async fn a_version_stays_while_anything_that_it_made_can_live(bench: Bench) {
     let store = bench.open().await;
     let envelope = EnvelopeKey::random().unwrap();
