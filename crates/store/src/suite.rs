@@ -86,6 +86,7 @@ store_suite! {
     belonging:
         the_access_keys_of_a_user_are_found,
         the_policies_of_an_owner_and_the_profile_of_a_role_are_found,
+        who_bears_an_arn_or_a_unique_id_is_found,
         what_belongs_to_one_is_found_by_an_index;
     chain:
         revisions_have_no_gaps_and_lines_say_who_what_and_why,
