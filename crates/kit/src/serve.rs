@@ -10,6 +10,7 @@
 
 mod body;
 mod connection;
+mod counted;
 mod listener;
 mod shares;
 

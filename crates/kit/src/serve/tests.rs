@@ -181,6 +181,31 @@ async fn a_certificate_that_verifies_but_names_nobody_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_ended_certificate_is_refused_and_who_gets_no_further_is_counted_by_why() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let house = House::new();
+    let running = start(house.options(), who).await;
+    let ended = house.authority.issue_spoke("9f0c", time::Duration::HOUR, now() - time::Duration::DAY);
+    let mut answer = Vec::new();
+    // Over TLS 1.3 a client may hear of it only where it waits for the answer to its first request.
+    if let Ok(mut io) = house.connect(running.address, b"http/1.1", Some(&ended.unwrap())).await {
+        let _ = io.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let read = tokio::time::timeout(PATIENCE, io.read_to_end(&mut answer)).await;
+        let _ = read.expect("the connection must end");
+    }
+    assert_eq!(answer, b"");
+    let mut plain = TcpStream::connect(running.address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let _ = tokio::time::timeout(PATIENCE, plain.read_to_end(&mut answer)).await.expect("it must end");
+    let shown = recorder.handle().render();
+    for (reason, count) in [("certificate", 1), ("handshake", 1), ("timeout", 0), ("identity", 0)] {
+        let line = format!("lanyard_connections_failed_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(shown.contains(&line), "{line} is not in\n{shown}");
+    }
+}
+
+#[tokio::test]
 async fn stopping_lets_open_requests_finish_and_takes_no_new_ones() {
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let running = start(Options::loopback(0), {

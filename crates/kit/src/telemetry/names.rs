@@ -122,6 +122,9 @@ metrics! {
     AGENT_KUBELET_CHECK = Gauge "lanyard_agent_kubelet_check", "1 where the node agent holds tokens against the pods of its node, 0 where that is switched off.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     CONNECTIONS_REFUSED_TOTAL = Counter "lanyard_connections_refused_total", "Connections that were closed at once, because their address had as many as one may have.";
+    /// Labels: [`REASON`] (`handshake`: what came is no TLS that is spoken here, `timeout`: it took too long, `certificate`: the
+    /// client's does not verify, or has ended, `identity`: it names nobody of this hub).
+    CONNECTIONS_FAILED_TOTAL = Counter "lanyard_connections_failed_total" [REASON], "Connections over TLS that ended before any request could be read, by reason.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
     /// Labels: [`METHOD`].
