@@ -206,6 +206,39 @@ async fn an_ended_certificate_is_refused_and_who_gets_no_further_is_counted_by_w
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_costs_its_own_request_alone() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let running = start(Options::loopback(0), |request: Request<Incoming>| async move {
+        tokio::task::yield_now().await;
+        assert!(!request.headers().contains_key("panic"), "as a handler might");
+        who(request).await
+    })
+    .await;
+    let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let mut request = get();
+    request.headers_mut().insert("panic", "now".parse().unwrap());
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(text(answer).await, "internal fault: the log of the hub has it");
+    let answer = text(sender.send_request(get()).await.unwrap()).await;
+    assert_eq!(answer, "nobody 127.0.0.1 HTTP/1.1", "by the same connection");
+
+    let io = TokioIo::new(TcpStream::connect(running.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("http://localhost/lanyard.v1.A/B").header("panic", "now");
+    let request = request.header("content-type", "application/grpc+proto").body(Full::<Bytes>::default());
+    let answer = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["grpc-status"], "13");
+    assert_eq!(text(answer).await, "");
+    let shown = recorder.handle().render();
+    assert!(shown.contains("lanyard_panics_total 2\n"), "{shown}");
+}
+
+#[tokio::test]
 async fn stopping_lets_open_requests_finish_and_takes_no_new_ones() {
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let running = start(Options::loopback(0), {

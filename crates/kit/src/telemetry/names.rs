@@ -125,6 +125,8 @@ metrics! {
     /// Labels: [`REASON`] (`handshake`: what came is no TLS that is spoken here, `timeout`: it took too long, `certificate`: the
     /// client's does not verify, or has ended, `identity`: it names nobody of this hub).
     CONNECTIONS_FAILED_TOTAL = Counter "lanyard_connections_failed_total" [REASON], "Connections over TLS that ended before any request could be read, by reason.";
+    /// One is a fault of the program; the log tells of it.
+    PANICS_TOTAL = Counter "lanyard_panics_total", "Panics that were caught: of work on a request, which had no answer, or beside requests.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
     /// Labels: [`METHOD`].
