@@ -30,6 +30,17 @@ pub async fn caught<F: Future>(part: &'static str, work: F) -> Result<F::Output,
     }
 }
 
+/// The same for work that waits for nothing.
+///
+/// # Errors
+/// [`Panicked`]: what it worked on is in whatever state it has left that in.
+pub fn caught_now<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        tell(part, &*panic);
+        Panicked
+    })
+}
+
 /// Tells of a panic that was caught.
 pub(crate) fn tell(part: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!(names::PANICS_TOTAL).increment(1);
@@ -48,6 +59,7 @@ mod tests {
     async fn work_that_panics_has_no_answer_and_is_counted() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let _local = metrics::set_default_local_recorder(&recorder);
+        let shown = || recorder.handle().render();
         let work = async |panics: bool| {
             tokio::task::yield_now().await;
             assert!(!panics, "as work might");
@@ -55,7 +67,8 @@ mod tests {
         };
         assert_eq!(caught("a test", work(false)).await, Ok(1));
         assert_eq!(caught("a test", work(true)).await, Err(Panicked));
-        let shown = recorder.handle().render();
-        assert!(shown.contains("lanyard_panics_total 1\n"), "{shown}");
+        assert_eq!(caught_now("a test", || 1), Ok(1));
+        assert_eq!(caught_now("a test", || assert!(shown().is_empty(), "as work might")), Err(Panicked));
+        assert!(shown().contains("lanyard_panics_total 2\n"), "{}", shown());
     }
 }

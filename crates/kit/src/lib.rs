@@ -43,7 +43,7 @@ pub mod serve;
 pub mod telemetry;
 pub mod tls;
 
-pub use caught::{Panicked, caught};
+pub use caught::{Panicked, caught, caught_now};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use health::Readiness;
 pub use secret::{ConfigSecret, ExposeSecret, SecretBytes, SecretString};

@@ -148,6 +148,8 @@ store_suite! {
         a_commit_after_anothers_brings_both,
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
+        a_follower_that_panics_keeps_no_change_from_the_others,
+        a_tailer_that_panics_begins_anew,
         immunity_54_a_store_that_went_back_in_time_is_refused;
     followed:
         a_snapshot_is_loaded_on_demand_and_moves_on_with_each_commit,
@@ -155,6 +157,7 @@ store_suite! {
         the_snapshot_unread_for_longest_makes_room,
         a_change_of_another_kind_moves_the_revision_alone,
         a_change_that_cannot_be_read_drops_the_snapshot,
+        a_snapshot_that_panics_at_a_change_is_dropped,
         a_change_during_a_load_is_not_lost,
         an_access_key_comes_with_what_is_sealed_for_it,
         whatever_the_order_of_commits_a_followed_snapshot_is_a_fresh_load;
