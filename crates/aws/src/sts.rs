@@ -9,6 +9,7 @@ use std::time::Duration;
 use lanyard_iam::token::{CLUSTER_ID_HEADER, HUB_ID_HEADER};
 use lanyard_iam::{AccessKeyId, CallerIdentity, Partition};
 use lanyard_kit::SecretString;
+use lanyard_kit::config::{OutOfRange, SECONDS_MAX, in_range};
 use serde::{Deserialize, Serialize};
 
 use crate::{breaker::BreakerOptions, limits::Quota};
@@ -237,6 +238,21 @@ pub struct StsOptions {
     pub proven_seconds: u64,
     /// When an endpoint counts as down.
     pub breaker: BreakerOptions,
+}
+
+impl StsOptions {
+    /// Judges what types cannot.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the key, as it is called below these.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        let times = [
+            ("proven_seconds", self.proven_seconds),
+            ("breaker.window_seconds", self.breaker.window_seconds),
+            ("breaker.open_seconds", self.breaker.open_seconds),
+        ];
+        in_range(0..=SECONDS_MAX, &times)
+    }
 }
 
 impl Default for StsOptions {

@@ -7,11 +7,13 @@
 mod error;
 mod nearest;
 mod print;
+mod range;
 mod source;
 
 pub use error::ConfigError;
 pub use nearest::nearest;
 pub use print::print_config;
+pub use range::{COUNT_MAX, OutOfRange, SECONDS_MAX, in_range};
 pub use source::{ENVIRONMENT_PREFIX, Environment, NOT_CONFIGURATION, Sources};
 
 use serde::de::DeserializeOwned;

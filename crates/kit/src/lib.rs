@@ -13,7 +13,7 @@
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
 //! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
-//! to other people's servers; [`batches`], for what nobody waits for; [`secret`], values that cannot be printed.
+//! to other people's servers; [`batches`], for what nobody waits for; [`caught()`], for work that must not end others by a panic; [`secret`], values that cannot be printed.
 //!
 //! ```no_run
 //! use lanyard_kit::{life, serve, telemetry};
@@ -31,6 +31,7 @@
 //! ```
 
 pub mod batches;
+mod caught;
 pub mod clock;
 pub mod config;
 pub mod health;
@@ -42,6 +43,7 @@ pub mod serve;
 pub mod telemetry;
 pub mod tls;
 
+pub use caught::{Panicked, caught, caught_now};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use health::Readiness;
 pub use secret::{ConfigSecret, ExposeSecret, SecretBytes, SecretString};

@@ -5,12 +5,16 @@
 //! replicas). The size of a body is the service's own affair, since some must answer an overlong one in their own
 //! words: [`read_body`] reads one up to a limit.
 //!
+//! A handler that panics costs its own request alone: that is answered 500, or `INTERNAL` where it is gRPC's, and told in the log.
+//!
 //! Each request carries a [`Peer`] in its extensions. A client certificate that verifies but names nobody of this hub
 //! ends the connection before any request is read.
 
 mod body;
 mod connection;
+mod counted;
 mod listener;
+mod panicked;
 mod shares;
 mod stalled;
 

@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use lanyard_api::{Revision, Scope};
-use lanyard_kit::telemetry::trace::span;
+use lanyard_kit::{caught_now, telemetry::trace::span};
 use tokio::sync::Notify;
 
 pub(crate) use tail::tail;
@@ -223,11 +223,12 @@ impl Store {
             self.reload_keys().await?;
         }
         self.learn_keys(changes.iter().filter_map(|change| change.sealed.as_ref())).await?;
-        // Before the followers: one that panics must not get the same lines again.
+        // Before the followers: none gets the same lines again.
         raise(&self.feed().applied, last.scope, last.revision);
         raise(&self.feed().seen, last.scope, last.revision);
         for follower in self.feed().followers.load().iter() {
-            follower.apply(changes);
+            // One that panics must not keep the change from the others.
+            let _ = caught_now("a follower of the store", || follower.apply(changes));
         }
         self.feed().tell();
         let now = self.clock().now();

@@ -1,6 +1,7 @@
 //! The database, opened.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use lanyard_api::{
     authn::accounts::{AccessKey, InlinePolicy, PolicyOwner},
     mapping::Cluster,
 };
-use lanyard_iam::AccountId;
+use lanyard_iam::{AccountId, PrincipalArn};
 use lanyard_kit::Clock;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
@@ -28,7 +29,7 @@ use crate::{
     record::{Record, record_of},
     sql::{Access, Connection, Database},
     tables::{
-        accounts::{access_keys_of, policies_of},
+        accounts::{access_keys_of, bearers, policies_of},
         changes::{attach_sealed, bodies_after, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
         purpose_keys::open_keys,
@@ -56,7 +57,7 @@ pub(crate) struct Inner {
     decisions_unswept: AtomicU64,
     /// One fetches the purposes' keys at a time, so that what was read first is not taken last.
     keys_turn: tokio::sync::Mutex<()>,
-    /// When they were last fetched because something did not open.
+    /// When they were last asked for because something did not open, whatever came of it.
     keys_asked_for: Mutex<Option<Instant>>,
 }
 
@@ -203,6 +204,22 @@ impl Store {
         owner: &PolicyOwner,
     ) -> Result<Vec<InlinePolicy>, StoreError> {
         policies_of(&mut self.read().await?, account, owner).await
+    }
+
+    /// The unique ids of the users and roles that bear some ARNs' names now, by ARN: all of one moment, and in few questions however
+    /// many they are. Other principals, and those of whom there is none, are left out. Paths are not looked at: whoever is made anew
+    /// under another one has another id.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn bearers(
+        &self,
+        arns: &BTreeSet<PrincipalArn>,
+    ) -> Result<BTreeMap<PrincipalArn, String>, StoreError> {
+        if arns.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        bearers(&mut self.read().await?, arns).await
     }
 
     /// All records of a kind in a scope, in the order of their keys, and the revision they are of.

@@ -86,6 +86,7 @@ store_suite! {
     belonging:
         the_access_keys_of_a_user_are_found,
         the_policies_of_an_owner_and_the_profile_of_a_role_are_found,
+        who_bears_an_arn_or_a_unique_id_is_found,
         what_belongs_to_one_is_found_by_an_index;
     chain:
         revisions_have_no_gaps_and_lines_say_who_what_and_why,
@@ -132,6 +133,8 @@ store_suite! {
         a_version_stays_while_anything_that_it_made_can_live,
         what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose,
         a_version_that_was_not_heard_of_is_asked_for,
+        a_store_that_fails_is_asked_for_keys_no_oftener,
+        a_store_that_hangs_is_not_waited_for_when_keys_are_asked_for,
         a_value_that_does_not_open_is_left_and_keeps_its_version,
         a_store_opens_with_the_envelope_key_it_was_made_with_alone,
         an_envelope_key_can_be_replaced,
@@ -145,6 +148,8 @@ store_suite! {
         a_commit_after_anothers_brings_both,
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
+        a_follower_that_panics_keeps_no_change_from_the_others,
+        a_tailer_that_panics_begins_anew,
         immunity_54_a_store_that_went_back_in_time_is_refused;
     followed:
         a_snapshot_is_loaded_on_demand_and_moves_on_with_each_commit,
@@ -152,6 +157,7 @@ store_suite! {
         the_snapshot_unread_for_longest_makes_room,
         a_change_of_another_kind_moves_the_revision_alone,
         a_change_that_cannot_be_read_drops_the_snapshot,
+        a_snapshot_that_panics_at_a_change_is_dropped,
         a_change_during_a_load_is_not_lost,
         an_access_key_comes_with_what_is_sealed_for_it,
         whatever_the_order_of_commits_a_followed_snapshot_is_a_fresh_load;

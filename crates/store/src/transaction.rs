@@ -26,7 +26,7 @@ use crate::{
     sql::{Access, Connection},
     store::Store,
     tables::{
-        accounts::{access_keys_of, policies_of, principals_with_policies, profile_with},
+        accounts::{access_keys_of, has_principal, policies_of, principals_with_policies, profile_with},
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
         leases::{spoke_lease, term_of},
@@ -288,6 +288,15 @@ impl Transaction {
     ) -> Result<u64, StoreError> {
         let count = principals_with_policies(&mut self.connection, account, most).await;
         self.noted(count)
+    }
+
+    /// Whether a user or role of an account has a unique id.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn has_principal(&mut self, account: AccountId, id: &str) -> Result<bool, StoreError> {
+        let found = has_principal(&mut self.connection, account, id).await;
+        self.noted(found)
     }
 
     /// An instance profile that has a role, if one has.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 pub use lanyard_aws::SelfHostedSts;
 use lanyard_aws::{SelfHostedStsError, StsOptions};
 use lanyard_iam::{StsAuthority, StsAuthorityError, StsHost};
+use lanyard_kit::config::OutOfRange;
 use lanyard_kit::http_client::Options;
 pub use lanyard_oidc::OidcConfig;
 use lanyard_oidc::{Issuer, IssuerError};
@@ -176,6 +177,9 @@ pub enum ConfigError {
     /// A Redis that cannot be used as it is given.
     #[error(transparent)]
     Redis(#[from] InvalidRedis),
+    /// A time of the calls to STS that no clock gets to the end of.
+    #[error("authn.sts.{0}")]
+    Sts(#[from] OutOfRange),
 }
 
 impl AuthnConfig {
@@ -185,6 +189,7 @@ impl AuthnConfig {
     /// [`ConfigError`] names the key and the rule.
     pub fn validate(&self) -> Result<Vec<StsAuthority>, ConfigError> {
         Issuer::new(self.oidc.issuer("https://issuer.invalid", None))?;
+        self.sts.validate()?;
         let ranges = [
             (
                 "token_cache.lifetime_seconds",

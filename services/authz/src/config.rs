@@ -1,5 +1,6 @@
 //! How much authz keeps.
 
+use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// What authz keeps in memory and takes at once.
@@ -40,5 +41,19 @@ impl Default for AuthzConfig {
             decisions_waiting_max: 65_536,
             watches_max: 1_000,
         }
+    }
+}
+
+impl AuthzConfig {
+    /// Looks at what the shapes cannot say.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the key.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        let counts = [
+            ("authz.decisions_waiting_max", self.decisions_waiting_max as u64),
+            ("authz.watches_max", self.watches_max as u64),
+        ];
+        in_range(0..=COUNT_MAX, &counts)
     }
 }

@@ -26,7 +26,7 @@ impl Configured for AuthzProcessConfig {
     }
 
     fn validate(&self) -> Result<(), String> {
-        Ok(())
+        self.authz.validate().map_err(|error| error.to_string())
     }
 }
 

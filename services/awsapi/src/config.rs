@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use lanyard_api::aws_wire::Service;
+use lanyard_kit::config::{COUNT_MAX, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Limits of the door of the AWS wire.
@@ -109,6 +110,8 @@ impl AwsApiConfig {
         if let Some((key, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("awsapi.{key}: 0 lets nothing through, give at least 1"));
         }
+        in_range(1..=COUNT_MAX, &[("awsapi.requests_in_flight_max", self.requests_in_flight_max as u64)])
+            .map_err(|error| error.to_string())?;
         if self.bodies_bytes_max < self.body_bytes_max {
             return Err(format!(
                 "awsapi.bodies_bytes_max: {} bytes have no room for one body of body_bytes_max, give at least {}",

@@ -23,7 +23,7 @@ use lanyard_api::{
     aws_wire::{self, AwsError, Found, HttpCall, Service},
 };
 use lanyard_kit::{
-    Readiness,
+    Panicked, Readiness, caught,
     telemetry::{RequestId, names, request_id},
     tls::LiveText,
 };
@@ -180,7 +180,11 @@ impl<B: Backend> Inner<B> {
             self.ledger.tell(&style, &told, response.status(), UNSIGNED, begun.elapsed());
             return response;
         }
-        let result = self.receive(&style, claimed, &parts, body, &mut told).await;
+        // A panic is answered in the words of the service that was asked, and told in the ledger as any other answer.
+        let received =
+            caught("call of the AWS wire", self.receive(&style, claimed, &parts, body, &mut told)).await;
+        let result = received
+            .unwrap_or_else(|Panicked| Err(errors::no_answer(style.service, &Fault::Internal).into()));
         let (response, code) = match &result {
             Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
             Err(Failure { error, is_of_people: true, .. }) => {

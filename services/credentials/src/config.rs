@@ -1,6 +1,7 @@
 //! How much credentials keeps and takes.
 
 use lanyard_aws::{Quota, SelfHostedSts, SelfHostedStsError, StsOptions};
+use lanyard_kit::config::OutOfRange;
 use lanyard_oidc::{Issuer, IssuerOptions, OidcConfig};
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +232,9 @@ pub enum ConfigError {
     /// A self-hosted STS that cannot be one.
     #[error("credentials.exchange.{0}")]
     SelfHosted(#[from] SelfHostedStsError),
+    /// A time of the calls to STS that no clock gets to the end of.
+    #[error("credentials.exchange.sts.{0}")]
+    Sts(#[from] OutOfRange),
 }
 
 impl CredentialsConfig {
@@ -256,6 +260,7 @@ impl CredentialsConfig {
         {
             return Err(ConfigError::ExternalUrl { url: url.clone(), rule: error.to_string() });
         }
+        self.exchange.sts.validate()?;
         SelfHostedSts::authorities(&self.exchange.self_hosted_sts)?;
         SelfHostedSts::http_options(&self.exchange.self_hosted_sts)?;
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Limits of the doors. Every one is explicit, so that an operator sees what a caller can cost.
@@ -39,6 +40,19 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// Looks at what the shapes cannot say.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the key.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        in_range(1..=COUNT_MAX, &[("gateway.reviews_in_flight_max", self.reviews_in_flight_max as u64)])?;
+        let counts = [
+            ("gateway.recorder_queue_max", self.recorder_queue_max as u64),
+            ("gateway.answers_max", self.answers_max as u64),
+        ];
+        in_range(0..=COUNT_MAX, &counts)
+    }
+
     /// Until a review is answered without its answer.
     pub fn review_timeout(&self) -> Duration {
         Duration::from_millis(self.review_timeout_ms)

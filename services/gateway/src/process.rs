@@ -106,7 +106,7 @@ impl GatewayProcessConfig {
         if self.call_timeout_ms == 0 {
             return Err("call_timeout_ms: 0 lets nothing through, give at least 1".to_owned());
         }
-        Ok(())
+        self.gateway.validate().map_err(|error| error.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What mapping may be told, with defaults.
 
+use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of mapping.
@@ -79,5 +80,19 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self { clusters_max: 2_000, accounts_max: 2_000, badges_max: 65_536 }
+    }
+}
+
+impl MappingConfig {
+    /// Looks at what the shapes cannot say.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the key.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
+        let counts = [
+            ("mapping.limits.watches", self.limits.watches as u64),
+            ("mapping.memory.badges_max", self.memory.badges_max as u64),
+        ];
+        in_range(0..=COUNT_MAX, &counts)
     }
 }

@@ -45,7 +45,8 @@ impl Configured for MappingProcessConfig {
 
     fn validate(&self) -> Result<(), String> {
         Region::parse(&self.region).map_err(|error| format!("region: {error}"))?;
-        self.aws.validate().map_err(|error| error.to_string())
+        self.aws.validate().map_err(|error| error.to_string())?;
+        self.mapping.validate().map_err(|error| error.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lanyard_kit::config::{OutOfRange, SECONDS_MAX, in_range};
 use serde::{Deserialize, Serialize};
 
 use crate::{mirror::Bounds, wire::Resource};
@@ -77,8 +78,14 @@ impl Default for SpokeConfig {
 
 /// A value that breaks its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("spoke.{0} is 0, and nothing would ever be done: give at least 1")]
-pub struct ConfigError(&'static str);
+pub enum ConfigError {
+    /// Nothing of something.
+    #[error("spoke.{0} is 0, and nothing would ever be done: give at least 1")]
+    Zero(&'static str),
+    /// A time that no clock gets to the end of.
+    #[error("spoke.{0}")]
+    OutOfRange(#[from] OutOfRange),
+}
 
 impl SpokeConfig {
     /// Looks at what the shapes cannot say.
@@ -103,10 +110,18 @@ impl SpokeConfig {
             ("resync_seconds", self.resync_seconds),
             ("pause_seconds_max", self.pause_seconds_max),
         ];
-        match positive.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(ConfigError(name)),
-            None => Ok(()),
+        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Zero(name));
         }
+        let times = [
+            ("issuer_seconds", self.issuer_seconds),
+            ("request_seconds", self.request_seconds),
+            ("watch_seconds", self.watch_seconds),
+            ("silence_seconds", self.silence_seconds),
+            ("resync_seconds", self.resync_seconds),
+            ("pause_seconds_max", self.pause_seconds_max),
+        ];
+        Ok(in_range(1..=SECONDS_MAX, &times)?)
     }
 
     pub(crate) fn rbac_bounds(&self) -> Bounds {

@@ -14,7 +14,7 @@ use lanyard_api::{
     kubeconfig::Kubeconfig,
     mapping::{ClusterDirectory, Clusters, LendQuery, Lending, Loan, Spokes},
 };
-use lanyard_kit::Clock;
+use lanyard_kit::{Clock, caught};
 use secrecy::ExposeSecret as _;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -123,6 +123,9 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
         if directory.revision.0 == 0 {
             return;
         }
+        if all_are_due {
+            self.bury().await;
+        }
         let watchable: HashMap<ClusterUid, (u64, Target)> = directory
             .clusters
             .iter()
@@ -152,6 +155,17 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             stream::iter(due).map(|target| self.ask(target)).buffer_unordered(LENDING_MAX).collect().await;
         for asked in answered {
             self.settle(asked).await;
+        }
+    }
+
+    /// Lets go of watches that have ended by themselves, before their leases are renewed: these are then asked for as others are, and
+    /// their clusters watched anew.
+    async fn bury(&mut self) {
+        let is_dead = |(_, running): &(&ClusterUid, &Running)| running.task.is_finished();
+        let dead: Vec<ClusterUid> = self.running.iter().filter(is_dead).map(|(uid, _)| *uid).collect();
+        for uid in dead {
+            tracing::error!(cluster.uid = %uid, "the watch on a spoke cluster has ended by itself: it is begun anew");
+            self.end(uid).await;
         }
     }
 
@@ -215,7 +229,11 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
                     clock: Arc::clone(&self.clock),
                     state: Arc::clone(&state),
                 };
-                tokio::spawn(watcher.run(stop.clone()))
+                let watching = watcher.run(stop.clone());
+                tokio::spawn(async move {
+                    // One that panicked is found by its task, which has ended.
+                    let _ = caught("the watch on a spoke cluster", watching).await;
+                })
             }
             Err(reason) => {
                 // Held all the same: the next one would do no better, and here it shows.
@@ -232,7 +250,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
         let Some(running) = self.running.remove(&uid) else { return };
         self.api_servers.remove(uid);
         running.stop.cancel();
-        // An error says that it ended by a panic, which is in the log.
+        // An error says that it ended by a panic.
         let _ = running.task.await;
         tracing::info!(cluster.uid = %uid, "no longer watching a spoke cluster");
     }
@@ -241,5 +259,35 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
         if let Err(fault) = self.mapping.return_spoke(uid, self.holder.clone()).await {
             tracing::info!(cluster.uid = %uid, %fault, "a lease is not given back: it ends by itself");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::grpc::Remote;
+    use lanyard_kit::SystemClock;
+    use tonic::service::Routes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_ended_by_itself_is_let_go_of_so_that_its_cluster_is_watched_anew() {
+        let remote = || Arc::new(Remote::new(Routes::builder().routes()));
+        let (config, clock) = (SpokeConfig::default(), Arc::new(SystemClock));
+        let mut fleet = Fleet::new(remote(), remote(), remote(), ApiServers::default(), config, clock);
+        let stop = CancellationToken::new();
+        let task: JoinHandle<()> = tokio::spawn(async { panic!("as a watch might") });
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let watches = [task, tokio::spawn(stop.clone().cancelled_owned())].map(|task| {
+            let state = Arc::new(State::new(&SpokeConfig::default()));
+            (ClusterUid::random(), Running { version: 1, state, stop: CancellationToken::new(), task })
+        });
+        let lives = watches[1].0;
+        fleet.running.extend(watches);
+        fleet.bury().await;
+        assert_eq!(fleet.running.keys().collect::<Vec<_>>(), [&lives]);
+        assert!(!fleet.running[&lives].task.is_finished());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind, Region};
+use lanyard_kit::config::{OutOfRange, SECONDS_MAX, in_range};
 use lanyard_kit::http_client::Options;
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +147,9 @@ pub enum AwsOptionsError {
     /// A time that is no time.
     #[error("aws.{0}: 0 lets nothing through, give at least 1")]
     Zero(&'static str),
+    /// A time that no clock gets to the end of.
+    #[error("aws.{0}")]
+    OutOfRange(#[from] OutOfRange),
 }
 
 impl AwsOptions {
@@ -176,10 +180,15 @@ impl AwsOptions {
             ("listing.principals_max", self.listing.principals_max as u64),
             ("listing.milliseconds", self.listing.milliseconds),
         ];
-        match times.into_iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(AwsOptionsError::Zero(key)),
-            None => Ok(()),
+        if let Some((key, _)) = times.into_iter().find(|(_, value)| *value == 0) {
+            return Err(AwsOptionsError::Zero(key));
         }
+        let breaker = &self.calls.breaker;
+        let times = [
+            ("calls.breaker.window_seconds", breaker.window_seconds),
+            ("calls.breaker.open_seconds", breaker.open_seconds),
+        ];
+        Ok(in_range(0..=SECONDS_MAX, &times)?)
     }
 }
 

@@ -1,13 +1,16 @@
 //! One connection, from its first byte to its last.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -17,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::Limits;
+use super::panicked::Shape;
 use super::stalled::Stalled;
+use crate::telemetry::RequestId;
 use crate::tls::PeerIdentity;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -77,7 +82,8 @@ pub(super) async fn told(stream: &TcpStream, within: Duration) -> Option<Protoco
 }
 
 /// Serves one connection until the peer is done, its age is reached, or `stop` is cancelled; in the last two cases open
-/// requests have the drain timeout to finish.
+/// requests have the drain timeout to finish. A request whose handler panics is answered all the same, and the connection's other
+/// requests go on.
 pub(super) async fn serve<IO, S, B>(
     io: IO,
     protocol: Protocol,
@@ -96,8 +102,16 @@ where
     B::Error: Into<BoxError>,
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        let shape = Shape::of(request.headers());
+        let id = RequestId::said(request.headers(), Some(&peer));
         request.extensions_mut().insert(peer.clone());
-        service.clone().oneshot(request)
+        let answer = AssertUnwindSafe(service.clone().oneshot(request)).catch_unwind();
+        async move {
+            match answer.await {
+                Ok(answer) => answer.map(|response| response.map(Either::Left)),
+                Err(panic) => Ok(shape.answer(id, &*panic).map(Either::Right)),
+            }
+        }
     });
     let builder = builder(protocol, limits);
     let io = Stalled::after(limits.write_timeout, io);

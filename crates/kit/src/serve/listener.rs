@@ -17,9 +17,10 @@ use tower::Service;
 use tracing::{debug, warn};
 
 use super::connection::{self, BoxError, Peer, Protocol};
+use super::counted::{Counted, Failed};
 use super::shares::Shares;
 use super::{Limits, Options, ServeError};
-use crate::telemetry::names;
+use crate::telemetry::{Counters, names};
 use crate::tls::{PeerIdentity, fingerprint};
 
 /// How long to leave `accept` alone when the process has no file descriptor left: long enough not to spin, short
@@ -78,6 +79,7 @@ impl Server {
         let mut ages = Ages::new(limits.connection_age_max);
         let open = metrics::gauge!(names::CONNECTIONS);
         let refused = metrics::counter!(names::CONNECTIONS_REFUSED_TOTAL);
+        let failed = Arc::new(Counters::new(names::CONNECTIONS_FAILED_TOTAL));
         while let Some((stream, address, slot)) = next(&self.listener, &slots, &stop).await {
             let is_own = address.ip().to_canonical() == own;
             let Some(share) = (if is_own { &own_shares } else { &shares }).take(address.ip()) else {
@@ -93,13 +95,13 @@ impl Server {
                 limits,
                 age_max: ages.next(),
                 stop: stop.clone(),
+                failed: Arc::clone(&failed),
             };
             let (service, cut, open) = (service.clone(), cut.clone(), open.clone());
             connections.spawn(async move {
-                open.increment(1);
+                let open = Counted::new(open);
                 let _ = cut.run_until_cancelled(accepted.serve(service)).await;
-                open.decrement(1);
-                drop((slot, share));
+                drop((open, slot, share));
             });
         }
         drop(self.listener);
@@ -148,6 +150,7 @@ struct Accepted {
     limits: Limits,
     age_max: Duration,
     stop: CancellationToken,
+    failed: Arc<Counters<Failed>>,
 }
 
 impl Accepted {
@@ -159,7 +162,7 @@ impl Accepted {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Self { stream, address, acceptor, limits, age_max, stop } = self;
+        let Self { stream, address, acceptor, limits, age_max, stop, failed } = self;
         // With Nagle's algorithm on, HTTP/2 over TLS stalls 40 ms for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(peer.address = %address, %error, "the connection was gone before it was served");
@@ -179,9 +182,13 @@ impl Accepted {
                 let stream = match stop.run_until_cancelled(handshake).await {
                     Some(Ok(Ok(stream))) => stream,
                     Some(Ok(Err(error))) => {
+                        failed.increment(Failed::of(&error));
                         return debug!(peer.address = %address, %error, "no TLS handshake");
                     }
-                    Some(Err(_)) => return debug!(peer.address = %address, "the TLS handshake took too long"),
+                    Some(Err(_)) => {
+                        failed.increment(Failed::Timeout);
+                        return debug!(peer.address = %address, "the TLS handshake took too long");
+                    }
                     None => return,
                 };
                 let (_, session) = stream.get_ref();
@@ -190,6 +197,7 @@ impl Accepted {
                 let identity = match chain.map(PeerIdentity::from_chain).transpose() {
                     Ok(identity) => identity.map(Arc::new),
                     Err(error) => {
+                        failed.increment(Failed::Identity);
                         return warn!(peer.address = %address, %error, "refused a client certificate");
                     }
                 };

@@ -181,6 +181,64 @@ async fn a_certificate_that_verifies_but_names_nobody_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_ended_certificate_is_refused_and_who_gets_no_further_is_counted_by_why() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let house = House::new();
+    let running = start(house.options(), who).await;
+    let ended = house.authority.issue_spoke("9f0c", time::Duration::HOUR, now() - time::Duration::DAY);
+    let mut answer = Vec::new();
+    // Over TLS 1.3 a client may hear of it only where it waits for the answer to its first request.
+    if let Ok(mut io) = house.connect(running.address, b"http/1.1", Some(&ended.unwrap())).await {
+        let _ = io.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let read = tokio::time::timeout(PATIENCE, io.read_to_end(&mut answer)).await;
+        let _ = read.expect("the connection must end");
+    }
+    assert_eq!(answer, b"");
+    let mut plain = TcpStream::connect(running.address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let _ = tokio::time::timeout(PATIENCE, plain.read_to_end(&mut answer)).await.expect("it must end");
+    let shown = recorder.handle().render();
+    for (reason, count) in [("certificate", 1), ("handshake", 1), ("timeout", 0), ("identity", 0)] {
+        let line = format!("lanyard_connections_failed_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(shown.contains(&line), "{line} is not in\n{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_its_own_request_alone() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let running = start(Options::loopback(0), |request: Request<Incoming>| async move {
+        tokio::task::yield_now().await;
+        assert!(!request.headers().contains_key("panic"), "as a handler might");
+        who(request).await
+    })
+    .await;
+    let mut sender = http1(TcpStream::connect(running.address).await.unwrap()).await;
+    let mut request = get();
+    request.headers_mut().insert("panic", "now".parse().unwrap());
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(text(answer).await, "internal fault: the log of the hub has it");
+    let answer = text(sender.send_request(get()).await.unwrap()).await;
+    assert_eq!(answer, "nobody 127.0.0.1 HTTP/1.1", "by the same connection");
+
+    let io = TokioIo::new(TcpStream::connect(running.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("http://localhost/lanyard.v1.A/B").header("panic", "now");
+    let request = request.header("content-type", "application/grpc+proto").body(Full::<Bytes>::default());
+    let answer = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["grpc-status"], "13");
+    assert_eq!(text(answer).await, "");
+    let shown = recorder.handle().render();
+    assert!(shown.contains("lanyard_panics_total 2\n"), "{shown}");
+}
+
+#[tokio::test]
 async fn stopping_lets_open_requests_finish_and_takes_no_new_ones() {
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let running = start(Options::loopback(0), {

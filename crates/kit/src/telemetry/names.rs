@@ -123,6 +123,11 @@ metrics! {
     AGENT_STS_RELAY = Gauge "lanyard_agent_sts_relay", "1 where the node agent relays pods' calls to the hub's STS, 0 where it was told of none.";
     CONNECTIONS = Gauge "lanyard_connections", "Open connections of all listeners.";
     CONNECTIONS_REFUSED_TOTAL = Counter "lanyard_connections_refused_total", "Connections that were closed at once, because their address had as many as one may have.";
+    /// Labels: [`REASON`] (`handshake`: what came is no TLS that is spoken here, `timeout`: it took too long, `certificate`: the
+    /// client's does not verify, or has ended, `identity`: it names nobody of this hub).
+    CONNECTIONS_FAILED_TOTAL = Counter "lanyard_connections_failed_total" [REASON], "Connections over TLS that ended before any request could be read, by reason.";
+    /// One is a fault of the program; the log tells of it.
+    PANICS_TOTAL = Counter "lanyard_panics_total", "Panics that were caught: of work on a request, which had no answer, or beside requests.";
     /// Labels: [`METHOD`] and [`CODE`] (the gRPC code's name).
     GRPC_REQUESTS_TOTAL = Counter "lanyard_grpc_requests_total" [METHOD, CODE], "gRPC calls, by method and code.";
     /// Labels: [`METHOD`].

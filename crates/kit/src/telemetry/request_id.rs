@@ -64,6 +64,11 @@ pub fn within<F: Future>(id: Option<RequestId>, work: F) -> Within<F> {
     CURRENT.scope(id, work)
 }
 
+/// The same for work that waits for nothing.
+pub(crate) fn during<T>(id: Option<RequestId>, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(id, work)
+}
+
 /// The number of what is worked on now; none where that has none.
 #[must_use]
 pub fn current() -> Option<RequestId> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lanyard_kit::telemetry::trace::span;
+use lanyard_kit::{caught, telemetry::trace::span};
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
@@ -17,11 +17,29 @@ use crate::{
 /// How often expired signatures and old decisions are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs until the last handle of the store is dropped.
+/// How long to leave it after a panic, which may well come again.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs until the last handle of the store is dropped. A panic does not end it: nobody else would hear of other processes' commits.
 pub(crate) async fn tail(
     store: Weak<Inner>,
     wake: Arc<Notify>,
     mut listener: Option<PgListener>,
+    poll: Duration,
+    is_shared: bool,
+) {
+    while caught("the store's tailer", follow(&store, &wake, &mut listener, poll, is_shared)).await.is_err() {
+        tracing::error!("the store is not followed for a moment: the tailer begins anew");
+        tokio::time::sleep(PANIC_PAUSE).await;
+        // What it was about to look at when it panicked nobody tells it again.
+        wake.notify_one();
+    }
+}
+
+async fn follow(
+    store: &Weak<Inner>,
+    wake: &Notify,
+    listener: &mut Option<PgListener>,
     poll: Duration,
     is_shared: bool,
 ) {
@@ -32,7 +50,7 @@ pub(crate) async fn tail(
         let pause = if is_shared || is_behind { poll } else { SWEEP_INTERVAL };
         let source = tokio::select! {
             () = wake.notified() => Source::Own,
-            source = heard(&mut listener, poll) => source,
+            source = heard(listener, poll) => source,
             () = tokio::time::sleep(pause) => Source::Poll,
         };
         let Some(inner) = store.upgrade() else { return };

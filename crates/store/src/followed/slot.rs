@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use lanyard_api::{Revision, Scope};
+use lanyard_kit::caught_now;
 
 use crate::{change::Change, error::StoreError, model::Model, telemetry};
 
@@ -94,18 +95,23 @@ impl<M: Model> Slot<M> {
             State::Empty => {}
             State::Loading(held) if held.len() + changes.len() > HELD_MAX => *state = State::Empty,
             State::Loading(held) => held.extend_from_slice(changes),
-            State::Ready { rows, revision } => match advance(model, rows, *revision, changes) {
-                Ok(Advance { to, is_touched }) => {
+            State::Ready { rows, revision } => {
+                let followed = caught_now("a snapshot", || {
+                    let Advance { to, is_touched } = advance(model, rows, *revision, changes)?;
                     *revision = to;
                     self.publish(model, scope, rows, to, is_touched);
-                }
-                Err(error) => {
-                    // No snapshot is better than one that lacks a change: it may be a revocation.
-                    tracing::error!(error = %error, scope = %scope, "a snapshot cannot follow: it is loaded anew");
-                    *state = State::Empty;
-                    self.published.store(None);
-                }
-            },
+                    Ok::<_, StoreError>(())
+                });
+                let error = match followed {
+                    Ok(Ok(())) => return,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(panicked) => panicked.to_string(),
+                };
+                // No snapshot is better than one that lacks a change: it may be a revocation.
+                tracing::error!(error, scope = %scope, "a snapshot cannot follow: it is loaded anew");
+                *state = State::Empty;
+                self.published.store(None);
+            }
         }
     }
 

@@ -123,7 +123,7 @@ pub type PurposeKey = Zeroizing<[u8; KEY_BYTES]>;
 type Versions = BTreeMap<u32, Held>;
 
 /// One version of a purpose's key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Held {
     key: PurposeKey,
     /// Before that it only opens and verifies.
@@ -131,7 +131,7 @@ struct Held {
 }
 
 /// All versions, and which of them count for what is made now.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 struct Keys {
     of: BTreeMap<Purpose, Versions>,
     sealing: BTreeMap<Purpose, u32>,
@@ -430,8 +430,11 @@ impl Keyring {
             }
             return Err(KeyringError::ForeignEnvelope { stored: lacking.envelope.clone(), given: first });
         }
-        self.inner.keys.store(Arc::new(Keys::at(keys, now)));
-        self.inner.generation.fetch_add(1, Ordering::Release);
+        let taken = Arc::new(Keys::at(keys, now));
+        // What is made of keys is made anew where they are other keys, and not because somebody had them fetched.
+        if *self.inner.keys.swap(Arc::clone(&taken)) != *taken {
+            self.inner.generation.fetch_add(1, Ordering::Release);
+        }
         Ok(anew)
     }
 

@@ -57,6 +57,27 @@ fn the_same_value_sealed_twice_differs() {
 }
 
 #[test]
+fn what_is_made_of_keys_is_made_anew_for_other_keys_and_other_moments_alone() {
+    let keyring = Keyring::new(EnvelopeKey::random().unwrap());
+    let begins = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+    let mut keys = vec![keyring.make_key(Purpose::Proof).unwrap()];
+    let take = |keys: &[_], now| {
+        keyring.take_keys(keys, now).unwrap();
+        keyring.generation()
+    };
+    let first = take(&keys, OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(first, 1);
+    assert_eq!(take(&keys, OffsetDateTime::UNIX_EPOCH), first, "the same once more");
+    keys.extend(keyring.make_version(Purpose::Proof, (2, begins), &[]).unwrap());
+    let second = take(&keys, OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(second, first + 1, "a new version");
+    assert_eq!(take(&keys, begins), second + 1, "it begins to seal");
+    assert_eq!(take(&keys, begins), second + 1);
+    keys.remove(0);
+    assert_eq!(take(&keys, begins), second + 2, "an old one is gone");
+}
+
+#[test]
 fn an_envelope_key_is_64_hex_digits() {
     let good = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
     let key = EnvelopeKey::parse(&SecretString::from(format!(" {good}\n"))).unwrap();

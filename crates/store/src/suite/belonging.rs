@@ -1,7 +1,9 @@
 //! What belongs to one user, role or principal is found without what belongs to others.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lanyard_api::{Authority, authn::accounts::*};
-use lanyard_iam::CanonicalArn;
+use lanyard_iam::{CanonicalArn, PrincipalArn};
 
 use super::{Bench, tamper, world::*};
 use crate::{
@@ -80,6 +82,39 @@ pub(super) async fn the_policies_of_an_owner_and_the_profile_of_a_role_are_found
     for (account, role, expected) in [(HOME, "Dev", Some("b")), (HOME, "Dev2", None), (AWAY, "Dev", None)] {
         let found = transaction.profile_with(account_id(account), role).await.unwrap();
         assert_eq!(found.map(|profile| profile.name).as_deref(), expected, "{account}, {role}");
+    }
+}
+
+pub(super) async fn who_bears_an_arn_or_a_unique_id_is_found(bench: Bench) {
+    let store = bench.open().await;
+    for number in [HOME, AWAY] {
+        insert(&store, &account(number, Authority::Local)).await.unwrap();
+    }
+    insert(&store, &user("ana")).await.unwrap();
+    for n in 0..40 {
+        insert(&store, &role(&format!("r{n}"))).await.unwrap();
+    }
+    let arn =
+        |account: &str, path: &str| PrincipalArn::parse(&format!("arn:aws:iam::{account}:{path}")).unwrap();
+    let role_arn = |n: u32| arn(HOME, &format!("role/r{n}"));
+    let mut asked: BTreeSet<PrincipalArn> = (0..50).map(role_arn).collect();
+    let others = ["user/ana", "user/team/ana", "user/Ana", "role/ana", "user/r1", "root"];
+    asked.extend(others.map(|path| arn(HOME, path)));
+    asked.insert(arn(AWAY, "user/ana"));
+    let mut expected: BTreeMap<_, _> = (0..40).map(|n| (role_arn(n), format!("AROAR{n}"))).collect();
+    expected.extend(["user/ana", "user/team/ana"].map(|path| (arn(HOME, path), "AIDAANA".to_owned())));
+    assert_eq!(store.bearers(&asked).await.unwrap(), expected);
+    assert_eq!(store.bearers(&BTreeSet::new()).await.unwrap(), BTreeMap::new());
+    let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
+    for (of, id, is_there) in [
+        (HOME, "AIDAANA", true),
+        (HOME, "AROAR7", true),
+        (HOME, "AROAR77", false),
+        (HOME, "aidaana", false),
+        (AWAY, "AIDAANA", false),
+    ] {
+        let found = transaction.has_principal(account_id(of), id).await.unwrap();
+        assert_eq!(found, is_there, "{of}, {id}");
     }
 }
 

@@ -3,12 +3,17 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
 
 use lanyard_api::{Revision, Scope};
+use lanyard_kit::{Clock, TestClock};
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{Bench, followed::Settings, tamper, world::*};
@@ -136,6 +141,55 @@ pub(super) async fn the_tailer_finds_commits_of_other_processes_by_itself(bench:
         let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
         assert_eq!(revision, Some(n));
     }
+}
+
+/// Follows nothing: it panics.
+struct Panicking;
+
+impl Follower for Panicking {
+    fn apply(&self, changes: &[Change]) {
+        assert!(changes.is_empty(), "as the test has it");
+    }
+}
+
+pub(super) async fn a_follower_that_panics_keeps_no_change_from_the_others(bench: Bench) {
+    let store = bench.open().await;
+    store.follow(Arc::new(Panicking));
+    let recorder = Recorder::on(&store);
+    for n in 1..=2 {
+        assert!(put(&store, &setting("a", &n.to_string())).await.unwrap().applied);
+    }
+    assert_eq!(recorder.seen(), [(1, 0), (2, 0)]);
+}
+
+/// A clock that panics once when it is set to.
+struct Trap {
+    clock: TestClock,
+    is_set: AtomicBool,
+}
+
+impl Clock for Trap {
+    fn now(&self) -> OffsetDateTime {
+        assert!(!self.is_set.swap(false, Ordering::SeqCst), "as the test has it");
+        self.clock.now()
+    }
+}
+
+pub(super) async fn a_tailer_that_panics_begins_anew(bench: Bench) {
+    let mut options = bench.options();
+    if !bench.database.is_postgres() {
+        (options.shared, options.poll_interval) = (true, Duration::from_millis(10));
+    }
+    let trap = Arc::new(Trap { clock: bench.clock.clone(), is_set: AtomicBool::new(false) });
+    options.clock = trap.clone();
+    let (store, other) = (bench.open().await, Store::open(&options).await.unwrap());
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    trap.is_set.store(true, Ordering::SeqCst);
+    put(&store, &setting("a", "1")).await.unwrap();
+    let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
+    assert_eq!(revision, Some(1));
+    assert!(!trap.is_set.load(Ordering::SeqCst), "it has panicked before that");
 }
 
 pub(super) async fn immunity_54_a_store_that_went_back_in_time_is_refused(bench: Bench) {

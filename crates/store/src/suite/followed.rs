@@ -21,6 +21,9 @@ use crate::{Change, Followed, Kind, Model, Place, Purpose, RecordError, Row, Set
 /// The value that the model cannot read in a change.
 const UNREADABLE: &str = "unreadable";
 
+/// The value of which the model cannot make a snapshot.
+const PANICKING: &str = "panicking";
+
 /// All settings by name.
 #[derive(Default)]
 pub(super) struct Settings {
@@ -63,6 +66,7 @@ impl Model for Settings {
 
     fn compile(&self, _: Scope, rows: &Self::Rows, revision: Revision) -> Snapshot {
         self.compiles.fetch_add(1, Ordering::SeqCst);
+        assert!(rows.values().all(|value| value != PANICKING), "as the test has it");
         Snapshot { revision, values: rows.clone() }
     }
 }
@@ -147,6 +151,17 @@ pub(super) async fn a_change_that_cannot_be_read_drops_the_snapshot(bench: Bench
     assert_eq!(followed.get(Scope::Hub).await.unwrap().values, values(&[("a", UNREADABLE)]));
     put(&store, &setting("a", "1")).await.unwrap();
     assert_eq!(followed.peek(Scope::Hub).unwrap().values, values(&[("a", "1")]));
+}
+
+/// Nor does it keep the change from others who follow, or its commit from being answered.
+pub(super) async fn a_snapshot_that_panics_at_a_change_is_dropped(bench: Bench) {
+    let store = bench.open().await;
+    let followed = Followed::new(&store, Settings::default(), 10);
+    followed.get(Scope::Hub).await.unwrap();
+    assert!(put(&store, &setting("a", PANICKING)).await.unwrap().applied);
+    assert!(followed.peek(Scope::Hub).is_none(), "rather none than one that lacks a change");
+    put(&store, &setting("a", "1")).await.unwrap();
+    assert_eq!(followed.get(Scope::Hub).await.unwrap().values, values(&[("a", "1")]));
 }
 
 pub(super) async fn a_change_during_a_load_is_not_lost(bench: Bench) {

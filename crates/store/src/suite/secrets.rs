@@ -319,6 +319,8 @@ pub(super) async fn what_lies_at_rest_is_read_by_the_versions_of_its_own_purpose
     store.rotate(&by("test"), &[Purpose::Proof], Duration::ZERO, &[]).await.unwrap();
     bench.clock.advance(time::Duration::hours(2));
     store.retire(&by("test"), &[Purpose::Proof]).await.unwrap();
+    // Who fetched them would see that.
+    tamper(&store, "DELETE FROM purpose_keys WHERE purpose = 'proof'").await;
     let generation = store.keyring().generation();
     assert!(store.secret(&Place::of(&key)).await.unwrap().is_some());
     assert_eq!(store.keyring().generation(), generation);
@@ -336,12 +338,37 @@ pub(super) async fn a_version_that_was_not_heard_of_is_asked_for(bench: Bench) {
     let opened = || other.keyring().open(PURPOSE, &Place::of(&key("ana", 1)), &sealed).is_ok();
     other.ask_for_keys().await;
     assert!(opened() && other.has_asked_for_keys());
+    assert!(other.keyring().generation() > heard);
+    other.catch_up().await.unwrap();
     let known = other.keyring().generation();
-    assert!(known > heard);
+    // Who fetched them again would see that.
+    tamper(&store, "DELETE FROM purpose_keys WHERE purpose = 'proof'").await;
     for _ in 0..3 {
         other.ask_for_keys().await;
     }
     assert_eq!(other.keyring().generation(), known, "a moment ago is soon enough");
+}
+
+/// What does not open must not make a store that fails be asked as often as anybody makes it up.
+pub(super) async fn a_store_that_fails_is_asked_for_keys_no_oftener(bench: Bench) {
+    let store = bench.open().await;
+    store.close().await;
+    store.ask_for_keys().await;
+    assert!(store.has_asked_for_keys(), "it was asked, and gave none");
+}
+
+pub(super) async fn a_store_that_hangs_is_not_waited_for_when_keys_are_asked_for(bench: Bench) {
+    let store = bench.open().await;
+    // All of its connections: who asks for one more waits for it, 30 seconds here.
+    let mut held = Vec::new();
+    while let Ok(connection) = tokio::time::timeout(Duration::from_secs(1), store.read()).await {
+        held.push(connection.unwrap());
+    }
+    let began = std::time::Instant::now();
+    futures::future::join_all((0..20).map(|_| store.ask_for_keys())).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(store.has_asked_for_keys());
+    drop(held);
 }
 
 pub(super) async fn a_version_stays_while_anything_that_it_made_can_live(bench: Bench) {

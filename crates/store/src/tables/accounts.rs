@@ -1,5 +1,7 @@
 //! Accounts, users, access keys, roles, inline policies, instance profiles and OIDC providers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lanyard_api::{
     Scope,
     authn::{
@@ -8,7 +10,7 @@ use lanyard_api::{
         oidc_providers::OidcProvider,
     },
 };
-use lanyard_iam::AccountId;
+use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind};
 
 use crate::{
     error::StoreError,
@@ -170,6 +172,63 @@ pub(crate) mod of_one {
     /// How many principals of other authorities have inline policies; no more than `$2` are counted.
     pub(crate) const PRINCIPALS: &str = "SELECT COUNT(*) FROM (SELECT DISTINCT principal_arn FROM inline_policies \
          WHERE account = $1 AND principal_arn IS NOT NULL LIMIT $2) AS principals";
+    /// How many users and roles have a unique id, `$2`: one or none.
+    pub(crate) const BEARERS_OF_ID: &str = "SELECT COUNT(*) FROM \
+         (SELECT principal_id FROM users WHERE account = $1 AND principal_id = $2 \
+         UNION ALL SELECT principal_id FROM iam_roles WHERE account = $1 AND principal_id = $2) AS bearers";
+}
+
+/// Questions about some names at once, `$2` and on. Those that are fewer are filled up with the empty one, which nobody has.
+mod of_some {
+    /// How many names one question is about.
+    pub(super) const NAMES: usize = 16;
+    /// The unique ids of users.
+    pub(super) const USER_IDS: &str = "SELECT name, principal_id FROM users WHERE account = $1 \
+         AND name IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    /// The unique ids of roles.
+    pub(super) const ROLE_IDS: &str = "SELECT name, principal_id FROM iam_roles WHERE account = $1 \
+         AND name IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+}
+
+/// The unique ids of the users and roles that bear the names of some ARNs. Paths are not looked at: names are unique without them.
+pub(crate) async fn bearers(
+    connection: &mut Connection,
+    arns: &BTreeSet<PrincipalArn>,
+) -> Result<BTreeMap<PrincipalArn, String>, StoreError> {
+    let mut asked: BTreeMap<(AccountId, &'static str), Vec<(&str, &PrincipalArn)>> = BTreeMap::new();
+    for arn in arns {
+        let (question, name) = match &arn.kind {
+            PrincipalKind::User { name, .. } => (of_some::USER_IDS, name.as_str()),
+            PrincipalKind::Role { name, .. } => (of_some::ROLE_IDS, name.as_str()),
+            _ => continue,
+        };
+        asked.entry((arn.account, question)).or_default().push((name, arn));
+    }
+    let mut bearers = BTreeMap::new();
+    for ((account, question), named) in asked {
+        for some in named.chunks(of_some::NAMES) {
+            let values: [Value; of_some::NAMES + 1] = std::array::from_fn(|at| match at.checked_sub(1) {
+                None => account.to_string().into(),
+                Some(at) => some.get(at).map_or("", |(name, _)| *name).into(),
+            });
+            for line in connection.fetch(question, values).await? {
+                let (name, id) = (line.text(0)?, line.text(1)?);
+                for (_, arn) in some.iter().filter(|(other, _)| *other == name) {
+                    bearers.insert((*arn).clone(), id.clone());
+                }
+            }
+        }
+    }
+    Ok(bearers)
+}
+
+/// Whether a user or role of an account has a unique id.
+pub(crate) async fn has_principal(
+    connection: &mut Connection,
+    account: AccountId,
+    id: &str,
+) -> Result<bool, StoreError> {
+    Ok(connection.number(of_one::BEARERS_OF_ID, [account.to_string().into(), id.into()]).await? > 0)
 }
 
 /// The access keys of a user, in the order of their ids.

@@ -22,6 +22,8 @@ use crate::{
 pub(super) const KEY_SETTING: &str = "purpose_key/";
 /// How often keys are fetched because something does not open.
 const ASKED_FOR_EVERY: Duration = Duration::from_secs(1);
+/// How long whoever asks for them waits: a store that does not answer must not hold the places of those who knock.
+const ASKING_MAX: Duration = Duration::from_secs(2);
 /// Begins the names of the settings that say under which envelope key a service has its keys.
 const HOLDER_SETTING: &str = "envelope/";
 
@@ -231,23 +233,44 @@ impl Store {
     }
 
     /// Fetches the purposes' keys again because something came that none of those here has made: its maker may have heard of a new
-    /// version before this process did. At most once a second, however many ask; all of them wait for that one.
-    /// A version is made some time before it is used, so that a look so short ago has brought it.
+    /// version before this process did. At most once a second, however many ask, and whether or not the store answers; all of them
+    /// wait for that one, two seconds at most. A version is made some time before it is used, so that a look so short ago has
+    /// brought it.
     pub async fn ask_for_keys(&self) {
         if self.has_asked_for_keys() {
             return;
         }
-        let _turn = self.keys_turn().lock().await;
-        if self.has_asked_for_keys() {
-            return;
-        }
-        match self.reload_keys_in_turn().await {
-            Ok(()) => *self.keys_asked_for() = Some(Instant::now()),
-            Err(error) => tracing::warn!(%error, "the store was asked for newer keys and does not answer"),
+        let store = self.clone();
+        // In a task of its own: if who asks goes away before there is an answer, the next must not ask the store once more.
+        if let Err(error) = tokio::spawn(async move { store.ask_for_keys_in_turn().await }).await {
+            tracing::error!(%error, "the store was not asked for newer keys");
         }
     }
 
-    /// Whether somebody has [asked for keys](Self::ask_for_keys) so short ago that asking would bring nothing.
+    async fn ask_for_keys_in_turn(&self) {
+        let asking = async {
+            let _turn = self.keys_turn().lock().await;
+            if self.has_asked_for_keys() {
+                return Ok(());
+            }
+            // Dropped before the turn is given up: who waits for it finds that it was asked.
+            let _asked = AskedForKeys(self);
+            self.reload_keys_in_turn().await
+        };
+        match tokio::time::timeout(ASKING_MAX, asking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store was asked for newer keys and does not answer");
+            }
+            Err(_) => {
+                // Perhaps somebody else's look held the turn for so long: one more would fare no better.
+                drop(AskedForKeys(self));
+                tracing::warn!("the store was asked for newer keys and does not answer in time");
+            }
+        }
+    }
+
+    /// Whether somebody has [asked for keys](Self::ask_for_keys) so short ago that asking again would bring nothing.
     pub fn has_asked_for_keys(&self) -> bool {
         self.keys_asked_for().is_some_and(|at| at.elapsed() < ASKED_FOR_EVERY)
     }
@@ -262,6 +285,15 @@ impl Store {
         let stored = stored_keys(&mut self.read().await?).await?;
         self.keyring().take_keys(&stored, self.clock().now())?;
         Ok(())
+    }
+}
+
+/// Notes that the store was asked for keys, whatever came of it.
+struct AskedForKeys<'a>(&'a Store);
+
+impl Drop for AskedForKeys<'_> {
+    fn drop(&mut self) {
+        *self.0.keys_asked_for() = Some(Instant::now());
     }
 }
 

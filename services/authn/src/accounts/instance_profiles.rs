@@ -47,7 +47,9 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
         let (_, scope) = self.local_scope(&by.value, profile.account).await?;
         let found = self.store.get::<InstanceProfile>(scope, &profile.name).await?;
         let found = found.ok_or_else(|| CallError::not_found(PROFILE, rules::shown(&profile.name)))?;
-        self.whole(scope, found).await
+        let mut whole = self.whole(scope, found).await?;
+        self.as_shown(whole.iam_role.iter_mut().collect()).await?;
+        Ok(whole)
     }
 
     async fn list_instance_profiles(
@@ -106,7 +108,11 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
             Some(name) => Some(role(&mut transaction, scope, name).await?),
             None => None,
         };
-        self.commit(transaction, scope, InstanceProfileDetail { profile, iam_role }).await
+        let mut mutated =
+            self.commit(transaction, scope, InstanceProfileDetail { profile, iam_role }).await?;
+        // It is changed already: what cannot be looked up now does not make that an error.
+        let _ = self.as_shown(mutated.value.iam_role.iter_mut().collect()).await;
+        Ok(mutated)
     }
 
     async fn delete_instance_profile(
@@ -127,6 +133,7 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
 }
 
 impl<S: SharedCache> Engine<S> {
+    /// A profile with its role as it is stored.
     async fn whole(
         &self,
         scope: Scope,
@@ -150,6 +157,7 @@ impl<S: SharedCache> Engine<S> {
         for profile in cut.items {
             items.push(self.whole(scope, profile).await?);
         }
+        self.as_shown(items.iter_mut().filter_map(|item| item.iam_role.as_mut()).collect()).await?;
         Ok(Page { items, next_token: cut.next_token })
     }
 }

@@ -1,6 +1,6 @@
 //! Roles.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use lanyard_api::authn::accounts::{
     ANY_SUBJECT_TAG, CreateRole, IamRole, Named, OfAccount, PolicyOwner, UpdateRole,
@@ -9,6 +9,7 @@ use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, S
 use lanyard_store::Transaction;
 
 use super::policies::require_no_policies;
+use super::trusted::trusted_ids;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -38,7 +39,7 @@ impl<S: SharedCache> Engine<S> {
             transaction.count::<IamRole>(scope).await?,
             "roles of one account",
         )?;
-        let trusted_ids = self.trusted_ids(&mut transaction, &role.trust_policy).await?;
+        let trusted_ids = trusted_ids(&mut transaction, &role.trust_policy).await?;
         let CreateRole { name, trust_policy, tags, description, .. } = role;
         let role = IamRole {
             account,
@@ -60,8 +61,9 @@ impl<S: SharedCache> Engine<S> {
     pub(super) async fn role_record(&self, actor: &Actor, role: &Named) -> Result<IamRole, CallError> {
         let (_, scope) = self.local_scope(actor, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
-        let found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
-        self.as_shown(found, &mut HashMap::new()).await
+        let mut found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
+        self.as_shown(vec![&mut found]).await?;
+        Ok(found)
     }
 
     pub(super) async fn role_records(
@@ -73,10 +75,7 @@ impl<S: SharedCache> Engine<S> {
         let (_, scope) = self.local_scope(actor, of.account).await?;
         let mut page =
             self.stored_page(scope, page, |role: &IamRole| role.path.starts_with(&of.path_prefix)).await?;
-        let mut bearers = HashMap::new();
-        for role in &mut page.items {
-            *role = self.as_shown(role.clone(), &mut bearers).await?;
-        }
+        self.as_shown(page.items.iter_mut().collect()).await?;
         Ok(page)
     }
 
@@ -94,7 +93,7 @@ impl<S: SharedCache> Engine<S> {
         let stored = stored(&mut transaction, scope, &role.name).await?;
         let notice =
             rules::trust_policy(&trust_policy, allow_any_subject || allows_any_subject(&stored.tags))?;
-        let trusted_ids = self.trusted_ids(&mut transaction, &trust_policy).await?;
+        let trusted_ids = trusted_ids(&mut transaction, &trust_policy).await?;
         let role = IamRole { trust_policy, trusted_ids, ..stored };
         transaction.put(&role).await?;
         noticed(self.commit(transaction, scope, role).await, notice)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::world::{World, account, verified};
 use lanyard_api::authn::accounts::{
-    Accounts, CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole,
+    Accounts, CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole, User,
 };
 use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::suite::{admitting, serve_in_process};
@@ -52,6 +52,7 @@ promises! {
     a_role_keeps_its_trust_policy_and_its_revocation,
     a_role_is_described_and_its_sessions_limited_as_iam_has_it,
     a_trust_policy_means_those_who_were_there_when_it_was_written,
+    a_trust_policy_may_name_the_id_of_somebody_made_a_moment_ago_elsewhere,
     tags_are_put_on_users_and_roles_and_taken_away,
     immunity_11_a_role_trusts_an_issuer_without_a_subject_only_by_force,
     a_key_tells_its_account_whether_or_not_it_is_there,
@@ -380,6 +381,29 @@ async fn a_trust_policy_means_those_who_were_there_when_it_was_written(
     );
     let anew = update(both).await.unwrap().value;
     assert_ne!(anew.trusted_ids, made.trusted_ids);
+}
+
+async fn a_trust_policy_may_name_the_id_of_somebody_made_a_moment_ago_elsewhere(
+    world: &World,
+    accounts: &impl Accounts,
+) {
+    let account = world.hub.account;
+    let trusting =
+        |whom: &str| accounts.update_trust_policy(by(world), named("Dev"), TRUST.replace('*', whom), false);
+    accounts.create_role(by(world), role("Dev")).await.unwrap();
+    let vic = accounts.create_user(by(world), user("vic")).await.unwrap().value;
+    trusting(&vic.principal_id).await.unwrap();
+    let last = if vic.principal_id.ends_with('A') { "B" } else { "A" };
+    let mut new = User { name: "new".to_owned(), ..vic };
+    new.principal_id.replace_range(new.principal_id.len() - 1.., last);
+    assert_eq!(rule(trusting(&new.principal_id).await), "absent_principal");
+    // Another process with the store, of which this one's snapshots hear later.
+    let other = world.database.open(Arc::new(world.clock.clone())).await;
+    let scope = Scope::Account(account);
+    let mut transaction = other.begin("test", &Mutation::system("test"), &[scope]).await.unwrap();
+    transaction.put(&new).await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    trusting(&new.principal_id).await.unwrap();
 }
 
 async fn who_still_has_something_is_not_deleted_where_only_the_bare_are(

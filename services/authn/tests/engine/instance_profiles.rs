@@ -41,6 +41,7 @@ macro_rules! promises {
 promises! {
     a_profile_is_found_and_listed_by_path_and_in_pages,
     a_profile_has_one_role_at_most_and_neither_goes_while_it_has,
+    a_role_is_shown_in_its_profile_as_it_is_by_itself,
     what_breaks_a_rule_of_iam_is_refused,
     immunity_33_profiles_are_of_the_actors_own_account,
 }
@@ -137,6 +138,29 @@ async fn a_profile_has_one_role_at_most_and_neither_goes_while_it_has(
     assert_eq!(change(remove("node")).await.unwrap().value.profile.role, None);
     world.engine.delete_role(by(world), named("node"), false).await.unwrap();
     profiles.delete_instance_profile(by(world), named("p")).await.unwrap();
+}
+
+async fn a_role_is_shown_in_its_profile_as_it_is_by_itself(world: &World, profiles: &impl InstanceProfiles) {
+    let actor = || actor_of(world.hub.account);
+    let home = world.hub.account;
+    let (vic, _) = world.user(home, "/", "vic").await;
+    let trusted = format!("arn:{}:iam::{home}:user/vic", world.hub.partition);
+    world.role(home, "/", "node", &trusted).await;
+    profiles.create_instance_profile(by(world), asked("p")).await.unwrap();
+    let change = |update: Update| profiles.update_instance_profile(by(world), named("p"), update);
+    change(Update::AddRole("node".to_owned())).await.unwrap();
+    world.engine.delete_user(by(world), named("vic"), false).await.unwrap();
+    let role = world.engine.get_role(actor(), named("node")).await.unwrap();
+    assert!(role.trust_policy.contains(&vic.principal_id), "{role:?}");
+    let got = profiles.get_instance_profile(actor(), named("p")).await.unwrap();
+    assert_eq!(got.iam_role, Some(role));
+    let (all, page) = (OfAccount::default(), PageQuery::default());
+    let listed = profiles.list_instance_profiles(actor(), all, page.clone()).await.unwrap();
+    assert_eq!(listed.items, [got.clone()]);
+    let listed = profiles.list_instance_profiles_for_role(actor(), named("node"), page).await.unwrap();
+    assert_eq!(listed.items, [got.clone()]);
+    let untagged = change(Update::Untag(vec!["none".to_owned()])).await.unwrap();
+    assert_eq!(untagged.value, got);
 }
 
 async fn what_breaks_a_rule_of_iam_is_refused(world: &World, profiles: &impl InstanceProfiles) {

@@ -22,6 +22,7 @@ const VIEW: &str = "AmazonEKSViewPolicy";
 on_each_store!(
     immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault,
     a_store_that_cannot_be_read_is_a_fault_and_never_an_answer,
+    a_proof_of_no_known_key_is_refused_though_the_store_does_not_answer,
     proofs_of_a_new_key_and_of_the_old_one_both_verify,
     immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion,
     many_first_questions_at_once_all_get_the_answer,
@@ -68,6 +69,21 @@ async fn a_store_that_cannot_be_read_is_a_fault_and_never_an_answer(database: Te
     let without = review(cluster.uid, bare("ana", &[]), get_pods("a"));
     let answer = restarted.authz.authorize(without).await;
     assert!(matches!(answer, Err(Fault::Internal | Fault::Unavailable { .. })), "{answer:?}");
+}
+
+async fn a_proof_of_no_known_key_is_refused_though_the_store_does_not_answer(database: TestDatabase) {
+    let stage = Stage::new(database).await;
+    let cluster = stage.cluster("main").await;
+    let ana = stage.person(&cluster, "ana", &[]).await;
+    stage.associate(&ana, VIEW, AccessScope::Cluster).await;
+    let asked = review(cluster.uid, stage.log_in(&ana), get_pods("a"));
+    assert_eq!(stage.authz.authorize(asked.clone()).await.unwrap().verdict, Verdict::Allow);
+    let unknown = ProofKey::new(99, &[9; 32]);
+    let made_up = crate::stage::bearing(&unknown, &some_proof(&stage, &ana), "ana", &[]);
+    stage.store.close().await;
+    let decision = stage.authz.authorize(review(cluster.uid, made_up, get_pods("a"))).await.unwrap();
+    assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "proof_invalid"));
+    assert_eq!(stage.authz.authorize(asked).await.unwrap().verdict, Verdict::Allow, "it answers from memory");
 }
 
 async fn proofs_of_a_new_key_and_of_the_old_one_both_verify(database: TestDatabase) {

@@ -20,13 +20,14 @@ use crate::recorder::Recorder;
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows nobody.
+/// Knows nobody, and panics where a signature says so.
 struct Nobody;
 
 impl Backend for Nobody {
     type Way = Routes;
 
     async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
+        assert!(query.headers.iter().all(|(_, value)| !value.contains("PANIC")), "as a service might");
         let code = if query.headers.iter().any(|(name, _)| name == "authorization") {
             "malformed_authorization"
         } else {
@@ -210,6 +211,22 @@ async fn people_get_help_and_clients_the_error_of_their_protocol() {
     let looked =
         "GET /?Action=ListUsers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nuser-agent: Mozilla/5.0\r\n\r\n";
     assert!(spoken(address, looked).await.contains("This is the AWS endpoint"));
+}
+
+#[tokio::test]
+async fn where_the_hub_panics_its_callers_are_answered_in_their_protocol() {
+    let address = door(1000, 8).await;
+    let scope = "AWS4-HMAC-SHA256 Credential=PANIC/20260101/us-east-1/SERVICE/aws4_request, SignedHeaders=host, Signature=0";
+    for (service, code) in
+        [("sts", "<Code>InternalFailure</Code>"), ("eks", "x-amzn-errortype: ServerException")]
+    {
+        let scope = scope.replace("SERVICE", service);
+        let head =
+            format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {scope}\r\n\r\n");
+        let answer = spoken(address, &head).await;
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains(code), "{service}: {answer}");
+        assert!(answer.contains("x-amzn-requestid: "), "{service}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use lanyard_api::{
     },
     proof,
 };
+use lanyard_kit::{Panicked, caught};
 
 use super::{
     answer, selectors,
@@ -81,9 +82,11 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         grant: None,
     };
     let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
-    let answered = tokio::time::timeout(limit, asked)
-        .await
-        .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
+    // Caught here: upon the listener's error status the API server would go on to RBAC.
+    let answered = tokio::time::timeout(limit, caught("access review", asked)).await.map_or_else(
+        |_| Err(Fault::TimedOut { part: "the review".into(), limit }),
+        |done| done.unwrap_or_else(|Panicked| Err(Fault::Internal)),
+    );
     match answered {
         Ok(decision) => write(gateway, spoke, version, (who, what), &decision),
         Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),

@@ -14,6 +14,7 @@ use lanyard_gateway::GatewayConfig;
 use lanyard_iam::{AccountId, Region};
 use lanyard_kit::{
     ConfigSecret, ExposeSecret as _,
+    config::OutOfRange,
     telemetry::{LogConfig, MetricsConfig, TelemetryConfig},
 };
 use lanyard_mapping::MappingConfig;
@@ -165,6 +166,9 @@ pub enum InvalidConfig {
     /// Something that the hub's own calls to AWS cannot be.
     #[error(transparent)]
     Aws(#[from] AwsOptionsError),
+    /// A number that no process could use.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
 }
 
 impl ServeConfig {
@@ -197,6 +201,9 @@ impl ServeConfig {
         self.envelope.validate()?;
         self.aws.validate()?;
         self.spoke.validate()?;
+        self.gateway.validate()?;
+        self.mapping.validate()?;
+        self.authz.validate()?;
         self.awsapi.validate().map_err(InvalidConfig::AwsApi)?;
         if let Some(text) = &self.external_url {
             let bad = || InvalidConfig::ExternalUrl(text.clone());
@@ -224,6 +231,8 @@ impl ServeConfig {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_kit::config::{COUNT_MAX, SECONDS_MAX};
+
     use super::*;
 
     #[test]
@@ -313,6 +322,50 @@ mod tests {
         let envelope = EnvelopeConfig { kms_key: Some("alias/x".to_owned()), ..EnvelopeConfig::default() };
         let envelope = ServeConfig { envelope, ..ServeConfig::default() }.validate();
         assert!(matches!(envelope, Err(InvalidConfig::Envelope(_))));
+    }
+
+    #[test]
+    fn a_number_that_no_process_could_use_is_refused_by_its_key() {
+        let counts = [
+            "gateway.reviews_in_flight_max",
+            "gateway.recorder_queue_max",
+            "gateway.answers_max",
+            "awsapi.requests_in_flight_max",
+            "mapping.limits.watches",
+            "mapping.memory.badges_max",
+            "authz.decisions_waiting_max",
+            "authz.watches_max",
+        ];
+        let times = [
+            "authn.sts.proven_seconds",
+            "authn.sts.breaker.window_seconds",
+            "authn.sts.breaker.open_seconds",
+            "credentials.exchange.sts.proven_seconds",
+            "credentials.exchange.sts.breaker.open_seconds",
+            "aws.calls.breaker.window_seconds",
+            "aws.calls.breaker.open_seconds",
+            "spoke.issuer_seconds",
+            "spoke.request_seconds",
+            "spoke.watch_seconds",
+            "spoke.silence_seconds",
+            "spoke.resync_seconds",
+            "spoke.pause_seconds_max",
+        ];
+        let counts = counts.map(|key| (key, COUNT_MAX));
+        for (key, most) in counts.into_iter().chain(times.map(|key| (key, SECONDS_MAX))) {
+            let with = |value: u64| {
+                let mut config = serde_json::to_value(ServeConfig::default()).unwrap();
+                let path = format!("/{}", key.replace('.', "/"));
+                *config.pointer_mut(&path).unwrap_or_else(|| panic!("{key}")) = value.into();
+                let config: ServeConfig = serde_json::from_value(config).unwrap();
+                config.validate().map_err(|error| error.to_string())
+            };
+            assert_eq!(with(most), Ok(()), "{key}");
+            for bad in [most + 1, u64::MAX] {
+                let error = with(bad).unwrap_err();
+                assert!(error.starts_with(&format!("{key}: `{bad}` is out of range")), "{key}: {error}");
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use url::{Host, Url};
 
+use crate::config::{COUNT_MAX, OutOfRange, in_range};
 use crate::tls::{FileError, read_public_file, read_secret_file};
 use crate::{ConfigSecret, ExposeSecret as _};
 
@@ -130,6 +131,9 @@ pub enum InvalidTraces {
     /// Nothing would ever be sent.
     #[error("telemetry.traces.{0} is 0: give at least 1")]
     Zero(&'static str),
+    /// No queue is that long.
+    #[error("telemetry.traces.{0}")]
+    OutOfRange(#[from] OutOfRange),
 }
 
 /// A collector, ready to be connected to.
@@ -152,6 +156,8 @@ impl TracesConfig {
         if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {
             return Err(InvalidTraces::Zero(name));
         }
+        let counts = [("queue_max", self.queue_max as u64), ("batch_max", self.batch_max as u64)];
+        in_range(1..=COUNT_MAX, &counts)?;
         if !(0.0..=1.0).contains(&self.sample_ratio) {
             return Err(InvalidTraces::Ratio(self.sample_ratio));
         }
@@ -259,6 +265,10 @@ mod tests {
             (r#"{"sample_ratio":1.5}"#, "between 0 and 1"),
             (r#"{"sample_ratio":-0.5}"#, "between 0 and 1"),
             (r#"{"queue_max":0}"#, "queue_max is 0"),
+            (
+                r#"{"queue_max":4611686018427387904}"#,
+                "telemetry.traces.queue_max: `4611686018427387904` is out",
+            ),
         ] {
             let error = read(bad).unwrap_err();
             assert!(error.contains(words) && !error.contains("secret-"), "{bad}: {error}");
