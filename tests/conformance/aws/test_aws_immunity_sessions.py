@@ -202,3 +202,29 @@ def immunity_52_a_client_id_is_one_clusters_and_its_token_no_web_identity(hub, e
     with refused(exchange.wire.sts, "InvalidIdentityToken", "Incorrect token audience"):
         exchange.ask(exchange.token(aud=client))
     assert eks.list_identity_provider_configs(clusterName=names[1])["identityProviderConfigs"] == []
+
+
+def immunity_52_clusters_share_a_client_id_where_all_of_them_say_so(hub, eks):
+    """By a tag, for the model has no setting for it. It counts when the configuration is associated."""
+    names = [unique("shared") for _ in range(3)]
+    for name in names:
+        eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig={"authenticationMode": "API"})
+    hub.settle()
+    oidc = {"identityProviderConfigName": "a", "issuerUrl": f"https://{names[0]}.example", "clientId": names[0]}
+    shared = {"oidc": oidc, "tags": {"lanyard:shared-audience": "true"}}
+    eks.associate_identity_provider_config(clusterName=names[0], oidc=oidc)
+    hub.settle()
+    with refused(eks, "InvalidRequestException", "`lanyard:shared-audience=true`"):
+        eks.associate_identity_provider_config(clusterName=names[1], **shared)
+    config = {"type": "oidc", "name": "a"}
+    eks.disassociate_identity_provider_config(clusterName=names[0], identityProviderConfig=config)
+    hub.settle()
+    for name in names[:2]:
+        eks.associate_identity_provider_config(clusterName=name, **shared)
+        hub.settle()
+        read = eks.describe_identity_provider_config(clusterName=name, identityProviderConfig=config)
+        told = read["identityProviderConfig"]["oidc"]
+        assert (told["clientId"], told["tags"]) == (names[0], shared["tags"]), told
+    for wrong in ({"team": "a"}, {"lanyard:shared-audience": "yes"}):
+        with refused(eks, "InvalidRequestException", "`lanyard:shared-audience=true`"):
+            eks.associate_identity_provider_config(clusterName=names[2], oidc=oidc, tags=wrong)
