@@ -345,3 +345,16 @@ def test_unsigned_only_that_one_operation_is_answered(hub, wire):
     assert code_of(answer) == "InvalidParameterCombination", "immunity 45"
     answer = raw(hub, "POST", f"{wire.url}/", exchange.encode(), headers=FORM)
     assert (answer.status_code, code_of(answer)) == (400, "ValidationError"), answer.text
+
+
+def test_the_list_of_oidc_providers_has_all_of_them(new_hub):
+    """More than one page of the service's own: the model has no marker for who lists them."""
+    hub = new_hub("providers", settings={"LANYARD_AUTHN__LIMITS__OIDC_PROVIDERS_MAX": "120"}).start()
+    iam = Wire(hub).client("iam")
+    made = {
+        iam.create_open_id_connect_provider(Url=f"https://{number}.example")["OpenIDConnectProviderArn"]
+        for number in range(101)
+    }
+    hub.settle()
+    listed = [one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]]
+    assert len(listed) == 101 and set(listed) == made
