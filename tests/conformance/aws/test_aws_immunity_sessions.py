@@ -177,6 +177,22 @@ def immunity_36_a_chain_of_sessions_ends_with_each_role_in_it(hub, iam):
     ended(hub, second)
 
 
+def test_a_source_identity_is_told_of_every_session_of_its_chain(hub):
+    ana = hub.create_user("ana")
+    between = hub.create_role("between", trusts=ana.arn)
+    last = hub.create_role("last", trusts=between.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    first = sts.assume_role(RoleArn=between.arn, RoleSessionName="first", SourceIdentity="ana")
+    assert first["SourceIdentity"] == "ana"
+    second = Wire(hub, credentials_of(hub, first)).sts.assume_role(RoleArn=last.arn, RoleSessionName="second")
+    credentials_of(hub, second)
+    assert second["SourceIdentity"] == "ana", "inherited, and not given again"
+    plain = sts.assume_role(RoleArn=between.arn, RoleSessionName="plain")
+    credentials_of(hub, plain)
+    assert "SourceIdentity" not in plain
+
+
 def immunity_36_a_web_identitys_session_ends_with_its_provider(hub, iam, exchange):
     session = exchange.session()
     lives(hub, session)
