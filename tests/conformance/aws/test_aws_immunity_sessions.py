@@ -80,6 +80,8 @@ def immunity_10_what_proves_nothing_is_exchanged_for_nothing(exchange):
         ("without an end", token(exp=None), "InvalidIdentityToken", 400),
         ("from the future", token(nbf=now + 3600), "InvalidIdentityToken", 400),
         ("of nobody", token(sub=None), "InvalidIdentityToken", 400),
+        ("of a shorter name than STS has an answer for", token(sub="ana"), "InvalidIdentityToken", 400),
+        ("of a longer name than STS has an answer for", token(sub="a" * 256), "InvalidIdentityToken", 400),
         ("unsigned", issuer.unsigned(aud=AUDIENCE, sub="job-17"), "InvalidIdentityToken", 400),
         ("signed by the public key", issuer.by_public_key(aud=AUDIENCE, sub="job-17"), "InvalidIdentityToken", 400),
         ("with other claims", f"{header}.{token(sub='root').split('.')[1]}.{signature}", "InvalidIdentityToken", 400),
