@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore import xform_name
 
 from hub import Principal, unique
 from oidc import Issuer
 from tokens import Credentials
-from wire import Wire, code_of, raw, refused
+from wire import Wire, code_of, let, raw, refused
 
 AUDIENCE = "sts.amazonaws.com"
 SUBJECT = "repo:octo-org/octo-repo:environment:prod"
@@ -358,3 +359,42 @@ def test_the_list_of_oidc_providers_has_all_of_them(new_hub):
     hub.settle()
     listed = [one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]]
     assert len(listed) == 101 and set(listed) == made
+
+
+def test_each_list_of_one_thing_is_an_action_of_its_own(hub, iam):
+    """As AWS has them: a policy that was written for them lets them pass, and one that lets the thing be read does not."""
+    name = unique("own")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting(hub.account))
+    iam.create_instance_profile(InstanceProfileName=name)
+    provider = iam.create_open_id_connect_provider(Url=f"https://{name}.example")["OpenIDConnectProviderArn"]
+    user, role = {"UserName": name}, {"RoleName": name}
+    profile, provider = {"InstanceProfileName": name}, {"OpenIDConnectProviderArn": provider}
+    own = {
+        "ListUserTags": user,
+        "ListGroupsForUser": user,
+        "ListAttachedUserPolicies": user,
+        "ListRoleTags": role,
+        "ListAttachedRolePolicies": role,
+        "ListInstanceProfilesForRole": role,
+        "UpdateRoleDescription": role | {"Description": "a"},
+        "ListInstanceProfileTags": profile,
+        "ListOpenIDConnectProviderTags": provider,
+    }
+    whole = {
+        "GetUser": user,
+        "GetRole": role,
+        "UpdateRole": role,
+        "GetInstanceProfile": profile,
+        "GetOpenIDConnectProvider": provider,
+    }
+    hub.settle()
+    for allowed, others in ((own, whole), (whole, own)):
+        ana = hub.create_user("ana")
+        let(hub, ana.name, {"Effect": "Allow", "Action": [f"iam:{action}" for action in allowed], "Resource": "*"})
+        theirs = Wire(hub, ana.credentials).client("iam")
+        for operation, asked in allowed.items():
+            getattr(theirs, xform_name(operation))(**asked)
+        for operation, asked in others.items():
+            with refused(theirs, "AccessDenied", f"is not authorized to perform: iam:{operation}", 403):
+                getattr(theirs, xform_name(operation))(**asked)
