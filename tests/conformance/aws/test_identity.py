@@ -109,7 +109,8 @@ def test_people_get_a_text_and_clients_their_error(hub, wire):
 
 
 def test_a_host_of_one_service_is_that_services_alone(new_hub, tmp_path):
-    hub = new_hub("hosts", settings={"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]'}).start()
+    settings = {"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]', "LANYARD_AWSAPI__HOSTS__EKS_AUTH": '["eks-auth.hub.example"]'}
+    hub = new_hub("hosts", settings=settings).start()
     wire = Wire(hub)
     assert wire.sts.get_caller_identity()["Account"] == hub.account, "any other host is for all services"
     assert wire.eks.list_clusters()["clusters"] is not None
