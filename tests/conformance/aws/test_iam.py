@@ -287,14 +287,32 @@ def credentials_of(hub, made) -> Credentials:
 
 @pytest.fixture
 def ci(hub, wire, iam, issuer):
-    """A role for the jobs of one repository; the issuer's authorities are what AWS's wire has no word for."""
-    hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca))
-    arn = f"arn:aws:iam::{hub.account}:oidc-provider/{issuer.url.removeprefix('https://')}"
+    """A role for the jobs of one repository, made by calls of AWS alone: the issuer is known by its authority's thumbprint."""
+    made = iam.create_open_id_connect_provider(
+        Url=issuer.url, ClientIDList=[AUDIENCE], ThumbprintList=["0" * 40, issuer.thumbprint]
+    )
+    arn = made["OpenIDConnectProviderArn"]
     policy = trusting_jobs(arn, "repo:octo-org/octo-repo:*")
     role = iam.create_role(RoleName=unique("ci"), AssumeRolePolicyDocument=policy)["Role"]
     hub.settle()
     yield role
-    hub.cli("iam", "oidc-provider", "delete", issuer.url)
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+def test_an_issuer_whose_thumbprint_is_none_of_the_providers_is_not_believed(hub, iam, wire, issuer, ci):
+    arn = ci["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Federated"]
+
+    def ask() -> dict:
+        token = hub.secrets.add("a web identity token", issuer.token(aud=AUDIENCE, sub=SUBJECT))
+        return wire.sts.assume_role_with_web_identity(
+            RoleArn=ci["Arn"], RoleSessionName="run-17", WebIdentityToken=token
+        )
+
+    credentials_of(hub, ask())
+    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=["0" * 40])
+    hub.settle()
+    with refused(wire.sts, "IDPCommunicationError"):
+        ask()
 
 
 def test_a_jobs_token_is_exchanged_unsigned_and_its_session_opens_a_cluster(hub, cluster, wire, issuer, ci):
