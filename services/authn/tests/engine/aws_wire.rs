@@ -128,6 +128,7 @@ on_each_store!(
     a_cluster_is_one_of_the_callers_own_account_and_region,
     immunity_33_another_accounts_cluster_is_not_there,
     immunity_45_what_was_not_signed_so_is_refused,
+    immunity_36_a_session_that_has_ended_proves_nobody,
     immunity_45_only_the_service_that_was_signed_for_owns_the_operation,
     immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else,
     a_page_token_is_of_one_caller_and_one_list,
@@ -175,6 +176,21 @@ async fn a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it(databa
         let denial = forbidden(ask(other).await);
         assert_eq!(denial.code, "implicit_deny", "{other}");
         assert!(denial.message.contains(&format!("allows the iam:{other} action")), "{denial}");
+    }
+}
+
+async fn immunity_36_a_session_that_has_ended_proves_nobody(database: TestDatabase) {
+    let world = world(database).await;
+    let (user, key) = world.user(world.hub.account, "/", "ana").await;
+    let trusted = format!("arn:aws:iam::{}:root", world.hub.account);
+    let role = world.role(world.hub.account, "/", "Dev", &trusted).await;
+    let (minted, claims) = world.session(&role, &user, &key.access_key_id).await;
+    let list_users = Sent { query: "Action=ListUsers&Version=2010-05-08", service: "iam", ..get("/") };
+    admitted(send(&world, &minted.credentials, &who_am_i()).await);
+    world.clock.advance(claims.expires_at - world.now() + time::Duration::SECOND);
+    for sent in [get("/clusters"), list_users, who_am_i()] {
+        let service = sent.service;
+        assert_eq!(unproven(send(&world, &minted.credentials, &sent).await), "session_expired", "{service}");
     }
 }
 
