@@ -52,6 +52,7 @@ class Issuer(StandIn):
     """The stand-in. While it is `away` it answers 503 to everything."""
 
     NAME = "oidc"
+    WHOLE = True
     folder: pathlib.Path
     path: str = ""
     keys: list[Key] = field(default_factory=lambda: [Key("one")])

@@ -21,8 +21,11 @@ LOOPBACK = "127.0.0.1"
 class TlsServer:
     """Answers every GET and POST by `answer`; `ca` is what its clients have to trust."""
 
-    def __init__(self, folder: pathlib.Path, stem: str, answer):
+    def __init__(self, folder: pathlib.Path, stem: str, answer, *, whole: bool = False):
         self.ca, chain = certificate(folder, stem)
+        if whole:
+            # As an authority's own root behind the server's certificate: what a thumbprint is taken of.
+            chain.write_bytes(chain.read_bytes() + self.ca.read_bytes())
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -55,10 +58,12 @@ class StandIn:
     """Somebody's service on loopback: its class says its name, and how it answers."""
 
     NAME: str
+    # Whether it shows its authority's certificate too.
+    WHOLE = False
     folder: pathlib.Path
 
     def start(self):
-        self._server = TlsServer(self.folder, self.NAME, self._answer)
+        self._server = TlsServer(self.folder, self.NAME, self._answer, whole=self.WHOLE)
         return self
 
     def stop(self) -> None:
@@ -67,6 +72,12 @@ class StandIn:
     @property
     def ca(self) -> pathlib.Path:
         return self._server.ca
+
+    @property
+    def thumbprint(self) -> str:
+        """The SHA-1 of its authority's certificate, as IAM wants it."""
+        authority = x509.load_pem_x509_certificate(self.ca.read_bytes())
+        return authority.fingerprint(hashes.SHA1()).hex()
 
     @property
     def host(self) -> str:

@@ -255,6 +255,8 @@ pub struct RoleSession {
     pub assumed_role_id: String,
     /// How full the token is, in percent.
     pub packed_policy_percent: u32,
+    /// Who stands behind it, as it was given with this session or with an earlier one of its chain.
+    pub source_identity: Option<String>,
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use entries::{
 pub use identity_providers::{
     AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,
     IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
-    NO_PREFIX,
+    NO_PREFIX, SHARED_AUDIENCE_TAG,
 };
 pub use rule::Rule;
 pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes};

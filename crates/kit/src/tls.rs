@@ -14,6 +14,7 @@ mod files;
 mod identity;
 mod leaf;
 mod live;
+mod pinned;
 mod service;
 
 pub use authority::{Authority, AuthorityError, PRINCIPAL_LIFETIME_MAX};
@@ -29,6 +30,7 @@ pub use leaf::{KeyedCertificate, Names, certificates_from_pem, fingerprint};
 pub use live::{
     Clients, Following, Live, LiveAuthority, LiveError, LiveIdentity, LiveText, Look, RELOAD_INTERVAL, fixed,
 };
+pub use pinned::{PinnedRoots, pinned_config};
 pub use rustls_pki_types::CertificateDer;
 pub use service::{
     CERTIFICATE_FILE, KEY_FILE, ROOT_FILE, ServiceFiles, ServiceIdentity, ServiceIdentityError,

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::jwks::JWKS_BYTES_MAX;
+use crate::thumbprint::{self, Thumbprint};
 
 /// Longest issuer URL, in bytes.
 pub const ISSUER_BYTES_MAX: usize = 1024;
@@ -25,6 +26,11 @@ pub struct IssuerOptions {
     /// Certificates in PEM that are trusted in place of the system's authorities.
     #[serde(default)]
     pub ca_bundle_pem: Option<String>,
+    /// SHA-1 of certificates, in hex (IAM: "Obtain the thumbprint for an OpenID Connect identity provider"). Where the system's
+    /// authorities do not vouch for a host, the last certificate of the chain that it shows is its root, if it has one of these. They
+    /// do not count beside a CA bundle.
+    #[serde(default)]
+    pub thumbprints: Vec<String>,
     /// Hosts, exactly named, that may have addresses which are not public: the issuer's, and that of its keys if it is
     /// another.
     #[serde(default)]
@@ -80,6 +86,7 @@ impl IssuerOptions {
             issuer_url: issuer_url.to_owned(),
             algorithms: every_algorithm(),
             ca_bundle_pem: None,
+            thumbprints: Vec::new(),
             private_hosts: Vec::new(),
             keys: KeyOptions::default(),
         }
@@ -98,6 +105,9 @@ pub enum IssuerError {
     /// The bundle is none.
     #[error("the CA bundle has no certificate in PEM, or a broken one")]
     CaBundle,
+    /// No certificate has such a thumbprint.
+    #[error("`{0}` is no thumbprint, write the 40 hex digits of a certificate's SHA-1")]
+    Thumbprint(String),
     /// A private host that could never be called.
     #[error("`{0}` is not a host, write a name or an address without scheme, port or path")]
     PrivateHost(String),
@@ -116,6 +126,7 @@ pub struct Issuer {
     discovery_url: Url,
     algorithms: Algorithms,
     roots: Vec<CertificateDer<'static>>,
+    thumbprints: Vec<Thumbprint>,
     addresses: AddressRules,
     keys: KeyOptions,
 }
@@ -126,7 +137,8 @@ impl Issuer {
     /// # Errors
     /// [`IssuerError`] names the part and the rule.
     pub fn new(options: IssuerOptions) -> Result<Self, IssuerError> {
-        let IssuerOptions { issuer_url, algorithms, ca_bundle_pem, private_hosts, keys } = options;
+        let IssuerOptions { issuer_url, algorithms, ca_bundle_pem, thumbprints, private_hosts, keys } =
+            options;
         let discovery_url = discovery_url(&issuer_url)?;
         let algorithms: Algorithms = algorithms.into_iter().collect();
         if algorithms.is_empty() {
@@ -136,12 +148,16 @@ impl Issuer {
             None => Vec::new(),
             Some(pem) => certificates_from_pem(&pem).map_err(|_| IssuerError::CaBundle)?,
         };
+        let thumbprints = match roots.is_empty() {
+            true => thumbprints.iter().map(|text| Thumbprint::parse(text)).collect::<Result<_, _>>()?,
+            false => Vec::new(),
+        };
         let mut addresses = AddressRules::public_only();
         for host in private_hosts {
             addresses = addresses.allow_private(&host_of(&host)?);
         }
         judge_times(&keys)?;
-        Ok(Self { url: issuer_url, discovery_url, algorithms, roots, addresses, keys })
+        Ok(Self { url: issuer_url, discovery_url, algorithms, roots, thumbprints, addresses, keys })
     }
 
     /// The issuer as its tokens write it.
@@ -174,6 +190,7 @@ impl Issuer {
             body_bytes_max: JWKS_BYTES_MAX,
             addresses: self.addresses.clone(),
             roots: self.roots.clone(),
+            pinned_roots: thumbprint::pinned(&self.thumbprints),
             ..http_client::Options::default()
         }
     }

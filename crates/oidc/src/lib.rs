@@ -57,6 +57,7 @@ mod service_account;
 mod shown;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod stand_in;
+mod thumbprint;
 mod verify;
 
 pub use algorithm::{Algorithm, Algorithms};

@@ -36,8 +36,8 @@ impl OidcConfig {
     }
 }
 
-/// What tells providers apart: the issuer's URL, and the certificates that it is verified by.
-type Key = (String, Option<String>);
+/// What tells providers apart: the issuer's URL, and the certificates or thumbprints that it is verified by.
+type Key = (String, Option<String>, Vec<String>);
 
 /// The providers in use. Clones share them.
 #[derive(Clone)]
@@ -98,13 +98,29 @@ impl Providers {
         issuer_url: &str,
         ca_bundle_pem: Option<&str>,
     ) -> Result<Arc<KeptProvider>, IssuerError> {
-        let key = (issuer_url.to_owned(), ca_bundle_pem.map(str::to_owned));
+        self.pinned(issuer_url, ca_bundle_pem, &[])
+    }
+
+    /// As [`Self::of`]; without a CA bundle an issuer whom the system's authorities do not vouch for may also be known by the
+    /// thumbprint of the last certificate that it shows.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn pinned(
+        &self,
+        issuer_url: &str,
+        ca_bundle_pem: Option<&str>,
+        thumbprints: &[String],
+    ) -> Result<Arc<KeptProvider>, IssuerError> {
+        // Beside a bundle they say nothing, and so tell nothing apart.
+        let thumbprints = if ca_bundle_pem.is_some() { Vec::new() } else { thumbprints.to_vec() };
+        let key = (issuer_url.to_owned(), ca_bundle_pem.map(str::to_owned), thumbprints.clone());
         let mut kept = self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get(&key).and_then(Weak::upgrade) {
             return Ok(known);
         }
         kept.retain(|_, provider| provider.strong_count() > 0);
-        let options = self.inner.config.issuer(issuer_url, ca_bundle_pem);
+        let options = IssuerOptions { thumbprints, ..self.inner.config.issuer(issuer_url, ca_bundle_pem) };
         let provider = Provider::new(Issuer::new(options)?, Arc::clone(&self.inner.clock))?;
         let renew = |runtime: &Handle| runtime.spawn(provider.clone().keep_fresh()).abort_handle();
         let renewing = self.inner.runtime.as_ref().map(renew);

@@ -28,6 +28,7 @@ use url::Url;
 use crate::algorithm::Algorithm;
 use crate::fault::Document;
 use crate::issuer::{Issuer, IssuerOptions};
+use crate::thumbprint::Thumbprint;
 
 pub use key::{SigningKey, encode, signing_input};
 pub use projected::Projected;
@@ -152,6 +153,14 @@ impl StandIn {
     /// The certificate of its CA, in PEM.
     pub fn ca_pem(&self) -> &str {
         self.authority.root_pem()
+    }
+
+    /// The thumbprint of the last certificate that it shows, in hex: its authority's own, below the root.
+    pub fn thumbprint(&self) -> String {
+        let now = SystemClock.now();
+        let issued = self.authority.issue_server(&Names::loopback(), Duration::DAY, now);
+        let shown = issued.expect("a certificate").chain().expect("a chain");
+        Thumbprint::text_of(shown.last().expect("a certificate"))
     }
 
     /// A configuration that trusts its CA and lets it be on loopback.

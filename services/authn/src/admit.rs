@@ -65,6 +65,8 @@ struct AskedFor<'a> {
     body: &'a [u8],
     /// The method that was signed, where another one is weighed beside it.
     beside: Option<&'a str>,
+    /// The action that is weighed, where it is not the method's: AWS's own for an operation that a method of more answers.
+    action: Option<&'static str>,
     /// The cluster that is named, where the caller's account has none of that name.
     missing_cluster: Option<&'a str>,
     circumstances: Circumstances<'a>,
@@ -139,6 +141,7 @@ impl<S: SharedCache> Engine<S> {
             method,
             body,
             beside: query.beside.as_ref().map(|_| &*query.method),
+            action: None,
             missing_cluster: None,
             circumstances: Circumstances {
                 source_ip: query.source_ip,
@@ -169,10 +172,13 @@ impl<S: SharedCache> Engine<S> {
         if let Some(name) = asked.missing_cluster {
             call.target.cluster = Some(ClusterRef::Missing(name.to_owned()));
         }
-        // Weighed by the permission of the call that asks, and admitted as what it is.
+        // Weighed by the permission of the call or operation that asks, and admitted as what it is.
         let action = call.action;
         if let Some(covering) = asked.beside.and_then(|signed| methods::covering(signed, asked.method)) {
             call.action = covering;
+        }
+        if let Some(own) = asked.action {
+            call.action = own;
         }
         // A session that is made is not a change of any record, and its signature counts once all the same.
         let once = call.mutates || methods::makes_session(asked.method);

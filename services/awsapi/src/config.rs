@@ -50,12 +50,21 @@ pub struct ServiceHosts {
     pub sts: Vec<String>,
     /// IAM's.
     pub iam: Vec<String>,
+    /// EKS Auth's, which the agents of nodes call.
+    pub eks_auth: Vec<String>,
 }
 
 impl ServiceHosts {
-    fn all(&self) -> impl Iterator<Item = (Service, &str)> {
-        let of = [(Service::Eks, &self.eks), (Service::Sts, &self.sts), (Service::Iam, &self.iam)];
-        of.into_iter().flat_map(|(service, hosts)| hosts.iter().map(move |host| (service, host.as_str())))
+    /// Each with its service and the key that has it.
+    fn all(&self) -> impl Iterator<Item = (Service, &'static str, &str)> {
+        let of = [
+            (Service::Eks, "eks", &self.eks),
+            (Service::Sts, "sts", &self.sts),
+            (Service::Iam, "iam", &self.iam),
+            (Service::EksAuth, "eks_auth", &self.eks_auth),
+        ];
+        of.into_iter()
+            .flat_map(|(service, key, hosts)| hosts.iter().map(move |host| (service, key, host.as_str())))
     }
 
     /// The service whose host it is that a request names, with its port if it has one.
@@ -63,13 +72,13 @@ impl ServiceHosts {
     pub fn service_of(&self, authority: &str) -> Option<Service> {
         let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let is_it = |host: &str| host.eq_ignore_ascii_case(authority) || host.eq_ignore_ascii_case(bare);
-        self.all().find(|(_, host)| is_it(host)).map(|(service, _)| service)
+        self.all().find(|(_, _, host)| is_it(host)).map(|(service, _, _)| service)
     }
 
     fn validate(&self) -> Result<(), String> {
         let mut seen = BTreeSet::new();
-        for (service, host) in self.all() {
-            let key = format!("awsapi.hosts.{}: `{}`", service.as_str(), lanyard_iam::shown(host));
+        for (_, key, host) in self.all() {
+            let key = format!("awsapi.hosts.{key}: `{}`", lanyard_iam::shown(host));
             let is_host =
                 host.parse::<http::uri::Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@'));
             if !is_host {
@@ -155,7 +164,19 @@ mod tests {
 
     fn hosts(sts: &[&str], iam: &[&str]) -> ServiceHosts {
         let all = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
-        ServiceHosts { eks: Vec::new(), sts: all(sts), iam: all(iam) }
+        ServiceHosts { sts: all(sts), iam: all(iam), ..ServiceHosts::default() }
+    }
+
+    #[test]
+    fn every_service_can_have_a_host_of_its_own() {
+        let of = |name: &str| vec![format!("{name}.hub.example")];
+        let hosts = ServiceHosts { eks: of("eks"), sts: of("sts"), iam: of("iam"), eks_auth: of("eks-auth") };
+        for service in Service::ALL {
+            let authority = format!("{}.hub.example:8445", service.as_str());
+            assert_eq!(hosts.service_of(&authority), Some(service));
+        }
+        let wrong = ServiceHosts { eks_auth: vec!["a b".to_owned()], ..ServiceHosts::default() };
+        assert!(wrong.validate().unwrap_err().starts_with("awsapi.hosts.eks_auth: `"));
     }
 
     #[test]

@@ -243,12 +243,12 @@ pub(crate) struct AccountRows {
 
 impl AccountModel {
     fn view(&self, provider: OidcProvider) -> Arc<ProviderView> {
-        let OidcProvider { issuer_url, ca_bundle_pem, .. } = &provider;
+        let OidcProvider { issuer_url, ca_bundle_pem, thumbprints, .. } = &provider;
         // The hub has the keys of its own issuers in memory, and calls itself for none.
         if own_cluster(self.external_url.as_deref(), issuer_url).is_some() {
             return Arc::new(ProviderView { keys: None, provider });
         }
-        let keys = self.providers.of(issuer_url, ca_bundle_pem.as_deref()).inspect_err(
+        let keys = self.providers.pinned(issuer_url, ca_bundle_pem.as_deref(), thumbprints).inspect_err(
             |error| tracing::error!(issuer = %issuer_url, %error, "an OIDC provider's issuer cannot be called"),
         );
         Arc::new(ProviderView { keys: keys.ok(), provider })

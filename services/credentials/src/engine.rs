@@ -270,6 +270,7 @@ impl Credentials {
             arn: claims.session_arn().to_string(),
             assumed_role_id,
             packed_policy_percent: u32::from(packed_percent),
+            source_identity: claims.source_identity,
         })
     }
 }

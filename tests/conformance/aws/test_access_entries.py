@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore import xform_name
 
 from hub import REGION, unique
-from wire import Wire, code_of, refused
+from wire import CLUSTER_ROLE, Wire, code_of, let, refused
 
 ROLE_TRUST = '{"Version":"2012-10-17","Statement":[]}'
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -107,17 +108,21 @@ def test_each_rule_has_its_error(hub, eks, cluster):
     parameters = [
         ({"kubernetesGroups": ["system:masters"]}, "it cannot start with system:"),
         ({"kubernetesGroups": ["system:"]}, "it cannot start with system:"),
-        ({"username": "system:x"}, ""),
-        ({"username": "eks:x"}, ""),
-        ({"username": "aws:x"}, ""),
-        ({"username": "amazon:x"}, ""),
-        ({"username": "iam:x"}, ""),
-        ({"username": "{{SessionName}}"}, ""),
+        ({"kubernetesGroups": ["lanyard:a"]}, "it cannot start with lanyard:"),
+        ({"username": "system:x"}, "begins with `system:`, which is reserved"),
+        ({"username": "eks:x"}, "begins with `eks:`, which is reserved"),
+        ({"username": "aws:x"}, "begins with `aws:`, which is reserved"),
+        ({"username": "amazon:x"}, "begins with `amazon:`, which is reserved"),
+        ({"username": "iam:x"}, "begins with `iam:`, which is reserved"),
+        ({"username": "lanyard:x"}, "begins with `lanyard:`, which is reserved"),
+        ({"username": "{{SessionName}}"}, "put a `:` before the session's name"),
+        ({"username": "{{SessionNameRaw}}:x"}, "put a `:` before the session's name"),
+        ({"username": "x:{{EC2PrivateDNSName}}"}, "names a node"),
         ({"type": "NONE"}, "type"),
-        ({"tags": {"AWS:x": "1"}}, ""),
-        ({"tags": {"k" * 129: "1"}}, ""),
-        ({"tags": {"k": "v" * 257}}, ""),
-        ({"tags": {str(n): "" for n in range(51)}}, ""),
+        ({"tags": {"AWS:x": "1"}}, "which is reserved"),
+        ({"tags": {"k" * 129: "1"}}, "is not 1 to 128 characters long"),
+        ({"tags": {"k": "v" * 257}}, "is longer than 256 characters"),
+        ({"tags": {str(n): "" for n in range(51)}}, "at most 50 tags"),
     ]
     for members, text in parameters:
         with refused(eks, "InvalidParameterException", text):
@@ -128,8 +133,71 @@ def test_each_rule_has_its_error(hub, eks, cluster):
     with refused(eks, "ResourceNotFoundException", "No cluster found for name: none.", 404):
         create(clusterName="none")
     hub.settle()
-    with refused(eks, "InvalidParameterException", "it cannot start with system:"):
-        eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, kubernetesGroups=["system:a"])
+    for members, text in parameters:
+        if set(members) <= {"kubernetesGroups", "username"}:
+            with refused(eks, "InvalidParameterException", text):
+                eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, **members)
+    entry = eks.describe_access_entry(clusterName=cluster, principalArn=ana.arn)["accessEntry"]
+    assert (entry["username"], entry["kubernetesGroups"]) == (ana.arn, []), "nothing came of any of it"
+    changed = eks.update_access_entry(clusterName=cluster, principalArn=ana.arn, username="dev:{{SessionName}}")
+    assert changed["accessEntry"]["username"] == "dev:{{SessionName}}"
+
+
+def test_each_type_of_node_has_its_names_and_no_others(hub, eks, cluster):
+    by_instance, by_session = "system:node:{{EC2PrivateDNSName}}", "system:node:{{SessionName}}"
+    types = {
+        "EC2_LINUX": by_instance,
+        "EC2_WINDOWS": by_instance,
+        "EC2": by_instance,
+        "FARGATE_LINUX": by_session,
+        "HYBRID_LINUX": by_session,
+        "HYPERPOD_LINUX": by_session,
+    }
+    # Nodes are roles of the cluster's own account, whomever else the cluster trusts.
+    ana = hub.create_user("ana")
+    hub.cli("cluster", "update", cluster, "--trust", f"local/{hub.account}", "--trust", "aws/444455556666")
+    roles = {kind: hub.create_role("node", trusts=f"arn:aws:iam::{hub.account}:root") for kind in types}
+    hub.settle()
+    standard = 'This operation can only be performed on Access Entries with a type of "STANDARD".'
+    for kind, username in types.items():
+        own = {"clusterName": cluster, "principalArn": roles[kind].arn}
+        for principal in (ana.arn, "arn:aws:iam::444455556666:role/node"):
+            with refused(eks, "InvalidParameterException", "The specified principalArn is invalid: invalid principal."):
+                eks.create_access_entry(clusterName=cluster, principalArn=principal, type=kind)
+        for members in ({"username": "node:a"}, {"kubernetesGroups": ["nodes"]}):
+            with refused(eks, "InvalidParameterException", standard):
+                eks.create_access_entry(**own, type=kind, **members)
+        made = eks.create_access_entry(**own, type=kind)["accessEntry"]
+        assert (made["type"], made["username"], made["kubernetesGroups"]) == (kind, username, ["system:nodes"])
+        hub.settle()
+        assert eks.describe_access_entry(**own)["accessEntry"] == made
+        for members in ({"username": "node:a"}, {"kubernetesGroups": ["nodes"]}):
+            with refused(eks, "InvalidParameterException", standard):
+                eks.update_access_entry(**own, **members)
+        with refused(eks, "InvalidParameterException", standard):
+            eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"})
+
+
+def test_who_may_not_pass_the_role_of_ec2_nodes_makes_no_entry_for_it(hub, eks, cluster):
+    ana = hub.create_user("ana")
+    kinds = ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX")
+    roles = {kind: hub.create_role("node", trusts=f"arn:aws:iam::{hub.account}:root") for kind in kinds}
+    let(hub, ana.name, {"Effect": "Allow", "Action": "eks:CreateAccessEntry", "Resource": "*"})
+    theirs = Wire(hub, ana.credentials).eks
+    for kind in kinds[:2]:
+        with refused(theirs, "AccessDeniedException", "iam:PassRole", 403):
+            theirs.create_access_entry(clusterName=cluster, principalArn=roles[kind].arn, type=kind)
+    # Of the others no service is handed a role.
+    theirs.create_access_entry(clusterName=cluster, principalArn=roles["FARGATE_LINUX"].arn, type="FARGATE_LINUX")
+    let(
+        hub,
+        ana.name,
+        {"Effect": "Allow", "Action": "eks:CreateAccessEntry", "Resource": "*"},
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles["EC2_LINUX"].arn},
+    )
+    theirs.create_access_entry(clusterName=cluster, principalArn=roles["EC2_LINUX"].arn, type="EC2_LINUX")
+    with refused(theirs, "AccessDeniedException", "iam:PassRole", 403):
+        theirs.create_access_entry(clusterName=cluster, principalArn=roles["EC2_WINDOWS"].arn, type="EC2_WINDOWS")
 
 
 def test_policies_are_associated_replaced_listed_and_taken_off(hub, eks, cluster):
@@ -161,8 +229,9 @@ def test_policies_are_associated_replaced_listed_and_taken_off(hub, eks, cluster
     refusals = [
         ("arn:aws:eks::aws:cluster-access-policy/None", {"type": "cluster"}, "ResourceNotFoundException", "policyArn", 404),
         ("arn:aws:eks::aws:cluster-access-policy/AmazonEKSHybridPolicy", {"type": "cluster"}, "InvalidParameterException", "can only be associated with service-linked roles", 400),
-        (VIEW, {"type": "namespace"}, "InvalidParameterException", "", 400),
-        (VIEW, {"type": "namespace", "namespaces": ["A"]}, "InvalidParameterException", "", 400),
+        (VIEW, {"type": "namespace"}, "InvalidParameterException", "names at least one", 400),
+        (VIEW, {"type": "namespace", "namespaces": ["A"]}, "InvalidParameterException", "`A` is not a namespace", 400),
+        (VIEW, {"type": "namespace", "namespaces": ["a", "a"]}, "InvalidParameterException", "stands here twice", 400),
         (VIEW, {"type": "cluster", "namespaces": ["a"]}, "InvalidParameterException", "accessScope", 400),
         (VIEW, {"type": "all"}, "InvalidParameterException", "accessScope", 400),
     ]
@@ -268,6 +337,65 @@ def test_changing_a_mapping_is_weighed_by_its_condition_keys(hub, eks, cluster):
     theirs.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "namespace", "namespaces": ["a"]})
     with refused(theirs, "AccessDeniedException", "eks:DescribeAccessEntry", 403):
         theirs.describe_access_entry(**own)
+
+
+def test_each_condition_key_of_a_change_is_held_against_policies(hub, eks, cluster):
+    ana, bo = hub.create_user("ana"), hub.create_user("bo")
+    hub.settle()
+    eks.create_access_entry(clusterName=cluster, principalArn=bo.arn)
+    both = unique("both")
+    eks.create_cluster(
+        name=both, roleArn=CLUSTER_ROLE, resourcesVpcConfig={}, accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"}
+    )
+
+    def allow(action: str, **condition) -> dict:
+        return {"Effect": "Allow", "Action": f"eks:{action}", "Resource": "*", "Condition": condition}
+
+    url = f"https://{cluster}.example"
+    let(
+        hub,
+        ana.name,
+        allow("AssociateIdentityProviderConfig", StringEquals={"eks:issuerUrl": url, "eks:clientId": cluster}),
+        allow("AssociateAccessPolicy", **{"ForAllValues:StringEquals": {"eks:namespaces": ["a", "b"]}}),
+        allow("UpdateClusterConfig", StringEquals={"eks:authenticationMode": "API"}),
+        allow(
+            "CreateAccessEntry",
+            StringEquals={"aws:RequestTag/team": "a"},
+            **{"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}},
+        ),
+    )
+    theirs = Wire(hub, ana.credentials).eks
+    oidc = {"identityProviderConfigName": "okta", "issuerUrl": url, "clientId": cluster}
+    view = {"clusterName": cluster, "principalArn": bo.arn, "policyArn": VIEW}
+    entry = {"clusterName": cluster, "principalArn": ana.arn}
+
+    def scope(*names: str) -> dict:
+        return {"accessScope": {"type": "namespace", "namespaces": list(names)}}
+
+    def mode(name: str) -> dict:
+        return {"name": both, "accessConfig": {"authenticationMode": name}}
+
+    # Of each operation what is refused, and then what is allowed.
+    cases = [
+        ("AssociateIdentityProviderConfig", {"clusterName": cluster, "oidc": oidc | {"issuerUrl": f"{url}/a"}}, False),
+        ("AssociateIdentityProviderConfig", {"clusterName": cluster, "oidc": oidc | {"clientId": "other"}}, False),
+        ("AssociateIdentityProviderConfig", {"clusterName": cluster, "oidc": oidc}, True),
+        ("AssociateAccessPolicy", view | scope("a", "c"), False),
+        ("AssociateAccessPolicy", view | scope("a", "b"), True),
+        ("UpdateClusterConfig", mode("CONFIG_MAP"), False),
+        ("UpdateClusterConfig", mode("API"), True),
+        ("CreateAccessEntry", entry, False),
+        ("CreateAccessEntry", entry | {"tags": {"team": "b"}}, False),
+        ("CreateAccessEntry", entry | {"tags": {"team": "a", "stage": "live"}}, False),
+        ("CreateAccessEntry", entry | {"tags": {"team": "a"}}, True),
+    ]
+    for operation, asked, is_allowed in cases:
+        call = getattr(theirs, xform_name(operation))
+        if is_allowed:
+            call(**asked)
+        else:
+            with refused(theirs, "AccessDeniedException", f"is not authorized to perform: eks:{operation}", 403):
+                call(**asked)
 
 
 def test_what_cannot_be_read_is_refused_and_nothing_is_half_written(hub, wire, eks, cluster):

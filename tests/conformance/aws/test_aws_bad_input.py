@@ -18,6 +18,8 @@ from wire import PODS, Wire, code_of, raw
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TEN_MEGABYTES = 10 << 20
+# Longer than the door waits for a body, ten seconds.
+SILENCE_SECONDS = 20
 VERSIONS = {"sts": "2011-06-15", "iam": "2010-05-08"}
 
 
@@ -282,19 +284,24 @@ def signed(wire: Wire, method: str, path: str, body: bytes, **headers: str) -> d
 
 
 def spoken(wire: Wire, method: str, path: str, lines: list[str], body: bytes) -> list[tuple[int, str]]:
-    """Statuses and heads of what the door answers to these very bytes, until it closes or is silent."""
+    """Statuses and heads of what the door answers to these very bytes, until it closes or is silent. Whoever gets no answer has been
+    hung up on: a door that says nothing and waits fails here."""
     head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "Connection: close", "", ""]).encode("latin-1")
     to = urlsplit(wire.url)
     trust = ssl.create_default_context(cafile=wire.hub.ca)
-    with socket.create_connection((to.hostname, to.port), timeout=10) as plain:
+    with socket.create_connection((to.hostname, to.port), timeout=SILENCE_SECONDS) as plain:
         with trust.wrap_socket(plain, server_hostname=to.hostname) as connection:
-            came = b""
+            came, is_closed = b"", False
             try:
                 connection.sendall(head + body)
                 while part := connection.recv(65536):
                     came += part
-            except (TimeoutError, ConnectionError, ssl.SSLEOFError):
+                is_closed = True
+            except TimeoutError:
                 pass
+            except (ConnectionError, ssl.SSLEOFError):
+                is_closed = True
+    assert came or is_closed, "neither answered nor closed"
     answers = came.split(b"HTTP/1.1 ")[1:]
     return [(int(answer[:3]), answer.decode("latin-1")) for answer in answers]
 

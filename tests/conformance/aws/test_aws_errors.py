@@ -12,6 +12,7 @@ from botocore import xform_name
 
 from hub import unique
 from oidc import Issuer
+from tokens import Credentials
 from wire import ANY_CLUSTER, PODS, Wire, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
@@ -278,10 +279,34 @@ def test_a_session_policy_that_is_none_or_too_large(hub):
         ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}, "PolicyArns"),
         ({"SerialNumber": "arn:aws:iam::111122223333:mfa/ana", "TokenCode": "123456"}, "SerialNumber"),
         ({"TransitiveTagKeys": ["none"]}, "ransitive"),
+        ({"TransitiveTagKeys": ["Team"], "Tags": [{"Key": "team", "Value": "a"}]}, "`Team` is not among the tags"),
+        ({"Tags": [{"Key": str(n), "Value": ""} for n in range(51)]}, "50"),
+        ({"Tags": [{"Key": "k" * 129, "Value": ""}]}, "128"),
+        ({"Tags": [{"Key": "k", "Value": "v" * 257}]}, "256"),
+        ({"Tags": [{"Key": "aws:k", "Value": ""}]}, "aws:"),
     ):
         refuses(sts, "AssumeRole", "ValidationError", text, **{**asked, **more})
     refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=60)
     refuses(sts, "GetSessionToken", "ValidationError", "SerialNumber", SerialNumber="GAHT12345678", TokenCode="123456")
+
+
+def test_a_transitive_tag_goes_down_the_chain_and_is_given_once(hub):
+    ana = hub.create_user("ana")
+    between = hub.create_role("between", trusts=ana.arn)
+    last = hub.create_role("last", trusts=between.arn)
+    hub.settle()
+    tags = {"Tags": [{"Key": "team", "Value": "a"}], "TransitiveTagKeys": ["team"]}
+    made = Wire(hub, ana.credentials).sts.assume_role(RoleArn=between.arn, RoleSessionName="first", **tags)
+    key = made["Credentials"]
+    secret = hub.secrets.add("a session's secret access key", key["SecretAccessKey"])
+    token = hub.secrets.add("a session token", key["SessionToken"])
+    sts = Wire(hub, Credentials(key["AccessKeyId"], secret, token)).sts
+    asked = {"RoleArn": last.arn, "RoleSessionName": "second"}
+    for name in ("team", "Team"):
+        refuses(sts, "AssumeRole", "ValidationError", "transitive", **asked, Tags=[{"Key": name, "Value": "b"}])
+    second = sts.assume_role(**asked, Tags=[{"Key": "stage", "Value": "live"}])["Credentials"]
+    hub.secrets.add("a session's secret access key", second["SecretAccessKey"])
+    hub.secrets.add("a session token", second["SessionToken"])
 
 
 @pytest.fixture

@@ -42,6 +42,10 @@ class Tenants:
         eks.associate_access_policy(
             clusterName=self.cluster, principalArn=self.user.arn, policyArn=VIEW, accessScope={"type": "cluster"}
         )
+        self.association_arn = association["associationArn"]
+        config = {"clusterName": self.cluster, "identityProviderConfig": {"type": "oidc", "name": "okta"}}
+        read = eks.describe_identity_provider_config(**config)["identityProviderConfig"]["oidc"]
+        self.config_arn = read["identityProviderConfigArn"]
         self.arn = eks.describe_cluster(name=self.cluster)["cluster"]["arn"]
         hub.cli("iam", "account", "create", TENANT, "--authority", "local", "--name", unique("tenant"))
         self.eve = hub.create_user("eve", account=TENANT)
@@ -195,6 +199,31 @@ def immunity_33_what_is_another_accounts_is_not_there(hub, tenants):
             call(**asked)
     hub.settle()
     assert tenants.state() == before, "nothing came of any of it"
+
+
+def immunity_33_tags_of_what_is_another_accounts_are_asked_for_as_of_what_is_nowhere(hub, tenants):
+    """One answer to both, but for the name in it."""
+    before = tenants.state()
+    own = Wire(hub, tenants.eve.credentials).eks
+    calls = (
+        lambda arn: own.tag_resource(resourceArn=arn, tags={"a": "b"}),
+        lambda arn: own.untag_resource(resourceArn=arn, tagKeys=["a"]),
+        lambda arn: own.list_tags_for_resource(resourceArn=arn),
+    )
+    for there in (tenants.arn, tenants.entry_arn, tenants.config_arn, tenants.association_arn):
+        nowhere = there[:-1] + ("1" if there[-1] == "0" else "0")
+        for call in calls:
+            told = []
+            for arn in (there, nowhere):
+                with pytest.raises(botocore.exceptions.ClientError) as refusal:
+                    call(arn)
+                said = refusal.value.response
+                text = said["Error"]["Message"].replace(arn, "ARN").replace(arn.rsplit("/", 1)[1], "NAME")
+                told.append((said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"], text))
+            assert told[0] == told[1], (there, told)
+            assert told[0][0] in ("NotFoundException", "AccessDeniedException"), told
+    hub.settle()
+    assert tenants.state() == before
 
 
 def immunity_33_lists_never_show_it_and_its_names_are_free(hub, tenants):

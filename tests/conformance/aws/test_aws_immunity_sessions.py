@@ -80,6 +80,8 @@ def immunity_10_what_proves_nothing_is_exchanged_for_nothing(exchange):
         ("without an end", token(exp=None), "InvalidIdentityToken", 400),
         ("from the future", token(nbf=now + 3600), "InvalidIdentityToken", 400),
         ("of nobody", token(sub=None), "InvalidIdentityToken", 400),
+        ("of a shorter name than STS has an answer for", token(sub="ana"), "InvalidIdentityToken", 400),
+        ("of a longer name than STS has an answer for", token(sub="a" * 256), "InvalidIdentityToken", 400),
         ("unsigned", issuer.unsigned(aud=AUDIENCE, sub="job-17"), "InvalidIdentityToken", 400),
         ("signed by the public key", issuer.by_public_key(aud=AUDIENCE, sub="job-17"), "InvalidIdentityToken", 400),
         ("with other claims", f"{header}.{token(sub='root').split('.')[1]}.{signature}", "InvalidIdentityToken", 400),
@@ -177,6 +179,22 @@ def immunity_36_a_chain_of_sessions_ends_with_each_role_in_it(hub, iam):
     ended(hub, second)
 
 
+def test_a_source_identity_is_told_of_every_session_of_its_chain(hub):
+    ana = hub.create_user("ana")
+    between = hub.create_role("between", trusts=ana.arn)
+    last = hub.create_role("last", trusts=between.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    first = sts.assume_role(RoleArn=between.arn, RoleSessionName="first", SourceIdentity="ana")
+    assert first["SourceIdentity"] == "ana"
+    second = Wire(hub, credentials_of(hub, first)).sts.assume_role(RoleArn=last.arn, RoleSessionName="second")
+    credentials_of(hub, second)
+    assert second["SourceIdentity"] == "ana", "inherited, and not given again"
+    plain = sts.assume_role(RoleArn=between.arn, RoleSessionName="plain")
+    credentials_of(hub, plain)
+    assert "SourceIdentity" not in plain
+
+
 def immunity_36_a_web_identitys_session_ends_with_its_provider(hub, iam, exchange):
     session = exchange.session()
     lives(hub, session)
@@ -202,3 +220,29 @@ def immunity_52_a_client_id_is_one_clusters_and_its_token_no_web_identity(hub, e
     with refused(exchange.wire.sts, "InvalidIdentityToken", "Incorrect token audience"):
         exchange.ask(exchange.token(aud=client))
     assert eks.list_identity_provider_configs(clusterName=names[1])["identityProviderConfigs"] == []
+
+
+def immunity_52_clusters_share_a_client_id_where_all_of_them_say_so(hub, eks):
+    """By a tag, for the model has no setting for it. It counts when the configuration is associated."""
+    names = [unique("shared") for _ in range(3)]
+    for name in names:
+        eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig={"authenticationMode": "API"})
+    hub.settle()
+    oidc = {"identityProviderConfigName": "a", "issuerUrl": f"https://{names[0]}.example", "clientId": names[0]}
+    shared = {"oidc": oidc, "tags": {"lanyard:shared-audience": "true"}}
+    eks.associate_identity_provider_config(clusterName=names[0], oidc=oidc)
+    hub.settle()
+    with refused(eks, "InvalidRequestException", "`lanyard:shared-audience=true`"):
+        eks.associate_identity_provider_config(clusterName=names[1], **shared)
+    config = {"type": "oidc", "name": "a"}
+    eks.disassociate_identity_provider_config(clusterName=names[0], identityProviderConfig=config)
+    hub.settle()
+    for name in names[:2]:
+        eks.associate_identity_provider_config(clusterName=name, **shared)
+        hub.settle()
+        read = eks.describe_identity_provider_config(clusterName=name, identityProviderConfig=config)
+        told = read["identityProviderConfig"]["oidc"]
+        assert (told["clientId"], told["tags"]) == (names[0], shared["tags"]), told
+    for wrong in ({"team": "a"}, {"lanyard:shared-audience": "yes"}):
+        with refused(eks, "InvalidRequestException", "`lanyard:shared-audience=true`"):
+            eks.associate_identity_provider_config(clusterName=names[2], oidc=oidc, tags=wrong)

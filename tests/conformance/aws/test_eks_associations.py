@@ -143,6 +143,24 @@ def test_each_rule_of_an_association_has_its_error(hub, eks, cluster, role):
         eks.list_pod_identity_associations(clusterName="none")
 
 
+def immunity_11_a_role_that_is_open_to_any_cluster_is_refused_with_the_condition_that_is_lacking(hub, wire, eks, cluster):
+    iam = wire.client("iam")
+    name = unique("open")
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=PODS)["Role"]["Arn"]
+    hub.settle()
+    with refused(eks, "InvalidParameterException", "Trust policy of the role provided is invalid") as told:
+        create(eks, cluster, arn)
+    own = f"arn:aws:eks:{REGION}:{hub.account}:cluster/{cluster}"
+    assert "aws:SourceArn" in told["Message"] and own in told["Message"], told
+    assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
+    # With that condition it is taken, and so it is with the tag.
+    document = json.loads(PODS)
+    document["Statement"][0]["Condition"] = {"ArnEquals": {"aws:SourceArn": own}}
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
+    hub.settle()
+    create(eks, cluster, arn)
+
+
 def test_who_may_not_pass_the_role_associates_none(hub, eks, cluster, role):
     app, ana = role(), hub.create_user("ana")
     theirs = Wire(hub, ana.credentials).eks

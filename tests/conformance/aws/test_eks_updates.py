@@ -152,3 +152,11 @@ def test_each_rule_of_an_identity_provider_has_its_error(eks, cluster):
         eks.associate_identity_provider_config(clusterName="none", oidc=good)
     assert eks.list_identity_provider_configs(clusterName=cluster)["identityProviderConfigs"] == []
     assert eks.list_updates(name=cluster)["updateIds"] == []
+    # An issuer is one configuration's, whatever else differs.
+    eks.associate_identity_provider_config(clusterName=cluster, oidc=good)
+    other = {"identityProviderConfigName": "b", "clientId": f"{cluster}-b", "usernamePrefix": "b:"}
+    with refused(eks, "ResourceInUseException", good["issuerUrl"], 409):
+        eks.associate_identity_provider_config(clusterName=cluster, oidc=good | other)
+    alike = {"identityProviderConfigName": "c", "issuerUrl": f"{good['issuerUrl']}/c", "usernamePrefix": good["issuerUrl"]}
+    with refused(eks, "InvalidParameterException", "begin alike"):
+        eks.associate_identity_provider_config(clusterName=cluster, oidc=good | other | alike)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore import xform_name
 
 from hub import Principal, unique
 from oidc import Issuer
 from tokens import Credentials
-from wire import Wire, code_of, raw, refused
+from wire import Wire, code_of, let, raw, refused
 
 AUDIENCE = "sts.amazonaws.com"
 SUBJECT = "repo:octo-org/octo-repo:environment:prod"
@@ -286,14 +287,32 @@ def credentials_of(hub, made) -> Credentials:
 
 @pytest.fixture
 def ci(hub, wire, iam, issuer):
-    """A role for the jobs of one repository; the issuer's authorities are what AWS's wire has no word for."""
-    hub.cli("iam", "oidc-provider", "create", issuer.url, "--client-id", AUDIENCE, "--ca-bundle", str(issuer.ca))
-    arn = f"arn:aws:iam::{hub.account}:oidc-provider/{issuer.url.removeprefix('https://')}"
+    """A role for the jobs of one repository, made by calls of AWS alone: the issuer is known by its authority's thumbprint."""
+    made = iam.create_open_id_connect_provider(
+        Url=issuer.url, ClientIDList=[AUDIENCE], ThumbprintList=["0" * 40, issuer.thumbprint]
+    )
+    arn = made["OpenIDConnectProviderArn"]
     policy = trusting_jobs(arn, "repo:octo-org/octo-repo:*")
     role = iam.create_role(RoleName=unique("ci"), AssumeRolePolicyDocument=policy)["Role"]
     hub.settle()
     yield role
-    hub.cli("iam", "oidc-provider", "delete", issuer.url)
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+def test_an_issuer_whose_thumbprint_is_none_of_the_providers_is_not_believed(hub, iam, wire, issuer, ci):
+    arn = ci["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Federated"]
+
+    def ask() -> dict:
+        token = hub.secrets.add("a web identity token", issuer.token(aud=AUDIENCE, sub=SUBJECT))
+        return wire.sts.assume_role_with_web_identity(
+            RoleArn=ci["Arn"], RoleSessionName="run-17", WebIdentityToken=token
+        )
+
+    credentials_of(hub, ask())
+    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=["0" * 40])
+    hub.settle()
+    with refused(wire.sts, "IDPCommunicationError"):
+        ask()
 
 
 def test_a_jobs_token_is_exchanged_unsigned_and_its_session_opens_a_cluster(hub, cluster, wire, issuer, ci):
@@ -345,3 +364,55 @@ def test_unsigned_only_that_one_operation_is_answered(hub, wire):
     assert code_of(answer) == "InvalidParameterCombination", "immunity 45"
     answer = raw(hub, "POST", f"{wire.url}/", exchange.encode(), headers=FORM)
     assert (answer.status_code, code_of(answer)) == (400, "ValidationError"), answer.text
+
+
+def test_the_list_of_oidc_providers_has_all_of_them(new_hub):
+    """More than one page of the service's own: the model has no marker for who lists them."""
+    hub = new_hub("providers", settings={"LANYARD_AUTHN__LIMITS__OIDC_PROVIDERS_MAX": "120"}).start()
+    iam = Wire(hub).client("iam")
+    made = {
+        iam.create_open_id_connect_provider(Url=f"https://{number}.example")["OpenIDConnectProviderArn"]
+        for number in range(101)
+    }
+    hub.settle()
+    listed = [one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]]
+    assert len(listed) == 101 and set(listed) == made
+
+
+def test_each_list_of_one_thing_is_an_action_of_its_own(hub, iam):
+    """As AWS has them: a policy that was written for them lets them pass, and one that lets the thing be read does not."""
+    name = unique("own")
+    iam.create_user(UserName=name)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting(hub.account))
+    iam.create_instance_profile(InstanceProfileName=name)
+    provider = iam.create_open_id_connect_provider(Url=f"https://{name}.example")["OpenIDConnectProviderArn"]
+    user, role = {"UserName": name}, {"RoleName": name}
+    profile, provider = {"InstanceProfileName": name}, {"OpenIDConnectProviderArn": provider}
+    own = {
+        "ListUserTags": user,
+        "ListGroupsForUser": user,
+        "ListAttachedUserPolicies": user,
+        "ListRoleTags": role,
+        "ListAttachedRolePolicies": role,
+        "ListInstanceProfilesForRole": role,
+        "UpdateRoleDescription": role | {"Description": "a"},
+        "ListInstanceProfileTags": profile,
+        "ListOpenIDConnectProviderTags": provider,
+    }
+    whole = {
+        "GetUser": user,
+        "GetRole": role,
+        "UpdateRole": role,
+        "GetInstanceProfile": profile,
+        "GetOpenIDConnectProvider": provider,
+    }
+    hub.settle()
+    for allowed, others in ((own, whole), (whole, own)):
+        ana = hub.create_user("ana")
+        let(hub, ana.name, {"Effect": "Allow", "Action": [f"iam:{action}" for action in allowed], "Resource": "*"})
+        theirs = Wire(hub, ana.credentials).client("iam")
+        for operation, asked in allowed.items():
+            getattr(theirs, xform_name(operation))(**asked)
+        for operation, asked in others.items():
+            with refused(theirs, "AccessDenied", f"is not authorized to perform: iam:{operation}", 403):
+                getattr(theirs, xform_name(operation))(**asked)

@@ -7,7 +7,7 @@ import botocore.awsrequest
 import botocore.credentials
 import pytest
 
-from hub import Hub
+from hub import Hub, unique
 from wire import Wire, code_of, raw, refused
 
 VERSION = "Version=2011-06-15"
@@ -94,6 +94,30 @@ def immunity_45_a_header_and_a_query_signature_together(hub, wire):
     assert answer.status_code == 403 and code_of(answer) == "SignatureDoesNotMatch", answer.text
 
 
+def immunity_45_a_presigned_request_is_taken_of_no_other_operation(hub, wire, iam):
+    """Whoever is handed a URL is handed a question of who its maker is, and nothing else."""
+    own = botocore.credentials.Credentials(wire.credentials.access_key_id, wire.credentials.secret)
+    name = unique("presigned")
+    role = f"RoleArn=arn%3Aaws%3Aiam%3A%3A{hub.account}%3Arole%2Fa&RoleSessionName=ab"
+    for service, path, query, code in (
+        ("eks", "/clusters", "", "InvalidSignatureException"),
+        ("eks", "/access-policies", "", "InvalidSignatureException"),
+        ("iam", "/", "Action=ListUsers&Version=2010-05-08", "SignatureDoesNotMatch"),
+        ("iam", "/", f"Action=CreateUser&Version=2010-05-08&UserName={name}", "SignatureDoesNotMatch"),
+        ("sts", "/", f"Action=AssumeRole&{VERSION}&{role}", "SignatureDoesNotMatch"),
+        ("sts", "/", f"Action=GetSessionToken&{VERSION}", "SignatureDoesNotMatch"),
+    ):
+        url = f"{wire.url}{path}" + (f"?{query}" if query else "")
+        request = botocore.awsrequest.AWSRequest("GET", url)
+        botocore.auth.SigV4QueryAuth(own, service, wire.region, expires=60).add_auth(request)
+        answer = raw(hub, "GET", request.url)
+        assert (answer.status_code, code_of(answer)) == (403, code), (service, query, answer.text)
+        assert "presigned" in answer.text, answer.text
+    hub.settle()
+    with refused(iam, "NoSuchEntity", name, 404):
+        iam.get_user(UserName=name)
+
+
 def test_people_get_a_text_and_clients_their_error(hub, wire):
     answer = raw(hub, "GET", f"{wire.url}/")
     assert answer.status_code == 403 and answer.headers["content-type"].startswith("text/plain")
@@ -109,7 +133,8 @@ def test_people_get_a_text_and_clients_their_error(hub, wire):
 
 
 def test_a_host_of_one_service_is_that_services_alone(new_hub, tmp_path):
-    hub = new_hub("hosts", settings={"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]'}).start()
+    settings = {"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]', "LANYARD_AWSAPI__HOSTS__EKS_AUTH": '["eks-auth.hub.example"]'}
+    hub = new_hub("hosts", settings=settings).start()
     wire = Wire(hub)
     assert wire.sts.get_caller_identity()["Account"] == hub.account, "any other host is for all services"
     assert wire.eks.list_clusters()["clusters"] is not None

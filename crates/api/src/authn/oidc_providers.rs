@@ -25,7 +25,8 @@ pub struct OidcProvider {
     pub issuer_url: String,
     /// For whom its tokens have to be; each once.
     pub client_ids: Vec<String>,
-    /// SHA-1 of certificates in hex, as AWS keeps them. They decide nothing here.
+    /// SHA-1 of certificates in hex. Without a CA bundle, an issuer whom the system's authorities do not vouch for is known by
+    /// the last certificate of the chain that it shows, if it is one of these.
     pub thumbprints: Vec<String>,
     /// Certificates in PEM by which the issuer is verified, in place of the system's authorities.
     #[serde(default)]

@@ -1,5 +1,8 @@
 //! Authn's traits, served over gRPC.
 
+use std::collections::BTreeMap;
+
+use lanyard_iam::AccountId;
 use lanyard_proto::authn::v1::{
     self as pb, accounts_server, admit_aws_server, admit_server, authenticate_server,
     instance_profiles_server, oidc_providers_server,
@@ -12,9 +15,14 @@ use super::{
     accounts::{OfAccount, UpdateRole},
     convert::{named, provider},
     instance_profiles::{InstanceProfiles, UpdateInstanceProfile},
-    oidc_providers::UpdateOidcProvider as Update,
+    oidc_providers::{OidcProvider, UpdateOidcProvider as Update},
 };
-use crate::grpc::{CallingService, codec, field, mutation::page_query, serve};
+use crate::{
+    fault::CallError,
+    grpc::{CallingService, codec, field, mutation::page_query, serve},
+    identity::{Actor, Vouched},
+    mutation::{Page, PageQuery},
+};
 
 serve! {
     /// Serves [`Authenticate`], between services. Wrap the engine into [`super::Vouching`] first.
@@ -153,7 +161,10 @@ serve! {
         = |engine, by, m| engine.get_oidc_provider(by, provider(m.account.as_deref(), m.issuer_url)?).await?.into();
     actor list_oidc_providers(pb::ListOidcProvidersRequest) -> pb::OidcProviderPage = |engine, by, m| {
         let account = codec::optional_text::read("account", m.account)?;
-        engine.list_oidc_providers(by, account, page_query(m.page)).await?.into()
+        match m.whole {
+            true => every_provider(engine, by, account).await?.into(),
+            false => engine.list_oidc_providers(by, account, page_query(m.page)).await?.into(),
+        }
     };
     mutation delete_oidc_provider(pb::DeleteOidcProviderRequest) -> pb::OidcProviderMutated
         = |engine, by, m| engine.delete_oidc_provider(by, provider(m.account.as_deref(), m.issuer_url)?).await?.into();
@@ -181,6 +192,29 @@ serve! {
         let of = provider(m.account.as_deref(), m.issuer_url)?;
         engine.update_oidc_provider(by, of, Update::Untag(m.tag_keys)).await?.into()
     };
+}
+
+/// All providers of an account, page by page. What a list of names does not show stays out, so that one answer has room for all.
+async fn every_provider<T: OidcProviders>(
+    engine: &T,
+    by: Vouched<Actor>,
+    account: Option<AccountId>,
+) -> Result<Page<OidcProvider>, CallError> {
+    let (mut items, mut query) = (Vec::new(), PageQuery::default());
+    loop {
+        let page = engine.list_oidc_providers(by.clone(), account, query).await?;
+        items.extend(page.items.into_iter().map(|provider| OidcProvider {
+            client_ids: Vec::new(),
+            thumbprints: Vec::new(),
+            ca_bundle_pem: None,
+            tags: BTreeMap::new(),
+            ..provider
+        }));
+        match page.next_token {
+            Some(token) => query = PageQuery { token, ..PageQuery::default() },
+            None => return Ok(Page { items, next_token: None }),
+        }
+    }
 }
 
 serve! {

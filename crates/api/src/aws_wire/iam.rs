@@ -1,7 +1,8 @@
 //! IAM (2010-05-08): the part that access needs, with what clients and Terraform read beside it.
 //!
 //! What there is none of on a hub, managed policies and groups, is answered as an empty list of whatever user or role is named, for
-//! who may look at that one.
+//! who may ask for that list. Such lists, and those of tags, are read by the method that answers the thing whole, and are weighed as
+//! the actions of their own that AWS has for them.
 
 mod constraints;
 mod instance_profiles;
@@ -38,9 +39,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("DeleteUser", users::delete),
     action("TagUser", users::tag),
     action("UntagUser", users::untag),
-    action("ListUserTags", users::get_named).cut_at_the_door(),
-    action("ListGroupsForUser", users::get_named).cut_at_the_door(),
-    action("ListAttachedUserPolicies", users::get_with_path_prefix).cut_at_the_door(),
+    action("ListUserTags", users::get_named).cut_at_the_door().weighed_as("iam:ListUserTags"),
+    action("ListGroupsForUser", users::get_named).cut_at_the_door().weighed_as("iam:ListGroupsForUser"),
+    action("ListAttachedUserPolicies", users::get_with_path_prefix)
+        .cut_at_the_door()
+        .weighed_as("iam:ListAttachedUserPolicies"),
     action("CreateAccessKey", users::create_key),
     action("ListAccessKeys", users::list_keys).cut_at_the_door(),
     action("UpdateAccessKey", users::update_key),
@@ -49,13 +52,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("GetRole", roles::get),
     action("ListRoles", roles::list).paged(),
     action("UpdateRole", roles::update),
-    action("UpdateRoleDescription", roles::update_description),
+    action("UpdateRoleDescription", roles::update_description).weighed_as("iam:UpdateRoleDescription"),
     action("UpdateAssumeRolePolicy", roles::update_trust),
     action("DeleteRole", roles::delete),
     action("TagRole", roles::tag),
     action("UntagRole", roles::untag),
-    action("ListRoleTags", roles::get).cut_at_the_door(),
-    action("ListAttachedRolePolicies", roles::get_with_path_prefix).cut_at_the_door(),
+    action("ListRoleTags", roles::get).cut_at_the_door().weighed_as("iam:ListRoleTags"),
+    action("ListAttachedRolePolicies", roles::get_with_path_prefix)
+        .cut_at_the_door()
+        .weighed_as("iam:ListAttachedRolePolicies"),
     action("ListInstanceProfilesForRole", instance_profiles::list_for_role).paged(),
     action("CreateInstanceProfile", instance_profiles::create),
     action("GetInstanceProfile", instance_profiles::get),
@@ -64,7 +69,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("RemoveRoleFromInstanceProfile", instance_profiles::remove_role),
     action("TagInstanceProfile", instance_profiles::tag),
     action("UntagInstanceProfile", instance_profiles::untag),
-    action("ListInstanceProfileTags", instance_profiles::get).cut_at_the_door(),
+    action("ListInstanceProfileTags", instance_profiles::get)
+        .cut_at_the_door()
+        .weighed_as("iam:ListInstanceProfileTags"),
     action("DeleteInstanceProfile", instance_profiles::delete),
     action("PutUserPolicy", policies::put_on_user),
     action("GetUserPolicy", policies::get_of_user),
@@ -83,7 +90,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     action("RemoveClientIDFromOpenIDConnectProvider", oidc_providers::remove_client_id),
     action("TagOpenIDConnectProvider", oidc_providers::tag),
     action("UntagOpenIDConnectProvider", oidc_providers::untag),
-    action("ListOpenIDConnectProviderTags", oidc_providers::get).cut_at_the_door(),
+    action("ListOpenIDConnectProviderTags", oidc_providers::get)
+        .cut_at_the_door()
+        .weighed_as("iam:ListOpenIDConnectProviderTags"),
 ];
 
 impl<'a> Input<'a> {

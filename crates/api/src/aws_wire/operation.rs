@@ -105,6 +105,8 @@ pub struct Operation {
     pub paging: Paging,
     /// Whether a request of it may be signed in its query, to be handed to somebody else.
     pub may_be_presigned: bool,
+    /// The action of AWS's that it is weighed as, where its method is another operation's too; else the method's own.
+    pub action: Option<&'static str>,
     read: fn(&Input<'_>) -> Result<Asked, AwsError>,
 }
 
@@ -142,8 +144,7 @@ impl Operation {
         template: &'static str,
         read: fn(&Input<'_>) -> Result<Asked, AwsError>,
     ) -> Self {
-        let route = Route::Rest { verb, template };
-        Self { service: Service::Eks, name, route, paging: Paging::None, may_be_presigned: false, read }
+        Self::new(Service::Eks, name, Route::Rest { verb, template }, read)
     }
 
     /// An operation of a service that speaks Query.
@@ -152,7 +153,16 @@ impl Operation {
         name: &'static str,
         read: fn(&Input<'_>) -> Result<Asked, AwsError>,
     ) -> Self {
-        Self { service, name, route: Route::Action, paging: Paging::None, may_be_presigned: false, read }
+        Self::new(service, name, Route::Action, read)
+    }
+
+    const fn new(
+        service: Service,
+        name: &'static str,
+        route: Route,
+        read: fn(&Input<'_>) -> Result<Asked, AwsError>,
+    ) -> Self {
+        Self { service, name, route, paging: Paging::None, may_be_presigned: false, action: None, read }
     }
 
     /// The member of the model by which its request names a cluster. In the path both are called `name`.
@@ -182,6 +192,11 @@ impl Operation {
     /// The same, answering in pages that the door cuts out of all that there is.
     pub(super) const fn cut_at_the_door(self) -> Self {
         Self { paging: Paging::Door, ..self }
+    }
+
+    /// The same, weighed as an action of its own.
+    pub(super) const fn weighed_as(self, action: &'static str) -> Self {
+        Self { action: Some(action), ..self }
     }
 
     /// The same, also signed in the query.

@@ -30,7 +30,7 @@ convert! { AssumeRole = pb::AssumeRoleRequest {
 } }
 convert! { RoleSession = pb::RoleSession {
     access_key_id: text, secret_access_key: secret, session_token: secret, expires_at: moment, arn: plain,
-    assumed_role_id: plain, packed_policy_percent: plain,
+    assumed_role_id: plain, packed_policy_percent: plain, source_identity: plain,
 } }
 convert! { AssumeRoleWithWebIdentity = pb::AssumeRoleWithWebIdentityRequest {
     role_arn: plain, session_name: plain, web_identity_token: secret, duration_seconds: plain, session_policy: plain,

@@ -19,6 +19,10 @@ pub const DEFAULT_USERNAME_CLAIM: &str = "sub";
 /// The one claim that needs no prefix of its own: its issuer vouches for it beyond itself (Kubernetes).
 pub const EMAIL_CLAIM: &str = "email";
 
+/// The tag by which a configuration says, when it is associated, that other clusters may take tokens for its audience too: what
+/// [`IdentityProviderSettings::shared_audience`] says, for clients of AWS, whose model has no such setting. Its value is `true`.
+pub const SHARED_AUDIENCE_TAG: &str = "lanyard:shared-audience";
+
 /// As a prefix: none at all (Kubernetes' `--oidc-username-prefix`).
 pub const NO_PREFIX: &str = "-";
 
@@ -47,7 +51,7 @@ pub struct IdentityProviderSettings {
     /// Claims that a token must have, with these very values.
     #[serde(default)]
     pub required_claims: BTreeMap<String, String>,
-    /// Other clusters may take tokens for this audience too.
+    /// Other clusters may take tokens for this audience too; [`SHARED_AUDIENCE_TAG`] says the same.
     #[serde(default)]
     pub shared_audience: bool,
     /// Certificates in PEM that the issuer is verified by, in place of the system's authorities.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{AddressRules, HttpClientError, HttpFault};
 use crate::secret::ExposeSecret as _;
-use crate::tls::{KeyedCertificate, client_config, install_provider};
+use crate::tls::{KeyedCertificate, PinnedRoots, client_config, install_provider, pinned_config};
 
 /// What to do where the system vouches for nobody, said with each error of a client that trusts whom the system does.
 const SYSTEMS_AUTHORITIES: &str = "the system's certificate authorities are trusted here: see that it has some, or set SSL_CERT_FILE to \
@@ -38,6 +38,9 @@ pub struct Options {
     pub roots: Vec<CertificateDer<'static>>,
     /// Trusted in place of all others at one host (`host`, or `host:port` where it is not 443), and nowhere else.
     pub roots_of_hosts: BTreeMap<String, Vec<CertificateDer<'static>>>,
+    /// Where the trust above does not hold for a host, the last certificate of the chain that it shows, if it is one of these. No client
+    /// certificate is shown then.
+    pub pinned_roots: Option<PinnedRoots>,
     /// Shown to every host that asks for a client certificate; so only for clients of one host.
     pub client_certificate: Option<KeyedCertificate>,
 }
@@ -52,6 +55,7 @@ impl Default for Options {
             resolve: BTreeMap::new(),
             roots: Vec::new(),
             roots_of_hosts: BTreeMap::new(),
+            pinned_roots: None,
             client_certificate: None,
         }
     }
@@ -122,6 +126,8 @@ pub struct HttpClient {
     inner: reqwest::Client,
     /// For hosts with roots of their own, by [`place_of`]: no connection is shared between trusts.
     of_hosts: Arc<BTreeMap<String, reqwest::Client>>,
+    /// Which trusts [`Options::pinned_roots`] alone.
+    pinning: Option<reqwest::Client>,
     options: Arc<Options>,
 }
 
@@ -141,15 +147,13 @@ impl HttpClient {
             of_hosts.insert(place, Self::trusting(&options, Some(roots))?);
         }
         let roots = (!options.roots.is_empty()).then_some(options.roots.as_slice());
-        Ok(Self { inner: Self::trusting(&options, roots)?, of_hosts: Arc::new(of_hosts), options })
+        let inner = Self::trusting(&options, roots)?;
+        let pinning = options.pinned_roots.clone().map(|roots| Self::pinning(&options, roots)).transpose()?;
+        Ok(Self { inner, of_hosts: Arc::new(of_hosts), pinning, options })
     }
 
-    /// With these roots alone, or the system's.
-    fn trusting(
-        options: &Arc<Options>,
-        roots: Option<&[CertificateDer<'static>]>,
-    ) -> Result<reqwest::Client, HttpClientError> {
-        let mut builder = reqwest::Client::builder()
+    fn builder(options: &Arc<Options>) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .https_only(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -157,7 +161,22 @@ impl HttpClient {
             .tcp_nodelay(true)
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
-            .dns_resolver(RuledResolver { options: Arc::clone(options) });
+            .dns_resolver(RuledResolver { options: Arc::clone(options) })
+    }
+
+    /// With the pinned roots alone.
+    fn pinning(options: &Arc<Options>, roots: PinnedRoots) -> Result<reqwest::Client, HttpClientError> {
+        let config = pinned_config(roots).map_err(|error| HttpClientError(error.to_string()))?;
+        let builder = Self::builder(options).tls_backend_preconfigured(config);
+        builder.build().map_err(|error| HttpClientError(chain(&error)))
+    }
+
+    /// With these roots alone, or the system's.
+    fn trusting(
+        options: &Arc<Options>,
+        roots: Option<&[CertificateDer<'static>]>,
+    ) -> Result<reqwest::Client, HttpClientError> {
+        let mut builder = Self::builder(options);
         let own = options.client_certificate.as_ref();
         match (roots, own) {
             (Some(roots), own) => {
@@ -213,11 +232,22 @@ impl HttpClient {
         let host = self.admit(&request.url)?;
         let Request { method, url, headers, body } = request;
         let own = place_of(&url).and_then(|place| self.of_hosts.get(&place));
-        let mut asked = own.unwrap_or(&self.inner).request(method, url).headers(headers).body(body);
-        if let Some(limit) = limit {
-            asked = asked.timeout(limit);
-        }
-        let response = asked.send().await.map_err(|error| self.fault(&host, &error))?;
+        let ask = |client: &reqwest::Client| {
+            let asked = client.request(method.clone(), url.clone());
+            let asked = asked.headers(headers.clone()).body(body.clone());
+            match limit {
+                Some(limit) => asked.timeout(limit).send(),
+                None => asked.send(),
+            }
+        };
+        let answer = ask(own.unwrap_or(&self.inner)).await.map_err(|error| self.fault(&host, &error));
+        let response = match (answer, &self.pinning) {
+            // Who did not prove who they are was sent nothing.
+            (Err(HttpFault::Tls { .. }), Some(pinning)) => {
+                ask(pinning).await.map_err(|error| self.fault(&host, &error))?
+            }
+            (answer, _) => answer?,
+        };
         let status = response.status();
         if status.is_redirection() {
             return Err(HttpFault::Redirect { host, status: status.as_u16() });

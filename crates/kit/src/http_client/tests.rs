@@ -1,6 +1,8 @@
 use super::*;
 use crate::serve;
-use crate::tls::{Authority, ClientCertificates, Names, server_config};
+use crate::tls::{
+    Authority, CertificateDer, ClientCertificates, KeyedCertificate, Names, PinnedRoots, server_config,
+};
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{Method, Request as HttpRequest, Response};
@@ -51,9 +53,20 @@ async fn answer(request: HttpRequest<Incoming>) -> Result<Response<Body>, Infall
     Ok(response.unwrap())
 }
 
+/// Where the stand-in is served by whoever shows this.
+async fn serve_with(certificate: &KeyedCertificate) -> SocketAddr {
+    let tls = server_config(certificate, ClientCertificates::NotAsked).unwrap();
+    let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(tower::service_fn(answer), CancellationToken::new()));
+    address
+}
+
 struct StandIn {
     address: SocketAddr,
     authority: Authority,
+    chain: Vec<CertificateDer<'static>>,
+    chain_pem: String,
     _dir: tempfile::TempDir,
 }
 
@@ -64,11 +77,9 @@ impl StandIn {
         let authority = Authority::create(&dir.path().join("pki"), "test", now).unwrap();
         let names = Names { dns: vec![HOST.to_owned()], ip: vec![[127, 0, 0, 1].into()] };
         let certificate = authority.issue_server(&names, time::Duration::DAY, now).unwrap();
-        let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
-        let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
-        let address = server.address();
-        tokio::spawn(server.run(tower::service_fn(answer), CancellationToken::new()));
-        Self { address, authority, _dir: dir }
+        let address = serve_with(&certificate).await;
+        let chain = certificate.chain().unwrap();
+        Self { address, authority, chain, chain_pem: certificate.chain_pem, _dir: dir }
     }
 
     fn options(&self) -> Options {
@@ -184,6 +195,77 @@ async fn a_host_with_roots_of_its_own_is_verified_by_these_alone_and_no_other_ho
     assert!(matches!(fault, HttpFault::Tls { .. }), "no root is no trust: {fault:?}");
     let no_host = Options { roots_of_hosts: [("a b".to_owned(), Vec::new())].into(), ..stand_in.options() };
     assert!(HttpClient::new(no_host).unwrap_err().to_string().contains("`a b`"));
+}
+
+fn ders(chain: &[CertificateDer<'static>]) -> Vec<Vec<u8>> {
+    chain.iter().map(|certificate| certificate.to_vec()).collect()
+}
+
+const PEM_END: &str = "-----END CERTIFICATE-----";
+
+fn first_pem(chain: &str) -> String {
+    chain.split_inclusive(PEM_END).next().unwrap().to_owned()
+}
+
+fn last_pem(chain: &str) -> String {
+    chain.split_inclusive(PEM_END).filter(|part| part.contains(PEM_END)).last().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_host_may_bring_its_own_root_where_that_is_pinned() {
+    let (stand_in, stranger) = (StandIn::start().await, StandIn::start().await);
+    let pinning = |own: &'static str, pinned: &[Vec<u8>]| {
+        let pinned = pinned.to_vec();
+        let mut options = Options { roots: stranger.authority.roots().unwrap(), ..stand_in.options() };
+        options.resolve.insert(own.to_owned(), stand_in.address);
+        options.pinned_roots = Some(PinnedRoots::new(move |der| pinned.iter().any(|one| one == der)));
+        HttpClient::new(options).unwrap()
+    };
+    let shown = ders(&stand_in.chain);
+    let (leaf, top) = (&shown[..1], &shown[shown.len() - 1..]);
+    let root = ders(&stand_in.authority.roots().unwrap());
+    let other = ders(&stranger.chain);
+    let none: [Vec<u8>; 0] = [];
+    let cases = [
+        ("the last one", HOST, top, true),
+        ("another name", "other.example", top, false),
+        ("the server's own, which is not the last", HOST, leaf, false),
+        ("a root that is not shown", HOST, &root[..], false),
+        ("another's", HOST, &other[..], false),
+        ("none", HOST, &none[..], false),
+    ];
+    for (name, host, pinned, is_called) in cases {
+        let answer = pinning(host, pinned).send(get(&format!("https://{host}/"))).await;
+        match answer {
+            Ok(answer) => assert!(is_called && answer.body.as_ref() == b"ok", "{name}"),
+            Err(fault) => assert!(!is_called && matches!(fault, HttpFault::Tls { .. }), "{name}: {fault:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_root_that_has_not_signed_the_chain_vouches_for_nobody() {
+    // Whoever has no key of it shows it behind a certificate of their own: it is public.
+    let honest = StandIn::start().await;
+    let top = ders(&honest.chain).pop().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let now = OffsetDateTime::now_utc();
+    let eve = Authority::create(&dir.path().join("pki"), "eve", now).unwrap();
+    let names = Names { dns: vec![HOST.to_owned()], ip: Vec::new() };
+    let own = eve.issue_server(&names, time::Duration::DAY, now).unwrap();
+    let (own_pem, top_pem) = (&own.chain_pem, last_pem(&honest.chain_pem));
+    for chain_pem in [format!("{own_pem}\n{top_pem}"), format!("{}\n{top_pem}", first_pem(own_pem))] {
+        let shown = KeyedCertificate { chain_pem, key_pem: own.key_pem.clone() };
+        let address = serve_with(&shown).await;
+        let pinned = top.clone();
+        let options = Options {
+            resolve: [(HOST.to_owned(), address)].into(),
+            pinned_roots: Some(PinnedRoots::new(move |der| pinned == der)),
+            ..honest.options()
+        };
+        let fault = HttpClient::new(options).unwrap().send(at("/")).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Tls { .. }), "{fault:?}");
+    }
 }
 
 #[tokio::test]

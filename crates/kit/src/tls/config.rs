@@ -110,6 +110,6 @@ pub(super) fn root_store(roots: &[CertificateDer<'static>]) -> Result<RootCertSt
     Ok(store)
 }
 
-fn alpn() -> Vec<Vec<u8>> {
+pub(super) fn alpn() -> Vec<Vec<u8>> {
     vec![b"h2".to_vec(), b"http/1.1".to_vec()]
 }

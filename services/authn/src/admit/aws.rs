@@ -103,6 +103,7 @@ impl<S: SharedCache> Engine<S> {
             method: asked.method.path,
             body: &asked.message,
             beside: None,
+            action: found.operation.action,
             missing_cluster: asked.unknown_cluster.as_deref(),
             circumstances: Circumstances {
                 source_ip: query.source_ip,

@@ -128,9 +128,11 @@ on_each_store!(
     a_cluster_is_one_of_the_callers_own_account_and_region,
     immunity_33_another_accounts_cluster_is_not_there,
     immunity_45_what_was_not_signed_so_is_refused,
+    immunity_36_a_session_that_has_ended_proves_nobody,
     immunity_45_only_the_service_that_was_signed_for_owns_the_operation,
     immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else,
     a_page_token_is_of_one_caller_and_one_list,
+    a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it,
     a_refusal_is_worded_as_aws_words_it,
     immunity_58_a_refusal_tells_nothing_of_what_is_there,
     a_mutating_signature_goes_with_its_actor_and_a_reading_one_does_not,
@@ -157,6 +159,39 @@ async fn a_signed_request_is_admitted_as_the_management_call_that_it_is(database
     let error = wrong(send(&world, &ana, &Sent { query: "maxResults=0", ..get(&list) }).await);
     assert_eq!((error.code.as_ref(), error.status), ("InvalidParameterException", 400));
     assert_eq!(wrong(send(&world, &ana, &get("/nothing")).await).code, "UnknownOperationException");
+}
+
+async fn a_list_of_one_thing_is_weighed_as_the_action_that_aws_has_for_it(database: TestDatabase) {
+    let world = world(database).await;
+    let ana = world.policed("ana", &allow("iam:ListUserTags", "*")).await;
+    let ask = async |action: &str| {
+        let body = format!("Action={action}&Version=2010-05-08&UserName=ana");
+        let sent = Sent { method: "POST", body: body.as_bytes(), service: "iam", ..get("/") };
+        send(&world, &ana, &sent).await
+    };
+    // The method that answers it answers more: the door gives of it what was asked for.
+    let found = admitted(ask("ListUserTags").await);
+    assert_eq!(found.method, "/lanyard.authn.v1.Accounts/GetUser");
+    for other in ["GetUser", "ListGroupsForUser", "ListAttachedUserPolicies"] {
+        let denial = forbidden(ask(other).await);
+        assert_eq!(denial.code, "implicit_deny", "{other}");
+        assert!(denial.message.contains(&format!("allows the iam:{other} action")), "{denial}");
+    }
+}
+
+async fn immunity_36_a_session_that_has_ended_proves_nobody(database: TestDatabase) {
+    let world = world(database).await;
+    let (user, key) = world.user(world.hub.account, "/", "ana").await;
+    let trusted = format!("arn:aws:iam::{}:root", world.hub.account);
+    let role = world.role(world.hub.account, "/", "Dev", &trusted).await;
+    let (minted, claims) = world.session(&role, &user, &key.access_key_id).await;
+    let list_users = Sent { query: "Action=ListUsers&Version=2010-05-08", service: "iam", ..get("/") };
+    admitted(send(&world, &minted.credentials, &who_am_i()).await);
+    world.clock.advance(claims.expires_at - world.now() + time::Duration::SECOND);
+    for sent in [get("/clusters"), list_users, who_am_i()] {
+        let service = sent.service;
+        assert_eq!(unproven(send(&world, &minted.credentials, &sent).await), "session_expired", "{service}");
+    }
 }
 
 async fn a_refusal_is_worded_as_aws_words_it(database: TestDatabase) {

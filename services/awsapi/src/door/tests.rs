@@ -20,19 +20,16 @@ use crate::recorder::Recorder;
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows nobody, and panics where a signature says so.
-struct Nobody;
+/// Knows nobody, for this reason where there is one, and panics where a signature says so.
+struct Nobody(Option<&'static str>);
 
 impl Backend for Nobody {
     type Way = Routes;
 
     async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
         assert!(query.headers.iter().all(|(_, value)| !value.contains("PANIC")), "as a service might");
-        let code = if query.headers.iter().any(|(name, _)| name == "authorization") {
-            "malformed_authorization"
-        } else {
-            "unsigned"
-        };
+        let is_signed = query.headers.iter().any(|(name, _)| name == "authorization");
+        let code = self.0.unwrap_or(if is_signed { "malformed_authorization" } else { "unsigned" });
         Ok(AwsAdmission::Unauthenticated(Denial { code: code.into(), message: "nobody".to_owned() }))
     }
 
@@ -51,10 +48,14 @@ impl Backend for Nobody {
 
 /// A door that waits for bodies so long, and has so many requests open.
 async fn door(body_timeout_ms: u64, requests_in_flight_max: usize) -> SocketAddr {
+    door_of(Nobody(None), body_timeout_ms, requests_in_flight_max).await
+}
+
+async fn door_of(backend: Nobody, body_timeout_ms: u64, requests_in_flight_max: usize) -> SocketAddr {
     let server = Server::bind(Options::loopback(0)).await.unwrap();
     let address = server.address();
     let door = AwsDoor::new(Parts {
-        backend: Nobody,
+        backend,
         config: AwsApiConfig { body_timeout_ms, requests_in_flight_max, ..AwsApiConfig::default() },
         hub: Hub { gateway_url: None, certificate_authority: tokio::sync::watch::channel(Arc::from("")).1 },
         readiness: Readiness::new(),
@@ -95,6 +96,38 @@ async fn immunity_28_a_body_that_stalls_is_ended_over_http_1() {
                 "{head}{framing}: {answer}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_told_in_the_code_of_the_service_that_was_signed_for() {
+    let address = door_of(Nobody(Some("session_expired")), 1_000, 8).await;
+    let cases = [
+        ("eks", "/clusters", "x-amzn-errortype: ExpiredTokenException\r\n"),
+        (
+            "eks-auth",
+            "/clusters/a/assume-role-for-pod-identity",
+            "x-amzn-errortype: ExpiredTokenException\r\n",
+        ),
+        ("sts", "/?Action=GetCallerIdentity&Version=2011-06-15", "<Code>ExpiredToken</Code>"),
+        ("iam", "/?Action=ListUsers&Version=2010-05-08", "<Code>ExpiredToken</Code>"),
+    ];
+    for (service, path, code) in cases {
+        let credential = format!("LSIAAAAAAAAAAAAAAAAA/20261129/us-east-1/{service}/aws4_request");
+        let answer = spoken(
+            address,
+            &format!(
+                "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: AWS4-HMAC-SHA256 \
+                 Credential={credential}, SignedHeaders=host, Signature=00\r\n\r\n"
+            ),
+        )
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{service}: {answer}");
+        assert!(answer.contains(code), "{service}: {answer}");
+        assert!(
+            answer.contains("The security token included in the request is expired"),
+            "{service}: {answer}"
+        );
     }
 }
 

@@ -60,11 +60,10 @@ fn role_session(session: &RoleSession) -> (Members, i64) {
 }
 
 pub(super) async fn assume_role<B: Backend>(call: &Call<'_, B>) -> Answered {
-    let asked: pb::AssumeRoleRequest = call.message()?;
     let session = call.ask::<pb::AssumeRoleRequest, pb::RoleSession, RoleSession>().await?;
     let (mut members, packed) = role_session(&session);
     members.push(("PackedPolicySize", Node::Number(packed)));
-    members.extend(asked.source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
+    members.extend(session.source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
     Ok(Answer::Query(members))
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lanyard_iam::ConditionKeys;
-use lanyard_oidc::{CLAIM_BYTES_MAX, Claims};
+use lanyard_oidc::{CLAIM_BYTES_MAX, Claims, SUBJECT_BYTES_MAX};
 use serde_json::Value;
 
 use crate::rules;
@@ -17,6 +17,8 @@ const FLAT_TAG: &str = "https://aws.amazon.com/tags/principal_tags/";
 const FLAT_TRANSITIVE: &str = "https://aws.amazon.com/tags/transitive_tag_keys";
 /// Who stands behind the session.
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
+/// Shortest subject, in characters (STS: `SubjectFromWebIdentityToken` has 6 to 255); the longest one is the JWT's own rule.
+const SUBJECT_CHARS_MIN: usize = 6;
 /// Most values of a claim that is a list and becomes a condition key.
 const VALUES_MAX: usize = 100;
 
@@ -47,6 +49,13 @@ impl Said {
             }
             None => claims.audiences().iter().find(|one| is_ours(one)).map_or("", String::as_str),
         };
+        let length = claims.subject().chars().count();
+        if length < SUBJECT_CHARS_MIN {
+            return Err(format!(
+                "the token's subject has {length} characters, and STS takes {SUBJECT_CHARS_MIN} to {SUBJECT_BYTES_MAX}: let the \
+                 issuer write a longer `sub`"
+            ));
+        }
         let (tags, transitive_tag_keys) = tags(claims)?;
         let source_identity = text_claim(claims, SOURCE_IDENTITY)?;
         rules::source_identity(source_identity.as_deref()).map_err(|error| error.to_string())?;
@@ -239,6 +248,14 @@ mod tests {
         assert_eq!(keys.get("issuer.example:aud").unwrap(), ["app"]);
         assert_eq!(keys.get("issuer.example:oaud").unwrap(), ["sts"]);
         assert!(said(json!({"azp": "stranger"})).unwrap_err().contains("Incorrect token audience"));
+    }
+
+    #[test]
+    fn a_subject_has_the_length_that_sts_answers() {
+        for (subject, is_taken) in [("a", false), ("abcde", false), ("abcdef", true)] {
+            assert_eq!(said(json!({"sub": subject})).is_ok(), is_taken, "{subject}");
+        }
+        assert!(said(json!({"sub": "ana"})).unwrap_err().contains("3 characters, and STS takes 6 to 255"));
     }
 
     #[test]

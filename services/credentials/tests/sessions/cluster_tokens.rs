@@ -23,6 +23,7 @@ on_each_store!(
     a_pods_token_of_its_clusters_issuer_becomes_a_session,
     an_issuers_certificate_changes_and_nobody_is_cut_off,
     an_issuers_authority_changes_and_nobody_is_cut_off,
+    an_issuer_without_a_bundle_is_known_by_a_thumbprint,
     keys_rotate_with_overlap_and_nobody_is_cut_off,
     immunity_10_a_subject_is_one_service_accounts,
     immunity_26_a_provider_at_a_private_address_is_never_called,
@@ -97,7 +98,7 @@ async fn a_pods_token_of_its_clusters_issuer_becomes_a_session(database: TestDat
 
 async fn an_issuers_certificate_changes_and_nobody_is_cut_off(database: TestDatabase) {
     let mut world = World::of_pods(&database).await;
-    // The thumbprint of no certificate: those are kept and not looked at.
+    // The thumbprint of no certificate: beside a bundle it says nothing.
     let provider = world.stored_provider().await;
     world.put(&OidcProvider { thumbprints: vec!["0".repeat(40)], ..provider.clone() }).await;
     let before = world.ask_for_pod().await.unwrap();
@@ -147,6 +148,22 @@ async fn an_issuers_authority_changes_and_nobody_is_cut_off(database: TestDataba
     world.clock.advance(PAST_THEIR_TIME);
     let last = world.issuer.add_key(Algorithm::Es256, "last");
     assert_eq!(code(&world.by(&last).await), "ok", "it was fetched under the new one");
+}
+
+async fn an_issuer_without_a_bundle_is_known_by_a_thumbprint(database: TestDatabase) {
+    let world = World::of_pods(&database).await;
+    let provider = OidcProvider { ca_bundle_pem: None, ..world.stored_provider().await };
+    let with = |thumbprints: Vec<String>| OidcProvider { thumbprints, ..provider.clone() };
+    for (thumbprints, is_known) in [
+        (Vec::new(), false),
+        (vec!["0".repeat(40)], false),
+        (vec!["0".repeat(40), world.issuer.thumbprint()], true),
+        (vec!["0".repeat(40)], false),
+    ] {
+        world.put(&with(thumbprints)).await;
+        let answer = world.ask_for_pod().await;
+        assert_eq!(code(&answer), if is_known { "ok" } else { "fault" }, "{answer:?}");
+    }
 }
 
 async fn keys_rotate_with_overlap_and_nobody_is_cut_off(database: TestDatabase) {

@@ -99,6 +99,7 @@ on_each_store!(
     immunity_32_a_signature_makes_one_session,
     a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing,
     a_chained_session_names_the_key_of_the_session_before,
+    a_source_identity_goes_down_the_chain_and_is_told_of_each_session,
     a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user,
     immunity_32_a_signature_makes_one_users_session,
 );
@@ -185,6 +186,21 @@ async fn a_chained_session_names_the_key_of_the_session_before(database: TestDat
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
     assert!(opened.claims.ancestors.contains(&Ancestor::AccessKey(AccessKeyId::parse(session).unwrap())));
     assert_eq!(opened.claims.chain_depth, 1);
+}
+
+async fn a_source_identity_goes_down_the_chain_and_is_told_of_each_session(database: TestDatabase) {
+    let hub = hub(&database).await;
+    let first = AssumeRole { source_identity: Some("ana".to_owned()), ..query(ROLE_ARN) };
+    let first = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), first).await.unwrap();
+    assert_eq!(first.source_identity.as_deref(), Some("ana"));
+    let mut by = actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1);
+    if let ActorKind::Principal { lineage, .. } = &mut by.value.kind {
+        lineage.source_identity = first.source_identity;
+    }
+    let second = hub.engine.assume_role(by, query(ROLE_ARN)).await.unwrap();
+    assert_eq!(second.source_identity.as_deref(), Some("ana"), "it was not given again");
+    let third = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    assert_eq!(third.source_identity, None);
 }
 
 fn user_actor() -> Vouched<Actor> {

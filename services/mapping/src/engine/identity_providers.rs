@@ -6,6 +6,7 @@ use lanyard_api::{
     mapping::{
         AssociateIdentityProvider, Cluster, ClusterUpdateType, IdentityProviderConfig,
         IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
+        SHARED_AUDIENCE_TAG,
     },
 };
 use lanyard_store::{StoreError, Transaction};
@@ -31,9 +32,12 @@ impl IdentityProviders for Mapping {
         by: Mutation,
         asked: AssociateIdentityProvider,
     ) -> Result<Mutated<IdentityProviderConfigDetail>, CallError> {
-        let AssociateIdentityProvider { cluster, settings } = asked;
+        let AssociateIdentityProvider { cluster, mut settings } = asked;
         let cluster = self.seen(&by.actor.value, &cluster, Call::Management).await?;
         rule::settings(&settings)?;
+        // Once and for all: an audience that is shared is another cluster's affair too, and no later edit of tags takes it back.
+        settings.shared_audience |=
+            settings.tags.get(SHARED_AUDIENCE_TAG).is_some_and(|value| value == "true");
         let scope = Scope::Cluster(cluster.uid);
         // The hub's scope too: of two who take one audience at the same time, the second sees the first.
         let mut tx =
@@ -165,7 +169,8 @@ async fn audience(
         let whose = if other.settings.shared_audience { "this one" } else { "another cluster" };
         let message = format!(
             "client id `{}` of `{}` is taken by another cluster, and {whose} does not share it: give each cluster a client id of \
-             its own, or mark all of them as shared",
+             its own, or associate it anew in all of them with the tag `{SHARED_AUDIENCE_TAG}=true` (over gRPC also by \
+             `shared_audience`)",
             rules::shown(client_id),
             rules::shown(issuer_url)
         );

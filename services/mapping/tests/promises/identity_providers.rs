@@ -4,7 +4,7 @@ use lanyard_api::{
     Actor, ClaimValue, Mutation, OidcIdentity, PageQuery, Scope, SignatureUse, Vouched, grants,
     mapping::{
         AssociateIdentityProvider, BlockTarget, Cluster, GrantKind, IdentityProviderConfig,
-        IdentityProviderRef, IdentityProviderSettings, MatchedBy, Resolution, Resolve,
+        IdentityProviderRef, IdentityProviderSettings, MatchedBy, Resolution, Resolve, SHARED_AUDIENCE_TAG,
     },
     proof::{EXTRA_KEY, Handle, Proof},
 };
@@ -223,6 +223,18 @@ pub(crate) async fn immunity_52_an_audience_of_two_clusters_is_refused_unless_bo
     assert_eq!(code_of(unshared), "audience_taken");
     let second = bench.calls.associate_identity_provider(by(eve()), asked(&there, true)).await.unwrap();
     assert!(second.notices[0].contains("(1 by now)"), "{:?}", second.notices);
+    // The tag says the same where a client has no word for it; another value of it says nothing.
+    bench.calls.disassociate_identity_provider(by(eve()), provider(&there, "okta")).await.unwrap();
+    let tagged = |value: &str| {
+        let mut tagged = asked(&there, false);
+        tagged.settings.tags = BTreeMap::from([(SHARED_AUDIENCE_TAG.to_owned(), value.to_owned())]);
+        tagged
+    };
+    let error = bench.calls.associate_identity_provider(by(eve()), tagged("yes")).await.unwrap_err();
+    assert_eq!(code(&error), "audience_taken");
+    assert!(error.to_string().contains("`lanyard:shared-audience=true`"), "{error}");
+    let shared = bench.calls.associate_identity_provider(by(eve()), tagged("true")).await.unwrap();
+    assert!(shared.value.config.settings.shared_audience && shared.notices[0].contains("(1 by now)"));
     // Another client id of the issuer is nobody else's affair.
     let mut own = asked(&there, false);
     bench.calls.disassociate_identity_provider(by(eve()), provider(&there, "okta")).await.unwrap();

@@ -39,7 +39,8 @@ impl<C: Wire> OidcProviders for Remote<C> {
         of: Option<AccountId>,
         page: PageQuery,
     ) -> Result<Page<OidcProvider>, CallError> {
-        let message = pb::ListOidcProvidersRequest { account: account(of), page: Some(page.into()) };
+        let message =
+            pb::ListOidcProvidersRequest { account: account(of), page: Some(page.into()), whole: false };
         call!(self.OidcProvidersClient::list_oidc_providers(self.actor(by, message)))
     }
 

@@ -49,9 +49,9 @@ pub(super) fn get(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::GetOidcProviderRequest { account, issuer_url }))
 }
 
-/// All of them in one answer, as AWS has it: there are a hundred at most.
+/// All of them in one answer, as AWS has it: its model has no marker to go on from.
 pub(super) fn list(input: &Input<'_>) -> Read {
-    Ok(input.asks(&pb::ListOidcProvidersRequest { account: None, page: None }))
+    Ok(input.asks(&pb::ListOidcProvidersRequest { account: None, page: None, whole: true }))
 }
 
 pub(super) fn delete(input: &Input<'_>) -> Read {

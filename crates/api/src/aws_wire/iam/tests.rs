@@ -29,9 +29,14 @@ fn each_operation_makes_the_call_that_means_the_same() {
     let arn = "OpenIDConnectProviderArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Aoidc-provider%2Fci.example%2Fa";
     let cases = [
         ("Action=CreateUser&UserName=bob".to_owned(), "Accounts/CreateUser", "iam:CreateUser"),
-        ("Action=ListUserTags&UserName=bob".to_owned(), "Accounts/GetUser", "iam:GetUser"),
+        ("Action=ListUserTags&UserName=bob".to_owned(), "Accounts/GetUser", "iam:ListUserTags"),
         ("Action=ListAccessKeys".to_owned(), "Accounts/ListAccessKeys", "iam:ListAccessKeys"),
-        ("Action=ListAttachedRolePolicies&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
+        (
+            "Action=ListAttachedRolePolicies&RoleName=ci".to_owned(),
+            "Accounts/GetRole",
+            "iam:ListAttachedRolePolicies",
+        ),
+        ("Action=GetRole&RoleName=ci".to_owned(), "Accounts/GetRole", "iam:GetRole"),
         (
             "Action=ListInstanceProfilesForRole&RoleName=ci".to_owned(),
             "InstanceProfiles/ListInstanceProfilesForRole",
@@ -45,7 +50,7 @@ fn each_operation_makes_the_call_that_means_the_same() {
         (
             "Action=ListInstanceProfileTags&InstanceProfileName=node".to_owned(),
             "InstanceProfiles/GetInstanceProfile",
-            "iam:GetInstanceProfile",
+            "iam:ListInstanceProfileTags",
         ),
         ("Action=ListRolePolicies&RoleName=ci".to_owned(), "Accounts/ListPolicies", "iam:ListRolePolicies"),
         (
@@ -73,7 +78,28 @@ fn each_operation_makes_the_call_that_means_the_same() {
         let asked = read(&form).unwrap();
         assert_eq!(asked.method.path, format!("/lanyard.authn.v1.{method}"), "{form}");
         let call = crate::methods::read(asked.method.path, &asked.message).unwrap();
-        assert_eq!(call.action, action, "{form}");
+        let name = form.split(['=', '&']).nth(1).unwrap();
+        let own = OPERATIONS.iter().find(|operation| operation.name == name).unwrap().action;
+        assert_eq!(own.unwrap_or(call.action), action, "{form}");
+    }
+}
+
+#[test]
+fn each_operation_is_weighed_as_the_action_of_its_name() {
+    use crate::methods::{Action, MANAGED};
+    let of_methods: Vec<&str> = MANAGED
+        .iter()
+        .flat_map(|method| match method.action {
+            Action::Always(action) => vec![action],
+            Action::ByOwner { user, role } => vec![user, role],
+        })
+        .collect();
+    for operation in OPERATIONS {
+        let action = format!("iam:{}", operation.name);
+        match operation.action {
+            Some(own) => assert!(own == action && !of_methods.contains(&own), "{own}"),
+            None => assert!(of_methods.contains(&action.as_str()), "{action}"),
+        }
     }
 }
 

@@ -96,6 +96,7 @@ fake! { Sessions {
         arn: text(SESSION),
         assumed_role_id: text("AROAX:ana"),
         packed_policy_percent: 3,
+        source_identity: Some(text("ana")),
     };
     plain assume_role_with_web_identity(from: Option<IpAddr>, query: AssumeRoleWithWebIdentity)
         -> WebIdentitySession, CallError = WebIdentitySession {
@@ -107,6 +108,7 @@ fake! { Sessions {
             arn: text(SESSION),
             assumed_role_id: text("AROAX:ana"),
             packed_policy_percent: 3,
+            source_identity: Some(text("ana")),
         },
         provider: text("https://issuer.example"),
         audience: text("sts"),

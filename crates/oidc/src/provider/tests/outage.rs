@@ -122,3 +122,29 @@ async fn an_issuer_is_trusted_by_its_ca_bundle_alone() {
         assert!(fault.to_string().contains("did not prove who it is"), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn an_issuer_may_be_known_by_the_thumbprint_of_the_last_certificate_that_it_shows() {
+    let (mut scene, stranger) = (Scene::new().await, StandIn::start("").await);
+    let with = |scene: &Scene, thumbprints: &[&str], pem: Option<&str>| {
+        let options = IssuerOptions {
+            ca_bundle_pem: pem.map(str::to_owned),
+            thumbprints: thumbprints.iter().map(ToString::to_string).collect(),
+            ..scene.stand_in.options()
+        };
+        Provider::new(Issuer::new(options).unwrap(), Arc::new(SystemClock)).unwrap()
+    };
+    let (own, other) = (scene.stand_in.thumbprint(), stranger.thumbprint());
+    let known = with(&scene, &[&other, &own.to_uppercase()], None);
+    assert_eq!(known.refresh().await, Ok(()));
+    let stranger_pem = Some(stranger.ca_pem());
+    for provider in [with(&scene, &[&other], None), with(&scene, &[&own], stranger_pem)] {
+        let fault = provider.refresh().await.unwrap_err();
+        assert!(fault.to_string().contains("did not prove who it is"), "{fault}");
+    }
+    // Another certificate of the same authority is as good, and one of another authority is not.
+    scene.stand_in.renew_certificate().await;
+    assert_eq!(with(&scene, &[&own], None).refresh().await, Ok(()));
+    scene.stand_in.renew_authority().await;
+    assert!(with(&scene, &[&own], None).refresh().await.is_err());
+}

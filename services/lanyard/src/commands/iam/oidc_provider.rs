@@ -51,7 +51,7 @@ pub enum OidcProviderCommand {
     AddClientId(ClientIdArgs),
     /// Take tokens for a client id no more.
     RemoveClientId(ClientIdArgs),
-    /// Replace the thumbprints, which AWS's tools show. They decide nothing here.
+    /// Replace the thumbprints, by which an issuer is known whom no authority of the system's vouches for.
     SetThumbprints {
         #[command(flatten)]
         which: WhichArgs,
