@@ -280,6 +280,7 @@ attributes! {
     RPC_SERVICE "rpc.service" "The gRPC service, or AWS's.";
     RPC_METHOD "rpc.method" "The method, or AWS's action.";
     RPC_GRPC_STATUS "rpc.grpc.status_code" "The number of the gRPC code.";
+    AWS_REQUEST_ID "aws.request_id" "The number that the caller of the AWS wire was told.";
     DB_SYSTEM "db.system.name" "`postgresql`, `sqlite` or `redis`.";
     DB_OPERATION "db.operation.name" "The kind of statement, or Redis' command.";
     DB_COLLECTION "db.collection.name" "The table.";
