@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
     AUDIENCE_DEFAULT, AuthenticationMode, AuthorizerMode, AwsAuthFinding, AwsAuthStatus, AwsAuthVersion,
-    BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster, DirectoryEntry, Node,
-    REVISIONS_SILENCE_MAX, RevisionReport, RevisionReports, SpokeCredential, SpokeCredentialKind,
-    TOKEN_CACHE_SECONDS_DEFAULT, UpdateCluster,
+    BreakGlass, Cluster, ClusterDirectory, Clusters, CreateCluster, DIRECTORY_HEARD_WITHIN,
+    DIRECTORY_SILENCE_MAX, DirectoryEntry, Node, REVISIONS_HEARD_WITHIN, REVISIONS_SILENCE_MAX,
+    RevisionReport, RevisionReports, SpokeCredential, SpokeCredentialKind, TOKEN_CACHE_SECONDS_DEFAULT,
+    UpdateCluster,
 };
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,
