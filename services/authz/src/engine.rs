@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
 use lanyard_kit::Clock;
-use lanyard_store::{ChangeSignal, Store, StoreError};
+use lanyard_store::{ChangeSignal, SpokePushes, Store, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -40,6 +40,7 @@ struct Inner {
     signal: ChangeSignal,
     /// Places for watches.
     watches: Arc<Semaphore>,
+    pushes: SpokePushes,
     telemetry: Telemetry,
 }
 
@@ -59,6 +60,7 @@ impl Authz {
             log,
             signal: ChangeSignal::follow(store),
             watches: Arc::new(Semaphore::new(config.watches_max)),
+            pushes: SpokePushes::new(config.spoke_pushes),
             telemetry: Telemetry::new(),
             config,
         };

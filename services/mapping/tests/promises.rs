@@ -115,6 +115,7 @@ suite! {
         the_same_version_again_is_no_new_one,
         old_versions_go_and_the_one_in_force_stays,
         a_spoke_pushes_its_own_and_nothing_else,
+        immunity_28_a_spoke_that_floods_changes_is_told_to_come_again_and_an_operator_is_not,
         it_counts_by_mode;
     spokes:
         a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::{join_all, join3};
 use lanyard_api::{
-    Actor, ActorKind, CallError, ClusterId, ClusterUid, Mutation, PageQuery, Vouched,
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Fault, Mutation, PageQuery, Vouched,
     authz::{ObjectBatch, Objects},
     credentials::{IssuerDocuments, Workloads},
     mapping::Clusters,
@@ -205,36 +205,38 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
             not_before = Instant::now() + least;
             for turn in turns.iter_mut().filter(|turn| !turn.waits()) {
                 let batch = self.state.mirror().take(turn.push);
-                let is_taken = match batch {
-                    None => true,
-                    Some(batch) => self.push_one(turn.push, batch).await,
-                };
-                if is_taken { turn.went() } else { turn.failed() }
+                match batch {
+                    None => turn.went(),
+                    Some(batch) => match self.push_one(turn.push, batch).await {
+                        Ok(()) => turn.went(),
+                        Err(Untaken { wait }) => turn.failed(wait),
+                    },
+                }
             }
         }
     }
 
-    /// Whether the hub has taken a part.
-    async fn push_one(&self, push: Push, batch: Batch) -> bool {
+    /// Brings a part to the hub. What it does not take is pushed again, as it is by then.
+    async fn push_one(&self, push: Push, batch: Batch) -> Result<(), Untaken> {
         let (part, now) = (Part::Pushing(push), || self.clock.now());
         match self.send(batch).await {
             Ok(Taken { refused, is_all }) => {
                 self.state.refused(push, refused, is_all);
                 self.state.well(part);
                 self.state.pushed(now());
-                true
+                Ok(())
             }
             Err(error) => {
                 self.state.mirror().untaken(push);
                 if matches!(&error, CallError::Precondition { rule: "lease_lost", .. }) {
                     tracing::info!(cluster.uid = %self.target.uid, "another replica watches this spoke cluster by now");
                     self.state.lease_lost();
-                    return false;
+                    return Err(Untaken::default());
                 }
                 let reason = format!("the hub does not take {}: {error}", push.name());
                 tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "what is seen of a spoke is not taken");
                 self.state.fault(part, &reason, now());
-                false
+                Err(Untaken::by(&error))
             }
         }
     }
@@ -312,6 +314,24 @@ impl Taken {
     const ALL: Self = Self { refused: Vec::new(), is_all: true };
 }
 
+/// A part that the hub did not take.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Untaken {
+    /// How long the hub has said to wait, at least.
+    wait: Duration,
+}
+
+impl Untaken {
+    fn by(error: &CallError) -> Self {
+        match error {
+            CallError::Fault(Fault::Throttled { retry_after, .. }) => {
+                Self { wait: retry_after.unwrap_or_default() }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
 /// When a part is pushed: a part that the hub does not take waits by itself.
 struct Turn {
     push: Push,
@@ -333,8 +353,9 @@ impl Turn {
         self.pause.reset();
     }
 
-    fn failed(&mut self) {
-        self.again_at = Some(Instant::now() + self.pause.next());
+    /// Not before the hub has said to come again.
+    fn failed(&mut self, wait: Duration) {
+        self.again_at = Some(Instant::now() + self.pause.next().max(wait));
     }
 }
 
@@ -366,5 +387,32 @@ impl Pause {
 
     fn reset(&mut self) {
         self.next = PAUSE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_pushed_too_often_waits_as_long_as_the_hub_says_and_no_longer_than_it_must() {
+        let throttled = |retry_after| CallError::Fault(Fault::Throttled { part: "it".into(), retry_after });
+        let five = Duration::from_secs(5);
+        let cases = [
+            (throttled(Some(five)), five),
+            (throttled(Some(Duration::from_millis(1))), PAUSE),
+            (throttled(None), PAUSE),
+            (CallError::Fault(Fault::Internal), PAUSE),
+        ];
+        for (error, wait) in cases {
+            let mut turn = Turn::new(Push::AwsAuth, &SpokeConfig::default());
+            let before = Instant::now();
+            turn.failed(Untaken::by(&error).wait);
+            let again = turn.again_at.unwrap();
+            assert!(again >= before + wait && again <= Instant::now() + wait, "{error}");
+            assert!(turn.waits(), "{error}");
+            turn.went();
+            assert!(!turn.waits(), "{error}");
+        }
     }
 }

@@ -23,7 +23,7 @@ use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, Quota, stand_in::Stan
 use lanyard_iam::{AccountId, CanonicalArn, Credentials, Partition, PrincipalArn, Region, SecretAccessKey};
 use lanyard_kit::TestClock;
 use lanyard_mapping::{Limits, Mapping, MappingConfig};
-use lanyard_store::{Store, test_support::TestDatabase};
+use lanyard_store::{SpokePushQuota, Store, test_support::TestDatabase};
 use time::{OffsetDateTime, macros::datetime};
 use tonic::{service::Routes, transport::Channel};
 
@@ -69,6 +69,9 @@ impl Known {
     }
 }
 
+/// So often a spoke may push at once.
+pub(crate) const SPOKE_PUSHES: u32 = 5;
+
 /// Small limits, so that they are met.
 fn config() -> MappingConfig {
     let limits = Limits {
@@ -82,6 +85,7 @@ fn config() -> MappingConfig {
         identity_providers_per_cluster: 3,
         blocks_per_scope: 8,
         aws_auth_versions_kept: 3,
+        spoke_pushes: SpokePushQuota { per_second: 1, burst: SPOKE_PUSHES },
         ..Limits::default()
     };
     MappingConfig { limits, ..MappingConfig::default() }
