@@ -121,6 +121,7 @@ suite! {
         a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown,
         immunity_34_a_kubeconfig_that_would_make_the_hub_do_something_is_refused_by_name,
         one_replica_has_a_cluster_and_another_takes_over,
+        a_watcher_inside_of_a_cluster_says_how_it_goes_and_its_silence_shows,
         immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open,
         immunity_39_a_spokes_certificate_counts_until_it_is_deleted,
         immunity_37_a_cluster_that_is_gone_is_lent_to_nobody;

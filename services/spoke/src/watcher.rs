@@ -293,13 +293,14 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
 
     /// The cluster itself. In one process nobody stands between; else the hub finds out by certificate whether it is so.
     fn actor(&self) -> Vouched<Actor> {
-        let kind = ActorKind::Spoke { cluster: self.target.uid };
-        Vouched::in_process(Actor {
-            kind,
-            allowed_by: "the spoke service".to_owned(),
-            ..Actor::system("spoke")
-        })
+        spoke(&self.target)
     }
+}
+
+/// A cluster itself, as who watches it calls the hub.
+pub(crate) fn spoke(target: &Target) -> Vouched<Actor> {
+    let kind = ActorKind::Spoke { cluster: target.uid };
+    Vouched::in_process(Actor { kind, allowed_by: "the spoke service".to_owned(), ..Actor::system("spoke") })
 }
 
 /// What became of a part that the hub has taken.

@@ -166,6 +166,10 @@ serve! {
         };
     actor describe_spoke(pb::DescribeSpokeRequest) -> pb::Spoke
         = |engine, by, m| engine.get_spoke(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor report_spoke(pb::ReportSpokeRequest) -> () = |engine, by, m| {
+        let watch = codec::message::read("watch", m.watch)?;
+        engine.report_spoke(by, field::parse("cluster", &m.cluster)?, watch).await?;
+    };
     internal lend_spoke(pb::LendSpokeRequest) -> pb::LendSpokeResponse
         = |engine, (), m| engine.lend_spoke(m.try_into()?).await?.into();
     internal return_spoke(pb::ReturnSpokeRequest) -> ()

@@ -229,3 +229,63 @@ pub(crate) async fn immunity_37_a_cluster_that_is_gone_is_lent_to_nobody<C: Call
     }
     assert_eq!(bench.calls.get_spoke(admin(), anew.id).await.unwrap().kubeconfig, None);
 }
+
+/// What a watcher says.
+pub(crate) fn watch() -> SpokeWatch {
+    SpokeWatch {
+        holder: "spoke-of-the-service".to_owned(),
+        reported_at: time::OffsetDateTime::UNIX_EPOCH,
+        listed_at: None,
+        pushed_at: None,
+        objects: 7,
+        service_accounts: 9,
+        aws_auth: AwsAuthSight::Missing,
+        aws_auth_missing_since: None,
+        issuer_url: None,
+        issuer_read_at: None,
+        reviews_pods: None,
+        refused: vec!["y".repeat(5_000); 50],
+        fault: Some("x".repeat(5_000)),
+        fault_since: None,
+    }
+}
+
+pub(crate) async fn a_watcher_inside_of_a_cluster_says_how_it_goes_and_its_silence_shows<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
+    let report = async |actor, cluster: &Cluster| {
+        code_of(bench.calls.report_spoke(actor, cluster.id.clone(), watch()).await)
+    };
+    let status = async || bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &other).await, "not_found");
+    assert_eq!(report(admin(), &cluster).await, "denied:spoke_alone");
+    assert_eq!(status().await.watch, None);
+    let revision = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    assert_eq!(bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap(), revision, "it is no change");
+
+    // It is known by its certificate, and the hub knows by itself when that was.
+    let said = status().await;
+    let seen = said.watch.unwrap();
+    assert_eq!((seen.holder, seen.reported_at), (format!("spoke:{}", cluster.uid), bench.now()));
+    assert_eq!((seen.objects, seen.aws_auth), (7, AwsAuthSight::Missing));
+    assert_eq!((seen.fault.map(|fault| fault.len()), seen.refused.len()), (Some(1_000), 21), "bounded");
+    assert_eq!(said.silent_since, None);
+    bench.clock.advance(time::Duration::seconds(16));
+    assert_eq!(status().await.silent_since, Some(seen.reported_at));
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    assert_eq!(status().await.silent_since, None);
+
+    // While the hub watches the cluster, what it sees stays.
+    put(&bench, &cluster, "hush").await;
+    lent(&bench, asked(cluster.uid, "a")).await.unwrap();
+    let own = SpokeWatch { objects: 8, ..watch() };
+    lent(&bench, LendQuery { watch: Some(own), ..asked(cluster.uid, "a") }).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    let seen = status().await.watch.unwrap();
+    assert_eq!((seen.holder.as_str(), seen.objects), ("a", 8));
+}
