@@ -371,6 +371,15 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
         assert value(text, "lanyard_store_connections_max") >= 2, process
         assert value(text, "lanyard_store_begins_total", outcome="begun") >= 1, process
         assert abs(value(text, "lanyard_store_caught_up_at") - time.time()) < 30, process
+        # What changed a moment ago may still be on its way; it does not stay there.
+        until = time.monotonic() + 10
+        while value(metrics_of(urls[process]), "lanyard_snapshot_revision_lag") > 0:
+            assert time.monotonic() < until, f"{process} lags behind the store"
+            time.sleep(0.1)
+    revisions = {process: value(metrics_of(urls[process]), "lanyard_store_revisions") for process in ("authn-0", "mapping-0")}
+    assert len(set(revisions.values())) == 1, revisions
+    # Mapping says every five seconds that the directory is current.
+    assert abs(value(gateway, "lanyard_directory_heard_at") - time.time()) < 15
     # What mapping committed itself, authn heard of.
     assert value(shown["mapping-0"], "lanyard_store_apply_seconds_count", source="own") >= 1
     assert value(authn, "lanyard_store_apply_seconds_count", source="notification") >= 1

@@ -16,6 +16,7 @@ use crate::{
     api_server::{ApiFault, ApiServer},
     config::SpokeConfig,
     state::State,
+    telemetry::Telemetry,
     watcher::{Target, Watcher, spoke},
 };
 
@@ -26,6 +27,7 @@ pub struct Pusher<H> {
     config: Arc<SpokeConfig>,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
+    telemetry: Arc<Telemetry>,
 }
 
 /// What it calls itself. The hub calls it by the certificate that it shows.
@@ -35,7 +37,8 @@ impl<H: Clusters + Objects + Workloads + Spokes> Pusher<H> {
     /// To a hub that takes all of it.
     pub fn new(hub: Arc<H>, target: Target, config: SpokeConfig, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(State::new(&config));
-        Self { hub, target, config: Arc::new(config), clock, state }
+        let telemetry = Arc::new(Telemetry::new());
+        Self { hub, target, config: Arc::new(config), clock, state, telemetry }
     }
 
     /// Pushes until told to stop, and tells the hub how that goes. The way in is asked for anew each `renewal`, for a pod's token
@@ -91,6 +94,7 @@ impl<H: Clusters + Objects + Workloads + Spokes> Pusher<H> {
                 config: Arc::clone(&self.config),
                 clock: Arc::clone(&self.clock),
                 state: Arc::clone(&self.state),
+                telemetry: Arc::clone(&self.telemetry),
             };
             let term = stop.child_token();
             let ends = term.clone();

@@ -18,6 +18,7 @@ use crate::{
     config::SpokeConfig,
     mirror::{Batch, Push, RbacBatch},
     state::{Part, State},
+    telemetry::{Kind, Outcome, Read, Telemetry},
     wire::{Event, Resource, Seen},
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Watcher<M, A, C> {
     pub(crate) config: Arc<SpokeConfig>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: Arc<State>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
@@ -67,6 +69,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     let reason = format!("{}: {fault}", resource.name());
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster is not heard");
                     self.state.fault(Part::Reading(resource), &reason, self.clock.now());
+                    self.telemetry.read_fault(Read::Resource(resource), Kind::from(&fault));
                     if let ReadFault::TooLarge(_) = fault {
                         from = None;
                     }
@@ -89,6 +92,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                 let (objects, version) = self.list(resource).await?;
                 self.state.mirror().listed(resource, objects)?;
                 self.state.listed(self.clock.now());
+                self.telemetry.listed(Read::Resource(resource));
                 from.insert(version).clone()
             }
         };
@@ -151,6 +155,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     self.state.mirror().see_issuer(documents);
                     self.state.well(Part::ReadingIssuer);
                     self.state.issuer_read(self.clock.now());
+                    self.telemetry.listed(Read::Issuer);
                     pause.reset();
                     sleep(interval).await;
                 }
@@ -158,6 +163,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     let reason = format!("the issuer of ServiceAccount tokens: {fault}");
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster's issuer is not read");
                     self.state.fault(Part::ReadingIssuer, &reason, self.clock.now());
+                    self.telemetry.read_fault(Read::Issuer, Kind::from(&fault));
                     sleep(pause.next()).await;
                 }
             }
@@ -219,7 +225,9 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     /// Brings a part to the hub. What it does not take is pushed again, as it is by then.
     async fn push_one(&self, push: Push, batch: Batch) -> Result<(), Untaken> {
         let (part, now) = (Part::Pushing(push), || self.clock.now());
-        match self.send(batch).await {
+        let sent = self.send(batch).await;
+        self.telemetry.pushed(push, sent.as_ref().map_or_else(Outcome::from, |_| Outcome::Taken));
+        match sent {
             Ok(Taken { refused, is_all }) => {
                 self.state.refused(push, refused, is_all);
                 self.state.well(part);
@@ -362,7 +370,7 @@ impl Turn {
 
 /// Why a resource is not seen.
 #[derive(Debug, thiserror::Error)]
-enum ReadFault {
+pub(crate) enum ReadFault {
     #[error(transparent)]
     Api(#[from] ApiFault),
     #[error(transparent)]
