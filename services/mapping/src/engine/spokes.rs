@@ -198,7 +198,7 @@ impl Mapping {
         let document = kubeconfig.to_document();
         let keyring = self.inner.store.keyring();
         let sealed = keyring.seal(Purpose::SpokeKubeconfig, &place, document.expose_secret().as_bytes());
-        tx.put_secret(&place, &sealed.map_err(locked)?).await?;
+        tx.put_secret(&place, &sealed.map_err(|error| locked(record, error))?).await?;
         Ok(())
     }
 
@@ -207,8 +207,8 @@ impl Mapping {
         let place = Place::of(record);
         let sealed = self.inner.store.secret(&place).await?;
         let sealed = sealed.ok_or_else(|| broken(record, "nothing is sealed beside it"))?;
-        let opened =
-            self.inner.store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed).map_err(locked)?;
+        let opened = self.inner.store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed);
+        let opened = opened.map_err(|error| locked(record, error))?;
         let text = std::str::from_utf8(&opened).map_err(|_| broken(record, "what is sealed is no text"))?;
         Kubeconfig::reduce(text, None).map_err(|error| broken(record, &error.to_string()))
     }
@@ -226,8 +226,9 @@ fn refused(error: KubeconfigError) -> CallError {
     CallError::invalid("kubeconfig", error.code(), error.to_string())
 }
 
-fn locked(error: KeyringError) -> Fault {
-    tracing::error!(%error, "a spoke's kubeconfig cannot be sealed or opened");
+fn locked(record: &SpokeKubeconfig, error: KeyringError) -> Fault {
+    let SpokeKubeconfig { cluster, version, .. } = record;
+    tracing::error!(cluster.uid = %cluster, version, %error, "a spoke's kubeconfig cannot be sealed or opened");
     Fault::Internal
 }
 

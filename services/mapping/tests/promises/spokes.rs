@@ -167,6 +167,7 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
 pub(crate) async fn immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open<C: Calls, R: Resolve>(
     bench: Bench<C, R>,
 ) {
+    let log = log();
     let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
     let (mine, theirs) = (put(&bench, &cluster, "mine").await, put(&bench, &other, "theirs").await);
     let moved = bench.store.secret(&Place::of(&theirs)).await.unwrap().unwrap();
@@ -178,6 +179,10 @@ pub(crate) async fn immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open
     assert!(opened.is_err());
     let fault = bench.calls.lend_spoke(asked(cluster.uid, "a")).await.unwrap_err();
     assert_eq!(fault.code(), "internal", "a fault, and nobody's kubeconfig");
+    let said = log.said();
+    let of_it =
+        |line: &&str| line.contains("cannot be sealed or opened") && line.contains(&cluster.uid.to_string());
+    assert!(said.lines().any(|line| of_it(&line)), "the cluster is not named: {said}");
     // The owner puts it anew, and all is well.
     put(&bench, &cluster, "mine").await;
     assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
