@@ -49,7 +49,8 @@ class Key:
 
 @dataclass
 class Issuer(StandIn):
-    """The stand-in. While it is `away` it answers 503 to everything."""
+    """The stand-in. While it is `away` it answers 503 to everything; `instead` has other answers by path, each a status, a body and
+    headers."""
 
     NAME = "oidc"
     WHOLE = True
@@ -58,6 +59,7 @@ class Issuer(StandIn):
     keys: list[Key] = field(default_factory=lambda: [Key("one")])
     away: bool = False
     asked: int = 0
+    instead: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -96,6 +98,10 @@ class Issuer(StandIn):
             },
             "/keys": {"keys": [key.jwk() for key in self.keys]},
         }
+        if request.path in self.instead:
+            status, body, headers = self.instead[request.path]
+            send(request, status, body, **headers)
+            return
         document = documents.get(request.path)
         status = 503 if self.away else 200 if document else 404
         send(request, status, json.dumps(document or {}))

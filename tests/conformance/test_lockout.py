@@ -85,8 +85,10 @@ def test_an_administrator_whose_key_is_off_does_not_count(hub, guarded):
 
 def test_a_cluster_can_be_told_that_nobody_minds(hub, guarded):
     cluster, ana = guarded
+    assert "--allow-lockout" in hub.refused("entry", "delete", cluster.id, ana.arn, code=NO)
     hub.cli("cluster", "update", cluster.id, "--tag", "lanyard:allow-lockout=true")
     hub.cli("entry", "delete", cluster.id, ana.arn)
+    assert cluster.refusal(ana) == "unmapped"
 
 
 def test_an_aws_auth_that_would_lock_everybody_out_is_treated_like_a_bad_one(hub, guarded):

@@ -258,6 +258,37 @@ def test_an_inspection_shows_claims_and_believes_none(hub, corp, issuer):
     assert hub.run("token", "inspect", "-", stdin="").returncode in (NO, USAGE)
 
 
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+def keys_at(url: str):
+    return lambda issuer: (200, json.dumps({"issuer": issuer.url, "jwks_uri": url}), {})
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "code"),
+    [
+        (DISCOVERY, lambda _: (302, "", {"Location": "https://10.0.0.1/"}), "issuer_redirects"),
+        (DISCOVERY, keys_at("https://10.0.0.1/keys"), "issuer_address_refused"),
+        ("/keys", lambda _: (302, "", {"Location": "https://169.254.169.254/"}), "issuer_redirects"),
+        ("/keys", lambda _: (200, json.dumps({"keys": [{}] * 100_000}), {}), "issuer_document_too_large"),
+        ("/keys", lambda _: (200, json.dumps({"keys": [{}] * 101}), {}), "issuer_too_many_keys"),
+    ],
+)
+def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_path, client, path, answer, code):
+    issuer = Issuer(tmp_path).start()
+    issuer.instead[path] = answer(issuer)
+    try:
+        cluster = hub.create_cluster("wrong")
+        associate(hub, cluster, issuer, client)
+        login = hub.secrets.add("an OIDC token", issuer.token(aud=client))
+        told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
+        assert told["verdict"] == "no_answer", told
+        assert code in json.dumps(told), told
+    finally:
+        issuer.stop()
+
+
 def test_an_issuer_that_cannot_be_asked_refuses_nobody(hub, tmp_path, client):
     issuer = Issuer(tmp_path).start()
     issuer.away = True

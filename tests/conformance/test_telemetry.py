@@ -6,6 +6,8 @@ import re
 import secrets
 import time
 
+import boto3
+import botocore.config
 import pytest
 import requests
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -104,12 +106,12 @@ def tree_of(collector, trace, *wanted):
     return collector.wait_for(f"the tree of {trace} with {wanted}", found, of=trace)
 
 
-def assert_tree(spans, *, root_parent=""):
+def assert_tree(spans, *, root_parent="", door="lanyard-gateway"):
     """One root, every parent present, nobody their own ancestor, and each hop a client's span above a server's."""
     by_id = {span.id: span for span in spans}
     assert len(by_id) == len(spans), "a span came twice"
     (root,) = [span for span in spans if span.parent not in by_id]
-    assert (root.parent, root.service, root.kind) == (root_parent, "lanyard-gateway", "server"), root
+    assert (root.parent, root.service, root.kind) == (root_parent, door, "server"), root
     for span in spans:
         assert span.begun <= span.ended, span
         if span is root:
@@ -225,6 +227,73 @@ def test_a_management_call_is_one_tree_to_its_commit(world, collector):
     assert {"BEGIN", "SELECT", "INSERT", "DELETE", "COMMIT"} <= kinds, kinds
 
 
+def aws_client(stack, service, **headers):
+    """A client of AWS whose calls have more headers, which it signs with the others."""
+    administrator = stack.administrator()
+    client = boto3.client(
+        service,
+        endpoint_url=stack.ready["aws"],
+        verify=stack.ca,
+        region_name=REGION,
+        aws_access_key_id=administrator.access_key_id,
+        aws_secret_access_key=administrator.secret,
+        config=botocore.config.Config(retries={"max_attempts": 1, "mode": "standard"}),
+    )
+
+    def add(request, **_):
+        for name, said in headers.items():
+            request.headers[name] = said
+
+    client.meta.events.register("before-sign.*.*", add)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "asked", "wanted"),
+    [
+        (
+            "eks",
+            "UpdateAccessEntry",
+            lambda client, cluster, lea: client.update_access_entry(
+                clusterName=cluster.id, principalArn=lea.arn, kubernetesGroups=["lab", unique("group")]
+            ),
+            [
+                ("lanyard-mapping", "lanyard.mapping.v1.Entries/UpdateAccessEntry"),
+                ("lanyard-mapping", "COMMIT"),
+            ],
+        ),
+        (
+            "eks",
+            "ListPodIdentityAssociations",
+            lambda client, cluster, lea: client.list_pod_identity_associations(clusterName=cluster.id),
+            [("lanyard-credentials", "lanyard.credentials.v1.Associations/")],
+        ),
+        (
+            "sts",
+            "GetSessionToken",
+            lambda client, cluster, lea: client.get_session_token(),
+            [("lanyard-credentials", "lanyard.credentials.v1.Sessions/")],
+        ),
+    ],
+)
+def test_a_call_of_the_aws_wire_is_one_tree_and_its_lines_have_the_trace(world, collector, service, operation, asked, wanted):
+    stack, _, cluster, lea = world
+    trace, caller, header = traceparent()
+    answer = asked(aws_client(stack, service, traceparent=header), cluster, lea)
+    number = answer["ResponseMetadata"]["RequestId"]
+    admit = ("lanyard-authn", "lanyard.authn.v1.AdmitAws/AdmitAws")
+    spans = tree_of(collector, trace, admit, *wanted)
+    root = assert_tree(spans, root_parent=caller, door="lanyard-awsapi")
+    assert root.name == f"{service}/{operation}" and not root.failed
+    assert (root.attributes["rpc.service"], root.attributes["rpc.method"]) == (service, operation)
+    assert (root.attributes["http.response.status_code"], root.attributes["reason.code"]) == (200, "ok")
+    assert root.attributes["aws.request_id"] == number
+    assert {span.service for span in spans} == {"lanyard-awsapi", "lanyard-authn", wanted[0][0]}
+    told = [json.loads(line) for file in (stack.folder / "logs").glob("awsapi-*.log") for line in file.read_text().splitlines()]
+    (line,) = [line for line in told if line.get("request_id") == number and "AWS wire is answered" in line["message"]]
+    assert line["trace_id"] == trace and line["span_id"] == root.id
+
+
 def test_spans_have_the_attributes_that_are_documented_and_no_others(world, collector):
     _, sts, cluster, lea = world
     review(cluster, cluster.token(lea.credentials, host=sts.host))
@@ -302,6 +371,15 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
         assert value(text, "lanyard_store_connections_max") >= 2, process
         assert value(text, "lanyard_store_begins_total", outcome="begun") >= 1, process
         assert abs(value(text, "lanyard_store_caught_up_at") - time.time()) < 30, process
+        # What changed a moment ago may still be on its way; it does not stay there.
+        until = time.monotonic() + 10
+        while value(metrics_of(urls[process]), "lanyard_snapshot_revision_lag") > 0:
+            assert time.monotonic() < until, f"{process} lags behind the store"
+            time.sleep(0.1)
+    revisions = {process: value(metrics_of(urls[process]), "lanyard_store_revisions") for process in ("authn-0", "mapping-0")}
+    assert len(set(revisions.values())) == 1, revisions
+    # Mapping says every five seconds that the directory is current.
+    assert abs(value(gateway, "lanyard_directory_heard_at") - time.time()) < 15
     # What mapping committed itself, authn heard of.
     assert value(shown["mapping-0"], "lanyard_store_apply_seconds_count", source="own") >= 1
     assert value(authn, "lanyard_store_apply_seconds_count", source="notification") >= 1

@@ -30,7 +30,7 @@ pub use status::{ERROR_DOMAIN, forbidden, unauthenticated, unsupported};
 
 pub(crate) use client::{call, received};
 pub(crate) use server::{passed, serve, taken};
-pub(crate) use watch::{Watched, events, watched};
+pub(crate) use watch::{Watched, events, heard, watched};
 
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,10 @@ const READS: &[&str] = &[
 const MAKES_SESSIONS: &[&str] =
     &["/lanyard.credentials.v1.Sessions/AssumeRole", "/lanyard.credentials.v1.Sessions/GetSessionToken"];
 
+/// Keeps what the watcher inside of a cluster says, though that changes no record: a word that comes late would stand in place of a newer
+/// one, which is due in a moment anyway.
+const REPORT_SPOKE: &str = "/lanyard.mapping.v1.Spokes/ReportSpoke";
+
 /// Admits calls of the AWS wire, for its door.
 const ADMIT_AWS: &str = "/lanyard.authn.v1.AdmitAws/AdmitAws";
 
@@ -127,11 +131,12 @@ const OF_SPOKE_SERVICE: &[&str] = &[
 ];
 
 /// What a spoke may ask of its own cluster, by its certificate or by the spoke service that watches it: nothing but to push
-/// what it sees, and to see what became of that.
+/// what it sees, to see what became of that, and to say how its watch goes.
 pub const OF_SPOKES: &[&str] = &[
     "/lanyard.mapping.v1.Clusters/DescribeCluster",
     "/lanyard.mapping.v1.Clusters/PushAwsAuth",
     "/lanyard.mapping.v1.Clusters/GetAwsAuth",
+    REPORT_SPOKE,
     "/lanyard.authz.v1.Objects/ApplyObjects",
     "/lanyard.authz.v1.Objects/DeleteObject",
     "/lanyard.authz.v1.Objects/ListObjects",
@@ -225,7 +230,8 @@ pub fn is_watch(path: &str) -> bool {
 /// Whether a call may be sent once more where its connection broke before an answer: it reads, and finds what it would have found.
 /// A role is assumed once, though that changes no record; and a watch is begun anew by who listens.
 pub fn is_repeatable(path: &str) -> bool {
-    let reads = |method: &Method| !method.mutates && !is_watch(path) && !makes_session(path);
+    let reads =
+        |method: &Method| !method.mutates && !is_watch(path) && !makes_session(path) && path != REPORT_SPOKE;
     READS.contains(&path) || find(path).is_some_and(reads)
 }
 

@@ -23,12 +23,20 @@ pub enum HttpFault {
         /// Which rule, and what to do about it.
         rule: &'static str,
     },
-    /// The host has no address, or none that may be called.
+    /// The host has no address.
     #[error("no usable address for `{host}`: {reason}")]
     Resolve {
         /// The host.
         host: String,
-        /// What the resolver or the address rules said.
+        /// What the resolver said.
+        reason: String,
+    },
+    /// The host has an address that may not be called.
+    #[error("no usable address for `{host}`: {reason}")]
+    NotPublic {
+        /// The host.
+        host: String,
+        /// What the address rules said.
         reason: String,
     },
     /// No answer in time.

@@ -89,12 +89,31 @@ impl OidcFault {
     #[must_use]
     pub fn for_callers(&self) -> &'static str {
         match self {
-            Self::Http { .. } => "it cannot be reached (issuer_unreachable)",
+            Self::Http { fault, .. } => match fault {
+                HttpFault::Redirect { .. } => {
+                    "it answers with a redirect, which is not followed (issuer_redirects)"
+                }
+                HttpFault::Refused { .. } | HttpFault::NotPublic { .. } => {
+                    "it is at an address that may not be called (issuer_address_refused)"
+                }
+                HttpFault::TooLarge { .. } => "one of its documents is too large (issuer_document_too_large)",
+                HttpFault::Tls { .. } => "it did not prove who it is (issuer_certificate)",
+                HttpFault::Resolve { .. }
+                | HttpFault::Timeout { .. }
+                | HttpFault::Connect { .. }
+                | HttpFault::Broken { .. } => "it cannot be reached (issuer_unreachable)",
+            },
             Self::Status { .. } => "it answers with an error of its own (issuer_status)",
             Self::Discovery(_) => "its discovery document cannot be used (issuer_discovery)",
             Self::OtherIssuer { .. } => "its discovery document is another issuer's (issuer_mismatch)",
             Self::KeysUrl { .. } => "its keys are where they may not be fetched from (issuer_keys_url)",
-            Self::Keys(_) => "its keys cannot be used (issuer_keys)",
+            Self::Keys(JwksError::TooLong(_)) => {
+                "one of its documents is too large (issuer_document_too_large)"
+            }
+            Self::Keys(JwksError::TooManyKeys) => "it has too many keys (issuer_too_many_keys)",
+            Self::Keys(JwksError::Json | JwksError::DuplicateMember(_) | JwksError::NoKeys) => {
+                "its keys cannot be used (issuer_keys)"
+            }
             Self::Stale { .. } => "its keys are too old (issuer_keys_stale)",
             Self::Interrupted => "asking it was interrupted (issuer_interrupted)",
         }
@@ -104,14 +123,65 @@ impl OidcFault {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Http { .. } => "issuer_unreachable",
+            Self::Http { fault, .. } => match fault {
+                HttpFault::Redirect { .. } => "issuer_redirects",
+                HttpFault::Refused { .. } | HttpFault::NotPublic { .. } => "issuer_address_refused",
+                HttpFault::TooLarge { .. } => "issuer_document_too_large",
+                HttpFault::Tls { .. } => "issuer_certificate",
+                HttpFault::Resolve { .. }
+                | HttpFault::Timeout { .. }
+                | HttpFault::Connect { .. }
+                | HttpFault::Broken { .. } => "issuer_unreachable",
+            },
             Self::Status { .. } => "issuer_status",
             Self::Discovery(_) => "issuer_discovery",
             Self::OtherIssuer { .. } => "issuer_mismatch",
             Self::KeysUrl { .. } => "issuer_keys_url",
-            Self::Keys(_) => "issuer_keys",
+            Self::Keys(JwksError::TooLong(_)) => "issuer_document_too_large",
+            Self::Keys(JwksError::TooManyKeys) => "issuer_too_many_keys",
+            Self::Keys(JwksError::Json | JwksError::DuplicateMember(_) | JwksError::NoKeys) => "issuer_keys",
             Self::Stale { .. } => "issuer_keys_stale",
             Self::Interrupted => "issuer_interrupted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every fault of the way to an issuer, and some of what it says.
+    fn faults() -> Vec<(OidcFault, &'static str)> {
+        let host = || "issuer.example".to_owned();
+        let reason = || "10.0.0.1 said so".to_owned();
+        let http = [
+            (HttpFault::Refused { host: host(), rule: "r" }, "issuer_address_refused"),
+            (HttpFault::NotPublic { host: host(), reason: reason() }, "issuer_address_refused"),
+            (HttpFault::Redirect { host: host(), status: 302 }, "issuer_redirects"),
+            (HttpFault::TooLarge { host: host(), bytes_max: 1 }, "issuer_document_too_large"),
+            (HttpFault::Tls { host: host(), reason: reason() }, "issuer_certificate"),
+            (HttpFault::Resolve { host: host(), reason: reason() }, "issuer_unreachable"),
+            (HttpFault::Timeout { host: host(), limit: Duration::from_secs(1) }, "issuer_unreachable"),
+            (HttpFault::Connect { host: host(), reason: reason() }, "issuer_unreachable"),
+            (HttpFault::Broken { host: host(), reason: reason() }, "issuer_unreachable"),
+        ];
+        let of_keys = [
+            (JwksError::TooLong(300_000), "issuer_document_too_large"),
+            (JwksError::TooManyKeys, "issuer_too_many_keys"),
+            (JwksError::NoKeys, "issuer_keys"),
+            (JwksError::DuplicateMember("10.0.0.1".to_owned()), "issuer_keys"),
+        ];
+        let http = http.map(|(fault, code)| (OidcFault::Http { document: Document::Keys, fault }, code));
+        http.into_iter().chain(of_keys.map(|(error, code)| (error.into(), code))).collect()
+    }
+
+    #[test]
+    fn each_way_to_fail_has_a_code_which_callers_are_told_and_nothing_that_the_network_said() {
+        for (fault, code) in faults() {
+            assert_eq!(fault.code(), code, "{fault}");
+            let told = fault.for_callers();
+            assert!(told.ends_with(&format!("({code})")), "{fault}: {told}");
+            assert!(!told.contains("10.0.0.1") && !told.contains("issuer.example"), "{told}");
         }
     }
 }

@@ -155,6 +155,7 @@ async fn immunity_26_a_redirect_of_an_issuer_is_not_followed() {
             stand_in.behave_at(document, Behaviour::Redirect(to.clone()));
             let fault = provider(stand_in.options()).refresh().await.unwrap_err();
             assert!(fault.to_string().contains("redirect"), "{to}: {fault}");
+            assert_eq!(fault.code(), "issuer_redirects", "{to}");
         }
     }
     assert_eq!(elsewhere.calls_of(Document::Keys) + elsewhere.stray_calls(), 0);
@@ -177,6 +178,7 @@ async fn immunity_26_keys_at_a_private_address_are_not_fetched_unless_the_host_i
         stand_in.set_keys_url(url);
         let fault = provider(stand_in.options()).refresh().await.unwrap_err();
         assert!(fault.to_string().contains("no public address"), "{url}: {fault}");
+        assert_eq!(fault.code(), "issuer_address_refused", "{url}");
     }
     for url in ["http://127.0.0.1/keys", "file:///etc/passwd", "https://user@127.0.0.1/keys"] {
         stand_in.set_keys_url(url);
@@ -201,5 +203,6 @@ async fn immunity_26_an_issuer_at_a_private_address_is_not_called_unless_it_is_a
     options.private_hosts.clear();
     let fault = provider(options).refresh().await.unwrap_err();
     assert!(fault.to_string().contains("no public address"), "{fault}");
+    assert_eq!(fault.code(), "issuer_address_refused");
     assert_eq!(stand_in.calls_of(Document::Discovery), 0);
 }

@@ -31,6 +31,7 @@ mod lockout;
 mod migrations;
 mod model;
 mod options;
+mod pushes;
 mod record;
 mod signal;
 mod sql;
@@ -57,6 +58,7 @@ pub use options::{
     CONNECTIONS_MAX, DECISIONS_KEPT, DECISIONS_MAX, POLL_INTERVAL, StoreOptions, StoreUrl, StoreUrlError,
     WAIT_MAX,
 };
+pub use pushes::{SpokePushQuota, SpokePushes};
 pub use record::{RECORD_BYTES_MAX, Record, TEXT_BYTES_MAX};
 pub use signal::{ChangeListener, ChangeSignal, Heard};
 pub use store::Store;

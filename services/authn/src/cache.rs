@@ -16,7 +16,7 @@ mod value;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use lanyard_api::Fault;
@@ -37,6 +37,7 @@ use value::Value;
 use crate::config::TokenCacheConfig;
 use crate::snapshot::ClusterView;
 use crate::verifier::{Question, Verification, Verifier};
+use crate::warnings::Warnings;
 
 /// What is kept by key, in bounded number. Keys are hashes already, so a quick hasher does.
 type Kept<V> = Cache<CacheKey, V, UnitWeighter, RandomState>;
@@ -56,6 +57,8 @@ pub(crate) struct Cached<V, S = NotShared> {
     /// Questions that STS is being asked, so that each is asked once: faults are shared by those who wait for them.
     asked: Kept<Result<Arc<Value>, Fault>>,
     metrics: CacheMetrics,
+    /// Of values that do not open.
+    about_unsealed: Warnings,
 }
 
 /// Where a token was known.
@@ -104,6 +107,7 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
             kept: kept(config.entries_max),
             asked: kept(config.entries_max),
             metrics,
+            about_unsealed: Warnings::default(),
         }
     }
 
@@ -113,9 +117,16 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         let value = opened.and_then(|bytes| Value::read(&bytes)).filter(|value| value.is_about(question));
         if value.is_none() {
             self.metrics.unsealed.increment(1);
-            tracing::warn!(
-                "a cached answer did not open, was moved or forged: it is dropped and STS is asked"
-            );
+            // Whoever can write where values lie could fill the log too.
+            if let Some(times) = self.about_unsealed.due(Instant::now()) {
+                tracing::warn!(
+                    { names::CLUSTER_NAME } = %question.cluster.cluster.id,
+                    { names::CLUSTER_UID } = %question.cluster.uid,
+                    { names::TOKEN_SHA256 } = %question.digest,
+                    times,
+                    "a cached answer did not open, was moved or forged: it is dropped and STS is asked"
+                );
+            }
         }
         value
     }

@@ -163,7 +163,7 @@ impl<S: SharedCache> Engine<S> {
                 Err(error) => return Ok(out_of_form(&error)),
             };
             let authority = authority_of(&token);
-            let question = Question { key, token: &token, cluster, authority: &authority, now };
+            let question = Question { key, digest, token: &token, cluster, authority: &authority, now };
             (token.life(), self.verify(&hub, question, query.explain).await?)
         };
         Ok(match answer {

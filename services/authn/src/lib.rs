@@ -36,6 +36,7 @@ pub mod process;
 mod session_keys;
 mod snapshot;
 mod verifier;
+mod warnings;
 
 pub use bootstrap::{
     ADMINISTRATOR, BootstrapError, HandOver, Renewed, bootstrap, bootstrap_as, hub_of, renew_administrator,

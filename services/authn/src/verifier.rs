@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use lanyard_api::{Authority, Denial, Fault, Identity, authn::Refusal};
-use lanyard_iam::{AccessKeyId, ParsedToken};
+use lanyard_iam::{AccessKeyId, ParsedToken, TokenDigest};
 use time::OffsetDateTime;
 
 pub(crate) use local::LocalIam;
@@ -22,6 +22,8 @@ use crate::snapshot::ClusterView;
 pub(crate) struct Question<'a> {
     /// What answers to it are kept by.
     pub(crate) key: CacheKey,
+    /// What names the token in the log.
+    pub(crate) digest: TokenDigest,
     pub(crate) token: &'a ParsedToken,
     pub(crate) cluster: &'a Arc<ClusterView>,
     /// Whose the token would be.

@@ -1,6 +1,7 @@
 //! How much authz keeps.
 
 use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
+use lanyard_store::SpokePushQuota;
 use serde::{Deserialize, Serialize};
 
 /// What authz keeps in memory and takes at once.
@@ -26,6 +27,8 @@ pub struct AuthzConfig {
     pub decisions_waiting_max: usize,
     /// Watches on what decisions depend on, at one time, of all callers.
     pub watches_max: usize,
+    /// How often the spoke of one cluster may push RBAC objects.
+    pub spoke_pushes: SpokePushQuota,
 }
 
 impl Default for AuthzConfig {
@@ -40,6 +43,7 @@ impl Default for AuthzConfig {
             let_in_stored_per_second_max: 100,
             decisions_waiting_max: 65_536,
             watches_max: 1_000,
+            spoke_pushes: SpokePushQuota::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use lanyard_api::{Actor, ActorKind, CallError, ClusterId, Fault};
 use lanyard_kit::Clock;
-use lanyard_store::{ChangeSignal, Store, StoreError};
+use lanyard_store::{ChangeSignal, SpokePushes, Store, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -49,6 +49,7 @@ struct Inner {
     signal: ChangeSignal,
     /// Places for watches.
     watches: Arc<Semaphore>,
+    pushes: SpokePushes,
     telemetry: Telemetry,
 }
 
@@ -69,6 +70,7 @@ impl Authz {
             log,
             signal: ChangeSignal::follow(store),
             watches: Arc::new(Semaphore::new(config.watches_max)),
+            pushes: SpokePushes::new(config.spoke_pushes),
             telemetry: Telemetry::new(),
             config,
         };

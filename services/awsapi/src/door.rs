@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::IpAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -23,13 +23,14 @@ use lanyard_api::{
     aws_wire::{self, AwsError, Found, HttpCall, Service},
 };
 use lanyard_kit::{
-    Panicked, Readiness, caught,
-    telemetry::{RequestId, names, request_id},
+    Panicked, Readiness, caught, serve,
+    telemetry::{RequestId, names, request_id, trace::span},
     tls::LiveText,
 };
 use lanyard_proto::credentials::v1::AssumeRoleWithWebIdentityRequest;
 use tokio::sync::Semaphore;
 use tower::BoxError;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -180,20 +181,28 @@ impl<B: Backend> Inner<B> {
             self.ledger.tell(&style, &told, response.status(), UNSIGNED, begun.elapsed());
             return response;
         }
-        // A panic is answered in the words of the service that was asked, and told in the ledger as any other answer.
-        let received =
-            caught("call of the AWS wire", self.receive(&style, claimed, &parts, body, &mut told)).await;
-        let result = received
-            .unwrap_or_else(|Panicked| Err(errors::no_answer(style.service, &Fault::Internal).into()));
-        let (response, code) = match &result {
-            Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
-            Err(Failure { error, is_of_people: true, .. }) => {
-                (style.plain(StatusCode::FORBIDDEN, FOR_PEOPLE), &*error.code)
-            }
-            Err(Failure { error, cluster, .. }) => (style.error(error, cluster.as_deref()), &*error.code),
+        let peer = parts.extensions.get::<serve::Peer>();
+        let span = span::aws_call(&parts.method, RequestId::new(id), &parts.headers, peer);
+        let answered = async {
+            // A panic is answered in the words of the service that was asked, and told in the ledger as any other answer.
+            let received =
+                caught("call of the AWS wire", self.receive(&style, claimed, &parts, body, &mut told)).await;
+            let result = received
+                .unwrap_or_else(|Panicked| Err(errors::no_answer(style.service, &Fault::Internal).into()));
+            let (response, code) = match &result {
+                Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
+                Err(Failure { error, is_of_people: true, .. }) => {
+                    (style.plain(StatusCode::FORBIDDEN, FOR_PEOPLE), &*error.code)
+                }
+                Err(Failure { error, cluster, .. }) => (style.error(error, cluster.as_deref()), &*error.code),
+            };
+            // Within the span, so that the line has its trace's id.
+            self.ledger.tell(&style, &told, response.status(), code, begun.elapsed());
+            let service = style.service.map(Service::as_str);
+            span::aws_call_answered(&span, service, told.operation, response.status(), code);
+            response
         };
-        self.ledger.tell(&style, &told, response.status(), code, begun.elapsed());
-        response
+        pin!(answered).instrument(span.clone()).await
     }
 
     /// What a probe is answered.

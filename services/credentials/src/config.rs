@@ -3,6 +3,7 @@
 use lanyard_aws::{Quota, SelfHostedSts, SelfHostedStsError, StsOptions};
 use lanyard_kit::config::OutOfRange;
 use lanyard_oidc::{Issuer, IssuerOptions, OidcConfig};
+use lanyard_store::SpokePushQuota;
 use serde::{Deserialize, Serialize};
 
 use crate::{aws_road::AwsRoadConfig, rules::EXCHANGE_SECONDS};
@@ -23,6 +24,8 @@ pub struct CredentialsConfig {
     pub oidc: OidcConfig,
     /// Most Pod Identity associations of one cluster. EKS has 5000.
     pub associations_per_cluster: u64,
+    /// How often the spoke of one cluster may push ServiceAccounts, and as often their issuer.
+    pub spoke_pushes: SpokePushQuota,
     /// What is put into pods.
     pub webhook: WebhookConfig,
     /// What may be asked without a signature.
@@ -45,6 +48,7 @@ impl Default for CredentialsConfig {
             associations_per_cluster: 5_000,
             external_url: None,
             oidc: OidcConfig::default(),
+            spoke_pushes: SpokePushQuota::default(),
             webhook: WebhookConfig::default(),
             unsigned: UnsignedConfig::default(),
             web_identity: WebIdentityConfig::default(),

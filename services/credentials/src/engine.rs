@@ -21,7 +21,7 @@ use lanyard_iam::{
 };
 use lanyard_kit::{Clock, http_client::HttpClientError};
 use lanyard_oidc::Providers;
-use lanyard_store::{Followed, Keyed, Store};
+use lanyard_store::{Followed, Keyed, SpokePushes, Store};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
@@ -72,6 +72,7 @@ struct Inner {
     store: Store,
     config: CredentialsConfig,
     strangers: Strangers,
+    pushes: SpokePushes,
     /// Without it nobody is exchanged.
     exchange: Option<Exchange>,
     /// Without it no role of AWS is assumed.
@@ -147,6 +148,7 @@ impl Credentials {
             key_pairs: KeyPairs::default(),
             clock: Arc::clone(store.clock()),
             strangers: Strangers::new(&config.unsigned, &config.web_identity),
+            pushes: SpokePushes::new(config.spoke_pushes),
             exchange,
             road,
             config,
@@ -156,6 +158,10 @@ impl Credentials {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    pub(crate) fn pushes(&self) -> &SpokePushes {
+        &self.inner.pushes
     }
 
     pub(crate) fn config(&self) -> &CredentialsConfig {

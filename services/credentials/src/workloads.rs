@@ -30,6 +30,7 @@ impl Workloads for Credentials {
         batch: ServiceAccountBatch,
     ) -> Result<Mutated<ServiceAccountSummary>, CallError> {
         let cluster = self.seen(&by.actor.value, &cluster).await?;
+        self.pushes().admit(&by.actor.value, "ServiceAccounts")?;
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = match self.store().begin("apply_service_accounts", &by, &[scope]).await {
             Ok(tx) => tx,
@@ -68,6 +69,7 @@ impl Workloads for Credentials {
         pushed: IssuerDocuments,
     ) -> Result<Mutated<WorkloadIssuer>, CallError> {
         let cluster = self.seen(&by.actor.value, &cluster).await?;
+        self.pushes().admit(&by.actor.value, "the issuer of ServiceAccount tokens")?;
         let (keys, notices) = rules::issuer(&pushed)?;
         let scope = Scope::Cluster(cluster.uid);
         // The hub's scope too: of two who bring one key at the same time, the second sees the first.

@@ -1,6 +1,7 @@
 //! What mapping may be told, with defaults.
 
 use lanyard_kit::config::{COUNT_MAX, OutOfRange, in_range};
+use lanyard_store::SpokePushQuota;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of mapping.
@@ -43,6 +44,8 @@ pub struct Limits {
     pub trusted_accounts_per_cluster: usize,
     /// Versions of aws-auth that are kept beside the one in force.
     pub aws_auth_versions_kept: u64,
+    /// How often the spoke of one cluster may push its aws-auth.
+    pub spoke_pushes: SpokePushQuota,
 }
 
 impl Default for Limits {
@@ -61,6 +64,7 @@ impl Default for Limits {
             watches: 1_000,
             trusted_accounts_per_cluster: 100,
             aws_auth_versions_kept: 10,
+            spoke_pushes: SpokePushQuota::default(),
         }
     }
 }

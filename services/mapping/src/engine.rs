@@ -28,7 +28,7 @@ use std::sync::Arc;
 use lanyard_api::{EntryId, proof::ProofKey};
 use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
-use lanyard_store::{ChangeSignal, Keyed, Keyring, KeyringError, Purpose, Store, StoreError};
+use lanyard_store::{ChangeSignal, Keyed, Keyring, KeyringError, Purpose, SpokePushes, Store, StoreError};
 
 use tokio::sync::Semaphore;
 
@@ -53,6 +53,7 @@ struct Inner {
     signal: ChangeSignal,
     /// Places for watches.
     watches: Arc<Semaphore>,
+    pushes: SpokePushes,
     resolutions: Counters<Outcome>,
     aws_auth_rejected: Counters<()>,
 }
@@ -96,6 +97,7 @@ impl Mapping {
         let state = State::open(store, &config.memory).await?;
         let watches = Arc::new(Semaphore::new(config.limits.watches));
         let given = Given::new(config.memory.badges_max);
+        let pushes = SpokePushes::new(config.limits.spoke_pushes);
         let inner = Inner {
             store: store.clone(),
             state,
@@ -107,6 +109,7 @@ impl Mapping {
             // Behind the snapshots: who hears of a change finds it there.
             signal: ChangeSignal::follow(store),
             watches,
+            pushes,
             resolutions: Counters::new(names::MAPPING_RESOLUTIONS_TOTAL),
             aws_auth_rejected: Counters::new(names::MAPPING_AWS_AUTH_REJECTED_TOTAL),
         };

@@ -115,11 +115,13 @@ suite! {
         the_same_version_again_is_no_new_one,
         old_versions_go_and_the_one_in_force_stays,
         a_spoke_pushes_its_own_and_nothing_else,
+        immunity_28_a_spoke_that_floods_changes_is_told_to_come_again_and_an_operator_is_not,
         it_counts_by_mode;
     spokes:
         a_kubeconfig_is_kept_reduced_and_sealed_and_never_shown,
         immunity_34_a_kubeconfig_that_would_make_the_hub_do_something_is_refused_by_name,
         one_replica_has_a_cluster_and_another_takes_over,
+        a_watcher_inside_of_a_cluster_says_how_it_goes_and_its_silence_shows,
         immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open,
         immunity_39_a_spokes_certificate_counts_until_it_is_deleted,
         immunity_37_a_cluster_that_is_gone_is_lent_to_nobody;

@@ -24,6 +24,7 @@ use crate::{
     config::SpokeConfig,
     reviews::ApiServers,
     state::{Part, State},
+    telemetry::{self, Telemetry},
     watcher::{Target, Watcher},
     wire::Resource,
 };
@@ -42,6 +43,7 @@ pub struct Fleet<M, A, C> {
     api_servers: ApiServers,
     config: Arc<SpokeConfig>,
     clock: Arc<dyn Clock>,
+    telemetry: Arc<Telemetry>,
     /// The name of this replica.
     holder: String,
     running: HashMap<ClusterUid, Running>,
@@ -82,6 +84,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             api_servers,
             config: Arc::new(config),
             clock,
+            telemetry: Arc::new(Telemetry::new()),
             holder,
             running: HashMap::new(),
             asked: HashMap::new(),
@@ -186,13 +189,14 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
         let Asked { target, at, answer } = asked;
         match answer {
             Ok(Lending::Lent(loan)) => self.lent(target, at, loan).await,
-            Ok(Lending::Held(_) | Lending::Gone) => self.end(target.uid).await,
+            Ok(Lending::Held(_)) => self.lose(target.uid).await,
+            Ok(Lending::Gone) => self.end(target.uid).await,
             Err(fault) => {
                 tracing::warn!(cluster.uid = %target.uid, %fault, "the lease on a spoke cluster is not renewed");
                 let is_over =
                     self.running.get(&target.uid).is_some_and(|running| !running.state.holds_lease());
                 if is_over {
-                    self.end(target.uid).await;
+                    self.lose(target.uid).await;
                 }
             }
         }
@@ -228,6 +232,7 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
                     config: Arc::clone(&self.config),
                     clock: Arc::clone(&self.clock),
                     state: Arc::clone(&state),
+                    telemetry: Arc::clone(&self.telemetry),
                 };
                 let watching = watcher.run(stop.clone());
                 tokio::spawn(async move {
@@ -243,11 +248,21 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             }
         };
         self.running.insert(target.uid, Running { version, state, stop, task });
+        telemetry::watched(self.running.len());
+    }
+
+    /// Another watches the cluster, or may by now; that is none of this replica's doing where it watched it.
+    async fn lose(&mut self, uid: ClusterUid) {
+        if self.running.contains_key(&uid) {
+            self.telemetry.lease_lost();
+        }
+        self.end(uid).await;
     }
 
     /// Stops watching a cluster.
     async fn end(&mut self, uid: ClusterUid) {
         let Some(running) = self.running.remove(&uid) else { return };
+        telemetry::watched(self.running.len());
         self.api_servers.remove(uid);
         running.stop.cancel();
         // An error says that it ended by a panic.

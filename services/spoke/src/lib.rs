@@ -20,6 +20,7 @@ pub mod process;
 mod pusher;
 mod reviews;
 mod state;
+mod telemetry;
 mod watcher;
 pub mod wire;
 

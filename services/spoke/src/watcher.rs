@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::{join_all, join3};
 use lanyard_api::{
-    Actor, ActorKind, CallError, ClusterId, ClusterUid, Mutation, PageQuery, Vouched,
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Fault, Mutation, PageQuery, Vouched,
     authz::{ObjectBatch, Objects},
     credentials::{IssuerDocuments, Workloads},
     mapping::Clusters,
@@ -18,6 +18,7 @@ use crate::{
     config::SpokeConfig,
     mirror::{Batch, Push, RbacBatch},
     state::{Part, State},
+    telemetry::{Kind, Outcome, Read, Telemetry},
     wire::{Event, Resource, Seen},
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Watcher<M, A, C> {
     pub(crate) config: Arc<SpokeConfig>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: Arc<State>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
@@ -67,6 +69,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     let reason = format!("{}: {fault}", resource.name());
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster is not heard");
                     self.state.fault(Part::Reading(resource), &reason, self.clock.now());
+                    self.telemetry.read_fault(Read::Resource(resource), Kind::from(&fault));
                     if let ReadFault::TooLarge(_) = fault {
                         from = None;
                     }
@@ -89,6 +92,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                 let (objects, version) = self.list(resource).await?;
                 self.state.mirror().listed(resource, objects)?;
                 self.state.listed(self.clock.now());
+                self.telemetry.listed(Read::Resource(resource));
                 from.insert(version).clone()
             }
         };
@@ -151,6 +155,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     self.state.mirror().see_issuer(documents);
                     self.state.well(Part::ReadingIssuer);
                     self.state.issuer_read(self.clock.now());
+                    self.telemetry.listed(Read::Issuer);
                     pause.reset();
                     sleep(interval).await;
                 }
@@ -158,6 +163,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     let reason = format!("the issuer of ServiceAccount tokens: {fault}");
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster's issuer is not read");
                     self.state.fault(Part::ReadingIssuer, &reason, self.clock.now());
+                    self.telemetry.read_fault(Read::Issuer, Kind::from(&fault));
                     sleep(pause.next()).await;
                 }
             }
@@ -205,36 +211,40 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
             not_before = Instant::now() + least;
             for turn in turns.iter_mut().filter(|turn| !turn.waits()) {
                 let batch = self.state.mirror().take(turn.push);
-                let is_taken = match batch {
-                    None => true,
-                    Some(batch) => self.push_one(turn.push, batch).await,
-                };
-                if is_taken { turn.went() } else { turn.failed() }
+                match batch {
+                    None => turn.went(),
+                    Some(batch) => match self.push_one(turn.push, batch).await {
+                        Ok(()) => turn.went(),
+                        Err(Untaken { wait }) => turn.failed(wait),
+                    },
+                }
             }
         }
     }
 
-    /// Whether the hub has taken a part.
-    async fn push_one(&self, push: Push, batch: Batch) -> bool {
+    /// Brings a part to the hub. What it does not take is pushed again, as it is by then.
+    async fn push_one(&self, push: Push, batch: Batch) -> Result<(), Untaken> {
         let (part, now) = (Part::Pushing(push), || self.clock.now());
-        match self.send(batch).await {
+        let sent = self.send(batch).await;
+        self.telemetry.pushed(push, sent.as_ref().map_or_else(Outcome::from, |_| Outcome::Taken));
+        match sent {
             Ok(Taken { refused, is_all }) => {
                 self.state.refused(push, refused, is_all);
                 self.state.well(part);
                 self.state.pushed(now());
-                true
+                Ok(())
             }
             Err(error) => {
                 self.state.mirror().untaken(push);
                 if matches!(&error, CallError::Precondition { rule: "lease_lost", .. }) {
                     tracing::info!(cluster.uid = %self.target.uid, "another replica watches this spoke cluster by now");
                     self.state.lease_lost();
-                    return false;
+                    return Err(Untaken::default());
                 }
                 let reason = format!("the hub does not take {}: {error}", push.name());
                 tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "what is seen of a spoke is not taken");
                 self.state.fault(part, &reason, now());
-                false
+                Err(Untaken::by(&error))
             }
         }
     }
@@ -291,13 +301,14 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
 
     /// The cluster itself. In one process nobody stands between; else the hub finds out by certificate whether it is so.
     fn actor(&self) -> Vouched<Actor> {
-        let kind = ActorKind::Spoke { cluster: self.target.uid };
-        Vouched::in_process(Actor {
-            kind,
-            allowed_by: "the spoke service".to_owned(),
-            ..Actor::system("spoke")
-        })
+        spoke(&self.target)
     }
+}
+
+/// A cluster itself, as who watches it calls the hub.
+pub(crate) fn spoke(target: &Target) -> Vouched<Actor> {
+    let kind = ActorKind::Spoke { cluster: target.uid };
+    Vouched::in_process(Actor { kind, allowed_by: "the spoke service".to_owned(), ..Actor::system("spoke") })
 }
 
 /// What became of a part that the hub has taken.
@@ -310,6 +321,24 @@ struct Taken {
 
 impl Taken {
     const ALL: Self = Self { refused: Vec::new(), is_all: true };
+}
+
+/// A part that the hub did not take.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Untaken {
+    /// How long the hub has said to wait, at least.
+    wait: Duration,
+}
+
+impl Untaken {
+    fn by(error: &CallError) -> Self {
+        match error {
+            CallError::Fault(Fault::Throttled { retry_after, .. }) => {
+                Self { wait: retry_after.unwrap_or_default() }
+            }
+            _ => Self::default(),
+        }
+    }
 }
 
 /// When a part is pushed: a part that the hub does not take waits by itself.
@@ -333,14 +362,15 @@ impl Turn {
         self.pause.reset();
     }
 
-    fn failed(&mut self) {
-        self.again_at = Some(Instant::now() + self.pause.next());
+    /// Not before the hub has said to come again.
+    fn failed(&mut self, wait: Duration) {
+        self.again_at = Some(Instant::now() + self.pause.next().max(wait));
     }
 }
 
 /// Why a resource is not seen.
 #[derive(Debug, thiserror::Error)]
-enum ReadFault {
+pub(crate) enum ReadFault {
     #[error(transparent)]
     Api(#[from] ApiFault),
     #[error(transparent)]
@@ -366,5 +396,32 @@ impl Pause {
 
     fn reset(&mut self) {
         self.next = PAUSE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_pushed_too_often_waits_as_long_as_the_hub_says_and_no_longer_than_it_must() {
+        let throttled = |retry_after| CallError::Fault(Fault::Throttled { part: "it".into(), retry_after });
+        let five = Duration::from_secs(5);
+        let cases = [
+            (throttled(Some(five)), five),
+            (throttled(Some(Duration::from_millis(1))), PAUSE),
+            (throttled(None), PAUSE),
+            (CallError::Fault(Fault::Internal), PAUSE),
+        ];
+        for (error, wait) in cases {
+            let mut turn = Turn::new(Push::AwsAuth, &SpokeConfig::default());
+            let before = Instant::now();
+            turn.failed(Untaken::by(&error).wait);
+            let again = turn.again_at.unwrap();
+            assert!(again >= before + wait && again <= Instant::now() + wait, "{error}");
+            assert!(turn.waits(), "{error}");
+            turn.went();
+            assert!(!turn.waits(), "{error}");
+        }
     }
 }

@@ -6,6 +6,8 @@ import json
 import pathlib
 from dataclasses import dataclass
 
+import requests
+
 import kube
 from cluster import Cluster
 from hub import REGION, Hub, Principal, unique
@@ -74,6 +76,15 @@ class Spoke:
     def may(self, who: Principal, verb: str, resource: str = "configmaps") -> bool:
         user = self.cluster.log_in(who)
         return self.cluster.verdict(user, verb=verb, resource=resource, namespace="default")[0] == "allowed"
+
+
+def counted(hub: Hub, metric: str, **labels: str) -> float:
+    """The sum of what a hub's metric has under these labels."""
+    text = requests.get(f"{hub.url}/metrics", verify=hub.ca, timeout=10).text
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = [line for line in text.splitlines() if line.startswith((f"{metric} ", f"{metric}{{"))]
+    assert lines, f"there is no {metric}"
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(pair in line for pair in wanted))
 
 
 def seen(what: str, check):

@@ -45,6 +45,21 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             seen("the ServiceAccount", lambda: "bot" in spoke.service_accounts(namespace))
             assert spoke.issuer()["issuer_url"] == OWN_ISSUER
             assert spoke.issuer()["pushed_by"] == f"spoke:{own.uid}"
+            # How the watch goes shows on the hub, as that of one from there does.
+            told = seen("its watch", lambda: (w := spoke.watch()) and w["aws_auth"] == "present" and w)
+            assert told["holder"] == f"spoke:{own.uid}" and told["objects"] >= 2 and told["fault"] is None, told
+            assert spoke.describe()["spoke"]["silent_since"] is None
+            long = "x" * 1200
+            spoke.apply(kube.cluster_role(long, kube.rule("get", "configmaps")))
+            try:
+                seen("what is not taken", lambda: any(one.startswith("ClusterRole/xxx") for one in spoke.watch()["refused"]))
+            finally:
+                server.admin("delete", "clusterrole", long)
+            spoke.aws_auth(None)
+            seen("the deletion", lambda: spoke.watch()["aws_auth"] == "missing")
+            assert spoke.groups(ana) == ["devs"]
+            spoke.aws_auth(line(ana, "devs"))
+            seen("that it is there", lambda: spoke.watch()["aws_auth"] == "present")
             # Its certificate is no key to another cluster, and the attempt is in the hub's log.
             theft = pushing(hub, server, other.id, folder, file)
             assert theft.wait(kube.COMMAND_SECONDS_MAX) == NO
@@ -61,6 +76,8 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             spoke.aws_auth(line(ana, "later"))
             seen("the refusal", lambda: "does not count" in log.read_text(errors="replace"))
             assert spoke.groups(ana) == ["devs"]
+            since = seen("its silence", lambda: spoke.describe()["spoke"]["silent_since"])
+            assert since == spoke.watch()["reported_at"]
         finally:
             pusher.send_signal(signal.SIGTERM)
             assert pusher.wait(kube.STOP_SECONDS_MAX) in (0, NO_ANSWER)

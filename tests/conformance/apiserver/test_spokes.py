@@ -11,7 +11,7 @@ import requests
 
 import kube
 from hub import NO, REGION, USAGE, unique
-from spokes import READERS, holder, kubeconfig, line, new_namespace, new_spoke, seen
+from spokes import READERS, counted, holder, kubeconfig, line, new_namespace, new_spoke, seen
 
 # Changes in a row, as fast as they go.
 FLOOD = 200
@@ -28,6 +28,12 @@ def test_one_command_registers_a_cluster_whole_and_run_again_changes_nothing(new
     watch = added["spoke"]["watch"]
     assert watch["fault"] is None and watch["objects"] > 10 and watch["listed_at"], watch
     assert watch["aws_auth"] == "missing" and watch["aws_auth_missing_since"], watch
+    assert counted(hub, "lanyard_spoke_clusters") == 1
+    for part in ("aws_auth", "cluster_roles", "roles", "cluster_role_bindings", "role_bindings", "service_accounts", "issuer"):
+        seen(f"the list of {part}", lambda part=part: counted(hub, "lanyard_spoke_lists_total", part=part) >= 1)
+    for part in ("rbac", "service_accounts", "issuer"):
+        seen(f"the push of {part}", lambda part=part: counted(hub, "lanyard_spoke_pushes_total", part=part, outcome="taken") >= 1)
+    assert counted(hub, "lanyard_spoke_read_faults_total") == counted(hub, "lanyard_spoke_lease_losses_total") == 0
     again = spoke.add()
     assert again["registration"] == "unchanged" and again["files_are"] == "kept", again
     same = ("uid", "credential", "kubeconfig_version", "files", "flags")
@@ -209,6 +215,8 @@ def test_a_credential_that_does_not_count_any_more_shows(new_hub, servers, tmp_p
     words = ["cluster", "add", "old", "--kubeconfig", str(file), "--region", REGION, "--out", str(tmp_path / "x")]
     added = hub.cli(*words)
     assert "401" in added["spoke"]["watch"]["fault"] and added["spoke"]["watch"]["listed_at"] is None, added
+    seen("what is counted", lambda: counted(hub, "lanyard_spoke_read_faults_total", part="roles", reason="denied") >= 1)
+    assert counted(hub, "lanyard_spoke_lists_total") == 0
 
 
 def test_two_spokes_of_two_accounts_and_one_person_with_different_rights_in_both(new_hub, servers, tmp_path):

@@ -224,7 +224,7 @@ def immunity_32_an_exchanged_session_opens_no_cluster(lab, person, founder):
         made = person.run([os.environ["AWS_CLI"], *stock], **environment)
         assert made.returncode == 0, made.stderr
         token = hub.secrets.add("a client token", json.loads(made.stdout)["status"]["token"])
-        assert cluster.token_review(token)["status"]["authenticated"] is False
+        assert cluster.refusal(token) == "exchanged_session", environment
 
 
 def test_a_session_is_kept_for_its_owner_and_made_by_one_process_at_a_time(lab, person):

@@ -210,3 +210,6 @@ impl<C: Wire> Blocks for Remote<C> {
         call!(self.BlocksClient::list_blocks(self.actor(by, message)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -447,6 +447,14 @@ pub enum RevisionReport {
 
 /// How long a watch on revisions is silent at most.
 pub const REVISIONS_SILENCE_MAX: Duration = Duration::from_millis(250);
+/// After how long a silence whoever watches revisions turns to another replica. What was heard counts a second (the gateway's rule), so
+/// a watch that is only late, on a busy machine, is not begun anew for that.
+pub const REVISIONS_HEARD_WITHIN: Duration = REVISIONS_SILENCE_MAX.saturating_mul(8);
+/// How long a watch on the directory is silent at most: who listens knows as long that theirs is current.
+pub const DIRECTORY_SILENCE_MAX: Duration = Duration::from_secs(5);
+/// After how long a silence whoever watches the directory turns to another replica: two words are missing then, and more than late.
+pub const DIRECTORY_HEARD_WITHIN: Duration =
+    DIRECTORY_SILENCE_MAX.saturating_mul(2).saturating_add(Duration::from_millis(2500));
 
 /// Reports in the order in which things happened.
 pub type RevisionReports = BoxStream<'static, RevisionReport>;

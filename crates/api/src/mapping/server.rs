@@ -1,6 +1,6 @@
 //! Mapping's traits, served over gRPC.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use lanyard_proto::{
@@ -14,8 +14,8 @@ use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Blocks, ClusterDirectory, Clusters, Entries, EntryView, IdentityProviders, Preview, Resolve,
-    ResolveQuery, RevisionReport, Spokes, Updates,
+    Blocks, ClusterDirectory, Clusters, DIRECTORY_SILENCE_MAX, Entries, EntryView, IdentityProviders,
+    Preview, Resolve, ResolveQuery, RevisionReport, Spokes, Updates,
     convert::{entry_ref, identity_provider_ref},
 };
 use crate::{
@@ -113,9 +113,6 @@ serve! {
     }
 }
 
-/// How long a watch on the directory is silent at most: who listens knows as long that theirs is current.
-const DIRECTORY_SILENCE_MAX: Duration = Duration::from_secs(5);
-
 /// The directory as it is, and anew after each change; and while nothing changes, that it is the same.
 type Directories = Pin<Box<dyn Stream<Item = Result<pb::ClusterDirectory, Status>> + Send>>;
 
@@ -169,6 +166,10 @@ serve! {
         };
     actor describe_spoke(pb::DescribeSpokeRequest) -> pb::Spoke
         = |engine, by, m| engine.get_spoke(by, field::parse("cluster", &m.cluster)?).await?.into();
+    actor report_spoke(pb::ReportSpokeRequest) -> () = |engine, by, m| {
+        let watch = codec::message::read("watch", m.watch)?;
+        engine.report_spoke(by, field::parse("cluster", &m.cluster)?, watch).await?;
+    };
     internal lend_spoke(pb::LendSpokeRequest) -> pb::LendSpokeResponse
         = |engine, (), m| engine.lend_spoke(m.try_into()?).await?.into();
     internal return_spoke(pb::ReturnSpokeRequest) -> ()

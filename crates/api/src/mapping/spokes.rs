@@ -98,6 +98,9 @@ pub struct SpokeStatus {
     /// Until when the watcher holds the lease; none where nobody does.
     #[serde(with = "time::serde::rfc3339::option")]
     pub lease_ends_at: Option<OffsetDateTime>,
+    /// Since when the watcher has said nothing, where that is longer than one that lives is silent. What it said stays as it was.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub silent_since: Option<OffsetDateTime>,
 }
 
 /// A replica asks for a cluster to watch.
@@ -170,6 +173,15 @@ pub trait Spokes: Send + Sync + 'static {
         by: Vouched<Actor>,
         id: ClusterId,
     ) -> impl Future<Output = Result<SpokeStatus, CallError>> + Send;
+
+    /// Takes what the watcher inside of a cluster says of itself. For the cluster's own spoke alone; who it is and when it said so the hub
+    /// knows by itself. While the hub watches the cluster, what it sees stays.
+    fn report_spoke(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+        watch: SpokeWatch,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
 
     /// Lends a cluster's kubeconfig to the replica that takes or renews the lease on it. For the spoke service alone.
     fn lend_spoke(&self, query: LendQuery) -> impl Future<Output = Result<Lending, Fault>> + Send;

@@ -190,6 +190,7 @@ managed! {
         "DeleteSpokeKubeconfig" DeleteSpokeKubeconfigRequest mutates => is("lanyard:DeleteSpokeKubeconfig");
         "RegisterSpokeCertificate" RegisterSpokeCertificateRequest mutates => is("lanyard:RegisterSpokeCertificate");
         "DescribeSpoke" DescribeSpokeRequest => is("lanyard:DescribeSpoke");
+        "ReportSpoke" ReportSpokeRequest => is("lanyard:ReportSpoke");
     }
     mapping."Blocks" {
         "CreateBlock" CreateBlockRequest mutates => is("lanyard:CreateBlock");

@@ -133,6 +133,7 @@ impl Call {
             HttpFault::Timeout { limit, .. } => AwsFault::TimedOut { host, limit },
             HttpFault::Refused { .. }
             | HttpFault::Resolve { .. }
+            | HttpFault::NotPublic { .. }
             | HttpFault::Connect { .. }
             | HttpFault::Tls { .. } => AwsFault::Unreachable { host, reason: fault.to_string() },
             HttpFault::TooLarge { .. } | HttpFault::Redirect { .. } | HttpFault::Broken { .. } => {

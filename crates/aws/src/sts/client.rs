@@ -228,6 +228,7 @@ fn fault_of(fault: HttpFault, host: &str) -> StsFault {
         HttpFault::Timeout { limit, .. } => StsFault::TimedOut { host, limit },
         HttpFault::Refused { .. }
         | HttpFault::Resolve { .. }
+        | HttpFault::NotPublic { .. }
         | HttpFault::Connect { .. }
         | HttpFault::Tls { .. } => StsFault::Unreachable { host, reason: fault.to_string() },
         HttpFault::TooLarge { .. } | HttpFault::Redirect { .. } | HttpFault::Broken { .. } => {

@@ -285,7 +285,10 @@ impl HttpClient {
             return HttpFault::Timeout { host, limit: self.options.timeout };
         }
         if let Some(fault) = causes(error).find_map(|cause| cause.downcast_ref::<ResolveFault>()) {
-            return HttpFault::Resolve { host, reason: fault.0.clone() };
+            return match fault.clone() {
+                ResolveFault::Lookup(reason) => HttpFault::Resolve { host, reason },
+                ResolveFault::NotPublic(reason) => HttpFault::NotPublic { host, reason },
+            };
         }
         if let Some(fault) = causes(error).find_map(tls_fault) {
             return HttpFault::Tls { host, reason: fault };
@@ -325,10 +328,14 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// No address, or none that may be called.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ResolveFault(String);
+/// No address, or one that may not be called.
+#[derive(Debug, Clone, thiserror::Error)]
+enum ResolveFault {
+    #[error("{0}")]
+    Lookup(String),
+    #[error("{0}")]
+    NotPublic(String),
+}
 
 /// DNS behind the address rules. Every address of an answer must be allowed: one that mixes public and private
 /// addresses is an attempt to get in.
@@ -344,8 +351,9 @@ impl Resolve for RuledResolver {
             if let Some(address) = options.resolve.get(host) {
                 return Ok(Box::new(std::iter::once(*address)) as Addrs);
             }
-            let found =
-                tokio::net::lookup_host((host, 0)).await.map_err(|error| ResolveFault(error.to_string()))?;
+            let found = tokio::net::lookup_host((host, 0))
+                .await
+                .map_err(|error| ResolveFault::Lookup(error.to_string()))?;
             Ok(Box::new(judged(host, found.collect(), &options.addresses)?.into_iter()) as Addrs)
         })
     }
@@ -355,7 +363,7 @@ impl Resolve for RuledResolver {
 /// that has another address the next time is judged by that one then.
 fn judged(host: &str, found: Vec<SocketAddr>, rules: &AddressRules) -> Result<Vec<SocketAddr>, ResolveFault> {
     match found.iter().find(|address| !rules.allow(host, address.ip())) {
-        Some(refused) => Err(ResolveFault(format!(
+        Some(refused) => Err(ResolveFault::NotPublic(format!(
             "`{}` is no public address; allow the host by name if it should be called",
             refused.ip()
         ))),

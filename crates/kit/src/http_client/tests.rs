@@ -310,7 +310,7 @@ async fn immunity_02_private_addresses_are_not_called_unless_allowed_by_name() {
         assert!(matches!(fault, HttpFault::Refused { .. }), "{url}: {fault:?}");
     }
     let fault = client.send(get(&format!("https://localhost:{port}/"))).await.unwrap_err();
-    assert!(matches!(fault, HttpFault::Resolve { .. }), "by name: {fault:?}");
+    assert!(matches!(fault, HttpFault::NotPublic { .. }), "by name: {fault:?}");
 
     let addresses = AddressRules::public_only().allow_private("127.0.0.1");
     let client = HttpClient::new(Options { addresses, ..stand_in.options() }).unwrap();

@@ -108,6 +108,16 @@ metrics! {
     CERTIFICATE_NOT_AFTER = Gauge "lanyard_certificate_not_after", "When the certificate that this process uses ends, in Unix time.";
     /// Labels: [`OUTCOME`] (`exported`, `dropped`: the queue was full, `failed`: the collector did not take them).
     TRACE_SPANS_TOTAL = Counter "lanyard_trace_spans_total" [OUTCOME], "Spans that ended, by what became of them on the way to the collector.";
+    SPOKE_CLUSTERS = Gauge "lanyard_spoke_clusters", "Spoke clusters that this process watches: those on which it holds the lease.";
+    /// Labels: [`PART`] (`aws_auth`, `cluster_roles`, `roles`, `cluster_role_bindings`, `role_bindings`, `service_accounts`, `issuer`).
+    SPOKE_LISTS_TOTAL = Counter "lanyard_spoke_lists_total" [PART], "Things of spoke clusters that were read whole: at the beginning, after a cut, and issuers each minute.";
+    /// Labels: [`PART`], and [`REASON`] (`unusable`: the kubeconfig, `unreachable`, `denied`, `answered`: another error of the API server,
+    /// `unreadable`, `too_large`, `silent`, `ended`: the API server ended the watch).
+    SPOKE_READ_FAULTS_TOTAL = Counter "lanyard_spoke_read_faults_total" [PART, REASON], "Lists and watches of spoke clusters that came to nothing or broke, by why.";
+    /// Labels: [`PART`] (`rbac`, `aws_auth`, `service_accounts`, `issuer`) and [`OUTCOME`] (`taken`, `throttled`, `lease_lost`, `refused`,
+    /// `fault`).
+    SPOKE_PUSHES_TOTAL = Counter "lanyard_spoke_pushes_total" [PART, OUTCOME], "Pushes of what is seen of spoke clusters, by what the hub made of them.";
+    SPOKE_LEASE_LOSSES_TOTAL = Counter "lanyard_spoke_lease_losses_total", "Spoke clusters that another process took over, or whose lease ended, while this one watched them.";
     /// Labels: [`ROUTE`] (`container`, `metadata`, `sts`) and [`OUTCOME`] (`kept`, `fetched`, `refused`, `limited`, `fault`).
     AGENT_ANSWERS_TOTAL = Counter "lanyard_agent_answers_total" [ROUTE, OUTCOME], "Requests of pods to the node agent, by road and outcome.";
     /// Labels: [`OUTCOME`] (`vended`, `refused`, `fault`).
@@ -153,6 +163,7 @@ metrics! {
     /// Labels: [`PURPOSE`].
     STORE_UNOPENED_TOTAL = Counter "lanyard_store_unopened_total" [PURPOSE], "Sealed values that did not open: moved, altered, or of another purpose.";
     STORE_REGRESSIONS_TOTAL = Counter "lanyard_store_regressions_total", "Reads of a lower revision than one seen before: an old dump, or a standby that lags.";
+    STORE_PUSHES_THROTTLED_TOTAL = Counter "lanyard_store_pushes_throttled_total", "Pushes of spokes that were not taken, because their cluster pushes too often.";
     SNAPSHOT_COMPILE_SECONDS = Histogram "lanyard_snapshot_compile_seconds", "Time to compile the snapshot of one scope.";
     SNAPSHOT_REVISION_LAG = Gauge "lanyard_snapshot_revision_lag", "Revisions that the store has and no snapshot shows yet.";
     DECISIONS_UNSTORED_TOTAL = Counter "lanyard_decisions_unstored_total", "Finished decisions that are kept in memory alone, because more came in a second than are stored.";
@@ -213,6 +224,8 @@ pub const LEVEL: &str = "level";
 pub const SOURCE: &str = "source";
 /// Label: what a connection does.
 pub const STATE: &str = "state";
+/// Label: what of a spoke cluster is read or pushed.
+pub const PART: &str = "part";
 /// Label: the purpose of a sealed value.
 pub const PURPOSE: &str = "purpose";
 /// The value of a label that is none of those that are told apart.
@@ -286,6 +299,7 @@ attributes! {
     RPC_SERVICE "rpc.service" "The gRPC service, or AWS's.";
     RPC_METHOD "rpc.method" "The method, or AWS's action.";
     RPC_GRPC_STATUS "rpc.grpc.status_code" "The number of the gRPC code.";
+    AWS_REQUEST_ID "aws.request_id" "The number that the caller of the AWS wire was told.";
     DB_SYSTEM "db.system.name" "`postgresql`, `sqlite` or `redis`.";
     DB_OPERATION "db.operation.name" "The kind of statement, or Redis' command.";
     DB_COLLECTION "db.collection.name" "The table.";

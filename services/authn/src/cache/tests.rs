@@ -145,7 +145,8 @@ impl World {
         let now = NOW + time::Duration::seconds(after_seconds);
         let parsed = ParsedToken::parse(token.expose(), &self.cluster.rules, now).unwrap();
         let (key, authority) = (self.key(token), &Authority::Aws);
-        cache.verify(Question { key, token: &parsed, cluster: &self.cluster, authority, now }).await
+        let digest = token.digest();
+        cache.verify(Question { key, digest, token: &parsed, cluster: &self.cluster, authority, now }).await
     }
 
     fn key(&self, token: &Token) -> CacheKey {
@@ -343,6 +344,43 @@ async fn immunity_38_moved_forged_and_altered_values_are_dropped_and_sts_is_aske
     }
 }
 
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn immunity_38_the_log_says_now_and_then_whose_cached_answer_did_not_open() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::new(Says::Verified);
+    let (cache, token, other) = (world.cache(), token(KEY), token("AKIAEXAMPLE000000000"));
+    for one in [&token, &other] {
+        world.shelf.0.lock().unwrap().insert(*world.key(one).as_bytes(), b"{}".to_vec());
+        world.ask(&cache, one, 0).await.unwrap();
+    }
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("did not open")).collect();
+    let [line] = lines.as_slice() else { panic!("one line, and not one for each: {said}") };
+    let (uid, digest) = (&world.cluster.uid, token.digest().to_string());
+    assert_eq!(digest.len(), 12);
+    for part in [" WARN ", "cluster.name=dev", uid, &format!("token.sha256={digest}"), "times=1"] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    assert!(!said.contains(&token.expose()[11..40]), "{said}");
+}
+
 #[tokio::test]
 async fn immunity_03_every_part_of_the_question_is_in_the_key() {
     let world = World::new(Says::Verified);
@@ -354,7 +392,8 @@ async fn immunity_03_every_part_of_the_question_is_in_the_key() {
     let audiences = ["sts.amazonaws.com".to_owned()];
     let key = CacheKey::of(&token.digest(), world.cluster.cluster.uid, &audiences);
     let authority = &Authority::Aws;
-    let question = Question { key, token: &parsed, cluster: &world.cluster, authority, now: NOW };
+    let digest = token.digest();
+    let question = Question { key, digest, token: &parsed, cluster: &world.cluster, authority, now: NOW };
     assert_eq!(is_cached(&cache.verify(question).await), Some(false), "other audiences");
 }
 

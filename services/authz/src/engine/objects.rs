@@ -26,6 +26,7 @@ impl Objects for Authz {
         batch: ObjectBatch,
     ) -> Result<Mutated<ApplySummary>, CallError> {
         let spoke = self.inner.spoke(&by.actor.value, &cluster).await?;
+        self.inner.pushes.admit(&by.actor.value, "RBAC objects")?;
         let given = Given::read(&batch, &self.inner.config, spoke.uid)?;
         self.inner.apply(&by, &spoke, &cluster, given, batch.replace).await
     }

@@ -55,6 +55,7 @@ suite!(engine, grpc; {
         objects_are_listed_page_by_page,
         immunity_33_a_cluster_of_another_account_does_not_exist,
         a_spoke_has_its_own_objects_alone,
+        immunity_28_a_spoke_that_floods_changes_is_told_to_come_again,
         a_signature_seen_again_gets_the_first_answer,
         of_a_partial_batch_one_bad_object_holds_nothing_back,
         a_watcher_that_lost_its_lease_writes_nothing,

@@ -26,6 +26,7 @@ impl Mapping {
         content: String,
     ) -> Result<Mutated<AwsAuthVersion>, CallError> {
         let cluster = self.seen(&by.actor.value, &id, Call::OwnAwsAuth).await?;
+        self.inner.pushes.admit(&by.actor.value, "aws-auth")?;
         if content.len() > STORED_BYTES_MAX {
             let limit = STORED_BYTES_MAX as u64;
             return Err(CallError::LimitExceeded { what: "bytes of an aws-auth document".into(), limit });

@@ -10,13 +10,15 @@ use lanyard_iam::{AccountId, Arn};
 use super::Mapping;
 use crate::hub::HubSnapshot;
 
-/// What a spoke may do: its own cluster's aws-auth.
+/// What a spoke may do: its own cluster's aws-auth, and to say how its watch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     /// For principals of the cluster's account.
     Management,
     /// For the cluster's spoke too.
     OwnAwsAuth,
+    /// Likewise.
+    OwnWatch,
 }
 
 impl Mapping {
@@ -78,10 +80,11 @@ fn see(
             Ok(own.then(|| Arc::clone(cluster)))
         }
         ActorKind::Spoke { cluster: uid } if *uid != cluster.uid => Ok(None),
-        ActorKind::Spoke { .. } if call == Call::OwnAwsAuth => Ok(Some(Arc::clone(cluster))),
-        ActorKind::Spoke { .. } => {
-            Err(denied("spoke_call", "a spoke pushes its own aws-auth, and does nothing else here"))
-        }
+        ActorKind::Spoke { .. } if call != Call::Management => Ok(Some(Arc::clone(cluster))),
+        ActorKind::Spoke { .. } => Err(denied(
+            "spoke_call",
+            "a spoke pushes its own aws-auth and says how its watch goes, and does nothing else here",
+        )),
         // Admit lets a node vend, and nothing else.
         ActorKind::Node { .. } => Ok(None),
         ActorKind::System { .. } => Ok(Some(Arc::clone(cluster))),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use lanyard_api::{
-    Actor, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Scope, Vouched,
+    Actor, ActorKind, CallError, ClusterId, ClusterUid, Fault, Mutated, Mutation, Scope, Vouched,
     kubeconfig::{Kubeconfig, KubeconfigError},
     mapping::{
-        LendQuery, Lending, Loan, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig, SpokeStatus, Spokes,
+        LendQuery, Lending, Loan, SpokeCredential, SpokeCredentialKind, SpokeKubeconfig, SpokeStatus,
+        SpokeWatch, Spokes,
     },
 };
 use lanyard_store::{KeyringError, Place, Purpose, Record as _, StoreError, Transaction, spoke_lease};
@@ -17,11 +18,14 @@ use super::{
     commit::{commit, fresh},
     directory::{make_room, own_credentials},
     entries::current,
-    sight::Call,
+    sight::{Call, denied},
 };
 
 /// How long a replica may watch a cluster without a word: then another one takes over.
 pub(crate) const LEASE_LIFETIME: Duration = Duration::from_secs(15);
+
+/// After how long without a word a watcher counts as silent: one that lives speaks several times in it.
+const SILENT_AFTER: Duration = LEASE_LIFETIME;
 
 /// Longest name of a replica.
 const HOLDER_CHARS_MAX: usize = 128;
@@ -114,11 +118,37 @@ impl Spokes for Mapping {
         let store = &self.inner.store;
         let lease = store.lease(&spoke_lease(cluster.uid)).await?;
         let now = store.clock().now();
+        let watch = store.spoke_watch(cluster.uid).await?;
+        let said_at = watch.as_ref().map(|watch| watch.reported_at);
         Ok(SpokeStatus {
             kubeconfig: hub.kubeconfigs.get(&cluster.uid).cloned(),
-            watch: store.spoke_watch(cluster.uid).await?,
+            silent_since: said_at.filter(|at| *at + SILENT_AFTER < now),
+            watch,
             lease_ends_at: lease.map(|lease| lease.ends_at).filter(|ends_at| *ends_at > now),
         })
+    }
+
+    async fn report_spoke(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+        watch: SpokeWatch,
+    ) -> Result<(), CallError> {
+        let cluster = self.seen(&by.value, &id, Call::OwnWatch).await?;
+        if !matches!(by.value.kind, ActorKind::Spoke { .. }) {
+            let message = "how a cluster is watched from inside is told by its own spoke alone, which shows its certificate";
+            return Err(denied("spoke_alone", message));
+        }
+        self.inner.pushes.admit(&by.value, "reports of its watch")?;
+        let store = &self.inner.store;
+        let (lease, now) = (store.lease(&spoke_lease(cluster.uid)).await?, store.clock().now());
+        // The hub sees for itself.
+        if lease.is_some_and(|lease| lease.ends_at > now) {
+            return Ok(());
+        }
+        let watch = SpokeWatch { reported_at: now, ..bounded(watch, by.value.name()) };
+        store.put_spoke_watch(cluster.uid, &watch).await?;
+        Ok(())
     }
 
     async fn lend_spoke(&self, query: LendQuery) -> Result<Lending, Fault> {
@@ -136,11 +166,7 @@ impl Spokes for Mapping {
             return Ok(Lending::Held(until));
         };
         if let Some(watch) = query.watch {
-            let short = |text: String| text.chars().take(FAULT_CHARS_MAX).collect();
-            let refused = watch.refused.into_iter().take(REFUSED_MAX).map(short).collect();
-            let (fault, issuer_url) = (watch.fault.map(short), watch.issuer_url.map(short));
-            let watch = lanyard_api::mapping::SpokeWatch { holder, fault, issuer_url, refused, ..watch };
-            store.put_spoke_watch(query.cluster, &watch).await?;
+            store.put_spoke_watch(query.cluster, &bounded(watch, holder)).await?;
         }
         let kubeconfig = match query.known_version {
             Some(version) if version == record.version => None,
@@ -172,7 +198,7 @@ impl Mapping {
         let document = kubeconfig.to_document();
         let keyring = self.inner.store.keyring();
         let sealed = keyring.seal(Purpose::SpokeKubeconfig, &place, document.expose_secret().as_bytes());
-        tx.put_secret(&place, &sealed.map_err(locked)?).await?;
+        tx.put_secret(&place, &sealed.map_err(|error| locked(record, error))?).await?;
         Ok(())
     }
 
@@ -181,19 +207,28 @@ impl Mapping {
         let place = Place::of(record);
         let sealed = self.inner.store.secret(&place).await?;
         let sealed = sealed.ok_or_else(|| broken(record, "nothing is sealed beside it"))?;
-        let opened =
-            self.inner.store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed).map_err(locked)?;
+        let opened = self.inner.store.keyring().open(Purpose::SpokeKubeconfig, &place, &sealed);
+        let opened = opened.map_err(|error| locked(record, error))?;
         let text = std::str::from_utf8(&opened).map_err(|_| broken(record, "what is sealed is no text"))?;
         Kubeconfig::reduce(text, None).map_err(|error| broken(record, &error.to_string()))
     }
+}
+
+/// What a watcher says, no longer than it may be.
+fn bounded(watch: SpokeWatch, holder: String) -> SpokeWatch {
+    let short = |text: String| text.chars().take(FAULT_CHARS_MAX).collect();
+    let refused = watch.refused.into_iter().take(REFUSED_MAX).map(short).collect();
+    let (fault, issuer_url) = (watch.fault.map(short), watch.issuer_url.map(short));
+    SpokeWatch { holder, fault, issuer_url, refused, ..watch }
 }
 
 fn refused(error: KubeconfigError) -> CallError {
     CallError::invalid("kubeconfig", error.code(), error.to_string())
 }
 
-fn locked(error: KeyringError) -> Fault {
-    tracing::error!(%error, "a spoke's kubeconfig cannot be sealed or opened");
+fn locked(record: &SpokeKubeconfig, error: KeyringError) -> Fault {
+    let SpokeKubeconfig { cluster, version, .. } = record;
+    tracing::error!(cluster.uid = %cluster, version, %error, "a spoke's kubeconfig cannot be sealed or opened");
     Fault::Internal
 }
 

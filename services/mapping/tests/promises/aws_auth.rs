@@ -1,5 +1,6 @@
-use lanyard_api::mapping::{
-    AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster, Resolve, UpdateCluster,
+use lanyard_api::{
+    CallError, Fault,
+    mapping::{AuthenticationMode, AwsAuthStatus, AwsAuthVersion, Cluster, Resolve, UpdateCluster},
 };
 
 use crate::bench::*;
@@ -92,6 +93,39 @@ pub(crate) async fn a_spoke_pushes_its_own_and_nothing_else<C: Calls, R: Resolve
     assert_eq!(code_of(bench.calls.create_entry(by(spoke(cluster.uid)), asked).await), "denied:spoke_call");
     let armed = bench.calls.arm_break_glass(by(spoke(cluster.uid)), cluster.id.clone()).await;
     assert_eq!(code_of(armed), "denied:spoke_call");
+}
+
+pub(crate) async fn immunity_28_a_spoke_that_floods_changes_is_told_to_come_again_and_an_operator_is_not<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let other = bench.calls.create_cluster(by(admin()), cluster_named("other")).await.unwrap().value;
+    let push = async |actor, cluster: &Cluster, number: u32| {
+        let content = map("ops", &format!("version-{number}"));
+        bench.calls.push_aws_auth(by(actor), cluster.id.clone(), content).await
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for number in 0..60 {
+        match push(spoke(cluster.uid), &cluster, number).await {
+            Ok(_) => taken += 1,
+            Err(CallError::Fault(Fault::Throttled { part, retry_after: Some(_) })) => {
+                assert!(part.contains("aws-auth"), "{part}");
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    // One more falls due with each second that this takes.
+    assert!(taken >= SPOKE_PUSHES && refused >= 10, "{taken} taken, {refused} refused");
+    push(spoke(other.uid), &other, 0).await.unwrap();
+    for number in 100..110 {
+        push(admin(), &cluster, number).await.unwrap();
+    }
+    let ops = identity(&of(OWN, "assumed-role/ops/s"), "AROAOPS");
+    assert_eq!(bench.name_of(&cluster, &ops).await, "version-109");
 }
 
 pub(crate) async fn it_counts_by_mode<C: Calls, R: Resolve>(bench: Bench<C, R>) {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use lanyard_api::{
@@ -23,7 +23,7 @@ use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, Quota, stand_in::Stan
 use lanyard_iam::{AccountId, CanonicalArn, Credentials, Partition, PrincipalArn, Region, SecretAccessKey};
 use lanyard_kit::TestClock;
 use lanyard_mapping::{Limits, Mapping, MappingConfig};
-use lanyard_store::{Store, test_support::TestDatabase};
+use lanyard_store::{SpokePushQuota, Store, test_support::TestDatabase};
 use time::{OffsetDateTime, macros::datetime};
 use tonic::{service::Routes, transport::Channel};
 
@@ -69,6 +69,9 @@ impl Known {
     }
 }
 
+/// So often a spoke may push at once.
+pub(crate) const SPOKE_PUSHES: u32 = 5;
+
 /// Small limits, so that they are met.
 fn config() -> MappingConfig {
     let limits = Limits {
@@ -82,6 +85,7 @@ fn config() -> MappingConfig {
         identity_providers_per_cluster: 3,
         blocks_per_scope: 8,
         aws_auth_versions_kept: 3,
+        spoke_pushes: SpokePushQuota { per_second: 1, burst: SPOKE_PUSHES },
         ..Limits::default()
     };
     MappingConfig { limits, ..MappingConfig::default() }
@@ -450,4 +454,37 @@ pub(crate) fn code_of<T>(result: Result<T, CallError>) -> String {
 
 pub(crate) fn account(id: &str) -> AccountId {
     id.parse().unwrap()
+}
+
+/// What this process says of errors, all of its tests together.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The log of this process, which has one.
+pub(crate) fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_ansi(false);
+        builder.with_writer(move || writer.clone()).init();
+        log
+    })
 }

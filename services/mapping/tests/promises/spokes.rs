@@ -167,6 +167,7 @@ pub(crate) async fn one_replica_has_a_cluster_and_another_takes_over<C: Calls, R
 pub(crate) async fn immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open<C: Calls, R: Resolve>(
     bench: Bench<C, R>,
 ) {
+    let log = log();
     let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
     let (mine, theirs) = (put(&bench, &cluster, "mine").await, put(&bench, &other, "theirs").await);
     let moved = bench.store.secret(&Place::of(&theirs)).await.unwrap().unwrap();
@@ -178,6 +179,10 @@ pub(crate) async fn immunity_38_a_sealed_kubeconfig_that_was_moved_does_not_open
     assert!(opened.is_err());
     let fault = bench.calls.lend_spoke(asked(cluster.uid, "a")).await.unwrap_err();
     assert_eq!(fault.code(), "internal", "a fault, and nobody's kubeconfig");
+    let said = log.said();
+    let of_it =
+        |line: &&str| line.contains("cannot be sealed or opened") && line.contains(&cluster.uid.to_string());
+    assert!(said.lines().any(|line| of_it(&line)), "the cluster is not named: {said}");
     // The owner puts it anew, and all is well.
     put(&bench, &cluster, "mine").await;
     assert!(lent(&bench, asked(cluster.uid, "a")).await.is_some());
@@ -228,4 +233,64 @@ pub(crate) async fn immunity_37_a_cluster_that_is_gone_is_lent_to_nobody<C: Call
         assert!(matches!(bench.calls.lend_spoke(asked(uid, "a")).await.unwrap(), Lending::Gone));
     }
     assert_eq!(bench.calls.get_spoke(admin(), anew.id).await.unwrap().kubeconfig, None);
+}
+
+/// What a watcher says.
+pub(crate) fn watch() -> SpokeWatch {
+    SpokeWatch {
+        holder: "spoke-of-the-service".to_owned(),
+        reported_at: time::OffsetDateTime::UNIX_EPOCH,
+        listed_at: None,
+        pushed_at: None,
+        objects: 7,
+        service_accounts: 9,
+        aws_auth: AwsAuthSight::Missing,
+        aws_auth_missing_since: None,
+        issuer_url: None,
+        issuer_read_at: None,
+        reviews_pods: None,
+        refused: vec!["y".repeat(5_000); 50],
+        fault: Some("x".repeat(5_000)),
+        fault_since: None,
+    }
+}
+
+pub(crate) async fn a_watcher_inside_of_a_cluster_says_how_it_goes_and_its_silence_shows<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let (cluster, other) = (bench.cluster().await, bench.empty_cluster().await);
+    let report = async |actor, cluster: &Cluster| {
+        code_of(bench.calls.report_spoke(actor, cluster.id.clone(), watch()).await)
+    };
+    let status = async || bench.calls.get_spoke(admin(), cluster.id.clone()).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &other).await, "not_found");
+    assert_eq!(report(admin(), &cluster).await, "denied:spoke_alone");
+    assert_eq!(status().await.watch, None);
+    let revision = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    assert_eq!(bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap(), revision, "it is no change");
+
+    // It is known by its certificate, and the hub knows by itself when that was.
+    let said = status().await;
+    let seen = said.watch.unwrap();
+    assert_eq!((seen.holder, seen.reported_at), (format!("spoke:{}", cluster.uid), bench.now()));
+    assert_eq!((seen.objects, seen.aws_auth), (7, AwsAuthSight::Missing));
+    assert_eq!((seen.fault.map(|fault| fault.len()), seen.refused.len()), (Some(1_000), 21), "bounded");
+    assert_eq!(said.silent_since, None);
+    bench.clock.advance(time::Duration::seconds(16));
+    assert_eq!(status().await.silent_since, Some(seen.reported_at));
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    assert_eq!(status().await.silent_since, None);
+
+    // While the hub watches the cluster, what it sees stays.
+    put(&bench, &cluster, "hush").await;
+    lent(&bench, asked(cluster.uid, "a")).await.unwrap();
+    let own = SpokeWatch { objects: 8, ..watch() };
+    lent(&bench, LendQuery { watch: Some(own), ..asked(cluster.uid, "a") }).await.unwrap();
+    assert_eq!(report(spoke(cluster.uid), &cluster).await, "ok");
+    let seen = status().await.watch.unwrap();
+    assert_eq!((seen.holder.as_str(), seen.objects), ("a", 8));
 }

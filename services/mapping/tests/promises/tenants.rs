@@ -19,7 +19,7 @@ use crate::{
     tags::put,
 };
 
-const ASKED: [&str; 42] = [
+const ASKED: [&str; 43] = [
     "DescribeUpdate",
     "ListUpdates",
     "TagResource",
@@ -43,6 +43,7 @@ const ASKED: [&str; 42] = [
     "DeleteSpokeKubeconfig",
     "RegisterSpokeCertificate",
     "DescribeSpoke",
+    "ReportSpoke",
     "ArmBreakGlass",
     "DisarmBreakGlass",
     "ListBreakGlass",
@@ -132,6 +133,7 @@ async fn asked_by_eve<C: Calls, R: Resolve>(bench: &Bench<C, R>, cluster: &Clust
             code_of(calls.list_associated_policies(eve(), known(), page()).await)
         }
         "DescribeSpoke" => code_of(calls.get_spoke(eve(), id()).await),
+        "ReportSpoke" => code_of(calls.report_spoke(eve(), id(), crate::spokes::watch()).await),
         "ArmBreakGlass" => code_of(calls.arm_break_glass(by(eve()), id()).await),
         "DisarmBreakGlass" => code_of(calls.disarm_break_glass(by(eve()), id()).await),
         "ListBreakGlass" => {

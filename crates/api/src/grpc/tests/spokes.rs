@@ -49,7 +49,9 @@ fake! { Spokes {
         kubeconfig: Some(kubeconfig()),
         watch: Some(watch()),
         lease_ends_at: Some(moment(10)),
+        silent_since: Some(moment(12)),
     };
+    ask report_spoke(id: ClusterId, watch: SpokeWatch) -> (), CallError = ();
     plain return_spoke(cluster: ClusterUid, holder: String) -> (), Fault = ();
 }
     async fn put_spoke_kubeconfig(
@@ -81,6 +83,7 @@ async fn spoke_calls<T: Spokes>(to: &T) -> Vec<String> {
         to.delete_spoke_kubeconfig(change(), dev()),
         to.register_spoke_certificate(change(), dev(), "ab".repeat(32)),
         to.get_spoke(actor(), dev()),
+        to.report_spoke(actor(), dev(), watch()),
         lend("a", None, None),
         lend("a", Some(3), Some(watch())),
         lend("b", None, Some(SpokeWatch { fault: None, listed_at: None, ..watch() })),

@@ -10,8 +10,8 @@ use tokio::{runtime::Handle, sync::watch};
 use tonic::Status;
 
 use crate::{
-    grpc::{MESSAGE_BYTES_MAX, Wire},
-    mapping::ClusterDirectory,
+    grpc::{MESSAGE_BYTES_MAX, Wire, heard},
+    mapping::{ClusterDirectory, DIRECTORY_HEARD_WITHIN},
 };
 
 /// How long to wait before a watch is begun anew that broke at once.
@@ -55,8 +55,8 @@ async fn watch_once<C: Wire>(
     sender: &watch::Sender<Arc<ClusterDirectory>>,
 ) -> Result<(), Status> {
     let mut client = ClustersClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let mut stream = client.watch_directory(()).await?.into_inner();
-    while let Some(message) = stream.message().await? {
+    let mut stream = heard(DIRECTORY_HEARD_WITHIN, client.watch_directory(())).await?.into_inner();
+    while let Some(message) = heard(DIRECTORY_HEARD_WITHIN, stream.message()).await? {
         publish(message, sender);
     }
     Ok(())

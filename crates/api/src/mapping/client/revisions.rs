@@ -8,8 +8,8 @@ use tonic::Streaming;
 
 use crate::{
     fault::CallError,
-    grpc::{MESSAGE_BYTES_MAX, Wire, field},
-    mapping::{RevisionReport, RevisionReports},
+    grpc::{MESSAGE_BYTES_MAX, Wire, field, heard},
+    mapping::{REVISIONS_HEARD_WITHIN, RevisionReport, RevisionReports},
 };
 
 /// How long to wait before a watch is begun anew that broke.
@@ -35,13 +35,13 @@ pub(super) fn watched<C: Wire>(channel: C) -> RevisionReports {
                         tokio::time::sleep(pause).await;
                         let mut client =
                             ClustersClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-                        match client.watch_revisions(()).await {
+                        match heard(REVISIONS_HEARD_WITHIN, client.watch_revisions(())).await {
                             Ok(answer) => State::Open(Box::pin(answer.into_inner())),
                             Err(status) => return Some(lost(&status)),
                         }
                     }
                     State::Open(mut stream) => {
-                        return Some(match stream.message().await {
+                        return Some(match heard(REVISIONS_HEARD_WITHIN, stream.message()).await {
                             Ok(Some(message)) => match read(message) {
                                 Ok(report) => (report, State::Open(stream)),
                                 Err(error) => {

@@ -10,7 +10,7 @@ use crate::{
     ids::{ClusterId, ClusterUid},
     mapping::{
         SpokeCredential,
-        spokes::{LendQuery, Lending, SpokeKubeconfig, SpokeStatus, Spokes},
+        spokes::{LendQuery, Lending, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes},
     },
     mutation::{Mutated, Mutation},
 };
@@ -52,6 +52,17 @@ impl<C: Wire> Spokes for Remote<C> {
     async fn get_spoke(&self, by: Vouched<Actor>, id: ClusterId) -> Result<SpokeStatus, CallError> {
         let message = pb::DescribeSpokeRequest { cluster: id.into() };
         call!(self.SpokesClient::describe_spoke(self.actor(by, message)))
+    }
+
+    async fn report_spoke(
+        &self,
+        by: Vouched<Actor>,
+        id: ClusterId,
+        watch: SpokeWatch,
+    ) -> Result<(), CallError> {
+        let message = pb::ReportSpokeRequest { cluster: id.into(), watch: Some(watch.into()) };
+        call!(raw self.SpokesClient::report_spoke(self.actor(by, message)));
+        Ok(())
     }
 
     async fn lend_spoke(&self, query: LendQuery) -> Result<Lending, Fault> {

@@ -34,6 +34,7 @@ impl From<SpokeStatus> for pb::Spoke {
             kubeconfig: status.kubeconfig.map(Into::into),
             watch: status.watch.map(Into::into),
             lease_ends_at: status.lease_ends_at.map(field::timestamp),
+            silent_since: status.silent_since.map(field::timestamp),
         }
     }
 }
@@ -46,6 +47,7 @@ impl TryFrom<pb::Spoke> for SpokeStatus {
             kubeconfig: optional_message::read("kubeconfig", message.kubeconfig)?,
             watch: optional_message::read("watch", message.watch)?,
             lease_ends_at: field::optional_moment("lease_ends_at", message.lease_ends_at)?,
+            silent_since: field::optional_moment("silent_since", message.silent_since)?,
         })
     }
 }

@@ -124,7 +124,7 @@ targets! {
     mapping::CreateSpokeCredentialRequest, mapping::ListSpokeCredentialsRequest, mapping::DeleteSpokeCredentialRequest,
     mapping::ArmBreakGlassRequest, mapping::DisarmBreakGlassRequest,
     mapping::PutSpokeKubeconfigRequest, mapping::DeleteSpokeKubeconfigRequest, mapping::DescribeSpokeRequest,
-    mapping::RegisterSpokeCertificateRequest, mapping::DescribeUpdateRequest, mapping::ListUpdatesRequest,
+    mapping::RegisterSpokeCertificateRequest, mapping::ReportSpokeRequest, mapping::DescribeUpdateRequest, mapping::ListUpdatesRequest,
     mapping::ListAccessEntriesRequest, mapping::WatchAccessEntriesRequest, authz::WatchInputsRequest,
     mapping::ListIdentityProviderConfigsRequest, authz::ApplyObjectsRequest, authz::DeleteObjectRequest,
     authz::ListObjectsRequest, credentials::ApplyServiceAccountsRequest, credentials::ListServiceAccountsRequest,

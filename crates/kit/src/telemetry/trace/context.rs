@@ -122,6 +122,12 @@ pub(super) fn is_recorded() -> bool {
     is_on() && Context::map_current(|context| context.span().span_context().is_sampled())
 }
 
+/// Gives the span of what is worked on now another name: of some requests it comes to light what they ask when they have been read.
+/// (The subscriber's layer knows names when spans begin, and not later.)
+pub(super) fn rename(name: String) {
+    Context::map_current(|context| context.span().update_name(name));
+}
+
 /// Puts the context of what is worked on now on a request to another service.
 pub fn inject(headers: &mut HeaderMap) {
     if !is_on() {

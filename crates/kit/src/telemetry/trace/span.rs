@@ -8,6 +8,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 use super::{context, is_on};
 use crate::serve::Peer;
 use crate::telemetry::Code;
+use crate::telemetry::RequestId;
 use crate::telemetry::names::{self, SPAN_TARGET};
 
 /// An HTTP request that comes in, to a route as it is written in the router.
@@ -46,6 +47,66 @@ pub fn http_answered(span: &Span, status: http::StatusCode) {
     if status.is_server_error() {
         span.record(names::OTEL_STATUS, ERROR);
     }
+}
+
+/// A request of the AWS wire that comes in, under the number that its caller is told. What it asks comes to light when it is admitted
+/// ([`aws_call_answered`]); until then it has the method for a name, and none that a caller made up.
+pub fn aws_call(method: &Method, id: RequestId, headers: &HeaderMap, peer: Option<&Peer>) -> Span {
+    if !is_on() {
+        return Span::none();
+    }
+    let Some(incoming) = context::incoming(headers, peer) else { return Span::none() };
+    let _guard = incoming.attach();
+    made_of_aws_call(method, id)
+}
+
+fn made_of_aws_call(method: &Method, id: RequestId) -> Span {
+    let method = match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
+            method.as_str()
+        }
+        // What semantic conventions say for methods that are not told apart.
+        _ => "_OTHER",
+    };
+    tracing::info_span!(
+        target: SPAN_TARGET,
+        "aws_call",
+        { names::OTEL_NAME } = method,
+        { names::OTEL_KIND } = "server",
+        { names::OTEL_STATUS } = Empty,
+        { names::HTTP_METHOD } = method,
+        { names::HTTP_STATUS } = Empty,
+        { names::RPC_SYSTEM } = "aws-api",
+        { names::RPC_SERVICE } = Empty,
+        { names::RPC_METHOD } = Empty,
+        { names::AWS_REQUEST_ID } = %id,
+        { names::REASON_CODE } = Empty,
+    )
+}
+
+/// A request of the AWS wire is answered, with this status and AWS's code; `service` and `action` are AWS's, as far as they are known.
+/// Said within the span, whose name it completes.
+pub fn aws_call_answered(
+    span: &Span,
+    service: Option<&'static str>,
+    action: Option<&'static str>,
+    status: http::StatusCode,
+    code: &str,
+) {
+    if span.is_none() {
+        return;
+    }
+    if let Some(service) = service {
+        span.record(names::RPC_SERVICE, service);
+    }
+    if let Some(action) = action {
+        span.record(names::RPC_METHOD, action);
+    }
+    if let (Some(service), Some(action)) = (service, action) {
+        context::rename(format!("{service}/{action}"));
+    }
+    span.record(names::REASON_CODE, code);
+    http_answered(span, status);
 }
 
 /// A gRPC call that comes in. `method` is one of those that are told apart: a path is whatever a caller writes there.
@@ -217,7 +278,73 @@ const ERROR: &str = "ERROR";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use opentelemetry::Context;
+    use opentelemetry::trace::{SpanKind, Status, TracerProvider as _};
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanProcessor};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use uuid::Uuid;
+
     use super::*;
+
+    /// Keeps what has ended.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Kept {
+        fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &Context) {}
+
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_call_of_the_aws_wire_is_called_by_what_it_asks_once_that_is_known() {
+        let cases = [
+            ("POST", Some("eks"), Some("CreateAccessEntry"), 200_u16, "eks/CreateAccessEntry", false),
+            ("POST", Some("sts"), Some("GetCallerIdentity"), 503, "sts/GetCallerIdentity", true),
+            ("GET", Some("eks"), None, 403, "GET", false),
+            ("FROBNICATE", None, None, 403, "_OTHER", false),
+        ];
+        for (method, service, action, status, name, is_failed) in cases {
+            let kept = Kept::default();
+            let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
+            let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                let span = made_of_aws_call(&method.parse().unwrap(), RequestId::new(Uuid::nil()));
+                span.in_scope(|| {
+                    aws_call_answered(&span, service, action, status.try_into().unwrap(), "a_code");
+                });
+            });
+            let spans = kept.0.lock().unwrap();
+            let [span] = spans.as_slice() else { panic!("{method}: {spans:?}") };
+            assert_eq!((&*span.name, &span.span_kind), (name, &SpanKind::Server), "{method}");
+            assert_eq!(matches!(span.status, Status::Error { .. }), is_failed, "{method}");
+            let told: HashMap<&str, String> = span
+                .attributes
+                .iter()
+                .map(|told| (told.key.as_str(), told.value.as_str().into_owned()))
+                .collect();
+            assert_eq!(told.get(names::RPC_SERVICE).map(String::as_str), service, "{method}");
+            assert_eq!(told.get(names::RPC_METHOD).map(String::as_str), action, "{method}");
+            assert_eq!(told[names::HTTP_STATUS], status.to_string(), "{method}");
+            assert_eq!(told[names::REASON_CODE], "a_code", "{method}");
+            assert_eq!(told[names::AWS_REQUEST_ID], Uuid::nil().to_string(), "{method}");
+        }
+    }
 
     #[test]
     fn nothing_makes_a_span_while_traces_are_off() {
@@ -225,6 +352,7 @@ mod tests {
         let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), sampled.parse().unwrap())]);
         let spans = [
             http(&Method::POST, "/x", &headers, None, "dev"),
+            aws_call(&Method::POST, RequestId::new(Uuid::nil()), &headers, None),
             served("/a.B/C", &headers, None),
             sent("/a.B/C"),
             statement("postgresql", "SELECT", Some("clusters")),

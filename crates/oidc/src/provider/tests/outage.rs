@@ -56,13 +56,14 @@ async fn what_an_issuer_does_wrong_is_a_fault_of_its_own_and_never_a_refusal() {
         (&both, Behaviour::Hang, "issuer_unreachable"),
         (&both, Behaviour::SlowBody, "issuer_unreachable"),
         (&both, Behaviour::BreaksOff, "issuer_unreachable"),
-        (&both, Behaviour::Redirect("https://issuer.example/".to_owned()), "issuer_unreachable"),
-        (&both, Behaviour::ManyKeys(100_000), "issuer_unreachable"),
+        (&both, Behaviour::Redirect("https://issuer.example/".to_owned()), "issuer_redirects"),
+        (&both, Behaviour::Redirect("https://10.0.0.1/".to_owned()), "issuer_redirects"),
+        (&both, Behaviour::ManyKeys(100_000), "issuer_document_too_large"),
         (&both[..1], Behaviour::Truncated, "issuer_discovery"),
         (&both[..1], instead("<html>"), "issuer_discovery"),
         (&both[..1], Behaviour::OtherIssuer("https://evil.example".to_owned()), "issuer_mismatch"),
         (&both[1..], Behaviour::Truncated, "issuer_keys"),
-        (&both[1..], Behaviour::ManyKeys(KEYS_MAX + 1), "issuer_keys"),
+        (&both[1..], Behaviour::ManyKeys(KEYS_MAX + 1), "issuer_too_many_keys"),
         (&both[1..], instead("{}"), "issuer_keys"),
         (&both[1..], instead(r#"{"keys":[],"keys":[]}"#), "issuer_keys"),
     ];
@@ -120,6 +121,7 @@ async fn an_issuer_is_trusted_by_its_ca_bundle_alone() {
     for provider in [with(Some(stranger.ca_pem())), with(None)] {
         let fault = provider.refresh().await.unwrap_err();
         assert!(fault.to_string().contains("did not prove who it is"), "{fault}");
+        assert_eq!(fault.code(), "issuer_certificate");
     }
 }
 

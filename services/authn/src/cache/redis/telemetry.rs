@@ -1,6 +1,5 @@
 //! What is counted and said of Redis: outcomes of closed sets, and a warning now and then rather than for each request.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lanyard_kit::telemetry::{Counters, Label, names};
@@ -8,6 +7,7 @@ use metrics::{Gauge, Histogram, gauge, histogram};
 use redis::RedisError;
 
 use super::connection::{Unreached, reason};
+use crate::warnings::Warnings;
 
 /// How a question ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,6 @@ impl Label for Put {
     }
 }
 
-/// So long nothing is said after a warning of one kind; what comes in between is counted.
-const SILENCE: Duration = Duration::from_secs(10);
 /// What stands for the reason where Redis did not answer.
 const NO_ANSWER: &str = "no answer in time";
 
@@ -167,41 +165,5 @@ impl Telemetry {
             let reason = if failing { "one failure after the other" } else { "the connection has ended" };
             tracing::warn!(reason, times, "Redis is left alone until it answers again: STS is asked instead");
         }
-    }
-}
-
-/// Warnings of one kind.
-#[derive(Default)]
-struct Warnings(Mutex<Counted>);
-
-#[derive(Default)]
-struct Counted {
-    said: Option<Instant>,
-    times: u64,
-}
-
-impl Warnings {
-    /// One more. If it is time to say so: how many there were since the last time.
-    fn due(&self, now: Instant) -> Option<u64> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counted.times = counted.times.saturating_add(1);
-        if counted.said.is_some_and(|said| now.saturating_duration_since(said) < SILENCE) {
-            return None;
-        }
-        counted.said = Some(now);
-        Some(std::mem::take(&mut counted.times))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_warning_is_said_at_once_then_now_and_then_with_how_many_there_were() {
-        let (warnings, start) = (Warnings::default(), Instant::now());
-        let at = |seconds| warnings.due(start + Duration::from_secs(seconds));
-        let said = [0, 1, 2, 9, 10, 11, 30].map(at);
-        assert_eq!(said, [Some(1), None, None, None, Some(4), None, Some(2)]);
     }
 }

@@ -1,7 +1,7 @@
 //! What [`lanyard_api::authz::Objects`] promises.
 
 use lanyard_api::{
-    Actor, CallError, ClusterId, Mutated, Mutation, PageQuery, SignatureUse, Vouched,
+    Actor, CallError, ClusterId, Fault, Mutated, Mutation, PageQuery, SignatureUse, Vouched,
     authz::{ApplySummary, ObjectBatch, Verdict},
 };
 use lanyard_rbac::ObjectKey;
@@ -173,6 +173,30 @@ pub(crate) async fn a_spoke_has_its_own_objects_alone(stage: &Stage, form: &impl
     assert!(apply(form, spoke(main.uid), &role("a", "get"), true).await.is_ok());
     assert_eq!(rule_of(apply(form, spoke(other.uid), &role("a", "list"), true).await), "not_found");
     assert_eq!(keys(form).await, ["ClusterRole/a"]);
+}
+
+pub(crate) async fn immunity_28_a_spoke_that_floods_changes_is_told_to_come_again(
+    stage: &Stage,
+    form: &impl Form,
+) {
+    let main = stage.cluster("main").await;
+    let (mut taken, mut fault) = (0, None);
+    // A hundred at once, and ten more for each second that they take.
+    for _ in 0..400 {
+        match apply(form, spoke(main.uid), &role("a", "get"), true).await {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                fault = Some(error);
+                break;
+            }
+        }
+    }
+    let Some(CallError::Fault(Fault::Throttled { part, retry_after: Some(_) })) = fault else {
+        panic!("{taken} were taken, and then {fault:?}")
+    };
+    assert!(taken >= 100 && part.contains("RBAC objects"), "{taken}: {part}");
+    assert!(apply(form, actor_of(HOME), &role("b", "get"), true).await.is_ok(), "who manages the cluster");
+    assert_eq!(keys(form).await, ["ClusterRole/b"]);
 }
 
 pub(crate) async fn a_signature_seen_again_gets_the_first_answer(stage: &Stage, form: &impl Form) {
