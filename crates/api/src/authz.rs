@@ -2,10 +2,12 @@
 
 mod client;
 mod convert;
+mod question;
 pub mod server;
 mod text;
 
 pub use convert::batch_reviews;
+pub use question::{DoorQuestion, KnockQuestion, Question};
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
@@ -373,6 +375,9 @@ pub struct DecisionRecord {
     /// The trace that the request belonged to, where it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceId>,
+    /// Of a refusal: what an explanation asks anew. None of who was let in, and where what was asked is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Box<Question>>,
 }
 
 /// How a recorded decision ended: three ways for a token, three for a door.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use lanyard_proto::authz::v1::{self as pb, attributes, reason, subject};
+use lanyard_proto::authz::v1::{self as pb, attributes, question, reason, subject};
 use lanyard_rbac::{PolicyRule, Subject};
 
 use super::{
-    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Inputs,
-    Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Holder,
+    Inputs, KnockQuestion, Question, Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
     WhoCanQuery,
 };
 use crate::{
@@ -45,8 +45,13 @@ convert! { Holder = pb::Holder {
 } }
 convert! { Inputs = pb::Inputs { revision: revision } }
 convert! { DecisionRecord = pb::DecisionRecord {
-    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared;
+    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared,
+    question: boxed_message;
     cluster = cluster_uid: text, trace = trace_id: optional_text,
+} }
+convert! { KnockQuestion = pb::question::Knock { authority: text, arn: text, principal_id: plain } }
+convert! { DoorQuestion = pb::question::Door {
+    username: plain, groups: plain, attributes: message; entry = entry_id: optional_text,
 } }
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
@@ -146,6 +151,27 @@ impl TryFrom<pb::ResourceAttributes> for ResourceAttributes {
             subresource: message.subresource,
             name: message.name,
             selectors: optional_message::read("selectors", message.selectors)?.map(Box::new),
+        })
+    }
+}
+
+impl From<Question> for pb::Question {
+    fn from(asked: Question) -> Self {
+        let question = match asked {
+            Question::Knock(knock) => question::Question::Knock(knock.into()),
+            Question::Door(door) => question::Question::Door(door.into()),
+        };
+        Self { question: Some(question) }
+    }
+}
+
+impl TryFrom<pb::Question> for Question {
+    type Error = CallError;
+
+    fn try_from(message: pb::Question) -> Result<Self, CallError> {
+        Ok(match field::required("question", message.question)? {
+            question::Question::Knock(knock) => Self::Knock(knock.try_into()?),
+            question::Question::Door(door) => Self::Door(door.try_into()?),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! Whatever happens here to a review that bears a proof, the answer is a decision: on an error status the API server would
 //! go on to RBAC with the groups in its cache.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     DecisionId, Fault, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Reason,
+        Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Question, Reason,
         ResourceAttributes, Review, Verdict,
     },
-    proof,
+    proof::{self, Proof},
 };
 
 use super::{
@@ -71,10 +71,11 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         };
     };
     let limit = gateway.parts.config.review_timeout();
-    let (who, what) = (user.username.clone(), attributes.to_string());
+    let user = Arc::new(user);
+    let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof };
     let review = Review {
         cluster: spoke.cluster.uid,
-        user: user.into(),
+        user,
         attributes,
         explain: false,
         full: false,
@@ -85,7 +86,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         .await
         .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
     match answered {
-        Ok(decision) => write(gateway, spoke, version, (who, what), &decision),
+        Ok(decision) => write(gateway, spoke, version, about, &decision),
         Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),
         Err(fault) => {
             tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an access review has no answer");
@@ -107,6 +108,35 @@ pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Answ
 /// Not looked into: out of form, or one too many.
 fn unread(response: Response<Body>) -> Answered {
     Answered { review: Reviewed::AccessFault, decision: None, reason: "unread".into(), response }
+}
+
+/// What a review was about, for its record.
+struct About {
+    user: Arc<UserInfo>,
+    attributes: Attributes,
+    bears_proof: bool,
+}
+
+impl About {
+    /// What a refusal can be asked anew by. None where the proof is not one: what it names is anybody's choice.
+    fn question(self, decision: &Decision) -> Option<Box<Question>> {
+        let is_unproven =
+            matches!(decision.reason, Reason::ProofInvalid | Reason::ProofImpersonation | Reason::Unanswerable);
+        if decision.verdict == Verdict::Allow || is_unproven {
+            return None;
+        }
+        let entry = proof_of(&self.user).and_then(Proof::claimed_entry);
+        Some(Question::of_door(&self.user, self.attributes, entry))
+    }
+}
+
+/// The one value of the proof in somebody's extra.
+fn proof_of(user: &UserInfo) -> Option<&str> {
+    let (_, values) = user.extra.iter().find(|(key, _)| key.eq_ignore_ascii_case(proof::EXTRA_KEY))?;
+    match values.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    }
 }
 
 fn bears_proof(spec: &AccessReviewSpec) -> bool {
@@ -145,11 +175,12 @@ fn write<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     version: ReviewVersion,
-    (who, what): (String, String),
+    about: About,
     decision: &Decision,
 ) -> Answered {
     let id = DecisionId::random();
-    let reason = line(decision, id);
+    let detail = on_one_line(decision.reason.to_string());
+    let reason = line(&detail, about.bears_proof && decision.verdict != Verdict::Allow, id);
     let status = AccessReviewStatus {
         allowed: decision.verdict == Verdict::Allow,
         denied: decision.verdict == Verdict::Deny,
@@ -165,10 +196,11 @@ fn write<S: Services>(
         kind: DecisionKind::SubjectAccessReview,
         outcome: decision.verdict.into(),
         reason: decision.reason.code().into(),
-        who: who.into(),
-        what: what.into(),
-        detail: reason.into(),
+        who: about.user.username.as_str().into(),
+        what: about.attributes.to_string().into(),
+        detail: detail.into(),
         trace: recorder::trace(),
+        question: about.question(decision),
     });
     let review = match decision.verdict {
         Verdict::Allow => Reviewed::Allow,
@@ -178,14 +210,17 @@ fn write<S: Services>(
     Answered { review, decision: Some(id), reason: decision.reason.code().into(), response }
 }
 
-/// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused.
-fn line(decision: &Decision, id: DecisionId) -> String {
-    let mut line = decision.reason.to_string();
-    if let Some(hint) = decision.hints.first() {
-        line.push_str("; ");
-        line.push_str(hint);
+/// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused. Whoever is known
+/// by a proof, and refused, is told where more is: what would help is worked out when they ask, and not for each refusal.
+fn line(detail: &str, is_persons_refusal: bool, id: DecisionId) -> String {
+    const MORE: &str = "; `lanyard explain --id` says what would help";
+    let mut line = detail.to_owned();
+    if is_persons_refusal {
+        line.push_str(MORE);
     }
-    format!("{} ({id})", on_one_line(line))
+    // Writing into a string cannot fail.
+    let _ = write!(line, " ({id})");
+    line
 }
 
 /// Names of RBAC objects reach this text, and are whatever somebody wrote there: what does not print, or turns the
@@ -223,6 +258,7 @@ fn unanswerable<S: Services>(
         what: "".into(),
         detail: why.into(),
         trace: recorder::trace(),
+        question: None,
     });
     let status =
         AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };
@@ -247,6 +283,37 @@ mod tests {
             ("a\nb\r\u{1b}[31m\u{2028}\u{202e}", "a\\nb\\r\\u{1b}[31m\\u{2028}\\u{202e}"),
         ] {
             assert_eq!(on_one_line(text.to_owned()), shown);
+        }
+    }
+
+    #[test]
+    fn a_person_who_is_refused_is_told_where_more_is_and_the_id_ends_the_line() {
+        let id = DecisionId::random();
+        assert_eq!(line("allowed by RBAC", false, id), format!("allowed by RBAC ({id})"));
+        let refused = line("nothing allows it", true, id);
+        let more = "`lanyard explain --id` says what would help";
+        assert_eq!(refused, format!("nothing allows it; {more} ({id})"));
+    }
+
+    #[test]
+    fn a_refusal_can_be_asked_anew_and_an_unproven_one_cannot() {
+        let of = |verdict, reason: Reason| {
+            let decision = Decision {
+                verdict,
+                reason,
+                evaluation_error: None,
+                hints: Vec::new(),
+                revision: lanyard_api::Revision::default(),
+            };
+            let attributes = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
+            let user = UserInfo { username: "ana".to_owned(), ..UserInfo::default() };
+            About { user: Arc::new(user), attributes, bears_proof: false }.question(&decision)
+        };
+        assert!(of(Verdict::NoOpinion, Reason::NothingMatched).is_some());
+        assert!(of(Verdict::Deny, Reason::GrantRevoked).is_some());
+        assert_eq!(of(Verdict::Allow, Reason::SystemMasters), None);
+        for unproven in [Reason::ProofInvalid, Reason::ProofImpersonation, Reason::Unanswerable] {
+            assert_eq!(of(Verdict::Deny, unproven), None);
         }
     }
 

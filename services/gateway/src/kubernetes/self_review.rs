@@ -143,7 +143,7 @@ pub(super) async fn answer<S: Services>(
         {
             Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
             Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
-            Outcome::Refused { denial, .. } => return Ok(unauthorized(&denial.code)),
+            Outcome::Refused(refused) => return Ok(unauthorized(&refused.denial.code)),
         };
         status(gateway, spoke, review, &mapped, &envelope.spec).await
     };

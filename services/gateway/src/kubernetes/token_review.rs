@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     BlockId, DecisionId, Denial, Fault,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
-    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
+    authz::{DecisionKind, DecisionOutcome, DecisionRecord, Question},
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_iam::{TokenDigest, looks_like_token, token::TOKEN_BYTES_MAX};
@@ -44,7 +44,17 @@ pub(super) enum Outcome {
     /// In by the cluster's break-glass credential.
     BrokenIn(Arc<Mapped>),
     /// Our kind, and no: by authn or by mapping.
-    Refused { denial: Denial, who: Arc<str>, what: Arc<str>, detail: Arc<str> },
+    Refused(Refused),
+}
+
+/// A no, and what its record says of it.
+pub(super) struct Refused {
+    pub(super) denial: Denial,
+    who: Arc<str>,
+    what: Arc<str>,
+    detail: Arc<str>,
+    /// Where the bearer was proven: by what it can be asked anew.
+    question: Option<Box<Question>>,
 }
 
 /// Answers one TokenReview of one cluster's API server.
@@ -69,8 +79,9 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
         Ok(audiences) => audiences,
         Err(denial) => {
-            let refused = Outcome::Refused { denial, who: "".into(), what: "".into(), detail: "".into() };
-            return write(gateway, spoke, version, &refused, None);
+            let refused =
+                Refused { denial, who: "".into(), what: "".into(), detail: "".into(), question: None };
+            return write(gateway, spoke, version, &Outcome::Refused(refused), None);
         }
     };
     let token = review.spec.token.as_ref();
@@ -153,21 +164,27 @@ pub(super) async fn decide<S: Services>(
                 .chain(refusal.hints.iter().map(String::as_str))
                 .collect::<Vec<_>>()
                 .join("\n");
-            return Ok(Outcome::Refused {
+            return Ok(Outcome::Refused(Refused {
                 denial: refusal.denial,
                 who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default().into(),
                 what: refusal.part.into(),
                 detail: detail.into(),
-            });
+                question: None,
+            }));
         }
     };
     let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
     let who = || verified.identity.value.name();
     let what = || of_token(&verified.token);
+    let question = || Question::of_knock(&verified.identity.value);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
         Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
-        Resolution::Blocked(block) => blocked(block, who(), what()),
-        Resolution::Unmapped(near) => unmapped(near, who(), what()),
+        Resolution::Blocked(block) => {
+            Outcome::Refused(Refused { question: question(), ..blocked(block, who(), what()) })
+        }
+        Resolution::Unmapped(near) => {
+            Outcome::Refused(Refused { question: question(), ..unmapped(near, who(), what()) })
+        }
     })
 }
 
@@ -184,27 +201,28 @@ async fn break_glass<S: Services>(
             tracing::warn!(cluster.name = %spoke.cluster.id, "somebody came in by break-glass");
             Outcome::BrokenIn(mapped)
         }
-        Resolution::Blocked(block) => blocked(block, "".into(), what),
-        Resolution::Unmapped(near) => unmapped(near, "".into(), what),
+        Resolution::Blocked(block) => Outcome::Refused(blocked(block, "".into(), what)),
+        Resolution::Unmapped(near) => Outcome::Refused(unmapped(near, "".into(), what)),
     })
 }
 
-fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Outcome {
-    Outcome::Refused {
+fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Refused {
+    Refused {
         denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
         who,
         what,
         detail: format!("block {block} holds; `lanyard block list` tells who put it up and why").into(),
+        question: None,
     }
 }
 
-fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Outcome {
+fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Refused {
     let mut detail = near.denial.message.clone();
     for miss in &near.near_misses {
         detail.push('\n');
         detail.push_str(miss);
     }
-    Outcome::Refused { denial: near.denial, who, what, detail: detail.into() }
+    Refused { denial: near.denial, who, what, detail: detail.into(), question: None }
 }
 
 /// The answer of a moment ago, as a decision of its own.
@@ -244,7 +262,7 @@ fn write<S: Services>(
 ) -> Answered {
     let written = match outcome {
         Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped.user.json(),
-        Outcome::NotOurs | Outcome::Refused { .. } => None,
+        Outcome::NotOurs | Outcome::Refused(_) => None,
     };
     let (review, decision, reason, status) = match outcome {
         // Let in, but as nobody: that is no answer.
@@ -264,7 +282,8 @@ fn write<S: Services>(
             let id = record_mapped(gateway, spoke, gateway.parts.clock.now(), told);
             (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
-        Outcome::Refused { denial, who, what, detail } => {
+        Outcome::Refused(refused) => {
+            let Refused { denial, who, what, detail, question } = refused;
             let id = DecisionId::random();
             gateway.parts.recorder.take(DecisionRecord {
                 id,
@@ -277,6 +296,7 @@ fn write<S: Services>(
                 what: Arc::clone(what),
                 detail: Arc::clone(detail),
                 trace: recorder::trace(),
+                question: question.clone(),
             });
             // The reason code alone: the text may name what this API server's readers may not know.
             let status = TokenReviewStatus {
@@ -326,6 +346,7 @@ fn record_mapped<S: Services>(
         what,
         detail,
         trace: recorder::trace(),
+        question: None,
     });
     id
 }
@@ -349,6 +370,7 @@ fn no_answer<S: Services>(
         what: "".into(),
         detail: fault.to_string().into(),
         trace: recorder::trace(),
+        question: None,
     });
     let status = TokenReviewStatus {
         error: Some(format!("no_answer: {} ({id})", fault.code())),

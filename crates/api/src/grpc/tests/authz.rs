@@ -6,8 +6,8 @@ use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
-        Decisions, Holder, InputChanges, Inputs, ObjectBatch, Objects, Reason, ResourceAttributes, Review,
-        Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+        Decisions, Holder, InputChanges, Inputs, KnockQuestion, ObjectBatch, Objects, Question, Reason,
+        ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
     },
 };
 
@@ -72,6 +72,18 @@ fn record(kind: DecisionKind) -> DecisionRecord {
         what: "get pods".into(),
         detail: "line\nline".into(),
         trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
+        question: match kind {
+            DecisionKind::TokenReview => Some(Box::new(Question::Knock(KnockQuestion {
+                authority: crate::Authority::Local,
+                arn: "arn:aws:sts::111122223333:assumed-role/dev/ana".parse().unwrap(),
+                principal_id: text("AROAX"),
+            }))),
+            DecisionKind::SubjectAccessReview => {
+                let asked = Attributes::Resource(pods());
+                Some(Question::of_door(&user_info(), asked, Some(entry_id())))
+            }
+            DecisionKind::ManagementCall => None,
+        },
     }
 }
 
