@@ -2,11 +2,13 @@
 
 mod client;
 mod convert;
+mod gone;
 mod question;
 pub mod server;
 mod text;
 
 pub use convert::batch_reviews;
+pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
@@ -166,6 +168,8 @@ pub enum Reason {
     },
     /// A block holds.
     Blocked,
+    /// The principal, its key or what its session descends from is gone.
+    Gone(Gone),
     /// The proof's grant is gone, ended, or no longer gives what the review claims.
     GrantRevoked,
     /// Somebody tries to impersonate the proof itself.
@@ -186,6 +190,7 @@ impl Reason {
             Self::SystemMasters => "system_masters",
             Self::AccessPolicy { .. } => "access_policy",
             Self::Blocked => "blocked",
+            Self::Gone(_) => "gone",
             Self::GrantRevoked => "grant_revoked",
             Self::ProofImpersonation => "proof_impersonation",
             Self::ProofInvalid => "proof_invalid",

@@ -6,9 +6,9 @@ use lanyard_proto::authz::v1::{self as pb, attributes, question, reason, subject
 use lanyard_rbac::{PolicyRule, Subject};
 
 use super::{
-    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Holder,
-    Inputs, KnockQuestion, Question, Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
-    WhoCanQuery,
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Gone,
+    Holder, Inputs, KnockQuestion, Question, Reason, ResourceAttributes, Review, Rules, RulesQuery,
+    SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -23,6 +23,10 @@ use crate::{
 };
 
 wire_enum! { Verdict = pb::Verdict { Allow, Deny, NoOpinion } }
+wire_enum! { Gone = reason::Gone {
+    Account, Principal, Sessions, AccessKey, KinAccount, KinPrincipal, KinSessions, KinProvider, KinCluster, KinAssociation,
+    KinAccessKey,
+} }
 wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview, ManagementCall } }
 wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
@@ -49,8 +53,8 @@ convert! { DecisionRecord = pb::DecisionRecord {
     question: boxed_message;
     cluster = cluster_uid: text, trace = trace_id: optional_text,
 } }
-convert! { KnockQuestion = pb::question::Knock { authority: text, arn: text, principal_id: plain } }
-convert! { DoorQuestion = pb::question::Door {
+convert! { KnockQuestion = question::Knock { authority: text, arn: text, principal_id: plain } }
+convert! { DoorQuestion = question::Door {
     username: plain, groups: plain, attributes: message; entry = entry_id: optional_text,
 } }
 
@@ -190,6 +194,7 @@ impl From<Reason> for pb::Reason {
                 reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope })
             }
             Reason::Blocked => reason::Reason::Blocked(()),
+            Reason::Gone(gone) => reason::Reason::Gone(field::enum_number(gone)),
             Reason::GrantRevoked => reason::Reason::GrantRevoked(()),
             Reason::ProofImpersonation => reason::Reason::ProofImpersonation(()),
             Reason::ProofInvalid => reason::Reason::ProofInvalid(()),
@@ -216,6 +221,7 @@ impl TryFrom<pb::Reason> for Reason {
                 Self::AccessPolicy { policy, rule, scope }
             }
             reason::Reason::Blocked(()) => Self::Blocked,
+            reason::Reason::Gone(gone) => Self::Gone(field::one_of("gone", gone)?),
             reason::Reason::GrantRevoked(()) => Self::GrantRevoked,
             reason::Reason::ProofImpersonation(()) => Self::ProofImpersonation,
             reason::Reason::ProofInvalid(()) => Self::ProofInvalid,

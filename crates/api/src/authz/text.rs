@@ -15,6 +15,7 @@ impl fmt::Display for Reason {
                 write!(f, "allowed by access policy {policy}, rule {}, scope {scope}", rule + 1)
             }
             Self::Blocked => f.write_str("denied: a block holds for this principal, account, key or session"),
+            Self::Gone(gone) => write!(f, "denied: {gone}"),
             Self::GrantRevoked => f.write_str(
                 "denied: what mapped this user is gone, has ended or gives less now; log in again to get what is left",
             ),

@@ -6,8 +6,9 @@ use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
-        Decisions, Holder, InputChanges, Inputs, KnockQuestion, ObjectBatch, Objects, Question, Reason,
-        ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+        Decisions, Gone, Holder, InputChanges, Inputs, KnockQuestion, ObjectBatch, Objects, Question, Reason,
+        ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
+        WhoCanQuery,
     },
 };
 
@@ -26,6 +27,8 @@ fn reasons() -> Vec<Reason> {
         Reason::SystemMasters,
         Reason::AccessPolicy { policy: text("AmazonEKSViewPolicy"), rule: 1, scope: text("dev-*") },
         Reason::Blocked,
+        Reason::Gone(Gone::Account),
+        Reason::Gone(Gone::KinAccessKey),
         Reason::GrantRevoked,
         Reason::ProofImpersonation,
         Reason::ProofInvalid,
