@@ -49,22 +49,26 @@ pub(super) fn refused(headers: &HeaderMap) -> Option<Response<Body>> {
 pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
     let review: AdmissionReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
-        Err(error) => return unread(token_review::malformed(&error)),
+        Err(error) => return Answered::unread(Reviewed::PodMalformed, token_review::malformed(&error)),
     };
     let version =
         match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), ADMISSION, KIND) {
             Ok(version) => version,
-            Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
+            Err(error) => {
+                let bad = answer::status(StatusCode::BAD_REQUEST, &error.to_string());
+                return Answered::unread(Reviewed::PodMalformed, bad);
+            }
         };
     let Some(request) = review.request.filter(|request| !request.uid.is_empty()) else {
         const REQUEST: &str = "the review has no request with a uid: send one";
-        return unread(answer::status(StatusCode::BAD_REQUEST, REQUEST));
+        return Answered::unread(Reviewed::PodMalformed, answer::status(StatusCode::BAD_REQUEST, REQUEST));
     };
     let Some(asked) = pod_of(spoke, &request) else {
         return write(version, &request.uid, PodMutation::default());
     };
     let Some(_place) = gateway.admit() else {
-        return unread(answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"));
+        let shed = answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
+        return Answered::unread(Reviewed::PodShed, shed);
     };
     let limit = gateway.parts.config.review_timeout();
     let work = std::pin::pin!(gateway.parts.services.credentials().mutate_pod(asked));
@@ -97,11 +101,6 @@ fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>) -> Option<MutatePod> {
     };
     let (pod, namespace) = (bytes(request.object?), request.namespace.to_string());
     Some(MutatePod { cluster: spoke.cluster.uid, namespace, pod, before })
-}
-
-/// Not looked into: out of form, or one too many.
-fn unread(response: Response<Body>) -> Answered {
-    Answered { review: Reviewed::PodFault, decision: None, reason: "unread".into(), response }
 }
 
 fn write(version: ReviewVersion, uid: &str, mutation: PodMutation) -> Answered {
