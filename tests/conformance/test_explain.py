@@ -110,6 +110,14 @@ def test_the_id_of_a_refused_review_leads_to_what_would_have_allowed_it(hub):
     assert hub.explain_decision(decision)["stages"][-1]["outcome"] == "passed"
 
 
+def test_a_record_has_the_selectors_that_were_asked_with(hub, world):
+    cluster, ana = world
+    selector = {"requirements": [{"key": "app", "operator": "In", "values": ["web"]}]}
+    asked = {"verb": "list", "resource": "pods", "namespace": "team-b", "labelSelector": selector}
+    told = hub.explain_decision(refused_door(hub, cluster, ana, **asked))
+    assert "asked: list pods in namespace team-b, labels app in (web)" in told["stages"][0]["lines"], told
+
+
 def test_the_id_of_an_unmapped_token_leads_to_the_near_miss(hub):
     cluster = hub.create_cluster("missed")
     near = hub.create_user("developer")
