@@ -256,3 +256,19 @@ def test_entries_are_named_for_callers_who_may_list_them_and_for_nobody_else(hub
         assert names == ({ana.arn, creator} if may else {None}), actions
         assert (ana.arn in hint) == may, hint
     door.close()
+
+
+def test_many_reviews_are_decided_in_one_question_and_in_order(hub, world):
+    cluster, ana = world
+    reviews = "\n".join(
+        json.dumps({"resourceAttributes": {"verb": verb, "resource": "pods", "namespace": "team-a"}})
+        for verb in ("list", "delete", "get")
+    )
+    asked = ["authorize", "--as", ana.arn, "--cluster", cluster.id, "-f", "-"]
+    done = hub.run(*asked, stdin=reviews)
+    assert done.returncode == YES, done.stderr
+    decided = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["verdict"] for one in decided] == ["allow", "no_opinion", "allow"]
+    assert "AmazonEKSViewPolicy" in decided[0]["reason"] and decided[1]["hints"]
+    assert hub.run(*asked, "--all-allowed", stdin=reviews).returncode == NO
+    assert hub.run(*asked, stdin='{"user": "ben", "nonResourceAttributes": {"path": "/x", "verb": "get"}}').returncode == USAGE
