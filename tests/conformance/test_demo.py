@@ -18,7 +18,7 @@ TOUR_SECONDS_MAX = 120
 # What each part comes to, in order, by the code that `explain` has for it.
 PARTS = (
     ("Ana is let in, and may view team-a", "access_policy"),
-    ("The same Ana may not delete there", "left to the cluster"),
+    ("The same Ana may not delete there", "forbidden: kubectl says"),
     ("Bob has a key and no badge", "unmapped"),
     ("An expired token", "token_expired"),
     ("A token with one character changed", "signature"),

@@ -69,6 +69,84 @@ def test_what_the_cluster_decides_is_not_called_forbidden(hub, world):
     assert told["verdict"] == "left_to_cluster"
 
 
+def test_where_nobody_is_asked_after_lanyard_a_no_is_forbidden_and_says_what_to_do(hub):
+    cluster = hub.create_cluster("whole", "--authorizer-mode", "full")
+    ana = hub.create_user("ana")
+    cluster.entry(ana, policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    question = ("delete", "pods", "-n", "team-a")
+    for told in (
+        explain(hub, cluster, cluster.token(ana), *question),
+        hub.explain("--as", ana.arn, "--cluster", cluster.id, *question),
+    ):
+        assert told["verdict"] == "forbidden"
+        assert "entry associate" in " ".join(told["advice"])
+    asked = {"verb": "delete", "resource": "pods", "namespace": "team-a"}
+    reason = cluster.access_review(cluster.log_in(ana), **asked)["status"]["reason"]
+    assert hub.explain_decision(with_id(reason)[1])["verdict"] == "forbidden"
+
+
+def refused_door(hub, cluster, who, **asked):
+    """The id of a refusal on the API server's own way."""
+    status = cluster.access_review(cluster.log_in(who), **asked)["status"]
+    assert not status["allowed"], status
+    reason, decision = with_id(status["reason"])
+    assert "lanyard explain --id" in reason, "the person is not told where more is"
+    return decision
+
+
+def test_the_id_of_a_refused_review_leads_to_what_would_have_allowed_it(hub):
+    cluster, ana = hub.create_cluster("refused"), hub.create_user("ana")
+    cluster.entry(ana, groups=["devs"], policy="AmazonEKSViewPolicy", namespaces=["team-a"])
+    decision = refused_door(hub, cluster, ana, verb="list", resource="pods", namespace="team-b")
+    told = hub.explain_decision(decision)
+    assert told["verdict"] == "left_to_cluster" and told["advice"]
+    as_it_was, now = told["stages"]
+    assert (as_it_was["name"], now["name"]) == ("subject access review", "decision now")
+    assert now["lines"][0].startswith("as of: ") and "revision" in now["lines"][0]
+    assert any(line.startswith("hint: access policy AmazonEKSViewPolicy allows it in") for line in now["lines"]), told
+    # It is asked anew each time: what was given meanwhile counts.
+    cluster.associate(ana, "AmazonEKSViewPolicy")
+    hub.settle()
+    assert hub.explain_decision(decision)["stages"][-1]["outcome"] == "passed"
+
+
+def test_a_record_has_the_selectors_that_were_asked_with(hub, world):
+    cluster, ana = world
+    selector = {"requirements": [{"key": "app", "operator": "In", "values": ["web"]}]}
+    asked = {"verb": "list", "resource": "pods", "namespace": "team-b", "labelSelector": selector}
+    told = hub.explain_decision(refused_door(hub, cluster, ana, **asked))
+    assert "asked: list pods in namespace team-b, labels app in (web)" in told["stages"][0]["lines"], told
+
+
+def test_the_id_of_an_unmapped_token_leads_to_the_near_miss(hub):
+    cluster = hub.create_cluster("missed")
+    near = hub.create_user("developer")
+    hub.cli("iam", "user", "create", near.name + "s")
+    hub.cli("entry", "create", cluster.id, near.arn + "s")
+    error = cluster.token_review(cluster.token(near))["status"]["error"]
+    decision = with_id(error)[1]
+    told = hub.explain_decision(decision)
+    now = told["stages"][-1]
+    assert (told["verdict"], now["name"], now["code"]) == ("unauthorized", "mapping now", "unmapped")
+    assert any(line.startswith("near miss: ") for line in now["lines"]), told
+    assert "entry create" in " ".join(told["advice"])
+
+
+def immunity_58_what_would_help_is_for_those_who_may_explain_in_the_cluster(hub, world):
+    cluster, ana = world
+    decision = refused_door(hub, cluster, ana, verb="delete", resource="nodes")
+    hub.explain_decision(decision)
+    ben = hub.create_user("ben")
+    for actions, may in ((["lanyard:ExplainDecision"], False), (["lanyard:ExplainDecision", "lanyard:Explain"], True)):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        hub.cli("iam", "policy", "put", "--user", ben.name, "ask", "--document", "-", stdin=document)
+        hub.settle()
+        told = hub.explain("--id", decision, credentials=ben.credentials)
+        assert (told["stages"][-1]["name"] == "decision now") == may, told
+        assert may or "lanyard:Explain" in " ".join(told["advice"])
+
+
 def test_an_arn_is_explained_without_a_token(hub, world):
     cluster, ana = world
     told = hub.explain("--as", ana.arn, "--cluster", cluster.id, "get", "pods", "-n", "team-a")
@@ -178,3 +256,19 @@ def test_entries_are_named_for_callers_who_may_list_them_and_for_nobody_else(hub
         assert names == ({ana.arn, creator} if may else {None}), actions
         assert (ana.arn in hint) == may, hint
     door.close()
+
+
+def test_many_reviews_are_decided_in_one_question_and_in_order(hub, world):
+    cluster, ana = world
+    reviews = "\n".join(
+        json.dumps({"resourceAttributes": {"verb": verb, "resource": "pods", "namespace": "team-a"}})
+        for verb in ("list", "delete", "get")
+    )
+    asked = ["authorize", "--as", ana.arn, "--cluster", cluster.id, "-f", "-"]
+    done = hub.run(*asked, stdin=reviews)
+    assert done.returncode == YES, done.stderr
+    decided = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["verdict"] for one in decided] == ["allow", "no_opinion", "allow"]
+    assert "AmazonEKSViewPolicy" in decided[0]["reason"] and decided[1]["hints"]
+    assert hub.run(*asked, "--all-allowed", stdin=reviews).returncode == NO
+    assert hub.run(*asked, stdin='{"user": "ben", "nonResourceAttributes": {"path": "/x", "verb": "get"}}').returncode == USAGE

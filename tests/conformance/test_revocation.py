@@ -141,7 +141,8 @@ def immunity_39_a_key_switched_off_is_refused_at_once_with_its_proof(hub, cluste
     key = ana.credentials.access_key_id
     hub.cli("iam", "access-key", "update", ana.name, key, "--inactive")
     assert cluster.refusal(token) == "inactive_key"
-    assert cluster.verdict(user, **PODS)[0] == "denied"
+    verdict, reason = cluster.verdict(user, **PODS)
+    assert verdict == "denied" and "the access key was deactivated or deleted" in reason, reason
     hub.cli("iam", "access-key", "update", ana.name, key, "--active")
     assert cluster.token_review(token)["status"]["authenticated"]
     hub.cli("iam", "access-key", "delete", ana.name, key)
@@ -152,7 +153,8 @@ def immunity_39_a_key_switched_off_is_refused_at_once_with_its_proof(hub, cluste
 def immunity_39_a_user_made_again_under_the_same_name_is_another_one(hub, cluster, ana):
     user = cluster.log_in(ana)
     hub.cli("iam", "user", "delete", ana.name)
-    assert cluster.verdict(user, **PODS)[0] == "denied"
+    verdict, reason = cluster.verdict(user, **PODS)
+    assert verdict == "denied" and "the principal was deleted" in reason, reason
     hub.cli("iam", "user", "create", ana.name)
     again = hub.create_key(ana.name)
     assert cluster.refusal(again) == "stale_entry"

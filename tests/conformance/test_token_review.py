@@ -1,5 +1,7 @@
 """TokenReview on the wire: whole objects, in both versions."""
 
+import hashlib
+
 import pytest
 
 from cluster import PROOF, with_id
@@ -55,6 +57,15 @@ def test_a_token_of_another_kind_is_nobody_here_which_the_api_server_caches(worl
         "kind": "TokenReview",
         "status": {"authenticated": False},
     }
+
+
+def test_the_record_of_a_refused_token_names_it_by_its_digest_and_the_part_that_failed(world, hub):
+    cluster, ana = world
+    token = cluster.token(ana, header="x-other")
+    code, decision = with_id(cluster.token_review(token)["status"]["error"])
+    digest = hashlib.sha256(token.encode()).hexdigest()[:12]
+    [was] = hub.explain_decision(decision)["stages"]
+    assert was["code"] == code and f"asked: token {digest}" in was["lines"], was
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -2,10 +2,14 @@
 
 mod client;
 mod convert;
+mod gone;
+mod question;
 pub mod server;
 mod text;
 
 pub use convert::batch_reviews;
+pub use gone::Gone;
+pub use question::{DoorQuestion, KnockQuestion, Question};
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
@@ -164,6 +168,8 @@ pub enum Reason {
     },
     /// A block holds.
     Blocked,
+    /// The principal, its key or what its session descends from is gone.
+    Gone(Gone),
     /// The proof's grant is gone, ended, or no longer gives what the review claims.
     GrantRevoked,
     /// Somebody tries to impersonate the proof itself.
@@ -184,6 +190,7 @@ impl Reason {
             Self::SystemMasters => "system_masters",
             Self::AccessPolicy { .. } => "access_policy",
             Self::Blocked => "blocked",
+            Self::Gone(_) => "gone",
             Self::GrantRevoked => "grant_revoked",
             Self::ProofImpersonation => "proof_impersonation",
             Self::ProofInvalid => "proof_invalid",
@@ -379,6 +386,9 @@ pub struct DecisionRecord {
     /// The trace that the request belonged to, where it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceId>,
+    /// Of a refusal: what an explanation asks anew. None of who was let in, and where what was asked is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Box<Question>>,
 }
 
 /// How a recorded decision ended: three ways for a token, three for a door.

@@ -191,7 +191,11 @@ pub fn covering(signed: &str, inner: &str) -> Option<&'static str> {
         (
             "/lanyard.gateway.v1.Explain/Explain",
             "/lanyard.mapping.v1.Clusters/DescribeCluster" | "/lanyard.mapping.v1.Preview/Preview",
-        ) => Some("lanyard:Explain"),
+        )
+        // A kept decision is one permission, and what would help with it another.
+        | ("/lanyard.gateway.v1.Explain/ExplainDecision", "/lanyard.mapping.v1.Preview/Preview") => {
+            Some("lanyard:Explain")
+        }
         ("/lanyard.gateway.v1.Explain/ExplainDecision", "/lanyard.authz.v1.Decisions/FindDecision") => {
             Some("lanyard:ExplainDecision")
         }

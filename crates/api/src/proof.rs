@@ -58,6 +58,9 @@ const PROOF_BYTES_MAX: usize = BODY_BYTES_MAX + MAC_BYTES;
 pub const PROOF_CHARS_MAX: usize = chars(PROOF_BYTES_MAX);
 const PROOF_CHARS_MIN: usize = chars(BODY_BYTES_MIN + MAC_BYTES);
 
+/// Where the grant's number ends: a multiple of three, so that base64 can be cut there.
+const GRANT_END: usize = 1 + 4 + 16 + 1 + 1 + 16;
+
 const LOCAL: u8 = 1;
 const HAS_SESSION: u8 = 2;
 
@@ -166,6 +169,19 @@ impl Proof {
             return Err(ProofError::Expired);
         }
         Ok(proof)
+    }
+
+    /// The access entry that a value names, if it names one. Nothing of it is verified: it is for records of what was asked,
+    /// and decides nothing.
+    pub fn claimed_entry(value: &str) -> Option<EntryId> {
+        let mut bytes = [0; GRANT_END];
+        let length = URL_SAFE_NO_PAD.decode_slice(value.get(..chars(GRANT_END))?, &mut bytes).ok()?;
+        let mut reader = Reader(bytes.get(..length)?);
+        let [version] = reader.array().ok()?;
+        let (_key, _cluster): ([u8; 4], [u8; 16]) = (reader.array().ok()?, reader.array().ok()?);
+        let [kind, _flags] = reader.array().ok()?;
+        let grant = EntryId(Uuid::from_bytes(reader.array().ok()?));
+        (version == VERSION && kind == kind_byte(GrantKind::AccessEntry)).then_some(grant)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, ProofError> {

@@ -73,6 +73,7 @@ store_suite! {
         immunity_49_a_signing_key_and_an_issuers_name_are_one_clusters,
         a_service_account_has_one_association,
         the_newest_updates_of_a_cluster_are_kept,
+        the_clusters_of_an_account_that_name_a_principal_are_found,
         immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared,
         immunity_31_an_account_number_has_one_authority,
         a_record_needs_what_it_names,

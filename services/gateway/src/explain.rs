@@ -1,5 +1,6 @@
 //! One question, every stage's answer: token, identity, mapping, decision.
 
+mod anew;
 mod grpc;
 
 use std::sync::Arc;
@@ -9,7 +10,10 @@ use lanyard_api::{
     Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
-    mapping::{Clusters, Grant, GrantKind, Mapped, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery},
+    mapping::{
+        AuthorizerMode, Cluster, Clusters, Grant, GrantKind, Mapped, Preview, PreviewQuery, Resolution,
+        Resolve, ResolveQuery,
+    },
     proof,
 };
 use lanyard_iam::{PrincipalArn, looks_like_token};
@@ -125,6 +129,9 @@ impl StageOutcome {
     }
 }
 
+/// The next step where there is no answer.
+const FAULT_ADVICE: &str = "this is a fault, not a refusal: try again, then look at /readyz and the log";
+
 #[derive(Default)]
 struct Trace {
     stages: Vec<Stage>,
@@ -138,8 +145,7 @@ impl Trace {
 
     fn no_answer(mut self, name: &'static str, fault: &Fault) -> Explanation {
         self.stage(name, StageOutcome::NoAnswer, fault.code(), vec![fault.to_string()]);
-        self.advice
-            .push("this is a fault, not a refusal: try again, then look at /readyz and the log".to_owned());
+        self.advice.push(FAULT_ADVICE.to_owned());
         self.end(FinalVerdict::NoAnswer)
     }
 
@@ -206,31 +212,11 @@ pub(crate) async fn explain<S: Services>(
             services.mapping().preview(by, ask).await?
         }
     };
-    let mapped = match resolution {
-        Resolution::Mapped(mapped) => mapped,
-        Resolution::Blocked(block) => {
-            trace.stage("mapping", StageOutcome::Refused, "blocked", vec![format!("block: {block}")]);
-            trace
-                .advice
-                .push(format!("a block holds; `lanyard block list` names who put up {block} and why"));
-            return Ok(trace.end(FinalVerdict::Unauthorized));
-        }
-        Resolution::Unmapped(unmapped) => {
-            let code = unmapped.denial.code.to_string();
-            let mut lines = vec![unmapped.denial.message];
-            lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
-            trace.stage("mapping", StageOutcome::Refused, &code, lines);
-            trace.advice.push(match is_of_oidc {
-                true => format!(
-                    "`lanyard identity-provider list {}` says what claims become: let the issuer send others, or associate a \
-                     configuration that fits",
-                    cluster.id
-                ),
-                false => format!(
-                    "nothing in cluster `{}` maps this principal: make an access entry with `lanyard entry create`",
-                    cluster.id
-                ),
-            });
+    let mapped = match let_in(resolution, is_of_oidc, &cluster.id) {
+        Ok(mapped) => mapped,
+        Err(no) => {
+            trace.stage("mapping", StageOutcome::Refused, &no.code, no.lines);
+            trace.advice.push(no.advice);
             return Ok(trace.end(FinalVerdict::Unauthorized));
         }
     };
@@ -252,9 +238,42 @@ pub(crate) async fn explain<S: Services>(
                 let names = Names::of(gateway, signed, cluster.uid).await?;
                 decision.hints.iter_mut().for_each(|hint| *hint = names.in_text(hint).into_owned());
             }
-            decided(trace, &review, &decision)
+            decided(trace, &review, &decision, is_decided_here(&cluster))
         }
         Err(fault) => trace.no_answer("decision", &fault),
+    })
+}
+
+/// Why somebody is not let in, and what to do.
+struct NotLetIn {
+    code: String,
+    lines: Vec<String>,
+    advice: String,
+}
+
+/// The badge, or why there is none.
+fn let_in(resolution: Resolution, is_of_oidc: bool, cluster: &ClusterId) -> Result<Arc<Mapped>, NotLetIn> {
+    Err(match resolution {
+        Resolution::Mapped(mapped) => return Ok(mapped),
+        Resolution::Blocked(block) => NotLetIn {
+            code: "blocked".to_owned(),
+            lines: vec![format!("block: {block}")],
+            advice: format!("a block holds; `lanyard block list` names who put up {block} and why"),
+        },
+        Resolution::Unmapped(unmapped) => {
+            let mut lines = vec![unmapped.denial.message];
+            lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
+            let advice = match is_of_oidc {
+                true => format!(
+                    "`lanyard identity-provider list {cluster}` says what claims become: let the issuer send others, or \
+                     associate a configuration that fits"
+                ),
+                false => format!(
+                    "nothing in cluster `{cluster}` maps this principal: make an access entry with `lanyard entry create`"
+                ),
+            };
+            NotLetIn { code: unmapped.denial.code.to_string(), lines, advice }
+        }
     })
 }
 
@@ -379,22 +398,39 @@ fn mapping_lines(mapped: &Mapped) -> Vec<String> {
     ]
 }
 
-fn decided(mut trace: Trace, review: &Review, decision: &Decision) -> Explanation {
+/// Whether nobody is asked after Lanyard: then what it has no opinion about is Forbidden.
+fn is_decided_here(cluster: &Cluster) -> bool {
+    cluster.authorizer_mode == AuthorizerMode::Full
+}
+
+/// What to do where nothing allows it.
+fn forbidden_advice(is_decided_here: bool) -> &'static str {
+    match is_decided_here {
+        true => {
+            "kubectl says Forbidden: no access policy of the entry and no RBAC of the cluster allows it; associate an access \
+             policy with `lanyard entry associate`, or bind a role, as the hints say"
+        }
+        false => {
+            "Lanyard has no opinion: the cluster's own RBAC decides; where it does not allow either, kubectl says Forbidden"
+        }
+    }
+}
+
+fn decided(mut trace: Trace, review: &Review, decision: &Decision, is_decided_here: bool) -> Explanation {
     let mut lines = vec![format!("asked: {}", review.attributes), decision.reason.to_string()];
     lines.extend(decision.evaluation_error.iter().map(|error| format!("evaluation error: {error}")));
     lines.extend(decision.hints.iter().map(|hint| format!("hint: {hint}")));
     let (outcome, verdict) = match decision.verdict {
         Verdict::Allow => (StageOutcome::Passed, FinalVerdict::Allowed),
         Verdict::Deny => (StageOutcome::Refused, FinalVerdict::Forbidden),
+        Verdict::NoOpinion if is_decided_here => (StageOutcome::Refused, FinalVerdict::Forbidden),
         Verdict::NoOpinion => (StageOutcome::Refused, FinalVerdict::LeftToCluster),
     };
     trace.stage("decision", outcome, decision.reason.code(), lines);
-    match verdict {
-        FinalVerdict::LeftToCluster => trace.advice.push(
-            "Lanyard has no opinion: the cluster's own RBAC decides; where it does not allow either, kubectl says Forbidden".to_owned(),
-        ),
-        FinalVerdict::Forbidden => trace.advice.push("kubectl says Forbidden, whatever RBAC gives".to_owned()),
-        FinalVerdict::Allowed | FinalVerdict::Unauthorized | FinalVerdict::NoAnswer => {}
+    match decision.verdict {
+        Verdict::NoOpinion => trace.advice.push(forbidden_advice(is_decided_here).to_owned()),
+        Verdict::Deny => trace.advice.push("kubectl says Forbidden, whatever RBAC gives".to_owned()),
+        Verdict::Allow => {}
     }
     trace.end(verdict)
 }

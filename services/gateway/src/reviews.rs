@@ -28,6 +28,13 @@ pub(crate) struct Answered {
     pub response: Response<Body>,
 }
 
+impl Answered {
+    /// Not looked into: `review` says whether it is out of form, or one too many.
+    pub(crate) fn unread(review: Review, response: Response<Body>) -> Self {
+        Self { review, decision: None, reason: review.outcome().into(), response }
+    }
+}
+
 /// Which kind of review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -60,40 +67,69 @@ pub(crate) enum Review {
     Refused,
     NotOurs,
     TokenFault,
+    TokenMalformed,
+    TokenShed,
     Allow,
     Deny,
     NoOpinion,
     /// No answer; where it bore a proof, it was denied.
     AccessFault,
+    /// Not to be read; where it may have borne a proof, it was denied.
+    AccessMalformed,
+    /// One too many; where it bore a proof, it was denied.
+    AccessShed,
     /// Something was put into a pod.
     Mutated,
     Unchanged,
     /// A pod may not be made without the role that it cannot get.
     PodRefused,
     PodFault,
+    PodMalformed,
+    PodShed,
 }
 
 impl Review {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 18] = [
         Self::Authenticated,
         Self::Refused,
         Self::NotOurs,
         Self::TokenFault,
+        Self::TokenMalformed,
+        Self::TokenShed,
         Self::Allow,
         Self::Deny,
         Self::NoOpinion,
         Self::AccessFault,
+        Self::AccessMalformed,
+        Self::AccessShed,
         Self::Mutated,
         Self::Unchanged,
         Self::PodRefused,
         Self::PodFault,
+        Self::PodMalformed,
+        Self::PodShed,
     ];
 
     pub(crate) fn kind(self) -> Kind {
         match self {
-            Self::Authenticated | Self::Refused | Self::NotOurs | Self::TokenFault => Kind::Token,
-            Self::Allow | Self::Deny | Self::NoOpinion | Self::AccessFault => Kind::Access,
-            Self::Mutated | Self::Unchanged | Self::PodRefused | Self::PodFault => Kind::Pod,
+            Self::Authenticated
+            | Self::Refused
+            | Self::NotOurs
+            | Self::TokenFault
+            | Self::TokenMalformed
+            | Self::TokenShed => Kind::Token,
+            Self::Allow
+            | Self::Deny
+            | Self::NoOpinion
+            | Self::AccessFault
+            | Self::AccessMalformed
+            | Self::AccessShed => Kind::Access,
+            Self::Mutated
+            | Self::Unchanged
+            | Self::PodRefused
+            | Self::PodFault
+            | Self::PodMalformed
+            | Self::PodShed => Kind::Pod,
         }
     }
 
@@ -108,6 +144,8 @@ impl Review {
             Self::Mutated => "mutated",
             Self::Unchanged => "unchanged",
             Self::TokenFault | Self::AccessFault | Self::PodFault => "fault",
+            Self::TokenMalformed | Self::AccessMalformed | Self::PodMalformed => "malformed",
+            Self::TokenShed | Self::AccessShed | Self::PodShed => "shed",
         }
     }
 }

@@ -120,6 +120,8 @@ pub enum Command {
     /// Tags of clusters and of what belongs to them.
     #[command(subcommand)]
     Tag(commands::tag::TagCommand),
+    /// Decide many access reviews by a hub, as its clusters are now.
+    Authorize(commands::authorize::AuthorizeArgs),
     /// What somebody may do in a cluster.
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
@@ -203,6 +205,7 @@ fn ask(context: &Context, command: Command) -> Result<Ending, Failure> {
             Command::Associate(args) => Box::pin(args.run(context)).await,
             Command::Association(command) => Box::pin(command.run(context)).await,
             Command::Tag(command) => Box::pin(command.run(context)).await,
+            Command::Authorize(args) => Box::pin(args.run(context)).await,
             Command::Rules(args) => Box::pin(args.run(context)).await,
             Command::WhoCan(args) => Box::pin(args.run(context)).await,
             Command::Whoami(args) => Box::pin(args.run(context)).await,

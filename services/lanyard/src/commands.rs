@@ -3,6 +3,7 @@
 pub mod access_policies;
 pub mod associate;
 pub mod association;
+pub mod authorize;
 pub mod aws_auth;
 pub mod block;
 pub mod cluster;

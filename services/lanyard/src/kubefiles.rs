@@ -1,6 +1,7 @@
 //! The files that Kubernetes reads: kubeconfigs, the AuthorizationConfiguration, and the API server's flags.
 
 pub mod admission;
+mod version;
 
 use std::fmt::Write as _;
 
@@ -9,8 +10,13 @@ use lanyard_api::{credentials::jwks_uri, mapping::Cluster, proof::EXTRA_KEY};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+pub use version::{KubernetesVersion, Structured, Way};
+
 /// How long an API server waits for our authorizer. A review is answered sooner, with or without its answer.
 const WEBHOOK_TIMEOUT: &str = "3s";
+
+/// The shortest time that an API server takes: what is kept for so long is not found again.
+const NOT_CACHED: &str = "1ns";
 
 /// A kubeconfig for a webhook: which URL, whom to trust, and the API server's own credential.
 pub fn webhook_kubeconfig(url: &str, ca_pem: &str, token: &SecretString) -> String {
@@ -63,14 +69,18 @@ pub fn user_kubeconfig(
 
 /// Our webhook before Node and RBAC, asked about requests that bear our proof and about impersonating extra keys alone, so
 /// that system identities never depend on the hub. No answer is cached: a revocation counts with the next request.
-pub fn authorization_configuration(kubeconfig_path: &str) -> String {
+pub fn authorization_configuration(kubeconfig_path: &str, structured: Structured) -> String {
+    let (allowed, not_allowed) = match structured.has_cache_switches {
+        true => (("cacheAuthorizedRequests", json!(false)), ("cacheUnauthorizedRequests", json!(false))),
+        false => (("authorizedTTL", json!(NOT_CACHED)), ("unauthorizedTTL", json!(NOT_CACHED))),
+    };
     let webhook = |name: &str, failure_policy: &str, expression: &str| {
         json!({ "type": "Webhook", "name": name, "webhook": {
             "timeout": WEBHOOK_TIMEOUT,
             "subjectAccessReviewVersion": "v1",
             "matchConditionSubjectAccessReviewVersion": "v1",
-            "cacheAuthorizedRequests": false,
-            "cacheUnauthorizedRequests": false,
+            allowed.0: allowed.1,
+            not_allowed.0: not_allowed.1,
             "failurePolicy": failure_policy,
             "connectionInfo": { "type": "KubeConfigFile", "kubeConfigFile": kubeconfig_path },
             "matchConditions": [{ "expression": expression }],
@@ -79,7 +89,7 @@ pub fn authorization_configuration(kubeconfig_path: &str) -> String {
     let impersonation =
         "has(request.resourceAttributes) && request.resourceAttributes.resource == 'userextras'";
     let config = json!({
-        "apiVersion": "apiserver.config.k8s.io/v1",
+        "apiVersion": structured.api_version,
         "kind": "AuthorizationConfiguration",
         "authorizers": [
             webhook("lanyard-impersonation", "Deny", impersonation),
@@ -91,18 +101,35 @@ pub fn authorization_configuration(kubeconfig_path: &str) -> String {
     yaml(&config)
 }
 
-/// The API server's flags that go with the files.
+/// The API server's flags that go with the files. `authorization` is the AuthorizationConfiguration, or where flags alone tell of
+/// the authorizer, its kubeconfig.
 pub fn api_server_flags(
     cluster: &Cluster,
     token_kubeconfig: &str,
-    authorization_config: &str,
+    authorization: &str,
+    way: Way,
 ) -> Vec<String> {
-    vec![
+    let mut flags = vec![
         format!("--authentication-token-webhook-config-file={token_kubeconfig}"),
         "--authentication-token-webhook-version=v1".to_owned(),
         format!("--authentication-token-webhook-cache-ttl={}s", cluster.token_cache_seconds),
-        format!("--authorization-config={authorization_config}"),
-    ]
+    ];
+    match way {
+        Way::File(structured) => {
+            flags.push(format!("--authorization-config={authorization}"));
+            if structured.needs_gate {
+                flags.push("--feature-gates=StructuredAuthorizationConfiguration=true".to_owned());
+            }
+        }
+        Way::Flags => flags.extend([
+            "--authorization-mode=Webhook,Node,RBAC".to_owned(),
+            format!("--authorization-webhook-config-file={authorization}"),
+            "--authorization-webhook-version=v1".to_owned(),
+            format!("--authorization-webhook-cache-authorized-ttl={NOT_CACHED}"),
+            format!("--authorization-webhook-cache-unauthorized-ttl={NOT_CACHED}"),
+        ]),
+    }
+    flags
 }
 
 /// The flag that goes with the AdmissionConfiguration.
@@ -130,7 +157,7 @@ pub fn rotation_flags(signing_key: &str, public_key: &str) -> Vec<String> {
 }
 
 /// What revocation means with these files, in words.
-pub fn revocation_note(cluster: &Cluster) -> String {
+pub fn revocation_note(cluster: &Cluster, way: Way) -> String {
     let mut note = String::new();
     // Writing to a String does not fail.
     let _ = write!(
@@ -141,6 +168,13 @@ pub fn revocation_note(cluster: &Cluster) -> String {
          an API server that cannot reach this hub at all goes by its own RBAC with the groups it has cached.",
         cluster.token_cache_seconds
     );
+    if way == Way::Flags {
+        note.push_str(
+            " This release cannot be told which requests to ask about: every request of everybody goes to the hub first, those of \
+             the control plane too, and while the hub cannot be reached each waits some seconds until RBAC decides it, also \
+             those that would impersonate the proof. Kubernetes 1.29 is the first that asks about proofs alone.",
+        );
+    }
     note
 }
 
@@ -153,10 +187,80 @@ fn yaml(value: &serde_json::Value) -> String {
 mod tests {
     use super::*;
 
+    fn way(version: &str) -> Way {
+        version.parse::<KubernetesVersion>().unwrap().way()
+    }
+
+    fn configuration(version: &str) -> serde_json::Value {
+        let Way::File(structured) = way(version) else { panic!("{version} has none") };
+        let text = authorization_configuration("/etc/lanyard/authorization.kubeconfig", structured);
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    fn cluster() -> Cluster {
+        serde_json::from_value(json!({
+            "uid": "00000000-0000-4000-8000-000000000001", "id": "dev", "name": "dev", "partition": "aws",
+            "account": "111122223333", "region": "eu-central-1", "endpoint": null, "certificate_authority": null,
+            "authentication_mode": "API", "authorizer_mode": "webhook-first", "trusted_accounts": [],
+            "audiences": [], "token_cache_seconds": 10, "created_by": "test", "tags": {},
+            "created_at": "2026-11-24T12:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn older_releases_get_no_member_that_they_do_not_know_and_cache_nothing_either() {
+        for (version, api_version) in [
+            ("1.33", "apiserver.config.k8s.io/v1"),
+            ("1.31", "apiserver.config.k8s.io/v1beta1"),
+            ("1.29", "apiserver.config.k8s.io/v1alpha1"),
+        ] {
+            let value = configuration(version);
+            assert_eq!(value["apiVersion"], api_version);
+            for webhook in &value["authorizers"].as_array().unwrap()[..2] {
+                let webhook = webhook["webhook"].as_object().unwrap();
+                assert!(!webhook.contains_key("cacheAuthorizedRequests"), "{version}");
+                assert!(!webhook.contains_key("cacheUnauthorizedRequests"), "{version}");
+                assert_eq!(
+                    (&webhook["authorizedTTL"], &webhook["unauthorizedTTL"]),
+                    (&json!("1ns"), &json!("1ns"))
+                );
+            }
+        }
+        let switched = configuration("1.34");
+        assert!(switched["authorizers"][0]["webhook"].get("authorizedTTL").is_none());
+    }
+
+    #[test]
+    fn the_flags_and_the_note_are_those_of_the_release() {
+        let flags = |version: &str| api_server_flags(&cluster(), "tokens", "authorizer", way(version));
+        assert_eq!(flags("1.35").last().unwrap(), "--authorization-config=authorizer");
+        assert_eq!(
+            flags("1.29")[3..],
+            [
+                "--authorization-config=authorizer",
+                "--feature-gates=StructuredAuthorizationConfiguration=true"
+            ]
+        );
+        assert_eq!(
+            flags("1.28")[3..],
+            [
+                "--authorization-mode=Webhook,Node,RBAC",
+                "--authorization-webhook-config-file=authorizer",
+                "--authorization-webhook-version=v1",
+                "--authorization-webhook-cache-authorized-ttl=1ns",
+                "--authorization-webhook-cache-unauthorized-ttl=1ns",
+            ]
+        );
+        let note = |version: &str| revocation_note(&cluster(), way(version));
+        assert!(note("1.30").contains("counts with the next request") && note("1.30").contains("up to 10 s"));
+        assert_eq!(note("1.30"), note("1.35"));
+        assert!(note("1.28").contains("every request of everybody goes to the hub first"));
+    }
+
     #[test]
     fn the_authorizer_is_asked_about_proofs_and_impersonated_extras_and_nothing_is_cached() {
-        let text = authorization_configuration("/etc/lanyard/authorization.kubeconfig");
-        let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let value = configuration("1.35");
         let authorizers = value["authorizers"].as_array().unwrap();
         let names: Vec<&str> = authorizers.iter().map(|a| a["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["lanyard-impersonation", "lanyard", "node", "rbac"]);

@@ -76,7 +76,7 @@ impl State {
         self.clusters.get(Scope::Cluster(uid)).await.map_err(fault)
     }
 
-    /// A cluster's snapshot if it is in memory: for looks at other clusters, which load nothing.
+    /// A cluster's snapshot if it is in memory: for looks at other clusters, which load few.
     pub(crate) fn cluster_in_memory(&self, uid: ClusterUid) -> Option<Arc<ClusterSnapshot>> {
         self.clusters.peek(Scope::Cluster(uid))
     }

@@ -92,6 +92,7 @@ suite! {
         immunity_31_an_account_is_of_one_authority_whatever_a_cluster_says,
         a_preview_has_no_proof,
         near_misses_are_named_when_asked_for,
+        another_cluster_that_maps_somebody_is_named_though_nobody_asked_it_yet,
         a_break_glass_identity_from_anywhere_else_is_refused;
     several:
         immunity_06_an_entry_for_a_permission_set_lets_in_its_roles_alone,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use lanyard_proto::authz::v1::{self as pb, attributes, reason, subject};
+use lanyard_proto::authz::v1::{self as pb, attributes, question, reason, subject};
 use lanyard_rbac::{PolicyRule, Subject};
 
 use super::{
-    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Holder, Inputs,
-    Reason, ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
-    WhoCanQuery,
+    ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Gone,
+    Holder, Inputs, KnockQuestion, Question, Reason, ResourceAttributes, Review, Rules, RulesQuery,
+    SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -23,6 +23,10 @@ use crate::{
 };
 
 wire_enum! { Verdict = pb::Verdict { Allow, Deny, NoOpinion } }
+wire_enum! { Gone = reason::Gone {
+    Account, Principal, Sessions, AccessKey, KinAccount, KinPrincipal, KinSessions, KinProvider, KinCluster, KinAssociation,
+    KinAccessKey,
+} }
 wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAccessReview, ManagementCall } }
 wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
@@ -45,8 +49,13 @@ convert! { Holder = pb::Holder {
 } }
 convert! { Inputs = pb::Inputs { revision: revision } }
 convert! { DecisionRecord = pb::DecisionRecord {
-    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared;
+    id: text, at: moment, kind: choice, outcome: choice, reason: code, who: shared, what: shared, detail: shared,
+    question: boxed_message;
     cluster = cluster_uid: text, trace = trace_id: optional_text,
+} }
+convert! { KnockQuestion = question::Knock { authority: text, arn: text, principal_id: plain } }
+convert! { DoorQuestion = question::Door {
+    username: plain, groups: plain, attributes: message; entry = entry_id: optional_text,
 } }
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
@@ -150,6 +159,27 @@ impl TryFrom<pb::ResourceAttributes> for ResourceAttributes {
     }
 }
 
+impl From<Question> for pb::Question {
+    fn from(asked: Question) -> Self {
+        let question = match asked {
+            Question::Knock(knock) => question::Question::Knock(knock.into()),
+            Question::Door(door) => question::Question::Door(door.into()),
+        };
+        Self { question: Some(question) }
+    }
+}
+
+impl TryFrom<pb::Question> for Question {
+    type Error = CallError;
+
+    fn try_from(message: pb::Question) -> Result<Self, CallError> {
+        Ok(match field::required("question", message.question)? {
+            question::Question::Knock(knock) => Self::Knock(knock.try_into()?),
+            question::Question::Door(door) => Self::Door(door.try_into()?),
+        })
+    }
+}
+
 impl From<Reason> for pb::Reason {
     fn from(decided: Reason) -> Self {
         let reason = match decided {
@@ -164,6 +194,7 @@ impl From<Reason> for pb::Reason {
                 reason::Reason::AccessPolicy(reason::AccessPolicy { policy, rule, scope })
             }
             Reason::Blocked => reason::Reason::Blocked(()),
+            Reason::Gone(gone) => reason::Reason::Gone(field::enum_number(gone)),
             Reason::GrantRevoked => reason::Reason::GrantRevoked(()),
             Reason::ProofImpersonation => reason::Reason::ProofImpersonation(()),
             Reason::ProofInvalid => reason::Reason::ProofInvalid(()),
@@ -190,6 +221,7 @@ impl TryFrom<pb::Reason> for Reason {
                 Self::AccessPolicy { policy, rule, scope }
             }
             reason::Reason::Blocked(()) => Self::Blocked,
+            reason::Reason::Gone(gone) => Self::Gone(field::one_of("gone", gone)?),
             reason::Reason::GrantRevoked(()) => Self::GrantRevoked,
             reason::Reason::ProofImpersonation(()) => Self::ProofImpersonation,
             reason::Reason::ProofInvalid(()) => Self::ProofInvalid,

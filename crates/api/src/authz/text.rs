@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Attributes, Reason};
+use super::{Attributes, Reason, SelectorRequirement};
+
+/// Most characters of one selector that are told: what is longer is cut.
+const SELECTOR_CHARS_MAX: usize = 256;
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,6 +18,7 @@ impl fmt::Display for Reason {
                 write!(f, "allowed by access policy {policy}, rule {}, scope {scope}", rule + 1)
             }
             Self::Blocked => f.write_str("denied: a block holds for this principal, account, key or session"),
+            Self::Gone(gone) => write!(f, "denied: {gone}"),
             Self::GrantRevoked => f.write_str(
                 "denied: what mapped this user is gone, has ended or gives less now; log in again to get what is left",
             ),
@@ -46,8 +50,86 @@ impl fmt::Display for Attributes {
             write!(f, " {}", asked.name)?;
         }
         match asked.namespace.as_str() {
-            "" => f.write_str(" in the whole cluster"),
-            namespace => write!(f, " in namespace {namespace}"),
+            "" => f.write_str(" in the whole cluster")?,
+            namespace => write!(f, " in namespace {namespace}")?,
         }
+        let Some(selectors) = &asked.selectors else { return Ok(()) };
+        for (name, selector) in [("labels", &selectors.label), ("fields", &selectors.field)] {
+            if !selector.is_empty() {
+                write!(f, ", {name} {}", told(selector))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A selector as kubectl takes it, on one line and bounded.
+fn told(selector: &[SelectorRequirement]) -> String {
+    let mut text = String::new();
+    for requirement in selector {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        let SelectorRequirement { key, operator, values } = requirement;
+        let values = || values.join(",");
+        match operator.as_str() {
+            "In" => text.extend([key.as_str(), " in (", values().as_str(), ")"]),
+            "NotIn" => text.extend([key.as_str(), " notin (", values().as_str(), ")"]),
+            "DoesNotExist" => text.extend(["!", key]),
+            _ => text.push_str(key),
+        }
+        if text.len() > SELECTOR_CHARS_MAX {
+            break;
+        }
+    }
+    let mut shown: String = text.chars().take(SELECTOR_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SELECTOR_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::{ResourceAttributes, Selectors};
+
+    fn requirement(key: &str, operator: &str, values: &[&str]) -> SelectorRequirement {
+        let values = values.iter().map(ToString::to_string).collect();
+        SelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values }
+    }
+
+    fn listing(field: Vec<SelectorRequirement>, label: Vec<SelectorRequirement>) -> String {
+        let asked = ResourceAttributes {
+            namespace: "a".to_owned(),
+            verb: "list".to_owned(),
+            resource: "pods".to_owned(),
+            selectors: Some(Box::new(Selectors { field, label })),
+            ..ResourceAttributes::default()
+        };
+        Attributes::Resource(asked).to_string()
+    }
+
+    #[test]
+    fn selectors_are_told_as_kubectl_takes_them() {
+        let label = vec![
+            requirement("app", "In", &["web", "api"]),
+            requirement("tier", "NotIn", &["x"]),
+            requirement("new", "Exists", &[]),
+            requirement("old", "DoesNotExist", &[]),
+        ];
+        let field = vec![requirement("spec.nodeName", "In", &["n\n1"])];
+        assert_eq!(
+            listing(field, label),
+            "list pods in namespace a, labels app in (web,api),tier notin (x),new,!old, fields spec.nodeName in (n\\n1)"
+        );
+        assert_eq!(listing(Vec::new(), Vec::new()), "list pods in namespace a");
+    }
+
+    #[test]
+    fn a_long_selector_is_cut() {
+        let label = (0..64).map(|_| requirement(&"é".repeat(100), "Exists", &[])).collect();
+        let told = listing(Vec::new(), label);
+        assert!(told.ends_with('…') && told.chars().count() < 300, "{told}");
     }
 }

@@ -53,6 +53,7 @@ impl VendCall {
             what: format!("credentials for the pod that bears token {token}, by {caller}").into(),
             detail: told.detail.into(),
             trace,
+            question: None,
         };
         let answer = answer.map_err(|error| match error {
             CallError::Denied(Denial { code, message }) => {

@@ -182,3 +182,19 @@ pub(crate) mod optional_message {
         wire.map(D::try_from).transpose()
     }
 }
+
+/// A message that may be left out, and is kept out of line where it is not.
+pub(crate) mod boxed_message {
+    use super::CallError;
+
+    pub(crate) fn write<D, W: From<D>>(value: Option<Box<D>>) -> Option<W> {
+        value.map(|value| W::from(*value))
+    }
+
+    pub(crate) fn read<D, W>(_: &'static str, wire: Option<W>) -> Result<Option<Box<D>>, CallError>
+    where
+        D: TryFrom<W, Error = CallError>,
+    {
+        wire.map(|wire| D::try_from(wire).map(Box::new)).transpose()
+    }
+}

@@ -153,6 +153,19 @@ fn what_stands_in_no_table_passes_no_door() {
     assert!(!is_open("/lanyard.gateway.v1.Explain/Explain"));
 }
 
+#[test]
+fn what_would_help_with_a_kept_decision_is_weighed_by_the_permission_to_explain() {
+    let signed = "/lanyard.gateway.v1.Explain/ExplainDecision";
+    let cases = [
+        ("/lanyard.authz.v1.Decisions/FindDecision", Some("lanyard:ExplainDecision")),
+        ("/lanyard.mapping.v1.Preview/Preview", Some("lanyard:Explain")),
+        ("/lanyard.mapping.v1.Clusters/DescribeCluster", None),
+    ];
+    for (inner, action) in cases {
+        assert_eq!(covering(signed, inner), action, "{inner}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused_by_every_method(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -355,3 +355,14 @@ fn a_good_mac_over_a_bad_layout_is_malformed() {
         assert_eq!(again(&|body| change(body, count_at)), Err(ProofError::Malformed), "{what}");
     }
 }
+
+#[test]
+fn the_entry_that_a_value_names_is_read_without_a_key_and_no_other_grant_is_one() {
+    let entry = proof(OffsetDateTime::now_utc());
+    let value = entry.mint(&key(1), "ana", &[]);
+    assert_eq!(Proof::claimed_entry(&value), Some(entry.grant));
+    let by_aws_auth = Proof { grant_kind: GrantKind::AwsAuth, ..entry };
+    for none in ["", "x", "é", &value[..20], &"*".repeat(60), &by_aws_auth.mint(&key(1), "ana", &[])] {
+        assert_eq!(Proof::claimed_entry(none), None, "{none}");
+    }
+}

@@ -89,7 +89,7 @@ metrics! {
     /// Labels: [`ROUTE`].
     GATEWAY_SECONDS = Histogram "lanyard_gateway_seconds" [ROUTE], "Time from a request's head to its answer.";
     /// Labels: [`CLUSTER`], [`ROUTE`] and [`OUTCOME`] (`authenticated`, `refused`, `not_ours`, or `allow`, `deny`, `no_opinion`, or
-    /// `mutated`, `unchanged`, `refused`; and `fault`: no answer).
+    /// `mutated`, `unchanged`, `refused`; `fault`: no answer, `malformed`: not to be read, `shed`: one too many at once).
     GATEWAY_REVIEWS_TOTAL = Counter "lanyard_gateway_reviews_total" [CLUSTER, ROUTE, OUTCOME], "Reviews that a cluster's API server asked for, by what came of them.";
     /// Labels: [`CLUSTER`] and [`ROUTE`].
     GATEWAY_REVIEW_SECONDS = Histogram "lanyard_gateway_review_seconds" [CLUSTER, ROUTE], "Time of one review that a cluster's API server asked for.";

@@ -417,6 +417,30 @@ pub(super) async fn a_service_account_has_one_association(bench: Bench) {
     assert_eq!(none, None);
 }
 
+pub(super) async fn the_clusters_of_an_account_that_name_a_principal_are_found(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let prod = cluster("prod");
+    insert(&store, &prod).await.unwrap();
+    let role = format!("arn:aws:iam::{HOME}:role/team/ops");
+    for cluster in [&dev, &prod] {
+        insert(&store, &entry(cluster, &role)).await.unwrap();
+    }
+    insert(&store, &entry(&dev, &format!("arn:aws:iam::{HOME}:user/ana"))).await.unwrap();
+    let found = async |account: &str, authority, arn: &str, most| {
+        let canonical = lanyard_iam::CanonicalArn::of(&arn.parse().unwrap());
+        store.clusters_with_entry_for(account_id(account), &authority, &canonical, most).await.unwrap()
+    };
+    let session = format!("arn:aws:sts::{HOME}:assumed-role/ops/ci");
+    let mut both = vec![dev.uid, prod.uid];
+    both.sort_by_key(ToString::to_string);
+    assert_eq!(found(HOME, Authority::Local, &session, 9).await, both);
+    assert_eq!(found(HOME, Authority::Local, &session, 1).await, both[..1]);
+    assert_eq!(found(HOME, Authority::Local, &format!("arn:aws:iam::{HOME}:user/ana"), 9).await, [dev.uid]);
+    assert_eq!(found(HOME, Authority::Aws, &session, 9).await, []);
+    assert_eq!(found(AWAY, Authority::Local, &session, 9).await, []);
+}
+
 pub(super) async fn immunity_52_an_audience_belongs_to_one_cluster_unless_it_is_shared(bench: Bench) {
     let store = bench.open().await;
     let dev = founded(&store).await;

@@ -24,6 +24,7 @@ fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
         what: "token".into(),
         detail: "at length".into(),
         trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
+        question: None,
     }
 }
 

@@ -1,15 +1,18 @@
 //! Access entries, policy associations and blocks.
 
 use lanyard_api::{
-    Scope,
+    Authority, ClusterUid, Scope,
     mapping::{AccessEntry, AccessScope, Block, BlockTarget, PolicyAssociation},
 };
+use lanyard_iam::{AccountId, CanonicalArn};
 
 use super::principal::{FoldedPrincipal, known_as};
 use crate::{
+    error::StoreError,
     kind::Kind,
     record::{Columns, Record},
     sql::Value,
+    store::Store,
 };
 
 impl Record for AccessEntry {
@@ -39,6 +42,37 @@ impl Columns for AccessEntry {
             },
             Value::moment_or_none(self.ends_at),
         ]
+    }
+}
+
+impl Store {
+    /// The clusters of an account, so many at most, that have an entry for one principal alone: as it is known once it logs in.
+    /// An entry that is written in other letter case is not found. For explanations; no request waits for it.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds something else.
+    pub async fn clusters_with_entry_for(
+        &self,
+        account: AccountId,
+        authority: &Authority,
+        canonical: &CanonicalArn,
+        most: u64,
+    ) -> Result<Vec<ClusterUid>, StoreError> {
+        const SELECT: &str = "SELECT c.uid FROM clusters c JOIN access_entries e ON e.cluster = c.uid \
+                              WHERE c.account = $1 AND e.authority = $2 AND e.canonical_arn = $3 \
+                              ORDER BY c.uid LIMIT $4";
+        let values = [
+            account.to_string().into(),
+            authority.to_string().into(),
+            canonical.as_str().into(),
+            Value::number(most),
+        ];
+        let lines = self.read().await?.fetch(SELECT, values).await?;
+        let uid = |text: String| {
+            text.parse::<ClusterUid>()
+                .map_err(|error| StoreError::Broken(format!("`{text}` is no cluster's uid: {error}")))
+        };
+        lines.iter().map(|line| uid(line.text(0)?)).collect()
     }
 }
 

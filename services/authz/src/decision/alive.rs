@@ -2,6 +2,7 @@
 
 use lanyard_api::{
     Scope,
+    authz::Gone,
     proof::{Handle, KinKind, Proof},
 };
 use lanyard_iam::AccountId;
@@ -9,38 +10,22 @@ use lanyard_iam::AccountId;
 use super::{Lacking, Sight, World};
 use crate::snapshot::AccountSnapshot;
 
-const ACCOUNT_GONE: &str = "the account is no longer a local one of this hub";
-const PRINCIPAL_GONE: &str = "the principal was deleted; one made anew under its name is another";
-const SESSIONS_REVOKED: &str = "the role's sessions from before now were revoked";
-const KEY_GONE: &str = "the access key was deactivated or deleted";
-const KIN_ACCOUNT_GONE: &str =
-    "an account that the session descends from is no longer a local one of this hub";
-const KIN_GONE: &str =
-    "a user or role that the session descends from was deleted; one made anew under its name is another";
-const KIN_REVOKED: &str = "the sessions of a role in between were revoked after this one was made";
-const KIN_PROVIDER_GONE: &str =
-    "the OIDC provider by whose token the session was made was deleted; one made anew is another";
-const KIN_CLUSTER_GONE: &str = "the cluster whose pod got the session was deleted";
-const KIN_ASSOCIATION_GONE: &str =
-    "the Pod Identity association by which a pod got the session was deleted; one made anew is another";
-const KIN_KEY_GONE: &str = "the access key that the session descends from was deactivated or deleted";
-
-/// What of a local proof is gone, in words; none where all of it is there.
-pub(super) fn gone<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+/// What of a local proof is gone; none where all of it is there.
+pub(super) fn gone<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<Gone>, Lacking> {
     let handles = &proof.handles;
-    let Some(account) = sight.hub.local_account(&handles.account) else { return Ok(Some(ACCOUNT_GONE)) };
+    let Some(account) = sight.hub.local_account(&handles.account) else { return Ok(Some(Gone::Account)) };
     let own = sight.home(account)?;
     if !own.has_principal(&handles.principal_id) {
-        return Ok(Some(PRINCIPAL_GONE));
+        return Ok(Some(Gone::Principal));
     }
     if own.is_revoked(&handles.principal_id, proof.minted_at) {
-        return Ok(Some(SESSIONS_REVOKED));
+        return Ok(Some(Gone::Sessions));
     }
     // A session is signed with its own key, which has no record; the long-term one is among its kin. A user's own session has no
     // name, and kin all the same.
     let is_session = handles.session != Handle::NONE || !proof.kin.as_slice().is_empty();
     if !is_session && !own.has_key(&handles.access_key) {
-        return Ok(Some(KEY_GONE));
+        return Ok(Some(Gone::AccessKey));
     }
     gone_kin(sight, proof, &own)
 }
@@ -50,10 +35,10 @@ fn gone_kin<W: World>(
     sight: &Sight<'_, W>,
     proof: &Proof,
     own: &AccountSnapshot,
-) -> Result<Option<&'static str>, Lacking> {
+) -> Result<Option<Gone>, Lacking> {
     let accounts = || proof.kin.of(KinKind::Account).map(|handle| sight.hub.local_account(handle));
     if accounts().any(|account| account.is_none()) {
-        return Ok(Some(KIN_ACCOUNT_GONE));
+        return Ok(Some(Gone::KinAccount));
     }
     let others = || accounts().flatten();
     let is_lacking = |account: &AccountId| sight.world.account(*account).is_none();
@@ -66,26 +51,26 @@ fn gone_kin<W: World>(
     };
     for id in proof.kin.of(KinKind::PrincipalId) {
         if !in_any(&|home| home.has_principal(id)) {
-            return Ok(Some(KIN_GONE));
+            return Ok(Some(Gone::KinPrincipal));
         }
         if in_any(&|home| home.is_revoked(id, proof.minted_at)) {
-            return Ok(Some(KIN_REVOKED));
+            return Ok(Some(Gone::KinSessions));
         }
     }
     let has_provider = |provider: &Handle| in_any(&|home| home.has_oidc_provider(provider));
     if !proof.kin.of(KinKind::Provider).all(has_provider) {
-        return Ok(Some(KIN_PROVIDER_GONE));
+        return Ok(Some(Gone::KinProvider));
     }
     let is_active = |key: &Handle| in_any(&|home| home.has_key(key));
     if !proof.kin.of(KinKind::AccessKey).all(is_active) {
-        return Ok(Some(KIN_KEY_GONE));
+        return Ok(Some(Gone::KinAccessKey));
     }
     gone_of_pod(sight, proof)
 }
 
 /// What is in memory may be from before a pod's cluster or association was made: nobody says that they are gone before it is as new as
 /// the question.
-fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<Gone>, Lacking> {
     match missing_of_pod(sight, proof)? {
         Some(_) if !sight.world.is_caught_up() => Err(Lacking::Newer),
         missing => Ok(missing),
@@ -93,15 +78,15 @@ fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&
 }
 
 /// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
-fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<&'static str>, Lacking> {
+fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<Gone>, Lacking> {
     let mut clusters = Vec::new();
     for handle in proof.kin.of(KinKind::Cluster) {
-        let Some(cluster) = sight.hub.cluster(handle) else { return Ok(Some(KIN_CLUSTER_GONE)) };
+        let Some(cluster) = sight.hub.cluster(handle) else { return Ok(Some(Gone::KinCluster)) };
         clusters.push(sight.other(cluster)?);
     }
     let is_there = |association: &Handle| {
         clusters.iter().any(|cluster| cluster.has_pod_identity_association(association))
     };
     let are_there = proof.kin.of(KinKind::PodIdentityAssociation).all(is_there);
-    Ok((!are_there).then_some(KIN_ASSOCIATION_GONE))
+    Ok((!are_there).then_some(Gone::KinAssociation))
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use lanyard_api::{
     Authority, EntryId, UserInfo,
-    authz::Reason,
+    authz::{Gone, Reason},
     mapping::GrantKind,
     proof::{CANONICAL_ARN_KEY, Proof, ProofError},
 };
@@ -32,6 +32,7 @@ pub(crate) enum Refusal<'a> {
     ProofInvalid(Detail<'a>),
     GrantRevoked(Detail<'a>),
     Blocked(&'static str),
+    Gone(Gone),
 }
 
 /// A refusal at length; text is made last.
@@ -57,6 +58,7 @@ impl Refusal<'_> {
             Self::ProofInvalid(_) => Reason::ProofInvalid,
             Self::GrantRevoked(_) => Reason::GrantRevoked,
             Self::Blocked(_) => Reason::Blocked,
+            Self::Gone(gone) => Reason::Gone(*gone),
         }
     }
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Refusal<'_> {
         match self {
             Self::ProofInvalid(detail) | Self::GrantRevoked(detail) => fmt::Display::fmt(detail, f),
             Self::Blocked(detail) => f.write_str(detail),
+            Self::Gone(gone) => fmt::Display::fmt(gone, f),
         }
     }
 }
@@ -157,7 +160,7 @@ fn of_proof<'a, W: World>(sight: &'a Sight<'_, W>, user: &'a UserInfo, value: &s
         && !is_sealed
         && let Some(gone) = alive::gone(sight, &proof)?
     {
-        return Ok(Err(Refusal::Blocked(gone)));
+        return Ok(Err(Refusal::Gone(gone)));
     }
     Ok(Ok(grant))
 }
@@ -286,9 +289,7 @@ pub(super) fn judge_entry<W: World>(sight: &Sight<'_, W>, entry: &Entry) -> Judg
     }
     let is_known = entry.authority == Authority::Local && !entry.principal_id_handles.is_empty();
     if is_known && !sight.has_principal(entry.account, &entry.principal_id_handles)? {
-        return Ok(Err(Refusal::Blocked(
-            "the principal was deleted; one made anew under its name is another",
-        )));
+        return Ok(Err(Refusal::Gone(Gone::Principal)));
     }
     Ok(Ok(()))
 }

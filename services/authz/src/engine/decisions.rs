@@ -20,7 +20,8 @@ use self::{keeping::Keeping, writer::Writer};
 use super::{Authz, may_know};
 use crate::config::AuthzConfig;
 
-/// Longest text of one field of a record, in bytes; what is longer is cut. A caller chooses usernames and names of objects.
+/// Longest text of one field of a record, in bytes; what is longer is cut, and a question left out. A caller chooses usernames and
+/// names of objects.
 const TEXT_BYTES_MAX: usize = 4096;
 
 impl Decisions for Authz {
@@ -98,6 +99,8 @@ fn cut(mut record: DecisionRecord) -> DecisionRecord {
             *text = text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into();
         }
     }
+    // Half a question is another question.
+    record.question = record.question.filter(|question| question.text_bytes() <= TEXT_BYTES_MAX);
     if record.reason.len() > TEXT_BYTES_MAX {
         let end = record.reason.floor_char_boundary(TEXT_BYTES_MAX);
         record.reason.to_mut().truncate(end);

@@ -216,6 +216,7 @@ async fn decisions_outlive_a_restart_and_their_place_in_memory(database: TestDat
             what: "token 0123456789ab".into(),
             detail: "".into(),
             trace: None,
+            question: None,
         })
         .collect();
     for batch in records.chunks(100) {

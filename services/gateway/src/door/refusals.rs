@@ -48,6 +48,7 @@ pub(super) fn recorded<S: Services>(
         what: what.into(),
         detail: why.as_str().into(),
         trace: recorder::trace(),
+        question: None,
     });
     Denial { code, message: format!("{why}; decision {id}") }
 }

@@ -11,7 +11,7 @@ use lanyard_iam::PrincipalArn;
 use lanyard_proto::gateway::v1::{self as pb, explain_server};
 use tonic::{Request, Response, Status};
 
-use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject};
+use super::{ExplainQuery, Explanation, Stage, StageOutcome, Subject, anew};
 use crate::{kubernetes::Gateway, names::Signed, services::Services};
 
 /// Serves explanations to admitted callers, and the hub's own names to anybody.
@@ -45,9 +45,16 @@ impl<S: Services> explain_server::Explain for ExplainServer<S> {
         request: Request<pb::ExplainDecisionRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
         let by = self.door.actor(&request).await?;
+        let signed = request.extensions().get::<Signed>().cloned();
         let id = request.into_inner().id.parse().map_err(|error| invalid("id", error))?;
         let record = self.gateway.parts.services.authz().find(by, id).await?;
-        Ok(Response::new(record_explanation(&record)))
+        let anew = anew::ask(&self.gateway, signed.as_ref(), &record).await;
+        let spoke = self.gateway.parts.directory.by_uid(record.cluster);
+        let is_decided_here = spoke.is_some_and(|spoke| super::is_decided_here(&spoke.cluster));
+        let mut explanation = record_explanation(&record, is_decided_here);
+        explanation.stages.extend(anew.stage.map(pb::Stage::from));
+        explanation.advice.extend(anew.advice);
+        Ok(Response::new(explanation))
     }
 
     async fn hub(&self, _: Request<()>) -> Result<Response<pb::HubInfo>, Status> {
@@ -112,7 +119,7 @@ impl From<Stage> for pb::Stage {
 }
 
 /// A finished decision as it was kept: one stage, with what was known then.
-fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
+fn record_explanation(record: &DecisionRecord, is_decided_here: bool) -> pb::Explanation {
     let name = match record.kind {
         DecisionKind::TokenReview => "token review",
         DecisionKind::SubjectAccessReview => "subject access review",
@@ -124,6 +131,7 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
         }
         DecisionOutcome::Verified | DecisionOutcome::Allow => (pb::stage::Outcome::Passed, "allowed"),
         DecisionOutcome::NoAnswer => (pb::stage::Outcome::Fault, "no_answer"),
+        DecisionOutcome::NoOpinion if is_decided_here => (pb::stage::Outcome::Refused, "forbidden"),
         DecisionOutcome::NoOpinion => (pb::stage::Outcome::Refused, "left_to_cluster"),
         DecisionOutcome::Refused => (pb::stage::Outcome::Refused, "unauthorized"),
         DecisionOutcome::Deny => (pb::stage::Outcome::Refused, "forbidden"),
@@ -145,6 +153,64 @@ fn record_explanation(record: &DecisionRecord) -> pb::Explanation {
             lines,
         }],
         verdict: verdict.to_owned(),
-        advice: Vec::new(),
+        advice: record_advice(record).into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The next step, where it can be told by the record alone.
+fn record_advice(record: &DecisionRecord) -> Option<&'static str> {
+    match record.outcome {
+        DecisionOutcome::NoAnswer => Some(super::FAULT_ADVICE),
+        // A token is not kept, and whose it would have been is not proven.
+        DecisionOutcome::Refused if record.kind == DecisionKind::TokenReview && record.question.is_none() => {
+            Some("`lanyard explain --token -` goes through such a token stage by stage")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::{ClusterUid, DecisionId};
+
+    use super::*;
+
+    fn record(kind: DecisionKind, outcome: DecisionOutcome) -> DecisionRecord {
+        DecisionRecord {
+            id: DecisionId::random(),
+            at: time::OffsetDateTime::UNIX_EPOCH,
+            cluster: ClusterUid::random(),
+            kind,
+            outcome,
+            reason: "code".into(),
+            who: "ana".into(),
+            what: "get pods".into(),
+            detail: "at length".into(),
+            trace: None,
+            question: None,
+        }
+    }
+
+    #[test]
+    fn what_nobody_is_asked_about_after_lanyard_is_forbidden_and_the_rest_is_left_to_the_cluster() {
+        let door = DecisionKind::SubjectAccessReview;
+        let cases = [
+            (DecisionOutcome::NoOpinion, true, "forbidden"),
+            (DecisionOutcome::NoOpinion, false, "left_to_cluster"),
+            (DecisionOutcome::Deny, false, "forbidden"),
+            (DecisionOutcome::Allow, true, "allowed"),
+        ];
+        for (outcome, is_decided_here, verdict) in cases {
+            let told = record_explanation(&record(door, outcome), is_decided_here);
+            assert_eq!(told.verdict, verdict, "{outcome} {is_decided_here}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_refused_and_a_fault_have_a_next_step() {
+        let advice = |outcome| record_explanation(&record(DecisionKind::TokenReview, outcome), false).advice;
+        assert!(advice(DecisionOutcome::Refused).concat().contains("--token -"));
+        assert!(advice(DecisionOutcome::NoAnswer).concat().contains("not a refusal"));
+        assert!(advice(DecisionOutcome::Verified).is_empty());
     }
 }

@@ -3,18 +3,17 @@
 //! Whatever happens here to a review that bears a proof, the answer is a decision: on an error status the API server would
 //! go on to RBAC with the groups in its cache.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
-use axum::body::Body;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use lanyard_api::{
     DecisionId, Fault, UserInfo,
     authz::{
-        Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Reason,
+        Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord, Question, Reason,
         ResourceAttributes, Review, Verdict,
     },
-    proof,
+    proof::{self, Proof},
 };
 use lanyard_kit::{Panicked, caught};
 
@@ -38,49 +37,62 @@ const KIND: &str = "SubjectAccessReview";
 
 /// Answers one SubjectAccessReview of one cluster's API server.
 pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
+    let malformed = |version, why: &str| {
+        unanswerable(
+            gateway,
+            spoke,
+            version,
+            Unanswered { review: Reviewed::AccessMalformed, about: None, why },
+        )
+    };
     let review: AccessReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
         Err(_) if may_bear_proof(&body) => {
-            return unanswerable(gateway, spoke, ReviewVersion::V1, "the review could not be read");
+            return malformed(ReviewVersion::V1, "the review could not be read");
         }
-        Err(error) => return unread(token_review::malformed(&error)),
+        Err(error) => return Answered::unread(Reviewed::AccessMalformed, token_review::malformed(&error)),
     };
     let version =
         match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), AUTHORIZATION, KIND)
         {
             Ok(version) => version,
             Err(error) if may_bear_proof(&body) => {
-                return unanswerable(gateway, spoke, ReviewVersion::V1, &error.to_string());
+                return malformed(ReviewVersion::V1, &error.to_string());
             }
-            Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
+            Err(error) => {
+                let bad = answer::status(StatusCode::BAD_REQUEST, &error.to_string());
+                return Answered::unread(Reviewed::AccessMalformed, bad);
+            }
         };
     let bears_proof = bears_proof(&review.spec);
     let Some((user, attributes)) = parse(review.spec) else {
         const BOTH: &str = "spec must have one of resourceAttributes and nonResourceAttributes";
         return match bears_proof {
-            true => unanswerable(gateway, spoke, version, BOTH),
-            false => unread(answer::status(StatusCode::BAD_REQUEST, BOTH)),
+            true => malformed(version, BOTH),
+            false => {
+                let bad = answer::status(StatusCode::BAD_REQUEST, BOTH);
+                Answered::unread(Reviewed::AccessMalformed, bad)
+            }
         };
     };
+    let user = Arc::new(user);
+    let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof };
     let Some(_place) = gateway.admit() else {
         return match bears_proof {
-            true => unanswerable(gateway, spoke, version, "too many reviews in work"),
+            true => {
+                let why = "too many reviews in work";
+                let shed = Unanswered { review: Reviewed::AccessShed, about: Some(&about), why };
+                unanswerable(gateway, spoke, version, shed)
+            }
             false => {
                 const SHED: &str = "too many reviews in work: try again";
-                unread(answer::status(StatusCode::TOO_MANY_REQUESTS, SHED))
+                Answered::unread(Reviewed::AccessShed, answer::status(StatusCode::TOO_MANY_REQUESTS, SHED))
             }
         };
     };
     let limit = gateway.parts.config.review_timeout();
-    let (who, what) = (user.username.clone(), attributes.to_string());
-    let review = Review {
-        cluster: spoke.cluster.uid,
-        user: user.into(),
-        attributes,
-        explain: false,
-        full: false,
-        grant: None,
-    };
+    let review =
+        Review { cluster: spoke.cluster.uid, user, attributes, explain: false, full: false, grant: None };
     let asked = std::pin::pin!(gateway.parts.services.authz().authorize(review));
     // Caught here: upon the listener's error status the API server would go on to RBAC.
     let answered = tokio::time::timeout(limit, caught("access review", asked)).await.map_or_else(
@@ -88,15 +100,20 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         |done| done.unwrap_or_else(|Panicked| Err(Fault::Internal)),
     );
     match answered {
-        Ok(decision) => write(gateway, spoke, version, (who, what), &decision),
-        Err(fault) if bears_proof => unanswerable(gateway, spoke, version, &fault.to_string()),
+        Ok(decision) => write(gateway, spoke, version, about, &decision),
+        Err(fault) if bears_proof => {
+            let why = fault.to_string();
+            let fault = Unanswered { review: Reviewed::AccessFault, about: Some(&about), why: &why };
+            unanswerable(gateway, spoke, version, fault)
+        }
         Err(fault) => {
-            tracing::warn!(%fault, cluster.name = %spoke.cluster.id, "an access review has no answer");
+            let id = record_fault(gateway, spoke, &about, &fault);
+            tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "an access review has no answer");
             Answered {
                 review: Reviewed::AccessFault,
-                decision: None,
+                decision: Some(id),
                 reason: fault.code().into(),
-                response: answer::status(answer::fault_code(&fault), &fault.to_string()),
+                response: answer::status(answer::fault_code(&fault), &format!("{fault} ({id})")),
             }
         }
     }
@@ -104,12 +121,97 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
 
 /// Denied, for a body that was longer than anything that is read.
 pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Answered {
-    unanswerable(gateway, spoke, ReviewVersion::V1, "the review is longer than this hub reads")
+    let why = "the review is longer than this hub reads";
+    let long = Unanswered { review: Reviewed::AccessMalformed, about: None, why };
+    unanswerable(gateway, spoke, ReviewVersion::V1, long)
 }
 
-/// Not looked into: out of form, or one too many.
-fn unread(response: Response<Body>) -> Answered {
-    Answered { review: Reviewed::AccessFault, decision: None, reason: "unread".into(), response }
+/// Records that there was no answer about a door.
+fn record_fault<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    about: &About,
+    fault: &Fault,
+) -> DecisionId {
+    let id = DecisionId::random();
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::SubjectAccessReview,
+        outcome: DecisionOutcome::NoAnswer,
+        reason: fault.code().into(),
+        who: about.who(),
+        what: about.what(),
+        detail: fault.to_string().into(),
+        trace: recorder::trace(),
+        question: None,
+    });
+    id
+}
+
+/// Records a decision about a door, with what is said of it at length.
+pub(super) fn record<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    about: About,
+    decision: &Decision,
+    detail: &str,
+) -> DecisionId {
+    let id = DecisionId::random();
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::SubjectAccessReview,
+        outcome: decision.verdict.into(),
+        reason: decision.reason.code().into(),
+        who: about.who(),
+        what: about.what(),
+        detail: detail.into(),
+        trace: recorder::trace(),
+        question: about.question(decision),
+    });
+    id
+}
+
+/// What a review was about, for its record.
+pub(super) struct About {
+    pub(super) user: Arc<UserInfo>,
+    pub(super) attributes: Attributes,
+    pub(super) bears_proof: bool,
+}
+
+impl About {
+    fn who(&self) -> Arc<str> {
+        self.user.username.as_str().into()
+    }
+
+    fn what(&self) -> Arc<str> {
+        self.attributes.to_string().into()
+    }
+
+    /// What a refusal can be asked anew by. None where the proof is not one: what it names is anybody's choice.
+    fn question(self, decision: &Decision) -> Option<Box<Question>> {
+        let is_unproven = matches!(
+            decision.reason,
+            Reason::ProofInvalid | Reason::ProofImpersonation | Reason::Unanswerable
+        );
+        if decision.verdict == Verdict::Allow || is_unproven {
+            return None;
+        }
+        let entry = proof_of(&self.user).and_then(Proof::claimed_entry);
+        Some(Question::of_door(&self.user, self.attributes, entry))
+    }
+}
+
+/// The one value of the proof in somebody's extra.
+fn proof_of(user: &UserInfo) -> Option<&str> {
+    let (_, values) = user.extra.iter().find(|(key, _)| key.eq_ignore_ascii_case(proof::EXTRA_KEY))?;
+    match values.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    }
 }
 
 fn bears_proof(spec: &AccessReviewSpec) -> bool {
@@ -148,11 +250,13 @@ fn write<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     version: ReviewVersion,
-    (who, what): (String, String),
+    about: About,
     decision: &Decision,
 ) -> Answered {
-    let id = DecisionId::random();
-    let reason = line(decision, id);
+    let detail = on_one_line(decision.reason.to_string());
+    let is_persons_refusal = about.bears_proof && decision.verdict != Verdict::Allow;
+    let id = record(gateway, spoke, about, decision, &detail);
+    let reason = line(&detail, is_persons_refusal, id);
     let status = AccessReviewStatus {
         allowed: decision.verdict == Verdict::Allow,
         denied: decision.verdict == Verdict::Deny,
@@ -161,18 +265,6 @@ fn write<S: Services>(
     };
     let body = AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status };
     let response = answer::json(StatusCode::OK, &body);
-    gateway.parts.recorder.take(DecisionRecord {
-        id,
-        at: gateway.parts.clock.now(),
-        cluster: spoke.cluster.uid,
-        kind: DecisionKind::SubjectAccessReview,
-        outcome: decision.verdict.into(),
-        reason: decision.reason.code().into(),
-        who: who.into(),
-        what: what.into(),
-        detail: reason.into(),
-        trace: recorder::trace(),
-    });
     let review = match decision.verdict {
         Verdict::Allow => Reviewed::Allow,
         Verdict::Deny => Reviewed::Deny,
@@ -181,19 +273,22 @@ fn write<S: Services>(
     Answered { review, decision: Some(id), reason: decision.reason.code().into(), response }
 }
 
-/// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused.
-fn line(decision: &Decision, id: DecisionId) -> String {
-    let mut line = decision.reason.to_string();
-    if let Some(hint) = decision.hints.first() {
-        line.push_str("; ");
-        line.push_str(hint);
+/// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused. Whoever is known
+/// by a proof, and refused, is told where more is: what would help is worked out when they ask, and not for each refusal.
+fn line(detail: &str, is_persons_refusal: bool, id: DecisionId) -> String {
+    const MORE: &str = "; `lanyard explain --id` says what would help";
+    let mut line = detail.to_owned();
+    if is_persons_refusal {
+        line.push_str(MORE);
     }
-    format!("{} ({id})", on_one_line(line))
+    // Writing into a string cannot fail.
+    let _ = write!(line, " ({id})");
+    line
 }
 
 /// Names of RBAC objects reach this text, and are whatever somebody wrote there: what does not print, or turns the
 /// direction of text, is escaped, so that it can neither begin a line of its own nor speak to a terminal.
-fn on_one_line(text: String) -> String {
+pub(super) fn on_one_line(text: String) -> String {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return text;
     }
@@ -207,12 +302,21 @@ fn on_one_line(text: String) -> String {
     line
 }
 
+/// A review that bears a proof, or may, and is not decided.
+struct Unanswered<'a> {
+    review: Reviewed,
+    /// As far as it was read.
+    about: Option<&'a About>,
+    why: &'a str,
+}
+
 fn unanswerable<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     version: ReviewVersion,
-    why: &str,
+    unanswered: Unanswered<'_>,
 ) -> Answered {
+    let Unanswered { review, about, why } = unanswered;
     let id = DecisionId::random();
     let reason = format!("{} ({id})", Reason::Unanswerable);
     gateway.parts.recorder.take(DecisionRecord {
@@ -222,16 +326,17 @@ fn unanswerable<S: Services>(
         kind: DecisionKind::SubjectAccessReview,
         outcome: DecisionOutcome::Deny,
         reason: Reason::Unanswerable.code().into(),
-        who: "".into(),
-        what: "".into(),
+        who: about.map(About::who).unwrap_or_default(),
+        what: about.map(About::what).unwrap_or_default(),
         detail: why.into(),
         trace: recorder::trace(),
+        question: None,
     });
     let status =
         AccessReviewStatus { allowed: false, denied: true, reason: &reason, evaluation_error: Some(why) };
     let body = AccessReviewOut { api_version: api_version(AUTHORIZATION, version), kind: KIND, status };
     Answered {
-        review: Reviewed::AccessFault,
+        review,
         decision: Some(id),
         reason: Reason::Unanswerable.code().into(),
         response: answer::json(StatusCode::OK, &body),
@@ -250,6 +355,37 @@ mod tests {
             ("a\nb\r\u{1b}[31m\u{2028}\u{202e}", "a\\nb\\r\\u{1b}[31m\\u{2028}\\u{202e}"),
         ] {
             assert_eq!(on_one_line(text.to_owned()), shown);
+        }
+    }
+
+    #[test]
+    fn a_person_who_is_refused_is_told_where_more_is_and_the_id_ends_the_line() {
+        let id = DecisionId::random();
+        assert_eq!(line("allowed by RBAC", false, id), format!("allowed by RBAC ({id})"));
+        let refused = line("nothing allows it", true, id);
+        let more = "`lanyard explain --id` says what would help";
+        assert_eq!(refused, format!("nothing allows it; {more} ({id})"));
+    }
+
+    #[test]
+    fn a_refusal_can_be_asked_anew_and_an_unproven_one_cannot() {
+        let of = |verdict, reason: Reason| {
+            let decision = Decision {
+                verdict,
+                reason,
+                evaluation_error: None,
+                hints: Vec::new(),
+                revision: lanyard_api::Revision::default(),
+            };
+            let attributes = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
+            let user = UserInfo { username: "ana".to_owned(), ..UserInfo::default() };
+            About { user: Arc::new(user), attributes, bears_proof: false }.question(&decision)
+        };
+        assert!(of(Verdict::NoOpinion, Reason::NothingMatched).is_some());
+        assert!(of(Verdict::Deny, Reason::GrantRevoked).is_some());
+        assert_eq!(of(Verdict::Allow, Reason::SystemMasters), None);
+        for unproven in [Reason::ProofInvalid, Reason::ProofImpersonation, Reason::Unanswerable] {
+            assert_eq!(of(Verdict::Deny, unproven), None);
         }
     }
 

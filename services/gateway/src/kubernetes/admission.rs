@@ -58,16 +58,19 @@ pub(super) async fn answer<S: Services>(
 ) -> Answered {
     let review: AdmissionReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
-        Err(error) => return unread(token_review::malformed(&error)),
+        Err(error) => return Answered::unread(Reviewed::PodMalformed, token_review::malformed(&error)),
     };
     let version =
         match ReviewVersion::read(review.api_version.as_deref(), review.kind.as_deref(), ADMISSION, KIND) {
             Ok(version) => version,
-            Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
+            Err(error) => {
+                let bad = answer::status(StatusCode::BAD_REQUEST, &error.to_string());
+                return Answered::unread(Reviewed::PodMalformed, bad);
+            }
         };
     let Some(request) = review.request.filter(|request| !request.uid.is_empty()) else {
         const REQUEST: &str = "the review has no request with a uid: send one";
-        return unread(answer::status(StatusCode::BAD_REQUEST, REQUEST));
+        return Answered::unread(Reviewed::PodMalformed, answer::status(StatusCode::BAD_REQUEST, REQUEST));
     };
     let Some(asked) = pod_of(spoke, &request, required) else {
         return write(version, &request, PodMutation::default());
@@ -76,7 +79,7 @@ pub(super) async fn answer<S: Services>(
         const BUSY: &str = "too many reviews in work: try again";
         return match required {
             true => unanswered(version, &request, "unread".into(), BUSY),
-            false => unread(answer::status(StatusCode::TOO_MANY_REQUESTS, BUSY)),
+            false => Answered::unread(Reviewed::PodShed, answer::status(StatusCode::TOO_MANY_REQUESTS, BUSY)),
         };
     };
     let limit = gateway.parts.config.review_timeout();
@@ -119,11 +122,6 @@ fn pod_of(spoke: &Spoke, request: &AdmissionRequest<'_>, required: bool) -> Opti
     };
     let (pod, namespace) = (bytes(request.object?), request.namespace.to_string());
     Some(MutatePod { cluster: spoke.cluster.uid, namespace, pod, before, required })
-}
-
-/// Not looked into: out of form, or one too many.
-fn unread(response: Response<Body>) -> Answered {
-    Answered { review: Reviewed::PodFault, decision: None, reason: "unread".into(), response }
 }
 
 /// The answer where there is none, for a namespace that would rather have no pod.

@@ -1,6 +1,6 @@
 //! The `Self*Review` APIs: what `kubectl auth whoami` and `kubectl auth can-i` ask, answered by the same engines.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    access_review, answer, protobuf,
+    access_review::{self, About},
+    answer, protobuf,
     state::Gateway,
     token_review::{self, Outcome, Query},
     wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
@@ -143,7 +144,12 @@ pub(super) async fn answer<S: Services>(
         {
             Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
             Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
-            Outcome::Refused { denial, .. } => return Ok(unauthorized(&denial.code)),
+            Outcome::Refused(refused) => {
+                // Anybody may knock here: a stranger chooses none of our records.
+                let id = refused.is_proven().then(|| token_review::record_refused(gateway, spoke, &refused));
+                let code = &refused.denial.code;
+                return Ok(unauthorized(&id.map_or_else(|| code.to_string(), |id| format!("{code} ({id})"))));
+            }
         };
         status(gateway, spoke, review, &mapped, &envelope.spec).await
     };
@@ -219,20 +225,20 @@ async fn access<S: Services>(
         let rule = "spec must have one of resourceAttributes and nonResourceAttributes";
         return Ok(Err((StatusCode::BAD_REQUEST, rule.to_owned())));
     };
-    let review = Review {
-        cluster: spoke.cluster.uid,
-        user: user.into(),
-        attributes,
-        explain: true,
-        full: true,
-        grant: None,
-    };
+    let user = Arc::new(user);
+    let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof: true };
+    let review =
+        Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
     let decision = gateway.parts.services.authz().authorize(review).await?;
     let mut reason = decision.reason.to_string();
     for hint in &decision.hints {
         reason.push_str("; ");
         reason.push_str(hint);
     }
+    let mut reason = access_review::on_one_line(reason);
+    let id = access_review::record(gateway, spoke, about, &decision, &reason);
+    // Writing into a string cannot fail.
+    let _ = write!(reason, " ({id})");
     Ok(Ok(json!({
         "allowed": decision.verdict == Verdict::Allow,
         "denied": decision.verdict == Verdict::Deny,

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use lanyard_api::{
     BlockId, DecisionId, Denial, Fault,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
-    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
+    authz::{DecisionKind, DecisionOutcome, DecisionRecord, Question},
     mapping::{BREAK_GLASS_PREFIX, BreakGlassQuery, Mapped, Resolution, Resolve, ResolveQuery, Unmapped},
 };
 use lanyard_iam::{TokenDigest, looks_like_token, token::TOKEN_BYTES_MAX};
@@ -45,14 +45,31 @@ pub(super) enum Outcome {
     /// In by the cluster's break-glass credential.
     BrokenIn(Arc<Mapped>),
     /// Our kind, and no: by authn or by mapping.
-    Refused { denial: Denial, who: Arc<str>, what: Arc<str>, detail: Arc<str> },
+    Refused(Refused),
+}
+
+/// A no, and what its record says of it.
+pub(super) struct Refused {
+    pub(super) denial: Denial,
+    who: Arc<str>,
+    what: Arc<str>,
+    detail: Arc<str>,
+    /// Where the bearer was proven: by what it can be asked anew.
+    question: Option<Box<Question>>,
+}
+
+impl Refused {
+    /// Whether whoever bears the token was proven to be somebody, who then was not let in.
+    pub(super) fn is_proven(&self) -> bool {
+        self.question.is_some()
+    }
 }
 
 /// Answers one TokenReview of one cluster's API server.
 pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
     let review: TokenReviewIn<'_> = match read_review(&body) {
         Ok(review) => review,
-        Err(error) => return unread(malformed(&error)),
+        Err(error) => return Answered::unread(Reviewed::TokenMalformed, malformed(&error)),
     };
     let version = match ReviewVersion::read(
         review.api_version.as_deref(),
@@ -61,17 +78,22 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
         KIND,
     ) {
         Ok(version) => version,
-        Err(error) => return unread(answer::status(StatusCode::BAD_REQUEST, &error.to_string())),
+        Err(error) => {
+            let bad = answer::status(StatusCode::BAD_REQUEST, &error.to_string());
+            return Answered::unread(Reviewed::TokenMalformed, bad);
+        }
     };
     let Some(_place) = gateway.admit() else {
-        return unread(answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again"));
+        let shed = answer::status(StatusCode::TOO_MANY_REQUESTS, "too many reviews in work: try again");
+        return Answered::unread(Reviewed::TokenShed, shed);
     };
     let asked = review.spec.audiences.unwrap_or_default();
     let audiences = match intersection(&asked, &spoke.cluster.audiences) {
         Ok(audiences) => audiences,
         Err(denial) => {
-            let refused = Outcome::Refused { denial, who: "".into(), what: "".into(), detail: "".into() };
-            return write(gateway, spoke, version, &refused, None);
+            let what = of_token(&TokenDigest::of(&review.spec.token));
+            let refused = Refused { denial, who: "".into(), what, detail: "".into(), question: None };
+            return write(gateway, spoke, version, &Outcome::Refused(refused), None);
         }
     };
     let token = review.spec.token.as_ref();
@@ -94,14 +116,12 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
             keep(gateway, spoke, (now, &asked), (&mapped, &verified), audiences)
         }
         Ok(Ok(outcome)) => write(gateway, spoke, version, &outcome, audiences),
-        Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault),
-        Err(_) => no_answer(gateway, spoke, version, &Fault::TimedOut { part: "the review".into(), limit }),
+        Ok(Err(fault)) => no_answer(gateway, spoke, version, &fault, unproven(token)),
+        Err(_) => {
+            let fault = Fault::TimedOut { part: "the review".into(), limit };
+            no_answer(gateway, spoke, version, &fault, unproven(token))
+        }
     }
-}
-
-/// Not looked into: out of form, or one too many.
-fn unread(response: Response<Body>) -> Answered {
-    Answered { review: Reviewed::TokenFault, decision: None, reason: "unread".into(), response }
 }
 
 /// Those asked for that this cluster has; `None` where none was asked for, refused where none is left.
@@ -151,25 +171,33 @@ pub(super) async fn decide<S: Services>(
         Authentication::NotOurs => return Ok(Outcome::NotOurs),
         Authentication::Verified(verified) => verified,
         Authentication::Refused(refusal) => {
+            let part = (!refusal.part.is_empty()).then(|| format!("part: {}", refusal.part));
             let detail = std::iter::once(refusal.denial.message.as_str())
+                .chain(part.as_deref())
                 .chain(refusal.hints.iter().map(String::as_str))
                 .collect::<Vec<_>>()
                 .join("\n");
-            return Ok(Outcome::Refused {
+            return Ok(Outcome::Refused(Refused {
                 denial: refusal.denial,
                 who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default().into(),
-                what: refusal.part.into(),
+                what: of_token(&digest.unwrap_or_else(|| TokenDigest::of(token))),
                 detail: detail.into(),
-            });
+                question: None,
+            }));
         }
     };
     let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
     let who = || verified.identity.value.name();
     let what = || of_token(&verified.token);
+    let question = || Question::of_knock(&verified.identity.value);
     Ok(match gateway.parts.services.mapping().resolve(query).await? {
         Resolution::Mapped(mapped) => Outcome::Mapped(mapped, verified),
-        Resolution::Blocked(block) => blocked(block, who(), what()),
-        Resolution::Unmapped(near) => unmapped(near, who(), what()),
+        Resolution::Blocked(block) => {
+            Outcome::Refused(Refused { question: question(), ..blocked(block, who(), what()) })
+        }
+        Resolution::Unmapped(near) => {
+            Outcome::Refused(Refused { question: question(), ..unmapped(near, who(), what()) })
+        }
     })
 }
 
@@ -186,27 +214,28 @@ async fn break_glass<S: Services>(
             tracing::warn!(cluster.name = %spoke.cluster.id, "somebody came in by break-glass");
             Outcome::BrokenIn(mapped)
         }
-        Resolution::Blocked(block) => blocked(block, "".into(), what),
-        Resolution::Unmapped(near) => unmapped(near, "".into(), what),
+        Resolution::Blocked(block) => Outcome::Refused(blocked(block, "".into(), what)),
+        Resolution::Unmapped(near) => Outcome::Refused(unmapped(near, "".into(), what)),
     })
 }
 
-fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Outcome {
-    Outcome::Refused {
+fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Refused {
+    Refused {
         denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
         who,
         what,
         detail: format!("block {block} holds; `lanyard block list` tells who put it up and why").into(),
+        question: None,
     }
 }
 
-fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Outcome {
+fn unmapped(near: Unmapped, who: Arc<str>, what: Arc<str>) -> Refused {
     let mut detail = near.denial.message.clone();
     for miss in &near.near_misses {
         detail.push('\n');
         detail.push_str(miss);
     }
-    Outcome::Refused { denial: near.denial, who, what, detail: detail.into() }
+    Refused { denial: near.denial, who, what, detail: detail.into(), question: None }
 }
 
 /// The answer of a moment ago, as a decision of its own.
@@ -229,7 +258,9 @@ fn keep<S: Services>(
         let api_version = api_version(AUTHENTICATION, asked.version);
         answer::written(&TokenReviewOut { api_version, kind: KIND, status })
     });
-    let Some(body) = body else { return no_answer(gateway, spoke, asked.version, &Fault::Internal) };
+    let Some(body) = body else {
+        return no_answer(gateway, spoke, asked.version, &Fault::Internal, proven(verified));
+    };
     let given = Given { body: body.into(), told: told(mapped, verified) };
     if let (Some(proven), Some(mapped)) = (verified.holds, mapped.holds) {
         gateway.answers.note(asked, spoke.place(), (now, proven.and(mapped)), given.clone());
@@ -246,12 +277,16 @@ fn write<S: Services>(
 ) -> Answered {
     let written = match outcome {
         Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped.user.json(),
-        Outcome::NotOurs | Outcome::Refused { .. } => None,
+        Outcome::NotOurs | Outcome::Refused(_) => None,
     };
     let (review, decision, reason, status) = match outcome {
         // Let in, but as nobody: that is no answer.
-        Outcome::Mapped(..) | Outcome::BrokenIn(_) if written.is_none() => {
-            return no_answer(gateway, spoke, version, &Fault::Internal);
+        Outcome::Mapped(_, verified) if written.is_none() => {
+            return no_answer(gateway, spoke, version, &Fault::Internal, proven(verified));
+        }
+        Outcome::BrokenIn(mapped) if written.is_none() => {
+            let of = (mapped.user.username.as_str().into(), "break-glass credential".into());
+            return no_answer(gateway, spoke, version, &Fault::Internal, of);
         }
         Outcome::NotOurs => (Reviewed::NotOurs, None, "not_ours".into(), TokenReviewStatus::default()),
         Outcome::Mapped(mapped, verified) => {
@@ -266,20 +301,9 @@ fn write<S: Services>(
             let id = record_mapped(gateway, spoke, gateway.parts.clock.now(), told);
             (Reviewed::Authenticated, Some(id), MAPPED.into(), authenticated(written, audiences))
         }
-        Outcome::Refused { denial, who, what, detail } => {
-            let id = DecisionId::random();
-            gateway.parts.recorder.take(DecisionRecord {
-                id,
-                at: gateway.parts.clock.now(),
-                cluster: spoke.cluster.uid,
-                kind: DecisionKind::TokenReview,
-                outcome: DecisionOutcome::Refused,
-                reason: denial.code.clone(),
-                who: Arc::clone(who),
-                what: Arc::clone(what),
-                detail: Arc::clone(detail),
-                trace: recorder::trace(),
-            });
+        Outcome::Refused(refused) => {
+            let denial = &refused.denial;
+            let id = record_refused(gateway, spoke, refused);
             // The reason code alone: the text may name what this API server's readers may not know.
             let status = TokenReviewStatus {
                 error: Some(format!("{} ({id})", denial.code)),
@@ -299,6 +323,18 @@ fn authenticated(user: Option<&RawValue>, audiences: Option<Vec<String>>) -> Tok
 /// How a record names a token: never by more than its digest's first digits.
 fn of_token(digest: &TokenDigest) -> Arc<str> {
     format!("token {digest}").into()
+}
+
+/// Who, as far as known, and by which token.
+type Named = (Arc<str>, Arc<str>);
+
+/// Nobody yet, by this token.
+fn unproven(token: &str) -> Named {
+    ("".into(), of_token(&TokenDigest::of(token)))
+}
+
+fn proven(verified: &Verified) -> Named {
+    (verified.identity.value.name(), of_token(&verified.token))
 }
 
 fn told(mapped: &Mapped, verified: &Verified) -> Told {
@@ -328,6 +364,31 @@ fn record_mapped<S: Services>(
         what,
         detail,
         trace: recorder::trace(),
+        question: None,
+    });
+    id
+}
+
+/// Records a no.
+pub(super) fn record_refused<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    refused: &Refused,
+) -> DecisionId {
+    let Refused { denial, who, what, detail, question } = refused;
+    let id = DecisionId::random();
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::TokenReview,
+        outcome: DecisionOutcome::Refused,
+        reason: denial.code.clone(),
+        who: Arc::clone(who),
+        what: Arc::clone(what),
+        detail: Arc::clone(detail),
+        trace: recorder::trace(),
+        question: question.clone(),
     });
     id
 }
@@ -337,21 +398,10 @@ fn no_answer<S: Services>(
     spoke: &Spoke,
     version: ReviewVersion,
     fault: &Fault,
+    of: Named,
 ) -> Answered {
-    let id = DecisionId::random();
+    let id = record_fault(gateway, spoke, fault, of);
     tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "a token review has no answer");
-    gateway.parts.recorder.take(DecisionRecord {
-        id,
-        at: gateway.parts.clock.now(),
-        cluster: spoke.cluster.uid,
-        kind: DecisionKind::TokenReview,
-        outcome: DecisionOutcome::NoAnswer,
-        reason: fault.code().into(),
-        who: "".into(),
-        what: "".into(),
-        detail: fault.to_string().into(),
-        trace: recorder::trace(),
-    });
     let status = TokenReviewStatus {
         error: Some(format!("no_answer: {} ({id})", fault.code())),
         ..TokenReviewStatus::default()
@@ -359,6 +409,30 @@ fn no_answer<S: Services>(
     let body = TokenReviewOut { api_version: api_version(AUTHENTICATION, version), kind: KIND, status };
     let response = answer::json(answer::fault_code(fault), &body);
     Answered { review: Reviewed::TokenFault, decision: Some(id), reason: fault.code().into(), response }
+}
+
+/// Records that there was no answer about a token.
+fn record_fault<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    fault: &Fault,
+    (who, what): Named,
+) -> DecisionId {
+    let id = DecisionId::random();
+    gateway.parts.recorder.take(DecisionRecord {
+        id,
+        at: gateway.parts.clock.now(),
+        cluster: spoke.cluster.uid,
+        kind: DecisionKind::TokenReview,
+        outcome: DecisionOutcome::NoAnswer,
+        reason: fault.code().into(),
+        who,
+        what,
+        detail: fault.to_string().into(),
+        trace: recorder::trace(),
+        question: None,
+    });
+    id
 }
 
 /// serde's text names types and places, never the input's strings; the token is not in it.

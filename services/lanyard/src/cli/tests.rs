@@ -48,6 +48,7 @@ fn lines_as_people_type_them_are_understood() {
         "lanyard -o json cluster list --hub https://hub.example --ca ca.pem",
         "lanyard cluster create dev --region us-east-1 --authentication-mode API --trust aws/111122223333",
         "lanyard cluster webhook-config dev --out /tmp/x",
+        "lanyard cluster webhook-config dev --out /tmp/x --kubernetes-version v1.31.4",
         "lanyard cluster add dev --kubeconfig spoke.yaml --context admin@dev --region us-east-1 --out /tmp/x",
         "lanyard cluster describe dev -o json",
         "lanyard cluster unwatch dev --reason x",
@@ -76,6 +77,7 @@ fn lines_as_people_type_them_are_understood() {
         "lanyard rbac check -f a.yaml -f b.yaml --reviews -",
         "lanyard rules --as arn:aws:iam::111122223333:user/ana --cluster dev -n team-a",
         "lanyard who-can list pods -n team-a --cluster dev",
+        "lanyard authorize --as arn:aws:iam::111122223333:user/ana --cluster dev -f - --all-allowed",
         "lanyard iam access-key update ana LKIAAAAAAAAAAAAAAAAA --inactive",
         "lanyard iam role create x --trust a --trust b",
         "lanyard iam policy put --user ana p --document -",
@@ -122,6 +124,9 @@ fn lines_that_mean_nothing_are_refused_as_usage() {
         "lanyard rbac delete dev Pod/x",
         "lanyard rules --cluster dev",
         "lanyard who-can get pods",
+        "lanyard authorize --cluster dev",
+        "lanyard authorize --authority local --cluster dev -f -",
+        "lanyard cluster webhook-config dev --out /tmp/x --kubernetes-version 1.16",
     ] {
         let refused = parse(line).expect_err(line);
         assert_eq!(refused.exit_code(), i32::from(crate::exit::USAGE), "{line}");

@@ -1,7 +1,7 @@
 //! `lanyard rbac`: the RBAC objects of a cluster; and decisions from files, offline.
 
 mod check;
-mod review;
+pub(super) mod review;
 
 use clap::Subcommand;
 use lanyard_api::{

@@ -159,28 +159,37 @@ impl RulesArgs {
             let user = UserInfo { username: entry.username, groups: entry.groups, ..UserInfo::default() };
             return Ok(Some((user, Some(entry.id))));
         }
-        let arn = self.who.arn.clone().ok_or_else(|| Failure::usage("about whom? Add --as or --entry"))?;
-        let authority = match &self.authority {
-            Some(authority) => authority.clone(),
-            None => hub.authority_of(arn.account).await?,
-        };
-        let query = PreviewQuery { cluster: uid, authority, arn, principal_id: None };
-        match hub.remote().preview(admitted_at_the_door(), query).await? {
-            Resolution::Mapped(mapped) => {
-                let entry = (mapped.grant.kind == GrantKind::AccessEntry).then_some(mapped.grant.id);
-                Ok(Some((Arc::unwrap_or_clone(mapped).user.into_info(), entry)))
-            }
-            Resolution::Blocked(id) => {
-                complain(&format!(
-                    "lanyard: a block holds: `lanyard block list` says who put up {id} and why"
-                ));
-                Ok(None)
-            }
-            Resolution::Unmapped(unmapped) => {
-                complain(&format!("lanyard: nothing may be done: {}", unmapped.denial));
-                unmapped.near_misses.iter().for_each(|miss| complain(&format!("near miss: {miss}")));
-                Ok(None)
-            }
+        let arn = self.who.arn.as_ref().ok_or_else(|| Failure::usage("about whom? Add --as or --entry"))?;
+        badge(hub, uid, arn, self.authority.as_ref()).await
+    }
+}
+
+/// The badge that somebody would get, taken as if they were proved, and the entry that gives it; none, with the reason said, where
+/// there is no badge.
+pub(super) async fn badge(
+    hub: &Hub,
+    cluster: ClusterUid,
+    arn: &PrincipalArn,
+    authority: Option<&Authority>,
+) -> Result<Option<(UserInfo, Option<EntryId>)>, Failure> {
+    let authority = match authority {
+        Some(authority) => authority.clone(),
+        None => hub.authority_of(arn.account).await?,
+    };
+    let query = PreviewQuery { cluster, authority, arn: arn.clone(), principal_id: None };
+    match hub.remote().preview(admitted_at_the_door(), query).await? {
+        Resolution::Mapped(mapped) => {
+            let entry = (mapped.grant.kind == GrantKind::AccessEntry).then_some(mapped.grant.id);
+            Ok(Some((Arc::unwrap_or_clone(mapped).user.into_info(), entry)))
+        }
+        Resolution::Blocked(id) => {
+            complain(&format!("lanyard: a block holds: `lanyard block list` says who put up {id} and why"));
+            Ok(None)
+        }
+        Resolution::Unmapped(unmapped) => {
+            complain(&format!("lanyard: nothing may be done: {}", unmapped.denial));
+            unmapped.near_misses.iter().for_each(|miss| complain(&format!("near miss: {miss}")));
+            Ok(None)
         }
     }
 }

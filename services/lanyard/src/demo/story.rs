@@ -84,7 +84,10 @@ fn heading(text: &str) -> anyhow::Result<()> {
 fn people(stage: &Stage) -> anyhow::Result<(Credentials, Credentials)> {
     heading("A cluster, and people with keys")?;
     let admin = As::Administrator;
-    stage.show(admin, &["cluster", "create", CLUSTER, "--region", &stage.ready.region])?;
+    // There is no API server here whose own RBAC would be asked after Lanyard.
+    let whole = ["--authorizer-mode", "full"];
+    let create = ["cluster", "create", CLUSTER, "--region", &stage.ready.region];
+    stage.show(admin, &[&create[..], &whole[..]].concat())?;
     stage.show(admin, &["iam", "user", "create", "ana"])?;
     let ana = key(stage, "ana")?;
     stage.show(admin, &["iam", "user", "create", "bob"])?;

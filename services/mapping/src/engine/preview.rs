@@ -38,7 +38,10 @@ impl Preview for Mapping {
                 let mapped = badge::supposed(found, &knock, query.arn.to_string());
                 Ok(Resolution::Mapped(Arc::new(mapped)))
             }
-            Err(refused) => Ok(unmapped(refused, self.near_misses(&view, &knock, now))),
+            Err(refused) => {
+                let misses = self.near_misses(&view, &knock, now).await?;
+                Ok(unmapped(refused, misses))
+            }
         }
     }
 }

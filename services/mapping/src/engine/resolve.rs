@@ -27,6 +27,12 @@ const UNKNOWN_CLUSTER: &str = "unknown_cluster";
 /// Clusters that are looked at for an explanation.
 const ELSEWHERE_MAX: usize = 200;
 
+/// Clusters that the store is asked for because they have an entry for the principal; more near misses are not told.
+const ELSEWHERE_NAMED_MAX: u64 = NEAR_MISSES_MAX as u64;
+
+/// Other clusters that are loaded for an explanation: what they map by aws-auth or by an entry for several, only a look tells.
+const ELSEWHERE_LOADED_MAX: usize = 16;
+
 impl Resolve for Mapping {
     async fn resolve(&self, query: ResolveQuery) -> Result<Resolution, Fault> {
         let answer = self.answer(&query).await;
@@ -151,7 +157,11 @@ impl Mapping {
             }
             Err(refused) => {
                 self.note_stale(&refused, identity, &view.snapshot);
-                let misses = if query.explain { self.near_misses(view, &knock, now) } else { Vec::new() };
+                // In a box: what is asked without an explanation would carry its state along.
+                let misses = match query.explain {
+                    true => Box::pin(self.near_misses(view, &knock, now)).await?,
+                    false => Vec::new(),
+                };
                 Ok(unmapped(refused, misses))
             }
         }
@@ -214,30 +224,46 @@ impl Mapping {
 
     /// What came near: here, and in the other clusters of the cluster's own account, for those who may know one may know
     /// the other.
-    pub(super) fn near_misses(
+    pub(super) async fn near_misses(
         &self,
         view: &View,
         knock: &Knock<'_>,
         now: time::OffsetDateTime,
-    ) -> Vec<String> {
+    ) -> Result<Vec<String>, Fault> {
         let world = World::new(&view.cluster, &view.snapshot, now);
         let mut misses = near_miss::in_cluster(&world, knock);
-        let others = view
-            .hub
-            .clusters
-            .values()
-            .filter(|other| other.account == view.cluster.account && other.uid != view.cluster.uid);
-        for other in others.take(ELSEWHERE_MAX) {
+        let account = view.cluster.account;
+        let others = view.hub.clusters.values();
+        let others = others.filter(|other| other.account == account && other.uid != view.cluster.uid);
+        let named = self.inner.store.clusters_with_entry_for(
+            account,
+            knock.authority,
+            knock.canonical,
+            ELSEWHERE_NAMED_MAX,
+        );
+        let named = named.await?;
+        let mut loads_left = ELSEWHERE_LOADED_MAX;
+        // Those first that have an entry for the principal: they are loaded, however many others there are.
+        let (first, rest): (Vec<_>, Vec<_>) = others.partition(|other| named.contains(&other.uid));
+        for other in first.iter().chain(&rest).take(ELSEWHERE_MAX) {
             if misses.len() >= NEAR_MISSES_MAX {
                 break;
             }
-            let Some(snapshot) = self.inner.state.cluster_in_memory(other.uid) else { continue };
+            let snapshot = match self.inner.state.cluster_in_memory(other.uid) {
+                Some(snapshot) => snapshot,
+                None if named.contains(&other.uid) => self.inner.state.cluster(other.uid).await?,
+                None if loads_left > 0 => {
+                    loads_left -= 1;
+                    self.inner.state.cluster(other.uid).await?
+                }
+                None => continue,
+            };
             let world = World::new(other, &snapshot, now);
             if world.resolve(knock).is_ok() {
                 misses.push(near_miss::elsewhere(&other.id));
             }
         }
-        misses
+        Ok(misses)
     }
 }
 

@@ -6,8 +6,9 @@ use crate::{
     CallError, ClusterId, DecisionId, Fault,
     authz::{
         ApplySummary, Attributes, Authorize, Decision, DecisionKind, DecisionOutcome, DecisionRecord,
-        Decisions, Holder, InputChanges, Inputs, ObjectBatch, Objects, Reason, ResourceAttributes, Review,
-        Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan, WhoCanQuery,
+        Decisions, Gone, Holder, InputChanges, Inputs, KnockQuestion, ObjectBatch, Objects, Question, Reason,
+        ResourceAttributes, Review, Rules, RulesQuery, SelectorRequirement, Selectors, Verdict, WhoCan,
+        WhoCanQuery,
     },
 };
 
@@ -26,6 +27,8 @@ fn reasons() -> Vec<Reason> {
         Reason::SystemMasters,
         Reason::AccessPolicy { policy: text("AmazonEKSViewPolicy"), rule: 1, scope: text("dev-*") },
         Reason::Blocked,
+        Reason::Gone(Gone::Account),
+        Reason::Gone(Gone::KinAccessKey),
         Reason::GrantRevoked,
         Reason::ProofImpersonation,
         Reason::ProofInvalid,
@@ -72,6 +75,18 @@ fn record(kind: DecisionKind) -> DecisionRecord {
         what: "get pods".into(),
         detail: "line\nline".into(),
         trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
+        question: match kind {
+            DecisionKind::TokenReview => Some(Box::new(Question::Knock(KnockQuestion {
+                authority: crate::Authority::Local,
+                arn: "arn:aws:sts::111122223333:assumed-role/dev/ana".parse().unwrap(),
+                principal_id: text("AROAX"),
+            }))),
+            DecisionKind::SubjectAccessReview => {
+                let asked = Attributes::Resource(pods());
+                Some(Question::of_door(&user_info(), asked, Some(entry_id())))
+            }
+            DecisionKind::ManagementCall => None,
+        },
     }
 }
 

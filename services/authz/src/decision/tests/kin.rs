@@ -88,7 +88,7 @@ fn immunity_36_a_proof_ends_with_anything_that_its_session_descends_from() {
         let proof = chain.proof();
         assert_eq!(chain.code(&proof), "nothing_matched", "{what}: before");
         change(&mut chain);
-        assert_eq!(chain.code(&proof), "blocked", "{what}");
+        assert_eq!(chain.code(&proof), "gone", "{what}");
     }
 }
 
@@ -162,7 +162,7 @@ fn a_user_in_another_account_is_looked_for_there_once_that_is_in_memory() {
     for one in kin.as_slice().iter().filter(|one| one.kind != KinKind::Account) {
         proof.kin.add(one.kind, one.handle).unwrap();
     }
-    assert_eq!(chain.code(&proof), "blocked");
+    assert_eq!(chain.code(&proof), "gone");
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn immunity_36_a_web_identitys_proof_ends_with_the_provider_and_blocks_reach_its
     let (mut gone, proof) = chain();
     assert_eq!(gone.code(&proof), "nothing_matched");
     gone.stage.oidc_provider(HOME, ISSUER, None);
-    assert_eq!(gone.code(&proof), "blocked");
+    assert_eq!(gone.code(&proof), "gone");
     gone.stage.oidc_provider(HOME, ISSUER, Some(OidcProviderId::random()));
-    assert_eq!(gone.code(&proof), "blocked", "one made anew is another");
+    assert_eq!(gone.code(&proof), "gone", "one made anew is another");
 
     let subject =
         |subject: &str| BlockTarget::OidcSubject { issuer: ISSUER.to_owned(), subject: subject.to_owned() };
@@ -230,17 +230,17 @@ fn immunity_36_a_pods_proof_ends_with_its_association_and_its_cluster() {
         let cluster = if elsewhere { chain.stage.other() } else { chain.stage.cluster.uid };
         let (id, anew) = (PodIdentityAssociationId::random(), PodIdentityAssociationId::random());
         let proof = of_pod(&chain, cluster, &id);
-        assert_eq!(chain.code(&proof), "blocked", "before it is made");
+        assert_eq!(chain.code(&proof), "gone", "before it is made");
         chain.stage.pod_identity(cluster, &id, true);
         assert_eq!(chain.code(&proof), "nothing_matched");
         chain.stage.pod_identity(cluster, &id, false);
         chain.stage.pod_identity(cluster, &anew, true);
-        assert_eq!(chain.code(&proof), "blocked", "one made anew is another");
+        assert_eq!(chain.code(&proof), "gone", "one made anew is another");
         chain.stage.pod_identity(cluster, &id, true);
         assert_eq!(chain.code(&proof), "nothing_matched");
         if elsewhere {
             chain.stage.hub.set_cluster(&cluster.to_string(), None);
-            assert_eq!(chain.code(&proof), "blocked", "the cluster is gone");
+            assert_eq!(chain.code(&proof), "gone", "the cluster is gone");
         }
     }
 }
@@ -252,13 +252,13 @@ fn an_association_of_another_cluster_than_the_pods_own_is_not_its_kin() {
     let id = PodIdentityAssociationId::random();
     chain.stage.pod_identity(here, &id, true);
     assert_eq!(chain.code(&of_pod(&chain, here, &id)), "nothing_matched");
-    assert_eq!(chain.code(&of_pod(&chain, other, &id)), "blocked");
+    assert_eq!(chain.code(&of_pod(&chain, other, &id)), "gone");
     // Nor does one count whose cluster the proof does not name.
     let mut unnamed = of_pod(&chain, here, &id);
     let association = unnamed.kin.as_slice()[1];
     unnamed.kin = KinHandles::NONE;
     unnamed.kin.add(association.kind, association.handle).unwrap();
-    assert_eq!(chain.code(&unnamed), "blocked");
+    assert_eq!(chain.code(&unnamed), "gone");
 }
 
 #[test]
@@ -317,5 +317,5 @@ fn immunity_36_a_users_own_session_ends_with_the_key_that_made_it() {
     let code = |stage: &Stage| stage.code_for(&stage.bearing(&proof, "ana", &texts(&["devs"])));
     assert_eq!(code(&stage), "nothing_matched");
     stage.access_key(HOME, &long_term, Some(false));
-    assert_eq!(code(&stage), "blocked");
+    assert_eq!(code(&stage), "gone");
 }

@@ -228,14 +228,14 @@ fn a_local_principal_and_its_key_have_to_be_alive() {
     let (mut stage, ana) = stage();
     let user = stage.log_in(&ana);
     stage.access_key(HOME, &ana.access_key, Some(false));
-    assert_eq!(stage.code_for(&user), "blocked", "deactivated");
+    assert_eq!(stage.code_for(&user), "gone", "deactivated");
     stage.access_key(HOME, &ana.access_key, Some(true));
     assert_eq!(stage.code_for(&user), "access_policy");
     stage.access_key(HOME, &ana.access_key, None);
-    assert_eq!(stage.code_for(&user), "blocked", "deleted");
+    assert_eq!(stage.code_for(&user), "gone", "deleted");
     stage.access_key(HOME, &ana.access_key, Some(true));
     stage.user(HOME, "ana", false);
-    assert_eq!(stage.code_for(&user), "blocked", "the user was deleted");
+    assert_eq!(stage.code_for(&user), "gone", "the user was deleted");
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn an_entry_in_place_of_a_proof_is_held_to_the_same() {
     assert_eq!(as_entry(&stage, &ana, "ana"), "grant_revoked");
     stage.put_entry(&ana.entry);
     stage.user(HOME, "ana", false);
-    assert_eq!(as_entry(&stage, &ana, "ana"), "blocked");
+    assert_eq!(as_entry(&stage, &ana, "ana"), "gone");
     stage.user(HOME, "ana", true);
     stage.access_key(HOME, &ana.access_key, None);
     assert_eq!(as_entry(&stage, &ana, "ana"), "access_policy", "which key it would be is not known");

@@ -63,6 +63,7 @@ pub(super) mod tests {
             what: "get pods".into(),
             detail: "".into(),
             trace: None,
+            question: None,
         })
     }
 

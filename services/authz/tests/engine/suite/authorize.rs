@@ -207,7 +207,7 @@ pub(crate) async fn immunity_60_a_lost_group_denies_and_a_gained_one_does_not(
 pub(crate) async fn a_deactivated_key_denies_at_the_next_review(stage: &Stage, form: &impl Form) {
     let (cluster, mut ana) = viewer(stage).await;
     let user = stage.log_in(&ana);
-    for (active, expected) in [(true, "access_policy"), (false, "blocked"), (true, "access_policy")] {
+    for (active, expected) in [(true, "access_policy"), (false, "gone"), (true, "access_policy")] {
         ana.key.active = active;
         stage.put(&ana.key).await;
         assert_eq!(code(form, cluster.uid, &user).await, expected);

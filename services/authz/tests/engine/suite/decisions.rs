@@ -2,8 +2,8 @@
 
 use futures::StreamExt as _;
 use lanyard_api::{
-    CallError, ClusterUid, DecisionId,
-    authz::{DecisionKind, DecisionOutcome, DecisionRecord},
+    CallError, ClusterUid, DecisionId, EntryId, UserInfo,
+    authz::{Attributes, DecisionKind, DecisionOutcome, DecisionRecord, Question},
     suite::association,
 };
 
@@ -24,7 +24,14 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
         what: "get pods in namespace a".into(),
         detail: "a block names the principal".into(),
         trace: "4bf92f3577b34da6a3ce929d0e0e4736".parse().ok(),
+        question: question("ana".to_owned()),
     }
+}
+
+fn question(username: String) -> Option<Box<Question>> {
+    let user = UserInfo { username, groups: vec!["devs".to_owned()], ..UserInfo::default() };
+    let attributes = Attributes::NonResource { path: "/x".to_owned(), verb: "get".to_owned() };
+    Some(Question::of_door(&user, attributes, Some(EntryId::random())))
 }
 
 fn is_not_found(answer: Result<DecisionRecord, CallError>, id: DecisionId) {
@@ -72,9 +79,10 @@ pub(crate) async fn an_overlong_text_is_cut(stage: &Stage, form: &impl Form) {
     let cluster = stage.cluster("main").await;
     let mut long = record(cluster.uid);
     long.who = "é".repeat(10_000).into();
+    long.question = question("é".repeat(10_000));
     form.record(vec![long.clone()]).await.unwrap();
     let found = form.find(actor_of(HOME), long.id).await.unwrap();
-    assert_eq!((found.who.len(), found.what), (4096, long.what));
+    assert_eq!((found.who.len(), found.what, found.question), (4096, long.what, None));
 }
 
 pub(crate) async fn a_watch_tells_that_something_changed_until_the_cluster_is_gone(

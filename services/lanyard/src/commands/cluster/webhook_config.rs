@@ -14,12 +14,20 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::files::{FilesArgs, Folder, flags_noted};
-use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, kubefiles, output::Tabular};
+use crate::{
+    cli::Context,
+    exit::Ending,
+    failure::Failure,
+    hub::Hub,
+    kubefiles::{self, KubernetesVersion, Way},
+    output::Tabular,
+};
 
 pub(super) const HELP: &str = "\
 Examples:
   lanyard cluster webhook-config dev --out /etc/kubernetes/lanyard
   lanyard cluster webhook-config dev --out ./lanyard --path /etc/kubernetes/lanyard   # copied there afterwards
+  lanyard cluster webhook-config dev --out ./lanyard --kubernetes-version 1.31                # of an older API server
 
 Each run makes a new credential for the API server. The folder gets mode 0700, its files 0600.";
 
@@ -33,6 +41,10 @@ const FLAGS: &str = "flags.txt";
 pub struct WebhookConfigArgs {
     #[command(flatten)]
     files: FilesArgs,
+    /// The release of the cluster's API server, which reads its files strictly: before 1.34 it knows less of them, before 1.29
+    /// flags alone.
+    #[arg(long, value_name = "1.NN", default_value_t = KubernetesVersion::CURRENT)]
+    kubernetes_version: KubernetesVersion,
 }
 
 /// The files, and what they are for.
@@ -90,7 +102,8 @@ impl WebhookConfigArgs {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let (gateway, folder) = self.files.places(hub)?;
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.files.cluster).await?;
-        let files = Files::in_folder(folder, &cluster, &gateway);
+        let files =
+            Files { way: self.kubernetes_version.way(), ..Files::in_folder(folder, &cluster, &gateway) };
         context.show(&files.write(hub, self.files.change.into()).await?)
     }
 }
@@ -100,12 +113,45 @@ pub(super) struct Files<'a> {
     folder: Folder,
     cluster: &'a Cluster,
     gateway: &'a str,
+    way: Way,
 }
 
 impl<'a> Files<'a> {
-    /// Of this cluster, which asks this gateway.
+    /// Of this cluster, which asks this gateway, for a current API server.
     pub(super) fn in_folder(folder: Folder, cluster: &'a Cluster, gateway: &'a str) -> Self {
-        Self { folder, cluster, gateway }
+        Self { folder, cluster, gateway, way: KubernetesVersion::CURRENT.way() }
+    }
+
+    /// What the files are called.
+    fn names(&self) -> &'static [&'static str] {
+        match self.way {
+            Way::File(_) => &[TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS],
+            Way::Flags => &[TOKEN_REVIEW, ACCESS_REVIEW, FLAGS],
+        }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let authorization = match self.way {
+            Way::File(_) => AUTHORIZATION,
+            Way::Flags => ACCESS_REVIEW,
+        };
+        let at = |name| self.folder.at(name);
+        kubefiles::api_server_flags(self.cluster, &at(TOKEN_REVIEW), &at(authorization), self.way)
+    }
+
+    fn contents(&self, ca_pem: &str, token: &SecretString) -> Vec<File> {
+        let door = |name: &str| {
+            let url = format!("{}/clusters/{}/{name}", self.gateway, self.cluster.id);
+            kubefiles::webhook_kubeconfig(&url, ca_pem, token)
+        };
+        let mut files =
+            vec![(TOKEN_REVIEW, door("tokenreview")), (ACCESS_REVIEW, door("subjectaccessreview"))];
+        if let Way::File(structured) = self.way {
+            let text = kubefiles::authorization_configuration(&self.folder.at(ACCESS_REVIEW), structured);
+            files.push((AUTHORIZATION, text));
+        }
+        files.push((FLAGS, self.flags().join("\n") + "\n"));
+        files
     }
 
     /// Makes a credential and writes the files with it.
@@ -115,7 +161,7 @@ impl<'a> Files<'a> {
     pub(super) async fn write(&self, hub: &Hub, by: Mutation) -> Result<Written, Failure> {
         let made = hub.remote().create_spoke_credential(by, self.cluster.id.clone()).await?;
         let (credential, token) = made.value;
-        for (name, text) in contents(self.cluster, self.gateway, &hub.target.ca_pem, &token, &self.folder) {
+        for (name, text) in self.contents(&hub.target.ca_pem, &token) {
             self.folder.write(name, text)?;
         }
         Ok(self.written(credential.id))
@@ -128,7 +174,7 @@ impl<'a> Files<'a> {
     pub(super) async fn that_count(&self, hub: &impl Clusters) -> Result<Option<Written>, Failure> {
         let out = self.folder.path();
         let is_there = |name: &str| out.join(name).exists();
-        if ![TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS].into_iter().all(is_there) {
+        if !self.names().iter().all(|name| is_there(name)) {
             return Ok(None);
         }
         let text = read(&out.join(TOKEN_REVIEW))?;
@@ -146,9 +192,9 @@ impl<'a> Files<'a> {
         Written {
             cluster: self.cluster.id.to_string(),
             credential,
-            files: self.folder.written(&[TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS]),
-            flags: flags(self.cluster, &self.folder),
-            note: kubefiles::revocation_note(self.cluster),
+            files: self.folder.written(self.names()),
+            flags: self.flags(),
+            note: kubefiles::revocation_note(self.cluster, self.way),
             folder: self.folder.path().to_owned(),
         }
     }
@@ -167,26 +213,4 @@ fn token_in(folder: &Path) -> Result<Option<SecretString>, Failure> {
     let token =
         read.ok().and_then(|config| config.pointer("/users/0/user/token")?.as_str().map(SecretString::from));
     Ok(token)
-}
-
-fn flags(cluster: &Cluster, folder: &Folder) -> Vec<String> {
-    kubefiles::api_server_flags(cluster, &folder.at(TOKEN_REVIEW), &folder.at(AUTHORIZATION))
-}
-
-fn contents(
-    cluster: &Cluster,
-    gateway: &str,
-    ca_pem: &str,
-    token: &SecretString,
-    folder: &Folder,
-) -> [File; 4] {
-    let door = |name: &str| {
-        kubefiles::webhook_kubeconfig(&format!("{gateway}/clusters/{}/{name}", cluster.id), ca_pem, token)
-    };
-    [
-        (TOKEN_REVIEW, door("tokenreview")),
-        (ACCESS_REVIEW, door("subjectaccessreview")),
-        (AUTHORIZATION, kubefiles::authorization_configuration(&folder.at(ACCESS_REVIEW))),
-        (FLAGS, flags(cluster, folder).join("\n") + "\n"),
-    ]
 }

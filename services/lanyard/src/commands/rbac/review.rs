@@ -1,5 +1,6 @@
 //! SubjectAccessReviews as files hold them: one, a list, or one after the other; whole or their `spec` alone.
 
+use lanyard_api::authz;
 use lanyard_rbac::{Attributes, Requirement, ResourceAttributes, SelectorKind, Selectors, User};
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,7 +26,7 @@ enum Asked {
 
 /// What is wrong with reviews.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReviewError {
+pub(crate) enum ReviewError {
     /// Neither JSON nor YAML.
     #[error("the reviews are neither JSON nor YAML: {0}")]
     Syntax(String),
@@ -73,8 +74,8 @@ struct Resource {
     verb: String,
     #[serde(default)]
     group: String,
-    #[serde(default, rename = "version")]
-    _version: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
     #[serde(default)]
     resource: String,
     #[serde(default)]
@@ -128,6 +129,36 @@ pub(super) fn read_all(text: &str) -> Result<Vec<Review>, ReviewError> {
     flat.into_iter().zip(1..).map(|(value, number)| review(value, number)).collect()
 }
 
+/// A review for a hub, which may leave it to others whom it is about.
+#[derive(Debug)]
+pub(crate) struct HubReview {
+    /// Empty where it names nobody.
+    pub(crate) username: String,
+    /// As given.
+    pub(crate) groups: Vec<String>,
+    /// What is asked.
+    pub(crate) attributes: authz::Attributes,
+}
+
+/// Reads all of them for a hub, in order.
+///
+/// # Errors
+/// As [`read_all`]; but a review may name nobody.
+pub(crate) fn read_for_hub(text: &str) -> Result<Vec<HubReview>, ReviewError> {
+    let mut flat = Vec::new();
+    for value in values(text)? {
+        flatten(value, &mut flat)?;
+    }
+    if flat.is_empty() {
+        return Err(ReviewError::None);
+    }
+    let read = |(value, number)| {
+        let (spec, _) = spec_of(value, number)?;
+        spec.for_hub().map_err(|rule| ReviewError::Review { number, rule: rule.to_owned() })
+    };
+    flat.into_iter().zip(1..).map(read).collect()
+}
+
 /// The JSON values, with or without line breaks between them; or YAML documents.
 fn values(text: &str) -> Result<Vec<Value>, ReviewError> {
     if text.trim_start().starts_with(['{', '[']) {
@@ -159,6 +190,12 @@ fn flatten(value: Value, into: &mut Vec<Value>) -> Result<(), ReviewError> {
 }
 
 fn review(value: Value, number: usize) -> Result<Review, ReviewError> {
+    let (spec, expected) = spec_of(value, number)?;
+    spec.review(expected).map_err(|rule| ReviewError::Review { number, rule: rule.to_owned() })
+}
+
+/// What a review says, and what it says that the answer has to be.
+fn spec_of(value: Value, number: usize) -> Result<(Spec, Option<bool>), ReviewError> {
     let wrong = |rule: String| ReviewError::Review { number, rule };
     let Value::Object(mut object) = value else {
         return Err(wrong("a review is an object with `spec`, or the spec itself".to_owned()));
@@ -179,8 +216,11 @@ fn review(value: Value, number: usize) -> Result<Review, ReviewError> {
         }
     };
     let spec: Spec = serde_json::from_value(spec).map_err(|error| wrong(error.to_string()))?;
-    spec.review(expected).map_err(|rule| wrong(rule.to_owned()))
+    Ok((spec, expected))
 }
+
+/// Kubernetes' rule about what is asked.
+const ONE_OF_BOTH: &str = "give exactly one of `resourceAttributes` and `nonResourceAttributes`";
 
 impl Spec {
     /// Kubernetes' own rules for a review.
@@ -196,10 +236,40 @@ impl Spec {
                 Asked::Resource(resource, field, label)
             }
             (None, Some(path)) => Asked::Path(path),
-            _ => return Err("give exactly one of `resourceAttributes` and `nonResourceAttributes`"),
+            _ => return Err(ONE_OF_BOTH),
         };
         Ok(Review { user: self.user, groups, asked, expected })
     }
+
+    /// The same for a hub: selectors go on as they are, for the hub reads them.
+    fn for_hub(self) -> Result<HubReview, &'static str> {
+        let attributes = match (self.resource_attributes, self.non_resource_attributes) {
+            (Some(resource), None) => {
+                let resource = *resource;
+                let has_any = resource.field_selector.is_some() || resource.label_selector.is_some();
+                let (field, label) = (as_given(resource.field_selector), as_given(resource.label_selector));
+                authz::Attributes::Resource(authz::ResourceAttributes {
+                    namespace: resource.namespace,
+                    verb: resource.verb,
+                    group: resource.group,
+                    version: resource.version.unwrap_or_default(),
+                    resource: resource.resource,
+                    subresource: resource.subresource,
+                    name: resource.name,
+                    selectors: has_any.then(|| Box::new(authz::Selectors { field, label })),
+                })
+            }
+            (None, Some(NonResource { path, verb })) => authz::Attributes::NonResource { path, verb },
+            _ => return Err(ONE_OF_BOTH),
+        };
+        Ok(HubReview { username: self.user, groups: self.groups.unwrap_or_default(), attributes })
+    }
+}
+
+fn as_given(selector: Option<Selector>) -> Vec<authz::SelectorRequirement> {
+    let requirement =
+        |SelectorRequirement { key, operator, values }| authz::SelectorRequirement { key, operator, values };
+    selector.map(|selector| selector.requirements.into_iter().map(requirement).collect()).unwrap_or_default()
 }
 
 /// A selector that cannot be read is left out, which asks for more and never for less.
@@ -296,6 +366,19 @@ mod tests {
         ] {
             assert_eq!(said(&text), vec![ONE; count], "{text}");
         }
+    }
+
+    #[test]
+    fn a_review_for_a_hub_may_name_nobody_and_keeps_its_selectors() {
+        let text = r#"{"resourceAttributes":{"verb":"list","resource":"pods","version":"v1","namespace":"a",
+            "labelSelector":{"requirements":[{"key":"app","operator":"In","values":["web"]}]}}}
+            {"user":"ana","groups":["devs"],"nonResourceAttributes":{"path":"/x","verb":"get"}}"#;
+        let read = read_for_hub(text).unwrap();
+        let told: Vec<String> = read.iter().map(|review| review.attributes.to_string()).collect();
+        assert_eq!(told, ["list pods in namespace a, labels app in (web)", "get /x"]);
+        assert_eq!((read[0].username.as_str(), read[1].username.as_str()), ("", "ana"));
+        let error = read_for_hub("{}").unwrap_err().to_string();
+        assert!(error.starts_with("review 1: give exactly one of"), "{error}");
     }
 
     #[test]
