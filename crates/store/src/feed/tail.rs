@@ -28,7 +28,10 @@ pub(crate) async fn tail(
     poll: Duration,
     is_shared: bool,
 ) {
-    while caught("the store's tailer", follow(&store, &wake, &mut listener, poll, is_shared)).await.is_err() {
+    while caught("the store's tailer", Box::pin(follow(&store, &wake, &mut listener, poll, is_shared)))
+        .await
+        .is_err()
+    {
         tracing::error!("the store is not followed for a moment: the tailer begins anew");
         tokio::time::sleep(PANIC_PAUSE).await;
         // What it was about to look at when it panicked nobody tells it again.

@@ -156,9 +156,9 @@ async fn a_role_is_shown_in_its_profile_as_it_is_by_itself(world: &World, profil
     assert_eq!(got.iam_role, Some(role));
     let (all, page) = (OfAccount::default(), PageQuery::default());
     let listed = profiles.list_instance_profiles(actor(), all, page.clone()).await.unwrap();
-    assert_eq!(listed.items, [got.clone()]);
+    assert_eq!(listed.items, std::slice::from_ref(&got));
     let listed = profiles.list_instance_profiles_for_role(actor(), named("node"), page).await.unwrap();
-    assert_eq!(listed.items, [got.clone()]);
+    assert_eq!(listed.items, std::slice::from_ref(&got));
     let untagged = change(Update::Untag(vec!["none".to_owned()])).await.unwrap();
     assert_eq!(untagged.value, got);
 }

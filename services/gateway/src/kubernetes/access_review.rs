@@ -15,7 +15,7 @@ use lanyard_api::{
     },
     proof::{self, Proof},
 };
-use lanyard_kit::{Panicked, caught};
+use lanyard_kit::caught;
 
 use super::{
     answer, selectors,
@@ -97,7 +97,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
     // Caught here: upon the listener's error status the API server would go on to RBAC.
     let answered = tokio::time::timeout(limit, caught("access review", asked)).await.map_or_else(
         |_| Err(Fault::TimedOut { part: "the review".into(), limit }),
-        |done| done.unwrap_or_else(|Panicked| Err(Fault::Internal)),
+        |done| done.unwrap_or(Err(Fault::Internal)),
     );
     match answered {
         Ok(decision) => write(gateway, spoke, version, about, &decision),

@@ -121,7 +121,7 @@ impl SpokeCommand {
         let ended = life::run(life::Options { log, ..life::Options::default() }, |life| {
             let refused = &mut refused;
             async move {
-                args.push(&url, life).await.map_err(|failure| {
+                Box::pin(args.push(&url, life)).await.map_err(|failure| {
                     let text = failure.to_string();
                     *refused = Some(failure);
                     text
@@ -153,7 +153,7 @@ impl PushArgs {
         let target = Target { uid: cluster.uid, id: cluster.id };
         tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, hub = url, "pushing what is seen of this cluster");
         let pusher = Pusher::new(hub, target, config, clock);
-        let pushed = pusher.run(|| self.way_in(), WAY_IN_RENEWAL, life.stop()).await;
+        let pushed = Box::pin(pusher.run(|| self.way_in(), WAY_IN_RENEWAL, life.stop())).await;
         pushed.map_err(Failure::usage)
     }
 
