@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 
 import operations
 from hub import REGION, unique
+from stack import REPLICAS
 
 NONE = "has none"
 FAULT = "a fault"
@@ -262,6 +263,7 @@ def members(own: set[str], other: set[str]) -> str:
     return "answers" + (f" without {', '.join(f'`{one}`' for one in less)}" if less else "")
 
 
+@pytest.mark.skipif(bool(REPLICAS), reason="answers have one form, however many processes give them: see the run against one")
 def test_the_differences_are_those_that_are_written_down(hub, wire, moto):
     name = unique("moto")
     wire.client("iam").create_user(UserName=name + "-first")
