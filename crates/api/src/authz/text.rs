@@ -78,7 +78,7 @@ fn told(selector: &[SelectorRequirement]) -> String {
             "DoesNotExist" => text.extend(["!", key]),
             _ => text.push_str(key),
         }
-        if text.len() > SELECTOR_CHARS_MAX {
+        if text.chars().nth(SELECTOR_CHARS_MAX).is_some() {
             break;
         }
     }

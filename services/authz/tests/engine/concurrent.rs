@@ -115,7 +115,7 @@ async fn proofs_of_a_new_key_and_of_the_old_one_both_verify(database: TestDataba
     key.active = false;
     stage.put(&key).await;
     for user in [&by_old, &by_new] {
-        assert_eq!(code(user.clone()).await, "blocked", "handles of both keys are known");
+        assert_eq!(code(user.clone()).await, "gone", "handles of both keys are known");
     }
     drop(old);
     let unknown = ProofKey::new(99, &[9; 32]);

@@ -114,7 +114,7 @@ pub(crate) async fn immunity_36_a_pods_association_made_a_moment_ago_is_not_take
     for of in [&here, &other] {
         let association = association(of, &role);
         let user = stage.log_in_by(&ana, &association);
-        assert_eq!(code(form, here.uid, &user).await, "blocked", "never made");
+        assert_eq!(code(form, here.uid, &user).await, "gone", "never made");
         if of.uid == other.uid {
             elsewhere.put(&other).await;
         }
@@ -122,7 +122,7 @@ pub(crate) async fn immunity_36_a_pods_association_made_a_moment_ago_is_not_take
         assert_eq!(code(form, here.uid, &user).await, "access_policy", "made a moment ago");
         elsewhere.delete(&association).await;
         stage.store.catch_up().await.unwrap();
-        assert_eq!(code(form, here.uid, &user).await, "blocked", "gone");
+        assert_eq!(code(form, here.uid, &user).await, "gone", "gone");
     }
 }
 
