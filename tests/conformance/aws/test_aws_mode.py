@@ -224,7 +224,9 @@ def immunity_32_an_exchanged_session_opens_no_cluster(lab, person, founder):
         made = person.run([os.environ["AWS_CLI"], *stock], **environment)
         assert made.returncode == 0, made.stderr
         token = hub.secrets.add("a client token", json.loads(made.stdout)["status"]["token"])
-        assert cluster.refusal(token) == "exchanged_session", environment
+        # It names the hub's own host as its STS, which separate processes are not told of.
+        expected = "exchanged_session" if environment or hub.replicas == 1 else "token_host"
+        assert cluster.refusal(token) == expected, environment
 
 
 def test_a_session_is_kept_for_its_owner_and_made_by_one_process_at_a_time(lab, person):
