@@ -19,7 +19,7 @@ SUBJECT = "repo:octo-org/octo-repo:environment:prod"
 @pytest.fixture
 def issuer(hub, tmp_path_factory):
     """An issuer that is an OIDC provider of the hub's account."""
-    issuer = Issuer(tmp_path_factory.mktemp("ci"), path="/ci").start()
+    issuer = Issuer(tmp_path_factory.mktemp("ci"), path=f"/{unique('ci')}").start()
     provider_of(hub, issuer)
     yield issuer
     issuer.stop()
@@ -115,7 +115,7 @@ def test_whoever_is_not_meant_gets_nothing(hub, issuer, role):
 
 def test_an_issuer_that_is_away_is_no_refusal(hub, tmp_path_factory):
     """One whose keys were never heard: those that were count on."""
-    issuer = Issuer(tmp_path_factory.mktemp("away"), path="/ci").start()
+    issuer = Issuer(tmp_path_factory.mktemp("away"), path=f"/{unique('ci')}").start()
     issuer.away = True
     provider_of(hub, issuer)
     role = role_of(hub, issuer)

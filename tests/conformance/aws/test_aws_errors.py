@@ -315,7 +315,7 @@ def issuers(tmp_path_factory):
     made = []
 
     def make(**choices) -> Issuer:
-        made.append(Issuer(tmp_path_factory.mktemp("errors"), path="/ci", **choices).start())
+        made.append(Issuer(tmp_path_factory.mktemp("errors"), path=f"/{unique('ci')}", **choices).start())
         return made[-1]
 
     yield make

@@ -63,7 +63,7 @@ def credentials_of(hub, made: dict) -> Credentials:
 
 @pytest.fixture
 def exchange(hub, wire, tmp_path_factory):
-    issuer = Issuer(tmp_path_factory.mktemp("immunity"), path="/ci").start()
+    issuer = Issuer(tmp_path_factory.mktemp("immunity"), path=f"/{unique('ci')}").start()
     yield Exchange(hub, wire, issuer)
     issuer.stop()
 

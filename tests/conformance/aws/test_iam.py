@@ -19,7 +19,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def issuer(tmp_path_factory):
-    issuer = Issuer(tmp_path_factory.mktemp("ci"), path="/ci").start()
+    issuer = Issuer(tmp_path_factory.mktemp("ci"), path=f"/{unique('ci')}").start()
     yield issuer
     issuer.stop()
 
