@@ -67,7 +67,13 @@ def eventually(what: str, holds) -> None:
 
 
 def unseen(cluster, who) -> dict:
-    return cluster.token_review(cluster.token(who, expires=str(next(LIFETIMES))))["status"]
+    """What is said of a token that nobody has seen yet; that there is no answer has a status of HTTP too."""
+    token = cluster.token(who, expires=str(next(LIFETIMES)))
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    response = cluster.post("tokenreview", body)
+    status = response.json()["status"]
+    assert response.status_code == 200 or status["error"].startswith("no_answer"), response.text
+    return status
 
 
 def lets_in(cluster, who) -> bool:
@@ -76,6 +82,7 @@ def lets_in(cluster, who) -> bool:
 
 
 def allows(cluster, user) -> bool:
+    """Whether a door opens; while nobody answers, whoever bears a proof is denied."""
     return cluster.verdict(user, **PODS)[0] == "allowed"
 
 
