@@ -2,7 +2,8 @@
 //!
 //! Each replica is kept connected over mTLS in the background; what answers must show the certificate of the service that
 //! it should be, whatever name it has in DNS. A request goes to the replica with the fewest under way. One that could not
-//! be sent at all goes to another; one that may have arrived is never sent twice.
+//! be sent at all goes to another; one that may have arrived is never sent twice. A replica that hangs keeps its connection open:
+//! where somebody has waited for it in vain, the others are asked until it answers, or until its pings have told.
 
 mod replica;
 
@@ -54,6 +55,8 @@ pub struct Options {
     pub pause_max: Duration,
     /// How long a request waits for a replica to be there, where none is.
     pub wait_max: Duration,
+    /// How long somebody has to have waited for an answer before their giving up says anything of the replica.
+    pub doubt_after: Duration,
     /// Where calls are counted.
     pub calls: Arc<Calls>,
 }
@@ -77,6 +80,7 @@ impl Options {
             pause: Duration::from_millis(50),
             pause_max: Duration::from_secs(5),
             wait_max: Duration::from_secs(1),
+            doubt_after: Duration::from_secs(1),
             calls: Arc::clone(calls),
         }
     }
@@ -180,7 +184,7 @@ where
         let connected = Arc::new(connected);
         let mut replicas = Vec::with_capacity(options.urls.len());
         for url in &options.urls {
-            let replica = Replica::new(url, expected.clone())
+            let replica = Replica::new(url, expected.clone(), options.doubt_after)
                 .ok_or_else(|| PeersError::Address { service: service.clone(), url: url.to_string() })?;
             replicas.push(Arc::new(replica));
         }
@@ -258,13 +262,13 @@ where
 }
 
 impl<B> Inner<B> {
-    /// Of those that are connected the one with the fewest requests under way.
+    /// Of those that are connected the one with the fewest requests under way; one that is in doubt only where no other is there.
     fn least_busy(&self) -> Option<&Replica<B>> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.replicas.len();
         let in_turn = (0..count).filter_map(|step| self.replicas.get(first.wrapping_add(step) % count));
         let connected = in_turn.filter(|replica| replica.is_connected());
-        connected.min_by_key(|replica| replica.under_way()).map(AsRef::as_ref)
+        connected.min_by_key(|replica| (replica.is_in_doubt(), replica.under_way())).map(AsRef::as_ref)
     }
 
     /// Waits for a replica to be there.

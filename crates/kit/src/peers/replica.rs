@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -30,6 +30,8 @@ use crate::tls::{Live, PeerIdentity};
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long it may take to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a replica is in doubt: by then its pings have been answered, or its connection has been closed.
+pub(super) const DOUBT_FOR: Duration = PING_INTERVAL.saturating_add(PING_TIMEOUT);
 /// A port is always given; this stands in for one that is the scheme's own.
 const HTTPS_PORT: u16 = 443;
 
@@ -42,13 +44,19 @@ pub(super) struct Replica<B> {
     expected: PeerIdentity,
     sender: Mutex<Option<http2::SendRequest<B>>>,
     under_way: AtomicUsize,
+    /// How long somebody has to have waited in vain.
+    doubt_after: Duration,
+    /// When somebody last has; none since it has answered anybody.
+    doubted_at: Mutex<Option<Instant>>,
+    /// Whether that is set, for those who only want to know that it is not.
+    is_doubted: AtomicBool,
     /// Which of the name's addresses is next.
     turn: AtomicUsize,
 }
 
 impl<B> Replica<B> {
     /// None for a URL that is no plain `https://host:port`.
-    pub(super) fn new(url: &Url, expected: PeerIdentity) -> Option<Self> {
+    pub(super) fn new(url: &Url, expected: PeerIdentity, doubt_after: Duration) -> Option<Self> {
         let is_plain = url.scheme() == "https"
             && url.path() == "/"
             && url.query().is_none()
@@ -67,6 +75,9 @@ impl<B> Replica<B> {
             expected,
             sender: Mutex::new(None),
             under_way: AtomicUsize::new(0),
+            doubt_after,
+            doubted_at: Mutex::new(None),
+            is_doubted: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         })
     }
@@ -83,24 +94,53 @@ impl<B> Replica<B> {
         self.under_way.load(Ordering::Relaxed)
     }
 
+    /// Whether somebody has waited for it in vain, and nothing has spoken for it since.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_doubted.load(Ordering::Relaxed)
+            && self.doubted_at().is_some_and(|at| at.elapsed() < DOUBT_FOR)
+    }
+
+    /// Doubts it, as of so long ago.
+    pub(super) fn doubt_since(&self, ago: Duration) {
+        *self.doubted_at() = Instant::now().checked_sub(ago);
+        self.is_doubted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn trust(&self) {
+        if self.is_doubted.swap(false, Ordering::Relaxed) {
+            *self.doubted_at() = None;
+        }
+    }
+
+    fn doubted_at(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.doubted_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sender(&self) -> std::sync::MutexGuard<'_, Option<http2::SendRequest<B>>> {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts a request for as long as it is under way, however it ends.
-struct UnderWay<'a>(&'a AtomicUsize);
+/// A request that is under way, however it ends. One that is dropped before there is an answer was given up by whoever waited.
+struct UnderWay<'a, B> {
+    replica: &'a Replica<B>,
+    since: Instant,
+    has_ended: bool,
+}
 
-impl<'a> UnderWay<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+impl<'a, B> UnderWay<'a, B> {
+    fn begin(replica: &'a Replica<B>) -> Self {
+        replica.under_way.fetch_add(1, Ordering::Relaxed);
+        Self { replica, since: Instant::now(), has_ended: false }
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl<B> Drop for UnderWay<'_, B> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.replica.under_way.fetch_sub(1, Ordering::Relaxed);
+        if !self.has_ended && self.since.elapsed() >= self.replica.doubt_after {
+            self.replica.doubt_since(Duration::ZERO);
+        }
     }
 }
 
@@ -120,8 +160,13 @@ where
     pub(super) async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, Unsent<B>> {
         let sender = self.sender().clone();
         let Some(mut sender) = sender else { return Err(Unsent::Whole(Box::new(request))) };
-        let _under_way = UnderWay::begin(&self.under_way);
-        sender.try_send_request(request).await.map_err(|error: TrySendError<Request<B>>| {
+        let mut under_way = UnderWay::begin(self);
+        let answered = sender.try_send_request(request).await;
+        under_way.has_ended = true;
+        if answered.is_ok() {
+            self.trust();
+        }
+        answered.map_err(|error: TrySendError<Request<B>>| {
             let mut error = error;
             match error.take_message() {
                 Some(request) => Unsent::Whole(Box::new(request)),
@@ -173,6 +218,7 @@ where
             match connecting.await.unwrap_or(Err(ConnectFault::Timeout)) {
                 Ok((sender, connection)) => {
                     tracing::debug!(peer.address = %place, "connected");
+                    self.replica.trust();
                     *self.replica.sender() = Some(sender);
                     self.connected.send_modify(|count| *count += 1);
                     let begun = Instant::now();

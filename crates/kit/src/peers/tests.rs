@@ -58,8 +58,12 @@ impl House {
         let answer = tower::service_fn(move |request: Request<Incoming>| async move {
             let peer = request.extensions().get::<Peer>().unwrap().identity.clone().unwrap();
             let text = format!("{} {peer} {}", address.port(), request.uri().path());
+            let request_hangs = request.uri().path() == "/hangs";
             let body = request.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body, "question");
+            if request_hangs {
+                std::future::pending::<()>().await;
+            }
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(text)))
         });
         Running { address, task: tokio::spawn(server.run(answer, stop.clone())), stop }
@@ -84,7 +88,11 @@ impl House {
 }
 
 async fn ask(peers: &Peers<Full<Bytes>>) -> Result<String, PeerFault> {
-    let request = Request::post("/a/b").body(Full::from("question")).unwrap();
+    ask_for(peers, "/a/b").await
+}
+
+async fn ask_for(peers: &Peers<Full<Bytes>>, path: &str) -> Result<String, PeerFault> {
+    let request = Request::post(path).body(Full::from("question")).unwrap();
     let response = peers.clone().call(request).await?;
     Ok(String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
 }
@@ -140,6 +148,51 @@ async fn a_replica_that_goes_is_done_without_and_used_again_when_it_is_back() {
     });
     let _again = house.serve(&house.authority, "authn", port).await;
     assert!(waiting.await.unwrap().is_ok());
+}
+
+/// Gives up after a while; whoever waits less says nothing of the replica.
+async fn in_vain(peers: &Peers<Full<Bytes>>, wait: Duration) {
+    assert!(tokio::time::timeout(wait, ask_for(peers, "/hangs")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_replica_that_was_waited_for_in_vain_is_asked_last_until_it_answers() {
+    let house = House::new();
+    let one = house.serve(&house.authority, "authn", 0).await;
+    let two = house.serve(&house.authority, "authn", 0).await;
+    let urls = vec![one.url(), two.url()];
+    let doubt_after = Duration::from_millis(200);
+    let peers = Peers::connect(&Options { wait_max: PATIENCE, doubt_after, ..house.options(urls) }).unwrap();
+    until_connected(&peers, 2).await;
+    let ports_of = async |peers: &Peers<Full<Bytes>>| {
+        let mut ports = std::collections::BTreeSet::new();
+        for _ in 0..10 {
+            ports.insert(ask(peers).await.unwrap().split(' ').next().unwrap().to_owned());
+        }
+        ports
+    };
+    in_vain(&peers, Duration::from_millis(1)).await;
+    assert_eq!(ports_of(&peers).await.len(), 2, "impatience says nothing");
+    in_vain(&peers, doubt_after + Duration::from_millis(50)).await;
+    let trusted = ports_of(&peers).await;
+    assert_eq!(trusted.len(), 1, "the other has all");
+    // That one is waited for in vain too: where no other is better, one that is in doubt is asked, and trusted once it answers.
+    in_vain(&peers, doubt_after + Duration::from_millis(50)).await;
+    assert_eq!(ports_of(&peers).await.len(), 1);
+}
+
+#[test]
+fn a_doubt_ends_with_an_answer_and_once_pings_would_have_told() {
+    let url = "https://127.0.0.1:1".parse().unwrap();
+    let expected = PeerIdentity::service("hub-1", "authn").unwrap();
+    let replica = Replica::<Full<Bytes>>::new(&url, expected, Duration::ZERO).unwrap();
+    assert!(!replica.is_in_doubt());
+    replica.doubt_since(Duration::ZERO);
+    assert!(replica.is_in_doubt());
+    replica.trust();
+    assert!(!replica.is_in_doubt());
+    replica.doubt_since(replica::DOUBT_FOR);
+    assert!(!replica.is_in_doubt());
 }
 
 #[tokio::test]
