@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(not REPLICAS, reason="separate processes, which 
 
 # A replica that hangs is given up by its pings, or sooner; then a machine that has other things to do.
 GIVEN_UP_SECONDS_MAX = 45
+# In which a process that goes on has made its connections anew.
+AWAKE_SECONDS = 3
 # Makes tokens of one second differ, so that no kept answer is given.
 LIFETIMES = itertools.cycle(range(60, 900))
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -57,6 +59,8 @@ def paused(pids: list[int]):
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+        # Who was away for long finds its connections overdue, and closes them: the next test is not to be under way on one.
+        time.sleep(AWAKE_SECONDS)
 
 
 def eventually(what: str, holds) -> None:
