@@ -24,7 +24,7 @@ use http::{Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
 use tracing::Instrument as _;
@@ -240,18 +240,18 @@ where
     B::Error: Into<BoxError>,
 {
     async fn send(&self, mut request: Request<B>) -> Result<Response<Incoming>, PeerFault> {
-        // Each replica may turn out to be gone once; who has gone and come back may be asked again.
-        for _ in 0..=self.replicas.len() {
-            let Some(replica) = self.least_busy() else {
-                if self.is_there().await {
-                    continue;
-                }
-                break;
-            };
+        // Replicas may go as often as they like meanwhile: what was not sent at all may go to any of them, as long as it waits.
+        let until = Instant::now() + self.wait_max;
+        while let Some(replica) = self.one_that_is_there(until).await {
             address(&mut request, replica);
             match replica.send(request).await {
                 Ok(response) => return Ok(response),
-                Err(Unsent::Whole(unsent)) => request = *unsent,
+                Err(Unsent::Whole(unsent)) if Instant::now() < until => {
+                    request = *unsent;
+                    // For the keeper, which may not know yet.
+                    tokio::task::yield_now().await;
+                }
+                Err(Unsent::Whole(_)) => break,
                 Err(Unsent::Gone(source)) => {
                     return Err(PeerFault::Broken { service: self.service.clone(), source });
                 }
@@ -271,11 +271,16 @@ impl<B> Inner<B> {
         connected.min_by_key(|replica| (replica.is_in_doubt(), replica.under_way())).map(AsRef::as_ref)
     }
 
-    /// Waits for a replica to be there.
-    async fn is_there(&self) -> bool {
+    /// The one to ask; where none is connected, the first that is before `until`.
+    async fn one_that_is_there(&self, until: Instant) -> Option<&Replica<B>> {
+        if let Some(replica) = self.least_busy() {
+            return Some(replica);
+        }
         let mut connected = self.connected.clone();
-        let there = tokio::time::timeout(self.wait_max, connected.wait_for(|count| *count > 0)).await;
-        matches!(there, Ok(Ok(_)))
+        // Their number is late where a connection has just ended: each change is only a reason to look.
+        let there = connected.wait_for(|_| self.replicas.iter().any(|replica| replica.is_connected()));
+        tokio::time::timeout_at(until, there).await.ok()?.ok()?;
+        self.least_busy()
     }
 }
 

@@ -227,9 +227,11 @@ where
                     self.connected.send_modify(|count| *count = count.saturating_sub(1));
                     tracing::debug!(peer.address = %place, error = ?ended.err(), "a connection ended");
                     is_told = false;
-                    // One that takes connections and drops them is not asked at once again, and again.
+                    // Servers end connections of a certain age: the next is made at once. One that takes connections and
+                    // drops them is not asked at once again, and again.
                     if begun.elapsed() > self.pause_max {
                         pause = self.pause;
+                        continue;
                     }
                 }
                 Err(fault) => {

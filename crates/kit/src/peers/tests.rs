@@ -47,13 +47,24 @@ impl House {
 
     /// A replica of a service, which answers with its port and who asks.
     async fn serve(&self, authority: &Authority, service: &str, port: u16) -> Running {
+        self.serve_within(serve::Limits::default(), authority, service, port).await
+    }
+
+    async fn serve_within(
+        &self,
+        limits: serve::Limits,
+        authority: &Authority,
+        service: &str,
+        port: u16,
+    ) -> Running {
         let now = OffsetDateTime::now_utc();
         let certificate =
             authority.issue_service(service, &Names::loopback(), time::Duration::DAY, now).unwrap();
         // Whom it trusts does not matter here: the test is of who calls.
         let roots = [authority.roots().unwrap(), self.authority.roots().unwrap()].concat();
         let tls = server_config(&certificate, ClientCertificates::Required(&roots)).unwrap();
-        let server = Server::bind(serve::Options::loopback(port).with_tls(tls)).await.unwrap();
+        let options = serve::Options { limits, ..serve::Options::loopback(port).with_tls(tls) };
+        let server = Server::bind(options).await.unwrap();
         let (address, stop) = (server.address(), CancellationToken::new());
         let answer = tower::service_fn(move |request: Request<Incoming>| async move {
             let peer = request.extensions().get::<Peer>().unwrap().identity.clone().unwrap();
@@ -148,6 +159,30 @@ async fn a_replica_that_goes_is_done_without_and_used_again_when_it_is_back() {
     });
     let _again = house.serve(&house.authority, "authn", port).await;
     assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn nobody_is_refused_while_all_connections_end_of_age_at_once() {
+    let house = House::new();
+    let limits = serve::Limits { connection_age_max: Duration::from_millis(200), ..Default::default() };
+    let one = house.serve_within(limits, &house.authority, "authn", 0).await;
+    let two = house.serve_within(limits, &house.authority, "authn", 0).await;
+    let peers = house.peers(&[&one, &two]);
+    for _ in 0..3 {
+        until_connected(&peers, 2).await;
+        // What never ends holds a connection open that takes nothing new; the client hears of that when it sends.
+        let held: Vec<_> = (0..2)
+            .map(|_| {
+                let peers = peers.clone();
+                tokio::spawn(async move { ask_for(&peers, "/hangs").await })
+            })
+            .collect();
+        tokio::time::sleep(limits.connection_age_max * 2).await;
+        for _ in 0..4 {
+            ask(&peers).await.unwrap();
+        }
+        held.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// Gives up after a while; whoever waits less says nothing of the replica.

@@ -1,5 +1,6 @@
 //! Accepting connections, and stopping.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,7 +223,9 @@ impl Ages {
     const STEPS: u32 = 21;
 
     fn new(middle: Duration) -> Self {
-        Self { middle, count: 0 }
+        // Replicas begin anywhere: a client opens a connection to each of them at once, and is not to lose all at once.
+        let count = RandomState::new().hash_one(()) % u64::from(Self::STEPS);
+        Self { middle, count: u32::try_from(count).unwrap_or_default() }
     }
 
     fn next(&mut self) -> Duration {
