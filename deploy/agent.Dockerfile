@@ -6,7 +6,7 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
 # Built, and looked at whether it is static.
-RUN cargo xtask agent --profile dist --out /out/lanyard-agent
+RUN cargo xtask agent --out /out/lanyard-agent
 # For the published agent's DaemonSet, which calls it so, by a runner that the program is too.
 RUN ln -s lanyard-agent /out/eks-pod-identity-agent && ln -s lanyard-agent /out/go-runner
 # Names are looked for in the hosts file that the kubelet writes, and then asked of the name server: said here, and not left to what

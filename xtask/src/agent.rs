@@ -20,14 +20,16 @@ use crate::workspace::{Metadata, cargo, root};
 const PACKAGE: &str = "lanyard-agent";
 /// What links the C library into the program.
 const STATIC: &str = "target-feature=+crt-static";
+/// Cargo's profile of what is shipped.
+pub(crate) const SHIPPED: &str = "agent";
 /// Cargo's profile for work on the code, and the folder that it alone is not called like.
 const DEV: (&str, &str) = ("dev", "debug");
 
 /// How to build it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Cargo's profile: `dist` for what is shipped, `release`, or `dev`
-    #[arg(long, value_name = "PROFILE", default_value = "dist")]
+    /// Cargo's profile: `agent` for what is shipped, `release`, or `dev`
+    #[arg(long, value_name = "PROFILE", default_value = SHIPPED)]
     profile: String,
     /// Where to put the program beside the target folder
     #[arg(long, value_name = "FILE")]

@@ -107,7 +107,7 @@ fn run_benches(options: &Options) -> Result<()> {
     let whole: Vec<&Bench> = benches.iter().filter(|bench| bench.package == OF_THE_WHOLE).collect();
     let mut command = bench_command(&benches, options)?;
     if whole.iter().any(|bench| bench.name == OF_AGENT) {
-        command.env(AGENT, agent::build(&watchdog, if options.quick { "dev" } else { "release" })?);
+        command.env(AGENT, agent::build(&watchdog, if options.quick { "dev" } else { agent::SHIPPED })?);
     }
     if whole.iter().any(|bench| bench.name != OF_AGENT) {
         let program = match options.quick {

@@ -45,7 +45,7 @@ pub struct Options {
     /// How long stopping may take after that; above [`Limits::drain_timeout`](crate::serve::Limits), below the half
     /// minute that Kubernetes grants.
     pub stop_timeout: Duration,
-    /// Threads that work; as many as there are cores where it is not said.
+    /// Threads that work; as many as there are cores where it is not said. With one, it is the main thread.
     pub workers: Option<usize>,
 }
 
@@ -173,11 +173,16 @@ where
     if let Err(fault) = init_log(&options.log, tracing.as_ref().map(Tracing::tracer)) {
         return configuration_fault(&fault);
     }
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = options.workers {
-        // None at all is no runtime.
-        builder.worker_threads(workers.max(1));
-    }
+    let mut builder = match options.workers {
+        // The main thread itself: another one would have memory of its own.
+        Some(0 | 1) => tokio::runtime::Builder::new_current_thread(),
+        Some(workers) => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {

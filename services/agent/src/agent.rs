@@ -218,6 +218,18 @@ impl<U: Upstream> Agent<U> {
         if let Some(kept) = self.kept(&digest, peer, now)? {
             return Ok((kept, Outcome::Kept));
         }
+        // On the heap, for most answers need none of it.
+        Box::pin(self.asked_for(text, digest, peer, now)).await
+    }
+
+    /// What comes for a token of which nothing that could be handed out at once is kept.
+    async fn asked_for(
+        &self,
+        text: &str,
+        digest: TokenDigest,
+        peer: Peer,
+        now: OffsetDateTime,
+    ) -> Result<(Arc<Answer>, Outcome), Refusal> {
         if !self.newcomers.take(peer.address) {
             return Err(Refusal::Limited);
         }

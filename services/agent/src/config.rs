@@ -48,7 +48,7 @@ pub struct AgentConfig {
     pub api_server: ApiServerConfig,
     /// Written once everything answers: one JSON object for scripts.
     pub ready_file: Option<PathBuf>,
-    /// Threads that work. A node's pods need no more than one or two.
+    /// Threads that work. One answers many times what a node's pods ask, and each has memory of its own.
     pub workers: usize,
     /// The log on standard error; audit lines are in it.
     pub log: LogConfig,
@@ -75,7 +75,7 @@ impl Default for AgentConfig {
             imds: ImdsConfig::default(),
             api_server: ApiServerConfig::default(),
             ready_file: None,
-            workers: 2,
+            workers: 1,
             log: LogConfig { format: LogFormat::Json, ..LogConfig::default() },
             metrics: MetricsConfig { listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 2705))) },
             telemetry: TelemetryConfig::default(),

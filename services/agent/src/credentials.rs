@@ -72,8 +72,8 @@ fn shown(moment: OffsetDateTime) -> String {
 }
 
 fn body<T: Serialize>(value: &T) -> Bytes {
-    // Strings always become JSON.
-    serde_json::to_vec(value).map(Bytes::from).unwrap_or_default()
+    // Strings always become JSON. It is kept for hours, and so without the room that it grew in.
+    serde_json::to_vec(value).map(|text| Bytes::from(text.into_boxed_slice())).unwrap_or_default()
 }
 
 #[derive(Serialize)]

@@ -3,6 +3,7 @@
 mod lister;
 
 use std::future::Future;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,19 @@ pub trait List: Sized + Send + Sync + 'static {
     /// The metric that says how many it has.
     const COUNT: &'static str;
 
-    /// Reads an answer.
+    /// Reads an answer, as far as it has come; waits for the rest of it.
     ///
     /// # Errors
     /// [`ListError`].
-    fn parse(body: &[u8]) -> Result<Self, ListError>;
+    fn read(body: impl Read) -> Result<Self, ListError>;
+
+    /// Reads an answer that has come whole.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    fn parse(body: &[u8]) -> Result<Self, ListError> {
+        Self::read(body)
+    }
 
     /// How many there are.
     fn count(&self) -> usize;
@@ -240,7 +249,7 @@ mod tests {
                 if first {
                     std::future::pending::<()>().await;
                 }
-                Ok(Directory::parse(br#"{"items":[]}"#).unwrap())
+                Ok(Directory::parse(br#"{"items":[]}"#.as_slice()).unwrap())
             }
         };
         let options = KeepOptions {

@@ -6,6 +6,7 @@
 //! right, are whatever who makes the pod writes.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,8 +66,8 @@ impl List for Labelled {
     const COUNT: &'static str = names::AGENT_NAMESPACES;
 
     /// Reads a `NamespaceList`, or a `PartialObjectMetadataList` of namespaces.
-    fn parse(body: &[u8]) -> Result<Self, ListError> {
-        let list: wire::List = serde_json::from_slice(body)?;
+    fn read(body: impl Read) -> Result<Self, ListError> {
+        let list: wire::List = serde_json::from_reader(BufReader::new(body))?;
         // Go writes a list without elements as null.
         let items = list.items.unwrap_or_default();
         if items.len() > NAMESPACES_MAX {

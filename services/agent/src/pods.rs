@@ -3,6 +3,7 @@
 mod watch;
 
 use std::collections::HashMap;
+use std::io::{BufReader, Read};
 use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
@@ -141,20 +142,6 @@ impl Directory {
         directory
     }
 
-    /// Reads a `PodList`, as the kubelet's `/pods` and the API server answer.
-    ///
-    /// # Errors
-    /// [`ListError`].
-    pub fn parse(body: &[u8]) -> Result<Self, ListError> {
-        let list: wire::List = serde_json::from_slice(body)?;
-        // Go writes a list without elements as null.
-        let items = list.items.unwrap_or_default();
-        if items.len() > PODS_MAX {
-            return Err(ListError::TooMany { count: items.len(), most: PODS_MAX });
-        }
-        Ok(Self::of(items.into_iter().map(wire::Item::pod)))
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -223,8 +210,15 @@ impl List for Directory {
     const QUESTIONS: &'static str = names::AGENT_POD_LISTS_TOTAL;
     const COUNT: &'static str = names::AGENT_PODS;
 
-    fn parse(body: &[u8]) -> Result<Self, ListError> {
-        Self::parse(body)
+    /// Reads a `PodList`, as the kubelet's `/pods` and the API server answer.
+    fn read(body: impl Read) -> Result<Self, ListError> {
+        let list: wire::List = serde_json::from_reader(BufReader::new(body))?;
+        // Go writes a list without elements as null.
+        let items = list.items.unwrap_or_default();
+        if items.len() > PODS_MAX {
+            return Err(ListError::TooMany { count: items.len(), most: PODS_MAX });
+        }
+        Ok(Self::of(items.into_iter().map(wire::Item::pod)))
     }
 
     fn count(&self) -> usize {

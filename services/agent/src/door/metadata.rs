@@ -121,7 +121,7 @@ impl<U: Upstream> MetadataDoor<U> {
             None if path == ROLE_PATH.trim_end_matches('/') => "",
             None => return not_found(),
         };
-        match self.credentials(peer).await {
+        match Box::pin(self.credentials(peer)).await {
             Err(refusal) => refused(&refusal),
             Ok(answer) if role.is_empty() => {
                 written(StatusCode::OK, TEXT, answer.credentials.role_name().to_owned().into())

@@ -1,18 +1,25 @@
 //! Asking for a list: the kubelet, or the API server.
 
+use std::io::Read;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue, Method, header};
-use lanyard_kit::http_client::{AddressRules, HttpClient, HttpClientError, HttpFault, Options, Request};
+use lanyard_kit::http_client::{
+    AddressRules, HttpClient, HttpClientError, HttpFault, Options, Request, Streamed,
+};
 use lanyard_kit::tls::CertificateDer;
+use tokio::sync::mpsc;
 use url::Url;
 
 use super::{List, ListError};
 
 /// Longest list, in bytes: a thousand pods with 30 KiB each, which is three times what large ones have.
 const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many pieces of it, of some 16 KiB, may wait to be parsed.
+const PIECES_MAX: usize = 4;
 
 /// How to ask.
 #[derive(Debug, Clone)]
@@ -79,7 +86,6 @@ impl<L: List> Lister<L> {
         let client = HttpClient::new(Options {
             timeout: options.timeout,
             connect_timeout: options.timeout,
-            body_bytes_max: LIST_BYTES_MAX,
             addresses: AddressRules::public_only().allow_private(host),
             roots: options.roots.clone(),
             ..Options::default()
@@ -97,20 +103,149 @@ impl<L: List> Lister<L> {
         headers.insert(header::ACCEPT, HeaderValue::from_static(L::ACCEPT));
         headers.insert(header::AUTHORIZATION, self.bearer().await?);
         let url = self.options.url.clone();
-        let answer = self
-            .client
-            .send(Request { method: Method::GET, url, headers, body: [].as_slice().into() })
-            .await?;
-        if !answer.status.is_success() {
-            let status = answer.status.as_u16();
+        let request = Request { method: Method::GET, url, headers, body: Bytes::new() };
+        let streamed = self.client.stream(request, self.options.timeout).await?;
+        if !streamed.status.is_success() {
+            let status = streamed.status.as_u16();
             return Err(ListFault::Status { host: host(), status, advice: L::advice(status) });
         }
-        L::parse(&answer.body).map_err(|reason| ListFault::Unreadable { host: host(), reason })
+        parsed(streamed, LIST_BYTES_MAX, host).await
     }
 
     async fn bearer(&self) -> Result<HeaderValue, ListFault> {
         let path = &self.options.token_file;
         let fault = |reason: String| ListFault::Token { path: path.display().to_string(), reason };
         crate::files::bearer(path).await.map_err(fault)
+    }
+}
+
+/// Parses a list while it comes: it is a hundred times as long as what is read of it, and never held whole.
+async fn parsed<L: List>(
+    mut streamed: Streamed,
+    bytes_max: usize,
+    host: impl Fn() -> String,
+) -> Result<L, ListFault> {
+    let (pieces, waiting) = mpsc::channel(PIECES_MAX);
+    let parsing = tokio::task::spawn_blocking(move || L::read(Pieces { waiting, piece: Bytes::new() }));
+    let mut length = 0_usize;
+    while let Some(piece) = streamed.chunk().await? {
+        length = length.saturating_add(piece.len());
+        if length > bytes_max {
+            return Err(HttpFault::TooLarge { host: host(), bytes_max }.into());
+        }
+        // Nobody takes more of it once it is found to be no list.
+        if pieces.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(pieces);
+    let unreadable = |reason| ListFault::Unreadable { host: host(), reason };
+    match parsing.await {
+        Ok(list) => list.map_err(unreadable),
+        Err(fault) => Err(unreadable(ListError::Form(serde::de::Error::custom(fault)))),
+    }
+}
+
+/// A body as it comes, for a reader that waits.
+struct Pieces {
+    waiting: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.waiting.blocking_recv() {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.piece.len());
+        if let Some(filled) = buffer.get_mut(..count) {
+            self.piece.copy_to_slice(filled);
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use http::Response;
+    use http_body_util::StreamBody;
+    use hyper::body::{Frame, Incoming};
+    use lanyard_kit::serve;
+    use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
+    use serde_json::json;
+    use time::OffsetDateTime;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::pods::Directory;
+    use crate::pods::tests::item;
+
+    /// Of bytes, by the path that is asked for.
+    fn pieces_of(path: &str) -> Vec<Result<Bytes, std::io::Error>> {
+        let items: Vec<_> = (0..300)
+            .map(|number| {
+                let mut item = item(&format!("uid-{number}"), "10.0.0.7");
+                item["metadata"]["annotations"] = json!({ "ballast": "x".repeat(1_000) });
+                item
+            })
+            .collect();
+        let list = json!({ "kind": "PodList", "items": items }).to_string();
+        let whole = list.as_bytes().chunks(7_001).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+        match path {
+            "/whole" => whole.collect(),
+            "/cut" => whole.take(3).collect(),
+            "/broken" => whole.take(3).chain([Err(std::io::Error::other("gone"))]).collect(),
+            _ => (0..1_000).map(|_| Ok(Bytes::from_static(b"no list"))).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_parsed_as_it_comes_and_one_that_does_not_come_whole_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        let authority = Authority::create(&folder.path().join("pki"), "kubelet", now).unwrap();
+        let certificate = authority.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
+        let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
+        let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
+        let address = server.address();
+        let answer = tower::service_fn(|request: http::Request<Incoming>| async move {
+            let pieces = futures::stream::iter(pieces_of(request.uri().path()));
+            Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(
+                pieces.map(|piece| piece.map(Frame::data)).boxed(),
+            )))
+        });
+        tokio::spawn(server.run(answer, CancellationToken::new()));
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "of-the-agent").unwrap();
+        let lister = |path: &str| {
+            Lister::<Directory>::new(ListerOptions {
+                url: format!("https://{address}{path}").parse().unwrap(),
+                token_file: token_file.clone(),
+                roots: authority.roots().unwrap(),
+                timeout: Duration::from_secs(20),
+            })
+            .unwrap()
+        };
+
+        assert_eq!(lister("/whole").list().await.unwrap().len(), 300);
+        for path in ["/cut", "/no-list"] {
+            let fault = lister(path).list().await.unwrap_err();
+            assert!(
+                matches!(fault, ListFault::Unreadable { reason: ListError::Form(_), .. }),
+                "{path}: {fault}"
+            );
+        }
+        let fault = lister("/broken").list().await.unwrap_err();
+        assert!(matches!(fault, ListFault::Http(HttpFault::Broken { .. })), "{fault}");
+
+        let lister = lister("/whole");
+        let request = Request::get(lister.options.url.clone());
+        let streamed = lister.client.stream(request, lister.options.timeout).await.unwrap();
+        let fault = parsed::<Directory>(streamed, 100_000, || "kubelet".to_owned()).await.unwrap_err();
+        assert!(matches!(fault, ListFault::Http(HttpFault::TooLarge { bytes_max: 100_000, .. })), "{fault}");
     }
 }
