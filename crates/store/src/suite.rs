@@ -149,6 +149,8 @@ store_suite! {
         a_commit_after_anothers_brings_both,
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
+        a_commit_that_nobody_is_told_of_is_found_by_the_poll,
+        a_commit_while_the_listening_connection_is_cut_waits_for_no_poll,
         a_follower_that_panics_keeps_no_change_from_the_others,
         a_tailer_that_panics_begins_anew,
         immunity_54_a_store_that_went_back_in_time_is_refused;

@@ -78,10 +78,14 @@ async fn follow(
 /// Waits for word of a commit. What it says is not trusted: the counters are looked at.
 async fn heard(listener: &mut Option<PgListener>, pause: Duration) -> Source {
     let Some(listener) = listener else { return std::future::pending().await };
-    if let Err(error) = listener.recv().await {
-        tracing::debug!(error = %error, "no word of commits: polling");
-        tokio::time::sleep(pause).await;
-        return Source::Poll;
+    match listener.try_recv().await {
+        Ok(Some(_)) => Source::Notification,
+        // The connection was lost, and there is another one that listens. What was told in between nobody tells again.
+        Ok(None) => Source::Poll,
+        Err(error) => {
+            tracing::debug!(error = %error, "no word of commits: polling");
+            tokio::time::sleep(pause).await;
+            Source::Poll
+        }
     }
-    Source::Notification
 }

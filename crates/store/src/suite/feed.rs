@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{Bench, followed::Settings, tamper, world::*};
-use crate::{Change, Followed, Follower, Store, StoreError};
+use crate::{Change, Followed, Follower, Store, StoreError, feed::CHANNEL, sql::Access};
 
 /// How long a test waits for what comes by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -137,6 +137,65 @@ pub(super) async fn the_tailer_finds_commits_of_other_processes_by_itself(bench:
     let (sender, mut heard) = mpsc::unbounded_channel();
     other.follow(Arc::new(Channel(sender)));
     for n in 1..=3 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+        let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
+        assert_eq!(revision, Some(n));
+    }
+}
+
+/// Has the notifications of whoever connects after it go nowhere: a function of that name is found before PostgreSQL's own.
+async fn silence(store: &Store) {
+    let deaf = "CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'";
+    tamper(store, deaf).await;
+    let first = "DO $$ BEGIN EXECUTE format(
+        'ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()
+    ); END $$";
+    tamper(store, first).await;
+}
+
+pub(super) async fn a_commit_that_nobody_is_told_of_is_found_by_the_poll(bench: Bench) {
+    let store = bench.open().await;
+    // A file tells nobody in any case.
+    let mut listener = store.database().listener().await.unwrap();
+    if let Some(listener) = &mut listener {
+        listener.listen(CHANNEL).await.unwrap();
+        silence(&store).await;
+    }
+    let silent = bench.open().await;
+    put(&silent, &setting("a", "0")).await.unwrap();
+    if let Some(listener) = &mut listener {
+        // Words come in the order of the commits, so that the one before would have been the first.
+        tamper(&store, "SELECT pg_catalog.pg_notify('lanyard_changes', 'a word')").await;
+        let word = tokio::time::timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        assert_eq!((word.channel(), word.payload()), (CHANNEL, "a word"), "of the commit nobody was told");
+    }
+    let mut options = bench.options();
+    (options.shared, options.poll_interval) = (true, Duration::from_millis(10));
+    let other = Store::open(&options).await.unwrap();
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    for n in 1..=3 {
+        put(&silent, &setting("a", &n.to_string())).await.unwrap();
+        let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
+        assert_eq!(revision, Some(n + 1));
+    }
+}
+
+pub(super) async fn a_commit_while_the_listening_connection_is_cut_waits_for_no_poll(bench: Bench) {
+    if !bench.database.is_postgres() {
+        return; // With a file there is none.
+    }
+    let (store, other) = (bench.open().await, bench.open().await);
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    for n in 1..=5 {
+        // Which may still be about to listen anew, but for the first time.
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'";
+        let (mut connection, _permit) = store.open_connection(Access::Read).await.unwrap();
+        let cut = connection.fetch(cut, []).await.unwrap();
+        assert!(n > 1 || cut.len() == 2, "one connection of each process listens");
+        drop(connection);
         put(&store, &setting("a", &n.to_string())).await.unwrap();
         let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
         assert_eq!(revision, Some(n));
