@@ -19,7 +19,10 @@ def hub(tmp_path_factory) -> Hub:
     """A hub that logs all it ever logs. It has to end well, and nothing of the run may be read in what it leaves."""
     folder = tmp_path_factory.mktemp("hub")
     url = os.environ.get("LANYARD_TEST_POSTGRES_URL", "")
-    hub = Stack(folder, store=url, replicas=REPLICAS) if REPLICAS else Hub(folder, settings=AUTHN_SETTINGS | MAPPING_SETTINGS)
+    if REPLICAS:
+        hub = Stack(folder, store=url, replicas=REPLICAS, own_programs=True)
+    else:
+        hub = Hub(folder, settings=AUTHN_SETTINGS | MAPPING_SETTINGS)
     try:
         hub.start()
         yield hub

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -55,12 +56,15 @@ class Stack(Hub):
         replicas: int,
         log: str = "debug",
         settings: list[str] | None = None,
+        own_programs: bool = False,
     ) -> None:
-        """Without a store it has a PostgreSQL of its own. A setting is `service:NAME=value`."""
+        """Without a store it has a PostgreSQL of its own. A setting is `service:NAME=value`. Of its own program every second replica
+        is, where these were built."""
         super().__init__(folder, log=log)
         self._store = store
         self.replicas = replicas
         self._services_settings = settings or []
+        self._own_programs = own_programs
         self._session = requests.Session()
         self._pool = futures.ThreadPoolExecutor(2 * len(SERVICES))
 
@@ -68,6 +72,7 @@ class Stack(Hub):
         command = [os.environ["LANYARD_XTASK"], "stack", "--replicas", str(self.replicas), "--log", self._log]
         command += ["--keep", str(self.folder), "--ready-file", str(self.ready_file)]
         command += ["--postgres", self._store] if self._store else []
+        command += ["--own-programs"] if self._own_programs else []
         settings = ["authn:{}={}".format(*setting) for setting in AUTHN_SETTINGS.items()]
         settings += ["credentials:{}={}".format(*setting) for setting in CREDENTIALS_SETTINGS.items()]
         settings += ["mapping:{}={}".format(*setting) for setting in MAPPING_SETTINGS.items()]
@@ -129,6 +134,28 @@ class Stack(Hub):
         text = self._session.get(f"{url}/metrics", timeout=SEEN_SECONDS_MAX).text
         (line,) = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
         return float(line.split(" ")[1])
+
+    def processes_of(self, service: str) -> list[int]:
+        """The numbers of the processes that are replicas of a service, in their order."""
+        files = {f"{self.folder.name}/{service}-{number}.ready.json": number for number in range(self.replicas)}
+        found = {}
+        for process, command in self.processes():
+            for file, number in files.items():
+                if any(word.endswith(file) for word in command):
+                    found[number] = process
+        return [found[number] for number in sorted(found)]
+
+    def processes(self) -> list[tuple[int, list[str]]]:
+        """The number and the words of each process that it has started."""
+        found = []
+        for folder in pathlib.Path("/proc").iterdir():
+            # What is no process, or one that has ended meanwhile.
+            with contextlib.suppress(OSError, ValueError):
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) == self._process.pid:
+                    words = (folder / "cmdline").read_bytes().decode().split("\0")
+                    found.append((int(folder.name), words))
+        return found
 
     def log(self) -> str:
         """Of all processes, and last of who runs them."""

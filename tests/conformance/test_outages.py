@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import pathlib
 import signal
 import time
 
@@ -34,19 +33,6 @@ def world(hub):
     cluster, ana = hub.create_cluster("outage"), hub.create_user("ana")
     cluster.entry(ana, policy="AmazonEKSViewPolicy", namespaces=["team-a"])
     return cluster, ana
-
-
-def processes_of(hub, *words: str) -> list[int]:
-    """The processes that the stack started with these words, by their number."""
-    parent = hub._process.pid
-    found = []
-    for folder in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            stat = (folder / "stat").read_text().rpartition(")")[2].split()
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            if int(stat[1]) == parent and all(word.encode() in command or word.encode() in command[0] for word in words):
-                found.append(int(folder.name))
-    return sorted(found)
 
 
 @contextlib.contextmanager
@@ -94,7 +80,7 @@ def allows(cluster, user) -> bool:
 def test_one_replica_that_hangs_is_given_up_and_nobody_is_refused_by_it(hub, world, service):
     cluster, ana = world
     user = cluster.log_in(ana)
-    replicas = processes_of(hub, "run", service)
+    replicas = hub.processes_of(service)
     assert len(replicas) == REPLICAS
     with paused(replicas[:1]):
         eventually(f"one {service} hangs, and nobody is let in", lambda: lets_in(cluster, ana))
@@ -111,7 +97,7 @@ def test_while_no_authz_answers_whoever_bears_a_proof_is_denied_and_never_let_th
     cluster, ana = world
     user = cluster.log_in(ana)
     assert allows(cluster, user)
-    with paused(processes_of(hub, "run", "authz")):
+    with paused(hub.processes_of("authz")):
         for _ in range(2):
             begun = time.monotonic()
             verdict, why = cluster.verdict(user, **PODS)
@@ -122,7 +108,7 @@ def test_while_no_authz_answers_whoever_bears_a_proof_is_denied_and_never_let_th
 
 def test_while_no_authn_answers_nobody_is_refused_for_good(hub, world):
     cluster, ana = world
-    with paused(processes_of(hub, "run", "authn")):
+    with paused(hub.processes_of("authn")):
         status = unseen(cluster, ana)
         assert status["authenticated"] is False and status["error"].startswith("no_answer"), status
     eventually("authn is not back", lambda: lets_in(cluster, ana))
@@ -130,7 +116,7 @@ def test_while_no_authn_answers_nobody_is_refused_for_good(hub, world):
 
 def test_without_redis_everybody_is_let_in_all_the_same(hub, world):
     cluster, ana = world
-    with paused(processes_of(hub, "redis-server")):
+    with paused([process for process, words in hub.processes() if "redis-server" in words[0]]):
         for _ in range(5):
             assert lets_in(cluster, ana)
     assert lets_in(cluster, ana)

@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// A variable for the processes of one service, such as authn:LANYARD_AUTHN__OIDC__PRIVATE_HOSTS=["localhost"]
     #[arg(long = "set", value_name = "SERVICE:NAME=VALUE")]
     settings: Vec<Setting>,
+    /// Runs every second replica by its service's own program, such as lanyard-authn, which lies beside lanyard
+    #[arg(long)]
+    own_programs: bool,
     /// Runs the tour on the stack, and ends with it
     #[arg(long)]
     demo: bool,
@@ -89,7 +92,7 @@ impl FromStr for Setting {
     }
 }
 
-/// How to reach the hub: the same as `lanyard serve` writes.
+/// How to reach the hub: the same as `lanyard serve` writes, and all of the doors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Ready {
     gateway: String,
@@ -106,6 +109,17 @@ struct Ready {
     /// The URLs of listeners for operators, by process.
     #[serde(default)]
     metrics: Option<BTreeMap<String, String>>,
+    /// Each replica of the doors. The first one is above, too.
+    #[serde(default)]
+    doors: Vec<Doors>,
+}
+
+/// The URLs of one gateway and one door of the AWS wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Doors {
+    gateway: String,
+    grpc: String,
+    aws: String,
 }
 
 /// What a service writes.
@@ -134,6 +148,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let watchdog = Watchdog::start()?;
     let lanyard = match std::env::var_os("LANYARD_BIN") {
         Some(program) => PathBuf::from(program),
+        None if options.own_programs => build_with_own(&watchdog)?,
         None => build(&watchdog)?,
     };
     let folder = match &options.keep {
@@ -172,12 +187,27 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 /// The program. Built with one of the Rust tests, and of the whole workspace: for the program alone cargo would choose other
 /// features of its packages, and compile most of them a second time.
 pub(crate) fn build(watchdog: &Watchdog) -> Result<PathBuf> {
+    build_programs(watchdog, &["lanyard".to_owned()])
+}
+
+/// The same, and beside it each service's own.
+pub(crate) fn build_with_own(watchdog: &Watchdog) -> Result<PathBuf> {
+    let own = SERVICES.iter().chain([&GATEWAY, &AWSAPI, &SPOKE]).map(|service| own_program(service));
+    build_programs(watchdog, &own.chain(["lanyard".to_owned()]).collect::<Vec<_>>())
+}
+
+fn build_programs(watchdog: &Watchdog, names: &[String]) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
-    command.args(["build", "--locked", "--workspace", "--bin", "lanyard", "--test", "offline"]);
-    command.current_dir(root()?);
+    command.args(["build", "--locked", "--workspace", "--test", "offline"]).current_dir(root()?);
+    command.args(names.iter().flat_map(|name| ["--bin", name.as_str()]));
     let built = run_command(watchdog, &mut command, show_all)?;
-    ensure!(built.status.success(), "lanyard does not build");
+    ensure!(built.status.success(), "{} does not build", names.join(", "));
     Ok(Metadata::load()?.target_directory.join("debug/lanyard"))
+}
+
+/// What the program of a service alone is called.
+fn own_program(service: &str) -> String {
+    format!("lanyard-{service}")
 }
 
 /// The folder, made for its owner alone.
@@ -256,32 +286,33 @@ impl<'a> Stack<'a> {
             let flags = ["--config", &config, "--grpc-listen", "127.0.0.1:0"];
             self.spawn(GATEWAY, number, options, &flags, &[])?;
         }
-        let mut first = None;
+        let mut gateways = Vec::new();
         for number in 0..options.replicas {
             let Some(ready) = self.ready::<Ready>(GATEWAY, number)? else { return Ok(None) };
             tell(&format!("{GATEWAY} is there, {}, gRPC {}", ready.gateway, ready.grpc));
             let urls = ready.metrics.iter().flatten();
             metrics.extend(urls.map(|(_, url)| (format!("{GATEWAY}-{number}"), url.clone())));
-            first.get_or_insert(ready);
+            gateways.push(ready);
         }
         for number in 0..options.replicas {
             let Some(ready) = self.ready::<ServiceReady>(SPOKE, number)? else { return Ok(None) };
             tell(&format!("{SPOKE} is there, {}", ready.grpc));
             metrics.extend(ready.metrics.map(|url| (format!("{SPOKE}-{number}"), url)));
         }
-        let mut ready = first.context("there is no gateway")?;
+        let mut ready = gateways.first().cloned().context("there is no gateway")?;
         let config = self.folder.join("awsapi.toml");
         fs::write(&config, format!("gateway_url = {:?}\n{peers}", ready.gateway))?;
         let config = config.display().to_string();
         for number in 0..options.replicas {
             self.spawn(AWSAPI, number, options, &["--config", &config], &[])?;
         }
-        for number in 0..options.replicas {
+        for (number, Ready { gateway, grpc, .. }) in (0..).zip(gateways) {
             let Some(door) = self.ready::<AwsReady>(AWSAPI, number)? else { return Ok(None) };
             tell(&format!("{AWSAPI} is there, {}", door.aws));
             metrics.extend(door.metrics.map(|url| (format!("{AWSAPI}-{number}"), url)));
-            ready.aws.get_or_insert(door.aws);
+            ready.doors.push(Doors { gateway, grpc, aws: door.aws });
         }
+        ready.aws = ready.doors.first().map(|first| first.aws.clone());
         ready.credentials = self.folder.join("data/credentials");
         ready.metrics = Some(metrics);
         let path = options.ready_file.clone().unwrap_or_else(|| self.folder.join("ready.json"));
@@ -314,10 +345,10 @@ impl<'a> Stack<'a> {
         let name = format!("{service}-{number}");
         let ready_file = self.ready_file(service, number);
         let _ = fs::remove_file(&ready_file);
-        let mut command = Command::new(&self.lanyard);
+        let mut command = self.program(service, number, options.own_programs);
         let own = self.spokes.get(usize::from(number)).filter(|_| service == SPOKE);
         let listen = own.copied().unwrap_or(ANY_PORT).to_string();
-        command.args(["run", service, "--listen", &listen, "--metrics-listen", "127.0.0.1:0"]);
+        command.args(["--listen", &listen, "--metrics-listen", "127.0.0.1:0"]);
         command.args(["--log", &options.log, "--tls-dir"]);
         command.arg(self.folder.join(service)).arg("--ready-file").arg(ready_file);
         command.args(flags).envs(settings.iter().copied());
@@ -332,6 +363,16 @@ impl<'a> Stack<'a> {
             logs.join(format!("{name}.log")),
         )?);
         Ok(())
+    }
+
+    /// What runs a replica: the one program that has all services in it, or of every second one the service's own.
+    fn program(&self, service: &str, number: u8, own_programs: bool) -> Command {
+        if own_programs && number % 2 == 1 {
+            return Command::new(self.lanyard.with_file_name(own_program(service)));
+        }
+        let mut command = Command::new(&self.lanyard);
+        command.args(["run", service]);
+        command
     }
 
     fn ready_file(&self, service: &str, number: u8) -> PathBuf {

@@ -342,8 +342,9 @@ const REPLICAS: &str = "LANYARD_TEST_STACK";
 /// Enough for one replica to lack what another has.
 const REPLICAS_BY_DEFAULT: &str = "2";
 
-/// The same hub as separate processes on one PostgreSQL.
+/// The same hub as separate processes on one PostgreSQL, every second one a service's own program.
 fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
+    house.equipped(stack::build_with_own)?;
     let replicas = std::env::var_os(REPLICAS).unwrap_or_else(|| REPLICAS_BY_DEFAULT.into());
     conformance_with(house, &[(REPLICAS, Path::new(&replicas))])
 }
