@@ -6,6 +6,7 @@ With LANYARD_TEST_STACK, a number of replicas, that hub is separate processes on
 from __future__ import annotations
 
 import os
+import zlib
 
 import pytest
 
@@ -29,6 +30,13 @@ def hub(tmp_path_factory) -> Hub:
     finally:
         hub.stop()
     hub.assert_no_leaks()
+
+
+@pytest.fixture(autouse=True)
+def turn_of_doors(request) -> None:
+    """Which replica of the doors a test asks: by its name, so that it is the same one whatever else is run."""
+    if REPLICAS and "hub" in request.fixturenames:
+        request.getfixturevalue("hub").turn_to(zlib.crc32(request.node.name.encode()))
 
 
 @pytest.fixture

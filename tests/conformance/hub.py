@@ -191,6 +191,11 @@ class Hub:
         return self.ready["gateway"]
 
     @property
+    def told_url(self) -> str:
+        """Where the AWS wire says that the gateway is."""
+        return self.url
+
+    @property
     def ca(self) -> str:
         return self.ready["ca"]
 

@@ -63,12 +63,16 @@ class Stack(Hub):
         super().__init__(folder, log=log)
         self._store = store
         self.replicas = replicas
+        # Each replica of the doors, by its URLs.
+        self.doors: list[dict[str, str]] = []
+        self._written = self.ready_file
         self._services_settings = settings or []
         self._own_programs = own_programs
         self._session = requests.Session()
         self._pool = futures.ThreadPoolExecutor(2 * len(SERVICES))
 
     def start(self) -> Stack:
+        self.ready_file = self._written
         command = [os.environ["LANYARD_XTASK"], "stack", "--replicas", str(self.replicas), "--log", self._log]
         command += ["--keep", str(self.folder), "--ready-file", str(self.ready_file)]
         command += ["--postgres", self._store] if self._store else []
@@ -91,8 +95,21 @@ class Stack(Hub):
             assert time.monotonic() < deadline, f"the stack was not ready in time: {self.log()[-4000:]}"
             time.sleep(0.02)
         self.ready = json.loads(self.ready_file.read_text())
+        self.doors = self.ready["doors"]
         self.secrets.add("the administrator's secret access key", self.administrator().secret)
         return self
+
+    def turn_to(self, number: int) -> None:
+        """From now on this replica of the doors is asked, by the CLI too. Clients that were made before stay with theirs."""
+        number %= len(self.doors)
+        self.ready |= self.doors[number]
+        self.ready_file = self.folder / f"ready-{number}.json"
+        self.ready_file.write_text(json.dumps(self.ready))
+
+    @property
+    def told_url(self) -> str:
+        """All doors of the AWS wire are told of the same one."""
+        return self.doors[0]["gateway"]
 
     def stop(self) -> None:
         """Asks it to stop; it sees to it that each process ends well, the doors first."""

@@ -27,7 +27,7 @@ def test_a_cluster_is_made_waited_for_read_listed_and_deleted(hub, wire, eks):
     eks.get_waiter("cluster_active").wait(name=name)
     assert eks.describe_cluster(name=name)["cluster"] == made, "a read after a write shows no difference"
     # Without an API server of its own the hub answers in its place.
-    assert made["endpoint"] == f"{hub.url}/clusters/{name}"
+    assert made["endpoint"] == f"{hub.told_url}/clusters/{name}"
     assert base64.b64decode(made["certificateAuthority"]["data"]) == pathlib.Path(hub.ca).read_bytes()
     assert name in wire.aws_json("eks", "list-clusters")["clusters"]
     # The creator is its administrator, by an entry like any other.
@@ -146,7 +146,7 @@ def test_kubectl_is_set_up_by_the_aws_cli(hub, wire, eks, tmp_path):
     config = tmp_path / "config"
     done = wire.aws("eks", "update-kubeconfig", "--name", name, "--kubeconfig", str(config))
     assert done.returncode == 0, done.stderr
-    assert f"{hub.url}/clusters/{name}" in config.read_text()
+    assert f"{hub.told_url}/clusters/{name}" in config.read_text()
     token = wire.aws_json("eks", "get-token", "--cluster-name", name)["status"]["token"]
     hub.secrets.add("a client token", token)
     assert token.startswith("k8s-aws-v1.")
