@@ -35,7 +35,6 @@ mod sts;
 mod xml;
 
 pub use breaker::BreakerOptions;
-pub use limits::{Buckets, Quota};
 pub use own::{
     AssumeRefusal, AssumeRoleAsked, AssumedAccount, AssumedBy, AssumedRole, AwsClient, AwsClientError,
     AwsFault, AwsOptions, AwsOptionsError, AwsRefusal, CallOptions, CredentialPlace, CredentialSource,

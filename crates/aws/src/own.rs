@@ -26,9 +26,9 @@ use std::time::Duration;
 use lanyard_iam::{AccountId, Credentials, Partition, Region, partition_of_region};
 use lanyard_kit::Clock;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, Options};
+use lanyard_kit::limits::Buckets;
 
 use crate::breaker::Breaker;
-use crate::limits::Buckets;
 use crate::metered::{Meter, Service};
 use crate::patience::Patience;
 

@@ -10,9 +10,10 @@ use lanyard_iam::token::{CLUSTER_ID_HEADER, HUB_ID_HEADER};
 use lanyard_iam::{AccessKeyId, CallerIdentity, Partition};
 use lanyard_kit::SecretString;
 use lanyard_kit::config::{OutOfRange, SECONDS_MAX, in_range};
+use lanyard_kit::limits::Quota;
 use serde::{Deserialize, Serialize};
 
-use crate::{breaker::BreakerOptions, limits::Quota};
+use crate::breaker::BreakerOptions;
 
 pub use client::StsClient;
 pub use self_hosted::{SelfHostedSts, SelfHostedStsError};

@@ -12,8 +12,10 @@
 //!    drained gracefully.
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
-//! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads the time on its own; [`http_client`], the one way out
-//! to other people's servers; [`batches`], for what nobody waits for; [`caught()`], for work that must not end others by a panic; [`secret`], values that cannot be printed.
+//! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads
+//! the time on its own; [`http_client`], the one way out to other people's servers; [`batches`], for what nobody waits
+//! for; [`limits`], for how often something may be done; [`caught()`], for work that must not end others by a panic;
+//! [`secret`], values that cannot be printed.
 //!
 //! ```no_run
 //! use lanyard_kit::{life, serve, telemetry};
@@ -37,6 +39,7 @@ pub mod config;
 pub mod health;
 pub mod http_client;
 pub mod life;
+pub mod limits;
 pub mod peers;
 pub mod secret;
 pub mod serve;

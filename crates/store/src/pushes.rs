@@ -4,8 +4,10 @@
 use std::time::Instant;
 
 use lanyard_api::{Actor, ActorKind, ClusterUid, Fault};
-use lanyard_aws::{Buckets, Quota};
-use lanyard_kit::telemetry::{Counters, names};
+use lanyard_kit::{
+    limits::{Buckets, Quota},
+    telemetry::{Counters, names},
+};
 use serde::{Deserialize, Serialize};
 
 /// Buckets at once: of a cluster one for each thing that its spoke pushes.

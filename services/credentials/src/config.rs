@@ -1,7 +1,7 @@
 //! How much credentials keeps and takes.
 
-use lanyard_aws::{Quota, SelfHostedSts, SelfHostedStsError, StsOptions};
-use lanyard_kit::config::OutOfRange;
+use lanyard_aws::{SelfHostedSts, SelfHostedStsError, StsOptions};
+use lanyard_kit::{config::OutOfRange, limits::Quota};
 use lanyard_oidc::{Issuer, IssuerOptions, OidcConfig};
 use lanyard_store::SpokePushQuota;
 use serde::{Deserialize, Serialize};

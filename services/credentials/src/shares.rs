@@ -4,7 +4,7 @@
 use std::{convert::Infallible, hash::Hash, sync::Arc, time::Instant};
 
 use lanyard_api::Fault;
-use lanyard_aws::{Buckets, Quota};
+use lanyard_kit::limits::{Buckets, Quota};
 use quick_cache::sync::Cache;
 
 /// Groups that are remembered at once, those used last. Who is forgotten begins anew.

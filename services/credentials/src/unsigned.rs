@@ -8,8 +8,8 @@ use std::{
 };
 
 use lanyard_api::Fault;
-use lanyard_aws::Buckets;
 use lanyard_iam::TokenDigest;
+use lanyard_kit::limits::Buckets;
 use quick_cache::sync::Cache;
 
 use crate::{
@@ -125,7 +125,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use std::time::Duration;
 
-    use lanyard_aws::Quota;
+    use lanyard_kit::limits::Quota;
 
     use super::*;
 

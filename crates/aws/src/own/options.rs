@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind, Region};
 use lanyard_kit::config::{OutOfRange, SECONDS_MAX, in_range};
 use lanyard_kit::http_client::Options;
+use lanyard_kit::limits::Quota;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::StsEndpoint;
 use super::instances::InstanceOptions;
 use crate::breaker::BreakerOptions;
-use crate::limits::Quota;
 
 /// AWS mode: what the hub asks of AWS as itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use lanyard_iam::{
     AccessKeyId, AccountId, Credentials, Partition, PrincipalArn, Region, SecretAccessKey, SessionToken,
 };
-use lanyard_kit::{Clock, SystemClock};
+use lanyard_kit::{Clock, SystemClock, limits::Quota};
 
 use super::{
     AssumedAccount, AwsClient, AwsFault, AwsOptions, AwsRefusal, CallOptions, CredentialSource,
     ListingOptions, NamedPrincipal,
 };
-use crate::limits::Quota;
 use crate::stand_in::{Behaviour, StandIn};
 
 const HOSTS: [&str; 5] = [

@@ -6,12 +6,13 @@ use http::HeaderValue;
 use lanyard_iam::AccessKeyId;
 use lanyard_kit::ExposeSecret as _;
 use lanyard_kit::http_client::{HttpClient, HttpClientError, HttpFault, Options, Request};
+use lanyard_kit::limits::Buckets;
 use lanyard_kit::telemetry::{Label as _, trace::span};
 
 use super::answer::{Reading, read};
 use super::{GetCallerIdentity, Limited, StsAnswer, StsFault, StsOptions, StsRefusal, StsRefusalReason};
 use crate::breaker::Breaker;
-use crate::limits::{Buckets, Proven};
+use crate::limits::Proven;
 use crate::metered::{Meter, Outcome, Regions, Service};
 use crate::patience::{GaveUp, Patience, Tried};
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use lanyard_api::{ClusterUid, Fault};
-use lanyard_aws::Buckets;
+use lanyard_kit::limits::Buckets;
 
 use crate::{
     config::VendConfig,
@@ -78,7 +78,7 @@ impl Budgets {
 mod tests {
     use std::time::Duration;
 
-    use lanyard_aws::Quota;
+    use lanyard_kit::limits::Quota;
 
     use super::*;
 

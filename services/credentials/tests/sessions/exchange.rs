@@ -357,7 +357,7 @@ async fn a_session_lasts_as_long_as_the_hub_allows(database: TestDatabase) {
 }
 
 async fn immunity_28_strangers_have_a_share_for_each_address(database: TestDatabase) {
-    let few = lanyard_aws::Quota { per_second: 1, burst: 2 };
+    let few = lanyard_kit::limits::Quota { per_second: 1, burst: 2 };
     let unsigned = UnsignedConfig { per_address: few, ..UnsignedConfig::default() };
     let world =
         World::configured(&database, CredentialsConfig { unsigned, ..CredentialsConfig::default() }).await;

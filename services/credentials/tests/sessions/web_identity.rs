@@ -12,9 +12,8 @@ use lanyard_api::{
     suite::{admitting, serve_in_process},
     voucher::{Audience, Vouchers},
 };
-use lanyard_aws::Quota;
 use lanyard_credentials::{UnsignedConfig, WebIdentityConfig};
-use lanyard_kit::Clock as _;
+use lanyard_kit::{Clock as _, limits::Quota};
 use lanyard_oidc::{Algorithm, stand_in::Behaviour};
 use serde_json::{Value, json};
 use time::Duration;

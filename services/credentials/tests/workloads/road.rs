@@ -10,12 +10,12 @@ use lanyard_api::{
     suite,
 };
 use lanyard_aws::{
-    AwsClient, AwsOptions, CallOptions, CredentialSource, Quota,
+    AwsClient, AwsOptions, CallOptions, CredentialSource,
     stand_in::{StandIn, StandInKeys, StandInProvider, StandInRole, StandInSubject, StandInTrust},
 };
 use lanyard_credentials::{AwsSource, ClusterToken, ClusterTokens as _, Credentials, Exchange, external_id};
 use lanyard_iam::{AccessKeyId, Credentials as Keys, Region, SecretAccessKey, SessionToken};
-use lanyard_kit::TestClock;
+use lanyard_kit::{TestClock, limits::Quota};
 use lanyard_oidc::{Algorithm, Expected, Jwks, Jwt, verify};
 use lanyard_store::test_support::TestDatabase;
 use serde_json::{Map, Value};

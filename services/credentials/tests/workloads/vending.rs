@@ -200,7 +200,7 @@ pub(crate) async fn the_same_pod_gets_what_it_has_and_another_pod_never_does(
 pub(crate) async fn immunity_28_one_namespaces_burst_starves_no_other(bench: &Bench, _: &impl Vend) {
     bench.ready().await;
     bench.associate(|asked| asked.namespace = "team-b".to_owned()).await;
-    let quota = lanyard_aws::Quota { per_second: 1, burst: 3 };
+    let quota = lanyard_kit::limits::Quota { per_second: 1, burst: 3 };
     let vend = VendConfig { per_namespace: quota, bad_tokens_per_node: quota, ..VendConfig::default() };
     let config = CredentialsConfig { vend, ..CredentialsConfig::default() };
     let engine = Credentials::new(&bench.store, config).unwrap();

@@ -19,9 +19,9 @@ use lanyard_api::{
     tags::{self, Tags},
     voucher::{Audience, Vouchers},
 };
-use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, Quota, stand_in::StandIn};
+use lanyard_aws::{AwsClient, AwsOptions, CredentialSource, stand_in::StandIn};
 use lanyard_iam::{AccountId, CanonicalArn, Credentials, Partition, PrincipalArn, Region, SecretAccessKey};
-use lanyard_kit::TestClock;
+use lanyard_kit::{TestClock, limits::Quota};
 use lanyard_mapping::{Limits, Mapping, MappingConfig};
 use lanyard_store::{SpokePushQuota, Store, test_support::TestDatabase};
 use time::{OffsetDateTime, macros::datetime};

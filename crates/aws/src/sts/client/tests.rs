@@ -1,9 +1,9 @@
 use lanyard_iam::sigv4::{HttpRequest, PayloadHash, Signer};
 use lanyard_iam::{Credentials, Partition, SecretAccessKey, SessionToken};
+use lanyard_kit::limits::Quota;
 use lanyard_kit::{Clock as _, SecretString, SystemClock};
 
 use super::*;
-use crate::limits::Quota;
 use crate::stand_in::{Behaviour, StandIn};
 use crate::sts::BoundTo;
 

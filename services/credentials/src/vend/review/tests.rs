@@ -213,7 +213,7 @@ async fn a_question_is_work_on_the_request_that_it_is_asked_for() {
 #[tokio::test]
 async fn immunity_28_who_brings_too_many_dead_tokens_is_refused_without_a_question() {
     for says in [Some(Ok(PodReview::Refused(String::new()))), None] {
-        let quota = lanyard_aws::Quota { per_second: 1, burst: 3 };
+        let quota = lanyard_kit::limits::Quota { per_second: 1, burst: 3 };
         let world = World::with(VendConfig { bad_tokens_per_node: quota, ..VendConfig::default() });
         world.stand_in.say(Some(Ok(PodReview::Lives)));
         world.confirm("known", NOON).await.unwrap();

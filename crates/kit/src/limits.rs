@@ -1,0 +1,175 @@
+//! How often something may be done: one bounded table of buckets.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// A rate with room for bursts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Calls a second, over time. 0 lets nothing through beyond the burst of the first second.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+impl Quota {
+    /// The time that one call uses up.
+    fn interval(self) -> Duration {
+        Duration::from_secs(1) / self.per_second.max(1)
+    }
+}
+
+/// A bucket for each key, by the generic cell rate algorithm: of each key one moment is kept, until which it has used
+/// up its calls. A moment that has passed is as good as none, so the table forgets it when it needs room.
+pub struct Buckets<K> {
+    quota: Quota,
+    keys_max: usize,
+    used_until: Mutex<HashMap<K, Instant>>,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    /// Buckets of this quota, for so many keys at once.
+    #[must_use]
+    pub fn new(quota: Quota, keys_max: usize) -> Self {
+        Self { quota, keys_max, used_until: Mutex::new(HashMap::new()) }
+    }
+
+    /// Takes one call of the key. A table full of keys that are all in use takes no new key until one has come to rest.
+    ///
+    /// # Errors
+    /// After which time to try again.
+    pub fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
+        let mut table = locked(&self.used_until);
+        self.has_place(&mut table, &key, now)?;
+        let until = table.entry(key).or_insert(now);
+        let from = self.has_call(*until, now)?;
+        *until = from + self.quota.interval();
+        Ok(())
+    }
+
+    /// Whether the key has a call to take, of which nothing is taken.
+    ///
+    /// # Errors
+    /// After which time to try again.
+    pub fn has_room(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let mut table = locked(&self.used_until);
+        self.has_place(&mut table, key, now)?;
+        let until = table.get(key).copied().unwrap_or(now);
+        self.has_call(until, now).map(drop)
+    }
+
+    /// Gives back one call that was taken of the key and is no longer to count. Never more comes of it than the burst.
+    pub fn give_back(&self, key: &K, now: Instant) {
+        if let Some(until) = locked(&self.used_until).get_mut(key) {
+            *until = until.checked_sub(self.quota.interval()).unwrap_or(now);
+        }
+    }
+
+    /// Whether the table has a place for the key.
+    fn has_place(&self, table: &mut HashMap<K, Instant>, key: &K, now: Instant) -> Result<(), Duration> {
+        if !table.contains_key(key) && table.len() >= self.keys_max {
+            table.retain(|_, until| *until > now);
+            if table.len() >= self.keys_max {
+                return Err(self.quota.interval());
+            }
+        }
+        Ok(())
+    }
+
+    /// From when one call more counts, of a key that has used up its calls until then.
+    fn has_call(&self, until: Instant, now: Instant) -> Result<Instant, Duration> {
+        let from = until.max(now);
+        let room = self.quota.interval() * self.quota.burst.saturating_sub(1);
+        match (from - now).checked_sub(room) {
+            None | Some(Duration::ZERO) => Ok(from),
+            Some(wait) => Err(wait),
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        locked(&self.used_until).len()
+    }
+}
+
+/// The table holds no invariant that a panic elsewhere could break half-way.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const QUOTA: Quota = Quota { per_second: 10, burst: 3 };
+    const STEP: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_key_has_its_burst_and_then_its_rate_and_says_when_to_come_again() {
+        let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+        for call in 0..3 {
+            assert_eq!(buckets.take("a", start), Ok(()), "call {call}");
+        }
+        assert_eq!(buckets.take("a", start), Err(STEP));
+        assert_eq!(buckets.take("a", start + STEP / 2), Err(STEP / 2));
+        assert_eq!(buckets.take("a", start + STEP), Ok(()));
+        assert_eq!(buckets.take("a", start + STEP), Err(STEP));
+        assert_eq!(buckets.take("b", start), Ok(()), "another key has a bucket of its own");
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_the_burst() {
+        let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+        let taken = |now: Instant| (0..100).filter(|_| buckets.take("a", now).is_ok()).count();
+        assert_eq!(buckets.has_room(&"a", start), Ok(()));
+        assert_eq!(taken(start), 3);
+        assert_eq!(buckets.has_room(&"a", start), Err(STEP));
+        buckets.give_back(&"a", start);
+        assert_eq!((buckets.has_room(&"a", start), taken(start)), (Ok(()), 1));
+        for _ in 0..10 {
+            buckets.give_back(&"a", start);
+            buckets.give_back(&"never seen", start);
+        }
+        assert_eq!(taken(start), 3);
+        assert_eq!(buckets.len(), 1);
+    }
+
+    #[test]
+    fn immunity_28_a_flood_of_keys_does_not_grow_the_table_and_does_not_push_anyone_out() {
+        let (buckets, start) = (Buckets::new(QUOTA, 100), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(buckets.take(0, start), Ok(()));
+        }
+        let refused = (1..1000).filter(|key| buckets.take(*key, start).is_err()).count();
+        assert_eq!((buckets.len(), refused), (100, 900));
+        assert_eq!(buckets.take(0, start), Err(STEP), "who is over the limit is not forgotten");
+        assert_eq!(buckets.take(5000, start + Duration::from_secs(1)), Ok(()), "keys at rest make room");
+        assert_eq!(buckets.len(), 1);
+    }
+
+    proptest! {
+        /// The model: in any second's window there are at most `burst + rate` calls.
+        #[test]
+        fn no_window_holds_more_than_burst_and_rate(gaps in prop::collection::vec(0u64..400, 1..200)) {
+            let (buckets, start) = (Buckets::new(QUOTA, 8), Instant::now());
+            let mut at = Duration::ZERO;
+            let mut taken = Vec::new();
+            for gap in gaps {
+                at += Duration::from_millis(gap);
+                if buckets.take("a", start + at).is_ok() {
+                    taken.push(at);
+                }
+            }
+            for (place, from) in taken.iter().enumerate() {
+                let within = taken[place..].iter().take_while(|call| **call - *from < Duration::from_secs(1)).count();
+                prop_assert!(within <= 13, "{within} calls from {from:?}");
+            }
+        }
+    }
+}
