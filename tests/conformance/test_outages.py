@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import time
 
 import pytest
 
-from cluster import ANSWER_SECONDS_MAX
+from cluster import ANSWER_SECONDS_MAX, WITH_ID, with_id
 from stack import REPLICAS
 
 pytestmark = pytest.mark.skipif(not REPLICAS, reason="separate processes, which the run against a stack has")
@@ -71,6 +72,15 @@ def lets_in(cluster, who) -> bool:
     return unseen(cluster, who)["authenticated"]
 
 
+def asks_without_an_answer(cluster, who) -> str:
+    """What is said to somebody who asks what they may, past the API server as kubectl would, while nobody knows."""
+    token = cluster.token(who, expires=str(next(LIFETIMES)))
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": PODS}}
+    response = cluster.post("apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review, bearer=token)
+    assert response.status_code in (503, 504), response.text
+    return response.json()["message"]
+
+
 def allows(cluster, user) -> bool:
     """Whether a door opens; while nobody answers, whoever bears a proof is denied."""
     return cluster.verdict(user, **PODS)[0] == "allowed"
@@ -111,7 +121,19 @@ def test_while_no_authn_answers_nobody_is_refused_for_good(hub, world):
     with paused(hub.processes_of("authn")):
         status = unseen(cluster, ana)
         assert status["authenticated"] is False and status["error"].startswith("no_answer"), status
+        # Whose token this is nobody knows: it would be a record that any stranger can have made.
+        assert not WITH_ID.match(asks_without_an_answer(cluster, ana))
     eventually("authn is not back", lambda: lets_in(cluster, ana))
+
+
+def test_while_no_mapping_answers_a_persons_own_review_is_a_decision_that_can_be_explained(hub, world):
+    cluster, ana = world
+    with paused(hub.processes_of("mapping")):
+        decision = with_id(asks_without_an_answer(cluster, ana))[1]
+    eventually("mapping is not back", lambda: lets_in(cluster, ana))
+    told = hub.explain_decision(decision)
+    assert told["verdict"] == "no_answer" and told["stages"][0]["name"] == "token review", told
+    assert ana.arn in json.dumps(told), told
 
 
 def test_without_redis_everybody_is_let_in_all_the_same(hub, world):

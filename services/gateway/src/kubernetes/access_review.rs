@@ -20,7 +20,7 @@ use lanyard_kit::caught;
 use super::{
     answer, selectors,
     state::Gateway,
-    token_review,
+    token_review::{self, Named},
     wire::{
         AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec, AccessReviewStatus, ReviewVersion,
         api_version, read_review,
@@ -107,7 +107,7 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
             unanswerable(gateway, spoke, version, fault)
         }
         Err(fault) => {
-            let id = record_fault(gateway, spoke, &about, &fault);
+            let id = record_fault(gateway, spoke, about.named(), &fault);
             tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "an access review has no answer");
             Answered {
                 review: Reviewed::AccessFault,
@@ -127,10 +127,10 @@ pub(super) fn too_long<S: Services>(gateway: &Gateway<S>, spoke: &Spoke) -> Answ
 }
 
 /// Records that there was no answer about a door.
-fn record_fault<S: Services>(
+pub(super) fn record_fault<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
-    about: &About,
+    (who, what): Named,
     fault: &Fault,
 ) -> DecisionId {
     let id = DecisionId::random();
@@ -141,8 +141,8 @@ fn record_fault<S: Services>(
         kind: DecisionKind::SubjectAccessReview,
         outcome: DecisionOutcome::NoAnswer,
         reason: fault.code().into(),
-        who: about.who(),
-        what: about.what(),
+        who,
+        what,
         detail: fault.to_string().into(),
         trace: recorder::trace(),
         question: None,
@@ -183,6 +183,11 @@ pub(super) struct About {
 }
 
 impl About {
+    /// Who, and at which door.
+    pub(super) fn named(&self) -> Named {
+        (self.who(), self.what())
+    }
+
     fn who(&self) -> Arc<str> {
         self.user.username.as_str().into()
     }

@@ -1,6 +1,10 @@
 //! The `Self*Review` APIs: what `kubectl auth whoami` and `kubectl auth can-i` ask, answered by the same engines.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    pin::pin,
+    sync::{Arc, OnceLock},
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,6 +15,7 @@ use lanyard_api::{
     mapping::{BREAK_GLASS_PREFIX, Mapped},
     proof,
 };
+use lanyard_kit::caught;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +23,7 @@ use super::{
     access_review::{self, About},
     answer, protobuf,
     state::Gateway,
-    token_review::{self, Outcome, Query},
+    token_review::{self, Bearer, Named, Outcome, Query},
     wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
 };
 use crate::{directory::Spoke, services::Services};
@@ -134,14 +139,18 @@ pub(super) async fn answer<S: Services>(
         return answer::status(StatusCode::UNAUTHORIZED, why);
     }
     let limit = gateway.parts.config.review_timeout();
-    let work = async {
-        let mapped = match token_review::decide(
-            gateway,
-            spoke,
-            Query { token, digest: None, audiences: &[], explain: false },
-        )
-        .await?
-        {
+    let reached = Reached::default();
+    let work = pin!(async {
+        let query = Query { token, digest: None, audiences: &[], explain: false };
+        let outcome = match token_review::prove(gateway, spoke, query).await? {
+            Bearer::Known(verified) => {
+                // Set once, right here.
+                let _ = reached.token.set(token_review::proven(&verified));
+                token_review::resolve(gateway, spoke, verified, false).await?
+            }
+            Bearer::Ended(outcome) => outcome,
+        };
+        let mapped = match outcome {
             Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
             Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
             Outcome::Refused(refused) => {
@@ -151,11 +160,12 @@ pub(super) async fn answer<S: Services>(
                 return Ok(unauthorized(&id.map_or_else(|| code.to_string(), |id| format!("{code} ({id})"))));
             }
         };
-        status(gateway, spoke, review, &mapped, &envelope.spec).await
-    };
-    let answered = tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(Fault::TimedOut { part: "the review".into(), limit }));
+        status(gateway, spoke, review, &mapped, &envelope.spec, &reached.door).await
+    });
+    let answered = tokio::time::timeout(limit, caught("self review", work)).await.map_or_else(
+        |_| Err(Fault::TimedOut { part: "the review".into(), limit }),
+        |done| done.unwrap_or(Err(Fault::Internal)),
+    );
     match answered {
         Ok(Ok(status)) => {
             let body = json!({
@@ -168,8 +178,35 @@ pub(super) async fn answer<S: Services>(
             answer::json(StatusCode::CREATED, &body)
         }
         Ok(Err((code, message))) => answer::status(code, &message),
-        Err(fault) => answer::status(answer::fault_code(&fault), &fault.to_string()),
+        Err(fault) => unanswered(gateway, spoke, &fault, &reached),
     }
+}
+
+/// How far a review has come: what is recorded of one that has no answer.
+#[derive(Default)]
+struct Reached {
+    /// Whose the token is, once that is proven.
+    token: OnceLock<Named>,
+    /// Who asks for which door, once they are let in.
+    door: OnceLock<Named>,
+}
+
+/// There is no answer: a decision with a number, as of a review of an API server. Anybody may knock here, so there is none before the
+/// token is proven: a stranger chooses none of our records.
+fn unanswered<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    fault: &Fault,
+    reached: &Reached,
+) -> Response<Body> {
+    let code = answer::fault_code(fault);
+    let id = match (reached.door.get(), reached.token.get()) {
+        (Some(door), _) => access_review::record_fault(gateway, spoke, door.clone(), fault),
+        (None, Some(token)) => token_review::record_fault(gateway, spoke, fault, token.clone()),
+        (None, None) => return answer::status(code, &fault.to_string()),
+    };
+    tracing::warn!(%fault, decision.id = %id, cluster.name = %spoke.cluster.id, "a person's own review has no answer");
+    answer::status(code, &format!("{fault} ({id})"))
 }
 
 type Answer = Result<Value, (StatusCode, String)>;
@@ -184,12 +221,13 @@ async fn status<S: Services>(
     review: SelfReview,
     mapped: &Mapped,
     spec: &Value,
+    door: &OnceLock<Named>,
 ) -> Result<Answer, Fault> {
     let user = as_kubernetes_sees(&mapped.user);
     match review {
         SelfReview::Subject => Ok(Ok(json!({ "userInfo": user_info(&user) }))),
-        SelfReview::Access => access(gateway, spoke, user, spec).await,
-        SelfReview::Rules => rules(gateway, spoke, user, spec).await,
+        SelfReview::Access => access(gateway, spoke, user, spec, door).await,
+        SelfReview::Rules => rules(gateway, spoke, user, spec, door).await,
     }
 }
 
@@ -218,6 +256,7 @@ async fn access<S: Services>(
     spoke: &Spoke,
     user: UserInfo,
     spec: &Value,
+    door: &OnceLock<Named>,
 ) -> Result<Answer, Fault> {
     let Some((_, attributes)) =
         serde_json::from_value::<AccessReviewSpec>(spec.clone()).ok().and_then(access_review::parse)
@@ -227,6 +266,8 @@ async fn access<S: Services>(
     };
     let user = Arc::new(user);
     let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof: true };
+    // Set once, right here.
+    let _ = door.set(about.named());
     let review =
         Review { cluster: spoke.cluster.uid, user, attributes, explain: true, full: true, grant: None };
     let decision = gateway.parts.services.authz().authorize(review).await?;
@@ -252,8 +293,12 @@ async fn rules<S: Services>(
     spoke: &Spoke,
     user: UserInfo,
     spec: &Value,
+    door: &OnceLock<Named>,
 ) -> Result<Answer, Fault> {
     let namespace = spec.get("namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let asked = access_review::on_one_line(format!("all rules in namespace {namespace}"));
+    // Set once, right here.
+    let _ = door.set((user.username.as_str().into(), asked.into()));
     let query = RulesQuery { cluster: spoke.cluster.uid, user, namespace, grant: None };
     let rules = gateway.parts.services.authz().rules_for(query).await?;
     Ok(Ok(json!({

@@ -154,22 +154,43 @@ pub(super) struct Query<'a> {
     pub(super) explain: bool,
 }
 
-/// Token to identity to user info; shared with the `Self*Review` APIs.
-pub(super) async fn decide<S: Services>(
+/// Whose a token is.
+pub(super) enum Bearer {
+    /// Somebody's, whom the cluster may know.
+    Known(Box<Verified>),
+    /// It ends here: there is nobody to be looked up.
+    Ended(Outcome),
+}
+
+/// Token to identity to user info.
+async fn decide<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     query: Query<'_>,
 ) -> Result<Outcome, Fault> {
+    let explain = query.explain;
+    match prove(gateway, spoke, query).await? {
+        Bearer::Known(verified) => resolve(gateway, spoke, verified, explain).await,
+        Bearer::Ended(outcome) => Ok(outcome),
+    }
+}
+
+/// Token to identity; shared with the `Self*Review` APIs.
+pub(super) async fn prove<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    query: Query<'_>,
+) -> Result<Bearer, Fault> {
     let cluster = spoke.cluster.uid;
     let Query { token, digest, audiences, explain } = query;
     if token.starts_with(BREAK_GLASS_PREFIX) {
-        return Box::pin(break_glass(gateway, spoke, token)).await;
+        return Ok(Bearer::Ended(Box::pin(break_glass(gateway, spoke, token)).await?));
     }
     let query =
         AuthenticateQuery { token: token.into(), digest, cluster, audiences: audiences.to_vec(), explain };
-    let verified = match gateway.parts.services.authn().authenticate(query).await? {
-        Authentication::NotOurs => return Ok(Outcome::NotOurs),
-        Authentication::Verified(verified) => verified,
+    Ok(match gateway.parts.services.authn().authenticate(query).await? {
+        Authentication::NotOurs => Bearer::Ended(Outcome::NotOurs),
+        Authentication::Verified(verified) => Bearer::Known(verified),
         Authentication::Refused(refusal) => {
             let part = (!refusal.part.is_empty()).then(|| format!("part: {}", refusal.part));
             let detail = std::iter::once(refusal.denial.message.as_str())
@@ -177,15 +198,25 @@ pub(super) async fn decide<S: Services>(
                 .chain(refusal.hints.iter().map(String::as_str))
                 .collect::<Vec<_>>()
                 .join("\n");
-            return Ok(Outcome::Refused(Refused {
+            Bearer::Ended(Outcome::Refused(Refused {
                 denial: refusal.denial,
                 who: refusal.access_key_id.map(|key| key.to_string()).unwrap_or_default().into(),
                 what: of_token(&digest.unwrap_or_else(|| TokenDigest::of(token))),
                 detail: detail.into(),
                 question: None,
-            }));
+            }))
         }
-    };
+    })
+}
+
+/// Identity to user info; shared with the `Self*Review` APIs.
+pub(super) async fn resolve<S: Services>(
+    gateway: &Gateway<S>,
+    spoke: &Spoke,
+    verified: Box<Verified>,
+    explain: bool,
+) -> Result<Outcome, Fault> {
+    let cluster = spoke.cluster.uid;
     let query = ResolveQuery { cluster, identity: verified.identity.clone(), explain };
     let who = || verified.identity.value.name();
     let what = || of_token(&verified.token);
@@ -325,15 +356,15 @@ fn of_token(digest: &TokenDigest) -> Arc<str> {
     format!("token {digest}").into()
 }
 
-/// Who, as far as known, and by which token.
-type Named = (Arc<str>, Arc<str>);
+/// Who, as far as known, and by what: which token they bear, or which door they ask for.
+pub(super) type Named = (Arc<str>, Arc<str>);
 
 /// Nobody yet, by this token.
 fn unproven(token: &str) -> Named {
     ("".into(), of_token(&TokenDigest::of(token)))
 }
 
-fn proven(verified: &Verified) -> Named {
+pub(super) fn proven(verified: &Verified) -> Named {
     (verified.identity.value.name(), of_token(&verified.token))
 }
 
@@ -412,7 +443,7 @@ fn no_answer<S: Services>(
 }
 
 /// Records that there was no answer about a token.
-fn record_fault<S: Services>(
+pub(super) fn record_fault<S: Services>(
     gateway: &Gateway<S>,
     spoke: &Spoke,
     fault: &Fault,
