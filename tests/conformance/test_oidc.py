@@ -63,6 +63,10 @@ def test_claims_become_username_and_groups(hub, corp, issuer):
     assert audiences == ["https://kubernetes.default.svc"]
 
 
+def test_an_issuer_whose_keys_are_there_is_associated_without_a_word(hub, cluster, issuer, client):
+    assert associate(hub, cluster, issuer, client)["notices"] == []
+
+
 def test_it_is_described_and_listed(hub, corp, issuer):
     cluster, _ = corp
     described = hub.cli("identity-provider", "describe", cluster.id, "corp")
@@ -280,7 +284,8 @@ def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_
     issuer.instead[path] = answer(issuer)
     try:
         cluster = hub.create_cluster("wrong")
-        associate(hub, cluster, issuer, client)
+        (notice,) = associate(hub, cluster, issuer, client)["notices"]
+        assert f"({code})" in notice, "whoever associates it hears of it, and it is associated"
         login = hub.secrets.add("an OIDC token", issuer.token(aud=client))
         told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
         assert told["verdict"] == "no_answer", told
@@ -294,7 +299,8 @@ def test_an_issuer_that_cannot_be_asked_refuses_nobody(hub, tmp_path, client):
     issuer.away = True
     try:
         cluster = hub.create_cluster("away")
-        associate(hub, cluster, issuer, client)
+        (notice,) = associate(hub, cluster, issuer, client)["notices"]
+        assert "(issuer_status)" in notice, notice
         login = hub.secrets.add("an OIDC token", issuer.token(aud=client))
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": login}}
         answer = cluster.post("tokenreview", body)

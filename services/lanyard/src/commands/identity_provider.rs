@@ -1,5 +1,7 @@
 //! `lanyard identity-provider`: the OIDC issuers whose tokens a cluster takes.
 
+mod reach;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
@@ -20,6 +22,7 @@ use crate::{
     input::key_value,
     show::{Changed, Fields, Listing, Row},
 };
+use reach::Reach;
 
 const ASSOCIATE: &str = "\
 Examples:
@@ -146,8 +149,10 @@ impl IdentityProviderCommand {
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         if let Self::Associate(args) = self {
             let (change, asked) = args.split()?;
-            let remote = context.connect().await?.remote();
-            return context.show(&Changed(remote.associate_identity_provider(change.into(), asked).await?));
+            let (hub, reach) = (context.connect().await?, Reach::of(&asked));
+            let mut made = hub.remote().associate_identity_provider(change.into(), asked).await?;
+            made.notices.extend(Box::pin(reach.notice(&hub)).await);
+            return context.show(&Changed(made));
         }
         let remote = context.connect().await?.remote();
         match self {
