@@ -145,7 +145,7 @@ impl Suite {
             cluster: self.cluster.uid,
             grant: None,
             user: user.clone().into(),
-            attributes: Attributes::Resource(attributes),
+            attributes: Attributes::Resource(attributes).into(),
             explain: false,
             full: false,
         };

@@ -47,8 +47,8 @@ pub struct Review {
     pub cluster: ClusterUid,
     /// Who wants in; the proof is in its extra. Reviews of one batch share it where they are about one person.
     pub user: Arc<UserInfo>,
-    /// What is asked.
-    pub attributes: Attributes,
+    /// What is asked; whoever records the answer shares it.
+    pub attributes: Arc<Attributes>,
     /// Also name what would have allowed it, at length.
     pub explain: bool,
     /// Weigh RBAC whatever the cluster's mode: for those who ask us alone.

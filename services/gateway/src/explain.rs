@@ -228,7 +228,7 @@ pub(crate) async fn explain<S: Services>(
         cluster: cluster.uid,
         grant: entry_of(&mapped.grant, &mapped.user),
         user: Arc::unwrap_or_clone(mapped).user.into_info().into(),
-        attributes,
+        attributes: attributes.into(),
         explain: true,
         full: false,
     };

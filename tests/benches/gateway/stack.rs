@@ -68,7 +68,8 @@ fn rbac_review(cluster: ClusterUid, username: &str, namespace: &str) -> Review {
             version: "v1".to_owned(),
             resource: "deployments".to_owned(),
             ..ResourceAttributes::default()
-        }),
+        })
+        .into(),
         explain: false,
         full: true,
         grant: None,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     fault::{CallError, Fault},
     grpc::{
-        codec::{convert, message, optional_message, shared_message},
+        codec::{convert, optional_message, shared_message},
         field::{self, wire_enum},
         mutation::{join, mutated, split},
     },
@@ -31,7 +31,7 @@ wire_enum! { DecisionKind = pb::decision_record::Kind { TokenReview, SubjectAcce
 wire_enum! { DecisionOutcome = pb::decision_record::Outcome { Verified, Refused, NoAnswer, Allow, Deny, NoOpinion } }
 
 convert! { Review = pb::Review {
-    user: shared_message, attributes: message, explain: plain, full: plain;
+    user: shared_message, attributes: shared_message, explain: plain, full: plain;
     cluster = cluster_uid: text, grant = entry_id: optional_text,
 } }
 convert! { SelectorRequirement = pb::selectors::Requirement { key: plain, operator: plain, values: plain } }
@@ -55,7 +55,7 @@ convert! { DecisionRecord = pb::DecisionRecord {
 } }
 convert! { KnockQuestion = question::Knock { authority: text, arn: text, principal_id: plain } }
 convert! { DoorQuestion = question::Door {
-    username: plain, groups: plain, attributes: message; entry = entry_id: optional_text,
+    username: plain, groups: plain, attributes: shared_message; entry = entry_id: optional_text,
 } }
 
 mutated! { lanyard_rbac::ObjectKey = pb::ObjectDeleted { key: text } }
@@ -95,7 +95,7 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
             (None, Some(shared)) => Arc::clone(shared),
             (own, _) => shared_message::read("user", own)?,
         };
-        let attributes = message::read("attributes", attributes)?;
+        let attributes = shared_message::read("attributes", attributes)?;
         let grant = field::optional("entry_id", entry_id.as_deref())?;
         Ok(Review { cluster, user, attributes, explain, full, grant })
     };
@@ -336,7 +336,7 @@ mod tests {
         Review {
             cluster: ClusterUid(uuid::Uuid::from_u128(1)),
             user: UserInfo { username: username.to_owned(), ..UserInfo::default() }.into(),
-            attributes: Attributes::NonResource { path: path.to_owned(), verb: "get".to_owned() },
+            attributes: Attributes::NonResource { path: path.to_owned(), verb: "get".to_owned() }.into(),
             explain: false,
             full: false,
             grant: None,

@@ -1,5 +1,7 @@
 //! What a refusal was about, so that an explanation can ask it anew.
 
+use std::sync::Arc;
+
 use lanyard_iam::PrincipalArn;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +42,7 @@ pub struct DoorQuestion {
     /// As the review had them.
     pub groups: Vec<String>,
     /// What was asked.
-    pub attributes: Attributes,
+    pub attributes: Arc<Attributes>,
     /// The access entry that the review's proof names. The proof itself is not kept.
     pub entry: Option<EntryId>,
 }
@@ -56,9 +58,12 @@ impl Question {
         })))
     }
 
-    /// About a door.
-    pub fn of_door(user: &UserInfo, attributes: Attributes, entry: Option<EntryId>) -> Box<Self> {
-        let (username, groups) = (user.username.clone(), user.groups.clone());
+    /// About a door. Names are taken out of a user whom nobody else has any more, which is the rule once there is an answer.
+    pub fn of_door(user: Arc<UserInfo>, attributes: Arc<Attributes>, entry: Option<EntryId>) -> Box<Self> {
+        let (username, groups) = match Arc::try_unwrap(user) {
+            Ok(user) => (user.username, user.groups),
+            Err(shared) => (shared.username.clone(), shared.groups.clone()),
+        };
         Box::new(Self::Door(DoorQuestion { username, groups, attributes, entry }))
     }
 
@@ -98,13 +103,13 @@ mod tests {
 
     #[test]
     fn every_text_that_the_asker_chose_counts() {
-        let user = UserInfo {
+        let user = Arc::new(UserInfo {
             username: "ana".into(),
             groups: vec!["devs".into(), "ops".into()],
             ..UserInfo::default()
-        };
+        });
         let path = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
-        assert_eq!(Question::of_door(&user, path, None).text_bytes(), 3 + 7 + 5);
+        assert_eq!(Question::of_door(Arc::clone(&user), path.into(), None).text_bytes(), 3 + 7 + 5);
         let requirement =
             SelectorRequirement { key: "k".into(), operator: "In".into(), values: vec!["abc".into()] };
         let selectors = Selectors { field: vec![requirement.clone()], label: vec![requirement] };
@@ -115,7 +120,10 @@ mod tests {
             selectors: Some(Box::new(selectors)),
             ..ResourceAttributes::default()
         };
-        let question = Question::of_door(&user, Attributes::Resource(asked), None);
+        let asked = Arc::new(Attributes::Resource(asked));
+        let of_shared = Question::of_door(Arc::clone(&user), Arc::clone(&asked), None);
+        let question = Question::of_door(user, asked, None);
+        assert_eq!(question, of_shared, "whether or not somebody else has the user still");
         assert_eq!(question.text_bytes(), 3 + 7 + 8 + 12);
         let written = serde_json::to_string(&question).unwrap();
         assert_eq!(serde_json::from_str::<Question>(&written).unwrap(), *question);

@@ -308,7 +308,14 @@ pub(crate) fn spoke(cluster: ClusterUid) -> Vouched<Actor> {
 }
 
 pub(crate) fn review(cluster: ClusterUid, user: UserInfo, attributes: Attributes) -> Review {
-    Review { cluster, user: user.into(), attributes, explain: false, full: false, grant: None }
+    Review {
+        cluster,
+        user: user.into(),
+        attributes: attributes.into(),
+        explain: false,
+        full: false,
+        grant: None,
+    }
 }
 
 pub(crate) fn resource(verb: &str, group: &str, resource: &str, namespace: &str) -> Attributes {

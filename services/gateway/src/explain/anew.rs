@@ -139,7 +139,7 @@ async fn of_door<S: Services>(
     let review = Review {
         cluster: cluster.uid,
         user: Arc::new(UserInfo { username, groups, ..UserInfo::default() }),
-        attributes: door.attributes.clone(),
+        attributes: Arc::clone(&door.attributes),
         explain: true,
         full: false,
         grant: door.entry,

@@ -75,8 +75,8 @@ pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke
             }
         };
     };
-    let user = Arc::new(user);
-    let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof };
+    let (user, attributes) = (Arc::new(user), Arc::new(attributes));
+    let about = About { user: Arc::clone(&user), attributes: Arc::clone(&attributes), bears_proof };
     let Some(_place) = gateway.admit() else {
         return match bears_proof {
             true => {
@@ -178,7 +178,7 @@ pub(super) fn record<S: Services>(
 /// What a review was about, for its record.
 pub(super) struct About {
     pub(super) user: Arc<UserInfo>,
-    pub(super) attributes: Attributes,
+    pub(super) attributes: Arc<Attributes>,
     pub(super) bears_proof: bool,
 }
 
@@ -206,7 +206,7 @@ impl About {
             return None;
         }
         let entry = proof_of(&self.user).and_then(Proof::claimed_entry);
-        Some(Question::of_door(&self.user, self.attributes, entry))
+        Some(Question::of_door(self.user, self.attributes, entry))
     }
 }
 
@@ -384,7 +384,8 @@ mod tests {
             };
             let attributes = Attributes::NonResource { path: "/x".into(), verb: "get".into() };
             let user = UserInfo { username: "ana".to_owned(), ..UserInfo::default() };
-            About { user: Arc::new(user), attributes, bears_proof: false }.question(&decision)
+            About { user: Arc::new(user), attributes: attributes.into(), bears_proof: false }
+                .question(&decision)
         };
         assert!(of(Verdict::NoOpinion, Reason::NothingMatched).is_some());
         assert!(of(Verdict::Deny, Reason::GrantRevoked).is_some());

@@ -265,7 +265,8 @@ async fn access<S: Services>(
         return Ok(Err((StatusCode::BAD_REQUEST, rule.to_owned())));
     };
     let user = Arc::new(user);
-    let about = About { user: Arc::clone(&user), attributes: attributes.clone(), bears_proof: true };
+    let attributes = Arc::new(attributes);
+    let about = About { user: Arc::clone(&user), attributes: Arc::clone(&attributes), bears_proof: true };
     // Set once, right here.
     let _ = door.set(about.named());
     let review =

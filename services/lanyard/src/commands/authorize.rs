@@ -147,7 +147,7 @@ impl AuthorizeArgs {
             let review = |(user, attributes): &(Arc<UserInfo>, Attributes)| Review {
                 cluster: cluster.uid,
                 user: Arc::clone(user),
-                attributes: attributes.clone(),
+                attributes: Arc::new(attributes.clone()),
                 explain: true,
                 full: false,
                 grant,

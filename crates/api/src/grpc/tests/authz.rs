@@ -83,7 +83,7 @@ fn record(kind: DecisionKind) -> DecisionRecord {
             }))),
             DecisionKind::SubjectAccessReview => {
                 let asked = Attributes::Resource(pods());
-                Some(Question::of_door(&user_info(), asked, Some(entry_id())))
+                Some(Question::of_door(user_info().into(), asked.into(), Some(entry_id())))
             }
             DecisionKind::ManagementCall => None,
         },
@@ -153,7 +153,7 @@ fn review(attributes: Attributes, number: u128) -> Review {
     Review {
         cluster: uid(1),
         user: user_info().into(),
-        attributes,
+        attributes: attributes.into(),
         explain: odd,
         full: !odd,
         grant: odd.then(entry_id),

@@ -64,7 +64,7 @@ fn rbac_is_weighed_in_full_mode_and_for_those_who_ask_us_alone() {
 /// Changes one of the inputs.
 fn change(review: &mut Review, which: usize, to: &str) -> bool {
     let before = (review.user.clone(), review.attributes.clone());
-    match (which, &mut review.attributes) {
+    match (which, Arc::make_mut(&mut review.attributes)) {
         (0, _) => Arc::make_mut(&mut review.user).groups = texts(&[to]),
         (1, Attributes::NonResource { path, .. }) => *path = to.to_owned(),
         (2, Attributes::NonResource { verb, .. }) => *verb = to.to_owned(),
@@ -77,7 +77,7 @@ fn change(review: &mut Review, which: usize, to: &str) -> bool {
         (6, Attributes::Resource(asked)) => asked.name = to.to_owned(),
         _ => return false,
     }
-    let is_path = matches!(review.attributes, Attributes::NonResource { .. });
+    let is_path = matches!(*review.attributes, Attributes::NonResource { .. });
     !(is_path && which == 0) && before != (review.user.clone(), review.attributes.clone())
 }
 
@@ -118,7 +118,7 @@ fn immunity_30_an_unreadable_selector_changes_no_decision_and_is_said() {
         SelectorRequirement { key: "app".to_owned(), operator: "Like".to_owned(), values: texts(&["web"]) };
     for (user, expected) in [(bare("x", &["devs"]), Verdict::Allow), (bare("x", &[]), Verdict::NoOpinion)] {
         let mut review = stage.review(user, scale());
-        let Attributes::Resource(asked) = &mut review.attributes else { panic!() };
+        let Attributes::Resource(asked) = Arc::make_mut(&mut review.attributes) else { panic!() };
         asked.selectors = Some(Box::new(Selectors { field: vec![], label: vec![bad.clone()] }));
         let decision = stage.decide(&review);
         assert_eq!(decision.verdict, expected);
@@ -156,7 +156,7 @@ fn an_explanation_names_what_would_have_allowed_it_and_nobody_else_pays_for_one(
         "{near:?}"
     );
     let mut other_name = stage.review(bare("x", &["devs"]), scale());
-    let Attributes::Resource(attributes) = &mut other_name.attributes else { panic!() };
+    let Attributes::Resource(attributes) = Arc::make_mut(&mut other_name.attributes) else { panic!() };
     attributes.name = "db".to_owned();
     other_name.explain = true;
     let hints = stage.decide(&other_name).hints;

@@ -371,7 +371,7 @@ impl Stage {
         Review {
             cluster: self.cluster.uid,
             user: user.into(),
-            attributes,
+            attributes: attributes.into(),
             explain: false,
             full: false,
             grant: None,

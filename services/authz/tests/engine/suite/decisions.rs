@@ -31,7 +31,7 @@ fn record(cluster: ClusterUid) -> DecisionRecord {
 fn question(username: String) -> Option<Box<Question>> {
     let user = UserInfo { username, groups: vec!["devs".to_owned()], ..UserInfo::default() };
     let attributes = Attributes::NonResource { path: "/x".to_owned(), verb: "get".to_owned() };
-    Some(Question::of_door(&user, attributes, Some(EntryId::random())))
+    Some(Question::of_door(user.into(), attributes.into(), Some(EntryId::random())))
 }
 
 fn is_not_found(answer: Result<DecisionRecord, CallError>, id: DecisionId) {
