@@ -1,4 +1,7 @@
-use lanyard_api::{Extra, UserInfo, WrittenUser};
+use lanyard_api::{
+    Extra, UserInfo, WrittenUser,
+    proof::{CANONICAL_ARN_KEY, EXTRA_KEY},
+};
 use lanyard_gateway::kubernetes::wire::{
     ADMISSION, AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus,
     AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion, TokenReviewIn, TokenReviewOut,
@@ -73,7 +76,7 @@ fn access_review(input: &[u8], plain: Option<&Value>) -> bool {
         assert_eq!(serde_json::to_value(&spec.groups).ok().as_ref(), Some(groups));
     }
     if let Some(extra) = member(plain, &["spec", "extra"]) {
-        assert_eq!(serde_json::to_value(&spec.extra).ok(), Some(empty_for_null(extra)));
+        assert_eq!(serde_json::to_value(&spec.extra).ok(), Some(read_by_decisions(extra)));
     }
     for (name, is_there) in [
         ("resourceAttributes", spec.resource_attributes.is_some()),
@@ -130,9 +133,10 @@ fn admission_review(input: &[u8], plain: Option<&Value>) -> bool {
     true
 }
 
-/// Go writes an empty map or list as null too; both are read as empty.
-fn empty_for_null(extra: &Value) -> Value {
-    let values = extra.as_object().into_iter().flatten();
+/// What is kept of the extra. Go writes an empty map or list as null too; both are read as empty.
+fn read_by_decisions(extra: &Value) -> Value {
+    let is_read = |key: &str| key == CANONICAL_ARN_KEY || key.eq_ignore_ascii_case(EXTRA_KEY);
+    let values = extra.as_object().into_iter().flatten().filter(|(key, _)| is_read(key));
     let filled = values.map(|(key, value)| match value {
         Value::Null => (key.clone(), Value::Array(Vec::new())),
         value => (key.clone(), value.clone()),

@@ -411,11 +411,10 @@ mod tests {
         assert!(parse(r#"{"user":"a"}"#).is_none());
         assert!(parse(r#"{"resourceAttributes":{},"nonResourceAttributes":{}}"#).is_none());
         let (user, attributes) = parse(
-            r#"{"user":"a","extra":{"k":null,"l":["m"]},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#,
+            r#"{"user":"a","extra":{"canonicalarn":null},"nonResourceAttributes":{"path":"/x","verb":"get"}}"#,
         )
         .unwrap();
-        assert_eq!(user.extra["k"], Vec::<String>::new());
-        assert_eq!(user.extra["l"], ["m"]);
+        assert_eq!(user.extra["canonicalarn"], Vec::<String>::new());
         let (user, _) = parse(r#"{"user":"a","extra":null,"nonResourceAttributes":{}}"#).unwrap();
         assert!(user.extra.is_empty());
         assert_eq!(attributes, Attributes::NonResource { path: "/x".into(), verb: "get".into() });

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use lanyard_api::Extra;
+use lanyard_api::{
+    Extra,
+    proof::{CANONICAL_ARN_KEY, EXTRA_KEY},
+};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -171,7 +174,7 @@ pub struct AccessReviewSpec {
     /// The groups.
     #[serde(default, alias = "group")]
     pub groups: Option<Vec<String>>,
-    /// The extra; a key without values is one with an empty list.
+    /// Of the extra what decisions read; a key without values is one with an empty list.
     #[serde(default, deserialize_with = "read_extra")]
     pub extra: Extra,
     /// Something in the API, or
@@ -182,7 +185,9 @@ pub struct AccessReviewSpec {
     pub non_resource_attributes: Option<NonResourceIn>,
 }
 
-/// Go writes an empty map or list as null as well.
+/// Of the extra what decisions read: the proof, and whose it is. An API server sends along all that mapping has told it of a person,
+/// with each question; what nobody reads of that is as it has to be, and goes no further. Go writes an empty map or list as null
+/// as well.
 fn read_extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Extra, D::Error> {
     struct Lists;
 
@@ -199,14 +204,76 @@ fn read_extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Extra, D::Er
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
             let mut extra = Extra::new();
-            while let Some((key, values)) = entries.next_entry::<String, Option<Vec<String>>>()? {
-                extra.insert(key.into(), values.unwrap_or_default());
+            while let Some(key) = entries.next_key::<ExtraKey>()? {
+                match key {
+                    ExtraKey::Read(key) => {
+                        let values: Option<Vec<String>> = entries.next_value()?;
+                        extra.insert(key, values.unwrap_or_default());
+                    }
+                    ExtraKey::Other => drop(entries.next_value::<Option<Vec<Unread>>>()?),
+                }
             }
             Ok(extra)
         }
     }
 
     deserializer.deserialize_any(Lists)
+}
+
+/// A key of the extra.
+enum ExtraKey {
+    /// Decisions read what is under it. Front proxies change the letter case of keys, and under several spellings the proof is none:
+    /// so it stays as it was sent.
+    Read(Cow<'static, str>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for ExtraKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Key;
+
+        impl Visitor<'_> for Key {
+            type Value = ExtraKey;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<ExtraKey, E> {
+                Ok(match key {
+                    EXTRA_KEY => ExtraKey::Read(EXTRA_KEY.into()),
+                    CANONICAL_ARN_KEY => ExtraKey::Read(CANONICAL_ARN_KEY.into()),
+                    _ if key.eq_ignore_ascii_case(EXTRA_KEY) => ExtraKey::Read(key.to_owned().into()),
+                    _ => ExtraKey::Other,
+                })
+            }
+        }
+
+        deserializer.deserialize_str(Key)
+    }
+}
+
+/// A text that has to be one, and that nobody reads.
+struct Unread;
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Unread;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Unread, E> {
+                Ok(Unread)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 /// `resourceAttributes`.
@@ -408,6 +475,40 @@ mod tests {
         for bad in [&b"[]"[..], b"", b" ", b"null", b"\"a\"", b"[null, null, [\"token\"]]"] {
             assert!(read_review::<TokenReviewIn<'_>>(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
+    }
+
+    #[test]
+    fn of_the_extra_is_kept_what_decisions_read_and_all_of_it_has_to_be_lists_of_texts() {
+        let read = |extra: &str| {
+            let spec = format!(r#"{{"extra":{extra}}}"#);
+            serde_json::from_str(&spec).map(|spec: AccessReviewSpec| spec.extra)
+        };
+        let texts = |values: &[&str]| values.iter().map(ToString::to_string).collect::<Vec<_>>();
+        type Kept = &'static [(&'static str, &'static [&'static str])];
+        let cases: [(&str, Kept); 8] = [
+            ("null", &[]),
+            ("{}", &[]),
+            (r#"{"lanyard.dev/proof":["p"]}"#, &[("lanyard.dev/proof", &["p"])]),
+            (r#"{"lanyard.dev\/pr\u006fof":["p"]}"#, &[("lanyard.dev/proof", &["p"])]),
+            (r#"{"lanyard.dev/proof":null,"arn":null}"#, &[("lanyard.dev/proof", &[])]),
+            (
+                r#"{"Lanyard.Dev/Proof":["p"],"lanyard.dev/proof":["p","q"]}"#,
+                &[("Lanyard.Dev/Proof", &["p"]), ("lanyard.dev/proof", &["p", "q"])],
+            ),
+            (r#"{"arn":["a"],"canonicalarn":["b"],"sessionname":["c"]}"#, &[("canonicalarn", &["b"])]),
+            (r#"{"CanonicalArn":["a"],"lanyard.dev/proofs":["b"]}"#, &[]),
+        ];
+        for (sent, kept) in cases {
+            let kept: Extra =
+                kept.iter().map(|(key, values)| ((*key).to_owned().into(), texts(values))).collect();
+            assert_eq!(read(sent).unwrap(), kept, "{sent}");
+        }
+        for key in ["lanyard.dev/proof", "canonicalarn", "arn"] {
+            for bad in [r#""a""#, "1", "{}", "[1]", "[null]", r#"["a",["b"]]"#] {
+                assert!(read(&format!(r#"{{"{key}":{bad}}}"#)).is_err(), "{key}: {bad}");
+            }
+        }
+        assert!(read(r#"["a"]"#).is_err() && read("1").is_err());
     }
 
     #[test]
