@@ -3,7 +3,10 @@
 //! Whatever happens here to a review that bears a proof, the answer is a decision: on an error status the API server would
 //! go on to RBAC with the groups in its cache.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::{Display, Write as _},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -34,6 +37,12 @@ use crate::{
 };
 
 const KIND: &str = "SubjectAccessReview";
+
+/// Room that takes a line about a review as a rule, in bytes.
+const LINE_BYTES: usize = 160;
+
+/// A decision's number, in brackets and after a space.
+const ID_BYTES: usize = " ()".len() + 36;
 
 /// Answers one SubjectAccessReview of one cluster's API server.
 pub(super) async fn answer<S: Services>(gateway: &Arc<Gateway<S>>, spoke: &Spoke, body: Bytes) -> Answered {
@@ -193,7 +202,7 @@ impl About {
     }
 
     fn what(&self) -> Arc<str> {
-        self.attributes.to_string().into()
+        written(&self.attributes).into()
     }
 
     /// What a refusal can be asked anew by. None where the proof is not one: what it names is anybody's choice.
@@ -258,7 +267,7 @@ fn write<S: Services>(
     about: About,
     decision: &Decision,
 ) -> Answered {
-    let detail = on_one_line(decision.reason.to_string());
+    let detail = on_one_line(written(&decision.reason));
     let is_persons_refusal = about.bears_proof && decision.verdict != Verdict::Allow;
     let id = record(gateway, spoke, about, decision, &detail);
     let reason = line(&detail, is_persons_refusal, id);
@@ -278,11 +287,20 @@ fn write<S: Services>(
     Answered { review, decision: Some(id), reason: decision.reason.code().into(), response }
 }
 
+/// The text of something, which fits at once as a rule.
+fn written(told: &impl Display) -> String {
+    let mut text = String::with_capacity(LINE_BYTES);
+    // Writing into a string cannot fail.
+    let _ = write!(text, "{told}");
+    text
+}
+
 /// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused. Whoever is known
 /// by a proof, and refused, is told where more is: what would help is worked out when they ask, and not for each refusal.
 fn line(detail: &str, is_persons_refusal: bool, id: DecisionId) -> String {
     const MORE: &str = "; `lanyard explain --id` says what would help";
-    let mut line = detail.to_owned();
+    let mut line = String::with_capacity(detail.len() + MORE.len() + ID_BYTES);
+    line.push_str(detail);
     if is_persons_refusal {
         line.push_str(MORE);
     }
