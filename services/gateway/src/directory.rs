@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
 use lanyard_api::{
     ClusterUid,
     mapping::{Cluster, ClusterDirectory, SpokeCredentialKind},
@@ -49,8 +50,8 @@ impl Spoke {
 
 struct Index {
     source: Arc<ClusterDirectory>,
-    by_id: HashMap<String, Arc<Spoke>>,
-    by_uid: HashMap<ClusterUid, Arc<Spoke>>,
+    by_id: HashMap<String, Arc<Spoke>, RandomState>,
+    by_uid: HashMap<ClusterUid, Arc<Spoke>, RandomState>,
 }
 
 /// The directory of clusters, kept current by mapping's watch.
@@ -110,7 +111,8 @@ pub(crate) async fn show(mut watch: watch::Receiver<Arc<ClusterDirectory>>, cloc
 }
 
 fn compile(directory: &Arc<ClusterDirectory>, reviews: &Reviews) -> Index {
-    let mut index = Index { source: Arc::clone(directory), by_id: HashMap::new(), by_uid: HashMap::new() };
+    let (by_id, by_uid) = (HashMap::default(), HashMap::default());
+    let mut index = Index { source: Arc::clone(directory), by_id, by_uid };
     for entry in &directory.clusters {
         let digests = |kind| {
             let of_kind = entry.credentials.iter().filter(move |credential| credential.kind == kind);

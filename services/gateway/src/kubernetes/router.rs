@@ -19,6 +19,7 @@ use lanyard_kit::{
 use serde_json::json;
 use tower::BoxError;
 use tracing::{Instrument as _, Span};
+use uuid::Uuid;
 
 use super::{
     access_review, admission, answer, discovery, issuer,
@@ -270,12 +271,17 @@ fn by_certificate<S: Services, B>(gateway: &Gateway<S>, spoke: &Spoke, request: 
     let Some(peer) = request.extensions().get::<serve::Peer>() else { return false };
     match peer.identity.as_deref() {
         Some(PeerIdentity::Spoke { hub, cluster_uid }) => {
-            *hub == gateway.parts.hub.hub_id.to_string()
-                && *cluster_uid == spoke.cluster.uid.to_string()
-                && peer.certificate_sha256.is_some_and(|sha256| spoke.shows(&sha256))
+            peer.certificate_sha256.is_some_and(|sha256| spoke.shows(&sha256))
+                && is_number(hub, gateway.parts.hub.hub_id.0)
+                && is_number(cluster_uid, spoke.cluster.uid.0)
         }
         Some(PeerIdentity::Service { .. } | PeerIdentity::Principal { .. }) | None => false,
     }
+}
+
+/// Whether a text is a number as it is written here.
+fn is_number(text: &str, number: Uuid) -> bool {
+    *text == *number.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())
 }
 
 fn by_token(spoke: &Spoke, headers: &HeaderMap) -> bool {
