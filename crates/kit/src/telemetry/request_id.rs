@@ -34,8 +34,9 @@ impl RequestId {
 
     /// The one form that a number is written in: 36 digits and dashes, in lower case.
     fn parse(text: &str) -> Option<Self> {
-        let id = Self(Uuid::try_parse(text).ok()?);
-        (id.to_string() == text).then_some(id)
+        let id = Uuid::try_parse(text).ok()?;
+        let is_its_form = *text == *id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer());
+        is_its_form.then_some(Self(id))
     }
 
     /// What a call bears that another service of the hub makes. Nobody else's word counts: a line of the log has no number that a
