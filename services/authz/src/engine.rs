@@ -93,7 +93,10 @@ impl Inner {
         for _ in 0..ROUNDS_MAX {
             // In one process the first round answers, as a rule; the view must not be held across an await without owning it.
             let view = self.view.load();
-            let lacking = match question(&Current::new(&view, caught_up_since.is_some()), self.clock.now()) {
+            let lacking = match question(
+                &Current::new(&view, &self.caught_up, caught_up_since.is_some()),
+                self.clock.now(),
+            ) {
                 Ok(answer) => return Ok(answer),
                 Err(lacking) => lacking,
             };
@@ -103,7 +106,9 @@ impl Inner {
                 // In a box of its own, for hardly a question has to.
                 Box::pin(self.caught_up.since(since, &self.store)).await
             };
+            let newer = lacking.newer();
             lacking.supply(&view, catch_up, || self.renew(&view)).await.map_err(fault)?;
+            newer.into_iter().for_each(|named| self.caught_up.note(named));
         }
         Err(Fault::Unavailable {
             part: "the snapshot".into(),

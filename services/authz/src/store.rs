@@ -1,14 +1,19 @@
 //! Snapshots that keep up with the store: the models, and the view that decisions are made from.
 
 use std::{
+    collections::{HashSet, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
-use lanyard_api::{ClusterUid, Revision, Scope, proof::ProofKey};
+use foldhash::fast::RandomState;
+use lanyard_api::{
+    ClusterUid, Revision, Scope,
+    proof::{Handle, ProofKey},
+};
 use lanyard_iam::AccountId;
 use lanyard_store::{
     Change, Followed, Keyring, KeyringError, Kind, Model, Purpose, RbacObject, Record, Row, Store, StoreError,
@@ -268,13 +273,14 @@ impl View {
 /// A view as it is for one question.
 pub(crate) struct Current<'v> {
     view: &'v View,
+    caught_up: &'v CaughtUp,
     /// Whether the view has caught up with the store since the question came.
     is_caught_up: bool,
 }
 
 impl<'v> Current<'v> {
-    pub(crate) fn new(view: &'v View, is_caught_up: bool) -> Self {
-        Self { view, is_caught_up }
+    pub(crate) fn new(view: &'v View, caught_up: &'v CaughtUp, is_caught_up: bool) -> Self {
+        Self { view, caught_up, is_caught_up }
     }
 }
 
@@ -299,19 +305,53 @@ impl World for Current<'_> {
         self.view.has_newer_keys() || !self.view.store.has_asked_for_keys()
     }
 
-    fn is_caught_up(&self) -> bool {
-        self.is_caught_up
+    fn is_caught_up_with(&self, named: &Handle) -> bool {
+        self.is_caught_up || self.caught_up.has_met(named)
     }
 }
 
-/// When this process last caught up with the store because a question asked for it. Many who ask at once share one look.
+/// Most of what proofs have named and was not there that is remembered, the last come.
+const MET_MAX: usize = 10_000;
+
+/// How far this process has caught up with the store because questions asked for it.
 #[derive(Default)]
-pub(crate) struct CaughtUp(tokio::sync::Mutex<Option<Instant>>);
+pub(crate) struct CaughtUp {
+    /// When it last began to. Many who ask at once share one look.
+    last: tokio::sync::Mutex<Option<Instant>>,
+    met: Mutex<Met>,
+}
+
+/// What a proof has named before this process caught up: a proof names what was there when it was made, and each number is given once.
+/// So where it is in nobody's memory after that it is gone for good, however often its proof is shown.
+#[derive(Default)]
+struct Met {
+    order: VecDeque<Handle>,
+    all: HashSet<Handle, RandomState>,
+}
 
 impl CaughtUp {
+    /// Whether the store was caught up with since a proof named this.
+    fn has_met(&self, named: &Handle) -> bool {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).all.contains(named)
+    }
+
+    /// The store was caught up with since a proof named this.
+    pub(crate) fn note(&self, named: Handle) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if !met.all.insert(named) {
+            return;
+        }
+        met.order.push_back(named);
+        if met.order.len() > MET_MAX
+            && let Some(first) = met.order.pop_front()
+        {
+            met.all.remove(&first);
+        }
+    }
+
     /// Brings everything in memory up to what the store had at `asked_at`, or later.
     pub(crate) async fn since(&self, asked_at: Instant, store: &Store) -> Result<(), StoreError> {
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if last.is_none_or(|began| began < asked_at) {
             let began = Instant::now();
             store.catch_up().await?;
@@ -370,8 +410,8 @@ impl<W: World> World for Pinned<'_, W> {
         self.world.may_have_newer_keys()
     }
 
-    fn is_caught_up(&self) -> bool {
-        self.world.is_caught_up()
+    fn is_caught_up_with(&self, named: &Handle) -> bool {
+        self.world.is_caught_up_with(named)
     }
 }
 
@@ -398,7 +438,7 @@ impl Lacking {
     ) -> Result<(), StoreError> {
         match self {
             Self::Scopes(scopes) => view.load(&scopes).await,
-            Self::Newer => catch_up.await,
+            Self::Newer(_) => catch_up.await,
             Self::Keys => {
                 if !view.has_newer_keys() {
                     view.store.ask_for_keys().await;

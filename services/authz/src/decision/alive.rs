@@ -72,21 +72,25 @@ fn gone_kin<W: World>(
 /// the question.
 fn gone_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<Gone>, Lacking> {
     match missing_of_pod(sight, proof)? {
-        Some(_) if !sight.world.is_caught_up() => Err(Lacking::Newer),
-        missing => Ok(missing),
+        Some((_, named)) if !sight.world.is_caught_up_with(&named) => Err(Lacking::Newer(named)),
+        missing => Ok(missing.map(|(gone, _)| gone)),
     }
 }
 
+/// What is not known of a pod's cluster and association, and how the proof names that.
+///
 /// A pod's association is of the cluster that its session descends from too, which need not be the one that is asked about.
-fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<Gone>, Lacking> {
+fn missing_of_pod<W: World>(sight: &Sight<'_, W>, proof: &Proof) -> Result<Option<(Gone, Handle)>, Lacking> {
     let mut clusters = Vec::new();
     for handle in proof.kin.of(KinKind::Cluster) {
-        let Some(cluster) = sight.hub.cluster(handle) else { return Ok(Some(Gone::KinCluster)) };
+        let Some(cluster) = sight.hub.cluster(handle) else {
+            return Ok(Some((Gone::KinCluster, *handle)));
+        };
         clusters.push(sight.other(cluster)?);
     }
     let is_there = |association: &Handle| {
         clusters.iter().any(|cluster| cluster.has_pod_identity_association(association))
     };
-    let are_there = proof.kin.of(KinKind::PodIdentityAssociation).all(is_there);
-    Ok((!are_there).then_some(Gone::KinAssociation))
+    let missing = proof.kin.of(KinKind::PodIdentityAssociation).find(|association| !is_there(association));
+    Ok(missing.map(|association| (Gone::KinAssociation, *association)))
 }

@@ -141,7 +141,7 @@ fn entries_that_may<W: World>(
                 principal_arn: None,
             }),
             Ok(Err(_)) => {}
-            Err(lacking @ (Lacking::Keys | Lacking::Newer)) => return Err(lacking),
+            Err(lacking @ (Lacking::Keys | Lacking::Newer(_))) => return Err(lacking),
             Err(Lacking::Scopes(scopes)) => lacking
                 .extend(scopes.into_iter().filter(|scope| !lacking.contains(scope)).collect::<Vec<_>>()),
         }

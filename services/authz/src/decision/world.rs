@@ -21,8 +21,9 @@ pub(crate) trait World {
     /// Whether there are proof keys by now that these snapshots were not made with, or may be: where nobody has asked for newer
     /// ones a moment ago.
     fn may_have_newer_keys(&self) -> bool;
-    /// Whether this is at least what the store had when the question came: what is not in it then is gone, and not only unknown yet.
-    fn is_caught_up(&self) -> bool;
+    /// Whether this is at least what the store had when a proof was first met that names this: what is not in it then is gone, and not
+    /// only unknown yet.
+    fn is_caught_up_with(&self, named: &Handle) -> bool;
 }
 
 /// What has to be in memory before there can be an answer.
@@ -32,8 +33,18 @@ pub(crate) enum Lacking {
     Scopes(Vec<Scope>),
     /// Everything, made with the newer keys.
     Keys,
-    /// What the store has had since: what is in memory may be older than what a proof knows.
-    Newer,
+    /// What the store has had since: what is in memory may be older than this, which a proof names.
+    Newer(Handle),
+}
+
+impl Lacking {
+    /// What a proof names that may be newer than what is in memory.
+    pub(crate) fn newer(&self) -> Option<Handle> {
+        match self {
+            Self::Newer(named) => Some(*named),
+            Self::Scopes(_) | Self::Keys => None,
+        }
+    }
 }
 
 /// One cluster as it is at one moment: a question is answered from one of these, so that it sees one state.

@@ -7,9 +7,10 @@ use std::sync::{
 
 use lanyard_api::{
     Authority, DecisionId, Fault, Mutation,
-    authz::{Authorize, DecisionKind, DecisionOutcome, DecisionRecord, Decisions, Verdict},
+    authz::{Authorize, DecisionKind, DecisionOutcome, DecisionRecord, Decisions, Review, Verdict},
     mapping::{AccessScope, AuthorizerMode},
     proof::{KinKind, ProofKey},
+    suite::association,
 };
 use lanyard_authz::AuthzConfig;
 use lanyard_store::{Purpose, on_each_store, test_support::TestDatabase};
@@ -23,6 +24,7 @@ on_each_store!(
     immunity_59_where_there_is_no_answer_a_proof_is_denied_and_others_get_the_fault,
     a_store_that_cannot_be_read_is_a_fault_and_never_an_answer,
     a_proof_of_no_known_key_is_refused_though_the_store_does_not_answer,
+    what_was_looked_for_once_is_gone_though_the_store_does_not_answer,
     proofs_of_a_new_key_and_of_the_old_one_both_verify,
     immunity_16_no_reader_sees_a_grant_after_its_end_or_its_deletion,
     many_first_questions_at_once_all_get_the_answer,
@@ -84,6 +86,21 @@ async fn a_proof_of_no_known_key_is_refused_though_the_store_does_not_answer(dat
     let decision = stage.authz.authorize(review(cluster.uid, made_up, get_pods("a"))).await.unwrap();
     assert_eq!((decision.verdict, decision.reason.code()), (Verdict::Deny, "proof_invalid"));
     assert_eq!(stage.authz.authorize(asked).await.unwrap().verdict, Verdict::Allow, "it answers from memory");
+}
+
+async fn what_was_looked_for_once_is_gone_though_the_store_does_not_answer(database: TestDatabase) {
+    let stage = Stage::new(database).await;
+    let cluster = stage.cluster("main").await;
+    let ana = stage.person(&cluster, "ana", &[]).await;
+    stage.associate(&ana, VIEW, AccessScope::Cluster).await;
+    let of_none = || association(&cluster, &format!("arn:aws:iam::{HOME}:role/app"));
+    let [known, unknown] = [of_none(), of_none()]
+        .map(|association| review(cluster.uid, stage.log_in_by(&ana, &association), get_pods("a")));
+    let code = async |asked: &Review| stage.authz.authorize(asked.clone()).await.unwrap().reason.code();
+    assert_eq!(code(&known).await, "gone");
+    stage.store.close().await;
+    assert_eq!(code(&known).await, "gone", "nobody is asked again");
+    assert_eq!(code(&unknown).await, "unanswerable");
 }
 
 async fn proofs_of_a_new_key_and_of_the_old_one_both_verify(database: TestDatabase) {

@@ -283,18 +283,31 @@ fn immunity_36_a_pods_kin_are_gone_only_where_what_is_known_is_as_new_as_the_que
         let user = chain.stage.bearing(&proof, "last", &texts(&["devs"]));
         let review = chain.stage.review(user, get_pods("a"));
         let code = |compiled: &Compiled| decide(compiled, &review, NOW).unwrap().reason.code();
+        let key = &chain.stage.keys.all()[0];
+        let association = key.pod_identity_association(&id.to_string());
+        let named = key.cluster(&cluster.to_string());
         // It was made a moment ago: the answer waits for what the store has, and is the store's.
-        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer);
+        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer(association));
         assert_eq!(code(&chain.stage.compile()), "gone");
         // What is known to be there needs no look, and what is gone is looked for once more.
         chain.stage.pod_identity(cluster, &id, true);
         assert_eq!(code(&chain.stage.compile().behind()), "nothing_matched");
         chain.stage.pod_identity(cluster, &id, false);
-        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer);
+        assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer(association));
+        // What was looked for once is not looked for again; another is.
+        assert_eq!(code(&chain.stage.compile().behind().having_met(association)), "gone");
+        let of_other = chain.stage.compile().behind().having_met(named);
+        assert_eq!(of_other.lacking(&review), Lacking::Newer(association));
         if elsewhere {
             chain.stage.pod_identity(cluster, &id, true);
             chain.stage.hub.set_cluster(&cluster.to_string(), None);
-            assert_eq!(chain.stage.compile().behind().lacking(&review), Lacking::Newer, "the cluster");
+            let behind = || chain.stage.compile().behind();
+            assert_eq!(
+                behind().having_met(association).lacking(&review),
+                Lacking::Newer(named),
+                "the cluster"
+            );
+            assert_eq!(code(&behind().having_met(named)), "gone", "the cluster");
             assert_eq!(code(&chain.stage.compile()), "gone", "the cluster");
         }
     }

@@ -54,6 +54,8 @@ pub(super) struct Compiled {
     keys: ProofKeys,
     newer_keys: bool,
     caught_up: bool,
+    /// What was met before it caught up.
+    met: Vec<Handle>,
 }
 
 /// Somebody with an entry: `ana`, or another name.
@@ -323,6 +325,7 @@ impl Stage {
             keys: self.keys.clone(),
             newer_keys: self.newer_keys,
             caught_up: true,
+            met: Vec::new(),
         }
     }
 
@@ -413,8 +416,8 @@ impl World for Compiled {
         self.newer_keys
     }
 
-    fn is_caught_up(&self) -> bool {
-        self.caught_up
+    fn is_caught_up_with(&self, named: &Handle) -> bool {
+        self.caught_up || self.met.contains(named)
     }
 }
 
@@ -432,6 +435,12 @@ impl Compiled {
     /// As it is in memory, which may be older than what the store has.
     pub(super) fn behind(self) -> Self {
         Self { caught_up: false, ..self }
+    }
+
+    /// The same, but that it caught up since a proof named this.
+    pub(super) fn having_met(mut self, named: Handle) -> Self {
+        self.met.push(named);
+        self
     }
 
     pub(super) fn lacking(&self, review: &Review) -> Lacking {

@@ -112,14 +112,15 @@ pub(crate) async fn immunity_36_a_pods_association_made_a_moment_ago_is_not_take
     let role = format!("arn:aws:iam::{HOME}:role/app");
     let other = cluster("other", here.authorizer_mode);
     for of in [&here, &other] {
-        let association = association(of, &role);
+        let (never, association) = (association(of, &role), association(of, &role));
         let user = stage.log_in_by(&ana, &association);
-        assert_eq!(code(form, here.uid, &user).await, "gone", "never made");
         if of.uid == other.uid {
             elsewhere.put(&other).await;
         }
         elsewhere.put(&association).await;
         assert_eq!(code(form, here.uid, &user).await, "access_policy", "made a moment ago");
+        let of_none = stage.log_in_by(&ana, &never);
+        assert_eq!(code(form, here.uid, &of_none).await, "gone", "never made");
         elsewhere.delete(&association).await;
         stage.store.catch_up().await.unwrap();
         assert_eq!(code(form, here.uid, &user).await, "gone", "gone");
