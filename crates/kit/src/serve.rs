@@ -13,6 +13,7 @@
 mod body;
 mod connection;
 mod counted;
+mod guarded;
 mod listener;
 mod panicked;
 mod shares;
@@ -20,6 +21,7 @@ mod stalled;
 
 pub use body::{BodyError, read_body};
 pub use connection::Peer;
+pub use guarded::{Guard, Guarded, Refusal};
 pub use listener::Server;
 pub use shares::{Share, Shares};
 

@@ -1,41 +1,62 @@
 //! The allow-list: which service may call which method.
 
-use axum::{
-    extract::Request,
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+use std::sync::Arc;
+
+use axum::{body::Body, extract::Request, response::Response};
 use lanyard_api::{grpc::CallingService, methods::callers};
-use lanyard_kit::{serve::Peer, tls::PeerIdentity};
+use lanyard_kit::{
+    serve::{Guard, Peer, Refusal},
+    tls::PeerIdentity,
+};
 use tonic::Status;
 
 /// Lets through what the hub's own services may call, each its methods alone. Whoever is nobody here has been refused before
 /// by TLS; this tells services apart.
-pub(crate) async fn admit(hub: String, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
-    let is_allowed = match peer.as_deref() {
-        Some(PeerIdentity::Service { hub: of, name }) => *of == hub && callers(path).include(name),
-        Some(PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. }) | None => false,
-    };
-    if is_allowed {
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(CallingService(peer.to_string()));
-        }
-        return next.run(request).await;
+#[derive(Debug, Clone)]
+pub(crate) struct Callers {
+    hub: Arc<str>,
+}
+
+impl Callers {
+    /// The services of a hub.
+    pub(crate) fn of(hub: &str) -> Self {
+        Self { hub: hub.into() }
     }
+}
+
+impl<B> Guard<B, Body> for Callers {
+    fn refusal(&self, request: &mut Request<B>) -> Option<Refusal<Body>> {
+        let path = request.uri().path();
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
+        match peer {
+            Some(peer) if is_allowed(&self.hub, &peer, path) => {
+                request.extensions_mut().insert(CallingService(peer));
+                None
+            }
+            peer => Some(Box::pin(refuse(peer, path.to_owned()))),
+        }
+    }
+}
+
+fn is_allowed(hub: &str, peer: &PeerIdentity, path: &str) -> bool {
+    match peer {
+        PeerIdentity::Service { hub: of, name } => *of == *hub && callers(path).include(name),
+        PeerIdentity::Spoke { .. } | PeerIdentity::Principal { .. } => false,
+    }
+}
+
+async fn refuse(peer: Option<Arc<PeerIdentity>>, path: String) -> Response {
     let who = peer.map_or_else(|| "nobody".to_owned(), |peer| peer.to_string());
     tracing::warn!(peer = who, rpc.method = path, "a call that this peer may not make");
     let message =
         format!("`{who}` may not call `{path}`: this service takes calls from the hub's doors alone");
-    Status::permission_denied(message).into_http::<axum::body::Body>().into_response()
+    Status::permission_denied(message).into_http()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use axum::{Router, body::Body, middleware, routing::any};
+    use axum::{Router, routing::any};
+    use lanyard_kit::serve::Guarded;
     use tonic::Code;
     use tower::ServiceExt as _;
 
@@ -47,7 +68,7 @@ mod tests {
     /// Whether a peer reaches a method of a service of hub h1.
     async fn reaches(peer: Option<PeerIdentity>, path: &str) -> bool {
         let routes = Router::new().fallback(any(|| async { "reached" }));
-        let routes = routes.layer(middleware::from_fn(|request, next| admit("h1".to_owned(), request, next)));
+        let routes = Guarded::new(routes, Callers::of("h1"));
         let mut request = Request::post(path).body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer {
             address: ([127, 0, 0, 1], 1).into(),

@@ -2,20 +2,19 @@
 
 use std::{future::Future, process::ExitCode, sync::Arc};
 
-use axum::middleware;
 use lanyard_api::{grpc::with_health_and_reflection, methods};
 use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Flags, Life},
-    serve::{Options, Server},
-    telemetry::{Calls, ServedLayer},
+    serve::{Guarded, Options, Server},
+    telemetry::{Calls, ServedCalls},
 };
 use lanyard_store::Holder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tonic::service::Routes;
 
-use crate::{callers, config::ProcessConfig, opened::Opened};
+use crate::{callers::Callers, config::ProcessConfig, opened::Opened};
 
 /// The flags that every service with a store has.
 #[derive(Debug, Clone, clap::Args)]
@@ -93,14 +92,11 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let (service, routes) = S::start(config, &opened).await?;
     let readiness = life.readiness().clone();
     let routes = with_health_and_reflection(routes, async move { readiness.wait().await }).await?;
-    let hub = opened.identity.first().hub.clone();
-    let guarded = routes
-        .into_axum_router()
-        .layer(middleware::from_fn(move |request, next| callers::admit(hub.clone(), request, next)))
-        .layer(ServedLayer::new(Calls::served(methods::paths())));
+    let guarded = Guarded::new(routes.into_axum_router(), Callers::of(&opened.identity.first().hub));
+    let served = ServedCalls::new(guarded, Calls::served(methods::paths()));
     let url = format!("https://{}", server.address());
     ready.ready();
-    let serving = tokio::spawn(server.run(guarded, life.stop()));
+    let serving = tokio::spawn(server.run(served, life.stop()));
     let about = json!({
         "service": S::HOLDER.as_str(),
         "grpc": url,

@@ -57,7 +57,7 @@ serve! {
 fn speaks_for_itself(query: &AdmitQuery, caller: Option<&CallingService>) -> Result<(), Status> {
     let service = query.certificate_principal.as_deref().filter(|principal| principal.contains("/service/"));
     match service {
-        Some(service) if caller.is_none_or(|caller| caller.0 != service) => {
+        Some(service) if caller.is_none_or(|caller| caller.0.to_string() != service) => {
             Err(Status::permission_denied("a service is admitted by its own certificate alone"))
         }
         _ => Ok(()),
@@ -271,7 +271,7 @@ mod tests {
                 certificate_sha256: None,
                 beside: None,
             };
-            let caller = caller.map(|caller| CallingService(caller.to_owned()));
+            let caller = caller.map(|caller| CallingService(std::sync::Arc::new(caller.to_owned())));
             speaks_for_itself(&query, caller.as_ref()).is_ok()
         };
         let gateway = Some("lanyard://hub/h1/service/gateway");

@@ -1,6 +1,6 @@
 //! Whom a server takes actors from.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt::Display, net::IpAddr, sync::Arc};
 
 use lanyard_proto::call::v1 as pb;
 use tonic::{Request, Status};
@@ -26,9 +26,15 @@ pub const SOURCE_IP_METADATA: &str = "lanyard-source-ip";
 pub struct SourceIp(pub IpAddr);
 
 /// The service at the other end of the connection that a call came by, as its certificate names it
-/// (`lanyard://hub/<hub>/service/<name>`); in the request's extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallingService(pub String);
+/// (`lanyard://hub/<hub>/service/<name>`); in the request's extensions. Its text is made by who reads it: few methods do.
+#[derive(Clone)]
+pub struct CallingService(pub Arc<dyn Display + Send + Sync>);
+
+impl std::fmt::Debug for CallingService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CallingService({})", self.0)
+    }
+}
 
 /// Whom a server takes actors from: either from the door in front of it, in the same process, or from vouchers. What comes
 /// the other way is not looked at.

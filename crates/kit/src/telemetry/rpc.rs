@@ -244,6 +244,14 @@ pub struct ServedCalls<S> {
     calls: Arc<Calls>,
 }
 
+impl<S> ServedCalls<S> {
+    /// Of a whole server, which may be no router.
+    #[must_use]
+    pub fn new(service: S, calls: Arc<Calls>) -> Self {
+        Self { service, calls }
+    }
+}
+
 impl<S, B, R> Service<Request<B>> for ServedCalls<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
