@@ -113,7 +113,14 @@ fn account_in(id: &str) -> Option<AccountId> {
         };
         number = number << BITS_PER_CHAR | u64::from(value);
     }
-    AccountId::parse(&format!("{number:012}")).ok()
+    let mut digits = [b'0'; 12];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    // What is left has more digits than an account.
+    let digits = std::str::from_utf8(&digits).ok().filter(|_| number == 0)?;
+    AccountId::parse(digits).ok()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use base64_simd::{AsOut as _, URL_SAFE_NO_PAD};
 use memchr::memchr;
+use secrecy::{ExposeSecretMut as _, SecretSlice};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use super::err::{TokenError, shown};
 use super::parsed::ParsedToken;
@@ -29,10 +29,10 @@ impl ParsedToken {
             return Err(TokenError::TooLong(raw.len()));
         }
         let encoded = raw.strip_prefix(TOKEN_PREFIX).ok_or(TokenError::Prefix)?;
-        // As long as it has to be: wiping it costs by the byte.
-        let mut buffer = Zeroizing::new(vec![0u8; encoded.len().div_ceil(4) * 3]);
+        // A slice is wiped at once, and a vector byte by byte.
+        let mut buffer = SecretSlice::from(vec![0u8; encoded.len().div_ceil(4) * 3]);
         let decoded = URL_SAFE_NO_PAD
-            .decode(encoded.as_bytes(), buffer.as_mut_slice().as_out())
+            .decode(encoded.as_bytes(), buffer.expose_secret_mut().as_out())
             .map_err(|_| TokenError::Encoding)?;
         if !is_graphic(decoded) {
             return Err(TokenError::Url);
