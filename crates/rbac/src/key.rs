@@ -146,6 +146,16 @@ impl<'a> ObjectKeyRef<'a> {
         Self { kind: ObjectKind::ClusterRoleBinding, namespace: "", name }
     }
 
+    /// What `Display` writes, in one piece: for wires, which carry it with each decision.
+    #[must_use]
+    pub fn text(self) -> String {
+        let kind = self.kind.as_str();
+        match self.namespace() {
+            Some(namespace) => [kind, "/", namespace, "/", self.name].concat(),
+            None => [kind, "/", self.name].concat(),
+        }
+    }
+
     /// The same key, owned.
     #[must_use]
     pub fn to_key(self) -> ObjectKey {
@@ -247,6 +257,7 @@ mod tests {
         ];
         for (key, text) in cases {
             assert_eq!(key.to_string(), text);
+            assert_eq!(key.borrowed().text(), text);
             assert_eq!(text.parse(), Ok(key), "{text}");
         }
     }

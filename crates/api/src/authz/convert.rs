@@ -185,8 +185,8 @@ impl From<Reason> for pb::Reason {
         let reason = match decided {
             Reason::Rbac { subject, binding, role, rule } => reason::Reason::Rbac(reason::Rbac {
                 subject: Some(subject_message(subject)),
-                binding: binding.to_string(),
-                role: role.to_string(),
+                binding: binding.borrowed().text(),
+                role: role.borrowed().text(),
                 rule,
             }),
             Reason::SystemMasters => reason::Reason::SystemMasters(()),
