@@ -211,7 +211,6 @@ where
         let shown = listener.map(|listener| {
             tokio::spawn(listener.run(metrics.clone(), life.readiness().clone(), over.clone()))
         });
-        tokio::spawn(metrics.upkeep(over.clone()));
         if let Some(tracing) = &mut tracing {
             tracing.start();
         }

@@ -5,6 +5,7 @@
 //! [`Histograms`]), so that a rate over a reason that has not yet occurred is zero rather than absent. An ARN, a user
 //! name or anything else that callers choose is never a label.
 
+mod durations;
 mod family;
 mod listen;
 mod log;
@@ -42,7 +43,7 @@ pub enum TelemetryError {
     /// Somebody set up the log already.
     #[error("the log is set up already; a process does so once")]
     LogTwice,
-    /// Somebody installed a recorder already, or a bucket list is not one.
+    /// Somebody installed a recorder already.
     #[error("the metrics recorder cannot be installed: {0}; a process does so once")]
     Recorder(String),
 }

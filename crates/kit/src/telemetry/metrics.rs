@@ -1,20 +1,18 @@
 //! The metrics recorder of the process.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tokio_util::sync::CancellationToken;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::TelemetryError;
-use super::names::{Kind, METRICS, OF_CLUSTERS, SECONDS_BUCKETS};
-
-/// How often observations are folded into buckets when nobody scrapes; they take memory until then.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+use super::durations::{Durations, ProcessRecorder};
+use super::names::{Kind, METRICS, OF_CLUSTERS};
 
 /// The recorder, to render what it holds.
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    durations: Arc<Durations>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -29,38 +27,31 @@ impl Metrics {
     /// # Errors
     /// [`TelemetryError::Recorder`] when there is one already.
     pub fn install() -> Result<Self, TelemetryError> {
-        let recorder = recorder()?;
-        let handle = recorder.handle();
+        let (recorder, shown) = recorder();
         metrics::set_global_recorder(recorder)
             .map_err(|error| TelemetryError::Recorder(error.to_string()))?;
         describe();
-        Ok(Self { handle })
+        Ok(shown)
     }
 
     /// A recorder that nothing comes to, for tests.
     #[cfg(test)]
     pub(super) fn detached() -> Self {
-        Self { handle: PrometheusBuilder::new().build_recorder().handle() }
+        recorder().1
     }
 
     /// Everything, in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        self.durations.write(&mut text);
+        text
     }
 
     /// The same without what names clusters, for whoever comes to a public door.
     #[must_use]
     pub fn render_public(&self) -> String {
         without(&self.render(), OF_CLUSTERS)
-    }
-
-    /// Keeps memory bounded while nobody scrapes, until `stop`.
-    pub async fn upkeep(self, stop: CancellationToken) {
-        let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
-        while stop.run_until_cancelled(interval.tick()).await.is_some() {
-            self.handle.run_upkeep();
-        }
     }
 }
 
@@ -74,11 +65,11 @@ fn without(text: &str, names: &[&str]) -> String {
     text.split_inclusive('\n').filter(|line| !is_of(line)).collect()
 }
 
-fn recorder() -> Result<PrometheusRecorder, TelemetryError> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets(SECONDS_BUCKETS)
-        .map_err(|error| TelemetryError::Recorder(error.to_string()))?;
-    Ok(builder.build_recorder())
+/// A recorder, and what shows it.
+fn recorder() -> (ProcessRecorder, Metrics) {
+    let (exporter, durations) = (PrometheusBuilder::new().build_recorder(), Arc::<Durations>::default());
+    let handle = exporter.handle();
+    (ProcessRecorder::new(exporter, &durations), Metrics { handle, durations })
 }
 
 fn describe() {
@@ -93,14 +84,16 @@ fn describe() {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use super::super::{Counters, Histograms, Label, names};
     use super::*;
 
     /// What is shown after this.
     pub(in super::super) fn shown(work: impl FnOnce()) -> String {
-        let recorder = recorder().unwrap();
+        let (recorder, shown) = recorder();
         metrics::with_local_recorder(&recorder, work);
-        recorder.handle().render()
+        shown.render()
     }
 
     #[derive(Clone, Copy)]
