@@ -1,7 +1,7 @@
 //! Calls that only read are asked once more, of another replica, where the connection broke before an answer: a replica that dies
 //! takes no read with it. What may have changed something is never sent twice; its caller knows whether it may be.
 
-use http::{Request, Response};
+use http::{Method, Request, Response, Version};
 use http_body_util::{BodyExt as _, Collected, Full};
 use lanyard_api::methods;
 use lanyard_kit::peers::{PeerFault, Peers};
@@ -23,11 +23,16 @@ pub(crate) async fn send(
             Ok(message) => message,
             Err(status) => return Ok(status.into_http()),
         };
-        let whole = |parts| Request::from_parts(parts, Body::new(Full::new(message.clone())));
-        match peers.call(whole(parts.clone())).await {
+        let body = || Body::new(Full::new(message.clone()));
+        // What goes over the wire; what layers of this process have added to the request is not asked for again.
+        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
+        match peers.call(Request::from_parts(parts, body())).await {
             Err(fault @ PeerFault::Broken { .. }) => {
-                tracing::debug!(%fault, rpc.method = parts.uri.path(), "a replica is gone: asking another");
-                peers.call(whole(parts)).await
+                tracing::debug!(%fault, rpc.method = uri.path(), "a replica is gone: asking another");
+                let mut again = Request::new(body());
+                (*again.method_mut(), *again.version_mut()) = (Method::POST, Version::HTTP_2);
+                (*again.uri_mut(), *again.headers_mut()) = (uri, headers);
+                peers.call(again).await
             }
             answered => answered,
         }
