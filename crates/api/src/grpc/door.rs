@@ -10,7 +10,7 @@ use crate::{
     fault::Denial,
     identity::{Actor, Identity, Vouched},
     ids::ClusterUid,
-    methods::{Managed, request_digest},
+    methods::Managed,
     mutation::Mutation,
     voucher::{Now, VouchKey, Vouchable, VoucherError},
 };
@@ -119,9 +119,8 @@ impl Door {
         };
         let message = request.get_ref();
         let fits = |actor: &Vouched<Actor>| {
-            let call = message.call();
-            call.is_ok_and(|call| call.action == actor.value.action)
-                && request_digest(message) == actor.value.request_digest
+            let Actor { action, request_digest, .. } = &actor.value;
+            message.call().is_ok_and(|call| call.action == *action && call.request_digest == *request_digest)
         };
         let actor = actor.filter(fits);
         tracing::debug!(

@@ -5,7 +5,10 @@ use time::{Duration, OffsetDateTime};
 use tonic::metadata::MetadataValue;
 
 use super::*;
-use crate::voucher::{Audience, VOUCHER_LIFETIME};
+use crate::{
+    methods::request_digest,
+    voucher::{Audience, VOUCHER_LIFETIME},
+};
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
