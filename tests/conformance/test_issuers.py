@@ -10,17 +10,13 @@ import uuid
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from cluster_issuer import AUDIENCE, SETTINGS, generate, token_of, trust
 from hub import NO, USAGE, unique
-from oidc import Key, encode
+from oidc import Key
 
 ANSWER_SECONDS_MAX = 10
-AUDIENCE = "sts.amazonaws.com"
-# A provider's URL may have a port where its host is named: the hub of a test listens on one of its own.
-SETTINGS = {"LANYARD_AUTHN__OIDC__PRIVATE_HOSTS": '["127.0.0.1"]'}
 
 
 @pytest.fixture
@@ -37,27 +33,10 @@ def get(hub, path: str, **headers) -> requests.Response:
         return session.get(hub.url + path, headers=headers, verify=hub.ca, timeout=ANSWER_SECONDS_MAX)
 
 
-def generate(hub, cluster, *flags: str) -> dict:
-    made = hub.cli("cluster", "issuer", "generate", cluster.id, "--stdout", *flags)
-    hub.secrets.add("a ServiceAccount signing key", made["private_key"])
-    return made
-
-
 def published(hub, cluster) -> list[str]:
     """Ids of the keys that strangers see; another document may be a second old."""
     response = get(hub, f"/id/{cluster.uid}/keys")
     return [key["kid"] for key in response.json()["keys"]] if response.ok else []
-
-
-def token_of(hub, made: dict, *, subject: str, **claims) -> str:
-    """What the API server would sign with the key."""
-    key = load_pem_private_key(made["private_key"].encode(), None)
-    now = int(time.time())
-    body = {"iss": made["issuer_url"], "sub": subject, "aud": [AUDIENCE], "iat": now, "nbf": now, "exp": now + 600}
-    header = {"alg": "RS256", "kid": made["key"], "typ": "JWT"}
-    signed = ".".join(encode(json.dumps(part).encode()) for part in (header, body | claims))
-    signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return hub.secrets.add("a ServiceAccount's token", f"{signed}.{encode(signature)}")
 
 
 def test_a_generated_issuer_is_served_to_everybody_with_cache_headers(own):
@@ -170,15 +149,7 @@ def test_a_role_trusts_the_issuer_and_the_hub_calls_itself_for_no_key(own):
     hub, cluster = own
     made = generate(hub, cluster)
     hub.cli("iam", "oidc-provider", "create", made["issuer_url"], "--client-id", AUDIENCE)
-    name = made["issuer_url"].removeprefix("https://")
-    condition = {"StringEquals": {f"{name}:aud": AUDIENCE, f"{name}:sub": "system:serviceaccount:team-a:bot"}}
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Federated": f"arn:aws:iam::{hub.account}:oidc-provider/{name}"},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": condition,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    policy = trust(hub, made["issuer_url"], "system:serviceaccount:team-a:bot")
     role = hub.cli("iam", "role", "create", unique("app"), "--trust-policy", "-", stdin=policy)["value"]
     arn = f"arn:aws:iam::{hub.account}:role/{role['name']}"
     words = ("iam", "assume-role-with-web-identity", arn, "--session-name", "app", "--token-file", "-")
