@@ -6,9 +6,11 @@
 
 mod address;
 mod client;
+mod internet;
 
 pub use address::{AddressRules, is_public};
 pub use client::{Answer, HttpClient, Options, Request, Streamed};
+pub use internet::TestInternet;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_kit::http_client::{self, AddressRules};
+use lanyard_kit::http_client::{self, AddressRules, TestInternet};
 use lanyard_kit::tls::{CertificateDer, certificates_from_pem};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -38,6 +38,9 @@ pub struct IssuerOptions {
     /// Times.
     #[serde(default)]
     pub keys: KeyOptions,
+    /// In place of DNS, in tests.
+    #[serde(skip)]
+    pub internet: Option<TestInternet>,
 }
 
 /// How long keys are kept, and how often their issuer is asked.
@@ -89,6 +92,7 @@ impl IssuerOptions {
             thumbprints: Vec::new(),
             private_hosts: Vec::new(),
             keys: KeyOptions::default(),
+            internet: None,
         }
     }
 }
@@ -129,6 +133,7 @@ pub struct Issuer {
     thumbprints: Vec<Thumbprint>,
     addresses: AddressRules,
     keys: KeyOptions,
+    internet: Option<TestInternet>,
 }
 
 impl Issuer {
@@ -137,8 +142,15 @@ impl Issuer {
     /// # Errors
     /// [`IssuerError`] names the part and the rule.
     pub fn new(options: IssuerOptions) -> Result<Self, IssuerError> {
-        let IssuerOptions { issuer_url, algorithms, ca_bundle_pem, thumbprints, private_hosts, keys } =
-            options;
+        let IssuerOptions {
+            issuer_url,
+            algorithms,
+            ca_bundle_pem,
+            thumbprints,
+            private_hosts,
+            keys,
+            internet,
+        } = options;
         let discovery_url = discovery_url(&issuer_url)?;
         let algorithms: Algorithms = algorithms.into_iter().collect();
         if algorithms.is_empty() {
@@ -157,7 +169,7 @@ impl Issuer {
             addresses = addresses.allow_private(&host_of(&host)?);
         }
         judge_times(&keys)?;
-        Ok(Self { url: issuer_url, discovery_url, algorithms, roots, thumbprints, addresses, keys })
+        Ok(Self { url: issuer_url, discovery_url, algorithms, roots, thumbprints, addresses, keys, internet })
     }
 
     /// The issuer as its tokens write it.
@@ -189,6 +201,7 @@ impl Issuer {
             timeout: Duration::from_millis(self.keys.timeout_milliseconds),
             body_bytes_max: JWKS_BYTES_MAX,
             addresses: self.addresses.clone(),
+            internet: self.internet.clone(),
             roots: self.roots.clone(),
             pinned_roots: thumbprint::pinned(&self.thumbprints),
             ..http_client::Options::default()

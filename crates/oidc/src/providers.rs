@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lanyard_kit::Clock;
+use lanyard_kit::http_client::TestInternet;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -21,6 +22,9 @@ pub struct OidcConfig {
     pub private_hosts: Vec<String>,
     /// How long keys are kept, and how often an issuer is asked.
     pub keys: KeyOptions,
+    /// In place of DNS, in tests.
+    #[serde(skip)]
+    pub internet: Option<TestInternet>,
 }
 
 impl OidcConfig {
@@ -31,6 +35,7 @@ impl OidcConfig {
             ca_bundle_pem: ca_bundle_pem.map(str::to_owned),
             private_hosts: self.private_hosts.clone(),
             keys: self.keys.clone(),
+            internet: self.internet.clone(),
             ..IssuerOptions::new(issuer_url)
         }
     }

@@ -13,7 +13,7 @@ use rustls_pki_types::CertificateDer;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::{AddressRules, HttpClientError, HttpFault};
+use super::{AddressRules, HttpClientError, HttpFault, TestInternet};
 use crate::secret::ExposeSecret as _;
 use crate::tls::{KeyedCertificate, PinnedRoots, client_config, install_provider, pinned_config};
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub addresses: AddressRules,
     /// Addresses for host names, in place of DNS and past the address rules; a URL without a port takes the port too.
     pub resolve: BTreeMap<String, SocketAddr>,
+    /// In place of DNS, and before the address rules as that is: for tests of names whose addresses change.
+    pub internet: Option<TestInternet>,
     /// Trusted in place of the system's authorities, when there are any here.
     pub roots: Vec<CertificateDer<'static>>,
     /// Trusted in place of all others at one host (`host`, or `host:port` where it is not 443), and nowhere else.
@@ -53,6 +55,7 @@ impl Default for Options {
             body_bytes_max: 64 * 1024,
             addresses: AddressRules::public_only(),
             resolve: BTreeMap::new(),
+            internet: None,
             roots: Vec::new(),
             roots_of_hosts: BTreeMap::new(),
             pinned_roots: None,
@@ -350,6 +353,10 @@ impl Resolve for RuledResolver {
             let host = name.as_str();
             if let Some(address) = options.resolve.get(host) {
                 return Ok(Box::new(std::iter::once(*address)) as Addrs);
+            }
+            if let Some(internet) = &options.internet {
+                let called = judged(host, internet.look(host), &options.addresses)?;
+                return Ok(Box::new(internet.stand_ins(&called).into_iter()) as Addrs);
             }
             let found = tokio::net::lookup_host((host, 0))
                 .await

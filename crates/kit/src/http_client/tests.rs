@@ -9,9 +9,11 @@ use http::{Method, Request as HttpRequest, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use time::OffsetDateTime;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -55,11 +57,18 @@ async fn answer(request: HttpRequest<Incoming>) -> Result<Response<Body>, Infall
 
 /// Where the stand-in is served by whoever shows this.
 async fn serve_with(certificate: &KeyedCertificate) -> SocketAddr {
+    serve_until(certificate, CancellationToken::new()).await.0
+}
+
+/// The same until it is told to stop.
+async fn serve_until(
+    certificate: &KeyedCertificate,
+    stop: CancellationToken,
+) -> (SocketAddr, JoinHandle<()>) {
     let tls = server_config(certificate, ClientCertificates::NotAsked).unwrap();
     let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
     let address = server.address();
-    tokio::spawn(server.run(tower::service_fn(answer), CancellationToken::new()));
-    address
+    (address, tokio::spawn(server.run(tower::service_fn(answer), stop)))
 }
 
 struct StandIn {
@@ -316,6 +325,52 @@ async fn immunity_02_private_addresses_are_not_called_unless_allowed_by_name() {
     let client = HttpClient::new(Options { addresses, ..stand_in.options() }).unwrap();
     let answer = client.send(get(&format!("https://127.0.0.1:{port}/"))).await.unwrap();
     assert_eq!(answer.body.as_ref(), b"ok");
+}
+
+/// What one name has for addresses changes between two connections of one client (DNS rebinding).
+#[tokio::test]
+async fn immunity_26_a_name_that_turns_to_a_private_address_between_two_looks_is_not_called_there() {
+    let (public, private) = (IpAddr::from([1, 1, 1, 1]), IpAddr::from([10, 0, 0, 7]));
+    let stand_in = StandIn::start().await;
+    // Both prove to be that host, so that nothing but the address keeps anybody from the inner one.
+    let names = Names { dns: vec![HOST.to_owned()], ip: Vec::new() };
+    let now = OffsetDateTime::now_utc();
+    let certificate = stand_in.authority.issue_server(&names, time::Duration::DAY, now).unwrap();
+    let stop = CancellationToken::new();
+    let (outer, served) = serve_until(&certificate, stop.clone()).await;
+    let internet = TestInternet::default();
+    internet.place(public, outer);
+    internet.place(private, serve_with(&certificate).await);
+    internet.point(HOST, &[public]);
+    let options =
+        Options { resolve: BTreeMap::new(), internet: Some(internet.clone()), ..stand_in.options() };
+    let addresses = AddressRules::public_only().allow_private(HOST);
+    let trusting = HttpClient::new(Options { addresses, ..options.clone() }).unwrap();
+    let ruled = HttpClient::new(options).unwrap();
+    for client in [&ruled, &trusting] {
+        assert_eq!(client.send(at("/")).await.unwrap().body.as_ref(), b"ok");
+    }
+    // Connections that are there end, and with the next one the name is looked up anew.
+    stop.cancel();
+    served.await.unwrap();
+    let looks = internet.looks();
+    for turned in [vec![private], vec![public, private], vec![private, public]] {
+        internet.point(HOST, &turned);
+        let fault = sent(&ruled).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::NotPublic { .. }), "{turned:?}: {fault:?}");
+        assert!(fault.to_string().contains("10.0.0.7"), "{turned:?}: {fault}");
+    }
+    assert!(internet.looks() >= looks + 3, "an answer of before counts for no other connection");
+    internet.point(HOST, &[private]);
+    assert_eq!(sent(&trusting).await.unwrap().body.as_ref(), b"ok", "there is somebody");
+}
+
+/// Sends again what broke with a connection whose end had not been noticed.
+async fn sent(client: &HttpClient) -> Result<Answer, HttpFault> {
+    match client.send(at("/")).await {
+        Err(HttpFault::Broken { .. }) => client.send(at("/")).await,
+        answer => answer,
+    }
 }
 
 #[test]

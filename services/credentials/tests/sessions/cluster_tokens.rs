@@ -1,11 +1,12 @@
 //! IRSA: tokens of a cluster's own issuer, exchanged for sessions. The issuer's certificate and keys change and nobody is cut off; what it
 //! serves, and where it says that its keys are, leads the hub nowhere.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use lanyard_api::{Fault, authn::oidc_providers::OidcProvider, credentials::WebIdentitySession};
+use lanyard_kit::http_client::TestInternet;
 use lanyard_oidc::{
-    Algorithm, Document, JWKS_BYTES_MAX,
+    Algorithm, Document, JWKS_BYTES_MAX, OidcConfig,
     stand_in::{Behaviour, Projected, SigningKey, StandIn},
 };
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ on_each_store!(
     keys_rotate_with_overlap_and_nobody_is_cut_off,
     immunity_10_a_subject_is_one_service_accounts,
     immunity_26_a_provider_at_a_private_address_is_never_called,
+    immunity_26_an_issuers_name_that_turns_to_a_private_address_is_not_called_there,
     immunity_26_an_issuers_redirect_or_keys_elsewhere_are_not_followed,
     immunity_26_a_storm_of_unknown_keys_asks_the_issuer_once,
     immunity_28_a_key_set_without_end_is_no_key_set_and_cuts_nobody_off,
@@ -239,6 +241,64 @@ async fn immunity_26_a_provider_at_a_private_address_is_never_called(database: T
     claims["iss"] = lurking.issuer().into();
     assert_eq!(code(&world.knock(by_token(&key.mint(&claims))).await), INVALID);
     assert_eq!(lurking.calls_of(Document::Discovery), 0);
+}
+
+/// DNS rebinding: whoever has the issuer's name lets it have a public address at the first look, and one inside of the hub's network at the
+/// next.
+async fn immunity_26_an_issuers_name_that_turns_to_a_private_address_is_not_called_there(
+    database: TestDatabase,
+) {
+    const ISSUER: &str = "https://issuer.example/id/7";
+    const HOSTS: [&str; 2] = ["issuer.example", "keys.example"];
+    let (public, private) = (IpAddr::from([1, 1, 1, 1]), IpAddr::from([10, 0, 0, 7]));
+    let internet = TestInternet::default();
+    let config = CredentialsConfig {
+        oidc: OidcConfig { internet: Some(internet.clone()), ..OidcConfig::default() },
+        ..CredentialsConfig::default()
+    };
+    let mut world = World::configured(&database, config).await;
+    world.issuer = StandIn::start_as(ISSUER, &HOSTS).await;
+    // It would prove itself as well as the other one, and has a key that nobody should count on.
+    let inside = StandIn::start_as(ISSUER, &HOSTS).await;
+    inside.add_key(Algorithm::Es256, "of-the-inside");
+    internet.place(public, world.issuer.address());
+    internet.place(private, inside.address());
+    for host in HOSTS {
+        internet.point(host, &[public]);
+    }
+    let both = format!("{}\n{}", world.issuer.ca_pem(), inside.ca_pem());
+    world.put(&OidcProvider { ca_bundle_pem: Some(both), ..world.provider() }).await;
+    world.role(r#""sts:AssumeRoleWithWebIdentity""#, &for_bot()).await;
+    assert_eq!(code(&world.ask_for_pod().await), "ok");
+
+    // No connection is left, so that the next call looks the name up; a key that nobody has heard of makes for one.
+    world.issuer.renew_certificate().await;
+    let forged = |world: &World| by_token(&inside.mint(&world.claims(pod(SUBJECT))));
+    let looks = internet.looks();
+    for turned in [vec![private], vec![private], vec![public, private], vec![private, public]] {
+        internet.point(HOSTS[0], &turned);
+        world.clock.advance(A_WHILE);
+        unheard(&world.knock(forged(&world)).await, &format!("{turned:?}"));
+        assert_eq!(code(&world.ask_for_pod().await), "ok", "what was heard counts on");
+    }
+    assert!(internet.looks() >= looks + 3, "what it had before counts for no other call");
+    // Nor where the issuer stays and its keys' host turns.
+    internet.point(HOSTS[0], &[public]);
+    internet.point(HOSTS[1], &[private]);
+    world.issuer.set_keys_url("https://keys.example/keys");
+    world.clock.advance(A_WHILE);
+    unheard(&world.knock(forged(&world)).await, "the keys' host");
+    let calls = [Document::Discovery, Document::Keys].map(|document| inside.calls_of(document));
+    assert_eq!((calls, inside.stray_calls()), ([0, 0], 0));
+
+    internet.point(HOSTS[1], &[public]);
+    world.clock.advance(A_WHILE);
+    assert_eq!(
+        code(&world.knock(forged(&world)).await),
+        INVALID,
+        "the issuer is heard again, and has no such key"
+    );
+    assert_eq!(code(&world.ask_for_pod().await), "ok");
 }
 
 async fn immunity_26_an_issuers_redirect_or_keys_elsewhere_are_not_followed(database: TestDatabase) {

@@ -7,7 +7,7 @@ use lanyard_api::{
 };
 use lanyard_iam::SessionClaims;
 use lanyard_kit::{Clock as _, TestClock};
-use lanyard_oidc::{OidcConfig, stand_in::StandIn};
+use lanyard_oidc::stand_in::StandIn;
 use lanyard_store::Record;
 use serde_json::{Value, json};
 
@@ -28,13 +28,10 @@ impl World {
         Self::configured(database, CredentialsConfig::default()).await
     }
 
-    pub(super) async fn configured(database: &TestDatabase, config: CredentialsConfig) -> Self {
+    pub(super) async fn configured(database: &TestDatabase, mut config: CredentialsConfig) -> Self {
         let clock = TestClock::new(SystemClock.now());
         let store = database.open(Arc::new(clock.clone())).await;
-        let config = CredentialsConfig {
-            oidc: OidcConfig { private_hosts: vec!["127.0.0.1".to_owned()], ..OidcConfig::default() },
-            ..config
-        };
+        config.oidc.private_hosts.push("127.0.0.1".to_owned());
         let engine = Arc::new(Credentials::new(&store, config).unwrap());
         let world = Self { store, engine, clock, issuer: StandIn::start("/ci").await };
         world
