@@ -11,6 +11,7 @@ import botocore.credentials
 import botocore.session
 import botocore.utils
 import pytest
+import yaml
 
 from hub import NO, NO_ANSWER, REGION, YES
 
@@ -165,3 +166,64 @@ def test_a_session_is_told_from_its_user_and_an_ended_key_from_a_good_one(hub, p
     refused = place.environment(**at_hub, **session.environment() | {"AWS_SECRET_ACCESS_KEY": "another"})
     done = subprocess.run([os.environ["LANYARD_BIN"], "whoami"], capture_output=True, text=True, env=refused)
     assert done.returncode == NO_ANSWER and "does not say who this is" in done.stderr, done.stderr
+
+
+def at(hub, who) -> dict[str, str]:
+    """The environment of whoever has these credentials, with the hub's AWS wire for all services."""
+    return {"AWS_ENDPOINT_URL": hub.ready["aws"], "AWS_CA_BUNDLE": hub.ca, "AWS_REGION": REGION} | who.environment()
+
+
+def let_list(hub, kind: str, name: str, arn: str) -> None:
+    """Lets a user or a role's sessions see which policies they have, and no more."""
+    action = {"user": "iam:ListUserPolicies", "role": "iam:ListRolePolicies"}[kind]
+    statement = {"Effect": "Allow", "Action": action, "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    hub.cli("iam", "policy", "put", "reader", f"--{kind}", name, "--document", "-", stdin=document)
+    hub.settle()
+
+
+def test_whose_policies_say_what_they_may_do_is_told_to_who_may_ask(hub, place):
+    user = hub.create_user("whoami", path="/team/")
+    hub.settle()
+    may = place.whoami(**at(hub, user.credentials))["permissions"]
+    assert (may["owner_kind"], may["owner"], may["session_policy"]) == ("user", user.name, "none")
+    assert (may["outcome"], may["policies"]) == ("not-allowed", [])
+    assert "`iam:ListUserPolicies` is not allowed to them" in may["explained"], may
+    let_list(hub, "user", user.name, user.arn)
+    may = place.whoami(**at(hub, user.credentials))["permissions"]
+    assert (may["outcome"], may["policies"]) == ("listed", ["reader"])
+
+    role = hub.create_role("whoami", trusts=user.arn)
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role.arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    hub.cli("iam", "policy", "put", "assume", "--user", user.name, "--document", "-", stdin=document)
+    hub.settle()
+    session = hub.assume_role(user, role, "who")
+    may = place.whoami(**at(hub, session))["permissions"]
+    assert (may["owner_kind"], may["owner"], may["outcome"]) == ("role", role.name, "not-allowed")
+    let_list(hub, "role", role.name, role.arn)
+    said = place.whoami(**at(hub, session))
+    may = said["permissions"]
+    assert (may["outcome"], may["policies"], may["session_policy"]) == ("listed", ["reader"], "unknown")
+    assert may["explained"] in said["notes"], said
+    assert any("session policy" in note and "sealed token" in note for note in said["notes"]), said
+
+    def shown(*flags: str) -> str:
+        command = [os.environ["LANYARD_BIN"], "whoami", *flags]
+        environment = place.environment(**at(hub, session))
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+
+    assert yaml.safe_load(shown("--output", "yaml"))["permissions"] == may
+    assert may["explained"] in shown()
+
+
+def test_where_nothing_says_where_iam_is_or_nobody_answers_there_they_are_known_all_the_same(hub, place):
+    user = hub.create_user("whoami")
+    hub.settle()
+    sts_alone = at(hub, user.credentials) | {"AWS_ENDPOINT_URL_IAM": "http://169.254.170.23"}
+    said = place.whoami(**sts_alone)
+    assert said["identity"]["arn"] == user.arn
+    assert said["permissions"]["outcome"] == "not-asked" and "AWS_ENDPOINT_URL_IAM" in said["permissions"]["explained"]
+    said = place.whoami(**at(hub, user.credentials) | {"AWS_ENDPOINT_URL_IAM": "https://127.0.0.1:1"})
+    assert said["identity"]["arn"] == user.arn
+    assert said["permissions"]["outcome"] == "no-answer" and "no refusal" in said["permissions"]["explained"]

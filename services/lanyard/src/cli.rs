@@ -126,7 +126,7 @@ pub enum Command {
     Rules(commands::rules::RulesArgs),
     /// Who may do something in a cluster.
     WhoCan(commands::who_can::WhoCanArgs),
-    /// Which credentials AWS's tools use here, why these, whose they are, and for how long.
+    /// Which credentials AWS's tools use here, why these, whose they are, what those may do, and for how long.
     Whoami(commands::whoami::WhoamiArgs),
     /// The headers that sign a gRPC call, for grpcurl and other programs that cannot sign.
     Sign(commands::sign::SignArgs),

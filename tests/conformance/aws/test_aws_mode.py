@@ -184,6 +184,27 @@ def test_the_whole_story_with_the_aws_cli(lab, person, founder):
     assert gone.returncode != 0 and "UnrecognizedClientException" in gone.stderr, gone.stderr
 
 
+def test_whoami_says_that_a_session_was_exchanged_and_which_policies_it_has(lab, person):
+    hub, _ = lab
+    person.attach("eks:ListClusters")
+
+    def may(*flags: str) -> dict:
+        done = person.run([os.environ["LANYARD_BIN"], "whoami", "--profile", "hub", "--output", "json", *flags])
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["source"], said["identity"]["arn"]) == ("credential-process", person.who.arn)
+        return said["permissions"]
+
+    assert may()["outcome"] == "not-allowed"
+    person.attach("iam:ListRolePolicies", name="list")
+    # IAM's operations know roles of the hub alone; the hub itself names whom another authority keeps.
+    exchanged = may()
+    assert exchanged["outcome"] == "exchanged" and person.principal in exchanged["explained"], exchanged
+    listed = may("--hub", hub.ready["grpc"], "--ca", hub.ca)
+    assert (listed["outcome"], listed["owner_kind"], listed["owner"]) == ("listed", "principal", person.principal)
+    assert sorted(listed["policies"]) == ["list", "p"]
+
+
 def test_boto3_signs_with_the_profile(lab, person, founder):
     hub, _ = lab
     cluster = cluster_of_the_lab(hub, founder)["id"]

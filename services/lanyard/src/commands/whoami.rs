@@ -1,6 +1,7 @@
-//! `lanyard whoami`: which credentials AWS's tools would use here, why these, whose they are, and for how long.
+//! `lanyard whoami`: which credentials AWS's tools would use here, why these, whose they are, what those may do, and for how long.
 
 mod identity;
+mod permissions;
 mod sources;
 
 use std::{collections::BTreeMap, env};
@@ -13,7 +14,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use self::{
-    identity::StsPlace,
+    identity::Endpoint,
+    permissions::{Asking, Permissions},
     sources::{Candidate, Source, Standing, Surroundings, resolve},
 };
 use crate::{
@@ -33,7 +35,8 @@ Examples:
 The places are those of the AWS CLI and boto3, in botocore's order: the environment, a role of the profile, a web identity (IRSA), IAM \
 Identity Center, the credentials file, a login, a credential_process, the config file, a container (Pod Identity), the metadata service. \
 The first that has any wins. Who it is is asked of the STS in effect: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the profile's \
-endpoint_url, else that of the region. No secret is shown.";
+endpoint_url, else that of the region. Of a hub's own credentials its IAM is asked which policies they have: at AWS_ENDPOINT_URL_IAM, \
+AWS_ENDPOINT_URL, the profile's endpoint_url, else where that STS is. No secret is shown.";
 
 /// Where nothing says which region it is.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -58,6 +61,8 @@ struct Told {
     places: Vec<Candidate>,
     /// Whose the credentials are.
     identity: Option<Who>,
+    /// What they may do at the hub whose credentials they are, as far as it tells.
+    permissions: Option<Permissions>,
     /// What to know of them, and the next step.
     notes: Vec<String>,
 }
@@ -120,7 +125,7 @@ impl WhoamiArgs {
             Some(used) => (Some(used.source), won(used, &places)),
             None => (None, "no place has credentials".to_owned()),
         };
-        let mut told = Told { source, why, places, identity: None, notes: Vec::new() };
+        let mut told = Told { source, why, places, identity: None, permissions: None, notes: Vec::new() };
         let Some(source) = source else {
             told.notes.push(
                 "next: set AWS_PROFILE, or give the pod an association (`lanyard associate --help`)"
@@ -134,9 +139,16 @@ impl WhoamiArgs {
         }
         let region = region(context, &seen, &settings)?;
         let (credentials, expires_at) = fetched(source, &lookup, &region).await?;
-        let place = StsPlace::of(&seen.environment, &settings, &region, context.hub.ca.as_deref())?;
+        let place = Endpoint::sts(&seen.environment, &settings, &region, context.hub.ca.as_deref())?;
+        let iam = place.iam(&seen.environment, &settings)?;
         let caller = identity::ask(&place, &credentials, &region).await?;
+        if credentials.access_key_id.is_local() {
+            let (caller, by, iam) = (&caller, &credentials, iam.as_ref());
+            let asking = Asking { source, caller, by, region: &region, iam, hub: &context.hub };
+            told.permissions = asking.ask().await;
+        }
         told.notes = lessons(source, &caller, &credentials, expires_at);
+        told.notes.extend(told.permissions.iter().flat_map(Permissions::notes));
         told.identity = Some(Who {
             arn: caller.arn.to_string(),
             account: caller.account.to_string(),
@@ -163,7 +175,7 @@ fn won(used: &Candidate, places: &[Candidate]) -> String {
 }
 
 /// The variables that are looked at.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
@@ -171,6 +183,7 @@ const VARIABLES: [&str; 13] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_IAM",
     "AWS_ENDPOINT_URL",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_CA_BUNDLE",
@@ -263,7 +276,7 @@ fn kind(caller: &CallerIdentity) -> &'static str {
     }
 }
 
-/// What such credentials may do, and for how long.
+/// For how long such credentials last, and where they count.
 fn lessons(
     source: Source,
     caller: &CallerIdentity,
@@ -286,10 +299,9 @@ fn lessons(
         _ => "the principal's policies".to_owned(),
     };
     lessons.push(match credentials.access_key_id.is_local() {
-        true => format!(
-            "{whom} say what they may do at this hub and its AWS wire; in a cluster, the access entry of this ARN (`lanyard explain`); \
-             at AWS nothing, for the key is a hub's"
-        ),
+        true => "in a cluster the access entry of this ARN says what they may do (`lanyard explain`); at AWS nothing, for the key is a \
+                 hub's"
+            .to_owned(),
         false => format!("{whom} say what they may do at AWS, or at the STS that gave them"),
     });
     if source == Source::Container {

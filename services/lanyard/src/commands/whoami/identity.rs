@@ -1,4 +1,4 @@
-//! Asking the STS in effect who signs.
+//! Asking the STS in effect who signs; and how a service that speaks the Query protocol is asked.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -28,18 +28,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// The STS in effect.
-#[derive(Debug)]
-pub(super) struct StsPlace {
+/// The STS in effect, or the IAM beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
     url: Url,
     /// Whether somebody named it, so that it may have a private address.
     is_named: bool,
     ca: Option<String>,
 }
 
-impl StsPlace {
-    /// By the variables and settings of AWS's tools (AWS SDKs reference guide, "Service-specific endpoints").
-    pub(super) fn of(
+impl Endpoint {
+    /// The STS, by the variables and settings of AWS's tools (AWS SDKs reference guide, "Service-specific endpoints").
+    pub(super) fn sts(
         environment: &BTreeMap<String, String>,
         settings: &ProfileSettings,
         region: &Region,
@@ -55,13 +55,33 @@ impl StsPlace {
         let partition = partition_of_region(region.as_str()).unwrap_or(lanyard_iam::Partition::Aws);
         let text =
             named.clone().unwrap_or_else(|| format!("https://{}/", partition.regional_host("sts", region)));
-        let url = Url::parse(&text)
-            .map_err(|error| Failure::usage(format!("`{text}` is no URL of an STS: {error}")))?;
+        let url = parsed(&text, "an STS")?;
         let ca = ca
             .map(|path| path.display().to_string())
             .or_else(|| variable("AWS_CA_BUNDLE"))
             .or_else(|| settings.get("ca_bundle"));
         Ok(Self { url, is_named: named.is_some(), ca })
+    }
+
+    /// The IAM that goes with this STS, where somebody has named one: by its own variable, or the one of all services, or else at the
+    /// same place, for a hub's AWS wire is all of its services. An agent's relay, which is asked over plain HTTP, is STS alone.
+    pub(super) fn iam(
+        &self,
+        environment: &BTreeMap<String, String>,
+        settings: &ProfileSettings,
+    ) -> Result<Option<Self>, Failure> {
+        if !self.is_named {
+            return Ok(None);
+        }
+        let variable = |name: &str| environment.get(name).cloned();
+        let named = variable("AWS_ENDPOINT_URL_IAM")
+            .or_else(|| variable("AWS_ENDPOINT_URL"))
+            .or_else(|| settings.get("endpoint_url"));
+        let place = match named {
+            Some(text) => Self { url: parsed(&text, "an IAM")?, ..self.clone() },
+            None => self.clone(),
+        };
+        Ok(Some(place).filter(|place| place.url.scheme() == "https"))
     }
 
     /// Whether what a key signs may go there: a hub's own never goes to AWS.
@@ -90,33 +110,25 @@ impl StsPlace {
     }
 }
 
+fn parsed(text: &str, what: &str) -> Result<Url, Failure> {
+    Url::parse(text).map_err(|error| Failure::usage(format!("`{text}` is no URL of {what}: {error}")))
+}
+
+/// A question to a service that speaks the Query protocol.
+pub(super) struct Question<'a> {
+    /// The name that the signature has of it.
+    pub(super) service: &'a str,
+    /// The action with its parameters.
+    pub(super) form: &'a str,
+}
+
 /// Who signs with these.
 pub(super) async fn ask(
-    place: &StsPlace,
+    place: &Endpoint,
     by: &Credentials,
     region: &Region,
 ) -> Result<CallerIdentity, Failure> {
-    if !place.may_be_shown(&by.access_key_id) {
-        return Err(Failure::usage(format!(
-            "`{}` is a key of a hub, which AWS is not asked about: name the hub's AWS wire in AWS_ENDPOINT_URL (`aws` in the ready-file)",
-            by.access_key_id
-        )));
-    }
-    let headers = signed(place, by, region)?;
-    let answer = match place.url.scheme() {
-        "https" => over_tls(place, headers).await?,
-        "http" if place.is_on_link() => {
-            let plain = tokio::time::timeout(TIMEOUT, in_the_clear(place, &headers)).await;
-            plain.map_err(|_| {
-                Failure::NoAnswer(format!("{} did not answer within {TIMEOUT:?}", place.shown()))
-            })??
-        }
-        _ => {
-            let message =
-                "is not called: an STS is called over https, or over http on this machine and its link alone";
-            return Err(Failure::usage(format!("{} {message}", place.shown())));
-        }
-    };
+    let answer = answer(place, by, region, &Question { service: "sts", form: QUESTION }).await?;
     if answer.status != http::StatusCode::OK {
         return Err(Failure::NoAnswer(format!(
             "{} does not say who this is (status {}): the credentials may have ended, or be of another STS",
@@ -128,12 +140,47 @@ pub(super) async fn ask(
         .map_err(|error| Failure::NoAnswer(format!("the answer of {} is unusable: {error}", place.shown())))
 }
 
-fn signed(place: &StsPlace, by: &Credentials, region: &Region) -> Result<HeaderMap, Failure> {
+/// What comes of a question, whatever its status.
+pub(super) async fn answer(
+    place: &Endpoint,
+    by: &Credentials,
+    region: &Region,
+    question: &Question<'_>,
+) -> Result<Answer, Failure> {
+    if !place.may_be_shown(&by.access_key_id) {
+        return Err(Failure::usage(format!(
+            "`{}` is a key of a hub, which AWS is not asked about: name the hub's AWS wire in AWS_ENDPOINT_URL (`aws` in the ready-file)",
+            by.access_key_id
+        )));
+    }
+    let headers = signed(place, by, region, question)?;
+    match place.url.scheme() {
+        "https" => over_tls(place, headers, question.form).await,
+        "http" if place.is_on_link() => {
+            let plain = tokio::time::timeout(TIMEOUT, in_the_clear(place, &headers, question.form)).await;
+            plain.map_err(|_| {
+                Failure::NoAnswer(format!("{} did not answer within {TIMEOUT:?}", place.shown()))
+            })?
+        }
+        _ => {
+            let message =
+                "is not called: an STS is called over https, or over http on this machine and its link alone";
+            Err(Failure::usage(format!("{} {message}", place.shown())))
+        }
+    }
+}
+
+fn signed(
+    place: &Endpoint,
+    by: &Credentials,
+    region: &Region,
+    question: &Question<'_>,
+) -> Result<HeaderMap, Failure> {
     let authority = place.authority();
     let plain = [("host", authority.as_str()), ("content-type", FORM), ("accept", "application/json")];
     let asked = HttpRequest { method: "POST", path: place.url.path(), query: "", headers: &plain };
-    let signature = Signer::new(by, region.as_str(), "sts")
-        .sign_headers(&asked, &PayloadHash::of(QUESTION.as_bytes()), SystemClock.now())
+    let signature = Signer::new(by, region.as_str(), question.service)
+        .sign_headers(&asked, &PayloadHash::of(question.form.as_bytes()), SystemClock.now())
         .map_err(Failure::usage)?;
     let mut headers = HeaderMap::new();
     let rest = plain.into_iter().filter(|(name, _)| *name != "host");
@@ -142,11 +189,11 @@ fn signed(place: &StsPlace, by: &Credentials, region: &Region) -> Result<HeaderM
         value.set_sensitive(name == "authorization" || name == "x-amz-security-token");
         headers.insert(HeaderName::from_static(name), value);
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(QUESTION.len()));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(question.form.len()));
     Ok(headers)
 }
 
-async fn over_tls(place: &StsPlace, headers: HeaderMap) -> Result<Answer, Failure> {
+async fn over_tls(place: &Endpoint, headers: HeaderMap, form: &str) -> Result<Answer, Failure> {
     let mut options = Options { timeout: TIMEOUT, ..Options::default() };
     if place.is_named {
         let host = place.url.host_str().unwrap_or_default();
@@ -158,13 +205,13 @@ async fn over_tls(place: &StsPlace, headers: HeaderMap) -> Result<Answer, Failur
         options.roots = roots;
     }
     let client = HttpClient::new(options).map_err(Failure::usage)?;
-    let body = bytes::Bytes::from_static(QUESTION.as_bytes());
+    let body = bytes::Bytes::copy_from_slice(form.as_bytes());
     let request = Request { method: Method::POST, url: place.url.clone(), headers, body };
     client.send(request).await.map_err(|fault| Failure::NoAnswer(fault.to_string()))
 }
 
 /// One request of HTTP/1.0, whose answer ends with the connection.
-async fn in_the_clear(place: &StsPlace, headers: &HeaderMap) -> Result<Answer, Failure> {
+async fn in_the_clear(place: &Endpoint, headers: &HeaderMap, form: &str) -> Result<Answer, Failure> {
     let lost =
         |error: std::io::Error| Failure::NoAnswer(format!("{} does not answer: {error}", place.shown()));
     let host = place.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -176,7 +223,7 @@ async fn in_the_clear(place: &StsPlace, headers: &HeaderMap) -> Result<Answer, F
         request.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     request.extend(b"\r\n");
-    request.extend(QUESTION.as_bytes());
+    request.extend(form.as_bytes());
     stream.write_all(&request).await.map_err(lost)?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).await.map_err(lost)?;
@@ -196,10 +243,41 @@ fn read(bytes: &[u8]) -> Option<Answer> {
 mod tests {
     use super::*;
 
-    fn place(pairs: &[(&str, &str)]) -> StsPlace {
-        let environment = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn place(pairs: &[(&str, &str)]) -> Endpoint {
         let region = Region::parse("eu-west-1").unwrap();
-        StsPlace::of(&environment, &ProfileSettings::default(), &region, None).unwrap()
+        Endpoint::sts(&environment(pairs), &ProfileSettings::default(), &region, None).unwrap()
+    }
+
+    #[test]
+    fn the_iam_beside_an_sts_is_one_that_somebody_named() {
+        let (own, all) = ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL");
+        let (sts, relay) = ("AWS_ENDPOINT_URL_STS", "http://169.254.170.23/sts");
+        let cases: [(&[(&str, &str)], Option<&str>); 8] = [
+            (&[], None),
+            (&[(own, "https://iam:8445")], None),
+            (&[(all, "https://hub:8445")], Some("https://hub:8445")),
+            (&[(all, "https://hub:8445"), (own, "https://iam:8445")], Some("https://iam:8445")),
+            (&[(sts, "https://sts:8445")], Some("https://sts:8445")),
+            (&[(sts, relay)], None),
+            (&[(sts, relay), (all, "https://hub:8445")], Some("https://hub:8445")),
+            (&[(sts, relay), (own, "http://iam:8445")], None),
+        ];
+        for (pairs, expected) in cases {
+            let found = place(pairs).iam(&environment(pairs), &ProfileSettings::default()).unwrap();
+            assert_eq!(found.map(|place| place.shown()).as_deref(), expected, "{pairs:?}");
+        }
+        let settings = ProfileSettings {
+            config_file: environment(&[("endpoint_url", "https://hub:8445")]),
+            ..ProfileSettings::default()
+        };
+        let found = place(&[(sts, relay)]).iam(&environment(&[(sts, relay)]), &settings).unwrap();
+        assert_eq!(found.unwrap().shown(), "https://hub:8445");
+        let wrong = environment(&[(all, "https://hub"), (own, "hub")]);
+        assert!(place(&[(all, "https://hub")]).iam(&wrong, &ProfileSettings::default()).is_err());
     }
 
     #[test]
