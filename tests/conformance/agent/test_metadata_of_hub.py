@@ -1,0 +1,166 @@
+"""The instance-metadata road to a hub, as boto3 has it: who a pod is, the tags of its session, and how the SDK goes on across the end of
+what it was given."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+from dataclasses import dataclass
+
+import boto3
+import botocore.credentials
+import botocore.exceptions
+import botocore.httpsession
+import botocore.session
+import botocore.utils
+import pytest
+from node_agent import Agent
+from standins import pod, project
+
+import kube
+from hub import REGION, Hub, unique
+from oidc import Key
+from projected import Pod, Signer, push
+
+NODE, NAMESPACE, ACCOUNT = "node-a", "shop", "cart"
+# A pod is an address of loopback here.
+ADDRESS = "127.0.0.2"
+# Seconds for an answer: a busy machine is no failure.
+PATIENCE = 20
+HOUR = 3600
+# An agent that renews gets something new, however soon it asks again.
+SETTINGS = {"LANYARD_CREDENTIALS__VEND__KEPT_SECONDS": "0"}
+ENDED = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+@dataclass
+class House:
+    """A hub's cluster with one pod that has a role, and the agent of its node."""
+
+    hub: Hub
+    cluster: str
+    pod: Pod
+    role: str
+    agent: Agent
+
+    def session(self) -> boto3.Session:
+        """boto3 with botocore's own provider, in which nothing is changed but the address that its connections come from."""
+
+        class Bound(botocore.httpsession.URLLib3Session):
+            def __init__(self, *arguments, **more):
+                super().__init__(*arguments, **more)
+                self._manager.connection_pool_kw["source_address"] = (ADDRESS, 0)
+
+        how = {"timeout": PATIENCE, "num_attempts": 3, "env": {}, "config": {"ec2_metadata_v1_disabled": True}}
+        fetcher = botocore.utils.InstanceMetadataFetcher(base_url=self.agent.about["metadata"][0] + "/", **how)
+        fetcher._session = Bound(timeout=PATIENCE)
+        own = botocore.session.Session()
+        own._credentials = botocore.credentials.InstanceMetadataProvider(iam_role_fetcher=fetcher).load()
+        return boto3.Session(botocore_session=own, region_name=REGION)
+
+    def client(self, session: boto3.Session, service: str):
+        return session.client(service, endpoint_url=self.hub.ready["aws"], verify=self.hub.ca)
+
+    def keys(self, session: boto3.Session) -> botocore.credentials.ReadOnlyCredentials:
+        keys = session.get_credentials().get_frozen_credentials()
+        self.hub.secrets.add("a pod's secret access key", keys.secret_key)
+        self.hub.secrets.add("a pod's session token", keys.token)
+        return keys
+
+
+def document(*statements: dict) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def where(**tags: str) -> dict:
+    """A condition on the tags of whoever calls."""
+    return {"StringEquals": {f"aws:PrincipalTag/{key.replace('_', '-')}": value for key, value in tags.items()}}
+
+
+def role_of_pods(hub: Hub, cluster: str, pod: Pod) -> tuple[str, str]:
+    """A role whose sessions may list users where they are this pod's, and roles where they are of another namespace; its name and ARN."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+    any_cluster = ("--tag", "lanyard:any-cluster=true")
+    name = hub.cli("iam", "role", "create", unique("app"), "--trust-policy", "-", *any_cluster, stdin=document(trust))["value"]["name"]
+    its_own = where(
+        eks_cluster_name=cluster,
+        kubernetes_namespace=pod.namespace,
+        kubernetes_service_account=pod.service_account,
+        kubernetes_pod_name=pod.name,
+        kubernetes_pod_uid=pod.uid,
+    )
+    others = where(kubernetes_namespace="elsewhere")
+    may = document(
+        {"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*", "Condition": its_own},
+        {"Effect": "Allow", "Action": "iam:ListRoles", "Resource": "*", "Condition": others},
+    )
+    hub.cli("iam", "policy", "put", "tagged", "--role", name, "--document", "-", stdin=may)
+    return name, f"arn:aws:iam::{hub.account}:role/{name}"
+
+
+@pytest.fixture
+def house(new_hub, start, node, tmp_path) -> House:
+    hub = new_hub("metadata", settings=SETTINGS).start()
+    cluster = hub.create_cluster("metadata").id
+    signer = Signer(f"https://{cluster}.example", Key(unique("k")), NODE)
+    push(hub, cluster, signer.issuer, signer.key)
+    own = Pod("old-1", NAMESPACE, ACCOUNT)
+    name, arn = role_of_pods(hub, cluster, own)
+    hub.cli("association", "create", cluster, f"{NAMESPACE}/{ACCOUNT}", "--role", arn)
+    node.pods([pod(own.uid, ADDRESS, account=ACCOUNT, namespace=NAMESPACE)])
+    folder = tmp_path / "pods"
+    project(folder, own.uid, hub.secrets.add("a pod's token", signer.token(own)))
+    agents_token, config = tmp_path / "agents-token", tmp_path / "own.toml"
+    agents_token.write_text(hub.secrets.add("an agent's token", signer.agents_token()))
+    # Any port: what redirects to the fixed one is the network's affair.
+    config.write_text("[imds]\nport = 0\n")
+    agent = start(
+        *("--cluster-name", cluster, "--hub", hub.ready["grpc"], "--hub-ca", hub.ca, "--token-file", str(agents_token)),
+        *("--imds-namespace", NAMESPACE, "--manage-addresses", "false", "--imds-manage-rules", "false"),
+        *("--pods-folder", str(folder), "--config", str(config), "--region", REGION),
+        *("--max-credential-retention-before-renewal", "1s"),
+    )
+    return House(hub, cluster, own, name, agent)
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch, tmp_path):
+    """Nothing of whoever runs the tests has credentials."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(pathlib.Path(tmp_path) / "none"))
+
+
+def test_boto3_is_its_pod_with_its_tags_and_goes_on_across_the_end_of_its_credentials(house):
+    session = house.session()
+    found = session.get_credentials()
+    assert found.method == "iam-role"
+    sts, iam = house.client(session, "sts"), house.client(session, "iam")
+    its_own = f"arn:aws:sts::{house.hub.account}:assumed-role/{house.role}/eks-{house.cluster}-{house.pod.name}-"
+
+    def is_the_pods() -> None:
+        assert sts.get_caller_identity()["Arn"].startswith(its_own)
+        assert "Users" in iam.list_users(), "its tags are the pod's"
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            iam.list_roles()
+        assert refused.value.response["Error"]["Code"] == "AccessDenied", "and no others"
+
+    first = house.keys(session)
+    left = (found._expiry_time - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    assert HOUR - 60 < left <= HOUR, "the role's maximum"
+    is_the_pods()
+    assert house.keys(session) == first, "what is good is not asked for again"
+
+    def next_ones() -> bool:
+        # As if their time were over: the next use asks the metadata service, which the agent has renewed for meanwhile.
+        found._expiry_time = ENDED
+        return house.keys(session).access_key != first.access_key
+
+    kube.wait_for("the agent's renewal", next_ones, PATIENCE)
+    assert (found._expiry_time - datetime.datetime.now(datetime.timezone.utc)).total_seconds() > HOUR - 300
+    is_the_pods()
+    # What was given before is good to its own end.
+    before = boto3.Session(first.access_key, first.secret_key, first.token, region_name=REGION)
+    assert house.client(before, "sts").get_caller_identity()["Arn"].startswith(its_own)
