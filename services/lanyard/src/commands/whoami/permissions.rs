@@ -356,10 +356,10 @@ mod tests {
             let policies: Vec<String> = policies.iter().map(|name| (*name).to_owned()).collect();
             explained(&role(), &caller(DEV), outcome, &policies, Some("away"))
         };
-        let cases = [
+        let cases: [(Outcome, &[&str], &str); 6] = [
             (
                 Outcome::Listed,
-                &["a", "b"][..],
+                &["a", "b"],
                 "role `dev` say, `a`, `b` (`lanyard iam policy get --role dev NAME`",
             ),
             (Outcome::Listed, &[], "has no inline policy"),
