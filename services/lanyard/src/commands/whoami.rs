@@ -145,7 +145,7 @@ impl WhoamiArgs {
         if credentials.access_key_id.is_local() {
             let (caller, by, iam) = (&caller, &credentials, iam.as_ref());
             let asking = Asking { source, caller, by, region: &region, iam, hub: &context.hub };
-            told.permissions = asking.ask().await;
+            told.permissions = Box::pin(asking.ask()).await;
         }
         told.notes = lessons(source, &caller, &credentials, expires_at);
         told.notes.extend(told.permissions.iter().flat_map(Permissions::notes));

@@ -127,7 +127,7 @@ impl Asking<'_> {
 
     /// The policies of somebody whom AWS keeps: over gRPC, for IAM has no name for such an owner.
     async fn of_principal(&self, owner: PolicyOwner) -> Told {
-        match self.names_over_grpc(owner).await {
+        match Box::pin(self.names_over_grpc(owner)).await {
             Ok(names) => (Outcome::Listed, names, None),
             Err(Failure::Refused(CallError::Denied(_))) => (Outcome::NotAllowed, Vec::new(), None),
             Err(failure) => (Outcome::NoAnswer, Vec::new(), Some(failure.to_string())),
