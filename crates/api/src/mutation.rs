@@ -138,20 +138,19 @@ impl<T> Page<T> {
 }
 
 impl<'a, T> Page<&'a T> {
-    /// The same out of what lies in the order of its keys: what is before the page is not looked at, but for some steps of a
-    /// search. Items that are not `wanted` are left out.
+    /// The same out of what lies in the order of its keys: of what is not on the page some steps of a search are looked at, and
+    /// nothing else. `was_given` says of an item whether the page before, whose end is the token, or an earlier one had it.
     pub fn of_sorted(
         items: &'a [T],
         query: &PageQuery,
-        wanted: impl Fn(&T) -> bool,
+        was_given: impl Fn(&T) -> bool,
         key: impl Fn(&T) -> String,
     ) -> Self {
-        let start = match query.token.as_str() {
-            "" => 0,
-            token => items.partition_point(|item| key(item).as_str() <= token),
-        };
-        let rest = items.get(start..).unwrap_or_default().iter().filter(|item| wanted(item));
-        Self::cut(rest, &PageQuery { items_max: query.items_max, token: String::new() }, |item| key(item))
+        let start = if query.token.is_empty() { 0 } else { items.partition_point(was_given) };
+        let rest = items.get(start..).unwrap_or_default();
+        let page = rest.get(..query.most()).unwrap_or(rest);
+        let next_token = page.last().filter(|_| page.len() < rest.len()).map(key);
+        Self { items: page.iter().collect(), next_token }
     }
 }
 
@@ -201,8 +200,8 @@ mod tests {
         assert_eq!(seen, all);
         for (items_max, token) in [(99, ""), (99, "0098"), (7, "0242"), (0, "0100x"), (0, "0249"), (0, "z")] {
             let query = PageQuery { items_max, token: token.to_owned() };
-            let sorted = Page::of_sorted(&all, &query, |key| key.ends_with('7'), Clone::clone);
-            let cut = Page::cut(all.iter().filter(|key| key.ends_with('7')), &query, |key| (*key).clone());
+            let sorted = Page::of_sorted(&all, &query, |key| *key <= query.token, Clone::clone);
+            let cut = Page::cut(all.iter(), &query, |key| (*key).clone());
             assert_eq!(sorted, cut, "{query:?}");
         }
         let map = all.iter().map(|key| (key.clone(), Arc::new(key.clone()))).collect();

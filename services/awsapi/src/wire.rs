@@ -114,15 +114,17 @@ impl Style {
     }
 
     fn json(&self, status: StatusCode, body: &Value) -> Response<Body> {
-        self.response(status, const { HeaderValue::from_static("application/json") }, body.to_string())
+        // Straight into bytes: as text it would go through a formatter, piece by piece. What is a value can be written.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        self.response(status, const { HeaderValue::from_static("application/json") }, body)
     }
 
     fn xml(&self, status: StatusCode, body: &str) -> Response<Body> {
         self.response(status, const { HeaderValue::from_static("text/xml") }, body.to_owned())
     }
 
-    fn response(&self, status: StatusCode, kind: HeaderValue, body: String) -> Response<Body> {
-        let mut response = Response::new(Full::new(Bytes::from(body)));
+    fn response(&self, status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Response<Body> {
+        let mut response = Response::new(Full::new(body.into()));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if let Ok(id) = HeaderValue::from_str(&self.id.to_string()) {

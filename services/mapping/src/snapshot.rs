@@ -1,5 +1,6 @@
 //! A cluster's mappings, compiled for lookup: whom each principal is, in one step, however many there are.
 
+mod place;
 mod several;
 
 use std::{collections::HashMap, sync::Arc};
@@ -16,6 +17,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal};
 
+pub(crate) use self::place::Place;
 use self::several::Several;
 use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
 
@@ -32,6 +34,8 @@ pub(crate) struct ClusterSnapshot {
     authorities: Vec<Authority>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
+    /// Policy's ARN → the entries that have it, in the order of all.
+    by_policy: Map<Vec<Arc<Entry>>>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
     pub(crate) nodes: Map<Node>,
@@ -60,22 +64,30 @@ pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
 }
 
+/// What an entry is called by before its principals.
+const NAMED: &str = "access entry ";
+
 impl Entry {
     pub(crate) fn compile(record: AccessEntry) -> Result<Self, lanyard_api::template::TemplateError> {
         Ok(Self {
             username: Template::parse(&record.username)?,
             canonical: record.principal_arn.one().map(key::known_as),
             has_default_name: record.username == default_username(record.entry_type, &record.principal_arn),
-            name: format!("access entry {}", record.principal_arn).into(),
+            name: format!("{NAMED}{}", record.principal_arn).into(),
             record,
         })
     }
 }
 
 impl Entry {
-    /// What lists are ordered by: the principal's ARN, and the authority where accounts changed theirs.
-    pub(crate) fn page_key(&self) -> String {
-        format!("{} {}", self.record.principal_arn, self.record.authority)
+    /// Whom it names, as it is written. Lists of many are made of these, so that it is kept and not written anew.
+    pub(crate) fn principals(&self) -> &str {
+        self.name.get(NAMED.len()..).unwrap_or_default()
+    }
+
+    /// Where it stands in lists.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place::new(self.principals(), &self.record.authority)
     }
 }
 
@@ -169,13 +181,12 @@ impl ClusterSnapshot {
     pub(crate) fn compile(parts: Parts<'_>) -> Self {
         let Parts { revision, mut entries, associations, versions, aws_auth, .. } = parts;
         let Parts { mut identity_providers, nodes, blocks, break_glass, .. } = parts;
-        entries.sort_by_cached_key(|entry| entry.page_key());
+        entries.sort_by(|a, b| a.place().cmp(&b.place()));
         let mut snapshot =
             Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
         for (at, entry) in entries.iter().enumerate() {
             snapshot.index(at, entry);
         }
-        snapshot.entries = entries;
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
         let prefixes = identity_providers.iter().map(|config| config.settings.username_prefix());
         snapshot.issuer_prefixes =
@@ -184,6 +195,18 @@ impl ClusterSnapshot {
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
         }
+        for entry in &entries {
+            for association in snapshot.associations.get(&entry.record.id).into_iter().flatten() {
+                match snapshot.by_policy.get_mut(association.policy_arn.as_str()) {
+                    Some(having) => having.push(Arc::clone(entry)),
+                    None => {
+                        let policy_arn = association.policy_arn.as_str().into();
+                        snapshot.by_policy.insert(policy_arn, vec![Arc::clone(entry)]);
+                    }
+                }
+            }
+        }
+        snapshot.entries = entries;
         snapshot.node_names = nodes
             .iter()
             .map(|node| (node.private_dns_name.as_str().into(), node.instance_id.as_str().into()))
@@ -223,9 +246,14 @@ impl ClusterSnapshot {
         self.entries.get(*self.by_number.get(&id)?)
     }
 
-    /// All entries, in the order of [`Entry::page_key`].
+    /// All entries, in the order of [`Entry::place`].
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
+    }
+
+    /// Those with an access policy, in the same order.
+    pub(crate) fn entries_with(&self, policy_arn: &str) -> &[Arc<Entry>] {
+        self.by_policy.get(policy_arn).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The entry that is bound to whoever knocks by their unique id.
@@ -252,8 +280,8 @@ impl ClusterSnapshot {
 
     /// The entry that names its principals by this very rule.
     pub(crate) fn entry_by_rule(&self, principals: &EntryPrincipal) -> Option<&Arc<Entry>> {
-        let start = format!("{principals} ");
-        let at = self.entries.partition_point(|entry| entry.page_key() < start);
+        let rule = principals.to_string();
+        let at = self.entries.partition_point(|entry| entry.principals() < rule.as_str());
         self.entries.get(at).filter(|entry| entry.record.principal_arn == *principals)
     }
 

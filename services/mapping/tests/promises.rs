@@ -79,6 +79,7 @@ suite! {
         immunity_15_names_are_compared_byte_by_byte,
         immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
         lists_page_without_gap_or_repetition,
+        lists_of_one_policy_page_without_gap_or_repetition,
         immunity_16_an_end_is_kept_to_the_moment,
         a_fresh_start_answers_what_the_changes_left;
     resolve:

@@ -35,11 +35,12 @@ const GROWTH_MAX: f64 = 1.25;
 const PAGE: usize = 100;
 /// Different entries that are described in turn.
 const DESCRIBED: usize = 64;
-/// How much there is: as much as a large hub has, or a little of each.
+/// How much there is: as much as a large hub has, or a little of each. Few entries are three pages, of which the middle one is asked
+/// for and answered as those of a long list are: by a token, and with one.
 pub(crate) fn size() -> Size {
     match is_small() {
-        false => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[100, 10_000] },
-        true => Size { clusters: 10, entries: 50, bindings: 0, more: &[100, 500] },
+        false => Size { clusters: 1_000, entries: 1_000, bindings: 0, more: &[300, 10_000] },
+        true => Size { clusters: 10, entries: 50, bindings: 0, more: &[300, 500] },
     }
 }
 
@@ -182,16 +183,22 @@ impl Wire<'_> {
         Ok(asked)
     }
 
-    /// Every page of a cluster's list.
+    /// The pages of a cluster's list but for the first and the last, so that one costs what another does: each is asked for by a
+    /// token, full, and answered with the next one's.
     async fn list(&self, cluster: usize, entries: usize) -> Result<Vec<Asked>> {
         let mut connection = self.server.connect().await?;
         let (mut pages, mut token, mut seen) = (Vec::new(), None::<String>, 0);
         loop {
             let mut asked = self.page(cluster, token.as_deref())?;
             let answer = ask(&mut connection, &mut asked).await?;
-            seen += answer.get("accessEntries").and_then(Value::as_array).map_or(0, Vec::len);
-            pages.push(asked);
-            token = answer.get("nextToken").and_then(Value::as_str).map(str::to_owned);
+            let of_page = answer.get("accessEntries").and_then(Value::as_array).map_or(0, Vec::len);
+            seen += of_page;
+            let next = answer.get("nextToken").and_then(Value::as_str).map(str::to_owned);
+            if token.is_some() && next.is_some() {
+                anyhow::ensure!(of_page == PAGE, "a page in the middle has {of_page} entries");
+                pages.push(asked);
+            }
+            token = next;
             if token.is_none() {
                 break;
             }

@@ -7,7 +7,6 @@ mod revisions;
 mod spokes;
 mod updates;
 
-use lanyard_iam::EntryPrincipal;
 use lanyard_proto::mapping::v1::{
     self as pb, blocks_client::BlocksClient, entries_client::EntriesClient, preview_client::PreviewClient,
     resolve_client::ResolveClient,
@@ -91,7 +90,7 @@ impl<C: Wire> Entries for Remote<C> {
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> Result<Page<EntryPrincipal>, CallError> {
+    ) -> Result<Page<String>, CallError> {
         let message = list_request(cluster, policy_arn, page, EntryView::Principals);
         call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
     }

@@ -295,14 +295,14 @@ pub trait Entries: Send + Sync + 'static {
         policy_arn: Option<String>,
         page: PageQuery,
     ) -> impl Future<Output = Result<Page<EntryDetail>, CallError>> + Send;
-    /// Whom those of [`Entries::list_entries`] name, and nothing else of them.
+    /// Whom those of [`Entries::list_entries`] name, as it is written, and nothing else of them.
     fn list_principals(
         &self,
         by: Vouched<Actor>,
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> impl Future<Output = Result<Page<EntryPrincipal>, CallError>> + Send;
+    ) -> impl Future<Output = Result<Page<String>, CallError>> + Send;
     /// Those of a cluster as they are, and what happens to them from then on; after a revision up to which all was told, only
     /// if something has happened since.
     fn watch_entries(

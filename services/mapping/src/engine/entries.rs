@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     administrators, key, rules,
-    snapshot::{ClusterSnapshot, Entry},
+    snapshot::{ClusterSnapshot, Entry, Place},
 };
 
 const ENTRY: &str = "access entry";
@@ -94,11 +94,11 @@ impl Entries for Mapping {
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> Result<Page<EntryPrincipal>, CallError> {
+    ) -> Result<Page<String>, CallError> {
         let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
         let Page { items, next_token } = cut(&snapshot, policy_arn.as_deref(), &page);
-        let items = items.iter().map(|entry| entry.record.principal_arn.clone()).collect();
+        let items = items.iter().map(|entry| entry.principals().to_owned()).collect();
         Ok(Page { items, next_token })
     }
 
@@ -259,13 +259,12 @@ fn cut<'s>(
     policy_arn: Option<&str>,
     page: &PageQuery,
 ) -> Page<&'s Arc<Entry>> {
-    let has_policy = |entry: &Arc<Entry>| {
-        policy_arn.is_none_or(|arn| {
-            let associations = snapshot.associations.get(&entry.record.id);
-            associations.is_some_and(|of_entry| of_entry.iter().any(|one| one.policy_arn == arn))
-        })
+    let entries = match policy_arn {
+        None => snapshot.entries(),
+        Some(policy_arn) => snapshot.entries_with(policy_arn),
     };
-    Page::of_sorted(snapshot.entries(), page, has_policy, |entry| entry.page_key())
+    let end = Place::of_token(&page.token);
+    Page::of_sorted(entries, page, |entry| entry.place() <= end, |entry| entry.place().token())
 }
 
 /// The entry that names a principal, by its whole ARN, or several by the same rule. Where its account changed its authority there may be two: the one that the

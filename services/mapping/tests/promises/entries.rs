@@ -365,11 +365,11 @@ pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(b
     let mut page = PageQuery { items_max: 4, token: String::new() };
     loop {
         let cut = bench.calls.list_entries(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
-        let names: Vec<_> = cut.items.iter().map(|detail| detail.entry.principal_arn.clone()).collect();
+        let names: Vec<_> = cut.items.iter().map(|detail| detail.entry.principal_arn.to_string()).collect();
         let alone =
             bench.calls.list_principals(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
-        assert_eq!((alone.items, alone.next_token), (names.clone(), cut.next_token.clone()));
-        seen.extend(names.iter().map(ToString::to_string));
+        assert_eq!((&alone.items, &alone.next_token), (&names, &cut.next_token));
+        seen.extend(names);
         match cut.next_token {
             Some(token) => page.token = token,
             None => break,
@@ -377,6 +377,40 @@ pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(b
     }
     let wanted: Vec<String> = (0..9).map(|nth| of(AWS, &format!("role/r{nth}"))).collect();
     assert_eq!(seen, wanted);
+}
+
+pub(crate) async fn lists_of_one_policy_page_without_gap_or_repetition<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let view = policy("AmazonEKSViewPolicy");
+    let mut wanted = Vec::new();
+    for nth in 0..9 {
+        let role = of(AWS, &format!("role/r{nth}"));
+        bench.entry(&cluster, &role).await;
+        if nth % 2 == 1 {
+            let entry = entry_ref(&cluster, &role);
+            let associated =
+                bench.calls.associate_policy(by(admin()), entry, view.clone(), AccessScope::Cluster, None);
+            associated.await.unwrap();
+            wanted.push(role);
+        }
+    }
+    let (mut pages, mut page) = (Vec::new(), PageQuery { items_max: 2, token: String::new() });
+    loop {
+        let (id, having) = (cluster.id.clone(), Some(view.clone()));
+        let cut = bench.calls.list_principals(admin(), id, having, page.clone()).await.unwrap();
+        pages.push(cut.items);
+        match cut.next_token {
+            Some(token) => page.token = token,
+            None => break,
+        }
+    }
+    assert_eq!(pages, [&wanted[..2], &wanted[2..]]);
+    // What is gone is listed no more, and a page goes on behind where it was.
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &wanted[1])).await.unwrap();
+    let rest = bench.calls.list_principals(admin(), cluster.id.clone(), Some(view), page).await.unwrap();
+    assert_eq!((rest.items.as_slice(), rest.next_token), (&wanted[2..], None));
 }
 
 pub(crate) async fn immunity_16_an_end_is_kept_to_the_moment<C: Calls, R: Resolve>(bench: Bench<C, R>) {

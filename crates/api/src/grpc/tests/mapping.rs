@@ -1,5 +1,5 @@
 use futures::{StreamExt as _, stream};
-use lanyard_iam::{EntryPrincipal, PrincipalArn};
+use lanyard_iam::PrincipalArn;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -82,8 +82,8 @@ fake! { Entries {
     ask get_entry(named: EntryRef) -> EntryDetail, CallError = entry();
     ask list_entries(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryDetail>, CallError
         = page(vec![entry()]);
-    ask list_principals(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryPrincipal>, CallError
-        = page(vec![entry().entry.principal_arn]);
+    ask list_principals(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<String>, CallError
+        = page(vec![entry().entry.principal_arn.to_string()]);
     ask preview_entry(named: EntryRef) -> EntryMatches, CallError = matches();
     change update_entry(asked: UpdateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
     change delete_entry(named: EntryRef) -> Mutated<EntryDetail>, CallError = mutated(entry());

@@ -1,6 +1,5 @@
 //! Access entries and policy associations.
 
-use lanyard_iam::EntryPrincipal;
 use lanyard_proto::{
     call::v1 as call,
     mapping::v1::{self as pb, access_scope::Scope, update_access_entry_request::End},
@@ -52,19 +51,19 @@ mutated! {
 
 convert! { AccessPolicySummary = pb::AccessPolicySummary { name: plain, arn: plain } }
 
-impl From<Page<EntryPrincipal>> for pb::AccessEntryPage {
-    fn from(page: Page<EntryPrincipal>) -> Self {
-        let principal_arns = page.items.iter().map(ToString::to_string).collect();
-        Self { items: Vec::new(), next_token: page.next_token, principal_arns }
+/// The view of principals alone.
+impl From<Page<String>> for pb::AccessEntryPage {
+    fn from(page: Page<String>) -> Self {
+        Self { items: Vec::new(), next_token: page.next_token, principal_arns: page.items }
     }
 }
 
-impl TryFrom<pb::AccessEntryPage> for Page<EntryPrincipal> {
+/// They were read when they were written, and are for showing.
+impl TryFrom<pb::AccessEntryPage> for Page<String> {
     type Error = CallError;
 
     fn try_from(page: pb::AccessEntryPage) -> Result<Self, CallError> {
-        let principals = page.principal_arns.iter().map(|arn| field::parse("principal_arns", arn));
-        Ok(Self { items: principals.collect::<Result<_, _>>()?, next_token: page.next_token })
+        Ok(Self { items: page.principal_arns, next_token: page.next_token })
     }
 }
 

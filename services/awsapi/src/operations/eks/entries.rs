@@ -4,7 +4,6 @@ use lanyard_api::{
     CallError, Mutated, Page,
     mapping::{AccessPolicySummary, AccessScope, EntryDetail, PolicyAssociation},
 };
-use lanyard_iam::EntryPrincipal;
 use lanyard_proto::mapping::v1 as pb;
 use serde_json::{Value, json};
 
@@ -42,8 +41,8 @@ pub(in crate::operations) async fn delete<B: Backend>(call: &Call<'_, B>) -> Ans
 /// ARNs alone, as EKS lists entries.
 pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Answered {
     let Page { items, next_token } =
-        call.ask::<pb::ListAccessEntriesRequest, pb::AccessEntryPage, Page<EntryPrincipal>>().await?;
-    let arns = items.iter().map(|principal| Value::from(principal.to_string())).collect();
+        call.ask::<pb::ListAccessEntriesRequest, pb::AccessEntryPage, Page<String>>().await?;
+    let arns = items.into_iter().map(Value::from).collect();
     Ok(Answer::Rest(page("accessEntries", arns, call.next_token(next_token)).into()))
 }
 
