@@ -15,6 +15,7 @@ mod connection;
 mod counted;
 mod guarded;
 mod listener;
+mod numbered;
 mod panicked;
 mod shares;
 mod stalled;
@@ -29,6 +30,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use tokio::sync::watch;
 
 use crate::tls::Live;
@@ -42,6 +44,9 @@ pub struct Options {
     pub tls: Option<Live<rustls::ServerConfig>>,
     /// Over how many routers answers go at most (IPv4's time to live); the system's default where it is not said.
     pub hops_max: Option<u32>,
+    /// The header in which answers to HTTP/1 heads that are none, or too long, bear a number, for services that number all of
+    /// theirs; none: they bear none. Over HTTP/2 such heads are refused within the framing, where there is no place for it.
+    pub numbered_by: Option<HeaderName>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -54,6 +59,7 @@ impl Options {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
             tls: None,
             hops_max: None,
+            numbered_by: None,
             limits: Limits::default(),
         }
     }

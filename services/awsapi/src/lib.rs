@@ -28,3 +28,4 @@ pub use config::AwsApiConfig;
 pub use door::{AwsDoor, Hub, Parts};
 pub use recorder::Recorder;
 pub use remote::{PeersConfig, RemoteServices};
+pub use wire::REQUEST_ID;

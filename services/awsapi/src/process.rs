@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    AwsApiConfig, AwsDoor, Backend as _, Hub, Parts,
+    AwsApiConfig, AwsDoor, Backend as _, Hub, Parts, REQUEST_ID,
     remote::{PeersConfig, RemoteServices},
 };
 
@@ -117,6 +117,7 @@ async fn serve(config: AwsApiProcessConfig, life: Life) -> anyhow::Result<()> {
     tokio::spawn(life.stop().run_until_cancelled_owned(Arc::clone(&identity).follow()));
     let mut options = Options::loopback(0).with_live_tls(identity.server());
     options.address = config.listen;
+    options.numbered_by = Some(REQUEST_ID);
     let server = Server::bind(options).await?;
     let timeout = config.awsapi.request_timeout();
     let backend = RemoteServices::connect(&identity, &config.peers, timeout, clock)?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::answer::{Answer, Members, Node, epoch_seconds};
 
 /// Where clients look for the request's number.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// Where clients of REST-JSON look for the error's code.
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 

@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import uuid
 from urllib.parse import urlsplit
 
 import botocore.auth
@@ -160,6 +161,30 @@ def test_who_has_a_wrong_clock_is_told_the_time_here(hub, wire, monkeypatch, min
     assert f"here it is {now:%Y-%m-%d} {now.hour}:{now:%M}" in message or now.second > 50, message
     date = email.utils.parsedate_to_datetime(said.headers["date"])
     assert abs((date - now).total_seconds()) < SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"\x01 / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /clusters HTTP/1.1\r\nno header\r\n\r\n", 400),
+        (b"GET /clusters HTTP/1.1\r\n" + b"x: y\r\n" * 101 + b"\r\n", 431),
+    ],
+    ids=["no method", "no header", "too many headers"],
+)
+def test_a_head_that_no_service_has_seen_is_answered_with_a_number(hub, wire, sent, expected):
+    """Which the log has too: whoever asks about it can be answered."""
+    numbers = set()
+    for _ in range(2):
+        with connected(wire) as (connection, answers):
+            connection.sendall(sent)
+            status, headers, said = answer(answers)
+        assert (status, said) == (expected, b"")
+        numbers.add(headers["x-amzn-requestid"])
+    assert len(numbers) == 2
+    for number in numbers:
+        assert str(uuid.UUID(number)) == number
+        assert number in hub.log()
 
 
 def test_a_long_header_is_read_and_a_longer_one_than_a_head_may_be_refused(hub, wire, cluster):

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use super::connection::{self, BoxError, Peer, Protocol};
 use super::counted::{Counted, Failed};
+use super::numbered::Numbered;
 use super::shares::Shares;
 use super::{Limits, Options, ServeError};
 use crate::telemetry::{Counters, names};
@@ -69,7 +70,7 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let limits = self.options.limits;
-        let tls = self.options.tls;
+        let (tls, numbered_by) = (self.options.tls, self.options.numbered_by);
         let slots = Arc::new(Semaphore::new(limits.connections_max));
         let shares = Shares::new(limits.connections_per_address_max);
         // Of the machine itself: its probes are not to wait behind its other programs.
@@ -94,6 +95,7 @@ impl Server {
                 address,
                 acceptor: tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
                 limits,
+                numbered_by: numbered_by.clone(),
                 age_max: ages.next(),
                 stop: stop.clone(),
                 failed: Arc::clone(&failed),
@@ -149,6 +151,7 @@ struct Accepted {
     address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     limits: Limits,
+    numbered_by: Option<HeaderName>,
     age_max: Duration,
     stop: CancellationToken,
     failed: Arc<Counters<Failed>>,
@@ -163,7 +166,8 @@ impl Accepted {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Self { stream, address, acceptor, limits, age_max, stop, failed } = self;
+        let Self { stream, address, acceptor, limits, numbered_by, age_max, stop, failed } = self;
+        let numbered_by = |protocol: Protocol| numbered_by.filter(|_| protocol == Protocol::Http1);
         // With Nagle's algorithm on, HTTP/2 over TLS stalls 40 ms for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(peer.address = %address, %error, "the connection was gone before it was served");
@@ -176,6 +180,7 @@ impl Accepted {
                     return debug!(peer.address = %address, "the connection did not say what it speaks");
                 };
                 let peer = Peer { address, identity: None, certificate_sha256: None };
+                let stream = Numbered::by(numbered_by(protocol), address, stream);
                 connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
             }
             Some(acceptor) => {
@@ -204,6 +209,7 @@ impl Accepted {
                 };
                 let protocol = Protocol::from_alpn(session.alpn_protocol());
                 let peer = Peer { address, identity, certificate_sha256 };
+                let stream = Numbered::by(numbered_by(protocol), address, stream);
                 connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
             }
         };

@@ -3,7 +3,7 @@ use crate::tls::{
     Authority, ClientCertificates, KeyedCertificate, Names, PeerIdentity, client_config, server_config,
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -333,6 +333,38 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
             Ok(response) => assert_eq!(response.status(), expected, "{length} bytes"),
             // The answer may be lost when the server closes with unread input.
             Err(error) => assert_ne!(expected, StatusCode::OK, "{length} bytes: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_service_has_seen_is_answered_with_a_number_where_that_is_asked_for() {
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(101));
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
+    let good = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let behind = format!("{good}\u{1} / HTTP/1.1\r\n\r\n");
+    let cases = [
+        ("\u{1} / HTTP/1.1\r\n\r\n", " 400 ", 1),
+        ("GET / HTTP/1.1\r\nno header\r\n\r\n", " 400 ", 1),
+        (&many, " 431 ", 1),
+        (&long, " 414 ", 1),
+        (&behind, " 400 ", 1),
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", " 200 ", 0),
+    ];
+    for numbered_by in [None, Some(HeaderName::from_static("x-number"))] {
+        let mut options = Options::loopback(0);
+        options.limits.head_bytes_max = 128 * 1024;
+        options.numbered_by = numbered_by.clone();
+        let running = start(options, who).await;
+        for (asked, status, numbers) in cases {
+            let mut io = TcpStream::connect(running.address).await.unwrap();
+            io.write_all(asked.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            tokio::time::timeout(PATIENCE, io.read_to_string(&mut answer)).await.expect("closed").unwrap();
+            assert!(answer.contains(status), "{answer}");
+            assert!(answer.ends_with("\r\n\r\n") || numbers == 0, "{answer}");
+            let expected = if numbered_by.is_some() { numbers } else { 0 };
+            assert_eq!(answer.matches("\r\nx-number: ").count(), expected, "{answer}");
         }
     }
 }

@@ -59,16 +59,17 @@ pub fn sts_hosts(config: &ServeConfig, aws_port: u16) -> Vec<String> {
 /// # Errors
 /// [`ServeError`] names the address.
 pub async fn bind(config: &ServeConfig, certificate: &LiveAuthority) -> Result<Listeners, ServeError> {
-    let listen = |address| {
+    let listen = |address, numbered_by| {
         let mut options = Options::loopback(0).with_live_tls(certificate.server());
         options.address = address;
+        options.numbered_by = numbered_by;
         options.limits.head_bytes_max = HEAD_BYTES_MAX;
         Server::bind(options)
     };
     Ok(Listeners {
-        gateway: listen(config.listen).await?,
-        grpc: listen(config.grpc_listen).await?,
-        aws: listen(config.aws_listen).await?,
+        gateway: listen(config.listen, None).await?,
+        grpc: listen(config.grpc_listen, None).await?,
+        aws: listen(config.aws_listen, Some(lanyard_awsapi::REQUEST_ID)).await?,
     })
 }
 
