@@ -26,7 +26,13 @@ pub struct AccountId([u8; 12]);
 #[error("`{}` is not an account: it has to be twelve digits, leading zeros included", shown(.0))]
 pub struct InvalidAccountId(pub String);
 
+/// Bits of one character of a generated id.
+const BITS_PER_CHAR: u32 = 5;
+
 impl AccountId {
+    /// Characters of a generated id that hold an account: the largest number has forty bits.
+    pub const ID_CHARS: usize = 8;
+
     /// Reads twelve ASCII digits.
     ///
     /// # Errors
@@ -42,6 +48,32 @@ impl AccountId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The number as an id holds it behind its prefix: five bits for each character, the highest first.
+    #[must_use]
+    pub fn id_values(&self) -> [u8; Self::ID_CHARS] {
+        let number = self.0.iter().fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+        let mut values = [0; Self::ID_CHARS];
+        for (place, value) in (0u32..).zip(values.iter_mut().rev()) {
+            *value = (number >> (place * BITS_PER_CHAR)) as u8 & 31;
+        }
+        values
+    }
+
+    /// The account that the characters behind an id's prefix begin with; none where that is no number of an account.
+    #[must_use]
+    pub fn from_id_chars(chars: &str) -> Option<Self> {
+        let mut number = 0u64;
+        for char in chars.as_bytes().get(..Self::ID_CHARS)? {
+            let value = match char {
+                b'A'..=b'Z' => char - b'A',
+                b'2'..=b'7' => char - b'2' + 26,
+                _ => return None,
+            };
+            number = number << BITS_PER_CHAR | u64::from(value);
+        }
+        Self::parse(&format!("{number:012}")).ok()
     }
 
     /// A number made from random bytes: never all zeros, and with a first digit other than 0 (which people drop).
@@ -184,6 +216,19 @@ mod tests {
             ["", "11112222333", "1111222233334", "11112222333a", " 11112222333", "１11122223333", "aws"]
         {
             assert_eq!(AccountId::parse(text), Err(InvalidAccountId(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_read_out_of_the_characters_that_hold_it() {
+        for text in ["000000000000", "000000000001", "111122223333", "999999999999"] {
+            let account = AccountId::parse(text).unwrap();
+            let chars: String = account.id_values().into_iter().map(key::id_char).collect();
+            assert_eq!(AccountId::from_id_chars(&chars), Some(account), "{chars}");
+            assert_eq!(AccountId::from_id_chars(&format!("{chars}2A")), Some(account), "{chars}");
+        }
+        for chars in ["", "AAAAAAA", "77777777", "aaaaaaaa", "AAAAAAA0", "AAAAAAAä"] {
+            assert_eq!(AccountId::from_id_chars(chars), None, "{chars}");
         }
     }
 

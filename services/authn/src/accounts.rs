@@ -247,9 +247,10 @@ impl<S: SharedCache> Accounts for Engine<S> {
     }
 
     async fn get_access_key_info(&self, _: Vouched<Actor>, key: AccessKeyId) -> Result<AccountId, CallError> {
-        account_of_key(&key).ok_or_else(|| {
-            let message =
-                format!("`{key}` is not a long-term key of a hub (LKIA…); ask AWS about keys of AWS");
+        account_of_key(&key).or_else(|| key.local_session_account()).ok_or_else(|| {
+            let message = format!(
+                "`{key}` is not the key of a user or session of a hub (LKIA…, LSIA…); ask AWS about keys of AWS"
+            );
             CallError::invalid("access_key_id", "access_key_id", message)
         })
     }

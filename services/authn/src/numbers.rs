@@ -7,9 +7,6 @@
 use aws_lc_rs::rand::SecureRandom;
 use lanyard_iam::{AccessKeyId, AccountId, PrincipalId, SecretAccessKey};
 
-/// Characters that hold the account: 5 bits each. The largest account number has 40 bits.
-const ACCOUNT_CHARS: usize = 8;
-const BITS_PER_CHAR: u32 = 5;
 /// Length of the prefix of every id.
 const PREFIX_CHARS: usize = 4;
 
@@ -95,32 +92,12 @@ fn with_account<const N: usize>(
 ) -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     random.fill(&mut bytes).map_err(|_| NoRandomness)?;
-    let number = account.as_str().bytes().fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'));
-    for (place, byte) in (0u32..).zip(bytes.iter_mut().take(ACCOUNT_CHARS).rev()) {
-        *byte = (number >> (place * BITS_PER_CHAR)) as u8 & 31;
-    }
+    bytes.iter_mut().zip(account.id_values()).for_each(|(byte, value)| *byte = value);
     Ok(bytes)
 }
 
 fn account_in(id: &str) -> Option<AccountId> {
-    let chars = id.as_bytes().get(PREFIX_CHARS..PREFIX_CHARS + ACCOUNT_CHARS)?;
-    let mut number = 0u64;
-    for char in chars {
-        let value = match char {
-            b'A'..=b'Z' => char - b'A',
-            b'2'..=b'7' => char - b'2' + 26,
-            _ => return None,
-        };
-        number = number << BITS_PER_CHAR | u64::from(value);
-    }
-    let mut digits = [b'0'; 12];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    // What is left has more digits than an account.
-    let digits = std::str::from_utf8(&digits).ok().filter(|_| number == 0)?;
-    AccountId::parse(digits).ok()
+    AccountId::from_id_chars(id.get(PREFIX_CHARS..)?)
 }
 
 #[cfg(test)]

@@ -236,6 +236,11 @@ def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
         sts.assume_role(RoleArn=role.arn, RoleSessionName="night", Policy="{}")
     own = credentials_of(hub, sts.get_session_token(DurationSeconds=900))
     assert Wire(hub, own).sts.get_caller_identity()["Arn"] == ana.arn
+    for key in (session.access_key_id, own.access_key_id):
+        assert wire.sts.get_access_key_info(AccessKeyId=key)["Account"] == hub.account, key
+    for key in ("ASIAAAAAAAAAAAAAAAAA", "AKIAAAAAAAAAAAAAAAAA"):
+        with refused(wire.sts, "ValidationError", "ask AWS"):
+            wire.sts.get_access_key_info(AccessKeyId=key)
     with refused(Wire(hub, own).sts, "AccessDenied", "", 403) as _:
         Wire(hub, own).sts.get_session_token()
 

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::AccountId;
 use super::principal::ID_ALPHABET;
 use super::text::text_id;
 
@@ -35,6 +36,9 @@ impl AccessKeyId {
     pub const LOCAL_SESSION_PREFIX: &'static str = "LSIA";
     /// Random bytes that a generated id needs, one for each character after the prefix.
     pub const RANDOM_BYTES: usize = 16;
+    /// Random bytes that the id of a session's key needs, one for each character behind its account. With so many it is four
+    /// characters longer than those that told no account.
+    pub const SESSION_RANDOM_BYTES: usize = 12;
 
     /// Reads an access key id.
     ///
@@ -58,17 +62,25 @@ impl AccessKeyId {
         Self::generate(Self::LOCAL_PREFIX, random)
     }
 
-    /// A local role session's key id made from random bytes.
+    /// The key id of a local session of an account's principal, made from random bytes. It tells the account, as long-term ones do.
     #[must_use]
-    pub fn generate_local_session(random: [u8; Self::RANDOM_BYTES]) -> Self {
-        Self::generate(Self::LOCAL_SESSION_PREFIX, random)
+    pub fn generate_local_session(account: AccountId, random: [u8; Self::SESSION_RANDOM_BYTES]) -> Self {
+        Self::generate(Self::LOCAL_SESSION_PREFIX, account.id_values().into_iter().chain(random))
     }
 
-    fn generate(prefix: &str, random: [u8; Self::RANDOM_BYTES]) -> Self {
-        let mut text = String::with_capacity(prefix.len() + random.len());
-        text.push_str(prefix);
-        text.extend(random.iter().map(|&byte| id_char(byte)));
+    fn generate(prefix: &str, values: impl IntoIterator<Item = u8>) -> Self {
+        let mut text = prefix.to_owned();
+        text.extend(values.into_iter().map(id_char));
         Self(text.into())
+    }
+
+    /// The account that the id of a local session's key tells; none for any other id. Whether there is such a session it does not
+    /// tell: that is for showing, and nothing to believe.
+    #[must_use]
+    pub fn local_session_account(&self) -> Option<AccountId> {
+        let behind = self.0.strip_prefix(Self::LOCAL_SESSION_PREFIX)?;
+        let tells = behind.len() == AccountId::ID_CHARS + Self::SESSION_RANDOM_BYTES;
+        AccountId::from_id_chars(behind).filter(|_| tells)
     }
 
     /// The id.
@@ -219,7 +231,30 @@ mod tests {
         assert_eq!(AccessKeyId::parse(id.as_str()), Ok(id.clone()));
         assert_eq!(id.as_str().len(), 20);
         assert_ne!(id, AccessKeyId::generate_local([0; 16]));
-        assert!(AccessKeyId::generate_local_session([7; 16]).is_session());
+        let account = AccountId::parse("111122223333").unwrap();
+        let session = AccessKeyId::generate_local_session(account, [7; 12]);
+        assert!(session.is_session() && session.is_local());
+        assert_eq!(session.as_str().len(), 24);
+        assert_ne!(session, AccessKeyId::generate_local_session(account, [8; 12]));
+    }
+
+    #[test]
+    fn a_sessions_key_tells_its_account_and_no_other_does() {
+        let account = AccountId::parse("012345678901").unwrap();
+        let session = AccessKeyId::generate_local_session(account, [31; 12]);
+        assert_eq!(session.local_session_account(), Some(account));
+        let behind = session.as_str().strip_prefix("LSIA").unwrap();
+        for text in [
+            // Of before they told it.
+            "LSIAAAAAAAAAAAAAAAAA".to_owned(),
+            format!("LKIA{behind}"),
+            format!("ASIA{behind}"),
+            format!("LSIA{behind}A"),
+            format!("LSIA{}", "7".repeat(20)),
+            format!("LSIA{}", behind.to_ascii_lowercase()),
+        ] {
+            assert_eq!(AccessKeyId::parse(&text).unwrap().local_session_account(), None, "{text}");
+        }
     }
 
     #[test]

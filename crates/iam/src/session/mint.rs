@@ -54,7 +54,7 @@ impl SessionMinter {
         random: &dyn SecureRandom,
     ) -> Result<MintedSession, SessionError> {
         claims.validate()?;
-        let access_key_id = AccessKeyId::generate_local_session(fill(random)?);
+        let access_key_id = AccessKeyId::generate_local_session(claims.principal.account, fill(random)?);
         let encoded = Zeroizing::new(Wire::encode(claims, &access_key_id)?);
         let header = self.shared.header();
         let signature = self.signing.sign(&signed_text(header, &encoded));

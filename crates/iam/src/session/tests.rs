@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::arn::PrincipalArn;
-use crate::id::{AccessKeyId, PrincipalId, Region, SecretAccessKey};
+use crate::id::{AccessKeyId, AccountId, PrincipalId, Region, SecretAccessKey};
 use crate::partition::Partition;
 use crate::policy::PolicyDocument;
 use crate::token::{ParsedToken, TOKEN_EXPIRES, TokenRules, mint_token};
@@ -87,6 +87,7 @@ fn a_session_is_opened_as_it_was_minted() {
     assert_eq!(opened.secret_access_key.expose(), session.credentials.secret_access_key.expose());
     assert_eq!(opened.access_key_id, session.credentials.access_key_id);
     assert!(opened.access_key_id.is_local() && opened.access_key_id.is_session());
+    assert_eq!(opened.access_key_id.local_session_account(), Some(claims().principal.account));
     assert_eq!(
         opened.claims.session_arn().to_string(),
         "arn:aws:sts::111122223333:assumed-role/Dev/ana@example.com"
@@ -313,7 +314,7 @@ proptest! {
             secret_key: Zeroizing::new([3; 32]),
         };
         let opener = opener(&[&keys]);
-        let id = AccessKeyId::generate_local_session([0; 16]);
+        let id = AccessKeyId::generate_local_session(AccountId::generate(0), [0; 12]);
         let with_header = [[1, 0, 0, 0, 1].as_slice(), &bytes].concat();
         for token in [text, URL_SAFE_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(with_header)] {
             let refused = opener.open(&id, &token, NOW).unwrap_err();

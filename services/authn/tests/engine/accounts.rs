@@ -13,7 +13,7 @@ use lanyard_api::voucher::{Audience, Vouchers};
 use lanyard_api::{
     Actor, ActorKind, Authority, CallError, Lineage, Mutation, PageQuery, Scope, SignatureUse, Vouched, authn,
 };
-use lanyard_iam::{AccountId, Partition, PrincipalArn};
+use lanyard_iam::{AccessKeyId, AccountId, Partition, PrincipalArn};
 use lanyard_kit::ExposeSecret as _;
 use time::Duration;
 use tonic::service::Routes;
@@ -660,7 +660,12 @@ async fn a_key_tells_its_account_whether_or_not_it_is_there(world: &World, accou
     assert_eq!(accounts.get_access_key_info(actor(), key.id.clone()).await.unwrap(), world.hub.account);
     accounts.delete_access_key(by(world), named("ana"), key.id.clone()).await.unwrap();
     assert_eq!(accounts.get_access_key_info(actor(), key.id).await.unwrap(), world.hub.account);
-    for other in ["AKIAAAAAAAAAAAAAAAAA", "LSIAAAAAAAAAAAAAAAAA"] {
+    // A session's too, of whatever account: no row tells of sessions.
+    for account in [world.hub.account, AccountId::parse("444455556666").unwrap()] {
+        let session = AccessKeyId::generate_local_session(account, [7; 12]);
+        assert_eq!(accounts.get_access_key_info(actor(), session).await.unwrap(), account);
+    }
+    for other in ["AKIAAAAAAAAAAAAAAAAA", "ASIAAAAAAAAAAAAAAAAA", "LSIAAAAAAAAAAAAAAAAA"] {
         let asked = accounts.get_access_key_info(actor(), other.parse().unwrap()).await;
         assert_eq!(rule(asked), "access_key_id", "{other}");
     }
