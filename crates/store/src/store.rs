@@ -11,7 +11,10 @@ use std::{
 
 use lanyard_api::{
     ClusterId, HubId, Revision, Scope,
-    authn::accounts::{AccessKey, InlinePolicy, PolicyOwner},
+    authn::{
+        accounts::{AccessKey, InlinePolicy, PolicyOwner},
+        instance_profiles::InstanceProfile,
+    },
     mapping::Cluster,
 };
 use lanyard_iam::{AccountId, PrincipalArn};
@@ -29,7 +32,7 @@ use crate::{
     record::{Record, record_of},
     sql::{Access, Connection, Database},
     tables::{
-        accounts::{access_keys_of, bearers, policies_of},
+        accounts::{access_keys_of, bearers, policies_of, profiles_with},
         changes::{attach_sealed, bodies_after, counter_of, counters, lines_after, sealed_rows_of},
         clusters::cluster_by_id,
         purpose_keys::open_keys,
@@ -204,6 +207,21 @@ impl Store {
         owner: &PolicyOwner,
     ) -> Result<Vec<InlinePolicy>, StoreError> {
         policies_of(&mut self.read().await?, account, owner).await
+    }
+
+    /// The instance profiles that have a role and whose names come after one, in the order of their names: so many at most, found by
+    /// an index however many the account has. After the empty text come the first.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn profiles_with(
+        &self,
+        account: AccountId,
+        role: &str,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<InstanceProfile>, StoreError> {
+        profiles_with(&mut self.read().await?, account, role, after, most).await
     }
 
     /// The unique ids of the users and roles that bear some ARNs' names now, by ARN: all of one moment, and in few questions however

@@ -26,7 +26,7 @@ use crate::{
     sql::{Access, Connection},
     store::Store,
     tables::{
-        accounts::{access_keys_of, has_principal, policies_of, principals_with_policies, profile_with},
+        accounts::{access_keys_of, has_principal, policies_of, principals_with_policies, profiles_with},
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
         leases::{spoke_lease, term_of},
@@ -308,8 +308,8 @@ impl Transaction {
         account: AccountId,
         role: &str,
     ) -> Result<Option<InstanceProfile>, StoreError> {
-        let profile = profile_with(&mut self.connection, account, role).await;
-        self.noted(profile)
+        let first = profiles_with(&mut self.connection, account, role, "", 1).await;
+        Ok(self.noted(first)?.into_iter().next())
     }
 
     /// The bytes of one record.

@@ -7,7 +7,7 @@ use lanyard_iam::{CanonicalArn, PrincipalArn};
 
 use super::{Bench, tamper, world::*};
 use crate::{
-    sql::{Access, Connection},
+    sql::{Access, Connection, Value},
     tables::accounts::of_one,
 };
 
@@ -54,8 +54,8 @@ pub(super) async fn the_policies_of_an_owner_and_the_profile_of_a_role_are_found
     for policy in &policies {
         insert(&store, policy).await.unwrap();
     }
-    for profile in [instance_profile("b", Some("Dev")), instance_profile("a", None)] {
-        insert(&store, &profile).await.unwrap();
+    for (name, role) in [("d", Some("Dev")), ("b", Some("Dev")), ("c", Some("Dev2")), ("a", None)] {
+        insert(&store, &instance_profile(name, role)).await.unwrap();
     }
     let [user, look, change, other, there, longer] = &policies;
     let cases = [
@@ -79,9 +79,26 @@ pub(super) async fn the_policies_of_an_owner_and_the_profile_of_a_role_are_found
         let count = transaction.principals_with_policies(account_id(account), most).await.unwrap();
         assert_eq!(count, expected, "{account}, {most}");
     }
-    for (account, role, expected) in [(HOME, "Dev", Some("b")), (HOME, "Dev2", None), (AWAY, "Dev", None)] {
+    for (account, role, expected) in [(HOME, "Dev", Some("b")), (HOME, "none", None), (AWAY, "Dev", None)] {
         let found = transaction.profile_with(account_id(account), role).await.unwrap();
         assert_eq!(found.map(|profile| profile.name).as_deref(), expected, "{account}, {role}");
+    }
+    drop(transaction);
+    let cases: [(&str, &str, &str, u32, &[&str]); 9] = [
+        (HOME, "Dev", "", 9, &["b", "d"]),
+        (HOME, "Dev", "", 1, &["b"]),
+        (HOME, "Dev", "b", 9, &["d"]),
+        (HOME, "Dev", "b\0x", 9, &["d"]),
+        (HOME, "Dev", "d", 9, &[]),
+        (HOME, "Dev2", "", 9, &["c"]),
+        (HOME, "dev", "", 9, &[]),
+        (HOME, "Dev\0", "", 9, &[]),
+        (AWAY, "Dev", "", 9, &[]),
+    ];
+    for (account, role, after, most, expected) in cases {
+        let found = store.profiles_with(account_id(account), role, after, most).await.unwrap();
+        let names: Vec<&str> = found.iter().map(|profile| profile.name.as_str()).collect();
+        assert_eq!(names, expected, "{account}, {role:?} after {after:?}");
     }
 }
 
@@ -161,16 +178,27 @@ pub(super) async fn what_belongs_to_one_is_found_by_an_index(bench: Bench) {
         (of_one::POLICIES_OF_USER, "inline_policies_by_user"),
         (of_one::POLICIES_OF_ROLE, "inline_policies_by_role"),
         (of_one::POLICIES_OF_PRINCIPAL, "inline_policies_by_principal"),
-        (of_one::PROFILE_WITH_ROLE, "instance_profiles_by_role"),
     ];
     for (sql, index) in questions {
-        let (explain, column) = match connection {
-            Connection::Sqlite(_) => ("EXPLAIN QUERY PLAN", 3),
-            Connection::Postgres(_) => ("EXPLAIN", 0),
-        };
-        let sql: &'static str = format!("{explain} {sql}").leak();
-        let lines = connection.fetch(sql, [HOME.into(), "one".into()]).await.unwrap();
-        let plan: Vec<String> = lines.iter().map(|line| line.text(column).unwrap()).collect();
-        assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:#?}");
+        answered_by(&mut connection, sql, [HOME.into(), "one".into()], index).await;
     }
+    let values = [HOME.into(), "one".into(), "".into(), Value::number(100)];
+    answered_by(&mut connection, of_one::PROFILES_WITH_ROLE, values, "instance_profiles_by_role").await;
+}
+
+/// Asks the database how it would answer: by this index.
+async fn answered_by<const N: usize>(
+    connection: &mut Connection,
+    sql: &str,
+    values: [Value; N],
+    index: &str,
+) {
+    let (explain, column) = match connection {
+        Connection::Sqlite(_) => ("EXPLAIN QUERY PLAN", 3),
+        Connection::Postgres(_) => ("EXPLAIN", 0),
+    };
+    let sql: &'static str = format!("{explain} {sql}").leak();
+    let lines = connection.fetch(sql, values).await.unwrap();
+    let plan: Vec<String> = lines.iter().map(|line| line.text(column).unwrap()).collect();
+    assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:#?}");
 }

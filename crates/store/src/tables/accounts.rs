@@ -166,9 +166,9 @@ pub(crate) mod of_one {
     /// The inline policies of a principal of another authority, `$2`.
     pub(crate) const POLICIES_OF_PRINCIPAL: &str =
         "SELECT body FROM inline_policies WHERE account = $1 AND principal_arn = $2 ORDER BY key";
-    /// The instance profiles that have a role, `$2`: the first of them.
-    pub(crate) const PROFILE_WITH_ROLE: &str =
-        "SELECT body FROM instance_profiles WHERE account = $1 AND role_name = $2 ORDER BY name LIMIT 1";
+    /// The instance profiles that have a role, `$2`: those that come after one, `$3`, and no more than `$4`.
+    pub(crate) const PROFILES_WITH_ROLE: &str = "SELECT body FROM instance_profiles \
+         WHERE account = $1 AND role_name = $2 AND name > $3 ORDER BY name LIMIT $4";
     /// How many principals of other authorities have inline policies; no more than `$2` are counted.
     pub(crate) const PRINCIPALS: &str = "SELECT COUNT(*) FROM (SELECT DISTINCT principal_arn FROM inline_policies \
          WHERE account = $1 AND principal_arn IS NOT NULL LIMIT $2) AS principals";
@@ -254,13 +254,22 @@ pub(crate) async fn policies_of(
     belonging(connection, of_owner, account, owner.name()).await
 }
 
-/// An instance profile that has a role, if one has.
-pub(crate) async fn profile_with(
+/// The instance profiles that have a role and whose names come after one, in their order, so many at most.
+pub(crate) async fn profiles_with(
     connection: &mut Connection,
     account: AccountId,
     role: &str,
-) -> Result<Option<InstanceProfile>, StoreError> {
-    Ok(belonging(connection, of_one::PROFILE_WITH_ROLE, account, role).await?.into_iter().next())
+    after: &str,
+    most: u32,
+) -> Result<Vec<InstanceProfile>, StoreError> {
+    // As of `belonging`; and the same names come after what stands before such a character.
+    let after = after.split('\0').next().unwrap_or_default();
+    if role.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let values = [account.to_string().into(), role.into(), after.into(), Value::number(most.into())];
+    let lines = connection.fetch(of_one::PROFILES_WITH_ROLE, values).await?;
+    lines.iter().map(|line| record_of(&line.bytes(0)?)).collect()
 }
 
 /// How many principals of an account have inline policies, of those whom another authority keeps; none is counted beyond `most`.

@@ -7,6 +7,7 @@ use lanyard_api::authn::instance_profiles::{
 use lanyard_api::{Actor, CallError, Fault, Mutated, Mutation, Page, PageQuery, Scope, Vouched};
 use lanyard_store::Transaction;
 
+use super::pages::RECORDS_READ_MAX;
 use super::{begin, below, rules};
 use crate::cache::SharedCache;
 use crate::engine::Engine;
@@ -68,10 +69,16 @@ impl<S: SharedCache> InstanceProfiles for Engine<S> {
         role: Named,
         page: PageQuery,
     ) -> Result<Page<InstanceProfileDetail>, CallError> {
-        let (_, scope) = self.local_scope(&by.value, role.account).await?;
+        let (account, scope) = self.local_scope(&by.value, role.account).await?;
         let found = self.store.get::<IamRole>(scope, &role.name).await?;
-        let found = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
-        self.page_of(scope, &page, |profile| profile.role.as_ref() == Some(&found.name)).await
+        let mut role = found.ok_or_else(|| CallError::not_found("role", rules::shown(&role.name)))?;
+        // One more than the page has tells whether another one follows.
+        let most = u32::try_from(page.most()).unwrap_or(RECORDS_READ_MAX).saturating_add(1);
+        let profiles = self.store.profiles_with(account, &role.name, &page.token, most).await?;
+        self.as_shown(vec![&mut role]).await?;
+        let with_role = |profile| InstanceProfileDetail { profile, iam_role: Some(role.clone()) };
+        let first = PageQuery { token: String::new(), ..page };
+        Ok(Page::cut(profiles.into_iter().map(with_role), &first, |detail| detail.profile.name.clone()))
     }
 
     async fn update_instance_profile(

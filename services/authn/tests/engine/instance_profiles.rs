@@ -41,6 +41,7 @@ macro_rules! promises {
 promises! {
     a_profile_is_found_and_listed_by_path_and_in_pages,
     a_profile_has_one_role_at_most_and_neither_goes_while_it_has,
+    the_profiles_of_a_role_are_listed_in_pages_without_those_of_others,
     a_role_is_shown_in_its_profile_as_it_is_by_itself,
     what_breaks_a_rule_of_iam_is_refused,
     immunity_33_profiles_are_of_the_actors_own_account,
@@ -138,6 +139,35 @@ async fn a_profile_has_one_role_at_most_and_neither_goes_while_it_has(
     assert_eq!(change(remove("node")).await.unwrap().value.profile.role, None);
     world.engine.delete_role(by(world), named("node"), false).await.unwrap();
     profiles.delete_instance_profile(by(world), named("p")).await.unwrap();
+}
+
+async fn the_profiles_of_a_role_are_listed_in_pages_without_those_of_others(
+    world: &World,
+    profiles: &impl InstanceProfiles,
+) {
+    let home = world.hub.account;
+    for role in ["node", "other"] {
+        world.role(home, "/", role, home.as_str()).await;
+    }
+    let mut expected = Vec::new();
+    for (name, role) in [("a", "node"), ("b", "other"), ("c", "node"), ("d", "node"), ("e", "other")] {
+        profiles.create_instance_profile(by(world), asked(name)).await.unwrap();
+        let add = Update::AddRole(role.to_owned());
+        let with_role = profiles.update_instance_profile(by(world), named(name), add).await.unwrap().value;
+        if role == "node" {
+            expected.push(with_role);
+        }
+    }
+    profiles.create_instance_profile(by(world), asked("f")).await.unwrap();
+    let page = async |items_max, token: Option<String>| {
+        let page = PageQuery { items_max, token: token.unwrap_or_default() };
+        profiles.list_instance_profiles_for_role(actor_of(home), named("node"), page).await.unwrap()
+    };
+    let first = page(2, None).await;
+    assert_eq!(first.items, expected[..2]);
+    let second = page(2, first.next_token).await;
+    assert_eq!((second.items.as_slice(), second.next_token), (&expected[2..], None));
+    assert_eq!(page(3, None).await.next_token, None, "none follows on a full page");
 }
 
 async fn a_role_is_shown_in_its_profile_as_it_is_by_itself(world: &World, profiles: &impl InstanceProfiles) {
