@@ -58,7 +58,10 @@ pub enum StoreError {
     )]
     TokenUsedUp,
     /// The write would leave clusters without an administrator.
-    #[error("the change would leave {} without a live administrator: allow it by name, or add another first", how_many(.clusters))]
+    #[error(
+        "the lockout guard: the change would leave {} without an administrator who could log in now: make another one first, or \
+         allow it by name", which(.clusters)
+    )]
     Lockout {
         /// Which.
         clusters: Vec<LockedOut>,
@@ -141,6 +144,8 @@ pub struct LockedOut {
     pub id: ClusterId,
     /// Its account, by which to tell who may know it.
     pub account: AccountId,
+    /// The actor is of that account, and is told which cluster it is.
+    pub is_told: bool,
 }
 
 /// Why a record cannot be read or written.
@@ -212,10 +217,19 @@ fn all_of(missing: &[Migration]) -> String {
     missing.iter().map(Migration::to_string).collect::<Vec<_>>().join("`, `")
 }
 
-fn how_many(clusters: &[LockedOut]) -> String {
-    match clusters.len() {
-        1 => "a cluster".to_owned(),
-        n => format!("{n} clusters"),
+/// Most clusters that a refusal names.
+const NAMED_MAX: usize = 10;
+
+/// The clusters by name, as far as the actor is told; of the others how many they are.
+fn which(clusters: &[LockedOut]) -> String {
+    let told = clusters.iter().filter(|cluster| cluster.is_told);
+    let named: Vec<_> = told.take(NAMED_MAX).map(|cluster| format!("`{}`", cluster.id)).collect();
+    let noun = if clusters.len() == 1 { "cluster" } else { "clusters" };
+    match (named.join(", "), clusters.len().saturating_sub(named.len())) {
+        (names, 1) if names.is_empty() => "a cluster".to_owned(),
+        (names, others) if names.is_empty() => format!("{others} {noun}"),
+        (names, 0) => format!("{noun} {names}"),
+        (names, others) => format!("{noun} {names} and {others} more"),
     }
 }
 
@@ -318,10 +332,11 @@ mod tests {
     #[test]
     fn a_caller_is_told_what_it_can_act_on_and_nothing_of_others_or_of_the_database() {
         let (kind, key) = (Kind::User, "ana".to_owned());
-        let cluster = LockedOut {
+        let cluster = || LockedOut {
             cluster: ClusterUid::random(),
             id: "prod".parse().unwrap(),
             account: "111122223333".parse().unwrap(),
+            is_told: false,
         };
         let scope = Scope::Hub;
         let cases = [
@@ -367,9 +382,14 @@ mod tests {
                  which is told once: look at what there is, and ask again with another token",
             ),
             (
-                StoreError::Lockout { clusters: vec![cluster] },
-                "precondition: lockout: the change would leave a cluster without a live administrator: allow it by name, \
-                 or add another first",
+                StoreError::Lockout { clusters: vec![cluster()] },
+                "precondition: lockout: the lockout guard: the change would leave a cluster without an administrator who could log in \
+                 now: make another one first, or allow it by name",
+            ),
+            (
+                StoreError::Lockout { clusters: vec![LockedOut { is_told: true, ..cluster() }, cluster()] },
+                "precondition: lockout: the lockout guard: the change would leave clusters `prod` and 1 more without an administrator \
+                 who could log in now: make another one first, or allow it by name",
             ),
             (
                 StoreError::NobodyLifts,
@@ -392,5 +412,12 @@ mod tests {
         for (error, expected) in cases {
             assert_eq!(told(error), expected);
         }
+        let of = |is_told: &[bool]| {
+            which(&is_told.iter().map(|&is_told| LockedOut { is_told, ..cluster() }).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[true]), "cluster `prod`");
+        assert_eq!(of(&[true; 2]), "clusters `prod`, `prod`");
+        assert_eq!(of(&[false; 12]), "12 clusters");
+        assert!(of(&[true; 12]).ends_with(", `prod` and 2 more"));
     }
 }

@@ -149,8 +149,13 @@ impl Guard {
         Ok(Self { now, cluster, before })
     }
 
-    /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it.
-    pub(crate) async fn locked_out(&self, connection: &mut Connection) -> Result<Vec<LockedOut>, StoreError> {
+    /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it. Those of the actor's
+    /// own account are told by name.
+    pub(crate) async fn locked_out(
+        &self,
+        connection: &mut Connection,
+        own: Option<AccountId>,
+    ) -> Result<Vec<LockedOut>, StoreError> {
         const CLUSTER: &str = "SELECT id, account FROM clusters WHERE uid = $1 AND allows_lockout = 0";
         let after = live_among(connection, self.now, &self.cluster, Some(&self.before)).await?;
         let mut clusters = Vec::new();
@@ -163,7 +168,7 @@ impl Guard {
                 let account = line.text(1)?.parse();
                 let account = account
                     .map_err(|_| StoreError::Broken(format!("cluster `{uid}` has no good account")))?;
-                clusters.push(LockedOut { cluster, id, account });
+                clusters.push(LockedOut { cluster, id, account, is_told: own == Some(account) });
             }
         }
         Ok(clusters)

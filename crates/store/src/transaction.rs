@@ -7,7 +7,7 @@ mod write;
 use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::{
-    ClusterId, Mutation, Revision, Scope,
+    ActorKind, ClusterId, Mutation, Revision, Scope,
     authn::{
         accounts::{AccessKey, InlinePolicy, PolicyOwner},
         instance_profiles::InstanceProfile,
@@ -53,6 +53,8 @@ pub struct Transaction {
     timer: Timer,
     now: OffsetDateTime,
     actor: String,
+    /// The actor's account, of whose clusters it may know; none of what is no principal.
+    own_account: Option<AccountId>,
     reason: Option<String>,
     /// What makes it count once.
     uses: Vec<Use>,
@@ -127,6 +129,10 @@ impl Store {
             timer,
             now: self.clock().now(),
             actor: actor.name(),
+            own_account: match &actor.kind {
+                ActorKind::Principal { arn, .. } => Some(arn.account),
+                ActorKind::Spoke { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => None,
+            },
             reason: mutation.reason.clone(),
             uses: Use::all_of(mutation, self.clock().now()),
             allow_lockout: mutation.allow_lockout,

@@ -109,6 +109,10 @@ fn not_authorized(found: &Found<'_>, denial: &Denial) -> String {
     format!("User is not authorized to perform: {action}: {}", denial.message)
 }
 
+/// How a cluster gets another administrator, and how it is said that it needs none.
+const PAST_THE_LOCKOUT_GUARD: &str = " (AssociateAccessPolicy of AmazonEKSClusterAdminPolicy, of the scope `cluster`, makes one; \
+                                      TagResource of the cluster with `lanyard:allow-lockout` = `true` allows it)";
+
 /// What came of an admitted call in place of an answer.
 pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
     match (error, found.operation.service) {
@@ -116,9 +120,21 @@ pub(crate) fn failed(found: &Found<'_>, error: &CallError) -> AwsError {
         (CallError::Denied(denial), _) => forbidden(found, denial),
         // SDKs sign anew and try again: two honest calls of one second can bear one signature.
         (CallError::Replayed, service) => throttled(Some(service), error.to_string()),
-        (_, Service::Eks) => eks::failed(found, error),
+        (_, Service::Eks) => with_way_on(eks::failed(found, error), error),
         (_, Service::EksAuth) => eks_auth::failed(found, error),
-        (_, service @ (Service::Sts | Service::Iam)) => query_failed(service, found.operation.name, error),
+        (_, service @ (Service::Sts | Service::Iam)) => {
+            with_way_on(query_failed(service, found.operation.name, error), error)
+        }
+    }
+}
+
+/// What AWS's calls have for a refusal that the hub can only speak of in general: no parameter of theirs says that a lockout may be.
+fn with_way_on(said: AwsError, error: &CallError) -> AwsError {
+    match error {
+        CallError::Precondition { rule: "lockout", .. } => {
+            AwsError { message: format!("{}{PAST_THE_LOCKOUT_GUARD}", said.message), ..said }
+        }
+        _ => said,
     }
 }
 

@@ -140,9 +140,13 @@ def immunity_56_no_operation_takes_the_last_administrator(hub, wire, guarded):
         client = wire.client(service)
         # What still has a key or a policy is in the way of its own end, and those cannot go.
         text = "still has" if code == "DeleteConflict" and guarded.last not in asked.values() else "administrator"
-        with refused(client, code, text, status.get(code, 400)):
+        with refused(client, code, text, status.get(code, 400)) as told:
             getattr(client, xform_name(name))(**asked)
             raise AssertionError(f"{operation} {asked} is done")
+        if text == "administrator":
+            # The rule, what would be lost, and the way on for who has AWS's tools alone.
+            for said in ("the lockout guard", f"cluster `{guarded.cluster}`", "AssociateAccessPolicy", "`lanyard:allow-lockout` = `true`"):
+                assert said in told["Message"], (operation, told)
 
 
 def immunity_56_no_step_to_entries_alone_leaves_nobody(hub, eks):

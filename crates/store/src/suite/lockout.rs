@@ -60,7 +60,12 @@ impl World {
     }
 
     fn locked_out(&self) -> LockedOut {
-        LockedOut { cluster: self.cluster.uid, id: self.cluster.id.clone(), account: self.cluster.account }
+        LockedOut {
+            cluster: self.cluster.uid,
+            id: self.cluster.id.clone(),
+            account: self.cluster.account,
+            is_told: false,
+        }
     }
 
     fn arn(&self) -> CanonicalArn {

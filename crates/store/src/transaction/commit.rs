@@ -70,7 +70,7 @@ impl Transaction {
             return Err(StoreError::Aborted);
         }
         if let Some(guard) = self.guard.as_ref().filter(|_| !self.allow_lockout) {
-            let clusters = guard.locked_out(&mut self.connection).await?;
+            let clusters = guard.locked_out(&mut self.connection, self.own_account).await?;
             if !clusters.is_empty() {
                 return Err(StoreError::Lockout { clusters });
             }

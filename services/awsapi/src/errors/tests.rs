@@ -145,10 +145,11 @@ fn the_texts_that_clients_match_on_are_eks_own() {
             "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP",
         ),
         (
-            CallError::precondition("lockout", "nobody could log in"),
+            CallError::precondition("lockout", "the lockout guard: nobody could log in"),
             "InvalidRequestException",
             400,
-            "nobody could log in",
+            "the lockout guard: nobody could log in (AssociateAccessPolicy of AmazonEKSClusterAdminPolicy, of the scope `cluster`, makes \
+             one; TagResource of the cluster with `lanyard:allow-lockout` = `true` allows it)",
         ),
         (invalid(Rule::Tags), "InvalidParameterException", 400, "field: ours"),
         (
@@ -373,4 +374,21 @@ fn what_is_in_the_way_has_the_error_that_the_operations_model_has() {
         let error = query_failed(Service::Iam, operation, &lockout);
         assert_eq!((&*error.code, error.status), (code, status), "{operation}");
     }
+}
+
+#[test]
+fn who_would_lock_a_cluster_out_by_iam_is_told_of_its_tag_too() {
+    let call = HttpCall {
+        method: "POST",
+        path: "/",
+        query: "",
+        body: b"Action=DeleteRolePolicy&Version=2010-05-08&RoleName=r&PolicyName=p",
+    };
+    let found = find(Service::Iam, &call).unwrap();
+    let error = failed(&found, &CallError::precondition("lockout", "nobody could log in"));
+    assert_eq!(&*error.code, "UnmodifiableEntity");
+    assert!(error.message.starts_with("nobody could log in ("), "{error}");
+    assert!(error.message.contains("`lanyard:allow-lockout` = `true`"), "{error}");
+    let other = failed(&found, &CallError::precondition("in_use", "it is in use"));
+    assert_eq!(other.message, "it is in use");
 }
