@@ -108,6 +108,8 @@ pub struct AccountLimits {
     pub user_policy_chars_max: u64,
     /// All inline policies of a role together, blanks not counted, in characters.
     pub role_policy_chars_max: u64,
+    /// The trust policy of a role, blanks not counted, in characters.
+    pub trust_policy_chars_max: u64,
     /// Tags of a user or role.
     pub tags_max: u64,
 }
@@ -125,6 +127,7 @@ impl Default for AccountLimits {
             policies_per_owner_max: 50,
             user_policy_chars_max: 2_048,
             role_policy_chars_max: 10_240,
+            trust_policy_chars_max: 2_048,
             tags_max: 50,
         }
     }

@@ -39,11 +39,10 @@ NOT_OF = {
     "eks:ListPodIdentityAssociations": {"InvalidRequestException": "they can always be read"},
     "eks:DeletePodIdentityAssociation": {"InvalidRequestException": "it can always go"},
     "sts:AssumeRole": {"ExpiredTokenException": "of contexts; of the caller's own session it is ExpiredToken"},
-    "iam:CreateUser": {"NoSuchEntity": "of a permissions boundary"},
     "iam:DeleteUser": {"LimitExceeded": "nothing grows"},
     "iam:ListAttachedUserPolicies": {"InvalidInput": "there are none"},
     "iam:ListAttachedRolePolicies": {"InvalidInput": "there are none"},
-    "iam:UpdateAccessKey": {"LimitExceeded": "nothing grows", "InvalidInput": "a wrong status is ValidationError"},
+    "iam:UpdateAccessKey": {"LimitExceeded": "nothing grows"},
     "iam:DeleteAccessKey": {"LimitExceeded": "nothing grows"},
     "iam:DeleteUserPolicy": {"LimitExceeded": "nothing grows"},
     "iam:DeleteRolePolicy": {"LimitExceeded": "nothing grows"},
@@ -57,7 +56,6 @@ NOT_OF = {
     "iam:RemoveRoleFromInstanceProfile": {"LimitExceeded": "nothing grows", "UnmodifiableEntity": "no role is a service's own"},
     "iam:DeleteInstanceProfile": {"LimitExceeded": "nothing grows"},
     "iam:UntagInstanceProfile": {"InvalidInput": "a key that is not there is none to take off"},
-    "iam:UpdateAssumeRolePolicy": {"LimitExceeded": "a document has no quota of its own"},
 }
 # Errors of limits that a test reaches on a hub of its own, which the run against a stack has not.
 OF_LIMITS = {

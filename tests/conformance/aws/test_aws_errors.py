@@ -190,6 +190,16 @@ def test_what_breaks_a_constraint_of_the_model_is_named(iam):
         refuses(iam, operation, "ValidationError", text, **asked)
 
 
+def test_no_key_is_made_one_that_has_expired(hub, iam):
+    """The model has the status, which is for AWS to give."""
+    name = unique("expired")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    hub.secrets.add("a user's secret access key", key["SecretAccessKey"])
+    refuses(iam, "UpdateAccessKey", "InvalidInput", "Status", UserName=name, AccessKeyId=key["AccessKeyId"], Status="Expired")
+    assert iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]["Status"] == "Active"
+
+
 def test_thumbprints_that_are_not_given_stay(hub, iam):
     arn = iam.create_open_id_connect_provider(Url=f"https://{unique('print')}.example", ThumbprintList=["0f" * 20])[
         "OpenIDConnectProviderArn"
@@ -234,6 +244,11 @@ def test_quotas(hub, iam):
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": ["arn:aws:s3:::" + "a" * 60] * 100}
     large = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     refuses(iam, "PutUserPolicy", "LimitExceeded", "2048", UserName=name, PolicyName="p", PolicyDocument=large)
+    trusting = json.loads(PODS)
+    trusting["Statement"] = [statement | {"Sid": f"a{n}"} for n in range(40) for statement in trusting["Statement"]]
+    trusting = json.dumps(trusting)
+    refuses(iam, "UpdateAssumeRolePolicy", "LimitExceeded", "2048", RoleName=name, PolicyDocument=trusting)
+    refuses(iam, "CreateRole", "LimitExceeded", "2048", RoleName=unique("r"), AssumeRolePolicyDocument=trusting)
     iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=large)
     refuses(iam, "PutRolePolicy", "LimitExceeded", "10240", RoleName=name, PolicyName="q", PolicyDocument=large)
 

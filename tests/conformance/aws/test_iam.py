@@ -157,8 +157,12 @@ def test_each_refusal_has_iams_code(hub, iam):
         iam.get_role_policy(RoleName=name, PolicyName="none")
     with refused(iam, "InvalidInput", "aws:x"):
         iam.tag_role(RoleName=name, Tags=[{"Key": "aws:x", "Value": ""}])
+    boundary = "arn:aws:iam::aws:policy/AdministratorAccess"
+    # IAM's own words, of what a user may not get; of a role the model has no such error.
+    with refused(iam, "NoSuchEntity", f"Scope ARN: {boundary} does not exist or is not attachable", 404):
+        iam.create_user(UserName=unique("u"), PermissionsBoundary=boundary)
     with refused(iam, "ValidationError", "PermissionsBoundary"):
-        iam.create_user(UserName=unique("u"), PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess")
+        iam.create_role(RoleName=unique("r"), AssumeRolePolicyDocument=policy, PermissionsBoundary=boundary)
     nobody = hub.create_user("nobody")
     hub.settle()
     with refused(Wire(hub, nobody.credentials).client("iam"), "AccessDenied", "iam:ListUsers", 403) as _:

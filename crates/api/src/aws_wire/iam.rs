@@ -154,6 +154,17 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Refuses a permissions boundary as IAM does one that there is not: it would be a managed policy, and there are none here.
+    fn refuse_boundary(&self) -> Result<(), AwsError> {
+        let Some(arn) = self.optional_text("PermissionsBoundary")? else { return Ok(()) };
+        // IAM's own words.
+        let message = format!(
+            "Scope ARN: {} does not exist or is not attachable: there are no managed policies on this hub",
+            lanyard_iam::shown(&arn)
+        );
+        Err(AwsError::new("NoSuchEntity", 404, message))
+    }
+
     /// Refuses a list that is not taken here; an empty one, which SDKs write as its bare name, asks for nothing.
     pub(super) fn refuse_items(&self, name: &str, why: &str) -> Result<(), AwsError> {
         if self.has_items(name) { Err(self.invalid(name, why)) } else { Ok(()) }

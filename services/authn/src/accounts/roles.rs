@@ -30,6 +30,7 @@ impl<S: SharedCache> Engine<S> {
             &role.trust_policy,
             role.allow_any_subject || allows_any_subject(&role.tags),
         )?;
+        rules::trust_policy_fits(&role.trust_policy, self.config.limits.trust_policy_chars_max)?;
         let session_seconds_max = rules::session_seconds_max(role.session_seconds_max)?;
         rules::tags(&role.tags, self.config.limits.tags_max)?;
         let principal_id = new_role_id(account, &self.random).map_err(Fault::from)?.to_string();
@@ -89,6 +90,7 @@ impl<S: SharedCache> Engine<S> {
         let (_, scope) = self.local_scope(&by.actor.value, role.account).await?;
         // What is no trust policy at all is refused whether or not there is such a role.
         rules::trust_policy(&trust_policy, true)?;
+        rules::trust_policy_fits(&trust_policy, self.config.limits.trust_policy_chars_max)?;
         let mut transaction = begin!(self, "update_trust_policy", &by, scope);
         let stored = stored(&mut transaction, scope, &role.name).await?;
         let notice =

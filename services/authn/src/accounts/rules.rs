@@ -278,6 +278,14 @@ fn malformed(field: &'static str, error: &PolicyError) -> CallError {
     CallError::invalid(field, "malformed_policy_document", message)
 }
 
+/// A trust policy has a quota of its own (IAM and STS quotas: 2 048 characters).
+pub(super) fn trust_policy_fits(json: &str, limit: u64) -> Result<(), CallError> {
+    if policy_chars(json) <= limit {
+        return Ok(());
+    }
+    Err(CallError::LimitExceeded { what: "characters of the trust policy of one role".into(), limit })
+}
+
 /// How much of a quota a document takes: blanks are not counted.
 pub(super) fn policy_chars(json: &str) -> u64 {
     json.chars().filter(|char| !char.is_whitespace()).count() as u64

@@ -39,6 +39,7 @@ fn of(parameter: &str) -> Option<Constraint> {
             allows: |char| char.is_ascii_graphic(),
             allowed: "visible ASCII characters",
         },
+        "PermissionsBoundary" => Constraint { chars: 20..=2048, allows: |_| true, allowed: "characters" },
         // `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
         "TagKeys" => Constraint {
             chars: 1..=128,

@@ -19,8 +19,7 @@ fn name(input: &Input<'_>) -> Result<String, AwsError> {
 }
 
 pub(super) fn create(input: &Input<'_>) -> Read {
-    input
-        .refuse(&["PermissionsBoundary"], "there are no managed policies here, so no boundary can be one")?;
+    input.refuse_boundary()?;
     Ok(input.asks(&pb::CreateUserRequest {
         mutation: None,
         account: None,
@@ -78,6 +77,10 @@ pub(super) fn update_key(input: &Input<'_>) -> Read {
     let active = match input.text("Status")?.as_str() {
         "Active" => true,
         "Inactive" => false,
+        "Expired" => {
+            let message = "Status: a key of this hub does not expire; make it Inactive, or delete it";
+            return Err(AwsError::new("InvalidInput", 400, message));
+        }
         _ => return Err(input.invalid("Status", "it has to be Active or Inactive")),
     };
     Ok(input.asks(&pb::UpdateAccessKeyRequest {

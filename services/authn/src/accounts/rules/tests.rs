@@ -138,4 +138,7 @@ fn documents_are_judged_when_written() {
         assert!(trust_policy(bad, true).is_err(), "{bad}");
     }
     assert_eq!(policy_chars("{ \"a\":\n\t1 }"), 7);
+    assert_eq!(trust_policy_fits("{ \"a\":\n\t1 }", 7), Ok(()));
+    let too_long = trust_policy_fits("{ \"a\":\n\t1 }", 6).unwrap_err();
+    assert_eq!(too_long.to_string(), "the limit for characters of the trust policy of one role is 6");
 }
