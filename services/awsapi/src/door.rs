@@ -277,7 +277,7 @@ impl<B: Backend> Inner<B> {
                 aws_wire::unsigned(&HttpCall { method: &method, path: &path, query: &line, body: &body })
         {
             told.operation = Some(aws_wire::ASSUME_ROLE_WITH_WEB_IDENTITY);
-            return self.exchange(from, asked?).await;
+            return self.exchange(from, asked?, until.saturating_duration_since(Instant::now())).await;
         }
         let is_of_people = !is_signed && request::is_of_people(parts);
         let admitted = self.admit(style, query).await;
@@ -321,9 +321,9 @@ impl<B: Backend> Inner<B> {
         &self,
         from: Option<IpAddr>,
         asked: AssumeRoleWithWebIdentityRequest,
+        timeout: Duration,
     ) -> Result<(&'static str, Answer), Failure> {
-        let Parts { backend, config, .. } = &self.parts;
-        let answer = operations::with_web_identity(backend, from, asked, config.request_timeout()).await;
+        let answer = operations::with_web_identity(&self.parts.backend, from, asked, timeout).await;
         let answer = answer.map_err(|error| errors::web_identity(&error))?;
         Ok((aws_wire::ASSUME_ROLE_WITH_WEB_IDENTITY, answer))
     }

@@ -238,6 +238,29 @@ def test_operations_that_there_are_none_of(wire, cluster, unchanged):
             assert (answer.status_code, code_of(answer)) == (400, "InvalidAction"), (method, path, answer.text)
 
 
+def test_what_is_sent_is_repeated_in_part_at_most(wire, cluster, unchanged):
+    """However long it is: an error is for reading, and no echo."""
+    long = "a" * 50_000
+    entries = f"/clusters/{cluster}/access-entries"
+    answers = [
+        wire.send("A" * 5000, entries),
+        wire.send("GET", f"/clusters/{long}"),
+        wire.send("GET", f"{entries}/{long[:10_000]}"),
+        wire.send("POST", entries, json.dumps({"tags": long}).encode()),
+        wire.send("POST", entries, json.dumps({"principalArn": long}).encode()),
+        wire.send("POST", entries, json.dumps({"principalArn": ROLE, "type": long}).encode()),
+        wire.send("POST", entries, json.dumps({"principalArn": ROLE, "clientRequestToken": long}).encode()),
+        wire.send("GET", entries, query=f"maxResults={long}"),
+        wire.send("GET", entries, query=f"nextToken={long}"),
+        wire.send("POST", "/", f"Action={long}&Version=2010-05-08".encode(), service="iam", headers=FORM),
+        wire.send("POST", "/", f"Action=GetUser&Version=2010-05-08&UserName={long}".encode(), service="iam", headers=FORM),
+        wire.send("POST", "/", f"Action=GetUser&Version=2010-05-08&{long}=1&{long}=2".encode(), service="iam", headers=FORM),
+    ]
+    for number, answer in enumerate(answers):
+        assert 400 <= answer.status_code < 500, (number, answer.text[:500])
+        assert len(answer.content) < 2000, (number, len(answer.content), answer.text[:500])
+
+
 def test_scopes_of_other_regions_services_and_dates(wire, cluster, unchanged):
     path = f"/clusters/{cluster}"
     for region in ("cn-north-1", "us-gov-west-1", "nowhere-1", "", "a" * 500, "us-east-1/eks"):

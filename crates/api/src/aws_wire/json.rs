@@ -17,8 +17,11 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
     if !is_object {
         return Err(AwsError::malformed(Protocol::RestJson, "the body is not a JSON object"));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| AwsError::malformed(Protocol::RestJson, format!("the body cannot be read: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        // It repeats a text that stands where something else should, however long that is.
+        let error = lanyard_iam::shown(&error.to_string());
+        AwsError::malformed(Protocol::RestJson, format!("the body cannot be read: {error}"))
+    })
 }
 
 /// A structure within one: an object and no list, which would be read as its members in their order.
@@ -129,6 +132,10 @@ mod tests {
         for text in bad {
             assert_eq!(read(text).unwrap_err().code, "SerializationException", "{text}");
         }
+        let long = format!("{{\"tags\":\"\u{202e}{}\"}}", "a".repeat(500_000));
+        let said = read(&long).unwrap_err().message;
+        assert!(said.contains("invalid type: string \"") && said.len() < 300, "{}", said.len());
+        assert!(!said.contains('\u{202e}'), "{said}");
         assert!(super::read::<Body>(b"{\"name\":\"\xff\"}").is_err());
         assert!(super::read::<Body>("[".repeat(100_000).as_bytes()).is_err());
         let deep = format!("{{\"other\":{}", "[".repeat(100_000));

@@ -258,13 +258,12 @@ fn of(service: Service) -> impl Iterator<Item = &'static Operation> {
 
 fn rest<'a>(service: Service, call: &HttpCall<'a>) -> Result<Found<'a>, AwsError> {
     let protocol = Protocol::RestJson;
-    let (operation, labels) =
-        of(service).find_map(|operation| Some((operation, routed(operation, call)?))).ok_or_else(|| {
-            let path: String = call.path.chars().take(200).collect();
-            let message =
-                format!("no operation of {} has the method `{}` on `{path}`", service.as_str(), call.method);
-            AwsError::unknown_operation(message)
-        })?;
+    let found = of(service).find_map(|operation| Some((operation, routed(operation, call)?)));
+    let (operation, labels) = found.ok_or_else(|| {
+        let (method, path) = (lanyard_iam::shown(call.method), lanyard_iam::shown(call.path));
+        let message = format!("no operation of {} has the method `{method}` on `{path}`", service.as_str());
+        AwsError::unknown_operation(message)
+    })?;
     let labels = labels.into_iter().map(|(label, raw)| Some((label, decode_segment(raw)?)));
     let labels = labels.collect::<Option<Vec<_>>>().ok_or_else(|| {
         let message = "the path is not percent-encoded UTF-8: after % there have to be two hex digits";

@@ -67,14 +67,12 @@ impl<'a> Parameters<'a> {
 
     /// Each name once, in whatever letter case: no reader of the request takes another value for it than the next one.
     fn once(&self) -> Result<(), AwsError> {
-        let mut seen: Vec<String> = Vec::with_capacity(self.values.len());
+        let mut seen = BTreeSet::new();
         for (name, values) in &self.values {
-            let folded = name.to_ascii_lowercase();
-            if values.len() > 1 || seen.contains(&folded) {
+            if values.len() > 1 || !seen.insert(name.to_ascii_lowercase()) {
                 let message = format!("the parameter `{}` stands more than once", lanyard_iam::shown(name));
                 return Err(AwsError::new("InvalidQueryParameter", 400, message));
             }
-            seen.push(folded);
         }
         Ok(())
     }

@@ -91,6 +91,15 @@ fn each_operation_is_told_by_verb_and_path() {
 }
 
 #[test]
+fn what_is_no_operation_is_shown_in_part_whatever_was_sent() {
+    for (method, path) in [("A".repeat(60_000), "/".to_owned()), ("GET".to_owned(), "/a".repeat(30_000))] {
+        let (code, _, message) = refused(eks(&method, &path, "", ""));
+        assert_eq!(code, "UnknownOperationException");
+        assert!(message.len() < 500, "{}", message.len());
+    }
+}
+
+#[test]
 fn immunity_45_what_is_routed_is_what_was_signed() {
     // A signer takes these segments out of the path; a router that did so after the signature, or did not, would differ from it.
     for path in ["/clusters/../clusters", "/clusters/.", "/clusters/..", "/./clusters", "/clusters/dev/../x"]
