@@ -73,7 +73,18 @@ impl AccountId {
             };
             number = number << BITS_PER_CHAR | u64::from(value);
         }
-        Self::parse(&format!("{number:012}")).ok()
+        let (account, rest) = Self::of_number(number);
+        (rest == 0).then_some(account)
+    }
+
+    /// The account of a number's last twelve digits, and what stands before those.
+    fn of_number(mut number: u64) -> (Self, u64) {
+        let mut digits = [b'0'; 12];
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        (Self(digits), number)
     }
 
     /// A number made from random bytes: never all zeros, and with a first digit other than 0 (which people drop).
@@ -81,13 +92,7 @@ impl AccountId {
     pub fn generate(random: u64) -> Self {
         const LOWEST: u64 = 100_000_000_000;
         const COUNT: u64 = 900_000_000_000;
-        let mut number = LOWEST + random % COUNT;
-        let mut digits = [b'0'; 12];
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        Self(digits)
+        Self::of_number(LOWEST + random % COUNT).0
     }
 }
 

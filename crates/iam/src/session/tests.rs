@@ -45,7 +45,7 @@ fn claims() -> SessionClaims {
             Ancestor::User(PrincipalId::parse("AIDAX").unwrap()),
             Ancestor::Role(PrincipalId::parse("AROAX").unwrap()),
             Ancestor::Provider {
-                account: crate::AccountId::parse("111122223333").unwrap(),
+                account: AccountId::parse("111122223333").unwrap(),
                 id: "8c9b".to_owned(),
                 issuer: "https://issuer.example".to_owned(),
                 subject: "sub:1".to_owned(),

@@ -18,8 +18,10 @@ pub trait Guard<B, R> {
 /// A refusal that is being made: work on the request, as the service's own answer would be.
 pub type Refusal<R> = Pin<Box<dyn Future<Output = Response<R>> + Send>>;
 
+/// An answer as a service's result.
+type AsResult<R, E> = fn(Response<R>) -> Result<Response<R>, E>;
 /// The same as a service answers.
-type Refused<R, E> = Map<Refusal<R>, fn(Response<R>) -> Result<Response<R>, E>>;
+type Refused<R, E> = Map<Refusal<R>, AsResult<R, E>>;
 
 /// A service behind a guard. A router's layers would box the service and its answer anew for each request; this does not.
 #[derive(Debug, Clone)]
@@ -52,7 +54,7 @@ where
         match self.guard.refusal(&mut request) {
             None => Either::Left(self.service.call(request)),
             Some(refusal) => {
-                let answered: fn(Response<R>) -> Result<Response<R>, S::Error> = Ok;
+                let answered: AsResult<R, S::Error> = Ok;
                 Either::Right(refusal.map(answered))
             }
         }

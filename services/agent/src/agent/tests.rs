@@ -9,7 +9,7 @@ use lanyard_kit::TestClock;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::listed::ListFault;
+use crate::listed::{List as _, ListFault};
 use crate::pods::tests::item;
 use crate::pods::{Directory, WatchOptions};
 use crate::token::tests::{NOW, payload, unsigned};
