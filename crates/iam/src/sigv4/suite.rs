@@ -7,12 +7,13 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 
 use super::canonical::{Canonical, canonical_query};
 use super::*;
 use crate::id::{AccessKeyId, Credentials, SecretAccessKey, SessionToken};
 
-/// Cases in the suite that come with a context.
+/// Cases in the suite that come with a context; [`encoded_twice`] has the two that do not.
 const CASES_MIN: usize = 38;
 
 fn suite() -> PathBuf {
@@ -196,6 +197,45 @@ impl Case {
     }
 }
 
+/// The two cases for services that want the path encoded twice. They have neither a context nor a query form: what they were
+/// signed with is read off the signed request, and the keys are those that the suite and its crate make public.
+fn encoded_twice() -> [Case; 2] {
+    let suite = suite();
+    [
+        (
+            "double-encode-path",
+            ["ANOTREAL", "notrealrnrELgWzOk3IfjzDKtFBhDby", "us-east-1", "service"],
+            datetime!(2015-08-30 12:36:00 UTC),
+        ),
+        (
+            "double-url-encode",
+            ["AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-2", "lambda"],
+            datetime!(2021-05-11 15:40:45 UTC),
+        ),
+    ]
+    .map(|(name, [access_key_id, secret, region, service], now)| {
+        let folder = suite.join(name);
+        let mut message = Message::parse(&std::fs::read_to_string(folder.join("request.txt")).unwrap());
+        // The signer adds it.
+        message.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("x-amz-date"));
+        Case {
+            name: name.to_owned(),
+            folder,
+            credentials: Credentials {
+                access_key_id: AccessKeyId::from_signature(access_key_id).unwrap(),
+                secret_access_key: SecretAccessKey::new(secret.to_owned()),
+                session_token: None,
+            },
+            region: region.to_owned(),
+            service: service.to_owned(),
+            style: SigningStyle::default(),
+            now,
+            expires: Expected::PRESIGN_EXPIRES_MAX,
+            message,
+        }
+    })
+}
+
 fn cases() -> Vec<Case> {
     let folder = suite();
     let mut folders: Vec<PathBuf> =
@@ -255,6 +295,10 @@ fn every_case_that_aws_signed_is_verified() {
             assert_eq!(case.verify(&signed), Ok(()), "{} {file}", case.name);
         }
     }
+    for case in encoded_twice() {
+        let signed = Message::parse(&case.file("header-signed-request.txt"));
+        assert_eq!(case.verify(&signed), Ok(()), "{}", case.name);
+    }
 }
 
 /// Another byte that keeps the text what it is: a letter for a letter, a digit for a digit.
@@ -311,7 +355,7 @@ fn changes(signed: &Message) -> Vec<(&'static str, Message)> {
 #[test]
 fn no_case_is_verified_with_one_byte_changed() {
     let mut tried = 0;
-    for case in cases() {
+    for case in cases().into_iter().chain(encoded_twice()) {
         for signed in [case.signed_by_header(), case.presigned()] {
             assert_eq!(case.verify(&signed), Ok(()), "{}", case.name);
             for (part, changed) in changes(&signed) {
@@ -344,25 +388,63 @@ fn same_canonical(case: &Case, signed: &Message, changed: &Message) -> bool {
 }
 
 #[test]
-fn a_path_is_encoded_twice_where_the_service_wants_it() {
-    for name in ["double-encode-path", "double-url-encode"] {
-        let folder = suite().join(name);
-        let message = Message::parse(&std::fs::read_to_string(folder.join("request.txt")).unwrap());
-        let listed = std::fs::read_to_string(folder.join("header-canonical-request.txt")).unwrap();
-        let mut text = String::new();
-        message.with(|request| {
-            let headers = [request.headers[0], ("x-amz-date", "20210511T154045Z")];
-            let request = HttpRequest { headers: &headers, ..*request };
-            let canonical = Canonical {
-                request: &request,
-                query: "",
-                signed_headers: &["host", "x-amz-date"],
-                payload_sha256: EMPTY_BODY_SHA256,
-                style: SigningStyle::default(),
-            };
-            canonical.write(&mut text);
-        });
-        assert_eq!(text, listed.trim_end(), "{name}");
+fn each_case_with_a_path_encoded_twice_is_signed_by_header_as_aws_signs_it() {
+    for mut case in encoded_twice() {
+        let signed = case.signed_by_header();
+        let (_, authorization) = signed.headers.last().unwrap();
+        let suite = Message::parse(&case.file("header-signed-request.txt"));
+        let theirs = suite.headers.iter().find(|(name, _)| name == "Authorization").unwrap();
+        assert_eq!(authorization.as_str(), theirs.1.trim(), "{}", case.name);
+        // The one of them lies there signed at another time than its canonical request is of.
+        case.now = datetime!(2021-05-11 15:40:45 UTC);
+        let canonical = case.canonical(&case.signed_by_header(), &["host", "x-amz-date"], false);
+        assert_eq!(canonical, case.file("header-canonical-request.txt").trim_end(), "{}", case.name);
+    }
+}
+
+/// The suite has no query form of these. The crate that it lies in is held to it as we are, so its own presigning stands in.
+#[test]
+fn each_case_with_a_path_encoded_twice_is_presigned_as_the_suites_own_crate_presigns_it() {
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
+    use aws_sigv4::sign::v4;
+
+    for case in encoded_twice() {
+        let identity = aws_credential_types::Credentials::new(
+            case.credentials.access_key_id.as_str(),
+            case.credentials.secret_access_key.expose(),
+            None,
+            None,
+            "test",
+        )
+        .into();
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(case.expires.unsigned_abs());
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&case.region)
+            .name(&case.service)
+            .time(case.now.into())
+            .settings(settings)
+            .build()
+            .unwrap()
+            .into();
+        let Message { method, path, headers, .. } = &case.message;
+        let plain = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let uri = format!("https://{}{path}", headers[0].1);
+        let request = SignableRequest::new(method, &uri, plain, SignableBody::empty()).unwrap();
+        let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
+        let mut theirs = case.message.clone();
+        theirs.query = instructions
+            .params()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&");
+        assert_eq!(case.verify(&theirs), Ok(()), "{}", case.name);
+        // The same parameters, and so the same signature.
+        let ours = canonical_query(&case.presigned().query, |_| false);
+        assert_eq!(ours, canonical_query(&theirs.query, |_| false), "{}", case.name);
     }
 }
 
