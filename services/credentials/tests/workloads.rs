@@ -30,6 +30,8 @@ mod road;
 mod service_accounts;
 #[path = "workloads/sources.rs"]
 mod sources;
+#[path = "workloads/tenants.rs"]
+mod tenants;
 #[path = "workloads/vending.rs"]
 mod vending;
 
@@ -60,7 +62,6 @@ suite! {
         what_breaks_a_rule_is_not_written,
         a_cluster_has_no_more_associations_than_the_limit,
         immunity_11_a_role_of_use_in_any_cluster_is_refused_unless_forced_and_the_condition_proposed,
-        immunity_33_an_association_of_another_account_does_not_exist,
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
         an_association_is_tagged_by_its_arn,
         a_signed_request_seen_again_makes_no_second_one;
@@ -77,13 +78,14 @@ suite! {
         a_namespace_that_asks_for_it_has_no_pod_of_which_nobody_can_say_what_it_should_get,
         who_makes_a_pod_is_told_why_irsa_will_not_work,
         what_is_not_a_pod_of_a_cluster_is_left_alone;
+    tenants:
+        immunity_33_another_accounts_cluster_does_not_exist_for_any_method;
     service_accounts:
         first_lists_come_as_one_batch_and_a_relist_repeats_nothing,
         one_that_is_out_of_form_holds_nothing_back,
         they_are_listed_page_by_page,
         a_cluster_has_no_more_than_the_limit,
         a_service_account_made_anew_is_another_one,
-        immunity_33_a_cluster_of_another_account_does_not_exist,
         a_spoke_writes_its_own_cluster_alone,
         a_watcher_that_lost_its_lease_pushes_nothing,
         a_signature_seen_again_gets_the_first_answer;

@@ -17,6 +17,7 @@ mod oidc;
 mod oidc_providers;
 mod policies;
 mod sts;
+mod tenants;
 mod user_sessions;
 mod wire;
 mod world;

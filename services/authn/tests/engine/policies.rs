@@ -2,17 +2,22 @@
 
 use crate::world::call::{
     ASSUME_ROLE, CREATE_ACCOUNT, CREATE_ENTRY, CREATE_USER, DELETE_ENTRY, DESCRIBE, GET_USER, LIST_ACCOUNTS,
-    admitted, allow, assume, describe, forbidden,
+    admitted, allow, assume, describe, forbidden, sign,
 };
 use crate::world::{REGION, World, cluster_of, system, world};
-use lanyard_api::authn::Admission;
 use lanyard_api::authn::accounts::{Accounts, IamRole, Named, PolicyOwner};
+use lanyard_api::authn::{Admission, Admit};
 use lanyard_api::credentials::PodIdentityAssociation;
 use lanyard_api::mapping::{AccessEntry, EntryType};
-use lanyard_api::{ActorKind, Authority, EntryId};
-use lanyard_iam::{EntryPrincipal, PolicyDocument};
-use lanyard_proto::{authn::v1 as authn, credentials::v1 as credentials, mapping::v1 as mapping};
+use lanyard_api::methods::{self, MANAGED};
+use lanyard_api::{ActorKind, Authority, CallError, EntryId};
+use lanyard_iam::{Credentials, EntryPrincipal, PolicyDocument};
+use lanyard_proto::{
+    authn::v1 as authn, authz::v1 as authz, credentials::v1 as credentials, mapping::v1 as mapping,
+};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
+use prost::Message as _;
+use std::collections::BTreeSet;
 
 on_each_store!(
     policies_decide_and_the_refusal_names_the_statement_or_its_lack,
@@ -390,22 +395,56 @@ async fn immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_loo
     admitted(world.call(&lesser, CREATE_USER, &create(None)).await);
 }
 
+/// How a method is asked about the cluster of a uid.
+type ByUid = fn(String) -> Vec<u8>;
+
+/// The methods that name a cluster by its uid. Services take it as it is, and most of them ask for no actor: so Admit is who looks.
+const BY_UID: [(&str, ByUid); 4] = [
+    ("/lanyard.mapping.v1.Preview/Preview", |cluster_uid| {
+        let arn = "arn:aws:iam::111122223333:user/ana".to_owned();
+        mapping::PreviewRequest { cluster_uid, arn, ..Default::default() }.encode_to_vec()
+    }),
+    ("/lanyard.authz.v1.Authorize/AuthorizeBatch", |cluster_uid| {
+        let review = authz::Review { cluster_uid, ..Default::default() };
+        authz::AuthorizeBatchRequest { reviews: vec![review], user: None }.encode_to_vec()
+    }),
+    ("/lanyard.authz.v1.Authorize/RulesFor", |cluster_uid| {
+        authz::RulesForRequest { cluster_uid, ..Default::default() }.encode_to_vec()
+    }),
+    ("/lanyard.authz.v1.Authorize/WhoCan", |cluster_uid| {
+        let attributes = Some(authz::Attributes::default());
+        authz::WhoCanRequest { cluster_uid, attributes }.encode_to_vec()
+    }),
+];
+
+#[test]
+fn immunity_33_every_method_that_takes_a_uid_is_looked_at() {
+    // A request that says nothing at all is refused by the field that says what it is about.
+    let by_uid = MANAGED.iter().map(|method| method.path).filter(|path| {
+        let missing = methods::unreadable(path, &[]);
+        matches!(missing, Some(CallError::Invalid { field, .. }) if ["cluster_uid", "reviews"].contains(&&*field))
+    });
+    let known: BTreeSet<&str> = BY_UID.iter().map(|(path, _)| *path).collect();
+    assert_eq!(by_uid.collect::<BTreeSet<_>>(), known);
+}
+
 async fn immunity_33_a_uid_opens_no_cluster_of_another_account(database: TestDatabase) {
-    const WHO_CAN: &str = "/lanyard.authz.v1.Authorize/WhoCan";
     let world = world(database).await;
     let tenant = world.register("222233334444", Authority::Local).await;
     let (user, key) = world.user(tenant, "/", "mallory").await;
     world.policy(tenant, PolicyOwner::User(user.name), "all", &allow("*", "*")).await;
-    let asked = |uid: String| lanyard_proto::authz::v1::WhoCanRequest {
-        cluster_uid: uid,
-        attributes: Some(lanyard_proto::authz::v1::Attributes::default()),
-    };
     let there = world.cluster.uid.to_string();
-    for uid in [there.clone(), lanyard_api::ClusterUid::random().to_string()] {
-        let denial = forbidden(world.call(&key, WHO_CAN, &asked(uid.clone())).await);
-        assert_eq!(denial.code, "unknown_cluster", "{uid}: there or not, it looks alike");
+    let ask = async |by: &Credentials, path: &str, uid: &str, asked: ByUid| {
+        let query = sign(by, path, &asked(uid.to_owned()), &world.signing());
+        world.engine.admit(query).await.unwrap()
+    };
+    for (path, asked) in BY_UID {
+        for uid in [there.as_str(), lanyard_api::ClusterUid::random().to_string().as_str()] {
+            let denial = forbidden(ask(&key, path, uid, asked).await);
+            assert_eq!(denial.code, "unknown_cluster", "{path} {uid}: there or not, it looks alike");
+        }
+        admitted(ask(&world.administrator, path, &there, asked).await);
     }
-    admitted(world.call(&world.administrator, WHO_CAN, &asked(there)).await);
 }
 
 async fn a_deny_on_a_user_is_not_walked_around_by_spelling(database: TestDatabase) {

@@ -3,6 +3,7 @@
 mod authorize;
 mod decisions;
 mod objects;
+mod tenants;
 
 /// Instantiates every promise for one form.
 macro_rules! suite {
@@ -53,7 +54,6 @@ suite!(engine, grpc; {
         a_bad_document_is_refused_whole_with_its_place,
         an_object_is_deleted_once,
         objects_are_listed_page_by_page,
-        immunity_33_a_cluster_of_another_account_does_not_exist,
         a_spoke_has_its_own_objects_alone,
         immunity_28_a_spoke_that_floods_changes_is_told_to_come_again,
         a_signature_seen_again_gets_the_first_answer,
@@ -67,5 +67,8 @@ suite!(engine, grpc; {
         a_decision_of_a_deleted_cluster_is_not_found,
         an_overlong_text_is_cut,
         a_watch_tells_that_something_changed_until_the_cluster_is_gone,
+    }
+    tenants {
+        immunity_33_another_accounts_cluster_does_not_exist_for_any_method,
     }
 });

@@ -245,32 +245,6 @@ pub(crate) async fn immunity_11_a_role_of_use_in_any_cluster_is_refused_unless_f
     assert_eq!(code_of(create(calls, with("mistagged")).await), "any_cluster");
 }
 
-pub(crate) async fn immunity_33_an_association_of_another_account_does_not_exist(
-    bench: &Bench,
-    calls: &impl Associations,
-) {
-    bench.role("app", PODS_OF_DEV).await;
-    let made = create(calls, asked("bot")).await.unwrap().value;
-    let eve = || actor_of(ABROAD);
-    let by = || Mutation::by(eve());
-    let answers = [
-        calls.create_pod_identity_association(by(), asked("x")).await.map(drop),
-        calls.get_pod_identity_association(eve(), named(&made)).await.map(drop),
-        calls
-            .list_pod_identity_associations(eve(), dev(), Default::default(), PageQuery::default())
-            .await
-            .map(drop),
-        calls
-            .update_pod_identity_association(by(), named(&made), UpdatePodIdentityAssociation::default())
-            .await
-            .map(drop),
-        calls.delete_pod_identity_association(by(), named(&made)).await.map(drop),
-    ];
-    for answer in answers {
-        assert_eq!(answer.unwrap_err().to_string(), "cluster `dev` does not exist");
-    }
-}
-
 pub(crate) async fn immunity_37_a_cluster_that_is_gone_takes_its_associations_along(
     bench: &Bench,
     calls: &impl Associations,

@@ -7,7 +7,7 @@ use lanyard_api::{
     Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{
-        Associations, Issuers, Pods, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Vend,
+        Associations, Issuers, Pods, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Sessions, Vend,
         Workloads, server,
     },
     grpc::{Door, Remote, Served},
@@ -89,7 +89,9 @@ impl Bench {
     }
 
     /// A client of the engine behind gRPC, whose actors arrive as the hub's front door would let them in.
-    pub(crate) fn grpc(&self) -> impl Workloads + Issuers + Pods + Associations + Vend + Tags + use<> {
+    pub(crate) fn grpc(
+        &self,
+    ) -> impl Workloads + Issuers + Pods + Associations + Vend + Tags + Sessions + use<> {
         let vouchers = Vouchers::new([9; 32], Arc::new(|| NOON));
         let door = Door::vouched(vouchers.key(Audience::Credentials), Arc::new(|| NOON));
         let served = Served::new(Arc::new(self.engine.clone()), door);
@@ -98,6 +100,7 @@ impl Bench {
             .add_service(server::pods(served.clone()))
             .add_service(server::associations(served.clone()))
             .add_service(server::vend(served.clone()))
+            .add_service(server::sessions(served.clone()))
             .add_service(tags::of_credentials(served));
         Remote::new(admitting(serve_in_process(routes), vouchers))
     }

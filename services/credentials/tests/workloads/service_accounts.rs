@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use lanyard_api::{
-    CallError, ClusterId, Mutation, PageQuery, Vouched,
+    CallError, Mutation, PageQuery, Vouched,
     credentials::{ServiceAccountBatch, ServiceAccountSummary, Workloads},
 };
 use lanyard_store::spoke_lease;
@@ -91,28 +91,6 @@ pub(crate) async fn a_service_account_made_anew_is_another_one(bench: &Bench, ca
         let snapshot = bench.engine.workloads(bench.cluster.uid).await.unwrap();
         assert_eq!(snapshot.service_account("n", "a").unwrap().uid, uid);
     }
-}
-
-pub(crate) async fn immunity_33_a_cluster_of_another_account_does_not_exist(
-    bench: &Bench,
-    calls: &impl Workloads,
-) {
-    let none: ClusterId = "none".parse().unwrap();
-    for (actor, id) in [(actor_of(ABROAD), dev()), (actor_of(HOME), none)] {
-        let text = format!("cluster `{id}` does not exist");
-        let by = || Mutation::by(actor.clone());
-        let pushed = crate::issuers::documents("https://issuer.example", &[]);
-        let answers = [
-            calls.apply_service_accounts(by(), id.clone(), whole(&[])).await.map(drop),
-            calls.list_service_accounts(actor.clone(), id.clone(), PageQuery::default()).await.map(drop),
-            calls.push_issuer(by(), id.clone(), pushed).await.map(drop),
-            calls.get_issuer(actor.clone(), id.clone()).await.map(drop),
-        ];
-        for answer in answers {
-            assert_eq!(answer.unwrap_err().to_string(), text);
-        }
-    }
-    assert_eq!(bench.revision().await, 0);
 }
 
 pub(crate) async fn a_spoke_writes_its_own_cluster_alone(bench: &Bench, calls: &impl Workloads) {

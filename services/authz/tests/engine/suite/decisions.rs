@@ -12,7 +12,7 @@ use crate::{
     stage::{ABROAD, HOME, START, Stage, actor_of, person, spoke},
 };
 
-fn record(cluster: ClusterUid) -> DecisionRecord {
+pub(super) fn record(cluster: ClusterUid) -> DecisionRecord {
     DecisionRecord {
         id: DecisionId::random(),
         at: START,

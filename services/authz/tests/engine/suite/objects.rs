@@ -9,7 +9,7 @@ use time::Duration;
 
 use crate::{
     form::Form,
-    stage::{ABROAD, HOME, START, Stage, actor_of, bare, get_pods, review, spoke},
+    stage::{HOME, START, Stage, actor_of, bare, get_pods, review, spoke},
 };
 
 fn role(name: &str, verb: &str) -> String {
@@ -149,22 +149,6 @@ async fn keys(form: &impl Form) -> Vec<String> {
             None => return keys,
         }
     }
-}
-
-pub(crate) async fn immunity_33_a_cluster_of_another_account_does_not_exist(stage: &Stage, form: &impl Form) {
-    stage.cluster("main").await;
-    let none: ClusterId = "none".parse().unwrap();
-    for (actor, id) in [(actor_of(ABROAD), main_id()), (actor_of(HOME), none)] {
-        let by = || Mutation::by(actor.clone());
-        let text = format!("cluster `{id}` does not exist");
-        let applied = form.apply_objects(by(), id.clone(), ObjectBatch::of(role("a", "get"))).await.map(drop);
-        let deleted = form.delete_object(by(), id.clone(), ObjectKey::cluster_role("a")).await.map(drop);
-        let listed = form.list_objects(actor.clone(), id.clone(), PageQuery::default()).await.map(drop);
-        for answer in [applied, deleted, listed] {
-            assert_eq!(answer.unwrap_err().to_string(), text);
-        }
-    }
-    assert_eq!(keys(form).await, [""; 0]);
 }
 
 pub(crate) async fn a_spoke_has_its_own_objects_alone(stage: &Stage, form: &impl Form) {
