@@ -40,6 +40,33 @@ def test_every_stage_of_a_yes_is_told(hub, world):
         assert part in text, part
 
 
+def worth(told) -> dict:
+    """What each part of who it is is worth, as data; for people the lines say the same."""
+    (stage,) = [stage for stage in told["stages"] if stage["name"] == "identity"]
+    words = {"verified": "verified", "caller_chosen": "caller-chosen", "assumed": "assumed, not proven"}
+    assert stage["lines"] == [f"{part['name']}: {part['value']} ({words[part['standing']]})" for part in stage["parts"]]
+    assert not any("parts" in other for other in told["stages"] if other is not stage)
+    return {part["name"]: (part["value"], part["standing"]) for part in stage["parts"]}
+
+
+def immunity_09_each_part_of_an_identity_is_verified_or_chosen_by_the_caller(hub, world):
+    cluster, ana = world
+    told = worth(explain(hub, cluster, cluster.token(ana)))
+    assert {standing for _, standing in told.values()} == {"verified"}, "of a user all is"
+    assert told["arn"][0] == ana.arn and told["access key"][0] == ana.credentials.access_key_id
+    role = hub.create_role("explained", trusts=ana.arn)
+    session = hub.assume_role(ana, role, "somebody-else", "--tag", "team=a")
+    told = worth(explain(hub, cluster, cluster.token(session)))
+    chosen = {name: value for name, (value, standing) in told.items() if standing == "caller_chosen"}
+    arn = f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/somebody-else"
+    assert chosen == {"arn": arn, "session name": "somebody-else", "session tag team": "a"}
+    verified = {name: value for name, (value, standing) in told.items() if standing == "verified"}
+    assert verified["principal id"] == role.principal_id and verified["account"] == hub.account
+    assert verified["canonical arn"] == role.arn and verified["authority"] == "local"
+    told = worth(hub.explain("--as", ana.arn, "--cluster", cluster.id))
+    assert told == {"arn": (ana.arn, "assumed"), "authority": ("local", "assumed")}, "nobody proved it"
+
+
 @pytest.mark.parametrize(
     ("choices", "stage", "code"),
     [

@@ -1,9 +1,13 @@
 //! What authn proves about a person or program, and what mapping makes of it.
 
+mod parts;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, Partition, PrincipalArn};
 use serde::{Deserialize, Serialize};
+
+pub use parts::{IdentityPart, Standing};
 
 use crate::ids::{ClusterUid, IdentityProviderConfigId, InvalidName};
 
@@ -150,8 +154,8 @@ pub enum ClaimValue {
 
 /// An identity of AWS kind, as its authority vouched for it.
 ///
-/// Everything here is verified but the session name (and what it is part of: `arn`, `user_id`) and the session tags,
-/// which whoever assumed the role chose.
+/// Everything here is verified but the session name (and what it is part of, `arn`) and the session tags, which whoever assumed the
+/// role chose, and what a federated user is called: [`Identity::parts`] says it of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsIdentity {
@@ -203,9 +207,6 @@ pub enum IdentityKind {
     /// A cluster's break-glass identity.
     BreakGlass,
 }
-
-/// Which parts of an identity the caller chose, for explanations and for templates.
-pub const CALLER_CHOSEN: &[&str] = &["session_name", "tags"];
 
 /// What Kubernetes takes along about somebody without looking at it. Most keys are ours, and known beforehand.
 pub type Extra = BTreeMap<Cow<'static, str>, Vec<String>>;

@@ -40,8 +40,8 @@ mod written_user;
 pub use fault::{CallError, Denial, Fault};
 pub use holds::{Basis, Holds};
 pub use identity::{
-    Actor, ActorKind, Authority, AwsIdentity, CALLER_CHOSEN, ClaimValue, Extra, Identity, IdentityKind, Kin,
-    Lineage, OidcIdentity, SignatureUse, TrustedAccount, UserInfo, Vouched,
+    Actor, ActorKind, Authority, AwsIdentity, ClaimValue, Extra, Identity, IdentityKind, IdentityPart, Kin,
+    Lineage, OidcIdentity, SignatureUse, Standing, TrustedAccount, UserInfo, Vouched,
 };
 pub use ids::{
     BlockId, CLUSTER_NAME_CHARS_MAX, CertificateSha256, ClusterId, ClusterUid, ClusterUpdateId, DecisionId,

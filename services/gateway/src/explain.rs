@@ -6,8 +6,7 @@ mod grpc;
 use std::sync::Arc;
 
 use lanyard_api::{
-    Actor, Authority, AwsIdentity, CallError, ClaimValue, ClusterId, Fault, Identity, OidcIdentity, UserInfo,
-    Vouched,
+    Actor, Authority, CallError, ClusterId, Fault, Identity, IdentityPart, Standing, UserInfo, Vouched,
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
     mapping::{
@@ -77,6 +76,8 @@ pub struct Stage {
     pub code: String,
     /// What it found, for people: `name: value`.
     pub lines: Vec<String>,
+    /// Of `identity`, its parts one by one; the lines say them too.
+    pub parts: Vec<IdentityPart>,
 }
 
 /// How a stage ended.
@@ -140,7 +141,14 @@ struct Trace {
 
 impl Trace {
     fn stage(&mut self, name: &'static str, outcome: StageOutcome, code: &str, lines: Vec<String>) {
-        self.stages.push(Stage { name, outcome, code: code.to_owned(), lines });
+        self.stages.push(Stage { name, outcome, code: code.to_owned(), lines, parts: Vec::new() });
+    }
+
+    /// Who it is, part by part.
+    fn identity(&mut self, code: &str, parts: Vec<IdentityPart>) {
+        let lines = parts.iter().map(ToString::to_string).collect();
+        let (code, outcome) = (code.to_owned(), StageOutcome::Passed);
+        self.stages.push(Stage { name: "identity", outcome, code, lines, parts });
     }
 
     fn no_answer(mut self, name: &'static str, fault: &Fault) -> Explanation {
@@ -187,12 +195,7 @@ pub(crate) async fn explain<S: Services>(
                 Err(fault) => return Ok(trace.no_answer("token", &fault)),
             };
             trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
-            trace.stage(
-                "identity",
-                StageOutcome::Passed,
-                "verified",
-                identity_lines(&verified.identity.value),
-            );
+            trace.identity("verified", verified.identity.value.parts());
             is_of_oidc = matches!(&*verified.identity.value, Identity::Oidc(_));
             let ask = ResolveQuery { cluster: cluster.uid, identity: verified.identity, explain: true };
             match services.mapping().resolve(ask).await {
@@ -206,8 +209,7 @@ pub(crate) async fn explain<S: Services>(
                 pairs.find(|pair| pair.account == arn.account).map(|pair| pair.authority.clone())
             };
             let authority = authority.or_else(trusted).unwrap_or(Authority::Local);
-            let lines = vec![format!("principal: {arn}"), format!("authority: {authority}, not proven")];
-            trace.stage("identity", StageOutcome::Passed, "assumed", lines);
+            trace.identity("assumed", assumed(&arn, &authority, principal_id.as_deref()));
             let ask = PreviewQuery { cluster: cluster.uid, authority, arn, principal_id };
             services.mapping().preview(by, ask).await?
         }
@@ -242,6 +244,14 @@ pub(crate) async fn explain<S: Services>(
         }
         Err(fault) => trace.no_answer("decision", &fault),
     })
+}
+
+/// Somebody by name, of whom nothing is proven.
+fn assumed(arn: &PrincipalArn, authority: &Authority, principal_id: Option<&str>) -> Vec<IdentityPart> {
+    let mut parts = vec![IdentityPart::new("arn", arn, Standing::Assumed)];
+    parts.extend(principal_id.map(|id| IdentityPart::new("principal id", id, Standing::Assumed)));
+    parts.push(IdentityPart::new("authority", authority, Standing::Assumed));
+    parts
 }
 
 /// Why somebody is not let in, and what to do.
@@ -339,48 +349,6 @@ fn token_lines(verified: &Verified) -> Vec<String> {
         format!("from the token cache: {}", if verified.cached { "yes" } else { "no" }),
         format!("good until: {}", moment(verified.not_after)),
     ]
-}
-
-fn identity_lines(identity: &Identity) -> Vec<String> {
-    match identity {
-        Identity::Aws(aws) => aws_lines(aws),
-        Identity::Oidc(oidc) => oidc_lines(oidc),
-    }
-}
-
-/// Claims by their names and values: who may explain may know what a cluster's users are called.
-fn oidc_lines(identity: &OidcIdentity) -> Vec<String> {
-    let mut lines = vec![
-        format!("issuer: {} (verified)", identity.issuer),
-        format!("subject: {} (verified)", identity.subject),
-    ];
-    lines.extend(identity.claims.iter().map(|(name, value)| {
-        let value = match value {
-            ClaimValue::Text(text) => text.clone(),
-            ClaimValue::Texts(texts) => texts.join(", "),
-            ClaimValue::Flag(flag) => flag.to_string(),
-            ClaimValue::Other => "neither text nor a list of texts".to_owned(),
-        };
-        format!("claim {name}: {} (verified)", value.escape_debug())
-    }));
-    lines
-}
-
-fn aws_lines(identity: &AwsIdentity) -> Vec<String> {
-    let mut lines = vec![
-        format!("arn: {}", identity.arn),
-        format!("canonical arn: {}", identity.canonical_arn),
-        format!("principal id: {} (verified)", identity.principal_id),
-        format!("account: {} of authority {} (verified)", identity.account, identity.authority),
-        format!("access key: {} (verified)", identity.access_key_id),
-    ];
-    lines.extend(
-        identity.session_name.iter().map(|name| format!("session name: {name} (chosen by the caller)")),
-    );
-    lines.extend(
-        identity.tags.iter().map(|(key, value)| format!("session tag {key}: {value} (chosen by the caller)")),
-    );
-    lines
 }
 
 fn mapping_lines(mapped: &Mapped) -> Vec<String> {

@@ -47,6 +47,7 @@ impl Anew {
             outcome: StageOutcome::NoAnswer,
             code: fault.code().to_owned(),
             lines: vec![fault.to_string()],
+            parts: Vec::new(),
         };
         Self::of(stage, "what would help now has no answer: try again".to_owned())
     }
@@ -118,12 +119,14 @@ async fn of_knock<S: Services>(
                 outcome: StageOutcome::Passed,
                 code: "mapped".to_owned(),
                 lines,
+                parts: Vec::new(),
             };
             Anew::of(stage, "by now the principal is let in: try again".to_owned())
         }
         Err(no) => {
             lines.extend(no.lines);
-            let stage = Stage { name: "mapping now", outcome: StageOutcome::Refused, code: no.code, lines };
+            let (outcome, code) = (StageOutcome::Refused, no.code);
+            let stage = Stage { name: "mapping now", outcome, code, lines, parts: Vec::new() };
             Anew::of(stage, no.advice)
         }
     })
@@ -166,5 +169,6 @@ async fn of_door<S: Services>(
         Verdict::NoOpinion => (StageOutcome::Refused, forbidden_advice(is_decided_here(cluster))),
     };
     let code = decision.reason.code().to_owned();
-    Ok(Anew::of(Stage { name: "decision now", outcome, code, lines }, advice.to_owned()))
+    let stage = Stage { name: "decision now", outcome, code, lines, parts: Vec::new() };
+    Ok(Anew::of(stage, advice.to_owned()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_api::{
-    Authority, CallError,
+    Authority, CallError, IdentityPart, Standing,
     authz::{Attributes, DecisionKind, DecisionOutcome, DecisionRecord, Decisions},
     grpc::Door,
 };
@@ -114,8 +114,24 @@ impl From<Stage> for pb::Stage {
             StageOutcome::Refused => pb::stage::Outcome::Refused,
             StageOutcome::NoAnswer => pb::stage::Outcome::Fault,
         };
-        Self { name: stage.name.to_owned(), outcome: outcome.into(), code: stage.code, lines: stage.lines }
+        Self {
+            name: stage.name.to_owned(),
+            outcome: outcome.into(),
+            code: stage.code,
+            lines: stage.lines,
+            parts: stage.parts.into_iter().map(part).collect(),
+        }
     }
+}
+
+fn part(part: IdentityPart) -> pb::IdentityPart {
+    let IdentityPart { name, value, standing } = part;
+    let standing = match standing {
+        Standing::Verified => pb::identity_part::Standing::Verified,
+        Standing::CallerChosen => pb::identity_part::Standing::CallerChosen,
+        Standing::Assumed => pb::identity_part::Standing::Assumed,
+    };
+    pb::IdentityPart { name, value, standing: standing.into() }
 }
 
 /// A finished decision as it was kept: one stage, with what was known then.
@@ -151,6 +167,7 @@ fn record_explanation(record: &DecisionRecord, is_decided_here: bool) -> pb::Exp
             outcome: outcome.into(),
             code: record.reason.to_string(),
             lines,
+            parts: Vec::new(),
         }],
         verdict: verdict.to_owned(),
         advice: record_advice(record).into_iter().map(str::to_owned).collect(),
@@ -203,6 +220,33 @@ mod tests {
         for (outcome, is_decided_here, verdict) in cases {
             let told = record_explanation(&record(door, outcome), is_decided_here);
             assert_eq!(told.verdict, verdict, "{outcome} {is_decided_here}");
+        }
+    }
+
+    #[test]
+    fn each_part_of_an_identity_goes_with_what_it_is_worth() {
+        use pb::identity_part::Standing as Sent;
+
+        let cases = [
+            (Standing::Verified, Sent::Verified),
+            (Standing::CallerChosen, Sent::CallerChosen),
+            (Standing::Assumed, Sent::Assumed),
+        ];
+        for (standing, sent) in cases {
+            let stage = Stage {
+                name: "identity",
+                outcome: StageOutcome::Passed,
+                code: "verified".to_owned(),
+                lines: Vec::new(),
+                parts: vec![IdentityPart::new("session name", "ana", standing)],
+            };
+            let told = pb::Stage::from(stage).parts;
+            let expected = pb::IdentityPart {
+                name: "session name".to_owned(),
+                value: "ana".to_owned(),
+                standing: sent.into(),
+            };
+            assert_eq!(told, [expected], "{standing}");
         }
     }
 

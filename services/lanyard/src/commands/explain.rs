@@ -1,9 +1,11 @@
 //! `lanyard explain`: each stage in turn, from token to door.
 
 use clap::Args;
-use lanyard_api::{Authority, ClusterId, DecisionId};
+use lanyard_api::{Authority, ClusterId, DecisionId, Standing};
 use lanyard_iam::PrincipalArn;
-use lanyard_proto::gateway::v1::{self as pb, explain_request::Who, stage::Outcome};
+use lanyard_proto::gateway::v1::{
+    self as pb, explain_request::Who, identity_part::Standing as Worth, stage::Outcome,
+};
 use serde::Serialize;
 
 use super::token::read_token;
@@ -67,6 +69,29 @@ struct Stage {
     outcome: &'static str,
     code: String,
     lines: Vec<String>,
+    /// Of `identity` alone. As a table the lines have them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
+}
+
+/// A part of an identity, and what it is worth.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Part {
+    name: String,
+    value: String,
+    standing: &'static str,
+}
+
+impl From<pb::IdentityPart> for Part {
+    fn from(part: pb::IdentityPart) -> Self {
+        let standing = match part.standing() {
+            Worth::Verified => Standing::Verified.code(),
+            Worth::CallerChosen => Standing::CallerChosen.code(),
+            Worth::Assumed => Standing::Assumed.code(),
+            Worth::Unspecified => "unknown",
+        };
+        Self { name: part.name, value: part.value, standing }
+    }
 }
 
 impl From<pb::Explanation> for Shown {
@@ -86,7 +111,8 @@ impl From<pb::Stage> for Stage {
             Outcome::Refused => "refused",
             Outcome::Fault | Outcome::Unspecified => "no_answer",
         };
-        Self { name: stage.name, outcome, code: stage.code, lines: stage.lines }
+        let parts = stage.parts.into_iter().map(Part::from).collect();
+        Self { name: stage.name, outcome, code: stage.code, lines: stage.lines, parts }
     }
 }
 
@@ -201,12 +227,43 @@ mod tests {
     }
 
     #[test]
+    fn as_json_each_part_of_the_identity_says_what_it_is_worth() {
+        let cases = [
+            (Worth::Verified, "verified"),
+            (Worth::CallerChosen, "caller_chosen"),
+            (Worth::Assumed, "assumed"),
+            (Worth::Unspecified, "unknown"),
+        ];
+        let part = |worth: Worth| pb::IdentityPart {
+            name: "session name".to_owned(),
+            value: "ana".to_owned(),
+            standing: worth.into(),
+        };
+        let stage = pb::Stage {
+            name: "identity".to_owned(),
+            parts: cases.into_iter().map(|(worth, _)| part(worth)).collect(),
+            ..pb::Stage::default()
+        };
+        let shown = serde_json::to_value(Stage::from(stage)).unwrap();
+        let expected: Vec<_> = cases
+            .into_iter()
+            .map(|(_, standing)| {
+                serde_json::json!({ "name": "session name", "value": "ana", "standing": standing })
+            })
+            .collect();
+        assert_eq!(shown["parts"], serde_json::Value::Array(expected));
+        let other = serde_json::to_value(Stage::from(pb::Stage::default())).unwrap();
+        assert_eq!(other.get("parts"), None, "there are none but of an identity");
+    }
+
+    #[test]
     fn an_explanation_is_a_table_with_the_verdict_in_words_below() {
         let stage = |name: &str, outcome: Outcome, code: &str, lines: &[&str]| pb::Stage {
             name: name.to_owned(),
             outcome: outcome.into(),
             code: code.to_owned(),
             lines: lines.iter().map(|&line| line.to_owned()).collect(),
+            parts: Vec::new(),
         };
         let shown = Shown::from(pb::Explanation {
             stages: vec![
