@@ -16,6 +16,8 @@ use super::template::{ArnTemplate, Template, Unresolved};
 
 /// Longest name of a condition key, in bytes.
 const KEY_BYTES_MAX: usize = 256;
+/// Bits of an IPv4 address.
+const IPV4_BITS: u32 = 32;
 /// Where the minutes of a date end.
 const MINUTES_END: usize = "2026-01-01T00:00".len();
 
@@ -244,13 +246,15 @@ impl IpRange {
         let (address, length) =
             text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address.parse().ok()?;
-        let width: u32 = if address.is_ipv4() { 32 } else { 128 };
+        let width: u32 = if address.is_ipv4() { IPV4_BITS } else { 128 };
         let length = match length {
             None => width,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
             Some(_) => return None,
         };
         let host_bits = width.checked_sub(length)?;
+        // Callers of IPv4 are compared as such, however their address came; so is a range of theirs written as IPv6.
+        let address = if host_bits <= IPV4_BITS { address.to_canonical() } else { address };
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
         Some(Self { bits: bits_of(address) & mask, mask, is_v4: address.is_ipv4() })
     }

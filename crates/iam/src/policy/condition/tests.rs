@@ -189,4 +189,16 @@ fn an_ipv4_address_written_as_ipv6_is_the_same_address() {
     keys.set("aws:SourceIp", "::ffff:10.1.2.3");
     let condition = Condition::parse("IpAddress", "aws:SourceIp", &["10.0.0.0/8"], true).unwrap();
     assert!(condition.holds(&keys, Effect::Allow));
+    keys.set("aws:SourceIp", "10.1.2.3");
+    for (range, expected) in [
+        ("::ffff:10.1.2.3", true),
+        ("::ffff:10.0.0.0/104", true),
+        ("::ffff:0:0/96", true),
+        ("::ffff:10.2.0.0/112", false),
+        // Of all of IPv6, which no address of IPv4 is of.
+        ("::/0", false),
+    ] {
+        let condition = Condition::parse("IpAddress", "aws:SourceIp", &[range], true).unwrap();
+        assert_eq!(condition.holds(&keys, Effect::Deny), expected, "{range}");
+    }
 }
