@@ -173,7 +173,11 @@ impl<V: Verifier, S: SharedCache> Cached<V, S> {
         match value.answer_at(question.now) {
             Some(verification) if is_fresh => Ok(verification),
             Some(verification) => Ok(verification.marked_cached()),
-            // A lifetime of nothing: the answer is good for those who caused it, and kept for nobody.
+            // A lifetime of nothing: the answer is good for whoever caused it, and kept for nobody.
+            None if is_fresh => {
+                self.kept.remove(&key);
+                Ok(value.said(None))
+            }
             None => {
                 self.kept.remove(&key);
                 self.inner.verify(question).await

@@ -214,6 +214,23 @@ async fn immunity_16_nothing_outlives_its_signature_also_when_many_ask_at_once()
 }
 
 #[tokio::test]
+async fn an_answer_that_is_kept_for_no_time_costs_one_question_and_serves_whoever_asked_it() {
+    let world = World::new(Says::Verified);
+    let sealer = Sealer::new(&[SealKey { id: 1, key: Zeroizing::new([7; 32]) }]).unwrap();
+    let config = TokenCacheConfig { lifetime_seconds: 0, ..TokenCacheConfig::default() };
+    let never = Cached::new(Arc::clone(&world.fake), world.shelf.clone(), Keyed::fixed(sealer), &config);
+    let token = token(KEY);
+    // With a lifetime of nothing, and in the last moment of the token's own.
+    for (asked, cache, after) in [(1, &never, 0), (2, &never, 1), (3, &world.cache(), 900)] {
+        let answer = world.ask(cache, &token, after).await;
+        assert_eq!((is_cached(&answer), world.asked()), (Some(false), asked), "after {after} s");
+        let Ok(Verification::Verified(proven)) = answer else { unreachable!() };
+        assert_eq!(proven.kept_until, None, "nobody else may be told it");
+        assert!(world.recall(cache, &token, after).is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_known_token_is_recalled_without_reading_it_while_its_answer_its_time_and_its_rules_hold() {
     let mut world = World::new(Says::Verified);
     let (cache, token) = (world.cache(), token(KEY));

@@ -93,17 +93,19 @@ impl Value {
 
     /// The answer, while it is good. It shares what is kept.
     pub(super) fn answer_at(&self, now: OffsetDateTime) -> Option<Verification> {
-        if !self.is_good_at(now) {
-            return None;
-        }
-        Some(match &self.answer {
+        self.is_good_at(now).then(|| self.said(Some(moment(self.end))))
+    }
+
+    /// The answer, whether or not it is still good: for whoever has just caused it.
+    pub(super) fn said(&self, kept_until: Option<OffsetDateTime>) -> Verification {
+        match &self.answer {
             Answer::Verified { identity, verifier } => Verification::Verified(Proven {
                 identity: Arc::clone(identity),
                 verifier: Arc::clone(verifier),
                 cached: false,
-                kept_until: Some(moment(self.end)),
+                kept_until,
             }),
             Answer::Refused(refusal) => Verification::Refused(refusal.clone()),
-        })
+        }
     }
 }
