@@ -368,13 +368,39 @@ impl Authenticate for Fake {
 
 impl Admit for Fake {
     async fn admit(&self, query: AdmitQuery) -> Result<Admission, Fault> {
-        self.note(format!("{query:?}"));
+        self.note(written(&query));
         Ok(match &*query.authority {
             "stranger" => Admission::Unauthenticated(denial("signature")),
             "tenant" => Admission::Forbidden(denial("implicit_deny")),
             _ => Admission::Admitted(Box::new(actor())),
         })
     }
+}
+
+/// All of it: printed, it shows less.
+fn written(query: &AdmitQuery) -> String {
+    let AdmitQuery { method, authority, headers, body, source_ip, beside, .. } = query;
+    let AdmitQuery { certificate_principal, certificate_sha256, .. } = query;
+    let beside = beside.as_ref().map(|beside| (&beside.method, &beside.body));
+    format!(
+        "{method} {authority} {headers:?} {body:?} {source_ip:?} {certificate_principal:?} {certificate_sha256:?} {beside:?}"
+    )
+}
+
+#[test]
+fn immunity_27_a_call_to_admit_is_printed_without_what_it_is_signed_with() {
+    let beside = Beside { method: text("/a.B/C"), body: bytes::Bytes::from_static(b"message-beside") };
+    let query = AdmitQuery {
+        headers: vec![(text("authorization"), text("Bearer hush-hush"))],
+        body: bytes::Bytes::from_static(b"the-message"),
+        beside: Some(beside),
+        ..admit("hub.example", "/d.E/F")
+    };
+    let printed = format!("{query:?}");
+    for secret in ["hush-hush", "the-message", "message-beside"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert!(["hub.example", "/d.E/F", "/a.B/C"].iter().all(|part| printed.contains(part)), "{printed}");
 }
 
 fn authenticate(token: &str) -> AuthenticateQuery {
@@ -444,7 +470,7 @@ async fn every_admission_arrives_and_an_actor_comes_with_a_voucher_for_the_servi
     let Ok(Admission::Admitted(admitted)) = client.admit(asked.clone()).await else { panic!() };
     let opened = vouchers().key(Audience::Mapping).open(&admitted.voucher, None, moment(0));
     assert_eq!(opened, Ok(actor().value), "for the service of the call that is weighed");
-    assert_eq!(there.asked.lock().unwrap().last().unwrap(), &format!("{asked:?}"));
+    assert_eq!(there.asked.lock().unwrap().last().unwrap(), &written(&asked));
     for (method, audience) in [
         (GET_USER, Audience::Authn),
         ("/lanyard.mapping.v1.Entries/DescribeAccessEntry", Audience::Mapping),
