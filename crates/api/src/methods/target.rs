@@ -3,6 +3,8 @@
 mod arn;
 mod requests;
 
+use std::collections::BTreeMap;
+
 use lanyard_iam::AccountId;
 
 use crate::{
@@ -194,12 +196,19 @@ impl Target {
         Self { passes: Some(PassedRole { role, service: Some(service) }), ..self }
     }
 
-    /// With the condition keys of tags that the request sets: `aws:RequestTag/<key>` each, and `aws:TagKeys`.
+    /// With the condition keys of tags that the request sets: `aws:RequestTag/<key>` each, and `aws:TagKeys`. Names of condition keys
+    /// ignore letter case, those of tags need not: tags that come to one key give it the values of them all.
     fn tags<'a>(mut self, tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
         let mut names = Vec::new();
+        let mut keys: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
         for (name, value) in tags {
             names.push(name.clone());
-            self = self.key(format!("aws:RequestTag/{name}"), [value]);
+            let key = format!("aws:RequestTag/{name}");
+            let (_, values) = keys.entry(key.to_ascii_lowercase()).or_insert((key, Vec::new()));
+            values.push(value.clone());
+        }
+        for (key, values) in keys.into_values() {
+            self = self.key(key, values);
         }
         self.key("aws:TagKeys", names)
     }

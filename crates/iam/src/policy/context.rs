@@ -1,6 +1,6 @@
 //! What is asked of policies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::document::PolicyDocument;
 use crate::arn::{PrincipalArn, PrincipalKind};
@@ -54,6 +54,25 @@ impl ConditionKeys {
             self.values.remove(&name);
         } else {
             self.values.insert(name, values);
+        }
+        self
+    }
+
+    /// Sets the keys of tags, `aws:ResourceTag/<tag>` and the like, each in place of what it had.
+    ///
+    /// Names of condition keys ignore letter case, those of tags need not. Tags that come to one key give it the values of them all: an
+    /// allow is held against each of them, and a deny meets any.
+    pub fn set_tags<'t>(
+        &mut self,
+        prefix: &str,
+        tags: impl IntoIterator<Item = (&'t String, &'t String)>,
+    ) -> &mut Self {
+        let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (tag, value) in tags {
+            named.entry(format!("{prefix}{tag}").to_ascii_lowercase()).or_default().push(value.clone());
+        }
+        for (name, values) in named {
+            self.set_all(&name, values);
         }
         self
     }
@@ -132,6 +151,20 @@ mod tests {
         assert_eq!(keys.get("aws:principalTAG/team"), Some(["b".to_owned()].as_slice()));
         keys.set_all("aws:PrincipalTag/Team", []);
         assert_eq!(keys.get("aws:PrincipalTag/Team"), None);
+    }
+
+    #[test]
+    fn immunity_19_tags_that_differ_by_letter_case_give_one_key_all_their_values() {
+        let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let mut keys = ConditionKeys::new();
+        keys.set_tags("aws:ResourceTag/", &tags(&[("Env", "live"), ("env", "test"), ("team", "a")]));
+        assert_eq!(keys.get("aws:ResourceTag/ENV").unwrap(), ["live", "test"]);
+        assert_eq!(keys.get("aws:ResourceTag/Team").unwrap(), ["a"]);
+        keys.set_tags("aws:ResourceTag/", &tags(&[("ENV", "new")]));
+        assert_eq!(keys.get("aws:ResourceTag/env").unwrap(), ["new"], "in place of what it had");
+        assert_eq!(keys.get("aws:ResourceTag/team").unwrap(), ["a"], "and nothing else's");
     }
 
     #[test]

@@ -304,7 +304,7 @@ impl<'c> People<'c> {
             let asks = TrustCaller::Aws { principal, role: own, id: &caller.id };
             let mut keys = caller.keys(principal, self.now);
             keys.set("aws:ResourceAccount", role.arn.account.as_str());
-            set_tags(&mut keys, "aws:ResourceTag/", &role.tags);
+            keys.set_tags("aws:ResourceTag/", &role.tags);
             let resource = role.arn.to_string();
             let request = RequestContext { action: ASSUME_ROLE, resource: &resource, keys: &keys };
             if evaluate_trust(trust, &asks, &request).decision != Decision::Allow {
@@ -352,7 +352,7 @@ impl Person {
         let is_session = *principal != self.arn;
         keys.set_principal(principal, is_session.then_some(&self.arn), &self.id)
             .set_direct_call(self.arn.account);
-        set_tags(&mut keys, "aws:PrincipalTag/", &self.tags);
+        keys.set_tags("aws:PrincipalTag/", &self.tags);
         // A moment within four digits of years can always be written.
         keys.set("aws:CurrentTime", now.format(&Rfc3339).unwrap_or_default())
             .set("aws:EpochTime", now.unix_timestamp().to_string())
@@ -371,10 +371,4 @@ impl Person {
 
 fn named(documents: &[(String, PolicyDocument)]) -> Vec<NamedDocument<'_>> {
     documents.iter().map(|(name, document)| NamedDocument { name, document }).collect()
-}
-
-fn set_tags(keys: &mut ConditionKeys, prefix: &str, tags: &BTreeMap<String, String>) {
-    for (key, value) in tags {
-        keys.set(&format!("{prefix}{key}"), value);
-    }
 }

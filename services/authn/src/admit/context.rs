@@ -27,10 +27,10 @@ pub(super) fn of_caller(holder: &Holder, circumstances: &Circumstances<'_>) -> C
     let own = holder.owner.arn(holder.account.account.partition);
     keys.set_principal(&holder.arn(), holder.session.as_ref().map(|_| &own), &holder.owner.id);
     keys.set_direct_call(own.account);
-    set_tags(&mut keys, "aws:PrincipalTag/", holder.owner.tags());
+    keys.set_tags("aws:PrincipalTag/", holder.owner.tags());
     if let Some(claims) = &holder.session {
         // A session tag stands in for the role's own of the same key.
-        set_tags(&mut keys, "aws:PrincipalTag/", &claims.tags);
+        keys.set_tags("aws:PrincipalTag/", &claims.tags);
         // Sessions say how they were made, keys do not (IAM: "aws:MultiFactorAuthPresent"). Here none are made with MFA.
         keys.set("aws:TokenIssueTime", moment(claims.issued_at)).set("aws:MultiFactorAuthPresent", "false");
         if let Some(identity) = &claims.source_identity {
@@ -64,13 +64,7 @@ pub(super) fn set_entry(keys: &mut ConditionKeys, entry: &EntryView) {
 
 /// The tags of the resource.
 pub(super) fn set_resource_tags(keys: &mut ConditionKeys, tags: &BTreeMap<String, String>) {
-    set_tags(keys, "aws:ResourceTag/", tags);
-}
-
-fn set_tags(keys: &mut ConditionKeys, prefix: &str, tags: &BTreeMap<String, String>) {
-    for (key, value) in tags {
-        keys.set(&format!("{prefix}{key}"), value);
-    }
+    keys.set_tags("aws:ResourceTag/", tags);
 }
 
 fn moment(at: OffsetDateTime) -> String {

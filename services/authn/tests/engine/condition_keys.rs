@@ -15,6 +15,7 @@ on_each_store!(
     every_call_says_how_and_where_it_is_made,
     an_entry_is_weighed_by_what_it_is_and_what_it_would_become,
     immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling,
+    immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case,
 );
 
 async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
@@ -95,6 +96,47 @@ async fn an_entry_is_weighed_by_what_it_is_and_what_it_would_become(database: Te
     ];
     for (at, (answer, good)) in answers.into_iter().enumerate() {
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{at}: {answer:?}");
+    }
+}
+
+async fn immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case(database: TestDatabase) {
+    const CREATE: &str = "/lanyard.mapping.v1.Clusters/CreateCluster";
+    let world = world(database).await;
+    let only = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+        "Condition":{"StringEquals":{"aws:RequestTag/env":"test"}}}}"#;
+    let never = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"},
+        {"Effect":"Deny","Action":"eks:*","Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/env":"live"}}}]}"#;
+    let (only, never) = (world.policed("only", only).await, world.policed("never", never).await);
+    let create = |tags: &[(&str, &str)]| mapping::CreateClusterRequest {
+        name: "new".to_owned(),
+        region: "eu-west-1".to_owned(),
+        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..Default::default()
+    };
+    // EKS tells tags apart by letter case, conditions do not: of two spellings neither hides the other.
+    let cases: [(&[(&str, &str)], bool); 5] = [
+        (&[("env", "test")], true),
+        (&[("Env", "test")], true),
+        (&[("env", "live")], false),
+        (&[("Env", "live"), ("env", "test")], false),
+        (&[("env", "live"), ("Env", "test")], false),
+    ];
+    for (tags, good) in cases {
+        for key in [&only, &never] {
+            let answer = world.call(key, CREATE, &create(tags)).await;
+            assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{tags:?}: {answer:?}");
+        }
+    }
+    // The same of tags that the cluster has.
+    let on_cluster = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+        "Condition":{"StringEquals":{"aws:ResourceTag/env":"test"}}}}"#;
+    let key = world.policed("reader", on_cluster).await;
+    for (tags, good) in cases {
+        let mut cluster = world.cluster.clone();
+        cluster.tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        world.put(&cluster).await;
+        let answer = world.call(&key, DESCRIBE, &describe("dev")).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{tags:?}: {answer:?}");
     }
 }
 

@@ -89,10 +89,8 @@ pub(crate) fn lacking(
     let mut keys = fixed_keys(role, association, cluster);
     keys.set("sts:RoleSessionName", moment.session_name)
         .set("aws:CurrentTime", moment.now.format(&Rfc3339).unwrap_or_default())
-        .set("aws:EpochTime", moment.now.unix_timestamp().to_string());
-    for (key, value) in moment.tags {
-        keys.set(&format!("aws:RequestTag/{key}"), value);
-    }
+        .set("aws:EpochTime", moment.now.unix_timestamp().to_string())
+        .set_tags("aws:RequestTag/", moment.tags);
     ACTIONS.into_iter().find_map(|action| {
         let weighed = weigh(policy, action, association, &keys);
         (weighed.decision != Decision::Allow).then_some((action, weighed.near))
@@ -136,9 +134,7 @@ fn fixed_keys(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cl
         .set("aws:SourceArn", cluster.arn())
         .set("aws:PrincipalIsAWSService", "true")
         .set("aws:PrincipalServiceName", POD_IDENTITY_SERVICE);
-    for (key, value) in &role.tags {
-        keys.set(&format!("aws:ResourceTag/{key}"), value);
-    }
+    keys.set_tags("aws:ResourceTag/", &role.tags);
     if !association.disable_session_tags {
         let tags = SESSION_TAGS.map(str::to_owned);
         keys.set("aws:RequestTag/eks-cluster-arn", cluster.arn())

@@ -209,12 +209,9 @@ fn keys_of_hop(
         .set("aws:RequestedRegion", decided.cluster.region.as_str())
         .set_all("sts:ExternalId", hop.external_id.clone());
     // A session tag stands in for the role's own of the same key.
-    for (key, value) in first.role.role.tags.iter().chain(&decided.tags) {
-        keys.set(&format!("aws:PrincipalTag/{key}"), value);
-    }
-    for (key, value) in &target.role.role.tags {
-        keys.set(&format!("aws:ResourceTag/{key}"), value);
-    }
+    keys.set_tags("aws:PrincipalTag/", &first.role.role.tags)
+        .set_tags("aws:PrincipalTag/", &decided.tags)
+        .set_tags("aws:ResourceTag/", &target.role.role.tags);
     keys
 }
 
