@@ -66,6 +66,15 @@ impl Caller<'_> {
         self.ask(PASS_ROLE, arn)
     }
 
+    /// The same of a role of another account, all of which is weighed on the hub.
+    pub(super) fn passes_on_hub(mut self, passed: &PassedRole, hub: String) -> Result<Allowed, Denial> {
+        self.keys.set("iam:AssociatedResourceArn", hub.as_str());
+        if let Some(service) = passed.service {
+            self.keys.set("iam:PassedToService", service);
+        }
+        self.ask(PASS_ROLE, hub)
+    }
+
     pub(super) fn ask(&self, action: &str, resource: String) -> Result<Allowed, Denial> {
         let evaluation = self.evaluate(action, &resource);
         match &evaluation.deciding {

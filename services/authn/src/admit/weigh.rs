@@ -70,7 +70,13 @@ impl<S: SharedCache> Engine<S> {
             (_, AccountRef::Own) => false,
         };
         if on_hub {
-            return Ok(self.weigh_on_hub(&caller, call, own));
+            let allowed = self.weigh_on_hub(&caller, call, own);
+            if let (Ok(_), Some(passed)) = (&allowed, &call.target.passes)
+                && let Err(denial) = Caller::new(holder, circumstances).passes_on_hub(passed, self.hub.arn())
+            {
+                return Ok(Err(denial));
+            }
+            return Ok(allowed);
         }
         if call.action == LIST_ACCOUNTS && own == self.hub.account {
             let all = caller.ask(call.action, self.hub.arn());

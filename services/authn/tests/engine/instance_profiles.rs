@@ -275,4 +275,19 @@ async fn a_role_is_put_into_a_profile_by_who_may_pass_it(database: TestDatabase)
     let with = world.policed("with", &document(&pass)).await;
     admitted(world.call(&with, ADD, &request("node")).await);
     forbidden(world.call(&with, ADD, &request("nobody")).await);
+    // A hub operator does it in another account, by both permissions on the hub.
+    let other = world.register("222233334444", Authority::Local).await;
+    let there = pb::AddRoleToInstanceProfileRequest { account: Some(other.to_string()), ..request("node") };
+    let may = |actions: &str| {
+        let hub = world.hub.arn();
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":[{actions}],"Resource":"{hub}"}}}}"#
+        )
+    };
+    let adds = world.policed("adds", &may(r#""iam:AddRoleToInstanceProfile""#)).await;
+    let denial = forbidden(world.call(&adds, ADD, &there).await);
+    assert!(denial.message.contains("iam:PassRole"), "{denial}");
+    let passes = may(r#""iam:AddRoleToInstanceProfile","iam:PassRole""#);
+    let passes = world.policed("passes", &passes).await;
+    assert_eq!(admitted(world.call(&passes, ADD, &there).await).resource, world.hub.arn());
 }
