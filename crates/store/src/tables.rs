@@ -6,7 +6,7 @@ mod associations;
 pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod decisions;
-mod entries;
+pub(crate) mod entries;
 pub(crate) mod hosted;
 mod identity_providers;
 pub(crate) mod leases;

@@ -7,14 +7,14 @@ mod write;
 use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::{
-    ActorKind, ClusterId, Mutation, Revision, Scope,
+    ActorKind, Authority, ClusterId, ClusterUid, Mutation, Revision, Scope,
     authn::{
         accounts::{AccessKey, InlinePolicy, PolicyOwner},
         instance_profiles::InstanceProfile,
     },
     mapping::{Cluster, ClusterUpdate},
 };
-use lanyard_iam::AccountId;
+use lanyard_iam::{AccountId, PrincipalArn};
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -29,6 +29,7 @@ use crate::{
         accounts::{access_keys_of, has_principal, policies_of, principals_with_policies, profiles_with},
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
+        entries::has_entry_for,
         leases::{spoke_lease, term_of},
         scope_id, statements,
         uses::{self, Use},
@@ -316,6 +317,21 @@ impl Transaction {
     ) -> Result<Option<InstanceProfile>, StoreError> {
         let first = profiles_with(&mut self.connection, account, role, "", 1).await;
         Ok(self.noted(first)?.into_iter().next())
+    }
+
+    /// Whether a cluster has an entry for a principal, as it is known once it logs in: letter case does not tell names apart, nor a path
+    /// roles.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn has_entry_for(
+        &mut self,
+        cluster: ClusterUid,
+        authority: &Authority,
+        principal: &PrincipalArn,
+    ) -> Result<bool, StoreError> {
+        let found = has_entry_for(&mut self.connection, cluster, authority, principal).await;
+        self.noted(found)
     }
 
     /// The bytes of one record.

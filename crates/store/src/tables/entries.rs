@@ -4,14 +4,14 @@ use lanyard_api::{
     Authority, ClusterUid, Scope,
     mapping::{AccessEntry, AccessScope, Block, BlockTarget, PolicyAssociation},
 };
-use lanyard_iam::{AccountId, CanonicalArn};
+use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
 
 use super::principal::{FoldedPrincipal, known_as};
 use crate::{
     error::StoreError,
     kind::Kind,
     record::{Columns, Record},
-    sql::Value,
+    sql::{Connection, Value},
     store::Store,
 };
 
@@ -43,6 +43,21 @@ impl Columns for AccessEntry {
             Value::moment_or_none(self.ends_at),
         ]
     }
+}
+
+/// Whether a cluster has an entry for one principal alone, whose name is told from this one's by letter case at most, and whose path,
+/// of a role, by anything: whoever logs in is known by neither.
+pub(crate) async fn has_entry_for(
+    connection: &mut Connection,
+    cluster: ClusterUid,
+    authority: &Authority,
+    principal: &PrincipalArn,
+) -> Result<bool, StoreError> {
+    const COUNT: &str = "SELECT COUNT(*) FROM access_entries \
+                         WHERE cluster = $1 AND authority = $2 AND lower(canonical_arn) = $3";
+    let folded = known_as(principal).folded();
+    let values = [cluster.to_string().into(), authority.to_string().into(), folded.as_str().into()];
+    Ok(connection.number(COUNT, values).await? > 0)
 }
 
 impl Store {

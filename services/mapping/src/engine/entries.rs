@@ -50,8 +50,13 @@ impl Entries for Mapping {
         if tx.count::<AccessEntry>(scope).await? >= limit {
             return Err(CallError::LimitExceeded { what: "access entries of one cluster".into(), limit });
         }
-        if draft.principal_arn.one().is_none() {
-            self.judge_beside_others(&mut tx, scope, &draft).await?;
+        match draft.principal_arn.one() {
+            None => self.judge_beside_others(&mut tx, scope, &draft).await?,
+            // The table tells them apart by the letter; whoever logs in would be one of the two, and nobody could say which.
+            Some(principal) if tx.has_entry_for(cluster.uid, &draft.authority, principal).await? => {
+                return Err(CallError::exists(ENTRY, principal));
+            }
+            Some(_) => {}
         }
         let now = tx.now();
         let record = AccessEntry { created_at: now, modified_at: now, ..draft };

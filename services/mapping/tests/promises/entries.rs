@@ -5,7 +5,7 @@ use lanyard_api::{
     authn::accounts::{IamRole, User},
     mapping::{
         AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, Entries, EntryState, EntryType,
-        Resolve, UpdateAccessEntry,
+        Resolution, Resolve, UpdateAccessEntry,
     },
 };
 use time::Duration;
@@ -322,6 +322,34 @@ pub(crate) async fn immunity_15_names_are_compared_byte_by_byte<C: Calls, R: Res
             assert_eq!(code_of(bench.calls.get_cluster(admin(), id).await), "not_found");
         }
     }
+}
+
+pub(crate) async fn immunity_43_a_principal_has_one_entry_however_it_is_spelled<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let dev = CreateAccessEntry {
+        groups: vec![String::from("viewers")],
+        ..entry(&cluster, &of(AWS, "role/team/Dev"))
+    };
+    bench.calls.create_entry(by(admin()), dev).await.unwrap();
+    let before = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
+    for spelled in ["role/team/Dev", "role/team/DEV", "role/dev", "role/other/dEv"] {
+        let asked =
+            CreateAccessEntry { groups: vec![String::from("masters")], ..entry(&cluster, &of(AWS, spelled)) };
+        assert_eq!(code_of(bench.calls.create_entry(by(admin()), asked).await), "exists", "{spelled}");
+    }
+    assert_eq!(bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap(), before);
+    let session = identity(&of(AWS, "assumed-role/Dev/ana"), "AROADEV");
+    let resolved = bench.resolve(cluster.uid, &session).await.unwrap();
+    let Resolution::Mapped(mapped) = resolved else { panic!("{resolved:?}") };
+    assert_eq!(mapped.user.groups, ["viewers"], "what was there counts");
+    // A user of that name is somebody else, and so is a role of another account.
+    bench.entry(&cluster, &of(AWS, "user/dev")).await;
+    bench.entry(&cluster, &of(OWN, "role/ops")).await;
+    // Once it is gone, another may be written in its place.
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(AWS, "role/team/Dev"))).await.unwrap();
+    bench.entry(&cluster, &of(AWS, "role/DEV")).await;
 }
 
 const MAP: &str = "

@@ -256,7 +256,8 @@ mod tests {
     fn the_iam_beside_an_sts_is_one_that_somebody_named() {
         let (own, all) = ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL");
         let (sts, relay) = ("AWS_ENDPOINT_URL_STS", "http://169.254.170.23/sts");
-        let cases: [(&[(&str, &str)], Option<&str>); 8] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Case<'_>; 8] = [
             (&[], None),
             (&[(own, "https://iam:8445")], None),
             (&[(all, "https://hub:8445")], Some("https://hub:8445")),
