@@ -9,7 +9,7 @@ use lanyard_api::credentials::{PodIdentityAssociation, WorkloadIssuer};
 use lanyard_api::mapping::{AccessEntry, Block, EntryType, IdentityProviderConfig};
 use lanyard_api::tags::TaggedPart;
 use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
-use lanyard_iam::{EntryPrincipal, FoldedArn};
+use lanyard_iam::EntryPrincipal;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::identity_provider::ProviderView;
@@ -27,7 +27,7 @@ pub(crate) struct ClusterModel {
 #[derive(Debug, Default)]
 pub(crate) struct ClusterRows {
     blocks: BTreeMap<String, Block>,
-    entries: BTreeMap<String, (FoldedArn, Arc<EntryView>)>,
+    entries: BTreeMap<String, (EntryKey, Arc<EntryView>)>,
     identity_providers: BTreeMap<String, Arc<ProviderView>>,
     /// The tags of each, by its id.
     associations: BTreeMap<String, Tags>,
@@ -69,7 +69,7 @@ pub(crate) struct EntryView {
 #[derive(Debug)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
-    entries: HashMap<FoldedArn, Arc<EntryView>>,
+    entries: HashMap<EntryKey, Arc<EntryView>>,
     /// The same by their numbers.
     entries_by_id: HashMap<EntryId, Arc<EntryView>>,
     /// By issuer.
@@ -86,7 +86,8 @@ impl ClusterSnapshot {
 
     /// The entry of a principal, by its ARN.
     pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
-        self.entries.get(&FoldedArn::of(principal_arn)).map(|entry| &**entry)
+        let names_several = EntryPrincipal::parse(principal_arn).is_ok_and(|named| named.one().is_none());
+        self.entries.get(&EntryKey::of(principal_arn, names_several)).map(|entry| &**entry)
     }
 
     /// An entry by its number.
@@ -133,8 +134,19 @@ impl ClusterSnapshot {
     }
 }
 
-fn entry(entry: AccessEntry) -> (FoldedArn, Arc<EntryView>) {
-    let arn = FoldedArn::of(&entry.principal_arn.to_string());
+/// By which an entry is found, as mapping finds it: a principal's ARN whatever its letter case, for names ignore it; of a rule that picks
+/// several its own text, for there letter case counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct EntryKey(Box<str>);
+
+impl EntryKey {
+    fn of(text: &str, names_several: bool) -> Self {
+        Self(if names_several { text.into() } else { text.to_ascii_lowercase().into() })
+    }
+}
+
+fn entry(entry: AccessEntry) -> (EntryKey, Arc<EntryView>) {
+    let key = EntryKey::of(&entry.principal_arn.to_string(), entry.principal_arn.one().is_none());
     let view = EntryView {
         id: entry.id,
         principal: entry.principal_arn,
@@ -143,7 +155,7 @@ fn entry(entry: AccessEntry) -> (FoldedArn, Arc<EntryView>) {
         groups: entry.groups.into(),
         tags: entry.tags,
     };
-    (arn, Arc::new(view))
+    (key, Arc::new(view))
 }
 
 fn tags(association: PodIdentityAssociation) -> Tags {

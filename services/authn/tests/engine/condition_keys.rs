@@ -16,6 +16,7 @@ on_each_store!(
     an_entry_is_weighed_by_what_it_is_and_what_it_would_become,
     immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling,
     immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case,
+    immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case,
 );
 
 async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
@@ -96,6 +97,29 @@ async fn an_entry_is_weighed_by_what_it_is_and_what_it_would_become(database: Te
     ];
     for (at, (answer, good)) in answers.into_iter().enumerate() {
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{at}: {answer:?}");
+    }
+}
+
+async fn immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case(database: TestDatabase) {
+    let world = world(database).await;
+    let tagged = |name: &str, team: &str| AccessEntry {
+        tags: [("team".to_owned(), team.to_owned())].into(),
+        ..entry_of(&world, name)
+    };
+    // Of patterns letter case counts, so these are two, and both are there.
+    world.put(&tagged("dev-*", "red")).await;
+    world.put(&tagged("DEV-*", "blue")).await;
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
+    let key = world.policed("ana", document).await;
+    for (name, good) in [("dev-*", false), ("DEV-*", true), ("Dev-*", false)] {
+        let request = mapping::DeleteAccessEntryRequest {
+            cluster: "dev".to_owned(),
+            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
+            ..Default::default()
+        };
+        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
     }
 }
 
