@@ -278,11 +278,11 @@ impl ClusterSnapshot {
         self.authorities.iter().filter_map(move |authority| self.entry_of(authority, canonical))
     }
 
-    /// The entry that names its principals by this very rule.
-    pub(crate) fn entry_by_rule(&self, principals: &EntryPrincipal) -> Option<&Arc<Entry>> {
+    /// The entries that name their principals by this very rule, whoever vouches for their account.
+    pub(crate) fn entries_by_rule(&self, principals: &EntryPrincipal) -> impl Iterator<Item = &Arc<Entry>> {
         let rule = principals.to_string();
         let at = self.entries.partition_point(|entry| entry.principals() < rule.as_str());
-        self.entries.get(at).filter(|entry| entry.record.principal_arn == *principals)
+        self.entries.iter().skip(at).take_while(move |entry| entry.record.principal_arn == *principals)
     }
 
     /// Whether an entry gives this username literally to another principal.

@@ -78,6 +78,7 @@ suite! {
         a_policy_is_held_against_every_rule,
         immunity_15_names_are_compared_byte_by_byte,
         immunity_43_a_principal_has_one_entry_however_it_is_spelled,
+        immunity_31_of_entries_for_the_same_the_one_that_counts_is_meant,
         immunity_42_deleting_an_entry_says_what_its_principal_still_resolves_to,
         lists_page_without_gap_or_repetition,
         lists_of_one_policy_page_without_gap_or_repetition,

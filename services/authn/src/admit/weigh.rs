@@ -139,7 +139,8 @@ impl<S: SharedCache> Engine<S> {
         };
         let (entry, identity_provider) = match &call.target.resource {
             Resource::AccessEntry { principal_arn } => {
-                (own.as_ref().and_then(|own| own.entry(principal_arn)), None)
+                let own = own.as_ref().zip(cluster);
+                (own.and_then(|(own, view)| own.entry(principal_arn, &view.cluster.trusted_accounts)), None)
             }
             Resource::Tagged(TaggedArn { part: TaggedPart::AccessEntry { id, .. }, .. }) => {
                 (own.as_ref().and_then(|own| own.entry_by_id(*id)), None)

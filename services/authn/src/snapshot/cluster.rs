@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lanyard_api::credentials::{PodIdentityAssociation, WorkloadIssuer};
 use lanyard_api::mapping::{AccessEntry, Block, EntryType, IdentityProviderConfig};
 use lanyard_api::tags::TaggedPart;
-use lanyard_api::{EntryId, IdentityProviderConfigId, Revision, Scope};
+use lanyard_api::{Authority, EntryId, IdentityProviderConfigId, Revision, Scope, TrustedAccount};
 use lanyard_iam::EntryPrincipal;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
@@ -58,6 +58,7 @@ type Tags = Arc<BTreeMap<String, String>>;
 #[derive(Debug, Clone)]
 pub(crate) struct EntryView {
     pub(crate) id: EntryId,
+    pub(crate) authority: Authority,
     pub(crate) principal: EntryPrincipal,
     pub(crate) kind: EntryType,
     pub(crate) username: Box<str>,
@@ -69,7 +70,8 @@ pub(crate) struct EntryView {
 #[derive(Debug)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
-    entries: HashMap<EntryKey, Arc<EntryView>>,
+    /// Each with those of the same name of other authorities, in the order of these.
+    entries: HashMap<EntryKey, Vec<Arc<EntryView>>>,
     /// The same by their numbers.
     entries_by_id: HashMap<EntryId, Arc<EntryView>>,
     /// By issuer.
@@ -84,10 +86,16 @@ impl ClusterSnapshot {
         self.workload_issuer.as_ref()
     }
 
-    /// The entry of a principal, by its ARN.
-    pub(crate) fn entry(&self, principal_arn: &str) -> Option<&EntryView> {
+    /// The entry of a principal, by its ARN. Where its account changed its authority there may be more: the one that the cluster trusts
+    /// comes first, as for mapping, who acts on it.
+    pub(crate) fn entry(&self, principal_arn: &str, trusted: &[TrustedAccount]) -> Option<&EntryView> {
         let names_several = EntryPrincipal::parse(principal_arn).is_ok_and(|named| named.one().is_none());
-        self.entries.get(&EntryKey::of(principal_arn, names_several)).map(|entry| &**entry)
+        let all = self.entries.get(&EntryKey::of(principal_arn, names_several))?;
+        let is_trusted = |entry: &EntryView| {
+            let account = entry.principal.account();
+            trusted.iter().any(|pair| pair.account == account && pair.authority == entry.authority)
+        };
+        all.iter().find(|entry| is_trusted(entry)).or_else(|| all.first()).map(|entry| &**entry)
     }
 
     /// An entry by its number.
@@ -149,6 +157,7 @@ fn entry(entry: AccessEntry) -> (EntryKey, Arc<EntryView>) {
     let key = EntryKey::of(&entry.principal_arn.to_string(), entry.principal_arn.one().is_none());
     let view = EntryView {
         id: entry.id,
+        authority: entry.authority,
         principal: entry.principal_arn,
         kind: entry.entry_type,
         username: entry.username.into(),
@@ -209,9 +218,16 @@ impl Model for ClusterModel {
     }
 
     fn compile(&self, _: Scope, rows: &ClusterRows, _: Revision) -> ClusterSnapshot {
+        let mut entries: HashMap<EntryKey, Vec<Arc<EntryView>>> = HashMap::new();
+        for (key, entry) in rows.entries.values() {
+            entries.entry(key.clone()).or_default().push(Arc::clone(entry));
+        }
+        for of_one in entries.values_mut() {
+            of_one.sort_by(|one, other| one.authority.cmp(&other.authority));
+        }
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),
-            entries: rows.entries.values().cloned().collect(),
+            entries,
             entries_by_id: rows.entries.values().map(|(_, entry)| (entry.id, Arc::clone(entry))).collect(),
             associations: rows.associations.clone(),
             workload_issuer: rows.workload_issuer.clone(),

@@ -1,5 +1,6 @@
 //! What a call's circumstances give policies to compare with.
 
+use lanyard_api::Authority;
 use lanyard_api::authn::Admission;
 use lanyard_api::mapping::AccessEntry;
 use lanyard_proto::mapping::v1 as mapping;
@@ -17,6 +18,7 @@ on_each_store!(
     immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling,
     immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case,
     immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case,
+    immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed,
 );
 
 async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
@@ -113,6 +115,34 @@ async fn immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case(data
         "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
     let key = world.policed("ana", document).await;
     for (name, good) in [("dev-*", false), ("DEV-*", true), ("Dev-*", false)] {
+        let request = mapping::DeleteAccessEntryRequest {
+            cluster: "dev".to_owned(),
+            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
+            ..Default::default()
+        };
+        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
+    }
+}
+
+async fn immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed(database: TestDatabase) {
+    let world = world(database).await;
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
+    let key = world.policed("ana", document).await;
+    let tagged = |name: &str, authority: Authority, team: &str| AccessEntry {
+        authority,
+        tags: [("team".to_owned(), team.to_owned())].into(),
+        ..entry_of(&world, name)
+    };
+    // The cluster trusts the hub for its account; before, somebody else vouched for it.
+    for (name, counts, good) in [("one", "blue", true), ("other", "red", false), ("few-*", "blue", true)] {
+        let left = if good { "red" } else { "blue" };
+        for (authority, team) in
+            [(Authority::Aws, left), (Authority::Local, counts), (Authority::Sts("lab".to_owned()), left)]
+        {
+            world.put(&tagged(name, authority, team)).await;
+        }
         let request = mapping::DeleteAccessEntryRequest {
             cluster: "dev".to_owned(),
             principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),

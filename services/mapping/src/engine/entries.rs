@@ -272,29 +272,34 @@ fn cut<'s>(
     Page::of_sorted(entries, page, |entry| entry.place() <= end, |entry| entry.place().token())
 }
 
-/// The entry that names a principal, by its whole ARN, or several by the same rule. Where its account changed its authority there may be two: the one that the
-/// cluster trusts comes first, for the other is only there to be deleted.
+/// The entry that names a principal, by its whole ARN, or several by the same rule. Where its account changed its authority there may
+/// be more: the one that the cluster trusts comes first, for the others are only there to be deleted. Admit weighs the same one.
 pub(super) fn find<'s>(
     cluster: &Cluster,
     snapshot: &'s ClusterSnapshot,
     entry: &EntryRef,
 ) -> Result<&'s Entry, CallError> {
     let missing = || CallError::not_found(ENTRY, rules::shown(&entry.principal_arn));
-    let principal = match EntryPrincipal::parse(&entry.principal_arn).map_err(|_| missing())? {
-        EntryPrincipal::One(principal) => principal,
-        several => return snapshot.entry_by_rule(&several).map(|found| &**found).ok_or_else(missing),
+    let named = EntryPrincipal::parse(&entry.principal_arn).map_err(|_| missing())?;
+    let trusted = cluster.trusted_accounts.iter().find(|pair| pair.account == named.account());
+    let place = |found: &Entry| place(&found.record, trusted.map(|pair| &pair.authority));
+    let found = match &named {
+        EntryPrincipal::One(principal) => {
+            let canonical = key::known_as(principal);
+            let all = snapshot.entries_of_any_authority(canonical.as_str());
+            all.filter(|found| {
+                found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn)
+            })
+            .min_by_key(|found| place(found))
+        }
+        several => snapshot.entries_by_rule(several).min_by_key(|found| place(found)),
     };
-    let is_it =
-        |found: &Entry| found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn);
-    let canonical = key::known_as(&principal);
-    let trusted = cluster.trusted_accounts.iter().find(|pair| pair.account == principal.account);
-    let by_trust = trusted
-        .and_then(|pair| snapshot.entry_of(&pair.authority, canonical.as_str()))
-        .filter(|found| is_it(found));
-    by_trust
-        .or_else(|| snapshot.entries_of_any_authority(canonical.as_str()).find(|found| is_it(found)))
-        .map(|found| &**found)
-        .ok_or_else(missing)
+    found.map(|found| &**found).ok_or_else(missing)
+}
+
+/// What entries for the same are ordered by.
+fn place(entry: &AccessEntry, trusted: Option<&Authority>) -> (bool, Authority) {
+    (trusted != Some(&entry.authority), entry.authority.clone())
 }
 
 /// The entry as the transaction sees it.

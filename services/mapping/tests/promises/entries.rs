@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    PageQuery, Scope,
+    Authority, EntryId, PageQuery, Scope,
     authn::accounts::{IamRole, User},
     mapping::{
-        AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, Entries, EntryState, EntryType,
-        Resolution, Resolve, UpdateAccessEntry,
+        AccessEntry, AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, Entries, EntryState,
+        EntryType, Resolution, Resolve, UpdateAccessEntry,
     },
 };
 use time::Duration;
@@ -350,6 +350,30 @@ pub(crate) async fn immunity_43_a_principal_has_one_entry_however_it_is_spelled<
     // Once it is gone, another may be written in its place.
     bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(AWS, "role/team/Dev"))).await.unwrap();
     bench.entry(&cluster, &of(AWS, "role/DEV")).await;
+}
+
+pub(crate) async fn immunity_31_of_entries_for_the_same_the_one_that_counts_is_meant<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    for named in ["role/dev", "role/dev-*"] {
+        let principal = of(AWS, named);
+        let counts = bench.entry(&cluster, &principal).await.value.entry;
+        // Left from when somebody else vouched for the account: one that the list of authorities begins with, and one that it ends with.
+        for authority in [Authority::Local, Authority::Sts(String::from("lab"))] {
+            bench.write(&AccessEntry { id: EntryId::random(), authority, ..counts.clone() }).await;
+        }
+        let mut deleted = Vec::new();
+        for _ in 0..3 {
+            let found = bench.calls.get_entry(admin(), entry_ref(&cluster, &principal)).await.unwrap();
+            deleted.push(found.entry.authority);
+            bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &principal)).await.unwrap();
+        }
+        assert_eq!(deleted[0], Authority::Aws, "{named}: what the cluster trusts comes first");
+        assert!(deleted.contains(&Authority::Local) && deleted.len() == 3, "{named}: {deleted:?}");
+        let gone = bench.calls.get_entry(admin(), entry_ref(&cluster, &principal)).await;
+        assert_eq!(code_of(gone), "not_found", "{named}");
+    }
 }
 
 const MAP: &str = "
