@@ -488,7 +488,7 @@ async fn assuming_a_role_weighs_both_sides_as_iam_does(database: TestDatabase) {
         ("is not there", &bo, &gone, false),
         ("another path", &ana, &other_path, false),
     ];
-    let mut texts = std::collections::BTreeSet::new();
+    let mut texts = BTreeSet::new();
     for (what, by, role, expected) in cases {
         match world.call(by, ASSUME_ROLE, &assume(&world, role)).await {
             Admission::Admitted(actor) => {

@@ -111,6 +111,7 @@ mod tests {
             outcome: Outcome::Fault.into(),
             code: "unavailable".to_owned(),
             lines: lines.iter().map(|&line| line.to_owned()).collect(),
+            parts: Vec::new(),
         };
         let unreachable = "OIDC issuer https://a is not available: it cannot be reached (issuer_unreachable)";
         assert!(said(&stage(&[unreachable])).ends_with(unreachable));
