@@ -1,5 +1,6 @@
 //! Asking for a list: the kubelet, or the API server.
 
+use std::future::Future;
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -21,6 +22,10 @@ const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many pieces of it, of some 16 KiB, may wait to be parsed.
 const PIECES_MAX: usize = 4;
 
+/// How much longer a list may take to be parsed than to come: it is read no faster than it is parsed, which is slow where the node gives
+/// the agent no more of its processors than it requests.
+const PARSED_WITHIN: Duration = Duration::from_secs(8);
+
 /// How to ask.
 #[derive(Debug, Clone)]
 pub struct ListerOptions {
@@ -30,7 +35,7 @@ pub struct ListerOptions {
     pub token_file: PathBuf,
     /// Who vouches for that server's certificate.
     pub roots: Vec<CertificateDer<'static>>,
-    /// Until it has to have answered.
+    /// Until it has to have begun to answer, and then to have gone on with it.
     pub timeout: Duration,
 }
 
@@ -84,7 +89,7 @@ impl<L: List> Lister<L> {
     pub fn new(options: ListerOptions) -> Result<Self, HttpClientError> {
         let host = options.url.host_str().unwrap_or_default();
         let client = HttpClient::new(Options {
-            timeout: options.timeout,
+            timeout: options.timeout + PARSED_WITHIN,
             connect_timeout: options.timeout,
             addresses: AddressRules::public_only().allow_private(host),
             roots: options.roots.clone(),
@@ -104,12 +109,13 @@ impl<L: List> Lister<L> {
         headers.insert(header::AUTHORIZATION, self.bearer().await?);
         let url = self.options.url.clone();
         let request = Request { method: Method::GET, url, headers, body: Bytes::new() };
-        let streamed = self.client.stream(request, self.options.timeout).await?;
+        let limit = self.options.timeout;
+        let streamed = in_time(limit, &host, self.client.stream(request, limit + PARSED_WITHIN)).await?;
         if !streamed.status.is_success() {
             let status = streamed.status.as_u16();
             return Err(ListFault::Status { host: host(), status, advice: L::advice(status) });
         }
-        parsed(streamed, LIST_BYTES_MAX, host).await
+        parsed(streamed, LIST_BYTES_MAX, limit, host).await
     }
 
     async fn bearer(&self) -> Result<HeaderValue, ListFault> {
@@ -119,16 +125,28 @@ impl<L: List> Lister<L> {
     }
 }
 
-/// Parses a list while it comes: it is a hundred times as long as what is read of it, and never held whole.
+/// What comes within this time: an answer's beginning, or the next bytes of it.
+async fn in_time<T>(
+    limit: Duration,
+    host: &impl Fn() -> String,
+    coming: impl Future<Output = Result<T, HttpFault>>,
+) -> Result<T, HttpFault> {
+    let late = |_| Err(HttpFault::Timeout { host: host(), limit });
+    tokio::time::timeout(limit, coming).await.unwrap_or_else(late)
+}
+
+/// Parses a list while it comes: it is a hundred times as long as what is read of it, and never held whole. What is to come may stall no
+/// longer than `limit`.
 async fn parsed<L: List>(
     mut streamed: Streamed,
     bytes_max: usize,
+    limit: Duration,
     host: impl Fn() -> String,
 ) -> Result<L, ListFault> {
     let (pieces, waiting) = mpsc::channel(PIECES_MAX);
     let parsing = tokio::task::spawn_blocking(move || L::read(Pieces { waiting, piece: Bytes::new() }));
     let mut length = 0_usize;
-    while let Some(piece) = streamed.chunk().await? {
+    while let Some(piece) = in_time(limit, &host, streamed.chunk()).await? {
         length = length.saturating_add(piece.len());
         if length > bytes_max {
             return Err(HttpFault::TooLarge { host: host(), bytes_max }.into());
@@ -170,6 +188,8 @@ impl Read for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use futures::StreamExt as _;
     use http::Response;
     use http_body_util::StreamBody;
@@ -197,39 +217,59 @@ mod tests {
         let whole = list.as_bytes().chunks(7_001).map(|piece| Ok(Bytes::copy_from_slice(piece)));
         match path {
             "/whole" => whole.collect(),
-            "/cut" => whole.take(3).collect(),
+            "/cut" | "/stalled" => whole.take(3).collect(),
             "/broken" => whole.take(3).chain([Err(std::io::Error::other("gone"))]).collect(),
             _ => (0..1_000).map(|_| Ok(Bytes::from_static(b"no list"))).collect(),
         }
     }
 
-    #[tokio::test]
-    async fn a_list_is_parsed_as_it_comes_and_one_that_does_not_come_whole_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let now = OffsetDateTime::now_utc();
-        let authority = Authority::create(&folder.path().join("pki"), "kubelet", now).unwrap();
-        let certificate = authority.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
-        let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
-        let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
-        let address = server.address();
-        let answer = tower::service_fn(|request: http::Request<Incoming>| async move {
-            let pieces = futures::stream::iter(pieces_of(request.uri().path()));
-            Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(
-                pieces.map(|piece| piece.map(Frame::data)).boxed(),
-            )))
-        });
-        tokio::spawn(server.run(answer, CancellationToken::new()));
-        let token_file = folder.path().join("token");
-        std::fs::write(&token_file, "of-the-agent").unwrap();
-        let lister = |path: &str| {
-            Lister::<Directory>::new(ListerOptions {
-                url: format!("https://{address}{path}").parse().unwrap(),
-                token_file: token_file.clone(),
-                roots: authority.roots().unwrap(),
-                timeout: Duration::from_secs(20),
+    /// A server of such lists.
+    struct Kubelet {
+        address: SocketAddr,
+        authority: Authority,
+        folder: tempfile::TempDir,
+    }
+
+    impl Kubelet {
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let now = OffsetDateTime::now_utc();
+            let authority = Authority::create(&folder.path().join("pki"), "kubelet", now).unwrap();
+            let certificate = authority.issue_server(&Names::loopback(), time::Duration::DAY, now).unwrap();
+            let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
+            let server = serve::Server::bind(serve::Options::loopback(0).with_tls(tls)).await.unwrap();
+            let address = server.address();
+            let answer = tower::service_fn(|request: http::Request<Incoming>| async move {
+                let path = request.uri().path();
+                let rest = match path {
+                    "/stalled" => futures::stream::pending().boxed(),
+                    _ => futures::stream::empty().boxed(),
+                };
+                let pieces = futures::stream::iter(pieces_of(path)).chain(rest);
+                Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(
+                    pieces.map(|piece| piece.map(Frame::data)).boxed(),
+                )))
+            });
+            tokio::spawn(server.run(answer, CancellationToken::new()));
+            std::fs::write(folder.path().join("token"), "of-the-agent").unwrap();
+            Self { address, authority, folder }
+        }
+
+        fn lister<L: List>(&self, path: &str, timeout: Duration) -> Lister<L> {
+            Lister::new(ListerOptions {
+                url: format!("https://{}{path}", self.address).parse().unwrap(),
+                token_file: self.folder.path().join("token"),
+                roots: self.authority.roots().unwrap(),
+                timeout,
             })
             .unwrap()
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_parsed_as_it_comes_and_one_that_does_not_come_whole_is_none() {
+        let kubelet = Kubelet::start().await;
+        let lister = |path: &str| kubelet.lister::<Directory>(path, Duration::from_secs(20));
 
         assert_eq!(lister("/whole").list().await.unwrap().len(), 300);
         for path in ["/cut", "/no-list"] {
@@ -243,9 +283,50 @@ mod tests {
         assert!(matches!(fault, ListFault::Http(HttpFault::Broken { .. })), "{fault}");
 
         let lister = lister("/whole");
-        let request = Request::get(lister.options.url.clone());
-        let streamed = lister.client.stream(request, lister.options.timeout).await.unwrap();
-        let fault = parsed::<Directory>(streamed, 100_000, || "kubelet".to_owned()).await.unwrap_err();
+        let (request, limit) = (Request::get(lister.options.url.clone()), lister.options.timeout);
+        let streamed = lister.client.stream(request, limit).await.unwrap();
+        let host = || "kubelet".to_owned();
+        let fault = parsed::<Directory>(streamed, 100_000, limit, host).await.unwrap_err();
         assert!(matches!(fault, ListFault::Http(HttpFault::TooLarge { bytes_max: 100_000, .. })), "{fault}");
+    }
+
+    /// In which the others have to answer in the test below.
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    /// A list that takes longer to be parsed than it may take to come.
+    struct Slow(Directory);
+
+    impl List for Slow {
+        const WHAT: &'static str = Directory::WHAT;
+        const ACCEPT: &'static str = Directory::ACCEPT;
+        const QUESTIONS: &'static str = Directory::QUESTIONS;
+        const COUNT: &'static str = Directory::COUNT;
+
+        fn read(body: impl Read) -> Result<Self, ListError> {
+            std::thread::sleep(LIMIT + Duration::from_millis(200));
+            Directory::read(body).map(Self)
+        }
+
+        fn count(&self) -> usize {
+            self.0.count()
+        }
+
+        fn advice(status: u16) -> &'static str {
+            Directory::advice(status)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_parsed_slowly_has_come_in_time_and_one_that_stalls_has_not() {
+        let kubelet = Kubelet::start().await;
+        let (slow, stalled) =
+            (kubelet.lister::<Slow>("/whole", LIMIT), kubelet.lister::<Directory>("/stalled", LIMIT));
+        let (slow, stalled) = tokio::join!(slow.list(), stalled.list());
+        assert_eq!(slow.map_err(|fault| fault.to_string()).map(|list| list.count()), Ok(300));
+        let fault = stalled.unwrap_err();
+        assert!(
+            matches!(fault, ListFault::Http(HttpFault::Timeout { limit, .. }) if limit == LIMIT),
+            "{fault}"
+        );
     }
 }

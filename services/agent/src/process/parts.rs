@@ -22,7 +22,7 @@ use crate::pods::{PodWatch, WatchOptions};
 use crate::upstream::{Configured, EksAuth, EksAuthOptions, Hub, HubOptions};
 use crate::vault::{Schedule, VaultOptions};
 
-/// For a question to the kubelet or the API server.
+/// Until the kubelet or the API server has begun to answer a question, and between any two pieces of its answer.
 const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The port of kubelets.
 const KUBELET_PORT: u16 = 10_250;
