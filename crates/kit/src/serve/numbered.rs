@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::telemetry::names;
 
-/// How hyper begins an answer that it gives by itself: always in this version, for it could read none.
-const BEGINS: &str = "HTTP/1.1 4";
+/// How hyper begins an answer that it gives by itself: in the version of the last request on the connection that it could read, and in
+/// 1.1 before there was one.
+const BEGINS: [&str; 2] = ["HTTP/1.1 4", "HTTP/1.0 4"];
 /// The headers of such an answer.
 const HEADERS: &[&str] = &["connection", "content-length", "date"];
 /// The end of a head.
@@ -65,7 +66,7 @@ impl<IO> Numbered<IO> {
 
 /// The status of what hyper answers by itself; none of any other bytes.
 fn status_of_own(bytes: &[u8]) -> Option<u16> {
-    if !bytes.starts_with(BEGINS.as_bytes()) {
+    if !BEGINS.iter().any(|begins| bytes.starts_with(begins.as_bytes())) {
         return None;
     }
     let mut lines = std::str::from_utf8(bytes).ok()?.strip_suffix(ENDS)?.split("\r\n");
@@ -151,11 +152,13 @@ mod tests {
     #[test]
     fn hypers_own_answers_are_known_and_no_others() {
         assert_eq!(status_of_own(OWN), Some(431));
-        let others: [&[u8]; 9] = [
+        assert_eq!(status_of_own(b"HTTP/1.0 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), Some(400));
+        let others: [&[u8]; 10] = [
             b"",
             b"HTTP/1.1 4",
             &OWN[..OWN.len() - 1],
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",
             b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-amzn-requestid: 1\r\n\r\n",
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 4\r\n\r\na\r\n\r\n",

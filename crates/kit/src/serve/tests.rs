@@ -343,12 +343,14 @@ async fn what_no_service_has_seen_is_answered_with_a_number_where_that_is_asked_
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
     let good = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
     let behind = format!("{good}\u{1} / HTTP/1.1\r\n\r\n");
+    let behind_older = "GET /livez HTTP/1.0\r\nconnection: keep-alive\r\n\r\n\u{1} / HTTP/1.1\r\n\r\n";
     let cases = [
         ("\u{1} / HTTP/1.1\r\n\r\n", " 400 ", 1),
         ("GET / HTTP/1.1\r\nno header\r\n\r\n", " 400 ", 1),
         (&many, " 431 ", 1),
         (&long, " 414 ", 1),
         (&behind, " 400 ", 1),
+        (behind_older, "HTTP/1.0 400 ", 1),
         ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", " 200 ", 0),
     ];
     for numbered_by in [None, Some(HeaderName::from_static("x-number"))] {
