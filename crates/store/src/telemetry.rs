@@ -6,6 +6,8 @@ use std::{
 };
 
 use lanyard_kit::telemetry::{Counters, Histograms, Label, names};
+use metrics::SharedString;
+use papaya::HashMap;
 use time::OffsetDateTime;
 
 use crate::{error::StoreError, keyring::Purpose};
@@ -109,8 +111,9 @@ impl Label for Begin {
 /// A connection was asked of the pool, and what that came to after so long.
 pub(crate) fn begun(outcome: Begin, took: Duration) {
     static BEGINS: LazyLock<Counters<Begin>> = LazyLock::new(|| Counters::new(names::STORE_BEGINS_TOTAL));
+    static SECONDS: LazyLock<Histograms<()>> = LazyLock::new(|| Histograms::new(names::STORE_BEGIN_SECONDS));
     BEGINS.increment(outcome);
-    metrics::histogram!(names::STORE_BEGIN_SECONDS).record(took);
+    SECONDS.record((), took);
 }
 
 /// The connections of the pool.
@@ -126,7 +129,9 @@ pub(crate) fn pool(open: u32, idle: usize, max: u32) {
 
 /// A snapshot took so long to compile.
 pub(crate) fn compiled(duration: Duration) {
-    metrics::histogram!(names::SNAPSHOT_COMPILE_SECONDS).record(duration);
+    static SECONDS: LazyLock<Histograms<()>> =
+        LazyLock::new(|| Histograms::new(names::SNAPSHOT_COMPILE_SECONDS));
+    SECONDS.record((), duration);
 }
 
 /// How a transaction ended.
@@ -138,6 +143,24 @@ pub(crate) enum Outcome {
     /// Another transaction was in the way.
     Conflict,
     Fault,
+}
+
+impl Label for Outcome {
+    const KEY: &'static str = names::OUTCOME;
+    const ALL: &'static [Self] = &[Self::Committed, Self::Refused, Self::Conflict, Self::Fault];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::Fault => "fault",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// Measures a transaction from its beginning until it is dropped.
@@ -186,13 +209,64 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let outcome = match self.outcome {
-            Outcome::Committed => "committed",
-            Outcome::Refused => "refused",
-            Outcome::Conflict => "conflict",
-            Outcome::Fault => "fault",
+        // Registered when the first of a name ends: the names are those that the services' code has.
+        static SECONDS: LazyLock<HashMap<&'static str, Histograms<Outcome>>> = LazyLock::new(HashMap::new);
+        let of_name = || {
+            let label = (names::NAME, SharedString::const_str(self.name));
+            Histograms::of(names::STORE_TRANSACTION_SECONDS, label)
         };
-        let labels = [(names::NAME, self.name), (names::OUTCOME, outcome)];
-        metrics::histogram!(names::STORE_TRANSACTION_SECONDS, &labels).record(self.started.elapsed());
+        SECONDS.pin().get_or_insert_with(self.name, of_name).record(self.outcome, self.started.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Mutex};
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Unit};
+
+    use super::*;
+
+    /// Which histograms somebody registered, in that order.
+    #[derive(Default)]
+    struct Registered(Mutex<Vec<String>>);
+
+    impl Recorder for Registered {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.0.lock().unwrap().push(key.to_string());
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn what_is_measured_is_registered_once() {
+        let registered = Registered::default();
+        metrics::with_local_recorder(&registered, || {
+            for outcome in [Outcome::Committed, Outcome::Fault, Outcome::Committed] {
+                begun(Begin::Begun, Duration::ZERO);
+                compiled(Duration::ZERO);
+                Timer::start("of-this-test").ended(outcome);
+            }
+        });
+        let registered = registered.0.into_inner().unwrap();
+        let own = registered.iter().filter(|key| key.contains("of-this-test"));
+        assert_eq!(own.count(), Outcome::ALL.len(), "{registered:?}");
+        // Other tests of this process may have come before with what they share.
+        let distinct: BTreeSet<&String> = registered.iter().collect();
+        assert_eq!(distinct.len(), registered.len(), "{registered:?}");
     }
 }

@@ -38,9 +38,10 @@ impl Durations {
 
     /// Adds all of them to what is shown, in Prometheus' text format.
     pub(super) fn write(&self, text: &mut String) {
-        let all = self.all();
+        // Whoever registers one meanwhile waits for no text.
+        let all = BTreeMap::clone(&self.all());
         let mut before = None;
-        for (key, buckets) in all.iter() {
+        for (key, buckets) in &all {
             let name = key.name();
             if before != Some(name) {
                 if before.is_some() {
