@@ -6,6 +6,7 @@ mod rules;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hyper::body::Incoming;
 use lanyard_kit::life::{self, EXIT_FAULT, Life, configuration_fault};
 use lanyard_kit::serve::Server;
 use lanyard_kit::{Clock, SystemClock};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
 use self::listeners::Listeners;
@@ -24,7 +25,7 @@ use crate::agent::Agent;
 use crate::args::{AgentCommand, Args};
 use crate::config::{AGENT_V4, AGENT_V6, AgentConfig};
 use crate::door::{Answered, ContainerDoor, Hosts, MetadataDoor, Probe, Sessions};
-use crate::kernel::{Addresses, Redirect};
+use crate::kernel::{Addresses, KernelError, Redirect};
 use crate::upstream::Patient;
 use crate::vault::Vault;
 
@@ -127,7 +128,8 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     }
     ready.ready();
     // Who has credentials by the other road gets them meanwhile.
-    if rules.settle(&redirected, &life.stop(), Redirect::write, Redirect::remove).await {
+    let write = |redirect: Redirect| aside(move || redirect.write());
+    if rules.settle(&redirected, &life.stop(), write, || aside(Redirect::remove)).await {
         life::tell_ready(&about, config.ready_file.as_deref())?;
     }
     while serving.join_next().await.is_some() {}
@@ -135,6 +137,14 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
         addresses.take_down();
     }
     Ok(())
+}
+
+/// Has the kernel do something on a thread that answers nobody: whoever waits for the kernel lets no pod be answered meanwhile.
+async fn aside(work: impl FnOnce() -> Result<(), KernelError> + Send + 'static) -> Result<(), KernelError> {
+    let ended = |fault: JoinError| {
+        Err(KernelError::new("no answer of the thread that asks the kernel", io::Error::other(fault)))
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
 fn run<W, F>(server: Server, life: &Life, work: W) -> impl Future<Output = ()> + Send + 'static
@@ -164,5 +174,28 @@ fn addresses(config: &AgentConfig) -> anyhow::Result<Option<Addresses>> {
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_the_kernel_keeps_nobody_else_waiting() {
+        let (answers, answered) = mpsc::channel();
+        let asked = aside(move || {
+            let reason = |late| KernelError::new("no answer", io::Error::other(late));
+            answered.recv_timeout(Duration::from_secs(20)).map_err(reason)
+        });
+        // On the one thread that there is here.
+        let (asked, sent) = tokio::join!(asked, async move { answers.send(()) });
+        asked.unwrap();
+        sent.unwrap();
+        let error = aside(|| panic!("gone")).await.unwrap_err();
+        assert!(error.to_string().contains("gone"), "{error}");
     }
 }

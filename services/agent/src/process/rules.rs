@@ -1,6 +1,7 @@
 //! The packet rules of the instance-metadata road. Without them pods reach the node's own metadata service, and so its role: where the road
 //! is on, the agent is not ready before they stand.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -45,24 +46,28 @@ impl Rules {
 
     /// Has the kernel do so, and says it of this part of the agent; again and again, until they are as they are to be. It ends then, or
     /// when the agent is to stop; whether they are.
-    pub(super) async fn settle(
+    pub(super) async fn settle<W, R>(
         self,
         part: &Part,
         stop: &CancellationToken,
-        write: impl Fn(Redirect) -> Result<(), KernelError>,
-        remove: impl Fn() -> Result<(), KernelError>,
-    ) -> bool {
+        write: impl Fn(Redirect) -> W,
+        remove: impl Fn() -> R,
+    ) -> bool
+    where
+        W: Future<Output = Result<(), KernelError>>,
+        R: Future<Output = Result<(), KernelError>>,
+    {
         match self {
             Self::Others => {}
             Self::Away => {
                 // Who may not write any has not written these.
-                if let Err(error) = remove() {
+                if let Err(error) = remove().await {
                     debug!(%error, "whether there are packet rules is not known");
                 }
             }
             Self::Standing(redirect) => {
                 let mut tries = 0u32;
-                while let Err(error) = write(redirect) {
+                while let Err(error) = write(redirect).await {
                     tries = tries.saturating_add(1);
                     error!(
                         %error, tries,
@@ -133,7 +138,8 @@ mod tests {
     }
 
     async fn settle(rules: Rules, kernel: &StandIn, part: &Part, stop: &CancellationToken) -> bool {
-        rules.settle(part, stop, |redirect| kernel.write(redirect), || kernel.remove()).await
+        let write = |redirect| std::future::ready(kernel.write(redirect));
+        rules.settle(part, stop, write, || std::future::ready(kernel.remove())).await
     }
 
     #[tokio::test(start_paused = true)]
