@@ -13,7 +13,7 @@ import botocore.utils
 import pytest
 import yaml
 
-from hub import NO, NO_ANSWER, REGION, YES
+from hub import NO, NO_ANSWER, REGION, USAGE, YES
 
 COMMAND_SECONDS_MAX = 60
 SECRET = "secret-that-whoami-never-shows"
@@ -227,3 +227,19 @@ def test_where_nothing_says_where_iam_is_or_nobody_answers_there_they_are_known_
     said = place.whoami(**at(hub, user.credentials) | {"AWS_ENDPOINT_URL_IAM": "https://127.0.0.1:1"})
     assert said["identity"]["arn"] == user.arn
     assert said["permissions"]["outcome"] == "no-answer" and "no refusal" in said["permissions"]["explained"]
+
+
+def test_where_iam_is_need_make_sense_for_a_hubs_own_keys_alone(hub, place):
+    user = hub.create_user("whoami")
+    hub.settle()
+
+    def ended(**environment: str) -> tuple[int, str]:
+        whole = place.environment(AWS_ENDPOINT_URL_IAM="no url", **environment)
+        done = subprocess.run([os.environ["LANYARD_BIN"], "whoami"], capture_output=True, text=True, env=whole)
+        return done.returncode, done.stderr
+
+    code, said = ended(**at(hub, user.credentials))
+    assert code == USAGE and "`no url` is no URL of an IAM" in said, said
+    # The STS is asked with a key of AWS's, and nobody is there.
+    code, said = ended(AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_REGION=REGION, **ENVIRONMENT)
+    assert code == NO_ANSWER and "http://127.0.0.1:1 does not answer" in said, said

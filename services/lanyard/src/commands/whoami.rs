@@ -140,9 +140,9 @@ impl WhoamiArgs {
         let region = region(context, &seen, &settings)?;
         let (credentials, expires_at) = fetched(source, &lookup, &region).await?;
         let place = Endpoint::sts(&seen.environment, &settings, &region, context.hub.ca.as_deref())?;
-        let iam = place.iam(&seen.environment, &settings)?;
         let caller = identity::ask(&place, &credentials, &region).await?;
         if credentials.access_key_id.is_local() {
+            let iam = place.iam(&seen.environment, &settings)?;
             let (caller, by, iam) = (&caller, &credentials, iam.as_ref());
             let asking = Asking { source, caller, by, region: &region, iam, hub: &context.hub };
             told.permissions = Box::pin(asking.ask()).await;
