@@ -36,9 +36,9 @@ impl AccessKeyId {
     pub const LOCAL_SESSION_PREFIX: &'static str = "LSIA";
     /// Random bytes that a generated id needs, one for each character after the prefix.
     pub const RANDOM_BYTES: usize = 16;
-    /// Random bytes that the id of a session's key needs, one for each character behind its account. With so many it is four
-    /// characters longer than those that told no account.
-    pub const SESSION_RANDOM_BYTES: usize = 12;
+    /// Random bytes that the id of a session's key needs, one for each character behind its account: as many as any other id, so that
+    /// what its account takes costs none of them. It is eight characters longer than those that told no account.
+    pub const SESSION_RANDOM_BYTES: usize = Self::RANDOM_BYTES;
 
     /// Reads an access key id.
     ///
@@ -232,16 +232,16 @@ mod tests {
         assert_eq!(id.as_str().len(), 20);
         assert_ne!(id, AccessKeyId::generate_local([0; 16]));
         let account = AccountId::parse("111122223333").unwrap();
-        let session = AccessKeyId::generate_local_session(account, [7; 12]);
+        let session = AccessKeyId::generate_local_session(account, [7; 16]);
         assert!(session.is_session() && session.is_local());
-        assert_eq!(session.as_str().len(), 24);
-        assert_ne!(session, AccessKeyId::generate_local_session(account, [8; 12]));
+        assert_eq!(session.as_str().len(), 28, "80 random bits, as before it told its account");
+        assert_ne!(session, AccessKeyId::generate_local_session(account, [8; 16]));
     }
 
     #[test]
     fn a_sessions_key_tells_its_account_and_no_other_does() {
         let account = AccountId::parse("012345678901").unwrap();
-        let session = AccessKeyId::generate_local_session(account, [31; 12]);
+        let session = AccessKeyId::generate_local_session(account, [31; 16]);
         assert_eq!(session.local_session_account(), Some(account));
         let behind = session.as_str().strip_prefix("LSIA").unwrap();
         for text in [
@@ -250,7 +250,7 @@ mod tests {
             format!("LKIA{behind}"),
             format!("ASIA{behind}"),
             format!("LSIA{behind}A"),
-            format!("LSIA{}", "7".repeat(20)),
+            format!("LSIA{}", "7".repeat(24)),
             format!("LSIA{}", behind.to_ascii_lowercase()),
         ] {
             assert_eq!(AccessKeyId::parse(&text).unwrap().local_session_account(), None, "{text}");

@@ -314,7 +314,7 @@ proptest! {
             secret_key: Zeroizing::new([3; 32]),
         };
         let opener = opener(&[&keys]);
-        let id = AccessKeyId::generate_local_session(AccountId::generate(0), [0; 12]);
+        let id = AccessKeyId::generate_local_session(AccountId::generate(0), [0; 16]);
         let with_header = [[1, 0, 0, 0, 1].as_slice(), &bytes].concat();
         for token in [text, URL_SAFE_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(with_header)] {
             let refused = opener.open(&id, &token, NOW).unwrap_err();

@@ -662,7 +662,7 @@ async fn a_key_tells_its_account_whether_or_not_it_is_there(world: &World, accou
     assert_eq!(accounts.get_access_key_info(actor(), key.id).await.unwrap(), world.hub.account);
     // A session's too, of whatever account: no row tells of sessions.
     for account in [world.hub.account, AccountId::parse("444455556666").unwrap()] {
-        let session = AccessKeyId::generate_local_session(account, [7; 12]);
+        let session = AccessKeyId::generate_local_session(account, [7; 16]);
         assert_eq!(accounts.get_access_key_info(actor(), session).await.unwrap(), account);
     }
     for other in ["AKIAAAAAAAAAAAAAAAAA", "ASIAAAAAAAAAAAAAAAAA", "LSIAAAAAAAAAAAAAAAAA"] {
