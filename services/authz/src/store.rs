@@ -1,10 +1,10 @@
 //! Snapshots that keep up with the store: the models, and the view that decisions are made from.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -276,11 +276,13 @@ pub(crate) struct Current<'v> {
     caught_up: &'v CaughtUp,
     /// Whether the view has caught up with the store since the question came.
     is_caught_up: bool,
+    /// How many notes there were before anything of the view was looked at: what a later one tells of, these snapshots may lack yet.
+    notes_before: u64,
 }
 
 impl<'v> Current<'v> {
     pub(crate) fn new(view: &'v View, caught_up: &'v CaughtUp, is_caught_up: bool) -> Self {
-        Self { view, caught_up, is_caught_up }
+        Self { view, caught_up, is_caught_up, notes_before: caught_up.notes() }
     }
 }
 
@@ -306,7 +308,7 @@ impl World for Current<'_> {
     }
 
     fn is_caught_up_with(&self, named: &Handle) -> bool {
-        self.is_caught_up || self.caught_up.has_met(named)
+        self.is_caught_up || self.caught_up.has_met(named, self.notes_before)
     }
 }
 
@@ -319,6 +321,8 @@ pub(crate) struct CaughtUp {
     /// When it last began to. Many who ask at once share one look.
     last: tokio::sync::Mutex<Option<Instant>>,
     met: Mutex<Met>,
+    /// How many notes were made of what was met. Read for each question, so it waits for nobody.
+    notes: AtomicU64,
 }
 
 /// What a proof has named before this process caught up: a proof names what was there when it was made, and each number is given once.
@@ -326,21 +330,32 @@ pub(crate) struct CaughtUp {
 #[derive(Default)]
 struct Met {
     order: VecDeque<Handle>,
-    all: HashSet<Handle, RandomState>,
+    /// With the number of the note.
+    all: HashMap<Handle, u64, RandomState>,
 }
 
 impl CaughtUp {
-    /// Whether the store was caught up with since a proof named this.
-    fn has_met(&self, named: &Handle) -> bool {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).all.contains(named)
+    /// How many notes there are. What is looked at after this is at least as new as each of them.
+    fn notes(&self) -> u64 {
+        self.notes.load(Ordering::Acquire)
+    }
+
+    /// Whether the store was caught up with since a proof named this, and that is among the first so many notes.
+    fn has_met(&self, named: &Handle, notes_before: u64) -> bool {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        met.all.get(named).is_some_and(|note| *note <= notes_before)
     }
 
     /// The store was caught up with since a proof named this.
     pub(crate) fn note(&self, named: Handle) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if !met.all.insert(named) {
+        if met.all.contains_key(&named) {
             return;
         }
+        let note = self.notes.load(Ordering::Relaxed).saturating_add(1);
+        met.all.insert(named, note);
+        // After what was caught up with, for whoever reads the number and then looks.
+        self.notes.store(note, Ordering::Release);
         met.order.push_back(named);
         if met.order.len() > MET_MAX
             && let Some(first) = met.order.pop_front()
@@ -446,5 +461,34 @@ impl Lacking {
                 if view.has_newer_keys() { renew() } else { Ok(()) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_kit::SystemClock;
+    use lanyard_store::test_support::TestDatabase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_caught_up_with_later_is_not_believed_of_older_snapshots() {
+        let database = TestDatabase::sqlite();
+        let store = database.open(Arc::new(SystemClock)).await;
+        let view = View::follow(&store, &AuthzConfig::default()).unwrap();
+        let (caught_up, named) = (CaughtUp::default(), Handle([7; 16]));
+        let first = Current::new(&view, &caught_up, false);
+        assert!(!first.is_caught_up_with(&named));
+        // Another question misses it, catches up, and finds it gone, or there; the first may have looked before that.
+        caught_up.note(named);
+        assert!(!first.is_caught_up_with(&named), "its snapshots may be older than the note");
+        assert!(!Pinned::new(&first).is_caught_up_with(&named), "and so those that a batch shares");
+        assert!(Current::new(&view, &caught_up, false).is_caught_up_with(&named), "whoever comes after it");
+        // Noted again by one that had begun before, too: the first note is as good as ever.
+        caught_up.note(named);
+        let second = Current::new(&view, &caught_up, false);
+        caught_up.note(Handle([8; 16]));
+        assert!(second.is_caught_up_with(&named), "and whatever is noted since");
+        assert!(Current::new(&view, &caught_up, true).is_caught_up_with(&Handle([9; 16])));
     }
 }
