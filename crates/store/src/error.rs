@@ -144,7 +144,7 @@ pub struct LockedOut {
     pub id: ClusterId,
     /// Its account, by which to tell who may know it.
     pub account: AccountId,
-    /// The actor is of that account, and is told which cluster it is.
+    /// The actor is of that account and the call about this cluster: they are told which it is.
     pub is_told: bool,
 }
 

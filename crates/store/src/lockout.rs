@@ -126,6 +126,8 @@ pub(crate) struct Guard {
     now: OffsetDateTime,
     /// One cluster alone, or empty: accounts and the hub reach them all.
     cluster: String,
+    /// What the transaction writes in.
+    scopes: Vec<Scope>,
     before: BTreeSet<String>,
 }
 
@@ -146,11 +148,12 @@ impl Guard {
             _ => String::new(),
         };
         let before = live(connection, now, &cluster).await?;
-        Ok(Self { now, cluster, before })
+        Ok(Self { now, cluster, scopes, before })
     }
 
-    /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it. Those of the actor's
-    /// own account are told by name.
+    /// The clusters that had a live administrator and have none now, still exist, and are not marked to allow it. One of the actor's own
+    /// account is told by name where the call is about it: whoever may change a user need not know of the clusters behind, and what one
+    /// may not describe does not exist, in errors too.
     pub(crate) async fn locked_out(
         &self,
         connection: &mut Connection,
@@ -168,7 +171,8 @@ impl Guard {
                 let account = line.text(1)?.parse();
                 let account = account
                     .map_err(|_| StoreError::Broken(format!("cluster `{uid}` has no good account")))?;
-                clusters.push(LockedOut { cluster, id, account, is_told: own == Some(account) });
+                let is_told = own == Some(account) && self.scopes.contains(&Scope::Cluster(cluster));
+                clusters.push(LockedOut { cluster, id, account, is_told });
             }
         }
         Ok(clusters)

@@ -111,6 +111,7 @@ store_suite! {
         a_token_is_known_for_a_day_and_a_principals_number_is_bounded;
     lockout:
         immunity_56_each_way_of_losing_the_last_administrator_is_refused,
+        a_refusal_names_a_cluster_where_the_call_is_about_it_alone,
         immunity_56_losing_the_last_administrator_is_allowed_when_it_is_said,
         immunity_56_a_second_administrator_makes_each_of_these_harmless,
         immunity_56_who_could_not_log_in_is_no_administrator,

@@ -54,7 +54,7 @@ pub struct Transaction {
     timer: Timer,
     now: OffsetDateTime,
     actor: String,
-    /// The actor's account, of whose clusters it may know; none of what is no principal.
+    /// The actor's account; none of what is no principal.
     own_account: Option<AccountId>,
     reason: Option<String>,
     /// What makes it count once.

@@ -1,7 +1,10 @@
 //! No write takes a cluster from some live administrators to none.
 
 use futures::future::BoxFuture;
-use lanyard_api::{Authority, Scope, TrustedAccount, authn::accounts::*, mapping::*};
+use lanyard_api::{
+    Actor, ActorKind, Authority, Lineage, Mutation, Scope, TrustedAccount, Vouched, authn::accounts::*,
+    mapping::*,
+};
 use lanyard_iam::{CanonicalArn, Partition};
 use time::Duration;
 
@@ -219,6 +222,43 @@ pub(super) async fn immunity_56_each_way_of_losing_the_last_administrator_is_ref
     let target = BlockTarget::Principal { authority: Authority::Aws, canonical_arn };
     transaction.insert(&block(scope, target)).await.unwrap();
     locked_out(transaction.commit_unrecorded().await, "it is blocked");
+}
+
+/// By a user of an account.
+fn by_user_of(account: &str) -> Mutation {
+    let kind = ActorKind::Principal {
+        authority: Authority::Local,
+        arn: format!("arn:aws:iam::{account}:user/boss").parse().unwrap(),
+        principal_id: "AIDABOSS".to_owned(),
+        lineage: Box::new(Lineage {
+            access_key_id: None,
+            ancestors: Vec::new(),
+            transitive_tags: Default::default(),
+            source_identity: None,
+            chain_depth: 0,
+        }),
+    };
+    Mutation::by(Vouched::in_process(Actor { kind, ..Actor::system("test") }))
+}
+
+pub(super) async fn a_refusal_names_a_cluster_where_the_call_is_about_it_alone(bench: Bench) {
+    let store = founded(&bench).await;
+    let world = world(&store, 1).await;
+    let is_told = |result: Result<crate::Committed, StoreError>| match result {
+        Err(StoreError::Lockout { clusters }) => {
+            clusters.iter().map(|cluster| cluster.is_told).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    for (account, expected) in [(HOME, true), (AWAY, false)] {
+        let mut transaction = store.begin("test", &by_user_of(account), &[world.scope()]).await.unwrap();
+        transaction.delete::<AccessEntry>(world.scope(), &world.entry.key()).await.unwrap();
+        assert_eq!(is_told(transaction.commit_unrecorded().await), [expected], "its entry, by {account}");
+    }
+    // Whoever may change a user of the account need not know that there is a cluster.
+    let mut transaction = store.begin("test", &by_user_of(HOME), &[home()]).await.unwrap();
+    transaction.delete::<AccessKey>(home(), &world.key.key()).await.unwrap();
+    assert_eq!(is_told(transaction.commit_unrecorded().await), [false], "a user's key");
 }
 
 pub(super) async fn immunity_56_losing_the_last_administrator_is_allowed_when_it_is_said(bench: Bench) {
