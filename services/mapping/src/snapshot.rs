@@ -30,8 +30,6 @@ pub(crate) struct ClusterSnapshot {
     by_principal: Map<usize>,
     several: Several,
     by_number: HashMap<EntryId, usize, RandomState>,
-    /// Those that vouch for some entry's account.
-    authorities: Vec<Authority>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
@@ -221,9 +219,6 @@ impl ClusterSnapshot {
     fn index(&mut self, at: usize, entry: &Entry) {
         self.by_number.insert(entry.record.id, at);
         let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
-        if !self.authorities.contains(authority) {
-            self.authorities.push(authority.clone());
-        }
         let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
             self.several.add(authority, principal_arn, at);
             if entry.username.is_literal() {
@@ -273,9 +268,11 @@ impl ClusterSnapshot {
         self.entries.get(at)
     }
 
-    /// The entries for a principal of this name alone, whoever vouches for its account.
-    pub(crate) fn entries_of_any_authority(&self, canonical: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        self.authorities.iter().filter_map(move |authority| self.entry_of(authority, canonical))
+    /// The entries for the principal of this ARN alone, its path and all, in whatever letter case, whoever vouches for its account. All are
+    /// looked at, which is for those calls alone that write an ARN in other letters than its entry, or name none that is there.
+    pub(crate) fn entries_in_any_case(&self, arn: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        let of_one = self.entries.iter().filter(|entry| entry.canonical.is_some());
+        of_one.filter(move |entry| entry.principals().eq_ignore_ascii_case(arn))
     }
 
     /// The entries that name their principals by this very rule, whoever vouches for their account.

@@ -2,6 +2,7 @@
 //! hold their numbers and policies are held against what they are, the tags of Pod Identity associations, and the issuer of the
 //! ServiceAccount tokens by which nodes prove themselves.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -70,7 +71,8 @@ pub(crate) struct EntryView {
 #[derive(Debug)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) blocks: BlockIndex,
-    /// Each with those of the same name of other authorities, in the order of these.
+    /// Each with those of the same name of other authorities, in the order of these, and with those of one authority that letter case alone
+    /// tells apart, which there were before a principal had one entry alone: the one that counts in the cluster first.
     entries: HashMap<EntryKey, Vec<Arc<EntryView>>>,
     /// The same by their numbers.
     entries_by_id: HashMap<EntryId, Arc<EntryView>>,
@@ -86,16 +88,19 @@ impl ClusterSnapshot {
         self.workload_issuer.as_ref()
     }
 
-    /// The entry of a principal, by its ARN. Where its account changed its authority there may be more: the one that the cluster trusts
-    /// comes first, as for mapping, who acts on it.
+    /// The entry of a principal, by its ARN. Where there are more, the one comes first that is written as the call writes it, then the one
+    /// that the cluster trusts, as for mapping, who acts on it.
     pub(crate) fn entry(&self, principal_arn: &str, trusted: &[TrustedAccount]) -> Option<&EntryView> {
-        let names_several = EntryPrincipal::parse(principal_arn).is_ok_and(|named| named.one().is_none());
+        let named = EntryPrincipal::parse(principal_arn).ok();
+        let names_several = named.as_ref().is_some_and(|named| named.one().is_none());
         let all = self.entries.get(&EntryKey::of(principal_arn, names_several))?;
+        let is_as_written = |entry: &EntryView| named.as_ref() == Some(&entry.principal);
         let is_trusted = |entry: &EntryView| {
             let account = entry.principal.account();
             trusted.iter().any(|pair| pair.account == account && pair.authority == entry.authority)
         };
-        all.iter().find(|entry| is_trusted(entry)).or_else(|| all.first()).map(|entry| &**entry)
+        let first = all.iter().min_by_key(|entry| (!is_as_written(entry), !is_trusted(entry)));
+        first.map(|entry| &**entry)
     }
 
     /// An entry by its number.
@@ -223,7 +228,8 @@ impl Model for ClusterModel {
             entries.entry(key.clone()).or_default().push(Arc::clone(entry));
         }
         for of_one in entries.values_mut() {
-            of_one.sort_by(|one, other| one.authority.cmp(&other.authority));
+            of_one
+                .sort_by_cached_key(|entry| (entry.authority.clone(), Reverse(entry.principal.to_string())));
         }
         ClusterSnapshot {
             blocks: BlockIndex::compile(rows.blocks.values()),

@@ -19,6 +19,7 @@ on_each_store!(
     immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case,
     immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case,
     immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed,
+    immunity_19_of_entries_in_two_spellings_the_one_that_is_acted_on_is_weighed,
 );
 
 async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
@@ -143,6 +144,45 @@ async fn immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed(data
         {
             world.put(&tagged(name, authority, team)).await;
         }
+        let request = mapping::DeleteAccessEntryRequest {
+            cluster: "dev".to_owned(),
+            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
+            ..Default::default()
+        };
+        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
+    }
+}
+
+async fn immunity_19_of_entries_in_two_spellings_the_one_that_is_acted_on_is_weighed(database: TestDatabase) {
+    let world = world(database).await;
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
+    let key = world.policed("ana", document).await;
+    // Of before a principal had one entry alone; the last ones are of an account that somebody else vouched for.
+    for (name, authority, team) in [
+        ("One", Authority::Local, "blue"),
+        ("ONE", Authority::Local, "red"),
+        ("Two", Authority::Local, "red"),
+        ("TWO", Authority::Local, "blue"),
+        ("Few", Authority::Local, "red"),
+        ("few", Authority::Aws, "blue"),
+    ] {
+        let tags = [("team".to_owned(), team.to_owned())].into();
+        world.put(&AccessEntry { authority, tags, ..entry_of(&world, name) }).await;
+    }
+    // As the call writes it, else what the cluster trusts, else the last one in the order of lists.
+    for (name, good) in [
+        ("One", true),
+        ("ONE", false),
+        ("one", true),
+        ("Two", false),
+        ("TWO", true),
+        ("two", false),
+        ("Few", false),
+        ("few", true),
+        ("FEW", false),
+    ] {
         let request = mapping::DeleteAccessEntryRequest {
             cluster: "dev".to_owned(),
             principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),

@@ -75,6 +75,8 @@ pub(crate) struct ClusterSnapshot {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) grant: Arc<Grant>,
+    /// Whom it names, as it is written.
+    principals: Box<str>,
     pub(crate) authority: Authority,
     pub(crate) account: AccountId,
     /// Under each key; the first is the newest key's.
@@ -194,7 +196,7 @@ impl ClusterRows {
     }
 
     pub(crate) fn compile(&self) -> ClusterSnapshot {
-        let mut by_principal = HashMap::default();
+        let mut by_principal: HashMap<Handle, Arc<Entry>, RandomState> = HashMap::default();
         let mut several = Vec::new();
         for entry in self.compiled.values() {
             if entry.names_several() {
@@ -202,7 +204,13 @@ impl ClusterRows {
                 continue;
             }
             let handles = entry.principal_handles.iter().chain(&entry.principal_id_handles);
-            by_principal.extend(handles.map(|handle| (*handle, Arc::clone(entry))));
+            for handle in handles {
+                let kept = by_principal.entry(*handle).or_insert_with(|| Arc::clone(entry));
+                // Of before a principal had one entry alone there may be more: mapping lets in by the last one of its order.
+                if kept.principals < entry.principals {
+                    *kept = Arc::clone(entry);
+                }
+            }
         }
         let index = || Arc::new(Index::compile(self.objects.values().map(|object| &**object)));
         ClusterSnapshot {
@@ -245,6 +253,7 @@ impl Entry {
         let ids = entry.principal_id.iter();
         Self {
             grant: Arc::new(grant),
+            principals: entry.principal_arn.to_string().into(),
             authority: authority.clone(),
             account,
             account_handles: keys.each(|key| key.account(authority, account.as_str())).collect(),

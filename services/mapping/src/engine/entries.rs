@@ -4,7 +4,7 @@ mod judge;
 mod left;
 mod several;
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use lanyard_api::{
     Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Revision, Scope,
@@ -28,7 +28,7 @@ use super::{
     sight::Call,
 };
 use crate::{
-    administrators, key, rules,
+    administrators, rules,
     snapshot::{ClusterSnapshot, Entry, Place},
 };
 
@@ -272,8 +272,10 @@ fn cut<'s>(
     Page::of_sorted(entries, page, |entry| entry.place() <= end, |entry| entry.place().token())
 }
 
-/// The entry that names a principal, by its whole ARN, or several by the same rule. Where its account changed its authority there may
-/// be more: the one that the cluster trusts comes first, for the others are only there to be deleted. Admit weighs the same one.
+/// The entry that names a principal, by its whole ARN, or several by the same rule. Names are told apart ignoring letter case, but one
+/// that is written as the call writes it comes first: of before a principal had one entry alone there may be more, and each can be
+/// deleted. Where its account changed its authority there may be more too: the one that the cluster trusts comes first, for the others
+/// are only there to be deleted; and last the one by which whoever knocks is known. Admit weighs the same one.
 pub(super) fn find<'s>(
     cluster: &Cluster,
     snapshot: &'s ClusterSnapshot,
@@ -282,24 +284,21 @@ pub(super) fn find<'s>(
     let missing = || CallError::not_found(ENTRY, rules::shown(&entry.principal_arn));
     let named = EntryPrincipal::parse(&entry.principal_arn).map_err(|_| missing())?;
     let trusted = cluster.trusted_accounts.iter().find(|pair| pair.account == named.account());
-    let place = |found: &Entry| place(&found.record, trusted.map(|pair| &pair.authority));
-    let found = match &named {
-        EntryPrincipal::One(principal) => {
-            let canonical = key::known_as(principal);
-            let all = snapshot.entries_of_any_authority(canonical.as_str());
-            all.filter(|found| {
-                found.record.principal_arn.to_string().eq_ignore_ascii_case(&entry.principal_arn)
-            })
-            .min_by_key(|found| place(found))
-        }
-        several => snapshot.entries_by_rule(several).min_by_key(|found| place(found)),
+    let trusted = trusted.map(|pair| &pair.authority);
+    let as_written = snapshot.entries_by_rule(&named).min_by_key(|found| place(found, trusted));
+    let found = match named {
+        EntryPrincipal::One(_) => as_written.or_else(|| {
+            let all = snapshot.entries_in_any_case(&entry.principal_arn);
+            all.min_by_key(|found| place(found, trusted))
+        }),
+        EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => as_written,
     };
     found.map(|found| &**found).ok_or_else(missing)
 }
 
-/// What entries for the same are ordered by.
-fn place(entry: &AccessEntry, trusted: Option<&Authority>) -> (bool, Authority) {
-    (trusted != Some(&entry.authority), entry.authority.clone())
+/// What entries for the same are ordered by. Of those that letter case alone tells apart the last one of the snapshot's order counts.
+fn place<'e>(entry: &'e Entry, trusted: Option<&Authority>) -> (bool, &'e Authority, Reverse<&'e str>) {
+    (trusted != Some(&entry.record.authority), &entry.record.authority, Reverse(entry.principals()))
 }
 
 /// The entry as the transaction sees it.

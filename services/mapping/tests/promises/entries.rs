@@ -379,6 +379,45 @@ pub(crate) async fn immunity_31_of_entries_for_the_same_the_one_that_counts_is_m
     }
 }
 
+pub(crate) async fn immunity_43_of_entries_from_before_for_one_principal_each_is_reached_as_it_is_written<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let spelled = ["role/Dev", "role/DEV", "role/team/dev"];
+    // They are from before a principal had one entry alone.
+    let first = bench.entry(&cluster, &of(AWS, spelled[0])).await.value.entry;
+    for named in &spelled[1..] {
+        let principal_arn = of(AWS, named).parse().unwrap();
+        bench.write(&AccessEntry { id: EntryId::random(), principal_arn, ..first.clone() }).await;
+    }
+    // One of another authority as well, which the cluster does not trust.
+    let (authority, principal_arn) = (Authority::Local, of(AWS, "role/dev").parse().unwrap());
+    let untrusted = AccessEntry { id: EntryId::random(), authority, principal_arn, ..first.clone() };
+    bench.write(&untrusted).await;
+    let get = async |named: &str| {
+        let found = bench.calls.get_entry(admin(), entry_ref(&cluster, &of(AWS, named))).await;
+        found.map(|found| (found.entry.principal_arn.to_string(), found.entry.authority))
+    };
+    for named in spelled {
+        assert_eq!(get(named).await.unwrap(), (of(AWS, named), Authority::Aws));
+    }
+    assert_eq!(get("role/dev").await.unwrap(), (of(AWS, "role/dev"), Authority::Local), "as it is written");
+    // In letters that none is written in: of those that the cluster trusts the last one in the order of lists.
+    assert_eq!(get("role/dEv").await.unwrap(), (of(AWS, "role/Dev"), Authority::Aws));
+    assert_eq!(get("role/team/dEv").await.unwrap(), (of(AWS, "role/team/dev"), Authority::Aws));
+    assert_eq!(code_of(get("role/other/Dev").await), "not_found");
+    for named in ["role/DEV", "role/Dev", "role/dev", "role/team/dev"] {
+        let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(AWS, named))).await.unwrap();
+        assert_eq!(gone.value.entry.principal_arn.to_string(), of(AWS, named));
+    }
+    let left =
+        bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await.unwrap();
+    assert!(left.items.is_empty(), "{:?}", left.items);
+}
+
 const MAP: &str = "
 mapRoles: |
   - rolearn: arn:aws:iam::111122223333:role/ops

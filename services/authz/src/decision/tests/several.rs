@@ -11,6 +11,7 @@ use super::{
     proofs::{role_in_aws_auth, stage},
     stage::{ABROAD, HOME, NOW, Person, Stage, texts},
 };
+use crate::snapshot::EntryOf;
 
 /// An entry of the stage, for those whom this names.
 fn naming(ana: &Person, principal: &str, username: &str, groups: &[&str]) -> AccessEntry {
@@ -75,6 +76,26 @@ fn immunity_42_a_review_that_hides_or_forges_whose_it_is_passes_no_entry_for_sev
     let both = ["zed", "bob"].map(|name| format!("arn:aws:iam::{ABROAD}:role/{name}"));
     twice.extra.insert(CANONICAL_ARN_KEY.into(), both.to_vec());
     assert_eq!(stage.code_for(&twice), "grant_revoked");
+}
+
+#[test]
+fn of_entries_from_before_for_one_principal_the_last_counts_as_it_does_for_mapping() {
+    // Entries are in no order here, so that one time alone tells nothing.
+    for _ in 0..16 {
+        let (mut stage, ana) = stage();
+        // Written in other letters, before a principal had one entry alone; capitals come first in the order of lists.
+        let upper = ana.entry.principal_arn.to_string().replace("user/ana", "user/ANA");
+        let other = naming(&ana, &upper, "ana", &["devs"]);
+        for principal_id in [ana.entry.principal_id.clone(), None] {
+            for entry in [&ana.entry, &other] {
+                stage.put_entry(&AccessEntry { principal_id: principal_id.clone(), ..entry.clone() });
+            }
+            let compiled = stage.rows.compile();
+            let found = compiled.entry_of(&stage.handles(&ana));
+            let EntryOf::Its(entry) = found else { panic!("{principal_id:?}: {found:?}") };
+            assert_eq!(entry.grant.id, ana.entry.id, "{principal_id:?}");
+        }
+    }
 }
 
 #[test]
