@@ -12,7 +12,7 @@ use lanyard_api::{Revision, Scope};
 use lanyard_kit::{caught_now, telemetry::trace::span};
 use tokio::sync::Notify;
 
-pub(crate) use tail::tail;
+pub(crate) use tail::{Words, tail};
 
 use crate::{
     change::Change,

@@ -24,7 +24,7 @@ use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 use crate::{
     change::Change,
     error::StoreError,
-    feed::{CHANNEL, Feed, tail},
+    feed::{Feed, Words, tail},
     keyring::Keyring,
     kind::Kind,
     model::Row,
@@ -82,10 +82,7 @@ impl Store {
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let database = Database::open(options).await?;
         open_keys(&database, &options.keyring, options.wait_max, options.clock.now()).await?;
-        let mut listener = database.listener().await?;
-        if let Some(listener) = &mut listener {
-            listener.listen(CHANNEL).await.map_err(crate::sql::SqlError::from)?;
-        }
+        let words = Words::of(&database).await?;
         let feed = Feed::default();
         let wake = Arc::clone(&feed.wake);
         let (options, tailer) = (options.clone(), std::sync::OnceLock::new());
@@ -102,7 +99,7 @@ impl Store {
         let store = Self { inner };
         let begun = counters(&mut store.read().await?).await?;
         store.feed().begin(&begun);
-        let task = tokio::spawn(tail(Arc::downgrade(&store.inner), wake, listener, poll, is_shared));
+        let task = tokio::spawn(tail(Arc::downgrade(&store.inner), wake, words, poll, is_shared));
         // Set once, right here.
         let _ = store.inner.tailer.set(task.abort_handle());
         Ok(store)

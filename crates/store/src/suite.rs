@@ -152,6 +152,7 @@ store_suite! {
         the_tailer_finds_commits_of_other_processes_by_itself,
         a_commit_that_nobody_is_told_of_is_found_by_the_poll,
         a_commit_while_the_listening_connection_is_cut_waits_for_no_poll,
+        whoever_listens_anew_looks_at_once_however_long_that_took,
         a_follower_that_panics_keeps_no_change_from_the_others,
         a_tailer_that_panics_begins_anew,
         immunity_54_a_store_that_went_back_in_time_is_refused;

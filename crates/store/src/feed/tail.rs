@@ -9,7 +9,10 @@ use lanyard_kit::{caught, telemetry::trace::span};
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
+use super::CHANNEL;
 use crate::{
+    error::StoreError,
+    sql::{Database, SqlError},
     store::{Inner, Store},
     telemetry::Source,
 };
@@ -24,11 +27,11 @@ const PANIC_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn tail(
     store: Weak<Inner>,
     wake: Arc<Notify>,
-    mut listener: Option<PgListener>,
+    mut words: Option<Words>,
     poll: Duration,
     is_shared: bool,
 ) {
-    while caught("the store's tailer", Box::pin(follow(&store, &wake, &mut listener, poll, is_shared)))
+    while caught("the store's tailer", Box::pin(follow(&store, &wake, &mut words, poll, is_shared)))
         .await
         .is_err()
     {
@@ -42,7 +45,7 @@ pub(crate) async fn tail(
 async fn follow(
     store: &Weak<Inner>,
     wake: &Notify,
-    listener: &mut Option<PgListener>,
+    words: &mut Option<Words>,
     poll: Duration,
     is_shared: bool,
 ) {
@@ -53,7 +56,7 @@ async fn follow(
         let pause = if is_shared || is_behind { poll } else { SWEEP_INTERVAL };
         let source = tokio::select! {
             () = wake.notified() => Source::Own,
-            source = heard(listener, poll) => source,
+            source = heard(words, poll) => source,
             () = tokio::time::sleep(pause) => Source::Poll,
         };
         let Some(inner) = store.upgrade() else { return };
@@ -75,17 +78,58 @@ async fn follow(
     }
 }
 
-/// Waits for word of a commit. What it says is not trusted: the counters are looked at.
-async fn heard(listener: &mut Option<PgListener>, pause: Duration) -> Source {
-    let Some(listener) = listener else { return std::future::pending().await };
-    match listener.try_recv().await {
-        Ok(Some(_)) => Source::Notification,
-        // The connection was lost, and there is another one that listens. What was told in between nobody tells again.
-        Ok(None) => Source::Poll,
-        Err(error) => {
-            tracing::debug!(error = %error, "no word of commits: polling");
-            tokio::time::sleep(pause).await;
-            Source::Poll
-        }
+/// Waits for word of a commit.
+async fn heard(words: &mut Option<Words>, pause: Duration) -> Source {
+    match words {
+        Some(words) => words.heard(pause).await,
+        None => std::future::pending().await,
     }
+}
+
+/// Word of other processes' commits, of a database that tells.
+pub(crate) struct Words {
+    database: Database,
+    /// On a connection of its own; none while that is lost.
+    listener: Option<PgListener>,
+}
+
+impl Words {
+    /// Listens; none where the database cannot tell.
+    pub(crate) async fn of(database: &Database) -> Result<Option<Self>, StoreError> {
+        let listener = listening(database).await?;
+        Ok(listener.map(|listener| Self { database: database.clone(), listener: Some(listener) }))
+    }
+
+    /// Waits for word of a commit. What it says is not trusted: the counters are looked at. May be dropped at any time.
+    pub(crate) async fn heard(&mut self, pause: Duration) -> Source {
+        let Some(listener) = &mut self.listener else {
+            match listening(&self.database).await {
+                // What was told while nobody listened nobody tells again: so it is looked at once, whatever came before.
+                Ok(anew) => self.listener = anew,
+                Err(error) => {
+                    tracing::debug!(error = %error, "no word of commits: polling");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            return Source::Poll;
+        };
+        match listener.try_recv().await {
+            Ok(Some(_)) => return Source::Notification,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(error = %error, "no word of commits any more: listening anew"),
+        }
+        // Another one is made: after some errors a listener keeps a connection that is dead.
+        self.listener = None;
+        Source::Poll
+    }
+}
+
+async fn listening(database: &Database) -> Result<Option<PgListener>, StoreError> {
+    let mut listener = database.listener().await?;
+    if let Some(listener) = &mut listener {
+        // By itself it would listen anew within a wait that may be dropped, and nobody would know that it had not listened.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await.map_err(SqlError::from)?;
+    }
+    Ok(listener)
 }

@@ -17,7 +17,12 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{Bench, followed::Settings, tamper, world::*};
-use crate::{Change, Followed, Follower, Store, StoreError, feed::CHANNEL, sql::Access};
+use crate::{
+    Change, Followed, Follower, Store, StoreError,
+    feed::{CHANNEL, Words},
+    sql::{Access, Database},
+    telemetry::Source,
+};
 
 /// How long a test waits for what comes by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -200,6 +205,50 @@ pub(super) async fn a_commit_while_the_listening_connection_is_cut_waits_for_no_
         let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
         assert_eq!(revision, Some(n));
     }
+}
+
+/// Does something to a database, named by the setting `lanyard.test`, from another one.
+async fn from_elsewhere(elsewhere: &Store, sql: &'static str, database: &str) {
+    let (mut connection, _permit) = elsewhere.open_connection(Access::Write).await.unwrap();
+    connection.fetch("SELECT set_config('lanyard.test', $1, true)", [database.into()]).await.unwrap();
+    connection.execute(sql, []).await.unwrap();
+    connection.commit().await.unwrap();
+}
+
+pub(super) async fn whoever_listens_anew_looks_at_once_however_long_that_took(bench: Bench) {
+    if !bench.database.is_postgres() {
+        return; // With a file nobody listens.
+    }
+    let another = bench.database.another().await;
+    let elsewhere = another.open(Arc::new(bench.clock.clone())).await;
+    let database = Database::open(&bench.options()).await.unwrap();
+    let (mut connection, permit) = database.begin(Access::Read, PATIENCE).await.unwrap();
+    let name = connection.fetch_one("SELECT current_database()::text", []).await.unwrap().unwrap();
+    let name = name.text(0).unwrap();
+    drop((connection, permit));
+    let mut words = Words::of(&database).await.unwrap().unwrap();
+    let mut heard = async || {
+        let heard = words.heard(Duration::from_millis(1));
+        tokio::time::timeout(PATIENCE, heard).await.unwrap()
+    };
+    // As while the server restarts: the connection is cut, and there is no other.
+    let shut = "DO $$ BEGIN EXECUTE format(
+        'ALTER DATABASE %I ALLOW_CONNECTIONS false', current_setting('lanyard.test')
+    ); END $$";
+    from_elsewhere(&elsewhere, shut, &name).await;
+    let cut = "DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_setting('lanyard.test'); END $$";
+    from_elsewhere(&elsewhere, cut, &name).await;
+    for _ in 0..3 {
+        assert_eq!(heard().await, Source::Poll);
+    }
+    let open = "DO $$ BEGIN EXECUTE format(
+        'ALTER DATABASE %I ALLOW_CONNECTIONS true', current_setting('lanyard.test')
+    ); END $$";
+    from_elsewhere(&elsewhere, open, &name).await;
+    assert_eq!(heard().await, Source::Poll, "it listens, and looks for what was told meanwhile");
+    put(&bench.open().await, &setting("a", "1")).await.unwrap();
+    assert_eq!(heard().await, Source::Notification);
 }
 
 /// Follows nothing: it panics.
