@@ -15,7 +15,7 @@ use lanyard_api::{
     },
     template::Template,
 };
-use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal};
+use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal, PrincipalArn};
 
 pub(crate) use self::place::Place;
 use self::several::Several;
@@ -30,6 +30,8 @@ pub(crate) struct ClusterSnapshot {
     by_principal: Map<usize>,
     several: Several,
     by_number: HashMap<EntryId, usize, RandomState>,
+    /// Those that vouch for some entry's account.
+    authorities: Vec<Authority>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
@@ -219,6 +221,9 @@ impl ClusterSnapshot {
     fn index(&mut self, at: usize, entry: &Entry) {
         self.by_number.insert(entry.record.id, at);
         let AccessEntry { authority, principal_arn, principal_id, .. } = &entry.record;
+        if !self.authorities.contains(authority) {
+            self.authorities.push(authority.clone());
+        }
         let Some(canonical) = entry.canonical.as_ref().map(CanonicalArn::as_str) else {
             self.several.add(authority, principal_arn, at);
             if entry.username.is_literal() {
@@ -268,11 +273,15 @@ impl ClusterSnapshot {
         self.entries.get(at)
     }
 
-    /// The entries for the principal of this ARN alone, its path and all, in whatever letter case, whoever vouches for its account. All are
-    /// looked at, which is for those calls alone that write an ARN in other letters than its entry, or name none that is there.
-    pub(crate) fn entries_in_any_case(&self, arn: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        let of_one = self.entries.iter().filter(|entry| entry.canonical.is_some());
-        of_one.filter(move |entry| entry.principals().eq_ignore_ascii_case(arn))
+    /// The entries for this principal alone, its path and all, in whatever letter case, whoever vouches for its account. Where there is
+    /// one by that name at all, all are looked at: those calls alone come here that write an ARN in other letters than its entry.
+    pub(crate) fn entries_in_any_case(&self, principal: &PrincipalArn) -> impl Iterator<Item = &Arc<Entry>> {
+        let canonical = key::known_as(principal);
+        let is_of = |authority| self.entry_of(authority, canonical.as_str()).is_some();
+        let is_there = self.authorities.iter().any(is_of);
+        let of_one = self.entries.iter().filter(move |entry| is_there && entry.canonical.is_some());
+        let arn = principal.to_string();
+        of_one.filter(move |entry| entry.principals().eq_ignore_ascii_case(&arn))
     }
 
     /// The entries that name their principals by this very rule, whoever vouches for their account.

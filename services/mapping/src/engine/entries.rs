@@ -286,9 +286,9 @@ pub(super) fn find<'s>(
     let trusted = cluster.trusted_accounts.iter().find(|pair| pair.account == named.account());
     let trusted = trusted.map(|pair| &pair.authority);
     let as_written = snapshot.entries_by_rule(&named).min_by_key(|found| place(found, trusted));
-    let found = match named {
-        EntryPrincipal::One(_) => as_written.or_else(|| {
-            let all = snapshot.entries_in_any_case(&entry.principal_arn);
+    let found = match &named {
+        EntryPrincipal::One(principal) => as_written.or_else(|| {
+            let all = snapshot.entries_in_any_case(principal);
             all.min_by_key(|found| place(found, trusted))
         }),
         EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => as_written,
