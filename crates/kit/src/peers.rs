@@ -246,12 +246,12 @@ where
             address(&mut request, replica);
             match replica.send(request).await {
                 Ok(response) => return Ok(response),
-                Err(Unsent::Whole(unsent)) if Instant::now() < until => {
+                // The time is for waiting alone: whoever is there now is asked, however late it came back.
+                Err(Unsent::Whole(unsent)) => {
                     request = *unsent;
                     // For the keeper, which may not know yet.
                     tokio::task::yield_now().await;
                 }
-                Err(Unsent::Whole(_)) => break,
                 Err(Unsent::Gone(source)) => {
                     return Err(PeerFault::Broken { service: self.service.clone(), source });
                 }
@@ -273,14 +273,15 @@ impl<B> Inner<B> {
 
     /// The one to ask; where none is connected, the first that is before `until`.
     async fn one_that_is_there(&self, until: Instant) -> Option<&Replica<B>> {
-        if let Some(replica) = self.least_busy() {
-            return Some(replica);
-        }
         let mut connected = self.connected.clone();
-        // Their number is late where a connection has just ended: each change is only a reason to look.
-        let there = connected.wait_for(|_| self.replicas.iter().any(|replica| replica.is_connected()));
-        tokio::time::timeout_at(until, there).await.ok()?.ok()?;
-        self.least_busy()
+        loop {
+            // Their number is late where a connection has just ended: each change is only a reason to look.
+            connected.mark_unchanged();
+            if let Some(replica) = self.least_busy() {
+                return Some(replica);
+            }
+            tokio::time::timeout_at(until, connected.changed()).await.ok()?.ok()?;
+        }
     }
 }
 

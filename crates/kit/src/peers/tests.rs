@@ -69,7 +69,8 @@ impl House {
         let answer = tower::service_fn(move |request: Request<Incoming>| async move {
             let peer = request.extensions().get::<Peer>().unwrap().identity.clone().unwrap();
             let text = format!("{} {peer} {}", address.port(), request.uri().path());
-            let request_hangs = request.uri().path() == "/hangs";
+            let hangs_here = format!("/hangs-at-{}", address.port());
+            let request_hangs = ["/hangs", hangs_here.as_str()].contains(&request.uri().path());
             let body = request.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body, "question");
             if request_hangs {
@@ -183,6 +184,37 @@ async fn nobody_is_refused_while_all_connections_end_of_age_at_once() {
         }
         held.iter().for_each(JoinHandle::abort);
     }
+}
+
+#[tokio::test]
+async fn what_was_queued_and_never_sent_goes_to_another_replica_however_long_it_was_queued() {
+    let house = House::new();
+    let limits = serve::Limits {
+        streams_max: 1,
+        connection_age_max: Duration::from_secs(2),
+        drain_timeout: Duration::from_millis(100),
+        ..Default::default()
+    };
+    let one = house.serve_within(limits, &house.authority, "authn", 0).await;
+    let two = house.serve(&house.authority, "authn", 0).await;
+    let (url_of_two, port_of_two) = (two.url(), two.address.port());
+    two.end().await;
+    let wait_max = Duration::from_millis(50);
+    let options = Options { wait_max, ..house.options(vec![one.url(), url_of_two]) };
+    let peers = Peers::connect(&options).unwrap();
+    until_connected(&peers, 1).await;
+    // One is open, one waits in HTTP/2 to be, and one before it.
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let (peers, path) = (peers.clone(), format!("/hangs-at-{}", one.address.port()));
+        asked.push(tokio::spawn(async move { ask_for(&peers, &path).await }));
+        tokio::time::sleep(wait_max / 2).await;
+    }
+    let _two = house.serve(&house.authority, "authn", port_of_two).await;
+    until_connected(&peers, 2).await;
+    let last = asked.pop().unwrap();
+    let answer = tokio::time::timeout(PATIENCE, last).await.expect("in time").unwrap().unwrap();
+    assert!(answer.starts_with(&port_of_two.to_string()), "{answer}");
 }
 
 /// Gives up after a while; whoever waits less says nothing of the replica.
