@@ -12,6 +12,7 @@ from hub import REGION, Hub, Principal, audit_line, unique
 from management import Answer, FrontDoor
 from oidc import Key
 from projected import AUDIENCE, Pod, Signer, push
+from stack import REPLICAS
 from tokens import Credentials
 from wire import ANY_CLUSTER, PODS, Wire, refused
 
@@ -87,9 +88,10 @@ def test_a_pod_gets_credentials_that_work(hub, spoke, auth):
     assert who["Arn"] == made["assumedRoleUser"]["arn"] and who["UserId"] == made["assumedRoleUser"]["assumeRoleId"]
     name = spoke.role.rsplit("/", 1)[1]
     assert who["Arn"].startswith(f"arn:aws:sts::{hub.account}:assumed-role/{name}/eks-"), who
-    # Whoever asks again for the same pod gets what it has.
-    assert spoke.vend(auth, token)["credentials"]["accessKeyId"] == own["accessKeyId"]
-    assert spoke.vend(auth)["credentials"]["accessKeyId"] != own["accessKeyId"], "another pod"
+    # Whoever asks again for the same pod gets what it has; each replica keeps its own.
+    kept = {own["accessKeyId"]} | {spoke.vend(auth, token)["credentials"]["accessKeyId"] for _ in range(4)}
+    assert len(kept) <= max(1, REPLICAS)
+    assert spoke.vend(auth)["credentials"]["accessKeyId"] not in kept, "another pod"
 
 
 def test_the_errors_are_those_of_the_model(hub, wire, spoke, auth):
