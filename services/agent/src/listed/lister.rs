@@ -291,7 +291,7 @@ mod tests {
     }
 
     /// In which the others have to answer in the test below.
-    const LIMIT: Duration = Duration::from_secs(2);
+    const LIMIT: Duration = Duration::from_secs(4);
 
     /// A list that takes longer to be parsed than it may take to come.
     struct Slow(Directory);

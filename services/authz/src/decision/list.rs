@@ -126,7 +126,7 @@ fn entries_that_may<W: World>(
     let mut found: Vec<(&Arc<Entry>, PolicyMatch<'_>)> = sight
         .cluster
         .entries()
-        .filter(|_| sight.spoke.counts_entries())
+        .filter(|entry| sight.spoke.counts_entries() && sight.cluster.counts(entry))
         .filter_map(|entry| entry.grant.allows(asked, sight.now).map(|found| (entry, found)))
         .collect();
     found.sort_by_key(|(entry, _)| entry.grant.id);

@@ -340,6 +340,13 @@ impl ClusterSnapshot {
         self.several.iter().filter(move |entry| entry.account_handles.contains(account))
     }
 
+    /// Whether whoever an entry names is let in by it: of before a principal had one entry alone there may be more.
+    pub(crate) fn counts(&self, entry: &Entry) -> bool {
+        let own = entry.principal_id_handles.first().or(entry.principal_handles.first());
+        own.and_then(|handle| self.by_principal.get(handle))
+            .is_none_or(|first| first.grant.id == entry.grant.id)
+    }
+
     /// The entry that names a principal alone, as mapping would find it: by its unique id, else by its ARN.
     pub(crate) fn entry_of(&self, handles: &Handles) -> EntryOf<'_> {
         if let Some(entry) = self.by_principal.get(&handles.principal_id) {

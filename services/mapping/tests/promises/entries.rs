@@ -409,9 +409,15 @@ pub(crate) async fn immunity_43_of_entries_from_before_for_one_principal_each_is
     assert_eq!(get("role/dEv").await.unwrap(), (of(AWS, "role/Dev"), Authority::Aws));
     assert_eq!(get("role/team/dEv").await.unwrap(), (of(AWS, "role/team/dev"), Authority::Aws));
     assert_eq!(code_of(get("role/other/Dev").await), "not_found");
-    for named in ["role/DEV", "role/Dev", "role/dev", "role/team/dev"] {
+    for (named, told) in [
+        ("role/DEV", "still resolves, by the access entry for"),
+        ("role/Dev", "still resolves, by the access entry for"),
+        ("role/dev", "still resolves, by the access entry for"),
+        ("role/team/dev", "resolves to nothing"),
+    ] {
         let gone = bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &of(AWS, named))).await.unwrap();
         assert_eq!(gone.value.entry.principal_arn.to_string(), of(AWS, named));
+        assert!(gone.notices[0].contains(told), "{named}: {:?}", gone.notices);
     }
     let left =
         bench.calls.list_entries(admin(), cluster.id.clone(), None, PageQuery::default()).await.unwrap();

@@ -1,5 +1,7 @@
 //! What whoever changes an entry should know about others: whose username it takes, and what its principal is left with.
 
+use std::sync::Arc;
+
 use lanyard_api::{
     aws_auth::{AwsAuth, AwsAuthLine},
     mapping::{AccessEntry, Cluster, EntryType},
@@ -9,7 +11,7 @@ use lanyard_iam::CanonicalArn;
 use crate::{
     key,
     resolution::counts_aws_auth,
-    snapshot::{ClusterSnapshot, InForce},
+    snapshot::{ClusterSnapshot, Entry, InForce},
 };
 
 /// Entries whose usernames are compared with a new one.
@@ -60,7 +62,19 @@ fn what_one_is_left(
     gone: &AccessEntry,
     canonical: &CanonicalArn,
 ) -> String {
-    if let Some(entry) = snapshot.entry_of_several(&gone.authority, canonical.as_str()) {
+    // Of before a principal had one entry alone, or of another authority: the last one of the order lets in, as for whoever knocks.
+    let lets_in = |entry: &&Arc<Entry>| {
+        let record = &entry.record;
+        let account = gone.principal_arn.account();
+        let mut trusted = cluster.trusted_accounts.iter();
+        let own = entry.canonical.as_ref().map(CanonicalArn::as_str);
+        record.id != gone.id
+            && own.is_some_and(|own| own.eq_ignore_ascii_case(canonical.as_str()))
+            && trusted.any(|pair| pair.account == account && pair.authority == record.authority)
+    };
+    let other = snapshot.entries().iter().rev().find(lets_in);
+    let several = || snapshot.entry_of_several(&gone.authority, canonical.as_str());
+    if let Some(entry) = other.or_else(several) {
         let record = &entry.record;
         return format!(
             "`{}` still resolves, by the access entry for `{}`: username `{}`, groups {:?}",
