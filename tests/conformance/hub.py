@@ -12,6 +12,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+import requests
+
 import leaks
 from cluster import Cluster
 from tokens import Credentials
@@ -189,6 +191,10 @@ class Hub:
     @property
     def url(self) -> str:
         return self.ready["gateway"]
+
+    def gateway_metrics(self) -> str:
+        """What the gateway counts, in Prometheus' text format."""
+        return requests.get(f"{self.url}/metrics", verify=self.ca, timeout=10).text
 
     @property
     def told_url(self) -> str:

@@ -147,8 +147,16 @@ class Stack(Hub):
         urls = {name: url for name, url in self.ready["metrics"].items() if name.rsplit("-", 1)[0] in services}
         return dict(zip(urls, self._pool.map(lambda url: self._value(url, metric), urls.values())))
 
+    def gateway_metrics(self) -> str:
+        """Of every replica, one after the other."""
+        urls = [url for name, url in self.ready["metrics"].items() if name.startswith("gateway-")]
+        return "".join(map(self._text, urls))
+
+    def _text(self, url: str) -> str:
+        return self._session.get(f"{url}/metrics", timeout=SEEN_SECONDS_MAX).text
+
     def _value(self, url: str, metric: str) -> float:
-        text = self._session.get(f"{url}/metrics", timeout=SEEN_SECONDS_MAX).text
+        text = self._text(url)
         (line,) = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
         return float(line.split(" ")[1])
 

@@ -53,9 +53,13 @@ const STAGES: &[Stage] = &[
     Stage { name: "rust tests", quick: true, work: rust_tests },
 ];
 
-/// After them, row beside row; the longest stage is a row of its own.
+/// After them, row beside row, of about the same length.
 const SIDE_BY_SIDE: [&[Stage]; 2] = [
-    &[Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack }],
+    &[
+        Stage { name: "conformance of the stack", quick: false, work: conformance_of_the_stack },
+        Stage { name: "real clients of the stack", quick: false, work: clients_of_the_stack },
+        Stage { name: "real kube-apiserver of the stack", quick: false, work: apiserver_of_the_stack },
+    ],
     &[
         Stage { name: "conformance", quick: false, work: conformance },
         Stage { name: "static agent", quick: false, work: static_agent },
@@ -345,8 +349,11 @@ const REPLICAS_BY_DEFAULT: &str = "2";
 /// The same hub as separate processes on one PostgreSQL, every second one a service's own program.
 fn conformance_of_the_stack(house: &House) -> Result<Outcome> {
     house.equipped(stack::build_with_own)?;
-    let replicas = std::env::var_os(REPLICAS).unwrap_or_else(|| REPLICAS_BY_DEFAULT.into());
-    conformance_with(house, &[(REPLICAS, Path::new(&replicas))])
+    conformance_with(house, &[(REPLICAS, &replicas())])
+}
+
+fn replicas() -> PathBuf {
+    std::env::var_os(REPLICAS).unwrap_or_else(|| REPLICAS_BY_DEFAULT.into()).into()
 }
 
 /// The suite in containers, on a Docker of the tests' own.
@@ -399,38 +406,66 @@ fn consumers(house: &House) -> Result<Outcome> {
 }
 
 fn clients(house: &House) -> Result<Outcome> {
-    let kubectl = match house.equipped(tools::kubectl)? {
-        Tool::There(path) => path,
-        Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
-    };
-    let authenticator = match house.equipped(tools::authenticator)? {
-        Tool::There(path) => path,
-        Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
-    };
-    let python = house.python()?;
-    house.pytest(&python, "clients", &[("KUBECTL", &kubectl), ("AWS_IAM_AUTHENTICATOR", &authenticator)])
+    with_tools(house, &CLIENTS, |python, found| house.pytest(python, "clients", found))
+}
+
+fn clients_of_the_stack(house: &House) -> Result<Outcome> {
+    house.equipped(stack::build_with_own)?;
+    let (postgres, replicas) = (house.equipped(Postgres::start)?, replicas());
+    let own = [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)), (REPLICAS, &replicas)];
+    with_tools(house, &CLIENTS, |python, found| house.pytest(python, "clients", &[&own[..], found].concat()))
 }
 
 fn apiserver(house: &House) -> Result<Outcome> {
+    // For the spoke service in processes of its own.
+    let postgres = house.equipped(Postgres::start)?;
+    let own = [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url))];
+    with_tools(house, &APISERVER, |python, found| {
+        house.pytest(python, "apiserver", &[&own[..], found].concat())
+    })
+}
+
+/// The seed story alone: what the others tell has hubs of their own.
+fn apiserver_of_the_stack(house: &House) -> Result<Outcome> {
+    house.equipped(stack::build_with_own)?;
+    let (postgres, replicas) = (house.equipped(Postgres::start)?, replicas());
+    let own = [("LANYARD_TEST_POSTGRES_URL", Path::new(&postgres.url)), (REPLICAS, &replicas)];
+    let story = house.root.join("tests/conformance/apiserver/test_story.py");
+    with_tools(house, &APISERVER, |python, found| {
+        house.python_tests(python, &story, &[], &[&own[..], found].concat())
+    })
+}
+
+/// A program of others, and the variable by which tests find it.
+type Wanted = (&'static str, Find);
+
+/// What mints tokens and uses them.
+const CLIENTS: [Wanted; 2] = [("KUBECTL", tools::kubectl), ("AWS_IAM_AUTHENTICATOR", tools::authenticator)];
+
+/// What an API server wants.
+const APISERVER: [Wanted; 3] = [
+    ("KUBECTL", tools::kubectl),
+    ("ETCD", |_| tools::etcd().context("cannot get etcd")),
+    ("KUBE_APISERVER", kubernetes::kube_apiserver),
+];
+
+/// Tests with programs of others, each looked for only when those before it are there: one that is built takes minutes. Skipped where
+/// one is missing.
+fn with_tools(
+    house: &House,
+    wanted: &[Wanted],
+    tests: impl FnOnce(&Python, &[(&str, &Path)]) -> Result<Outcome>,
+) -> Result<Outcome> {
     let mut found = Vec::new();
-    // Each only when those before it are there: one that is built takes minutes.
-    let wanted: [(&str, Find); 3] = [
-        ("KUBECTL", tools::kubectl),
-        ("ETCD", |_| tools::etcd().context("cannot get etcd")),
-        ("KUBE_APISERVER", kubernetes::kube_apiserver),
-    ];
     for (variable, tool) in wanted {
         match house.equipped(tool)? {
-            Tool::There(path) => found.push((variable, path)),
+            Tool::There(path) => found.push((*variable, path)),
             Tool::Missing(reason) => return Ok(Outcome::Skipped(reason)),
         }
     }
-    let python = house.python()?;
-    // For the spoke service in processes of its own.
-    let postgres = house.equipped(Postgres::start)?;
-    found.push(("LANYARD_TEST_POSTGRES_URL", PathBuf::from(&postgres.url)));
-    let set: Vec<(&str, &Path)> = found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
-    house.pytest(&python, "apiserver", &set)
+    let found: Vec<(&str, &Path)> =
+        found.iter().map(|(variable, path)| (*variable, path.as_path())).collect();
+    tests(&house.python()?, &found)
 }
 
 /// A whole Kubernetes of one node, with the agent as its image has it.
