@@ -83,7 +83,8 @@ store_suite! {
         a_transaction_is_all_or_nothing,
         a_write_outside_the_scopes_begun_with_is_refused,
         immunity_15_keys_are_compared_byte_by_byte,
-        immunity_15_a_text_that_one_database_could_not_hold_is_refused_by_both;
+        immunity_15_a_text_that_one_database_could_not_hold_is_refused_by_both,
+        a_text_that_reads_like_sql_is_a_text;
     belonging:
         the_access_keys_of_a_user_are_found,
         the_policies_of_an_owner_and_the_profile_of_a_role_are_found,

@@ -1,16 +1,18 @@
 //! Records, their constraints, and what goes with them.
 
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use lanyard_api::{
-    Authority, Scope,
+    Authority, Revision, Scope,
     authn::accounts::*,
     credentials::{HostedIssuer, WorkloadIssuer},
     mapping::*,
 };
 
 use super::{Bench, world::*};
-use crate::{IssuerTaken, Kind, RbacObject, Record, RecordError, Setting, Store, StoreError};
+use crate::{
+    ClusterServiceAccount, IssuerTaken, Kind, RbacObject, Record, RecordError, Setting, Store, StoreError,
+};
 
 async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, second: R) {
     let scope = first.scope();
@@ -560,5 +562,88 @@ pub(super) async fn immunity_15_a_text_that_one_database_could_not_hold_is_refus
         let mut mutation = by("test");
         mutation.reason = Some(reason);
         assert!(matches!(store.begin("test", &mutation, &[Scope::Hub]).await, Err(StoreError::Reason)));
+    }
+}
+
+/// Texts that would end a statement, go on behind it, stand for others or name a parameter, were they ever part of one.
+const LIKE_SQL: [&str; 12] = [
+    "'",
+    "''",
+    "\"",
+    "a'; DROP TABLE users; --",
+    "a\"; DELETE FROM users; --",
+    "' OR '1'='1",
+    "--",
+    "/* and so on",
+    "\\'",
+    "$1",
+    "?1",
+    "%",
+];
+
+pub(super) async fn a_text_that_reads_like_sql_is_a_text(bench: Bench) {
+    let store = bench.open().await;
+    let dev = founded(&store).await;
+    let scope = Scope::Cluster(dev.uid);
+    let bystanders = (user("zoe"), entry(&dev, "arn:aws:iam::111122223333:user/zoe"));
+    insert(&store, &bystanders.0).await.unwrap();
+    insert(&store, &bystanders.1).await.unwrap();
+    for text in LIKE_SQL {
+        let tags = || BTreeMap::from([(text.to_owned(), text.to_owned())]);
+        let owner = PolicyOwner::User(text.to_owned());
+        let person = User { path: format!("/{text}/"), tags: tags(), ..user(text) };
+        let (owned, of_person) = (key(text, 1), policy(owner.clone(), text));
+        let granted = AccessEntry {
+            username: text.to_owned(),
+            groups: vec![text.to_owned()],
+            tags: tags(),
+            ..entry(&dev, "arn:aws:iam::111122223333:user/ana")
+        };
+        let target = BlockTarget::OidcSubject { issuer: text.to_owned(), subject: text.to_owned() };
+        let stopped = Block { reason: text.to_owned(), ..block(scope, target) };
+        let bot = service_account(&dev, text);
+        let mut mutation = by(text);
+        mutation.reason = Some(text.to_owned());
+        let mut transaction = store.begin("test", &mutation, &[home(), scope]).await.unwrap();
+        transaction.insert(&person).await.unwrap();
+        transaction.insert(&owned).await.unwrap();
+        transaction.insert(&of_person).await.unwrap();
+        transaction.insert(&granted).await.unwrap();
+        transaction.insert(&stopped).await.unwrap();
+        transaction.insert(&bot).await.unwrap();
+        let committed = transaction.commit_unrecorded().await.unwrap();
+
+        assert_eq!(store.get(home(), text).await.unwrap(), Some(person.clone()), "{text}");
+        assert_eq!(store.get(scope, &granted.key()).await.unwrap(), Some(granted.clone()), "{text}");
+        assert_eq!(store.get(scope, &stopped.key()).await.unwrap(), Some(stopped.clone()), "{text}");
+        assert_eq!(store.get(scope, &bot.key()).await.unwrap(), Some(bot.clone()), "{text}");
+        assert_eq!(store.access_keys_of(account_id(HOME), text).await.unwrap(), [owned], "{text}");
+        assert_eq!(store.policies_of(account_id(HOME), &owner).await.unwrap(), [of_person], "{text}");
+        // Every one of them comes before `zoe`, who alone is left after it.
+        let after: Vec<User> = store.list_after(home(), text, 9).await.unwrap();
+        assert_eq!(after, [bystanders.0.clone()], "{text}");
+        for (scope, revision) in committed.revisions {
+            let lines = store.changes_since(scope, Revision(revision.0 - 1), 1).await.unwrap();
+            let expected = (format!("system:{text}"), Some(text.to_owned()));
+            assert_eq!(lines.len(), 3, "{text}");
+            assert!(
+                lines.iter().all(|line| (&line.actor, &line.reason) == (&expected.0, &expected.1)),
+                "{lines:?}"
+            );
+        }
+
+        delete(&store, &person, &[]).await.unwrap();
+        delete(&store, &granted, &[]).await.unwrap();
+        delete(&store, &stopped, &[]).await.unwrap();
+        delete(&store, &bot, &[]).await.unwrap();
+        assert_eq!(store.load::<User>(home()).await.unwrap().1, [bystanders.0.clone()], "{text}");
+        assert_eq!(store.load::<AccessKey>(home()).await.unwrap().1, [], "{text}");
+        assert_eq!(store.load::<InlinePolicy>(home()).await.unwrap().1, [], "{text}");
+        assert_eq!(store.load::<AccessEntry>(scope).await.unwrap().1, [bystanders.1.clone()], "{text}");
+        assert_eq!(store.load::<Block>(scope).await.unwrap().1, [], "{text}");
+        assert_eq!(store.load::<ClusterServiceAccount>(scope).await.unwrap().1, [], "{text}");
+    }
+    for scope in [home(), scope] {
+        assert_eq!(store.verify_chain(scope).await.unwrap().fault, None);
     }
 }
