@@ -178,22 +178,33 @@ def test_what_a_user_may_is_in_policy_documents_and_a_refusal_names_the_lack(hub
     ana = hub.create_user("ana")
     cluster = hub.create_cluster()
     asked = {"cluster": cluster.id}
-    refused = door.call(DESCRIBE_CLUSTER, asked, ana.credentials)
-    assert refused.code in (StatusCode.PERMISSION_DENIED, StatusCode.NOT_FOUND), refused
     arn = f"arn:aws:eks:us-east-1:{hub.account}:cluster/{cluster.id}"
+
+    def refusal(path, action):
+        """Why she may not, behind the words that say what."""
+        refused = door.call(path, asked, ana.credentials)
+        assert refused.code == StatusCode.PERMISSION_DENIED, refused
+        who = f"`{ana.arn}` may not `{action}` on `{arn}`: "
+        assert who in refused.details, refused
+        return refused.details.split(who)[1]
+
+    assert refusal(DESCRIBE_CLUSTER, "eks:DescribeCluster") == "no statement of its policies allows the action"
     allow = {"Effect": "Allow", "Action": "eks:Describe*", "Resource": arn}
     hub.cli("iam", "policy", "put", "--user", ana.name, "describe", "--document", "-", stdin=document(allow))
+    hub.settle()
     assert door.call(DESCRIBE_CLUSTER, asked, ana.credentials).code == StatusCode.OK
-    assert (
-        door.call("/lanyard.mapping.v1.Clusters/DeleteCluster", asked, ana.credentials).code
-        == StatusCode.PERMISSION_DENIED
-    )
+    delete = ("/lanyard.mapping.v1.Clusters/DeleteCluster", "eks:DeleteCluster")
+    assert refusal(*delete) == "no statement of its policies allows the action"
+    other = {"Sid": "Other", "Effect": "Allow", "Action": "eks:DeleteCluster", "Resource": f"{arn}-other"}
+    hub.cli("iam", "policy", "put", "--user", ana.name, "elsewhere", "--document", "-", stdin=document(other))
+    hub.settle()
+    assert refusal(*delete) == "statement `Other` of policy `elsewhere` allows the action, on other resources"
     deny = {"Effect": "Deny", "Action": "*", "Resource": arn}
     hub.cli(
         "iam", "policy", "put", "--user", ana.name, "not-this", "--document", "-", stdin=document(allow, deny)
     )
-    refused = door.call(DESCRIBE_CLUSTER, asked, ana.credentials)
-    assert refused.code in (StatusCode.PERMISSION_DENIED, StatusCode.NOT_FOUND)
+    hub.settle()
+    assert refusal(DESCRIBE_CLUSTER, "eks:DescribeCluster") == "statement 2 of policy `not-this` denies it"
 
 
 def test_a_key_switched_off_or_blocked_manages_nothing_any_more(hub, door):
@@ -221,6 +232,38 @@ def test_any_bytes_as_a_message_are_a_wrong_argument_and_never_a_fault(door, adm
             StatusCode.NOT_FOUND,
             StatusCode.PERMISSION_DENIED,
         ), (path, answer)
+
+
+LIKE_SQL = ("o'hara", "a'; DROP TABLE users; --", 'a" OR "1"="1', "a\\'; --", "$1")
+
+
+def test_what_reads_like_sql_stays_as_it_is_or_is_refused_by_the_rule_of_its_field(hub, door, admin, cluster):
+    ana = hub.create_user("ana")
+
+    def users():
+        return {user["name"] for user in hub.cli("iam", "user", "list")}
+
+    hub.settle()
+    before = users()
+    for text in LIKE_SQL:
+        answer = door.call(CREATE_USER, {"name": text}, admin)
+        assert answer.code == StatusCode.INVALID_ARGUMENT and "is not a name" in answer.details, (text, answer)
+    # IAM's names have `-`, twice in a row too.
+    name = unique("--")
+    assert door.call(CREATE_USER, {"name": name}, admin).code == StatusCode.OK
+    tags = {f"{text} {number}": text for number, text in enumerate(LIKE_SQL) if "=" not in text}
+    flags = [flag for key, value in tags.items() for flag in ("--tag", f"{key}={value}")]
+    cluster.entry(ana, *flags, groups=LIKE_SQL)
+    whose = ("--oidc-issuer", "https://issuer.example")
+    for text in LIKE_SQL:
+        hub.cli("block", "create", "--cluster", cluster.id, *whose, "--oidc-subject", text, "--reason", text)
+    hub.settle()
+    entry = hub.cli("entry", "get", cluster.id, ana.arn)["entry"]
+    assert set(entry["groups"]) == set(LIKE_SQL) and entry["tags"] == tags
+    blocks = hub.cli("block", "list", "--cluster", cluster.id)
+    assert sorted((block["reason"], block["target"]["subject"]) for block in blocks) == sorted((t, t) for t in LIKE_SQL)
+    assert set(LIKE_SQL) <= set(cluster.log_in(ana)["groups"])
+    assert before | {name} <= users(), "one of them did more than be a text"
 
 
 def test_a_value_that_an_enumeration_does_not_have_is_named_and_nothing_is_made(hub, door, admin):
