@@ -302,6 +302,59 @@ fn every_vector_of_another_partition_gets_its_answer() {
     assert!("aws-moon".parse::<Partition>().is_err());
 }
 
+/// STS hosts of every partition, written out: of a region, of FIPS, of dual stack where the partition has one, and the global one.
+const HOSTS: [(Partition, &str, &str); 22] = [
+    (Partition::Aws, "eu-west-1", "sts.eu-west-1.amazonaws.com"),
+    (Partition::Aws, "eu-west-1", "sts-fips.eu-west-1.amazonaws.com"),
+    (Partition::Aws, "eu-west-1", "sts.eu-west-1.api.aws"),
+    (Partition::AwsUsGov, "us-gov-east-1", "sts.us-gov-east-1.amazonaws.com"),
+    (Partition::AwsUsGov, "us-gov-east-1", "sts-fips.us-gov-east-1.amazonaws.com"),
+    (Partition::AwsUsGov, "us-gov-east-1", "sts.us-gov-east-1.api.aws"),
+    (Partition::AwsCn, "cn-northwest-1", "sts.cn-northwest-1.amazonaws.com.cn"),
+    (Partition::AwsCn, "cn-northwest-1", "sts-fips.cn-northwest-1.amazonaws.com.cn"),
+    (Partition::AwsCn, "cn-northwest-1", "sts.cn-northwest-1.api.amazonwebservices.com.cn"),
+    (Partition::AwsIso, "us-iso-west-1", "sts.us-iso-west-1.c2s.ic.gov"),
+    (Partition::AwsIso, "us-iso-west-1", "sts-fips.us-iso-west-1.c2s.ic.gov"),
+    (Partition::AwsIsoB, "us-isob-east-1", "sts.us-isob-east-1.sc2s.sgov.gov"),
+    (Partition::AwsIsoB, "us-isob-east-1", "sts-fips.us-isob-east-1.sc2s.sgov.gov"),
+    (Partition::AwsIsoE, "eu-isoe-west-1", "sts.eu-isoe-west-1.cloud.adc-e.uk"),
+    (Partition::AwsIsoE, "eu-isoe-west-1", "sts-fips.eu-isoe-west-1.cloud.adc-e.uk"),
+    (Partition::AwsIsoF, "us-isof-south-1", "sts.us-isof-south-1.csp.hci.ic.gov"),
+    (Partition::AwsIsoF, "us-isof-south-1", "sts-fips.us-isof-south-1.csp.hci.ic.gov"),
+    (Partition::AwsEusc, "eusc-de-east-1", "sts.eusc-de-east-1.amazonaws.eu"),
+    (Partition::AwsEusc, "eusc-de-east-1", "sts-fips.eusc-de-east-1.amazonaws.eu"),
+    (Partition::AwsEusc, "eusc-de-east-1", "sts.eusc-de-east-1.api.amazonwebservices.eu"),
+    (Partition::Aws, "us-east-1", "sts.us-east-1.amazonaws.com"),
+    (Partition::Aws, "us-east-1", "sts.amazonaws.com"),
+];
+
+#[test]
+fn the_hosts_of_a_partition_are_its_own_and_no_others() {
+    for (of, region, sts) in HOSTS {
+        for partition in Partition::ALL {
+            let own = partition.known_regions()[0];
+            let verdict = ParsedToken::parse(&host(sts, region), &rules(partition, own), NOW);
+            let expected = if partition == of { OK } else { refused("token_host") };
+            assert_eq!(
+                verdict.map(drop).map_err(|error| error.reason_code()),
+                expected,
+                "{sts} in {partition}"
+            );
+        }
+    }
+    // The isolated partitions have no dual stack, under nobody's domain.
+    for (partition, region, domain) in [
+        (Partition::AwsIso, "us-iso-east-1", "api.aws"),
+        (Partition::AwsIsoB, "us-isob-east-1", "api.aws"),
+        (Partition::AwsIsoE, "eu-isoe-west-1", "api.amazonwebservices.eu"),
+        (Partition::AwsIsoF, "us-isof-east-1", "api.aws"),
+    ] {
+        let token = host(&format!("sts.{region}.{domain}"), region);
+        let error = ParsedToken::parse(&token, &rules(partition, region), NOW).unwrap_err();
+        assert_eq!(error.reason_code(), "token_host", "{partition}");
+    }
+}
+
 #[test]
 fn what_the_vectors_leave_open_is_refused_too() {
     let long_name = "n".repeat(500);
