@@ -147,6 +147,8 @@ suite! {
         immunity_42_a_block_on_a_subject_or_issuer_beats_the_configuration;
     break_glass:
         it_lets_one_in_once_within_the_hour,
+        its_use_is_a_line_of_the_chain_once_it_has_answered,
+        it_lets_nobody_in_whose_use_cannot_be_written,
         of_two_who_come_at_once_one_gets_in,
         it_is_outside_system_masters_and_its_proof_verifies,
         immunity_57_its_credential_lies_nowhere_in_the_clear,

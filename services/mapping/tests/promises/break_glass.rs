@@ -1,8 +1,13 @@
+use std::sync::Arc;
+
 use lanyard_api::{
-    Fault,
-    mapping::{AuthenticationMode, BreakGlassQuery, Cluster, GrantKind, MatchedBy, Resolution, Resolve},
+    Fault, Scope,
+    mapping::{
+        AuthenticationMode, BreakGlass, BreakGlassQuery, Cluster, GrantKind, MatchedBy, Resolution, Resolve,
+    },
     proof::{EXTRA_KEY, Handle, Proof},
 };
+use lanyard_store::Kind;
 use secrecy::{ExposeSecret, SecretString};
 use time::Duration;
 
@@ -49,6 +54,44 @@ pub(crate) async fn it_lets_one_in_once_within_the_hour<C: Calls, R: Resolve>(be
     bench.clock.advance(Duration::SECOND);
     assert!(!gets_in(&bench, &cluster, &late).await);
     assert!(gets_in(&bench, &other, &kept).await);
+}
+
+/// Audited before it answers: the change line is there by then.
+pub(crate) async fn its_use_is_a_line_of_the_chain_once_it_has_answered<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let credential = arm(&bench, &cluster).await;
+    let scope = Scope::Cluster(cluster.uid);
+    let armed: BreakGlass = bench.store.get(scope, Kind::ONLY_KEY).await.unwrap().unwrap();
+    let before = bench.store.revision(scope).await.unwrap();
+    bench.clock.advance(Duration::MINUTE);
+    assert!(!gets_in(&bench, &cluster, &SecretString::from("lbg_guess")).await);
+    assert_eq!(bench.store.revision(scope).await.unwrap(), before, "a guess is no use");
+    assert!(gets_in(&bench, &cluster, &credential).await);
+    let lines = bench.store.changes_since(scope, before, u32::MAX).await.unwrap();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let now = NOON + Duration::MINUTE;
+    assert_eq!((line.kind, line.actor.as_str(), line.at), (Kind::BreakGlass, "system:break-glass", now));
+    assert_eq!(line.before::<BreakGlass>().unwrap(), Some(armed.clone()));
+    assert_eq!(line.after::<BreakGlass>().unwrap(), Some(BreakGlass { used_at: Some(now), ..armed }));
+    assert_eq!(bench.store.verify_chain(scope).await.unwrap().fault, None);
+}
+
+/// The store cannot be written any more; what is in memory is.
+pub(crate) async fn it_lets_nobody_in_whose_use_cannot_be_written<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let credential = arm(&bench, &cluster).await;
+    let guess = SecretString::from("lbg_guess");
+    assert!(!gets_in(&bench, &cluster, &guess).await);
+    bench.store.close().await;
+    assert!(!gets_in(&bench, &cluster, &guess).await, "who is refused needs no store");
+    let answer = knock(&bench, &cluster, &credential).await;
+    assert!(answer.is_err(), "{answer:?}");
+    // It was no use, so that another process may still take it for one.
+    let store = bench.database.open(Arc::new(bench.clock.clone())).await;
+    let armed: BreakGlass = store.get(Scope::Cluster(cluster.uid), Kind::ONLY_KEY).await.unwrap().unwrap();
+    assert_eq!(armed.used_at, None);
 }
 
 pub(crate) async fn of_two_who_come_at_once_one_gets_in<C: Calls, R: Resolve>(bench: Bench<C, R>) {
