@@ -1,8 +1,10 @@
 """Identities that an STS vouches for: verified, refused and no answer are three things up to the API server's wire."""
 
 import json
+import re
 
 import pytest
+import requests
 
 import tokens
 from cluster import with_id
@@ -91,6 +93,29 @@ ILL = {
     "an endless answer": ((200, "x" * 100_000), 503, "unavailable"),
     "slow": ("slow", 504, "timed_out"),
 }
+
+
+def counted(hub) -> dict[tuple[str, str], float]:
+    """How often an answer about a token came to what, and why."""
+    text = requests.get(f"{hub.url}/metrics", verify=hub.ca, timeout=10).text
+    line = r'^lanyard_authn_answers_total\{outcome="(\w+)",reason="(\w+)"\} (\S+)$'
+    return {(outcome, reason): float(count) for outcome, reason, count in re.findall(line, text, re.MULTILINE)}
+
+
+def test_refusals_and_faults_are_counted_apart(world):
+    hub, sts, cluster, lea = world
+    token = token_for(cluster, sts, lea)
+    spoilt = tokens.tampered(
+        token, X_Amz_Signature=tokens.other_digit(tokens.parameter(token, "X-Amz-Signature"))
+    )
+    before = counted(hub)
+    sts.ill = THROTTLED
+    assert review(cluster, token)[0] == 429
+    sts.ill = None
+    assert cluster.refusal(spoilt) == "signature_or_cluster"
+    assert cluster.token_review(token)["status"]["authenticated"]
+    more = {which: count - before[which] for which, count in counted(hub).items() if count != before[which]}
+    assert more == {("fault", "throttled"): 1, ("refused", "signature_or_cluster"): 1, ("verified", "none"): 1}
 
 
 @pytest.mark.parametrize("name", ILL)

@@ -159,7 +159,65 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_api::{Denial, authn::Refusal};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
+
+    fn refused(code: &'static str) -> Result<Authentication, Fault> {
+        let denial = Denial { code: code.into(), message: String::new() };
+        Ok(Authentication::Refused(Refusal {
+            denial,
+            part: String::new(),
+            authority: None,
+            access_key_id: None,
+            hints: Vec::new(),
+        }))
+    }
+
+    /// What of a metric is not at zero.
+    fn counted<'a>(shown: &'a str, name: &str) -> Vec<&'a str> {
+        let of_name = shown.lines().filter_map(|line| line.strip_prefix(name));
+        let mut counted: Vec<_> = of_name.filter(|rest| !rest.ends_with(" 0")).collect();
+        counted.sort_unstable();
+        counted
+    }
+
+    #[test]
+    fn a_refusal_is_counted_as_one_and_no_answer_as_a_fault() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let answers = Answers::default();
+            let given = [
+                Ok(Authentication::NotOurs),
+                refused("signature_or_cluster"),
+                refused("signature_or_cluster"),
+                refused("host"),
+                Err(Fault::TimedOut { part: "STS".into(), limit: Duration::from_secs(1) }),
+                Err(Fault::Internal),
+            ];
+            for answer in &given {
+                answers.count(answer, Duration::from_millis(1));
+            }
+        });
+        let shown = recorder.handle().render();
+        assert_eq!(
+            counted(&shown, "lanyard_authn_answers_total"),
+            [
+                r#"{outcome="fault",reason="internal"} 1"#,
+                r#"{outcome="fault",reason="timed_out"} 1"#,
+                r#"{outcome="not_ours",reason="none"} 1"#,
+                r#"{outcome="refused",reason="signature_or_cluster"} 2"#,
+                r#"{outcome="refused",reason="token_form"} 1"#,
+            ],
+            "{shown}"
+        );
+        assert_eq!(
+            counted(&shown, "lanyard_authn_seconds_count"),
+            [r#"{outcome="fault"} 2"#, r#"{outcome="not_ours"} 1"#, r#"{outcome="refused"} 3"#],
+            "{shown}"
+        );
+    }
 
     #[test]
     fn every_reason_is_found_by_its_code_and_stands_in_its_place() {
