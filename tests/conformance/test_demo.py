@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +23,13 @@ PARTS = (
     ("Bob has a key and no badge", "unmapped"),
     ("An expired token", "token_expired"),
     ("A token with one character changed", "signature"),
+)
+# What stock kubectl is asked, in order, and a line that it answers with.
+KUBECTL = (
+    ("auth whoami", r"Username +arn:aws:iam::\d{12}:user/ana"),
+    ("auth can-i get pods -n team-a", "yes"),
+    ("auth can-i delete pods -n team-a", r"no( - .*)?"),
+    ("auth can-i list configmaps -n default", "yes"),
 )
 # A whole token; the tour names tokens, and shows none.
 TOKEN = re.compile(r"k8s-aws-v1\.[A-Za-z0-9_-]{40}")
@@ -43,8 +51,29 @@ def assert_whole(said: str) -> None:
         at = begin + 1
         part = said[begin : said.find("\n== ", at)]
         assert outcome in part, part
+    assert_stock_kubectl(said[at:])
     assert "== That was it" in said[at:], said
     assert not TOKEN.search(said) and "aws_secret_access_key" not in said
+
+
+def assert_stock_kubectl(said: str) -> None:
+    """It was shown what Ana is and may where it is installed, and its part is left out in so many words where it is not."""
+    begin = said.find("== Stock kubectl")
+    if shutil.which("kubectl") is None:
+        assert begin < 0 and "kubectl is not installed: its part is left out" in said, said
+        return
+    assert begin >= 0, said
+    part = said[begin : said.find("\n== ", begin)]
+    commands = {}
+    for line in part.splitlines():
+        if line.startswith("  $ kubectl "):
+            command = line.removeprefix("  $ kubectl ")
+            commands[command] = []
+        elif commands:
+            commands[command].append(line.strip())
+    assert list(commands) == [command for command, _ in KUBECTL], part
+    for command, answer in KUBECTL:
+        assert any(re.fullmatch(answer, line) for line in commands[command]), (command, part)
 
 
 @pytest.mark.skipif(bool(REPLICAS), reason="it starts a hub of its own, as the run against one process shows")

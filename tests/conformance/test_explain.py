@@ -1,5 +1,6 @@
 """`lanyard explain`: Unauthorized told from Forbidden, each stage named, and nothing told to who may not know."""
 
+import hashlib
 import json
 
 import pytest
@@ -38,6 +39,17 @@ def test_every_stage_of_a_yes_is_told(hub, world):
         "AmazonEKSViewPolicy",
     ):
         assert part in text, part
+
+
+def test_a_token_of_the_hubs_own_is_verified_by_itself_each_time(hub, world):
+    cluster, ana = world
+    token = cluster.token(ana)
+    for _ in range(2):
+        stage = explain(hub, cluster, token)["stages"][0]
+        assert stage["name"] == "token"
+        assert "verified by: local IAM" in stage["lines"], stage
+        assert "from the token cache: no" in stage["lines"], stage
+        assert f"token: {hashlib.sha256(token.encode()).hexdigest()[:12]}" in stage["lines"], stage
 
 
 def worth(told) -> dict:

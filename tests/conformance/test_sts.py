@@ -63,6 +63,18 @@ def test_whom_the_sts_vouches_for_is_let_in_and_asked_for_once(world):
     assert cluster.verdict(cluster.log_in(lea.credentials, host=sts.host), **PODS)[0] == "allowed"
 
 
+def test_an_explanation_says_who_vouched_and_whether_that_was_kept(world):
+    hub, sts, cluster, lea = world
+    token, asked = token_for(cluster, sts, lea), sts.asked
+    for kept in ("no", "yes"):
+        told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=token)
+        stage = told["stages"][0]
+        assert stage["name"] == "token", told
+        assert f"verified by: STS lab {sts.host}" in stage["lines"], told
+        assert f"from the token cache: {kept}" in stage["lines"], told
+    assert sts.asked == asked + 1
+
+
 def test_a_definite_no_is_a_refusal(world):
     _, sts, cluster, lea = world
     token = token_for(cluster, sts, lea)
