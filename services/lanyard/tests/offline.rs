@@ -215,6 +215,48 @@ fn reviews_are_decided_in_order_a_line_each() {
 }
 
 #[test]
+fn one_object_a_list_and_lines_get_the_same_answers() {
+    let home = Home::new();
+    let objects = home.file("rbac.yaml", RBAC);
+    let spec = |verb: &str| {
+        format!(
+            r#"{{"user":"ana","groups":["devs"],"resourceAttributes":{{"verb":"{verb}","resource":"pods","namespace":"team-a"}}}}"#
+        )
+    };
+    let whole = |verb: &str| {
+        let spec = spec(verb);
+        format!(
+            "{{\n  \"apiVersion\": \"authorization.k8s.io/v1\",\n  \"kind\": \"SubjectAccessReview\",\n  \"spec\": {spec}\n}}\n"
+        )
+    };
+    let yes = concat!(
+        r#"{"allowed":true,"reason":"rule 1 of `ClusterRole/view`, bound to group `devs` by `RoleBinding/team-a/devs`","#,
+        r#""rule":{"subject":"Group devs","binding":"RoleBinding/team-a/devs","role":"ClusterRole/view","index":0}}"#,
+        "\n"
+    );
+    let no = concat!(
+        r#"{"allowed":false,"reason":"no rule allows it; rule 1 of `ClusterRole/view`, bound to group `devs` by "#,
+        r#"`RoleBinding/team-a/devs`, allows `get`, `list` only","rule":null}"#,
+        "\n"
+    );
+    for (reviews, expected) in [
+        (spec("get"), yes.to_owned()),
+        (whole("get"), yes.to_owned()),
+        (whole("delete"), no.to_owned()),
+        (format!("[{}, {}]", spec("delete"), whole("get")), format!("{no}{yes}")),
+        (format!(r#"{{"kind":"List","items":[{}]}}"#, whole("get")), yes.to_owned()),
+        (format!("{}\n{}\n{}", spec("get"), spec("delete"), spec("get")), format!("{yes}{no}{yes}")),
+    ] {
+        let file = home.file("reviews.json", &reviews);
+        for (from, stdin) in [(file.as_str(), ""), ("-", reviews.as_str())] {
+            let words = ["rbac", "check", "-f", &objects, "--reviews", from, "--output", "json"];
+            let said = home.run(&words, stdin, &[]);
+            assert_eq!((said.code, said.out), (YES, expected.clone()), "{from}: {reviews}: {}", said.err);
+        }
+    }
+}
+
+#[test]
 fn reviews_that_say_their_answer_are_a_test() {
     let home = Home::new();
     let objects = home.file("rbac.yaml", RBAC);
