@@ -1,7 +1,9 @@
-//! Sessions are made against a real store, and opened again as authn would.
+//! What [`lanyard_api::credentials::Sessions`] promises, on each store: sessions are made against a real one, and opened again as
+//! authn would. What a role session and a user's own one are is held against the engine and against the engine behind gRPC.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where it fails")]
 
+mod behind_grpc;
 mod cluster_tokens;
 mod exchange;
 mod issuer_world;
@@ -27,12 +29,13 @@ use time::OffsetDateTime;
 const ACCOUNT: &str = "111122223333";
 const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/team/dev";
 
-struct Hub {
+/// A hub under test.
+struct Hub<S> {
     store: Store,
-    engine: Credentials,
+    sessions: S,
 }
 
-async fn hub(database: &TestDatabase) -> Hub {
+async fn hub(database: &TestDatabase) -> Hub<Credentials> {
     let store = database.open(Arc::new(SystemClock)).await;
     let now = OffsetDateTime::now_utc();
     let account: AccountId = ACCOUNT.parse().unwrap();
@@ -63,8 +66,8 @@ async fn hub(database: &TestDatabase) -> Hub {
     .await
     .unwrap();
     tx.commit_unrecorded().await.unwrap();
-    let engine = Credentials::new(&store, CredentialsConfig::default()).unwrap();
-    Hub { store, engine }
+    let sessions = Credentials::new(&store, CredentialsConfig::default()).unwrap();
+    Hub { store, sessions }
 }
 
 fn actor(resource: &str, key: &str, chain_depth: u8) -> Vouched<Actor> {
@@ -92,7 +95,24 @@ fn query(role_arn: &str) -> AssumeRole {
 
 const KEY: &str = "LKIAAAAAAAAAAAAAAAAA";
 
-on_each_store!(
+/// Instantiates promises for the engine and for the engine behind gRPC.
+macro_rules! suite {
+    ($($promise:ident),* $(,)?) => {
+        mod engine { $(
+            lanyard_store::on_each_store!($promise: database => {
+                crate::$promise(crate::hub(&database).await).await;
+            });
+        )* }
+
+        mod grpc { $(
+            lanyard_store::on_each_store!($promise: database => {
+                crate::$promise(crate::behind_grpc::hub(&database).await).await;
+            });
+        )* }
+    };
+}
+
+suite! {
     a_session_opens_to_the_role_and_names_all_that_it_descends_from,
     a_role_that_is_not_there_and_one_not_admitted_answer_alike,
     a_chained_session_lives_an_hour_at_most,
@@ -102,11 +122,13 @@ on_each_store!(
     a_source_identity_goes_down_the_chain_and_is_told_of_each_session,
     a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user,
     immunity_32_a_signature_makes_one_users_session,
-);
+}
 
-async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from(database: TestDatabase) {
-    let hub = hub(&database).await;
-    let session = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+// Behind gRPC an actor was admitted for the very method that is called.
+on_each_store!(a_users_session_is_not_had_by_being_admitted_for_something_else);
+
+async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from<S: Sessions>(hub: Hub<S>) {
+    let session = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     assert_eq!(session.arn, "arn:aws:sts::111122223333:assumed-role/dev/ana");
     assert_eq!(session.assumed_role_id, "AROAAAAAAAAAAAAAAAAAA:ana");
     let opener = session_opener(hub.store.keyring());
@@ -119,13 +141,12 @@ async fn a_session_opens_to_the_role_and_names_all_that_it_descends_from(databas
     assert!(ancestors.iter().any(|ancestor| matches!(ancestor, Ancestor::User(_))), "{ancestors:?}");
 }
 
-async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike(database: TestDatabase) {
-    let hub = hub(&database).await;
+async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike<S: Sessions>(hub: Hub<S>) {
     let absent = "arn:aws:iam::111122223333:role/team/none";
     let other_path = "arn:aws:iam::111122223333:role/dev";
     let mut texts = Vec::new();
     for (admitted, asked) in [(absent, absent), (other_path, other_path), (absent, ROLE_ARN)] {
-        let refused = hub.engine.assume_role(actor(admitted, KEY, 0), query(asked)).await.unwrap_err();
+        let refused = hub.sessions.assume_role(actor(admitted, KEY, 0), query(asked)).await.unwrap_err();
         assert!(matches!(refused, CallError::Denied(_)), "{refused:?}");
         texts.push(refused.to_string());
     }
@@ -133,33 +154,30 @@ async fn a_role_that_is_not_there_and_one_not_admitted_answer_alike(database: Te
     assert_eq!(texts.len(), 1);
 }
 
-async fn a_chained_session_lives_an_hour_at_most(database: TestDatabase) {
-    let hub = hub(&database).await;
+async fn a_chained_session_lives_an_hour_at_most<S: Sessions>(hub: Hub<S>) {
     let ask = |seconds| AssumeRole { duration_seconds: seconds, ..query(ROLE_ARN) };
-    let by_user = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), ask(7_200)).await;
+    let by_user = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), ask(7_200)).await;
     assert!(by_user.is_ok());
-    let by_session = hub.engine.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1), ask(7_200)).await;
+    let by_session = hub.sessions.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1), ask(7_200)).await;
     assert!(matches!(by_session, Err(CallError::Invalid { rule: "duration", .. })));
 }
 
-async fn immunity_32_a_signature_makes_one_session(database: TestDatabase) {
-    let hub = hub(&database).await;
+async fn immunity_32_a_signature_makes_one_session<S: Sessions>(hub: Hub<S>) {
     let mut by = actor(ROLE_ARN, KEY, 0);
     let expires_at = OffsetDateTime::now_utc() + time::Duration::minutes(10);
     by.value.signature = Some(SignatureUse { digest: [1; 32], expires_at });
     let refused =
-        hub.engine.assume_role(by.clone(), AssumeRole { duration_seconds: 1, ..query(ROLE_ARN) }).await;
+        hub.sessions.assume_role(by.clone(), AssumeRole { duration_seconds: 1, ..query(ROLE_ARN) }).await;
     assert!(matches!(refused, Err(CallError::Invalid { .. })), "a call that makes nothing uses nothing up");
-    hub.engine.assume_role(by.clone(), query(ROLE_ARN)).await.unwrap();
-    let again = hub.engine.assume_role(by, query(ROLE_ARN)).await;
+    hub.sessions.assume_role(by.clone(), query(ROLE_ARN)).await.unwrap();
+    let again = hub.sessions.assume_role(by, query(ROLE_ARN)).await;
     assert!(matches!(again, Err(CallError::Replayed)), "{again:?}");
 }
 
-async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing(
-    database: TestDatabase,
+async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing<S: Sessions>(
+    hub: Hub<S>,
 ) {
-    let hub = hub(&database).await;
-    let before = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let before = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let (opener_before, now) = (session_opener(hub.store.keyring()), OffsetDateTime::now_utc());
     let mutation = Mutation::system("test");
     hub.store.rotate(&mutation, &[Purpose::SessionOpening], Duration::ZERO, &[]).await.unwrap();
@@ -168,7 +186,7 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
     hub.store.rotate(&mutation, &[Purpose::SessionSecret], Duration::ZERO, &[]).await.unwrap();
     assert_eq!(minting_keys(hub.store.keyring()).unwrap().key_id, half + 1);
     // The engine follows: nobody has started it anew.
-    let after = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let after = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring());
     for (session, is_old) in [(before, true), (after, false)] {
         let token = session.session_token.expose_secret();
@@ -177,10 +195,9 @@ async fn a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes
     }
 }
 
-async fn a_chained_session_names_the_key_of_the_session_before(database: TestDatabase) {
-    let hub = hub(&database).await;
+async fn a_chained_session_names_the_key_of_the_session_before<S: Sessions>(hub: Hub<S>) {
     let session = "LSIAAAAAAAAAAAAAAAAA";
-    let made = hub.engine.assume_role(actor(ROLE_ARN, session, 1), query(ROLE_ARN)).await.unwrap();
+    let made = hub.sessions.assume_role(actor(ROLE_ARN, session, 1), query(ROLE_ARN)).await.unwrap();
     let opener = session_opener(hub.store.keyring());
     let token = made.session_token.expose_secret();
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
@@ -188,18 +205,17 @@ async fn a_chained_session_names_the_key_of_the_session_before(database: TestDat
     assert_eq!(opened.claims.chain_depth, 1);
 }
 
-async fn a_source_identity_goes_down_the_chain_and_is_told_of_each_session(database: TestDatabase) {
-    let hub = hub(&database).await;
+async fn a_source_identity_goes_down_the_chain_and_is_told_of_each_session<S: Sessions>(hub: Hub<S>) {
     let first = AssumeRole { source_identity: Some("ana".to_owned()), ..query(ROLE_ARN) };
-    let first = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), first).await.unwrap();
+    let first = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), first).await.unwrap();
     assert_eq!(first.source_identity.as_deref(), Some("ana"));
     let mut by = actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 1);
     if let ActorKind::Principal { lineage, .. } = &mut by.value.kind {
         lineage.source_identity = first.source_identity;
     }
-    let second = hub.engine.assume_role(by, query(ROLE_ARN)).await.unwrap();
+    let second = hub.sessions.assume_role(by, query(ROLE_ARN)).await.unwrap();
     assert_eq!(second.source_identity.as_deref(), Some("ana"), "it was not given again");
-    let third = hub.engine.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
+    let third = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     assert_eq!(third.source_identity, None);
 }
 
@@ -209,9 +225,8 @@ fn user_actor() -> Vouched<Actor> {
     by
 }
 
-async fn a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user(database: TestDatabase) {
-    let hub = hub(&database).await;
-    let made = hub.engine.get_session_token(user_actor(), 129_600).await.unwrap();
+async fn a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user<S: Sessions>(hub: Hub<S>) {
+    let made = hub.sessions.get_session_token(user_actor(), 129_600).await.unwrap();
     let opener = session_opener(hub.store.keyring());
     let token = made.session_token.expose_secret();
     let opened = opener.open(&made.access_key_id, token, OffsetDateTime::now_utc()).unwrap();
@@ -222,25 +237,28 @@ async fn a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user
 
     // It is no role session, so what it assumes is not chained.
     let longest = AssumeRole { duration_seconds: 7_200, ..query(ROLE_ARN) };
-    hub.engine.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 0), longest).await.unwrap();
+    hub.sessions.assume_role(actor(ROLE_ARN, "LSIAAAAAAAAAAAAAAAAA", 0), longest).await.unwrap();
     for seconds in [899, 129_601] {
-        let refused = hub.engine.get_session_token(user_actor(), seconds).await;
+        let refused = hub.sessions.get_session_token(user_actor(), seconds).await;
         assert!(matches!(refused, Err(CallError::Invalid { rule: "duration", .. })), "{seconds}");
     }
     let mut of_role = user_actor();
     if let ActorKind::Principal { arn, .. } = &mut of_role.value.kind {
         *arn = PrincipalArn::parse("arn:aws:sts::111122223333:assumed-role/dev/ana").unwrap();
     }
-    assert!(matches!(hub.engine.get_session_token(of_role, 0).await, Err(CallError::Denied(_))));
-    let other_action = actor(ROLE_ARN, KEY, 0);
-    assert!(matches!(hub.engine.get_session_token(other_action, 0).await, Err(CallError::Denied(_))));
+    assert!(matches!(hub.sessions.get_session_token(of_role, 0).await, Err(CallError::Denied(_))));
 }
 
-async fn immunity_32_a_signature_makes_one_users_session(database: TestDatabase) {
+async fn a_users_session_is_not_had_by_being_admitted_for_something_else(database: TestDatabase) {
     let hub = hub(&database).await;
+    let other_action = actor(ROLE_ARN, KEY, 0);
+    assert!(matches!(hub.sessions.get_session_token(other_action, 0).await, Err(CallError::Denied(_))));
+}
+
+async fn immunity_32_a_signature_makes_one_users_session<S: Sessions>(hub: Hub<S>) {
     let mut by = user_actor();
     let expires_at = OffsetDateTime::now_utc() + time::Duration::minutes(10);
     by.value.signature = Some(SignatureUse { digest: [2; 32], expires_at });
-    hub.engine.get_session_token(by.clone(), 0).await.unwrap();
-    assert!(matches!(hub.engine.get_session_token(by, 0).await, Err(CallError::Replayed)));
+    hub.sessions.get_session_token(by.clone(), 0).await.unwrap();
+    assert!(matches!(hub.sessions.get_session_token(by, 0).await, Err(CallError::Replayed)));
 }
