@@ -153,6 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn whether_one_is_open_is_shown_until_all_are_closed_again() {
+        const OTHER: &str = "sts.us-east-1.amazonaws.com";
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let _local = metrics::set_default_local_recorder(&recorder);
+        let shows = |open: u8| {
+            let line = format!("lanyard_aws_breaker_open{{service=\"sts\"}} {open}\n");
+            recorder.handle().render().contains(&line)
+        };
+        let (breaker, start) = (Breaker::new(Service::Sts, BreakerOptions::default()), Instant::now());
+        assert!(shows(0));
+        for (endpoint, at) in [(HOST, start), (OTHER, start + seconds(2))] {
+            for principal in ["ana", "bo", "cy"] {
+                breaker.faulted(endpoint, principal, at);
+            }
+            assert!(shows(1), "{endpoint} is open");
+        }
+        assert_eq!(breaker.admit(HOST, start + seconds(5)), Ok(()));
+        assert!(shows(1), "the other is open for two seconds more");
+        assert_eq!(breaker.admit(OTHER, start + seconds(7)), Ok(()));
+        assert!(shows(0));
+    }
+
+    #[test]
     fn immunity_55_one_principal_cannot_open_it_and_an_answer_to_anyone_wipes_the_count() {
         let (breaker, start) = (Breaker::new(Service::Sts, BreakerOptions::default()), Instant::now());
         for call in 0..1000 {

@@ -149,6 +149,7 @@ store_suite! {
         immunity_17_a_follower_has_applied_a_commit_before_it_returns,
         a_commit_of_another_process_is_followed_in_order_and_once,
         a_commit_after_anothers_brings_both,
+        what_is_not_applied_yet_is_shown_until_it_is,
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
         a_commit_that_nobody_is_told_of_is_found_by_the_poll,

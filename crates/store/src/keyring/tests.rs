@@ -49,6 +49,28 @@ proptest! {
 }
 
 #[test]
+fn what_does_not_open_is_counted_by_the_purpose_it_was_asked_for() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let keyring = opened();
+    let (here, elsewhere) = (Place::new("a", "b", "c"), Place::new("a", "b", "d"));
+    let sealed = keyring.seal(Purpose::Proof, &here, b"x").unwrap();
+    let opens = |purpose, place| {
+        metrics::with_local_recorder(&recorder, || keyring.open(purpose, place, &sealed).is_ok())
+    };
+    assert!(opens(Purpose::Proof, &here));
+    assert!(!recorder.handle().render().contains("lanyard_store_unopened_total{"));
+    assert!(!opens(Purpose::Proof, &elsewhere));
+    assert!(!opens(Purpose::TokenCache, &here) && !opens(Purpose::TokenCache, &elsewhere));
+    let shown = recorder.handle().render();
+    for line in [
+        "lanyard_store_unopened_total{purpose=\"proof\"} 1\n",
+        "lanyard_store_unopened_total{purpose=\"token_cache\"} 2\n",
+    ] {
+        assert!(shown.contains(line), "{line} is not in\n{shown}");
+    }
+}
+
+#[test]
 fn the_same_value_sealed_twice_differs() {
     let keyring = opened();
     let place = Place::new("a", "b", "c");

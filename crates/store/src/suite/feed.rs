@@ -13,6 +13,7 @@ use std::{
 
 use lanyard_api::{Revision, Scope};
 use lanyard_kit::{Clock, TestClock};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
@@ -120,6 +121,49 @@ pub(super) async fn a_commit_whose_caller_went_away_is_delivered_all_the_same(be
     }
     // Left waiting often enough, it does commit.
     assert!(!recorder.seen().is_empty());
+}
+
+/// What a process shows while it applies changes.
+struct Lag {
+    shown: PrometheusHandle,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Lag {
+    fn shown(&self) -> String {
+        let shown = self.shown.render();
+        let lag = shown.lines().find_map(|line| line.strip_prefix("lanyard_snapshot_revision_lag "));
+        lag.unwrap_or("nothing").to_owned()
+    }
+}
+
+impl Follower for Lag {
+    fn apply(&self, _: &[Change]) {
+        self.seen.lock().unwrap().push(self.shown());
+    }
+}
+
+pub(super) async fn what_is_not_applied_yet_is_shown_until_it_is(bench: Bench) {
+    if bench.database.is_postgres() {
+        // Or the tailer would hear of the commits, and apply them before it is looked.
+        silence(&bench.open().await).await;
+    }
+    let (store, other) = (bench.open().await, bench.open().await);
+    for n in 1..=3 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let lag = Arc::new(Lag { shown: recorder.handle(), seen: Mutex::default() });
+    other.follow(lag.clone());
+    let mut catching_up = pin!(other.catch_up());
+    // Of the stores of this process this one alone.
+    std::future::poll_fn(|context| {
+        metrics::with_local_recorder(&recorder, || catching_up.as_mut().poll(context))
+    })
+    .await
+    .unwrap();
+    assert_eq!(*lag.seen.lock().unwrap(), ["3"]);
+    assert_eq!(lag.shown(), "0");
 }
 
 struct Channel(mpsc::UnboundedSender<u64>);

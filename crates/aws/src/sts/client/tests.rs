@@ -285,18 +285,32 @@ async fn immunity_28_one_key_is_held_back_at_its_own_spoke_and_unknown_regions_s
 
 #[tokio::test]
 async fn the_breaker_opens_when_sts_fails_for_several_principals() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let assert_shown = |open: u8| {
+        let shown = recorder.handle().render();
+        for gauge in [
+            "lanyard_aws_sts_breaker_open{region=\"eu-west-1\"}",
+            "lanyard_aws_breaker_open{service=\"sts\"}",
+        ] {
+            let line = format!("{gauge} {open}\n");
+            assert!(shown.contains(&line), "{line} is not in\n{shown}");
+        }
+    };
     let (stand_in, client) = start(options()).await;
     let people = [user("ana"), user("bo"), user("cy")];
     for person in &people {
         know(&stand_in, person);
         client.get_caller_identity(signed(&person.credentials, HOST, REGION, "dev").call()).await.unwrap();
     }
+    assert_shown(0);
     stand_in.behave(Behaviour::ServerError);
     for person in &people {
         let asked = signed(&person.credentials, HOST, REGION, "dev");
         let fault = client.get_caller_identity(asked.call()).await.unwrap_err();
         assert!(matches!(fault, StsFault::ServerError { .. }), "{fault:?}");
     }
+    assert_shown(1);
     let calls = stand_in.calls();
     let asked = signed(&people[0].credentials, HOST, REGION, "dev");
     let fault = client.get_caller_identity(asked.call()).await.unwrap_err();
