@@ -134,11 +134,3 @@ def test_while_no_mapping_answers_a_persons_own_review_is_a_decision_that_can_be
     told = hub.explain_decision(decision)
     assert told["verdict"] == "no_answer" and told["stages"][0]["name"] == "token review", told
     assert ana.arn in json.dumps(told), told
-
-
-def test_without_redis_everybody_is_let_in_all_the_same(hub, world):
-    cluster, ana = world
-    with paused([process for process, words in hub.processes() if "redis-server" in words[0]]):
-        for _ in range(5):
-            assert lets_in(cluster, ana)
-    assert lets_in(cluster, ana)

@@ -1,9 +1,13 @@
 """One request, one trace: through separate services and into PostgreSQL, Redis and STS; and the same in logs and metrics."""
 
+import functools
+import itertools
 import json
+import os
 import pathlib
 import re
 import secrets
+import signal
 import time
 
 import boto3
@@ -334,10 +338,12 @@ def metrics_of(url: str) -> str:
 
 
 def value(text: str, name: str, **labels) -> float:
-    """The sum of what has these labels, others besides."""
+    """The sum of what has these labels, others besides. What is not shown at all is no 0."""
     pairs = [f'{key}="{word}"' for key, word in labels.items()]
     lines = [line for line in text.splitlines() if re.match(re.escape(name) + r"[ {]", line)]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(pair in line for pair in pairs))
+    lines = [line for line in lines if all(pair in line for pair in pairs)]
+    assert lines, f"{name} with {labels} is not shown"
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(world):
@@ -384,8 +390,58 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
     assert value(shown["mapping-0"], "lanyard_store_apply_seconds_count", source="own") >= 1
     assert value(authn, "lanyard_store_apply_seconds_count", source="notification") >= 1
     assert value(authn, "lanyard_store_looks_total", source="notification") >= 1
+    # And so do the others of what authn commits, although a poll may come first now and then.
+    for process in ("mapping-0", "authz-0", "credentials-0"):
+        until = time.monotonic() + 20
+        while not value(metrics_of(urls[process]), "lanyard_store_apply_seconds_count", source="notification"):
+            assert time.monotonic() < until, f"{process} finds changes by polling alone"
+            stack.create_user("heard-of")
     public = requests.get(f"{stack.url}/metrics", verify=stack.ca, timeout=10).text
     assert "lanyard_gateway_requests_total" in public and cluster.id not in public
+
+
+def test_while_redis_hangs_whom_the_sts_vouches_for_is_let_in_and_it_is_shown(world):
+    stack, sts, cluster, lea = world
+    url = stack.ready["metrics"]["authn-0"]
+    gets = "lanyard_authn_redis_gets_total"
+
+    def shown(name, *outcomes):
+        """Of one metric, or of these outcomes of it together."""
+        text = metrics_of(url)
+        return sum(value(text, name, outcome=outcome) for outcome in outcomes) if outcomes else value(text, name)
+
+    def wait_for(up, tries):
+        """How often something was tried until Redis is asked, or left alone."""
+        until = time.monotonic() + 30
+        for times, attempt in enumerate(tries):
+            if shown("lanyard_authn_redis_up") == up:
+                return times
+            assert time.monotonic() < until, f"Redis is {'left alone' if up else 'asked'} all the time"
+            attempt()
+
+    def log_in(lifetime):
+        """With another token, which nobody has seen yet; whoever it is is let in."""
+        cluster.log_in(lea.credentials, host=sts.host, expires=str(lifetime))
+
+    pauses = itertools.repeat(lambda: time.sleep(0.1))
+    wait_for(1, pauses)
+    (redis,) = [process for process, words in stack.processes() if "redis-server" in words[0]]
+    unanswered, asked = shown(gets, "timeout", "fault", "skipped"), sts.asked
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        times = wait_for(0, (functools.partial(log_in, lifetime) for lifetime in itertools.count(60)))
+        assert times, "nobody was let in meanwhile"
+        # Each of them cost a question to the STS, and none had an answer from Redis.
+        assert shown(gets, "timeout", "fault", "skipped") >= unanswered + times
+        assert sts.asked >= asked + times
+        until = time.monotonic() + 10
+        while "Redis is left alone until it answers again" not in (stack.folder / "logs/authn-0.log").read_text():
+            assert time.monotonic() < until, "the log does not say that Redis is left alone"
+            time.sleep(0.05)
+        log_in(50)
+    finally:
+        os.kill(redis, signal.SIGCONT)
+    wait_for(1, pauses)
 
 
 def test_what_a_service_does_by_itself_is_a_trace_of_its_own(world, collector):
