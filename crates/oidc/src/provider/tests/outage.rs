@@ -45,8 +45,13 @@ async fn a_key_that_cannot_be_looked_for_has_no_answer_rather_than_a_refusal() {
     assert_eq!(scene.code_of(&next).await, "ok");
 }
 
+/// The line that shows how many attempts ended so.
+fn fetches(outcome: &str, times: u32) -> String {
+    format!("lanyard_oidc_fetches_total{{outcome=\"{outcome}\"}} {times}\n")
+}
+
 #[tokio::test]
-async fn what_an_issuer_does_wrong_is_a_fault_of_its_own_and_never_a_refusal() {
+async fn what_an_issuer_does_wrong_is_a_fault_of_its_own_counted_and_never_a_refusal() {
     let instead = |text: &str| Behaviour::Instead(text.to_owned());
     let both = [Document::Discovery, Document::Keys];
     let cases = [
@@ -67,8 +72,11 @@ async fn what_an_issuer_does_wrong_is_a_fault_of_its_own_and_never_a_refusal() {
         (&both[1..], instead("{}"), "issuer_keys"),
         (&both[1..], instead(r#"{"keys":[],"keys":[]}"#), "issuer_keys"),
     ];
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
     let hasty = Scene::with(|options| options.keys.timeout_milliseconds = 300).await;
     let patient = Scene::new().await;
+    let mut faults = 0;
     for (documents, behaviour, expected) in cases {
         let never_ends = matches!(behaviour, Behaviour::Hang | Behaviour::SlowBody);
         let scene = if never_ends { &hasty } else { &patient };
@@ -77,8 +85,12 @@ async fn what_an_issuer_does_wrong_is_a_fault_of_its_own_and_never_a_refusal() {
             scene.stand_in.behave_at(*document, behaviour.clone());
             scene.clock.advance(Span::seconds(10));
             assert_eq!(scene.newest().await, expected, "{document:?} {behaviour:?}");
+            faults += 1;
+            let (shown, line) = (recorder.handle().render(), fetches("fault", faults));
+            assert!(shown.contains(&line), "{line} is not in\n{shown}");
         }
     }
+    assert!(recorder.handle().render().contains(&fetches("fetched", 0)));
     assert_eq!(hasty.provider.status().keys + patient.provider.status().keys, 0);
 }
 
