@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 import tokens
 from hub import NO, REGION, unique
 from management import FrontDoor
+from metrics import Counted, pages_of
 
 CREATE_USER = "/lanyard.authn.v1.Accounts/CreateUser"
 GET_USER = "/lanyard.authn.v1.Accounts/GetUser"
@@ -31,6 +32,11 @@ def door(hub):
 @pytest.fixture(scope="module")
 def admin(hub):
     return hub.administrator()
+
+
+def answered(hub, path: str, code: StatusCode) -> Counted:
+    """Calls of a method that the doors answer so from now on."""
+    return Counted(hub, pages_of(hub, "gateway"), "lanyard_grpc_requests_total", method=path, code=code.name)
 
 
 def test_a_signature_of_another_make_is_a_signature(hub, door, admin):
@@ -269,26 +275,34 @@ def test_what_reads_like_sql_stays_as_it_is_or_is_refused_by_the_rule_of_its_fie
 def test_a_value_that_an_enumeration_does_not_have_is_named_and_nothing_is_made(hub, door, admin):
     name, path = unique("unknown"), "/lanyard.mapping.v1.Clusters/CreateCluster"
     known = {"name": name, "region": REGION}
+    refused = answered(hub, path, StatusCode.INVALID_ARGUMENT)
     for field in ("authentication_mode", "authorizer_mode"):
         body = door.encode(path, known | {field: 99})
         answer = door.send(path, body, door.sign(path, body, admin))
         assert answer.code == StatusCode.INVALID_ARGUMENT and field in answer.details, answer
+    refused.expect(2)
     assert name not in [cluster["name"] for cluster in hub.cli("cluster", "list")]
 
 
 def immunity_28_a_message_that_nests_without_end_is_refused(hub, door, admin):
     begin, end = b"\x7b" * 100_000, b"\x7c" * 100_000
+    paths = (CREATE_USER, LIST_CLUSTERS, "/lanyard.mapping.v1.Entries/CreateAccessEntry")
+    refused = [answered(hub, path, StatusCode.INVALID_ARGUMENT) for path in paths]
     for body in (begin, begin + end):
-        for path in (CREATE_USER, LIST_CLUSTERS, "/lanyard.mapping.v1.Entries/CreateAccessEntry"):
+        for path in paths:
             answer = door.send(path, body, door.sign(path, body, admin))
             assert answer.code == StatusCode.INVALID_ARGUMENT, (path, answer)
+    for counted in refused:
+        counted.expect(2)
     assert door.call(LIST_CLUSTERS, {}, admin).code == StatusCode.OK, "it goes on"
 
 
-def immunity_28_a_message_without_an_end_is_cut_off(door, admin):
+def immunity_28_a_message_without_an_end_is_cut_off(hub, door, admin):
+    cut_off = {code: answered(hub, CREATE_USER, code) for code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE)}
     body = b"\x22" + b"\x80\x80\xc0\x02" + b"a" * (5 << 20)
     answer = door.send(CREATE_USER, body, door.sign(CREATE_USER, body, admin))
-    assert answer.code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.OUT_OF_RANGE), answer
+    assert answer.code in cut_off, answer
+    cut_off[answer.code].expect(1)
 
 
 def test_a_caller_who_stalls_is_answered_at_the_deadline_that_they_gave(hub, door):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 
 import pytest
-import requests
 
 from cluster import PROOF, with_id
 from hub import NO, USAGE
+from metrics import Counted, pages_of
 from oidc import Issuer, Key
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -267,15 +266,6 @@ def test_an_inspection_shows_claims_and_believes_none(hub, corp, issuer):
 DISCOVERY = "/.well-known/openid-configuration"
 
 
-def faults(hub) -> int:
-    """How often keys of an issuer could not be fetched, by all who verify tokens; one process has a public page alone."""
-    urls = [url for name, url in (hub.ready.get("metrics") or {}).items() if name.startswith("authn-")] or [hub.url]
-    pages = [requests.get(f"{url}/metrics", verify=hub.ca, timeout=10).text for url in urls]
-    # Nothing is shown before the first issuer is known.
-    found = re.findall(r'^lanyard_oidc_fetches_total\{outcome="fault"\} (\d+)$', "\n".join(pages), re.M)
-    return sum(map(int, found))
-
-
 def keys_at(url: str):
     return lambda issuer: (200, json.dumps({"issuer": issuer.url, "jwks_uri": url}), {})
 
@@ -293,7 +283,7 @@ def keys_at(url: str):
 def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_path, client, path, answer, code):
     issuer = Issuer(tmp_path).start()
     issuer.instead[path] = answer(issuer)
-    before = faults(hub)
+    faults = Counted(hub, pages_of(hub, "authn"), "lanyard_oidc_fetches_total", outcome="fault")
     try:
         cluster = hub.create_cluster("wrong")
         (notice,) = associate(hub, cluster, issuer, client)["notices"]
@@ -302,7 +292,7 @@ def test_what_an_issuer_does_wrong_is_no_answer_with_a_code_of_its_own(hub, tmp_
         told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
         assert told["verdict"] == "no_answer", told
         assert code in json.dumps(told), told
-        assert faults(hub) > before, "it is not counted"
+        faults.expect(1)
     finally:
         issuer.stop()
 

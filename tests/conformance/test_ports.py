@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import tls
 from hub import COMMAND_SECONDS_MAX, YES
+from metrics import Counted
 from stack import REPLICAS, SERVICES, STORED
 
 pytestmark = pytest.mark.skipif(not REPLICAS, reason="one process has no ports between services, and no program beside it")
@@ -92,9 +93,19 @@ def spoken(hub, port: str, shown: Shown | None) -> set[str] | StatusCode:
     return {service.name for service in answer.list_services_response.service}
 
 
+def counted_by(hub, name: str, metric: str, **labels: str) -> Counted:
+    """What a process counts from now on."""
+    return Counted(hub, [hub.ready["metrics"][name]], metric, **labels)
+
+
+def denied_by(hub, name: str, method: str) -> Counted:
+    return counted_by(hub, name, "lanyard_grpc_requests_total", method=method, code=StatusCode.PERMISSION_DENIED.name)
+
+
 def immunity_41_no_certificate_but_a_services_own_opens_a_services_port(hub, ports, own, of_others, tmp_path):
     _, strange = tls.certificate(tmp_path, "stranger", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     for name, port in ports.items():
+        unread, denied = counted_by(hub, name, "lanyard_connections_failed_total"), denied_by(hub, name, RESOLVE)
         for shown in (None, Shown(strange, strange)):
             who = "a stranger" if shown else "who shows nothing"
             assert knock(hub, port, shown, HEALTH) == StatusCode.UNAVAILABLE, f"{name} speaks to {who}"
@@ -103,12 +114,17 @@ def immunity_41_no_certificate_but_a_services_own_opens_a_services_port(hub, por
             for method in (HEALTH, RESOLVE):
                 assert knock(hub, port, shown, method) == StatusCode.PERMISSION_DENIED, (name, who, method)
             assert spoken(hub, port, shown) == StatusCode.PERMISSION_DENIED, (name, who)
+        # Of the first two no request was read; each of the others asked once for that method.
+        unread.expect(2)
+        denied.expect(len(of_others))
     # Another service's own, for a method that is not that service's to call.
     wrong = [("mapping", "authz", RESOLVE), ("mapping", "gateway", LEND), ("spoke", "gateway", REVIEW), ("spoke", "authn", REVIEW)]
     for service, who, method in wrong:
         for number in range(REPLICAS):
             name = f"{service}-{number}"
+            denied = denied_by(hub, name, method)
             assert knock(hub, ports[name], own[who], method) == StatusCode.PERMISSION_DENIED, (name, who, method)
+            denied.expect(1)
 
 
 def test_every_service_tells_the_others_how_it_is_and_what_it_speaks(hub, ports, own):

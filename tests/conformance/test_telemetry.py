@@ -20,6 +20,7 @@ import tls
 from cluster import with_id
 from hub import REGION, unique
 from lab import ACCOUNT, as_authn_is_told, running
+from metrics import value
 from otlp import Collector
 from stack import REPLICAS, SERVICES, Stack, of_service
 from sts import Sts
@@ -335,15 +336,6 @@ def metrics_of(url: str) -> str:
         response = requests.get(url + path, timeout=10)
         assert response.status_code == 200, (url, path, response.text)
     return requests.get(f"{url}/metrics", timeout=10).text
-
-
-def value(text: str, name: str, **labels) -> float:
-    """The sum of what has these labels, others besides. What is not shown at all is no 0."""
-    pairs = [f'{key}="{word}"' for key, word in labels.items()]
-    lines = [line for line in text.splitlines() if re.match(re.escape(name) + r"[ {]", line)]
-    lines = [line for line in lines if all(pair in line for pair in pairs)]
-    assert lines, f"{name} with {labels} is not shown"
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(world):
