@@ -247,6 +247,70 @@ def test_an_explanation_names_the_step_and_why(hub, corp, issuer):
         assert told["advice"], told
 
 
+def explained_as(hub, cluster, login, stage, code, advice) -> None:
+    told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
+    assert told["verdict"] == "unauthorized", (code, told)
+    assert (told["stages"][-1]["name"], told["stages"][-1]["code"]) == (stage, code), told
+    assert advice in " ".join(told["advice"]), (code, told)
+
+
+def explained_by_id(hub, cluster, login, code) -> None:
+    """The API server's log has the id alone, and the token is not kept."""
+    reason, decision = with_id(cluster.token_review(login)["status"]["error"])
+    assert reason == code
+    told = hub.explain_decision(decision)
+    assert (told["verdict"], told["stages"][0]["name"], told["stages"][0]["code"]) == ("unauthorized", "token review", code), told
+    assert "lanyard explain --token" in " ".join(told["advice"]), told
+
+
+def test_each_way_that_a_token_fails_is_explained_with_what_mends_it(hub, corp, issuer, client):
+    cluster, token = corp
+    now = int(time.time())
+    header, _, signature = token().split(".")
+    cases = [
+        (token(exp=now - 60), "token_expired", "log in at the issuer again"),
+        (token(nbf=now + 3600), "token_not_yet_valid", "clocks"),
+        (token(aud=[client, "another"], azp="another"), "authorized_party", "client id"),
+        (f"{header}.{token(sub='root').split('.')[1]}.{signature}", "jwt_signature", "whole and as it came"),
+        (token(key=Key("nobodys")), "unknown_key", "publish the key"),
+        (issuer.unsigned(aud=client), "jwt_unsigned", "key pair"),
+        (issuer.by_public_key(aud=client), "jwt_symmetric", "key pair"),
+        (token(header={"alg": "RS256"}), "key_algorithm", "`kid`"),
+    ]
+    for login, code, advice in cases:
+        explained_as(hub, cluster, login, "token", code, advice)
+    explained_by_id(hub, cluster, cases[0][0], "token_expired")
+    login = token()
+    for whom in (["--oidc-issuer", issuer.url], ["--oidc-issuer", issuer.url, "--oidc-subject", "ana"]):
+        made = hub.cli("block", "create", "--cluster", cluster.id, *whom, "--reason", "left")["value"]
+        explained_as(hub, cluster, login, "token", "blocked", "lanyard block list")
+        explained_by_id(hub, cluster, login, "blocked")
+        hub.cli("block", "delete", made["id"], "--cluster", cluster.id)
+    assert badge(cluster, login)
+
+
+def test_each_way_that_claims_make_nobody_is_explained_with_what_mends_it(hub, cluster, issuer, client):
+    flags = ["--username-claim", "email", "--required-claim", "hd=example.com", "--groups-claim", "groups"]
+    associate(hub, cluster, issuer, client, *flags)
+
+    def token(**claims) -> str:
+        usual = {"aud": client, "email": "ana@example.com", "email_verified": True, "hd": "example.com", "groups": []}
+        return hub.secrets.add("an OIDC token", issuer.token(**usual | claims))
+
+    assert badge(cluster, token())
+    cases = [
+        ({"email_verified": False}, "email_not_verified", "verified at the issuer"),
+        ({"email_verified": None}, "email_verified_missing", "--email-verified-may-be-absent"),
+        ({"hd": "example.org"}, "required_claim", "--required-claim"),
+        ({"hd": None}, "claim_missing", f"identity-provider list {cluster.id}"),
+        ({"email": "system:admin"}, "reserved_username", "--username-prefix"),
+        ({"groups": ["system:masters"]}, "reserved_group", "--groups-prefix"),
+    ]
+    for claims, code, advice in cases:
+        explained_as(hub, cluster, token(**claims), "mapping", code, advice)
+    explained_by_id(hub, cluster, token(hd="example.org"), "required_claim")
+
+
 def test_an_inspection_shows_claims_and_believes_none(hub, corp, issuer):
     _, token = corp
     login = token(groups=["devs"])

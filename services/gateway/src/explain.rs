@@ -1,5 +1,6 @@
 //! One question, every stage's answer: token, identity, mapping, decision.
 
+mod advice;
 mod anew;
 mod grpc;
 
@@ -191,7 +192,7 @@ pub(crate) async fn explain<S: Services>(
             };
             let verified = match services.authn().authenticate(ask).await {
                 Ok(Authentication::Verified(verified)) => *verified,
-                Ok(other) => return Ok(refused_by_authn(trace, other, kind)),
+                Ok(other) => return Ok(refused_by_authn(trace, other, kind, &cluster.id)),
                 Err(fault) => return Ok(trace.no_answer("token", &fault)),
             };
             trace.stage("token", StageOutcome::Passed, "verified", token_lines(&verified));
@@ -274,10 +275,7 @@ fn let_in(resolution: Resolution, is_of_oidc: bool, cluster: &ClusterId) -> Resu
             let mut lines = vec![unmapped.denial.message];
             lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
             let advice = match is_of_oidc {
-                true => format!(
-                    "`lanyard identity-provider list {cluster}` says what claims become: let the issuer send others, or \
-                     associate a configuration that fits"
-                ),
+                true => advice::of_oidc(&unmapped.denial.code, cluster),
                 false => format!(
                     "nothing in cluster `{cluster}` maps this principal: make an access entry with `lanyard entry create`"
                 ),
@@ -300,7 +298,12 @@ enum TokenKind {
     Other,
 }
 
-fn refused_by_authn(mut trace: Trace, answer: Authentication, kind: TokenKind) -> Explanation {
+fn refused_by_authn(
+    mut trace: Trace,
+    answer: Authentication,
+    kind: TokenKind,
+    cluster: &ClusterId,
+) -> Explanation {
     match answer {
         Authentication::Refused(refusal) => {
             let code = refusal.denial.code.to_string();
@@ -313,15 +316,12 @@ fn refused_by_authn(mut trace: Trace, answer: Authentication, kind: TokenKind) -
             lines.extend(refusal.hints.iter().map(|hint| format!("hint: {hint}")));
             trace.stage("token", StageOutcome::Refused, &code, lines);
             trace.advice.push(match kind {
+                TokenKind::Aws if code == "blocked" => advice::BLOCKED.to_owned(),
                 TokenKind::Aws => {
                     "make a fresh token with `lanyard token --cluster-name` and the right credentials"
                         .to_owned()
                 }
-                TokenKind::Other => {
-                    "log in at the issuer again, or see what its configuration asks for: `lanyard \
-                                     identity-provider describe`"
-                        .to_owned()
-                }
+                TokenKind::Other => advice::of_oidc(&code, cluster),
             });
         }
         Authentication::NotOurs | Authentication::Verified(_) => {
