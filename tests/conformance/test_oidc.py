@@ -170,6 +170,31 @@ def test_immunity_39_who_is_disassociated_is_denied_with_the_next_request(hub, c
     assert cluster.token_review(login)["status"] == {"authenticated": False}
 
 
+def test_people_of_two_issuers_are_in_one_cluster_and_those_of_one_stay_when_the_other_goes(hub, corp, issuer, client, tmp_path):
+    cluster, token = corp
+    partner = Issuer(tmp_path).start()
+    try:
+        flags = ["--groups-claim", "groups", "--groups-prefix", "partner:"]
+        associate(hub, cluster, partner, f"partner-{client}", *flags, name="partner")
+        ours = token(groups=["devs"])
+        theirs = hub.secrets.add("an OIDC token", partner.token(aud=f"partner-{client}", groups=["devs"]))
+        ana, other = badge(cluster, ours), badge(cluster, theirs)
+        # Both issuers call somebody `ana`, and these are two people.
+        assert (ana["username"], ana["groups"][0]) == (f"{issuer.url}#ana", "corp:devs")
+        assert (other["username"], other["groups"][0]) == (f"{partner.url}#ana", "partner:devs")
+        # Neither vouches for the other's, nor for the other's audience.
+        forged = hub.secrets.add("an OIDC token", partner.token(iss=issuer.url, aud=client))
+        assert cluster.refusal(forged) == "jwt_signature"
+        assert cluster.refusal(hub.secrets.add("an OIDC token", partner.token(aud=client))) == "audience"
+        hub.cli("identity-provider", "disassociate", cluster.id, "corp")
+        assert cluster.token_review(ours)["status"] == {"authenticated": False}
+        assert cluster.verdict(ana, **PODS)[0] == "denied"
+        assert badge(cluster, theirs)["username"] == other["username"]
+        assert cluster.verdict(other, **PODS)[0] == "no opinion", "their login goes on"
+    finally:
+        partner.stop()
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["issuer", "subject"])
 def test_immunity_42_a_block_holds_with_the_next_request(hub, corp, issuer, whole):
     cluster, token = corp
