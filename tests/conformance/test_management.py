@@ -1,7 +1,11 @@
 """Who may change things: the gRPC front door, met by a client and a signer of another make."""
 
+import errno
 import http.client
 import json
+import os
+import secrets
+import socket
 import ssl
 
 import grpc
@@ -20,6 +24,8 @@ GET_USER = "/lanyard.authn.v1.Accounts/GetUser"
 DELETE_USER = "/lanyard.authn.v1.Accounts/DeleteUser"
 LIST_CLUSTERS = "/lanyard.mapping.v1.Clusters/ListClusters"
 DESCRIBE_CLUSTER = "/lanyard.mapping.v1.Clusters/DescribeCluster"
+PUT_SPOKE_KUBECONFIG = "/lanyard.mapping.v1.Spokes/PutSpokeKubeconfig"
+DESCRIBE_SPOKE = "/lanyard.mapping.v1.Spokes/DescribeSpoke"
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +301,56 @@ def immunity_28_a_message_that_nests_without_end_is_refused(hub, door, admin):
     for counted in refused:
         counted.expect(2)
     assert door.call(LIST_CLUSTERS, {}, admin).code == StatusCode.OK, "it goes on"
+
+
+@pytest.fixture
+def nobody():
+    """A port that somebody would be heard knocking at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [
+        ("users[u].user.exec", {"command": "touch", "args": ["TOUCHED"], "apiVersion": "client.authentication.k8s.io/v1"}),
+        ("users[u].user.tokenFile", "PIPE"),
+        ("users[u].user.client-key", "PIPE"),
+        ("users[u].user.client-certificate", "PIPE"),
+        ("clusters[c].cluster.certificate-authority", "PIPE"),
+        ("clusters[c].cluster.proxy-url", "http://NOBODY"),
+        ("clusters[c].cluster.insecure-skip-tls-verify", True),
+    ],
+)
+def immunity_34_a_kubeconfig_makes_the_hub_run_open_and_dial_nothing(hub, door, admin, cluster, nobody, tmp_path, place, more):
+    pipe, touched = tmp_path / "pipe", tmp_path / "touched"
+    os.mkfifo(pipe)
+    address = "{}:{}".format(*nobody.getsockname())
+    secret = hub.secrets.add("a spoke's token", f"token-of-{unique('spoke')}-{secrets.token_hex(8)}")
+    config = {
+        "kind": "Config",
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"https://{address}"}}],
+        "users": [{"name": "u", "user": {"token": secret}}],
+    }
+    told = json.loads(json.dumps(more).replace("TOUCHED", str(touched)).replace("PIPE", str(pipe)).replace("NOBODY", address))
+    whose, member = place.split("].")
+    part, field = member.split(".", 1)
+    config[whose.split("[")[0]][0][part][field] = told
+    answer = door.call(PUT_SPOKE_KUBECONFIG, {"cluster": cluster.id, "kubeconfig": json.dumps(config)}, admin)
+    assert answer.code == StatusCode.INVALID_ARGUMENT and f"`{place}` is refused" in answer.details, answer
+    assert secret not in answer.details
+    spoke = door.call(DESCRIBE_SPOKE, {"cluster": cluster.id}, admin)
+    assert spoke.code == StatusCode.OK and "kubeconfig" not in spoke.message, "nothing of it is kept"
+    assert not touched.exists()
+    with pytest.raises(BlockingIOError):
+        nobody.accept()
+    # Nobody has the pipe open, nor waits for somebody to write to it.
+    with pytest.raises(OSError) as error:
+        os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    assert error.value.errno == errno.ENXIO
 
 
 def immunity_28_a_message_without_an_end_is_cut_off(hub, door, admin):
