@@ -404,3 +404,13 @@ def test_an_issuer_that_cannot_be_asked_refuses_nobody(hub, tmp_path, client):
         assert "issuer_status" in json.dumps(told) or "cannot be reached" in json.dumps(told), told
     finally:
         issuer.stop()
+
+
+def test_an_issuer_of_no_known_authority_is_associated_and_has_no_answer(hub, cluster, issuer, client):
+    words = ["identity-provider", "associate", cluster.id, "corp", "--issuer-url", issuer.url, "--client-id", client]
+    (notice,) = hub.cli(*words)["notices"]
+    assert "(issuer_certificate)" in notice, notice
+    login, asked = hub.secrets.add("an OIDC token", issuer.token(aud=client)), issuer.asked
+    told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=login)
+    assert told["verdict"] == "no_answer" and "issuer_certificate" in json.dumps(told), told
+    assert issuer.asked == asked, "nothing is asked of who does not prove who they are"
