@@ -14,8 +14,9 @@ use lanyard_api::{
     methods,
     voucher::Audience,
 };
+use lanyard_kit::peers::PeerFault;
 use tonic::Status;
-use tower::Service as _;
+use tower::Service;
 
 use crate::remote::{Way, Ways, metadata};
 
@@ -69,7 +70,14 @@ fn way<'w>(ways: &'w Ways, service: &str) -> Option<&'w Way> {
     })
 }
 
-async fn forward(mut way: Way, request: Request) -> Response {
+async fn forward<W>(mut way: W, request: Request) -> Response
+where
+    W: Service<
+            http::Request<tonic::body::Body>,
+            Response = http::Response<tonic::body::Body>,
+            Error = PeerFault,
+        >,
+{
     let (parts, body) = request.into_parts();
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -110,11 +118,40 @@ async fn forward(mut way: Way, request: Request) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, sync::Arc};
 
+    use axum::middleware;
     use lanyard_api::methods::MANAGED;
+    use tower::ServiceExt as _;
 
     use super::*;
+    use crate::door::deadline;
+
+    #[tokio::test]
+    async fn a_service_hears_how_long_the_caller_waits_and_is_let_go_at_the_deadline() {
+        // One that needs no actor.
+        const METHOD: &str = "/lanyard.credentials.v1.Sessions/AssumeRoleWithWebIdentity";
+        let (sent, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let work = Arc::new(());
+        let held = Arc::clone(&work);
+        let slow = tower::service_fn(move |request: http::Request<tonic::body::Body>| {
+            sent.send(request.headers().get(TIMEOUT_HEADER).cloned()).unwrap();
+            let held = Arc::clone(&held);
+            async move {
+                let _held = held;
+                std::future::pending::<Result<http::Response<tonic::body::Body>, PeerFault>>().await
+            }
+        });
+        let routes = Router::new()
+            .route(METHOD, any(move |request| forward(slow.clone(), request)))
+            .layer(middleware::from_fn(deadline::honour));
+        let request = http::Request::post(METHOD).header(TIMEOUT_HEADER, "20m");
+        let response = routes.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), tonic::Code::DeadlineExceeded, "{status}");
+        assert_eq!(heard.recv().await.flatten().unwrap(), "20m");
+        assert_eq!(Arc::strong_count(&work), 1, "nobody works on it any more");
+    }
 
     #[test]
     fn every_service_that_callers_may_call_is_passed_on_or_answered_here() {
