@@ -73,8 +73,7 @@ impl<'a> Questions<'a> {
 
     /// A token of the administrator, for a cluster.
     pub(crate) fn local_token(&self, cluster: usize) -> Result<Token> {
-        let host = format!("sts.{}.amazonaws.com", world::REGION);
-        token(cluster, &self.world.administrator, &host, world::REGION)
+        local_token_of(cluster, &self.world.administrator)
     }
 
     /// A token of somebody whom STS has to prove, for the first cluster.
@@ -108,6 +107,12 @@ impl<'a> Questions<'a> {
         let questions = (0..REVIEWS).map(|number| access_review(0, &user, number)).collect();
         Ok(Scenario { name: ACCESS_REVIEWS.to_owned(), questions })
     }
+}
+
+/// A token of whoever has this local key, for a cluster.
+pub(crate) fn local_token_of(cluster: usize, key: &Credentials) -> Result<Token> {
+    let host = format!("sts.{}.amazonaws.com", world::REGION);
+    token(cluster, key, &host, world::REGION)
 }
 
 fn token(cluster: usize, key: &Credentials, host: &str, region: &str) -> Result<Token> {

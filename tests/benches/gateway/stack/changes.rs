@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
+use lanyard_api::authn::accounts::{Accounts as _, CreateUser, Named};
 use lanyard_api::authz::{Authorize as _, ObjectBatch, Objects as _, Verdict};
 use lanyard_api::grpc::{Remote, admitted_at_the_door};
 use lanyard_api::mapping::{CreateAccessEntry, Entries as _, EntryRef};
 use lanyard_api::signing::SignedChannel;
 use lanyard_api::{ClusterId, ClusterUid, Mutation};
+use lanyard_iam::{Credentials, SecretAccessKey};
+use lanyard_kit::ExposeSecret as _;
 use lanyard_rbac::ObjectKey;
 use serde_json::json;
 use tonic::transport::Channel;
 
-use super::running::{Place, Service, Stack, badge, prove};
+use super::running::{Place, Service, Stack, badge, is_proven, prove};
 use super::{Scale, rbac_review};
 use crate::figure::{say, say_under};
-use crate::questions::Questions;
+use crate::questions::{Questions, local_token_of};
 use crate::sts;
 use crate::turn::percentile_microseconds;
 use crate::world::{self, World};
@@ -34,6 +37,8 @@ const IDENTITY_LIFETIME: Duration = Duration::from_secs(20);
 const USERNAME: &str = "somebody-who-is-bound-and-unbound";
 /// The binding that comes and goes.
 const BINDING: &str = "visible";
+/// Whose key is switched off and on.
+const USER: &str = "switched-off-and-on";
 /// A session of the one role of the lab that has no entry.
 const SESSION: usize = 0;
 
@@ -41,7 +46,7 @@ const SESSION: usize = 0;
 pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, world: &World) -> Result<()> {
     let bench = Bench {
         door: stack.signed(world)?,
-        authn: stack.replica("authn", 0)?,
+        authn: replicas(stack, "authn")?,
         mapping: replicas(stack, "mapping")?,
         authz: replicas(stack, "authz")?,
         cluster: *world.clusters.first().context("a world without clusters")?,
@@ -50,7 +55,8 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     };
     let questions = Questions::new(world, &stack.server, place.sts);
     bench.entries(&questions).await?;
-    bench.bindings().await
+    bench.bindings().await?;
+    bench.keys().await
 }
 
 fn replicas(stack: &Stack, service: &str) -> Result<Vec<Service>> {
@@ -59,7 +65,7 @@ fn replicas(stack: &Stack, service: &str) -> Result<Vec<Service>> {
 
 struct Bench {
     door: Remote<SignedChannel<Channel>>,
-    authn: Service,
+    authn: Vec<Service>,
     mapping: Vec<Service>,
     authz: Vec<Service>,
     cluster: ClusterUid,
@@ -82,7 +88,8 @@ impl Bench {
             cluster: self.id.clone(),
             principal_arn: format!("arn:aws:iam::{}:role/{}", sts::ACCOUNT, sts::role(SESSION)),
         };
-        let prove = async || prove(&self.authn, self.cluster, &questions.sts_token(SESSION)?).await;
+        let authn = self.authn.first().context("there are no replicas")?;
+        let prove = async || prove(authn, self.cluster, &questions.sts_token(SESSION)?).await;
         let (mut identity, mut proved) = (prove().await?, Instant::now());
         for number in 0..self.changes {
             if proved.elapsed() > IDENTITY_LIFETIME {
@@ -134,6 +141,43 @@ impl Bench {
             follow(&mut times, change, &self.authz, shows).await?;
         }
         times.say("An RBAC binding, made or deleted, on two replicas of authz")
+    }
+
+    /// A local access key is switched off and on; authn refuses its tokens or verifies them.
+    async fn keys(&self) -> Result<()> {
+        let by = || Mutation::by(admitted_at_the_door());
+        let user = Named { account: None, name: USER.to_owned() };
+        let made = CreateUser {
+            account: None,
+            path: "/".to_owned(),
+            name: USER.to_owned(),
+            tags: Default::default(),
+        };
+        self.door.create_user(by(), made).await?;
+        let made = self.door.create_access_key(by(), user.clone()).await?.value;
+        let key = Credentials {
+            access_key_id: made.key.id,
+            secret_access_key: SecretAccessKey::new(made.secret.expose_secret().to_owned()),
+            session_token: None,
+        };
+        // One that is not heard of yet is refused too, and would pass for one that is switched off.
+        let token = local_token_of(0, &key)?;
+        let is_known = async |replica: &Service| is_proven(replica, self.cluster, &token).await;
+        follow(&mut Times::default(), async { Ok(()) }, &self.authn, is_known).await?;
+        let mut times = Times::default();
+        for number in 0..self.changes {
+            let is_active = number % 2 == 1;
+            let token = local_token_of(0, &key)?;
+            let change = async {
+                let (user, key) = (user.clone(), key.access_key_id.clone());
+                self.door.set_access_key_active(by(), user, key, is_active).await.map(drop)?;
+                Ok(())
+            };
+            let shows =
+                async |replica: &Service| Ok(is_proven(replica, self.cluster, &token).await? == is_active);
+            follow(&mut times, change, &self.authn, shows).await?;
+        }
+        times.say("An access key, switched off or on, on two replicas of authn")
     }
 }
 

@@ -122,12 +122,21 @@ pub(super) async fn prove(
     cluster: ClusterUid,
     token: &Token,
 ) -> Result<Vouched<Arc<Identity>>> {
-    let token = SecretString::from(token.expose());
-    let query = AuthenticateQuery { token, digest: None, cluster, audiences: Vec::new(), explain: false };
-    match authn.authenticate(query).await? {
+    match asked(authn, cluster, token).await? {
         Authentication::Verified(verified) => Ok(verified.identity),
         other => anyhow::bail!("the token is not verified: {other:?}"),
     }
+}
+
+/// Whether authn proves a token.
+pub(super) async fn is_proven(authn: &Service, cluster: ClusterUid, token: &Token) -> Result<bool> {
+    Ok(matches!(asked(authn, cluster, token).await?, Authentication::Verified(_)))
+}
+
+async fn asked(authn: &Service, cluster: ClusterUid, token: &Token) -> Result<Authentication> {
+    let token = SecretString::from(token.expose());
+    let query = AuthenticateQuery { token, digest: None, cluster, audiences: Vec::new(), explain: false };
+    Ok(authn.authenticate(query).await?)
 }
 
 /// Has mapping give the badge of an identity, if it has one.
