@@ -1,5 +1,6 @@
 """One request, one trace: through separate services and into PostgreSQL, Redis and STS; and the same in logs and metrics."""
 
+import base64
 import functools
 import itertools
 import json
@@ -9,6 +10,7 @@ import re
 import secrets
 import signal
 import time
+from dataclasses import dataclass
 
 import boto3
 import botocore.config
@@ -20,6 +22,7 @@ import tls
 from cluster import with_id
 from hub import REGION, unique
 from lab import ACCOUNT, as_authn_is_told, running
+from management import FrontDoor
 from metrics import value
 from otlp import Collector
 from stack import REPLICAS, SERVICES, Stack, of_service
@@ -459,6 +462,76 @@ def test_what_a_service_does_by_itself_is_a_trace_of_its_own(world, collector):
         assert {span.service for span in spans} == {service}
         assert all(span.parent == root.id for span in spans if span is not root)
         assert any(span.name.split(" ")[0] in ("SELECT", "INSERT") for span in spans), spans
+
+
+LISTS = {
+    "/api/v1/namespaces/kube-system/configmaps": [],
+    "/api/v1/serviceaccounts": [],
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles": [
+        {"metadata": {"name": "seen"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}
+    ],
+    "/apis/rbac.authorization.k8s.io/v1/roles": [],
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings": [],
+    "/apis/rbac.authorization.k8s.io/v1/rolebindings": [],
+}
+
+
+@dataclass
+class ApiServer(tls.StandIn):
+    """What an API server lists once, and nothing more: it has no watch, no issuer and no reviews."""
+
+    NAME = "api-server"
+    folder: pathlib.Path
+
+    def _answer(self, request):
+        request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        path, _, query = request.path.partition("?")
+        if "watch=true" in query or path not in LISTS:
+            return tls.send(request, 404, "{}")
+        return tls.send(request, 200, json.dumps({"metadata": {"resourceVersion": "1"}, "items": LISTS[path]}))
+
+
+def test_what_the_spoke_service_brings_is_one_tree_from_there_to_who_takes_it(world, collector, tmp_path):
+    stack, _, cluster, _ = world
+    api_server, door = ApiServer(tmp_path).start(), FrontDoor(stack)
+    ca = base64.b64encode(api_server.ca.read_bytes()).decode()
+    token = stack.secrets.add("a spoke's token", "of-the-api-server-" + secrets.token_hex(12))
+    config = {
+        "kind": "Config",
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"https://{api_server.host}", "certificate-authority-data": ca}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
+
+    def called(method, **request):
+        answer = door.call(f"/lanyard.mapping.v1.Spokes/{method}", {"cluster": cluster.id} | request, stack.administrator())
+        assert answer.code.name == "OK", answer
+
+    taken = ("lanyard-authz", "lanyard.authz.v1.Objects/ApplyObjects", "server")
+
+    def found(spans):
+        """A push that authz has taken, once all of it is there."""
+        for root in (span for span in spans if (span.service, span.name) == ("lanyard-spoke", "spoke/push")):
+            own = [span for span in spans if span.trace == root.trace]
+            ids = {span.id for span in own}
+            whole = all(span.parent in ids for span in own if span is not root)
+            if whole and not root.failed and any((span.service, span.name, span.kind) == taken for span in own):
+                return root, own
+        return None
+
+    try:
+        called("PutSpokeKubeconfig", kubeconfig=json.dumps(config))
+        root, spans = collector.wait_for("a push of the spoke service", found)
+    finally:
+        called("DeleteSpokeKubeconfig")
+        door.close()
+        api_server.stop()
+    assert (root.parent, root.kind) == ("", "internal")
+    assert {"lanyard-spoke", "lanyard-authn", "lanyard-authz"} <= {span.service for span in spans}
+    (sent,) = [span for span in spans if (span.service, span.name, span.kind) == ("lanyard-spoke", taken[1], "client")]
+    (answered,) = [span for span in spans if (span.service, span.name, span.kind) == taken]
+    assert (sent.parent, answered.parent) == (root.id, sent.id)
 
 
 def test_a_collector_that_asks_for_a_certificate_is_shown_one(new_hub, tmp_path):
