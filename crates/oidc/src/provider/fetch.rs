@@ -42,7 +42,7 @@ async fn get(client: &HttpClient, document: Document, url: Url) -> Result<(Bytes
         span::failed(&span);
         OidcFault::Http { document, fault }
     })?;
-    span::document_answered(&span, answer.status);
+    span::asked_answered(&span, answer.status);
     if answer.status != StatusCode::OK {
         return Err(OidcFault::Status { document, status: answer.status.as_u16() });
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use lanyard_kit::http_client::Request;
+use lanyard_kit::{http_client::Request, telemetry::trace::span};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ApiFault, ApiServer, refused};
@@ -38,7 +38,10 @@ impl ApiServer {
         let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let request = Request { method: Method::POST, url: self.at(path), headers, body };
-        let answer = self.questions.send(request).await?;
+        // Nothing is below it, so that it is enough to hold it.
+        let span = span::question(what);
+        let answer = self.questions.send(request).await.inspect_err(|_| span::failed(&span))?;
+        span::asked_answered(&span, answer.status);
         if answer.status.is_success() {
             Ok(answer.body)
         } else {

@@ -242,19 +242,31 @@ pub fn document(name: &'static str) -> Span {
     if !context::is_recorded() {
         return Span::none();
     }
+    asked("GET", name)
+}
+
+/// A question to a cluster's API server about a pod, by the resource that is posted: `tokenreviews`.
+pub fn question(resource: &'static str) -> Span {
+    if !context::is_recorded() {
+        return Span::none();
+    }
+    asked("POST", resource)
+}
+
+fn asked(method: &'static str, what: &'static str) -> Span {
     tracing::info_span!(
         target: SPAN_TARGET,
-        "document",
-        { names::OTEL_NAME } = %format_args!("GET {name}"),
+        "asked",
+        { names::OTEL_NAME } = %format_args!("{method} {what}"),
         { names::OTEL_KIND } = "client",
         { names::OTEL_STATUS } = Empty,
-        { names::HTTP_METHOD } = "GET",
+        { names::HTTP_METHOD } = method,
         { names::HTTP_STATUS } = Empty,
     )
 }
 
-/// The document is answered.
-pub fn document_answered(span: &Span, status: http::StatusCode) {
+/// The document or the question is answered.
+pub fn asked_answered(span: &Span, status: http::StatusCode) {
     span.record(names::HTTP_STATUS, i64::from(status.as_u16()));
     if !status.is_success() {
         failed(span);
@@ -347,6 +359,28 @@ mod tests {
     }
 
     #[test]
+    fn what_others_are_asked_over_http_is_called_by_method_and_thing_and_fails_with_its_status() {
+        for (status, is_failed) in [(201_u16, false), (403, true)] {
+            let kept = Kept::default();
+            let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
+            let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                asked_answered(&asked("POST", "tokenreviews"), status.try_into().unwrap());
+            });
+            let spans = kept.0.lock().unwrap();
+            let [span] = spans.as_slice() else { panic!("{status}: {spans:?}") };
+            assert_eq!((&*span.name, &span.span_kind), ("POST tokenreviews", &SpanKind::Client));
+            assert_eq!(matches!(span.status, Status::Error { .. }), is_failed, "{status}");
+            let told = |name: &str| {
+                let found = span.attributes.iter().find(|told| told.key.as_str() == name);
+                found.map(|told| told.value.as_str().into_owned())
+            };
+            assert_eq!(told(names::HTTP_METHOD).as_deref(), Some("POST"));
+            assert_eq!(told(names::HTTP_STATUS), Some(status.to_string()));
+        }
+    }
+
+    #[test]
     fn nothing_makes_a_span_while_traces_are_off() {
         let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), sampled.parse().unwrap())]);
@@ -359,6 +393,7 @@ mod tests {
             redis("SET"),
             aws("STS", "GetCallerIdentity", "eu-west-1"),
             document("keys"),
+            question("tokenreviews"),
         ];
         for span in spans {
             assert!(span.is_none(), "{span:?}");
