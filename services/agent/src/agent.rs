@@ -259,12 +259,13 @@ impl<U: Upstream> Agent<U> {
         now: OffsetDateTime,
     ) -> Result<Option<Arc<Answer>>, Refusal> {
         let Some(entry) = self.vault.find(digest) else { return Ok(None) };
-        if !entry.is_within_share() {
-            return Err(Refusal::Limited);
-        }
         entry.claims().life.check(now)?;
         if self.pods.as_ref().is_some_and(|pods| pods.check_kept(entry.claims(), peer).is_err()) {
             return Ok(None);
+        }
+        // It is the pod's own: whoever else shows its token takes nothing of it.
+        if !entry.is_within_share() {
+            return Err(Refusal::Limited);
         }
         Ok(entry.answer(now))
     }

@@ -53,8 +53,12 @@ const fn generous() -> Rate {
 }
 
 fn world_with(answers: &[Result<time::Duration, AuthError>], limits: Limits) -> World {
+    world_of(answers, limits, generous())
+}
+
+fn world_of(answers: &[Result<time::Duration, AuthError>], limits: Limits, pod_rate: Rate) -> World {
     let (clock, kubelet) = (TestClock::new(NOW), Arc::new(Kubelet::default()));
-    let pod_options = crate::vault::VaultOptions { pod_rate: generous(), entries_max: 100, ..options() };
+    let pod_options = crate::vault::VaultOptions { pod_rate, entries_max: 100, ..options() };
     let vault = Vault::new(Scripted::new(&clock, answers), Arc::new(clock.clone()), pod_options);
     let asked = Arc::clone(&kubelet);
     let source = move || std::future::ready(asked.list());
@@ -204,6 +208,47 @@ async fn immunity_28_one_pods_burst_leaves_the_others_theirs() {
     }
     assert_eq!(statuses, [404, 404, 429, 429]);
     assert_eq!(world.ask(&token("pod-2"), "10.88.0.6").await.unwrap_err().status(), 404);
+}
+
+/// Two pods whose credentials are kept, and each of which may have three of them at once, and one a second.
+async fn world_of_narrow_shares() -> World {
+    let world = world_of(&[SIX_HOURS], LIMITS, Rate::new(1, 3));
+    world.kubelet.set(&[item("pod-1", "10.88.0.5"), item("pod-2", "10.88.0.6")]);
+    for (uid, address) in [("pod-1", "10.88.0.5"), ("pod-2", "10.88.0.6")] {
+        // What comes for a token is nothing of the share in what is kept.
+        world.ask(&token(uid), address).await.unwrap();
+    }
+    world
+}
+
+impl World {
+    /// The status of each of so many requests, one after the other.
+    async fn statuses(&self, token: &str, address: &str, count: usize) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        for _ in 0..count {
+            statuses.push(self.ask(token, address).await.map_or_else(|refusal| refusal.status(), |_| 200));
+        }
+        statuses
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_a_pod_beyond_its_share_of_kept_credentials_is_told_so_and_another_has_its_own() {
+    let world = world_of_narrow_shares().await;
+    let statuses = world.statuses(&token("pod-1"), "10.88.0.5", 30).await;
+    assert_eq!(statuses[..3], [200; 3]);
+    // A share fills again by the machine's clock, which is not this test's: one a second, and these take far less than thirty.
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    assert_eq!(world.statuses(&token("pod-2"), "10.88.0.6", 3).await, [200; 3]);
+    assert_eq!(world.vends(), 2, "nobody was asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_48_who_shows_anothers_token_takes_nothing_of_its_pods_share() {
+    let world = world_of_narrow_shares().await;
+    assert_eq!(world.statuses(&token("pod-1"), "10.88.0.6", 30).await, [403; 30]);
+    assert_eq!(world.statuses(&token("pod-1"), "10.88.0.5", 3).await, [200; 3]);
 }
 
 #[tokio::test(start_paused = true)]
