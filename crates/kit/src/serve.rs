@@ -42,7 +42,7 @@ pub struct Options {
     pub address: SocketAddr,
     /// TLS as it is when a connection comes, or none for a loopback listener in tests and behind a terminating proxy.
     pub tls: Option<Live<rustls::ServerConfig>>,
-    /// Over how many routers answers go at most (IPv4's time to live); the system's default where it is not said.
+    /// Over how many routers answers go at most (IPv4's time to live, IPv6's hop limit); the system's default where it is not said.
     pub hops_max: Option<u32>,
     /// The header in which answers to HTTP/1 heads that are none, or too long, bear a number, for services that number all of
     /// theirs; none: they bear none. Over HTTP/2 such heads are refused within the framing, where there is no place for it.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -46,9 +47,8 @@ impl Server {
         let fault = |reason| ServeError::Bind { address: options.address, reason };
         let listener = TcpListener::bind(options.address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        if let (Some(hops_max), true) = (options.hops_max, address.is_ipv4()) {
-            // The connections that are accepted have it from here.
-            listener.set_ttl(hops_max).map_err(fault)?;
+        if let Some(hops_max) = options.hops_max {
+            bound_hops(&listener, address, hops_max).map_err(fault)?;
         }
         Ok(Self { listener, address, options })
     }
@@ -115,6 +115,16 @@ impl Server {
             connections.wait().await;
         }
     }
+}
+
+/// Bounds how far answers go; the connections that are accepted have it from the listener.
+fn bound_hops(listener: &TcpListener, address: SocketAddr, hops_max: u32) -> std::io::Result<()> {
+    // Of an address of IPv6 too: `::` is asked by IPv4 as well, whose packets have a bound of their own.
+    listener.set_ttl(hops_max)?;
+    if address.is_ipv6() {
+        SockRef::from(listener).set_unicast_hops_v6(hops_max)?;
+    }
+    Ok(())
 }
 
 /// The next connection and its slot; none once it is time to stop.
@@ -244,7 +254,36 @@ impl Ages {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_have_the_bound_of_hops_by_ipv4_and_by_ipv6() {
+        let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+        for (at, asked_at) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")]
+        {
+            let (at, asked_at): (IpAddr, IpAddr) = (at.parse().unwrap(), asked_at.parse().unwrap());
+            if at.is_ipv6() && !has_ipv6 {
+                continue;
+            }
+            for hops_max in [None, Some(1), Some(7)] {
+                let address = SocketAddr::new(at, 0);
+                let server =
+                    Server::bind(Options { address, hops_max, ..Options::loopback(0) }).await.unwrap();
+                let asked = SocketAddr::new(asked_at, server.address().port());
+                let (_asking, (accepted, _)) =
+                    tokio::try_join!(TcpStream::connect(asked), server.listener.accept()).unwrap();
+                let socket = SockRef::from(&accepted);
+                let hops = if asked_at.is_ipv4() { socket.ttl_v4() } else { socket.unicast_hops_v6() };
+                let hops = hops.unwrap();
+                match hops_max {
+                    Some(hops_max) => assert_eq!(hops, hops_max, "{asked} at {at}"),
+                    None => assert!(hops > 7, "{asked} at {at}: the system's own, not {hops}"),
+                }
+            }
+        }
+    }
 
     #[test]
     fn connection_ages_are_spread_by_a_tenth_and_do_not_bunch() {
