@@ -23,6 +23,29 @@ pytestmark = pytest.mark.skipif(
 )
 STANDINS = pathlib.Path(__file__).with_name("standins.py")
 CURL = "import sys, urllib.request as u\nr = u.Request(sys.argv[2], method=sys.argv[1], headers=dict(h.split('=', 1) for h in sys.argv[3:]))\ntry:\n    a = u.build_opener(u.ProxyHandler({})).open(r, timeout=2); print(a.status, a.read().decode())\nexcept u.HTTPError as e: print(e.code, e.read().decode())\nexcept Exception as e: print(0, type(e).__name__, e)"
+# Asks once, and says over how many routers each piece of the answer might have gone: it looks at the packets that come to the pod.
+HOPS = """
+import socket, sys, urllib.error, urllib.request
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+heard.settimeout(20)
+try:
+    status = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=20).status
+except urllib.error.HTTPError as refused:
+    status = refused.code
+hops = set()
+while True:
+    try:
+        packet = heard.recv(65536)
+    except BlockingIOError:
+        break
+    head = (packet[0] & 15) * 4
+    segment = packet[head : int.from_bytes(packet[2:4], "big")]
+    # Of port 80, and with something in it: what has nothing may be of the kernel, after the connection is over.
+    if packet[9] == 6 and segment[:2] == (80).to_bytes(2, "big") and len(segment) > (segment[12] >> 4) * 4:
+        hops.add(packet[8])
+        heard.setblocking(False)
+print(status, *sorted(hops))
+"""
 CLOUD = "import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(b'the nodes own role')\n    def log_message(self, *a): pass\nhttp.server.HTTPServer(('169.254.169.254', 80), H).serve_forever()"
 
 
@@ -166,6 +189,28 @@ def immunity_48_a_token_carried_to_another_pod_is_refused_by_the_connections_add
     assert network.ask("node", "GET", url, Authorization=token("p1"))[0] == 403
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+def immunity_48_pods_are_answered_and_told_apart_by_ipv6_too(network, on_node):
+    network.ip("node", "addr add fd00:88::1/64 dev cni0 nodad")
+    for number, short in ((5, "one"), (6, "two")):
+        network.ip(short, f"addr add fd00:88::{number}/64 dev eth0 nodad")
+        network.ip(short, "-6 route add default via fd00:88::1")
+    dual = [pod(f"p{n}", address, podIPs=[{"ip": address}, {"ip": f"fd00:88::{n + 4}"}]) for n, address in ((1, "10.88.0.5"), (2, "10.88.0.6"))]
+    (on_node.folder / "pods.json").write_text(json.dumps(dual))
+    agent = on_node()
+    assert "fd00:ec2::23/128" in links(network)
+    assert "http://[fd00:ec2::23]:80" in agent.about["credentials"]
+    url = "http://[fd00:ec2::23]/v1/credentials"
+    assert network.ask("one", "GET", url, Authorization=token("p1"))[0] == 200
+    assert network.ask("two", "GET", url, Authorization=token("p2"))[0] == 200
+    for carried_to in ("two", "node"):
+        status, said = network.ask(carried_to, "GET", url, Authorization=token("p1"))
+        assert (status, "another address" in said) == (403, True), f"{carried_to}: {said}"
+    assert network.ask("one", "GET", "http://169.254.170.23/v1/credentials", Authorization=token("p1"))[0] == 200
+    assert agent.stop() == 0
+    assert "fd00:ec2::23" not in links(network)
+
+
 METADATA = "http://169.254.169.254"
 ROLES = METADATA + "/latest/meta-data/iam/security-credentials/"
 
@@ -198,6 +243,19 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(ne
     # Its successor without the road takes them away.
     on_node()
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
+def immunity_47_answers_of_the_metadata_road_go_over_no_router(network, on_node):
+    """A pod that forwards to others hands them nothing of it; the container-credentials address, which wants a token, has no such bound."""
+    on_node("--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+
+    def hops(url: str) -> list[str]:
+        command = [*network.inside("one"), sys.executable, "-c", HOPS, url]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+
+    assert hops(ROLES) == ["401", "1"]
+    status, *others = hops("http://169.254.170.23/v1/credentials")
+    assert status == "400" and others and "1" not in others, others
 
 
 def test_remove_rules_takes_away_what_an_agent_has_left(network, on_node):
