@@ -275,23 +275,26 @@ impl<U: Upstream> Agent<U> {
     /// # Errors
     /// [`Refusal`], which is counted.
     pub async fn pod_at(&self, peer: Peer) -> Result<Pod, Refusal> {
-        let found = self.pod_found(peer).await;
-        if let Err(refusal) = &found {
-            if self.audit.take() {
-                warn!(peer.address = %peer.address, error = %refusal, "the metadata road was refused: no one pod");
-            }
-            self.answers.increment((Road::Metadata, refusal.outcome()));
+        self.pod_found(peer).await.inspect_err(|refusal| self.tell_of_nobody(peer, refusal))
+    }
+
+    /// The pod that has this one's address by now, by a new list: the kept one may be of before it was given away. None where that is
+    /// this one still, and where the address asks too often for a list to be asked for.
+    ///
+    /// # Errors
+    /// [`Refusal`], which is counted.
+    pub async fn successor_at(&self, peer: Peer, pod: &Pod) -> Result<Option<Pod>, Refusal> {
+        if !self.newcomers.take(peer.address) {
+            return Ok(None);
         }
-        found
+        let found = newly_listed_pod_at(self.listed_pods()?, peer).await;
+        let found = found.inspect_err(|refusal| self.tell_of_nobody(peer, refusal))?;
+        Ok(Some(found).filter(|found| found.uid != pod.uid))
     }
 
     async fn pod_found(&self, peer: Peer) -> Result<Pod, Refusal> {
-        let pods = self.pods.as_ref().ok_or_else(Unlisted::of::<Directory>)?;
-        let in_list = || -> Result<Option<Pod>, Nobody> {
-            let Some(listed) = pods.current() else { return Ok(None) };
-            listed.list.of_address(peer.address).cloned().map(Some)
-        };
-        if let Ok(Some(pod)) = in_list()
+        let pods = self.listed_pods()?;
+        if let Ok(Some(pod)) = kept_pod_at(pods, peer)
             && pod.stage == Stage::Running
         {
             return Ok(pod);
@@ -299,8 +302,18 @@ impl<U: Upstream> Agent<U> {
         if !self.newcomers.take(peer.address) {
             return Err(Refusal::Limited);
         }
-        pods.refresh(Instant::now()).await;
-        Ok(in_list()?.ok_or_else(Unlisted::of::<Directory>)?)
+        newly_listed_pod_at(pods, peer).await
+    }
+
+    fn listed_pods(&self) -> Result<&PodWatch, Unlisted> {
+        self.pods.as_deref().ok_or_else(Unlisted::of::<Directory>)
+    }
+
+    fn tell_of_nobody(&self, peer: Peer, refusal: &Refusal) {
+        if self.audit.take() {
+            warn!(peer.address = %peer.address, error = %refusal, "the metadata road was refused: no one pod");
+        }
+        self.answers.increment((Road::Metadata, refusal.outcome()));
     }
 
     fn audit_token(&self, digest: &TokenDigest, error: TokenError, peer: Peer) {
@@ -341,6 +354,18 @@ impl<U: Upstream> Agent<U> {
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
+}
+
+/// The one pod that has the address in a list that was asked for since.
+async fn newly_listed_pod_at(pods: &PodWatch, peer: Peer) -> Result<Pod, Refusal> {
+    pods.refresh(Instant::now()).await;
+    Ok(kept_pod_at(pods, peer)?.ok_or_else(Unlisted::of::<Directory>)?)
+}
+
+/// The one pod that has the address in the list as it is; none where there is no list that may be believed.
+fn kept_pod_at(pods: &PodWatch, peer: Peer) -> Result<Option<Pod>, Nobody> {
+    let Some(listed) = pods.current() else { return Ok(None) };
+    listed.list.of_address(peer.address).cloned().map(Some)
 }
 
 impl<U> std::fmt::Debug for Agent<U> {

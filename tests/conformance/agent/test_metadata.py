@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import pathlib
+import shutil
 import time
 import urllib.parse
 
@@ -89,6 +91,41 @@ def immunity_47_another_pods_session_or_address_is_worth_nothing(agent, node):
     time.sleep(6)
     for source in ("127.0.0.2", "127.0.0.5"):
         assert ask(agent, "GET", ROLES, session(agent, source), source)[0] == 403, source
+
+
+def immunity_47_an_address_that_is_given_away_is_its_new_pods_at_once_and_never_the_old_ones(start, node, tmp_path):
+    """The list that the agent keeps is of before; it is read here when somebody asks, and else after an hour."""
+    folder, old, new = tmp_path / "pods", token("p1"), token("p9")
+    node.pods([pod("p1", "127.0.0.2")])
+    project(folder, "p1", old)
+    file = tmp_path / "seldom.toml"
+    file.write_text("[imds]\nport = 0\n[kubelet]\ninterval_ms = 3600000\n")
+    flags = ("--imds-namespace", "shop", "--manage-addresses", "false", "--imds-manage-rules", "false", "--pods-folder", str(folder))
+    agent = start(*flags, "--config", str(file))
+
+    def key() -> tuple[int, str]:
+        status, text = ask(agent, "GET", ROLES + "cart", session(agent))
+        return status, json.loads(text)["AccessKeyId"] if status == 200 else text
+
+    def of(one: str) -> tuple[int, str]:
+        """What the endpoint's stand-in gives for a token."""
+        return 200, f"ASIA{hashlib.sha256(one.encode()).hexdigest()[:12].upper()}0001"
+
+    assert key() == of(old)
+    # The pod ends, its folder with it, and its address goes to another, which has no token: nothing of the old one's is there for it.
+    shutil.rmtree(folder / "p1")
+    node.pods([pod("p9", "127.0.0.2")])
+    status, said = key()
+    assert (status, "no projected token" in said) == (404, True), said
+    assert key()[0] == 404
+    project(folder, "p9", new)
+    assert key() == of(new)
+    # Once more, to one whose token is there when it asks first.
+    third = token("p10")
+    project(folder, "p10", third)
+    shutil.rmtree(folder / "p9")
+    node.pods([pod("p10", "127.0.0.2")])
+    assert key() == of(third)
 
 
 def immunity_47_no_token_no_answer_and_no_role_by_default(agent):

@@ -327,6 +327,37 @@ async fn an_upstreams_refusal_passes_with_its_status_and_its_words() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn immunity_47_an_address_that_was_given_away_is_its_new_pods_by_a_new_list() {
+    let world = world(&[SIX_HOURS]);
+    let peer = at("10.88.0.5");
+    let first = world.agent.pod_at(peer).await.unwrap();
+    assert_eq!((first.uid.as_str(), world.agent.successor_at(peer, &first).await), ("pod-1", Ok(None)));
+    world.kubelet.set(&[item("pod-3", "10.88.0.5")]);
+    assert_eq!(world.agent.pod_at(peer).await.unwrap().uid, "pod-1", "by the list that is kept");
+    let second = world.agent.successor_at(peer, &first).await.unwrap().expect("another pod has it");
+    assert_eq!(second.uid, "pod-3");
+    assert_eq!(world.agent.pod_at(peer).await.unwrap(), second, "the new list is the kept one");
+    world.kubelet.set(&[]);
+    let refused = world.agent.successor_at(peer, &second).await.unwrap_err();
+    assert_eq!(refused, Refusal::Nobody(Nobody::None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn immunity_28_who_looks_for_a_successor_again_and_again_has_the_kubelet_asked_within_their_share() {
+    let narrow = Limits { newcomers: Rate::new(1, 3), ..LIMITS };
+    let world = world_with(&[SIX_HOURS], narrow);
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    let peer = at("10.88.0.5");
+    // The first list, and then two of the others; the share fills again by the machine's clock, one a second.
+    let pod = world.agent.pod_at(peer).await.unwrap();
+    for _ in 0..60 {
+        assert_eq!(world.agent.successor_at(peer, &pod).await, Ok(None));
+    }
+    let asked = world.kubelet.asked.load(Ordering::SeqCst);
+    assert!((3..40).contains(&asked), "{asked} lists");
+}
+
+#[tokio::test(start_paused = true)]
 async fn immunity_47_on_the_metadata_road_an_address_is_one_running_pods_or_nobodys() {
     let world = world(&[SIX_HOURS]);
     assert_eq!(world.agent.pod_at(at("10.88.0.5")).await.unwrap().uid, "pod-1");
