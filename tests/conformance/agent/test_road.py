@@ -278,6 +278,21 @@ def test_immunity_50_a_role_that_lets_in_all_of_the_issuer_is_refused(stage):
     stage.associate(account, role, "issuer")
 
 
+def test_immunity_50_a_role_that_trusts_the_issuer_and_lets_the_hub_in_openly_is_refused(stage):
+    role, account = stage.role(), unique("bot")
+    issuer, hub = (json.loads(stage.proposal(account, role, "--road", road)["trust_policy"]) for road in ("issuer", "hub-principal"))
+    stage.associate(account, role, "issuer")
+    words = ("associate", CLUSTER, f"{NAMESPACE}/{unique('bot')}", "--role", role.arn, "--road", "issuer", "--allow-any-cluster")
+    for statement in issuer["Statement"]:
+        # Any ServiceAccount, so that this one is let in by the issuer.
+        statement.pop("Condition")
+    opened = [{name: value for name, value in statement.items() if name != "Condition"} for statement in hub["Statement"]]
+    role.trust = issuer | {"Statement": [*issuer["Statement"], *opened]}
+    assert "without an external id" in stage.hub.refused(*words, code=2)
+    role.trust = issuer | {"Statement": [*issuer["Statement"], *hub["Statement"]]}
+    stage.hub.cli(*words)
+
+
 @pytest.mark.parametrize(
     ("ill", "error", "statuses"),
     [

@@ -1,8 +1,9 @@
 //! Trying a role of AWS, before its credentials are given to anybody: it has to let the hub in, and nobody whom it should not.
 //!
 //! A role that trusts the hub and demands no external id of the hub's making could be named by any tenant of the hub. So it is
-//! assumed as it will be, then without the external id, then with another's; and where it trusts the cluster's issuer, in the name of
-//! a ServiceAccount that no cluster can have. What a try is given can do nothing, by a session policy, and is dropped.
+//! assumed as it will be, then, whichever road it is to take, by the hub without the external id and with another's; and where it trusts
+//! the cluster's issuer, in the name of a ServiceAccount that no cluster can have. What a try is given can do nothing, by a session
+//! policy, and is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,33 +85,52 @@ impl Road {
         tags: &BTreeMap<String, String>,
     ) -> Result<Finding, CallError> {
         let PodIdentityAssociation { namespace, service_account, .. } = association;
-        let (own, none) = (self.external_id(cluster, namespace, service_account), BTreeMap::new());
-        let assume = async |external_id: Option<&str>, tags: &BTreeMap<String, String>| {
-            let transitive_keys: BTreeSet<String> = tags.keys().cloned().collect();
-            let session = session_of(association);
-            let asked = AssumeRoleAsked { session, tags, transitive_keys: &transitive_keys, external_id };
-            door(self.aws().assume_role(AssumedBy::Hub, asked).await)
-        };
-        if let Door::Shut = assume(Some(&own), tags).await? {
+        let own = self.external_id(cluster, namespace, service_account);
+        if let Door::Shut = told(self.as_hub(association, Some(&own), tags).await)? {
             let bare = match tags.is_empty() {
                 true => Door::Shut,
-                false => assume(Some(&own), &none).await?,
+                false => told(self.as_hub(association, Some(&own), &BTreeMap::new()).await)?,
             };
             return Ok(match bare {
                 Door::Open => Finding::Untagged,
                 Door::Shut => Finding::Closed,
             });
         }
-        if let Door::Open = assume(None, &none).await? {
-            return Ok(Finding::WithoutExternalId);
+        let open = told(self.open_to_hub(cluster, association).await)?;
+        Ok(open.unwrap_or(Finding::Good))
+    }
+
+    /// Whether the role lets the hub in that does not name this ServiceAccount's external id, and by what.
+    async fn open_to_hub(
+        &self,
+        cluster: &Cluster,
+        association: &PodIdentityAssociation,
+    ) -> Result<Option<Finding>, AwsFault> {
+        let PodIdentityAssociation { namespace, service_account, .. } = association;
+        let none = BTreeMap::new();
+        if let Door::Open = self.as_hub(association, None, &none).await? {
+            return Ok(Some(Finding::WithoutExternalId));
         }
         // Of the same form as ours, so that a pattern that takes any of the hub's is found too.
         let nobody = [service_account, NOBODY].concat();
         let another = self.external_id(cluster, namespace, &nobody);
-        Ok(match assume(Some(&another), &none).await? {
-            Door::Open => Finding::AnyExternalId,
-            Door::Shut => Finding::Good,
+        Ok(match self.as_hub(association, Some(&another), &none).await? {
+            Door::Open => Some(Finding::AnyExternalId),
+            Door::Shut => None,
         })
+    }
+
+    /// Assumes the role as the hub's own principal.
+    async fn as_hub(
+        &self,
+        association: &PodIdentityAssociation,
+        external_id: Option<&str>,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Door, AwsFault> {
+        let transitive_keys: BTreeSet<String> = tags.keys().cloned().collect();
+        let session = session_of(association);
+        let asked = AssumeRoleAsked { session, tags, transitive_keys: &transitive_keys, external_id };
+        door(self.aws().assume_role(AssumedBy::Hub, asked).await)
     }
 
     async fn probe_as_issuer(
@@ -133,7 +153,7 @@ impl Road {
                 Err(AwsFault::Refused(refusal)) if refusal.of_role() == AssumeRefusal::TokenRefused => {
                     Ok(None)
                 }
-                answer => door(answer).map(Some),
+                answer => told(door(answer)).map(Some),
             }
         };
         match assume(service_account, tags).await? {
@@ -146,6 +166,14 @@ impl Road {
                     _ => Finding::Closed,
                 });
             }
+        }
+        // This road needs no credentials of the hub's own; who has none is let in by no role.
+        let open = match self.open_to_hub(cluster, association).await {
+            Err(AwsFault::NoCredentials { .. }) => None,
+            open => told(open)?,
+        };
+        if let Some(finding) = open {
+            return Ok(finding);
         }
         // It begins as the ServiceAccount's own, so that a pattern is found too.
         let nobody = [service_account, NOBODY].concat();
@@ -166,12 +194,17 @@ fn session_of(association: &PodIdentityAssociation) -> RoleSessionAsked<'_> {
 }
 
 /// Only "not authorized" says that a role is shut; whatever else keeps STS from a session tells nothing of it.
-fn door(answer: Result<AssumedRole, AwsFault>) -> Result<Door, CallError> {
+fn door(answer: Result<AssumedRole, AwsFault>) -> Result<Door, AwsFault> {
     match answer {
         Ok(_) => Ok(Door::Open),
         Err(AwsFault::Refused(refusal)) if refusal.of_role() == AssumeRefusal::NotTrusted => Ok(Door::Shut),
-        Err(fault) => Err(faults::shown(&fault).into()),
+        Err(fault) => Err(fault),
     }
+}
+
+/// The same, where a fault is the caller's to know.
+fn told<T>(tried: Result<T, AwsFault>) -> Result<T, CallError> {
+    tried.map_err(|fault| faults::shown(&fault).into())
 }
 
 /// The six tags of a session (EKS), for a pod that is none.

@@ -70,6 +70,7 @@ lanyard_store::on_each_store!(
     a_hub_that_does_not_call_aws_writes_associations_unprobed,
     a_role_that_trusts_the_issuer_needs_a_provider_that_takes_the_hubs_tokens,
     immunity_50_a_role_that_lets_in_others_of_the_issuer_is_refused,
+    immunity_50_a_role_that_trusts_the_issuer_and_lets_any_tenant_in_by_the_hub_is_refused,
 );
 
 async fn immunity_50_a_role_that_lets_the_hub_in_without_its_external_id_is_refused(database: TestDatabase) {
@@ -307,4 +308,29 @@ async fn immunity_50_a_role_that_lets_in_others_of_the_issuer_is_refused(databas
     assert_eq!(road.refused(&by_issuer("bot")).await, "aws_role_untagged");
     road.sts.add_role(&role_arn(), trust);
     create(&road.bench.engine, by_issuer("bot")).await.unwrap();
+}
+
+async fn immunity_50_a_role_that_trusts_the_issuer_and_lets_any_tenant_in_by_the_hub_is_refused(
+    database: TestDatabase,
+) {
+    let road = Road::new(&database).await;
+    road.sts.add_provider(road.provider().await);
+    let trusts = |people: Option<StandInTrust>| {
+        // The issuer's part of the policy is as it should be.
+        road.sts.add_role(&role_arn(), StandInRole { people, ..road.role() });
+    };
+    let meant = CreatePodIdentityAssociation { allow_any_cluster: true, ..by_issuer("bot") };
+    let cases = [
+        (StandInTrust::Anyone, "aws_external_id_missing"),
+        (StandInTrust::ExternalIdLike("lanyard-".to_owned()), "aws_external_id_any"),
+    ];
+    for (trust, expected) in cases {
+        trusts(Some(trust.clone()));
+        assert_eq!(road.refused(&by_issuer("bot")).await, expected, "{trust:?}");
+        assert_eq!(road.refused(&meant).await, expected, "{trust:?}: that is about the issuer's clusters");
+    }
+    // By this very ServiceAccount's id the hub may be let in beside.
+    trusts(Some(StandInTrust::ExternalId(road.external_id("bot"))));
+    let made = create(&road.bench.grpc(), by_issuer("bot")).await.unwrap();
+    assert_eq!((made.value.association.unprobed, made.notices), (false, Vec::new()));
 }
