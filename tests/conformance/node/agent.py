@@ -60,11 +60,11 @@ class Agent:
     def log(self) -> str:
         return self._server.admin("logs", self.pod, "--namespace", NAMESPACE)
 
-    def audited(self, name: str, what: str) -> dict:
-        """The line of its log about a token, or an address, that says `what`."""
+    def audited(self, name: str, *any_of: str) -> dict:
+        """The last line of its log about a token, or an address, that says one of these."""
 
         def look() -> dict | None:
-            lines = [line for line in self.log().splitlines() if name in line and what in line]
+            lines = [line for line in self.log().splitlines() if name in line and any(what in line for what in any_of)]
             return json.loads(lines[-1]) if lines else None
 
-        return kube.wait_for(f"an audit line about {name} with `{what}`", look, AUDIT_SECONDS_MAX)
+        return kube.wait_for(f"an audit line about {name} with {' or '.join(any_of)}", look, AUDIT_SECONDS_MAX)
