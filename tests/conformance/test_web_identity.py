@@ -14,6 +14,7 @@ from tokens import Credentials
 AUDIENCE = "sts.amazonaws.com"
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 SUBJECT = "repo:octo-org/octo-repo:environment:prod"
+NO_SESSION = "a web identity was given no session"
 
 
 @pytest.fixture
@@ -49,10 +50,10 @@ def role(hub, issuer):
     return role_of(hub, issuer)
 
 
-def role_of(hub, issuer) -> Principal:
-    """A role for the jobs of one repository."""
+def role_of(hub, issuer, subject: str = "repo:octo-org/octo-repo:*") -> Principal:
+    """A role for the jobs of one repository, or for whom it is told."""
     name = unique("ci")
-    policy = trust(hub, issuer, "repo:octo-org/octo-repo:*", "sts:TagSession")
+    policy = trust(hub, issuer, subject, "sts:TagSession")
     words = ["iam", "role", "create", name, "--path", "/ci/", "--trust-policy", "-", "--description", "CI jobs"]
     made = hub.cli(*words, stdin=policy)["value"]
     assert made["description"] == "CI jobs"
@@ -75,7 +76,11 @@ def exchange(hub, issuer, role, **claims):
 
 
 def refused(hub, issuer, role, *, code=NO, **claims) -> str:
-    return hub.refused(*words_of(role), stdin=token_of(hub, issuer, **claims), code=code)
+    """Why whoever shows such a token gets no session; a line of the log tells of it too."""
+    token = token_of(hub, issuer, **claims)
+    told = hub.refused(*words_of(role), stdin=token, code=code)
+    assert role.arn in audit_line(hub, token, NO_SESSION)
+    return told
 
 
 def test_a_jobs_token_becomes_a_session_that_opens_a_cluster(hub, cluster, issuer, role):
@@ -107,10 +112,49 @@ def test_whoever_is_not_meant_gets_nothing(hub, issuer, role):
     assert "signature" in stranger
     unsigned = hub.secrets.add("an unsigned token", issuer.unsigned(aud=AUDIENCE, sub=SUBJECT))
     assert "invalid_identity_token" in hub.refused(*words_of(role), stdin=unsigned)
-    line = audit_line(hub, unsigned, "a web identity was given no session")
+    line = audit_line(hub, unsigned, NO_SESSION)
     assert "invalid_identity_token" in line and role.arn in line
     elsewhere = refused(hub, issuer, role, iss="https://issuer.example")
     assert "No OpenIDConnect provider found in your account for https://issuer.example" in elsewhere
+
+
+def immunity_10_a_subject_that_looks_like_a_service_accounts_is_another(hub, issuer):
+    own = "system:serviceaccount:team-a:bot"
+    role = role_of(hub, issuer, own)
+    exchange(hub, issuer, role, sub=own)
+    for sub in (f"{own}2", f"{own}:x", own[:-1], "system:serviceaccount:team-b:bot", "system:serviceaccount:team-a:*", own.upper()):
+        told = refused(hub, issuer, role, sub=sub)
+        assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in told, (sub, told)
+
+
+def immunity_26_an_issuer_that_points_inside_or_whose_keys_have_no_end_is_no_answer(hub, tmp_path_factory):
+    """What is heard of it first, so that there are no keys from before to count on."""
+    inside = "https://169.254.169.254/latest/meta-data/"
+
+    def described(issuer) -> str:
+        own = {"issuer": issuer.url, "jwks_uri": inside, "id_token_signing_alg_values_supported": ["ES256"]}
+        return json.dumps(own | {"response_types_supported": ["id_token"], "subject_types_supported": ["public"]})
+
+    def at_discovery(issuer) -> str:
+        return f"{issuer.path}/.well-known/openid-configuration"
+
+    attacks = {
+        "a redirect": lambda issuer: {at_discovery(issuer): (302, "", {"Location": inside})},
+        "keys elsewhere": lambda issuer: {at_discovery(issuer): (200, described(issuer), {})},
+        "many keys": lambda _: {"/keys": (200, json.dumps({"keys": [Key(f"k{n}").jwk() for n in range(101)]}), {})},
+        "a long set": lambda _: {"/keys": (200, json.dumps({"keys": [], "more": "x" * (256 * 1024)}), {})},
+    }
+    for what, instead in attacks.items():
+        issuer = Issuer(tmp_path_factory.mktemp("odd"), path=f"/{unique('ci')}").start()
+        try:
+            issuer.instead = instead(issuer)
+            provider_of(hub, issuer)
+            role = role_of(hub, issuer)
+            told = refused(hub, issuer, role, code=NO_ANSWER)
+            assert issuer.url in told and "169.254" not in told, (what, told)
+            assert issuer.asked > 0, what
+        finally:
+            issuer.stop()
 
 
 def test_an_issuer_that_is_away_is_no_refusal(hub, tmp_path_factory):

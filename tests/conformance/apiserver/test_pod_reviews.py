@@ -14,7 +14,7 @@ import pytest
 
 import kube
 from databases import own_database
-from hub import REGION, Hub, unique
+from hub import REGION, Hub, audit_line, unique
 from spokes import Spoke, new_namespace, new_spoke, nobody_is_mapped, seen
 from stack import Stack
 from tokens import Credentials
@@ -173,6 +173,8 @@ def immunity_48_a_pod_that_is_gone_gets_nothing_at_the_hub_itself(hub, servers, 
     told = world.refused(never_shown)
     assert told and "ExpiredTokenException" in told and "refuses the token" in told, told
     assert never_shown not in told
+    line = audit_line(hub, never_shown, "a pod was vended nothing")
+    assert "pod_token_expired" in line and spoke.cluster.id in line, line
     # So is one that has been vended to, whose credentials the hub still keeps for its pod.
     for token in (shown, other):
         memory = "the end of the API server's own memory"

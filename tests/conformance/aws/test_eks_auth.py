@@ -143,7 +143,35 @@ def untrusting(hub, wire, spoke) -> str:
     return namespace
 
 
-def attacks(spoke: Spoke, untrusting: str) -> dict[str, tuple[str, str, str]]:
+@pytest.fixture(scope="module")
+def chained(hub, wire, spoke) -> str:
+    """A namespace whose `bot` has a role that may assume whatever trusts it, and a target role that trusts another role instead, which
+    would be a hop between the two."""
+    iam = wire.client("iam")
+
+    def trusting(arn: str) -> str:
+        statement = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def role(stem: str, trust: str, **more) -> dict:
+        made = iam.create_role(RoleName=unique(stem), AssumeRolePolicyDocument=trust, **more)["Role"]
+        hop = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [hop]})
+        iam.put_role_policy(RoleName=made["RoleName"], PolicyName="hop", PolicyDocument=document)
+        hub.settle()
+        return made
+
+    first = role("app", PODS, Tags=ANY_CLUSTER)
+    between, last = (role(stem, trusting(first["Arn"])) for stem in ("between", "data"))
+    namespace = unique("chained")
+    association = {"clusterName": spoke.name, "namespace": namespace, "serviceAccount": "bot"}
+    wire.eks.create_pod_identity_association(**association, roleArn=first["Arn"], targetRoleArn=last["Arn"])
+    iam.update_assume_role_policy(RoleName=last["RoleName"], PolicyDocument=trusting(between["Arn"]))
+    hub.settle()
+    return namespace
+
+
+def attacks(spoke: Spoke, untrusting: str, chained: str) -> dict[str, tuple[str, str, str]]:
     """Tokens that somebody might try, the error of each and its reason."""
     now = int(time.time())
     invalid, denied = ("InvalidTokenException", "pod_token_invalid"), ("AccessDeniedException", "pod_identity_denied")
@@ -165,6 +193,7 @@ def attacks(spoke: Spoke, untrusting: str) -> dict[str, tuple[str, str, str]]:
         "bound to no node": (spoke.token(**bound(node=None)), *invalid),
         "another node": (spoke.token(**bound(node={"name": "node-b", "uid": "n"})), *denied),
         "a role without trust": (spoke.token(Pod(namespace=untrusting)), *denied),
+        "a hop more than one": (spoke.token(Pod(namespace=chained)), "AccessDeniedException", "target_trust"),
         "a longer subject": (spoke.token(sub="system:serviceaccount:team-a:bot2"), *invalid),
         "a ServiceAccount that begins alike": (spoke.token(Pod(service_account="bot2")), *missing),
         "a namespace that is a pattern": (spoke.token(Pod(namespace="*")), *invalid),
@@ -174,8 +203,8 @@ def attacks(spoke: Spoke, untrusting: str) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def test_immunity_10_each_attack_is_refused_with_its_own_error_and_an_audit_line(hub, spoke, auth, untrusting):
-    for what, (token, error, reason) in attacks(spoke, untrusting).items():
+def test_immunity_10_each_attack_is_refused_with_its_own_error_and_an_audit_line(hub, spoke, auth, untrusting, chained):
+    for what, (token, error, reason) in attacks(spoke, untrusting, chained).items():
         hub.secrets.add("an attacker's token", token)
         with refused(auth, error, status=404 if error == "ResourceNotFoundException" else 400) as told:
             auth.assume_role_for_pod_identity(clusterName=spoke.name, token=token)
