@@ -1,11 +1,13 @@
-"""The instance-metadata road to a hub, as boto3 has it: who a pod is, the tags of its session, and how the SDK goes on across the end of
-what it was given."""
+"""The roads to a hub's own STS, as AWS's tools have them: who a pod is and the tags of its session, by the instance-metadata road and by
+container credentials, and how the SDK goes on across the end of what it was given."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import pathlib
+import subprocess
 from dataclasses import dataclass
 
 import boto3
@@ -28,6 +30,7 @@ NODE, NAMESPACE, ACCOUNT = "node-a", "shop", "cart"
 ADDRESS = "127.0.0.2"
 # Seconds for an answer: a busy machine is no failure.
 PATIENCE = 20
+COMMAND_SECONDS_MAX = 60
 HOUR = 3600
 # An agent that renews gets something new, however soon it asks again.
 SETTINGS = {"LANYARD_CREDENTIALS__VEND__KEPT_SECONDS": "0"}
@@ -43,6 +46,21 @@ class House:
     pod: Pod
     role: str
     agent: Agent
+    token_file: pathlib.Path
+
+    @property
+    def its_own(self) -> str:
+        """How the ARN of the pod's session begins."""
+        return f"arn:aws:sts::{self.hub.account}:assumed-role/{self.role}/eks-{self.cluster}-{self.pod.name}-"
+
+    def is_the_pods(self, session: boto3.Session) -> None:
+        """It is the pod's role, with the pod's tags and no others."""
+        sts, iam = self.client(session, "sts"), self.client(session, "iam")
+        assert sts.get_caller_identity()["Arn"].startswith(self.its_own)
+        assert "Users" in iam.list_users(), "its tags are the pod's"
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            iam.list_roles()
+        assert refused.value.response["Error"]["Code"] == "AccessDenied", "and no others"
 
     def session(self) -> boto3.Session:
         """boto3 with botocore's own provider, in which nothing is changed but the address that its connections come from."""
@@ -110,6 +128,7 @@ def house(new_hub, start, node, tmp_path) -> House:
     hub.cli("association", "create", cluster, f"{NAMESPACE}/{ACCOUNT}", "--role", arn)
     node.pods([pod(own.uid, ADDRESS, account=ACCOUNT, namespace=NAMESPACE)])
     folder = tmp_path / "pods"
+    token_file = folder / own.uid / "volumes/kubernetes.io~projected/eks-pod-identity-token/eks-pod-identity-token"
     project(folder, own.uid, hub.secrets.add("a pod's token", signer.token(own)))
     agents_token, config = tmp_path / "agents-token", tmp_path / "own.toml"
     agents_token.write_text(hub.secrets.add("an agent's token", signer.agents_token()))
@@ -121,7 +140,7 @@ def house(new_hub, start, node, tmp_path) -> House:
         *("--pods-folder", str(folder), "--config", str(config), "--region", REGION),
         *("--max-credential-retention-before-renewal", "1s"),
     )
-    return House(hub, cluster, own, name, agent)
+    return House(hub, cluster, own, name, agent, token_file)
 
 
 @pytest.fixture(autouse=True)
@@ -137,20 +156,10 @@ def test_boto3_is_its_pod_with_its_tags_and_goes_on_across_the_end_of_its_creden
     session = house.session()
     found = session.get_credentials()
     assert found.method == "iam-role"
-    sts, iam = house.client(session, "sts"), house.client(session, "iam")
-    its_own = f"arn:aws:sts::{house.hub.account}:assumed-role/{house.role}/eks-{house.cluster}-{house.pod.name}-"
-
-    def is_the_pods() -> None:
-        assert sts.get_caller_identity()["Arn"].startswith(its_own)
-        assert "Users" in iam.list_users(), "its tags are the pod's"
-        with pytest.raises(botocore.exceptions.ClientError) as refused:
-            iam.list_roles()
-        assert refused.value.response["Error"]["Code"] == "AccessDenied", "and no others"
-
     first = house.keys(session)
     left = (found._expiry_time - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
     assert HOUR - 60 < left <= HOUR, "the role's maximum"
-    is_the_pods()
+    house.is_the_pods(session)
     assert house.keys(session) == first, "what is good is not asked for again"
 
     def next_ones() -> bool:
@@ -160,7 +169,37 @@ def test_boto3_is_its_pod_with_its_tags_and_goes_on_across_the_end_of_its_creden
 
     kube.wait_for("the agent's renewal", next_ones, PATIENCE)
     assert (found._expiry_time - datetime.datetime.now(datetime.timezone.utc)).total_seconds() > HOUR - 300
-    is_the_pods()
+    house.is_the_pods(session)
     # What was given before is good to its own end.
     before = boto3.Session(first.access_key, first.secret_key, first.token, region_name=REGION)
-    assert house.client(before, "sts").get_caller_identity()["Arn"].startswith(its_own)
+    assert house.client(before, "sts").get_caller_identity()["Arn"].startswith(house.its_own)
+
+
+def test_boto3_and_the_aws_cli_are_their_pod_with_its_tags_by_container_credentials(house, node, tmp_path, monkeypatch):
+    """Unmodified, and told what the webhook puts into pods. They come from the node's own address, as in a pod with the node's network."""
+    node.pods([pod(house.pod.uid, host=True, account=ACCOUNT, namespace=NAMESPACE)])
+    told = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": house.agent.url,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(house.token_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session(region_name=REGION)
+    found = session.get_credentials()
+    assert found.method == "container-role"
+    house.keys(session)
+    left = (found._expiry_time - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    assert HOUR - 60 < left <= HOUR, "the role's maximum"
+    house.is_the_pods(session)
+
+    def by_cli(*words: str) -> subprocess.CompletedProcess:
+        own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_CA_BUNDLE": house.hub.ca}
+        command = [os.environ["AWS_CLI"], "--endpoint-url", house.hub.ready["aws"], "--output", "json", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, env=told | own, check=False)
+
+    who, users, roles = by_cli("sts", "get-caller-identity"), by_cli("iam", "list-users"), by_cli("iam", "list-roles")
+    assert who.returncode == 0 and json.loads(who.stdout)["Arn"].startswith(house.its_own), who.stderr
+    assert users.returncode == 0 and "Users" in json.loads(users.stdout), users.stderr
+    assert roles.returncode != 0 and "AccessDenied" in roles.stderr, roles.stderr
