@@ -271,6 +271,7 @@ mod tests {
 
     use super::*;
     use crate::token::tests::NOW;
+    use crate::vault::tests::token;
 
     fn answer(status: u16, kind: &str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
@@ -381,26 +382,48 @@ mod tests {
         assert!(matches!(read(&answer(304, "", "")).unwrap_err(), UpstreamError::Fault { .. }));
     }
 
-    #[tokio::test]
-    async fn the_nodes_credentials_outlive_a_place_that_gives_none_until_they_are_refused() {
-        let (clock, folder) = (TestClock::new(NOW), tempfile::tempdir().unwrap());
-        let authority = Authority::create(&folder.path().join("pki"), "endpoint", OffsetDateTime::now_utc());
-        let region = Region::parse("eu-west-1").unwrap();
-        let own = NodeCredentials {
+    fn own() -> NodeCredentials {
+        NodeCredentials {
             access_key_id: AccessKeyId::parse("AKIAEXAMPLEEXAMPLE01").unwrap(),
             secret_access_key: SecretAccessKey::new("of-the-node".to_owned()),
             session_token: None,
-        };
-        let mut endpoint = EksAuth::new(EksAuthOptions {
-            endpoint: Url::parse("https://eks-auth.example").unwrap(),
+        }
+    }
+
+    fn endpoint(url: &str, timeout: Duration, clock: &TestClock) -> EksAuth {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create(&folder.path().join("pki"), "endpoint", OffsetDateTime::now_utc());
+        EksAuth::new(EksAuthOptions {
+            endpoint: Url::parse(url).unwrap(),
             cluster: "dev".to_owned(),
-            region: region.clone(),
+            region: Region::parse("eu-west-1").unwrap(),
             roots: authority.unwrap().roots().unwrap(),
-            timeout: Duration::from_secs(1),
-            source: CredentialSource::fixed(&own),
+            timeout,
+            source: CredentialSource::fixed(&own()),
             clock: Arc::new(clock.clone()),
         })
-        .unwrap();
+        .unwrap()
+    }
+
+    /// The connection is taken by nobody, and so never secured. Time is the runtime's, which goes on once all there is to do is to wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_comes_to_nothing_is_given_up_after_half_a_second() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", silent.local_addr().unwrap());
+        let endpoint = endpoint(&url, Duration::from_secs(60), &TestClock::new(NOW));
+        endpoint.node_credentials().await.unwrap();
+        let began = tokio::time::Instant::now();
+        let error = endpoint.assume(&token("pod-1", 0)).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Fault { .. }), "{error}");
+        let waited = began.elapsed().as_millis();
+        assert!((500..600).contains(&waited), "{waited} ms");
+    }
+
+    #[tokio::test]
+    async fn the_nodes_credentials_outlive_a_place_that_gives_none_until_they_are_refused() {
+        let (clock, region) = (TestClock::new(NOW), Region::parse("eu-west-1").unwrap());
+        let own = own();
+        let mut endpoint = endpoint("https://eks-auth.example", Duration::from_secs(1), &clock);
         endpoint.node_credentials().await.unwrap();
         endpoint.source = CredentialSource::at(CredentialPlace::Profile, Some("nobody-has-such"), &region);
         for _ in 0..3 {
