@@ -17,11 +17,12 @@ import botocore.httpsession
 import botocore.session
 import botocore.utils
 import pytest
+import requests
 from node_agent import Agent
 from standins import pod, project
 
 import kube
-from hub import REGION, Hub, unique
+from hub import REGION, YES, Hub, unique
 from oidc import Key
 from projected import Pod, Signer, push
 
@@ -87,6 +88,29 @@ class House:
         return keys
 
 
+    def whoami(self, folder: pathlib.Path, **told: str) -> dict:
+        """What `lanyard whoami` says that is told no more than this and where the hub's STS is."""
+        own = {"PATH": os.environ["PATH"], "HOME": str(folder), "AWS_REGION": REGION}
+        own |= {"AWS_ENDPOINT_URL_STS": self.hub.ready["aws"], "AWS_CA_BUNDLE": self.hub.ca}
+        command = [os.environ["LANYARD_BIN"], "whoami", "--output", "json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, env=own | told, check=False)
+        assert done.returncode == YES, (done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def says_whose_and_how_long(self, said: dict) -> None:
+        who = said["identity"]
+        assert who["arn"].startswith(self.its_own) and who["kind"] == "role session", said
+        left = (datetime.datetime.fromisoformat(who["expires_at"].replace("Z", "+00:00")) - now()).total_seconds()
+        assert 0 < left <= HOUR, said
+        (note,) = [note for note in said["notes"] if note.startswith("they last ")]
+        # Whole minutes of what was left, which is less by now.
+        assert left // 60 <= int(note.split()[2]) <= HOUR // 60, (note, left)
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
 def document(*statements: dict) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
@@ -132,8 +156,9 @@ def house(new_hub, start, node, tmp_path) -> House:
     project(folder, own.uid, hub.secrets.add("a pod's token", signer.token(own)))
     agents_token, config = tmp_path / "agents-token", tmp_path / "own.toml"
     agents_token.write_text(hub.secrets.add("an agent's token", signer.agents_token()))
-    # Any port: what redirects to the fixed one is the network's affair.
-    config.write_text("[imds]\nport = 0\n")
+    # Any port: what redirects to the fixed one is the network's affair. At the second address whoever says nothing else comes from
+    # another one than that, as pods do.
+    config.write_text('[imds]\nport = 0\nlisten = ["127.0.0.2:0"]\n')
     agent = start(
         *("--cluster-name", cluster, "--hub", hub.ready["grpc"], "--hub-ca", hub.ca, "--token-file", str(agents_token)),
         *("--imds-namespace", NAMESPACE, "--manage-addresses", "false", "--imds-manage-rules", "false"),
@@ -203,3 +228,31 @@ def test_boto3_and_the_aws_cli_are_their_pod_with_its_tags_by_container_credenti
     assert who.returncode == 0 and json.loads(who.stdout)["Arn"].startswith(house.its_own), who.stderr
     assert users.returncode == 0 and "Users" in json.loads(users.stdout), users.stderr
     assert roles.returncode != 0 and "AccessDenied" in roles.stderr, roles.stderr
+
+
+def test_whoami_says_whose_credentials_a_container_has_and_for_how_long(house, node, tmp_path):
+    node.pods([pod(house.pod.uid, host=True, account=ACCOUNT, namespace=NAMESPACE)])
+    told = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": house.agent.url,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(house.token_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    # The agent has them from here on: what is asked below waits no longer than an SDK does.
+    assert requests.get(house.agent.url, headers={"Authorization": house.token_file.read_text()}, timeout=PATIENCE).status_code == 200
+    said = house.whoami(tmp_path, **told)
+    assert said["source"] == "container", said
+    house.says_whose_and_how_long(said)
+    assert any("lanyard association list" in note for note in said["notes"]), said
+
+
+def test_whoami_says_whose_credentials_the_metadata_service_has_and_for_how_long(house, node, tmp_path):
+    # Linux comes to all of loopback from 127.0.0.1, which is the pod's address here.
+    node.pods([pod(house.pod.uid, "127.0.0.1", account=ACCOUNT, namespace=NAMESPACE)])
+    _, second = house.agent.about["metadata"]
+    begun = requests.put(f"{second}/latest/api/token", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}, timeout=PATIENCE)
+    session = {"X-aws-ec2-metadata-token": begun.text}
+    role = requests.get(f"{second}/latest/meta-data/iam/security-credentials/", headers=session, timeout=PATIENCE)
+    assert (role.status_code, role.text) == (200, house.role)
+    said = house.whoami(tmp_path, AWS_EC2_METADATA_SERVICE_ENDPOINT=second)
+    assert said["source"] == "instance-metadata", said
+    house.says_whose_and_how_long(said)

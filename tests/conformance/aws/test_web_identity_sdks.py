@@ -225,3 +225,25 @@ def test_the_aws_cli_goes_on_across_the_end_of_the_session_that_it_keeps(app):
     app.project(team="b")
     done = app.aws("iam", "list-users")
     assert done.returncode != 0 and "AccessDenied" in done.stderr, "the tag is the next token's"
+
+
+def test_whoami_says_whose_session_a_web_identity_has_and_for_how_long(app):
+    """It exchanges the token by AWS's SDK for Rust, which trusts whom the system trusts."""
+    for name in ("config", "credentials"):
+        (app.folder / name).touch()
+    done = subprocess.run(
+        [os.environ["LANYARD_BIN"], "whoami", "--output", "json"],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+        env=app.environment() | {"SSL_CERT_FILE": app.hub.ca},
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    said = json.loads(done.stdout)
+    who = said["identity"]
+    assert (said["source"], who["arn"], who["kind"]) == ("web-identity", app.arn, "role session"), said
+    left = seconds_left(datetime.datetime.fromisoformat(who["expires_at"].replace("Z", "+00:00")))
+    assert 0 < left <= USUAL, said
+    (note,) = [note for note in said["notes"] if note.startswith("they last ")]
+    # Whole minutes of what was left, which is less by now.
+    assert left // 60 <= int(note.split()[2]) <= USUAL // 60, (note, left)
