@@ -40,6 +40,15 @@ const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 const TAG_SESSION: &str = "sts:TagSession";
 /// What a source identity needs beside it.
 const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
+/// What a token may be signed with (AWS STS `AssumeRoleWithWebIdentity`, `WebIdentityToken`), of all that issuers sign with for logins.
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Rs256,
+    Algorithm::Rs384,
+    Algorithm::Rs512,
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::Es512,
+];
 /// Most characters of what a token says of itself that a refusal repeats.
 const SHOWN_CHARS_MAX: usize = 256;
 
@@ -183,6 +192,13 @@ impl Credentials {
             return Err(blocked("issuer"));
         }
         let jwt = jwt.map_err(|refusal| refused(&refusal))?;
+        let algorithm = jwt.header().algorithm;
+        if !ALGORITHMS.contains(&algorithm) {
+            let known = ALGORITHMS.map(Algorithm::as_str).join(", ");
+            return Err(refused_token(&format!(
+                "the token is signed with {algorithm}, sign it with one of {known}"
+            )));
+        }
         let claims = match self.own_issuer(issuer).await? {
             Some(known) => self.own_claims(known.as_deref(), view, jwt)?,
             None => verified_claims(view, jwt).await?,
@@ -225,7 +241,7 @@ impl Credentials {
         let expected = Expected {
             issuer: &known.record.issuer_url,
             audiences: &audiences,
-            algorithms: Algorithm::ALL.into_iter().collect(),
+            algorithms: ALGORITHMS.into_iter().collect(),
         };
         verify(jwt, &known.jwks, &expected, self.now()).map_err(|refusal| refused(&refusal))
     }

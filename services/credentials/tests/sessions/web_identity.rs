@@ -24,6 +24,7 @@ on_each_store!(
     a_job_of_github_gets_a_session_that_descends_from_provider_and_subject,
     the_documented_subjects_of_ci_issuers_open_what_is_theirs,
     immunity_10_a_bad_token_is_refused_as_sts_refuses_it,
+    immunity_10_a_token_is_signed_with_what_sts_takes_and_nothing_else,
     immunity_11_a_trust_policy_decides_by_what_the_token_says,
     a_role_that_is_not_there_and_one_that_does_not_trust_answer_alike,
     tags_and_a_source_identity_come_from_the_token_and_need_permissions_of_their_own,
@@ -168,6 +169,39 @@ async fn immunity_10_a_bad_token_is_refused_as_sts_refuses_it(database: TestData
     };
     let refused = world.knock(foreign).await;
     assert!(refused.unwrap_err().to_string().contains("No OpenIDConnect provider found"));
+}
+
+async fn immunity_10_a_token_is_signed_with_what_sts_takes_and_nothing_else(database: TestDatabase) {
+    let world = World::start(&database).await;
+    world.role_for(r#""repo:a/b:*""#).await;
+    let rsa = world.issuer.add_key(Algorithm::Rs256, "rsa");
+    // All are published before the first is asked for: an issuer is not asked again at once.
+    let keys: Vec<_> = Algorithm::ALL
+        .into_iter()
+        .map(|algorithm| match algorithm.as_str().starts_with(['R', 'P']) {
+            true => {
+                let key = Arc::new(rsa.again(algorithm, algorithm.as_str()));
+                world.issuer.add(&key);
+                key
+            }
+            false => world.issuer.add_key(algorithm, algorithm.as_str()),
+        })
+        .collect();
+    let mut claims = world.claims(json!({"sub": "repo:a/b:pull_request"}));
+    claims["iss"] = world.issuer.issuer().into();
+    let mut taken = Vec::new();
+    for key in &keys {
+        let name = key.algorithm().as_str();
+        match world.knock(by_token(&key.mint(&claims))).await {
+            Ok(_) => taken.push(name),
+            refused => {
+                assert_eq!(code(&refused), INVALID, "{name}");
+                let said = refused.unwrap_err().to_string();
+                assert!(said.contains(&format!("the token is signed with {name}, ")), "{said}");
+            }
+        }
+    }
+    assert_eq!(taken, ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]);
 }
 
 async fn immunity_11_a_trust_policy_decides_by_what_the_token_says(database: TestDatabase) {
