@@ -167,7 +167,7 @@ impl<B: Backend> Inner<B> {
         let (parts, body) = request.into_parts();
         let claimed = request::claimed_service(&parts);
         let own = self.parts.config.hosts.service_of(request::authority(&parts));
-        let style =
+        let mut style =
             Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id };
         let is_signed = request::is_signed(&parts);
         if let Some(response) = self.probed(&style, &parts).filter(|_| !is_signed) {
@@ -186,7 +186,8 @@ impl<B: Backend> Inner<B> {
         let answered = async {
             // A panic is answered in the words of the service that was asked, and told in the ledger as any other answer.
             let received =
-                caught("call of the AWS wire", self.receive(&style, claimed, &parts, body, &mut told)).await;
+                caught("call of the AWS wire", self.receive(&mut style, claimed, &parts, body, &mut told))
+                    .await;
             let result = received
                 .unwrap_or_else(|Panicked| Err(errors::no_answer(style.service, &Fault::Internal).into()));
             let (response, code) = match &result {
@@ -220,7 +221,7 @@ impl<B: Backend> Inner<B> {
     /// that does not come takes no place in work: strangers can send the heads of as many as they like.
     async fn receive<R>(
         &self,
-        style: &Style,
+        style: &mut Style,
         claimed: Option<Service>,
         parts: &http::request::Parts,
         body: R,
@@ -253,26 +254,31 @@ impl<B: Backend> Inner<B> {
 
     async fn work(
         &self,
-        style: &Style,
+        style: &mut Style,
         claimed: Option<Service>,
         (parts, body): (&http::request::Parts, Bytes),
         left: Duration,
         told: &mut Told,
     ) -> Result<(&'static str, Answer), Failure> {
         let until = Instant::now() + left.saturating_sub(ANSWERED_WITHIN);
+        let is_signed = request::is_signed(parts);
+        let may_be_exchange = !is_signed && style.service.is_none_or(|service| service == Service::Sts);
+        let own = self.parts.config.hosts.service_of(request::authority(parts));
+        // Neither a host nor a signature says whose it is: what it asks does, wherever that stands.
+        if !is_signed && own.is_none() && style.service == Some(Service::Sts) {
+            style.service = request::asked_service(parts, &body).or(style.service);
+        }
         let query =
             request::query(parts, body).map_err(|denial| errors::unauthenticated(style.service, &denial))?;
         let (method, path, line, body) =
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
         let from = query.source_ip;
-        let is_signed = request::is_signed(parts);
         if let Some(own) =
             style.service.filter(|own| is_signed && claimed.is_some_and(|claimed| claimed != *own))
         {
             return Err(errors::of_other_service(own).into());
         }
-        if !is_signed
-            && style.service.is_none_or(|service| service == Service::Sts)
+        if may_be_exchange
             && let Some(asked) =
                 aws_wire::unsigned(&HttpCall { method: &method, path: &path, query: &line, body: &body })
         {

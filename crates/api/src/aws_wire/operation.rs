@@ -303,6 +303,20 @@ fn routed<'a>(operation: &'static Operation, call: &HttpCall<'a>) -> Option<Vec<
     }
 }
 
+/// The service that a request of the Query protocol asks where no signature says whose it is: the one whose version it names, or without
+/// a known one whose operation. None of what cannot be taken apart.
+#[must_use]
+pub fn asked_by_query(call: &HttpCall<'_>) -> Option<Service> {
+    let parameters = Parameters::of_query(call).ok()?;
+    let said = |name| parameters.one(Service::Sts, name).ok().flatten();
+    let (action, version) = (said("Action"), said("Version"));
+    let speaking = || Service::ALL.into_iter().filter(|service| service.protocol() == Protocol::Query);
+    let has = |service: Service| of(service).any(|operation| Some(operation.name) == action);
+    speaking()
+        .find(|service| version == Some(service.version()))
+        .or_else(|| speaking().find(|service| has(*service)))
+}
+
 /// What a client of IAM does on a hub that has nothing of what it asks for.
 fn instead_of(action: &str) -> Option<&'static str> {
     const MANAGED: [&str; 5] =

@@ -329,6 +329,34 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
 }
 
 #[test]
+fn who_has_not_signed_asks_the_service_whose_version_they_name_or_whose_operation() {
+    let asked =
+        |query: &str, body: &[u8]| asked_by_query(&HttpCall { method: "POST", path: "/", query, body });
+    let cases = [
+        ("Action=GetCallerIdentity&Version=2011-06-15", Some(Service::Sts)),
+        ("Action=ListUsers&Version=2010-05-08", Some(Service::Iam)),
+        ("Action=AssumeRoleWithWebIdentity&Version=2011-06-15", Some(Service::Sts)),
+        ("Action=Unknown&Version=2010-05-08", Some(Service::Iam)),
+        ("Action=GetCallerIdentity&Version=2010-05-08", Some(Service::Iam)),
+        ("Version=2010-05-08", Some(Service::Iam)),
+        ("Action=ListUsers", Some(Service::Iam)),
+        ("Action=AssumeRole", Some(Service::Sts)),
+        ("Action=ListUsers&Version=1999-01-01", Some(Service::Iam)),
+        ("Action=ListClusters&Version=2017-11-01", None),
+        ("Action=Unknown", None),
+        ("", None),
+        ("Action=ListUsers&action=AssumeRole", None),
+        ("Action=%zz&Version=2010-05-08", None),
+    ];
+    for (text, service) in cases {
+        assert_eq!(asked(text, b""), service, "{text}");
+        assert_eq!(asked("", text.as_bytes()), service, "{text}");
+    }
+    assert_eq!(asked("Version=2010-05-08", b"Action=ListUsers"), None, "in both places");
+    assert_eq!(asked("", b"Version=2010-05-08&Note=\xff"), None);
+}
+
+#[test]
 fn immunity_45_an_operation_is_of_one_service_and_has_a_method_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
     for operation in OPERATIONS.into_iter().flatten() {

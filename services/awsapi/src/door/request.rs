@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
-use lanyard_api::{Denial, authn::AdmitAwsQuery, aws_wire::Service};
+use lanyard_api::{
+    Denial,
+    authn::AdmitAwsQuery,
+    aws_wire::{self, HttpCall, Service},
+};
 use lanyard_iam::{HttpRequest, sigv4::ClaimedScope};
 use lanyard_kit::serve;
 
@@ -56,6 +60,16 @@ pub(super) fn claimed_service(parts: &Parts) -> Option<Service> {
         Ok(scope) => Service::of_scope(&scope.service),
         Err(_) => is_query(parts).then_some(Service::Sts),
     }
+}
+
+/// The service that a request asks in Query, by what it says of that.
+pub(super) fn asked_service(parts: &Parts, body: &[u8]) -> Option<Service> {
+    aws_wire::asked_by_query(&HttpCall {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        body,
+    })
 }
 
 /// Whether a caller of a service that speaks Query takes JSON and no XML.

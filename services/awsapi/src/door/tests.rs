@@ -247,6 +247,34 @@ async fn people_get_help_and_clients_the_error_of_their_protocol() {
 }
 
 #[tokio::test]
+async fn who_has_not_signed_is_answered_by_the_service_of_the_version_that_they_name() {
+    let address = door(1000, 8).await;
+    let cases = [
+        ("Action=ListUsers&Version=2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
+        ("Action=Unknown&Version=2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
+        ("Action=GetCallerIdentity&Version=2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
+        ("Action=Unknown&Version=1999-01-01", "https://sts.amazonaws.com/doc/2011-06-15/"),
+    ];
+    let head = "host: x\r\nconnection: close\r\n";
+    for (asked, namespace) in cases {
+        let in_query = format!("GET /?{asked} HTTP/1.1\r\n{head}\r\n");
+        let length = asked.len();
+        let in_body = format!("POST / HTTP/1.1\r\n{head}{QUERY}content-length: {length}\r\n\r\n{asked}");
+        for sent in [in_query, in_body] {
+            let answer = spoken(address, &sent).await;
+            assert!(answer.starts_with("HTTP/1.1 403 "), "{sent}: {answer}");
+            let error =
+                format!("<ErrorResponse xmlns=\"{namespace}\"><Error><Type>Sender</Type><Code>MissingAuth");
+            assert!(answer.contains(&error), "{sent}: {answer}");
+        }
+    }
+    // The one operation that nobody signs is STS's, and IAM's version has none of that name.
+    let other = "Action=AssumeRoleWithWebIdentity&Version=2010-05-08";
+    let answer = spoken(address, &format!("GET /?{other} HTTP/1.1\r\n{head}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("<Code>InvalidAction</Code>"), "{answer}");
+}
+
+#[tokio::test]
 async fn where_the_hub_panics_its_callers_are_answered_in_their_protocol() {
     let address = door(1000, 8).await;
     let scope = "AWS4-HMAC-SHA256 Credential=PANIC/20260101/us-east-1/SERVICE/aws4_request, SignedHeaders=host, Signature=0";
