@@ -20,7 +20,7 @@ pub const USER_SESSION_SECONDS_MAX: u32 = 129_600;
 pub const USER_SESSION_SECONDS_DEFAULT: u32 = 43_200;
 /// How long a session that somebody was exchanged for may last at most, in seconds: AWS's limits for a role's.
 pub const EXCHANGE_SECONDS: RangeInclusive<u32> = SESSION_SECONDS_MIN..=43_200;
-/// Most session tags.
+/// Most session tags, and most keys of transitive ones.
 pub const TAGS_MAX: usize = 50;
 /// Longest key of a session tag, in characters.
 pub const TAG_KEY_CHARS_MAX: usize = 128;
@@ -184,6 +184,10 @@ pub fn tags(
             );
         }
     }
+    if transitive_keys.len() > TAGS_MAX {
+        let rule = format!("at most {TAGS_MAX} keys, not {}", transitive_keys.len());
+        return Err(CallError::invalid("transitive_tag_keys", "transitive_tag_keys", rule));
+    }
     let mut transitive: BTreeSet<String> = BTreeSet::new();
     for key in transitive_keys {
         if !tags.contains_key(key) {
@@ -285,5 +289,24 @@ mod tests {
         for (pairs, transitive) in cases {
             assert!(judged(pairs, transitive, &inherited).is_err(), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn there_are_fifty_tags_and_fifty_transitive_keys_at_most() {
+        let keys: Vec<String> = (0..=TAGS_MAX).map(|number| format!("k{number}")).collect();
+        let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "1")).collect();
+        let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let most = judged(&pairs[..TAGS_MAX], &names[..TAGS_MAX], &BTreeMap::new());
+        assert_eq!(most.unwrap().1.len(), TAGS_MAX);
+        let broken = |answer: Result<_, CallError>| match answer {
+            Err(CallError::Invalid { field, rule, .. }) => (field.into_owned(), rule),
+            other => panic!("{other:?}"),
+        };
+        let tags = broken(judged(&pairs, &[], &BTreeMap::new()));
+        assert_eq!(tags, ("tags".to_owned(), "tags_max"));
+        // One key again and again is more than fifty all the same.
+        let again = ["k0"; TAGS_MAX + 1];
+        let keys = broken(judged(&pairs[..1], &again, &BTreeMap::new()));
+        assert_eq!(keys, ("transitive_tag_keys".to_owned(), "transitive_tag_keys"));
     }
 }
