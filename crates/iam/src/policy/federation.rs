@@ -2,7 +2,8 @@
 //!
 //! A CI issuer signs for all of its customers. A role that trusts one has to say by `<issuer>:sub` whose jobs it means (IAM:
 //! "Configuring a role for GitHub OIDC identity provider"); a pattern has to fix at least whose they are, which is the part
-//! behind the label: `repo:octo-org/*`, `project_path:group/*`, `system:serviceaccount:ns:*`, `organization:acme:*`.
+//! behind the label: `repo:octo-org/*`, `project_path:group/*`, `system:serviceaccount:ns:*`, `organization:acme:*`, `sc://acme/*`.
+//! Bitbucket's subjects have no label: they begin with the repository's UUID in braces.
 
 use super::document::TrustPolicy;
 use super::statement::{Effect, Statement};
@@ -11,8 +12,9 @@ use super::statement::{Effect, Statement};
 const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 /// What comes before an issuer in the ARN of an OIDC provider.
 const PROVIDER: &str = ":oidc-provider/";
-/// The label of subjects that are ServiceAccounts: two words.
-const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+/// The labels that are more than one word: of subjects that are ServiceAccounts, and of those that are service connections of Azure DevOps
+/// (`sc://<organization>/<project>/<connection>`).
+const LABELS: [&str; 2] = ["system:serviceaccount:", "sc://"];
 
 /// A statement that trusts an OIDC provider without saying whom of its people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,12 +79,25 @@ fn subject_gap(statement: &Statement, issuer: &str) -> Option<SubjectGap> {
 
 /// Whether the fixed beginning of a pattern goes past the label and one whole part behind it.
 fn names_whose(fixed: &str) -> bool {
-    let behind_label = match fixed.strip_prefix(SERVICE_ACCOUNT) {
+    if begins_with_uuid(fixed) {
+        return true;
+    }
+    let behind_label = match LABELS.into_iter().find_map(|label| fixed.strip_prefix(label)) {
         Some(rest) => Some(rest),
         None => fixed.split_once([':', '/']).map(|(_, rest)| rest),
     };
     let whose = behind_label.and_then(|rest| rest.split_once([':', '/']));
     whose.is_some_and(|(whose, _)| !whose.is_empty())
+}
+
+/// Whether a subject begins as Bitbucket's do, `{REPOSITORY}:{STEP}` or `{REPOSITORY}:{ENVIRONMENT}:{STEP}`, with a whole UUID: what closes
+/// the braces ends it.
+fn begins_with_uuid(fixed: &str) -> bool {
+    let id = fixed.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(id, _)| id);
+    id.is_some_and(|id| {
+        let groups = id.split('-').map(str::len);
+        groups.eq([8, 4, 4, 4, 12]) && id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]
@@ -109,6 +124,8 @@ mod tests {
     #[test]
     fn immunity_11_a_trust_policy_says_whose_subjects_it_means() {
         let (gitlab, eks) = ("gitlab.com", "oidc.eks.eu-west-1.amazonaws.com/id/AB12");
+        let bitbucket = "api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
+        let azure = "vstoken.dev.azure.com/61c028b9-510c-4f84-bfb2-f48d33b6b542";
         let narrow = [
             (GITHUB, r#""repo:octo-org/octo-repo:ref:refs/heads/main""#),
             (GITHUB, r#""repo:octo-org/octo-repo:*""#),
@@ -118,6 +135,13 @@ mod tests {
             (eks, r#""system:serviceaccount:kube-system:*""#),
             ("app.terraform.io", r#""organization:acme:project:*""#),
             ("oidc.circleci.com/org/1", r#""org/1f2e/project/*""#),
+            (bitbucket, r#""{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10}:*""#),
+            (
+                bitbucket,
+                r#""{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10}*:{0D2E6B9F-4A10-8C77-4A51-F1A8C0D29B3E}""#,
+            ),
+            (azure, r#""sc://acme/*""#),
+            (azure, r#""sc://acme/shop/*""#),
         ];
         for (issuer, subjects) in narrow {
             assert_eq!(gaps(&like(issuer, subjects), issuer), [], "{subjects}");
@@ -132,6 +156,19 @@ mod tests {
             (gitlab, r#""project_path:*""#, "project_path:"),
             (eks, r#""system:serviceaccount:*""#, "system:serviceaccount:"),
             ("auth.example", r#""user-*""#, "user-"),
+            (bitbucket, r#""{*}:*""#, "{"),
+            (bitbucket, r#""{f1a8c0d2-*""#, "{f1a8c0d2-"),
+            (
+                bitbucket,
+                r#""{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10*""#,
+                "{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10",
+            ),
+            (bitbucket, r#""{}:*""#, "{}:"),
+            (bitbucket, r#""{repository}:*""#, "{repository}:"),
+            (azure, r#""sc://*""#, "sc://"),
+            (azure, r#""sc://acm*""#, "sc://acm"),
+            (azure, r#""sc:///shop/*""#, "sc:///shop/"),
+            ("auth.example", r#""https://auth.example/*""#, "https://auth.example/"),
         ];
         for (issuer, subjects, fixed) in wide {
             assert_eq!(

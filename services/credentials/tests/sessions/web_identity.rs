@@ -109,6 +109,30 @@ async fn the_documented_subjects_of_ci_issuers_open_what_is_theirs(database: Tes
             r#"["project_path:a/b:*","project_path:mygroup/my-project:ref_type:tag:*"]"#,
             true,
         ),
+        // Bitbucket: repository, environment where there is one, step. Azure DevOps: organization, project, service connection.
+        (
+            "{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10}:{3c1e7f88-52b0-4d19-a6f4-77e0c2b9d815}",
+            r#""{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10}:*""#,
+            true,
+        ),
+        (
+            "{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a11}:{3c1e7f88-52b0-4d19-a6f4-77e0c2b9d815}",
+            r#""{f1a8c0d2-9b3e-4a51-8c77-0d2e6b9f4a10}:*""#,
+            false,
+        ),
+        ("sc://acme/shop/live", r#""sc://acme/shop/*""#, true),
+        ("sc://acme/other/live", r#""sc://acme/shop/*""#, false),
+        ("org/1f2e/project/3c4d/user/5e6f", r#""org/1f2e/project/3c4d/user/*""#, true),
+        (
+            "organization:acme:project:shop:workspace:live:run_phase:apply",
+            r#""organization:acme:project:shop:*""#,
+            true,
+        ),
+        (
+            "organization:evil:project:shop:workspace:live:run_phase:apply",
+            r#""organization:acme:project:shop:*""#,
+            false,
+        ),
         ("system:serviceaccount:ci:runner", r#""system:serviceaccount:ci:runner""#, true),
         ("system:serviceaccount:ci:runner2", r#""system:serviceaccount:ci:runner""#, false),
     ];
