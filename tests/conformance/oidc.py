@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tls import StandIn, send
@@ -32,6 +32,7 @@ def _json(value) -> str:
 class Key:
     """A key for ES256."""
 
+    ALGORITHM = "ES256"
     kid: str
     private: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
@@ -40,11 +41,27 @@ class Key:
     def jwk(self) -> dict:
         numbers = self.private.public_key().public_numbers()
         x, y = (encode(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
-        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "use": "sig", "alg": "ES256", "x": x, "y": y}
+        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "use": "sig", "alg": self.ALGORITHM, "x": x, "y": y}
 
     def sign(self, data: bytes) -> bytes:
         r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@dataclass
+class RsaKey(Key):
+    """A key for RS256, which GitHub, GitLab and most others sign with."""
+
+    ALGORITHM = "RS256"
+    private: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048), repr=False)
+
+    def jwk(self) -> dict:
+        numbers = self.private.public_key().public_numbers()
+        n, e = (encode(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
+        return {"kty": "RSA", "kid": self.kid, "use": "sig", "alg": self.ALGORITHM, "n": n, "e": e}
+
+    def sign(self, data: bytes) -> bytes:
+        return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
 @dataclass
@@ -73,7 +90,7 @@ class Issuer(StandIn):
 
     def token(self, *, header: dict | None = None, key: Key | None = None, **claims) -> str:
         key = key or self.keys[-1]
-        whole = {"alg": "ES256", "kid": key.kid, "typ": "JWT"} | (header or {})
+        whole = {"alg": key.ALGORITHM, "kid": key.kid, "typ": "JWT"} | (header or {})
         signed = f"{_json(whole)}.{_json(self.claims(**claims))}"
         return f"{signed}.{encode(key.sign(signed.encode()))}"
 
@@ -94,7 +111,7 @@ class Issuer(StandIn):
                 "jwks_uri": f"https://{self.host}/keys",
                 "response_types_supported": ["id_token"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["ES256"],
+                "id_token_signing_alg_values_supported": sorted({key.ALGORITHM for key in self.keys}),
             },
             "/keys": {"keys": [key.jwk() for key in self.keys]},
         }

@@ -8,7 +8,7 @@ import pytest
 from botocore import xform_name
 
 from hub import Principal, unique
-from oidc import Issuer
+from oidc import Issuer, RsaKey
 from tokens import Credentials
 from wire import Wire, code_of, let, raw, refused
 
@@ -19,7 +19,9 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def issuer(tmp_path_factory):
-    issuer = Issuer(tmp_path_factory.mktemp("ci"), path=f"/{unique('ci')}").start()
+    """It signs as GitHub and GitLab do."""
+    keys = [RsaKey("rsa")]
+    issuer = Issuer(tmp_path_factory.mktemp("ci"), path=f"/{unique('ci')}", keys=keys).start()
     yield issuer
     issuer.stop()
 
