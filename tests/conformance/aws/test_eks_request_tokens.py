@@ -9,9 +9,10 @@ import pytest
 
 import operations
 from hub import unique
-from wire import ANY_CLUSTER, PODS, Wire, refused
+from wire import ANY_CLUSTER, PODS, Wire, let, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
+OTHER_ACCOUNT = "131313131313"
 
 
 @pytest.fixture
@@ -114,6 +115,27 @@ def test_a_token_is_one_callers_and_one_operations(hub, eks, cluster):
     theirs = Wire(hub, ana.credentials).eks
     with refused(theirs, "ResourceInUseException", "already in use", 409):
         theirs.create_access_entry(**named, clientRequestToken=token)
+
+
+def test_a_token_is_one_accounts(hub, eks):
+    """Two accounts ask the same with the same token: each has a cluster of its own, and its own answer again."""
+    hub.cli("iam", "account", "create", OTHER_ACCOUNT, "--authority", "local", "--name", unique("other"))
+    eve = hub.create_user("eve", account=OTHER_ACCOUNT)
+    let(hub, eve.name, {"Effect": "Allow", "Action": "*", "Resource": "*"}, account=OTHER_ACCOUNT)
+    callers = {hub.account: eks, OTHER_ACCOUNT: Wire(hub, eve.credentials).eks}
+    name, token = unique("once"), str(uuid.uuid4())
+    made = {account: create(own, name, clientRequestToken=token)["cluster"] for account, own in callers.items()}
+    hub.settle()
+    for account, own in callers.items():
+        assert f":{account}:cluster/{name}" in made[account]["arn"]
+        assert create(own, name, clientRequestToken=token)["cluster"] == made[account]
+        assert own.describe_cluster(name=name)["cluster"]["arn"] == made[account]["arn"]
+        with refused(own, "InvalidRequestException", "other parameters"):
+            create(own, name, "API", clientRequestToken=token)
+        update = {"accessConfig": {"authenticationMode": "API"}, "clientRequestToken": token}
+        updated = own.update_cluster_config(name=name, **update)["update"]
+        hub.settle()
+        assert own.list_updates(name=name)["updateIds"] == [updated["id"]], "of the other account's change nothing"
 
 
 def test_a_token_that_is_none_is_refused(eks, cluster):
