@@ -11,7 +11,7 @@ from botocore import xform_name
 
 import operations
 from hub import unique
-from wire import ANY_CLUSTER, PODS, Wire, refused
+from wire import ANY_CLUSTER, PODS, Wire, create, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -157,6 +157,102 @@ def test_a_size_that_the_model_has_not_is_refused(wire, world, operation):
         with refused(wire.client("iam"), "ValidationError", "MaxItems"):
             call(**world.lists[operation][0], MaxItems=size)
     assert call(**world.lists[operation][0], MaxItems=1000)
+
+
+class Turned:
+    """A list of which some items are a test's own, named in an order that the list has too."""
+
+    def __init__(self, hub, eks, iam) -> None:
+        self.hub, self.eks, self.iam, self.stem = hub, eks, iam, unique("turn")
+
+    def page(self, size: int, token: str | None) -> tuple[list[str], str | None]:
+        raise NotImplementedError
+
+    def rest(self, token: str | None = None) -> list[str]:
+        """All items from a place on, in as few pages as they come in."""
+        came, is_first = [], True
+        while is_first or token:
+            items, token = self.page(100, token)
+            came, is_first = came + items, False
+        return came
+
+    def up_to(self, item: str) -> tuple[list[str], str | None]:
+        """The items up to this one, and the token of a page that ends with it."""
+        left, came, token = self.rest().index(item) + 1, [], None
+        while left:
+            items, token = self.page(min(left, 100), token)
+            assert items, "the list has ended"
+            came, left = came + items, left - len(items)
+        return came, token
+
+
+class Entries(Turned):
+    def __init__(self, *parts) -> None:
+        super().__init__(*parts)
+        self.cluster = create(self.eks, "turn")
+        for letter in LETTERS:
+            self.iam.create_user(UserName=f"{self.stem}-{letter}")
+        self.hub.settle()
+
+    def page(self, size, token):
+        more = {"nextToken": token} if token else {}
+        answer = self.eks.list_access_entries(clusterName=self.cluster, maxResults=size, **more)
+        return answer["accessEntries"], answer.get("nextToken")
+
+    def make(self, letter: str) -> str:
+        arn = f"arn:aws:iam::{self.hub.account}:user/{self.stem}-{letter}"
+        self.eks.create_access_entry(clusterName=self.cluster, principalArn=arn)
+        return arn
+
+    def drop(self, item: str) -> None:
+        self.eks.delete_access_entry(clusterName=self.cluster, principalArn=item)
+
+
+class Clusters(Turned):
+    def page(self, size, token):
+        answer = self.eks.list_clusters(maxResults=size, **({"nextToken": token} if token else {}))
+        return answer["clusters"], answer.get("nextToken")
+
+    def make(self, letter: str) -> str:
+        name = f"{self.stem}-{letter}"
+        self.eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={})
+        return name
+
+    def drop(self, item: str) -> None:
+        self.eks.delete_cluster(name=item)
+
+
+class Users(Turned):
+    def page(self, size, token):
+        answer = self.iam.list_users(MaxItems=size, **({"Marker": token} if token else {}))
+        return [user["UserName"] for user in answer["Users"]], answer.get("Marker")
+
+    def make(self, letter: str) -> str:
+        return self.iam.create_user(UserName=f"{self.stem}-{letter}")["User"]["UserName"]
+
+    def drop(self, item: str) -> None:
+        self.iam.delete_user(UserName=item)
+
+
+LETTERS = "abcdefh"
+
+
+@pytest.mark.parametrize("kind", [Entries, Clusters, Users])
+def test_a_list_stays_whole_while_others_write(hub, eks, iam, kind):
+    """Items come and go before the place where a page ended, at it and behind it: what was there all along comes once, and what has
+    come behind comes too."""
+    turned = kind(hub, eks, iam)
+    made = {letter: turned.make(letter) for letter in "bdfh"}
+    hub.settle()
+    before, token = turned.up_to(made["d"])
+    made |= {letter: turned.make(letter) for letter in "ace"}
+    for letter in "bdf":
+        turned.drop(made[letter])
+    hub.settle()
+    after, own = turned.rest(token), set(made.values())
+    assert [item for item in before if item in own] == [made["b"], made["d"]]
+    assert [item for item in after if item in own] == [made["e"], made["h"]]
+    assert not set(before) & set(after), "nothing comes twice"
 
 
 # Waiters
