@@ -307,6 +307,70 @@ def test_a_session_policy_that_is_none_or_too_large(hub):
     refuses(sts, "GetSessionToken", "ValidationError", "SerialNumber", SerialNumber="GAHT12345678", TokenCode="123456")
 
 
+def session_of(hub, made: dict) -> Credentials:
+    key = made["Credentials"]
+    secret = hub.secrets.add("a session's secret access key", key["SecretAccessKey"])
+    return Credentials(key["AccessKeyId"], secret, hub.secrets.add("a session token", key["SessionToken"]))
+
+
+def test_what_a_session_is_asked_for_has_upper_bounds(hub):
+    """What is just within each is taken, and one more is refused by its parameter."""
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    asked = {"RoleArn": role.arn, "RoleSessionName": "night"}
+    for parameter, most in (("RoleSessionName", 64), ("ExternalId", 1224), ("SourceIdentity", 256)):
+        session_of(hub, sts.assume_role(**asked | {parameter: "a" * most}))
+        for wrong in ("a" * (most + 1), "a"):
+            refuses(sts, "AssumeRole", "ValidationError", parameter, **asked | {parameter: wrong})
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Sid": ""}]}
+    policy["Statement"][0]["Sid"] = "a" * (2048 - len(json.dumps(policy, separators=(",", ":"))))
+    session_of(hub, sts.assume_role(**asked, Policy=json.dumps(policy, separators=(",", ":"))))
+    policy["Statement"][0]["Sid"] += "a"
+    longer = json.dumps(policy, separators=(",", ":"))
+    refuses(sts, "AssumeRole", "MalformedPolicyDocument", "at most 2048", **asked, Policy=longer)
+    session_of(hub, sts.get_session_token(DurationSeconds=129_600))
+    refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=129_601)
+
+
+def test_what_a_sessions_tags_and_contexts_may_not_be(hub):
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    asked = {"RoleArn": role.arn, "RoleSessionName": "night"}
+    context = {"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": "a.b.c"}
+    fifty_one = {"Tags": [{"Key": "k", "Value": ""}], "TransitiveTagKeys": ["k"] * 51}
+    for more, text in (
+        ({"Tags": [{"Key": "team", "Value": "a"}, {"Key": "Team", "Value": "b"}]}, "letter case"),
+        ({"Tags": [{"Key": "te#am", "Value": "a"}]}, "a key is"),
+        ({"Tags": [{"Key": "team", "Value": "a,b"}]}, "a value is"),
+        (fifty_one, "TransitiveTagKeys: at most 50"),
+        ({"ProvidedContexts": [context]}, "ProvidedContexts"),
+        ({"ProvidedContexts": [context] * 6}, "ProvidedContexts"),
+    ):
+        refuses(sts, "AssumeRole", "ValidationError", text, **asked, **more)
+    taken = [{"Key": "Te am_.:/=+-@1", "Value": "Te am_.:/=+-@1"}, {"Key": "empty", "Value": ""}]
+    session_of(hub, sts.assume_role(**asked, Tags=taken))
+
+
+def test_a_role_session_makes_another_of_an_hour_at_most(hub, iam):
+    ana = hub.create_user("ana")
+    between = hub.create_role("between", trusts=ana.arn)
+    last = hub.create_role("last", trusts=between.arn)
+    iam.update_role(RoleName=between.name, MaxSessionDuration=7200)
+    iam.update_role(RoleName=last.name, MaxSessionDuration=7200)
+    hub.settle()
+    sts = Wire(hub, ana.credentials).sts
+    first = {"RoleArn": between.arn, "RoleSessionName": "first"}
+    refuses(sts, "AssumeRole", "ValidationError", "role's own maximum", **first, DurationSeconds=7201)
+    chained = Wire(hub, session_of(hub, sts.assume_role(**first, DurationSeconds=7200))).sts
+    second = {"RoleArn": last.arn, "RoleSessionName": "second"}
+    refuses(chained, "AssumeRole", "ValidationError", "a role session makes it", **second, DurationSeconds=3601)
+    session_of(hub, chained.assume_role(**second, DurationSeconds=3600))
+
+
 def test_a_transitive_tag_goes_down_the_chain_and_is_given_once(hub):
     ana = hub.create_user("ana")
     between = hub.create_role("between", trusts=ana.arn)
