@@ -18,8 +18,7 @@ HARMLESS = {
     "eks-auth:AssumeRoleForPodIdentity",
     "eks:CreateCluster",
     "eks:DeleteCluster",
-    "eks:CreateAccessEntry",
-    # Of an entry's name and groups, none of which makes an administrator.
+    # Of an entry's name and groups, none of which makes an administrator: there is a test of it.
     "eks:UpdateAccessEntry",
     "eks:AssociateIdentityProviderConfig",
     "eks:DisassociateIdentityProviderConfig",
@@ -53,6 +52,8 @@ HARMLESS = {
     "iam:TagOpenIDConnectProvider",
     "iam:UntagOpenIDConnectProvider",
 }
+# Changes of which there is a test of their own, for they take somebody away of whom aws-auth knows.
+BESIDE_AWS_AUTH = {"eks:CreateAccessEntry", "eks:UpdateClusterConfig"}
 
 
 def sts(effect: str, resource: str) -> str:
@@ -128,8 +129,7 @@ def guarded(hub, eks, iam) -> Guarded:
 
 def immunity_56_every_changing_operation_is_looked_at(guarded):
     changing = {name for name in operations.listed() if not name.split(":")[1].startswith(("List", "Get", "Describe"))}
-    # Of a cluster's mode there is a test of its own.
-    looked_at = {operation for operation, _, _ in guarded.calls} | {"eks:UpdateClusterConfig"}
+    looked_at = {operation for operation, _, _ in guarded.calls} | BESIDE_AWS_AUTH
     assert looked_at | HARMLESS == changing and not looked_at & HARMLESS
 
 
@@ -165,7 +165,7 @@ def immunity_56_no_step_to_entries_alone_leaves_nobody(hub, eks):
 
 
 def immunity_56_an_entry_that_shadows_an_administrator_of_aws_auth_is_refused(hub, eks):
-    """Entries win over aws-auth: one without its groups would take them away, and so would a change of an entry's groups."""
+    """Entries win over aws-auth: one without its groups would take them away."""
     name, ana = unique("shadow"), hub.create_user("ana")
     config = {"authenticationMode": "API_AND_CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": False}
     eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig=config)
@@ -175,6 +175,27 @@ def immunity_56_an_entry_that_shadows_an_administrator_of_aws_auth_is_refused(hu
     with refused(eks, "InvalidRequestException", "administrator"):
         eks.create_access_entry(clusterName=name, principalArn=ana.arn, kubernetesGroups=["viewers"])
     assert eks.list_access_entries(clusterName=name)["accessEntries"] == []
+
+
+def immunity_56_whatever_an_entry_is_called_its_administrator_stays_one(hub, eks):
+    """Another name and other groups, in both modes in which entries count; and the guard counts on whom it counted before."""
+    for mode in ("API", "API_AND_CONFIG_MAP"):
+        name, ana = unique("named"), hub.create_user("ana")
+        config = {"authenticationMode": mode, "bootstrapClusterCreatorAdminPermissions": False}
+        eks.create_cluster(name=name, roleArn=ROLE, resourcesVpcConfig={}, accessConfig=config)
+        hub.settle()
+        entry = {"clusterName": name, "principalArn": ana.arn}
+        eks.create_access_entry(**entry, kubernetesGroups=["admins"])
+        hub.settle()
+        eks.associate_access_policy(**entry, policyArn=ADMIN, accessScope={"type": "cluster"})
+        hub.settle()
+        for change in ({"username": "ana"}, {"kubernetesGroups": ["viewers"]}, {"kubernetesGroups": []}):
+            eks.update_access_entry(**entry, **change)
+            hub.settle()
+            policies = eks.list_associated_access_policies(**entry)["associatedAccessPolicies"]
+            assert [policy["policyArn"] for policy in policies] == [ADMIN], (mode, change)
+            with refused(eks, "InvalidRequestException", "administrator"):
+                eks.delete_access_entry(**entry)
 
 
 def immunity_56_the_way_out_is_a_second_administrator_or_the_clusters_tag(hub, eks):
