@@ -205,18 +205,23 @@ def test_whoami_says_that_a_session_was_exchanged_and_which_policies_it_has(lab,
     assert sorted(listed["policies"]) == ["list", "p"]
 
 
-def test_boto3_signs_with_the_profile(lab, person, founder):
+def test_boto3_signs_with_the_profile(lab, person, founder, monkeypatch):
+    """By its name alone: keys, endpoint, authority and region are what it says."""
     hub, _ = lab
     cluster = cluster_of_the_lab(hub, founder)["id"]
     person.attach("eks:DescribeCluster")
-    said = person.session()
-    session = boto3.Session(
-        aws_access_key_id=said["AccessKeyId"],
-        aws_secret_access_key=said["SecretAccessKey"],
-        aws_session_token=said["SessionToken"],
-        region_name=REGION,
-    )
-    eks = session.client("eks", endpoint_url=hub.ready["aws"], verify=hub.ca)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "LANYARD_"))]:
+        monkeypatch.delenv(name)
+    for name, value in person.environment().items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session(profile_name="hub")
+    credentials = session.get_credentials()
+    assert credentials.method == "custom-process"
+    frozen = credentials.get_frozen_credentials()
+    hub.secrets.add("an exchanged session's secret", frozen.secret_key)
+    hub.secrets.add("an exchanged session's token", frozen.token)
+    assert session.client("sts").get_caller_identity()["Arn"] == person.who.arn
+    eks = session.client("eks")
     assert eks.describe_cluster(name=cluster)["cluster"]["name"] == cluster
     with pytest.raises(botocore.exceptions.ClientError) as refused:
         eks.delete_cluster(name=cluster)
