@@ -276,6 +276,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cluster_has_as_many_associations_as_at_eks_by_default() {
+        assert_eq!(CredentialsConfig::default().associations_per_cluster, 5_000);
+    }
+
+    #[test]
     fn a_value_out_of_its_rule_is_named() {
         assert_eq!(CredentialsConfig::default().validate(), Ok(()));
         let with = |exchange: serde_json::Value| {

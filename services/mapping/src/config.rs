@@ -100,3 +100,17 @@ impl MappingConfig {
         in_range(0..=COUNT_MAX, &counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_eks_publishes_a_quota_it_is_the_default() {
+        let limits = Limits::default();
+        assert_eq!(limits.entries_per_cluster, 3_000);
+        assert_eq!(limits.clusters_per_region, 100);
+        assert_eq!(limits.identity_providers_per_cluster, 10);
+        assert_eq!(limits.identity_provider_bytes_per_cluster, 12_288);
+    }
+}
