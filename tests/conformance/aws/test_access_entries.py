@@ -339,6 +339,37 @@ def test_changing_a_mapping_is_weighed_by_its_condition_keys(hub, eks, cluster):
         theirs.describe_access_entry(**own)
 
 
+def test_what_an_entry_would_be_is_held_against_policies(hub, eks, cluster):
+    """Its type, name and groups, of one that is made and of one that is changed."""
+    ana = hub.create_user("ana")
+    nodes = hub.create_role("nodes", trusts=ana.arn)
+    bo, cy, di, eve = (hub.create_user(name) for name in ("bo", "cy", "di", "eve"))
+    theirs = Wire(hub, ana.credentials).eks
+    make, change = theirs.create_access_entry, theirs.update_access_entry
+    named, groups = {"StringLike": {"eks:username": "team-a:*"}}, {"eks:kubernetesGroups": ["viewers", "devs"]}
+    of_groups = {"ForAllValues:StringEquals": groups}
+    # The action, its condition, what is let through, and what is not.
+    cases = [
+        (make, {"StringEquals": {"eks:accessEntryType": "STANDARD"}}, (bo, {}), (nodes, {"type": "HYBRID_LINUX"})),
+        (make, {"StringEquals": {"eks:accessEntryType": "FARGATE_LINUX"}}, (nodes, {"type": "FARGATE_LINUX"}), (cy, {})),
+        (make, named, (cy, {"username": "team-a:cy"}), (di, {"username": "team-b:di"})),
+        (change, named, (cy, {"username": "team-a:cyd"}), (cy, {"username": "team-b:cy"})),
+        (make, of_groups, (di, {"kubernetesGroups": ["viewers"]}), (eve, {"kubernetesGroups": ["viewers", "admins"]})),
+        (change, of_groups, (di, {"kubernetesGroups": ["devs"]}), (di, {"kubernetesGroups": ["admins"]})),
+    ]
+    for call, condition, good, bad in cases:
+        action = "eks:CreateAccessEntry" if call == make else "eks:UpdateAccessEntry"
+        let(hub, ana.name, {"Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition})
+        (somebody, members), (other, others) = good, bad
+        with refused(theirs, "AccessDeniedException", f"is not authorized to perform: {action}", 403):
+            call(clusterName=cluster, principalArn=other.arn, **others)
+        call(clusterName=cluster, principalArn=somebody.arn, **members)
+        hub.settle()
+        read = eks.describe_access_entry(clusterName=cluster, principalArn=somebody.arn)["accessEntry"]
+        assert {name: read[name] for name in members} == members
+    assert eve.arn not in eks.list_access_entries(clusterName=cluster)["accessEntries"]
+
+
 def test_each_condition_key_of_a_change_is_held_against_policies(hub, eks, cluster):
     ana, bo = hub.create_user("ana"), hub.create_user("bo")
     hub.settle()

@@ -8,7 +8,7 @@ import pathlib
 
 
 from hub import REGION, unique
-from wire import Wire, refused
+from wire import Wire, let, refused
 
 ROLE = "arn:aws:iam::111122223333:role/cluster"
 
@@ -74,6 +74,20 @@ def test_each_rule_of_a_cluster_has_its_error(eks):
     with refused(eks, "InvalidParameterException", "logging"):
         create(eks, unique("kept"), logging={"clusterLogging": [{"types": ["audit"], "enabled": True}]})
     create(eks, unique("kept"), version="1.33", deletionProtection=False, encryptionConfig=[])
+
+
+def test_whether_its_maker_becomes_an_administrator_is_held_against_policies(hub, eks):
+    ana = hub.create_user("ana")
+    condition = {"Bool": {"eks:bootstrapClusterCreatorAdminPermissions": "false"}}
+    let(hub, ana.name, {"Effect": "Allow", "Action": "eks:CreateCluster", "Resource": "*", "Condition": condition})
+    theirs, config = Wire(hub, ana.credentials).eks, {"authenticationMode": "API"}
+    for said in ({}, {"bootstrapClusterCreatorAdminPermissions": True}):
+        with refused(theirs, "AccessDeniedException", "is not authorized to perform: eks:CreateCluster", 403):
+            create(theirs, unique("maker"), accessConfig=config | said)
+    name = unique("maker")
+    create(theirs, name, accessConfig=config | {"bootstrapClusterCreatorAdminPermissions": False})
+    hub.settle()
+    assert eks.list_access_entries(clusterName=name)["accessEntries"] == []
 
 
 def test_clusters_come_in_pages_and_by_region(hub, wire, eks):
