@@ -5,24 +5,18 @@ A process is paused, which to those who ask it is worse than one that died: its 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
-import signal
 import time
 
 import pytest
 
 from cluster import ANSWER_SECONDS_MAX, WITH_ID, with_id
+from outages import eventually, paused
 from stack import REPLICAS
 
 pytestmark = pytest.mark.skipif(not REPLICAS, reason="separate processes, which the run against a stack has")
 
-# A replica that hangs is given up by its pings, or sooner; then a machine that has other things to do.
-GIVEN_UP_SECONDS_MAX = 45
-# In which a process that goes on has made its connections anew.
-AWAKE_SECONDS = 3
 # Makes tokens of one second differ, so that no kept answer is given.
 LIFETIMES = itertools.cycle(range(60, 900))
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -34,27 +28,6 @@ def world(hub):
     cluster, ana = hub.create_cluster("outage"), hub.create_user("ana")
     cluster.entry(ana, policy="AmazonEKSViewPolicy", namespaces=["team-a"])
     return cluster, ana
-
-
-@contextlib.contextmanager
-def paused(pids: list[int]):
-    assert pids, "nothing is there to be paused"
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-        # Who was away for long finds its connections overdue, and closes them: the next test is not to be under way on one.
-        time.sleep(AWAKE_SECONDS)
-
-
-def eventually(what: str, holds) -> None:
-    deadline = time.monotonic() + GIVEN_UP_SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
 
 
 def unseen(cluster, who) -> dict:

@@ -45,6 +45,8 @@ CLUSTER_ROLE = "arn:aws:iam::111122223333:role/cluster"
 API = {"authenticationMode": "API"}
 
 COMMAND_SECONDS_MAX = 60
+# Longer than the hub takes to say that it has no answer.
+ANSWER_SECONDS_MAX = 45
 
 
 class Wire:
@@ -105,7 +107,7 @@ class Wire:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def send(
+    def signed(
         self,
         method: str,
         path: str,
@@ -115,17 +117,19 @@ class Wire:
         service: str = "eks",
         region: str | None = None,
         headers: dict[str, str] | None = None,
-        alter=None,
-        at: str | None = None,
-    ) -> requests.Response:
-        """A request signed by botocore; `alter` changes it after that."""
+    ) -> dict:
+        """A request signed by botocore, in its parts."""
         url = f"{self.url}{path}" + (f"?{query}" if query else "")
         request = botocore.awsrequest.AWSRequest(method, url, data=body, headers=headers or {})
         own = botocore.credentials.Credentials(
             self.credentials.access_key_id, self.credentials.secret, self.credentials.session_token
         )
         botocore.auth.SigV4Auth(own, service, self.region if region is None else region).add_auth(request)
-        sent = {"method": method, "url": url, "data": body, "headers": dict(request.headers.items())}
+        return {"method": method, "url": url, "data": body, "headers": dict(request.headers.items())}
+
+    def send(self, method: str, path: str, body: bytes = b"", *, alter=None, **choices) -> requests.Response:
+        """Such a request; `alter` changes it after it was signed."""
+        sent = self.signed(method, path, body, **choices)
         if alter:
             alter(sent)
         return raw(self.hub, **sent)
@@ -147,14 +151,20 @@ def let(hub: Hub, user: str, *statements: dict, account: str | None = None) -> N
 
 
 def raw(hub: Hub, method: str, url: str, data: bytes = b"", headers: dict | None = None) -> requests.Response:
-    """A request as it is: no library puts the path in order."""
+    """A request as it is, and as the hub can answer it."""
+    answer = delivered(hub, method, url, data, headers)
+    assert answer.status_code < 500, answer.text
+    return answer
+
+
+def delivered(hub: Hub, method: str, url: str, data: bytes = b"", headers: dict | None = None) -> requests.Response:
+    """A request as it is, whatever comes of it: no library puts the path in order."""
     with requests.Session() as session:
         session.trust_env = False
         prepared = session.prepare_request(requests.Request(method, url.split("?")[0], data=data, headers=headers))
         prepared.url = url
-        answer = session.send(prepared, verify=hub.ca, timeout=30)
+        answer = session.send(prepared, verify=hub.ca, timeout=ANSWER_SECONDS_MAX)
     assert answer.headers["x-amzn-RequestId"], "every answer has a number"
-    assert answer.status_code < 500, answer.text
     return answer
 
 
