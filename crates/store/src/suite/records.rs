@@ -44,7 +44,7 @@ async fn round_trip<R: Record + PartialEq + Debug>(store: &Store, first: R, seco
     assert_eq!(transaction.count::<R>(scope).await.unwrap(), 2, "{kind}");
     drop(transaction);
 
-    let change = store.changes_since(scope, lanyard_api::Revision(0), u32::MAX).await.unwrap().pop().unwrap();
+    let change = store.changes_since(scope, Revision(0), u32::MAX).await.unwrap().pop().unwrap();
     assert_eq!((change.kind, &change.key), (kind, &first.key()));
     assert_eq!(change.after::<R>().unwrap().as_ref(), Some(&first), "{kind}");
 }
@@ -274,7 +274,7 @@ pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Benc
     let mut transaction = store.begin("test", &mutation, &[scope]).await.unwrap();
     transaction.delete::<AccessEntry>(scope, &entry.key()).await.unwrap();
     let revision = transaction.commit_unrecorded().await.unwrap().revision;
-    let lines = store.changes_since(scope, lanyard_api::Revision(revision.0 - 1), 1).await.unwrap();
+    let lines = store.changes_since(scope, Revision(revision.0 - 1), 1).await.unwrap();
     let kinds: Vec<_> = lines.iter().map(|line| line.kind).collect();
     assert_eq!(kinds, [Kind::PolicyAssociation, Kind::Administrator, Kind::AccessEntry]);
     assert_eq!(store.verify_chain(scope).await.unwrap().fault, None);
@@ -621,7 +621,7 @@ pub(super) async fn a_text_that_reads_like_sql_is_a_text(bench: Bench) {
         assert_eq!(store.policies_of(account_id(HOME), &owner).await.unwrap(), [of_person], "{text}");
         // Every one of them comes before `zoe`, who alone is left after it.
         let after: Vec<User> = store.list_after(home(), text, 9).await.unwrap();
-        assert_eq!(after, [bystanders.0.clone()], "{text}");
+        assert_eq!(after, std::slice::from_ref(&bystanders.0), "{text}");
         for (scope, revision) in committed.revisions {
             let lines = store.changes_since(scope, Revision(revision.0 - 1), 1).await.unwrap();
             let expected = (format!("system:{text}"), Some(text.to_owned()));
@@ -636,10 +636,18 @@ pub(super) async fn a_text_that_reads_like_sql_is_a_text(bench: Bench) {
         delete(&store, &granted, &[]).await.unwrap();
         delete(&store, &stopped, &[]).await.unwrap();
         delete(&store, &bot, &[]).await.unwrap();
-        assert_eq!(store.load::<User>(home()).await.unwrap().1, [bystanders.0.clone()], "{text}");
+        assert_eq!(
+            store.load::<User>(home()).await.unwrap().1,
+            std::slice::from_ref(&bystanders.0),
+            "{text}"
+        );
         assert_eq!(store.load::<AccessKey>(home()).await.unwrap().1, [], "{text}");
         assert_eq!(store.load::<InlinePolicy>(home()).await.unwrap().1, [], "{text}");
-        assert_eq!(store.load::<AccessEntry>(scope).await.unwrap().1, [bystanders.1.clone()], "{text}");
+        assert_eq!(
+            store.load::<AccessEntry>(scope).await.unwrap().1,
+            std::slice::from_ref(&bystanders.1),
+            "{text}"
+        );
         assert_eq!(store.load::<Block>(scope).await.unwrap().1, [], "{text}");
         assert_eq!(store.load::<ClusterServiceAccount>(scope).await.unwrap().1, [], "{text}");
     }
