@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use lanyard_iam::token::TOKEN_PREFIX;
+use lanyard_oidc::looks_like_jwt;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::failure::Failure;
@@ -40,7 +42,9 @@ impl Source {
         match self {
             Self::Stdin => bounded(io::stdin().lock(), "standard input"),
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| unreadable(&shown(path), &error))?;
+                let file = File::open(path).map_err(|error| {
+                    in_place_of_a_file(path).unwrap_or_else(|| unreadable(&shown(path), &error))
+                })?;
                 bounded(file, &shown(path))
             }
         }
@@ -57,6 +61,24 @@ impl Source {
 
 fn shown(path: &Path) -> String {
     format!("`{}`", path.display())
+}
+
+/// What whoever gave the document or the token itself is told, where there is no file of that name. It is not repeated, for it may
+/// be a secret.
+fn in_place_of_a_file(path: &Path) -> Option<Failure> {
+    let text = path.to_str()?.trim_start();
+    if text.starts_with(['{', '[']) {
+        return Some(Failure::usage(
+            "that is a document itself, where a file with it is wanted: give the file's name, or `-` and the document on standard \
+             input",
+        ));
+    }
+    (text.starts_with(TOKEN_PREFIX) || looks_like_jwt(text)).then(|| {
+        Failure::usage(
+            "that is a token itself, and everybody on this machine can read command lines: give a file with it, or `-` and the \
+             token on standard input",
+        )
+    })
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {
@@ -131,5 +153,24 @@ mod tests {
         assert_eq!("-".parse(), Ok(Source::Stdin));
         let missing = Source::File("/nonexistent/file".into()).read().unwrap_err().to_string();
         assert!(missing.contains("`/nonexistent/file`"), "{missing}");
+    }
+
+    #[test]
+    fn who_gives_a_document_or_a_token_in_place_of_a_file_is_told_so_without_repeating_it() {
+        let said = |text: &str| text.parse::<Source>().unwrap().read().unwrap_err().to_string();
+        for document in [r#"{"Version":"2012-10-17"}"#, "\n  {\n}", "[secret]"] {
+            let message = said(document);
+            assert!(message.contains("a document itself") && message.contains("`-`"), "{message}");
+            assert!(!message.contains(document), "{message}");
+        }
+        for token in ["k8s-aws-v1.aHR0cHM6Ly9zdHM", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"] {
+            let message = said(token);
+            assert!(message.contains("a token itself") && message.contains("`-`"), "{message}");
+            assert!(!message.contains(token), "{message}");
+        }
+        // Names that only begin alike are of files.
+        for path in ["eyes.txt", "/nonexistent/{a}", "k8s-aws-v1"] {
+            assert!(said(path).contains("cannot be read"), "{path}");
+        }
     }
 }

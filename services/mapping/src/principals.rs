@@ -81,4 +81,15 @@ impl AccountSnapshot {
             PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => None,
         }
     }
+
+    /// Whoever bears the ARN's name now, by the ARN that they have themselves.
+    pub(crate) fn spelled(&self, arn: &PrincipalArn) -> Option<PrincipalArn> {
+        let bearer = self.bearer(arn)?;
+        let (path, name) = (bearer.path.to_string(), bearer.name.to_string());
+        let kind = match arn.kind {
+            PrincipalKind::User { .. } => PrincipalKind::User { path, name },
+            _ => PrincipalKind::Role { path, name },
+        };
+        Some(PrincipalArn { kind, ..*arn })
+    }
 }

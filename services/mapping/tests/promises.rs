@@ -72,6 +72,7 @@ suite! {
         each_rule_refuses_with_its_own_code,
         entries_are_limited,
         a_local_principal_has_to_exist_and_its_id_is_kept,
+        a_local_principal_in_another_spelling_is_named_as_it_is,
         a_principal_made_anew_leaves_its_entry_stale_until_it_is_bound_again,
         a_principal_of_aws_is_bound_again_to_whom_its_authority_proved,
         a_policy_is_associated_once_and_its_scope_is_replaced,

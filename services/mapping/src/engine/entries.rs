@@ -143,7 +143,7 @@ impl Entries for Mapping {
         let mut after = self.changed(&before, &change, tx.now())?;
         let mut notices = Vec::new();
         if change.rebind {
-            let bound = self.bearer_of(&before, read).await?;
+            let bound = self.bearer_of(&cluster, &before, read).await?;
             after.principal_id = bound.principal_id;
             after.pin_until = after.pin_until.filter(|_| after.principal_id.is_none());
             notices = bound.notices;

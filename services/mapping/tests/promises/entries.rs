@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Authority, EntryId, PageQuery, Scope,
+    Authority, CallError, EntryId, PageQuery, Scope, TrustedAccount,
     authn::accounts::{IamRole, User},
     mapping::{
-        AccessEntry, AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, Entries, EntryState,
-        EntryType, Resolution, Resolve, UpdateAccessEntry,
+        AccessEntry, AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, CreateCluster, Entries,
+        EntryState, EntryType, Resolution, Resolve, UpdateAccessEntry,
     },
 };
 use time::Duration;
@@ -174,6 +174,31 @@ pub(crate) async fn a_local_principal_has_to_exist_and_its_id_is_kept<C: Calls, 
     };
     let given = bench.calls.create_entry(by(admin()), given).await.unwrap().value.entry;
     assert_eq!(given.principal_id.as_deref(), Some("AROAGIVEN"));
+}
+
+pub(crate) async fn a_local_principal_in_another_spelling_is_named_as_it_is<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let theirs = TrustedAccount { authority: Authority::Local, account: account(TENANT) };
+    let asked = CreateCluster { trusted_accounts: vec![theirs], ..cluster_named("shared") };
+    let cluster = bench.calls.create_cluster(by(admin()), asked).await.unwrap().value;
+    // In the cluster's own account the right one is named; whom another account has is not told.
+    for (given, there) in [
+        (of(OWN, "user/team/ANA"), Some(of(OWN, "user/team/ana"))),
+        (of(OWN, "user/ana"), Some(of(OWN, "user/team/ana"))),
+        (of(OWN, "role/Dev"), Some(of(OWN, "role/team/dev"))),
+        (of(OWN, "role/ana"), None),
+        (of(TENANT, "user/EVE"), None),
+        (of(TENANT, "role/team/dev"), None),
+    ] {
+        let made = bench.calls.create_entry(by(admin()), entry(&cluster, &given)).await;
+        let Err(CallError::Invalid { message, .. }) = made else { panic!("{given}: {made:?}") };
+        let begins = match there {
+            Some(there) => format!("`{given}` does not exist, `{there}` does: "),
+            None => format!("`{given}` does not exist: make it first, or "),
+        };
+        assert!(message.starts_with(&begins), "{message}");
+    }
 }
 
 pub(crate) async fn a_principal_made_anew_leaves_its_entry_stale_until_it_is_bound_again<

@@ -4,7 +4,7 @@ use lanyard_api::{
     Authority, CallError, EntryId,
     mapping::{AccessEntry, Cluster, CreateAccessEntry, EntryType, UpdateAccessEntry},
 };
-use lanyard_iam::EntryPrincipal;
+use lanyard_iam::{AccountId, EntryPrincipal};
 use time::OffsetDateTime;
 
 use super::super::{
@@ -47,7 +47,7 @@ impl Mapping {
         let now = self.inner.store.clock().now();
         rule::end(asked.ends_at, now)?;
         rule::pin(asked.pin_until, &authority, &principal, now)?;
-        let bound = self.bind(&authority, &principal, asked.principal_id.as_deref()).await?;
+        let bound = self.bind(cluster.account, &authority, &principal, asked.principal_id.as_deref()).await?;
         let pin_until = asked.pin_until.filter(|_| bound.principal_id.is_none());
         let entry = AccessEntry {
             id: EntryId::random(),
@@ -70,9 +70,10 @@ impl Mapping {
     }
 
     /// The unique id that an entry is bound to: a local principal has to exist; of others it is known if it is given, or if
-    /// IAM tells it in AWS mode.
+    /// IAM tells it in AWS mode. `own` is the cluster's account: what is there in another is not told.
     async fn bind(
         &self,
+        own: AccountId,
         authority: &Authority,
         principal: &EntryPrincipal,
         given: Option<&str>,
@@ -90,9 +91,16 @@ impl Mapping {
         let is_it = |bearer: &&LocalPrincipal| {
             Some(&*bearer.path) == principal.path() && Some(&*bearer.name) == principal.name()
         };
-        let bearer = account.bearer(principal).filter(is_it);
-        let Some(bearer) = bearer else {
-            let message = format!("`{principal}` does not exist: make it first, and give its path");
+        let Some(bearer) = account.bearer(principal).filter(is_it) else {
+            let message = match account.spelled(principal).filter(|_| principal.account == own) {
+                Some(there) => format!(
+                    "`{principal}` does not exist, `{there}` does: name it so, with its path and letter for letter, for \
+                     policies are held against the ARN as the entry has it"
+                ),
+                None => format!(
+                    "`{principal}` does not exist: make it first, or name it as it is, with its path and letter for letter"
+                ),
+            };
             return Err(Broken::new("principal_arn", Rule::PrincipalInvalid, message).into());
         };
         match given {
@@ -108,11 +116,14 @@ impl Mapping {
     /// Whom `rebind` binds an entry to: the principal that bears its ARN now.
     pub(super) async fn bearer_of(
         &self,
+        cluster: &Cluster,
         entry: &AccessEntry,
         read: ReadPrincipal,
     ) -> Result<Bound, CallError> {
         match entry.authority {
-            Authority::Local => self.bind(&entry.authority, &entry.principal_arn, None).await,
+            Authority::Local => {
+                self.bind(cluster.account, &entry.authority, &entry.principal_arn, None).await
+            }
             Authority::Aws | Authority::Sts(_) => self.rebind_elsewhere(entry, read),
         }
     }
