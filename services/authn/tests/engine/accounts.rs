@@ -3,46 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::promises::promises;
 use crate::world::{World, account, verified};
 use lanyard_api::authn::accounts::{
     Accounts, CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole, User,
 };
-use lanyard_api::grpc::{Door, Remote, Served};
-use lanyard_api::suite::{admitting, serve_in_process};
-use lanyard_api::voucher::{Audience, Vouchers};
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, Lineage, Mutation, PageQuery, Scope, SignatureUse, Vouched, authn,
+    Actor, ActorKind, Authority, CallError, Lineage, Mutation, PageQuery, Scope, SignatureUse, Vouched,
 };
 use lanyard_iam::{AccessKeyId, AccountId, Partition, PrincipalArn};
 use lanyard_kit::ExposeSecret as _;
 use time::Duration;
-use tonic::service::Routes;
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:*","Resource":"*"}]}"#;
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"}}]}"#;
 
-/// Runs a promise on both forms, each on each store.
-macro_rules! promises {
-    ($($name:ident,)+) => {
-        mod engine {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                crate::accounts::$name(&world, &*world.engine).await;
-            });)+
-        }
-
-        mod grpc {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                let remote = crate::accounts::behind_grpc(&world);
-                crate::accounts::$name(&world, &remote).await;
-            });)+
-        }
-    };
-}
-
 promises! {
+    accounts:
     what_was_made_is_found_and_listed_in_pages,
     names_follow_iams_rules_and_are_unique_whatever_their_letter_case,
     immunity_15_names_are_compared_byte_by_byte,
@@ -62,15 +40,6 @@ promises! {
     immunity_31_an_account_number_has_one_authority,
     a_second_arrival_of_a_signature_gets_the_recorded_answer,
     a_second_arrival_of_a_signature_that_made_a_secret_has_to_be_signed_anew,
-}
-
-fn behind_grpc(world: &World) -> impl Accounts {
-    let clock = world.clock.clone();
-    let now: lanyard_api::voucher::Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
-    let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
-    let door = Door::vouched(vouchers.key(Audience::Authn), now);
-    let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&world.engine), door)));
-    Remote::new(admitting(serve_in_process(routes), vouchers))
 }
 
 /// An actor of an account, admitted for its own resources alone.

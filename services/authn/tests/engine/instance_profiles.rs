@@ -1,44 +1,19 @@
 //! What `InstanceProfiles` promises: a function for each, run on the engine and on the engine behind gRPC.
 
-use std::sync::Arc;
-
 use crate::accounts::{actor_of, by, operator, rule};
+use crate::promises::promises;
 use crate::world::call::{admitted, forbidden};
 use crate::world::{World, account, world};
 use lanyard_api::authn::accounts::{Accounts, Named, OfAccount};
 use lanyard_api::authn::instance_profiles::{
     CreateInstanceProfile, InstanceProfiles, UpdateInstanceProfile as Update,
 };
-use lanyard_api::authn::{self};
-use lanyard_api::grpc::{Door, Remote, Served};
-use lanyard_api::suite::{admitting, serve_in_process};
-use lanyard_api::voucher::{Audience, Vouchers};
 use lanyard_api::{Authority, Mutation, PageQuery};
 use lanyard_proto::authn::v1 as pb;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
-use tonic::service::Routes;
-
-/// Runs a promise on both forms, each on each store.
-macro_rules! promises {
-    ($($name:ident,)+) => {
-        mod engine {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                crate::instance_profiles::$name(&world, &*world.engine).await;
-            });)+
-        }
-
-        mod grpc {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                let remote = crate::instance_profiles::behind_grpc(&world);
-                crate::instance_profiles::$name(&world, &remote).await;
-            });)+
-        }
-    };
-}
 
 promises! {
+    instance_profiles:
     a_profile_is_found_and_listed_by_path_and_in_pages,
     a_profile_has_one_role_at_most_and_neither_goes_while_it_has,
     the_profiles_of_a_role_are_listed_in_pages_without_those_of_others,
@@ -48,16 +23,6 @@ promises! {
 }
 
 on_each_store!(a_role_is_put_into_a_profile_by_who_may_pass_it,);
-
-fn behind_grpc(world: &World) -> impl InstanceProfiles {
-    let clock = world.clock.clone();
-    let now: lanyard_api::voucher::Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
-    let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
-    let door = Door::vouched(vouchers.key(Audience::Authn), now);
-    let served = Served::new(Arc::clone(&world.engine), door);
-    let routes = Routes::new(authn::server::instance_profiles(served));
-    Remote::new(admitting(serve_in_process(routes), vouchers))
-}
 
 fn asked(name: &str) -> CreateInstanceProfile {
     CreateInstanceProfile { name: name.to_owned(), ..CreateInstanceProfile::default() }

@@ -1,45 +1,20 @@
 //! What `OidcProviders` promises: a function for each, run on the engine and on the engine behind gRPC.
 
-use std::sync::Arc;
-
 use crate::accounts::{actor_of, by, operator, rule};
+use crate::promises::promises;
 use crate::world::{World, account, system, verified};
 use lanyard_api::authn::oidc_providers::{
     CreateOidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider as Update,
 };
-use lanyard_api::authn::{self};
-use lanyard_api::grpc::{Door, Remote, Served};
 use lanyard_api::mapping::BlockTarget;
-use lanyard_api::suite::{admitting, serve_in_process};
-use lanyard_api::voucher::{Audience, Vouchers};
 use lanyard_api::{Authority, CallError, Mutation, PageQuery, Scope};
 use lanyard_iam::{Ancestor, Credentials};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
-use tonic::service::Routes;
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
-/// Runs a promise on both forms, each on each store.
-macro_rules! promises {
-    ($($name:ident,)+) => {
-        mod engine {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                crate::oidc_providers::$name(&world, &*world.engine).await;
-            });)+
-        }
-
-        mod grpc {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                let remote = crate::oidc_providers::behind_grpc(&world);
-                crate::oidc_providers::$name(&world, &remote).await;
-            });)+
-        }
-    };
-}
-
 promises! {
+    oidc_providers:
     what_was_made_is_found_and_listed_in_pages,
     an_account_has_one_provider_for_an_issuer_byte_for_byte,
     what_breaks_a_rule_of_iam_is_refused_and_nothing_is_written,
@@ -49,15 +24,6 @@ promises! {
 }
 
 on_each_store!(immunity_36_a_session_ends_with_the_provider_or_the_block_on_its_subject);
-
-fn behind_grpc(world: &World) -> impl OidcProviders {
-    let clock = world.clock.clone();
-    let now: lanyard_api::voucher::Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
-    let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
-    let door = Door::vouched(vouchers.key(Audience::Authn), now);
-    let routes = Routes::new(authn::server::oidc_providers(Served::new(Arc::clone(&world.engine), door)));
-    Remote::new(admitting(serve_in_process(routes), vouchers))
-}
 
 fn asked(issuer_url: &str) -> CreateOidcProvider {
     CreateOidcProvider {

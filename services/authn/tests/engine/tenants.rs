@@ -3,29 +3,22 @@
 //!
 //! Admit weighs a call for the caller's own resource of that name, and lets it pass; so it is the services who find nothing by it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use crate::accounts::{actor_of, by, rule};
+use crate::methods::of_accounts;
+use crate::promises::{Calls, promises};
 use crate::world::{AWS_ACCOUNT, World, account};
 use lanyard_api::authn::accounts::{
-    Accounts, CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole,
+    CreateAccount, CreateRole, CreateUser, Named, OfAccount, PolicyOwner, UpdateRole,
 };
-use lanyard_api::authn::instance_profiles::{
-    CreateInstanceProfile, InstanceProfiles, UpdateInstanceProfile as ProfileUpdate,
-};
+use lanyard_api::authn::instance_profiles::{CreateInstanceProfile, UpdateInstanceProfile as ProfileUpdate};
 use lanyard_api::authn::oidc_providers::{
-    CreateOidcProvider, OidcProviderRef, OidcProviders, UpdateOidcProvider as ProviderUpdate,
+    CreateOidcProvider, OidcProviderRef, UpdateOidcProvider as ProviderUpdate,
 };
-use lanyard_api::authn::{self};
-use lanyard_api::grpc::{Door, Remote, Served};
-use lanyard_api::methods::MANAGED;
-use lanyard_api::suite::{admitting, serve_in_process};
-use lanyard_api::voucher::{Audience, Vouchers};
 use lanyard_api::{Authority, CallError, Mutation, Page, PageQuery, Scope};
 use lanyard_iam::{AccessKeyId, AccountId, Partition};
-use tonic::service::Routes;
 
 const TENANT: &str = "222233334444";
 const NOWHERE: &str = "999988887777";
@@ -34,104 +27,10 @@ const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"}}]}"#;
 
-/// What is asked about something of an account.
-const ASKED: [&str; 42] = [
-    "CreateUser",
-    "GetUser",
-    "ListUsers",
-    "TagUser",
-    "UntagUser",
-    "DeleteUser",
-    "CreateAccessKey",
-    "ListAccessKeys",
-    "UpdateAccessKey",
-    "DeleteAccessKey",
-    "CreateRole",
-    "GetRole",
-    "ListRoles",
-    "UpdateRole",
-    "TagRole",
-    "UntagRole",
-    "UpdateAssumeRolePolicy",
-    "RevokeSessions",
-    "DeleteRole",
-    "PutPolicy",
-    "GetPolicy",
-    "ListPolicies",
-    "DeletePolicy",
-    "CreateOidcProvider",
-    "GetOidcProvider",
-    "ListOidcProviders",
-    "DeleteOidcProvider",
-    "AddOidcClientId",
-    "RemoveOidcClientId",
-    "UpdateOidcProviderThumbprints",
-    "UpdateOidcProviderCaBundle",
-    "TagOidcProvider",
-    "UntagOidcProvider",
-    "CreateInstanceProfile",
-    "GetInstanceProfile",
-    "ListInstanceProfiles",
-    "ListInstanceProfilesForRole",
-    "AddRoleToInstanceProfile",
-    "RemoveRoleFromInstanceProfile",
-    "TagInstanceProfile",
-    "UntagInstanceProfile",
-    "DeleteInstanceProfile",
-];
-
-/// What is the hub operators', the list of the accounts that one may see, and what the number of a key tells whoever knows it: asked
-/// about by themselves.
-const OF_THE_HUB: [&str; 4] = ["CreateAccount", "DeleteAccount", "ListAccounts", "GetAccessKeyInfo"];
-
-/// All that authn lets principals manage.
-trait Calls: Accounts + OidcProviders + InstanceProfiles {}
-
-impl<T: Accounts + OidcProviders + InstanceProfiles> Calls for T {}
-
-/// Runs a promise on both forms, each on each store.
-macro_rules! promises {
-    ($($name:ident,)+) => {
-        mod engine {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                crate::tenants::$name(&world, &*world.engine).await;
-            });)+
-        }
-
-        mod grpc {
-            $(lanyard_store::on_each_store!($name: database => {
-                let world = crate::world::world(database).await;
-                let remote = crate::tenants::behind_grpc(&world);
-                crate::tenants::$name(&world, &remote).await;
-            });)+
-        }
-    };
-}
-
 promises! {
+    tenants:
     immunity_33_what_is_another_accounts_does_not_exist_for_any_method,
     immunity_33_what_is_the_hubs_is_no_tenants,
-}
-
-#[test]
-fn immunity_33_every_method_is_looked_at() {
-    let managed = MANAGED.iter().filter(|method| method.path.starts_with("/lanyard.authn."));
-    let all: BTreeSet<&str> = managed.filter_map(|method| method.path.rsplit('/').next()).collect();
-    let known: BTreeSet<&str> = ASKED.into_iter().chain(OF_THE_HUB).collect();
-    assert_eq!(all, known);
-}
-
-fn behind_grpc(world: &World) -> impl Calls {
-    let clock = world.clock.clone();
-    let now: lanyard_api::voucher::Now = Arc::new(move || lanyard_kit::Clock::now(&clock));
-    let vouchers = Vouchers::new([7; 32], Arc::clone(&now));
-    let door = Door::vouched(vouchers.key(Audience::Authn), now);
-    let served = Served::new(Arc::clone(&world.engine), door);
-    let routes = Routes::new(authn::server::accounts(served.clone()))
-        .add_service(authn::server::oidc_providers(served.clone()))
-        .add_service(authn::server::instance_profiles(served));
-    Remote::new(admitting(serve_in_process(routes), vouchers))
 }
 
 fn eve() -> AccountId {
@@ -311,7 +210,7 @@ async fn immunity_33_what_is_another_accounts_does_not_exist_for_any_method(
     let before = world.store.revision(home).await.unwrap();
     // Left out, named, and named where there is none: the same answer.
     for named in [None, Some(world.hub.account), Some(account(NOWHERE))] {
-        for method in ASKED {
+        for method in of_accounts() {
             let answer = asked_by_eve(world, calls, &key, named, method).await;
             assert_eq!(answer, "not_found", "{method} of {named:?}");
         }
