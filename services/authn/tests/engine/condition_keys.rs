@@ -7,10 +7,14 @@ use lanyard_proto::mapping::v1 as mapping;
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 
 use crate::policies::entry_of;
-use crate::world::call::{DELETE_ENTRY, DESCRIBE, allow, describe, forbidden};
-use crate::world::world;
+use crate::world::call::{DELETE_ENTRY, DESCRIBE, admitted, allow, describe, forbidden};
+use crate::world::{World, world};
 
 const UPDATE_ENTRY: &str = "/lanyard.mapping.v1.Entries/UpdateAccessEntry";
+
+/// May act on what the blue team has.
+const BLUE: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
+    "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
 
 on_each_store!(
     every_call_says_how_and_where_it_is_made,
@@ -21,6 +25,19 @@ on_each_store!(
     immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed,
     immunity_19_of_entries_in_two_spellings_the_one_that_is_acted_on_is_weighed,
 );
+
+fn role_arn(world: &World, name: &str) -> String {
+    format!("arn:aws:iam::{}:role/{name}", world.hub.account)
+}
+
+/// The deletion of the entry of a role of the hub's account.
+fn deletion(world: &World, name: &str) -> mapping::DeleteAccessEntryRequest {
+    mapping::DeleteAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: role_arn(world, name),
+        ..Default::default()
+    }
+}
 
 async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
     let world = world(database).await;
@@ -73,15 +90,10 @@ async fn an_entry_is_weighed_by_what_it_is_and_what_it_would_become(database: Te
         {"Sid":"NoAdmins","Effect":"Deny","Action":"eks:*","Resource":"*",
          "Condition":{"ForAnyValue:StringEquals":{"eks:kubernetesGroups":"admins"}}}]}"#;
     let key = world.policed("ana", document).await;
-    let arn = |name: &str| format!("arn:aws:iam::{}:role/{name}", world.hub.account);
-    let delete = |name: &str| mapping::DeleteAccessEntryRequest {
-        cluster: "dev".to_owned(),
-        principal_arn: arn(name),
-        ..Default::default()
-    };
+    let delete = |name: &str| deletion(&world, name);
     let update = |name: &str, username: &str, groups: Option<&[&str]>| mapping::UpdateAccessEntryRequest {
         cluster: "dev".to_owned(),
-        principal_arn: arn(name),
+        principal_arn: role_arn(&world, name),
         username: Some(username.to_owned()),
         groups: groups.map(|groups| lanyard_proto::call::v1::Strings {
             values: groups.iter().map(|group| (*group).to_owned()).collect(),
@@ -112,25 +124,16 @@ async fn immunity_19_a_pattern_is_weighed_as_the_one_of_its_own_letter_case(data
     // Of patterns letter case counts, so these are two, and both are there.
     world.put(&tagged("dev-*", "red")).await;
     world.put(&tagged("DEV-*", "blue")).await;
-    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
-        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
-    let key = world.policed("ana", document).await;
+    let key = world.policed("ana", BLUE).await;
     for (name, good) in [("dev-*", false), ("DEV-*", true), ("Dev-*", false)] {
-        let request = mapping::DeleteAccessEntryRequest {
-            cluster: "dev".to_owned(),
-            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
-            ..Default::default()
-        };
-        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        let answer = world.call(&key, DELETE_ENTRY, &deletion(&world, name)).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
     }
 }
 
 async fn immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed(database: TestDatabase) {
     let world = world(database).await;
-    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
-        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
-    let key = world.policed("ana", document).await;
+    let key = world.policed("ana", BLUE).await;
     let tagged = |name: &str, authority: Authority, team: &str| AccessEntry {
         authority,
         tags: [("team".to_owned(), team.to_owned())].into(),
@@ -144,21 +147,14 @@ async fn immunity_19_of_entries_for_the_same_the_one_that_counts_is_weighed(data
         {
             world.put(&tagged(name, authority, team)).await;
         }
-        let request = mapping::DeleteAccessEntryRequest {
-            cluster: "dev".to_owned(),
-            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
-            ..Default::default()
-        };
-        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        let answer = world.call(&key, DELETE_ENTRY, &deletion(&world, name)).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
     }
 }
 
 async fn immunity_19_of_entries_in_two_spellings_the_one_that_is_acted_on_is_weighed(database: TestDatabase) {
     let world = world(database).await;
-    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*",
-        "Condition":{"StringEquals":{"aws:ResourceTag/team":"blue"}}}}"#;
-    let key = world.policed("ana", document).await;
+    let key = world.policed("ana", BLUE).await;
     // Of before a principal had one entry alone; the last ones are of an account that somebody else vouched for.
     for (name, authority, team) in [
         ("One", Authority::Local, "blue"),
@@ -183,12 +179,7 @@ async fn immunity_19_of_entries_in_two_spellings_the_one_that_is_acted_on_is_wei
         ("few", true),
         ("FEW", false),
     ] {
-        let request = mapping::DeleteAccessEntryRequest {
-            cluster: "dev".to_owned(),
-            principal_arn: format!("arn:aws:iam::{}:role/{name}", world.hub.account),
-            ..Default::default()
-        };
-        let answer = world.call(&key, DELETE_ENTRY, &request).await;
+        let answer = world.call(&key, DELETE_ENTRY, &deletion(&world, name)).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{name}: {answer:?}");
     }
 }
@@ -248,20 +239,10 @@ async fn immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling(databas
     for (name, document) in [("key", &*by_key), ("arn", by_arn)] {
         let key = world.policed(name, document).await;
         for spelled in ["Boss", "boss", "BOSS"] {
-            let request = mapping::DeleteAccessEntryRequest {
-                cluster: "dev".to_owned(),
-                principal_arn: format!("arn:aws:iam::{account}:role/{spelled}"),
-                ..Default::default()
-            };
-            forbidden(world.call(&key, DELETE_ENTRY, &request).await);
+            forbidden(world.call(&key, DELETE_ENTRY, &deletion(&world, spelled)).await);
         }
     }
     let key = world.policed("all", &allow("eks:*", "*")).await;
-    let request = mapping::DeleteAccessEntryRequest {
-        cluster: "dev".to_owned(),
-        principal_arn: format!("arn:aws:iam::{account}:role/boss"),
-        ..Default::default()
-    };
-    let actor = crate::world::call::admitted(world.call(&key, DELETE_ENTRY, &request).await);
+    let actor = admitted(world.call(&key, DELETE_ENTRY, &deletion(&world, "boss")).await);
     assert!(actor.resource.contains("/Boss/"), "{}", actor.resource);
 }
