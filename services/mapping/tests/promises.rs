@@ -135,6 +135,7 @@ suite! {
         immunity_42_a_block_beats_every_mapping_in_every_mode,
         a_block_of_the_account_or_hub_holds_everywhere_below,
         a_block_reaches_sessions_through_what_they_descend_from,
+        a_block_that_stops_nobody_says_so,
         blocks_are_listed_with_who_and_why_and_lifted;
     identity_providers:
         a_configuration_is_associated_described_listed_and_disassociated,

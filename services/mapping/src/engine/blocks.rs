@@ -1,7 +1,7 @@
 //! `Blocks`: standing refusals.
 
 use lanyard_api::{
-    Actor, BlockId, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
+    Actor, Authority, BlockId, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
     mapping::{Block, BlockTarget, Blocks, CreateBlock},
 };
 use lanyard_iam::{CanonicalArn, PrincipalArn};
@@ -33,12 +33,69 @@ fn as_it_knocks(target: BlockTarget) -> BlockTarget {
     }
 }
 
+impl Mapping {
+    /// Why a block would stop nobody as things are, as far as whoever may put it up may know. It is put up all the same, for it may be
+    /// for somebody yet to come; but who has mistaken a name would believe that somebody is out who is not.
+    async fn stops_nobody(&self, scope: Scope, target: &BlockTarget) -> Result<Option<String>, CallError> {
+        let (authority, account, principal) = match target {
+            BlockTarget::Principal { authority, canonical_arn }
+            | BlockTarget::Session { authority, canonical_arn, .. } => {
+                let Ok(arn) = PrincipalArn::parse(canonical_arn.as_str()) else { return Ok(None) };
+                (authority, arn.account, Some(arn))
+            }
+            BlockTarget::Account { authority, account } => (authority, *account, None),
+            BlockTarget::AccessKey { .. }
+            | BlockTarget::OidcSubject { .. }
+            | BlockTarget::OidcIssuer { .. }
+            | BlockTarget::Certificate { .. } => return Ok(None),
+        };
+        let hub = self.inner.state.hub().await?;
+        let cluster = match scope {
+            Scope::Cluster(uid) => hub.clusters.get(&uid),
+            Scope::Hub | Scope::Account(_) => None,
+        };
+        // Of other accounts the maintainer of a cluster knows whom it trusts, and no more.
+        let is_own = match scope {
+            Scope::Hub => true,
+            Scope::Account(own) => own == account,
+            Scope::Cluster(_) => cluster.is_some_and(|cluster| cluster.account == account),
+        };
+        let vouches = if is_own {
+            hub.accounts.get(&account).map(|account| &account.authority)
+        } else {
+            let mut pairs = cluster.into_iter().flat_map(|cluster| &cluster.trusted_accounts);
+            pairs.find(|pair| pair.account == account).map(|pair| &pair.authority)
+        };
+        match vouches {
+            None => return Ok(None),
+            Some(vouches) if vouches != authority => {
+                return Ok(Some(format!(
+                    "it stops nobody: account {account} is of authority {vouches}, and not of {authority}"
+                )));
+            }
+            Some(_) => {}
+        }
+        let Some(arn) = principal.filter(|_| is_own && *authority == Authority::Local) else {
+            return Ok(None);
+        };
+        let there = self.inner.state.account(account).await?.spelled(&arn);
+        Ok(match there {
+            Some(there) if key::known_as(&there).folded() == key::known_as(&arn).folded() => None,
+            Some(there) => {
+                Some(format!("it stops nobody: `{arn}` is not there, and `{there}` is not stopped"))
+            }
+            None => Some(format!("it stops nobody as things are: `{arn}` is not there")),
+        })
+    }
+}
+
 impl Blocks for Mapping {
     async fn create_block(&self, by: Mutation, block: CreateBlock) -> Result<Mutated<Block>, CallError> {
         let CreateBlock { scope, target, reason } = block;
         self.seen_scope(&by.actor.value, scope).await?;
         rules::cluster::block(&reason, &target)?;
         let target = as_it_knocks(target);
+        let notices = self.stops_nobody(scope, &target).await?.into_iter().collect();
         let mut tx = fresh!(self.begin("create_block", &by, &[scope]).await?);
         let standing: Vec<Block> = tx.list(scope).await?;
         if let Some(twin) = standing.iter().find(|other| other.target == target) {
@@ -57,7 +114,7 @@ impl Blocks for Mapping {
             created_at: tx.now(),
         };
         tx.insert(&block).await?;
-        commit(tx, scope, block, Vec::new()).await
+        commit(tx, scope, block, notices).await
     }
 
     async fn delete_block(

@@ -146,3 +146,47 @@ pub(crate) async fn blocks_are_listed_with_who_and_why_and_lifted<C: Calls, R: R
     }
     assert_eq!(code_of(bench.calls.create_block(by(admin()), asked()).await), "limit");
 }
+
+pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    let cluster = bench.cluster().await;
+    let scope = Scope::Cluster(cluster.uid);
+    let session = |role: &str| BlockTarget::Session {
+        authority: Authority::Local,
+        canonical_arn: of(OWN, role).parse().unwrap(),
+        session_name: String::from("ss"),
+    };
+    let theirs = |name: &str| BlockTarget::Principal {
+        authority: Authority::Aws,
+        canonical_arn: of(AWS, name).parse().unwrap(),
+    };
+    let whole = |authority| BlockTarget::Account { authority, account: account(OWN) };
+    let cases = [
+        (principal(&of(OWN, "user/team/ana")), None),
+        (principal(&of(OWN, "user/team/ANA")), None),
+        (principal(&of(OWN, "role/Dev")), None),
+        (session("role/dev"), None),
+        (whole(Authority::Local), None),
+        (theirs("role/anybody"), None),
+        // A user knocks with its path.
+        (principal(&of(OWN, "user/ana")), Some(of(OWN, "user/team/ana"))),
+        (principal(&of(OWN, "user/nobody")), Some(of(OWN, "user/nobody"))),
+        (session("role/nothing"), Some(of(OWN, "role/nothing"))),
+        (whole(Authority::Aws), Some(String::from("authority local"))),
+        (principal(&of(AWS, "role/anybody")), Some(String::from("authority aws"))),
+        // Who there is in another tenant's account is not told.
+        (principal(&of(TENANT, "user/eve")), None),
+        (principal(&of(TENANT, "user/nobody")), None),
+    ];
+    for (target, says) in cases {
+        let forced = lanyard_api::Mutation { allow_lockout: true, ..by(admin()) };
+        let put = bench.calls.create_block(forced, block(scope, target.clone())).await.unwrap();
+        match says {
+            None => assert!(put.notices.is_empty(), "{target:?}: {:?}", put.notices),
+            Some(says) => {
+                let [notice] = put.notices.as_slice() else { panic!("{target:?}: {:?}", put.notices) };
+                assert!(notice.starts_with("it stops nobody") && notice.contains(&says), "{notice}");
+            }
+        }
+        bench.calls.delete_block(by(admin()), scope, put.value.id).await.unwrap();
+    }
+}
