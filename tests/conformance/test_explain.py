@@ -102,6 +102,24 @@ def test_unmapped_is_unauthorized_and_says_what_would_map(hub, world):
     assert told["stages"][-1]["code"] == "unmapped" and "entry" in " ".join(told["advice"])
 
 
+def test_whoever_is_mapped_and_not_let_in_is_not_told_to_make_an_entry(hub):
+    cluster = hub.create_cluster("stale")
+    ana = hub.create_user("ana")
+    cluster.entry(ana)
+    hub.cli("iam", "user", "delete", ana.name)
+    hub.settle()
+    gone = hub.explain("--as", ana.arn, "--cluster", cluster.id)
+    hub.cli("iam", "user", "create", ana.name)
+    anew = hub.create_key(ana.name)
+    hub.settle()
+    for told in (gone, explain(hub, cluster, cluster.token(anew))):
+        assert (told["verdict"], told["stages"][-1]["code"]) == ("unauthorized", "stale_entry"), told
+        assert "--rebind" in " ".join(told["advice"]) and "entry create" not in " ".join(told["advice"])
+    hub.cli("entry", "update", cluster.id, ana.arn, "--rebind")
+    hub.settle()
+    assert explain(hub, cluster, cluster.token(anew))["verdict"] == "allowed"
+
+
 def test_what_the_cluster_decides_is_not_called_forbidden(hub, world):
     cluster, ana = world
     told = explain(hub, cluster, cluster.token(ana), "delete", "pods", "-n", "team-a")

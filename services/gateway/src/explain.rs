@@ -269,16 +269,14 @@ fn let_in(resolution: Resolution, is_of_oidc: bool, cluster: &ClusterId) -> Resu
         Resolution::Blocked(block) => NotLetIn {
             code: "blocked".to_owned(),
             lines: vec![format!("block: {block}")],
-            advice: format!("a block holds; `lanyard block list` names who put up {block} and why"),
+            advice: advice::of_block(cluster),
         },
         Resolution::Unmapped(unmapped) => {
             let mut lines = vec![unmapped.denial.message];
             lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
             let advice = match is_of_oidc {
                 true => advice::of_oidc(&unmapped.denial.code, cluster),
-                false => format!(
-                    "nothing in cluster `{cluster}` maps this principal: make an access entry with `lanyard entry create`"
-                ),
+                false => advice::of_principal(&unmapped.denial.code, cluster),
             };
             NotLetIn { code: unmapped.denial.code.to_string(), lines, advice }
         }
@@ -316,11 +314,7 @@ fn refused_by_authn(
             lines.extend(refusal.hints.iter().map(|hint| format!("hint: {hint}")));
             trace.stage("token", StageOutcome::Refused, &code, lines);
             trace.advice.push(match kind {
-                TokenKind::Aws if code == "blocked" => advice::BLOCKED.to_owned(),
-                TokenKind::Aws => {
-                    "make a fresh token with `lanyard token --cluster-name` and the right credentials"
-                        .to_owned()
-                }
+                TokenKind::Aws => advice::of_token(&code, cluster),
                 TokenKind::Other => advice::of_oidc(&code, cluster),
             });
         }

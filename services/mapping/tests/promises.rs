@@ -96,6 +96,7 @@ suite! {
         what_others_vouch_for_may_be_kept_for_seconds_and_while_its_three_scopes_stay,
         immunity_31_an_account_is_of_one_authority_whatever_a_cluster_says,
         a_preview_has_no_proof,
+        a_preview_of_a_local_principal_is_of_the_one_that_is_there,
         near_misses_are_named_when_asked_for,
         another_cluster_that_maps_somebody_is_named_though_nobody_asked_it_yet,
         a_break_glass_identity_from_anywhere_else_is_refused;

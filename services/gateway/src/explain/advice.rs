@@ -1,9 +1,100 @@
-//! The next step after a no, by its reason code, for people whom an OIDC issuer knows.
+//! The next step after a no, by its reason code.
 
 use lanyard_api::ClusterId;
 
-/// What to do about a block.
-pub(super) const BLOCKED: &str = "a block holds: `lanyard block list` names who put it up and why";
+/// What to do about a block, which is listed where it holds alone.
+pub(super) fn of_block(cluster: &ClusterId) -> String {
+    format!(
+        "a block holds: `lanyard block list --cluster {cluster}` names who put it up and why; where it is not there, it is one of \
+         the account (`--in-account`) or of the whole hub (neither flag)"
+    )
+}
+
+/// What to do about a cluster token that authn refuses.
+pub(super) fn of_token(code: &str, cluster: &ClusterId) -> String {
+    let step = match code {
+        "blocked" => return of_block(cluster),
+        "token_from_future" | "session_from_future" => {
+            "let the clocks of whoever made the token and of the hub agree (NTP), then make a fresh token"
+        }
+        "account_not_trusted" | "authority_not_trusted" | "account_of_other_authority" => {
+            return of_trust(cluster);
+        }
+        "account_not_registered" => {
+            "let a hub operator register the account, with `lanyard iam account create`, and the cluster trust it"
+        }
+        "unknown_key" | "inactive_key" | "invalid_key" => {
+            "make the token with an access key that is there and active: `lanyard iam access-key list` has those of a user"
+        }
+        "session_expired"
+        | "session_revoked"
+        | "session_role_gone"
+        | "session_ancestor_gone"
+        | "session_account_gone"
+        | "session_policies_gone"
+        | "session_key_unknown"
+        | "sts_expired" => {
+            "begin a new session, if whom it descends from may still have one, and make a fresh token with its credentials"
+        }
+        "session_token_missing" | "session_token_unexpected" | "session_of_other_key" => {
+            "make the token with the three parts of one session's credentials: key, secret and session token belong together"
+        }
+        "exchanged_session" => {
+            "make the token with AWS's own credentials, those that were exchanged for the session"
+        }
+        "region_disabled" => "make the token for the STS of another region (`--region`)",
+        "cluster_id_not_signed" => {
+            return format!(
+                "make the token by a client that signs the cluster's id, such as `lanyard token --cluster-name {cluster}`"
+            );
+        }
+        // What is left is about what was signed, and by whom.
+        _ => {
+            return format!(
+                "make a fresh token with `lanyard token --cluster-name {cluster}` and the right credentials"
+            );
+        }
+    };
+    step.to_owned()
+}
+
+/// What to do about a principal of an account whom mapping makes nobody.
+pub(super) fn of_principal(code: &str, cluster: &ClusterId) -> String {
+    match code {
+        "untrusted_account" => of_trust(cluster),
+        "stale_entry" => format!(
+            "`lanyard entry update {cluster} ARN --rebind` binds the entry to whoever bears its ARN now, `lanyard entry delete` \
+             takes it away"
+        ),
+        "entry_ended" => format!(
+            "give the entry a later end: `lanyard entry update {cluster} ARN --ends-at WHEN`, or `--endless`; `--pin-until` where \
+             nobody logged in while it could be pinned"
+        ),
+        "unpinned_entry" => {
+            "let its principal log in once: the entry is bound to whoever does so first".to_owned()
+        }
+        "template_refused" | "reserved_username" => format!(
+            "give the entry a username that fits (`lanyard entry update {cluster} ARN --username`), or the line of aws-auth; a role \
+             alone has no session name: ask about `assumed-role/ROLE/SESSION`"
+        ),
+        "unknown_node" => format!(
+            "`lanyard node set {cluster}` says which node a session is, and whose sessions may be it: `lanyard node list {cluster}` \
+             has those that are bound"
+        ),
+        "session_kin" => "begin the session anew, with fewer roles in between".to_owned(),
+        _ => format!(
+            "nothing in cluster `{cluster}` maps this principal: make an access entry with `lanyard entry create`"
+        ),
+    }
+}
+
+/// What lets principals of an account in at all.
+fn of_trust(cluster: &ClusterId) -> String {
+    format!(
+        "let the cluster trust the account, with `lanyard cluster update {cluster} --trust AUTHORITY/ACCOUNT` for it and for each \
+         other that it is to trust: `lanyard iam account list` has the authority of each"
+    )
+}
 
 /// What to do about a token of an issuer that authn refuses, or of whose claims mapping makes nobody: `code` says why.
 pub(super) fn of_oidc(code: &str, cluster: &ClusterId) -> String {
@@ -66,7 +157,7 @@ pub(super) fn of_oidc(code: &str, cluster: &ClusterId) -> String {
         "provider_gone" => {
             "associate the configuration again, or log in at an issuer that the cluster takes tokens of"
         }
-        "blocked" => BLOCKED,
+        "blocked" => return of_block(cluster),
         // What is left is about a token's form.
         _ => {
             "hand over the issuer's ID token, whole and as it came: `lanyard token inspect` shows what is in one"
@@ -78,6 +169,47 @@ pub(super) fn of_oidc(code: &str, cluster: &ClusterId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cluster_token_has_the_step_that_mends_it() {
+        let cluster = "dev".parse::<ClusterId>().unwrap();
+        for (code, part) in [
+            ("blocked", "lanyard block list --cluster dev"),
+            ("token_from_future", "clocks"),
+            ("account_not_trusted", "cluster update dev --trust"),
+            ("account_not_registered", "iam account create"),
+            ("inactive_key", "iam access-key list"),
+            ("session_revoked", "begin a new session"),
+            ("session_token_missing", "belong together"),
+            ("exchanged_session", "AWS's own credentials"),
+            ("region_disabled", "--region"),
+            ("cluster_id_not_signed", "signs the cluster's id"),
+            ("token_expired", "fresh token with `lanyard token --cluster-name dev`"),
+            ("signature_or_cluster", "the right credentials"),
+        ] {
+            let step = of_token(code, &cluster);
+            assert!(step.contains(part), "{code}: {step}");
+        }
+    }
+
+    #[test]
+    fn only_who_is_not_mapped_is_told_to_make_an_entry() {
+        let cluster = "dev".parse::<ClusterId>().unwrap();
+        for (code, part) in [
+            ("untrusted_account", "cluster update dev --trust"),
+            ("stale_entry", "entry update dev ARN --rebind"),
+            ("entry_ended", "--ends-at"),
+            ("unpinned_entry", "log in once"),
+            ("template_refused", "--username"),
+            ("reserved_username", "--username"),
+            ("unknown_node", "lanyard node set dev"),
+            ("session_kin", "fewer roles"),
+        ] {
+            let step = of_principal(code, &cluster);
+            assert!(step.contains(part) && !step.contains("entry create"), "{code}: {step}");
+        }
+        assert!(of_principal("unmapped", &cluster).contains("entry create"));
+    }
 
     #[test]
     fn each_way_to_fail_has_the_step_that_mends_it() {

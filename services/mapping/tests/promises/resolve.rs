@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use lanyard_api::{
     Authority, AwsIdentity, Basis, Denial, Holds, Identity, IdentityKind, Scope, Vouched,
-    authn::accounts::Account,
+    authn::accounts::{AccessKey, Account, User},
     mapping::{
-        CreateAccessEntry, GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery,
-        UpdateAccessEntry,
+        BlockTarget, CreateAccessEntry, CreateBlock, GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve,
+        ResolveQuery, UpdateAccessEntry,
     },
     proof::{EXTRA_KEY, Proof},
 };
@@ -273,6 +273,38 @@ pub(crate) async fn a_preview_has_no_proof<C: Calls, R: Resolve>(bench: Bench<C,
     assert_eq!(unmapped.denial.code, "template_refused");
     let Resolution::Unmapped(unmapped) = preview(&of(OWN, "user/zoe")).await else { panic!() };
     assert_eq!(unmapped.denial.code, "unmapped");
+}
+
+pub(crate) async fn a_preview_of_a_local_principal_is_of_the_one_that_is_there<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "user/team/ana")).await;
+    bench.entry(&cluster, &of(OWN, "user/zoe")).await;
+    let preview = async |text: &str| {
+        let (authority, arn) = (Authority::Local, arn(&of(OWN, text)));
+        let query = PreviewQuery { cluster: cluster.uid, authority, arn, principal_id: None };
+        bench.calls.preview(admin(), query).await.unwrap()
+    };
+    for ana in ["user/team/ana", "user/team/ANA"] {
+        assert!(matches!(preview(ana).await, Resolution::Mapped(_)), "{ana}");
+    }
+    // Without its path nobody knocks, and a block or a line of aws-auth for the one with it says nothing of this one.
+    let Resolution::Unmapped(unmapped) = preview("user/ana").await else { panic!() };
+    assert_eq!(unmapped.denial.code, "unmapped");
+    assert!(unmapped.near_misses.iter().any(|miss| miss.contains("its path is `/team/`")), "{unmapped:?}");
+    let target = BlockTarget::Principal {
+        authority: Authority::Local,
+        canonical_arn: of(OWN, "user/team/ana").parse().unwrap(),
+    };
+    let block = CreateBlock { scope: Scope::Cluster(cluster.uid), target, reason: String::from("left") };
+    bench.calls.create_block(by(admin()), block).await.unwrap();
+    assert!(matches!(preview("user/team/ana").await, Resolution::Blocked(_)));
+    // Nobody can knock as somebody who is gone, though the entry is there yet.
+    bench.remove::<AccessKey>(Scope::Account(account(OWN)), &key_of(OWN, "zoe")).await;
+    bench.remove::<User>(Scope::Account(account(OWN)), "zoe").await;
+    let Resolution::Unmapped(unmapped) = preview("user/zoe").await else { panic!() };
+    assert_eq!(unmapped.denial.code, "stale_entry");
 }
 
 pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(bench: Bench<C, R>) {
