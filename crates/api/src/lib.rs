@@ -23,6 +23,7 @@ pub mod grpc;
 mod holds;
 mod identity;
 mod ids;
+pub mod kinds;
 pub mod kubeconfig;
 pub mod mapping;
 pub mod methods;

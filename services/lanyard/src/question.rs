@@ -1,7 +1,10 @@
 //! What is asked of a door, as people type it: `get pods/log web-0 -n team-a`, or `get /healthz`.
 
 use clap::Args;
-use lanyard_api::authz::{Attributes, ResourceAttributes};
+use lanyard_api::{
+    authz::{Attributes, ResourceAttributes},
+    kinds,
+};
 
 /// The words of a question.
 #[derive(Debug, Clone, Default, Args)]
@@ -76,60 +79,8 @@ impl Question {
     }
 }
 
-/// What Kubernetes has in every cluster: its name in rules, its group, and what else people call it. kubectl asks the API server what a
-/// name means that has no group. Nobody can be asked here, and the core group has no `deployments`: who asks about those of it is
-/// told that they may not get them, whatever they may.
-const OF_KUBERNETES: [(&str, &str, &[&str]); 41] = [
-    ("configmaps", "", &["configmap", "cm"]),
-    ("endpoints", "", &["ep"]),
-    ("events", "", &["event", "ev"]),
-    ("limitranges", "", &["limitrange", "limits"]),
-    ("namespaces", "", &["namespace", "ns"]),
-    ("nodes", "", &["node", "no"]),
-    ("persistentvolumeclaims", "", &["persistentvolumeclaim", "pvc"]),
-    ("persistentvolumes", "", &["persistentvolume", "pv"]),
-    ("pods", "", &["pod", "po"]),
-    ("podtemplates", "", &["podtemplate"]),
-    ("replicationcontrollers", "", &["replicationcontroller", "rc"]),
-    ("resourcequotas", "", &["resourcequota", "quota"]),
-    ("secrets", "", &["secret"]),
-    ("serviceaccounts", "", &["serviceaccount", "sa"]),
-    ("services", "", &["service", "svc"]),
-    ("mutatingwebhookconfigurations", "admissionregistration.k8s.io", &["mutatingwebhookconfiguration"]),
-    ("validatingadmissionpolicies", "admissionregistration.k8s.io", &["validatingadmissionpolicy"]),
-    ("validatingwebhookconfigurations", "admissionregistration.k8s.io", &["validatingwebhookconfiguration"]),
-    ("customresourcedefinitions", "apiextensions.k8s.io", &["customresourcedefinition", "crd", "crds"]),
-    ("apiservices", "apiregistration.k8s.io", &["apiservice"]),
-    ("controllerrevisions", "apps", &["controllerrevision"]),
-    ("daemonsets", "apps", &["daemonset", "ds"]),
-    ("deployments", "apps", &["deployment", "deploy"]),
-    ("replicasets", "apps", &["replicaset", "rs"]),
-    ("statefulsets", "apps", &["statefulset", "sts"]),
-    ("horizontalpodautoscalers", "autoscaling", &["horizontalpodautoscaler", "hpa"]),
-    ("cronjobs", "batch", &["cronjob", "cj"]),
-    ("jobs", "batch", &["job"]),
-    ("certificatesigningrequests", "certificates.k8s.io", &["certificatesigningrequest", "csr"]),
-    ("leases", "coordination.k8s.io", &["lease"]),
-    ("endpointslices", "discovery.k8s.io", &["endpointslice"]),
-    ("ingressclasses", "networking.k8s.io", &["ingressclass"]),
-    ("ingresses", "networking.k8s.io", &["ingress", "ing"]),
-    ("networkpolicies", "networking.k8s.io", &["networkpolicy", "netpol"]),
-    ("poddisruptionbudgets", "policy", &["poddisruptionbudget", "pdb"]),
-    ("clusterrolebindings", "rbac.authorization.k8s.io", &["clusterrolebinding"]),
-    ("clusterroles", "rbac.authorization.k8s.io", &["clusterrole"]),
-    ("rolebindings", "rbac.authorization.k8s.io", &["rolebinding"]),
-    ("roles", "rbac.authorization.k8s.io", &["role"]),
-    ("priorityclasses", "scheduling.k8s.io", &["priorityclass", "pc"]),
-    ("storageclasses", "storage.k8s.io", &["storageclass", "sc"]),
-];
-
-/// Resource and group of a name without one: what Kubernetes calls so, else one of the core group.
-fn of_kubernetes(name: &str) -> (&str, &'static str) {
-    let is_it = |(plural, _, others): &&(&str, &str, &[&str])| *plural == name || others.contains(&name);
-    OF_KUBERNETES.iter().find(is_it).map_or((name, ""), |(plural, group, _)| (*plural, *group))
-}
-
-/// Group, resource and subresource of `deployments.apps/scale`. The group is everything after the first dot, as in kubectl.
+/// Group, resource and subresource of `deployments.apps/scale`. The group is everything after the first dot, as in kubectl; of
+/// what Kubernetes itself has it may be left out.
 fn resource(text: &str) -> Result<(String, String, String), QuestionError> {
     let bad = || QuestionError::Resource(text.to_owned());
     let (named, subresource) = match text.split_once('/') {
@@ -140,7 +91,7 @@ fn resource(text: &str) -> Result<(String, String, String), QuestionError> {
     let (resource, group) = match named.split_once('.') {
         Some((_, "")) => return Err(bad()),
         Some((resource, group)) => (resource, group),
-        None => of_kubernetes(named),
+        None => kinds::called(named).map_or((named, ""), |(group, resource)| (resource.name, group.name)),
     };
     if resource.is_empty() || subresource.contains('/') {
         return Err(bad());
@@ -190,19 +141,6 @@ mod tests {
             assert_eq!(ask(words, namespace).unwrap().unwrap().to_string(), meant, "{words:?}");
         }
         assert_eq!(ask(&[], None), Ok(None));
-    }
-
-    #[test]
-    fn what_people_call_a_resource_means_one() {
-        let mut names: Vec<&str> = Vec::new();
-        for (plural, _, others) in OF_KUBERNETES {
-            names.push(plural);
-            names.extend(others);
-        }
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
     }
 
     #[test]

@@ -121,6 +121,9 @@ def test_can_i_by_access_policy_and_by_rbac(ana):
         (["list", "configmaps", "--all-namespaces"], True),
         (["update", "deployments.apps", "--subresource=scale", "-n", "anywhere"], True),
         (["update", "deployments.apps", "-n", "anywhere"], False),
+        (["update", "deploy", "--subresource=scale", "-n", "anywhere"], True),
+        (["list", "cm", "-n", "anywhere"], True),
+        (["list", "crds"], False),
         (["get", "/metrics"], True),
         (["get", "/logs"], False),
     ]:

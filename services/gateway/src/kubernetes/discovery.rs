@@ -5,85 +5,13 @@
 
 use axum::body::Body;
 use http::{Response, StatusCode};
+use lanyard_api::kinds::{GROUPS, Group};
 use serde_json::{Value, json};
 
 use super::answer;
 
 /// The Kubernetes version whose review APIs are served.
 const KUBERNETES: (&str, &str) = ("1", "35");
-
-/// Group, version, and the resources: name, kind, namespaced.
-type Group = (&'static str, &'static str, &'static [(&'static str, &'static str, bool)]);
-
-const GROUPS: &[Group] = &[
-    (
-        "",
-        "v1",
-        &[
-            ("bindings", "Binding", true),
-            ("configmaps", "ConfigMap", true),
-            ("endpoints", "Endpoints", true),
-            ("events", "Event", true),
-            ("limitranges", "LimitRange", true),
-            ("namespaces", "Namespace", false),
-            ("nodes", "Node", false),
-            ("persistentvolumeclaims", "PersistentVolumeClaim", true),
-            ("persistentvolumes", "PersistentVolume", false),
-            ("pods", "Pod", true),
-            ("podtemplates", "PodTemplate", true),
-            ("replicationcontrollers", "ReplicationController", true),
-            ("resourcequotas", "ResourceQuota", true),
-            ("secrets", "Secret", true),
-            ("serviceaccounts", "ServiceAccount", true),
-            ("services", "Service", true),
-        ],
-    ),
-    (
-        "apps",
-        "v1",
-        &[
-            ("controllerrevisions", "ControllerRevision", true),
-            ("daemonsets", "DaemonSet", true),
-            ("deployments", "Deployment", true),
-            ("replicasets", "ReplicaSet", true),
-            ("statefulsets", "StatefulSet", true),
-        ],
-    ),
-    ("autoscaling", "v2", &[("horizontalpodautoscalers", "HorizontalPodAutoscaler", true)]),
-    ("batch", "v1", &[("cronjobs", "CronJob", true), ("jobs", "Job", true)]),
-    ("coordination.k8s.io", "v1", &[("leases", "Lease", true)]),
-    ("discovery.k8s.io", "v1", &[("endpointslices", "EndpointSlice", true)]),
-    (
-        "networking.k8s.io",
-        "v1",
-        &[
-            ("ingressclasses", "IngressClass", false),
-            ("ingresses", "Ingress", true),
-            ("networkpolicies", "NetworkPolicy", true),
-        ],
-    ),
-    ("policy", "v1", &[("poddisruptionbudgets", "PodDisruptionBudget", true)]),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        &[
-            ("clusterrolebindings", "ClusterRoleBinding", false),
-            ("clusterroles", "ClusterRole", false),
-            ("rolebindings", "RoleBinding", true),
-            ("roles", "Role", true),
-        ],
-    ),
-    ("storage.k8s.io", "v1", &[("storageclasses", "StorageClass", false)]),
-    ("authentication.k8s.io", "v1", &[("selfsubjectreviews", "SelfSubjectReview", false)]),
-    (
-        "authorization.k8s.io",
-        "v1",
-        &[
-            ("selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
-            ("selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
-        ],
-    ),
-];
 
 /// Answers a GET below `/clusters/{id}/`.
 pub(super) fn answer(path: &str) -> Response<Body> {
@@ -111,18 +39,18 @@ fn version() -> Value {
     json!({ "major": major, "minor": minor, "gitVersion": format!("v{major}.{minor}.0-lanyard"), "platform": "lanyard" })
 }
 
-fn group_value((name, version, _): &Group) -> Value {
+fn group_value(Group { name, version, .. }: &Group) -> Value {
     let this = json!({ "groupVersion": format!("{name}/{version}"), "version": version });
     json!({ "name": name, "versions": [this.clone()], "preferredVersion": this })
 }
 
 fn groups() -> Value {
-    let named: Vec<Value> = GROUPS.iter().filter(|group| !group.0.is_empty()).map(group_value).collect();
+    let named: Vec<Value> = GROUPS.iter().filter(|group| !group.name.is_empty()).map(group_value).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": named })
 }
 
 fn one_group(name: &str) -> Option<Value> {
-    let mut value = GROUPS.iter().find(|group| group.0 == name && !name.is_empty()).map(group_value)?;
+    let mut value = GROUPS.iter().find(|group| group.name == name && !name.is_empty()).map(group_value)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("kind".to_owned(), json!("APIGroup"));
         object.insert("apiVersion".to_owned(), json!("v1"));
@@ -131,11 +59,13 @@ fn one_group(name: &str) -> Option<Value> {
 }
 
 fn resources(group: &str, version: &str) -> Option<Value> {
-    let (_, _, kinds) = GROUPS.iter().find(|known| known.0 == group && known.1 == version)?;
-    let resources: Vec<Value> = kinds
+    let found = GROUPS.iter().find(|known| known.name == group && known.version == version)?;
+    let resources: Vec<Value> = found
+        .resources
         .iter()
-        .map(|(name, kind, namespaced)| {
-            json!({ "name": name, "singularName": kind.to_lowercase(), "kind": kind, "namespaced": namespaced,
+        .map(|resource| {
+            json!({ "name": resource.name, "singularName": resource.singular(), "kind": resource.kind,
+                    "namespaced": resource.is_namespaced, "shortNames": resource.short_names,
                     "verbs": ["create", "get", "list"] })
         })
         .collect();
@@ -151,11 +81,11 @@ mod tests {
 
     #[test]
     fn every_listed_group_has_its_resources_and_others_are_not_found() {
-        for (group, version, kinds) in GROUPS {
+        for Group { name: group, version, resources } in GROUPS {
             let path =
                 if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             assert_eq!(answer(&path).status(), StatusCode::OK, "{path}");
-            assert!(!kinds.is_empty());
+            assert!(!resources.is_empty());
         }
         for path in ["", "api/v2", "apis/apps/v9", "apis/nope/v1", "api/v1/pods", "openapi/v3"] {
             assert_eq!(answer(path).status(), StatusCode::NOT_FOUND, "{path}");
