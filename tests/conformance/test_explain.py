@@ -276,6 +276,38 @@ def test_rules_and_who_can_agree_with_the_check(hub):
     assert "pods" in rules and "list" in rules
 
 
+def test_what_the_cluster_gives_to_all_who_are_in_is_explained_as_it_is_decided(hub):
+    """An API server adds `system:authenticated` to everybody it lets in, and RBAC gives that group something."""
+    cluster = hub.create_cluster("everybody", "--authorizer-mode", "full")
+    ana = hub.create_user("ana")
+    cluster.entry(ana)
+    api = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}
+    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": "basic"}, "rules": [rule]}
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "basic"},
+        "subjects": [{"apiGroup": api, "kind": "Group", "name": "system:authenticated"}],
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "basic"},
+    }
+    objects = {"apiVersion": "v1", "kind": "List", "items": [role, binding]}
+    hub.cli("rbac", "apply", cluster.id, "-f", "-", stdin=json.dumps(objects))
+    hub.settle()
+    asked = {"verb": "list", "resource": "configmaps", "namespace": "team-a"}
+    assert cluster.verdict(cluster.log_in(ana), **asked)[0] == "allowed"
+    for told in (
+        explain(hub, cluster, cluster.token(ana), "list", "configmaps", "-n", "team-a"),
+        hub.explain("--as", ana.arn, "--cluster", cluster.id, "list", "configmaps", "-n", "team-a"),
+    ):
+        assert told["verdict"] == "allowed", told
+    assert "configmaps" in json.dumps(hub.cli("rules", "--as", ana.arn, "--cluster", cluster.id))
+    assert "configmaps" in json.dumps(hub.cli("rules", "--entry", ana.arn, "--cluster", cluster.id))
+    review = json.dumps({"resourceAttributes": asked})
+    done = hub.run("authorize", "--as", ana.arn, "--cluster", cluster.id, "-f", "-", stdin=review)
+    assert json.loads(done.stdout)["verdict"] == "allow", done.stderr
+
+
 def test_entries_are_named_for_callers_who_may_list_them_and_for_nobody_else(hub):
     cluster = hub.create_cluster("named")
     ana = hub.create_user("ana")

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 pub use parts::{IdentityPart, Standing};
 
-use crate::ids::{ClusterUid, IdentityProviderConfigId, InvalidName};
+use crate::{
+    ids::{ClusterUid, IdentityProviderConfigId, InvalidName},
+    proof::AUTHENTICATED_GROUP,
+};
 
 /// Longest name of a self-hosted STS.
 const STS_NAME_CHARS_MAX: usize = 63;
@@ -224,6 +227,18 @@ pub struct UserInfo {
     pub extra: Extra,
 }
 
+impl UserInfo {
+    /// The same as an API server has them once they are let in: with the group that it adds to everybody, to which a cluster's RBAC
+    /// gives something as a rule.
+    #[must_use]
+    pub fn let_in(mut self) -> Self {
+        if !self.groups.iter().any(|group| group == AUTHENTICATED_GROUP) {
+            self.groups.push(AUTHENTICATED_GROUP.to_owned());
+        }
+        self
+    }
+}
+
 /// A value together with what proves that authn answered it.
 ///
 /// In one process the voucher is empty: nobody stands between. Over the wire it is authn's MAC over the value, for one
@@ -378,5 +393,20 @@ mod hex_digest {
         let mut digest = [0; 32];
         hex::decode_to_slice(&text, &mut digest).map_err(|_| D::Error::custom("not 64 hex digits"))?;
         Ok(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_let_in_is_in_the_group_of_all_once() {
+        for groups in [vec![], vec!["devs"], vec!["devs", AUTHENTICATED_GROUP]] {
+            let groups = groups.into_iter().map(str::to_owned).collect();
+            let user = UserInfo { groups, ..UserInfo::default() }.let_in();
+            let count = user.groups.iter().filter(|group| *group == AUTHENTICATED_GROUP).count();
+            assert_eq!((count, user.clone().let_in()), (1, user));
+        }
     }
 }

@@ -230,7 +230,7 @@ pub(crate) async fn explain<S: Services>(
     let review = Review {
         cluster: cluster.uid,
         grant: entry_of(&mapped.grant, &mapped.user),
-        user: Arc::unwrap_or_clone(mapped).user.into_info().into(),
+        user: Arc::unwrap_or_clone(mapped).user.into_info().let_in().into(),
         attributes: attributes.into(),
         explain: true,
         full: false,

@@ -24,7 +24,7 @@ use super::{
     answer, protobuf,
     state::Gateway,
     token_review::{self, Bearer, Named, Outcome, Query},
-    wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version},
+    wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version, read_review},
 };
 use crate::{directory::Spoke, services::Services};
 
@@ -85,7 +85,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Envelope, Box<Response<Body>
             .map_err(|error| Box::new(answer::status(StatusCode::BAD_REQUEST, &error.to_string())))?;
         serde_json::from_value(value)
     } else {
-        serde_json::from_slice(body)
+        read_review(body)
     };
     parsed.map_err(|error| Box::new(token_review::malformed(&error)))
 }
@@ -152,7 +152,10 @@ pub(super) async fn answer<S: Services>(
         };
         let mapped = match outcome {
             Outcome::Mapped(mapped, _) | Outcome::BrokenIn(mapped) => mapped,
-            Outcome::NotOurs => return Ok(unauthorized("the token is not a `k8s-aws-v1.` token")),
+            Outcome::NotOurs => {
+                let why = "the token neither begins with `k8s-aws-v1.` nor is of an OIDC issuer that this cluster takes tokens of";
+                return Ok(unauthorized(why));
+            }
             Outcome::Refused(refused) => {
                 // Anybody may knock here: a stranger chooses none of our records.
                 let id = refused.is_proven().then(|| token_review::record_refused(gateway, spoke, &refused));
@@ -223,21 +226,13 @@ async fn status<S: Services>(
     spec: &Value,
     door: &OnceLock<Named>,
 ) -> Result<Answer, Fault> {
-    let user = as_kubernetes_sees(&mapped.user);
+    // Those who ask us alone get what an API server would add.
+    let user = UserInfo::clone(&mapped.user).let_in();
     match review {
         SelfReview::Subject => Ok(Ok(json!({ "userInfo": user_info(&user) }))),
         SelfReview::Access => access(gateway, spoke, user, spec, door).await,
         SelfReview::Rules => rules(gateway, spoke, user, spec, door).await,
     }
-}
-
-/// The API server adds a group of its own to everyone it lets in; those who ask us alone get the same.
-fn as_kubernetes_sees(user: &UserInfo) -> UserInfo {
-    let mut user = user.clone();
-    if !user.groups.iter().any(|group| group == proof::AUTHENTICATED_GROUP) {
-        user.groups.push(proof::AUTHENTICATED_GROUP.to_owned());
-    }
-    user
 }
 
 /// Without the proof: it is for API servers, not for people's screens.

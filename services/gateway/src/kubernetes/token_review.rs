@@ -255,7 +255,11 @@ fn blocked(block: BlockId, who: Arc<str>, what: Arc<str>) -> Refused {
         denial: Denial { code: "blocked".into(), message: format!("block {block} holds") },
         who,
         what,
-        detail: format!("block {block} holds; `lanyard block list` tells who put it up and why").into(),
+        detail: format!(
+            "block {block} holds; `lanyard block list`, with --cluster or --in-account where it holds there alone, tells who put it \
+             up and why"
+        )
+        .into(),
         question: None,
     }
 }

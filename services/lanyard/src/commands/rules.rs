@@ -157,7 +157,7 @@ impl RulesArgs {
             let which = EntryRef { cluster: self.cluster.clone(), principal_arn: principal_arn.clone() };
             let entry = hub.remote().get_entry(admitted_at_the_door(), which).await?.entry;
             let user = UserInfo { username: entry.username, groups: entry.groups, ..UserInfo::default() };
-            return Ok(Some((user, Some(entry.id))));
+            return Ok(Some((user.let_in(), Some(entry.id))));
         }
         let arn = self.who.arn.as_ref().ok_or_else(|| Failure::usage("about whom? Add --as or --entry"))?;
         badge(hub, uid, arn, self.authority.as_ref()).await
@@ -180,10 +180,13 @@ pub(super) async fn badge(
     match hub.remote().preview(admitted_at_the_door(), query).await? {
         Resolution::Mapped(mapped) => {
             let entry = (mapped.grant.kind == GrantKind::AccessEntry).then_some(mapped.grant.id);
-            Ok(Some((Arc::unwrap_or_clone(mapped).user.into_info(), entry)))
+            Ok(Some((Arc::unwrap_or_clone(mapped).user.into_info().let_in(), entry)))
         }
         Resolution::Blocked(id) => {
-            complain(&format!("lanyard: a block holds: `lanyard block list` says who put up {id} and why"));
+            complain(&format!(
+                "lanyard: a block holds: `lanyard block list`, with --cluster or --in-account where it holds there alone, says who \
+                 put up {id} and why"
+            ));
             Ok(None)
         }
         Resolution::Unmapped(unmapped) => {
