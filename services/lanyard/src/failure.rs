@@ -45,8 +45,12 @@ fn not_there(kind: &str) -> &'static str {
         "Pod Identity association" => "; `lanyard association list CLUSTER` has those that there are",
         "issuer key" => "; `lanyard cluster issuer show CLUSTER` has those that there are",
         "RBAC object" => "; `lanyard rbac list CLUSTER` has those that there are",
-        "block" => "; `lanyard block list` has those that hold",
-        "node" => "; `lanyard node set` says what an instance is called",
+        "block" => {
+            "; a block is listed and lifted where it holds: `lanyard block list` with --cluster, with --in-account, or of the whole hub \
+             with neither"
+        }
+        "node" => "; `lanyard node list CLUSTER` has those that are bound",
+        "inline policy" => "; `lanyard iam policy list` has those of a user, role or principal",
         "spoke credential" => "; `lanyard cluster spoke-credential list CLUSTER` has those that count",
         "break-glass identity" => "; `lanyard cluster break-glass arm CLUSTER` makes one",
         ISSUER => {
@@ -144,6 +148,9 @@ mod tests {
             (ISSUER, "lanyard cluster add"),
             ("spoke kubeconfig", "lanyard cluster add"),
             ("decision", "newer one"),
+            ("block", "with --cluster"),
+            ("node", "lanyard node list"),
+            ("inline policy", "lanyard iam policy list"),
         ];
         for (kind, step) in kinds {
             let said = Failure::from(CallError::not_found(kind, "dev")).to_string();
