@@ -7,7 +7,7 @@ mod write;
 use std::collections::{BTreeMap, HashMap};
 
 use lanyard_api::{
-    ActorKind, Authority, ClusterId, ClusterUid, Mutation, Revision, Scope,
+    ActorKind, Authority, ClusterId, ClusterUid, EntryId, Mutation, Revision, Scope,
     authn::{
         accounts::{AccessKey, InlinePolicy, PolicyOwner},
         instance_profiles::InstanceProfile,
@@ -29,7 +29,7 @@ use crate::{
         accounts::{access_keys_of, has_principal, policies_of, principals_with_policies, profiles_with},
         changes::{lock_counter, rows_of},
         clusters::cluster_by_id,
-        entries::has_entry_for,
+        entries::{has_entry_for, policies_of_entry},
         leases::{spoke_lease, term_of},
         scope_id, statements,
         uses::{self, Use},
@@ -332,6 +332,19 @@ impl Transaction {
     ) -> Result<bool, StoreError> {
         let found = has_entry_for(&mut self.connection, cluster, authority, principal).await;
         self.noted(found)
+    }
+
+    /// How many access policies an entry of a cluster has.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn policies_of_entry(
+        &mut self,
+        cluster: ClusterUid,
+        entry: EntryId,
+    ) -> Result<u64, StoreError> {
+        let count = policies_of_entry(&mut self.connection, cluster, entry).await;
+        self.noted(count)
     }
 
     /// The bytes of one record.

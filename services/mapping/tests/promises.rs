@@ -77,6 +77,7 @@ suite! {
         a_principal_of_aws_is_bound_again_to_whom_its_authority_proved,
         a_policy_is_associated_once_and_its_scope_is_replaced,
         a_policy_is_held_against_every_rule,
+        the_limit_of_an_entrys_policies_holds_for_those_added_at_once,
         immunity_15_names_are_compared_byte_by_byte,
         immunity_43_a_principal_has_one_entry_however_it_is_spelled,
         immunity_31_of_entries_for_the_same_the_one_that_counts_is_meant,

@@ -1,7 +1,7 @@
 //! Access entries, policy associations and blocks.
 
 use lanyard_api::{
-    Authority, ClusterUid, Scope,
+    Authority, ClusterUid, EntryId, Scope,
     mapping::{AccessEntry, AccessScope, Block, BlockTarget, PolicyAssociation},
 };
 use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
@@ -58,6 +58,17 @@ pub(crate) async fn has_entry_for(
     let folded = known_as(principal).folded();
     let values = [cluster.to_string().into(), authority.to_string().into(), folded.as_str().into()];
     Ok(connection.number(COUNT, values).await? > 0)
+}
+
+/// How many access policies an entry has.
+pub(crate) async fn policies_of_entry(
+    connection: &mut Connection,
+    cluster: ClusterUid,
+    entry: EntryId,
+) -> Result<u64, StoreError> {
+    const COUNT: &str = "SELECT COUNT(*) FROM policy_associations WHERE cluster = $1 AND entry = $2";
+    let count = connection.number(COUNT, [cluster.to_string().into(), entry.to_string().into()]).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 impl Store {

@@ -58,7 +58,8 @@ impl Mapping {
             Some(before) => PolicyAssociation { associated_at: before.associated_at, ..fresh },
             None => {
                 let limit = limits.policies_per_entry;
-                if snapshot.associations_of(id).len() as u64 >= limit {
+                // Of those of the transaction: two who add one at once both see one too few in memory.
+                if tx.policies_of_entry(cluster.uid, id).await? >= limit {
                     return Err(CallError::LimitExceeded {
                         what: "access policies of one entry".into(),
                         limit,

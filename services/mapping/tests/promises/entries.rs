@@ -288,6 +288,30 @@ pub(crate) async fn a_policy_is_associated_once_and_its_scope_is_replaced<C: Cal
     assert!(anew.associations.is_empty());
 }
 
+pub(crate) async fn the_limit_of_an_entrys_policies_holds_for_those_added_at_once<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let ops = of(OWN, "role/ops");
+    bench.entry(&cluster, &ops).await;
+    let associate = async |name: &str| {
+        let entry = entry_ref(&cluster, &ops);
+        let made =
+            bench.calls.associate_policy(by(admin()), entry, policy(name), AccessScope::Cluster, None).await;
+        code_of(made)
+    };
+    // The limit is three here.
+    for name in ["AmazonEKSViewPolicy", "AmazonEKSEditPolicy"] {
+        assert_eq!(associate(name).await, "ok");
+    }
+    let (one, other) = tokio::join!(associate("AmazonEKSAdminPolicy"), associate("AmazonEKSAdminViewPolicy"));
+    let mut answers = [one, other];
+    answers.sort_unstable();
+    assert_eq!(answers, ["limit", "ok"]);
+    let detail = bench.calls.get_entry(admin(), entry_ref(&cluster, &ops)).await.unwrap();
+    assert_eq!(detail.associations.len(), 3);
+}
+
 pub(crate) async fn a_policy_is_held_against_every_rule<C: Calls, R: Resolve>(bench: Bench<C, R>) {
     let cluster = bench.empty_cluster().await;
     let ops = of(OWN, "role/ops");
