@@ -59,6 +59,24 @@ pub(super) enum ReadPrincipal {
     Untold(AwsFault),
 }
 
+/// How an entry has to spell whom IAM tells names of ignoring letter case, as it does itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// As IAM has it: policies are held against the ARN as the entry has it, and what denies one spelling would let another pass.
+    Own,
+    /// In any letter case: the entry is there already.
+    Any,
+}
+
+impl Spelling {
+    fn fits(self, own: &str, written: &str) -> bool {
+        match self {
+            Self::Own => own == written,
+            Self::Any => own.eq_ignore_ascii_case(written),
+        }
+    }
+}
+
 impl Mapping {
     /// Asks IAM for the unique id of whom an entry means, where that is one. Nobody of that ARN breaks a rule, as at EKS; and so
     /// does a role that is named as those of a permission set are, and that IAM Identity Center did not make.
@@ -66,6 +84,7 @@ impl Mapping {
         &self,
         authority: &Authority,
         principal: &EntryPrincipal,
+        spelling: Spelling,
     ) -> Result<ReadPrincipal, CallError> {
         let Some(aws) = self.inner.aws.as_ref().filter(|_| *authority == Authority::Aws) else {
             return Ok(ReadPrincipal::NotAsked);
@@ -80,7 +99,7 @@ impl Mapping {
             }
         };
         match aws.client.principal(&asked).await {
-            Ok(NamedPrincipal::Is { id, arn }) if is_set => {
+            Ok(NamedPrincipal::Is { id, arn }) if is_set && arn.name() == asked.name() => {
                 if is_of_identity_center(&arn) {
                     return Ok(ReadPrincipal::Is(id.as_str().to_owned()));
                 }
@@ -89,13 +108,14 @@ impl Mapping {
                 ))
             }
             Ok(NamedPrincipal::Is { id, arn })
-                if arn.to_string().eq_ignore_ascii_case(&principal.to_string()) =>
+                if !is_set && spelling.fits(&arn.to_string(), &principal.to_string()) =>
             {
                 Ok(ReadPrincipal::Is(id.as_str().to_owned()))
             }
-            Ok(NamedPrincipal::Is { arn, .. }) => {
-                invalid(format!("`{principal}` does not exist, `{arn}` does: give its own path"))
-            }
+            Ok(NamedPrincipal::Is { arn, .. }) => invalid(format!(
+                "`{principal}` does not exist, `{arn}` does: name it so, with its path and letter for letter, for policies are held \
+                 against the ARN as the entry has it"
+            )),
             Ok(NamedPrincipal::Absent) => invalid(format!(
                 "`{principal}` does not exist, says IAM: make it first, or give its unique id if IAM does not show it yet"
             )),
@@ -113,7 +133,7 @@ impl Mapping {
         if let Some(given) = given {
             return Ok(Bound::to(given));
         }
-        Ok(match self.read_principal(authority, principal).await? {
+        Ok(match self.read_principal(authority, principal, Spelling::Own).await? {
             ReadPrincipal::NotAsked => Bound::default(),
             ReadPrincipal::Is(id) => Bound::to(id),
             ReadPrincipal::Untold(fault) => {

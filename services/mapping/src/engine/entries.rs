@@ -22,7 +22,7 @@ use self::left::{collisions, what_is_left};
 pub(super) use self::several::{Known, means};
 use super::{
     Mapping,
-    aws::ReadPrincipal,
+    aws::{ReadPrincipal, Spelling},
     commit::{commit, fresh},
     policies::published,
     sight::Call,
@@ -130,7 +130,9 @@ impl Entries for Mapping {
         let found = find(&cluster, &snapshot, &change.entry).map(|entry| &entry.record);
         // Before the transaction, which must not wait for others' servers.
         let read = match &found {
-            Ok(found) if change.rebind => self.read_principal(&found.authority, &found.principal_arn).await?,
+            Ok(found) if change.rebind => {
+                self.read_principal(&found.authority, &found.principal_arn, Spelling::Any).await?
+            }
             _ => ReadPrincipal::NotAsked,
         };
         let scope = Scope::Cluster(cluster.uid);

@@ -62,6 +62,13 @@ async fn a_principal_of_aws_has_to_exist_and_its_id_is_kept(database: TestDataba
     let elsewhere = create(entry(&cluster, &of(AWS, "role/other/x"))).await.unwrap_err();
     assert_eq!(code(&elsewhere), "invalid_principal");
     assert!(elsewhere.to_string().contains(&of(AWS, ROLE)), "{elsewhere}");
+    // IAM tells names ignoring letter case; policies do not, and one that denies an entry for this user is not walked around.
+    let shouted = create(entry(&cluster, &of(AWS, "user/ANA"))).await.unwrap_err();
+    assert_eq!(code(&shouted), "invalid_principal");
+    assert!(
+        shouted.to_string().contains(&format!("`{}` does: name it so", of(AWS, "user/ana"))),
+        "{shouted}"
+    );
     let asked = aws.calls_of("iam");
     let forced = create(given(&cluster, &of(AWS, "role/y"), "AROAGIVEN")).await.unwrap().value;
     assert_eq!(forced.entry.principal_id.as_deref(), Some("AROAGIVEN"));
@@ -141,6 +148,11 @@ async fn immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_
     aws.add_principal(&role("", own), "AROAOWN");
     let bound = bench.entry(&cluster, &set(made)).await.value;
     assert_eq!(bound.entry.principal_id.as_deref(), Some("AROAMADE"));
+    let other_case = format!("arn:aws:sso::{AWS}:permission-set/DEV/{made}");
+    assert_eq!(
+        code_of(bench.calls.create_entry(by(admin()), entry(&cluster, &other_case)).await),
+        "invalid_principal"
+    );
     for (suffix, words) in [(own, "its path is not"), (absent, "says IAM")] {
         let refused = bench.calls.create_entry(by(admin()), entry(&cluster, &set(suffix))).await.unwrap_err();
         assert_eq!(code(&refused), "invalid_principal", "{suffix}");
