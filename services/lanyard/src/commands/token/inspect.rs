@@ -45,6 +45,9 @@ pub struct InspectArgs {
     sts_host: Option<String>,
 }
 
+/// The code of a signature that the key did not make for the cluster.
+const OTHER_CLUSTER: &str = "signature_or_cluster";
+
 /// How far a part is known to be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +106,14 @@ impl Tabular for Inspected {
     fn notes(&self) -> Vec<String> {
         let verdict = match self.reason {
             None => "well-formed: what is left is for STS to say".to_owned(),
+            // For another cluster's verifier it may be a good one.
+            Some(OTHER_CLUSTER) => format!("refused at that cluster ({OTHER_CLUSTER})"),
+            // A hub may be an STS itself, or know one that nobody has named here.
+            Some(reason @ "token_host") => {
+                format!(
+                    "refused by every verifier that does not know this STS ({reason}); --sts-host takes it as one"
+                )
+            }
             Some(reason) => format!("refused by every verifier ({reason})"),
         };
         vec![String::new(), format!("token {}: {verdict}", self.token)]
@@ -202,7 +213,7 @@ fn inspected(
         };
         parts.push(refused);
     }
-    let mismatch = (signed == Some(Signed::Otherwise)).then_some("signature_or_cluster");
+    let mismatch = (signed == Some(Signed::Otherwise)).then_some(OTHER_CLUSTER);
     let reason = judged.error.as_ref().map(TokenError::reason_code).or(mismatch);
     Inspected {
         token: TokenDigest::of(token.expose()).to_string(),
@@ -318,14 +329,17 @@ mod tests {
     const SESSION: &str = "s3cret-session-token";
 
     fn mint(key: &str, region: &str, session: bool) -> Token {
+        let region = Region::parse(region).unwrap();
+        mint_at(&super::super::partition(&region).sts_host(&region), key, &region, session)
+    }
+
+    fn mint_at(host: &str, key: &str, region: &Region, session: bool) -> Token {
         let credentials = Credentials {
             access_key_id: AccessKeyId::parse(key).unwrap(),
             secret_access_key: SecretAccessKey::new(SECRET.to_owned()),
             session_token: session.then(|| SessionToken::new(SESSION.to_owned())),
         };
-        let region = Region::parse(region).unwrap();
-        let host = super::super::partition(&region).sts_host(&region);
-        mint_token(&credentials, &host, &region, "dev", NOW, Duration::seconds(60)).unwrap()
+        mint_token(&credentials, host, region, "dev", NOW, Duration::seconds(60)).unwrap()
     }
 
     fn look(token: &Token, now: OffsetDateTime) -> Inspected {
@@ -375,6 +389,16 @@ mod tests {
         assert_eq!(inspected(&token, judged(), None, Some(Signed::ByOwnKey), NOW).reason, None);
         let other = inspected(&token, judged(), None, Some(Signed::Otherwise), NOW);
         assert_eq!(other.reason, Some("signature_or_cluster"));
+        assert!(other.notes().concat().contains("refused at that cluster"), "{:?}", other.notes());
+    }
+
+    #[test]
+    fn an_sts_that_nobody_has_named_may_be_one_that_a_verifier_knows() {
+        let region = Region::parse("us-east-1").unwrap();
+        let token = mint_at("hub.example:8444", "LKIAAAAAAAAAAAAAAAAA", &region, false);
+        let shown = look(&token, NOW);
+        assert_eq!(shown.reason, Some("token_host"));
+        assert!(shown.notes().concat().contains("--sts-host"), "{:?}", shown.notes());
     }
 
     #[test]
