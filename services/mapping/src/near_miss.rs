@@ -34,30 +34,50 @@ pub(crate) fn in_cluster(world: &World<'_>, knock: &Knock<'_>) -> Vec<String> {
         }
     }
     if let Ok(own) = PrincipalArn::parse(canonical) {
-        for entry in snapshot.entries() {
-            if misses.len() >= NEAR_MISSES_MAX {
-                break;
-            }
-            let record = &entry.record;
-            let difference = match &record.principal_arn {
-                EntryPrincipal::One(other) => difference(&own, knock, other, &record.authority),
-                several if several.means(canonical) => other_authority(knock, &record.authority),
-                EntryPrincipal::PermissionSet(set) if set.account == own.account => {
-                    set_difference(canonical, set)
-                }
-                EntryPrincipal::Pattern(pattern) if pattern.account == own.account => {
-                    PatternSubject::of(canonical)
-                        .and_then(|subject| pattern_difference(subject, pattern.start(), pattern.name()))
-                }
-                EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => None,
-            };
-            if let Some(difference) = difference {
-                misses.push(format!("an access entry exists for `{}`: {difference}", record.principal_arn));
-            }
-        }
+        near_entries(snapshot, &own, knock, &mut misses);
+        near_lines(world, &own, knock, &mut misses);
     }
     misses.truncate(NEAR_MISSES_MAX);
     misses
+}
+
+/// Lines of aws-auth that nearly name whoever knocks. STS tells a user with its path, so that a line without is another one's.
+fn near_lines(world: &World<'_>, own: &PrincipalArn, knock: &Knock<'_>, misses: &mut Vec<String>) {
+    for line in world.aws_auth().into_iter().flat_map(|in_force| &in_force.auth.lines) {
+        if misses.len() >= NEAR_MISSES_MAX {
+            break;
+        }
+        let other = PrincipalArn::parse(line.arn.as_str()).ok();
+        if let Some(difference) = other.and_then(|other| difference(own, knock, &other, knock.authority)) {
+            misses.push(format!("{} of aws-auth maps `{}`: {difference}", line.path(), line.arn));
+        }
+    }
+}
+
+/// Entries that nearly name whoever knocks.
+fn near_entries(snapshot: &ClusterSnapshot, own: &PrincipalArn, knock: &Knock<'_>, misses: &mut Vec<String>) {
+    let canonical = knock.canonical.as_str();
+    for entry in snapshot.entries() {
+        if misses.len() >= NEAR_MISSES_MAX {
+            break;
+        }
+        let record = &entry.record;
+        let difference = match &record.principal_arn {
+            EntryPrincipal::One(other) => difference(own, knock, other, &record.authority),
+            several if several.means(canonical) => other_authority(knock, &record.authority),
+            EntryPrincipal::PermissionSet(set) if set.account == own.account => {
+                set_difference(canonical, set)
+            }
+            EntryPrincipal::Pattern(pattern) if pattern.account == own.account => {
+                PatternSubject::of(canonical)
+                    .and_then(|subject| pattern_difference(subject, pattern.start(), pattern.name()))
+            }
+            EntryPrincipal::PermissionSet(_) | EntryPrincipal::Pattern(_) => None,
+        };
+        if let Some(difference) = difference {
+            misses.push(format!("an access entry exists for `{}`: {difference}", record.principal_arn));
+        }
+    }
 }
 
 /// Where else the principal is mapped.

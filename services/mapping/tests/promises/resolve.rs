@@ -311,7 +311,8 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
     let cluster = bench.cluster().await;
     bench.entry(&cluster, &of(AWS, "user/team/bob")).await;
     bench.entry(&cluster, &of(AWS, "role/developers")).await;
-    let map = "mapRoles: |\n  - rolearn: arn:aws:iam::444455556666:role/path/ops\n    username: x\n";
+    let map = "mapRoles: |\n  - rolearn: arn:aws:iam::444455556666:role/path/ops\n    username: x\n\
+               mapUsers: |\n  - userarn: arn:aws:iam::444455556666:user/lia\n    username: lia\n";
     bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map.to_owned()).await.unwrap();
     let other = bench.calls.create_cluster(by(admin()), cluster_named("other")).await.unwrap().value;
     bench.entry(&other, &of(OWN, "user/zoe")).await;
@@ -330,6 +331,10 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
             "the canonical ARN is `arn:aws:iam::444455556666:role/ops`",
         ),
         (identity(&of(OWN, "assumed-role/developers/s"), "AROAD"), "it is in account 444455556666"),
+        (
+            identity(&of(AWS, "user/team/lia"), "AIDAL"),
+            "mapUsers[0] of aws-auth maps `arn:aws:iam::444455556666:user/lia`: its path is `/`",
+        ),
         (identity(&of(OWN, "user/zoe"), "AIDAZOE"), "it is mapped in cluster `other`"),
     ];
     for (who, miss) in cases {
