@@ -6,6 +6,7 @@ use lanyard_iam::{
 };
 
 use crate::{
+    key,
     knock::Knock,
     resolution::{World, counts_aws_auth, counts_entries},
     snapshot::ClusterSnapshot,
@@ -128,11 +129,12 @@ fn difference(
     let same_name = name.eq_ignore_ascii_case(other_name);
     let same_kind = std::mem::discriminant(&own.kind) == std::mem::discriminant(&other.kind);
     if same_name && same_kind && own.account == other.account {
-        return if authority == knock.authority {
-            Some(format!("its path is `{}`", other.path().unwrap_or("/")))
-        } else {
-            other_authority(knock, authority)
-        };
+        if authority != knock.authority {
+            return other_authority(knock, authority);
+        }
+        // A role knocks without its path. Where it is the very one, something else than its name refused it.
+        let is_it = key::known_as(other).folded() == knock.canonical.folded();
+        return (!is_it).then(|| format!("its path is `{}`", other.path().unwrap_or("/")));
     }
     if same_name && same_kind {
         return Some(format!("it is in account {}", other.account));

@@ -99,6 +99,7 @@ suite! {
         a_preview_has_no_proof,
         a_preview_of_a_local_principal_is_of_the_one_that_is_there,
         near_misses_are_named_when_asked_for,
+        what_names_somebody_who_is_refused_for_another_reason_is_no_near_miss,
         another_cluster_that_maps_somebody_is_named_though_nobody_asked_it_yet,
         a_break_glass_identity_from_anywhere_else_is_refused;
     several:

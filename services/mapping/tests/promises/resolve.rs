@@ -351,6 +351,25 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
     }
 }
 
+/// What names them and lets them in by nothing is no near miss: the refusal says what is in the way.
+pub(crate) async fn what_names_somebody_who_is_refused_for_another_reason_is_no_near_miss<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    bench.entry(&cluster, &of(OWN, "role/team/dev")).await;
+    let map = format!("mapRoles: |\n  - rolearn: {}\n    username: x\n", of(OWN, "role/dev"));
+    bench.calls.push_aws_auth(by(admin()), cluster.id.clone(), map).await.unwrap();
+    let anew = identity(&of(OWN, "assumed-role/dev/ana"), "AROAANEW");
+    let identity = Vouched::in_process(Arc::new(anew.into()));
+    let query = ResolveQuery { cluster: cluster.uid, identity, explain: true };
+    let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else { panic!() };
+    assert_eq!(unmapped.denial.code, "stale_entry");
+    assert!(unmapped.near_misses.is_empty(), "{:?}", unmapped.near_misses);
+}
+
 /// A hub that has just started has no cluster in memory, and its explanations are the same.
 pub(crate) async fn another_cluster_that_maps_somebody_is_named_though_nobody_asked_it_yet<
     C: Calls,
