@@ -10,11 +10,11 @@ use lanyard_api::{
     access_policies::AccessPolicies,
     grpc::admitted_at_the_door,
     mapping::{
-        AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryMatches, EntryRef, EntryType,
+        AccessScope, Clusters, CreateAccessEntry, Entries, EntryDetail, EntryMatches, EntryRef, EntryType,
         PolicyAssociation, UpdateAccessEntry,
     },
 };
-use lanyard_iam::EntryPrincipal;
+use lanyard_iam::{EntryPrincipal, Partition};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -285,8 +285,13 @@ fn policy_arn(policy: &str, principal_arn: &str) -> Result<String, Failure> {
         return Ok(policy.to_owned());
     }
     let principal = EntryPrincipal::parse(principal_arn).map_err(Failure::usage)?;
+    named_policy(policy, principal.partition())
+}
+
+/// The ARN of an access policy, by its name.
+fn named_policy(policy: &str, partition: Partition) -> Result<String, Failure> {
     match AccessPolicies::published().by_name(policy) {
-        Some(policy) => Ok(policy.arn(principal.partition())),
+        Some(policy) => Ok(policy.arn(partition)),
         None => Err(Failure::usage(format!(
             "`{policy}` is not an access policy: `lanyard access-policies` lists them"
         ))),
@@ -307,7 +312,15 @@ impl EntryCommand {
                 context.show(&Fields(remote.get_entry(admitted_at_the_door(), which.into()).await?))
             }
             Self::List { cluster, policy } => {
-                let policy = policy.map(|policy| listed_policy(&policy)).transpose()?;
+                let policy = match policy {
+                    Some(policy) if !policy.starts_with("arn:") => {
+                        // Whoever may list entries and not see the cluster gives the whole ARN where its partition is another.
+                        let found = remote.get_cluster(admitted_at_the_door(), cluster.clone()).await;
+                        let partition = found.map_or(Partition::Aws, |cluster| cluster.partition);
+                        Some(named_policy(&policy, partition)?)
+                    }
+                    whole => whole,
+                };
                 let entries = all_pages(async |page| {
                     remote.list_entries(admitted_at_the_door(), cluster.clone(), policy.clone(), page).await
                 });
@@ -340,11 +353,6 @@ impl EntryCommand {
             }
         }
     }
-}
-
-/// A list has no principal to tell the partition: `aws`, unless the whole ARN is given.
-fn listed_policy(policy: &str) -> Result<String, Failure> {
-    policy_arn(policy, "arn:aws:iam::000000000000:root")
 }
 
 impl CreateArgs {
@@ -390,6 +398,6 @@ mod tests {
         for (policy, principal) in [("ViewPolicy", ana), ("AmazonEKSViewPolicy", "ana"), ("", ana)] {
             assert!(matches!(policy_arn(policy, principal), Err(Failure::Usage(_))), "{policy} {principal}");
         }
-        assert!(listed_policy("AmazonEKSViewPolicy").is_ok());
+        assert_eq!(named_policy("AmazonEKSViewPolicy", Partition::AwsCn).unwrap(), named);
     }
 }
