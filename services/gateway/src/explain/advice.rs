@@ -17,8 +17,9 @@ pub(super) fn of_token(code: &str, cluster: &ClusterId) -> String {
         "token_from_future" | "session_from_future" => {
             "let the clocks of whoever made the token and of the hub agree (NTP), then make a fresh token"
         }
-        "account_not_trusted" | "authority_not_trusted" | "account_of_other_authority" => {
-            return of_trust(cluster);
+        "account_not_trusted" | "authority_not_trusted" => return of_trust(cluster),
+        "account_of_other_authority" => {
+            "make the token with credentials of the authority that the account is registered with: `lanyard iam account list` has it"
         }
         "account_not_registered" => {
             "let a hub operator register the account, with `lanyard iam account create`, and the cluster trust it"
@@ -177,6 +178,7 @@ mod tests {
             ("blocked", "lanyard block list --cluster dev"),
             ("token_from_future", "clocks"),
             ("account_not_trusted", "cluster update dev --trust"),
+            ("account_of_other_authority", "the authority that the account is registered with"),
             ("account_not_registered", "iam account create"),
             ("inactive_key", "iam access-key list"),
             ("session_revoked", "begin a new session"),
