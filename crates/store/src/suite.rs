@@ -87,6 +87,7 @@ store_suite! {
         a_text_that_reads_like_sql_is_a_text;
     belonging:
         the_access_keys_of_a_user_are_found,
+        the_access_policies_of_an_entry_are_counted,
         the_policies_of_an_owner_and_the_profile_of_a_role_are_found,
         who_bears_an_arn_or_a_unique_id_is_found,
         what_belongs_to_one_is_found_by_an_index;

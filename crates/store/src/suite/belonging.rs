@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lanyard_api::{Authority, authn::accounts::*};
+use lanyard_api::{Authority, Scope, authn::accounts::*};
 use lanyard_iam::{CanonicalArn, PrincipalArn};
 
 use super::{Bench, tamper, world::*};
@@ -26,6 +26,33 @@ pub(super) async fn the_access_keys_of_a_user_are_found(bench: Bench) {
     assert_eq!(store.access_keys_of(account_id(AWAY), "ana").await.unwrap(), []);
     let mut transaction = store.begin("test", &by("test"), &[home()]).await.unwrap();
     assert_eq!(transaction.access_keys_of(account_id(HOME), "ana").await.unwrap(), expected);
+}
+
+pub(super) async fn the_access_policies_of_an_entry_are_counted(bench: Bench) {
+    let store = bench.open().await;
+    insert(&store, &account(HOME, Authority::Local)).await.unwrap();
+    let (dev, other) = (cluster("dev"), cluster("other"));
+    let at = |cluster, name: &str| entry(cluster, &format!("arn:aws:iam::{HOME}:user/{name}"));
+    let (ana, bob, there) = (at(&dev, "ana"), at(&dev, "bob"), at(&other, "ana"));
+    for cluster in [&dev, &other] {
+        insert(&store, cluster).await.unwrap();
+    }
+    for entry in [&ana, &bob, &there] {
+        insert(&store, entry).await.unwrap();
+    }
+    let view = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
+    for association in [association(&ana, ADMIN_POLICY), association(&ana, view), association(&there, view)] {
+        insert(&store, &association).await.unwrap();
+    }
+    let scope = Scope::Cluster(dev.uid);
+    let mut transaction = store.begin("test", &by("test"), &[scope]).await.unwrap();
+    for (cluster, entry, expected) in
+        [(&dev, &ana, 2), (&dev, &bob, 0), (&dev, &there, 0), (&other, &there, 1)]
+    {
+        assert_eq!(transaction.policies_of_entry(cluster.uid, entry.id).await.unwrap(), expected);
+    }
+    transaction.put(&association(&bob, view)).await.unwrap();
+    assert_eq!(transaction.policies_of_entry(dev.uid, bob.id).await.unwrap(), 1, "its own writes count");
 }
 
 pub(super) async fn the_policies_of_an_owner_and_the_profile_of_a_role_are_found(bench: Bench) {
