@@ -29,6 +29,20 @@ Examples:
 A block holds in the whole hub unless --cluster or --in-account narrows it. It counts with the next request, whatever the \
 API server has cached. A user is named with its path; a notice says so where a block stops nobody as things are.";
 
+const LIST: &str = "\
+Examples:
+  lanyard block list --cluster dev
+  lanyard block list --in-account 111122223333
+  lanyard block list                            # of the whole hub: for its operators";
+
+const DELETE: &str = "\
+Examples:
+  lanyard block delete 0d3b6f0e-0000-4000-8000-000000000000 --cluster dev --reason 'the laptop is found'
+  lanyard block delete 0d3b6f0e-0000-4000-8000-000000000000          # one of the whole hub
+
+A block is lifted where it holds: say --cluster or --in-account as it was put up. A reason code or an explanation names the block, \
+`lanyard block list` its place.";
+
 /// What there is to do with blocks.
 #[derive(Debug, Subcommand)]
 pub enum BlockCommand {
@@ -46,11 +60,13 @@ pub enum BlockCommand {
         change: ChangeArgs,
     },
     /// The blocks of the hub, of an account or of a cluster.
+    #[command(after_help = LIST)]
     List {
         #[command(flatten)]
         place: PlaceArgs,
     },
     /// Lift a block.
+    #[command(after_help = DELETE)]
     Delete {
         /// The block's id.
         id: BlockId,

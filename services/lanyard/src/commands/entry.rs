@@ -47,6 +47,16 @@ The first is everyone with the permission set Developers of IAM Identity Center 
 alone, the third all roles whose name fits (IAM's ArnLike, on the ARN without path). `lanyard entry preview` shows whom they mean. \
 An entry for one principal goes before them.";
 
+const UPDATE: &str = "\
+Examples:
+  lanyard entry update dev arn:aws:iam::111122223333:user/ana --group devs --group oncall     # these alone from now on
+  lanyard entry update dev arn:aws:iam::111122223333:role/ci --username 'ci:{{SessionName}}'
+  lanyard entry update dev arn:aws:iam::111122223333:user/ben --endless
+  lanyard entry update dev arn:aws:iam::111122223333:role/ops --rebind                        # stale: the role was made anew
+
+Whoever loses a group or gets another username is refused from the next request until the API server looks at their token anew; what \
+is added counts from then on. Type and principal stay as they are: delete the entry and make another.";
+
 const WATCH: &str = "\
 Examples:
   lanyard entry watch dev
@@ -95,6 +105,7 @@ pub enum EntryCommand {
     #[command(after_help = PREVIEW)]
     Preview(WhichArgs),
     /// Change an entry; what is not given stays.
+    #[command(after_help = UPDATE)]
     Update(UpdateArgs),
     /// Delete an entry; the notices say what its principal still resolves to.
     Delete {

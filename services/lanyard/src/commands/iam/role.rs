@@ -28,6 +28,13 @@ Examples:
   lanyard iam role create deployer --trust arn:aws:iam::111122223333:user/ana
   lanyard iam role create deployer --path /ci/ --trust-policy trust.json --session-seconds-max 7200";
 
+const UPDATE_TRUST: &str = "\
+Examples:
+  lanyard iam role update-trust deployer --trust arn:aws:iam::111122223333:user/ana --trust arn:aws:iam::111122223333:role/ci
+  lanyard iam role update-trust deployer --trust-policy trust.json
+
+Nothing of what it was before is left. Sessions that there are go on: `lanyard iam revoke-sessions` ends them.";
+
 /// What there is to do with roles.
 #[derive(Debug, Subcommand)]
 pub enum RoleCommand {
@@ -50,6 +57,7 @@ pub enum RoleCommand {
     /// The roles of an account.
     List(ListArgs),
     /// Replace who may assume a role.
+    #[command(after_help = UPDATE_TRUST)]
     UpdateTrust {
         /// The role's name.
         name: String,
