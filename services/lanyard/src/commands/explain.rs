@@ -31,7 +31,7 @@ stage has no answer.";
 pub struct ExplainArgs {
     #[command(flatten)]
     who: WhoArgs,
-    /// Whose identity the ARN would be; by default the authority of its account on this hub.
+    /// Whose identity the ARN would be; by default of the authority that the cluster trusts for its account.
     #[arg(long, value_name = "AUTHORITY", conflicts_with_all = ["token", "id"])]
     authority: Option<Authority>,
     /// The cluster's id.
