@@ -2,9 +2,11 @@
 
 use lanyard_api::{
     Actor, Authority, BlockId, CallError, Mutated, Mutation, Page, PageQuery, Scope, Vouched,
+    authn::accounts::AccessKey,
     mapping::{Block, BlockTarget, Blocks, CreateBlock},
 };
-use lanyard_iam::{CanonicalArn, PrincipalArn};
+use lanyard_iam::{AccountId, CanonicalArn, PrincipalArn};
+use lanyard_store::Transaction;
 
 use super::{
     Mapping,
@@ -87,6 +89,33 @@ impl Mapping {
             None => Some(format!("it stops nobody as things are: `{arn}` is not there")),
         })
     }
+
+    /// Whose clusters a block is for, where that is one account's.
+    async fn account_of(&self, scope: Scope) -> Result<Option<AccountId>, CallError> {
+        Ok(match scope {
+            Scope::Hub => None,
+            Scope::Account(account) => Some(account),
+            Scope::Cluster(uid) => {
+                self.inner.state.hub().await?.clusters.get(&uid).map(|cluster| cluster.account)
+            }
+        })
+    }
+}
+
+/// That the account has no such key: it may be another account's, of which nothing is told here, or it is a slip.
+async fn unknown_key(
+    tx: &mut Transaction,
+    own: Option<AccountId>,
+    target: &BlockTarget,
+) -> Result<Option<String>, CallError> {
+    let (Some(own), BlockTarget::AccessKey { access_key_id: key }) = (own, target) else { return Ok(None) };
+    if !key.is_local() || key.is_session() {
+        return Ok(None);
+    }
+    let found: Option<AccessKey> = tx.get(Scope::Account(own), key.as_str()).await?;
+    Ok(found.is_none().then(|| {
+        format!("account {own} has no access key `{key}`: if one of its own was meant, look at it again")
+    }))
 }
 
 impl Blocks for Mapping {
@@ -95,8 +124,10 @@ impl Blocks for Mapping {
         self.seen_scope(&by.actor.value, scope).await?;
         rules::cluster::block(&reason, &target)?;
         let target = as_it_knocks(target);
-        let notices = self.stops_nobody(scope, &target).await?.into_iter().collect();
+        let mut notices: Vec<String> = self.stops_nobody(scope, &target).await?.into_iter().collect();
+        let own = self.account_of(scope).await?;
         let mut tx = fresh!(self.begin("create_block", &by, &[scope]).await?);
+        notices.extend(unknown_key(&mut tx, own, &target).await?);
         let standing: Vec<Block> = tx.list(scope).await?;
         if let Some(twin) = standing.iter().find(|other| other.target == target) {
             return Err(CallError::exists("block", twin.id));

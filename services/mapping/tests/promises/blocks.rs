@@ -189,4 +189,12 @@ pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(benc
         }
         bench.calls.delete_block(by(admin()), scope, put.value.id).await.unwrap();
     }
+    // Nor whose a key is that is none of the account's.
+    for (account, name, is_known) in [(OWN, "ana", true), (OWN, "nobody", false), (TENANT, "eve", false)] {
+        let target = BlockTarget::AccessKey { access_key_id: key_of(account, name).parse().unwrap() };
+        let put = bench.calls.create_block(by(admin()), block(scope, target)).await.unwrap();
+        let told = put.notices.iter().any(|notice| notice.contains("account 111122223333 has no access key"));
+        assert_eq!(told, !is_known, "{name}: {:?}", put.notices);
+        bench.calls.delete_block(by(admin()), scope, put.value.id).await.unwrap();
+    }
 }
