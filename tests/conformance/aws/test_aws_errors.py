@@ -301,8 +301,11 @@ def test_a_session_policy_that_is_none_or_too_large(hub):
         ({"Tags": [{"Key": "k" * 129, "Value": ""}]}, "128"),
         ({"Tags": [{"Key": "k", "Value": "v" * 257}]}, "256"),
         ({"Tags": [{"Key": "aws:k", "Value": ""}]}, "aws:"),
+        ({"MinimumSessionTokenSize": 1024}, "MinimumSessionTokenSize: a session token is as long"),
+        ({"MinimumSessionTokenSize": 4097}, "MinimumSessionTokenSize: it has to be a whole number from 0 to 4096"),
     ):
         refuses(sts, "AssumeRole", "ValidationError", text, **{**asked, **more})
+    refuses(sts, "GetSessionToken", "ValidationError", "MinimumSessionTokenSize", MinimumSessionTokenSize=1)
     refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=60)
     refuses(sts, "GetSessionToken", "ValidationError", "SerialNumber", SerialNumber="GAHT12345678", TokenCode="123456")
 

@@ -232,6 +232,8 @@ def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
     )
     assert made["AssumedRoleUser"]["AssumedRoleId"] == f"{role.principal_id}:night"
     assert made["SourceIdentity"] == "ana" and made["PackedPolicySize"] >= 0
+    assert made["SessionTokenSize"] == len(made["Credentials"]["SessionToken"])
+    assert 0 < made["SessionTokenUtilization"] <= 100
     session = credentials_of(hub, made)
     assert Wire(hub, session).sts.get_caller_identity()["Arn"] == made["AssumedRoleUser"]["Arn"]
     with refused(sts, "AccessDenied", "", 403):
@@ -240,7 +242,9 @@ def test_a_role_is_assumed_and_a_session_token_made(hub, wire):
         sts.assume_role(RoleArn=role.arn, RoleSessionName="night", DurationSeconds=43200)
     with refused(sts, "MalformedPolicyDocument"):
         sts.assume_role(RoleArn=role.arn, RoleSessionName="night", Policy="{}")
-    own = credentials_of(hub, sts.get_session_token(DurationSeconds=900))
+    own_made = sts.get_session_token(DurationSeconds=900, MinimumSessionTokenSize=0)
+    own = credentials_of(hub, own_made)
+    assert own_made["SessionTokenSize"] == len(own_made["Credentials"]["SessionToken"])
     assert Wire(hub, own).sts.get_caller_identity()["Arn"] == ana.arn
     for key in (session.access_key_id, own.access_key_id):
         assert wire.sts.get_access_key_info(AccessKeyId=key)["Account"] == hub.account, key

@@ -16,10 +16,17 @@ const NO_MANAGED_POLICIES: &str = "there are no managed policies here: give a po
 /// Why one with an MFA device is.
 const NO_MFA: &str = "no MFA devices are kept here: leave it out";
 
+/// What a session token is to be filled up to.
+const TOKEN_SIZE: &str = "MinimumSessionTokenSize";
+/// Why one that is to be filled up is refused.
+const NO_FILLING: &str = "a session token is as long as what is in it here: leave it out, or give 0";
+
 /// How long a role's session may be asked to last, in seconds (STS's model). The role's own maximum may be less.
 const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
 /// The same of a user's own session.
 const USER_SECONDS: RangeInclusive<u32> = 900..=129_600;
+/// How large a session token may be asked to be at least, in bytes (STS's model).
+const TOKEN_BYTES: RangeInclusive<u32> = 0..=4_096;
 /// How long a web identity's token is, in characters (STS's model).
 const WEB_IDENTITY_TOKEN_CHARS: RangeInclusive<usize> = 4..=20_000;
 
@@ -31,6 +38,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::action(Service::Sts, "GetAccessKeyInfo", get_access_key_info),
 ];
 
+/// Refuses to fill up a session token; STS's model has 0 for one that stays as it is.
+fn refuse_filling(bytes: Option<u32>) -> Result<(), AwsError> {
+    match bytes {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(AwsError::invalid_parameter(Service::Sts, format!("{TOKEN_SIZE}: {NO_FILLING}"))),
+    }
+}
+
 fn get_caller_identity(input: &Input<'_>) -> Result<Asked, AwsError> {
     Ok(input.asks(&pb::GetCallerIdentityRequest {}))
 }
@@ -39,6 +54,7 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
     input.refuse_items("PolicyArns", NO_MANAGED_POLICIES)?;
     input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
     input.refuse_items("ProvidedContexts", "contexts of IAM Identity Center are not taken here")?;
+    refuse_filling(input.number(TOKEN_SIZE, TOKEN_BYTES)?)?;
     Ok(input.asks(&pb::AssumeRoleRequest {
         role_arn: input.text("RoleArn")?,
         session_name: input.text("RoleSessionName")?,
@@ -53,6 +69,7 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
 
 fn get_session_token(input: &Input<'_>) -> Result<Asked, AwsError> {
     input.refuse(&["SerialNumber", "TokenCode"], NO_MFA)?;
+    refuse_filling(input.number(TOKEN_SIZE, TOKEN_BYTES)?)?;
     let duration_seconds = input.number("DurationSeconds", USER_SECONDS)?.unwrap_or_default();
     Ok(input.asks(&pb::GetSessionTokenRequest { duration_seconds }))
 }
@@ -117,6 +134,7 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
             "it is for OAuth 2.0 access tokens: leave it out with a token of OpenID Connect",
         ));
     }
+    refuse_filling(parameters.number(Service::Sts, TOKEN_SIZE, TOKEN_BYTES)?)?;
     let web_identity_token = required("WebIdentityToken")?;
     if !WEB_IDENTITY_TOKEN_CHARS.contains(&web_identity_token.chars().count()) {
         return Err(invalid("WebIdentityToken", "it has to be 4 to 20000 characters long"));
@@ -157,7 +175,7 @@ mod tests {
         };
         assert_eq!(read("POST", "", WHOLE), Some(Ok(expected.clone())));
         assert_eq!(read("GET", WHOLE, ""), Some(Ok(expected.clone())));
-        let empty = format!("{WHOLE}&PolicyArns=");
+        let empty = format!("{WHOLE}&PolicyArns=&MinimumSessionTokenSize=0");
         assert_eq!(read("POST", "", &empty), Some(Ok(expected)), "an empty list as SDKs write it");
     }
 
@@ -172,6 +190,8 @@ mod tests {
             (WHOLE.replace("a.b.c", "a.b"), "ValidationError"),
             (WHOLE.replace("a.b.c", &"a".repeat(20_001)), "ValidationError"),
             (format!("{WHOLE}&ProviderId=x"), "ValidationError"),
+            (format!("{WHOLE}&MinimumSessionTokenSize=1024"), "ValidationError"),
+            (format!("{WHOLE}&MinimumSessionTokenSize=4097"), "ValidationError"),
             (format!("{WHOLE}&PolicyArns.member.1.arn=x"), "ValidationError"),
             (format!("{WHOLE}&rolearn=x"), "InvalidQueryParameter"),
         ];

@@ -11,7 +11,7 @@ use lanyard_api::{
     grpc::Remote,
     voucher::Audience,
 };
-use lanyard_iam::AccessKeyId;
+use lanyard_iam::{AccessKeyId, session::SESSION_TOKEN_CHARS_MAX};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_proto::{authn::v1 as authn, credentials::v1 as pb};
 use time::OffsetDateTime;
@@ -44,6 +44,16 @@ fn credentials(key: &AccessKeyId, secret: &str, token: &str, expires_at: OffsetD
     ])
 }
 
+/// How long a session token is, and how much that is of the longest that there is, in percent. A token has bytes of ASCII alone.
+fn token_size(token: &str) -> [(&'static str, Node); 2] {
+    let size = token.len();
+    let number = |value: usize| Node::Number(i64::try_from(value).unwrap_or(i64::MAX));
+    [
+        ("SessionTokenUtilization", number(size * 100 / SESSION_TOKEN_CHARS_MAX)),
+        ("SessionTokenSize", number(size)),
+    ]
+}
+
 fn role_session(session: &RoleSession) -> (Members, i64) {
     let RoleSession { access_key_id, secret_access_key, session_token, expires_at, .. } = session;
     let credentials = credentials(
@@ -62,8 +72,10 @@ fn role_session(session: &RoleSession) -> (Members, i64) {
 pub(super) async fn assume_role<B: Backend>(call: &Call<'_, B>) -> Answered {
     let session = call.ask::<pb::AssumeRoleRequest, pb::RoleSession, RoleSession>().await?;
     let (mut members, packed) = role_session(&session);
+    let size = token_size(session.session_token.expose_secret());
     members.push(("PackedPolicySize", Node::Number(packed)));
     members.extend(session.source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
+    members.extend(size);
     Ok(Answer::Query(members))
 }
 
@@ -71,7 +83,9 @@ pub(super) async fn get_session_token<B: Backend>(call: &Call<'_, B>) -> Answere
     let SessionCredentials { access_key_id, secret_access_key, session_token, expires_at } =
         call.ask::<pb::GetSessionTokenRequest, pb::SessionCredentials, _>().await?;
     let (secret, token) = (secret_access_key.expose_secret(), session_token.expose_secret());
-    Ok(Answer::Query(vec![("Credentials", credentials(&access_key_id, secret, token, expires_at))]))
+    let mut members = vec![("Credentials", credentials(&access_key_id, secret, token, expires_at))];
+    members.extend(token_size(token));
+    Ok(Answer::Query(members))
 }
 
 /// The account that a key is of.
@@ -110,5 +124,24 @@ pub(crate) async fn with_web_identity<B: Backend>(
         ("Audience", Node::Text(audience)),
     ]);
     members.extend(source_identity.map(|identity| ("SourceIdentity", Node::Text(identity))));
+    members.extend(token_size(session.session_token.expose_secret()));
     Ok(Answer::Query(members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tokens_size_is_told_with_its_part_of_the_longest() {
+        for (size, percent) in [(0, 0), (501, 25), (2_000, 100)] {
+            let told = token_size(&"a".repeat(size));
+            let size = i64::try_from(size).unwrap();
+            let expected = [
+                ("SessionTokenUtilization", Node::Number(percent)),
+                ("SessionTokenSize", Node::Number(size)),
+            ];
+            assert_eq!(told, expected);
+        }
+    }
 }
