@@ -183,6 +183,22 @@ impl<'a> Input<'a> {
         Err(self.invalid("PathPrefix", rule))
     }
 
+    /// What the paths of attached policies begin with: a whole path, as the model has it of them alone. There are none to be left out.
+    fn policy_path_prefix(&self) -> Result<(), AwsError> {
+        let Some(prefix) = self.optional_text("PathPrefix")? else { return Ok(()) };
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".,+@=_-".contains(&byte))
+        };
+        let inside = prefix.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+        let is_whole = prefix == "/" || inside.is_some_and(|inside| inside.split('/').all(is_part));
+        if is_whole && prefix.len() <= PATH_PREFIX_CHARS_MAX {
+            return Ok(());
+        }
+        let rule = "it has to be a whole path: between slashes, letters, digits and `.,+@=_-`, 512 characters at most";
+        Err(self.invalid("PathPrefix", rule))
+    }
+
     /// Which page is asked for. IAM takes up to a thousand items and may answer fewer.
     pub(super) fn marker_page(&self) -> Result<call::PageQuery, AwsError> {
         let items_max = self.number("MaxItems", 1..=1_000)?.map_or(0, |count| count.min(PAGE_ITEMS_MAX));

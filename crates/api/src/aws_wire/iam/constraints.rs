@@ -22,34 +22,52 @@ const fn name(chars: RangeInclusive<usize>) -> Constraint {
     Constraint { chars, allows, allowed: "letters, digits and `_+=,.@-`" }
 }
 
-/// The constraint of a parameter; of an item, that of its list.
+/// Any characters, so many of them.
+const fn any(chars: RangeInclusive<usize>) -> Constraint {
+    fn allows(_: char) -> bool {
+        true
+    }
+    Constraint { chars, allows, allowed: "characters" }
+}
+
+/// A tag's key or value: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
+const fn of_tag(chars: RangeInclusive<usize>) -> Constraint {
+    fn allows(char: char) -> bool {
+        char.is_alphanumeric() || (char.is_whitespace() && !char.is_control()) || "_.:/=+-@".contains(char)
+    }
+    Constraint { chars, allows, allowed: "letters, digits, blanks and `_.:/=+-@`" }
+}
+
+/// The constraint of a parameter; of an item, that of its list, and of an item's member, that of the two.
 fn of(parameter: &str) -> Option<Constraint> {
-    let list = parameter.split_once(".member.").map_or(parameter, |(list, _)| list);
-    Some(match list {
+    let (list, member) = match parameter.split_once(".member.") {
+        Some((list, item)) => (list, item.split_once('.').map_or("", |(_, member)| member)),
+        None => (parameter, ""),
+    };
+    Some(match (list, member) {
         // One that is made has 64 at most; to name one that is there 128 will do.
-        "UserName" | "PolicyName" | "InstanceProfileName" => name(1..=128),
-        "RoleName" => name(1..=64),
-        "AccessKeyId" => Constraint {
+        ("UserName" | "PolicyName" | "InstanceProfileName", "") => name(1..=128),
+        ("RoleName", "") => name(1..=64),
+        ("AccessKeyId", "") => Constraint {
             chars: 16..=128,
             allows: |char| char.is_ascii_alphanumeric() || char == '_',
             allowed: "letters, digits and `_`",
         },
-        "Path" => Constraint {
+        ("Path", "") => Constraint {
             chars: 1..=512,
             allows: |char| char.is_ascii_graphic(),
             allowed: "visible ASCII characters",
         },
-        "PermissionsBoundary" => Constraint { chars: 20..=2048, allows: |_| true, allowed: "characters" },
-        // `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
-        "TagKeys" => Constraint {
-            chars: 1..=128,
-            allows: |char| {
-                char.is_alphanumeric()
-                    || (char.is_whitespace() && !char.is_control())
-                    || "_.:/=+-@".contains(char)
-            },
-            allowed: "letters, digits, blanks and `_.:/=+-@`",
+        ("PolicyDocument" | "AssumeRolePolicyDocument", "") => Constraint {
+            chars: 1..=131_072,
+            allows: |char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{ff}'),
+            allowed: "characters of Latin-1",
         },
+        ("PermissionsBoundary" | "OpenIDConnectProviderArn", "") => any(20..=2048),
+        ("Url" | "ClientID" | "ClientIDList", "") => any(1..=255),
+        ("ThumbprintList", "") => any(40..=40),
+        ("TagKeys", "") | ("Tags", "Key") => of_tag(1..=128),
+        ("Tags", "Value") => of_tag(0..=256),
         _ => return None,
     })
 }
@@ -59,7 +77,8 @@ pub(super) fn broken(parameter: &str, value: &str) -> Option<String> {
     let Constraint { chars, allows, allowed } = of(parameter)?;
     let fits = chars.contains(&value.chars().count()) && value.chars().all(allows);
     let (least, most) = chars.into_inner();
-    (!fits).then(|| format!("`{}` is not {least} to {most} {allowed}", shown(value)))
+    let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
+    (!fits).then(|| format!("`{}` is not {count} {allowed}", shown(value)))
 }
 
 #[cfg(test)]
@@ -76,7 +95,16 @@ mod tests {
             ("AccessKeyId", "LKIAAAAAAAAAAAAAAAAA".to_owned()),
             ("Path", "/".to_owned()),
             ("TagKeys.member.7", "äpfel\u{a0}+ birnen".to_owned()),
-            ("Tags.member.1.Value", "*".to_owned()),
+            ("Tags.member.1.Key", "äpfel".to_owned()),
+            ("Tags.member.50.Value", String::new()),
+            ("Tags.member.1.Value", long(256)),
+            ("Tags.member.1.Other", "*".to_owned()),
+            ("PolicyDocument", "{\"ÿ\":\t\r\n1}".to_owned()),
+            ("AssumeRolePolicyDocument", long(131_072)),
+            ("Url", long(255)),
+            ("ClientIDList.member.2", long(255)),
+            ("ThumbprintList.member.1", "*".repeat(40)),
+            ("OpenIDConnectProviderArn", long(20)),
             ("Description", String::new()),
         ];
         for (parameter, value) in good {
@@ -95,6 +123,21 @@ mod tests {
             ("TagKeys.member.1", long(129)),
             ("TagKeys.member.1", "a\tb".to_owned()),
             ("TagKeys.member.1", "*".to_owned()),
+            ("Tags.member.1.Key", String::new()),
+            ("Tags.member.1.Key", long(129)),
+            ("Tags.member.1.Key", "*".to_owned()),
+            ("Tags.member.9.Value", long(257)),
+            ("Tags.member.9.Value", "a\nb".to_owned()),
+            ("PolicyDocument", String::new()),
+            ("PolicyDocument", "\u{100}".to_owned()),
+            ("PolicyDocument", "\0".to_owned()),
+            ("AssumeRolePolicyDocument", long(131_073)),
+            ("Url", long(256)),
+            ("ClientID", String::new()),
+            ("ClientIDList.member.1", long(256)),
+            ("ThumbprintList.member.1", long(39)),
+            ("ThumbprintList.member.5", long(41)),
+            ("OpenIDConnectProviderArn", long(19)),
         ];
         for (parameter, value) in bad {
             assert!(broken(parameter, &value).is_some(), "{parameter}={value}");
@@ -105,5 +148,6 @@ mod tests {
     fn what_is_refused_is_shown_in_part_and_escaped() {
         let said = broken("UserName", &format!("\u{202e}{}", "a".repeat(5_000))).unwrap();
         assert!(said.len() < 300 && !said.contains('\u{202e}'), "{said}");
+        assert_eq!(broken("ThumbprintList.member.1", "0f").unwrap(), "`0f` is not 40 characters");
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn get(input: &Input<'_>) -> Read {
 
 /// What there is of managed policies has no path, for there are none.
 pub(super) fn get_with_path_prefix(input: &Input<'_>) -> Read {
-    input.path_prefix()?;
+    input.policy_path_prefix()?;
     get(input)
 }
 

@@ -193,12 +193,30 @@ fn nothing_is_taken_of_what_is_not_whole_or_has_to_be_given() {
         (format!("GetUser&UserName={}", "a".repeat(5_000)), "UserName"),
         ("GetRolePolicy&RoleName=a%20b&PolicyName=p".to_owned(), "RoleName"),
         ("DeleteUserPolicy&UserName=a&PolicyName=%00".to_owned(), "PolicyName"),
+        ("TagUser&UserName=a&Tags.member.1.Key=%2A&Tags.member.1.Value=".to_owned(), "Tags.member.1.Key"),
+        ("TagUser&UserName=a&Tags.member.1.Key=a&Tags.member.1.Value=%2A".to_owned(), "Tags.member.1.Value"),
+        ("PutUserPolicy&UserName=a&PolicyName=p&PolicyDocument=%C4%80".to_owned(), "PolicyDocument"),
+        ("UpdateAssumeRolePolicy&RoleName=a&PolicyDocument=".to_owned(), "PolicyDocument"),
+        (format!("CreateOpenIDConnectProvider&Url=https%3A%2F%2F{}", "a".repeat(248)), "Url"),
+        (format!("AddClientIDToOpenIDConnectProvider&{arn}&ClientID={}", "a".repeat(256)), "ClientID"),
+        (
+            format!("UpdateOpenIDConnectProviderThumbprint&{arn}&ThumbprintList.member.1=0f"),
+            "ThumbprintList.member.1",
+        ),
+        ("GetOpenIDConnectProvider&OpenIDConnectProviderArn=x".to_owned(), "OpenIDConnectProviderArn"),
+        ("ListAttachedUserPolicies&UserName=a&PathPrefix=%2Fteam".to_owned(), "PathPrefix"),
+        ("ListAttachedRolePolicies&RoleName=a&PathPrefix=%2F%2F".to_owned(), "PathPrefix"),
+        ("ListAttachedRolePolicies&RoleName=a&PathPrefix=%2Fa%21%2F".to_owned(), "PathPrefix"),
     ];
     for (form, parameter) in cases {
         let error = read(&format!("Action={form}")).unwrap_err();
         assert_eq!((&*error.code, error.status), ("ValidationError", 400), "{form}: {error}");
         assert!(error.message.starts_with(&format!("{parameter}: ")), "{form}: {error}");
         assert!(error.message.len() < 300, "{error}");
+    }
+    for prefix in ["%2F", "%2Fteam%2F", "%2Fteam%2Fa.b%2F"] {
+        let form = format!("Action=ListAttachedUserPolicies&UserName=a&PathPrefix={prefix}");
+        assert!(read(&form).is_ok(), "{prefix}");
     }
     let emptied = read(&format!("Action=UpdateOpenIDConnectProviderThumbprint&{arn}&ThumbprintList="));
     let emptied = pb::UpdateOidcProviderThumbprintsRequest::decode(emptied.unwrap().message).unwrap();

@@ -40,7 +40,7 @@ pub(super) fn get_named(input: &Input<'_>) -> Read {
 
 /// What there is of managed policies has no path, for there are none.
 pub(super) fn get_with_path_prefix(input: &Input<'_>) -> Read {
-    input.path_prefix()?;
+    input.policy_path_prefix()?;
     get_named(input)
 }
 
