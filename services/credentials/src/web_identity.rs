@@ -315,7 +315,7 @@ fn keys(role: &RoleView, said: &Said, view: &ProviderView, asked: &Asked<'_>) ->
     if let Some(address) = asked.from {
         keys.set("aws:SourceIp", address.to_canonical().to_string());
     }
-    keys.set_tags("aws:ResourceTag/", &role.role.tags).set_tags("aws:RequestTag/", &said.tags);
+    keys.set_iam_resource_tags(&role.role.tags).set_tags("aws:RequestTag/", &said.tags);
     keys.set_all("aws:TagKeys", said.tags.keys().cloned())
         .set_all("sts:TransitiveTagKeys", said.transitive_tag_keys.iter().cloned())
         .set_all("sts:SourceIdentity", said.source_identity.clone());

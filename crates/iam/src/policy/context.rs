@@ -77,6 +77,12 @@ impl ConditionKeys {
         self
     }
 
+    /// Sets the tags of the user or role that a call is about: as those of any resource, and as `iam:ResourceTag/<tag>`, a key of IAM's own
+    /// that users and roles have besides (Service Authorization Reference, IAM and STS). A policy may be written with either.
+    pub fn set_iam_resource_tags(&mut self, tags: &BTreeMap<String, String>) -> &mut Self {
+        self.set_tags("aws:ResourceTag/", tags).set_tags("iam:ResourceTag/", tags)
+    }
+
     /// Leaves keys open that only the call itself will tell: what is asked is then whether the caller might bring it about.
     /// While an open key has no value, an allow that demands one holds, and a deny does not. A name that ends in `/` stands
     /// for all that begin with it.
@@ -165,6 +171,15 @@ mod tests {
         keys.set_tags("aws:ResourceTag/", &tags(&[("ENV", "new")]));
         assert_eq!(keys.get("aws:ResourceTag/env").unwrap(), ["new"], "in place of what it had");
         assert_eq!(keys.get("aws:ResourceTag/team").unwrap(), ["a"], "and nothing else's");
+    }
+
+    #[test]
+    fn immunity_19_the_tags_of_a_user_or_role_have_iams_own_key_too() {
+        let mut keys = ConditionKeys::new();
+        keys.set_iam_resource_tags(&BTreeMap::from([("Team".to_owned(), "a".to_owned())]));
+        for name in ["aws:ResourceTag/team", "iam:ResourceTag/Team"] {
+            assert_eq!(keys.get(name).unwrap(), ["a"], "{name}");
+        }
     }
 
     #[test]

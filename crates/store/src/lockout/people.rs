@@ -304,7 +304,7 @@ impl<'c> People<'c> {
             let asks = TrustCaller::Aws { principal, role: own, id: &caller.id };
             let mut keys = caller.keys(principal, self.now);
             keys.set("aws:ResourceAccount", role.arn.account.as_str());
-            keys.set_tags("aws:ResourceTag/", &role.tags);
+            keys.set_iam_resource_tags(&role.tags);
             let resource = role.arn.to_string();
             let request = RequestContext { action: ASSUME_ROLE, resource: &resource, keys: &keys };
             if evaluate_trust(trust, &asks, &request).decision != Decision::Allow {

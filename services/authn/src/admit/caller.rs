@@ -55,7 +55,7 @@ impl Caller<'_> {
             }
         };
         if let Some(role) = stored {
-            context::set_resource_tags(&mut self.keys, role.tags());
+            self.keys.set_iam_resource_tags(role.tags());
         }
         self.keys.set("iam:AssociatedResourceArn", for_resource);
         if let Some(service) = passed.service {

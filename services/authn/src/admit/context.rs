@@ -1,9 +1,9 @@
 //! The circumstances of a call, as condition keys.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use lanyard_iam::ConditionKeys;
+use lanyard_api::authn::oidc_providers::provider_name;
+use lanyard_iam::{Ancestor, ConditionKeys};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -36,6 +36,11 @@ pub(super) fn of_caller(holder: &Holder, circumstances: &Circumstances<'_>) -> C
         if let Some(identity) = &claims.source_identity {
             keys.set("aws:SourceIdentity", identity);
         }
+        // A session that an issuer's token made; one that was assumed from it descends from a role too (IAM: "aws:FederatedProvider").
+        if let [Ancestor::Provider { account, issuer, .. }] = claims.ancestors.as_slice() {
+            let (partition, name) = (holder.account.account.partition, provider_name(issuer));
+            keys.set("aws:FederatedProvider", format!("arn:{partition}:iam::{account}:oidc-provider/{name}"));
+        }
     }
     if let Some(address) = source_ip {
         keys.set("aws:SourceIp", address.to_canonical().to_string());
@@ -60,11 +65,6 @@ pub(super) fn set_entry(keys: &mut ConditionKeys, entry: &EntryView) {
     if keys.get("eks:kubernetesGroups").is_none() {
         keys.set_all("eks:kubernetesGroups", entry.groups.iter().cloned());
     }
-}
-
-/// The tags of the resource.
-pub(super) fn set_resource_tags(keys: &mut ConditionKeys, tags: &BTreeMap<String, String>) {
-    keys.set_tags("aws:ResourceTag/", tags);
 }
 
 fn moment(at: OffsetDateTime) -> String {

@@ -170,11 +170,11 @@ impl<S: SharedCache> Engine<S> {
             Resource::InstanceProfile { name, .. } => snapshot.instance_profile(name),
             _ => None,
         };
-        let of_own = owner.map(|owner| owner.tags()).or(provider.map(|provider| &provider.tags));
-        let of_own = of_own.or(profile.map(|profile| &profile.tags));
-        let tags = of_own.or(of_part).or_else(of_cluster);
-        if let Some(tags) = tags {
-            context::set_resource_tags(&mut caller.keys, tags);
+        let of_own = provider.map(|provider| &provider.tags).or(profile.map(|profile| &profile.tags));
+        if let Some(owner) = owner {
+            caller.keys.set_iam_resource_tags(owner.tags());
+        } else if let Some(tags) = of_own.or(of_part).or_else(of_cluster) {
+            caller.keys.set_tags("aws:ResourceTag/", tags);
         }
         if let Some(entry) = entry {
             context::set_entry(&mut caller.keys, entry);
@@ -261,7 +261,7 @@ impl<S: SharedCache> Engine<S> {
         let session = holder.session.as_ref().and_then(|claims| claims.session_policy.as_ref());
         let mut keys = caller.keys.clone();
         keys.set("aws:ResourceAccount", account.as_str());
-        context::set_resource_tags(&mut keys, owner.tags());
+        keys.set_iam_resource_tags(owner.tags());
         let mut by = String::new();
         for action in needed_actions(call, holder) {
             let request = RequestContext { action, resource: &resource, keys: &keys };

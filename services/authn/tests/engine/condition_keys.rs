@@ -1,14 +1,17 @@
 //! What a call's circumstances give policies to compare with.
 
-use lanyard_api::Authority;
 use lanyard_api::authn::Admission;
+use lanyard_api::authn::accounts::{Accounts as _, CreateUser, PolicyOwner};
+use lanyard_api::authn::oidc_providers::OidcProvider;
 use lanyard_api::mapping::AccessEntry;
-use lanyard_proto::mapping::v1 as mapping;
+use lanyard_api::{Authority, OidcProviderId};
+use lanyard_iam::{Ancestor, PrincipalId};
+use lanyard_proto::{authn::v1 as authn, mapping::v1 as mapping};
 use lanyard_store::{on_each_store, test_support::TestDatabase};
 
 use crate::policies::entry_of;
-use crate::world::call::{DELETE_ENTRY, DESCRIBE, admitted, allow, describe, forbidden};
-use crate::world::{World, world};
+use crate::world::call::{DELETE_ENTRY, DESCRIBE, GET_USER, admitted, allow, describe, forbidden};
+use crate::world::{World, system, world};
 
 const UPDATE_ENTRY: &str = "/lanyard.mapping.v1.Entries/UpdateAccessEntry";
 
@@ -18,6 +21,8 @@ const BLUE: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Act
 
 on_each_store!(
     every_call_says_how_and_where_it_is_made,
+    a_session_of_an_issuers_token_says_which_provider_made_it,
+    immunity_19_the_tags_of_a_user_are_known_by_iams_own_key_too,
     an_entry_is_weighed_by_what_it_is_and_what_it_would_become,
     immunity_19_a_deny_on_an_entry_is_not_walked_around_by_spelling,
     immunity_19_a_condition_on_a_tag_is_not_walked_around_by_its_letter_case,
@@ -73,6 +78,64 @@ async fn every_call_says_how_and_where_it_is_made(database: TestDatabase) {
         let key = world.policed(&format!("u{at}"), &document).await;
         let answer = world.call(&key, DESCRIBE, &describe("dev")).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{condition}: {answer:?}");
+    }
+}
+
+async fn a_session_of_an_issuers_token_says_which_provider_made_it(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let provider = OidcProvider {
+        id: OidcProviderId::random(),
+        account,
+        issuer_url: "https://ci.example/a".to_owned(),
+        client_ids: Vec::new(),
+        thumbprints: Vec::new(),
+        ca_bundle_pem: None,
+        tags: Default::default(),
+        created_at: world.now(),
+    };
+    world.put(&provider).await;
+    let role = world.role(account, "/", "Ci", "*").await;
+    let document = format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"eks:*","Resource":"*","Condition":{{
+            "ArnEquals":{{"aws:FederatedProvider":"arn:aws:iam::{account}:oidc-provider/ci.example/a"}}}}}}}}"#
+    );
+    world.policy(account, PolicyOwner::Role(role.name.clone()), "p", &document).await;
+    let vouched = Ancestor::Provider {
+        account,
+        id: provider.id.to_string(),
+        issuer: provider.issuer_url.clone(),
+        subject: "repo:a/b:pull_request".to_owned(),
+    };
+    let (by_token, _) = world.session_of(&role, vec![vouched.clone()], 0).await;
+    admitted(world.call(&by_token.credentials, DESCRIBE, &describe("dev")).await);
+    // One that was assumed from it was made by no token.
+    let before = Ancestor::Role(PrincipalId::parse(&role.principal_id).unwrap());
+    let (chained, _) = world.session_of(&role, vec![before, vouched], 1).await;
+    let denial = forbidden(world.call(&chained.credentials, DESCRIBE, &describe("dev")).await);
+    assert_eq!(denial.code, "implicit_deny");
+    assert!(denial.message.contains("aws:FederatedProvider"), "{denial}");
+}
+
+async fn immunity_19_the_tags_of_a_user_are_known_by_iams_own_key_too(database: TestDatabase) {
+    let world = world(database).await;
+    let kept = CreateUser {
+        account: Some(world.hub.account),
+        path: "/".to_owned(),
+        name: "boss".to_owned(),
+        tags: [("kept".to_owned(), "yes".to_owned())].into(),
+    };
+    world.engine.create_user(system(), kept).await.unwrap();
+    let get = |name: &str| authn::GetUserRequest { account: None, name: name.to_owned() };
+    for prefix in ["iam", "aws"] {
+        let document = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iam:*","Resource":"*"}},
+            {{"Effect":"Deny","Action":"*","Resource":"*","Condition":{{"StringEquals":{{"{prefix}:ResourceTag/kept":"yes"}}}}}}]}}"#
+        );
+        let key = world.policed(prefix, &document).await;
+        let denial = forbidden(world.call(&key, GET_USER, &get("boss")).await);
+        assert_eq!(denial.code, "explicit_deny", "{prefix}");
+        admitted(world.call(&key, GET_USER, &get(prefix)).await);
     }
 }
 

@@ -134,7 +134,7 @@ fn fixed_keys(role: &IamRole, association: &PodIdentityAssociation, cluster: &Cl
         .set("aws:SourceArn", cluster.arn())
         .set("aws:PrincipalIsAWSService", "true")
         .set("aws:PrincipalServiceName", POD_IDENTITY_SERVICE);
-    keys.set_tags("aws:ResourceTag/", &role.tags);
+    keys.set_iam_resource_tags(&role.tags);
     if !association.disable_session_tags {
         let tags = SESSION_TAGS.map(str::to_owned);
         keys.set("aws:RequestTag/eks-cluster-arn", cluster.arn())

@@ -211,7 +211,7 @@ fn keys_of_hop(
     // A session tag stands in for the role's own of the same key.
     keys.set_tags("aws:PrincipalTag/", &first.role.role.tags)
         .set_tags("aws:PrincipalTag/", &decided.tags)
-        .set_tags("aws:ResourceTag/", &target.role.role.tags);
+        .set_iam_resource_tags(&target.role.role.tags);
     keys
 }
 

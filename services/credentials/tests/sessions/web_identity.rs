@@ -245,6 +245,7 @@ async fn immunity_11_a_trust_policy_decides_by_what_the_token_says(database: Tes
         (r#"{"StringEquals":{"sts:RoleSessionName":"run-17"}}"#, true),
         (r#"{"StringEquals":{"sts:RoleSessionName":"admin"}}"#, false),
         (r#"{"StringEquals":{"aws:ResourceTag/stage":"live"}}"#, true),
+        (r#"{"StringEquals":{"iam:ResourceTag/stage":"live"}}"#, true),
         (r#"{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#, true),
         (r#"{"Null":{"aws:TagKeys":"true"}}"#, true),
     ];
