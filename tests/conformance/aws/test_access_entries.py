@@ -394,6 +394,8 @@ def test_each_condition_key_of_a_change_is_held_against_policies(hub, eks, clust
             StringEquals={"aws:RequestTag/team": "a"},
             **{"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}},
         ),
+        # Tags that an entry is made with are asked for too.
+        allow("TagResource", StringEquals={"aws:RequestTag/team": "a"}),
     )
     theirs = Wire(hub, ana.credentials).eks
     oidc = {"identityProviderConfigName": "okta", "issuerUrl": url, "clientId": cluster}

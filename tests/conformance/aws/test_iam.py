@@ -431,3 +431,29 @@ def test_each_list_of_one_thing_is_an_action_of_its_own(hub, iam):
         for operation, asked in others.items():
             with refused(theirs, "AccessDenied", f"is not authorized to perform: iam:{operation}", 403):
                 getattr(theirs, xform_name(operation))(**asked)
+
+
+def test_who_may_not_tag_makes_nothing_that_has_tags(hub):
+    """As IAM and EKS have it: tags that something is made with are asked for by the action that tags it. Some of them let things through."""
+    ana = hub.create_user("ana")
+    name = unique("tagged")
+    made = {
+        "CreateUser": ({"UserName": name}, "TagUser"),
+        "CreateRole": ({"RoleName": name, "AssumeRolePolicyDocument": trusting(hub.account)}, "TagRole"),
+        "CreateInstanceProfile": ({"InstanceProfileName": name}, "TagInstanceProfile"),
+        "CreateOpenIDConnectProvider": ({"Url": f"https://{name}.example"}, "TagOpenIDConnectProvider"),
+    }
+    making = {"Effect": "Allow", "Action": ["eks:CreateCluster", *(f"iam:{one}" for one in made)], "Resource": "*"}
+    let(hub, ana.name, making)
+    theirs = Wire(hub, ana.credentials)
+    iam, eks = theirs.client("iam"), theirs.eks
+    cluster = {"name": name, "roleArn": f"arn:aws:iam::{hub.account}:role/any", "resourcesVpcConfig": {}}
+    for operation, (asked, tagging) in made.items():
+        call = getattr(iam, xform_name(operation))
+        with refused(iam, "AccessDenied", f"is not authorized to perform: iam:{tagging} on resource: ", 403):
+            call(**asked, Tags=[{"Key": "lanyard:any-subject", "Value": "true"}])
+        call(**asked)
+    with refused(eks, "AccessDeniedException", "is not authorized to perform: eks:TagResource on resource: ", 403):
+        eks.create_cluster(**cluster, tags={"lanyard:allow-lockout": "true"})
+    let(hub, ana.name, making, {"Effect": "Allow", "Action": "eks:TagResource", "Resource": "*"})
+    assert eks.create_cluster(**cluster, tags={"team": "a"})["cluster"]["tags"] == {"team": "a"}

@@ -25,6 +25,7 @@ on_each_store!(
     a_role_is_passed_on_by_those_alone_who_may_pass_it,
     an_association_is_known_to_policies_by_its_arn_and_tags,
     a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names,
+    what_is_made_with_tags_needs_the_action_of_tags_beside,
     an_entry_for_several_needs_a_permission_of_its_own_beside_awss,
     immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
     immunity_33_a_uid_opens_no_cluster_of_another_account,
@@ -242,6 +243,51 @@ async fn a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names(database
         };
         let answer = world.call(&key, TAG, &request).await;
         assert_eq!(matches!(answer, Admission::Admitted(_)), good, "{resource_arn} {tag}: {answer:?}");
+    }
+}
+
+async fn what_is_made_with_tags_needs_the_action_of_tags_beside(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let user = |tags: &[(String, String)]| authn::CreateUserRequest {
+        name: "bo".to_owned(),
+        tags: tags.iter().cloned().collect(),
+        ..Default::default()
+    };
+    let entry = |tags: &[(String, String)]| mapping::CreateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: format!("arn:aws:iam::{account}:role/one"),
+        tags: tags.iter().cloned().collect(),
+        ..Default::default()
+    };
+    let making = r#"{"Effect":"Allow","Action":["iam:CreateUser","eks:CreateAccessEntry"],"Resource":"*"}"#;
+    let tagging = |effect: &str| {
+        format!(r#",{{"Effect":"{effect}","Action":["iam:TagUser","eks:TagResource"],"Resource":"*"}}"#)
+    };
+    let cases = [
+        ("bare", String::new(), Some("implicit_deny")),
+        ("tagging", tagging("Allow"), None),
+        ("denied", tagging("Deny"), Some("explicit_deny")),
+    ];
+    let tags = [("stage".to_owned(), "live".to_owned())];
+    for (name, more, refusal) in cases {
+        let document = format!(r#"{{"Version":"2012-10-17","Statement":[{making}{more}]}}"#);
+        let key = world.policed(name, &document).await;
+        admitted(world.call(&key, CREATE_USER, &user(&[])).await);
+        admitted(world.call(&key, CREATE_ENTRY, &entry(&[])).await);
+        let answers = [
+            ("iam:TagUser", world.call(&key, CREATE_USER, &user(&tags)).await),
+            ("eks:TagResource", world.call(&key, CREATE_ENTRY, &entry(&tags)).await),
+        ];
+        for (action, answer) in answers {
+            let Some(code) = refusal else {
+                admitted(answer);
+                continue;
+            };
+            let denial = forbidden(answer);
+            assert_eq!(denial.code, code, "{name}: {denial}");
+            assert!(denial.message.contains(action), "{name}: {denial}");
+        }
     }
 }
 
