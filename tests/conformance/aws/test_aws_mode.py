@@ -280,6 +280,17 @@ def immunity_57_a_kept_session_that_others_could_read_is_made_anew_or_refused(la
     assert first["SecretAccessKey"] not in done.stdout
 
 
+def test_a_session_is_kept_nowhere_but_in_a_folder_of_ones_own(lab, person):
+    _, sts = lab
+    person.attach("eks:*")
+    asked = sts.asked
+    for environment in ({"HOME": ""}, {"HOME": "here", "XDG_CACHE_HOME": "here"}):
+        done = person.run(person.command(), **environment)
+        assert done.returncode == USAGE and "set HOME, or XDG_CACHE_HOME" in done.stderr, done.stderr
+        assert done.stdout == ""
+    assert sts.asked == asked, "nothing is exchanged that could not be kept"
+
+
 def test_a_command_that_would_call_itself_is_named(lab, person):
     for environment, profile in [({}, "hub"), ({"AWS_PROFILE": "hub"}, None)]:
         command = person.command(profile or "work")

@@ -99,7 +99,7 @@ impl CredentialProcessArgs {
             return Ok(Ending::Yes);
         }
         let text = process_json(&self.exchange(context, &credentials, &region).await?.session);
-        cache.write(&held, &text)?;
+        cache.write(&held, &text, SystemClock.now())?;
         line(&text)?;
         Ok(Ending::Yes)
     }

@@ -3,9 +3,10 @@
 
 use std::{
     env,
-    fs::{File, OpenOptions, TryLockError},
+    ffi::OsString,
+    fs::{self, File, OpenOptions, TryLockError},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ impl Cache {
     /// Of the hub that is called so and known by this CA, for the key that signs the exchange. So a new login of AWS is exchanged anew,
     /// and what was kept of a hub is nothing to another one.
     pub(super) fn of(target: &Target, key: &AccessKeyId, seconds: u32) -> Result<Self, Failure> {
-        let folder = folder();
+        let folder = folder(env::var_os("XDG_CACHE_HOME"), env::var_os("HOME"))?;
         secure_dir(&folder).map_err(|error| cannot_be_kept(&error))?;
         let mut hash = Sha256::new();
         for part in [&target.url, &target.ca_pem, key.as_str(), &seconds.to_string()] {
@@ -61,11 +62,8 @@ impl Cache {
 
     /// What is kept, where that is good for a while yet. What cannot be read is made anew.
     pub(super) fn read(&self, now: OffsetDateTime) -> Option<String> {
-        let bytes = read_secret_file(&self.file).ok()?;
-        let text = std::str::from_utf8(bytes.expose_secret()).ok()?;
-        let kept: Kept = serde_json::from_str(text).ok()?;
-        let end = OffsetDateTime::parse(&kept.expiration, &Rfc3339).ok()?;
-        (kept.version == 1 && end - RENEWED_BEFORE > now).then(|| text.to_owned())
+        let (text, end) = kept(&self.file)?;
+        (end - RENEWED_BEFORE > now).then_some(text)
     }
 
     /// Waits until no other process exchanges.
@@ -91,18 +89,49 @@ impl Cache {
         }
     }
 
-    /// Keeps a session in place of an earlier one.
-    pub(super) fn write(&self, _: &Held, text: &str) -> Result<(), Failure> {
+    /// Keeps a session in place of an earlier one, and takes away those that are over.
+    pub(super) fn write(&self, _: &Held, text: &str, now: OffsetDateTime) -> Result<(), Failure> {
         let written = write_secret_file(&self.file, &SecretBytes::from(text.as_bytes().to_vec()));
-        written.map_err(|error| cannot_be_kept(&error))
+        written.map_err(|error| cannot_be_kept(&error))?;
+        self.sweep(now);
+        Ok(())
+    }
+
+    /// Each login of AWS has a key of its own, and with it a file here: those of sessions that are over go, with their locks. Who waits
+    /// for such a lock meanwhile may exchange beside the next one, and no harm comes of that.
+    fn sweep(&self, now: OffsetDateTime) {
+        let Some(entries) = self.file.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_session = path.extension().is_some_and(|extension| extension == "json");
+            if is_session && path != self.file && kept(&path).is_some_and(|(_, end)| end < now) {
+                // What cannot be taken away is of no use to anybody, and in nobody's way.
+                let _ = fs::remove_file(&path);
+                let _ = fs::remove_file(path.with_extension("lock"));
+            }
+        }
     }
 }
 
-/// `$XDG_CACHE_HOME/lanyard/sessions`, or `~/.cache/lanyard/sessions`.
-fn folder() -> PathBuf {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || variable("HOME").unwrap_or_default().join(".cache");
-    variable("XDG_CACHE_HOME").unwrap_or_else(home).join("lanyard").join("sessions")
+/// What a file keeps, and when that ends; none where it cannot be read.
+fn kept(file: &Path) -> Option<(String, OffsetDateTime)> {
+    let bytes = read_secret_file(file).ok()?;
+    let text = std::str::from_utf8(bytes.expose_secret()).ok()?;
+    let kept: Kept = serde_json::from_str(text).ok()?;
+    let end = OffsetDateTime::parse(&kept.expiration, &Rfc3339).ok()?;
+    (kept.version == 1).then(|| (text.to_owned(), end))
+}
+
+/// `$XDG_CACHE_HOME/lanyard/sessions`, or `~/.cache/lanyard/sessions`. A relative one is none (XDG Base Directory Specification): sessions
+/// would lie wherever the command happens to be started.
+fn folder(cache: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Failure> {
+    let whole = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = whole(cache).or_else(|| Some(whole(home)?.join(".cache")));
+    let cache = cache.ok_or_else(|| {
+        Failure::usage(
+            "there is no folder to keep the session in: set HOME, or XDG_CACHE_HOME to a folder of your own",
+        )
+    })?;
+    Ok(cache.join("lanyard").join("sessions"))
 }
 
 fn cannot_be_kept(error: &FileError) -> Failure {
@@ -145,12 +174,12 @@ mod tests {
         let cache = cache(folder.path());
         assert_eq!(cache.read(at("2026-01-01T11:00:00Z")), None);
         let held = cache.lock().await.unwrap();
-        cache.write(&held, SESSION).unwrap();
+        cache.write(&held, SESSION, at("2026-01-01T11:00:00Z")).unwrap();
         assert_eq!(cache.file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(cache.read(at("2026-01-01T11:49:59Z")).as_deref(), Some(SESSION));
         assert_eq!(cache.read(at("2026-01-01T11:50:00Z")), None);
         for spoilt in ["", "{}", r#"{"Version":2,"Expiration":"2026-01-01T12:00:00Z"}"#] {
-            cache.write(&held, spoilt).unwrap();
+            cache.write(&held, spoilt, at("2026-01-01T11:00:00Z")).unwrap();
             assert_eq!(cache.read(at("2026-01-01T11:00:00Z")), None, "{spoilt}");
         }
     }
@@ -158,11 +187,44 @@ mod tests {
     #[tokio::test]
     async fn immunity_57_what_others_may_read_is_not_taken() {
         let folder = private();
-        let cache = cache(folder.path());
-        cache.write(&cache.lock().await.unwrap(), SESSION).unwrap();
+        let (cache, now) = (cache(folder.path()), at("2026-01-01T11:00:00Z"));
+        cache.write(&cache.lock().await.unwrap(), SESSION, now).unwrap();
         std::fs::set_permissions(&cache.file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(cache.read(at("2026-01-01T11:00:00Z")), None);
-        assert!(cache.write(&cache.lock().await.unwrap(), SESSION).is_err());
+        assert_eq!(cache.read(now), None);
+        assert!(cache.write(&cache.lock().await.unwrap(), SESSION, now).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_over_goes_with_the_next_session() {
+        let folder = private();
+        let of = |name: &str| Cache {
+            file: folder.path().join(format!("{name}.json")),
+            lock: folder.path().join(format!("{name}.lock")),
+        };
+        let over = SESSION.replace("12:00:00", "10:59:59");
+        for (name, text) in [("over", over.as_str()), ("good", SESSION), ("spoilt", "{}")] {
+            let cache = of(name);
+            cache.write(&cache.lock().await.unwrap(), text, at("2026-01-01T09:00:00Z")).unwrap();
+        }
+        let own = of("own");
+        own.write(&own.lock().await.unwrap(), &over, at("2026-01-01T11:00:00Z")).unwrap();
+        let is_there = |name: &str| (of(name).file.exists(), of(name).lock.exists());
+        assert_eq!(is_there("over"), (false, false));
+        for name in ["good", "spoilt", "own"] {
+            assert_eq!(is_there(name), (true, true), "{name}");
+        }
+    }
+
+    #[test]
+    fn sessions_lie_in_ones_own_folder_wherever_the_command_is_started() {
+        let of = |cache: &str, home: &str| folder(Some(cache.into()), Some(home.into())).ok();
+        assert_eq!(of("/c", "/h"), Some(PathBuf::from("/c/lanyard/sessions")));
+        for none in ["", "c", "./c"] {
+            assert_eq!(of(none, "/h"), Some(PathBuf::from("/h/.cache/lanyard/sessions")), "{none}");
+            assert_eq!(of(none, none), None, "{none}");
+        }
+        let said = folder(None, None).unwrap_err().to_string();
+        assert!(said.contains("set HOME, or XDG_CACHE_HOME"), "{said}");
     }
 
     #[tokio::test]
