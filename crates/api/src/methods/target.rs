@@ -27,6 +27,8 @@ pub struct Target {
     pub resource: Resource,
     /// Condition keys that the request itself gives, with their values; a key stands once.
     pub keys: Vec<(String, Vec<String>)>,
+    /// Actions that the request needs besides its own, on the same resource: each has to be allowed for itself.
+    pub beside: Vec<&'static str>,
     /// The role that the request hands to a service, which needs a permission of its own: `iam:PassRole` on that role.
     pub passes: Option<PassedRole>,
 }
@@ -157,7 +159,8 @@ pub trait Targeted {
 impl Target {
     /// A resource of the caller's own account.
     pub fn own(resource: Resource) -> Self {
-        Self { account: AccountRef::Own, cluster: None, resource, keys: Vec::new(), passes: None }
+        let (keys, beside) = (Vec::new(), Vec::new());
+        Self { account: AccountRef::Own, cluster: None, resource, keys, beside, passes: None }
     }
 
     /// The same in the account that the request names, if it names one.
@@ -211,6 +214,21 @@ impl Target {
             self = self.key(key, values);
         }
         self.key("aws:TagKeys", names)
+    }
+
+    /// The same of what the request makes, with the action that tags it beside: who may not tag makes nothing that has tags either (IAM User
+    /// Guide: "Tags for AWS Identity and Access Management resources"; EKS asks in the same way).
+    fn made_with_tags<'a>(
+        self,
+        tags: impl IntoIterator<Item = (&'a String, &'a String)>,
+        tagging: &'static str,
+    ) -> Self {
+        let keys_before = self.keys.len();
+        let mut target = self.tags(tags);
+        if target.keys.len() > keys_before {
+            target.beside.push(tagging);
+        }
+        target
     }
 
     /// With the condition key of tags that the request takes away: `aws:TagKeys`.

@@ -28,20 +28,6 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 /// What an entry for several principals needs beside AWS's own action, which is for one: nobody has it by a document that was
 /// written for that.
 const CREATE_FOR_SEVERAL: &str = "lanyard:CreateAccessEntryForSeveral";
-/// What tags that something is made with need beside that, on the same resource: who may not tag makes nothing that has tags either
-/// (IAM User Guide: "Tags for AWS Identity and Access Management resources"; EKS asks in the same way). Over gRPC a cluster's tags are
-/// changed with the cluster, too.
-const TAGGED_BY: [(&str, &str); 9] = [
-    ("iam:CreateUser", "iam:TagUser"),
-    ("iam:CreateRole", "iam:TagRole"),
-    ("iam:CreateInstanceProfile", "iam:TagInstanceProfile"),
-    ("iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"),
-    ("eks:CreateCluster", "eks:TagResource"),
-    ("eks:UpdateClusterConfig", "eks:TagResource"),
-    ("eks:CreateAccessEntry", "eks:TagResource"),
-    ("eks:AssociateIdentityProviderConfig", "eks:TagResource"),
-    ("eks:CreatePodIdentityAssociation", "eks:TagResource"),
-];
 /// What lets everybody ask who they are.
 const ANYBODY: &str = "nobody needs permission to ask who they are";
 /// A hub operator sees all accounts, anybody else their own.
@@ -85,8 +71,8 @@ impl<S: SharedCache> Engine<S> {
         };
         if on_hub {
             let allowed = self.weigh_on_hub(&caller, call, own);
-            if let (Ok(_), Some(tagging)) = (&allowed, tagging_beside(call))
-                && let Err(denial) = caller.ask(tagging, self.hub.arn())
+            if allowed.is_ok()
+                && let Err(denial) = allowed_beside(&caller, call, &self.hub.arn())
             {
                 return Ok(Err(denial));
             }
@@ -116,8 +102,8 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Err(denial));
         }
         let allowed = caller.ask(call.action, resource);
-        if let (Ok(allowed), Some(tagging)) = (&allowed, tagging_beside(call))
-            && let Err(denial) = caller.ask(tagging, allowed.resource.clone())
+        if let Ok(allowed) = &allowed
+            && let Err(denial) = allowed_beside(&caller, call, &allowed.resource)
         {
             return Ok(Err(denial));
         }
@@ -335,11 +321,9 @@ fn needed_actions<'a>(call: &Call, holder: &Holder) -> impl Iterator<Item = &'a 
         .flatten()
 }
 
-/// The action that the tags of a call need beside its own; none where it gives no tags, or is that action.
-fn tagging_beside(call: &Call) -> Option<&'static str> {
-    let gives_tags = call.target.keys.iter().any(|(name, _)| name == "aws:TagKeys");
-    let (_, tagging) = TAGGED_BY.into_iter().find(|(action, _)| gives_tags && *action == call.action)?;
-    Some(tagging)
+/// Whether the caller may do what a call does besides, on the same resource.
+fn allowed_beside(caller: &Caller<'_>, call: &Call, resource: &str) -> Result<(), Denial> {
+    call.target.beside.iter().try_for_each(|action| caller.ask(action, resource.to_owned()).map(drop))
 }
 
 /// Whether a call names, by uid, a cluster of another account or none at all. An id is resolved once more by the service,

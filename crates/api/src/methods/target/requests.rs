@@ -21,6 +21,11 @@ use crate::{
 /// Whom the role of an instance profile is for.
 const EC2_SERVICE: &str = "ec2.amazonaws.com";
 
+/// What puts tags on something of EKS.
+const TAG_RESOURCE: &str = "eks:TagResource";
+/// What takes them off.
+const UNTAG_RESOURCE: &str = "eks:UntagResource";
+
 macro_rules! targets {
     ($($($request:path),+ => |$m:ident| $target:expr;)+) => {$($(
         impl Targeted for $request {
@@ -39,11 +44,11 @@ targets! {
 
     authn::CreateUserRequest => |m| {
         let resource = Resource::User { path: Some(m.path.clone()), name: m.name.clone() };
-        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+        Target::own(resource).made_with_tags(&m.tags, "iam:TagUser").in_account(m.account.as_deref())
     };
     authn::CreateRoleRequest => |m| {
         let resource = Resource::Role { path: Some(m.path.clone()), name: m.name.clone() };
-        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+        Target::own(resource).made_with_tags(&m.tags, "iam:TagRole").in_account(m.account.as_deref())
     };
     authn::GetUserRequest, authn::DeleteUserRequest => |m| Target::own(user(&m.name)).in_account(m.account.as_deref());
     authn::CreateAccessKeyRequest, authn::ListAccessKeysRequest, authn::UpdateAccessKeyRequest,
@@ -66,7 +71,7 @@ targets! {
     };
 
     authn::CreateOidcProviderRequest => |m| {
-        Target::own(oidc_provider(&m.issuer_url)).tags(&m.tags).in_account(m.account.as_deref())
+        Target::own(oidc_provider(&m.issuer_url)).made_with_tags(&m.tags, "iam:TagOpenIDConnectProvider").in_account(m.account.as_deref())
     };
     authn::ListOidcProvidersRequest => |m| Target::own(Resource::OidcProviders).in_account(m.account.as_deref());
     authn::GetOidcProviderRequest, authn::DeleteOidcProviderRequest, authn::AddOidcClientIdRequest,
@@ -83,7 +88,7 @@ targets! {
 
     authn::CreateInstanceProfileRequest => |m| {
         let resource = Resource::InstanceProfile { path: Some(m.path.clone()), name: m.name.clone() };
-        Target::own(resource).tags(&m.tags).in_account(m.account.as_deref())
+        Target::own(resource).made_with_tags(&m.tags, "iam:TagInstanceProfile").in_account(m.account.as_deref())
     };
     authn::ListInstanceProfilesRequest => |m| {
         Target::own(Resource::InstanceProfiles).in_account(m.account.as_deref())
@@ -110,13 +115,16 @@ targets! {
     mapping::CreateClusterRequest => |m| {
         let resource = Resource::NewCluster { region: m.region.clone(), name: m.name.clone() };
         let target = Target::own(resource)
-            .tags(&m.tags)
+            .made_with_tags(&m.tags, TAG_RESOURCE)
             .key("eks:bootstrapClusterCreatorAdminPermissions", [m.bootstrap_creator_admin.unwrap_or(true).to_string()]);
         with_mode(target, m.authentication_mode)?.in_account(m.account.as_deref())
     };
     mapping::UpdateClusterConfigRequest => |m| {
         let tags = m.tags.iter().flat_map(|tags| &tags.tags);
-        with_mode(Target::of_cluster(id(&m.cluster)?, Resource::Cluster).tags(tags), m.authentication_mode)
+        let mut target = Target::of_cluster(id(&m.cluster)?, Resource::Cluster).made_with_tags(tags, TAG_RESOURCE);
+        // They are all that there will be: others go.
+        target.beside.extend(m.tags.as_ref().map(|_| UNTAG_RESOURCE));
+        with_mode(target, m.authentication_mode)
     };
     mapping::ListClustersRequest, mapping::ListBreakGlassRequest, mapping::ListAccessPoliciesRequest => |_m| Ok(Target::own(Resource::Clusters));
     mapping::DescribeClusterRequest, mapping::DeleteClusterRequest, mapping::PushAwsAuthRequest,
@@ -141,7 +149,7 @@ targets! {
             true => Resource::NewEntryForSeveral,
             false => Resource::Cluster,
         };
-        let target = of_principal(Target::of_cluster(id(&m.cluster)?, resource).tags(&m.tags), &m.principal_arn);
+        let target = of_principal(Target::of_cluster(id(&m.cluster)?, resource).made_with_tags(&m.tags, TAG_RESOURCE), &m.principal_arn);
         // The role of EC2 nodes is handed to them (Service Authorization Reference; to which service it does not say).
         let target = match kind {
             Some(EntryType::Ec2Linux | EntryType::Ec2Windows) => target.passing(&m.principal_arn, None),
@@ -178,7 +186,7 @@ targets! {
     mapping::AssociateIdentityProviderConfigRequest => |m| {
         let settings = field::required("settings", m.settings.as_ref())?;
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
-            .tags(&settings.tags)
+            .made_with_tags(&settings.tags, TAG_RESOURCE)
             .key("eks:issuerUrl", [&settings.issuer_url])
             .key("eks:clientId", [&settings.client_id]))
     };
@@ -221,7 +229,7 @@ targets! {
     credentials::GetCallerIdentityRequest => |_m| Ok(Target::own(Resource::Account));
     credentials::CreatePodIdentityAssociationRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
-            .tags(&m.tags)
+            .made_with_tags(&m.tags, TAG_RESOURCE)
             .passing(&m.role_arn, Some(POD_IDENTITY_SERVICE)))
     };
     credentials::DescribePodIdentityAssociationRequest, credentials::DeletePodIdentityAssociationRequest => |m| {

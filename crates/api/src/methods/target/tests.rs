@@ -387,6 +387,48 @@ fn requests_give_the_condition_keys_of_aws() {
 }
 
 #[test]
+fn what_is_made_with_tags_needs_what_tags_it_beside() {
+    macro_rules! beside {
+        ($request:expr) => {{
+            let (mut tagged, bare) = ($request, $request);
+            tagged.tags = [(text("team"), text("a"))].into();
+            assert_eq!(bare.target().unwrap().beside, Vec::<&str>::new());
+            tagged.target().unwrap().beside
+        }};
+    }
+    let dev = || text("dev");
+    assert_eq!(beside!(authn::CreateUserRequest::default()), ["iam:TagUser"]);
+    assert_eq!(beside!(authn::CreateRoleRequest::default()), ["iam:TagRole"]);
+    assert_eq!(beside!(authn::CreateInstanceProfileRequest::default()), ["iam:TagInstanceProfile"]);
+    assert_eq!(beside!(authn::CreateOidcProviderRequest::default()), ["iam:TagOpenIDConnectProvider"]);
+    assert_eq!(beside!(mapping::CreateClusterRequest::default()), ["eks:TagResource"]);
+    assert_eq!(
+        beside!(mapping::CreateAccessEntryRequest { cluster: dev(), ..Default::default() }),
+        ["eks:TagResource"]
+    );
+    assert_eq!(
+        beside!(credentials::CreatePodIdentityAssociationRequest { cluster: dev(), ..Default::default() }),
+        ["eks:TagResource"]
+    );
+    let tags = || [(text("team"), text("a"))].into();
+    let settings = mapping::IdentityProviderSettings { tags: tags(), ..Default::default() };
+    let associate = mapping::AssociateIdentityProviderConfigRequest {
+        cluster: dev(),
+        settings: Some(settings),
+        ..Default::default()
+    };
+    assert_eq!(associate.target().unwrap().beside, ["eks:TagResource"]);
+    // A cluster's tags are changed as a whole over gRPC: what is not among them goes.
+    let update = |tags: Option<call::Tags>| {
+        let update = mapping::UpdateClusterConfigRequest { cluster: dev(), tags, ..Default::default() };
+        update.target().unwrap().beside
+    };
+    assert_eq!(update(None), Vec::<&str>::new());
+    assert_eq!(update(Some(call::Tags { tags: tags() })), ["eks:TagResource", "eks:UntagResource"]);
+    assert_eq!(update(Some(call::Tags::default())), ["eks:UntagResource"]);
+}
+
+#[test]
 fn a_role_that_is_handed_on_is_told_with_the_service_that_gets_it() {
     let passed = |request: &dyn Targeted| request.target().unwrap().passes;
     let (cluster, id) = (|| text("dev"), || text("a-0123456789abcdefg"));
