@@ -457,3 +457,32 @@ def test_who_may_not_tag_makes_nothing_that_has_tags(hub):
         eks.create_cluster(**cluster, tags={"lanyard:allow-lockout": "true"})
     let(hub, ana.name, making, {"Effect": "Allow", "Action": "eks:TagResource", "Resource": "*"})
     assert eks.create_cluster(**cluster, tags={"team": "a"})["cluster"]["tags"] == {"team": "a"}
+
+
+def test_policies_know_users_and_roles_by_iams_own_key_for_tags(hub, iam):
+    """IAM's own examples write `iam:ResourceTag`, beside the key that every resource has."""
+    name = unique("kept")
+    kept = [{"Key": "kept", "Value": "yes"}]
+    iam.create_user(UserName=name, Tags=kept)
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting(hub.account), Tags=kept)["Role"]["Arn"]
+    ana = hub.create_user("ana")
+    let(
+        hub,
+        ana.name,
+        {"Effect": "Allow", "Action": ["iam:*", "sts:AssumeRole"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {"iam:ResourceTag/kept": "yes"}}},
+    )
+    theirs = Wire(hub, ana.credentials)
+    own = theirs.client("iam")
+    user, named = {"UserName": name}, {"RoleName": name}
+    for operation, asked in {"DeleteUser": user, "UntagUser": user | {"TagKeys": ["kept"]}, "DeleteRole": named}.items():
+        with refused(own, "AccessDenied", "with an explicit deny in an identity-based policy", 403):
+            getattr(own, xform_name(operation))(**asked)
+    with refused(theirs.sts, "AccessDenied", "", 403):
+        theirs.sts.assume_role(RoleArn=role, RoleSessionName="night")
+    iam.untag_user(**user, TagKeys=["kept"])
+    iam.untag_role(**named, TagKeys=["kept"])
+    hub.settle()
+    credentials_of(hub, theirs.sts.assume_role(RoleArn=role, RoleSessionName="night"))
+    own.delete_user(**user)
+    own.delete_role(**named)
