@@ -7,6 +7,7 @@
 
 mod condition;
 mod context;
+mod decimal;
 mod document;
 mod err;
 mod evaluate;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::context::ConditionKeys;
+use super::decimal::Decimal;
 use super::err::PolicyFault;
 use super::operator::{Operator, Ordering, Quantifier, Test};
 use super::statement::Effect;
@@ -43,7 +44,7 @@ enum Wanted {
     Binary(Vec<Vec<u8>>),
     Ip(Vec<IpRange>),
     Date(Vec<OffsetDateTime>, Ordering),
-    Number(Vec<f64>, Ordering),
+    Number(Vec<Decimal>, Ordering),
     Null(Vec<bool>),
 }
 
@@ -85,7 +86,7 @@ impl Condition {
                 Wanted::Date(dates, order)
             }
             Test::Number(order) => {
-                Wanted::Number(each(values, |text| read(text, "a number", number))?, order)
+                Wanted::Number(each(values, |text| read(text, "a number", Decimal::parse))?, order)
             }
         };
         Ok(Self {
@@ -167,9 +168,8 @@ impl Condition {
             Wanted::Date(wanted, order) => {
                 date(value).is_some_and(|found| wanted.iter().any(|wanted| order.holds(&found, wanted)))
             }
-            Wanted::Number(wanted, order) => {
-                number(value).is_some_and(|found| wanted.iter().any(|wanted| order.holds(&found, wanted)))
-            }
+            Wanted::Number(wanted, order) => Decimal::parse(value)
+                .is_some_and(|found| wanted.iter().any(|wanted| order.holds(&found, wanted))),
             Wanted::Null(_) => false,
         })
     }
@@ -206,14 +206,6 @@ fn boolean(text: &str) -> Option<bool> {
         _ if text.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
-}
-
-/// A decimal number, without exponents, infinities or other words that a float parser would take.
-fn number(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_plain = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A date of ISO 8601 as W3C profiles it (IAM: "Date condition operators"), or epoch seconds. A year alone is epoch seconds.
