@@ -138,7 +138,7 @@ fn cannot_be_kept(error: &FileError) -> Failure {
     Failure::usage(format!("the session cannot be kept: {error}; set XDG_CACHE_HOME to a folder of your own"))
 }
 
-fn cannot_be_locked(path: &std::path::Path, error: &std::io::Error) -> Failure {
+fn cannot_be_locked(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!(
         "`{}` cannot be locked: {error}; set XDG_CACHE_HOME to a folder of your own",
         path.display()
@@ -154,7 +154,7 @@ mod tests {
     const SESSION: &str =
         r#"{"Version":1,"AccessKeyId":"LSIAAAAAAAAAAAAAAAAA","Expiration":"2026-01-01T12:00:00Z"}"#;
 
-    fn cache(folder: &std::path::Path) -> Cache {
+    fn cache(folder: &Path) -> Cache {
         Cache { file: folder.join("x.json"), lock: folder.join("x.lock") }
     }
 
