@@ -50,6 +50,7 @@ pub use policy::{
 };
 pub use session::{
     Ancestor, MintedSession, OpenedSession, SessionClaims, SessionError, SessionMinter, SessionOpener,
+    is_tag_character,
 };
 pub use shown::shown;
 pub use sigv4::{HttpRequest, PayloadHash, SigV4Error, SignatureMismatch, SignedRequest, Signer, SigningKey};

@@ -17,7 +17,7 @@ mod wire;
 mod tests;
 
 pub use ancestor::Ancestor;
-pub use claims::SessionClaims;
+pub use claims::{SessionClaims, is_tag_character};
 pub use err::SessionError;
 pub use keys::{MintingKeys, OpeningKeys};
 pub use mint::{MintedSession, SessionMinter};

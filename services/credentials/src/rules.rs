@@ -6,7 +6,7 @@ use std::{
 };
 
 use lanyard_api::CallError;
-use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, is_session_name};
+use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, is_session_name, is_tag_character};
 
 /// Shortest session, in seconds (AWS STS `AssumeRole`).
 pub const SESSION_SECONDS_MIN: u32 = 900;
@@ -161,11 +161,11 @@ pub fn tags(
     let mut folded = BTreeSet::new();
     for (key, value) in tags {
         let length = key.chars().count();
-        if !(1..=TAG_KEY_CHARS_MAX).contains(&length) || !key.chars().all(is_tag_char) {
+        if !(1..=TAG_KEY_CHARS_MAX).contains(&length) || !key.chars().all(is_tag_character) {
             let rule = "a key is 1 to 128 letters, digits, spaces and `_.:/=+-@`";
             return invalid("tag_key", format!("`{}`: {rule}", key.escape_debug()));
         }
-        if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(is_tag_char) {
+        if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(is_tag_character) {
             return invalid(
                 "tag_value",
                 format!("`{key}`: a value is at most 256 letters, digits, spaces and `_.:/=+-@`"),
@@ -200,10 +200,6 @@ pub fn tags(
     all.extend(inherited.clone());
     transitive.extend(inherited.keys().cloned());
     Ok((all, transitive))
-}
-
-fn is_tag_char(c: char) -> bool {
-    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
 }
 
 /// The session policy, if there is one.

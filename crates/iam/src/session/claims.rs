@@ -114,6 +114,26 @@ fn is_source_identity(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
-fn is_tag_character(character: char) -> bool {
-    character.is_alphanumeric() || " _.:/=+-@".contains(character)
+/// Whether a character may stand in the key or value of a tag: `[\p{L}\p{Z}\p{N}_.:/=+\-@]` (IAM's and STS's models). The blanks of other
+/// scripts are blanks, and what controls a terminal is none.
+#[must_use]
+pub fn is_tag_character(character: char) -> bool {
+    character.is_alphanumeric()
+        || (character.is_whitespace() && !character.is_control())
+        || "_.:/=+-@".contains(character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_tag_character;
+
+    #[test]
+    fn a_tag_has_letters_digits_blanks_and_a_few_signs_of_any_script() {
+        for good in "aÄ本7٣_.:/=+-@ \u{a0}\u{3000}\u{2028}".chars() {
+            assert!(is_tag_character(good), "{good:?}");
+        }
+        for bad in "\0\t\n\r\u{85}\u{1b}\u{200b}\u{202e}*?<>\"'\\{}$,;".chars() {
+            assert!(!is_tag_character(bad), "{bad:?}");
+        }
+    }
 }

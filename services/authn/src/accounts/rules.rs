@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lanyard_api::CallError;
 use lanyard_api::authn::accounts::ANY_SUBJECT_TAG;
 use lanyard_iam::policy::PolicyError;
-use lanyard_iam::{PolicyDocument, PrincipalArn, PrincipalKind, SSO_ROLE_PREFIX, TrustPolicy};
+use lanyard_iam::{
+    PolicyDocument, PrincipalArn, PrincipalKind, SSO_ROLE_PREFIX, TrustPolicy, is_tag_character,
+};
 
 /// Longest name of a user or role, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -116,7 +118,7 @@ pub(super) fn tags(tags: &BTreeMap<String, String>, tags_max: u64) -> Result<(),
             limit: tags_max,
         });
     }
-    let allowed = |text: &str| text.chars().all(|char| char.is_alphanumeric() || " _.:/=+-@".contains(char));
+    let allowed = |text: &str| text.chars().all(is_tag_character);
     let mut folded = BTreeSet::new();
     for (key, value) in tags {
         let lower = key.to_lowercase();

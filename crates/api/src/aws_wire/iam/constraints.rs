@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use lanyard_iam::shown;
+use lanyard_iam::{is_tag_character, shown};
 
 /// How long a text is, in characters, and which those are.
 struct Constraint {
@@ -30,12 +30,9 @@ const fn any(chars: RangeInclusive<usize>) -> Constraint {
     Constraint { chars, allows, allowed: "characters" }
 }
 
-/// A tag's key or value: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
+/// A tag's key or value.
 const fn of_tag(chars: RangeInclusive<usize>) -> Constraint {
-    fn allows(char: char) -> bool {
-        char.is_alphanumeric() || (char.is_whitespace() && !char.is_control()) || "_.:/=+-@".contains(char)
-    }
-    Constraint { chars, allows, allowed: "letters, digits, blanks and `_.:/=+-@`" }
+    Constraint { chars, allows: is_tag_character, allowed: "letters, digits, blanks and `_.:/=+-@`" }
 }
 
 /// The constraint of a parameter; of an item, that of its list, and of an item's member, that of the two.

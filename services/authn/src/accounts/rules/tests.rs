@@ -51,6 +51,7 @@ fn tags_follow_iams_rules() {
     };
     let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
     assert_eq!(check(&[("Team", "äpfel + birnen"), ("cost:center", "")]), Ok(()));
+    assert_eq!(check(&[("チーム", "東京\u{3000}本社"), ("a\u{a0}b", "")]), Ok(()), "blanks of any script");
     let refused: [&[(&str, &str)]; 8] = [
         &[("", "v")],
         &[("k*", "v")],
