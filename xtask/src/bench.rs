@@ -254,7 +254,8 @@ fn render(figures: &[Figure], machine: &str) -> String {
          with a connection for each request as it wants them. The hub's calls are over TLS, signed, verified and weighed.\n\n\
          Vends are measured on a hub of their own too, beside the byte echo of nothing: *kept* are those of a full node's pods, \
          which ask again; *fresh* those of 2 000 pods at a hub that keeps nothing. The node agent is the static program, with the \
-         credentials of 250 pods kept, beside an echo of as many bytes on the same stack, over plain HTTP.\n"
+         credentials of 250 pods kept, beside an echo of as many bytes on the same stack, over plain HTTP. Its start is measured \
+         from the start of the program to a pod's first answer, with a kubelet, a hub and an endpoint that are up.\n"
     );
     text.push_str(&tables(figures, "##"));
     text

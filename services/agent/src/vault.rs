@@ -231,13 +231,18 @@ impl<U: Upstream> Vault<U> {
                 self.outcomes.increment(Outcome::Fault);
                 debug!(token.sha256 = %digest, %error, "no credentials came");
                 if let Some(entry) = self.shelf.find(&digest) {
-                    let ends = entry.answer.load().credentials.expires_at;
-                    let again = self.options.schedule.again(&digest, now, ends);
-                    entry.renew_at.store(again.unix_timestamp(), Ordering::Relaxed);
+                    self.put_off(&entry);
                 }
             }
         }
         metrics::gauge!(names::AGENT_ENTRIES).set(self.shelf.len() as f64);
+    }
+
+    /// Has an entry renewed later, for now it could not be.
+    fn put_off(&self, entry: &Entry) {
+        let ends = entry.answer.load().credentials.expires_at;
+        let again = self.options.schedule.again(&entry.token.digest(), self.clock.now(), ends);
+        entry.renew_at.store(again.unix_timestamp(), Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
-//! The node agent as pods see it: the program itself, with credentials of 250 pods kept, beside an empty echo on the same HTTP stack.
+//! The node agent as pods see it: the program itself, with credentials of 250 pods kept, beside an empty echo on the same HTTP stack; and
+//! how long after its start it answers a pod.
 //!
-//! Kubelet and endpoint are stand-ins of this process, used once to fill the agent and then left alone. Server and load have a core each
+//! Kubelet, hub and endpoint are stand-ins of this process; they fill the agent and are then left alone, but for the starts. Server and load have a core each
 //! where the machine has two; every answer is looked at. `LANYARD_TEST_AGENT` names the program; else it is `LANYARD_BIN run agent`.
 #![allow(clippy::print_stdout, reason = "a benchmark says its figures on standard output")]
 
@@ -19,7 +20,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use lanyard_kit::serve;
@@ -28,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::figure::{say, say_under};
 use crate::load::{ask_all, turn};
 use crate::process::{Placement, Process};
-use crate::turn::{CONNECTIONS, Measured, Plan};
+use crate::standins::question;
+use crate::turn::{CONNECTIONS, Measured, Plan, is_small, percentile_microseconds};
 
 /// Pods whose credentials are kept: the goal's number, twice Kubernetes' own limit of a node.
 const PODS: usize = 250;
@@ -38,6 +40,8 @@ const ECHO: &str = "echo";
 const READY_MAX: Duration = Duration::from_secs(30);
 /// What an SDK reads of an answer; the echo has as much.
 const BODY_BYTES: usize = 1_300;
+/// How long after the agent's start a pod has its credentials at the latest, in milliseconds: the goal.
+const FIRST_ANSWER_MAX: f64 = 50.0;
 
 fn main() -> ExitCode {
     // Cargo adds flags of its own.
@@ -73,15 +77,16 @@ fn bench() -> Result<()> {
     runtime.block_on(measure(folder.path()))
 }
 
+/// Where credentials come from.
+#[derive(Clone, Copy)]
+enum Source {
+    Hub,
+    EksAuth,
+}
+
 async fn measure(folder: &Path) -> Result<()> {
     let standins = standins::start(folder, PODS).await?;
-    let mut agent = start_agent(folder, &standins)?;
-    let about = agent.ready(&folder.join("ready.json"), READY_MAX).await?;
-    let url = about
-        .pointer("/credentials/0")
-        .and_then(serde_json::Value::as_str)
-        .and_then(|url| url.strip_prefix("http://"));
-    let address: SocketAddr = url.context("the agent does not say where it listens")?.parse()?;
+    let (agent, address) = listening_agent(folder, &standins, Source::EksAuth).await?;
     let questions = standins.questions(address);
     ask_all(address, &questions).await?;
     let (echo, echo_address) = start_echo()?;
@@ -108,10 +113,57 @@ async fn measure(folder: &Path) -> Result<()> {
     let resident = agent.usage().resident_megabytes()?;
     say_under("Node agent", &format!("resident memory at {PODS} pods"), resident, "MB", 10.0);
     drop(echo);
-    agent.stop().await
+    agent.stop().await?;
+    first_answers(folder, &standins).await
 }
 
-fn start_agent(folder: &Path, standins: &standins::Standins) -> Result<Process> {
+/// From the start of the program until a pod has its credentials: of a node whose agent was replaced, on which kubelet and hub are up.
+async fn first_answers(folder: &Path, standins: &standins::Standins) -> Result<()> {
+    let group = format!("Node agent, from its start to a pod's first answer, {PODS} pods on the node");
+    let starts = if is_small() { 2 } else { 20 };
+    for (source, name) in [(Source::Hub, "a hub"), (Source::EksAuth, "an EKS Auth endpoint")] {
+        let mut nanoseconds = Vec::new();
+        for number in 0..=starts {
+            let begun = Instant::now();
+            let (agent, address) = listening_agent(folder, standins, source).await?;
+            ask_all(address, &[question(address, number % PODS)]).await?;
+            let took = u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX);
+            agent.stop().await?;
+            // The first brings the program into the machine's memory, where the next ones find it.
+            if number > 0 {
+                nanoseconds.push(took);
+            }
+        }
+        let milliseconds = percentile_microseconds(&mut nanoseconds, 50) / 1e3;
+        say_under(&group, &format!("from {name}, p50"), milliseconds, "ms", FIRST_ANSWER_MAX);
+        let longest = nanoseconds.iter().max().copied().unwrap_or_default();
+        say(&group, &format!("from {name}, the longest of {starts}"), f64::from(longest) / 1e6, "ms", None);
+    }
+    Ok(())
+}
+
+/// An agent that was started just now, and where it answers.
+async fn listening_agent(
+    folder: &Path,
+    standins: &standins::Standins,
+    source: Source,
+) -> Result<(Process, SocketAddr)> {
+    let ready = folder.join("ready.json");
+    // The one before has left its own there.
+    if ready.exists() {
+        std::fs::remove_file(&ready)?;
+    }
+    let mut agent = start_agent(folder, standins, source)?;
+    let about = agent.ready(&ready, READY_MAX).await?;
+    let url = about
+        .pointer("/credentials/0")
+        .and_then(serde_json::Value::as_str)
+        .and_then(|url| url.strip_prefix("http://"));
+    let address: SocketAddr = url.context("the agent does not say where it listens")?.parse()?;
+    Ok((agent, address))
+}
+
+fn start_agent(folder: &Path, standins: &standins::Standins, source: Source) -> Result<Process> {
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let (program, words): (PathBuf, &[&str]) = match (of("LANYARD_TEST_AGENT"), of("LANYARD_BIN")) {
         (Some(program), _) => (program, &["server"]),
@@ -138,10 +190,18 @@ fn start_agent(folder: &Path, standins: &standins::Standins) -> Result<Process> 
         "0",
     ]);
     command.arg("--config").arg(folder.join("agent.toml")).arg("--ready-file").arg(folder.join("ready.json"));
-    command.args(["--endpoint", &standins.endpoint, "--kubelet-url", &standins.kubelet]);
-    for (flag, file) in
-        [("--endpoint-ca", "ca.pem"), ("--kubelet-ca", "ca.pem"), ("--kubelet-token-file", "token")]
-    {
+    command.args(["--kubelet-url", &standins.kubelet]);
+    let files: &[(&str, &str)] = match source {
+        Source::Hub => {
+            command.args(["--hub", &standins.hub]);
+            &[("--hub-ca", "ca.pem"), ("--token-file", "token")]
+        }
+        Source::EksAuth => {
+            command.args(["--endpoint", &standins.endpoint]);
+            &[("--endpoint-ca", "ca.pem")]
+        }
+    };
+    for (flag, file) in [("--kubelet-ca", "ca.pem"), ("--kubelet-token-file", "token")].iter().chain(files) {
         command.arg(flag).arg(folder.join(file));
     }
     process::without_settings(&mut command);

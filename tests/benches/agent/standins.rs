@@ -1,7 +1,8 @@
-//! A kubelet with host-network pods, and an EKS Auth endpoint that vends to whoever asks.
+//! A kubelet with host-network pods, and an EKS Auth endpoint and a hub that vend to whoever asks.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use axum::routing::{get, post};
@@ -10,23 +11,35 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lanyard_kit::serve;
 use lanyard_kit::tls::{Authority, ClientCertificates, Names, server_config};
+use lanyard_proto::credentials::v1::vend_server::{Vend, VendServer};
+use lanyard_proto::credentials::v1::{
+    AssumeRoleForPodIdentityRequest, PodCredentials, SessionCredentials, VendedUser,
+};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
 
 /// Bytes of a session token: what AWS's have.
 const SESSION_TOKEN_BYTES: usize = 1_000;
 /// Bytes of a signature: RS256.
 const SIGNATURE_BYTES: usize = 256;
+/// How long what is vended lasts.
+const LIFE: std::time::Duration = std::time::Duration::from_secs(6 * 3_600);
+/// Whose it is.
+const ASSUMED: (&str, &str) =
+    ("arn:aws:sts::111122223333:assumed-role/cart/eks-bench-cart", "AROA:eks-bench-cart");
 
 /// Where they are, and for whom.
 pub(crate) struct Standins {
     pub(crate) kubelet: String,
     pub(crate) endpoint: String,
+    pub(crate) hub: String,
     pods: usize,
 }
 
-/// Starts both in this process, and writes what the agent needs for them.
+/// Starts them in this process, and writes what the agent needs for them.
 pub(crate) async fn start(folder: &Path, pods: usize) -> Result<Standins> {
     let now = OffsetDateTime::now_utc();
     let authority = Authority::create(&folder.join("pki"), "bench", now)?;
@@ -40,8 +53,33 @@ pub(crate) async fn start(folder: &Path, pods: usize) -> Result<Standins> {
     let kubelet = Router::new().route("/pods", get(move || std::future::ready(list.clone())));
     let vend = post(|| async { Json(vended()) });
     let endpoint = Router::new().route("/clusters/{cluster}/assume-role-for-pod-identity", vend);
+    let hub = Routes::new(VendServer::new(Hub)).prepare().into_axum_router();
     let (kubelet, endpoint) = (serve(&authority, kubelet).await?, serve(&authority, endpoint).await?);
-    Ok(Standins { kubelet, endpoint, pods })
+    Ok(Standins { kubelet, endpoint, hub: serve(&authority, hub).await?, pods })
+}
+
+/// A hub's front door, of which there is the one method that agents call.
+struct Hub;
+
+#[tonic::async_trait]
+impl Vend for Hub {
+    async fn assume_role_for_pod_identity(
+        &self,
+        _: Request<AssumeRoleForPodIdentityRequest>,
+    ) -> Result<Response<PodCredentials>, Status> {
+        let (arn, id) = ASSUMED;
+        let credentials = SessionCredentials {
+            access_key_id: "LSIAEXAMPLEEXAMPLE01".to_owned(),
+            secret_access_key: "0123456789012345678901234567890123456789".to_owned(),
+            session_token: "x".repeat(SESSION_TOKEN_BYTES),
+            expires_at: Some((SystemTime::now() + LIFE).into()),
+        };
+        Ok(Response::new(PodCredentials {
+            user: Some(VendedUser { arn: arn.to_owned(), id: id.to_owned() }),
+            credentials: Some(credentials),
+            ..PodCredentials::default()
+        }))
+    }
 }
 
 async fn serve(authority: &Authority, router: Router) -> Result<String> {
@@ -56,14 +94,15 @@ async fn serve(authority: &Authority, router: Router) -> Result<String> {
 impl Standins {
     /// A request of each pod.
     pub(crate) fn questions(&self, agent: SocketAddr) -> Vec<Vec<u8>> {
-        let question = |number| {
-            let token = token(number);
-            format!(
-                "GET /v1/credentials HTTP/1.1\r\nHost: {agent}\r\nAuthorization: {token}\r\nAccept: */*\r\n\r\n"
-            )
-        };
-        (0..self.pods).map(|number| question(number).into_bytes()).collect()
+        (0..self.pods).map(|number| question(agent, number)).collect()
     }
+}
+
+/// The request of one of the pods.
+pub(crate) fn question(agent: SocketAddr, number: usize) -> Vec<u8> {
+    let token = token(number);
+    format!("GET /v1/credentials HTTP/1.1\r\nHost: {agent}\r\nAuthorization: {token}\r\nAccept: */*\r\n\r\n")
+        .into_bytes()
 }
 
 /// A pod of the size that the kubelet writes.
@@ -98,13 +137,14 @@ fn token(number: usize) -> String {
 }
 
 fn vended() -> Value {
+    let (arn, id) = ASSUMED;
     json!({
-        "assumedRoleUser": { "arn": "arn:aws:sts::111122223333:assumed-role/cart/eks-bench-cart", "assumeRoleId": "AROA:x" },
+        "assumedRoleUser": { "arn": arn, "assumeRoleId": id },
         "credentials": {
             "accessKeyId": "ASIAEXAMPLEEXAMPLE01",
             "secretAccessKey": "0123456789012345678901234567890123456789",
             "sessionToken": "x".repeat(SESSION_TOKEN_BYTES),
-            "expiration": OffsetDateTime::now_utc().unix_timestamp() + 21_600,
+            "expiration": (OffsetDateTime::now_utc() + LIFE).unix_timestamp(),
         },
     })
 }

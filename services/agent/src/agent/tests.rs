@@ -154,6 +154,43 @@ async fn a_pod_that_ends_keeps_what_it_has_and_is_not_renewed() {
     assert_eq!((world.vends(), world.vault.len()), (1, 1));
 }
 
+/// Of which the token outlives the time when they are due.
+const HALF_AN_HOUR: Result<time::Duration, AuthError> = Ok(time::Duration::minutes(30));
+
+#[tokio::test(start_paused = true)]
+async fn immunity_48_a_renewal_asks_the_kubelet_first_and_is_none_for_a_pod_deleted_a_moment_ago() {
+    let mut ending = item("pod-1", "10.88.0.5");
+    ending["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
+    // What the kubelet has by then, of which the kept list says nothing, and how often was vended in all.
+    let cases = [(vec![item("pod-1", "10.88.0.5")], 2), (vec![ending], 1), (Vec::new(), 1)];
+    for (items, vends) in cases {
+        let world = world(&[HALF_AN_HOUR]);
+        world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+        world.clock.advance(time::Duration::minutes(22));
+        world.kubelet.set(&items);
+        world.vault.renew_due(Some(&world.pods)).await;
+        assert_eq!(world.vends(), vends, "{items:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_kubelet_is_away_nothing_is_renewed_and_what_is_kept_is_served() {
+    let world = world(&[HALF_AN_HOUR]);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    world.clock.advance(time::Duration::minutes(22));
+    *world.kubelet.list.lock().unwrap() = None;
+    world.vault.renew_due(Some(&world.pods)).await;
+    let asked = world.kubelet.asked.load(Ordering::SeqCst);
+    world.ask(&token("pod-1"), "10.88.0.5").await.unwrap();
+    // Not with each round again, as with any renewal that came to nothing.
+    world.vault.renew_due(Some(&world.pods)).await;
+    assert_eq!((world.vends(), world.kubelet.asked.load(Ordering::SeqCst)), (1, asked));
+    world.kubelet.set(&[item("pod-1", "10.88.0.5")]);
+    world.clock.advance(time::Duration::minutes(2));
+    world.vault.renew_due(Some(&world.pods)).await;
+    assert_eq!(world.vends(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pod_made_a_moment_ago_is_found_by_a_new_list_and_waited_for() {
     let world = world(&[SIX_HOURS]);

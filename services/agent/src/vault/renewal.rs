@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use lanyard_kit::Clock as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -56,10 +57,26 @@ impl<U: Upstream> Vault<U> {
         }
         let renew = |entry: Arc<Entry>| async move {
             self.renewals.wait().await;
-            // What comes of it is settled where it is fetched.
-            let _ = self.fetch(&entry.token).await;
+            if self.is_alive(&entry, pods).await {
+                // What comes of it is settled where it is fetched.
+                let _ = self.fetch(&entry.token).await;
+            }
         };
         stream::iter(due).for_each_concurrent(RENEWALS_MAX, renew).await;
+    }
+
+    /// Whether the entry's pod lives, by a list that is asked for now: the kept one may be of before the pod was deleted, of long before
+    /// where no new one comes, and many renewals that are due at once wait for their turn. Where nobody says so, it is asked again later.
+    async fn is_alive(&self, entry: &Entry, pods: Option<&PodWatch>) -> bool {
+        let Some(pods) = pods else { return true };
+        let now = Instant::now();
+        pods.refresh(now).await;
+        if pods.current().is_none_or(|listed| listed.asked_at < now) {
+            debug!(token.sha256 = %entry.token.digest(), "not renewed: whether its pod lives is not known");
+            self.put_off(entry);
+            return false;
+        }
+        self.worth(entry, Some(pods)) == Worth::Renewing
     }
 
     fn worth(&self, entry: &Entry, pods: Option<&PodWatch>) -> Worth {
