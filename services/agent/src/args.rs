@@ -18,6 +18,8 @@ pub enum AgentCommand {
     Server(Box<Args>),
     /// Sets the two addresses up, and ends: for an init container that alone may do so.
     Initialize(InitializeArgs),
+    /// Prints packet rules for the node's boot, for `nft -f`: pods reach no instance-metadata service before the agent runs.
+    BootRules,
     /// Takes away the packet rules of the instance-metadata road, which stay when the agent ends.
     RemoveRules,
 }

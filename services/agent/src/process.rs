@@ -6,7 +6,7 @@ mod rules;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ pub fn main(command: &AgentCommand) -> ExitCode {
             // They stay: the server that follows finds them there.
             Addresses::set_up(&[IpAddr::V4(AGENT_V4), IpAddr::V6(AGENT_V6)]).map(|_| ())
         }),
+        AgentCommand::BootRules => once(|| io::stdout().write_all(Redirect::boot_rules().as_bytes())),
         AgentCommand::RemoveRules => once(Redirect::remove),
     }
 }
@@ -131,6 +132,8 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let write = |redirect: Redirect| aside(move || redirect.write());
     if rules.settle(&redirected, &life.stop(), write, || aside(Redirect::remove)).await {
         life::tell_ready(&about, config.ready_file.as_deref())?;
+        let (stop, stands) = (life.stop(), |redirect: Redirect| aside(move || redirect.stands()));
+        serving.spawn(async move { rules.keep(&redirected, &stop, stands, write).await });
     }
     while serving.join_next().await.is_some() {}
     if let Some(addresses) = addresses {
@@ -140,7 +143,9 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
 }
 
 /// Has the kernel do something on a thread that answers nobody: whoever waits for the kernel lets no pod be answered meanwhile.
-async fn aside(work: impl FnOnce() -> Result<(), KernelError> + Send + 'static) -> Result<(), KernelError> {
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KernelError> + Send + 'static,
+) -> Result<T, KernelError> {
     let ended = |fault: JoinError| {
         Err(KernelError::new("no answer of the thread that asks the kernel", io::Error::other(fault)))
     };
@@ -195,7 +200,7 @@ mod tests {
         let (asked, sent) = tokio::join!(asked, async move { answers.send(()) });
         asked.unwrap();
         sent.unwrap();
-        let error = aside(|| panic!("gone")).await.unwrap_err();
+        let error = aside(|| -> Result<(), KernelError> { panic!("gone") }).await.unwrap_err();
         assert!(error.to_string().contains("gone"), "{error}");
     }
 }

@@ -268,6 +268,39 @@ def test_remove_rules_takes_away_what_an_agent_has_left(network, on_node):
     once(network, "remove-rules")
 
 
+def status_of_session(network) -> int:
+    """What a pod gets that begins a session on the road."""
+    return network.ask("one", "PUT", METADATA + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")[0]
+
+
+def immunity_47_rules_that_somebody_takes_away_are_written_anew(network, on_node):
+    """As `nft flush ruleset` does, with which the node's own rules are loaded."""
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+    assert status_of_session(network) == 200
+    once(network, "remove-rules")
+    for _ in range(100):
+        if status_of_session(network) == 200:
+            break
+        time.sleep(0.1)
+    assert status_of_session(network) == 200
+    assert network.ask("one", "GET", METADATA)[0] == 401
+    assert "somebody has taken away the packet rules" in agent.log.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("nft"), reason="nft loads the rules of the boot")
+def immunity_47_rules_of_the_boot_keep_pods_out_before_the_agent_runs_and_give_way_to_its_own(network, on_node):
+    until_open(network)
+    printed = subprocess.run([*PROGRAM, "boot-rules"], capture_output=True, text=True, timeout=20, env=of_nobody(), check=True).stdout
+    subprocess.run([*network.inside("node"), "nft", "-f", "-"], input=printed, text=True, check=True)
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+    assert status_of_session(network) == 200
+    assert agent.stop() == 0
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="a right is taken away by setpriv")
 def immunity_47_an_agent_that_cannot_write_its_rules_is_not_ready(network, on_node):
     """Pods would reach the node's own role. Its listeners answer: it is alive, and gives credentials by the other road."""

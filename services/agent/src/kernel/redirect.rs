@@ -4,7 +4,11 @@
 //! node's own processes send passes none of them. Port 80 of the metadata address goes to the agent; everything else to it ends
 //! there. The rules are the kernel's once they are written: when the agent is killed, its port refuses, and the node's real metadata
 //! service stays out of the pods' reach. Only an agent that starts without the road takes them away.
+//!
+//! They do not outlive a reboot, and not somebody's `nft flush ruleset`: for the one there are rules for the node's boot, the other a
+//! running agent looks for.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::netlink::{ACK, APPEND, Bytes, CREATE, Kernel, KernelError, Message, NETFILTER, Netlink};
@@ -38,6 +42,7 @@ const NF_TABLES: u16 = 10;
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
 const PREROUTING: u32 = 0;
 const REGISTER_VERDICT: u32 = 0;
@@ -88,6 +93,44 @@ impl Redirect {
             Err(error) if self.agent_v6.is_none() && !error.is_forbidden() => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// Whether the rules are there: whoever loads the node's own anew takes whole tables away, with these in them.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn stands(self) -> Result<bool, KernelError> {
+        self.stands_by(&Kernel::open(NETFILTER)?)
+    }
+
+    fn stands_by(self, kernel: &impl Netlink) -> Result<bool, KernelError> {
+        let v4 = Family::v4(self.agent_v4.octets().to_vec());
+        let v6 = self.agent_v6.map(|agent| Family::v6(Some(agent.octets().to_vec())));
+        for family in [Some(v4), v6].into_iter().flatten() {
+            match kernel.send(&[family.redirect_chain()]) {
+                Ok(_) => {}
+                Err(error) if error.code() == Some(IS_NOT_THERE) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rules for a node's boot, as `nft -f` reads them: what pods send to the metadata service's address ends. They are in the agent's own
+    /// tables, so that the agent's come in place of them.
+    #[must_use]
+    pub fn boot_rules() -> String {
+        let table = |family: &str, metadata: &dyn Display| {
+            format!(
+                "table {family} {TABLE_NAME} {{\n\tchain {REST_CHAIN} {{\n\t\ttype filter hook prerouting priority {REST_PRIORITY}; policy \
+                 accept;\n\t\tiif != \"lo\" {family} daddr {metadata} drop\n\t}}\n}}\n"
+            )
+        };
+        format!(
+            "# Until the node agent runs, pods reach no instance-metadata service; the node's own processes do.\n{}{}",
+            table("ip", &METADATA_V4),
+            table("ip6", &METADATA_V6)
+        )
     }
 
     /// Takes the rules away, where there are any.
@@ -206,6 +249,12 @@ impl Family {
         self.message("a chain of packet rules", NEW_CHAIN, CREATE, body)
     }
 
+    /// The question for the chain that redirects, which only the agent makes.
+    fn redirect_chain(&self) -> Message {
+        let body = self.header().text(1, TABLE_NAME).text(3, REDIRECT_CHAIN);
+        self.message("the chain that redirects", GET_CHAIN, 0, body)
+    }
+
     fn rule(&self, chain: &str, expressions: Vec<Bytes>) -> Message {
         let list = expressions.into_iter().fold(Bytes::default(), |list, each| list.nested(1, each));
         let body = self.header().text(1, TABLE_NAME).text(2, chain).nested(4, list);
@@ -282,8 +331,15 @@ mod tests {
 
     impl Netlink for StandIn {
         fn send(&self, messages: &[Message]) -> Result<Vec<(u16, Vec<u8>)>, KernelError> {
-            let [first, own @ .., last] = messages else { panic!("a batch has two edges") };
-            assert_eq!((first.kind, last.kind), (BATCH_BEGIN, BATCH_END));
+            // A question is alone.
+            let own = match messages {
+                [_] => messages,
+                [first, own @ .., last] => {
+                    assert_eq!((first.kind, last.kind), (BATCH_BEGIN, BATCH_END));
+                    own
+                }
+                [] => panic!("nothing is sent"),
+            };
             let family = own[0].body.as_ref()[0];
             assert!(
                 own.iter().all(|message| message.body.as_ref()[0] == family),
@@ -328,6 +384,36 @@ mod tests {
             let kernel = StandIn { refuses: Some((family, code)), ..StandIn::default() };
             let written = redirect(agent_v6).write_by(&kernel);
             assert_eq!(written.is_ok(), is_written, "{agent_v6:?} {code} {family}");
+        }
+    }
+
+    #[test]
+    fn rules_are_looked_for_in_each_family_that_pods_are_answered_in() {
+        let v6 = Some(Ipv6Addr::LOCALHOST);
+        let kernel = StandIn::default();
+        assert!(redirect(v6).stands_by(&kernel).unwrap());
+        assert_eq!(*kernel.taken.borrow(), [(V4, vec![GET_CHAIN]), (V6, vec![GET_CHAIN])]);
+        let cases = [
+            (v6, V4, IS_NOT_THERE, Some(false)),
+            (v6, V6, IS_NOT_THERE, Some(false)),
+            (v6, V6, NOT_PERMITTED, None),
+            (None, V6, IS_NOT_THERE, Some(true)),
+        ];
+        for (agent_v6, family, code, stands) in cases {
+            let kernel = StandIn { refuses: Some((family, code)), ..StandIn::default() };
+            assert_eq!(redirect(agent_v6).stands_by(&kernel).ok(), stands, "{agent_v6:?} {family} {code}");
+        }
+    }
+
+    #[test]
+    fn rules_for_the_boot_end_what_pods_send_and_are_in_the_agents_tables() {
+        let rules = Redirect::boot_rules();
+        for (family, metadata) in [("ip", "169.254.169.254"), ("ip6", "fd00:ec2::254")] {
+            let table = format!(
+                "table {family} lanyard_agent {{\n\tchain rest {{\n\t\ttype filter hook prerouting priority -90; policy accept;\n\t\tiif \
+                 != \"lo\" {family} daddr {metadata} drop\n\t}}\n}}\n"
+            );
+            assert!(rules.contains(&table), "{rules}");
         }
     }
 

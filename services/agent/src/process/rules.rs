@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use lanyard_kit::health::Part;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::config::{AGENT_V4, AGENT_V6, AgentConfig};
 use crate::kernel::{Addresses, KernelError, Redirect};
 
 /// Until they are written anew, where they could not be. Who repairs a node looks at it for longer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is looked whether they still stand.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is to be of the rules.
 #[derive(Debug, Clone, Copy)]
@@ -65,27 +67,69 @@ impl Rules {
                     debug!(%error, "whether there are packet rules is not known");
                 }
             }
-            Self::Standing(redirect) => {
-                let mut tries = 0u32;
-                while let Err(error) = write(redirect).await {
-                    tries = tries.saturating_add(1);
-                    error!(
-                        %error, tries,
-                        "the instance-metadata road is on and its packet rules cannot be written: pods would reach the node's own role, so \
-                         the agent is not ready; give it CAP_NET_ADMIN, or --imds-manage-rules=false where somebody else writes them"
-                    );
-                    part.not_ready(format!("the packet rules of the instance-metadata road: {error}"));
-                    tokio::select! {
-                        () = stop.cancelled() => return false,
-                        () = tokio::time::sleep(RETRY_PAUSE) => {}
-                    }
-                }
-                info!(tries, "what pods send to the metadata service's address is redirected");
-            }
+            Self::Standing(redirect) => return stand(redirect, part, stop, write).await,
         }
         part.ready();
         true
     }
+
+    /// Looks after the rules until `stop`, and has them written anew where they are gone: whoever loads the node's own anew, as
+    /// `nftables.service` does, takes these away too, and pods would reach the node's own role.
+    pub(super) async fn keep<L, W>(
+        self,
+        part: &Part,
+        stop: &CancellationToken,
+        stands: impl Fn(Redirect) -> L,
+        write: impl Fn(Redirect) -> W,
+    ) where
+        L: Future<Output = Result<bool, KernelError>>,
+        W: Future<Output = Result<(), KernelError>>,
+    {
+        let Self::Standing(redirect) = self else { return };
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_PAUSE)).await.is_some() {
+            match stands(redirect).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    warn!(
+                        "somebody has taken away the packet rules of the instance-metadata road; they are written anew"
+                    );
+                    if !stand(redirect, part, stop, &write).await {
+                        return;
+                    }
+                }
+                Err(error) => debug!(%error, "whether the packet rules stand is not known"),
+            }
+        }
+    }
+}
+
+/// Has the rules written, again and again until they are or the agent is to stop; whether they are.
+async fn stand<W>(
+    redirect: Redirect,
+    part: &Part,
+    stop: &CancellationToken,
+    write: impl Fn(Redirect) -> W,
+) -> bool
+where
+    W: Future<Output = Result<(), KernelError>>,
+{
+    let mut tries = 0u32;
+    while let Err(error) = write(redirect).await {
+        tries = tries.saturating_add(1);
+        error!(
+            %error, tries,
+            "the instance-metadata road is on and its packet rules cannot be written: pods would reach the node's own role, so \
+             the agent is not ready; give it CAP_NET_ADMIN, or --imds-manage-rules=false where somebody else writes them"
+        );
+        part.not_ready(format!("the packet rules of the instance-metadata road: {error}"));
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+    info!(tries, "what pods send to the metadata service's address is redirected");
+    part.ready();
+    true
 }
 
 #[cfg(test)]
@@ -159,6 +203,39 @@ mod tests {
         assert!(settle(rules, &kernel, &part, &stop).await);
         assert!(readiness.is_ready());
         assert_eq!(*kernel.written.borrow(), [2704], "once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rules_that_somebody_takes_away_are_written_anew() {
+        // What is found, look by look; then the agent is to stop.
+        let unknown = || Err(KernelError::new("no answer", std::io::Error::from_raw_os_error(NOT_PERMITTED)));
+        let looks = RefCell::new(vec![Ok(true), Ok(false), Ok(true), unknown(), Ok(false)]);
+        let kernel = StandIn { refusals: Cell::new(1), ..StandIn::default() };
+        let readiness = Readiness::new();
+        let (part, stop) = (readiness.register("packet rules"), CancellationToken::new());
+        part.ready();
+        let stands = |_: Redirect| {
+            let mut looks = looks.borrow_mut();
+            let found = looks.pop().unwrap();
+            if looks.is_empty() {
+                stop.cancel();
+            }
+            std::future::ready(found)
+        };
+        let was_ready = RefCell::new(Vec::new());
+        let write = |redirect| {
+            was_ready.borrow_mut().push(readiness.is_ready());
+            std::future::ready(kernel.write(redirect))
+        };
+        rules(json!({ "namespaces": ["shop"] })).keep(&part, &stop, stands, write).await;
+        // The first was refused, and nobody is sent to an agent whose pods reach the node's role.
+        assert_eq!(*was_ready.borrow(), [true, false, true]);
+        assert_eq!(kernel.written.borrow().len(), 2, "twice gone, twice written");
+        assert!(looks.borrow().is_empty() && readiness.is_ready());
+        let nothing = |_: Redirect| std::future::ready(Ok(false));
+        let write = |redirect| std::future::ready(kernel.write(redirect));
+        rules(json!({})).keep(&part, &CancellationToken::new(), nothing, write).await;
+        assert_eq!(kernel.written.borrow().len(), 2, "without the road there is nothing to look after");
     }
 
     #[tokio::test(start_paused = true)]
