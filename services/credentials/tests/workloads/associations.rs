@@ -18,22 +18,6 @@ fn role(name: &str) -> String {
     format!("arn:aws:iam::{HOME}:role/{name}")
 }
 
-fn asked(service_account: &str) -> CreatePodIdentityAssociation {
-    CreatePodIdentityAssociation {
-        cluster: dev(),
-        namespace: "team-a".to_owned(),
-        service_account: service_account.to_owned(),
-        role_arn: role("app"),
-        target_role_arn: None,
-        disable_session_tags: None,
-        policy: None,
-        tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
-        allow_any_cluster: false,
-        aws_road: None,
-        unprobed: false,
-    }
-}
-
 type Made = Result<Mutated<PodIdentityAssociationDetail>, CallError>;
 
 async fn create(calls: &impl Associations, asked: CreatePodIdentityAssociation) -> Made {

@@ -30,19 +30,8 @@ impl Road {
 }
 
 fn asked(service_account: &str) -> CreatePodIdentityAssociation {
-    CreatePodIdentityAssociation {
-        cluster: dev(),
-        namespace: "team-a".to_owned(),
-        service_account: service_account.to_owned(),
-        role_arn: role_arn(),
-        target_role_arn: None,
-        disable_session_tags: None,
-        policy: None,
-        tags: BTreeMap::new(),
-        allow_any_cluster: false,
-        aws_road: None,
-        unprobed: false,
-    }
+    let tags = BTreeMap::new();
+    CreatePodIdentityAssociation { role_arn: role_arn(), tags, ..crate::bench::asked(service_account) }
 }
 
 type Made = Result<Mutated<PodIdentityAssociationDetail>, CallError>;

@@ -7,8 +7,8 @@ use lanyard_api::{
     Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{
-        Associations, Issuers, Pods, ServiceAccount, ServiceAccountBatch, ServiceAccountName, Sessions, Vend,
-        Workloads, server,
+        Associations, CreatePodIdentityAssociation, Issuers, Pods, ServiceAccount, ServiceAccountBatch,
+        ServiceAccountName, Sessions, Vend, Workloads, server,
     },
     grpc::{Door, Remote, Served},
     mapping::Cluster,
@@ -195,6 +195,23 @@ fn cluster(id: &str) -> Cluster {
 
 pub(crate) fn dev() -> ClusterId {
     "dev".parse().unwrap()
+}
+
+/// An association of a ServiceAccount with the role `app` of the first account, as it would be asked for.
+pub(crate) fn asked(service_account: &str) -> CreatePodIdentityAssociation {
+    CreatePodIdentityAssociation {
+        cluster: dev(),
+        namespace: "team-a".to_owned(),
+        service_account: service_account.to_owned(),
+        role_arn: format!("arn:aws:iam::{HOME}:role/app"),
+        target_role_arn: None,
+        disable_session_tags: None,
+        policy: None,
+        tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+        allow_any_cluster: false,
+        aws_road: None,
+        unprobed: false,
+    }
 }
 
 /// A principal of an account, admitted.

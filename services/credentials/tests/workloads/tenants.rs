@@ -58,22 +58,6 @@ fn key(kid: &str) -> PublishIssuerKey {
     PublishIssuerKey { jwk: key.jwk().to_string(), issuer_url: None }
 }
 
-fn asked(cluster: &ClusterId, service_account: &str) -> CreatePodIdentityAssociation {
-    CreatePodIdentityAssociation {
-        cluster: cluster.clone(),
-        namespace: "team-a".to_owned(),
-        service_account: service_account.to_owned(),
-        role_arn: format!("arn:aws:iam::{HOME}:role/app"),
-        target_role_arn: None,
-        disable_session_tags: None,
-        policy: None,
-        tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
-        allow_any_cluster: false,
-        aws_road: None,
-        unprobed: false,
-    }
-}
-
 /// What somebody of an account is answered about a cluster, an association in it, and a role.
 async fn asked_by(
     number: &str,
@@ -105,7 +89,8 @@ async fn asked_by(
         "RotateHubIssuerKey" => calls.rotate_hub_issuer_key(by(), id()).await.map(drop),
         "DescribeIssuer" => calls.describe_issuer(actor(), id()).await.map(drop),
         "CreatePodIdentityAssociation" => {
-            calls.create_pod_identity_association(by(), asked(cluster, "eve")).await.map(drop)
+            let asked = CreatePodIdentityAssociation { cluster: id(), ..asked("eve") };
+            calls.create_pod_identity_association(by(), asked).await.map(drop)
         }
         "DescribePodIdentityAssociation" => {
             calls.get_pod_identity_association(actor(), named()).await.map(drop)
@@ -169,7 +154,7 @@ pub(crate) async fn immunity_33_another_accounts_cluster_does_not_exist_for_any_
     // The role that is asked for is called as the cluster is.
     bench.role("dev", EC2).await;
     let by = || Mutation::by(actor_of(HOME));
-    let made = calls.create_pod_identity_association(by(), asked(&dev(), "bot")).await.unwrap().value;
+    let made = calls.create_pod_identity_association(by(), asked("bot")).await.unwrap().value;
     calls.publish_issuer_key(by(), dev(), key("own")).await.unwrap();
     let id = &made.association.id;
     let before = bench.revision().await;
