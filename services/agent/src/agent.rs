@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::limits::{Newcomers, Rate, Share};
 use crate::listed::Unlisted;
-use crate::pods::{Directory, Mismatch, Nobody, Peer, Pod, PodWatch, Stage};
+use crate::pods::{Directory, Mismatch, Nobody, Peer, Pod, PodWatch};
 use crate::token::{PodToken, TokenError};
 use crate::upstream::{AuthError, Upstream, UpstreamError};
 use crate::vault::{Answer, Vault};
@@ -116,7 +116,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::Token(_) => 400,
-            Self::Pod(Mismatch::NoAddressYet) | Self::Unlisted(_) => 503,
+            Self::Pod(Mismatch::NoAddressYet) | Self::Nobody(Nobody::Unsettled) | Self::Unlisted(_) => 503,
             Self::Pod(_) | Self::Nobody(_) => 403,
             Self::NotOnThisRoad(_) => 404,
             Self::Limited => 429,
@@ -270,7 +270,8 @@ impl<U: Upstream> Agent<U> {
         Ok(entry.answer(now))
     }
 
-    /// The one running pod that a request came from, told by its address alone; by a new list, where the kept one has none.
+    /// The one running pod that a request came from, told by its address alone. By a list that was asked for since: an address may have
+    /// been given to another pod a moment ago, whose credentials are not those of the one before.
     ///
     /// # Errors
     /// [`Refusal`], which is counted.
@@ -278,31 +279,18 @@ impl<U: Upstream> Agent<U> {
         self.pod_found(peer).await.inspect_err(|refusal| self.tell_of_nobody(peer, refusal))
     }
 
-    /// The pod that has this one's address by now, by a new list: the kept one may be of before it was given away. None where that is
-    /// this one still, and where the address asks too often for a list to be asked for.
-    ///
-    /// # Errors
-    /// [`Refusal`], which is counted.
-    pub async fn successor_at(&self, peer: Peer, pod: &Pod) -> Result<Option<Pod>, Refusal> {
-        if !self.newcomers.take(peer.address) {
-            return Ok(None);
-        }
-        let found = newly_listed_pod_at(self.listed_pods()?, peer).await;
-        let found = found.inspect_err(|refusal| self.tell_of_nobody(peer, refusal))?;
-        Ok(Some(found).filter(|found| found.uid != pod.uid))
-    }
-
     async fn pod_found(&self, peer: Peer) -> Result<Pod, Refusal> {
         let pods = self.listed_pods()?;
-        if let Ok(Some(pod)) = kept_pod_at(pods, peer)
-            && pod.stage == Stage::Running
-        {
-            return Ok(pod);
-        }
-        if !self.newcomers.take(peer.address) {
+        // Pods of this node are no strangers; however many ask, they share what the kubelet answers.
+        let is_known = pods.current().is_some_and(|listed| listed.list.of_address(peer.address).is_ok());
+        if !is_known && !self.newcomers.take(peer.address) {
             return Err(Refusal::Limited);
         }
-        newly_listed_pod_at(pods, peer).await
+        let since = Instant::now();
+        pods.refresh(since).await;
+        let listed = pods.current().filter(|listed| listed.asked_at >= since);
+        let listed = listed.ok_or_else(Unlisted::of::<Directory>)?;
+        Ok(listed.list.of_address(peer.address)?.clone())
     }
 
     fn listed_pods(&self) -> Result<&PodWatch, Unlisted> {
@@ -354,18 +342,6 @@ impl<U: Upstream> Agent<U> {
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
-}
-
-/// The one pod that has the address in a list that was asked for since.
-async fn newly_listed_pod_at(pods: &PodWatch, peer: Peer) -> Result<Pod, Refusal> {
-    pods.refresh(Instant::now()).await;
-    Ok(kept_pod_at(pods, peer)?.ok_or_else(Unlisted::of::<Directory>)?)
-}
-
-/// The one pod that has the address in the list as it is; none where there is no list that may be believed.
-fn kept_pod_at(pods: &PodWatch, peer: Peer) -> Result<Option<Pod>, Nobody> {
-    let Some(listed) = pods.current() else { return Ok(None) };
-    listed.list.of_address(peer.address).cloned().map(Some)
 }
 
 impl<U> std::fmt::Debug for Agent<U> {

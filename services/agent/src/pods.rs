@@ -116,6 +116,9 @@ pub enum Nobody {
     /// Two claim it: a list in the middle of a change, or an address that was given away twice.
     #[error("more than one pod has the address that this request came from")]
     Several,
+    /// Its pod is being deleted, while another pod is about to have an address: it may be that one's by now.
+    #[error("the pod of the address that this request came from is ending; try again")]
+    Unsettled,
 }
 
 /// The pods of this node.
@@ -124,6 +127,8 @@ pub struct Directory {
     pods: HashMap<String, Pod, RandomState>,
     /// The uids of running pods with an address of their own.
     by_address: HashMap<IpAddr, Vec<String>, RandomState>,
+    /// Whether a pod is to have an address of its own that is not in the list yet.
+    has_young: bool,
 }
 
 impl Directory {
@@ -133,6 +138,7 @@ impl Directory {
         let mut directory = Self::default();
         for pod in pods {
             if pod.stage != Stage::Over && !pod.is_host_network {
+                directory.has_young |= pod.addresses.is_empty();
                 for address in &pod.addresses {
                     directory.by_address.entry(*address).or_default().push(pod.uid.clone());
                 }
@@ -163,11 +169,15 @@ impl Directory {
     /// The one running pod that has this address for its own.
     ///
     /// # Errors
-    /// [`Nobody`]: none has, or several say so.
+    /// [`Nobody`]: none has, several say so, or it may be another's already.
     pub fn of_address(&self, address: IpAddr) -> Result<&Pod, Nobody> {
         match self.by_address.get(&address).map(Vec::as_slice) {
             None | Some([]) => Err(Nobody::None),
-            Some([uid]) => self.pods.get(uid).ok_or(Nobody::None),
+            Some([uid]) => match self.pods.get(uid).ok_or(Nobody::None)? {
+                // A deleted pod is listed with its address for as long as its volumes are cleared away, which is after its network.
+                pod if pod.stage == Stage::Ending && self.has_young => Err(Nobody::Unsettled),
+                pod => Ok(pod),
+            },
             Some(_) => Err(Nobody::Several),
         }
     }
@@ -420,6 +430,17 @@ pub(crate) mod tests {
         let mut over = item("pod-1", "10.88.0.5");
         over["status"]["phase"] = json!("Succeeded");
         assert_eq!(who(&[over, item("pod-2", "10.88.0.5")]), Ok("pod-2".to_owned()));
+        // Ending: it has its grace, unless another is about to have an address, which may be this one.
+        let mut ending = item("pod-1", "10.88.0.5");
+        ending["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
+        let mut young = item("pod-2", "10.88.0.6");
+        young["status"] = json!({ "phase": "Pending" });
+        let mut young_on_host = young.clone();
+        young_on_host["spec"]["hostNetwork"] = json!(true);
+        assert_eq!(who(&[ending.clone(), item("pod-2", "10.88.0.6")]), Ok("pod-1".to_owned()));
+        assert_eq!(who(&[ending.clone(), young_on_host]), Ok("pod-1".to_owned()));
+        assert_eq!(who(&[ending, young.clone()]), Err(Nobody::Unsettled));
+        assert_eq!(who(&[item("pod-1", "10.88.0.5"), young]), Ok("pod-1".to_owned()));
         // A host-network pod has the node's address, which is nobody's.
         assert_eq!(who(&[changed("/spec", json!({ "hostNetwork": true }))]), Err(Nobody::None));
     }

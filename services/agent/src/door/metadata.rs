@@ -136,20 +136,12 @@ impl<U: Upstream> MetadataDoor<U> {
     async fn credentials(&self, peer: Peer) -> Result<Arc<Answer>, Refusal> {
         let counted = |refusal: &Refusal| self.agent.count(Road::Metadata, refusal.outcome());
         let pod = self.agent.pod_at(peer).await?;
-        let mut token = self.token_of(&pod).await.inspect_err(counted)?;
-        // The file goes with its pod: where there is none, the address may be another pod's since.
-        if token.is_none()
-            && let Some(successor) = self.agent.successor_at(peer, &pod).await?
-        {
-            token = self.token_of(&successor).await.inspect_err(counted)?;
-        }
-        let token = token.ok_or(Refusal::NotOnThisRoad("this pod has no projected token for it"));
-        let token = token.inspect_err(counted)?;
+        let token = self.token_of(&pod).await.inspect_err(counted)?;
         self.agent.credentials(token.expose_secret(), peer, Road::Metadata).await
     }
 
     /// The pod's own projected token. Without one there is nothing to be had: no role is anybody's by default.
-    async fn token_of(&self, pod: &Pod) -> Result<Option<SecretString>, Refusal> {
+    async fn token_of(&self, pod: &Pod) -> Result<SecretString, Refusal> {
         if !self.options.namespaces.include(&pod.namespace).await? {
             return Err(Refusal::NotOnThisRoad("it is not open for pods of this namespace"));
         }
@@ -159,9 +151,9 @@ impl<U: Upstream> MetadataDoor<U> {
             return Err(Refusal::NotOnThisRoad("the pod's uid is none"));
         }
         let path = self.options.pods_folder.join(&pod.uid).join(TOKEN_FILE);
-        let token = files::token(&path).await.inspect_err(|reason| {
+        files::token(&path).await.map_err(|reason| {
             warn!(pod.uid = %pod.uid, pod.namespace = %pod.namespace, %reason, "a pod has no projected token");
-        });
-        Ok(token.ok())
+            Refusal::NotOnThisRoad("this pod has no projected token for it")
+        })
     }
 }
