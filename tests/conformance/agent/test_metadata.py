@@ -66,11 +66,14 @@ def test_a_pod_reads_its_role_and_its_credentials(agent):
     assert ask(agent, "GET", ROLES + "other", headers)[0] == 404
     assert ask(agent, "GET", "/latest/meta-data/placement/region", headers) == (200, "eu-west-1")
     assert ask(agent, "GET", "/latest/meta-data/placement/availability-zone", headers) == (200, "eu-west-1a")
+    status, text = ask(agent, "GET", "/latest/dynamic/instance-identity/document", headers)
+    assert (status, json.loads(text)) == (200, {"region": "eu-west-1", "availabilityZone": "eu-west-1a"})
     assert ask(agent, "GET", "/latest/user-data", headers)[0] == 404
 
 
 def test_version_1_is_off_and_sessions_have_their_bounds(agent):
     assert ask(agent, "GET", ROLES)[0] == 401
+    assert ask(agent, "GET", "/latest/dynamic/instance-identity/document")[0] == 401
     assert ask(agent, "GET", ROLES, {"X-aws-ec2-metadata-token": "made-up"})[0] == 401
     for seconds in ("0", "21601", "x", ""):
         assert ask(agent, "PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": seconds})[0] == 400, seconds

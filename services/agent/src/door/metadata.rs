@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use lanyard_iam::Region;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use tracing::warn;
 
 use super::session::SESSION_SECONDS_MAX;
@@ -34,6 +35,8 @@ const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 const REGION_PATH: &str = "/latest/meta-data/placement/region";
 /// The zone, from which older SDKs make the region.
 const ZONE_PATH: &str = "/latest/meta-data/placement/availability-zone";
+/// The same for SDKs that read the region of it (for Go and Java); of an instance there is nothing to say.
+const IDENTITY_PATH: &str = "/latest/dynamic/instance-identity/document";
 /// The folder and file of the projected token below a pod's folder; of the names that the published webhook gives them.
 const TOKEN_FILE: &str = "volumes/kubernetes.io~projected/eks-pod-identity-token/eks-pod-identity-token";
 
@@ -113,6 +116,7 @@ impl<U: Upstream> MetadataDoor<U> {
         match path.trim_end_matches('/') {
             REGION_PATH => return place(self.options.region.as_ref().map(Region::as_str)),
             ZONE_PATH => return place(self.options.zone.as_deref()),
+            IDENTITY_PATH => return self.identity(),
             _ => {}
         }
         // The list of roles is asked for with and without the slash at its end.
@@ -131,6 +135,13 @@ impl<U: Upstream> MetadataDoor<U> {
             }
             Ok(_) => not_found(),
         }
+    }
+
+    /// The region and the zone, as far as they are known.
+    fn identity(&self) -> Answered {
+        let Some(region) = &self.options.region else { return not_found() };
+        let identity = json!({ "region": region.as_str(), "availabilityZone": self.options.zone });
+        written(StatusCode::OK, JSON, identity.to_string().into())
     }
 
     async fn credentials(&self, peer: Peer) -> Result<Arc<Answer>, Refusal> {
