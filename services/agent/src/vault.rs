@@ -34,6 +34,8 @@ use shelf::Shelf;
 
 /// Credentials with less time than this are not handed out (the published agent's minimum).
 pub const LIFE_MIN: Duration = Duration::seconds(15);
+/// When the credentials of a token are due of which the pod has a newer one.
+const NEVER: i64 = i64::MAX;
 /// Most questions that are under way to the other side at once.
 const FETCHES_MAX: usize = 32;
 
@@ -130,6 +132,13 @@ impl Entry {
         self.used_at.store(now.unix_timestamp(), Ordering::Relaxed);
         let answer = self.answer.load();
         answer.is_good(now).then(|| Arc::clone(&answer))
+    }
+
+    /// Has it renewed then: not where its pod has a newer token, however this one was asked about since.
+    fn due(&self, at: OffsetDateTime) {
+        if self.renew_at.load(Ordering::Relaxed) != NEVER {
+            self.renew_at.store(at.unix_timestamp(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -241,8 +250,7 @@ impl<U: Upstream> Vault<U> {
     /// Has an entry renewed later, for now it could not be.
     fn put_off(&self, entry: &Entry) {
         let ends = entry.answer.load().credentials.expires_at;
-        let again = self.options.schedule.again(&entry.token.digest(), self.clock.now(), ends);
-        entry.renew_at.store(again.unix_timestamp(), Ordering::Relaxed);
+        entry.due(self.options.schedule.again(&entry.token.digest(), self.clock.now(), ends));
     }
 }
 

@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use lanyard_iam::TokenDigest;
 use time::OffsetDateTime;
 
-use super::{Answer, Entry};
+use super::{Answer, Entry, NEVER};
 use crate::limits::Share;
 use crate::token::PodToken;
 
@@ -61,14 +61,14 @@ impl Shelf {
         let mut entries = self.write();
         if let Some(entry) = entries.get(&token.digest()) {
             entry.answer.store(Arc::clone(answer));
-            entry.renew_at.store(due.unix_timestamp(), Ordering::Relaxed);
+            entry.due(due);
             return;
         }
         let mut of_pod = of_same_pod(&entries, token);
         let share = of_pod.first().map_or_else(share, |entry| Arc::clone(&entry.share));
         for entry in &of_pod {
             // The newest token is the one that the pod shows from now on; the credentials of those before it end by themselves.
-            entry.renew_at.store(i64::MAX, Ordering::Relaxed);
+            entry.renew_at.store(NEVER, Ordering::Relaxed);
         }
         if of_pod.len() >= TOKENS_OF_POD_MAX {
             of_pod.sort_unstable_by_key(|entry| entry.claims().life.expires_at);
