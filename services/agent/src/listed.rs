@@ -189,8 +189,14 @@ impl<L: List> Kept<L> {
     /// Sees to it that the list is not older than `since`, or that it was asked for since. Whatever the number of callers, it is asked
     /// for once in a pause.
     pub async fn refresh(&self, since: Instant) {
+        self.refresh_unless(since, || false).await;
+    }
+
+    /// The same, but for whom a list does that has come while they waited to ask, though it was asked for before: the first one after
+    /// the start is on its way when the first pod knocks, and the next may not be asked for at once.
+    pub async fn refresh_unless(&self, since: Instant, does: impl FnOnce() -> bool) {
         let mut gate = self.gate.lock().await;
-        if gate.answered.is_some_and(|asked_at| asked_at > since) {
+        if gate.answered.is_some_and(|asked_at| asked_at > since) || does() {
             return;
         }
         if let Some(asked_at) = gate.asked {

@@ -144,7 +144,7 @@ impl Namespaces {
             return Ok(found);
         }
         // Only who has no list at all waits for one: those that are not in it ask again and again, on every node.
-        labelled.refresh(Instant::now()).await;
+        labelled.refresh_unless(Instant::now(), || look().is_some()).await;
         look().ok_or_else(Unlisted::of::<Labelled>)
     }
 }

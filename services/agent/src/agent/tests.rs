@@ -221,6 +221,31 @@ async fn a_pod_made_a_moment_ago_is_found_by_a_new_list_and_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_knocks_while_the_first_list_is_on_its_way_is_answered_by_it() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let source = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let list = json!({ "items": [item("pod-1", "10.88.0.5")] }).to_string();
+            Ok::<_, ListFault>(Directory::parse(list.as_bytes()).unwrap())
+        }
+    };
+    let pods = PodWatch::of(source, WatchOptions::default());
+    let token = PodToken::parse(&token("pod-1"), NOW).unwrap();
+    let began = Instant::now();
+    let knocks = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        pods.check(token.claims(), at("10.88.0.5")).await
+    };
+    let ((), checked) = tokio::join!(pods.refresh(began), knocks);
+    assert_eq!(checked, Ok(Ok(())));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(began.elapsed() < WatchOptions::default().pause, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn immunity_28_a_crowd_of_strangers_asks_the_kubelet_at_a_bounded_rate() {
     let world = world(&[SIX_HOURS]);
     let began = Instant::now();

@@ -97,8 +97,7 @@ impl PodWatch {
             if found.is_some_and(|mismatch| !mismatch.may_change()) {
                 break;
             }
-            let asked_at = Instant::now();
-            self.refresh(asked_at).await;
+            self.kept.refresh_unless(Instant::now(), || self.check_kept(claims, peer).is_ok()).await;
             found = match self.check_kept(claims, peer) {
                 Ok(()) => return Ok(Ok(())),
                 Err(found) => found,
