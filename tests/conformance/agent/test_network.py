@@ -46,7 +46,8 @@ while True:
         heard.setblocking(False)
 print(status, *sorted(hops))
 """
-CLOUD = "import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(b'the nodes own role')\n    def log_message(self, *a): pass\nhttp.server.HTTPServer(('169.254.169.254', 80), H).serve_forever()"
+CLOUD = "import http.server, socket, sys\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(b'the nodes own role')\n    def log_message(self, *a): pass\nclass S(http.server.HTTPServer):\n    address_family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\nS((sys.argv[1], 80), H).serve_forever()"
+NO_IPV6 = pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
 
 
 class Network:
@@ -122,7 +123,7 @@ def network():
         network.ip("cloud", "route add 10.88.0.0/16 via 10.90.0.2")
         forward = "open('/proc/sys/net/ipv4/ip_forward', 'w').write('1')"
         subprocess.run([*network.inside("node"), sys.executable, "-c", forward], check=True)
-        network.start("cloud", sys.executable, "-c", CLOUD)
+        network.start("cloud", sys.executable, "-c", CLOUD, "169.254.169.254")
         yield network
     finally:
         network.close()
@@ -189,7 +190,7 @@ def immunity_48_a_token_carried_to_another_pod_is_refused_by_the_connections_add
     assert network.ask("node", "GET", url, Authorization=token("p1"))[0] == 403
 
 
-@pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+@NO_IPV6
 def immunity_48_pods_are_answered_and_told_apart_by_ipv6_too(network, on_node):
     network.ip("node", "addr add fd00:88::1/64 dev cni0 nodad")
     for number, short in ((5, "one"), (6, "two")):
@@ -215,13 +216,13 @@ METADATA = "http://169.254.169.254"
 ROLES = METADATA + "/latest/meta-data/iam/security-credentials/"
 
 
-def until_open(network) -> None:
+def until_open(network, service: str = METADATA) -> None:
     """Until the node's metadata service answers pods, as it does without the agent's rules."""
     for _ in range(50):
-        if network.ask("one", "GET", METADATA)[0] == 200:
+        if network.ask("one", "GET", service)[0] == 200:
             break
         time.sleep(0.1)
-    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role"), "without the agent's rules it is open"
+    assert network.ask("one", "GET", service) == (200, "the nodes own role"), "without the agent's rules it is open"
 
 
 def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(network, on_node):
@@ -243,6 +244,43 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(ne
     # Its successor without the road takes them away.
     on_node()
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
+@NO_IPV6
+def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(network, on_node):
+    forward = "open('/proc/sys/net/ipv6/conf/all/forwarding', 'w').write('1')"
+    subprocess.run([*network.inside("node"), sys.executable, "-c", forward], check=True)
+    for short, words in (
+        ("node", "addr add fd00:88::1/64 dev cni0 nodad"),
+        ("node", "addr add fd00:90::2/64 dev wan nodad"),
+        ("node", "-6 route add fd00:ec2::254/128 via fd00:90::1"),
+        ("cloud", "addr add fd00:90::1/64 dev eth0 nodad"),
+        ("cloud", "addr add fd00:ec2::254/128 dev eth0 nodad"),
+        ("cloud", "-6 route add fd00:88::/64 via fd00:90::2"),
+        ("one", "addr add fd00:88::5/64 dev eth0 nodad"),
+        ("one", "-6 route add default via fd00:88::1"),
+    ):
+        network.ip(short, words)
+    network.start("cloud", sys.executable, "-c", CLOUD, "fd00:ec2::254")
+    service = "http://[fd00:ec2::254]"
+    until_open(network, service)
+    dual = pod("p1", "10.88.0.5", podIPs=[{"ip": "10.88.0.5"}, {"ip": "fd00:88::5"}])
+    (on_node.folder / "pods.json").write_text(json.dumps([dual]))
+    pods = on_node.folder / "pods"
+    project(pods, "p1", token("p1"))
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
+    assert network.ask("node", "GET", service) == (200, "the nodes own role")
+    status, session = network.ask("one", "PUT", service + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")
+    assert status == 200, session
+    roles = ROLES.replace(METADATA, service)
+    assert network.ask("one", "GET", roles)[0] == 401
+    assert network.ask("one", "GET", roles, X_aws_ec2_metadata_token=session) == (200, "cart")
+    assert network.ask("one", "GET", service + ":8080/")[0] == 0, "no other port is there"
+    agent.stop(signal.SIGKILL)
+    assert network.ask("one", "GET", service)[0] == 0
+    assert network.ask("node", "GET", service) == (200, "the nodes own role")
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", service) == (200, "the nodes own role")
 
 
 def immunity_47_answers_of_the_metadata_road_go_over_no_router(network, on_node):
