@@ -86,7 +86,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let agent = Arc::new(Agent::new(Arc::clone(&vault), pods.clone(), parts::limits(&config), clock));
     let addresses = addresses(&config)?;
     let listeners = Listeners::bind(&config).await?;
-    let rules = Rules::of(&config, addresses.as_ref());
+    let rules = Rules::of(&config, listeners.has_metadata_at(IpAddr::V6(AGENT_V6)));
     let probes = Probe::new(&listeners.container_addresses(), life.readiness().clone());
     let about = listeners.about(life.metrics_url());
 

@@ -248,6 +248,8 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_and_the_node_does(ne
 
 @NO_IPV6
 def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(network, on_node):
+    """Of an agent whose addresses somebody else has set up: it is answered where it listens."""
+    once(network, "initialize")
     forward = "open('/proc/sys/net/ipv6/conf/all/forwarding', 'w').write('1')"
     subprocess.run([*network.inside("node"), sys.executable, "-c", forward], check=True)
     for short, words in (
@@ -268,7 +270,7 @@ def immunity_47_pods_never_reach_the_nodes_metadata_service_by_ipv6_either(netwo
     (on_node.folder / "pods.json").write_text(json.dumps([dual]))
     pods = on_node.folder / "pods"
     project(pods, "p1", token("p1"))
-    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(pods))
+    agent = on_node("--imds-namespace", "shop", "--pods-folder", str(pods), "--manage-addresses", "false")
     assert network.ask("node", "GET", service) == (200, "the nodes own role")
     status, session = network.ask("one", "PUT", service + "/latest/api/token", X_aws_ec2_metadata_token_ttl_seconds="60")
     assert status == 200, session

@@ -78,7 +78,6 @@ pub struct Addresses {
     link: Option<u32>,
     /// The addresses that were added, each with its link.
     added: Vec<(IpAddr, u32)>,
-    has_v6: bool,
 }
 
 impl Addresses {
@@ -102,14 +101,13 @@ impl Addresses {
                 (LOOPBACK_INDEX, None)
             }
         };
-        let mut set_up = Self { link, added: Vec::new(), has_v6: true };
+        let mut set_up = Self { link, added: Vec::new() };
         for address in addresses {
             match add(kernel, *address, index) {
                 Ok(()) => set_up.added.push((*address, index)),
                 Err(error) if error.code() == Some(IS_THERE) => {}
                 Err(error) if address.is_ipv6() => {
                     warn!(%address, %error, "the node takes no such address: there is no IPv6");
-                    set_up.has_v6 = false;
                 }
                 Err(error) => {
                     tell(set_up.take_down_by(kernel));
@@ -118,12 +116,6 @@ impl Addresses {
             }
         }
         Ok(set_up)
-    }
-
-    /// Whether those of IPv6 are there.
-    #[must_use]
-    pub fn has_v6(&self) -> bool {
-        self.has_v6
     }
 
     /// Takes down what was set up, and no more. What is gone already is fine.

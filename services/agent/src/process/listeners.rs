@@ -1,6 +1,6 @@
 //! Where the agent listens, and what somebody may make it hold there.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -51,6 +51,11 @@ impl Listeners {
 
     pub(super) fn container_addresses(&self) -> Vec<SocketAddr> {
         self.container.iter().map(Server::address).collect()
+    }
+
+    /// Whether the instance-metadata road is answered at this address, whoever has set that up.
+    pub(super) fn has_metadata_at(&self, address: IpAddr) -> bool {
+        self.metadata.iter().any(|server| server.address().ip() == address)
     }
 
     pub(super) fn about(&self, metrics: Option<&str>) -> serde_json::Value {

@@ -2,7 +2,6 @@
 //! is on, the agent is not ready before they stand.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use lanyard_kit::health::Part;
@@ -10,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{AGENT_V4, AGENT_V6, AgentConfig};
-use crate::kernel::{Addresses, KernelError, Redirect};
+use crate::kernel::{KernelError, Redirect};
 
 /// Until they are written anew, where they could not be. Who repairs a node looks at it for longer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -29,16 +28,14 @@ pub(super) enum Rules {
 }
 
 impl Rules {
-    /// As the configuration has it, on a node that has these addresses of the agent.
-    pub(super) fn of(config: &AgentConfig, addresses: Option<&Addresses>) -> Self {
+    /// As the configuration has it, of an agent that answers the road at its address of IPv6 too, or not.
+    pub(super) fn of(config: &AgentConfig, has_v6: bool) -> Self {
         if !config.imds.manage_rules {
             return Self::Others;
         }
         if !config.imds.is_on() {
             return Self::Away;
         }
-        let has_v6 =
-            addresses.is_some_and(Addresses::has_v6) && config.bind_hosts.contains(&IpAddr::V6(AGENT_V6));
         Self::Standing(Redirect {
             agent_v4: AGENT_V4,
             agent_v6: has_v6.then_some(AGENT_V6),
@@ -178,7 +175,7 @@ mod tests {
 
     fn rules(imds: serde_json::Value) -> Rules {
         let config: AgentConfig = serde_json::from_value(json!({ "imds": imds })).unwrap();
-        Rules::of(&config, None)
+        Rules::of(&config, false)
     }
 
     async fn settle(rules: Rules, kernel: &StandIn, part: &Part, stop: &CancellationToken) -> bool {

@@ -166,7 +166,6 @@ fn a_kernel_with_dummy_links_has_one_with_both_addresses_and_their_routes() {
     let both = vec![(DUMMY_INDEX, V4), (DUMMY_INDEX, V6)];
     let links = BTreeMap::from([(DUMMY_INDEX, LINK_NAME.to_owned())]);
     assert_eq!(kernel.state(), State { links, addresses: both.clone(), routes: both });
-    assert!(set_up.has_v6());
     set_up.take_down_by(&kernel).unwrap();
     assert_eq!(kernel.state(), State::default(), "all of it goes with the link");
 }
@@ -209,9 +208,8 @@ fn what_was_there_already_stays_when_the_agent_goes() {
 #[test]
 fn a_node_without_ipv6_has_the_address_of_ipv4_alone() {
     let kernel = StandIn { has_no_v6: true, ..StandIn::with_dummy_links() };
-    let set_up = Addresses::set_up_by(&kernel, &[V4, V6]).unwrap();
+    Addresses::set_up_by(&kernel, &[V4, V6]).unwrap();
     assert_eq!(kernel.state().addresses, [(DUMMY_INDEX, V4)]);
-    assert!(!set_up.has_v6());
 }
 
 #[test]
