@@ -78,6 +78,13 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("listeners");
     let redirected = life.readiness().register("packet rules");
+    let write = |redirect: Redirect| aside(move || redirect.write());
+    // Before anything can go wrong: whatever keeps an agent from starting opens no way to the node's own role.
+    if let Rules::Standing(redirect) = Rules::of(&config, false)
+        && let Err(error) = write(redirect).await
+    {
+        info!(%error, "the packet rules of the instance-metadata road cannot be written yet");
+    }
     let pods = parts::pods(&config)?.map(Arc::new);
     let namespaces = parts::namespaces(&config)?;
     let within = parts::milliseconds(config.cache.fetch_timeout_ms);
@@ -129,7 +136,6 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     }
     ready.ready();
     // Who has credentials by the other road gets them meanwhile.
-    let write = |redirect: Redirect| aside(move || redirect.write());
     if rules.settle(&redirected, &life.stop(), write, || aside(Redirect::remove)).await {
         life::tell_ready(&about, config.ready_file.as_deref())?;
         let (stop, stands) = (life.stop(), |redirect: Redirect| aside(move || redirect.stands()));

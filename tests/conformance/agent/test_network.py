@@ -327,6 +327,18 @@ def immunity_47_rules_that_somebody_takes_away_are_written_anew(network, on_node
     assert "somebody has taken away the packet rules" in agent.log.read_text()
 
 
+def immunity_47_an_agent_that_cannot_start_lets_no_pod_reach_the_nodes_role(network):
+    until_open(network)
+    told = ["--cluster-name", "dev", "--region", "eu-west-1", "--node-ip", "10.88.0.1", "--imds-namespace", "shop"]
+    command = [*network.inside("node"), *PROGRAM, "server", *told, "--kubelet-ca", "/nothing/here", "--metrics-port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=of_nobody(), check=False)
+    assert done.returncode != 0 and "/nothing/here" in done.stderr, done.stderr
+    assert network.ask("one", "GET", METADATA)[0] == 0
+    assert network.ask("node", "GET", METADATA) == (200, "the nodes own role")
+    once(network, "remove-rules")
+    assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
+
+
 @pytest.mark.skipif(not shutil.which("nft"), reason="nft loads the rules of the boot")
 def immunity_47_rules_of_the_boot_keep_pods_out_before_the_agent_runs_and_give_way_to_its_own(network, on_node):
     until_open(network)
