@@ -18,17 +18,17 @@ impl Hosts {
         Self(addresses)
     }
 
-    /// Whether the request names one of them: once, as an address, with or without a port and brackets.
+    /// Whether the request names one of them, as an address, with or without a port and brackets: in one header at most, and in its target,
+    /// where that is a whole URL, which goes before the header (RFC 9112 section 3.2.2) and in HTTP/2 is all that there is.
     #[must_use]
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let mut named = headers.get_all(header::HOST).iter();
-        let host = match (named.next(), named.next(), uri.authority()) {
-            (Some(host), None, _) => host.to_str().ok(),
-            // HTTP/2 has no header for it.
-            (None, None, Some(authority)) => Some(authority.as_str()),
-            _ => None,
-        };
-        host.and_then(address_of).is_some_and(|address| self.0.contains(&address))
+        let (host, surplus) = (named.next(), named.next());
+        let host = host.map(|host| host.to_str().unwrap_or_default());
+        let target = uri.authority().map(|authority| authority.as_str());
+        let is_one = |name: &str| address_of(name).is_some_and(|address| self.0.contains(&address));
+        let is_named = host.is_some() || target.is_some();
+        surplus.is_none() && is_named && host.into_iter().chain(target).all(is_one)
     }
 }
 
@@ -88,5 +88,15 @@ mod tests {
         assert!(!hosts.admit(&Uri::from_static("/"), &twice));
         assert!(!hosts.admit(&Uri::from_static("/"), &HeaderMap::new()));
         assert!(hosts.admit(&Uri::from_static("http://169.254.170.23/v1"), &HeaderMap::new()));
+        let mut once = HeaderMap::new();
+        once.insert(header::HOST, "169.254.170.23".parse().unwrap());
+        for (target, expected) in [
+            ("/v1", true),
+            ("http://169.254.170.23:80/v1", true),
+            ("http://evil.example/v1", false),
+            ("http://evil@169.254.170.23/v1", false),
+        ] {
+            assert_eq!(hosts.admit(&Uri::from_static(target), &once), expected, "{target}");
+        }
     }
 }
