@@ -174,7 +174,7 @@ impl Directory {
         match self.by_address.get(&address).map(Vec::as_slice) {
             None | Some([]) => Err(Nobody::None),
             Some([uid]) => match self.pods.get(uid).ok_or(Nobody::None)? {
-                // A deleted pod is listed with its address for as long as its volumes are cleared away, which is after its network.
+                // A deleted pod is listed with its address until its volumes are cleared away, which is after its network.
                 pod if pod.stage == Stage::Ending && self.has_young => Err(Nobody::Unsettled),
                 pod => Ok(pod),
             },
