@@ -25,6 +25,7 @@ mod identity;
 mod ids;
 pub mod kinds;
 pub mod kubeconfig;
+pub mod kubernetes;
 pub mod mapping;
 pub mod methods;
 mod mutation;

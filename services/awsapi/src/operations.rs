@@ -63,6 +63,7 @@ answers! {
         "ListAssociatedAccessPolicies" => eks::entries::list_associated;
         "DisassociateAccessPolicy" => eks::entries::disassociate;
         "ListAccessPolicies" => eks::entries::list_policies;
+        "DescribeClusterVersions" => eks::versions::describe;
         "AssociateIdentityProviderConfig" => eks::identity_providers::associate;
         "DescribeIdentityProviderConfig" => eks::identity_providers::describe;
         "ListIdentityProviderConfigs" => eks::identity_providers::list;
@@ -174,7 +175,7 @@ impl<B: Backend> Call<'_, B> {
         })
     }
 
-    /// The page that is asked for of a list that its service answers whole, in the order of its keys.
+    /// The page that is asked for of a list that is there whole, in the order of its keys.
     pub(crate) fn cut<T>(
         &self,
         items: impl Iterator<Item = T>,

@@ -34,6 +34,7 @@ NOT_OF = {
         "ResourceInUseException": "a cluster has no nodes here",
         "InvalidRequestException": "a cluster has no state in which it stays",
     },
+    "eks:DescribeClusterVersions": {"InvalidRequestException": "they can always be read"},
     "eks:DisassociateIdentityProviderConfig": {"ResourceInUseException": "none is being associated"},
     "eks:DescribePodIdentityAssociation": {"InvalidRequestException": "it can always be read"},
     "eks:ListPodIdentityAssociations": {"InvalidRequestException": "they can always be read"},

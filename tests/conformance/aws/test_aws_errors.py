@@ -496,6 +496,7 @@ def test_clusters_that_are_none_and_pages_that_are_none(eks, hub):
         ("ListUpdates", {"name": name}),
         ("ListClusters", {}),
         ("ListAccessPolicies", {}),
+        ("DescribeClusterVersions", {}),
     ):
         refuses(eks, operation, "InvalidParameterException", "nextToken", **asked, nextToken="AAAA")
     for operation in ("DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "DeletePodIdentityAssociation"):

@@ -166,7 +166,7 @@ def tenants(hub, wire, eks, iam) -> Tenants:
 
 # Those that name nothing of an account, and those that make something or list.
 OF_NOBODY = {"eks:ListAccessPolicies", "sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo"}
-OF_NOBODY |= {"sts:AssumeRoleWithWebIdentity"}
+OF_NOBODY |= {"eks:DescribeClusterVersions", "sts:AssumeRoleWithWebIdentity"}
 MADE = {"eks:CreateCluster", "iam:CreateUser", "iam:CreateRole", "iam:CreateInstanceProfile", "iam:CreateOpenIDConnectProvider"}
 LISTS = {"eks:ListClusters", "iam:ListUsers", "iam:ListRoles", "iam:ListInstanceProfiles", "iam:ListOpenIDConnectProviders"}
 

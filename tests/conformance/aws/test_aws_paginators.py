@@ -72,6 +72,7 @@ class World:
         )
         # Operation -> the parameters and how many items there are, at least.
         self.lists = {
+            "eks:DescribeClusterVersions": ({}, 2),
             "eks:ListAccessEntries": (of_cluster, 2),
             "eks:ListAccessPolicies": ({}, 2),
             "eks:ListAssociatedAccessPolicies": (of_cluster | {"principalArn": self.principal}, 2),

@@ -158,6 +158,8 @@ CASES = [
     ("eks:DisassociateAccessPolicy", "", ENTRY | {"policyArn": VIEW}),
     ("eks:DeleteAccessEntry", "", ENTRY),
     ("eks:ListAccessPolicies", "", {}),
+    ("eks:DescribeClusterVersions", "", {}),
+    ("eks:DescribeClusterVersions", "of a support that is none", {"versionStatus": "none"}),
     ("eks:AssociateIdentityProviderConfig", "", OF | {"oidc": {"identityProviderConfigName": "okta", "issuerUrl": "https://@name.example", "clientId": "@name"}}),
     ("eks:DescribeIdentityProviderConfig", "", OF | CONFIG),
     ("eks:ListIdentityProviderConfigs", "", OF),

@@ -6,8 +6,11 @@ mod entries;
 mod identity_providers;
 mod tags;
 mod updates;
+mod versions;
 
 use super::operation::Operation;
+
+pub(super) use versions::asked_for as kubernetes_versions;
 
 /// Where an access entry is.
 const ENTRY: &str = "/clusters/{name}/access-entries/{principalArn}";
@@ -52,6 +55,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         entries::disassociate,
     ),
     Operation::rest("ListAccessPolicies", "GET", "/access-policies", entries::list_policies).paged(),
+    Operation::rest("DescribeClusterVersions", "GET", "/cluster-versions", versions::describe)
+        .cut_at_the_door()
+        .weighed_as("eks:DescribeClusterVersions"),
     Operation::rest(
         "AssociateIdentityProviderConfig",
         "POST",

@@ -159,6 +159,11 @@ impl<'a> Input<'a> {
         self.parameters.one(self.service(), name)
     }
 
+    /// All parameters of the query or form.
+    pub(super) fn query(&self) -> &'a Parameters<'a> {
+        self.parameters
+    }
+
     /// The values of a parameter that may stand again.
     pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.parameters.all(name)

@@ -10,7 +10,7 @@ use super::{
     parameters::Parameters,
     sts,
 };
-use crate::grpc::mutation::page_query;
+use crate::{grpc::mutation::page_query, kubernetes::KubernetesRelease};
 
 /// Longest path that is looked at, in bytes: the longest has two ARNs of 2048 characters, percent-encoded.
 const PATH_BYTES_MAX: usize = 16 * 1024;
@@ -117,8 +117,8 @@ pub enum Paging {
     None,
     /// The service that has the list.
     Service,
-    /// The door, out of a list that the service answers whole: of one user's, role's, profile's or provider's, never more than some
-    /// tens of items.
+    /// The door, out of a list that is there whole, as the service answers it or as the door knows it: of one user's, role's, profile's
+    /// or provider's, or of Kubernetes' versions, never more than some tens of items.
     Door,
 }
 
@@ -227,6 +227,14 @@ impl Found<'_> {
         self.labels.iter().find(|(label, _)| *label == name).map_or("", |(_, value)| value)
     }
 
+    /// The versions of Kubernetes that a request of `DescribeClusterVersions` asks for, the oldest first.
+    ///
+    /// # Errors
+    /// [`AwsError`] names the filter and the rule that it breaks.
+    pub fn kubernetes_versions(&self) -> Result<Vec<KubernetesRelease>, AwsError> {
+        eks::kubernetes_versions(&self.parameters)
+    }
+
     /// The management call that the request makes, for this caller.
     ///
     /// # Errors
@@ -234,7 +242,10 @@ impl Found<'_> {
     pub fn read(&self, caller: &Caller<'_>) -> Result<Asked, AwsError> {
         let input = Input::new(self, caller, &self.parameters, self.body);
         let page = match self.operation.paging {
-            Paging::Door => Some(page_query(Some(input.marker_page()?))),
+            Paging::Door => Some(page_query(Some(match self.operation.service.protocol() {
+                Protocol::RestJson => input.page()?,
+                Protocol::Query => input.marker_page()?,
+            }))),
             Paging::None | Paging::Service => None,
         };
         Ok(Asked { page, ..(self.operation.read)(&input)? })

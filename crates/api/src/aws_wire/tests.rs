@@ -381,8 +381,8 @@ proptest! {
     #[test]
     fn any_request_is_read_or_refused_without_a_fault(
         method in "GET|POST|DELETE|PUT|\\PC{0,5}",
-        path in "/(clusters|access-policies)?(/[a-z%0-9.-]{0,9}){0,6}|\\PC{0,60}",
-        query in "(maxResults|nextToken|Action|Version)?=?[a-zA-Z0-9&=%.-]{0,60}",
+        path in "/(clusters|access-policies|cluster-versions)?(/[a-z%0-9.-]{0,9}){0,6}|\\PC{0,60}",
+        query in "(maxResults|nextToken|versionStatus|defaultOnly|Action|Version)?=?[a-zA-Z0-9&=%.-]{0,60}",
         body in "\\{\"[a-zA-Z]{0,16}\":[\\[\\]\\{\\}\"a-z0-9:,]{0,40}\\}|\\PC{0,60}",
     ) {
         for service in Service::ALL {

@@ -6,6 +6,7 @@ pub(super) mod entries;
 pub(super) mod identity_providers;
 pub(super) mod tags;
 pub(super) mod updates;
+pub(super) mod versions;
 
 use serde_json::{Map, Value};
 

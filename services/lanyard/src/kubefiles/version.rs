@@ -6,12 +6,14 @@
 
 use std::{fmt, str::FromStr};
 
+use lanyard_api::kubernetes::{NEWEST_MINOR, OLDEST_MINOR};
+
 /// A minor release of Kubernetes 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubernetesVersion(u32);
 
 /// The oldest release whose webhooks speak v1.
-const OLDEST: KubernetesVersion = KubernetesVersion(17);
+const OLDEST: KubernetesVersion = KubernetesVersion(OLDEST_MINOR);
 
 /// A text that is no release of Kubernetes, or one too old.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +48,7 @@ pub struct Structured {
 
 impl KubernetesVersion {
     /// The release that files are written for unless another is named.
-    pub const CURRENT: Self = Self(35);
+    pub const CURRENT: Self = Self(NEWEST_MINOR);
 
     /// How its API server is told.
     pub fn way(self) -> Way {

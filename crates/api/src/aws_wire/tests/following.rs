@@ -44,6 +44,7 @@ fn each_of_these_operations_is_told_by_verb_and_path() {
         ("POST", &tags, "TagResource"),
         ("DELETE", &tags, "UntagResource"),
         ("GET", &tags, "ListTagsForResource"),
+        ("GET", "/cluster-versions", "DescribeClusterVersions"),
     ];
     for (method, path, name) in cases {
         let found = find(Service::Eks, &HttpCall { method, path, query: "", body: b"" }).unwrap();
@@ -97,6 +98,52 @@ fn the_token_of_a_change_goes_into_its_message_and_is_held_to_its_rule() {
             assert_eq!((code.as_str(), status), ("InvalidParameterException", 400), "{path}");
             assert!(message.starts_with("clientRequestToken: "), "{path}: {message}");
         }
+    }
+}
+
+fn versions(query: &str) -> Result<Vec<String>, AwsError> {
+    let call = HttpCall { method: "GET", path: "/cluster-versions", query, body: b"" };
+    let listed = find(Service::Eks, &call)?.kubernetes_versions()?;
+    Ok(listed.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn the_versions_of_kubernetes_are_filtered_and_are_nothing_of_anybodys() {
+    let (newest, all) = (["1.35".to_owned()], versions("").unwrap());
+    assert_eq!((all.first().map(String::as_str), all.last()), (Some("1.17"), newest.first()));
+    for query in
+        ["includeAll=true", "versionStatus=STANDARD_SUPPORT", "status=standard-support", "clusterType=eks"]
+    {
+        assert_eq!(versions(query).unwrap(), all, "{query}");
+    }
+    assert_eq!(versions("defaultOnly=true").unwrap(), newest);
+    assert_eq!(
+        versions("clusterVersions=1.34&clusterVersions=1.33&clusterVersions=2.0").unwrap(),
+        ["1.33", "1.34"]
+    );
+    for query in
+        ["versionStatus=UNSUPPORTED", "status=extended-support", "clusterType=local", "clusterVersions=1.16"]
+    {
+        assert_eq!(versions(query).unwrap(), [""; 0], "{query}");
+    }
+    let asked = eks("GET", "/cluster-versions", "maxResults=2&nextToken=", "").unwrap();
+    assert_eq!(asked.page.map(|page| page.items_max), Some(2));
+    assert!(asked.method.path.ends_with("/ListAccessPolicies") && asked.unknown_cluster.is_none());
+    let call = HttpCall { method: "GET", path: "/cluster-versions", query: "", body: b"" };
+    let operation = find(Service::Eks, &call).unwrap().operation;
+    assert_eq!(operation.action, Some("eks:DescribeClusterVersions"));
+    for query in [
+        "defaultOnly=yes",
+        "includeAll=",
+        "versionStatus=standard-support",
+        "status=none",
+        "maxResults=101",
+        "nextToken=AAAA",
+    ] {
+        let (code, status, message) = refused(eks("GET", "/cluster-versions", query, ""));
+        assert_eq!((code.as_str(), status), ("InvalidParameterException", 400), "{query}");
+        let name = query.split('=').next().unwrap_or_default();
+        assert!(message.starts_with(&format!("{name}: ")), "{query}: {message}");
     }
 }
 
