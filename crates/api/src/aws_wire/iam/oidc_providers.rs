@@ -28,6 +28,15 @@ fn of(input: &Input<'_>) -> Result<(Option<String>, String), AwsError> {
     }
 }
 
+/// An issuer's URL without the port that its scheme has anyway. eksctl writes it into each, and looks for the provider without it, which it
+/// finds at IAM; nor do issuers write it into their tokens.
+fn without_own_port(url: &str) -> String {
+    let Some(rest) = url.strip_prefix("https://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.strip_suffix(":443").unwrap_or(authority);
+    format!("https://{host}{path}")
+}
+
 pub(super) fn create(input: &Input<'_>) -> Read {
     input.refuse(
         &["IdentityCenterInstanceArn", "ContextProvider"],
@@ -36,7 +45,7 @@ pub(super) fn create(input: &Input<'_>) -> Read {
     Ok(input.asks(&pb::CreateOidcProviderRequest {
         mutation: None,
         account: None,
-        issuer_url: input.text("Url")?,
+        issuer_url: without_own_port(&input.text("Url")?),
         client_ids: input.texts("ClientIDList")?,
         thumbprints: input.texts("ThumbprintList")?,
         ca_bundle_pem: None,

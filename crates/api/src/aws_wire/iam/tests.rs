@@ -286,3 +286,27 @@ fn what_breaks_a_rule_is_named_by_its_parameter() {
         assert!(error.message.contains(said), "{form}: {error}");
     }
 }
+
+#[test]
+fn an_issuers_url_loses_the_port_that_its_scheme_has_anyway() {
+    let cases = [
+        ("https://ci.example:443", "https://ci.example"),
+        ("https://ci.example:443/id/A", "https://ci.example/id/A"),
+        ("https://[2001:db8::1]:443/id", "https://[2001:db8::1]/id"),
+        ("https://[2001:db8::443]", "https://[2001:db8::443]"),
+        ("https://ci.example:4430/a", "https://ci.example:4430/a"),
+        ("https://ci.example/a:443", "https://ci.example/a:443"),
+        ("http://ci.example:443", "http://ci.example:443"),
+    ];
+    for (given, kept) in cases {
+        let form = form_urlencoded(given);
+        let asked = read(&format!("Action=CreateOpenIDConnectProvider&Url={form}")).unwrap();
+        let made = pb::CreateOidcProviderRequest::decode(asked.message).unwrap();
+        assert_eq!(made.issuer_url, kept, "{given}");
+    }
+}
+
+/// As clients write a URL in a form.
+fn form_urlencoded(url: &str) -> String {
+    url.replace(':', "%3A").replace('/', "%2F").replace('[', "%5B").replace(']', "%5D")
+}
