@@ -92,7 +92,16 @@ fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
     }
     if cluster.id.as_str() != cluster.name {
         add("id", Value::from(cluster.id.as_str()));
-        add("outpostConfig", json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" }));
+        add(
+            "outpostConfig",
+            json!({ "outpostArns": [outpost(cluster)], "controlPlaneInstanceType": "lanyard" }),
+        );
     }
     shape
+}
+
+/// The ARN of an Outpost that nobody has: a cluster on one has just one there, and eksctl ends where it has none.
+fn outpost(cluster: &Cluster) -> String {
+    let Cluster { partition, region, account, .. } = cluster;
+    format!("arn:{partition}:outposts:{region}:{account}:outpost/lanyard")
 }
