@@ -167,8 +167,12 @@ impl<B: Backend> Inner<B> {
         let (parts, body) = request.into_parts();
         let claimed = request::claimed_service(&parts);
         let own = self.parts.config.hosts.service_of(request::authority(&parts));
-        let mut style =
-            Style { service: own.or(claimed), accepts_json: request::accepts_json(&parts.headers), id };
+        let mut style = Style {
+            service: own.or(claimed),
+            is_query: request::is_query(&parts),
+            accepts_json: request::accepts_json(&parts.headers),
+            id,
+        };
         let is_signed = request::is_signed(&parts);
         if let Some(response) = self.probed(&style, &parts).filter(|_| !is_signed) {
             self.bodies.discard(body).await;
@@ -189,7 +193,7 @@ impl<B: Backend> Inner<B> {
                 caught("call of the AWS wire", self.receive(&mut style, claimed, &parts, body, &mut told))
                     .await;
             let result = received
-                .unwrap_or_else(|Panicked| Err(errors::no_answer(style.service, &Fault::Internal).into()));
+                .unwrap_or_else(|Panicked| Err(errors::no_answer(style.words(), &Fault::Internal).into()));
             let (response, code) = match &result {
                 Ok((operation, answer)) => (style.answer(operation, answer), "ok"),
                 Err(Failure { error, is_of_people: true, .. }) => {
@@ -235,12 +239,12 @@ impl<B: Backend> Inner<B> {
             if matches!(unread, Unread::NoRoom | Unread::Crowded) {
                 metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             }
-            errors::unread(style.service, &unread)
+            errors::unread(style.words(), &unread)
         })?;
         let Ok(_permit) = self.in_flight.try_acquire() else {
             metrics::counter!(names::AWSAPI_SHED_TOTAL).increment(1);
             let message = "too many requests are open: try again".to_owned();
-            return Err(errors::throttled(style.service, message).into());
+            return Err(errors::throttled(style.words(), message).into());
         };
         let limit = self.parts.config.request_timeout();
         let left = limit.saturating_sub(begun.elapsed());
@@ -248,7 +252,7 @@ impl<B: Backend> Inner<B> {
         let worked = tokio::time::timeout(left, work).await;
         worked.unwrap_or_else(|_| {
             let fault = Fault::TimedOut { part: "the call".into(), limit };
-            Err(errors::no_answer(style.service, &fault).into())
+            Err(errors::no_answer(style.words(), &fault).into())
         })
     }
 
@@ -269,7 +273,7 @@ impl<B: Backend> Inner<B> {
             style.service = request::asked_service(parts, &body).or(style.service);
         }
         let query =
-            request::query(parts, body).map_err(|denial| errors::unauthenticated(style.service, &denial))?;
+            request::query(parts, body).map_err(|denial| errors::unauthenticated(style.words(), &denial))?;
         let (method, path, line, body) =
             (query.method.clone(), query.path.clone(), query.query.clone(), query.body.clone());
         let from = query.source_ip;
@@ -304,7 +308,7 @@ impl<B: Backend> Inner<B> {
             }
             AwsAdmission::Unauthenticated(denial) => {
                 tracing::debug!({ names::REQUEST_ID } = %style.id, { names::REASON_CODE } = %denial.code, "a signature does not do");
-                let error = errors::unauthenticated(style.service, &denial);
+                let error = errors::unauthenticated(style.words(), &denial);
                 Err(Failure { error, cluster: None, is_of_people })
             }
             AwsAdmission::Forbidden(denial) => {
@@ -338,7 +342,7 @@ impl<B: Backend> Inner<B> {
         let admission = self.parts.backend.admit(query).await;
         admission.map_err(|fault| {
             tracing::warn!({ names::REQUEST_ID } = %style.id, %fault, "a call of the AWS wire could not be admitted");
-            errors::no_answer(style.service, &fault).into()
+            errors::no_answer(style.words(), &fault).into()
         })
     }
 

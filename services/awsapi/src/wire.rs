@@ -44,6 +44,8 @@ pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
 pub(crate) struct Style {
     /// The service that was signed for; none where that is not known.
     pub(crate) service: Option<Service>,
+    /// Whether the request speaks Query, whosever it is.
+    pub(crate) is_query: bool,
     /// Whether the caller of a service that speaks Query takes JSON (aws-iam-authenticator does).
     pub(crate) accepts_json: bool,
     /// The request's number.
@@ -51,6 +53,12 @@ pub(crate) struct Style {
 }
 
 impl Style {
+    /// The service in whose codes and protocol a refusal is written. One that is signed for and none of ours is told so as STS would, where
+    /// it is asked in Query: CloudFormation's clients read nothing else.
+    pub(crate) fn words(&self) -> Option<Service> {
+        self.service.or(self.is_query.then_some(Service::Sts))
+    }
+
     /// The answer of an operation.
     pub(crate) fn answer(&self, operation: &str, answer: &Answer) -> Response<Body> {
         match answer {
@@ -75,7 +83,7 @@ impl Style {
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let AwsError { code, message, .. } = error;
         let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
-        let mut response = match self.service.map_or(Protocol::RestJson, Service::protocol) {
+        let mut response = match self.words().map_or(Protocol::RestJson, Service::protocol) {
             Protocol::RestJson => {
                 let mut body = json!({ "message": message });
                 let of_eks = self.service != Some(Service::EksAuth);

@@ -132,6 +132,18 @@ def test_people_get_a_text_and_clients_their_error(hub, wire):
     assert raw(hub, "GET", f"{wire.url}/readyz").status_code == 200
 
 
+def test_a_service_that_is_none_of_these_is_told_so_in_the_protocol_in_which_it_is_asked(wire):
+    """As a tool asks CloudFormation that has one endpoint for all of AWS."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = wire.send("POST", "/", b"Action=ListStacks&Version=2010-05-15", service="cloudformation", headers=form)
+    assert (answer.status_code, code_of(answer)) == (403, "SignatureDoesNotMatch"), answer.text
+    assert "scoped to service `cloudformation`; here there are eks" in answer.text
+    json_11 = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.GetParameter"}
+    answer = wire.send("POST", "/", b"{}", service="ssm", headers=json_11)
+    assert (answer.status_code, code_of(answer)) == (403, "InvalidSignatureException"), answer.text
+    assert "scoped to service `ssm`" in answer.text
+
+
 def test_a_host_of_one_service_is_that_services_alone(new_hub, tmp_path):
     settings = {"LANYARD_AWSAPI__HOSTS__STS": '["localhost"]', "LANYARD_AWSAPI__HOSTS__EKS_AUTH": '["eks-auth.hub.example"]'}
     hub = new_hub("hosts", settings=settings).start()

@@ -39,7 +39,7 @@ fn is_of_sdk(parts: &Parts) -> bool {
 }
 
 /// Whether it speaks Query, by its parameter or by the form that it sends.
-fn is_query(parts: &Parts) -> bool {
+pub(super) fn is_query(parts: &Parts) -> bool {
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     is_form || parts.uri.query().is_some_and(|query| query.contains("Action="))

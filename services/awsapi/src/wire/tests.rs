@@ -3,7 +3,7 @@ use http_body_util::BodyExt as _;
 use super::*;
 
 fn style(service: Service, accepts_json: bool) -> Style {
-    Style { service: Some(service), accepts_json, id: Uuid::from_u128(7) }
+    Style { service: Some(service), is_query: false, accepts_json, id: Uuid::from_u128(7) }
 }
 
 async fn text(response: Response<Body>) -> (u16, String, String) {
@@ -82,4 +82,17 @@ async fn an_error_has_code_and_message_where_each_protocol_looks_for_them() {
     );
     let (_, _, body) = text(style(Service::Sts, true).error(&error, None)).await;
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["Error"]["Code"], "ServiceUnavailable");
+}
+
+#[tokio::test]
+async fn a_service_that_is_none_of_ours_is_told_so_in_the_protocol_in_which_it_is_asked() {
+    let error = AwsError::new("SignatureDoesNotMatch", 403, "here there are others");
+    let unknown = |is_query| Style { service: None, is_query, ..style(Service::Sts, false) };
+    let (status, kind, body) = text(unknown(true).error(&error, None)).await;
+    assert_eq!((status, kind.as_str()), (403, "text/xml"));
+    assert!(body.contains("<Code>SignatureDoesNotMatch</Code>"), "{body}");
+    let response = unknown(false).error(&error, None);
+    assert_eq!(response.headers()[ERROR_TYPE], "SignatureDoesNotMatch");
+    assert_eq!((unknown(true).words(), unknown(false).words()), (Some(Service::Sts), None));
+    assert_eq!(Style { is_query: true, ..style(Service::Eks, false) }.words(), Some(Service::Eks));
 }
