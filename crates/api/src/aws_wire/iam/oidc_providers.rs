@@ -28,8 +28,8 @@ fn of(input: &Input<'_>) -> Result<(Option<String>, String), AwsError> {
     }
 }
 
-/// An issuer's URL without the port that its scheme has anyway. eksctl writes it into each, and looks for the provider without it, which it
-/// finds at IAM; nor do issuers write it into their tokens.
+/// An issuer's URL without the port that its scheme has anyway. eksctl writes it into each and looks for the provider without it; nor do
+/// issuers write it into their tokens.
 fn without_own_port(url: &str) -> String {
     let Some(rest) = url.strip_prefix("https://") else { return url.to_owned() };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
