@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// The status of an answer that has what was asked for.
+const OK: u16 = 200;
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -46,6 +48,19 @@ pub(crate) struct Connection {
 impl Connection {
     /// Sends a whole request and gives the body of its answer, which has to be a 200.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<&[u8]> {
+        let (head, read) = self.answered(request).await?;
+        let answer = self.buffer.get(..read).unwrap_or_default();
+        ensure!(head.status == OK, "{}", String::from_utf8_lossy(answer));
+        answer.get(head.length..).context("an answer has a body")
+    }
+
+    /// Sends a whole request and gives the status of its answer.
+    pub(crate) async fn status_of(&mut self, request: &[u8]) -> Result<u16> {
+        Ok(self.answered(request).await?.0.status)
+    }
+
+    /// Sends a whole request and reads the whole answer: its head, and how many bytes of the buffer it is.
+    async fn answered(&mut self, request: &[u8]) -> Result<(Head, usize)> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
         let mut read = 0;
@@ -57,13 +72,14 @@ impl Connection {
             read += more;
             let Some(head) = head(self.buffer.get(..read).unwrap_or_default())? else { continue };
             if read >= head.length + head.body {
-                return self.buffer.get(head.length..read).context("an answer has a body");
+                return Ok((head, read));
             }
         }
     }
 }
 
 struct Head {
+    status: u16,
     /// Up to and with the empty line.
     length: usize,
     /// Of the body that follows.
@@ -75,12 +91,11 @@ fn head(answer: &[u8]) -> Result<Option<Head>> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(end) = answer.windows(END.len()).position(|window| window == END) else { return Ok(None) };
     let text = std::str::from_utf8(answer.get(..end).unwrap_or_default())?;
-    if !text.starts_with("HTTP/1.1 200 ") {
-        bail!("{}", String::from_utf8_lossy(answer));
-    }
+    let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    let status = status.with_context(|| format!("an answer without a status: {text}"))?.parse()?;
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let body = length.context("an answer without content-length")?.trim().parse()?;
-    Ok(Some(Head { length: end + END.len(), body }))
+    let length = length.with_context(|| format!("an answer without content-length: {text}"))?;
+    Ok(Some(Head { status, length: end + END.len(), body: length.trim().parse()? }))
 }
 
 /// A `GET` with these headers, as it goes over the wire.

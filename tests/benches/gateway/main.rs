@@ -15,6 +15,7 @@ mod hub;
 mod load;
 mod process;
 mod questions;
+mod roles;
 mod stack;
 mod sts;
 mod turn;

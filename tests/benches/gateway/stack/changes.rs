@@ -7,20 +7,24 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use lanyard_api::authn::accounts::{Accounts as _, CreateUser, Named};
 use lanyard_api::authz::{Authorize as _, ObjectBatch, Objects as _, Verdict};
+use lanyard_api::credentials::{Associations as _, MutatePod, PodIdentityAssociationRef, Pods as _};
 use lanyard_api::grpc::{Remote, admitted_at_the_door};
-use lanyard_api::mapping::{CreateAccessEntry, Entries as _, EntryRef};
+use lanyard_api::mapping::{Clusters as _, CreateAccessEntry, Entries as _, EntryRef};
 use lanyard_api::signing::SignedChannel;
 use lanyard_api::{ClusterId, ClusterUid, Mutation};
-use lanyard_iam::{Credentials, SecretAccessKey};
+use lanyard_iam::{AccountId, Credentials, SecretAccessKey};
 use lanyard_kit::ExposeSecret as _;
 use lanyard_rbac::ObjectKey;
 use serde_json::json;
+use tokio::sync::{Mutex, SetOnce};
 use tonic::transport::Channel;
 
 use super::running::{Place, Service, Stack, badge, is_proven, prove};
 use super::{Scale, rbac_review};
+use crate::client::{Connection, post};
 use crate::figure::{say, say_under};
 use crate::questions::{Questions, local_token_of};
+use crate::roles::{associated, pod_role};
 use crate::sts;
 use crate::turn::percentile_microseconds;
 use crate::world::{self, World};
@@ -39,6 +43,17 @@ const USERNAME: &str = "somebody-who-is-bound-and-unbound";
 const BINDING: &str = "visible";
 /// Whose key is switched off and on.
 const USER: &str = "switched-off-and-on";
+/// The role that the pods of a ServiceAccount get and lose.
+const ROLE: &str = "given-and-taken-back";
+/// Whose pods.
+const NAMESPACE: &str = "shop";
+const SERVICE_ACCOUNT: &str = "visible";
+/// A review that says nothing: whether its bearer is known shows all the same, and no service behind the door is asked.
+const NO_REVIEW: &str = "[]";
+/// What it gets where its bearer is a cluster's API server.
+const UNREADABLE: u16 = 400;
+/// What it gets where its bearer is nobody.
+const UNKNOWN: u16 = 401;
 /// A session of the one role of the lab that has no entry.
 const SESSION: usize = 0;
 
@@ -49,6 +64,8 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
         authn: replicas(stack, "authn")?,
         mapping: replicas(stack, "mapping")?,
         authz: replicas(stack, "authz")?,
+        credentials: replicas(stack, "credentials")?,
+        account: world.account,
         cluster: *world.clusters.first().context("a world without clusters")?,
         id: world::cluster_id(0).parse()?,
         changes: scale.changes,
@@ -56,11 +73,21 @@ pub(super) async fn measure(place: &Place<'_>, stack: &Stack, scale: Scale, worl
     let questions = Questions::new(world, &stack.server, place.sts);
     bench.entries(&questions).await?;
     bench.bindings().await?;
-    bench.keys().await
+    bench.keys().await?;
+    bench.associations().await?;
+    bench.api_servers(&gateways(stack).await?).await
 }
 
 fn replicas(stack: &Stack, service: &str) -> Result<Vec<Service>> {
     (0..REPLICAS).map(|number| stack.replica(service, number)).collect()
+}
+
+/// A connection to the door of each gateway.
+async fn gateways(stack: &Stack) -> Result<Vec<Mutex<Connection>>> {
+    let connecting = (0..REPLICAS).map(|number| async move {
+        Ok::<_, anyhow::Error>(Mutex::new(stack.gateway(number)?.connect().await?))
+    });
+    try_join_all(connecting).await
 }
 
 struct Bench {
@@ -68,6 +95,9 @@ struct Bench {
     authn: Vec<Service>,
     mapping: Vec<Service>,
     authz: Vec<Service>,
+    credentials: Vec<Service>,
+    /// The embedded account.
+    account: AccountId,
     cluster: ClusterUid,
     id: ClusterId,
     changes: usize,
@@ -179,6 +209,83 @@ impl Bench {
         }
         times.say("An access key, switched off or on, on two replicas of authn")
     }
+
+    /// A ServiceAccount gets a role and loses it; credentials puts what that takes into its pods, or nothing.
+    async fn associations(&self) -> Result<()> {
+        let mut times = Times::default();
+        let by = || Mutation::by(admitted_at_the_door());
+        self.door.create_role(by(), pod_role(ROLE)).await?;
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "visible" },
+            "spec": { "serviceAccountName": SERVICE_ACCOUNT, "containers": [{ "name": "app", "image": "app" }] },
+        });
+        let asked = MutatePod {
+            cluster: self.cluster,
+            namespace: NAMESPACE.to_owned(),
+            pod: pod.to_string().into(),
+            before: None,
+            required: false,
+        };
+        let made = Cell::new(None);
+        for number in 0..self.changes {
+            let makes = number % 2 == 0;
+            let change = async {
+                let cluster = self.id.clone();
+                if makes {
+                    let new = associated(cluster, self.account, ROLE, NAMESPACE, SERVICE_ACCOUNT);
+                    let new = self.door.create_pod_identity_association(by(), new).await?.value;
+                    made.set(Some(new.association.id));
+                } else {
+                    let id = made.take().context("one is made before it is deleted")?;
+                    let named = PodIdentityAssociationRef { cluster, id };
+                    self.door.delete_pod_identity_association(by(), named).await?;
+                }
+                Ok(())
+            };
+            let shows = async |replica: &Service| {
+                Ok(replica.mutate_pod(asked.clone()).await?.patch.is_some() == makes)
+            };
+            follow(&mut times, change, &self.credentials, shows).await?;
+        }
+        times.say("A Pod Identity association, made or deleted, on two replicas of credentials")
+    }
+
+    /// A credential of a cluster's API server is issued and ended; the gateways, which hear of it by mapping's watch alone, take it or
+    /// refuse it.
+    async fn api_servers(&self, gateways: &[Mutex<Connection>]) -> Result<()> {
+        let mut times = Times::default();
+        let path = format!("/clusters/{}/tokenreview", self.id);
+        // The newest: its name, and what its bearer asks. Nobody can ask before the hub has said the token, which it makes.
+        let mut issued = SetOnce::new();
+        for number in 0..self.changes {
+            let makes = number % 2 == 0;
+            if makes {
+                issued = SetOnce::new();
+            }
+            let change = async {
+                let (by, cluster) = (Mutation::by(admitted_at_the_door()), self.id.clone());
+                if makes {
+                    let (credential, token) = self.door.create_spoke_credential(by, cluster).await?.value;
+                    let review = post(&path, token.expose_secret(), NO_REVIEW);
+                    ensure!(issued.set((credential.id, review)).is_ok(), "one is issued at a time");
+                } else {
+                    let (credential, _) = issued.get().context("one is issued before it is ended")?;
+                    self.door.delete_spoke_credential(by, cluster, credential.clone()).await?;
+                }
+                Ok(())
+            };
+            let shows = async |gateway: &Mutex<Connection>| {
+                let (_, review) = issued.wait().await;
+                match gateway.lock().await.status_of(review).await? {
+                    UNREADABLE => Ok(makes),
+                    UNKNOWN => Ok(!makes),
+                    other => anyhow::bail!("the door answers {other}"),
+                }
+            };
+            follow(&mut times, change, gateways, shows).await?;
+        }
+        times.say("A credential of an API server, issued or ended, on two replicas of gateway")
+    }
 }
 
 fn visible(entry: EntryRef) -> CreateAccessEntry {
@@ -195,11 +302,11 @@ fn visible(entry: EntryRef) -> CreateAccessEntry {
 }
 
 /// Makes a change, and asks every replica over and over meanwhile, until each has shown it.
-async fn follow(
+async fn follow<R>(
     times: &mut Times,
     change: impl Future<Output = Result<()>>,
-    replicas: &[Service],
-    shows: impl AsyncFn(&Service) -> Result<bool>,
+    replicas: &[R],
+    shows: impl AsyncFn(&R) -> Result<bool>,
 ) -> Result<()> {
     let begun = Instant::now();
     let answered = Cell::new(None);

@@ -110,6 +110,11 @@ impl Stack {
             .with_timeout(CALL_TIMEOUT))
     }
 
+    /// The door of one gateway.
+    pub(super) fn gateway(&self, number: usize) -> Result<Server> {
+        hub::server(&serde_json::from_slice(&std::fs::read(self.ready_file("gateway", number))?)?)
+    }
+
     /// The front door, for the hub's administrator.
     pub(super) fn signed(&self, world: &World) -> Result<Remote<SignedChannel<Channel>>> {
         front_door(&self.ready, world.hub, &world.administrator)

@@ -1,10 +1,9 @@
 //! A cluster with an issuer, a role for the pods of one of its ServiceAccounts, and a node that may ask for these pods.
 
 use anyhow::{Context as _, Result};
-use lanyard_api::authn::accounts::{Accounts as _, CreateRole, CreateUser, Named, PolicyOwner};
+use lanyard_api::authn::accounts::{Accounts as _, CreateUser, Named, PolicyOwner};
 use lanyard_api::credentials::{
-    Associations as _, AssumeRole, CreatePodIdentityAssociation, IssuerDocuments, POD_IDENTITY_AUDIENCE,
-    POD_IDENTITY_SERVICE, Sessions as _, Workloads as _,
+    Associations as _, AssumeRole, IssuerDocuments, POD_IDENTITY_AUDIENCE, Sessions as _, Workloads as _,
 };
 use lanyard_api::grpc::admitted_at_the_door;
 use lanyard_api::mapping::{Clusters as _, Node as BoundNode};
@@ -18,6 +17,7 @@ use time::OffsetDateTime;
 
 use crate::door::front_door;
 use crate::hub::Hub;
+use crate::roles::{associated, pod_role, role};
 use crate::world::{self, World};
 
 /// Of the ServiceAccount whose pods are vended to.
@@ -29,8 +29,8 @@ const NODE: &str = "node-a.ec2.internal";
 const INSTANCE: &str = "i-0123456789abcdef0";
 /// What the cluster's tokens say of their issuer.
 const ISSUER: &str = "https://issuer.bench.example";
-/// How long a role's sessions may last, in seconds: IAM's default.
-const SESSION_SECONDS_MAX: u32 = 3_600;
+/// The role of the pods.
+const ROLE: &str = "app";
 
 /// The node, and the key that its cluster's tokens are signed by.
 pub(super) struct Node {
@@ -52,22 +52,8 @@ impl Node {
         let documents = IssuerDocuments { issuer_url: ISSUER.to_owned(), jwks };
         door.push_issuer(by(), cluster.clone(), documents).await?;
 
-        let pods = json!({ "Service": POD_IDENTITY_SERVICE });
-        let app = role("app", &pods, &["sts:AssumeRole", "sts:TagSession"]);
-        door.create_role(by(), app).await?;
-        let association = CreatePodIdentityAssociation {
-            cluster: cluster.clone(),
-            namespace: NAMESPACE.to_owned(),
-            service_account: SERVICE_ACCOUNT.to_owned(),
-            role_arn: format!("arn:aws:iam::{}:role/app", world.account),
-            target_role_arn: None,
-            disable_session_tags: None,
-            policy: None,
-            tags: Default::default(),
-            allow_any_cluster: true,
-            aws_road: None,
-            unprobed: false,
-        };
+        door.create_role(by(), pod_role(ROLE)).await?;
+        let association = associated(cluster.clone(), world.account, ROLE, NAMESPACE, SERVICE_ACCOUNT);
         door.create_pod_identity_association(by(), association).await?;
 
         let user = CreateUser {
@@ -147,21 +133,6 @@ pub(super) fn claims(number: usize) -> Value {
 /// The issuer of these.
 pub(super) fn issuer() -> &'static str {
     ISSUER
-}
-
-/// A role that lets somebody do this with it.
-fn role(name: &str, principal: &Value, actions: &[&str]) -> CreateRole {
-    let statement = json!({ "Effect": "Allow", "Principal": principal, "Action": actions });
-    CreateRole {
-        account: None,
-        path: "/".to_owned(),
-        name: name.to_owned(),
-        trust_policy: json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string(),
-        session_seconds_max: SESSION_SECONDS_MAX,
-        tags: Default::default(),
-        description: String::new(),
-        allow_any_subject: false,
-    }
 }
 
 /// A policy document that allows one thing everywhere.
