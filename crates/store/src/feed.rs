@@ -155,11 +155,11 @@ impl Store {
     /// [`StoreError::Regressed`] where the store has a lower revision than was seen; the other scopes are caught up all the
     /// same. Otherwise when the database does not answer.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
-        self.look(Source::Poll).await
+        self.look(Source::Poll).await.map(drop)
     }
 
-    /// The same, with what caused it.
-    pub(crate) async fn look(&self, source: Source) -> Result<(), StoreError> {
+    /// The same, with what caused it; the answer is whether there was anything to catch up with.
+    pub(crate) async fn look(&self, source: Source) -> Result<bool, StoreError> {
         telemetry::looked(source);
         self.keyring().advance(self.clock().now());
         let _turn = self.feed().turn.lock().await;
@@ -173,7 +173,8 @@ impl Store {
         let gone = before.keys().filter(|scope| !found.iter().any(|(other, _)| other == *scope)).copied();
         let gone: Vec<_> = gone.map(|scope| (scope, Revision(0))).collect();
         found.extend(gone);
-        let behind = found.iter().map(|(scope, at)| at.0.saturating_sub(self.feed().applied(*scope).0)).sum();
+        let behind: u64 =
+            found.iter().map(|(scope, at)| at.0.saturating_sub(self.feed().applied(*scope).0)).sum();
         telemetry::lag(behind);
         let mut caught_up = Ok(());
         for (scope, revision) in found {
@@ -189,7 +190,7 @@ impl Store {
         if caught_up.is_ok() {
             telemetry::caught_up(self.clock().now());
         }
-        caught_up
+        caught_up.map(|()| behind > 0)
     }
 
     /// Hands over what the store has of a scope beyond what was applied.

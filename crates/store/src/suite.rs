@@ -154,6 +154,7 @@ store_suite! {
         a_commit_whose_caller_went_away_is_delivered_all_the_same,
         the_tailer_finds_commits_of_other_processes_by_itself,
         a_commit_that_nobody_is_told_of_is_found_by_the_poll,
+        whoever_is_not_told_of_what_the_poll_finds_listens_anew,
         a_commit_while_the_listening_connection_is_cut_waits_for_no_poll,
         whoever_listens_anew_looks_at_once_however_long_that_took,
         a_follower_that_panics_keeps_no_change_from_the_others,

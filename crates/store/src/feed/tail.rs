@@ -54,15 +54,20 @@ async fn follow(
     loop {
         // Alone with the file there is nothing to look for but what a failed delivery left.
         let pause = if is_shared || is_behind { poll } else { SWEEP_INTERVAL };
-        let source = tokio::select! {
-            () = wake.notified() => Source::Own,
-            source = heard(words, poll) => source,
-            () = tokio::time::sleep(pause) => Source::Poll,
+        let (source, was_silent) = tokio::select! {
+            () = wake.notified() => (Source::Own, false),
+            source = heard(words, poll) => (source, false),
+            () = tokio::time::sleep(pause) => (Source::Poll, true),
         };
         let Some(inner) = store.upgrade() else { return };
         let store = Store::of(inner);
         is_behind = match store.look(source).await {
-            Ok(()) => false,
+            Ok(found) => {
+                if let Some(words) = words.as_mut().filter(|_| was_silent && found) {
+                    words.doubt();
+                }
+                false
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "the store cannot be followed: trying again");
                 true
@@ -121,6 +126,14 @@ impl Words {
         // Another one is made: after some errors a listener keeps a connection that is dead.
         self.listener = None;
         Source::Poll
+    }
+
+    /// Nobody told of a commit that was found all the same. A connection on which nothing is ever sent can be dead without an error, for
+    /// ever: what lies between may have forgotten it. So another one listens; where word was only late, that costs little.
+    fn doubt(&mut self) {
+        if self.listener.take().is_some() {
+            tracing::info!("a commit was found that nobody told of: listening anew");
+        }
     }
 }
 

@@ -230,6 +230,35 @@ pub(super) async fn a_commit_that_nobody_is_told_of_is_found_by_the_poll(bench: 
     }
 }
 
+/// Who listens, and since when.
+async fn listening(store: &Store) -> Vec<String> {
+    let sql = "SELECT pid || ' ' || query_start FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'";
+    let (mut connection, _permit) = store.open_connection(Access::Read).await.unwrap();
+    let lines = connection.fetch(sql, []).await.unwrap();
+    lines.iter().map(|line| line.text(0).unwrap()).collect()
+}
+
+pub(super) async fn whoever_is_not_told_of_what_the_poll_finds_listens_anew(bench: Bench) {
+    if !bench.database.is_postgres() {
+        return; // With a file nobody listens.
+    }
+    let store = bench.open().await;
+    silence(&store).await;
+    let silent = bench.open().await;
+    let mut options = bench.options();
+    options.poll_interval = Duration::from_millis(10);
+    let other = Store::open(&options).await.unwrap();
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    let before = listening(&store).await;
+    assert_eq!(before.len(), 3, "one connection of each process listens: {before:?}");
+    put(&silent, &setting("a", "1")).await.unwrap();
+    assert_eq!(tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap(), Some(1));
+    let anew = async { while listening(&store).await.iter().all(|one| before.contains(one)) {} };
+    tokio::time::timeout(PATIENCE, anew).await.expect("it listens as before, though nobody told it");
+}
+
 pub(super) async fn a_commit_while_the_listening_connection_is_cut_waits_for_no_poll(bench: Bench) {
     if !bench.database.is_postgres() {
         return; // With a file there is none.
