@@ -1,10 +1,11 @@
 //! Lists and watches of one API server, over kit's client: every answer bounded, no redirect, no proxy.
 
+mod lines;
 mod reviews;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use lanyard_api::{
     credentials::IssuerDocuments,
@@ -17,6 +18,7 @@ use lanyard_kit::{
 use secrecy::ExposeSecret as _;
 use url::Url;
 
+use self::lines::Lines;
 use crate::{
     config::SpokeConfig,
     wire::{self, Event, Page, Resource, Unreadable},
@@ -69,6 +71,9 @@ pub enum ApiFault {
     /// One event is longer than allowed.
     #[error("an event of the watch has more than {0} bytes")]
     EventTooLong(usize),
+    /// A list goes on and on, though little is in it.
+    #[error("a list has more than {0} parts")]
+    Endless(usize),
     /// The API server ended the watch.
     #[error("the API server ended the watch: {0}")]
     Ended(String),
@@ -220,7 +225,7 @@ impl ApiServer {
             let body = stream.chunk().await?.unwrap_or_default();
             return Err(refused(resource.name(), stream.status.as_u16(), &body));
         }
-        Ok(Watch { resource, stream, buffer: BytesMut::new(), silence, event_bytes_max })
+        Ok(Watch { resource, stream, lines: Lines::default(), silence, event_bytes_max })
     }
 
     /// The issuer of ServiceAccount tokens, with its keys.
@@ -277,7 +282,7 @@ fn refused(what: &'static str, status: u16, body: &[u8]) -> ApiFault {
 pub struct Watch {
     resource: Resource,
     stream: Streamed,
-    buffer: BytesMut,
+    lines: Lines,
     silence: Duration,
     event_bytes_max: usize,
 }
@@ -289,14 +294,13 @@ impl Watch {
     /// [`ApiFault`] where it was cut, or what came is no event.
     pub async fn next(&mut self) -> Result<Option<Event>, ApiFault> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(end + 1);
+            if let Some(line) = self.lines.cut() {
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
                 return Ok(Some(wire::event(self.resource, &line)?));
             }
-            if self.buffer.len() > self.event_bytes_max {
+            if self.lines.bytes_left() > self.event_bytes_max {
                 return Err(ApiFault::EventTooLong(self.event_bytes_max));
             }
             match tokio::time::timeout(self.silence, self.stream.chunk()).await {
@@ -304,7 +308,7 @@ impl Watch {
                 // What is left is half an event, of a connection that was cut: the next watch has it whole.
                 Ok(read) => match read? {
                     None => return Ok(None),
-                    Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                    Some(chunk) => self.lines.add(&chunk),
                 },
             }
         }

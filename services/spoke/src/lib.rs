@@ -19,6 +19,8 @@ pub mod mirror;
 pub mod process;
 mod pusher;
 mod reviews;
+#[cfg(test)]
+mod stand_in;
 mod state;
 mod telemetry;
 mod watcher;

@@ -169,7 +169,7 @@ impl From<&ApiFault> for Kind {
             ApiFault::Status { status: 401 | 403, .. } => Self::Denied,
             ApiFault::Status { .. } => Self::Answered,
             ApiFault::Unreadable(_) => Self::Unreadable,
-            ApiFault::TooLong { .. } | ApiFault::EventTooLong(_) => Self::TooLarge,
+            ApiFault::TooLong { .. } | ApiFault::EventTooLong(_) | ApiFault::Endless(_) => Self::TooLarge,
             ApiFault::Silent(_) => Self::Silent,
             ApiFault::Ended(_) => Self::Ended,
         }

@@ -25,6 +25,10 @@ use crate::{
 /// The first pause before something is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A watch that is over sooner than this was of little use: whoever ends one after the other, or answers to each that its beginning is too
+/// long ago, is not asked again without a pause.
+const SHORT: Duration = Duration::from_secs(5);
+
 /// Which cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -58,13 +62,18 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     /// Lists and watches one resource, for ever.
     async fn read(&self, resource: Resource) {
         let mut pause = Pause::new(&self.config);
+        let mut between = Between::new(&self.config);
         let mut from: Option<String> = None;
         loop {
+            let begun = Instant::now();
             let read = self.read_once(resource, &mut from, &mut pause).await;
             match read {
                 // In good order: on with the next watch.
-                Ok(()) => continue,
-                Err(ReadFault::Api(fault)) if fault.is_expired() => from = None,
+                Ok(()) => between.wait(begun.elapsed()).await,
+                Err(ReadFault::Api(fault)) if fault.is_expired() => {
+                    from = None;
+                    between.wait(begun.elapsed()).await;
+                }
                 Err(fault) => {
                     let reason = format!("{}: {fault}", resource.name());
                     tracing::warn!(cluster.uid = %self.target.uid, fault = reason, "a spoke cluster is not heard");
@@ -127,9 +136,14 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
 
     /// All parts of a list. One that expires between two parts is begun anew by whoever asked.
     async fn list(&self, resource: Resource) -> Result<(Vec<Seen>, String), ReadFault> {
-        let (mut objects, mut bytes, mut next) = (Vec::<Seen>::new(), 0, None);
+        let (mut objects, mut bytes, mut parts, mut next) = (Vec::<Seen>::new(), 0, 0, None);
         let bounds = self.config.bounds_of(resource);
         loop {
+            // A part may be empty, where all that was looked at for it is left out; but not of any number.
+            parts += 1;
+            if parts > bounds.objects_max {
+                return Err(ApiFault::Endless(bounds.objects_max).into());
+            }
             let page = self.server.list(resource, next.as_deref()).await?;
             bytes += page.objects.iter().map(|seen| seen.content.bytes()).sum::<usize>();
             objects.extend(page.objects);
@@ -377,6 +391,34 @@ pub(crate) enum ReadFault {
     TooLarge(#[from] crate::mirror::TooLarge),
 }
 
+/// What lies between two watches that end in good order: nothing, unless they end as soon as they begin.
+struct Between {
+    short: Duration,
+    pause: Pause,
+}
+
+impl Between {
+    fn new(config: &SpokeConfig) -> Self {
+        // Those that are asked for may be short themselves.
+        Self { short: SHORT.min(Duration::from_secs(config.watch_seconds) / 2), pause: Pause::new(config) }
+    }
+
+    /// The pause after one that went on for so long.
+    fn after(&mut self, lasted: Duration) -> Option<Duration> {
+        if lasted < self.short {
+            return Some(self.pause.next());
+        }
+        self.pause.reset();
+        None
+    }
+
+    async fn wait(&mut self, lasted: Duration) {
+        if let Some(pause) = self.after(lasted) {
+            sleep(pause).await;
+        }
+    }
+}
+
 /// Pauses that double, up to a limit.
 struct Pause {
     next: Duration,
@@ -401,7 +443,59 @@ impl Pause {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use lanyard_api::grpc::Remote;
+    use lanyard_kit::SystemClock;
+    use serde_json::json;
+    use tonic::service::Routes;
+
     use super::*;
+    use crate::stand_in::{serve, server_at};
+
+    #[test]
+    fn watches_that_end_as_they_begin_are_begun_anew_less_and_less_often() {
+        let mut between = Between::new(&SpokeConfig { pause_seconds_max: 1, ..SpokeConfig::default() });
+        let milliseconds = |count| Some(Duration::from_millis(count));
+        let mut after = |lasted| between.after(Duration::from_millis(lasted));
+        assert_eq!([0, 4_999, 1, 1].map(&mut after), [250, 500, 1_000, 1_000].map(milliseconds));
+        assert_eq!([5_000, 240_000].map(&mut after), [None, None]);
+        assert_eq!(after(1), milliseconds(250), "one that went on makes up for those before");
+        let mut asked_short = Between::new(&SpokeConfig { watch_seconds: 1, ..SpokeConfig::default() });
+        assert_eq!(asked_short.after(Duration::from_secs(1)), None, "as long as was asked for");
+    }
+
+    #[tokio::test]
+    async fn a_list_without_an_end_is_not_read_for_ever() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let empty =
+            json!({ "metadata": { "resourceVersion": "1", "continue": "more" }, "items": [] }).to_string();
+        let routes = Router::new().fallback(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let empty = empty.clone();
+            async move { empty }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (address, authority) = serve(folder.path(), routes).await;
+        let remote = || Arc::new(Remote::new(Routes::builder().routes()));
+        let config = SpokeConfig { objects_max: 7, ..SpokeConfig::default() };
+        let watcher = Watcher {
+            mapping: remote(),
+            authz: remote(),
+            credentials: remote(),
+            target: Target { uid: ClusterUid::random(), id: "spoke".parse().unwrap() },
+            server: server_at(address, authority, &config),
+            clock: Arc::new(SystemClock),
+            state: Arc::new(State::new(&config)),
+            telemetry: Arc::new(Telemetry::new()),
+            config: Arc::new(config),
+        };
+        let fault = watcher.list(Resource::Roles).await.unwrap_err();
+        assert!(matches!(fault, ReadFault::Api(ApiFault::Endless(7))), "{fault}");
+        assert_eq!(asked.load(Ordering::Relaxed), 7);
+    }
 
     #[test]
     fn a_part_that_is_pushed_too_often_waits_as_long_as_the_hub_says_and_no_longer_than_it_must() {

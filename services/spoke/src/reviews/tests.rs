@@ -5,20 +5,13 @@ use std::{
 
 use axum::{Router, body::Body, extract::Request, response::Response};
 use http_body_util::BodyExt as _;
-use lanyard_api::kubeconfig::{KubeCredential, Kubeconfig};
-use lanyard_kit::{
-    serve::{Options, Server},
-    tls::{Authority, ClientCertificates, Names, server_config},
-};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::SpokeConfig;
-
-/// The credential that the stand-in takes.
-const CREDENTIAL: &str = "the-hubs";
+use crate::{
+    config::SpokeConfig,
+    stand_in::{self, CREDENTIAL, serve},
+};
 
 /// An API server for faults alone: what it does is chosen by the token that it reviews.
 async fn answer(request: Request) -> Response {
@@ -45,25 +38,12 @@ async fn answer(request: Request) -> Response {
 }
 
 async fn stand_in(folder: &std::path::Path) -> (SocketAddr, String) {
-    let now = OffsetDateTime::now_utc();
-    let authority = Authority::create(&folder.join("pki"), "test", now).unwrap();
-    let names = Names { dns: Vec::new(), ip: vec![[127, 0, 0, 1].into()] };
-    let certificate = authority.issue_server(&names, time::Duration::DAY, now).unwrap();
-    let tls = server_config(&certificate, ClientCertificates::NotAsked).unwrap();
-    let server = Server::bind(Options::loopback(0).with_tls(tls)).await.unwrap();
-    let address = server.address();
-    tokio::spawn(server.run(Router::new().fallback(answer), CancellationToken::new()));
-    (address, std::fs::read_to_string(authority.root_path()).unwrap())
+    serve(folder, Router::new().fallback(answer)).await
 }
 
 fn server_at(address: SocketAddr, authority: String) -> ApiServer {
-    let kubeconfig = Kubeconfig {
-        server: format!("https://{address}").parse().unwrap(),
-        certificate_authority: Some(authority),
-        credential: KubeCredential::Token(CREDENTIAL.into()),
-    };
     let config = SpokeConfig { review_milliseconds: 500, ..SpokeConfig::default() };
-    ApiServer::new(&kubeconfig, &config).unwrap()
+    stand_in::server_at(address, authority, &config)
 }
 
 /// A cluster that is watched by who holds the lease.
