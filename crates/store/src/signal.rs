@@ -49,6 +49,21 @@ impl ChangeSignal {
     }
 }
 
+#[cfg(any(test, feature = "test-support"))]
+impl ChangeSignal {
+    /// One that follows no store, and tells what a test has it tell.
+    #[must_use]
+    pub fn of_no_store() -> Self {
+        Self { sender: broadcast::channel(WAITING_MAX).0 }
+    }
+
+    /// Tells whoever listens.
+    pub fn tell(&self, heard: Heard) {
+        // Nobody may be listening.
+        let _ = self.sender.send(heard);
+    }
+}
+
 impl Follower for ChangeSignal {
     fn apply(&self, changes: &[Change]) {
         if let Some(last) = changes.last() {

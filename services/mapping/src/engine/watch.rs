@@ -4,11 +4,14 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use lanyard_api::{
-    CallError, ClusterId, Revision, Scope, Vouched,
+    CallError, ClusterId, ClusterUid, Revision, Scope, Vouched,
     mapping::{Cluster, EntryEvent, EntryEventKind, EntryEvents},
 };
 use lanyard_store::{ChangeListener, Heard};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 use super::{Mapping, sight::Call};
 use crate::snapshot::{ClusterSnapshot, Entry};
@@ -23,6 +26,8 @@ struct Watch {
     told: Arc<ClusterSnapshot>,
     pending: VecDeque<EntryEvent>,
     changes: ChangeListener,
+    /// When it has last told anything.
+    spoke_at: Instant,
     ended: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -52,8 +57,16 @@ impl Mapping {
             }
         }
         pending.push_back(bare(EntryEventKind::Bookmark, told.revision));
-        let watch =
-            Watch { mapping: self.clone(), cluster, told, pending, changes, ended: false, _place: place };
+        let watch = Watch {
+            mapping: self.clone(),
+            cluster,
+            told,
+            pending,
+            changes,
+            spoke_at: Instant::now(),
+            ended: false,
+            _place: place,
+        };
         Ok(stream::unfold(watch, Watch::next).boxed())
     }
 
@@ -78,27 +91,23 @@ impl Watch {
     async fn next(mut self) -> Option<(Result<EntryEvent, CallError>, Self)> {
         loop {
             if let Some(event) = self.pending.pop_front() {
+                self.spoke_at = Instant::now();
                 return Some((Ok(event), self));
             }
             if self.ended {
                 return None;
             }
-            let heard = tokio::time::timeout(SILENCE_MAX, self.changes.next()).await;
-            let concerns = match heard {
-                Err(_) => {
+            match next_of(&mut self.changes, self.cluster.uid, self.spoke_at + SILENCE_MAX).await {
+                Next::Change => {
+                    if let Err(error) = self.look().await {
+                        self.ended = true;
+                        return Some((Err(error), self));
+                    }
+                }
+                Next::Silence => {
                     self.pending.push_back(bare(EntryEventKind::Bookmark, self.told.revision));
-                    continue;
                 }
-                Ok(None) => return None,
-                Ok(Some(Heard::Associations(_))) => false,
-                Ok(Some(Heard::Missed)) => true,
-                Ok(Some(Heard::Changed(scope, _))) => {
-                    scope == Scope::Hub || scope == Scope::Cluster(self.cluster.uid)
-                }
-            };
-            if concerns && let Err(error) = self.look().await {
-                self.ended = true;
-                return Some((Err(error), self));
+                Next::End => return None,
             }
         }
     }
@@ -138,5 +147,73 @@ impl Watch {
             self.pending.push_back(self.mapping.event(&self.cluster, &now, entry, kind).await?);
         }
         Ok(())
+    }
+}
+
+/// What a watch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A change that may concern it.
+    Change,
+    /// It has been silent for long enough.
+    Silence,
+    /// There will be no change any more.
+    End,
+}
+
+/// Waits for a change that may concern the entries of a cluster, and no longer than to a moment, however much happens elsewhere.
+async fn next_of(changes: &mut ChangeListener, cluster: ClusterUid, until: Instant) -> Next {
+    if Instant::now() >= until {
+        return Next::Silence;
+    }
+    let waiting = async {
+        loop {
+            match changes.next().await {
+                None => return Next::End,
+                Some(Heard::Missed) => return Next::Change,
+                Some(Heard::Changed(scope, _)) if scope == Scope::Hub || scope == Scope::Cluster(cluster) => {
+                    return Next::Change;
+                }
+                Some(Heard::Changed(..) | Heard::Associations(_)) => {}
+            }
+        }
+    };
+    timeout_at(until, waiting).await.unwrap_or(Next::Silence)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_store::ChangeSignal;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_speaks_in_time_however_much_happens_that_does_not_concern_it() {
+        let (signal, own, other) = (ChangeSignal::of_no_store(), ClusterUid::random(), ClusterUid::random());
+        let changed = |scope| Heard::Changed(scope, Revision(1));
+        let mut changes = signal.listen();
+        let until = Instant::now() + SILENCE_MAX;
+        let elsewhere = async {
+            for _ in 0..9 {
+                tokio::time::sleep(SILENCE_MAX / 3).await;
+                signal.tell(changed(Scope::Cluster(other)));
+                signal.tell(Heard::Associations(Scope::Cluster(own)));
+            }
+        };
+        let told = async { (next_of(&mut changes, own, until).await, Instant::now()) };
+        let ((next, at), ()) = tokio::join!(told, elsewhere);
+        assert_eq!(next, Next::Silence);
+        assert!(at < until + SILENCE_MAX / 3, "{:?} late", at - until);
+
+        let until = Instant::now() + SILENCE_MAX;
+        for heard in [changed(Scope::Cluster(own)), changed(Scope::Hub), Heard::Missed] {
+            signal.tell(heard);
+            assert_eq!(next_of(&mut changes, own, until).await, Next::Change, "{heard:?}");
+        }
+        signal.tell(changed(Scope::Hub));
+        assert_eq!(next_of(&mut changes, own, Instant::now()).await, Next::Silence, "it is time");
+        assert_eq!(next_of(&mut changes, own, until).await, Next::Change, "nothing was lost for it");
+        drop(signal);
+        assert_eq!(next_of(&mut changes, own, until).await, Next::End);
     }
 }
