@@ -13,6 +13,9 @@ from cluster import Cluster
 from hub import NO, NO_ANSWER, Hub
 from spokes import OWN_ISSUER, READERS, Spoke, kubeconfig, line, new_namespace, nobody_is_mapped, seen
 
+# It looks every ten seconds, and again where it came upon one that is not registered yet.
+CERTIFICATE_SECONDS_MAX = 40
+
 
 def pushing(hub: Hub, server: kube.ApiServer, cluster: str, credential: pathlib.Path, log) -> subprocess.Popen:
     file = kubeconfig(server, credential / "spoke.kubeconfig")
@@ -60,6 +63,15 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             assert spoke.groups(ana) == ["devs"]
             spoke.aws_auth(line(ana, "devs"))
             seen("that it is there", lambda: spoke.watch()["aws_auth"] == "present")
+            # Another certificate in its folder is taken while it runs, so that the first one may go.
+            again = hub.cli("pki", "issue-spoke", own.id, "--out", str(folder), "--data-dir", str(hub.data))["value"]
+            taken = lambda: "took a new certificate" in log.read_text(errors="replace")  # noqa: E731
+            kube.wait_for("the new certificate", taken, CERTIFICATE_SECONDS_MAX)
+            hub.cli("cluster", "spoke-credential", "delete", own.id, made["credential"])
+            spoke.aws_auth(line(ana, "renewed"))
+            seen("what it pushes by the new one", lambda: spoke.groups(ana) == ["renewed"])
+            spoke.aws_auth(line(ana, "devs"))
+            seen("the mapping as it was", lambda: spoke.groups(ana) == ["devs"])
             # Its certificate is no key to another cluster, and the attempt is in the hub's log.
             theft = pushing(hub, server, other.id, folder, file)
             assert theft.wait(kube.COMMAND_SECONDS_MAX) == NO
@@ -72,7 +84,7 @@ def test_a_cluster_that_the_hub_cannot_reach_pushes_by_itself_and_nothing_but_it
             told = hub.refused(*by_it, "iam", "user", "list")
             refusal(hub, told, own, "spoke_call", "/lanyard.authn.v1.Accounts/ListUsers")
             # Once its certificate does not count any more nothing of it is taken.
-            hub.cli("cluster", "spoke-credential", "delete", own.id, made["credential"])
+            hub.cli("cluster", "spoke-credential", "delete", own.id, again["credential"])
             spoke.aws_auth(line(ana, "later"))
             seen("the refusal", lambda: "does not count" in log.read_text(errors="replace"))
             assert spoke.groups(ana) == ["devs"]

@@ -19,7 +19,7 @@ use lanyard_kit::{
     Clock, SystemClock,
     life::{self, Life},
     telemetry::LogConfig,
-    tls::{ROOT_FILE, read_public_file},
+    tls::{RELOAD_INTERVAL, ROOT_FILE, read_public_file},
 };
 use lanyard_spoke::{Pusher, SpokeConfig, Target, in_cluster};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -142,7 +142,8 @@ impl PushArgs {
     async fn push(self, url: &str, life: Life) -> Result<(), Failure> {
         // Before anybody is called: a kubeconfig that cannot be used is the command line's fault.
         self.way_in()?;
-        let hub = Arc::new(connect(url, &self.credential).await?);
+        let mut shown = Shown::of(&self.credential)?;
+        let mut hub = Arc::new(connect(url, &self.credential).await?);
         let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = SpokeConfig {
@@ -152,9 +153,53 @@ impl PushArgs {
         };
         let target = Target { uid: cluster.uid, id: cluster.id };
         tracing::info!(cluster.uid = %target.uid, cluster.name = %target.id, hub = url, "pushing what is seen of this cluster");
-        let pusher = Pusher::new(hub, target, config, clock);
-        let pushed = Box::pin(pusher.run(|| self.way_in(), WAY_IN_RENEWAL, life.stop())).await;
-        pushed.map_err(Failure::usage)
+        loop {
+            let pusher = Pusher::new(Arc::clone(&hub), target.clone(), config.clone(), Arc::clone(&clock));
+            let pushing = Box::pin(pusher.run(|| self.way_in(), WAY_IN_RENEWAL, life.stop()));
+            // Begun anew with another certificate: the cluster is listed again, and what is the same is no change.
+            let (taken, by_it) = tokio::select! {
+                pushed = pushing => return pushed.map_err(Failure::usage),
+                renewed = Box::pin(self.renewed(url, &shown)) => renewed,
+            };
+            (shown, hub) = (taken, Arc::new(by_it));
+        }
+    }
+
+    /// The hub, called by another certificate than the one in use, once such a one lies in the folder and the hub takes it. One is written
+    /// before it is registered, and its files one after the other: what does not do at once is not told before it comes again.
+    async fn renewed(&self, url: &str, in_use: &Shown) -> (Shown, Hub) {
+        let (mut reason, mut times) = (String::new(), 0_u32);
+        loop {
+            tokio::time::sleep(RELOAD_INTERVAL).await;
+            match self.another(url, in_use).await {
+                Ok(None) => times = 0,
+                Ok(Some(renewed)) => {
+                    tracing::info!("took a new certificate");
+                    return renewed;
+                }
+                Err(failure) => {
+                    let why = failure.to_string();
+                    times = if why == reason { times.saturating_add(1) } else { 1 };
+                    reason = why;
+                    if times == 2 {
+                        tracing::warn!(
+                            reason,
+                            "the certificate in the folder does not do: the one before it stays in use"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    async fn another(&self, url: &str, in_use: &Shown) -> Result<Option<(Shown, Hub)>, Failure> {
+        let shown = Shown::of(&self.credential)?;
+        if shown == *in_use {
+            return Ok(None);
+        }
+        let hub = connect(url, &self.credential).await?;
+        hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
+        Ok(Some((shown, hub)))
     }
 
     fn way_in(&self) -> Result<Kubeconfig, Failure> {
@@ -168,9 +213,26 @@ impl PushArgs {
     }
 }
 
+/// The hub, as a cluster calls it.
+type Hub = Remote<SignedChannel<Channel>>;
+
+/// What lies in a folder of a certificate, as far as it tells that it is another. A key of its own has another certificate.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    root: String,
+    certificate: String,
+}
+
+impl Shown {
+    fn of(folder: &Path) -> Result<Self, Failure> {
+        let read = |name: &str| read_public_file(&folder.join(name)).map_err(Failure::usage);
+        Ok(Self { root: read(ROOT_FILE)?, certificate: read(CERTIFICATE_FILE)? })
+    }
+}
+
 /// A hub, called by the cluster's certificate: connections show it, and its key signs the calls. A connection is made anew where
 /// it breaks.
-async fn connect(url: &str, folder: &Path) -> Result<Remote<SignedChannel<Channel>>, Failure> {
+async fn connect(url: &str, folder: &Path) -> Result<Hub, Failure> {
     lanyard_kit::tls::install_provider();
     if !url.starts_with("https://") {
         return Err(Failure::usage(format!(
