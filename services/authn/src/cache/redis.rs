@@ -81,8 +81,10 @@ impl RedisCache {
             keeper: Keeper::new(options.failures_max, options.pause),
         });
         let connector = Connector::new(options)?;
-        let (keeping, putting) = (Arc::clone(&inner), Arc::clone(&inner));
-        let keeping = tokio::spawn(async move { keeping.keeper.keep(&connector, &keeping.telemetry).await });
+        let (keeping, putting, config) = (Arc::clone(&inner), Arc::clone(&inner), config.clone());
+        let keeping = tokio::spawn(async move {
+            keeping.keeper.keep(connector, &config, &keeping.telemetry).await;
+        });
         let putting = tokio::spawn(put_all(putting, to_put));
         Ok(Self { inner, waiting, tasks: [keeping.abort_handle(), putting.abort_handle()] })
     }

@@ -181,6 +181,11 @@ impl RedisConfig {
         self.options().map(drop)
     }
 
+    /// Whether a part of it lies in files, which may be replaced while the process runs.
+    pub(super) fn has_files(&self) -> bool {
+        [&self.password_file, &self.ca_file, &self.sentinel.password_file].into_iter().any(Option::is_some)
+    }
+
     pub(super) fn options(&self) -> Result<Options, InvalidRedis> {
         let address: Address = self.url.parse().map_err(InvalidRedis::Url)?;
         let ranges = [

@@ -13,7 +13,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::address::{Address, Host, Place};
-use super::config::{InvalidRedis, Login, Options};
+use super::config::{InvalidRedis, Login, Options, RedisConfig};
 use super::connection::{Connection, Unreached, Verdict};
 use super::name_of;
 
@@ -69,6 +69,24 @@ impl Connector {
         let how = means.how(place, login, &sentinel_login);
         let how = how.map_err(|error| InvalidRedis::Driver(error.to_string()))?;
         Ok(Self { how, means, get })
+    }
+
+    /// Reads the files anew that the configuration names: passwords and authorities are replaced while the process runs. What does not do
+    /// is not taken; that the server does not let us in is told then.
+    pub(super) async fn renew(&mut self, config: &RedisConfig) {
+        if !config.has_files() {
+            return;
+        }
+        let config = config.clone();
+        // Files may lie on a disk that is slow. An error of the task says that the runtime is being taken down.
+        let read = tokio::task::spawn_blocking(move || config.options().and_then(Self::new)).await;
+        match read {
+            Ok(Ok(renewed)) => *self = renewed,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "what Redis is connected to with stays as it was read before")
+            }
+            Err(_) => {}
+        }
     }
 
     /// A connection that has answered the question that requests ask: whether we may is known as well as whether it is there.

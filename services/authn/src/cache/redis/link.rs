@@ -9,6 +9,7 @@ use aws_lc_rs::rand;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::config::RedisConfig;
 use super::connection::Connection;
 use super::connector::Connector;
 use super::telemetry::Telemetry;
@@ -86,8 +87,8 @@ impl Keeper {
         self.link.load_full().filter(|link| link.is_up.load(Ordering::Acquire))
     }
 
-    /// Makes the connection, waits until it is given up, pauses, and makes it anew; for ever.
-    pub(super) async fn keep(&self, connector: &Connector, telemetry: &Telemetry) {
+    /// Makes the connection, waits until it is given up, pauses, and makes it anew, with what lies in its files by then; for ever.
+    pub(super) async fn keep(&self, mut connector: Connector, config: &RedisConfig, telemetry: &Telemetry) {
         loop {
             // A connection counts once it has answered the question that requests ask.
             match Box::pin(connector.connect()).await {
@@ -103,11 +104,13 @@ impl Keeper {
                     telemetry.left_alone(is_failing);
                     // What ended after a good while is made anew at once; what ends again and again is not.
                     if !is_failing && since.elapsed() >= self.pause {
+                        connector.renew(config).await;
                         continue;
                     }
                 }
             }
             sleep(jittered(self.pause)).await;
+            connector.renew(config).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use lanyard_authn::{RedisConfig, SharedCache as _};
 use lanyard_kit::ConfigSecret;
 
-use crate::servers::{Server, Tls, tell};
+use crate::servers::{Server, Tls, eventually, tell};
 use crate::watched::{Log, Watched, config};
 
 const KEY: [u8; 32] = [7; 32];
@@ -33,6 +33,28 @@ async fn an_acl_user_needs_its_two_commands_and_its_own_keys_alone() {
     let (one, other) = (Watched::up(&as_user(&server, PASSWORD)).await, Watched::up(&of_file).await);
     one.store(&KEY, b"sealed").await;
     assert_eq!(other.cache.get(&KEY).await.as_deref(), Some(&b"sealed"[..]));
+}
+
+#[tokio::test]
+async fn another_password_in_its_file_is_read_before_the_next_connection() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut control = server.control().await;
+    let () = tell(&mut control, USER).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, PASSWORD).unwrap();
+    let of_file = RedisConfig { password: None, password_file: Some(file.clone()), ..as_user(&server, "") };
+    let watched = Watched::up(&of_file).await;
+    std::fs::write(&file, "battery-staple").unwrap();
+    let () = tell(&mut control, "ACL SETUSER lanyard resetpass >battery-staple").await;
+    let ended: u32 = tell(&mut control, "CLIENT KILL USER lanyard").await;
+    assert_eq!(ended, 1);
+    eventually("Redis is used by the new password", async || {
+        // That a connection has ended shows where it is used.
+        watched.cache.get(&KEY).await;
+        watched.gets("miss") > 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -85,8 +107,7 @@ async fn tls_is_verified_by_the_ca_file_alone() {
     for (what, config) in [("another CA", with(&other, "localhost")), ("the system's", of_the_system)] {
         let before = log.text().len();
         let watched = Watched::start(&config);
-        crate::servers::eventually(what, async || log.text()[before..].contains("invalid peer certificate"))
-            .await;
+        eventually(what, async || log.text()[before..].contains("invalid peer certificate")).await;
         assert_eq!((watched.cache.get(&KEY).await, watched.gets("skipped")), (None, 1), "{what}");
     }
     let plain = Watched::start(&config(server.url()));
