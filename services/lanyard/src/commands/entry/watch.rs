@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use lanyard_api::{
     CallError, ClusterId, Revision,
     grpc::admitted_at_the_door,
-    mapping::{Entries, EntryEvent, EntryEventKind},
+    mapping::{Entries, EntryEvent, EntryEventKind, EntryEvents},
 };
 
 use crate::{
@@ -23,6 +23,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many times in a row it is begun again without an event between.
 const AGAIN_MAX: u32 = 30;
 
+/// How long a watch is listened to that says nothing: the hub speaks every twenty seconds, so that two words are missing then.
+const SILENT_MAX: Duration = Duration::from_secs(50);
+
 /// The code of a signature whose time has passed: a watch outlives that of its call.
 const SIGNATURE_TOO_OLD: &str = "signature_too_old";
 
@@ -37,7 +40,7 @@ pub(super) async fn run(
     loop {
         let ended = match entries.watch_entries(admitted_at_the_door(), cluster.clone(), after).await {
             Ok(mut events) => loop {
-                match events.next().await {
+                match next_of(&mut events).await {
                     Some(Ok(event)) => {
                         tries = 0;
                         // Only a bookmark says that all up to it was told.
@@ -64,6 +67,11 @@ pub(super) async fn run(
     }
 }
 
+/// What comes next; none where the watch has ended, or its connection leads to nobody any more, which shows as silence alone.
+async fn next_of(events: &mut EntryEvents) -> Option<Result<EntryEvent, CallError>> {
+    tokio::time::timeout(SILENT_MAX, events.next()).await.unwrap_or(None)
+}
+
 fn show(output: Output, event: &EntryEvent) -> Result<(), Failure> {
     let text = match output {
         Output::Json => serde_json::to_string(event).map_err(Failure::usage)?,
@@ -79,4 +87,24 @@ fn show(output: Output, event: &EntryEvent) -> Result<(), Failure> {
         },
     };
     line(&text).map_err(|error| Failure::NoAnswer(format!("standard output cannot be written: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_says_nothing_is_listened_to_for_a_while_alone() {
+        let event = || EntryEvent { kind: EntryEventKind::Bookmark, revision: Revision(7), entry: None };
+        let late = async move {
+            tokio::time::sleep(SILENT_MAX - Duration::from_secs(1)).await;
+            Ok(event())
+        };
+        let mut events: EntryEvents = stream::once(late).chain(stream::pending()).boxed();
+        assert_eq!(next_of(&mut events).await, Some(Ok(event())));
+        assert_eq!(next_of(&mut events).await, None);
+        assert_eq!(next_of(&mut stream::empty().boxed()).await, None);
+    }
 }
