@@ -25,8 +25,8 @@ use crate::{
 /// The first pause before something is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A watch that is over sooner than this was of little use: whoever ends one after the other, or answers to each that its beginning is too
-/// long ago, is not asked again without a pause.
+/// A watch that is over sooner than this was of little use: whoever ends or breaks one after the other, or answers to each that its
+/// beginning is too long ago, is asked less and less often.
 const SHORT: Duration = Duration::from_secs(5);
 
 /// Which cluster.
@@ -61,18 +61,17 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
 
     /// Lists and watches one resource, for ever.
     async fn read(&self, resource: Resource) {
-        let mut pause = Pause::new(&self.config);
-        let mut between = Between::new(&self.config);
+        let mut pace = Pace::new(&self.config);
         let mut from: Option<String> = None;
         loop {
             let begun = Instant::now();
-            let read = self.read_once(resource, &mut from, &mut pause).await;
-            match read {
+            let read = self.read_once(resource, &mut from).await;
+            let pause = match read {
                 // In good order: on with the next watch.
-                Ok(()) => between.wait(begun.elapsed()).await,
+                Ok(()) => pace.after_end(begun.elapsed()),
                 Err(ReadFault::Api(fault)) if fault.is_expired() => {
                     from = None;
-                    between.wait(begun.elapsed()).await;
+                    pace.after_end(begun.elapsed())
                 }
                 Err(fault) => {
                     let reason = format!("{}: {fault}", resource.name());
@@ -82,19 +81,17 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     if let ReadFault::TooLarge(_) = fault {
                         from = None;
                     }
-                    sleep(pause.next()).await;
+                    Some(pace.after_fault(begun.elapsed()))
                 }
+            };
+            if let Some(pause) = pause {
+                sleep(pause).await;
             }
         }
     }
 
     /// A list where there is none to go on from, and one watch. `from` is where the next one goes on.
-    async fn read_once(
-        &self,
-        resource: Resource,
-        from: &mut Option<String>,
-        pause: &mut Pause,
-    ) -> Result<(), ReadFault> {
+    async fn read_once(&self, resource: Resource, from: &mut Option<String>) -> Result<(), ReadFault> {
         let version = match from.as_ref() {
             Some(version) => version.clone(),
             None => {
@@ -107,7 +104,6 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
         };
         let mut watch = self.server.watch(resource, &version).await?;
         self.state.well(Part::Reading(resource));
-        pause.reset();
         while let Some(event) = watch.next().await? {
             let version = match event {
                 Event::Put(seen, version) => {
@@ -391,20 +387,20 @@ pub(crate) enum ReadFault {
     TooLarge(#[from] crate::mirror::TooLarge),
 }
 
-/// What lies between two watches that end in good order: nothing, unless they end as soon as they begin.
-struct Between {
+/// What lies between a list or watch and the next.
+struct Pace {
     short: Duration,
     pause: Pause,
 }
 
-impl Between {
+impl Pace {
     fn new(config: &SpokeConfig) -> Self {
         // Those that are asked for may be short themselves.
         Self { short: SHORT.min(Duration::from_secs(config.watch_seconds) / 2), pause: Pause::new(config) }
     }
 
-    /// The pause after one that went on for so long.
-    fn after(&mut self, lasted: Duration) -> Option<Duration> {
+    /// After one that went on for so long and ended in good order: no pause, unless it ended as soon as it began.
+    fn after_end(&mut self, lasted: Duration) -> Option<Duration> {
         if lasted < self.short {
             return Some(self.pause.next());
         }
@@ -412,10 +408,12 @@ impl Between {
         None
     }
 
-    async fn wait(&mut self, lasted: Duration) {
-        if let Some(pause) = self.after(lasted) {
-            sleep(pause).await;
+    /// After one that was cut, or could not begin. What went on for a while makes up for what came before.
+    fn after_fault(&mut self, lasted: Duration) -> Duration {
+        if lasted >= self.short {
+            self.pause.reset();
         }
+        self.pause.next()
     }
 }
 
@@ -456,14 +454,21 @@ mod tests {
 
     #[test]
     fn watches_that_end_as_they_begin_are_begun_anew_less_and_less_often() {
-        let mut between = Between::new(&SpokeConfig { pause_seconds_max: 1, ..SpokeConfig::default() });
-        let milliseconds = |count| Some(Duration::from_millis(count));
-        let mut after = |lasted| between.after(Duration::from_millis(lasted));
-        assert_eq!([0, 4_999, 1, 1].map(&mut after), [250, 500, 1_000, 1_000].map(milliseconds));
-        assert_eq!([5_000, 240_000].map(&mut after), [None, None]);
-        assert_eq!(after(1), milliseconds(250), "one that went on makes up for those before");
-        let mut asked_short = Between::new(&SpokeConfig { watch_seconds: 1, ..SpokeConfig::default() });
-        assert_eq!(asked_short.after(Duration::from_secs(1)), None, "as long as was asked for");
+        let mut pace = Pace::new(&SpokeConfig { pause_seconds_max: 1, ..SpokeConfig::default() });
+        let milliseconds = Duration::from_millis;
+        let ends = |pace: &mut Pace, lasted| pace.after_end(milliseconds(lasted));
+        let breaks = |pace: &mut Pace, lasted| pace.after_fault(milliseconds(lasted));
+        for (lasted, pause) in [(0, 250), (4_999, 500), (1, 1_000), (1, 1_000)] {
+            assert_eq!(ends(&mut pace, lasted), Some(milliseconds(pause)));
+        }
+        assert_eq!([ends(&mut pace, 5_000), ends(&mut pace, 240_000)], [None, None]);
+        assert_eq!(ends(&mut pace, 1), Some(milliseconds(250)), "one that went on makes up for those before");
+        // One that opens and breaks at once is no better than one that does not open.
+        for (lasted, pause) in [(1, 500), (4_999, 1_000), (5_000, 250), (0, 500)] {
+            assert_eq!(breaks(&mut pace, lasted), milliseconds(pause));
+        }
+        let mut asked_short = Pace::new(&SpokeConfig { watch_seconds: 1, ..SpokeConfig::default() });
+        assert_eq!(ends(&mut asked_short, 1_000), None, "as long as was asked for");
     }
 
     #[tokio::test]
