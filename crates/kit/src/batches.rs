@@ -8,6 +8,8 @@ use tokio::sync::{
     oneshot,
 };
 
+use crate::caught;
+
 /// Most things of one batch.
 const BATCH_MAX: usize = 512;
 /// How long a batch may wait for company: less than anybody needs to ask for what is in it.
@@ -86,7 +88,10 @@ where
             }
         }
         if !batch.is_empty() {
-            dropped.increment(hand_over(batch).await as u64);
+            let count = batch.len();
+            // A panic loses its batch and nothing that comes later.
+            let lost = caught("the hand that carries batches over", hand_over(batch)).await;
+            dropped.increment(lost.unwrap_or(count) as u64);
         }
         // Whoever waited may have gone.
         for done in waiting {
@@ -153,5 +158,30 @@ mod tests {
         (0..5).for_each(|thing| batches.take(thing));
         batches.flush().await;
         assert!(shown().contains("lanyard_decisions_dropped_total 6"), "{}", shown());
+    }
+
+    #[tokio::test]
+    async fn a_panic_on_the_way_loses_what_it_carried_and_nothing_that_comes_later() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handed_over = Arc::new(Mutex::new(Vec::new()));
+        let there = Arc::clone(&handed_over);
+        let batches = metrics::with_local_recorder(&recorder, || {
+            Batches::start(3, names::DECISIONS_DROPPED_TOTAL, move |batch: Vec<usize>| {
+                let there = Arc::clone(&there);
+                async move {
+                    assert!(!batch.contains(&1), "as the test has it");
+                    there.lock().unwrap().extend(batch);
+                    0
+                }
+            })
+        });
+        batches.take(1);
+        batches.take(2);
+        batches.flush().await;
+        batches.take(3);
+        batches.flush().await;
+        assert_eq!(*handed_over.lock().unwrap(), [3]);
+        let shown = recorder.handle().render();
+        assert!(shown.contains("lanyard_decisions_dropped_total 2"), "{shown}");
     }
 }

@@ -14,7 +14,7 @@ use lanyard_api::{
     kubeconfig::Kubeconfig,
     mapping::{ClusterDirectory, Clusters, LendQuery, Lending, Loan, Spokes},
 };
-use lanyard_kit::{Clock, caught};
+use lanyard_kit::{Clock, Panicked, caught};
 use secrecy::ExposeSecret as _;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ use crate::{
     wire::Resource,
 };
 
+/// What the log calls it where the work on one cluster's lease panics.
+const PART: &str = "the lease on a spoke cluster";
 /// Leases that are asked for at a time.
 const LENDING_MAX: usize = 16;
 /// How long the leases may take to give back at the end; then they end by themselves.
@@ -154,10 +156,14 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
                 due.push(target);
             }
         }
-        let answered: Vec<Asked> =
-            stream::iter(due).map(|target| self.ask(target)).buffer_unordered(LENDING_MAX).collect().await;
-        for asked in answered {
-            self.settle(asked).await;
+        // What panics about one cluster costs the others nothing; it is asked for again when all are.
+        let answered: Vec<Result<Asked, Panicked>> = stream::iter(due)
+            .map(|target| caught(PART, self.ask(target)))
+            .buffer_unordered(LENDING_MAX)
+            .collect()
+            .await;
+        for asked in answered.into_iter().flatten() {
+            let _told = caught(PART, self.settle(asked)).await;
         }
     }
 
@@ -279,11 +285,30 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_api::grpc::Remote;
+    use axum::Router;
+    use http::StatusCode;
+    use lanyard_api::{Revision, grpc::Remote, mapping::DirectoryEntry, suite};
     use lanyard_kit::SystemClock;
     use tonic::service::Routes;
 
     use super::*;
+
+    async fn panics() -> StatusCode {
+        panic!("as lending might")
+    }
+
+    #[tokio::test]
+    async fn a_panic_about_one_clusters_lease_ends_the_watch_on_no_other() {
+        let remote = || Arc::new(Remote::new(Routes::from(Router::new().fallback(panics))));
+        let (config, clock) = (SpokeConfig::default(), Arc::new(SystemClock));
+        let mut fleet = Fleet::new(remote(), remote(), remote(), ApiServers::default(), config, clock);
+        let cluster = Arc::new(suite::cluster("dev", "111122223333"));
+        let entry = DirectoryEntry { cluster, credentials: Vec::new(), kubeconfig_version: Some(1) };
+        let directory = ClusterDirectory { revision: Revision(1), clusters: vec![entry] };
+        // One that comes through ends this test, as it did the watch on all clusters.
+        fleet.turn(&directory, true).await;
+        assert_eq!((fleet.asked.len(), fleet.running.len()), (1, 0), "it was asked for");
+    }
 
     #[tokio::test]
     async fn a_watch_that_ended_by_itself_is_let_go_of_so_that_its_cluster_is_watched_anew() {
