@@ -142,8 +142,10 @@ impl PushArgs {
     async fn push(self, url: &str, life: Life) -> Result<(), Failure> {
         // Before anybody is called: a kubeconfig that cannot be used is the command line's fault.
         self.way_in()?;
-        let mut shown = Shown::of(&self.credential)?;
+        // Read first, so that what is put there meanwhile is another.
+        let shown = Shown::of(&self.credential);
         let mut hub = Arc::new(connect(url, &self.credential).await?);
+        let mut shown = shown?;
         let cluster = hub.get_cluster(admitted_at_the_door(), self.cluster.clone()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = SpokeConfig {
