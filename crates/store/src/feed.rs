@@ -4,6 +4,7 @@ mod tail;
 
 use std::{
     collections::HashMap,
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -132,13 +133,15 @@ impl Store {
             let Some(Change { scope, revision, .. }) = changes.first() else { continue };
             let (scope, revision) = (*scope, *revision);
             let applied = self.feed().applied(scope);
-            let delivered = match revision.0.checked_sub(applied.0) {
-                // The tailer was quicker.
-                None | Some(0) => Ok(()),
-                Some(1) => self.hand_over(&changes, Source::Own).await,
-                Some(_) => self.catch_up_in(scope, Source::Own).await,
+            let delivered = async {
+                match revision.0.checked_sub(applied.0) {
+                    // The tailer was quicker.
+                    None | Some(0) => Ok(()),
+                    Some(1) => self.hand_over(&changes, Source::Own).await,
+                    Some(_) => self.catch_up_in(scope, Source::Own).await,
+                }
             };
-            if let Err(error) = delivered {
+            if let Err(error) = self.answered(Box::pin(delivered)).await {
                 tracing::warn!(error = %error, scope = %scope, "a commit is not applied yet: trying again");
                 is_applied = false;
             }
@@ -163,6 +166,19 @@ impl Store {
         telemetry::looked(source);
         self.keyring().advance(self.clock().now());
         let _turn = self.feed().turn.lock().await;
+        self.answered(Box::pin(self.look_in_turn(source))).await
+    }
+
+    /// Work in the feed's turn, for which others wait, as long as answers may be awaited for it. A server that is gone without a word shows by
+    /// nothing else for a quarter of an hour; on another connection there may be one again. What is dropped has handed over whole
+    /// revisions, and goes on there.
+    async fn answered<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let limit = self.options().answer_max;
+        let silent = |_| Err(StoreError::Unavailable(format!("it said nothing for {limit:?}")));
+        tokio::time::timeout(limit, work).await.unwrap_or_else(silent)
+    }
+
+    async fn look_in_turn(&self, source: Source) -> Result<bool, StoreError> {
         let before: HashMap<Scope, Revision> =
             self.feed().seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut found = {

@@ -55,8 +55,8 @@ pub use kind::Kind;
 pub use migrations::{Migration, known_migrations, migrate, missing_migrations, require_migrated};
 pub use model::{Model, Row};
 pub use options::{
-    CONNECTIONS_MAX, DECISIONS_KEPT, DECISIONS_MAX, POLL_INTERVAL, StoreOptions, StoreUrl, StoreUrlError,
-    WAIT_MAX,
+    ANSWER_MAX, CONNECTIONS_MAX, DECISIONS_KEPT, DECISIONS_MAX, POLL_INTERVAL, StoreOptions, StoreUrl,
+    StoreUrlError, WAIT_MAX,
 };
 pub use pushes::{SpokePushQuota, SpokePushes};
 pub use record::{RECORD_BYTES_MAX, Record, TEXT_BYTES_MAX};

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::Ipv4Addr,
     pin::pin,
     sync::{
         Arc, Mutex,
@@ -12,14 +13,19 @@ use std::{
 };
 
 use lanyard_api::{Revision, Scope};
-use lanyard_kit::{Clock, TestClock};
+use lanyard_kit::{Clock, ExposeSecret as _, TestClock};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+};
 
 use super::{Bench, followed::Settings, tamper, world::*};
 use crate::{
-    Change, Followed, Follower, Store, StoreError,
+    Change, Followed, Follower, Store, StoreError, StoreUrl,
     feed::{CHANNEL, Words},
     sql::{Access, Database},
     telemetry::Source,
@@ -322,6 +328,50 @@ pub(super) async fn whoever_listens_anew_looks_at_once_however_long_that_took(be
     assert_eq!(heard().await, Source::Poll, "it listens, and looks for what was told meanwhile");
     put(&bench.open().await, &setting("a", "1")).await.unwrap();
     assert_eq!(heard().await, Source::Notification);
+}
+
+/// A way to PostgreSQL, and its URL. Those that take it are left without a word each time that it says so, as by a server that went with
+/// its machine: neither end is told.
+async fn way(there: PgConnectOptions) -> (watch::Sender<()>, StoreUrl) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = there.clone().host("127.0.0.1").port(port).to_url_lossy().to_string();
+    let (silence, silenced) = watch::channel(());
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            let (there, mut silenced) = (there.clone(), silenced.clone());
+            // Of what was before it this one knows nothing.
+            silenced.mark_unchanged();
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect((there.get_host(), there.get_port())).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut from, &mut to) => {}
+                    _ = silenced.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (silence, StoreUrl::Postgres(url.into()))
+}
+
+pub(super) async fn a_server_that_goes_without_a_word_is_waited_for_so_long_and_no_longer(bench: Bench) {
+    let mut options = bench.options();
+    let StoreUrl::Postgres(url) = &options.url else {
+        return; // A file does not go.
+    };
+    let (silence, url) = way(url.expose_secret().parse().unwrap()).await;
+    (options.url, options.poll_interval) = (url, Duration::from_millis(10));
+    options.answer_max = Duration::from_millis(500);
+    let (store, other) = (bench.open().await, Store::open(&options).await.unwrap());
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    other.follow(Arc::new(Channel(sender)));
+    for n in 1..=2 {
+        put(&store, &setting("a", &n.to_string())).await.unwrap();
+        let revision = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap();
+        assert_eq!(revision, Some(n));
+        // Connections that are made from here on get through, as to the server that stands in.
+        silence.send_replace(());
+    }
 }
 
 /// Follows nothing: it panics.
