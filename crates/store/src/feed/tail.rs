@@ -76,7 +76,8 @@ async fn follow(
         store.database().show();
         if swept.elapsed() >= SWEEP_INTERVAL {
             swept = Instant::now();
-            if let Err(error) = span::own("store/sweep", store.sweep()).await {
+            let sweep = Box::pin(span::own("store/sweep", store.sweep()));
+            if let Err(error) = store.answered(sweep).await {
                 tracing::warn!(error = %error, "the store cannot be swept: trying again later");
             }
         }
