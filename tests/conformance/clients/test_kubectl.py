@@ -62,6 +62,7 @@ metadata: {name: config-reader}
 rules:
 - {apiGroups: [""], resources: [configmaps], verbs: [get, list]}
 - {apiGroups: [apps], resources: [deployments/scale], verbs: [update]}
+- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [list]}
 - {nonResourceURLs: [/metrics], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -123,7 +124,8 @@ def test_can_i_by_access_policy_and_by_rbac(ana):
         (["update", "deployments.apps", "-n", "anywhere"], False),
         (["update", "deploy", "--subresource=scale", "-n", "anywhere"], True),
         (["list", "cm", "-n", "anywhere"], True),
-        (["list", "crds"], False),
+        (["list", "crds"], True),
+        (["list", "csr"], False),
         (["get", "/metrics"], True),
         (["get", "/logs"], False),
     ]:

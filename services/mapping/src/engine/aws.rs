@@ -99,7 +99,7 @@ impl Mapping {
             }
         };
         match aws.client.principal(&asked).await {
-            Ok(NamedPrincipal::Is { id, arn }) if is_set && arn.name() == asked.name() => {
+            Ok(NamedPrincipal::Is { id, arn }) if is_set && spelling.fits(name_of(&arn), name_of(&asked)) => {
                 if is_of_identity_center(&arn) {
                     return Ok(ReadPrincipal::Is(id.as_str().to_owned()));
                 }
@@ -254,6 +254,10 @@ impl Mapping {
 /// The role that a permission set means, its suffix given.
 fn role_of(set: &PermissionSet) -> Result<PrincipalArn, Fault> {
     PrincipalArn::parse(&set.role_arn()).map_err(|_| Fault::Internal)
+}
+
+fn name_of(arn: &PrincipalArn) -> &str {
+    arn.name().unwrap_or_default()
 }
 
 /// Whether IAM Identity Center made a role: nobody else can put one under its path.

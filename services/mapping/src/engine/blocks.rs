@@ -11,6 +11,7 @@ use lanyard_store::Transaction;
 use super::{
     Mapping,
     commit::{commit, fresh},
+    sight::in_account,
 };
 use crate::{key, rules};
 
@@ -38,7 +39,12 @@ fn as_it_knocks(target: BlockTarget) -> BlockTarget {
 impl Mapping {
     /// Why a block would stop nobody as things are, as far as whoever may put it up may know. It is put up all the same, for it may be
     /// for somebody yet to come; but who has mistaken a name would believe that somebody is out who is not.
-    async fn stops_nobody(&self, scope: Scope, target: &BlockTarget) -> Result<Option<String>, CallError> {
+    async fn stops_nobody(
+        &self,
+        actor: &Actor,
+        scope: Scope,
+        target: &BlockTarget,
+    ) -> Result<Option<String>, CallError> {
         let (authority, account, principal) = match target {
             BlockTarget::Principal { authority, canonical_arn }
             | BlockTarget::Session { authority, canonical_arn, .. } => {
@@ -77,7 +83,9 @@ impl Mapping {
             }
             Some(_) => {}
         }
-        let Some(arn) = principal.filter(|_| is_own && *authority == Authority::Local) else {
+        // Who there is in an account is for its own principals: not for a hub operator of another one.
+        let may_know = is_own && in_account(actor, account);
+        let Some(arn) = principal.filter(|_| may_know && *authority == Authority::Local) else {
             return Ok(None);
         };
         let there = self.inner.state.account(account).await?.spelled(&arn);
@@ -124,7 +132,9 @@ impl Blocks for Mapping {
         self.seen_scope(&by.actor.value, scope).await?;
         rules::cluster::block(&reason, &target)?;
         let target = as_it_knocks(target);
-        let mut notices: Vec<String> = self.stops_nobody(scope, &target).await?.into_iter().collect();
+        // What cannot be told of it now keeps no block from being put up.
+        let told = self.stops_nobody(&by.actor.value, scope, &target).await;
+        let mut notices: Vec<String> = told.ok().flatten().into_iter().collect();
         let own = self.account_of(scope).await?;
         let mut tx = fresh!(self.begin("create_block", &by, &[scope]).await?);
         notices.extend(unknown_key(&mut tx, own, &target).await?);

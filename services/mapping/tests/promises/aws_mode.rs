@@ -153,6 +153,11 @@ async fn immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_
         code_of(bench.calls.create_entry(by(admin()), entry(&cluster, &other_case)).await),
         "invalid_principal"
     );
+    // One that is there already is bound again, however it is spelled.
+    let elsewhere = bench.cluster().await;
+    bench.calls.create_entry(by(admin()), given(&elsewhere, &other_case, "AROAOLD")).await.unwrap();
+    let again = bench.calls.update_entry(by(admin()), rebind(&elsewhere, &other_case)).await.unwrap().value;
+    assert_eq!(again.entry.principal_id.as_deref(), Some("AROAMADE"));
     for (suffix, words) in [(own, "its path is not"), (absent, "says IAM")] {
         let refused = bench.calls.create_entry(by(admin()), entry(&cluster, &set(suffix))).await.unwrap_err();
         assert_eq!(code(&refused), "invalid_principal", "{suffix}");

@@ -189,6 +189,11 @@ pub(crate) async fn a_block_that_stops_nobody_says_so<C: Calls, R: Resolve>(benc
         }
         bench.calls.delete_block(by(admin()), scope, put.value.id).await.unwrap();
     }
+    // Nor is it told a hub operator, of whose account it is not.
+    for (who, is_told) in [(of(OWN, "user/nobody"), true), (of(TENANT, "user/nobody"), false)] {
+        let put = bench.calls.create_block(by(operator()), block(Scope::Hub, principal(&who))).await.unwrap();
+        assert_eq!(!put.notices.is_empty(), is_told, "{who}: {:?}", put.notices);
+    }
     // Nor whose a key is that is none of the account's.
     for (account, name, is_known) in [(OWN, "ana", true), (OWN, "nobody", false), (TENANT, "eve", false)] {
         let target = BlockTarget::AccessKey { access_key_id: key_of(account, name).parse().unwrap() };
