@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pathlib
-
+import re
 
 from hub import REGION, unique
 from wire import Wire, let, refused
@@ -109,7 +109,7 @@ def test_clusters_come_in_pages_and_by_region(hub, wire, eks):
     other = create(elsewhere, names[0])
     hub.settle()
     assert other["arn"] == f"arn:aws:eks:eu-west-1:{hub.account}:cluster/{names[0]}"
-    assert other["outpostConfig"] and other["id"] != names[0]
+    assert other["outpostConfig"]["outpostArns"] == [] and other["id"] != names[0]
     assert elsewhere.describe_cluster(name=names[0])["cluster"]["arn"] == other["arn"]
     assert eks.describe_cluster(name=names[0])["cluster"]["arn"] != other["arn"]
     with refused(Wire(hub, region="cn-north-1").eks, "InvalidSignatureException", "valid region", 403):
@@ -164,3 +164,11 @@ def test_kubectl_is_set_up_by_the_aws_cli(hub, wire, eks, tmp_path):
     token = wire.aws_json("eks", "get-token", "--cluster-name", name)["status"]["token"]
     hub.secrets.add("a client token", token)
     assert token.startswith("k8s-aws-v1.")
+    assert re.search(rf"--cluster-name\s+- {name}\s", config.read_text())
+    # Of a cluster whose name another one had first, the id is signed.
+    elsewhere, other = Wire(hub, region="eu-west-1"), tmp_path / "other"
+    cluster_id = create(elsewhere.eks, name, accessConfig={"authenticationMode": "API"})["id"]
+    hub.settle()
+    done = elsewhere.aws("eks", "update-kubeconfig", "--name", name, "--kubeconfig", str(other))
+    assert done.returncode == 0, done.stderr
+    assert cluster_id != name and re.search(rf"--cluster-id\s+- {cluster_id}\s", other.read_text()), other.read_text()

@@ -92,16 +92,8 @@ fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
     }
     if cluster.id.as_str() != cluster.name {
         add("id", Value::from(cluster.id.as_str()));
-        add(
-            "outpostConfig",
-            json!({ "outpostArns": [outpost(cluster)], "controlPlaneInstanceType": "lanyard" }),
-        );
+        // The AWS CLI takes the id where this is there. It names no Outpost, for there is none: eksctl, which wants one, goes no further.
+        add("outpostConfig", json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" }));
     }
     shape
-}
-
-/// The ARN of an Outpost that nobody has: a cluster on one has just one there, and eksctl ends where it has none.
-fn outpost(cluster: &Cluster) -> String {
-    let Cluster { partition, region, account, .. } = cluster;
-    format!("arn:{partition}:outposts:{region}:{account}:outpost/lanyard")
 }
