@@ -164,7 +164,7 @@ mod tests {
 
     fn private() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         folder
     }
 
@@ -189,7 +189,7 @@ mod tests {
         let folder = private();
         let (cache, now) = (cache(folder.path()), at("2026-01-01T11:00:00Z"));
         cache.write(&cache.lock().await.unwrap(), SESSION, now).unwrap();
-        std::fs::set_permissions(&cache.file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&cache.file, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(cache.read(now), None);
         assert!(cache.write(&cache.lock().await.unwrap(), SESSION, now).is_err());
     }
