@@ -233,6 +233,11 @@ fn a_cluster_is_set_back_to_what_a_new_one_has_and_keeps_a_mode() {
     let nought =
         mapping::UpdateClusterConfigRequest { token_cache_seconds: Some(0), ..of(&["token_cache_seconds"]) };
     assert_eq!(nought.masked().unwrap().token_cache_seconds, Some(0));
+    // Tags that a mask takes off are weighed as such, and those that it leaves are not.
+    let beside = |request: mapping::UpdateClusterConfigRequest| request.call().unwrap().target.beside;
+    assert_eq!(beside(of(&["tags"])), ["eks:UntagResource"]);
+    let left = mapping::UpdateClusterConfigRequest { tags: Some(call::Tags::default()), ..of(&["endpoint"]) };
+    assert_eq!(beside(left), Vec::<&str>::new());
 }
 
 #[test]
