@@ -7,7 +7,7 @@ mod rules;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -78,10 +78,9 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ready = life.readiness().register("listeners");
     let redirected = life.readiness().register("packet rules");
-    let write = |redirect: Redirect| aside(move || redirect.write());
     // Before anything can go wrong: whatever keeps an agent from starting opens no way to the node's own role.
     if let Rules::Standing(redirect) = Rules::of(&config, false)
-        && let Err(error) = write(redirect).await
+        && let Err(error) = aside(move || redirect.write_first()).await
     {
         info!(%error, "the packet rules of the instance-metadata road cannot be written yet");
     }
@@ -93,7 +92,8 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     let agent = Arc::new(Agent::new(Arc::clone(&vault), pods.clone(), parts::limits(&config), clock));
     let addresses = addresses(&config)?;
     let listeners = Listeners::bind(&config).await?;
-    let rules = Rules::of(&config, listeners.has_metadata_at(IpAddr::V6(AGENT_V6)));
+    let redirected_v6 = SocketAddr::from((AGENT_V6, config.imds.port));
+    let rules = Rules::of(&config, listeners.has_metadata_at(redirected_v6));
     let probes = Probe::new(&listeners.container_addresses(), life.readiness().clone());
     let about = listeners.about(life.metrics_url());
 
@@ -136,6 +136,7 @@ async fn serve(config: AgentConfig, life: Life) -> anyhow::Result<()> {
     }
     ready.ready();
     // Who has credentials by the other road gets them meanwhile.
+    let write = |redirect: Redirect| aside(move || redirect.write());
     if rules.settle(&redirected, &life.stop(), write, || aside(Redirect::remove)).await {
         life::tell_ready(&about, config.ready_file.as_deref())?;
         let (stop, stands) = (life.stop(), |redirect: Redirect| aside(move || redirect.stands()));

@@ -339,6 +339,18 @@ def immunity_47_an_agent_that_cannot_start_lets_no_pod_reach_the_nodes_role(netw
     assert network.ask("one", "GET", METADATA) == (200, "the nodes own role")
 
 
+def immunity_47_an_agent_that_cannot_start_takes_the_road_from_no_agent_that_runs(network, on_node):
+    """As a second one does, whose port is taken; here it is one of another port, so that its rules would lead nowhere."""
+    on_node("--imds-namespace", "shop", "--pods-folder", str(on_node.folder / "pods"))
+    assert status_of_session(network) == 200
+    told = ["--cluster-name", "dev", "--region", "eu-west-1", "--node-ip", "10.88.0.1", "--imds-namespace", "shop"]
+    command = [*network.inside("node"), *PROGRAM, "server", *told, "--kubelet-ca", "/nothing/here", "--metrics-port", "0"]
+    environment = of_nobody() | {"LANYARD_IMDS__PORT": "2799"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment, check=False)
+    assert done.returncode != 0 and "/nothing/here" in done.stderr, done.stderr
+    assert status_of_session(network) == 200
+
+
 @pytest.mark.skipif(not shutil.which("nft"), reason="nft loads the rules of the boot")
 def immunity_47_rules_of_the_boot_keep_pods_out_before_the_agent_runs_and_give_way_to_its_own(network, on_node):
     until_open(network)

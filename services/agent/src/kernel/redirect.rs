@@ -104,16 +104,24 @@ impl Redirect {
     }
 
     fn stands_by(self, kernel: &impl Netlink) -> Result<bool, KernelError> {
-        let v4 = Family::v4(self.agent_v4.octets().to_vec());
-        let v6 = self.agent_v6.map(|agent| Family::v6(Some(agent.octets().to_vec())));
-        for family in [Some(v4), v6].into_iter().flatten() {
-            match kernel.send(&[family.redirect_chain()]) {
-                Ok(_) => {}
-                Err(error) if error.code() == Some(IS_NOT_THERE) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+        Ok(has_redirect(kernel, &Family::v4(Vec::new()))?
+            && (self.agent_v6.is_none() || has_redirect(kernel, &Family::v6(None))?))
+    }
+
+    /// Writes the rules where there are none of an agent's yet, in either family. Those of another one stay: it may run and be answered by
+    /// way of them, while this one is yet to find out whether it can.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn write_first(self) -> Result<(), KernelError> {
+        self.write_first_by(&Kernel::open(NETFILTER)?)
+    }
+
+    fn write_first_by(self, kernel: &impl Netlink) -> Result<(), KernelError> {
+        if has_redirect(kernel, &Family::v4(Vec::new()))? && has_redirect(kernel, &Family::v6(None))? {
+            return Ok(());
         }
-        Ok(true)
+        self.write_by(kernel)
     }
 
     /// Rules for a node's boot, as `nft -f` reads them: what pods send to the metadata service's address ends. They are in the agent's own
@@ -149,6 +157,15 @@ impl Redirect {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an agent's rules are there for a family.
+fn has_redirect(kernel: &impl Netlink, family: &Family) -> Result<bool, KernelError> {
+    match kernel.send(&[family.redirect_chain()]) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(IS_NOT_THERE) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -403,6 +420,22 @@ mod tests {
             let kernel = StandIn { refuses: Some((family, code)), ..StandIn::default() };
             assert_eq!(redirect(agent_v6).stands_by(&kernel).ok(), stands, "{agent_v6:?} {family} {code}");
         }
+    }
+
+    #[test]
+    fn who_comes_first_leaves_another_agents_rules_alone() {
+        let kernel = StandIn::default();
+        redirect(None).write_first_by(&kernel).unwrap();
+        let looks = [(V4, vec![GET_CHAIN]), (V6, vec![GET_CHAIN])];
+        assert_eq!(*kernel.taken.borrow(), looks, "nothing but looked for");
+        // They are not there, and what is written is refused.
+        let kernel = StandIn { refuses: Some((V4, IS_NOT_THERE)), ..StandIn::default() };
+        assert!(redirect(None).write_first_by(&kernel).is_err());
+        let kernel = StandIn { refuses: Some((V6, IS_NOT_THERE)), ..StandIn::default() };
+        redirect(None).write_first_by(&kernel).unwrap();
+        let families: Vec<(u8, u16)> =
+            kernel.taken.borrow().iter().map(|(family, kinds)| (*family, kinds[0])).collect();
+        assert_eq!(families, [(V4, GET_CHAIN), (V4, NEW_TABLE)], "those of IPv4 at least");
     }
 
     #[test]

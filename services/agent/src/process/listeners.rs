@@ -1,6 +1,6 @@
 //! Where the agent listens, and what somebody may make it hold there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -53,9 +53,9 @@ impl Listeners {
         self.container.iter().map(Server::address).collect()
     }
 
-    /// Whether the instance-metadata road is answered at this address, whoever has set that up.
-    pub(super) fn has_metadata_at(&self, address: IpAddr) -> bool {
-        self.metadata.iter().any(|server| server.address().ip() == address)
+    /// Whether the instance-metadata road is answered there, whoever has set the address up.
+    pub(super) fn has_metadata_at(&self, address: SocketAddr) -> bool {
+        self.metadata.iter().any(|server| server.address() == address)
     }
 
     pub(super) fn about(&self, metrics: Option<&str>) -> serde_json::Value {
