@@ -85,8 +85,16 @@ impl Redirect {
     }
 
     fn write_by(self, kernel: &impl Netlink) -> Result<(), KernelError> {
+        self.write_v4(kernel)?;
+        self.write_v6(kernel)
+    }
+
+    fn write_v4(self, kernel: &impl Netlink) -> Result<(), KernelError> {
         let v4 = Family::v4(self.agent_v4.octets().to_vec());
-        kernel.send(&batch(v4.rules(self.port)))?;
+        kernel.send(&batch(v4.rules(self.port))).map(|_| ())
+    }
+
+    fn write_v6(self, kernel: &impl Netlink) -> Result<(), KernelError> {
         let v6 = Family::v6(self.agent_v6.map(|agent| agent.octets().to_vec()));
         match kernel.send(&batch(v6.rules(self.port))) {
             // A kernel without IPv6 has nobody who could use it.
@@ -108,8 +116,8 @@ impl Redirect {
             && (self.agent_v6.is_none() || has_redirect(kernel, &Family::v6(None))?))
     }
 
-    /// Writes the rules where there are none of an agent's yet, in either family. Those of another one stay: it may run and be answered by
-    /// way of them, while this one is yet to find out whether it can.
+    /// Writes the rules of each family that has none of an agent's yet. Those of another one stay: it may run and be answered by way of
+    /// them, while this one is yet to find out whether it can.
     ///
     /// # Errors
     /// [`KernelError`].
@@ -118,10 +126,13 @@ impl Redirect {
     }
 
     fn write_first_by(self, kernel: &impl Netlink) -> Result<(), KernelError> {
-        if has_redirect(kernel, &Family::v4(Vec::new()))? && has_redirect(kernel, &Family::v6(None))? {
-            return Ok(());
+        if !has_redirect(kernel, &Family::v4(Vec::new()))? {
+            self.write_v4(kernel)?;
         }
-        self.write_by(kernel)
+        if !has_redirect(kernel, &Family::v6(None))? {
+            self.write_v6(kernel)?;
+        }
+        Ok(())
     }
 
     /// Rules for a node's boot, as `nft -f` reads them: what pods send to the metadata service's address ends. They are in the agent's own
@@ -343,6 +354,8 @@ mod tests {
     #[derive(Default)]
     struct StandIn {
         refuses: Option<(u8, i32)>,
+        /// It has no chain that is asked for.
+        is_empty: bool,
         taken: RefCell<Vec<(u8, Vec<u16>)>>,
     }
 
@@ -362,7 +375,9 @@ mod tests {
                 own.iter().all(|message| message.body.as_ref()[0] == family),
                 "a batch is for one family"
             );
-            if let Some((_, code)) = self.refuses.filter(|(refused, _)| *refused == family) {
+            let missing = self.is_empty && own[0].kind & 0xff == GET_CHAIN;
+            let missing = missing.then_some((family, IS_NOT_THERE));
+            if let Some((_, code)) = missing.or(self.refuses).filter(|(refused, _)| *refused == family) {
                 return Err(KernelError::new(own[0].what, io::Error::from_raw_os_error(code)));
             }
             self.taken.borrow_mut().push((family, own.iter().map(|message| message.kind & 0xff).collect()));
@@ -424,18 +439,28 @@ mod tests {
 
     #[test]
     fn who_comes_first_leaves_another_agents_rules_alone() {
-        let kernel = StandIn::default();
-        redirect(None).write_first_by(&kernel).unwrap();
         let looks = [(V4, vec![GET_CHAIN]), (V6, vec![GET_CHAIN])];
-        assert_eq!(*kernel.taken.borrow(), looks, "nothing but looked for");
-        // They are not there, and what is written is refused.
-        let kernel = StandIn { refuses: Some((V4, IS_NOT_THERE)), ..StandIn::default() };
-        assert!(redirect(None).write_first_by(&kernel).is_err());
-        let kernel = StandIn { refuses: Some((V6, IS_NOT_THERE)), ..StandIn::default() };
+        for (refuses, taken, is_fine) in [
+            (None, &looks[..], true),
+            // A kernel without IPv6.
+            (Some((V6, IS_NOT_THERE)), &looks[..1], true),
+            // They are not there, and what is written is refused.
+            (Some((V4, IS_NOT_THERE)), &looks[..0], false),
+            (Some((V4, NOT_PERMITTED)), &looks[..0], false),
+        ] {
+            let kernel = StandIn { refuses, ..StandIn::default() };
+            assert_eq!(redirect(None).write_first_by(&kernel).is_ok(), is_fine, "{refuses:?}");
+            assert_eq!(*kernel.taken.borrow(), taken, "{refuses:?}");
+        }
+    }
+
+    #[test]
+    fn who_comes_first_writes_what_is_missing() {
+        let kernel = StandIn { is_empty: true, ..StandIn::default() };
         redirect(None).write_first_by(&kernel).unwrap();
-        let families: Vec<(u8, u16)> =
+        let written: Vec<(u8, u16)> =
             kernel.taken.borrow().iter().map(|(family, kinds)| (*family, kinds[0])).collect();
-        assert_eq!(families, [(V4, GET_CHAIN), (V4, NEW_TABLE)], "those of IPv4 at least");
+        assert_eq!(written, [(V4, NEW_TABLE), (V6, NEW_TABLE)]);
     }
 
     #[test]
