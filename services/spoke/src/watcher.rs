@@ -64,14 +64,17 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
         let mut pace = Pace::new(&self.config);
         let mut from: Option<String> = None;
         loop {
-            let begun = Instant::now();
-            let read = self.read_once(resource, &mut from).await;
+            let is_listed = from.is_none();
+            let mut opened: Option<Instant> = None;
+            let read = self.read_once(resource, &mut from, &mut opened).await;
+            let lasted = opened.map_or(Duration::ZERO, |at| at.elapsed());
             let pause = match read {
+                Ok(()) if from.is_none() => pace.after_expiry(lasted, is_listed),
                 // In good order: on with the next watch.
-                Ok(()) => pace.after_end(begun.elapsed()),
+                Ok(()) => pace.after_end(lasted),
                 Err(ReadFault::Api(fault)) if fault.is_expired() => {
                     from = None;
-                    pace.after_end(begun.elapsed())
+                    pace.after_expiry(lasted, is_listed)
                 }
                 Err(fault) => {
                     let reason = format!("{}: {fault}", resource.name());
@@ -81,7 +84,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                     if let ReadFault::TooLarge(_) = fault {
                         from = None;
                     }
-                    Some(pace.after_fault(begun.elapsed()))
+                    Some(pace.after_fault(lasted))
                 }
             };
             if let Some(pause) = pause {
@@ -90,8 +93,13 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
         }
     }
 
-    /// A list where there is none to go on from, and one watch. `from` is where the next one goes on.
-    async fn read_once(&self, resource: Resource, from: &mut Option<String>) -> Result<(), ReadFault> {
+    /// A list where there is none to go on from, and one watch, which began at `opened`. `from` is where the next one goes on.
+    async fn read_once(
+        &self,
+        resource: Resource,
+        from: &mut Option<String>,
+        opened: &mut Option<Instant>,
+    ) -> Result<(), ReadFault> {
         let version = match from.as_ref() {
             Some(version) => version.clone(),
             None => {
@@ -103,6 +111,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
             }
         };
         let mut watch = self.server.watch(resource, &version).await?;
+        *opened = Some(Instant::now());
         self.state.well(Part::Reading(resource));
         while let Some(event) = watch.next().await? {
             let version = match event {
@@ -399,7 +408,7 @@ impl Pace {
         Self { short: SHORT.min(Duration::from_secs(config.watch_seconds) / 2), pause: Pause::new(config) }
     }
 
-    /// After one that went on for so long and ended in good order: no pause, unless it ended as soon as it began.
+    /// After a watch that went on for so long and ended in good order: no pause, unless it ended as soon as it began.
     fn after_end(&mut self, lasted: Duration) -> Option<Duration> {
         if lasted < self.short {
             return Some(self.pause.next());
@@ -408,7 +417,14 @@ impl Pace {
         None
     }
 
-    /// After one that was cut, or could not begin. What went on for a while makes up for what came before.
+    /// After a watch whose beginning was too long ago. One from an earlier list may well be so, as after an outage, and there is a list at
+    /// once however much failed before; whoever says it of one that was just listed is not listed again without a pause.
+    fn after_expiry(&mut self, lasted: Duration, is_listed: bool) -> Option<Duration> {
+        if is_listed || lasted >= self.short { self.after_end(lasted) } else { None }
+    }
+
+    /// After one that was cut, or could not begin and so lasted no time. A watch that went on for a while makes up for what came before;
+    /// a list, or an answer, that was long in coming does not.
     fn after_fault(&mut self, lasted: Duration) -> Duration {
         if lasted >= self.short {
             self.pause.reset();
@@ -467,6 +483,16 @@ mod tests {
         for (lasted, pause) in [(1, 500), (4_999, 1_000), (5_000, 250), (0, 500)] {
             assert_eq!(breaks(&mut pace, lasted), milliseconds(pause));
         }
+        // Another beginning is listed at once, but not after each list.
+        assert_eq!(pace.after_expiry(milliseconds(1), false), None);
+        for (lasted, pause) in [(0, 1_000), (4_999, 1_000)] {
+            assert_eq!(pace.after_expiry(milliseconds(lasted), true), Some(milliseconds(pause)));
+        }
+        assert_eq!(
+            [true, false].map(|is_listed| pace.after_expiry(milliseconds(5_000), is_listed)),
+            [None, None]
+        );
+        assert_eq!(ends(&mut pace, 0), Some(milliseconds(250)), "one that went on makes up for those before");
         let mut asked_short = Pace::new(&SpokeConfig { watch_seconds: 1, ..SpokeConfig::default() });
         assert_eq!(ends(&mut asked_short, 1_000), None, "as long as was asked for");
     }
