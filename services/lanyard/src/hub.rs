@@ -31,6 +31,10 @@ use crate::{
 
 /// How long the TCP and TLS handshakes may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether the hub is still there, as often as a watch speaks.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long it may take to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one call may take; a confirmed revocation waits for replicas.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -220,13 +224,19 @@ async fn channel(target: &Target, identity: Option<Identity>) -> Result<Channel,
     let endpoint = Endpoint::from_shared(url.clone())
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
-    let connected = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
+    let connected = pinged(endpoint).connect_timeout(CONNECT_TIMEOUT).connect().await;
     connected.map_err(|error| {
         let cause = causes(&error);
         Failure::NoAnswer(format!(
             "no hub answers at `{url}`: {cause}; start one with `lanyard serve`, or name another with --hub and --ca"
         ))
     })
+}
+
+/// A way whose connections end where they lead to nobody any more. Else nothing but the system's own patience, a quarter of an hour, ends
+/// them, and each further call, as of a watch that is begun again, goes out on the same one.
+pub fn pinged(way: Endpoint) -> Endpoint {
+    way.http2_keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT).keep_alive_while_idle(true)
 }
 
 /// An error with what it comes from, joined by colons, each thing said once.
@@ -259,5 +269,23 @@ fn credentials_for_calls(args: &HubArgs, target: &Target) -> Result<Credentials,
         (Ok(found), _) => Ok(found.credentials),
         (Err(CredentialsError::None { .. }), Some(path)) => Ok(credentials::of_file(path, "default")?),
         (Err(error), _) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_leads_to_nobody_ends_by_itself() {
+        // What is sent there is taken, by the system, and nobody answers.
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let way = Endpoint::from_shared(format!("http://{}", nobody.local_addr().unwrap())).unwrap();
+        let channel = pinged(way).connect().await.unwrap();
+        // Without a limit of its own.
+        let call = tokio::time::timeout(Duration::from_secs(60), ExplainClient::new(channel).hub(())).await;
+        call.expect("it is given up long before").unwrap_err();
     }
 }

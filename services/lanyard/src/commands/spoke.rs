@@ -247,7 +247,7 @@ async fn connect(url: &str, folder: &Path) -> Result<Hub, Failure> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(root)).identity(identity);
     let endpoint = Endpoint::from_shared(url.to_owned()).and_then(|endpoint| endpoint.tls_config(tls));
     let endpoint = endpoint.map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
-    let channel = endpoint.connect_timeout(Duration::from_secs(10)).connect_lazy();
+    let channel = hub::pinged(endpoint).connect_timeout(Duration::from_secs(10)).connect_lazy();
     let signing = hub::signing(&channel, url, Signatory::Certificate(Arc::new(signer))).await?;
     Ok(Remote::new(signing.over(channel)).with_timeout(CALL_TIMEOUT))
 }
