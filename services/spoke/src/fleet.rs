@@ -157,13 +157,23 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             }
         }
         // What panics about one cluster costs the others nothing; it is asked for again when all are.
-        let answered: Vec<Result<Asked, Panicked>> = stream::iter(due)
-            .map(|target| caught(PART, self.ask(target)))
+        let fleet = &*self;
+        let answered: Vec<Result<Asked, ClusterUid>> = stream::iter(due)
+            .map(|target| async move {
+                let uid = target.uid;
+                caught(PART, fleet.ask(target)).await.map_err(|_| uid)
+            })
             .buffer_unordered(LENDING_MAX)
             .collect()
             .await;
-        for asked in answered.into_iter().flatten() {
-            let _told = caught(PART, self.settle(asked)).await;
+        for asked in answered {
+            let (uid, settled) = match asked {
+                Ok(asked) => (asked.target.uid, caught(PART, self.settle(asked)).await),
+                Err(uid) => (uid, Err(Panicked)),
+            };
+            if settled.is_err() {
+                self.not_renewed(uid).await;
+            }
         }
     }
 
@@ -199,12 +209,15 @@ impl<M: Clusters + Spokes, A: Objects, C: Workloads> Fleet<M, A, C> {
             Ok(Lending::Gone) => self.end(target.uid).await,
             Err(fault) => {
                 tracing::warn!(cluster.uid = %target.uid, %fault, "the lease on a spoke cluster is not renewed");
-                let is_over =
-                    self.running.get(&target.uid).is_some_and(|running| !running.state.holds_lease());
-                if is_over {
-                    self.lose(target.uid).await;
-                }
+                self.not_renewed(target.uid).await;
             }
+        }
+    }
+
+    /// A lease that is not renewed counts to its end, and no longer.
+    async fn not_renewed(&mut self, uid: ClusterUid) {
+        if self.running.get(&uid).is_some_and(|running| !running.state.holds_lease()) {
+            self.lose(uid).await;
         }
     }
 
@@ -303,11 +316,23 @@ mod tests {
         let (config, clock) = (SpokeConfig::default(), Arc::new(SystemClock));
         let mut fleet = Fleet::new(remote(), remote(), remote(), ApiServers::default(), config, clock);
         let cluster = Arc::new(suite::cluster("dev", "111122223333"));
+        let uid = cluster.uid;
         let entry = DirectoryEntry { cluster, credentials: Vec::new(), kubeconfig_version: Some(1) };
         let directory = ClusterDirectory { revision: Revision(1), clusters: vec![entry] };
         // One that comes through ends this test, as it did the watch on all clusters.
         fleet.turn(&directory, true).await;
         assert_eq!((fleet.asked.len(), fleet.running.len()), (1, 0), "it was asked for");
+
+        // What is watched already is watched for as long as the lease lasts that it has.
+        let (state, stop) = (Arc::new(State::new(&SpokeConfig::default())), CancellationToken::new());
+        state.leased((Instant::now(), SystemTime::now()), Duration::from_secs(600), 1);
+        let task = tokio::spawn(stop.clone().cancelled_owned());
+        fleet.running.insert(uid, Running { version: 1, state: Arc::clone(&state), stop, task });
+        fleet.turn(&directory, true).await;
+        assert!(fleet.running.contains_key(&uid), "it has its lease");
+        state.lease_lost();
+        fleet.turn(&directory, true).await;
+        assert!(!fleet.running.contains_key(&uid), "another may watch it by now");
     }
 
     #[tokio::test]
