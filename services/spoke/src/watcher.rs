@@ -93,7 +93,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
         }
     }
 
-    /// A list where there is none to go on from, and one watch, which began at `opened`. `from` is where the next one goes on.
+    /// A list where there is none to go on from, and one watch, asked for at `opened` if it was granted. `from` is where the next one goes on.
     async fn read_once(
         &self,
         resource: Resource,
@@ -110,8 +110,10 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
                 from.insert(version).clone()
             }
         };
+        let asked = Instant::now();
         let mut watch = self.server.watch(resource, &version).await?;
-        *opened = Some(Instant::now());
+        // What lies between may keep the head of the answer until there is an event.
+        *opened = Some(asked);
         self.state.well(Part::Reading(resource));
         while let Some(event) = watch.next().await? {
             let version = match event {
