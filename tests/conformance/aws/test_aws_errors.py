@@ -327,6 +327,16 @@ def session_of(hub, made: dict) -> Credentials:
     return Credentials(key["AccessKeyId"], secret, hub.secrets.add("a session token", key["SessionToken"]))
 
 
+def policy_of(characters: int) -> str:
+    """A policy document of so many characters."""
+
+    def document(sid: str) -> str:
+        statement = {"Sid": sid, "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+    return document("a" * (characters - len(document(""))))
+
+
 def test_what_a_session_is_asked_for_has_upper_bounds(hub):
     """What is just within each is taken, and one more is refused by its parameter."""
     ana = hub.create_user("ana")
@@ -338,12 +348,10 @@ def test_what_a_session_is_asked_for_has_upper_bounds(hub):
         session_of(hub, sts.assume_role(**asked | {parameter: "a" * most}))
         for wrong in ("a" * (most + 1), "a"):
             refuses(sts, "AssumeRole", "ValidationError", parameter, **asked | {parameter: wrong})
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Sid": ""}]}
-    policy["Statement"][0]["Sid"] = "a" * (2048 - len(json.dumps(policy, separators=(",", ":"))))
-    session_of(hub, sts.assume_role(**asked, Policy=json.dumps(policy, separators=(",", ":"))))
-    policy["Statement"][0]["Sid"] += "a"
-    longer = json.dumps(policy, separators=(",", ":"))
-    refuses(sts, "AssumeRole", "MalformedPolicyDocument", "at most 2048", **asked, Policy=longer)
+    # A session is in its token whole, so that the token's length is met before the document's.
+    session_of(hub, sts.assume_role(**asked, Policy=policy_of(1024)))
+    refuses(sts, "AssumeRole", "PackedPolicyTooLarge", "at most 2000", **asked, Policy=policy_of(2048))
+    refuses(sts, "AssumeRole", "MalformedPolicyDocument", "at most 2048", **asked, Policy=policy_of(2049))
     session_of(hub, sts.get_session_token(DurationSeconds=129_600))
     refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=129_601)
 
