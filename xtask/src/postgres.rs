@@ -148,7 +148,7 @@ impl Owner {
 fn initialize(programs: &Path, owner: &Owner, data: &Path, password_file: &Path) -> Result<()> {
     let output = owner
         .command(&programs.join("initdb"))?
-        .args(["--username=lanyard", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"])
+        .args(["--username=lanyard", "--auth=password", "--encoding=UTF8", "--locale=C", "--no-sync"])
         .arg(format!("--pwfile={}", password_file.display()))
         .arg(data)
         .current_dir("/")
