@@ -99,7 +99,7 @@ impl Mapping {
     }
 
     /// Whose clusters a block is for, where that is one account's.
-    async fn account_of(&self, scope: Scope) -> Result<Option<AccountId>, CallError> {
+    async fn account_of_scope(&self, scope: Scope) -> Result<Option<AccountId>, CallError> {
         Ok(match scope {
             Scope::Hub => None,
             Scope::Account(account) => Some(account),
@@ -135,7 +135,7 @@ impl Blocks for Mapping {
         // What cannot be told of it now keeps no block from being put up.
         let told = self.stops_nobody(&by.actor.value, scope, &target).await;
         let mut notices: Vec<String> = told.ok().flatten().into_iter().collect();
-        let own = self.account_of(scope).await?;
+        let own = self.account_of_scope(scope).await?;
         let mut tx = fresh!(self.begin("create_block", &by, &[scope]).await?);
         notices.extend(unknown_key(&mut tx, own, &target).await?);
         let standing: Vec<Block> = tx.list(scope).await?;
