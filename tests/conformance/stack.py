@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -39,6 +40,12 @@ READING = frozenset({"get", "list", "describe", "explain", "check", "token", "in
 def of_service(service: str, name: str) -> str:
     """The variable of a key: services with a store have theirs under `process`."""
     return f"LANYARD_PROCESS__{name}" if service in STORED else f"LANYARD_{name}"
+
+
+def shown_of(page: str, metric: str) -> float:
+    """The value of a metric without labels."""
+    (value,) = re.findall(rf"^{metric} (\S+)$", page, re.MULTILINE)
+    return float(value)
 
 
 class Stack(Hub):
@@ -131,21 +138,29 @@ class Stack(Hub):
 
     def settle(self) -> None:
         """Waits until a change that has answered has been seen by every replica. Who commits one shows it before they answer, so
-        all have it when all show as much; and the doors, when their directory is none before that of any who feeds them."""
+        all have it when all show as much; and the doors, when their directory is none before that of any who feeds them, and they
+        know of as much."""
         deadline = time.monotonic() + SEEN_SECONDS_MAX
-        while len(set((revisions := self._shown(REVISIONS, *STORED)).values())) > 1:
-            assert time.monotonic() < deadline, f"not every replica sees a change: {revisions}"
-        fed = min(self._shown(DIRECTORY, "mapping").values())
-        while min((directories := self._shown(DIRECTORY, "gateway")).values()) < fed:
-            assert time.monotonic() < deadline, f"not every gateway sees revision {fed}: {directories}"
-        told = min(self._shown(REVISIONS, "mapping").values())
-        while min((known := self._shown(KNOWN, "gateway")).values()) < told:
-            assert time.monotonic() < deadline, f"not every gateway knows of revisions {told}: {known}"
+        while lacking := self._lacking():
+            assert time.monotonic() < deadline, lacking
 
-    def _shown(self, metric: str, *services: str) -> dict[str, float]:
-        """A metric of each replica of some services."""
-        urls = {name: url for name, url in self.ready["metrics"].items() if name.rsplit("-", 1)[0] in services}
-        return dict(zip(urls, self._pool.map(lambda url: self._value(url, metric), urls.values())))
+    def _lacking(self) -> str | None:
+        """Which replicas do not see what others do, by one look at each: a page of metrics is work for who writes and reads it."""
+        named = {name: url for name, url in self.ready["metrics"].items() if name.rsplit("-", 1)[0] in (*STORED, "gateway")}
+        pages = dict(zip(named, self._pool.map(self._text, named.values())))
+
+        def shown(metric: str, *services: str) -> dict[str, float]:
+            return {name: shown_of(page, metric) for name, page in pages.items() if name.rsplit("-", 1)[0] in services}
+
+        if len(set((revisions := shown(REVISIONS, *STORED)).values())) > 1:
+            return f"not every replica sees a change: {revisions}"
+        fed = min(shown(DIRECTORY, "mapping").values())
+        if min((directories := shown(DIRECTORY, "gateway")).values()) < fed:
+            return f"not every gateway sees revision {fed}: {directories}"
+        told = min(shown(REVISIONS, "mapping").values())
+        if min((known := shown(KNOWN, "gateway")).values()) < told:
+            return f"not every gateway knows of revisions {told}: {known}"
+        return None
 
     def gateway_metrics(self) -> str:
         """Of every replica, one after the other."""
@@ -154,11 +169,6 @@ class Stack(Hub):
 
     def _text(self, url: str) -> str:
         return self._session.get(f"{url}/metrics", timeout=SEEN_SECONDS_MAX).text
-
-    def _value(self, url: str, metric: str) -> float:
-        text = self._text(url)
-        (line,) = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
-        return float(line.split(" ")[1])
 
     def processes_of(self, service: str) -> list[int]:
         """The numbers of the processes that are replicas of a service, in their order."""
