@@ -27,6 +27,8 @@ def test_each_filter_counts(eks):
     every = listed(eks)
     assert listed(eks, includeAll=True) == every
     assert listed(eks, versionStatus="STANDARD_SUPPORT", clusterType="eks") == every
+    # As eksctl asks.
+    assert listed(eks, clusterType="", defaultOnly=False, includeAll=False) == every
     assert listed(eks, clusterVersions=["1.34", "1.33", "2.0"]) == ["1.33", "1.34"]
     assert listed(eks, clusterVersions=["1.34"], defaultOnly=True) == []
     assert listed(eks, versionStatus="EXTENDED_SUPPORT") == listed(eks, status="unsupported") == []

@@ -36,7 +36,9 @@ pub(in crate::aws_wire) fn asked_for(
     let only_default = flag(parameters, "defaultOnly")?;
     // All that are known are listed anyway.
     flag(parameters, "includeAll")?;
-    let of_type = parameters.one(Service::Eks, "clusterType")?.is_none_or(|kind| kind == CLUSTER_TYPE);
+    // eksctl names a kind of no letters, and means any.
+    let cluster_type = parameters.one(Service::Eks, "clusterType")?.filter(|kind| !kind.is_empty());
+    let of_type = cluster_type.is_none_or(|kind| kind == CLUSTER_TYPE);
     let statuses = [("versionStatus", VERSION_STATUSES), ("status", STATUSES)];
     let mut has_any = of_type;
     for (name, known) in statuses {

@@ -111,9 +111,13 @@ fn versions(query: &str) -> Result<Vec<String>, AwsError> {
 fn the_versions_of_kubernetes_are_filtered_and_are_nothing_of_anybodys() {
     let (newest, all) = (["1.35".to_owned()], versions("").unwrap());
     assert_eq!((all.first().map(String::as_str), all.last()), (Some("1.17"), newest.first()));
-    for query in
-        ["includeAll=true", "versionStatus=STANDARD_SUPPORT", "status=standard-support", "clusterType=eks"]
-    {
+    for query in [
+        "includeAll=true",
+        "versionStatus=STANDARD_SUPPORT",
+        "status=standard-support",
+        "clusterType=eks",
+        "clusterType=",
+    ] {
         assert_eq!(versions(query).unwrap(), all, "{query}");
     }
     assert_eq!(versions("defaultOnly=true").unwrap(), newest);
