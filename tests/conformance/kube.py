@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import secrets
 import socket
 import ssl
@@ -21,12 +22,24 @@ LOOPBACK = "127.0.0.1"
 READY_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 20
 COMMAND_SECONDS_MAX = 60
+PORT_MIN = 20_000
+PORTS_TRIED_MAX = 100
+ETCD_STARTS_MAX = 3
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of the loopback address for a program that is told its port. It is below those that the kernel gives by itself: one of
+    those may be the source of somebody's connection by the time that the program is there."""
+    given = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(PORTS_TRIED_MAX):
+        port = random.randrange(PORT_MIN, given)
+        with socket.socket() as listener:
+            try:
+                listener.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError(f"{PORTS_TRIED_MAX} ports from {PORT_MIN} to {given} are taken")
 
 
 def wait_for(what: str, check, seconds: float = READY_SECONDS_MAX):
@@ -138,7 +151,36 @@ def stop(process: subprocess.Popen | None) -> None:
 
 
 def start_etcd(folder: pathlib.Path) -> Etcd:
+    """An etcd that answers: an API server that does not find its own gives up after 20 s, and does not say why. One whose port
+    somebody took meanwhile is started again on another."""
     folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "etcd.log"
+    for _ in range(ETCD_STARTS_MAX):
+        etcd = _spawn_etcd(folder, log)
+        try:
+            if wait_for("readiness of etcd", lambda: _became(etcd)) == "healthy":
+                return etcd
+        except BaseException:
+            stop(etcd.process)
+            raise
+        said = log.read_text(errors="replace")
+        assert "address already in use" in said, f"etcd ended: {said[-2000:]}"
+    raise AssertionError(f"the ports of etcd were taken {ETCD_STARTS_MAX} times")
+
+
+def _became(etcd: Etcd) -> str | None:
+    """`healthy`, `ended`, or nothing yet."""
+    if etcd.process.poll() is not None:
+        return "ended"
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            return "healthy" if session.get(f"{etcd.url}/health", timeout=5).ok else None
+        except requests.exceptions.RequestException:
+            return None
+
+
+def _spawn_etcd(folder: pathlib.Path, log: pathlib.Path) -> Etcd:
     client = f"http://127.0.0.1:{free_port()}"
     peer = f"http://127.0.0.1:{free_port()}"
     command = [
@@ -152,7 +194,7 @@ def start_etcd(folder: pathlib.Path) -> Etcd:
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
     ]
-    return Etcd(spawn(folder / "etcd.log", [*command, "--unsafe-no-fsync"]), client)
+    return Etcd(spawn(log, [*command, "--unsafe-no-fsync"]), client)
 
 
 def signing_key(path: pathlib.Path) -> pathlib.Path:
