@@ -15,7 +15,7 @@
 //! Everything on the way of a request is in memory: snapshots of the hub, of accounts (with the opened secrets of their
 //! keys) and of clusters, compiled from the store's rows and kept up with its changes (`snapshot`, `directory`). An access
 //! key id and a unique id tell their account (`numbers`), so one account is looked in, whatever their number. Role sessions
-//! are opened, not looked up, and whatever they descend from has to be there still (`local_keys`).
+//! are opened, not looked up, each once (`known_sessions`), and whatever they descend from has to be there still (`local_keys`).
 //!
 //! [`bootstrap`] makes the hub at its first start, [`renew_administrator`] puts its administrator back. The token cache
 //! can have a second level that replicas share: [`SharedCache`], in [`Shared`] as it is configured.
@@ -30,6 +30,7 @@ mod config;
 mod directory;
 mod engine;
 mod key_secret;
+mod known_sessions;
 mod local_keys;
 mod numbers;
 pub mod process;

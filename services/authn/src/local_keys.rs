@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use lanyard_api::{Authority, AwsIdentity, CertificateSha256, Fault, Identity, IdentityKind, Kin};
 use lanyard_iam::{
-    AccessKeyId, Ancestor, OpenedSession, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError,
-    SessionOpener, SessionToken,
+    AccessKeyId, Ancestor, Partition, PrincipalArn, PrincipalId, SessionClaims, SessionError, SessionOpener,
+    SessionToken,
 };
 use lanyard_store::{Keyed, Store};
 use time::OffsetDateTime;
 
 use crate::directory::{Directory, KnownAccount};
 use crate::key_secret::KeySecret;
+use crate::known_sessions::{KnownSession, KnownSessions};
 use crate::numbers::{account_of_key, account_of_principal};
 use crate::snapshot::{HubSnapshot, OwnerView, Principal};
 
@@ -23,6 +24,7 @@ use crate::snapshot::{HubSnapshot, OwnerView, Principal};
 pub(crate) struct LocalKeys {
     directory: Directory,
     opener: Keyed<SessionOpener>,
+    known: KnownSessions,
     store: Store,
 }
 
@@ -110,7 +112,7 @@ impl Rejection {
 
 impl LocalKeys {
     pub(crate) fn new(directory: Directory, opener: Keyed<SessionOpener>, store: Store) -> Self {
-        Self { directory, opener, store }
+        Self { directory, opener, known: KnownSessions::default(), store }
     }
 
     /// The claimed holder of a key.
@@ -126,7 +128,7 @@ impl LocalKeys {
             (false, Some(_)) => Ok(Err(Rejection::SpareSessionToken)),
             (true, None) => Ok(Err(Rejection::NoSessionToken)),
             (true, Some(token)) => match self.opened(key, token, now).await {
-                Ok(opened) => self.session(hub, opened).await,
+                Ok(opened) => self.session(hub, &opened).await,
                 Err(fault @ (SessionError::Keys(_) | SessionError::Random)) => {
                     tracing::error!(%fault, "role sessions cannot be opened");
                     Err(Fault::Internal)
@@ -143,11 +145,11 @@ impl LocalKeys {
         key: &AccessKeyId,
         token: &SessionToken,
         now: OffsetDateTime,
-    ) -> Result<OpenedSession, SessionError> {
-        match self.opener.get().open(key, token.expose(), now) {
+    ) -> Result<Arc<KnownSession>, SessionError> {
+        match self.known.open(&self.opener.get(), key, token, now) {
             Err(SessionError::UnknownKey(_)) => {
                 self.store.ask_for_keys().await;
-                self.opener.get().open(key, token.expose(), now)
+                self.known.open(&self.opener.get(), key, token, now)
             }
             opened => opened,
         }
@@ -175,18 +177,17 @@ impl LocalKeys {
     async fn session(
         &self,
         hub: &HubSnapshot,
-        opened: OpenedSession,
+        opened: &KnownSession,
     ) -> Result<Result<Signer, Rejection>, Fault> {
-        let OpenedSession { access_key_id, secret_access_key, claims } = opened;
+        let KnownSession { access_key_id, claims, .. } = opened;
         if claims.authority != Authority::Local.to_string() {
-            let opened = OpenedSession { access_key_id, secret_access_key, claims };
             return self.session_of_elsewhere(hub, opened).await;
         }
         let role_account = claims.principal.account;
         let Some(account) = self.directory.local_account(hub, role_account).await? else {
             return Ok(Err(Rejection::RoleGone));
         };
-        self.not_before(&claims)?;
+        self.not_before(claims)?;
         let Some(owner) = account.snapshot.principal(&claims.principal_id).cloned() else {
             return Ok(Err(Rejection::RoleGone));
         };
@@ -194,20 +195,16 @@ impl LocalKeys {
             return Ok(Err(Rejection::RoleGone));
         }
         let mut kin = Vec::with_capacity(claims.ancestors.len());
-        let mut standing = not_revoked(&owner, &claims);
+        let mut standing = not_revoked(&owner, claims);
         for ancestor in &claims.ancestors {
-            let found = self.ancestor(hub, ancestor, &claims).await?;
+            let found = self.ancestor(hub, ancestor, claims).await?;
             match found {
                 Ok(found) => kin.extend(found),
                 Err(rejection) => standing = standing.and(Err(rejection)),
             }
         }
-        let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), &claims, kin).into());
-        let secret = Arc::new(KeySecret::new(secret_access_key));
-        let session = Some(Arc::new(claims));
-        let holder =
-            Holder { account, owner, session, access_key_id: Some(access_key_id), certificate: None };
-        Ok(Ok(Signer { holder, secret, identity, standing }))
+        let identity = Arc::new(identity(&account, &owner, access_key_id.clone(), claims, kin).into());
+        Ok(Ok(opened.signer(account, owner, identity, standing)))
     }
 
     /// What is in memory may be from before the session: then a role or policy that it does not show may well be there.
@@ -226,9 +223,9 @@ impl LocalKeys {
     async fn session_of_elsewhere(
         &self,
         hub: &HubSnapshot,
-        opened: OpenedSession,
+        opened: &KnownSession,
     ) -> Result<Result<Signer, Rejection>, Fault> {
-        let OpenedSession { access_key_id, secret_access_key, claims } = opened;
+        let KnownSession { access_key_id, claims, .. } = opened;
         let Ok(authority) = claims.authority.parse::<Authority>() else {
             return Ok(Err(Rejection::AccountGone));
         };
@@ -237,10 +234,10 @@ impl LocalKeys {
         let Some(account) = account.filter(|known| known.account.partition == partition) else {
             return Ok(Err(Rejection::AccountGone));
         };
-        self.not_before(&claims)?;
+        self.not_before(claims)?;
         let mut standing = Ok(());
         for ancestor in &claims.ancestors {
-            if let Err(rejection) = self.ancestor(hub, ancestor, &claims).await? {
+            if let Err(rejection) = self.ancestor(hub, ancestor, claims).await? {
                 standing = standing.and(Err(rejection));
             }
         }
@@ -254,14 +251,10 @@ impl LocalKeys {
             id: claims.principal_id.clone(),
             policies: policies.unwrap_or_default(),
         });
-        let identity = identity(&account, &owner, access_key_id.clone(), &claims, Vec::new());
+        let identity = identity(&account, &owner, access_key_id.clone(), claims, Vec::new());
         // A role's path is not known.
         let identity = Arc::new(AwsIdentity { principal_arn: None, ..identity }.into());
-        let secret = Arc::new(KeySecret::new(secret_access_key));
-        let session = Some(Arc::new(claims));
-        let holder =
-            Holder { account, owner, session, access_key_id: Some(access_key_id), certificate: None };
-        Ok(Ok(Signer { holder, secret, identity, standing }))
+        Ok(Ok(opened.signer(account, owner, identity, standing)))
     }
 
     /// Whether what a session descends from is still there; a principal is answered, for blocks.
@@ -389,6 +382,26 @@ impl Holder {
     pub(crate) fn ancestors(&self) -> Vec<String> {
         let of_session = self.session.iter().flat_map(|claims| ancestor_names(&claims.ancestors));
         of_session.chain(self.certificate.map(certificate_name)).collect()
+    }
+}
+
+impl KnownSession {
+    /// Whoever signs with it, as what it descends from stands now.
+    fn signer(
+        &self,
+        account: KnownAccount,
+        owner: Arc<OwnerView>,
+        identity: Arc<Identity>,
+        standing: Result<(), Rejection>,
+    ) -> Signer {
+        let holder = Holder {
+            account,
+            owner,
+            session: Some(Arc::clone(&self.claims)),
+            access_key_id: Some(self.access_key_id.clone()),
+            certificate: None,
+        };
+        Signer { holder, secret: Arc::clone(&self.secret), identity, standing }
     }
 }
 

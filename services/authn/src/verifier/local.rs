@@ -15,7 +15,7 @@ const NAME: &str = "local IAM";
 /// Cluster ids that one explanation tries, at about a microsecond each.
 const HINT_CLUSTERS_MAX: usize = 10_000;
 
-/// Verifies tokens of Lanyard's own keys. Never cached: it costs microseconds, and what it looks at changes.
+/// Verifies tokens of Lanyard's own keys. No answer is kept: it costs microseconds, and what it looks at changes.
 pub(crate) struct LocalIam {
     keys: Arc<LocalKeys>,
     name: Arc<str>,
