@@ -74,7 +74,7 @@ pub use provider::{JwtAnswer, Provider, ProviderStatus};
 pub use providers::{KeptProvider, OidcConfig, Providers};
 pub use published::{PublishedKey, PublishedKeys};
 pub use refusal::{JwtPart, JwtRefusal};
-pub use service_account::{BoundObject, ServiceAccountRefusal, ServiceAccountToken};
+pub use service_account::{BoundObject, KeptTokens, ServiceAccountRefusal, ServiceAccountToken};
 pub use verify::{Expected, Inspected, inspect, verify};
 
 #[cfg(test)]

@@ -4,10 +4,14 @@
 //! "Schema for service account private claims"; KEP-4193 for the node). Here it has to be bound to a pod, and by that to a node:
 //! a token of a Secret, or one that was asked for without a pod, is anybody's who got hold of it.
 
+mod kept;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
+
+pub use self::kept::KeptTokens;
 
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
@@ -140,9 +144,23 @@ impl ServiceAccountToken {
         audience: &str,
         now: OffsetDateTime,
     ) -> Result<Self, ServiceAccountRefusal> {
+        Self::verify_jwt(Jwt::parse(raw)?, issuer, keys, audience, now)
+    }
+
+    /// The same of a token that was taken apart before, to find out whose it would be.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_jwt(
+        jwt: Jwt<'_>,
+        issuer: &str,
+        keys: &Jwks,
+        audience: &str,
+        now: OffsetDateTime,
+    ) -> Result<Self, ServiceAccountRefusal> {
         let algorithms = ALGORITHMS.into_iter().collect();
         let expected = Expected { issuer, audiences: &[audience], algorithms };
-        let claims = verify(Jwt::parse(raw)?, keys, &expected, now)?;
+        let claims = verify(jwt, keys, &expected, now)?;
         let count = claims.audiences().len();
         if count != 1 {
             return Err(ServiceAccountRefusal::Audiences { count, expected: audience.to_owned() });

@@ -176,9 +176,10 @@ pub struct VendConfig {
     /// Tokens that are not good, of each node or other caller; those that only an API server knows to be dead, or says nothing of, count by
     /// themselves for each namespace that they are of.
     pub bad_tokens_per_node: Quota,
-    /// Pods whose credentials are kept in memory, those used last; each takes some 6 KB.
+    /// Pods whose credentials are kept in memory, those used last; each takes some 7 KB.
     pub kept_max: usize,
-    /// How long a pod that asks again gets the credentials that it has, in seconds; 0 to 900.
+    /// How long a pod that asks again gets the credentials that it has, in seconds; 0 to 900. So long the signature of a token that it
+    /// has shown before is not verified again, while the issuer's keys are the same.
     pub kept_seconds: u32,
     /// Whether a cluster's API server has to say that a pod is still there before it is vended to.
     pub pod_review: PodReviewPolicy,

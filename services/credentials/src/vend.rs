@@ -29,9 +29,9 @@ use lanyard_api::{
 };
 use lanyard_iam::{Ancestor, PrincipalArn, TokenDigest};
 use lanyard_kit::telemetry::{Counters, names};
-use lanyard_oidc::unverified_issuer;
+use lanyard_oidc::{Jwt, KeptTokens, ServiceAccountToken};
 use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use self::{
@@ -41,7 +41,12 @@ use self::{
     node::NotANode,
     review::PodLives,
 };
-use crate::{config::VendConfig, engine::Credentials, sight::fault};
+use crate::{
+    config::VendConfig,
+    engine::Credentials,
+    sight::fault,
+    snapshot::{KnownIssuer, WorkloadSnapshot},
+};
 
 pub use local::LocalSource;
 pub(crate) use node::{NodeModel, NodeSnapshot};
@@ -59,6 +64,8 @@ const OF_ASSOCIATION: [&str; 5] =
 /// What vending keeps.
 pub(crate) struct Vending {
     budgets: Arc<Budgets>,
+    /// Tokens that were verified, for as long as what their pods were vended is kept.
+    proven: KeptTokens<KnownIssuer>,
     cache: VendCache,
     lives: PodLives,
     vends: Counters<Outcome>,
@@ -70,6 +77,7 @@ impl Vending {
         Self {
             lives: PodLives::new(config, Arc::clone(&budgets)),
             budgets,
+            proven: KeptTokens::new(config.kept_max, Duration::seconds(config.kept_seconds.into())),
             cache: VendCache::new(config.kept_max, config.kept_seconds),
             vends: Counters::new(names::CREDENTIALS_VENDS_TOTAL),
         }
@@ -109,7 +117,7 @@ impl Credentials {
         let cluster = self.seen(by, &request.cluster).await?;
         let node = self.calling_node(by, &cluster).await?;
         let now = self.now();
-        let pod = self.proven_pod(by, &cluster, request.token.expose_secret(), now).await?;
+        let pod = self.proven_pod(by, &cluster, (request.token.expose_secret(), token), now).await?;
         if pod.node != node {
             let rule =
                 format!("the token's pod runs on node `{}`, and the caller is node `{node}`", pod.node);
@@ -156,24 +164,19 @@ impl Credentials {
         &self,
         by: &Actor,
         cluster: &Cluster,
-        raw: &str,
+        (raw, digest): (&str, TokenDigest),
         now: OffsetDateTime,
     ) -> Result<PodIdentity, CallError> {
         let workloads = self.workloads(cluster.uid).await?;
-        // While an API server changes its issuer, tokens of either name are about; which of them this one is, it is verified to be.
-        let named = unverified_issuer(raw).and_then(|url| workloads.issuer_named(&url));
-        let Some(issuer) = named.or_else(|| workloads.issuer()) else {
-            let detail = "the hub has not been told of it: see `lanyard cluster describe`, and push it";
-            let part = "the issuer of the cluster's tokens".into();
-            return Err(Fault::Unavailable { part, detail: detail.into() }.into());
+        let would_verify = |issuer: &Arc<KnownIssuer>| {
+            let named = workloads.issuer_named(&issuer.record.issuer_url);
+            named.is_some_and(|named| Arc::ptr_eq(named, issuer))
         };
-        let pod = match token::proven(raw, issuer, now) {
-            Ok(pod) => pod,
-            Err(refusal) => {
-                self.vending().budgets.take_bad(cluster.uid, &by.name(), Instant::now())?;
-                return Err(refusal);
-            }
+        let token = match self.vending().proven.again(digest.as_bytes(), would_verify, now) {
+            Some(token) => token,
+            None => self.newly_proven(by, cluster, (raw, digest), &workloads, now)?,
         };
+        let pod = token::pod(&token);
         // One that the hub has not heard of may be new; one of another uid is the one before.
         match workloads.service_account(&pod.namespace, &pod.service_account) {
             Some(known) if known.uid != pod.service_account_uid => {
@@ -184,6 +187,32 @@ impl Credentials {
                 Err(VendRefusal::InvalidToken.because(rule))
             }
             _ => Ok(pod),
+        }
+    }
+
+    /// A token that was not verified before, or not by these keys, or too long ago.
+    fn newly_proven(
+        &self,
+        by: &Actor,
+        cluster: &Cluster,
+        (raw, digest): (&str, TokenDigest),
+        workloads: &WorkloadSnapshot,
+        now: OffsetDateTime,
+    ) -> Result<Arc<ServiceAccountToken>, CallError> {
+        let jwt = Jwt::parse(raw);
+        // While an API server changes its issuer, tokens of either name are about; which of them this one is, it is verified to be.
+        let named = jwt.as_ref().ok().and_then(|jwt| workloads.issuer_named(jwt.unverified_issuer()?));
+        let Some(issuer) = named.or_else(|| workloads.issuer()) else {
+            let detail = "the hub has not been told of it: see `lanyard cluster describe`, and push it";
+            let part = "the issuer of the cluster's tokens".into();
+            return Err(Fault::Unavailable { part, detail: detail.into() }.into());
+        };
+        match token::verified(raw, jwt, issuer, now) {
+            Ok(token) => Ok(self.vending().proven.keep(*digest.as_bytes(), token, issuer, now)),
+            Err(refusal) => {
+                self.vending().budgets.take_bad(cluster.uid, &by.name(), Instant::now())?;
+                Err(refusal)
+            }
         }
     }
 

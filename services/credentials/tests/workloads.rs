@@ -111,6 +111,7 @@ suite! {
         immunity_48_who_signs_vends_as_the_node_that_is_bound_to_their_key;
     attacks:
         immunity_10_a_token_is_of_the_clusters_own_issuer_for_pod_identity_and_now,
+        immunity_10_a_token_that_was_verified_is_good_no_longer_than_its_time_and_its_key,
         immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern,
         immunity_48_a_pods_token_is_good_on_its_own_node_alone,
         immunity_48_a_pod_that_its_api_server_refuses_gets_nothing_more,

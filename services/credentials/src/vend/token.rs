@@ -4,35 +4,40 @@ use lanyard_api::{
     CallError, Fault,
     credentials::{POD_IDENTITY_AUDIENCE, VendRefusal},
 };
-use lanyard_oidc::{JwtRefusal, ServiceAccountRefusal, ServiceAccountToken};
+use lanyard_oidc::{Jwt, JwtRefusal, ServiceAccountRefusal, ServiceAccountToken};
 use time::OffsetDateTime;
 
 use super::source::PodIdentity;
 use crate::snapshot::KnownIssuer;
 
-/// The pod that a token proves, by the keys of this very cluster's issuer.
+/// Verifies a token by the keys of this very cluster's issuer; `parsed` is what came of taking it apart.
 ///
 /// # Errors
 /// [`VendRefusal::ExpiredToken`], [`VendRefusal::InvalidToken`]; a fault for a token that was issued a moment ago by a key that the
 /// hub has not been told of yet.
-pub(super) fn proven(raw: &str, issuer: &KnownIssuer, now: OffsetDateTime) -> Result<PodIdentity, CallError> {
+pub(super) fn verified(
+    raw: &str,
+    parsed: Result<Jwt<'_>, JwtRefusal>,
+    issuer: &KnownIssuer,
+    now: OffsetDateTime,
+) -> Result<ServiceAccountToken, CallError> {
     let (url, keys) = (&issuer.record.issuer_url, &issuer.jwks);
-    match ServiceAccountToken::verify(raw, url, keys, POD_IDENTITY_AUDIENCE, now) {
-        Ok(token) => Ok(pod(token)),
-        Err(refusal) => Err(refused(raw, &refusal, now)),
-    }
+    let verify = |jwt| ServiceAccountToken::verify_jwt(jwt, url, keys, POD_IDENTITY_AUDIENCE, now);
+    let verified = parsed.map_err(ServiceAccountRefusal::from).and_then(verify);
+    verified.map_err(|refusal| refused(raw, &refusal, now))
 }
 
-fn pod(token: ServiceAccountToken) -> PodIdentity {
+/// The pod that a token proves.
+pub(super) fn pod(token: &ServiceAccountToken) -> PodIdentity {
     let ServiceAccountToken { namespace, service_account, pod, node, .. } = token;
     PodIdentity {
-        namespace,
-        service_account: service_account.name,
-        service_account_uid: service_account.uid,
-        pod: pod.name,
-        pod_uid: pod.uid,
-        node: node.name,
-        node_uid: node.uid,
+        namespace: namespace.clone(),
+        service_account: service_account.name.clone(),
+        service_account_uid: service_account.uid.clone(),
+        pod: pod.name.clone(),
+        pod_uid: pod.uid.clone(),
+        node: node.name.clone(),
+        node_uid: node.uid.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use aws_lc_rs::hmac;
 use lanyard_api::{
     Fault, Mutation,
-    credentials::{Associations, PodIdentityAssociationRef, Vend, Workloads},
+    credentials::{Associations, AssumeRoleForPodIdentity, PodIdentityAssociationRef, Vend, Workloads},
     spoke::{PodReview, PodReviews, ReviewPod},
 };
 use lanyard_oidc::{
@@ -75,6 +75,32 @@ pub(crate) async fn immunity_10_a_token_is_of_the_clusters_own_issuer_for_pod_id
     refuse(bench, calls, &cases).await;
 }
 
+pub(crate) async fn immunity_10_a_token_that_was_verified_is_good_no_longer_than_its_time_and_its_key(
+    bench: &Bench,
+    calls: &impl Vend,
+) {
+    bench.ready().await;
+    let (own, next) = (own_key(), SigningKey::generate(Algorithm::Es256, "next"));
+    let minute = own.mint(&with(|claims| claims["exp"] = (NOON.unix_timestamp() + 60).into()));
+    let day = token();
+    for token in [&minute, &day, &minute, &day] {
+        assert_eq!(why(&bench.vend(calls, token).await), "vended");
+    }
+    let other = another(bench, &SigningKey::generate(Algorithm::Es256, "prods")).await;
+    let elsewhere = AssumeRoleForPodIdentity { cluster: other.id.clone(), ..request(&day) };
+    let elsewhere = calls.assume_role_for_pod_identity(node(other.uid, NODE), elsewhere).await;
+    assert_eq!(why(&elsewhere), "pod_token_invalid", "another cluster");
+    bench.clock.advance(Duration::minutes(1));
+    assert_eq!(why(&bench.vend(calls, &minute).await), "pod_token_expired");
+    // Within the time of what is kept; what is issued later might be of a key that is not known yet.
+    bench.clock.advance(Duration::minutes(3));
+    assert_eq!(why(&bench.vend(calls, &day).await), "vended");
+    bench.knows(&[&next]).await;
+    assert_eq!(why(&bench.vend(calls, &day).await), "pod_token_invalid", "the key was withdrawn");
+    bench.knows(&[&next, &own]).await;
+    assert_eq!(why(&bench.vend(calls, &day).await), "vended");
+}
+
 pub(crate) async fn immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern(
     bench: &Bench,
     calls: &impl Vend,
@@ -112,10 +138,7 @@ pub(crate) async fn immunity_48_a_pods_token_is_good_on_its_own_node_alone(bench
     assert!(text.contains(NODE) && text.contains("ip-10-0-0-8.ec2.internal"), "{text}");
     assert_eq!(why(&asked(NODE).await), "vended");
     // What a caller says that it is decides nothing.
-    let said = lanyard_api::credentials::AssumeRoleForPodIdentity {
-        node_name: Some("somewhere-else".to_owned()),
-        ..request(&token())
-    };
+    let said = AssumeRoleForPodIdentity { node_name: Some("somewhere-else".to_owned()), ..request(&token()) };
     assert_eq!(why(&calls.assume_role_for_pod_identity(node(bench.cluster.uid, NODE), said).await), "vended");
     // A node of another cluster that has the same name.
     let other = another(bench, &SigningKey::generate(Algorithm::Es256, "prods")).await;
@@ -267,10 +290,7 @@ pub(crate) async fn a_chain_of_more_than_one_hop_is_refused(bench: &Bench, calls
 
 pub(crate) async fn a_name_of_a_node_without_end_is_refused(bench: &Bench, calls: &impl Vend) {
     bench.ready().await;
-    let asked = lanyard_api::credentials::AssumeRoleForPodIdentity {
-        node_name: Some("n".repeat(254)),
-        ..request(&token())
-    };
+    let asked = AssumeRoleForPodIdentity { node_name: Some("n".repeat(254)), ..request(&token()) };
     let answer = calls.assume_role_for_pod_identity(node(bench.cluster.uid, NODE), asked).await;
     assert_eq!(why(&answer), "node_name");
 }
