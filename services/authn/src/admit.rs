@@ -23,6 +23,7 @@ use lanyard_kit::telemetry::{Counters, Label, names};
 
 use self::context::Circumstances;
 use self::denial::Wording;
+pub(crate) use self::node::NodeTokens;
 use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;

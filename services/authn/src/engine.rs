@@ -23,7 +23,7 @@ use lanyard_oidc::{Jwt, looks_like_jwt, unverified_issuer};
 use lanyard_store::{Keyed, Keyring, KeyringError, Purpose, Store};
 use zeroize::Zeroizing;
 
-use crate::admit::Admissions;
+use crate::admit::{Admissions, NodeTokens};
 use crate::answers::Answers;
 use crate::blocks::{BlockIndex, Someone};
 use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, SharedCache};
@@ -105,6 +105,7 @@ pub struct Engine<S = NotShared> {
     sts: Cached<StsVerifier, S>,
     answers: Answers,
     pub(crate) admissions: Admissions,
+    pub(crate) node_tokens: NodeTokens,
 }
 
 impl<S: SharedCache> Engine<S> {
@@ -125,6 +126,7 @@ impl<S: SharedCache> Engine<S> {
             sts: Cached::new(StsVerifier::new(sts), shared_cache, sealer, &config.token_cache),
             answers: Answers::default(),
             admissions: Admissions::default(),
+            node_tokens: NodeTokens::default(),
             store,
             directory,
             keys,

@@ -9,6 +9,6 @@ mod hub;
 mod identity_provider;
 
 pub(crate) use account::{AccountModel, AccountSnapshot, OwnerView, Principal};
-pub(crate) use cluster::{ClusterModel, ClusterSnapshot, EntryView};
+pub(crate) use cluster::{ClusterModel, ClusterSnapshot, EntryView, IssuerView};
 pub(crate) use hub::{ClusterView, HubModel, HubSnapshot};
 pub(crate) use identity_provider::ProviderView;

@@ -3,21 +3,39 @@
 //! Nothing is signed here, so the token is all: it is of the cluster's own issuer, for this hub's nodes and nobody else, bound to a pod
 //! and a node, and of a ServiceAccount that the hub's configuration says agents have. What it opens is vending, to pods of that node.
 
+use std::sync::Arc;
+
 use lanyard_api::authn::{Admission, AdmitQuery, NODE_AUDIENCE, NODE_CLUSTER_HEADER};
 use lanyard_api::methods;
-use lanyard_api::{Actor, ActorKind, ClusterId, Denial, Fault, Vouched};
+use lanyard_api::{Actor, ActorKind, ClusterId, ClusterUid, Denial, Fault, Vouched};
 use lanyard_iam::TokenDigest;
-use lanyard_oidc::{ServiceAccountToken, unverified_issuer};
+use lanyard_oidc::{Jwt, KeptTokens, ServiceAccountRefusal, ServiceAccountToken, unverified_issuer};
+use time::{Duration, OffsetDateTime};
 
 use super::denial::denial;
 use super::weigh::named_cluster;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
+use crate::snapshot::IssuerView;
 
 /// What the token stands behind (RFC 6750); the scheme ignores letter case.
 const SCHEME: &str = "bearer ";
 /// Where it stands.
 const AUTHORIZATION: &str = "authorization";
+
+/// Nodes whose tokens are kept once they are verified, those that called last.
+const TOKENS_MAX: usize = 10_000;
+/// How long: an agent calls for each of its pods, and by one token for an hour.
+const TOKEN_KEPT: Duration = Duration::minutes(5);
+
+/// The tokens of nodes that were verified.
+pub(crate) struct NodeTokens(KeptTokens<IssuerView>);
+
+impl Default for NodeTokens {
+    fn default() -> Self {
+        Self(KeptTokens::new(TOKENS_MAX, TOKEN_KEPT))
+    }
+}
 
 /// What a node shows.
 struct Shown<'a> {
@@ -51,28 +69,14 @@ impl<S: SharedCache> Engine<S> {
         let Some(view) = id.and_then(|id| hub.cluster_by_id(&id)) else { return Ok(unproven()) };
         let snapshot = self.directory.cluster(view.cluster.uid).await?;
         let Some(issuer) = snapshot.workload_issuer() else { return Ok(unproven()) };
-        if unverified_issuer(shown.token).as_deref() != Some(issuer.url.as_str()) {
-            return Ok(unproven());
-        }
-        let now = self.clock.now();
-        let proven = ServiceAccountToken::verify(shown.token, &issuer.url, &issuer.keys, NODE_AUDIENCE, now);
-        let token = match proven {
-            Ok(token) => token,
-            Err(refusal) if refusal.may_be_of_a_new_key(shown.token, now) => {
-                return Err(Fault::Unavailable {
-                    part: "the keys of the cluster's issuer".into(),
-                    detail: "the key that signed the node's token is not known yet: try again".into(),
-                });
-            }
-            Err(refusal) => {
-                tracing::info!(
-                    cluster.uid = %view.uid,
-                    token = %TokenDigest::of(shown.token),
-                    reason.code = refusal.code(),
-                    "a node's token does not do"
-                );
-                return Ok(Admission::Unauthenticated(denial("node_token", refusal.to_string())));
-            }
+        let (now, digest) = (self.clock.now(), TokenDigest::of(shown.token));
+        let would_verify = |known: &Arc<IssuerView>| Arc::ptr_eq(known, issuer);
+        let token = match self.node_tokens.0.again(digest.as_bytes(), would_verify, now) {
+            Some(token) => token,
+            None => match self.newly_proven((shown.token, digest), view.cluster.uid, issuer, now)? {
+                Ok(token) => token,
+                Err(refused) => return Ok(refused),
+            },
         };
         let agent = format!("{}/{}", token.namespace, token.service_account.name);
         if !self.config.nodes.agents.contains(&agent) {
@@ -94,7 +98,7 @@ impl<S: SharedCache> Engine<S> {
             return Ok(Admission::Forbidden(denial("other_cluster", message)));
         }
         let actor = Actor {
-            kind: ActorKind::Node { cluster: view.cluster.uid, name: token.node.name },
+            kind: ActorKind::Node { cluster: view.cluster.uid, name: token.node.name.clone() },
             action: call.action.to_owned(),
             resource: view.cluster.arn(),
             request_digest: call.request_digest,
@@ -102,6 +106,43 @@ impl<S: SharedCache> Engine<S> {
             allowed_by: "the token of its agent".to_owned(),
         };
         Ok(Admission::Admitted(Box::new(Vouched::in_process(actor))))
+    }
+
+    /// A token that was not verified before, or not by these keys, or too long ago.
+    fn newly_proven(
+        &self,
+        (raw, digest): (&str, TokenDigest),
+        cluster: ClusterUid,
+        issuer: &Arc<IssuerView>,
+        now: OffsetDateTime,
+    ) -> Result<Result<Arc<ServiceAccountToken>, Admission>, Fault> {
+        let url = issuer.url.as_str();
+        let jwt = Jwt::parse(raw);
+        let names_issuer = match &jwt {
+            Ok(jwt) => jwt.unverified_issuer() == Some(url),
+            // One that is out of order is refused by name, if it would be the cluster's.
+            Err(_) => unverified_issuer(raw).as_deref() == Some(url),
+        };
+        if !names_issuer {
+            return Ok(Err(unproven()));
+        }
+        let verify = |jwt| ServiceAccountToken::verify_jwt(jwt, url, &issuer.keys, NODE_AUDIENCE, now);
+        match jwt.map_err(ServiceAccountRefusal::from).and_then(verify) {
+            Ok(token) => Ok(Ok(self.node_tokens.0.keep(*digest.as_bytes(), token, issuer, now))),
+            Err(refusal) if refusal.may_be_of_a_new_key(raw, now) => Err(Fault::Unavailable {
+                part: "the keys of the cluster's issuer".into(),
+                detail: "the key that signed the node's token is not known yet: try again".into(),
+            }),
+            Err(refusal) => {
+                tracing::info!(
+                    cluster.uid = %cluster,
+                    token = %digest,
+                    reason.code = refusal.code(),
+                    "a node's token does not do"
+                );
+                Ok(Err(Admission::Unauthenticated(denial("node_token", refusal.to_string()))))
+            }
+        }
     }
 }
 

@@ -32,6 +32,7 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(Algorit
 on_each_store!(
     immunity_48_a_node_is_admitted_by_its_agents_token_to_vend_and_for_nothing_else,
     immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused,
+    immunity_48_a_nodes_token_that_was_verified_is_good_no_longer_than_its_key_and_its_time,
     immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_cannot_name,
     a_token_by_a_key_that_is_not_known_yet_has_no_answer,
     immunity_36_a_pods_session_ends_with_its_association_and_its_cluster,
@@ -184,6 +185,29 @@ async fn immunity_48_a_token_that_proves_no_node_of_the_cluster_is_refused(datab
     // A block of configuration: who may be an agent is the operator's to say.
     let configured = world.calling_with(json!({ "nodes": { "agents": ["team-a/agent"] } })).await;
     assert_eq!(forbidden(configured.admit(honest).await.unwrap()).code, "node_agent");
+}
+
+async fn immunity_48_a_nodes_token_that_was_verified_is_good_no_longer_than_its_key_and_its_time(
+    database: TestDatabase,
+) {
+    let world = world(database).await;
+    knows(&world, &world.cluster, ISSUER, &KEY).await;
+    let other = cluster_of(&world.hub, "other", world.hub.account, world.now());
+    world.put(&other).await;
+    knows(&world, &other, "https://issuer.example/other", &KEY).await;
+    let token = KEY.mint(&claims(&world));
+    let again = async || ask(&world, query(&token, "dev")).await;
+    let first = admitted(again().await);
+    // By now the key of a token like this one is either known or none of the issuer's.
+    world.clock.advance(Duration::minutes(4));
+    assert_eq!(admitted(again().await).kind, first.kind);
+    assert_eq!(unproven(ask(&world, query(&token, "other")).await), "node_token", "another cluster");
+    knows(&world, &world.cluster, ISSUER, &SigningKey::generate(Algorithm::Es256, "next")).await;
+    assert_eq!(unproven(again().await), "node_token", "the key was withdrawn");
+    knows(&world, &world.cluster, ISSUER, &KEY).await;
+    assert_eq!(admitted(again().await).kind, first.kind);
+    world.clock.advance(Duration::minutes(56));
+    assert_eq!(unproven(again().await), "node_token", "it has ended");
 }
 
 async fn immunity_58_a_stranger_learns_nothing_of_a_cluster_whose_issuer_they_cannot_name(
