@@ -83,6 +83,10 @@ impl VendCache {
     where
         F: Future<Output = Result<Arc<Vended>, CallError>>,
     {
+        // What would be kept for no time is given to nobody again, not even to who waits for it: it would be in memory for nothing.
+        if self.seconds_max == 0 {
+            return vend.await;
+        }
         let counts = |entry: &Vended| entry.counts(basis, self.seconds_max, now);
         self.entries.remove_if(of, |entry| !counts(entry));
         let mut vend = Some(vend);
@@ -170,7 +174,11 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            Self { cache: VendCache::new(100, 300), vends: AtomicUsize::new(0) }
+            Self::keeping(300)
+        }
+
+        fn keeping(seconds_max: u32) -> Self {
+            Self { cache: VendCache::new(100, seconds_max), vends: AtomicUsize::new(0) }
         }
 
         /// The key that somebody gets.
@@ -235,6 +243,14 @@ mod tests {
         let got = futures::future::join_all(asked).await;
         assert_eq!(world.vends.load(Ordering::SeqCst), 1);
         assert!(got.iter().all(|key| *key == got[0]));
+    }
+
+    #[tokio::test]
+    async fn where_nothing_is_to_be_kept_nothing_is() {
+        let (world, of, basis) = (World::keeping(0), of("a"), basis(None, 1));
+        let asked = (0..3).map(|_| world.ask(&of, &basis, NOON, Duration::hours(6)));
+        let got: std::collections::BTreeSet<_> = futures::future::join_all(asked).await.into_iter().collect();
+        assert_eq!((got.len(), world.cache.entries.len()), (3, 0));
     }
 
     #[tokio::test]
