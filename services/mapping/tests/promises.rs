@@ -66,6 +66,7 @@ suite! {
         immunity_39_a_deleted_spoke_credential_is_out_of_the_directory_before_the_call_returns,
         nodes_are_bound_by_session_role_and_name,
         a_deleted_node_is_nobody_at_the_next_login,
+        a_token_of_a_cluster_has_its_first_answer_whatever_the_rules_say_by_now,
         the_same_signed_request_is_answered_once_and_then_repeated;
     entries:
         an_entry_is_made_read_listed_changed_and_deleted,
@@ -86,6 +87,7 @@ suite! {
         lists_page_without_gap_or_repetition,
         lists_of_one_policy_page_without_gap_or_repetition,
         immunity_16_an_end_is_kept_to_the_moment,
+        a_token_has_its_first_answer_whatever_the_rules_say_by_now,
         a_fresh_start_answers_what_the_changes_left;
     resolve:
         a_badge_has_uid_extra_and_a_proof_that_verifies,

@@ -41,12 +41,13 @@ impl Clusters for Mapping {
         cluster: CreateCluster,
     ) -> Result<Mutated<Cluster>, CallError> {
         let actor = &by.actor.value;
-        let account = self.account_of(actor, cluster.account).await?;
         let bootstrap = cluster.bootstrap_creator_admin;
-        let asked_id = cluster.id.as_deref().map(rules::cluster::id).transpose()?;
-        let draft = self.judge_cluster(actor, &account, cluster)?;
-        let scopes = [Scope::Hub, Scope::Cluster(draft.uid)];
+        let uid = ClusterUid::random();
+        let judged = self.draft(actor, uid, cluster).await;
+        let scopes = [Scope::Hub, Scope::Cluster(uid)];
         let mut tx = fresh!(self.begin("create_cluster", &by, &scopes).await?);
+        // Only now: a request that is known by its token is answered as then, whatever the rules say of it by now.
+        let (asked_id, draft) = judged?;
         let clusters: Vec<Cluster> = tx.list(Scope::Hub).await?;
         let own = |other: &&Cluster| {
             (other.partition, other.account, &other.region) == (draft.partition, draft.account, &draft.region)
@@ -255,9 +256,22 @@ impl Mapping {
         account.cloned().ok_or_else(|| CallError::not_found("account", id))
     }
 
+    /// A new cluster, held against every rule but those about others, and the id that was asked for.
+    async fn draft(
+        &self,
+        actor: &Actor,
+        uid: ClusterUid,
+        asked: CreateCluster,
+    ) -> Result<(Option<ClusterId>, Cluster), CallError> {
+        let account = self.account_of(actor, asked.account).await?;
+        let id = asked.id.as_deref().map(rules::cluster::id).transpose()?;
+        Ok((id, self.judge_cluster(actor, uid, &account, asked)?))
+    }
+
     fn judge_cluster(
         &self,
         actor: &Actor,
+        uid: ClusterUid,
         account: &Account,
         asked: CreateCluster,
     ) -> Result<Cluster, CallError> {
@@ -274,7 +288,7 @@ impl Mapping {
         let audiences =
             if asked.audiences.is_empty() { vec![AUDIENCE_DEFAULT.to_owned()] } else { asked.audiences };
         let cluster = Cluster {
-            uid: ClusterUid::random(),
+            uid,
             id,
             name: asked.name,
             partition: account.partition,

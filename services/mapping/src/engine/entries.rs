@@ -41,9 +41,12 @@ impl Entries for Mapping {
         entry: CreateAccessEntry,
     ) -> Result<Mutated<EntryDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &entry.entry.cluster, Call::Management).await?;
-        let (draft, mut notices) = self.judge(&cluster, &entry).await?;
+        // Before the transaction, which must not wait for others' servers.
+        let judged = self.judge(&cluster, &entry).await;
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("create_access_entry", &by, &[scope]).await?);
+        // Only now: a request that is known by its token is answered as then, whatever the rules say of it by now.
+        let (draft, mut notices) = judged?;
         let cluster = current(&mut tx, &cluster).await?;
         rules::entry::mode(cluster.authentication_mode)?;
         let limit = self.inner.config.limits.entries_per_cluster;

@@ -30,20 +30,21 @@ impl Mapping {
         ends_at: Option<OffsetDateTime>,
     ) -> Result<Mutated<PolicyAssociation>, CallError> {
         let cluster = self.seen(&by.actor.value, &entry.cluster, Call::Management).await?;
-        rules::entry::mode(cluster.authentication_mode)?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let id = find(&cluster, &snapshot, &entry)?.record.id;
+        let found = find(&cluster, &snapshot, &entry).map(|found| found.record.id);
         let limits = &self.inner.config.limits;
-        let policy = rules::policy::policy(&policy_arn, cluster.partition)?;
-        rules::policy::scope(&access_scope, limits.namespaces_per_scope)?;
-        rules::entry::end(ends_at, self.inner.store.clock().now())?;
         let scope = Scope::Cluster(cluster.uid);
+        // Before any rule: a request that is known by its token is answered as then, whatever they say of it by now.
         let mut tx = fresh!(self.begin("associate_access_policy", &by, &[scope]).await?);
+        let now = tx.now();
         let cluster = current(&mut tx, &cluster).await?;
         rules::entry::mode(cluster.authentication_mode)?;
+        let id = found?;
+        let policy = rules::policy::policy(&policy_arn, cluster.partition)?;
+        rules::policy::scope(&access_scope, limits.namespaces_per_scope)?;
+        rules::entry::end(ends_at, now)?;
         let record = stored(&mut tx, scope, id, &entry).await?;
         rules::policy::fits_type(policy, record.entry_type)?;
-        let now = tx.now();
         let fresh = PolicyAssociation {
             cluster: cluster.uid,
             entry: id,
@@ -81,9 +82,11 @@ impl Mapping {
     ) -> Result<Mutated<PolicyAssociation>, CallError> {
         let cluster = self.seen(&by.actor.value, &entry.cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let id = find(&cluster, &snapshot, &entry)?.record.id;
+        let found = find(&cluster, &snapshot, &entry).map(|found| found.record.id);
         let scope = Scope::Cluster(cluster.uid);
+        // Before the entry is missed: the same call once more is answered as it was, though the entry may be gone.
         let mut tx = fresh!(self.begin("disassociate_access_policy", &by, &[scope]).await?);
+        let id = found?;
         let record = stored(&mut tx, scope, id, &entry).await?;
         let gone: Option<PolicyAssociation> = tx.delete(scope, &format!("{id}/{policy_arn}")).await?;
         let gone = gone.ok_or_else(|| CallError::not_found("policy association", shown(&policy_arn)))?;

@@ -293,6 +293,11 @@ pub(crate) fn by(actor: Vouched<Actor>) -> Mutation {
     Mutation::by(actor)
 }
 
+/// The administrator, who gives the request a token.
+pub(crate) fn once(token: &str) -> Mutation {
+    Mutation { client_request_token: Some(token.parse().unwrap()), ..by(admin()) }
+}
+
 /// Whoever is proven under this ARN.
 /// A user or role that a session descends from.
 pub(crate) fn kin(text: &str) -> Kin {

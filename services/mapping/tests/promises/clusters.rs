@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use lanyard_api::{
     Authority, Mutation, PageQuery, Revision, Scope, SignatureUse, TrustedAccount,
     mapping::{
-        AccessScope, AuthenticationMode, AuthorizerMode, Cluster, ClusterDirectory, CreateCluster,
+        AccessScope, AuthenticationMode, AuthorizerMode, Cluster, ClusterDirectory, Clusters, CreateCluster,
         EntryState, Node, Resolution, Resolve, SpokeCredential, UpdateCluster,
     },
     proof::{EXTRA_KEY, Proof, ProofError, ProofKey},
 };
+use lanyard_mapping::{Limits, Mapping, MappingConfig};
 use lanyard_store::{Kind, Purpose};
 use secrecy::ExposeSecret;
 
@@ -406,4 +407,23 @@ pub(crate) async fn the_same_signed_request_is_answered_once_and_then_repeated<C
     assert_eq!(code_of(left), "not_found");
     let revision = bench.store.revision(Scope::Cluster(cluster.uid)).await.unwrap();
     assert!(revision > first.revision);
+}
+
+pub(crate) async fn a_token_of_a_cluster_has_its_first_answer_whatever_the_rules_say_by_now<
+    C: Calls,
+    R: Resolve,
+>(
+    bench: Bench<C, R>,
+) {
+    let started = async |trusted_accounts_per_cluster: usize| {
+        let limits = Limits { trusted_accounts_per_cluster, ..Limits::default() };
+        Mapping::open(&bench.store, MappingConfig { limits, ..MappingConfig::default() }).await.unwrap()
+    };
+    let before = started(2).await;
+    let made = before.create_cluster(once("create"), cluster_named("dev")).await.unwrap();
+    let stricter = started(1).await;
+    let again = stricter.create_cluster(once("create"), cluster_named("dev")).await.unwrap();
+    assert_eq!(again, made);
+    let judged = stricter.create_cluster(once("create-too"), cluster_named("dev")).await;
+    assert_eq!(code_of(judged), "trusted_accounts");
 }

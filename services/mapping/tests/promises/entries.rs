@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use lanyard_api::{
     Authority, CallError, EntryId, PageQuery, Scope, TrustedAccount,
-    authn::accounts::{IamRole, User},
+    authn::accounts::{AccessKey, IamRole, User},
     mapping::{
         AccessEntry, AccessScope, AuthenticationMode, Clusters, CreateAccessEntry, CreateCluster, Entries,
         EntryState, EntryType, Resolution, Resolve, UpdateAccessEntry,
@@ -632,4 +632,37 @@ pub(crate) async fn a_fresh_start_answers_what_the_changes_left<C: Calls, R: Res
         };
         assert_eq!(fresh.resolve(query()).await.unwrap(), bench.resolver.resolve(query()).await.unwrap());
     }
+}
+
+pub(crate) async fn a_token_has_its_first_answer_whatever_the_rules_say_by_now<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.cluster().await;
+    let (zoe, view) = (of(OWN, "user/zoe"), policy("AmazonEKSViewPolicy"));
+    let end = Some(NOON + Duration::HOUR);
+    let ask = || CreateAccessEntry { ends_at: end, ..entry(&cluster, &zoe) };
+    let associate = async |token: &str| {
+        let (entry, scope) = (entry_ref(&cluster, &zoe), AccessScope::Cluster);
+        bench.calls.associate_policy(once(token), entry, view.clone(), scope, end).await
+    };
+    let disassociate = async |token: &str| {
+        bench.calls.disassociate_policy(once(token), entry_ref(&cluster, &zoe), view.clone()).await
+    };
+    let made = bench.calls.create_entry(once("create"), ask()).await.unwrap();
+    assert_eq!(bench.calls.create_entry(once("create"), ask()).await.unwrap(), made, "there is one by now");
+    assert_eq!(code_of(bench.calls.create_entry(once("create-too"), ask()).await), "exists");
+    let associated = associate("associate").await.unwrap();
+    let gone = disassociate("disassociate").await.unwrap();
+    assert_eq!(disassociate("disassociate").await.unwrap(), gone);
+    bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &zoe)).await.unwrap();
+    // Neither entry nor principal is there by now, and the end has passed.
+    bench.remove::<AccessKey>(Scope::Account(account(OWN)), &key_of(OWN, "zoe")).await;
+    bench.remove::<User>(Scope::Account(account(OWN)), "zoe").await;
+    bench.clock.advance(Duration::hours(2));
+    assert_eq!(bench.calls.create_entry(once("create"), ask()).await.unwrap(), made);
+    assert_eq!(associate("associate").await.unwrap(), associated);
+    assert_eq!(disassociate("disassociate").await.unwrap(), gone);
+    assert_eq!(code_of(associate("associate-too").await), "not_found");
+    assert_eq!(code_of(disassociate("disassociate-too").await), "not_found");
+    assert_ne!(code_of(bench.calls.create_entry(once("create-too"), ask()).await), "ok");
 }
