@@ -102,6 +102,21 @@ def test_unmapped_is_unauthorized_and_says_what_would_map(hub, world):
     assert told["stages"][-1]["code"] == "unmapped" and "entry" in " ".join(told["advice"])
 
 
+@pytest.mark.parametrize(
+    ("mode", "entry", "line"), [("CONFIG_MAP", False, True), ("API_AND_CONFIG_MAP", True, True), ("API", True, False)]
+)
+def test_what_would_map_is_what_counts_in_the_clusters_mode(hub, mode, entry, line):
+    cluster = hub.create_cluster("advised", "--authentication-mode", mode)
+    stranger = hub.create_user("stranger")
+    for told in (
+        explain(hub, cluster, cluster.token(stranger)),
+        hub.explain("--as", stranger.arn, "--cluster", cluster.id),
+    ):
+        assert told["stages"][-1]["code"] == "unmapped"
+        advice = " ".join(told["advice"])
+        assert ("entry create" in advice, "aws-auth push" in advice) == (entry, line), advice
+
+
 def test_whoever_is_mapped_and_not_let_in_is_not_told_to_make_an_entry(hub):
     cluster = hub.create_cluster("stale")
     ana = hub.create_user("ana")

@@ -11,8 +11,8 @@ use lanyard_api::{
     authn::{Authenticate, AuthenticateQuery, Authentication, Verified},
     authz::{Attributes, Authorize, Decision, Review, Verdict},
     mapping::{
-        AuthorizerMode, Cluster, Clusters, Grant, GrantKind, Mapped, Preview, PreviewQuery, Resolution,
-        Resolve, ResolveQuery,
+        AuthenticationMode, AuthorizerMode, Cluster, Clusters, Grant, GrantKind, Mapped, Preview,
+        PreviewQuery, Resolution, Resolve, ResolveQuery,
     },
     proof,
 };
@@ -215,7 +215,7 @@ pub(crate) async fn explain<S: Services>(
             services.mapping().preview(by, ask).await?
         }
     };
-    let mapped = match let_in(resolution, is_of_oidc, &cluster.id) {
+    let mapped = match let_in(resolution, is_of_oidc, &cluster) {
         Ok(mapped) => mapped,
         Err(no) => {
             trace.stage("mapping", StageOutcome::Refused, &no.code, no.lines);
@@ -241,7 +241,7 @@ pub(crate) async fn explain<S: Services>(
                 let names = Names::of(gateway, signed, cluster.uid).await?;
                 decision.hints.iter_mut().for_each(|hint| *hint = names.in_text(hint).into_owned());
             }
-            decided(trace, &review, &decision, is_decided_here(&cluster))
+            decided(trace, &review, &decision, &cluster)
         }
         Err(fault) => trace.no_answer("decision", &fault),
     })
@@ -263,19 +263,19 @@ struct NotLetIn {
 }
 
 /// The badge, or why there is none.
-fn let_in(resolution: Resolution, is_of_oidc: bool, cluster: &ClusterId) -> Result<Arc<Mapped>, NotLetIn> {
+fn let_in(resolution: Resolution, is_of_oidc: bool, cluster: &Cluster) -> Result<Arc<Mapped>, NotLetIn> {
     Err(match resolution {
         Resolution::Mapped(mapped) => return Ok(mapped),
         Resolution::Blocked(block) => NotLetIn {
             code: "blocked".to_owned(),
             lines: vec![format!("block: {block}")],
-            advice: advice::of_block(cluster),
+            advice: advice::of_block(&cluster.id),
         },
         Resolution::Unmapped(unmapped) => {
             let mut lines = vec![unmapped.denial.message];
             lines.extend(unmapped.near_misses.iter().map(|miss| format!("near miss: {miss}")));
             let advice = match is_of_oidc {
-                true => advice::of_oidc(&unmapped.denial.code, cluster),
+                true => advice::of_oidc(&unmapped.denial.code, &cluster.id),
                 false => advice::of_principal(&unmapped.denial.code, cluster),
             };
             NotLetIn { code: unmapped.denial.code.to_string(), lines, advice }
@@ -366,8 +366,12 @@ fn is_decided_here(cluster: &Cluster) -> bool {
 }
 
 /// What to do where nothing allows it.
-fn forbidden_advice(is_decided_here: bool) -> &'static str {
-    match is_decided_here {
+fn forbidden_advice(cluster: &Cluster) -> &'static str {
+    match is_decided_here(cluster) {
+        true if cluster.authentication_mode == AuthenticationMode::ConfigMap => {
+            "kubectl says Forbidden: no RBAC of the cluster allows it, and access policies do not count in mode CONFIG_MAP; bind a \
+             role, as the hints say"
+        }
         true => {
             "kubectl says Forbidden: no access policy of the entry and no RBAC of the cluster allows it; associate an access \
              policy with `lanyard entry associate`, or bind a role, as the hints say"
@@ -378,19 +382,19 @@ fn forbidden_advice(is_decided_here: bool) -> &'static str {
     }
 }
 
-fn decided(mut trace: Trace, review: &Review, decision: &Decision, is_decided_here: bool) -> Explanation {
+fn decided(mut trace: Trace, review: &Review, decision: &Decision, cluster: &Cluster) -> Explanation {
     let mut lines = vec![format!("asked: {}", review.attributes), decision.reason.to_string()];
     lines.extend(decision.evaluation_error.iter().map(|error| format!("evaluation error: {error}")));
     lines.extend(decision.hints.iter().map(|hint| format!("hint: {hint}")));
     let (outcome, verdict) = match decision.verdict {
         Verdict::Allow => (StageOutcome::Passed, FinalVerdict::Allowed),
         Verdict::Deny => (StageOutcome::Refused, FinalVerdict::Forbidden),
-        Verdict::NoOpinion if is_decided_here => (StageOutcome::Refused, FinalVerdict::Forbidden),
+        Verdict::NoOpinion if is_decided_here(cluster) => (StageOutcome::Refused, FinalVerdict::Forbidden),
         Verdict::NoOpinion => (StageOutcome::Refused, FinalVerdict::LeftToCluster),
     };
     trace.stage("decision", outcome, decision.reason.code(), lines);
     match decision.verdict {
-        Verdict::NoOpinion => trace.advice.push(forbidden_advice(is_decided_here).to_owned()),
+        Verdict::NoOpinion => trace.advice.push(forbidden_advice(cluster).to_owned()),
         Verdict::Deny => trace.advice.push("kubectl says Forbidden, whatever RBAC gives".to_owned()),
         Verdict::Allow => {}
     }

@@ -35,7 +35,10 @@ pub(crate) fn in_cluster(world: &World<'_>, knock: &Knock<'_>) -> Vec<String> {
         }
     }
     if let Ok(own) = PrincipalArn::parse(canonical) {
-        near_entries(snapshot, &own, knock, &mut misses);
+        // One that was found would not count either.
+        if counts_entries(cluster.authentication_mode) {
+            near_entries(snapshot, &own, knock, &mut misses);
+        }
         near_lines(world, &own, knock, &mut misses);
     }
     misses.truncate(NEAR_MISSES_MAX);

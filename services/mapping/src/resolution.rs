@@ -117,8 +117,10 @@ impl World<'_> {
         Err(Refused::new(
             UNMAPPED,
             format!(
-                "nothing maps `{}` in cluster `{}`: make an access entry for it",
-                knock.canonical, self.cluster.id
+                "nothing maps `{}` in cluster `{}`: {}",
+                knock.canonical,
+                self.cluster.id,
+                what_would_map(self.cluster.authentication_mode)
             ),
         ))
     }
@@ -394,6 +396,15 @@ pub(crate) fn counts_entries(mode: AuthenticationMode) -> bool {
 /// Whether aws-auth counts.
 pub(crate) fn counts_aws_auth(mode: AuthenticationMode) -> bool {
     mode != AuthenticationMode::Api
+}
+
+/// What to do for somebody whom nothing maps: make what counts in the cluster's mode.
+fn what_would_map(mode: AuthenticationMode) -> &'static str {
+    match mode {
+        AuthenticationMode::ConfigMap => "give it a line in aws-auth, which alone counts in mode CONFIG_MAP",
+        AuthenticationMode::ApiAndConfigMap => "make an access entry for it, or give it a line in aws-auth",
+        AuthenticationMode::Api => "make an access entry for it, which alone counts in mode API",
+    }
 }
 
 #[cfg(test)]

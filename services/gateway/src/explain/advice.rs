@@ -1,6 +1,9 @@
 //! The next step after a no, by its reason code.
 
-use lanyard_api::ClusterId;
+use lanyard_api::{
+    ClusterId,
+    mapping::{AuthenticationMode, Cluster},
+};
 
 /// What to do about a block, which is listed where it holds alone.
 pub(super) fn of_block(cluster: &ClusterId) -> String {
@@ -59,8 +62,9 @@ pub(super) fn of_token(code: &str, cluster: &ClusterId) -> String {
     step.to_owned()
 }
 
-/// What to do about a principal of an account whom mapping makes nobody.
-pub(super) fn of_principal(code: &str, cluster: &ClusterId) -> String {
+/// What to do about a principal of an account whom mapping makes nobody: of entries and aws-auth, what the cluster's mode reads.
+pub(super) fn of_principal(code: &str, cluster: &Cluster) -> String {
+    let (cluster, mode) = (&cluster.id, cluster.authentication_mode);
     match code {
         "untrusted_account" => of_trust(cluster),
         "stale_entry" => format!(
@@ -74,17 +78,43 @@ pub(super) fn of_principal(code: &str, cluster: &ClusterId) -> String {
         "unpinned_entry" => {
             "let its principal log in once: the entry is bound to whoever does so first".to_owned()
         }
-        "template_refused" | "reserved_username" => format!(
-            "give the entry a username that fits (`lanyard entry update {cluster} ARN --username`), or the line of aws-auth; a role \
-             alone has no session name: ask about `assumed-role/ROLE/SESSION`"
-        ),
+        "template_refused" | "reserved_username" => {
+            let whose = match mode {
+                AuthenticationMode::ConfigMap => "the line of aws-auth a username that fits".to_owned(),
+                AuthenticationMode::ApiAndConfigMap => format!(
+                    "the entry a username that fits (`lanyard entry update {cluster} ARN --username`), or the line of aws-auth"
+                ),
+                AuthenticationMode::Api => {
+                    format!(
+                        "the entry a username that fits (`lanyard entry update {cluster} ARN --username`)"
+                    )
+                }
+            };
+            format!("give {whose}; a role alone has no session name: ask about `assumed-role/ROLE/SESSION`")
+        }
         "unknown_node" => format!(
             "`lanyard node set {cluster}` says which node a session is, and whose sessions may be it: `lanyard node list {cluster}` \
              has those that are bound"
         ),
         "session_kin" => "begin the session anew, with fewer roles in between".to_owned(),
-        _ => format!(
-            "nothing in cluster `{cluster}` maps this principal: make an access entry with `lanyard entry create`"
+        _ => format!("nothing in cluster `{cluster}` maps this principal: {}", what_maps(cluster, mode)),
+    }
+}
+
+/// How somebody gets what counts in the cluster's mode.
+fn what_maps(cluster: &ClusterId, mode: AuthenticationMode) -> String {
+    let line = format!(
+        "in the cluster's own ConfigMap, or with `lanyard aws-auth push {cluster} FILE` where nobody watches it"
+    );
+    match mode {
+        AuthenticationMode::ConfigMap => {
+            format!("give it a line in aws-auth, which alone counts in mode CONFIG_MAP: {line}")
+        }
+        AuthenticationMode::ApiAndConfigMap => format!(
+            "make an access entry with `lanyard entry create {cluster} ARN`, or give it a line in aws-auth, {line}"
+        ),
+        AuthenticationMode::Api => format!(
+            "make an access entry with `lanyard entry create {cluster} ARN`: mode API does not read aws-auth"
         ),
     }
 }
@@ -194,9 +224,30 @@ mod tests {
         }
     }
 
+    fn cluster(mode: AuthenticationMode) -> Cluster {
+        Cluster {
+            uid: lanyard_api::ClusterUid(uuid::Uuid::nil()),
+            id: "dev".parse().unwrap(),
+            name: String::from("dev"),
+            partition: lanyard_iam::Partition::Aws,
+            account: "111122223333".parse().unwrap(),
+            region: String::from("us-west-2"),
+            endpoint: None,
+            certificate_authority: None,
+            authentication_mode: mode,
+            authorizer_mode: lanyard_api::mapping::AuthorizerMode::WebhookFirst,
+            trusted_accounts: Vec::new(),
+            audiences: Vec::new(),
+            token_cache_seconds: 10,
+            created_by: String::new(),
+            tags: std::collections::BTreeMap::new(),
+            created_at: time::OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
     #[test]
     fn only_who_is_not_mapped_is_told_to_make_an_entry() {
-        let cluster = "dev".parse::<ClusterId>().unwrap();
+        let cluster = cluster(AuthenticationMode::ApiAndConfigMap);
         for (code, part) in [
             ("untrusted_account", "cluster update dev --trust"),
             ("stale_entry", "entry update dev ARN --rebind"),
@@ -211,6 +262,24 @@ mod tests {
             assert!(step.contains(part) && !step.contains("entry create"), "{code}: {step}");
         }
         assert!(of_principal("unmapped", &cluster).contains("entry create"));
+    }
+
+    #[test]
+    fn what_does_not_count_in_the_clusters_mode_is_advised_to_nobody() {
+        use AuthenticationMode::{Api, ApiAndConfigMap, ConfigMap};
+        for (mode, entry, line) in
+            [(ConfigMap, false, true), (ApiAndConfigMap, true, true), (Api, true, false)]
+        {
+            let cluster = cluster(mode);
+            let step = of_principal("unmapped", &cluster);
+            let told = (step.contains("entry create dev"), step.contains("aws-auth push dev"));
+            assert_eq!(told, (entry, line), "{step}");
+            for code in ["template_refused", "reserved_username"] {
+                let step = of_principal(code, &cluster);
+                let told = (step.contains("entry update dev"), step.contains("aws-auth"));
+                assert_eq!(told, (entry, line), "{code}: {step}");
+            }
+        }
     }
 
     #[test]

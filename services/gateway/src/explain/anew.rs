@@ -16,7 +16,7 @@ use lanyard_api::{
 use lanyard_proto::gateway::v1::ExplainRequest;
 use prost::Message as _;
 
-use super::{Stage, StageOutcome, forbidden_advice, is_decided_here, let_in, mapping_lines, moment};
+use super::{Stage, StageOutcome, forbidden_advice, let_in, mapping_lines, moment};
 use crate::{
     kubernetes::Gateway,
     names::{Names, Signed, names_an_entry},
@@ -111,7 +111,7 @@ async fn of_knock<S: Services>(
     };
     let resolution = gateway.parts.services.mapping().preview(by, ask).await?;
     let mut lines = vec![format!("as of: {}", moment(gateway.parts.clock.now()))];
-    Ok(match let_in(resolution, false, &cluster.id) {
+    Ok(match let_in(resolution, false, cluster) {
         Ok(mapped) => {
             lines.extend(mapping_lines(&mapped));
             let stage = Stage {
@@ -166,7 +166,7 @@ async fn of_door<S: Services>(
             StageOutcome::Refused,
             "kubectl says Forbidden, whatever RBAC gives: log in again for what is left",
         ),
-        Verdict::NoOpinion => (StageOutcome::Refused, forbidden_advice(is_decided_here(cluster))),
+        Verdict::NoOpinion => (StageOutcome::Refused, forbidden_advice(cluster)),
     };
     let code = decision.reason.code().to_owned();
     let stage = Stage { name: "decision now", outcome, code, lines, parts: Vec::new() };

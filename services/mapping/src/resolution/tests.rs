@@ -198,6 +198,17 @@ fn the_mode_says_what_counts_and_an_entry_wins_over_aws_auth() {
 }
 
 #[test]
+fn who_is_not_mapped_is_told_of_what_counts_in_the_mode_alone() {
+    use AuthenticationMode::{Api, ApiAndConfigMap, ConfigMap};
+    let nobody = snapshot(vec![], "", &[]);
+    for (mode, entry, line) in [(ConfigMap, false, true), (ApiAndConfigMap, true, true), (Api, true, false)] {
+        let refused = Who::new(SESSION, "AROAX").at(mode, &nobody).unwrap_err();
+        let told = (refused.message.contains("access entry"), refused.message.contains("aws-auth"));
+        assert_eq!((refused.code, told), (UNMAPPED, (entry, line)), "{}", refused.message);
+    }
+}
+
+#[test]
 fn aws_auth_asks_roles_then_users_then_accounts() {
     let world = snapshot(vec![], MAP, &[]);
     let cases = [

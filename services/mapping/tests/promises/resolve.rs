@@ -4,8 +4,8 @@ use lanyard_api::{
     Authority, AwsIdentity, Basis, Denial, Holds, Identity, IdentityKind, Scope, Vouched,
     authn::accounts::{AccessKey, Account, User},
     mapping::{
-        BlockTarget, CreateAccessEntry, CreateBlock, GrantKind, MatchedBy, PreviewQuery, Resolution, Resolve,
-        ResolveQuery, UpdateAccessEntry,
+        AuthenticationMode, BlockTarget, CreateAccessEntry, CreateBlock, CreateCluster, GrantKind, MatchedBy,
+        PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
     },
     proof::{EXTRA_KEY, Proof},
 };
@@ -349,6 +349,15 @@ pub(crate) async fn near_misses_are_named_when_asked_for<C: Calls, R: Resolve>(b
             assert_eq!(named, explain, "{miss}: {:?}", unmapped.near_misses);
         }
     }
+    // The entry of its creator, which nearly names this one, would not count here either.
+    let config_map = Some(AuthenticationMode::ConfigMap);
+    let old = CreateCluster { authentication_mode: config_map, ..cluster_named("old") };
+    let old = bench.calls.create_cluster(by(admin()), old).await.unwrap().value;
+    let identity = Vouched::in_process(Arc::new(identity(&of(AWS, "user/admin"), "AIDAX").into()));
+    let query = ResolveQuery { cluster: old.uid, identity, explain: true };
+    let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else { panic!() };
+    let told = unmapped.near_misses.iter().any(|text| text.contains("access entry"));
+    assert!(!told && unmapped.denial.message.contains("aws-auth"), "{unmapped:?}");
 }
 
 /// What names them and lets them in by nothing is no near miss: the refusal says what is in the way.
