@@ -102,6 +102,21 @@ def test_unmapped_is_unauthorized_and_says_what_would_map(hub, world):
     assert told["stages"][-1]["code"] == "unmapped" and "entry" in " ".join(told["advice"])
 
 
+def test_somebody_by_name_of_an_account_that_the_cluster_does_not_trust_is_told_of_trust(hub, world):
+    cluster, ana = world
+    stranger = "arn:aws:iam::909090909090:user/stranger"
+    for flags in ((), ("--authority", "local")):
+        told = hub.explain("--as", stranger, "--cluster", cluster.id, *flags, "get", "pods")
+        (stage,) = told["stages"]
+        assert (told["verdict"], stage["name"], stage["code"]) == ("unauthorized", "token", "account_not_trusted"), told
+        trusts = [line for line in stage["lines"] if line.startswith("the cluster trusts: ")]
+        assert ana.arn.split(":")[4] in trusts[0] and "909090909090" not in trusts[0], told
+        assert f"cluster update {cluster.id} --trust" in " ".join(told["advice"]), told
+    # One that it trusts, and another authority than it trusts for it.
+    told = hub.explain("--as", ana.arn, "--cluster", cluster.id, "--authority", "aws")
+    assert told["stages"][-1]["code"] == "account_not_trusted", told
+
+
 @pytest.mark.parametrize(
     ("mode", "entry", "line"), [("CONFIG_MAP", False, True), ("API_AND_CONFIG_MAP", True, True), ("API", True, False)]
 )

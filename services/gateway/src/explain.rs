@@ -3,6 +3,7 @@
 mod advice;
 mod anew;
 mod grpc;
+mod trust;
 
 use std::sync::Arc;
 
@@ -205,11 +206,14 @@ pub(crate) async fn explain<S: Services>(
             }
         }
         Subject::As { authority, arn, principal_id } => {
-            let trusted = || {
-                let mut pairs = cluster.trusted_accounts.iter();
-                pairs.find(|pair| pair.account == arn.account).map(|pair| pair.authority.clone())
+            let authority = match trust::vouching(&cluster, authority, &arn) {
+                Ok(authority) => authority,
+                Err(untrusted) => {
+                    trace.stage("token", StageOutcome::Refused, untrusted.code, untrusted.lines);
+                    trace.advice.push(advice::of_name(untrusted.code, &cluster.id));
+                    return Ok(trace.end(FinalVerdict::Unauthorized));
+                }
             };
-            let authority = authority.or_else(trusted).unwrap_or(Authority::Local);
             trace.identity("assumed", assumed(&arn, &authority, principal_id.as_deref()));
             let ask = PreviewQuery { cluster: cluster.uid, authority, arn, principal_id };
             services.mapping().preview(by, ask).await?

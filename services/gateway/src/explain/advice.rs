@@ -62,6 +62,14 @@ pub(super) fn of_token(code: &str, cluster: &ClusterId) -> String {
     step.to_owned()
 }
 
+/// What to do about somebody by name, no token of whom would be let in.
+pub(super) fn of_name(code: &str, cluster: &ClusterId) -> String {
+    match code {
+        "account_not_trusted" => of_trust(cluster),
+        _ => "name the principal with the ARN that it has in the cluster's partition".to_owned(),
+    }
+}
+
 /// What to do about a principal of an account whom mapping makes nobody: of entries and aws-auth, what the cluster's mode reads.
 pub(super) fn of_principal(code: &str, cluster: &Cluster) -> String {
     let (cluster, mode) = (&cluster.id, cluster.authentication_mode);
@@ -198,7 +206,7 @@ pub(super) fn of_oidc(code: &str, cluster: &ClusterId) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -224,7 +232,8 @@ mod tests {
         }
     }
 
-    fn cluster(mode: AuthenticationMode) -> Cluster {
+    /// A cluster that trusts nobody.
+    pub(in crate::explain) fn cluster(mode: AuthenticationMode) -> Cluster {
         Cluster {
             uid: lanyard_api::ClusterUid(uuid::Uuid::nil()),
             id: "dev".parse().unwrap(),
@@ -243,6 +252,13 @@ mod tests {
             tags: std::collections::BTreeMap::new(),
             created_at: time::OffsetDateTime::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn whom_the_cluster_does_not_trust_is_told_of_trust_and_not_of_tokens() {
+        let cluster = "dev".parse::<ClusterId>().unwrap();
+        assert!(of_name("account_not_trusted", &cluster).contains("cluster update dev --trust"));
+        assert!(of_name("partition", &cluster).contains("the cluster's partition"));
     }
 
     #[test]
