@@ -1,5 +1,7 @@
 //! The command line itself: it holds together, and it teaches.
 
+mod examples;
+
 use clap::CommandFactory;
 
 use super::*;
