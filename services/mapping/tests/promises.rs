@@ -114,6 +114,7 @@ suite! {
         immunity_43_an_entry_is_pinned_to_whoever_knocks_first,
         immunity_43_of_two_who_race_for_a_pin_one_gets_it,
         immunity_43_nobody_is_let_in_by_a_pin_that_cannot_be_written,
+        immunity_42_a_block_that_is_made_while_a_pin_waits_holds,
         nobody_is_pinned_after_the_end_and_what_cannot_be_pinned_is_refused,
         immunity_56_who_may_not_exist_is_no_administrator;
     watch:

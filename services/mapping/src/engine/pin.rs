@@ -2,7 +2,7 @@
 //!
 //! The one write that a login can bring about, beside the use of a break-glass credential. It is compare-and-set: of two who
 //! come at once one is the principal, and the other is as good as one of a stale entry. Where it cannot be written, nobody is let
-//! in by the entry.
+//! in by the entry. The write may wait, so that blocks are looked at again behind it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -67,6 +67,10 @@ impl Mapping {
         let Some(view) = self.view(cluster).await? else {
             return Ok(Some(unknown_cluster()));
         };
+        // Again: the write took its time, and who was blocked meanwhile is not let in.
+        if let Some(block) = view.blocked(knock) {
+            return Ok(Some(Resolution::Blocked(block)));
+        }
         let now = self.inner.store.clock().now();
         Ok(match self.badge_for(&view, knock, now).await? {
             Ok(found) => {
@@ -95,6 +99,11 @@ impl Mapping {
         let scope = Scope::Cluster(view.cluster.uid);
         let by = Mutation::system("pin");
         let mut tx = self.inner.store.begin("pin_access_entry", &by, &[scope]).await?;
+        // Others may have held the scope first: who was blocked meanwhile does not get the entry, nor who may have been.
+        match self.view(view.cluster.uid).await {
+            Ok(Some(view)) if view.blocked(knock).is_none() => {}
+            _ => return Ok(()),
+        }
         let now = tx.now();
         let stored: Option<AccessEntry> = tx.get(scope, &entry.record.id.to_string()).await?;
         let waits = |entry: &AccessEntry| {

@@ -1,10 +1,11 @@
 //! Entries that name several principals, and entries that are pinned to whoever comes first.
 
 use lanyard_api::{
-    Scope,
+    BlockId, Scope,
     mapping::{
-        AccessEntry, AccessScope, AwsAuthStatus, Cluster, CreateAccessEntry, EntryMatches, EntryState,
-        MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+        AccessEntry, AccessScope, AwsAuthStatus, Block, BlockTarget, Cluster, CreateAccessEntry,
+        EntryMatches, EntryState, MatchedBy, PreviewQuery, Resolution, Resolve, ResolveQuery,
+        UpdateAccessEntry,
     },
 };
 use lanyard_store::Change;
@@ -320,6 +321,43 @@ pub(crate) async fn immunity_43_nobody_is_let_in_by_a_pin_that_cannot_be_written
     assert!(bench.name_of(&cluster, &dev).await.starts_with("arn:"));
     drop(held);
     assert!(bench.name_of(&cluster, &first).await.starts_with("arn:"));
+}
+
+pub(crate) async fn immunity_42_a_block_that_is_made_while_a_pin_waits_holds<C: Calls, R: Resolve>(
+    bench: Bench<C, R>,
+) {
+    let cluster = bench.empty_cluster().await;
+    let admin_role = of(AWS, "role/admin");
+    pinned_later(&bench, &cluster, &admin_role).await;
+    let scope = Scope::Cluster(cluster.uid);
+    let first = identity(&of(AWS, "assumed-role/admin/ana"), "AROAFIRST");
+    let mut held = bench.store.begin("test", &lanyard_api::Mutation::system("test"), &[scope]).await.unwrap();
+    {
+        let mut knocking = std::pin::pin!(bench.resolve(cluster.uid, &first));
+        // Until the pin waits for the scope, or nearly.
+        let wait = std::time::Duration::from_millis(500);
+        assert!(tokio::time::timeout(wait, &mut knocking).await.is_err(), "it has to wait");
+        let block = Block {
+            id: BlockId::random(),
+            scope,
+            target: BlockTarget::Principal {
+                authority: lanyard_api::Authority::Aws,
+                canonical_arn: admin_role.parse().unwrap(),
+            },
+            reason: String::from("seen on a stick"),
+            created_by: String::from("test"),
+            created_at: NOON,
+        };
+        held.insert(&block).await.unwrap();
+        held.commit_unrecorded().await.unwrap();
+        assert_eq!(knocking.await.unwrap(), Resolution::Blocked(block.id));
+    }
+    let left = bench.calls.get_entry(admin(), entry_ref(&cluster, &admin_role)).await.unwrap();
+    assert_eq!(
+        (left.state, left.entry.principal_id),
+        (EntryState::Unpinned, None),
+        "the entry is nobody's yet"
+    );
 }
 
 pub(crate) async fn nobody_is_pinned_after_the_end_and_what_cannot_be_pinned_is_refused<
