@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use lanyard_api::authz::DecisionRecord;
-use lanyard_kit::telemetry::{Counters, names, trace::span};
-use lanyard_store::Store;
+use lanyard_kit::{
+    caught,
+    telemetry::{Counters, names, trace::span},
+};
+use lanyard_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// Most records of one write.
@@ -18,6 +21,9 @@ const TRIES_MAX: u32 = 3;
 
 /// Between tries.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// What is written at once.
+type Batch = Arc<[DecisionRecord]>;
 
 /// What goes to the writer.
 enum Order {
@@ -34,9 +40,20 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(store: Store, waiting_max: usize) -> Self {
+        Self::through(waiting_max, move |batch: Batch| {
+            let store = store.clone();
+            async move { span::own("authz/decisions", store.put_decisions(&batch)).await }
+        })
+    }
+
+    /// One that has each batch stored by `put`.
+    fn through<F>(waiting_max: usize, put: impl Fn(Batch) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
         let (orders, waiting) = mpsc::channel(waiting_max.max(1));
         let dropped = Arc::new(Counters::new(names::DECISIONS_DROPPED_TOTAL));
-        tokio::spawn(write_all(store, waiting, Arc::clone(&dropped)));
+        tokio::spawn(write_all(put, waiting, Arc::clone(&dropped)));
         Self { orders, dropped }
     }
 
@@ -57,7 +74,10 @@ impl Writer {
 }
 
 /// Stores what comes, until nobody can send any more.
-async fn write_all(store: Store, mut orders: mpsc::Receiver<Order>, dropped: Arc<Counters<()>>) {
+async fn write_all<F>(put: impl Fn(Batch) -> F, mut orders: mpsc::Receiver<Order>, dropped: Arc<Counters<()>>)
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
     let mut taken = Vec::with_capacity(WRITE_MAX);
     while orders.recv_many(&mut taken, WRITE_MAX).await > 0 {
         // In vain where nothing more comes: that is what the wait is for.
@@ -70,7 +90,11 @@ async fn write_all(store: Store, mut orders: mpsc::Receiver<Order>, dropped: Arc
             }
         }
         if !batch.is_empty() {
-            write(&store, &batch, &dropped).await;
+            let batch = Batch::from(batch);
+            // A panic loses its batch and nothing that comes later.
+            if caught("the writer of decisions", write(&put, &batch, &dropped)).await.is_err() {
+                dropped.add((), batch.len() as u64);
+            }
         }
         // Whoever waited may have gone.
         for done in waiting {
@@ -92,9 +116,12 @@ async fn gather(orders: &mut mpsc::Receiver<Order>, taken: &mut Vec<Order>) {
     }
 }
 
-async fn write(store: &Store, batch: &[DecisionRecord], dropped: &Counters<()>) {
+async fn write<F>(put: &impl Fn(Batch) -> F, batch: &Batch, dropped: &Counters<()>)
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
     for tried in 1..=TRIES_MAX {
-        match span::own("authz/decisions", store.put_decisions(batch)).await {
+        match put(Arc::clone(batch)).await {
             Ok(()) => return,
             Err(error) if tried == TRIES_MAX => {
                 tracing::warn!(%error, decisions = batch.len(), "decisions were not stored: explain finds them in memory only");
@@ -103,4 +130,39 @@ async fn write(store: &Store, batch: &[DecisionRecord], dropped: &Counters<()>) 
         }
     }
     dropped.add((), batch.len() as u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use lanyard_api::authz::DecisionOutcome;
+
+    use super::{super::ring::tests::record, *};
+
+    #[tokio::test]
+    async fn a_panic_loses_its_batch_and_nothing_that_comes_later() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let stored = Arc::new(Mutex::new(Vec::new()));
+        let there = Arc::clone(&stored);
+        let writer = metrics::with_local_recorder(&recorder, || {
+            Writer::through(3, move |batch: Batch| {
+                let there = Arc::clone(&there);
+                async move {
+                    let allowed = batch.iter().all(|record| record.outcome == DecisionOutcome::Allow);
+                    assert!(allowed, "as the test has it");
+                    there.lock().unwrap().extend(batch.iter().map(|record| record.id));
+                    Ok(())
+                }
+            })
+        });
+        let kept = record(DecisionOutcome::Allow);
+        writer.write(record(DecisionOutcome::Deny));
+        writer.flush().await;
+        writer.write(Arc::clone(&kept));
+        writer.flush().await;
+        assert_eq!(*stored.lock().unwrap(), [kept.id]);
+        let shown = recorder.handle().render();
+        assert!(shown.contains("lanyard_decisions_dropped_total 1"), "{shown}");
+    }
 }
