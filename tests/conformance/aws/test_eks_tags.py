@@ -126,6 +126,25 @@ def test_the_tags_of_another_region_are_asked_for_there(hub, wire, eks):
     assert there.list_tags_for_resource(resourceArn=arn)["tags"] == {}
 
 
+def test_tags_of_a_new_part_of_a_cluster_are_weighed_on_that_part(hub, cluster):
+    ana, name = hub.create_user("ana"), cluster["name"]
+    of_parts = cluster["arn"].rpartition(":")[0]
+    making = ["eks:CreateAccessEntry", "eks:AssociateIdentityProviderConfig"]
+    statements = [
+        {"Effect": "Allow", "Action": making, "Resource": cluster["arn"]},
+        {"Effect": "Allow", "Action": "eks:TagResource", "Resource": f"{of_parts}:access-entry/{name}/user/*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    hub.cli("iam", "policy", "put", "p", "--user", ana.name, "--document", "-", stdin=document)
+    hub.settle()
+    theirs, tags = Wire(hub, ana.credentials).eks, {"team": "a"}
+    made = theirs.create_access_entry(clusterName=name, principalArn=ana.arn, tags=tags)
+    assert made["accessEntry"]["tags"] == tags
+    oidc = {"identityProviderConfigName": "okta", "issuerUrl": f"https://{name}.example", "clientId": name}
+    with refused(theirs, "AccessDeniedException", f"{of_parts}:identityproviderconfig/{name}/oidc/okta/*", 403):
+        theirs.associate_identity_provider_config(clusterName=name, oidc=oidc, tags=tags)
+
+
 def test_a_call_about_no_tag_is_refused(wire, cluster):
     path = "/tags/" + cluster["arn"].replace(":", "%3A").replace("/", "%2F")
     for method, body in (("POST", b"{}"), ("POST", b'{"tags":{}}'), ("DELETE", b"")):

@@ -27,8 +27,10 @@ pub struct Target {
     pub resource: Resource,
     /// Condition keys that the request itself gives, with their values; a key stands once.
     pub keys: Vec<(String, Vec<String>)>,
-    /// Actions that the request needs besides its own, on the same resource: each has to be allowed for itself.
+    /// Actions that the request needs besides its own, on [`Self::made`], or else on the same resource: each has to be allowed for itself.
     pub beside: Vec<&'static str>,
+    /// What the request makes, where that is another resource than the one that it is about.
+    pub made: Option<Resource>,
     /// The role that the request hands to a service, which needs a permission of its own: `iam:PassRole` on that role.
     pub passes: Option<PassedRole>,
 }
@@ -107,6 +109,8 @@ pub enum Resource {
     },
     /// A Pod Identity association of [`Target::cluster`].
     PodIdentityAssociation(PodIdentityAssociationId),
+    /// A Pod Identity association of [`Target::cluster`] that is to be made.
+    NewPodIdentityAssociation,
     /// What has tags, by its ARN, which is held against policies as it is: the services find nothing by another spelling.
     Tagged(TaggedArn),
     /// The account's users, as a list.
@@ -160,7 +164,7 @@ impl Target {
     /// A resource of the caller's own account.
     pub fn own(resource: Resource) -> Self {
         let (keys, beside) = (Vec::new(), Vec::new());
-        Self { account: AccountRef::Own, cluster: None, resource, keys, beside, passes: None }
+        Self { account: AccountRef::Own, cluster: None, resource, keys, beside, made: None, passes: None }
     }
 
     /// The same in the account that the request names, if it names one.
@@ -185,6 +189,11 @@ impl Target {
             self.keys.push((name.into(), values));
         }
         self
+    }
+
+    /// With what it makes, which gets the tags.
+    fn making(self, made: Resource) -> Self {
+        Self { made: Some(made), ..self }
     }
 
     /// With a role that is handed to a service.

@@ -20,6 +20,13 @@ pub(super) struct Allowed {
     pub(super) by: String,
 }
 
+/// What a call makes, and all that policies know of it.
+pub(super) struct Made {
+    pub(super) arn: String,
+    /// Without tags of a resource: it has none yet, whatever its cluster has.
+    pub(super) keys: ConditionKeys,
+}
+
 /// A caller with everything that their policies are held against.
 pub(super) struct Caller<'a> {
     pub(super) holder: &'a Holder,
@@ -27,6 +34,8 @@ pub(super) struct Caller<'a> {
     pub(super) wording: Wording,
     /// The resource as the call names it, where a refusal in AWS's words tells that: what of it is stored is for who may see it.
     pub(super) named: Option<String>,
+    /// What the call makes, where that is another resource than its own and needs a permission beside.
+    pub(super) made: Option<Made>,
 }
 
 impl Caller<'_> {
@@ -87,7 +96,15 @@ impl Caller<'_> {
 impl<'a> Caller<'a> {
     pub(super) fn new(holder: &'a Holder, circumstances: &Circumstances<'_>) -> Self {
         let keys = context::of_caller(holder, circumstances);
-        Self { holder, keys, wording: circumstances.wording, named: None }
+        Self { holder, keys, wording: circumstances.wording, named: None, made: None }
+    }
+
+    /// The caller before what the call makes, with its ARN.
+    pub(super) fn before_made(&self) -> Option<(Self, String)> {
+        let made = self.made.as_ref()?;
+        let (keys, named) = (made.keys.clone(), Some(made.arn.clone()));
+        let caller = Self { holder: self.holder, keys, wording: self.wording, named, made: None };
+        Some((caller, made.arn.clone()))
     }
 
     fn refused(&self, evaluation: &Evaluation, action: &str, resource: &str) -> Denial {

@@ -9,7 +9,7 @@ use lanyard_api::{Denial, Fault};
 use lanyard_iam::policy::{Decision, TrustCaller, evaluate_assume_role};
 use lanyard_iam::{AccountId, PrincipalArn, PrincipalKind, RequestContext};
 
-use super::caller::{Allowed, Caller};
+use super::caller::{Allowed, Caller, Made};
 use super::context::{self, Circumstances};
 use super::denial::{Refusal, denial, statement};
 use crate::cache::SharedCache;
@@ -181,6 +181,8 @@ impl<S: SharedCache> Engine<S> {
             _ => None,
         };
         let of_own = provider.map(|provider| &provider.tags).or(profile.map(|profile| &profile.tags));
+        let makes = call.target.made.is_some() && !call.target.beside.is_empty();
+        let keys_of_made = makes.then(|| caller.keys.clone());
         if let Some(owner) = owner {
             caller.keys.set_iam_resource_tags(owner.tags());
         } else if let Some(tags) = of_own.or(of_part).or_else(of_cluster) {
@@ -204,6 +206,12 @@ impl<S: SharedCache> Engine<S> {
             identity_provider: None,
         };
         caller.named = Some(call.target.arn(&named));
+        caller.made = keys_of_made.zip(call.target.made_arn(&named)).map(|(mut keys, arn)| {
+            if let Some(cluster) = cluster {
+                keys.set("eks:clusterName", &cluster.name);
+            }
+            Made { arn, keys }
+        });
         Ok(call.target.arn(&Place {
             stored: owner
                 .map(|owner| match &owner.principal {
@@ -321,8 +329,13 @@ fn needed_actions<'a>(call: &Call, holder: &Holder) -> impl Iterator<Item = &'a 
         .flatten()
 }
 
-/// Whether the caller may do what a call does besides, on the same resource.
+/// Whether the caller may do what a call does besides: on what it makes, or else on the same resource.
 fn allowed_beside(caller: &Caller<'_>, call: &Call, resource: &str) -> Result<(), Denial> {
+    let made = caller.before_made();
+    let (caller, resource) = match &made {
+        Some((caller, arn)) => (caller, arn.as_str()),
+        None => (caller, resource),
+    };
     call.target.beside.iter().try_for_each(|action| caller.ask(action, resource.to_owned()).map(drop))
 }
 

@@ -26,6 +26,7 @@ on_each_store!(
     an_association_is_known_to_policies_by_its_arn_and_tags,
     a_tag_call_is_weighed_by_the_arn_and_the_tags_of_what_it_names,
     what_is_made_with_tags_needs_the_action_of_tags_beside,
+    tags_of_a_new_part_are_weighed_on_the_part,
     an_entry_for_several_needs_a_permission_of_its_own_beside_awss,
     immunity_33_star_on_star_reaches_no_other_account_and_what_is_there_looks_like_nothing,
     immunity_33_a_uid_opens_no_cluster_of_another_account,
@@ -287,6 +288,46 @@ async fn what_is_made_with_tags_needs_the_action_of_tags_beside(database: TestDa
             let denial = forbidden(answer);
             assert_eq!(denial.code, code, "{name}: {denial}");
             assert!(denial.message.contains(action), "{name}: {denial}");
+        }
+    }
+}
+
+async fn tags_of_a_new_part_are_weighed_on_the_part(database: TestDatabase) {
+    let world = world(database).await;
+    let account = world.hub.account;
+    let mut cluster = world.cluster.clone();
+    cluster.tags.insert("team".to_owned(), "a".to_owned());
+    world.put(&cluster).await;
+    let entry = |name: &str| mapping::CreateAccessEntryRequest {
+        cluster: "dev".to_owned(),
+        principal_arn: format!("arn:aws:iam::{account}:role/{name}"),
+        tags: [("stage".to_owned(), "live".to_owned())].into(),
+        ..Default::default()
+    };
+    let of_one = format!("arn:aws:eks:{}:{account}:access-entry/dev/role/{account}/one/*", cluster.region);
+    let tagging = |effect: &str, resource: &str, condition: &str| {
+        format!(r#"{{"Effect":"{effect}","Action":"eks:TagResource","Resource":"{resource}"{condition}}}"#)
+    };
+    let on_cluster = format!("arn:aws:eks:{}:{account}:cluster/dev", cluster.region);
+    let of_team = r#","Condition":{"StringEquals":{"aws:ResourceTag/team":"a"}}"#;
+    let denied = format!("{},{}", tagging("Allow", "*", ""), tagging("Deny", &of_one, ""));
+    let cases = [
+        ("part", tagging("Allow", &of_one, ""), None, Some("implicit_deny")),
+        ("denied", denied, Some("explicit_deny"), None),
+        ("cluster", tagging("Allow", &on_cluster, ""), Some("implicit_deny"), Some("implicit_deny")),
+        // What is not made yet has no tags, rather than its cluster's.
+        ("team", tagging("Allow", "*", of_team), Some("implicit_deny"), Some("implicit_deny")),
+    ];
+    for (name, statements, one, two) in cases {
+        let making = r#"{"Effect":"Allow","Action":"eks:CreateAccessEntry","Resource":"*"}"#;
+        let document = format!(r#"{{"Version":"2012-10-17","Statement":[{making},{statements}]}}"#);
+        let key = world.policed(name, &document).await;
+        for (principal, refusal) in [("one", one), ("two", two)] {
+            let answer = world.call(&key, CREATE_ENTRY, &entry(principal)).await;
+            match refusal {
+                None => drop(admitted(answer)),
+                Some(code) => assert_eq!(forbidden(answer).code, code, "{name} {principal}"),
+            }
         }
     }
 }

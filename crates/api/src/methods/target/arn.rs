@@ -33,10 +33,20 @@ pub struct Place<'a> {
 impl Target {
     /// The ARN that policy documents are held against.
     pub fn arn(&self, place: &Place<'_>) -> String {
+        self.arn_of(&self.resource, place)
+    }
+
+    /// The same of what the request makes, where that is another resource: with `*` for the number that it does not have yet.
+    pub fn made_arn(&self, place: &Place<'_>) -> Option<String> {
+        let place = Place { stored: None, entry: None, identity_provider: None, ..*place };
+        self.made.as_ref().map(|made| self.arn_of(made, &place))
+    }
+
+    fn arn_of(&self, resource: &Resource, place: &Place<'_>) -> String {
         let Place { partition, account, region, .. } = place;
         let iam = |kind: &str, rest: String| format!("arn:{partition}:iam::{account}:{kind}/{rest}");
         let lanyard = |rest: String| format!("arn:{partition}:lanyard::{account}:{rest}");
-        match &self.resource {
+        match resource {
             Resource::Hub => lanyard(format!("hub/{}", place.hub)),
             Resource::Account => lanyard(format!("account/{account}")),
             Resource::Decision(id) => lanyard(format!("decision/{id}")),
@@ -60,6 +70,9 @@ impl Target {
             }),
             Resource::PodIdentityAssociation(id) => {
                 self.in_cluster(place, |name| format!("podidentityassociation/{name}/{id}"))
+            }
+            Resource::NewPodIdentityAssociation => {
+                self.in_cluster(place, |name| format!("podidentityassociation/{name}/*"))
             }
             Resource::Tagged(arn) => arn.to_string(),
             Resource::Users => iam("user", String::new()),

@@ -149,7 +149,9 @@ targets! {
             true => Resource::NewEntryForSeveral,
             false => Resource::Cluster,
         };
-        let target = of_principal(Target::of_cluster(id(&m.cluster)?, resource).made_with_tags(&m.tags, TAG_RESOURCE), &m.principal_arn);
+        let made = Resource::AccessEntry { principal_arn: m.principal_arn.clone() };
+        let target = Target::of_cluster(id(&m.cluster)?, resource).made_with_tags(&m.tags, TAG_RESOURCE).making(made);
+        let target = of_principal(target, &m.principal_arn);
         // The role of EC2 nodes is handed to them (Service Authorization Reference; to which service it does not say).
         let target = match kind {
             Some(EntryType::Ec2Linux | EntryType::Ec2Windows) => target.passing(&m.principal_arn, None),
@@ -187,6 +189,7 @@ targets! {
         let settings = field::required("settings", m.settings.as_ref())?;
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
             .made_with_tags(&settings.tags, TAG_RESOURCE)
+            .making(Resource::IdentityProviderConfig { name: settings.name.clone() })
             .key("eks:issuerUrl", [&settings.issuer_url])
             .key("eks:clientId", [&settings.client_id]))
     };
@@ -230,6 +233,7 @@ targets! {
     credentials::CreatePodIdentityAssociationRequest => |m| {
         Ok(Target::of_cluster(id(&m.cluster)?, Resource::Cluster)
             .made_with_tags(&m.tags, TAG_RESOURCE)
+            .making(Resource::NewPodIdentityAssociation)
             .passing(&m.role_arn, Some(POD_IDENTITY_SERVICE)))
     };
     credentials::DescribePodIdentityAssociationRequest, credentials::DeletePodIdentityAssociationRequest => |m| {

@@ -429,6 +429,42 @@ fn what_is_made_with_tags_needs_what_tags_it_beside() {
 }
 
 #[test]
+fn a_part_of_a_cluster_gets_its_tags_by_its_own_arn_without_a_number() {
+    let dev = cluster();
+    let (id, principal) = (EntryId(Uuid::from_u128(3)), EntryPrincipal::parse(ROLE).unwrap());
+    let place = Place {
+        partition: "aws".parse().unwrap(),
+        account: OWN.parse().unwrap(),
+        region: "eu-central-1",
+        hub: HubId(Uuid::from_u128(2)),
+        cluster: Some(&dev),
+        stored: None,
+        entry: Some((id, &principal)),
+        identity_provider: Some(IdentityProviderConfigId(Uuid::from_u128(4))),
+    };
+    let made = |request: &dyn Targeted| request.target().unwrap().made_arn(&place);
+    let entry = |principal_arn: &str| mapping::CreateAccessEntryRequest {
+        cluster: text("dev-7"),
+        principal_arn: text(principal_arn),
+        ..Default::default()
+    };
+    let settings = mapping::IdentityProviderSettings { name: text("okta"), ..Default::default() };
+    let associate = mapping::AssociateIdentityProviderConfigRequest {
+        cluster: text("dev-7"),
+        settings: Some(settings),
+        ..Default::default()
+    };
+    let association =
+        credentials::CreatePodIdentityAssociationRequest { cluster: text("dev-7"), ..Default::default() };
+    let part = |rest: &str| Some(format!("arn:aws:eks:us-west-2:{OWN}:{rest}"));
+    assert_eq!(made(&entry(ROLE)), part(&format!("access-entry/dev/role/{OTHER}/Dev/*")));
+    assert_eq!(made(&entry(PERMISSION_SET)), part(&format!("access-entry/dev/permission-set/{OTHER}/Dev/*")));
+    assert_eq!(made(&associate), part("identityproviderconfig/dev/oidc/okta/*"));
+    assert_eq!(made(&association), part("podidentityassociation/dev/*"));
+    assert_eq!(made(&mapping::CreateClusterRequest::default()), None);
+}
+
+#[test]
 fn a_role_that_is_handed_on_is_told_with_the_service_that_gets_it() {
     let passed = |request: &dyn Targeted| request.target().unwrap().passes;
     let (cluster, id) = (|| text("dev"), || text("a-0123456789abcdefg"));
