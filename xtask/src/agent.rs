@@ -2,7 +2,7 @@
 //!
 //! It is linked for glibc with `crt-static`, which every toolchain for Linux can do: there is no other target to install. What a static
 //! glibc still loads at run time are the modules of its name service switch; those that an image without `nsswitch.conf` uses, `files`
-//! and `dns`, are in it (glibc 2.34 and later). Whether the program is static is looked at, not believed.
+//! and `dns`, are in it (glibc 2.34 and later). Whether the program is static, and starts, is looked at, not believed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::command::{run as run_command, show_all};
+use crate::command::{answer, run as run_command, show_all};
 use crate::elf;
 use crate::watchdog::Watchdog;
 use crate::workspace::{Metadata, cargo, root};
@@ -20,6 +20,9 @@ use crate::workspace::{Metadata, cargo, root};
 const PACKAGE: &str = "lanyard-agent";
 /// What links the C library into the program.
 const STATIC: &str = "target-feature=+crt-static";
+/// What packs the places that the program sets to its own address when it starts: 24 bytes for each would stay in memory, for they are
+/// all read. A program that may lie anywhere has tens of thousands (generic ABI, `SHT_RELR`).
+const PACKED: &str = "link-arg=-Wl,-z,pack-relative-relocs";
 /// Cargo's profile of what is shipped.
 pub(crate) const SHIPPED: &str = "agent";
 /// Cargo's profile for work on the code, and the folder that it alone is not called like.
@@ -53,13 +56,20 @@ pub(crate) fn build(watchdog: &Watchdog, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
     // How the program is linked is all that differs: its crates are those of every other build, and none is built twice.
     command.args(["rustc", "--locked", "--package", PACKAGE, "--bin", PACKAGE, "--profile", profile]);
-    command.args(["--", "-C", STATIC]).current_dir(root()?);
+    command.args(["--", "-C", STATIC, "-C", PACKED]).current_dir(root()?);
     let built = run_command(watchdog, &mut command, show_all)?;
     ensure!(built.status.success(), "{PACKAGE} does not build");
     let folder = Metadata::load()?.target_directory.join(if profile == DEV.0 { DEV.1 } else { profile });
     let program = folder.join(PACKAGE);
     let bytes = fs::read(&program).with_context(|| format!("cannot read `{}`", program.display()))?;
     ensure!(elf::is_static(&bytes)?, "`{}` was linked with {STATIC}, and is not static", program.display());
+    // A C library that does not know of packed places leaves them as they are.
+    let starts = answer(&program.to_string_lossy(), &["--version"]).is_some();
+    ensure!(
+        starts,
+        "`{}` does not start; {PACKED} needs the static library of glibc 2.36 or later, which `ldd --version` tells",
+        program.display()
+    );
     put(&program, &folder.join("static").join(PACKAGE))
 }
 
