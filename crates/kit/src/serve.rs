@@ -1,4 +1,5 @@
-//! One listener: TLS or not, HTTP/1.1 and HTTP/2, any `tower` service behind it.
+//! One listener: TLS or not, HTTP/1.1 and HTTP/2, any `tower` service behind it. [`PlainServer`] is one without TLS for programs that are
+//! to be small.
 //!
 //! Everything that a stranger can make grow is bounded by [`Limits`]: connections, of all and of one address, the time for a
 //! handshake, for a request's head and for answers that are not read, header bytes and count, streams, and the age of a connection (so that clients balance anew over the
@@ -17,6 +18,7 @@ mod guarded;
 mod listener;
 mod numbered;
 mod panicked;
+mod plain;
 mod shares;
 mod stalled;
 
@@ -24,6 +26,7 @@ pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use guarded::{Guard, Guarded, Refusal};
 pub use listener::Server;
+pub use plain::{Answerer, PlainServer};
 pub use shares::{Share, Shares};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -4,7 +4,6 @@ mod listeners;
 mod parts;
 mod rules;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::Incoming;
 use lanyard_kit::life::{self, EXIT_FAULT, Life, configuration_fault};
-use lanyard_kit::serve::Server;
+use lanyard_kit::serve::{Answerer, PlainServer};
 use lanyard_kit::{Clock, SystemClock};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
@@ -159,17 +158,12 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
-fn run<W, F>(server: Server, life: &Life, work: W) -> impl Future<Output = ()> + Send + 'static
+fn run<W, F>(server: PlainServer, life: &Life, work: W) -> impl Future<Output = ()> + Send + 'static
 where
-    W: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    W: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answered> + Send + 'static,
 {
-    let stop = life.stop();
-    let service = tower::service_fn(move |request| {
-        let answered = work(request);
-        async move { Ok::<_, Infallible>(answered.await) }
-    });
-    server.run(service, stop)
+    server.run(Answerer::new(work), life.stop())
 }
 
 /// The agent's own addresses, if it is to set them up. Where it may not, somebody else may have.

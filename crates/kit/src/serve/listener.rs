@@ -61,7 +61,7 @@ impl Server {
 
     /// Serves until `stop`, then takes no new connections or requests, lets the open ones finish up to the drain
     /// timeout, and cuts off the rest.
-    pub async fn run<S, B>(self, service: S, stop: CancellationToken)
+    pub async fn run<S, B>(mut self, service: S, stop: CancellationToken)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -69,8 +69,28 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let tls = self.options.tls.take();
+        let serve = move |accepted: Accepted| {
+            let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
+            let service = service.clone();
+            async move {
+                match acceptor {
+                    None => accepted.serve(service).await,
+                    Some(acceptor) => accepted.serve_tls(acceptor, service).await,
+                }
+            }
+        };
+        self.each(serve, stop).await;
+    }
+
+    /// The same by what serves one connection.
+    pub(super) async fn each<W, F>(self, serve: W, stop: CancellationToken)
+    where
+        W: Fn(Accepted) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let limits = self.options.limits;
-        let (tls, numbered_by) = (self.options.tls, self.options.numbered_by);
+        let numbered_by = self.options.numbered_by;
         let slots = Arc::new(Semaphore::new(limits.connections_max));
         let shares = Shares::new(limits.connections_per_address_max);
         // Of the machine itself: its probes are not to wait behind its other programs.
@@ -90,20 +110,19 @@ impl Server {
                 debug!(peer.address = %address, "closed: its address has as many connections as one may have");
                 continue;
             };
-            let accepted = Accepted {
+            let served = serve(Accepted {
                 stream,
                 address,
-                acceptor: tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
                 limits,
                 numbered_by: numbered_by.clone(),
                 age_max: ages.next(),
                 stop: stop.clone(),
                 failed: Arc::clone(&failed),
-            };
-            let (service, cut, open) = (service.clone(), cut.clone(), open.clone());
+            });
+            let (cut, open) = (cut.clone(), open.clone());
             connections.spawn(async move {
                 let open = Counted::new(open);
-                let _ = cut.run_until_cancelled(accepted.serve(service)).await;
+                let _ = cut.run_until_cancelled(served).await;
                 drop((open, slot, share));
             });
         }
@@ -156,10 +175,10 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-struct Accepted {
+/// A connection, and how it is to be served.
+pub(super) struct Accepted {
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
     limits: Limits,
     numbered_by: Option<HeaderName>,
     age_max: Duration,
@@ -168,7 +187,8 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn serve<S, B>(self, service: S)
+    /// Serves it as it is.
+    pub(super) async fn serve<S, B>(self, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -176,56 +196,80 @@ impl Accepted {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Self { stream, address, acceptor, limits, numbered_by, age_max, stop, failed } = self;
-        let numbered_by = |protocol: Protocol| numbered_by.filter(|_| protocol == Protocol::Http1);
-        // With Nagle's algorithm on, HTTP/2 over TLS stalls 40 ms for the peer's delayed acknowledgement.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(peer.address = %address, %error, "the connection was gone before it was served");
+        let Self { stream, address, limits, numbered_by, age_max, stop, failed: _ } = self;
+        if !is_there(&stream, address) {
             return;
         }
-        let result = match acceptor {
-            None => {
-                let told = connection::told(&stream, limits.head_timeout);
-                let Some(protocol) = stop.run_until_cancelled(told).await.flatten() else {
-                    return debug!(peer.address = %address, "the connection did not say what it speaks");
-                };
-                let peer = Peer { address, identity: None, certificate_sha256: None };
-                let stream = Numbered::by(numbered_by(protocol), address, stream);
-                connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
+        let told = connection::told(&stream, limits.head_timeout);
+        let Some(protocol) = stop.run_until_cancelled(told).await.flatten() else {
+            return debug!(peer.address = %address, "the connection did not say what it speaks");
+        };
+        let peer = Peer { address, identity: None, certificate_sha256: None };
+        let stream = Numbered::by(numbering(numbered_by, protocol), address, stream);
+        tell(address, connection::serve(stream, protocol, peer, service, limits, age_max, stop).await);
+    }
+
+    /// Serves it over TLS.
+    async fn serve_tls<S, B>(self, acceptor: TlsAcceptor, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Self { stream, address, limits, numbered_by, age_max, stop, failed } = self;
+        if !is_there(&stream, address) {
+            return;
+        }
+        let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
+        let stream = match stop.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => stream,
+            Some(Ok(Err(error))) => {
+                failed.increment(Failed::of(&error));
+                return debug!(peer.address = %address, %error, "no TLS handshake");
             }
-            Some(acceptor) => {
-                let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
-                let stream = match stop.run_until_cancelled(handshake).await {
-                    Some(Ok(Ok(stream))) => stream,
-                    Some(Ok(Err(error))) => {
-                        failed.increment(Failed::of(&error));
-                        return debug!(peer.address = %address, %error, "no TLS handshake");
-                    }
-                    Some(Err(_)) => {
-                        failed.increment(Failed::Timeout);
-                        return debug!(peer.address = %address, "the TLS handshake took too long");
-                    }
-                    None => return,
-                };
-                let (_, session) = stream.get_ref();
-                let chain = session.peer_certificates();
-                let certificate_sha256 = chain.and_then(|chain| chain.first()).map(|leaf| fingerprint(leaf));
-                let identity = match chain.map(PeerIdentity::from_chain).transpose() {
-                    Ok(identity) => identity.map(Arc::new),
-                    Err(error) => {
-                        failed.increment(Failed::Identity);
-                        return warn!(peer.address = %address, %error, "refused a client certificate");
-                    }
-                };
-                let protocol = Protocol::from_alpn(session.alpn_protocol());
-                let peer = Peer { address, identity, certificate_sha256 };
-                let stream = Numbered::by(numbered_by(protocol), address, stream);
-                connection::serve(stream, protocol, peer, service, limits, age_max, stop).await
+            Some(Err(_)) => {
+                failed.increment(Failed::Timeout);
+                return debug!(peer.address = %address, "the TLS handshake took too long");
+            }
+            None => return,
+        };
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates();
+        let certificate_sha256 = chain.and_then(|chain| chain.first()).map(|leaf| fingerprint(leaf));
+        let identity = match chain.map(PeerIdentity::from_chain).transpose() {
+            Ok(identity) => identity.map(Arc::new),
+            Err(error) => {
+                failed.increment(Failed::Identity);
+                return warn!(peer.address = %address, %error, "refused a client certificate");
             }
         };
-        if let Err(error) = result {
-            debug!(peer.address = %address, error, "the connection broke off");
-        }
+        let protocol = Protocol::from_alpn(session.alpn_protocol());
+        let peer = Peer { address, identity, certificate_sha256 };
+        let stream = Numbered::by(numbering(numbered_by, protocol), address, stream);
+        tell(address, connection::serve(stream, protocol, peer, service, limits, age_max, stop).await);
+    }
+}
+
+/// Whether it is still open. With Nagle's algorithm on, HTTP/2 over TLS would stall 40 ms for the peer's delayed acknowledgement.
+fn is_there(stream: &TcpStream, address: SocketAddr) -> bool {
+    let set = stream.set_nodelay(true);
+    if let Err(error) = &set {
+        debug!(peer.address = %address, %error, "the connection was gone before it was served");
+    }
+    set.is_ok()
+}
+
+/// Within the framing of HTTP/2 there is no place for it.
+fn numbering(by: Option<HeaderName>, protocol: Protocol) -> Option<HeaderName> {
+    by.filter(|_| protocol == Protocol::Http1)
+}
+
+/// How a connection ended.
+fn tell(address: SocketAddr, ended: Result<(), BoxError>) {
+    if let Err(error) = ended {
+        debug!(peer.address = %address, error, "the connection broke off");
     }
 }
 

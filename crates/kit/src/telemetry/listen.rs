@@ -3,7 +3,7 @@
 //! It is apart from the doors, so that what it tells can name clusters. Nothing on it is secret enough to need TLS, and nothing
 //! that it is sent is read beyond the path.
 
-use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use crate::Readiness;
-use crate::serve::{Limits, Options, ServeError, Server};
+use crate::serve::{Answerer, Limits, PlainServer, ServeError};
 
 /// Scrapers and probes that are connected at once; more wait.
 const CONNECTIONS_MAX: usize = 64;
@@ -34,7 +34,7 @@ pub struct MetricsConfig {
 /// The listener, bound.
 #[derive(Debug)]
 pub(crate) struct MetricsListener {
-    server: Server,
+    server: PlainServer,
 }
 
 impl MetricsListener {
@@ -46,8 +46,7 @@ impl MetricsListener {
         let Some(address) = config.listen else { return Ok(None) };
         let limits =
             Limits { connections_max: CONNECTIONS_MAX, drain_timeout: DRAIN_TIMEOUT, ..Limits::default() };
-        let server = Server::bind(Options { address, limits, ..Options::loopback(0) }).await?;
-        Ok(Some(Self { server }))
+        Ok(Some(Self { server: PlainServer::bind(address, None, limits).await? }))
     }
 
     /// Where it listens.
@@ -57,11 +56,8 @@ impl MetricsListener {
 
     /// Answers until `stop`, which comes after the work has ended: that a process is on its way out shows here.
     pub(crate) async fn run(self, metrics: Metrics, readiness: Readiness, stop: CancellationToken) {
-        let service = tower::service_fn(move |request: Request<_>| {
-            let answered = answer(&request, &metrics, &readiness);
-            async move { Ok::<_, Infallible>(answered) }
-        });
-        self.server.run(service, stop).await;
+        let answers = Answerer::new(move |request| ready(answer(&request, &metrics, &readiness)));
+        self.server.run(answers, stop).await;
     }
 }
 

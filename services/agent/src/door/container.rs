@@ -47,7 +47,7 @@ impl<U: Upstream> ContainerDoor<U> {
         let signed_too = path == STS_PATH;
         let is_sts = request.method() == Method::POST && (signed_too || STS_UNSIGNED_PATHS.contains(&path));
         match &self.relay {
-            // On the heap: each connection has room for the largest of its answers, and most only ever ask for credentials.
+            // Apart: each request has room for the largest of its answers, and most only ever ask for credentials.
             Some(relay) if is_sts => Box::pin(self.relayed(relay, request, signed_too)).await,
             None if is_sts => self.unrelayed(&request),
             _ => not_found(),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::bail;
-use lanyard_kit::serve::{Limits as ServeLimits, Options as ServeOptions, ServeError, Server};
+use lanyard_kit::serve::{Limits as ServeLimits, PlainServer, ServeError};
 use serde_json::json;
 use tracing::warn;
 
@@ -23,9 +23,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(11);
 
 /// All that is listened at.
 pub(super) struct Listeners {
-    pub(super) container: Vec<Server>,
-    pub(super) metadata: Vec<Server>,
-    pub(super) probes: Server,
+    pub(super) container: Vec<PlainServer>,
+    pub(super) metadata: Vec<PlainServer>,
+    pub(super) probes: PlainServer,
 }
 
 impl Listeners {
@@ -50,7 +50,7 @@ impl Listeners {
     }
 
     pub(super) fn container_addresses(&self) -> Vec<SocketAddr> {
-        self.container.iter().map(Server::address).collect()
+        self.container.iter().map(PlainServer::address).collect()
     }
 
     /// Whether the instance-metadata road is answered there, whoever has set the address up.
@@ -59,7 +59,7 @@ impl Listeners {
     }
 
     pub(super) fn about(&self, metrics: Option<&str>) -> serde_json::Value {
-        let urls = |servers: &[Server]| -> Vec<String> {
+        let urls = |servers: &[PlainServer]| -> Vec<String> {
             servers.iter().map(|server| format!("http://{}", server.address())).collect()
         };
         json!({
@@ -73,7 +73,11 @@ impl Listeners {
 }
 
 /// At each host's address; those of IPv6 may be missing, where others are not.
-async fn at_hosts(config: &AgentConfig, port: u16, hops_max: Option<u32>) -> anyhow::Result<Vec<Server>> {
+async fn at_hosts(
+    config: &AgentConfig,
+    port: u16,
+    hops_max: Option<u32>,
+) -> anyhow::Result<Vec<PlainServer>> {
     let mut servers = Vec::new();
     for host in &config.bind_hosts {
         match of_pods(config, SocketAddr::new(*host, port), hops_max).await {
@@ -92,7 +96,7 @@ async fn of_pods(
     config: &AgentConfig,
     address: SocketAddr,
     hops_max: Option<u32>,
-) -> Result<Server, ServeError> {
+) -> Result<PlainServer, ServeError> {
     // Where an address is not one pod's, one pod would have the share of all of them.
     let most = match config.kubelet_check() {
         KubeletCheck::On => config.limits.pod_connections,
@@ -105,7 +109,7 @@ async fn listener(
     address: SocketAddr,
     hops_max: Option<u32>,
     connections_per_address_max: usize,
-) -> Result<Server, ServeError> {
+) -> Result<PlainServer, ServeError> {
     let limits = ServeLimits {
         connections_max: CONNECTIONS_MAX,
         connections_per_address_max,
@@ -115,5 +119,5 @@ async fn listener(
         drain_timeout: DRAIN_TIMEOUT,
         ..ServeLimits::default()
     };
-    Server::bind(ServeOptions { address, hops_max, limits, ..ServeOptions::loopback(0) }).await
+    PlainServer::bind(address, hops_max, limits).await
 }
