@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -195,6 +196,11 @@ impl fmt::Debug for CredentialSource {
 }
 
 async fn whole_chain(profile: Option<&str>, region: &Region) -> SharedCredentialsProvider {
+    // The chain's first place. For who has them there the others are not even made: each has a client of its own.
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    if environment.provide_credentials().await.is_ok() {
+        return SharedCredentialsProvider::new(environment);
+    }
     let mut builder = DefaultCredentialsChain::builder().region(aws_config::Region::new(region.to_string()));
     if let Some(profile) = profile {
         builder = builder.profile_name(profile);
