@@ -1,8 +1,10 @@
 //! Credentials of a role session, and how the two roads write them down.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -38,31 +40,29 @@ impl Credentials {
     #[must_use]
     pub fn container_body(&self) -> Bytes {
         body(&ContainerBody {
-            access_key_id: &self.access_key_id,
-            secret_access_key: self.secret_access_key.expose_secret(),
-            token: self.session_token.expose_secret(),
-            account_id: self.account(),
-            expiration: self.expiration(),
+            access_key_id: self.access_key_id.as_str().into(),
+            secret_access_key: self.secret_access_key.expose_secret().into(),
+            token: self.session_token.expose_secret().into(),
+            account_id: self.account().into(),
+            expiration: shown(self.expires_at).into(),
         })
     }
+}
 
-    /// The body of the instance-metadata road (Amazon EC2 User Guide, "Retrieve security credentials from instance metadata").
-    #[must_use]
-    pub fn metadata_body(&self, updated_at: OffsetDateTime) -> Bytes {
-        body(&MetadataBody {
-            code: "Success",
-            last_updated: shown(updated_at),
-            kind: "AWS-HMAC",
-            access_key_id: &self.access_key_id,
-            secret_access_key: self.secret_access_key.expose_secret(),
-            token: self.session_token.expose_secret(),
-            expiration: self.expiration(),
-        })
-    }
-
-    fn expiration(&self) -> String {
-        shown(self.expires_at)
-    }
+/// The body of the instance-metadata road (Amazon EC2 User Guide, "Retrieve security credentials from instance metadata"), by that of the
+/// container-credentials road; empty where that is none.
+#[must_use]
+pub fn metadata_body(container: &[u8], updated_at: OffsetDateTime) -> Bytes {
+    let Ok(written) = serde_json::from_slice::<ContainerBody<'_>>(container) else { return Bytes::new() };
+    body(&MetadataBody {
+        code: "Success",
+        last_updated: shown(updated_at),
+        kind: "AWS-HMAC",
+        access_key_id: &written.access_key_id,
+        secret_access_key: &written.secret_access_key,
+        token: &written.token,
+        expiration: &written.expiration,
+    })
 }
 
 /// Whole seconds: of the published SDKs, some read no fraction on the instance-metadata road.
@@ -76,14 +76,19 @@ fn body<T: Serialize>(value: &T) -> Bytes {
     serde_json::to_vec(value).map(|text| Bytes::from(text.into_boxed_slice())).unwrap_or_default()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ContainerBody<'a> {
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
-    token: &'a str,
-    account_id: &'a str,
-    expiration: String,
+    #[serde(borrow)]
+    access_key_id: Cow<'a, str>,
+    #[serde(borrow)]
+    secret_access_key: Cow<'a, str>,
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+    #[serde(borrow)]
+    account_id: Cow<'a, str>,
+    #[serde(borrow)]
+    expiration: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +101,7 @@ struct MetadataBody<'a> {
     access_key_id: &'a str,
     secret_access_key: &'a str,
     token: &'a str,
-    expiration: String,
+    expiration: &'a str,
 }
 
 #[cfg(test)]
@@ -128,7 +133,7 @@ pub(crate) mod tests {
             })
         );
         assert_eq!(
-            read(credentials.metadata_body(datetime!(2026-11-24 12:00 UTC))),
+            read(metadata_body(&credentials.container_body(), datetime!(2026-11-24 12:00 UTC))),
             json!({
                 "Code": "Success", "LastUpdated": "2026-11-24T12:00:00Z", "Type": "AWS-HMAC",
                 "AccessKeyId": "ASIAEXAMPLEEXAMPLE01", "SecretAccessKey": "hush", "Token": "quiet",

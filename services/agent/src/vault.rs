@@ -12,6 +12,7 @@ mod renewal;
 mod schedule;
 mod shelf;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -24,7 +25,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, metadata_body};
 use crate::limits::{Rate, Share};
 use crate::token::{PodClaims, PodToken};
 use crate::upstream::{Upstream, UpstreamError};
@@ -77,26 +78,45 @@ impl Label for Outcome {
     }
 }
 
-/// Credentials as they are handed out.
-#[derive(Debug)]
+/// Credentials as they are handed out: each once, as the container-credentials road has them, from which the other road reads them.
 pub struct Answer {
-    /// What was vended.
-    pub credentials: Credentials,
-    /// The same as the container-credentials road has it, written once.
+    /// As the container-credentials road has them.
     pub body: Bytes,
-    /// When it came.
+    /// The name of their role.
+    pub role_name: Box<str>,
+    /// Until when they count.
+    pub expires_at: OffsetDateTime,
+    /// When they came.
     pub fetched_at: OffsetDateTime,
 }
 
 impl Answer {
-    fn new(credentials: Credentials, fetched_at: OffsetDateTime) -> Self {
-        Self { body: credentials.container_body(), credentials, fetched_at }
+    fn new(credentials: &Credentials, fetched_at: OffsetDateTime) -> Self {
+        Self {
+            body: credentials.container_body(),
+            role_name: credentials.role_name().into(),
+            expires_at: credentials.expires_at,
+            fetched_at,
+        }
+    }
+
+    /// As the instance-metadata road has them.
+    #[must_use]
+    pub fn metadata_body(&self) -> Bytes {
+        metadata_body(&self.body, self.fetched_at)
     }
 
     /// Whether there is enough of its life left.
     #[must_use]
     pub fn is_good(&self, now: OffsetDateTime) -> bool {
-        self.credentials.expires_at - now > LIFE_MIN
+        self.expires_at - now > LIFE_MIN
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body holds the secrets.
+        write!(f, "Answer({} until {})", self.role_name, self.expires_at)
     }
 }
 
@@ -210,10 +230,9 @@ impl<U: Upstream> Vault<U> {
         // It is never closed; where it were, there would be no limit.
         let _permit = self.fetches.acquire().await;
         let credentials = self.upstream.assume(token).await?;
-        let answer = Answer::new(credentials, self.clock.now());
+        let answer = Answer::new(&credentials, self.clock.now());
         if !answer.is_good(answer.fetched_at) {
-            let reason =
-                format!("its credentials end at {}, too soon to be of use", answer.credentials.expires_at);
+            let reason = format!("its credentials end at {}, too soon to be of use", answer.expires_at);
             return Err(UpstreamError::Fault { whom: "the issuer of credentials", reason });
         }
         Ok(Arc::new(answer))
@@ -225,8 +244,7 @@ impl<U: Upstream> Vault<U> {
         match fetched {
             Ok(answer) => {
                 self.outcomes.increment(Outcome::Vended);
-                let due =
-                    self.options.schedule.renewal(&digest, answer.fetched_at, answer.credentials.expires_at);
+                let due = self.options.schedule.renewal(&digest, answer.fetched_at, answer.expires_at);
                 let share = || Arc::new(Share::new(self.options.pod_rate));
                 self.shelf.put(token, answer, due, now, share);
             }
@@ -249,13 +267,13 @@ impl<U: Upstream> Vault<U> {
 
     /// Has an entry renewed later, for now it could not be.
     fn put_off(&self, entry: &Entry) {
-        let ends = entry.answer.load().credentials.expires_at;
+        let ends = entry.answer.load().expires_at;
         entry.due(self.options.schedule.again(&entry.token.digest(), self.clock.now(), ends));
     }
 }
 
-impl<U> std::fmt::Debug for Vault<U> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<U> fmt::Debug for Vault<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Vault({:?})", self.options)
     }
 }

@@ -128,11 +128,9 @@ impl<U: Upstream> MetadataDoor<U> {
         match Box::pin(self.credentials(peer)).await {
             Err(refusal) => refused(&refusal),
             Ok(answer) if role.is_empty() => {
-                written(StatusCode::OK, TEXT, answer.credentials.role_name().to_owned().into())
+                written(StatusCode::OK, TEXT, answer.role_name.to_string().into())
             }
-            Ok(answer) if role == answer.credentials.role_name() => {
-                written(StatusCode::OK, JSON, answer.credentials.metadata_body(answer.fetched_at))
-            }
+            Ok(answer) if *role == *answer.role_name => written(StatusCode::OK, JSON, answer.metadata_body()),
             Ok(_) => not_found(),
         }
     }
