@@ -30,6 +30,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// The longest answer that is read.
     pub body_bytes_max: usize,
+    /// How much of an answer over HTTP/2 may be here before somebody reads it.
+    pub unread_bytes_max: u32,
     /// Which addresses may be called.
     pub addresses: AddressRules,
     /// Addresses for host names, in place of DNS and past the address rules; a URL without a port takes the port too.
@@ -53,6 +55,7 @@ impl Default for Options {
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             body_bytes_max: 64 * 1024,
+            unread_bytes_max: 2 * 1024 * 1024,
             addresses: AddressRules::public_only(),
             resolve: BTreeMap::new(),
             internet: None,
@@ -164,6 +167,7 @@ impl HttpClient {
             .tcp_nodelay(true)
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
+            .http2_initial_stream_window_size(options.unread_bytes_max)
             .dns_resolver(RuledResolver { options: Arc::clone(options) })
     }
 

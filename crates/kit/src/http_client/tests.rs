@@ -12,6 +12,7 @@ use hyper::body::{Frame, Incoming};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,11 @@ fn stream(chunks: Vec<Result<&'static str, std::io::Error>>) -> Body {
     StreamBody::new(frames).boxed_unsync()
 }
 
+/// Of the long answer: how many pieces it has, of how many bytes each, and how many of them were given to the connection.
+const LONG_PIECES: usize = 64;
+const PIECE_BYTES: usize = 16 * 1024;
+static LONG_SENT: AtomicUsize = AtomicUsize::new(0);
+
 /// A stand-in of many faces, chosen by the path.
 async fn answer(request: HttpRequest<Incoming>) -> Result<Response<Body>, Infallible> {
     let response = Response::builder();
@@ -43,6 +49,13 @@ async fn answer(request: HttpRequest<Incoming>) -> Result<Response<Body>, Infall
         "/exactly" => response.body(full(vec![b'x'; 64])),
         "/huge" => response.body(full(vec![b'x'; 65])),
         "/huge-stream" => response.body(stream((0..7).map(|_| Ok("0123456789")).collect())),
+        "/long" => {
+            let pieces = futures::stream::iter(0..LONG_PIECES).map(|_| {
+                LONG_SENT.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; PIECE_BYTES])))
+            });
+            response.body(StreamBody::new(pieces).boxed_unsync())
+        }
         "/broken" => response.body(stream(vec![Ok("abc"), Err(std::io::Error::other("gone"))])),
         "/denied" => response.status(403).body(full("no")),
         "/echo" => {
@@ -142,6 +155,23 @@ async fn immunity_28_an_answer_beyond_the_limit_is_a_fault_declared_or_not() {
         let fault = client.send(at(path)).await.unwrap_err();
         assert_eq!(fault, HttpFault::TooLarge { host: HOST.to_owned(), bytes_max: 64 }, "{path}");
     }
+}
+
+#[tokio::test]
+async fn no_more_of_an_answer_comes_than_may_be_unread() {
+    let stand_in = StandIn::start().await;
+    let options = Options { unread_bytes_max: 4 * PIECE_BYTES as u32, ..stand_in.options() };
+    let client = HttpClient::new(options).unwrap();
+    let mut streamed = client.stream(at("/long"), Duration::from_secs(20)).await.unwrap();
+    // Nobody reads; all of it would be here by then.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let sent = LONG_SENT.load(Ordering::SeqCst);
+    assert!(sent <= LONG_PIECES / 4, "{sent} pieces");
+    let mut length = 0;
+    while let Some(chunk) = streamed.chunk().await.unwrap() {
+        length += chunk.len();
+    }
+    assert_eq!(length, LONG_PIECES * PIECE_BYTES);
 }
 
 #[tokio::test]

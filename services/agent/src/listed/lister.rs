@@ -21,6 +21,8 @@ use super::{List, ListError};
 const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many pieces of it, of some 16 KiB, may wait to be parsed.
 const PIECES_MAX: usize = 4;
+/// How much more of it may have come, over HTTP/2: else most of a list would be here before it is parsed.
+const UNREAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// How much longer a list may take to be parsed than to come: it is read no faster than it is parsed, which is slow where the node gives
 /// the agent no more of its processors than it requests.
@@ -91,6 +93,7 @@ impl<L: List> Lister<L> {
         let client = HttpClient::new(Options {
             timeout: options.timeout + PARSED_WITHIN,
             connect_timeout: options.timeout,
+            unread_bytes_max: UNREAD_BYTES_MAX,
             addresses: AddressRules::public_only().allow_private(host),
             roots: options.roots.clone(),
             ..Options::default()
