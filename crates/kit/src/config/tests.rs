@@ -155,6 +155,8 @@ fn a_wrong_value_is_refused_with_its_place_and_what_was_expected() {
             "`jsn` is not known; did you mean `json`?",
         ),
         (Sources::none().flags(json!({"sans": "one"})), "the command line", "sequence"),
+        // What is within a list stands where the list does.
+        (Sources::none().flags(json!({"sans": [[1]]})), "the command line", "string"),
     ];
     for (sources, place, expected) in cases {
         let refused = load::<House>(&sources).unwrap_err();
