@@ -155,6 +155,23 @@ def test_the_sts_in_effect_says_whose_they_are(hub, place):
     assert f"you are {user.arn}" in table and user.credentials.secret not in table
 
 
+def test_a_named_ready_file_says_which_sts_knows_a_hubs_own_key(hub, place):
+    user = hub.create_user("whoami")
+    hub.settle()
+    named = ("--ready-file", str(hub.ready_file))
+    said = place.whoami(*named, **user.credentials.environment())
+    assert (said["identity"]["arn"], said["identity"]["sts"]) == (user.arn, hub.ready["aws"]), said
+    # Without it nothing says where that hub is.
+    environment = place.environment(AWS_REGION=REGION, **user.credentials.environment())
+    done = subprocess.run([os.environ["LANYARD_BIN"], "whoami"], capture_output=True, text=True, env=environment)
+    assert done.returncode == USAGE and "--ready-file" in done.stderr, done.stderr
+    missing = ("--ready-file", str(place.folder / "none.json"))
+    done = subprocess.run(
+        [os.environ["LANYARD_BIN"], "whoami", *missing], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == NO_ANSWER and "none.json" in done.stderr, done.stderr
+
+
 def test_a_session_is_told_from_its_user_and_an_ended_key_from_a_good_one(hub, place):
     user = hub.create_user("whoami")
     role = hub.create_role("whoami", trusts=user.arn)

@@ -24,6 +24,7 @@ use crate::{
     exit::Ending,
     failure::Failure,
     output::Tabular,
+    serve::Ready,
 };
 
 const HELP: &str = "\
@@ -31,12 +32,14 @@ Examples:
   lanyard whoami
   kubectl exec deploy/app -- lanyard whoami --output json
   lanyard whoami --no-call      only where credentials are looked for, and which place wins
+  lanyard whoami --ready-file ready.json      whose a key of that hub is
 
 The places are those of the AWS CLI and boto3, in botocore's order: the environment, a role of the profile, a web identity (IRSA), IAM \
 Identity Center, the credentials file, a login, a credential_process, the config file, a container (Pod Identity), the metadata service. \
 The first that has any wins. Who it is is asked of the STS in effect: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the profile's \
-endpoint_url, else that of the region. Of a hub's own credentials its IAM is asked which policies they have: at AWS_ENDPOINT_URL_IAM, \
-AWS_ENDPOINT_URL, the profile's endpoint_url, else where that STS is. No secret is shown.";
+endpoint_url, for a hub's own credentials the hub of --ready-file, else that of the region. Of a hub's own credentials its IAM is asked \
+which policies they have: at AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL, the profile's endpoint_url, else where that STS is. No secret is \
+shown.";
 
 /// Where nothing says which region it is.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -137,9 +140,13 @@ impl WhoamiArgs {
         if self.no_call {
             return context.show(&told);
         }
-        let region = region(context, &seen, &settings)?;
+        let hub = context.hub.named_ready()?;
+        let region = region(context, &seen, &settings, hub.as_ref())?;
         let (credentials, expires_at) = fetched(source, &lookup, &region).await?;
-        let place = Endpoint::sts(&seen.environment, &settings, &region, context.hub.ca.as_deref())?;
+        // A hub knows nobody by a key of AWS's.
+        let hub = hub.filter(|_| credentials.access_key_id.is_local());
+        let ca = context.hub.ca.as_deref();
+        let place = Endpoint::sts(&seen.environment, &settings, &region, ca, hub.as_ref())?;
         let caller = identity::ask(&place, &credentials, &region).await?;
         if credentials.access_key_id.is_local() {
             let iam = place.iam(&seen.environment, &settings)?;
@@ -205,7 +212,12 @@ fn surroundings(lookup: &Lookup, settings: &ProfileSettings) -> Surroundings {
     }
 }
 
-fn region(context: &Context, seen: &Surroundings, settings: &ProfileSettings) -> Result<Region, Failure> {
+fn region(
+    context: &Context,
+    seen: &Surroundings,
+    settings: &ProfileSettings,
+    hub: Option<&Ready>,
+) -> Result<Region, Failure> {
     let variable = |name: &str| seen.environment.get(name).cloned();
     let text = context
         .hub
@@ -213,7 +225,8 @@ fn region(context: &Context, seen: &Surroundings, settings: &ProfileSettings) ->
         .clone()
         .or_else(|| variable("AWS_REGION"))
         .or_else(|| variable("AWS_DEFAULT_REGION"))
-        .or_else(|| settings.get("region"));
+        .or_else(|| settings.get("region"))
+        .or_else(|| hub.map(|ready| ready.region.clone()));
     Region::parse(text.as_deref().unwrap_or(REGION_DEFAULT)).map_err(Failure::usage)
 }
 

@@ -52,6 +52,26 @@ pub struct HubArgs {
     pub region: Option<String>,
 }
 
+impl HubArgs {
+    /// What the ready-file says that somebody named; nothing where it is of another hub than the one that they named beside it.
+    ///
+    /// # Errors
+    /// [`TargetError::Ready`] where it cannot be read.
+    pub fn named_ready(&self) -> Result<Option<Ready>, TargetError> {
+        let ready = self.ready_file.as_deref().map(read).transpose()?;
+        Ok(ready.filter(|ready| self.hub.as_deref().is_none_or(|url| is_of(ready, url))))
+    }
+}
+
+fn read(path: &Path) -> Result<Ready, TargetError> {
+    Ready::read(path).map_err(|error| TargetError::Ready(error.to_string()))
+}
+
+/// Whether a ready-file is of the hub at an address.
+fn is_of(ready: &Ready, url: &str) -> bool {
+    url.trim_end_matches('/') == ready.grpc.trim_end_matches('/')
+}
+
 /// A hub's address with all that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -108,7 +128,6 @@ impl Target {
     /// [`TargetError`] says what to add.
     pub fn of(args: &HubArgs) -> Result<Self, TargetError> {
         let default = place::data_dir().join(place::READY_FILE);
-        let read = |path: &Path| Ready::read(path).map_err(|error| TargetError::Ready(error.to_string()));
         let ready = match &args.ready_file {
             Some(path) => Some(read(path)?),
             None if default.exists() || args.hub.is_none() => Some(read(&default)?),
@@ -118,9 +137,8 @@ impl Target {
     }
 
     fn assemble(hub: Option<&str>, ca: Option<&Path>, ready: Option<Ready>) -> Result<Self, TargetError> {
-        let same = |url: &str, ready: &Ready| url.trim_end_matches('/') == ready.grpc.trim_end_matches('/');
         // A ready-file of another hub says nothing about this one.
-        let ready = ready.filter(|ready| hub.is_none_or(|url| same(url, ready)));
+        let ready = ready.filter(|ready| hub.is_none_or(|url| is_of(ready, url)));
         let url = match (hub, &ready) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
             (None, Some(ready)) => ready.grpc.trim_end_matches('/').to_owned(),
@@ -179,6 +197,23 @@ mod tests {
         let other =
             Target::assemble(Some("https://hub.example"), Some(&ready.ca), Some(ready.clone())).unwrap();
         assert_eq!((other.names, other.gateway, other.credentials), (None, None, None));
+    }
+
+    #[test]
+    fn a_ready_file_counts_beside_the_hub_that_it_is_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = ready(folder.path());
+        let path = folder.path().join("ready.json");
+        ready.write(&path).unwrap();
+        let named = |hub: Option<&str>, ready_file: &Path| {
+            let hub = hub.map(str::to_owned);
+            HubArgs { hub, ready_file: Some(ready_file.to_owned()), ..HubArgs::default() }.named_ready()
+        };
+        assert_eq!(named(None, &path).unwrap().as_ref(), Some(&ready));
+        assert_eq!(named(Some("https://127.0.0.1:8444/"), &path).unwrap(), Some(ready));
+        assert_eq!(named(Some("https://hub.example"), &path).unwrap(), None);
+        assert!(matches!(named(None, &folder.path().join("other.json")), Err(TargetError::Ready(_))));
+        assert_eq!(HubArgs::default().named_ready().unwrap(), None);
     }
 
     #[test]

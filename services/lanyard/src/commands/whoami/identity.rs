@@ -18,7 +18,7 @@ use tokio::{
 };
 use url::{Host, Url};
 
-use crate::{credentials::ProfileSettings, failure::Failure};
+use crate::{credentials::ProfileSettings, failure::Failure, serve::Ready};
 
 /// What is asked (AWS STS, Query protocol).
 const QUESTION: &str = "Action=GetCallerIdentity&Version=2011-06-15";
@@ -38,12 +38,14 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The STS, by the variables and settings of AWS's tools (AWS SDKs reference guide, "Service-specific endpoints").
+    /// The STS, by the variables and settings of AWS's tools (AWS SDKs reference guide, "Service-specific endpoints"); where they name
+    /// none, that of the hub whose ready-file somebody named. A hub is trusted by what its ready-file says, unless a CA is named.
     pub(super) fn sts(
         environment: &BTreeMap<String, String>,
         settings: &ProfileSettings,
         region: &Region,
         ca: Option<&Path>,
+        hub: Option<&Ready>,
     ) -> Result<Self, Failure> {
         let variable = |name: &str| environment.get(name).cloned();
         let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
@@ -51,12 +53,17 @@ impl Endpoint {
         let named = variable("AWS_ENDPOINT_URL_STS")
             .or_else(|| variable("AWS_ENDPOINT_URL"))
             .or_else(|| settings.get("endpoint_url"))
-            .filter(|_| !ignored);
+            .filter(|_| !ignored)
+            .or_else(|| hub.and_then(|ready| ready.aws.clone()));
         let partition = partition_of_region(region.as_str()).unwrap_or(lanyard_iam::Partition::Aws);
         let text =
             named.clone().unwrap_or_else(|| format!("https://{}/", partition.regional_host("sts", region)));
         let url = parsed(&text, "an STS")?;
+        let hub = hub.filter(|ready| {
+            ready.aws.as_deref().is_some_and(|aws| aws.trim_end_matches('/') == text.trim_end_matches('/'))
+        });
         let ca = ca
+            .or_else(|| hub.map(|ready| ready.ca.as_path()))
             .map(|path| path.display().to_string())
             .or_else(|| variable("AWS_CA_BUNDLE"))
             .or_else(|| settings.get("ca_bundle"));
@@ -149,7 +156,8 @@ pub(super) async fn answer(
 ) -> Result<Answer, Failure> {
     if !place.may_be_shown(&by.access_key_id) {
         return Err(Failure::usage(format!(
-            "`{}` is a key of a hub, which AWS is not asked about: name the hub's AWS wire in AWS_ENDPOINT_URL (`aws` in the ready-file)",
+            "`{}` is a key of a hub, which AWS is not asked about: name the hub's ready-file with --ready-file, or its AWS wire in \
+             AWS_ENDPOINT_URL",
             by.access_key_id
         )));
     }
@@ -249,7 +257,38 @@ mod tests {
 
     fn place(pairs: &[(&str, &str)]) -> Endpoint {
         let region = Region::parse("eu-west-1").unwrap();
-        Endpoint::sts(&environment(pairs), &ProfileSettings::default(), &region, None).unwrap()
+        Endpoint::sts(&environment(pairs), &ProfileSettings::default(), &region, None, None).unwrap()
+    }
+
+    #[test]
+    fn a_named_ready_file_says_where_the_sts_is_where_nothing_else_does() {
+        let ready: Ready = serde_json::from_value(serde_json::json!({
+            "gateway": "https://hub:8443", "grpc": "https://hub:8444", "aws": "https://hub:8445", "ca": "/hub/root.crt",
+            "credentials": "/hub/credentials", "account": "111122223333", "region": "eu-west-1", "hub_id": "x",
+        }))
+        .unwrap();
+        let region = Region::parse("eu-west-1").unwrap();
+        let bundle = ("AWS_CA_BUNDLE", "/bundle.pem");
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, &'a str, &'a str);
+        let cases: [Case<'_>; 5] = [
+            (&[], None, "https://hub:8445", "/hub/root.crt"),
+            (&[bundle], None, "https://hub:8445", "/hub/root.crt"),
+            (&[bundle], Some("/own.pem"), "https://hub:8445", "/own.pem"),
+            (&[("AWS_ENDPOINT_URL", "https://hub:8445/")], None, "https://hub:8445", "/hub/root.crt"),
+            (
+                &[("AWS_ENDPOINT_URL", "https://other:8445"), bundle],
+                None,
+                "https://other:8445",
+                "/bundle.pem",
+            ),
+        ];
+        for (pairs, ca, url, trusted) in cases {
+            let settings = ProfileSettings::default();
+            let ca = ca.map(Path::new);
+            let found = Endpoint::sts(&environment(pairs), &settings, &region, ca, Some(&ready)).unwrap();
+            assert_eq!((found.shown().as_str(), found.ca.as_deref()), (url, Some(trusted)), "{pairs:?}");
+            assert!(found.is_named, "{pairs:?}");
+        }
     }
 
     #[test]
