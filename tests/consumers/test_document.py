@@ -14,7 +14,7 @@ SESSION_SECONDS_MAX = 240
 # The document's own addresses, and the variable in which the test has the real ones.
 ADDRESSES = {
     "hub=127.0.0.1:8444": "hub=$TEST_HUB",
-    "ca=~/.local/share/lanyard/ca.pem": "ca=$TEST_CA",
+    "ca=~/.local/share/lanyard/pki/root.crt": "ca=$TEST_CA",
     "data=~/.local/share/lanyard": "data=$TEST_DATA",
 }
 END_OF_BLOCK = "=== end of block ==="

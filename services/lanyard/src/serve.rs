@@ -276,3 +276,6 @@ pub fn kms_client(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Resul
     let http = http_client::Options::default();
     Ok(AwsClient::new(&config.aws, &region, source, http, Arc::clone(clock))?)
 }
+
+#[cfg(test)]
+mod tests;
