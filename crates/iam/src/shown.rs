@@ -1,4 +1,6 @@
-//! Input as a message shows it.
+//! Input and moments as a message shows them.
+
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Most characters of somebody's input that a message repeats: an ARN with a long path.
 const SHOWN_CHARS_MAX: usize = 160;
@@ -20,9 +22,41 @@ pub fn shown(text: &str) -> String {
     short
 }
 
+/// A moment as RFC 3339 writes it, in UTC and to the second: as `lanyard_kit::clock::moment_text`, which this room does not know.
+pub(crate) fn moment_text(at: &OffsetDateTime) -> String {
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(*at);
+    // Only years beyond 9999 have no such form.
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
+    use crate::{SessionError, SigV4Error, TokenError};
+
+    #[test]
+    fn refusals_show_moments_as_rfc_3339_has_them() {
+        let (date, now) = (datetime!(2026-11-24 12:00 UTC), datetime!(2026-11-24 15:00:00.5 +2));
+        let not_after = datetime!(2026-11-24 12:14 UTC);
+        let too_old = SigV4Error::TooOld { date, not_after, now };
+        assert_eq!(
+            too_old.to_string(),
+            "the signature of 2026-11-24T12:00:00Z was good until 2026-11-24T12:14:00Z, and here it is 2026-11-24T13:00:00Z: sign \
+             anew, and set the clock"
+        );
+        let future = SigV4Error::Future { date, now, skew_seconds: 300 }.to_string();
+        assert!(future.contains("2026-11-24T13:00:00Z: clocks may differ by 300 s"), "{future}");
+        for text in [
+            TokenError::TooOld { date, not_after }.to_string(),
+            TokenError::Future { date }.to_string(),
+            SessionError::Expired(date).to_string(),
+            SessionError::Future(date).to_string(),
+        ] {
+            assert!(text.contains(" 2026-11-24T12:00:00Z"), "{text}");
+        }
+    }
 
     #[test]
     fn input_is_shown_short_and_on_one_line() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Tells the time of day, in UTC.
 pub trait Clock: Send + Sync + 'static {
@@ -67,6 +67,14 @@ fn nanoseconds(duration: Duration) -> i64 {
     })
 }
 
+/// How messages show a moment: as RFC 3339 writes it, in UTC and to the second.
+#[must_use]
+pub fn moment_text(at: &OffsetDateTime) -> String {
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(*at);
+    // Only years beyond 9999 have no such form.
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +93,13 @@ mod tests {
         assert_eq!(clock.now(), datetime!(2026-11-24 11:45 UTC));
         clock.set(datetime!(2027-01-01 00:00 UTC));
         assert_eq!(clock.now(), datetime!(2027-01-01 00:00 UTC));
+    }
+
+    #[test]
+    fn a_moment_is_shown_in_utc_and_to_the_second() {
+        for moment in [NOON, datetime!(2026-11-24 12:00:00.5 UTC), datetime!(2026-11-24 14:00 +2)] {
+            assert_eq!(moment_text(&moment), "2026-11-24T12:00:00Z", "{moment}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why a token is refused.
 
+use lanyard_kit::clock::moment_text;
 use time::OffsetDateTime;
 
 use crate::algorithm::Algorithm;
@@ -183,13 +184,21 @@ pub enum JwtRefusal {
     #[error("the claim `{}` is not a date in seconds since 1970", .0.as_str())]
     Date(JwtPart),
     /// Past its time.
-    #[error("the token expired at {0}: log in again")]
+    #[error("the token expired at {}: log in again", moment_text(.0))]
     Expired(OffsetDateTime),
     /// Not good yet.
-    #[error("the token is not valid before {0}: see whether the clocks agree, {max} s are allowed", max = CLOCK_LEEWAY.whole_seconds())]
+    #[error(
+        "the token is not valid before {}: see whether the clocks agree, {max} s are allowed",
+        moment_text(.0),
+        max = CLOCK_LEEWAY.whole_seconds()
+    )]
     NotYetValid(OffsetDateTime),
     /// Dated ahead by more than clocks may differ.
-    #[error("the token was issued at {0}, which is yet to come: see whether the clocks agree, {max} s are allowed", max = CLOCK_LEEWAY.whole_seconds())]
+    #[error(
+        "the token was issued at {}, which is yet to come: see whether the clocks agree, {max} s are allowed",
+        moment_text(.0),
+        max = CLOCK_LEEWAY.whole_seconds()
+    )]
     IssuedInFuture(OffsetDateTime),
     /// A subject that OpenID Connect does not allow.
     #[error("the claim `sub` has to be 1 to {max} printable ASCII characters", max = SUBJECT_BYTES_MAX)]

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use lanyard_kit::clock::moment_text;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// What was vended for one pod identity.
 #[derive(Debug, Clone)]
@@ -67,8 +67,7 @@ pub fn metadata_body(container: &[u8], updated_at: OffsetDateTime) -> Bytes {
 
 /// Whole seconds: of the published SDKs, some read no fraction on the instance-metadata road.
 fn shown(moment: OffsetDateTime) -> String {
-    // Only years beyond 9999 have no such form; then nobody can read them either.
-    moment.replace_nanosecond(0).ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+    moment_text(&moment)
 }
 
 fn body<T: Serialize>(value: &T) -> Bytes {

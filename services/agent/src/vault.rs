@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use lanyard_iam::TokenDigest;
 use lanyard_kit::Clock;
+use lanyard_kit::clock::moment_text;
 use lanyard_kit::telemetry::{Counters, Label, names};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Semaphore;
@@ -232,7 +233,8 @@ impl<U: Upstream> Vault<U> {
         let credentials = self.upstream.assume(token).await?;
         let answer = Answer::new(&credentials, self.clock.now());
         if !answer.is_good(answer.fetched_at) {
-            let reason = format!("its credentials end at {}, too soon to be of use", answer.expires_at);
+            let end = moment_text(&answer.expires_at);
+            let reason = format!("its credentials end at {end}, too soon to be of use");
             return Err(UpstreamError::Fault { whom: "the issuer of credentials", reason });
         }
         Ok(Arc::new(answer))

@@ -18,8 +18,8 @@ use lanyard_api::{
     proof,
 };
 use lanyard_iam::{PrincipalArn, looks_like_token};
+use lanyard_kit::clock::moment_text;
 use secrecy::{ExposeSecret as _, SecretString};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     kubernetes::Gateway,
@@ -334,18 +334,12 @@ fn refused_by_authn(
     trace.end(FinalVerdict::Unauthorized)
 }
 
-/// As RFC 3339 writes it, to the second.
-pub(super) fn moment(at: OffsetDateTime) -> String {
-    // Formatting a UTC time as RFC 3339 fails only beyond the year 9999.
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
-}
-
 fn token_lines(verified: &Verified) -> Vec<String> {
     vec![
         format!("token: {}", verified.token),
         format!("verified by: {}", verified.verifier),
         format!("from the token cache: {}", if verified.cached { "yes" } else { "no" }),
-        format!("good until: {}", moment(verified.not_after)),
+        format!("good until: {}", moment_text(&verified.not_after)),
     ]
 }
 

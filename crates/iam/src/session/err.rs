@@ -2,6 +2,8 @@
 
 use time::OffsetDateTime;
 
+use crate::shown::moment_text;
+
 /// Why a session cannot be minted, or a session token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
@@ -45,10 +47,10 @@ pub enum SessionError {
     #[error("the session token belongs to another access key")]
     OtherAccessKey,
     /// Its time is over.
-    #[error("the session ended at {0}: assume the role again")]
+    #[error("the session ended at {}: assume the role again", moment_text(.0))]
     Expired(OffsetDateTime),
     /// Issued in the future, by more than clocks may differ.
-    #[error("the session was issued at {0}, ahead of this clock: set the clock")]
+    #[error("the session was issued at {}, ahead of this clock: set the clock", moment_text(.0))]
     Future(OffsetDateTime),
 }
 

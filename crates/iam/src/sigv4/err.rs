@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::shown::shown;
+use crate::shown::{moment_text, shown};
 
 /// Why the signature parts of a request are refused, before any key is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,10 @@ pub enum SigV4Error {
     MalformedDate,
     /// Past its window.
     #[error(
-        "the signature of {date} was good until {not_after}, and here it is {now}: sign anew, and set the clock"
+        "the signature of {} was good until {}, and here it is {}: sign anew, and set the clock",
+        moment_text(date),
+        moment_text(not_after),
+        moment_text(now)
     )]
     TooOld {
         /// When it was signed.
@@ -81,7 +84,9 @@ pub enum SigV4Error {
     },
     /// From the future, by more than clocks may differ.
     #[error(
-        "the signature is dated {date}, and here it is {now}: clocks may differ by {skew_seconds} s, set yours"
+        "the signature is dated {}, and here it is {}: clocks may differ by {skew_seconds} s, set yours",
+        moment_text(date),
+        moment_text(now)
     )]
     Future {
         /// When it claims to be signed.

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use super::{CLUSTER_ID_HEADER, TOKEN_AGE_MAX, TOKEN_BYTES_MAX, TOKEN_PREFIX, TOKEN_SKEW_MAX};
 use crate::partition::Partition;
+use crate::shown::moment_text;
 
 /// Which part of a token was refused; parameters by their wire names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,7 +158,11 @@ pub enum TokenError {
     #[error("X-Amz-Date is malformed: it has to be YYYYMMDDTHHMMSSZ")]
     DateMalformed,
     /// Past its time.
-    #[error("the token of {date} was accepted until {not_after}: fetch a new one")]
+    #[error(
+        "the token of {} was accepted until {}: fetch a new one",
+        moment_text(date),
+        moment_text(not_after)
+    )]
     TooOld {
         /// When it was made.
         date: OffsetDateTime,
@@ -165,7 +170,11 @@ pub enum TokenError {
         not_after: OffsetDateTime,
     },
     /// Dated ahead by more than clocks may differ.
-    #[error("the token is dated {date}, more than {max} s ahead of this clock: set the clock", max = TOKEN_SKEW_MAX.whole_seconds())]
+    #[error(
+        "the token is dated {}, more than {max} s ahead of this clock: set the clock",
+        moment_text(date),
+        max = TOKEN_SKEW_MAX.whole_seconds()
+    )]
     Future {
         /// When it claims to have been made.
         date: OffsetDateTime,

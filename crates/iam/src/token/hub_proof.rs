@@ -14,6 +14,7 @@ use super::mint::presign;
 use super::parse::{is_graphic, judge_url};
 use super::{CLUSTER_ID_HEADER, MintError, ParsedToken, TOKEN_BYTES_MAX, TokenError, TokenRules};
 use crate::id::{AccessKeyId, Credentials, Region};
+use crate::shown::moment_text;
 
 /// The header that binds a proof, and a management call, to a hub.
 pub const HUB_ID_HEADER: &str = "x-lanyard-hub-id";
@@ -42,7 +43,11 @@ pub enum HubProofError {
     #[error("the proof signs `{0}`: sign host and {header} alone, each once", header = HUB_ID_HEADER)]
     UnknownSignedHeader(String),
     /// Past its time.
-    #[error("the proof of {date} was accepted until {not_after}: make a new one")]
+    #[error(
+        "the proof of {} was accepted until {}: make a new one",
+        moment_text(date),
+        moment_text(not_after)
+    )]
     TooOld {
         /// When it was made.
         date: OffsetDateTime,

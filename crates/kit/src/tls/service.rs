@@ -13,6 +13,7 @@ use super::facts::CertificateFacts;
 use super::files::{FileError, read_public_file, read_secret_file};
 use super::identity::{PeerError, PeerIdentity};
 use super::leaf::{KeyedCertificate, certificates_from_pem};
+use crate::clock::moment_text;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// The name of a service's certificate in its folder.
@@ -88,8 +89,8 @@ pub enum ServiceIdentityError {
     },
     /// The certificate has ended, or not begun.
     #[error(
-        "`{}` is good from {not_before} to {not_after}, and it is {now}: renew it with `lanyard pki issue {service}`, or set \
-         this machine's clock right", path.display()
+        "`{}` is good from {} to {}, and it is {}: renew it with `lanyard pki issue {service}`, or set this machine's clock right",
+        path.display(), moment_text(not_before), moment_text(not_after), moment_text(now)
     )]
     NotNow {
         /// The file.

@@ -12,6 +12,7 @@ use lanyard_api::signing::SERVICE;
 use lanyard_api::{Authority, CertificateSha256, Denial, Fault, SignatureUse};
 use lanyard_iam::sigv4::{CERTIFICATE_HEADER, CertificateSignedRequest, Expected};
 use lanyard_iam::{AccountId, PayloadHash, PrincipalId};
+use lanyard_kit::clock::moment_text;
 use lanyard_kit::tls::{CertificateDer, CertificateFacts, PeerIdentity, fingerprint};
 
 use super::denial::denial;
@@ -94,7 +95,8 @@ impl<S: SharedCache> Engine<S> {
             .and_then(|leaf| Some((leaf, CertificateFacts::of(leaf).ok()?)))
             .ok_or_else(|| denial("malformed_certificate", "what is sent as certificate is none"))?;
         if now > facts.not_after {
-            let message = format!("the certificate was good until {}: issue another one", facts.not_after);
+            let end = moment_text(&facts.not_after);
+            let message = format!("the certificate was good until {end}: issue another one");
             return Err(denial("certificate_ended", message));
         }
         let verifier = Arc::clone(&verifier.borrow());

@@ -13,10 +13,11 @@ use lanyard_api::{
     mapping::{Cluster, Preview, PreviewQuery},
     methods::Managed,
 };
+use lanyard_kit::clock::moment_text;
 use lanyard_proto::gateway::v1::ExplainRequest;
 use prost::Message as _;
 
-use super::{Stage, StageOutcome, forbidden_advice, let_in, mapping_lines, moment};
+use super::{Stage, StageOutcome, forbidden_advice, let_in, mapping_lines};
 use crate::{
     kubernetes::Gateway,
     names::{Names, Signed, names_an_entry},
@@ -110,7 +111,7 @@ async fn of_knock<S: Services>(
         principal_id: Some(knock.principal_id.clone()),
     };
     let resolution = gateway.parts.services.mapping().preview(by, ask).await?;
-    let mut lines = vec![format!("as of: {}", moment(gateway.parts.clock.now()))];
+    let mut lines = vec![format!("as of: {}", moment_text(&gateway.parts.clock.now()))];
     Ok(match let_in(resolution, false, cluster) {
         Ok(mapped) => {
             lines.extend(mapping_lines(&mapped));
@@ -152,7 +153,7 @@ async fn of_door<S: Services>(
         let names = Names::of(gateway, Some(signed), cluster.uid).await?;
         decision.hints.iter_mut().for_each(|hint| *hint = names.in_text(hint).into_owned());
     }
-    let at = moment(gateway.parts.clock.now());
+    let at = moment_text(&gateway.parts.clock.now());
     let mut lines = vec![format!("as of: {at}, revision {}", decision.revision)];
     if door.entry.is_some() {
         lines.push("taken by: the access entry alone, whatever key or session there was".to_owned());

@@ -8,6 +8,7 @@ use lanyard_api::{
     grpc::Door,
 };
 use lanyard_iam::PrincipalArn;
+use lanyard_kit::clock::moment_text;
 use lanyard_proto::gateway::v1::{self as pb, explain_server};
 use tonic::{Request, Response, Status};
 
@@ -154,7 +155,7 @@ fn record_explanation(record: &DecisionRecord, is_decided_here: bool) -> pb::Exp
     };
     let named = |name: &str, value: &str| (!value.is_empty()).then(|| format!("{name}: {value}"));
     let lines = [
-        Some(format!("at: {}", super::moment(record.at))),
+        Some(format!("at: {}", moment_text(&record.at))),
         named("who", &record.who),
         named("asked", &record.what),
         named("outcome", &record.outcome.to_string()),

@@ -9,6 +9,7 @@ use lanyard_api::{
     template::{Placeholder, Template},
 };
 use lanyard_iam::{EntryPrincipal, PatternKind, PrincipalArn, PrincipalId, PrincipalIdKind, PrincipalKind};
+use lanyard_kit::clock::moment_text;
 use time::OffsetDateTime;
 
 use super::{Broken, Rule, shown};
@@ -93,6 +94,7 @@ pub(crate) fn pin(
     let Some(until) = until else { return Ok(()) };
     let message = match principal {
         _ if until <= now => {
+            let until = moment_text(&until);
             format!("`{until}` has passed: give a later moment until which it can be pinned")
         }
         EntryPrincipal::Pattern(_) => {
@@ -273,7 +275,7 @@ pub(crate) fn end(ends_at: Option<OffsetDateTime>, now: OffsetDateTime) -> Resul
         Some(end) if end <= now => Err(Broken::new(
             "ends_at",
             Rule::End,
-            format!("the end `{end}` has passed: give a later one, or none"),
+            format!("the end `{}` has passed: give a later one, or none", moment_text(&end)),
         )),
         _ => Ok(()),
     }
