@@ -27,15 +27,17 @@ const SOURCES_MAX: usize = 16;
 pub enum CredentialsError {
     /// Nothing was configured anywhere.
     #[error(
-        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in {files}; \
-         `lanyard serve` writes one for its administrator"
+        "no credentials: AWS_ACCESS_KEY_ID is not set, and profile `{profile}` has none in {files}; set that with \
+         AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE (`lanyard serve` writes one for its administrator)"
     )]
     None {
+        /// The profile looked for.
+        profile: String,
         /// The files looked at.
         files: String,
     },
     /// A profile that was asked for does not exist.
-    #[error("profile `{profile}` is in neither {files}: name another with --profile or AWS_PROFILE")]
+    #[error("profile `{profile}` is not in {files}: name another with --profile or AWS_PROFILE")]
     NoProfile {
         /// The profile asked for.
         profile: String,
@@ -153,7 +155,7 @@ impl Lookup {
         if profile.sections.is_empty() {
             return Err(match asked {
                 Some(profile) => CredentialsError::NoProfile { profile, files: profile_files() },
-                None => CredentialsError::None { files: profile_files() },
+                None => CredentialsError::None { profile: profile.name, files: profile_files() },
             });
         }
         let get = |key: &str| profile.get(key).map(|(value, _)| value.to_owned());
@@ -169,7 +171,7 @@ impl Lookup {
             None if profile.certificate()?.is_some() => {
                 Err(CredentialsError::OnlyCertificate { profile: profile.name })
             }
-            None => Err(CredentialsError::None { files: profile_files() }),
+            None => Err(CredentialsError::None { profile: profile.name, files: profile_files() }),
         }
     }
 
@@ -212,7 +214,10 @@ impl Lookup {
     pub fn of_process(&self) -> Result<Credentials, CredentialsError> {
         let profile = self.profile()?;
         let command = profile.get("credential_process").map(|(command, _)| command.to_owned());
-        let command = command.ok_or_else(|| CredentialsError::None { files: profile_files() })?;
+        let command = command.ok_or_else(|| CredentialsError::None {
+            profile: profile.name.clone(),
+            files: profile_files(),
+        })?;
         process::run(&profile.name, &command, process::Caller::Command)
     }
 
@@ -340,7 +345,7 @@ fn config_file() -> PathBuf {
 
 /// Both, as errors name them.
 fn profile_files() -> String {
-    format!("`{}` nor `{}`", credentials_file().display(), config_file().display())
+    format!("`{}` or `{}`", credentials_file().display(), config_file().display())
 }
 
 /// The config file says `[profile x]` where the credentials file says `[x]`.

@@ -225,12 +225,26 @@ async fn channel(target: &Target, identity: Option<Identity>) -> Result<Channel,
         .and_then(|endpoint| endpoint.tls_config(tls))
         .map_err(|error| Failure::usage(format!("the hub's address `{url}`: {error}")))?;
     let connected = pinged(endpoint).connect_timeout(CONNECT_TIMEOUT).connect().await;
-    connected.map_err(|error| {
-        let cause = causes(&error);
-        Failure::NoAnswer(format!(
-            "no hub answers at `{url}`: {cause}; start one with `lanyard serve`, or name another with --hub and --ca"
-        ))
-    })
+    connected.map_err(|error| Failure::NoAnswer(unreached(target, &causes(&error))))
+}
+
+/// How rustls begins to say that it does not take a server's certificate.
+const NOT_TRUSTED: &str = "invalid peer certificate";
+
+/// That nobody answers, or somebody who is not trusted, with what said where to ask and whom to trust.
+fn unreached(target: &Target, cause: &str) -> String {
+    let Target { url, named_by, ca, .. } = target;
+    match cause.contains(NOT_TRUSTED) {
+        true => format!(
+            "whoever answers at `{url}` is not trusted: {cause}; its certificate has to come from the authority in `{}`: name that of \
+             the hub with --ca (of `lanyard serve` it is `pki/root.crt` in the data folder)",
+            ca.display()
+        ),
+        false => format!(
+            "no hub answers at `{url}`, where {named_by} says that it is: {cause}; is `lanyard serve` running? Start it, or name \
+             another hub with --hub and --ca"
+        ),
+    }
 }
 
 /// A way whose connections end where they lead to nobody any more. Else nothing but the system's own patience, a quarter of an hour, ends
@@ -277,6 +291,30 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn who_is_not_reached_is_named_with_what_said_where_to_ask_and_whom_to_trust() {
+        let target = Target {
+            url: "https://127.0.0.1:8444".to_owned(),
+            named_by: "the ready-file `/hub/ready.json`".to_owned(),
+            ca_pem: String::new(),
+            ca: "/hub/pki/root.crt".into(),
+            names: None,
+            gateway: None,
+            credentials: None,
+        };
+        let away = unreached(&target, "transport error: Connection refused (os error 111)");
+        for part in
+            ["`https://127.0.0.1:8444`", "`/hub/ready.json`", "refused", "is `lanyard serve` running?"]
+        {
+            assert!(away.contains(part), "{away}");
+        }
+        let stranger = unreached(&target, "transport error: invalid peer certificate: UnknownIssuer");
+        for part in ["`https://127.0.0.1:8444`", "`/hub/pki/root.crt`", "UnknownIssuer", "--ca"] {
+            assert!(stranger.contains(part), "{stranger}");
+        }
+        assert!(!stranger.contains("running?"), "{stranger}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_leads_to_nobody_ends_by_itself() {

@@ -82,7 +82,13 @@ fn in_place_of_a_file(path: &Path) -> Option<Failure> {
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {
-    Failure::usage(format!("{name} cannot be read: {error}"))
+    let next = match error.kind() {
+        io::ErrorKind::NotFound => ": give the path of a file that is there",
+        io::ErrorKind::PermissionDenied => ": let this user read it, and enter its folders",
+        io::ErrorKind::IsADirectory => ": give a file in it",
+        _ => "",
+    };
+    Failure::usage(format!("{name} cannot be read: {error}{next}"))
 }
 
 fn bounded(from: impl Read, name: &str) -> Result<String, Failure> {
@@ -152,7 +158,10 @@ mod tests {
         assert!(bytes.contains("UTF-8"), "{bytes}");
         assert_eq!("-".parse(), Ok(Source::Stdin));
         let missing = Source::File("/nonexistent/file".into()).read().unwrap_err().to_string();
-        assert!(missing.contains("`/nonexistent/file`"), "{missing}");
+        assert!(missing.contains("`/nonexistent/file`") && missing.contains("that is there"), "{missing}");
+        let folder = tempfile::tempdir().unwrap();
+        let is_folder = Source::File(folder.path().to_owned()).read().unwrap_err().to_string();
+        assert!(is_folder.ends_with("give a file in it"), "{is_folder}");
     }
 
     #[test]

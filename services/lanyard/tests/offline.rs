@@ -119,7 +119,9 @@ fn without_credentials_or_region_the_next_step_is_named() {
     let home = Home::new();
     let nobody = home.run(&["token", "--cluster-name", "dev", "--region", "us-east-1"], "", &[]);
     assert_eq!(nobody.code, USAGE);
-    assert!(nobody.err.contains("AWS_ACCESS_KEY_ID"), "{}", nobody.err);
+    for place in ["AWS_ACCESS_KEY_ID", "profile `default`", "/.aws/credentials` or `", "/.aws/config`"] {
+        assert!(nobody.err.contains(place), "{}", nobody.err);
+    }
     let nowhere = home.run(&["token", "--cluster-name", "dev"], "", &KEY[..2]);
     assert_eq!(nowhere.code, USAGE);
     assert!(nowhere.err.contains("--region"), "{}", nowhere.err);
@@ -132,7 +134,7 @@ fn whoever_has_no_credentials_hears_of_the_profile_or_the_place_and_not_of_a_hub
     for said in [home.run(&["whoami", "--profile", "nope"], "", &KEY), home.run(&["whoami"], "", &named)] {
         assert_eq!(said.code, USAGE, "{}", said.out);
         assert!(
-            said.err.contains("profile `nope` is in neither `") && said.err.contains("AWS_PROFILE"),
+            said.err.contains("profile `nope` is not in `") && said.err.contains("AWS_PROFILE"),
             "{}",
             said.err
         );

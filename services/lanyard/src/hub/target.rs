@@ -77,8 +77,12 @@ fn is_of(ready: &Ready, url: &str) -> bool {
 pub struct Target {
     /// gRPC, always https.
     pub url: String,
-    /// Whom to trust there.
+    /// What names that address, as messages say it.
+    pub named_by: String,
+    /// Whom to trust there,
     pub ca_pem: String,
+    /// and the file that says so.
+    pub ca: PathBuf,
     /// Hub id and region, where the ready-file tells them.
     pub names: Option<(String, String)>,
     /// The URL of Kubernetes' HTTP, where known.
@@ -102,7 +106,10 @@ pub enum TargetError {
     )]
     NoCa(String),
     /// A certificate file that cannot be read.
-    #[error("the CA file `{}` cannot be read: {reason}", path.display())]
+    #[error(
+        "the CA file `{}` cannot be read: {reason}; of a hub of `lanyard serve` it is `pki/root.crt` in its data folder, and --ca or \
+         LANYARD_CA names another", path.display()
+    )]
     Ca {
         /// Which.
         path: PathBuf,
@@ -128,15 +135,19 @@ impl Target {
     /// [`TargetError`] says what to add.
     pub fn of(args: &HubArgs) -> Result<Self, TargetError> {
         let default = place::data_dir().join(place::READY_FILE);
-        let ready = match &args.ready_file {
-            Some(path) => Some(read(path)?),
-            None if default.exists() || args.hub.is_none() => Some(read(&default)?),
-            None => None,
+        let path = args.ready_file.as_deref().unwrap_or(&default);
+        let is_read = args.ready_file.is_some() || args.hub.is_none() || default.exists();
+        let ready = is_read.then(|| read(path)).transpose()?;
+        let named_by = match args.hub {
+            Some(_) => "--hub or LANYARD_HUB".to_owned(),
+            None => format!("the ready-file `{}`", path.display()),
         };
-        Self::assemble(args.hub.as_deref(), args.ca.as_deref(), ready)
+        Ok(Self { named_by, ..Self::assemble(args.hub.as_deref(), args.ca.as_deref(), ready)? })
     }
 
     fn assemble(hub: Option<&str>, ca: Option<&Path>, ready: Option<Ready>) -> Result<Self, TargetError> {
+        // Whoever asks knows.
+        let named_by = String::new();
         // A ready-file of another hub says nothing about this one.
         let ready = ready.filter(|ready| hub.is_none_or(|url| is_of(ready, url)));
         let url = match (hub, &ready) {
@@ -150,16 +161,19 @@ impl Target {
         let Some(ca) = ca.map(Path::to_owned).or_else(|| ready.as_ref().map(|ready| ready.ca.clone())) else {
             return Err(TargetError::NoCa(url));
         };
-        let ca_pem = fs::read_to_string(&ca).map_err(|reason| TargetError::Ca { path: ca, reason })?;
+        let ca_pem =
+            fs::read_to_string(&ca).map_err(|reason| TargetError::Ca { path: ca.clone(), reason })?;
         Ok(match ready {
             Some(ready) => Self {
                 url,
+                named_by,
                 ca_pem,
+                ca,
                 names: Some((ready.hub_id, ready.region)),
                 gateway: Some(ready.gateway),
                 credentials: Some(ready.credentials),
             },
-            None => Self { url, ca_pem, names: None, gateway: None, credentials: None },
+            None => Self { url, named_by, ca_pem, ca, names: None, gateway: None, credentials: None },
         })
     }
 }
@@ -192,6 +206,7 @@ mod tests {
         assert_eq!(all.url, "https://127.0.0.1:8444");
         assert_eq!(all.names, Some((ready.hub_id.clone(), "us-east-1".to_owned())));
         assert_eq!(all.credentials, Some(ready.credentials.clone()));
+        assert_eq!(all.ca, ready.ca);
         let same = Target::assemble(Some("https://127.0.0.1:8444/"), None, Some(ready.clone())).unwrap();
         assert_eq!(same, all);
         let other =
