@@ -5,6 +5,33 @@ use lanyard_api::{
     authz::{Attributes, ResourceAttributes},
     kinds,
 };
+use lanyard_kit::config::nearest;
+
+use crate::cli::complain;
+
+/// What kubectl takes for verbs (`kubectl auth can-i`, its `resourceVerbs`). Those for impersonation are more than one.
+const VERBS: [&str; 15] = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "use",
+    "bind",
+    "sign",
+    "approve",
+    "attest",
+    "escalate",
+    "*",
+];
+/// What it takes for verbs of paths (its `nonResourceURLVerbs`).
+const PATH_VERBS: [&str; 8] = ["get", "put", "post", "head", "options", "delete", "patch", "*"];
+const IMPERSONATION: &str = "impersonate";
+/// What rules name although no API server has it: whom somebody may impersonate, and for whom sign.
+const UNSERVED: [&str; 6] = ["users", "groups", "uids", "userextras", "signers", "*"];
 
 /// The words of a question.
 #[derive(Debug, Clone, Default, Args)]
@@ -34,11 +61,18 @@ pub enum QuestionError {
 }
 
 impl Question {
-    /// What is asked; none where no words were given.
+    /// What is asked, none where no words were given. What seems to be a slip is warned of on standard error, and asked all the same: a
+    /// rule may name anything.
     ///
     /// # Errors
     /// [`QuestionError`] shows the form.
-    pub fn parse(&self) -> Result<Option<Attributes>, QuestionError> {
+    pub fn asked(&self) -> Result<Option<Attributes>, QuestionError> {
+        let asked = self.parse()?;
+        asked.iter().flat_map(doubts).for_each(|doubt| complain(&format!("warning: {doubt}")));
+        Ok(asked)
+    }
+
+    fn parse(&self) -> Result<Option<Attributes>, QuestionError> {
         let mut words = self.words.iter().map(String::as_str);
         let Some(verb) = words.next() else {
             return if self.namespace.is_some() { Err(QuestionError::TooShort) } else { Ok(None) };
@@ -75,8 +109,57 @@ impl Question {
     /// # Errors
     /// [`QuestionError`] shows the form.
     pub fn required(&self) -> Result<Attributes, QuestionError> {
-        self.parse()?.ok_or(QuestionError::TooShort)
+        self.asked()?.ok_or(QuestionError::TooShort)
     }
+}
+
+/// What kubectl would warn of: a verb or a resource that no plain Kubernetes has, a namespace of what lies in none.
+fn doubts(asked: &Attributes) -> Vec<String> {
+    match asked {
+        Attributes::NonResource { verb, .. } => verb_doubt(verb, &PATH_VERBS).into_iter().collect(),
+        Attributes::Resource(asked) => {
+            [verb_doubt(&asked.verb, &VERBS), resource_doubt(asked)].into_iter().flatten().collect()
+        }
+    }
+}
+
+fn verb_doubt(verb: &str, known: &'static [&'static str]) -> Option<String> {
+    let is_known = known.contains(&verb) || verb.starts_with(IMPERSONATION);
+    (!is_known).then(|| {
+        let meant = meant(verb, known.iter().copied().chain([IMPERSONATION]));
+        format!("`{verb}` is no verb of Kubernetes'{meant}")
+    })
+}
+
+fn resource_doubt(asked: &ResourceAttributes) -> Option<String> {
+    let (group, resource) = (asked.group.as_str(), asked.resource.as_str());
+    // Whose groups are not known may have anything.
+    let known = kinds::GROUPS.iter().find(|known| known.name == group)?;
+    if UNSERVED.contains(&resource) {
+        return None;
+    }
+    match known.resources.iter().find(|known| known.name == resource) {
+        Some(known) if !known.is_namespaced && !asked.namespace.is_empty() => Some(format!(
+            "`{resource}` lie in no namespace: requests for them name none, so leave `-n {}` out",
+            asked.namespace
+        )),
+        Some(_) => None,
+        None if group.is_empty() => {
+            let all = kinds::GROUPS.iter().flat_map(|group| group.resources).map(|resource| resource.name);
+            let meant = meant(resource, all);
+            Some(format!(
+                "a plain Kubernetes has no resource `{resource}`{meant}; for one of another group write `{resource}.GROUP`"
+            ))
+        }
+        None => {
+            let meant = meant(resource, known.resources.iter().map(|resource| resource.name));
+            Some(format!("a plain Kubernetes has no resource `{resource}` in the group `{group}`{meant}"))
+        }
+    }
+}
+
+fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|nearest| format!(" (did you mean `{nearest}`?)")).unwrap_or_default()
 }
 
 /// Group, resource and subresource of `deployments.apps/scale`. The group is everything after the first dot, as in kubectl; of
@@ -141,6 +224,38 @@ mod tests {
             assert_eq!(ask(words, namespace).unwrap().unwrap().to_string(), meant, "{words:?}");
         }
         assert_eq!(ask(&[], None), Ok(None));
+    }
+
+    #[test]
+    fn what_no_plain_kubernetes_has_is_doubted_and_what_rules_may_name_is_not() {
+        let doubt = |words: &[&str], namespace: Option<&str>| {
+            doubts(&ask(words, namespace).unwrap().unwrap()).join("\n")
+        };
+        for (words, namespace) in [
+            (&["get", "pods"][..], Some("a")),
+            (&["get", "po"], None),
+            (&["create", "pods/exec"], Some("a")),
+            (&["list", "widgets.example.com"], Some("a")),
+            (&["impersonate", "users", "ana"], None),
+            (&["impersonate:user-info", "users", "ana"], None),
+            (&["bind", "clusterroles", "admin"], None),
+            (&["*", "*"], None),
+            (&["get", "nodes"], None),
+            (&["get", "/healthz"], None),
+        ] {
+            assert_eq!(doubt(words, namespace), "", "{words:?}");
+        }
+        for (words, namespace, said) in [
+            (&["gett", "pods"][..], None, "`gett` is no verb of Kubernetes' (did you mean `get`?)"),
+            (&["GET", "pods"], None, "did you mean `get`?"),
+            (&["lists", "/healthz"], None, "`lists` is no verb"),
+            (&["get", "podz"], None, "no resource `podz` (did you mean `pods`?"),
+            (&["get", "widgets"], None, "write `widgets.GROUP`"),
+            (&["get", "deployment.apps"], None, "in the group `apps` (did you mean `deployments`?"),
+            (&["get", "nodes"], Some("a"), "leave `-n a` out"),
+        ] {
+            assert!(doubt(words, namespace).contains(said), "{words:?}: {}", doubt(words, namespace));
+        }
     }
 
     #[test]

@@ -316,6 +316,20 @@ fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
 }
 
 #[test]
+fn what_seems_a_slip_in_a_question_is_warned_of_and_asked_all_the_same() {
+    let home = Home::new();
+    let who_can = home.run(&["who-can", "gett", "podz", "--cluster", "dev"], "", &KEY);
+    let ana = "arn:aws:iam::111122223333:user/ana";
+    let explain = home.run(&["explain", "--as", ana, "--cluster", "dev", "gett", "podz"], "", &KEY);
+    for said in [who_can, explain] {
+        assert_eq!(said.code, NO_ANSWER, "{}", said.err);
+        for part in ["warning: `gett` is no verb", "warning: a plain Kubernetes has no resource `podz`"] {
+            assert!(said.err.contains(part), "{}", said.err);
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_signed_is_told_before_a_hub_is_asked() {
     let home = Home::new();
     let method = "lanyard.mapping.v1.Clusters/DescribeCluster";

@@ -166,7 +166,7 @@ impl Shown {
 impl ExplainArgs {
     /// Asks, and shows each stage.
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
-        let attributes = self.question.parse().map_err(Failure::usage)?;
+        let attributes = self.question.asked().map_err(Failure::usage)?;
         let explanation = match (self.who.id, self.cluster) {
             (Some(_), _) if attributes.is_some() => {
                 return Err(Failure::usage(
