@@ -39,6 +39,7 @@ pub struct Cli {
         short,
         global = true,
         value_enum,
+        ignore_case = true,
         default_value_t,
         value_name = "FORM",
         hide_possible_values = true

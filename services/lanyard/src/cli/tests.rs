@@ -49,6 +49,8 @@ fn lines_as_people_type_them_are_understood() {
         "lanyard explain --id 00000000-0000-4000-8000-000000000000 --output json",
         "lanyard -o json cluster list --hub https://hub.example --ca ca.pem",
         "lanyard cluster create dev --region us-east-1 --authentication-mode API --trust aws/111122223333",
+        "lanyard cluster create dev --authentication-mode api_and_config_map --authorizer-mode Full -o JSON",
+        "lanyard entry create dev arn:aws:iam::111122223333:user/ana --type ec2_linux",
         "lanyard cluster webhook-config dev --out /tmp/x",
         "lanyard cluster webhook-config dev --out /tmp/x --kubernetes-version v1.31.4",
         "lanyard cluster add dev --kubeconfig spoke.yaml --context admin@dev --region us-east-1 --out /tmp/x",

@@ -162,7 +162,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     which: WhichArgs,
     /// What kind of thing knocks.
-    #[arg(long = "type", value_name = "TYPE", value_parser = choice::<EntryType>(&[
+    #[arg(long = "type", value_name = "TYPE", ignore_case = true, value_parser = choice::<EntryType>(&[
         "STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "EC2", "HYPERPOD_LINUX",
     ]))]
     entry_type: Option<EntryType>,

@@ -38,10 +38,10 @@ const AUTHORIZER_MODES: &[&str] = &["webhook-first", "full"];
 #[derive(Debug, Clone, Args)]
 struct Settings {
     /// Whether aws-auth, access entries or both count; it changes in this order only.
-    #[arg(long, value_name = "MODE", value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES))]
+    #[arg(long, value_name = "MODE", ignore_case = true, value_parser = choice::<AuthenticationMode>(AUTHENTICATION_MODES))]
     authentication_mode: Option<AuthenticationMode>,
     /// Whether RBAC is left to the API server, or evaluated here too.
-    #[arg(long, value_name = "MODE", value_parser = choice::<AuthorizerMode>(AUTHORIZER_MODES))]
+    #[arg(long, value_name = "MODE", ignore_case = true, value_parser = choice::<AuthorizerMode>(AUTHORIZER_MODES))]
     authorizer_mode: Option<AuthorizerMode>,
     /// An account whose identities are let in, as AUTHORITY/ACCOUNT (`aws/111122223333`); may be given again.
     #[arg(long = "trust", value_name = "AUTHORITY/ACCOUNT", value_parser = trusted)]
