@@ -8,6 +8,7 @@ use std::{
 };
 
 use lanyard_iam::token::TOKEN_PREFIX;
+use lanyard_kit::config::nearest;
 use lanyard_oidc::looks_like_jwt;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -120,6 +121,11 @@ pub fn key_value(text: &str) -> Result<(String, String), String> {
 pub fn moment(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|error| format!("{error}: write it as RFC 3339 has it, such as 2030-01-31T17:00:00Z"))
+}
+
+/// What somebody may have meant by a name that is not known, where one that is comes near; to be put behind the name.
+pub fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|nearest| format!(" (did you mean `{nearest}`?)")).unwrap_or_default()
 }
 
 /// How a moment is shown.

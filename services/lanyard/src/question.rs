@@ -5,9 +5,8 @@ use lanyard_api::{
     authz::{Attributes, ResourceAttributes},
     kinds,
 };
-use lanyard_kit::config::nearest;
 
-use crate::cli::complain;
+use crate::{cli::complain, input::meant};
 
 /// What kubectl takes for verbs (`kubectl auth can-i`, its `resourceVerbs`). Those for impersonation are more than one.
 const VERBS: [&str; 15] = [
@@ -156,10 +155,6 @@ fn resource_doubt(asked: &ResourceAttributes) -> Option<String> {
             Some(format!("a plain Kubernetes has no resource `{resource}` in the group `{group}`{meant}"))
         }
     }
-}
-
-fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map(|nearest| format!(" (did you mean `{nearest}`?)")).unwrap_or_default()
 }
 
 /// Group, resource and subresource of `deployments.apps/scale`. The group is everything after the first dot, as in kubectl; of

@@ -7,14 +7,14 @@ use lanyard_api::{
     ClusterId, Mutation, TrustedAccount,
     mapping::{AuthenticationMode, AuthorizerMode, CreateCluster, UpdateCluster},
 };
-use lanyard_iam::AccountId;
+use lanyard_iam::{AccountId, Partition, partition_of_region};
 
 use crate::{
-    cli::Context,
+    cli::{Context, complain},
     commands::choice,
     failure::Failure,
     hub::{ChangeArgs, Hub},
-    input::{Source, key_value},
+    input::{Source, key_value, meant},
 };
 
 pub(super) const CREATE: &str = "\
@@ -79,6 +79,18 @@ fn trusted(text: &str) -> Result<TrustedAccount, String> {
     })
 }
 
+/// A hub takes any name for a region, for a site may have its own; one that follows no rule of AWS's may be a slip.
+fn region_doubt(region: &str) -> Option<String> {
+    if partition_of_region(region).is_some() {
+        return None;
+    }
+    let known = Partition::ALL.into_iter().flat_map(Partition::known_regions).copied();
+    let meant = meant(region, known);
+    Some(format!(
+        "region `{region}`{meant} is not of the form of AWS's, such as us-east-1: it is taken for a name of your own"
+    ))
+}
+
 /// What makes a cluster.
 #[derive(Debug, Clone, Args)]
 pub struct CreateArgs {
@@ -116,6 +128,9 @@ impl CreateArgs {
     }
 
     pub(super) fn split(self, context: &Context, hub: &Hub) -> Result<(ChangeArgs, CreateCluster), Failure> {
+        if let Some(doubt) = context.hub.region.as_deref().and_then(region_doubt) {
+            complain(&format!("warning: {doubt}"));
+        }
         let of_hub = || hub.target.names.as_ref().map(|(_, region)| region.clone());
         let region = context.hub.region.clone().or_else(of_hub);
         let cluster = CreateCluster {
@@ -190,5 +205,15 @@ mod tests {
         {
             assert!(trusted(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_region_of_no_partitions_form_is_doubted_and_a_new_one_is_not() {
+        for region in ["us-east-1", "eu-west-9", "cn-north-1", "eusc-de-east-1"] {
+            assert_eq!(region_doubt(region), None, "{region}");
+        }
+        let slip = region_doubt("useast1").unwrap();
+        assert!(slip.contains("`useast1` (did you mean `us-east-1`?)"), "{slip}");
+        assert!(region_doubt("mars-1").unwrap().contains("a name of your own"));
     }
 }
