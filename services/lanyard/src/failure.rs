@@ -82,6 +82,16 @@ impl Failure {
         Self::Usage(message.to_string())
     }
 
+    /// A refusal of a field, with the file that the field was read from, if it was.
+    pub fn in_file(error: CallError, field: &str, file: Option<&str>) -> Self {
+        match (error, file) {
+            (CallError::Invalid { field: of, message, .. }, Some(file)) if of == field => {
+                Self::Usage(format!("{of} ({file}): {message}"))
+            }
+            (error, _) => error.into(),
+        }
+    }
+
     /// The code that the process ends with.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -157,6 +167,19 @@ mod tests {
             let begin = format!("{kind} `dev` does not exist");
             assert!(said.starts_with(&begin) && said.contains(step), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_told_with_its_name() {
+        let said = |field: &'static str, file: Option<&str>| {
+            let error = CallError::invalid(field, "malformed_policy_document", "$: not JSON");
+            Failure::in_file(error, "document", file).to_string()
+        };
+        assert_eq!(said("document", Some("`x.json`")), "document (`x.json`): $: not JSON");
+        assert_eq!(said("document", None), "document: $: not JSON");
+        assert_eq!(said("name", Some("`x.json`")), "name: $: not JSON");
+        let other = Failure::in_file(CallError::not_found("user", "ana"), "document", Some("`x.json`"));
+        assert!(matches!(other, Failure::Refused(_)), "{other}");
     }
 
     #[test]

@@ -192,9 +192,11 @@ impl AssociationCommand {
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         match self {
             Self::Create(args) => {
+                let file = args.policy.as_ref().map(Source::name);
                 let (change, asked) = args.split()?;
                 let remote = context.connect().await?.remote();
-                let made = remote.create_pod_identity_association(change.into(), asked).await?;
+                let made = remote.create_pod_identity_association(change.into(), asked).await;
+                let made = made.map_err(|error| Failure::in_file(error, "policy", file.as_deref()))?;
                 context.show(&Changed(made))
             }
             Self::Describe(which) => {
@@ -212,9 +214,11 @@ impl AssociationCommand {
                 context.show(&Listing(found.await?))
             }
             Self::Update(args) => {
+                let file = args.policy.as_ref().map(Source::name);
                 let (named, by, change) = args.split()?;
                 let remote = context.connect().await?.remote();
-                let after = remote.update_pod_identity_association(by.into(), named, change).await?;
+                let after = remote.update_pod_identity_association(by.into(), named, change).await;
+                let after = after.map_err(|error| Failure::in_file(error, "policy", file.as_deref()))?;
                 context.show(&Changed(after))
             }
             Self::Delete { which, change } => {

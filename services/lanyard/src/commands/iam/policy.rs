@@ -1,5 +1,7 @@
 //! `lanyard iam policy`.
 
+mod actions;
+
 use clap::{Args, Subcommand};
 use lanyard_api::{
     authn::{
@@ -13,7 +15,7 @@ use lanyard_iam::CanonicalArn;
 
 use super::AccountArg;
 use crate::{
-    cli::Context,
+    cli::{Context, complain},
     exit::Ending,
     failure::Failure,
     hub::{ChangeArgs, Hub},
@@ -120,9 +122,14 @@ impl PolicyCommand {
         let remote = hub.remote();
         match self {
             Self::Put { owner, name, document, account, change } => {
-                let (owner, document) = (owner.owner()?, document.read()?);
-                let put = remote.put_policy(change.into(), account.account, owner, name, document);
-                context.show(&Changed(put.await?))
+                let owner = owner.owner()?;
+                let file = document.name();
+                let document = document.read()?;
+                let notices = actions::notices(&document);
+                let put = remote.put_policy(change.into(), account.account, owner, name, document).await;
+                let put = put.map_err(|error| Failure::in_file(error, "document", Some(&file)))?;
+                notices.iter().for_each(|notice| complain(&format!("notice: {file}: {notice}")));
+                context.show(&Changed(put))
             }
             Self::Get { owner, name, account } => {
                 let owner = owner.owner()?;

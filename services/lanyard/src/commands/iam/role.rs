@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use lanyard_api::{
+    CallError,
     authn::{
         Accounts,
         accounts::{CreateRole, IamRole, UpdateRole},
@@ -114,14 +115,17 @@ struct TrustPolicyArgs {
 }
 
 impl TrustArgs {
-    /// The document, and whether it may trust whomever an issuer knows.
-    fn document(self) -> Result<(String, bool), Failure> {
-        let document = match self.policy.trust_policy {
-            Some(source) => source.read()?,
-            None => trusting(&self.policy.trust),
-        };
-        Ok((document, self.allow_any_subject))
+    /// The document, and the file that it is from.
+    fn document(&self) -> Result<(String, Option<String>), Failure> {
+        Ok(match &self.policy.trust_policy {
+            Some(source) => (source.read()?, Some(source.name())),
+            None => (trusting(&self.policy.trust), None),
+        })
     }
+}
+
+fn in_file(error: CallError, file: Option<&str>) -> Failure {
+    Failure::in_file(error, "trust_policy", file)
 }
 
 /// The plainest trust policy: these principals may assume the role.
@@ -164,7 +168,7 @@ impl RoleCommand {
         let remote = hub.remote();
         match self {
             Self::Create { new, trust, session_seconds_max, description } => {
-                let (trust_policy, allow_any_subject) = trust.document()?;
+                let (trust_policy, file) = trust.document()?;
                 let role = CreateRole {
                     account: new.account(),
                     tags: new.tags(),
@@ -172,10 +176,11 @@ impl RoleCommand {
                     name: new.name,
                     trust_policy,
                     description,
-                    allow_any_subject,
+                    allow_any_subject: trust.allow_any_subject,
                     session_seconds_max,
                 };
-                context.show(&Changed(remote.create_role(new.change.into(), role).await?))
+                let created = remote.create_role(new.change.into(), role).await;
+                context.show(&Changed(created.map_err(|error| in_file(error, file.as_deref()))?))
             }
             Self::Get(which) => {
                 context.show(&Fields(remote.get_role(admitted_at_the_door(), which.into()).await?))
@@ -187,9 +192,10 @@ impl RoleCommand {
                 context.show(&Listing(roles.await?))
             }
             Self::UpdateTrust { name, trust, account, change } => {
-                let (document, any) = trust.document()?;
+                let ((document, file), any) = (trust.document()?, trust.allow_any_subject);
                 let role = account.named(name);
-                context.show(&Changed(remote.update_trust_policy(change.into(), role, document, any).await?))
+                let updated = remote.update_trust_policy(change.into(), role, document, any).await;
+                context.show(&Changed(updated.map_err(|error| in_file(error, file.as_deref()))?))
             }
             Self::Update { name, description, session_seconds_max, account, change } => {
                 let update = UpdateRole { description, session_seconds_max };

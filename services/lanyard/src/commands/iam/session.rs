@@ -72,9 +72,11 @@ impl AssumeRoleArgs {
             transitive_tag_keys: self.transitive_tag_keys,
             external_id: self.external_id,
             source_identity: self.source_identity,
-            session_policy: self.session_policy.map(|source| source.read()).transpose()?,
+            session_policy: self.session_policy.as_ref().map(Source::read).transpose()?,
         };
-        let session = hub.remote().assume_role(admitted_at_the_door(), query).await?;
+        let session = hub.remote().assume_role(admitted_at_the_door(), query).await;
+        let file = self.session_policy.as_ref().map(Source::name);
+        let session = session.map_err(|error| Failure::in_file(error, "session_policy", file.as_deref()))?;
         self.form.show(context, &Shown::from(session))
     }
 }

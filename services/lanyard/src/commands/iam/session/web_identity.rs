@@ -47,10 +47,12 @@ impl AssumeRoleWithWebIdentityArgs {
             session_name: self.session_name,
             web_identity_token: self.token_file.read()?.trim().into(),
             duration_seconds: self.duration_seconds,
-            session_policy: self.session_policy.map(|source| source.read()).transpose()?,
+            session_policy: self.session_policy.as_ref().map(Source::read).transpose()?,
         };
         let remote = hub::unsigned(&context.hub).await?;
-        let session = remote.assume_role_with_web_identity(None, query).await?;
+        let session = remote.assume_role_with_web_identity(None, query).await;
+        let file = self.session_policy.as_ref().map(Source::name);
+        let session = session.map_err(|error| Failure::in_file(error, "session_policy", file.as_deref()))?;
         self.form.show(context, &Shown::from(session))
     }
 }
