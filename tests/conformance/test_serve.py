@@ -277,6 +277,12 @@ def test_webhook_files_are_their_owners_alone(hub, cluster, tmp_path):
         "flags.txt",
     }
     assert set(modes.values()) == {0o600}, modes
+    # Each run makes a credential, and says that those before it count on.
+    before = hub.cli("cluster", "spoke-credential", "list", cluster.id)
+    again = hub.run("cluster", "webhook-config", cluster.id, "--out", str(out))
+    assert again.returncode == 0, again.stderr
+    assert f"has {len(before)} more, made before" in again.stderr, again.stderr
+    assert f"lanyard cluster spoke-credential delete {cluster.id} ID" in again.stderr, again.stderr
 
 
 def test_the_ready_file_says_where_everything_is(hub):

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lanyard_api::{
-    Mutation,
+    ClusterId, Mutation,
     grpc::admitted_at_the_door,
-    mapping::{Cluster, Clusters},
+    mapping::{Cluster, Clusters, SpokeCredential, SpokeCredentialKind},
 };
 use lanyard_kit::tls;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::{FilesArgs, Folder, flags_noted};
 use crate::{
-    cli::Context,
+    cli::{Context, complain},
     exit::Ending,
     failure::Failure,
     hub::Hub,
@@ -29,7 +29,8 @@ Examples:
   lanyard cluster webhook-config dev --out ./lanyard --path /etc/kubernetes/lanyard   # copied there afterwards
   lanyard cluster webhook-config dev --out ./lanyard --kubernetes-version 1.31                # of an older API server
 
-Each run makes a new credential for the API server. The folder gets mode 0700, its files 0600.";
+Each run makes a new credential for the API server; those before it count until `lanyard cluster spoke-credential delete` ends \
+them. The folder gets mode 0700, its files 0600.";
 
 const TOKEN_REVIEW: &str = "tokenreview.kubeconfig";
 const ACCESS_REVIEW: &str = "subjectaccessreview.kubeconfig";
@@ -104,8 +105,38 @@ impl WebhookConfigArgs {
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.files.cluster).await?;
         let files =
             Files { way: self.kubernetes_version.way(), ..Files::in_folder(folder, &cluster, &gateway) };
-        context.show(&files.write(hub, self.files.change.into()).await?)
+        let written = files.write(hub, self.files.change.into()).await?;
+        let ending = context.show(&written)?;
+        // Who may make one need not be allowed to see the others.
+        if let Ok(all) = hub.remote().list_spoke_credentials(admitted_at_the_door(), cluster.id.clone()).await
+            && let Some(notice) = older(&cluster.id, &written.credential, &all)
+        {
+            complain(&format!("notice: {notice}"));
+        }
+        Ok(ending)
     }
+}
+
+/// Most of the credentials before that a notice names.
+const NAMED_MAX: usize = 3;
+
+/// That the files that were written before still count, and how they are made to count no more.
+fn older(cluster: &ClusterId, made: &str, all: &[SpokeCredential]) -> Option<String> {
+    let is_older = |credential: &&SpokeCredential| {
+        credential.kind == SpokeCredentialKind::Token && credential.id != made
+    };
+    let older: Vec<&str> = all.iter().filter(is_older).map(|credential| credential.id.as_str()).collect();
+    let count = older.len();
+    let named = match older.get(..NAMED_MAX).filter(|_| count > NAMED_MAX) {
+        Some(some) => format!("{}, …", some.join(", ")),
+        None => older.join(", "),
+    };
+    (count > 0).then(|| {
+        format!(
+            "cluster `{cluster}` has {count} more, made before, which count until they are deleted ({named}): once no API server uses \
+             one, `lanyard cluster spoke-credential delete {cluster} ID`"
+        )
+    })
 }
 
 /// The files of one cluster's API server in one folder.
@@ -213,4 +244,30 @@ fn token_in(folder: &Path) -> Result<Option<SecretString>, Failure> {
     let token =
         read.ok().and_then(|config| config.pointer("/users/0/user/token")?.as_str().map(SecretString::from));
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_api::ClusterUid;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn who_makes_another_credential_is_told_of_those_before_it() {
+        let credential = |id: &str, kind: SpokeCredentialKind| SpokeCredential {
+            cluster: ClusterUid::random(),
+            id: id.to_owned(),
+            token_sha256: String::new(),
+            created_at: datetime!(2026-11-24 12:00 UTC),
+            kind,
+        };
+        let token = |id: &str| credential(id, SpokeCredentialKind::Token);
+        let told = |all: &[SpokeCredential]| older(&"dev".parse().unwrap(), "new", all);
+        assert_eq!(told(&[token("new"), credential("spoke", SpokeCredentialKind::Certificate)]), None);
+        let one = told(&[token("a"), token("new")]).unwrap();
+        assert!(one.contains("has 1 more") && one.contains("(a)") && one.contains("delete dev ID"), "{one}");
+        let many = told(&["a", "b", "c", "d", "new"].map(token)).unwrap();
+        assert!(many.contains("has 4 more") && many.contains("(a, b, c, …)"), "{many}");
+    }
 }
