@@ -43,6 +43,9 @@ Examples:
 What is not named stays. For another ServiceAccount make another association.";
 
 const DELETE: &str = "\
+Examples:
+  lanyard association delete dev a-h95e6v5a7rbwzf2t9
+
 Pods of the ServiceAccount get no credentials any more. Those that they have last until they end.";
 
 /// What there is to do with Pod Identity associations.
@@ -52,8 +55,12 @@ pub enum AssociationCommand {
     #[command(after_help = CREATE)]
     Create(Box<CreateArgs>),
     /// One association, whole.
+    #[command(after_help = "Examples:\n  lanyard association describe dev a-h95e6v5a7rbwzf2t9")]
     Describe(WhichArgs),
     /// The associations of a cluster.
+    #[command(
+        after_help = "Examples:\n  lanyard association list dev\n  lanyard association list dev --namespace team-a"
+    )]
     List {
         /// The cluster's id.
         cluster: ClusterId,

@@ -48,6 +48,7 @@ pub enum AwsAuthCommand {
         change: ChangeArgs,
     },
     /// The version in force, and the newest where that is another.
+    #[command(after_help = "Examples:\n  lanyard aws-auth get dev")]
     Get {
         /// The cluster's id.
         cluster: ClusterId,

@@ -46,18 +46,22 @@ pub enum ClusterCommand {
     #[command(after_help = settings::CREATE)]
     Create(CreateArgs),
     /// The clusters that you may see.
+    #[command(after_help = "Examples:\n  lanyard cluster list\n  lanyard cluster list --output json")]
     List,
     /// One cluster.
+    #[command(after_help = "Examples:\n  lanyard cluster get dev")]
     Get {
         /// The cluster's id.
         cluster: ClusterId,
     },
     /// One cluster, with how it is watched and which aws-auth is in force.
+    #[command(after_help = "Examples:\n  lanyard cluster describe dev")]
     Describe {
         /// The cluster's id.
         cluster: ClusterId,
     },
     /// Forget the kubeconfig by which the hub watches a cluster. What was seen stays in force.
+    #[command(after_help = "Examples:\n  lanyard cluster unwatch dev --reason 'it pushes from inside now'")]
     Unwatch {
         /// The cluster's id.
         cluster: ClusterId,
@@ -68,11 +72,13 @@ pub enum ClusterCommand {
     #[command(after_help = settings::UPDATE)]
     Update(UpdateArgs),
     /// The changes of a cluster's configuration, the newest 100.
+    #[command(after_help = "Examples:\n  lanyard cluster updates dev")]
     Updates {
         /// The cluster's id.
         cluster: ClusterId,
     },
     /// Remove a cluster with all that hangs on it. Its uid is never used again.
+    #[command(after_help = "Examples:\n  lanyard cluster delete dev --reason 'taken down'")]
     Delete {
         /// The cluster's id.
         cluster: ClusterId,
@@ -100,6 +106,7 @@ pub enum ClusterCommand {
 #[derive(Debug, Subcommand)]
 pub enum SpokeCredentialCommand {
     /// Make one; it is shown this once. A cluster has five of them, one more ends the oldest.
+    #[command(after_help = "Examples:\n  lanyard cluster spoke-credential create dev")]
     Create {
         /// The cluster's id.
         cluster: ClusterId,
@@ -107,6 +114,7 @@ pub enum SpokeCredentialCommand {
         change: ChangeArgs,
     },
     /// Those of a cluster, the oldest first.
+    #[command(after_help = "Examples:\n  lanyard cluster spoke-credential list dev")]
     List {
         /// The cluster's id.
         cluster: ClusterId,
@@ -139,6 +147,7 @@ pub enum BreakGlassCommand {
         change: ChangeArgs,
     },
     /// Put it away again; what it opened is denied from the next request.
+    #[command(after_help = "Examples:\n  lanyard cluster break-glass disarm dev")]
     Disarm {
         /// The cluster's id.
         cluster: ClusterId,
@@ -146,6 +155,7 @@ pub enum BreakGlassCommand {
         change: ChangeArgs,
     },
     /// Where it is armed.
+    #[command(after_help = "Examples:\n  lanyard cluster break-glass list")]
     List,
 }
 

@@ -86,8 +86,12 @@ pub enum EntryCommand {
     #[command(after_help = CREATE)]
     Create(CreateArgs),
     /// One entry, with its state and access policies.
+    #[command(after_help = "Examples:\n  lanyard entry get dev arn:aws:iam::111122223333:user/ana")]
     Get(WhichArgs),
     /// The entries of a cluster.
+    #[command(
+        after_help = "Examples:\n  lanyard entry list dev\n  lanyard entry list dev --policy AmazonEKSViewPolicy"
+    )]
     List {
         /// The cluster's id.
         cluster: ClusterId,
@@ -108,6 +112,9 @@ pub enum EntryCommand {
     #[command(after_help = UPDATE)]
     Update(UpdateArgs),
     /// Delete an entry; the notices say what its principal still resolves to.
+    #[command(
+        after_help = "Examples:\n  lanyard entry delete dev arn:aws:iam::111122223333:user/ana --reason 'left the team'"
+    )]
     Delete {
         #[command(flatten)]
         which: WhichArgs,
@@ -131,6 +138,9 @@ pub enum EntryCommand {
         change: ChangeArgs,
     },
     /// Take an access policy off an entry.
+    #[command(
+        after_help = "Examples:\n  lanyard entry disassociate dev arn:aws:iam::111122223333:user/ana AmazonEKSViewPolicy"
+    )]
     Disassociate {
         #[command(flatten)]
         which: WhichArgs,

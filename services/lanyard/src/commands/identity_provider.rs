@@ -37,6 +37,9 @@ Tokens are good for the client id alone: give each cluster one of its own. An is
 allowed by the hub's own configuration (authn.oidc.private_hosts).";
 
 const DISASSOCIATE: &str = "\
+Examples:
+  lanyard identity-provider disassociate dev okta
+
 Nobody of the issuer gets in any more, and who is in is denied with the next request, whatever the API server has cached.";
 
 /// What there is to do with identity-provider configurations.
@@ -46,8 +49,10 @@ pub enum IdentityProviderCommand {
     #[command(after_help = ASSOCIATE)]
     Associate(Box<AssociateArgs>),
     /// One configuration, whole.
+    #[command(after_help = "Examples:\n  lanyard identity-provider describe dev okta")]
     Describe(WhichArgs),
     /// The configurations of a cluster.
+    #[command(after_help = "Examples:\n  lanyard identity-provider list dev")]
     List {
         /// The cluster's id.
         cluster: ClusterId,

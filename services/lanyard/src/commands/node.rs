@@ -42,6 +42,7 @@ pub enum NodeCommand {
         change: ChangeArgs,
     },
     /// The nodes of a cluster.
+    #[command(after_help = "Examples:\n  lanyard node list dev")]
     List {
         /// The cluster's id.
         cluster: ClusterId,

@@ -45,11 +45,15 @@ pub enum RbacCommand {
         change: ChangeArgs,
     },
     /// The objects of a cluster; with --output json as `kubectl apply` takes them.
+    #[command(
+        after_help = "Examples:\n  lanyard rbac list dev\n  lanyard rbac list dev --output json | kubectl apply -f -"
+    )]
     List {
         /// The cluster's id.
         cluster: ClusterId,
     },
     /// Remove an object.
+    #[command(after_help = "Examples:\n  lanyard rbac delete dev RoleBinding/team-a/devs")]
     Delete {
         /// The cluster's id.
         cluster: ClusterId,

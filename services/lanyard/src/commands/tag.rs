@@ -38,6 +38,9 @@ pub enum TagCommand {
         change: ChangeArgs,
     },
     /// Take tags off.
+    #[command(
+        after_help = "Examples:\n  lanyard tag remove arn:aws:eks:us-east-1:111122223333:cluster/dev team"
+    )]
     Remove {
         /// The resource.
         arn: TaggedArn,
@@ -48,6 +51,7 @@ pub enum TagCommand {
         change: ChangeArgs,
     },
     /// All tags of a resource.
+    #[command(after_help = "Examples:\n  lanyard tag list arn:aws:eks:us-east-1:111122223333:cluster/dev")]
     List {
         /// The resource.
         arn: TaggedArn,

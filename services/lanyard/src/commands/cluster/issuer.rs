@@ -77,6 +77,7 @@ Writes .well-known/openid-configuration and keys, to be served at the issuer's U
 #[derive(Debug, Subcommand)]
 pub enum IssuerCommand {
     /// The issuer, where its keys come from, and which there are.
+    #[command(after_help = "Examples:\n  lanyard cluster issuer show dev")]
     Show {
         /// The cluster's id.
         cluster: ClusterId,

@@ -38,6 +38,7 @@ pub enum AccessKeyCommand {
         change: ChangeArgs,
     },
     /// A user's keys.
+    #[command(after_help = "Examples:\n  lanyard iam access-key list ana")]
     List {
         /// The user.
         user: String,
@@ -45,11 +46,13 @@ pub enum AccessKeyCommand {
         account: AccountArg,
     },
     /// The account that a key of this hub is of, whether or not it is there still.
+    #[command(after_help = "Examples:\n  lanyard iam access-key info LKIAXXXXXXXXXXXXXXXX")]
     Info {
         /// The key.
         key: AccessKeyId,
     },
     /// Switch a key on or off.
+    #[command(after_help = "Examples:\n  lanyard iam access-key update ana LKIAXXXXXXXXXXXXXXXX --inactive")]
     Update {
         /// The user.
         user: String,
@@ -67,6 +70,9 @@ pub enum AccessKeyCommand {
         change: ChangeArgs,
     },
     /// Delete a key; its sessions end with it.
+    #[command(
+        after_help = "Examples:\n  lanyard iam access-key delete ana LKIAXXXXXXXXXXXXXXXX --reason 'it was published'"
+    )]
     Delete {
         /// The user.
         user: String,

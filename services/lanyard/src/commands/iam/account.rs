@@ -45,8 +45,10 @@ pub enum AccountCommand {
         change: ChangeArgs,
     },
     /// The accounts that you may see.
+    #[command(after_help = "Examples:\n  lanyard iam account list")]
     List,
     /// Remove an account that nothing names any more. For hub operators.
+    #[command(after_help = "Examples:\n  lanyard iam account delete 444455556666")]
     Delete {
         /// Twelve digits.
         account: AccountId,

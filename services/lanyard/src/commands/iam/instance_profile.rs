@@ -37,8 +37,12 @@ pub enum InstanceProfileCommand {
     #[command(after_help = CREATE)]
     Create(CreateArgs),
     /// One profile.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile get nodes")]
     Get(NamedArgs),
     /// The profiles of an account.
+    #[command(
+        after_help = "Examples:\n  lanyard iam instance-profile list\n  lanyard iam instance-profile list --role nodes"
+    )]
     List {
         /// Only those that have this role.
         #[arg(long, value_name = "NAME", conflicts_with = "path_prefix")]
@@ -47,14 +51,19 @@ pub enum InstanceProfileCommand {
         of: ListArgs,
     },
     /// Put a role into a profile that has none. You need `iam:PassRole` on the role too.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile add-role nodes node-role")]
     AddRole(RoleArgs),
     /// Take its role out of a profile.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile remove-role nodes node-role")]
     RemoveRole(RoleArgs),
     /// Put tags on a profile, beside those that it has.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile tag nodes team=a")]
     Tag(TagArgs<NamedArgs>),
     /// Take tags away from a profile.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile untag nodes team")]
     Untag(UntagArgs<NamedArgs>),
     /// Delete a profile that has no role.
+    #[command(after_help = "Examples:\n  lanyard iam instance-profile delete nodes")]
     Delete(DeleteArgs<NamedArgs>),
 }
 

@@ -39,19 +39,31 @@ pub enum OidcProviderCommand {
     #[command(after_help = CREATE)]
     Create(Box<CreateArgs>),
     /// One provider, whole.
+    #[command(after_help = "Examples:\n  lanyard iam oidc-provider get https://ci.example")]
     Get(WhichArgs),
     /// The providers of an account.
+    #[command(after_help = "Examples:\n  lanyard iam oidc-provider list")]
     List {
         #[command(flatten)]
         account: AccountArg,
     },
     /// Delete a provider; sessions that were made by its tokens end with it.
+    #[command(after_help = "Examples:\n  lanyard iam oidc-provider delete https://ci.example")]
     Delete(DeleteArgs<WhichArgs>),
     /// Take tokens for one more client id.
+    #[command(
+        after_help = "Examples:\n  lanyard iam oidc-provider add-client-id https://ci.example sts.amazonaws.com"
+    )]
     AddClientId(ClientIdArgs),
     /// Take tokens for a client id no more.
+    #[command(
+        after_help = "Examples:\n  lanyard iam oidc-provider remove-client-id https://ci.example sts.amazonaws.com"
+    )]
     RemoveClientId(ClientIdArgs),
     /// Replace the thumbprints, by which an issuer is known whom no authority of the system's vouches for.
+    #[command(
+        after_help = "Examples:\n  lanyard iam oidc-provider set-thumbprints https://ci.example --thumbprint 990f4193972f2becf12ddeda5237f9c952f20d9e"
+    )]
     SetThumbprints {
         #[command(flatten)]
         which: WhichArgs,
@@ -62,6 +74,9 @@ pub enum OidcProviderCommand {
         change: ChangeArgs,
     },
     /// Replace the authorities that the issuer is verified by.
+    #[command(
+        after_help = "Examples:\n  lanyard iam oidc-provider set-ca-bundle https://ci.example --ca-bundle ca.pem\n  lanyard iam oidc-provider set-ca-bundle https://ci.example --system"
+    )]
     SetCaBundle {
         #[command(flatten)]
         which: WhichArgs,
@@ -75,8 +90,10 @@ pub enum OidcProviderCommand {
         change: ChangeArgs,
     },
     /// Put tags on a provider, beside those that it has.
+    #[command(after_help = "Examples:\n  lanyard iam oidc-provider tag https://ci.example team=a")]
     Tag(TagArgs<WhichArgs>),
     /// Take tags away from a provider.
+    #[command(after_help = "Examples:\n  lanyard iam oidc-provider untag https://ci.example team")]
     Untag(UntagArgs<WhichArgs>),
 }
 

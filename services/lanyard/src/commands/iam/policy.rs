@@ -51,6 +51,7 @@ pub enum PolicyCommand {
         change: ChangeArgs,
     },
     /// One inline policy.
+    #[command(after_help = "Examples:\n  lanyard iam policy get --user ana reader")]
     Get {
         #[command(flatten)]
         owner: OwnerArgs,
@@ -60,6 +61,7 @@ pub enum PolicyCommand {
         account: AccountArg,
     },
     /// The inline policies of a user, role or principal.
+    #[command(after_help = "Examples:\n  lanyard iam policy list --role deployer")]
     List {
         #[command(flatten)]
         owner: OwnerArgs,
@@ -67,6 +69,7 @@ pub enum PolicyCommand {
         account: AccountArg,
     },
     /// Remove one.
+    #[command(after_help = "Examples:\n  lanyard iam policy delete --user ana reader")]
     Delete {
         #[command(flatten)]
         owner: OwnerArgs,

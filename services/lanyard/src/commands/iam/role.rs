@@ -54,8 +54,10 @@ pub enum RoleCommand {
         description: String,
     },
     /// One role.
+    #[command(after_help = "Examples:\n  lanyard iam role get deployer")]
     Get(NamedArgs),
     /// The roles of an account.
+    #[command(after_help = "Examples:\n  lanyard iam role list\n  lanyard iam role list --path-prefix /ci/")]
     List(ListArgs),
     /// Replace who may assume a role.
     #[command(after_help = UPDATE_TRUST)]
@@ -70,6 +72,7 @@ pub enum RoleCommand {
         change: ChangeArgs,
     },
     /// Change what a role is described as, and how long its sessions may last.
+    #[command(after_help = "Examples:\n  lanyard iam role update deployer --session-seconds-max 7200")]
     Update {
         /// The role's name.
         name: String,
@@ -85,10 +88,13 @@ pub enum RoleCommand {
         change: ChangeArgs,
     },
     /// Put tags on a role, beside those that it has.
+    #[command(after_help = "Examples:\n  lanyard iam role tag deployer team=a")]
     Tag(TagArgs<NamedArgs>),
     /// Take tags away from a role.
+    #[command(after_help = "Examples:\n  lanyard iam role untag deployer team")]
     Untag(UntagArgs<NamedArgs>),
     /// Delete a role with its inline policies; its sessions end with it.
+    #[command(after_help = "Examples:\n  lanyard iam role delete deployer")]
     Delete(DeleteArgs<NamedArgs>),
 }
 

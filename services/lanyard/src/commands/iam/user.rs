@@ -31,14 +31,21 @@ pub enum UserCommand {
     )]
     Create(CreateArgs),
     /// One user.
+    #[command(after_help = "Examples:\n  lanyard iam user get ana")]
     Get(NamedArgs),
     /// The users of an account.
+    #[command(
+        after_help = "Examples:\n  lanyard iam user list\n  lanyard iam user list --path-prefix /team-a/"
+    )]
     List(ListArgs),
     /// Put tags on a user, beside those that it has.
+    #[command(after_help = "Examples:\n  lanyard iam user tag ana team=a")]
     Tag(TagArgs<NamedArgs>),
     /// Take tags away from a user.
+    #[command(after_help = "Examples:\n  lanyard iam user untag ana team")]
     Untag(UntagArgs<NamedArgs>),
     /// Delete a user with its keys and inline policies.
+    #[command(after_help = "Examples:\n  lanyard iam user delete ana --reason 'left the company'")]
     Delete(DeleteArgs<NamedArgs>),
 }
 
