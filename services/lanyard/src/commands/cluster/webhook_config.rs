@@ -30,7 +30,7 @@ Examples:
   lanyard cluster webhook-config dev --out ./lanyard --kubernetes-version 1.31                # of an older API server
 
 Each run makes a new credential for the API server; those before it count until `lanyard cluster spoke-credential delete` ends \
-them. The folder gets mode 0700, its files 0600.";
+them, and a cluster has five: one more ends the oldest. The folder gets mode 0700, its files 0600.";
 
 const TOKEN_REVIEW: &str = "tokenreview.kubeconfig";
 const ACCESS_REVIEW: &str = "subjectaccessreview.kubeconfig";
@@ -133,8 +133,8 @@ fn older(cluster: &ClusterId, made: &str, all: &[SpokeCredential]) -> Option<Str
     };
     (count > 0).then(|| {
         format!(
-            "cluster `{cluster}` has {count} more, made before, which count until they are deleted ({named}): once no API server uses \
-             one, `lanyard cluster spoke-credential delete {cluster} ID`"
+            "cluster `{cluster}` has {count} more, made before, which count until they are deleted ({named}), and a sixth \
+             ends the oldest: once no API server uses one, `lanyard cluster spoke-credential delete {cluster} ID`"
         )
     })
 }
@@ -191,6 +191,8 @@ impl<'a> Files<'a> {
     /// [`Failure`] where the hub makes none, or a file cannot be written.
     pub(super) async fn write(&self, hub: &Hub, by: Mutation) -> Result<Written, Failure> {
         let made = hub.remote().create_spoke_credential(by, self.cluster.id.clone()).await?;
+        // The oldest may have ended for it.
+        made.notices.iter().for_each(|notice| complain(&format!("notice: {notice}")));
         let (credential, token) = made.value;
         for (name, text) in self.contents(&hub.target.ca_pem, &token) {
             self.folder.write(name, text)?;
