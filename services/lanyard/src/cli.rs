@@ -27,7 +27,11 @@ Exit codes:
   0   yes: done, allowed, valid
   1   no: refused, forbidden, invalid
   2   the command line, or a file that it names, is wrong
-  69  no answer: nobody answers, or not now; try again";
+  69  no answer: nobody answers, or not now; try again
+Of `serve` and `run`, which go on until they are told to stop:
+  1   a fault ended it
+  64  its configuration is wrong
+  75  it was cut short, by its deadline or a second signal";
 
 /// Access between AWS identities and Kubernetes clusters: who knocks, which badge they get, which doors it opens.
 #[derive(Debug, Parser)]

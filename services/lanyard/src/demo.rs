@@ -6,10 +6,11 @@ mod story;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-
 use self::stage::Stage;
-use crate::{exit::Ending, hub::HubArgs};
+use crate::{
+    exit::{Ending, USAGE},
+    hub::HubArgs,
+};
 
 /// The flags of `lanyard demo`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,10 @@ pub struct Args {
 
 /// Runs the tour; it ends with *no* where something went otherwise than it should.
 pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
+    if args.stack && hub.ready_file.is_none() {
+        tracing_free_stderr("lanyard demo: --stack needs --ready-file: the file that the stack wrote");
+        return ExitCode::from(USAGE);
+    }
     match stage(args, hub).and_then(|stage| story::tell(stage, args.keep)) {
         Ok(()) => Ending::Yes.into(),
         Err(error) => {
@@ -40,11 +45,10 @@ pub fn run(args: &Args, hub: &HubArgs) -> ExitCode {
 }
 
 fn stage(args: &Args, hub: &HubArgs) -> anyhow::Result<Stage> {
-    if !args.stack {
-        return Stage::start();
+    match hub.ready_file.as_deref().filter(|_| args.stack) {
+        Some(ready_file) => Stage::on(ready_file),
+        None => Stage::start(),
     }
-    let ready_file = hub.ready_file.as_deref();
-    Stage::on(ready_file.context("--stack needs --ready-file: the file that the stack wrote")?)
 }
 
 #[expect(clippy::print_stderr, reason = "the tour has no log of its own")]

@@ -330,6 +330,19 @@ fn what_seems_a_slip_in_a_question_is_warned_of_and_asked_all_the_same() {
 }
 
 #[test]
+fn a_wrong_line_ends_as_one_whoever_finds_it() {
+    let home = Home::new();
+    let unnamed = home.run(&["demo", "--stack"], "", &[]);
+    assert_eq!(unnamed.code, USAGE, "{}", unnamed.err);
+    assert!(unnamed.err.contains("--ready-file"), "{}", unnamed.err);
+    assert_eq!(home.run(&["cluster", "lost"], "", &[]).code, USAGE);
+    assert_eq!(home.run(&["serve", "--lost"], "", &[]).code, USAGE);
+    // What is wrong in a configuration has the code that service managers know.
+    let region = home.run(&["serve", "--region", "NOWHERE"], "", &[]);
+    assert_eq!(region.code, i32::from(lanyard_kit::life::EXIT_CONFIGURATION), "{}", region.err);
+}
+
+#[test]
 fn what_cannot_be_signed_is_told_before_a_hub_is_asked() {
     let home = Home::new();
     let method = "lanyard.mapping.v1.Clusters/DescribeCluster";
