@@ -15,7 +15,8 @@ fn what_the_documents_name_in_the_data_folder_is_there() {
     let data = folder.path();
     let authority = tls::Authority::create(&data.join("pki"), "hub", SystemClock.now()).unwrap();
     let credentials = CredentialsFile::of(data);
-    let there = [authority.root_path(), credentials.path(), &data.join(READY_FILE)];
+    let ready = data.join(READY_FILE);
+    let there = [authority.root_path(), credentials.path(), ready.as_path()];
     let there = there.map(|path| path.strip_prefix(data).unwrap().to_str().unwrap().to_owned());
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let documents = fs::read_dir(home.join("docs")).unwrap().map(|entry| entry.unwrap().path());
