@@ -38,16 +38,14 @@ pub fn user_kubeconfig(
     server: &str,
     ca_pem: Option<&str>,
     plugin: &str,
-    profile: Option<&str>,
+    flags: &[String],
 ) -> String {
     let mut target = json!({ "server": server });
     if let (Some(ca), Some(target)) = (ca_pem, target.as_object_mut()) {
         target.insert("certificate-authority-data".to_owned(), json!(STANDARD.encode(ca)));
     }
     let mut arguments = vec!["token", "--cluster-name", cluster.id.as_str(), "--region", &cluster.region];
-    if let Some(profile) = profile {
-        arguments.extend(["--profile", profile]);
-    }
+    arguments.extend(flags.iter().map(String::as_str));
     let id = cluster.id.as_str();
     let config = json!({
         "apiVersion": "v1",

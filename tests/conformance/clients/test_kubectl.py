@@ -93,7 +93,12 @@ def test_a_kubeconfig_holds_no_secret_and_calls_lanyard_token(hub, world, ana):
     assert not hub.secrets.seen_in(text)
     execute = yaml.safe_load(text)["users"][0]["user"]["exec"]
     assert execute["args"][0] == "token" and world[0].id in execute["args"]
+    assert execute["args"][-2:] == ["--ready-file", str(hub.ready_file)], "where AWS tools find nobody, the hub's administrator is"
     assert execute["apiVersion"] == "client.authentication.k8s.io/v1"
+    handed_out = yaml.safe_load(
+        hub.run("kubeconfig", world[0].id, "--server", "https://kube.example:6443", output=None).stdout
+    )
+    assert "--ready-file" not in handed_out["users"][0]["user"]["exec"]["args"], "another machine has no such file"
 
 
 def test_whoami(world, ana):

@@ -6,7 +6,9 @@ use clap::Args;
 use lanyard_api::{ClusterId, grpc::admitted_at_the_door, mapping::Clusters};
 
 use super::cluster::gateway_url;
-use crate::{cli::Context, exit::Ending, failure::Failure, input::Source, kubefiles, output::line};
+use crate::{
+    cli::Context, exit::Ending, failure::Failure, hub::HubArgs, input::Source, kubefiles, output::line,
+};
 
 const HELP: &str = "\
 Examples:
@@ -14,7 +16,8 @@ Examples:
   lanyard kubeconfig dev > me.kubeconfig     # kubectl talks to the hub alone: whoami, can-i
   KUBECONFIG=me.kubeconfig kubectl auth whoami
 
-It holds no secret: the exec plugin finds credentials as AWS tools do, on the machine where kubectl runs.";
+It holds no secret: the exec plugin finds credentials as AWS tools do, on the machine where kubectl runs. Without --server it is told \
+the file of --ready-file too, by which it finds the hub's administrator where AWS tools find nobody.";
 
 /// The flags of `lanyard kubeconfig`.
 #[derive(Debug, Args)]
@@ -41,6 +44,7 @@ impl KubeconfigArgs {
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         let hub = context.connect().await?;
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster).await?;
+        let is_handed_out = self.server.is_some();
         let (server, ca) = match self.server {
             Some(server) => {
                 let given = self.server_ca.map(|path| Source::File(path).read()).transpose()?;
@@ -51,9 +55,41 @@ impl KubeconfigArgs {
                 (format!("{gateway}/clusters/{}", cluster.id), Some(hub.target.ca_pem.clone()))
             }
         };
-        let profile = context.hub.profile.as_deref();
-        let text = kubefiles::user_kubeconfig(&cluster, &server, ca.as_deref(), &self.plugin, profile);
+        let flags = plugin_flags(&context.hub, is_handed_out)?;
+        let text = kubefiles::user_kubeconfig(&cluster, &server, ca.as_deref(), &self.plugin, &flags);
         line(text.trim_end())?;
         Ok(Ending::Yes)
+    }
+}
+
+/// By what the exec plugin finds who you are: the profile that was named, else, as this machine is meant, the ready-file.
+fn plugin_flags(hub: &HubArgs, is_handed_out: bool) -> Result<Vec<String>, Failure> {
+    if let Some(profile) = &hub.profile {
+        return Ok(vec!["--profile".to_owned(), profile.clone()]);
+    }
+    match &hub.ready_file {
+        Some(path) if !is_handed_out => {
+            // kubectl may be started in another folder.
+            let path = std::path::absolute(path).map_err(Failure::usage)?;
+            Ok(vec!["--ready-file".to_owned(), path.display().to_string()])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_finds_whom_the_line_named_and_nobody_elses_machine_is_told_of_a_file_here() {
+        let hub = HubArgs { ready_file: Some("/hub/ready.json".into()), ..HubArgs::default() };
+        assert_eq!(plugin_flags(&hub, false).unwrap(), ["--ready-file", "/hub/ready.json"]);
+        assert!(plugin_flags(&hub, true).unwrap().is_empty());
+        assert!(plugin_flags(&HubArgs::default(), false).unwrap().is_empty());
+        let ana = HubArgs { profile: Some("ana".to_owned()), ..hub };
+        for is_handed_out in [false, true] {
+            assert_eq!(plugin_flags(&ana, is_handed_out).unwrap(), ["--profile", "ana"]);
+        }
     }
 }
