@@ -22,8 +22,10 @@ pub fn shown(text: &str) -> String {
     short
 }
 
-/// A moment as RFC 3339 writes it, in UTC and to the second: as `lanyard_kit::clock::moment_text`, which this room does not know.
-pub(crate) fn moment_text(at: &OffsetDateTime) -> String {
+/// A moment as RFC 3339 writes it, in UTC and to the second: as `lanyard_kit::clock::moment_text`, for the rooms that do not know that
+/// one.
+#[must_use]
+pub fn moment_text(at: &OffsetDateTime) -> String {
     let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(*at);
     // Only years beyond 9999 have no such form.
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()

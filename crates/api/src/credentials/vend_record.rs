@@ -1,6 +1,6 @@
 //! What was answered to a call for a pod's credentials, as a decision that `explain --id` finds: the same whichever door had the call.
 
-use lanyard_iam::TokenDigest;
+use lanyard_iam::{TokenDigest, moment_text};
 use time::OffsetDateTime;
 
 use super::PodCredentials;
@@ -92,7 +92,7 @@ impl Told {
                     vended.association.revision,
                     vended.user.arn,
                     vended.credentials.access_key_id,
-                    vended.credentials.expires_at,
+                    moment_text(&vended.credentials.expires_at),
                     life(vended)
                 ),
             },
@@ -163,6 +163,7 @@ mod tests {
             let told = Told::of(&Ok(vended(unconfirmed)), "node:u/n");
             assert_eq!((told.outcome, &*told.reason), (DecisionOutcome::Allow, "vended"));
             assert_eq!(told.detail.lines().last(), Some(says));
+            assert!(told.detail.contains("until: 1970-01-01T00:00:00Z"), "{}", told.detail);
             assert!(!told.detail.contains("hush"));
         }
     }

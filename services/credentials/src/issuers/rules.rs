@@ -8,8 +8,9 @@ use lanyard_api::{
     },
 };
 use lanyard_iam::shown;
+use lanyard_kit::clock::moment_text;
 use lanyard_oidc::{Algorithm, Issuer, IssuerOptions, PublishedKeys};
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime};
 
 use super::KEY;
 
@@ -215,7 +216,7 @@ fn in_use(key: &HostedKey, now: OffsetDateTime) -> Option<String> {
         format!(
             "tokens that `{}` signed may be in use until {}: wait, or retire it early, with all its tokens",
             shown(key.kid()),
-            ends.format(&Rfc3339).unwrap_or_default()
+            moment_text(&ends)
         )
     })
 }
