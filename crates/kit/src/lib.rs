@@ -12,7 +12,7 @@
 //!    drained gracefully.
 //! 5. [`health`]: whether the process is ready, and why not; [`life`]: signals, the order of stopping, exit codes.
 //!
-//! Beside these: [`peers`], the connections to other services of the hub; [`clock`], because nothing that decides reads
+//! Beside these: [`peers`], the connections to other services of the hub; [`together`], by which their calls travel; [`clock`], because nothing that decides reads
 //! the time on its own; [`http_client`], the one way out to other people's servers; [`batches`], for what nobody waits
 //! for; [`limits`], for how often something may be done; [`caught()`], for work that must not end others by a panic;
 //! [`secret`], values that cannot be printed.
@@ -45,6 +45,7 @@ pub mod secret;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;
+pub mod together;
 
 pub use caught::{Panicked, caught, caught_now};
 pub use clock::{Clock, SystemClock, TestClock};

@@ -6,6 +6,7 @@
 //! where somebody has waited for it in vain, the others are asked until it answers, or until its pings have told.
 
 mod replica;
+mod sent;
 
 use std::{
     fmt,
@@ -22,6 +23,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body;
+use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
 use rustls::ClientConfig;
 use tokio::{sync::watch, time::Instant};
@@ -30,11 +32,18 @@ use tower::Service;
 use tracing::Instrument as _;
 use url::Url;
 
-use self::replica::{Replica, Unsent};
+use self::{
+    replica::{Replica, Unsent},
+    sent::Sent,
+};
 use crate::telemetry::{Answer, Calls, Code, request_id, trace};
 use crate::tls::{Live, PeerError, PeerIdentity};
+use crate::together::{self, Told};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an answer, whether it came by itself or with others.
+pub type Answered = Answer<Either<Incoming, Told>>;
 
 /// Whom to call, and as whom.
 #[derive(Debug, Clone)]
@@ -59,6 +68,9 @@ pub struct Options {
     pub doubt_after: Duration,
     /// Where calls are counted.
     pub calls: Arc<Calls>,
+    /// The paths whose requests may travel with others ([`together`]), where the other end takes them so and their body is small
+    /// and known whole. Their answers are no streams. None by default.
+    pub together: &'static [&'static str],
 }
 
 impl Options {
@@ -82,6 +94,7 @@ impl Options {
             wait_max: Duration::from_secs(1),
             doubt_after: Duration::from_secs(1),
             calls: Arc::clone(calls),
+            together: &[],
         }
     }
 }
@@ -119,7 +132,7 @@ pub enum PeerFault {
         /// The service.
         service: String,
         /// What happened.
-        source: hyper::Error,
+        source: BoxError,
     },
 }
 
@@ -137,6 +150,7 @@ struct Inner<B> {
     connected: watch::Receiver<usize>,
     wait_max: Duration,
     calls: Arc<Calls>,
+    together: &'static [&'static str],
     _stop: DropGuard,
 }
 
@@ -196,6 +210,7 @@ where
                 connect_timeout: options.connect_timeout,
                 pause: options.pause,
                 pause_max: options.pause_max,
+                stop: (!options.together.is_empty()).then(|| stop.clone()),
             };
             tokio::spawn(stop.clone().run_until_cancelled_owned(keeper.keep()));
         }
@@ -206,6 +221,7 @@ where
             connected: watch,
             wait_max: options.wait_max,
             calls: Arc::clone(&options.calls),
+            together: options.together,
             _stop: stop.drop_guard(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -217,11 +233,12 @@ where
         self.inner.connected.clone()
     }
 
-    async fn send(self, mut request: Request<B>) -> Result<Response<Answer<Incoming>>, PeerFault> {
+    async fn send(self, mut request: Request<B>) -> Result<Response<Answered>, PeerFault> {
         let call = self.inner.calls.send(request.uri().path());
         let sent = async {
             trace::inject(request.headers_mut());
             request_id::inject(request.headers_mut());
+            let request = self.inner.made_ready(request).await;
             self.inner.send(request).await
         };
         match sent.instrument(call.span()).await {
@@ -239,7 +256,22 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn send(&self, mut request: Request<B>) -> Result<Response<Incoming>, PeerFault> {
+    /// With its body whole, where it may travel with others.
+    async fn made_ready(&self, request: Request<B>) -> Request<Sent<B>> {
+        let bytes = request.body().size_hint().exact();
+        let is_small = bytes.is_some_and(|bytes| bytes <= together::BODY_BYTES_MAX as u64);
+        if !is_small || !self.together.contains(&request.uri().path()) {
+            return request.map(Sent::Own);
+        }
+        let (parts, body) = request.into_parts();
+        let body = match body.collect().await {
+            Ok(collected) => Sent::Whole(Some(collected.to_bytes())),
+            Err(error) => Sent::Failed(Some(error.into())),
+        };
+        Request::from_parts(parts, body)
+    }
+
+    async fn send(&self, mut request: Request<Sent<B>>) -> Result<Response<replica::Got>, PeerFault> {
         // Replicas may go as often as they like meanwhile: what was not sent at all may go to any of them, as long as it waits.
         let until = Instant::now() + self.wait_max;
         while let Some(replica) = self.one_that_is_there(until).await {
@@ -286,7 +318,7 @@ impl<B> Inner<B> {
 }
 
 /// The path stays, the host is the replica's.
-fn address<B>(request: &mut Request<B>, replica: &Replica<B>) {
+fn address<B>(request: &mut Request<Sent<B>>, replica: &Replica<B>) {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(http::uri::Scheme::HTTPS);
     parts.authority = Some(replica.authority().clone());
@@ -300,7 +332,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Answer<Incoming>>;
+    type Response = Response<Answered>;
     type Error = PeerFault;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, PeerFault>> + Send>>;
 

@@ -26,6 +26,7 @@ pub use body::{BodyError, read_body};
 pub use connection::Peer;
 pub use guarded::{Guard, Guarded, Refusal};
 pub use listener::Server;
+pub(crate) use panicked::Shape;
 pub use plain::{Answerer, PlainServer};
 pub use shares::{Share, Shares};
 

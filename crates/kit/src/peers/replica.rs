@@ -10,8 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, uri::Authority};
+use http::{Request, Response, Uri, Version, header, uri::Authority};
 use http_body::Body;
+use http_body_util::Either;
 use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http2},
@@ -21,10 +22,12 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::BoxError;
+use super::{BoxError, sent::Sent};
 use crate::tls::{Live, PeerIdentity};
+use crate::together::{self, Carried, Carrier, Outcome, Reading, Told};
 
 /// How often an idle connection is asked whether the other end is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -35,6 +38,11 @@ pub(super) const DOUBT_FOR: Duration = PING_INTERVAL.saturating_add(PING_TIMEOUT
 /// A port is always given; this stands in for one that is the scheme's own.
 const HTTPS_PORT: u16 = 443;
 
+/// What sends over one connection.
+type Sender<B> = http2::SendRequest<Sent<B>>;
+/// The body of an answer.
+pub(super) type Got = Either<Incoming, Told>;
+
 /// An address and what is connected to it.
 pub(super) struct Replica<B> {
     host: String,
@@ -42,7 +50,9 @@ pub(super) struct Replica<B> {
     name: ServerName<'static>,
     authority: Authority,
     expected: PeerIdentity,
-    sender: Mutex<Option<http2::SendRequest<B>>>,
+    sender: Mutex<Option<Sender<B>>>,
+    /// What carries calls that travel together, once the other end has said that it takes them. It says itself when it ends.
+    carrier: Mutex<Option<Arc<Carrier>>>,
     under_way: AtomicUsize,
     /// How long somebody has to have waited in vain.
     doubt_after: Duration,
@@ -74,6 +84,7 @@ impl<B> Replica<B> {
             port,
             expected,
             sender: Mutex::new(None),
+            carrier: Mutex::new(None),
             under_way: AtomicUsize::new(0),
             doubt_after,
             doubted_at: Mutex::new(None),
@@ -116,8 +127,19 @@ impl<B> Replica<B> {
         self.doubted_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sender(&self) -> std::sync::MutexGuard<'_, Option<http2::SendRequest<B>>> {
+    fn sender(&self) -> std::sync::MutexGuard<'_, Option<Sender<B>>> {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carrier(&self) -> std::sync::MutexGuard<'_, Option<Arc<Carrier>>> {
+        self.carrier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request on its way with others, if it may go so and there is one.
+    fn carried(&self, request: &Request<Sent<B>>) -> Option<Carried> {
+        let Sent::Whole(Some(body)) = request.body() else { return None };
+        let carrier = self.carrier().clone()?;
+        carrier.take(request.uri().path(), request.headers(), body)
     }
 }
 
@@ -147,30 +169,51 @@ impl<B> Drop for UnderWay<'_, B> {
 /// What came of sending: an answer, or an error that has the request again where it was never sent.
 pub(super) enum Unsent<B> {
     /// Never sent.
-    Whole(Box<Request<B>>),
+    Whole(Box<Request<Sent<B>>>),
     /// Perhaps sent.
-    Gone(hyper::Error),
+    Gone(BoxError),
 }
+
+/// What happened to a call that travelled with others.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream that it went by ended before its answer")]
+struct StreamBroke;
 
 impl<B> Replica<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, Unsent<B>> {
+    pub(super) async fn send(&self, request: Request<Sent<B>>) -> Result<Response<Got>, Unsent<B>> {
         let sender = self.sender().clone();
         let Some(mut sender) = sender else { return Err(Unsent::Whole(Box::new(request))) };
         let mut under_way = UnderWay::begin(self);
+        let carried = self.carried(&request);
+        if let Some(carried) = carried {
+            match carried.outcome().await {
+                Outcome::Answered(response) => {
+                    under_way.has_ended = true;
+                    self.trust();
+                    return Ok((*response).map(Either::Right));
+                }
+                Outcome::Broke => {
+                    under_way.has_ended = true;
+                    return Err(Unsent::Gone(Box::new(StreamBroke)));
+                }
+                Outcome::NotTaken => {}
+            }
+        }
         let answered = sender.try_send_request(request).await;
         under_way.has_ended = true;
         if answered.is_ok() {
             self.trust();
         }
-        answered.map_err(|error: TrySendError<Request<B>>| {
+        let answered = answered.map(|response| response.map(Either::Left));
+        answered.map_err(|error: TrySendError<Request<Sent<B>>>| {
             let mut error = error;
             match error.take_message() {
                 Some(request) => Unsent::Whole(Box::new(request)),
-                None => Unsent::Gone(error.into_error()),
+                None => Unsent::Gone(error.into_error().into()),
             }
         })
     }
@@ -184,6 +227,8 @@ pub(super) struct Keeper<B> {
     pub(super) connect_timeout: Duration,
     pub(super) pause: Duration,
     pub(super) pause_max: Duration,
+    /// Cancelled with the last of who may call, where calls may travel together; none where none may.
+    pub(super) stop: Option<CancellationToken>,
 }
 
 /// Why there is no connection.
@@ -201,7 +246,8 @@ enum ConnectFault {
     Timeout,
 }
 
-type Connection<B> = http2::Connection<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>, B, TokioExecutor>;
+type Connection<B> =
+    http2::Connection<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>, Sent<B>, TokioExecutor>;
 
 impl<B> Keeper<B>
 where
@@ -219,6 +265,11 @@ where
                 Ok((sender, connection)) => {
                     tracing::debug!(peer.address = %place, "connected");
                     self.replica.trust();
+                    if let Some(stop) = &self.stop {
+                        let carrying = carry(Arc::clone(&self.replica), sender.clone());
+                        // It outlives the connection's time for new calls by those that it has.
+                        tokio::spawn(stop.clone().run_until_cancelled_owned(carrying));
+                    }
                     *self.replica.sender() = Some(sender);
                     self.connected.send_modify(|count| *count += 1);
                     let begun = Instant::now();
@@ -251,7 +302,7 @@ where
         TlsConnector::from(Arc::clone(&self.tls.borrow()))
     }
 
-    async fn connect(&self) -> Result<(http2::SendRequest<B>, Connection<B>), ConnectFault> {
+    async fn connect(&self) -> Result<(Sender<B>, Connection<B>), ConnectFault> {
         let replica = &self.replica;
         let addresses: Vec<SocketAddr> =
             tokio::net::lookup_host((replica.host.as_str(), replica.port)).await?.collect();
@@ -273,5 +324,47 @@ where
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true);
         Ok(builder.handshake(TokioIo::new(stream)).await?)
+    }
+}
+
+/// Opens a stream for calls that travel together, and hands out answers until it ends. Where the other end has no such method, or
+/// the stream broke, the calls of this connection go by themselves.
+async fn carry<B>(replica: Arc<Replica<B>>, mut sender: Sender<B>)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (carrier, outbox) = Carrier::new();
+    let reading = Reading::of(Arc::clone(&carrier));
+    let uri = Uri::builder().scheme("https").authority(replica.authority().clone());
+    // All of its parts are there, and made before.
+    let Ok(uri) = uri.path_and_query(together::PATH).build() else { return };
+    let mut request = Request::new(Sent::Calls(outbox));
+    *request.method_mut() = http::Method::POST;
+    (*request.version_mut(), *request.uri_mut()) = (Version::HTTP_2, uri);
+    let grpc = const { http::HeaderValue::from_static("application/grpc") };
+    request.headers_mut().insert(header::CONTENT_TYPE, grpc);
+    let opened = tokio::time::timeout(PING_TIMEOUT, sender.try_send_request(request)).await;
+    // The connection is not held open by this, but by the stream.
+    drop(sender);
+    // Whoever knows no such method says so at once, unless it waits for the end of what never ends.
+    let Ok(opened) = opened else { return };
+    match opened {
+        Ok(answer) if Carrier::is_welcome(&answer) => {
+            carrier.open();
+            {
+                let mut slot = replica.carrier();
+                // An older connection's word may come late.
+                if slot.as_ref().is_none_or(|carrier| !carrier.is_open()) {
+                    *slot = Some(carrier);
+                }
+            }
+            reading.read(answer.into_body()).await;
+        }
+        Ok(_) => tracing::debug!(peer.address = %replica.authority(), "it takes calls by themselves alone"),
+        Err(error) => {
+            let error = error.into_error();
+            tracing::debug!(peer.address = %replica.authority(), %error, "no stream for calls that travel together");
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::panicked::Shape;
 use super::stalled::Stalled;
 use crate::telemetry::RequestId;
 use crate::tls::PeerIdentity;
+use crate::together::{self, Ending};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -101,10 +102,15 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let ending = CancellationToken::new();
+    let end = ending.clone().drop_guard();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let shape = Shape::of(request.headers());
         let id = RequestId::said(request.headers(), Some(&peer));
         request.extensions_mut().insert(peer.clone());
+        if request.uri().path() == together::PATH {
+            request.extensions_mut().insert(Ending(ending.clone()));
+        }
         let answer = AssertUnwindSafe(service.clone().oneshot(request)).catch_unwind();
         async move {
             match answer.await {
@@ -121,6 +127,8 @@ where
         () = stop.cancelled() => {}
         () = tokio::time::sleep(age_max) => {}
     }
+    // A stream of calls ends when its client hears of it.
+    drop(end);
     connection.as_mut().graceful_shutdown();
     // A stream that never ends would otherwise hold the connection past any age.
     tokio::time::timeout(limits.drain_timeout, connection).await.unwrap_or(Ok(()))

@@ -16,7 +16,7 @@ const INTERNAL: &str = "13";
 
 /// The shape of an answer that its caller can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// A status in the head, and no message.
     Grpc,
     /// A line of text.
@@ -25,14 +25,14 @@ pub(super) enum Shape {
 
 impl Shape {
     /// The shape for a request with these headers.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let is_grpc = media_type.is_some_and(|media_type| media_type.starts_with(b"application/grpc"));
         if is_grpc { Self::Grpc } else { Self::Text }
     }
 
     /// Tells the log of a panic, and makes the answer to the request of that number.
-    pub(super) fn answer(self, id: Option<RequestId>, panic: &(dyn Any + Send)) -> Response<Full<Bytes>> {
+    pub(crate) fn answer(self, id: Option<RequestId>, panic: &(dyn Any + Send)) -> Response<Full<Bytes>> {
         request_id::during(id, || caught::tell("request", panic));
         match self {
             Self::Grpc => {

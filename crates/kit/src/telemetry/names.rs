@@ -146,6 +146,9 @@ metrics! {
     GRPC_CLIENT_REQUESTS_TOTAL = Counter "lanyard_grpc_client_requests_total" [METHOD, CODE], "gRPC calls of this process to other services, by method and code.";
     /// Labels: [`METHOD`].
     GRPC_CLIENT_SECONDS = Histogram "lanyard_grpc_client_seconds" [METHOD], "Time of a gRPC call to another service, its hop included.";
+    /// They are among [`GRPC_CLIENT_REQUESTS_TOTAL`] too.
+    GRPC_TOGETHER_CALLS_TOTAL = Counter "lanyard_grpc_together_calls_total", "gRPC calls of this process that travelled with others that waited at the same time.";
+    GRPC_TOGETHER_WRITES_TOTAL = Counter "lanyard_grpc_together_writes_total", "Pieces that those were written in: calls by pieces is how many travel together.";
     /// Labels: [`NAME`] and [`OUTCOME`] (`committed`, `refused`, `conflict`, `fault`).
     STORE_TRANSACTION_SECONDS = Histogram "lanyard_store_transaction_seconds" [NAME, OUTCOME], "Time of one transaction, its retries included.";
     /// Labels: [`SOURCE`] (`own`: this process committed it; `notification`, `poll`: how another's was found).

@@ -1,0 +1,291 @@
+//! The server's end of such a stream.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future as _, Ready, ready};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures::future::{AbortHandle, Abortable, BoxFuture, Either as EitherFuture, Map, abortable};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use http::uri::{Parts, PathAndQuery, Uri};
+use http::{HeaderValue, Method, Request, Response, Version, header};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tower::{Service, ServiceExt as _};
+
+use super::wire::{self, Answer, Call, Field, Messages, USUAL_OF_ANSWERS, USUAL_OF_CALLS};
+use super::{ANSWER_BODY_BYTES_MAX, CALL_BYTES_MAX, CALLS_MAX, Ending, PATH, WAITING_BYTES_MAX};
+use crate::serve::{Peer, Shape};
+use crate::telemetry::{Code, RequestId};
+use crate::tls::PeerIdentity;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Pieces that are read before answers are written again.
+const PIECES_AT_ONCE: usize = 32;
+
+/// The body of a request, whether it came by itself or with others.
+pub type Whole = Either<Incoming, Full<Bytes>>;
+
+/// An answer to a call that came by itself.
+type AsEither<R> = fn(Result<Response<R>, Infallible>) -> Result<Response<Either<R, Carrying>>, Infallible>;
+
+/// A server that takes calls which travel together, beside those that come by themselves. It stands outside of all that looks at a
+/// call, so that the service within, with its layers, is given each of them as if it were alone.
+#[derive(Debug, Clone)]
+pub struct Together<S> {
+    service: S,
+    methods: &'static [&'static str],
+}
+
+impl<S> Together<S> {
+    /// Takes calls of these methods together, whose answers are no streams.
+    pub fn new(service: S, methods: &'static [&'static str]) -> Self {
+        Self { service, methods }
+    }
+}
+
+impl<S, R> Service<Request<Incoming>> for Together<S>
+where
+    S: Service<Request<Whole>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<Either<R, Carrying>>;
+    type Error = Infallible;
+    type Future = EitherFuture<Map<S::Future, AsEither<R>>, Ready<Result<Self::Response, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let peer = request.extensions().get::<Peer>().filter(|_| request.uri().path() == PATH);
+        match peer.filter(|peer| is_service(peer)).cloned() {
+            Some(peer) => {
+                let body = Carrying::new(self.service.clone(), self.methods, peer, request);
+                let mut response = Response::new(Either::Right(body));
+                let media_type = const { HeaderValue::from_static("application/grpc") };
+                response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+                EitherFuture::Right(ready(Ok(response)))
+            }
+            // To anybody else there is no such method, which the service within says.
+            None => {
+                let answered: AsEither<R> = |answer| answer.map(|response| response.map(Either::Left));
+                EitherFuture::Left(self.service.call(request.map(Either::Left)).map(answered))
+            }
+        }
+    }
+}
+
+fn is_service(peer: &Peer) -> bool {
+    matches!(peer.identity.as_deref(), Some(PeerIdentity::Service { .. }))
+}
+
+/// Begins to work on a call.
+type Begin = Box<dyn Fn(u64, Request<Whole>) -> BoxFuture<'static, Answer> + Send>;
+
+/// The answers of one stream, which are worked on while they are asked for: one task has all of its calls, so that nothing is spawned
+/// or woken between them. One that waits holds up no other; one that computes does, as it does whatever shares its thread.
+pub struct Carrying {
+    /// Calls, until the client ends them.
+    incoming: Option<Incoming>,
+    messages: Messages,
+    begin: Begin,
+    calls: FuturesUnordered<Abortable<BoxFuture<'static, Answer>>>,
+    handles: HashMap<u64, AbortHandle>,
+    /// The client has to be told yet.
+    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    queue: BytesMut,
+    methods: &'static [&'static str],
+    peer: Peer,
+    /// Scheme and authority, as the stream has them.
+    uri: Uri,
+}
+
+impl fmt::Debug for Carrying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carrying").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl Carrying {
+    fn new<S, R>(service: S, methods: &'static [&'static str], peer: Peer, request: Request<Incoming>) -> Self
+    where
+        S: Service<Request<Whole>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let begin: Begin = Box::new(move |number: u64, request: Request<Whole>| {
+            let shape = Shape::of(request.headers());
+            let id = RequestId::said(request.headers(), request.extensions().get::<Peer>());
+            let service = service.clone();
+            Box::pin(async move {
+                let work = async move {
+                    let Ok(response) = service.oneshot(request).await;
+                    told(number, response).await
+                };
+                match AssertUnwindSafe(work).catch_unwind().await {
+                    Ok(answer) => answer,
+                    Err(panic) => {
+                        let answer = shape.answer(id, &*panic);
+                        drop(panic);
+                        told(number, answer).await
+                    }
+                }
+            })
+        });
+        let (parts, incoming) = request.into_parts();
+        let ending = parts.extensions.get::<Ending>();
+        Self {
+            incoming: Some(incoming),
+            messages: Messages::new(CALL_BYTES_MAX),
+            begin,
+            calls: FuturesUnordered::new(),
+            handles: HashMap::new(),
+            ending: ending.map(|Ending(ending)| Box::pin(ending.clone().cancelled_owned())),
+            queue: BytesMut::new(),
+            methods,
+            peer,
+            uri: parts.uri,
+        }
+    }
+
+    /// Reads calls, and begins to work on them.
+    fn read(&mut self, context: &mut Context<'_>) -> Result<(), BoxError> {
+        for _ in 0..PIECES_AT_ONCE {
+            let Some(incoming) = &mut self.incoming else { return Ok(()) };
+            match Pin::new(incoming).poll_frame(context) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(None) => self.incoming = None,
+                Poll::Ready(Some(frame)) => {
+                    let Ok(piece) = frame?.into_data() else { continue };
+                    self.messages.push(&piece);
+                    while let Some(call) = self.messages.next()? {
+                        self.take(call);
+                    }
+                }
+            }
+        }
+        // There may be more, after what these come to.
+        context.waker().wake_by_ref();
+        Ok(())
+    }
+
+    fn take(&mut self, call: Call) {
+        let number = call.number;
+        if call.is_cancelled {
+            self.handles.remove(&number).iter().for_each(AbortHandle::abort);
+            return;
+        }
+        let is_taken = self.methods.contains(&call.path.as_str())
+            && self.handles.len() < CALLS_MAX
+            && !self.handles.contains_key(&number);
+        match is_taken.then(|| self.request(call)).flatten() {
+            Some(request) => {
+                let (work, handle) = abortable((self.begin)(number, request));
+                self.handles.insert(number, handle);
+                self.calls.push(work);
+            }
+            None => wire::put(&mut self.queue, &Answer { number, alone: true, ..Answer::default() }),
+        }
+    }
+
+    /// The request that a call is, of the stream's peer; none where it could not be one.
+    fn request(&self, call: Call) -> Option<Request<Whole>> {
+        let Call { path, headers, body, .. } = call;
+        let mut parts = Parts::from(self.uri.clone());
+        parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+        let mut request = Request::new(Either::Right(Full::new(body)));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = Uri::from_parts(parts).ok()?;
+        *request.headers_mut() = wire::headers(headers, &USUAL_OF_CALLS)?;
+        request.extensions_mut().insert(self.peer.clone());
+        Some(request)
+    }
+
+    /// Works on what can go on, and writes what is answered.
+    fn work(&mut self, context: &mut Context<'_>) {
+        while self.queue.len() < WAITING_BYTES_MAX {
+            match self.calls.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(answer))) => {
+                    self.handles.remove(&answer.number);
+                    wire::put(&mut self.queue, &answer);
+                }
+                // Cancelled: nobody waits for it.
+                Poll::Ready(Some(Err(_))) => {}
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
+    }
+}
+
+impl Body for Carrying {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let carrying = self.get_mut();
+        if let Some(ending) = &mut carrying.ending
+            && ending.as_mut().poll(context).is_ready()
+        {
+            carrying.ending = None;
+            wire::put(&mut carrying.queue, &Answer { ending: true, ..Answer::default() });
+        }
+        if let Err(error) = carrying.read(context) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        carrying.work(context);
+        if !carrying.queue.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(carrying.queue.split().freeze()))));
+        }
+        if carrying.incoming.is_none() && carrying.calls.is_empty() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+}
+
+/// An answer for the wire, once it is whole.
+async fn told<R>(number: u64, response: Response<R>) -> Answer
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    let (parts, body) = response.into_parts();
+    match Limited::new(body, ANSWER_BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Answer {
+            number,
+            status: parts.status.as_u16().into(),
+            headers: wire::fields(&parts.headers, &USUAL_OF_ANSWERS),
+            trailers: collected.trailers().map(|trailers| wire::fields(trailers, &[])).unwrap_or_default(),
+            body: collected.to_bytes(),
+            ..Answer::default()
+        },
+        Err(error) if error.is::<LengthLimitError>() => {
+            broken(number, Code::ResourceExhausted, "the answer is longer than a message may be")
+        }
+        Err(_) => broken(number, Code::Internal, "the answer broke off: the log of the service may say why"),
+    }
+}
+
+/// An answer that is a status alone.
+fn broken(number: u64, code: Code, message: &'static str) -> Answer {
+    let field = |name: &str, value: Bytes| Field { name: name.to_owned(), value };
+    let status = field("grpc-status", (code as usize).to_string().into());
+    let headers = vec![status, field("grpc-message", Bytes::from_static(message.as_bytes()))];
+    Answer { number, status: 200, headers, ..Answer::default() }
+}
