@@ -359,6 +359,10 @@ def test_every_process_shows_what_it_does_by_method_and_the_gateway_by_cluster(w
     method = "/lanyard.authn.v1.Authenticate/Authenticate"
     assert value(gateway, "lanyard_grpc_client_requests_total", method=method, code="OK") >= 3
     assert value(gateway, "lanyard_grpc_client_seconds_count", method=method) >= 3
+    # Calls travel together from when the services have said that they take them so, which is soon after the gateway is ready.
+    carried = value(gateway, "lanyard_grpc_together_calls_total")
+    assert carried >= 1
+    assert 1 <= value(gateway, "lanyard_grpc_together_writes_total") <= carried * 2, "cancelled calls are written too"
     assert value(authn, "lanyard_grpc_requests_total", method=method, code="OK") >= 3
     assert value(authn, "lanyard_grpc_seconds_count", method=method) >= 3
     assert value(authn, "lanyard_authn_cache_hits_total", level="memory") >= 1

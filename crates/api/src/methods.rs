@@ -76,6 +76,16 @@ const READS: &[&str] = &[
     "/lanyard.credentials.v1.Pods/MutatePod",
 ];
 
+/// Methods whose calls travel together between processes, with those that wait at the same time: what the gateway asks for each
+/// review, and for each signed call. Each only reads, and is answered by one message, out of memory as a rule.
+pub const TOGETHER: &[&str] = &[
+    "/lanyard.authn.v1.Authenticate/Authenticate",
+    "/lanyard.authn.v1.Admit/Admit",
+    "/lanyard.mapping.v1.Resolve/Resolve",
+    "/lanyard.authz.v1.Authorize/Authorize",
+    "/lanyard.authz.v1.Authorize/AuthorizeBatch",
+];
+
 /// Make a session, each time another, though they change no record.
 const MAKES_SESSIONS: &[&str] =
     &["/lanyard.credentials.v1.Sessions/AssumeRole", "/lanyard.credentials.v1.Sessions/GetSessionToken"];

@@ -8,6 +8,7 @@ use lanyard_kit::{
     life::{self, Flags, Life},
     serve::{Guarded, Options, Server},
     telemetry::{Calls, ServedCalls},
+    together::Together,
 };
 use lanyard_store::Holder;
 use serde::{Serialize, de::DeserializeOwned};
@@ -94,6 +95,7 @@ async fn serve<S: Service>(config: S::Config, life: Life) -> anyhow::Result<()> 
     let routes = with_health_and_reflection(routes, async move { readiness.wait().await }).await?;
     let guarded = Guarded::new(routes.into_axum_router(), Callers::of(&opened.identity.first().hub));
     let served = ServedCalls::new(guarded, Calls::served(methods::paths()));
+    let served = Together::new(served, methods::TOGETHER);
     let url = format!("https://{}", server.address());
     ready.ready();
     let serving = tokio::spawn(server.run(served, life.stop()));

@@ -65,7 +65,10 @@ impl Way {
         calls: &Arc<Calls>,
     ) -> Result<Self, PeersError> {
         let hub = &identity.first().hub;
-        let options = Options::new(hub, service, urls.to_vec(), identity.client(), calls);
+        let options = Options {
+            together: methods::TOGETHER,
+            ..Options::new(hub, service, urls.to_vec(), identity.client(), calls)
+        };
         Ok(Self { peers: Peers::connect(&options)? })
     }
 }

@@ -117,6 +117,16 @@ fn what_answers_with_a_stream_is_a_watch_by_its_name() {
     }
 }
 
+#[test]
+fn what_travels_together_only_reads_and_is_answered_by_one_message() {
+    let methods = wire_methods();
+    for path in TOGETHER {
+        assert!(!methods[*path].server_streaming(), "{path}");
+        assert!(is_repeatable(path), "{path}");
+        assert!(callers(path).include(GATEWAY), "{path}");
+    }
+}
+
 /// AWS's actions for which two services have methods, each for what it keeps.
 const TAGGING: [&str; 3] = ["eks:TagResource", "eks:UntagResource", "eks:ListTagsForResource"];
 
