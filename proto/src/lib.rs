@@ -3,9 +3,13 @@
 //!
 //! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials`, `spoke` and `gateway` are the services. Maps are
 //! ordered, so that a message has one encoding and thus one digest. Messages with secrets in them do not print them.
-//! Nothing is decided here: `lanyard-api` turns messages into domain types and back.
+//! One message is written by hand, [`AccessEntryPage`], and is on the wire what its proto says. Nothing is decided here:
+//! `lanyard-api` turns messages into domain types and back.
 
+mod entries;
 mod secrets;
+
+pub use entries::{AccessEntryPage, PrincipalArnList, PrincipalArns};
 
 macro_rules! package {
     ($($name:ident = $package:literal),+ $(,)?) => {$(

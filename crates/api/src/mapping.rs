@@ -28,13 +28,14 @@ pub use clusters::{
 pub use entries::{
     AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, Entries, EntryDetail, EntryEvent,
     EntryEventKind, EntryEvents, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, EntryView,
-    PolicyAssociation, UpdateAccessEntry,
+    PolicyAssociation, PrincipalPage, UpdateAccessEntry,
 };
 pub use identity_providers::{
     AssociateIdentityProvider, DEFAULT_USERNAME_CLAIM, EMAIL_CLAIM, IdentityProviderConfig,
     IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders,
     NO_PREFIX, SHARED_AUDIENCE_TAG,
 };
+pub use lanyard_proto::{PrincipalArnList, PrincipalArns};
 pub use rule::Rule;
 pub use spokes::{AwsAuthSight, LendQuery, Lending, Loan, SpokeKubeconfig, SpokeStatus, SpokeWatch, Spokes};
 pub use updates::{ClusterUpdate, ClusterUpdateParam, ClusterUpdateType, Updates};

@@ -1,6 +1,12 @@
 //! What every mutation takes and answers, and how lists page.
 
-use std::{collections::BTreeMap, fmt, ops::Bound, str::FromStr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Bound, Range},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +120,13 @@ impl PageQuery {
             n => n.min(PAGE_ITEMS_MAX) as usize,
         }
     }
+
+    /// Where the page lies in what is in the order of its keys: of what is not on the page some steps of a search are looked at, and
+    /// nothing else. `was_given` says of an item whether the page before, whose end is the token, or an earlier one had it.
+    pub fn range<T>(&self, sorted: &[T], was_given: impl Fn(&T) -> bool) -> Range<usize> {
+        let start = if self.token.is_empty() { 0 } else { sorted.partition_point(was_given) };
+        start..sorted.len().min(start.saturating_add(self.most()))
+    }
 }
 
 /// A part of a list, in the order of its key.
@@ -138,18 +151,17 @@ impl<T> Page<T> {
 }
 
 impl<'a, T> Page<&'a T> {
-    /// The same out of what lies in the order of its keys: of what is not on the page some steps of a search are looked at, and
-    /// nothing else. `was_given` says of an item whether the page before, whose end is the token, or an earlier one had it.
+    /// The same out of what lies in the order of its keys, by [`PageQuery::range`].
     pub fn of_sorted(
         items: &'a [T],
         query: &PageQuery,
         was_given: impl Fn(&T) -> bool,
         key: impl Fn(&T) -> String,
     ) -> Self {
-        let start = if query.token.is_empty() { 0 } else { items.partition_point(was_given) };
-        let rest = items.get(start..).unwrap_or_default();
-        let page = rest.get(..query.most()).unwrap_or(rest);
-        let next_token = page.last().filter(|_| page.len() < rest.len()).map(key);
+        let range = query.range(items, was_given);
+        let has_more = range.end < items.len();
+        let page = items.get(range).unwrap_or_default();
+        let next_token = page.last().filter(|_| has_more).map(key);
         Self { items: page.iter().collect(), next_token }
     }
 }

@@ -1,5 +1,8 @@
 //! What an operation answers, before it is written in its protocol.
 
+use bytes::Bytes;
+use lanyard_api::{CallError, Fault};
+use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// An answer.
@@ -7,10 +10,25 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub(crate) enum Answer {
     /// Of a service that speaks REST-JSON: the body.
     Rest(serde_json::Value),
+    /// The same, written already: by [`Answer::written`].
+    Written(Bytes),
     /// Of a service that speaks Query: the members of its result.
     Query(Members),
     /// The same, of an operation whose result the model has and which holds nothing.
     EmptyResult,
+}
+
+impl Answer {
+    /// A body that is asked for often or has many members, straight from what it is made of: no tree of values is put together first.
+    /// `bytes` is about how many it has.
+    pub(crate) fn written(body: &impl Serialize, bytes: usize) -> Result<Self, CallError> {
+        let mut written = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut written, body).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            Fault::Internal
+        })?;
+        Ok(Self::Written(written.into()))
+    }
 }
 
 /// Members of a structure, in the order in which the model has them.

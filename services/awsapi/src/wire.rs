@@ -63,6 +63,7 @@ impl Style {
     pub(crate) fn answer(&self, operation: &str, answer: &Answer) -> Response<Body> {
         match answer {
             Answer::Rest(body) => self.json(StatusCode::OK, body),
+            Answer::Written(body) => self.json_bytes(StatusCode::OK, body.clone()),
             Answer::Query(members) if self.accepts_json => self.json(
                 StatusCode::OK,
                 &json!({ format!("{operation}Response"): {
@@ -123,7 +124,10 @@ impl Style {
 
     fn json(&self, status: StatusCode, body: &Value) -> Response<Body> {
         // Straight into bytes: as text it would go through a formatter, piece by piece. What is a value can be written.
-        let body = serde_json::to_vec(body).unwrap_or_default();
+        self.json_bytes(status, serde_json::to_vec(body).unwrap_or_default())
+    }
+
+    fn json_bytes(&self, status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
         self.response(status, const { HeaderValue::from_static("application/json") }, body)
     }
 

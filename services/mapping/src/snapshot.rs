@@ -1,5 +1,6 @@
 //! A cluster's mappings, compiled for lookup: whom each principal is, in one step, however many there are.
 
+mod listed;
 mod place;
 mod several;
 
@@ -17,6 +18,7 @@ use lanyard_api::{
 };
 use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal, PrincipalArn};
 
+pub(crate) use self::listed::Listed;
 pub(crate) use self::place::Place;
 use self::several::Several;
 use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username};
@@ -25,7 +27,7 @@ use crate::{blocks::BlockSet, key, knock::Knock, rules::entry::default_username}
 #[derive(Debug, Default)]
 pub(crate) struct ClusterSnapshot {
     pub(crate) revision: Revision,
-    entries: Vec<Arc<Entry>>,
+    entries: Listed,
     by_id: Map<usize>,
     by_principal: Map<usize>,
     several: Several,
@@ -35,7 +37,7 @@ pub(crate) struct ClusterSnapshot {
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
-    by_policy: Map<Vec<Arc<Entry>>>,
+    by_policy: Map<Listed>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
     pub(crate) nodes: Map<Node>,
@@ -179,12 +181,12 @@ pub(crate) struct Parts<'a> {
 
 impl ClusterSnapshot {
     pub(crate) fn compile(parts: Parts<'_>) -> Self {
-        let Parts { revision, mut entries, associations, versions, aws_auth, .. } = parts;
+        let Parts { revision, entries, associations, versions, aws_auth, .. } = parts;
         let Parts { mut identity_providers, nodes, blocks, break_glass, .. } = parts;
-        entries.sort_by(|a, b| a.place().cmp(&b.place()));
+        let entries = Listed::new(entries);
         let mut snapshot =
             Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
-        for (at, entry) in entries.iter().enumerate() {
+        for (at, entry) in entries.entries().iter().enumerate() {
             snapshot.index(at, entry);
         }
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
@@ -195,13 +197,13 @@ impl ClusterSnapshot {
         for association in associations {
             snapshot.associations.entry(association.entry).or_default().push(association.clone());
         }
-        for entry in &entries {
+        for entry in entries.entries() {
             for association in snapshot.associations.get(&entry.record.id).into_iter().flatten() {
                 match snapshot.by_policy.get_mut(association.policy_arn.as_str()) {
                     Some(having) => having.push(Arc::clone(entry)),
                     None => {
                         let policy_arn = association.policy_arn.as_str().into();
-                        snapshot.by_policy.insert(policy_arn, vec![Arc::clone(entry)]);
+                        snapshot.by_policy.insert(policy_arn, Listed::new(vec![Arc::clone(entry)]));
                     }
                 }
             }
@@ -243,34 +245,37 @@ impl ClusterSnapshot {
 
     /// The entry of a number.
     pub(crate) fn entry(&self, id: EntryId) -> Option<&Arc<Entry>> {
-        self.entries.get(*self.by_number.get(&id)?)
+        self.entries().get(*self.by_number.get(&id)?)
     }
 
     /// All entries, in the order of [`Entry::place`].
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
-        &self.entries
+        self.entries.entries()
     }
 
-    /// Those with an access policy, in the same order.
-    pub(crate) fn entries_with(&self, policy_arn: &str) -> &[Arc<Entry>] {
-        self.by_policy.get(policy_arn).map(Vec::as_slice).unwrap_or_default()
+    /// The list of all, or of those with an access policy; none where no entry has it.
+    pub(crate) fn listed(&self, policy_arn: Option<&str>) -> Option<&Listed> {
+        match policy_arn {
+            None => Some(&self.entries),
+            Some(policy_arn) => self.by_policy.get(policy_arn),
+        }
     }
 
     /// The entry that is bound to whoever knocks by their unique id.
     pub(crate) fn entry_by_id(&self, knock: &Knock<'_>) -> Option<&Arc<Entry>> {
         let at = key::unique_id(knock.authority, knock.principal_id?, |id| self.by_id.get(id).copied())?;
-        self.entries.get(at)
+        self.entries().get(at)
     }
 
     /// The entry that names several, and among them a principal of this authority and name.
     pub(crate) fn entry_of_several(&self, authority: &Authority, canonical: &str) -> Option<&Arc<Entry>> {
-        self.entries.get(self.several.find(authority, canonical)?)
+        self.entries().get(self.several.find(authority, canonical)?)
     }
 
     /// The entry for a principal of this authority and name alone.
     pub(crate) fn entry_of(&self, authority: &Authority, canonical: &str) -> Option<&Arc<Entry>> {
         let at = key::principal(authority, canonical, |key| self.by_principal.get(key).copied())?;
-        self.entries.get(at)
+        self.entries().get(at)
     }
 
     /// The entries for this principal alone, its path and all, in whatever letter case, whoever vouches for its account. Where there is
@@ -279,7 +284,7 @@ impl ClusterSnapshot {
         let canonical = key::known_as(principal);
         let is_of = |authority| self.entry_of(authority, canonical.as_str()).is_some();
         let is_there = self.authorities.iter().any(is_of);
-        let of_one = self.entries.iter().filter(move |entry| is_there && entry.canonical.is_some());
+        let of_one = self.entries().iter().filter(move |entry| is_there && entry.canonical.is_some());
         let arn = principal.to_string();
         of_one.filter(move |entry| entry.principals().eq_ignore_ascii_case(&arn))
     }
@@ -287,8 +292,8 @@ impl ClusterSnapshot {
     /// The entries that name their principals by this very rule, whoever vouches for their account.
     pub(crate) fn entries_by_rule(&self, principals: &EntryPrincipal) -> impl Iterator<Item = &Arc<Entry>> {
         let rule = principals.to_string();
-        let at = self.entries.partition_point(|entry| entry.principals() < rule.as_str());
-        self.entries.iter().skip(at).take_while(move |entry| entry.record.principal_arn == *principals)
+        let at = self.entries().partition_point(|entry| entry.principals() < rule.as_str());
+        self.entries().iter().skip(at).take_while(move |entry| entry.record.principal_arn == *principals)
     }
 
     /// Whether an entry gives this username literally to another principal.

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use super::{
     AccessPolicySummary, AccessScope, Block, Blocks, BreakGlassQuery, CreateAccessEntry, CreateBlock,
     Entries, EntryDetail, EntryEvents, EntryMatches, EntryRef, EntryView, PolicyAssociation, Preview,
-    PreviewQuery, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
+    PreviewQuery, PrincipalPage, Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
 };
 use crate::{
     fault::{CallError, Fault},
@@ -90,7 +90,7 @@ impl<C: Wire> Entries for Remote<C> {
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> Result<Page<String>, CallError> {
+    ) -> Result<PrincipalPage, CallError> {
         let message = list_request(cluster, policy_arn, page, EntryView::Principals);
         call!(self.EntriesClient::list_access_entries(self.actor(by, message)))
     }

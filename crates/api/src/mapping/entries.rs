@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future};
 
 use futures::stream::BoxStream;
 use lanyard_iam::{EntryPrincipal, PrincipalArn};
+use lanyard_proto::PrincipalArns;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -142,6 +143,16 @@ pub enum EntryView {
     Principals,
     /// All of it.
     Full,
+}
+
+/// Whom the entries of a page name. Unlike other pages it lies in one piece from the snapshot to the door, for clients of EKS list
+/// nothing else of entries, a hundred at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PrincipalPage {
+    /// In the order of the entries.
+    pub principal_arns: PrincipalArns,
+    /// For the next page; none on the last.
+    pub next_token: Option<String>,
 }
 
 /// How an entry stands towards its principal.
@@ -302,7 +313,7 @@ pub trait Entries: Send + Sync + 'static {
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> impl Future<Output = Result<Page<String>, CallError>> + Send;
+    ) -> impl Future<Output = Result<PrincipalPage, CallError>> + Send;
     /// Those of a cluster as they are, and what happens to them from then on; after a revision up to which all was told, only
     /// if something has happened since.
     fn watch_entries(

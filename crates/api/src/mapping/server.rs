@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use lanyard_proto::{
+    AccessEntryPage,
     call::v1 as call,
     mapping::v1::{
         self as pb, blocks_server, clusters_server, entries_server, identity_providers_server,
@@ -183,7 +184,7 @@ serve! {
         = |engine, by, m| engine.create_entry(by, m.try_into()?).await?.into();
     actor describe_access_entry(pb::DescribeAccessEntryRequest) -> pb::AccessEntryDetail
         = |engine, by, m| engine.get_entry(by, entry_ref(&m.cluster, m.principal_arn)?).await?.into();
-    actor list_access_entries(pb::ListAccessEntriesRequest) -> pb::AccessEntryPage = |engine, by, m| {
+    actor list_access_entries(pb::ListAccessEntriesRequest) -> AccessEntryPage = |engine, by, m| {
         let cluster = field::parse("cluster", &m.cluster)?;
         let page = page_query(m.page);
         match field::optional_enum("view", m.view)?.unwrap_or(EntryView::Full) {

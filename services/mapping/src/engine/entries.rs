@@ -4,14 +4,14 @@ mod judge;
 mod left;
 mod several;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::cmp::Reverse;
 
 use lanyard_api::{
     Actor, Authority, CallError, ClusterId, EntryId, Mutated, Mutation, Page, PageQuery, Revision, Scope,
     Vouched,
     mapping::{
         AccessEntry, AccessPolicySummary, AccessScope, Cluster, CreateAccessEntry, Entries, EntryDetail,
-        EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, UpdateAccessEntry,
+        EntryEvents, EntryMatches, EntryRef, EntryState, PolicyAssociation, PrincipalPage, UpdateAccessEntry,
     },
 };
 use lanyard_iam::EntryPrincipal;
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     administrators, rules,
-    snapshot::{ClusterSnapshot, Entry, Place},
+    snapshot::{ClusterSnapshot, Entry},
 };
 
 const ENTRY: &str = "access entry";
@@ -87,7 +87,10 @@ impl Entries for Mapping {
     ) -> Result<Page<EntryDetail>, CallError> {
         let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let cut = cut(&snapshot, policy_arn.as_deref(), &page);
+        let Some(listed) = snapshot.listed(policy_arn.as_deref()) else {
+            return Ok(Page { items: Vec::new(), next_token: None });
+        };
+        let cut = listed.page(&page);
         let mut items = Vec::with_capacity(cut.items.len());
         for entry in cut.items {
             let associations = snapshot.associations_of(entry.record.id);
@@ -102,12 +105,11 @@ impl Entries for Mapping {
         cluster: ClusterId,
         policy_arn: Option<String>,
         page: PageQuery,
-    ) -> Result<Page<String>, CallError> {
+    ) -> Result<PrincipalPage, CallError> {
         let cluster = self.seen(&by.value, &cluster, Call::Management).await?;
         let snapshot = self.inner.state.cluster(cluster.uid).await?;
-        let Page { items, next_token } = cut(&snapshot, policy_arn.as_deref(), &page);
-        let items = items.iter().map(|entry| entry.principals().to_owned()).collect();
-        Ok(Page { items, next_token })
+        let listed = snapshot.listed(policy_arn.as_deref());
+        Ok(listed.map(|listed| listed.principals(&page)).unwrap_or_default())
     }
 
     async fn watch_entries(
@@ -261,20 +263,6 @@ pub(super) fn arn_of(cluster: &Cluster, entry: &AccessEntry) -> String {
         entry.principal_arn.in_entry_arn(),
         entry.id
     )
-}
-
-/// The entries of a page, in the order of their principals; those with an access policy alone if it is given.
-fn cut<'s>(
-    snapshot: &'s ClusterSnapshot,
-    policy_arn: Option<&str>,
-    page: &PageQuery,
-) -> Page<&'s Arc<Entry>> {
-    let entries = match policy_arn {
-        None => snapshot.entries(),
-        Some(policy_arn) => snapshot.entries_with(policy_arn),
-    };
-    let end = Place::of_token(&page.token);
-    Page::of_sorted(entries, page, |entry| entry.place() <= end, |entry| entry.place().token())
 }
 
 /// The entry that names a principal, by its whole ARN, or several by the same rule. Names are told apart ignoring letter case, but one

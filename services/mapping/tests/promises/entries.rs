@@ -517,7 +517,8 @@ pub(crate) async fn lists_page_without_gap_or_repetition<C: Calls, R: Resolve>(b
         let names: Vec<_> = cut.items.iter().map(|detail| detail.entry.principal_arn.to_string()).collect();
         let alone =
             bench.calls.list_principals(admin(), cluster.id.clone(), None, page.clone()).await.unwrap();
-        assert_eq!((&alone.items, &alone.next_token), (&names, &cut.next_token));
+        assert!(alone.principal_arns.iter().eq(&names), "{alone:?}");
+        assert_eq!(alone.next_token, cut.next_token);
         seen.extend(names);
         match cut.next_token {
             Some(token) => page.token = token,
@@ -549,17 +550,19 @@ pub(crate) async fn lists_of_one_policy_page_without_gap_or_repetition<C: Calls,
     loop {
         let (id, having) = (cluster.id.clone(), Some(view.clone()));
         let cut = bench.calls.list_principals(admin(), id, having, page.clone()).await.unwrap();
-        pages.push(cut.items);
+        pages.push(cut.principal_arns);
         match cut.next_token {
             Some(token) => page.token = token,
             None => break,
         }
     }
-    assert_eq!(pages, [&wanted[..2], &wanted[2..]]);
+    assert_eq!(pages.len(), 2);
+    assert!(pages[0].iter().eq(&wanted[..2]) && pages[1].iter().eq(&wanted[2..]), "{pages:?}");
     // What is gone is listed no more, and a page goes on behind where it was.
     bench.calls.delete_entry(by(admin()), entry_ref(&cluster, &wanted[1])).await.unwrap();
     let rest = bench.calls.list_principals(admin(), cluster.id.clone(), Some(view), page).await.unwrap();
-    assert_eq!((rest.items.as_slice(), rest.next_token), (&wanted[2..], None));
+    assert!(rest.principal_arns.iter().eq(&wanted[2..]), "{rest:?}");
+    assert_eq!(rest.next_token, None);
 }
 
 pub(crate) async fn immunity_16_an_end_is_kept_to_the_moment<C: Calls, R: Resolve>(bench: Bench<C, R>) {

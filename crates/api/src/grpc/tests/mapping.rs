@@ -13,8 +13,8 @@ use crate::{
         Clusters, CreateAccessEntry, CreateBlock, CreateCluster, DirectoryEntry, Entries, EntryDetail,
         EntryEvent, EntryEventKind, EntryEvents, EntryMatches, EntryRef, EntryType,
         IdentityProviderConfigDetail, IdentityProviderRef, IdentityProviderSettings, IdentityProviders, Node,
-        PolicyAssociation, Preview, PreviewQuery, Resolution, Resolve, ResolveQuery, RevisionReport,
-        RevisionReports, SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
+        PolicyAssociation, Preview, PreviewQuery, PrincipalPage, Resolution, Resolve, ResolveQuery,
+        RevisionReport, RevisionReports, SpokeCredential, Unmapped, UpdateAccessEntry, UpdateCluster,
     },
     suite::IdentityVouching,
 };
@@ -82,8 +82,11 @@ fake! { Entries {
     ask get_entry(named: EntryRef) -> EntryDetail, CallError = entry();
     ask list_entries(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<EntryDetail>, CallError
         = page(vec![entry()]);
-    ask list_principals(id: ClusterId, policy: Option<String>, query: PageQuery) -> Page<String>, CallError
-        = page(vec![entry().entry.principal_arn.to_string()]);
+    ask list_principals(id: ClusterId, policy: Option<String>, query: PageQuery) -> PrincipalPage, CallError
+        = {
+            let Page { items, next_token } = page(vec![entry().entry.principal_arn.to_string()]);
+            PrincipalPage { principal_arns: items.iter().collect(), next_token }
+        };
     ask preview_entry(named: EntryRef) -> EntryMatches, CallError = matches();
     change update_entry(asked: UpdateAccessEntry) -> Mutated<EntryDetail>, CallError = mutated(entry());
     change delete_entry(named: EntryRef) -> Mutated<EntryDetail>, CallError = mutated(entry());

@@ -1,6 +1,7 @@
 //! Access entries and policy associations.
 
 use lanyard_proto::{
+    AccessEntryPage,
     call::v1 as call,
     mapping::v1::{self as pb, access_scope::Scope, update_access_entry_request::End},
 };
@@ -15,9 +16,8 @@ use crate::{
     mapping::{
         AccessEntry, AccessPolicySummary, AccessScope, CreateAccessEntry, EntryDetail, EntryEvent,
         EntryEventKind, EntryMatch, EntryMatches, EntryRef, EntryState, EntryType, EntryView,
-        PolicyAssociation, UpdateAccessEntry,
+        PolicyAssociation, PrincipalPage, UpdateAccessEntry,
     },
-    mutation::Page,
 };
 
 wire_enum! { EntryType = pb::EntryType {
@@ -52,23 +52,24 @@ mutated! {
 convert! { AccessPolicySummary = pb::AccessPolicySummary { name: plain, arn: plain } }
 
 /// The view of principals alone.
-impl From<Page<String>> for pb::AccessEntryPage {
-    fn from(page: Page<String>) -> Self {
-        Self { items: Vec::new(), next_token: page.next_token, principal_arns: page.items }
+impl From<PrincipalPage> for AccessEntryPage {
+    fn from(page: PrincipalPage) -> Self {
+        let PrincipalPage { principal_arns, next_token } = page;
+        Self { items: Vec::new(), next_token, principal_arns }
     }
 }
 
 /// They were read when they were written, and are for showing.
-impl TryFrom<pb::AccessEntryPage> for Page<String> {
+impl TryFrom<AccessEntryPage> for PrincipalPage {
     type Error = CallError;
 
-    fn try_from(page: pb::AccessEntryPage) -> Result<Self, CallError> {
-        Ok(Self { items: page.principal_arns, next_token: page.next_token })
+    fn try_from(page: AccessEntryPage) -> Result<Self, CallError> {
+        Ok(Self { principal_arns: page.principal_arns, next_token: page.next_token })
     }
 }
 
 pages! {
-    EntryDetail = pb::AccessEntryPage,
+    EntryDetail = AccessEntryPage,
     PolicyAssociation = pb::PolicyAssociationPage,
     AccessPolicySummary = pb::AccessPolicyPage,
 }
