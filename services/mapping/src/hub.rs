@@ -20,6 +20,8 @@ pub(crate) struct HubSnapshot {
     pub(crate) clusters: HashMap<ClusterUid, Arc<Cluster>, RandomState>,
     by_id: HashMap<ClusterId, ClusterUid, RandomState>,
     by_place: HashMap<ClusterPlace, ClusterUid, RandomState>,
+    /// Each account's, in the order of their ids.
+    by_account: HashMap<AccountId, Vec<Arc<Cluster>>, RandomState>,
     /// How the hub gets at the clusters that it watches.
     pub(crate) kubeconfigs: HashMap<ClusterUid, SpokeKubeconfig, RandomState>,
     pub(crate) blocks: BlockSet,
@@ -55,12 +57,17 @@ impl HubSnapshot {
             })
             .collect();
         entries.sort_by(|a, b| a.cluster.id.cmp(&b.cluster.id));
+        let mut by_account: HashMap<AccountId, Vec<Arc<Cluster>>, RandomState> = HashMap::default();
+        for entry in &entries {
+            by_account.entry(entry.cluster.account).or_default().push(Arc::clone(&entry.cluster));
+        }
         let block_list: Vec<Block> = blocks.cloned().collect();
         Self {
             accounts: accounts.map(|account| (account.id, account.clone())).collect(),
             by_place: clusters.values().map(|cluster| (cluster.place(), cluster.uid)).collect(),
             clusters,
             by_id,
+            by_account,
             kubeconfigs,
             blocks: BlockSet::compile(&block_list),
             block_list,
@@ -74,6 +81,11 @@ impl HubSnapshot {
 
     pub(crate) fn cluster_at(&self, place: &ClusterPlace) -> Option<&Arc<Cluster>> {
         self.by_place.get(place).and_then(|uid| self.clusters.get(uid))
+    }
+
+    /// The clusters of an account, in the order of their ids.
+    pub(crate) fn clusters_of(&self, account: AccountId) -> &[Arc<Cluster>] {
+        self.by_account.get(&account).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The accounts whose principals the hub keeps itself.

@@ -61,6 +61,7 @@ suite! {
         a_change_of_a_cluster_is_held_against_every_rule,
         modes_go_one_way,
         immunity_37_a_cluster_made_anew_under_a_name_shares_nothing_with_the_one_before,
+        clusters_page_without_gap_or_repetition,
         the_directory_has_every_change_before_the_call_returns,
         a_spokes_bearer_token_is_shown_once_and_kept_as_a_hash,
         immunity_39_a_deleted_spoke_credential_is_out_of_the_directory_before_the_call_returns,

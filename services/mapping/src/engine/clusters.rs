@@ -1,6 +1,6 @@
 //! `Clusters`: the registered clusters and what hangs on them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use aws_lc_rs::rand;
 use lanyard_api::{
@@ -26,7 +26,7 @@ use super::{
     sight::{Call, in_account},
     updates,
 };
-use crate::{administrators, rules};
+use crate::{administrators, hub::HubSnapshot, rules};
 
 /// Characters of the end that a made-up id gets.
 const ID_END_CHARS: usize = 6;
@@ -93,9 +93,12 @@ impl Clusters for Mapping {
         region: Option<String>,
         page: PageQuery,
     ) -> Result<Page<Cluster>, CallError> {
-        let own = self.own_clusters(&by.value).await?;
-        let asked =
-            own.iter().filter(|cluster| region.as_ref().is_none_or(|region| *region == cluster.region));
+        let hub = self.inner.state.hub().await?;
+        let own = clusters_of(&hub, &by.value);
+        // No id is empty: the first page begins before all of them.
+        let behind = own.partition_point(|cluster| cluster.id.as_str() <= page.token.as_str());
+        let rest = own.get(behind..).unwrap_or_default().iter();
+        let asked = rest.filter(|cluster| region.as_ref().is_none_or(|region| *region == cluster.region));
         let cut = Page::cut(asked, &page, |cluster| cluster.id.to_string());
         Ok(Page {
             items: cut.items.into_iter().map(|cluster| (**cluster).clone()).collect(),
@@ -227,23 +230,25 @@ impl Clusters for Mapping {
     }
 }
 
+/// An actor's own clusters, in the order of their ids. Of a principal nothing is copied for that, nor looked at.
+fn clusters_of<'h>(hub: &'h HubSnapshot, actor: &Actor) -> Cow<'h, [Arc<Cluster>]> {
+    match &actor.kind {
+        ActorKind::Principal { arn, .. } => Cow::Borrowed(hub.clusters_of(arn.account)),
+        ActorKind::Spoke { cluster } => Cow::Owned(Vec::from_iter(hub.clusters.get(cluster).cloned())),
+        // Admit lets a node vend, and nothing else.
+        ActorKind::Node { .. } => Cow::Owned(Vec::new()),
+        ActorKind::System { .. } => {
+            let all = hub.directory.clusters.iter();
+            Cow::Owned(all.map(|entry| Arc::clone(&entry.cluster)).collect())
+        }
+    }
+}
+
 impl Mapping {
     /// The actor's own clusters, in the order of their ids.
     pub(super) async fn own_clusters(&self, actor: &Actor) -> Result<Vec<Arc<Cluster>>, CallError> {
         let hub = self.inner.state.hub().await?;
-        let mut own: Vec<Arc<Cluster>> = hub
-            .clusters
-            .values()
-            .filter(|cluster| match &actor.kind {
-                ActorKind::Spoke { cluster: uid } => *uid == cluster.uid,
-                ActorKind::Principal { .. } | ActorKind::Node { .. } | ActorKind::System { .. } => {
-                    in_account(actor, cluster.account)
-                }
-            })
-            .cloned()
-            .collect();
-        own.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Ok(own)
+        Ok(clusters_of(&hub, actor).into_owned())
     }
 
     /// The account that a new cluster is to be in: the actor's own.

@@ -212,6 +212,45 @@ pub(crate) fn proof_keys<C, R>(bench: &Bench<C, R>) -> Vec<ProofKey> {
     keys.iter().map(|(id, secret)| ProofKey::new(*id, secret)).collect()
 }
 
+pub(crate) async fn clusters_page_without_gap_or_repetition<C: Calls, R: Resolve>(bench: Bench<C, R>) {
+    for nth in [3, 0, 8, 5, 1, 7, 2, 6, 4] {
+        // An account may have four clusters in a region.
+        let region = String::from(match nth {
+            4 => "eu-central-1",
+            odd if odd % 2 == 1 => "eu-west-1",
+            _ => "us-west-2",
+        });
+        let asked = CreateCluster { region, ..cluster_named(&format!("c{nth}")) };
+        bench.calls.create_cluster(by(admin()), asked).await.unwrap();
+    }
+    bench.calls.create_cluster(by(eve()), cluster_named("c45")).await.unwrap();
+    let listed = async |region: Option<&str>, page: &PageQuery| {
+        let region = region.map(str::to_owned);
+        let cut = bench.calls.list_clusters(admin(), region, page.clone()).await.unwrap();
+        let names: Vec<String> = cut.items.into_iter().map(|cluster| cluster.name).collect();
+        (names, cut.next_token.unwrap_or_default())
+    };
+    let mut page = PageQuery { items_max: 4, token: String::new() };
+    let (names, token) = listed(None, &page).await;
+    assert_eq!((names.as_slice(), token.as_str()), (&["c0", "c1", "c2", "c3"].map(str::to_owned)[..], "c3"));
+    // What ended the page before is gone, and the next one goes on behind where it was.
+    bench.calls.delete_cluster(by(admin()), "c3".parse().unwrap()).await.unwrap();
+    page.token = token;
+    let (names, token) = listed(None, &page).await;
+    assert_eq!((names.as_slice(), token.as_str()), (&["c4", "c5", "c6", "c7"].map(str::to_owned)[..], "c7"));
+    page.token = token;
+    assert_eq!(listed(None, &page).await, (vec![String::from("c8")], String::new()));
+
+    let mut page = PageQuery { items_max: 2, token: String::new() };
+    for (wanted, next) in [(vec!["c0", "c2"], "c2"), (vec!["c6", "c8"], "")] {
+        let (names, token) = listed(Some("us-west-2"), &page).await;
+        assert_eq!((names, token.as_str()), (wanted.into_iter().map(str::to_owned).collect(), next));
+        page.token = token;
+    }
+    page.token = String::from("c8");
+    assert_eq!(listed(None, &page).await, (Vec::new(), String::new()));
+}
+
 pub(crate) async fn the_directory_has_every_change_before_the_call_returns<C: Calls, R: Resolve>(
     bench: Bench<C, R>,
 ) {
