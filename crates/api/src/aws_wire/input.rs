@@ -1,6 +1,6 @@
 //! What an operation is read from, and the call that is made of it.
 
-use std::ops::RangeInclusive;
+use std::{cell::OnceCell, ops::RangeInclusive};
 
 use bytes::Bytes;
 use lanyard_iam::shown;
@@ -82,6 +82,8 @@ pub(super) struct Input<'a> {
     parameters: &'a Parameters<'a>,
     body: &'a [u8],
     cluster: Option<Result<KnownCluster, String>>,
+    /// What seals the token of the next page, and as a rule has sealed that of this one.
+    sealing: OnceCell<PageKey>,
 }
 
 impl<'a> Input<'a> {
@@ -93,7 +95,7 @@ impl<'a> Input<'a> {
     ) -> Self {
         let name = found.label("name");
         let cluster = (!name.is_empty()).then(|| (caller.cluster)(name).ok_or_else(|| name.to_owned()));
-        Self { found, caller, parameters, body, cluster }
+        Self { found, caller, parameters, body, cluster, sealing: OnceCell::new() }
     }
 
     pub(super) fn service(&self) -> Service {
@@ -193,8 +195,10 @@ impl<'a> Input<'a> {
         match self.parameter(name)? {
             None | Some("") => Ok(String::new()),
             Some(token) => {
-                let mut keys = self.caller.page_secrets.iter().map(|secret| self.page_key(secret));
-                keys.find_map(|key| key.open(token)).ok_or_else(|| {
+                let mut others = self.caller.page_secrets.iter().skip(1);
+                let opened = self.sealing_key().and_then(|key| key.open(token));
+                let opened = opened.or_else(|| others.find_map(|secret| self.page_key(secret).open(token)));
+                opened.ok_or_else(|| {
                     let rule =
                         "it is not the token of another page of this very list; leave it out to begin anew";
                     self.invalid(name, rule)
@@ -221,9 +225,9 @@ impl<'a> Input<'a> {
             message: message.encode_to_vec().into(),
             unknown_cluster: self.cluster.as_ref().and_then(|cluster| cluster.as_ref().err()).cloned(),
             in_the_way: None,
-            page_key: match self.caller.page_secrets {
-                [secret, ..] if self.found.operation.paging != Paging::None => Some(self.page_key(secret)),
-                _ => None,
+            page_key: match self.found.operation.paging {
+                Paging::None => None,
+                Paging::Service | Paging::Door => self.sealing_key().cloned(),
             },
             page: None,
         }
@@ -246,6 +250,12 @@ impl<'a> Input<'a> {
     /// A parameter that has to be given.
     pub(super) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, AwsError> {
         value.ok_or_else(|| self.invalid(name, "it is missing and has to be given"))
+    }
+
+    /// The list's key by the secret that seals; none where there is no secret.
+    fn sealing_key(&self) -> Option<&PageKey> {
+        let secret = self.caller.page_secrets.first()?;
+        Some(self.sealing.get_or_init(|| self.page_key(secret)))
     }
 
     fn page_key(&self, secret: &[u8; 32]) -> PageKey {

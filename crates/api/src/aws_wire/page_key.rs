@@ -3,7 +3,8 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::Mac;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::voucher::keyed;
@@ -49,10 +50,11 @@ impl PageKey {
     /// The token for the page after `last`.
     #[must_use]
     pub fn seal(&self, last: &str) -> String {
-        let mac = self.mac(last.as_bytes());
+        let keyed = keyed(&self.0);
+        let mac = mac_of(&keyed, last.as_bytes());
         let mut sealed = mac.to_vec();
         sealed.extend_from_slice(last.as_bytes());
-        self.mask(&mac, sealed.get_mut(MAC_BYTES..).unwrap_or_default());
+        mask(&keyed, &mac, sealed.get_mut(MAC_BYTES..).unwrap_or_default());
         URL_SAFE_NO_PAD.encode(sealed)
     }
 
@@ -65,28 +67,30 @@ impl PageKey {
         let mut sealed = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (mac, text) = sealed.split_at_mut_checked(MAC_BYTES)?;
         let mac: [u8; MAC_BYTES] = (&*mac).try_into().ok()?;
-        self.mask(&mac, text);
-        bool::from(self.mac(text).ct_eq(&mac)).then(|| String::from_utf8(text.to_vec()).ok()).flatten()
+        let keyed = keyed(&self.0);
+        mask(&keyed, &mac, text);
+        bool::from(mac_of(&keyed, text).ct_eq(&mac)).then(|| String::from_utf8(text.to_vec()).ok()).flatten()
     }
+}
 
-    fn mac(&self, text: &[u8]) -> [u8; MAC_BYTES] {
-        let mut mac = keyed(&self.0);
-        mac.update(b"text");
-        mac.update(text);
-        let whole: [u8; 32] = mac.finalize().into_bytes().into();
-        std::array::from_fn(|at| whole.get(at).copied().unwrap_or_default())
-    }
+/// Under a list's key, which is taken in once for all that is made by it.
+fn mac_of(keyed: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC_BYTES] {
+    let mut mac = keyed.clone();
+    mac.update(b"text");
+    mac.update(text);
+    let whole: [u8; 32] = mac.finalize().into_bytes().into();
+    std::array::from_fn(|at| whole.get(at).copied().unwrap_or_default())
+}
 
-    /// The same in both directions.
-    fn mask(&self, mac: &[u8; MAC_BYTES], text: &mut [u8]) {
-        for (number, block) in text.chunks_mut(32).enumerate() {
-            let mut stream = keyed(&self.0);
-            stream.update(b"mask");
-            stream.update(mac);
-            stream.update(&(number as u64).to_be_bytes());
-            let stream = stream.finalize().into_bytes();
-            block.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
-        }
+/// The same in both directions.
+fn mask(keyed: &Hmac<Sha256>, mac: &[u8; MAC_BYTES], text: &mut [u8]) {
+    for (number, block) in text.chunks_mut(32).enumerate() {
+        let mut stream = keyed.clone();
+        stream.update(b"mask");
+        stream.update(mac);
+        stream.update(&(number as u64).to_be_bytes());
+        let stream = stream.finalize().into_bytes();
+        block.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn a_token_is_of_one_list_of_one_caller_and_cannot_be_read() {
         let own = key(&["AIDA1", "ListAccessEntries", "dev"]);
-        let last = "arn:aws:iam::111122223333:user/ana-with-a-name-longer-than-one-block";
+        let last = LAST;
         let token = own.seal(last);
         assert_eq!(own.open(&token).as_deref(), Some(last));
         let shown = String::from_utf8_lossy(&URL_SAFE_NO_PAD.decode(&token).unwrap()).into_owned();
@@ -122,6 +126,16 @@ mod tests {
             assert_eq!(own.open(bad), None, "{bad}");
         }
         assert_eq!(format!("{own:?}"), "PageKey(..)");
+    }
+
+    /// Where a page ended, and its token by another implementation of the same rule.
+    const LAST: &str = "arn:aws:iam::111122223333:user/ana-with-a-name-longer-than-one-block";
+    const SEALED: &str = "7cuqnxIEqMqm9mE8BfxbcZHB5D03W4FOOj5PSnUvaX6_fGeJh7VZU4PyzSFLL11S6h0rQJaHAoBviysoERtiTtZNXRnpbeUeP-KYggIr55K--MTa";
+
+    #[test]
+    fn a_token_stays_what_it_was_for_those_who_go_on_with_theirs_at_a_newer_hub() {
+        let token = key(&["AIDA1", "ListAccessEntries", "dev"]).seal(LAST);
+        assert_eq!(token, SEALED);
     }
 
     proptest! {
