@@ -34,11 +34,14 @@ pub struct ConditionKeys {
     open: Vec<Box<str>>,
 }
 
+/// Room for as many keys as a request has as a rule, tags apart: a table that grows with each few of them is filled four times over.
+const KEYS_EXPECTED: usize = 28;
+
 impl ConditionKeys {
     /// No keys.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { values: HashMap::with_capacity(KEYS_EXPECTED), open: Vec::new() }
     }
 
     /// Sets a key's single value, in place of what it had.
