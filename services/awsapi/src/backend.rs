@@ -11,9 +11,11 @@ use lanyard_api::{
     tags::{self, Tags},
     voucher::Audience,
 };
-use tonic::service::Routes;
 
-use crate::recorder::Recorder;
+use crate::{
+    recorder::Recorder,
+    servers::{Named, Servers},
+};
 
 /// The services, in this process or elsewhere.
 pub trait Backend: Send + Sync + 'static {
@@ -37,7 +39,7 @@ pub trait Backend: Send + Sync + 'static {
 pub struct InProcess<A, C> {
     authn: Arc<A>,
     credentials: Arc<C>,
-    routes: Routes,
+    servers: Servers,
 }
 
 impl<A, C> std::fmt::Debug for InProcess<A, C> {
@@ -63,30 +65,32 @@ where
     let mapping = Served::new(mapping, door.clone());
     let served = Served::new(Arc::clone(&credentials), door.clone());
     let vend = Served::new(vend, door.clone());
-    let routes = Routes::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone())))
-        .add_service(authn::server::instance_profiles(Served::new(Arc::clone(&authn), door.clone())))
-        .add_service(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door)))
-        .add_service(mapping::server::clusters(mapping.clone()))
-        .add_service(mapping::server::entries(mapping.clone()))
-        .add_service(mapping::server::identity_providers(mapping.clone()))
-        .add_service(mapping::server::updates(mapping.clone()))
-        .add_service(tags::of_mapping(mapping))
-        .add_service(credentials::server::sessions(served.clone()))
-        .add_service(credentials::server::associations(served.clone()))
-        .add_service(credentials::server::vend(vend))
-        .add_service(tags::of_credentials(served));
-    InProcess { authn, credentials, routes }
+    let servers = Servers::from_iter([
+        Named::new(authn::server::accounts(Served::new(Arc::clone(&authn), door.clone()))),
+        Named::new(authn::server::instance_profiles(Served::new(Arc::clone(&authn), door.clone()))),
+        Named::new(authn::server::oidc_providers(Served::new(Arc::clone(&authn), door))),
+        Named::new(mapping::server::clusters(mapping.clone())),
+        Named::new(mapping::server::entries(mapping.clone())),
+        Named::new(mapping::server::identity_providers(mapping.clone())),
+        Named::new(mapping::server::updates(mapping.clone())),
+        Named::new(tags::of_mapping(mapping)),
+        Named::new(credentials::server::sessions(served.clone())),
+        Named::new(credentials::server::associations(served.clone())),
+        Named::new(credentials::server::vend(vend)),
+        Named::new(tags::of_credentials(served)),
+    ]);
+    InProcess { authn, credentials, servers }
 }
 
 impl<A: AdmitAws, C: Issuers> Backend for InProcess<A, C> {
-    type Way = Routes;
+    type Way = Servers;
 
     async fn admit(&self, query: AdmitAwsQuery) -> Result<AwsAdmission, Fault> {
         self.authn.admit_aws(query).await
     }
 
-    fn way(&self, _: Audience) -> Option<Routes> {
-        Some(self.routes.clone())
+    fn way(&self, _: Audience) -> Option<Servers> {
+        Some(self.servers.clone())
     }
 
     /// What vends here records its answers, as [`in_process`] was told.

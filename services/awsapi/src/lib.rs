@@ -21,6 +21,7 @@ mod operations;
 pub mod process;
 mod recorder;
 mod remote;
+mod servers;
 mod wire;
 
 pub use backend::{Backend, InProcess, in_process};
@@ -28,4 +29,5 @@ pub use config::AwsApiConfig;
 pub use door::{AwsDoor, Hub, Parts};
 pub use recorder::Recorder;
 pub use remote::{PeersConfig, RemoteServices};
+pub use servers::Servers;
 pub use wire::REQUEST_ID;
