@@ -158,17 +158,26 @@ impl<B: Backend> Call<'_, B> {
         })
     }
 
-    /// What the service of a method answers to the message that was admitted.
+    /// The message by which the service of a method answers the one that was admitted.
+    pub(crate) async fn asked<Q, A>(&self) -> Result<A, CallError>
+    where
+        Q: Managed + 'static,
+        A: Message + Default + 'static,
+    {
+        let message: Q = self.message()?;
+        let way = Audience::of_method(Q::METHOD.path).and_then(|to| self.backend.way(to));
+        let way = way.ok_or(Fault::Internal)?;
+        pass(way, self.admitted.actor.clone(), message, self.timeout).await
+    }
+
+    /// What that says.
     pub(crate) async fn ask<Q, A, D>(&self) -> Result<D, CallError>
     where
         Q: Managed + 'static,
         A: Message + Default + 'static,
         D: TryFrom<A, Error = CallError>,
     {
-        let message: Q = self.message()?;
-        let way = Audience::of_method(Q::METHOD.path).and_then(|to| self.backend.way(to));
-        let way = way.ok_or(Fault::Internal)?;
-        let answer: A = pass(way, self.admitted.actor.clone(), message, self.timeout).await?;
+        let answer = self.asked::<Q, A>().await?;
         D::try_from(answer).map_err(|error| {
             tracing::error!(%error, rpc.method = self.admitted.method, "an answer of a service cannot be read");
             Fault::Internal.into()

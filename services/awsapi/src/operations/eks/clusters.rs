@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lanyard_api::{CallError, Mutated, Page, mapping::Cluster};
+use lanyard_api::{CallError, Mutated, mapping::Cluster};
 use lanyard_proto::mapping::v1 as pb;
+use prost::Message;
 use serde_json::{Value, json};
 
 use super::{page, updates};
@@ -16,10 +17,26 @@ use crate::{
 };
 
 pub(in crate::operations) async fn list<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
-    let Page { items, next_token } =
-        call.ask::<pb::ListClustersRequest, pb::ClusterPage, Page<Cluster>>().await?;
+    let NamesPage { items, next_token } = call.asked::<pb::ListClustersRequest, NamesPage>().await?;
     let names = items.into_iter().map(|cluster| Value::from(cluster.name)).collect();
     Ok(Answer::Rest(page("clusters", names, call.next_token(next_token)).into()))
+}
+
+/// `lanyard.mapping.v1.ClusterPage` with nothing of its clusters but their names, for those alone are listed here: certificates are most of
+/// what it has.
+#[derive(Clone, PartialEq, Message)]
+struct NamesPage {
+    #[prost(message, repeated, tag = "1")]
+    items: Vec<Name>,
+    #[prost(string, optional, tag = "2")]
+    next_token: Option<String>,
+}
+
+/// The same of `lanyard.mapping.v1.Cluster`.
+#[derive(Clone, PartialEq, Message)]
+struct Name {
+    #[prost(string, tag = "3")]
+    name: String,
 }
 
 pub(in crate::operations) async fn describe<B: Backend>(call: &Call<'_, B>) -> Result<Answer, CallError> {
@@ -96,4 +113,27 @@ fn shape(cluster: &Cluster, hub: &Hub, status: &str) -> Value {
         add("outpostConfig", json!({ "outpostArns": [], "controlPlaneInstanceType": "lanyard" }));
     }
     shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_page_are_read_where_the_service_writes_them() {
+        let cluster = |name: &str| pb::Cluster {
+            uid: "uid".to_owned(),
+            id: format!("{name}-2"),
+            name: name.to_owned(),
+            certificate_authority: Some("pem".to_owned()),
+            ..Default::default()
+        };
+        for next_token in [None, Some("b-2".to_owned())] {
+            let page =
+                pb::ClusterPage { items: vec![cluster("a"), cluster("b")], next_token: next_token.clone() };
+            let read = NamesPage::decode(&*page.encode_to_vec()).unwrap();
+            let names: Vec<_> = read.items.iter().map(|cluster| cluster.name.as_str()).collect();
+            assert_eq!((names.as_slice(), read.next_token), (["a", "b"].as_slice(), next_token));
+        }
+    }
 }
