@@ -39,6 +39,13 @@ impl Associations for Credentials {
         asked: CreatePodIdentityAssociation,
     ) -> Result<Mutated<PodIdentityAssociationDetail>, CallError> {
         let cluster = self.seen(&by.actor.value, &asked.cluster).await?;
+        let scope = Scope::Cluster(cluster.uid);
+        // A request that is known by its token is answered as then, whatever accounts and rules say of it by now.
+        if by.client_request_token.is_some()
+            && let Err(error) = self.store().begin("create_pod_identity_association", &by, &[scope]).await
+        {
+            return replayed(error);
+        }
         rules::created(&asked)?;
         let hub = self.hub().await?;
         let role_arn = rules::role(&cluster, &asked.role_arn, |account| hub.is_aws(account))?;
@@ -72,7 +79,6 @@ impl Associations for Credentials {
             created_at: now,
             modified_at: now,
         };
-        let scope = Scope::Cluster(cluster.uid);
         // AWS is asked before the transaction, which must not wait for it; but not for a request that was answered already.
         if aws_road.is_some()
             && let Err(error) = self.store().begin("create_pod_identity_association", &by, &[scope]).await

@@ -39,12 +39,13 @@ impl Mapping {
         let cluster = self.seen(&by.actor.value, &id, Call::Management).await?;
         rules::cluster::node(&node.instance_id, &node.private_dns_name)?;
         let role_arn = match &node.role_arn {
-            Some(text) => rules::cluster::node_role(text)?.to_string(),
-            None => self.only_node_role(&cluster).await?,
+            Some(text) => Ok(rules::cluster::node_role(text)?.to_string()),
+            None => self.only_node_role(&cluster).await,
         };
-        let node = Node { cluster: cluster.uid, role_arn: Some(role_arn), ..node };
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("set_node", &by, &[scope]).await?);
+        // Only now: a request that is known by its token is answered as then, whatever maps nodes by now.
+        let node = Node { cluster: cluster.uid, role_arn: Some(role_arn?), ..node };
         let nodes: Vec<Node> = tx.list(scope).await?;
         let twin = |other: &&Node| {
             other.private_dns_name == node.private_dns_name && other.instance_id != node.instance_id

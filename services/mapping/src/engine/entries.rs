@@ -136,14 +136,14 @@ impl Entries for Mapping {
         // Before the transaction, which must not wait for others' servers.
         let read = match &found {
             Ok(found) if change.rebind => {
-                self.read_principal(&found.authority, &found.principal_arn, Spelling::Any).await?
+                self.read_principal(&found.authority, &found.principal_arn, Spelling::Any).await
             }
-            _ => ReadPrincipal::NotAsked,
+            _ => Ok(ReadPrincipal::NotAsked),
         };
         let scope = Scope::Cluster(cluster.uid);
         let mut tx = fresh!(self.begin("update_access_entry", &by, &[scope]).await?);
-        // Only now: a request that is known by its token is answered as then, whatever has become of the entry.
-        let id = found?.id;
+        // Only now: a request that is known by its token is answered as then, whatever has become of the entry or its principal.
+        let (id, read) = (found?.id, read?);
         let cluster = current(&mut tx, &cluster).await?;
         rules::entry::mode(cluster.authentication_mode)?;
         let before = stored(&mut tx, scope, id, &change.entry).await?;

@@ -118,13 +118,16 @@ async fn a_role_made_anew_in_aws_is_bound_again_as_iam_says(database: TestDataba
     let new = identity(&of(AWS, "assumed-role/x/s"), "AROANEW");
     assert_eq!(bench.name_of(&cluster, &new).await, "stale_entry");
     aws.add_principal(&principal, "AROANEW");
-    let bound = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap().value;
+    let answer = bench.calls.update_entry(once("rebind"), rebind(&cluster, &principal)).await.unwrap();
+    let bound = &answer.value;
     assert_eq!((bound.entry.principal_id.as_deref(), bound.state), (Some("AROANEW"), EntryState::Active));
     assert!(bench.name_of(&cluster, &new).await.ends_with("/s"));
 
     aws.remove_principal(&principal);
     let gone = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await;
     assert_eq!(code_of(gone), "invalid_principal");
+    let again = bench.calls.update_entry(once("rebind"), rebind(&cluster, &principal)).await;
+    assert_eq!(again.unwrap(), answer, "it has its first answer, though the principal is gone");
     aws.behave_at("iam", Behaviour::ServerError);
     let unknown = bench.calls.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap_err();
     assert_eq!(code(&unknown), "rebind_unknown");

@@ -419,7 +419,9 @@ pub(crate) async fn nodes_are_bound_by_session_role_and_name<C: Calls, R: Resolv
     assert_eq!(bench.name_of(&cluster, &stolen).await, "unknown_node");
     assert_eq!(set(node("i-01234567", "a2.internal", None)).await, "ok");
     assert_eq!(bench.name_of(&cluster, &knock).await, "system:node:a2.internal");
-    assert_eq!(set(node("i-00000003", "c", None)).await, "ok");
+    let asked = node("i-00000003", "c", None);
+    let third = async || bench.calls.set_node(once("third"), cluster.id.clone(), asked.clone()).await;
+    let bound = third().await.unwrap();
     assert_eq!(set(node("i-00000004", "d", None)).await, "limit");
     let listed =
         bench.calls.list_nodes(admin(), cluster.id.clone(), PageQuery::default()).await.unwrap().items;
@@ -427,6 +429,12 @@ pub(crate) async fn nodes_are_bound_by_session_role_and_name<C: Calls, R: Resolv
     assert_eq!(names, ["i-00000003", "i-01234567", "i-89abcdef"]);
     assert_eq!(listed[2].role_arn.as_deref(), Some("arn:aws:iam::111122223333:role/other"));
     assert!(listed.iter().all(|node| node.cluster == cluster.uid));
+    // There are two roles of nodes by now; the same call once more is answered as it was.
+    let mut others = entry(&cluster, &of(OWN, "role/ops"));
+    others.entry_type = Some(lanyard_api::mapping::EntryType::Ec2Linux);
+    bench.calls.create_entry(by(admin()), others).await.unwrap();
+    assert_eq!(set(node("i-00000003", "c", None)).await, "node_role");
+    assert_eq!(third().await.unwrap(), bound);
 }
 
 pub(crate) async fn the_same_signed_request_is_answered_once_and_then_repeated<C: Calls, R: Resolve>(
