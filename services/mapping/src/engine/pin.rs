@@ -7,8 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use lanyard_api::{
-    AwsIdentity, ClusterUid, Fault, Mutation, Scope,
-    mapping::{AccessEntry, Resolution},
+    AwsIdentity, BlockId, ClusterUid, Fault, Mutation, Scope,
+    mapping::{AccessEntry, Block, Resolution},
 };
 use lanyard_store::StoreError;
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     administrators, badge,
+    blocks::BlockSet,
     knock::Knock,
     resolution::{Asks, Refused, SESSION_KIN},
     store::View,
@@ -39,9 +40,13 @@ impl Mapping {
         identity: &AwsIdentity,
     ) -> Result<Resolution, Fault> {
         let mut changes = self.inner.signal.listen();
-        if let Err(error) = self.pin(view, knock).await {
-            tracing::error!(error = %error, cluster.uid = %view.cluster.uid, "an access entry could not be pinned");
-            return Err(error.into());
+        match self.pin(view, knock).await {
+            Ok(None) => {}
+            Ok(Some(block)) => return Ok(Resolution::Blocked(block)),
+            Err(error) => {
+                tracing::error!(error = %error, cluster.uid = %view.cluster.uid, "an access entry could not be pinned");
+                return Err(error.into());
+            }
         }
         // Somebody else may have pinned it, here or in another process, so that it is on its way to this one.
         let deadline = Instant::now() + READ_BACK_MAX;
@@ -88,28 +93,33 @@ impl Mapping {
         })
     }
 
-    /// Binds the entry to whoever knocks, unless it is bound by now or may not be any more.
-    async fn pin(&self, view: &View, knock: &Knock<'_>) -> Result<(), StoreError> {
+    /// Binds the entry to whoever knocks, unless it is bound by now or may not be any more, or they are blocked by now: by what is
+    /// answered.
+    async fn pin(&self, view: &View, knock: &Knock<'_>) -> Result<Option<BlockId>, StoreError> {
         let (authority, canonical) = (knock.authority, knock.canonical.as_str());
         let snapshot = &view.snapshot;
         let found = snapshot
             .entry_of(authority, canonical)
             .or_else(|| snapshot.entry_of_several(authority, canonical));
-        let (Some(entry), Some(principal_id)) = (found, knock.principal_id) else { return Ok(()) };
+        let (Some(entry), Some(principal_id)) = (found, knock.principal_id) else { return Ok(None) };
         let scope = Scope::Cluster(view.cluster.uid);
         let by = Mutation::system("pin");
         let mut tx = self.inner.store.begin("pin_access_entry", &by, &[scope]).await?;
-        // Others may have held the scope first: who was blocked meanwhile does not get the entry, nor who may have been.
-        match self.view(view.cluster.uid).await {
-            Ok(Some(view)) if view.blocked(knock).is_none() => {}
-            _ => return Ok(()),
+        // Others may have held the scope first: who was blocked meanwhile does not get the entry. The store is asked, for memory hears
+        // of what was written only once the scope is free again, and of another process's writes later still.
+        for place in [Scope::Hub, Scope::Account(view.cluster.account), scope] {
+            let blocks: Vec<Block> = tx.list(place).await?;
+            let block = BlockSet::compile(&blocks).find(knock);
+            if block.is_some() {
+                return Ok(block);
+            }
         }
         let now = tx.now();
         let stored: Option<AccessEntry> = tx.get(scope, &entry.record.id.to_string()).await?;
         let waits = |entry: &AccessEntry| {
             entry.principal_id.is_none() && entry.pin_until.is_some_and(|until| now < until)
         };
-        let Some(before) = stored.filter(waits) else { return Ok(()) };
+        let Some(before) = stored.filter(waits) else { return Ok(None) };
         let after = AccessEntry {
             principal_id: Some(principal_id.to_owned()),
             pin_until: None,
@@ -123,6 +133,6 @@ impl Mapping {
             cluster.uid = %view.cluster.uid, entry.id = %after.id, principal.id = principal_id,
             "an access entry was pinned to the principal that knocked first"
         );
-        Ok(())
+        Ok(None)
     }
 }

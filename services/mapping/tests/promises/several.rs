@@ -156,11 +156,8 @@ pub(crate) async fn an_entry_for_one_goes_before_a_pattern_and_its_end_does_not_
     // A block beats patterns too.
     let target = principal(&of(AWS, "role/dev-1"));
     let target = match target {
-        lanyard_api::mapping::BlockTarget::Principal { canonical_arn, .. } => {
-            lanyard_api::mapping::BlockTarget::Principal {
-                authority: lanyard_api::Authority::Aws,
-                canonical_arn,
-            }
+        BlockTarget::Principal { canonical_arn, .. } => {
+            BlockTarget::Principal { authority: lanyard_api::Authority::Aws, canonical_arn }
         }
         other => other,
     };
@@ -331,7 +328,9 @@ pub(crate) async fn immunity_42_a_block_that_is_made_while_a_pin_waits_holds<C: 
     pinned_later(&bench, &cluster, &admin_role).await;
     let scope = Scope::Cluster(cluster.uid);
     let first = identity(&of(AWS, "assumed-role/admin/ana"), "AROAFIRST");
-    let mut held = bench.store.begin("test", &lanyard_api::Mutation::system("test"), &[scope]).await.unwrap();
+    // Another process, of whose writes the one that is asked hears when it may.
+    let other = bench.database.open(std::sync::Arc::new(bench.clock.clone())).await;
+    let mut held = other.begin("test", &lanyard_api::Mutation::system("test"), &[scope]).await.unwrap();
     {
         let mut knocking = std::pin::pin!(bench.resolve(cluster.uid, &first));
         // Until the pin waits for the scope, or nearly.
