@@ -25,13 +25,16 @@ pub use carrier::Told;
 pub(crate) use carrier::{Carried, Carrier, Outbox, Outcome, Reading};
 pub use server::{Carrying, Together, Whole};
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// The method that opens such a stream.
 pub(crate) const PATH: &str = "/lanyard.kit.v1.Together/Call";
 
-/// Most bytes of a call's body. A longer one is read for longer than its head costs, and would hold up the others.
-pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of a call's body. A longer one is read, and worked on, for longer than a stream of its own costs, and would hold up the others.
+pub(crate) const BODY_BYTES_MAX: usize = 4 * 1024;
 /// Most bytes of a call with its headers. What a service takes of one by itself is HTTP/2's to say.
 const CALL_BYTES_MAX: usize = BODY_BYTES_MAX + 16 * 1024;
 /// Most bytes of an answer's body: a little more than the services make a message.
@@ -45,9 +48,24 @@ const CALLS_MAX: usize = 256;
 /// Bytes that may wait to be written before more go another way, or wait themselves.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
 
-/// In the extensions of a request that opens such a stream: cancelled when its connection is about to end.
+/// Most such streams of a connection: each may have as many calls as a connection without them.
+const STREAMS_MAX: usize = 1;
+
+/// In the extensions of a request that opens such a stream: what it shares with others of its connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending(pub(crate) CancellationToken);
+pub(crate) struct OfConnection {
+    /// Cancelled when the connection is about to end.
+    ending: CancellationToken,
+    /// Streams that may be opened yet.
+    slots: Arc<Semaphore>,
+}
+
+impl OfConnection {
+    /// Of a connection that ends then.
+    pub(crate) fn new(ending: CancellationToken) -> Self {
+        Self { ending, slots: Arc::new(Semaphore::new(STREAMS_MAX)) }
+    }
+}
 
 #[cfg(test)]
 mod tests;

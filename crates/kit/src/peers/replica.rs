@@ -185,8 +185,9 @@ where
     B::Error: Into<BoxError>,
 {
     pub(super) async fn send(&self, request: Request<Sent<B>>) -> Result<Response<Got>, Unsent<B>> {
-        let sender = self.sender().clone();
-        let Some(mut sender) = sender else { return Err(Unsent::Whole(Box::new(request))) };
+        if self.sender().is_none() {
+            return Err(Unsent::Whole(Box::new(request)));
+        }
         let mut under_way = UnderWay::begin(self);
         let carried = self.carried(&request);
         if let Some(carried) = carried {
@@ -203,6 +204,12 @@ where
                 Outcome::NotTaken => {}
             }
         }
+        // Of the connection that is there now: the one that carried it may be gone by this time.
+        let sender = self.sender().clone();
+        let Some(mut sender) = sender else {
+            under_way.has_ended = true;
+            return Err(Unsent::Whole(Box::new(request)));
+        };
         let answered = sender.try_send_request(request).await;
         under_way.has_ended = true;
         if answered.is_ok() {
@@ -275,6 +282,8 @@ where
                     let begun = Instant::now();
                     let ended = connection.await;
                     *self.replica.sender() = None;
+                    // One that has not heard of its end yet would be in the way of the next connection's.
+                    *self.replica.carrier() = None;
                     self.connected.send_modify(|count| *count = count.saturating_sub(1));
                     tracing::debug!(peer.address = %place, error = ?ended.err(), "a connection ended");
                     is_told = false;

@@ -24,7 +24,7 @@ use super::panicked::Shape;
 use super::stalled::Stalled;
 use crate::telemetry::RequestId;
 use crate::tls::PeerIdentity;
-use crate::together::{self, Ending};
+use crate::together::{self, OfConnection};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -104,12 +104,13 @@ where
 {
     let ending = CancellationToken::new();
     let end = ending.clone().drop_guard();
+    let of_connection = OfConnection::new(ending);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let shape = Shape::of(request.headers());
         let id = RequestId::said(request.headers(), Some(&peer));
         request.extensions_mut().insert(peer.clone());
         if request.uri().path() == together::PATH {
-            request.extensions_mut().insert(Ending(ending.clone()));
+            request.extensions_mut().insert(of_connection.clone());
         }
         let answer = AssertUnwindSafe(service.clone().oneshot(request)).catch_unwind();
         async move {

@@ -38,10 +38,19 @@ struct State {
     written_below: u64,
     /// Who waits for which answer.
     waiting: HashMap<u64, oneshot::Sender<Ended>>,
+    /// Calls that nobody waits for any more, which is to be written.
+    cancelled: Vec<u64>,
     /// Whether calls are taken: once the other end has said that it takes them, until it says that it ends.
     is_open: bool,
-    /// Whether nothing is written any more.
+    /// Whether no call is written any more; that those which were are given up may be yet.
     is_over: bool,
+}
+
+impl State {
+    /// Whoever writes, where it may have to look again because nothing is waited for any more.
+    fn writer_at_end(&mut self) -> Option<Waker> {
+        if self.is_over && self.waiting.is_empty() { self.writer.take() } else { None }
+    }
 }
 
 /// What a call came to; nothing where the stream broke with it.
@@ -130,8 +139,9 @@ impl Carrier {
     /// Nobody waits for a call any more.
     fn cancel(&self, number: u64) {
         let mut state = self.state();
-        if state.waiting.remove(&number).is_some() && !state.is_over {
-            wire::put(&mut state.queue, &Call { number, is_cancelled: true, ..Call::default() });
+        if state.waiting.remove(&number).is_some() {
+            // Also while the stream ends: the other end would work on it for nobody, and wait for that.
+            state.cancelled.push(number);
             let writer = state.writer.take();
             drop(state);
             writer.into_iter().for_each(Waker::wake);
@@ -142,19 +152,24 @@ impl Carrier {
         if answer.ending {
             return self.end();
         }
-        let waiting = self.state().waiting.remove(&answer.number);
+        let mut state = self.state();
+        let waiting = state.waiting.remove(&answer.number);
+        let writer = state.writer_at_end();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
         if let Some(waiting) = waiting {
             // Whoever waited may just have gone.
             let _ = waiting.send(Ended::Answered(answer));
         }
     }
 
-    /// Takes and writes nothing more. What was not written goes another way; what was is waited for yet.
+    /// Takes and writes no more calls. What was not written goes another way; what was is waited for yet.
     fn end(&self) {
         let mut state = self.state();
         (state.is_open, state.is_over) = (false, true);
         state.queue.clear();
         let written_below = state.written_below;
+        state.cancelled.retain(|number| *number < written_below);
         let unwritten: Vec<_> = state
             .waiting
             .extract_if(|number, _| *number >= written_below)
@@ -171,8 +186,14 @@ impl Carrier {
     /// The same, and nothing is waited for.
     fn break_off(&self) {
         self.end();
-        // Dropped after the lock, and by that told.
-        let _waiting = std::mem::take(&mut self.state().waiting);
+        let mut state = self.state();
+        state.cancelled.clear();
+        let waiting = std::mem::take(&mut state.waiting);
+        let writer = state.writer_at_end();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+        // After the lock: they are told by it.
+        drop(waiting);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -310,21 +331,26 @@ impl Body for Outbox {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let outbox = self.get_mut();
         let mut state = outbox.carrier.state();
-        if state.queue.is_empty() {
-            if state.is_over {
+        if state.queue.is_empty() && state.cancelled.is_empty() {
+            // What is waited for yet may be given up yet.
+            if state.is_over && state.waiting.is_empty() {
                 return Poll::Ready(None);
             }
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }
         // Whoever wakes this task would see it run before all that is ready to run. A task that wakes itself comes after those, and
-        // finds what they have to send as well. Where there are none, that is at once.
-        if !std::mem::replace(&mut outbox.has_let_others, true) {
+        // finds what they have to send as well. That wakes a thread where others sleep, so that a call for itself goes without.
+        if state.waiting.len() > 1 && !std::mem::replace(&mut outbox.has_let_others, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         outbox.has_let_others = false;
         state.written_below = state.next;
+        // Behind their calls, which may be in this very piece.
+        for number in std::mem::take(&mut state.cancelled) {
+            wire::put(&mut state.queue, &Call { number, is_cancelled: true, ..Call::default() });
+        }
         let piece = state.queue.split().freeze();
         drop(state);
         outbox.carrier.written.increment(1);

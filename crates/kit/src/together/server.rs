@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::{Future as _, Ready, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -13,15 +14,18 @@ use futures::future::{AbortHandle, Abortable, BoxFuture, Either as EitherFuture,
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use http::uri::{Parts, PathAndQuery, Uri};
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tower::{Service, ServiceExt as _};
 
 use super::wire::{self, Answer, Call, Field, Messages, USUAL_OF_ANSWERS, USUAL_OF_CALLS};
-use super::{ANSWER_BODY_BYTES_MAX, CALL_BYTES_MAX, CALLS_MAX, Ending, PATH, WAITING_BYTES_MAX};
+use super::{
+    ANSWER_BODY_BYTES_MAX, CALL_BYTES_MAX, CALLS_MAX, FIELDS_MAX, OfConnection, PATH, WAITING_BYTES_MAX,
+};
 use crate::serve::{Peer, Shape};
 use crate::telemetry::{Code, RequestId};
 use crate::tls::PeerIdentity;
@@ -30,6 +34,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Pieces that are read before answers are written again.
 const PIECES_AT_ONCE: usize = 32;
+
+/// Most bytes of an answer's headers, or of its trailers: both with what frames them are well within what the other end reads.
+const METADATA_BYTES_MAX: usize = 256 * 1024;
 
 /// The body of a request, whether it came by itself or with others.
 pub type Whole = Either<Incoming, Full<Bytes>>;
@@ -69,15 +76,17 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let peer = request.extensions().get::<Peer>().filter(|_| request.uri().path() == PATH);
-        match peer.filter(|peer| is_service(peer)).cloned() {
-            Some(peer) => {
-                let body = Carrying::new(self.service.clone(), self.methods, peer, request);
+        let peer = peer.filter(|peer| is_service(peer)).cloned();
+        let opened = peer.and_then(|peer| Some((peer, slot(&request)?)));
+        match opened {
+            Some((peer, slot)) => {
+                let body = Carrying::new(self.service.clone(), self.methods, peer, request, slot);
                 let mut response = Response::new(Either::Right(body));
                 let media_type = const { HeaderValue::from_static("application/grpc") };
                 response.headers_mut().insert(header::CONTENT_TYPE, media_type);
                 EitherFuture::Right(ready(Ok(response)))
             }
-            // To anybody else there is no such method, which the service within says.
+            // To anybody else, and for one more on the connection, there is no such method, which the service within says.
             None => {
                 let answered: AsEither<R> = |answer| answer.map(|response| response.map(Either::Left));
                 EitherFuture::Left(self.service.call(request.map(Either::Left)).map(answered))
@@ -88,6 +97,12 @@ where
 
 fn is_service(peer: &Peer) -> bool {
     matches!(peer.identity.as_deref(), Some(PeerIdentity::Service { .. }))
+}
+
+/// The place of a stream among those of its connection; none where there are as many as may be.
+fn slot(request: &Request<Incoming>) -> Option<OwnedSemaphorePermit> {
+    let of = request.extensions().get::<OfConnection>()?;
+    Arc::clone(&of.slots).try_acquire_owned().ok()
 }
 
 /// Begins to work on a call.
@@ -109,6 +124,7 @@ pub struct Carrying {
     peer: Peer,
     /// Scheme and authority, as the stream has them.
     uri: Uri,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl fmt::Debug for Carrying {
@@ -118,7 +134,13 @@ impl fmt::Debug for Carrying {
 }
 
 impl Carrying {
-    fn new<S, R>(service: S, methods: &'static [&'static str], peer: Peer, request: Request<Incoming>) -> Self
+    fn new<S, R>(
+        service: S,
+        methods: &'static [&'static str],
+        peer: Peer,
+        request: Request<Incoming>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self
     where
         S: Service<Request<Whole>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -145,18 +167,19 @@ impl Carrying {
             })
         });
         let (parts, incoming) = request.into_parts();
-        let ending = parts.extensions.get::<Ending>();
+        let of = parts.extensions.get::<OfConnection>();
         Self {
             incoming: Some(incoming),
             messages: Messages::new(CALL_BYTES_MAX),
             begin,
             calls: FuturesUnordered::new(),
             handles: HashMap::new(),
-            ending: ending.map(|Ending(ending)| Box::pin(ending.clone().cancelled_owned())),
+            ending: of.map(|of| Box::pin(of.ending.clone().cancelled_owned())),
             queue: BytesMut::new(),
             methods,
             peer,
             uri: parts.uri,
+            _slot: slot,
         }
     }
 
@@ -187,10 +210,9 @@ impl Carrying {
             self.handles.remove(&number).iter().for_each(AbortHandle::abort);
             return;
         }
-        let is_taken = self.methods.contains(&call.path.as_str())
-            && self.handles.len() < CALLS_MAX
-            && !self.handles.contains_key(&number);
-        match is_taken.then(|| self.request(call)).flatten() {
+        let method = self.methods.iter().find(|method| **method == call.path).copied();
+        let is_taken = self.handles.len() < CALLS_MAX && !self.handles.contains_key(&number);
+        match method.filter(|_| is_taken).and_then(|method| self.request(method, call)) {
             Some(request) => {
                 let (work, handle) = abortable((self.begin)(number, request));
                 self.handles.insert(number, handle);
@@ -201,10 +223,11 @@ impl Carrying {
     }
 
     /// The request that a call is, of the stream's peer; none where it could not be one.
-    fn request(&self, call: Call) -> Option<Request<Whole>> {
-        let Call { path, headers, body, .. } = call;
+    fn request(&self, method: &'static str, call: Call) -> Option<Request<Whole>> {
+        let Call { headers, body, .. } = call;
         let mut parts = Parts::from(self.uri.clone());
-        parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+        let path = PathAndQuery::from_maybe_shared(Bytes::from_static(method.as_bytes()));
+        parts.path_and_query = Some(path.ok()?);
         let mut request = Request::new(Either::Right(Full::new(body)));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
@@ -267,6 +290,12 @@ where
 {
     let (parts, body) = response.into_parts();
     match Limited::new(body, ANSWER_BODY_BYTES_MAX).collect().await {
+        Ok(collected)
+            if !is_readable(&parts.headers)
+                || collected.trailers().is_some_and(|trailers| !is_readable(trailers)) =>
+        {
+            broken(number, Code::ResourceExhausted, "the answer has more metadata than one may have")
+        }
         Ok(collected) => Answer {
             number,
             status: parts.status.as_u16().into(),
@@ -280,6 +309,12 @@ where
         }
         Err(_) => broken(number, Code::Internal, "the answer broke off: the log of the service may say why"),
     }
+}
+
+/// Whether the other end reads as much; else it would take the stream for broken.
+fn is_readable(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers.len() <= FIELDS_MAX && bytes <= METADATA_BYTES_MAX
 }
 
 /// An answer that is a status alone.

@@ -312,6 +312,29 @@ async fn a_server_that_stops_answers_what_it_has_and_ends_without_waiting_for_th
 }
 
 #[tokio::test]
+async fn a_call_that_is_given_up_while_its_server_stops_holds_up_the_end_no_longer() {
+    let (house, heard) = (House::new(), Heard::new());
+    let running = house.serve(Limits::default(), &heard, METHODS).await;
+    let peers = house.peers(&running);
+    until_together(&peers).await;
+    let asked = tokio::spawn({
+        let peers = peers.clone();
+        async move { ask(&peers, HANGS, "").await.map(|_| ()) }
+    });
+    heard.until_hanging(1).await;
+    running.stop.cancel();
+    // Until the client has heard of it.
+    let mut connected = peers.connected();
+    tokio::time::timeout(PATIENCE, connected.wait_for(|count| *count == 0)).await.expect("in time").unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    asked.abort();
+    // Before those that do not end are cut off, which lets it go as well.
+    let ended = tokio::time::timeout(Limits::default().drain_timeout / 2, running.task).await;
+    ended.expect("in time").unwrap();
+    heard.until_hanging(0).await;
+}
+
+#[tokio::test]
 async fn nobody_is_refused_while_connections_end_of_age_and_the_next_carries_calls_too() {
     let (house, heard) = (House::new(), Heard::new());
     let limits = Limits { connection_age_max: Duration::from_millis(100), ..Limits::default() };
