@@ -124,7 +124,7 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
             Ok(config) => return Ok(config),
             Err(error) => error,
         };
-        error.metadata = metadata_of(&figment, &error);
+        error.metadata = metadata_of(&figment, &value, &error);
         let variable = error
             .metadata
             .as_ref()
@@ -138,19 +138,24 @@ pub(super) fn extract<T: DeserializeOwned>(sources: &Sources) -> Result<T, Confi
 }
 
 /// Where the value stands that an error is about, or else the nearest one around it.
-fn metadata_of(figment: &Figment, error: &figment::Error) -> Option<Metadata> {
-    let mut path = error.path.clone();
-    if let Kind::UnknownField(field, _) = &error.kind
-        && path.last() != Some(field)
-    {
-        path.push(field.clone());
+fn metadata_of(figment: &Figment, root: &Value, error: &figment::Error) -> Option<Metadata> {
+    let unknown = match &error.kind {
+        Kind::UnknownField(field, _) if error.path.last() != Some(field) => Some(field),
+        _ => None,
+    };
+    let (mut value, mut nearest) = (root, figment.get_metadata(root.tag()));
+    // Part by part, and not by figment's own paths: a key may have dots in it.
+    for part in error.path.iter().chain(unknown) {
+        let inner = match value {
+            Value::Dict(_, members) => members.get(part),
+            Value::Array(_, items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => None,
+        };
+        let Some(inner) = inner else { break };
+        value = inner;
+        nearest = figment.get_metadata(value.tag()).or(nearest);
     }
-    loop {
-        if let Some(metadata) = figment.find_metadata(&path.join(".")) {
-            return Some(metadata.clone());
-        }
-        path.pop()?;
-    }
+    nearest.cloned()
 }
 
 fn described(error: figment::Error) -> ConfigError {

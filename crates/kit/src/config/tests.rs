@@ -143,6 +143,20 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_right_one() {
 }
 
 #[test]
+fn a_key_with_dots_in_it_is_refused_with_its_place() {
+    for (text, key) in
+        [("'log.filter' = 'debug'\n", "`log.filter`"), ("[log]\n'a.b' = 'json'\n", "`log.a.b`")]
+    {
+        let (_dir, path) = file(text);
+        // It stands beside, and is right.
+        let variables = variables(&[("LANYARD_LOG__FORMAT", "json")]);
+        let refused =
+            load::<House>(&Sources::none().file(&path).environment(variables)).unwrap_err().to_string();
+        assert!(refused.contains(&path.display().to_string()) && refused.contains(key), "{refused}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_place_and_what_was_expected() {
     let (_dir, path) = file("workers = 'many'\n");
     let cases = [
