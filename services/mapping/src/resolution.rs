@@ -12,6 +12,7 @@ use lanyard_api::{
     template::{Placeholder, Template},
 };
 use lanyard_iam::{EntryPrincipal, PatternSubject, PrincipalArn, PrincipalKind};
+use lanyard_kit::clock::moment_text;
 use time::OffsetDateTime;
 
 use crate::{
@@ -185,8 +186,9 @@ impl World<'_> {
         let Some(until) = record.pin_until.filter(|_| record.principal_id.is_none()) else { return Ok(()) };
         if until <= self.now {
             let message = format!(
-                "nobody logged in by the entry for `{}` while it could be pinned, until {until}: give it a later moment",
-                record.principal_arn
+                "nobody logged in by the entry for `{}` while it could be pinned, until {}: give it a later moment",
+                record.principal_arn,
+                moment_text(&until)
             );
             return Err(Refused::new(ENTRY_ENDED, message));
         }
@@ -194,16 +196,17 @@ impl World<'_> {
             return Ok(());
         }
         let message = format!(
-            "the entry for `{}` will be pinned to whoever logs in first, until {until}: nobody has yet",
-            record.principal_arn
+            "the entry for `{}` will be pinned to whoever logs in first, until {}: nobody has yet",
+            record.principal_arn,
+            moment_text(&until)
         );
         Err(Refused { asks: Some(Asks::Pin), ..Refused::new(UNPINNED_ENTRY, message) })
     }
 
     fn by_entry(&self, knock: &Knock<'_>, entry: &Entry, matched_by: MatchedBy) -> Result<Badge, Refused> {
         if let Some(end) = entry.record.ends_at.filter(|end| *end <= self.now) {
-            let message =
-                format!("the entry for `{}` ended at {end}: give it a later end", entry.record.principal_arn);
+            let (arn, end) = (&entry.record.principal_arn, moment_text(&end));
+            let message = format!("the entry for `{arn}` ended at {end}: give it a later end");
             return Err(Refused::new(ENTRY_ENDED, message));
         }
         self.pinned(knock, entry)?;

@@ -74,7 +74,13 @@ pub(super) fn of_name(code: &str, cluster: &ClusterId) -> String {
 pub(super) fn of_principal(code: &str, cluster: &Cluster) -> String {
     let (cluster, mode) = (&cluster.id, cluster.authentication_mode);
     match code {
-        "untrusted_account" => of_trust(cluster),
+        // By now the cluster trusts it as a rule, for who is not trusted comes no further than their token: then it is the hub that does
+        // not know the account, or knows it under another authority.
+        "untrusted_account" => format!(
+            "if `lanyard iam account list` does not have the account under the authority that vouches for it, let a hub operator register \
+             it so, with `lanyard iam account create`; else {}",
+            of_trust(cluster)
+        ),
         "stale_entry" => format!(
             "`lanyard entry update {cluster} ARN --rebind` binds the entry to whoever bears its ARN now, `lanyard entry delete` \
              takes it away"
@@ -278,6 +284,7 @@ pub(super) mod tests {
             assert!(step.contains(part) && !step.contains("entry create"), "{code}: {step}");
         }
         assert!(of_principal("unmapped", &cluster).contains("entry create"));
+        assert!(of_principal("untrusted_account", &cluster).contains("iam account create"));
     }
 
     #[test]
