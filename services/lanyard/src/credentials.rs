@@ -27,8 +27,9 @@ const SOURCES_MAX: usize = 16;
 pub enum CredentialsError {
     /// Nothing was configured anywhere.
     #[error(
-        "no credentials: AWS_ACCESS_KEY_ID is not set, and profile `{profile}` has none in {files}; set that with \
-         AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE (`lanyard serve` writes one for its administrator)"
+        "no credentials: profile `{profile}` has none in {files}, and AWS_ACCESS_KEY_ID is not set, or does not count beside --profile; \
+         set it with AWS_SECRET_ACCESS_KEY, or name another profile with --profile or AWS_PROFILE (`lanyard serve` writes one for its \
+         administrator)"
     )]
     None {
         /// The profile looked for.

@@ -230,19 +230,27 @@ async fn channel(target: &Target, identity: Option<Identity>) -> Result<Channel,
 
 /// How rustls begins to say that it does not take a server's certificate.
 const NOT_TRUSTED: &str = "invalid peer certificate";
+/// How it says that it comes from another authority; one of the same name signs otherwise.
+const OF_OTHERS: [&str; 2] = ["UnknownIssuer", "BadSignature"];
 
 /// That nobody answers, or somebody who is not trusted, with what said where to ask and whom to trust.
 fn unreached(target: &Target, cause: &str) -> String {
     let Target { url, named_by, ca, .. } = target;
-    match cause.contains(NOT_TRUSTED) {
+    if !cause.contains(NOT_TRUSTED) {
+        return format!(
+            "no hub answers at `{url}`, where {named_by} says that it is: {cause}; is `lanyard serve` running? Start it, or name \
+             another hub with --hub and --ca"
+        );
+    }
+    match OF_OTHERS.iter().any(|said| cause.contains(said)) {
         true => format!(
             "whoever answers at `{url}` is not trusted: {cause}; its certificate has to come from the authority in `{}`: name that of \
              the hub with --ca (of `lanyard serve` it is `pki/root.crt` in the data folder)",
             ca.display()
         ),
         false => format!(
-            "no hub answers at `{url}`, where {named_by} says that it is: {cause}; is `lanyard serve` running? Start it, or name \
-             another hub with --hub and --ca"
+            "whoever answers at `{url}` is not trusted: {cause}; see whether this machine's clock is right, and whether the hub's \
+             certificate is for that host and has not ended"
         ),
     }
 }
@@ -314,6 +322,8 @@ mod tests {
             assert!(stranger.contains(part), "{stranger}");
         }
         assert!(!stranger.contains("running?"), "{stranger}");
+        let ended = unreached(&target, "transport error: invalid peer certificate: certificate expired: ...");
+        assert!(ended.contains("clock") && !ended.contains("--ca"), "{ended}");
     }
 
     #[tokio::test(start_paused = true)]

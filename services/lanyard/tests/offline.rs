@@ -300,6 +300,30 @@ fn bad_objects_and_reviews_are_named_by_place() {
 }
 
 #[test]
+fn a_key_of_awss_needs_no_ready_file_and_a_named_profile_goes_before_the_environment() {
+    let home = Home::new();
+    let of_aws = [
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        KEY[1],
+        KEY[2],
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("LANYARD_READY_FILE", "/nowhere/ready.json"),
+    ];
+    let said = home.run(&["whoami"], "", &of_aws);
+    assert_eq!(said.code, NO_ANSWER, "{}", said.err);
+    assert!(!said.err.contains("ready.json"), "{}", said.err);
+    let config = home.file("config", "[profile bare]\nregion = us-east-1\n");
+    let named = [KEY[0], KEY[1], KEY[2], ("AWS_CONFIG_FILE", config.as_str())];
+    let said = home.run(&["token", "--cluster-name", "dev", "--profile", "bare"], "", &named);
+    assert_eq!(said.code, USAGE, "{}", said.err);
+    assert!(
+        said.err.contains("`bare`") && said.err.contains("does not count beside --profile"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn without_a_hub_there_is_no_answer_and_the_next_step_is_named() {
     let home = Home::new();
     for words in [&["cluster", "list"][..], &["entry", "list", "dev"], &["iam", "user", "list"]] {

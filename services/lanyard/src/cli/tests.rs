@@ -33,32 +33,6 @@ fn every_command_says_what_it_does_and_every_flag_what_it_is() {
     visit(&Cli::command(), "lanyard");
 }
 
-/// What a shell reads, and what a test that does not leaves alone.
-const OF_SHELLS: [char; 11] = ['\'', '"', '|', '>', '<', '#', '$', '`', '\\', '(', '…'];
-
-#[test]
-fn every_command_shows_an_example_of_itself_that_is_understood() {
-    fn visit(command: &clap::Command, path: &str) {
-        // It shows those of its services.
-        if path == "lanyard run" {
-            return;
-        }
-        let inner: Vec<_> = command.get_subcommands().filter(|inner| inner.get_name() != "help").collect();
-        if inner.is_empty() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(path), "`{path}` shows no example: {help}");
-            let plain = |line: &&str| line.starts_with("lanyard ") && !line.contains(OF_SHELLS);
-            for line in help.lines().filter_map(|line| line.strip_prefix("  ")).filter(plain) {
-                // What stands behind two blanks is said of the line.
-                let line = line.split("  ").next().unwrap();
-                assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
-            }
-        }
-        inner.into_iter().for_each(|inner| visit(inner, &format!("{path} {}", inner.get_name())));
-    }
-    visit(&Cli::command(), "lanyard");
-}
-
 #[test]
 fn lines_as_people_type_them_are_understood() {
     for line in [

@@ -44,7 +44,8 @@ impl KubeconfigArgs {
     pub async fn run(self, context: &Context) -> Result<Ending, Failure> {
         let hub = context.connect().await?;
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.cluster).await?;
-        let is_handed_out = self.server.is_some();
+        // The ready-file of another hub says nothing about this one.
+        let is_here = self.server.is_none() && context.hub.named_ready()?.is_some();
         let (server, ca) = match self.server {
             Some(server) => {
                 let given = self.server_ca.map(|path| Source::File(path).read()).transpose()?;
@@ -55,20 +56,21 @@ impl KubeconfigArgs {
                 (format!("{gateway}/clusters/{}", cluster.id), Some(hub.target.ca_pem.clone()))
             }
         };
-        let flags = plugin_flags(&context.hub, is_handed_out)?;
+        let flags = plugin_flags(&context.hub, is_here)?;
         let text = kubefiles::user_kubeconfig(&cluster, &server, ca.as_deref(), &self.plugin, &flags);
         line(text.trim_end())?;
         Ok(Ending::Yes)
     }
 }
 
-/// By what the exec plugin finds who you are: the profile that was named, else, as this machine is meant, the ready-file.
-fn plugin_flags(hub: &HubArgs, is_handed_out: bool) -> Result<Vec<String>, Failure> {
+/// By what the exec plugin finds who you are: the profile that was named, else, as this machine is meant, the ready-file; but not for who
+/// calls by a certificate, and would be the hub's administrator in kubectl.
+fn plugin_flags(hub: &HubArgs, is_here: bool) -> Result<Vec<String>, Failure> {
     if let Some(profile) = &hub.profile {
         return Ok(vec!["--profile".to_owned(), profile.clone()]);
     }
     match &hub.ready_file {
-        Some(path) if !is_handed_out => {
+        Some(path) if is_here && hub.client_cert.is_none() => {
             // kubectl may be started in another folder.
             let path = std::path::absolute(path).map_err(Failure::usage)?;
             Ok(vec!["--ready-file".to_owned(), path.display().to_string()])
@@ -84,12 +86,14 @@ mod tests {
     #[test]
     fn the_plugin_finds_whom_the_line_named_and_nobody_elses_machine_is_told_of_a_file_here() {
         let hub = HubArgs { ready_file: Some("/hub/ready.json".into()), ..HubArgs::default() };
-        assert_eq!(plugin_flags(&hub, false).unwrap(), ["--ready-file", "/hub/ready.json"]);
-        assert!(plugin_flags(&hub, true).unwrap().is_empty());
-        assert!(plugin_flags(&HubArgs::default(), false).unwrap().is_empty());
+        assert_eq!(plugin_flags(&hub, true).unwrap(), ["--ready-file", "/hub/ready.json"]);
+        assert!(plugin_flags(&hub, false).unwrap().is_empty());
+        assert!(plugin_flags(&HubArgs::default(), true).unwrap().is_empty());
+        let certified = HubArgs { client_cert: Some("/ana.crt".into()), ..hub.clone() };
+        assert!(plugin_flags(&certified, true).unwrap().is_empty());
         let ana = HubArgs { profile: Some("ana".to_owned()), ..hub };
-        for is_handed_out in [false, true] {
-            assert_eq!(plugin_flags(&ana, is_handed_out).unwrap(), ["--profile", "ana"]);
+        for is_here in [false, true] {
+            assert_eq!(plugin_flags(&ana, is_here).unwrap(), ["--profile", "ana"]);
         }
     }
 }

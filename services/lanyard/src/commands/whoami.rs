@@ -140,11 +140,11 @@ impl WhoamiArgs {
         if self.no_call {
             return context.show(&told);
         }
-        let hub = context.hub.named_ready()?;
+        let asked_in = region(context, &seen, &settings, None)?;
+        let (credentials, expires_at) = fetched(source, &lookup, &asked_in).await?;
+        // A hub knows nobody by a key of AWS's, and its region may be a name of the site's own.
+        let hub = if credentials.access_key_id.is_local() { context.hub.named_ready()? } else { None };
         let region = region(context, &seen, &settings, hub.as_ref())?;
-        let (credentials, expires_at) = fetched(source, &lookup, &region).await?;
-        // A hub knows nobody by a key of AWS's.
-        let hub = hub.filter(|_| credentials.access_key_id.is_local());
         let ca = context.hub.ca.as_deref();
         let place = Endpoint::sts(&seen.environment, &settings, &region, ca, hub.as_ref())?;
         let caller = identity::ask(&place, &credentials, &region).await?;

@@ -1,4 +1,4 @@
-//! What the help of a command shows as an example is a line that is understood.
+//! Each command shows an example of itself, and what its help shows as one is a line that is understood.
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
@@ -35,6 +35,24 @@ fn every_example_of_the_help_is_understood() {
         }
     }
     assert!(found >= FOUND_MIN, "{found} examples of lanyard's, {of_others} other lines");
+}
+
+#[test]
+fn every_command_shows_an_example_of_itself() {
+    fn visit(command: &clap::Command, path: &str) {
+        // It shows those of its services.
+        if path == "lanyard run" {
+            return;
+        }
+        let inner: Vec<_> = command.get_subcommands().filter(|inner| inner.get_name() != "help").collect();
+        if inner.is_empty() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_shown = indented(&help).iter().any(|line| line.contains(path));
+            assert!(is_shown, "`{path}` shows no example of itself: {help}");
+        }
+        inner.into_iter().for_each(|inner| visit(inner, &format!("{path} {}", inner.get_name())));
+    }
+    visit(&Cli::command(), "lanyard");
 }
 
 #[test]

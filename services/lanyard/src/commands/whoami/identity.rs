@@ -156,8 +156,8 @@ pub(super) async fn answer(
 ) -> Result<Answer, Failure> {
     if !place.may_be_shown(&by.access_key_id) {
         return Err(Failure::usage(format!(
-            "`{}` is a key of a hub, which AWS is not asked about: name the hub's ready-file with --ready-file, or its AWS wire in \
-             AWS_ENDPOINT_URL",
+            "`{}` is a key of a hub, which AWS is not asked about: name the hub's ready-file with --ready-file, where that says `aws`, or \
+             its AWS wire in AWS_ENDPOINT_URL",
             by.access_key_id
         )));
     }
