@@ -36,7 +36,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 const PIECES_AT_ONCE: usize = 32;
 
 /// Most bytes of an answer's headers, or of its trailers: both with what frames them are well within what the other end reads.
-const METADATA_BYTES_MAX: usize = 256 * 1024;
+pub(super) const METADATA_BYTES_MAX: usize = 256 * 1024;
 
 /// The body of a request, whether it came by itself or with others.
 pub type Whole = Either<Incoming, Full<Bytes>>;

@@ -12,16 +12,20 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rustls::ClientConfig;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::Service as _;
 
+use super::server::METADATA_BYTES_MAX;
 use super::*;
 use crate::peers::{Options, PeerFault, Peers};
 use crate::serve::{self, Guard, Guarded, Limits, Peer, Refusal, Server};
 use crate::telemetry::Calls;
 use crate::tls::{Authority, ClientCertificates, Names, client_config, fixed, server_config};
+
+mod streams;
 
 /// Far above what anything here takes, so that a hang is a failure rather than a wait.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +33,8 @@ const ECHO: &str = "/test.v1.Test/Echo";
 const HANGS: &str = "/test.v1.Test/Hangs";
 const PANICS: &str = "/test.v1.Test/Panics";
 const REFUSED: &str = "/test.v1.Test/Refused";
-const METHODS: &[&str] = &[ECHO, HANGS, PANICS, REFUSED];
+const WORDY: &str = "/test.v1.Test/Wordy";
+const METHODS: &[&str] = &[ECHO, HANGS, PANICS, REFUSED, WORDY];
 
 /// The body of an answer: its parts.
 type Parts = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
@@ -71,10 +76,22 @@ impl Drop for Hanging {
     }
 }
 
-/// Answers with the body, how it came, from whom, and what it bore.
+/// Puts as many lines of metadata, each as long, where the question says: `head 3 100` or `trailers 3 100`.
+fn put_words(question: &[u8], head: &mut HeaderMap, trailers: &mut HeaderMap) {
+    let question = std::str::from_utf8(question).unwrap();
+    let said: Vec<&str> = question.split(' ').collect();
+    let [place, lines, bytes] = said[..] else { panic!("{question}") };
+    let word = HeaderValue::from_str(&"x".repeat(bytes.parse().unwrap())).unwrap();
+    let place = if place == "head" { head } else { trailers };
+    for _ in 0..lines.parse::<usize>().unwrap() {
+        place.append("x-word", word.clone());
+    }
+}
+
+/// Answers with the body, how it came, from whom, over which connection, and what it bore.
 async fn answer(heard: Heard, request: Request<Whole>) -> Result<Response<Parts>, Infallible> {
     let way = if matches!(request.body(), Either::Left(_)) { "alone" } else { "together" };
-    let peer = request.extensions().get::<Peer>().unwrap().identity.clone().unwrap().to_string();
+    let peer = request.extensions().get::<Peer>().unwrap().clone();
     let asked = request.headers().get("x-asked-bin").cloned();
     let path = request.uri().path().to_owned();
     heard.begun.fetch_add(1, Ordering::SeqCst);
@@ -88,24 +105,33 @@ async fn answer(heard: Heard, request: Request<Whole>) -> Result<Response<Parts>
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     trailers.extend(asked.map(|asked| (http::HeaderName::from_static("x-told-bin"), asked)));
+    let mut head = HeaderMap::new();
+    head.insert("x-way", HeaderValue::from_static(way));
+    head.insert("x-peer", HeaderValue::from_str(&peer.identity.unwrap().to_string()).unwrap());
+    head.insert("x-connection", HeaderValue::from_str(&peer.address.to_string()).unwrap());
+    if path == WORDY {
+        put_words(&body, &mut head, &mut trailers);
+    }
     let mut response = Response::new(parts(vec![Frame::data(body), Frame::trailers(trailers)]));
-    response.headers_mut().insert("x-way", HeaderValue::from_static(way));
-    response.headers_mut().insert("x-peer", HeaderValue::from_str(&peer).unwrap());
+    *response.headers_mut() = head;
     Ok(response)
 }
 
-/// Refuses one method to everybody.
+/// Refuses one method to everybody, and knows none by which one stream more than a connection may have could be opened.
 #[derive(Clone)]
 struct Refuses;
 
 impl<B> Guard<B, Parts> for Refuses {
     fn refusal(&self, request: &mut Request<B>) -> Option<Refusal<Parts>> {
-        if request.uri().path() != REFUSED {
-            return None;
-        }
-        Some(Box::pin(async {
+        let status = match request.uri().path() {
+            REFUSED => "7",
+            PATH => "12",
+            _ => return None,
+        };
+        Some(Box::pin(async move {
             let mut response = Response::new(parts(Vec::new()));
-            response.headers_mut().insert("grpc-status", HeaderValue::from_static("7"));
+            response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static(status));
             response
         }))
     }
@@ -170,14 +196,19 @@ impl House {
         Running { address, task: tokio::spawn(server.run(service, stop.clone())), stop }
     }
 
-    fn peers(&self, running: &Running) -> Peers<Full<Bytes>> {
+    /// How another service of the hub connects.
+    fn client_tls(&self) -> ClientConfig {
         let now = OffsetDateTime::now_utc();
         let certificate =
             self.authority.issue_service("gateway", &Names::loopback(), time::Duration::DAY, now).unwrap();
         let mut tls = client_config(&self.authority.roots().unwrap(), Some(&certificate)).unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec()];
+        tls
+    }
+
+    fn peers(&self, running: &Running) -> Peers<Full<Bytes>> {
         let urls = vec![format!("https://{}", running.address).parse().unwrap()];
-        let options = Options::new("hub-1", "authn", urls, fixed(tls), &Calls::sent([]));
+        let options = Options::new("hub-1", "authn", urls, fixed(self.client_tls()), &Calls::sent([]));
         let pause_max = Duration::from_millis(50);
         Peers::connect(&Options { together: METHODS, wait_max: PATIENCE, pause_max, ..options }).unwrap()
     }
@@ -188,6 +219,8 @@ struct Got {
     /// `alone` or `together`.
     way: String,
     peer: String,
+    /// The client's end of it.
+    connection: String,
     status: String,
     told: Option<HeaderValue>,
     body: Bytes,
@@ -198,7 +231,7 @@ async fn ask(peers: &Peers<Full<Bytes>>, path: &str, body: impl Into<Bytes>) -> 
     request = request.header("x-asked-bin", HeaderValue::from_bytes(b"AAEC\xff").unwrap());
     let response = peers.clone().call(request.body(Full::new(body.into())).unwrap()).await?;
     let (head, body) = response.into_parts();
-    let [way, peer, in_head] = ["x-way", "x-peer", "grpc-status"].map(|name| {
+    let [way, peer, connection, in_head] = ["x-way", "x-peer", "x-connection", "grpc-status"].map(|name| {
         head.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     });
     let collected = body.collect().await.unwrap();
@@ -207,6 +240,7 @@ async fn ask(peers: &Peers<Full<Bytes>>, path: &str, body: impl Into<Bytes>) -> 
     Ok(Got {
         way,
         peer,
+        connection,
         status: in_trailers.unwrap_or(in_head),
         told: trailers.get("x-told-bin").cloned(),
         body: collected.to_bytes(),
@@ -271,6 +305,37 @@ async fn one_call_that_is_refused_or_panics_costs_the_others_nothing() {
     assert_eq!(statuses, ["0", "7", "0", "13", "0"]);
     assert_eq!(heard.begun.load(Ordering::SeqCst), before + 4, "what is refused has met no handler");
     assert_eq!(ask(&peers, ECHO, "").await.unwrap().way, "together", "the stream is still there");
+}
+
+#[tokio::test]
+async fn an_answer_with_more_metadata_than_one_may_have_costs_the_others_nothing() {
+    let (house, heard) = (House::new(), Heard::new());
+    let running = house.serve(Limits::default(), &heard, METHODS).await;
+    let peers = house.peers(&running);
+    until_together(&peers).await;
+    // There are two trailers without these.
+    let cases = [
+        (format!("trailers {} 1", FIELDS_MAX - 2), "0"),
+        (format!("trailers {} 1", FIELDS_MAX - 1), "8"),
+        (format!("trailers 1 {METADATA_BYTES_MAX}"), "8"),
+        (format!("head {FIELDS_MAX} 1"), "8"),
+        (format!("head 1 {METADATA_BYTES_MAX}"), "8"),
+    ];
+    for (question, status) in cases {
+        let asked = [(ECHO, ""), (WORDY, question.as_str()), (ECHO, "")];
+        let statuses: Vec<String> =
+            join_all(asked.map(|(path, question)| ask(&peers, path, question.to_owned())))
+                .await
+                .into_iter()
+                .map(|got| got.unwrap().status)
+                .collect();
+        assert_eq!(statuses, ["0", status, "0"], "{question}");
+        assert_eq!(
+            ask(&peers, ECHO, "").await.unwrap().way,
+            "together",
+            "{question}: the stream is still there"
+        );
+    }
 }
 
 #[tokio::test]
