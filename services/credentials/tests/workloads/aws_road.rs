@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lanyard_api::{
-    Authority, CallError, Mutated, Mutation,
+    Authority, CallError, Mutated, Mutation, Scope,
+    authn::accounts::Account,
     credentials::{
         AWS_ROAD_TAG, Associations, AwsRoad, CreatePodIdentityAssociation, PodIdentityAssociationDetail,
         PodIdentityAssociationRef, ProposeTrust, UpdatePodIdentityAssociation,
@@ -57,6 +58,7 @@ lanyard_store::on_each_store!(
     a_role_that_the_hub_keeps_takes_no_road_and_aws_hears_nothing_of_it,
     a_trust_policy_is_proposed_that_lets_this_service_account_in_alone,
     a_hub_that_does_not_call_aws_writes_associations_unprobed,
+    a_request_token_that_comes_again_has_its_first_answer_whatever_became_of_the_roles_account,
     a_role_that_trusts_the_issuer_needs_a_provider_that_takes_the_hubs_tokens,
     immunity_50_a_role_that_lets_in_others_of_the_issuer_is_refused,
     immunity_50_a_role_that_trusts_the_issuer_and_lets_any_tenant_in_by_the_hub_is_refused,
@@ -227,6 +229,38 @@ async fn a_hub_that_does_not_call_aws_writes_associations_unprobed(database: Tes
         aws_road: None,
     };
     assert_eq!(code_of(bench.engine.propose_trust(actor_of(HOME), trust).await), "aws_mode");
+}
+
+async fn create_once(calls: &impl Associations, token: &str, asked: &CreatePodIdentityAssociation) -> Made {
+    let client_request_token = Some(token.parse().unwrap());
+    let by = Mutation { client_request_token, ..Mutation::by(actor_of(HOME)) };
+    calls.create_pod_identity_association(by, asked.clone()).await
+}
+
+async fn a_request_token_that_comes_again_has_its_first_answer_whatever_became_of_the_roles_account(
+    database: TestDatabase,
+) {
+    let open = |store: &_, config| Credentials::new(store, config).unwrap();
+    let bench = Bench::of(&database, TestClock::new(NOON), Authority::Aws, open).await;
+    let abroad: Account = bench.stored(Scope::Hub, ABROAD).await;
+    put(&bench.store, &Account { authority: Authority::Aws, ..abroad }).await;
+    let role_arn = format!("arn:aws:iam::{ABROAD}:role/app");
+    let of_abroad = CreatePodIdentityAssociation { role_arn, ..asked("abroad") };
+    let of_home = by_issuer("bot");
+    let first = create_once(&bench.engine, "abroad", &of_abroad).await.unwrap();
+    let second = create_once(&bench.engine, "home", &of_home).await.unwrap();
+
+    // The one account goes, the other becomes the hub's own.
+    let scopes = [Scope::Hub, Scope::Account(account(ABROAD))];
+    let mut tx = bench.store.begin("test", &Mutation::system("test"), &scopes).await.unwrap();
+    tx.delete::<Account>(Scope::Hub, ABROAD).await.unwrap().unwrap();
+    tx.commit_unrecorded().await.unwrap();
+    let home: Account = bench.stored(Scope::Hub, HOME).await;
+    put(&bench.store, &Account { authority: Authority::Local, ..home }).await;
+    assert_eq!(code_of(create_once(&bench.engine, "later", &of_abroad).await), "role_account");
+    assert_eq!(code_of(create_once(&bench.engine, "later", &of_home).await), "aws_road");
+    assert_eq!(create_once(&bench.engine, "abroad", &of_abroad).await.unwrap(), first);
+    assert_eq!(create_once(&bench.engine, "home", &of_home).await.unwrap(), second);
 }
 
 fn by_issuer(service_account: &str) -> CreatePodIdentityAssociation {
