@@ -244,6 +244,22 @@ fn immunity_16_an_entry_that_ended_does_not_count_from_its_end_on_and_nothing_be
 }
 
 #[test]
+fn an_entry_that_ended_is_refused_with_its_end_as_it_can_be_given_back() {
+    let ended = AccessEntry { ends_at: Some(NOW), ..entry(ROLE, None, "from-entry") };
+    let unpinned = |until| AccessEntry { pin_until: Some(until), ..entry(ROLE, None, "from-entry") };
+    let refusals = [
+        (ended, ENTRY_ENDED, "ended at 1970-01-01T00:00:00Z: "),
+        (unpinned(NOW), ENTRY_ENDED, "until 1970-01-01T00:00:00Z: "),
+        (unpinned(NOW + Duration::SECOND), UNPINNED_ENTRY, "until 1970-01-01T00:00:01Z: "),
+    ];
+    for (entry, code, says) in refusals {
+        let refused = Who::new(SESSION, "X").at(BOTH, &snapshot(vec![entry], "", &[])).unwrap_err();
+        assert_eq!(refused.code, code);
+        assert!(refused.message.contains(says), "{}", refused.message);
+    }
+}
+
+#[test]
 fn a_stale_entry_does_not_let_aws_auth_speak_for_it() {
     let world = snapshot(vec![entry(ROLE, Some("AROAOLD"), "from-entry")], MAP, &[]);
     assert_eq!(code(Who::new(SESSION, "AROANEW").at(BOTH, &world)), STALE_ENTRY);
