@@ -31,7 +31,10 @@ Exit codes:
 Of `serve` and `run`, which go on until they are told to stop:
   1   a fault ended it
   64  its configuration is wrong
-  75  it was cut short, by its deadline or a second signal";
+  75  it was cut short, by its deadline or a second signal
+Of `spoke push`, which goes on too, beside those of commands:
+  64  its --log is wrong
+  75  it was cut short, likewise";
 
 /// Access between AWS identities and Kubernetes clusters: who knocks, which badge they get, which doors it opens.
 #[derive(Debug, Parser)]
