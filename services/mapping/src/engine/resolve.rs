@@ -120,8 +120,8 @@ impl Mapping {
         }
         let now = self.inner.store.clock().now();
         let key = self.inner.proof_key.get();
-        // Over the wire an identity comes anew each time, and a session of ours is opened anew. What others vouch for, the door
-        // keeps with its badge.
+        // Over the wire an identity comes anew each time, and so does that of a session of ours, which is opened once, but whose kin are
+        // looked up for each request. What others vouch for, the door keeps with its badge.
         let is_local = identity.authority == Authority::Local;
         let comes_again = query.identity.voucher.is_empty() && is_local && identity.session_name.is_none();
         if comes_again && let Some(mapped) = self.inner.given.again(&query.identity.value, view, &key, now) {

@@ -119,8 +119,8 @@ pub(crate) async fn who_comes_again_gets_the_same_badge_for_seconds_and_a_new_on
         let value = &user.extra[EXTRA_KEY][0];
         Proof::verify(value, &keys, cluster.uid, &user.username, &user.groups, now).unwrap().minted_at
     };
-    // Over the wire nobody comes again, and a session of the hub's own is opened anew each time: their proofs are of the
-    // moment. Whichever it is, none is older than thirty seconds.
+    // Over the wire nobody comes again, and the identity of a session of the hub's own is made anew each time: their proofs are of
+    // the moment. Whichever it is, none is older than thirty seconds.
     for who in [&zoe, &dev] {
         for seconds in [0, 1, 29, 30, 31] {
             bench.clock.set(NOON + Duration::seconds(seconds));
