@@ -71,7 +71,7 @@ fn nanoseconds(duration: Duration) -> i64 {
 #[must_use]
 pub fn moment_text(at: &OffsetDateTime) -> String {
     let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(*at);
-    // Only years beyond 9999 have no such form.
+    // Only years before 0 and after 9999 have no such form.
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
