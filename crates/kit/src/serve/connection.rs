@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Either;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -106,33 +107,94 @@ where
     let end = ending.clone().drop_guard();
     let of_connection = OfConnection::new(ending);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let shape = Shape::of(request.headers());
-        let id = RequestId::said(request.headers(), Some(&peer));
-        request.extensions_mut().insert(peer.clone());
         if request.uri().path() == together::PATH {
             request.extensions_mut().insert(of_connection.clone());
         }
-        let answer = AssertUnwindSafe(service.clone().oneshot(request)).catch_unwind();
-        async move {
-            match answer.await {
-                Ok(answer) => answer.map(|response| response.map(Either::Left)),
-                Err(panic) => Ok(shape.answer(id, &*panic).map(Either::Right)),
-            }
-        }
+        answer(service.clone(), request, &peer)
     });
     let builder = builder(protocol, limits);
-    let io = Stalled::after(limits.write_timeout, io);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let io = TokioIo::new(Stalled::after(limits.write_timeout, io));
+    let connection = pin!(builder.serve_connection(io, service));
+    let end = |connection: Pin<&mut auto::Connection<'_, _, _, _>>| {
+        // A stream of calls ends when its client hears of it.
+        drop(end);
+        connection.graceful_shutdown();
+    };
+    until(connection, end, limits, age_max, stop).await
+}
+
+/// The same of HTTP/1 alone, for programs that are to hold nothing of HTTP/2.
+pub(super) async fn serve_http1<IO, S, B>(
+    io: IO,
+    peer: Peer,
+    service: S,
+    limits: Limits,
+    age_max: Duration,
+    stop: CancellationToken,
+) -> Result<(), BoxError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = hyper::service::service_fn(move |request| answer(service.clone(), request, &peer));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(http1_buffer_bytes(limits));
+    let io = TokioIo::new(Stalled::after(limits.write_timeout, io));
+    let connection = pin!(builder.serve_connection(io, service));
+    until(connection, http1::Connection::graceful_shutdown, limits, age_max, stop).await
+}
+
+/// What one request of this peer comes to.
+fn answer<S, B>(
+    service: S,
+    mut request: Request<Incoming>,
+    peer: &Peer,
+) -> impl Future<Output = Result<Response<Either<B, Full<Bytes>>>, S::Error>> + Send + use<S, B>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+{
+    let shape = Shape::of(request.headers());
+    let id = RequestId::said(request.headers(), Some(peer));
+    request.extensions_mut().insert(peer.clone());
+    let answer = AssertUnwindSafe(service.oneshot(request)).catch_unwind();
+    async move {
+        match answer.await {
+            Ok(answer) => answer.map(|response| response.map(Either::Left)),
+            Err(panic) => Ok(shape.answer(id, &*panic).map(Either::Right)),
+        }
+    }
+}
+
+/// Until it ends by itself, or was asked to by `end` and has had the time for it.
+async fn until<C, E>(
+    mut connection: Pin<&mut C>,
+    end: impl FnOnce(Pin<&mut C>),
+    limits: Limits,
+    age_max: Duration,
+    stop: CancellationToken,
+) -> Result<(), BoxError>
+where
+    C: Future<Output = Result<(), E>>,
+    E: Into<BoxError>,
+{
     tokio::select! {
-        result = connection.as_mut() => return result,
+        result = connection.as_mut() => return result.map_err(Into::into),
         () = stop.cancelled() => {}
         () = tokio::time::sleep(age_max) => {}
     }
-    // A stream of calls ends when its client hears of it.
-    drop(end);
-    connection.as_mut().graceful_shutdown();
+    end(connection.as_mut());
     // A stream that never ends would otherwise hold the connection past any age.
-    tokio::time::timeout(limits.drain_timeout, connection).await.unwrap_or(Ok(()))
+    tokio::time::timeout(limits.drain_timeout, connection).await.unwrap_or(Ok(())).map_err(Into::into)
 }
 
 fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
@@ -142,9 +204,7 @@ fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers_max)
-        .max_buf_size(
-            usize::try_from(limits.head_bytes_max).unwrap_or(usize::MAX).max(HTTP1_BUFFER_BYTES_MIN),
-        );
+        .max_buf_size(http1_buffer_bytes(limits));
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -156,6 +216,10 @@ fn builder(protocol: Protocol, limits: Limits) -> auto::Builder<TokioExecutor> {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
     }
+}
+
+fn http1_buffer_bytes(limits: Limits) -> usize {
+    usize::try_from(limits.head_bytes_max).unwrap_or(usize::MAX).max(HTTP1_BUFFER_BYTES_MIN)
 }
 
 /// What a connection begins with that speaks HTTP/2 (RFC 9113 section 3.4).

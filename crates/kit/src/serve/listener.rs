@@ -209,6 +209,24 @@ impl Accepted {
         tell(address, connection::serve(stream, protocol, peer, service, limits, age_max, stop).await);
     }
 
+    /// Serves it as it is, whatever version of HTTP it speaks, as HTTP/1.
+    pub(super) async fn serve_http1<S, B>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Self { stream, address, limits, numbered_by, age_max, stop, failed: _ } = self;
+        if !is_there(&stream, address) {
+            return;
+        }
+        let peer = Peer { address, identity: None, certificate_sha256: None };
+        let stream = Numbered::by(numbered_by, address, stream);
+        tell(address, connection::serve_http1(stream, peer, service, limits, age_max, stop).await);
+    }
+
     /// Serves it over TLS.
     async fn serve_tls<S, B>(self, acceptor: TlsAcceptor, service: S)
     where

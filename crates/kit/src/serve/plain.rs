@@ -1,7 +1,7 @@
-//! A listener without TLS, of which all have one kind of service.
+//! A listener of HTTP/1 without TLS, of which all have one kind of service.
 //!
-//! HTTP itself is generic over the service and over what it is spoken on, and all of it, of both versions, is in a program once for each of
-//! these. Here it is there once, whatever answers, and nothing of TLS beside it: for processes that are to be small.
+//! HTTP itself is generic over the service and over what it is spoken on, and all of it is in a program once for each of
+//! these. Here it is there once, whatever answers, and nothing of TLS or HTTP/2 beside it: for processes that are to be small.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -59,7 +59,7 @@ impl fmt::Debug for Answerer {
     }
 }
 
-/// A bound listener without TLS that does not serve yet.
+/// A bound listener of HTTP/1 without TLS that does not serve yet.
 #[derive(Debug)]
 pub struct PlainServer(Server);
 
@@ -85,6 +85,6 @@ impl PlainServer {
     /// Serves until `stop`, as [`Server::run`].
     // Boxed, so that it is made here, and not anew in each crate that calls it.
     pub fn run(self, service: Answerer, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        self.0.each(move |accepted| accepted.serve(service.clone()), stop).boxed()
+        self.0.each(move |accepted| accepted.serve_http1(service.clone()), stop).boxed()
     }
 }
