@@ -21,7 +21,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
@@ -273,9 +273,8 @@ where
 
     async fn send(&self, mut request: Request<Sent<B>>) -> Result<Response<replica::Got>, PeerFault> {
         // Replicas may go as often as they like meanwhile: what was not sent at all may go to any of them, as long as it waits.
-        let until = Instant::now() + self.wait_max;
-        while let Some(replica) = self.one_that_is_there(until).await {
-            address(&mut request, replica);
+        let mut until = None;
+        while let Some(replica) = self.one_that_is_there(&mut until).await {
             match replica.send(request).await {
                 Ok(response) => return Ok(response),
                 // The time is for waiting alone: whoever is there now is asked, however late it came back.
@@ -303,8 +302,13 @@ impl<B> Inner<B> {
         connected.min_by_key(|replica| (replica.is_in_doubt(), replica.under_way())).map(AsRef::as_ref)
     }
 
-    /// The one to ask; where none is connected, the first that is before `until`.
-    async fn one_that_is_there(&self, until: Instant) -> Option<&Replica<B>> {
+    /// The one to ask; where none is connected, the first that is before `until`, which is set by the first wait.
+    async fn one_that_is_there(&self, until: &mut Option<Instant>) -> Option<&Replica<B>> {
+        // As a rule, with nothing to follow and no clock to look at.
+        if let Some(replica) = self.least_busy() {
+            return Some(replica);
+        }
+        let until = *until.get_or_insert_with(|| Instant::now() + self.wait_max);
         let mut connected = self.connected.clone();
         loop {
             // Their number is late where a connection has just ended: each change is only a reason to look.
@@ -315,16 +319,6 @@ impl<B> Inner<B> {
             tokio::time::timeout_at(until, connected.changed()).await.ok()?.ok()?;
         }
     }
-}
-
-/// The path stays, the host is the replica's.
-fn address<B>(request: &mut Request<Sent<B>>, replica: &Replica<B>) {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(http::uri::Scheme::HTTPS);
-    parts.authority = Some(replica.authority().clone());
-    parts.path_and_query.get_or_insert(http::uri::PathAndQuery::from_static("/"));
-    // Scheme, authority and path are all there: such parts make a URI.
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
 impl<B> Service<Request<B>> for Peers<B>

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, Version, header, uri::Authority};
+use http::{
+    Request, Response, Uri, Version, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use http_body::Body;
 use http_body_util::Either;
 use hyper::{
@@ -135,6 +138,16 @@ impl<B> Replica<B> {
         self.carrier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The path stays, the host is this replica's.
+    fn address(&self, request: &mut Request<Sent<B>>) {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+        // Scheme, authority and path are all there: such parts make a URI.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+
     /// The request on its way with others, if it may go so and there is one.
     fn carried(&self, request: &Request<Sent<B>>) -> Option<Carried> {
         let Sent::Whole(Some(body)) = request.body() else { return None };
@@ -184,7 +197,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) async fn send(&self, request: Request<Sent<B>>) -> Result<Response<Got>, Unsent<B>> {
+    pub(super) async fn send(&self, mut request: Request<Sent<B>>) -> Result<Response<Got>, Unsent<B>> {
         if self.sender().is_none() {
             return Err(Unsent::Whole(Box::new(request)));
         }
@@ -210,6 +223,8 @@ where
             under_way.has_ended = true;
             return Err(Unsent::Whole(Box::new(request)));
         };
+        // One that travels is addressed by its stream.
+        self.address(&mut request);
         let answered = sender.try_send_request(request).await;
         under_way.has_ended = true;
         if answered.is_ok() {
