@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use metrics::{Gauge, SharedString};
 
 use super::names::OTHER;
@@ -17,13 +18,13 @@ use super::{Counters, Histograms, Labels};
 pub struct LabelSet {
     key: &'static str,
     values: Vec<&'static str>,
-    places: HashMap<&'static str, usize>,
+    places: HashMap<&'static str, usize, RandomState>,
 }
 
 impl LabelSet {
     /// These values, and [`OTHER`].
     pub fn new(key: &'static str, values: impl IntoIterator<Item = &'static str>) -> Arc<Self> {
-        let mut set = Self { key, values: Vec::new(), places: HashMap::new() };
+        let mut set = Self { key, values: Vec::new(), places: HashMap::default() };
         for value in values.into_iter().chain([OTHER]) {
             set.places.entry(value).or_insert_with(|| {
                 set.values.push(value);
