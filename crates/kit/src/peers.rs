@@ -23,7 +23,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Either};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use rustls::ClientConfig;
 use tokio::{sync::watch, time::Instant};
@@ -264,8 +264,8 @@ where
             return request.map(Sent::Own);
         }
         let (parts, body) = request.into_parts();
-        let body = match body.collect().await {
-            Ok(collected) => Sent::Whole(Some(collected.to_bytes())),
+        let body = match together::whole(body).await {
+            Ok((bytes, _)) => Sent::Whole(Some(bytes)),
             Err(error) => Sent::Failed(Some(error.into())),
         };
         Request::from_parts(parts, body)

@@ -17,12 +17,14 @@
 //! A connection that ends, by its age or because its server stops, has that said on the stream: the client sends no more, hears the
 //! answers to what it has sent, and then both end it.
 
+mod body;
 mod carrier;
 mod server;
 mod wire;
 
+pub(crate) use body::whole;
 pub use carrier::Told;
-pub(crate) use carrier::{Carried, Carrier, Outbox, Outcome, Reading};
+pub(crate) use carrier::{Carried, Carrier, Outbox, Reading, Unanswered};
 pub use server::{Carrying, Together, Whole};
 
 use std::sync::Arc;

@@ -30,7 +30,7 @@ use url::Url;
 
 use super::{BoxError, sent::Sent};
 use crate::tls::{Live, PeerIdentity};
-use crate::together::{self, Carried, Carrier, Outcome, Reading, Told};
+use crate::together::{self, Carried, Carrier, Reading, Told, Unanswered};
 
 /// How often an idle connection is asked whether the other end is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -205,16 +205,16 @@ where
         let carried = self.carried(&request);
         if let Some(carried) = carried {
             match carried.outcome().await {
-                Outcome::Answered(response) => {
+                Ok(response) => {
                     under_way.has_ended = true;
                     self.trust();
-                    return Ok((*response).map(Either::Right));
+                    return Ok(response.map(Either::Right));
                 }
-                Outcome::Broke => {
+                Err(Unanswered::Broke) => {
                     under_way.has_ended = true;
                     return Err(Unsent::Gone(Box::new(StreamBroke)));
                 }
-                Outcome::NotTaken => {}
+                Err(Unanswered::NotTaken) => {}
             }
         }
         // Of the connection that is there now: the one that carried it may be gone by this time.

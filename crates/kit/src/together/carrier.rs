@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
+use foldhash::fast::RandomState;
 use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use metrics::Counter;
-use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::wire::{self, Answer, Call, Messages, USUAL_OF_ANSWERS, USUAL_OF_CALLS};
-use super::{ANSWER_BYTES_MAX, CALL_BYTES_MAX, CALLS_MAX, FIELDS_MAX, WAITING_BYTES_MAX};
+use super::wire::{self, Answer, Call, Messages, USUAL_OF_ANSWERS};
+use super::{ANSWER_BYTES_MAX, CALLS_MAX, FIELDS_MAX, WAITING_BYTES_MAX};
 use crate::telemetry::names;
 
 /// What carries calls over one stream.
@@ -37,7 +37,7 @@ struct State {
     /// Calls of lower numbers are written, or are being: they may arrive.
     written_below: u64,
     /// Who waits for which answer.
-    waiting: HashMap<u64, oneshot::Sender<Ended>>,
+    waiting: HashMap<u64, oneshot::Sender<Ended>, RandomState>,
     /// Calls that nobody waits for any more, which is to be written.
     cancelled: Vec<u64>,
     /// Whether calls are taken: once the other end has said that it takes them, until it says that it ends.
@@ -61,10 +61,8 @@ enum Ended {
     Unwritten,
 }
 
-/// What came of a call.
-pub(crate) enum Outcome {
-    /// It is answered.
-    Answered(Box<Response<Told>>),
+/// Why a call has no answer.
+pub(crate) enum Unanswered {
     /// It has met no service: it may be sent by itself.
     NotTaken,
     /// It may have met one, and there is no answer.
@@ -107,18 +105,8 @@ impl Carrier {
         if headers.len() > FIELDS_MAX {
             return None;
         }
-        let headers = wire::fields(headers, &USUAL_OF_CALLS);
-        // The longest number that there is, for the time being.
-        let mut call = Call {
-            number: u64::MAX,
-            path: path.to_owned(),
-            headers,
-            body: body.clone(),
-            is_cancelled: false,
-        };
-        if call.encoded_len() > CALL_BYTES_MAX {
-            return None;
-        }
+        // Before the lock, for nobody has to wait for that.
+        let call = wire::unnumbered(path, headers, body)?;
         let (answer, answered) = oneshot::channel();
         let mut state = self.state();
         if !state.is_open || state.waiting.len() >= CALLS_MAX || state.queue.len() > WAITING_BYTES_MAX {
@@ -126,8 +114,7 @@ impl Carrier {
         }
         let number = state.next;
         state.next += 1;
-        call.number = number;
-        wire::put(&mut state.queue, &call);
+        wire::put_call(&mut state.queue, number, &call);
         state.waiting.insert(number, answer);
         let writer = state.writer.take();
         drop(state);
@@ -247,17 +234,15 @@ pub(crate) struct Carried {
 
 impl Carried {
     /// Waits for what comes of it.
-    pub(crate) async fn outcome(mut self) -> Outcome {
+    pub(crate) async fn outcome(mut self) -> Result<Response<Told>, Unanswered> {
         let ended = (&mut self.answered).await;
         self.has_ended = true;
         match ended {
-            Ok(Ended::Unwritten) => Outcome::NotTaken,
-            Ok(Ended::Answered(answer)) if answer.alone => Outcome::NotTaken,
+            Ok(Ended::Unwritten) => Err(Unanswered::NotTaken),
+            Ok(Ended::Answered(answer)) if answer.alone => Err(Unanswered::NotTaken),
             // One that is no answer is of somebody who has had the call.
-            Ok(Ended::Answered(answer)) => {
-                response(answer).map_or(Outcome::Broke, |response| Outcome::Answered(Box::new(response)))
-            }
-            Err(_) => Outcome::Broke,
+            Ok(Ended::Answered(answer)) => response(answer).ok_or(Unanswered::Broke),
+            Err(_) => Err(Unanswered::Broke),
         }
     }
 }

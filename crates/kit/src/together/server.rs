@@ -10,19 +10,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use foldhash::fast::RandomState;
 use futures::future::{AbortHandle, Abortable, BoxFuture, Either as EitherFuture, Map, abortable};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use http::uri::{Parts, PathAndQuery, Uri};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use http_body_util::{Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tower::{Service, ServiceExt as _};
 
-use super::wire::{self, Answer, Call, Field, Messages, USUAL_OF_ANSWERS, USUAL_OF_CALLS};
+use super::body::whole;
+use super::wire::{self, Answer, Call, Given, Messages, USUAL_OF_CALLS};
 use super::{
     ANSWER_BODY_BYTES_MAX, CALL_BYTES_MAX, CALLS_MAX, FIELDS_MAX, OfConnection, PATH, WAITING_BYTES_MAX,
 };
@@ -95,6 +97,13 @@ where
     }
 }
 
+/// Where calls of a method go: its path, behind what the stream has before it.
+fn uri_of(method: &'static str, stream: &Uri) -> Option<Uri> {
+    let mut parts = Parts::from(stream.clone());
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from_static(method.as_bytes())).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 fn is_service(peer: &Peer) -> bool {
     matches!(peer.identity.as_deref(), Some(PeerIdentity::Service { .. }))
 }
@@ -106,7 +115,7 @@ fn slot(request: &Request<Incoming>) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Begins to work on a call.
-type Begin = Box<dyn Fn(u64, Request<Whole>) -> BoxFuture<'static, Answer> + Send>;
+type Begin = Box<dyn Fn(u64, Request<Whole>) -> BoxFuture<'static, Given> + Send>;
 
 /// The answers of one stream, which are worked on while they are asked for: one task has all of its calls, so that nothing is spawned
 /// or woken between them. One that waits holds up no other; one that computes does, as it does whatever shares its thread.
@@ -115,15 +124,14 @@ pub struct Carrying {
     incoming: Option<Incoming>,
     messages: Messages,
     begin: Begin,
-    calls: FuturesUnordered<Abortable<BoxFuture<'static, Answer>>>,
-    handles: HashMap<u64, AbortHandle>,
+    calls: FuturesUnordered<Abortable<BoxFuture<'static, Given>>>,
+    handles: HashMap<u64, AbortHandle, RandomState>,
     /// The client has to be told yet.
     ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     queue: BytesMut,
-    methods: &'static [&'static str],
+    /// What is taken, and where it goes: scheme and authority are the stream's.
+    methods: Box<[(&'static str, Uri)]>,
     peer: Peer,
-    /// Scheme and authority, as the stream has them.
-    uri: Uri,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -154,31 +162,31 @@ impl Carrying {
             Box::pin(async move {
                 let work = async move {
                     let Ok(response) = service.oneshot(request).await;
-                    told(number, response).await
+                    given(number, response).await
                 };
                 match AssertUnwindSafe(work).catch_unwind().await {
                     Ok(answer) => answer,
                     Err(panic) => {
                         let answer = shape.answer(id, &*panic);
                         drop(panic);
-                        told(number, answer).await
+                        given(number, answer).await
                     }
                 }
             })
         });
         let (parts, incoming) = request.into_parts();
         let of = parts.extensions.get::<OfConnection>();
+        let with_uri = |&method: &&'static str| Some((method, uri_of(method, &parts.uri)?));
         Self {
             incoming: Some(incoming),
             messages: Messages::new(CALL_BYTES_MAX),
             begin,
             calls: FuturesUnordered::new(),
-            handles: HashMap::new(),
+            handles: HashMap::default(),
             ending: of.map(|of| Box::pin(of.ending.clone().cancelled_owned())),
             queue: BytesMut::new(),
-            methods,
+            methods: methods.iter().filter_map(with_uri).collect(),
             peer,
-            uri: parts.uri,
             _slot: slot,
         }
     }
@@ -210,9 +218,9 @@ impl Carrying {
             self.handles.remove(&number).iter().for_each(AbortHandle::abort);
             return;
         }
-        let method = self.methods.iter().find(|method| **method == call.path).copied();
+        let method = self.methods.iter().find(|(method, _)| *method.as_bytes() == *call.path);
         let is_taken = self.handles.len() < CALLS_MAX && !self.handles.contains_key(&number);
-        match method.filter(|_| is_taken).and_then(|method| self.request(method, call)) {
+        match method.filter(|_| is_taken).and_then(|(_, uri)| self.request(uri.clone(), call)) {
             Some(request) => {
                 let (work, handle) = abortable((self.begin)(number, request));
                 self.handles.insert(number, handle);
@@ -223,15 +231,12 @@ impl Carrying {
     }
 
     /// The request that a call is, of the stream's peer; none where it could not be one.
-    fn request(&self, method: &'static str, call: Call) -> Option<Request<Whole>> {
+    fn request(&self, uri: Uri, call: Call) -> Option<Request<Whole>> {
         let Call { headers, body, .. } = call;
-        let mut parts = Parts::from(self.uri.clone());
-        let path = PathAndQuery::from_maybe_shared(Bytes::from_static(method.as_bytes()));
-        parts.path_and_query = Some(path.ok()?);
         let mut request = Request::new(Either::Right(Full::new(body)));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = Uri::from_parts(parts).ok()?;
+        *request.uri_mut() = uri;
         *request.headers_mut() = wire::headers(headers, &USUAL_OF_CALLS)?;
         request.extensions_mut().insert(self.peer.clone());
         Some(request)
@@ -241,9 +246,9 @@ impl Carrying {
     fn work(&mut self, context: &mut Context<'_>) {
         while self.queue.len() < WAITING_BYTES_MAX {
             match self.calls.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(answer))) => {
-                    self.handles.remove(&answer.number);
-                    wire::put(&mut self.queue, &answer);
+                Poll::Ready(Some(Ok(given))) => {
+                    self.handles.remove(&given.number);
+                    given.put(&mut self.queue);
                 }
                 // Cancelled: nobody waits for it.
                 Poll::Ready(Some(Err(_))) => {}
@@ -283,27 +288,19 @@ impl Body for Carrying {
 }
 
 /// An answer for the wire, once it is whole.
-async fn told<R>(number: u64, response: Response<R>) -> Answer
+async fn given<R>(number: u64, response: Response<R>) -> Given
 where
     R: Body<Data = Bytes>,
     R::Error: Into<BoxError>,
 {
     let (parts, body) = response.into_parts();
-    match Limited::new(body, ANSWER_BODY_BYTES_MAX).collect().await {
-        Ok(collected)
-            if !is_readable(&parts.headers)
-                || collected.trailers().is_some_and(|trailers| !is_readable(trailers)) =>
-        {
+    match whole(Limited::new(body, ANSWER_BODY_BYTES_MAX)).await {
+        Ok((_, trailers)) if !is_readable(&parts.headers) || !trailers.as_ref().is_none_or(is_readable) => {
             broken(number, Code::ResourceExhausted, "the answer has more metadata than one may have")
         }
-        Ok(collected) => Answer {
-            number,
-            status: parts.status.as_u16().into(),
-            headers: wire::fields(&parts.headers, &USUAL_OF_ANSWERS),
-            trailers: collected.trailers().map(|trailers| wire::fields(trailers, &[])).unwrap_or_default(),
-            body: collected.to_bytes(),
-            ..Answer::default()
-        },
+        Ok((body, trailers)) => {
+            Given { number, status: parts.status, headers: parts.headers, body, trailers }
+        }
         Err(error) if error.is::<LengthLimitError>() => {
             broken(number, Code::ResourceExhausted, "the answer is longer than a message may be")
         }
@@ -318,9 +315,9 @@ fn is_readable(headers: &HeaderMap) -> bool {
 }
 
 /// An answer that is a status alone.
-fn broken(number: u64, code: Code, message: &'static str) -> Answer {
-    let field = |name: &str, value: Bytes| Field { name: name.to_owned(), value };
-    let status = field("grpc-status", (code as usize).to_string().into());
-    let headers = vec![status, field("grpc-message", Bytes::from_static(message.as_bytes()))];
-    Answer { number, status: 200, headers, ..Answer::default() }
+fn broken(number: u64, code: Code, message: &'static str) -> Given {
+    let mut headers = HeaderMap::new();
+    headers.insert("grpc-status", HeaderValue::from(code as usize));
+    headers.insert("grpc-message", HeaderValue::from_static(message));
+    Given { number, status: StatusCode::OK, headers, body: Bytes::new(), trailers: None }
 }

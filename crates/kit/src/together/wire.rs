@@ -1,10 +1,11 @@
 //! What goes over such a stream: messages of gRPC, of which the one side writes calls and the other answers.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
-use super::FIELDS_MAX;
+use super::{CALL_BYTES_MAX, FIELDS_MAX};
 
 /// Bytes before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
@@ -17,13 +18,33 @@ pub(super) static USUAL_OF_CALLS: [(HeaderName, HeaderValue); 2] = [
 pub(super) static USUAL_OF_ANSWERS: [(HeaderName, HeaderValue); 1] =
     [(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"))];
 
+/// There are none of trailers.
+static USUAL_OF_TRAILERS: [(HeaderName, HeaderValue); 0] = [];
+
+/// Names in nearly every call or answer that are none of HTTP's own, so that they need not be copied.
+static KNOWN: [HeaderName; 2] =
+    [HeaderName::from_static("grpc-status"), HeaderName::from_static("grpc-timeout")];
+
+/// Most bytes of a call's number, with its key.
+const NUMBER_BYTES_MAX: usize = number_len(NUMBER, u64::MAX);
+
+// The numbers of fields that are written without their message: the same as the messages have below.
+const NAME: u32 = 1;
+const VALUE: u32 = 2;
+const NUMBER: u32 = 1;
+const PATH_OF_CALL: u32 = 2;
+const STATUS: u32 = 2;
+const HEADERS: u32 = 3;
+const BODY: u32 = 4;
+const TRAILERS: u32 = 5;
+
 /// A header line. None is shown: there are tokens and vouchers among them.
 #[derive(Message)]
 #[prost(skip_debug)]
 pub(super) struct Field {
-    /// Its name, in lower case.
-    #[prost(string, tag = "1")]
-    pub(super) name: String,
+    /// Its name, in lower case; a part of the message, as is all that is read here.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) name: Bytes,
     /// Its value, as it goes over the wire.
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) value: Bytes,
@@ -37,8 +58,8 @@ pub(super) struct Call {
     #[prost(uint64, tag = "1")]
     pub(super) number: u64,
     /// `/<package>.<Service>/<Method>`.
-    #[prost(string, tag = "2")]
-    pub(super) path: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) path: Bytes,
     /// Its headers, without the usual ones.
     #[prost(message, repeated, tag = "3")]
     pub(super) headers: Vec<Field>,
@@ -98,13 +119,142 @@ pub(super) enum Malformed {
 
 /// Writes a message behind others.
 pub(super) fn put(buffer: &mut BytesMut, message: &impl Message) {
-    let bytes = message.encoded_len();
+    begin(buffer, message.encoded_len());
+    // There is room for it.
+    let _ = message.encode(buffer);
+}
+
+/// Begins a message of so many bytes.
+fn begin(buffer: &mut BytesMut, bytes: usize) {
     buffer.reserve(PREFIX_BYTES + bytes);
     buffer.put_u8(0);
     // Bounded by whoever makes it.
     buffer.put_u32(u32::try_from(bytes).unwrap_or(u32::MAX));
-    // There is room for it.
-    let _ = message.encode(buffer);
+}
+
+/// A [`Call`] as it is written, up to its number: straight from the request, with no message made of it first. None where it would be
+/// longer than one may be.
+pub(super) fn unnumbered(path: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+    let headers = Lines { tag: HEADERS, headers, usual: &USUAL_OF_CALLS };
+    let bytes = text_len(PATH_OF_CALL, path.as_bytes()) + headers.encoded_len() + text_len(BODY, body);
+    if NUMBER_BYTES_MAX + bytes > CALL_BYTES_MAX {
+        return None;
+    }
+    let mut call = Vec::with_capacity(bytes);
+    put_text(PATH_OF_CALL, path.as_bytes(), &mut call);
+    headers.put(&mut call);
+    put_text(BODY, body, &mut call);
+    Some(call)
+}
+
+/// Writes such a call behind others.
+pub(super) fn put_call(buffer: &mut BytesMut, number: u64, unnumbered: &[u8]) {
+    begin(buffer, number_len(NUMBER, number) + unnumbered.len());
+    put_number(NUMBER, number, buffer);
+    buffer.put_slice(unnumbered);
+}
+
+/// An [`Answer`] that a service gave, whole.
+pub(super) struct Given {
+    /// To which call.
+    pub(super) number: u64,
+    /// The HTTP status.
+    pub(super) status: StatusCode,
+    /// Its headers, with the usual ones.
+    pub(super) headers: HeaderMap,
+    /// Its whole body.
+    pub(super) body: Bytes,
+    /// Its trailers, where it has some.
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+impl Given {
+    /// Writes it behind others.
+    pub(super) fn put(&self, buffer: &mut BytesMut) {
+        let status = self.status.as_u16().into();
+        let headers = Lines { tag: HEADERS, headers: &self.headers, usual: &USUAL_OF_ANSWERS };
+        let trailers = self.trailers.as_ref();
+        let trailers =
+            trailers.map(|trailers| Lines { tag: TRAILERS, headers: trailers, usual: &USUAL_OF_TRAILERS });
+        let bytes = number_len(NUMBER, self.number)
+            + number_len(STATUS, status)
+            + headers.encoded_len()
+            + text_len(BODY, &self.body)
+            + trailers.as_ref().map_or(0, Lines::encoded_len);
+        begin(buffer, bytes);
+        put_number(NUMBER, self.number, buffer);
+        put_number(STATUS, status, buffer);
+        headers.put(buffer);
+        put_text(BODY, &self.body, buffer);
+        trailers.iter().for_each(|trailers| trailers.put(buffer));
+    }
+}
+
+/// Headers as a message repeats them in one of its fields.
+struct Lines<'a> {
+    tag: u32,
+    headers: &'a HeaderMap,
+    /// Those that are left out.
+    usual: &'static [(HeaderName, HeaderValue)],
+}
+
+impl Lines<'_> {
+    /// Each as the bytes of its name and its value.
+    fn told(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let usual = self.usual;
+        let is_usual = move |name: &HeaderName, value: &HeaderValue| {
+            usual.iter().any(|(usual, usually)| name == usual && value == usually)
+        };
+        let told = self.headers.iter().filter(move |(name, value)| !is_usual(name, value));
+        told.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+    }
+
+    fn encoded_len(&self) -> usize {
+        let line = |(name, value)| {
+            let bytes = line_len(name, value);
+            key_len(self.tag) + encoded_len_varint(bytes as u64) + bytes
+        };
+        self.told().map(line).sum()
+    }
+
+    fn put(&self, buffer: &mut impl BufMut) {
+        for (name, value) in self.told() {
+            encode_key(self.tag, WireType::LengthDelimited, buffer);
+            encode_varint(line_len(name, value) as u64, buffer);
+            put_text(NAME, name, buffer);
+            put_text(VALUE, value, buffer);
+        }
+    }
+}
+
+/// Bytes of a [`Field`].
+fn line_len(name: &[u8], value: &[u8]) -> usize {
+    text_len(NAME, name) + text_len(VALUE, value)
+}
+
+/// Bytes of a field of bytes. One that is empty is left out, as Protobuf has it.
+fn text_len(tag: u32, text: &[u8]) -> usize {
+    if text.is_empty() { 0 } else { key_len(tag) + encoded_len_varint(text.len() as u64) + text.len() }
+}
+
+fn put_text(tag: u32, text: &[u8], buffer: &mut impl BufMut) {
+    if !text.is_empty() {
+        encode_key(tag, WireType::LengthDelimited, buffer);
+        encode_varint(text.len() as u64, buffer);
+        buffer.put_slice(text);
+    }
+}
+
+/// Bytes of a field that is a number; 0 is left out.
+const fn number_len(tag: u32, number: u64) -> usize {
+    if number == 0 { 0 } else { key_len(tag) + encoded_len_varint(number) }
+}
+
+fn put_number(tag: u32, number: u64, buffer: &mut impl BufMut) {
+    if number != 0 {
+        encode_key(tag, WireType::Varint, buffer);
+        encode_varint(number, buffer);
+    }
 }
 
 /// Reads messages from pieces of whatever size.
@@ -142,19 +292,6 @@ impl Messages {
     }
 }
 
-/// Headers for the wire.
-pub(super) fn fields(headers: &HeaderMap, usual: &[(HeaderName, HeaderValue)]) -> Vec<Field> {
-    let is_usual = |name: &HeaderName, value: &HeaderValue| {
-        usual.iter().any(|(usual, usually)| name == usual && value == usually)
-    };
-    let told = headers.iter().filter(|(name, value)| !is_usual(name, value));
-    told.map(|(name, value)| Field {
-        name: name.as_str().to_owned(),
-        value: Bytes::copy_from_slice(value.as_bytes()),
-    })
-    .collect()
-}
-
 /// Headers from the wire; none where one is no header, or there are too many.
 pub(super) fn headers(fields: Vec<Field>, usual: &[(HeaderName, HeaderValue)]) -> Option<HeaderMap> {
     if fields.len() > FIELDS_MAX {
@@ -162,13 +299,17 @@ pub(super) fn headers(fields: Vec<Field>, usual: &[(HeaderName, HeaderValue)]) -
     }
     let mut headers = HeaderMap::with_capacity(fields.len() + usual.len());
     for Field { name, value } in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+        headers.append(header_name(&name)?, HeaderValue::from_maybe_shared(value).ok()?);
     }
     for (name, value) in usual {
         headers.entry(name).or_insert_with(|| value.clone());
     }
     Some(headers)
+}
+
+fn header_name(name: &[u8]) -> Option<HeaderName> {
+    let known = KNOWN.iter().find(|known| known.as_str().as_bytes() == name);
+    known.cloned().or_else(|| HeaderName::from_bytes(name).ok())
 }
 
 #[cfg(test)]
@@ -213,6 +354,19 @@ mod tests {
         }
     }
 
+    /// The header lines of a call, over the wire.
+    fn lines(headers: &HeaderMap) -> Vec<Field> {
+        let mut written = BytesMut::new();
+        put_call(&mut written, 1, &unnumbered("/a.B/C", headers, b"").unwrap());
+        let mut messages = Messages::new(CALL_BYTES_MAX);
+        messages.push(&written);
+        messages.next::<Call>().unwrap().unwrap().headers
+    }
+
+    fn field(name: &'static str, value: &'static [u8]) -> Field {
+        Field { name: name.into(), value: value.into() }
+    }
+
     #[test]
     fn headers_come_out_as_they_went_in_and_bad_ones_do_not() {
         let mut sent = HeaderMap::new();
@@ -220,17 +374,83 @@ mod tests {
         sent.insert(header::TE, HeaderValue::from_static("trailers"));
         sent.append("x-twice", HeaderValue::from_static("a"));
         sent.append("x-twice", HeaderValue::from_bytes(b"\xff").unwrap());
-        let told = fields(&sent, &USUAL_OF_CALLS);
-        assert_eq!(told.len(), 2, "the usual ones are left out");
+        sent.insert("grpc-timeout", HeaderValue::from_static("10S"));
+        sent.insert("x-empty", HeaderValue::from_static(""));
+        let told = lines(&sent);
+        assert_eq!(told.len(), 4, "the usual ones are left out");
         assert_eq!(headers(told, &USUAL_OF_CALLS).unwrap(), sent);
         // One that is not the usual one goes along.
         sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc+json"));
-        assert_eq!(headers(fields(&sent, &USUAL_OF_CALLS), &USUAL_OF_CALLS).unwrap(), sent);
-        let field = |name: &str, value: &'static [u8]| Field { name: name.to_owned(), value: value.into() };
-        for bad in [field(":path", b"/a"), field("", b""), field("a b", b""), field("a", b"\r\nb: c")] {
+        assert_eq!(headers(lines(&sent), &USUAL_OF_CALLS).unwrap(), sent);
+        for bad in [
+            field(":path", b"/a"),
+            field("", b""),
+            field("a b", b""),
+            field("\u{e9}", b""),
+            field("a", b"\r\nb: c"),
+        ] {
             assert!(headers(vec![bad], &[]).is_none());
         }
         let many = (0..=FIELDS_MAX).map(|_| field("a", b"")).collect();
         assert!(headers(many, &[]).is_none());
+    }
+
+    /// A message as [`put`] writes it.
+    fn message(message: &impl Message) -> BytesMut {
+        let mut written = BytesMut::new();
+        put(&mut written, message);
+        written
+    }
+
+    #[test]
+    fn what_is_written_without_a_message_is_what_the_message_says() {
+        let mut sent = HeaderMap::new();
+        sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        sent.insert("grpc-status", HeaderValue::from_static("0"));
+        sent.insert("x-empty", HeaderValue::from_static(""));
+        sent.insert("x-long", HeaderValue::from_bytes(&[b'x'; 300]).unwrap());
+        let fields =
+            || vec![field("grpc-status", b"0"), field("x-empty", b""), field("x-long", &[b'x'; 300])];
+        for (number, body) in [(0, &b""[..]), (1, b"question"), (300, &[7; 200]), (u64::MAX, b"")] {
+            let mut written = BytesMut::new();
+            put_call(&mut written, number, &unnumbered("/a.B/C", &sent, body).unwrap());
+            let call = Call {
+                number,
+                path: "/a.B/C".into(),
+                headers: fields(),
+                body: body.into(),
+                is_cancelled: false,
+            };
+            assert_eq!(written, message(&call), "call {number}");
+            for trailers in [None, Some(sent.clone())] {
+                let mut written = BytesMut::new();
+                let has_trailers = trailers.is_some();
+                let status = StatusCode::OK;
+                Given { number, status, headers: sent.clone(), body: body.into(), trailers }
+                    .put(&mut written);
+                let usual = field("content-type", b"application/grpc");
+                let trailers = [usual].into_iter().chain(fields()).filter(|_| has_trailers).collect();
+                let answer = Answer {
+                    number,
+                    status: 200,
+                    headers: fields(),
+                    body: body.into(),
+                    trailers,
+                    ..Answer::default()
+                };
+                assert_eq!(written, message(&answer), "answer {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_is_as_long_as_one_may_be_whatever_its_number() {
+        let written = |bytes: usize| unnumbered("", &HeaderMap::new(), &vec![7; bytes]);
+        // The key of the body, and three bytes of its length.
+        let longest = CALL_BYTES_MAX - NUMBER_BYTES_MAX - 4;
+        let mut buffer = BytesMut::new();
+        put_call(&mut buffer, u64::MAX, &written(longest).unwrap());
+        assert_eq!(buffer.len(), PREFIX_BYTES + CALL_BYTES_MAX);
+        assert!(written(longest + 1).is_none());
     }
 }

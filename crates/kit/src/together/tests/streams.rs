@@ -50,7 +50,7 @@ async fn ask_for_stream(
 async fn way(carrier: &Arc<Carrier>) -> String {
     let carried = carrier.take(ECHO, &HeaderMap::new(), &Bytes::new()).unwrap();
     let outcome = tokio::time::timeout(PATIENCE, carried.outcome()).await.expect("in time");
-    let Outcome::Answered(response) = outcome else { panic!("it has no answer") };
+    let Ok(response) = outcome else { panic!("it has no answer") };
     response.headers()["x-way"].to_str().unwrap().to_owned()
 }
 
