@@ -48,6 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug(SECRET)
         // Written by hand (`entries.rs`): its texts lie in one piece.
         .extern_path(".lanyard.mapping.v1.AccessEntryPage", "crate::AccessEntryPage")
+        // The same (`batch.rs`): their messages too.
+        .extern_path(".lanyard.authz.v1.AuthorizeBatchRequest", "crate::batch::AuthorizeBatchRequest")
+        .extern_path(".lanyard.authz.v1.AuthorizeBatchResponse", "crate::batch::AuthorizeBatchResponse")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -3,21 +3,24 @@
 //!
 //! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials`, `spoke` and `gateway` are the services. Maps are
 //! ordered, so that a message has one encoding and thus one digest. Messages with secrets in them do not print them.
-//! One message is written by hand, [`AccessEntryPage`], and is on the wire what its proto says. Nothing is decided here:
-//! `lanyard-api` turns messages into domain types and back.
+//! Some messages are written by hand, [`AccessEntryPage`] and those of batches of reviews ([`Each`]), and are on the wire what their
+//! protos say. Nothing is decided here: `lanyard-api` turns messages into domain types and back.
 
+mod batch;
 mod entries;
 mod secrets;
 
+pub use batch::Each;
 pub use entries::{AccessEntryPage, PrincipalArnList, PrincipalArns};
 
 macro_rules! package {
-    ($($name:ident = $package:literal),+ $(,)?) => {$(
+    ($($name:ident = $package:literal $([$($own:ident),+])?),+ $(,)?) => {$(
         #[allow(missing_docs, unreachable_pub, unused_qualifications, rustdoc::all, clippy::all, clippy::large_futures)]
         #[doc = concat!("Package `", $package, "`.")]
         pub mod $name {
             /// Version 1.
             pub mod v1 {
+                $(pub use crate::batch::{$($own),+};)?
                 tonic::include_proto!($package);
             }
         }
@@ -26,7 +29,7 @@ macro_rules! package {
 
 package! {
     authn = "lanyard.authn.v1",
-    authz = "lanyard.authz.v1",
+    authz = "lanyard.authz.v1" [AuthorizeBatchRequest, AuthorizeBatchResponse],
     call = "lanyard.call.v1",
     credentials = "lanyard.credentials.v1",
     gateway = "lanyard.gateway.v1",

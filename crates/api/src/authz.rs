@@ -7,7 +7,7 @@ mod question;
 pub mod server;
 mod text;
 
-pub use convert::batch_reviews;
+pub use convert::{batch_decisions, batch_reviews};
 pub use gone::Gone;
 pub use question::{DoorQuestion, KnockQuestion, Question};
 

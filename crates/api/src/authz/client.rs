@@ -5,6 +5,7 @@ use lanyard_proto::authz::v1::{
     objects_client::ObjectsClient,
 };
 use lanyard_rbac::{Object, ObjectKey};
+use prost::DecodeError;
 
 use super::{
     ApplySummary, Authorize, Decision, DecisionRecord, Decisions, InputChanges, ObjectBatch, Objects, Review,
@@ -27,7 +28,11 @@ impl<C: Wire> Authorize for Remote<C> {
         let asked = reviews.len();
         let request = self.internal(batch_message(reviews));
         let answer = call!(raw self.AuthorizeClient::authorize_batch(request));
-        let decisions: Vec<Decision> = received::<_, Fault>(field::each(answer.decisions))?;
+        let read = |decision: Result<pb::Decision, DecodeError>| {
+            Decision::try_from(field::readable("decisions", decision)?)
+        };
+        let decisions = answer.decisions.iter().map(read).collect::<Result<Vec<_>, CallError>>();
+        let decisions = received::<_, Fault>(decisions)?;
         if decisions.len() == asked {
             return Ok(decisions);
         }

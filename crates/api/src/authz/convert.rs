@@ -1,9 +1,13 @@
 //! Conversions between authz's domain types and messages.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
-use lanyard_proto::authz::v1::{self as pb, attributes, question, reason, subject};
+use lanyard_proto::{
+    Each,
+    authz::v1::{self as pb, attributes, question, reason, subject},
+};
 use lanyard_rbac::{PolicyRule, Subject};
+use prost::DecodeError;
 
 use super::{
     ApplySummary, Attributes, Decision, DecisionKind, DecisionOutcome, DecisionRecord, DoorQuestion, Gone,
@@ -85,8 +89,9 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
     let shared = batch.user.map(UserInfo::try_from).transpose()?.map(Arc::new);
     // All of one batch are of one cluster as a rule, whose number need not be read a thousand times.
     let mut known: Option<(String, ClusterUid)> = None;
-    let read = |message: pb::Review| {
-        let pb::Review { cluster_uid, user, attributes, explain, full, entry_id } = message;
+    let read = |message: Result<pb::Review, DecodeError>| {
+        let pb::Review { cluster_uid, user, attributes, explain, full, entry_id } =
+            field::readable("reviews", message)?;
         let cluster = match &known {
             Some((text, uid)) if *text == cluster_uid => *uid,
             _ => known.insert((cluster_uid.clone(), field::parse("cluster_uid", &cluster_uid)?)).1,
@@ -99,7 +104,20 @@ pub fn batch_reviews(batch: pb::AuthorizeBatchRequest) -> Result<Vec<Review>, Ca
         let grant = field::optional("entry_id", entry_id.as_deref())?;
         Ok(Review { cluster, user, attributes, explain, full, grant })
     };
-    batch.reviews.into_iter().map(read).collect()
+    batch.reviews.iter().map(read).collect()
+}
+
+/// The message of a batch's answers. Those in a row that say the same are written once and copied: a batch is about one person as a rule,
+/// and what one rule allows is allowed in the same words.
+pub fn batch_decisions(decisions: Vec<Decision>) -> pb::AuthorizeBatchResponse {
+    let mut written = Each::default();
+    let mut decisions = decisions.into_iter().peekable();
+    while let Some(decision) = decisions.next() {
+        let again = iter::from_fn(|| decisions.next_if_eq(&decision)).count();
+        written.push(&pb::Decision::from(decision));
+        (0..again).for_each(|_| written.push_again());
+    }
+    pb::AuthorizeBatchResponse { decisions: written }
 }
 
 impl From<Attributes> for pb::Attributes {
@@ -330,7 +348,10 @@ impl TryFrom<pb::ObjectPage> for Page<lanyard_rbac::Object> {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::ids::Revision;
 
     fn review(username: &str, path: &str) -> Review {
         Review {
@@ -353,7 +374,7 @@ mod tests {
         let reviews = vec![review("ana", "/a"), review("bob", "/b"), review("ana", "/c"), review("", "/d")];
         let expected = asked(&reviews);
         let batch = batch_message(reviews);
-        let own: Vec<_> = batch.reviews.iter().map(|review| review.user.is_some()).collect();
+        let own: Vec<_> = batch.reviews.iter().map(|review| review.unwrap().user.is_some()).collect();
         assert_eq!(own, [false, true, false, true]);
         assert_eq!(batch.user.as_ref().map(|user| user.username.as_str()), Some("ana"));
         let read = batch_reviews(batch).unwrap();
@@ -368,5 +389,41 @@ mod tests {
         batch.user = None;
         let error = batch_reviews(batch).unwrap_err();
         assert!(format!("{error:?}").contains("user"), "{error:?}");
+    }
+
+    #[test]
+    fn a_review_that_cannot_be_read_refuses_its_batch_by_name() {
+        // A review of two bytes, which say that ten are to come.
+        let batch = pb::AuthorizeBatchRequest::decode(&[0x0a, 2, 0x0a, 10][..]).unwrap();
+        let error = batch_reviews(batch).unwrap_err();
+        assert!(matches!(&error, CallError::Invalid { field, .. } if field == "reviews"), "{error:?}");
+    }
+
+    #[test]
+    fn a_batch_is_answered_in_order_whatever_of_it_says_the_same() {
+        let decision = |verdict, revision| Decision {
+            verdict,
+            reason: Reason::NothingMatched,
+            evaluation_error: None,
+            hints: Vec::new(),
+            revision: Revision(revision),
+        };
+        let (allow, deny) = (Verdict::Allow, Verdict::Deny);
+        for decided in [
+            vec![],
+            vec![decision(allow, 1)],
+            vec![
+                decision(allow, 1),
+                decision(allow, 1),
+                decision(deny, 1),
+                decision(allow, 1),
+                decision(allow, 2),
+            ],
+            vec![decision(deny, 1), decision(deny, 1), decision(deny, 1)],
+        ] {
+            let message = batch_decisions(decided.clone());
+            let read = message.decisions.iter().map(|decision| Decision::try_from(decision.unwrap()));
+            assert_eq!(read.collect::<Result<Vec<_>, _>>(), Ok(decided));
+        }
     }
 }

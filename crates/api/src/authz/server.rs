@@ -4,7 +4,7 @@ use lanyard_proto::authz::v1::{self as pb, authorize_server, decisions_server, o
 
 use super::{
     Authorize, Decisions, ObjectBatch, Objects,
-    convert::{batch_reviews, object_page},
+    convert::{batch_decisions, batch_reviews, object_page},
 };
 use tonic::{Request, Response, Status};
 
@@ -14,10 +14,8 @@ serve! {
     /// Serves [`Authorize`].
     pub fn authorize = Authorize as authorize_server::Authorize in AuthorizeServer;
     internal authorize(pb::Review) -> pb::Decision = |engine, (), m| engine.authorize(m.try_into()?).await?.into();
-    question authorize_batch(pb::AuthorizeBatchRequest) -> pb::AuthorizeBatchResponse = |engine, (), m| {
-        let decisions = engine.authorize_batch(batch_reviews(m)?).await?;
-        pb::AuthorizeBatchResponse { decisions: field::all(decisions) }
-    };
+    question authorize_batch(pb::AuthorizeBatchRequest) -> pb::AuthorizeBatchResponse
+        = |engine, (), m| batch_decisions(engine.authorize_batch(batch_reviews(m)?).await?);
     question rules_for(pb::RulesForRequest) -> pb::Rules
         = |engine, (), m| engine.rules_for(m.try_into()?).await?.into();
     question who_can(pb::WhoCanRequest) -> pb::WhoCanResponse

@@ -121,6 +121,11 @@ pub(crate) fn digest(field: &'static str, bytes: &[u8]) -> Result<[u8; 32], Call
     })
 }
 
+/// A part that is read when it is looked at.
+pub(crate) fn readable<T>(field: &'static str, read: Result<T, impl Display>) -> Result<T, CallError> {
+    read.map_err(|error| CallError::invalid(field, "malformed", error.to_string()))
+}
+
 /// Every item of a list.
 pub(crate) fn each<W, D>(items: Vec<W>) -> Result<Vec<D>, CallError>
 where

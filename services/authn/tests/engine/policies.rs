@@ -493,7 +493,7 @@ const BY_UID: [(&str, ByUid); 4] = [
     }),
     ("/lanyard.authz.v1.Authorize/AuthorizeBatch", |cluster_uid| {
         let review = authz::Review { cluster_uid, ..Default::default() };
-        authz::AuthorizeBatchRequest { reviews: vec![review], user: None }.encode_to_vec()
+        authz::AuthorizeBatchRequest { reviews: [review].into_iter().collect(), user: None }.encode_to_vec()
     }),
     ("/lanyard.authz.v1.Authorize/RulesFor", |cluster_uid| {
         authz::RulesForRequest { cluster_uid, ..Default::default() }.encode_to_vec()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lanyard_api::{
     ClusterUid,
-    authz::{Authorize, Decision, WhoCanQuery, batch_reviews},
+    authz::{Authorize, Decision, WhoCanQuery, batch_decisions, batch_reviews},
     grpc::{Door, MESSAGE_BYTES_MAX, Served},
 };
 use lanyard_proto::authz::v1::{self as pb, authorize_server};
@@ -49,9 +49,7 @@ impl<S: Services> authorize_server::Authorize for AuthorizeServer<S> {
         let cluster = reviews.first().map(|review| review.cluster);
         let mut decisions = self.gateway.parts.services.authz().authorize_batch(reviews).await?;
         self.name(&mut decisions, signed.as_ref(), cluster).await?;
-        Ok(Response::new(pb::AuthorizeBatchResponse {
-            decisions: decisions.into_iter().map(Into::into).collect(),
-        }))
+        Ok(Response::new(batch_decisions(decisions)))
     }
 
     async fn rules_for(&self, request: Request<pb::RulesForRequest>) -> Result<Response<pb::Rules>, Status> {

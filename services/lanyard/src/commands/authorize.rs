@@ -155,7 +155,8 @@ impl AuthorizeArgs {
             let reviews = batch.iter().map(review).map(Into::into).collect();
             let call = request(AuthorizeBatchRequest { reviews, user: None });
             let answered = hub.authorize().authorize_batch(call).await?.into_inner().decisions;
-            for (decision, (user, attributes)) in answered.into_iter().zip(batch) {
+            for (decision, (user, attributes)) in answered.iter().zip(batch) {
+                let decision = decision.map_err(anyhow::Error::from)?;
                 let of = (user.username.clone(), attributes.to_string());
                 decided.push(Decided::of(Decision::try_from(decision)?, of));
             }

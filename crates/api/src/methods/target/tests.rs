@@ -507,7 +507,8 @@ fn a_request_that_does_not_say_what_it_is_about_is_refused_by_field() {
         other => panic!("{other:?}"),
     };
     let review = |uid: &str| authz::Review { cluster_uid: text(uid), ..Default::default() };
-    let two_clusters = authz::AuthorizeBatchRequest { reviews: vec![review("a"), review("b")], user: None };
+    let reviews = [review("a"), review("b")].into_iter().collect();
+    let two_clusters = authz::AuthorizeBatchRequest { reviews, user: None };
     let user = credentials::AssumeRoleRequest {
         role_arn: format!("arn:aws:iam::{OWN}:user/a"),
         ..Default::default()
