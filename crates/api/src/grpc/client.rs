@@ -11,7 +11,7 @@ use tonic::{
     Request,
     body::Body,
     codegen::{Service, StdError, http},
-    metadata::MetadataValue,
+    metadata::{Ascii, MetadataValue},
 };
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long a call may take unless [`Remote::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a call says how long it may take.
+const TIMEOUT_METADATA: &str = "grpc-timeout";
 
 /// What sends requests: a `tonic::transport::Channel`, or layers over one.
 pub trait Wire:
@@ -55,7 +58,8 @@ impl<C> Wire for C where
 #[derive(Debug, Clone)]
 pub struct Remote<C> {
     channel: C,
-    timeout: Duration,
+    /// How long a call may take, as each says it.
+    timeout: Option<MetadataValue<Ascii>>,
     /// Kept by one task, once somebody asked for it.
     pub(crate) directory: Arc<OnceLock<watch::Receiver<Arc<ClusterDirectory>>>>,
 }
@@ -63,13 +67,13 @@ pub struct Remote<C> {
 impl<C: Wire> Remote<C> {
     /// A service.
     pub fn new(channel: C) -> Self {
-        Self { channel, timeout: CALL_TIMEOUT, directory: Arc::default() }
+        Self { channel, timeout: written(CALL_TIMEOUT), directory: Arc::default() }
     }
 
     /// With another limit on the time that a call may take.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self { timeout: written(timeout), ..self }
     }
 
     pub(crate) fn channel(&self) -> C {
@@ -79,7 +83,9 @@ impl<C: Wire> Remote<C> {
     /// A request between services.
     pub(crate) fn internal<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        request.set_timeout(self.timeout);
+        if let Some(timeout) = &self.timeout {
+            request.metadata_mut().insert(TIMEOUT_METADATA, timeout.clone());
+        }
         request
     }
 
@@ -114,6 +120,13 @@ impl<C: Wire> Remote<C> {
     }
 }
 
+/// A time as tonic writes it, which it would do anew for each request.
+fn written(timeout: Duration) -> Option<MetadataValue<Ascii>> {
+    let mut request = Request::new(());
+    request.set_timeout(timeout);
+    request.metadata().get(TIMEOUT_METADATA).cloned()
+}
+
 /// The actor of a client that signs its calls, or has a certificate: the hub's front door finds out who that is.
 pub fn admitted_at_the_door() -> Vouched<Actor> {
     Vouched::in_process(Actor::system("whoever the hub's front door admits"))
@@ -141,4 +154,27 @@ pub(crate) fn received<T, E: From<Fault>>(answer: Result<T, CallError>) -> Resul
         tracing::error!(%error, "an answer of a service cannot be read");
         Fault::Internal.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::service::Routes;
+
+    use super::*;
+
+    #[test]
+    fn each_call_says_how_long_it_may_take() {
+        let said = |remote: &Remote<Routes>| {
+            let request = remote.internal(());
+            request.metadata().get("grpc-timeout").map(|timeout| timeout.to_str().unwrap().to_owned())
+        };
+        let remote = Remote::new(Routes::default());
+        let mut expected = Request::new(());
+        expected.set_timeout(CALL_TIMEOUT);
+        let expected = expected.metadata().get("grpc-timeout").unwrap().to_str().unwrap();
+        assert_eq!(said(&remote).as_deref(), Some(expected));
+        let remote = remote.with_timeout(Duration::from_millis(5));
+        assert_eq!(said(&remote), said(&remote.clone()), "also the second time");
+        assert_eq!(said(&remote).as_deref(), Some("5000000n"));
+    }
 }
