@@ -49,7 +49,7 @@ pub struct PeersConfig {
 /// The way to one service.
 #[derive(Debug, Clone)]
 pub struct Way {
-    peers: Peers<Body>,
+    peers: Peers<again::Asked>,
 }
 
 impl Way {

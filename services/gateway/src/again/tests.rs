@@ -1,6 +1,5 @@
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
 use futures::future::join_all;
 use hyper::body::Incoming;
 use lanyard_kit::{
