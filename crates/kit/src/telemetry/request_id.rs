@@ -79,8 +79,11 @@ pub fn current() -> Option<RequestId> {
 /// Puts the number of what is worked on now on a call to another service; what a caller said goes no further.
 pub(crate) fn inject(headers: &mut HeaderMap) {
     headers.remove(HEADER);
-    let value = current().and_then(|id| HeaderValue::from_str(&id.to_string()).ok());
-    headers.extend(value.map(|value| (HEADER, value)));
+    let Some(RequestId(id)) = current() else { return };
+    // Digits and dashes are always a header's value.
+    if let Ok(value) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        headers.insert(HEADER, value);
+    }
 }
 
 #[cfg(test)]
