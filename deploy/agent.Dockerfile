@@ -17,6 +17,7 @@ RUN install -d /out/etc/ssl/certs && echo 'hosts: files dns' >/out/etc/nsswitch.
 FROM scratch
 COPY --from=build /out/ /
 # One heap for all of its threads, of which one does nearly everything: by default each that allocates beside another has one of its own.
-ENV GLIBC_TUNABLES=glibc.malloc.arena_max=1
+# And what is of a page or more is given back at once, such as the buffers of a connection that has ended.
+ENV GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=4000
 ENTRYPOINT ["/lanyard-agent"]
 CMD ["server"]

@@ -26,6 +26,8 @@ const PACKED: &str = "link-arg=-Wl,-z,pack-relative-relocs";
 /// What puts functions that are marked cold (faults, and what is done once) behind all others: memory comes by pages, and most of these
 /// are never run. A linker that does not know of it leaves them where they are.
 const COLD_LAST: &str = "link-arg=-Wl,-z,keep-text-section-prefix";
+/// The feature that leaves out what libraries say at level trace.
+const QUIET: &str = "quiet";
 /// Cargo's profile of what is shipped.
 pub(crate) const SHIPPED: &str = "agent";
 /// Cargo's profile for work on the code, and the folder that it alone is not called like.
@@ -59,6 +61,9 @@ pub(crate) fn build(watchdog: &Watchdog, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
     // How the program is linked is all that differs: its crates are those of every other build, and none is built twice.
     command.args(["rustc", "--locked", "--package", PACKAGE, "--bin", PACKAGE, "--profile", profile]);
+    if profile == SHIPPED {
+        command.args(["--features", QUIET]);
+    }
     command.args(["--", "-C", STATIC, "-C", PACKED, "-C", COLD_LAST]).current_dir(root()?);
     let built = run_command(watchdog, &mut command, show_all)?;
     ensure!(built.status.success(), "{PACKAGE} does not build");

@@ -207,7 +207,7 @@ fn start_agent(folder: &Path, standins: &standins::Standins, source: Source) -> 
     }
     process::without_settings(&mut command);
     // As the image has it.
-    command.env("GLIBC_TUNABLES", "glibc.malloc.arena_max=1");
+    command.env("GLIBC_TUNABLES", "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=4000");
     command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEEXAMPLE01").env("AWS_SECRET_ACCESS_KEY", "of-the-node");
     Process::spawn("the agent", &mut command)
 }
