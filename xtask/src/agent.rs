@@ -59,7 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The program, built by one of cargo's profiles; in a folder of its own, for cargo puts the one that is not static where this one was.
 pub(crate) fn build(watchdog: &Watchdog, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
-    // How the program is linked is all that differs: its crates are those of every other build, and none is built twice.
+    // How the program is linked is all that differs from other builds of a profile: its crates are theirs, and none is built twice. What
+    // is shipped has a profile that nothing else has, and so may have a feature too.
     command.args(["rustc", "--locked", "--package", PACKAGE, "--bin", PACKAGE, "--profile", profile]);
     if profile == SHIPPED {
         command.args(["--features", QUIET]);

@@ -40,6 +40,8 @@ const REGION: &str = "us-east-1";
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How often a process is looked after.
 const POLL: Duration = Duration::from_millis(50);
+/// How many threads of a process serve requests; by itself it has one for each of the machine's cores.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -351,6 +353,7 @@ impl<'a> Stack<'a> {
         command.args(["--listen", &listen, "--metrics-listen", "127.0.0.1:0"]);
         command.args(["--log", &options.log, "--tls-dir"]);
         command.arg(self.folder.join(service)).arg("--ready-file").arg(ready_file);
+        command.env(WORKERS, workers().to_string());
         command.args(flags).envs(settings.iter().copied());
         let own = options.settings.iter().filter(|setting| setting.service == service);
         command.envs(own.map(|setting| (&setting.name, &setting.value)));
@@ -456,4 +459,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let half = path.with_extension("partial");
     let written = fs::write(&half, bytes).and_then(|()| fs::rename(&half, path));
     written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// All processes of a stack share the machine: as many threads as cores in each of them would take turns, and wake each other for nothing.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }

@@ -116,7 +116,8 @@ fn section(figures: &[Figure], machine: &str) -> String {
     format!(
         "{BEGIN}\n## The suite as separate processes\n\nWritten by `cargo xtask bench stack`; do not edit.\n\nMeasured: \
          {machine}. One process of each service where nothing else is said, with a PostgreSQL and a Redis of their own on the \
-         same machine; all processes, `serve`, the echo and the load share its cores. The PostgreSQL does not wait for its disk \
+         same machine; all processes, `serve`, the echo and the load share its cores, and each process of the stack has threads \
+         for half of them (`TOKIO_WORKER_THREADS`). The PostgreSQL does not wait for its disk \
          (`fsync=off`), so that what a commit takes is not the disk's time. Every answer is looked at. *CPU* of a process is \
          what `/proc` counts for it, the kernel's work for it included; *a hop that is added* is what all processes of the stack \
          use for a request beyond what `serve` uses, shared among the calls to services that it takes.\n{tables}{END}\n"
