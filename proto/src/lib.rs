@@ -2,7 +2,8 @@
 //! comments are the documentation of the API.
 //!
 //! `call` holds what all services share; `authn`, `mapping`, `authz`, `credentials`, `spoke` and `gateway` are the services. Maps are
-//! ordered, so that a message has one encoding and thus one digest. Messages with secrets in them do not print them.
+//! ordered, so that a message has one encoding and thus one digest; what [`Each`] holds has the one that it came in. Messages with
+//! secrets in them do not print them.
 //! Some messages are written by hand, [`AccessEntryPage`] and those of batches of reviews ([`Each`]), and are on the wire what their
 //! protos say. Nothing is decided here: `lanyard-api` turns messages into domain types and back.
 

@@ -355,7 +355,8 @@ pub trait Managed: Targeted + Message + Default + Clone {
 
 /// SHA-256 of the one encoding that a message has here, whatever order its sender wrote the fields in. The signature is over
 /// the bytes as sent; the digest ties the admission to what was understood of them, so that it can be checked again wherever
-/// the message is still a message.
+/// the message is still a message. Of a batch the reviews stay as they came ([`lanyard_proto::Each`]), each with the fields, and the
+/// order of fields, that its sender gave it: two ways to write a review are two digests.
 pub fn request_digest(message: &impl Message) -> [u8; 32] {
     Sha256::digest(message.encode_to_vec()).into()
 }

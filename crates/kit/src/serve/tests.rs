@@ -149,7 +149,8 @@ async fn a_plain_server_serves_http1_alone_and_stops() {
     let mut by_http2 = TcpStream::connect(address).await.unwrap();
     by_http2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     let mut refused = String::new();
-    by_http2.read_to_string(&mut refused).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, by_http2.read_to_string(&mut refused)).await;
+    ended.expect("it is let go").unwrap();
     assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 "), "{refused}");
     stop.cancel();
     tokio::time::timeout(PATIENCE, served).await.expect("it must stop").unwrap();
@@ -353,6 +354,35 @@ async fn immunity_28_what_a_stranger_can_make_grow_is_bounded() {
             Err(error) => assert_ne!(expected, StatusCode::OK, "{length} bytes: {error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_stranger_can_make_grow_is_bounded_at_a_plain_server_too() {
+    let limits =
+        Limits { head_timeout: Duration::from_millis(100), head_bytes_max: 8192, ..Limits::default() };
+    let server = PlainServer::bind(Options::loopback(0).address, None, limits).await.unwrap();
+    let (address, stop) = (server.address(), CancellationToken::new());
+    let served = tokio::spawn(server.run(Answerer::new(who), stop.clone()));
+    for (sent, expected) in [
+        ("", ""),
+        ("PRI * HTT", ""),
+        ("GET / HTTP/1.1\r\nhost: x\r\nslow: ", ""),
+        ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 200 "),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answered = String::new();
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answered)).await;
+        assert!(ended.is_ok() && answered.starts_with(expected), "{sent:?} is let go: {answered:?}");
+    }
+    // More header lines than may be are refused by hyper itself.
+    let mut many = TcpStream::connect(address).await.unwrap();
+    many.write_all(format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(101)).as_bytes()).await.unwrap();
+    let mut answered = String::new();
+    tokio::time::timeout(PATIENCE, many.read_to_string(&mut answered)).await.expect("it is let go").unwrap();
+    assert!(answered.starts_with("HTTP/1.1 431 "), "{answered:?}");
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, served).await.expect("it must stop").unwrap();
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Where `/metrics`, `/livez` and `/readyz` listen, over plain HTTP; port 0 takes a free one. Nowhere by default. They name
+    /// Where `/metrics`, `/livez` and `/readyz` listen, over plain HTTP/1.1; port 0 takes a free one. Nowhere by default. They name
     /// clusters: let nobody in but who scrapes.
     pub listen: Option<SocketAddr>,
 }

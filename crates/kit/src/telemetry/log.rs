@@ -102,12 +102,18 @@ const QUIET: &str = "redis=off";
 /// By module alone. What `EnvFilter` has beside it, spans and their fields, is of spans that this log has not, and brings a library of
 /// regular expressions into each process.
 fn filter(text: &str) -> Result<Targets, TelemetryError> {
+    let refused = |reason: String| TelemetryError::Filter { filter: text.to_owned(), reason };
     let named = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parts: Vec<&str> = std::iter::once(QUIET).chain(named).collect();
-    parts.join(",").parse().map_err(|error: ParseError| TelemetryError::Filter {
-        filter: text.to_owned(),
-        reason: error.to_string(),
-    })
+    // `Targets` reads most of these as names of modules that there are none of, whose lines nobody would ever see.
+    if text.contains(['[', ']', '{', '}']) {
+        return Err(refused("it names spans or fields, and levels are by module alone".to_owned()));
+    }
+    // And without a level it means errors alone.
+    if parts.iter().any(|part| part.starts_with('=') || part.ends_with('=')) {
+        return Err(refused("beside a `=` a module or a level is missing".to_owned()));
+    }
+    parts.join(",").parse().map_err(|error: ParseError| refused(error.to_string()))
 }
 
 #[cfg(test)]
@@ -122,7 +128,17 @@ mod tests {
             ("off", true),
             ("lanyard_kit::serve=trace", true),
             ("info,lanyard=loud", false),
+            ("lanyard_kit", true),
+            ("INFO,lanyard_kit=Debug", true),
             ("info,[request{method=GET}]=debug", false),
+            ("info,[request]=debug", false),
+            ("info,[request]", false),
+            ("info,lanyard_kit[request]=debug", false),
+            ("info,[{peer.address}]=debug", false),
+            ("info,[{a,b}]=debug", false),
+            ("info,lanyard_kit=", false),
+            ("=info", false),
+            ("=", false),
             ("=====", false),
         ];
         for (text, valid) in cases {

@@ -19,7 +19,7 @@ impl Hosts {
     }
 
     /// Whether the request names one of them, as an address, with or without a port and brackets: in one header at most, and in its target,
-    /// where that is a whole URL, which goes before the header (RFC 9112 section 3.2.2) and in HTTP/2 is all that there is.
+    /// where that is a whole URL, which goes before the header (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let mut named = headers.get_all(header::HOST).iter();
