@@ -2,7 +2,8 @@
 //!
 //! HTTPS only, no proxies from the environment, no redirects, bodies up to a limit, a deadline for everything, and no
 //! connection to a private, loopback or link-local address unless the host was allowed by name: what a remote party
-//! can put into a URL or into DNS does not reach the machines beside us.
+//! can put into a URL or into DNS does not reach the machines beside us. What only the machine's own configuration names, AWS's places
+//! of credentials, is called by a client whose options say so: there are plain addresses among them, and proxies on the way.
 
 mod address;
 mod client;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressRules {
     private_hosts: BTreeSet<String>,
+    everywhere: bool,
 }
 
 impl AddressRules {
@@ -14,6 +15,12 @@ impl AddressRules {
     #[must_use]
     pub fn public_only() -> Self {
         Self::default()
+    }
+
+    /// Every address of every host: only for URLs that nobody but the machine's own configuration gives.
+    #[must_use]
+    pub fn everywhere() -> Self {
+        Self { private_hosts: BTreeSet::new(), everywhere: true }
     }
 
     /// This host, named exactly, may be private: an STS of one's own, a VPC endpoint.
@@ -26,7 +33,7 @@ impl AddressRules {
     /// Whether `host` may be called at `address`.
     #[must_use]
     pub fn allow(&self, host: &str, address: IpAddr) -> bool {
-        is_public(address) || self.private_hosts.contains(&host.to_ascii_lowercase())
+        self.everywhere || is_public(address) || self.private_hosts.contains(&host.to_ascii_lowercase())
     }
 }
 
@@ -129,5 +136,7 @@ mod tests {
         for (host, expected) in cases {
             assert_eq!(rules.allow(host, private), expected, "{host}");
         }
+        assert!(AddressRules::everywhere().allow("internal.example", private));
+        assert!(!AddressRules::public_only().allow("internal.example", private));
     }
 }

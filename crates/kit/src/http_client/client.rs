@@ -34,6 +34,10 @@ pub struct Options {
     pub unread_bytes_max: u32,
     /// Which addresses may be called.
     pub addresses: AddressRules,
+    /// Plain HTTP in place of HTTPS, which such a client does not speak, so that it needs no authorities: for services on the link.
+    pub plain: bool,
+    /// Calls go by the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), as curl's do.
+    pub environment_proxies: bool,
     /// Addresses for host names, in place of DNS and past the address rules; a URL without a port takes the port too.
     pub resolve: BTreeMap<String, SocketAddr>,
     /// In place of DNS, and before the address rules as that is: for tests of names whose addresses change.
@@ -57,6 +61,8 @@ impl Default for Options {
             body_bytes_max: 64 * 1024,
             unread_bytes_max: 2 * 1024 * 1024,
             addresses: AddressRules::public_only(),
+            plain: false,
+            environment_proxies: false,
             resolve: BTreeMap::new(),
             internet: None,
             roots: Vec::new(),
@@ -72,7 +78,7 @@ impl Default for Options {
 pub struct Request {
     /// `GET`, `POST` and so on.
     pub method: Method,
-    /// Where to; HTTPS, a host, no user and no password.
+    /// Where to; HTTPS (but for [`Options::plain`]), a host, no user and no password.
     pub url: Url,
     /// Headers; mark secret values as sensitive.
     pub headers: HeaderMap,
@@ -152,16 +158,19 @@ impl HttpClient {
             let place = place.ok_or_else(|| HttpClientError(format!("`{host}` is not a host")))?;
             of_hosts.insert(place, Self::trusting(&options, Some(roots))?);
         }
-        let roots = (!options.roots.is_empty()).then_some(options.roots.as_slice());
+        // A client that speaks no TLS trusts nobody: without a list of its own it would read the system's, which may have none.
+        let of_system = options.roots.is_empty() && !options.plain;
+        let roots = (!of_system).then_some(options.roots.as_slice());
         let inner = Self::trusting(&options, roots)?;
         let pinning = options.pinned_roots.clone().map(|roots| Self::pinning(&options, roots)).transpose()?;
         Ok(Self { inner, of_hosts: Arc::new(of_hosts), pinning, options })
     }
 
     fn builder(options: &Arc<Options>) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .https_only(true)
-            .no_proxy()
+        let builder = reqwest::Client::builder();
+        let builder = if options.environment_proxies { builder } else { builder.no_proxy() };
+        builder
+            .https_only(!options.plain)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .tcp_nodelay(true)
@@ -266,8 +275,10 @@ impl HttpClient {
     fn admit(&self, url: &Url) -> Result<String, HttpFault> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let refused = |rule| Err(HttpFault::Refused { host: host.clone(), rule });
-        if url.scheme() != "https" {
-            return refused("only https URLs are called");
+        match (self.options.plain, url.scheme()) {
+            (false, "https") | (true, "http") => {}
+            (false, _) => return refused("only https URLs are called"),
+            (true, _) => return refused("only http URLs are called by a plain client"),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refused("URLs with a user or a password are not called; send a header");

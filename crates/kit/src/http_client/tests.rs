@@ -333,6 +333,22 @@ async fn only_https_urls_without_credentials_are_called() {
 }
 
 #[tokio::test]
+async fn a_plain_client_speaks_http_alone_and_keeps_the_rules_of_addresses() {
+    let server = serve::Server::bind(serve::Options::loopback(0)).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(tower::service_fn(answer), CancellationToken::new()));
+    let ruled = Options { plain: true, ..Options::default() };
+    let everywhere = Options { addresses: AddressRules::everywhere(), ..ruled.clone() };
+    let client = HttpClient::new(everywhere).unwrap();
+    let given = client.send(get(&format!("http://{address}/"))).await.unwrap();
+    assert_eq!(given.body.as_ref(), b"ok");
+    let by_https = client.send(get(&format!("https://{address}/"))).await.unwrap_err();
+    assert!(matches!(by_https, HttpFault::Refused { .. }), "{by_https:?}");
+    let refused = HttpClient::new(ruled).unwrap().send(get(&format!("http://{address}/"))).await.unwrap_err();
+    assert!(matches!(refused, HttpFault::Refused { .. }), "{refused:?}");
+}
+
+#[tokio::test]
 async fn immunity_02_private_addresses_are_not_called_unless_allowed_by_name() {
     let stand_in = StandIn::start().await;
     let client = stand_in.client();
