@@ -4,6 +4,7 @@
 //! [`AwsFault`]; a refusal by AWS ([`AwsRefusal`]) is one too, for it does not tell what was asked.
 
 mod call;
+mod connector;
 mod credentials;
 mod ec2;
 mod endpoint;

@@ -2,9 +2,8 @@
 //!
 //! That is AWS's own affair: `aws-config` looks where all of AWS's tools look, in their order (environment, shared profile with its
 //! roles and `credential_process`, web identity, container, instance metadata). A chain of one's own would be some thousand lines to
-//! keep true to that; this one adds 14 packages and half a minute to a cold build. It has HTTP of its own, because a container's and an
-//! instance's address is a plain one on the link; the calls themselves go out by kit's client. Single sign-on is left out: a server
-//! logs in nowhere.
+//! keep true to that; this one adds 13 packages and half a minute to a cold build. Its calls go out by kit's client, as all others do
+//! ([`ChainClients`]). Single sign-on is left out: a server logs in nowhere.
 //!
 //! **Files are read anew.** A chain of `aws-config` parses the shared files once and keeps what they say, so a key that is rotated in
 //! a file would never be seen. Here a chain is made anew where what it gave has no end (a key of a file), where it gave an error, and
@@ -31,10 +30,11 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::AwsFault;
+use super::connector::ChainClients;
 use super::credentials::Kept;
 
 /// How long looking for credentials may take: an instance's metadata service is not there at once.
-const SEARCH_MAX: Duration = Duration::from_secs(6);
+pub(super) const SEARCH_MAX: Duration = Duration::from_secs(6);
 /// The shared files: the variable that says where each is, and where it is without that, in the home folder (AWS SDKs and Tools
 /// Reference Guide, "Location of the shared config and credentials files").
 const SHARED_FILES: [(&str, &str); 2] =
@@ -196,12 +196,13 @@ impl fmt::Debug for CredentialSource {
 }
 
 async fn whole_chain(profile: Option<&str>, region: &Region) -> SharedCredentialsProvider {
-    // The chain's first place. For who has them there the others are not even made: each has a client of its own.
+    // The chain's first place. For who has them there the others are not even made.
     let environment = EnvironmentVariableCredentialsProvider::new();
     if environment.provide_credentials().await.is_ok() {
         return SharedCredentialsProvider::new(environment);
     }
-    let mut builder = DefaultCredentialsChain::builder().region(aws_config::Region::new(region.to_string()));
+    let builder = DefaultCredentialsChain::builder().configure(config_for(region));
+    let mut builder = builder.region(aws_config::Region::new(region.to_string()));
     if let Some(profile) = profile {
         builder = builder.profile_name(profile);
     }
@@ -209,8 +210,7 @@ async fn whole_chain(profile: Option<&str>, region: &Region) -> SharedCredential
 }
 
 fn provider_at(place: CredentialPlace, profile: Option<&str>, region: &Region) -> SharedCredentialsProvider {
-    let region = aws_config::Region::new(region.to_string());
-    let config = ProviderConfig::default().with_region(Some(region));
+    let config = config_for(region);
     match place {
         CredentialPlace::Profile => {
             let mut builder = ProfileFileCredentialsProvider::builder().configure(&config);
@@ -229,6 +229,11 @@ fn provider_at(place: CredentialPlace, profile: Option<&str>, region: &Region) -
             SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&config).build())
         }
     }
+}
+
+fn config_for(region: &Region) -> ProviderConfig {
+    let region = aws_config::Region::new(region.to_string());
+    ProviderConfig::default().with_region(Some(region)).with_http_client(ChainClients::of_environment())
 }
 
 /// The shared files as they are now; nothing for one that is not there.

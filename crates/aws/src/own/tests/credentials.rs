@@ -136,7 +136,7 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
     let token = folder.path().join("web-identity");
     std::fs::write(&token, "a.b.c").unwrap();
     let without_authorities = ("SSL_CERT_FILE", "/there/is/none.pem");
-    let cases: [(&str, Variables<'_>, &str); 9] = [
+    let cases: [(&str, Variables<'_>, &str); 10] = [
         ("environment", [files.to_vec(), environment.to_vec()].concat(), "AKIAENVIRONMENTENVIR"),
         ("default profile", files.to_vec(), "AKIADEFAULTDEFAULTDE"),
         (
@@ -161,6 +161,14 @@ fn the_hubs_own_credentials_come_from_where_awss_tools_find_theirs() {
                 ("AWS_EC2_METADATA_DISABLED", "false"),
             ],
             "ASIAINSTANCEINSTANCE",
+        ),
+        (
+            "container, by a proxy, where nobody listens at the address itself",
+            vec![
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/credentials"),
+                ("HTTP_PROXY", instance.as_str()),
+            ],
+            "ASIACONTAINERCONTAIN",
         ),
         ("nowhere", Vec::new(), "there are none in any of the usual places"),
         (
