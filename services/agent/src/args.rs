@@ -186,22 +186,22 @@ impl Args {
             Some(_) => (&self.hub_sts, &None),
             None => (&None, &self.hub_sts),
         };
-        let hub = keys([
+        let hub = keys(vec![
             ("url", json!(self.hub)),
             ("ca", json!(self.hub_ca)),
             ("token_file", json!(self.token_file)),
             ("sts_url", json!(of_hub)),
         ]);
-        let mut eks_auth = keys([
+        let mut eks_auth = keys(vec![
             ("endpoint", json!(self.endpoint)),
             ("ca", json!(self.endpoint_ca)),
             ("sts_url", json!(of_endpoint)),
         ]);
         if self.hub.is_none() && (self.region.is_some() || !eks_auth.is_null()) {
-            let region = keys([("region", json!(self.region))]);
+            let region = keys(vec![("region", json!(self.region))]);
             eks_auth = merged(eks_auth, region);
         }
-        Ok(keys([
+        Ok(keys(vec![
             ("cluster_name", json!(self.cluster_name)),
             ("bind_hosts", list(&self.bind_hosts)),
             ("port", json!(self.port)),
@@ -212,7 +212,7 @@ impl Args {
             ("eks_auth", eks_auth),
             (
                 "cache",
-                keys([
+                keys(vec![
                     ("retention_seconds", json!(retention.map(|retention| retention.as_secs()))),
                     ("entries_max", json!(self.max_cache_size)),
                     ("renewals_per_second", json!(self.max_service_qps)),
@@ -220,7 +220,7 @@ impl Args {
             ),
             (
                 "kubelet",
-                keys([
+                keys(vec![
                     ("check", json!(self.kubelet_check)),
                     ("pods_from", json!(self.pods_from)),
                     ("node_name", json!(self.node_name)),
@@ -232,7 +232,7 @@ impl Args {
             ),
             (
                 "imds",
-                keys([
+                keys(vec![
                     ("namespaces", list(&self.imds_namespace)),
                     ("by_label", json!(self.imds_by_label)),
                     ("listen", list(&self.imds_listen)),
@@ -243,16 +243,21 @@ impl Args {
                 ]),
             ),
             ("ready_file", json!(self.ready_file)),
-            ("log", keys([("filter", json!(filter))])),
-            ("metrics", keys([("listen", json!(metrics))])),
+            ("log", keys(vec![("filter", json!(filter))])),
+            ("metrics", keys(vec![("listen", json!(metrics))])),
         ]))
     }
 }
 
 /// An object of what was given; null where nothing was.
-fn keys<const N: usize>(pairs: [(&str, Value); N]) -> Value {
-    let given = pairs.into_iter().filter(|(_, value)| !value.is_null());
-    let given: Map<String, Value> = given.map(|(key, value)| (key.to_owned(), value)).collect();
+fn keys(pairs: Vec<(&str, Value)>) -> Value {
+    // One after the other, and from a list of any length: what is collected is sorted first, by code for each kind of source.
+    let mut given = Map::new();
+    for (key, value) in pairs {
+        if !value.is_null() {
+            given.insert(key.to_owned(), value);
+        }
+    }
     if given.is_empty() { Value::Null } else { Value::Object(given) }
 }
 

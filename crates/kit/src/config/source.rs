@@ -59,7 +59,12 @@ impl Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        // One after the other: what is collected is sorted first, by code for this type alone, of which each program would hold some.
+        let mut all = BTreeMap::new();
+        for (name, value) in variables {
+            all.insert(name, value);
+        }
+        Self(all)
     }
 }
 
@@ -216,9 +221,14 @@ fn without_nulls(flags: Option<serde_json::Value>) -> Option<serde_json::Value> 
     match flags? {
         Json::Null => None,
         Json::Object(members) => {
-            let given =
-                members.into_iter().filter_map(|(name, value)| Some((name, without_nulls(Some(value))?)));
-            Some(Json::Object(given.collect()))
+            // As with the environment's variables.
+            let mut given = serde_json::Map::new();
+            for (name, value) in members {
+                if let Some(value) = without_nulls(Some(value)) {
+                    given.insert(name, value);
+                }
+            }
+            Some(Json::Object(given))
         }
         other => Some(other),
     }
