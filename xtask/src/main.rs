@@ -16,6 +16,7 @@ mod kubernetes;
 mod namespaces;
 mod node;
 mod npm;
+mod ports;
 mod postgres;
 mod programs;
 mod protos;

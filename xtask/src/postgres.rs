@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::answer;
+use crate::ports::free_port;
 use crate::tools::apt_install;
 use crate::watchdog::{Guarded, Watchdog};
 use crate::workspace::{is_executable, on_path};
@@ -197,12 +197,6 @@ fn serve<'a>(
     }
 }
 
-pub(crate) fn free_port() -> Result<u16> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback address")?;
-    Ok(listener.local_addr()?.port())
-}
-
 pub(crate) fn random_hex() -> Result<String> {
     let mut bytes = [0_u8; 16];
     fs::File::open("/dev/urandom")
@@ -224,7 +218,7 @@ mod tests {
         let watchdog = Watchdog::start().unwrap();
         let postgres = Postgres::start(&watchdog).unwrap();
         let port: u16 = postgres.url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
-        let connect = || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        let connect = || std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port));
         assert!(connect().is_ok());
         drop(postgres);
         assert!(connect().is_err());

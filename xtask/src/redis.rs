@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::postgres::{free_port, random_hex};
+use crate::ports::free_port;
+use crate::postgres::random_hex;
 use crate::tools::apt_install;
 use crate::watchdog::{Guarded, Watchdog};
 use crate::workspace::on_path;

@@ -8,7 +8,7 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::process::Process;
 use self::signals::Signals;
 use crate::command::{run as run_command, show_all};
+use crate::ports::free_addresses;
 use crate::postgres::Postgres;
 use crate::redis::Redis;
 use crate::watchdog::Watchdog;
@@ -165,7 +166,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     tell("PostgreSQL is there");
     let redis = Redis::start(&watchdog)?;
     tell("Redis is there");
-    let spokes = free_addresses(options.replicas)?;
+    let spokes = free_addresses(options.replicas.into())?;
     let mut stack =
         Stack { watchdog: &watchdog, signals: &signals, lanyard, folder, spokes, processes: Vec::new() };
     let came = stack.start(options, &store, &redis, &tell);
@@ -445,13 +446,6 @@ impl<'a> Stack<'a> {
             None => Ok(()),
         }
     }
-}
-
-/// So many addresses of this machine on which nobody listens now.
-fn free_addresses(count: u8) -> Result<Vec<SocketAddr>> {
-    // All are taken before the first is let go, so that no two are the same.
-    let taken = (0..count).map(|_| TcpListener::bind(ANY_PORT)).collect::<std::io::Result<Vec<_>>>()?;
-    Ok(taken.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?)
 }
 
 /// Whole or not at all, so that who waits for it never reads half.
