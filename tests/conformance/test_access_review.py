@@ -43,9 +43,21 @@ def test_nothing_matched_is_no_opinion_so_that_the_clusters_own_rbac_is_asked(wo
         "kind": "SubjectAccessReview",
         "status": {"allowed": False},
     }
-    assert "\n" not in reason
+    # What would have allowed it, for whom the proof knows; the nearest first, and then where more is.
+    first, *more = reason.split("; ")[1:]
+    assert first.startswith("access policy AmazonEKSViewPolicy allows it in namespaces ") and "team-a" in first
+    assert len(more) <= 2 and more[-1] == "`lanyard explain --id` says more", reason
+    assert "\n" not in reason and len(reason) < 1000
     explained = cluster.hub.explain_decision(decision)
     assert explained["verdict"] == "left_to_cluster"
+
+
+def test_whom_no_proof_knows_is_told_nothing_of_what_would_have_allowed_it(world):
+    cluster, ana, _ = world
+    bare = {"username": ana["username"], "groups": ana["groups"]}
+    answer = cluster.access_review(bare, namespace="team-b", **PODS)
+    reason, _ = with_id(answer["status"]["reason"])
+    assert not answer["status"]["allowed"] and ";" not in reason and "AmazonEKS" not in reason, reason
 
 
 def test_an_access_policy_holds_where_its_scope_says(world):

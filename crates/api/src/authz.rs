@@ -49,7 +49,7 @@ pub struct Review {
     pub user: Arc<UserInfo>,
     /// What is asked; whoever records the answer shares it.
     pub attributes: Arc<Attributes>,
-    /// Also name what would have allowed it, at length.
+    /// Also name all that would have allowed it, at length.
     pub explain: bool,
     /// Weigh RBAC whatever the cluster's mode: for those who ask us alone.
     pub full: bool,
@@ -135,7 +135,8 @@ pub struct Decision {
     pub reason: Reason,
     /// Set where a review could not be evaluated whole (Kubernetes' `evaluationError`).
     pub evaluation_error: Option<String>,
-    /// What would have allowed it; empty unless asked for.
+    /// What would have allowed it, the nearest first: all of it where that was asked for, else the first one or two of a
+    /// single review that bears a verified proof, which stand in its `reason`.
     pub hints: Vec<String>,
     /// Of the snapshot that answered.
     pub revision: Revision,

@@ -14,7 +14,7 @@ use crate::rulebook::Query;
 pub const NEAR_MISSES_PER_SORT_MAX: usize = 2;
 
 /// Rules looked at for one explanation at the most; some milliseconds of work.
-const STEPS_MAX: usize = 100_000;
+pub const EXPLAINED_RULES_MAX: usize = 100_000;
 
 /// Words of a rule that a message repeats at the most.
 const WORDS_SHOWN_MAX: usize = 5;
@@ -74,11 +74,22 @@ impl Index {
         user: User<'a, G>,
         attributes: &Attributes<'_>,
     ) -> Explanation<'a> {
+        self.explain_within(user, attributes, EXPLAINED_RULES_MAX)
+    }
+
+    /// The same, looking at so many rules at the most: for those who have less time.
+    #[must_use]
+    pub fn explain_within<'a, G: AsRef<str>>(
+        &'a self,
+        user: User<'a, G>,
+        attributes: &Attributes<'_>,
+        rules_max: usize,
+    ) -> Explanation<'a> {
         let mut search = Search {
             index: self,
             query: self.book.query(attributes),
             namespace: self.namespace_asked(attributes),
-            steps: STEPS_MAX,
+            steps: rules_max,
             explanation: Explanation::default(),
         };
         for subject in self.subjects_of(user) {

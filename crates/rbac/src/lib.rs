@@ -77,7 +77,7 @@ mod subjects;
 mod wire;
 
 pub use attributes::{Attributes, NonResourceAttributes, ResourceAttributes, SYSTEM_MASTERS, Target, User};
-pub use explain::{Explanation, NEAR_MISSES_PER_SORT_MAX, NearMiss};
+pub use explain::{EXPLAINED_RULES_MAX, Explanation, NEAR_MISSES_PER_SORT_MAX, NearMiss};
 pub use grant::{Grant, RuleGrant, SubjectName};
 pub use index::Index;
 pub use key::{ObjectKey, ObjectKeyError, ObjectKeyRef, ObjectKind};

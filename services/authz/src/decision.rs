@@ -38,7 +38,8 @@ pub(crate) const REVIEW_GROUPS_MAX: usize = 4096;
 /// What a review that cannot be weighed says of itself.
 const TOO_MANY_GROUPS: &str = "the review has more groups than are weighed";
 
-/// Decides a review from what is in memory.
+/// Decides a review from what is in memory. Somebody whose proof is verified, and whom nothing lets in, is told the first of what
+/// would have.
 ///
 /// # Errors
 /// What has to be brought into memory first.
@@ -50,11 +51,15 @@ pub(crate) fn decide<W: World>(world: &W, review: &Review, now: OffsetDateTime) 
         return Ok(of_no_cluster(review));
     };
     let standing = standing(&sight, &review.user, review.grant)?;
-    Ok(judge(&sight, review, &standing))
+    let mut decision = judge(&sight, review, &standing);
+    if decision.verdict == Verdict::NoOpinion && !review.explain {
+        decision.hints = hints::first(&sight, review, &standing);
+    }
+    Ok(decision)
 }
 
-/// Decides reviews in their order. What those who want in stand on is looked at once for all reviews in a row that share their
-/// user.
+/// Decides reviews in their order, with hints for those alone that ask for an explanation. What those who want in stand on is looked
+/// at once for all reviews in a row that share their user.
 ///
 /// # Errors
 /// As [`decide`].

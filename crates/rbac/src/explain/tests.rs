@@ -137,6 +137,18 @@ fn a_stranger_is_told_of_roles_only() {
 }
 
 #[test]
+fn who_has_little_time_is_told_what_was_found_in_it_and_that_there_was_more() {
+    let index = Index::compile(&parse(OBJECTS.as_bytes()).unwrap().objects);
+    let ana = User { name: "ana", groups: &["devs"] };
+    let asked = ask("get", "", "configmaps", "elsewhere", "a");
+    let whole = index.explain(ana, &asked);
+    assert_eq!(index.explain_within(ana, &asked, EXPLAINED_RULES_MAX), whole);
+    let none = index.explain_within(ana, &asked, 0);
+    assert!(none.near_misses.is_empty() && none.truncated, "{none:?}");
+    assert!(!whole.near_misses.is_empty() && !whole.truncated, "{whole:?}");
+}
+
+#[test]
 fn an_explanation_is_short_and_says_that_it_was_cut() {
     let binding = |number: usize| {
         format!(

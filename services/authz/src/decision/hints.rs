@@ -1,17 +1,24 @@
-//! For a refusal: what would have allowed it. For people who ask for an explanation, and off the path of everybody else.
+//! For a refusal: what would have allowed it. All of it for people who ask for an explanation; the first of it for whoever a
+//! proof knows, for it stands in what kubectl shows them.
 
 use lanyard_api::{
     access_policies::{AccessPolicies, AccessPolicy},
     authz::Review,
     mapping::GrantKind,
 };
-use lanyard_rbac::{Attributes, Target, User};
+use lanyard_rbac::{Attributes, EXPLAINED_RULES_MAX, Target, User};
 
 use super::{Asked, Selected, Sight, World, standing::Standing};
 use crate::grant::{Association, Grant};
 
 /// Most hints of one explanation.
 const HINTS_MAX: usize = 12;
+
+/// Most hints of a refusal that nobody asked to explain: they share one line with what decided.
+const FIRST_MAX: usize = 2;
+
+/// Rules of RBAC that are looked at for these at the most; some microseconds of work, for it is on the path of the refused.
+const FIRST_RULES_MAX: usize = 1_000;
 
 /// Most published access policies that are proposed.
 const PROPOSED_MAX: usize = 3;
@@ -28,8 +35,30 @@ pub(super) fn of<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Sta
         Standing::Granted(grant) => of_policies(sight, grant, &asked),
         Standing::Bare => Vec::new(),
     };
-    hints.extend(of_rbac(sight, review, &asked));
+    hints.extend(of_rbac(sight, review, &asked, EXPLAINED_RULES_MAX));
     hints.truncate(HINTS_MAX);
+    hints
+}
+
+/// The first of them, where a proof was verified: whoever it knows may ask for all of them, and nobody else is told any.
+/// Somebody who is denied is told the reason's code alone, for it may lie in their account and not in this cluster.
+pub(super) fn first<W: World>(sight: &Sight<'_, W>, review: &Review, standing: &Standing<'_>) -> Vec<String> {
+    let Standing::Granted(grant) = standing else { return Vec::new() };
+    // An entry that is asked about is no proof.
+    if review.grant.is_some() {
+        return Vec::new();
+    }
+    let selected = Selected::of(&review.attributes);
+    let asked = Asked::of(&review.attributes, &selected).0;
+    // By far the most of those whom no access policy lets in are let in by this, and nobody reads why.
+    if let Some(hint) = of_the_clusters_own(sight, review, &asked) {
+        return vec![hint];
+    }
+    let mut hints = of_policies(sight, grant, &asked);
+    if hints.len() < FIRST_MAX {
+        hints.extend(of_rbac(sight, review, &asked, FIRST_RULES_MAX));
+    }
+    hints.truncate(FIRST_MAX);
     hints
 }
 
@@ -85,19 +114,44 @@ fn breadth(policy: &AccessPolicy) -> usize {
     rules.map(|rule| words(&rule.verbs) * (words(&rule.resources) + words(&rule.non_resource_urls))).sum()
 }
 
-fn of_rbac<W: World>(sight: &Sight<'_, W>, review: &Review, asked: &Attributes<'_>) -> Vec<String> {
-    let index = &sight.cluster.index;
-    let user = User { name: &review.user.username, groups: &review.user.groups };
-    if !(review.full || sight.spoke.is_full()) {
-        if let Some(grant) = index.authorize(user, asked) {
-            return vec![format!("the cluster's own RBAC, as last seen here, allows it: {grant}")];
-        }
-        if index.roles() + index.bindings() == 0 {
-            return vec!["RBAC is left to the cluster, and none of it is known here".to_owned()];
-        }
+/// What RBAC that is left to the cluster would say, where it would allow it.
+fn of_the_clusters_own<W: World>(
+    sight: &Sight<'_, W>,
+    review: &Review,
+    asked: &Attributes<'_>,
+) -> Option<String> {
+    if is_ours(sight, review) {
+        return None;
     }
-    let near_misses = index.explain(user, asked).near_misses;
+    let grant = sight.cluster.index.authorize(user_of(review), asked)?;
+    Some(format!("the cluster's own RBAC, as last seen here, allows it: {grant}"))
+}
+
+/// The nearest rules of RBAC, of so many as are looked at.
+fn of_rbac<W: World>(
+    sight: &Sight<'_, W>,
+    review: &Review,
+    asked: &Attributes<'_>,
+    rules_max: usize,
+) -> Vec<String> {
+    let index = &sight.cluster.index;
+    if let Some(hint) = of_the_clusters_own(sight, review, asked) {
+        return vec![hint];
+    }
+    if !is_ours(sight, review) && index.roles() + index.bindings() == 0 {
+        return vec!["RBAC is left to the cluster, and none of it is known here".to_owned()];
+    }
+    let near_misses = index.explain_within(user_of(review), asked, rules_max).near_misses;
     near_misses.iter().map(|near_miss| format!("RBAC: {near_miss}")).collect()
+}
+
+/// Whether RBAC was weighed here.
+fn is_ours<W: World>(sight: &Sight<'_, W>, review: &Review) -> bool {
+    review.full || sight.spoke.is_full()
+}
+
+fn user_of(review: &Review) -> User<'_, String> {
+    User { name: &review.user.username, groups: &review.user.groups }
 }
 
 /// Input as a hint shows it: bounded, on one line.

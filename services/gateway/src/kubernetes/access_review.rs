@@ -41,6 +41,9 @@ const KIND: &str = "SubjectAccessReview";
 /// Room that takes a line about a review as a rule, in bytes.
 const LINE_BYTES: usize = 160;
 
+/// Most characters of a hint in the reason: places may be lists of namespaces, and API servers log every reason.
+const HINT_CHARS_MAX: usize = 240;
+
 /// A decision's number, in brackets and after a space.
 const ID_BYTES: usize = " ()".len() + 36;
 
@@ -270,7 +273,7 @@ fn write<S: Services>(
     let detail = on_one_line(written(&decision.reason));
     let is_persons_refusal = about.bears_proof && decision.verdict != Verdict::Allow;
     let id = record(gateway, spoke, about, decision, &detail);
-    let reason = line(&detail, is_persons_refusal, id);
+    let reason = line(&detail, &decision.hints, is_persons_refusal, id);
     let status = AccessReviewStatus {
         allowed: decision.verdict == Verdict::Allow,
         denied: decision.verdict == Verdict::Deny,
@@ -296,17 +299,32 @@ fn written(told: &impl Display) -> String {
 }
 
 /// What decided, with the id by which `explain` finds it: one line, for kubectl shows it to the person refused. Whoever is known
-/// by a proof, and refused, is told where more is: what would help is worked out when they ask, and not for each refusal.
-fn line(detail: &str, is_persons_refusal: bool, id: DecisionId) -> String {
-    const MORE: &str = "; `lanyard explain --id` says what would help";
-    let mut line = String::with_capacity(detail.len() + MORE.len() + ID_BYTES);
+/// by a proof, and refused, is told the first of what would have allowed it (authz gives it to nobody else), and where more is:
+/// all of it is worked out when they ask, and not for each refusal.
+fn line(detail: &str, hints: &[String], is_persons_refusal: bool, id: DecisionId) -> String {
+    const MORE: &str = "; `lanyard explain --id` says more";
+    let hinted: usize = hints.iter().map(|hint| "; ".len() + hint.len()).sum();
+    let mut line = String::with_capacity(detail.len() + hinted + MORE.len() + ID_BYTES);
     line.push_str(detail);
+    for hint in hints {
+        line.push_str("; ");
+        line.push_str(&shortened(hint));
+    }
     if is_persons_refusal {
         line.push_str(MORE);
     }
     // Writing into a string cannot fail.
     let _ = write!(line, " ({id})");
     line
+}
+
+/// A hint as it stands in the line.
+fn shortened(hint: &str) -> String {
+    let hint = on_one_line(hint.to_owned());
+    if hint.chars().nth(HINT_CHARS_MAX).is_none() {
+        return hint;
+    }
+    hint.chars().take(HINT_CHARS_MAX).chain(['…']).collect()
 }
 
 /// Names of RBAC objects reach this text, and are whatever somebody wrote there: what does not print, or turns the
@@ -382,12 +400,23 @@ mod tests {
     }
 
     #[test]
-    fn a_person_who_is_refused_is_told_where_more_is_and_the_id_ends_the_line() {
+    fn a_person_who_is_refused_is_told_what_would_have_allowed_it_where_more_is_and_the_id_ends_the_line() {
         let id = DecisionId::random();
-        assert_eq!(line("allowed by RBAC", false, id), format!("allowed by RBAC ({id})"));
-        let refused = line("nothing allows it", true, id);
-        let more = "`lanyard explain --id` says what would help";
-        assert_eq!(refused, format!("nothing allows it; {more} ({id})"));
+        assert_eq!(line("allowed by RBAC", &[], false, id), format!("allowed by RBAC ({id})"));
+        let more = "`lanyard explain --id` says more";
+        assert_eq!(line("it is gone", &[], true, id), format!("it is gone; {more} ({id})"));
+        let hints = ["policy A would allow it".to_owned(), "so would\nB".to_owned()];
+        let refused = line("nothing allows it", &hints, true, id);
+        let told = "policy A would allow it; so would\\nB";
+        assert_eq!(refused, format!("nothing allows it; {told}; {more} ({id})"));
+    }
+
+    #[test]
+    fn a_hint_of_any_length_takes_bounded_room_in_the_reason() {
+        let of = |chars: usize| shortened(&"é".repeat(chars));
+        assert_eq!(of(HINT_CHARS_MAX), "é".repeat(HINT_CHARS_MAX));
+        assert_eq!(of(HINT_CHARS_MAX + 1), format!("{}…", "é".repeat(HINT_CHARS_MAX)));
+        assert_eq!(shortened(&"\n".repeat(10_000)).chars().count(), HINT_CHARS_MAX + 1);
     }
 
     #[test]

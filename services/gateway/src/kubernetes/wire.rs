@@ -331,7 +331,7 @@ pub struct AccessReviewStatus<'a> {
     /// No, whatever others say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub denied: bool,
-    /// One line: what decided, or what would help, and the decision id.
+    /// One line: what decided, for a person refused the first of what would have allowed it, and the decision id.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub reason: &'a str,
     /// Why it could not be evaluated whole.

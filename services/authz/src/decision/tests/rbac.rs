@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use lanyard_api::{
+    UserInfo,
     authz::{Attributes, Review, SelectorRequirement, Selectors, Verdict},
     mapping::{AccessScope, AuthorizerMode},
 };
 use proptest::prelude::*;
 
 use super::stage::{NOW, Stage, bare, get_pods, resource, texts};
+use crate::decision::decide_all;
 
 const ONE_RULE: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -128,14 +130,15 @@ fn immunity_30_an_unreadable_selector_changes_no_decision_and_is_said() {
 }
 
 #[test]
-fn an_explanation_names_what_would_have_allowed_it_and_nobody_else_pays_for_one() {
+fn an_explanation_names_what_would_have_allowed_it_and_a_proven_refusal_the_first_of_it() {
     let mut stage = Stage::new(AuthorizerMode::Full);
     stage.rbac(ONE_RULE);
     let ana = stage.person("ana", "ana", &["devs"]);
     let mut asked = stage.review(stage.log_in(&ana), get_pods("prod"));
-    assert_eq!(stage.decide(&asked).hints, [""; 0]);
+    let first = stage.decide(&asked).hints;
     asked.explain = true;
     let none = stage.decide(&asked);
+    assert!(none.hints.len() > 2 && first == none.hints[..2], "{first:?} of {none:?}");
     assert_eq!(none.hints[0], "the access entry has no access policies");
     assert_eq!(
         none.hints[1],
@@ -161,6 +164,45 @@ fn an_explanation_names_what_would_have_allowed_it_and_nobody_else_pays_for_one(
     other_name.explain = true;
     let hints = stage.decide(&other_name).hints;
     assert!(hints[0].starts_with("RBAC: rule 1 of `Role/team-a/one`"), "{hints:?}");
+}
+
+#[test]
+fn immunity_58_only_a_verified_proof_that_is_not_denied_is_told_without_asking() {
+    let mut stage = Stage::new(AuthorizerMode::Full);
+    stage.rbac(ONE_RULE);
+    let ana = stage.person("ana", "ana", &["devs"]);
+    let user = stage.log_in(&ana);
+    let hints = |stage: &Stage, review: &Review| stage.decide(review).hints;
+    let asked = stage.review(user.clone(), get_pods("prod"));
+    assert_eq!(hints(&stage, &asked).len(), 2);
+    // Nor is more than asked for in a batch: nobody reads its reasons one by one.
+    assert_eq!(decide_all(&stage.compile(), &[asked], NOW).unwrap()[0].hints, [""; 0]);
+    let bare_one = stage.review(bare("ana", &["devs"]), get_pods("prod"));
+    assert_eq!(hints(&stage, &bare_one), [""; 0], "without a proof");
+    let assumed = Review { grant: Some(ana.entry.id), ..bare_one };
+    assert_eq!(hints(&stage, &assumed), [""; 0], "an entry asked about is no proof");
+    let forged = UserInfo { username: "bob".to_owned(), ..user.clone() };
+    assert_eq!(hints(&stage, &stage.review(forged, get_pods("prod"))), [""; 0], "a proof of somebody else");
+    let allowed = stage.review(user.clone(), scale());
+    assert_eq!(stage.decide(&allowed).verdict, Verdict::Allow);
+    assert_eq!(hints(&stage, &allowed), [""; 0], "allowed");
+    let mut changed = ana.entry.clone();
+    changed.groups.clear();
+    stage.put_entry(&changed);
+    let denied = stage.review(user, get_pods("prod"));
+    assert_eq!(stage.decide(&denied).verdict, Verdict::Deny);
+    assert_eq!(hints(&stage, &denied), [""; 0], "denied");
+}
+
+#[test]
+fn a_proven_person_whom_the_clusters_own_rbac_lets_in_is_told_of_that_alone() {
+    let mut stage = Stage::new(AuthorizerMode::WebhookFirst);
+    stage.rbac(ONE_RULE);
+    let ana = stage.person("ana", "ana", &["devs"]);
+    let decision = stage.decide(&stage.review(stage.log_in(&ana), scale()));
+    assert_eq!(decision.verdict, Verdict::NoOpinion);
+    let [hint] = decision.hints.as_slice() else { panic!("{decision:?}") };
+    assert!(hint.starts_with("the cluster's own RBAC, as last seen here, allows it: rule 1 of"), "{hint}");
 }
 
 #[test]
