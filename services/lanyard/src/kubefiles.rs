@@ -161,9 +161,10 @@ pub fn revocation_note(cluster: &Cluster, way: Way) -> String {
     let _ = write!(
         note,
         "revocation: every request that bears Lanyard's proof is asked about anew, so a revoked entry, a lost group or a \
-         block counts with the next request, although the API server keeps the token for up to {} s. A right that was \
-         added counts after the next token review. `system:masters` passes every webhook: do not map anyone to it. Only \
-         an API server that cannot reach this hub at all goes by its own RBAC with the groups it has cached.",
+         block counts with the next request, although the API server keeps the token for up to {} s. So does an access \
+         policy that was associated. Groups and usernames come with the token: one that was added or changed counts after \
+         the next token review. `system:masters` passes every webhook: do not map anyone to it. Only an API server that \
+         cannot reach this hub at all goes by its own RBAC with the groups it has cached.",
         cluster.token_cache_seconds
     );
     if way == Way::Flags {
@@ -252,6 +253,10 @@ mod tests {
         );
         let note = |version: &str| revocation_note(&cluster(), way(version));
         assert!(note("1.30").contains("counts with the next request") && note("1.30").contains("up to 10 s"));
+        assert!(note("1.30").contains("So does an access policy that was associated."));
+        assert!(note("1.30").contains(
+            "Groups and usernames come with the token: one that was added or changed counts after the next"
+        ));
         assert_eq!(note("1.30"), note("1.35"));
         assert!(note("1.28").contains("every request of everybody goes to the hub first"));
     }
