@@ -128,6 +128,58 @@ def test_what_is_no_review_is_a_client_error_that_repeats_nothing(world, door, n
     assert "abc" not in status_of(response)["message"]
 
 
+# The doors of people, as `kubectl auth` knocks there, and in which of its two forms.
+SELF_DOORS = [
+    "apis/authentication.k8s.io/v1/selfsubjectreviews",
+    "apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    "apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+]
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+PROTOBUF_BODIES = {
+    "the magic number alone": b"k8s\0",
+    "no magic number": b"\n\x02\n\0",
+    "no message": b"k8s\0\xff\xff",
+    "JSON": b'{"spec":{"token":"abc"}}',
+    "another kind": b"k8s\0\n\x09\n\x02v1\x12\x03Pod",
+    "cut": b"k8s\0\n-\n\x18authentication.k8s.io/v1\x12\x11SelfSubjectRev",
+    "a spec that is no text": b"k8s\0\n\x18\x12\x16SelfSubjectRulesReview\x12\x06\x12\x04\n\x02\xff\xfe",
+}
+
+
+# What is wrong with these only the door that asks for attributes reads.
+ATTRIBUTES = ("types", "both attributes")
+
+
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [(door, name) for door in SELF_DOORS for name in BODIES if "access" in door or name not in ATTRIBUTES],
+)
+def test_what_is_no_review_of_oneself_is_a_client_error_that_repeats_nothing(world, door, name):
+    cluster, ana, _ = world
+    response = cluster.post(door, BODIES[name], bearer=cluster.token(ana))
+    assert 400 <= response.status_code < 500, (response.status_code, response.text)
+    assert "abc" not in status_of(response)["message"]
+
+
+@pytest.mark.parametrize("door", SELF_DOORS)
+@pytest.mark.parametrize("name", PROTOBUF_BODIES)
+def test_what_is_no_review_of_oneself_in_protobuf_is_a_client_error_too(world, door, name):
+    cluster, ana, _ = world
+    sent = {"bearer": cluster.token(ana), "headers": {"Content-Type": PROTOBUF}}
+    response = cluster.post(door, PROTOBUF_BODIES[name], **sent)
+    assert response.status_code == 400, (response.status_code, response.text)
+    assert "abc" not in status_of(response)["message"]
+
+
+@pytest.mark.parametrize("door", SELF_DOORS)
+def immunity_28_a_body_without_an_end_is_cut_off_at_the_doors_of_people_too(world, door):
+    cluster, ana, _ = world
+    for headers in ({}, {"Content-Type": PROTOBUF}):
+        response = cluster.post(door, b"x" * TOO_MANY_BYTES, bearer=cluster.token(ana), headers=headers)
+        assert response.status_code == 413, (headers, response.status_code)
+
+
 def immunity_28_a_body_without_an_end_is_cut_off(world):
     cluster, _, _ = world
     long_token = json.dumps({"spec": {"token": "k8s-aws-v1." + "a" * TOO_MANY_BYTES}}).encode()

@@ -7,7 +7,7 @@ mod discovery;
 mod http_door;
 mod issuer;
 mod kept;
-mod protobuf;
+pub mod protobuf;
 mod router;
 mod selectors;
 mod self_review;

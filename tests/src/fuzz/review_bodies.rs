@@ -2,22 +2,26 @@ use lanyard_api::{
     Extra, UserInfo, WrittenUser,
     proof::{CANONICAL_ARN_KEY, EXTRA_KEY},
 };
-use lanyard_gateway::kubernetes::wire::{
-    ADMISSION, AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewStatus,
-    AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion, TokenReviewIn, TokenReviewOut,
-    TokenReviewStatus, api_version,
+use lanyard_gateway::kubernetes::{
+    protobuf,
+    wire::{
+        ADMISSION, AUTHENTICATION, AUTHORIZATION, AccessReviewIn, AccessReviewOut, AccessReviewSpec,
+        AccessReviewStatus, AdmissionResponse, AdmissionReviewIn, AdmissionReviewOut, ReviewVersion,
+        SelfReviewIn, TokenReviewIn, TokenReviewOut, TokenReviewStatus, api_version, read_review,
+    },
 };
 use serde_json::Value;
 
 use super::promise;
 
-/// A TokenReview's, a SubjectAccessReview's or an AdmissionReview's body.
+/// A TokenReview's, a SubjectAccessReview's or an AdmissionReview's body, or one of the `Self*Review`s' in either of its forms.
 pub fn review_bodies(input: &[u8]) -> bool {
     // Read a second time without the types; what nests too deep for that is read with them alone.
     let plain = serde_json::from_slice::<Value>(input).ok();
     token_review(input, plain.as_ref())
         | access_review(input, plain.as_ref())
         | admission_review(input, plain.as_ref())
+        | self_review(input, plain.as_ref())
 }
 
 /// The member of an object, where there is an object with that member.
@@ -131,6 +135,69 @@ fn admission_review(input: &[u8], plain: Option<&Value>) -> bool {
     let uid = member(written.as_ref(), &["response", "uid"]).and_then(Value::as_str);
     assert_eq!(uid, Some(&*request.uid));
     true
+}
+
+/// In JSON, or in Kubernetes' protobuf form, which is read into JSON.
+fn self_review(input: &[u8], plain: Option<&Value>) -> bool {
+    let review = match input.starts_with(protobuf::MAGIC) {
+        true => self_review_of_protobuf(input),
+        false => read_review::<SelfReviewIn>(input).ok(),
+    };
+    let Some(review) = review else { return false };
+    if let Some(spec) = member(plain, &["spec"]) {
+        assert_eq!(&review.spec, spec, "another spec than the body has");
+    }
+    // The door goes by its path, and takes a body without a kind; here is no path.
+    let (group, kind) = match review.kind.as_deref() {
+        Some("SelfSubjectAccessReview") => (AUTHORIZATION, "SelfSubjectAccessReview"),
+        Some("SelfSubjectRulesReview") => (AUTHORIZATION, "SelfSubjectRulesReview"),
+        _ => (AUTHENTICATION, "SelfSubjectReview"),
+    };
+    if review.kind.is_none()
+        || envelope(review.api_version.as_deref(), review.kind.as_deref(), group, kind).is_none()
+    {
+        return false;
+    }
+    if kind != "SelfSubjectAccessReview" {
+        return true;
+    }
+    // Read from the value at its door, and from bytes at that of the API servers.
+    let by_value = serde_json::from_value::<AccessReviewSpec>(review.spec.clone()).ok();
+    let by_bytes = serde_json::to_vec(&review.spec)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<AccessReviewSpec>(&bytes).ok());
+    let told = |spec: &AccessReviewSpec| {
+        let kinds = (spec.resource_attributes.is_some(), spec.non_resource_attributes.is_some());
+        (spec.user.clone(), spec.uid.clone(), spec.groups.clone(), spec.extra.clone(), kinds)
+    };
+    assert_eq!(by_value.as_ref().map(told), by_bytes.as_ref().map(told), "two roads to one review");
+    by_value.is_some()
+}
+
+fn self_review_of_protobuf(input: &[u8]) -> Option<SelfReviewIn> {
+    let value = match protobuf::to_json(input) {
+        Ok(value) => value,
+        Err(error) => {
+            promise::is_one_bounded_line(&error.to_string());
+            return None;
+        }
+    };
+    let written = value.to_string();
+    let (Ok(review), Ok(again)) =
+        (serde_json::from_value::<SelfReviewIn>(value), read_review::<SelfReviewIn>(written.as_bytes()))
+    else {
+        panic!("a form of JSON that is no review: {written}")
+    };
+    assert_eq!(
+        (&review.api_version, &review.kind, &review.spec),
+        (&again.api_version, &again.kind, &again.spec),
+        "another review in JSON"
+    );
+    if review.kind.as_deref() == Some("SelfSubjectAccessReview") {
+        let spec = serde_json::from_value::<AccessReviewSpec>(review.spec.clone());
+        assert!(spec.is_ok(), "attributes that no door reads: {written}");
+    }
+    Some(review)
 }
 
 /// What is kept of the extra. Go writes an empty map or list as null too; both are read as empty.

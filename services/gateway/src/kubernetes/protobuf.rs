@@ -7,16 +7,16 @@ use prost::Message;
 use serde_json::{Value, json};
 
 /// What the body begins with.
-const MAGIC: &[u8] = b"k8s\0";
+pub const MAGIC: &[u8] = b"k8s\0";
 /// The media type.
-pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
+pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// The bytes are no review in this form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the body is no protobuf review: send a SelfSubjectReview, SelfSubjectAccessReview or SelfSubjectRulesReview"
 )]
-pub(super) struct NotAReview;
+pub struct NotAReview;
 
 #[derive(Clone, PartialEq, Message)]
 struct Unknown {
@@ -112,7 +112,7 @@ struct RulesSpec {
 ///
 /// # Errors
 /// [`NotAReview`] for any other bytes.
-pub(super) fn to_json(body: &[u8]) -> Result<Value, NotAReview> {
+pub fn to_json(body: &[u8]) -> Result<Value, NotAReview> {
     let envelope = body.strip_prefix(MAGIC).and_then(|rest| Unknown::decode(rest).ok()).ok_or(NotAReview)?;
     let TypeMeta { api_version, kind } = envelope.type_meta.unwrap_or_default();
     let spec = match kind.as_str() {

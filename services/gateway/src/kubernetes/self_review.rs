@@ -16,7 +16,6 @@ use lanyard_api::{
     proof,
 };
 use lanyard_kit::caught;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -24,7 +23,10 @@ use super::{
     answer, protobuf,
     state::Gateway,
     token_review::{self, Bearer, Named, Outcome, Query},
-    wire::{AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, api_version, read_review},
+    wire::{
+        AUTHENTICATION, AUTHORIZATION, AccessReviewSpec, ReviewVersion, SelfReviewIn, api_version,
+        read_review,
+    },
 };
 use crate::{directory::Spoke, services::Services};
 
@@ -66,19 +68,8 @@ impl SelfReview {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope {
-    #[serde(default)]
-    api_version: Option<String>,
-    #[serde(default)]
-    kind: Option<String>,
-    #[serde(default)]
-    spec: Value,
-}
-
 /// The body in whichever of its two forms the client sends.
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Envelope, Box<Response<Body>>> {
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<SelfReviewIn, Box<Response<Body>>> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let parsed = if media_type == Some(protobuf::MEDIA_TYPE) {
         let value = protobuf::to_json(body)

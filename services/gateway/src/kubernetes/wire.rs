@@ -339,6 +339,21 @@ pub struct AccessReviewStatus<'a> {
     pub evaluation_error: Option<&'a str>,
 }
 
+/// One of the `Self*Review`s as a person's kubectl sends it, once it is JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfReviewIn {
+    /// `authentication.k8s.io/v1` or `authorization.k8s.io/v1`.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Which of them.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// What is asked; it goes back as it came.
+    #[serde(default)]
+    pub spec: serde_json::Value,
+}
+
 /// An AdmissionReview as it comes, in either version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
