@@ -21,6 +21,7 @@ mod promise;
 mod rbac_documents;
 mod review_answers;
 mod review_bodies;
+mod together;
 mod token;
 mod vending;
 
@@ -41,6 +42,7 @@ pub use policy_documents::policy_documents;
 pub use rbac_documents::rbac_documents;
 pub use review_answers::review_answers;
 pub use review_bodies::review_bodies;
+pub use together::together;
 pub use token::token;
 pub use vending::vending;
 
@@ -72,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rbac_documents", run: rbac_documents },
     Target { name: "review_answers", run: review_answers },
     Target { name: "review_bodies", run: review_bodies },
+    Target { name: "together", run: together },
     Target { name: "token", run: token },
     Target { name: "vending", run: vending },
 ];

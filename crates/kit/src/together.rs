@@ -20,7 +20,7 @@
 mod body;
 mod carrier;
 mod server;
-mod wire;
+pub mod wire;
 
 pub(crate) use body::whole;
 pub use carrier::Told;

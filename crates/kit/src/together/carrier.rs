@@ -208,7 +208,7 @@ impl Reading {
             let Ok(piece) = frame.into_data() else { continue };
             messages.push(&piece);
             loop {
-                match messages.next() {
+                match messages.next_message() {
                     Ok(Some(answer)) => self.0.answered(answer),
                     Ok(None) => break,
                     Err(error) => return tracing::warn!(%error, "a stream of calls cannot be read"),

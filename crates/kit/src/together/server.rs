@@ -201,7 +201,7 @@ impl Carrying {
                 Poll::Ready(Some(frame)) => {
                     let Ok(piece) = frame?.into_data() else { continue };
                     self.messages.push(&piece);
-                    while let Some(call) = self.messages.next()? {
+                    while let Some(call) = self.messages.next_message()? {
                         self.take(call);
                     }
                 }

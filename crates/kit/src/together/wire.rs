@@ -1,4 +1,5 @@
-//! What goes over such a stream: messages of gRPC, of which the one side writes calls and the other answers.
+//! What goes over such a stream: messages of gRPC, of which the one side writes calls and the other answers. What reads them is
+//! public for its fuzz target, and nobody else's.
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -10,12 +11,12 @@ use super::{CALL_BYTES_MAX, FIELDS_MAX};
 /// Bytes before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 /// What nearly every call says of itself, and is left out.
-pub(super) static USUAL_OF_CALLS: [(HeaderName, HeaderValue); 2] = [
+pub static USUAL_OF_CALLS: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_TYPE, HeaderValue::from_static("application/grpc")),
     (header::TE, HeaderValue::from_static("trailers")),
 ];
 /// The same of answers.
-pub(super) static USUAL_OF_ANSWERS: [(HeaderName, HeaderValue); 1] =
+pub static USUAL_OF_ANSWERS: [(HeaderName, HeaderValue); 1] =
     [(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"))];
 
 /// There are none of trailers.
@@ -41,66 +42,66 @@ const TRAILERS: u32 = 5;
 /// A header line. None is shown: there are tokens and vouchers among them.
 #[derive(Message)]
 #[prost(skip_debug)]
-pub(super) struct Field {
+pub struct Field {
     /// Its name, in lower case; a part of the message, as is all that is read here.
     #[prost(bytes = "bytes", tag = "1")]
-    pub(super) name: Bytes,
+    pub name: Bytes,
     /// Its value, as it goes over the wire.
     #[prost(bytes = "bytes", tag = "2")]
-    pub(super) value: Bytes,
+    pub value: Bytes,
 }
 
 /// A call, or that nobody waits for one any more.
 #[derive(Message)]
 #[prost(skip_debug)]
-pub(super) struct Call {
+pub struct Call {
     /// Which of the stream, each once.
     #[prost(uint64, tag = "1")]
-    pub(super) number: u64,
+    pub number: u64,
     /// `/<package>.<Service>/<Method>`.
     #[prost(bytes = "bytes", tag = "2")]
-    pub(super) path: Bytes,
+    pub path: Bytes,
     /// Its headers, without the usual ones.
     #[prost(message, repeated, tag = "3")]
-    pub(super) headers: Vec<Field>,
+    pub headers: Vec<Field>,
     /// Its whole body.
     #[prost(bytes = "bytes", tag = "4")]
-    pub(super) body: Bytes,
+    pub body: Bytes,
     /// Nobody waits for the call of this number: it is let go, and not answered. There is no path then.
     #[prost(bool, tag = "5")]
-    pub(super) is_cancelled: bool,
+    pub is_cancelled: bool,
 }
 
 /// The answer to a call, or the word that the stream ends.
 #[derive(Message)]
 #[prost(skip_debug)]
-pub(super) struct Answer {
+pub struct Answer {
     /// Which call.
     #[prost(uint64, tag = "1")]
-    pub(super) number: u64,
+    pub number: u64,
     /// The HTTP status.
     #[prost(uint32, tag = "2")]
-    pub(super) status: u32,
+    pub status: u32,
     /// Its headers, without the usual ones.
     #[prost(message, repeated, tag = "3")]
-    pub(super) headers: Vec<Field>,
+    pub headers: Vec<Field>,
     /// Its whole body.
     #[prost(bytes = "bytes", tag = "4")]
-    pub(super) body: Bytes,
+    pub body: Bytes,
     /// Its trailers; empty where it has none.
     #[prost(message, repeated, tag = "5")]
-    pub(super) trailers: Vec<Field>,
+    pub trailers: Vec<Field>,
     /// The call was not taken, and has met no service: it may be sent by itself.
     #[prost(bool, tag = "6")]
-    pub(super) alone: bool,
+    pub alone: bool,
     /// It answers no call: none should be sent any more. Those that were are answered yet.
     #[prost(bool, tag = "7")]
-    pub(super) ending: bool,
+    pub ending: bool,
 }
 
 /// Why a stream cannot be read any further.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// Nobody has said that it may be.
     #[error("a message is compressed")]
     Compressed,
@@ -134,7 +135,7 @@ fn begin(buffer: &mut BytesMut, bytes: usize) {
 
 /// A [`Call`] as it is written, up to its number: straight from the request, with no message made of it first. None where it would be
 /// longer than one may be.
-pub(super) fn unnumbered(path: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+pub fn unnumbered(path: &str, headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
     let headers = Lines { tag: HEADERS, headers, usual: &USUAL_OF_CALLS };
     let bytes = text_len(PATH_OF_CALL, path.as_bytes()) + headers.encoded_len() + text_len(BODY, body);
     if NUMBER_BYTES_MAX + bytes > CALL_BYTES_MAX {
@@ -258,24 +259,24 @@ fn put_number(tag: u32, number: u64, buffer: &mut impl BufMut) {
 }
 
 /// Reads messages from pieces of whatever size.
-pub(super) struct Messages {
+pub struct Messages {
     buffer: BytesMut,
     bytes_max: usize,
 }
 
 impl Messages {
     /// Of at most so many bytes each.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub fn new(bytes_max: usize) -> Self {
         Self { buffer: BytesMut::new(), bytes_max }
     }
 
     /// A piece more.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
 
     /// The next message that is whole.
-    pub(super) fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Malformed> {
+    pub fn next_message<M: Message + Default>(&mut self) -> Result<Option<M>, Malformed> {
         let Some(mut prefix) = self.buffer.get(..PREFIX_BYTES) else { return Ok(None) };
         if prefix.get_u8() != 0 {
             return Err(Malformed::Compressed);
@@ -293,7 +294,7 @@ impl Messages {
 }
 
 /// Headers from the wire; none where one is no header, or there are too many.
-pub(super) fn headers(fields: Vec<Field>, usual: &[(HeaderName, HeaderValue)]) -> Option<HeaderMap> {
+pub fn headers(fields: Vec<Field>, usual: &[(HeaderName, HeaderValue)]) -> Option<HeaderMap> {
     if fields.len() > FIELDS_MAX {
         return None;
     }
@@ -328,7 +329,7 @@ mod tests {
             let (mut messages, mut numbers) = (Messages::new(100), Vec::new());
             for piece in written.chunks(size) {
                 messages.push(piece);
-                while let Some(call) = messages.next::<Call>().unwrap() {
+                while let Some(call) = messages.next_message::<Call>().unwrap() {
                     numbers.push(call.number);
                 }
             }
@@ -349,7 +350,7 @@ mod tests {
         for (piece, words) in cases {
             let mut messages = Messages::new(100);
             messages.push(piece);
-            let refused = messages.next::<Call>().err().unwrap().to_string();
+            let refused = messages.next_message::<Call>().err().unwrap().to_string();
             assert!(refused.contains(words), "{refused}");
         }
     }
@@ -360,7 +361,7 @@ mod tests {
         put_call(&mut written, 1, &unnumbered("/a.B/C", headers, b"").unwrap());
         let mut messages = Messages::new(CALL_BYTES_MAX);
         messages.push(&written);
-        messages.next::<Call>().unwrap().unwrap().headers
+        messages.next_message::<Call>().unwrap().unwrap().headers
     }
 
     fn field(name: &'static str, value: &'static [u8]) -> Field {
