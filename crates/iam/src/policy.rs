@@ -37,8 +37,8 @@ pub use trust::{Named, TrustCaller, TrustEvaluation, evaluate_assume_role, evalu
 pub const IDENTITY_POLICY_BYTES_MAX: usize = 10_240;
 /// Most bytes of a trust policy, blanks not counted.
 pub const TRUST_POLICY_BYTES_MAX: usize = 4096;
-/// Most bytes of a session policy, blanks not counted.
-pub const SESSION_POLICY_BYTES_MAX: usize = 2048;
+/// Most characters of a session policy, blanks included: STS counts the text that it is given (STS reference, `Policy`).
+pub const SESSION_POLICY_CHARS_MAX: usize = 2048;
 /// Most bytes of any document as it arrives, blanks included.
 pub const POLICY_TEXT_BYTES_MAX: usize = 65_536;
 /// Deepest nesting: the values of a condition lie at five.

@@ -351,7 +351,11 @@ def test_what_a_session_is_asked_for_has_upper_bounds(hub):
     # A session is in its token whole, so that the token's length is met before the document's.
     session_of(hub, sts.assume_role(**asked, Policy=policy_of(1024)))
     refuses(sts, "AssumeRole", "PackedPolicyTooLarge", "at most 2000", **asked, Policy=policy_of(2048))
-    refuses(sts, "AssumeRole", "MalformedPolicyDocument", "at most 2048", **asked, Policy=policy_of(2049))
+    # Of the text as it comes, whose blanks count.
+    for wrong in (policy_of(2049), policy_of(1024) + " " * 1025, "", policy_of(1024).replace("aaa", "\u0100")):
+        refuses(sts, "AssumeRole", "ValidationError", "Policy: it has", **asked, Policy=wrong)
+    refuses(sts, "AssumeRole", "PackedPolicyTooLarge", "at most 2000", **asked, Policy=policy_of(1024) + " " * 1024)
+    session_of(hub, sts.assume_role(**asked, Policy=policy_of(512) + "\t\r\n " * 40))
     session_of(hub, sts.get_session_token(DurationSeconds=129_600))
     refuses(sts, "GetSessionToken", "ValidationError", "DurationSeconds", DurationSeconds=129_601)
 
@@ -453,6 +457,9 @@ def test_a_web_identitys_session_policy_and_an_issuer_that_is_away(hub, wire, ia
     for more, code, text in (
         ({"Policy": '{"a":1}'}, "MalformedPolicyDocument", ""),
         ({"Policy": json.dumps({"Version": "2012-10-17", "Statement": [large]})}, "PackedPolicyTooLarge", ""),
+        ({"Policy": policy_of(1024) + " " * 1025}, "ValidationError", "Policy: it has 2049 characters"),
+        ({"Policy": ""}, "ValidationError", "Policy: it has 0 characters"),
+        ({"Policy": '{"\u0100":1}'}, "ValidationError", "Policy: it has to be of the characters"),
         ({"DurationSeconds": 899}, "ValidationError", "DurationSeconds"),
         ({"ProviderId": "www.amazon.com"}, "ValidationError", "ProviderId"),
         ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}, "ValidationError", "PolicyArns"),

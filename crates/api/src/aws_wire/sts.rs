@@ -30,6 +30,9 @@ const TOKEN_BYTES: RangeInclusive<u32> = 0..=4_096;
 /// How long a web identity's token is, in characters (STS's model).
 const WEB_IDENTITY_TOKEN_CHARS: RangeInclusive<usize> = 4..=20_000;
 
+/// How long a session policy is, in characters: of a web identity by STS's model, and of a role by the same words beside it.
+const SESSION_POLICY_CHARS: RangeInclusive<usize> = 1..=2_048;
+
 /// Its operations.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::action(Service::Sts, "GetCallerIdentity", get_caller_identity).presigned(),
@@ -44,6 +47,24 @@ fn refuse_filling(bytes: Option<u32>) -> Result<(), AwsError> {
         None | Some(0) => Ok(()),
         Some(_) => Err(AwsError::invalid_parameter(Service::Sts, format!("{TOKEN_SIZE}: {NO_FILLING}"))),
     }
+}
+
+/// The session policy as it came, where its length and characters are those of STS's model; what it says is judged by the service.
+fn session_policy(given: Option<&str>) -> Result<Option<String>, AwsError> {
+    let Some(policy) = given else { return Ok(None) };
+    let allows = |char: char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+    let chars = policy.chars().count();
+    if !SESSION_POLICY_CHARS.contains(&chars) {
+        let message =
+            format!("Policy: it has {chars} characters, and has to have 1 to 2048, blanks included");
+        return Err(AwsError::invalid_parameter(Service::Sts, message));
+    }
+    if !policy.chars().all(allows) {
+        let rule = "Policy: it has to be of the characters from U+0020 to U+00FF, tabs and ends of lines: \
+                    write others as escapes of JSON";
+        return Err(AwsError::invalid_parameter(Service::Sts, rule));
+    }
+    Ok(Some(policy.to_owned()))
 }
 
 fn get_caller_identity(input: &Input<'_>) -> Result<Asked, AwsError> {
@@ -63,7 +84,7 @@ fn assume_role(input: &Input<'_>) -> Result<Asked, AwsError> {
         transitive_tag_keys: input.texts("TransitiveTagKeys")?,
         external_id: input.optional_text("ExternalId")?,
         source_identity: input.optional_text("SourceIdentity")?,
-        session_policy: input.optional_text("Policy")?,
+        session_policy: session_policy(input.parameter("Policy")?)?,
     }))
 }
 
@@ -145,7 +166,7 @@ fn web_identity(parameters: &Parameters<'_>) -> Result<pb::AssumeRoleWithWebIden
         session_name: required("RoleSessionName")?,
         web_identity_token,
         duration_seconds: seconds.unwrap_or_default(),
-        session_policy: optional("Policy")?.map(str::to_owned),
+        session_policy: session_policy(optional("Policy")?)?,
     })
 }
 
@@ -180,6 +201,23 @@ mod tests {
     }
 
     #[test]
+    fn a_session_policy_is_as_long_and_of_the_characters_that_the_model_allows() {
+        let text = |policy: Option<&str>| session_policy(policy).map_err(|error| (error.code, error.status));
+        assert_eq!(text(None), Ok(None));
+        for good in ["{}", "{\"\u{ff}\":\t\r\n1}", &"\u{e4}".repeat(2_048)] {
+            assert_eq!(text(Some(good)), Ok(Some(good.to_owned())), "{good}");
+        }
+        let long = format!("{{}}{}", " ".repeat(2_047));
+        for bad in ["", &long, "{\"\u{100}\":1}", "{}\u{0}", "{}\u{b}"] {
+            assert_eq!(text(Some(bad)), Err(("ValidationError".into(), 400)), "{bad}");
+        }
+        let told = session_policy(Some(&long)).unwrap_err().message;
+        assert_eq!(told, "Policy: it has 2049 characters, and has to have 1 to 2048, blanks included");
+        let form = WHOLE.replace("Policy=%7B%7D", "Policy=%C4%80");
+        assert!(read("POST", "", &form).unwrap().unwrap_err().message.starts_with("Policy: "));
+    }
+
+    #[test]
     fn what_breaks_a_rule_is_told_and_what_is_another_operation_has_to_be_signed() {
         let cases = [
             (WHOLE.replace("2011-06-15", "2010-05-08"), "InvalidAction"),
@@ -189,6 +227,8 @@ mod tests {
             (WHOLE.replace("900", "43201"), "ValidationError"),
             (WHOLE.replace("a.b.c", "a.b"), "ValidationError"),
             (WHOLE.replace("a.b.c", &"a".repeat(20_001)), "ValidationError"),
+            (WHOLE.replace("%7B%7D", ""), "ValidationError"),
+            (WHOLE.replace("%7B%7D", &"+".repeat(2_049)), "ValidationError"),
             (format!("{WHOLE}&ProviderId=x"), "ValidationError"),
             (format!("{WHOLE}&MinimumSessionTokenSize=1024"), "ValidationError"),
             (format!("{WHOLE}&MinimumSessionTokenSize=4097"), "ValidationError"),

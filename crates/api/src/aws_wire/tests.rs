@@ -324,6 +324,13 @@ fn the_query_protocol_names_action_and_version_in_one_place() {
         assert_eq!(refused(ask(method, query, body)).0, code, "{method} {query} {body}");
     }
     assert_eq!(refused(read(Service::Sts, "GET", "/x", good, b"")).0, "InvalidAction");
+    let assume = "Action=AssumeRole&Version=2011-06-15&RoleArn=x&RoleSessionName=night&Policy=";
+    assert!(ask("POST", "", &format!("{assume}%7B%7D")).is_ok());
+    for policy in ["", "%C4%80", "%7B%0B%7D", &"+".repeat(2_049)] {
+        let (code, status, message) = refused(ask("POST", "", &format!("{assume}{policy}")));
+        assert_eq!((&*code, status), ("ValidationError", 400), "{message}");
+        assert!(message.starts_with("Policy: "), "{message}");
+    }
     assert_eq!(refused(read(Service::Iam, "GET", "/", good, b"")).0, "InvalidAction");
     assert_eq!(refused(read(Service::Sts, "POST", "/", "", b"Action=\xff")).0, "MalformedQueryString");
 }

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::err::PolicyError;
+use super::json::Size;
 use super::parse::{Kind, statements};
 use super::principal::PrincipalElement;
 use super::statement::{Effect, Statement};
-use super::{IDENTITY_POLICY_BYTES_MAX, SESSION_POLICY_BYTES_MAX, TRUST_POLICY_BYTES_MAX};
+use super::{IDENTITY_POLICY_BYTES_MAX, SESSION_POLICY_CHARS_MAX, TRUST_POLICY_BYTES_MAX};
 use crate::arn::PrincipalArn;
 use crate::id::AccountId;
 use crate::partition::Partition;
@@ -29,16 +30,17 @@ impl PolicyDocument {
     /// # Errors
     /// When it is too large, not JSON, or not a policy in every element; nothing is ignored.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
-        let statements = statements(json, Kind::Identity, IDENTITY_POLICY_BYTES_MAX)?;
+        let statements =
+            statements(json, Kind::Identity, Size::BytesWithoutBlanks(IDENTITY_POLICY_BYTES_MAX))?;
         Ok(Self { source: json.into(), statements })
     }
 
-    /// Reads a session policy: as [`Self::parse`], with its smaller limit on size.
+    /// Reads a session policy: as [`Self::parse`], with its smaller limit on size, in which blanks count.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_session(json: &str) -> Result<Self, PolicyError> {
-        let statements = statements(json, Kind::Identity, SESSION_POLICY_BYTES_MAX)?;
+        let statements = statements(json, Kind::Identity, Size::Characters(SESSION_POLICY_CHARS_MAX))?;
         Ok(Self { source: json.into(), statements })
     }
 
@@ -63,7 +65,7 @@ impl TrustPolicy {
     /// # Errors
     /// As [`PolicyDocument::parse`].
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
-        let statements = statements(json, Kind::Trust, TRUST_POLICY_BYTES_MAX)?;
+        let statements = statements(json, Kind::Trust, Size::BytesWithoutBlanks(TRUST_POLICY_BYTES_MAX))?;
         Ok(Self { source: json.into(), statements })
     }
 

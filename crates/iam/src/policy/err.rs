@@ -24,6 +24,14 @@ pub enum PolicyFault {
         /// The limit.
         max: usize,
     },
+    /// More characters than a session policy may have.
+    #[error("the document has {chars} characters, blanks included, and at most {max} are allowed")]
+    TooLong {
+        /// Its length.
+        chars: usize,
+        /// The limit.
+        max: usize,
+    },
     /// Not JSON.
     #[error("not JSON at line {line}, column {column}")]
     Json {

@@ -22,16 +22,37 @@ pub(super) enum Json {
 /// What the reader says when it is too deep; told from faults of syntax by it.
 const TOO_DEEP: &str = "nested too deep";
 
-/// Reads a document of at most `bytes_max` bytes, blanks not counted.
-pub(super) fn read(text: &str, bytes_max: usize) -> Result<Json, PolicyError> {
+/// How large a document may be, and what of it counts.
+#[derive(Clone, Copy)]
+pub(super) enum Size {
+    /// So many bytes, blanks left out: as IAM counts what it keeps.
+    BytesWithoutBlanks(usize),
+    /// So many characters, blanks included: as STS counts what narrows a session.
+    Characters(usize),
+}
+
+impl Size {
+    fn check(self, text: &str) -> Result<(), PolicyFault> {
+        match self {
+            Self::BytesWithoutBlanks(max) => {
+                let bytes = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+                if bytes > max { Err(PolicyFault::TooLarge { bytes, max }) } else { Ok(()) }
+            }
+            Self::Characters(max) => {
+                let chars = text.chars().count();
+                if chars > max { Err(PolicyFault::TooLong { chars, max }) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// Reads a document that is at most so large.
+pub(super) fn read(text: &str, size: Size) -> Result<Json, PolicyError> {
     let at_root = |fault| PolicyError { path: "$".to_owned(), fault };
     if text.len() > POLICY_TEXT_BYTES_MAX {
         return Err(at_root(PolicyFault::TooLarge { bytes: text.len(), max: POLICY_TEXT_BYTES_MAX }));
     }
-    let bytes = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
-    if bytes > bytes_max {
-        return Err(at_root(PolicyFault::TooLarge { bytes, max: bytes_max }));
-    }
+    size.check(text).map_err(at_root)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Depth(POLICY_DEPTH_MAX).deserialize(&mut reader).and_then(|json| reader.end().map(|()| json));
     read.map_err(|error| {

@@ -3,7 +3,7 @@
 use super::POLICY_STATEMENTS_MAX;
 use super::condition::Condition;
 use super::err::{PolicyError, PolicyFault};
-use super::json::{At, Json, read};
+use super::json::{At, Json, Size, read};
 use super::principal::PrincipalElement;
 use super::statement::{ActionElement, Effect, ResourceElement, Statement};
 use super::template::ArnTemplate;
@@ -17,9 +17,9 @@ pub(super) enum Kind {
     Trust,
 }
 
-/// Reads a document of at most `bytes_max` bytes.
-pub(super) fn statements(text: &str, kind: Kind, bytes_max: usize) -> Result<Vec<Statement>, PolicyError> {
-    let json = read(text, bytes_max)?;
+/// Reads a document that is at most so large.
+pub(super) fn statements(text: &str, kind: Kind, size: Size) -> Result<Vec<Statement>, PolicyError> {
+    let json = read(text, size)?;
     let root = At::root(&json);
     let (mut version, mut list) = (None, None);
     for (name, value) in root.members()? {

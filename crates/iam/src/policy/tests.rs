@@ -228,7 +228,7 @@ fn a_document_out_of_form_is_refused_where_it_is() {
 }
 
 #[test]
-fn size_is_counted_without_blanks_and_limited_by_kind() {
+fn size_is_limited_by_kind_and_blanks_count_in_session_policies_alone() {
     let sized = |bytes: usize, blanks: usize| {
         let head = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":""#;
         let tail = "\"}}";
@@ -241,8 +241,16 @@ fn size_is_counted_without_blanks_and_limited_by_kind() {
     assert_eq!(refused(&sized(bytes, 0)), PolicyFault::TooLarge { bytes, max });
     let max = POLICY_TEXT_BYTES_MAX;
     assert_eq!(refused(&sized(1000, max)), PolicyFault::TooLarge { bytes: max + 1000, max });
-    assert!(PolicyDocument::parse_session(&sized(SESSION_POLICY_BYTES_MAX, 9)).is_ok());
-    assert!(PolicyDocument::parse_session(&sized(SESSION_POLICY_BYTES_MAX + 1, 0)).is_err());
+    let max = SESSION_POLICY_CHARS_MAX;
+    let refused_session = |text: &str| PolicyDocument::parse_session(text).unwrap_err().fault;
+    assert!(PolicyDocument::parse_session(&sized(max - 9, 9)).is_ok());
+    for text in [sized(max - 9, 10), sized(max + 1, 0)] {
+        assert_eq!(refused_session(&text), PolicyFault::TooLong { chars: max + 1, max });
+    }
+    // A character is one, of however many bytes.
+    let wide = |text: String| text.replacen("aaa", "äöü", 1);
+    assert!(PolicyDocument::parse_session(&wide(sized(max, 0))).is_ok());
+    assert_eq!(refused_session(&wide(sized(max, 1))), PolicyFault::TooLong { chars: max + 1, max });
     let many = json!({"Statement": vec![json!({"Effect":"Allow","Action":"*","Resource":"*"}); POLICY_STATEMENTS_MAX + 1]});
     assert_eq!(refused(&many.to_string()), PolicyFault::TooManyStatements);
 }
