@@ -93,6 +93,8 @@ class Hub:
         self.log_file = folder / "serve.log"
         self.secrets = leaks.Secrets()
         self.ready: dict[str, str] = {}
+        # Each replica of the doors, by its URLs.
+        self.doors: list[dict[str, str]] = []
         self._log = log
         self._settings = settings if settings is not None else {}
         self._process: subprocess.Popen | None = None
@@ -143,6 +145,7 @@ class Hub:
                 )
             time.sleep(0.02)
         self.ready = json.loads(self.ready_file.read_text())
+        self.doors = [self.ready]
         administrator = self.administrator()
         self.secrets.add("the administrator's secret access key", administrator.secret)
         return self

@@ -70,8 +70,6 @@ class Stack(Hub):
         super().__init__(folder, log=log)
         self._store = store
         self.replicas = replicas
-        # Each replica of the doors, by its URLs.
-        self.doors: list[dict[str, str]] = []
         self._written = self.ready_file
         self._services_settings = settings or []
         self._own_programs = own_programs

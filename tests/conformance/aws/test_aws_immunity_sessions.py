@@ -116,15 +116,17 @@ def immunity_10_no_identity_provider_gives_what_is_reserved(hub, eks):
 
 
 def ended(hub, credentials: Credentials) -> None:
-    """The next call of each service is refused."""
+    """The next call of each service is refused, by every replica of the door."""
     hub.settle()
     wire = Wire(hub, credentials)
-    with refused(wire.sts, "InvalidClientTokenId", "", 403):
-        wire.sts.get_caller_identity()
-    with refused(wire.client("iam"), "InvalidClientTokenId", "", 403):
-        wire.client("iam").list_users()
-    with refused(wire.eks, "UnrecognizedClientException", "", 403):
-        wire.eks.list_clusters()
+    for door in hub.doors:
+        wire.url = door["aws"]
+        with refused(wire.sts, "InvalidClientTokenId", "", 403):
+            wire.sts.get_caller_identity()
+        with refused(wire.client("iam"), "InvalidClientTokenId", "", 403):
+            wire.client("iam").list_users()
+        with refused(wire.eks, "UnrecognizedClientException", "", 403):
+            wire.eks.list_clusters()
 
 
 def lives(hub, credentials: Credentials) -> None:
