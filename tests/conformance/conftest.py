@@ -12,7 +12,7 @@ import pytest
 
 from cluster import Cluster
 from hub import AUTHN_SETTINGS, MAPPING_SETTINGS, Hub
-from stack import REPLICAS, Stack
+from stack import REPLICAS, Stack, of_services
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +48,23 @@ def new_hub(tmp_path):
 
     def make(name: str = "hub", **choices) -> Hub:
         hubs.append(Hub(tmp_path / name, **choices))
+        return hubs[-1]
+
+    yield make
+    for hub in hubs:
+        hub.stop()
+
+
+@pytest.fixture
+def another_hub(tmp_path):
+    """The same for tests of either run: of the run's own form, which is one process of each service where that is a stack."""
+    hubs = []
+
+    def make(name: str = "hub", settings: dict[str, str] | None = None) -> Hub:
+        if REPLICAS:
+            hubs.append(Stack(tmp_path / name, store=None, replicas=1, settings=of_services(settings or {})))
+        else:
+            hubs.append(Hub(tmp_path / name, settings=settings))
         return hubs[-1]
 
     yield make

@@ -42,6 +42,13 @@ def of_service(service: str, name: str) -> str:
     return f"LANYARD_PROCESS__{name}" if service in STORED else f"LANYARD_{name}"
 
 
+def of_services(settings: dict[str, str]) -> list[str]:
+    """A hub's settings, each for the service whose name its key begins with."""
+    service_of = {name: name.removeprefix("LANYARD_").split("__")[0].lower() for name in settings}
+    assert set(service_of.values()) <= set(SERVICES), service_of
+    return [f"{service_of[name]}:{name}={value}" for name, value in settings.items()]
+
+
 def shown_of(page: str, metric: str) -> float:
     """The value of a metric without labels."""
     (value,) = re.findall(rf"^{metric} (\S+)$", page, re.MULTILINE)

@@ -7,7 +7,6 @@ import pathlib
 import pytest
 
 import operations
-from stack import REPLICAS
 from wire import Wire
 
 FOLDER = pathlib.Path(__file__).parent
@@ -45,5 +44,5 @@ def pytest_collection_modifyitems(config, items) -> None:
 def pytest_terminal_summary(terminalreporter) -> None:
     if operations.SEEN:
         terminalreporter.section("the AWS wire")
-        for line in operations.table(with_limits=not REPLICAS):
+        for line in operations.table():
             terminalreporter.write_line(line)

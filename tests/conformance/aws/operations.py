@@ -58,16 +58,6 @@ NOT_OF = {
     "iam:DeleteInstanceProfile": {"LimitExceeded": "nothing grows"},
     "iam:UntagInstanceProfile": {"InvalidInput": "a key that is not there is none to take off"},
 }
-# Errors of limits that a test reaches on a hub of its own, which the run against a stack has not.
-OF_LIMITS = {
-    "eks:CreateCluster": {"ResourceLimitExceededException"},
-    "eks:CreateAccessEntry": {"ResourceLimitExceededException"},
-    "eks:CreatePodIdentityAssociation": {"ResourceLimitExceededException"},
-    "iam:CreateUser": {"LimitExceeded"},
-    "iam:CreateRole": {"LimitExceeded"},
-    "iam:CreateInstanceProfile": {"LimitExceeded"},
-    "iam:CreateOpenIDConnectProvider": {"LimitExceeded"},
-}
 
 
 @dataclass
@@ -141,14 +131,13 @@ def code(shape: botocore.model.Shape) -> str:
     return shape.metadata.get("error", {}).get("code", shape.name)
 
 
-def expected_errors(operation: str, *, with_limits: bool) -> set[str]:
+def expected_errors(operation: str) -> set[str]:
     """The errors that the model has of an operation and that a rule here gives."""
     own = {code(shape) for shape in listed()[operation].error_shapes}
-    never = set(NEVER) | set(NOT_OF.get(operation, {}))
-    return own - never - (set() if with_limits else OF_LIMITS.get(operation, set()))
+    return own - set(NEVER) - set(NOT_OF.get(operation, {}))
 
 
-def table(*, with_limits: bool) -> list[str]:
+def table() -> list[str]:
     """Operation × {ok, errors, pagination, idempotency}: what is promised and what some test has seen of it."""
     columns = ("ok", "errors", "pagination", "idempotency")
     lines = [f"{'operation':44}" + "".join(f"{column:>13}" for column in columns)]
@@ -157,7 +146,7 @@ def table(*, with_limits: bool) -> list[str]:
         return ("yes" if there else "NOT SEEN") if wanted else "none"
 
     for operation in sorted(listed()):
-        own, wanted = seen(operation), expected_errors(operation, with_limits=with_limits)
+        own, wanted = seen(operation), expected_errors(operation)
         cells = (
             mark(True, own.ok),
             f"{len(wanted & own.errors)} of {len(wanted)}" if wanted else "none",

@@ -521,7 +521,7 @@ def test_clusters_that_are_none_and_pages_that_are_none(eks, hub):
             getattr(eks, xform_name(operation))(**of, principalArn=arn)
 
 
-def test_limits(new_hub):
+def test_limits(another_hub):
     """On a hub with room for one of each."""
     settings = {
         f"LANYARD_{name}": "1"
@@ -535,13 +535,14 @@ def test_limits(new_hub):
             "AUTHN__LIMITS__OIDC_PROVIDERS_MAX",
         )
     }
-    hub = new_hub("narrow", settings=settings).start()
+    hub = another_hub("narrow", settings=settings).start()
     wire = Wire(hub)
     eks, iam = wire.eks, wire.client("iam")
     made = {"roleArn": ROLE, "resourcesVpcConfig": {}, "accessConfig": {"authenticationMode": "API"}}
     eks.create_cluster(name="one", **made)
     refuses(eks, "CreateCluster", "ResourceLimitExceededException", name="two", **made)
     trust = iam.create_role(RoleName="one", AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]["Arn"]
+    hub.settle()
     refuses(iam, "CreateRole", "LimitExceeded", RoleName="two", AssumeRolePolicyDocument=PODS)
     # The creator of the cluster has the one entry, and is the one user.
     refuses(eks, "CreateAccessEntry", "ResourceLimitExceededException", clusterName="one", principalArn=trust)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operations
 from operations import listed, seen
-from stack import REPLICAS
 
 
 def test_the_documentation_lists_operations_of_each_service():
@@ -24,7 +23,7 @@ def test_no_other_was_answered():
 
 
 def test_each_error_that_its_model_has_and_a_rule_gives_was_given():
-    wanted = {name: operations.expected_errors(name, with_limits=not REPLICAS) for name in listed()}
+    wanted = {name: operations.expected_errors(name) for name in listed()}
     missing = {name: left for name, codes in wanted.items() if (left := sorted(codes - seen(name).errors))}
     assert missing == {}
 
