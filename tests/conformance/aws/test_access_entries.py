@@ -14,6 +14,7 @@ ROLE_TRUST = '{"Version":"2012-10-17","Statement":[]}'
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+AUTO_NODE = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy"
 
 
 @pytest.fixture
@@ -97,6 +98,7 @@ def test_each_rule_has_its_error(hub, eks, cluster):
     principals = [
         f"arn:aws:iam::{account}:user/nobody",
         f"arn:aws:sts::{account}:assumed-role/dev/ana",
+        f"arn:aws:sts::{account}:federated-user/ana",
         f"arn:aws:iam::{account}:role/aws-service-role/eks.amazonaws.com/x",
         f"arn:aws:iam::{account}:root",
         f"arn:aws:iam::{account}:user/dev-*",
@@ -174,8 +176,17 @@ def test_each_type_of_node_has_its_names_and_no_others(hub, eks, cluster):
         for members in ({"username": "node:a"}, {"kubernetesGroups": ["nodes"]}):
             with refused(eks, "InvalidParameterException", standard):
                 eks.update_access_entry(**own, **members)
-        with refused(eks, "InvalidParameterException", standard):
-            eks.associate_access_policy(**own, policyArn=VIEW, accessScope={"type": "cluster"})
+        for policy in (VIEW,) if kind == "EC2" else (VIEW, AUTO_NODE):
+            with refused(eks, "InvalidParameterException", standard):
+                eks.associate_access_policy(**own, policyArn=policy, accessScope={"type": "cluster"})
+        assert eks.list_associated_access_policies(**own)["associatedAccessPolicies"] == []
+    # Auto Mode's nodes have one policy, and no other.
+    own = {"clusterName": cluster, "principalArn": roles["EC2"].arn}
+    made = eks.associate_access_policy(**own, policyArn=AUTO_NODE, accessScope={"type": "cluster"})
+    assert made["associatedAccessPolicy"]["policyArn"] == AUTO_NODE
+    hub.settle()
+    listed = eks.list_associated_access_policies(**own)["associatedAccessPolicies"]
+    assert listed == [made["associatedAccessPolicy"]]
 
 
 def test_who_may_not_pass_the_role_of_ec2_nodes_makes_no_entry_for_it(hub, eks, cluster):

@@ -160,3 +160,32 @@ def test_each_rule_of_an_identity_provider_has_its_error(eks, cluster):
     alike = {"identityProviderConfigName": "c", "issuerUrl": f"{good['issuerUrl']}/c", "usernamePrefix": good["issuerUrl"]}
     with refused(eks, "InvalidParameterException", "begin alike"):
         eks.associate_identity_provider_config(clusterName=cluster, oidc=good | other | alike)
+
+
+def test_a_cluster_has_ten_identity_providers_and_twelve_kilobytes_of_them(hub, eks, cluster):
+    def associate(number: int, **members) -> None:
+        own = {"identityProviderConfigName": f"p{number}", "issuerUrl": f"https://{cluster}.example/{number}"}
+        eks.associate_identity_provider_config(
+            clusterName=cluster, oidc=own | {"clientId": f"{cluster}-{number}"} | members
+        )
+        hub.settle()
+
+    def listed() -> int:
+        return len(eks.list_identity_provider_configs(clusterName=cluster)["identityProviderConfigs"])
+
+    # Twenty claims of the longest names and values are more than six kilobytes, so that two such configurations are too many.
+    large = {f"{number:02}".ljust(63, "k"): "v" * 253 for number in range(20)}
+    associate(1, requiredClaims=large)
+    with refused(eks, "InvalidRequestException", "bytes of the identity-provider configurations of one cluster is 12288"):
+        associate(2, requiredClaims=large)
+    assert listed() == 1
+    for number in range(2, 11):
+        associate(number)
+    with refused(eks, "InvalidRequestException", "the limit for identity-provider configurations of one cluster is 10"):
+        associate(11)
+    assert listed() == 10
+    config = {"type": "oidc", "name": "p1"}
+    eks.disassociate_identity_provider_config(clusterName=cluster, identityProviderConfig=config)
+    hub.settle()
+    associate(11)
+    assert listed() == 10

@@ -370,6 +370,25 @@ def immunity_11_a_trust_policy_without_a_subject_needs_the_roles_tag(hub, iam, c
     iam.create_role(RoleName=unique("open"), AssumeRolePolicyDocument=trusting_jobs(arn, None), Tags=tag)
 
 
+def immunity_11_a_trust_policy_is_not_opened_by_an_update(hub, iam, ci):
+    """Nor does a pattern for everybody's jobs count as a subject."""
+    arn, name = ci["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Federated"], ci["RoleName"]
+    anybody = "may go on with anybody's name"
+    for subject, text in ((None, ":sub"), ("*", anybody), ("repo:*", anybody), ("repo:octo-org*", anybody)):
+        open_one = trusting_jobs(arn, subject)
+        with refused(iam, "MalformedPolicyDocument", text):
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=open_one)
+        with refused(iam, "MalformedPolicyDocument", text):
+            iam.create_role(RoleName=unique("open"), AssumeRolePolicyDocument=open_one)
+    hub.settle()
+    assert iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"] == ci["AssumeRolePolicyDocument"]
+    narrow = trusting_jobs(arn, "repo:octo-org/*")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=narrow)
+    iam.tag_role(RoleName=name, Tags=[{"Key": "lanyard:any-subject", "Value": "true"}])
+    hub.settle()
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trusting_jobs(arn, "repo:*"))
+
+
 def test_unsigned_only_that_one_operation_is_answered(hub, wire):
     for action in ("AssumeRole", "GetSessionToken", "GetCallerIdentity"):
         answer = raw(hub, "POST", f"{wire.url}/", f"Action={action}&Version=2011-06-15".encode(), headers=FORM)
