@@ -151,13 +151,19 @@ def test_a_token_is_of_one_list_of_one_caller(hub, wire, world):
                 getattr(client, xform_name(operation.split(":")[1]))(**asked, **{token: wrong})
 
 
-@pytest.mark.parametrize("operation", sorted(name for name in operations.paginated() if name.startswith("iam:")))
+# By service: the parameter, the most that it may be, and the error.
+SIZES = {"eks": ("maxResults", 100, "InvalidParameterException"), "iam": ("MaxItems", 1000, "ValidationError")}
+
+
+@pytest.mark.parametrize("operation", sorted(operations.paginated()))
 def test_a_size_that_the_model_has_not_is_refused(wire, world, operation):
-    call = getattr(wire.client("iam"), xform_name(operation.split(":")[1]))
-    for size in (0, -1, 1001):
-        with refused(wire.client("iam"), "ValidationError", "MaxItems"):
-            call(**world.lists[operation][0], MaxItems=size)
-    assert call(**world.lists[operation][0], MaxItems=1000)
+    service, name = operation.split(":")
+    client, (parameter, most, code) = wire.client(service), SIZES[service]
+    call = getattr(client, xform_name(name))
+    for size in (0, -1, most + 1, "few"):
+        with refused(client, code, parameter):
+            call(**world.lists[operation][0], **{parameter: size})
+    assert call(**world.lists[operation][0], **{parameter: most})
 
 
 class Turned:
