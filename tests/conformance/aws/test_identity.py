@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from urllib.parse import urlencode
+
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 import pytest
 
 from hub import Hub, unique
+from tokens import Credentials
 from wire import Wire, code_of, raw, refused
 
 VERSION = "Version=2011-06-15"
@@ -51,9 +55,86 @@ def test_a_presigned_question_is_answered_and_json_to_who_accepts_it(hub, wire):
     assert raw(hub, "GET", url, headers={"x-k8s-aws-id": "other"}).status_code == 403
 
 
-def test_a_key_that_is_none_and_one_of_another_secret(hub, wire):
-    from tokens import Credentials
+JSON = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
+
+def as_form(action: str, **parameters) -> bytes:
+    return urlencode({"Action": action, "Version": "2011-06-15", **parameters}).encode()
+
+
+def test_each_operation_of_sts_is_answered_in_json_to_who_accepts_that_alone(hub, wire):
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    own = Wire(hub, ana.credentials)
+
+    def answered(by: Wire, action: str, **asked) -> dict:
+        answer = by.send("POST", "/", as_form(action, **asked), service="sts", headers=JSON)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json"), action
+        [(name, said)] = answer.json().items()
+        assert (name, set(said)) == (f"{action}Response", {f"{action}Result", "ResponseMetadata"}), action
+        assert said["ResponseMetadata"] == {"RequestId": answer.headers["x-amzn-RequestId"]}
+        return said[f"{action}Result"]
+
+    identity = {"Account": hub.account, "Arn": ana.arn, "UserId": ana.principal_id}
+    assert answered(own, "GetCallerIdentity") == identity
+    account = answered(wire, "GetAccessKeyInfo", AccessKeyId=ana.credentials.access_key_id)
+    assert account == {"Account": hub.account}
+    asked = {"RoleArn": role.arn, "RoleSessionName": "night", "SourceIdentity": "ana"}
+    made = {action: answered(own, action, **more) for action, more in (("GetSessionToken", {}), ("AssumeRole", asked))}
+    arns = {"GetSessionToken": ana.arn, "AssumeRole": f"arn:aws:sts::{hub.account}:assumed-role/{role.name}/night"}
+    for action, result in made.items():
+        key = result["Credentials"]
+        secret = hub.secrets.add("a session's secret access key", key["SecretAccessKey"])
+        token = hub.secrets.add("a session token", key["SessionToken"])
+        # In JSON a moment is a number of seconds.
+        assert key["Expiration"] > time.time()
+        hub.settle()
+        session = Wire(hub, Credentials(key["AccessKeyId"], secret, token))
+        assert session.sts.get_caller_identity()["Arn"] == arns[action]
+    assumed = {"Arn": arns["AssumeRole"], "AssumedRoleId": f"{role.principal_id}:night"}
+    assert (made["AssumeRole"]["AssumedRoleUser"], made["AssumeRole"]["SourceIdentity"]) == (assumed, "ana")
+    assert made["AssumeRole"]["SessionTokenSize"] == len(made["AssumeRole"]["Credentials"]["SessionToken"])
+    # Who takes XML too has XML.
+    both = JSON | {"Accept": "application/json, text/xml"}
+    answer = own.send("POST", "/", as_form("GetCallerIdentity"), service="sts", headers=both)
+    assert answer.headers["content-type"] == "text/xml" and "<GetCallerIdentityResult>" in answer.text
+
+
+def test_each_error_of_sts_is_json_to_who_accepts_that_alone(hub, wire):
+    ana = hub.create_user("ana")
+    role = hub.create_role("reader", trusts=ana.arn)
+    hub.settle()
+    own, wrong = Wire(hub, ana.credentials), Wire(hub, Credentials(ana.credentials.access_key_id, "x" * 40))
+
+    def refuses(answer, status: int, code: str, text: str = "") -> None:
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json"), answer.text
+        said = answer.json()
+        assert set(said) == {"Error", "RequestId"} and said["RequestId"] == answer.headers["x-amzn-RequestId"], said
+        assert (said["Error"]["Code"], said["Error"]["Type"]) == (code, "Sender"), said
+        assert text in said["Error"]["Message"] and set(said["Error"]) == {"Code", "Message", "Type"}, said
+
+    def asks(by: Wire, action: str, **asked):
+        return by.send("POST", "/", as_form(action, **asked), service="sts", headers=JSON)
+
+    def asks_unsigned(action: str, **asked):
+        return raw(hub, "POST", f"{wire.url}/", as_form(action, **asked), headers=JSON)
+
+    named = {"RoleArn": role.arn, "RoleSessionName": "night"}
+    refuses(asks(own, "AssumeRole", **named | {"RoleArn": f"{role.arn}-none"}), 403, "AccessDenied", "sts:AssumeRole")
+    refuses(asks(own, "AssumeRole", **named | {"RoleSessionName": "a b"}), 400, "ValidationError", "RoleSessionName")
+    refuses(asks(own, "AssumeRole", **named, Policy='{"a":1}'), 400, "MalformedPolicyDocument")
+    refuses(asks(own, "GetSessionToken", DurationSeconds=60), 400, "ValidationError", "DurationSeconds")
+    refuses(asks(wire, "GetAccessKeyInfo", AccessKeyId="none"), 400, "ValidationError")
+    refuses(asks(own, "Nothing"), 400, "InvalidAction")
+    refuses(asks(wrong, "GetCallerIdentity"), 403, "SignatureDoesNotMatch")
+    refuses(asks_unsigned("GetSessionToken"), 403, "MissingAuthenticationToken")
+    unproved = {**named, "WebIdentityToken": "a.b.c"}
+    refuses(asks_unsigned("AssumeRoleWithWebIdentity", **unproved), 400, "InvalidIdentityToken")
+    refuses(asks_unsigned("AssumeRoleWithWebIdentity", **named), 400, "ValidationError", "WebIdentityToken")
+
+
+def test_a_key_that_is_none_and_one_of_another_secret(hub, wire):
     with refused(Wire(hub, Credentials("LKIAAAAAAAAAAAAAAAAA", "x" * 40)).sts, "InvalidClientTokenId", "security token", 403) as _:
         Wire(hub, Credentials("LKIAAAAAAAAAAAAAAAAA", "x" * 40)).sts.get_caller_identity()
     other = Wire(hub, Credentials(wire.credentials.access_key_id, "x" * 40))
