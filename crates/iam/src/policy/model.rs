@@ -20,10 +20,19 @@ struct World {
     keys: Vec<(String, Vec<String>)>,
 }
 
+/// One or many, of which conditions may have numbers and booleans too.
 fn strings(value: &Value) -> Vec<String> {
+    let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
     match value {
-        Value::Array(list) => list.iter().map(|item| item.as_str().unwrap().to_owned()).collect(),
-        other => vec![other.as_str().unwrap().to_owned()],
+        Value::Array(list) => list.iter().map(text).collect(),
+        other => vec![text(other)],
+    }
+}
+
+fn statements(document: &Value) -> Vec<&Value> {
+    match &document["Statement"] {
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
     }
 }
 
@@ -85,8 +94,7 @@ impl World {
     }
 
     fn layer_of(&self, documents: &[&Value], is_about_caller: impl Fn(&Value) -> bool) -> Decision {
-        let statements: Vec<&Value> =
-            documents.iter().flat_map(|d| d["Statement"].as_array().unwrap()).collect();
+        let statements: Vec<&Value> = documents.iter().flat_map(|document| statements(document)).collect();
         let with = |effect: &str| {
             statements.iter().any(|s| s["Effect"] == effect && is_about_caller(s) && self.fits(s))
         };

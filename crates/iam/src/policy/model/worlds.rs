@@ -1,12 +1,33 @@
 //! Random worlds for the model.
 
+use std::{collections::BTreeMap, ops::Range};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::World;
 
+/// A list, or where there is one item, maybe that without a list.
 fn lists(all: &'static [&'static str]) -> impl Strategy<Value = Value> {
-    prop::collection::vec(prop::sample::select(all), 1..3).prop_map(|list| json!(list))
+    (prop::collection::vec(prop::sample::select(all), 1..3), any::<bool>()).prop_map(|(list, is_bare)| {
+        match list.as_slice() {
+            [one] if is_bare => json!(one),
+            list => json!(list),
+        }
+    })
+}
+
+/// The same for conditions, in which numbers and booleans may be written without quotation marks.
+fn values(all: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    (lists(all), any::<bool>()).prop_map(|(texts, is_unquoted)| match texts {
+        Value::Array(list) => Value::Array(list.into_iter().map(|text| written(text, is_unquoted)).collect()),
+        text => written(text, is_unquoted),
+    })
+}
+
+fn written(text: Value, is_unquoted: bool) -> Value {
+    let read = text.as_str().filter(|_| is_unquoted).and_then(|text| serde_json::from_str(text).ok());
+    read.filter(|read: &Value| read.is_number() || read.is_boolean()).unwrap_or(text)
 }
 
 fn actions() -> impl Strategy<Value = Value> {
@@ -101,22 +122,44 @@ const FAMILIES: &[(&[&str], &[&str], &[&str])] = &[
     ),
 ];
 
-fn conditions() -> impl Strategy<Value = Value> {
-    let compared = prop::sample::select(FAMILIES).prop_flat_map(|(keys, operators, values)| {
+/// Keys whose presence can be asked for.
+const KEYS: &[&str] =
+    &["k:One", "K:one", "k:Many", "k:None", "k:Arn", "k:Number", "k:Date", "k:Flag", "k:Ip"];
+
+/// Conditions with one operator, by their keys.
+type OfOperator = (String, BTreeMap<&'static str, Value>);
+
+fn of_one_operator() -> impl Strategy<Value = OfOperator> {
+    let compared = prop::sample::select(FAMILIES).prop_flat_map(|(keys, operators, wanted)| {
         (
             prop::sample::select(vec!["", "ForAnyValue:", "ForAllValues:"]),
             prop::sample::select(operators),
             prop::sample::select(vec!["", "IfExists"]),
-            prop::sample::select(keys),
-            lists(values),
+            prop::collection::btree_map(prop::sample::select(keys), values(wanted), 1..3),
         )
     });
-    let compared = compared.prop_map(|(quantifier, base, suffix, key, values)| {
-        json!({format!("{quantifier}{base}{suffix}"): {key: values}})
-    });
-    let null = (prop::sample::select(vec!["k:One", "k:None"]), any::<bool>())
-        .prop_map(|(key, value)| json!({"Null": {key: [value.to_string()]}}));
-    prop_oneof![2 => Just(Value::Null), 5 => compared, 1 => null]
+    let compared =
+        compared.prop_map(|(quantifier, base, suffix, keys)| (format!("{quantifier}{base}{suffix}"), keys));
+    let null = prop::collection::btree_map(prop::sample::select(KEYS), values(&["true", "false"]), 1..4)
+        .prop_map(|keys| ("Null".to_owned(), keys));
+    prop_oneof![5 => compared, 1 => null]
+}
+
+/// None, some with one operator, or with several, all of which have to hold.
+fn conditions() -> impl Strategy<Value = Value> {
+    let all =
+        |operators: Range<usize>| prop::collection::vec(of_one_operator(), operators).prop_map(together);
+    prop_oneof![2 => Just(Value::Null), 3 => all(1..2), 3 => all(2..4)]
+}
+
+fn together(conditions: Vec<OfOperator>) -> Value {
+    let mut whole = json!({});
+    for (operator, keys) in conditions {
+        for (key, wanted) in keys {
+            whole[operator.as_str()][key] = wanted;
+        }
+    }
+    whole
 }
 
 /// A statement without what says who or on what.
@@ -136,8 +179,13 @@ fn bare() -> impl Strategy<Value = Value> {
 }
 
 fn document(statements: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-    prop::collection::vec(statements, 1..4)
-        .prop_map(|list| json!({"Version": "2012-10-17", "Statement": list}))
+    (prop::collection::vec(statements, 1..4), any::<bool>()).prop_map(|(list, is_bare)| {
+        let statements = match list.as_slice() {
+            [one] if is_bare => one.clone(),
+            list => json!(list),
+        };
+        json!({"Version": "2012-10-17", "Statement": statements})
+    })
 }
 
 fn identity() -> impl Strategy<Value = Value> {
