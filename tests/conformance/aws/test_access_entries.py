@@ -121,6 +121,7 @@ def test_each_rule_has_its_error(hub, eks, cluster):
         ({"username": "{{SessionNameRaw}}:x"}, "put a `:` before the session's name"),
         ({"username": "x:{{EC2PrivateDNSName}}"}, "names a node"),
         ({"type": "NONE"}, "type"),
+        ({"tags": {}}, "tags: at least one has to be given"),
         ({"tags": {"AWS:x": "1"}}, "which is reserved"),
         ({"tags": {"k" * 129: "1"}}, "is not 1 to 128 characters long"),
         ({"tags": {"k": "v" * 257}}, "is longer than 256 characters"),

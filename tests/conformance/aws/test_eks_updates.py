@@ -142,8 +142,9 @@ def test_each_rule_of_an_identity_provider_has_its_error(eks, cluster):
     for members in bad:
         with refused(eks, "InvalidParameterException"):
             eks.associate_identity_provider_config(clusterName=cluster, oidc={**good, **members})
-    with refused(eks, "InvalidParameterException", "tag"):
-        eks.associate_identity_provider_config(clusterName=cluster, oidc=good, tags={"AWS:x": "1"})
+    for tags, text in (({"AWS:x": "1"}, "tag"), ({}, "tags: at least one has to be given")):
+        with refused(eks, "InvalidParameterException", text):
+            eks.associate_identity_provider_config(clusterName=cluster, oidc=good, tags=tags)
     with refused(eks, "InvalidParameterException", "identityProviderConfig.type"):
         eks.disassociate_identity_provider_config(
             clusterName=cluster, identityProviderConfig={"type": "saml", "name": "a"}

@@ -8,7 +8,9 @@ mod tags;
 mod updates;
 mod versions;
 
-use super::operation::Operation;
+use std::collections::BTreeMap;
+
+use super::{AwsError, input::Input, json::Texts, operation::Operation};
 
 pub(super) use versions::asked_for as kubernetes_versions;
 
@@ -92,3 +94,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::rest("UntagResource", "DELETE", TAGS, tags::untag),
     Operation::rest("ListTagsForResource", "GET", TAGS, tags::list),
 ];
+
+/// The tags of what is made: where they are given there is one at least (service model, `TagMap`).
+fn tags_of_new(input: &Input<'_>, given: Option<Texts>) -> Result<BTreeMap<String, String>, AwsError> {
+    match given {
+        None => Ok(BTreeMap::new()),
+        Some(Texts(tags)) if tags.is_empty() => {
+            Err(input.invalid("tags", "at least one has to be given, or the member be left out"))
+        }
+        Some(Texts(tags)) => Ok(tags),
+    }
+}

@@ -46,7 +46,7 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         target_role_arn: body.target_role_arn,
         disable_session_tags: body.disable_session_tags,
         policy: body.policy,
-        tags: body.tags.unwrap_or_default().0,
+        tags: super::tags_of_new(input, body.tags)?,
         // There are no flags for these on this wire: the role's tag says that it may, the association's by which road.
         allow_any_cluster: false,
         aws_road: 0,

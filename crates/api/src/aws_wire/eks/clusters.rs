@@ -151,7 +151,7 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         region: input.region().to_owned(),
         authentication_mode: field::enum_number(mode),
         bootstrap_creator_admin: bootstrap_cluster_creator_admin_permissions,
-        tags: body.tags.unwrap_or_default().0,
+        tags: super::tags_of_new(input, body.tags)?,
         ..Default::default()
     }))
 }

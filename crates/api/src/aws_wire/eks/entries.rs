@@ -59,7 +59,7 @@ pub(super) fn create(input: &Input<'_>) -> Result<Asked, AwsError> {
         entry_type: field::optional_enum_number(entry_type),
         username: body.username,
         groups: body.kubernetes_groups.unwrap_or_default(),
-        tags: body.tags.unwrap_or_default().0,
+        tags: super::tags_of_new(input, body.tags)?,
         ..Default::default()
     }))
 }

@@ -59,7 +59,7 @@ pub(super) fn associate(input: &Input<'_>) -> Result<Asked, AwsError> {
         groups_claim: oidc.groups_claim,
         groups_prefix: oidc.groups_prefix,
         required_claims: oidc.required_claims.unwrap_or_default().0,
-        tags: body.tags.unwrap_or_default().0,
+        tags: super::tags_of_new(input, body.tags)?,
         ..Default::default()
     };
     Ok(input.asks(&pb::AssociateIdentityProviderConfigRequest {

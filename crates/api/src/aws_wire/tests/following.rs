@@ -56,6 +56,30 @@ fn each_of_these_operations_is_told_by_verb_and_path() {
 }
 
 #[test]
+fn tags_of_what_is_made_are_left_out_or_are_one_at_least() {
+    let (made, role) = (format!(r#""principalArn":"{ROLE}""#), format!(r#""roleArn":"{ROLE}""#));
+    let cluster = format!(r#""name":"a",{role},"resourcesVpcConfig":{{}}"#);
+    let associated = format!(r#""namespace":"a","serviceAccount":"b",{role}"#);
+    let oidc =
+        r#""oidc":{"identityProviderConfigName":"okta","issuerUrl":"https://okta.example","clientId":"x"}"#;
+    let calls = [
+        ("/clusters", cluster.as_str()),
+        ("/clusters/dev/access-entries", &made),
+        ("/clusters/dev/identity-provider-configs/associate", oidc),
+        ("/clusters/dev/pod-identity-associations", &associated),
+    ];
+    for (path, members) in calls {
+        for good in ["", r#","tags":null"#, r#","tags":{"a":""}"#] {
+            assert!(eks("POST", path, "", &format!("{{{members}{good}}}")).is_ok(), "{path} {good}");
+        }
+        let (code, status, message) =
+            refused(eks("POST", path, "", &format!(r#"{{{members},"tags":{{}}}}"#)));
+        assert_eq!((code.as_str(), status), ("InvalidParameterException", 400), "{path}");
+        assert!(message.starts_with("tags: "), "{path}: {message}");
+    }
+}
+
+#[test]
 fn the_token_of_a_change_goes_into_its_message_and_is_held_to_its_rule() {
     let association = format!("/clusters/dev/pod-identity-associations/{ASSOCIATION_ID}");
     let entry = format!("/clusters/dev/access-entries/{ROLE_SEGMENT}");
