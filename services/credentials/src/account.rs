@@ -7,57 +7,19 @@ use std::{
 };
 
 use lanyard_api::{
-    Authority, BlockId, Revision, Scope,
+    Authority, Revision, Scope,
     authn::{
         accounts::{Account, IamRole, InlinePolicy, PolicyOwner},
         oidc_providers::OidcProvider,
     },
-    mapping::{Block, BlockTarget},
+    mapping::Block,
 };
 use lanyard_iam::{AccountId, CanonicalArn, Partition, PolicyDocument, TrustPolicy, policy::NamedDocument};
 use lanyard_oidc::{KeptProvider, Providers};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 use time::OffsetDateTime;
 
-use crate::issuers::own_cluster;
-
-/// The blocks on people of OIDC issuers. Other blocks are looked at wherever a session is used.
-#[derive(Debug, Default)]
-pub(crate) struct OidcBlocks {
-    issuers: HashMap<String, BlockId>,
-    subjects: HashMap<(String, String), BlockId>,
-}
-
-impl OidcBlocks {
-    fn compile<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
-        let mut compiled = Self::default();
-        for block in blocks {
-            match &block.target {
-                BlockTarget::OidcIssuer { issuer } => {
-                    compiled.issuers.insert(issuer.clone(), block.id);
-                }
-                BlockTarget::OidcSubject { issuer, subject } => {
-                    compiled.subjects.insert((issuer.clone(), subject.clone()), block.id);
-                }
-                _ => {}
-            }
-        }
-        compiled
-    }
-
-    /// The block on all of an issuer's people.
-    pub(crate) fn on_issuer(&self, issuer: &str) -> Option<BlockId> {
-        self.issuers.get(issuer).copied()
-    }
-
-    /// The block on one of them.
-    pub(crate) fn on_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
-        if self.subjects.is_empty() {
-            return None;
-        }
-        self.subjects.get(&(issuer.to_owned(), subject.to_owned())).copied()
-    }
-}
+use crate::{blocks::Blocks, issuers::own_cluster};
 
 /// The hub, for looking up.
 #[derive(Debug, Default)]
@@ -65,7 +27,7 @@ pub(crate) struct HubSnapshot {
     accounts: HashMap<AccountId, Registered>,
     /// The pairs that accounts have whose principals are not kept here, each once.
     pub(crate) elsewhere: Vec<(Authority, Partition)>,
-    pub(crate) blocks: OidcBlocks,
+    pub(crate) blocks: Blocks,
 }
 
 /// An account as it is registered.
@@ -140,7 +102,7 @@ impl Model for HubModel {
         HubSnapshot {
             accounts: rows.accounts.values().map(known).collect(),
             elsewhere: pairs.into_iter().collect(),
-            blocks: OidcBlocks::compile(rows.blocks.values()),
+            blocks: Blocks::compile(rows.blocks.values()),
         }
     }
 }
@@ -193,7 +155,7 @@ pub(crate) struct AccountSnapshot {
     providers: HashMap<String, Arc<ProviderView>>,
     /// Principals whom the account's authority keeps elsewhere and who have policies here.
     principals: HashSet<CanonicalArn>,
-    pub(crate) blocks: OidcBlocks,
+    pub(crate) blocks: Blocks,
     /// The account's revision when this was compiled.
     pub(crate) revision: Revision,
 }
@@ -307,7 +269,7 @@ impl Model for AccountModel {
             roles: rows.roles.values().map(by_name).collect(),
             providers: rows.providers.values().map(by_issuer).collect(),
             principals: rows.principals.values().cloned().collect(),
-            blocks: OidcBlocks::compile(rows.blocks.values()),
+            blocks: Blocks::compile(rows.blocks.values()),
             revision,
         }
     }

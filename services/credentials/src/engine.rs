@@ -29,6 +29,7 @@ use crate::{
     account::{AccountModel, AccountSnapshot, HubModel, HubSnapshot},
     associations::AssociationModel,
     aws_road::Road,
+    blocks::{Sought, stopped},
     config::CredentialsConfig,
     exchange::Exchange,
     issuers::KeyPairs,
@@ -233,10 +234,26 @@ impl Credentials {
         Ok(())
     }
 
+    /// Whether no block of the hub or of its account stops a role of the hub's own, or this session of it. The session would be refused
+    /// wherever it is used; who asks for it learns here why.
+    async fn unblocked(&self, role: &PrincipalArn, session_name: &str) -> Result<(), CallError> {
+        let sought = Sought { authority: &Authority::Local, role, session_name: Some(session_name) };
+        match self.standing(&[role.account], None).await?.on_role(&sought) {
+            None => Ok(()),
+            Some(block) => {
+                Err(CallError::Denied(Denial { code: "blocked".into(), message: stopped(block, role) }))
+            }
+        }
+    }
+
+    /// When a session is issued that is minted at that moment: sessions count whole seconds.
+    pub(crate) fn issued_at(moment: OffsetDateTime) -> OffsetDateTime {
+        moment.replace_nanosecond(0).unwrap_or(moment)
+    }
+
     /// Mints a session for which everything is settled.
     pub(crate) fn mint(&self, making: Making) -> Result<(SessionCredentials, SessionClaims, u8), CallError> {
-        let now = self.inner.clock.now();
-        let issued_at = now.replace_nanosecond(0).unwrap_or(now);
+        let issued_at = Self::issued_at(self.inner.clock.now());
         let claims = SessionClaims {
             authority: making.authority.to_string(),
             principal_id: PrincipalId::parse(&making.principal_id).map_err(|_| Fault::Internal)?,
@@ -315,6 +332,7 @@ impl Sessions for Credentials {
         let snapshot = self.account(arn.account).await?;
         let role = snapshot.role(&name).map(|view| &view.role);
         let role = role.filter(|role| role.path == path && role.name == name).ok_or_else(refused)?;
+        self.unblocked(&arn, &query.session_name).await?;
         // A user's own session is no role session (IAM: role chaining).
         let is_chained = lineage.chain_depth > 0;
         let (tags, transitive_keys) =

@@ -23,11 +23,12 @@
 //!
 //! Vending (`vend`) holds a pod's token against the issuer of its cluster and its caller against the token's node, has the spoke service
 //! ask the cluster's API server whether the pod is still there (`replicas` finds the one that can), decides on session name, tags and life by the association, and has a [`CredentialSource`] give the credentials: [`LocalSource`] weighs the roles' trust
-//! as it is now, and mints.
+//! as it is now, and mints. Whom a block stops is given none, whoever would give them (`blocks`).
 
 mod account;
 mod associations;
 mod aws_road;
+mod blocks;
 mod config;
 mod engine;
 mod exchange;

@@ -2,9 +2,10 @@
 //!
 //! What has to be proven, in this order: that the caller is a node of the cluster; that the token is one of this very cluster's issuer,
 //! for Pod Identity, bound to a pod on a node, and good now; that this node is the caller; that the ServiceAccount has an association;
-//! and that the pod is still there, which the cluster's API server says (`review`). What the pod then gets is decided here, and a [`CredentialSource`] gives it, which finds out whether the roles let it.
+//! that the pod is still there, which the cluster's API server says (`review`); and that no block stops the association's roles (`blocked`). What the pod then gets is decided here, and a [`CredentialSource`] gives it, which finds out whether the roles let it.
 
 mod audit;
+mod blocked;
 mod budget;
 mod cache;
 mod local;
@@ -131,9 +132,22 @@ impl Credentials {
         let (association, revision) = self.association_of(&cluster, &pod).await?;
         let basis = Basis { accounts: self.accounts_of(&association).await?, association };
         let of = Of { cluster: cluster.uid, association: basis.association.id.clone(), pod };
+        let cache = &self.vending().cache;
+        if let Some(refusal) = self.blocked(&cluster, &basis.association, None).await? {
+            cache.forget(&of);
+            return Err(refusal);
+        }
+        self.forget_blocked(&cluster, &of, &basis).await?;
         let vend = self.vend(&cluster, &of.pod, &basis, revision, now);
-        let vended = self.vending().cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
-        Ok(answer(&cluster, &of, &vended, unconfirmed))
+        let vended = cache.get_or_vend(&of, &basis, now, Box::pin(vend)).await?;
+        // A block may have been made while AWS was asked, which looks at none.
+        match self.blocked(&cluster, &basis.association, Some(&vended.sourced)).await? {
+            Some(refusal) => {
+                cache.forget(&of);
+                Err(refusal)
+            }
+            None => Ok(answer(&cluster, &of, &vended, unconfirmed)),
+        }
     }
 
     /// The association that is for a pod, and the revision of the cluster that it is true of.

@@ -1,5 +1,5 @@
 //! A session for whoever bears a token of an OIDC issuer: the issuer has to be an OIDC provider of the role's account, the token
-//! good and for one of its client ids, and the role's trust policy has to let this identity in.
+//! good and for one of its client ids, the role's trust policy has to let this identity in, and no block may stop the role.
 //!
 //! A caller is a stranger until the token is verified, and from then on counts as whom it names (`unsigned`). What they are told is what STS says; which condition of a trust policy did
 //! not hold is in the log.
@@ -27,6 +27,7 @@ use self::said::Said;
 use crate::{
     Credentials,
     account::{AccountSnapshot, HubSnapshot, ProviderView, RoleView},
+    blocks::{Sought, stopped},
     engine::Making,
     issuers::own_cluster,
     rules,
@@ -122,6 +123,7 @@ impl Credentials {
         let Some(role) = role.filter(|role| lets_in(role, &verified, &asked)) else {
             return Err(denied(said));
         };
+        self.unblocked_for(&asked, &view.provider.issuer_url).await?;
         let seconds = rules::duration(query.duration_seconds, role.role.session_seconds_max, false)?;
         let (tags, transitive_keys) =
             rules::tags(&said.tags, &said.transitive_tag_keys, &Default::default()).map_err(in_token)?;
@@ -154,6 +156,26 @@ impl Credentials {
         );
         let Said { issuer, audience, subject, source_identity, .. } = verified.said;
         Ok(WebIdentitySession { session, provider: issuer, audience, subject, source_identity })
+    }
+}
+
+impl Credentials {
+    /// Whether no block stops the role or this session of it: of the hub, of the role's account, and, where the issuer is a cluster's that
+    /// is served here, of the cluster and its account.
+    async fn unblocked_for(&self, asked: &Asked<'_>, issuer_url: &str) -> Result<(), CallError> {
+        let cluster = match own_cluster(self.config().external_url.as_deref(), issuer_url) {
+            Some(uid) => {
+                let clusters = self.clusters().get(Scope::Hub).await.map_err(fault)?;
+                clusters.by_uid(uid).cloned()
+            }
+            None => None,
+        };
+        let standing = self.standing(&[asked.role_arn.account], cluster.as_deref()).await?;
+        let (role, session_name) = (asked.role_arn, Some(asked.session_name));
+        match standing.on_role(&Sought { authority: &Authority::Local, role, session_name }) {
+            None => Ok(()),
+            Some(block) => Err(refusal(WebIdentityRefusal::AccessDenied, stopped(block, role))),
+        }
     }
 }
 

@@ -16,6 +16,8 @@ mod aws_source;
 mod bearers;
 #[path = "workloads/bench.rs"]
 mod bench;
+#[path = "workloads/blocks.rs"]
+mod blocks;
 #[path = "workloads/hosted.rs"]
 mod hosted;
 #[path = "workloads/issuers.rs"]
@@ -65,6 +67,10 @@ suite! {
         immunity_37_a_cluster_that_is_gone_takes_its_associations_along,
         an_association_is_tagged_by_its_arn,
         a_signed_request_seen_again_makes_no_second_one;
+    blocks:
+        immunity_20_a_block_on_a_role_or_its_account_stops_vends_and_ends_what_is_kept,
+        immunity_20_a_block_on_the_target_role_or_its_account_stops_vends,
+        immunity_20_a_session_or_a_key_that_is_blocked_is_given_to_nobody_again;
     hosted:
         keys_are_published_overlap_and_are_retired_when_their_tokens_have_ended,
         immunity_49_an_issuers_keys_come_from_one_place_and_are_one_clusters,

@@ -234,6 +234,34 @@ def test_an_association_whose_account_the_hub_does_not_keep_is_an_invalid_reques
         )
 
 
+def immunity_20_a_block_on_the_role_stops_vends_at_once_over_both_doors(hub, wire, spoke, auth, node):
+    namespace = unique("blocked")
+    role = wire.client("iam").create_role(RoleName=unique("app"), AssumeRolePolicyDocument=PODS, Tags=ANY_CLUSTER)["Role"]
+    hub.settle()
+    wire.eks.create_pod_identity_association(
+        clusterName=spoke.name, namespace=namespace, serviceAccount="bot", roleArn=role["Arn"]
+    )
+    hub.settle()
+    claims = spoke.claims()
+    claims["kubernetes.io"]["namespace"] = namespace
+    token = spoke.token(**claims | {"sub": f"system:serviceaccount:{namespace}:bot"})
+    spoke.vend(auth, token)
+    words = ["--principal", role["Arn"], "--authority", "local", "--reason", "what its author knows"]
+    block = hub.cli("block", "create", *words)["value"]["id"]
+    hub.settle()
+    with refused(auth, "AccessDeniedException", block) as told:
+        auth.assume_role_for_pod_identity(clusterName=spoke.name, token=token)
+    assert "(blocked)" in told["Message"] and "what its author knows" not in told["Message"], told
+    explained = json.dumps(hub.explain_decision(told["Message"].rsplit("decision ", 1)[1]))
+    assert "pod_identity_denied" in explained and block in explained
+    assert block in audit_line(hub, token, "a pod was vended nothing")
+    answer = vend_as_node(node, spoke, token)
+    assert answer.code.name == "PERMISSION_DENIED" and block in answer.details, answer
+    hub.cli("block", "delete", block)
+    hub.settle()
+    spoke.vend(auth, token)
+
+
 def test_a_caller_whose_policies_do_not_let_them_vends_nothing(hub, spoke):
     nobody = hub.create_user("nobody")
     hub.settle()

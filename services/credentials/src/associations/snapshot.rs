@@ -1,14 +1,19 @@
-//! The Pod Identity associations of a cluster, in memory: by ServiceAccount for those who vend, by id for those who manage.
+//! The Pod Identity associations of a cluster, in memory: by ServiceAccount for those who vend, by id for those who manage; and the
+//! cluster's blocks, which those who vend look at too.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-use lanyard_api::{Revision, Scope, credentials::PodIdentityAssociation};
+use lanyard_api::{Revision, Scope, credentials::PodIdentityAssociation, mapping::Block};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
+
+use crate::blocks::Blocks;
 
 /// The associations of one cluster at a revision.
 #[derive(Debug, Default)]
 pub struct AssociationSnapshot {
     index: Arc<Index>,
+    /// Those that hold in this cluster alone.
+    pub(crate) blocks: Arc<Blocks>,
     /// The cluster's revision when this was compiled.
     pub revision: Revision,
 }
@@ -74,25 +79,54 @@ impl Index {
 /// Compiles a cluster's associations.
 pub(crate) struct AssociationModel;
 
-impl Model for AssociationModel {
-    type Rows = Arc<Index>;
-    type Snapshot = AssociationSnapshot;
-    const KINDS: &'static [Kind] = &[Kind::PodIdentityAssociation];
+/// A cluster's associations and blocks; what is dear to make again is kept with them.
+pub(crate) struct AssociationRows {
+    index: Arc<Index>,
+    /// By key.
+    blocks: BTreeMap<String, Block>,
+    compiled: Arc<Blocks>,
+}
 
-    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<Arc<Index>, StoreError> {
-        let mut index = Index::default();
+impl AssociationRows {
+    /// Puts what a block is now, or takes it away.
+    fn set_block(&mut self, key: &str, now: Option<Block>) {
+        match now {
+            Some(block) => self.blocks.insert(key.to_owned(), block),
+            None => self.blocks.remove(key),
+        };
+        self.compiled = Arc::new(Blocks::compile(self.blocks.values()));
+    }
+}
+
+impl Model for AssociationModel {
+    type Rows = AssociationRows;
+    type Snapshot = AssociationSnapshot;
+    const KINDS: &'static [Kind] = &[Kind::PodIdentityAssociation, Kind::Block];
+
+    fn build(&self, _: Scope, rows: Vec<Row>) -> Result<AssociationRows, StoreError> {
+        let (mut index, mut blocks) = (Index::default(), BTreeMap::<String, Block>::new());
         for row in rows {
-            index.set(&row.key, Some(row.decode()?));
+            match row.kind {
+                Kind::Block => {
+                    blocks.insert(row.key.clone(), row.decode()?);
+                }
+                _ => index.set(&row.key, Some(row.decode()?)),
+            }
         }
-        Ok(Arc::new(index))
+        let compiled = Arc::new(Blocks::compile(blocks.values()));
+        Ok(AssociationRows { index: Arc::new(index), blocks, compiled })
     }
 
-    fn apply(&self, rows: &mut Arc<Index>, change: &Change) -> Result<(), StoreError> {
-        Arc::make_mut(rows).set(&change.key, change.after()?);
+    fn apply(&self, rows: &mut AssociationRows, change: &Change) -> Result<(), StoreError> {
+        match change.kind {
+            Kind::Block => rows.set_block(&change.key, change.after()?),
+            _ => Arc::make_mut(&mut rows.index).set(&change.key, change.after()?),
+        }
         Ok(())
     }
 
-    fn compile(&self, _: Scope, rows: &Arc<Index>, revision: Revision) -> AssociationSnapshot {
-        AssociationSnapshot { index: Arc::clone(rows), revision }
+    fn compile(&self, _: Scope, rows: &AssociationRows, revision: Revision) -> AssociationSnapshot {
+        let AssociationRows { index, compiled, .. } = rows;
+        AssociationSnapshot { index: Arc::clone(index), blocks: Arc::clone(compiled), revision }
     }
 }

@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// Gives credentials of roles that AWS keeps, by the road that the association names. Of what a session descends from AWS knows
-/// nothing: an association that goes, or a block, ends no session that AWS has given, only what comes after.
+/// nothing: an association that goes, or a block, ends no session that AWS has given, only what comes after, for whoever vends asks no source
+/// on behalf of whom a block stops.
 #[derive(Clone)]
 pub struct AwsSource<T> {
     road: Road,

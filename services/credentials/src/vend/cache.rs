@@ -3,7 +3,7 @@
 //! An agent that starts again, or two processes of a pod that ask at once, get what the pod has. An entry is of one pod identity and
 //! of the association as it is; it counts while the accounts of its roles are as they were when it was made, for no longer than
 //! the configuration says, and only while most of its life is left. So a change of a role, of its trust policy or of the association
-//! is a new vend, and what is given out lives long enough to be of use.
+//! is a new vend, whom a block stops is given nothing that is kept (`blocked`), and what is given out lives long enough to be of use.
 
 use std::{future::Future, sync::Arc};
 
@@ -70,6 +70,16 @@ pub(crate) struct VendCache {
 impl VendCache {
     pub(crate) fn new(entries_max: usize, seconds_max: u32) -> Self {
         Self { entries: Cache::new(entries_max.max(1)), seconds_max }
+    }
+
+    /// What the pod has, whether or not it counts any more.
+    pub(crate) fn kept(&self, of: &Of) -> Option<Arc<Vended>> {
+        self.entries.peek(of)
+    }
+
+    /// Lets go of what the pod has.
+    pub(crate) fn forget(&self, of: &Of) {
+        self.entries.remove(of);
     }
 
     /// What the pod has, or what `vend` gives: of those who ask at once one vends, and all get that. A refusal is kept for nobody.

@@ -15,9 +15,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use self::opener::session_opener;
 use lanyard_api::{
-    Actor, ActorKind, Authority, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
+    Actor, ActorKind, Authority, BlockId, CallError, Lineage, Mutation, Scope, SignatureUse, Vouched,
     authn::accounts::{Account, IamRole},
     credentials::{AssumeRole, Sessions},
+    mapping::{Block, BlockTarget},
 };
 use lanyard_credentials::{Credentials, CredentialsConfig, minting_keys};
 use lanyard_iam::{AccessKeyId, AccountId, Ancestor, Partition, PrincipalArn};
@@ -120,6 +121,7 @@ suite! {
     a_session_minted_before_a_rotation_lives_on_and_half_a_rotation_changes_nothing,
     a_chained_session_names_the_key_of_the_session_before,
     a_source_identity_goes_down_the_chain_and_is_told_of_each_session,
+    immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume_role,
     a_users_session_is_its_users_and_assumes_a_role_for_as_long_as_the_user,
     immunity_32_a_signature_makes_one_users_session,
 }
@@ -217,6 +219,51 @@ async fn a_source_identity_goes_down_the_chain_and_is_told_of_each_session<S: Se
     assert_eq!(second.source_identity.as_deref(), Some("ana"), "it was not given again");
     let third = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await.unwrap();
     assert_eq!(third.source_identity, None);
+}
+
+/// Blocks, and whether they stop a session of the role by this name.
+fn blocks_on_the_role(session_name: &str) -> [(BlockTarget, bool); 5] {
+    let canonical_arn = || "arn:aws:iam::111122223333:role/dev".parse().unwrap();
+    let principal = |authority| BlockTarget::Principal { authority, canonical_arn: canonical_arn() };
+    let session = |session_name: String| BlockTarget::Session {
+        authority: Authority::Local,
+        canonical_arn: canonical_arn(),
+        session_name,
+    };
+    [
+        (principal(Authority::Local), true),
+        (principal(Authority::Aws), false),
+        (BlockTarget::Account { authority: Authority::Local, account: ACCOUNT.parse().unwrap() }, true),
+        (session(session_name.to_owned()), true),
+        (session(format!("{session_name}-other")), false),
+    ]
+}
+
+async fn immunity_20_a_block_on_the_role_its_account_or_the_session_stops_assume_role<S: Sessions>(
+    hub: Hub<S>,
+) {
+    for (target, stops) in blocks_on_the_role("ana") {
+        for scope in [Scope::Hub, Scope::Account(ACCOUNT.parse().unwrap())] {
+            let block = Block {
+                id: BlockId::random(),
+                scope,
+                target: target.clone(),
+                reason: "test".to_owned(),
+                created_by: "test".to_owned(),
+                created_at: OffsetDateTime::now_utc(),
+            };
+            let mutation = Mutation { allow_lockout: true, ..Mutation::system("test") };
+            let mut tx = hub.store.begin("test", &mutation, &[scope]).await.unwrap();
+            tx.put(&block).await.unwrap();
+            tx.commit_unrecorded().await.unwrap();
+            let answer = hub.sessions.assume_role(actor(ROLE_ARN, KEY, 0), query(ROLE_ARN)).await;
+            let is_blocked = matches!(&answer, Err(CallError::Denied(denial)) if denial.code == "blocked");
+            assert_eq!((is_blocked, answer.is_ok()), (stops, !stops), "{scope} {target:?}: {answer:?}");
+            let mut tx = hub.store.begin("test", &mutation, &[scope]).await.unwrap();
+            tx.delete::<Block>(scope, &block.id.to_string()).await.unwrap().unwrap();
+            tx.commit_unrecorded().await.unwrap();
+        }
+    }
 }
 
 fn user_actor() -> Vouched<Actor> {

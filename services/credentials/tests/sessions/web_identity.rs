@@ -30,6 +30,7 @@ on_each_store!(
     tags_and_a_source_identity_come_from_the_token_and_need_permissions_of_their_own,
     durations_and_policies_are_those_of_the_role,
     immunity_39_blocks_on_issuer_and_subject_stop_the_exchange,
+    immunity_20_a_block_on_the_role_its_account_or_the_session_stops_the_exchange,
     an_issuer_whose_keys_are_not_to_be_had_is_no_refusal,
     a_provider_that_is_gone_or_changed_counts_at_once,
     over_grpc_no_actor_is_needed_and_the_address_is_the_doors,
@@ -357,6 +358,31 @@ async fn immunity_39_blocks_on_issuer_and_subject_stop_the_exchange(database: Te
             world.put(&block).await;
             let expected = if stops { WebIdentityRefusal::RejectedClaim.code() } else { "ok" };
             assert_eq!(code(&world.ask(json!({"sub": "repo:a/b:x"})).await), expected, "{scope} {target:?}");
+            world.remove(&block).await;
+        }
+    }
+}
+
+async fn immunity_20_a_block_on_the_role_its_account_or_the_session_stops_the_exchange(
+    database: TestDatabase,
+) {
+    let world = World::start(&database).await;
+    world.role_for(r#""repo:a/b:*""#).await;
+    for (target, stops) in blocks_on_the_role("run-17") {
+        for scope in [Scope::Hub, Scope::Account(ACCOUNT.parse().unwrap())] {
+            let block = Block {
+                id: BlockId::random(),
+                scope,
+                target: target.clone(),
+                reason: "test".to_owned(),
+                created_by: "test".to_owned(),
+                created_at: world.clock.now(),
+            };
+            world.put(&block).await;
+            let answer = world.ask(json!({"sub": "repo:a/b:x"})).await;
+            assert_eq!(code(&answer), if stops { DENIED } else { "ok" }, "{scope} {target:?}");
+            let names = answer.is_err_and(|error| error.to_string().contains(&block.id.to_string()));
+            assert_eq!(names, stops, "whoever put it up has to be found: {scope} {target:?}");
             world.remove(&block).await;
         }
     }
