@@ -121,6 +121,7 @@ suite! {
         immunity_10_a_subject_is_one_service_accounts_and_a_name_no_pattern,
         immunity_48_a_pods_token_is_good_on_its_own_node_alone,
         immunity_48_a_pod_that_its_api_server_refuses_gets_nothing_more,
+        immunity_20_what_is_vended_in_the_second_of_a_revocation_would_be_dead_and_is_not_given,
         immunity_21_a_service_account_made_anew_is_another_one,
         immunity_11_a_role_has_to_trust_pod_identity_for_this_cluster_now,
         immunity_36_an_association_that_is_gone_or_made_anew_vends_anew,

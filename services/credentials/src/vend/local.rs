@@ -10,7 +10,7 @@ use lanyard_iam::{
     Ancestor, ConditionKeys, PrincipalArn, PrincipalId, PrincipalKind, RequestContext,
     policy::{Evaluation, Lack, NearMiss, TrustCaller, evaluate_assume_role},
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::source::{CredentialSource, Decided, SourceError, Sourced, TargetHop};
 use crate::{
@@ -57,11 +57,13 @@ impl CredentialSource for LocalSource {
         let now = self.engine.now();
         let first = self.find(&decided.association.role_arn, "role_missing").await?;
         lets_pods(&first, decided, now)?;
+        is_past_revocation(&first, now)?;
         match &decided.target {
             None => self.mint(decided, first, 0, decided.ancestors.clone()),
             Some(hop) => {
                 let target = self.find(&hop.role_arn, "target_missing").await?;
                 lets_role(&target, &first, hop, decided, now)?;
+                is_past_revocation(&target, now)?;
                 let mut ancestors = vec![Ancestor::Role(first.id)];
                 ancestors.extend(decided.ancestors.iter().cloned());
                 self.mint(decided, target, 1, ancestors)
@@ -130,6 +132,19 @@ impl LocalSource {
         } = session;
         let credentials = SessionCredentials { access_key_id, secret_access_key, session_token, expires_at };
         Ok(Sourced { credentials, user: VendedUser { arn, id: assumed_role_id }, role_arn: of.arn })
+    }
+}
+
+/// Whether a session that is made now outlives the last revocation of the role's sessions. They count whole seconds, so that one of the second
+/// of the revocation cannot be told from those before it and is refused wherever it is used: the pod asks again in the next second, and gets
+/// none till then that would be kept for it.
+fn is_past_revocation(of: &Found, now: OffsetDateTime) -> Result<(), SourceError> {
+    match of.role.role.revoked_before {
+        Some(moment) if Credentials::issued_at(now) <= moment => {
+            let from = Credentials::issued_at(moment) + Duration::SECOND;
+            Err(SourceError::Throttled { retry_after: Some((from - now).unsigned_abs()) })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,8 @@ use std::{
 
 use aws_lc_rs::hmac;
 use lanyard_api::{
-    Fault, Mutation,
+    Fault, Mutation, Scope,
+    authn::accounts::IamRole,
     credentials::{Associations, AssumeRoleForPodIdentity, PodIdentityAssociationRef, Vend, Workloads},
     spoke::{PodReview, PodReviews, ReviewPod},
 };
@@ -186,6 +187,30 @@ pub(crate) async fn immunity_48_a_pod_that_its_api_server_refuses_gets_nothing_m
         answers.insert(why(&bench.vend(calls, &token()).await));
     }
     assert_eq!(answers, BTreeSet::from(["pod_token_expired".to_owned(), "throttled".to_owned()]));
+}
+
+pub(crate) async fn immunity_20_what_is_vended_in_the_second_of_a_revocation_would_be_dead_and_is_not_given(
+    bench: &Bench,
+    calls: &impl Vend,
+) {
+    with_target(bench, &trusting("app", Value::Null), false).await;
+    bench.lets_assume("app", TARGET).await;
+    for (number, name) in [(HOME, "app"), (ABROAD, "data")] {
+        bench.clock.advance(Duration::milliseconds(300));
+        let before = bench.vend(calls, &token()).await.unwrap().credentials;
+        let stored: IamRole = bench.stored(Scope::Account(account(number)), name).await;
+        let revoked_before = bench.clock_now();
+        put(&bench.store, &IamRole { revoked_before: Some(revoked_before), ..stored }).await;
+        for _ in 0..2 {
+            let answer = bench.vend(calls, &token()).await;
+            assert_eq!(why(&answer), "throttled", "{name}: the pod asks again in a moment");
+        }
+        bench.clock.advance(Duration::milliseconds(700));
+        let after = bench.vend(calls, &token()).await.unwrap().credentials;
+        assert_ne!(after.access_key_id, before.access_key_id, "{name}");
+        let issued_at = after.expires_at - Duration::minutes(59);
+        assert!(issued_at > revoked_before, "{name}: authn lets it live");
+    }
 }
 
 pub(crate) async fn immunity_21_a_service_account_made_anew_is_another_one(bench: &Bench, calls: &impl Vend) {
