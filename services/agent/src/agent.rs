@@ -1,5 +1,6 @@
 //! What the agent decides: whether who asks is the pod whose token they show, and what they get.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use lanyard_iam::TokenDigest;
@@ -302,6 +303,25 @@ impl<U: Upstream> Agent<U> {
             warn!(peer.address = %peer.address, error = %refusal, "the metadata road was refused: no one pod");
         }
         self.answers.increment((Road::Metadata, refusal.outcome()));
+    }
+
+    /// The line of a request on the metadata road that is refused before a token is looked at; of a pod's, where its address has told
+    /// which that is.
+    pub(crate) fn audit_metadata(
+        &self,
+        peer: Peer,
+        pod: Option<&Pod>,
+        reason: &'static str,
+        why: impl Display,
+    ) {
+        if self.audit.take() {
+            warn!(
+                peer.address = %peer.address, reason.code = reason,
+                pod.uid = pod.map(|pod| &*pod.uid).unwrap_or_default(),
+                pod.namespace = pod.map(|pod| &*pod.namespace).unwrap_or_default(),
+                "the metadata road was refused: {why}"
+            );
+        }
     }
 
     fn audit_token(&self, digest: &TokenDigest, error: TokenError, peer: Peer) {

@@ -146,6 +146,28 @@ def immunity_21_who_comes_through_a_proxy_is_answered_by_nobody(agent):
     assert ask(agent, "PUT", "/latest/api/token", TTL | {"Host": "evil.example"})[0] == 403
 
 
+def immunity_21_each_refusal_of_the_road_is_a_line_of_the_log(agent):
+    mine = session(agent)
+    assert ask(agent, "GET", ROLES, mine | {"Host": "evil.example"})[0] == 403
+    assert ask(agent, "GET", ROLES, mine | {"X-Forwarded-For": "127.0.0.3"})[0] == 403
+    assert ask(agent, "GET", ROLES, mine, source="127.0.0.3")[0] == 401, "another pod's session"
+    assert ask(agent, "GET", ROLES)[0] == 401
+    for number in (3, 4):
+        assert status_from(agent, number) == 404
+    lines = [line for line in agent.log.read_text().splitlines() if "the metadata road was refused" in line]
+    for code, source, pod_uid in (
+        ("other_host", 2, ""),
+        ("forwarded", 2, ""),
+        ("other_session", 3, ""),
+        ("no_session", 2, ""),
+        ("no_token", 3, "p2"),
+        ("closed_namespace", 4, "p3"),
+    ):
+        of_code = [line for line in lines if code in line]
+        assert len(of_code) == 1 and f"127.0.0.{source}" in of_code[0] and pod_uid in of_code[0], (code, lines)
+    assert not [line for line in lines if mine["X-aws-ec2-metadata-token"] in line], "a session stays out of the log"
+
+
 LABEL = {"lanyard.dev/instance-metadata": "enabled"}
 
 

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use lanyard_iam::Region;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use tracing::warn;
 
 use super::session::SESSION_SECONDS_MAX;
 use super::{Answered, Hosts, JSON, Sessions, TEXT, not_found, peer, refused, text, written};
@@ -53,6 +52,9 @@ pub struct MetadataOptions {
     pub zone: Option<String>,
 }
 
+/// What is said to whoever means another host.
+const NO_HOST: &str = "the host is none of this agent's addresses";
+
 /// One listener of that road.
 pub struct MetadataDoor<U> {
     agent: Arc<Agent<U>>,
@@ -78,17 +80,25 @@ impl<U: Upstream> MetadataDoor<U> {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Answered {
         let (uri, headers) = (request.uri(), request.headers());
-        let Some(peer) = peer(&request, self.own).filter(|_| self.hosts.admit(uri, headers)) else {
-            return text(StatusCode::FORBIDDEN, "the host is none of this agent's addresses");
-        };
+        let Some(peer) = peer(&request, self.own) else { return text(StatusCode::FORBIDDEN, NO_HOST) };
+        if !self.hosts.admit(uri, headers) {
+            return self.turned_away(peer, "other_host", StatusCode::FORBIDDEN, NO_HOST);
+        }
         if headers.contains_key(FORWARDED_HEADER) {
-            return text(StatusCode::FORBIDDEN, "no requests are answered that came through a proxy");
+            let line = "no requests are answered that came through a proxy";
+            return self.turned_away(peer, "forwarded", StatusCode::FORBIDDEN, line);
         }
         match (request.method(), uri.path()) {
             (&Method::PUT, TOKEN_PATH) => self.begin(headers, peer),
             (&Method::GET, path) => self.read(path, headers, peer).await,
             _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET, and PUT of a session's token, are answered"),
         }
+    }
+
+    /// Refuses whoever it is, with a line of the log.
+    fn turned_away(&self, peer: Peer, reason: &'static str, status: StatusCode, line: &str) -> Answered {
+        self.agent.audit_metadata(peer, None, reason, line);
+        text(status, line)
     }
 
     fn begin(&self, headers: &HeaderMap, peer: Peer) -> Answered {
@@ -106,7 +116,9 @@ impl<U: Upstream> MetadataDoor<U> {
     async fn read(&self, path: &str, headers: &HeaderMap, peer: Peer) -> Answered {
         let session = headers.get(TOKEN_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
         if !self.sessions.admit(session, peer.address, self.agent.now()) {
-            return text(StatusCode::UNAUTHORIZED, "begin a session with a PUT of /latest/api/token first");
+            let reason = if session.is_empty() { "no_session" } else { "other_session" };
+            let line = "begin a session with a PUT of /latest/api/token first";
+            return self.turned_away(peer, reason, StatusCode::UNAUTHORIZED, line);
         }
         let place = |value: Option<&str>| match value {
             Some(value) => written(StatusCode::OK, TEXT, value.to_owned().into()),
@@ -145,24 +157,27 @@ impl<U: Upstream> MetadataDoor<U> {
     async fn credentials(&self, peer: Peer) -> Result<Arc<Answer>, Refusal> {
         let counted = |refusal: &Refusal| self.agent.count(Road::Metadata, refusal.outcome());
         let pod = self.agent.pod_at(peer).await?;
-        let token = self.token_of(&pod).await.inspect_err(counted)?;
+        let token = self.token_of(&pod, peer).await.inspect_err(counted)?;
         self.agent.credentials(token.expose_secret(), peer, Road::Metadata).await
     }
 
     /// The pod's own projected token. Without one there is nothing to be had: no role is anybody's by default.
-    async fn token_of(&self, pod: &Pod) -> Result<SecretString, Refusal> {
+    async fn token_of(&self, pod: &Pod, peer: Peer) -> Result<SecretString, Refusal> {
+        let refused = |reason: &'static str, told: &'static str, why: &str| {
+            let more = if why.is_empty() { "" } else { ": " };
+            self.agent.audit_metadata(peer, Some(pod), reason, format_args!("{told}{more}{why}"));
+            Refusal::NotOnThisRoad(told)
+        };
         if !self.options.namespaces.include(&pod.namespace).await? {
-            return Err(Refusal::NotOnThisRoad("it is not open for pods of this namespace"));
+            return Err(refused("closed_namespace", "it is not open for pods of this namespace", ""));
         }
         // A uid is one part of a path, and the kubelet's own: whatever else it is, it is none.
         let is_name = |uid: &str| uid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if pod.uid.is_empty() || !is_name(&pod.uid) {
-            return Err(Refusal::NotOnThisRoad("the pod's uid is none"));
+            return Err(refused("pod_uid", "the pod's uid is none", ""));
         }
         let path = self.options.pods_folder.join(&pod.uid).join(TOKEN_FILE);
-        files::token(&path).await.map_err(|reason| {
-            warn!(pod.uid = %pod.uid, pod.namespace = %pod.namespace, %reason, "a pod has no projected token");
-            Refusal::NotOnThisRoad("this pod has no projected token for it")
-        })
+        let token = files::token(&path).await;
+        token.map_err(|reason| refused("no_token", "this pod has no projected token for it", &reason))
     }
 }
