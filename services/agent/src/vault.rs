@@ -6,6 +6,9 @@
 //!
 //! **Only what was vended is kept.** No refusal is, so that an association made a moment ago is found by the next request. A token
 //! has its place only once credentials came for it: made-up ones take none.
+//!
+//! **What a hub made itself it may have ended.** Of such credentials it is asked every few minutes while they are in use, beside who asks: what
+//! comes takes their place, and a refusal takes them away.
 
 mod flight;
 mod renewal;
@@ -18,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use lanyard_iam::TokenDigest;
+use lanyard_iam::{AccessKeyId, TokenDigest};
 use lanyard_kit::Clock;
 use lanyard_kit::clock::moment_text;
 use lanyard_kit::telemetry::{Counters, Label, names};
@@ -89,6 +92,8 @@ pub struct Answer {
     pub expires_at: OffsetDateTime,
     /// When they came.
     pub fetched_at: OffsetDateTime,
+    /// Whether a hub made them itself: then it can end them before their time.
+    is_of_hub: bool,
 }
 
 impl Answer {
@@ -98,6 +103,7 @@ impl Answer {
             role_name: credentials.role_name().into(),
             expires_at: credentials.expires_at,
             fetched_at,
+            is_of_hub: credentials.access_key_id.starts_with(AccessKeyId::LOCAL_SESSION_PREFIX),
         }
     }
 
@@ -130,6 +136,8 @@ pub struct Entry {
     share: Arc<Share>,
     /// When it was last asked for, in Unix seconds.
     used_at: AtomicI64,
+    /// When the other side was last asked about it, in Unix seconds.
+    asked_at: AtomicI64,
     /// When it is due, in Unix seconds.
     renew_at: AtomicI64,
 }
@@ -153,6 +161,10 @@ impl Entry {
         self.used_at.store(now.unix_timestamp(), Ordering::Relaxed);
         let answer = self.answer.load();
         answer.is_good(now).then(|| Arc::clone(&answer))
+    }
+
+    fn is_due(&self, now: OffsetDateTime) -> bool {
+        self.renew_at.load(Ordering::Relaxed) <= now.unix_timestamp()
     }
 
     /// Has it renewed then: not where its pod has a newer token, however this one was asked about since.
@@ -267,10 +279,13 @@ impl<U: Upstream> Vault<U> {
         metrics::gauge!(names::AGENT_ENTRIES).set(self.shelf.len() as f64);
     }
 
-    /// Has an entry renewed later, for now it could not be.
+    /// Has an entry renewed later, for now it could not be. One that was not due was only asked about, and has time.
     fn put_off(&self, entry: &Entry) {
-        let ends = entry.answer.load().expires_at;
-        entry.due(self.options.schedule.again(&entry.token.digest(), self.clock.now(), ends));
+        let (now, ends) = (self.clock.now(), entry.answer.load().expires_at);
+        entry.asked_at.store(now.unix_timestamp(), Ordering::Relaxed);
+        if entry.is_due(now) {
+            entry.due(self.options.schedule.again(&entry.token.digest(), now, ends));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Renewal ahead of the end, while the pod lives.
+//! Renewal ahead of the end, while the pod lives; and before that of what the hub may have ended.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use lanyard_kit::Clock as _;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Entry, Vault};
+use super::{Entry, NEVER, Schedule, Vault};
 use crate::pods::{Mismatch, PodWatch, Stage};
 use crate::upstream::Upstream;
 
@@ -49,9 +50,7 @@ impl<U: Upstream> Vault<U> {
                     debug!(token.sha256 = %entry.token.digest(), "credentials are let go: nobody has a use for them");
                     self.shelf.remove(&entry.token.digest());
                 }
-                Worth::Renewing if entry.renew_at.load(Ordering::Relaxed) <= now.unix_timestamp() => {
-                    due.push(entry)
-                }
+                Worth::Renewing if entry.is_due(now) || is_in_question(&entry, now) => due.push(entry),
                 Worth::Renewing | Worth::Keeping => {}
             }
         }
@@ -101,6 +100,17 @@ impl<U: Upstream> Vault<U> {
         let is_used = unused <= self.options.schedule.retention_max.whole_seconds().saturating_mul(2);
         if is_used { Worth::Renewing } else { Worth::Keeping }
     }
+}
+
+/// Whether it is time to ask the hub about credentials that it made itself: they were handed out since it was asked last. Those of a token
+/// of which the pod has a newer one end by themselves.
+fn is_in_question(entry: &Entry, now: OffsetDateTime) -> bool {
+    let asked_at = entry.asked_at.load(Ordering::Relaxed);
+    if !entry.answer.load().is_of_hub || entry.used_at.load(Ordering::Relaxed) <= asked_at {
+        return false;
+    }
+    let after = Schedule::question_after(&entry.token.digest()).whole_seconds();
+    asked_at.saturating_add(after) <= now.unix_timestamp() && entry.renew_at.load(Ordering::Relaxed) != NEVER
 }
 
 fn worth_of_pod(entry: &Entry, pods: &PodWatch) -> Worth {

@@ -13,6 +13,11 @@ const AGAIN_AFTER: Duration = Duration::minutes(1);
 /// Least time until then, where the credentials end soon.
 const AGAIN_AFTER_MIN: Duration = Duration::seconds(1);
 
+/// How long credentials that a hub made itself are handed out before it is asked about them, though their renewal is not due: it may
+/// have ended them since, and tells nobody. So long a hub gives a pod what it has (`credentials.vend.kept_seconds`), so that the question
+/// is mostly cheap.
+const QUESTION_AFTER: Duration = Duration::minutes(5);
+
 /// When credentials are renewed.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
@@ -33,6 +38,12 @@ impl Schedule {
         let life: Duration = ends - from;
         let until = (life * LIFE_PERCENT / 100_i32).min(self.retention_max);
         from.saturating_add(until - until * SPREAD_PERCENT / 100_i32 * chance(digest))
+    }
+
+    /// How long after the last question there is another one about credentials of a hub's own making that are in use; spread as renewals are.
+    #[must_use]
+    pub fn question_after(digest: &TokenDigest) -> Duration {
+        QUESTION_AFTER - QUESTION_AFTER * SPREAD_PERCENT / 100_i32 * chance(digest)
     }
 
     /// When a renewal that came to nothing is tried again: sooner where little is left.
@@ -76,6 +87,15 @@ mod tests {
             let spread = *due.iter().max().unwrap() - *due.iter().min().unwrap();
             assert!(spread > (latest - earliest) / 2, "{life}: {spread}");
         }
+    }
+
+    #[test]
+    fn questions_about_what_is_in_use_are_minutes_apart_and_spread() {
+        let after: Vec<Duration> =
+            (0..50).map(|n| Schedule::question_after(&TokenDigest::of(&n.to_string()))).collect();
+        let expected = Duration::seconds(270)..=Duration::seconds(300);
+        assert!(after.iter().all(|after| expected.contains(after)), "{after:?}");
+        assert!(*after.iter().max().unwrap() - *after.iter().min().unwrap() > Duration::seconds(15));
     }
 
     proptest! {

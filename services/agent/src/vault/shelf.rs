@@ -61,6 +61,7 @@ impl Shelf {
         let mut entries = self.write();
         if let Some(entry) = entries.get(&token.digest()) {
             entry.answer.store(Arc::clone(answer));
+            entry.asked_at.store(now.unix_timestamp(), Ordering::Relaxed);
             entry.due(due);
             return;
         }
@@ -88,6 +89,7 @@ impl Shelf {
             answer: ArcSwap::new(Arc::clone(answer)),
             share,
             used_at: AtomicI64::new(now.unix_timestamp()),
+            asked_at: AtomicI64::new(now.unix_timestamp()),
             renew_at: AtomicI64::new(due.unix_timestamp()),
         };
         entries.insert(token.digest(), Arc::new(entry));

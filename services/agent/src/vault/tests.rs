@@ -18,12 +18,19 @@ pub(crate) struct Scripted {
     pub(crate) asked: AtomicUsize,
     gate: Option<Arc<Notify>>,
     clock: TestClock,
+    key: &'static str,
 }
 
 impl Scripted {
     pub(crate) fn new(clock: &TestClock, answers: &[Result<Duration, AuthError>]) -> Self {
         let answers = Mutex::new(answers.iter().copied().collect());
-        Self { answers, asked: AtomicUsize::new(0), gate: None, clock: clock.clone() }
+        let key = "ASIAEXAMPLEEXAMPLE01";
+        Self { answers, asked: AtomicUsize::new(0), gate: None, clock: clock.clone(), key }
+    }
+
+    /// A hub that makes sessions itself.
+    fn of_hub(self) -> Self {
+        Self { key: "LSIAEXAMPLEEXAMPLE01", ..self }
     }
 
     fn gated(mut self, gate: &Arc<Notify>) -> Self {
@@ -47,7 +54,10 @@ impl Upstream for Scripted {
             first
         };
         answer
-            .map(|life| credentials(self.clock.now() + life))
+            .map(|life| Credentials {
+                access_key_id: self.key.to_owned(),
+                ..credentials(self.clock.now() + life)
+            })
             .map_err(|code| UpstreamError::answered(code, "no".to_owned()))
     }
 }
@@ -167,6 +177,50 @@ async fn renewals_come_ahead_and_what_is_kept_outlives_a_fault_but_no_refusal() 
         vault.renew_due(None).await;
         assert_eq!(asked(&vault), 2, "{code:?}");
     }
+}
+
+#[tokio::test]
+async fn immunity_20_of_what_the_hub_made_and_somebody_uses_it_is_asked_every_few_minutes() {
+    let clock = TestClock::new(NOW);
+    let script = [SIX_HOURS, SIX_HOURS, Err(AuthError::ServiceUnavailable), Err(AuthError::AccessDenied)];
+    let vault = vault(&clock, Scripted::new(&clock, &script).of_hub());
+    let token = token("pod-1", 0);
+    let first = vault.fetch(&token).await.unwrap();
+    let entry = vault.find(&token.digest()).unwrap();
+    clock.advance(Duration::minutes(30));
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 1, "nobody uses them");
+    assert!(Arc::ptr_eq(&first, &entry.answer(clock.now()).unwrap()), "who asks waits for nobody");
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 2);
+    assert!(!Arc::ptr_eq(&first, &entry.answer(clock.now()).unwrap()), "what came has taken their place");
+    clock.advance(Duration::minutes(4));
+    entry.answer(clock.now()).unwrap();
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 2, "too soon");
+    clock.advance(Duration::minutes(1));
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 3);
+    clock.advance(Duration::minutes(2));
+    entry.answer(clock.now()).unwrap();
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 3, "while the hub is away they are served, and it is asked no more often");
+    clock.advance(Duration::minutes(3));
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 4);
+    assert!(vault.find(&token.digest()).is_none(), "the hub refuses: nobody gets them any more");
+}
+
+#[tokio::test]
+async fn of_what_aws_made_nobody_is_asked_before_it_is_due() {
+    let clock = TestClock::new(NOW);
+    let vault = vault(&clock, Scripted::new(&clock, &[SIX_HOURS]));
+    let token = token("pod-1", 0);
+    vault.fetch(&token).await.unwrap();
+    clock.advance(Duration::minutes(30));
+    vault.find(&token.digest()).unwrap().answer(clock.now()).unwrap();
+    vault.renew_due(None).await;
+    assert_eq!(asked(&vault), 1);
 }
 
 #[tokio::test]
