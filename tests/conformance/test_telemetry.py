@@ -312,6 +312,25 @@ def test_spans_have_the_attributes_that_are_documented_and_no_others(world, coll
     assert {header["authorization"] for header in collector.headers} == {HEADER_SECRET}
 
 
+# What the table of spans tells in words beside the names.
+BESIDE = [("SELECT", "client"), (r"grpc\.\S+|other", "server"), ("GET|POST|_OTHER", "server")]
+
+
+def test_spans_are_called_as_is_documented_and_are_of_that_kind(world, collector):
+    _, sts, cluster, lea = world
+    assert cluster.verdict(cluster.log_in(lea.credentials, host=sts.host), **PODS)[0] == "allowed"
+    rows = re.findall(r"^\| (`[^|]+`) \| (server|client|internal)\b", DOCUMENTATION.read_text(), re.M)
+    names = [(name, kind) for listed, kind in rows for name in re.findall("`([^`]+)`", listed)]
+    assert len(names) > 20, "the table of spans is not found any more"
+    documented = [(re.sub(r"<\w+>", r"\\S+", re.escape(name)), kind) for name, kind in names] + BESIDE
+
+    def fits(span):
+        return any(kind == span.kind and re.fullmatch(pattern, span.name) for pattern, kind in documented)
+
+    spans = collector.wait_for("a span", lambda spans: spans)
+    assert not (strange := {(span.service, span.name, span.kind) for span in spans if not fits(span)}), strange
+
+
 def test_the_logs_of_two_services_have_the_trace_and_the_decision(world):
     stack, sts, cluster, lea = world
     trace, _, header = traceparent()

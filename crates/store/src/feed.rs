@@ -10,7 +10,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use lanyard_api::{Revision, Scope};
-use lanyard_kit::{caught_now, telemetry::trace::span};
+use lanyard_kit::{
+    caught_now,
+    telemetry::{names, trace::span},
+};
 use tokio::sync::Notify;
 
 pub(crate) use tail::{Words, tail};
@@ -197,7 +200,7 @@ impl Store {
             let seen = before.get(&scope).copied().unwrap_or_default();
             let done = match self.feed().refuse_lower(scope, seen, revision) {
                 Ok(()) if revision > self.feed().applied(scope) => {
-                    span::own("store/follow", self.catch_up_in(scope, source)).await
+                    span::own(names::STORE_FOLLOW_SPAN, self.catch_up_in(scope, source)).await
                 }
                 other => other,
             };

@@ -9,7 +9,10 @@ use lanyard_api::{
     credentials::{IssuerDocuments, Workloads},
     mapping::Clusters,
 };
-use lanyard_kit::{Clock, telemetry::trace::span};
+use lanyard_kit::{
+    Clock,
+    telemetry::{names, trace::span},
+};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -246,7 +249,7 @@ impl<M: Clusters, A: Objects, C: Workloads> Watcher<M, A, C> {
     /// Brings a part to the hub. What it does not take is pushed again, as it is by then.
     async fn push_one(&self, push: Push, batch: Batch) -> Result<(), Untaken> {
         let (part, now) = (Part::Pushing(push), || self.clock.now());
-        let sent = span::own("spoke/push", Box::pin(self.send(batch))).await;
+        let sent = span::own(names::SPOKE_PUSH_SPAN, Box::pin(self.send(batch))).await;
         self.telemetry.pushed(push, sent.as_ref().map_or_else(Outcome::from, |_| Outcome::Taken));
         match sent {
             Ok(Taken { refused, is_all }) => {

@@ -208,7 +208,7 @@ async fn work(inner: Arc<Inner>, place: Place) {
     while let Some(ids) = inner.next_batch(&place) {
         // For all who wait, and so part of nobody's request.
         let asked = async { Ok::<_, Infallible>(inner.ask(&place, &ids).await) };
-        let Ok(answers) = span::own("aws/instances", asked).await;
+        let Ok(answers) = span::own(names::AWS_INSTANCES_SPAN, asked).await;
         inner.tell(&place, ids, answers);
         tokio::time::sleep(Duration::from_millis(inner.options.pause_milliseconds)).await;
     }

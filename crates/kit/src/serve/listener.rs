@@ -107,7 +107,7 @@ impl Server {
             let Some(share) = (if is_own { &own_shares } else { &shares }).take(address.ip()) else {
                 // An answer in words would have to wait until it is taken.
                 refused.increment(1);
-                debug!(peer.address = %address, "closed: its address has as many connections as one may have");
+                debug!({ names::PEER_ADDRESS } = %address, "closed: its address has as many connections as one may have");
                 continue;
             };
             let served = serve(Accepted {
@@ -202,7 +202,7 @@ impl Accepted {
         }
         let told = connection::told(&stream, limits.head_timeout);
         let Some(protocol) = stop.run_until_cancelled(told).await.flatten() else {
-            return debug!(peer.address = %address, "the connection did not say what it speaks");
+            return debug!({ names::PEER_ADDRESS } = %address, "the connection did not say what it speaks");
         };
         let peer = Peer { address, identity: None, certificate_sha256: None };
         let stream = Numbered::by(numbering(numbered_by, protocol), address, stream);
@@ -245,11 +245,11 @@ impl Accepted {
             Some(Ok(Ok(stream))) => stream,
             Some(Ok(Err(error))) => {
                 failed.increment(Failed::of(&error));
-                return debug!(peer.address = %address, %error, "no TLS handshake");
+                return debug!({ names::PEER_ADDRESS } = %address, %error, "no TLS handshake");
             }
             Some(Err(_)) => {
                 failed.increment(Failed::Timeout);
-                return debug!(peer.address = %address, "the TLS handshake took too long");
+                return debug!({ names::PEER_ADDRESS } = %address, "the TLS handshake took too long");
             }
             None => return,
         };
@@ -260,7 +260,7 @@ impl Accepted {
             Ok(identity) => identity.map(Arc::new),
             Err(error) => {
                 failed.increment(Failed::Identity);
-                return warn!(peer.address = %address, %error, "refused a client certificate");
+                return warn!({ names::PEER_ADDRESS } = %address, %error, "refused a client certificate");
             }
         };
         let protocol = Protocol::from_alpn(session.alpn_protocol());
@@ -274,7 +274,7 @@ impl Accepted {
 fn is_there(stream: &TcpStream, address: SocketAddr) -> bool {
     let set = stream.set_nodelay(true);
     if let Err(error) = &set {
-        debug!(peer.address = %address, %error, "the connection was gone before it was served");
+        debug!({ names::PEER_ADDRESS } = %address, %error, "the connection was gone before it was served");
     }
     set.is_ok()
 }
@@ -287,7 +287,7 @@ fn numbering(by: Option<HeaderName>, protocol: Protocol) -> Option<HeaderName> {
 /// How a connection ended.
 fn tell(address: SocketAddr, ended: Result<(), BoxError>) {
     if let Err(error) = ended {
-        debug!(peer.address = %address, error, "the connection broke off");
+        debug!({ names::PEER_ADDRESS } = %address, error, "the connection broke off");
     }
 }
 

@@ -57,7 +57,7 @@ impl<IO> Numbered<IO> {
         info!(
             { names::REQUEST_ID } = %id,
             { names::HTTP_STATUS } = status,
-            peer.address = %self.peer,
+            { names::PEER_ADDRESS } = %self.peer,
             "a request is refused by its head, which is no HTTP or too long"
         );
         Some(Instead { bytes: [head, number.as_bytes()].concat().into(), stands_for: bytes.len() })

@@ -245,18 +245,14 @@ pub const CLUSTER_UID: &str = "cluster.uid";
 pub const PRINCIPAL_ARN: &str = "principal.arn";
 /// Span field: the first twelve hex digits of the token's SHA-256; the one way to name a token.
 pub const TOKEN_SHA256: &str = "token.sha256";
-/// Span field: `allow`, `deny` or `no_opinion`.
-pub const DECISION_FIELD: &str = "decision";
 /// Span field: the id under which `lanyard explain --id` finds a decision.
 pub const DECISION_ID: &str = "decision.id";
 /// Span field: the stable code of the reason.
 pub const REASON_CODE: &str = "reason.code";
 /// Span field: the revision answered from, or made.
 pub const REVISION: &str = "revision";
-/// Span field: the address of the nearest hop.
+/// Field of log lines: the address of the nearest hop.
 pub const PEER_ADDRESS: &str = "peer.address";
-/// Span field: whom the peer's certificate names.
-pub const PEER_IDENTITY: &str = "peer.identity";
 /// Field of log lines: the number of a request of the AWS wire, which its caller is told (`x-amzn-RequestId`).
 pub const REQUEST_ID: &str = "request.id";
 /// Field of log lines at `debug`: the canonical request of a signature that does not fit, as AWS documents it.
@@ -274,6 +270,64 @@ pub const OTEL_NAME: &str = "otel.name";
 pub const OTEL_KIND: &str = "otel.kind";
 /// For the layer: `ERROR` where something came to nothing.
 pub const OTEL_STATUS: &str = "otel.status_code";
+
+/// A root: what others have changed in the store is fetched.
+pub const STORE_FOLLOW_SPAN: &str = "store/follow";
+/// A root: what the store keeps no longer is removed.
+pub const STORE_SWEEP_SPAN: &str = "store/sweep";
+/// A root: an issuer's keys are fetched.
+pub const OIDC_KEYS_SPAN: &str = "oidc/keys";
+/// A root: EC2 instances are looked up.
+pub const AWS_INSTANCES_SPAN: &str = "aws/instances";
+/// A root: finished decisions are stored.
+pub const AUTHZ_DECISIONS_SPAN: &str = "authz/decisions";
+/// A root: the hub is brought what was seen of a cluster.
+pub const SPOKE_PUSH_SPAN: &str = "spoke/push";
+
+/// Spans that are told of together.
+#[derive(Debug, Clone, Copy)]
+pub struct Spans {
+    /// How they are called; what stands in `<>` differs.
+    pub names: &'static [&'static str],
+    /// As OpenTelemetry has it, and whether nothing is above them.
+    pub kind: &'static str,
+    /// Who makes them, and when.
+    pub told: &'static str,
+}
+
+macro_rules! spans {
+    ($([$($name:expr),*] $kind:literal $told:literal;)*) => {
+        /// All that there are.
+        pub const SPANS: &[Spans] = &[
+            $(Spans { names: &[$($name),*], kind: $kind, told: $told },)*
+        ];
+    };
+}
+
+spans! {
+    ["POST /clusters/{id}/tokenreview"] "server" "gateway; from when the cluster's credential is known";
+    ["POST /clusters/{id}/subjectaccessreview"] "server" "gateway; likewise";
+    ["POST /clusters/{id}/mutate"] "server" "gateway; likewise";
+    ["POST /clusters/{id}/mutate/required"] "server" "gateway; likewise";
+    ["POST /clusters/{id}/{*rest}"] "server" "gateway; what `kubectl auth` asks";
+    ["eks/<Operation>", "sts/<Operation>", "iam/<Operation>", "eks-auth/<Operation>"] "server" "awsapi and `serve`, a call of the AWS wire; `GET`, `POST` and the like while nobody knows what it asks, as where its signature does not do";
+    ["lanyard.<service>.v1.<Service>/<Method>"] "server" "each process, a gRPC call as it is answered; of health and reflection `grpc.<service>/<Method>`, and `other` where there is no such method";
+    ["lanyard.<service>.v1.<Service>/<Method>"] "client" "gateway, awsapi, spoke and credentials, the same as it is sent, with the wait for a replica";
+    ["BEGIN", "COMMIT"] "client" "processes with a store; `BEGIN` with the wait for a connection";
+    ["SELECT <table>", "INSERT <table>", "UPDATE <table>", "DELETE <table>"] "client" "likewise; `SELECT` alone where it is about no table";
+    ["GETRANGE", "SET"] "client" "authn, the token cache in Redis; `SET` may end after the answer was given";
+    ["sts/GetCallerIdentity"] "client" "authn asks who signed a token, credentials whom it makes a session for; with retries";
+    ["GET discovery", "GET keys"] "client" "authn and credentials ask an OIDC issuer";
+    ["POST tokenreviews"] "client" "spoke and `serve` ask a cluster's API server whether a pod is still there";
+    [STORE_FOLLOW_SPAN] "internal, a root" "processes with a store fetch what others have changed";
+    [STORE_SWEEP_SPAN] "internal, a root" "likewise, what is kept no longer is removed";
+    [OIDC_KEYS_SPAN] "internal, a root" "authn and credentials fetch an issuer's keys, for all who wait for them";
+    [AWS_INSTANCES_SPAN] "internal, a root" "mapping and `serve` look up EC2 instances, likewise";
+    [AUTHZ_DECISIONS_SPAN] "internal, a root" "authz stores finished decisions";
+    [SPOKE_PUSH_SPAN] "internal, a root" "spoke brings the hub what it has seen of a cluster; failed where the hub does not take it";
+    ["iam/<Action>", "ec2/<Action>", "kms/<Action>", "sts_as_hub/<Action>"] "client" "mapping, credentials and `serve` in AWS mode, as the hub itself; with retries";
+    ["sts_for_pods/<Action>"] "client" "credentials and `serve` in AWS mode, for roles of workloads; with retries";
+}
 
 macro_rules! attributes {
     ($($ident:ident $name:literal $doc:literal;)*) => {
@@ -340,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_lists_every_metric_and_attribute_and_no_others() {
+    fn the_documentation_lists_every_metric_span_and_attribute_and_no_others() {
         let text = include_str!("../../../../docs/telemetry.md");
         let rows =
             |first: &str| -> Vec<&str> { text.lines().filter(|line| line.starts_with(first)).collect() };
@@ -353,6 +407,16 @@ mod tests {
             })
             .collect();
         assert_eq!(rows("| `lanyard_"), metrics, "write it so:\n{}", metrics.join("\n"));
+        let spans: Vec<String> = SPANS
+            .iter()
+            .map(|Spans { names, kind, told }| {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!("| {} | {kind} | {told} |", names.join(", "))
+            })
+            .collect();
+        let table = text.split("| span | kind | where |\n|---|---|---|\n").nth(1).unwrap_or_default();
+        let shown: Vec<&str> = table.lines().take_while(|line| line.starts_with("| `")).collect();
+        assert_eq!(shown, spans, "write it so:\n{}", spans.join("\n"));
         let attributes: Vec<String> =
             ATTRIBUTES.iter().map(|(name, told)| format!("| `{name}` | {told} |")).collect();
         let between = text.split("## Attributes").nth(1).unwrap_or_default();

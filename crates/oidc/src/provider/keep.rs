@@ -157,7 +157,7 @@ impl Keep {
         // A task of its own: whoever asked may give up, others wait for the same answer.
         let keep = Arc::clone(self);
         tokio::spawn(async move {
-            let fetched = span::own("oidc/keys", fetch(&keep.client, &keep.issuer)).await;
+            let fetched = span::own(names::OIDC_KEYS_SPAN, fetch(&keep.client, &keep.issuer)).await;
             let outcome = keep.settle(fetched, now);
             sender.send_replace(Some(outcome));
         });

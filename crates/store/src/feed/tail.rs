@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lanyard_kit::{caught, telemetry::trace::span};
+use lanyard_kit::{
+    caught,
+    telemetry::{names, trace::span},
+};
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
@@ -76,7 +79,7 @@ async fn follow(
         store.database().show();
         if swept.elapsed() >= SWEEP_INTERVAL {
             swept = Instant::now();
-            let sweep = Box::pin(span::own("store/sweep", store.sweep()));
+            let sweep = Box::pin(span::own(names::STORE_SWEEP_SPAN, store.sweep()));
             if let Err(error) = store.answered(sweep).await {
                 tracing::warn!(error = %error, "the store cannot be swept: trying again later");
             }

@@ -42,7 +42,7 @@ impl Writer {
     pub(super) fn start(store: Store, waiting_max: usize) -> Self {
         Self::through(waiting_max, move |batch: Batch| {
             let store = store.clone();
-            async move { span::own("authz/decisions", store.put_decisions(&batch)).await }
+            async move { span::own(names::AUTHZ_DECISIONS_SPAN, store.put_decisions(&batch)).await }
         })
     }
 
