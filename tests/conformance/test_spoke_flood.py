@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 
@@ -12,12 +13,14 @@ from grpc import StatusCode
 from certificates import Certificate, CertificateDoor
 from hub import unique
 from management import FrontDoor
+from oidc import Key
 
+WORKLOADS = "/lanyard.credentials.v1.Workloads"
 PUSH, APPLY = "/lanyard.mapping.v1.Clusters/PushAwsAuth", "/lanyard.authz.v1.Objects/ApplyObjects"
 # Ours push once a second at most; so few that the flood need not be a long one.
 PER_SECOND, BURST, FLOOD = 2, 20, 300
 QUOTA = f"{{ per_second = {PER_SECOND}, burst = {BURST} }}"
-CONFIG = f"[mapping.limits]\nspoke_pushes = {QUOTA}\n[authz]\nspoke_pushes = {QUOTA}\n"
+CONFIG = f"[mapping.limits]\nspoke_pushes = {QUOTA}\n[authz]\nspoke_pushes = {QUOTA}\n[credentials]\nspoke_pushes = {QUOTA}\n"
 PATIENCE_SECONDS = 20
 
 
@@ -33,7 +36,32 @@ def role(cluster, number: int) -> dict:
     return {"cluster": cluster.id, "documents": json.dumps(document), "replace": True, "partial": True}
 
 
-@pytest.mark.parametrize(("path", "made", "what"), [(PUSH, aws_auth, "aws-auth"), (APPLY, role, "RBAC objects")])
+def service_account(cluster, number: int) -> dict:
+    one = {"namespace": "team-a", "name": f"version-{number}", "uid": f"uid-{number}"}
+    return {"cluster": cluster.id, "service_accounts": [one]}
+
+
+@functools.cache
+def key_of(cluster: str) -> Key:
+    """A key counts for one cluster of a hub alone."""
+    return Key(cluster)
+
+
+def issuer(cluster, number: int) -> dict:
+    """What changes is its name, so that each push would be written."""
+    url = f"https://version-{number}.{cluster.id}.example"
+    return {"cluster": cluster.id, "issuer_url": url, "jwks": json.dumps({"keys": [key_of(cluster.id).jwk()]})}
+
+
+PUSHES = [
+    (PUSH, aws_auth, "aws-auth"),
+    (APPLY, role, "RBAC objects"),
+    (f"{WORKLOADS}/ApplyServiceAccounts", service_account, "ServiceAccounts"),
+    (f"{WORKLOADS}/PushIssuer", issuer, "the issuer of ServiceAccount tokens"),
+]
+
+
+@pytest.mark.parametrize(("path", "made", "what"), PUSHES)
 def test_immunity_28_a_spoke_that_floods_changes_is_told_to_come_again(new_hub, tmp_path, path, made, what):
     hub = new_hub(config=CONFIG).start()
     own, other = hub.create_cluster("own"), hub.create_cluster("other")
