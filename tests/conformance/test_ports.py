@@ -6,17 +6,21 @@ import json
 import os
 import pathlib
 import re
+import socket
+import ssl
 import subprocess
 from dataclasses import dataclass
 
 import grpc
 import pytest
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import tls
+from authorities import HOUR, Authority
 from hub import COMMAND_SECONDS_MAX, YES
 from metrics import Counted
 from stack import REPLICAS, SERVICES, STORED
@@ -125,6 +129,33 @@ def immunity_41_no_certificate_but_a_services_own_opens_a_services_port(hub, por
             denied = denied_by(hub, name, method)
             assert knock(hub, ports[name], own[who], method) == StatusCode.PERMISSION_DENIED, (name, who, method)
             denied.expect(1)
+
+
+def told_why(hub, port: str, shown: Shown) -> str:
+    """What a port says to a certificate that it does not take."""
+    host, number = port.rsplit(":", 1)
+    context = ssl.create_default_context(cafile=hub.ca)
+    context.load_cert_chain(shown.certificate, shown.key)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_connection((host, int(number)), timeout=ANSWER_SECONDS_MAX) as connection:
+        # By TLS 1.3 a client has shaken hands before the other side has looked at what it showed.
+        with pytest.raises(ssl.SSLError) as told, context.wrap_socket(connection, server_hostname=host) as shaken:
+            shaken.recv(1)
+    return str(told.value).lower().replace("_", " ")
+
+
+def test_a_services_own_certificate_opens_no_port_past_its_end(hub, ports, own, tmp_path):
+    authority = Authority.of_the_hub(hub, "services")
+    like = x509.load_pem_x509_certificates(own["gateway"].certificate.read_bytes())[0]
+    issued = {name: authority.issue(tmp_path / name, like, ends_in) for name, ends_in in (("good", HOUR), ("expired", -HOUR / 2))}
+    good, expired = (Shown(files.chain, files.key) for files in issued.values())
+    for name, port in ports.items():
+        # Nothing but its end is wrong with the other one.
+        assert knock(hub, port, good, HEALTH) == StatusCode.OK, name
+        refused = counted_by(hub, name, "lanyard_connections_failed_total", reason="certificate")
+        assert knock(hub, port, expired, HEALTH) == StatusCode.UNAVAILABLE, name
+        assert "certificate expired" in told_why(hub, port, expired), name
+        refused.expect(2)
 
 
 def test_every_service_tells_the_others_how_it_is_and_what_it_speaks(hub, ports, own):
