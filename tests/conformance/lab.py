@@ -1,11 +1,11 @@
-"""A hub that knows an STS of one's own as `sts:lab`, with one account of it."""
+"""A hub that knows an STS of one's own as `sts:lab`, with one account of it: of the form that the run has, or of either."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -37,12 +37,18 @@ def running(hub: Hub, sts: Sts | RoleSts, authority: str = "sts:lab") -> Iterato
     hub.assert_no_leaks()
 
 
+def hub_of(folder: pathlib.Path, *settings: str) -> contextlib.AbstractContextManager[tuple[Hub, Sts]]:
+    """Both, running: the hub as one process, or in a run against a stack as one of its own. A setting is `service:NAME=value`."""
+    return stack_of(folder, "authn", settings=settings) if REPLICAS else process_of(folder, *settings)
+
+
 @contextlib.contextmanager
-def hub_of(folder: pathlib.Path, config: str = "") -> Iterator[tuple[Hub, Sts]]:
-    """Both, running. `config` is added to the hub's."""
+def process_of(folder: pathlib.Path, *settings: str) -> Iterator[tuple[Hub, Sts]]:
+    """Both, the hub as one process: what a service is told has the same name there."""
     sts = Sts(folder, REGION).start()
     told = "\n".join(f"{key} = {json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
-    hub = Hub(folder / "hub", config=f"[[authn.self_hosted_sts]]\n{told}\n{config}")
+    variables = dict(setting.split(":", 1)[1].split("=", 1) for setting in settings)
+    hub = Hub(folder / "hub", config=f"[[authn.self_hosted_sts]]\n{told}\n", settings=variables)
     with running(hub, sts):
         yield hub, sts
 
@@ -55,12 +61,12 @@ TOLD_OF_AN_STS = {
 
 
 @contextlib.contextmanager
-def stack_of(folder: pathlib.Path, *services: str) -> Iterator[tuple[Hub, Sts]]:
-    """The same as two processes of each service; these are told of the STS."""
+def stack_of(folder: pathlib.Path, *services: str, settings: Iterable[str] = ()) -> Iterator[tuple[Hub, Sts]]:
+    """The same as two processes of each service, or as many as the run has; these are told of the STS."""
     sts = Sts(folder, REGION).start()
     told = ", ".join(f"{key}={json.dumps(value)}" for key, value in as_authn_is_told(sts).items())
-    settings = [f"{service}:{TOLD_OF_AN_STS[service]}=[{{{told}}}]" for service in services]
-    stack = Stack(folder / "stack", store=None, replicas=2, settings=settings)
+    of_the_sts = [f"{service}:{TOLD_OF_AN_STS[service]}=[{{{told}}}]" for service in services]
+    stack = Stack(folder / "stack", store=None, replicas=REPLICAS or 2, settings=[*of_the_sts, *settings])
     with running(stack, sts):
         yield stack, sts
 
@@ -69,4 +75,4 @@ def of_either_form(form: str, folder: pathlib.Path, *services: str) -> contextli
     """A hub as one process, or as two of each service: one of `FORMS`."""
     if REPLICAS:
         pytest.skip("hubs of their own, which the run against one process has")
-    return hub_of(folder) if form == FORMS[0] else stack_of(folder, *services)
+    return process_of(folder) if form == FORMS[0] else stack_of(folder, *services)

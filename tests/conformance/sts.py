@@ -6,12 +6,18 @@ import datetime
 import http.server
 import json
 import pathlib
+import threading
 import time
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 import tokens
 from tls import StandIn, send
+
+
+SLOW_SECONDS = 2
+# Nobody is kept waiting for longer, whatever becomes of the test.
+HELD_SECONDS_MAX = 10
 
 
 @dataclass
@@ -29,7 +35,8 @@ class Identity:
 
 @dataclass
 class Sts(StandIn):
-    """The stand-in. `ill` is what it does in place of an answer: status and body, a word, or another identity."""
+    """The stand-in. `ill` is what it does in place of an answer: status and body, a word, or another identity; an event is what it
+    waits for before it answers as ever."""
 
     NAME = "sts"
     folder: pathlib.Path
@@ -60,7 +67,9 @@ class Sts(StandIn):
             status, body = self.ill
             return send(request, status, body)
         if self.ill == "slow":
-            time.sleep(1)
+            time.sleep(SLOW_SECONDS)
+        if isinstance(self.ill, threading.Event):
+            self.ill.wait(HELD_SECONDS_MAX)
         if self.ill == "redirect":
             return send(request, 307, "", Location=f"https://{self.host}/elsewhere")
         if self.ill == "garbage":

@@ -85,6 +85,7 @@ def immunity_43_the_first_who_logs_in_has_the_pinned_entry_and_a_role_made_anew_
     first, anew = session("admin", "AROAFIRST"), session("admin", "AROAANEW")
     assert outcome(world, first) == first.arn
     assert outcome(world, anew).rstrip(":") == "stale_entry"
+    hub.settle()
     entry = hub.cli("entry", "get", cluster.id, role)
     assert entry["entry"]["principal_id"] == "AROAFIRST" and "pin_until" not in entry["entry"]
     assert "waits" not in json.dumps(entry)

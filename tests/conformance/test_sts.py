@@ -1,5 +1,7 @@
 """Identities that an STS vouches for: verified, refused and no answer are three things up to the API server's wire."""
 
+import collections
+import contextlib
 import json
 import re
 
@@ -10,6 +12,8 @@ import tokens
 from cluster import with_id
 from hub import NO
 from lab import ACCOUNT, hub_of
+from metrics import Counted, pages_of
+from stack import REPLICAS
 from tokens import minutes
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
@@ -17,13 +21,9 @@ PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    config = """
-        [authn.sts]
-        backoff_milliseconds = 1
-        [gateway]
-        review_timeout_ms = 700
-    """
-    with hub_of(tmp_path_factory.mktemp("lab"), config) as both:
+    # An answer that is too slow is one after more than the second.
+    settings = ["authn:LANYARD_AUTHN__STS__BACKOFF_MILLISECONDS=1", "gateway:LANYARD_GATEWAY__REVIEW_TIMEOUT_MS=1500"]
+    with hub_of(tmp_path_factory.mktemp("lab"), *settings) as both:
         yield both
 
 
@@ -51,11 +51,21 @@ def review(cluster, token):
     return response.status_code, response.json()["status"]
 
 
+@contextlib.contextmanager
+def shared(hub):
+    """What the STS says meanwhile is known to every replica of authn at the end: it is put where they share it behind the answer."""
+    stored = Counted(hub, pages_of(hub, "authn"), "lanyard_authn_redis_puts_total", outcome="stored")
+    yield
+    if REPLICAS:
+        stored.expect(1)
+
+
 def test_whom_the_sts_vouches_for_is_let_in_and_asked_for_once(world):
-    _, sts, cluster, lea = world
+    hub, sts, cluster, lea = world
     token, asked = token_for(cluster, sts, lea), sts.asked
-    for _ in range(3):
-        status = cluster.token_review(token)["status"]
+    for meanwhile in (shared(hub), contextlib.nullcontext(), contextlib.nullcontext()):
+        with meanwhile:
+            status = cluster.token_review(token)["status"]
         assert status["authenticated"], status
         assert status["user"]["username"] == lea.arn
         assert status["user"]["uid"] == f"aws-iam-authenticator:{ACCOUNT}:{lea.user_id}"
@@ -66,8 +76,9 @@ def test_whom_the_sts_vouches_for_is_let_in_and_asked_for_once(world):
 def test_an_explanation_says_who_vouched_and_whether_that_was_kept(world):
     hub, sts, cluster, lea = world
     token, asked = token_for(cluster, sts, lea), sts.asked
-    for kept in ("no", "yes"):
-        told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=token)
+    for kept, meanwhile in (("no", shared(hub)), ("yes", contextlib.nullcontext())):
+        with meanwhile:
+            told = hub.explain("--token", "-", "--cluster", cluster.id, stdin=token)
         stage = told["stages"][0]
         assert stage["name"] == "token", told
         assert f"verified by: STS lab {sts.host}" in stage["lines"], told
@@ -108,10 +119,13 @@ ILL = {
 
 
 def counted(hub) -> dict[tuple[str, str], float]:
-    """How often an answer about a token came to what, and why."""
-    text = requests.get(f"{hub.url}/metrics", verify=hub.ca, timeout=10).text
-    line = r'^lanyard_authn_answers_total\{outcome="(\w+)",reason="(\w+)"\} (\S+)$'
-    return {(outcome, reason): float(count) for outcome, reason, count in re.findall(line, text, re.MULTILINE)}
+    """How often an answer about a token came to what, and why; of every replica together."""
+    counts = collections.Counter()
+    for url in pages_of(hub, "authn"):
+        text = requests.get(f"{url}/metrics", verify=hub.ca, timeout=10).text
+        line = r'^lanyard_authn_answers_total\{outcome="(\w+)",reason="(\w+)"\} (\S+)$'
+        counts.update({(outcome, reason): float(count) for outcome, reason, count in re.findall(line, text, re.MULTILINE)})
+    return dict(counts)
 
 
 def test_refusals_and_faults_are_counted_apart(world):
