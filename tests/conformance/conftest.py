@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,6 +31,26 @@ def hub(tmp_path_factory) -> Hub:
     finally:
         hub.stop()
     hub.assert_no_leaks()
+
+
+@pytest.fixture(scope="module")
+def own_hub(tmp_path_factory) -> Iterator[Hub]:
+    """A hub of a module's own, in the form of the run's: for what would be in the way of everybody else."""
+    folder = tmp_path_factory.mktemp("own")
+    yield from running(Stack(folder, store=None, replicas=REPLICAS) if REPLICAS else Hub(folder))
+
+
+@pytest.fixture(scope="session")
+def another_hub(tmp_path_factory) -> Iterator[Hub]:
+    """A hub that has nothing to do with the run's, of which it is enough that it is another one: it is one process in any run."""
+    yield from running(Hub(tmp_path_factory.mktemp("another")))
+
+
+def running(hub: Hub) -> Iterator[Hub]:
+    try:
+        yield hub.start()
+    finally:
+        hub.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -134,10 +134,9 @@ def test_a_certificate_past_its_end_or_of_another_authority_gets_no_connection(h
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_another_hubs_certificate_of_the_same_cluster_gets_no_connection(hub, world, own, new_hub, tmp_path, door):
+def test_another_hubs_certificate_of_the_same_cluster_gets_no_connection(hub, world, own, another_hub, tmp_path, door):
     cluster, bodies = world
-    other = new_hub("other").start()
-    forged = Authority.of_the_hub(other).issue(tmp_path / "of-another-hub", own.leaf, HOUR)
+    forged = Authority.of_the_hub(another_hub).issue(tmp_path / "of-another-hub", own.leaf, HOUR)
     register(hub, cluster, forged)
     shut_out(cluster, door, bodies[door], forged)
     hub.cli("cluster", "spoke-credential", "delete", cluster.id, forged.sha256[:12])

@@ -1,12 +1,16 @@
 """Who may knock at a cluster's doors, and what becomes of what is no review."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
 from cluster import PROOF, access_review_of
+from hub import unique
+from kube import wait_for
+from lab import ACCOUNT, hub_of
 
 DOORS = ["tokenreview", "subjectaccessreview"]
 # More than any review that the hub reads.
@@ -248,30 +252,49 @@ def immunity_59_a_review_with_a_proof_is_denied_whatever_is_wrong_with_it(world)
         assert status["evaluationError"], name
 
 
-def immunity_59_a_hub_that_sheds_denies_what_bears_a_proof_and_asks_the_rest_to_come_again(new_hub):
-    hub = new_hub("shedding")
-    hub.start()
-    cluster = hub.create_cluster()
-    ana = hub.create_user()
-    cluster.entry(ana, policy="AmazonEKSClusterAdminPolicy")
-    user = cluster.log_in(ana)
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A hub whose doors work on one review at a time, and an STS that can make it a long one."""
+    with hub_of(tmp_path_factory.mktemp("narrow"), "gateway:LANYARD_GATEWAY__REVIEWS_IN_FLIGHT_MAX=1") as both:
+        yield both
+
+
+def immunity_59_a_hub_that_sheds_denies_what_bears_a_proof_and_asks_the_rest_to_come_again(narrow):
+    hub, sts = narrow
+    cluster = hub.create_cluster("shedding", "--trust", f"sts:lab/{ACCOUNT}")
+    lea = sts.person(unique("lea"), ACCOUNT)
+    hub.secrets.add("a lab key", lea.credentials.secret)
+    hub.cli("entry", "create", cluster.id, lea.arn)
+    hub.cli("entry", "associate", cluster.id, lea.arn, "AmazonEKSClusterAdminPolicy")
+    user = cluster.log_in(lea.credentials, host=sts.host)
     assert cluster.verdict(user, verb="get", resource="pods")[0] == "allowed"
-    hub.stop()
-    full = new_hub("shedding", settings={"LANYARD_GATEWAY__REVIEWS_IN_FLIGHT_MAX": "0"})
-    full.start()
-    busy = type(cluster)(full, cluster.id, cluster.uid, cluster.spoke)
-    response = busy.post("subjectaccessreview", access_review_of(user, verb="get", resource="pods"))
-    assert response.status_code == 200
-    assert response.json()["status"]["denied"] and response.json()["status"]["evaluationError"]
-    bare = {"username": "ben", "groups": []}
-    response = busy.post("subjectaccessreview", access_review_of(bare, verb="get", resource="pods"))
-    assert response.status_code == 429 and response.headers["Retry-After"]
-    response = busy.post("tokenreview", {"spec": {"token": cluster.token(ana)}})
-    assert response.status_code == 429
+
+    def review(seconds: int) -> dict:
+        """Of a token that nobody has seen."""
+        return body_of("tokenreview", user) | {"spec": {"token": cluster.token(lea.credentials, host=sts.host, expires=str(seconds))}}
+
+    other = type(cluster)(hub, cluster.id, cluster.uid, cluster.spoke)
+    asked, sts.ill = sts.asked, threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            held = pool.submit(other.post, "tokenreview", review(101))
+            wait_for("a review that asks the STS", lambda: sts.asked > asked)
+            response = cluster.post("subjectaccessreview", access_review_of(user, verb="get", resource="pods"))
+            assert response.status_code == 200
+            assert response.json()["status"]["denied"] and response.json()["status"]["evaluationError"]
+            bare = access_review_of({"username": "ben", "groups": []}, verb="get", resource="pods")
+            response = cluster.post("subjectaccessreview", bare)
+            assert response.status_code == 429 and response.headers["Retry-After"]
+            assert cluster.post("tokenreview", review(102)).status_code == 429
+        finally:
+            sts.ill.set()
+    sts.ill = None
+    assert held.result().status_code == 200
+    assert cluster.verdict(user, verb="get", resource="pods")[0] == "allowed", "it goes on"
 
 
-def immunity_59_under_a_flood_a_review_with_a_proof_is_decided_or_denied_and_never_an_error(new_hub):
-    hub = new_hub("flooded", settings={"LANYARD_GATEWAY__REVIEWS_IN_FLIGHT_MAX": "1"}).start()
+def immunity_59_under_a_flood_a_review_with_a_proof_is_decided_or_denied_and_never_an_error(narrow):
+    hub, _ = narrow
     cluster = hub.create_cluster()
     ana = hub.create_user()
     cluster.entry(ana, policy="AmazonEKSClusterAdminPolicy")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hub import NO, unique
+from stack import REPLICAS
 
 ADMIN = "AmazonEKSClusterAdminPolicy"
 
@@ -156,8 +157,8 @@ def immunity_56_a_role_counts_while_somebody_can_assume_it(hub, guarded_by_a_cha
     assert "administrator" in hub.refused("iam", "user", "delete", ben.name, code=NO)
 
 
-def immunity_56_no_block_stops_everybody_who_may_lift_it(new_hub):
-    hub = new_hub().start()
+def immunity_56_no_block_stops_everybody_who_may_lift_it(own_hub):
+    hub = own_hub
     operator = f"arn:aws:iam::{hub.account}:user/administrator"
     account = ["--in-account", hub.account]
     cases = [
@@ -173,6 +174,9 @@ def immunity_56_no_block_stops_everybody_who_may_lift_it(new_hub):
     # Whoever says so is stopped, and the way back is the hub's own folder.
     hub.cli("block", "create", "--account", hub.account, "--reason", "x", "--allow-lockout")
     assert "blocked" in hub.refused("block", "list", code=NO)
+    if REPLICAS:
+        # It leads through `lanyard serve`.
+        return
     hub.stop()
     hub.start("--renew-administrator")
     assert hub.cli("block", "list") == []
