@@ -20,11 +20,14 @@ READY_SECONDS_MAX = 60
 COMMAND_SECONDS_MAX = 180
 
 BASE, BUILD, POSTGRES, LANYARD = "lanyard-test-base", "lanyard-test-build", "lanyard-test-postgres", "lanyard-test"
+# What the Dockerfile begins with.
+BASES = {"BUILD_IMAGE": BUILD, "RUNTIME_IMAGE": BASE}
+# What deploy/docker-compose.yml names. The first one is built when it is brought up.
 IMAGES = {"LANYARD_IMAGE": LANYARD, "POSTGRES_IMAGE": POSTGRES, "REDIS_IMAGE": BASE}
 
 
 class Docker:
-    """One daemon, with the images that deploy/docker-compose.yml names."""
+    """One daemon, with the images of a registry that deploy/docker-compose.yml and the Dockerfile name."""
 
     def __init__(self) -> None:
         self.namespaces = Namespaces("docker")
@@ -91,7 +94,6 @@ class Docker:
         self._build(context, BUILD, f"FROM {BASE}\nCOPY cargo /usr/local/bin/cargo\nCOPY lanyard /opt/lanyard\n")
         entry = "/usr/local/bin/postgres.sh"
         self._build(context, POSTGRES, f'FROM {BASE}\nCOPY postgres {entry}\nENTRYPOINT ["{entry}"]\n')
-        self.build_image(LANYARD)
 
     def _build(self, context: pathlib.Path, image: str, text: str) -> None:
         file = context / f"{image}.Dockerfile"
@@ -100,5 +102,5 @@ class Docker:
 
     def build_image(self, image: str, *words: str) -> None:
         """The image of the project's Dockerfile, of these base images."""
-        bases = [f"--build-arg=BUILD_IMAGE={BUILD}", f"--build-arg=RUNTIME_IMAGE={BASE}"]
+        bases = [f"--build-arg={name}={base}" for name, base in BASES.items()]
         self.run("build", "--quiet", "--network=none", f"--tag={image}", *bases, *words, str(ROOT))

@@ -7,12 +7,17 @@ import boto3
 import pytest
 import requests
 
-from composed import DOORS, KEEPERS, RUNNING, SERVICES
+from composed import DOORS, FILE, KEEPERS, RUNNING, SERVICES, documented
+from dockerd import ROOT
 from hub import REGION
 
 # Files are read every ten seconds.
 TAKEN_SECONDS_MAX = 60
 OURS = [name for name in RUNNING if name.rsplit("-", 1)[0] in (*SERVICES, *DOORS)]
+
+
+def test_the_readme_brings_it_up_as_the_file_says():
+    assert documented(ROOT / "README.md") == documented(FILE)
 
 
 @pytest.fixture(scope="module")
