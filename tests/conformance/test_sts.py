@@ -21,8 +21,12 @@ PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    # An answer that is too slow is one after more than the second.
+    # A slow STS takes longer than that (`sts.SLOW_SECONDS`).
     settings = ["authn:LANYARD_AUTHN__STS__BACKOFF_MILLISECONDS=1", "gateway:LANYARD_GATEWAY__REVIEW_TIMEOUT_MS=1500"]
+    if REPLICAS:
+        # A machine that has other things to do is no Redis that hangs.
+        redis = "authn:LANYARD_AUTHN__TOKEN_CACHE__REDIS"
+        settings += [f"{redis}__GET_MILLISECONDS=1000", f"{redis}__PUT_MILLISECONDS=10000"]
     with hub_of(tmp_path_factory.mktemp("lab"), *settings) as both:
         yield both
 
