@@ -10,7 +10,7 @@ use lanyard_api::{credentials::jwks_uri, mapping::Cluster, proof::EXTRA_KEY};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-pub use version::{KubernetesVersion, Structured, Way};
+pub use version::{KubernetesVersion, Structured, VersionError, Way};
 
 /// How long an API server waits for our authorizer. A review is answered sooner, with or without its answer.
 const WEBHOOK_TIMEOUT: &str = "3s";

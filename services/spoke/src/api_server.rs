@@ -45,7 +45,7 @@ pub enum ApiFault {
     #[error(transparent)]
     Http(#[from] HttpFault),
     /// The API server says no.
-    #[error("the API server answered {status} to `{what}`: {message}{}", advice(*.status))]
+    #[error("the API server answered {status} to `{what}`: {message}{}", advice(*.status, .what))]
     Status {
         /// Its code.
         status: u16,
@@ -54,7 +54,7 @@ pub enum ApiFault {
         /// Its own words, in one line.
         message: String,
     },
-    /// A document of the issuer is longer than any honest one.
+    /// A document of its own is longer than any honest one.
     #[error("`{what}` has {bytes} bytes, at most {ISSUER_BYTES_MAX} are read")]
     TooLong {
         /// Which one.
@@ -83,14 +83,18 @@ pub enum ApiFault {
 const CONFIGURATION_PATH: &str = ".well-known/openid-configuration";
 /// Where it serves the issuer's keys, whatever address its configuration has for others.
 const KEYS_PATH: &str = "openid/v1/jwks";
+/// Where it says which release it is of. Stock bindings let everybody read that.
+const VERSION_PATH: &str = "version";
 /// Longest document of the two: what credentials reads of a key set.
 const ISSUER_BYTES_MAX: usize = 256 * 1024;
 /// Longest answer to a question beside lists and watches: a review comes back with the token in it, of at most some KB.
 const QUESTION_BYTES_MAX: usize = 128 * 1024;
 
-fn advice(status: u16) -> &'static str {
+fn advice(status: u16, what: &str) -> &'static str {
     match status {
         401 => "; the credential does not count (any more): give another one with `lanyard cluster add`",
+        // Nothing on a watch hangs on it.
+        _ if what == VERSION_PATH => "",
         403 => {
             "; let the credential do what `lanyard cluster add --help` lists: get, list and watch the RBAC objects, ServiceAccounts \
              and kube-system's ConfigMap aws-auth, and get the issuer's two documents"
@@ -236,6 +240,14 @@ impl ApiServer {
         let configuration = self.document(CONFIGURATION_PATH).await?;
         let jwks = self.document(KEYS_PATH).await?;
         Ok(wire::issuer(&configuration, &jwks)?)
+    }
+
+    /// The release that it says it is of, as [`wire::release`] has it.
+    ///
+    /// # Errors
+    /// [`ApiFault`].
+    pub async fn release(&self) -> Result<String, ApiFault> {
+        Ok(wire::release(&self.document(VERSION_PATH).await?)?)
     }
 
     async fn document(&self, path: &'static str) -> Result<Bytes, ApiFault> {

@@ -298,6 +298,20 @@ pub fn issuer(configuration: &[u8], jwks: &[u8]) -> Result<IssuerDocuments, Unre
     Ok(IssuerDocuments { issuer_url: issuer, jwks: jwks.to_owned() })
 }
 
+/// The release that an API server says it is of, as `major.minor`, with what its vendor adds (`1.31+`).
+///
+/// # Errors
+/// [`Unreadable`] where it is no document of that kind.
+pub fn release(version: &[u8]) -> Result<String, Unreadable> {
+    #[derive(Deserialize)]
+    struct Version {
+        major: String,
+        minor: String,
+    }
+    let Version { major, minor } = serde_json::from_slice(version).map_err(|error| unreadable(&error))?;
+    Ok(one_line(&format!("{major}.{minor}")))
+}
+
 fn rbac(resource: Resource, object: &mut Value) -> Content {
     let mut metadata = Map::new();
     for member in ["name", "namespace", "labels"] {

@@ -11,7 +11,8 @@ import requests
 
 import kube
 from hub import NO, REGION, USAGE, unique
-from spokes import READERS, counted, holder, kubeconfig, line, new_namespace, new_spoke, seen
+from kubefiles import hide_tokens
+from spokes import READERS, add, counted, holder, kubeconfig, line, new_namespace, new_spoke, seen
 
 # Changes in a row, as fast as they go.
 FLOOD = 200
@@ -40,6 +41,56 @@ def test_one_command_registers_a_cluster_whole_and_run_again_changes_nothing(new
     assert {key: again[key] for key in same} == {key: added[key] for key in same}
     told = hub.run("cluster", "describe", spoke.cluster.id, output=None).stdout
     assert "spoke.watch.holder" in told and spoke.server.admin_token not in told
+
+
+def test_an_api_server_starts_with_what_was_written_for_its_release_or_a_named_one(new_hub, servers, etcd, tmp_path):
+    hub, asked = new_hub().start(), servers[0]
+    spoke, added = new_spoke(hub, asked, tmp_path / "spoke")
+    said = asked.request("/version", token=asked.admin_token).json()
+    current = f"{said['major']}.{said['minor'].rstrip('+')}"
+    assert added["kubernetes"] == {"said_by": "api_server", "version": current}, added
+    assert any(flag.startswith("--authorization-config=") for flag in added["flags"]), added
+    # What goes by flags alone a newer server understands as well.
+    (tmp_path / "older").mkdir()
+    words = [*add(asked, tmp_path / "older", spoke.cluster.id), "--kubernetes-version", "1.28"]
+    older = hub.cli(*words)
+    assert older["kubernetes"] == {"said_by": "flag", "version": "1.28"} and older["registration"] == "unchanged", older
+    assert not any(file.endswith("authorization-config.yaml") for file in older["files"]), older
+    assert "--authorization-mode=Webhook,Node,RBAC" in older["flags"], older
+    kept = hub.cli(*words)
+    assert kept["files_are"] == "kept" and kept["credential"] == older["credential"], kept
+    ana = hub.create_user("ana")
+    spoke.cluster.entry(ana, policy="AmazonEKSViewPolicy")
+    for name, written in (("said", added), ("named", older)):
+        hide_tokens(hub, pathlib.Path(written["files"][0]).parent)
+        server = kube.start(tmp_path / name, etcd, written["flags"])
+        try:
+            configmaps = "/api/v1/namespaces/default/configmaps"
+            may = server.request(configmaps, token=spoke.cluster.token(ana))
+            assert may.status_code == 200, may.text
+            may_not = server.request("/api/v1/namespaces/default/secrets", token=spoke.cluster.token(ana))
+            assert may_not.status_code == 403, may_not.text
+        finally:
+            kube.stop(server.process)
+    # Files for another release than the one that the server says are no good to it.
+    again = hub.cli(*words[:-2])
+    assert again["files_are"] == "written" and again["flags"] != older["flags"], again
+
+
+def test_of_an_api_server_that_does_not_say_its_release_the_newest_is_taken_with_a_warning(new_hub, tmp_path):
+    hub = new_hub().start()
+    nobody = kube.ApiServer(tmp_path / "nobody", kube.free_port(), "a-token-of-nobody")
+    nobody.ca.parent.mkdir(parents=True)
+    nobody.ca.write_text(pathlib.Path(hub.ca).read_text())
+    done = hub.run(*add(nobody, tmp_path, "away"))
+    assert done.returncode == 0 and "--kubernetes-version 1.NN" in done.stderr, done.stderr
+    added = json.loads(done.stdout)
+    assert added["kubernetes"]["said_by"] == "nobody" and added["kubernetes"]["why"], added
+    # Of what was written for a release that somebody named, no newer one is made by a guess.
+    older = hub.cli(*add(nobody, tmp_path, "away"), "--kubernetes-version", "1.28")
+    assert older["files_are"] == "written", older
+    guessed = hub.cli(*add(nobody, tmp_path, "away"))
+    assert guessed["files_are"] == "kept" and guessed["flags"] == older["flags"], guessed
 
 
 def test_a_kubeconfig_that_would_run_something_is_refused_by_name(new_hub, servers, tmp_path):

@@ -5,6 +5,7 @@ mod admission_config;
 mod describe;
 mod files;
 mod issuer;
+mod release;
 mod settings;
 mod webhook_config;
 

@@ -7,6 +7,8 @@
 use std::{fmt, str::FromStr};
 
 use lanyard_api::kubernetes::{NEWEST_MINOR, OLDEST_MINOR};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// A minor release of Kubernetes 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,11 @@ impl KubernetesVersion {
     /// The release that files are written for unless another is named.
     pub const CURRENT: Self = Self(NEWEST_MINOR);
 
+    /// All that are known.
+    pub fn newest_first() -> impl Iterator<Item = Self> {
+        (OLDEST_MINOR..=NEWEST_MINOR).rev().map(Self)
+    }
+
     /// How its API server is told.
     pub fn way(self) -> Way {
         let api_version = match self.0 {
@@ -59,6 +66,37 @@ impl KubernetesVersion {
             32.. => "apiserver.config.k8s.io/v1",
         };
         Way::File(Structured { api_version, has_cache_switches: self.0 >= 34, needs_gate: self.0 == 29 })
+    }
+}
+
+impl Way {
+    /// Whether an API server's flags, and the `AuthorizationConfiguration` beside them if there is one, tell it in this way. What
+    /// people have changed in them beside is theirs.
+    pub fn is_of(self, flags: &str, configuration: Option<&str>) -> bool {
+        let has = |flag: &str| flags.lines().any(|line| line.trim_start().starts_with(flag));
+        match self {
+            Self::File(structured) => {
+                has("--authorization-config=") && configuration.is_some_and(|text| structured.is_of(text))
+            }
+            Self::Flags => has("--authorization-webhook-config-file="),
+        }
+    }
+}
+
+impl Structured {
+    fn is_of(self, configuration: &str) -> bool {
+        let Ok(configuration) = serde_saphyr::from_str::<Value>(configuration) else { return false };
+        let authorizers = configuration.get("authorizers").and_then(Value::as_array);
+        let has_switches =
+            |authorizer: &Value| authorizer.pointer("/webhook/cacheAuthorizedRequests").is_some();
+        configuration.get("apiVersion").and_then(Value::as_str) == Some(self.api_version)
+            && authorizers.into_iter().flatten().any(has_switches) == self.has_cache_switches
+    }
+}
+
+impl Serialize for KubernetesVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -82,6 +82,20 @@ fn an_issuer_is_the_name_in_the_configuration_and_the_keys_as_they_are_served() 
 }
 
 #[test]
+fn a_release_is_what_the_api_server_calls_itself_in_one_line() {
+    for (document, read) in [
+        (&br#"{"major":"1","minor":"35","gitVersion":"v1.35.0"}"#[..], Some("1.35")),
+        (br#"{"major":"1","minor":"31+"}"#, Some("1.31+")),
+        (br#"{"major":"","minor":""}"#, Some(".")),
+        (br#"{"major":"1","minor":"3\n5"}"#, Some("1.3 5")),
+        (br#"{"gitVersion":"v1.35.0"}"#, None),
+        (b"<html>", None),
+    ] {
+        assert_eq!(release(document).ok().as_deref(), read, "{document:?}");
+    }
+}
+
+#[test]
 fn each_kind_of_event_is_read() {
     let bare = |version: &str| json!({ "kind": "Role", "metadata": { "resourceVersion": version } });
     let read = |kind, object: &Value| event(Resource::RoleBindings, &line(kind, object));

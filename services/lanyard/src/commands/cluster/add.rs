@@ -22,9 +22,18 @@ use super::super::spoke::{review_rule, spoke_rules};
 use super::{
     CreateArgs,
     files::{Folder, gateway_url},
+    release::Release,
     webhook_config::{self, Written},
 };
-use crate::{cli::Context, exit::Ending, failure::Failure, hub::Hub, input::Source, output::Tabular};
+use crate::{
+    cli::{Context, complain},
+    exit::Ending,
+    failure::Failure,
+    hub::Hub,
+    input::Source,
+    kubefiles::KubernetesVersion,
+    output::Tabular,
+};
 
 pub(super) const HELP: &str = concat!(
     "\
@@ -40,7 +49,11 @@ command, read a file or trust anybody is refused by name. Its credential needs a
     "
 Without the last one the hub does not hear of the end of a pod, and vends to it by its token alone while that lasts.
 
-Run again, it changes what is different and nothing else: files whose credential counts stay as they are."
+The API server is asked for its release at `/version`, for each release reads other files; of one
+that does not answer here, --kubernetes-version says it.
+
+Run again, it changes what is different and nothing else: files of that release whose credential
+counts stay as they are."
 );
 
 /// How long the first look at a new cluster is waited for.
@@ -68,6 +81,9 @@ pub struct AddArgs {
     /// The URL of the hub's gateway, as the API server reaches it; by default the ready-file's.
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
+    /// The release of its API server, which reads its files strictly; by default what the API server says.
+    #[arg(long, value_name = "1.NN")]
+    kubernetes_version: Option<KubernetesVersion>,
 }
 
 /// What was done, and what is left to do.
@@ -77,6 +93,8 @@ struct Added {
     /// `created`, `updated` or `unchanged`.
     registration: &'static str,
     kubeconfig_version: u64,
+    /// Which release the files are for.
+    kubernetes: Release,
     /// The API server's files: `written`, or `kept` where their credential counts.
     files_are: &'static str,
     #[serde(flatten)]
@@ -106,6 +124,7 @@ impl Tabular for Added {
         vec![
             row("cluster", format!("{} {}", self.written.cluster, self.registration)),
             row("kubeconfig", format!("version {}", self.kubeconfig_version)),
+            row("release", self.kubernetes.words()),
             row("files", format!("{} in {}", self.files_are, self.written.folder())),
             row("check", self.check.clone()),
             row("watch", watch),
@@ -143,6 +162,11 @@ impl AddArgs {
         let gateway = gateway_url(self.gateway.as_deref(), hub)?;
         let out =
             self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-lanyard", self.create.name())));
+        // Before anything is made: where the release is refused, there is nothing to take back.
+        let kubernetes = Release::of(self.kubernetes_version, &reduced).await?;
+        if let Some(doubt) = kubernetes.doubt() {
+            complain(&format!("warning: {doubt}"));
+        }
         let (cluster, registration) = self.register(context, hub, &reduced).await?;
         let remote = hub.remote();
         let put = remote.put_spoke_kubeconfig(
@@ -152,8 +176,9 @@ impl AddArgs {
             None,
         );
         let kubeconfig = put.await?.value;
-        let files =
-            webhook_config::Files::in_folder(Folder::make(&out, self.path.as_deref())?, &cluster, &gateway);
+        let folder = Folder::make(&out, self.path.as_deref())?;
+        let files = webhook_config::Files::in_folder(folder, &cluster, &gateway, kubernetes.version().way());
+        let files = if kubernetes.is_known() { files } else { files.of_those_there() };
         let (written, is_new) = match files.that_count(&remote).await? {
             Some(kept) => (kept, false),
             None => (files.write(hub, self.create.change()).await?, true),
@@ -164,6 +189,7 @@ impl AddArgs {
             uid: cluster.uid.to_string(),
             registration,
             kubeconfig_version: kubeconfig.version,
+            kubernetes,
             files_are: if is_new { "written" } else { "kept" },
             written,
             check,

@@ -103,8 +103,7 @@ impl WebhookConfigArgs {
     pub(super) async fn run(self, context: &Context, hub: &Hub) -> Result<Ending, Failure> {
         let (gateway, folder) = self.files.places(hub)?;
         let cluster = hub.remote().get_cluster(admitted_at_the_door(), self.files.cluster).await?;
-        let files =
-            Files { way: self.kubernetes_version.way(), ..Files::in_folder(folder, &cluster, &gateway) };
+        let files = Files::in_folder(folder, &cluster, &gateway, self.kubernetes_version.way());
         let written = files.write(hub, self.files.change.into()).await?;
         let ending = context.show(&written)?;
         // Who may make one need not be allowed to see the others.
@@ -148,17 +147,24 @@ pub(super) struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// Of this cluster, which asks this gateway, for a current API server.
-    pub(super) fn in_folder(folder: Folder, cluster: &'a Cluster, gateway: &'a str) -> Self {
-        Self { folder, cluster, gateway, way: KubernetesVersion::CURRENT.way() }
+    /// Of this cluster, which asks this gateway, for an API server that is told in this way.
+    pub(super) fn in_folder(folder: Folder, cluster: &'a Cluster, gateway: &'a str, way: Way) -> Self {
+        Self { folder, cluster, gateway, way }
     }
 
-    /// What the files are called.
-    fn names(&self) -> &'static [&'static str] {
-        match self.way {
-            Way::File(_) => &[TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS],
-            Way::Flags => &[TOKEN_REVIEW, ACCESS_REVIEW, FLAGS],
-        }
+    /// The same for the release that the files in the folder are for, if all of them are there: of one that nobody has told, what
+    /// somebody has written is the better guess.
+    pub(super) fn of_those_there(self) -> Self {
+        let mut ways = KubernetesVersion::newest_first().map(KubernetesVersion::way);
+        let way = ways.find(|way| self.are_there(*way)).unwrap_or(self.way);
+        Self { way, ..self }
+    }
+
+    /// Whether all files are there, and tell an API server in this way.
+    fn are_there(&self, way: Way) -> bool {
+        let text = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).ok();
+        names(way).iter().all(|name| self.folder.path().join(name).exists())
+            && way.is_of(&text(FLAGS).unwrap_or_default(), text(AUTHORIZATION).as_deref())
     }
 
     fn flags(&self) -> Vec<String> {
@@ -200,14 +206,14 @@ impl<'a> Files<'a> {
         Ok(self.written(credential.id))
     }
 
-    /// The files as they lie there, if all of them do, they ask this gateway about this cluster, and their credential counts.
+    /// The files as they lie there, if all of them do, they are for such a release, they ask this gateway about this cluster, and
+    /// their credential counts.
     ///
     /// # Errors
     /// [`Failure`] where the hub does not say which credentials count, or a file is not to be trusted.
     pub(super) async fn that_count(&self, hub: &impl Clusters) -> Result<Option<Written>, Failure> {
         let out = self.folder.path();
-        let is_there = |name: &str| out.join(name).exists();
-        if !self.names().iter().all(|name| is_there(name)) {
+        if !self.are_there(self.way) {
             return Ok(None);
         }
         let text = read(&out.join(TOKEN_REVIEW))?;
@@ -225,11 +231,19 @@ impl<'a> Files<'a> {
         Written {
             cluster: self.cluster.id.to_string(),
             credential,
-            files: self.folder.written(self.names()),
+            files: self.folder.written(names(self.way)),
             flags: self.flags(),
             note: kubefiles::revocation_note(self.cluster, self.way),
             folder: self.folder.path().to_owned(),
         }
+    }
+}
+
+/// What the files are called.
+fn names(way: Way) -> &'static [&'static str] {
+    match way {
+        Way::File(_) => &[TOKEN_REVIEW, ACCESS_REVIEW, AUTHORIZATION, FLAGS],
+        Way::Flags => &[TOKEN_REVIEW, ACCESS_REVIEW, FLAGS],
     }
 }
 
@@ -251,9 +265,64 @@ fn token_in(folder: &Path) -> Result<Option<SecretString>, Failure> {
 #[cfg(test)]
 mod tests {
     use lanyard_api::ClusterUid;
+    use serde_json::json;
     use time::macros::datetime;
 
     use super::*;
+
+    fn way(version: &str) -> Way {
+        version.parse::<KubernetesVersion>().unwrap().way()
+    }
+
+    #[test]
+    fn files_are_those_of_the_releases_that_are_told_in_the_same_way_and_of_no_other() {
+        let cluster: Cluster = serde_json::from_value(json!({
+            "uid": "00000000-0000-4000-8000-000000000001", "id": "dev", "name": "dev", "partition": "aws",
+            "account": "111122223333", "region": "eu-central-1", "endpoint": null, "certificate_authority": null,
+            "authentication_mode": "API", "authorizer_mode": "webhook-first", "trusted_accounts": [],
+            "audiences": [], "token_cache_seconds": 10, "created_by": "test", "tags": {},
+            "created_at": "2026-11-24T12:00:00Z",
+        }))
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("files");
+        let files = |version: &str| {
+            Files::in_folder(Folder::make(&out, None).unwrap(), &cluster, "https://hub.example", way(version))
+        };
+        assert!(!files("1.28").are_there(way("1.28")), "of an empty folder");
+        for (written, asked, are_kept) in [
+            ("1.28", "1.28", true),
+            // No AuthorizationConfiguration is missed where there is none to be.
+            ("1.28", "1.17", true),
+            ("1.28", "1.35", false),
+            ("1.31", "1.31", true),
+            ("1.31", "1.30", true),
+            ("1.31", "1.29", false),
+            ("1.31", "1.35", false),
+            ("1.33", "1.32", true),
+            ("1.33", "1.34", false),
+            ("1.35", "1.34", true),
+            ("1.35", "1.31", false),
+            // The file of before lies there still, and the flags do not name it.
+            ("1.35", "1.28", false),
+            ("1.28", "1.28", true),
+            ("1.28", "1.35", false),
+        ] {
+            let of = files(written);
+            for (name, text) in of.contents("PEM", &"lsp_x".into()) {
+                of.folder.write(name, text).unwrap();
+            }
+            assert_eq!(
+                files(asked).are_there(way(asked)),
+                are_kept,
+                "written for {written}, asked for {asked}"
+            );
+            // Of a release that nobody knows they stay what they are.
+            assert_eq!(files("1.35").of_those_there().way, way(written), "{written}");
+        }
+        std::fs::remove_file(out.join(FLAGS)).unwrap();
+        assert!(!files("1.28").are_there(way("1.28")), "without the flags");
+    }
 
     #[test]
     fn who_makes_another_credential_is_told_of_those_before_it() {
