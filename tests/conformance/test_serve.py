@@ -10,6 +10,7 @@ import pytest
 
 from cluster import Cluster, with_id
 from databases import own_database
+from hub import USAGE
 
 PODS = {"verb": "list", "resource": "pods", "namespace": "team-a"}
 
@@ -70,6 +71,30 @@ def test_a_restart_keeps_everything(new_hub, store):
     hub.stop()
     hub.assert_no_leaks()
     assert (hub.data / "lanyard.db").exists() == (store != "postgres")
+
+
+def test_the_url_by_which_a_hub_is_known_is_the_first_that_it_was_told(new_hub):
+    first, other = "https://hub.example:8443", "https://other.example"
+    hub = new_hub().start()
+    stored = lambda *words: hub.cli("db", "external-url", *words, "--data-dir", str(hub.data))  # noqa: E731
+    hub.stop()
+    assert stored()["external_url"] is None, "where it listened is nobody's word"
+    hub.start("--external-url", first)
+    hub.stop()
+    assert hub.start().ready["gateway"] == first
+    hub.stop()
+    assert "since it was first told" not in hub.log()
+    assert hub.start("--external-url", f"{other}/").ready["gateway"] == other, "the configuration's word counts"
+    hub.stop()
+    warnings = [line for line in hub.log().splitlines() if "since it was first told" in line]
+    assert len(warnings) == 1 and first in warnings[0] and other in warnings[0], warnings
+    assert stored()["external_url"] == first
+    assert stored(other, "--reason", "it moved") | {"store": ""} == {"store": "", "external_url": other, "before": first}
+    assert hub.start().ready["gateway"] == other
+    hub.stop()
+    assert stored("--forget")["external_url"] is None
+    assert hub.start().ready["gateway"].startswith("https://127.0.0.1:")
+    assert "https" in hub.refused("db", "external-url", "http://hub.example", code=USAGE)
 
 
 def test_the_administrators_key_is_renewed_when_its_file_is_lost_and_not_unasked(new_hub):

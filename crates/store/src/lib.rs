@@ -68,7 +68,7 @@ pub use tables::{
     old_keys::Resealed,
     purpose_keys::KeyVersion,
     rbac::RbacObject,
-    settings::Setting,
+    settings::{ExternalUrl, Setting},
     workloads::{ClusterServiceAccount, IssuerTaken},
 };
 pub use transaction::{Committed, REASON_BYTES_MAX, Transaction, check_record, replayed};

@@ -181,5 +181,6 @@ store_suite! {
         what_a_watcher_says_is_kept_while_its_cluster_is_there,
         a_watcher_that_lost_its_lease_changes_nothing_any_more,
         settings_read_back_in_their_types,
+        an_external_url_is_the_first_that_was_told_until_another_is_stored,
         a_store_opens_again_as_it_was;
 }

@@ -242,6 +242,22 @@ impl AuthnConfig {
 }
 
 impl AuthnConfig {
+    /// Takes the host of the URL by which the hub is known for one of its own, for something in front of it that has the AWS wire too.
+    /// One that cannot be the hub's, such as a self-hosted STS's, is none.
+    pub fn known_by(&mut self, external_url: &str) {
+        let host = external_url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+        let Some(host) = host else { return };
+        // As clients sign it.
+        let host = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
+        if self.own_sts_hosts.contains(&host) {
+            return;
+        }
+        self.own_sts_hosts.push(host);
+        if self.validate().is_err() {
+            self.own_sts_hosts.pop();
+        }
+    }
+
     /// How STS is called: of all private addresses, those of the self-hosted STS that may have one are allowed; and a
     /// self-hosted STS with a CA file is verified by that alone.
     ///
@@ -299,6 +315,27 @@ mod tests {
             let config: AuthnConfig = serde_json::from_value(config).unwrap();
             let error = config.validate().unwrap_err().to_string();
             assert!(error.starts_with("authn.own_sts_hosts: ") && error.contains(said), "{host}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_the_url_by_which_the_hub_is_known_is_its_own_unless_it_is_anothers() {
+        let lab = serde_json::json!({ "name": "lab", "host": "sts.lab.example", "region": "lab" });
+        let config = serde_json::json!({ "own_sts_hosts": ["aws.hub.example"], "self_hosted_sts": [lab] });
+        for (url, taken) in [
+            ("https://Hub.example:443", Some("hub.example")),
+            ("https://hub.example:8443/", Some("hub.example:8443")),
+            ("https://[::1]:8443", Some("[::1]:8443")),
+            ("https://hub.example/below", Some("hub.example")),
+            ("https://aws.hub.example", None),
+            ("https://sts.lab.example", None),
+            ("https://sts.eu-west-1.amazonaws.com", None),
+            ("http://hub.example", None),
+        ] {
+            let mut config: AuthnConfig = serde_json::from_value(config.clone()).unwrap();
+            config.known_by(url);
+            let hosts: Vec<&str> = ["aws.hub.example"].into_iter().chain(taken).collect();
+            assert_eq!(config.own_sts_hosts, hosts, "{url}");
         }
     }
 

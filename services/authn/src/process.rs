@@ -64,15 +64,19 @@ impl Service for Authn {
         let store = &opened.store;
         let region = Region::parse(&config.region)?;
         let hub = hub_of(store, &region).await?.context("the store has no hub")?;
-        let sts = StsClient::new(config.authn.sts.clone(), config.authn.sts_http_options()?)?;
+        let mut authn = config.authn;
+        if let Some(url) = store.external_url().await? {
+            authn.known_by(&url);
+        }
+        let sts = StsClient::new(authn.sts.clone(), authn.sts_http_options()?)?;
         let engine = Arc::new(Engine::new(Parts {
             store: store.clone(),
             sessions: Keyed::following(store.keyring(), session_opener)?,
             certificates: Some(opened.identity.chains()),
             sts: Arc::new(sts),
-            shared_cache: Shared::start(&config.authn.token_cache)?,
+            shared_cache: Shared::start(&authn.token_cache)?,
             hub,
-            config: config.authn,
+            config: authn,
             clock: Arc::clone(store.clock()),
         })?);
         let now = opened.now();

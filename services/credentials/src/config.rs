@@ -16,8 +16,9 @@ pub struct CredentialsConfig {
     pub clusters_max: usize,
     /// Most ServiceAccounts of one cluster.
     pub service_accounts_max: usize,
-    /// The URL under which the hub's gateway is reached from outside, https: the issuers of clusters begin with it. `lanyard serve` takes
-    /// its own `external_url` where nothing is said here; without any, no cluster gets an issuer at the hub.
+    /// The URL under which the hub's gateway is reached from outside, https: the issuers of clusters begin with it. Where nothing is said
+    /// here, `lanyard serve` takes its own `external_url`, and a process of its own the one that is stored since it was first told;
+    /// without any, no cluster gets an issuer at the hub.
     pub external_url: Option<String>,
     /// How the issuers of OIDC providers are called. In one process with authn what is configured there counts, unless something
     /// is configured here.

@@ -94,9 +94,14 @@ impl Service for CredentialsService {
         let door = opened.door(Audience::Credentials, Purpose::VouchCredentials)?;
         let region = Region::parse(&config.region)?;
         let exchange = Exchange::new(opened.hub, region, &config.credentials.exchange)?;
-        let CredentialsProcessConfig { region: of_hub, aws, peers, credentials, .. } = config;
+        let CredentialsProcessConfig { region: of_hub, aws, peers, mut credentials, .. } = config;
         let within = Duration::from_millis(credentials.vend.pod_review_milliseconds);
         let store = &opened.store;
+        let external_url = store.settle_external_url(credentials.external_url.as_deref()).await?;
+        if let Some(doubt) = external_url.doubt("credentials.external_url") {
+            tracing::warn!("{doubt}");
+        }
+        credentials.external_url = external_url.used().map(str::to_owned);
         let engine = Arc::new(if aws.enabled {
             let region = Region::parse(aws.region.as_deref().unwrap_or(&of_hub))?;
             let source = lanyard_aws::CredentialSource::chain(aws.profile.as_deref(), &region);

@@ -3,6 +3,7 @@
 mod config;
 mod credentials_file;
 mod envelope;
+mod external_url;
 mod hub;
 mod listeners;
 mod ready;
@@ -67,7 +68,8 @@ pub struct Args {
     /// A name or address that the certificates hold beyond loopback; may be given again.
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
-    /// The URL that webhook files name.
+    /// The URL by which the hub is known: of webhook files and issuers. The first that is told is stored [default: the stored
+    /// one, else where the gateway listens].
     #[arg(long, value_name = "URL")]
     pub external_url: Option<String>,
     /// The region that management calls sign [default: us-east-1].
@@ -130,6 +132,7 @@ async fn serve(mut config: ServeConfig, life: Life, renew_administrator: bool) -
     let ready = life.readiness().register("hub");
     let aws = aws_client(&config, &clock)?;
     let opened = hub::open(&config, &clock, aws.as_ref(), renew_administrator).await?;
+    config.external_url = external_url::settle(&opened.store, &config).await?;
     let ca = tls::Authority::load_or_create(
         &config.data_dir.join("pki"),
         &opened.hub.id.to_string(),

@@ -10,7 +10,7 @@ use lanyard_api::{
 use time::OffsetDateTime;
 
 use super::{Bench, NOON, world::*};
-use crate::{EnvelopeKey, Keyring, Setting, Store, StoreError, spoke_lease};
+use crate::{EnvelopeKey, ExternalUrl, Keyring, Setting, Store, StoreError, spoke_lease};
 
 fn decision(at: OffsetDateTime, outcome: DecisionOutcome) -> DecisionRecord {
     DecisionRecord {
@@ -187,6 +187,35 @@ pub(super) async fn settings_read_back_in_their_types(bench: Bench) {
     assert_eq!(store.embedded_account().await.unwrap(), Some(home));
     put(&store, &Setting::new(Setting::HUB_ID, "none")).await.unwrap();
     assert!(matches!(store.hub_id().await, Err(StoreError::Broken(_))));
+}
+
+async fn settled(store: &Store, told: Option<&str>) -> ExternalUrl {
+    store.settle_external_url(told).await.unwrap()
+}
+
+pub(super) async fn an_external_url_is_the_first_that_was_told_until_another_is_stored(bench: Bench) {
+    const FIRST: &str = "https://hub.example";
+    const OTHER: &str = "https://other.example";
+    let store = bench.open().await;
+    assert_eq!(settled(&store, None).await, ExternalUrl::Unsaid);
+    assert_eq!(store.external_url().await.unwrap(), None, "nobody has said it");
+    assert_eq!(settled(&store, Some("https://hub.example/")).await, ExternalUrl::Settled(FIRST.to_owned()));
+    assert_eq!(store.external_url().await.unwrap().as_deref(), Some(FIRST));
+    assert_eq!(settled(&store, None).await, ExternalUrl::Settled(FIRST.to_owned()));
+    let disputed = ExternalUrl::Disputed { told: OTHER.to_owned(), settled: FIRST.to_owned() };
+    assert_eq!(settled(&store, Some(OTHER)).await, disputed);
+    assert_eq!(
+        store.external_url().await.unwrap().as_deref(),
+        Some(FIRST),
+        "a word changes nothing that is stored"
+    );
+    let lines = store.verify_chain(Scope::Hub).await.unwrap().revision.0;
+    assert_eq!(lines, 1, "one line, of the first time");
+    assert_eq!(store.put_external_url(&by("test"), Some(OTHER)).await.unwrap().as_deref(), Some(FIRST));
+    assert_eq!(settled(&store, Some(OTHER)).await, ExternalUrl::Settled(OTHER.to_owned()));
+    assert_eq!(store.put_external_url(&by("test"), None).await.unwrap().as_deref(), Some(OTHER));
+    assert_eq!(store.put_external_url(&by("test"), None).await.unwrap(), None);
+    assert_eq!(settled(&store, None).await, ExternalUrl::Unsaid);
 }
 
 pub(super) async fn a_store_opens_again_as_it_was(bench: Bench) {

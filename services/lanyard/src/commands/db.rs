@@ -1,6 +1,7 @@
 //! `lanyard db …`: the store's tables, and its move from SQLite to PostgreSQL. No hub has to run for it.
 
 mod copy;
+mod external_url;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub enum DbCommand {
     Migrate(MigrateArgs),
     /// Move a hub from its SQLite file to an empty PostgreSQL database, with its whole history, and verify it there.
     Copy(copy::CopyArgs),
+    /// The URL by which the hub is known, as it is stored: show it, or store another.
+    ExternalUrl(external_url::ExternalUrlArgs),
 }
 
 impl DbCommand {
@@ -29,6 +32,7 @@ impl DbCommand {
         match self {
             Self::Migrate(args) => args.run(context).await,
             Self::Copy(args) => args.run(context).await,
+            Self::ExternalUrl(args) => args.run(context).await,
         }
     }
 }

@@ -259,15 +259,21 @@ impl RotateArgs {
 }
 
 /// A hub's store, opened past the hub.
-struct Opened {
-    store: Store,
-    url: StoreUrl,
+pub(super) struct Opened {
+    /// It.
+    pub(super) store: Store,
+    /// Where it is.
+    pub(super) url: StoreUrl,
     /// A file is one process's alone.
     _alone: Option<std::fs::File>,
 }
 
 impl Opened {
-    async fn open(hub: &HubStore) -> Result<Self, Failure> {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`Failure`] where there is none, another has it, or its keys do not open.
+    pub(super) async fn open(hub: &HubStore) -> Result<Self, Failure> {
         let config = serve::configuration(hub.config.as_deref(), hub.data_dir.as_deref()).map_err(wrong)?;
         let url = config.store_url().map_err(Failure::usage)?;
         let alone = match &url {

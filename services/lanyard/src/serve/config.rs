@@ -49,7 +49,8 @@ pub struct ServeConfig {
     pub aws_listen: SocketAddr,
     /// Names and addresses beyond loopback that the certificates hold.
     pub tls_san: Vec<String>,
-    /// The URL that webhook files name, where it is not the listener's own.
+    /// The URL by which the hub is known, which webhook files and issuers name. The first that is told is stored, and counts where none
+    /// is told; without any it is the listener's own.
     pub external_url: Option<String>,
     /// The region that management calls sign and clusters are in by default.
     pub region: String,
