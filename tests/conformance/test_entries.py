@@ -94,6 +94,22 @@ def immunity_43_the_first_who_logs_in_has_the_pinned_entry_and_a_role_made_anew_
     hub.refused("entry", "create", cluster.id, f"{role}2", "--pin-until", "2001-01-01T00:00:00Z", code=2)
 
 
+def test_an_entry_whose_role_was_made_anew_is_stale_in_explanations_too_until_it_is_bound_again(world):
+    hub, _, cluster, session = world
+    role = f"arn:aws:iam::{ACCOUNT}:role/made-anew"
+    hub.cli("entry", "create", cluster.id, role, "--principal-id", "AROAOLD")
+    anew = session("made-anew", "AROAANEW")
+    supposed = lambda: hub.explain("--as", anew.arn, "--cluster", cluster.id)["stages"][-1].get("code")  # noqa: E731
+    state = lambda: hub.cli("entry", "get", cluster.id, role)["state"]  # noqa: E731
+    assert state() == "active" and supposed() != "stale_entry"
+    for _ in range(2):
+        assert outcome(world, anew).rstrip(":") == "stale_entry"
+    assert state() == "stale" and supposed() == "stale_entry"
+    hub.cli("entry", "update", cluster.id, role, "--rebind")
+    assert state() == "active" and supposed() != "stale_entry"
+    assert outcome(world, anew) == anew.arn
+
+
 def test_a_preview_names_the_users_and_roles_of_an_account_that_the_hub_keeps(world):
     hub, _, cluster, _ = world
     for name in ("team-a-reader", "team-a-writer", "team-b-reader"):

@@ -48,6 +48,8 @@ pub enum Kind {
     ClusterUpdate,
     /// [`crate::Administrator`], in its cluster's scope, by its source.
     Administrator,
+    /// [`crate::StaleEntry`], in its cluster's scope, by the id of the access entry.
+    StaleEntry,
     /// [`lanyard_api::mapping::IdentityProviderConfig`], in its cluster's scope, by its id.
     IdentityProviderConfig,
     /// [`lanyard_api::mapping::Block`], in the scope where it holds, by its id.
@@ -61,7 +63,7 @@ impl Kind {
     pub const ONLY_KEY: &'static str = "only";
 
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Account,
         Self::Cluster,
         Self::SpokeCredential,
@@ -84,6 +86,7 @@ impl Kind {
         Self::PodIdentityAssociation,
         Self::ClusterUpdate,
         Self::Administrator,
+        Self::StaleEntry,
         Self::IdentityProviderConfig,
         Self::Block,
         Self::Setting,
@@ -114,6 +117,7 @@ impl Kind {
             Self::PodIdentityAssociation => "pod_identity_association",
             Self::ClusterUpdate => "cluster_update",
             Self::Administrator => "administrator",
+            Self::StaleEntry => "stale_entry",
             Self::IdentityProviderConfig => "identity_provider_config",
             Self::Block => "block",
             Self::Setting => "setting",
@@ -145,6 +149,7 @@ impl Kind {
             Self::PodIdentityAssociation => "Pod Identity association",
             Self::ClusterUpdate => "update",
             Self::Administrator => "administrator",
+            Self::StaleEntry => "stale access entry",
             Self::IdentityProviderConfig => "identity-provider configuration",
             Self::Block => "block",
             Self::Setting => "setting",

@@ -69,6 +69,7 @@ pub use tables::{
     purpose_keys::KeyVersion,
     rbac::RbacObject,
     settings::{ExternalUrl, Setting},
+    stale_entries::StaleEntry,
     workloads::{ClusterServiceAccount, IssuerTaken},
 };
 pub use transaction::{Committed, REASON_BYTES_MAX, Transaction, check_record, replayed};

@@ -22,8 +22,8 @@ use crate::{
 /// The clusters that have a live administrator. Parameters: `$1` the moment, `$2` one cluster alone, or empty.
 ///
 /// Live is who could log in now. The source counts: a line of aws-auth where the mode reads it, an entry where the mode does,
-/// while it has the cluster administrator's policy and neither has ended. Nothing blocks the principal or its account, in
-/// the cluster, all clusters of its account, or the hub. The account is registered with that authority and the cluster
+/// while it has the cluster administrator's policy, neither has ended, and nobody else has knocked under its ARN. Nothing blocks
+/// the principal or its account, in the cluster, all clusters of its account, or the hub. The account is registered with that authority and the cluster
 /// trusts it. A local user has an active key that is not blocked. A local role exists; who might assume it [`People`] finds
 /// out: it comes with its account and name, and with the account of the cluster. Of other authorities' principals nothing more
 /// is known.
@@ -47,6 +47,7 @@ AND (
             WHERE p.cluster = a.cluster AND p.entry = a.entry AND p.policy_name = 'AmazonEKSClusterAdminPolicy'
             AND p.is_cluster_wide = 1 AND (p.ends_at IS NULL OR p.ends_at > $1)
         )
+        AND NOT EXISTS (SELECT 1 FROM stale_entries s WHERE s.cluster = a.cluster AND s.entry = a.entry)
     )
 )
 AND NOT EXISTS (
@@ -112,6 +113,8 @@ pub(crate) fn is_weighed(kind: Kind, write: Write) -> bool {
         | Kind::HostedIssuer
         | Kind::PodIdentityAssociation
         | Kind::ClusterUpdate
+        // It is written when it has happened already: to refuse it would make no administrator of who is none.
+        | Kind::StaleEntry
         // Nobody of an issuer is an administrator that the guard counts.
         | Kind::IdentityProviderConfig
         // Which role an instance gets is EC2's to say, and no way to become an administrator that the guard counts.

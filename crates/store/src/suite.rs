@@ -117,6 +117,7 @@ store_suite! {
         immunity_56_losing_the_last_administrator_is_allowed_when_it_is_said,
         immunity_56_a_second_administrator_makes_each_of_these_harmless,
         immunity_56_who_could_not_log_in_is_no_administrator,
+        immunity_56_whose_arn_another_bears_is_no_administrator,
         immunity_56_a_role_counts_while_somebody_can_assume_it,
         immunity_56_no_block_leaves_nobody_who_may_lift_it,
         immunity_56_two_at_once_cannot_take_one_each,

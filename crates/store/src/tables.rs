@@ -18,6 +18,7 @@ mod schema;
 pub(crate) mod secrets;
 pub(crate) mod settings;
 mod spokes;
+pub(crate) mod stale_entries;
 mod updates;
 pub(crate) mod uses;
 pub(crate) mod workloads;

@@ -19,13 +19,14 @@ mod resolve;
 mod revisions;
 mod sight;
 mod spokes;
+mod stale;
 mod tags;
 mod updates;
 mod watch;
 
 use std::sync::Arc;
 
-use lanyard_api::{EntryId, proof::ProofKey};
+use lanyard_api::proof::ProofKey;
 use lanyard_aws::{AwsClient, InstanceOptions};
 use lanyard_kit::telemetry::{Counters, names};
 use lanyard_store::{ChangeSignal, Keyed, Keyring, KeyringError, Purpose, SpokePushes, Store, StoreError};
@@ -48,7 +49,6 @@ struct Inner {
     proof_key: Keyed<ProofKey>,
     /// In AWS mode.
     aws: Option<Aws>,
-    stale: StaleKnocks,
     given: Given,
     signal: ChangeSignal,
     /// Places for watches.
@@ -104,7 +104,6 @@ impl Mapping {
             config,
             proof_key,
             aws,
-            stale: StaleKnocks::default(),
             given,
             // Behind the snapshots: who hears of a change finds it there.
             signal: ChangeSignal::follow(store),
@@ -128,32 +127,4 @@ fn minting_key(keyring: &Keyring) -> Result<ProofKey, KeyringError> {
     let keys = keyring.purpose_keys(Purpose::Proof)?;
     let (version, secret) = keys.first().ok_or(KeyringError::Locked(Purpose::Proof))?;
     Ok(ProofKey::new(*version, secret))
-}
-
-/// Who knocked under the ARN of a stale entry, as their authority proved it: what `rebind` binds to where the hub does not
-/// keep the principal itself. In memory, bounded, the first come stay.
-#[derive(Default)]
-struct StaleKnocks {
-    by_entry: papaya::HashMap<EntryId, Box<str>, foldhash::fast::RandomState>,
-}
-
-impl StaleKnocks {
-    /// Entries for which a knock is remembered.
-    const ENTRIES_MAX: usize = 10_000;
-
-    fn note(&self, entry: EntryId, principal_id: &str) {
-        let known = self.by_entry.pin();
-        if known.contains_key(&entry) || known.len() < Self::ENTRIES_MAX {
-            known.insert(entry, principal_id.into());
-        }
-    }
-
-    /// Whether somebody other than this one knocked, to whom the entry is bound.
-    fn knows(&self, entry: EntryId, bound_to: &str) -> bool {
-        self.by_entry.pin().get(&entry).is_some_and(|knocked| **knocked != *bound_to)
-    }
-
-    fn take(&self, entry: EntryId) -> Option<Box<str>> {
-        self.by_entry.pin().remove(&entry).cloned()
-    }
 }

@@ -17,6 +17,7 @@ use lanyard_api::{
     template::Template,
 };
 use lanyard_iam::{AccountId, CanonicalArn, EntryPrincipal, PrincipalArn};
+use lanyard_store::StaleEntry;
 
 pub(crate) use self::listed::Listed;
 pub(crate) use self::place::Place;
@@ -36,6 +37,7 @@ pub(crate) struct ClusterSnapshot {
     authorities: Vec<Authority>,
     entry_names: Names,
     pub(crate) associations: HashMap<EntryId, Vec<PolicyAssociation>, RandomState>,
+    stale: HashMap<EntryId, StaleEntry, RandomState>,
     /// Policy's ARN → the entries that have it, in the order of all.
     by_policy: Map<Listed>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
@@ -170,6 +172,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) revision: Revision,
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) associations: Vec<&'a PolicyAssociation>,
+    pub(crate) stale: Vec<&'a StaleEntry>,
     /// In the order of their numbers.
     pub(crate) versions: Vec<Arc<AwsAuthVersion>>,
     pub(crate) aws_auth: Option<Arc<InForce>>,
@@ -182,13 +185,14 @@ pub(crate) struct Parts<'a> {
 impl ClusterSnapshot {
     pub(crate) fn compile(parts: Parts<'_>) -> Self {
         let Parts { revision, entries, associations, versions, aws_auth, .. } = parts;
-        let Parts { mut identity_providers, nodes, blocks, break_glass, .. } = parts;
+        let Parts { mut identity_providers, nodes, blocks, break_glass, stale, .. } = parts;
         let entries = Listed::new(entries);
         let mut snapshot =
             Self { revision, versions, aws_auth, break_glass: break_glass.cloned(), ..Self::default() };
         for (at, entry) in entries.entries().iter().enumerate() {
             snapshot.index(at, entry);
         }
+        snapshot.stale = stale.into_iter().map(|stale| (stale.entry, stale.clone())).collect();
         identity_providers.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
         let prefixes = identity_providers.iter().map(|config| config.settings.username_prefix());
         snapshot.issuer_prefixes =
@@ -319,6 +323,11 @@ impl ClusterSnapshot {
     /// The session of the node that was bound to this private DNS name.
     pub(crate) fn node_named(&self, private_dns_name: &str) -> Option<&str> {
         self.node_names.get(private_dns_name).map(|session| &**session)
+    }
+
+    /// Who has knocked under the ARN of an entry that is bound to another.
+    pub(crate) fn stale(&self, entry: EntryId) -> Option<&StaleEntry> {
+        self.stale.get(&entry)
     }
 
     /// The associations of an entry, in the order of their policies' ARNs.

@@ -17,7 +17,7 @@ use lanyard_api::{
 };
 use lanyard_iam::AccountId;
 use lanyard_kit::telemetry::names;
-use lanyard_store::{Change, Followed, Follower, Kind, Model, Row, Store, StoreError};
+use lanyard_store::{Change, Followed, Follower, Kind, Model, Row, StaleEntry, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::{
@@ -252,6 +252,7 @@ pub(crate) struct ClusterModel;
 pub(crate) struct ClusterRows {
     entries: BTreeMap<String, Arc<Entry>>,
     associations: BTreeMap<String, PolicyAssociation>,
+    stale: BTreeMap<String, StaleEntry>,
     versions: BTreeMap<String, Arc<AwsAuthVersion>>,
     in_force: Option<Arc<InForce>>,
     nodes: BTreeMap<String, Node>,
@@ -283,6 +284,7 @@ impl Model for ClusterModel {
     const KINDS: &'static [Kind] = &[
         Kind::AccessEntry,
         Kind::PolicyAssociation,
+        Kind::StaleEntry,
         Kind::AwsAuthVersion,
         Kind::Node,
         Kind::BreakGlass,
@@ -296,6 +298,7 @@ impl Model for ClusterModel {
             match row.kind {
                 Kind::AccessEntry => drop(read.entries.insert(row.key.clone(), entry(row.decode()?)?)),
                 Kind::PolicyAssociation => drop(read.associations.insert(row.key.clone(), row.decode()?)),
+                Kind::StaleEntry => drop(read.stale.insert(row.key.clone(), row.decode()?)),
                 Kind::AwsAuthVersion => drop(read.versions.insert(row.key.clone(), Arc::new(row.decode()?))),
                 Kind::Node => drop(read.nodes.insert(row.key.clone(), row.decode()?)),
                 Kind::Block => drop(read.blocks.insert(row.key.clone(), row.decode()?)),
@@ -315,6 +318,7 @@ impl Model for ClusterModel {
         match change.kind {
             Kind::AccessEntry => set(&mut rows.entries, key, change.after()?.map(entry).transpose()?),
             Kind::PolicyAssociation => set(&mut rows.associations, key, change.after()?),
+            Kind::StaleEntry => set(&mut rows.stale, key, change.after()?),
             Kind::AwsAuthVersion => {
                 set(&mut rows.versions, key, change.after()?.map(Arc::new));
                 rows.compile_aws_auth();
@@ -335,6 +339,7 @@ impl Model for ClusterModel {
             revision,
             entries: rows.entries.values().cloned().collect(),
             associations: rows.associations.values().collect(),
+            stale: rows.stale.values().collect(),
             versions: rows.versions.values().cloned().collect(),
             aws_auth: rows.in_force.clone(),
             identity_providers: rows.identity_providers.values().cloned().collect(),

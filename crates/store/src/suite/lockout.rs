@@ -9,7 +9,7 @@ use lanyard_iam::{CanonicalArn, Partition};
 use time::Duration;
 
 use super::{Bench, NOON, world::*};
-use crate::{Administrator, LockedOut, Record, Setting, Store, StoreError, Transaction};
+use crate::{Administrator, LockedOut, Record, Setting, StaleEntry, Store, StoreError, Transaction};
 
 /// A cluster whose one administrator is a local user by an access entry.
 #[derive(Clone)]
@@ -323,6 +323,34 @@ async fn counts(store: &Store, world: &World, administrator: &Administrator) -> 
         Err(StoreError::Lockout { .. }) => false,
         Err(other) => panic!("{other}"),
     }
+}
+
+pub(super) async fn immunity_56_whose_arn_another_bears_is_no_administrator(bench: Bench) {
+    let store = founded(&bench).await;
+    let world = world(&store, 1).await;
+    let mut of_aws = entry(&world.cluster, &format!("arn:aws:iam::{AWAY}:role/admin"));
+    of_aws.authority = Authority::Aws;
+    of_aws.principal_id = Some("AROAOLD".to_owned());
+    insert(&store, &of_aws).await.unwrap();
+    insert(&store, &association(&of_aws, ADMIN_POLICY)).await.unwrap();
+    insert(&store, &administrator(&of_aws)).await.unwrap();
+    let stale = stale_entry(&of_aws);
+    assert!(stale.takes("AROANEWER") && !stale.takes("AROANEW") && stale.newest() == Some("AROANEW"));
+    let full = StaleEntry { principal_ids: vec![String::new(); StaleEntry::IDS_MAX], ..stale.clone() };
+    assert!(!full.takes("AROANEWER"));
+    insert(&store, &stale).await.unwrap();
+    let last = delete(&store, &world.administrator, &[]).await;
+    assert!(matches!(last, Err(StoreError::Lockout { .. })), "a stale entry lets nobody in: {last:?}");
+    // Bound again, it does.
+    delete(&store, &stale, &[]).await.unwrap();
+    delete(&store, &world.administrator, &[]).await.unwrap();
+    // That the last one went stale is a fact, which no guard keeps from being told.
+    insert(&store, &stale).await.unwrap();
+    // It goes with its entry.
+    let mut transaction = store.begin("test", &by("test"), &[world.scope()]).await.unwrap();
+    transaction.delete::<AccessEntry>(world.scope(), &of_aws.key()).await.unwrap();
+    transaction.commit_unrecorded().await.unwrap();
+    assert_eq!(store.load::<StaleEntry>(world.scope()).await.unwrap().1, []);
 }
 
 pub(super) async fn immunity_56_who_could_not_log_in_is_no_administrator(bench: Bench) {

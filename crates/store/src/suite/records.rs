@@ -78,6 +78,7 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
     );
     let associations = (association(&entries.0, ADMIN_POLICY), association(&entries.1, ADMIN_POLICY));
     let administrators = (administrator(&entries.0), administrator(&entries.1));
+    let stale = (stale_entry(&entries.0), stale_entry(&entries.1));
     round_trip(&store, entries.0, entries.1).await;
     round_trip(&store, associations.0, associations.1).await;
     round_trip(&store, administrators.0, administrators.1).await;
@@ -96,6 +97,7 @@ pub(super) async fn a_record_of_every_kind_reads_back_and_is_listed_by_key(bench
         round_trip(&store, block(scope, target.clone()), block(scope, other)).await;
     }
     round_trip(&store, setting("a", "1"), setting("b", "2")).await;
+    round_trip(&store, stale.0, stale.1).await;
 
     let glass = break_glass(&dev);
     insert(&store, &glass).await.unwrap();
@@ -269,6 +271,7 @@ pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Benc
     insert(&store, &entry).await.unwrap();
     insert(&store, &association(&entry, ADMIN_POLICY)).await.unwrap();
     insert(&store, &administrator(&entry)).await.unwrap();
+    insert(&store, &stale_entry(&entry)).await.unwrap();
     let mut mutation = by("test");
     mutation.allow_lockout = true;
     let mut transaction = store.begin("test", &mutation, &[scope]).await.unwrap();
@@ -276,7 +279,7 @@ pub(super) async fn what_hangs_on_a_record_goes_with_it_line_by_line(bench: Benc
     let revision = transaction.commit_unrecorded().await.unwrap().revision;
     let lines = store.changes_since(scope, Revision(revision.0 - 1), 1).await.unwrap();
     let kinds: Vec<_> = lines.iter().map(|line| line.kind).collect();
-    assert_eq!(kinds, [Kind::PolicyAssociation, Kind::Administrator, Kind::AccessEntry]);
+    assert_eq!(kinds, [Kind::PolicyAssociation, Kind::Administrator, Kind::StaleEntry, Kind::AccessEntry]);
     assert_eq!(store.verify_chain(scope).await.unwrap().fault, None);
 }
 
@@ -290,6 +293,7 @@ pub(super) async fn immunity_37_a_cluster_takes_all_that_is_its_own_along_and_it
     insert(&store, &entry).await.unwrap();
     insert(&store, &association(&entry, ADMIN_POLICY)).await.unwrap();
     insert(&store, &administrator(&entry)).await.unwrap();
+    insert(&store, &stale_entry(&entry)).await.unwrap();
     insert(&store, &aws_auth(&dev, 1)).await.unwrap();
     insert(&store, &node(&dev, "i-1")).await.unwrap();
     insert(&store, &break_glass(&dev)).await.unwrap();

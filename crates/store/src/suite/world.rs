@@ -20,8 +20,8 @@ use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, EntryPrincipal, Partitio
 
 use super::NOON;
 use crate::{
-    Administrator, AdministratorSource, ClusterServiceAccount, Committed, RbacObject, Record, Setting, Store,
-    StoreError, Transaction,
+    Administrator, AdministratorSource, ClusterServiceAccount, Committed, RbacObject, Record, Setting,
+    StaleEntry, Store, StoreError, Transaction,
 };
 
 pub(super) const HOME: &str = "111122223333";
@@ -352,6 +352,12 @@ pub(super) fn administrator(entry: &AccessEntry) -> Administrator {
         principal_id: entry.principal_id.clone(),
         ends_at: entry.ends_at,
     }
+}
+
+/// Somebody has knocked under the ARN of an entry who is not whom it is bound to.
+pub(super) fn stale_entry(entry: &AccessEntry) -> StaleEntry {
+    let principal_ids = vec!["AROANEW".to_owned()];
+    StaleEntry { cluster: entry.cluster, entry: entry.id, since: NOON, principal_ids }
 }
 
 /// An administrator by a line of aws-auth.

@@ -151,6 +151,7 @@ pub(crate) fn statements(kind: Kind) -> &'static Statements {
             "principal_id" = "$12",
             "ends_at" = "$13"
         ),
+        Kind::StaleEntry => &of_scope!("stale_entries", "cluster", "entry"),
         Kind::Block => &of_scope!(
             "blocks",
             "scope",
@@ -208,6 +209,7 @@ pub(crate) fn scope_id(kind: Kind, scope: Scope, key: &str) -> Result<String, Re
             | Kind::PodIdentityAssociation
             | Kind::ClusterUpdate
             | Kind::Administrator
+            | Kind::StaleEntry
             | Kind::IdentityProviderConfig,
             Scope::Cluster(uid),
         ) => Ok(uid.to_string()),
@@ -252,9 +254,11 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         Kind::AccessEntry => dependants! {
             PolicyAssociation false from "policy_associations" key "key" where "cluster = $1 AND entry = $2";
             Administrator false from "administrators" key "source" where "cluster = $1 AND entry = $2";
+            StaleEntry false from "stale_entries" key "entry" where "cluster = $1 AND entry = $2";
         },
         Kind::Cluster => dependants! {
             Administrator true from "administrators" key "source" where "cluster = $2";
+            StaleEntry true from "stale_entries" key "entry" where "cluster = $2";
             PolicyAssociation true from "policy_associations" key "key" where "cluster = $2";
             AccessEntry true from "access_entries" key "id" where "cluster = $2";
             AwsAuthVersion true from "aws_auth_versions" key "key" where "cluster = $2";
@@ -288,6 +292,7 @@ pub(crate) fn dependants(kind: Kind) -> &'static [Dependants] {
         | Kind::PodIdentityAssociation
         | Kind::ClusterUpdate
         | Kind::Administrator
+        | Kind::StaleEntry
         | Kind::IdentityProviderConfig
         | Kind::Block
         | Kind::Setting => &[],

@@ -143,13 +143,13 @@ impl Mapping {
     }
 
     /// Whom `rebind` binds an entry to that was read about before: the principal that bears its ARN now, as IAM says, or as
-    /// its authority proved it at the door.
+    /// its authority proved it at the door: who knocked.
     pub(super) fn rebind_elsewhere(
         &self,
         entry: &AccessEntry,
         read: ReadPrincipal,
+        knocked: Option<&str>,
     ) -> Result<Bound, CallError> {
-        let knocked = self.inner.stale.take(entry.id);
         let fault = match read {
             ReadPrincipal::Is(id) => return Ok(Bound::to(id)),
             ReadPrincipal::NotAsked => None,

@@ -15,7 +15,7 @@ use lanyard_api::{
     },
 };
 use lanyard_iam::EntryPrincipal;
-use lanyard_store::{StoreError, Transaction};
+use lanyard_store::{StaleEntry, StoreError, Transaction};
 use time::OffsetDateTime;
 
 use self::left::{collisions, what_is_left};
@@ -148,9 +148,11 @@ impl Entries for Mapping {
         rules::entry::mode(cluster.authentication_mode)?;
         let before = stored(&mut tx, scope, id, &change.entry).await?;
         let mut after = self.changed(&before, &change, tx.now())?;
+        let stale: Option<StaleEntry> = tx.get(scope, &id.to_string()).await?;
+        let knocked = stale.as_ref().and_then(StaleEntry::newest);
         let mut notices = Vec::new();
         if change.rebind {
-            let bound = self.bearer_of(&cluster, &before, read).await?;
+            let bound = self.bearer_of(&cluster, &before, read, knocked).await?;
             after.principal_id = bound.principal_id;
             after.pin_until = after.pin_until.filter(|_| after.principal_id.is_none());
             notices = bound.notices;
@@ -159,11 +161,17 @@ impl Entries for Mapping {
             after.modified_at = tx.now();
         }
         tx.put(&after).await?;
+        let is_bound_anew = change.rebind || after.principal_id != before.principal_id;
+        if is_bound_anew && stale.is_some() {
+            tx.delete::<StaleEntry>(scope, &id.to_string()).await?;
+        }
         administrators::sync_entry(&mut tx, &after).await?;
         if after.username != before.username {
             notices.extend(collisions(&snapshot, &after));
         }
-        let detail = self.detail(&cluster, after, snapshot.associations_of(id)).await?;
+        // The snapshot has what was before.
+        let is_stale = stale.is_some() && !is_bound_anew;
+        let detail = self.detail_of(&cluster, after, snapshot.associations_of(id), is_stale).await?;
         commit(tx, scope, detail, notices).await
     }
 
@@ -230,12 +238,24 @@ impl Mapping {
         entry: AccessEntry,
         associations: Vec<PolicyAssociation>,
     ) -> Result<EntryDetail, CallError> {
+        let is_stale = self.inner.state.cluster(cluster.uid).await?.stale(entry.id).is_some();
+        self.detail_of(cluster, entry, associations, is_stale).await
+    }
+
+    /// The same, told whether somebody else has knocked under the ARN of an entry whose principal the hub does not keep.
+    async fn detail_of(
+        &self,
+        cluster: &Cluster,
+        entry: AccessEntry,
+        associations: Vec<PolicyAssociation>,
+        is_stale: bool,
+    ) -> Result<EntryDetail, CallError> {
         let stale = match (&entry.principal_id, &entry.authority, entry.principal_arn.one()) {
             (Some(id), Authority::Local, Some(arn)) => {
                 let account = self.inner.state.account(arn.account).await?;
                 account.bearer(arn).is_none_or(|bearer| *bearer.principal_id != **id)
             }
-            (Some(id), ..) => self.inner.stale.knows(entry.id, id),
+            (Some(_), ..) => is_stale,
             (None, ..) => false,
         };
         let now = self.inner.store.clock().now();

@@ -87,7 +87,7 @@ impl Mapping {
             }
             Err(refused) if refused.asks == Some(Asks::Pin) => None,
             Err(refused) => {
-                self.note_stale(&refused, identity, &view.snapshot);
+                self.note_stale(&refused, identity, &view).await;
                 Some(unmapped(refused, Vec::new()))
             }
         })

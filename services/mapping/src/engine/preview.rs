@@ -52,6 +52,20 @@ impl Preview for Mapping {
                      delete it"
                 ),
             )),
+            // Who has to be meant, as nobody of that name is known here, is not whom the entry was made for.
+            Ok(found)
+                if found.matched_by == MatchedBy::PrincipalId
+                    && principal_id.is_none()
+                    && view.snapshot.stale(found.grant.id).is_some() =>
+            {
+                Err(Refused::new(
+                    STALE_ENTRY,
+                    format!(
+                        "the entry for `{canonical}` was made for another principal that bore this ARN, and somebody else has knocked by \
+                         it since: re-bind it or delete it"
+                    ),
+                ))
+            }
             other => other,
         };
         match found {

@@ -1,4 +1,4 @@
-//! `Resolve`: the one call on a request's path. No SQL, but for break-glass.
+//! `Resolve`: the one call on a request's path. No SQL, but for break-glass, for what is pinned, and for what is found stale.
 
 use std::sync::Arc;
 
@@ -16,8 +16,7 @@ use crate::{
     hub::HubSnapshot,
     knock::Knock,
     near_miss::{self, NEAR_MISSES_MAX},
-    resolution::{Asks, Badge, Refused, SESSION_KIN, STALE_ENTRY, UNTRUSTED_ACCOUNT, World},
-    snapshot::ClusterSnapshot,
+    resolution::{Asks, Badge, Refused, SESSION_KIN, UNTRUSTED_ACCOUNT, World},
     store::View,
 };
 
@@ -156,7 +155,10 @@ impl Mapping {
                 Ok(Resolution::Mapped(mapped))
             }
             Err(refused) => {
-                self.note_stale(&refused, identity, &view.snapshot);
+                // An explanation changes nothing.
+                if !query.explain {
+                    self.note_stale(&refused, identity, view).await;
+                }
                 // In a box: what is asked without an explanation would carry its state along.
                 let misses = match query.explain {
                     true => Box::pin(self.near_misses(view, &knock, now)).await?,
@@ -208,18 +210,6 @@ impl Mapping {
 
     pub(super) async fn view(&self, uid: ClusterUid) -> Result<Option<View>, Fault> {
         self.inner.state.view(uid).await
-    }
-
-    /// A stale entry can be bound anew to whoever its authority proved to bear the ARN now.
-    pub(super) fn note_stale(&self, refused: &Refused, identity: &AwsIdentity, snapshot: &ClusterSnapshot) {
-        let (authority, canonical) = (&identity.authority, identity.canonical_arn.as_str());
-        if refused.code == STALE_ENTRY
-            && let Some(entry) = snapshot
-                .entry_of(authority, canonical)
-                .or_else(|| snapshot.entry_of_several(authority, canonical))
-        {
-            self.inner.stale.note(entry.record.id, &identity.principal_id);
-        }
     }
 
     /// What came near: here, and in the other clusters of the cluster's own account, for those who may know one may know

@@ -138,6 +138,7 @@ impl Watch {
                 None => EntryEventKind::Added,
                 Some(old)
                     if old.record == entry.record
+                        && before.stale(id).is_some() == now.stale(id).is_some()
                         && before.associations.get(&id) == now.associations.get(&id) =>
                 {
                     continue;

@@ -1,15 +1,17 @@
 //! In AWS mode: whom IAM says an entry means, and what EC2 says a node is called.
 
+use std::sync::Arc;
+
 use lanyard_api::{
-    Authority, AwsIdentity, ClusterUid, Fault,
+    Authority, AwsIdentity, ClusterUid, Fault, Revision, Scope, Vouched,
     mapping::{
-        Cluster, Clusters, CreateAccessEntry, Entries, EntryMatches, EntryState, Node, Resolution,
-        UpdateAccessEntry,
+        Cluster, Clusters, CreateAccessEntry, Entries, EntryMatches, EntryState, Node, Preview, PreviewQuery,
+        Resolution, Resolve, ResolveQuery, UpdateAccessEntry,
     },
 };
 use lanyard_aws::stand_in::{Behaviour, StandIn};
-use lanyard_mapping::Mapping;
-use lanyard_store::test_support::TestDatabase;
+use lanyard_mapping::{Mapping, MappingConfig};
+use lanyard_store::{StaleEntry, test_support::TestDatabase};
 
 use crate::bench::*;
 use crate::entries::change;
@@ -18,6 +20,7 @@ lanyard_store::on_each_store!(
     a_principal_of_aws_has_to_exist_and_its_id_is_kept,
     where_iam_does_not_tell_the_entry_is_by_name_and_says_so,
     a_role_made_anew_in_aws_is_bound_again_as_iam_says,
+    that_a_role_was_made_anew_is_known_to_every_replica_and_after_a_restart,
     immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_path_alone,
     a_preview_shows_whom_iam_tells_of,
     nobody_who_knocks_makes_the_hub_ask_iam,
@@ -139,6 +142,67 @@ async fn a_role_made_anew_in_aws_is_bound_again_as_iam_says(database: TestDataba
     assert_eq!(bound.entry.principal_id.as_deref(), Some("AROANEWEST"));
 }
 
+async fn that_a_role_was_made_anew_is_known_to_every_replica_and_after_a_restart(database: TestDatabase) {
+    let (bench, _aws) = in_aws_mode(database).await;
+    let cluster = bench.empty_cluster().await;
+    let principal = of(AWS, "role/x");
+    let made = bench.calls.create_entry(by(admin()), given(&cluster, &principal, "AROAOLD")).await.unwrap();
+    let replica = Mapping::open(&bench.store, MappingConfig::default()).await.unwrap();
+    let state = async |engine: &Mapping| {
+        engine.get_entry(admin(), entry_ref(&cluster, &principal)).await.unwrap().state
+    };
+    let supposed = async |engine: &Mapping| {
+        let query = PreviewQuery {
+            cluster: cluster.uid,
+            authority: Authority::Aws,
+            arn: arn(&of(AWS, "assumed-role/x/s")),
+            principal_id: None,
+        };
+        match engine.preview(admin(), query).await.unwrap() {
+            Resolution::Mapped(_) => String::from("mapped"),
+            Resolution::Unmapped(unmapped) => unmapped.denial.code.into_owned(),
+            Resolution::Blocked(_) => String::from("blocked"),
+        }
+    };
+    let scope = Scope::Cluster(cluster.uid);
+    let lines = async || bench.store.changes_since(scope, Revision(0), 100).await.unwrap().len();
+    let before = lines().await;
+    let new = |n: usize| identity(&of(AWS, "assumed-role/x/s"), &format!("AROANEW{n}"));
+    // An explanation changes nothing.
+    let asked = Vouched::in_process(Arc::new(new(0).into()));
+    let query = ResolveQuery { cluster: cluster.uid, identity: asked, explain: true };
+    let Resolution::Unmapped(unmapped) = bench.resolver.resolve(query).await.unwrap() else { panic!() };
+    assert_eq!((&*unmapped.denial.code, lines().await), ("stale_entry", before));
+    assert_eq!((state(&replica).await, supposed(&replica).await.as_str()), (EntryState::Active, "mapped"));
+
+    for _ in 0..3 {
+        assert_eq!(bench.name_of(&cluster, &new(0)).await, "stale_entry");
+    }
+    assert_eq!(lines().await, before + 1, "who knocks again is written down already");
+    let restarted = Mapping::open(&bench.store, MappingConfig::default()).await.unwrap();
+    for engine in [&bench.calls, &replica, &restarted] {
+        assert_eq!(
+            (state(engine).await, supposed(engine).await.as_str()),
+            (EntryState::Stale, "stale_entry")
+        );
+    }
+    for n in 0..2 * StaleEntry::IDS_MAX {
+        assert_eq!(bench.name_of(&cluster, &new(n)).await, "stale_entry");
+        assert_eq!(bench.name_of(&cluster, &new(0)).await, "stale_entry");
+    }
+    assert_eq!(lines().await, before + StaleEntry::IDS_MAX, "nobody who knocks writes without end");
+
+    // Bound again, elsewhere and to the newest, it counts everywhere.
+    let bound = replica.update_entry(by(admin()), rebind(&cluster, &principal)).await.unwrap().value;
+    let newest = format!("AROANEW{}", StaleEntry::IDS_MAX - 1);
+    assert_eq!((bound.entry.principal_id, bound.state), (Some(newest), EntryState::Active));
+    for engine in [&bench.calls, &replica, &restarted] {
+        assert_eq!((state(engine).await, supposed(engine).await.as_str()), (EntryState::Active, "mapped"));
+    }
+    let left: Option<StaleEntry> = bench.store.get(scope, &made.value.entry.id.to_string()).await.unwrap();
+    assert_eq!(left, None);
+}
+
 async fn immunity_43_a_role_that_is_named_as_a_permission_sets_is_one_under_its_path_alone(
     database: TestDatabase,
 ) {
@@ -252,13 +316,13 @@ async fn a_node_has_the_name_that_ec2_gives_it_and_is_asked_about_once(database:
         }
     }
     assert_eq!(aws.calls_of("ec2"), 1);
-    let query = lanyard_api::mapping::PreviewQuery {
+    let query = PreviewQuery {
         cluster: cluster.uid,
         authority: Authority::Aws,
         arn: arn(&of(AWS, &format!("assumed-role/workers/{INSTANCE}"))),
         principal_id: None,
     };
-    let supposed = lanyard_api::mapping::Preview::preview(&bench.calls, admin(), query).await.unwrap();
+    let supposed = bench.calls.preview(admin(), query).await.unwrap();
     assert!(
         matches!(&supposed, Resolution::Mapped(mapped) if mapped.user.username.ends_with(NAME)),
         "{supposed:?}"

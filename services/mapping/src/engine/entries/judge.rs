@@ -119,12 +119,13 @@ impl Mapping {
         cluster: &Cluster,
         entry: &AccessEntry,
         read: ReadPrincipal,
+        knocked: Option<&str>,
     ) -> Result<Bound, CallError> {
         match entry.authority {
             Authority::Local => {
                 self.bind(cluster.account, &entry.authority, &entry.principal_arn, None).await
             }
-            Authority::Aws | Authority::Sts(_) => self.rebind_elsewhere(entry, read),
+            Authority::Aws | Authority::Sts(_) => self.rebind_elsewhere(entry, read, knocked),
         }
     }
 
