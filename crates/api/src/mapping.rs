@@ -1,5 +1,6 @@
 //! What mapping promises: which badge a proven identity gets in a cluster, and the tables behind that.
 
+pub mod block_index;
 pub mod blocks;
 mod client;
 pub mod clusters;
@@ -17,6 +18,7 @@ use lanyard_iam::PrincipalArn;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use block_index::{BlockIndex, Someone};
 pub use blocks::{Block, BlockTarget, Blocks, CreateBlock};
 pub use clusters::{
     AGENT_ADDRESS_TAG, AUDIENCE_DEFAULT, AgentAddress, AuthenticationMode, AuthorizerMode, AwsAuthFinding,

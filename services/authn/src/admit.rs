@@ -16,6 +16,7 @@ mod spoke;
 mod weigh;
 
 use lanyard_api::authn::{Admission, Admit, AdmitQuery};
+use lanyard_api::mapping::Someone;
 use lanyard_api::methods::{self, ClusterRef};
 use lanyard_api::{Actor, ActorKind, Authority, Denial, Fault, Kin, Lineage, SignatureUse, Vouched};
 use lanyard_iam::{AccessKeyId, CanonicalArn};
@@ -24,7 +25,6 @@ use lanyard_kit::telemetry::{Counters, Label, names};
 use self::context::Circumstances;
 use self::denial::Wording;
 pub(crate) use self::node::NodeTokens;
-use crate::blocks::Someone;
 use crate::cache::SharedCache;
 use crate::engine::Engine;
 use crate::local_keys::{Holder, certificates};

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::SystemRandom;
 use lanyard_api::authn::{Authenticate, AuthenticateQuery, Authentication, Refusal, Verified};
+use lanyard_api::mapping::{BlockIndex, Someone};
 use lanyard_api::{
     Authority, AwsIdentity, Basis, BlockId, ClusterUid, Denial, Fault, Holds, HubId, Kin, Revision, Vouched,
 };
@@ -25,7 +26,6 @@ use zeroize::Zeroizing;
 
 use crate::admit::{Admissions, NodeTokens};
 use crate::answers::Answers;
-use crate::blocks::{BlockIndex, Someone};
 use crate::cache::{CacheKey, Cached, NotShared, Recalled, SealKey, Sealer, SharedCache};
 use crate::config::{AuthnConfig, ConfigError};
 use crate::directory::Directory;

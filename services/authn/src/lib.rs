@@ -23,7 +23,6 @@
 mod accounts;
 mod admit;
 mod answers;
-mod blocks;
 mod bootstrap;
 mod cache;
 mod config;

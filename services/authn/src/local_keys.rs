@@ -448,15 +448,6 @@ pub(crate) fn certificates(ancestors: &[String]) -> impl Iterator<Item = Certifi
     ancestors.iter().filter_map(|name| name.strip_prefix("certificate/")?.parse().ok())
 }
 
-/// The OIDC issuers and subjects among ancestors.
-pub(crate) fn web_identities(ancestors: &[String]) -> impl Iterator<Item = (String, String)> {
-    let providers = ancestors.iter().filter(|name| name.starts_with("provider/"));
-    providers.filter_map(|name| match Ancestor::parse(name)? {
-        Ancestor::Provider { issuer, subject, .. } => Some((issuer, subject)),
-        _ => None,
-    })
-}
-
 /// `key/<id>`, `user/<id>`, `role/<id>`, …: what blocks and proofs name.
 fn ancestor_names(ancestors: &[Ancestor]) -> Vec<String> {
     ancestors.iter().map(Ancestor::to_string).collect()

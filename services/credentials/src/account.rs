@@ -12,14 +12,14 @@ use lanyard_api::{
         accounts::{Account, IamRole, InlinePolicy, PolicyOwner},
         oidc_providers::OidcProvider,
     },
-    mapping::Block,
+    mapping::{Block, BlockIndex},
 };
 use lanyard_iam::{AccountId, CanonicalArn, Partition, PolicyDocument, TrustPolicy, policy::NamedDocument};
 use lanyard_oidc::{KeptProvider, Providers};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 use time::OffsetDateTime;
 
-use crate::{blocks::Blocks, issuers::own_cluster};
+use crate::issuers::own_cluster;
 
 /// The hub, for looking up.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(crate) struct HubSnapshot {
     accounts: HashMap<AccountId, Registered>,
     /// The pairs that accounts have whose principals are not kept here, each once.
     pub(crate) elsewhere: Vec<(Authority, Partition)>,
-    pub(crate) blocks: Blocks,
+    pub(crate) blocks: BlockIndex,
 }
 
 /// An account as it is registered.
@@ -102,7 +102,7 @@ impl Model for HubModel {
         HubSnapshot {
             accounts: rows.accounts.values().map(known).collect(),
             elsewhere: pairs.into_iter().collect(),
-            blocks: Blocks::compile(rows.blocks.values()),
+            blocks: BlockIndex::compile(rows.blocks.values()),
         }
     }
 }
@@ -155,7 +155,7 @@ pub(crate) struct AccountSnapshot {
     providers: HashMap<String, Arc<ProviderView>>,
     /// Principals whom the account's authority keeps elsewhere and who have policies here.
     principals: HashSet<CanonicalArn>,
-    pub(crate) blocks: Blocks,
+    pub(crate) blocks: BlockIndex,
     /// The account's revision when this was compiled.
     pub(crate) revision: Revision,
 }
@@ -269,7 +269,7 @@ impl Model for AccountModel {
             roles: rows.roles.values().map(by_name).collect(),
             providers: rows.providers.values().map(by_issuer).collect(),
             principals: rows.principals.values().cloned().collect(),
-            blocks: Blocks::compile(rows.blocks.values()),
+            blocks: BlockIndex::compile(rows.blocks.values()),
             revision,
         }
     }

@@ -210,7 +210,7 @@ impl Credentials {
             });
         };
         let issuer = view.provider.issuer_url.as_str();
-        if hub.blocks.on_issuer(issuer).or_else(|| account.blocks.on_issuer(issuer)).is_some() {
+        if hub.blocks.on_oidc_issuer(issuer).or_else(|| account.blocks.on_oidc_issuer(issuer)).is_some() {
             return Err(blocked("issuer"));
         }
         let jwt = jwt.map_err(|refusal| refused(&refusal))?;
@@ -227,8 +227,8 @@ impl Credentials {
         };
         let said = Said::of(&claims, &view.provider.client_ids).map_err(|what| refused_token(&what))?;
         let subject = said.subject.as_str();
-        let on_subject = hub.blocks.on_subject(issuer, subject);
-        if on_subject.or_else(|| account.blocks.on_subject(issuer, subject)).is_some() {
+        let on_subject = hub.blocks.on_oidc_subject(issuer, subject);
+        if on_subject.or_else(|| account.blocks.on_oidc_subject(issuer, subject)).is_some() {
             return Err(blocked("subject"));
         }
         Ok(Verified { account, view, said })

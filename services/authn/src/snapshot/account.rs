@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use lanyard_api::authn::accounts::{AccessKey, IamRole, InlinePolicy, PolicyOwner, User};
 use lanyard_api::authn::instance_profiles::InstanceProfile;
 use lanyard_api::authn::oidc_providers::OidcProvider;
-use lanyard_api::mapping::Block;
+use lanyard_api::mapping::{Block, BlockIndex};
 use lanyard_api::{Authority, AwsIdentity, Identity, IdentityKind, Revision, Scope};
 use lanyard_iam::{
     AccessKeyId, CanonicalArn, NamedDocument, Partition, PolicyDocument, PrincipalArn, PrincipalId,
@@ -15,7 +15,6 @@ use lanyard_iam::{
 use lanyard_store::{Change, Keyring, Kind, Model, Place, Purpose, Row, Sealed, StoreError};
 
 use super::cluster::set;
-use crate::blocks::BlockIndex;
 use crate::key_secret::KeySecret;
 
 /// Compiles an account's scope, and opens the secrets of its keys: once each, when they first come along.

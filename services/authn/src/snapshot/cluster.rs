@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use lanyard_api::credentials::{PodIdentityAssociation, WorkloadIssuer};
-use lanyard_api::mapping::{AccessEntry, Block, EntryType, IdentityProviderConfig};
+use lanyard_api::mapping::{AccessEntry, Block, BlockIndex, EntryType, IdentityProviderConfig};
 use lanyard_api::tags::TaggedPart;
 use lanyard_api::{Authority, EntryId, IdentityProviderConfigId, Revision, Scope, TrustedAccount};
 use lanyard_iam::EntryPrincipal;
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::identity_provider::ProviderView;
-use crate::blocks::BlockIndex;
 use lanyard_oidc::{Jwks, Providers};
 
 /// Compiles a cluster's scope.

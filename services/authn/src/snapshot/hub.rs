@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use lanyard_api::authn::accounts::Account;
-use lanyard_api::mapping::{Block, Cluster, SpokeCredential, SpokeCredentialKind};
+use lanyard_api::mapping::{Block, BlockIndex, Cluster, SpokeCredential, SpokeCredentialKind};
 use lanyard_api::{Authority, ClusterId, ClusterUid, Revision, Scope};
 use lanyard_iam::{AccountId, Region, StsAuthority, StsHost, TokenRules};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
 
 use super::cluster::set;
-use crate::blocks::BlockIndex;
 
 /// Compiles the hub's scope.
 #[derive(Debug)]

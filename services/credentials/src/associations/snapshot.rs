@@ -3,17 +3,19 @@
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-use lanyard_api::{Revision, Scope, credentials::PodIdentityAssociation, mapping::Block};
+use lanyard_api::{
+    Revision, Scope,
+    credentials::PodIdentityAssociation,
+    mapping::{Block, BlockIndex},
+};
 use lanyard_store::{Change, Kind, Model, Row, StoreError};
-
-use crate::blocks::Blocks;
 
 /// The associations of one cluster at a revision.
 #[derive(Debug, Default)]
 pub struct AssociationSnapshot {
     index: Arc<Index>,
     /// Those that hold in this cluster alone.
-    pub(crate) blocks: Arc<Blocks>,
+    pub(crate) blocks: Arc<BlockIndex>,
     /// The cluster's revision when this was compiled.
     pub revision: Revision,
 }
@@ -84,7 +86,7 @@ pub(crate) struct AssociationRows {
     index: Arc<Index>,
     /// By key.
     blocks: BTreeMap<String, Block>,
-    compiled: Arc<Blocks>,
+    compiled: Arc<BlockIndex>,
 }
 
 impl AssociationRows {
@@ -94,7 +96,7 @@ impl AssociationRows {
             Some(block) => self.blocks.insert(key.to_owned(), block),
             None => self.blocks.remove(key),
         };
-        self.compiled = Arc::new(Blocks::compile(self.blocks.values()));
+        self.compiled = Arc::new(BlockIndex::compile(self.blocks.values()));
     }
 }
 
@@ -113,7 +115,7 @@ impl Model for AssociationModel {
                 _ => index.set(&row.key, Some(row.decode()?)),
             }
         }
-        let compiled = Arc::new(Blocks::compile(blocks.values()));
+        let compiled = Arc::new(BlockIndex::compile(blocks.values()));
         Ok(AssociationRows { index: Arc::new(index), blocks, compiled })
     }
 

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use lanyard_api::{
-    Authority, BlockId, CertificateSha256,
-    mapping::{Block, BlockTarget},
+use lanyard_iam::{AccessKeyId, AccountId, Ancestor, CanonicalArn, FoldedArn};
+
+use super::blocks::{Block, BlockTarget};
+use crate::{
+    identity::Authority,
+    ids::{BlockId, CertificateSha256},
 };
-use lanyard_iam::{AccessKeyId, AccountId, CanonicalArn, FoldedArn};
 
-use crate::local_keys::web_identities;
-
-/// The blocks of one scope.
+/// The blocks of one scope. Without blocks a look costs nothing.
 #[derive(Debug, Default)]
-pub(crate) struct BlockIndex {
+pub struct BlockIndex {
     principals: HashMap<(Authority, FoldedArn), BlockId>,
     accounts: HashMap<(Authority, AccountId), BlockId>,
     keys: HashMap<AccessKeyId, BlockId>,
@@ -25,15 +25,20 @@ pub(crate) struct BlockIndex {
 
 /// Somebody, as blocks name people.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Someone<'a> {
-    pub(crate) authority: &'a Authority,
-    pub(crate) account: AccountId,
-    pub(crate) canonical_arn: &'a CanonicalArn,
-    pub(crate) session_name: Option<&'a str>,
+pub struct Someone<'a> {
+    /// Who vouches for them.
+    pub authority: &'a Authority,
+    /// Their account.
+    pub account: AccountId,
+    /// Without path for roles.
+    pub canonical_arn: &'a CanonicalArn,
+    /// The name of their session, where it is known.
+    pub session_name: Option<&'a str>,
 }
 
 impl BlockIndex {
-    pub(crate) fn compile<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
+    /// Indexes the blocks of a scope.
+    pub fn compile<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
         let mut index = Self::default();
         for block in blocks {
             match block.target.clone() {
@@ -64,27 +69,27 @@ impl BlockIndex {
     }
 
     /// The block on a key.
-    pub(crate) fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
+    pub fn on_key(&self, key: &AccessKeyId) -> Option<BlockId> {
         self.keys.get(key).copied()
     }
 
     /// The block on a client certificate.
-    pub(crate) fn on_certificate(&self, sha256: &CertificateSha256) -> Option<BlockId> {
+    pub fn on_certificate(&self, sha256: &CertificateSha256) -> Option<BlockId> {
         self.certificates.get(sha256).copied()
     }
 
     /// The block on all of an OIDC issuer's people.
-    pub(crate) fn on_oidc_issuer(&self, issuer: &str) -> Option<BlockId> {
+    pub fn on_oidc_issuer(&self, issuer: &str) -> Option<BlockId> {
         self.oidc_issuers.get(issuer).copied()
     }
 
     /// The block on one of them.
-    pub(crate) fn on_oidc_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
+    pub fn on_oidc_subject(&self, issuer: &str, subject: &str) -> Option<BlockId> {
         self.oidc_subjects.get(issuer)?.get(subject).copied()
     }
 
     /// The block on an OIDC issuer, or on somebody whom it knows, that a session descends from.
-    pub(crate) fn on_web_identities(&self, ancestors: &[String]) -> Option<BlockId> {
+    pub fn on_web_identities(&self, ancestors: &[String]) -> Option<BlockId> {
         if self.oidc_issuers.is_empty() && self.oidc_subjects.is_empty() {
             return None;
         }
@@ -93,9 +98,14 @@ impl BlockIndex {
         })
     }
 
-    /// The block on somebody, their account or their session. Without blocks it costs nothing.
-    pub(crate) fn on(&self, who: &Someone<'_>) -> Option<BlockId> {
-        if self.principals.is_empty() && self.accounts.is_empty() && self.sessions.is_empty() {
+    /// Whether [`BlockIndex::on`] finds a block on nobody at all.
+    pub fn names_nobody(&self) -> bool {
+        self.principals.is_empty() && self.accounts.is_empty() && self.sessions.is_empty()
+    }
+
+    /// The block on somebody, their account or their session.
+    pub fn on(&self, who: &Someone<'_>) -> Option<BlockId> {
+        if self.names_nobody() {
             return None;
         }
         let account = self.accounts.get(&(who.authority.clone(), who.account));
@@ -110,12 +120,21 @@ impl BlockIndex {
     }
 }
 
+/// Those of an OIDC issuer (issuer, subject) by whose token a session was made, from the names of its ancestors.
+fn web_identities(ancestors: &[String]) -> impl Iterator<Item = (String, String)> {
+    let providers = ancestors.iter().filter(|name| name.starts_with("provider/"));
+    providers.filter_map(|name| match Ancestor::parse(name)? {
+        Ancestor::Provider { issuer, subject, .. } => Some((issuer, subject)),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use lanyard_api::Scope;
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::ids::Scope;
 
     const ROLE: &str = "arn:aws:iam::111122223333:role/Dev";
 
