@@ -77,7 +77,7 @@ def new_hub(tmp_path):
 
 
 @pytest.fixture
-def another_hub(tmp_path):
+def hub_beside(tmp_path):
     """The same for tests of either run: of the run's own form, which is one process of each service where that is a stack."""
     hubs = []
 

@@ -521,7 +521,7 @@ def test_clusters_that_are_none_and_pages_that_are_none(eks, hub):
             getattr(eks, xform_name(operation))(**of, principalArn=arn)
 
 
-def test_limits(another_hub):
+def test_limits(hub_beside):
     """On a hub with room for one of each."""
     settings = {
         f"LANYARD_{name}": "1"
@@ -535,7 +535,7 @@ def test_limits(another_hub):
             "AUTHN__LIMITS__OIDC_PROVIDERS_MAX",
         )
     }
-    hub = another_hub("narrow", settings=settings).start()
+    hub = hub_beside("narrow", settings=settings).start()
     wire = Wire(hub)
     eks, iam = wire.eks, wire.client("iam")
     made = {"roleArn": ROLE, "resourcesVpcConfig": {}, "accessConfig": {"authenticationMode": "API"}}

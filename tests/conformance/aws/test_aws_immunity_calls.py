@@ -119,13 +119,13 @@ def immunity_32_a_client_token_says_who_its_maker_is_and_nothing_else(hub, wire,
     assert eks.describe_cluster(name=name)["cluster"]["status"] == "ACTIVE"
 
 
-def immunity_32_a_captured_call_is_good_for_one_method_path_body_service_and_hub(hub, wire, eks, another_hub):
+def immunity_32_a_captured_call_is_good_for_one_method_path_body_service_and_hub(hub, wire, eks, hub_beside):
     name = create(eks, "captured")
     hub.settle()
     ana = hub.create_user("ana")
     path = f"/clusters/{name}/access-entries"
     body = json.dumps({"principalArn": ana.arn}).encode()
-    elsewhere = another_hub("elsewhere").start()
+    elsewhere = hub_beside("elsewhere").start()
 
     def change(**other):
         return lambda sent: sent.update(other)
