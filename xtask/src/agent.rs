@@ -26,6 +26,9 @@ const PACKED: &str = "link-arg=-Wl,-z,pack-relative-relocs";
 /// What puts functions that are marked cold (faults, and what is done once) behind all others: memory comes by pages, and most of these
 /// are never run. A linker that does not know of it leaves them where they are.
 const COLD_LAST: &str = "link-arg=-Wl,-z,keep-text-section-prefix";
+/// What keeps functions that are the same bytes once: most are others' generic ones, for types of one shape. Nothing in Rust may hold on to
+/// where a function lies. Only LLD knows of it, which Rust links with where it brings that along.
+const FOLDED: Option<&str> = if cfg!(target_arch = "x86_64") { Some("link-arg=-Wl,--icf=all") } else { None };
 /// The feature that leaves out what libraries say at level trace.
 const QUIET: &str = "quiet";
 /// Cargo's profile of what is shipped.
@@ -65,7 +68,10 @@ pub(crate) fn build(watchdog: &Watchdog, profile: &str) -> Result<PathBuf> {
     if profile == SHIPPED {
         command.args(["--features", QUIET]);
     }
-    command.args(["--", "-C", STATIC, "-C", PACKED, "-C", COLD_LAST]).current_dir(root()?);
+    command.arg("--").current_dir(root()?);
+    for option in [STATIC, PACKED, COLD_LAST].into_iter().chain(FOLDED) {
+        command.args(["-C", option]);
+    }
     let built = run_command(watchdog, &mut command, show_all)?;
     ensure!(built.status.success(), "{PACKAGE} does not build");
     let folder = Metadata::load()?.target_directory.join(if profile == DEV.0 { DEV.1 } else { profile });

@@ -143,6 +143,9 @@ where
     let service = hyper::service::service_fn(move |request| answer(service.clone(), request, &peer));
     let mut builder = http1::Builder::new();
     builder
+        // A client that has gone is noticed by what is written to it, not by a read beside each answer that is being made: that read
+        // needs a buffer of its own, for the request still lies in the one that it came in.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers_max)

@@ -157,6 +157,27 @@ async fn a_plain_server_serves_http1_alone_and_stops() {
 }
 
 #[tokio::test]
+async fn a_plain_server_answers_who_has_nothing_more_to_say() {
+    let server = PlainServer::bind(Options::loopback(0).address, None, Limits::default()).await.unwrap();
+    let address = server.address();
+    // Not at once, so that the end of what the client says is there first.
+    let slowly = Answerer::new(async |request| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        who(request).await
+    });
+    tokio::spawn(server.run(slowly, CancellationToken::new()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answered = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answered))
+        .await
+        .expect("it is let go")
+        .unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200 "), "{answered:?}");
+}
+
+#[tokio::test]
 async fn an_axum_router_is_served_as_it_is() {
     let router = axum::Router::new().route("/livez", axum::routing::get(|| async { "live" }));
     let server = Server::bind(Options::loopback(0)).await.unwrap();
